@@ -1,0 +1,57 @@
+"""Name every fault the program can meet.
+
+One tree, so that a caller can tell whose fault it is::
+
+    ReconflowError
+    ├── TubeFault            one tube's own fault: recorded against it, and the night goes on
+    │   ├── UnreadableFile   not FCS, cut short, two readers disagree
+    │   ├── PanelMismatch    a marker is missing, or sits on another marker's detector
+    │   └── CompensationFault  no spill where one is needed, or one that cannot be inverted
+    └── UsageFault           the call, the settings, a sheet or a strategy is wrong: exit code 2
+        ├── SettingsFault    study.yaml
+        ├── SheetFault       samples.csv, patients.csv, drugs.csv
+        ├── PanelFault       a panel definition
+        └── StrategyFault    a strategy definition, its lock or an imported gating document
+
+A message says what is wrong, in which file, what was expected and what to do.
+"""
+
+
+class ReconflowError(Exception):
+    """Root of every error reconflow raises on purpose."""
+
+
+class TubeFault(ReconflowError):
+    """One tube cannot be used; the others can."""
+
+
+class UnreadableFile(TubeFault):
+    """The bytes are not an FCS data set that can be trusted."""
+
+
+class PanelMismatch(TubeFault):
+    """The tube's channels do not fit the panel it was stained for."""
+
+
+class CompensationFault(TubeFault):
+    """The tube cannot be compensated."""
+
+
+class UsageFault(ReconflowError):
+    """What the user wrote (call, settings, sheet, strategy) is wrong."""
+
+
+class SettingsFault(UsageFault):
+    """study.yaml is wrong."""
+
+
+class SheetFault(UsageFault):
+    """A CSV sheet of the study is wrong."""
+
+
+class PanelFault(UsageFault):
+    """A panel definition is wrong."""
+
+
+class StrategyFault(UsageFault):
+    """A strategy, its lock or an imported gating document is wrong."""

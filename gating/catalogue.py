@@ -1,0 +1,110 @@
+"""Find released strategies and prove that they are what was released.
+
+Every release has a line ``name@version sha256`` in the LOCK beside it. The SHA-256 is that of the canonical content:
+the parsed YAML as JSON with sorted keys, so that a comment may be mended but no number, name or order of gates.
+"""
+
+import hashlib
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from gating.strategy import Release, Strategy
+from panels.errors import StrategyFault
+
+
+def shipped() -> Path:
+    """Give the folder of the strategies that come with reconflow."""
+    return Path(str(files("gating") / "strategies"))
+
+
+def load_strategy(pin: str, own: Path | None = None) -> Release:
+    """Load the newest release that ``pin`` allows: ``bcell``, ``bcell@1``, ``bcell@1.0`` or ``bcell@1.0.0``.
+
+    The lab's own folder is looked at first. Raises StrategyFault when no release fits, or when the content of the
+    one that fits is not what its LOCK says was released.
+    """
+    name, _, wanted = pin.partition("@")
+    for folder in [f for f in (own, shipped()) if f is not None and f.is_dir()]:
+        fitting = [v for v in versions(folder, name) if f"{v}.".startswith(f"{wanted}." if wanted else "")]
+        if fitting:
+            return read_release(folder, name, max(fitting, key=_order))
+    raise StrategyFault(f"There is no strategy '{pin}'. Known: {', '.join(known(own)) or 'none'}.")
+
+
+def known(own: Path | None = None) -> list[str]:
+    """List every release as ``name@version``."""
+    folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
+    return sorted({f"{p.name}@{v}" for folder in folders for p in folder.iterdir() if p.is_dir() for v in versions(folder, p.name)})
+
+
+def versions(folder: Path, name: str) -> list[str]:
+    """List the versions of one strategy in one folder, oldest first."""
+    found = [path.parent.name for path in folder.glob(f"{name}/*/strategy.yaml")] if re.fullmatch(r"\w+", name) else []
+    return sorted((v for v in found if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=_order)
+
+
+def read_release(folder: Path, name: str, version: str) -> Release:
+    """Read one release and check it against the folder's LOCK."""
+    path = folder / name / version / "strategy.yaml"
+    release = read_strategy(path)
+    if release.strategy.name != f"{name}@{version}":
+        raise StrategyFault(f"{path}: says it is {release.strategy.name}, but lies in the folder of {name}@{version}.")
+    locked = read_lock(folder).get(release.strategy.name)
+    if locked is None:
+        raise StrategyFault(f"{path}: {release.strategy.name} has not been released: its SHA-256 is not in {folder / 'LOCK'}.")
+    if locked != release.sha256:
+        raise StrategyFault(
+            f"{path}: {release.strategy.name} was changed after its release (LOCK {locked[:12]}, now {release.sha256[:12]}). "
+            "Put the released content back, or give the change a version of its own."
+        )
+    return release
+
+
+def read_strategy(path: Path) -> Release:
+    """Read a strategy file without asking whether it was released; raises StrategyFault naming file and place."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise StrategyFault(f"{path}: not valid YAML: {error}") from error
+    try:
+        strategy = Strategy.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StrategyFault(f"{path}: {_place(document, first['loc'])}: {first['msg'].removeprefix('Value error, ')}.") from error
+    return Release(strategy=strategy, sha256=canonical_sha256(document))
+
+
+def canonical_sha256(document: Any) -> str:
+    """Hash a parsed strategy so that layout and comments do not matter, and everything else does."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def read_lock(folder: Path) -> dict[str, str]:
+    """Read the LOCK of a strategies folder: release → SHA-256."""
+    path = folder / "LOCK"
+    if not path.is_file():
+        return {}
+    pairs = (line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip() and not line.startswith("#"))
+    return {name: digest for name, digest in pairs}
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _place(document: Any, loc: tuple[int | str, ...]) -> str:
+    """Name the place of an error in words: the gate or population, then the key."""
+    words: list[str] = []
+    node = document
+    for part in loc:
+        node = node[part] if isinstance(node, dict) and part in node or isinstance(node, list) and isinstance(part, int) else None
+        label = (node.get("gate") or node.get("id")) if isinstance(node, dict) else None
+        words.append(str(label or part))
+    return " → ".join(words) or "strategy"

@@ -1,0 +1,284 @@
+"""Turn a strategy and a tube's panel match into FlowKit gates, and read Gating-ML 2.0 documents.
+
+FlowKit's ``GatingStrategy``, gates, transforms and ``Matrix`` are the common language of gating here: a strategy of ours, a
+Gating-ML document and a FlowJo workspace all become one, and ``gating.engine`` evaluates any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gating.strategy import SCATTER, Bound, Ellipse, Gate, Quadrant, Ratio, Scale, Strategy
+from panels.errors import CompensationFault, PanelMismatch, StrategyFault
+
+if TYPE_CHECKING:
+    import flowkit
+
+    from gating.events import TubeHeader
+    from panels.panel import PanelMatch
+
+FULL_SCALE = 262144.0
+SPILL = "spill"
+
+
+@dataclass(frozen=True, slots=True)
+class RealisedThreshold:
+    """One boundary as it was used in one tube (``value`` in the file's linear units)."""
+
+    threshold: str
+    marker: str
+    detector: str
+    value: float
+    source: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A strategy made ready for one tube.
+
+    ``path_of`` maps every gate and quadrant of the strategy to its path in ``gating``; ``matrix`` is the spill in use.
+    """
+
+    strategy: Strategy
+    gating: flowkit.GatingStrategy
+    path_of: Mapping[str, tuple[str, ...]]
+    detector_of: Mapping[str, str]
+    maximum_of: Mapping[str, float]
+    thresholds: tuple[RealisedThreshold, ...]
+    matrix: np.ndarray | None
+
+    def factor(self, axis: str) -> float:
+        """Give the factor between the strategy's linear units and the file's on one axis."""
+        return 1.0 if axis == "Time" else self.maximum_of[axis] / FULL_SCALE
+
+    def value(self, axis: str, bound: Bound) -> float:
+        """Give a bound in the file's linear units."""
+        return self.strategy.value_of(bound) * self.factor(axis)
+
+
+def compile_strategy(strategy: Strategy, match: PanelMatch, header: TubeHeader) -> Compiled:
+    """Build the FlowKit gating strategy of one tube.
+
+    Raises PanelMismatch when the panel lacks a marker, CompensationFault when the tube cannot be compensated.
+    """
+    import flowkit
+
+    needed = strategy.markers()
+    missing = sorted(needed - set(match.channel))
+    if missing:
+        raise PanelMismatch(f"{header.path.name}: {strategy.name} needs {', '.join(missing)}, which this tube does not have.")
+    channels = {axis: header.channels[match.channel[axis]] for axis in needed}
+    matrix = _matrix(match, header) if match.panel.compensated else None
+    gating = flowkit.GatingStrategy()
+    compiled = Compiled(
+        strategy=strategy,
+        gating=gating,
+        path_of=_paths(strategy),
+        detector_of={axis: channel.detector for axis, channel in channels.items()},
+        maximum_of={axis: channel.maximum for axis, channel in channels.items()},
+        thresholds=(),
+        matrix=None if matrix is None else matrix.matrix,
+    )
+    if matrix is not None:
+        _refuse_uncompensated(compiled, matrix, header)
+        gating.add_comp_matrix(SPILL, matrix)
+    for axis in sorted(needed):
+        transform = transform_of(strategy.scale_of(axis), compiled.maximum_of[axis])
+        if transform is not None:
+            gating.add_transform(_transform_id(axis), transform)
+    for gate in _in_order(strategy):
+        path = compiled.path_of[gate.names[0]]
+        gating.add_gate(_flowkit_gate(compiled, gate), path[:-2] if gate.quadrant else path[:-1])
+    return _with_thresholds(compiled)
+
+
+def transform_of(scale: Scale, maximum: float) -> flowkit.transforms.LogicleTransform | None:
+    """Give the display transform of an axis whose range is ``maximum`` (None: linear)."""
+    if scale.kind == "linear":
+        return None
+    import flowkit
+
+    return flowkit.transforms.LogicleTransform(param_t=maximum, param_w=scale.w, param_m=scale.m, param_a=scale.a)
+
+
+def read_gatingml(path: Path) -> flowkit.GatingStrategy:
+    """Read a Gating-ML 2.0 document; raises StrategyFault when it is not one."""
+    import flowkit
+    from lxml import etree
+
+    try:
+        return flowkit.parse_gating_xml(str(path))
+    except (etree.LxmlError, OSError, LookupError, ValueError, TypeError, AttributeError, flowkit.exceptions.FlowKitException) as error:
+        # FlowKit lets whatever goes wrong inside a malformed document escape as it is.
+        raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {error}") from error
+
+
+def write_gatingml(gating: flowkit.GatingStrategy, path: Path) -> None:
+    """Write gates as a Gating-ML 2.0 document."""
+    import flowkit
+
+    with path.open("wb") as handle:
+        flowkit.export_gatingml(gating, handle)
+
+
+def _matrix(match: PanelMatch, header: TubeHeader) -> flowkit.Matrix:
+    import flowkit
+
+    if match.panel.matrix is not None:
+        detectors = [header.channels[match.channel[stain.marker]].detector for stain in match.panel.markers]
+        return flowkit.Matrix(np.array(match.panel.matrix, dtype=np.float64), detectors, fluorochromes=list(detectors))
+    if header.spill_fault:
+        raise CompensationFault(f"{header.path.name}: {header.spill_fault}")
+    if header.spill is None:
+        raise CompensationFault(
+            f"{header.path.name}: the file has no compensation (spill) and the panel {match.panel.panel} has no matrix of its own. "
+            "Export the file again with its compensation."
+        )
+    return flowkit.Matrix(header.spill.matrix, list(header.spill.detectors), fluorochromes=list(header.spill.detectors))
+
+
+def _refuse_uncompensated(compiled: Compiled, matrix: flowkit.Matrix, header: TubeHeader) -> None:
+    bare = [d for axis, d in compiled.detector_of.items() if axis not in SCATTER and d not in matrix.detectors]
+    if bare:
+        raise CompensationFault(
+            f"{header.path.name}: the compensation does not cover {', '.join(sorted(bare))}. Export the file with the whole matrix."
+        )
+
+
+def _paths(strategy: Strategy) -> dict[str, tuple[str, ...]]:
+    """Give every gate and quadrant its full path; a quadrant lies under its quadrant gate."""
+    paths: dict[str, tuple[str, ...]] = {"root": ("root",)}
+    for gate in _in_order(strategy):
+        base = paths[gate.parent]
+        for name in gate.names:
+            paths[name] = (*base, gate.gate, name) if gate.quadrant else (*base, name)
+    return paths
+
+
+def _in_order(strategy: Strategy) -> list[Gate]:
+    """Order gates so that parents and combined gates come first, keeping the written order otherwise."""
+    done = {"root"}
+    waiting = list(strategy.gates)
+    ordered: list[Gate] = []
+    while waiting:
+        gate = next(g for g in waiting if {g.parent, *g.combined} <= done)
+        waiting.remove(gate)
+        done.update(gate.names)
+        ordered.append(gate)
+    return ordered
+
+
+def _flowkit_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.Gate:
+    from flowkit import gates
+
+    if gate.rectangle is not None:
+        return gates.RectangleGate(gate.gate, [_rectangle_side(compiled, axis, gate) for axis in gate.rectangle])
+    if gate.polygon is not None:
+        shape = gate.polygon
+        columns = [_displayed(compiled, axis, [v[i] for v in shape.vertices]) for i, axis in enumerate((shape.x, shape.y))]
+        vertices = [(float(x), float(y)) for x, y in zip(*columns, strict=True)]
+        return gates.PolygonGate(gate.gate, [_dimension(compiled, axis) for axis in gate.axes], vertices)
+    if gate.ellipse is not None:
+        return _ellipse_gate(compiled, gate.gate, gate.ellipse)
+    if gate.quadrant is not None:
+        return _quadrant_gate(compiled, gate.gate, gate.quadrant)
+    if gate.ratio is not None:
+        return _ratio_gate(compiled, gate.gate, gate.ratio)
+    return _boolean_gate(compiled, gate)
+
+
+def _dimension(compiled: Compiled, axis: str, low: float | None = None, high: float | None = None) -> flowkit.Dimension:
+    import flowkit
+
+    return flowkit.Dimension(compiled.detector_of[axis], _compensation(compiled, axis), _transform_ref(compiled, axis), low, high)
+
+
+def _rectangle_side(compiled: Compiled, axis: str, gate: Gate) -> flowkit.Dimension:
+    limits = (gate.rectangle or {})[axis]
+    low, high = (None if b is None else float(_displayed(compiled, axis, [compiled.strategy.value_of(b)])[0]) for b in (limits.above, limits.below))
+    return _dimension(compiled, axis, low, high)
+
+
+def _displayed(compiled: Compiled, axis: str, values: list[float]) -> np.ndarray:
+    """Bring values in the strategy's linear units to the displayed scale of an axis."""
+    linear = np.array(values, dtype=np.float64) * compiled.factor(axis)
+    reference = _transform_ref(compiled, axis)
+    return linear if reference is None else np.asarray(compiled.gating.transformations[reference].apply(linear.reshape(-1, 1)))[:, 0]
+
+
+def _ellipse_gate(compiled: Compiled, name: str, shape: Ellipse) -> flowkit.gates.EllipsoidGate:
+    from flowkit import gates
+
+    axes = (shape.x, shape.y)
+    stretch = np.array([compiled.factor(axis) if _transform_ref(compiled, axis) is None else 1.0 for axis in axes])
+    covariance = np.array(shape.covariance) * np.outer(stretch, stretch)
+    centre = [float(c) for c in np.array(shape.centre) * stretch]
+    return gates.EllipsoidGate(name, [_dimension(compiled, axis) for axis in axes], centre, covariance, shape.distance_square)
+
+
+def _quadrant_gate(compiled: Compiled, gate: str, shape: Quadrant) -> flowkit.gates.QuadrantGate:
+    import flowkit
+    from flowkit import gates
+
+    dividers, cuts = [], []
+    for axis, bound in ((shape.x, shape.x_divider), (shape.y, shape.y_divider)):
+        cut = float(_displayed(compiled, axis, [compiled.strategy.value_of(bound)])[0])
+        name = f"{gate}_{'x' if axis == shape.x else 'y'}"
+        dividers.append(
+            flowkit.QuadrantDivider(name, compiled.detector_of[axis], _compensation(compiled, axis), [cut], _transform_ref(compiled, axis))
+        )
+        cuts.append((name, cut))
+    sides = {"+": lambda cut: (cut, None), "-": lambda cut: (None, cut)}
+    quadrants = [
+        gates.Quadrant(name, [cut[0] for cut in cuts], [sides[sign](cut[1]) for sign, cut in zip(signs, cuts, strict=True)])
+        for signs, name in shape.quadrants.items()
+    ]
+    return gates.QuadrantGate(gate, dividers, quadrants)
+
+
+def _ratio_gate(compiled: Compiled, gate: str, shape: Ratio) -> flowkit.gates.RectangleGate:
+    import flowkit
+    from flowkit import gates
+
+    reference = f"ratio_{gate}"
+    channels = [compiled.detector_of[shape.numerator], compiled.detector_of[shape.denominator]]
+    compiled.gating.add_transform(reference, flowkit.transforms.RatioTransform(channels, param_a=1.0, param_b=0.0, param_c=0.0))
+    side = flowkit.RatioDimension(reference, "uncompensated", range_min=shape.above, range_max=shape.below)
+    return gates.RectangleGate(gate, [side])
+
+
+def _boolean_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.BooleanGate:
+    from flowkit import gates
+
+    references = [
+        {"ref": other, "path": compiled.path_of[other][:-1], "complement": gate.none_of is not None} for other in gate.combined
+    ]
+    return gates.BooleanGate(gate.gate, "or" if gate.any_of else "and", references)
+
+
+def _compensation(compiled: Compiled, axis: str) -> str:
+    return SPILL if compiled.matrix is not None and axis not in SCATTER else "uncompensated"
+
+
+def _transform_ref(compiled: Compiled, axis: str) -> str | None:
+    return None if compiled.strategy.scale_of(axis).kind == "linear" else _transform_id(axis)
+
+
+def _transform_id(axis: str) -> str:
+    return "scale_" + "".join(c if c.isalnum() else "_" for c in axis)
+
+
+def _with_thresholds(compiled: Compiled) -> Compiled:
+    realised = tuple(
+        RealisedThreshold(name, t.marker, compiled.detector_of[t.marker], compiled.value(t.marker, name), t.source, t.evidence)
+        for name, t in compiled.strategy.thresholds.items()
+    )
+    return Compiled(
+        compiled.strategy, compiled.gating, compiled.path_of, compiled.detector_of, compiled.maximum_of, realised, compiled.matrix
+    )

@@ -1,0 +1,355 @@
+"""Evaluate FlowKit gates on a tube, parent by parent, on the events that survived.
+
+A gate reads only the channels it needs, of only the events its parent kept; compensation and display transforms are
+computed for those alone. Membership is the same, event for event, as FlowKit's own ``gate_sample`` gives: gates are applied
+by FlowKit's gate objects, except rectangles on monotone scales, which are compared on the linear scale (a bound is brought
+there by the transform's inverse, and the few events nearer to it than rounding could tell are judged on the display scale).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from panels.errors import CompensationFault, PanelMismatch, StrategyFault
+
+if TYPE_CHECKING:
+    import flowkit
+
+    from gating.events import Spill, TubeHeader
+
+Path = tuple[str, ...]
+Rows = np.ndarray
+CHUNK = 65_536
+NEAR = 1e-9
+
+
+class EventSource(Protocol):
+    """Where events come from: linear values by channel, for all events or for some rows."""
+
+    @property
+    def count(self) -> int: ...
+    def column(self, index: int, rows: Rows | None = None) -> np.ndarray: ...
+    def columns(self, indices: Sequence[int], rows: Rows | None = None) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Which events each gate kept: ``rows`` maps a gate's path to sorted event indices (root: every event)."""
+
+    total: int
+    rows: Mapping[Path, Rows]
+
+    def count(self, path: Path) -> int:
+        """Count the events of a gate."""
+        return self.total if path == ("root",) else len(self.rows[path])
+
+    def mask(self, path: Path) -> np.ndarray:
+        """Give the membership of a gate as a Boolean for each event."""
+        inside = np.zeros(self.total, dtype=bool)
+        inside[self.rows[path]] = True
+        return inside
+
+    def of(self, path: Path) -> Rows | None:
+        """Give the rows of a gate, None for every event."""
+        return None if path == ("root",) else self.rows[path]
+
+
+def evaluate(gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader) -> Evaluation:
+    """Evaluate every gate of ``gating`` on one tube.
+
+    Raises PanelMismatch when a gate names a channel the tube lacks, CompensationFault when it names a matrix that
+    does not fit, StrategyFault when its references do not resolve.
+    """
+    walk = _Walk(gating, Channels(gating, events, header))
+    walk.run()
+    return Evaluation(total=events.count, rows={path: walk.done[path] for path in walk.order})
+
+
+class Channels:
+    """The linear values of a tube's channels: compensated when asked, for only the rows asked.
+
+    Compensated columns come in blocks of rows, all detectors of the matrix at once, so that memory stays small.
+    """
+
+    def __init__(self, gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader) -> None:
+        self._events = events
+        self._header = header
+        self._matrices = gating.comp_matrices
+        self._inverses: dict[str, tuple[list[int], np.ndarray]] = {}
+        self._detectors = [c.detector for c in header.channels]
+        self._labels = [c.label for c in header.channels]
+
+    @property
+    def count(self) -> int:
+        """Count the events of the tube."""
+        return self._events.count
+
+    def index(self, name: str, compensation: str | None = None) -> int:
+        """Find a channel by detector, by label, or by the fluorochrome a matrix gives it."""
+        flowjo = [d.replace("/", "_") for d in self._detectors]
+        for names in (self._detectors, self._labels, flowjo):
+            if name in names:
+                return names.index(name)
+        matrix = self._matrices.get(compensation) if compensation else None
+        if matrix is not None and name in matrix.fluorochromes:
+            return self._detectors.index(matrix.detectors[matrix.fluorochromes.index(name)])
+        raise PanelMismatch(f"{self._header.path.name}: a gate needs the channel '{name}', which this tube does not have.")
+
+    def linear(self, wanted: Sequence[tuple[int, str | None]], rows: Rows | None) -> list[np.ndarray]:
+        """Give one linear column for each (channel index, compensation) wanted."""
+        columns: dict[tuple[int, str | None], np.ndarray] = {}
+        for compensation in {c for _, c in wanted}:
+            indices = sorted({i for i, c in wanted if c == compensation})
+            columns |= {(i, compensation): v for i, v in zip(indices, self._block(indices, compensation, rows), strict=True)}
+        return [columns[key] for key in wanted]
+
+    def _block(self, indices: list[int], compensation: str | None, rows: Rows | None) -> list[np.ndarray]:
+        detectors, inverse = self._inverse(compensation) if compensation else ([], np.empty((0, 0)))
+        plain = [i for i in indices if i not in detectors]
+        mixed = [i for i in indices if i in detectors]
+        found = {i: self._events.column(i, rows) for i in plain}
+        if mixed:
+            unmix = np.ascontiguousarray(inverse[:, [detectors.index(i) for i in mixed]])
+            n = self._events.count if rows is None else len(rows)
+            out = np.empty((len(mixed), n), dtype=np.float64)
+            for start in range(0, n, CHUNK):
+                stop = min(start + CHUNK, n)
+                part = np.arange(start, stop) if rows is None else rows[start:stop]
+                out[:, start:stop] = (self._events.columns(detectors, part) @ unmix).T
+            found |= dict(zip(mixed, out, strict=True))
+        return [found[i] for i in indices]
+
+    def _inverse(self, compensation: str) -> tuple[list[int], np.ndarray]:
+        if compensation not in self._inverses:
+            self._inverses[compensation] = self._invert(compensation)
+        return self._inverses[compensation]
+
+    def _invert(self, compensation: str) -> tuple[list[int], np.ndarray]:
+        detectors: Sequence[str]
+        if compensation == "FCS":
+            spill: Spill | None = self._header.spill
+            if self._header.spill_fault:
+                raise CompensationFault(f"{self._header.path.name}: {self._header.spill_fault}")
+            if spill is None:
+                # Gating-ML 2.0, section 4.1: without a spill keyword, "FCS" means uncompensated.
+                return [], np.empty((0, 0))
+            detectors, matrix = spill.detectors, spill.matrix
+        elif compensation in self._matrices:
+            detectors, matrix = self._matrices[compensation].detectors, self._matrices[compensation].matrix
+        else:
+            raise StrategyFault(f"a gate refers to the compensation '{compensation}', which is not defined.")
+        try:
+            return [self.index(d) for d in detectors], np.linalg.inv(np.asarray(matrix, dtype=np.float64))
+        except np.linalg.LinAlgError as error:
+            raise CompensationFault(f"{self._header.path.name}: the compensation matrix cannot be inverted.") from error
+
+
+@dataclass(slots=True)
+class _Side:
+    """One side of a gate as it is evaluated: where its linear values come from, and its display transform."""
+
+    key: tuple[int, str | None] | None
+    transform: flowkit.transforms.Transform | None
+    ratio: tuple[tuple[int, int], flowkit.transforms.RatioTransform] | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class _Walk:
+    """One evaluation under way: what is done, and the linear columns that siblings share."""
+
+    def __init__(self, gating: flowkit.GatingStrategy, channels: Channels) -> None:
+        self.gating = gating
+        self.channels = channels
+        self.done: dict[Path, Rows] = {}
+        self.order = list(gate_paths(gating))
+        self._nodes = {path: self._gate_at(path) for path in self.order}
+        self._shared_for: Path | None = None
+        self._shared: dict[tuple[int, str | None], np.ndarray] = {}
+
+    def run(self) -> None:
+        """Evaluate every gate, brothers and sisters together."""
+        for parent in dict.fromkeys(parent for _, parent in self._nodes.values()):
+            for path, (_, above) in self._nodes.items():
+                if above == parent:
+                    self.rows_of(path)
+
+    def rows_of(self, path: Path) -> Rows:
+        """Give the events of a gate, evaluating it and what it stands on first."""
+        if path not in self.done:
+            if path not in self._nodes:
+                raise StrategyFault(f"a gate refers to '{'/'.join(path)}', which does not exist.")
+            gate, parent = self._nodes[path]
+            self._evaluate(gate, path, parent)
+        return self.done[path]
+
+    def _gate_at(self, path: Path) -> tuple[flowkit.gates.Gate, Path]:
+        from flowkit.exceptions import QuadrantReferenceError
+
+        try:
+            return self.gating.get_gate(path[-1], path[:-1]), path[:-1]
+        except QuadrantReferenceError:
+            return self.gating.get_gate(path[-2], path[:-2]), path[:-2]
+
+    def _evaluate(self, gate: flowkit.gates.Gate, path: Path, parent: Path) -> None:
+        from flowkit import gates
+
+        rows = None if parent == ("root",) else self.rows_of(parent)
+        if isinstance(gate, gates.BooleanGate):
+            self._keep(path, rows, self._boolean(gate, rows))
+        elif isinstance(gate, gates.QuadrantGate):
+            sides = [self._side(d) for d in gate.dimensions]
+            frame = _Frame({d.dimension_ref: self._displayed(s, parent, rows) for d, s in zip(gate.dimensions, sides, strict=True)})
+            for name, inside in gate.apply(frame).items():
+                self._keep((*parent, gate.gate_name, name), rows, inside)
+        elif isinstance(gate, gates.RectangleGate):
+            self._keep(path, rows, self._rectangle(gate, parent, rows))
+        else:
+            names = [getattr(d, "ratio_ref", None) or d.id for d in gate.dimensions]
+            values = [self._displayed(self._side(d), parent, rows) for d in gate.dimensions]
+            self._keep(path, rows, gate.apply(_Frame(dict(zip(names, values, strict=True)))))
+
+    def _keep(self, path: Path, rows: Rows | None, inside: np.ndarray) -> None:
+        kept = np.flatnonzero(inside)
+        self.done[path] = kept if rows is None else rows[kept]
+
+    def _boolean(self, gate: flowkit.gates.BooleanGate, rows: Rows | None) -> np.ndarray:
+        """Combine other gates on the parent's events."""
+        parts = []
+        for reference in gate.gate_refs:
+            inside = np.zeros(self.channels.count, dtype=bool)
+            inside[self.rows_of((*reference["path"], reference["ref"]))] = True
+            part = inside if rows is None else inside[rows]
+            parts.append(~part if reference["complement"] else part)
+        if gate.type == "or":
+            return np.logical_or.reduce(parts)
+        return ~parts[0] if gate.type == "not" else np.logical_and.reduce(parts)
+
+    def _rectangle(self, gate: flowkit.gates.RectangleGate, parent: Path, rows: Rows | None) -> np.ndarray:
+        inside: np.ndarray | None = None
+        for dimension in gate.dimensions:
+            side = self._side(dimension)
+            within = self._within(side, parent, rows)
+            inside = within if inside is None else inside & within
+        if inside is None:
+            raise StrategyFault(f"the rectangle '{gate.gate_name}' has no dimension.")
+        return ~inside if gate.use_complement else inside
+
+    def _within(self, side: _Side, parent: Path, rows: Rows | None) -> np.ndarray:
+        if side.ratio is not None or (side.transform is not None and not _is_monotone(side.transform)):
+            values = self._displayed(side, parent, rows)
+            above = np.ones(len(values), dtype=bool) if side.low is None else values >= side.low
+            return above if side.high is None else above & (values < side.high)
+        values = self._linear(side, parent, rows)
+        above = np.ones(len(values), dtype=bool) if side.low is None else _at_least(values, side.low, side.transform)
+        return above if side.high is None else above & ~_at_least(values, side.high, side.transform)
+
+    def _displayed(self, side: _Side, parent: Path, rows: Rows | None) -> np.ndarray:
+        """Give the values of one side of a gate on its display scale."""
+        if side.ratio is not None:
+            (over, under), ratio = side.ratio
+            top, bottom = self._columns(parent, rows, [(over, None), (under, None)])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values = ratio.param_a * ((top - ratio.param_b) / (bottom - ratio.param_c))
+        else:
+            values = self._linear(side, parent, rows)
+        return values if side.transform is None else apply_transform(side.transform, values)
+
+    def _linear(self, side: _Side, parent: Path, rows: Rows | None) -> np.ndarray:
+        if side.key is None:
+            raise StrategyFault("a ratio has no linear values.")
+        return self._columns(parent, rows, [side.key])[0]
+
+    def _columns(self, parent: Path, rows: Rows | None, keys: list[tuple[int, str | None]]) -> list[np.ndarray]:
+        """Give linear columns on a parent's events; what its children need is read in one go and kept until the next parent."""
+        if self._shared_for != parent:
+            self._shared_for, self._shared = parent, {}
+        if any(key not in self._shared for key in keys):
+            wanted = sorted({*keys, *self._needed_below(parent)} - set(self._shared), key=str)
+            self._shared |= dict(zip(wanted, self.channels.linear(wanted, rows), strict=True))
+        return [self._shared[key] for key in keys]
+
+    def _needed_below(self, parent: Path) -> set[tuple[int, str | None]]:
+        gates = {id(gate): gate for gate, above in self._nodes.values() if above == parent}
+        return {side.key for gate in gates.values() for side in map(self._side, gate.dimensions) if side.key is not None}
+
+    def _side(self, dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider) -> _Side:
+        name = getattr(dimension, "ratio_ref", None)
+        transform = self._transform(dimension.transformation_ref)
+        low, high = getattr(dimension, "min", None), getattr(dimension, "max", None)
+        if name is not None:
+            ratio = self._transform(name)
+            pair = (self.channels.index(ratio.dimensions[0]), self.channels.index(ratio.dimensions[1]))
+            return _Side(None, transform, (pair, ratio), low, high)
+        compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
+        channel = self.channels.index(getattr(dimension, "dimension_ref", None) or dimension.id, compensation)
+        return _Side((channel, compensation), transform, None, low, high)
+
+    def _transform(self, reference: str | None) -> flowkit.transforms.Transform | None:
+        if reference is None:
+            return None
+        if reference not in self.gating.transformations:
+            raise StrategyFault(f"a gate refers to the transformation '{reference}', which is not defined.")
+        return self.gating.transformations[reference]
+
+
+class _Frame:
+    """The little of a data frame that FlowKit's gates ask for: columns by name, as arrays."""
+
+    def __init__(self, columns: dict[str, np.ndarray]) -> None:
+        self._columns = columns
+        self.shape = (len(next(iter(columns.values()))), len(columns))
+
+    def __getitem__(self, names: str | list[str]) -> _Values:
+        if isinstance(names, str):
+            return _Values(self._columns[names])
+        return _Values(np.column_stack([self._columns[name] for name in names]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What ``frame[names].values`` gives."""
+
+    values: np.ndarray
+
+
+def gate_paths(gating: flowkit.GatingStrategy) -> Iterator[Path]:
+    """Yield the path of every gate and quadrant, parents before children (a quadrant gate itself holds no events)."""
+    from flowkit.exceptions import QuadrantReferenceError
+    from flowkit import gates
+
+    for name, ancestors in gating.get_gate_ids():
+        try:
+            if isinstance(gating.get_gate(name, ancestors), gates.QuadrantGate):
+                continue
+        except QuadrantReferenceError:
+            pass
+        yield (*ancestors, name)
+
+
+def apply_transform(transform: flowkit.transforms.Transform, values: np.ndarray) -> np.ndarray:
+    """Bring a column of linear values to a display scale."""
+    return np.asarray(transform.apply(values.reshape(-1, 1)))[:, 0]
+
+
+def _is_monotone(transform: flowkit.transforms.Transform) -> bool:
+    """Tell whether a transform rises everywhere and its inverse can be trusted to rounding."""
+    from flowkit import transforms
+
+    return isinstance(transform, transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform)
+
+
+def _at_least(values: np.ndarray, bound: float, transform: flowkit.transforms.Transform | None) -> np.ndarray:
+    """Compare linear values with a bound on the display scale."""
+    if transform is None:
+        return values >= bound
+    linear = float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])
+    inside = values >= linear
+    close = np.flatnonzero(np.abs(values - linear) <= NEAR * max(abs(linear), 1.0))
+    if len(close):
+        inside[close] = apply_transform(transform, values[close]) >= bound
+    return inside

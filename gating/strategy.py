@@ -1,0 +1,278 @@
+"""Read a gating strategy: one released version of a hierarchy, as a value a biologist can review line by line.
+
+A strategy speaks markers; a panel says on which detector each is read. Bounds are linear, compensated intensities on
+a scale that ends at 262144 (a file whose ``$PnR`` differs has its bounds scaled by ``$PnR``/262144), so that the same
+number can be read off any cytometer's own display. A named threshold is written once and used by every gate that
+needs that boundary.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Bound = float | str
+SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", "Time")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Scale(_Strict):
+    """How a fluorescence axis is displayed; T always comes from the file's ``$PnR`` (Gating-ML 2.0, section 6)."""
+
+    kind: Literal["logicle", "linear"] = "logicle"
+    w: float = 0.5
+    m: float = 4.5
+    a: float = 0.0
+
+
+class Threshold(_Strict):
+    """One named boundary on one marker: its value, where it comes from and the evidence for it."""
+
+    marker: str
+    value: float
+    source: Literal["fixed"] = "fixed"
+    evidence: str
+
+
+class Limits(_Strict):
+    """The part of an axis that a gate keeps: ``above`` is included, ``below`` is not (Gating-ML 2.0, 5.1.1)."""
+
+    above: Bound | None = None
+    below: Bound | None = None
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "Limits":
+        if self.above is None and self.below is None:
+            raise ValueError("give 'above', 'below' or both")
+        if isinstance(self.above, float) and isinstance(self.below, float) and self.above >= self.below:
+            raise ValueError(f"'above' ({self.above:g}) must be smaller than 'below' ({self.below:g})")
+        return self
+
+
+class Polygon(_Strict):
+    """A polygon on two axes, vertices in linear units; edges are straight on the displayed scale."""
+
+    x: str
+    y: str
+    vertices: tuple[tuple[float, float], ...] = Field(min_length=3)
+
+
+class Ellipse(_Strict):
+    """An ellipse on two axes, in the units of the displayed scale (linear for scatter)."""
+
+    x: str
+    y: str
+    centre: tuple[float, float]
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+    distance_square: float = Field(gt=0)
+
+
+class Quadrant(_Strict):
+    """Two dividers and the names of the four quadrants, written ``++ +- -+ --`` (first x, then y)."""
+
+    x: str
+    y: str
+    x_divider: Bound
+    y_divider: Bound
+    quadrants: Mapping[Literal["++", "+-", "-+", "--"], Identifier]
+
+
+class Ratio(_Strict):
+    """Events whose ratio of two uncompensated parameters lies in a range (used for singlets)."""
+
+    numerator: str
+    denominator: str
+    above: float
+    below: float
+
+
+class Plot(_Strict):
+    """Which axes to draw a gate on when its definition does not say."""
+
+    x: str | None = None
+    y: str | None = None
+
+
+SHAPES = ("rectangle", "polygon", "ellipse", "quadrant", "ratio", "all_of", "any_of", "none_of")
+
+
+class Gate(_Strict):
+    """One gate: its parent and exactly one shape. ``all_of``, ``any_of`` and ``none_of`` combine other gates."""
+
+    gate: Identifier
+    parent: Identifier
+    note: str = ""
+    rectangle: Mapping[str, Limits] | None = Field(default=None, min_length=1)
+    polygon: Polygon | None = None
+    ellipse: Ellipse | None = None
+    quadrant: Quadrant | None = None
+    ratio: Ratio | None = None
+    all_of: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
+    any_of: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
+    none_of: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
+    plot: Plot = Plot()
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> "Gate":
+        given = [shape for shape in SHAPES if getattr(self, shape) is not None]
+        if len(given) != 1:
+            raise ValueError(f"gate '{self.gate}' must have exactly one of {', '.join(SHAPES)}; it has {', '.join(given) or 'none'}")
+        return self
+
+    @property
+    def shape(self) -> str:
+        """Name the kind of this gate."""
+        return next(shape for shape in SHAPES if getattr(self, shape) is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """List the populations this gate makes: itself, or its quadrants."""
+        return tuple(self.quadrant.quadrants.values()) if self.quadrant else (self.gate,)
+
+    @property
+    def combined(self) -> tuple[str, ...]:
+        """List the gates a Boolean gate combines."""
+        return self.all_of or self.any_of or self.none_of or ()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """List the markers and scatter parameters the gate is defined on."""
+        if self.rectangle is not None:
+            return tuple(self.rectangle)
+        for shape in (self.polygon, self.ellipse, self.quadrant):
+            if shape is not None:
+                return (shape.x, shape.y)
+        return (self.ratio.numerator, self.ratio.denominator) if self.ratio else ()
+
+    def bounds(self) -> Iterator[tuple[str, Bound]]:
+        """Yield every (axis, bound) of a rectangle or quadrant."""
+        for axis, limits in (self.rectangle or {}).items():
+            yield from ((axis, bound) for bound in (limits.above, limits.below) if bound is not None)
+        if self.quadrant:
+            yield self.quadrant.x, self.quadrant.x_divider
+            yield self.quadrant.y, self.quadrant.y_divider
+
+
+class Population(_Strict):
+    """One reported population and the rules of its report (docs/design.md, Counting rules)."""
+
+    id: Identifier
+    gate: Identifier
+    label: str
+    reference: Identifier
+    anchor: tuple[Identifier, ...] = ()
+    minimum_parent_events: int = Field(default=0, ge=0)
+    detect_events: int | None = Field(default=None, gt=0)
+    quantify_events: int | None = Field(default=None, gt=0)
+    clinical_threshold_per_ul: float | None = Field(default=None, gt=0)
+    background: Literal["none", "baseline"] = "none"
+    specimens: tuple[Literal["blood", "marrow"], ...] = ("blood", "marrow")
+
+
+class Strategy(_Strict):
+    """One version of a gating strategy."""
+
+    strategy: Identifier
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    title: str
+    panel: str
+    scale: Scale = Scale()
+    scales: Mapping[str, Scale] = Field(default_factory=dict)
+    thresholds: Mapping[Identifier, Threshold] = Field(default_factory=dict)
+    beads: Identifier | None = None
+    gates: tuple[Gate, ...] = Field(min_length=1)
+    populations: tuple[Population, ...]
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> "Strategy":
+        parents = self.parent_of()
+        _check_gates(self, parents)
+        _check_bounds(self)
+        _check_populations(self, parents)
+        return self
+
+    @property
+    def name(self) -> str:
+        """Write the version as users do: ``bcell@1.0.0``."""
+        return f"{self.strategy}@{self.version}"
+
+    def parent_of(self) -> dict[str, str]:
+        """Map every gate and quadrant to its parent."""
+        return {name: gate.parent for gate in self.gates for name in gate.names}
+
+    def scale_of(self, axis: str) -> Scale:
+        """Give the display scale of a marker; scatter and time are linear."""
+        if axis in SCATTER:
+            return Scale(kind="linear")
+        return self.scales.get(axis, self.scale)
+
+    def value_of(self, bound: Bound) -> float:
+        """Resolve a bound: a number, or the value of a named threshold."""
+        return self.thresholds[bound].value if isinstance(bound, str) else bound
+
+    def markers(self) -> set[str]:
+        """List every marker and scatter parameter the gates need."""
+        return {axis for gate in self.gates for axis in gate.axes} | {t.marker for t in self.thresholds.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A strategy together with the SHA-256 of its canonical content."""
+
+    strategy: Strategy
+    sha256: str
+
+
+def _check_gates(strategy: Strategy, parents: Mapping[str, str]) -> None:
+    names = [name for gate in strategy.gates for name in gate.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the gate '{twice[0]}' is defined twice")
+    known = {"root", *names}
+    for gate in strategy.gates:
+        for other in (gate.parent, *gate.combined):
+            if other not in known or (other == "root" and gate.combined and other in gate.combined):
+                raise ValueError(f"gate '{gate.gate}' refers to '{other}', which is not a gate of this strategy")
+    needs = {name: {gate.parent, *gate.combined} for gate in strategy.gates for name in gate.names}
+    settled = {"root"}
+    while waiting := {name for name in needs if name not in settled}:
+        ready = {name for name in waiting if needs[name] <= settled}
+        if not ready:
+            raise ValueError(f"these gates depend on each other in a circle: {', '.join(sorted(waiting))}")
+        settled |= ready
+
+
+def _check_bounds(strategy: Strategy) -> None:
+    for gate in strategy.gates:
+        for axis, bound in gate.bounds():
+            if not isinstance(bound, str):
+                continue
+            threshold = strategy.thresholds.get(bound)
+            if threshold is None:
+                raise ValueError(f"gate '{gate.gate}' uses the threshold '{bound}', which is not listed under thresholds")
+            if threshold.marker != axis:
+                raise ValueError(f"gate '{gate.gate}' uses '{bound}' on {axis}, but that threshold is for {threshold.marker}")
+
+
+def _check_populations(strategy: Strategy, parents: Mapping[str, str]) -> None:
+    ids = [population.id for population in strategy.populations]
+    if len(set(ids)) != len(ids):
+        raise ValueError("a population is listed twice")
+    for population in strategy.populations:
+        if population.gate not in parents:
+            raise ValueError(f"population '{population.id}' is counted in gate '{population.gate}', which does not exist")
+        for other in (population.reference, *population.anchor):
+            if other not in ids:
+                raise ValueError(f"population '{population.id}' refers to '{other}', which is not a reported population")
+    if strategy.beads is not None and strategy.beads not in parents:
+        raise ValueError(f"beads are counted in gate '{strategy.beads}', which does not exist")
+
+
+def parse_strategy(document: Any) -> Strategy:
+    """Validate a strategy document (the parsed YAML); raises pydantic.ValidationError."""
+    return Strategy.model_validate(document)

@@ -1,0 +1,31 @@
+"""Hold what was counted in one tube."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasks.identity import TubeIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationCount:
+    """Events of one population in one tube, beside those of its parent gate and of its reference population."""
+
+    population: str
+    events: int
+    parent: str
+    parent_events: int
+    reference: str
+    reference_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class TubeCounts:
+    """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate."""
+
+    identity: TubeIdentity
+    strategy: str
+    strategy_sha256: str
+    counts: Mapping[str, PopulationCount]
+    beads: int | None = None
+    total_events: int = 0
+    flags: tuple[str, ...] = ()

@@ -1,0 +1,98 @@
+"""List every word the counting may write into the ``flags`` column, each with the sentence that explains it."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Flag(StrEnum):
+    """One word of the ``flags`` column; ``sentence`` says what it means for the reader of the table."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.sentence = sentence
+        return member
+
+    NO_VOLUME = (
+        "no_volume",
+        "No trusted beads, acquired volume, counted tube of the same draw or analyser count: there is no concentration.",
+    )
+    FEW_BEADS = ("few_beads", "Fewer than 1,000 counting beads were acquired: the bead count is not trusted and not used.")
+    BEAD_LOT_MISSING = (
+        "bead_lot_missing",
+        "Beads were counted, but beads_per_tube or blood_volume_ul is missing in the sample sheet, so they could not be used.",
+    )
+    DILUTION_MISSING = (
+        "dilution_missing",
+        "The acquired volume is known, but not the dilution of the blood in it, so it could not be used.",
+    )
+    FEW_LYMPHOCYTES = (
+        "few_lymphocytes",
+        "Fewer than 2,500 lymphocytes were acquired in a directly counted tube: expected in leukopenia, imprecise all the same.",
+    )
+    ANALYSER_COUNTS_DIFFER = (
+        "analyser_counts_differ",
+        "Tubes of the same draw carry different analyser counts and this tube carries none: none was used.",
+    )
+    ANCHOR_LEUKOCYTES = (
+        "anchor_leukocytes",
+        "The preferred anchor could not be used: the count is tied to the leukocytes instead.",
+    )
+    ANCHOR_LYMPHOCYTES = (
+        "anchor_lymphocytes",
+        "The preferred anchor could not be used: the count is tied to the lymphocytes instead.",
+    )
+    ANCHOR_T_CELLS = ("anchor_t_cells", "The preferred anchor could not be used: the count is tied to the T cells instead.")
+    ANCHOR_B_CELLS = ("anchor_b_cells", "The preferred anchor could not be used: the count is tied to the B cells instead.")
+    ANCHOR_OTHER = ("anchor_other", "The preferred anchor could not be used: the count is tied to another population of its list.")
+    ANCHOR_ITSELF = (
+        "anchor_itself",
+        "The concentration repeats the one measured for the same population in another tube or by the analyser.",
+    )
+    FEW_PARENT_EVENTS = (
+        "few_parent_events",
+        "The denominator has fewer events than the population's minimum: that percentage is not given.",
+    )
+    INDICATIVE_PERCENTAGE = (
+        "indicative_percentage",
+        "The percentage of a B-cell subset rests on 50 to 99 B cells: an indication only.",
+    )
+    LLOQ_ABOVE_THRESHOLD = (
+        "lloq_above_threshold",
+        "So little blood was analysed that the limit of quantification lies above the clinical threshold: not evaluable.",
+    )
+    LIMIT_RAISED = (
+        "limit_raised_by_background",
+        "The patient's pre-infusion background raised the number of events needed to detect or to quantify.",
+    )
+    NO_BACKGROUND = (
+        "no_background",
+        "No pre-infusion tube of the patient tells the background of this stain: the limits rest on event counts alone.",
+    )
+    REAGENT_CHANGED = (
+        "reagent_changed",
+        "The patient's pre-infusion tube was stained with another CAR reagent: values before and after are not one series.",
+    )
+    BACKGROUND_FEW_EVENTS = (
+        "background_few_events",
+        "The pre-infusion tube has fewer reference events than the population's minimum: its background is poorly known.",
+    )
+    POSITIVE_BEFORE_INFUSION = (
+        "positive_before_infusion",
+        "The population was detected in the pre-infusion tube that serves as its background: an assay fault, not subtracted.",
+    )
+
+
+_ANCHOR_FLAGS = {
+    "leukocytes": Flag.ANCHOR_LEUKOCYTES,
+    "lymphocytes": Flag.ANCHOR_LYMPHOCYTES,
+    "t_cells": Flag.ANCHOR_T_CELLS,
+    "b_cells": Flag.ANCHOR_B_CELLS,
+}
+
+
+def anchor_flag(population: str) -> Flag:
+    """Give the word that says a count was tied to ``population`` because a preferred anchor failed."""
+    return _ANCHOR_FLAGS.get(population, Flag.ANCHOR_OTHER)

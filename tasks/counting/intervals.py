@@ -1,0 +1,170 @@
+"""Put an interval around a count, a fraction or a concentration.
+
+All intervals are two-sided; ``level`` is their coverage. Everything is deterministic: no random draws.
+"""
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+LEVEL = 0.95
+FEW_EVENTS = 10
+"""Below this many events the log-normal approximation is replaced by the gamma × log-normal mixture."""
+
+_NODES = 64
+_HALVINGS = 80
+
+
+class Interval(NamedTuple):
+    """A lower and an upper limit, in the unit of the value they enclose."""
+
+    low: float
+    high: float
+
+    def times(self, factor: float) -> "Interval":
+        """Scale both limits by a positive ``factor``."""
+        return Interval(self.low * factor, self.high * factor)
+
+
+def garwood(events: int, level: float = LEVEL) -> Interval:
+    """Enclose the expected number of events behind a count (exact Poisson limits, Garwood 1936)."""
+    _require_count(events)
+    tail = (1 - level) / 2
+    low = float(special.gammaincinv(events, tail)) if events else 0.0
+    return Interval(low, float(special.gammaincinv(events + 1, 1 - tail)))
+
+
+def clopper_pearson(events: int, total: int, level: float = LEVEL) -> Interval:
+    """Enclose a fraction with exact binomial limits (Clopper & Pearson 1934), as used for limits and decisions."""
+    _require_part(events, total)
+    tail = (1 - level) / 2
+    low = float(special.betaincinv(events, total - events + 1, tail)) if events else 0.0
+    high = float(special.betaincinv(events + 1, total - events, 1 - tail)) if events < total else 1.0
+    return Interval(low, high)
+
+
+def wilson(events: int, total: int, level: float = LEVEL) -> Interval:
+    """Enclose a fraction with score limits (Wilson 1927), as used for display."""
+    _require_part(events, total)
+    z = _normal_quantile(level)
+    fraction = events / total
+    centre = fraction + z * z / (2 * total)
+    half = z * math.sqrt(fraction * (1 - fraction) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return Interval(max(0.0, (centre - half) / scale) if events else 0.0, min(1.0, (centre + half) / scale) if events < total else 1.0)
+
+
+def bead_ratio(events: int, beads: int, beads_per_ul: float, level: float = LEVEL) -> Interval:
+    """Enclose a concentration counted against beads, in cells/µL.
+
+    Given cells + beads, the share of cells is binomial; its exact limits p become K·p/(1−p) with K = ``beads_per_ul``,
+    the beads of the tube over the µL of blood in it. Few beads widen the interval by themselves.
+    """
+    if beads < 1:
+        raise ValueError("a bead ratio needs at least one bead")
+    low, high = clopper_pearson(events, events + beads, level)
+    return Interval(beads_per_ul * low / (1 - low), beads_per_ul * high / (1 - high))
+
+
+def volumetric(events: int, volume_ul: float, level: float = LEVEL) -> Interval:
+    """Enclose a concentration counted in a known volume of blood, in cells/µL."""
+    return garwood(events, level).times(1 / volume_ul)
+
+
+def scaled_count(events: int, volume_ul: float, relative_variance: float, level: float = LEVEL) -> Interval:
+    """Enclose a concentration whose volume is itself uncertain (dual platform, chain), in cells/µL.
+
+    ``relative_variance`` is the sum of the squared CVs of everything but the events themselves. From ten events on the
+    concentration is taken as log-normal with variance 1/N + ``relative_variance``; below, as gamma(N + ½) × log-normal,
+    integrated by Gauss–Hermite quadrature. With no event the lower limit is 0 and the upper one uses gamma(N + 1), which
+    is the exact Poisson limit when the volume is certain (the usual repair of Jeffreys' interval at zero, Brown, Cai &
+    DasGupta 2001): an empty population must not get the tighter limit of the two.
+    """
+    _require_count(events)
+    if events >= FEW_EVENTS:
+        return log_normal(events / volume_ul, 1 / events + relative_variance, level)
+    tail, spread = (1 - level) / 2, math.sqrt(relative_variance)
+    if events == 0:
+        return Interval(0.0, _mixture_quantile(1.0, spread, 1 - tail) / volume_ul)
+    shape = events + 0.5
+    return Interval(_mixture_quantile(shape, spread, tail), _mixture_quantile(shape, spread, 1 - tail)).times(1 / volume_ul)
+
+
+def log_normal(value: float, relative_variance: float, level: float = LEVEL) -> Interval:
+    """Enclose a positive value whose logarithm has the variance ``relative_variance``."""
+    factor = math.exp(_normal_quantile(level) * math.sqrt(relative_variance))
+    return Interval(value / factor, value * factor)
+
+
+def difference(sample: int, background: int, exposure_ratio: float = 1.0, level: float = LEVEL) -> Interval:
+    """Enclose sample − ``exposure_ratio`` × background, both counts (MOVER with Garwood limits, Donner & Zou 2012)."""
+    own, other = garwood(sample, level), garwood(background, level).times(exposure_ratio)
+    subtracted = background * exposure_ratio
+    net = sample - subtracted
+    low = net - math.hypot(sample - own.low, other.high - subtracted)
+    high = net + math.hypot(own.high - sample, subtracted - other.low)
+    return Interval(low, high)
+
+
+def excess_probability(sample: int, background: int, exposure_ratio: float = 1.0) -> float:
+    """Give the one-sided probability of so many sample events, were they background only (exact conditional test).
+
+    ``exposure_ratio`` is the sample's exposure (volume, reference events) over the background's.
+    """
+    _require_count(sample)
+    _require_count(background)
+    if sample == 0:
+        return 1.0
+    share = exposure_ratio / (1 + exposure_ratio)
+    return float(special.betainc(sample, background + 1, share))
+
+
+def ratio(value: float, interval: Interval, base: float, base_interval: Interval) -> Interval:
+    """Enclose value/base from the intervals of two independent positive values (MOVER on the logarithm)."""
+    quotient = value / base
+    down = math.hypot(_log_gap(interval.low, value), _log_gap(base, base_interval.high))
+    up = math.hypot(_log_gap(value, interval.high), _log_gap(base_interval.low, base))
+    return Interval(quotient * math.exp(-down), quotient * math.exp(up))
+
+
+def _log_gap(smaller: float, larger: float) -> float:
+    return math.log(larger / smaller) if smaller > 0 else math.inf
+
+
+def _normal_quantile(level: float) -> float:
+    return float(special.ndtri(0.5 + level / 2))
+
+
+@cache
+def _hermite() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    nodes, weights = np.polynomial.hermite.hermgauss(_NODES)
+    return nodes * math.sqrt(2), weights / math.sqrt(math.pi)
+
+
+def _mixture_quantile(shape: float, spread: float, probability: float) -> float:
+    """Invert the distribution of gamma(``shape``) × exp(``spread`` × normal) by bisection on the logarithm."""
+    normals, weights = _hermite()
+    factors = np.exp(-spread * normals)
+    start = math.log(float(special.gammaincinv(shape, probability)))
+    low, high = start - 10 * spread - 1e-9, start + 10 * spread + 1e-9
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if float(weights @ special.gammainc(shape, math.exp(middle) * factors)) < probability:
+            low = middle
+        else:
+            high = middle
+    return math.exp((low + high) / 2)
+
+
+def _require_count(events: int) -> None:
+    if events < 0:
+        raise ValueError(f"a count cannot be negative: {events}")
+
+
+def _require_part(events: int, total: int) -> None:
+    if not 0 <= events <= total or total < 1:
+        raise ValueError(f"{events} of {total} events is not a fraction")

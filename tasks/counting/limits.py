@@ -1,0 +1,145 @@
+"""Decide from how many events a population is detected and from how many it is quantified."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy import special
+
+CONFIDENCE = 0.95
+
+Analyser = Literal["leukocytes", "lymphocytes"]
+
+
+class CountErrors(BaseModel):
+    """Say how uncertain the measurements behind a volume are, as coefficients of variation (CV).
+
+    The analyser's CV is a step function of its count: the pair ``(from, cv)`` with the largest ``from`` (cells/µL) not
+    above the count holds. The steps take the wide end of what is usual: 3 % above 2 leukocytes/nL, 15 % below 0.5/nL.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    leukocyte_cv: tuple[tuple[float, float], ...] = ((2000.0, 0.03), (500.0, 0.07), (0.0, 0.15))
+    lymphocyte_cv: tuple[tuple[float, float], ...] = ((500.0, 0.07), (0.0, 0.15))
+    pipette_cv: float = Field(default=0.025, ge=0)
+
+    def analyser_cv(self, population: Analyser, per_ul: float) -> float:
+        """Give the CV of the analyser's count of leukocytes or lymphocytes at ``per_ul``."""
+        steps = self.leukocyte_cv if population == "leukocytes" else self.lymphocyte_cv
+        return max((step for step in steps if step[0] <= per_ul), default=max(steps, key=lambda step: step[1]))[1]
+
+
+class LimitSettings(BaseModel):
+    """Hold the laboratory's own limits; ``validation_id`` names the validation that justifies them.
+
+    20 clustered events count as detected and 50 as quantifiable (common rare-event practice). A laboratory that has
+    validated other limits sets them here or for one population in the strategy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    detect_events: int = Field(default=20, ge=1)
+    quantify_events: int = Field(default=50, ge=1)
+    validation_id: str | None = None
+    maximum_net_cv: float = Field(default=0.30, gt=0)
+    minimum_beads: int = Field(default=1000, ge=1)
+    minimum_lymphocytes: int = Field(default=2500, ge=0)
+    b_subset_events: int = Field(default=100, ge=1)
+    b_subset_indicative_events: int = Field(default=50, ge=1)
+    same_draw_hours: float = Field(default=24.0, ge=0)
+    errors: CountErrors = CountErrors()
+
+    @model_validator(mode="after")
+    def _quantify_after_detect(self) -> Self:
+        if self.quantify_events < self.detect_events:
+            raise ValueError("quantify_events must not be below detect_events")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Events of a population among reference events of the patient's pre-infusion tube: what the stain gives without cells."""
+
+    tube_sha256: str
+    events: int
+    reference_events: int
+
+    def expected(self, reference_events: int) -> float:
+        """Give the background events to expect among ``reference_events`` of another tube."""
+        return self.events * reference_events / self.reference_events if self.reference_events else 0.0
+
+    def variance(self, reference_events: int) -> float:
+        """Give the variance of ``expected`` that comes from counting the pre-infusion tube."""
+        return self.expected(reference_events) * reference_events / self.reference_events if self.reference_events else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventLimits:
+    """Events from which a population of one tube is detected and quantified; ``raised`` by its background."""
+
+    detect: int
+    quantify: int
+    raised: bool = False
+
+
+def limit_of_blank(background: float, confidence: float = CONFIDENCE) -> int:
+    """Give the most events a blank shows with 95 % confidence: the smallest k with P(Poisson(background) ≤ k) ≥ 0.95."""
+    if background < 0:
+        raise ValueError(f"an expected background cannot be negative: {background}")
+    low, high = -1, math.ceil(background + 10 * math.sqrt(background)) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if special.pdtr(middle, background) >= confidence:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def limit_of_detection(background: float, confidence: float = CONFIDENCE) -> float:
+    """Give the net expected events that exceed the limit of blank with 95 % probability."""
+    return float(special.gammaincinv(limit_of_blank(background, confidence) + 1, confidence)) - background
+
+
+def expected_events_needed(events: int, power: float = CONFIDENCE) -> float:
+    """Give the expected count at which at least ``events`` are seen with probability ``power`` (27.9 for 20 events)."""
+    return float(special.gammaincinv(events, power))
+
+
+def counting_cv(events: int) -> float:
+    """Give the coefficient of variation of a count: 1/√N (50 events: 0.141)."""
+    return 1 / math.sqrt(events)
+
+
+def events_for_net_cv(background: float, background_variance: float, cv: float) -> int:
+    """Give the smallest count whose net value (count − background) has at most the coefficient of variation ``cv``."""
+    square = cv * cv
+    net = (1 + math.sqrt(1 + 4 * square * (background + background_variance))) / (2 * square)
+    return math.ceil(background + net - 1e-9)
+
+
+def event_limits(
+    settings: LimitSettings,
+    reference_events: int,
+    *,
+    detect_events: int | None = None,
+    quantify_events: int | None = None,
+    background: Background | None = None,
+) -> EventLimits:
+    """Decide the limits of one population in one tube with ``reference_events`` in its reference population.
+
+    ``detect_events`` and ``quantify_events`` override the study's. A background lifts detection above its limit of blank,
+    and quantification to a net CV of at most ``maximum_net_cv``. At least one event is always needed: an empty
+    population is never detected.
+    """
+    detect = max(1, settings.detect_events if detect_events is None else detect_events)
+    quantify = max(detect, settings.quantify_events if quantify_events is None else quantify_events)
+    if background is None:
+        return EventLimits(detect, quantify)
+    expected, variance = background.expected(reference_events), background.variance(reference_events)
+    above_blank = limit_of_blank(expected) + 1
+    precise = events_for_net_cv(expected, variance, settings.maximum_net_cv) if expected > 0 else 0
+    raised = EventLimits(max(detect, above_blank), max(quantify, above_blank, precise), raised=True)
+    return raised if (raised.detect, raised.quantify) != (detect, quantify) else EventLimits(detect, quantify)

@@ -1,0 +1,257 @@
+"""Turn the events of a visit's tubes into cells/µL, percentages and a code that says what they are worth.
+
+Codes: ``Q`` quantified; ``DNQ`` detected, below the limit of quantification; ``ND`` not detected; ``NE`` not evaluable.
+A population that was not detected has no concentration and no percentage, only an upper limit (``per_ul_high``) and the
+limit of detection: a bare zero is never a result.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from panels.errors import StrategyFault
+from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.flags import Flag
+from tasks.counting.limits import Background, EventLimits, LimitSettings, event_limits
+from tasks.counting.volume import CountMethod, Draw, Method, Volume, anchored_volume, direct_volume
+
+Code = Literal["Q", "DNQ", "ND", "NE"]
+BackgroundKey = tuple[str, str | None, str]
+"""Specimen, CAR reagent, population."""
+
+B_CELLS = frozenset({"b_cells", "b_cells_cd20"})
+
+
+class PopulationRule(Protocol):
+    """What the counting needs to know of a reported population; a strategy's populations have it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def anchor(self) -> tuple[str, ...]: ...
+    @property
+    def minimum_parent_events(self) -> int: ...
+    @property
+    def detect_events(self) -> int | None: ...
+    @property
+    def quantify_events(self) -> int | None: ...
+    @property
+    def clinical_threshold_per_ul(self) -> float | None: ...
+    @property
+    def background(self) -> Literal["none", "baseline"]: ...
+    @property
+    def specimens(self) -> tuple[str, ...]: ...
+
+
+Rules = Mapping[str, Mapping[str, PopulationRule]]
+"""Strategy (``bcell@1.0.0``) → population id → rule, in the strategy's order."""
+
+NO_BACKGROUNDS: Mapping[BackgroundKey, Background] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What one population of one tube amounts to; ``None`` is "not given"."""
+
+    count: PopulationCount
+    percent_parent: float | None
+    percent_reference: float | None
+    per_ul: float | None
+    per_ul_low: float | None
+    per_ul_high: float | None
+    lod_per_ul: float | None
+    lloq_per_ul: float | None
+    code: Code
+    method: Method
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """All that decides the code of one population in one tube."""
+
+    count: PopulationCount
+    rule: PopulationRule
+    limits: EventLimits
+    volume: Volume | None
+    needs_volume: bool
+
+
+def quantify_visit(
+    tubes: Sequence[TubeCounts],
+    rules: Rules,
+    *,
+    counting: Mapping[str, tuple[CountMethod, ...]],
+    limits: LimitSettings | None = None,
+    backgrounds: Mapping[BackgroundKey, Background] = NO_BACKGROUNDS,
+) -> list[tuple[TubeCounts, Quantity]]:
+    """Quantify every reported population of the tubes of one patient, specimen and visit.
+
+    ``counting`` gives for each panel the methods it may be counted by, best first. Control tubes give no rows and anchor
+    nothing. A population that the tube has no count of was not measured and gives no row, nor does one that is not
+    reported from this specimen. Rows come by collection time, panel and tube, then in the strategy's order.
+    """
+    settings = limits or LimitSettings()
+    counted = sorted((t for t in tubes if not t.identity.control), key=_tube_order)
+    decided = {
+        (tube.identity.tube_sha256, rule.id): _limits_of(tube, rule, settings, backgrounds)
+        for tube in counted
+        for rule in _reported(tube, rules)
+    }
+    draw = Draw(tuple(counted), counting, {key: value.quantify for key, (value, _) in decided.items()}, settings)
+    rows: list[tuple[TubeCounts, Quantity]] = []
+    for tube in counted:
+        for rule in _reported(tube, rules):
+            event_limit, limit_flags = decided[tube.identity.tube_sha256, rule.id]
+            rows.append((tube, _quantify(draw, tube, rule, event_limit, limit_flags)))
+    return rows
+
+
+def group_by_visit(tubes: Iterable[TubeCounts]) -> dict[tuple[str, str, str], list[TubeCounts]]:
+    """Gather the tubes of each (patient, specimen, visit), in order of collection."""
+    groups: dict[tuple[str, str, str], list[TubeCounts]] = {}
+    for tube in sorted(tubes, key=_tube_order):
+        groups.setdefault((tube.identity.patient, tube.identity.specimen, tube.identity.visit), []).append(tube)
+    return groups
+
+
+def rules_of(tube: TubeCounts, rules: Rules) -> Mapping[str, PopulationRule]:
+    """Give the rules of the strategy a tube was counted with; raises StrategyFault when it is not among ``rules``."""
+    if tube.strategy not in rules:
+        raise StrategyFault(
+            f"{tube.identity.file}: its counts come from strategy {tube.strategy}, which is not among the strategies of this study "
+            f"({', '.join(sorted(rules)) or 'none'}). Name it in study.yaml or count the tube again."
+        )
+    return rules[tube.strategy]
+
+
+def _tube_order(tube: TubeCounts) -> tuple[object, ...]:
+    return tube.identity.collected, tube.identity.panel, tube.identity.tube_sha256, tube.strategy
+
+
+def _reported(tube: TubeCounts, rules: Rules) -> list[PopulationRule]:
+    specimen = tube.identity.specimen
+    return [r for r in rules_of(tube, rules).values() if specimen in r.specimens and r.id in tube.counts]
+
+
+def _limits_of(
+    tube: TubeCounts, rule: PopulationRule, settings: LimitSettings, backgrounds: Mapping[BackgroundKey, Background]
+) -> tuple[EventLimits, tuple[Flag, ...]]:
+    """Decide from how many events the population counts in this tube, and what is doubtful about its background."""
+    count = tube.counts[rule.id]
+    background: Background | None = None
+    flags: list[Flag] = []
+    if rule.background == "baseline":
+        background = backgrounds.get((tube.identity.specimen, tube.identity.car_reagent, rule.id))
+        flags += _background_flags(tube, rule, background, backgrounds)
+    is_baseline = background is not None and background.tube_sha256 == tube.identity.tube_sha256
+    decided = event_limits(
+        settings,
+        count.reference_events,
+        detect_events=rule.detect_events,
+        quantify_events=rule.quantify_events,
+        background=None if is_baseline else background,
+    )
+    if decided.raised:
+        flags.append(Flag.LIMIT_RAISED)
+    if is_baseline and count.events >= decided.detect:
+        flags.append(Flag.POSITIVE_BEFORE_INFUSION)
+    return decided, tuple(flags)
+
+
+def _background_flags(
+    tube: TubeCounts, rule: PopulationRule, background: Background | None, backgrounds: Mapping[BackgroundKey, Background]
+) -> list[Flag]:
+    if background is not None:
+        return [Flag.BACKGROUND_FEW_EVENTS] if background.reference_events < max(1, rule.minimum_parent_events) else []
+    others = any(specimen == tube.identity.specimen and population == rule.id for specimen, _, population in backgrounds)
+    return [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED] if others else [Flag.NO_BACKGROUND]
+
+
+def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: EventLimits, limit_flags: tuple[Flag, ...]) -> Quantity:
+    count = tube.counts[rule.id]
+    volume, volume_flags = _volume(draw, tube, rule)
+    evidence = _Evidence(count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood")
+    percentages, percent_flags = _percentages(count, rule, draw.limits)
+    code, code_flags = _code(evidence, percentages)
+    said = (*tube.flags, *volume_flags, *limit_flags, *percent_flags, *code_flags)
+    percent_parent, percent_reference = percentages if count.events >= limits.detect else (None, None)
+    low, value, high = _concentration(evidence, code)
+    return Quantity(
+        count=count,
+        percent_parent=percent_parent,
+        percent_reference=percent_reference,
+        per_ul=value,
+        per_ul_low=low,
+        per_ul_high=high,
+        lod_per_ul=limits.detect / volume.microlitres if volume else None,
+        lloq_per_ul=limits.quantify / volume.microlitres if volume else None,
+        code=code,
+        method=volume.method if volume else "none",
+        flags=tuple(dict.fromkeys(str(flag) for flag in said)),
+    )
+
+
+def _volume(draw: Draw, tube: TubeCounts, rule: PopulationRule) -> tuple[Volume | None, tuple[Flag, ...]]:
+    """Find the volume by the panel's methods: the tube's own, where the panel has them first, else an anchor's.
+
+    Marrow is diluted with blood to an unknown degree, so it never has a volume.
+    """
+    if tube.identity.specimen != "blood":
+        return None, ()
+    methods = draw.counting.get(tube.identity.panel, ())
+    flags: list[Flag] = []
+    for method in methods:
+        if method == "chain" or method == "dual":
+            volume, found_flags = anchored_volume(draw, tube, rule.id, rule.anchor, method)
+        else:
+            volume, found_flags = direct_volume(tube, (method,), draw.limits)
+        flags += found_flags
+        if volume:
+            return volume, tuple(flags)
+    return None, (*flags, Flag.NO_VOLUME)
+
+
+def _percentages(
+    count: PopulationCount, rule: PopulationRule, limits: LimitSettings
+) -> tuple[tuple[float | None, float | None], tuple[Flag, ...]]:
+    """Give the percentages of parent and reference whose denominators are large enough.
+
+    A subset of B cells needs 100 of them; between 50 and 99 its percentages are given as indicative.
+    """
+    floor = full = max(1, rule.minimum_parent_events)
+    if count.reference in B_CELLS and rule.id not in B_CELLS:
+        full = max(full, limits.b_subset_events)
+        floor = floor if floor > limits.b_subset_events else min(limits.b_subset_indicative_events, full)
+    denominators = (count.parent_events, count.reference_events)
+    parent, reference = (100 * count.events / n if n >= floor else None for n in denominators)
+    flags: list[Flag] = []
+    if parent is None or reference is None:
+        flags.append(Flag.FEW_PARENT_EVENTS)
+    if any(floor <= n < full for n in denominators):
+        flags.append(Flag.INDICATIVE_PERCENTAGE)
+    return (parent, reference), tuple(flags)
+
+
+def _code(evidence: _Evidence, percentages: tuple[float | None, float | None]) -> tuple[Code, tuple[Flag, ...]]:
+    """Decide what the count is worth; too little blood or too small a denominator is never called "not detected"."""
+    events, limits, threshold = evidence.count.events, evidence.limits, evidence.rule.clinical_threshold_per_ul
+    if evidence.needs_volume and evidence.volume is None:
+        return "NE", ()
+    if not evidence.needs_volume and percentages == (None, None):
+        return "NE", ()
+    lloq = limits.quantify / evidence.volume.microlitres if evidence.volume else None
+    if lloq is not None and threshold is not None and events < limits.quantify and lloq > threshold:
+        return "NE", (Flag.LLOQ_ABOVE_THRESHOLD,)
+    if events < limits.detect:
+        return "ND", ()
+    return ("Q" if events >= limits.quantify else "DNQ"), ()
+
+
+def _concentration(evidence: _Evidence, code: Code) -> tuple[float | None, float | None, float | None]:
+    """Give low, value and high in cells/µL: only the upper limit when not detected, nothing when not evaluable."""
+    if evidence.volume is None or code == "NE":
+        return None, None, None
+    value, interval = evidence.volume.concentration(evidence.count.events)
+    return (None, None, interval.high) if code == "ND" else (interval.low, value, interval.high)

@@ -1,0 +1,188 @@
+"""Find the effective volume: how many µL of blood the counted events of a tube stand for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.counting.counts import TubeCounts
+from tasks.counting.flags import Flag, anchor_flag
+from tasks.counting.intervals import Interval, bead_ratio, log_normal, scaled_count, volumetric
+from tasks.counting.limits import Analyser, LimitSettings
+
+CountMethod = Literal["bead", "volumetric", "chain", "dual"]
+Method = Literal["bead", "volumetric", "dual", "chain", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An effective volume, how it was found and how uncertain it is.
+
+    ``relative_variance`` is the variance of its logarithm; for beads it holds the bead count and the pipetting, of which
+    only the bead count enters the tube's own interval. ``repeats`` marks a population tied to its own concentration.
+    """
+
+    microlitres: float
+    method: CountMethod
+    relative_variance: float
+    beads: int | None = None
+    repeats: bool = False
+
+    def concentration(self, events: int) -> tuple[float, Interval]:
+        """Give cells/µL for ``events``, with their 95 % interval."""
+        value = events / self.microlitres
+        if self.repeats:
+            return value, log_normal(value, self.relative_variance)
+        if self.method == "bead" and self.beads is not None:
+            return value, bead_ratio(events, self.beads, self.beads / self.microlitres)
+        if self.method == "volumetric":
+            return value, volumetric(events, self.microlitres)
+        return value, scaled_count(events, self.microlitres, self.relative_variance)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The tubes of one visit with what ties their counts to a volume.
+
+    ``counting`` maps panel to its counting methods in order; ``quantify_events`` maps (tube, population) to the events
+    from which that population may serve as an anchor in that tube.
+    """
+
+    tubes: tuple[TubeCounts, ...]
+    counting: Mapping[str, tuple[CountMethod, ...]]
+    quantify_events: Mapping[tuple[str, str], int]
+    limits: LimitSettings
+
+
+def direct_volume(tube: TubeCounts, methods: Sequence[CountMethod], limits: LimitSettings) -> tuple[Volume | None, tuple[Flag, ...]]:
+    """Find the volume from the tube itself: by its counting beads or by its acquired volume, whichever the panel has first.
+
+    Beads fewer than ``limits.minimum_beads`` are not used at all, because every concentration of the tube hangs on them,
+    while few lymphocytes in leukopenia are biology: they are flagged and their interval is wide.
+    """
+    flags: list[Flag] = []
+    found: Volume | None = None
+    for method in methods:
+        if method == "bead":
+            found, flag = _by_beads(tube, limits)
+        elif method == "volumetric":
+            found, flag = _by_acquired_volume(tube, limits)
+        else:
+            continue
+        if flag:
+            flags.append(flag)
+        if found:
+            break
+    lymphocytes = tube.counts.get("lymphocytes")
+    if found and lymphocytes is not None and lymphocytes.events < limits.minimum_lymphocytes:
+        flags.append(Flag.FEW_LYMPHOCYTES)
+    return found, tuple(flags)
+
+
+def anchored_volume(
+    draw: Draw, tube: TubeCounts, population: str, anchors: Sequence[str], method: Literal["chain", "dual"]
+) -> tuple[Volume | None, tuple[Flag, ...]]:
+    """Find the volume of a tube without beads by an anchor population whose concentration is known from elsewhere.
+
+    The anchors are tried in the population's order; a population is tied to itself only when no other anchor is left.
+    An anchor needs a quantifiable number of events in both tubes.
+    """
+    order = [a for a in anchors if a != population] + [a for a in anchors if a == population]
+    flags: list[Flag] = []
+    for anchor in order:
+        found, flag = (_by_chain(draw, tube, anchor), None) if method == "chain" else _by_analyser(draw, tube, anchor)
+        if flag and flag not in flags:
+            flags.append(flag)
+        if found:
+            return _tied(found, tube, anchor, population), (*flags, *_anchor_flags(anchor, order[0], population))
+    return None, tuple(flags)
+
+
+def _anchor_flags(anchor: str, first: str, population: str) -> tuple[Flag, ...]:
+    if anchor == population:
+        return (Flag.ANCHOR_ITSELF,)
+    return () if anchor == first else (anchor_flag(anchor),)
+
+
+def _tied(found: Volume, tube: TubeCounts, anchor: str, population: str) -> Volume:
+    """Add the counting error of the anchor in this tube, unless the population is its own anchor and it cancels out."""
+    counted = 0.0 if anchor == population else 1 / tube.counts[anchor].events
+    return Volume(found.microlitres, found.method, found.relative_variance + counted, repeats=anchor == population)
+
+
+def _by_beads(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, Flag | None]:
+    lot, blood = tube.identity.beads_per_tube, tube.identity.blood_volume_ul
+    if tube.beads is None:
+        return None, None
+    if tube.beads < limits.minimum_beads:
+        return None, Flag.FEW_BEADS
+    if not lot or not blood or lot <= 0 or blood <= 0:
+        return None, Flag.BEAD_LOT_MISSING
+    variance = 1 / tube.beads + limits.errors.pipette_cv**2
+    return Volume(blood * tube.beads / lot, "bead", variance, beads=tube.beads), None
+
+
+def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, Flag | None]:
+    acquired, dilution = tube.identity.acquired_volume_ul, tube.identity.dilution
+    if not acquired or acquired <= 0:
+        return None, None
+    if not dilution or dilution <= 0:
+        return None, Flag.DILUTION_MISSING
+    return Volume(acquired / dilution, "volumetric", limits.errors.pipette_cv**2), None
+
+
+def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> Volume | None:
+    """Tie the tube to the best directly counted tube of the same draw: beads first, then most anchor events."""
+    events = _anchor_events(draw, tube, anchor)
+    if events is None:
+        return None
+    candidates: list[tuple[tuple[bool, int, str], Volume, int]] = []
+    for other in _same_draw(draw, tube):
+        counted = _anchor_events(draw, other, anchor)
+        volume, _ = direct_volume(other, draw.counting.get(other.identity.panel, ()), draw.limits)
+        if counted is not None and volume is not None and other is not tube:
+            rank = (volume.method != "bead", -counted, other.identity.tube_sha256)
+            candidates.append((rank, volume, counted))
+    if not candidates:
+        return None
+    _, volume, counted = min(candidates, key=lambda candidate: candidate[0])
+    return Volume(events * volume.microlitres / counted, "chain", volume.relative_variance + 1 / counted)
+
+
+def _by_analyser(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None, Flag | None]:
+    """Tie the tube to the haematology analyser's count of its leukocytes or lymphocytes."""
+    analysed: Analyser
+    if anchor == "leukocytes":
+        analysed = "leukocytes"
+    elif anchor == "lymphocytes":
+        analysed = "lymphocytes"
+    else:
+        return None, None
+    events = _anchor_events(draw, tube, anchor)
+    own = _analyser_counts([tube], analysed)
+    known = own or _analyser_counts(_same_draw(draw, tube), analysed)
+    if len(known) > 1:
+        return None, Flag.ANALYSER_COUNTS_DIFFER
+    if events is None or not known:
+        return None, None
+    per_ul = next(iter(known))
+    errors = draw.limits.errors
+    variance = errors.analyser_cv(analysed, per_ul) ** 2 + errors.pipette_cv**2
+    return Volume(events / per_ul, "dual", variance), None
+
+
+def _analyser_counts(tubes: Iterable[TubeCounts], analysed: Analyser) -> set[float]:
+    said = (t.identity.leukocytes_per_ul if analysed == "leukocytes" else t.identity.lymphocytes_per_ul for t in tubes)
+    return {count for count in said if count is not None and count > 0}
+
+
+def _anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
+    """Give the anchor's events in a tube when there are enough of them to carry other counts."""
+    count = tube.counts.get(anchor)
+    needed = draw.quantify_events.get((tube.identity.tube_sha256, anchor), draw.limits.quantify_events)
+    return count.events if count is not None and count.events >= needed else None
+
+
+def _same_draw(draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
+    """List the tubes drawn at about the same time: a count of another day must not be carried over."""
+    longest = draw.limits.same_draw_hours * 3600
+    return [t for t in draw.tubes if abs((t.identity.collected - tube.identity.collected).total_seconds()) <= longest]

@@ -1,0 +1,145 @@
+"""Known answers (SCIENCE 3.2) and properties of the intervals."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from tasks.counting.intervals import (
+    Interval,
+    bead_ratio,
+    clopper_pearson,
+    difference,
+    excess_probability,
+    garwood,
+    log_normal,
+    ratio,
+    scaled_count,
+    volumetric,
+    wilson,
+)
+
+BEADS_PER_UL = 49713 / 50
+
+
+def printed(interval: Interval, digits: int) -> tuple[float, float]:
+    return round(interval.low, digits), round(interval.high, digits)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (0, (0, 3.689)),
+        (1, (0.025, 5.572)),
+        (5, (1.623, 11.668)),
+        (20, (12.217, 30.888)),
+        (50, (37.111, 65.919)),
+        (100, (81.364, 121.627)),
+    ],
+)
+def test_garwood_limits(events: int, expected: tuple[float, float]) -> None:
+    assert printed(garwood(events), 3) == expected
+
+
+def test_fractions() -> None:
+    exact, score = clopper_pearson(7, 100_000), wilson(7, 100_000)
+    assert [f"{limit:.3e}" for limit in (*exact, *score)] == ["2.814e-05", "1.442e-04", "3.391e-05", "1.445e-04"]
+    exact, score = clopper_pearson(3, 500), wilson(3, 500)
+    assert [f"{limit:.4g}" for limit in (*score, *exact)] == ["0.002043", "0.01749", "0.001239", "0.01743"]
+
+
+def test_no_event_in_n_leaves_the_exact_upper_limit() -> None:
+    assert clopper_pearson(0, 500) == (0.0, pytest.approx(1 - 0.025 ** (1 / 500)))
+    assert clopper_pearson(500, 500).high == 1.0
+    assert wilson(0, 500).low == 0.0
+
+
+@pytest.mark.parametrize(
+    ("events", "value", "low", "high", "digits"),
+    [
+        (25, 2.6165, 1.6924, 3.8649, 4),
+        (0, 0.0, 0.0, 0.3861, 4),
+        (7, 0.7326, 0.2945, 1.5101, 4),
+        (212, 22.188, 19.27, 25.42, 2),
+        (4000, 418.64, 403.35, 434.44, 2),
+    ],
+)
+def test_bead_ratio(events: int, value: float, low: float, high: float, digits: int) -> None:
+    assert BEADS_PER_UL * events / 9500 == pytest.approx(value, abs=5e-4 if digits == 4 else 5e-3)
+    assert printed(bead_ratio(events, 9500, BEADS_PER_UL), digits) == (low, high)
+
+
+def test_few_beads_widen_the_interval() -> None:
+    many, few = bead_ratio(100, 10_000, 1000.0), bead_ratio(10, 1000, 1000.0)
+    assert few.low < many.low < 10 < many.high < few.high
+
+
+def test_dual_platform() -> None:
+    variance = 1 / 20_000 + 0.05**2
+    assert 25 / (20_000 / 900) == 1.125
+    assert printed(scaled_count(25, 20_000 / 900, variance), 3) == (0.751, 1.686)
+
+
+@pytest.mark.parametrize("events", [1, 3, 9])
+@pytest.mark.parametrize("spread", [0.0, 0.05, 0.2])
+def test_few_events_follow_the_gamma_log_normal_mixture(events: int, spread: float) -> None:
+    limits = scaled_count(events, 1.0, spread**2)
+
+    def below(x: float) -> float:
+        if spread == 0:
+            return float(stats.gamma.cdf(x, events + 0.5))
+        return float(integrate.quad(lambda z: stats.gamma.cdf(x * math.exp(-spread * z), events + 0.5) * stats.norm.pdf(z), -9, 9)[0])
+
+    assert below(limits.low) == pytest.approx(0.025, abs=1e-8)
+    assert below(limits.high) == pytest.approx(0.975, abs=1e-8)
+
+
+def test_no_event_with_a_certain_volume_gives_the_exact_poisson_limit() -> None:
+    assert scaled_count(0, 2.0, 0.0) == (0.0, pytest.approx(garwood(0).high / 2))
+    assert scaled_count(0, 2.0, 0.04).high > garwood(0).high / 2
+
+
+def test_background_subtraction_and_conditional_test() -> None:
+    assert printed(difference(12, 3), 3) == (0.821, 18.273)
+    assert excess_probability(12, 3) == pytest.approx(0.017578, abs=5e-7)
+    assert excess_probability(0, 3) == 1.0
+
+
+def test_a_ratio_with_a_certain_base_keeps_the_interval() -> None:
+    assert ratio(6.0, Interval(3.0, 9.0), 2.0, Interval(2.0, 2.0)) == (pytest.approx(1.5), pytest.approx(4.5))
+    assert ratio(6.0, Interval(0.0, 9.0), 2.0, Interval(1.0, 3.0)).low == 0.0
+
+
+@given(events=st.integers(0, 5000), variance=st.floats(0, 0.2), volume=st.floats(0.01, 1e4))
+def test_intervals_contain_the_estimate(events: int, variance: float, volume: float) -> None:
+    for interval in (volumetric(events, volume), scaled_count(events, volume, variance), bead_ratio(events, 2000, 2000 / volume)):
+        assert interval.low <= events / volume <= interval.high
+        assert interval.high > 0
+
+
+@given(events=st.integers(1, 2000), factor=st.integers(2, 20))
+def test_relative_width_narrows_with_events(events: int, factor: int) -> None:
+    for interval in (garwood, lambda n: scaled_count(n, 1.0, 0.01), lambda n: clopper_pearson(n, 10 * n)):
+        wide, narrow = interval(events), interval(events * factor)
+        assert math.log(narrow.high / narrow.low) < math.log(wide.high / wide.low)
+
+
+def test_limits_do_not_jump_back_where_the_approximation_changes() -> None:
+    highs = [scaled_count(n, 1.0, 0.01).high for n in range(30)]
+    lows = [scaled_count(n, 1.0, 0.01).low for n in range(30)]
+    assert highs == sorted(highs)
+    assert lows == sorted(lows)
+
+
+def test_log_normal_is_symmetric_on_the_log_scale() -> None:
+    low, high = log_normal(5.0, 0.04)
+    assert np.sqrt(low * high) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("call", [lambda: garwood(-1), lambda: wilson(3, 2), lambda: clopper_pearson(0, 0), lambda: bead_ratio(1, 0, 1.0)])
+def test_impossible_counts_are_refused(call: object) -> None:
+    with pytest.raises(ValueError):
+        call()  # type: ignore[operator]

@@ -1,0 +1,301 @@
+"""From counts to cells/µL: volumes, anchors, limits and codes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panels.errors import StrategyFault
+from tasks.counting.background import baseline_backgrounds
+from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.flags import Flag, anchor_flag
+from tasks.counting.intervals import bead_ratio
+from tasks.counting.limits import LimitSettings, limit_of_blank
+from tasks.counting.quantity import PopulationRule, Quantity, group_by_visit, quantify_visit
+from tasks.counting.volume import CountMethod
+from tasks.identity import TubeIdentity
+
+
+@dataclass(frozen=True)
+class Rule:
+    id: str
+    anchor: tuple[str, ...] = ("leukocytes",)
+    minimum_parent_events: int = 0
+    detect_events: int | None = None
+    quantify_events: int | None = None
+    clinical_threshold_per_ul: float | None = None
+    background: Literal["none", "baseline"] = "none"
+    specimens: tuple[str, ...] = ("blood", "marrow")
+
+
+def rules(*each: Rule) -> Mapping[str, PopulationRule]:
+    return {rule.id: rule for rule in each}
+
+
+RULES = {
+    "tbnk@1.0.0": rules(Rule("leukocytes"), Rule("lymphocytes"), Rule("b_cells", clinical_threshold_per_ul=10.0)),
+    "bcell@1.0.0": rules(
+        Rule("leukocytes", anchor=("leukocytes",)),
+        Rule("b_cells", clinical_threshold_per_ul=10.0),
+        Rule("naive_b", anchor=("b_cells", "leukocytes"), minimum_parent_events=100),
+        Rule("long_lived_plasma_cells", specimens=("marrow",)),
+    ),
+    "cart@1.0.0": rules(Rule("t_cells"), Rule("car19_t", background="baseline", minimum_parent_events=5000)),
+}
+COUNTING: dict[str, tuple[CountMethod, ...]] = {
+    "tbnk": ("bead", "volumetric", "dual"),
+    "bcell": ("chain", "dual"),
+    "cart": ("chain", "dual"),
+}
+COLLECTED = datetime(2026, 3, 1, 9)
+
+
+def tube(panel: str, events: Mapping[str, int], beads: int | None = None, **identity: object) -> TubeCounts:
+    reference = {"naive_b": "b_cells", "car19_t": "t_cells", "b_cells": "lymphocytes"}
+
+    def count(population: str) -> PopulationCount:
+        ref = reference.get(population, "leukocytes")
+        total = events.get(ref, events["leukocytes"])
+        return PopulationCount(population, events[population], ref, total, ref, total)
+
+    base = TubeIdentity(f"{panel}-sha", f"{panel}.fcs", "P01", COLLECTED, panel, "D28")
+    return TubeCounts(
+        replace(base, **identity), f"{panel}@1.0.0", "s" * 64, {name: count(name) for name in events}, beads, 10 * events["leukocytes"]
+    )
+
+
+def tbnk(b_cells: int = 25, leukocytes: int = 40_000, beads: int | None = 9500, **identity: object) -> TubeCounts:
+    said: dict[str, object] = {"beads_per_tube": 49713.0, "blood_volume_ul": 50.0} | identity
+    return tube("tbnk", {"leukocytes": leukocytes, "lymphocytes": 20_000, "b_cells": b_cells}, beads, **said)
+
+
+def bcell(naive: int = 300, b_cells: int = 400, leukocytes: int = 800_000, **identity: object) -> TubeCounts:
+    return tube("bcell", {"leukocytes": leukocytes, "b_cells": b_cells, "naive_b": naive}, **identity)
+
+
+def quantities(*tubes: TubeCounts, **options: object) -> dict[tuple[str, str], Quantity]:
+    rows = quantify_visit(tubes, RULES, counting=COUNTING, **options)  # type: ignore[arg-type]
+    return {(t.identity.panel, q.count.population): q for t, q in rows}
+
+
+def test_beads_give_the_published_concentration() -> None:
+    b = quantities(tbnk(b_cells=25))["tbnk", "b_cells"]
+    assert (b.code, b.method) == ("DNQ", "bead")
+    assert b.per_ul == pytest.approx(2.6165, abs=5e-5)
+    assert (b.per_ul_low, b.per_ul_high) == (pytest.approx(1.6924, abs=5e-5), pytest.approx(3.8649, abs=5e-5))
+    volume = 50 * 9500 / 49713
+    assert (b.lod_per_ul, b.lloq_per_ul) == (pytest.approx(20 / volume), pytest.approx(50 / volume))
+
+
+@pytest.mark.parametrize(("events", "code"), [(0, "ND"), (19, "ND"), (20, "DNQ"), (49, "DNQ"), (50, "Q")])
+def test_codes_by_events(events: int, code: str) -> None:
+    assert quantities(tbnk(b_cells=events))["tbnk", "b_cells"].code == code
+
+
+def test_an_empty_population_has_an_upper_limit_and_no_value() -> None:
+    b = quantities(tbnk(b_cells=0))["tbnk", "b_cells"]
+    assert (b.code, b.per_ul, b.per_ul_low, b.percent_parent, b.percent_reference) == ("ND", None, None, None, None)
+    assert b.per_ul_high == pytest.approx(0.3861, abs=5e-5)
+    assert b.lod_per_ul is not None
+
+
+@given(
+    events=st.integers(0, 60),
+    beads=st.integers(0, 20_000),
+    detect=st.integers(0, 30),
+    quantify=st.integers(0, 60),
+    threshold=st.none() | st.floats(0.01, 100),
+)
+def test_no_result_is_a_bare_zero(events: int, beads: int, detect: int, quantify: int, threshold: float | None) -> None:
+    strict = {"tbnk@1.0.0": rules(Rule("b_cells", detect_events=detect, quantify_events=quantify, clinical_threshold_per_ul=threshold))}
+    ((_, b),) = quantify_visit([tbnk(b_cells=events, beads=beads)], strict, counting=COUNTING)
+    assert 0 not in (b.per_ul, b.percent_parent, b.percent_reference, b.per_ul_high)
+    assert (b.per_ul is not None) == (b.code in ("Q", "DNQ"))
+    if events == 0:
+        assert b.code in ("ND", "NE")
+    if b.per_ul is not None:
+        assert b.per_ul_low is not None
+        assert b.per_ul_high is not None
+        assert b.per_ul_low <= b.per_ul <= b.per_ul_high
+
+
+def test_too_few_beads_are_not_trusted() -> None:
+    b = quantities(tbnk(b_cells=300, beads=999))["tbnk", "b_cells"]
+    assert (b.code, b.method, b.per_ul, b.lod_per_ul) == ("NE", "none", None, None)
+    assert {"few_beads", "no_volume"} <= set(b.flags)
+
+
+def test_beads_without_a_lot_value_are_named() -> None:
+    b = quantities(tbnk(beads_per_tube=None))["tbnk", "b_cells"]
+    assert b.code == "NE"
+    assert b.flags == ("bead_lot_missing", "no_volume")
+
+
+def test_an_acquired_volume_stands_in_for_beads() -> None:
+    b = quantities(tbnk(b_cells=100, beads=None, acquired_volume_ul=200.0, dilution=10.0))["tbnk", "b_cells"]
+    assert (b.method, b.per_ul) == ("volumetric", 5.0)
+    unknown = quantities(tbnk(b_cells=100, beads=None, acquired_volume_ul=200.0))["tbnk", "b_cells"]
+    assert unknown.code == "NE"
+    assert "dilution_missing" in unknown.flags
+
+
+def test_few_lymphocytes_are_flagged_and_still_counted() -> None:
+    counts = {"leukocytes": 3000, "lymphocytes": 900, "b_cells": 60}
+    sample = tube("tbnk", counts, 9500, beads_per_tube=49713.0, blood_volume_ul=50.0)
+    b = quantities(sample)["tbnk", "b_cells"]
+    assert b.code == "Q"
+    assert "few_lymphocytes" in b.flags
+
+
+def test_a_tiny_volume_is_not_evaluable_rather_than_not_detected() -> None:
+    b = quantities(tbnk(b_cells=3, beads_per_tube=500_000.0, beads=1200))["tbnk", "b_cells"]
+    assert (b.code, b.per_ul, b.per_ul_high) == ("NE", None, None)
+    assert b.lloq_per_ul is not None
+    assert b.lloq_per_ul > 10
+    assert "lloq_above_threshold" in b.flags
+    assert quantities(tbnk(b_cells=80, beads_per_tube=500_000.0, beads=1200))["tbnk", "b_cells"].code == "Q"
+
+
+def test_a_subset_is_tied_to_the_b_cells_of_the_bead_tube() -> None:
+    naive = quantities(tbnk(b_cells=200), bcell(naive=300, b_cells=400))["bcell", "naive_b"]
+    anchor = 200 * 49713 / 50 / 9500
+    assert naive.method == "chain"
+    assert naive.per_ul == pytest.approx(300 * anchor / 400)
+    assert naive.flags == ()
+    variance = 1 / 300 + 1 / 400 + 1 / 200 + 1 / 9500 + 0.025**2
+    assert naive.per_ul_high == pytest.approx(naive.per_ul * math.exp(1.959964 * math.sqrt(variance)), rel=1e-6)
+
+
+def test_without_quantified_b_cells_the_leukocytes_anchor() -> None:
+    found = quantities(tbnk(b_cells=10), bcell(naive=60, b_cells=70))
+    naive = found["bcell", "naive_b"]
+    volume = 800_000 / (40_000 * 49713 / 50 / 9500)
+    assert naive.per_ul == pytest.approx(60 / volume)
+    assert set(naive.flags) == {"anchor_leukocytes", "indicative_percentage"}
+    assert naive.lod_per_ul == pytest.approx(20 / volume)
+    assert "anchor_leukocytes" not in found["bcell", "b_cells"].flags
+
+
+def test_few_anchor_events_in_this_tube_cannot_carry_it() -> None:
+    naive = quantities(tbnk(b_cells=200), bcell(naive=30, b_cells=40))["bcell", "naive_b"]
+    assert set(naive.flags) == {"anchor_leukocytes", "few_parent_events"}
+    assert (naive.percent_parent, naive.percent_reference, naive.code) == (None, None, "DNQ")
+
+
+def test_a_population_that_anchors_itself_repeats_the_known_concentration() -> None:
+    leukocytes = quantities(tbnk(), bcell())["bcell", "leukocytes"]
+    known = quantities(tbnk())["tbnk", "leukocytes"]
+    assert leukocytes.per_ul == pytest.approx(known.per_ul)
+    assert leukocytes.flags == ("anchor_itself",)
+
+
+def test_the_analyser_anchors_when_there_is_no_bead_tube() -> None:
+    b = quantities(bcell(b_cells=400, leukocytes_per_ul=4000.0))["bcell", "b_cells"]
+    assert (b.method, b.per_ul) == ("dual", pytest.approx(2.0))
+    low, high = b.per_ul_low, b.per_ul_high
+    assert low is not None
+    assert high is not None
+    variance = 1 / 400 + 1 / 800_000 + 0.03**2 + 0.025**2
+    assert high / 2.0 == pytest.approx(math.exp(1.959964 * math.sqrt(variance)), rel=1e-6)
+
+
+def test_analyser_counts_of_the_draw_are_shared_unless_they_differ() -> None:
+    other = tube("cart", {"leukocytes": 10_000, "t_cells": 6000, "car19_t": 0}, leukocytes_per_ul=4000.0)
+    assert quantities(bcell(), other)["bcell", "b_cells"].per_ul == pytest.approx(2.0)
+    third = replace(other, identity=replace(other.identity, tube_sha256="third", leukocytes_per_ul=5000.0))
+    clash = quantities(bcell(), other, third)["bcell", "b_cells"]
+    assert clash.code == "NE"
+    assert "analyser_counts_differ" in clash.flags
+
+
+def test_a_tube_of_another_day_anchors_nothing() -> None:
+    late = bcell(collected=COLLECTED + timedelta(days=3))
+    b = quantities(tbnk(b_cells=200), late)["bcell", "b_cells"]
+    assert (b.code, b.method) == ("NE", "none")
+    assert "no_volume" in b.flags
+
+
+def test_control_tubes_give_no_rows_and_anchor_nothing() -> None:
+    assert quantities(tbnk(control="batch")) == {}
+    assert quantities(tbnk(control="fmo:CD19"), bcell())["bcell", "b_cells"].code == "NE"
+
+
+def test_marrow_is_coded_by_events_and_has_no_concentration() -> None:
+    counts = {"leukocytes": 500_000, "b_cells": 30, "naive_b": 5, "long_lived_plasma_cells": 600}
+    found = quantities(tube("bcell", counts, specimen="marrow", leukocytes_per_ul=4000.0))
+    llpc = found["bcell", "long_lived_plasma_cells"]
+    assert (llpc.code, llpc.method, llpc.per_ul, llpc.lod_per_ul) == ("Q", "none", None, None)
+    assert llpc.percent_reference == pytest.approx(0.12)
+    assert found["bcell", "naive_b"].code == "NE"
+    assert ("bcell", "long_lived_plasma_cells") not in quantities(bcell(), tbnk())
+
+
+def cart(car: int, t_cells: int = 50_000, sha: str = "cart-sha", day: int = 28, reagent: str = "idiotype-1") -> TubeCounts:
+    events = {"leukocytes": 200_000, "t_cells": t_cells, "car19_t": car}
+    identity = {"tube_sha256": sha, "collected": COLLECTED + timedelta(days=day), "visit": f"D{day}", "car_reagent": reagent}
+    return tube("cart", events, leukocytes_per_ul=4000.0, **identity)
+
+
+def test_the_pre_infusion_tube_raises_the_limits() -> None:
+    baseline, later = cart(40, sha="base", day=-7), cart(60, t_cells=100_000)
+    backgrounds = baseline_backgrounds([baseline, later], RULES, infused=COLLECTED)
+    assert set(backgrounds) == {("blood", "idiotype-1", "car19_t")}
+    car = quantities(later, backgrounds=backgrounds)["cart", "car19_t"]
+    assert limit_of_blank(80.0) >= 60
+    assert car.code == "ND"
+    assert "limit_raised_by_background" in car.flags
+    assert quantities(cart(400, t_cells=100_000), backgrounds=backgrounds)["cart", "car19_t"].code == "Q"
+
+
+def test_the_baseline_tube_is_not_its_own_background() -> None:
+    baseline = cart(40, sha="base", day=-7)
+    backgrounds = baseline_backgrounds([baseline], RULES, infused=COLLECTED)
+    car = quantities(baseline, backgrounds=backgrounds)["cart", "car19_t"]
+    assert car.code == "DNQ"
+    assert car.flags == ("positive_before_infusion",)
+
+
+def test_another_reagent_has_no_background() -> None:
+    backgrounds = baseline_backgrounds([cart(0, sha="base", day=-7)], RULES, infused=COLLECTED)
+    flags = quantities(cart(60, reagent="protein-2"), backgrounds=backgrounds)["cart", "car19_t"].flags
+    assert set(flags) == {"no_background", "reagent_changed"}
+
+
+def test_order_of_tubes_changes_nothing() -> None:
+    tubes = [tbnk(b_cells=200), bcell(), cart(60, day=0)]
+    forward = quantify_visit(tubes, RULES, counting=COUNTING)
+    assert quantify_visit(tubes[::-1], RULES, counting=COUNTING) == forward
+    assert [t.identity.panel for t, _ in forward] == ["bcell"] * 3 + ["cart"] * 2 + ["tbnk"] * 3
+
+
+def test_a_tube_of_an_unknown_strategy_is_refused() -> None:
+    with pytest.raises(StrategyFault, match="not among the strategies"):
+        quantify_visit([replace(tbnk(), strategy="tbnk@9.0.0")], RULES, counting=COUNTING)
+
+
+def test_tubes_are_grouped_by_patient_specimen_and_visit() -> None:
+    groups = group_by_visit([cart(1, day=28), tbnk(), bcell(specimen="marrow")])
+    assert [(key, len(group)) for key, group in groups.items()] == [
+        (("P01", "marrow", "D28"), 1),
+        (("P01", "blood", "D28"), 2),
+    ]
+
+
+def test_overridden_limits_hold() -> None:
+    strict = LimitSettings(detect_events=13, quantify_events=22, validation_id="VAL-7")
+    assert quantities(tbnk(b_cells=22), limits=strict)["tbnk", "b_cells"].code == "Q"
+
+
+def test_the_bead_interval_is_the_bead_ratio() -> None:
+    b = quantities(tbnk(b_cells=212))["tbnk", "b_cells"]
+    assert (b.per_ul_low, b.per_ul_high) == pytest.approx(bead_ratio(212, 9500, 49713 / 50))
+
+
+def test_every_flag_is_explained() -> None:
+    assert all(flag.sentence.endswith(".") and ";" not in flag for flag in Flag)
+    assert anchor_flag("monocytes") is Flag.ANCHOR_OTHER

@@ -1,0 +1,96 @@
+"""Write a patient's tables as one Excel workbook whose bytes depend on nothing but the tables."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from tasks.publish.tables import CODES, KINETICS, METHODS, PARAMETERS, Cell, cells, widen
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+FORMULA_STARTS = ("=", "+", "-", "@")
+
+
+def workbook_bytes(kinetics: "pd.DataFrame", parameters: "pd.DataFrame", flag_meanings: Mapping[str, str]) -> bytes:
+    """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend that explains codes, methods, columns and flags."""
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
+    wide = widen(kinetics)
+    _add_sheet(book, "kinetics", KINETICS.names, cells(kinetics, KINETICS))
+    _add_sheet(book, "kinetics wide", list(wide.columns), [[_number(value) for value in row] for row in cells(wide)])
+    _add_sheet(book, "parameters", PARAMETERS.names, cells(parameters, PARAMETERS))
+    _add_sheet(book, "legend", ["about", "term", "meaning"], _legend(flag_meanings))
+    written = io.BytesIO()
+    book.save(written)
+    return _timeless(written.getvalue())
+
+
+def _number(printed: Cell) -> Cell:
+    """Turn a printed result that is nothing but a number back into one."""
+    return float(printed) if isinstance(printed, str) and re.fullmatch(r"\d+(\.\d+)?", printed) else printed
+
+
+def _legend(flag_meanings: Mapping[str, str]) -> list[list[Cell]]:
+    rows: list[list[Cell]] = [
+        ["sheets", "kinetics", KINETICS.grain],
+        ["sheets", "kinetics wide", "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference"],
+        ["sheets", "parameters", PARAMETERS.grain],
+        ["sheets", "empty cell", "not measured; a zero would mean measured, and none found"],
+    ]
+    rows += [["code", code, meaning] for code, meaning in CODES.items()]
+    rows += [["method", method, meaning] for method, meaning in METHODS.items()]
+    rows += [["flag", flag, meaning] for flag, meaning in sorted(flag_meanings.items())]
+    rows += [["column of kinetics", c.name, c.meaning] for c in KINETICS.columns]
+    rows += [["column of parameters", c.name, c.meaning] for c in PARAMETERS.columns]
+    return rows
+
+
+def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[Cell]]) -> None:
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Font, PatternFill
+    from openpyxl.utils import get_column_letter
+
+    sheet = book.create_sheet(title)
+    sheet.freeze_panes = "A2"
+    widths = [_width([name, *(row[i] for row in rows)]) for i, name in enumerate(header)]
+    for i, width in enumerate(widths, start=1):
+        sheet.column_dimensions[get_column_letter(i)].width = width
+    bold, shade = Font(bold=True), PatternFill("solid", fgColor="E8EDF2")
+    head = [WriteOnlyCell(sheet, name) for name in header]
+    for cell in head:
+        cell.font, cell.fill = bold, shade
+    sheet.append(head)
+    for row in rows:
+        sheet.append([_text(WriteOnlyCell(sheet), value) if isinstance(value, str) else value for value in row])
+
+
+def _text(cell: "WriteOnlyCell", text: str) -> "WriteOnlyCell":
+    """Write text as text: never as a formula, whatever it starts with, and without control characters Excel refuses."""
+    cell.value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", text)
+    cell.data_type = "s"
+    if text.startswith(FORMULA_STARTS):
+        cell.quotePrefix = True
+    return cell
+
+
+def _width(column: Iterable[Cell]) -> float:
+    return min(60.0, max(9.0, 1.5 + max(len(str(value)) for value in column if value is not None)))
+
+
+def _timeless(book: bytes) -> bytes:
+    """Pack a workbook again with the times it was saved at taken out."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            if entry.filename == "docProps/core.xml":
+                content = re.sub(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*", rb"\g<1>1980-01-01T00:00:00Z", content)
+            new.writestr(zipfile.ZipInfo(entry.filename, EPOCH), content, zipfile.ZIP_DEFLATED)
+    return written.getvalue()

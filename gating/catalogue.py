@@ -95,6 +95,19 @@ def read_lock(folder: Path) -> dict[str, str]:
     return {name: digest for name, digest in pairs}
 
 
+def lock_release(folder: Path, name: str, version: str) -> Release:
+    """Freeze one version: write its SHA-256 into the folder's LOCK; raises StrategyFault when it is there already."""
+    path = folder / name / version / "strategy.yaml"
+    release = read_strategy(path)
+    locked = read_lock(folder)
+    if release.strategy.name in locked:
+        raise StrategyFault(f"{release.strategy.name} is already released. Give the change a version of its own.")
+    locked[release.strategy.name] = release.sha256
+    text = "".join(f"{pin} {digest}\n" for pin, digest in sorted(locked.items()))
+    (folder / "LOCK").write_text(text, encoding="ascii")
+    return release
+
+
 def _order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 

@@ -81,7 +81,7 @@ def read_data_sets(path: Path) -> tuple[DataSet, ...]:
                 return tuple(found)
             start += step
             if start + HEADER_BYTES > size:
-                raise UnreadableFile(f"{path.name} is cut short: it announces another data set at byte {start}, but ends before it. Copy it again.")
+                raise UnreadableFile(f"{path.name} is cut short: it ends before a further data set it announces. Copy it again.")
 
 
 def agreed_reading(path: Path, data_sets: Sequence[DataSet], index: int) -> Reading:
@@ -183,7 +183,7 @@ def _read_text(name: str, raw: bytes) -> tuple[dict[str, str], str, bool]:
 
 
 def _split(name: str, body: str, delimiter: str) -> tuple[list[str], list[str]]:
-    """Split at single delimiters; a doubled one is a character of the value (FCS 3.1, section 3.2.3).
+    """Split at single delimiters; a doubled one is a character of the value (FCS 3.1, TEXT segment).
 
     Some writers leave values empty, which the standard forbids and which looks like a doubled delimiter: where reading
     by the standard gives no whole pairs, every delimiter is taken as a separator.

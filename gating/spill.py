@@ -1,6 +1,6 @@
 """Read the spill a cytometer stored: how much of each dye every detector sees.
 
-Form of the value (FCS 3.1, section 3.2.20): ``n,name 1,…,name n,row 1,…,row n``; row = dye, column = detector, diagonal 1.
+Form of the value (FCS 3.1, $SPILLOVER): ``n,name 1,…,name n,row 1,…,row n``; row = dye, column = detector, diagonal 1.
 """
 
 from collections.abc import Mapping, Sequence

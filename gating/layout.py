@@ -1,0 +1,231 @@
+"""Say where the events lie in an FCS file, how each channel's values are written, and turn them into linear numbers.
+
+Written after the FCS 3.1 and 3.2 standards. What is not supported is refused, never guessed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gating.fcs_text import DataSet, Reading
+from panels.errors import UnreadableFile
+
+MOST_DECADES = 10.0
+WHOLE_WIDTHS = (1, 2, 4, 8)
+"""Bytes of the integers numpy knows; others (24 bits on some Cyteks) are put together byte by byte."""
+FLOAT_BITS = {"F": 32, "D": 64}
+
+Kind = Literal["I", "F", "D"]
+Order = Literal["<", ">"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel of a tube: its place (from 0), detector (``$PnN``), label (``$PnS`` or empty) and ``$PnR``."""
+
+    index: int
+    detector: str
+    label: str
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the values of one channel are written, and what makes them linear.
+
+    ``byte`` is the place within an event, ``width`` the number of bytes, ``bit_mask`` what ``$PnR`` leaves of an integer.
+    """
+
+    kind: Kind
+    byte: int
+    width: int
+    bit_mask: int | None
+    step: float
+    decades: float
+    log_zero: float
+    maximum: float
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the events lie in the file: first byte, bytes per event, byte order, and each channel's encoding."""
+
+    start: int
+    event_bytes: int
+    order: Order
+    encodings: tuple[Encoding, ...]
+
+
+def channels_of(name: str, reading: Reading, keywords: Mapping[str, str]) -> tuple[Channel, ...]:
+    """List the channels; raises UnreadableFile when two have one name."""
+    for detector in reading.detectors:
+        if reading.detectors.count(detector) > 1:
+            raise UnreadableFile(f"{name} has two channels called {detector}: a gate cannot tell them apart. Rename one and export again.")
+    return tuple(
+        Channel(index=n - 1, detector=detector, label=keywords.get(f"$P{n}S", ""), maximum=_number(name, keywords, f"$P{n}R"))
+        for n, detector in enumerate(reading.detectors, start=1)
+    )
+
+
+def _number(name: str, keywords: Mapping[str, str], keyword: str, missing: float | None = None) -> float:
+    """Read a keyword that must hold a finite number of 0 or more."""
+    text = keywords.get(keyword, "")
+    if not text and missing is not None:
+        return missing
+    value = finite(text)
+    if value is None or value < 0:
+        raise UnreadableFile(f"{name}: {keyword} is '{text}', but must be a number of 0 or more. Export the file again from the cytometer.")
+    return value
+
+
+def finite(text: str) -> float | None:
+    """Read a finite number, or None where there is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def encodings_of(
+    name: str, reading: Reading, keywords: Mapping[str, str], channels: Sequence[Channel], time_step: float | None
+) -> tuple[Encoding, ...]:
+    """Say how each channel is written; raises UnreadableFile when it is in a way not supported."""
+    places = [sum(reading.bits[:n]) // 8 for n in range(len(channels))]
+    return tuple(_encoding(name, reading, keywords, channel, place, time_step) for channel, place in zip(channels, places, strict=True))
+
+
+def _encoding(name: str, reading: Reading, keywords: Mapping[str, str], channel: Channel, byte: int, time_step: float | None) -> Encoding:
+    number, bits = channel.index + 1, reading.bits[channel.index]
+    # FCS 3.2 allows a channel to differ from the tube's $DATATYPE.
+    kind = _kind(name, channel, keywords.get(f"$P{number}DATATYPE", reading.datatype).upper(), bits)
+    decades, log_zero = _amplification(name, keywords, channel, kind)
+    is_time = channel.detector.lower() == "time"
+    return Encoding(
+        kind=kind,
+        byte=byte,
+        width=bits // 8,
+        bit_mask=_bit_mask(name, channel, bits) if kind == "I" else None,
+        step=time_step if is_time and time_step is not None else 1.0,
+        decades=decades,
+        log_zero=log_zero,
+        maximum=channel.maximum,
+        # Cytometers write a gain for Time too, which means nothing there; a gain of 0 means none.
+        gain=1.0 if is_time else _number(name, keywords, f"$P{number}G", 1.0) or 1.0,
+    )
+
+
+def _kind(name: str, channel: Channel, kind: str, bits: int) -> Kind:
+    supported = bits in range(8, 65, 8) if kind == "I" else FLOAT_BITS.get(kind) == bits
+    if not supported:
+        raise UnreadableFile(
+            f"{name}: {channel.detector} is written in {bits} bits of type '{kind}', which is not supported. Export it as FCS 3.1."
+        )
+    return cast(Kind, kind)
+
+
+def _amplification(name: str, keywords: Mapping[str, str], channel: Channel, kind: str) -> tuple[float, float]:
+    """Read ``$PnE``: log decades and the value of channel 0; an invalid 0 there counts as 1 (FCS 3.1, $PnE)."""
+    text = keywords.get(f"$P{channel.index + 1}E") or "0,0"
+    decades, _, zero = (part.strip() for part in text.partition(","))
+    log_decades, log_zero = finite(decades), finite(zero)
+    if log_decades is None or log_zero is None or not 0 <= log_decades <= MOST_DECADES or log_zero < 0:
+        raise UnreadableFile(f"{name}: the amplification of {channel.detector} reads '{text}', not two numbers. Export the file again.")
+    if log_decades and kind != "I":
+        # The standard forbids it, and readers differ on whether such values are still to be linearised.
+        raise UnreadableFile(f"{name}: {channel.detector} holds decimals and yet is marked logarithmic. Export it with linear scales.")
+    return log_decades, log_zero or 1.0
+
+
+def _bit_mask(name: str, channel: Channel, bits: int) -> int | None:
+    """Give the bits that count when ``$PnR`` leaves some unused: those below the next power of two (FCS 3.1, $PnR)."""
+    if channel.maximum < 2:  # a range of 1 or 0 would leave no bit: every event would read 0
+        raise UnreadableFile(f"{name}: {channel.detector} has no range ($P{channel.index + 1}R). Export the file again from the cytometer.")
+    used = (math.ceil(channel.maximum) - 1).bit_length()
+    return (1 << used) - 1 if used < bits else None
+
+
+def layout_of(path: Path, data_set: DataSet, reading: Reading, encodings: tuple[Encoding, ...]) -> Layout:
+    """Find where the events lie and check that as many lie there as are announced; raises UnreadableFile if not."""
+    if data_set.keywords.get("$MODE", "L").upper() != "L":
+        raise UnreadableFile(f"{path.name} holds histograms, not events ($MODE {data_set.keywords['$MODE']}). Export it in list mode.")
+    event_bytes = sum(encoding.width for encoding in encodings)
+    # FCS 2.0 knows offsets in the HEADER alone; those past 99,999,999 are 0 there and stand in TEXT alone.
+    told = [offsets for offsets in (data_set.header_offsets, data_set.text_offsets) if offsets[0]]
+    if data_set.version == "2.0":
+        told = told[:1]
+    if not told and reading.event_count:
+        raise UnreadableFile(f"{path.name} does not say where its events lie. Export it again from the cytometer.")
+    firsts = sorted({first for first, _ in told})
+    if len(firsts) > 1:
+        raise UnreadableFile(f"{path.name} says in two places where its events begin: {firsts[0]} and {firsts[1]}. Export it again.")
+    start = data_set.start + (firsts[0] if firsts else 0)
+    for first, last in told:
+        _check_count(path.name, reading.event_count, max(last - first + 1, 0) // event_bytes)
+    in_the_file = max(path.stat().st_size - start, 0) // event_bytes
+    _check_count(path.name, reading.event_count, min(in_the_file, reading.event_count))
+    return Layout(start=start, event_bytes=event_bytes, order=_order(path.name, reading), encodings=encodings)
+
+
+def event_type(layout: Layout) -> np.dtype[np.void]:
+    """Give the numpy type of one event as it is stored, its fields named by channel index."""
+    fields = {str(index): (_stored_type(each, layout.order), each.byte) for index, each in enumerate(layout.encodings)}
+    return np.dtype({
+        "names": list(fields), "formats": [kind for kind, _ in fields.values()], "offsets": [byte for _, byte in fields.values()],
+        "itemsize": layout.event_bytes,
+    })  # fmt: skip
+
+
+def linear_values(stored: NDArray[Any], encoding: Encoding, order: Order) -> NDArray[np.float64]:
+    """Turn one channel's stored values into linear float64.
+
+    Time step, log amplification and gain are undone in FlowIO's order and arithmetic, so that values agree to the last bit.
+    """
+    values = _numbers(stored, encoding, order)
+    if encoding.step != 1.0:
+        values = values * encoding.step
+    if encoding.decades:
+        values = np.power(10, encoding.decades * values / encoding.maximum) * encoding.log_zero
+    return values if encoding.gain == 1.0 else values / encoding.gain
+
+
+def _check_count(name: str, announced: int, held: int) -> None:
+    """Refuse a tube that holds fewer or more events than announced; a rest shorter than an event is padding."""
+    if held < announced:
+        raise UnreadableFile(f"{name} is cut short: it announces {announced} events but holds {held}. Copy it again from the cytometer.")
+    if held > announced:
+        raise UnreadableFile(f"{name} announces {announced} events but holds {held}: one of them is wrong. Export it again.")
+
+
+def _order(name: str, reading: Reading) -> Order:
+    counted = ",".join(str(n) for n in range(1, reading.byte_order.count(",") + 2))
+    if reading.byte_order == counted and (counted != "1" or set(reading.bits) == {8}):
+        return "<"
+    if reading.byte_order == counted[::-1]:
+        return ">"
+    raise UnreadableFile(f"{name}: the byte order {reading.byte_order} is not supported. Export it as FCS 3.1.")
+
+
+def _stored_type(encoding: Encoding, order: Order) -> str:
+    if encoding.kind != "I":
+        return f"{order}f{encoding.width}"
+    return f"{order}u{encoding.width}" if encoding.width in WHOLE_WIDTHS else f"({encoding.width},)u1"
+
+
+def _numbers(stored: NDArray[Any], encoding: Encoding, order: Order) -> NDArray[np.float64]:
+    """Turn stored values into float64, without the bits that do not count."""
+    if encoding.kind == "I" and encoding.width not in WHOLE_WIDTHS:
+        places = range(encoding.width) if order == "<" else range(encoding.width)[::-1]
+        whole = np.zeros(len(stored), dtype=np.uint64)
+        for byte, place in enumerate(places):
+            whole |= stored[:, byte].astype(np.uint64) << np.uint64(8 * place)
+        stored = whole
+    if encoding.bit_mask is not None:
+        stored = stored & stored.dtype.type(encoding.bit_mask)
+    return stored.astype(np.float64)

@@ -1,0 +1,164 @@
+"""Show each gate of a tube on its own axes: the parent's events as a picture would have them, and the gate's outline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gating.compile import Compiled, transform_of
+from gating.engine import Channels, EventSource, Evaluation, apply_transform
+from gating.strategy import SCATTER, Gate, Limits
+from gating.views import Axis, GateView
+
+if TYPE_CHECKING:
+    from gating.events import TubeHeader
+
+BINS = 96
+SHOWN_EVENTS = 40_000
+FEW_EVENTS = 1_500
+LINEAR_ROOM = 1.02
+
+
+def project(compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader) -> list[GateView]:
+    """Give one view for each gate of the strategy, in the order in which the strategy lists them.
+
+    A parent of more than 40,000 events is shown by an even sample of them; counts and percentages are of all.
+    """
+    channels = Channels(compiled.gating, events, header)
+    return [_view(compiled, evaluation, channels, gate, name) for gate in compiled.strategy.gates for name in gate.names]
+
+
+def _view(compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: Gate, name: str) -> GateView:
+    axes = _axes(compiled, gate)
+    parent = compiled.path_of[gate.parent]
+    parent_events = evaluation.count(parent)
+    rows = _sample(evaluation, parent)
+    shown = [_displayed(compiled, channels, axis, rows) for axis in axes]
+    drawn = [_axis(compiled, axis, values) for axis, values in zip(axes, shown, strict=True)]
+    edges = [np.linspace(*axis.limits, BINS + 1) for axis in drawn]
+    return GateView(
+        path=(*parent, name),
+        kind=gate.shape,
+        x=drawn[0],
+        y=drawn[1],
+        counts=_histogram(shown, drawn),
+        x_edges=edges[0],
+        y_edges=edges[1],
+        outlines=_outlines(compiled, gate, name, axes, drawn),
+        points=np.column_stack(shown) if parent_events <= FEW_EVENTS else None,
+        events=evaluation.count(compiled.path_of[name]),
+        parent_events=parent_events,
+        source="; ".join(sorted({compiled.strategy.thresholds[b].source for _, b in gate.bounds() if isinstance(b, str)})),
+    )
+
+
+def _axes(compiled: Compiled, gate: Gate) -> tuple[str, str]:
+    """Choose the two axes to draw a gate on: its own, those the strategy asks for, or side scatter beside a single one."""
+    own = list(gate.axes)
+    if not own and gate.combined:
+        own = list(_axes(compiled, next(g for g in compiled.strategy.gates if gate.combined[0] in g.names)))
+    x = gate.plot.x or own[0]
+    spare = next((axis for axis in own if axis != x), None)
+    return x, gate.plot.y or spare or ("SSC-A" if x != "SSC-A" else "FSC-A")
+
+
+def _sample(evaluation: Evaluation, path: tuple[str, ...]) -> np.ndarray:
+    rows = evaluation.of(path)
+    n = evaluation.count(path)
+    step = max(1, -(-n // SHOWN_EVENTS))
+    return np.arange(0, n, step) if rows is None else rows[::step]
+
+
+def _displayed(compiled: Compiled, channels: Channels, axis: str, rows: np.ndarray) -> np.ndarray:
+    compensation = "spill" if compiled.matrix is not None and axis not in SCATTER else None
+    index = channels.index(compiled.detector_of[axis], compensation)
+    linear = channels.linear([(index, compensation)], rows)[0]
+    transform = transform_of(compiled.strategy.scale_of(axis), compiled.maximum_of[axis])
+    return linear if transform is None else apply_transform(transform, linear)
+
+
+def _axis(compiled: Compiled, axis: str, values: np.ndarray) -> Axis:
+    detector, maximum = compiled.detector_of[axis], compiled.maximum_of[axis]
+    transform = transform_of(compiled.strategy.scale_of(axis), maximum)
+    label = "" if axis in SCATTER else axis
+    if transform is None:
+        step = maximum / 4
+        ticks = tuple((step * i, _short(step * i)) for i in range(5))
+        return Axis(label, detector, "linear", ticks, (0.0, maximum * LINEAR_ROOM))
+    decades = [-(10.0**3), 0.0, *(10.0**p for p in range(3, int(np.log10(maximum)) + 1))]
+    places = apply_transform(transform, np.array(decades))
+    lowest = float(np.quantile(values, 0.002)) if len(values) else 0.0
+    limits = (min(-0.05, max(lowest, -0.6)), 1.02)
+    texts = [_power(value) for value in decades]
+    return Axis(label, detector, "logicle", tuple(t for t in zip(map(float, places), texts, strict=True) if t[0] >= limits[0]), limits)
+
+
+def _short(value: float) -> str:
+    return "0" if value == 0 else f"{value / 1000:.0f}K" if value < 1e6 else f"{value / 1e6:.1f}M"
+
+
+def _power(value: float) -> str:
+    superscript = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return "0" if value == 0 else f"{'-' if value < 0 else ''}10{str(round(np.log10(abs(value)))).translate(superscript)}"
+
+
+def _histogram(shown: list[np.ndarray], drawn: list[Axis]) -> np.ndarray:
+    """Count events in a square grid; an event beyond an edge is drawn in the outermost bin, as cytometers do."""
+    places = [
+        np.clip(((values - axis.limits[0]) / (axis.limits[1] - axis.limits[0]) * BINS).astype(np.int64), 0, BINS - 1)
+        for values, axis in zip(shown, drawn, strict=True)
+    ]
+    return np.bincount(places[0] * BINS + places[1], minlength=BINS * BINS).reshape(BINS, BINS)
+
+
+def _outlines(compiled: Compiled, gate: Gate, name: str, axes: tuple[str, str], drawn: list[Axis]) -> tuple[np.ndarray, ...]:
+    """Draw the gate's border in display units; a side without a bound runs to the edge of the picture."""
+    if gate.polygon is not None:
+        corners = np.column_stack([_place(compiled, axis, [v[i] for v in gate.polygon.vertices]) for i, axis in enumerate(gate.axes)])
+        corners = corners if axes == gate.axes else corners[:, ::-1]
+        return (np.vstack([corners, corners[:1]]),)
+    if gate.ellipse is not None:
+        angles = np.linspace(0, 2 * np.pi, 73)
+        root = np.linalg.cholesky(np.array(gate.ellipse.covariance)) * np.sqrt(gate.ellipse.distance_square)
+        corners = (np.array(gate.ellipse.centre)[:, None] + root @ np.vstack([np.cos(angles), np.sin(angles)])).T
+        return (corners if axes == gate.axes else corners[:, ::-1],)
+    if gate.ratio is not None:
+        return _ratio_outline(gate.ratio.above, gate.ratio.below, drawn[1].limits[1], swapped=axes[0] != gate.ratio.numerator)
+    sides = _sides(gate, name)
+    if not any(axis in sides for axis in axes):
+        return ()
+    (x0, x1), (y0, y1) = (_range(compiled, axis, sides.get(axis), drawn[i].limits) for i, axis in enumerate(axes))
+    return (np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]),)
+
+
+def _sides(gate: Gate, name: str) -> dict[str, Limits]:
+    """Give the limits of a rectangle, or of one quadrant, by axis."""
+    if gate.quadrant is None:
+        return dict(gate.rectangle or {})
+    signs = next(signs for signs, quadrant in gate.quadrant.quadrants.items() if quadrant == name)
+    cuts = ((gate.quadrant.x, gate.quadrant.x_divider), (gate.quadrant.y, gate.quadrant.y_divider))
+    return {
+        axis: Limits(above=cut) if sign == "+" else Limits(below=cut) for sign, (axis, cut) in zip(signs, cuts, strict=True)
+    }
+
+
+def _range(compiled: Compiled, axis: str, limits: Limits | None, shown: tuple[float, float]) -> tuple[float, float]:
+    ends = (None, None) if limits is None else (limits.above, limits.below)
+    low, high = (
+        edge if bound is None else float(_place(compiled, axis, [compiled.strategy.value_of(bound)])[0])
+        for bound, edge in zip(ends, shown, strict=True)
+    )
+    return low, high
+
+
+def _place(compiled: Compiled, axis: str, values: list[float]) -> np.ndarray:
+    linear = np.array(values) * compiled.factor(axis)
+    transform = transform_of(compiled.strategy.scale_of(axis), compiled.maximum_of[axis])
+    return linear if transform is None else apply_transform(transform, linear)
+
+
+def _ratio_outline(low: float, high: float, top: float, *, swapped: bool) -> tuple[np.ndarray, ...]:
+    """Draw the two rays between which a ratio of two linear parameters lies (numerator on x)."""
+    rays = [np.array([(0.0, 0.0), (ratio * top, top)]) for ratio in (low, high)]
+    return tuple(ray[:, ::-1] if swapped else ray for ray in rays)

@@ -1,0 +1,127 @@
+"""Write one simulated tube: the FCS file into the inbox, the truth beside the study where the pipeline never looks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+from zlib import crc32
+
+import numpy as np
+from numpy.random import Generator, SeedSequence, default_rng
+
+from panels.catalogue import load_panel
+from panels.conditions import Conditions
+from panels.panel import Panel
+from panels.simulate import EventTruth, SimulatedTube, TrueCount, simulate_tube, true_counts
+from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
+
+Instrument = Literal["BD FACSLyric", "BD FACSDiva"]
+
+
+@dataclass(frozen=True, slots=True)
+class TubePlan:
+    """Everything needed to make one tube, picklable and independent of every other tube.
+
+    ``composition`` is the expected number of each kind of cell in what is acquired; ``seed`` is (study seed, patient, visit, tube).
+    """
+
+    file: str
+    panel: str
+    instrument: Instrument
+    acquired: datetime
+    composition: Mapping[str, float]
+    conditions: Conditions
+    seed: tuple[int, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTube:
+    """What was written: the number of events and the true counts by population and by kind (``kind:<name>``)."""
+
+    file: str
+    events: int
+    counts: Mapping[str, TrueCount]
+
+
+def generator(seed: int, *names: str) -> Generator:
+    """Give the random generator of a study, patient, visit or tube: the same names, the same numbers, on any machine."""
+    return default_rng(SeedSequence([seed, *(crc32(name.encode()) for name in names)]))
+
+
+def write_tube(plan: TubePlan, inbox: Path, truth: Path) -> WrittenTube:
+    """Simulate one tube and write ``inbox/<file>`` and ``truth/events/<file stem>.parquet``."""
+    rng = generator(*plan.seed)
+    panel = load_panel(plan.panel)
+    tube = simulate_tube(panel, plan.composition, plan.conditions, rng)
+    names = _detector_names(panel, plan.instrument)
+    big = plan.instrument == "BD FACSDiva"
+    write_fcs(
+        inbox / plan.file,
+        tube.events,
+        [_channel(names.get(name, name), label) for name, label in zip(tube.detectors, tube.labels, strict=True)],
+        dialect="diva-fcs3.0-be" if big else "fcs3.1-le",
+        spill=FcsSpill(tuple(names[name] for name in tube.spill_detectors), tube.stored_spill),
+        keywords=_keywords(plan, tube, rng),
+    )
+    _write_event_truth(tube.truth, truth / "events" / f"{Path(plan.file).stem}.parquet")
+    return WrittenTube(file=plan.file, events=len(tube.events), counts=true_counts(tube.truth))
+
+
+def _detector_names(panel: Panel, instrument: Instrument) -> dict[str, str]:
+    """Translate the panel's own detector names; FACSDiva writes PerCP-Cy5-5-A where others write PerCP-Cy5.5-A."""
+    there = panel.detectors()[instrument]
+    return {
+        stain.detector: there[stain.marker].replace(".", "-") if instrument == "BD FACSDiva" else there[stain.marker]
+        for stain in panel.markers
+    }
+
+
+def _channel(detector: str, label: str) -> FcsChannel:
+    voltage = None if detector == "Time" else 300 + crc32(detector.encode()) % 300
+    return FcsChannel(detector=detector, label=label, voltage=voltage)
+
+
+def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, str]:
+    """Give the acquisition keywords an instrument of this family writes; nothing in them tells of a patient."""
+    end = plan.acquired + timedelta(seconds=float(tube.events[-1, -1]) * tube.time_step if len(tube.events) else 0)
+    common = {
+        "$FIL": plan.file,
+        "$DATE": plan.acquired.strftime("%d-%b-%Y").upper(),
+        "$TIMESTEP": f"{tube.time_step:g}",
+        "TUBE NAME": plan.panel,
+    }
+    if plan.instrument == "BD FACSLyric":
+        times = {"$BTIM": plan.acquired.strftime("%H:%M:%S.00"), "$ETIM": end.strftime("%H:%M:%S.00")}
+        return common | times | {"$CYT": "BD FACSLyric", "$CYTSN": "R659180000000", "CREATOR": "BD FACSuite 1.5"}
+    times = {"$BTIM": plan.acquired.strftime("%H:%M:%S"), "$ETIM": end.strftime("%H:%M:%S")}
+    channel, minimum = plan.conditions.trigger
+    return common | times | {
+        "$CYT": "FACSCanto II",
+        "CYTNUM": "V96300000",
+        "CREATOR": "BD FACSDiva Software Version 8.0.1",
+        "APPLY COMPENSATION": "TRUE",
+        "THRESHOLD": f"{channel.removesuffix('-A')},{minimum:.0f}",
+        "GUID": str(UUID(bytes=rng.bytes(16), version=4)),
+    }
+
+
+def _write_event_truth(truth: EventTruth, path: Path) -> None:
+    """Write one row an event, in the order of the file's events."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = pa.array(truth.kinds, pa.string())
+    index = np.arange(truth.kind.size, dtype=np.int32)
+    partner = pa.array(truth.partner, mask=truth.partner < 0)
+    columns = {
+        "event_index": pa.array(index),
+        "kind": pa.DictionaryArray.from_arrays(pa.array(truth.kind), kinds),
+        "partner": pa.DictionaryArray.from_arrays(partner, kinds),
+        "intact": pa.array(truth.intact),
+        "dead": pa.array(truth.dead),
+        "carried_over": pa.array(truth.carried_over),
+        "time_anomaly": pa.array(truth.time_anomaly),
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd")

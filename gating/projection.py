@@ -83,8 +83,8 @@ def _axis(compiled: Compiled, axis: str, values: np.ndarray) -> Axis:
     transform = transform_of(compiled.strategy.scale_of(axis), maximum)
     label = "" if axis in SCATTER else axis
     if transform is None:
-        step = maximum / 4
-        ticks = tuple((step * i, _short(step * i)) for i in range(5))
+        step = _round_step(maximum / 4)
+        ticks = tuple((float(place), _short(place)) for place in np.arange(0, maximum, step))
         return Axis(label, detector, "linear", ticks, (0.0, maximum * LINEAR_ROOM))
     decades = [-(10.0**3), 0.0, *(10.0**p for p in range(3, int(np.log10(maximum)) + 1))]
     places = apply_transform(transform, np.array(decades))
@@ -92,6 +92,12 @@ def _axis(compiled: Compiled, axis: str, values: np.ndarray) -> Axis:
     limits = (min(-0.05, max(lowest, -0.6)), 1.02)
     texts = [_power(value) for value in decades]
     return Axis(label, detector, "logicle", tuple(t for t in zip(map(float, places), texts, strict=True) if t[0] >= limits[0]), limits)
+
+
+def _round_step(most: float) -> float:
+    """Give the largest of 1, 2, 5, 10, 20, 50 … that is not above ``most``."""
+    magnitude = 10.0 ** np.floor(np.log10(most))
+    return float(magnitude * max(k for k in (1, 2, 5) if k * magnitude <= most))
 
 
 def _short(value: float) -> str:

@@ -1,0 +1,271 @@
+"""Describe how CAR-T cells rise and fall, without a model (non-compartmental analysis).
+
+The rules follow PKNCA's defaults: values below the limit of quantification (BLQ) before the first quantified one are 0,
+between quantified ones they are dropped, after the last one they end the curve; areas are linear while rising and
+logarithmic while falling; before the first sample the curve starts at 0. Nothing is ever extrapolated with lambda_z.
+Times are days since infusion; concentrations may be in any unit. A concentration of 0 is BLQ; a missing one is no sample.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.kinetics.series_file import read_series
+
+AREA_WINDOWS = {28: 3.0, 84: 7.0, 168: 14.0}
+"""End of a partial area (day) → how far from it a sample may lie and still stand for that day."""
+
+PERSISTENCE_WINDOW = (154.0, 182.0)
+MINIMUM_POINTS = 3
+ADJUSTED_R2_FACTOR = 1e-4
+MINIMUM_R2 = 0.9
+MINIMUM_SPAN = 2.0
+MAXIMUM_EXTRAPOLATED = 0.20
+
+NAMES = (
+    "Cmax",
+    "Tmax",
+    "AUC0-28",
+    "AUC0-84",
+    "AUC0-168",
+    "AUClast",
+    "Clast",
+    "Tlast",
+    "Tbql",
+    "lambda_z",
+    "half_life",
+    "doubling_time",
+    "persistence_wk24",
+)
+
+Numbers = npt.NDArray[np.float64]
+AreaEnd = Literal["interpolated", "last_quantified", "last_sample"]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Samples in order of time, from infusion on; ``quantified`` tells those above the limit of quantification."""
+
+    time: Numbers
+    conc: Numbers
+    quantified: npt.NDArray[np.bool_]
+
+    @property
+    def last(self) -> int:
+        """Give the index of the last quantified sample, or −1."""
+        found = np.flatnonzero(self.quantified)
+        return int(found[-1]) if found.size else -1
+
+    @property
+    def peak(self) -> int:
+        """Give the index of the first highest quantified sample, or −1."""
+        return int(np.argmax(np.where(self.quantified, self.conc, -1.0))) if self.quantified.any() else -1
+
+    def curve(self) -> tuple[Numbers, Numbers]:
+        """Give the times and concentrations that make the area: middle BLQ dropped, first and last BLQ zero."""
+        if self.last < 0:
+            return np.empty(0), np.empty(0)
+        first = int(np.flatnonzero(self.quantified)[0])
+        index = np.arange(self.time.size)
+        kept = self.quantified | (index < first) | (index > self.last)
+        time, conc = self.time[kept], np.where(self.quantified, self.conc, 0.0)[kept]
+        if time[0] > 0:
+            time, conc = np.concatenate(([0.0], time)), np.concatenate(([0.0], conc))
+        return time, conc
+
+
+@dataclass(frozen=True, slots=True)
+class PartialArea:
+    """The area from infusion to a day, and how it ended.
+
+    ``last_quantified``: the cells fell below the limit before that day, so the area equals AUClast. ``last_sample``: the
+    observation ended within the window around that day; the area stops at the last sample and is a lower bound.
+    """
+
+    value: float
+    end: AreaEnd
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSlope:
+    """The straight line of ln C over the last ``points`` quantified samples."""
+
+    lambda_z: float
+    half_life: float
+    r_squared: float
+    adjusted_r_squared: float
+    span_ratio: float
+    points: int
+
+
+def series(time: Sequence[float] | Numbers, conc: Sequence[float] | Numbers, blq: Sequence[bool] | npt.NDArray[np.bool_]) -> Series:
+    """Order samples by time, leaving out those before infusion and those without a concentration that are not BLQ.
+
+    Raises ValueError for a time that is not finite, a negative concentration or two samples at one time.
+    """
+    times, concs, below = np.asarray(time, dtype=float), np.asarray(conc, dtype=float), np.asarray(blq, dtype=bool)
+    if not times.shape == concs.shape == below.shape or times.ndim != 1:
+        raise ValueError("time, conc and blq must be equally long")
+    if not np.isfinite(times).all() or np.isinf(concs).any() or (concs < 0).any():
+        raise ValueError("times must be finite and concentrations finite and not negative")
+    kept = (times >= 0) & (below | ~np.isnan(concs))
+    order = np.argsort(times[kept], kind="stable")
+    times, concs, below = times[kept][order], concs[kept][order], below[kept][order]
+    if (np.diff(times) == 0).any():
+        raise ValueError("two samples have the same time")
+    concs = np.where(below, 0.0, concs)
+    return Series(times, concs, concs > 0)
+
+
+def nca(
+    time: Sequence[float] | Numbers, conc: Sequence[float] | Numbers, blq: Sequence[bool] | npt.NDArray[np.bool_]
+) -> dict[str, float | None]:
+    """Compute the cellular-kinetic parameters of one series; ``None`` is "not estimable", never 0."""
+    samples = series(time, conc, blq)
+    slope, doubling = terminal_slope(samples), doubling_time(samples)
+    areas = [partial_area(samples, end) for end in AREA_WINDOWS]
+    quantified, peak, last = samples.last >= 0, samples.peak, samples.last
+    gone = time_below(samples)
+    values = (
+        float(samples.conc[peak]) if quantified else None,
+        float(samples.time[peak]) if quantified else None,
+        *(area.value if area else None for area in areas),
+        area_to_last(samples),
+        float(samples.conc[last]) if quantified else None,
+        float(samples.time[last]) if quantified else None,
+        gone,
+        slope.lambda_z if slope else None,
+        slope.half_life if slope else None,
+        doubling[0] if doubling else None,
+        persistence(samples),
+    )
+    return dict(zip(NAMES, values, strict=True))
+
+
+def area(time: Numbers, conc: Numbers) -> float:
+    """Sum the area under a curve: linear while rising or when an end is 0, logarithmic while falling."""
+    total = 0.0
+    for t1, t2, c1, c2 in zip(time[:-1], time[1:], conc[:-1], conc[1:], strict=True):
+        falling = 0 < c2 < c1
+        total += float((t2 - t1) * (c2 - c1) / math.log(c2 / c1) if falling else (t2 - t1) * (c1 + c2) / 2)
+    return total
+
+
+def area_to_last(samples: Series) -> float | None:
+    """Give the area from infusion to the last quantified sample (AUClast)."""
+    time, conc = samples.curve()
+    if samples.last < 0:
+        return None
+    kept = time <= samples.time[samples.last]
+    return area(time[kept], conc[kept]) or None
+
+
+def area_to_first_below(samples: Series) -> float | None:
+    """Give AUClast plus the triangle to the first BLQ sample after it (AUCall)."""
+    gone, to_last = time_below(samples), area_to_last(samples)
+    if gone is None or to_last is None:
+        return to_last
+    return to_last + float(samples.conc[samples.last] * (gone - samples.time[samples.last]) / 2)
+
+
+def partial_area(samples: Series, end: int) -> PartialArea | None:
+    """Give the area from infusion to day ``end``, or ``None`` where the samples do not reach it.
+
+    Between the samples around ``end`` the curve is interpolated as its area is. Cells still quantified when the window
+    around ``end`` opens need a sample within it; cells that were gone before ``end`` have the area of AUClast.
+    """
+    time, conc = samples.curve()
+    if samples.last < 0:
+        return None
+    last, window = float(samples.time[samples.last]), AREA_WINDOWS[end]
+    sampled = bool(((time >= end - window) & (time <= end + window)).any())
+    if last > end - window and not sampled:
+        return None
+    if last >= end:
+        kept = time <= end
+        level = _interpolate(time, conc, float(end))
+        value = area(np.append(time[kept], end), np.append(conc[kept], level))
+        return PartialArea(value, "interpolated") if value > 0 else None
+    to_last = area_to_last(samples)
+    if to_last is None:
+        return None
+    if time_below(samples) is not None:
+        return PartialArea(to_last, "last_quantified")
+    return PartialArea(to_last, "last_sample") if last >= end - window else None
+
+
+def _interpolate(time: Numbers, conc: Numbers, at: float) -> float:
+    after = int(np.searchsorted(time, at))
+    if time[after] == at:
+        return float(conc[after])
+    t1, t2, c1, c2 = (float(x) for x in (time[after - 1], time[after], conc[after - 1], conc[after]))
+    part = (at - t1) / (t2 - t1)
+    return c1 * (c2 / c1) ** part if 0 < c2 < c1 else c1 + (c2 - c1) * part
+
+
+def time_below(samples: Series) -> float | None:
+    """Give the first BLQ time after the last quantified sample (Tbql); ``None`` while the last sample is quantified."""
+    last = samples.last
+    return float(samples.time[last + 1]) if 0 <= last < samples.time.size - 1 else None
+
+
+def terminal_slope(samples: Series) -> TerminalSlope | None:
+    """Fit the terminal decline as PKNCA does, or give ``None`` when no fit is good enough.
+
+    Of all fits to the last three or more quantified samples after the peak the best adjusted r² wins, and among those
+    within 1e-4 of it the one with most points. It must fall, have r² ≥ 0.9, span at least two half-lives, and leave at
+    most 20 % of the area beyond the last sample.
+    """
+    index = np.flatnonzero(samples.quantified)
+    index = index[index > samples.peak]
+    fits = [_fit(samples.time[index[-n:]], samples.conc[index[-n:]]) for n in range(MINIMUM_POINTS, index.size + 1)]
+    known = [fit for fit in fits if fit is not None]
+    if not known:
+        return None
+    best = max(fit.adjusted_r_squared for fit in known)
+    good = [fit for fit in known if fit.lambda_z > 0 and fit.adjusted_r_squared > best - ADJUSTED_R2_FACTOR]
+    chosen = max(good, key=lambda fit: fit.points, default=None)
+    if chosen is None or chosen.r_squared < MINIMUM_R2 or chosen.span_ratio < MINIMUM_SPAN:
+        return None
+    beyond = float(samples.conc[samples.last]) / chosen.lambda_z
+    return chosen if beyond / (beyond + (area_to_last(samples) or 0.0)) <= MAXIMUM_EXTRAPOLATED else None
+
+
+def _fit(time: Numbers, conc: Numbers) -> TerminalSlope | None:
+    logs = np.log(conc)
+    spread = float(((logs - logs.mean()) ** 2).sum())
+    if spread == 0:
+        return None
+    centred = time - time.mean()
+    slope = float(centred @ logs / (centred @ centred))
+    r_squared = min(1.0, slope * slope * float(centred @ centred) / spread)
+    adjusted = 1 - (1 - r_squared) * (time.size - 1) / (time.size - 2)
+    half_life = math.log(2) / -slope if slope else math.inf
+    return TerminalSlope(-slope, half_life, r_squared, adjusted, float(time[-1] - time[0]) / half_life, int(time.size))
+
+
+def doubling_time(samples: Series) -> tuple[float, int] | None:
+    """Give the doubling time of the rise up to the peak, and the number of quantified samples it rests on (two or more)."""
+    rising = samples.quantified & (np.arange(samples.time.size) <= samples.peak)
+    if rising.sum() < 2:
+        return None
+    time, logs = samples.time[rising], np.log(samples.conc[rising])
+    centred = time - time.mean()
+    slope = float(centred @ logs / (centred @ centred))
+    return (math.log(2) / slope, int(time.size)) if slope > 0 else None
+
+
+def persistence(samples: Series) -> float | None:
+    """Tell whether the cells were quantified in the window around week 24 (1 or 0); ``None`` without a sample there."""
+    there = (samples.time >= PERSISTENCE_WINDOW[0]) & (samples.time <= PERSISTENCE_WINDOW[1])
+    return float(samples.quantified[there].any()) if there.any() else None
+
+
+def nca_file(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Analyse a CSV table ``time,conc,blq[,group]``; raises SheetFault naming file, line and mend."""
+    return {"groups": {group: nca(*zip(*samples, strict=True)) for group, samples in read_series(path).items()}}

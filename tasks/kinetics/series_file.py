@@ -1,0 +1,72 @@
+"""Read a table of concentrations over time that any laboratory or program may have written."""
+
+import csv
+import math
+from pathlib import Path
+
+from panels.errors import SheetFault
+
+Sample = tuple[float, float, bool]
+"""Time, concentration (NaN: none given), below the limit of quantification."""
+
+
+def read_series(path: Path) -> dict[str, list[Sample]]:
+    """Read a CSV table ``time,conc,blq[,group]``; raises SheetFault naming file, line and mend.
+
+    ``blq`` is 1/0, true/false, yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or the sample is missing.
+    Groups come in the order in which they first appear; without a group column the only one is called "".
+    """
+    groups: dict[str, list[Sample]] = {}
+    seen: dict[tuple[str, float], int] = {}
+    for line, row in _rows(path):
+        sample = _sample(path, line, row)
+        group = row.get("group", "")
+        earlier = seen.setdefault((group, sample[0]), line)
+        if earlier != line:
+            raise SheetFault(f"{path}, line {line}: same time as line {earlier}: keep one sample a time, or name groups.")
+        groups.setdefault(group, []).append(sample)
+    if not groups:
+        raise SheetFault(f"{path}: no samples. Add one line a sample below the header time,conc,blq.")
+    return groups
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SheetFault(f"{path}: cannot be read ({error}). Give the path of a CSV file saved as UTF-8.") from error
+    try:
+        reader = csv.reader(text.splitlines(), strict=True)
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise SheetFault(f"{path}: not a valid CSV file ({error}). Save it again as comma-separated UTF-8.") from error
+    filled = [(line, cells) for line, cells in lines if any(cells)]
+    header = [name.lower() for name in filled[0][1]] if filled else []
+    if not {"time", "conc", "blq"} <= set(header) or len(set(header)) != len(header):
+        raise SheetFault(f"{path}, line 1: the header must be time,conc,blq with an optional group, separated by commas; found '{text[:60]}'.")
+    for line, cells in filled[1:]:
+        if len(cells) != len(header):
+            raise SheetFault(f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. Use a point as decimal mark.")
+    return [(line, dict(zip(header, cells, strict=True))) for line, cells in filled[1:]]
+
+
+def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
+    answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    blq = answers.get(row["blq"].lower())
+    if blq is None:
+        raise SheetFault(f"{path}, line {line}: blq is '{row['blq']}'. Write 1 for below the limit of quantification, else 0.")
+    time = _number(path, line, "time", row["time"])
+    conc = math.nan if row["conc"] == "" else _number(path, line, "conc", row["conc"])
+    if conc < 0:
+        raise SheetFault(f"{path}, line {line}: conc is negative ({row['conc']}). Leave it empty and write 1 under blq.")
+    return time, conc, blq
+
+
+def _number(path: Path, line: int, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise SheetFault(f"{path}, line {line}: {column} is '{text}', not a number. Write it with a point as decimal mark.")
+    return value

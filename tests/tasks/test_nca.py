@@ -1,0 +1,191 @@
+"""Known answers (SCIENCE 4.1) of the non-compartmental analysis."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panels.errors import SheetFault
+from tasks.kinetics.nca import (
+    NAMES,
+    area,
+    area_to_first_below,
+    area_to_last,
+    doubling_time,
+    nca,
+    nca_file,
+    partial_area,
+    series,
+    terminal_slope,
+)
+
+TIME = [0.0, 4, 7, 10, 14, 21, 28, 42, 56, 84]
+CONC = [0.0, 2.1, 85, 140, 62, 18, 7.5, 2.4, 0.9, 0.0]
+BLQ = [True, *[False] * 8, True]
+
+
+def test_the_published_series() -> None:
+    found = nca(TIME, CONC, BLQ)
+    assert tuple(found) == NAMES
+    assert (found["Cmax"], found["Tmax"], found["Clast"], found["Tlast"], found["Tbql"]) == (140, 10, 0.9, 56, 84)
+    assert found["AUC0-28"] == pytest.approx(1188.396, abs=5e-4)
+    assert found["AUClast"] == found["AUC0-84"] == pytest.approx(1272.469, abs=5e-4)
+    assert area_to_first_below(series(TIME, CONC, BLQ)) == pytest.approx(1285.069, abs=5e-4)
+    assert found["lambda_z"] == pytest.approx(0.07572, abs=5e-6)
+    assert found["half_life"] == pytest.approx(9.154, abs=5e-4)
+    assert found["persistence_wk24"] is None
+
+
+def test_linear_only_area_differs() -> None:
+    assert np.trapezoid(CONC[:7], TIME[:7]) == pytest.approx(1245.6)
+
+
+def test_the_terminal_fit() -> None:
+    fit = terminal_slope(series(TIME, CONC, BLQ))
+    assert fit is not None
+    assert fit.points == 3
+    assert (fit.r_squared, fit.adjusted_r_squared) == pytest.approx((0.99814, 0.99628), abs=5e-6)
+    assert fit.span_ratio == pytest.approx(3.06, abs=5e-3)
+
+
+def test_a_blq_between_quantified_samples_is_dropped() -> None:
+    blq = [b or t == 21 for t, b in zip(TIME, BLQ, strict=True)]
+    assert nca(TIME, CONC, blq)["AUC0-28"] == pytest.approx(1216.633, abs=5e-4)
+    wrong = np.where(np.array(TIME) == 21, 0.0, CONC)
+    assert area(np.array(TIME[:7]), wrong[:7]) == pytest.approx(1098.653, abs=5e-4)
+
+
+def test_day_28_is_interpolated_from_a_sample_at_day_30() -> None:
+    found = nca([*TIME[:6], 30.0], [*CONC[:6], 6.0], [*BLQ[:6], False])
+    assert found["AUC0-28"] == pytest.approx(1189.155, abs=5e-4)
+    assert 18 * (6 / 18) ** (7 / 9) == pytest.approx(7.6591, abs=5e-5)
+
+
+def test_the_second_published_series() -> None:
+    found = nca(range(7), [0, 1.8, 3, 2, 1, 0.5, 0.25], [False] * 7)
+    assert found["AUClast"] == pytest.approx(8.29102, abs=5e-6)
+
+
+def test_no_sample_near_day_28_while_cells_persist_gives_no_area() -> None:
+    kept = [i for i, t in enumerate(TIME) if t != 28]
+    found = nca([TIME[i] for i in kept], [CONC[i] for i in kept], [BLQ[i] for i in kept])
+    assert found["AUC0-28"] is None
+    assert found["AUClast"] is not None
+
+
+def test_cells_gone_before_day_28_have_the_area_to_their_last() -> None:
+    samples = series([0, 7, 14, 21], [0, 50, 5, 0], [True, False, False, True])
+    partial = partial_area(samples, 28)
+    assert partial is not None
+    assert partial.end == "last_quantified"
+    assert partial.value == area_to_last(samples)
+
+
+def test_an_area_is_never_extrapolated() -> None:
+    assert partial_area(series([0, 7, 14, 21], [0, 50, 20, 10], [True, False, False, False]), 28) is None
+    within = partial_area(series([0, 7, 14, 27.9], [0, 50, 20, 10], [True, False, False, False]), 28)
+    assert within is not None
+    assert within.end == "last_sample"
+
+
+def test_a_series_never_quantified_has_no_numbers() -> None:
+    assert set(nca([0, 7, 14, 168], [0, 0, 0, 0], [True] * 4).values()) == {None, 0.0}
+    assert nca([0, 7, 14], [0, 0, 0], [True] * 3) == dict.fromkeys(NAMES)
+    assert nca([], [], []) == dict.fromkeys(NAMES)
+
+
+def test_persistence_needs_a_sample_in_its_window() -> None:
+    assert nca([7, 14, 160], [5, 9, 0.2], [False] * 3)["persistence_wk24"] == 1.0
+    assert nca([7, 14, 160], [5, 9, 0], [False, False, True])["persistence_wk24"] == 0.0
+    assert nca([7, 14, 190], [5, 9, 0.2], [False] * 3)["persistence_wk24"] is None
+
+
+def test_an_imprecise_decline_has_no_half_life() -> None:
+    assert nca([0, 7, 10, 14, 21, 28], [0, 100, 5, 60, 4, 30], [False] * 6)["half_life"] is None
+
+
+def test_a_slow_tail_that_carries_the_area_has_no_half_life() -> None:
+    assert terminal_slope(series([0, 1, 2, 3, 4], [0, 10, 9, 8.1, 7.29], [True, *[False] * 4])) is None
+
+
+def test_doubling_time_of_the_rise() -> None:
+    found = doubling_time(series([0, 4, 7, 10, 14], [0, 1, 8, 64, 3], [True, *[False] * 4]))
+    assert found == (pytest.approx(1.0), 3)
+    assert doubling_time(series([0, 10, 14], [0, 64, 3], [True, False, False])) is None
+
+
+def test_the_first_of_two_equal_peaks_is_the_peak() -> None:
+    assert nca([0, 7, 10, 14], [0, 9, 9, 1], [True, False, False, False])["Tmax"] == 7
+
+
+def test_pre_dose_samples_stay_out() -> None:
+    assert nca([-7.0, *TIME], [500.0, *CONC], [False, *BLQ]) == nca(TIME, CONC, BLQ)
+
+
+@given(order=st.permutations(range(len(TIME))), factor=st.floats(1e-3, 1e3))
+def test_order_changes_nothing_and_scaling_scales(order: list[int], factor: float) -> None:
+    scaled = nca([TIME[i] for i in order], [CONC[i] * factor for i in order], [BLQ[i] for i in order])
+    for name, value in nca(TIME, CONC, BLQ).items():
+        scales = name.startswith("AUC") or name in ("Cmax", "Clast")
+        expected = value * factor if scales and value is not None else value
+        assert scaled[name] == (None if expected is None else pytest.approx(expected, rel=1e-9))
+
+
+def test_impossible_series_are_refused() -> None:
+    with pytest.raises(ValueError, match="same time"):
+        nca([1, 1], [1, 2], [False, False])
+    with pytest.raises(ValueError, match="not negative"):
+        nca([1, 2], [1, -2], [False, False])
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "series.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_without_groups(tmp_path: Path) -> None:
+    lines = [f"{t},{'' if b else c},{int(b)}" for t, c, b in zip(TIME, CONC, BLQ, strict=True)]
+    found = nca_file(write(tmp_path, "time,conc,blq\n" + "\n".join(lines) + "\n"))
+    assert found == {"groups": {"": nca(TIME, CONC, BLQ)}}
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_file_with_groups_in_order_of_appearance(tmp_path: Path) -> None:
+    found = nca_file(write(tmp_path, "\ufefftime,conc,blq,group\r\n7,5,false,B\r\n7,6,no,A\r\n14,,true,B\r\n\r\n"))
+    assert list(found["groups"]) == ["B", "A"]
+    assert found["groups"]["B"]["Tbql"] == 14
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "header must be"),
+        ("time;conc;blq\n1;2;0\n", "line 1: the header must be"),
+        ("time,conc,blq\n", "no samples"),
+        ("time,conc,blq\n1,2,maybe\n", "line 2: blq is 'maybe'"),
+        ("time,conc,blq\nD7,2,0\n", "line 2: time is 'D7'"),
+        ("time,conc,blq\n7,<0.1,1\n", "line 2: conc is '<0.1'"),
+        ("time,conc,blq\n7,nan,0\n", "not a number"),
+        ("time,conc,blq\n7,-1,0\n", "conc is negative"),
+        ("time,conc,blq\n7,1\n", "line 2: 2 cells"),
+        ("time,conc,blq\n7,1,0\n7,2,0\n", "line 3: same time as line 2"),
+        ('time,conc,blq\n7,"1,0\n', "not a valid CSV"),
+    ],
+)
+def test_a_wrong_file_is_named_with_line_and_mend(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(SheetFault, match="series.csv") as fault:
+        nca_file(path)
+    assert said in str(fault.value)
+
+
+def test_a_missing_or_binary_file_is_a_sheet_fault(tmp_path: Path) -> None:
+    with pytest.raises(SheetFault, match="cannot be read"):
+        nca_file(tmp_path / "absent.csv")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SheetFault, match="cannot be read"):
+        nca_file(tmp_path / "binary.csv")

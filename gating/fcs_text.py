@@ -261,12 +261,13 @@ def _by_fcsparser(path: Path, data_set: DataSet, index: int) -> Reading | None:
     from fcsparser.api import ParserFeatureNotImplementedError
 
     def read() -> Reading:
-        told = fcsparser.parse(str(path), meta_data_only=True, data_set=index, encoding=data_set.encoding)
+        # Latin-1 reads any byte; only the names may hold more than ASCII.
+        told = fcsparser.parse(str(path), meta_data_only=True, data_set=index, encoding="latin-1")
         header, channels = told["__header__"], range(1, told["$PAR"] + 1)
         return Reading(
             version=header["FCS format"][3:].decode("ascii"), channel_count=told["$PAR"], event_count=told["$TOT"],
             datatype=told["$DATATYPE"].strip().upper(), byte_order=_plain_order(told["$BYTEORD"]),
-            detectors=tuple(told[f"$P{n}N"].strip() for n in channels), bits=tuple(told[f"$P{n}B"] for n in channels),
+            detectors=tuple(told[f"$P{n}N"].encode("latin-1").decode(data_set.encoding).strip() for n in channels), bits=tuple(told[f"$P{n}B"] for n in channels),
             header_offsets=(header["data start"] - data_set.start, header["data end"] - data_set.start),
             text_offsets=(_whole(told.get("$BEGINDATA")) or 0, _whole(told.get("$ENDDATA")) or 0),
         )  # fmt: skip

@@ -267,7 +267,8 @@ def _by_fcsparser(path: Path, data_set: DataSet, index: int) -> Reading | None:
         return Reading(
             version=header["FCS format"][3:].decode("ascii"), channel_count=told["$PAR"], event_count=told["$TOT"],
             datatype=told["$DATATYPE"].strip().upper(), byte_order=_plain_order(told["$BYTEORD"]),
-            detectors=tuple(told[f"$P{n}N"].encode("latin-1").decode(data_set.encoding).strip() for n in channels), bits=tuple(told[f"$P{n}B"] for n in channels),
+            detectors=tuple(told[f"$P{n}N"].encode("latin-1").decode(data_set.encoding).strip() for n in channels),
+            bits=tuple(told[f"$P{n}B"] for n in channels),
             header_offsets=(header["data start"] - data_set.start, header["data end"] - data_set.start),
             text_offsets=(_whole(told.get("$BEGINDATA")) or 0, _whole(told.get("$ENDDATA")) or 0),
         )  # fmt: skip

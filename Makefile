@@ -1,0 +1,36 @@
+# Needs python3 >= 3.11 with venv and pip, and make. Another interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test clean
+
+help:
+	@echo "make demo   make a simulated study and run the whole pipeline on it"
+	@echo "make test   run every check: ruff, mypy, import contracts, tests"
+	@echo "make clean  remove the environment, caches and the demo study"
+
+demo: $(STAMP)
+	$(BIN)/reconflow demo
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term
+
+# The stamp is newer than what was installed from, so a second call installs nothing.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "reconflow needs Python 3.11 or newer, and '$(PYTHON)' is not: call make with PYTHON=/path/to/python3.11 (or newer)." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "'$(PYTHON)' cannot make environments: install its venv package (on Debian: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage reconflow-demo

@@ -1,0 +1,169 @@
+"""Frame every ``reconflow`` command: options, exit codes, and who may write to stdout.
+
+A command is a plain function that takes keyword options and returns an ``Outcome``; the frame prints it. It is registered
+under its name, and imports what it needs inside itself, so that ``reconflow --help`` starts at once::
+
+    @app.command
+    def status(*, study: Study = Path(), json: Json = False) -> Outcome:
+        \"\"\"Show the ledger by state, and what waits and why.\"\"\"
+        from tasks.store.ledger import states
+
+        found = states(study)
+        return Outcome(document=found, text=f"{found['waiting']} tubes wait", waits=found["waiting"] > 0)
+
+Faults are raised, never printed: ``UsageFault`` ends the command with code 2, any other ``ReconflowError`` with code 1.
+With ``--json`` the document is the only thing on stdout; whatever else is printed, here or in a child process, goes to stderr.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Annotated, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+from panels.errors import ReconflowError, UsageFault
+
+DONE, FAILED, WRONG, WAITS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+Study = Annotated[Path, Parameter(name="--study", help="The study folder; the current folder when not given.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout and nothing else there.")]
+Strict = Annotated[bool, Parameter(name="--strict", negative="", help="End with code 3 when something waits or is quarantined.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command found: ``document`` for programs (``--json``), ``text`` for people.
+
+    ``failed`` means that the work was done but its answer is a refusal (code 1); ``waits`` that something waits or is
+    quarantined (code 3 under ``--strict``).
+    """
+
+    document: Mapping[str, object]
+    text: str
+    failed: bool = False
+    waits: bool = False
+
+
+def installed_version() -> str:
+    """Give the version of the installed distribution."""
+    from importlib.metadata import version
+
+    return f"reconflow {version('reconflow')}"
+
+
+app = App(
+    name="reconflow",
+    help="Per-patient kinetic tables of CAR T cells, B cells and plasma cells from flow-cytometry files.",
+    version=installed_version,
+    help_format="plaintext",
+)
+
+
+def main() -> NoReturn:
+    """Run the command given on the command line and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.excepthook = _last_words
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run one command and give its exit code: 0 done, 1 failed, 2 wrongly called, 3 something waits (``--strict``)."""
+    as_json = "--json" in tokens
+    try:
+        with _stdout_for_the_document(redirect=as_json):
+            outcome = _call(tokens)
+        code = _show(outcome, as_json=as_json, strict="--strict" in tokens) if isinstance(outcome, Outcome) else DONE
+    except BrokenPipeError:
+        code = _fall_silent()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except (UsageFault, CycloptsError) as error:
+        code = _refuse(str(error), code=WRONG, as_json=as_json)
+    except ReconflowError as error:
+        code = _refuse(str(error), code=FAILED, as_json=as_json)
+    except OSError as error:
+        code = _refuse(_sentence(error), code=FAILED, as_json=as_json)
+    return code
+
+
+def _call(tokens: Sequence[str]) -> object:
+    return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def _show(outcome: Outcome, *, as_json: bool, strict: bool) -> int:
+    """Print the outcome for its reader and give the exit code."""
+    if as_json:
+        _print_document(outcome.document)
+    elif outcome.text:
+        sys.stdout.write(outcome.text.rstrip("\n") + "\n")
+        sys.stdout.flush()
+    if outcome.failed:
+        return FAILED
+    return WAITS if strict and outcome.waits else DONE
+
+
+def _print_document(document: Mapping[str, object]) -> None:
+    import json
+
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _refuse(message: str, *, code: int, as_json: bool) -> int:
+    """Say what went wrong on stderr, and under ``--json`` as a document too, so that a program always gets one."""
+    sys.stderr.write(f"reconflow: {message}\n")
+    if as_json:
+        _print_document({"error": message})
+    return code
+
+
+def _fall_silent() -> int:
+    """End quietly when the reader of our output (``head``, a closed pager) has gone: there is nobody left to tell."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _sentence(error: OSError) -> str:
+    """Put a failure of the file system or network into words (a full disk, a folder that may not be read)."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+@contextmanager
+def _stdout_for_the_document(*, redirect: bool) -> Iterator[None]:
+    """Send everything printed in the block to stderr, at the file descriptor, so that child processes follow."""
+    if not redirect:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Turn a request to stop into an orderly end, so that servers and workers we started are stopped too."""
+    raise SystemExit(TERMINATED)
+
+
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report a fault of our own in one line; the traceback is for us, and shown when asked for."""
+    if os.environ.get("RECONFLOW_TRACEBACK"):
+        sys.__excepthook__(kind, error, trace)
+    message = f"unexpected {kind.__name__}: {error}. This is a fault in reconflow: RECONFLOW_TRACEBACK=1 shows where."
+    _refuse(message, code=FAILED, as_json="--json" in sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -127,7 +127,7 @@ def _kind(name: str, channel: Channel, kind: str, bits: int) -> Kind:
         raise UnreadableFile(
             f"{name}: {channel.detector} is written in {bits} bits of type '{kind}', which is not supported. Export it as FCS 3.1."
         )
-    return cast(Kind, kind)
+    return cast("Kind", kind)
 
 
 def _amplification(name: str, keywords: Mapping[str, str], channel: Channel, kind: str) -> tuple[float, float]:

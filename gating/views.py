@@ -37,8 +37,9 @@ class GateView:
     """One gate of one tube as it is drawn.
 
     ``path`` runs from ``root`` to the gate's own name. ``counts`` (bins × bins, first index x) is the histogram of the
-    parent's events, or of an even sample when they are very many, over evenly spaced edges. ``outlines`` are (k × 2) polylines; a closed one repeats its first point,
-    and a combination of other gates has none. ``points`` (n × 2) holds every parent event when they are few, else None.
+    parent's events, or of an even sample when they are very many, over evenly spaced edges. ``outlines`` are (k × 2)
+    polylines; a closed one repeats its first point, and a combination of other gates has none. ``points`` (n × 2) holds
+    every parent event when they are few, else None.
     ``source`` says where the threshold comes from.
     """
 

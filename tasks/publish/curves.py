@@ -7,8 +7,6 @@ neighbouring visits only where both detected the cells.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.publish.tables import preferred
-
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -30,7 +28,7 @@ def draw_kinetic_curves(
     """Draw one small plot for each population (id, label) of one patient: cells per µL in blood, percent in marrow.
 
     ``infusions`` maps each product to its day on the patient's clock (the first is day 0). Where several tubes of a visit
-    counted a population, the preferred one is drawn, as in the wide table.
+    counted a population, the one of the wide table is drawn.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -47,7 +45,7 @@ def draw_kinetic_curves(
                 axes.set_visible(False)
                 continue
             name, label = populations[i]
-            axes.set_title(label, loc="left", fontsize=10, fontweight="bold", color=INK)
+            axes.set_title(label, loc="left", fontsize=min(10.0, 340 / max(len(label), 1)), fontweight="bold", color=INK)
             _draw_population(axes, drawn[drawn["population"] == name], colours[i % 6])
             _mark_infusions(axes, infusions)
             sns.despine(ax=axes)
@@ -60,7 +58,9 @@ def _drawable(kinetics: "pd.DataFrame", populations: Sequence[str], specimen: Sp
     """Choose the rows to draw and give them the columns amount, low, high, lod and lloq in the drawn unit, by day."""
     import pandas as pd
 
-    chosen = preferred(kinetics[(kinetics["specimen"] == specimen) & kinetics["population"].isin(populations)])
+    from tasks.kinetics.table import winning_rows
+
+    chosen = winning_rows(kinetics[(kinetics["specimen"] == specimen) & kinetics["population"].isin(populations)])
     for target, source in CONCENTRATION.items():
         chosen[target] = pd.to_numeric(chosen[source]).astype(float) if specimen == "blood" else float("nan")
     if specimen == "marrow":
@@ -117,10 +117,12 @@ def _scale(axes: "Axes", drawn: "pd.DataFrame") -> None:
     """Set the common scales: concentrations logarithmic; days even up to day 28 and logarithmic after it."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    evaluable = drawn[drawn["code"] != "NE"]
-    values = [float(v) for name in ("amount", "high", "lod", "lloq") for v in evaluable[name] if v > 0]
+    shown = drawn[drawn["code"] != "NE"]
+    seen = shown[shown["code"] != "ND"]
+    values = [float(v) for v in (*seen["amount"], *seen["high"], *shown["lod"], *shown["lloq"]) if v > 0]
+    highest = max(values, default=100.0) * 1.8
     axes.set_yscale("log")
-    axes.set_ylim(min(values, default=0.1) / 2.5, max(values, default=100.0) * 1.8)
+    axes.set_ylim(min(min(values, default=0.1) / 2.5, highest / 50), highest)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     first, last = min([0.0, *drawn["day"]]), max([7.0, *drawn["day"]])

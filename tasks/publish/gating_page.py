@@ -155,7 +155,7 @@ def render_gating_page(tube: TubePage, views: Sequence[GateView], thresholds: Se
     from tasks.publish.report import render
 
     gates = [(view, "›  " * max(0, len(view.path) - 2), percent_text(view)) for view in views]
-    return render("gating.html", tube=tube, gates=gates, thresholds=thresholds, png=png)
+    return render("gating.html", {"tube": tube, "gates": gates, "thresholds": thresholds, "png": png})
 
 
 def _bounded(position: NDArray[np.float64], axis: Axis) -> NDArray[np.float64]:
@@ -308,5 +308,5 @@ def _caption(views: Sequence[GateView]) -> str:
         return "No gate was drawn for this tube."
     return (
         "Title: parent → gate. Below it: the gate's share of its parent, and the gate's events. Red line: the gate.\n"
-        "Colour: the parent's events, from few (violet) to many (yellow) on a logarithmic scale; single events as dots when they are few, an even sample when they are very many."
+        "Colour: the parent's events (of very many, an even sample): few (violet) to many (yellow); or single events as dots."
     )

@@ -6,23 +6,24 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from tasks.publish.tables import CODES, KINETICS, METHODS, PARAMETERS, Cell, cells, widen
+from tasks.kinetics.schema import KINETICS, PARAMETERS, TableSchema
+from tasks.publish.tables import Cell, cells
+from tasks.publish.wording import CODES, METHODS
 
 if TYPE_CHECKING:
     import pandas as pd
     from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell import Cell as SheetCell
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
-def workbook_bytes(kinetics: "pd.DataFrame", parameters: "pd.DataFrame", flag_meanings: Mapping[str, str]) -> bytes:
+def workbook_bytes(kinetics: "pd.DataFrame", wide: "pd.DataFrame", parameters: "pd.DataFrame", flag_meanings: Mapping[str, str]) -> bytes:
     """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend that explains codes, methods, columns and flags."""
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
-    wide = widen(kinetics)
     _add_sheet(book, "kinetics", KINETICS.names, cells(kinetics, KINETICS))
     _add_sheet(book, "kinetics wide", list(wide.columns), [[_number(value) for value in row] for row in cells(wide)])
     _add_sheet(book, "parameters", PARAMETERS.names, cells(parameters, PARAMETERS))
@@ -47,9 +48,11 @@ def _legend(flag_meanings: Mapping[str, str]) -> list[list[Cell]]:
     rows += [["code", code, meaning] for code, meaning in CODES.items()]
     rows += [["method", method, meaning] for method, meaning in METHODS.items()]
     rows += [["flag", flag, meaning] for flag, meaning in sorted(flag_meanings.items())]
-    rows += [["column of kinetics", c.name, c.meaning] for c in KINETICS.columns]
-    rows += [["column of parameters", c.name, c.meaning] for c in PARAMETERS.columns]
-    return rows
+    return rows + _column_legend("kinetics", KINETICS) + _column_legend("parameters", PARAMETERS)
+
+
+def _column_legend(sheet: str, schema: TableSchema) -> list[list[Cell]]:
+    return [[f"column of {sheet}", c.name, f"{c.meaning} [{c.unit}]" if c.unit else c.meaning] for c in schema.columns]
 
 
 def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[Cell]]) -> None:
@@ -71,7 +74,7 @@ def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[
         sheet.append([_text(WriteOnlyCell(sheet), value) if isinstance(value, str) else value for value in row])
 
 
-def _text(cell: "WriteOnlyCell", text: str) -> "WriteOnlyCell":
+def _text(cell: "SheetCell", text: str) -> "SheetCell":
     """Write text as text: never as a formula, whatever it starts with, and without control characters Excel refuses."""
     cell.value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", text)
     cell.data_type = "s"

@@ -1,0 +1,264 @@
+"""Write the pages a clinic reads: one report a patient, and the study's front page.
+
+Pages are complete in themselves: styles and pictures are inside, nothing is fetched, no script runs. Whatever came from
+a file or a sheet is escaped. A patient appears by pseudonym only.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.kinetics.schema import population_rank
+from tasks.publish.tables import records
+from tasks.publish.wording import CODES, METHODS, Sentence, explained, parameter_sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jinja2 import Environment
+    from matplotlib.figure import Figure
+
+GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("CAR T cells", ("car19_t", "carbcma_t", "car_double_positive", "car_any_t")),
+    (
+        "B cells",
+        (
+            "b_cells",
+            "b_cells_cd20",
+            "naive_b",
+            "naive_igm_igd_b",
+            "transitional_b",
+            "unswitched_memory_b",
+            "switched_memory_b",
+            "double_negative_b",
+        ),
+    ),
+    ("Plasmablasts and plasma cells", ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")),
+    ("Leukocytes, T and NK cells", ("leukocytes", "lymphocytes", "t_cells", "cd4_t", "cd8_t", "nk_cells", "monocytes")),
+)
+DRAWN = GROUPS[:3]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """What the report says of a patient beside the tables.
+
+    ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags into words;
+    ``notes`` are sentences on what is missing and why.
+    """
+
+    patient: str
+    infusions: Mapping[str, datetime]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    flag_meanings: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def label(self, population: str) -> str:
+        """Name a population in few words, without its markers; an unknown one by its id."""
+        return self.labels.get(population, population.replace("_", " ")).split(" (")[0]
+
+    def infusion_days(self) -> dict[str, float]:
+        """Give each product's day on the patient's clock, which starts with the first infusion."""
+        first = min(self.infusions.values(), default=None)
+        return {product: (time - first).total_seconds() / 86_400 for product, time in self.infusions.items()} if first else {}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One file that is not counted: its state, and in words why and what to do."""
+
+    file: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CohortOverview:
+    """What the front page says beside the tables: files by state, what waits or failed, and the last run."""
+
+    study: str
+    states: Mapping[str, int]
+    open_files: Sequence[LedgerLine]
+    last_run: datetime | None
+    last_run_outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GridCell:
+    """One visit of one patient: its tubes, and which panels of the cohort it lacks."""
+
+    kind: str
+    text: str
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VisitTable:
+    """One table of printed results: populations across, visits down; ``rows`` hold visit, day and (text, css class) pairs."""
+
+    title: str
+    unit: str
+    populations: tuple[str, ...]
+    rows: tuple[tuple[str, float, tuple[tuple[str, str, str], ...]], ...]
+
+
+def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str, "Figure"]:
+    """Draw a patient's curves: CAR T cells, B cells, plasma cells in blood, and in marrow where marrow was measured."""
+    from tasks.publish.curves import draw_kinetic_curves
+
+    days = record.infusion_days()
+    blood, marrow = (set(kinetics.loc[kinetics["specimen"] == s, "population"]) for s in ("blood", "marrow"))
+    figures: dict[str, Figure] = {}
+    for title, group in DRAWN:
+        populations = [(p, record.label(p)) for p in group if p in blood]
+        if populations:
+            figures[title] = draw_kinetic_curves(kinetics, populations, days)
+    in_marrow = [(p, record.label(p)) for p in DRAWN[2][1] if p in marrow]
+    if in_marrow:
+        figures["Marrow"] = draw_kinetic_curves(kinetics, in_marrow, days, specimen="marrow")
+    return figures
+
+
+def render_patient_report(
+    record: PatientRecord, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", pictures: Mapping[str, bytes]
+) -> str:
+    """Write a patient's report.html; ``pictures`` maps the titles of `patient_figures` to PNG bytes."""
+    words = {flag for flags in kinetics["flags"] for flag in _flags(flags)}
+    values = {
+        "record": record,
+        "tables": visit_tables(record, kinetics),
+        "pictures": pictures,
+        "parameters": parameter_sentences(record, parameters),
+        "tubes": tube_rows(kinetics),
+        "strategies": sorted({(str(s), str(h)) for s, h in zip(kinetics["strategy"], kinetics["strategy_sha256"], strict=True)}),
+        "not_evaluable": not_evaluable(record, kinetics),
+        "flags": explained(words, record.flag_meanings),
+        "populations": {p: record.labels[p] for p in sorted(set(kinetics["population"]), key=population_rank) if p in record.labels},
+        "codes": CODES,
+        "methods": {m: METHODS[m] for m in METHODS if m in set(kinetics["method"])},
+    }
+    return render("report.html", values)
+
+
+def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitTable]:
+    """Lay out what was measured as one table a group of populations and specimen."""
+    from tasks.kinetics.table import winning_rows
+
+    chosen = winning_rows(kinetics)
+    known = {p for _, group in GROUPS for p in group}
+    others = tuple(p for p in dict.fromkeys(chosen["population"]) if p not in known)
+    tables = []
+    for specimen, unit in (("blood", "cells per µL"), ("marrow", "percent of the reference population")):
+        rows = chosen[chosen["specimen"] == specimen]
+        for title, group in (*GROUPS, ("Other populations", others)):
+            present = tuple(p for p in group if p in set(rows["population"]))
+            if present:
+                suffix = " in marrow" if specimen == "marrow" else ""
+                tables.append(_visit_table(record, rows[rows["population"].isin(present)], present, (title + suffix, unit)))
+    return tables
+
+
+def _visit_table(record: PatientRecord, rows: "pd.DataFrame", populations: tuple[str, ...], heading: tuple[str, str]) -> VisitTable:
+    lines = []
+    for visit, group in rows.groupby("visit", sort=False):
+        found = {str(row["population"]): row for row in records(group)}
+        cells = tuple(_printed_cell(found.get(p)) for p in populations)
+        lines.append((str(visit), float(group["day"].min()), cells))
+    lines.sort(key=lambda line: line[1])
+    return VisitTable(heading[0], heading[1], tuple(record.label(p) for p in populations), tuple(lines))
+
+
+def _printed_cell(row: Mapping[str, object] | None) -> tuple[str, str, str]:
+    """Give a cell's text, its code as a style class, and what to show of its evidence."""
+    from tasks.kinetics.table import print_result
+
+    if row is None:
+        return "", "absent", "not measured"
+    evidence = f"{row['events']} events in {row['panel']}, {METHODS.get(str(row['method']), row['method'])}"
+    return print_result(row), str(row["code"]), f"{evidence}; {row['flags']}" if _flags(row["flags"]) else evidence
+
+
+def parameter_sentences(record: PatientRecord, parameters: "pd.DataFrame") -> list[tuple[str, list[Sentence]]]:
+    """Put the parameters into words, one list a population (and specimen other than blood)."""
+    found: dict[tuple[str, str], list[Sentence]] = {}
+    for row in records(parameters):
+        found.setdefault((str(row["specimen"]), str(row["population"])), []).append(parameter_sentence(row))
+    keys = sorted(found, key=lambda key: (key[0], population_rank(key[1])))
+    return [(record.label(p) + ("" if s == "blood" else f" ({s})"), found[s, p]) for s, p in keys]
+
+
+def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
+    """List the tubes the table rests on, by day, each with all its flags."""
+    tubes = []
+    for sha, group in kinetics.groupby("tube_sha256"):
+        first = records(group)[0]
+        flags = sorted({flag for flags in group["flags"] for flag in _flags(flags)})
+        tubes.append({**{k: first[k] for k in ("visit", "day", "specimen", "panel", "strategy")}, "sha": str(sha), "flags": flags})
+    return sorted(tubes, key=lambda tube: (float(str(tube["day"])), str(tube["specimen"]), str(tube["panel"]), tube["sha"]))
+
+
+def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
+    """List by visit what could not be evaluated in any tube, and why: (visit, populations, reason)."""
+    from tasks.kinetics.table import winning_rows
+
+    reasons: dict[tuple[str, str], list[str]] = {}
+    lost = winning_rows(kinetics)
+    for row in records(lost[lost["code"] == "NE"]):
+        meanings = explained(_flags(row["flags"]), record.flag_meanings)
+        reason = " ".join(meanings.values()) or "The tube's counts do not allow a statement."
+        reasons.setdefault((f"{row['visit']} {row['panel']}", reason), []).append(record.label(str(row["population"])))
+    return [(tube, ", ".join(populations), reason) for (tube, reason), populations in reasons.items()]
+
+
+def render_index(overview: CohortOverview, kinetics: "pd.DataFrame") -> str:
+    """Write results/index.html: who has which visits, what waits or failed and why, and the way to every report."""
+    visits, grid = completeness(kinetics)
+    return render("index.html", {"overview": overview, "visits": visits, "grid": grid})
+
+
+def completeness(kinetics: "pd.DataFrame") -> tuple[list[str], dict[str, list[GridCell]]]:
+    """Say for each patient and visit how many of the cohort's blood panels are counted, and which are missing."""
+    tubes = kinetics.drop_duplicates("tube_sha256")
+    panels = sorted(set(tubes.loc[tubes["specimen"] == "blood", "panel"]))
+    visits = [str(v) for v in tubes.groupby("visit")["day"].median().sort_values(kind="stable").index]
+    grid = {}
+    for patient, own in tubes.groupby("patient"):
+        last = max((visits.index(v) for v in own["visit"]), default=-1)
+        grid[str(patient)] = [_grid_cell(own[own["visit"] == v], panels, reached=i <= last) for i, v in enumerate(visits)]
+    return visits, grid
+
+
+def _grid_cell(tubes: "pd.DataFrame", panels: Sequence[str], *, reached: bool) -> GridCell:
+    blood = set(tubes.loc[tubes["specimen"] == "blood", "panel"])
+    marrow = " +M" if (tubes["specimen"] == "marrow").any() else ""
+    missing = tuple(p for p in panels if p not in blood)
+    if not blood:
+        return GridCell("missed", f"–{marrow}", missing) if reached else GridCell("ahead", "")
+    return GridCell("partial" if missing else "full", f"{len(blood)}/{len(panels)}{marrow}", missing)
+
+
+def _flags(flags: object) -> list[str]:
+    return [flag for flag in flags.split(";") if flag] if isinstance(flags, str) else []
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """Fill one of the page templates; everything put in is escaped."""
+    return _environment().get_template(template).render(values)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["picture"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
+    return environment

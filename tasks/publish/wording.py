@@ -1,0 +1,110 @@
+"""Put flags and kinetic parameters into words a clinician reads without the manual."""
+
+from collections.abc import Iterable, Mapping
+from math import isnan
+from typing import NamedTuple
+
+CODES = {
+    "Q": "quantified: the number is the result",
+    "DNQ": "detected, but too few events to quantify: the number, marked (DNQ), is an indication",
+    "ND": "not detected: written as less than the limit of detection (LOD) of that tube, <x",
+    "NE": "not evaluable: this tube cannot answer the question; nothing may be concluded from it",
+}
+METHODS = {
+    "bead": "counting beads in the same tube",
+    "volumetric": "acquired volume of the same tube",
+    "dual": "the haematology analyser's leukocyte or lymphocyte count",
+    "chain": "a population counted in a bead or volumetric tube of the same visit ties this tube to a concentration",
+    "none": "no concentration, percentages only",
+}
+NAMES = {
+    "Cmax": "Highest quantified concentration",
+    "Tmax": "Day of the highest concentration",
+    "AUC0-28": "Exposure (area under the curve), day 0 to 28",
+    "AUC0-84": "Exposure (area under the curve), day 0 to 84",
+    "AUC0-168": "Exposure (area under the curve), day 0 to 168",
+    "AUClast": "Exposure (area under the curve), to the last quantified visit",
+    "Clast": "Last quantified concentration",
+    "Tlast": "Last day quantified",
+    "Tbql": "First day no longer quantified",
+    "lambda_z": "Terminal rate of decline",
+    "half_life": "Terminal half-life",
+    "doubling_time": "Doubling time during expansion",
+    "persistence_wk24": "Still quantified at week 24",
+    "depletion_onset": "Depletion begins",
+    "recovery_B_10": "Recovery to 10 B cells per µL",
+    "recovery_B_20": "Recovery to 20 B cells per µL",
+    "recovery_B_1pct": "Recovery to more than 1 % of lymphocytes",
+    "recovery_B_LLN": "Recovery to the lower limit of normal",
+    "aplasia_duration": "Duration of B-cell aplasia",
+    "baseline_ratio_last": "Last visit compared with baseline",
+    "naive_share_at_recovery": "Naive share of B cells at recovery",
+    "nadir": "Lowest value",
+    "nadir_day": "Day of the lowest value",
+    "percent_of_baseline_last": "Last visit, percent of baseline",
+}
+POINTS_IN_TIME = frozenset({"Tmax", "Tlast", "Tbql", "depletion_onset", "nadir_day"})
+DAYS = frozenset({"d", "day", "days"})
+
+
+class Sentence(NamedTuple):
+    """One parameter in words: what it is, how much, the measurements it rests on, the definition it follows."""
+
+    name: str
+    amount: str
+    points: str
+    definition: str
+
+
+def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, str]:
+    """Give the meaning of each flag, in alphabetical order; a flag without one says so instead of vanishing."""
+    return {flag: meanings.get(flag, f"No explanation is on file for '{flag}'.") for flag in sorted(set(flags))}
+
+
+def parameter_sentence(row: Mapping[str, object]) -> Sentence:
+    """Put one row of parameters.csv into words, saying what is only known to lie in an interval."""
+    parameter = str(row["parameter"])
+    points = _number(row["points"])
+    definition = row["definition"] if isinstance(row["definition"], str) else ""
+    return Sentence(NAMES.get(parameter, parameter), _amount(parameter, row), "" if points is None else f"{points:.0f}", definition)
+
+
+def _amount(parameter: str, row: Mapping[str, object]) -> str:
+    value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
+    unit = row["unit"] if isinstance(row["unit"], str) else ""
+    in_time = unit in DAYS and (parameter in POINTS_IN_TIME or parameter.startswith("recovery_"))
+    censoring = row["censoring"]
+    if censoring == "interval" and low is not None and high is not None:
+        return f"between {_sized(low, unit, in_time=in_time)} and {_sized(high, unit, in_time=in_time)}"
+    if censoring == "right" and low is not None:
+        return f"{'after' if in_time else 'more than'} {_sized(low, unit, in_time=in_time)} (not seen up to then)"
+    if censoring == "left" and high is not None:
+        return f"{'before' if in_time else 'less than'} {_sized(high, unit, in_time=in_time)}"
+    if value is None:
+        return "cannot be given"
+    if parameter.startswith("persistence"):
+        return "yes" if value else "no"
+    spread = f" ({significant(low)} to {significant(high)})" if low is not None and high is not None else ""
+    return _sized(value, unit, in_time=in_time) + spread
+
+
+def _sized(value: float, unit: str, *, in_time: bool) -> str:
+    if in_time:
+        return f"day {value:.1f}".removesuffix(".0")
+    return f"{significant(value)} {'days' if unit in DAYS else unit.replace('uL', 'µL').replace('*', '·')}".strip()
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Write a number with so many significant digits and never in scientific notation; whole from 100 on."""
+    if value == 0 or abs(value) >= 100:
+        return f"{value:.0f}"
+    exponent = int(f"{value:.{digits - 1}e}".split("e")[1])
+    return f"{value:.{max(0, digits - 1 - exponent)}f}"
+
+
+def _number(value: object) -> float | None:
+    """Read a cell as a number; None, NaN and NA are no number."""
+    if value is None or type(value).__name__ == "NAType":
+        return None
+    number = float(str(value))
+    return None if isnan(number) else number

@@ -1,0 +1,141 @@
+"""Compare reading + gating one large tube with FlowKit's Sample + gate_sample, in time, memory and membership.
+
+    python benchmarks/gating_speed.py [--events 1000000] [--rounds 3]
+
+Every contender runs in a process of its own: imports first, then the clock and the memory baseline start. Ratios are of medians
+over rounds in which the contenders take turns, so that a machine's drift hits them alike.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+CONTENDERS = ("reconflow", "flowkit", "flowkit_cached", "bare_pass")
+
+
+def make_tube(path: Path, events: int) -> None:
+    """Write one simulated 12-colour B-cell tube of about that many events."""
+    from panels.catalogue import load_panel
+    from panels.conditions import Conditions
+    from panels.simulate import simulate_tube
+    from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
+
+    shares = {
+        "granulocyte": 0.60, "monocyte": 0.08, "nk": 0.04, "t_cd4_naive": 0.05, "t_cd4_em": 0.06, "t_cd8_em": 0.06, "t_cd8_naive": 0.04,
+        "naive_mature_b": 0.04, "transitional_b": 0.008, "switched_memory_b": 0.012, "dn1_b": 0.006, "plasmablast": 0.002,
+        "plasma_cell_cd19neg": 0.002,
+    }  # fmt: skip
+    tube = simulate_tube(load_panel("bcell"), {k: v * events * 0.885 for k, v in shares.items()}, Conditions(), np.random.default_rng(1))
+    channels = [FcsChannel(detector, label) for detector, label in zip(tube.detectors, tube.labels, strict=True)]
+    spill = FcsSpill(tube.spill_detectors, tube.stored_spill)
+    write_fcs(path, tube.events, channels, dialect="fcs3.1-le", spill=spill, keywords={"$TIMESTEP": "0.01"})
+
+
+def contend(name: str, path: Path) -> dict[str, object]:
+    """Run one contender once: seconds, peak memory above the baseline, and a digest of every gate's membership."""
+    import flowkit
+    from gating.catalogue import load_strategy
+    from gating.compile import compile_strategy
+    from gating.engine import evaluate
+    from gating.events import open_events, read_header
+    from panels.catalogue import load_panel
+    from panels.panel import match_panel
+
+    def compiled():  # noqa: ANN202
+        header = read_header(path)
+        return header, compile_strategy(load_strategy("bcell@1.0.0").strategy, match_panel(load_panel("bcell"), header.channels), header)
+
+    compiled()
+    kept: dict[str, str] = {}
+    with _Peak() as peak:
+        start = time.perf_counter()
+        header, plan = compiled()
+        if name == "reconflow":
+            evaluation = evaluate(plan.gating, open_events(header), header)
+            seconds = time.perf_counter() - start
+            masks = {path: evaluation.mask(path) for path in evaluation.rows}
+        elif name.startswith("flowkit"):
+            sample = flowkit.Sample(path)
+            results = plan.gating.gate_sample(sample, cache_events=name == "flowkit_cached")
+            seconds = time.perf_counter() - start
+            masks = {(*ancestors, gate): results.get_gate_membership(gate, ancestors) for gate, ancestors in plan.gating.get_gate_ids()}
+        else:
+            events = open_events(header)
+            block = events.columns([5, 8, 10, 12])
+            block @ np.linalg.inv(header.spill.matrix[:4, :4])
+            seconds, masks = time.perf_counter() - start, {}
+    kept = {"/".join(gate): _digest(mask) for gate, mask in masks.items()}
+    return {"seconds": seconds, "peak": peak.bytes, "kept": kept}
+
+
+class _Peak:
+    """Measure the highest resident memory above that at entry, by sampling (anonymous pages only: mapped files are not ours)."""
+
+    def __enter__(self) -> "_Peak":
+        self._base, self._high, self._stop = _resident(), 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.002):
+            self._high = max(self._high, _resident())
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.bytes = max(0, max(self._high, _resident()) - self._base)
+
+
+def _resident() -> int:
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["VmRSS"].split()[0]) * 1024
+
+
+def _digest(mask: np.ndarray) -> str:
+    import hashlib
+
+    return hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
+
+
+def main() -> None:
+    """Run the contenders in turn and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--contender", choices=CONTENDERS)
+    parser.add_argument("--file", type=Path)
+    options = parser.parse_args()
+    if options.contender:
+        print(json.dumps(contend(options.contender, options.file)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tube.fcs"
+        make_tube(path, options.events)
+        size = path.stat().st_size
+        runs: dict[str, list[dict[str, object]]] = {name: [] for name in CONTENDERS}
+        for _ in range(options.rounds):
+            for name in CONTENDERS:
+                command = [sys.executable, "-W", "ignore", __file__, "--contender", name, "--file", str(path)]
+                runs[name].append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    seconds = {name: statistics.median(float(r["seconds"]) for r in each) for name, each in runs.items()}
+    peaks = {name: statistics.median(float(r["peak"]) for r in each) for name, each in runs.items()}
+    print(f"{options.events:,} events, file {size / 1e6:.0f} MB, median of {options.rounds} rounds")
+    print(f"{'':16}{'seconds':>9}{'time / reconflow':>18}{'peak / file':>13}")
+    for name in CONTENDERS:
+        print(f"{name:16}{seconds[name]:9.3f}{seconds[name] / seconds['reconflow']:18.2f}{peaks[name] / size:13.2f}")
+    same = runs["reconflow"][0]["kept"] == runs["flowkit"][0]["kept"] == runs["flowkit_cached"][0]["kept"]
+    print(f"membership of all {len(runs['reconflow'][0]['kept'])} gates identical to FlowKit's, event for event: {same}")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,8 @@ class Conditions:
     """The circumstances of one simulated tube; the defaults are a good fresh tube on a good day.
 
     gain                    detector, FSC-A or SSC-A → factor on its signal: drift
-    abundance               marker → factor on what every cell carries of it: reagent lot, down-modulation, masking
+    abundance               marker → factor on what every cell carries of it: reagent lot, masking
+    car_density             factor on the CAR of CAR-T cells alone: below 1 once they have been down-modulated
     dead_fraction           share of the cells that are dead (2-8 %; a storm is 40 %)
     debris_fraction         share of the particles that are debris or red cells (5-25 %; up to 60 % under lymphodepletion)
     doublet_fraction        share of the particles that pass the laser with a partner's help (1-4 %)
@@ -26,6 +27,7 @@ class Conditions:
 
     gain: Mapping[str, float] = field(default_factory=dict)
     abundance: Mapping[str, float] = field(default_factory=dict)
+    car_density: float = 1.0
     dead_fraction: float = 0.04
     debris_fraction: float = 0.10
     doublet_fraction: float = 0.012

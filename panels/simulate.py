@@ -16,7 +16,7 @@ from panels.conditions import Conditions
 from panels.panel import Panel
 from panels.simulated_crowd import SCATTER, BoolArray, Crowd, IndexArray, carried_dye, draw_crowd, draw_pairs, scatter
 from panels.simulated_expression import FloatArray, cell_table, check_panel
-from panels.simulated_optics import FULL_SCALE, detect, light_at_detectors, merge, stored_spill, true_spill
+from panels.simulated_optics import FULL_SCALE, add_glow, detect, merge, stored_spill, true_spill
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ def simulate_tube(panel: Panel, composition: Mapping[str, float], conditions: Co
     stored = stored_spill(detectors, conditions, rng)
     crowd = draw_crowd(table, composition, conditions, rng)
     pairs = draw_pairs(crowd.kind.size, conditions.doublet_fraction, rng)
-    dye = carried_dye(table, crowd, panel, conditions, rng)
-    light = light_at_detectors(table, crowd, dye, actual, detectors, rng)
+    light = carried_dye(table, crowd, panel, conditions, rng) @ actual.astype(np.float32)
+    add_glow(light, table, crowd, detectors, rng)
     merge(light, pairs)
     signal = detect(light, crowd, detectors, conditions, rng)
     seen = np.clip(scatter(table, crowd, pairs, conditions, rng), 0, FULL_SCALE)

@@ -20,6 +20,7 @@ NOT_CELLS = ("debris", "erythrocyte", "bead")
 _COMMON_SIZE = 0.12
 _DEAD_VIABILITY = (9000.0, 0.5)
 _DEAD_STICKINESS = (300.0, 0.8)
+_CAR_REAGENTS = frozenset({"CAR19", "CARBCMA"})
 _STOLEN_CD19 = (300.0, 900.0)
 _CARRY_OVER_SECONDS = 3.0
 _RAMP_SECONDS = 1.5
@@ -78,15 +79,18 @@ def carried_dye(table: CellTable, crowd: Crowd, panel: Panel, conditions: Condit
     amount += np.float32(_COMMON_SIZE) * rng.standard_normal((crowd.kind.size, 1), dtype=np.float32)
     np.exp(amount, out=amount)
     _add_minorities(amount, table, crowd, markers, rng)
-    _alter_cd19(amount, table, crowd, markers, conditions, rng)
+    if "CD19" in markers:
+        _alter_cd19(amount[:, markers.index("CD19")], table, crowd, conditions, rng)
+    if conditions.car_density != 1:
+        car = np.flatnonzero(table.members("car_any_t")[crowd.kind])
+        for reagent in _CAR_REAGENTS.intersection(markers):
+            amount[car, markers.index(reagent)] *= np.float32(conditions.car_density)
     _stain_dead(amount, crowd, markers, rng)
     amount *= np.array([conditions.abundance.get(marker, 1.0) for marker in markers], np.float32)
     return amount
 
 
-def scatter(
-    table: CellTable, crowd: Crowd, pairs: tuple[IndexArray, IndexArray], conditions: Conditions, rng: Generator
-) -> FloatArray:
+def scatter(table: CellTable, crowd: Crowd, pairs: tuple[IndexArray, IndexArray], conditions: Conditions, rng: Generator) -> FloatArray:
     """Draw the scatter channels (n × 5, in the order of SCATTER); area/height tells doublets from single cells."""
     median, spread, _ = table.scatter()
     areas = median[crowd.kind] * np.exp(spread[crowd.kind] * rng.standard_normal((crowd.kind.size, 2), dtype=np.float32))
@@ -94,7 +98,7 @@ def scatter(
     heights = areas / np.exp(np.log(1.08) + 0.045 * rng.standard_normal(areas.shape, dtype=np.float32))
     first, second = pairs
     areas[first] = 0.95 * (areas[first] + areas[second])
-    heights[first] = np.maximum(heights[first], heights[second]) * rng.uniform(1.15, 1.35, (first.size, 1)).astype(np.float32)
+    heights[first] = _joint_height(heights[first], heights[second], rng)
     gain = np.array([conditions.gain.get("FSC-A", 1.0), conditions.gain.get("SSC-A", 1.0)], np.float32)
     areas *= gain
     heights *= gain
@@ -102,6 +106,12 @@ def scatter(
     heights[:, 0] *= crowd.dimming
     width = 65536 * areas[:, 0] / np.maximum(heights[:, 0], 1)
     return np.column_stack([areas[:, 0], heights[:, 0], width, areas[:, 1], heights[:, 1]]).astype(np.float32)
+
+
+def _joint_height(one: FloatArray, other: FloatArray, rng: Generator) -> FloatArray:
+    """Give the height of a doublet: that of the larger cell, raised by 15-35 % of the smaller that overlaps it."""
+    overlap = rng.uniform(0.15, 0.35, (len(one), 1)).astype(np.float32)
+    return np.maximum(one, other) + overlap * np.minimum(one, other)
 
 
 def _draw_kinds(table: CellTable, expected: Mapping[str, float], rng: Generator) -> NDArray[np.int16]:
@@ -143,20 +153,15 @@ def _add_minorities(amount: FloatArray, table: CellTable, crowd: Crowd, markers:
                 amount[mine, markers.index(marker)] = rng.lognormal(np.log(median), spread, mine.size)
 
 
-def _alter_cd19(
-    amount: FloatArray, table: CellTable, crowd: Crowd, markers: list[str], conditions: Conditions, rng: Generator
-) -> None:
+def _alter_cd19(cd19: FloatArray, table: CellTable, crowd: Crowd, conditions: Conditions, rng: Generator) -> None:
     """Hide CD19 on B cells under CAR pressure, and let CAR-T cells carry CD19 taken from their targets."""
-    if "CD19" not in markers:
-        return
-    column = markers.index("CD19")
     if conditions.cd19_masked_fraction:
         b_line = np.flatnonzero((table.members("b_cells") | table.members("b_cells_cd20"))[crowd.kind])
-        amount[b_line[rng.random(b_line.size) < conditions.cd19_masked_fraction], column] = 0
+        cd19[b_line[rng.random(b_line.size) < conditions.cd19_masked_fraction]] = 0
     if conditions.trogocytosis_fraction:
         thieves = np.flatnonzero(table.members("car19_t")[crowd.kind])
         thieves = thieves[rng.random(thieves.size) < conditions.trogocytosis_fraction]
-        amount[thieves, column] = rng.uniform(*_STOLEN_CD19, thieves.size)
+        cd19[thieves] = rng.uniform(*_STOLEN_CD19, thieves.size)
 
 
 def _stain_dead(amount: FloatArray, crowd: Crowd, markers: list[str], rng: Generator) -> None:

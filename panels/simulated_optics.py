@@ -37,23 +37,13 @@ def stored_spill(detectors: tuple[str, ...], conditions: Conditions, rng: Genera
     return rounded
 
 
-def light_at_detectors(
-    table: CellTable,
-    crowd: Crowd,
-    dye: FloatArray,
-    matrix: NDArray[np.float64],
-    detectors: tuple[str, ...],
-    rng: Generator,
-) -> FloatArray:
-    """Add up what reaches each detector (n × detectors): leaked dye and autofluorescence; beads outshine everything."""
-    light = dye @ matrix.astype(np.float32)
+def add_glow(light: FloatArray, table: CellTable, crowd: Crowd, detectors: tuple[str, ...], rng: Generator) -> None:
+    """Add autofluorescence to what reaches the detectors (n × detectors), and let beads outshine everything."""
     glow = table.scatter()[2][crowd.kind] * np.where(crowd.dead, np.float32(2.5), np.float32(1))
     glow *= np.float32(_GLOW[0]) * np.exp(np.float32(_GLOW[1]) * rng.standard_normal(glow.size, dtype=np.float32))
-    weights = np.array([optics().detectors[name].glow for name in detectors], np.float32)
-    light += glow[:, None] * weights
+    light += glow[:, None] * np.array([optics().detectors[name].glow for name in detectors], np.float32)
     beads = np.flatnonzero(crowd.kind == table.index("bead"))
     light[beads] = BEAD_LIGHT * np.exp(0.03 * rng.standard_normal((beads.size, len(detectors)), dtype=np.float32))
-    return light
 
 
 def merge(light: FloatArray, pairs: tuple[IndexArray, IndexArray]) -> None:

@@ -62,28 +62,30 @@ def write_fcs(
     big = dialect == "diva-fcs3.0-be"
     content = np.ascontiguousarray(events, dtype=">f4" if big else "<f4")
     spilled = {"SPILL" if big else "$SPILLOVER": spill.text()} if spill else {}
-    described = _required(events.shape[0], len(channels), big) | _parameters(channels) | spilled | dict(keywords)
+    count = f"{len(events):<{_WIDTH}}" if big else str(len(events))
+    required = _required(count, len(channels), "4,3,2,1" if big else "1,2,3,4")
+    described = required | _parameters(channels) | spilled | dict(keywords)
     text, start = _placed_text(described, content.nbytes)
     end = max(start + content.nbytes - 1, start)
     header = _header("FCS3.0" if big else "FCS3.1", (_TEXT_START, start - 1), (start, end))
     with path.open("wb") as file:
         file.write(header)
         file.write(text)
-        file.write(memoryview(content).cast("B") if content.size else b"")
+        file.write(content.tobytes())
 
 
-def _required(events: int, parameters: int, big: bool) -> dict[str, str]:
+def _required(events: str, parameters: int, byte_order: str) -> dict[str, str]:
     return {
         "$BEGINANALYSIS": "0",
         "$ENDANALYSIS": "0",
         "$BEGINSTEXT": "0",
         "$ENDSTEXT": "0",
-        "$BYTEORD": "4,3,2,1" if big else "1,2,3,4",
+        "$BYTEORD": byte_order,
         "$DATATYPE": "F",
         "$MODE": "L",
         "$NEXTDATA": "0",
         "$PAR": str(parameters),
-        "$TOT": f"{events:<{_WIDTH}}" if big else str(events),
+        "$TOT": events,
     }
 
 
@@ -104,7 +106,7 @@ def _parameters(channels: Sequence[FcsChannel]) -> dict[str, str]:
     return keywords
 
 
-def _placed_text(keywords: Mapping[str, str], size: int) -> tuple[bytes, int]:
+def _placed_text(keywords: dict[str, str], size: int) -> tuple[bytes, int]:
     """Build the TEXT segment; its own length decides where the data begin, so those two numbers have a fixed width."""
     start = _TEXT_START + len(_text(keywords | _place(0, 0)))
     return _text(keywords | _place(start, max(start + size - 1, start))), start

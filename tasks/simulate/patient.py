@@ -15,7 +15,7 @@ from numpy.random import Generator
 Composition = dict[str, float]
 
 MEMORY = ("naive", "cm", "em", "temra")
-_GRANULOCYTES = {-7: 3350, -5: 3200, 0: 1400, 4: 380, 6: 300, 9: 270, 14: 850, 21: 1650, 28: 2600, 84: 3400, 364: 3400}
+_GRANULOCYTES = {-7: 3350, -5: 3200, 0: 1400, 4: 380, 6: 300, 9: 270, 14: 850, 21: 1880, 28: 2700, 84: 3400, 364: 3400}
 _LYMPHOCYTES = {-7: 800, -5: 700, 0: 60, 4: 70, 7: 90, 10: 150, 14: 300, 21: 420, 28: 500, 84: 700, 364: 1100}
 _CD4_SHARE = {-7: 0.58, 0: 0.55, 7: 0.45, 14: 0.32, 84: 0.32, 168: 0.37, 364: 0.45}
 _BLOOD_PLASMA_RETURN = {56: 0.001, 84: 0.02, 112: 0.05, 168: 0.10, 252: 0.35, 364: 0.8, 728: 1.5}
@@ -213,7 +213,7 @@ def _car_t(cars: Mapping[str, float], cd8_share: float) -> Composition:
     stages = dict(zip(MEMORY, (0.03, 0.25, 0.60, 0.12), strict=True))
     lines = {"cd4": 1 - cd8_share, "cd8": cd8_share}
     return {
-        f"t_{line}_{stage}_{car}": value * lines[line] * stages[stage] for car, value in cars.items() for line, stage in product(lines, stages)
+        f"t_{line}_{stage}_{car}": value * lines[line] * stages[stage] for (car, value), line, stage in product(cars.items(), lines, stages)
     }
 
 

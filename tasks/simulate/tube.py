@@ -97,8 +97,10 @@ def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, 
         return common | times | {"$CYT": "BD FACSLyric", "$CYTSN": "R659180000000", "CREATOR": "BD FACSuite 1.5"}
     times = {"$BTIM": plan.acquired.strftime("%H:%M:%S"), "$ETIM": end.strftime("%H:%M:%S")}
     channel, minimum = plan.conditions.trigger
-    return common | times | {
-        "$CYT": "FACSCanto II",
+    return {
+        **common,
+        **times,
+        "$CYT": "FACSCanto II" if plan.panel == "tbnk" else "FACSymphony A3",
         "CYTNUM": "V96300000",
         "CREATOR": "BD FACSDiva Software Version 8.0.1",
         "APPLY COMPENSATION": "TRUE",
@@ -109,19 +111,18 @@ def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, 
 
 def _write_event_truth(truth: EventTruth, path: Path) -> None:
     """Write one row an event, in the order of the file's events."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pandas as pd
 
-    kinds = pa.array(truth.kinds, pa.string())
-    index = np.arange(truth.kind.size, dtype=np.int32)
-    partner = pa.array(truth.partner, mask=truth.partner < 0)
-    columns = {
-        "event_index": pa.array(index),
-        "kind": pa.DictionaryArray.from_arrays(pa.array(truth.kind), kinds),
-        "partner": pa.DictionaryArray.from_arrays(partner, kinds),
-        "intact": pa.array(truth.intact),
-        "dead": pa.array(truth.dead),
-        "carried_over": pa.array(truth.carried_over),
-        "time_anomaly": pa.array(truth.time_anomaly),
-    }
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    kinds = pd.Index(truth.kinds)
+    frame = pd.DataFrame(
+        {
+            "event_index": np.arange(truth.kind.size, dtype=np.int32),
+            "kind": pd.Categorical.from_codes(truth.kind, categories=kinds),
+            "partner": pd.Categorical.from_codes(truth.partner, categories=kinds),
+            "intact": truth.intact,
+            "dead": truth.dead,
+            "carried_over": truth.carried_over,
+            "time_anomaly": truth.time_anomaly,
+        }
+    )
+    frame.to_parquet(path, compression="zstd", index=False)

@@ -1,0 +1,81 @@
+"""Gather the patients' tables into those of the cohort."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from panels.errors import ReconflowError
+from tasks.kinetics.parameters import ParameterSettings, check_parameters
+from tasks.kinetics.reconstitution import recoveries
+from tasks.kinetics.recovery import Definition, Recovery
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.kinetics.table import check_kinetics, check_shape, winning_rows
+
+POPULATION = "b_cells"
+
+
+def cohort_kinetics(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Join the patients' kinetics tables, one row a tube × population, by patient."""
+    joined = _joined(frames, KINETICS.names)
+    check_kinetics(joined)
+    return joined
+
+
+def cohort_parameters(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Join the patients' parameters, one row a patient × specimen × population × parameter, by patient."""
+    joined = _joined(frames, PARAMETERS.names)
+    check_parameters(joined)
+    return joined
+
+
+def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None) -> pd.DataFrame:
+    """Bound depletion and recovery of the B cells in blood, one row a patient × definition."""
+    chosen = settings or ParameterSettings()
+    blood = kinetics[kinetics["specimen"] == "blood"]
+    winners = winning_rows(blood)
+    winners = winners[winners["population"] == POPULATION].sort_values("day", kind="stable")
+    records: list[tuple[object, ...]] = []
+    for patient in sorted(set(winners["patient"])):
+        rows, tubes = winners[winners["patient"] == patient], blood[blood["patient"] == patient]
+        judged = recoveries(rows, tubes, chosen.recovery, baseline_visit=chosen.baseline_visits.get(patient))
+        records += [_record(patient, definition, each) for definition, each in judged]
+    frame = pd.DataFrame.from_records(records, columns=RECOVERY.names)
+    frame = frame.astype(dict.fromkeys(("depletion_low", "depletion_high", "low", "high", "estimate"), "float64"))
+    check_recovery(frame)
+    return frame
+
+
+def check_recovery(frame: pd.DataFrame) -> None:
+    """Raise ReconflowError when a recovery table breaks one of the promises of ``RECOVERY``."""
+    check_shape(frame, RECOVERY, "recovery")
+    wrong = (frame["low"] >= frame["high"]) | ((frame["censoring"] == "right") != (frame["depleted"].astype(bool) & frame["high"].isna()))
+    if wrong.any():
+        first = frame[wrong].iloc[0]
+        raise ReconflowError(f"recovery table: the interval of patient {first['patient']} under {first['definition']} is impossible.")
+
+
+def _joined(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame({name: [] for name in columns})
+    return pd.concat(filled, ignore_index=True).sort_values("patient", kind="stable", ignore_index=True)
+
+
+def _record(patient: str, definition: Definition, judged: Recovery) -> tuple[object, ...]:
+    gone, back = judged.depletion, judged.recovery
+    return (
+        patient,
+        POPULATION,
+        definition.version,
+        gone is not None,
+        gone.low if gone else None,
+        gone.high if gone else None,
+        back.low if back else None,
+        back.high if back else None,
+        back.estimate if back else None,
+        back.censoring if back else "none",
+        judged.confirmed,
+        judged.lost,
+        judged.evaluable,
+        judged.skipped,
+    )

@@ -1,0 +1,198 @@
+"""Derive each patient's parameters from the kinetic table.
+
+Where tubes of a visit share a population, the row that wins in the wide table is the one used. Values below the limit
+of quantification count as BLQ; a visit that is not evaluable is no sample.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from panels.errors import ReconflowError
+from tasks.counting.flags import Flag
+from tasks.kinetics import nca
+from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
+from tasks.kinetics.recovery import Censoring, RecoverySettings
+from tasks.kinetics.rows import Parameter, number
+from tasks.kinetics.schema import PARAMETERS, population_rank
+from tasks.kinetics.table import check_shape, winning_rows
+
+CAR_POPULATIONS = ("car19_t", "carbcma_t", "car_any_t")
+B_POPULATIONS = ("b_cells", "b_cells_cd20")
+B_SUBSETS = (
+    "naive_b",
+    "naive_igm_igd_b",
+    "transitional_b",
+    "unswitched_memory_b",
+    "switched_memory_b",
+    "double_negative_b",
+    "plasmablasts",
+)
+PLASMA_CELLS = ("plasma_cells", "long_lived_plasma_cells")
+
+NCA = "PKNCA-like@1"
+TMAX_GAP_DAYS = 7.0
+NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_OFFSETS: Mapping[tuple[str, str], float] = MappingProxyType({})
+
+_AREA_DEFINITIONS: Mapping[nca.AreaEnd, str] = MappingProxyType(
+    {
+        "interpolated": NCA,
+        "last_quantified": "PKNCA-like:AUClast-as-BLQ-before-end@1",
+        "last_sample": "PKNCA-like:to-last-sample-in-window@1",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSettings:
+    """What the parameters need beside the table.
+
+    ``offsets`` gives, for (patient, population), the days from the first infusion to that product's own: its clock.
+    ``baseline_visits`` names a patient's baseline visit where it is not the last one before lymphodepletion.
+    """
+
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    offsets: Mapping[tuple[str, str], float] = NO_OFFSETS
+    baseline_visits: Mapping[str, str] = NOTHING
+
+
+def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None) -> pd.DataFrame:
+    """Derive all parameters of all patients of a kinetics table, with the columns of ``PARAMETERS``.
+
+    Every parameter of a population has its row, with an empty value where it is not estimable. Rows come by patient,
+    specimen, population and in the order in which the parameters are defined.
+    """
+    chosen = settings or ParameterSettings()
+    winners = winning_rows(kinetics)
+    records: list[tuple[object, ...]] = []
+    for patient, specimen in sorted({(str(p), str(s)) for p, s in zip(winners["patient"], winners["specimen"], strict=True)}):
+        own = winners[(winners["patient"] == patient) & (winners["specimen"] == specimen)]
+        for population in sorted(set(own["population"]), key=population_rank):
+            for row in _parameters(own, kinetics, population, chosen):
+                low, high = row.low, row.high
+                records.append(
+                    (patient, specimen, population, row.name, row.value, row.unit, low, high, row.censoring, row.points, row.definition)
+                )
+    frame = pd.DataFrame.from_records(records, columns=PARAMETERS.names)
+    frame = frame.astype({"value": "float64", "low": "float64", "high": "float64", "points": "int64"})
+    check_parameters(frame)
+    return frame
+
+
+def check_parameters(frame: pd.DataFrame) -> None:
+    """Raise ReconflowError when a parameters table breaks one of the promises of ``PARAMETERS``."""
+    check_shape(frame, PARAMETERS, "parameters")
+    slack = 1e-9 * frame[["value", "low", "high"]].abs().max(axis=1).fillna(0.0)
+    wrong = (frame["low"] > frame["value"] + slack) | (frame["high"] < frame["value"] - slack) | (frame["low"] > frame["high"])
+    wrong |= ~frame["censoring"].isin(["interval", "right", "left", "none"])
+    if wrong.any():
+        first = frame[wrong].iloc[0]
+        raise ReconflowError(f"parameters table: {first['parameter']} of patient {first['patient']} lies outside its own limits.")
+
+
+def _parameters(own: pd.DataFrame, kinetics: pd.DataFrame, population: str, settings: ParameterSettings) -> list[Parameter]:
+    """Choose what is derived from a population of one patient and specimen."""
+    rows = own[own["population"] == population].sort_values("day", kind="stable")
+    patient, specimen = str(rows["patient"].iloc[0]), str(rows["specimen"].iloc[0])
+    baseline = settings.baseline_visits.get(patient)
+    if population in PLASMA_CELLS:
+        return plasma_cell_parameters(rows, specimen=specimen, baseline_visit=baseline)
+    if specimen != "blood":
+        return []
+    if population in CAR_POPULATIONS:
+        return car_parameters(rows, settings.offsets.get((patient, population), 0.0))
+    if population in B_POPULATIONS:
+        tubes = kinetics[(kinetics["patient"] == patient) & (kinetics["specimen"] == specimen)]
+        return b_lineage_parameters(rows, tubes, settings.recovery, baseline_visit=baseline)
+    if population in B_SUBSETS:
+        return b_lineage_parameters(rows, None, settings.recovery, baseline_visit=baseline)
+    return []
+
+
+def car_parameters(rows: pd.DataFrame, offset: float) -> list[Parameter]:
+    """Derive the cellular kinetics of one CAR population of one patient, on the clock of its own product."""
+    evaluable = rows[rows["code"] != "NE"].drop_duplicates("day")
+    evaluable = evaluable[evaluable["day"] - offset >= 0]
+    quantified = evaluable["code"].to_numpy() == "Q"
+    samples = nca.series(evaluable["day"].to_numpy() - offset, evaluable["per_ul"].to_numpy(), ~quantified)
+    found = [*_peak(samples, evaluable), *_areas(samples), *_last(samples, evaluable), *_slopes(samples), _persistence(samples)]
+    mixed = rows["flags"].fillna("").str.split(";").map(lambda words: str(Flag.REAGENT_CHANGED) in words).any()
+    return [row.renamed(f"{row.definition};mixed-reagents") for row in found] if mixed else found
+
+
+def _limits(rows: pd.DataFrame, index: int) -> tuple[float | None, float | None]:
+    return (number(rows["per_ul_low"].iloc[index]), number(rows["per_ul_high"].iloc[index])) if index >= 0 else (None, None)
+
+
+def _peak(samples: nca.Series, rows: pd.DataFrame) -> list[Parameter]:
+    peak, points = samples.peak, int(samples.quantified.sum())
+    if peak < 0:
+        return [Parameter("Cmax", None, "1/uL", definition=NCA), Parameter("Tmax", None, "d", definition=NCA)]
+    low, high = _limits(rows, peak)
+    day, censoring, before, after = float(samples.time[peak]), *_peak_censoring(samples.time, peak)
+    return [
+        Parameter("Cmax", float(samples.conc[peak]), "1/uL", low, high, points=points, definition=NCA),
+        Parameter("Tmax", day, "d", before, after, censoring, points, NCA),
+    ]
+
+
+def _peak_censoring(time: nca.Numbers, peak: int) -> tuple[Censoring, float | None, float | None]:
+    """Say whether the true peak may lie elsewhere: at the first or last sample, or beside a gap of more than a week."""
+    before = float(time[peak - 1]) if peak > 0 else None
+    after = float(time[peak + 1]) if peak < time.size - 1 else None
+    if after is None:
+        return "right", before, None
+    if before is None:
+        return "left", None, after
+    wide = max(time[peak] - before, after - time[peak]) > TMAX_GAP_DAYS
+    return ("interval", before, after) if wide else ("none", None, None)
+
+
+def _areas(samples: nca.Series) -> list[Parameter]:
+    points = int(samples.quantified.sum())
+    found: list[Parameter] = []
+    for end in nca.AREA_WINDOWS:
+        partial = nca.partial_area(samples, end)
+        name = f"AUC0-{end}"
+        if partial is None:
+            found.append(Parameter(name, None, "d/uL", points=points, definition=NCA))
+        elif partial.end == "last_sample":
+            found.append(Parameter(name, partial.value, "d/uL", partial.value, None, "right", points, _AREA_DEFINITIONS[partial.end]))
+        else:
+            found.append(Parameter(name, partial.value, "d/uL", points=points, definition=_AREA_DEFINITIONS[partial.end]))
+    return [*found, Parameter("AUClast", nca.area_to_last(samples), "d/uL", points=points, definition=NCA)]
+
+
+def _last(samples: nca.Series, rows: pd.DataFrame) -> list[Parameter]:
+    """Give the last quantified sample and the interval in which the cells fell below the limit."""
+    last, points, gone = samples.last, int(samples.quantified.sum()), nca.time_below(samples)
+    if last < 0:
+        return [Parameter(name, None, unit, definition=NCA) for name, unit in (("Clast", "1/uL"), ("Tlast", "d"), ("Tbql", "d"))]
+    low, high = _limits(rows, last)
+    day = float(samples.time[last])
+    return [
+        Parameter("Clast", float(samples.conc[last]), "1/uL", low, high, points=points, definition=NCA),
+        Parameter("Tlast", day, "d", points=points, definition=NCA),
+        Parameter("Tbql", gone, "d", day, gone, "right" if gone is None else "interval", points, NCA),
+    ]
+
+
+def _slopes(samples: nca.Series) -> list[Parameter]:
+    slope, doubling = nca.terminal_slope(samples), nca.doubling_time(samples)
+    rise = "log-linear-2-points@1" if doubling and doubling[1] < nca.MINIMUM_POINTS else "log-linear@1"
+    points = slope.points if slope else 0
+    return [
+        Parameter("lambda_z", slope.lambda_z if slope else None, "1/d", points=points, definition=NCA),
+        Parameter("half_life", slope.half_life if slope else None, "d", points=points, definition=NCA),
+        Parameter("doubling_time", doubling[0] if doubling else None, "d", points=doubling[1] if doubling else 0, definition=rise),
+    ]
+
+
+def _persistence(samples: nca.Series) -> Parameter:
+    start, end = nca.PERSISTENCE_WINDOW
+    there = int(np.count_nonzero((samples.time >= start) & (samples.time <= end)))
+    return Parameter("persistence_wk24", nca.persistence(samples), "1", points=there, definition="quantified-D168±14@1")

@@ -1,0 +1,176 @@
+"""Describe the loss and return of B cells and plasma cells of one patient."""
+
+import pandas as pd
+
+from tasks.counting.flags import Flag
+from tasks.counting.intervals import Interval, clopper_pearson, ratio
+from tasks.kinetics.recovery import (
+    Crossing,
+    Definition,
+    Recovery,
+    RecoverySettings,
+    VisitCount,
+    definitions,
+    recovery,
+)
+from tasks.kinetics.rows import Parameter, number
+
+BASELINE_DAY = -5.0
+"""Lymphodepletion starts about here; a baseline is better taken before it."""
+
+SHARE_B_EVENTS = 100
+DEPLETION_DEFINITION = "B_10"
+
+
+def b_lineage_parameters(
+    rows: pd.DataFrame, tubes: pd.DataFrame | None, settings: RecoverySettings, *, baseline_visit: str | None
+) -> list[Parameter]:
+    """Derive depletion, recovery and the ratio to baseline of a B-lineage population of one patient's blood.
+
+    ``rows`` is one row a visit. ``tubes`` holds every row of the patient's blood and is given for the B cells as a
+    whole; for a subset (``None``) only the ratio to baseline is derived, since the definitions are of total B cells.
+    """
+    last = baseline_ratio(rows, "per_ul", baseline_visit)
+    kept = Parameter("baseline_ratio_last", last.value, "1", last.low, last.high, last.censoring, last.points, "ratio-to-baseline@1")
+    if tubes is None:
+        return [kept]
+    found = recoveries(rows, tubes, settings, baseline_visit=baseline_visit)
+    main, version = next((each, definition.version) for definition, each in found if definition.id == DEPLETION_DEFINITION)
+    named = [_crossing("depletion_onset", main.depletion, main.evaluable, version)]
+    for definition, each in found:
+        name = "recovery_" + definition.id.split("(")[0]
+        if name in ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN"):
+            doubt = ":unconfirmed" if each.recovery and each.recovery.high is not None and not each.confirmed else ""
+            named.append(_crossing(name, each.recovery, each.evaluable, definition.id + doubt + "@1"))
+    share = naive_share(tubes, main)
+    return [*named, _crossing("aplasia_duration", main.duration, main.evaluable, version), kept, share]
+
+
+def recoveries(
+    rows: pd.DataFrame, tubes: pd.DataFrame, settings: RecoverySettings, *, baseline_visit: str | None
+) -> list[tuple[Definition, Recovery]]:
+    """Judge one patient's B cells under every definition.
+
+    The deep definition (B_ND) looks at the tube of each visit that has most blood in it, the others at the winning row.
+    """
+    base = baseline_row(rows, "per_ul", baseline_visit)
+    known = definitions(settings, number(base["per_ul"]) if base is not None else None)
+    population = rows["population"].iloc[0]
+    same = tubes[(tubes["population"] == population) & (tubes["code"] != "NE")]
+    deepest = same.sort_values(["lod_per_ul", "day", "tube_sha256"], kind="stable").drop_duplicates("visit").sort_values("day")
+    usual, deep = visit_counts(rows), visit_counts(deepest)
+    return [(definition, recovery(deep if definition.basis == "detection" else usual, definition)) for definition in known]
+
+
+def visit_counts(rows: pd.DataFrame) -> list[VisitCount]:
+    """Read rows of a kinetics table, one a visit, as counts to be judged."""
+    found: list[VisitCount] = []
+    for row in rows.to_dict("records"):
+        few = str(Flag.FEW_LYMPHOCYTES) in str(row["flags"]).split(";") and row["code"] != "Q"
+        of_lymphocytes = row["reference"] == "lymphocytes"
+        found.append(
+            VisitCount(
+                day=float(row["day"]),
+                code=str(row["code"]),
+                per_ul=number(row["per_ul"]),
+                lod_per_ul=number(row["lod_per_ul"]),
+                lloq_per_ul=number(row["lloq_per_ul"]),
+                percent=number(row["percent_reference"]) if of_lymphocytes else None,
+                percent_known=of_lymphocytes and not few,
+            )
+        )
+    return found
+
+
+def baseline_row(rows: pd.DataFrame, measure: str, baseline_visit: str | None) -> pd.Series | None:
+    """Choose the baseline: the named visit, else the last quantified one before lymphodepletion, else before infusion."""
+    quantified = rows[(rows["code"] == "Q") & rows[measure].notna()]
+    if baseline_visit is not None:
+        candidates = quantified[quantified["visit"] == baseline_visit]
+    else:
+        candidates = quantified[quantified["day"] <= BASELINE_DAY]
+        if candidates.empty:
+            candidates = quantified[quantified["day"] < 0]
+    return candidates.sort_values("day", kind="stable").iloc[-1] if len(candidates) else None
+
+
+def baseline_ratio(rows: pd.DataFrame, measure: str, baseline_visit: str | None) -> Parameter:
+    """Give the last evaluable visit over the baseline, with its interval; "not detected" bounds it from above only."""
+    base = baseline_row(rows, measure, baseline_visit)
+    after = rows[(rows["code"] != "NE") & (rows["day"] > 0)]
+    points = len(after) + (base is not None)
+    if base is None or after.empty:
+        return Parameter("", None, "1", points=points)
+    last, base_value = after.iloc[-1], number(base[measure])
+    value, limits, base_limits = number(last[measure]), _interval(last), _interval(base)
+    if base_value is None:
+        return Parameter("", None, "1", points=points)
+    if value is None:
+        high = number(last["per_ul_high"]) if measure == "per_ul" else None
+        return Parameter("", None, "1", None, None if high is None else high / base_value, "left", points)
+    if measure != "per_ul" or limits is None or base_limits is None:
+        return Parameter("", value / base_value, "1", points=points)
+    interval = ratio(value, limits, base_value, base_limits)
+    return Parameter("", value / base_value, "1", interval.low, interval.high, "none", points)
+
+
+def naive_share(tubes: pd.DataFrame, judged: Recovery) -> Parameter:
+    """Give the share of naive cells (CD27⁻IgD⁺) among B cells at the first recovered visit with 100 B cells in one tube."""
+    empty = Parameter("naive_share_at_recovery", None, "1", definition="naive-of-B-at-B_10:CP@1")
+    if judged.recovery is None or judged.recovery.high is None:
+        return empty
+    later = tubes[tubes["day"] >= judged.recovery.high]
+    naive = later[later["population"] == "naive_b"].set_index(["tube_sha256", "strategy"])["events"]
+    total = later[later["population"] == "b_cells"].set_index(["tube_sha256", "strategy"])[["events", "day"]]
+    both = total.join(naive.rename("naive"), how="inner")
+    both = both[(both["events"] >= SHARE_B_EVENTS) & (both["naive"] <= both["events"])].sort_values(["day", "events"], kind="stable")
+    if both.empty:
+        return empty
+    day = both["day"].iloc[0]
+    chosen = both[both["day"] == day].iloc[-1]
+    events, part = int(chosen["events"]), int(chosen["naive"])
+    low, high = clopper_pearson(part, events)
+    value = part / events if part else None
+    return Parameter(empty.name, value, "1", low, high, "none" if part else "left", 1, empty.definition)
+
+
+def plasma_cell_parameters(rows: pd.DataFrame, *, specimen: str, baseline_visit: str | None) -> list[Parameter]:
+    """Derive the nadir of the plasma cells and what of the baseline is left, in cells/µL or, in marrow, in percent."""
+    measure, unit = ("per_ul", "1/uL") if specimen == "blood" else ("percent_reference", "%")
+    after = rows[(rows["code"] != "NE") & (rows["day"] > 0)]
+    last = baseline_ratio(rows, measure, baseline_visit)
+    value, low, high = (None if each is None else 100 * each for each in (last.value, last.low, last.high))
+    left = Parameter("percent_of_baseline_last", value, "%", low, high, last.censoring, last.points, "ratio-to-baseline@1")
+    return [*_nadir(after, measure, unit), left]
+
+
+def _nadir(after: pd.DataFrame, measure: str, unit: str) -> list[Parameter]:
+    """Find the lowest visit after infusion.
+
+    Where cells were not detected the nadir is only known to lie below the lowest upper limit of all visits, and its day
+    is that of the visit which bounds "not detected" best.
+    """
+    points, rule = len(after), "lowest-visit@1"
+    absent, seen = after[after["code"] == "ND"], after[after[measure].notna()]
+    if absent.empty and seen.empty:
+        return [Parameter("nadir", None, unit, definition=rule), Parameter("nadir_day", None, "d", definition=rule)]
+    if absent.empty:
+        lowest = seen.sort_values([measure, "day"], kind="stable").iloc[0]
+        low, high = (_interval(lowest) if measure == "per_ul" else None) or (None, None)
+        nadir = Parameter("nadir", number(lowest[measure]), unit, low, high, "none", points, rule)
+    else:
+        lowest = absent.sort_values(["per_ul_high", "day"], kind="stable").iloc[0]
+        bound = number(after["per_ul_high"].min()) if measure == "per_ul" else None
+        nadir = Parameter("nadir", None, unit, None, bound, "left", points, rule)
+    return [nadir, Parameter("nadir_day", float(lowest["day"]), "d", points=points, definition=rule)]
+
+
+def _interval(row: pd.Series) -> Interval | None:
+    low, high = number(row["per_ul_low"]), number(row["per_ul_high"])
+    return None if low is None or high is None else Interval(low, high)
+
+
+def _crossing(name: str, crossing: Crossing | None, points: int, definition: str) -> Parameter:
+    if crossing is None:
+        return Parameter(name, None, "d", points=points, definition=definition)
+    return Parameter(name, crossing.estimate, "d", crossing.low, crossing.high, crossing.censoring, points, definition)

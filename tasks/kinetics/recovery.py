@@ -1,0 +1,226 @@
+"""Bound when the B cells were gone and when they came back.
+
+Nobody sees the crossing of a threshold, only the visits around it: both times are intervals between visits, (last
+visit before, first visit after]. A visit whose limit of quantification lies above the threshold cannot tell and is
+skipped, which widens the interval. The published definitions differ; each is kept apart under its own versioned name.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Censoring = Literal["interval", "right", "left", "none"]
+Basis = Literal["per_ul", "percent", "detection"]
+
+DEEP_VOLUME_LOD = 20 / 100
+"""Limit of detection (cells/µL) of 20 events in 100 µL of blood: what a tube needs to call B cells deeply absent."""
+
+
+class RecoverySettings(BaseModel):
+    """Hold the laboratory's lower limit of normal for B cells; reference ranges differ (77, 94 or 100 cells/µL)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lln_per_ul: float = Field(default=94.0, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """When B cells count as depleted (below ``depleted``) and as recovered (from ``recovered`` on).
+
+    ``or_per_ul``: a concentration above it counts as recovered whatever the percentage. ``strict``: recovery needs more
+    than the threshold.
+    """
+
+    id: str
+    basis: Basis
+    depleted: float = 0.0
+    recovered: float = 0.0
+    or_per_ul: float | None = None
+    strict: bool = False
+
+    @property
+    def version(self) -> str:
+        """Name the definition with its version."""
+        return f"{self.id}@1"
+
+
+@dataclass(frozen=True, slots=True)
+class VisitCount:
+    """B cells of one visit: day, code, cells/µL, the tube's limits, percent of lymphocytes (``None``: not given).
+
+    ``percent_known`` is false where the denominator is another population or has too few events to judge by.
+    """
+
+    day: float
+    code: str
+    per_ul: float | None
+    lod_per_ul: float | None
+    lloq_per_ul: float | None
+    percent: float | None = None
+    percent_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A time known to lie in (``low``, ``high``]; ``estimate`` interpolates it log-linearly where both values are known."""
+
+    low: float | None
+    high: float | None
+    censoring: Censoring
+    estimate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Depletion, recovery and the time between; all ``None`` where depletion was never seen.
+
+    ``lost`` counts visits that looked recovered and were not confirmed by the next; ``skipped`` those that cannot tell.
+    """
+
+    depletion: Crossing | None
+    recovery: Crossing | None
+    duration: Crossing | None
+    confirmed: bool
+    lost: int
+    evaluable: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    day: float
+    depleted: bool
+    recovered: bool
+    level: float | None
+
+
+def definitions(settings: RecoverySettings, baseline_per_ul: float | None = None) -> tuple[Definition, ...]:
+    """List the definitions of depletion and recovery; the ratio to baseline only where the baseline is known."""
+    lln = settings.lln_per_ul
+    known = (
+        Definition("B_ND", "detection"),
+        Definition("B_10", "per_ul", 10.0, 10.0),
+        Definition("B_20", "per_ul", 20.0, 20.0),
+        Definition("B_1pct", "percent", 1.0, 1.0, or_per_ul=100.0, strict=True),
+        Definition("B_3pct", "percent", 3.0, 3.0),
+        Definition(f"B_LLN({lln:g})", "per_ul", lln, lln),
+    )
+    if baseline_per_ul is None:
+        return known
+    return *known, Definition("B_ratio", "per_ul", 0.1 * baseline_per_ul, 0.5 * baseline_per_ul)
+
+
+def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
+    """Bound depletion and recovery of one patient under one definition.
+
+    Depletion is the first stretch of depleted visits that reaches into the time after infusion (day 0). Recovery is the
+    first later visit that is recovered and confirmed by the next evaluable visit, or the very last one (unconfirmed).
+    """
+    ordered = sorted(visits, key=lambda visit: visit.day)
+    judged = [_standing(visit, definition) for visit in ordered]
+    seen = [standing for standing in judged if standing is not None]
+    skipped = len(judged) - len(seen)
+    start = next((i for i, standing in enumerate(seen) if standing.depleted and standing.day >= 0), None)
+    if start is None:
+        return Recovery(None, None, None, confirmed=False, lost=0, evaluable=len(seen), skipped=skipped)
+    onset = start
+    while onset > 0 and seen[onset - 1].depleted:
+        onset -= 1
+    depletion = _depletion(seen, onset, definition)
+    back, lost = _first_confirmed(seen, start)
+    found = _recovered(seen, back, definition)
+    confirmed = back is not None and back < len(seen) - 1
+    return Recovery(depletion, found, _duration(depletion, found), confirmed, lost, len(seen), skipped)
+
+
+def interpolate(day0: float, level0: float, day1: float, level1: float, *, threshold: float) -> float:
+    """Give the day at which a level that changes exponentially between two visits crosses ``threshold``."""
+    return day0 + (day1 - day0) * math.log(threshold / level0) / math.log(level1 / level0)
+
+
+def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
+    """Judge one visit; ``None`` where it cannot tell."""
+    if visit.code == "NE":
+        return None
+    if definition.basis == "detection":
+        return _by_detection(visit)
+    if definition.basis == "percent":
+        return _by_percent(visit, definition)
+    level = visit.per_ul
+    if visit.code == "Q" and level is not None:
+        return _Standing(visit.day, level < definition.depleted, level >= definition.recovered, level)
+    if visit.lloq_per_ul is None or visit.lloq_per_ul > definition.depleted:
+        return None
+    return _Standing(visit.day, depleted=True, recovered=False, level=level)
+
+
+def _by_detection(visit: VisitCount) -> _Standing | None:
+    if visit.code in ("Q", "DNQ"):
+        return _Standing(visit.day, depleted=False, recovered=True, level=None)
+    deep = visit.lod_per_ul is not None and visit.lod_per_ul <= DEEP_VOLUME_LOD
+    return _Standing(visit.day, depleted=True, recovered=False, level=None) if deep else None
+
+
+def _by_percent(visit: VisitCount, definition: Definition) -> _Standing | None:
+    enough = definition.or_per_ul is not None and visit.code == "Q" and visit.per_ul is not None and visit.per_ul > definition.or_per_ul
+    if enough:
+        return _Standing(visit.day, depleted=False, recovered=True, level=None)
+    if not visit.percent_known:
+        return None
+    if visit.code == "ND":
+        return _Standing(visit.day, depleted=True, recovered=False, level=None)
+    if visit.percent is None:
+        return None
+    above = visit.percent > definition.recovered if definition.strict else visit.percent >= definition.recovered
+    return _Standing(visit.day, visit.percent < definition.depleted, above, visit.percent)
+
+
+def _first_confirmed(seen: Sequence[_Standing], start: int) -> tuple[int | None, int]:
+    lost = 0
+    for i in range(start + 1, len(seen)):
+        if not seen[i].recovered:
+            continue
+        if i == len(seen) - 1 or seen[i + 1].recovered:
+            return i, lost
+        lost += 1
+    return None, lost
+
+
+def _depletion(seen: Sequence[_Standing], onset: int, definition: Definition) -> Crossing:
+    first = seen[onset]
+    if onset == 0:
+        return Crossing(None, first.day, "left")
+    before = seen[onset - 1]
+    return Crossing(before.day, first.day, "interval", _estimate(before, first, definition.depleted))
+
+
+def _recovered(seen: Sequence[_Standing], back: int | None, definition: Definition) -> Crossing:
+    if back is None:
+        return Crossing(_last_not_recovered(seen), None, "right")
+    before = seen[back - 1]
+    return Crossing(before.day, seen[back].day, "interval", _estimate(before, seen[back], definition.recovered))
+
+
+def _last_not_recovered(seen: Sequence[_Standing]) -> float:
+    return next(standing.day for standing in reversed(seen) if not standing.recovered)
+
+
+def _estimate(before: _Standing, after: _Standing, threshold: float) -> float | None:
+    """Interpolate where both levels are known and really lie on both sides of the threshold."""
+    first, second = before.level, after.level
+    if not first or not second or first == second or not min(first, second) <= threshold <= max(first, second):
+        return None
+    return interpolate(before.day, first, after.day, second, threshold=threshold)
+
+
+def _duration(depletion: Crossing, found: Crossing) -> Crossing:
+    """Bound the time from depletion to recovery: [R_low − D_high, R_high − D_low]."""
+    low = max(0.0, (found.low or 0.0) - (depletion.high or 0.0))
+    if found.high is None or depletion.low is None:
+        return Crossing(low, None, "right")
+    estimate = None if found.estimate is None or depletion.estimate is None else found.estimate - depletion.estimate
+    return Crossing(low, found.high - depletion.low, "interval", estimate)

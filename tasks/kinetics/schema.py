@@ -1,0 +1,138 @@
+"""State what each kinetics table promises: grain, columns with units, invariants."""
+
+from dataclasses import dataclass
+
+POPULATIONS = (
+    "leukocytes",
+    "lymphocytes",
+    "t_cells",
+    "cd4_t",
+    "cd8_t",
+    "nk_cells",
+    "monocytes",
+    "b_cells",
+    "b_cells_cd20",
+    "naive_b",
+    "naive_igm_igd_b",
+    "transitional_b",
+    "unswitched_memory_b",
+    "switched_memory_b",
+    "double_negative_b",
+    "plasmablasts",
+    "plasma_cells",
+    "long_lived_plasma_cells",
+    "car19_t",
+    "carbcma_t",
+    "car_double_positive",
+    "car_any_t",
+)
+"""Population ids in the order in which tables show them; a lab's own populations follow by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its name, unit ("" for none) and meaning."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """What a table holds: one row a ``grain``, unique on ``key``, with ``invariants`` in words."""
+
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    invariants: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """List the column names in order."""
+        return [column.name for column in self.columns]
+
+
+KINETICS = TableSchema(
+    grain="one row a tube × population",
+    key=("tube_sha256", "strategy", "population"),
+    columns=(
+        Column("patient", "", "pseudonymous id"),
+        Column("visit", "", "nominal visit label"),
+        Column("day", "d", "actual time elapsed since the first infusion"),
+        Column("collected", "", "date and time of the draw, ISO 8601"),
+        Column("specimen", "", "blood or marrow"),
+        Column("panel", "", "panel of the tube"),
+        Column("population", "", "population id"),
+        Column("events", "events", "events of the population"),
+        Column("parent", "", "parent gate"),
+        Column("parent_events", "events", "events of the parent gate"),
+        Column("percent_parent", "%", "events over parent_events"),
+        Column("reference", "", "population that is the denominator of percent_reference"),
+        Column("percent_reference", "%", "events over those of the reference"),
+        Column("per_ul", "1/uL", "concentration in blood"),
+        Column("per_ul_low", "1/uL", "lower limit of the 95 % interval"),
+        Column("per_ul_high", "1/uL", "upper limit of the 95 % interval, also where nothing was detected"),
+        Column("lod_per_ul", "1/uL", "limit of detection of this tube"),
+        Column("lloq_per_ul", "1/uL", "lower limit of quantification of this tube"),
+        Column("code", "", "Q quantified, DNQ detected below LLOQ, ND not detected, NE not evaluable"),
+        Column("method", "", "bead, volumetric, dual, chain or none"),
+        Column("flags", "", "words of the documented list, joined by ;"),
+        Column("strategy", "", "gating strategy, name@version"),
+        Column("strategy_sha256", "", "hash of the strategy's content"),
+        Column("tube_sha256", "", "hash of the tube's file: its identity"),
+    ),
+    invariants=(
+        "a population never has more events than its parent",
+        "per_ul is given for Q and DNQ only, lies within its limits and is above 0; blood that is Q or DNQ always has it",
+        "ND gives no percentage and no per_ul; in blood it gives lod_per_ul and the upper limit",
+        "NE gives no per_ul and no limits of it",
+        "rows come by patient, time, specimen, panel, tube and the strategy's order of populations",
+    ),
+)
+
+PARAMETERS = TableSchema(
+    grain="one row a patient × specimen × population × parameter",
+    key=("patient", "specimen", "population", "parameter"),
+    columns=(
+        Column("patient", "", "pseudonymous id"),
+        Column("specimen", "", "blood or marrow"),
+        Column("population", "", "population id"),
+        Column("parameter", "", "name of the parameter"),
+        Column("value", "as unit", "the value; empty where it is not estimable"),
+        Column("unit", "", "unit of value, low and high"),
+        Column("low", "as unit", "lower limit: of the 95 % interval, or of the interval the event lies in"),
+        Column("high", "as unit", "upper limit, likewise"),
+        Column("censoring", "", "interval, right, left or none"),
+        Column("points", "samples", "samples the value rests on"),
+        Column("definition", "", "versioned rule the value follows"),
+    ),
+    invariants=("low ≤ value ≤ high where given", "censoring is interval, right, left or none"),
+)
+
+RECOVERY = TableSchema(
+    grain="one row a patient × definition",
+    key=("patient", "definition"),
+    columns=(
+        Column("patient", "", "pseudonymous id"),
+        Column("population", "", "population whose recovery is judged"),
+        Column("definition", "", "versioned definition of depletion and recovery"),
+        Column("depleted", "", "whether depletion was seen"),
+        Column("depletion_low", "d", "last visit before depletion"),
+        Column("depletion_high", "d", "first depleted visit"),
+        Column("low", "d", "last visit before recovery; recovery lies in (low, high]"),
+        Column("high", "d", "first recovered visit; empty while not recovered"),
+        Column("estimate", "d", "log-linear interpolation of the crossing, where both values are known"),
+        Column("censoring", "", "interval, right, left or none"),
+        Column("confirmed", "", "whether the next evaluable visit confirms the recovery"),
+        Column("lost", "visits", "recovered visits that the next visit did not confirm"),
+        Column("visits", "visits", "evaluable visits"),
+        Column("skipped", "visits", "visits that cannot tell, because their limit of quantification is too high"),
+    ),
+    invariants=("low < high where both are given", "censoring is right exactly where depletion was seen and high is empty"),
+)
+
+
+def population_rank(population: str) -> tuple[int, str]:
+    """Give the place of a population in the order of the tables."""
+    return (POPULATIONS.index(population) if population in POPULATIONS else len(POPULATIONS)), population

@@ -1,0 +1,184 @@
+"""Lay the quantities of all tubes out as kinetic tables: one long, one as a laboratory would print it."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from panels.errors import ReconflowError, SheetFault
+from tasks.counting.counts import TubeCounts
+from tasks.counting.quantity import Quantity
+from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
+
+METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")
+VISIT_COLUMNS = ["patient", "visit", "day", "collected", "specimen"]
+_FLOATS = ("day", "percent_parent", "percent_reference", "per_ul", "per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul")
+_MISSING = ""
+
+
+def elapsed_days(since: datetime, until: datetime) -> float:
+    """Give the days from ``since`` to ``until``; raises SheetFault when only one of them has a time zone."""
+    if (since.tzinfo is None) != (until.tzinfo is None):
+        raise SheetFault(
+            f"The times {since.isoformat()} and {until.isoformat()} cannot be compared: one has a time zone and one has none. "
+            "Write all times of patients.csv and samples.csv with it, or all without."
+        )
+    return (until - since).total_seconds() / 86400
+
+
+def kinetics_frame(
+    rows: Iterable[tuple[TubeCounts, Quantity]], *, infused: Mapping[str, datetime], order: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """Lay out one row a tube × population with the columns of ``KINETICS``.
+
+    ``infused`` is each patient's first infusion; ``order`` gives the population ids of each strategy in its order.
+    Raises SheetFault for a patient without infusion.
+    """
+    records = sorted((_record(tube, quantity, infused) for tube, quantity in rows), key=lambda record: _row_order(record, order))
+    frame = pd.DataFrame.from_records(records, columns=KINETICS.names)
+    frame = frame.astype(dict.fromkeys(_FLOATS, "float64") | {"events": "int64", "parent_events": "int64"})
+    check_kinetics(frame)
+    return frame
+
+
+def check_kinetics(frame: pd.DataFrame) -> None:
+    """Raise ReconflowError when a kinetics table breaks one of the promises of ``KINETICS``."""
+    check_shape(frame, KINETICS, "kinetics")
+    given, code = frame["per_ul"].notna(), frame["code"]
+    detected, blood = code.isin(["Q", "DNQ"]), frame["specimen"] == "blood"
+    limits_known = frame[["per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul"]].notna().all(axis=1)
+    percents = frame[["percent_parent", "percent_reference"]]
+    counted = frame["method"] != "none"
+    broken = {
+        "unknown code": ~code.isin(["Q", "DNQ", "ND", "NE"]),
+        "unknown method": ~frame["method"].isin(METHOD_ORDER),
+        "more events than the parent": (frame["events"] < 0) | (frame["events"] > frame["parent_events"]),
+        "a concentration that was not detected": given & ~detected,
+        "a concentration without method": given & ~counted,
+        "detected in blood without concentration": blood & detected & ~given,
+        "a concentration of zero or less": given & ~(frame["per_ul"] > 0),
+        "a concentration without limits": given & ~limits_known,
+        "a concentration outside its limits": given & ((frame["per_ul"] < frame["per_ul_low"]) | (frame["per_ul"] > frame["per_ul_high"])),
+        "an empty population that counts as detected": (frame["events"] == 0) & detected,
+        "not detected, yet with a percentage": (code == "ND") & percents.notna().any(axis=1),
+        "a percentage of zero or less": (percents <= 0).any(axis=1),
+        "not detected in blood without upper limit": blood & (code == "ND") & ~frame[["per_ul_high", "lod_per_ul"]].notna().all(axis=1),
+        "not evaluable, yet with limits": (code == "NE") & frame[["per_ul_low", "per_ul_high"]].notna().any(axis=1),
+        "out of order in time": frame.groupby("patient", sort=False)["day"].diff() < 0,
+    }
+    for what, rows in broken.items():
+        if rows.any():
+            first = frame[rows].iloc[0]
+            raise ReconflowError(
+                f"kinetics table: {what}: patient {first['patient']}, visit {first['visit']}, {first['population']} "
+                f"({int(rows.sum())} of {len(frame)} rows). The table was not written; this is a fault of the program."
+            )
+
+
+def check_shape(frame: pd.DataFrame, schema: TableSchema, name: str) -> None:
+    """Raise ReconflowError when a table has other columns than its schema, or repeats a key."""
+    if list(frame.columns) != schema.names:
+        raise ReconflowError(f"{name} table: the columns are {', '.join(frame.columns)}; they must be {', '.join(schema.names)}.")
+    repeated = frame.duplicated(list(schema.key))
+    if repeated.any():
+        first = frame.loc[repeated, list(schema.key)].iloc[0]
+        raise ReconflowError(f"{name} table: there must be {schema.grain}, but {', '.join(map(str, first))} comes twice.")
+
+
+def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep one row a visit × specimen × population where several tubes of a visit report the same population.
+
+    An evaluable row goes before one that is not; then the directly counted goes first: bead, volumetric, chain, dual;
+    then the one with the lowest limit of detection, the earlier draw, and at last the tube's hash.
+    """
+    ranked = frame.assign(
+        _not_evaluable=frame["code"] == "NE",
+        _method=frame["method"].map(METHOD_ORDER.index),
+        _lod=frame["lod_per_ul"].fillna(float("inf")),
+    ).sort_values(["_not_evaluable", "_method", "_lod", "day", "tube_sha256", "strategy"], kind="stable")
+    kept = ranked.drop_duplicates(["patient", "visit", "specimen", "population"]).index
+    return frame.loc[sorted(kept)]
+
+
+def wide_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay a kinetics table out with one row a visit × specimen and one column a population, printed as a laboratory would.
+
+    Where tubes share a population ``winning_rows`` decides; day and time are those of the visit's first tube. An empty
+    cell means that no tube of the visit measures the population.
+    """
+    winners = winning_rows(frame)
+    visits = frame.drop_duplicates(["patient", "visit", "specimen"])[VISIT_COLUMNS].set_index(["patient", "visit", "specimen"])
+    populations = sorted(set(frame["population"]), key=population_rank)
+    printed: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in winners.to_dict("records"):
+        key = (str(row["patient"]), str(row["visit"]), str(row["specimen"]))
+        printed.setdefault(key, {})[str(row["population"])] = print_result(row)
+    cells = [[printed[key].get(population, _MISSING) for population in populations] for key in visits.index]
+    table = pd.DataFrame(cells, columns=populations, index=visits.index)
+    return visits.join(table).reset_index()[[*VISIT_COLUMNS, *populations]]
+
+
+def print_result(row: Mapping[Hashable, Any]) -> str:
+    """Print one result as a laboratory would: ``12.3``, ``2.1 (DNQ)``, ``<1.1``, ``ND`` or ``NE``.
+
+    A value that was detected but not quantified is printed and marked, as the rare-event laboratories report it; one
+    that was not detected is "less than" the tube's limit of detection. Marrow has no concentration: percent of reference.
+    """
+    code = row["code"]
+    value, unit = row["per_ul"], ""
+    if row["specimen"] != "blood":
+        value, unit = row["percent_reference"] if pd.notna(row["percent_reference"]) else row["percent_parent"], " %"
+    if code == "ND":
+        return f"<{_digits(row['lod_per_ul'])}" if pd.notna(row["lod_per_ul"]) else "ND"
+    if code == "NE" or pd.isna(value):
+        return "NE"
+    return f"{_digits(value)}{unit}" + (" (DNQ)" if code == "DNQ" else "")
+
+
+def _digits(value: object) -> str:
+    """Round to what a count can carry: whole numbers from 100, one decimal from 1, else two significant digits."""
+    number = float(str(value))
+    if number >= 100:
+        return f"{number:.0f}"
+    return f"{number:.1f}" if number >= 1 else f"{float(f'{number:.2g}'):.10f}".rstrip("0").rstrip(".")
+
+
+def _record(tube: TubeCounts, quantity: Quantity, infused: Mapping[str, datetime]) -> dict[str, object]:
+    identity, count = tube.identity, quantity.count
+    if identity.patient not in infused:
+        raise SheetFault(f"patients.csv: patient {identity.patient} has tubes but no infusion. Add a line with the time of the infusion.")
+    return {
+        "patient": identity.patient,
+        "visit": identity.visit,
+        "day": elapsed_days(infused[identity.patient], identity.collected),
+        "collected": identity.collected.isoformat(),
+        "specimen": identity.specimen,
+        "panel": identity.panel,
+        "population": count.population,
+        "events": count.events,
+        "parent": count.parent,
+        "parent_events": count.parent_events,
+        "percent_parent": quantity.percent_parent,
+        "reference": count.reference,
+        "percent_reference": quantity.percent_reference,
+        "per_ul": quantity.per_ul,
+        "per_ul_low": quantity.per_ul_low,
+        "per_ul_high": quantity.per_ul_high,
+        "lod_per_ul": quantity.lod_per_ul,
+        "lloq_per_ul": quantity.lloq_per_ul,
+        "code": quantity.code,
+        "method": quantity.method,
+        "flags": ";".join(quantity.flags),
+        "strategy": tube.strategy,
+        "strategy_sha256": tube.strategy_sha256,
+        "tube_sha256": identity.tube_sha256,
+    }
+
+
+def _row_order(record: Mapping[str, object], order: Mapping[str, Sequence[str]]) -> tuple[object, ...]:
+    population, strategy = str(record["population"]), str(record["strategy"])
+    ids = list(order.get(strategy, ()))
+    place = ids.index(population) if population in ids else len(ids)
+    whose = (record["patient"], record["day"], record["specimen"], record["panel"], record["tube_sha256"])
+    return *whose, strategy, place, population

@@ -43,6 +43,9 @@ def read_spill(keywords: Mapping[str, str], detectors: Sequence[str]) -> StoredS
         older = next((key for key in keywords if key.startswith(OLDER_FORMS)), None)
         note = f"The compensation of this tube is stored in an older form ({older}), which is not used: give a spill."
         return StoredSpill(problems=(note,) if older else ())
+    bare = [keyword for keyword in stored if _has_no_coefficients(keywords[keyword])]
+    if bare == stored:
+        return StoredSpill(problems=(f"{bare[0]} names channels but holds no coefficients: this tube is not compensated.",))
     try:
         spills = [_parse(keyword, keywords[keyword], detectors) for keyword in stored]
     except CompensationFault as fault:
@@ -53,6 +56,12 @@ def read_spill(keywords: Mapping[str, str], detectors: Sequence[str]) -> StoredS
     if np.abs(first.matrix - np.eye(len(first.detectors))).max() <= IDENTITY_TOLERANCE:
         return StoredSpill(problems=(f"{stored[0]} is an identity matrix: this tube is not compensated.",))
     return StoredSpill(spill=first)
+
+
+def _has_no_coefficients(value: str) -> bool:
+    """Tell whether a spill stops after its channel names, as MACSQuant files do that were never compensated."""
+    parts = value.rstrip(", \t\r\n").split(",")
+    return parts[0].strip() == str(len(parts) - 1)
 
 
 def _parse(keyword: str, value: str, detectors: Sequence[str]) -> Spill:

@@ -531,3 +531,10 @@ def test_one_column_of_a_large_tube_is_read_quickly_and_alone(tmp_path: Path) ->
     tracemalloc.stop()
     assert peak < 2 * 8 * count  # the column itself, and no copy of the 24 MB file
     assert seconds < 0.5
+
+
+@needs_shared
+def test_a_spill_that_names_channels_without_coefficients_means_not_compensated():
+    header = read_header(SHARED / "instruments" / "fcsparser" / "FCS3.1__EY_2013-07-19_PBS_FCS_3.1_Well_A1.001.fcs")
+    assert (header.spill, header.spill_fault) == (None, None)
+    assert any("holds no coefficients" in problem for problem in header.problems)

@@ -1,0 +1,127 @@
+"""Look at one FCS file outside any study: what it says of itself, and what a strategy or a Gating-ML document counts in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gating.events import TubeHeader, open_events, read_header
+from panels.catalogue import load_panel, panel_names
+from panels.errors import PanelMismatch, TubeFault
+from panels.panel import PanelMatch, match_panel
+
+if TYPE_CHECKING:
+    import flowkit
+
+KEPT_KEYWORDS = ("$CYT", "$CYTSN", "CREATOR", "$TOT", "$PAR", "$VOL", "$TIMESTEP", "APPLY COMPENSATION", "CST SETUP STATUS")
+"""The only keywords that leave the file: every other one may hold a name or a number of a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What one file says of itself. ``refused`` means that no study could use it; ``problems`` are sentences."""
+
+    header: TubeHeader | None
+    panel: str | None
+    problems: tuple[str, ...]
+    refused: bool
+
+    def document(self) -> dict[str, object]:
+        """Give what ``reconflow inspect --json`` prints."""
+        header, spill = self.header, self.header.spill if self.header else None
+        return {
+            "version": header.version if header else None,
+            "events": header.event_count if header else None,
+            "channels": [
+                {"detector": c.detector, "label": c.label, "marker": self._marker(c.index)} for c in (header.channels if header else ())
+            ],
+            "panel": self.panel,
+            "spill": {"detectors": list(spill.detectors), "matrix": spill.matrix.tolist()} if spill else None,
+            "problems": list(self.problems),
+        }
+
+    def _marker(self, index: int) -> str | None:
+        if self.header is None or self.panel is None:
+            return None
+        match = match_panel(load_panel(self.panel), self.header.channels)
+        return next((m for m, i in match.channel.items() if i == index and m not in match.panel.scatter), None)
+
+
+def inspect_file(path: Path, panel: str | None = None) -> Inspection:
+    """Say what a file holds, which shipped panel it fits, and why it would be refused.
+
+    A file is refused when it cannot be read or compensated, or when it does not fit ``panel``. Which panel a tube was stained
+    for is the sample sheet's to say: without ``panel``, a file is held against the panel it comes nearest to, and one that
+    has not even half the markers of any is described, not refused.
+    """
+    try:
+        header = read_header(path)
+    except TubeFault as fault:
+        return Inspection(header=None, panel=None, problems=(str(fault),), refused=True)
+    problems = [*header.problems, *([header.spill_fault] if header.spill_fault else [])]
+    match = match_panel(load_panel(panel), header.channels) if panel else _nearest(header)
+    if match is None:
+        problems.append(f"The channels fit none of the shipped panels ({', '.join(panel_names())}).")
+    else:
+        problems += [f"Panel {match.panel.panel}: {problem}" for problem in match.problems]
+    misfit = match is not None and not match.fits
+    return Inspection(header, match.panel.panel if match and match.fits else None, tuple(problems), refused=bool(header.spill_fault) or misfit)
+
+
+def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None = None, own: Path | None = None) -> dict[str, object]:
+    """Count one file under a released strategy or a Gating-ML document.
+
+    ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is read, before the clock starts.
+    """
+    from gating.engine import evaluate
+
+    prepare = _strategy_gates(strategy, own) if strategy else _document_gates(gatingml or Path())
+    start = time.perf_counter()
+    header = read_header(path)
+    gating = prepare(header)
+    evaluation = evaluate(gating, open_events(header), header)
+    seconds = time.perf_counter() - start
+    return {
+        "events": evaluation.total,
+        "seconds": round(seconds, 4),
+        "gates": [{"path": list(gate), "count": evaluation.count(gate)} for gate in evaluation.rows],
+        "problems": list(header.problems),
+    }
+
+
+def _strategy_gates(pin: str, own: Path | None) -> Callable[[TubeHeader], flowkit.GatingStrategy]:
+    import flowkit  # noqa: F401 - imported before the clock starts
+    from gating.catalogue import load_strategy
+    from gating.compile import compile_strategy
+
+    release = load_strategy(pin, own / "strategies" if own else None)
+    panel = load_panel(release.strategy.panel, own / "panels" if own else None)
+
+    def gates(header: TubeHeader) -> flowkit.GatingStrategy:
+        match = match_panel(panel, header.channels)
+        if not match.fits:
+            raise PanelMismatch(f"{header.path.name} does not fit the panel {panel.panel}: {' '.join(match.problems)}")
+        return compile_strategy(release.strategy, match, header).gating
+
+    return gates
+
+
+def _document_gates(document: Path) -> Callable[[TubeHeader], flowkit.GatingStrategy]:
+    from gating.compile import read_gatingml
+
+    gating = read_gatingml(document)
+    return lambda _header: gating
+
+
+def _nearest(header: TubeHeader) -> PanelMatch | None:
+    """Find the shipped panel that the channels fit, or come nearest to with more than half of its markers."""
+    matches = [match_panel(load_panel(name), header.channels) for name in panel_names()]
+    near = [m for m in matches if m.fits or 2 * _markers_found(m) > len(m.panel.markers)]
+    return max(near, key=lambda m: (m.fits, _markers_found(m)), default=None)
+
+
+def _markers_found(match: PanelMatch) -> int:
+    return sum(stain.marker in match.channel for stain in match.panel.markers)

@@ -424,7 +424,6 @@ def test_a_spill_is_read_in_every_usual_form(tmp_path: Path, keyword: str, value
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ("2,FITC-A,PE-A", "n × n"),
         ("2,FITC-A,PE-A,1,0,0", "n × n"),
         ("x,FITC-A,PE-A,1,0,0,1", "n × n"),
         ("2,FITC-A,APC-A,1,0.1,0,1", "APC-A"),

@@ -2,7 +2,6 @@
 
 import csv
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import fcsparser
@@ -15,6 +14,7 @@ from panels.catalogue import load_panel
 from panels.errors import UsageFault
 from panels.panel import match_panel
 from panels.simulated_expression import cell_table
+from tasks.settings import load_settings
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.patient import BCourse, CarCourse, Patient, b_lineage, blood, draw_patient, marrow
 from tasks.simulate.plan import total
@@ -237,5 +237,5 @@ def test_impossible_numbers_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_a_patient_is_a_value() -> None:
-    assert replace(Patient("a"), name="b") == Patient("b")
+def test_the_settings_of_a_simulated_study_are_valid(study: SimulatedStudy) -> None:
+    assert load_settings(study.folder).study == "demo-sle"

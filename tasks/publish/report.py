@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.kinetics.schema import population_rank
-from tasks.publish.tables import records
-from tasks.publish.wording import CODES, METHODS, Sentence, explained, parameter_sentence
+from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,13 +76,17 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class CohortOverview:
-    """What the front page says beside the tables: files by state, what waits or failed, and the last run."""
+    """What the front page says beside the tables: files by state, what waits or failed, the last run.
+
+    ``patients`` names all patients of the study, so that one without a counted tube is not forgotten.
+    """
 
     study: str
     states: Mapping[str, int]
     open_files: Sequence[LedgerLine]
     last_run: datetime | None
     last_run_outcome: str = ""
+    patients: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +167,14 @@ def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitT
 def _visit_table(record: PatientRecord, rows: "pd.DataFrame", populations: tuple[str, ...], heading: tuple[str, str]) -> VisitTable:
     lines = []
     for visit, group in rows.groupby("visit", sort=False):
-        found = {str(row["population"]): row for row in records(group)}
+        found = {str(row["population"]): row for row in group.to_dict("records")}
         cells = tuple(_printed_cell(found.get(p)) for p in populations)
         lines.append((str(visit), float(group["day"].min()), cells))
     lines.sort(key=lambda line: line[1])
     return VisitTable(heading[0], heading[1], tuple(record.label(p) for p in populations), tuple(lines))
 
 
-def _printed_cell(row: Mapping[str, object] | None) -> tuple[str, str, str]:
+def _printed_cell(row: Row | None) -> tuple[str, str, str]:
     """Give a cell's text, its code as a style class, and what to show of its evidence."""
     from tasks.kinetics.table import print_result
 
@@ -184,7 +187,7 @@ def _printed_cell(row: Mapping[str, object] | None) -> tuple[str, str, str]:
 def parameter_sentences(record: PatientRecord, parameters: "pd.DataFrame") -> list[tuple[str, list[Sentence]]]:
     """Put the parameters into words, one list a population (and specimen other than blood)."""
     found: dict[tuple[str, str], list[Sentence]] = {}
-    for row in records(parameters):
+    for row in parameters.to_dict("records"):
         found.setdefault((str(row["specimen"]), str(row["population"])), []).append(parameter_sentence(row))
     keys = sorted(found, key=lambda key: (key[0], population_rank(key[1])))
     return [(record.label(p) + ("" if s == "blood" else f" ({s})"), found[s, p]) for s, p in keys]
@@ -194,7 +197,7 @@ def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
     """List the tubes the table rests on, by day, each with all its flags."""
     tubes = []
     for sha, group in kinetics.groupby("tube_sha256"):
-        first = records(group)[0]
+        first = group.to_dict("records")[0]
         flags = sorted({flag for flags in group["flags"] for flag in _flags(flags)})
         tubes.append({**{k: first[k] for k in ("visit", "day", "specimen", "panel", "strategy")}, "sha": str(sha), "flags": flags})
     return sorted(tubes, key=lambda tube: (float(str(tube["day"])), str(tube["specimen"]), str(tube["panel"]), tube["sha"]))
@@ -206,7 +209,7 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
 
     reasons: dict[tuple[str, str], list[str]] = {}
     lost = winning_rows(kinetics)
-    for row in records(lost[lost["code"] == "NE"]):
+    for row in lost[lost["code"] == "NE"].to_dict("records"):
         meanings = explained(_flags(row["flags"]), record.flag_meanings)
         reason = " ".join(meanings.values()) or "The tube's counts do not allow a statement."
         reasons.setdefault((f"{row['visit']} {row['panel']}", reason), []).append(record.label(str(row["population"])))
@@ -216,7 +219,8 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
 def render_index(overview: CohortOverview, kinetics: "pd.DataFrame") -> str:
     """Write results/index.html: who has which visits, what waits or failed and why, and the way to every report."""
     visits, grid = completeness(kinetics)
-    return render("index.html", {"overview": overview, "visits": visits, "grid": grid})
+    everyone = {patient: grid.get(patient, []) for patient in sorted({*grid, *overview.patients})}
+    return render("index.html", {"overview": overview, "visits": visits, "grid": everyone})
 
 
 def completeness(kinetics: "pd.DataFrame") -> tuple[list[str], dict[str, list[GridCell]]]:

@@ -53,11 +53,6 @@ def cells(frame: "pd.DataFrame", schema: TableSchema | None = None) -> list[list
     return list(_rows(frame, schema))
 
 
-def records(frame: "pd.DataFrame") -> list[dict[str, object]]:
-    """Give a table's rows as dictionaries by column name."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its target and rename it, so that a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)

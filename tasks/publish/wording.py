@@ -1,8 +1,8 @@
 """Put flags and kinetic parameters into words a clinician reads without the manual."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from math import isnan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CODES = {
     "Q": "quantified: the number is the result",
@@ -43,6 +43,7 @@ NAMES = {
     "nadir_day": "Day of the lowest value",
     "percent_of_baseline_last": "Last visit, percent of baseline",
 }
+Row = Mapping[Hashable, Any]
 POINTS_IN_TIME = frozenset({"Tmax", "Tlast", "Tbql", "depletion_onset", "nadir_day"})
 DAYS = frozenset({"d", "day", "days"})
 
@@ -61,7 +62,7 @@ def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, st
     return {flag: meanings.get(flag, f"No explanation is on file for '{flag}'.") for flag in sorted(set(flags))}
 
 
-def parameter_sentence(row: Mapping[str, object]) -> Sentence:
+def parameter_sentence(row: Row) -> Sentence:
     """Put one row of parameters.csv into words, saying what is only known to lie in an interval."""
     parameter = str(row["parameter"])
     points = _number(row["points"])
@@ -69,7 +70,7 @@ def parameter_sentence(row: Mapping[str, object]) -> Sentence:
     return Sentence(NAMES.get(parameter, parameter), _amount(parameter, row), "" if points is None else f"{points:.0f}", definition)
 
 
-def _amount(parameter: str, row: Mapping[str, object]) -> str:
+def _amount(parameter: str, row: Row) -> str:
     value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
     unit = row["unit"] if isinstance(row["unit"], str) else ""
     in_time = unit in DAYS and (parameter in POINTS_IN_TIME or parameter.startswith("recovery_"))

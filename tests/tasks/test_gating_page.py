@@ -1,0 +1,173 @@
+import io
+import re
+import time
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from gating.views import Axis, GateView
+from tasks.publish.gating_page import (
+    ThresholdLine,
+    TubePage,
+    _uncrowded,
+    draw_gating_page,
+    gating_figure,
+    percent_text,
+    png_bytes,
+    render_gating_page,
+    save_png,
+)
+
+TICKS = ((0.12, "−10³"), (0.20, "0"), (0.28, "10³"), (0.52, "10⁴"), (0.77, "10⁵"))
+CD19 = Axis("CD19", "PE-Cy7-A", "logicle", TICKS, (0.0, 1.0))
+CD3 = Axis("CD3", "BV786-A", "logicle", TICKS, (0.0, 1.0))
+SQUARE = np.array([[0.5, 0.3], [0.9, 0.3], [0.9, 0.6], [0.5, 0.6], [0.5, 0.3]])
+TUBE = TubePage("SLE-001", "D28", "blood", "bcell", "bcell@1.0.0", "ab" * 32, "cd" * 32, 200_000, {"few_beads": "Too few beads."})
+
+
+def view(name="b_cells", parent="lymphocytes", events=4567, parent_events=37_123, points=None, outlines=(SQUARE,)):
+    edges = np.linspace(0, 1, 97)
+    cells = np.random.default_rng(7).normal(0.4, 0.15, (parent_events, 2)).clip(0, 1)
+    counts = np.histogram2d(cells[:, 0], cells[:, 1], (edges, edges))[0].astype(np.int64)
+    shown = cells if points else None
+    return GateView(("root", parent, name), "rectangle", CD19, CD3, counts, edges, edges, outlines, shown, events, parent_events, "fixed")
+
+
+def texts(figure: Figure, kind: str) -> list[str]:
+    return [t.get_text() for t in figure.findobj(Text) if t.get_gid() == kind]
+
+
+def test_every_gate_is_drawn_once_in_the_order_given_with_its_parent():
+    figure = draw_gating_page("SLE-001", "D28", [view("b_cells"), view("naive_b", "b_cells"), view("singlets", "root")])
+    assert texts(figure, "panel") == ["lymphocytes → b_cells", "b_cells → naive_b", "all events → singlets"]
+
+
+def test_a_panel_says_its_share_and_count_its_axes_and_where_the_threshold_comes_from():
+    figure = draw_gating_page("SLE-001", "D28", [view()])
+    assert texts(figure, "count") == ["12.3 %    4,567"]
+    assert texts(figure, "x") == ["CD19 (PE-Cy7-A)"]
+    assert texts(figure, "y") == ["CD3 (BV786-A)"]
+    assert texts(figure, "source") == ["fixed"]
+
+
+def test_an_empty_parent_says_so_instead_of_showing_a_bare_frame():
+    figure = draw_gating_page("SLE-001", "D28", [view(events=0, parent_events=0)])
+    assert "no events in parent" in [t.get_text() for t in figure.findobj(Text)]
+    assert texts(figure, "count") == ["0"]
+
+
+def test_a_gate_without_events_keeps_its_outline_and_says_zero():
+    figure = draw_gating_page("SLE-001", "D28", [view(events=0)])
+    assert texts(figure, "count") == ["0 %    0"]
+    assert [c.get_gid() for c in figure.axes[0].collections].count("outlines") == 1
+
+
+def test_a_combination_of_gates_has_no_outline_and_is_drawn_all_the_same():
+    figure = draw_gating_page("SLE-001", "D28", [view(outlines=())])
+    assert "outlines" not in [c.get_gid() for c in figure.axes[0].collections]
+    assert texts(figure, "panel") == ["lymphocytes → b_cells"]
+
+
+def test_few_events_are_drawn_as_single_dots_and_many_as_density():
+    few = draw_gating_page("", "", [view(parent_events=12, events=4, points=True)]).axes[0]
+    many = draw_gating_page("", "", [view()]).axes[0]
+    assert (len(few.images), len(few.lines[0].get_xdata())) == (0, 12)
+    assert (len(many.images), len(many.lines)) == (1, 0)
+
+
+def test_the_density_stands_the_right_way_up():
+    edges = np.linspace(0, 1, 11)
+    counts = np.zeros((10, 10), dtype=np.int64)
+    counts[9, 0] = 5  # high on x, low on y: the lower right corner
+    lone = GateView(("root", "g"), "rectangle", CD19, CD3, counts, edges, edges, (), None, 5, 5, "")
+    picture = np.asarray(Image.open(io.BytesIO(png_bytes(draw_gating_page("", "", [lone])))).convert("RGB"))
+    rows, columns = np.where((picture == (253, 231, 36)).all(axis=2))
+    assert rows.size
+    assert rows.mean() > picture.shape[0] / 2
+    left, right = 14 + 64, 14 + 64 + 216
+    assert columns.min() >= right - 216 / 10 - 2 > left
+    assert columns.max() <= right + 1
+
+
+def test_an_open_gate_ends_at_the_frame():
+    endless = np.array([[0.5, -np.inf], [0.5, np.inf]])
+    outline = draw_gating_page("", "", [view(outlines=(endless,))]).axes[0].collections[0].get_segments()[0]
+    assert outline[:, 1].max() - outline[:, 1].min() == pytest.approx(216)
+
+
+@pytest.mark.parametrize(
+    ("events", "parent", "text"),
+    [
+        (5, 5, "100 %"),
+        (9999, 10_000, "> 99.9 %"),
+        (123, 1000, "12.3 %"),
+        (5, 100, "5.00 %"),
+        (7, 100_000, "0.00700 %"),
+        (0, 9, "0 %"),
+        (0, 0, "–"),
+    ],
+)
+def test_a_percentage_is_never_rounded_to_all_or_none(events, parent, text):
+    edges = np.linspace(0, 1, 3)
+    counts = np.zeros((2, 2), dtype=np.int64)
+    assert percent_text(GateView(("root", "g"), "rectangle", CD19, CD3, counts, edges, edges, (), None, events, parent, "")) == text
+
+
+def test_tick_labels_that_would_touch_give_way_to_zero():
+    kept = _uncrowded([(20.0, "−10³"), (30.0, "0"), (100.0, "10³")], 4, lambda text: 7.0 * len(text))
+    assert [text for _, text in kept] == ["0", "10³"]
+
+
+def test_titles_and_counts_do_not_overlap_their_neighbours():
+    names = [
+        "unswitched_memory_b",
+        "switched_memory_b",
+        "long_lived_plasma_cells",
+        "double_negative_b",
+        "a_name_no_one_would_give_a_gate_in_earnest",
+    ]
+    figure = draw_gating_page("SLE-001", "x " * 200, [view(n, "unswitched_memory_b", parent_events=50) for n in names])
+    png_bytes(figure)
+    words = [t for t in figure.findobj(Text) if t.get_text()]
+    boxes = [t.get_window_extent() for t in words]
+    for i, box in enumerate(boxes):
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        for other in range(i):
+            assert not box.overlaps(boxes[other]), (words[i].get_text(), words[other].get_text())
+
+
+def test_a_page_without_gates_says_so():
+    figure = draw_gating_page("SLE-001", "", [])
+    assert "No gate was drawn for this tube." in [t.get_text() for t in figure.findobj(Text)]
+
+
+def test_a_page_of_sixteen_gates_takes_well_under_a_second_of_processor_time(tmp_path):
+    views = [view(f"gate_{i}") for i in range(16)]
+    png_bytes(draw_gating_page("warm", "", views[:1]))
+    start = time.process_time()
+    save_png(draw_gating_page("SLE-001", "D28", views), tmp_path / "gating.png")
+    assert time.process_time() - start < 1.5
+    assert [p.name for p in tmp_path.iterdir()] == ["gating.png"]
+
+
+def test_the_same_tube_gives_the_same_picture():
+    assert png_bytes(gating_figure(TUBE, [view()])) == png_bytes(gating_figure(TUBE, [view()]))
+
+
+def test_the_page_holds_header_gates_thresholds_and_the_picture_itself():
+    page = render_gating_page(TUBE, [view()], [ThresholdLine("b_cells", "CD19", 1234.5, "fixed", "bcell@1.0.0")], b"\x89PNG")
+    for wanted in ("SLE-001", "D28", "bcell@1.0.0", "abababababab", "200,000", "Too few beads.", "4,567", "12.3 %", "1,234.5", "fixed"):
+        assert wanted in page
+    assert "data:image/png;base64,iVBORw==" in page
+    assert "ab" * 32 not in page
+    assert not re.search(r"(https?:)?//|<script|<link|@import|url\(", page)
+
+
+def test_hostile_names_are_shown_and_do_nothing():
+    page = render_gating_page(TUBE, [view("<script>x()</script>")], [], b"")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page

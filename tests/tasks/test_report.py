@@ -1,0 +1,183 @@
+import re
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from tasks.counting.flags import Flag
+from tasks.publish.gating_page import png_bytes
+from tasks.publish.report import (
+    CohortOverview,
+    LedgerLine,
+    PatientRecord,
+    completeness,
+    patient_figures,
+    render_index,
+    render_patient_report,
+    visit_tables,
+)
+from tasks.publish.wording import METHODS, NAMES, explained, parameter_sentence
+from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, ROW, at, kinetics, parameters
+
+MEANINGS = {flag.value: flag.sentence for flag in Flag}
+RECORD = PatientRecord(
+    "SLE-001",
+    {"CAR19": datetime(2026, 3, 1, 9, tzinfo=UTC), "CARBCMA": datetime(2026, 3, 2, 9, tzinfo=UTC)},
+    {"car19_t": "Anti-CD19 CAR-T cells (CD3+ CAR19+)"},
+    MEANINGS,
+    ("D56: no tube came.",),
+)
+ROWS = kinetics(
+    at(-7, **NOT_DETECTED),
+    at(7, flags="few_beads"),
+    at(21, **NOT_EVALUABLE, flags="lloq_above_threshold"),
+    at(56, **DETECTED),
+)
+CMAX = parameters(("SLE-001", "blood", "car19_t", "Cmax", 60.1, "cells/uL", None, None, "none", 9, "nca@1"))
+OUTWARD = r"(https?:)?//|<script|<link|@import|url\("
+
+
+def told(parameter, value=None, unit="", low=None, high=None, censoring="none"):
+    row = ("SLE-001", "blood", "b_cells", parameter, value, unit, low, high, censoring, 5, "d@1")
+    return parameter_sentence(parameters(row).to_dict("records")[0]).amount
+
+
+def test_the_report_says_who_when_what_and_why_not():
+    page = render_patient_report(RECORD, ROWS, CMAX, {"CAR T cells": b"\x89PNG"})
+    wanted = [
+        "SLE-001",
+        "2026-03-01 09:00",
+        "2026-03-02 09:00",
+        "D56: no tube came.",
+        "&lt;0.5",
+        "0.75 (DNQ)",
+        "NE",
+        "Highest quantified concentration",
+        "60.1 cells/µL",
+        MEANINGS["few_beads"],
+        MEANINGS["lloq_above_threshold"],
+        "cart@1.0.0",
+        "abababababab",
+        METHODS["chain"],
+        "Anti-CD19 CAR-T cells (CD3+ CAR19+)",
+        "data:image/png;base64,iVBORw==",
+    ]
+    assert [text for text in wanted if text not in page] == []
+
+
+def test_every_tube_links_to_its_gates():
+    page = render_patient_report(RECORD, ROWS, CMAX, {})
+    links = re.findall(r'href="\.\./\.\./tubes/([^"]+)/gating\.html"', page)
+    assert links == [sha[:12] for sha in ROWS["tube_sha256"]]
+
+
+def test_pages_fetch_nothing_and_run_nothing():
+    overview = CohortOverview("Study", {}, (), None)
+    for page in (render_patient_report(RECORD, ROWS, CMAX, {}), render_index(overview, ROWS)):
+        assert not re.search(OUTWARD, page)
+
+
+def test_hostile_text_is_shown_and_does_nothing():
+    evil = '"><script>alert(1)</script>.fcs'
+    overview = CohortOverview(evil, {"waiting": 1}, (LedgerLine(evil, "waiting", evil),), None)
+    front = render_index(overview, ROWS.assign(patient=evil, visit=evil))
+    report = render_patient_report(
+        PatientRecord(evil, {evil: datetime(2026, 3, 1, tzinfo=UTC)}), ROWS.assign(flags=evil, panel=evil), CMAX, {}
+    )
+    for page in (front, report):
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_a_patient_without_a_counted_tube_has_a_report_that_says_so():
+    page = render_patient_report(PatientRecord("SLE-009", {}), ROWS[:0], CMAX[:0], patient_figures(PatientRecord("SLE-009", {}), ROWS[:0]))
+    for text in ("not recorded", "No tube of this patient has been counted.", "No parameter can be given yet.", "Nothing was measured."):
+        assert text in page
+
+
+def test_the_tables_hold_one_line_a_visit_and_leave_what_nobody_measured_empty():
+    rows = kinetics(at(7), at(28), at(28, population="carbcma_t", per_ul=2.0))
+    table = visit_tables(RECORD, rows)[0]
+    assert (table.title, table.populations) == ("CAR T cells", ("Anti-CD19 CAR-T cells", "carbcma t"))
+    assert [(visit, [text for text, _, _ in cells]) for visit, _, cells in table.rows] == [("D7", ["5.3", ""]), ("D28", ["5.3", "2.0"])]
+
+
+def test_a_labs_own_population_is_not_lost():
+    assert [t.title for t in visit_tables(RECORD, kinetics(at(7, population="odd_cells")))] == ["Other populations"]
+
+
+def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infusions_clock():
+    marrow = at(28, specimen="marrow", population="plasma_cells", method="none", tube_sha256="e" * 64)
+    figures = patient_figures(RECORD, pd.concat([ROWS, kinetics(marrow)]))
+    assert list(figures) == ["CAR T cells", "Marrow"]
+    assert RECORD.infusion_days() == {"CAR19": 0.0, "CARBCMA": 1.0}
+    assert png_bytes(figures["CAR T cells"]).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "amount"),
+    [
+        (("Tmax", 10.0, "d"), "day 10"),
+        (("half_life", 9.154, "d"), "9.15 days"),
+        (("half_life", None, "d"), "cannot be given"),
+        (("recovery_B_10", None, "d", 84.0, 112.0, "interval"), "between day 84 and day 112"),
+        (("recovery_B_10", 95.6, "d", 84.0, 112.0, "interval"), "between day 84 and day 112"),
+        (("recovery_B_LLN", None, "d", 364.0, None, "right"), "after day 364 (not seen up to then)"),
+        (("depletion_onset", None, "d", None, 4.0, "left"), "before day 4"),
+        (("aplasia_duration", None, "d", 77.0, 105.0, "interval"), "between 77.0 days and 105 days"),
+        (("persistence_wk24", 1.0), "yes"),
+        (("persistence_wk24", 0.0), "no"),
+        (("persistence_wk24", None), "cannot be given"),
+        (("baseline_ratio_last", 1.9, "", 1.5, 2.4), "1.90 (1.50 to 2.40)"),
+    ],
+)
+def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):
+    assert told(*sentence) == amount
+
+
+def test_every_parameter_of_the_contract_has_words():
+    assert {"Cmax", "Tbql", "lambda_z", "recovery_B_LLN", "naive_share_at_recovery", "percent_of_baseline_last"} <= set(NAMES)
+    assert len(NAMES) == 24
+
+
+def test_an_unknown_flag_is_named_rather_than_dropped():
+    assert explained(["odd"], {}) == {"odd": "No explanation is on file for 'odd'."}
+
+
+def test_the_front_page_tells_full_partial_missed_and_coming_visits_apart():
+    def tube(patient, day, panel):
+        return at(day, patient=patient, panel=panel, tube_sha256=f"{patient}{day}{panel}")
+
+    rows = kinetics(
+        *(tube("A", d, p) for d in (7, 28, 84) for p in ("bcell", "cart")),
+        tube("B", 7, "bcell"),
+        *(tube("B", 28, p) for p in ("bcell", "cart")),
+    )
+    visits, grid = completeness(rows[~((rows["patient"] == "A") & (rows["visit"] == "D28"))])
+    assert visits == ["D7", "D28", "D84"]
+    assert [cell.kind for cell in grid["A"]] == ["full", "missed", "full"]
+    assert [(cell.kind, cell.missing) for cell in grid["B"][:1]] == [("partial", ("cart",))]
+    assert grid["B"][2].kind == "ahead"
+
+
+def test_the_front_page_lists_what_needs_a_hand_the_last_run_and_every_patient():
+    line = LedgerLine("x.fcs", "quarantined", "CD3 is missing.")
+    overview = CohortOverview(
+        "Study", {"counted": 4, "quarantined": 1}, (line,), datetime(2026, 11, 3, 2, 14, tzinfo=UTC), "4 counted", ("SLE-001", "SLE-002")
+    )
+    page = render_index(overview, ROWS)
+    for text in (
+        "x.fcs",
+        "CD3 is missing.",
+        "2026-11-03 02:14: 4 counted",
+        'href="patients/SLE-001/report.html"',
+        "SLE-002",
+        "no tube counted yet",
+    ):
+        assert text in page
+    assert "Nothing waits" in render_index(CohortOverview("Study", {}, (), None), ROWS)
+
+
+def test_the_strategy_is_named_by_version_and_short_hash_only():
+    page = render_patient_report(RECORD, ROWS, CMAX, {})
+    assert ROW["strategy_sha256"] not in page

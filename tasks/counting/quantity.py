@@ -203,10 +203,11 @@ def _volume(draw: Draw, tube: TubeCounts, rule: PopulationRule) -> tuple[Volume 
     methods = draw.counting.get(tube.identity.panel, ())
     flags: list[Flag] = []
     for method in methods:
-        if method == "chain" or method == "dual":
-            volume, found_flags = anchored_volume(draw, tube, rule.id, rule.anchor, method)
-        else:
-            volume, found_flags = direct_volume(tube, (method,), draw.limits)
+        match method:
+            case "chain" | "dual":
+                volume, found_flags = anchored_volume(draw, tube, rule.id, rule.anchor, method)
+            case "bead" | "volumetric":
+                volume, found_flags = direct_volume(tube, (method,), draw.limits)
         flags += found_flags
         if volume:
             return volume, tuple(flags)

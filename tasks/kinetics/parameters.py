@@ -35,8 +35,6 @@ PLASMA_CELLS = ("plasma_cells", "long_lived_plasma_cells")
 
 NCA = "PKNCA-like@1"
 TMAX_GAP_DAYS = 7.0
-NOTHING: Mapping[str, str] = MappingProxyType({})
-NO_OFFSETS: Mapping[tuple[str, str], float] = MappingProxyType({})
 
 _AREA_DEFINITIONS: Mapping[nca.AreaEnd, str] = MappingProxyType(
     {
@@ -56,8 +54,8 @@ class ParameterSettings:
     """
 
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
-    offsets: Mapping[tuple[str, str], float] = NO_OFFSETS
-    baseline_visits: Mapping[str, str] = NOTHING
+    offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    baseline_visits: Mapping[str, str] = field(default_factory=dict)
 
 
 def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None) -> pd.DataFrame:

@@ -61,7 +61,6 @@ def test_a_blq_between_quantified_samples_is_dropped() -> None:
 def test_day_28_is_interpolated_from_a_sample_at_day_30() -> None:
     found = nca([*TIME[:6], 30.0], [*CONC[:6], 6.0], [*BLQ[:6], False])
     assert found["AUC0-28"] == pytest.approx(1189.155, abs=5e-4)
-    assert 18 * (6 / 18) ** (7 / 9) == pytest.approx(7.6591, abs=5e-5)
 
 
 def test_the_second_published_series() -> None:
@@ -178,7 +177,7 @@ def test_a_file_with_groups_in_order_of_appearance(tmp_path: Path) -> None:
 )
 def test_a_wrong_file_is_named_with_line_and_mend(tmp_path: Path, text: str, said: str) -> None:
     path = write(tmp_path, text)
-    with pytest.raises(SheetFault, match="series.csv") as fault:
+    with pytest.raises(SheetFault, match=r"series\.csv") as fault:
         nca_file(path)
     assert said in str(fault.value)
 

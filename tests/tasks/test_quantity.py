@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -52,7 +52,7 @@ COUNTING: dict[str, tuple[CountMethod, ...]] = {
     "bcell": ("chain", "dual"),
     "cart": ("chain", "dual"),
 }
-COLLECTED = datetime(2026, 3, 1, 9)
+COLLECTED = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
 def tube(panel: str, events: Mapping[str, int], beads: int | None = None, **identity: object) -> TubeCounts:

@@ -1,0 +1,193 @@
+"""Parameters and cohort tables from a whole patient's kinetic table."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from panels.errors import ReconflowError
+from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.quantity import Quantity
+from tasks.identity import TubeIdentity
+from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
+from tasks.kinetics.nca import NAMES
+from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame
+from tasks.kinetics.recovery import RecoverySettings
+from tasks.kinetics.schema import PARAMETERS, RECOVERY
+from tasks.kinetics.table import kinetics_frame
+
+INFUSED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CAR = {-7: 0.0, 0: 0.0, 4: 2.1, 7: 85.0, 10: 140.0, 14: 62.0, 21: 18.0, 28: 7.5, 42: 2.4, 56: 0.9, 84: 0.0}
+B = {-7: 80.0, 0: 12.0, 14: 0.0, 28: 0.0, 56: 0.47, 84: 4.316, 112: 32.657, 168: 144.0}
+PLASMA = {-7: 3.0, 14: 0.0, 84: 0.2, 168: 0.6}
+MARROW = {-7: 600, 28: 0, 168: 90}
+VOLUME = 400.0
+
+
+def blood(population: str, day: float, per_ul: float, patient: str, flags: tuple[str, ...] = ()) -> tuple[TubeCounts, Quantity]:
+    collected = INFUSED + timedelta(days=day)
+    identity = TubeIdentity(f"{patient}-{population}-{day}", "a.fcs", patient, collected, "bcell", f"D{day:g}")
+    code = "ND" if per_ul * VOLUME < 20 else "DNQ" if per_ul * VOLUME < 50 else "Q"
+    given = code != "ND"
+    percent = per_ul / 10 if given else None
+    quantity = Quantity(
+        count=PopulationCount(population, round(per_ul * VOLUME), "lymphocytes", 10**6, "lymphocytes", 10**6),
+        percent_parent=percent,
+        percent_reference=percent,
+        per_ul=per_ul if given else None,
+        per_ul_low=per_ul * 0.9 if given else None,
+        per_ul_high=per_ul * 1.1 + (0 if given else 0.05),
+        lod_per_ul=20 / VOLUME,
+        lloq_per_ul=50 / VOLUME,
+        code=code,  # type: ignore[arg-type]
+        method="chain",
+        flags=flags,
+    )
+    return TubeCounts(identity, "bcell@1.0.0", "s" * 64, {}), quantity
+
+
+def marrow(day: float, events: int, patient: str) -> tuple[TubeCounts, Quantity]:
+    identity = TubeIdentity(f"{patient}-m-{day}", "m.fcs", patient, INFUSED + timedelta(days=day), "bcell", f"D{day:g}", "marrow")
+    count = PopulationCount("long_lived_plasma_cells", events, "leukocytes", 200_000, "leukocytes", 200_000)
+    percent = events / 2000 if events else None
+    quantity = Quantity(count, percent, percent, None, None, None, None, None, "Q" if events else "ND", "none", ())
+    return TubeCounts(identity, "bcell@1.0.0", "s" * 64, {}), quantity
+
+
+def patient(name: str = "P01", car_flags: tuple[str, ...] = ()) -> pd.DataFrame:
+    rows = [blood("car19_t", day, level, name, car_flags) for day, level in CAR.items()]
+    rows += [blood("plasma_cells", day, level, name) for day, level in PLASMA.items()]
+    rows += [marrow(day, events, name) for day, events in MARROW.items()]
+    for day, level in B.items():
+        tube, b_cells = blood("b_cells", day, level, name)
+        _, naive = blood("naive_b", day, 0.95 * level, name)
+        rows += [(tube, b_cells), (tube, naive)]
+    return kinetics_frame(rows, infused={name: INFUSED}, order={})
+
+
+@pytest.fixture(scope="module")
+def kinetics() -> pd.DataFrame:
+    return patient()
+
+
+@pytest.fixture(scope="module")
+def parameters(kinetics: pd.DataFrame) -> pd.DataFrame:
+    return parameters_frame(kinetics, ParameterSettings(recovery=RecoverySettings(lln_per_ul=77)))
+
+
+def of(frame: pd.DataFrame, population: str) -> Mapping[str, pd.Series]:
+    return {str(row["parameter"]): row for _, row in frame[frame["population"] == population].iterrows()}
+
+
+def test_names_are_those_of_the_contract(parameters: pd.DataFrame) -> None:
+    assert list(parameters.columns) == PARAMETERS.names
+    assert PARAMETERS.names == "patient specimen population parameter value unit low high censoring points definition".split()
+    assert set(of(parameters, "car19_t")) == set(NAMES)
+    assert set(of(parameters, "b_cells")) == set(
+        "depletion_onset recovery_B_10 recovery_B_20 recovery_B_1pct recovery_B_LLN aplasia_duration baseline_ratio_last "
+        "naive_share_at_recovery".split()
+    )
+    assert set(of(parameters, "plasma_cells")) == {"nadir", "nadir_day", "percent_of_baseline_last"}
+
+
+def test_the_published_car_series(parameters: pd.DataFrame) -> None:
+    car = of(parameters, "car19_t")
+    assert car["AUC0-28"]["value"] == pytest.approx(1188.396, abs=5e-4)
+    assert car["AUClast"]["value"] == pytest.approx(1272.469, abs=5e-4)
+    assert car["half_life"]["value"] == pytest.approx(9.154, abs=5e-4)
+    assert (car["Cmax"]["value"], car["Cmax"]["low"]) == (140, pytest.approx(126))
+    assert (car["Tmax"]["value"], car["Tmax"]["censoring"]) == (10, "none")
+    assert (car["Tbql"]["low"], car["Tbql"]["high"], car["Tbql"]["censoring"]) == (56, 84, "interval")
+    assert (car["lambda_z"]["points"], car["lambda_z"]["definition"]) == (3, "PKNCA-like@1")
+    assert car["AUC0-168"]["value"] == car["AUClast"]["value"]
+    assert car["AUC0-168"]["definition"] == "PKNCA-like:AUClast-as-BLQ-before-end@1"
+
+
+def test_a_product_given_later_has_its_own_clock(kinetics: pd.DataFrame) -> None:
+    car = of(parameters_frame(kinetics, ParameterSettings(offsets={("P01", "car19_t"): 1.0})), "car19_t")
+    assert (car["Tmax"]["value"], car["Tlast"]["value"]) == (9, 55)
+
+
+def test_a_peak_at_the_last_sample_is_right_censored() -> None:
+    rows = [blood("car19_t", day, level, "P01") for day, level in ((0, 0.0), (4, 2.0), (7, 50.0))]
+    car = of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "car19_t")
+    assert (car["Tmax"]["censoring"], car["Tmax"]["low"]) == ("right", 4)
+    assert (car["Tbql"]["censoring"], car["Tbql"]["low"]) == ("right", 7)
+    assert car["doubling_time"]["definition"] == "log-linear-2-points@1"
+    assert pd.isna(car["AUC0-28"]["value"])
+
+
+def test_a_peak_beside_a_long_gap_is_interval_censored() -> None:
+    rows = [blood("car19_t", day, level, "P01") for day, level in ((0, 0.0), (7, 50.0), (21, 5.0), (28, 1.0))]
+    car = of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "car19_t")
+    assert (car["Tmax"]["censoring"], car["Tmax"]["low"], car["Tmax"]["high"]) == ("interval", 0, 21)
+
+
+def test_series_of_two_reagents_are_marked() -> None:
+    car = of(parameters_frame(patient(car_flags=("no_background", "reagent_changed"))), "car19_t")
+    assert all(row["definition"].endswith(";mixed-reagents") for row in car.values())
+
+
+def test_b_cells_leave_and_return_between_visits(parameters: pd.DataFrame) -> None:
+    b = of(parameters, "b_cells")
+    assert (b["depletion_onset"]["low"], b["depletion_onset"]["high"]) == (0, 14)
+    back = b["recovery_B_10"]
+    assert (back["low"], back["high"], back["censoring"], back["definition"]) == (84, 112, "interval", "B_10@1")
+    assert back["value"] == pytest.approx(95.63, abs=5e-3)
+    assert (b["aplasia_duration"]["low"], b["aplasia_duration"]["high"]) == (70, 112)
+    assert b["recovery_B_LLN"]["definition"] == "B_LLN(77):unconfirmed@1"
+    assert (b["baseline_ratio_last"]["value"], b["baseline_ratio_last"]["low"] < 1.8) == (pytest.approx(1.8), True)
+
+
+def test_the_naive_share_at_recovery_has_its_exact_interval(parameters: pd.DataFrame) -> None:
+    share = of(parameters, "b_cells")["naive_share_at_recovery"]
+    assert share["value"] == pytest.approx(0.95, abs=1e-3)
+    assert share["low"] < 0.95 < share["high"]
+    assert list(of(parameters, "naive_b")) == ["baseline_ratio_last"]
+
+
+def test_the_plasma_cell_nadir_below_detection_is_left_censored(parameters: pd.DataFrame) -> None:
+    plasma = of(parameters, "plasma_cells")
+    assert pd.isna(plasma["nadir"]["value"])
+    assert (plasma["nadir"]["high"], plasma["nadir"]["censoring"], plasma["nadir_day"]["value"]) == (0.05, "left", 14)
+    assert plasma["percent_of_baseline_last"]["value"] == pytest.approx(20)
+
+
+def test_marrow_plasma_cells_are_followed_in_percent(parameters: pd.DataFrame) -> None:
+    marrow_cells = of(parameters, "long_lived_plasma_cells")
+    assert marrow_cells["nadir"]["unit"] == "%"
+    assert marrow_cells["nadir"]["censoring"] == "left"
+    assert marrow_cells["nadir_day"]["value"] == 28
+    assert marrow_cells["percent_of_baseline_last"]["value"] == pytest.approx(15)
+
+
+def test_a_population_never_seen_has_no_numbers_but_all_names() -> None:
+    rows = [blood(p, day, 0.0, "P01") for p in ("car19_t", "b_cells", "plasma_cells") for day in (-7, 14, 28)]
+    frame = parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={}))
+    assert set(NAMES) == set(of(frame, "car19_t"))
+    assert frame[frame["population"] == "car19_t"]["value"].isna().all()
+    assert of(frame, "b_cells")["recovery_B_10"]["censoring"] == "right"
+
+
+def test_parameters_out_of_their_limits_are_caught(parameters: pd.DataFrame) -> None:
+    broken = parameters.copy()
+    broken.loc[broken["parameter"] == "Cmax", "low"] = 1e6
+    with pytest.raises(ReconflowError, match="Cmax"):
+        check_parameters(broken)
+
+
+def test_the_recovery_table_has_one_row_a_patient_and_definition(kinetics: pd.DataFrame) -> None:
+    both = cohort_kinetics([patient("P02"), kinetics])
+    table = recovery_frame(both)
+    assert list(table.columns) == RECOVERY.names
+    assert table["patient"].tolist() == ["P01"] * 7 + ["P02"] * 7
+    b10 = table[table["definition"] == "B_10@1"].iloc[0]
+    assert (b10["low"], b10["high"], b10["censoring"], bool(b10["confirmed"])) == (84, 112, "interval", True)
+
+
+def test_the_cohort_is_the_patients_in_order(kinetics: pd.DataFrame, parameters: pd.DataFrame) -> None:
+    other = patient("P02")
+    assert cohort_kinetics([other, kinetics]).equals(cohort_kinetics([kinetics, other]))
+    assert cohort_parameters([parameters_frame(other), parameters])["patient"].is_monotonic_increasing
+    assert list(cohort_parameters([]).columns) == PARAMETERS.names

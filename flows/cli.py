@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -62,6 +62,7 @@ app = App(
     help="Per-patient kinetic tables of CAR T cells, B cells and plasma cells from flow-cytometry files.",
     version=installed_version,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -145,7 +146,8 @@ def _stdout_for_the_document(*, redirect: bool) -> Iterator[None]:
     kept = os.dup(1)
     os.dup2(2, 1)
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         sys.stdout.flush()
         os.dup2(kept, 1)

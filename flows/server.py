@@ -235,6 +235,8 @@ def _is_fresh(database: Path) -> bool:
 def _keep_template(database: Path) -> None:
     """Keep the freshly migrated database for the next new home; without a writable cache the next start is only slower."""
     template = _template()
+    if template.exists():
+        return
     with suppress(OSError, sqlite3.Error):
         template.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=template.parent) as folder:

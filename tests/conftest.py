@@ -1,0 +1,35 @@
+"""Keep every test away from the user's own Prefect, proxies and screens, and share one server where one is needed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from flows.server import StartingServer, starting_server
+
+# Set before any test module imports Prefect or matplotlib, which read these at import.
+for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"):
+    os.environ.pop(name, None)
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="reconflow-tests-")
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["MPLBACKEND"] = "Agg"
+
+# Deadlines measure the neighbours on a shared machine, not the code.
+settings.register_profile("reconflow", deadline=None, max_examples=50, print_blob=True)
+settings.load_profile("reconflow")
+
+
+@pytest.fixture(scope="session")
+def standing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartingServer]:
+    """Start one real server, with its services, for all tests of this process that ask for ``prefect_api``."""
+    with starting_server(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+
+
+@pytest.fixture
+def prefect_api(standing_server: StartingServer) -> Iterator[str]:
+    """Point Prefect at the shared server for one test, which is marked ``xdist_group("prefect")`` so that one is enough."""
+    with standing_server.ready() as url:
+        yield url

@@ -1,0 +1,132 @@
+"""The frame of the command line: exit codes, and a stdout that programs can rely on."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import pytest
+
+from flows import cli
+from flows.cli import Json, Outcome, Strict, app, run
+from panels.errors import SheetFault, UnreadableFile
+
+
+@contextmanager
+def command(body) -> Iterator[str]:
+    """Register a command for the block."""
+
+    def trial(*, json: Json = False, strict: Strict = False) -> Outcome:
+        """Try the frame."""
+        return body()
+
+    app.command(trial, name="trial")
+    try:
+        yield "trial"
+    finally:
+        del app["trial"]
+
+
+def test_version_and_help_are_answered(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capfd.readouterr().out == f"reconflow {version('reconflow')}\n"
+    assert run(["--help"]) == 0
+    assert "reconflow" in capfd.readouterr().out
+
+
+def test_help_imports_nothing_heavy_and_starts_at_once() -> None:
+    script = (
+        "import sys; sys.argv = ['reconflow', '--help']\n"
+        "from flows.cli import run\n"
+        "run(['--help'])\n"
+        "heavy = {'prefect', 'flowkit', 'numpy', 'pandas', 'matplotlib', 'sqlalchemy', 'umap', 'seaborn'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    times = []
+    for _ in range(3):
+        begun = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        times.append(time.monotonic() - begun)
+        assert done.returncode == 0, f"--help imports {done.stderr}"
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("tokens", [["nonsense"], ["trial", "--nonsense"], ["trial", "extra"]])
+def test_a_wrong_call_ends_with_2_and_no_traceback(tokens: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with command(lambda: Outcome(document={}, text="")):
+        assert run(tokens) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("reconflow: ")
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (SheetFault("samples.csv line 3: collected is empty"), 2),
+        (UnreadableFile("a.fcs is cut short"), 1),
+        (OSError(28, "No space left on device", "results"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_a_fault_becomes_its_exit_code_and_one_sentence(fault: BaseException, code: int, capfd: pytest.CaptureFixture[str]) -> None:
+    def body() -> Outcome:
+        raise fault
+
+    with command(body):
+        assert run(["trial"]) == code
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert (captured.err == "") == isinstance(fault, KeyboardInterrupt)
+
+
+def test_json_is_alone_on_stdout_even_when_child_processes_print(capfd: pytest.CaptureFixture[str]) -> None:
+    def body() -> Outcome:
+        sys.stdout.write("progress\n")
+        subprocess.run([sys.executable, "-c", "print('child')"], check=True)
+        os.write(1, b"from C\n")
+        return Outcome(document={"counted": 3, "patient": "P-ö"}, text="three")
+
+    with command(body) as name:
+        assert run([name, "--json"]) == 0
+    captured = capfd.readouterr()
+    assert json.loads(captured.out) == {"counted": 3, "patient": "P-ö"}
+    assert captured.out.count("\n") == 1
+    assert {"progress", "child", "from C"} <= set(captured.err.splitlines())
+
+
+def test_json_gives_a_document_for_a_fault_too(capfd: pytest.CaptureFixture[str]) -> None:
+    def body() -> Outcome:
+        raise SheetFault("samples.csv line 3: collected is empty")
+
+    with command(body) as name:
+        assert run([name, "--json"]) == 2
+    assert json.loads(capfd.readouterr().out) == {"error": "samples.csv line 3: collected is empty"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "strict", "code"),
+    [
+        (Outcome(document={}, text="done"), True, 0),
+        (Outcome(document={}, text="done", waits=True), False, 0),
+        (Outcome(document={}, text="done", waits=True), True, 3),
+        (Outcome(document={}, text="done", waits=True, failed=True), True, 1),
+    ],
+)
+def test_what_waits_counts_only_when_strict(outcome: Outcome, *, strict: bool, code: int, capfd: pytest.CaptureFixture[str]) -> None:
+    with command(lambda: outcome):
+        assert run(["trial", *(["--strict"] if strict else [])]) == code
+    assert capfd.readouterr().out == "done\n"
+
+
+def test_a_fault_of_ours_is_one_line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RECONFLOW_TRACEBACK", raising=False)
+    monkeypatch.setattr(sys, "argv", ["reconflow"])
+    cli._last_words(ValueError, ValueError("surprise"), None)
+    assert capfd.readouterr().err.startswith("reconflow: unexpected ValueError: surprise.")

@@ -30,7 +30,8 @@ CELL_WIDTH, CELL_HEIGHT = 306, 312
 PLOT_LEFT, PLOT_TOP, PLOT_SIZE = 64, 46, 216
 MARGIN, HEADER, FOOTER = 14, 66, 44
 INK, FADED, GATE, DOT = "#1b1f24", "#667080", "#d3104c", "#3b2a66"
-TICK_PIXELS, TITLE_OUTDENT = 10.5, 50
+TINT = (0.83, 0.06, 0.30, 0.07)
+TICK_PIXELS, TITLE_OUTDENT, PIXELS_PER_POINT = 10.5, 50, DPI / 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +198,32 @@ def _palette() -> NDArray[np.uint8]:
 
 
 def _draw_outlines(canvas: "Axes", panel: Panel) -> None:
-    """Draw the gate's outlines with a white rim, so that they stand out from any density."""
+    """Draw the gate's outlines with a white rim and a faint tint inside, so that it is plain which side is meant."""
     from matplotlib.collections import LineCollection
 
-    lines = [np.column_stack((panel.x_pixels(outline[:, 0]), panel.y_pixels(outline[:, 1]))) for outline in panel.view.outlines]
+    lines = [
+        np.column_stack((_inset(panel.x_pixels(outline[:, 0]), panel.left), _inset(panel.y_pixels(outline[:, 1]), panel.top)))
+        for outline in panel.view.outlines
+    ]
     if lines:
-        rim, line = len(lines) * ["white"], len(lines) * [GATE]
-        widths = len(lines) * [3.0] + len(lines) * [1.5]
-        collection = LineCollection(lines + lines, colors=rim + line, linewidths=widths, gid="outlines", zorder=3)
+        n = len(lines)
+        collection = LineCollection(
+            lines + lines,
+            colors=n * ["white"] + n * [GATE],
+            linewidths=n * [3.0] + n * [1.5],
+            facecolors=n * ["none"] + n * [TINT],
+            gid="outlines",
+            zorder=3,
+        )
         canvas.add_collection(collection, autolim=False)
         collection.set_clip_path(_frame(canvas, panel))
+
+
+def _inset(pixels: NDArray[np.float64], start: float) -> NDArray[np.float64]:
+    """Move what lies on the frame a little inwards, where a line is seen beside it."""
+    low, high = start + 2.0, start + PLOT_SIZE - 2.0
+    moved = np.where(np.abs(pixels - start) < 2.0, low, pixels)
+    return np.where(np.abs(pixels - start - PLOT_SIZE) < 2.0, high, moved)
 
 
 def _frame(canvas: "Axes", panel: Panel) -> "Rectangle":
@@ -222,9 +239,10 @@ def _draw_words(canvas: "Axes", panel: Panel) -> None:
     count = f"{percent_text(view)}    {view.events:,}" if view.parent_events else "0"
     canvas.text(panel.left - TITLE_OUTDENT, panel.top - 25, title, fontsize=size, fontweight="bold", color=INK, gid="panel")
     canvas.text(panel.left, panel.top - 7, count, fontsize=10, color=GATE, gid="count")
-    if view.source:
-        source = view.source if len(view.source) <= 18 else view.source[:17] + "…"
-        canvas.text(panel.left + PLOT_SIZE, panel.top - 7, source, fontsize=7.5, color=FADED, ha="right", gid="source")
+    source = view.source or ("" if view.outlines else "combines gates")
+    if source:
+        short = source if len(source) <= 18 else source[:17] + "…"
+        canvas.text(panel.left + PLOT_SIZE, panel.top - 7, short, fontsize=7.5, color=FADED, ha="right", gid="source")
     below, beside = panel.top + PLOT_SIZE + 32, panel.left - 42
     canvas.text(panel.left + middle, below, view.x.title, fontsize=8.5, color=INK, ha="center", gid="x")
     canvas.text(beside, panel.top + middle, view.y.title, fontsize=8.5, color=INK, rotation=90, ha="center", va="center", gid="y")
@@ -233,11 +251,10 @@ def _draw_words(canvas: "Axes", panel: Panel) -> None:
 def _fitted(title: str) -> tuple[str, float]:
     """Choose the largest type size at which a title stays within its cell; beyond the smallest the parent is cut."""
     room = CELL_WIDTH - PLOT_LEFT + TITLE_OUTDENT - 12
-    size = min(9.5, room / (0.92 * max(len(title), 1)))
-    if size >= 7.0:
-        return title, size
-    fitting = int(room / (0.92 * 7.0))
-    return "…" + title[len(title) - fitting + 1 :], 7.0
+    smallest, largest = 7.0, 9.5
+    while title and _width(title, "bold") * smallest * PIXELS_PER_POINT / TICK_PIXELS > room:
+        title = "…" + title.removeprefix("…")[1:]
+    return title, min(largest, room * TICK_PIXELS / (max(_width(title, "bold"), 1.0) * PIXELS_PER_POINT))
 
 
 def _draw_frames(canvas: "Axes", panels: Sequence[Panel]) -> None:
@@ -283,16 +300,16 @@ def _uncrowded(ticks: Sequence[tuple[float, str]], gap: float, length: Callable[
 
 
 @lru_cache(maxsize=512)
-def _letters(text: str) -> "Outline":
+def _letters(text: str, weight: str = "normal") -> "Outline":
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    return TextPath((0, 0), text, size=TICK_PIXELS, prop=FontProperties(family="DejaVu Sans"))
+    return TextPath((0, 0), text, size=TICK_PIXELS, prop=FontProperties(family="DejaVu Sans", weight=weight))
 
 
 @lru_cache(maxsize=512)
-def _width(text: str) -> float:
-    return float(_letters(text).get_extents().x1)
+def _width(text: str, weight: str = "normal") -> float:
+    return float(_letters(text, weight).get_extents().x1) if text.strip() else 0.0
 
 
 def _moved(text: str, left: float, baseline: float) -> "Outline":

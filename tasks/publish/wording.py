@@ -1,6 +1,6 @@
 """Put flags and kinetic parameters into words a clinician reads without the manual."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ NAMES = {
 }
 Row = Mapping[Hashable, Any]
 POINTS_IN_TIME = frozenset({"Tmax", "Tlast", "Tbql", "depletion_onset", "nadir_day"})
-DAYS = frozenset({"d", "day", "days"})
+UNITS = {"1/uL": "cells/µL", "d/uL": "cells × days/µL", "1/d": "per day", "d": "days", "1": ""}
 
 
 class Sentence(NamedTuple):
@@ -73,26 +73,39 @@ def parameter_sentence(row: Row) -> Sentence:
 def _amount(parameter: str, row: Row) -> str:
     value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
     unit = row["unit"] if isinstance(row["unit"], str) else ""
-    in_time = unit in DAYS and (parameter in POINTS_IN_TIME or parameter.startswith("recovery_"))
-    censoring = row["censoring"]
-    if censoring == "interval" and low is not None and high is not None:
-        return f"between {_sized(low, unit, in_time=in_time)} and {_sized(high, unit, in_time=in_time)}"
-    if censoring == "right" and low is not None:
-        return f"{'after' if in_time else 'more than'} {_sized(low, unit, in_time=in_time)} (not seen up to then)"
-    if censoring == "left" and high is not None:
-        return f"{'before' if in_time else 'less than'} {_sized(high, unit, in_time=in_time)}"
+    in_time = unit == "d" and (parameter in POINTS_IN_TIME or parameter.startswith("recovery_"))
+    sizes = [None if number is None else _sized(number, unit, in_time=in_time) for number in (value, low, high)]
+    if row["censoring"] in ("interval", "right", "left"):
+        inside = value is not None and low is not None and high is not None and low < value < high
+        return _bounded(str(row["censoring"]), sizes, in_time=in_time, inside=inside)
     if value is None:
         return "cannot be given"
     if parameter.startswith("persistence"):
         return "yes" if value else "no"
     spread = f" ({significant(low)} to {significant(high)})" if low is not None and high is not None else ""
-    return _sized(value, unit, in_time=in_time) + spread
+    return f"{sizes[0]}{spread}"
+
+
+def _bounded(censoring: str, sizes: Sequence[str | None], *, in_time: bool, inside: bool) -> str:
+    """Say what is known of a value that lies in an interval, or beyond a bound."""
+    value, low, high = sizes
+    if censoring == "interval" and low and high:
+        return f"between {low} and {high}" + (f", estimated {value}" if inside else "")
+    if censoring == "right" and in_time and (value or low):
+        return f"{value}, possibly later" if value else f"after {low}, not seen yet"
+    if censoring == "left" and in_time and (value or high):
+        return f"{value}, possibly earlier" if value else f"before {high}"
+    if censoring == "right" and (low or value):
+        return f"at least {low or value}"
+    if censoring == "left" and (high or value):
+        return f"less than {high or value}"
+    return "cannot be given"
 
 
 def _sized(value: float, unit: str, *, in_time: bool) -> str:
     if in_time:
         return f"day {value:.1f}".removesuffix(".0")
-    return f"{significant(value)} {'days' if unit in DAYS else unit.replace('uL', 'µL').replace('*', '·')}".strip()
+    return f"{significant(value)} {UNITS.get(unit, unit)}".strip()
 
 
 def significant(value: float, digits: int = 3) -> str:

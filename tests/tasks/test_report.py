@@ -33,7 +33,7 @@ ROWS = kinetics(
     at(21, **NOT_EVALUABLE, flags="lloq_above_threshold"),
     at(56, **DETECTED),
 )
-CMAX = parameters(("SLE-001", "blood", "car19_t", "Cmax", 60.1, "cells/uL", None, None, "none", 9, "nca@1"))
+CMAX = parameters(("SLE-001", "blood", "car19_t", "Cmax", 60.1, "1/uL", None, None, "none", 9, "nca@1"))
 OUTWARD = r"(https?:)?//|<script|<link|@import|url\("
 
 
@@ -121,14 +121,20 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         (("half_life", 9.154, "d"), "9.15 days"),
         (("half_life", None, "d"), "cannot be given"),
         (("recovery_B_10", None, "d", 84.0, 112.0, "interval"), "between day 84 and day 112"),
-        (("recovery_B_10", 95.6, "d", 84.0, 112.0, "interval"), "between day 84 and day 112"),
-        (("recovery_B_LLN", None, "d", 364.0, None, "right"), "after day 364 (not seen up to then)"),
+        (("recovery_B_10", 95.6, "d", 84.0, 112.0, "interval"), "between day 84 and day 112, estimated day 95.6"),
+        (("Tbql", 84.0, "d", 56.0, 84.0, "interval"), "between day 56 and day 84"),
+        (("recovery_B_LLN", None, "d", 364.0, None, "right"), "after day 364, not seen yet"),
+        (("Tmax", 84.0, "d", 56.0, None, "right"), "day 84, possibly later"),
+        (("Tmax", 4.0, "d", None, 7.0, "left"), "day 4, possibly earlier"),
         (("depletion_onset", None, "d", None, 4.0, "left"), "before day 4"),
+        (("AUC0-28", 342.0, "d/uL", 342.0, None, "right"), "at least 342 cells × days/µL"),
+        (("nadir", None, "1/uL", None, 0.067, "left"), "less than 0.0670 cells/µL"),
         (("aplasia_duration", None, "d", 77.0, 105.0, "interval"), "between 77.0 days and 105 days"),
+        (("aplasia_duration", None, "d", None, None, "right"), "cannot be given"),
         (("persistence_wk24", 1.0), "yes"),
         (("persistence_wk24", 0.0), "no"),
         (("persistence_wk24", None), "cannot be given"),
-        (("baseline_ratio_last", 1.9, "", 1.5, 2.4), "1.90 (1.50 to 2.40)"),
+        (("baseline_ratio_last", 1.9, "1", 1.5, 2.4), "1.90 (1.50 to 2.40)"),
     ],
 )
 def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):

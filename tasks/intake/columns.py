@@ -1,0 +1,83 @@
+"""Say which columns the sample sheet has and read their cells, each strictly: what can be read two ways is not read."""
+
+import math
+import re
+from datetime import datetime
+
+from tasks.spelling import nearest
+
+REQUIRED_COLUMNS = ("file", "patient", "collected", "panel")
+TIME_COLUMNS = ("collected", "acquired")
+NUMBER_COLUMNS = (
+    "leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul", "acquired_volume_ul", "dilution",
+)  # fmt: skip
+SHEET_COLUMNS = (
+    *REQUIRED_COLUMNS, "visit", "specimen", "acquired", "instrument", "batch", "operator", *NUMBER_COLUMNS,
+    "control", "car_reagent", "comment",
+)  # fmt: skip
+IDENTITY_COLUMNS = SHEET_COLUMNS[1:]
+"""What a file-name pattern or a keyword may say too: everything but the file itself."""
+
+FEWEST_BEADS = 1000
+"""No counting tube holds fewer; 49.713 is the German way to write 49713."""
+
+Cell = str | float | datetime
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?|\d{8}T\d{4}(\d{2})?(Z|[+-]\d{4})?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_PATIENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+_LONGEST_TEXT = 500
+
+
+def read_cell(column: str, text: str) -> Cell:
+    """Read one cell that is not empty; raises ValueError with a sentence that says how to write it."""
+    if column in TIME_COLUMNS:
+        return read_time(text)
+    if column in NUMBER_COLUMNS:
+        return _read_number(column, text)
+    if column == "patient":
+        return read_patient(text)
+    if column == "specimen" and text not in {"blood", "marrow"}:
+        raise ValueError(f"specimen is blood or marrow, not '{text}'{nearest(text, ('blood', 'marrow'))}")
+    if column == "control" and text != "batch" and not re.fullmatch(r"fmo:\S.*", text):
+        raise ValueError(f"control is empty, batch or fmo:<marker> (such as fmo:CD27), not '{text}'")
+    return read_text(text)
+
+
+def read_time(text: str) -> datetime:
+    """Read a date with its time as ISO 8601 has it; a date alone, or one written another way, is not guessed at."""
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError(f"'{text}' is a date without time: write it as {text}T08:30 with the true time")
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"'{text}' is not a date-time as ISO 8601 has it: write year-month-dayThour:minute, such as 2026-03-01T08:30")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"'{text}' is no day or time that exists: check it") from error
+
+
+def read_patient(text: str) -> str:
+    """Read a pseudonymous patient id, which is also the name of a folder."""
+    if not _PATIENT.fullmatch(text):
+        raise ValueError(f"'{text}' cannot be a patient id: use up to 64 letters (A to Z), digits, '-', '_' and '.', such as P01")
+    return text
+
+
+def read_text(text: str) -> str:
+    """Read a word or remark of one line."""
+    if len(text) > _LONGEST_TEXT or not text.isprintable():
+        raise ValueError(f"the text must be one line of at most {_LONGEST_TEXT} characters")
+    return text
+
+
+def _read_number(column: str, text: str) -> float:
+    if "," in text:
+        raise ValueError(f"'{text}' has a comma: write numbers with a decimal point and nothing between thousands, such as 4.5 or 49713")
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"'{text}' is not a number: write it as 4.5, without unit, and nothing if it was not measured")
+    number = float(text)
+    if not math.isfinite(number) or number <= 0:
+        raise ValueError(f"'{text}' must be above 0: leave it empty if it was not measured")
+    if column == "beads_per_tube" and number < FEWEST_BEADS:
+        raise ValueError(f"'{text}' beads in a tube are too few to be true: write the number on the lot without a point, such as 49713")
+    return number

@@ -1,0 +1,121 @@
+"""Read ``patients.csv``: who takes part, when each product was infused, and how patients may be grouped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+from tasks.intake.columns import read_patient, read_text, read_time
+from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
+
+NAME = "patients.csv"
+COLUMNS = ("patient", "infused", "baseline_visit")
+_PRODUCT = "infused_"
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One patient: first infusion, infusion of each product, baseline visit, and every further column as text."""
+
+    patient: str
+    infused: datetime
+    line: int
+    products: Mapping[str, datetime] = field(default_factory=dict)
+    baseline_visit: str | None = None
+    strata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSheet:
+    """All patients whose line can be used, and what is wrong with the other lines."""
+
+    patients: Mapping[str, Patient]
+    faults: tuple[SheetProblem, ...]
+
+    def why_not(self, patient: str) -> str:
+        """Say why there is no such patient."""
+        for fault in self.faults:
+            if not fault.concerns or patient in fault.concerns:
+                return str(fault)
+        return f"Patient '{patient}' is not in {NAME}: add a line with the patient's infusion there, or correct the id."
+
+
+def read_patients(path: Path) -> PatientSheet:
+    """Read the patients sheet; a line that is wrong does not stop the others."""
+    if not path.is_file():
+        sentence = f"There is no {NAME} in the study folder: write it with the columns patient,infused."
+        return PatientSheet({}, (SheetProblem(NAME, 1, "", sentence),))
+    table = read_table(path, NAME)
+    faults = [table.fault] if table.fault else _header_faults(table)
+    if faults:
+        return PatientSheet({}, tuple(faults))
+    patients: dict[str, Patient] = {}
+    refused: set[str] = set()
+    for line in table.lines:
+        found = _patient(table, line)
+        if isinstance(found, SheetProblem):
+            faults.append(found)
+            continue
+        # P01 and p01 would share a folder on Windows and macOS.
+        twin = next((other for other in patients.values() if other.patient.lower() == found.patient.lower()), None)
+        if twin:
+            refused |= {twin.patient, found.patient}
+            sentence = f"Patient '{found.patient}' is in line {twin.line} already ('{twin.patient}'). Keep one of the two lines."
+            faults.append(SheetProblem(NAME, line.number, "patient", sentence, tuple(sorted({twin.patient, found.patient}))))
+        patients.setdefault(found.patient, found)
+    return PatientSheet({name: patient for name, patient in patients.items() if name not in refused}, tuple(faults))
+
+
+def _header_faults(table: CsvTable) -> list[SheetProblem]:
+    faults = [
+        SheetProblem(NAME, 1, column, f"The column '{column}' is missing. The first line is patient,infused and what else is known.")
+        for column in COLUMNS[:2]
+        if column not in table.header
+    ]
+    for column in table.header:
+        near = get_close_matches(column, COLUMNS, n=1, cutoff=0.85)
+        if near and column not in COLUMNS and near[0] not in table.header:
+            faults.append(SheetProblem(NAME, 1, column, f"Is '{column}' meant to be '{near[0]}'? Correct it, or choose another name."))
+        if not column:
+            faults.append(SheetProblem(NAME, 1, "", "A column has no name. Name it or remove it."))
+    return faults
+
+
+def _patient(table: CsvTable, line: CsvLine) -> Patient | SheetProblem:
+    cells = dict(zip(table.header, line.cells, strict=False))
+    concerns = (cells.get("patient", ""),)
+    wrong = width_problem(table, line)
+    if wrong:
+        return SheetProblem(NAME, line.number, "", wrong, concerns)
+    times: dict[str, datetime] = {}
+    for column, text in cells.items():
+        try:
+            moment = _read(column, text)
+        except ValueError as error:
+            return SheetProblem(NAME, line.number, column, f"{error}.", concerns)
+        times |= {column: moment} if moment else {}
+    if len({moment.tzinfo is None for moment in times.values()}) > 1:
+        sentence = "One time has an offset from UTC and another has none: write both alike."
+        return SheetProblem(NAME, line.number, "infused", sentence, concerns)
+    return Patient(
+        patient=cells["patient"],
+        infused=times.pop("infused"),
+        line=line.number,
+        products={column.removeprefix(_PRODUCT): moment for column, moment in times.items()},
+        baseline_visit=cells.get("baseline_visit") or None,
+        strata={column: text for column, text in cells.items() if column not in COLUMNS and not column.startswith(_PRODUCT)},
+    )
+
+
+def _read(column: str, text: str) -> datetime | None:
+    """Check one cell, and read it when it is a time; raises ValueError with a sentence."""
+    if not text and column in {"patient", "infused"}:
+        raise ValueError(f"{column} is empty" + (": write the date-time of the infusion as 2026-03-01T11:00" if column == "infused" else ""))
+    if column == "patient":
+        read_patient(text)
+    elif text and (column == "infused" or column.startswith(_PRODUCT)):
+        return read_time(text)
+    else:
+        read_text(text)
+    return None

@@ -1,0 +1,69 @@
+"""Write a new study folder, ready to be edited."""
+
+import json
+from pathlib import Path
+
+from panels.errors import SettingsFault
+from tasks.intake.columns import SHEET_COLUMNS
+from tasks.settings import FILE_NAME
+
+TEMPLATE = """\
+# Settings of this study. A line that begins with # shows what holds when nothing is set.
+
+study: {name}                      # the name on reports
+
+# start: 2026-01-01                 # tubes collected earlier are not taken up
+# store: sqlite:///reconflow.db     # or postgresql+psycopg://user@host/database for several workers
+
+# inbox: inbox                      # folders, in the study or anywhere
+# archive: archive
+# quarantine: quarantine
+# results: results
+
+# intake:
+#   mode: move                      # leave: nothing in the inbox is touched
+#   settle_seconds: 2               # a file is taken up when it has not changed for so long
+#   filename_pattern: "{{patient}}_{{visit}}_{{panel}}"   # what file names say; samples.csv is asked first
+#   keywords: {{instrument: $CYT}}    # FCS keywords that may be believed (never the patient's name)
+
+# strategies:                       # panel: version of its gating strategy
+#   bcell: bcell@1.0.0
+#   cart: cart@1.0.0
+#   tbnk: tbnk@1.0.0
+
+# limits:
+#   detect_events: 20               # events from which a population counts as detected
+#   quantify_events: 50             # events from which it is quantified
+#   validation_id: ""               # the validation report that justifies them
+
+# recovery:
+#   lln_per_ul: 94                  # the laboratory's lower limit of normal for B cells
+
+# nightly:
+#   cron: "0 2 * * *"               # every night at two
+#   time_zone: UTC                  # for example Europe/Berlin
+
+# workers: 4                        # as many as there are processors
+"""
+FOLDERS = ("inbox", "archive", "quarantine", "results")
+
+
+def init_study(folder: Path) -> tuple[Path, ...]:
+    """Write settings, empty sheets and folders of a new study and give what was written.
+
+    Raises SettingsFault when one of its files is there already; nothing is ever overwritten.
+    """
+    name = json.dumps(folder.resolve().name or "study", ensure_ascii=False)
+    files = {
+        FILE_NAME: TEMPLATE.format(name=name),
+        "patients.csv": "patient,infused,baseline_visit\n",
+        "samples.csv": ",".join(SHEET_COLUMNS) + "\n",
+    }
+    for each in files:
+        if (folder / each).exists():
+            raise SettingsFault(f"{folder / each} exists already. Name a new folder; nothing was written.")
+    for each in FOLDERS:
+        (folder / each).mkdir(parents=True, exist_ok=True)
+    for each, text in files.items():
+        (folder / each).write_text(text, encoding="utf-8", newline="\n")
+    return tuple(folder / each for each in (*files, *FOLDERS))

@@ -1,0 +1,200 @@
+"""Read a study's settings, ``study.yaml``: what may be set, what holds when nothing is set, and what is wrong with it."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from panels.errors import SettingsFault
+from tasks.counting.limits import LimitSettings
+from tasks.intake.columns import IDENTITY_COLUMNS
+from tasks.kinetics.recovery import RecoverySettings
+from tasks.spelling import nearest
+
+FILE_NAME = "study.yaml"
+SHIPPED_STRATEGIES = {"bcell": "bcell@1.0.0", "cart": "cart@1.0.0", "tbnk": "tbnk@1.0.0"}
+"""Whole versions, so that a newer release never counts a running study until somebody writes it here."""
+
+Pin = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*@\d+(\.\d+){0,2}$")]
+Words = Annotated[str, Field(min_length=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IntakeSettings(_Settings):
+    """How files are taken up from the inbox.
+
+    ``filename_pattern`` is ``{patient}_{visit}_{panel}`` or a regular expression with named groups; it is held against the
+    file's name without ending. ``keywords`` names the FCS keywords that may be believed: none unless the laboratory says so,
+    because cytometers write names of persons there.
+    """
+
+    mode: Literal["move", "leave"] = "move"
+    settle_seconds: float = Field(default=2.0, ge=0, le=3600)
+    filename_pattern: str | None = None
+    keywords: Mapping[str, Words] = Field(default_factory=dict)
+
+    @field_validator("filename_pattern")
+    @classmethod
+    def _pattern_can_be_read(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            _known_fields(compile_pattern(pattern).groupindex)
+        return pattern
+
+    @field_validator("keywords")
+    @classmethod
+    def _keywords_fill_known_fields(cls, keywords: Mapping[str, str]) -> Mapping[str, str]:
+        _known_fields(keywords)
+        return keywords
+
+
+class NightlySettings(_Settings):
+    """When the nightly run starts: five cron fields and the time zone they are meant in (UTC unless set)."""
+
+    cron: str = "0 2 * * *"
+    time_zone: str = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, cron: str) -> str:
+        if len(cron.split()) != 5:
+            raise ValueError('five cron fields are expected, for example "0 2 * * *" (every night at two)')
+        return cron
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, zone: str) -> str:
+        zones = available_timezones()
+        if zone not in zones:
+            raise ValueError(f"a time zone such as Europe/Berlin is expected{nearest(zone, zones)}")
+        return zone
+
+
+class StudySettings(_Settings):
+    """All settings of a study. Folders are relative to the study folder unless they are absolute."""
+
+    study: str = Field(min_length=1, max_length=200)
+    start: date | None = None
+    store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite|postgresql\+psycopg)://")
+    inbox: Words = "inbox"
+    archive: Words = "archive"
+    quarantine: Words = "quarantine"
+    results: Words = "results"
+    intake: IntakeSettings = IntakeSettings()
+    strategies: Mapping[str, Pin] = Field(default_factory=lambda: dict(SHIPPED_STRATEGIES))
+    limits: LimitSettings = LimitSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    nightly: NightlySettings = NightlySettings()
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+
+    @field_validator("strategies")
+    @classmethod
+    def _shipped_ones_stay(cls, pins: Mapping[str, str]) -> Mapping[str, str]:
+        return SHIPPED_STRATEGIES | dict(pins)
+
+
+def load_settings(folder: Path) -> StudySettings:
+    """Read ``study.yaml`` of a study folder; raises SettingsFault naming file, line, key and what was expected."""
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise SettingsFault(
+            f"{folder} is not a study: it has no {FILE_NAME}. Make one with `reconflow init DIR`, or name the study with --study."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsFault(f"{path}: the file is not UTF-8 text. Save it as UTF-8.") from error
+    lines, document = _parse(path, text)
+    try:
+        return StudySettings.model_validate(document)
+    except ValidationError as error:
+        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors())) from error
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Turn a file-name pattern into a regular expression with one named group a field; raises ValueError in words.
+
+    In ``{patient}_{visit}`` a field may hold anything but the characters written between the fields, so that a name
+    with one ``_`` too many fits nowhere instead of being cut at a guess.
+    """
+    if "(?P<" not in pattern:
+        between = "".join(sorted(set(re.sub(r"\{\w+\}", "", pattern)) | {"/"}))
+        pieces = re.split(r"\{(\w+)\}", pattern)
+        if len(pieces) == 1:
+            raise ValueError("a pattern such as {patient}_{visit}_{panel}, or a regular expression with (?P<patient>…), is expected")
+        field = f"[^{re.escape(between)}]+"
+        pattern = "".join(f"(?P<{piece}>{field})" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"this is not a pattern that can be read ({error})") from error
+
+
+def _known_fields(names: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in IDENTITY_COLUMNS:
+            raise ValueError(f"'{name}' is not a column of samples.csv{nearest(name, IDENTITY_COLUMNS)}")
+
+
+def _parse(path: Path, text: str) -> tuple[dict[str, int], Any]:
+    """Read the YAML and the line of every key; raises SettingsFault for what is no mapping or says a key twice."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[str, int] = {}
+        for key, line in _keys(root):
+            if key in lines:
+                raise SettingsFault(f"{path}, line {line}: '{key}' is set twice (first in line {lines[key]}). Remove one.")
+            lines[key] = line
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsFault(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise SettingsFault(f"{path}: settings are written as 'key: value'; the first is 'study: <name of the study>'.")
+    return lines, document
+
+
+def _keys(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{above}{key.value}"
+            yield name, key.start_mark.line + 1
+            yield from _keys(value, f"{name}.")
+
+
+def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
+    """Put one of pydantic's findings into words: file, line, dotted key, what was expected."""
+    parts = [str(part) for part in error["loc"]]
+    key = next((name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in lines), ".".join(parts))
+    where = f"{path}, line {lines[key]}" if key in lines else f"{path}"
+    if error["type"] == "extra_forbidden":
+        known = list(_model_at(parts[:-1]).model_fields)
+        hint = nearest(parts[-1], known) or f"; known are: {', '.join(known)}"
+        return f"{where}: there is no setting '{key}'{hint}"
+    if error["type"] == "missing":
+        return f"{where}: the setting '{key}' is missing: write '{parts[-1]}: …'"
+    if error["type"] == "string_pattern_mismatch" and parts[0] == "strategies":
+        return f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not '{error['input']}'"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
+    message = error["msg"].removeprefix("Value error, ")
+    # The value of `store` may hold a password and is never repeated.
+    told = "" if parts[0] == "store" else f" (it is {error['input']!r})"
+    return f"{where}: {key}: {message[:1].lower()}{message[1:]}{told}"
+
+
+def _model_at(parts: list[str]) -> type[BaseModel]:
+    model: type[BaseModel] = StudySettings
+    for part in parts:
+        kind = model.model_fields[part].annotation if part in model.model_fields else None
+        kinds = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)]
+        model = kinds[0] if kinds else model
+    return model

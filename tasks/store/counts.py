@@ -1,0 +1,165 @@
+"""Keep what was counted: once written, never changed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from panels.errors import TubeFault
+from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.store.ledger import set_tube_state
+from tasks.store.opening import Store, utc_now
+from tasks.store.schema import counts, gatings
+from tasks.store.tubes import taken_in
+
+_KEY = ("tube_sha256", "strategy", "version", "engine_version")
+
+
+@dataclass(frozen=True, slots=True)
+class TubeGating:
+    """What gating one tube gave under one strategy version (``bcell@1.0.0``) by one engine version.
+
+    ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None without bead gate.
+    """
+
+    tube_sha256: str
+    strategy: str
+    strategy_sha256: str
+    engine_version: str
+    panel: str
+    total_events: int
+    counts: tuple[PopulationCount, ...]
+    beads: int | None = None
+    flags: tuple[str, ...] = ()
+    qc: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_gating(store: Store, gating: TubeGating) -> bool:
+    """Write the counts of a tube, which makes its file ``counted``, and tell whether they are new.
+
+    Writing the same again changes nothing.
+
+    Raises TubeFault when the same engine version counted the same tube otherwise before: the earlier counts stay.
+    """
+    with store.writing() as connection:
+        new = _insert(connection, gating)
+        kept = gating if new else _gating(connection, gating)
+        if kept == gating:
+            set_tube_state(connection, gating.tube_sha256, "counted")
+    if kept != gating:
+        raise TubeFault(
+            f"Tube {gating.tube_sha256[:12]} was counted before under {gating.strategy} by engine {gating.engine_version} with other "
+            "numbers. The earlier counts are kept; this is a fault of the program or of the strategy's files: report it."
+        )
+    return new
+
+
+def gatings_of(store: Store, tube_sha256: str) -> list[TubeGating]:
+    """List everything ever counted in one tube, oldest first."""
+    with store.reading() as connection:
+        rows = connection.execute(select(gatings).where(gatings.c.tube_sha256 == tube_sha256).order_by(gatings.c.counted_at))
+        chosen = counts.c.tube_sha256 == tube_sha256
+        return _assemble(rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all())
+
+
+def tube_counts(store: Store, strategies: Mapping[str, str], engine_version: str | None = None) -> list[TubeCounts]:
+    """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
+
+    Without ``engine_version`` the latest counting of each tube is given. Ordered as the tubes are; tubes not yet counted are left out.
+    """
+    wanted = {tuple(strategy.split("@")) for strategy in strategies.values()}
+    with store.reading() as connection:
+        rows = connection.execute(select(gatings).order_by(gatings.c.counted_at, gatings.c.engine_version)).all()
+        rows = [row for row in rows if (row.strategy, row.version) in wanted and engine_version in {None, row.engine_version}]
+        chosen = counts.c.strategy.in_(sorted({name for name, _ in wanted}))
+        found = _assemble(rows, connection.execute(_in_order(select(counts).where(chosen))).all())
+    latest = {(gating.tube_sha256, gating.strategy): gating for gating in found}
+    pairs = [(t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, "")))) for t in taken_in(store)]
+    return [
+        TubeCounts(
+            identity=identity,
+            strategy=gating.strategy,
+            strategy_sha256=gating.strategy_sha256,
+            counts={count.population: count for count in gating.counts},
+            beads=gating.beads,
+            total_events=gating.total_events,
+            flags=gating.flags,
+        )
+        for identity, gating in pairs
+        if gating is not None
+    ]
+
+
+def _insert(connection: Connection, gating: TubeGating) -> bool:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    key = _key(gating)
+    values = key | {
+        "strategy_sha256": gating.strategy_sha256,
+        "panel": gating.panel,
+        "total_events": gating.total_events,
+        "beads": gating.beads,
+        "flags": json.dumps(gating.flags),
+        "qc": json.dumps(gating.qc, sort_keys=True, ensure_ascii=False, allow_nan=False),
+        "counted_at": utc_now(),
+    }
+    statement = dialect.insert(gatings).values(**values).on_conflict_do_nothing(index_elements=list(_KEY))
+    if connection.execute(statement).rowcount == 0:
+        return False
+    rows = [key | {"position": place} | _count_values(count) for place, count in enumerate(gating.counts)]
+    if rows:
+        connection.execute(dialect.insert(counts), rows)
+    return True
+
+
+def _gating(connection: Connection, like: TubeGating) -> TubeGating:
+    """Read the gating with the same key."""
+    row = connection.execute(select(gatings).filter_by(**_key(like))).all()
+    return _assemble(row, connection.execute(_in_order(select(counts).filter_by(**_key(like)))).all())[0]
+
+
+def _key(gating: TubeGating) -> dict[str, str]:
+    name, _, version = gating.strategy.partition("@")
+    return dict(zip(_KEY, (gating.tube_sha256, name, version, gating.engine_version), strict=True))
+
+
+def _in_order(chosen: Select[Any]) -> Select[Any]:
+    return chosen.order_by(*(counts.c[name] for name in _KEY), counts.c.position)
+
+
+def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
+    by_key: dict[tuple[str, ...], list[PopulationCount]] = {}
+    for row in count_rows:
+        by_key.setdefault(_key_of(row), []).append(_population_count(row))
+    return [
+        TubeGating(
+            tube_sha256=row.tube_sha256,
+            strategy=f"{row.strategy}@{row.version}",
+            strategy_sha256=row.strategy_sha256,
+            engine_version=row.engine_version,
+            panel=row.panel,
+            total_events=row.total_events,
+            counts=tuple(by_key.get(_key_of(row), ())),
+            beads=row.beads,
+            flags=tuple(json.loads(row.flags)),
+            qc=json.loads(row.qc),
+        )
+        for row in rows
+    ]
+
+
+def _key_of(row: Row[Any]) -> tuple[str, ...]:
+    return tuple(getattr(row, name) for name in _KEY)
+
+
+_COUNT_FIELDS = ("population", "events", "parent", "parent_events", "reference", "reference_events")
+
+
+def _count_values(count: PopulationCount) -> dict[str, object]:
+    return {name: getattr(count, name) for name in _COUNT_FIELDS}
+
+
+def _population_count(row: Row[Any]) -> PopulationCount:
+    return PopulationCount(**{name: getattr(row, name) for name in _COUNT_FIELDS})

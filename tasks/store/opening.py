@@ -1,0 +1,122 @@
+"""Open the store: SQLite in the study folder, or PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from panels.errors import SettingsFault
+from tasks.store.schema import SCHEMA_VERSION, metadata, versions
+
+BUSY_SECONDS = 30
+"""How long one process waits for another that is writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store; use it in a ``with`` block so that it is closed."""
+
+    engine: Engine
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection whose changes are kept together at the end of the block, or not at all."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees the store as it is now and holds up nobody."""
+        with self.engine.connect().execution_options(only_reads=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def open_store(url: str) -> Store:
+    """Open the store at a database address and make its tables when it is new.
+
+    Raises SettingsFault when it cannot be reached, is no database, or was written by a newer reconflow. The address is
+    repeated without its password.
+    """
+    shown = url
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {})
+    except ArgumentError as error:
+        raise SettingsFault("study.yaml: store: no database address; write sqlite:///reconflow.db or postgresql+psycopg://…") from error
+    except ModuleNotFoundError as error:
+        raise SettingsFault(f"study.yaml: store: {shown} needs the package '{error.name}': install reconflow[postgres].") from error
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    store = Store(engine)
+    try:
+        _make_tables(store, shown)
+    except DBAPIError as error:
+        store.close()
+        cause = " ".join(str(error.orig).split())
+        raise SettingsFault(f"study.yaml: store: the store {shown} cannot be opened: {cause}") from error
+    except SettingsFault:
+        store.close()
+        raise
+    return store
+
+
+def utc_now() -> str:
+    """Write the present time as the store keeps it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Let readers and one writer work side by side, and take the writer's turn at the start of a change, not in its middle."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _began(connection: Connection) -> None:
+        reads = connection.get_execution_options().get("only_reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _make_tables(store: Store, shown: str) -> None:
+    with store.reading() as connection:
+        if inspect(connection).has_table(versions.name) and _check_version(connection, shown):
+            return
+    with store.writing() as connection:
+        if store.engine.dialect.name == "postgresql":
+            # Two workers that open a new store at once would both make its tables.
+            connection.execute(text("SELECT pg_advisory_xact_lock(7266632)"))
+        metadata.create_all(connection)
+        if not _check_version(connection, shown):
+            connection.execute(insert(versions).values(version=SCHEMA_VERSION))
+
+
+def _check_version(connection: Connection, shown: str) -> bool:
+    """Tell whether the store has a version at all; raises SettingsFault when it is newer than this program."""
+    version = connection.execute(select(func.max(versions.c.version))).scalar()
+    if version is not None and version > SCHEMA_VERSION:
+        raise SettingsFault(
+            f"The store {shown} was written by a newer reconflow (store version {version}; this program knows {SCHEMA_VERSION}). "
+            "Install the newer reconflow; nothing was changed."
+        )
+    return version is not None

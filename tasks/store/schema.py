@@ -1,0 +1,117 @@
+"""Lay out the store: what is kept of files, tubes, counts and runs, and what is unique in it.
+
+The same tables serve SQLite (one folder, one machine) and PostgreSQL (many workers). Times are ISO 8601 texts: those the
+laboratory wrote are kept as written, those of the program are UTC. Nothing in ``transitions``, ``gatings`` and ``counts``
+is ever changed once written.
+"""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+
+SCHEMA_VERSION = 1
+STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
+
+metadata = MetaData()
+
+versions = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+notes = Table("notes", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+"""What the program remembers from one pass to the next; losing it costs time, never truth."""
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("inbox_path", Text, nullable=False),
+    Column("place", Text, unique=True),
+    Column("sha256", Text, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("duplicate_of", Text),
+    Column("changed_at", Text, nullable=False),
+    CheckConstraint("state IN ('" + "', '".join(STATES) + "')", name="known_state"),
+)
+"""One row a file that ever entered the inbox. ``place`` is where its bytes lie now, None when they are gone."""
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("file_id", Integer, ForeignKey("files.id"), nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""One row a change of a file's state, reason or identity, in order of ``id``; append-only."""
+
+moves = Table(
+    "moves",
+    metadata,
+    Column("file_id", Integer, ForeignKey("files.id"), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("duplicate_of", Text),
+)
+"""One row a file that is about to be moved: written before, removed after, so that a run that was killed is finished."""
+
+tubes = Table(
+    "tubes",
+    metadata,
+    Column("tube_sha256", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("file", "patient", "collected", "panel", "visit", "specimen")),
+    *(Column(name, Text) for name in ("acquired", "instrument", "batch", "operator", "control", "car_reagent", "comment")),
+    *(Column(name, Float) for name in ("leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul")),
+    *(Column(name, Float) for name in ("acquired_volume_ul", "dilution")),
+    Column("keywords", Text, nullable=False),
+)
+"""One row an accepted tube: its identity; ``keywords`` is what the file itself said of it, as JSON."""
+
+_GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version")
+
+gatings = Table(
+    "gatings",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in _GATING_KEY),
+    Column("strategy_sha256", Text, nullable=False),
+    Column("panel", Text, nullable=False),
+    Column("total_events", BigInteger, nullable=False),
+    Column("beads", BigInteger),
+    Column("flags", Text, nullable=False),
+    Column("qc", Text, nullable=False),
+    Column("counted_at", Text, nullable=False),
+)
+"""One row a tube × strategy version × engine version: what holds for all its counts."""
+
+counts = Table(
+    "counts",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in (*_GATING_KEY, "population")),
+    Column("position", Integer, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("parent_events", BigInteger, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("reference_events", BigInteger, nullable=False),
+    CheckConstraint("events >= 0 AND events <= parent_events", name="child_within_parent"),
+)
+"""One row a tube × strategy version × engine version × population."""
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("outcome", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+)
+"""One row a pass over the study."""
+
+Index("files_by_inbox_path", files.c.inbox_path)

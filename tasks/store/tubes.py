@@ -1,0 +1,81 @@
+"""Keep who each accepted tube is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tasks.identity import TubeIdentity
+from tasks.store.ledger import TAKEN_IN, FileRecord
+from tasks.store.opening import Store
+from tasks.store.schema import files, gatings, tubes
+
+_FIELDS = tuple(field.name for field in fields(TubeIdentity))
+_TIMES = ("collected", "acquired")
+
+
+@dataclass(frozen=True, slots=True)
+class Tube:
+    """An accepted tube: identity, its file in the ledger, and what the file itself said of it (sheet column → text)."""
+
+    identity: TubeIdentity
+    file: FileRecord
+    keywords: Mapping[str, str]
+
+
+def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[str, str]) -> None:
+    """Write a tube's identity, or replace the one it had."""
+    values = asdict(identity) | {name: _text(getattr(identity, name)) for name in _TIMES}
+    values["keywords"] = json.dumps(dict(keywords), sort_keys=True, ensure_ascii=False)
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(tubes).values(**values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["tube_sha256"], set_=values))
+
+
+def taken_in(store: Store) -> list[Tube]:
+    """List all tubes that were taken in, ordered by patient, time of collection, panel and SHA-256."""
+    joined = select(tubes, *(column.label(f"file_{column.name}") for column in files.c)).join(files, files.c.sha256 == tubes.c.tube_sha256)
+    order = (tubes.c.patient, tubes.c.collected, tubes.c.panel, tubes.c.tube_sha256)
+    with store.reading() as connection:
+        return [_tube(row) for row in connection.execute(joined.where(files.c.state.in_(TAKEN_IN)).order_by(*order))]
+
+
+def tubes_to_count(store: Store, strategies: Mapping[str, str], engine_version: str) -> list[Tube]:
+    """List the tubes to count: accepted ones, and those this engine has not counted under their panel's strategy.
+
+    ``strategies`` maps panel to ``name@1.0.0``. Failed tubes are left out until ``reconflow retry``; so are tubes of a panel
+    without strategy.
+    """
+    counted = _counted(store, engine_version)
+    wanted = [tube for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in strategies]
+    return [
+        tube
+        for tube in wanted
+        if tube.file.state == "accepted" or (tube.identity.tube_sha256, strategies[tube.identity.panel]) not in counted
+    ]
+
+
+def _counted(store: Store, engine_version: str) -> set[tuple[str, str]]:
+    chosen = select(gatings.c.tube_sha256, gatings.c.strategy, gatings.c.version).where(gatings.c.engine_version == engine_version)
+    with store.reading() as connection:
+        return {(row.tube_sha256, f"{row.strategy}@{row.version}") for row in connection.execute(chosen)}
+
+
+def _tube(row: Row[Any]) -> Tube:
+    cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
+    record = FileRecord(**{field.name: cells[f"file_{field.name}"] for field in fields(FileRecord)})
+    return Tube(identity=identity_of(cells), file=record, keywords=json.loads(cells["keywords"]))
+
+
+def identity_of(cells: Mapping[Any, Any]) -> TubeIdentity:
+    """Build a tube's identity from its row of the store."""
+    times = {name: datetime.fromisoformat(cells[name]) if cells[name] else None for name in _TIMES}
+    return TubeIdentity(**({name: cells[name] for name in _FIELDS} | times))
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

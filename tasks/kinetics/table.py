@@ -89,15 +89,21 @@ def check_shape(frame: pd.DataFrame, schema: TableSchema, name: str) -> None:
 def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep one row a visit × specimen × population where several tubes of a visit report the same population.
 
-    An evaluable row goes before one that is not; then the directly counted goes first: bead, volumetric, chain, dual;
-    then the one with the lowest limit of detection, the earlier draw, and at last the tube's hash.
+    A directly counted row wins if it is quantified (bead, volumetric, chain, dual). If none is, the tube that would have
+    seen least wins, whatever it saw: a small bead tube's "not detected" must not hide the big tube. An evaluable row
+    goes before one that is not; ties go to the better method, the earlier draw, and at last the tube's hash.
     """
     ranked = frame.assign(
         _not_evaluable=frame["code"] == "NE",
         _method=frame["method"].map(METHOD_ORDER.index),
-        _lod=frame["lod_per_ul"].fillna(float("inf")),
-    ).sort_values(["_not_evaluable", "_method", "_lod", "day", "tube_sha256", "strategy"], kind="stable")
-    kept = ranked.drop_duplicates(["patient", "visit", "specimen", "population"]).index
+        _lloq=frame["lloq_per_ul"].fillna(float("inf")),
+    )
+    key = ["patient", "visit", "specimen", "population"]
+    best = ranked.sort_values(["_not_evaluable", "_method", "_lloq", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(key)
+    sensitive = ranked.sort_values(["_not_evaluable", "_lloq", "_method", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(key)
+    sure = best["code"] == "Q"
+    doubtful = pd.MultiIndex.from_frame(best.loc[~sure, key])
+    kept = [*best.index[sure], *sensitive.index[pd.MultiIndex.from_frame(sensitive[key]).isin(doubtful)]]
     return frame.loc[sorted(kept)]
 
 

@@ -132,8 +132,8 @@ def test_repeated_rows_and_other_columns_are_caught() -> None:
         check_kinetics(frame_of(ROWS).drop(columns="flags"))
 
 
-def test_the_directly_counted_tube_wins_unless_it_is_not_evaluable() -> None:
-    assert wide_frame(frame_of(ROWS))["b_cells"].tolist() == ["12.3", "<1.1", "0.3 %", "<1.1"]
+def test_the_directly_counted_tube_wins_if_it_quantified_else_the_tube_that_could_see_least() -> None:
+    assert wide_frame(frame_of(ROWS))["b_cells"].tolist() == ["12.3", "0.15", "0.3 %", "<1.1"]
     empty = dict.fromkeys(("per_ul", "per_ul_low", "per_ul_high", "percent_parent", "percent_reference"))
     without = [row("tbnk", "b_cells", 0, code="NE", **empty), row("bcell", "b_cells", 60)]
     winners = winning_rows(frame_of(without))

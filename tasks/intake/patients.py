@@ -111,7 +111,7 @@ def _patient(table: CsvTable, line: CsvLine) -> Patient | SheetProblem:
 def _read(column: str, text: str) -> datetime | None:
     """Check one cell, and read it when it is a time; raises ValueError with a sentence."""
     if not text and column in {"patient", "infused"}:
-        raise ValueError(f"{column} is empty" + (": write the date-time of the infusion as 2026-03-01T11:00" if column == "infused" else ""))
+        raise ValueError(f"{column} is empty" + (": write when it was, as 2026-03-01T11:00" if column == "infused" else ""))
     if column == "patient":
         read_patient(text)
     elif text and (column == "infused" or column.startswith(_PRODUCT)):

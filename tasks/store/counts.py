@@ -65,19 +65,26 @@ def gatings_of(store: Store, tube_sha256: str) -> list[TubeGating]:
         return _assemble(rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all())
 
 
-def tube_counts(store: Store, strategies: Mapping[str, str], engine_version: str | None = None) -> list[TubeCounts]:
+def tube_counts(
+    store: Store, strategies: Mapping[str, str], engine_version: str | None = None, *, patient: str | None = None
+) -> list[TubeCounts]:
     """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
 
     Without ``engine_version`` the latest counting of each tube is given. Ordered as the tubes are; tubes not yet counted are left out.
+    With ``patient`` only that patient's tubes are read.
     """
     wanted = {tuple(strategy.split("@")) for strategy in strategies.values()}
+    own = taken_in(store, patient=patient)
+    hashes = [tube.identity.tube_sha256 for tube in own]
     with store.reading() as connection:
-        rows = connection.execute(select(gatings).order_by(gatings.c.counted_at, gatings.c.engine_version)).all()
+        gated, counted = select(gatings), select(counts).where(counts.c.strategy.in_(sorted({name for name, _ in wanted})))
+        if patient is not None:
+            gated, counted = gated.where(gatings.c.tube_sha256.in_(hashes)), counted.where(counts.c.tube_sha256.in_(hashes))
+        rows = connection.execute(gated.order_by(gatings.c.counted_at, gatings.c.engine_version)).all()
         rows = [row for row in rows if (row.strategy, row.version) in wanted and engine_version in {None, row.engine_version}]
-        chosen = counts.c.strategy.in_(sorted({name for name, _ in wanted}))
-        found = _assemble(rows, connection.execute(_in_order(select(counts).where(chosen))).all())
+        found = _assemble(rows, connection.execute(_in_order(counted)).all())
     latest = {(gating.tube_sha256, gating.strategy): gating for gating in found}
-    pairs = [(t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, "")))) for t in taken_in(store)]
+    pairs = [(t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, "")))) for t in own]
     return [
         TubeCounts(
             identity=identity,

@@ -10,7 +10,7 @@ from tasks.store.opening import Store, utc_now
 from tasks.store.schema import files, moves, notes, transitions
 
 State = Literal["settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate"]
-TAKEN_IN = ("accepted", "counted", "failed")
+TAKEN_IN: tuple[State, ...] = ("accepted", "counted", "failed")
 """States of a tube whose identity is known and whose counts belong to the study."""
 
 

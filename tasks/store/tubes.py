@@ -36,12 +36,17 @@ def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[
     connection.execute(statement.on_conflict_do_update(index_elements=["tube_sha256"], set_=values))
 
 
-def taken_in(store: Store) -> list[Tube]:
-    """List all tubes that were taken in, ordered by patient, time of collection, panel and SHA-256."""
-    joined = select(tubes, *(column.label(f"file_{column.name}") for column in files.c)).join(files, files.c.sha256 == tubes.c.tube_sha256)
+def taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | None = None) -> list[Tube]:
+    """List the tubes that were taken in (all, a patient's, or one), ordered by patient, time of collection, panel and SHA-256."""
+    chosen = select(tubes, *(column.label(f"file_{column.name}") for column in files.c)).join(files, files.c.sha256 == tubes.c.tube_sha256)
+    chosen = chosen.where(files.c.state.in_(TAKEN_IN))
+    if patient is not None:
+        chosen = chosen.where(tubes.c.patient == patient)
+    if tube_sha256 is not None:
+        chosen = chosen.where(tubes.c.tube_sha256 == tube_sha256)
     order = (tubes.c.patient, tubes.c.collected, tubes.c.panel, tubes.c.tube_sha256)
     with store.reading() as connection:
-        return [_tube(row) for row in connection.execute(joined.where(files.c.state.in_(TAKEN_IN)).order_by(*order))]
+        return [_tube(row) for row in connection.execute(chosen.order_by(*order))]
 
 
 def tubes_to_count(store: Store, strategies: Mapping[str, str], engine_version: str) -> list[Tube]:

@@ -1,0 +1,191 @@
+"""Judge each file at rest in the inbox and carry the judgement out.
+
+A file that is refused goes to the quarantine with its reason, one that lacks its identity waits where it is. A second copy
+of a tube that was taken in goes to ``archive/_duplicates``: the inbox does not fill up, and nothing is thrown away.
+With ``mode: leave`` no file is moved; only the reasons of refused files are written to the quarantine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gating.events import TubeHeader, read_header
+from panels.errors import UnreadableFile
+from tasks.identity import TubeIdentity
+from tasks.intake.fit import find_misfit
+from tasks.intake.identify import Identification, Registry, believed_keywords, identify
+from tasks.intake.inbox import Candidate, Listing, is_fcs_name, note_locked
+from tasks.intake.moving import archive_target, duplicate_target, move_file, quarantine_target
+from tasks.intake.patients import read_patients
+from tasks.intake.quarantine import write_reason
+from tasks.intake.sheets import SampleRow, read_samples
+from tasks.store.ledger import TAKEN_IN, FileRecord, PlannedMove, State, all_files, files_with_bytes, plan_move, set_state
+from tasks.store.opening import Store
+from tasks.store.tubes import save_tube
+from tasks.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a judgement needs: the study, its open store, its sheets, and which files each line of a sheet names."""
+
+    study: Study
+    store: Store
+    registry: Registry
+    claims: Mapping[SampleRow, tuple[FileRecord, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a file, and why; an accepted one has its identity and what its keywords said."""
+
+    state: State
+    reason: str
+    identity: TubeIdentity | None = None
+    keywords: Mapping[str, str] = field(default_factory=dict)
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file of the inbox."""
+
+    inbox_path: str
+    tube_sha256: str
+    state: State
+    reason: str
+
+
+def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
+    """Read all sheets once, for one pass."""
+    samples = read_samples(study.samples_sheet, study.inbox, listing.sheets)
+    patients = read_patients(study.patients_sheet)
+    registry = Registry(samples, patients, study.settings, datetime.now(UTC).replace(tzinfo=None))
+    claims: dict[SampleRow, list[FileRecord]] = {}
+    for record in all_files(store, ("settling", "waiting", *TAKEN_IN)):
+        for line in samples.naming(record.inbox_path):
+            if isinstance(line, SampleRow) and not line.many and (record.place or record.state in TAKEN_IN):
+                claims.setdefault(line, []).append(record)
+    return Desk(study, store, registry, {line: tuple(records) for line, records in claims.items()})
+
+
+def admit(desk: Desk, candidate: Candidate) -> Outcome:
+    """Judge one file and carry the judgement out; an unreadable share leaves it settling for the next pass."""
+    try:
+        verdict = judge(desk, candidate)
+        _carry_out(desk, candidate, verdict)
+    except OSError as error:
+        reason = note_locked(desk.study, desk.store, candidate.path, candidate.record, error)
+        verdict = Verdict("settling", reason)
+    return Outcome(candidate.record.inbox_path, candidate.sha256, verdict.state, verdict.reason)
+
+
+def judge(desk: Desk, candidate: Candidate) -> Verdict:
+    """Decide what becomes of a file; nothing is changed by it."""
+    if not is_fcs_name(candidate.path):
+        return Verdict("quarantined", _not_fcs(candidate.path))
+    same = [record for record in files_with_bytes(desk.store, candidate.sha256) if record.id != candidate.record.id]
+    by_sheet = _identify(desk, candidate, {})
+    twin = next((record for record in same if record.state in TAKEN_IN), None)
+    if twin:
+        return _duplicate(desk, candidate, twin, by_sheet)
+    if candidate.record.state == "waiting" and by_sheet.identity is None and not desk.registry.settings.intake.keywords:
+        return _waiting(by_sheet, same)
+    try:
+        header = read_header(candidate.path)
+    except UnreadableFile as fault:
+        return Verdict("quarantined", str(fault))
+    return _judge_readable(desk, candidate, header, same)
+
+
+def _judge_readable(desk: Desk, candidate: Candidate, header: TubeHeader, same: list[FileRecord]) -> Verdict:
+    keywords = believed_keywords(header, desk.registry.settings)
+    found = _identify(desk, candidate, keywords)
+    if found.identity is None:
+        return _waiting(found, same)
+    doubt = _claimed_twice(desk, candidate, found) or _two_owners(desk, same, found.identity, keywords)
+    if doubt:
+        return Verdict("waiting", doubt)
+    misfit = find_misfit(header, found.identity, desk.study.own_panels)
+    if misfit:
+        where = f"{found.row}: " if found.row and misfit.state == "waiting" else ""
+        return Verdict(misfit.state, f"{where}{misfit.sentence}")
+    return Verdict("accepted", " ".join(header.problems), found.identity, keywords)
+
+
+def _identify(desk: Desk, candidate: Candidate, keywords: Mapping[str, str]) -> Identification:
+    return identify(desk.registry, candidate.record.inbox_path, candidate.sha256, keywords)
+
+
+def _waiting(found: Identification, same: list[FileRecord]) -> Verdict:
+    copies = [record.inbox_path for record in same if record.state == "waiting" and record.place]
+    also = f" The same bytes lie at {' and '.join(copies)}." if copies else ""
+    return Verdict("waiting", " ".join(found.sentences) + also)
+
+
+def _claimed_twice(desk: Desk, candidate: Candidate, found: Identification) -> str | None:
+    """Refuse to let one line of a sheet identify two different tubes: cytometers write Tube_001.fcs every day."""
+    claims = desk.claims.get(found.row, ()) if found.row else ()
+    other = next((record for record in claims if record.sha256 != candidate.sha256 and record.id != candidate.record.id), None)
+    if other is None:
+        return None
+    used = f"was used for another tube, taken in as {other.inbox_path}" if other.state in TAKEN_IN else f"also fits {other.inbox_path}"
+    return f"{found.row} names {candidate.record.inbox_path}, but it {used}. Give each file a name of its own and a line of its own."
+
+
+def _two_owners(desk: Desk, same: list[FileRecord], identity: TubeIdentity, keywords: Mapping[str, str]) -> str | None:
+    """Refuse the same bytes when the sheet gives them to two draws."""
+    for record in same:
+        if record.state in {"settling", "waiting"} and record.place:
+            other = identify(desk.registry, record.inbox_path, identity.tube_sha256, keywords)
+            if other.identity and _draw(other.identity) != _draw(identity):
+                both = f"{identity.file} and {record.inbox_path}"
+                return f"{both} hold the same bytes, but are said to be different tubes. Correct the sample sheet."
+    return None
+
+
+def _duplicate(desk: Desk, candidate: Candidate, twin: FileRecord, found: Identification) -> Verdict:
+    reason = f"The same bytes as {twin.inbox_path}, which was taken in before (tube {candidate.sha256[:12]})."
+    first = identify(desk.registry, twin.inbox_path, candidate.sha256, {}).identity
+    if first and found.identity and _draw(first) != _draw(found.identity):
+        reason += f" But {found.row or 'its name'} says it is a different tube: one of the two is wrong. Correct the sample sheet."
+    return Verdict("duplicate", reason, duplicate_of=candidate.sha256)
+
+
+def _draw(identity: TubeIdentity) -> tuple[object, ...]:
+    return identity.patient, identity.collected, identity.panel, identity.specimen, identity.control
+
+
+def _not_fcs(path: Path) -> str:
+    if path.suffix.lower() in {".xlsx", ".xls", ".ods", ".tsv", ".txt"}:
+        return "This is not an FCS file. If it is a sample sheet, save it as 'CSV UTF-8 (comma delimited)' and drop that."
+    return f"This is not an FCS file (its name ends in '{path.suffix}'). Drop files that end in .fcs or .lmd."
+
+
+def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> None:
+    """Give the file its state and bring it where it belongs."""
+    study, record = desk.study, candidate.record
+    source = study.place_of(candidate.path)
+    target = source if study.settings.intake.mode == "leave" else study.place_of(_target(study, candidate, verdict))
+    move = PlannedMove(record.id, source, target, verdict.state, verdict.reason, verdict.duplicate_of)
+    if verdict.state == "quarantined" and source == target:
+        write_reason(quarantine_target(study, record, candidate.sha256), record.inbox_path, candidate.sha256, verdict.reason)
+    with desk.store.writing() as connection:
+        if verdict.identity:
+            save_tube(connection, verdict.identity, verdict.keywords)
+        if source == target:
+            set_state(connection, record.id, verdict.state, verdict.reason, duplicate_of=verdict.duplicate_of)
+            return
+        plan_move(connection, move)
+    move_file(study, desk.store, move, record)
+
+
+def _target(study: Study, candidate: Candidate, verdict: Verdict) -> Path:
+    if verdict.identity:
+        return archive_target(study, verdict.identity.patient, candidate.record, candidate.sha256)
+    if verdict.state == "duplicate":
+        return duplicate_target(study, candidate.record, candidate.sha256)
+    if verdict.state == "quarantined":
+        return quarantine_target(study, candidate.record, candidate.sha256)
+    return candidate.path

@@ -1,0 +1,198 @@
+"""Find out whose tube a file is: from the sheet, completed by its name, completed by its keywords.
+
+Sources that contradict each other are never weighed against each other; the file waits and the sentence names both.
+The value of a keyword is never repeated in a sentence, because cytometers write names of persons there.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import cast
+
+from gating.events import TubeHeader
+from tasks.identity import TubeIdentity
+from tasks.intake.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, read_cell
+from tasks.intake.csv_text import SheetProblem
+from tasks.intake.patients import Patient, PatientSheet
+from tasks.intake.sheets import SampleRow, SampleSheet
+from tasks.settings import StudySettings, compile_pattern
+
+SAME_NUMBER = 0.01
+"""Numbers that differ by less are the same one, rounded."""
+FARTHEST_CLOCK = timedelta(hours=14)
+"""A time without offset may come from a place that is so much ahead of UTC; later than that it lies in the future."""
+EARLIEST_BASELINE = timedelta(days=365)
+"""Without a study start, a tube from more than a year before infusion is taken for a slip in the year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one source says of a tube: ``said`` names the source in sentences; ``secret`` values are not repeated."""
+
+    said: str
+    values: Mapping[str, Cell]
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Who a tube is, or the sentences that say what is missing or contradictory. ``row`` is the sheet's line used."""
+
+    identity: TubeIdentity | None
+    sentences: tuple[str, ...] = ()
+    row: SampleRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All a study knows of its samples and patients at one moment (``now``, UTC without offset)."""
+
+    samples: SampleSheet
+    patients: PatientSheet
+    settings: StudySettings
+    now: datetime
+
+
+def believed_keywords(header: TubeHeader, settings: StudySettings) -> dict[str, str]:
+    """Read from a tube's header what may be believed: the acquired volume, and the keywords that study.yaml names."""
+    said = {column: header.keywords.get(keyword.upper(), "").strip() for column, keyword in settings.intake.keywords.items()}
+    if header.acquired_volume_ul is not None and "acquired_volume_ul" not in said:
+        said["acquired_volume_ul"] = repr(header.acquired_volume_ul)
+    return {column: text for column, text in said.items() if text}
+
+
+def identify(registry: Registry, inbox_path: str, tube_sha256: str, keywords: Mapping[str, str]) -> Identification:
+    """Find out whose tube the file at ``inbox_path`` is; ``keywords`` is what ``believed_keywords`` read from it."""
+    lines = registry.samples.naming(inbox_path)
+    faults = tuple(str(line) for line in lines if isinstance(line, SheetProblem))
+    rows = [line for line in lines if isinstance(line, SampleRow)]
+    if faults:
+        return Identification(None, faults)
+    if len(rows) > 1:
+        named = " and ".join(str(row) for row in rows)
+        return Identification(None, (f"{named} both name {inbox_path}. Remove all but one of them.",))
+    row = rows[0] if rows else None
+    sources = ([Findings(str(row), row.values)] if row else []) + _from_name(registry.settings, inbox_path) + _from_keywords(keywords)
+    values, conflicts = _merge(sources)
+    sentences = conflicts + _missing(registry, values, inbox_path, row)
+    if sentences:
+        return Identification(None, sentences, row)
+    sentences = _doubts(registry, values, str(row or inbox_path))
+    if sentences:
+        return Identification(None, sentences, row)
+    return Identification(_identity(registry, values, inbox_path, tube_sha256), (), row)
+
+
+def elapsed_days(infused: datetime, moment: datetime) -> float:
+    """Give the days from infusion to ``moment``; negative before it."""
+    return (moment - infused) / timedelta(days=1)
+
+
+def _from_name(settings: StudySettings, inbox_path: str) -> list[Findings]:
+    """Read what the file's name says, when the study has a pattern and the name fits it."""
+    if settings.intake.filename_pattern is None:
+        return []
+    fitted = compile_pattern(settings.intake.filename_pattern).fullmatch(PurePosixPath(inbox_path).stem)
+    return _readable("the file's name", {name: text for name, text in fitted.groupdict().items() if text} if fitted else {}, secret=False)
+
+
+def _from_keywords(keywords: Mapping[str, str]) -> list[Findings]:
+    return _readable("a keyword of the file", keywords, secret=True)
+
+
+def _readable(said: str, texts: Mapping[str, str], *, secret: bool) -> list[Findings]:
+    """Read the texts of one source; what cannot be read says nothing, and its column is then missing."""
+    values: dict[str, Cell] = {}
+    for column, text in texts.items():
+        try:
+            values[column] = read_cell(column, text)
+        except ValueError:
+            continue
+    return [Findings(said, values, secret)] if values else []
+
+
+def _merge(sources: list[Findings]) -> tuple[dict[str, Cell], tuple[str, ...]]:
+    """Put the sources together; every column on which two of them differ gives a sentence."""
+    values: dict[str, Cell] = {}
+    origin: dict[str, Findings] = {}
+    conflicts = []
+    for source in sources:
+        for column, value in source.values.items():
+            if column not in values:
+                values[column], origin[column] = value, source
+            elif not _same(column, values[column], value):
+                first = origin[column]
+                told = f"{first.said} {_told(first, values[column])}, but {source.said} {_told(source, value)}"
+                conflicts.append(f"{column} is in doubt: {told}. Correct the wrong one.")
+    return values, tuple(conflicts)
+
+
+def _same(column: str, one: Cell, other: Cell) -> bool:
+    if column in NUMBER_COLUMNS:
+        return math.isclose(cast("float", one), cast("float", other), rel_tol=SAME_NUMBER)
+    return one == other
+
+
+def _told(source: Findings, value: Cell) -> str:
+    if source.secret:
+        return "says something else"
+    return f"says {value.isoformat() if isinstance(value, datetime) else value}"
+
+
+def _missing(registry: Registry, values: Mapping[str, Cell], inbox_path: str, row: SampleRow | None) -> tuple[str, ...]:
+    """Say what is not known of a tube and where to write it."""
+    lacking = [column for column in REQUIRED_COLUMNS[1:] if column not in values]
+    if not lacking:
+        return ()
+    unread = tuple(str(fault) for fault in registry.samples.unread())
+    if row is not None:
+        return (f"{row}: {', '.join(lacking)} missing for {inbox_path}. Write it there.", *unread)
+    pattern = registry.settings.intake.filename_pattern
+    also = f" Its name does not say it either (pattern {pattern})." if pattern else ""
+    return (f"No line of samples.csv names {inbox_path}: add one with file,{','.join(lacking)}.{also}", *unread)
+
+
+def _doubts(registry: Registry, values: Mapping[str, Cell], where: str) -> tuple[str, ...]:
+    """Check patient and times; every sentence says where to mend."""
+    name = str(values["patient"])
+    patient = registry.patients.patients.get(name)
+    if patient is None:
+        return (f"{where}: {registry.patients.why_not(name)}",)
+    collected = cast("datetime", values["collected"])
+    acquired = cast("datetime | None", values.get("acquired"))
+    if len({moment.tzinfo is None for moment in (patient.infused, collected, acquired or collected)}) > 1:
+        infused = f"infused {patient.infused.isoformat()} in patients.csv, line {patient.line}"
+        return (f"{where}: one of the times has an offset from UTC and another has none ({infused}). Write all of them alike.",)
+    return tuple(f"{where}: {doubt}" for doubt in _doubtful_times(registry, patient, collected, acquired))
+
+
+def _doubtful_times(registry: Registry, patient: Patient, collected: datetime, acquired: datetime | None) -> list[str]:
+    start, when = registry.settings.start, collected.isoformat()
+    doubts = []
+    if start is not None and collected.date() < start:
+        doubts.append(f"collected {when} is before the study started ({start}, study.yaml). Correct the date.")
+    if start is None and patient.infused - collected > EARLIEST_BASELINE:
+        doubts.append(
+            f"collected {when} is more than a year before the infusion ({patient.infused.isoformat()}). Correct the date; "
+            "if it is right, write the day the study started as 'start' in study.yaml."
+        )
+    for name, moment in (("collected", collected), ("acquired", acquired)):
+        if moment is not None and _is_future(moment, registry.now):
+            doubts.append(f"{name} {moment.isoformat()} lies in the future. Correct the date.")
+    if acquired is not None and acquired < collected:
+        doubts.append(f"acquired {acquired.isoformat()} is before collected {when}. Correct one of them.")
+    return doubts
+
+
+def _is_future(moment: datetime, now: datetime) -> bool:
+    offset = moment.utcoffset()
+    return moment.replace(tzinfo=None) - (FARTHEST_CLOCK if offset is None else offset) > now
+
+
+def _identity(registry: Registry, values: Mapping[str, Cell], inbox_path: str, tube_sha256: str) -> TubeIdentity:
+    patient, collected = registry.patients.patients[str(values["patient"])], cast("datetime", values["collected"])
+    nominal = math.floor(elapsed_days(patient.infused, collected) + 0.5)
+    known = {"visit": f"D{nominal}", "specimen": "blood"} | dict(values)
+    return TubeIdentity(tube_sha256=tube_sha256, file=inbox_path, **known)  # type: ignore[arg-type]

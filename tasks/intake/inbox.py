@@ -1,0 +1,175 @@
+"""Look into the inbox and tell which files have come to rest.
+
+A file is at rest when it looked the same twice, ``settle_seconds`` apart: size, time of change and SHA-256. Size and time
+alone are not enough: some copies reserve the whole size at the start.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from gating.events import file_sha256
+from tasks.intake.quarantine import withdraw
+from tasks.store.ledger import FileRecord, Sight, add_file, files_with_bytes, files_within, see_again, set_state
+from tasks.store.opening import Store
+from tasks.study import Study
+
+FCS_ENDINGS = (".fcs", ".lmd")
+_UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".temp")
+_OF_THE_SYSTEM = ("thumbs.db", "desktop.ini")
+GONE = "The file left the inbox before it was taken in. Drop it again if it is still wanted."
+OVERWRITTEN = "The file was overwritten in the inbox after it was taken in; its bytes are lost. Put the original back under another name."
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file at rest in the inbox, ready to be judged."""
+
+    record: FileRecord
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in the inbox: files to take in, by place, and sample sheets."""
+
+    files: Mapping[str, Path]
+    sheets: tuple[Path, ...]
+    faults: tuple[str, ...] = ()
+
+
+def list_inbox(study: Study) -> Listing:
+    """List the inbox and its sub-folders, without what is hidden, unfinished or the operating system's own.
+
+    With ``mode: leave`` the inbox is somebody else's folder, so that files which are no FCS files are none of our business.
+    """
+    walked = sorted(_walk(study.inbox))
+    found = [path for path in walked if _can_be_written(path)]
+    strange = len(walked) - len(found)
+    faults = (f"{strange} files in the inbox have names with letters that cannot be read. Rename them.",) if strange else ()
+    sheets = tuple(path for path in found if path.suffix.lower() == ".csv")
+    only_fcs = study.settings.intake.mode == "leave"
+    files = [path for path in found if path.suffix.lower() != ".csv" and (is_fcs_name(path) or not only_fcs)]
+    return Listing({study.place_of(path): path for path in files}, sheets, faults)
+
+
+def _can_be_written(path: Path) -> bool:
+    """Tell whether a name is text at all; Linux allows any bytes."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
+
+
+def is_fcs_name(path: Path) -> bool:
+    """Tell whether a file is called as FCS files are."""
+    return path.suffix.lower() in FCS_ENDINGS
+
+
+def scan_inbox(study: Study, store: Store, listing: Listing | None = None) -> list[Candidate]:
+    """Note what lies in the inbox now and give the files that are at rest and not taken in yet, in order of their names.
+
+    Files that are known and have not changed are neither opened nor hashed.
+    """
+    listing = listing or list_inbox(study)
+    known = files_within(store, study.place_of(study.inbox))
+    _note_vanished(study, store, [record for place, record in known.items() if place not in listing.files])
+    candidates = (_look(study, store, path, known.get(place)) for place, path in listing.files.items())
+    return [candidate for candidate in candidates if candidate is not None]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            lower = name.lower()
+            if not (lower.startswith((".", "~")) or lower.endswith((*_UNFINISHED, "~")) or lower in _OF_THE_SYSTEM):
+                yield Path(root, name)
+
+
+def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> Candidate | None:
+    """Compare a file with what the ledger knows of it."""
+    try:
+        stat = path.stat()
+        if record is not None and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+            if record.state == "waiting" and record.sha256:
+                return Candidate(record, path, record.sha256)
+            if record.state != "settling" or 0 <= time.time() - record.seen_at < study.settings.intake.settle_seconds:
+                return None
+        # The moment of seeing is before the bytes are read: whatever is written after it counts as a change.
+        sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), file_sha256(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        note_locked(study, store, path, record, error)
+        return None
+    return _note_sight(study, store, path, record, sight)
+
+
+def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight) -> Candidate | None:
+    if record is None:
+        _enter(study, store, path, sight)
+        return None
+    unchanged = (record.size, record.mtime_ns, record.sha256) == (sight.size, sight.mtime_ns, sight.sha256)
+    with store.writing() as connection:
+        if record.state in {"settling", "waiting"}:
+            if unchanged and sight.sha256:
+                return Candidate(record, path, sight.sha256)
+            see_again(connection, record.id, sight)
+            set_state(connection, record.id, "settling", "")
+        elif record.sha256 == sight.sha256:
+            see_again(connection, record.id, sight)
+        elif record.state == "quarantined":
+            see_again(connection, record.id, sight)
+            set_state(connection, record.id, "settling", "dropped again")
+        else:
+            set_state(connection, record.id, "duplicate" if record.state == "duplicate" else "failed", OVERWRITTEN, place=None)
+            _add(study, connection, path, sight)
+    return None
+
+
+def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
+    """Enter a file that is new at its place: as itself when it only moved or was dropped again, else as a new one."""
+    place, inbox_path = study.place_of(path), path.relative_to(study.inbox).as_posix()
+    earlier = next((record for record in files_with_bytes(store, sight.sha256 or "") if _can_return(study, record)), None)
+    if earlier is not None and earlier.place is not None:
+        withdraw(study.path_of(earlier.place), earlier.sha256 or "")
+    with store.writing() as connection:
+        if earlier is None:
+            _add(study, connection, path, sight)
+            return
+        see_again(connection, earlier.id, sight)
+        set_state(connection, earlier.id, "settling", "dropped again", place=place, name=path.name, inbox_path=inbox_path)
+
+
+def _can_return(study: Study, record: FileRecord) -> bool:
+    """Tell whether a file that appears with the same bytes is this one: it was refused, or it left the inbox untaken."""
+    if record.state == "quarantined":
+        return record.place is not None and study.path_of(record.place).is_relative_to(study.quarantine)
+    return record.state in {"settling", "waiting"} and record.place is None
+
+
+def _add(study: Study, connection: Connection, path: Path, sight: Sight, reason: str = "") -> None:
+    add_file(connection, path.name, path.relative_to(study.inbox).as_posix(), study.place_of(path), sight, reason)
+
+
+def note_locked(study: Study, store: Store, path: Path, record: FileRecord | None, error: OSError) -> str:
+    """Note a file that cannot be opened or moved now, so that it is tried again at the next pass, and give the reason."""
+    reason = f"The file cannot be opened or moved ({error.strerror}). Close it in other programs; it is tried again by itself."
+    with store.writing() as connection:
+        if record is None:
+            _add(study, connection, path, Sight(-1, -1, time.time(), None), reason)
+        elif record.state in {"settling", "waiting"}:
+            see_again(connection, record.id, Sight(-1, -1, time.time(), record.sha256))
+            set_state(connection, record.id, "settling", reason)
+    return reason
+
+
+def _note_vanished(study: Study, store: Store, records: list[FileRecord]) -> None:
+    """Note files that were seen and have been taken out of the inbox; an accepted tube keeps its counts."""
+    for record in records:
+        if record.state in {"settling", "waiting"} and record.place and not study.path_of(record.place).exists():
+            with store.writing() as connection:
+                set_state(connection, record.id, "waiting", GONE, place=None)

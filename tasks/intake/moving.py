@@ -1,0 +1,146 @@
+"""Move files so that a kill at any moment loses nothing.
+
+A move is written down before it is made and struck out, together with the file's new state, after it was made. Every step
+can be repeated: the next pass finishes what it finds written down. Nothing is ever overwritten.
+"""
+
+import errno
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from gating.events import file_sha256
+from tasks.intake.quarantine import reason_path, write_reason
+from tasks.store.ledger import FileRecord, PlannedMove, end_move, plan_move, planned_moves, set_state
+from tasks.store.opening import Store
+from tasks.study import Study
+
+DUPLICATES = "_duplicates"
+"""Folder of the archive for second copies; no patient's id begins with an underscore."""
+LOST = "The file disappeared while it was being moved. Drop it in the inbox again."
+CHANGED = "The file changed while it was being taken in; it settles again."
+_LONGEST_NAME = 200
+
+
+def archive_target(study: Study, patient: str, record: FileRecord, sha256: str) -> Path:
+    """Choose where an accepted tube is kept: ``archive/<patient>/<sha12>_<name>``."""
+    return _free(study.archive / patient / f"{sha256[:12]}_{record.name[-_LONGEST_NAME:]}", sha256, same_bytes_are_free=True)
+
+
+def duplicate_target(study: Study, record: FileRecord, sha256: str) -> Path:
+    """Choose where a second copy is kept."""
+    return _free(study.archive / DUPLICATES / f"{sha256[:12]}_{record.name[-_LONGEST_NAME:]}", sha256)
+
+
+def quarantine_target(study: Study, record: FileRecord, sha256: str) -> Path:
+    """Choose where a refused file is kept, under its own name when that is free."""
+    return _free(study.quarantine / record.name, sha256)
+
+
+def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
+    """Choose where a refused file is put back: where it was dropped when that is free."""
+    return _free(study.inbox / record.inbox_path, sha256)
+
+
+def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> None:
+    """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point."""
+    source, target = study.path_of(move.source), study.path_of(move.target)
+    sha256 = record.sha256 or ""
+    if target.exists() and file_sha256(target) != sha256:
+        # Somebody put another file there since the move was planned.
+        move = replace(move, target=study.place_of(_free(target, sha256)))
+        with store.writing() as connection:
+            plan_move(connection, move)
+        target = study.path_of(move.target)
+    if target.exists():
+        if source.exists() and file_sha256(source) == sha256:
+            source.unlink()
+    elif not source.exists():
+        _give_up(store, record, LOST, None)
+        return
+    elif not _transfer(source, target, record):
+        _give_up(store, record, CHANGED, move.source)
+        return
+    _settle_reason(study, move, record, target)
+    changes = {"place": move.target, "duplicate_of": move.duplicate_of}
+    if move.state == "settling":
+        changes |= {"name": target.name, "inbox_path": target.relative_to(study.inbox).as_posix()}
+    with store.writing() as connection:
+        end_move(connection, record.id)
+        set_state(connection, record.id, move.state, move.reason, **changes)
+
+
+def finish_moves(study: Study, store: Store) -> None:
+    """Finish the moves that an earlier pass wrote down and did not end."""
+    for move, record in planned_moves(store):
+        move_file(study, store, move, record)
+
+
+def _settle_reason(study: Study, move: PlannedMove, record: FileRecord, target: Path) -> None:
+    if move.state == "quarantined":
+        write_reason(target, record.inbox_path, record.sha256 or "", move.reason)
+    elif move.state == "settling":
+        reason_path(study.path_of(move.source)).unlink(missing_ok=True)
+
+
+def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -> None:
+    with store.writing() as connection:
+        end_move(connection, record.id)
+        set_state(connection, record.id, "waiting" if place is None else "settling", reason, place=place)
+
+
+def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
+    """Bring the bytes to ``target``; tells whether they are still those that were hashed."""
+    stat = source.stat()
+    if (stat.st_size, stat.st_mtime_ns) != (record.size, record.mtime_ns) and file_sha256(source) != record.sha256:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not source.is_symlink():
+        try:
+            source.rename(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        else:
+            _sync(target.parent)
+            return True
+    return _copy(source, target, record.sha256 or "")
+
+
+def _copy(source: Path, target: Path, sha256: str) -> bool:
+    """Copy to another file system under an unfinished name, verify, rename, and only then remove the source."""
+    unfinished = target.with_name(f".{target.name}.part")
+    with source.open("rb") as old, unfinished.open("wb") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
+        new.flush()
+        os.fsync(new.fileno())
+    shutil.copystat(source, unfinished)
+    if file_sha256(unfinished) != sha256:
+        unfinished.unlink()
+        return False
+    unfinished.rename(target)
+    _sync(target.parent)
+    source.unlink()
+    return True
+
+
+def _sync(folder: Path) -> None:
+    """Make the new name last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _free(wanted: Path, sha256: str, *, same_bytes_are_free: bool = False) -> Path:
+    """Give ``wanted``, or a like name nothing lies under: first with the short hash in it, then with a number."""
+    stem, ending = wanted.stem, wanted.suffix
+    numbered = [wanted, *(wanted.with_name(f"{stem}.{sha256[:8]}{mark}{ending}") for mark in ("", *(f"-{n}" for n in range(2, 1000))))]
+    for path in numbered:
+        if not path.exists() and not reason_path(path).exists():
+            return path
+        if same_bytes_are_free and path.is_file() and file_sha256(path) == sha256:
+            return path
+    return wanted.with_name(f"{sha256}{ending}")

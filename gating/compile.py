@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -119,12 +119,11 @@ def read_gatingml(path: Path) -> flowkit.GatingStrategy:
         raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {error}") from error
 
 
-def write_gatingml(gating: flowkit.GatingStrategy, path: Path) -> None:
+def write_gatingml(gating: flowkit.GatingStrategy, file: BinaryIO) -> None:
     """Write gates as a Gating-ML 2.0 document."""
     import flowkit
 
-    with path.open("wb") as handle:
-        flowkit.export_gatingml(gating, handle)
+    flowkit.export_gatingml(gating, file)
 
 
 def _matrix(match: PanelMatch, header: TubeHeader) -> flowkit.Matrix:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from gating.events import Spill, TubeHeader
 
+ENGINE_VERSION = "1"
+"""Raised when the same tube could be counted otherwise than before; a part of every count's key."""
+
 Path = tuple[str, ...]
 Rows = np.ndarray
 CHUNK = 65_536

@@ -15,6 +15,10 @@ class Flag(StrEnum):
         member.sentence = sentence
         return member
 
+    SEVERAL_DATA_SETS = (
+        "several_data_sets",
+        "The file holds more than one data set: only the last FCS 3 one was counted.",
+    )
     NO_VOLUME = (
         "no_volume",
         "No trusted beads, acquired volume, counted tube of the same draw or analyser count: there is no concentration.",
@@ -96,3 +100,8 @@ _ANCHOR_FLAGS = {
 def anchor_flag(population: str) -> Flag:
     """Give the word that says a count was tied to ``population`` because a preferred anchor failed."""
     return _ANCHOR_FLAGS.get(population, Flag.ANCHOR_OTHER)
+
+
+def meanings() -> dict[str, str]:
+    """Map every word of the flags column to the sentence that explains it."""
+    return {flag.value: flag.sentence for flag in Flag}

@@ -113,7 +113,7 @@ def _insert(connection: Connection, gating: TubeGating) -> bool:
         "counted_at": utc_now(),
     }
     statement = dialect.insert(gatings).values(**values).on_conflict_do_nothing(index_elements=list(_KEY))
-    if connection.execute(statement).rowcount == 0:
+    if connection.execute(statement.returning(gatings.c.tube_sha256)).first() is None:
         return False
     rows = [key | {"position": place} | _count_values(count) for place, count in enumerate(gating.counts)]
     if rows:

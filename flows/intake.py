@@ -1,0 +1,14 @@
+"""Take up what the laboratory dropped."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from tasks.intake.turn import IntakeSummary
+from tasks.steps import take_in_files
+
+
+@flow(name="intake", flow_run_name="intake")
+def intake(study: str) -> IntakeSummary:
+    """Bring every file of the inbox that is at rest into the ledger, and give the summary."""
+    return take_in_files(Path(study))

@@ -1,0 +1,37 @@
+"""Run one study from the inbox to the report: the steps, in order."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.logging import get_run_logger
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.artifacts import show_patient, show_report
+from flows.each import each
+from flows.intake import intake
+from tasks.one_pass import one_pass, study_folder
+from tasks.steps import cohort_tables, count, front_page, patient_tables
+
+
+@flow(name="nightly", flow_run_name="nightly", task_runner=ThreadPoolTaskRunner(max_workers=8))
+def nightly(study: str) -> dict[str, Any]:
+    """Take in, gate and count, write tables and report; gives what ``reconflow run --json`` prints.
+
+    A tube's fault is recorded against the tube and the night goes on; so is a patient's.
+    """
+    folder, log = study_folder(study), get_run_logger()
+    with one_pass(folder, "nightly") as this:
+        this.taken_in = intake(str(folder))
+        this.counted = each(count, this.study, this.tubes(), unexpected=this.note_failure)
+        for outcome in this.counted:
+            if not outcome.counted:
+                log.warning("tube %s: %s", outcome.tube_sha256[:12], outcome.reason)
+        patients = this.patients()
+        this.faults = [fault for fault in each(patient_tables, this.study, patients) if fault]
+        if patients or this.cohort_is_due():
+            cohort_tables(folder)
+        this.report = front_page(folder)
+        show_report(this.report)
+        for inputs in patients:
+            show_patient(this.study, inputs.patient)
+    return this.summary

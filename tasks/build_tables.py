@@ -1,0 +1,188 @@
+"""Write the tables, curves and pages of a study from what its store holds, for only the patients whose inputs changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from panels.errors import ReconflowError
+from tasks.counting.background import baseline_backgrounds
+from tasks.counting.counts import TubeCounts
+from tasks.counting.flags import meanings
+from tasks.counting.quantity import group_by_visit, quantify_visit
+from tasks.intake.patients import Patient, read_patients
+from tasks.kinetics.schema import KINETICS, PARAMETERS
+from tasks.publish.tables import read_table, write_atomically, write_cohort_tables, write_patient_tables
+from tasks.store.counts import tube_counts
+from tasks.store.tubes import taken_in
+from tasks.strategies_in_use import InUse, in_use
+from tasks.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.kinetics.parameters import ParameterSettings
+
+INPUTS = ".inputs.sha256"
+PATIENT_FILES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html")
+COHORT_FILES = ("kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv")
+ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
+"""Product (``infused_<product>`` of patients.csv) → the population whose clock it starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientInputs:
+    """All that one patient's results are made of; ``fingerprint`` changes when any of it does."""
+
+    patient: str
+    fingerprint: str
+
+
+def patients_to_build(study: Study) -> list[PatientInputs]:
+    """List the patients whose results are missing or were made from other inputs than there are now."""
+    used, everyone = in_use(study), read_patients(study.patients_sheet).patients
+    tubes = _by_patient(study, used)
+    inputs = [PatientInputs(name, _fingerprint(study, used, everyone.get(name), own)) for name, own in sorted(tubes.items())]
+    return [each for each in inputs if _built_from(study, each.patient) != each.fingerprint]
+
+
+def build_patient(study: Study, inputs: PatientInputs) -> None:
+    """Write one patient's tables, curves and report.
+
+    Raises ReconflowError when the patient has left patients.csv or a table would break one of its promises.
+    """
+    used, everyone = in_use(study), read_patients(study.patients_sheet)
+    patient = everyone.patients.get(inputs.patient)
+    if patient is None:
+        raise ReconflowError(everyone.why_not(inputs.patient))
+    kinetics = patient_kinetics(study, used, patient, _counts(study, used, inputs.patient))
+    parameters = _parameters(study, {patient.patient: patient}, kinetics)
+    folder = patient_folder(study, patient.patient)
+    write_patient_tables(folder, kinetics, parameters, meanings())
+    _write_report(folder, patient, used, kinetics, parameters)
+    write_atomically(folder / INPUTS, inputs.fingerprint.encode())
+
+
+def cohort_is_due(study: Study) -> bool:
+    """Tell whether the cohort's tables are missing, or hold a patient who has no tubes any more."""
+    complete = all((study.results / "cohort" / name).is_file() for name in COHORT_FILES)
+    return not complete or bool(_withdrawn(study))
+
+
+def build_cohort(study: Study) -> int:
+    """Join all patients' tables into the cohort's, and give the number of patients in it."""
+    from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
+
+    for name in _withdrawn(study):
+        # Everything in it was derived, and a table nobody rebuilds would soon be wrong.
+        shutil.rmtree(patient_folder(study, name))
+    folders = [patient_folder(study, name) for name in built_patients(study)]
+    kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
+    parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
+    settings = _parameter_settings(study, read_patients(study.patients_sheet).patients)
+    write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery_frame(kinetics, settings))
+    return len(folders)
+
+
+def built_patients(study: Study) -> list[str]:
+    """List the patients whose tables stand in the results, by name."""
+    return sorted(path.parent.name for path in (study.results / "patients").glob("*/kinetics.csv"))
+
+
+def patient_folder(study: Study, patient: str) -> Path:
+    """Give the results folder of a patient."""
+    return study.results / "patients" / patient
+
+
+def patient_kinetics(study: Study, used: Mapping[str, InUse], patient: Patient, tubes: Sequence[TubeCounts]) -> pd.DataFrame:
+    """Quantify all visits of one patient, one row a tube × population."""
+    from tasks.kinetics.table import kinetics_frame
+
+    rules = {each.name: each.populations for each in used.values()}
+    counting = {panel: each.panel.counting for panel, each in used.items()}
+    backgrounds = baseline_backgrounds(tubes, rules, infused=patient.infused, baseline_visit=patient.baseline_visit)
+    rows = [
+        row
+        for visit in group_by_visit(tubes).values()
+        for row in quantify_visit(visit, rules, counting=counting, limits=study.settings.limits, backgrounds=backgrounds)
+    ]
+    return kinetics_frame(rows, infused={patient.patient: patient.infused}, order={name: list(own) for name, own in rules.items()})
+
+
+def _parameters(study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame) -> pd.DataFrame:
+    from tasks.kinetics.parameters import parameters_frame
+
+    return parameters_frame(kinetics, _parameter_settings(study, patients))
+
+
+def _parameter_settings(study: Study, patients: Mapping[str, Patient]) -> ParameterSettings:
+    from tasks.kinetics.parameters import ParameterSettings
+    from tasks.kinetics.table import elapsed_days
+
+    offsets = {
+        (patient.patient, ANALYTE_OF[product]): elapsed_days(patient.infused, infused)
+        for patient in patients.values()
+        for product, infused in patient.products.items()
+        if product in ANALYTE_OF
+    }
+    baselines = {patient.patient: patient.baseline_visit for patient in patients.values() if patient.baseline_visit}
+    return ParameterSettings(recovery=study.settings.recovery, offsets=offsets, baseline_visits=baselines)
+
+
+def _write_report(folder: Path, patient: Patient, used: Mapping[str, InUse], kinetics: pd.DataFrame, parameters: pd.DataFrame) -> None:
+    from tasks.publish.gating_page import png_bytes
+    from tasks.publish.report import PatientRecord, patient_figures, render_patient_report
+
+    labels = {p.id: p.label for each in used.values() for p in each.populations.values()}
+    record = PatientRecord(patient.patient, patient.products or {"infusion": patient.infused}, labels, meanings())
+    pictures = {title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()}
+    write_atomically(folder / "report.html", render_patient_report(record, kinetics, parameters, pictures).encode())
+
+
+def _counts(study: Study, used: Mapping[str, InUse], patient: str | None = None) -> list[TubeCounts]:
+    with study.store() as store:
+        return tube_counts(store, {panel: each.name for panel, each in used.items()}, patient=patient)
+
+
+def _by_patient(study: Study, used: Mapping[str, InUse]) -> dict[str, list[TubeCounts]]:
+    found: dict[str, list[TubeCounts]] = {}
+    for tube in _counts(study, used):
+        found.setdefault(tube.identity.patient, []).append(tube)
+    return found
+
+
+def _withdrawn(study: Study) -> list[str]:
+    """List the patients with results whose tubes all went to another patient (a mended sheet)."""
+    with study.store() as store:
+        present = {tube.identity.patient for tube in taken_in(store)}
+    return [name for name in built_patients(study) if name not in present]
+
+
+def _fingerprint(study: Study, used: Mapping[str, InUse], patient: Patient | None, tubes: Sequence[TubeCounts]) -> str:
+    """Hash everything that enters a patient's results: counts, identities, infusions, rules, settings, program."""
+    inputs = {
+        "tubes": [asdict(tube) for tube in tubes],
+        "patient": None if patient is None else asdict(patient) | {"line": None},
+        "strategies": {panel: (each.release.sha256, list(each.panel.counting)) for panel, each in used.items()},
+        "limits": study.settings.limits.model_dump(mode="json"),
+        "recovery": study.settings.recovery.model_dump(mode="json"),
+        "reconflow": version("reconflow"),
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _built_from(study: Study, patient: str) -> str | None:
+    folder = patient_folder(study, patient)
+    complete = all((folder / name).is_file() for name in PATIENT_FILES)
+    return (folder / INPUTS).read_text() if complete and (folder / INPUTS).is_file() else None

@@ -1,0 +1,37 @@
+"""Write the study's front page from the ledger and the cohort's table."""
+
+from datetime import datetime
+from pathlib import Path
+
+from tasks.build_tables import built_patients
+from tasks.kinetics.schema import KINETICS
+from tasks.publish.report import CohortOverview, LedgerLine, render_index
+from tasks.publish.tables import read_table, write_atomically
+from tasks.store.ledger import all_files, count_by_state
+from tasks.store.runs import last_run
+from tasks.study import Study
+
+OPEN_STATES = ("settling", "waiting", "failed", "quarantined")
+
+
+def write_front_page(study: Study) -> Path:
+    """Write results/index.html: every patient's visits, and every file that waits, failed or was refused, with its reason."""
+    import pandas as pd
+
+    table = study.results / "cohort" / "kinetics.csv"
+    kinetics = read_table(table, KINETICS) if table.is_file() else pd.DataFrame(columns=KINETICS.names)
+    with study.store() as store:
+        states = count_by_state(store)
+        open_files = [LedgerLine(record.inbox_path, record.state, record.reason) for record in all_files(store, OPEN_STATES)]
+        run = last_run(store)
+    overview = CohortOverview(
+        study=study.settings.study,
+        states=states,
+        open_files=open_files,
+        last_run=datetime.fromisoformat(run.started_at) if run else None,
+        last_run_outcome=run.outcome if run else "",
+        patients=tuple(built_patients(study)),
+    )
+    page = study.results / "index.html"
+    write_atomically(page, render_index(overview, kinetics).encode())
+    return page

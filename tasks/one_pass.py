@@ -1,0 +1,98 @@
+"""Frame one pass over a study: one at a time, noted in the store, summed up at the end."""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gating.engine import ENGINE_VERSION
+from panels.errors import UsageFault
+from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
+from tasks.count_tube import CountOutcome
+from tasks.intake.turn import IntakeSummary
+from tasks.store.ledger import count_by_state, record_failure
+from tasks.store.runs import begin_run, end_run
+from tasks.store.tubes import tubes_to_count
+from tasks.strategies_in_use import in_use
+from tasks.study import Study, open_study
+
+LOCK = ".run.lock"
+
+
+@dataclass(slots=True)
+class Pass:
+    """One pass under way, and what came of its steps so far."""
+
+    study: Study
+    taken_in: IntakeSummary | None = None
+    counted: Sequence[CountOutcome] = ()
+    faults: Sequence[str] = ()
+    report: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def tubes(self) -> list[str]:
+        """List the SHA-256 of the tubes to count now."""
+        pins = {panel: used.name for panel, used in in_use(self.study).items()}
+        with self.study.store() as store:
+            return [tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION)]
+
+    def patients(self) -> list[PatientInputs]:
+        """List the patients whose tables have to be written anew."""
+        return patients_to_build(self.study)
+
+    def cohort_is_due(self) -> bool:
+        """Tell whether the cohort's tables have to be written anew although no patient's were."""
+        return cohort_is_due(self.study)
+
+    def note_failure(self, tube_sha256: str, error: BaseException) -> CountOutcome:
+        """Record against a tube what no step expected, so that the night goes on and the tube can be retried."""
+        reason = f"Unexpected {type(error).__name__}: {error}. Retry the tube; if it fails again, report this as a fault of reconflow."
+        with self.study.store() as store:
+            record_failure(store, tube_sha256, reason)
+        return CountOutcome(tube_sha256, counted=False, reason=reason)
+
+
+@contextmanager
+def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
+    """Open a study for one pass; a second one waits until the first has ended, and finds little left to do."""
+    study = open_study(folder)
+    with (study.folder / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with study.store() as store:
+            run = begin_run(store, kind)
+        this = Pass(study)
+        outcome: Literal["done", "failed"] = "failed"
+        try:
+            yield this
+            this.summary = _summary(this)
+            outcome = "done"
+        finally:
+            with study.store() as store:
+                end_run(store, run, outcome, this.summary)
+
+
+def study_folder(study: str) -> Path:
+    """Read the study a run was started for; an empty name would silently mean the worker's own folder."""
+    if not study.strip():
+        raise UsageFault("No study was named: set the parameter 'study' of the deployment (RECONFLOW_STUDY when it is deployed).")
+    return Path(study).resolve()
+
+
+def _summary(this: Pass) -> dict[str, Any]:
+    """Sum a pass up: what it did, and what waits or was refused now."""
+    with this.study.store() as store:
+        states = count_by_state(store)
+    taken = this.taken_in
+    return {
+        "accepted": taken.judged("accepted") if taken else 0,
+        "counted": sum(outcome.counted for outcome in this.counted),
+        "duplicates": taken.judged("duplicate") if taken else 0,
+        "waiting": states["waiting"] + states["settling"],
+        "quarantined": states["quarantined"],
+        "failed": states["failed"],
+        "patients": len(built_patients(this.study)),
+        "report": this.report,
+        "sentences": [*(taken.sentences if taken else ()), *this.faults],
+    }

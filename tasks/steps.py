@@ -1,0 +1,95 @@
+"""Wrap the steps of the pipeline as Prefect tasks: names, retries and timeouts; the work itself is next door.
+
+Paths and hashes cross a task's border, events and frames never do. Only what touches the world (the shared folder) is
+retried, and only for faults that pass. Run names carry a tube's short hash and a patient's pseudonym, nothing else.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from panels.errors import ReconflowError
+from tasks.build_tables import PatientInputs
+from tasks.count_tube import CountOutcome
+from tasks.intake.turn import IntakeSummary
+
+RETRIES = 2
+SECONDS_BETWEEN = [5, 30]
+
+
+def _may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    """Retry what the shared folder or the store's lock did, never a fault that would come again."""
+    from sqlalchemy.exc import OperationalError
+
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError | OperationalError)
+
+
+@task(name="take in", cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=_may_pass)
+def take_in_files(study: Path) -> IntakeSummary:
+    """Take up what lies in the inbox; gives the summary of the intake."""
+    from tasks.intake.turn import take_in
+    from tasks.study import open_study
+
+    return take_in(open_study(study))
+
+
+@task(
+    name="count",
+    task_run_name="count {tube_sha256:.12}",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=SECONDS_BETWEEN,
+    retry_condition_fn=_may_pass,
+    timeout_seconds=1800,
+)
+def count(study: Path, tube_sha256: str) -> CountOutcome:
+    """Gate and count one tube."""
+    from tasks.count_tube import count_tube
+    from tasks.study import open_study
+    from tasks.workers import apart
+
+    return apart(count_tube, open_study(study), tube_sha256)
+
+
+@task(
+    name="tables",
+    task_run_name="tables {inputs.patient}",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=SECONDS_BETWEEN,
+    retry_condition_fn=_may_pass,
+    timeout_seconds=1800,
+)
+def patient_tables(study: Path, inputs: PatientInputs) -> str | None:
+    """Write one patient's tables and report; gives the sentence of the fault that stopped it, if one did."""
+    from tasks.build_tables import build_patient
+    from tasks.study import open_study
+    from tasks.workers import apart
+
+    try:
+        apart(build_patient, open_study(study), inputs)
+    except ReconflowError as fault:
+        return f"{inputs.patient}: {fault}"
+    return None
+
+
+@task(name="cohort", cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=_may_pass)
+def cohort_tables(study: Path) -> int:
+    """Join the patients' tables into the cohort's; gives the number of patients."""
+    from tasks.build_tables import build_cohort
+    from tasks.study import open_study
+
+    return build_cohort(open_study(study))
+
+
+@task(name="front page", cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=_may_pass)
+def front_page(study: Path) -> str:
+    """Write results/index.html; gives its path."""
+    from tasks.front_page import write_front_page
+    from tasks.study import open_study
+
+    return str(write_front_page(open_study(study)))

@@ -1,0 +1,93 @@
+"""Do heavy work in processes of its own, a few at a time, or here when there is little of it.
+
+Prefect's tasks wait in threads; gating and drawing would hold each other up there, so they are handed to a pool of spawned
+processes, which know nothing of Prefect. Measured on two cores with 80 tasks of 0.3 s: threads alone 27 s, Prefect's own
+process runner 19 s (and a Ctrl-C that hangs), this 15 s.
+"""
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import ParamSpec, TypeVar
+
+from sqlalchemy.exc import OperationalError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FEW = 3
+"""So few pieces of work are done before a new process would have imported what it needs."""
+
+
+class Workers:
+    """Some processes, started when the first work comes; one that dies takes the pool with it, and the next work a new one."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._pool: ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do one piece of work and give its result; raises what it raised, and OSError when its process died."""
+        if self._number < 2:
+            with self._lock:
+                return work(*args, **kwargs)
+        pool = self._ready_pool()
+        try:
+            return pool.submit(_picklable, work, *args, **kwargs).result()
+        except BrokenProcessPool as error:
+            self._drop(pool)
+            raise OSError("A worker process died, perhaps for lack of memory.") from error
+
+    def close(self) -> None:
+        """End the processes without waiting for work that has not begun."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _ready_pool(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                # Ctrl-C in a terminal reaches every process; only the first one decides what it means.
+                ignore = (signal.SIGINT, signal.SIG_IGN)
+                spawn = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(self._number, mp_context=spawn, initializer=signal.signal, initargs=ignore)
+            return self._pool
+
+    def _drop(self, broken: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._pool is broken:
+                self._pool = None
+
+
+_WORKERS: ContextVar[Workers | None] = ContextVar("workers", default=None)
+
+
+@contextmanager
+def workers(number: int, pieces: int) -> Iterator[None]:
+    """Have ``number`` processes ready in the block for that many pieces of work; few pieces are done in this process."""
+    chosen = Workers(1 if pieces <= FEW else min(number, pieces))
+    token = _WORKERS.set(chosen)
+    try:
+        yield
+    finally:
+        _WORKERS.reset(token)
+        chosen.close()
+
+
+def apart(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do one piece of work in the processes of the surrounding ``workers`` block, or here when there is none."""
+    chosen = _WORKERS.get()
+    return work(*args, **kwargs) if chosen is None else chosen.run(work, *args, **kwargs)
+
+
+def _picklable(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do the work in a worker process; an error that cannot cross the border would break the whole pool."""
+    try:
+        return work(*args, **kwargs)
+    except OperationalError as error:
+        raise OSError(f"The store could not be used: {error.orig}") from None

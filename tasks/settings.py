@@ -84,7 +84,7 @@ class StudySettings(_Settings):
 
     study: str = Field(min_length=1, max_length=200)
     start: date | None = None
-    store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite|postgresql\+psycopg)://")
+    store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite:///.|postgresql\+psycopg://)")
     inbox: Words = "inbox"
     archive: Words = "archive"
     quarantine: Words = "quarantine"

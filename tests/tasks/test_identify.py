@@ -1,0 +1,112 @@
+"""Whose tube a file is comes from sheet, name and keywords; what contradicts itself waits and is never guessed."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from gating.events import read_header
+from tasks.intake.identify import Identification, Registry, believed_keywords, identify
+from tasks.intake.patients import read_patients
+from tasks.intake.sheets import read_samples
+from tasks.settings import StudySettings
+from tests.tasks.study_folder import PATIENTS, write_tube
+
+NOW = datetime(2026, 6, 1)  # noqa: DTZ001
+PATTERN = {"study": "s", "intake": {"filename_pattern": "{patient}_{visit}_{panel}"}}
+
+
+def look(
+    folder: Path, sheet: str, file: str = "a.fcs", *, settings: dict[str, object] | None = None, keywords: dict[str, str] | None = None
+) -> Identification:
+    (folder / "samples.csv").write_text(sheet, encoding="utf-8")
+    (folder / "patients.csv").write_text(PATIENTS, encoding="utf-8")
+    registry = Registry(
+        read_samples(folder / "samples.csv", folder / "inbox"),
+        read_patients(folder / "patients.csv"),
+        StudySettings.model_validate(settings or {"study": "s"}),
+        NOW,
+    )
+    return identify(registry, file, "0" * 64, keywords or {})
+
+
+def row(**cells: str) -> str:
+    given = {"file": "a.fcs", "patient": "P01", "collected": "2026-02-07T08:30", "panel": "bcell"} | cells
+    return ",".join(given) + "\n" + ",".join(given.values()) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("collected", "visit"),
+    [
+        ("2026-02-07T08:30", "D28"),
+        ("2026-01-03T08:30", "D-7"),
+        ("2026-01-10T11:00", "D0"),
+        ("2026-01-10T02:00", "D0"),
+        ("2026-01-09T22:00", "D-1"),
+        ("2026-01-12T23:00", "D3"),
+    ],
+)
+def test_the_visit_is_the_rounded_day_since_infusion(tmp_path: Path, collected: str, visit: str) -> None:
+    found = look(tmp_path, row(collected=collected)).identity
+    assert found is not None
+    assert found.visit == visit
+
+
+def test_what_the_sheet_lacks_comes_from_the_name(tmp_path: Path) -> None:
+    found = look(tmp_path, "file,collected\nP01_EOS_bcell.fcs,2026-02-07T08:30\n", "P01_EOS_bcell.fcs", settings=PATTERN).identity
+    assert found is not None
+    assert (found.patient, found.visit, found.panel) == ("P01", "EOS", "bcell")
+
+
+def test_sheet_and_name_that_contradict_each_other_are_both_named(tmp_path: Path) -> None:
+    found = look(tmp_path, row(file="P02_D28_bcell.fcs"), "P02_D28_bcell.fcs", settings=PATTERN)
+    assert found.identity is None
+    assert "samples.csv, line 2 says P01" in found.sentences[0]
+    assert "the file's name says P02" in found.sentences[0]
+
+
+def test_no_keyword_is_believed_unless_the_study_says_so(tmp_path: Path) -> None:
+    header = read_header(write_tube(tmp_path / "a.fcs"))
+    assert believed_keywords(header, StudySettings(study="s")) == {}
+    named = StudySettings.model_validate({"study": "s", "intake": {"keywords": {"instrument": "$CYT"}}})
+    assert believed_keywords(header, named) == {"instrument": "BD FACSLyric"}
+
+
+def test_a_keyword_completes_the_sheet(tmp_path: Path) -> None:
+    found = look(tmp_path, row(), keywords={"instrument": "BD FACSLyric", "acquired_volume_ul": "30.59"}).identity
+    assert found is not None
+    assert (found.instrument, found.acquired_volume_ul) == ("BD FACSLyric", 30.59)
+
+
+def test_a_keyword_that_contradicts_the_sheet_is_not_repeated(tmp_path: Path) -> None:
+    found = look(tmp_path, row(), keywords={"patient": "Miller"})
+    assert found.identity is None
+    assert "a keyword of the file says something else" in found.sentences[0]
+    assert "Miller" not in " ".join(found.sentences)
+
+
+def test_numbers_that_differ_by_rounding_are_the_same(tmp_path: Path) -> None:
+    assert look(tmp_path, row(acquired_volume_ul="30.6"), keywords={"acquired_volume_ul": "30.59"}).identity is not None
+    assert look(tmp_path, row(acquired_volume_ul="40"), keywords={"acquired_volume_ul": "30.59"}).identity is None
+
+
+@pytest.mark.parametrize(
+    ("sheet", "told"),
+    [
+        ("file,patient\nb.fcs,P01\n", "No line of samples.csv names a.fcs: add one with file,patient,collected,panel"),
+        ("file,patient\na.fcs,P01\n", "samples.csv, line 2: collected, panel missing"),
+        (row(patient="P09"), "Patient 'P09' is not in patients.csv"),
+        (row(collected="2027-02-07T08:30"), "lies in the future"),
+        (row(collected="2006-02-07T08:30"), "more than a year before the infusion"),
+        (row(acquired="2026-02-06T08:30"), "is before collected"),
+        (row(collected="2026-02-07T08:30+01:00"), "has an offset"),
+    ],
+)
+def test_what_is_missing_or_cannot_be_says_where_to_mend(tmp_path: Path, sheet: str, told: str) -> None:
+    found = look(tmp_path, sheet)
+    assert found.identity is None
+    assert told in " ".join(found.sentences)
+
+
+def test_a_tube_collected_this_evening_far_east_is_not_in_the_future(tmp_path: Path) -> None:
+    assert look(tmp_path, row(collected="2026-06-01T12:00")).identity is not None

@@ -1,0 +1,103 @@
+"""A wrong setting is named with its file, line and key, and what was expected."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from panels.errors import SettingsFault
+from tasks.new_study import TEMPLATE, init_study
+from tasks.settings import SHIPPED_STRATEGIES, StudySettings, compile_pattern, load_settings
+
+
+def settings(folder: Path, text: str) -> StudySettings:
+    (folder / "study.yaml").write_text(text, encoding="utf-8")
+    return load_settings(folder)
+
+
+def fault(folder: Path, text: str) -> str:
+    with pytest.raises(SettingsFault) as caught:
+        settings(folder, text)
+    return str(caught.value)
+
+
+def test_a_name_is_all_a_study_needs(tmp_path: Path) -> None:
+    found = settings(tmp_path, "study: lupus\n")
+    assert found.intake.mode == "move"
+    assert found.intake.settle_seconds == 2
+    assert found.limits.detect_events == 20
+    assert found.limits.quantify_events == 50
+    assert found.nightly.time_zone == "UTC"
+    assert found.nightly.cron == "0 2 * * *"
+    assert found.strategies == SHIPPED_STRATEGIES
+    assert found.store == "sqlite:///reconflow.db"
+    assert found.workers >= 1
+
+
+def test_one_pinned_strategy_leaves_the_others_as_shipped(tmp_path: Path) -> None:
+    assert settings(tmp_path, "study: s\nstrategies: {bcell: bcell@1.1.0}\n").strategies == SHIPPED_STRATEGIES | {"bcell": "bcell@1.1.0"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("study: s\nworker: 2\n", ["line 2", "'worker'", "'workers'"]),
+        ("study: s\nintake:\n  mode: move\n  settle_secs: 2\n", ["line 4", "'intake.settle_secs'", "'settle_seconds'"]),
+        ("study: s\nlimits: {detect_event: 2}\n", ["line 2", "'limits.detect_event'", "'detect_events'"]),
+        ("study: s\nzzz: 2\n", ["'zzz'", "known are: study, start"]),
+        ("study: s\nintake: {mode: copy}\n", ["line 2", "intake.mode", "'move' or 'leave'", "'copy'"]),
+        ("study: s\nworkers: 0\n", ["line 2", "workers", "greater than or equal to 1"]),
+        ("study: s\nstart: yesterday\n", ["line 2", "start", "date"]),
+        ("study: s\nstrategies: {bcell: newest}\n", ["strategies.bcell", "bcell@1.0.0"]),
+        ("study: s\nnightly: {time_zone: Europe/Berlim}\n", ["nightly.time_zone", "Europe/Berlin"]),
+        ("study: s\nnightly: {cron: daily}\n", ["nightly.cron", "0 2 * * *"]),
+        ("study: s\nintake: {filename_pattern: '{pateint}_{visit}'}\n", ["intake.filename_pattern", "'pateint'", "'patient'"]),
+        ("study: s\nintake: {filename_pattern: '(?P<patient>'}\n", ["intake.filename_pattern", "cannot be read|pattern"]),
+        ("study: s\nintake: {keywords: {patent: $SRC}}\n", ["intake.keywords", "'patient'"]),
+        ("study: s\nlimits: {detect_events: 60}\n", ["limits", "quantify_events must not be below detect_events"]),
+        ("workers: 2\n", ["'study' is missing"]),
+        ("study: s\nstudy: t\n", ["line 2", "set twice", "line 1"]),
+        ("study: [\n", ["not valid YAML"]),
+        ("", ["key: value"]),
+        ("- study\n", ["key: value"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_line_key_and_mend(tmp_path: Path, text: str, told: list[str]) -> None:
+    sentence = fault(tmp_path, text)
+    assert "study.yaml" in sentence
+    for word in told:
+        assert any(each in sentence for each in word.split("|")), (word, sentence)
+
+
+def test_a_password_in_a_wrong_store_address_is_not_repeated(tmp_path: Path) -> None:
+    assert "secret" not in fault(tmp_path, "study: s\nstore: mysql://me:secret@host/db\n")
+
+
+def test_a_folder_that_is_no_study_points_to_init(tmp_path: Path) -> None:
+    with pytest.raises(SettingsFault, match="reconflow init"):
+        load_settings(tmp_path)
+
+
+def test_the_new_study_can_be_read_and_is_never_overwritten(tmp_path: Path) -> None:
+    init_study(tmp_path / 'lab "A" \\ {1}')
+    assert load_settings(tmp_path / 'lab "A" \\ {1}').study == 'lab "A" \\ {1}'
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    with pytest.raises(SettingsFault, match="exists already"):
+        init_study(tmp_path / 'lab "A" \\ {1}')
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_every_commented_setting_of_the_template_is_a_setting(tmp_path: Path) -> None:
+    lines = [line.removeprefix("# ").rstrip() for line in TEMPLATE.format(name="s").splitlines() if line.startswith(("# ", "study"))]
+    text = "\n".join(line for line in lines if line and not line.startswith(("Settings of", "store:")))
+    assert isinstance(yaml.safe_load(text), dict)
+    assert set(StudySettings.model_fields) - set(yaml.safe_load(text)) == {"store"}
+    settings(tmp_path, text)
+
+
+def test_a_name_with_one_separator_too_many_fits_no_pattern() -> None:
+    pattern = compile_pattern("{patient}_{visit}_{panel}")
+    fitted = pattern.fullmatch("P01_D28_bcell")
+    assert fitted
+    assert fitted.groupdict() == {"patient": "P01", "visit": "D28", "panel": "bcell"}
+    assert pattern.fullmatch("P_01_D28_bcell") is None

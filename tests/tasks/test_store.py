@@ -1,0 +1,224 @@
+"""The store keeps everything once, changes nothing it has kept, and is the same on SQLite and PostgreSQL."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from panels.errors import SettingsFault, TubeFault
+from tasks.counting.counts import PopulationCount
+from tasks.identity import TubeIdentity
+from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
+from tasks.store.ledger import Sight, add_file, all_files, count_by_state, history, recall, record_failure, remember, set_state
+from tasks.store.opening import Store, open_store
+from tasks.store.runs import begin_run, end_run, last_run
+from tasks.store.tubes import save_tube, taken_in, tubes_to_count
+
+SHA = "a" * 64
+TUBE = TubeIdentity(SHA, "a.fcs", "P01", datetime(2026, 2, 7, 8, 30, tzinfo=UTC), "bcell", "D28", leukocytes_per_ul=0.1 + 0.2)
+COUNTS = (
+    PopulationCount("b_cells", 120, "leukocytes", 5000, "lymphocytes", 4000),
+    PopulationCount("naive_b", 0, "b_cells", 120, "b_cells", 120),
+)
+GATING = TubeGating(SHA, "bcell@1.0.0", "f" * 64, "0.1.0", "bcell", 9000, COUNTS, None, ("few_events",), {"dead": 0.1})
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or ([Path(found).parent] if (found := shutil.which("initdb")) else [])
+
+
+def _as_postgres(command: Sequence[str | Path]) -> None:
+    """Run a server command, as the user postgres where we are root (the server refuses root)."""
+    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """Start a real PostgreSQL server on loopback with a folder of its own."""
+    if not POSTGRES:
+        pytest.skip("POSTGRESQL ABSENT: no initdb found; the store was tested on SQLite alone")
+    binaries, folder = POSTGRES[-1], Path(tempfile.mkdtemp(prefix="store-"))
+    if os.geteuid() == 0:
+        os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+    try:
+        _as_postgres([binaries / "initdb", "-D", folder / "data", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"])
+        _as_postgres([binaries / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start"])
+        try:
+            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            _as_postgres([binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"])
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'reconflow.db'}"
+    address = str(request.getfixturevalue("postgres"))
+    engine = create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return address
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with open_store(url) as opened:
+        yield opened
+
+
+def accept(store: Store, identity: TubeIdentity = TUBE) -> int:
+    with store.writing() as connection:
+        sight = Sight(10, 2**62, 1.5, identity.tube_sha256)
+        add_file(connection, identity.file, identity.file, f"archive/{identity.tube_sha256[:12]}", sight)
+        save_tube(connection, identity, {"instrument": "Lyric µ"})
+    file_id = all_files(store)[-1].id
+    with store.writing() as connection:
+        set_state(connection, file_id, "accepted", "")
+    return file_id
+
+
+def test_an_identity_comes_back_exactly_as_it_was_kept(store: Store) -> None:
+    accept(store)
+    (tube,) = taken_in(store)
+    assert tube.identity == TUBE
+    assert tube.keywords == {"instrument": "Lyric µ"}
+    assert tube.file.mtime_ns == 2**62
+
+
+def test_counts_come_back_in_order_and_make_the_file_counted(store: Store) -> None:
+    accept(store)
+    assert save_gating(store, GATING)
+    assert gatings_of(store, SHA) == [GATING]
+    (counted,) = tube_counts(store, {"bcell": "bcell@1.0.0"})
+    assert list(counted.counts) == ["b_cells", "naive_b"]
+    assert counted.identity == TUBE
+    assert (counted.strategy, counted.total_events, counted.beads, counted.flags) == ("bcell@1.0.0", 9000, None, ("few_events",))
+    assert count_by_state(store)["counted"] == 1
+
+
+def test_keeping_the_same_counts_again_changes_nothing(store: Store) -> None:
+    file_id = accept(store)
+    save_gating(store, GATING)
+    steps = history(store, file_id)
+    assert not save_gating(store, GATING)
+    assert gatings_of(store, SHA) == [GATING]
+    assert history(store, file_id) == steps
+
+
+def test_other_numbers_from_the_same_engine_are_refused_and_the_first_stay(store: Store) -> None:
+    accept(store)
+    save_gating(store, GATING)
+    with pytest.raises(TubeFault, match="earlier counts are kept"):
+        save_gating(store, replace(GATING, counts=(replace(COUNTS[0], events=121), COUNTS[1])))
+    assert gatings_of(store, SHA) == [GATING]
+
+
+def test_another_engine_or_strategy_version_is_kept_beside_the_first(store: Store) -> None:
+    accept(store)
+    newer = replace(GATING, engine_version="0.2.0", counts=(replace(COUNTS[0], events=121), COUNTS[1]))
+    other = replace(GATING, strategy="bcell@1.1.0")
+    for gating in (GATING, newer, other):
+        assert save_gating(store, gating)
+    assert len(gatings_of(store, SHA)) == 3
+    by_engine = {engine: tube_counts(store, {"bcell": "bcell@1.0.0"}, engine)[0].counts["b_cells"].events for engine in ("0.1.0", "0.2.0")}
+    assert by_engine == {"0.1.0": 120, "0.2.0": 121}
+    assert tube_counts(store, {"bcell": "bcell@1.0.0"})[0].counts["b_cells"].events == 121
+    assert tube_counts(store, {"bcell": "bcell@1.1.0"})[0].strategy == "bcell@1.1.0"
+
+
+def test_only_tubes_not_yet_counted_are_to_be_counted(store: Store) -> None:
+    accept(store)
+    accept(store, replace(TUBE, tube_sha256="b" * 64, file="b.fcs"))
+    accept(store, replace(TUBE, tube_sha256="c" * 64, file="c.fcs", panel="no-strategy"))
+    pins = {"bcell": "bcell@1.0.0"}
+    save_gating(store, GATING)
+    assert [tube.identity.file for tube in tubes_to_count(store, pins, "0.1.0")] == ["b.fcs"]
+    assert [tube.identity.file for tube in tubes_to_count(store, pins, "0.2.0")] == ["a.fcs", "b.fcs"]
+    record_failure(store, "b" * 64, "disk full")
+    assert tubes_to_count(store, pins, "0.1.0") == []
+
+
+def test_a_child_never_exceeds_its_parent(store: Store) -> None:
+    from sqlalchemy.exc import IntegrityError
+
+    accept(store)
+    with pytest.raises(IntegrityError):
+        save_gating(store, replace(GATING, counts=(replace(COUNTS[0], events=5001),)))
+    assert gatings_of(store, SHA) == []
+
+
+def test_history_is_appended_and_the_same_state_twice_is_one_step(store: Store) -> None:
+    file_id = accept(store)
+    record_failure(store, SHA, "disk full")
+    record_failure(store, SHA, "disk full")
+    assert [(step.from_state, step.to_state, step.reason) for step in history(store, file_id)] == [
+        (None, "settling", ""),
+        ("settling", "accepted", ""),
+        ("accepted", "failed", "disk full"),
+    ]
+
+
+def test_notes_and_runs_are_kept(store: Store) -> None:
+    remember(store, "sheets", "1")
+    remember(store, "sheets", "2")
+    assert recall(store, "sheets") == "2"
+    assert recall(store, "other") is None
+    number = begin_run(store, "nightly")
+    assert last_run(store) is not None
+    assert last_run(store, "watch") is None
+    end_run(store, number, "done", {"accepted": 3})
+    run = last_run(store, "nightly")
+    assert run is not None
+    assert run.outcome == "done"
+    assert run.summary == {"accepted": 3}
+    assert run.ended_at
+
+
+def test_a_store_of_a_newer_program_is_refused(url: str) -> None:
+    with open_store(url) as store, store.writing() as connection:
+        connection.execute(text("INSERT INTO schema_version (version) VALUES (99)"))
+    with pytest.raises(SettingsFault, match=r"newer reconflow \(store version 99"):
+        open_store(url)
+
+
+def test_many_workers_open_a_new_store_and_write_at_once(url: str) -> None:
+    def work(worker: int) -> None:
+        with open_store(url) as store:
+            for number in range(5):
+                sha = f"{worker}{number}".ljust(64, "0")
+                accept_one = replace(TUBE, tube_sha256=sha, file=f"{sha[:2]}.fcs")
+                with store.writing() as connection:
+                    add_file(connection, sha, sha, sha, Sight(1, 1, 1.0, sha))
+                    save_tube(connection, accept_one, {})
+                assert save_gating(store, replace(GATING, tube_sha256=sha))
+                assert not save_gating(store, replace(GATING, tube_sha256=sha))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    with open_store(url) as store:
+        assert count_by_state(store)["settling"] == 20
+        assert all(len(gatings_of(store, record.sha256 or "")) == 1 for record in all_files(store))
+
+
+def test_a_store_that_cannot_be_opened_says_so_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_text("this is no database, but a long enough text to be read as one" * 20, encoding="utf-8")
+    for address in (f"sqlite:///{tmp_path / 'broken.db'}", f"sqlite:///{tmp_path / 'none' / 'x.db'}", "postgresql+psycopg://me:secret@127.0.0.1:1/x"):
+        with pytest.raises(SettingsFault, match="cannot be opened") as caught:
+            open_store(address)
+        assert "secret" not in str(caught.value)

@@ -40,13 +40,14 @@ Strict = Annotated[bool, Parameter(name="--strict", negative="", help="End with 
 class Outcome:
     """What a command found: ``document`` for programs (``--json``), ``text`` for people.
 
-    ``failed`` means that the work was done but its answer is a refusal (code 1); ``waits`` that something waits or is
-    quarantined (code 3 under ``--strict``).
+    ``failed`` means that the work was done but its answer is a refusal (code 1); ``wrong`` that a sheet has to be mended,
+    though everything else was done (code 2); ``waits`` that something waits or is quarantined (code 3 under ``--strict``).
     """
 
     document: Mapping[str, object]
     text: str
     failed: bool = False
+    wrong: bool = False
     waits: bool = False
 
 
@@ -66,8 +67,16 @@ app = App(
 )
 
 
+for _name in ("demo", "init", "run", "watch", "up", "status", "retry"):
+    app.command(f"flows.commands:{_name}")
+for _name in ("inspect", "gate", "nca"):
+    app.command(f"flows.file_commands:{_name}")
+app.command("flows.strategy_commands:strategy")
+
+
 def main() -> NoReturn:
     """Run the command given on the command line and leave with its exit code."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     signal.signal(signal.SIGTERM, _terminate)
     sys.excepthook = _last_words
     sys.exit(run(sys.argv[1:]))
@@ -106,6 +115,8 @@ def _show(outcome: Outcome, *, as_json: bool, strict: bool) -> int:
         sys.stdout.flush()
     if outcome.failed:
         return FAILED
+    if outcome.wrong:
+        return WRONG
     return WAITS if strict and outcome.waits else DONE
 
 

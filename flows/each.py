@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from prefect import Task
 
+from flows.progress import track
 from tasks.study import Study
 from tasks.workers import workers
 
@@ -19,10 +20,14 @@ def each(
 
     ``unexpected`` turns an error that survived its retries into a result, so that one item does not stop the others.
     """
+    if not items:
+        return []
+    show = track(step.name)
+    results: list[Result] = []
     with workers(study.settings.workers, len(items)):
         futures = [step.submit(study.folder, item) for item in items]
-        results: list[Result] = []
-        for item, future in zip(items, futures, strict=True):
+        for done, (item, future) in enumerate(zip(items, futures, strict=True), 1):
             found = future.result(raise_on_failure=unexpected is None)
             results.append(unexpected(item, found) if unexpected and isinstance(found, BaseException) else found)
+            show(done, len(items))
     return results

@@ -30,6 +30,7 @@ from panels.errors import ReconflowError, UsageFault
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+LAST_WORDS_SECONDS = 10.0
 
 
 class ServerFault(ReconflowError):
@@ -59,7 +60,10 @@ class StartingServer:
             _keep_template(self.home / "prefect.db")
         (self.home / "server.url").write_text(self.url, encoding="utf-8")
         with _environment(_client_environment(self.url, self.home)), _prefect_settings(self.url, self.home):
-            yield self.url
+            try:
+                yield self.url
+            finally:
+                _send_the_rest()
 
 
 @contextmanager
@@ -149,6 +153,7 @@ def _server_environment(home: Path) -> dict[str, str]:
     return {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "NO_COLOR": "1",
@@ -158,7 +163,7 @@ def _server_environment(home: Path) -> dict[str, str]:
 def _client_environment(url: str, home: Path) -> dict[str, str]:
     """Say what this process and its children must know; a hospital's proxy must not be asked for loopback addresses."""
     direct = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK]))
-    return {"PREFECT_API_URL": url, "PREFECT_HOME": str(home), "NO_PROXY": direct, "no_proxy": direct}
+    return {"PREFECT_API_URL": url, "PREFECT_HOME": str(home), "NO_PROXY": direct, "no_proxy": direct, "DO_NOT_TRACK": "1"}
 
 
 @contextmanager
@@ -182,6 +187,15 @@ def _prefect_settings(url: str, home: Path) -> Iterator[None]:
 
     with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
         yield
+
+
+def _send_the_rest() -> None:
+    """Let Prefect send what it still holds of logs and events; without their server it would wait for a minute at exit."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=LAST_WORDS_SECONDS)
+    EventsWorker.drain_all(timeout=LAST_WORDS_SECONDS)
 
 
 def _await_health(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:

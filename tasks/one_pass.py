@@ -95,4 +95,12 @@ def _summary(this: Pass) -> dict[str, Any]:
         "patients": len(built_patients(this.study)),
         "report": this.report,
         "sentences": [*(taken.sentences if taken else ()), *this.faults],
+        "sheet_faults": list(taken.sheet_faults) if taken else [],
+        "table_faults": list(this.faults),
     }
+
+
+def something_is_due(study: Study) -> bool:
+    """Tell whether a pass would count a tube or write a table."""
+    this = Pass(study)
+    return bool(this.tubes() or this.patients() or this.cohort_is_due())

@@ -68,10 +68,26 @@ def inspect_file(path: Path, panel: str | None = None) -> Inspection:
     else:
         problems += [f"Panel {match.panel.panel}: {problem}" for problem in match.problems]
     misfit = match is not None and not match.fits
-    return Inspection(header, match.panel.panel if match and match.fits else None, tuple(problems), refused=bool(header.spill_fault) or misfit)
+    fitting = match.panel.panel if match and match.fits else None
+    return Inspection(header, fitting, tuple(problems), refused=bool(header.spill_fault) or misfit)
 
 
-def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None = None, own: Path | None = None) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class GatedFile:
+    """The counts of one file: (path from root, events) of every gate; ``problems`` are sentences to show."""
+
+    events: int
+    seconds: float
+    gates: tuple[tuple[tuple[str, ...], int], ...]
+    problems: tuple[str, ...]
+
+    def document(self) -> dict[str, object]:
+        """Give what ``reconflow gate --json`` prints."""
+        gates = [{"path": list(path), "count": count} for path, count in self.gates]
+        return {"events": self.events, "seconds": round(self.seconds, 4), "gates": gates}
+
+
+def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None = None, own: Path | None = None) -> GatedFile:
     """Count one file under a released strategy or a Gating-ML document.
 
     ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is read, before the clock starts.
@@ -84,12 +100,8 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
     gating = prepare(header)
     evaluation = evaluate(gating, open_events(header), header)
     seconds = time.perf_counter() - start
-    return {
-        "events": evaluation.total,
-        "seconds": round(seconds, 4),
-        "gates": [{"path": list(gate), "count": evaluation.count(gate)} for gate in evaluation.rows],
-        "problems": list(header.problems),
-    }
+    counted = tuple((gate, evaluation.count(gate)) for gate in evaluation.rows)
+    return GatedFile(evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml)))
 
 
 def _strategy_gates(pin: str, own: Path | None) -> Callable[[TubeHeader], flowkit.GatingStrategy]:
@@ -114,6 +126,13 @@ def _document_gates(document: Path) -> Callable[[TubeHeader], flowkit.GatingStra
 
     gating = read_gatingml(document)
     return lambda _header: gating
+
+
+def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]:
+    """Say aloud what Gating-ML lets pass in silence: compensation asked of a file that stores none."""
+    if document is None or header.spill is not None or 'compensation-ref="FCS"' not in document.read_text(encoding="utf-8", errors="replace"):
+        return ()
+    return ("The document asks for the file's own compensation, but the file stores none: its gates were applied uncompensated.",)
 
 
 def _nearest(header: TubeHeader) -> PanelMatch | None:

@@ -44,7 +44,6 @@ def take_in_files(study: Path) -> IntakeSummary:
     retries=RETRIES,
     retry_delay_seconds=SECONDS_BETWEEN,
     retry_condition_fn=_may_pass,
-    timeout_seconds=1800,
 )
 def count(study: Path, tube_sha256: str) -> CountOutcome:
     """Gate and count one tube."""
@@ -62,7 +61,6 @@ def count(study: Path, tube_sha256: str) -> CountOutcome:
     retries=RETRIES,
     retry_delay_seconds=SECONDS_BETWEEN,
     retry_condition_fn=_may_pass,
-    timeout_seconds=1800,
 )
 def patient_tables(study: Path, inputs: PatientInputs) -> str | None:
     """Write one patient's tables and report; gives the sentence of the fault that stopped it, if one did."""

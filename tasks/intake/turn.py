@@ -24,12 +24,14 @@ LOCK = ".intake.lock"
 class IntakeSummary:
     """What one pass did: ``outcomes`` of the files it judged, the whole ledger by state, and sentences to show.
 
-    ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were mended.
+    ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were mended; ``sheet_faults``
+    are those among them that somebody has to mend in a sheet.
     """
 
     outcomes: tuple[Outcome, ...]
     ledger: Mapping[State, int]
     sentences: tuple[str, ...]
+    sheet_faults: tuple[str, ...] = ()
 
     def judged(self, state: State) -> int:
         """Count the files that this pass brought into a state."""
@@ -80,7 +82,7 @@ def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[
     faults = [str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)]
     waiting = [f"{record.inbox_path}: {record.reason}" for record in all_files(store, ("waiting", "settling")) if record.reason]
     sentences = tuple(dict.fromkeys((*listing.faults, *faults, *waiting, *mended)))
-    return IntakeSummary(tuple(outcomes.values()), count_by_state(store), sentences)
+    return IntakeSummary(tuple(outcomes.values()), count_by_state(store), sentences, tuple(dict.fromkeys(faults)))
 
 
 def _settle(study: Study, store: Store) -> bool:

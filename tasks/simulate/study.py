@@ -16,6 +16,9 @@ from panels.simulated_expression import cell_table
 from tasks.simulate.plan import BEADS_PER_TUBE, SECOND_PRODUCT, TBNK_BLOOD_UL, VISIT_DAYS, Draw, PlannedTube, plan_draws, plan_tubes, total
 from tasks.simulate.tube import WrittenTube, write_tube
 
+TRUTH = "simulation-truth"
+"""The folder that holds what is true of the tubes; the pipeline never reads it."""
+
 CAR_REAGENT = "anti-FMC63 idiotype PE lot A1 + BCMA-His APC lot B1"
 
 _SETTINGS = "# A simulated study: no patient was ever behind it.\nstudy: demo-sle\n"
@@ -55,7 +58,7 @@ def write_study(  # noqa: PLR0913 - keyword-only options of one call
     there will be. Raises UsageFault when the folder already holds a study or the numbers make no sense.
     """
     _check(folder, patients, visits)
-    truth = folder / "simulation-truth"
+    truth = folder / TRUTH
     for needed in (folder / "inbox", truth / "events"):
         needed.mkdir(parents=True, exist_ok=True)
     draws = [draw for number in range(patients) for draw in plan_draws(number, visits, seed)]
@@ -70,6 +73,11 @@ def write_study(  # noqa: PLR0913 - keyword-only options of one call
                 progress(tube.file, done, len(tubes))
     _write_truth(truth, tubes, written)
     return SimulatedStudy(folder=folder, tubes=tuple(tube.plan.file for tube in tubes), truth=truth)
+
+
+def is_complete(folder: Path) -> bool:
+    """Tell whether a simulated study was written to its end: its table of tubes is written last."""
+    return (folder / TRUTH / "tubes.csv").is_file()
 
 
 def _check(folder: Path, patients: int, visits: int) -> None:

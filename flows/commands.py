@@ -1,0 +1,125 @@
+"""The commands that work on a study."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from flows.cli import Json, Outcome, Strict, Study
+from flows.server import prefect_server, running_server
+
+HOME = ".prefect"
+SUMMARY = ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed", "patients", "report")
+
+
+def demo(folder: Path = Path("reconflow-demo"), *, patients: int = 2, visits: int = 12, seed: int = 1, json: Json = False) -> Outcome:
+    """Make a simulated study in DIR, run the whole pipeline over it, and say where its results are.
+
+    Parameters
+    ----------
+    folder: The folder of the study; run again over an earlier demo, the pipeline finds nothing new.
+    patients: How many patients.
+    visits: How many visits each.
+    seed: Another number makes other patients.
+    """
+    from flows.demo import demo as run_demo
+
+    _quiet_prefect()
+    summary = run_demo(folder, patients=patients, visits=visits, seed=seed, quiet=json)
+    from flows.summary import demo_text
+
+    return _outcome(summary, demo_text(folder.resolve(), summary))
+
+
+def init(folder: Path, *, json: Json = False) -> Outcome:
+    """Write a commented, ready-to-edit study into DIR; nothing is ever overwritten."""
+    from tasks.new_study import init_study
+
+    written = init_study(folder)
+    text = f"{folder} is a study now. Fill in patients.csv and samples.csv, drop FCS files into inbox/, then: reconflow run --study {folder}"
+    return Outcome(document={"written": [str(path) for path in written]}, text=text)
+
+
+def run(*, study: Study = Path(), json: Json = False, strict: Strict = False) -> Outcome:
+    """Make one full pass: take in, gate and count, write tables and report."""
+    from flows.progress import progress_shown
+    from flows.summary import pass_text
+    from tasks.study import open_study
+
+    opened = open_study(study)
+    with progress_shown(quiet=json), _server(opened.folder):
+        from flows.nightly import nightly
+
+        summary = nightly(str(opened.folder))
+    return _outcome(summary, pass_text(summary))
+
+
+def watch(*, study: Study = Path(), interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 10.0) -> None:
+    """Take files up as they become stable, until stopped (Ctrl-C)."""
+    from flows.watch import watch_study
+    from tasks.study import open_study
+
+    opened = open_study(study)
+    with _server(opened.folder):
+        watch_study(opened.folder, interval)
+
+
+def up(*, study: Study = Path(), interval: Annotated[float, Parameter(help="Seconds between two looks at the inbox.")] = 10.0) -> None:
+    """Run a laboratory: Prefect server, nightly schedule and watcher, until stopped (Ctrl-C)."""
+    from flows.up import up_study
+    from tasks.study import open_study
+
+    opened = open_study(study)
+    _quiet_prefect()
+    with prefect_server(opened.folder / HOME):
+        up_study(opened, interval)
+
+
+def status(*, study: Study = Path(), json: Json = False, strict: Strict = False) -> Outcome:
+    """Show the ledger by state, what waits and why, and the last and next nightly run."""
+    from flows.summary import status_document, status_text
+    from tasks.study import open_study
+
+    opened = open_study(study)
+    document = status_document(opened, running_server(opened.folder / HOME))
+    states = document["states"]
+    return Outcome(document=document, text=status_text(document), waits=bool(states["waiting"] or states["quarantined"]))
+
+
+def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
+    """Take refused or failed files up again with the next run; without FILE, all of them."""
+    from tasks.intake.turn import retry as take_up_again
+    from tasks.study import open_study
+
+    taken = take_up_again(open_study(study), files or None)
+    text = "\n".join([f"{len(taken)} taken up again; the next run looks at them.", *taken])
+    return Outcome(document={"taken_up": list(taken)}, text=text)
+
+
+def _outcome(summary: dict[str, Any], text: str) -> Outcome:
+    return Outcome(
+        document={key: summary[key] for key in SUMMARY},
+        text=text,
+        failed=bool(summary["failed"] or summary["table_faults"]),
+        wrong=bool(summary["sheet_faults"]),
+        waits=bool(summary["waiting"] or summary["quarantined"]),
+    )
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[None]:
+    """Use the site's server, the one that ``reconflow up`` runs for this study, or one for this command."""
+    _quiet_prefect()
+    standing = running_server(folder / HOME)
+    if standing and not os.environ.get("PREFECT_API_URL"):
+        os.environ["PREFECT_API_URL"] = standing
+    with prefect_server():
+        yield
+
+
+def _quiet_prefect() -> None:
+    """Keep Prefect's own log out of the terminal unless it is asked for; its pages have it all the same."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")

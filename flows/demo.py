@@ -1,0 +1,27 @@
+"""Make a simulated study and run the real pipeline over it."""
+
+from pathlib import Path
+from typing import Any
+
+from flows.progress import progress_shown, track
+from flows.server import starting_server
+from panels.errors import UsageFault
+
+
+def demo(folder: Path, *, patients: int = 2, visits: int = 12, seed: int = 1, quiet: bool = False) -> dict[str, Any]:
+    """Simulate a study in ``folder``, unless the demo is there already, and give the summary of the run over it.
+
+    The server starts while the tubes are being made. Raises UsageFault when the folder holds something else.
+    """
+    from tasks.simulate.study import is_complete, write_study
+
+    if folder.exists() and any(folder.iterdir()) and not is_complete(folder):
+        raise UsageFault(f"{folder} is not empty and holds no finished demo. Remove it, or name another folder: reconflow demo DIR.")
+    with progress_shown(quiet=quiet), starting_server() as server:
+        if not is_complete(folder):
+            advance = track("simulating tubes")
+            write_study(folder, patients=patients, visits=visits, seed=seed, progress=lambda _file, done, total: advance(done, total))
+        with server.ready():
+            from flows.nightly import nightly
+
+            return nightly(str(folder.resolve()))

@@ -1,0 +1,90 @@
+"""The commands that look at one file, without a study."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from flows.cli import Json, Outcome
+from panels.errors import SheetFault, UsageFault
+
+if TYPE_CHECKING:
+    from tasks.single_file import Inspection
+
+OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose own panels and strategies are found first.")]
+
+
+def inspect(
+    file: Path, *, panel: Annotated[str | None, Parameter(help="Hold the file against this panel.")] = None, json: Json = False
+) -> Outcome:
+    """Show an FCS file's version, events, channels, markers, panel, compensation, and what is wrong with it."""
+    from tasks.single_file import KEPT_KEYWORDS, inspect_file
+
+    _must_exist(file)
+    found = inspect_file(file, panel)
+    document = found.document()
+    return Outcome(document=document, text=_inspection(file, found, KEPT_KEYWORDS), failed=found.refused)
+
+
+def gate(
+    file: Path,
+    *,
+    strategy: Annotated[str | None, Parameter(help="A released strategy, such as bcell@1.0.0.")] = None,
+    gatingml: Annotated[Path | None, Parameter(help="A Gating-ML 2.0 document.")] = None,
+    study: OwnStudy = None,
+    json: Json = False,
+) -> Outcome:
+    """Count one file under a strategy or a Gating-ML document."""
+    from tasks.single_file import gate_file
+
+    if (strategy is None) == (gatingml is None):
+        raise UsageFault("Name one: --strategy bcell@1.0.0 or --gatingml FILE.xml.")
+    _must_exist(file)
+    if gatingml is not None:
+        _must_exist(gatingml)
+    found = gate_file(file, strategy=strategy, gatingml=gatingml, own=study)
+    for problem in found.problems:
+        sys.stderr.write(f"{file.name}: {problem}\n")
+    lines = [f"{count:>10,}  {'  ' * (len(path) - 1)}{path[-1]}" for path, count in found.gates]
+    text = "\n".join([f"{found.events:,} events, {found.seconds:.2f} s", *lines])
+    return Outcome(document=found.document(), text=text)
+
+
+def nca(file: Path, *, json: Json = False) -> Outcome:
+    """Derive cellular-kinetic parameters from any time,conc,blq[,group] table."""
+    from tasks.kinetics.series_file import nca_file
+
+    if not file.is_file():
+        raise SheetFault(f"{file}: there is no such file.")
+    document = nca_file(file)
+    lines = []
+    for group, values in document["groups"].items():
+        lines += [group or "(no group)", *(f"  {name:<16}{'not estimable' if v is None else format(v, '.6g')}" for name, v in values.items())]
+    return Outcome(document=document, text="\n".join(lines))
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise UsageFault(f"{path}: there is no such file.")
+
+
+def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
+    header = found.header
+    if header is None:
+        return "\n".join([f"{file.name} would be refused.", *found.problems])
+    document = found.document()
+    lines = [
+        f"{file.name}: {header.version}, {header.event_count:,} events, {len(header.channels)} channels",
+        f"panel: {found.panel or 'none of the shipped ones'}",
+        f"compensation: {'stored, ' + str(len(header.spill.detectors)) + ' detectors' if header.spill else 'none that can be used'}",
+        "",
+        f"{'detector':<24}{'label':<24}marker",
+        *(f"{c['detector']:<24}{c['label']:<24}{c['marker'] or ''}" for c in document["channels"]),
+        "",
+        "keywords that would be kept (all others may name a person and are not read):",
+        *(f"  {key} = {header.keywords[key].strip()}" for key in kept if key in header.keywords),
+        *(["", "This file would be refused:" if found.refused else "To know:"] if found.problems else []),
+        *(f"  {problem}" for problem in found.problems),
+    ]
+    return "\n".join(lines)

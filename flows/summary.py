@@ -1,0 +1,99 @@
+"""Put what a command found into words for a terminal."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.study import Study
+
+SHOWN = (
+    ("car19_t", "Cmax", "anti-CD19 CAR-T, peak per µL"),
+    ("car19_t", "Tmax", "anti-CD19 CAR-T, day of peak"),
+    ("carbcma_t", "Cmax", "anti-BCMA CAR-T, peak per µL"),
+    ("b_cells", "depletion_onset", "B cells below 10/µL, day"),
+    ("b_cells", "recovery_B_10", "B cells back at 10/µL, day"),
+    ("b_cells", "naive_share_at_recovery", "naive share of B cells then"),
+)
+
+
+def pass_text(summary: Mapping[str, Any]) -> str:
+    """Sum one pass up in a few lines."""
+    counts = ", ".join(f"{summary[key]} {key}" for key in ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed"))
+    told = [f"  {sentence}" for sentence in summary["sentences"]]
+    return "\n".join([counts, *told, f"report: {summary['report']}"])
+
+
+def demo_text(folder: Path, summary: Mapping[str, Any]) -> str:
+    """Show the demo's main results, one column a patient, and where to look."""
+    patients = sorted(path.name for path in (folder / "results" / "patients").iterdir())
+    values = {patient: dict(_parameters(folder / "results" / "patients" / patient / "parameters.csv")) for patient in patients}
+    width = max(len(label) for *_, label in SHOWN) + 2
+    lines = [" " * width + "".join(f"{patient:>18}" for patient in patients)]
+    for population, parameter, label in SHOWN:
+        lines.append(f"{label:<{width}}" + "".join(f"{values[p].get((population, parameter), ''):>18}" for p in patients))
+    return "\n".join(
+        [
+            pass_text(summary), "", *lines, "",
+            f"tables   {folder / 'results' / 'patients'}",
+            f"cohort   {folder / 'results' / 'cohort'}",
+            f"truth    {folder / 'simulation-truth'} (never read by the pipeline)",
+        ]
+    )  # fmt: skip
+
+
+def status_document(study: Study, server: str | None) -> dict[str, Any]:
+    """Gather the ledger by state, what is open and why, and the last and next nightly run."""
+    from tasks.store.ledger import all_files, count_by_state
+    from tasks.store.runs import last_run
+
+    with study.store() as store:
+        states = count_by_state(store)
+        files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
+        last = last_run(store, "nightly")
+    return {
+        "states": states,
+        "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
+        "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": last.outcome},
+        "next_run": _next_run(server) if server else None,
+    }
+
+
+def status_text(document: Mapping[str, Any]) -> str:
+    """Write the status for a person: what needs a hand comes last, so that it is read."""
+    last = document["last_run"]
+    lines = [
+        "  ".join(f"{state} {number}" for state, number in document["states"].items()),
+        f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
+        f"next run: {document['next_run']}" if document["next_run"] else "next run: none is scheduled; `reconflow up` keeps the schedule",
+        *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
+    ]
+    return "\n".join(lines)
+
+
+def _parameters(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["specimen"] == "blood":
+                yield (row["population"], row["parameter"]), _value(row)
+
+
+def _value(row: Mapping[str, str]) -> str:
+    if row["censoring"] == "interval" and row["low"] and row["high"]:
+        return f"({float(row['low']):.3g}, {float(row['high']):.3g}]"
+    if row["censoring"] == "right" and row["low"]:
+        return f"> {float(row['low']):.3g}"
+    return f"{float(row['value']):.3g}" if row["value"] else "not estimable"
+
+
+def _next_run(server: str) -> str | None:
+    """Ask the study's own server when it will run next."""
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import StateType
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    scheduled = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])))
+    with SyncPrefectClient(server) as client:
+        runs = client.read_flow_runs(flow_run_filter=scheduled, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=1)
+    return runs[0].expected_start_time.isoformat() if runs and runs[0].expected_start_time else None

@@ -1,0 +1,38 @@
+"""Keep a laboratory running: the nightly schedule served, the inbox watched, until somebody stops it."""
+
+import sys
+import threading
+
+from prefect import serve
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import EntrypointType
+
+from flows.nightly import nightly
+from flows.watch import watch_study
+from tasks.study import Study
+
+
+def up_study(study: Study, interval: float) -> None:
+    """Serve the nightly run at most once at a time and watch the inbox; returns when interrupted.
+
+    A night that is still running when the next is due goes on alone. Nights missed while the server was down are not made up
+    one by one: each pass does all there is to do.
+    """
+    night = study.settings.nightly
+    deployment = nightly.to_deployment(
+        name="nightly",
+        schedule=CronSchedule(cron=night.cron, timezone=night.time_zone),
+        parameters={"study": str(study.folder)},
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    stop = threading.Event()
+    watcher = threading.Thread(target=watch_study, args=(study.folder, interval, stop), name="watcher", daemon=True)
+    sys.stderr.write(f"Every night at '{night.cron}' ({night.time_zone}), and whenever a file arrives.\n")
+    watcher.start()
+    try:
+        serve(deployment, limit=1, print_starting_message=False)
+    finally:
+        stop.set()
+        watcher.join(timeout=60)

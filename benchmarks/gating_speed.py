@@ -8,7 +8,6 @@ over rounds in which the contenders take turns, so that a machine's drift hits t
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -43,6 +43,7 @@ def make_tube(path: Path, events: int) -> None:
 def contend(name: str, path: Path) -> dict[str, object]:
     """Run one contender once: seconds, peak memory above the baseline, and a digest of every gate's membership."""
     import flowkit
+
     from gating.catalogue import load_strategy
     from gating.compile import compile_strategy
     from gating.engine import evaluate
@@ -80,7 +81,7 @@ def contend(name: str, path: Path) -> dict[str, object]:
 class _Peak:
     """Measure the highest resident memory above that at entry, by sampling (anonymous pages only: mapped files are not ours)."""
 
-    def __enter__(self) -> "_Peak":
+    def __enter__(self) -> Self:
         self._base, self._high, self._stop = _resident(), 0, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()

@@ -39,7 +39,9 @@ def init(folder: Path, *, json: Json = False) -> Outcome:
     from tasks.new_study import init_study
 
     written = init_study(folder)
-    text = f"{folder} is a study now. Fill in patients.csv and samples.csv, drop FCS files into inbox/, then: reconflow run --study {folder}"
+    text = (
+        f"{folder} is a study now. Fill in patients.csv and samples.csv, drop FCS files into inbox/, then: reconflow run --study {folder}"
+    )
     return Outcome(document={"written": [str(path) for path in written]}, text=text)
 
 

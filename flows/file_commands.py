@@ -53,14 +53,17 @@ def gate(
 
 def nca(file: Path, *, json: Json = False) -> Outcome:
     """Derive cellular-kinetic parameters from any time,conc,blq[,group] table."""
-    from tasks.kinetics.series_file import nca_file
+    from tasks.kinetics.nca import nca_file
 
     if not file.is_file():
         raise SheetFault(f"{file}: there is no such file.")
     document = nca_file(file)
     lines = []
     for group, values in document["groups"].items():
-        lines += [group or "(no group)", *(f"  {name:<16}{'not estimable' if v is None else format(v, '.6g')}" for name, v in values.items())]
+        lines += [
+            group or "(no group)",
+            *(f"  {name:<16}{'not estimable' if v is None else format(v, '.6g')}" for name, v in values.items()),
+        ]
     return Outcome(document=document, text="\n".join(lines))
 
 

@@ -1,10 +1,11 @@
 """Run one study from the inbox to the report: the steps, in order."""
 
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
+from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import show_patient, show_report
 from flows.each import each
@@ -12,8 +13,11 @@ from flows.intake import intake
 from tasks.one_pass import one_pass, study_folder
 from tasks.steps import cohort_tables, count, front_page, patient_tables
 
+THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
+"""Threads only wait here: the work is done in processes (tasks/workers.py)."""
 
-@flow(name="nightly", flow_run_name="nightly", task_runner=ThreadPoolTaskRunner(max_workers=8))
+
+@flow(name="nightly", flow_run_name="nightly", task_runner=THREADS)
 def nightly(study: str) -> dict[str, Any]:
     """Take in, gate and count, write tables and report; gives what ``reconflow run --json`` prints.
 

@@ -2,11 +2,13 @@
 
 import sys
 import threading
+from typing import cast
 
 from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.schedules import CronSchedule
-from prefect.deployments.runner import EntrypointType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 
 from flows.nightly import nightly
 from flows.watch import watch_study
@@ -22,7 +24,7 @@ def up_study(study: Study, interval: float) -> None:
     night = study.settings.nightly
     deployment = nightly.to_deployment(
         name="nightly",
-        schedule=CronSchedule(cron=night.cron, timezone=night.time_zone),
+        schedule=Cron(night.cron, timezone=night.time_zone),
         parameters={"study": str(study.folder)},
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -32,7 +34,7 @@ def up_study(study: Study, interval: float) -> None:
     sys.stderr.write(f"Every night at '{night.cron}' ({night.time_zone}), and whenever a file arrives.\n")
     watcher.start()
     try:
-        serve(deployment, limit=1, print_starting_message=False)
+        serve(cast("RunnerDeployment", deployment), limit=1, print_starting_message=False)
     finally:
         stop.set()
         watcher.join(timeout=60)

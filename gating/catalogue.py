@@ -92,7 +92,7 @@ def read_lock(folder: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     pairs = (line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip() and not line.startswith("#"))
-    return {name: digest for name, digest in pairs}
+    return dict(pairs)
 
 
 def lock_release(folder: Path, name: str, version: str) -> Release:
@@ -117,7 +117,12 @@ def _place(document: Any, loc: tuple[int | str, ...]) -> str:
     words: list[str] = []
     node = document
     for part in loc:
-        node = node[part] if isinstance(node, dict) and part in node or isinstance(node, list) and isinstance(part, int) else None
+        if isinstance(node, dict):
+            node = node.get(part)
+        elif isinstance(node, list) and isinstance(part, int):
+            node = node[part]
+        else:
+            node = None
         label = (node.get("gate") or node.get("id")) if isinstance(node, dict) else None
         words.append(str(label or part))
     return " → ".join(words) or "strategy"

@@ -200,7 +200,9 @@ def _dimension(compiled: Compiled, axis: str, low: float | None = None, high: fl
 
 def _rectangle_side(compiled: Compiled, axis: str, gate: Gate) -> flowkit.Dimension:
     limits = (gate.rectangle or {})[axis]
-    low, high = (None if b is None else float(_displayed(compiled, axis, [compiled.strategy.value_of(b)])[0]) for b in (limits.above, limits.below))
+    low, high = (
+        None if b is None else float(_displayed(compiled, axis, [compiled.strategy.value_of(b)])[0]) for b in (limits.above, limits.below)
+    )
     return _dimension(compiled, axis, low, high)
 
 
@@ -233,10 +235,10 @@ def _quadrant_gate(compiled: Compiled, gate: str, shape: Quadrant) -> flowkit.ga
             flowkit.QuadrantDivider(name, compiled.detector_of[axis], _compensation(compiled, axis), [cut], _transform_ref(compiled, axis))
         )
         cuts.append((name, cut))
-    sides = {"+": lambda cut: (cut, None), "-": lambda cut: (None, cut)}
+    names = [name for name, _ in cuts]
     quadrants = [
-        gates.Quadrant(name, [cut[0] for cut in cuts], [sides[sign](cut[1]) for sign, cut in zip(signs, cuts, strict=True)])
-        for signs, name in shape.quadrants.items()
+        gates.Quadrant(quadrant, names, [(cut, None) if sign == "+" else (None, cut) for sign, (_, cut) in zip(signs, cuts, strict=True)])
+        for signs, quadrant in shape.quadrants.items()
     ]
     return gates.QuadrantGate(gate, dividers, quadrants)
 
@@ -255,9 +257,7 @@ def _ratio_gate(compiled: Compiled, gate: str, shape: Ratio) -> flowkit.gates.Re
 def _boolean_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.BooleanGate:
     from flowkit import gates
 
-    references = [
-        {"ref": other, "path": compiled.path_of[other][:-1], "complement": gate.none_of is not None} for other in gate.combined
-    ]
+    references = [{"ref": other, "path": compiled.path_of[other][:-1], "complement": gate.none_of is not None} for other in gate.combined]
     return gates.BooleanGate(gate.gate, "or" if gate.any_of else "and", references)
 
 

@@ -228,9 +228,9 @@ class _Walk:
             inside[self.rows_of((*reference["path"], reference["ref"]))] = True
             part = inside if rows is None else inside[rows]
             parts.append(~part if reference["complement"] else part)
-        if gate.type == "or":
-            return np.logical_or.reduce(parts)
-        return ~parts[0] if gate.type == "not" else np.logical_and.reduce(parts)
+        if gate.type == "not":
+            return ~parts[0]
+        return np.asarray((np.logical_or if gate.type == "or" else np.logical_and).reduce(parts))
 
     def _rectangle(self, gate: flowkit.gates.RectangleGate, parent: Path, rows: Rows | None) -> np.ndarray:
         inside: np.ndarray | None = None
@@ -285,7 +285,9 @@ class _Walk:
         transform = self._transform(dimension.transformation_ref)
         low, high = getattr(dimension, "min", None), getattr(dimension, "max", None)
         if name is not None:
-            ratio = self._transform(name)
+            ratio = self._transform(str(name))
+            if ratio is None:
+                raise StrategyFault(f"the ratio '{name}' is not defined.")
             pair = (self.channels.index(ratio.dimensions[0]), self.channels.index(ratio.dimensions[1]))
             return _Side(None, transform, (pair, ratio), low, high)
         compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
@@ -322,8 +324,8 @@ class _Values:
 
 def gate_paths(gating: flowkit.GatingStrategy) -> Iterator[Path]:
     """Yield the path of every gate and quadrant, parents before children (a quadrant gate itself holds no events)."""
-    from flowkit.exceptions import QuadrantReferenceError
     from flowkit import gates
+    from flowkit.exceptions import QuadrantReferenceError
 
     for name, ancestors in gating.get_gate_ids():
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.compile import Compiled, transform_of
-from gating.engine import Channels, EventSource, Evaluation, apply_transform
+from gating.engine import Channels, Evaluation, EventSource, apply_transform
 from gating.strategy import SCATTER, Gate, Limits
 from gating.views import Axis, GateView
 
@@ -144,9 +144,7 @@ def _sides(gate: Gate, name: str) -> dict[str, Limits]:
         return dict(gate.rectangle or {})
     signs = next(signs for signs, quadrant in gate.quadrant.quadrants.items() if quadrant == name)
     cuts = ((gate.quadrant.x, gate.quadrant.x_divider), (gate.quadrant.y, gate.quadrant.y_divider))
-    return {
-        axis: Limits(above=cut) if sign == "+" else Limits(below=cut) for sign, (axis, cut) in zip(signs, cuts, strict=True)
-    }
+    return {axis: Limits(above=cut) if sign == "+" else Limits(below=cut) for sign, (axis, cut) in zip(signs, cuts, strict=True)}
 
 
 def _range(compiled: Compiled, axis: str, limits: Limits | None, shown: tuple[float, float]) -> tuple[float, float]:

@@ -191,7 +191,7 @@ class Strategy(_Strict):
     @model_validator(mode="after")
     def _hangs_together(self) -> "Strategy":
         parents = self.parent_of()
-        _check_gates(self, parents)
+        _check_gates(self)
         _check_bounds(self)
         _check_populations(self, parents)
         return self
@@ -228,7 +228,7 @@ class Release:
     sha256: str
 
 
-def _check_gates(strategy: Strategy, parents: Mapping[str, str]) -> None:
+def _check_gates(strategy: Strategy) -> None:
     names = [name for gate in strategy.gates for name in gate.names]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -177,8 +177,11 @@ def _resolve(
     at_detector = next((c for c in channels if plain(c.detector) == plain(detector)), None)
     if at_detector is not None and not at_detector.label.strip():
         return at_detector, None
-    if not stain.required:
-        return None, None
-    if at_detector is not None:
-        return None, f"{stain.marker} is missing: {detector} is labelled '{at_detector.label}' instead. Is this the right panel?"
-    return None, f"{stain.marker} is missing: no channel is labelled {stain.marker} and there is no detector {detector}."
+    return None, _missing(stain, detector, at_detector) if stain.required else None
+
+
+def _missing(stain: Stain, detector: str, at_detector: ChannelLike | None) -> str:
+    """Say what stands where the marker should be."""
+    if at_detector is None:
+        return f"{stain.marker} is missing: no channel is labelled {stain.marker} and there is no detector {detector}."
+    return f"{stain.marker} is missing: {detector} is labelled '{at_detector.label}' instead. Is this the right panel?"

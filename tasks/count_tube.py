@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from gating.projection import project
 from panels.errors import PanelMismatch, TubeFault
 from panels.panel import match_panel
 from tasks.counting.counts import PopulationCount
-from tasks.counting.flags import Flag
+from tasks.counting.flags import Flag, meanings
 from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, png_bytes, render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.store.counts import TubeGating, save_gating
@@ -28,6 +29,9 @@ from tasks.study import Study
 
 if TYPE_CHECKING:
     from gating.views import GateView
+
+
+PAGE = "gating.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +144,16 @@ def _publish(folder: Path, tube: Tube, gating: TubeGating, compiled: Compiled, v
         strategy_sha256=gating.strategy_sha256,
         tube_sha256=gating.tube_sha256,
         events=gating.total_events,
-        flags={flag: Flag(flag).sentence for flag in gating.flags},
+        flags={flag: meanings()[flag] for flag in gating.flags},
     )
     png = png_bytes(gating_figure(page, views))
     lines = [ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.evidence) for t in compiled.thresholds]
     write_atomically(folder / "gating.png", png)
-    write_atomically(folder / "gating.html", render_gating_page(page, views, lines, png).encode())
     write_atomically(folder / "gates.xml", _gates_document(compiled))
     write_atomically(folder / "thresholds.csv", _threshold_rows(compiled))
     write_atomically(folder / "counts.csv", _count_rows(gating))
     write_atomically(folder / "qc.json", (json.dumps(gating.qc, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / PAGE, render_gating_page(page, views, lines, png).encode())
 
 
 def _gates_document(compiled: Compiled) -> bytes:
@@ -169,11 +173,9 @@ def _count_rows(gating: TubeGating) -> bytes:
     return _csv(header, [tuple(getattr(count, name) for name in header) for count in gating.counts])
 
 
-def _csv(header: tuple[str, ...], rows: list[tuple[object, ...]] | list[tuple[str, ...]]) -> bytes:
+def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> bytes:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
     return written.getvalue().encode()
-
-

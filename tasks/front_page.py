@@ -7,11 +7,11 @@ from tasks.build_tables import built_patients
 from tasks.kinetics.schema import KINETICS
 from tasks.publish.report import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import read_table, write_atomically
-from tasks.store.ledger import all_files, count_by_state
+from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.runs import last_run
 from tasks.study import Study
 
-OPEN_STATES = ("settling", "waiting", "failed", "quarantined")
+OPEN_STATES: tuple[State, ...] = ("settling", "waiting", "failed", "quarantined")
 
 
 def write_front_page(study: Study) -> Path:
@@ -26,10 +26,10 @@ def write_front_page(study: Study) -> Path:
         run = last_run(store)
     overview = CohortOverview(
         study=study.settings.study,
-        states=states,
+        states={str(state): number for state, number in states.items()},
         open_files=open_files,
         last_run=datetime.fromisoformat(run.started_at) if run else None,
-        last_run_outcome=run.outcome if run else "",
+        last_run_outcome=run.outcome if run and run.ended_at else "",
         patients=tuple(built_patients(study)),
     )
     page = study.results / "index.html"

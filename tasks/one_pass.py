@@ -10,11 +10,11 @@ from typing import Any, Literal
 from gating.engine import ENGINE_VERSION
 from panels.errors import UsageFault
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
-from tasks.count_tube import CountOutcome
+from tasks.count_tube import PAGE, CountOutcome, tube_folder
 from tasks.intake.turn import IntakeSummary
 from tasks.store.ledger import count_by_state, record_failure
 from tasks.store.runs import begin_run, end_run
-from tasks.store.tubes import tubes_to_count
+from tasks.store.tubes import taken_in, tubes_to_count
 from tasks.strategies_in_use import in_use
 from tasks.study import Study, open_study
 
@@ -33,10 +33,13 @@ class Pass:
     summary: dict[str, Any] = field(default_factory=dict)
 
     def tubes(self) -> list[str]:
-        """List the SHA-256 of the tubes to count now."""
+        """List the SHA-256 of the tubes to count now: not counted yet, or without the page that shows how."""
         pins = {panel: used.name for panel, used in in_use(self.study).items()}
         with self.study.store() as store:
-            return [tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION)]
+            due = {tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION)}
+            known = [tube for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
+        hashes = [tube.identity.tube_sha256 for tube in known]
+        return [sha for sha in hashes if sha in due or not (tube_folder(self.study, sha) / PAGE).is_file()]
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""

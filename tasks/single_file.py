@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gating.events import TubeHeader, open_events, read_header
 from panels.catalogue import load_panel, panel_names
@@ -29,7 +29,7 @@ class Inspection:
     problems: tuple[str, ...]
     refused: bool
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Give what ``reconflow inspect --json`` prints."""
         header, spill = self.header, self.header.spill if self.header else None
         return {
@@ -106,6 +106,7 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
 
 def _strategy_gates(pin: str, own: Path | None) -> Callable[[TubeHeader], flowkit.GatingStrategy]:
     import flowkit  # noqa: F401 - imported before the clock starts
+
     from gating.catalogue import load_strategy
     from gating.compile import compile_strategy
 
@@ -130,7 +131,11 @@ def _document_gates(document: Path) -> Callable[[TubeHeader], flowkit.GatingStra
 
 def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]:
     """Say aloud what Gating-ML lets pass in silence: compensation asked of a file that stores none."""
-    if document is None or header.spill is not None or 'compensation-ref="FCS"' not in document.read_text(encoding="utf-8", errors="replace"):
+    if (
+        document is None
+        or header.spill is not None
+        or 'compensation-ref="FCS"' not in document.read_text(encoding="utf-8", errors="replace")
+    ):
         return ()
     return ("The document asks for the file's own compensation, but the file stores none: its gates were applied uncompensated.",)
 

@@ -17,7 +17,7 @@ from tasks.count_tube import CountOutcome
 from tasks.intake.turn import IntakeSummary
 
 RETRIES = 2
-SECONDS_BETWEEN = [5, 30]
+SECONDS_BETWEEN: list[float] = [5, 30]
 
 
 def _may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:

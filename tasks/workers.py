@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import OperationalError
@@ -39,7 +40,7 @@ class Workers:
                 return work(*args, **kwargs)
         pool = self._ready_pool()
         try:
-            return pool.submit(_picklable, work, *args, **kwargs).result()
+            return pool.submit(_picklable, partial(work, *args, **kwargs)).result()
         except BrokenProcessPool as error:
             self._drop(pool)
             raise OSError("A worker process died, perhaps for lack of memory.") from error
@@ -85,9 +86,9 @@ def apart(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     return work(*args, **kwargs) if chosen is None else chosen.run(work, *args, **kwargs)
 
 
-def _picklable(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _picklable(work: Callable[[], R]) -> R:
     """Do the work in a worker process; an error that cannot cross the border would break the whole pool."""
     try:
-        return work(*args, **kwargs)
+        return work()
     except OperationalError as error:
         raise OSError(f"The store could not be used: {error.orig}") from None

@@ -49,9 +49,7 @@ def find_misfit(header: TubeHeader, identity: TubeIdentity, own_panels: Path) ->
 
 def _without(panel: Panel, marker: str) -> Panel:
     """Drop the one stain that a fluorescence-minus-one control leaves out."""
-    kept = tuple(
-        stain.model_copy(update={"required": False}) if plain(stain.marker) == plain(marker) else stain for stain in panel.markers
-    )
+    kept = tuple(stain.model_copy(update={"required": False}) if plain(stain.marker) == plain(marker) else stain for stain in panel.markers)
     return panel.model_copy(update={"markers": kept})
 
 

@@ -100,7 +100,9 @@ def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     )
     key = ["patient", "visit", "specimen", "population"]
     best = ranked.sort_values(["_not_evaluable", "_method", "_lloq", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(key)
-    sensitive = ranked.sort_values(["_not_evaluable", "_lloq", "_method", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(key)
+    sensitive = ranked.sort_values(["_not_evaluable", "_lloq", "_method", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(
+        key
+    )
     sure = best["code"] == "Q"
     doubtful = pd.MultiIndex.from_frame(best.loc[~sure, key])
     kept = [*best.index[sure], *sensitive.index[pd.MultiIndex.from_frame(sensitive[key]).isin(doubtful)]]

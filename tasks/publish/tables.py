@@ -56,7 +56,10 @@ def read_table(path: Path, schema: TableSchema) -> "pd.DataFrame":
     kinds = {column.name: _kind(column) for column in schema.columns}
     unknown = {name: [""] for name, kind in kinds.items() if kind != "text"}
     frame = pd.read_csv(path, dtype={name: types[kind] for name, kind in kinds.items()}, keep_default_na=False, na_values=unknown)
-    return frame.apply(lambda column: column.str.removeprefix("'") if kinds[str(column.name)] == "text" else column)
+    for name, kind in kinds.items():
+        if kind == "text":
+            frame[name] = frame[name].str.removeprefix("'")
+    return frame
 
 
 def cells(frame: "pd.DataFrame", schema: TableSchema | None = None) -> list[list[Cell]]:

@@ -173,5 +173,5 @@ def test_a_tube_whose_stored_compensation_is_faulty_is_refused_with_its_reason()
 
 @needs_shared
 def test_a_gate_on_a_channel_the_tube_lacks_names_it():
-    with pytest.raises(PanelMismatch, match="'FL1-H'|'FSC-H'|channel"):
+    with pytest.raises(PanelMismatch, match="a gate needs the channel"):
         gate_file(SHARED / "b-cells-igm" / "Bcells2.fcs", GATING_ML / "gml" / "gml_rect1_gate.xml")

@@ -144,5 +144,3 @@ def test_a_lab_s_own_panel_and_strategy_give_the_reference_counts_of_the_real_b_
         "switched_memory_b": 590, "double_negative_b": 765, "plasmablasts": 67,
     }  # fmt: skip
     assert read_lock(shipped())
-
-

@@ -218,7 +218,11 @@ def test_many_workers_open_a_new_store_and_write_at_once(url: str) -> None:
 
 def test_a_store_that_cannot_be_opened_says_so_without_its_password(tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_text("this is no database, but a long enough text to be read as one" * 20, encoding="utf-8")
-    for address in (f"sqlite:///{tmp_path / 'broken.db'}", f"sqlite:///{tmp_path / 'none' / 'x.db'}", "postgresql+psycopg://me:secret@127.0.0.1:1/x"):
+    for address in (
+        f"sqlite:///{tmp_path / 'broken.db'}",
+        f"sqlite:///{tmp_path / 'none' / 'x.db'}",
+        "postgresql+psycopg://me:secret@127.0.0.1:1/x",
+    ):
         with pytest.raises(SettingsFault, match="cannot be opened") as caught:
             open_store(address)
         assert "secret" not in str(caught.value)

@@ -17,7 +17,7 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
 """Threads only wait here: the work is done in processes (tasks/workers.py)."""
 
 
-@flow(name="nightly", flow_run_name="nightly", task_runner=THREADS)
+@flow(name="nightly", task_runner=THREADS)
 def nightly(study: str) -> dict[str, Any]:
     """Take in, gate and count, write tables and report; gives what ``reconflow run --json`` prints.
 

@@ -103,7 +103,10 @@ class StudySettings(_Settings):
 
 
 def load_settings(folder: Path) -> StudySettings:
-    """Read ``study.yaml`` of a study folder; raises SettingsFault naming file, line, key and what was expected."""
+    """Read ``study.yaml`` of a study folder; raises SettingsFault naming file, line, key and what was expected.
+
+    Nothing has to be set: an unnamed study is called as its folder is.
+    """
     path = folder / FILE_NAME
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -115,7 +118,7 @@ def load_settings(folder: Path) -> StudySettings:
         raise SettingsFault(f"{path}: the file is not UTF-8 text. Save it as UTF-8.") from error
     lines, document = _parse(path, text)
     try:
-        return StudySettings.model_validate(document)
+        return StudySettings.model_validate({"study": folder.resolve().name, **document})
     except ValidationError as error:
         raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors())) from error
 
@@ -154,7 +157,7 @@ def _parse(path: Path, text: str) -> tuple[dict[str, int], Any]:
             if key in lines:
                 raise SettingsFault(f"{path}, line {line}: '{key}' is set twice (first in line {lines[key]}). Remove one.")
             lines[key] = line
-        document = yaml.safe_load(text)
+        document = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise SettingsFault(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):

@@ -55,10 +55,8 @@ def test_one_pinned_strategy_leaves_the_others_as_shipped(tmp_path: Path) -> Non
         ("study: s\nintake: {filename_pattern: '(?P<patient>'}\n", ["intake.filename_pattern", "cannot be read|pattern"]),
         ("study: s\nintake: {keywords: {patent: $SRC}}\n", ["intake.keywords", "'patient'"]),
         ("study: s\nlimits: {detect_events: 60}\n", ["limits", "quantify_events must not be below detect_events"]),
-        ("workers: 2\n", ["'study' is missing"]),
         ("study: s\nstudy: t\n", ["line 2", "set twice", "line 1"]),
         ("study: [\n", ["not valid YAML"]),
-        ("", ["key: value"]),
         ("- study\n", ["key: value"]),
     ],
 )
@@ -101,3 +99,9 @@ def test_a_name_with_one_separator_too_many_fits_no_pattern() -> None:
     assert fitted
     assert fitted.groupdict() == {"patient": "P01", "visit": "D28", "panel": "bcell"}
     assert pattern.fullmatch("P_01_D28_bcell") is None
+
+
+@pytest.mark.parametrize("text", ["", "workers: 2\n", "# nothing set\n"])
+def test_nothing_has_to_be_set_and_an_unnamed_study_is_called_as_its_folder(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.yaml").write_text(text)
+    assert load_settings(tmp_path).study == tmp_path.name

@@ -61,8 +61,11 @@ class Workers:
 
     def _drop(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
-            if self._pool is broken:
-                self._pool = None
+            if self._pool is not broken:
+                return
+            self._pool = None
+        # The other processes of a broken pool are being ended; wait, so that none outlives the pass.
+        broken.shutdown()
 
 
 _WORKERS: ContextVar[Workers | None] = ContextVar("workers", default=None)

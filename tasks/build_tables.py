@@ -19,7 +19,8 @@ from tasks.counting.flags import meanings
 from tasks.counting.quantity import group_by_visit, quantify_visit
 from tasks.intake.patients import Patient, read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS
-from tasks.publish.tables import read_table, write_atomically, write_cohort_tables, write_patient_tables
+from tasks.publish.table_files import write_cohort_tables, write_patient_tables
+from tasks.publish.tables import read_table, write_atomically
 from tasks.store.counts import tube_counts
 from tasks.store.tubes import taken_in
 from tasks.strategies_in_use import InUse, in_use

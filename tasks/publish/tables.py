@@ -8,14 +8,14 @@ import csv
 import io
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from math import isnan
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY, Column, TableSchema
+from tasks.kinetics.schema import Column, TableSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,29 +76,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def write_patient_tables(
-    folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", flag_meanings: Mapping[str, str] | None = None
-) -> None:
-    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx; its legend explains the flags given."""
-    from tasks.kinetics.table import wide_frame
-    from tasks.publish.workbook import workbook_bytes
-
-    wide = wide_frame(kinetics)
-    write_atomically(folder / "kinetics.csv", csv_bytes(kinetics, KINETICS))
-    write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
-    write_atomically(folder / "parameters.csv", csv_bytes(parameters, PARAMETERS))
-    write_atomically(folder / "kinetics.xlsx", workbook_bytes(kinetics, wide, parameters, flag_meanings or {}))
-
-
-def write_cohort_tables(folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame") -> None:
-    """Write the cohort's kinetics and parameters as CSV and Parquet, and recovery.csv, patient by patient."""
-    for name, frame, schema in (("kinetics", kinetics, KINETICS), ("parameters", parameters, PARAMETERS)):
-        by_patient = frame.sort_values("patient", kind="stable", ignore_index=True)
-        write_atomically(folder / f"{name}.csv", csv_bytes(by_patient, schema))
-        write_atomically(folder / f"{name}.parquet", parquet_bytes(by_patient, schema))
-    write_atomically(folder / "recovery.csv", csv_bytes(recovery.sort_values("patient", kind="stable"), RECOVERY))
 
 
 def _rows(frame: "pd.DataFrame", schema: TableSchema | None) -> Iterator[list[Cell]]:

@@ -12,7 +12,8 @@ import pytest
 
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.kinetics.table import wide_frame
-from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically, write_cohort_tables, write_patient_tables
+from tasks.publish.table_files import write_cohort_tables, write_patient_tables
+from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import workbook_bytes
 from tests.tasks.published_rows import NOT_DETECTED, at, kinetics, parameters
 

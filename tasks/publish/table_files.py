@@ -1,0 +1,34 @@
+"""Write a patient's and the cohort's tables into their folders."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
+from tasks.publish.workbook import workbook_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_patient_tables(
+    folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", flag_meanings: Mapping[str, str] | None = None
+) -> None:
+    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx; its legend explains the flags given."""
+    from tasks.kinetics.table import wide_frame
+
+    wide = wide_frame(kinetics)
+    write_atomically(folder / "kinetics.csv", csv_bytes(kinetics, KINETICS))
+    write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
+    write_atomically(folder / "parameters.csv", csv_bytes(parameters, PARAMETERS))
+    write_atomically(folder / "kinetics.xlsx", workbook_bytes(kinetics, wide, parameters, flag_meanings or {}))
+
+
+def write_cohort_tables(folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame") -> None:
+    """Write the cohort's kinetics and parameters as CSV and Parquet, and recovery.csv, patient by patient."""
+    for name, frame, schema in (("kinetics", kinetics, KINETICS), ("parameters", parameters, PARAMETERS)):
+        by_patient = frame.sort_values("patient", kind="stable", ignore_index=True)
+        write_atomically(folder / f"{name}.csv", csv_bytes(by_patient, schema))
+        write_atomically(folder / f"{name}.parquet", parquet_bytes(by_patient, schema))
+    write_atomically(folder / "recovery.csv", csv_bytes(recovery.sort_values("patient", kind="stable"), RECOVERY))

@@ -112,8 +112,8 @@ class Gate(_Strict):
     ellipse: Ellipse | None = None
     quadrant: Quadrant | None = None
     ratio: Ratio | None = None
-    all_of: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
-    any_of: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
+    all_of: tuple[Identifier, ...] | None = Field(default=None, min_length=2)
+    any_of: tuple[Identifier, ...] | None = Field(default=None, min_length=2)
     none_of: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
     plot: Plot = Plot()
 

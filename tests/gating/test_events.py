@@ -287,7 +287,7 @@ def test_gain_log_amplification_and_time_step_are_undone(tmp_path: Path) -> None
         {"delimiter": "\f"},
         {"after": b"00000000"},  # the CRC field
     ],
-    ids=lambda form: "-".join(form),
+    ids="-".join,
 )
 def test_an_unusual_but_clear_form_is_read(tmp_path: Path, odd: dict[str, object]) -> None:
     truth = floats(20, 2)

@@ -35,7 +35,7 @@ def test_a_small_strategy_is_read():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"gates": [{"gate": "a", "parent": "b", "all_of": ["b"]}, {"gate": "b", "parent": "a", "all_of": ["a"]}]}, "in a circle: a, b"),
+        ({"gates": [{"gate": "a", "parent": "b", "none_of": ["b"]}, {"gate": "b", "parent": "a", "none_of": ["a"]}]}, "in a circle: a, b"),
         ({"gates": [{"gate": "a", "parent": "nowhere", "rectangle": {"CD19": {"above": 1.0}}}]}, "refers to 'nowhere'"),
         ({"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD19": {"above": 5.0, "below": 5.0}}}]}, "must be smaller"),
         ({"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD19": {"above": "cd91"}}}]}, "'cd91', which is not listed"),

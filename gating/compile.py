@@ -257,8 +257,11 @@ def _ratio_gate(compiled: Compiled, gate: str, shape: Ratio) -> flowkit.gates.Re
 def _boolean_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.BooleanGate:
     from flowkit import gates
 
-    references = [{"ref": other, "path": compiled.path_of[other][:-1], "complement": gate.none_of is not None} for other in gate.combined]
-    return gates.BooleanGate(gate.gate, "or" if gate.any_of else "and", references)
+    # Gating-ML 2.0 (5.3): "and" and "or" take two gates or more, "not" exactly one.
+    kind = "or" if gate.any_of else "not" if gate.none_of and len(gate.none_of) == 1 else "and"
+    complement = gate.none_of is not None and kind == "and"
+    references = [{"ref": other, "path": compiled.path_of[other][:-1], "complement": complement} for other in gate.combined]
+    return gates.BooleanGate(gate.gate, kind, references)
 
 
 def _compensation(compiled: Compiled, axis: str) -> str:

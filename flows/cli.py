@@ -179,4 +179,7 @@ def _last_words(kind: type[BaseException], error: BaseException, trace: Tracebac
 
 
 if __name__ == "__main__":
-    main()
+    # Run as `python -m flows.cli` this file is a second copy of the module, and the commands' Outcome is the other one's.
+    from flows.cli import main as _main
+
+    _main()

@@ -19,6 +19,7 @@ from panels.errors import PanelMismatch, TubeFault
 from panels.panel import match_panel
 from tasks.counting.counts import PopulationCount
 from tasks.counting.flags import Flag, meanings
+from tasks.identity import TubeIdentity
 from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, png_bytes, render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.store.counts import TubeGating, save_gating
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 PAGE = "gating.html"
+SHOWN = ".shown.json"
+"""Beside each page: whose tube it says it is, and by which strategy, so that a mended sheet makes it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,18 @@ def count_tube(study: Study, tube_sha256: str) -> CountOutcome:
 def tube_folder(study: Study, tube_sha256: str) -> Path:
     """Give the results folder of a tube."""
     return study.results / "tubes" / tube_sha256[:12]
+
+
+def page_is_current(study: Study, identity: TubeIdentity, strategy: str) -> bool:
+    """Tell whether a tube has its page, and the page says of it what is known now."""
+    folder = tube_folder(study, identity.tube_sha256)
+    shown = folder / SHOWN
+    return (folder / PAGE).is_file() and shown.is_file() and shown.read_bytes() == _shown(identity, strategy)
+
+
+def _shown(identity: TubeIdentity, strategy: str) -> bytes:
+    said = (identity.patient, identity.visit, identity.specimen, identity.panel, strategy)
+    return (json.dumps(said, ensure_ascii=False) + "\n").encode()
 
 
 def _gate(study: Study, tube: Tube, used: InUse) -> TubeGating:
@@ -154,6 +169,7 @@ def _publish(folder: Path, tube: Tube, gating: TubeGating, compiled: Compiled, v
     write_atomically(folder / "counts.csv", _count_rows(gating))
     write_atomically(folder / "qc.json", (json.dumps(gating.qc, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
     write_atomically(folder / PAGE, render_gating_page(page, views, lines, png).encode())
+    write_atomically(folder / SHOWN, _shown(tube.identity, gating.strategy))
 
 
 def _gates_document(compiled: Compiled) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from gating.engine import ENGINE_VERSION
 from panels.errors import UsageFault
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
-from tasks.count_tube import PAGE, CountOutcome, tube_folder
+from tasks.count_tube import CountOutcome, page_is_current
 from tasks.intake.turn import IntakeSummary
 from tasks.store.ledger import count_by_state, record_failure
 from tasks.store.runs import begin_run, end_run
@@ -33,13 +33,16 @@ class Pass:
     summary: dict[str, Any] = field(default_factory=dict)
 
     def tubes(self) -> list[str]:
-        """List the SHA-256 of the tubes to count now: not counted yet, or without the page that shows how."""
+        """List the SHA-256 of the tubes to count now: not counted yet, or without a page that shows how and names them rightly.
+
+        A control that leaves a marker out on purpose cannot be gated as a tube of its panel, and enters no table.
+        """
         pins = {panel: used.name for panel, used in in_use(self.study).items()}
         with self.study.store() as store:
             due = {tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION)}
-            known = [tube for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
-        hashes = [tube.identity.tube_sha256 for tube in known]
-        return [sha for sha in hashes if sha in due or not (tube_folder(self.study, sha) / PAGE).is_file()]
+            known = [tube.identity for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
+        stained = [identity for identity in known if not (identity.control or "").startswith("fmo:")]
+        return [t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel])]
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
@@ -40,16 +40,17 @@ class TubeGating:
 def save_gating(store: Store, gating: TubeGating) -> bool:
     """Write the counts of a tube, which makes its file ``counted``, and tell whether they are new.
 
-    Writing the same again changes nothing.
+    Writing the same again changes nothing; quality figures that a later release of the program words otherwise are no other count.
 
     Raises TubeFault when the same engine version counted the same tube otherwise before: the earlier counts stay.
     """
     with store.writing() as connection:
         new = _insert(connection, gating)
         kept = gating if new else _gating(connection, gating)
-        if kept == gating:
+        same = replace(kept, qc={}) == replace(gating, qc={})
+        if same:
             set_tube_state(connection, gating.tube_sha256, "counted")
-    if kept != gating:
+    if not same:
         raise TubeFault(
             f"Tube {gating.tube_sha256[:12]} was counted before under {gating.strategy} by engine {gating.engine_version} with other "
             "numbers. The earlier counts are kept; this is a fault of the program or of the strategy's files: report it."

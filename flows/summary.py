@@ -26,7 +26,7 @@ def pass_text(summary: Mapping[str, Any]) -> str:
 
 def demo_text(folder: Path, summary: Mapping[str, Any]) -> str:
     """Show the demo's main results, one column a patient, and where to look."""
-    patients = sorted(path.name for path in (folder / "results" / "patients").iterdir())
+    patients = sorted(path.parent.name for path in (folder / "results" / "patients").glob("*/parameters.csv"))
     values = {patient: dict(_parameters(folder / "results" / "patients" / patient / "parameters.csv")) for patient in patients}
     width = max(len(label) for *_, label in SHOWN) + 2
     lines = [" " * width + "".join(f"{patient:>18}" for patient in patients)]

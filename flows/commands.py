@@ -71,11 +71,11 @@ def watch(*, study: Study = Path(), interval: Annotated[float, Parameter(help="S
 
 def up(*, study: Study = Path(), interval: Annotated[float, Parameter(help="Seconds between two looks at the inbox.")] = 10.0) -> None:
     """Run a laboratory: Prefect server, nightly schedule and watcher, until stopped (Ctrl-C)."""
+    _quiet_prefect()
     from flows.up import up_study
     from tasks.study import open_study
 
     opened = open_study(study)
-    _quiet_prefect()
     with prefect_server(opened.folder / HOME):
         up_study(opened, interval)
 

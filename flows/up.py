@@ -2,6 +2,8 @@
 
 import sys
 import threading
+from contextvars import copy_context
+from functools import partial
 from typing import cast
 
 from prefect import serve
@@ -30,7 +32,9 @@ def up_study(study: Study, interval: float) -> None:
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     stop = threading.Event()
-    watcher = threading.Thread(target=watch_study, args=(study.folder, interval, stop), name="watcher", daemon=True)
+    # A new thread knows nothing of the server this one was given; Prefect would start another for it.
+    watch = partial(copy_context().run, watch_study, study.folder, interval, stop)
+    watcher = threading.Thread(target=watch, name="watcher", daemon=True)
     sys.stderr.write(f"Every night at '{night.cron}' ({night.time_zone}), and whenever a file arrives.\n")
     watcher.start()
     try:

@@ -86,7 +86,7 @@ def status(*, study: Study = Path(), json: Json = False, strict: Strict = False)
     from tasks.study import open_study
 
     opened = open_study(study)
-    document = status_document(opened, running_server(opened.folder / HOME))
+    document = status_document(opened, os.environ.get("PREFECT_API_URL") or running_server(opened.folder / HOME))
     states = document["states"]
     return Outcome(document=document, text=status_text(document), waits=bool(states["waiting"] or states["quarantined"]))
 

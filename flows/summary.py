@@ -55,7 +55,7 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
         "states": states,
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
         "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": last.outcome},
-        "next_run": _next_run(server) if server else None,
+        "next_run": _next_run(study, server) if server else None,
     }
 
 
@@ -86,14 +86,21 @@ def _value(row: Mapping[str, str]) -> str:
     return f"{float(row['value']):.3g}" if row["value"] else "not estimable"
 
 
-def _next_run(server: str) -> str | None:
-    """Ask the study's own server when it will run next."""
-    from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+def _next_run(study: Study, server: str) -> str | None:
+    """Ask a server when this study runs next; a site's server runs other studies and other programs too."""
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     scheduled = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])))
-    with SyncPrefectClient(server) as client:
-        runs = client.read_flow_runs(flow_run_filter=scheduled, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=1)
-    return runs[0].expected_start_time.isoformat() if runs and runs[0].expected_start_time else None
+    nightly = FlowFilter(name=FlowFilterName(any_=["nightly"]))
+    try:
+        with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(flow_filter=nightly, flow_run_filter=scheduled, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+    except httpx.HTTPError:
+        return None
+    own = (run.expected_start_time for run in runs if run.parameters.get("study") == str(study.folder))
+    return next((moment.isoformat() for moment in own if moment), None)

@@ -1,0 +1,164 @@
+"""What runs until it is stopped: the watcher and the laboratory's own server, started and interrupted as a user does."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.server import running_server
+from tasks.store.ledger import FileRecord, all_files, history
+from tasks.study import Study
+from tests.flows.command import reconflow, running, wait_until
+from tests.tasks.study_folder import DRAWN, make_study, write_tube
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect")]
+
+SETTINGS = """\
+study: test
+workers: 1
+intake: {settle_seconds: 3}
+nightly: {cron: "17 3 * * *", time_zone: Europe/Berlin}
+"""
+ROWS = [f"{name}.fcs,P01,{DRAWN},bcell" for name in "ab"]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return make_study(tmp_path / "study", ROWS, settings=SETTINGS)
+
+
+def record(study: Study, name: str) -> FileRecord | None:
+    with study.store() as store:
+        return next((each for each in all_files(store) if each.inbox_path == name), None)
+
+
+def is_counted(study: Study, name: str) -> bool:
+    found = record(study, name)
+    return found is not None and found.state == "counted"
+
+
+def drop_slowly(whole: bytes, target: Path, *, pieces: int = 6, pause: float = 1.0) -> None:
+    """Write a file as a slow network does, with halts shorter than the time a file must be at rest."""
+    step = -(-len(whole) // pieces)
+    with target.open("wb", buffering=0) as file:
+        for start in range(0, len(whole), step):
+            file.write(whole[start : start + step])
+            time.sleep(pause)
+
+
+def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(prefect_api: str, study: Study, tmp_path: Path) -> None:
+    whole = write_tube(tmp_path / "whole.fcs").read_bytes()
+    with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
+        wait_until(lambda: "Watching" in watch.said(), 60, "the watcher did not start")
+        drop_slowly(whole, study.inbox / "a.fcs")
+        wait_until(lambda: is_counted(study, "a.fcs"), 60, watch.said())
+        shutil.copyfile(tmp_path / "whole.fcs", study.inbox / "copy.fcs")
+        write_tube(study.inbox / "lost.fcs", seed=7)
+        wait_until(lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(), 60, watch.said())
+        code, seconds = watch.stop()
+    assert code == 130
+    assert seconds < 10
+    said = watch.said()
+    assert "Traceback" not in said
+    assert "a.fcs: accepted" in said
+    assert "1 counted, 0 failed" in said
+    assert "No line of samples.csv names lost.fcs" in said
+    found = record(study, "a.fcs")
+    assert found is not None
+    with study.store() as store:
+        assert [step.to_state for step in history(store, found.id)] == ["settling", "accepted", "counted"]
+    assert study.path_of(found.place or "").read_bytes() == whole
+    assert (study.results / "patients" / "P01" / "kinetics.csv").is_file()
+
+
+def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(prefect_api: str, study: Study, tmp_path: Path) -> None:
+    right = (study.folder / "study.yaml").read_text(encoding="utf-8").replace("settle_seconds: 3", "settle_seconds: 0")
+    with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
+        wait_until(lambda: "Watching" in watch.said(), 60, "the watcher did not start")
+        (study.folder / "study.yaml").write_text(f"{right}wrokers: 1\n", encoding="utf-8")
+        wait_until(lambda: "'wrokers'" in watch.said(), 30, watch.said())
+        time.sleep(1)
+        (study.folder / "study.yaml").write_text(right, encoding="utf-8")
+        write_tube(study.inbox / "b.fcs", seed=2)
+        wait_until(lambda: is_counted(study, "b.fcs"), 60, watch.said())
+        code, _ = watch.stop()
+    assert code == 130
+    assert watch.said().count("there is no setting 'wrokers'") == 1
+
+
+def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(study: Study, tmp_path: Path) -> None:
+    home = study.folder / ".prefect"
+    write_tube(study.inbox / "a.fcs")
+    with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
+        wait_until(lambda: running_server(home), 90, up.said())
+        url = running_server(home)
+        wait_until(lambda: schedule_of(url), 60, up.said())
+        assert schedule_of(url) == ("17 3 * * *", "Europe/Berlin", 1)
+        wait_until(lambda: is_counted(study, "a.fcs"), 60, up.said())
+        wait_until(lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"], 60, "no next run is shown")
+        status = reconflow("status", "--study", study.folder, "--json")
+        assert status.document["next_run"][14:16] == "17"
+        assert status.document["states"]["counted"] == 1
+        second = reconflow("up", "--study", study.folder)
+        assert second.code == 2
+        assert "already running" in second.err
+        night(url)
+        wait_until(lambda: state_of_night(url) == "COMPLETED", 90, up.said())
+        code, seconds = up.stop(60)
+    assert code == 0
+    assert seconds < 30
+    assert "Traceback" not in up.said()
+    assert "temporary server" not in up.said()
+    assert "telemetry" not in up.said()
+    assert "Traceback" not in (home / "server.log").read_text(encoding="utf-8")
+    assert running_server(home) is None
+    assert reconflow("status", "--study", study.folder, "--json").document["next_run"] is None
+
+
+def test_up_uses_the_server_of_the_site_and_leaves_it_standing(prefect_api: str, study: Study, tmp_path: Path) -> None:
+    with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
+        wait_until(lambda: (schedule_of(prefect_api) or ("",))[0] == "17 3 * * *", 60, up.said())
+        write_tube(study.inbox / "b.fcs", seed=2)
+        wait_until(lambda: is_counted(study, "b.fcs"), 60, up.said())
+        _, seconds = up.stop(60)
+    assert "temporary server" not in up.said()
+    assert seconds < 45
+    assert not (study.folder / ".prefect").exists()
+    assert schedule_of(prefect_api) is not None
+
+
+def schedule_of(url: str | None) -> tuple[str, str, int] | None:
+    """Ask a server for the nightly deployment: cron, time zone, how many may run at once."""
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.exceptions import ObjectNotFound
+
+    assert url
+    with SyncPrefectClient(url) as client:
+        try:
+            deployment = client.read_deployment_by_name("nightly/nightly")
+        except ObjectNotFound:
+            return None
+    assert len(deployment.schedules) == 1
+    schedule, limit = deployment.schedules[0].schedule, deployment.global_concurrency_limit
+    return schedule.cron, schedule.timezone, limit.limit if limit else 0
+
+
+def night(url: str | None) -> None:
+    """Ask for a night now, as somebody may on Prefect's page."""
+    from prefect.client.orchestration import SyncPrefectClient
+
+    assert url
+    with SyncPrefectClient(url) as client:
+        deployment = client.read_deployment_by_name("nightly/nightly")
+        client.create_flow_run_from_deployment(deployment.id, name="asked-for")
+
+
+def state_of_night(url: str | None) -> str | None:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
+    assert url
+    with SyncPrefectClient(url) as client:
+        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=["asked-for"])))
+    return found[0].state.type.value if found and found[0].state else None

@@ -1,6 +1,6 @@
 """Time a nightly run that finds nothing new, on an archive of about 1,000 counted tubes; the server's start is left out.
 
-    python benchmarks/quiet_night.py [--folder DIR] [--patients 26] [--rounds 3]
+    python benchmarks/quiet_night.py [--folder DIR] [--patients 28] [--rounds 3]
 
 The first run makes and counts the study (some minutes); with --folder it is kept for the next time. Each round is a process of its
 own, as a nightly run is: the clock covers the imports, the flow, and the end of the process, but not the server.
@@ -26,7 +26,7 @@ def main() -> None:
     """Prepare the study if it is not there, then time quiet nights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--patients", type=int, default=26)
+    parser.add_argument("--patients", type=int, default=28)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as spare:

@@ -9,9 +9,8 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import show_patient, show_report
 from flows.each import each
-from flows.intake import intake
 from tasks.one_pass import one_pass, study_folder
-from tasks.steps import cohort_tables, count, front_page, patient_tables
+from tasks.steps import cohort_tables, count, front_page, patient_tables, take_in_files
 
 THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
 """Threads only wait here: the work is done in processes (tasks/workers.py)."""
@@ -25,7 +24,7 @@ def nightly(study: str) -> dict[str, Any]:
     """
     folder, log = study_folder(study), get_run_logger()
     with one_pass(folder, "nightly") as this:
-        this.taken_in = intake(str(folder))
+        this.taken_in = take_in_files(folder)
         this.counted = each(count, this.study, this.tubes(), unexpected=this.note_failure)
         for outcome in this.counted:
             if not outcome.counted:

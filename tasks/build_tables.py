@@ -46,9 +46,9 @@ class PatientInputs:
     fingerprint: str
 
 
-def patients_to_build(study: Study) -> list[PatientInputs]:
+def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
     """List the patients whose results are missing or were made from other inputs than there are now."""
-    used, everyone = in_use(study), read_patients(study.patients_sheet).patients
+    everyone = read_patients(study.patients_sheet).patients
     tubes = _by_patient(study, used)
     inputs = [PatientInputs(name, _fingerprint(study, used, everyone.get(name), own)) for name, own in sorted(tubes.items())]
     return [each for each in inputs if _built_from(study, each.patient) != each.fingerprint]
@@ -169,7 +169,7 @@ def _withdrawn(study: Study) -> list[str]:
 def _fingerprint(study: Study, used: Mapping[str, InUse], patient: Patient | None, tubes: Sequence[TubeCounts]) -> str:
     """Hash everything that enters a patient's results: counts, identities, infusions, rules, settings, program."""
     inputs = {
-        "tubes": [asdict(tube) for tube in tubes],
+        "tubes": [repr(tube) for tube in tubes],
         "patient": None if patient is None else asdict(patient) | {"line": None},
         "strategies": {panel: (each.release.sha256, list(each.panel.counting)) for panel, each in used.items()},
         "limits": study.settings.limits.model_dump(mode="json"),

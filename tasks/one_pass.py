@@ -1,7 +1,7 @@
 """Frame one pass over a study: one at a time, noted in the store, summed up at the end."""
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from tasks.intake.turn import IntakeSummary
 from tasks.store.ledger import count_by_state, record_failure
 from tasks.store.runs import begin_run, end_run
 from tasks.store.tubes import taken_in, tubes_to_count
-from tasks.strategies_in_use import in_use
+from tasks.strategies_in_use import InUse, in_use
 from tasks.study import Study, open_study
 
 LOCK = ".run.lock"
@@ -26,6 +26,7 @@ class Pass:
     """One pass under way, and what came of its steps so far."""
 
     study: Study
+    used: Mapping[str, InUse]
     taken_in: IntakeSummary | None = None
     counted: Sequence[CountOutcome] = ()
     faults: Sequence[str] = ()
@@ -37,7 +38,7 @@ class Pass:
 
         A control that leaves a marker out on purpose cannot be gated as a tube of its panel, and enters no table.
         """
-        pins = {panel: used.name for panel, used in in_use(self.study).items()}
+        pins = {panel: used.name for panel, used in self.used.items()}
         with self.study.store() as store:
             due = {tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION)}
             known = [tube.identity for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
@@ -46,7 +47,7 @@ class Pass:
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
-        return patients_to_build(self.study)
+        return patients_to_build(self.study, self.used)
 
     def cohort_is_due(self) -> bool:
         """Tell whether the cohort's tables have to be written anew although no patient's were."""
@@ -64,11 +65,12 @@ class Pass:
 def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
     """Open a study for one pass; a second one waits until the first has ended, and finds little left to do."""
     study = open_study(folder)
+    used = in_use(study)
     with (study.folder / LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with study.store() as store:
             run = begin_run(store, kind)
-        this = Pass(study)
+        this = Pass(study, used)
         outcome: Literal["done", "failed"] = "failed"
         try:
             yield this
@@ -108,5 +110,5 @@ def _summary(this: Pass) -> dict[str, Any]:
 
 def something_is_due(study: Study) -> bool:
     """Tell whether a pass would count a tube or write a table."""
-    this = Pass(study)
+    this = Pass(study, in_use(study))
     return bool(this.tubes() or this.patients() or this.cohort_is_due())

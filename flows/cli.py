@@ -67,11 +67,21 @@ app = App(
 )
 
 
-for _name in ("demo", "init", "run", "watch", "up", "status", "retry"):
-    app.command(f"flows.commands:{_name}")
-for _name in ("inspect", "gate", "nca"):
-    app.command(f"flows.file_commands:{_name}")
-app.command("flows.strategy_commands:strategy")
+COMMANDS = {
+    "commands:demo": "make a simulated study and run the whole pipeline over it",
+    "commands:init": "write a commented, ready-to-edit study folder",
+    "commands:up": "server, nightly schedule and watcher, until stopped",
+    "commands:run": "one full pass: take in, gate, count, tables, report",
+    "commands:watch": "take files up as they become stable, until stopped",
+    "commands:status": "the ledger by state, what waits and why, last and next run",
+    "commands:retry": "take refused or failed files up again",
+    "file_commands:inspect": "what an FCS file says of itself, and whether it would be refused",
+    "file_commands:gate": "counts of one file under a strategy or a Gating-ML document",
+    "file_commands:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",
+    "strategy_commands:strategy": "list, show and verify the versioned gating strategies",
+}
+for _place, _help in COMMANDS.items():
+    app.command(f"flows.{_place}", help=_help)
 
 
 def main() -> NoReturn:

@@ -1,6 +1,7 @@
 """The commands that work on a study."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,6 +103,9 @@ def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
 
 
 def _outcome(summary: dict[str, Any], text: str) -> Outcome:
+    """Judge a pass; what somebody has to mend is said on stderr, where a program that reads stdout leaves it to a person."""
+    for sentence in (*summary["sheet_faults"], *summary["table_faults"]):
+        sys.stderr.write(f"reconflow: {sentence}\n")
     return Outcome(
         document={key: summary[key] for key in SUMMARY},
         text=text,
@@ -124,4 +128,4 @@ def _server(folder: Path) -> Iterator[None]:
 
 def _quiet_prefect() -> None:
     """Keep Prefect's own log out of the terminal unless it is asked for; its pages have it all the same."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

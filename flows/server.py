@@ -22,12 +22,19 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from panels.errors import ReconflowError, UsageFault
 
 LOOPBACK = "127.0.0.1"
+LAUNCH = """
+import runpy, signal, sys
+if sys.platform == "linux":  # When reconflow is killed outright it can stop nothing any more: Linux ends the server for it.
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+runpy.run_module("prefect", run_name="__main__", alter_sys=True)
+"""
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 LAST_WORDS_SECONDS = 10.0
@@ -53,6 +60,10 @@ class StartingServer:
     def ready(self, seconds: float = START_SECONDS) -> Iterator[str]:
         """Wait until the server answers, and point Prefect, here and in child processes, at it for the block."""
         if self.process is None or self.home is None:
+            if not _answers(self.url):
+                raise ServerFault(
+                    f"PREFECT_API_URL names {self.url}, where no Prefect server answers. Start it, correct the variable or unset it."
+                )
             yield self.url
             return
         _await_health(self.url, self.process, self.home / "server.log", seconds)
@@ -111,7 +122,7 @@ def _own_server(home: Path, *, options: list[str]) -> Iterator[StartingServer]:
     with _lock(home) as lock:
         fresh = _is_fresh(home / "prefect.db")
         port = _free_port()
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port), *options]
+        command = [sys.executable, "-c", LAUNCH, "server", "start", "--host", LOOPBACK, "--port", str(port), *options]
         with (home / "server.log").open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches this process first, which then stops the server in order.
             # The server inherits the lock, so that an orphaned one still holds its home.
@@ -214,6 +225,17 @@ def _is_healthy(url: str) -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
+
+
+def _answers(url: str) -> bool:
+    """Tell whether anything answers at a site's address; a server of the site may want a key even for its health."""
+    try:
+        build_opener().open(f"{url}/health", timeout=10).close()
+    except HTTPError:
+        return True
+    except (URLError, OSError, ValueError):
+        return False
+    return True
 
 
 def _tail(log: Path, lines: int = 12) -> str:

@@ -3,9 +3,12 @@
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.study import Study
+
+if TYPE_CHECKING:
+    from tasks.store.runs import Run
 
 SHOWN = (
     ("car19_t", "Cmax", "anti-CD19 CAR-T, peak per µL"),
@@ -54,7 +57,7 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
     return {
         "states": states,
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
-        "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": last.outcome},
+        "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": _outcome(study, last)},
         "next_run": _next_run(study, server) if server else None,
     }
 
@@ -69,6 +72,13 @@ def status_text(document: Mapping[str, Any]) -> str:
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
     return "\n".join(lines)
+
+
+def _outcome(study: Study, run: "Run") -> str:
+    """Say of a run that is noted as running, but that nothing runs any more, that it was interrupted."""
+    from tasks.one_pass import is_running
+
+    return "interrupted" if run.outcome == "running" and not is_running(study) else run.outcome
 
 
 def _parameters(path: Path) -> Iterator[tuple[tuple[str, str], str]]:

@@ -1,5 +1,6 @@
 """Frame one pass over a study: one at a time, noted in the store, summed up at the end."""
 
+import errno
 import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class Pass:
     taken_in: IntakeSummary | None = None
     counted: Sequence[CountOutcome] = ()
     faults: Sequence[str] = ()
+    world_faults: list[str] = field(default_factory=list)
     report: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
 
@@ -54,7 +56,14 @@ class Pass:
         return cohort_is_due(self.study)
 
     def note_failure(self, tube_sha256: str, error: BaseException) -> CountOutcome:
-        """Record against a tube what no step expected, so that the night goes on and the tube can be retried."""
+        """Record against a tube what no step expected, so that the night goes on and the tube can be retried.
+
+        A fault of the world (a full disk, a file gone from the archive) is not the tube's: it is said, and the next pass tries again.
+        """
+        if isinstance(error, OSError):
+            reason = f"Tube {tube_sha256[:12]} could not be counted: {_in_words(error)} The next run tries again."
+            self.world_faults.append(reason)
+            return CountOutcome(tube_sha256, counted=False, reason=reason)
         reason = f"Unexpected {type(error).__name__}: {error}. Retry the tube; if it fails again, report this as a fault of reconflow."
         with self.study.store() as store:
             record_failure(store, tube_sha256, reason)
@@ -88,6 +97,18 @@ def study_folder(study: str) -> Path:
     return Path(study).resolve()
 
 
+def _in_words(error: OSError) -> str:
+    """Say what the operating system refused, and what to do about it."""
+    mends = {
+        errno.ENOSPC: "The disk is full: free some space.",
+        errno.EROFS: "The disk can only be read: let reconflow write to it.",
+        errno.EACCES: "It may not be read or written: correct the rights of the folder.",
+        errno.ENOENT: "It is not there: restore it from the backup, or connect the share.",
+    }
+    what = f"{error.filename}: " if error.filename else ""
+    return f"{what}{mends.get(error.errno or 0, error.strerror or str(error))}"
+
+
 def _summary(this: Pass) -> dict[str, Any]:
     """Sum a pass up: what it did, and what waits or was refused now."""
     with this.study.store() as store:
@@ -102,9 +123,9 @@ def _summary(this: Pass) -> dict[str, Any]:
         "failed": states["failed"],
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [*(taken.sentences if taken else ()), *this.faults],
+        "sentences": [s for s in taken.sentences if s not in taken.sheet_faults] if taken else [],
         "sheet_faults": list(taken.sheet_faults) if taken else [],
-        "table_faults": list(this.faults),
+        "table_faults": [*this.faults, *this.world_faults],
     }
 
 
@@ -112,3 +133,13 @@ def something_is_due(study: Study) -> bool:
     """Tell whether a pass would count a tube or write a table."""
     this = Pass(study, in_use(study))
     return bool(this.tubes() or this.patients() or this.cohort_is_due())
+
+
+def is_running(study: Study) -> bool:
+    """Tell whether a pass is under way; the operating system frees the lock of one that was killed."""
+    with (study.folder / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

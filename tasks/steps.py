@@ -4,6 +4,7 @@ Paths and hashes cross a task's border, events and frames never do. Only what to
 retried, and only for faults that pass. Run names carry a tube's short hash and a patient's pseudonym, nothing else.
 """
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tasks.count_tube import CountOutcome
 from tasks.intake.turn import IntakeSummary
 
 RETRIES = 2
+STAYS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT})
+"""What the operating system will say again in half a minute."""
 SECONDS_BETWEEN: list[float] = [5, 30]
 
 
@@ -25,6 +28,8 @@ def _may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     from sqlalchemy.exc import OperationalError
 
     error = state.result(raise_on_failure=False)
+    if isinstance(error, OSError) and error.errno in STAYS:
+        return False
     return isinstance(error, OSError | OperationalError)
 
 

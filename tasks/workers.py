@@ -6,8 +6,10 @@ process runner 19 s (and a Ctrl-C that hangs), this 15 s.
 """
 
 import multiprocessing
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -53,10 +55,8 @@ class Workers:
     def _ready_pool(self) -> ProcessPoolExecutor:
         with self._lock:
             if self._pool is None:
-                # Ctrl-C in a terminal reaches every process; only the first one decides what it means.
-                ignore = (signal.SIGINT, signal.SIG_IGN)
                 spawn = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._number, mp_context=spawn, initializer=signal.signal, initargs=ignore)
+                self._pool = ProcessPoolExecutor(self._number, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),))
             return self._pool
 
     def _drop(self, broken: ProcessPoolExecutor) -> None:
@@ -87,6 +87,18 @@ def apart(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Do one piece of work in the processes of the surrounding ``workers`` block, or here when there is none."""
     chosen = _WORKERS.get()
     return work(*args, **kwargs) if chosen is None else chosen.run(work, *args, **kwargs)
+
+
+def _begin(parent: int) -> None:
+    """Set a worker process up: Ctrl-C is its parent's to judge, and it does not outlive a parent that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _picklable(work: Callable[[], R]) -> R:

@@ -1,0 +1,198 @@
+"""A patient's tables hold what the store holds, and are written anew exactly when something they are made of changed."""
+
+import csv
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from gating.engine import ENGINE_VERSION
+from panels.errors import ReconflowError
+from tasks.build_tables import PatientInputs, build_cohort, build_patient, built_patients, cohort_is_due, patient_folder, patients_to_build
+from tasks.counting.counts import PopulationCount
+from tasks.identity import TubeIdentity
+from tasks.store.counts import TubeGating, save_gating
+from tasks.store.ledger import Sight, add_file, all_files, set_state
+from tasks.store.tubes import save_tube, taken_in
+from tasks.strategies_in_use import in_use
+from tasks.study import Study, open_study
+from tests.tasks.study_folder import AT_ONCE, PATIENTS, make_study
+
+EVENTS = {"leukocytes": 50_000, "lymphocytes": 20_000, "b_cells": 500, "naive_b": 300, "plasmablasts": 30, "transitional_b": 3}
+FILES = {"kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html"}
+
+
+def give(study: Study, patient: str, day: int, **events: int) -> str:
+    """Put a counted B-cell tube in the store: 50,000 leukocytes of 5,000/µL, which is 10 µL of blood."""
+    sha = f"{patient}-{day}".encode().hex().ljust(64, "0")
+    collected = datetime.fromisoformat(f"2026-03-{day:02d}T08:00")
+    identity = TubeIdentity(sha, f"{patient}_{day}.fcs", patient, collected, "bcell", f"M{day}", leukocytes_per_ul=5000.0)
+    used = in_use(study)["bcell"]
+    parent_of = used.release.strategy.parent_of()
+    found = EVENTS | events
+    counts = tuple(
+        PopulationCount(p.id, found.get(p.id, 0), parent_of[p.gate], 50_000, p.reference, found.get(p.reference, 0))
+        for p in used.populations.values()
+    )
+    with study.store() as store:
+        with store.writing() as connection:
+            add_file(connection, identity.file, identity.file, f"archive/{identity.file}", Sight(1, 1, 0.0, sha))
+        file = next(record for record in all_files(store) if record.sha256 == sha)
+        with store.writing() as connection:
+            save_tube(connection, identity, {})
+            set_state(connection, file.id, "accepted", "")
+        save_gating(store, TubeGating(sha, used.name, used.release.sha256, ENGINE_VERSION, "bcell@1.0.0", 60_000, counts))
+    return sha
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two patients with a tube each, built once."""
+    made = make_study(tmp_path_factory.mktemp("built") / "s")
+    give(made, "P01", 1)
+    give(made, "P02", 1)
+    build(made)
+    return made.folder
+
+
+@pytest.fixture
+def study(built: Path, tmp_path: Path) -> Study:
+    """A copy of the built study; a study can be moved."""
+    return open_study(shutil.copytree(built, tmp_path / "s"))
+
+
+def build(study: Study) -> list[str]:
+    """Write what is due, as a pass does; gives the patients written."""
+    wanted = due(study)
+    for inputs in wanted:
+        build_patient(study, inputs)
+    if wanted or cohort_is_due(study):
+        build_cohort(study)
+    return [inputs.patient for inputs in wanted]
+
+
+def due(study: Study) -> list[PatientInputs]:
+    return patients_to_build(study, in_use(study))
+
+
+def table(study: Study, patient: str, name: str = "kinetics.csv") -> dict[str, dict[str, str]]:
+    with (patient_folder(study, patient) / name).open(encoding="utf-8", newline="") as file:
+        return {row["population"]: row for row in csv.DictReader(file)}
+
+
+def rewrite(study: Study, **texts: str) -> Study:
+    for name, text in texts.items():
+        (study.folder / {"settings": "study.yaml", "patients": "patients.csv"}[name]).write_text(text, encoding="utf-8")
+    return open_study(study.folder)
+
+
+def test_counts_become_concentrations_and_codes_by_hand(study: Study) -> None:
+    found = table(study, "P01")
+    assert (found["b_cells"]["code"], found["b_cells"]["method"]) == ("Q", "dual")
+    assert float(found["b_cells"]["per_ul"]) == pytest.approx(50)
+    assert float(found["b_cells"]["lod_per_ul"]) == pytest.approx(2)
+    assert float(found["b_cells"]["lloq_per_ul"]) == pytest.approx(5)
+    assert float(found["b_cells"]["per_ul_low"]) < 50 < float(found["b_cells"]["per_ul_high"])
+    assert float(found["naive_b"]["percent_reference"]) == pytest.approx(60)
+    assert float(found["b_cells"]["day"]) == pytest.approx(49 + 21 / 24)
+    assert found["plasmablasts"]["code"] == "DNQ"
+    assert float(found["plasmablasts"]["per_ul"]) == pytest.approx(3)
+    assert (found["transitional_b"]["code"], found["transitional_b"]["per_ul"]) == ("ND", "")
+    assert float(found["transitional_b"]["per_ul_high"]) > 0
+
+
+def test_everything_a_patient_gets_is_written_and_nothing_is_due_again(study: Study) -> None:
+    for patient in ("P01", "P02"):
+        assert {path.name for path in patient_folder(study, patient).iterdir()} >= FILES
+    assert built_patients(study) == ["P01", "P02"]
+    assert due(study) == []
+    assert not cohort_is_due(study)
+
+
+def test_a_new_tube_is_the_business_of_its_patient_alone(study: Study) -> None:
+    other = (patient_folder(study, "P02") / "kinetics.csv").stat().st_mtime_ns
+    give(study, "P01", 20, b_cells=900)
+    assert build(study) == ["P01"]
+    assert (patient_folder(study, "P02") / "kinetics.csv").stat().st_mtime_ns == other
+    with (study.results / "cohort" / "kinetics.csv").open(encoding="utf-8") as file:
+        assert {(row["patient"], row["visit"]) for row in csv.DictReader(file)} == {("P01", "M1"), ("P01", "M20"), ("P02", "M1")}
+
+
+def test_another_infusion_changes_the_days_of_that_patient_alone(study: Study) -> None:
+    study = rewrite(study, patients=PATIENTS.replace("P01,2026-01-10", "P01,2026-01-11"))
+    assert build(study) == ["P01"]
+    assert float(table(study, "P01")["b_cells"]["day"]) == pytest.approx(48 + 21 / 24)
+
+
+def test_a_line_added_above_in_patients_csv_changes_nothing(study: Study) -> None:
+    study = rewrite(study, patients=PATIENTS.replace("P01,", "P00,2026-01-01T10:00\nP01,", 1))
+    assert due(study) == []
+
+
+def test_other_limits_change_every_patient(study: Study) -> None:
+    study = rewrite(study, settings=f"{AT_ONCE}limits: {{detect_events: 31, quantify_events: 60}}\n")
+    assert build(study) == ["P01", "P02"]
+    assert table(study, "P01")["plasmablasts"]["code"] == "ND"
+    assert float(table(study, "P01")["b_cells"]["lloq_per_ul"]) == pytest.approx(6)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_lost_file_is_written_again_with_the_same_bytes(study: Study, name: str) -> None:
+    path = patient_folder(study, "P01") / name
+    before = path.read_bytes()
+    path.unlink()
+    assert build(study) == ["P01"]
+    assert path.read_bytes() == before
+
+
+def test_the_cohort_is_due_when_one_of_its_tables_is_lost(study: Study) -> None:
+    for path in sorted((study.results / "cohort").iterdir()):
+        before = path.read_bytes()
+        path.unlink()
+        assert cohort_is_due(study)
+        assert build_cohort(study) == 2
+        assert path.read_bytes() == before
+
+
+def test_a_patient_whose_tubes_went_to_another_leaves_no_table_behind(study: Study) -> None:
+    from dataclasses import replace
+
+    with study.store() as store:
+        (tube,) = taken_in(store, patient="P02")
+        with store.writing() as connection:
+            save_tube(connection, replace(tube.identity, patient="P01"), {})
+    assert cohort_is_due(study)
+    assert build(study) == ["P01"]
+    assert built_patients(study) == ["P01"]
+    assert not patient_folder(study, "P02").exists()
+    assert not cohort_is_due(study)
+
+
+def test_a_patient_who_left_patients_csv_stops_with_a_sentence_and_keeps_the_earlier_tables(study: Study) -> None:
+    before = (patient_folder(study, "P02") / "kinetics.csv").read_bytes()
+    study = rewrite(study, patients="patient,infused\nP01,2026-01-10T11:00\n")
+    (inputs,) = due(study)
+    with pytest.raises(ReconflowError, match=r"'P02' is not in patients.csv"):
+        build_patient(study, inputs)
+    assert (patient_folder(study, "P02") / "kinetics.csv").read_bytes() == before
+    assert [inputs.patient for inputs in due(study)] == ["P02"]
+
+
+def test_an_empty_tube_is_never_a_number(tmp_path: Path) -> None:
+    """No leukocytes: nothing ties the tube to blood, so that nothing can be said of it, and no zero either."""
+    study = make_study(tmp_path / "s")
+    give(study, "P01", 1, **dict.fromkeys(EVENTS, 0))
+    build(study)
+    for row in table(study, "P01").values():
+        assert row["code"] == "NE"
+        assert (row["per_ul"], row["per_ul_low"], row["percent_parent"], row["percent_reference"]) == ("", "", "", "")
+
+
+def test_a_study_without_tubes_has_empty_cohort_tables(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s")
+    assert due(study) == []
+    assert cohort_is_due(study)
+    assert build_cohort(study) == 0
+    assert not cohort_is_due(study)
+    assert (study.results / "cohort" / "kinetics.csv").read_text(encoding="utf-8").count("\n") == 1

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -31,11 +33,31 @@ with prefect_server() as url:
 """
 
 
+class _WantsAKey(BaseHTTPRequestHandler):
+    """A site's server that answers nobody without a key."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
 def test_a_site_server_is_used_as_it_is_and_nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example/api")
-    with prefect_server(tmp_path / "home") as url:
-        assert url == "http://prefect.example/api"
+    with HTTPServer(("127.0.0.1", 0), _WantsAKey) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{site.server_port}/api"
+        monkeypatch.setenv("PREFECT_API_URL", address)
+        with prefect_server(tmp_path / "home") as url:
+            assert url == address
+        site.shutdown()
     assert not (tmp_path / "home").exists()
+
+
+def test_a_site_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(ServerFault, match=r"No Prefect server answers at http://127\.0\.0\.1:9/api \(PREFECT_API_URL\)"), prefect_server():
+        pass
 
 
 @pytest.mark.server

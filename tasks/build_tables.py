@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import itertools
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -78,12 +79,15 @@ def cohort_is_due(study: Study) -> bool:
 
 
 def build_cohort(study: Study) -> int:
-    """Join all patients' tables into the cohort's, and give the number of patients in it."""
+    """Join all patients' tables into the cohort's, and give the number of patients in it.
+
+    Results of a patient who has no tubes any more are set aside in ``results/withdrawn``: a table nobody rebuilds would soon
+    be wrong, but nothing is deleted.
+    """
     from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 
     for name in _withdrawn(study):
-        # Everything in it was derived, and a table nobody rebuilds would soon be wrong.
-        shutil.rmtree(patient_folder(study, name))
+        _set_aside(study, name)
     folders = [patient_folder(study, name) for name in built_patients(study)]
     kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
     parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
@@ -160,10 +164,27 @@ def _by_patient(study: Study, used: Mapping[str, InUse]) -> dict[str, list[TubeC
 
 
 def _withdrawn(study: Study) -> list[str]:
-    """List the patients with results whose tubes all went to another patient (a mended sheet)."""
+    """List the patients with results whose tubes all went to other patients (a mended sheet).
+
+    A patient whose tubes the store does not know at all is none of them: then it is the store that lacks something.
+    """
     with study.store() as store:
-        present = {tube.identity.patient for tube in taken_in(store)}
-    return [name for name in built_patients(study) if name not in present]
+        tubes = [tube.identity for tube in taken_in(store)]
+    present, known = {tube.patient for tube in tubes}, {tube.tube_sha256 for tube in tubes}
+    return [name for name in built_patients(study) if name not in present and _tubes_in_table(study, name) <= known]
+
+
+def _tubes_in_table(study: Study, patient: str) -> set[str]:
+    with (patient_folder(study, patient) / "kinetics.csv").open(encoding="utf-8", newline="") as file:
+        return {row["tube_sha256"] for row in csv.DictReader(file)}
+
+
+def _set_aside(study: Study, patient: str) -> None:
+    """Move a patient's results to ``results/withdrawn``, beside those set aside earlier."""
+    aside = study.results / "withdrawn"
+    aside.mkdir(exist_ok=True)
+    names = itertools.chain((patient,), (f"{patient}-{number}" for number in itertools.count(2)))
+    patient_folder(study, patient).rename(next(aside / name for name in names if not (aside / name).exists()))
 
 
 def _fingerprint(study: Study, used: Mapping[str, InUse], patient: Patient | None, tubes: Sequence[TubeCounts]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from panels.errors import SettingsFault, UsageFault
 from tasks.intake.admit import Outcome, admit, open_desk
 from tasks.intake.inbox import Candidate, Listing, list_inbox, scan_inbox
+from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.mend import mend_identities
 from tasks.intake.moving import finish_moves, inbox_target, move_file
 from tasks.intake.quarantine import reason_path
@@ -42,17 +43,19 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
     """Take in every file of the inbox that is at rest; one pass at a time, whoever starts it.
 
     With ``wait`` the pass waits once for files it has just seen to settle; without, they are left to the next pass.
-    Raises SettingsFault when there is no inbox (a share that is not connected), so that nothing is taken for removed.
+    Raises SettingsFault when there is no inbox (a share that is not connected), so that nothing is taken for removed, and
+    UsageFault when the store knows nothing of the tubes that were taken in before.
     """
     with study.store() as store, _one_at_a_time(study):
         _check_inbox(study)
+        unknown = check_ledger(study, store)
         finish_moves(study, store)
         listing = list_inbox(study)
         candidates = scan_inbox(study, store, listing)
         if wait and _settle(study, store):
             listing = list_inbox(study)
             candidates = scan_inbox(study, store, listing)
-        return _take_in(study, store, listing, candidates)
+        return _take_in(study, store, listing, candidates, unknown)
 
 
 def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -70,7 +73,7 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
         return tuple(record.inbox_path for record in dict.fromkeys(chosen))
 
 
-def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[Candidate]) -> IntakeSummary:
+def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[Candidate], unknown: Sequence[str]) -> IntakeSummary:
     desk = open_desk(study, store, listing)
     outcomes = {candidate.record.id: admit(desk, candidate) for candidate in candidates}
     accepted = {outcome.tube_sha256 for outcome in outcomes.values() if outcome.state == "accepted"}
@@ -81,7 +84,7 @@ def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[
     mended = mend_identities(desk, listing)
     faults = [str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)]
     waiting = [f"{record.inbox_path}: {record.reason}" for record in all_files(store, ("waiting", "settling")) if record.reason]
-    sentences = tuple(dict.fromkeys((*listing.faults, *faults, *waiting, *mended)))
+    sentences = tuple(dict.fromkeys((*unknown, *listing.faults, *faults, *waiting, *mended)))
     return IntakeSummary(tuple(outcomes.values()), count_by_state(store), sentences, tuple(dict.fromkeys(faults)))
 
 

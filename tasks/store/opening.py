@@ -24,6 +24,11 @@ class Store:
 
     engine: Engine
 
+    @property
+    def shown(self) -> str:
+        """Give the store's address without its password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection whose changes are kept together at the end of the block, or not at all."""

@@ -12,6 +12,7 @@ from gating.engine import ENGINE_VERSION
 from panels.errors import UsageFault
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
 from tasks.count_tube import CountOutcome, page_is_current
+from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.turn import IntakeSummary
 from tasks.store.ledger import count_by_state, record_failure
 from tasks.store.runs import begin_run, end_run
@@ -72,12 +73,16 @@ class Pass:
 
 @contextmanager
 def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
-    """Open a study for one pass; a second one waits until the first has ended, and finds little left to do."""
+    """Open a study for one pass; a second one waits until the first has ended, and finds little left to do.
+
+    Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes.
+    """
     study = open_study(folder)
     used = in_use(study)
     with (study.folder / LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with study.store() as store:
+            check_ledger(study, store)
             run = begin_run(store, kind)
         this = Pass(study, used)
         outcome: Literal["done", "failed"] = "failed"

@@ -1,0 +1,28 @@
+"""What the documentation says exists, and what exists is documented."""
+
+import re
+from pathlib import Path
+
+from flows.cli import COMMANDS
+from tasks.counting.flags import Flag
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def test_every_flag_is_documented_with_its_sentence() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", (PROJECT / "docs" / "flags.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert rows == {flag.value: flag.sentence for flag in Flag}
+
+
+def test_the_readme_names_every_command_and_only_pictures_that_exist() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    for place in COMMANDS:
+        assert f"reconflow {place.partition(':')[2]}" in readme or place == "commands:demo"
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
+    assert pictures
+    assert all((PROJECT / picture).is_file() for picture in pictures)
+
+
+def test_the_readme_names_the_command_that_ci_runs() -> None:
+    assert "make test" in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert (PROJECT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("make test")

@@ -94,6 +94,23 @@ def scaled_count(events: int, volume_ul: float, relative_variance: float, level:
     return Interval(_mixture_quantile(shape, spread, tail), _mixture_quantile(shape, spread, 1 - tail)).times(1 / volume_ul)
 
 
+def widened(exact: Interval, value: float, relative_variance: float, level: float = LEVEL) -> Interval:
+    """Add what does not come from counting (pipette, bead lot) to an exact interval of a count around ``value``.
+
+    On the logarithm the two errors add in quadrature, each side for itself. With no event there is no logarithm: the
+    upper limit grows as that of gamma(1) × log-normal does. Without such an error the exact interval stays as it is.
+    """
+    if relative_variance == 0:
+        return exact
+    spread = math.sqrt(relative_variance)
+    if value == 0:
+        tail = (1 - level) / 2
+        return Interval(exact.low, exact.high * _mixture_quantile(1.0, spread, 1 - tail) / -math.log(tail))
+    other = _normal_quantile(level) * spread
+    down, up = math.hypot(_log_gap(exact.low, value), other), math.hypot(_log_gap(value, exact.high), other)
+    return Interval(value * math.exp(-down), value * math.exp(up))
+
+
 def log_normal(value: float, relative_variance: float, level: float = LEVEL) -> Interval:
     """Enclose a positive value whose logarithm has the variance ``relative_variance``."""
     factor = math.exp(_normal_quantile(level) * math.sqrt(relative_variance))

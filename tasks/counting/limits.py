@@ -16,14 +16,16 @@ class CountErrors(BaseModel):
     """Say how uncertain the measurements behind a volume are, as coefficients of variation (CV).
 
     The analyser's CV is a step function of its count: the pair ``(from, cv)`` with the largest ``from`` (cells/µL) not
-    above the count holds. The steps take the wide end of what is usual: 3 % above 2 leukocytes/nL, 15 % below 0.5/nL.
+    above the count holds. All take the wide end of what is usual: 3 % above 2 leukocytes/nL, 15 % below 0.5/nL; reverse pipetting
+    2–3 %; the number of beads of a lot 1–2 %.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     leukocyte_cv: tuple[tuple[float, float], ...] = ((2000.0, 0.03), (500.0, 0.07), (0.0, 0.15))
     lymphocyte_cv: tuple[tuple[float, float], ...] = ((500.0, 0.07), (0.0, 0.15))
-    pipette_cv: float = Field(default=0.025, ge=0)
+    pipette_cv: float = Field(default=0.03, ge=0)
+    bead_lot_cv: float = Field(default=0.02, ge=0)
 
     def analyser_cv(self, population: Analyser, per_ul: float) -> float:
         """Give the CV of the analyser's count of leukocytes or lymphocytes at ``per_ul``."""
@@ -36,6 +38,11 @@ class LimitSettings(BaseModel):
 
     20 clustered events count as detected and 50 as quantifiable (common rare-event practice). A laboratory that has
     validated other limits sets them here or for one population in the strategy.
+
+    ``few_percent_events``: a percentage that is read against a stain's background (CAR T cells of T cells) and rests on
+    fewer is an indication only. ``marrow_limit_percent``: "not detected" in marrow needs so many leukocytes that the
+    limit of detection is at most this percent of them (0.1 %: 20,000 leukocytes for a limit of 20 events).
+    ``replicate_difference``: direct counts of one draw that differ by more of their mean are flagged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +53,9 @@ class LimitSettings(BaseModel):
     maximum_net_cv: float = Field(default=0.30, gt=0)
     minimum_beads: int = Field(default=1000, ge=1)
     minimum_lymphocytes: int = Field(default=2500, ge=0)
+    few_percent_events: int = Field(default=5000, ge=1)
+    marrow_limit_percent: float = Field(default=0.1, gt=0, le=100)
+    replicate_difference: float = Field(default=0.10, gt=0)
     b_subset_events: int = Field(default=100, ge=1)
     b_subset_indicative_events: int = Field(default=50, ge=1)
     same_draw_hours: float = Field(default=24.0, ge=0)
@@ -67,12 +77,22 @@ class Background:
     reference_events: int
 
     def expected(self, reference_events: int) -> float:
-        """Give the background events to expect among ``reference_events`` of another tube."""
-        return self.events * reference_events / self.reference_events if self.reference_events else 0.0
+        """Give the background events to expect among ``reference_events`` of another tube.
+
+        One event is added to those seen: a tube that showed none has not proved that the stain gives none.
+        """
+        return (self.events + 1) * self._exposure(reference_events)
 
     def variance(self, reference_events: int) -> float:
         """Give the variance of ``expected`` that comes from counting the pre-infusion tube."""
-        return self.expected(reference_events) * reference_events / self.reference_events if self.reference_events else 0.0
+        return self.expected(reference_events) * self._exposure(reference_events)
+
+    def limit_of_blank(self, reference_events: int) -> int:
+        """Give the most background events to expect, with 95 % confidence, among ``reference_events`` of another tube."""
+        return predicted_blank(self.events, self._exposure(reference_events))
+
+    def _exposure(self, reference_events: int) -> float:
+        return reference_events / self.reference_events if self.reference_events else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +112,28 @@ def limit_of_blank(background: float, confidence: float = CONFIDENCE) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         if special.pdtr(middle, background) >= confidence:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def predicted_blank(background_events: int, exposure_ratio: float, confidence: float = CONFIDENCE) -> int:
+    """Give the most events a blank shows when its background is known only from a count of its own.
+
+    ``exposure_ratio`` is the sample's exposure (reference events) over the background's. The smallest k with
+    P(negative binomial(background + 1, 1/(1 + ratio)) ≤ k) ≥ 0.95: above it the exact conditional test of two Poisson
+    counts calls the sample higher at 5 %. With a long background count it becomes the Poisson limit of blank.
+    """
+    if background_events < 0 or exposure_ratio < 0:
+        raise ValueError(f"a background cannot be negative: {background_events} events, {exposure_ratio} times the exposure")
+    share = 1 / (1 + exposure_ratio)
+    low, high = -1, 1
+    while special.betainc(background_events + 1, high + 1, share) < confidence:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if special.betainc(background_events + 1, middle + 1, share) >= confidence:
             high = middle
         else:
             low = middle
@@ -131,7 +173,7 @@ def event_limits(
     """Decide the limits of one population in one tube with ``reference_events`` in its reference population.
 
     ``detect_events`` and ``quantify_events`` override the study's. A background lifts detection above its limit of blank,
-    and quantification to a net CV of at most ``maximum_net_cv``. At least one event is always needed: an empty
+    which allows for the counting error of the background itself, and quantification to a net CV of at most ``maximum_net_cv``. At least one event is always needed: an empty
     population is never detected.
     """
     detect = max(1, settings.detect_events if detect_events is None else detect_events)
@@ -139,7 +181,7 @@ def event_limits(
     if background is None:
         return EventLimits(detect, quantify)
     expected, variance = background.expected(reference_events), background.variance(reference_events)
-    above_blank = limit_of_blank(expected) + 1
+    above_blank = background.limit_of_blank(reference_events) + 1
     precise = events_for_net_cv(expected, variance, settings.maximum_net_cv) if expected > 0 else 0
     raised = EventLimits(max(detect, above_blank), max(quantify, above_blank, precise), raised=True)
     return raised if (raised.detect, raised.quantify) != (detect, quantify) else EventLimits(detect, quantify)

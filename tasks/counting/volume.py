@@ -6,7 +6,7 @@ from typing import Literal
 
 from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import Flag, anchor_flag
-from tasks.counting.intervals import Interval, bead_ratio, log_normal, scaled_count, volumetric
+from tasks.counting.intervals import Interval, bead_ratio, log_normal, scaled_count, volumetric, widened
 from tasks.counting.limits import Analyser, LimitSettings
 
 CountMethod = Literal["bead", "volumetric", "chain", "dual"]
@@ -17,13 +17,14 @@ Method = Literal["bead", "volumetric", "dual", "chain", "none"]
 class Volume:
     """An effective volume, how it was found and how uncertain it is.
 
-    ``relative_variance`` is the variance of its logarithm; for beads it holds the bead count and the pipetting, of which
-    only the bead count enters the tube's own interval. ``repeats`` marks a population tied to its own concentration.
+    ``relative_variance`` is the variance of its logarithm, all errors together; ``systematic_variance`` is the part of it
+    that no count shows (pipette, bead lot). ``repeats`` marks a population tied to its own concentration.
     """
 
     microlitres: float
     method: CountMethod
     relative_variance: float
+    systematic_variance: float = 0.0
     beads: int | None = None
     repeats: bool = False
 
@@ -33,9 +34,9 @@ class Volume:
         if self.repeats:
             return value, log_normal(value, self.relative_variance)
         if self.method == "bead" and self.beads is not None:
-            return value, bead_ratio(events, self.beads, self.beads / self.microlitres)
+            return value, widened(bead_ratio(events, self.beads, self.beads / self.microlitres), value, self.systematic_variance)
         if self.method == "volumetric":
-            return value, volumetric(events, self.microlitres)
+            return value, widened(volumetric(events, self.microlitres), value, self.systematic_variance)
         return value, scaled_count(events, self.microlitres, self.relative_variance)
 
 
@@ -117,8 +118,8 @@ def _by_beads(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, F
         return None, Flag.FEW_BEADS
     if not lot or not blood or lot <= 0 or blood <= 0:
         return None, Flag.BEAD_LOT_MISSING
-    variance = 1 / tube.beads + limits.errors.pipette_cv**2
-    return Volume(blood * tube.beads / lot, "bead", variance, beads=tube.beads), None
+    systematic = limits.errors.pipette_cv**2 + limits.errors.bead_lot_cv**2
+    return Volume(blood * tube.beads / lot, "bead", 1 / tube.beads + systematic, systematic, beads=tube.beads), None
 
 
 def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, Flag | None]:
@@ -127,7 +128,8 @@ def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume
         return None, None
     if not dilution or dilution <= 0:
         return None, Flag.DILUTION_MISSING
-    return Volume(acquired / dilution, "volumetric", limits.errors.pipette_cv**2), None
+    systematic = limits.errors.pipette_cv**2
+    return Volume(acquired / dilution, "volumetric", systematic, systematic), None
 
 
 def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> Volume | None:

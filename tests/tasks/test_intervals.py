@@ -19,6 +19,7 @@ from tasks.counting.intervals import (
     ratio,
     scaled_count,
     volumetric,
+    widened,
     wilson,
 )
 
@@ -132,6 +133,27 @@ def test_limits_do_not_jump_back_where_the_approximation_changes() -> None:
     lows = [scaled_count(n, 1.0, 0.01).low for n in range(30)]
     assert highs == sorted(highs)
     assert lows == sorted(lows)
+
+
+def test_an_error_beside_counting_widens_the_exact_interval() -> None:
+    exact = bead_ratio(4000, 9500, BEADS_PER_UL)
+    value = BEADS_PER_UL * 4000 / 9500
+    assert widened(exact, value, 0.0) == exact
+    low, high = widened(exact, value, 0.036**2)
+    assert math.log(high / value) == pytest.approx(math.hypot(math.log(exact.high / value), 1.959964 * 0.036), rel=1e-6)
+    assert low < exact.low < value < exact.high < high
+
+
+def test_the_widened_interval_holds_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    for truth in (3.0, 40.0, 4000.0):
+        counts = rng.poisson(truth * rng.lognormal(0, 0.036, 2000))
+        held = [low <= truth <= high for low, high in (widened(garwood(int(n)), float(n), 0.036**2) for n in counts)]
+        assert np.mean(held) == pytest.approx(0.96, abs=0.03)
+
+
+def test_no_event_is_bounded_by_the_mixture_when_the_volume_is_uncertain() -> None:
+    assert widened(garwood(0), 0.0, 0.04) == (0.0, pytest.approx(scaled_count(0, 1.0, 0.04).high))
 
 
 def test_log_normal_is_symmetric_on_the_log_scale() -> None:

@@ -1,11 +1,14 @@
 """Known answers (SCIENCE 3.3) of the detection limits."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 
+from tasks.counting.intervals import excess_probability
 from tasks.counting.limits import (
     Background,
     CountErrors,
@@ -17,6 +20,7 @@ from tasks.counting.limits import (
     expected_events_needed,
     limit_of_blank,
     limit_of_detection,
+    predicted_blank,
 )
 
 
@@ -57,9 +61,37 @@ def test_no_setting_detects_an_empty_population() -> None:
 def test_a_background_raises_both_limits() -> None:
     limits = event_limits(LimitSettings(), 100_000, background=Background("t", events=50, reference_events=50_000))
     assert limits.raised
-    assert limits.detect == limit_of_blank(100.0) + 1 == 118
-    assert limits.quantify == events_for_net_cv(100.0, 200.0, 0.30)
-    assert (limits.quantify + 200) ** 0.5 / (limits.quantify - 100) <= 0.30
+    assert limits.detect == predicted_blank(50, 2.0) + 1 > limit_of_blank(100.0) + 1
+    assert limits.quantify == events_for_net_cv(102.0, 204.0, 0.30)
+    assert (limits.quantify + 204) ** 0.5 / (limits.quantify - 102) <= 0.30
+
+
+def test_an_empty_small_background_raises_the_limits_of_a_large_tube() -> None:
+    limits = event_limits(LimitSettings(), 100_000, background=Background("t", events=0, reference_events=1_000))
+    assert (limits.detect, limits.raised) == (math.ceil(math.log(0.05) / math.log(100 / 101)), True)
+    assert limits.quantify > limits.detect > 100
+
+
+@pytest.mark.parametrize(("events", "exposure"), [(0, 1.0), (3, 0.2), (3, 10.0), (50, 2.0)])
+def test_the_predicted_blank_is_the_border_of_the_exact_conditional_test(events: int, exposure: float) -> None:
+    blank = predicted_blank(events, exposure)
+    assert excess_probability(blank + 1, events, exposure) <= 0.05 < excess_probability(blank, events, exposure)
+
+
+@given(background=st.floats(0.5, 200))
+def test_a_long_background_count_gives_the_poisson_limit_of_blank(background: float) -> None:
+    counted = 10**8
+    assert abs(predicted_blank(counted, background / counted) - limit_of_blank(background)) <= 1
+
+
+@pytest.mark.parametrize("ratio", [0.5, 3.0, 20.0])
+@pytest.mark.parametrize("expected", [0.05, 0.5, 2.0, 8.0])
+def test_tubes_without_cells_are_called_detected_in_at_most_one_of_twenty(ratio: float, expected: float) -> None:
+    false = sum(
+        stats.poisson.pmf(seen, expected) * stats.poisson.sf(predicted_blank(seen, ratio), expected * ratio)
+        for seen in range(int(expected + 12 * expected**0.5) + 12)
+    )
+    assert false <= 0.05
 
 
 def test_a_clean_background_changes_nothing() -> None:

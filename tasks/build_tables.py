@@ -18,6 +18,7 @@ from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import meanings
 from tasks.counting.quantity import group_by_visit, quantify_visit
+from tasks.intake.draws import two_draws
 from tasks.intake.patients import Patient, read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.publish.table_files import write_cohort_tables, write_patient_tables
@@ -107,9 +108,17 @@ def patient_folder(study: Study, patient: str) -> Path:
 
 
 def patient_kinetics(study: Study, used: Mapping[str, InUse], patient: Patient, tubes: Sequence[TubeCounts]) -> pd.DataFrame:
-    """Quantify all visits of one patient, one row a tube × population."""
+    """Quantify all visits of one patient, one row a tube × population.
+
+    Raises ReconflowError when one visit's label is used for two draws: most tables have one row a visit.
+    """
     from tasks.kinetics.table import kinetics_frame
 
+    for visit in group_by_visit(tubes).values():
+        identities = [tube.identity for tube in visit if not tube.identity.control]
+        doubt = two_draws(identities[-1], identities[:1], study.settings.limits.same_draw_hours) if identities else None
+        if doubt:
+            raise ReconflowError(doubt)
     rules = {each.name: each.populations for each in used.values()}
     counting = {panel: each.panel.counting for panel, each in used.items()}
     backgrounds = baseline_backgrounds(tubes, rules, infused=patient.infused, baseline_visit=patient.baseline_visit)

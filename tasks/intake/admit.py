@@ -13,6 +13,7 @@ from pathlib import Path
 from gating.events import TubeHeader, read_header
 from panels.errors import UnreadableFile
 from tasks.identity import TubeIdentity
+from tasks.intake.draws import two_draws
 from tasks.intake.fit import find_misfit
 from tasks.intake.identify import Identification, Registry, believed_keywords, identify
 from tasks.intake.inbox import Candidate, Listing, is_fcs_name, note_locked
@@ -22,7 +23,7 @@ from tasks.intake.quarantine import write_reason
 from tasks.intake.sheets import SampleRow, read_samples
 from tasks.store.ledger import TAKEN_IN, FileRecord, PlannedMove, State, all_files, files_with_bytes, plan_move, set_state
 from tasks.store.opening import Store
-from tasks.store.tubes import save_tube
+from tasks.store.tubes import save_tube, taken_in
 from tasks.study import Study
 
 
@@ -104,7 +105,11 @@ def _judge_readable(desk: Desk, candidate: Candidate, header: TubeHeader, same: 
     found = _identify(desk, candidate, keywords)
     if found.identity is None:
         return _waiting(found, same)
-    doubt = _claimed_twice(desk, candidate, found) or _two_owners(desk, same, found.identity, keywords)
+    doubt = (
+        _claimed_twice(desk, candidate, found)
+        or _two_owners(desk, same, found.identity, keywords)
+        or _label_used_twice(desk, found.identity, found.row)
+    )
     if doubt:
         return Verdict("waiting", doubt)
     misfit = find_misfit(header, found.identity, desk.study.own_panels)
@@ -143,6 +148,13 @@ def _two_owners(desk: Desk, same: list[FileRecord], identity: TubeIdentity, keyw
                 both = f"{identity.file} and {record.inbox_path}"
                 return f"{both} hold the same bytes, but are said to be different tubes. Correct the sample sheet."
     return None
+
+
+def _label_used_twice(desk: Desk, identity: TubeIdentity, row: SampleRow | None) -> str | None:
+    """Refuse a visit label that a tube of another day has: the label is what a table's row is called by."""
+    others = [tube.identity for tube in taken_in(desk.store, patient=identity.patient)]
+    doubt = two_draws(identity, others, desk.study.settings.limits.same_draw_hours)
+    return f"{row}: {doubt}" if doubt and row else doubt
 
 
 def _duplicate(desk: Desk, candidate: Candidate, twin: FileRecord, found: Identification) -> Verdict:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from tasks.spelling import nearest
@@ -20,6 +21,9 @@ IDENTITY_COLUMNS = SHEET_COLUMNS[1:]
 
 FEWEST_BEADS = 1000
 """No counting tube holds fewer; 49.713 is the German way to write 49713."""
+
+FEWEST_PER_UL = {"leukocytes_per_ul": 50, "lymphocytes_per_ul": 5}
+"""An analyser's counts below these are hardly ever true and most often written in 10⁹/L."""
 
 Cell = str | float | datetime
 
@@ -42,6 +46,14 @@ def read_cell(column: str, text: str) -> Cell:
     if column == "control" and text != "batch" and not re.fullmatch(r"fmo:\S.*", text):
         raise ValueError(f"control is empty, batch or fmo:<marker> (such as fmo:CD27), not '{text}'")
     return read_text(text)
+
+
+def contradiction(values: Mapping[str, Cell]) -> str | None:
+    """Say when the cells of one tube cannot all be true: lymphocytes are leukocytes."""
+    part, whole = values.get("lymphocytes_per_ul"), values.get("leukocytes_per_ul")
+    if isinstance(part, float) and isinstance(whole, float) and part > whole:
+        return f"{part:g} lymphocytes per µL are more than all leukocytes ({whole:g} per µL). Correct the wrong one."
+    return None
 
 
 def read_time(text: str) -> datetime:
@@ -80,4 +92,10 @@ def _read_number(column: str, text: str) -> float:
         raise ValueError(f"'{text}' must be above 0: leave it empty if it was not measured")
     if column == "beads_per_tube" and number < FEWEST_BEADS:
         raise ValueError(f"'{text}' beads in a tube are too few to be true: write the number on the lot without a point, such as 49713")
+    fewest = FEWEST_PER_UL.get(column, 0)
+    if number < fewest:
+        meant = f" Is it in 10⁹/L? Then write {number * 1000:g}." if number * 1000 >= fewest else ""
+        raise ValueError(f"'{text}' per µL is below {fewest}.{meant} If it is true, leave it empty: it is too few to count by")
+    if column == "dilution" and number < 1:
+        raise ValueError(f"'{text}' is below 1: write the final volume over the volume of blood in it, such as 10 for 100 µL in 1 mL")
     return number

@@ -5,6 +5,7 @@ The value of a keyword is never repeated in a sentence, because cytometers write
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from typing import cast
 
 from gating.events import TubeHeader
 from tasks.identity import TubeIdentity
-from tasks.intake.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, read_cell
+from tasks.intake.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, contradiction, read_cell
 from tasks.intake.csv_text import SheetProblem
 from tasks.intake.patients import Patient, PatientSheet
 from tasks.intake.sheets import SampleRow, SampleSheet
@@ -25,6 +26,11 @@ FARTHEST_CLOCK = timedelta(hours=14)
 """A time without offset may come from a place that is so much ahead of UTC; later than that it lies in the future."""
 EARLIEST_BASELINE = timedelta(days=365)
 """Without a study start, a tube from more than a year before infusion is taken for a slip in the year."""
+
+FEWEST_DAYS_OFF = 7.0
+SHARE_OFF = 0.25
+"""A visit may lie this many days, or this share of its nominal day, from the day it is called by; the larger holds."""
+_DAY_LABEL = re.compile(r"D(?:ay)?[ _+]?(-?\d{1,5})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,24 @@ def _doubts(registry: Registry, values: Mapping[str, Cell], where: str) -> tuple
     if len({moment.tzinfo is None for moment in (patient.infused, collected, acquired or collected)}) > 1:
         infused = f"infused {patient.infused.isoformat()} in patients.csv, line {patient.line}"
         return (f"{where}: one of the times has an offset from UTC and another has none ({infused}). Write all of them alike.",)
-    return tuple(f"{where}: {doubt}" for doubt in _doubtful_times(registry, patient, collected, acquired))
+    doubts = _doubtful_times(registry, patient, collected, acquired) or _doubtful_visit(values, elapsed_days(patient.infused, collected))
+    if contradiction(values):
+        # One of the two comes from a keyword, or the line itself would be at fault.
+        doubts.append("lymphocytes_per_ul is above leukocytes_per_ul. Correct the wrong one.")
+    return tuple(f"{where}: {doubt}" for doubt in doubts)
+
+
+def _doubtful_visit(values: Mapping[str, Cell], day: float) -> list[str]:
+    """Hold a label that names a day (``D28``) against the day of the draw; visits have windows, so that some days are allowed."""
+    named = _DAY_LABEL.fullmatch(str(values.get("visit", "")))
+    if named is None or abs(int(named[1]) - day) <= max(FEWEST_DAYS_OFF, SHARE_OFF * abs(int(named[1]))):
+        return []
+    when = cast("datetime", values["collected"]).isoformat()
+    doubt = (
+        f"visit D{int(named[1])} contradicts collected {when}, which is day {day:.1f} after the infusion. "
+        "Correct the visit, the date, or the infusion in patients.csv."
+    )
+    return [doubt]
 
 
 def _doubtful_times(registry: Registry, patient: Patient, collected: datetime, acquired: datetime | None) -> list[str]:

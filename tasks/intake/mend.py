@@ -1,12 +1,14 @@
 """Bring the identity of accepted tubes up to date when a sheet was mended after they were taken in."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from gating.events import read_header
 from panels.errors import UnreadableFile
 from tasks.identity import TubeIdentity
 from tasks.intake.admit import Desk
+from tasks.intake.draws import Draw, draw_of, two_draws
 from tasks.intake.fit import find_misfit
 from tasks.intake.identify import Identification, identify
 from tasks.intake.inbox import Listing
@@ -27,7 +29,13 @@ def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
     fingerprint = _fingerprint(desk.study, listing)
     if recall(desk.store, _NOTE) == fingerprint:
         return ()
-    said = [_mend(desk, tube) for tube in taken_in(desk.store)]
+    tubes = taken_in(desk.store)
+    found = [identify(desk.registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords) for tube in tubes]
+    meant: dict[Draw, list[TubeIdentity]] = {}
+    for tube, now in zip(tubes, found, strict=True):
+        identity = now.identity or tube.identity
+        meant.setdefault(draw_of(identity), []).append(identity)
+    said = [_mend(desk, tube, now, meant) for tube, now in zip(tubes, found, strict=True)]
     if not any(problem for problem, _ in said):
         remember(desk.store, _NOTE, fingerprint)
     return tuple(sentence for problem, change in said for sentence in (problem, change) if sentence)
@@ -42,19 +50,22 @@ def _fingerprint(study: Study, listing: Listing) -> str:
     return digest.hexdigest()
 
 
-def _mend(desk: Desk, tube: Tube) -> tuple[str, str]:
-    """Mend one tube; gives what keeps it from being mended, and what was changed."""
+def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:
+    """Mend one tube; gives what keeps it from being mended, and what was changed.
+
+    ``meant`` are all tubes as the sheets now have them, by draw: two whose labels were swapped are mended together.
+    """
     file, short = tube.file.inbox_path, tube.identity.tube_sha256[:12]
-    found = identify(desk.registry, file, tube.identity.tube_sha256, tube.keywords)
     if found.identity is None:
         named = bool(desk.registry.samples.naming(file))
         return (f"{' '.join(found.sentences)} Tube {short}, taken in before, keeps its identity." if named else ""), ""
     changes = _changes(tube.identity, found.identity)
     if not changes:
         return "", ""
-    reused = _reused(desk, tube, found)
-    if reused:
-        return f"{found.row or file}: {reused} Tube {short}, taken in before, keeps its identity.", ""
+    hours = desk.study.settings.limits.same_draw_hours
+    doubt = _reused(desk, tube, found) or two_draws(found.identity, meant[draw_of(found.identity)], hours)
+    if doubt:
+        return f"{found.row or file}: {doubt} Tube {short}, taken in before, keeps its identity.", ""
     restained = (tube.identity.panel, tube.identity.control) != (found.identity.panel, found.identity.control)
     misfit = _misfit(desk, tube, found.identity) if restained else ""
     if misfit:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tasks.intake.columns import SHEET_COLUMNS, Cell, read_cell
+from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell
 from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
 from tasks.spelling import nearest
 
@@ -141,6 +141,9 @@ def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
             values[column] = read_cell(column, text)
         except ValueError as error:
             return SheetProblem(table.name, line.number, column, f"{error}.", named)
+    wrong = contradiction(values)
+    if wrong:
+        return SheetProblem(table.name, line.number, "lymphocytes_per_ul", wrong, named)
     return SampleRow(table.name, line.number, _plain(cells["file"]), values)
 
 

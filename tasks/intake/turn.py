@@ -75,13 +75,14 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
 
 def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[Candidate], unknown: Sequence[str]) -> IntakeSummary:
     desk = open_desk(study, store, listing)
+    # First those taken in before: a file may wait only because an earlier tube had its visit by mistake.
+    mended = mend_identities(desk, listing)
     outcomes = {candidate.record.id: admit(desk, candidate) for candidate in candidates}
     accepted = {outcome.tube_sha256 for outcome in outcomes.values() if outcome.state == "accepted"}
     for candidate in candidates:
         # A copy that came first in the alphabet waited, then its twin was accepted: now it is a duplicate.
         if candidate.sha256 in accepted and outcomes[candidate.record.id].state == "waiting":
             outcomes[candidate.record.id] = admit(desk, candidate)
-    mended = mend_identities(desk, listing)
     faults = [str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)]
     waiting = [f"{record.inbox_path}: {record.reason}" for record in all_files(store, ("waiting", "settling")) if record.reason]
     sentences = tuple(dict.fromkeys((*unknown, *listing.faults, *faults, *waiting, *mended)))

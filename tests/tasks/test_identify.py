@@ -100,12 +100,33 @@ def test_numbers_that_differ_by_rounding_are_the_same(tmp_path: Path) -> None:
         (row(collected="2006-02-07T08:30"), "more than a year before the infusion"),
         (row(acquired="2026-02-06T08:30"), "is before collected"),
         (row(collected="2026-02-07T08:30+01:00"), "has an offset"),
+        (row(visit="D4"), "samples.csv, line 2: visit D4 contradicts collected 2026-02-07T08:30:00, which is day 27.9"),
+        (row(visit="D20"), "contradicts"),
+        (row(visit="Day 280"), "contradicts"),
+        (row(visit="D-28"), "contradicts"),
     ],
 )
 def test_what_is_missing_or_cannot_be_says_where_to_mend(tmp_path: Path, sheet: str, told: str) -> None:
     found = look(tmp_path, sheet)
     assert found.identity is None
     assert told in " ".join(found.sentences)
+
+
+@pytest.mark.parametrize("visit", ["D21", "D28", "d35", "D+28", "W4", "EOS", "D28-repeat"])
+def test_a_visit_may_lie_in_its_window_and_a_label_that_names_no_day_says_none(tmp_path: Path, visit: str) -> None:
+    assert look(tmp_path, row(visit=visit)).identity is not None
+
+
+def test_a_late_visit_has_a_wider_window(tmp_path: Path) -> None:
+    assert look(tmp_path, row(collected="2026-05-20T08:30", visit="D168")).identity is not None
+    assert look(tmp_path, row(collected="2026-05-20T08:30", visit="D180")).identity is None
+
+
+def test_a_keywords_lymphocytes_above_the_sheets_leukocytes_are_in_doubt_and_not_repeated(tmp_path: Path) -> None:
+    found = look(tmp_path, row(leukocytes_per_ul="500"), keywords={"lymphocytes_per_ul": "5000"})
+    assert found.identity is None
+    assert "lymphocytes_per_ul is above leukocytes_per_ul" in found.sentences[0]
+    assert "5000" not in found.sentences[0]
 
 
 def test_a_tube_collected_this_evening_far_east_is_not_in_the_future(tmp_path: Path) -> None:

@@ -412,6 +412,74 @@ def test_a_removed_line_leaves_its_tube_as_it_was(tmp_path: Path) -> None:
     assert states(study) == {"good.fcs": "accepted"}
 
 
+# -- one label, two draws
+
+VISITS = "file,patient,collected,panel,visit\n"
+LATER = "2026-03-07T08:30"
+
+
+def two_days(folder: Path, *rows: str) -> Study:
+    """A study with a tube of day 28 and one of day 56."""
+    study = make_study(folder, rows, header=VISITS)
+    write_tube(study.inbox / "d28.fcs")
+    write_tube(study.inbox / "d56.fcs", seed=2)
+    return study
+
+
+def visits(study: Study) -> dict[str, str]:
+    with study.store() as store:
+        return {tube.identity.file: tube.identity.visit for tube in taken_in(store)}
+
+
+def test_a_visit_label_used_for_two_draws_makes_the_later_file_wait_and_both_are_named(tmp_path: Path) -> None:
+    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M1")
+    take_in(study)
+    assert states(study) == {"d28.fcs": "accepted", "d56.fcs": "waiting"}
+    reason = records(study)["d56.fcs"].reason
+    for told in ("samples.csv, line 3", "d28.fcs (collected 2026-02-07", "d56.fcs (collected 2026-03-07", "visit M1", "28.0 days apart"):
+        assert told in reason
+    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"], header=VISITS)
+    take_in(study)
+    assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
+
+
+def test_a_file_that_waits_for_an_earlier_ones_wrong_label_is_taken_as_soon_as_that_is_mended(tmp_path: Path) -> None:
+    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M2", f"d56.fcs,P01,{LATER},bcell,M2")
+    take_in(study)
+    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"], header=VISITS)
+    take_in(study)
+    assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
+
+
+def test_two_labels_that_were_swapped_are_mended_together(tmp_path: Path) -> None:
+    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M2", f"d56.fcs,P01,{LATER},bcell,M1")
+    take_in(study)
+    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"], header=VISITS)
+    take_in(study)
+    assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
+
+
+def test_a_label_mended_into_that_of_another_draw_is_not_taken_over(tmp_path: Path) -> None:
+    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2")
+    take_in(study)
+    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M1"], header=VISITS)
+    assert any("28.0 days apart" in sentence and "keeps its identity" in sentence for sentence in take_in(study).sentences)
+    assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
+
+
+def test_tubes_of_one_draw_marrow_and_controls_may_share_a_label(tmp_path: Path) -> None:
+    rows = [
+        f"d28.fcs,P01,{DRAWN},bcell,M1,,",
+        "d56.fcs,P01,2026-02-08T08:00,bcell,M1,,",
+        f"bm.fcs,P01,{LATER},bcell,M1,marrow,",
+        f"batch.fcs,P01,{LATER},bcell,M1,,batch",
+    ]
+    study = make_study(tmp_path / "s", rows, header="file,patient,collected,panel,visit,specimen,control\n")
+    for seed, name in enumerate(("d28", "d56", "bm", "batch")):
+        write_tube(study.inbox / f"{name}.fcs", seed=seed)
+    assert take_in(study).ledger["accepted"] == 4
+
+
 # -- killed in between
 
 

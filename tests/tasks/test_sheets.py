@@ -73,6 +73,32 @@ def test_a_wrong_line_names_its_column_and_mend_and_stops_no_other(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("column", "number", "told"),
+    [
+        ("leukocytes_per_ul", "0.48", "Is it in 10⁹/L? Then write 480."),
+        ("leukocytes_per_ul", "49", "below 50"),
+        ("lymphocytes_per_ul", "0.3", "Then write 300."),
+        ("lymphocytes_per_ul", "4.9", "below 5"),
+        ("dilution", "0.1", "final volume over the volume of blood"),
+    ],
+)
+def test_a_number_in_another_unit_is_asked_about(tmp_path: Path, column: str, number: str, told: str) -> None:
+    fault = only_fault(read(tmp_path, f"file,{column}\nb.fcs,{number}\n"))
+    assert fault.column == column
+    assert told in fault.sentence
+
+
+@pytest.mark.parametrize("cells", ["50,5,1", "500,500,10", ",5,", "480,,2.5"])
+def test_small_counts_that_can_be_true_are_taken(tmp_path: Path, cells: str) -> None:
+    assert read(tmp_path, f"file,leukocytes_per_ul,lymphocytes_per_ul,dilution\nb.fcs,{cells}\n").faults == ()
+
+
+def test_more_lymphocytes_than_leukocytes_are_in_doubt_and_both_are_named(tmp_path: Path) -> None:
+    fault = only_fault(read(tmp_path, "file,leukocytes_per_ul,lymphocytes_per_ul\nb.fcs,500,5000\n"))
+    assert "5000 lymphocytes per µL are more than all leukocytes (500 per µL)" in fault.sentence
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         ((HEADER + GOOD).replace(",", ";").encode(), "separated by semicolons"),

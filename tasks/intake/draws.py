@@ -1,0 +1,35 @@
+"""Tell when one visit label is used for two draws: a table that has one row a visit would silently lose one of them."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from tasks.identity import TubeIdentity
+
+Draw = tuple[str, str, str]
+
+
+def draw_of(identity: TubeIdentity) -> Draw:
+    """Give what the tubes of one draw have in common: patient, specimen and visit."""
+    return identity.patient, identity.specimen, identity.visit
+
+
+def two_draws(identity: TubeIdentity, others: Iterable[TubeIdentity], same_draw_hours: float) -> str | None:
+    """Say which of the other tubes has the same patient, specimen and visit, but was drawn at another time.
+
+    Controls count nowhere and are left out.
+    """
+    if identity.control:
+        return None
+    for other in others:
+        if other.tube_sha256 == identity.tube_sha256 or other.control or draw_of(other) != draw_of(identity):
+            continue
+        if (other.collected.tzinfo is None) != (identity.collected.tzinfo is None):
+            continue
+        apart = abs(other.collected - identity.collected)
+        if apart > timedelta(hours=same_draw_hours):
+            return (
+                f"{identity.file} (collected {identity.collected.isoformat()}) and {other.file} (collected {other.collected.isoformat()}) "
+                f"are both {identity.specimen} of {identity.patient}, visit {identity.visit}, but were drawn "
+                f"{apart / timedelta(days=1):.1f} days apart. Correct 'collected', or give each draw a visit of its own."
+            )
+    return None

@@ -36,6 +36,10 @@ class Flag(StrEnum):
         "few_lymphocytes",
         "Fewer than 2,500 lymphocytes were acquired in a directly counted tube: expected in leukopenia, imprecise all the same.",
     )
+    REPLICATES_DIFFER = (
+        "replicates_differ",
+        "Duplicate direct counts of this draw differ by more than 10 % (or what the study allows): the count should be repeated.",
+    )
     ANALYSER_COUNTS_DIFFER = (
         "analyser_counts_differ",
         "Tubes of the same draw carry different analyser counts and this tube carries none: none was used.",

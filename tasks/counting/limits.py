@@ -173,8 +173,8 @@ def event_limits(
     """Decide the limits of one population in one tube with ``reference_events`` in its reference population.
 
     ``detect_events`` and ``quantify_events`` override the study's. A background lifts detection above its limit of blank,
-    which allows for the counting error of the background itself, and quantification to a net CV of at most ``maximum_net_cv``. At least one event is always needed: an empty
-    population is never detected.
+    which allows for the counting error of the background itself, and quantification to a net CV of at most
+    ``maximum_net_cv``. At least one event is always needed: an empty population is never detected.
     """
     detect = max(1, settings.detect_events if detect_events is None else detect_events)
     quantify = max(detect, settings.quantify_events if quantify_events is None else quantify_events)

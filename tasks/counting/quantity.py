@@ -6,7 +6,7 @@ limit of detection: a bare zero is never a result.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ from panels.errors import StrategyFault
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.flags import Flag
 from tasks.counting.limits import Background, EventLimits, LimitSettings, event_limits
+from tasks.counting.replicates import differing_replicates
 from tasks.counting.volume import CountMethod, Draw, Method, Volume, anchored_volume, direct_volume
 
 Code = Literal["Q", "DNQ", "ND", "NE"]
@@ -100,6 +101,7 @@ def quantify_visit(
         for rule in _reported(tube, rules)
     }
     draw = Draw(tuple(counted), counting, {key: value.quantify for key, (value, _) in decided.items()}, settings)
+    draw = replace(draw, differing=differing_replicates(draw))
     rows: list[tuple[TubeCounts, Quantity]] = []
     for tube in counted:
         for rule in _reported(tube, rules):
@@ -175,6 +177,8 @@ def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: EventL
     evidence = _Evidence(count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood")
     percentages, percent_flags = _percentages(count, rule, draw.limits)
     code, code_flags = _code(evidence, percentages)
+    if volume is not None and volume.method in ("bead", "volumetric") and (tube.identity.tube_sha256, rule.id) in draw.differing:
+        volume_flags = (*volume_flags, Flag.REPLICATES_DIFFER)
     said = (*tube.flags, *volume_flags, *limit_flags, *percent_flags, *code_flags)
     percent_parent, percent_reference = percentages if count.events >= limits.detect else (None, None)
     low, value, high = _concentration(evidence, code)

@@ -45,13 +45,15 @@ class Draw:
     """The tubes of one visit with what ties their counts to a volume.
 
     ``counting`` maps panel to its counting methods in order; ``quantify_events`` maps (tube, population) to the events
-    from which that population may serve as an anchor in that tube.
+    from which that population may serve as an anchor in that tube; ``differing`` holds the (tube, population) whose
+    duplicate direct counts differ.
     """
 
     tubes: tuple[TubeCounts, ...]
     counting: Mapping[str, tuple[CountMethod, ...]]
     quantify_events: Mapping[tuple[str, str], int]
     limits: LimitSettings
+    differing: frozenset[tuple[str, str]] = frozenset()
 
 
 def direct_volume(tube: TubeCounts, methods: Sequence[CountMethod], limits: LimitSettings) -> tuple[Volume | None, tuple[Flag, ...]]:
@@ -90,7 +92,7 @@ def anchored_volume(
     order = [a for a in anchors if a != population] + [a for a in anchors if a == population]
     flags: list[Flag] = []
     for anchor in order:
-        found, flag = (_by_chain(draw, tube, anchor), None) if method == "chain" else _by_analyser(draw, tube, anchor)
+        found, flag = _by_chain(draw, tube, anchor) if method == "chain" else _by_analyser(draw, tube, anchor)
         if flag and flag not in flags:
             flags.append(flag)
         if found:
@@ -132,22 +134,31 @@ def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume
     return Volume(acquired / dilution, "volumetric", systematic, systematic), None
 
 
-def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> Volume | None:
-    """Tie the tube to the best directly counted tube of the same draw: beads first, then most anchor events."""
-    events = _anchor_events(draw, tube, anchor)
-    if events is None:
-        return None
-    candidates: list[tuple[tuple[bool, int, str], Volume, int]] = []
-    for other in _same_draw(draw, tube):
-        counted = _anchor_events(draw, other, anchor)
+def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None, Flag | None]:
+    """Tie the tube to its partner by an anchor that both counted."""
+    events, partner = _anchor_events(draw, tube, anchor), _partner(draw, tube)
+    if events is None or partner is None:
+        return None, None
+    other, volume = partner
+    counted = _anchor_events(draw, other, anchor)
+    if counted is None:
+        return None, None
+    flag = Flag.REPLICATES_DIFFER if (other.identity.tube_sha256, anchor) in draw.differing else None
+    return Volume(events * volume.microlitres / counted, "chain", volume.relative_variance + 1 / counted), flag
+
+
+def _partner(draw: Draw, tube: TubeCounts) -> tuple[TubeCounts, Volume] | None:
+    """Choose the directly counted tube of the same draw that all anchors use: beads first, then the one with most blood.
+
+    Anchors of several tubes must not be mixed: a subset could come out larger than the population it belongs to.
+    """
+    candidates: list[tuple[tuple[bool, float, str], TubeCounts, Volume]] = []
+    for other in same_draw(draw, tube):
         volume, _ = direct_volume(other, draw.counting.get(other.identity.panel, ()), draw.limits)
-        if counted is not None and volume is not None and other is not tube:
-            rank = (volume.method != "bead", -counted, other.identity.tube_sha256)
-            candidates.append((rank, volume, counted))
-    if not candidates:
-        return None
-    _, volume, counted = min(candidates, key=lambda candidate: candidate[0])
-    return Volume(events * volume.microlitres / counted, "chain", volume.relative_variance + 1 / counted)
+        if volume is not None and other is not tube:
+            rank = (volume.method != "bead", -volume.microlitres, other.identity.tube_sha256)
+            candidates.append((rank, other, volume))
+    return min(candidates, key=lambda candidate: candidate[0])[1:] if candidates else None
 
 
 def _by_analyser(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None, Flag | None]:
@@ -161,7 +172,7 @@ def _by_analyser(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | No
         return None, None
     events = _anchor_events(draw, tube, anchor)
     own = _analyser_counts([tube], analysed)
-    known = own or _analyser_counts(_same_draw(draw, tube), analysed)
+    known = own or _analyser_counts(same_draw(draw, tube), analysed)
     if len(known) > 1:
         return None, Flag.ANALYSER_COUNTS_DIFFER
     if events is None or not known:
@@ -184,7 +195,7 @@ def _anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
     return count.events if count is not None and count.events >= needed else None
 
 
-def _same_draw(draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
+def same_draw(draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
     """List the tubes drawn at about the same time: a count of another day must not be carried over."""
     longest = draw.limits.same_draw_hours * 3600
     return [t for t in draw.tubes if abs((t.identity.collected - tube.identity.collected).total_seconds()) <= longest]

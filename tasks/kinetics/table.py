@@ -89,7 +89,8 @@ def check_shape(frame: pd.DataFrame, schema: TableSchema, name: str) -> None:
 def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep one row a visit × specimen × population where several tubes of a visit report the same population.
 
-    A directly counted row wins if it is quantified (bead, volumetric, chain, dual). If none is, the tube that would have
+    Of several tubes of one panel only the best is used, so that subsets and wholes come from one tube. Between panels a
+    directly counted row wins if it is quantified (bead, volumetric, chain, dual). If none is, the tube that would have
     seen least wins, whatever it saw: a small bead tube's "not detected" must not hide the big tube. An evaluable row
     goes before one that is not; ties go to the better method, the earlier draw, and at last the tube's hash.
     """
@@ -98,6 +99,7 @@ def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
         _method=frame["method"].map(METHOD_ORDER.index),
         _lloq=frame["lloq_per_ul"].fillna(float("inf")),
     )
+    ranked = ranked[_in_best_tube(ranked)]
     key = ["patient", "visit", "specimen", "population"]
     best = ranked.sort_values(["_not_evaluable", "_method", "_lloq", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(key)
     sensitive = ranked.sort_values(["_not_evaluable", "_lloq", "_method", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(
@@ -107,6 +109,28 @@ def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     doubtful = pd.MultiIndex.from_frame(best.loc[~sure, key])
     kept = [*best.index[sure], *sensitive.index[pd.MultiIndex.from_frame(sensitive[key]).isin(doubtful)]]
     return frame.loc[sorted(kept)]
+
+
+def _in_best_tube(ranked: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell the rows of each visit's best tube of a panel, and those of populations that only another tube of it reports.
+
+    The best tube has the smallest share of rows that are not evaluable, then the best method, then most blood (the lowest
+    limit of detection; in marrow most cells), as the counting chooses the tube that ties the others to a concentration.
+    """
+    visit, tube = ["patient", "visit", "specimen", "panel"], ["tube_sha256", "strategy"]
+    tubes = ranked.groupby([*visit, *tube], as_index=False, sort=False).agg(
+        _not_evaluable=("_not_evaluable", "mean"),
+        _method=("_method", "min"),
+        _lod=("lod_per_ul", "min"),
+        _events=("parent_events", "max"),
+        day=("day", "min"),
+    )
+    tubes = tubes.assign(_lod=tubes["_lod"].fillna(float("inf")), _events=-tubes["_events"])
+    order = ["_not_evaluable", "_method", "_lod", "_events", "day", *tube]
+    tubes = tubes.sort_values(order, kind="stable")
+    tubes["_place"] = tubes.groupby(visit, sort=False).cumcount()
+    place = pd.Series(ranked[[*visit, *tube]].merge(tubes, on=[*visit, *tube], how="left")["_place"].to_numpy(), index=ranked.index)
+    return place == place.groupby([ranked[name] for name in (*visit, "population")]).transform("min")
 
 
 def wide_frame(frame: pd.DataFrame) -> pd.DataFrame:

@@ -140,6 +140,21 @@ def test_the_directly_counted_tube_wins_if_it_quantified_else_the_tube_that_coul
     assert winners["panel"].tolist() == ["bcell"]
 
 
+def test_of_two_tubes_of_a_panel_one_gives_all_populations() -> None:
+    def tube(sha: str, volume: float, counts: tuple[int, int]) -> list[tuple[TubeCounts, Quantity]]:
+        limits = {"lod_per_ul": 20 / volume, "lloq_per_ul": 50 / volume}
+        pairs = [row("bcell", p, n, per_ul=n / volume, **limits) for p, n in zip(("b_cells", "naive_b"), counts, strict=True)]
+        return [
+            (replace(t, identity=replace(t.identity, tube_sha256=sha)), replace(q, per_ul_low=0.0, per_ul_high=10 * n))
+            for (t, q), n in zip(pairs, counts, strict=True)
+        ]
+
+    both = frame_of([*tube("small", 200.0, (60, 55)), *tube("large", 400.0, (70, 40))])
+    assert set(winning_rows(both)["tube_sha256"]) == {"large"}
+    other = both[(both["tube_sha256"] == "small") | (both["population"] == "b_cells")]
+    assert winning_rows(other).set_index("population")["tube_sha256"].to_dict() == {"b_cells": "large", "naive_b": "small"}
+
+
 def test_the_wide_table_has_one_row_a_visit_and_specimen() -> None:
     wide = wide_frame(frame_of(ROWS))
     assert list(wide.columns) == ["patient", "visit", "day", "collected", "specimen", "leukocytes", "b_cells", "naive_b"]

@@ -14,8 +14,8 @@ from panels.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.flags import Flag, anchor_flag
-from tasks.counting.intervals import bead_ratio
-from tasks.counting.limits import LimitSettings, limit_of_blank
+from tasks.counting.intervals import Interval, bead_ratio, widened
+from tasks.counting.limits import CountErrors, LimitSettings, limit_of_blank
 from tasks.counting.quantity import PopulationRule, Quantity, group_by_visit, quantify_visit
 from tasks.counting.volume import CountMethod
 from tasks.identity import TubeIdentity
@@ -52,6 +52,7 @@ COUNTING: dict[str, tuple[CountMethod, ...]] = {
     "bcell": ("chain", "dual"),
     "cart": ("chain", "dual"),
 }
+COUNTING_ONLY = LimitSettings(errors=CountErrors(pipette_cv=0, bead_lot_cv=0))
 COLLECTED = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
@@ -84,10 +85,13 @@ def quantities(*tubes: TubeCounts, **options: object) -> dict[tuple[str, str], Q
 
 
 def test_beads_give_the_published_concentration() -> None:
-    b = quantities(tbnk(b_cells=25))["tbnk", "b_cells"]
+    b = quantities(tbnk(b_cells=25), limits=COUNTING_ONLY)["tbnk", "b_cells"]
     assert (b.code, b.method) == ("DNQ", "bead")
     assert b.per_ul == pytest.approx(2.6165, abs=5e-5)
     assert (b.per_ul_low, b.per_ul_high) == (pytest.approx(1.6924, abs=5e-5), pytest.approx(3.8649, abs=5e-5))
+    beside = quantities(tbnk(b_cells=25))["tbnk", "b_cells"]
+    assert beside.per_ul == b.per_ul
+    assert (beside.per_ul_low, beside.per_ul_high) == pytest.approx(widened(Interval(1.6924, 3.8649), 2.6165, 0.03**2 + 0.02**2), abs=1e-3)
     volume = 50 * 9500 / 49713
     assert (b.lod_per_ul, b.lloq_per_ul) == (pytest.approx(20 / volume), pytest.approx(50 / volume))
 
@@ -98,7 +102,7 @@ def test_codes_by_events(events: int, code: str) -> None:
 
 
 def test_an_empty_population_has_an_upper_limit_and_no_value() -> None:
-    b = quantities(tbnk(b_cells=0))["tbnk", "b_cells"]
+    b = quantities(tbnk(b_cells=0), limits=COUNTING_ONLY)["tbnk", "b_cells"]
     assert (b.code, b.per_ul, b.per_ul_low, b.percent_parent, b.percent_reference) == ("ND", None, None, None, None)
     assert b.per_ul_high == pytest.approx(0.3861, abs=5e-5)
     assert b.lod_per_ul is not None
@@ -167,7 +171,7 @@ def test_a_subset_is_tied_to_the_b_cells_of_the_bead_tube() -> None:
     assert naive.method == "chain"
     assert naive.per_ul == pytest.approx(300 * anchor / 400)
     assert naive.flags == ()
-    variance = 1 / 300 + 1 / 400 + 1 / 200 + 1 / 9500 + 0.025**2
+    variance = 1 / 300 + 1 / 400 + 1 / 200 + 1 / 9500 + 0.03**2 + 0.02**2
     assert naive.per_ul_high == pytest.approx(naive.per_ul * math.exp(1.959964 * math.sqrt(variance)), rel=1e-6)
 
 
@@ -200,7 +204,7 @@ def test_the_analyser_anchors_when_there_is_no_bead_tube() -> None:
     low, high = b.per_ul_low, b.per_ul_high
     assert low is not None
     assert high is not None
-    variance = 1 / 400 + 1 / 800_000 + 0.03**2 + 0.025**2
+    variance = 1 / 400 + 1 / 800_000 + 0.03**2 + 0.03**2
     assert high / 2.0 == pytest.approx(math.exp(1.959964 * math.sqrt(variance)), rel=1e-6)
 
 
@@ -211,6 +215,29 @@ def test_analyser_counts_of_the_draw_are_shared_unless_they_differ() -> None:
     clash = quantities(bcell(), other, third)["bcell", "b_cells"]
     assert clash.code == "NE"
     assert "analyser_counts_differ" in clash.flags
+
+
+def test_all_anchors_come_from_the_duplicate_bead_tube_with_most_beads() -> None:
+    fewer = tbnk(b_cells=900, leukocytes=60_000, beads=6000, tube_sha256="fewer")
+    more = tbnk(b_cells=200, leukocytes=40_000, beads=9500, tube_sha256="more")
+    found = quantities(fewer, more, bcell(naive=380, b_cells=400))
+    assert found["bcell", "naive_b"].per_ul == pytest.approx(380 / 400 * 200 * 49713 / 50 / 9500)
+    assert found["bcell", "b_cells"].per_ul == pytest.approx(400 / 800_000 * 40_000 * 49713 / 50 / 9500)
+
+
+@pytest.mark.parametrize(("leukocytes", "b_cells", "counts"), [(40_000, 60, "agree"), (34_000, 60, "differ"), (37_500, 70, "agree")])
+def test_duplicate_bead_counts_that_differ_by_more_than_a_tenth_are_flagged(leukocytes: int, b_cells: int, counts: str) -> None:
+    first, second = tbnk(b_cells=60), tbnk(b_cells=b_cells, leukocytes=leukocytes, tube_sha256="second")
+    rows = quantify_visit([first, second, bcell()], RULES, counting=COUNTING)
+    said = {(t.identity.panel, q.count.population): "replicates_differ" in q.flags for t, q in rows}
+    assert said["tbnk", "leukocytes"] == said["bcell", "b_cells"] == (counts == "differ")
+    assert not said["tbnk", "b_cells"]
+
+
+def test_duplicates_of_another_day_are_not_compared() -> None:
+    second = tbnk(leukocytes=20_000, tube_sha256="second", collected=COLLECTED + timedelta(days=3))
+    rows = quantify_visit([tbnk(), second], RULES, counting=COUNTING)
+    assert not any("replicates_differ" in q.flags for _, q in rows)
 
 
 def test_a_tube_of_another_day_anchors_nothing() -> None:
@@ -291,8 +318,8 @@ def test_overridden_limits_hold() -> None:
     assert quantities(tbnk(b_cells=22), limits=strict)["tbnk", "b_cells"].code == "Q"
 
 
-def test_the_bead_interval_is_the_bead_ratio() -> None:
-    b = quantities(tbnk(b_cells=212))["tbnk", "b_cells"]
+def test_without_other_errors_the_bead_interval_is_the_bead_ratio() -> None:
+    b = quantities(tbnk(b_cells=212), limits=COUNTING_ONLY)["tbnk", "b_cells"]
     assert (b.per_ul_low, b.per_ul_high) == pytest.approx(bead_ratio(212, 9500, 49713 / 50))
 
 

@@ -12,7 +12,8 @@ from tasks.study import Study
 from tests.flows.command import reconflow, running, wait_until
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect")]
+# With the demo rather than with the other tests of the shared server, so that two workers have as much to do.
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("demo")]
 
 SETTINGS = """\
 study: test

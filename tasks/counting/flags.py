@@ -63,6 +63,14 @@ class Flag(StrEnum):
         "few_parent_events",
         "The denominator has fewer events than the population's minimum: that percentage is not given.",
     )
+    FEW_T_CELLS = (
+        "few_t_cells",
+        "The percentage of CAR T cells rests on fewer than 5,000 T cells (or what the study asks for): an indication only.",
+    )
+    FEW_MARROW_CELLS = (
+        "few_marrow_cells",
+        "Too few marrow cells to miss this population (limit of detection above 0.1 % of leukocytes, or below 2,500 lymphocytes).",
+    )
     INDICATIVE_PERCENTAGE = (
         "indicative_percentage",
         "The percentage of a B-cell subset rests on 50 to 99 B cells: an indication only.",
@@ -85,7 +93,7 @@ class Flag(StrEnum):
     )
     BACKGROUND_FEW_EVENTS = (
         "background_few_events",
-        "The pre-infusion tube has fewer reference events than the population's minimum: its background is poorly known.",
+        "The pre-infusion tube has fewer than 5,000 T cells (or what the study asks for): its background is poorly known.",
     )
     POSITIVE_BEFORE_INFUSION = (
         "positive_before_infusion",

@@ -146,7 +146,7 @@ def _limits_of(
     flags: list[Flag] = []
     if rule.background == "baseline":
         background = backgrounds.get((tube.identity.specimen, tube.identity.car_reagent, rule.id))
-        flags += _background_flags(tube, rule, background, backgrounds)
+        flags += _background_flags(tube, rule, background, backgrounds, settings.few_percent_events)
     is_baseline = background is not None and background.tube_sha256 == tube.identity.tube_sha256
     decided = event_limits(
         settings,
@@ -163,10 +163,10 @@ def _limits_of(
 
 
 def _background_flags(
-    tube: TubeCounts, rule: PopulationRule, background: Background | None, backgrounds: Mapping[BackgroundKey, Background]
+    tube: TubeCounts, rule: PopulationRule, background: Background | None, backgrounds: Mapping[BackgroundKey, Background], needed: int
 ) -> list[Flag]:
     if background is not None:
-        return [Flag.BACKGROUND_FEW_EVENTS] if background.reference_events < max(1, rule.minimum_parent_events) else []
+        return [Flag.BACKGROUND_FEW_EVENTS] if background.reference_events < max(needed, rule.minimum_parent_events) else []
     others = any(specimen == tube.identity.specimen and population == rule.id for specimen, _, population in backgrounds)
     return [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED] if others else [Flag.NO_BACKGROUND]
 
@@ -176,7 +176,7 @@ def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: EventL
     volume, volume_flags = _volume(draw, tube, rule)
     evidence = _Evidence(count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood")
     percentages, percent_flags = _percentages(count, rule, draw.limits)
-    code, code_flags = _code(evidence, percentages)
+    code, code_flags = _code(evidence, percentages[1], draw.limits)
     if volume is not None and volume.method in ("bead", "volumetric") and (tube.identity.tube_sha256, rule.id) in draw.differing:
         volume_flags = (*volume_flags, Flag.REPLICATES_DIFFER)
     said = (*tube.flags, *volume_flags, *limit_flags, *percent_flags, *code_flags)
@@ -223,15 +223,18 @@ def _percentages(
 ) -> tuple[tuple[float | None, float | None], tuple[Flag, ...]]:
     """Give the percentages of parent and reference whose denominators are large enough.
 
-    A subset of B cells needs 100 of them; between 50 and 99 its percentages are given as indicative.
+    A subset of B cells needs 100 of them; between 50 and 99 its percentages are given as indicative. A population read
+    against a stain's background (CAR T cells) needs 5,000 T cells; from the strategy's minimum on its percentages are
+    given and flagged, because in the first week after lymphodepletion there are no more.
     """
     floor = full = max(1, rule.minimum_parent_events)
     if count.reference in B_CELLS and rule.id not in B_CELLS:
         full = max(full, limits.b_subset_events)
         floor = floor if floor > limits.b_subset_events else min(limits.b_subset_indicative_events, full)
+    few = rule.background == "baseline" and floor <= count.reference_events < limits.few_percent_events
     denominators = (count.parent_events, count.reference_events)
     parent, reference = (100 * count.events / n if n >= floor else None for n in denominators)
-    flags: list[Flag] = []
+    flags: list[Flag] = [Flag.FEW_T_CELLS] if few else []
     if parent is None or reference is None:
         flags.append(Flag.FEW_PARENT_EVENTS)
     if any(floor <= n < full for n in denominators):
@@ -239,19 +242,33 @@ def _percentages(
     return (parent, reference), tuple(flags)
 
 
-def _code(evidence: _Evidence, percentages: tuple[float | None, float | None]) -> tuple[Code, tuple[Flag, ...]]:
-    """Decide what the count is worth; too little blood or too small a denominator is never called "not detected"."""
-    events, limits, threshold = evidence.count.events, evidence.limits, evidence.rule.clinical_threshold_per_ul
+def _code(evidence: _Evidence, percentage: float | None, limits: LimitSettings) -> tuple[Code, tuple[Flag, ...]]:
+    """Decide what the count is worth; too little specimen or too small a denominator is never called "not detected".
+
+    ``percentage`` is that of the reference, which marrow is reported in.
+    """
+    events, decided, threshold = evidence.count.events, evidence.limits, evidence.rule.clinical_threshold_per_ul
     if evidence.needs_volume and evidence.volume is None:
         return "NE", ()
-    if not evidence.needs_volume and percentages == (None, None):
-        return "NE", ()
-    lloq = limits.quantify / evidence.volume.microlitres if evidence.volume else None
-    if lloq is not None and threshold is not None and events < limits.quantify and lloq > threshold:
+    if not evidence.needs_volume:
+        if percentage is None:
+            return "NE", ()
+        if events < decided.quantify and _too_little_marrow(evidence, limits):
+            return "NE", (Flag.FEW_MARROW_CELLS,)
+    lloq = decided.quantify / evidence.volume.microlitres if evidence.volume else None
+    if lloq is not None and threshold is not None and events < decided.quantify and lloq > threshold:
         return "NE", (Flag.LLOQ_ABOVE_THRESHOLD,)
-    if events < limits.detect:
+    if events < decided.detect:
         return "ND", ()
-    return ("Q" if events >= limits.quantify else "DNQ"), ()
+    return ("Q" if events >= decided.quantify else "DNQ"), ()
+
+
+def _too_little_marrow(evidence: _Evidence, limits: LimitSettings) -> bool:
+    """Tell whether a marrow tube has too few cells to miss a population; B-cell subsets have their own minimum."""
+    count = evidence.count
+    if count.reference == "leukocytes":
+        return 100 * evidence.limits.detect > limits.marrow_limit_percent * count.reference_events
+    return count.reference == "lymphocytes" and count.reference_events < limits.minimum_lymphocytes
 
 
 def _concentration(evidence: _Evidence, code: Code) -> tuple[float | None, float | None, float | None]:

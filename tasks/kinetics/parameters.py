@@ -18,7 +18,7 @@ from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_para
 from tasks.kinetics.recovery import Censoring, RecoverySettings
 from tasks.kinetics.rows import Parameter, number
 from tasks.kinetics.schema import PARAMETERS, population_rank
-from tasks.kinetics.table import check_shape, winning_rows
+from tasks.kinetics.table import DETECT_EVENTS, check_shape, with_percent_limits
 
 CAR_POPULATIONS = ("car19_t", "carbcma_t", "car_any_t")
 B_POPULATIONS = ("b_cells", "b_cells_cd20")
@@ -51,11 +51,13 @@ class ParameterSettings:
 
     ``offsets`` gives, for (patient, population), the days from the first infusion to that product's own: its clock.
     ``baseline_visits`` names a patient's baseline visit where it is not the last one before lymphodepletion.
+    ``detect_events`` is the study's limit of detection, for the percentages of marrow.
     """
 
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     baseline_visits: Mapping[str, str] = field(default_factory=dict)
+    detect_events: int = DETECT_EVENTS
 
 
 def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None) -> pd.DataFrame:
@@ -65,7 +67,7 @@ def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None 
     specimen, population and in the order in which the parameters are defined.
     """
     chosen = settings or ParameterSettings()
-    winners = winning_rows(kinetics)
+    winners = with_percent_limits(kinetics, chosen.detect_events)
     records: list[tuple[object, ...]] = []
     for patient, specimen in sorted({(str(p), str(s)) for p, s in zip(winners["patient"], winners["specimen"], strict=True)}):
         own = winners[(winners["patient"] == patient) & (winners["specimen"] == specimen)]

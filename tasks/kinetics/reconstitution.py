@@ -19,6 +19,7 @@ BASELINE_DAY = -5.0
 """Lymphodepletion starts about here; a baseline is better taken before it."""
 
 SHARE_B_EVENTS = 100
+SHARED_POPULATION = "b_cells"
 DEPLETION_DEFINITION = "B_10"
 
 
@@ -28,7 +29,8 @@ def b_lineage_parameters(
     """Derive depletion, recovery and the ratio to baseline of a B-lineage population of one patient's blood.
 
     ``rows`` is one row a visit. ``tubes`` holds every row of the patient's blood and is given for the B cells as a
-    whole; for a subset (``None``) only the ratio to baseline is derived, since the definitions are of total B cells.
+    whole; for a subset (``None``) only the ratio to baseline is derived, since the definitions are of total B cells. The
+    share of naive cells is one of CD19+ B cells, so it stands with them alone.
     """
     last = baseline_ratio(rows, "per_ul", baseline_visit)
     kept = Parameter("baseline_ratio_last", last.value, "1", last.low, last.high, last.censoring, last.points, "ratio-to-baseline@1")
@@ -42,8 +44,8 @@ def b_lineage_parameters(
         if name in ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN"):
             doubt = ":unconfirmed" if each.recovery and each.recovery.high is not None and not each.confirmed else ""
             named.append(_crossing(name, each.recovery, each.evaluable, definition.id + doubt + "@1"))
-    share = naive_share(tubes, main)
-    return [*named, _crossing("aplasia_duration", main.duration, main.evaluable, version), kept, share]
+    shares = [naive_share(tubes, main)] if (rows["population"] == SHARED_POPULATION).all() else []
+    return [*named, _crossing("aplasia_duration", main.duration, main.evaluable, version), kept, *shares]
 
 
 def recoveries(
@@ -94,6 +96,11 @@ def baseline_row(rows: pd.DataFrame, measure: str, baseline_visit: str | None) -
     return candidates.sort_values("day", kind="stable").iloc[-1] if len(candidates) else None
 
 
+def upper_limit(row: pd.Series, measure: str) -> float | None:
+    """Bound what was not detected: in blood by the 95 % limit of the concentration, in marrow by the limit of detection."""
+    return number(row["per_ul_high"] if measure == "per_ul" else row["lod_percent"])
+
+
 def baseline_ratio(rows: pd.DataFrame, measure: str, baseline_visit: str | None) -> Parameter:
     """Give the last evaluable visit over the baseline, with its interval; "not detected" bounds it from above only."""
     base = baseline_row(rows, measure, baseline_visit)
@@ -106,7 +113,7 @@ def baseline_ratio(rows: pd.DataFrame, measure: str, baseline_visit: str | None)
     if base_value is None:
         return Parameter("", None, "1", points=points)
     if value is None:
-        high = number(last["per_ul_high"]) if measure == "per_ul" else None
+        high = upper_limit(last, measure)
         return Parameter("", None, "1", None, None if high is None else high / base_value, "left", points)
     if measure != "per_ul" or limits is None or base_limits is None:
         return Parameter("", value / base_value, "1", points=points)
@@ -115,7 +122,10 @@ def baseline_ratio(rows: pd.DataFrame, measure: str, baseline_visit: str | None)
 
 
 def naive_share(tubes: pd.DataFrame, judged: Recovery) -> Parameter:
-    """Give the share of naive cells (CD27⁻IgD⁺) among B cells at the first recovered visit with 100 B cells in one tube."""
+    """Give the share of naive cells (CD27⁻IgD⁺) among B cells at the first recovered visit with 100 B cells in one tube.
+
+    That visit may be long after recovery: its day stands in the definition.
+    """
     empty = Parameter("naive_share_at_recovery", None, "1", definition="naive-of-B-at-B_10:CP@1")
     if judged.recovery is None or judged.recovery.high is None:
         return empty
@@ -131,7 +141,8 @@ def naive_share(tubes: pd.DataFrame, judged: Recovery) -> Parameter:
     events, part = int(chosen["events"]), int(chosen["naive"])
     low, high = clopper_pearson(part, events)
     value = part / events if part else None
-    return Parameter(empty.name, value, "1", low, high, "none" if part else "left", 1, empty.definition)
+    definition = f"naive-of-B-at-B_10:day-{day:.1f}:CP@1"
+    return Parameter(empty.name, value, "1", low, high, "none" if part else "left", 1, definition)
 
 
 def plasma_cell_parameters(rows: pd.DataFrame, *, specimen: str, baseline_visit: str | None) -> list[Parameter]:
@@ -159,8 +170,9 @@ def _nadir(after: pd.DataFrame, measure: str, unit: str) -> list[Parameter]:
         low, high = (_interval(lowest) if measure == "per_ul" else None) or (None, None)
         nadir = Parameter("nadir", number(lowest[measure]), unit, low, high, "none", points, rule)
     else:
-        lowest = absent.sort_values(["per_ul_high", "day"], kind="stable").iloc[0]
-        bound = number(after["per_ul_high"].min()) if measure == "per_ul" else None
+        limit = "per_ul_high" if measure == "per_ul" else "lod_percent"
+        lowest = absent.sort_values([limit, "day"], kind="stable").iloc[0]
+        bound = number(after["per_ul_high"].min() if measure == "per_ul" else absent["lod_percent"].min())
         nadir = Parameter("nadir", None, unit, None, bound, "left", points, rule)
     return [nadir, Parameter("nadir_day", float(lowest["day"]), "d", points=points, definition=rule)]
 

@@ -8,9 +8,11 @@ import pandas as pd
 
 from panels.errors import ReconflowError, SheetFault
 from tasks.counting.counts import TubeCounts
+from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity
 from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
 
+DETECT_EVENTS = LimitSettings().detect_events
 METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")
 VISIT_COLUMNS = ["patient", "visit", "day", "collected", "specimen"]
 _FLOATS = ("day", "percent_parent", "percent_reference", "per_ul", "per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul")
@@ -133,13 +135,32 @@ def _in_best_tube(ranked: pd.DataFrame) -> "pd.Series[bool]":
     return place == place.groupby([ranked[name] for name in (*visit, "population")]).transform("min")
 
 
-def wide_frame(frame: pd.DataFrame) -> pd.DataFrame:
+def percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> "pd.Series[float]":
+    """Give each marrow row's limit of detection in percent of its reference, 100·detect/reference events; blood has none.
+
+    The events of the reference are those of its own row in the same tube, or of a row whose parent it is. A limit is
+    never put below what was seen and still not called detected.
+    """
+    tube = ["tube_sha256", "strategy"]
+    as_parent = frame.groupby([*tube, "parent"])["parent_events"].max()
+    own = frame.set_index([*tube, "population"])["events"]
+    known = {**as_parent.to_dict(), **own.to_dict()}
+    limits = []
+    for row in frame.to_dict("records"):
+        reference = known.get((row["tube_sha256"], row["strategy"], row["reference"]), 0)
+        marrow = row["specimen"] != "blood" and reference > 0
+        needed = max(detect_events, int(row["events"]) + 1 if row["code"] == "ND" else 0)
+        limits.append(100 * needed / reference if marrow else float("nan"))
+    return pd.Series(limits, index=frame.index, dtype="float64")
+
+
+def wide_frame(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> pd.DataFrame:
     """Lay a kinetics table out with one row a visit × specimen and one column a population, printed as a laboratory would.
 
     Where tubes share a population ``winning_rows`` decides; day and time are those of the visit's first tube. An empty
-    cell means that no tube of the visit measures the population.
+    cell means that no tube of the visit measures the population. ``detect_events`` is the study's.
     """
-    winners = winning_rows(frame)
+    winners = with_percent_limits(frame, detect_events)
     visits = frame.drop_duplicates(["patient", "visit", "specimen"])[VISIT_COLUMNS].set_index(["patient", "visit", "specimen"])
     populations = sorted(set(frame["population"]), key=population_rank)
     printed: dict[tuple[str, str, str], dict[str, str]] = {}
@@ -151,18 +172,24 @@ def wide_frame(frame: pd.DataFrame) -> pd.DataFrame:
     return visits.join(table).reset_index()[[*VISIT_COLUMNS, *populations]]
 
 
+def with_percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> pd.DataFrame:
+    """Give the winning rows with one more column, ``lod_percent``, as ``print_result`` wants them."""
+    return winning_rows(frame.assign(lod_percent=percent_limits(frame, detect_events)))
+
+
 def print_result(row: Mapping[Hashable, Any]) -> str:
     """Print one result as a laboratory would: ``12.3``, ``2.1 (DNQ)``, ``<1.1``, ``ND`` or ``NE``.
 
     A value that was detected but not quantified is printed and marked, as the rare-event laboratories report it; one
-    that was not detected is "less than" the tube's limit of detection. Marrow has no concentration: percent of reference.
+    that was not detected is "less than" the tube's limit of detection. Marrow has no concentration: percent of reference,
+    with ``lod_percent`` as the limit of what was not detected (``<0.03 %``).
     """
     code = row["code"]
-    value, unit = row["per_ul"], ""
+    value, limit, unit = row["per_ul"], row["lod_per_ul"], ""
     if row["specimen"] != "blood":
-        value, unit = row["percent_reference"] if pd.notna(row["percent_reference"]) else row["percent_parent"], " %"
+        value, limit, unit = row["percent_reference"], row.get("lod_percent"), " %"
     if code == "ND":
-        return f"<{_digits(row['lod_per_ul'])}" if pd.notna(row["lod_per_ul"]) else "ND"
+        return f"<{_digits(limit)}{unit}" if pd.notna(limit) else "ND"
     if code == "NE" or pd.isna(value):
         return "NE"
     return f"{_digits(value)}{unit}" + (" (DNQ)" if code == "DNQ" else "")

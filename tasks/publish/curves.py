@@ -23,17 +23,23 @@ Specimen = Literal["blood", "marrow"]
 
 
 def draw_kinetic_curves(
-    kinetics: "pd.DataFrame", populations: Sequence[tuple[str, str]], infusions: Mapping[str, float], *, specimen: Specimen = "blood"
+    kinetics: "pd.DataFrame",
+    populations: Sequence[tuple[str, str]],
+    infusions: Mapping[str, float],
+    *,
+    specimen: Specimen = "blood",
+    detect_events: int | None = None,
 ) -> "Figure":
     """Draw one small plot for each population (id, label) of one patient: cells per µL in blood, percent in marrow.
 
     ``infusions`` maps each product to its day on the patient's clock (the first is day 0). Where several tubes of a visit
-    counted a population, the one of the wide table is drawn.
+    counted a population, the one of the wide table is drawn. ``detect_events`` is the study's, where it set its own: in
+    marrow it gives the limit of detection.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    drawn = _drawable(kinetics, [name for name, _ in populations], specimen)
+    drawn = _drawable(_with_limits(kinetics, detect_events), [name for name, _ in populations], specimen)
     columns = max(1, min(3, len(populations)))
     rows = max(1, -(-len(populations) // columns))
     with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=1.0):
@@ -54,17 +60,22 @@ def draw_kinetic_curves(
     return figure
 
 
-def _drawable(kinetics: "pd.DataFrame", populations: Sequence[str], specimen: Specimen) -> "pd.DataFrame":
+def _with_limits(kinetics: "pd.DataFrame", detect_events: int | None) -> "pd.DataFrame":
+    from tasks.kinetics.table import DETECT_EVENTS, with_percent_limits
+
+    return with_percent_limits(kinetics, detect_events or DETECT_EVENTS)
+
+
+def _drawable(winners: "pd.DataFrame", populations: Sequence[str], specimen: Specimen) -> "pd.DataFrame":
     """Choose the rows to draw and give them the columns amount, low, high, lod and lloq in the drawn unit, by day."""
     import pandas as pd
 
-    from tasks.kinetics.table import winning_rows
-
-    chosen = winning_rows(kinetics[(kinetics["specimen"] == specimen) & kinetics["population"].isin(populations)])
+    chosen = winners[(winners["specimen"] == specimen) & winners["population"].isin(populations)].copy()
     for target, source in CONCENTRATION.items():
         chosen[target] = pd.to_numeric(chosen[source]).astype(float) if specimen == "blood" else float("nan")
     if specimen == "marrow":
         chosen["amount"] = pd.to_numeric(chosen["percent_reference"]).astype(float)
+        chosen["lod"] = chosen["lod_percent"]
     chosen["day"] = pd.to_numeric(chosen["day"]).astype(float)
     return chosen.dropna(subset=["day"]).sort_values("day", kind="stable")
 
@@ -181,7 +192,7 @@ def _signs(specimen: Specimen) -> list["Line2D"]:
     signs = [
         sign("o", INK, "quantified, 95 % interval" if blood else "quantified"),
         sign("o", "white", "detected, not quantified"),
-        sign("v", "white", "not detected (at the limit)" if blood else "not detected"),
+        sign("v", "white", "not detected (at the limit)"),
         sign("x", INK, "not evaluable"),
     ]
     if blood:

@@ -46,7 +46,7 @@ class PatientRecord:
     """What the report says of a patient beside the tables.
 
     ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags into words;
-    ``notes`` are sentences on what is missing and why.
+    ``notes`` are sentences on what is missing and why; ``detect_events`` is the study's limit, for the percentages of marrow.
     """
 
     patient: str
@@ -54,6 +54,7 @@ class PatientRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     flag_meanings: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    detect_events: int = 20
 
     def label(self, population: str) -> str:
         """Name a population in few words, without its markers; an unknown one by its id."""
@@ -121,7 +122,7 @@ def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str
             figures[title] = draw_kinetic_curves(kinetics, populations, days)
     in_marrow = [(p, record.label(p)) for p in DRAWN[2][1] if p in marrow]
     if in_marrow:
-        figures["Marrow"] = draw_kinetic_curves(kinetics, in_marrow, days, specimen="marrow")
+        figures["Marrow"] = draw_kinetic_curves(kinetics, in_marrow, days, specimen="marrow", detect_events=record.detect_events)
     return figures
 
 
@@ -148,9 +149,9 @@ def render_patient_report(
 
 def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitTable]:
     """Lay out what was measured as one table a group of populations and specimen."""
-    from tasks.kinetics.table import winning_rows
+    from tasks.kinetics.table import with_percent_limits
 
-    chosen = winning_rows(kinetics)
+    chosen = with_percent_limits(kinetics, record.detect_events)
     known = {p for _, group in GROUPS for p in group}
     others = tuple(p for p in dict.fromkeys(chosen["population"]) if p not in known)
     tables = []

@@ -13,7 +13,7 @@ from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.quantity import Quantity
 from tasks.identity import TubeIdentity
 from tasks.kinetics.schema import KINETICS
-from tasks.kinetics.table import check_kinetics, elapsed_days, kinetics_frame, print_result, wide_frame, winning_rows
+from tasks.kinetics.table import check_kinetics, elapsed_days, kinetics_frame, percent_limits, print_result, wide_frame, winning_rows
 
 INFUSED = {"P01": datetime(2026, 3, 1, 12, tzinfo=UTC), "P02": datetime(2026, 4, 1, 12, tzinfo=UTC)}
 ORDER = {"tbnk@1.0.0": ("leukocytes", "b_cells"), "bcell@1.0.0": ("b_cells", "naive_b")}
@@ -155,6 +155,17 @@ def test_of_two_tubes_of_a_panel_one_gives_all_populations() -> None:
     assert winning_rows(other).set_index("population")["tube_sha256"].to_dict() == {"b_cells": "large", "naive_b": "small"}
 
 
+def test_marrow_without_cells_is_printed_below_its_limit_of_detection() -> None:
+    reference = row("bcell", "lymphocytes", 80_000, specimen="marrow")
+    reference = reference[0], replace(reference[1], count=PopulationCount("lymphocytes", 80_000, "cells", 90_000, "leukocytes", 90_000))
+    absent = row("bcell", "b_cells", 0, specimen="marrow")
+    frame = frame_of([reference, absent])
+    assert wide_frame(frame)["b_cells"].tolist() == ["<0.025 %"]
+    assert wide_frame(frame, detect_events=40)["b_cells"].tolist() == ["<0.05 %"]
+    blood = frame_of([row("tbnk", "b_cells", 0)])
+    assert percent_limits(blood).isna().all()
+
+
 def test_the_wide_table_has_one_row_a_visit_and_specimen() -> None:
     wide = wide_frame(frame_of(ROWS))
     assert list(wide.columns) == ["patient", "visit", "day", "collected", "specimen", "leukocytes", "b_cells", "naive_b"]
@@ -179,6 +190,8 @@ def test_the_wide_table_has_one_row_a_visit_and_specimen() -> None:
         ({"code": "NE"}, "NE"),
         ({"specimen": "marrow", "code": "Q", "percent_reference": 0.123}, "0.12 %"),
         ({"specimen": "marrow", "code": "ND", "lod_per_ul": None}, "ND"),
+        ({"specimen": "marrow", "code": "ND", "lod_percent": 0.01}, "<0.01 %"),
+        ({"specimen": "marrow", "code": "Q", "percent_parent": 80.0}, "NE"),
     ],
 )
 def test_results_are_printed_as_a_laboratory_would(changes: dict[str, object], printed: str) -> None:

@@ -157,9 +157,18 @@ def test_the_plasma_cell_nadir_below_detection_is_left_censored(parameters: pd.D
 def test_marrow_plasma_cells_are_followed_in_percent(parameters: pd.DataFrame) -> None:
     marrow_cells = of(parameters, "long_lived_plasma_cells")
     assert marrow_cells["nadir"]["unit"] == "%"
-    assert marrow_cells["nadir"]["censoring"] == "left"
+    assert (marrow_cells["nadir"]["high"], marrow_cells["nadir"]["censoring"]) == (pytest.approx(100 * 20 / 200_000), "left")
     assert marrow_cells["nadir_day"]["value"] == 28
     assert marrow_cells["percent_of_baseline_last"]["value"] == pytest.approx(15)
+
+
+def test_marrow_without_plasma_cells_at_the_end_bounds_the_ratio_to_baseline() -> None:
+    rows = [marrow(-7, 600, "P01"), marrow(28, 0, "P01")]
+    frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
+    left = of(parameters_frame(frame), "long_lived_plasma_cells")["percent_of_baseline_last"]
+    assert (left["high"], left["censoring"]) == (pytest.approx(100 * 0.01 / 0.3), "left")
+    strict = of(parameters_frame(frame, ParameterSettings(detect_events=60)), "long_lived_plasma_cells")
+    assert strict["nadir"]["high"] == pytest.approx(0.03)
 
 
 def test_a_population_never_seen_has_no_numbers_but_all_names() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gating.catalogue import load_strategy
 from panels.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import PopulationCount, TubeCounts
@@ -260,6 +261,53 @@ def test_marrow_is_coded_by_events_and_has_no_concentration() -> None:
     assert llpc.percent_reference == pytest.approx(0.12)
     assert found["bcell", "naive_b"].code == "NE"
     assert ("bcell", "long_lived_plasma_cells") not in quantities(bcell(), tbnk())
+
+
+def marrow(plasma: int, leukocytes: int, **options: object) -> Quantity:
+    counts = {"leukocytes": leukocytes, "long_lived_plasma_cells": plasma}
+    return quantities(tube("bcell", counts, specimen="marrow"), **options)["bcell", "long_lived_plasma_cells"]
+
+
+def test_marrow_without_enough_cells_is_not_evaluable_rather_than_not_detected() -> None:
+    few = marrow(0, 90)
+    assert (few.code, few.flags) == ("NE", ("few_marrow_cells",))
+    assert marrow(0, 19_999).code == "NE"
+    assert marrow(30, 19_999).code == "NE"
+    assert marrow(60, 19_999).code == "Q"
+    assert (marrow(0, 20_000).code, marrow(0, 20_000).flags) == ("ND", ())
+    assert marrow(0, 5_000, limits=LimitSettings(marrow_limit_percent=0.5)).code == "ND"
+
+
+def test_a_marrow_lymphocyte_population_needs_lymphocytes() -> None:
+    counts = {"leukocytes": 100_000, "lymphocytes": 2_400, "b_cells": 0}
+    assert quantities(tube("bcell", counts, specimen="marrow"))["bcell", "b_cells"].flags == ("few_marrow_cells",)
+
+
+def test_a_car_percentage_of_few_t_cells_is_flagged_and_of_very_few_not_given() -> None:
+    loose = RULES | {"cart@1.0.0": rules(Rule("t_cells"), Rule("car19_t", minimum_parent_events=500, background="baseline"))}
+
+    def car(events: int, t_cells: int) -> Quantity:
+        return quantify_visit([cart(events, t_cells=t_cells)], loose, counting=COUNTING)[1][1]
+
+    assert (car(55, 60).percent_reference, car(55, 60).percent_parent) == (None, None)
+    assert "few_parent_events" in car(55, 60).flags
+    assert car(55, 60).per_ul is not None
+    assert (car(55, 550).percent_reference, "few_t_cells" in car(55, 550).flags) == (10.0, True)
+    assert (car(55, 5500).percent_reference, "few_t_cells" in car(55, 5500).flags) == (1.0, False)
+
+
+def test_a_background_of_few_t_cells_is_flagged_and_raises_the_limits() -> None:
+    baseline = cart(0, t_cells=1000, sha="base", day=-7)
+    car = quantities(cart(60, t_cells=50_000), backgrounds=baseline_backgrounds([baseline], RULES, infused=COLLECTED))["cart", "car19_t"]
+    assert car.code == "ND"
+    assert set(car.flags) == {"background_few_events", "limit_raised_by_background"}
+
+
+def test_the_shipped_strategies_ask_for_enough_cells_behind_a_percentage() -> None:
+    cars = [p for p in load_strategy("cart@1.0.0").strategy.populations if p.background == "baseline"]
+    ids = ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")
+    secreting = [p for p in load_strategy("bcell@1.0.0").strategy.populations if p.id in ids]
+    assert [p.minimum_parent_events for p in (*cars, *secreting)] == [500] * 4 + [50] * 3
 
 
 def cart(car: int, t_cells: int = 50_000, sha: str = "cart-sha", day: int = 28, reagent: str = "idiotype-1") -> TubeCounts:

@@ -21,6 +21,7 @@ from tasks.counting.quantity import group_by_visit, quantify_visit
 from tasks.intake.draws import two_draws
 from tasks.intake.patients import Patient, read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS
+from tasks.patient_notes import patient_notes
 from tasks.publish.table_files import write_cohort_tables, write_patient_tables
 from tasks.publish.tables import read_table, write_atomically
 from tasks.store.counts import tube_counts
@@ -42,17 +43,24 @@ ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
 
 @dataclass(frozen=True, slots=True)
 class PatientInputs:
-    """All that one patient's results are made of; ``fingerprint`` changes when any of it does."""
+    """All that one patient's results are made of; ``fingerprint`` changes when any of it does.
+
+    ``notes`` are sentences on what the tables do not hold.
+    """
 
     patient: str
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
 
 def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
     """List the patients whose results are missing or were made from other inputs than there are now."""
     everyone = read_patients(study.patients_sheet).patients
-    tubes = _by_patient(study, used)
-    inputs = [PatientInputs(name, _fingerprint(study, used, everyone.get(name), own)) for name, own in sorted(tubes.items())]
+    tubes, notes = _by_patient(study, used), patient_notes(study)
+    inputs = [
+        PatientInputs(name, _fingerprint(study, used, everyone.get(name), own, notes.get(name, ())), notes.get(name, ()))
+        for name, own in sorted(tubes.items())
+    ]
     return [each for each in inputs if _built_from(study, each.patient) != each.fingerprint]
 
 
@@ -68,8 +76,8 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     kinetics = patient_kinetics(study, used, patient, _counts(study, used, inputs.patient))
     parameters = _parameters(study, {patient.patient: patient}, kinetics)
     folder = patient_folder(study, patient.patient)
-    write_patient_tables(folder, kinetics, parameters, meanings())
-    _write_report(folder, patient, used, kinetics, parameters)
+    write_patient_tables(folder, kinetics, parameters, meanings(), study.settings.limits.detect_events)
+    _write_report(study, patient, used, kinetics, parameters, notes=inputs.notes)
     write_atomically(folder / INPUTS, inputs.fingerprint.encode())
 
 
@@ -92,7 +100,7 @@ def build_cohort(study: Study) -> int:
     folders = [patient_folder(study, name) for name in built_patients(study)]
     kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
     parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
-    settings = _parameter_settings(study, read_patients(study.patients_sheet).patients)
+    settings = _parameter_settings(study, read_patients(study.patients_sheet).patients, kinetics)
     write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery_frame(kinetics, settings))
     return len(folders)
 
@@ -133,10 +141,10 @@ def patient_kinetics(study: Study, used: Mapping[str, InUse], patient: Patient, 
 def _parameters(study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame) -> pd.DataFrame:
     from tasks.kinetics.parameters import parameters_frame
 
-    return parameters_frame(kinetics, _parameter_settings(study, patients))
+    return parameters_frame(kinetics, _parameter_settings(study, patients, kinetics))
 
 
-def _parameter_settings(study: Study, patients: Mapping[str, Patient]) -> ParameterSettings:
+def _parameter_settings(study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame) -> ParameterSettings:
     from tasks.kinetics.parameters import ParameterSettings
     from tasks.kinetics.table import elapsed_days
 
@@ -146,18 +154,36 @@ def _parameter_settings(study: Study, patients: Mapping[str, Patient]) -> Parame
         for product, infused in patient.products.items()
         if product in ANALYTE_OF
     }
-    baselines = {patient.patient: patient.baseline_visit for patient in patients.values() if patient.baseline_visit}
-    return ParameterSettings(recovery=study.settings.recovery, offsets=offsets, baseline_visits=baselines)
+    later = kinetics[kinetics["day"] >= 0]
+    too_late = set(zip(later["patient"], later["visit"], strict=True))
+    baselines = {
+        # No visit has an empty label: what was named is no baseline, and none is chosen in its place.
+        patient.patient: "" if (patient.patient, patient.baseline_visit) in too_late else patient.baseline_visit
+        for patient in patients.values()
+        if patient.baseline_visit
+    }
+    detect_events = study.settings.limits.detect_events
+    return ParameterSettings(study.settings.recovery, offsets, baselines, detect_events)
 
 
-def _write_report(folder: Path, patient: Patient, used: Mapping[str, InUse], kinetics: pd.DataFrame, parameters: pd.DataFrame) -> None:
+def _write_report(
+    study: Study,
+    patient: Patient,
+    used: Mapping[str, InUse],
+    kinetics: pd.DataFrame,
+    parameters: pd.DataFrame,
+    *,
+    notes: Sequence[str],
+) -> None:
     from tasks.publish.gating_page import png_bytes
     from tasks.publish.report import PatientRecord, patient_figures, render_patient_report
 
     labels = {p.id: p.label for each in used.values() for p in each.populations.values()}
-    record = PatientRecord(patient.patient, patient.products or {"infusion": patient.infused}, labels, meanings())
+    infusions, detect_events = patient.products or {"infusion": patient.infused}, study.settings.limits.detect_events
+    record = PatientRecord(patient.patient, infusions, labels, meanings(), notes, detect_events)
     pictures = {title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()}
-    write_atomically(folder / "report.html", render_patient_report(record, kinetics, parameters, pictures).encode())
+    page = patient_folder(study, patient.patient) / "report.html"
+    write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())
 
 
 def _counts(study: Study, used: Mapping[str, InUse], patient: str | None = None) -> list[TubeCounts]:
@@ -196,10 +222,13 @@ def _set_aside(study: Study, patient: str) -> None:
     patient_folder(study, patient).rename(next(aside / name for name in names if not (aside / name).exists()))
 
 
-def _fingerprint(study: Study, used: Mapping[str, InUse], patient: Patient | None, tubes: Sequence[TubeCounts]) -> str:
+def _fingerprint(
+    study: Study, used: Mapping[str, InUse], patient: Patient | None, tubes: Sequence[TubeCounts], notes: Sequence[str]
+) -> str:
     """Hash everything that enters a patient's results: counts, identities, infusions, rules, settings, program."""
     inputs = {
         "tubes": [repr(tube) for tube in tubes],
+        "notes": list(notes),
         "patient": None if patient is None else asdict(patient) | {"line": None},
         "strategies": {panel: (each.release.sha256, list(each.panel.counting)) for panel, each in used.items()},
         "limits": study.settings.limits.model_dump(mode="json"),

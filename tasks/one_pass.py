@@ -14,6 +14,7 @@ from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, pat
 from tasks.count_tube import CountOutcome, page_is_current
 from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.turn import IntakeSummary
+from tasks.patient_notes import baseline_doubts
 from tasks.store.ledger import count_by_state, record_failure
 from tasks.store.runs import begin_run, end_run
 from tasks.store.tubes import taken_in, tubes_to_count
@@ -42,8 +43,9 @@ class Pass:
         A control that leaves a marker out on purpose cannot be gated as a tube of its panel, and enters no table.
         """
         pins = {panel: used.name for panel, used in self.used.items()}
+        released = {used.name: used.release.sha256 for used in self.used.values()}
         with self.study.store() as store:
-            due = {tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION)}
+            due = {tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION, released=released)}
             known = [tube.identity for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
         stained = [identity for identity in known if not (identity.control or "").startswith("fmo:")]
         return [t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel])]
@@ -119,6 +121,7 @@ def _summary(this: Pass) -> dict[str, Any]:
     with this.study.store() as store:
         states = count_by_state(store)
     taken = this.taken_in
+    judged = [s for s in taken.sentences if s not in taken.sheet_faults] if taken else []
     return {
         "accepted": taken.judged("accepted") if taken else 0,
         "counted": sum(outcome.counted for outcome in this.counted),
@@ -128,7 +131,7 @@ def _summary(this: Pass) -> dict[str, Any]:
         "failed": states["failed"],
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [s for s in taken.sentences if s not in taken.sheet_faults] if taken else [],
+        "sentences": [*judged, *baseline_doubts(this.study).values()],
         "sheet_faults": list(taken.sheet_faults) if taken else [],
         "table_faults": [*this.faults, *this.world_faults],
     }

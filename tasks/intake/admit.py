@@ -29,12 +29,16 @@ from tasks.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a judgement needs: the study, its open store, its sheets, and which files each line of a sheet names."""
+    """What a judgement needs: the study, its open store, its sheets, and which files each line of a sheet names.
+
+    ``unused`` are the lines that name no file that ever came in.
+    """
 
     study: Study
     store: Store
     registry: Registry
     claims: Mapping[SampleRow, tuple[FileRecord, ...]]
+    unused: tuple[SampleRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,16 @@ def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
     patients = read_patients(study.patients_sheet)
     registry = Registry(samples, patients, study.settings, datetime.now(UTC).replace(tzinfo=None))
     claims: dict[SampleRow, list[FileRecord]] = {}
-    for record in all_files(store, ("settling", "waiting", *TAKEN_IN)):
-        for line in samples.naming(record.inbox_path):
-            if isinstance(line, SampleRow) and not line.many and (record.place or record.state in TAKEN_IN):
+    used: set[SampleRow] = set()
+    for record in all_files(store):
+        lines = [line for line in samples.naming(record.inbox_path) if isinstance(line, SampleRow)]
+        used.update(lines)
+        held = record.state in TAKEN_IN or (record.state in {"settling", "waiting"} and record.place)
+        for line in lines if held else ():
+            if not line.many:
                 claims.setdefault(line, []).append(record)
-    return Desk(study, store, registry, {line: tuple(records) for line, records in claims.items()})
+    unused = tuple(line for line in samples.rows if line not in used)
+    return Desk(study, store, registry, {line: tuple(records) for line, records in claims.items()}, unused)
 
 
 def admit(desk: Desk, candidate: Candidate) -> Outcome:

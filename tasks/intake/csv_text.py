@@ -12,7 +12,8 @@ HOW_TO_SAVE = "Save it from the spreadsheet as 'CSV UTF-8 (comma delimited)'."
 class SheetProblem:
     """One thing wrong with a sheet: where, and what to do.
 
-    ``column`` is empty when the whole line is meant. ``concerns`` are the files (or patients) that cannot be used for it.
+    ``column`` is empty when the whole line is meant. ``concerns`` are the files (or patients) that cannot be used for it;
+    ``patient`` is whom a sample's line is about, where that could be read.
     """
 
     file: str
@@ -20,6 +21,7 @@ class SheetProblem:
     column: str
     sentence: str
     concerns: tuple[str, ...] = ()
+    patient: str = ""
 
     def __str__(self) -> str:
         """Write the place and the sentence."""

@@ -43,7 +43,7 @@ def find_misfit(header: TubeHeader, identity: TubeIdentity, own_panels: Path) ->
     if problems:
         more = f" ({len(problems) - _MOST_SENTENCES} more like this.)" if len(problems) > _MOST_SENTENCES else ""
         told = f"The tube does not fit the panel {panel.panel}. {' '.join(problems[:_MOST_SENTENCES])}"
-        return Misfit("quarantined", f"{told}{more}{_better(header, own_panels)}")
+        return Misfit("quarantined", f"{_better(header, own_panels)}{told}{more}")
     return _without_compensation(header, panel)
 
 
@@ -62,7 +62,7 @@ def _better(header: TubeHeader, own_panels: Path) -> str:
         except PanelFault:
             continue
         fitting += [name] if fits else []
-    return f" It fits the panel {' or '.join(fitting)}: correct the sample sheet." if fitting else ""
+    return f"It fits the panel {' or '.join(fitting)}: correct the sample sheet. " if fitting else ""
 
 
 def _without_compensation(header: TubeHeader, panel: Panel) -> Misfit | None:

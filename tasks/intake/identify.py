@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import cast
 
@@ -31,6 +32,12 @@ FEWEST_DAYS_OFF = 7.0
 SHARE_OFF = 0.25
 """A visit may lie this many days, or this share of its nominal day, from the day it is called by; the larger holds."""
 _DAY_LABEL = re.compile(r"D(?:ay)?[ _+]?(-?\d{1,5})", re.IGNORECASE)
+
+
+_ALIKE = 0.85
+"""So much of two names must be the same for a slip: the tubes of a study differ in few letters."""
+_DIGITS = re.compile(r"\d+")
+_MARROW = re.compile(r"(?<![a-z])(?:bma?|bmmc|bone[ _-]?marrow|marrow|knochenmark)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ def identify(registry: Registry, inbox_path: str, tube_sha256: str, keywords: Ma
     sentences = conflicts + _missing(registry, values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
-    sentences = _doubts(registry, values, str(row or inbox_path))
+    sentences = _doubts(registry, values, str(row or inbox_path)) + _maybe_marrow(values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
     return Identification(_identity(registry, values, inbox_path, tube_sha256), (), row)
@@ -157,7 +164,23 @@ def _missing(registry: Registry, values: Mapping[str, Cell], inbox_path: str, ro
         return (f"{row}: {', '.join(lacking)} missing for {inbox_path}. Write it there.", *unread)
     pattern = registry.settings.intake.filename_pattern
     also = f" Its name does not say it either (pattern {pattern})." if pattern else ""
+    near = _nearest_line(registry.samples, inbox_path)
+    if near is not None:
+        mend = f"{near} names '{near.file}': if that is this file, write its name there exactly, with the same capitals and ending."
+        return (f"No line of samples.csv names {inbox_path}. {mend}{also}", *unread)
     return (f"No line of samples.csv names {inbox_path}: add one with file,{','.join(lacking)}.{also}", *unread)
+
+
+def _nearest_line(samples: SampleSheet, inbox_path: str) -> SampleRow | None:
+    """Find the line that most likely means a file, by a name that differs in capitals or a letter or two.
+
+    Names with other digits are those of other patients, days or tubes, and never the same one mistyped.
+    """
+    name = PurePosixPath(inbox_path).name.lower()
+    called = {PurePosixPath(row.file).name.lower(): row for row in samples.rows if not row.many}
+    alike = [other for other in called if _DIGITS.findall(other) == _DIGITS.findall(name)]
+    near = get_close_matches(name, alike, n=1, cutoff=_ALIKE)
+    return called[near[0]] if near else None
 
 
 def _doubts(registry: Registry, values: Mapping[str, Cell], where: str) -> tuple[str, ...]:
@@ -189,6 +212,19 @@ def _doubtful_visit(values: Mapping[str, Cell], day: float) -> list[str]:
         "Correct the visit, the date, or the infusion in patients.csv."
     )
     return [doubt]
+
+
+def _maybe_marrow(values: Mapping[str, Cell], inbox_path: str, row: SampleRow | None) -> tuple[str, ...]:
+    """Ask for the specimen where a name, visit or remark speaks of marrow: an empty cell means blood, and marrow has no cells/µL."""
+    if "specimen" in values:
+        return ()
+    spoken = {"its name": inbox_path.replace(str(values["patient"]), " ")}
+    spoken |= {f"its {column}": str(values[column]) for column in ("visit", "comment") if column in values}
+    where = [source for source, text in spoken.items() if _MARROW.search(text)]
+    if not where:
+        return ()
+    said = f"{' and '.join(where)} may speak of bone marrow, but no specimen is given. Write blood or marrow in the column specimen."
+    return (f"{row or inbox_path}: {said}",)
 
 
 def _doubtful_times(registry: Registry, patient: Patient, collected: datetime, acquired: datetime | None) -> list[str]:

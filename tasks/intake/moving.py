@@ -20,17 +20,23 @@ DUPLICATES = "_duplicates"
 """Folder of the archive for second copies; no patient's id begins with an underscore."""
 LOST = "The file disappeared while it was being moved. Drop it in the inbox again."
 CHANGED = "The file changed while it was being taken in; it settles again."
-_LONGEST_NAME = 200
 
 
 def archive_target(study: Study, patient: str, record: FileRecord, sha256: str) -> Path:
-    """Choose where an accepted tube is kept: ``archive/<patient>/<sha12>_<name>``."""
-    return _free(study.archive / patient / f"{sha256[:12]}_{record.name[-_LONGEST_NAME:]}", sha256, same_bytes_are_free=True)
+    """Choose where an accepted tube is kept: ``archive/<patient>/<sha12>.fcs``.
+
+    Its own name stays in the ledger alone: operators write names of persons there, and an archive is kept for good.
+    """
+    return _free(study.archive / patient / _kept_name(record, sha256), sha256, same_bytes_are_free=True)
 
 
 def duplicate_target(study: Study, record: FileRecord, sha256: str) -> Path:
     """Choose where a second copy is kept."""
-    return _free(study.archive / DUPLICATES / f"{sha256[:12]}_{record.name[-_LONGEST_NAME:]}", sha256)
+    return _free(study.archive / DUPLICATES / _kept_name(record, sha256), sha256)
+
+
+def _kept_name(record: FileRecord, sha256: str) -> str:
+    return sha256[:12] + Path(record.name).suffix.lower()
 
 
 def quarantine_target(study: Study, record: FileRecord, sha256: str) -> Path:

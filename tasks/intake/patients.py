@@ -98,9 +98,17 @@ def _patient(table: CsvTable, line: CsvLine) -> Patient | SheetProblem:
     if len({moment.tzinfo is None for moment in times.values()}) > 1:
         sentence = "One time has an offset from UTC and another has none: write both alike."
         return SheetProblem(NAME, line.number, "infused", sentence, concerns)
+    infused = times.pop("infused")
+    first = min(times, key=lambda column: times[column], default=None)
+    if first is not None and times[first] != infused:
+        sentence = (
+            f"infused is {infused.isoformat()}, but the earliest of the products is {first} {times[first].isoformat()}. "
+            "infused is when the first product was given: correct the wrong one, or add the column of the product that is missing."
+        )
+        return SheetProblem(NAME, line.number, "infused", sentence, concerns)
     return Patient(
         patient=cells["patient"],
-        infused=times.pop("infused"),
+        infused=infused,
         line=line.number,
         products={column.removeprefix(_PRODUCT): moment for column, moment in times.items()},
         baseline_visit=cells.get("baseline_visit") or None,

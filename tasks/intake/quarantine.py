@@ -17,6 +17,7 @@ def write_reason(refused: Path, inbox_path: str, sha256: str, reason: str) -> No
     text = (
         f"{inbox_path} was not taken in.\n\n{reason}\n\n"
         f"When this is mended, drop the file in the inbox again, or run: reconflow retry {sha256[:12]}\n"
+        "Then run: reconflow run (where reconflow up or watch is running, that happens by itself)\n"
     )
     path = reason_path(refused)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell
+from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
 from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
 from tasks.spelling import nearest
 
@@ -140,11 +140,19 @@ def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
         try:
             values[column] = read_cell(column, text)
         except ValueError as error:
-            return SheetProblem(table.name, line.number, column, f"{error}.", named)
+            return SheetProblem(table.name, line.number, column, f"{error}.", named, _patient(cells))
     wrong = contradiction(values)
     if wrong:
-        return SheetProblem(table.name, line.number, "lymphocytes_per_ul", wrong, named)
+        return SheetProblem(table.name, line.number, "lymphocytes_per_ul", wrong, named, _patient(cells))
     return SampleRow(table.name, line.number, _plain(cells["file"]), values)
+
+
+def _patient(cells: Mapping[str, str]) -> str:
+    """Give whom a wrong line is about, if its id at least can be one."""
+    try:
+        return read_patient(cells.get("patient", ""))
+    except ValueError:
+        return ""
 
 
 def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:

@@ -14,11 +14,13 @@ from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.mend import mend_identities
 from tasks.intake.moving import finish_moves, inbox_target, move_file
 from tasks.intake.quarantine import reason_path
+from tasks.intake.sheets import SampleRow
 from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, count_by_state, plan_move, set_state
 from tasks.store.opening import Store
 from tasks.study import Study
 
 LOCK = ".intake.lock"
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,17 @@ def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[
             outcomes[candidate.record.id] = admit(desk, candidate)
     faults = [str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)]
     waiting = [f"{record.inbox_path}: {record.reason}" for record in all_files(store, ("waiting", "settling")) if record.reason]
-    sentences = tuple(dict.fromkeys((*unknown, *listing.faults, *faults, *waiting, *mended)))
+    sentences = tuple(dict.fromkeys((*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(desk.unused))))
     return IntakeSummary(tuple(outcomes.values()), count_by_state(store), sentences, tuple(dict.fromkeys(faults)))
+
+
+def _unused(lines: Sequence[SampleRow]) -> tuple[str, ...]:
+    """Say which lines of the sheets name no file: a slip in the name, or a tube that has not come yet."""
+    if not lines:
+        return ()
+    named = ", ".join(f"{line} ({line.file})" for line in lines[:_MOST_NAMED]) + (" …" if len(lines) > _MOST_NAMED else "")
+    number = "One line names" if len(lines) == 1 else f"{len(lines)} lines name"
+    return (f"{number} a file that has not come into the inbox so far: {named}. Check the name, or drop the file.",)
 
 
 def _settle(study: Study, store: Store) -> bool:

@@ -50,6 +50,12 @@ def save_gating(store: Store, gating: TubeGating) -> bool:
         same = replace(kept, qc={}) == replace(gating, qc={})
         if same:
             set_tube_state(connection, gating.tube_sha256, "counted")
+    if kept.strategy_sha256 != gating.strategy_sha256:
+        raise TubeFault(
+            f"Tube {gating.tube_sha256[:12]} was counted before under another {gating.strategy} (content {kept.strategy_sha256[:12]}, now "
+            f"{gating.strategy_sha256[:12]}). The earlier counts are kept. A released strategy never changes: put its files back, or "
+            "release the change under a new version and name that in study.yaml; then run: reconflow retry"
+        )
     if not same:
         raise TubeFault(
             f"Tube {gating.tube_sha256[:12]} was counted before under {gating.strategy} by engine {gating.engine_version} with other "

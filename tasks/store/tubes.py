@@ -49,13 +49,16 @@ def taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | Non
         return [_tube(row) for row in connection.execute(chosen.order_by(*order))]
 
 
-def tubes_to_count(store: Store, strategies: Mapping[str, str], engine_version: str) -> list[Tube]:
+def tubes_to_count(
+    store: Store, strategies: Mapping[str, str], engine_version: str, *, released: Mapping[str, str] | None = None
+) -> list[Tube]:
     """List the tubes to count: accepted ones, and those this engine has not counted under their panel's strategy.
 
-    ``strategies`` maps panel to ``name@1.0.0``. Failed tubes are left out until ``reconflow retry``; so are tubes of a panel
-    without strategy.
+    ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps ``name@1.0.0`` to the SHA-256 of its content, a
+    tube counted under the same name with another content is to be counted too: `save_gating` then says so. Failed tubes are left
+    out until ``reconflow retry``; so are tubes of a panel without strategy.
     """
-    counted = _counted(store, engine_version)
+    counted = _counted(store, engine_version, released or {})
     wanted = [tube for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in strategies]
     return [
         tube
@@ -64,10 +67,12 @@ def tubes_to_count(store: Store, strategies: Mapping[str, str], engine_version: 
     ]
 
 
-def _counted(store: Store, engine_version: str) -> set[tuple[str, str]]:
-    chosen = select(gatings.c.tube_sha256, gatings.c.strategy, gatings.c.version).where(gatings.c.engine_version == engine_version)
+def _counted(store: Store, engine_version: str, released: Mapping[str, str]) -> set[tuple[str, str]]:
+    columns = (gatings.c.tube_sha256, gatings.c.strategy, gatings.c.version, gatings.c.strategy_sha256)
     with store.reading() as connection:
-        return {(row.tube_sha256, f"{row.strategy}@{row.version}") for row in connection.execute(chosen)}
+        rows = connection.execute(select(*columns).where(gatings.c.engine_version == engine_version)).all()
+    done = [(row.tube_sha256, f"{row.strategy}@{row.version}", row.strategy_sha256) for row in rows]
+    return {(tube, name) for tube, name, content in done if released.get(name, content) == content}
 
 
 def _tube(row: Row[Any]) -> Tube:

@@ -129,5 +129,36 @@ def test_a_keywords_lymphocytes_above_the_sheets_leukocytes_are_in_doubt_and_not
     assert "5000" not in found.sentences[0]
 
 
+@pytest.mark.parametrize("written", ["p01_d28_BCELL.fcs", "P01_D28_bcel.fcs", "P01_D28_bcell.FCS", "run1/P01_D28_bcelll.fcs"])
+def test_a_slip_in_the_name_of_a_file_is_found_and_its_line_named(tmp_path: Path, written: str) -> None:
+    found = look(tmp_path, row(file=written), "P01_D28_bcell.fcs")
+    assert found.identity is None
+    assert f"samples.csv, line 2 names '{written}': if that is this file" in found.sentences[0]
+
+
+@pytest.mark.parametrize("written", ["P02_D28_bcell.fcs", "P01_D56_bcell.fcs", "P01_D28_tbnk.fcs", "*_D28_bcel.fcs"])
+def test_the_line_of_another_tube_is_not_taken_for_a_slip(tmp_path: Path, written: str) -> None:
+    found = look(tmp_path, row(file=written), "P01_D28_bcell.fcs")
+    assert "add one with file" in found.sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "cells"),
+    [("P01_D28_BM.fcs", {}), ("marrow 3/a.fcs", {}), ("a.fcs", {"visit": "D28 marrow"}), ("a.fcs", {"comment": "Knochenmark links"})],
+)
+def test_what_may_be_marrow_waits_until_its_specimen_is_written(tmp_path: Path, file: str, cells: dict[str, str]) -> None:
+    found = look(tmp_path, row(file=file, **cells), file)
+    assert found.identity is None
+    assert "Write blood or marrow in the column specimen" in found.sentences[0]
+    assert all(look(tmp_path, row(file=file, specimen=each, **cells), file).identity for each in ("blood", "marrow"))
+
+
+@pytest.mark.parametrize("file", ["submarine.fcs", "BMX.fcs", "P01_D28_bcell.fcs"])
+def test_a_name_that_does_not_speak_of_marrow_is_blood(tmp_path: Path, file: str) -> None:
+    found = look(tmp_path, row(file=file), file).identity
+    assert found is not None
+    assert found.specimen == "blood"
+
+
 def test_a_tube_collected_this_evening_far_east_is_not_in_the_future(tmp_path: Path) -> None:
     assert look(tmp_path, row(collected="2026-06-01T12:00")).identity is not None

@@ -73,14 +73,14 @@ def test_an_accepted_tube_is_archived_under_its_patient_with_its_identity(tmp_pa
     study = drop_with_good(tmp_path / "s", "")
     sha = hashlib.sha256((study.inbox / "good.fcs").read_bytes()).hexdigest()
     summary = take_in(study)
-    archived = study.archive / "P01" / f"{sha[:12]}_good.fcs"
+    archived = study.archive / "P01" / f"{sha[:12]}.fcs"
     assert hashlib.sha256(archived.read_bytes()).hexdigest() == sha
     assert summary.judged("accepted") == 1
     assert summary.sentences == ()
     with study.store() as store:
         (tube,) = taken_in(store)
     assert (tube.identity.patient, tube.identity.visit, tube.identity.panel, tube.identity.specimen) == ("P01", "D28", "bcell", "blood")
-    assert tube.file.place == f"archive/P01/{sha[:12]}_good.fcs"
+    assert tube.file.place == f"archive/P01/{sha[:12]}.fcs"
 
 
 def test_a_file_of_zero_bytes_is_quarantined(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_a_tube_of_another_panel_is_quarantined_and_the_right_panel_is_named(tmp
     study = drop_with_good(tmp_path / "s", f"bad.fcs,P01,{DRAWN},cart")
     write_tube(study.inbox / "bad.fcs", "tbnk", seed=2)
     reason = judged(study, "bad.fcs", "quarantined")
-    assert "does not fit the panel cart" in reason
-    assert "fits the panel tbnk" in reason
+    assert reason.startswith("It fits the panel tbnk: correct the sample sheet. The tube does not fit the panel cart.")
+    assert "Then run: reconflow run" in (study.quarantine / "bad.fcs.reason.txt").read_text(encoding="utf-8")
 
 
 def test_a_tube_missing_cd3_is_quarantined(tmp_path: Path) -> None:
@@ -362,6 +362,26 @@ def test_a_missing_share_is_said_and_nothing_is_taken_for_removed(tmp_path: Path
     assert states(study) == {"good.fcs": "accepted"}
 
 
+def test_a_name_of_a_person_stays_in_the_ledger_and_out_of_the_archive(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", [f"Müller Anna 01.FCS,P01,{DRAWN},bcell"])
+    for name in ("Müller Anna 01.FCS", "Müller Anna 01 copy.FCS"):
+        write_tube(study.inbox / name)
+    take_in(study)
+    found = records(study)
+    assert found["Müller Anna 01.FCS"].state == "accepted"
+    short = (found["Müller Anna 01.FCS"].sha256 or "")[:12]
+    kept = sorted(study.place_of(path) for path in study.archive.rglob("*") if path.is_file())
+    assert kept == [f"archive/P01/{short}.fcs", f"archive/_duplicates/{short}.fcs"]
+
+
+def test_lines_that_name_no_file_are_said_until_it_comes(tmp_path: Path) -> None:
+    study = drop_with_good(tmp_path / "s", f"Good2.fcs,P01,{DRAWN},bcell")
+    (said,) = take_in(study).sentences
+    assert "One line names a file that has not come into the inbox so far: samples.csv, line 3 (Good2.fcs)" in said
+    write_tube(study.inbox / "Good2.fcs", seed=2)
+    assert take_in(study).sentences == ()
+
+
 # -- mending after acceptance
 
 
@@ -492,7 +512,7 @@ def _planned(study: Study) -> tuple[Path, Path]:
         (candidate,) = scan_inbox(study, store)
         verdict = judge(open_desk(study, store, list_inbox(study)), candidate)
         assert verdict.identity is not None
-        target = f"archive/P01/{candidate.sha256[:12]}_good.fcs"
+        target = f"archive/P01/{candidate.sha256[:12]}.fcs"
         with store.writing() as connection:
             save_tube(connection, verdict.identity, verdict.keywords)
             plan_move(connection, PlannedMove(candidate.record.id, "inbox/good.fcs", target, "accepted", ""))

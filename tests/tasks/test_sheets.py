@@ -163,9 +163,10 @@ def patients_file(folder: Path, text: str) -> Path:
 
 
 def test_patients_have_products_a_baseline_and_any_further_column_as_text(tmp_path: Path) -> None:
-    text = "patient,infused,infused_carbcma,baseline_visit,arm\nP01,2026-01-10T11:00,2026-01-10T13:00,D-7,dose 2\n"
+    times = "2026-01-10T11:00,2026-01-10T11:00,2026-01-10T13:00"
+    text = f"patient,infused,infused_car19,infused_carbcma,baseline_visit,arm\nP01,{times},D-7,dose 2\n"
     patient = read_patients(patients_file(tmp_path, text)).patients["P01"]
-    assert patient.products == {"carbcma": datetime(2026, 1, 10, 13)}  # noqa: DTZ001
+    assert patient.products == {"car19": datetime(2026, 1, 10, 11), "carbcma": datetime(2026, 1, 10, 13)}  # noqa: DTZ001
     assert patient.baseline_visit == "D-7"
     assert patient.strata == {"arm": "dose 2"}
 
@@ -185,6 +186,19 @@ def test_a_wrong_patient_stops_no_other(tmp_path: Path, line: str, told: str) ->
     assert set(sheet.patients) == {"P01"}
     assert told in str(sheet.faults[0])
     assert "patients.csv, line 2" in str(sheet.faults[0])
+
+
+@pytest.mark.parametrize(
+    ("times", "earliest"),
+    [
+        ("2026-01-10T11:00,2026-01-08T11:00,", "infused_car19 2026-01-08T11:00:00"),
+        ("2026-01-10T11:00,2026-01-12T11:00,2026-01-11T11:00", "infused_carbcma 2026-01-11T11:00:00"),
+    ],
+)
+def test_an_infusion_that_is_not_that_of_the_first_product_is_refused(tmp_path: Path, times: str, earliest: str) -> None:
+    sheet = read_patients(patients_file(tmp_path, f"patient,infused,infused_car19,infused_carbcma\nP01,{times}\n"))
+    assert sheet.patients == {}
+    assert f"infused is 2026-01-10T11:00:00, but the earliest of the products is {earliest}" in str(sheet.faults[0])
 
 
 def test_a_patient_twice_is_used_nowhere(tmp_path: Path) -> None:

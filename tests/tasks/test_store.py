@@ -154,6 +154,18 @@ def test_only_tubes_not_yet_counted_are_to_be_counted(store: Store) -> None:
     assert tubes_to_count(store, pins, "0.1.0") == []
 
 
+def test_a_strategy_changed_under_the_same_version_is_noticed_and_the_first_counts_stay(store: Store) -> None:
+    accept(store)
+    save_gating(store, GATING)
+    pins = {"bcell": "bcell@1.0.0"}
+    assert tubes_to_count(store, pins, "0.1.0", released={"bcell@1.0.0": "f" * 64}) == []
+    (tube,) = tubes_to_count(store, pins, "0.1.0", released={"bcell@1.0.0": "e" * 64})
+    assert tube.identity == TUBE
+    with pytest.raises(TubeFault, match=r"another bcell@1\.0\.0 \(content ffffffffffff, now eeeeeeeeeeee"):
+        save_gating(store, replace(GATING, strategy_sha256="e" * 64))
+    assert gatings_of(store, SHA) == [GATING]
+
+
 def test_a_child_never_exceeds_its_parent(store: Store) -> None:
     from sqlalchemy.exc import IntegrityError
 

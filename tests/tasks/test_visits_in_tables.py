@@ -7,11 +7,20 @@ from pathlib import Path
 import pytest
 
 from panels.errors import ReconflowError
-from tasks.build_tables import patient_kinetics
+from tasks.build_tables import _parameter_settings, patient_kinetics, patients_to_build
 from tasks.counting.counts import TubeCounts
 from tasks.identity import TubeIdentity
 from tasks.intake.patients import read_patients
-from tests.tasks.study_folder import make_study
+from tasks.intake.turn import take_in
+from tasks.patient_notes import baseline_doubts, patient_notes
+from tasks.publish.report import PatientRecord, render_patient_report
+from tasks.store.ledger import record_failure
+from tasks.store.tubes import taken_in
+from tasks.strategies_in_use import in_use
+from tasks.study import Study
+from tests.tasks.published_rows import at, kinetics, parameters
+from tests.tasks.study_folder import make_study, write_rows, write_tube
+from tests.tasks.test_build_tables import give
 
 DRAWN = datetime(2026, 2, 7, 8, 30)  # noqa: DTZ001
 TUBE = TubeIdentity("a" * 64, "a.fcs", "P01", DRAWN, "bcell", "M1")
@@ -27,3 +36,89 @@ def test_two_draws_under_one_label_that_came_in_earlier_stop_the_patients_tables
     later = replace(TUBE, tube_sha256="b" * 64, file="b.fcs", collected=DRAWN + timedelta(days=28))
     with pytest.raises(ReconflowError, match=r"b\.fcs .*a\.fcs .*28\.0 days apart"):
         patient_kinetics(study, {}, patient, [counts(TUBE), counts(later)])
+
+
+# -- what a report begins with
+
+PATIENTS = "patient,infused,baseline_visit\nP01,2026-01-10T11:00,{}\n"
+HEADER = "file,patient,collected,panel,visit\n"
+
+
+def two_visits(folder: Path, baseline: str, *rows: str) -> Study:
+    """A study with a tube before and one after infusion, and further rows."""
+    own = ["a.fcs,P01,2026-01-03T08:30,bcell,D-7", "b.fcs,P01,2026-02-07T08:30,bcell,D28"]
+    study = make_study(folder, [*own, *rows], header=HEADER)
+    (study.folder / "patients.csv").write_text(PATIENTS.format(baseline), encoding="utf-8")
+    for seed, name in enumerate("ab"):
+        write_tube(study.inbox / f"{name}.fcs", seed=seed)
+    return study
+
+
+@pytest.mark.parametrize(
+    ("baseline", "told"), [("D-07", "no visit 'D-07' so far; did you mean 'D-7'"), ("D28", "'D28' is not before the infusion")]
+)
+def test_a_baseline_that_is_no_visit_before_infusion_is_said_with_the_visits_there_are(tmp_path: Path, baseline: str, told: str) -> None:
+    study = two_visits(tmp_path / "s", baseline)
+    take_in(study)
+    doubt = baseline_doubts(study)["P01"]
+    assert "patients.csv, line 2, column baseline_visit" in doubt
+    assert told in doubt
+    assert "D-7 (day -7.1), D28 (day 27.9)" in doubt
+    assert patient_notes(study) == {"P01": (doubt,)}
+
+
+def test_a_right_baseline_needs_no_word(tmp_path: Path) -> None:
+    study = two_visits(tmp_path / "s", "D-7")
+    assert baseline_doubts(study) == {}
+    take_in(study)
+    assert baseline_doubts(study) == {}
+    assert patient_notes(study) == {}
+
+
+def test_a_visit_after_infusion_is_never_taken_for_the_baseline(tmp_path: Path) -> None:
+    study = two_visits(tmp_path / "s", "D28")
+    patients = read_patients(study.patients_sheet).patients
+    frame = kinetics(*(at(day, patient="P01", population="b_cells") for day in (-7, 28)))
+    assert _parameter_settings(study, patients, frame).baseline_visits == {"P01": ""}
+    (study.folder / "patients.csv").write_text(PATIENTS.format("D-7"), encoding="utf-8")
+    assert _parameter_settings(study, read_patients(study.patients_sheet).patients, frame).baseline_visits == {"P01": "D-7"}
+
+
+def test_tubes_that_wait_failed_or_were_refused_are_said_in_the_patients_report_without_their_names(tmp_path: Path) -> None:
+    rows = ["Anna1.fcs,P01,2027-02-07T08:30,cart,D56", "Anna2.fcs,P01,2026-02-07T08:30,cart,D28", "Anna3.fcs,P01,7.2.26,bcell,D28"]
+    study = two_visits(tmp_path / "s", "D-7", *rows)
+    write_tube(study.inbox / "Anna1.fcs", "cart", seed=7)
+    write_tube(study.inbox / "Anna2.fcs", "tbnk", seed=8)
+    write_tube(study.inbox / "Anna3.fcs", seed=9)
+    take_in(study)
+    with study.store() as store:
+        failed = next(tube.identity.tube_sha256 for tube in taken_in(store) if tube.identity.visit == "D28")
+        record_failure(store, failed, "the file was damaged")
+    notes = patient_notes(study)
+    assert notes == {
+        "P01": (
+            f"The bcell tube {failed[:12]} of visit D28 (blood) failed and is in no table; the overview says why.",
+            "The cart tube of visit D28, samples.csv, line 5 was refused and is in no table; the overview says why.",
+            "The cart tube of visit D56, samples.csv, line 4 waits and is in no table; the overview says why.",
+            "The file of samples.csv, line 6 waits and is in no table; the overview says why.",
+        )
+    }
+    page = render_patient_report(PatientRecord("P01", {}, notes=notes["P01"]), kinetics(at(-7, patient="P01")), parameters(), {})
+    assert "of visit D28 (blood) failed and is in no table" in page
+    assert "Anna" not in page
+
+
+def test_a_report_is_due_again_when_a_tube_of_its_patient_begins_to_wait_and_when_it_no_longer_does(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s")
+    used = in_use(study)
+    give(study, "P01", 1)
+    (before,) = patients_to_build(study, used)
+    write_rows(study.folder, ["x.fcs,P01,2027-02-07T08:30,cart"])
+    path = write_tube(study.inbox / "x.fcs", "cart")
+    take_in(study)
+    (waits,) = patients_to_build(study, used)
+    assert waits.fingerprint != before.fingerprint
+    assert waits.notes == ("The cart tube of samples.csv, line 2 waits and is in no table; the overview says why.",)
+    path.unlink()
+    take_in(study)
+    assert patients_to_build(study, used) == [before]

@@ -48,7 +48,7 @@ def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = 
 def check_recovery(frame: pd.DataFrame) -> None:
     """Raise ReconflowError when a recovery table breaks one of the promises of ``RECOVERY``."""
     check_shape(frame, RECOVERY, "recovery")
-    wrong = (frame["low"] >= frame["high"]) | ((frame["censoring"] == "right") != (frame["depleted"].astype(bool) & frame["high"].isna()))
+    wrong = (frame["low"] >= frame["high"]) | ((frame["censoring"] == "right") != (frame["depleted"].eq(True) & frame["high"].isna()))
     if wrong.any():
         first = frame[wrong].iloc[0]
         raise ReconflowError(f"recovery table: the interval of patient {first['patient']} under {first['definition']} is impossible.")
@@ -67,7 +67,7 @@ def _record(patient: str, definition: Definition, judged: Recovery) -> tuple[obj
         patient,
         POPULATION,
         definition.version,
-        gone is not None,
+        judged.depleted,
         gone.low if gone else None,
         gone.high if gone else None,
         back.low if back else None,

@@ -22,6 +22,7 @@ AREA_WINDOWS = {28: 3.0, 84: 7.0, 168: 14.0}
 
 PERSISTENCE_WINDOW = (154.0, 182.0)
 MINIMUM_POINTS = 3
+MINIMUM_AREA_POINTS = 2
 ADJUSTED_R2_FACTOR = 1e-4
 MINIMUM_R2 = 0.9
 MINIMUM_SPAN = 2.0
@@ -157,9 +158,9 @@ def area(time: Numbers, conc: Numbers) -> float:
 
 
 def area_to_last(samples: Series) -> float | None:
-    """Give the area from infusion to the last quantified sample (AUClast)."""
+    """Give the area from infusion to the last quantified sample (AUClast); one quantified sample makes none."""
     time, conc = samples.curve()
-    if samples.last < 0:
+    if samples.quantified.sum() < MINIMUM_AREA_POINTS:
         return None
     kept = time <= samples.time[samples.last]
     return area(time[kept], conc[kept]) or None
@@ -177,10 +178,11 @@ def partial_area(samples: Series, end: int) -> PartialArea | None:
     """Give the area from infusion to day ``end``, or ``None`` where the samples do not reach it.
 
     Between the samples around ``end`` the curve is interpolated as its area is. Cells still quantified when the window
-    around ``end`` opens need a sample within it; cells that were gone before ``end`` have the area of AUClast.
+    around ``end`` opens need a sample within it; cells seen gone before the window closes have the area of AUClast. When
+    the first sample without cells comes later, nobody knows how long they stayed, and there is no area.
     """
     time, conc = samples.curve()
-    if samples.last < 0:
+    if samples.quantified.sum() < MINIMUM_AREA_POINTS:
         return None
     last, window = float(samples.time[samples.last]), AREA_WINDOWS[end]
     sampled = bool(((time >= end - window) & (time <= end + window)).any())
@@ -191,10 +193,10 @@ def partial_area(samples: Series, end: int) -> PartialArea | None:
         level = _interpolate(time, conc, float(end))
         value = area(np.append(time[kept], end), np.append(conc[kept], level))
         return PartialArea(value, "interpolated") if value > 0 else None
-    to_last = area_to_last(samples)
+    to_last, gone = area_to_last(samples), time_below(samples)
     if to_last is None:
         return None
-    if time_below(samples) is not None:
+    if gone is not None and gone <= end + window:
         return PartialArea(to_last, "last_quantified")
     return PartialArea(to_last, "last_sample") if last >= end - window else None
 
@@ -261,9 +263,16 @@ def doubling_time(samples: Series) -> tuple[float, int] | None:
 
 
 def persistence(samples: Series) -> float | None:
-    """Tell whether the cells were quantified in the window around week 24 (1 or 0); ``None`` without a sample there."""
+    """Tell whether the cells were quantified in the window around week 24 (1 or 0).
+
+    ``None`` without a sample there, and where cells that were not quantified there were later: they were not lost.
+    """
     there = (samples.time >= PERSISTENCE_WINDOW[0]) & (samples.time <= PERSISTENCE_WINDOW[1])
-    return float(samples.quantified[there].any()) if there.any() else None
+    if not there.any():
+        return None
+    if samples.quantified[there].any():
+        return 1.0
+    return None if samples.last >= 0 and samples.time[samples.last] > PERSISTENCE_WINDOW[1] else 0.0
 
 
 def nca_file(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:

@@ -104,7 +104,7 @@ def _parameters(own: pd.DataFrame, kinetics: pd.DataFrame, population: str, sett
     if specimen != "blood":
         return []
     if population in CAR_POPULATIONS:
-        return car_parameters(rows, settings.offsets.get((patient, population), 0.0))
+        return car_parameters(rows, settings.offsets.get((patient, population), 0.0), settings.recovery)
     if population in B_POPULATIONS:
         tubes = kinetics[(kinetics["patient"] == patient) & (kinetics["specimen"] == specimen)]
         return b_lineage_parameters(rows, tubes, settings.recovery, baseline_visit=baseline)
@@ -113,13 +113,15 @@ def _parameters(own: pd.DataFrame, kinetics: pd.DataFrame, population: str, sett
     return []
 
 
-def car_parameters(rows: pd.DataFrame, offset: float) -> list[Parameter]:
+def car_parameters(rows: pd.DataFrame, offset: float, settings: RecoverySettings) -> list[Parameter]:
     """Derive the cellular kinetics of one CAR population of one patient, on the clock of its own product."""
     evaluable = rows[rows["code"] != "NE"].drop_duplicates("day")
     evaluable = evaluable[evaluable["day"] - offset >= 0]
     quantified = evaluable["code"].to_numpy() == "Q"
     samples = nca.series(evaluable["day"].to_numpy() - offset, evaluable["per_ul"].to_numpy(), ~quantified)
-    found = [*_peak(samples, evaluable), *_areas(samples), *_last(samples, evaluable), *_slopes(samples), _persistence(samples)]
+    sensitive = settings.persistence_lloq_per_ul
+    found = [*_peak(samples, evaluable), *_areas(samples), *_last(samples, evaluable, sensitive), *_slopes(samples)]
+    found.append(_persistence(samples, evaluable, sensitive))
     mixed = rows["flags"].fillna("").str.split(";").map(lambda words: str(Flag.REAGENT_CHANGED) in words).any()
     return [row.renamed(f"{row.definition};mixed-reagents") for row in found] if mixed else found
 
@@ -167,17 +169,25 @@ def _areas(samples: nca.Series) -> list[Parameter]:
     return [*found, Parameter("AUClast", nca.area_to_last(samples), "d/uL", points=points, definition=NCA)]
 
 
-def _last(samples: nca.Series, rows: pd.DataFrame) -> list[Parameter]:
-    """Give the last quantified sample and the interval in which the cells fell below the limit."""
-    last, points, gone = samples.last, int(samples.quantified.sum()), nca.time_below(samples)
+def _last(samples: nca.Series, rows: pd.DataFrame, sensitive: float) -> list[Parameter]:
+    """Give the last quantified sample and the interval in which the cells fell below the limit.
+
+    A later tube tells that they fell when it could have quantified what was last seen, or ``sensitive`` cells/µL; one
+    such tube is enough only as the last, and then ``unconfirmed``. Its limit of quantification stands in the definition.
+    """
+    last, points = samples.last, int(samples.quantified.sum())
     if last < 0:
         return [Parameter(name, None, unit, definition=NCA) for name, unit in (("Clast", "1/uL"), ("Tlast", "d"), ("Tbql", "d"))]
     low, high = _limits(rows, last)
-    day = float(samples.time[last])
+    day, lloq = float(samples.time[last]), rows["lloq_per_ul"].to_numpy()
+    able = [i for i in range(last + 1, samples.time.size) if lloq[i] <= max(sensitive, float(samples.conc[last]))]
+    gone = float(samples.time[able[0]]) if able else None
+    told = f":LLOQ={lloq[able[0]]:.3g}/uL" + (":unconfirmed" if len(able) == 1 else "") if able else ""
+    rule = NCA.replace("@", f"{told}@")
     return [
         Parameter("Clast", float(samples.conc[last]), "1/uL", low, high, points=points, definition=NCA),
         Parameter("Tlast", day, "d", points=points, definition=NCA),
-        Parameter("Tbql", gone, "d", day, gone, "right" if gone is None else "interval", points, NCA),
+        Parameter("Tbql", gone, "d", day, gone, "right" if gone is None else "interval", points, rule),
     ]
 
 
@@ -192,7 +202,22 @@ def _slopes(samples: nca.Series) -> list[Parameter]:
     ]
 
 
-def _persistence(samples: nca.Series) -> Parameter:
+def _persistence(samples: nca.Series, rows: pd.DataFrame, sensitive: float) -> Parameter:
+    """Tell whether the cells were quantified around week 24.
+
+    "Not quantified" (0) holds only below the limit of quantification of the best tube there, which the definition names;
+    when that lies above ``sensitive`` cells/µL the tube cannot tell and there is no value.
+    """
+    name, rule = "persistence_wk24", "quantified-D168±14"
     start, end = nca.PERSISTENCE_WINDOW
-    there = int(np.count_nonzero((samples.time >= start) & (samples.time <= end)))
-    return Parameter("persistence_wk24", nca.persistence(samples), "1", points=there, definition="quantified-D168±14@1")
+    there = (samples.time >= start) & (samples.time <= end)
+    points, value = int(np.count_nonzero(there)), nca.persistence(samples)
+    if value or not points:
+        return Parameter(name, value, "1", points=points, definition=f"{rule}@1")
+    lloq = float(rows["lloq_per_ul"].to_numpy()[there].min())
+    rule += f":LLOQ={lloq:.3g}/uL" + (":detected" if (rows["code"].to_numpy()[there] == "DNQ").any() else "")
+    if value is None:
+        return Parameter(name, None, "1", points=points, definition=f"{rule}:quantified-later@1")
+    if lloq > sensitive:
+        return Parameter(name, None, "1", points=points, definition=f"{rule}:too-high@1")
+    return Parameter(name, value, "1", censoring="left", points=points, definition=f"{rule}@1")

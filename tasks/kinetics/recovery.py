@@ -20,11 +20,16 @@ DEEP_VOLUME_LOD = 20 / 100
 
 
 class RecoverySettings(BaseModel):
-    """Hold the laboratory's lower limit of normal for B cells; reference ranges differ (77, 94 or 100 cells/µL)."""
+    """Hold what the laboratory calls normal and sensitive.
+
+    ``lln_per_ul`` is its lower limit of normal for B cells; reference ranges differ (77, 94 or 100 cells/µL).
+    ``persistence_lloq_per_ul`` is the highest limit of quantification with which a tube may say that CAR T cells are gone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lln_per_ul: float = Field(default=94.0, gt=0)
+    persistence_lloq_per_ul: float = Field(default=1.0, gt=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,11 @@ class Crossing:
 class Recovery:
     """Depletion, recovery and the time between; all ``None`` where depletion was never seen.
 
-    ``lost`` counts visits that looked recovered and were not confirmed by the next; ``skipped`` those that cannot tell.
+    ``depleted`` is ``None`` where a visit after infusion that could not tell may have been depleted. ``lost`` counts visits
+    that looked recovered and were not confirmed by the next; ``skipped`` those that cannot tell.
     """
+
+    depleted: bool | None
 
     depletion: Crossing | None
     recovery: Crossing | None
@@ -122,11 +130,14 @@ def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
     """
     ordered = sorted(visits, key=lambda visit: visit.day)
     judged = [_standing(visit, definition) for visit in ordered]
+    after = [standing for visit, standing in zip(ordered, judged, strict=True) if visit.day >= 0]
     seen = [standing for standing in judged if standing is not None]
     skipped = len(judged) - len(seen)
     start = next((i for i, standing in enumerate(seen) if standing.depleted and standing.day >= 0), None)
     if start is None:
-        return Recovery(None, None, None, confirmed=False, lost=0, evaluable=len(seen), skipped=skipped)
+        # Every visit that was skipped may have been a depleted one.
+        known = False if after and None not in after else None
+        return Recovery(known, None, None, None, confirmed=False, lost=0, evaluable=len(seen), skipped=skipped)
     onset = start
     while onset > 0 and seen[onset - 1].depleted:
         onset -= 1
@@ -134,7 +145,17 @@ def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
     back, lost = _first_confirmed(seen, start)
     found = _recovered(seen, back, definition)
     confirmed = back is not None and back < len(seen) - 1
-    return Recovery(depletion, found, _duration(depletion, found), confirmed, lost, len(seen), skipped)
+    duration = _duration(depletion, found)
+    return Recovery(
+        depleted=True,
+        depletion=depletion,
+        recovery=found,
+        duration=duration,
+        confirmed=confirmed,
+        lost=lost,
+        evaluable=len(seen),
+        skipped=skipped,
+    )
 
 
 def interpolate(day0: float, level0: float, day1: float, level1: float, *, threshold: float) -> float:
@@ -155,7 +176,8 @@ def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
         return _Standing(visit.day, level < definition.depleted, level >= definition.recovered, level)
     if visit.lloq_per_ul is None or visit.lloq_per_ul > definition.depleted:
         return None
-    return _Standing(visit.day, depleted=True, recovered=False, level=level)
+    # What was detected below the limit of quantification has no level to interpolate with.
+    return _Standing(visit.day, depleted=True, recovered=False, level=None)
 
 
 def _by_detection(visit: VisitCount) -> _Standing | None:
@@ -176,7 +198,7 @@ def _by_percent(visit: VisitCount, definition: Definition) -> _Standing | None:
     if visit.percent is None:
         return None
     above = visit.percent > definition.recovered if definition.strict else visit.percent >= definition.recovered
-    return _Standing(visit.day, visit.percent < definition.depleted, above, visit.percent)
+    return _Standing(visit.day, visit.percent < definition.depleted, above, visit.percent if visit.code == "Q" else None)
 
 
 def _first_confirmed(seen: Sequence[_Standing], start: int) -> tuple[int | None, int]:
@@ -195,7 +217,9 @@ def _depletion(seen: Sequence[_Standing], onset: int, definition: Definition) ->
     if onset == 0:
         return Crossing(None, first.day, "left")
     before = seen[onset - 1]
-    return Crossing(before.day, first.day, "interval", _estimate(before, first, definition.depleted))
+    # Before the infusion nothing decays: a line drawn from there would put the onset before its cause.
+    estimate = None if before.day < 0 else _estimate(before, first, definition.depleted)
+    return Crossing(before.day, first.day, "interval", estimate)
 
 
 def _recovered(seen: Sequence[_Standing], back: int | None, definition: Definition) -> Crossing:

@@ -75,13 +75,14 @@ def _amount(parameter: str, row: Row) -> str:
     unit = row["unit"] if isinstance(row["unit"], str) else ""
     in_time = unit == "d" and (parameter in POINTS_IN_TIME or parameter.startswith("recovery_"))
     sizes = [None if number is None else _sized(number, unit, in_time=in_time) for number in (value, low, high)]
+    if parameter.startswith("persistence") and value is not None:
+        # What "no" could not see stands in the definition: LLOQ=…
+        return "yes" if value else "no, below the limit of quantification"
     if row["censoring"] in ("interval", "right", "left"):
         inside = value is not None and low is not None and high is not None and low < value < high
         return _bounded(str(row["censoring"]), sizes, in_time=in_time, inside=inside)
     if value is None:
         return "cannot be given"
-    if parameter.startswith("persistence"):
-        return "yes" if value else "no"
     spread = f" ({significant(low)} to {significant(high)})" if low is not None and high is not None else ""
     return f"{sizes[0]}{spread}"
 

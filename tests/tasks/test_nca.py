@@ -83,6 +83,21 @@ def test_cells_gone_before_day_28_have_the_area_to_their_last() -> None:
     assert partial.value == area_to_last(samples)
 
 
+def test_days_nobody_looked_at_are_not_counted_as_days_without_cells() -> None:
+    unseen = series([0, 7, 14, 60], [0, 50, 5, 0], [True, False, False, True])
+    assert partial_area(unseen, 28) is None
+    assert partial_area(unseen, 84) is not None
+    in_window = partial_area(series([0, 7, 14, 30], [0, 50, 5, 0], [True, False, False, True]), 28)
+    assert in_window is not None
+    assert in_window.end == "last_quantified"
+
+
+def test_one_quantified_sample_makes_no_area() -> None:
+    found = nca([0, 10, 14, 28], [0, 50, 0, 0], [True, False, True, True])
+    assert (found["Cmax"], found["Tlast"]) == (50, 10)
+    assert (found["AUC0-28"], found["AUC0-84"], found["AUClast"]) == (None, None, None)
+
+
 def test_an_area_is_never_extrapolated() -> None:
     assert partial_area(series([0, 7, 14, 21], [0, 50, 20, 10], [True, False, False, False]), 28) is None
     within = partial_area(series([0, 7, 14, 27.9], [0, 50, 20, 10], [True, False, False, False]), 28)
@@ -100,6 +115,10 @@ def test_persistence_needs_a_sample_in_its_window() -> None:
     assert nca([7, 14, 160], [5, 9, 0.2], [False] * 3)["persistence_wk24"] == 1.0
     assert nca([7, 14, 160], [5, 9, 0], [False, False, True])["persistence_wk24"] == 0.0
     assert nca([7, 14, 190], [5, 9, 0.2], [False] * 3)["persistence_wk24"] is None
+
+
+def test_cells_quantified_after_week_24_were_not_lost_there() -> None:
+    assert nca([7, 14, 160, 252], [5, 9, 0, 0.2], [False, False, True, False])["persistence_wk24"] is None
 
 
 def test_an_imprecise_decline_has_no_half_life() -> None:

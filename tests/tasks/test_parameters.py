@@ -16,6 +16,7 @@ from tasks.kinetics.parameters import ParameterSettings, check_parameters, param
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
+from tasks.publish.tables import csv_bytes
 
 INFUSED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CAR = {-7: 0.0, 0: 0.0, 4: 2.1, 7: 85.0, 10: 140.0, 14: 62.0, 21: 18.0, 28: 7.5, 42: 2.4, 56: 0.9, 84: 0.0}
@@ -25,10 +26,12 @@ MARROW = {-7: 600, 28: 0, 168: 90}
 VOLUME = 400.0
 
 
-def blood(population: str, day: float, per_ul: float, patient: str, flags: tuple[str, ...] = ()) -> tuple[TubeCounts, Quantity]:
+def blood(
+    population: str, day: float, per_ul: float, patient: str, flags: tuple[str, ...] = (), *, volume: float = VOLUME
+) -> tuple[TubeCounts, Quantity]:
     collected = INFUSED + timedelta(days=day)
     identity = TubeIdentity(f"{patient}-{population}-{day}", "a.fcs", patient, collected, "bcell", f"D{day:g}")
-    code = "ND" if per_ul * VOLUME < 20 else "DNQ" if per_ul * VOLUME < 50 else "Q"
+    code = "ND" if per_ul * volume < 20 else "DNQ" if per_ul * volume < 50 else "Q"
     given = code != "ND"
     percent = per_ul / 10 if given else None
     quantity = Quantity(
@@ -38,8 +41,8 @@ def blood(population: str, day: float, per_ul: float, patient: str, flags: tuple
         per_ul=per_ul if given else None,
         per_ul_low=per_ul * 0.9 if given else None,
         per_ul_high=per_ul * 1.1 + (0 if given else 0.05),
-        lod_per_ul=20 / VOLUME,
-        lloq_per_ul=50 / VOLUME,
+        lod_per_ul=20 / volume,
+        lloq_per_ul=50 / volume,
         code=code,  # type: ignore[arg-type]
         method="chain",
         flags=flags,
@@ -104,6 +107,40 @@ def test_the_published_car_series(parameters: pd.DataFrame) -> None:
     assert car["AUC0-168"]["definition"] == "PKNCA-like:AUClast-as-BLQ-before-end@1"
 
 
+def car_course(*visits: tuple[float, float, float]) -> Mapping[str, pd.Series]:
+    """Derive parameters from (day, cells/µL, µL of blood in the tube)."""
+    rows = [blood("car19_t", day, level, "P01", volume=volume) for day, level, volume in visits]
+    return of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "car19_t")
+
+
+RISE = ((0.0, 0.0, VOLUME), (7.0, 50.0, VOLUME), (14.0, 9.0, VOLUME))
+
+
+def test_a_sensitive_tube_at_week_24_says_below_which_limit_cells_are_gone() -> None:
+    gone = car_course(*RISE, (84, 0.0, VOLUME), (168, 0.0, VOLUME))["persistence_wk24"]
+    assert (gone["value"], gone["censoring"], gone["definition"]) == (0, "left", "quantified-D168±14:LLOQ=0.125/uL@1")
+    traces = car_course(*RISE, (84, 0.0, VOLUME), (168, 0.1, VOLUME))["persistence_wk24"]
+    assert (traces["value"], traces["definition"]) == (0, "quantified-D168±14:LLOQ=0.125/uL:detected@1")
+    kept = car_course(*RISE, (168, 0.2, VOLUME))["persistence_wk24"]
+    assert (kept["value"], kept["censoring"], kept["definition"]) == (1, "none", "quantified-D168±14@1")
+
+
+def test_an_insensitive_tube_at_week_24_cannot_say_that_cells_are_gone() -> None:
+    blind = car_course(*RISE, (84, 0.0, VOLUME), (168, 0.0, 20.0))["persistence_wk24"]
+    assert pd.isna(blind["value"])
+    assert (blind["points"], blind["definition"]) == (1, "quantified-D168±14:LLOQ=2.5/uL:too-high@1")
+
+
+def test_cells_are_gone_only_by_a_tube_that_could_have_seen_them() -> None:
+    traces = (*RISE, (28.0, 0.2, VOLUME))
+    blind = car_course(*traces, (56, 0.0, 20.0))["Tbql"]
+    assert (pd.isna(blind["value"]), blind["low"], blind["censoring"]) == (True, 28, "right")
+    found = car_course(*traces, (56, 0.0, 20.0), (84, 0.0, VOLUME))["Tbql"]
+    assert (found["low"], found["high"], found["definition"]) == (28, 84, "PKNCA-like:LLOQ=0.125/uL:unconfirmed@1")
+    sure = car_course(*traces, (84, 0.0, VOLUME), (112, 0.0, VOLUME))["Tbql"]
+    assert sure["definition"] == "PKNCA-like:LLOQ=0.125/uL@1"
+
+
 def test_a_product_given_later_has_its_own_clock(kinetics: pd.DataFrame) -> None:
     car = of(parameters_frame(kinetics, ParameterSettings(offsets={("P01", "car19_t"): 1.0})), "car19_t")
     assert (car["Tmax"]["value"], car["Tlast"]["value"]) == (9, 55)
@@ -144,7 +181,15 @@ def test_the_naive_share_at_recovery_has_its_exact_interval(parameters: pd.DataF
     share = of(parameters, "b_cells")["naive_share_at_recovery"]
     assert share["value"] == pytest.approx(0.95, abs=1e-3)
     assert share["low"] < 0.95 < share["high"]
+    assert share["definition"] == "naive-of-B-at-B_10:day-112.0:CP@1"
     assert list(of(parameters, "naive_b")) == ["baseline_ratio_last"]
+
+
+def test_the_naive_share_stands_with_the_cd19_b_cells_alone(kinetics: pd.DataFrame) -> None:
+    second = kinetics[kinetics["population"] == "b_cells"].assign(population="b_cells_cd20")
+    frame = parameters_frame(pd.concat([kinetics, second], ignore_index=True))
+    names = set(of(frame, "b_cells"))
+    assert names - set(of(frame, "b_cells_cd20")) == {"naive_share_at_recovery"}
 
 
 def test_the_plasma_cell_nadir_below_detection_is_left_censored(parameters: pd.DataFrame) -> None:
@@ -193,6 +238,15 @@ def test_the_recovery_table_has_one_row_a_patient_and_definition(kinetics: pd.Da
     assert table["patient"].tolist() == ["P01"] * 7 + ["P02"] * 7
     b10 = table[table["definition"] == "B_10@1"].iloc[0]
     assert (b10["low"], b10["high"], b10["censoring"], bool(b10["confirmed"])) == (84, 112, "interval", True)
+
+
+def test_the_recovery_table_leaves_depletion_open_where_no_tube_could_tell() -> None:
+    rows = [blood("b_cells", -7, 80.0, "P01"), blood("b_cells", 28, 0.0, "P01", volume=20.0)]
+    table = recovery_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})).set_index("definition")
+    assert table["depleted"]["B_ND@1"] is None
+    assert table["depleted"]["B_10@1"] is True
+    lines = dict(line.split(",")[2:4] for line in csv_bytes(table.reset_index()[RECOVERY.names], RECOVERY).decode().splitlines())
+    assert (lines["B_ND@1"], lines["B_10@1"]) == ("", "true")
 
 
 def test_the_cohort_is_the_patients_in_order(kinetics: pd.DataFrame, parameters: pd.DataFrame) -> None:

@@ -94,6 +94,39 @@ def test_depletion_by_lymphodepletion_begins_before_infusion() -> None:
     assert (found.depletion.low, found.depletion.high) == (-7, -1)
 
 
+def test_no_line_is_drawn_from_before_the_infusion() -> None:
+    found = recovery(course((-7, 80), (4, 0.5), (84, 40)), B_10)
+    assert found.depletion is not None
+    assert (found.depletion.low, found.depletion.high, found.depletion.estimate) == (-7, 4, None)
+
+
+def test_the_onset_is_interpolated_after_infusion() -> None:
+    found = recovery(course((0, 40), (4, 2.5), (84, 40)), B_10)
+    assert found.depletion is not None
+    assert found.depletion.estimate == pytest.approx(2.0)
+
+
+def test_a_value_below_quantification_is_no_level_to_interpolate_with() -> None:
+    found = recovery([seen(0, 40.0), seen(4, 5.0, lloq=8.0), seen(84, 40.0)], B_10)
+    assert found.depletion is not None
+    assert found.recovery is not None
+    assert (found.depletion.estimate, found.recovery.estimate) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("visits", "depleted"),
+    [
+        ([seen(-7, 80.0), seen(14, 60.0)], False),
+        ([seen(-7, 80.0), seen(14, 60.0), seen(28, None, lloq=30.0)], None),
+        ([seen(-7, 80.0), VisitCount(14, "NE", None, None, None)], None),
+        ([seen(-7, 80.0)], None),
+        ([seen(-7, 80.0), seen(14, None, lloq=30.0), seen(28, None)], True),
+    ],
+)
+def test_depletion_is_denied_only_when_every_visit_could_have_shown_it(visits: list[VisitCount], depleted: object) -> None:
+    assert recovery(visits, B_10).depleted is depleted
+
+
 def test_percentages_need_enough_lymphocytes() -> None:
     one_percent = Definition("B_1pct", "percent", 1.0, 1.0, or_per_ul=100.0, strict=True)
     visits = [

@@ -132,7 +132,7 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         (("aplasia_duration", None, "d", 77.0, 105.0, "interval"), "between 77.0 days and 105 days"),
         (("aplasia_duration", None, "d", None, None, "right"), "cannot be given"),
         (("persistence_wk24", 1.0), "yes"),
-        (("persistence_wk24", 0.0), "no"),
+        (("persistence_wk24", 0.0, "1", None, None, "left"), "no, below the limit of quantification"),
         (("persistence_wk24", None), "cannot be given"),
         (("baseline_ratio_last", 1.9, "1", 1.5, 2.4), "1.90 (1.50 to 2.40)"),
     ],

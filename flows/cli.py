@@ -78,7 +78,7 @@ COMMANDS = {
     "file_commands:inspect": "what an FCS file says of itself, and whether it would be refused",
     "file_commands:gate": "counts of one file under a strategy or a Gating-ML document",
     "file_commands:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",
-    "strategy_commands:strategy": "list, show and verify the versioned gating strategies",
+    "strategy_commands:strategy": "list, show, verify, compare, release, import and export gating strategies",
 }
 for _place, _help in COMMANDS.items():
     app.command(f"flows.{_place}", help=_help)

@@ -1,4 +1,4 @@
-"""The commands that read the versioned strategies."""
+"""The commands about the versioned strategies."""
 
 import sys
 from pathlib import Path
@@ -8,8 +8,9 @@ from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome
 
-strategy = App(name="strategy", help="List, show and verify the versioned gating strategies.", help_format="plaintext")
+strategy = App(name="strategy", help="List, show, compare, release and exchange the versioned gating strategies.", help_format="plaintext")
 
+Output = Annotated[Path | None, Parameter(help="The file to write; printed when not given.")]
 OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose own strategies are found first.")]
 
 
@@ -59,3 +60,28 @@ def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
             sys.stderr.write(f"reconflow: {fault}\n")
     text = "\n".join([*(f"{name}: as released" for name in verified), *faults])
     return Outcome(document={"verified": verified, "faults": faults}, text=text, failed=bool(faults))
+
+
+@strategy.command
+def export(
+    name: str,
+    *,
+    output: Output = None,
+    panel: Annotated[str | None, Parameter(help="Take the detectors' names from this panel instead of the strategy's own.")] = None,
+    instrument: Annotated[str | None, Parameter(help="Take the detectors' names of this instrument of the panel.")] = None,
+    study: OwnStudy = None,
+    json: Json = False,
+) -> Outcome:
+    """Write NAME (bcell@1.0.0) as Gating-ML 2.0, for FlowKit, R's flow tools and whatever else reads the standard."""
+    from gating.catalogue import load_strategy
+    from gating.exporting import export_strategy
+    from panels.catalogue import load_panel
+
+    release = load_strategy(name, study / "strategies" if study else None)
+    reads = load_panel(panel or release.strategy.panel, study / "panels" if study else None)
+    document = export_strategy(release.strategy, reads, instrument)
+    found: dict[str, object] = {"strategy": release.strategy.name, "sha256": release.sha256, "panel": reads.panel}
+    if output is None:
+        return Outcome(document=found | {"gatingml": document.decode()}, text=document.decode())
+    output.write_bytes(document)
+    return Outcome(document=found | {"output": str(output)}, text=f"{output}: {release.strategy.name} as Gating-ML 2.0")

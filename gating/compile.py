@@ -1,4 +1,4 @@
-"""Turn a strategy and a tube's panel match into FlowKit gates, and read Gating-ML 2.0 documents.
+"""Turn a strategy and a tube's panel match into FlowKit gates.
 
 FlowKit's ``GatingStrategy``, gates, transforms and ``Matrix`` are the common language of gating here: a strategy of ours, a
 Gating-ML document and a FlowJo workspace all become one, and ``gating.engine`` evaluates any of them.
@@ -7,23 +7,26 @@ Gating-ML document and a FlowJo workspace all become one, and ``gating.engine`` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.gatingml import read_gatingml, write_gatingml
 from gating.strategy import SCATTER, Bound, Ellipse, Gate, Quadrant, Ratio, Scale, Strategy
-from panels.errors import CompensationFault, PanelMismatch, StrategyFault
+from panels.errors import CompensationFault, PanelFault, PanelMismatch
 
 if TYPE_CHECKING:
     import flowkit
 
     from gating.events import TubeHeader
-    from panels.panel import PanelMatch
+    from panels.panel import Panel, PanelMatch
+
+__all__ = ["Compiled", "RealisedThreshold", "compile_reference", "compile_strategy", "read_gatingml", "transform_of", "write_gatingml"]
 
 FULL_SCALE = 262144.0
 SPILL = "spill"
+UNCOMPENSATED = "uncompensated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class RealisedThreshold:
 class Compiled:
     """A strategy made ready for one tube.
 
-    ``path_of`` maps every gate and quadrant of the strategy to its path in ``gating``; ``matrix`` is the spill in use.
+    ``path_of`` maps every gate and quadrant of the strategy to its path in ``gating``; ``matrix`` is the spill in use;
+    ``compensation`` is how the gates refer to it.
     """
 
     strategy: Strategy
@@ -52,6 +56,7 @@ class Compiled:
     maximum_of: Mapping[str, float]
     thresholds: tuple[RealisedThreshold, ...]
     matrix: np.ndarray | None
+    compensation: str = SPILL
 
     def factor(self, axis: str) -> float:
         """Give the factor between the strategy's linear units and the file's on one axis."""
@@ -75,27 +80,69 @@ def compile_strategy(strategy: Strategy, match: PanelMatch, header: TubeHeader) 
         raise PanelMismatch(f"{header.path.name}: {strategy.name} needs {', '.join(missing)}, which this tube does not have.")
     channels = {axis: header.channels[match.channel[axis]] for axis in needed}
     matrix = _matrix(match, header) if match.panel.compensated else None
-    gating = flowkit.GatingStrategy()
     compiled = Compiled(
         strategy=strategy,
-        gating=gating,
+        gating=flowkit.GatingStrategy(),
         path_of=_paths(strategy),
         detector_of={axis: channel.detector for axis, channel in channels.items()},
         maximum_of={axis: channel.maximum for axis, channel in channels.items()},
         thresholds=(),
         matrix=None if matrix is None else matrix.matrix,
+        compensation=UNCOMPENSATED if matrix is None else SPILL,
     )
     if matrix is not None:
         _refuse_uncompensated(compiled, matrix, header)
-        gating.add_comp_matrix(SPILL, matrix)
-    for axis in sorted(needed):
-        transform = transform_of(strategy.scale_of(axis), compiled.maximum_of[axis])
-        if transform is not None:
-            gating.add_transform(_transform_id(axis), transform)
-    for gate in _in_order(strategy):
-        path = compiled.path_of[gate.names[0]]
-        gating.add_gate(_flowkit_gate(compiled, gate), path[:-2] if gate.quadrant else path[:-1])
+        compiled.gating.add_comp_matrix(SPILL, matrix)
+    _fill(compiled)
     return _with_thresholds(compiled)
+
+
+def compile_reference(strategy: Strategy, panel: Panel, instrument: str | None = None) -> flowkit.GatingStrategy:
+    """Build the gates of a strategy for no tube in particular: axes that end at 262144, each file's own compensation.
+
+    Channels have the names of the panel's detectors (of ``instrument``, else of the panel's own). Raises PanelFault when the panel
+    does not read a marker of the strategy or does not know the instrument.
+    """
+    import flowkit
+
+    read_on = _reference_detectors(strategy, panel, instrument)
+    compiled = Compiled(
+        strategy=strategy,
+        gating=flowkit.GatingStrategy(),
+        path_of=_paths(strategy),
+        detector_of=read_on,
+        maximum_of=dict.fromkeys(read_on, FULL_SCALE),
+        thresholds=(),
+        matrix=None if panel.matrix is None else np.array(panel.matrix, dtype=np.float64),
+        compensation=UNCOMPENSATED if not panel.compensated else SPILL if panel.matrix is not None else "FCS",
+    )
+    if compiled.compensation == SPILL:
+        detectors = [panel.detectors()[instrument or panel.instrument][stain.marker] for stain in panel.markers]
+        compiled.gating.add_comp_matrix(SPILL, flowkit.Matrix(compiled.matrix, detectors, fluorochromes=list(detectors)))
+    _fill(compiled)
+    return compiled.gating
+
+
+def _reference_detectors(strategy: Strategy, panel: Panel, instrument: str | None) -> dict[str, str]:
+    known = panel.detectors()
+    if instrument is not None and instrument not in known:
+        raise PanelFault(f"The panel {panel.panel} does not know the instrument '{instrument}'. Known: {', '.join(known)}.")
+    detectors = known[instrument or panel.instrument] | dict(panel.scatter)
+    missing = sorted(strategy.markers() - set(detectors))
+    if missing:
+        raise PanelFault(f"{strategy.name} needs {', '.join(missing)}, which the panel {panel.panel} does not read.")
+    return {axis: detectors[axis] for axis in strategy.markers()}
+
+
+def _fill(compiled: Compiled) -> None:
+    """Add the transforms and gates, parents first."""
+    for axis in sorted(compiled.detector_of):
+        transform = transform_of(compiled.strategy.scale_of(axis), compiled.maximum_of[axis])
+        if transform is not None:
+            compiled.gating.add_transform(_transform_id(axis), transform)
+    for gate in _in_order(compiled.strategy):
+        path = compiled.path_of[gate.names[0]]
+        compiled.gating.add_gate(_flowkit_gate(compiled, gate), path[:-2] if gate.quadrant else path[:-1])
 
 
 def transform_of(scale: Scale, maximum: float) -> flowkit.transforms.LogicleTransform | None:
@@ -105,25 +152,6 @@ def transform_of(scale: Scale, maximum: float) -> flowkit.transforms.LogicleTran
     import flowkit
 
     return flowkit.transforms.LogicleTransform(param_t=maximum, param_w=scale.w, param_m=scale.m, param_a=scale.a)
-
-
-def read_gatingml(path: Path) -> flowkit.GatingStrategy:
-    """Read a Gating-ML 2.0 document; raises StrategyFault when it is not one."""
-    import flowkit
-    from lxml import etree
-
-    try:
-        return flowkit.parse_gating_xml(str(path))
-    except (etree.LxmlError, OSError, LookupError, ValueError, TypeError, AttributeError, flowkit.exceptions.FlowKitException) as error:
-        # FlowKit lets whatever goes wrong inside a malformed document escape as it is.
-        raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {error}") from error
-
-
-def write_gatingml(gating: flowkit.GatingStrategy, file: BinaryIO) -> None:
-    """Write gates as a Gating-ML 2.0 document."""
-    import flowkit
-
-    flowkit.export_gatingml(gating, file)
 
 
 def _matrix(match: PanelMatch, header: TubeHeader) -> flowkit.Matrix:
@@ -250,7 +278,7 @@ def _ratio_gate(compiled: Compiled, gate: str, shape: Ratio) -> flowkit.gates.Re
     reference = f"ratio_{gate}"
     channels = [compiled.detector_of[shape.numerator], compiled.detector_of[shape.denominator]]
     compiled.gating.add_transform(reference, flowkit.transforms.RatioTransform(channels, param_a=1.0, param_b=0.0, param_c=0.0))
-    side = flowkit.RatioDimension(reference, "uncompensated", range_min=shape.above, range_max=shape.below)
+    side = flowkit.RatioDimension(reference, UNCOMPENSATED, range_min=shape.above, range_max=shape.below)
     return gates.RectangleGate(gate, [side])
 
 
@@ -265,7 +293,7 @@ def _boolean_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.BooleanGate:
 
 
 def _compensation(compiled: Compiled, axis: str) -> str:
-    return SPILL if compiled.matrix is not None and axis not in SCATTER else "uncompensated"
+    return compiled.compensation if axis not in SCATTER else UNCOMPENSATED
 
 
 def _transform_ref(compiled: Compiled, axis: str) -> str | None:
@@ -281,6 +309,4 @@ def _with_thresholds(compiled: Compiled) -> Compiled:
         RealisedThreshold(name, t.marker, compiled.detector_of[t.marker], compiled.value(t.marker, name), t.source, t.evidence)
         for name, t in compiled.strategy.thresholds.items()
     )
-    return Compiled(
-        compiled.strategy, compiled.gating, compiled.path_of, compiled.detector_of, compiled.maximum_of, realised, compiled.matrix
-    )
+    return replace(compiled, thresholds=realised)

@@ -2,10 +2,24 @@
 
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from panels.errors import ReconflowError
+
+AGAIN_SECONDS = 900.0
+"""What a pass could not do is tried again after this time, not at every look."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What the watcher has said and tried, so that it neither repeats itself nor runs a pass in vain at every look."""
+
+    told: str = ""
+    tried: frozenset[str] = frozenset()
+    tried_at: float = 0.0
 
 
 def watch_study(folder: Path, interval: float, stop: threading.Event | None = None) -> None:
@@ -15,38 +29,47 @@ def watch_study(folder: Path, interval: float, stop: threading.Event | None = No
     a sheet that is wrong ends nothing; it is said once and looked at again.
     """
     stop = stop or threading.Event()
+    memory = _Memory()
     _say(f"Watching {folder}. Press Ctrl-C to stop.")
-    told = ""
     while not stop.is_set():
         try:
-            told = _look(folder, told)
+            _look(folder, memory)
         except (ReconflowError, OSError) as error:
-            told = _once(str(error), told)
+            _say_once(str(error), memory)
+        except Exception as error:  # noqa: BLE001 - a watcher that died of one bad look would leave a laboratory unwatched
+            _say_once(f"Unexpected {type(error).__name__}: {error}. Watching goes on.", memory)
         stop.wait(interval)
 
 
-def _look(folder: Path, told: str) -> str:
-    """Take in what has settled and run the flow when something is due; gives what was said last."""
+def _look(folder: Path, memory: _Memory) -> None:
+    """Take in what has settled, and run the flow when something is due that was not just tried in vain."""
+    from tasks.front_page import write_front_page
     from tasks.intake.turn import take_in
-    from tasks.one_pass import something_is_due
+    from tasks.one_pass import what_is_due
     from tasks.study import open_study
 
     study = open_study(folder)
     taken = take_in(study, wait=False)
     for outcome in taken.outcomes:
         _say(f"{outcome.inbox_path}: {outcome.state}{'. ' + outcome.reason if outcome.reason else ''}")
-    if something_is_due(study):
+    due = what_is_due(study)
+    if due - memory.tried or (due and time.monotonic() - memory.tried_at > AGAIN_SECONDS):
         from flows.nightly import nightly
 
         summary = nightly(str(folder))
+        memory.tried, memory.tried_at = what_is_due(study), time.monotonic()
         _say(f"{summary['counted']} counted, {summary['failed']} failed; report: {summary['report']}")
-    return _once("\n".join(taken.sheet_faults), told)
+        for fault in summary["table_faults"]:
+            _say(fault)
+    elif taken.outcomes:
+        write_front_page(study)
+    _say_once("\n".join(taken.sheet_faults), memory)
 
 
-def _once(sentence: str, told: str) -> str:
-    if sentence and sentence != told:
+def _say_once(sentence: str, memory: _Memory) -> None:
+    if sentence and sentence != memory.told:
         _say(sentence)
-    return sentence
+    memory.told = sentence
 
 
 def _say(sentence: str) -> None:

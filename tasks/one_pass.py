@@ -137,10 +137,11 @@ def _summary(this: Pass) -> dict[str, Any]:
     }
 
 
-def something_is_due(study: Study) -> bool:
-    """Tell whether a pass would count a tube or write a table."""
+def what_is_due(study: Study) -> frozenset[str]:
+    """Name what a pass would do now: tubes to count, patients' tables to write (with what they would be made of), the cohort."""
     this = Pass(study, in_use(study))
-    return bool(this.tubes() or this.patients() or this.cohort_is_due())
+    patients = {f"{each.patient} {each.fingerprint}" for each in this.patients()}
+    return frozenset({*this.tubes(), *patients, *({"cohort"} if this.cohort_is_due() else ())})
 
 
 def is_running(study: Study) -> bool:

@@ -163,3 +163,17 @@ def state_of_night(url: str | None) -> str | None:
     with SyncPrefectClient(url) as client:
         found = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=["asked-for"])))
     return found[0].state.type.value if found and found[0].state else None
+
+
+def test_watch_does_not_run_a_pass_in_vain_at_every_look(prefect_api: str, study: Study, tmp_path: Path) -> None:
+    (study.folder / "study.yaml").write_text("workers: 1\nintake: {settle_seconds: 0}\n", encoding="utf-8")
+    patients = study.patients_sheet.read_text(encoding="utf-8")
+    with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
+        write_tube(study.inbox / "a.fcs")
+        wait_until(lambda: "1 counted" in watch.said(), 60, watch.said())
+        study.patients_sheet.write_text(patients.splitlines()[0] + "\n", encoding="utf-8")
+        wait_until(lambda: "0 counted" in watch.said(), 60, watch.said())
+        time.sleep(4)
+        watch.stop()
+    assert watch.said().count("0 counted") == 1, watch.said()
+    assert "Patient 'P01' is not in patients.csv" in watch.said()

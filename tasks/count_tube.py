@@ -83,7 +83,7 @@ def _gate(study: Study, tube: Tube, used: InUse) -> TubeGating:
     header = read_header(study.path_of(tube.file.place or ""))
     match = match_panel(used.panel, header.channels)
     if not match.fits:
-        raise PanelMismatch(f"{tube.file.name} does not fit the panel {used.panel.panel}: {' '.join(match.problems)}")
+        raise PanelMismatch(f"{header.path.name} does not fit the panel {used.panel.panel}: {' '.join(match.problems)}")
     events = open_events(header)
     compiled = compile_strategy(used.release.strategy, match, header)
     evaluation = evaluate(compiled.gating, events, header)

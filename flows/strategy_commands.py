@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from flows.cli import Json, Outcome
+from flows.cli import Json, Outcome, Study
+
+if TYPE_CHECKING:
+    from gating.strategy import Strategy
 
 strategy = App(name="strategy", help="List, show, compare, release and exchange the versioned gating strategies.", help_format="plaintext")
 
@@ -47,11 +50,13 @@ def show(name: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
 @strategy.command
 def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
     """Check that every released strategy still is what was released."""
-    from gating.catalogue import known, load_strategy
+    from gating.catalogue import known, load_strategy, missing_releases
     from panels.errors import StrategyFault
 
     own = study / "strategies" if study else None
-    verified, faults = [], []
+    verified: list[str] = []
+    faults = [f"{pin} was released and its strategy.yaml is gone. Put it back." for pin in missing_releases(own)]
+    sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in faults))
     for pin in known(own):
         try:
             verified.append(load_strategy(pin, own).strategy.name)
@@ -85,3 +90,35 @@ def export(
         return Outcome(document=found | {"gatingml": document.decode()}, text=document.decode())
     output.write_bytes(document)
     return Outcome(document=found | {"output": str(output)}, text=f"{output}: {release.strategy.name} as Gating-ML 2.0")
+
+
+@strategy.command
+def diff(old: str, new: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
+    """Say in words, gate by gate, what changed from OLD to NEW (releases such as bcell@1.0.0, or strategy.yaml files)."""
+    from gating.difference import compare
+
+    difference = compare(_release_or_draft(old, study), _release_or_draft(new, study))
+    return Outcome(document=difference.document(), text=difference.text())
+
+
+@strategy.command
+def release(name: str, version: str, *, study: Study = Path(), json: Json = False) -> Outcome:
+    """Freeze version VERSION of NAME in the study's strategies: from then on it cannot change."""
+    from gating.releasing import release_version
+
+    frozen, difference = release_version(study, name, version)
+    found = {"strategy": frozen.strategy.name, "sha256": frozen.sha256, "difference": difference.document() if difference else None}
+    lines = [f"{frozen.strategy.name} is released ({frozen.sha256[:12]}).", *([difference.text()] if difference else [])]
+    return Outcome(document=found, text="\n".join(lines))
+
+
+def _release_or_draft(name: str, study: Path | None) -> "Strategy":
+    """Read a release, or a strategy.yaml that need not be released."""
+    from gating.catalogue import load_strategy, read_strategy
+    from panels.errors import StrategyFault
+
+    if not name.endswith((".yaml", ".yml")):
+        return load_strategy(name, study / "strategies" if study else None).strategy
+    if not Path(name).is_file():
+        raise StrategyFault(f"{name}: there is no such file.")
+    return read_strategy(Path(name)).strategy

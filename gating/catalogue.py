@@ -26,27 +26,43 @@ def shipped() -> Path:
 def load_strategy(pin: str, own: Path | None = None) -> Release:
     """Load the newest release that ``pin`` allows: ``bcell``, ``bcell@1``, ``bcell@1.0`` or ``bcell@1.0.0``.
 
-    The lab's own folder is looked at first. Raises StrategyFault when no release fits, or when the content of the
-    one that fits is not what its LOCK says was released.
+    The lab's own folder is looked at first; a draft that is not in its LOCK is passed over while a release fits. Raises
+    StrategyFault when no release fits, or when the content of the one that fits is not what its LOCK says was released.
     """
     name, _, wanted = pin.partition("@")
+    drafts: list[tuple[Path, str]] = []
     for folder in [f for f in (own, shipped()) if f is not None and f.is_dir()]:
         fitting = [v for v in versions(folder, name) if f"{v}.".startswith(f"{wanted}." if wanted else "")]
-        if fitting:
-            return read_release(folder, name, max(fitting, key=_order))
+        released = [v for v in fitting if f"{name}@{v}" in read_lock(folder)]
+        newest = max(released, key=version_order, default=None)
+        # A copy of a release that no LOCK beside it vouches for must not pass for the release.
+        if newest is not None and newest not in {version for _, version in drafts}:
+            return read_release(folder, name, newest)
+        drafts += [(folder, version) for version in fitting]
+    if drafts:
+        return read_release(drafts[0][0], name, drafts[0][1])
     raise StrategyFault(f"There is no strategy '{pin}'. Known: {', '.join(known(own)) or 'none'}.")
 
 
 def known(own: Path | None = None) -> list[str]:
-    """List every release as ``name@version``."""
+    """List every release as ``name@version``; a draft that is not in the LOCK is none."""
     folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
-    return sorted({f"{p.name}@{v}" for folder in folders for p in folder.iterdir() if p.is_dir() for v in versions(folder, p.name)})
+    listed = {f"{p.name}@{v}" for folder in folders for p in folder.iterdir() if p.is_dir() for v in versions(folder, p.name)}
+    return sorted(listed & {pin for folder in folders for pin in read_lock(folder)})
+
+
+def missing_releases(own: Path | None = None) -> list[str]:
+    """List what a LOCK says was released and whose file is gone."""
+    folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
+    return sorted(
+        pin for folder in folders for pin in read_lock(folder) if not (folder / pin.replace("@", "/") / "strategy.yaml").is_file()
+    )
 
 
 def versions(folder: Path, name: str) -> list[str]:
     """List the versions of one strategy in one folder, oldest first."""
     found = [path.parent.name for path in folder.glob(f"{name}/*/strategy.yaml")] if re.fullmatch(r"\w+", name) else []
-    return sorted((v for v in found if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=_order)
+    return sorted((v for v in found if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=version_order)
 
 
 def read_release(folder: Path, name: str, version: str) -> Release:
@@ -104,11 +120,14 @@ def lock_release(folder: Path, name: str, version: str) -> Release:
         raise StrategyFault(f"{release.strategy.name} is already released. Give the change a version of its own.")
     locked[release.strategy.name] = release.sha256
     text = "".join(f"{pin} {digest}\n" for pin, digest in sorted(locked.items()))
-    (folder / "LOCK").write_text(text, encoding="ascii")
+    written = folder / "LOCK.new"
+    written.write_text(text, encoding="ascii")
+    written.replace(folder / "LOCK")
     return release
 
 
-def _order(version: str) -> tuple[int, ...]:
+def version_order(version: str) -> tuple[int, ...]:
+    """Give a version's numbers, so that 1.10.0 comes after 1.9.0."""
     return tuple(int(part) for part in version.split("."))
 
 

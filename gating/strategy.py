@@ -31,12 +31,22 @@ class Scale(_Strict):
 
 
 class Threshold(_Strict):
-    """One named boundary on one marker: its value, where it comes from and the evidence for it."""
+    """One named boundary on one marker: its value, where it comes from and the evidence for it.
+
+    ``limits`` are how far a patch version may move the value without it being another definition.
+    """
 
     marker: str
     value: float
     source: Literal["fixed"] = "fixed"
     evidence: str
+    limits: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _value_lies_within(self) -> "Threshold":
+        if self.limits is not None and not self.limits[0] <= self.value <= self.limits[1]:
+            raise ValueError(f"'value' ({self.value:g}) must lie within 'limits' ({self.limits[0]:g} to {self.limits[1]:g})")
+        return self
 
 
 class Limits(_Strict):

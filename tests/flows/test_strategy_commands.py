@@ -54,3 +54,50 @@ def test_export_of_what_is_not_there_is_a_wrong_call(tmp_path: Path, said) -> No
     assert said("strategy", "export", "bcell@99").code == 2
     assert said("strategy", "export", "bcell", "--panel", "tbnk").code == 2
     assert said("strategy", "export", "bcell", "--output", tmp_path / "no" / "folder.xml").code == 1
+
+
+# release and diff
+
+
+def edited(study: Path, version: str, was: str, now: str) -> Path:
+    """Write a new version of the study's strategy with one place changed."""
+    old = study / "strategies" / "lyoplate_b" / "1.0.0" / "strategy.yaml"
+    new = study / "strategies" / "lyoplate_b" / version / "strategy.yaml"
+    new.parent.mkdir()
+    text = old.read_text(encoding="utf-8").replace("version: 1.0.0", f"version: {version}")
+    assert was in text
+    new.write_text(text.replace(was, now), encoding="utf-8")
+    (new.parent / "CHANGES.md").write_text("# Changes\n\nRead on controls of May, approved by AB on 2 June.\n", encoding="utf-8")
+    return new
+
+
+def test_a_version_is_compared_released_and_then_fixed(study: Path, said) -> None:
+    draft = edited(study, "2.0.0", "value: 1444.7447509765625", "value: 1500")
+    words = said("strategy", "diff", "lyoplate_b@1.0.0", draft, "--study", study)
+    assert words.code == 0
+    assert "gate t_cells: lower bound on CD3 moves from 1444.744751 to 1500 (threshold cd3)" in words.out
+    done = said("strategy", "release", "lyoplate_b", "2.0.0", "--study", study, "--json")
+    assert done.code == 0
+    assert done.document["strategy"] == "lyoplate_b@2.0.0"
+    assert done.document["difference"]["step"] == "major"
+    document = said("strategy", "diff", "lyoplate_b@1.0.0", "lyoplate_b@2.0.0", "--study", study, "--json").document
+    assert document["step"] == "major"
+    assert {"kind": "bound_moved", "where": "cd20", "was": 1444.7447509765625, "now": 1500.0}.items() <= document["changes"][0].items()
+    draft.write_text(draft.read_text(encoding="utf-8").replace("value: 1500", "value: 1501"), encoding="utf-8")
+    verified = said("strategy", "verify", "--study", study)
+    assert verified.code == 1
+    assert "lyoplate_b@2.0.0 was changed after its release" in verified.err
+
+
+def test_a_release_is_refused_with_what_to_call_it(study: Path, said) -> None:
+    edited(study, "1.0.1", "value: 1444.7447509765625", "value: 1500")
+    done = said("strategy", "release", "lyoplate_b", "1.0.1", "--study", study)
+    assert done.code == 2
+    assert "Call it 2.0.0 or later" in done.err
+
+
+def test_a_release_whose_file_is_gone_is_told(study: Path, said) -> None:
+    shutil.rmtree(study / "strategies" / "lyoplate_b")
+    verified = said("strategy", "verify", "--study", study, "--json")
+    assert verified.code == 1
+    assert any("lyoplate_b@1.0.0" in fault for fault in verified.document["faults"])

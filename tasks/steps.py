@@ -18,8 +18,8 @@ from tasks.count_tube import CountOutcome
 from tasks.intake.turn import IntakeSummary
 
 RETRIES = 2
-STAYS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT})
-"""What the operating system will say again in half a minute."""
+STAYS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM})
+"""What the operating system will say again in half a minute; a file that is not there may come back with its share."""
 SECONDS_BETWEEN: list[float] = [5, 30]
 
 

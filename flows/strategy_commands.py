@@ -122,3 +122,34 @@ def _release_or_draft(name: str, study: Path | None) -> "Strategy":
     if not Path(name).is_file():
         raise StrategyFault(f"{name}: there is no such file.")
     return read_strategy(Path(name)).strategy
+
+
+@strategy.command(name="import")
+def import_document(  # noqa: PLR0913 - keyword-only options of one command
+    file: Path,
+    *,
+    panel: Annotated[str, Parameter(help="The panel whose markers the document's channels are.")],
+    name: Annotated[str, Parameter(help="What the new strategy is called.")],
+    output: Annotated[Path, Parameter(help="The strategies folder to write into, such as STUDY/strategies.")],
+    sample: Annotated[str | None, Parameter(help="The sample of a FlowJo workspace whose gates are wanted.")] = None,
+    tube: Annotated[Path | None, Parameter(help="An FCS file the gates were drawn on: says how far its values reach.")] = None,
+    study: OwnStudy = None,
+    json: Json = False,
+) -> Outcome:
+    """Turn the gates of a Gating-ML 2.0 document or a FlowJo 10 workspace into a draft strategy, with a report beside it."""
+    from gating.events import read_header
+    from gating.foreign import read_foreign
+    from gating.importing import import_gates
+    from gating.strategy_text import report, write_import
+    from panels.catalogue import load_panel
+
+    reads = load_panel(panel, study / "panels" if study else None)
+    foreign = read_foreign(file, sample)
+    header = read_header(tube) if tube else None
+    channels = header.channels if header else ()
+    imported = import_gates(foreign, reads, name, channels=channels, stores_spill=None if header is None else header.spill is not None)
+    written = write_import(imported, output)
+    notes = [{"outcome": note.outcome, "gate": note.gate, "text": note.text} for note in imported.notes]
+    carried = {"/".join(path[1:]): gate for path, gate in imported.name_of.items()}
+    document = {"strategy": name, "source": foreign.source, "gates": carried, "notes": notes, "written": [str(path) for path in written]}
+    return Outcome(document=document, text="\n".join([report(imported), *(f"{path}" for path in written)]))

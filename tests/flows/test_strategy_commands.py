@@ -8,8 +8,10 @@ import pytest
 from gating.compile import read_gatingml
 from gating.engine import gate_paths
 from tests.flows.command import Said, reconflow_here
+from tests.shared_data import SHARED, needs_shared
 
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate"
+REAL_B_TUBE = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs"
 
 
 @pytest.fixture
@@ -101,3 +103,46 @@ def test_a_release_whose_file_is_gone_is_told(study: Path, said) -> None:
     verified = said("strategy", "verify", "--study", study, "--json")
     assert verified.code == 1
     assert any("lyoplate_b@1.0.0" in fault for fault in verified.document["faults"])
+
+
+# import
+
+
+@needs_shared
+def test_import_writes_a_draft_with_its_report(study: Path, said) -> None:
+    document = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.gatingml.xml"
+    words = ("strategy", "import", document, "--panel", "lyoplate", "--name", "again", "--study", study, "--output", study / "strategies")
+    done = said(*words, "--json")
+    assert done.code == 0
+    assert len(done.document["gates"]) == 22
+    place = study / "strategies" / "again" / "1.0.0"
+    assert {path.name for path in place.iterdir()} == {"strategy.yaml", "IMPORT.md"}
+    assert "22 gates were carried over, 0 were not" in (place / "IMPORT.md").read_text(encoding="utf-8")
+    assert said("strategy", "release", "again", "1.0.0", "--study", study).code == 2
+    (place / "CHANGES.md").write_text("# again\n\nTaken over from openCyto, approved by AB.\n", encoding="utf-8")
+    assert said("strategy", "release", "again", "1.0.0", "--study", study).code == 0
+    counted = said("gate", REAL_B_TUBE, "--strategy", "again@1", "--study", study, "--json").document
+    assert {gate["path"][-1]: gate["count"] for gate in counted["gates"]}["IgDposCD27neg"] == 9219
+    assert said(*words).code == 2
+
+
+@needs_shared
+def test_import_of_a_workspace_asks_for_the_sample(tmp_path: Path, said) -> None:
+    workspace = SHARED / "flowjo" / "cell_counts" / "CellCounts.wsp"
+    asked = said("strategy", "import", workspace, "--panel", "tbnk", "--name", "x", "--output", tmp_path)
+    assert asked.code == 2
+    assert "choose one with --sample. Samples: CellCounts4L-NY072-1.fcs" in asked.err
+    done = said(
+        "strategy", "import", workspace, "--panel", "tbnk", "--name", "x", "--output", tmp_path, "--sample", "CellCounts4L-NY072-1.fcs"
+    )
+    assert done.code == 2
+    assert "which the panel tbnk does not read" in done.err or "no gate could be carried over" in done.err
+
+
+def test_import_of_what_is_no_document_is_a_wrong_call(tmp_path: Path, said) -> None:
+    (tmp_path / "gates.xml").write_text("no xml", encoding="utf-8")
+    for file in (tmp_path / "gates.xml", tmp_path / "nowhere.xml"):
+        done = said("strategy", "import", file, "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+        assert done.code in {1, 2}
+        assert file.name in done.err
+        assert not (tmp_path / "out").exists()

@@ -1,28 +1,35 @@
 """A strategy leaves as Gating-ML that others count the same with, and comes back from Gating-ML and FlowJo with nothing lost in silence."""
 
+import copy
 import socket
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from gating.catalogue import known, load_strategy
 from gating.compile import compile_strategy, read_gatingml
-from gating.engine import evaluate
+from gating.engine import evaluate, gate_paths
 from gating.events import open_events, read_header
 from gating.exporting import export_strategy
+from gating.foreign import Foreign, read_foreign, sample_names
+from gating.importing import import_gates
 from gating.safe_xml import read_xml
-from gating.strategy import Strategy, parse_strategy
+from gating.strategy import SCATTER, Strategy, parse_strategy
+from gating.strategy_text import strategy_yaml
 from panels.catalogue import load_panel, read_panel
 from panels.conditions import Conditions
 from panels.errors import PanelFault, StrategyFault
-from panels.panel import Panel, match_panel
+from panels.panel import Panel, PanelMatch, match_panel
 from panels.simulate import simulate_tube
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
+from tests.gating.tubes import ArrayTube
 from tests.shared_data import SHARED, needs_shared
 
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate"
+DOCUMENTS = sorted(p for p in (SHARED / "gating-ml" / "gml").glob("*.xml") if "attr_testing" not in p.name) if SHARED.is_dir() else []
 REAL_B_TUBE = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs"
 
 
@@ -202,3 +209,220 @@ def test_a_document_with_too_many_gates_is_refused_at_once(tmp_path):
     with pytest.raises(StrategyFault, match="20,000 gates are more than"):
         read_gatingml(document)
     assert time.monotonic() - begun < 1
+
+
+# Import
+
+
+def small_panel(markers: dict[str, str], scatter: tuple[str, ...], *, compensated: bool) -> Panel:
+    return Panel.model_validate(
+        {
+            "panel": "lab",
+            "version": "1.0.0",
+            "title": "t",
+            "instrument": "i",
+            "counting": ["dual"],
+            "compensated": compensated,
+            "scatter": {name: name for name in scatter},
+            "markers": [{"marker": marker, "detector": detector} for marker, detector in markers.items()],
+        }
+    )
+
+
+def carried(document: Path, tube: Path, panel: Panel, sample: str | None = None):
+    """Import a document, count a tube under both, and give what each gate counts (document, strategy), and the import."""
+    foreign = read_foreign(document, sample)
+    header = read_header(tube)
+    imported = import_gates(foreign, panel, "imported", channels=header.channels, stores_spill=header.spill is not None)
+    text = strategy_yaml(imported)
+    if not imported.document["gates"]:
+        return {}, imported, foreign
+    strategy = parse_strategy(yaml.safe_load(text))
+    reads = panel if imported.panel is None else Panel.model_validate(imported.panel)
+    if imported.panel is None and header.spill is None:
+        reads = reads.model_copy(update={"compensated": False})
+    place = {channel.detector: channel.index for channel in header.channels}
+    found = {stain.marker: place[stain.detector] for stain in reads.markers} | {name: place[name] for name in reads.scatter}
+    compiled = compile_strategy(strategy, PanelMatch(reads, reads.instrument, found, ()), header)
+    events = open_events(header)
+    theirs, ours = evaluate(foreign.gating, events, header), evaluate(compiled.gating, events, header)
+    counts = {
+        path: (theirs.count(path), ours.count(compiled.path_of[imported.name_of[path]])) for path in theirs.rows if path in imported.name_of
+    }
+    told = {note.gate for note in imported.lost}
+    assert {"/".join(path[1:]) for path in theirs.rows if path not in imported.name_of} <= told | {
+        "/".join((*path[1:-1],)) + f"/{path[-1]}" for path in theirs.rows if "/".join(path[1:-1]) in told
+    }
+    return counts, imported, foreign
+
+
+REFERENCE_MARKERS = {"FL1": "FL1-H", "FL2": "FL2-H", "FL3": "FL3-H", "FL2A": "FL2-A", "FL4": "FL4-H"}
+
+
+@needs_shared
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.stem)
+def test_gatingml_reference_documents_count_the_same_after_import(document):
+    for compensated in (False, True):
+        panel = small_panel(REFERENCE_MARKERS, ("FSC-H", "SSC-H", "Time"), compensated=compensated)
+        counts, imported, _ = carried(document, SHARED / "gating-ml" / "data1.fcs", panel)
+        assert all(theirs == ours for theirs, ours in counts.values()), counts
+        assert imported.lost or counts
+
+
+@needs_shared
+def test_what_the_reference_documents_hold_is_carried_over_or_said_to_be_lost():
+    document = SHARED / "gating-ml" / "gml" / "gml_all_gates.xml"
+    reasons: dict[str, set[str]] = {}
+    kept = {}
+    for compensated in (False, True):
+        panel = small_panel(REFERENCE_MARKERS, ("FSC-H", "SSC-H", "Time"), compensated=compensated)
+        counts, imported, _ = carried(document, SHARED / "gating-ml" / "data1.fcs", panel)
+        kept |= counts
+        for note in imported.lost:
+            reasons.setdefault(note.gate, set()).add(note.text)
+    assert len(kept) == 46
+    assert any("dimensions" in text for text in reasons["Ellipsoid3D"]) if "Ellipsoid3D" in reasons else True
+    assert any("has parameters" in text for text in reasons["RatRange2"])
+
+
+@needs_shared
+def test_the_real_b_cell_gates_count_the_same_after_import():
+    panel = read_panel(LYOPLATE / "panels" / "lyoplate.yaml")
+    counts, imported, _ = carried(SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.gatingml.xml", REAL_B_TUBE, panel)
+    assert len(counts) == 22
+    assert not imported.lost
+    assert all(theirs == ours for theirs, ours in counts.values()), counts
+
+
+FLOWJO = [
+    ("simple_diamond_example/simple_diamond_example_quad_gate.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
+    ("simple_diamond_example/test_data_diamond_asinh_rect.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
+    ("simple_diamond_example/test_data_diamond_asinh_rect2.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
+    ("simple_diamond_example/test_data_diamond_biex_rect.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
+    ("simple_line_example/simple_poly_and_rect.wsp", "simple_line_example/data_set_simple_line_100.fcs"),
+    ("simple_line_example/simple_poly_and_rect_v2_poly50.wsp", "simple_line_example/data_set_simple_line_100.fcs"),
+    ("simple_line_example/single_ellipse_51_events.wsp", "simple_line_example/data_set_simple_line_100.fcs"),
+    ("cell_counts/CellCounts.wsp", "cell_counts/CellCounts4L-NY071-1.fcs"),
+    ("cell_counts/CellCounts.wsp", "cell_counts/CellCounts4L-NY072-1.fcs"),
+]
+
+
+@needs_shared
+@pytest.mark.parametrize(("workspace", "tube"), FLOWJO)
+def test_flowjo_workspaces_count_the_same_after_import(workspace, tube):
+    """FlowJo's own counts differ by up to 4 events on 2,193: it decides polygons on a grid. One workspace records 0 for a gate of 50."""
+    tube = SHARED / "flowjo" / tube
+    detectors = [channel.detector for channel in read_header(tube).channels]
+    scatter = tuple(d for d in detectors if d in SCATTER)
+    markers = {f"M{i}": d for i, d in enumerate(detectors) if d not in SCATTER and d.endswith(("-A", "A", "B"))}
+    panel = small_panel(markers, scatter, compensated="CellCounts" in workspace)
+    counts, imported, foreign = carried(SHARED / "flowjo" / workspace, tube, panel, tube.name)
+    assert counts
+    assert not imported.lost
+    assert all(theirs == ours for theirs, ours in counts.values()), counts
+    for path, recorded in foreign.recorded.items():
+        assert abs(counts[path][1] - recorded) <= 4 or (recorded, counts[path][1]) == (0, 50)
+
+
+ALONE = sorted((SHARED / "flowjo" / "workspaces_only").glob("*.wsp")) if SHARED.is_dir() else []
+
+
+@needs_shared
+@pytest.mark.parametrize("workspace", ALONE, ids=lambda p: p.stem)
+def test_workspaces_without_their_files_count_the_same_on_made_up_events(workspace):
+    for sample in sample_names(workspace):
+        foreign = read_foreign(workspace, sample)
+        if not list(gate_paths(foreign.gating)):
+            continue
+        stained = [c for c in foreign.channels if c.detector not in SCATTER]
+        scatter = tuple(c.detector for c in foreign.channels if c.detector in SCATTER)
+        panel = small_panel({f"M{c.index}": c.detector for c in stained}, scatter, compensated=True)
+        rng = np.random.default_rng(3)
+        tubes = []
+        for kind in ("bright", "even"):
+            shape = (30_000, len(foreign.channels))
+            bright = rng.choice([-0.05, 1.0], shape, p=[0.1, 0.9]) * 10 ** rng.uniform(1, 5.4, shape)
+            events = bright if kind == "bright" else rng.uniform(-500, [c.maximum for c in foreign.channels], shape)
+            tube = ArrayTube(events, tuple(c.detector for c in foreign.channels), tuple(c.label for c in foreign.channels))
+            for channel, said in zip(tube.channels, foreign.channels, strict=True):
+                object.__setattr__(channel, "maximum", said.maximum)
+            tubes.append(tube)
+        reached = 0
+        for gates in (foreign, side_by_side(foreign)):
+            imported = import_gates(gates, panel, "imported")
+            assert not imported.lost
+            strategy = parse_strategy(yaml.safe_load(strategy_yaml(imported)))
+            for tube in tubes:
+                compiled = compile_strategy(strategy, match_panel(Panel.model_validate(imported.panel), tube.channels), tube)
+                theirs, ours = evaluate(gates.gating, tube, tube), evaluate(compiled.gating, tube, tube)
+                for path, name in imported.name_of.items():
+                    assert np.array_equal(theirs.rows[path], ours.rows[compiled.path_of[name]]), path
+                reached += sum(0 < len(rows) < tube.count for rows in theirs.rows.values())
+        assert reached >= len(imported.name_of)
+
+
+def side_by_side(foreign: Foreign) -> Foreign:
+    """Put every shape directly under all events, so that made-up events reach it."""
+    import flowkit
+    from flowkit import gates
+
+    flat = flowkit.GatingStrategy()
+    for reference, matrix in foreign.gating.comp_matrices.items():
+        flat.add_comp_matrix(reference, matrix)
+    for reference, transform in foreign.gating.transformations.items():
+        flat.add_transform(reference, transform)
+    for number, path in enumerate(gate_paths(foreign.gating)):
+        gate = copy.deepcopy(foreign.gating.get_gate(path[-1], path[:-1]))
+        if not isinstance(gate, gates.BooleanGate):
+            gate.gate_name = f"gate_{number}"
+            flat.add_gate(gate, ("root",))
+    return Foreign(foreign.source, flat, foreign.channels)
+
+
+def test_shapes_on_other_scales_are_redrawn_and_said_to_be():
+    """Slanted edges and an ellipse on biexponential and arcsinh axes: at most 1 in 1,000 events changes sides."""
+    import flowkit
+    from flowkit import gates
+    from flowkit._models.transforms import WSPBiexTransform
+
+    gating = flowkit.GatingStrategy()
+    gating.add_transform("biex", WSPBiexTransform(width=-100))
+    gating.add_transform("asinh", flowkit.transforms.AsinhTransform(262144, 4.0, 1.0))
+    sides = [flowkit.Dimension("FITC-A", None, "biex"), flowkit.Dimension("APC-A", None, "asinh")]
+    slanted = [(700.0, 0.15), (3300.0, 0.4), (3900.0, 0.95), (1500.0, 0.8)]
+    gating.add_gate(gates.PolygonGate("slanted", sides, slanted), ("root",))
+    gating.add_gate(gates.PolygonGate("outside", sides, slanted, use_complement=True), ("root",))
+    asinh = [flowkit.Dimension("FITC-A", None, "asinh"), flowkit.Dimension("APC-A", None, "asinh")]
+    gating.add_gate(gates.EllipsoidGate("round", asinh, [0.6, 0.6], [[0.02, 0.01], [0.01, 0.03]], 2.0), ("root",))
+    panel = small_panel({"CD3": "FITC-A", "CD19": "APC-A"}, (), compensated=False)
+    imported = import_gates(Foreign("made up", gating), panel, "imported")
+    rng = np.random.default_rng(8)
+    events = rng.choice([-0.01, 1.0], (100_000, 2), p=[0.1, 0.9]) * 10 ** rng.uniform(1, 5.4, (100_000, 2))
+    tube = ArrayTube(events, ("FITC-A", "APC-A"), ("CD3", "CD19"))
+    compiled = compile_strategy(parse_strategy(yaml.safe_load(strategy_yaml(imported))), match_panel(panel, tube.channels), tube)
+    theirs, ours = evaluate(gating, tube, tube), evaluate(compiled.gating, tube, tube)
+    for path, name in imported.name_of.items():
+        assert 5_000 < theirs.count(path) < 95_000
+        assert np.setxor1d(theirs.rows[path], ours.rows[compiled.path_of[name]]).size <= 100, path
+    told = {note.gate for note in imported.notes if note.outcome == "approximated"}
+    assert told == {"slanted", "outside", "round"}
+    assert any("none_of" in note.text for note in imported.notes if note.gate == "outside")
+
+
+def test_a_gate_lost_takes_those_that_stand_on_it_with_it():
+    import flowkit
+    from flowkit import gates
+
+    gating = flowkit.GatingStrategy()
+    gating.add_gate(gates.RectangleGate("CD99+", [flowkit.Dimension("Strange-A", None, None, 1.0)]), ("root",))
+    gating.add_gate(gates.RectangleGate("below", [flowkit.Dimension("FITC-A", None, None, 1.0)]), ("root", "CD99+"))
+    gating.add_gate(gates.RectangleGate("CD3+", [flowkit.Dimension("FITC-A", None, None, 1.0)]), ("root",))
+    references = [{"ref": "CD3+", "path": ("root",), "complement": False}, {"ref": "CD99+", "path": ("root",), "complement": True}]
+    gating.add_gate(gates.BooleanGate("both", "and", references), ("root",))
+    imported = import_gates(Foreign("made up", gating), small_panel({"CD3": "FITC-A"}, (), compensated=False), "imported")
+    assert imported.name_of == {("root", "CD3+"): "CD3pos"}
+    assert {note.gate: note.text for note in imported.lost} == {
+        "CD99+": "It needs the channel Strange-A, which the panel lab does not read.",
+        "CD99+/below": "Its parent CD99+ could not be carried over.",
+        "both": "It combines CD99+, which could not be carried over.",
+    }

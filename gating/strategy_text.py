@@ -1,0 +1,74 @@
+"""Write an imported strategy as the YAML a biologist reads line by line, and the report of the import beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gating.catalogue import read_strategy
+from gating.importing import Imported
+from panels.errors import StrategyFault
+
+HEADINGS = {
+    "lost": "Could not be carried over",
+    "approximated": "Carried over approximately",
+    "changed": "Written otherwise than it was",
+    "to do": "Left to do",
+}
+WIDEST = 10**9
+
+
+def strategy_yaml(imported: Imported) -> str:
+    """Write a strategy with one gate a line."""
+    document = imported.document
+    head = {key: document[key] for key in ("strategy", "version", "title", "panel")}
+    lines = [_block(head).rstrip("\n")]
+    if document["scales"]:
+        lines += ["scales:", *(f"  {_flow(axis)}: {_flow(scale)}" for axis, scale in document["scales"].items())]
+    lines += ["gates:", *(f"  - {_flow(gate)}" for gate in document["gates"]), "populations: []"]
+    return "\n".join(lines) + "\n"
+
+
+def report(imported: Imported) -> str:
+    """Say what became of the gates, worst first."""
+    gates = len(imported.name_of)
+    lines = [f"# {imported.document['title']}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
+    for outcome, heading in HEADINGS.items():
+        notes = [note for note in imported.notes if note.outcome == outcome]
+        if notes:
+            lines += ["", f"## {heading}", "", *(f"- {note.gate + ': ' if note.gate else ''}{note.text}" for note in notes)]
+    return "\n".join(lines) + "\n"
+
+
+def write_import(imported: Imported, folder: Path) -> list[Path]:
+    """Write strategy.yaml, IMPORT.md and, when the document brings a matrix, panel.yaml under ``folder``; gives what was written.
+
+    Raises StrategyFault when there is such a strategy already, or nothing to write.
+    """
+    if not imported.document["gates"]:
+        raise StrategyFault(
+            f"{imported.document['title']}: no gate could be carried over. {imported.lost[0].text if imported.lost else ''}"
+        )
+    place = folder / imported.document["strategy"] / imported.document["version"]
+    if place.exists():
+        raise StrategyFault(f"{place} exists already. Choose another name, or take it away.")
+    place.mkdir(parents=True)
+    files = {"strategy.yaml": strategy_yaml(imported), "IMPORT.md": report(imported)}
+    if imported.panel is not None:
+        files["panel.yaml"] = yaml.safe_dump(imported.panel, sort_keys=False, allow_unicode=True, default_flow_style=None, width=WIDEST)
+    for name, text in files.items():
+        (place / name).write_text(text, encoding="utf-8")
+    read_strategy(place / "strategy.yaml")
+    return [place / name for name in files]
+
+
+def _flow(value: Any) -> str:
+    """Write a value on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=WIDEST)
+    return text.removesuffix("\n").removesuffix("\n...").rstrip("\n")
+
+
+def _block(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=False, sort_keys=False, allow_unicode=True, width=WIDEST)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gating.axes import ChannelNames, is_scatter, linear_bound, redraw, same_scale, scale_like
+from gating.axes import ChannelNames, is_scatter, linear_bound, redraw, same_scale
 from gating.foreign import Foreign, Note, RangedChannel
+from gating.readings import CannotCarry, Readings
 from gating.strategy import Scale
 from panels.errors import StrategyFault
 from panels.panel import Panel
@@ -23,10 +24,6 @@ VERSION = "1.0.0"
 ELLIPSE_CORNERS = 180
 LARGEST = 1e300
 POLYGON_BINS = "FlowJo decides membership on a 256 × 256 grid; its own counts may differ by the events that lie on the edge."
-
-
-class _CannotCarry(Exception):
-    """Say why one gate cannot be carried over; caught by the import, which reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,6 @@ class Imported:
         return tuple(note for note in self.notes if note.outcome == "lost")
 
 
-@dataclass(slots=True)
-class _Matrix:
-    """Which compensation the strategy stands for, settled by the first gate that asks for one."""
-
-    reference: str | None = None
-    panel: dict[str, Any] | None = None
-
-
 def import_gates(
     foreign: Foreign, panel: Panel, name: str, *, channels: Sequence[RangedChannel] = (), stores_spill: bool | None = None
 ) -> Imported:
@@ -66,7 +55,9 @@ def import_gates(
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise StrategyFault(f"'{name}' cannot name a strategy: use letters, digits and '_', not beginning with a digit.")
     listed = channels or foreign.channels
-    return _Import(foreign, panel, name, ChannelNames(panel, listed), stores_spill, ranges_known=bool(listed)).run()
+    notes = list(foreign.notes)
+    readings = Readings(foreign, panel, name, ChannelNames(panel, listed), stores_spill, notes)
+    return _Import(foreign, panel, name, readings, ranges_known=bool(listed), notes=notes).run()
 
 
 @dataclass(slots=True)
@@ -74,22 +65,18 @@ class _Import:
     foreign: Foreign
     panel: Panel
     name: str
-    names: ChannelNames
-    stores_spill: bool | None
+    readings: Readings
     ranges_known: bool
-    notes: list[Note] = field(default_factory=list)
+    notes: list[Note]
     name_of: dict[Path, str] = field(default_factory=dict)
     gates: list[dict[str, Any]] = field(default_factory=list)
-    scales: dict[str, Scale] = field(default_factory=dict)
-    matrix: _Matrix = field(default_factory=_Matrix)
     taken: set[str] = field(default_factory=lambda: {"root"})
     lost: set[Path] = field(default_factory=set)
 
     def run(self) -> Imported:
         """Carry over gate by gate, parents and members first."""
-        self.notes += self.foreign.notes
         nodes = self._nodes()
-        self._settle_scales(nodes)
+        self.readings.settle_scales(nodes)
         for path in nodes:
             for each in (path, *self._quadrant_paths(path, nodes[path])):
                 self.name_of[each] = self._free(each[-1], each)
@@ -97,7 +84,7 @@ class _Import:
             self._carry(path, gate)
         for path in self.lost:
             self.name_of.pop(path, None)
-        return Imported(self._document(), self.matrix.panel, (*self.notes, *self._summary()), self.name_of)
+        return Imported(self._document(), self.readings.own_panel, (*self.notes, *self._summary()), self.name_of)
 
     # Names and order
 
@@ -152,7 +139,7 @@ class _Import:
             return self._lose(path, f"It combines {', '.join(missing)}, which could not be carried over.", gate)
         try:
             self._add(path, gate)
-        except _CannotCarry as reason:
+        except CannotCarry as reason:
             return self._lose(path, str(reason), gate)
         if self.name_of.get(path, path[-1]) != path[-1]:
             self._note("changed", path, f"It is called {self.name_of[path]} here.")
@@ -188,55 +175,55 @@ class _Import:
         ratios = [d for d in gate.dimensions if getattr(d, "ratio_ref", None)]
         if ratios:
             if len(gate.dimensions) > 1:
-                raise _CannotCarry("It bounds a ratio together with another axis.")
+                raise CannotCarry("It bounds a ratio together with another axis.")
             return self._ratio(ratios[0])
         sides: dict[str, dict[str, float]] = {}
         for dimension in gate.dimensions:
-            axis = self._axis(dimension)
+            axis = self.readings.axis(dimension)
             limits = self._limits(axis, dimension.transformation_ref, dimension.min, dimension.max)
             if limits:
                 if axis in sides:
-                    raise _CannotCarry(f"It bounds {axis} twice.")
+                    raise CannotCarry(f"It bounds {axis} twice.")
                 sides[axis] = limits
         if not sides:
-            raise _CannotCarry("It has no bound, so it keeps every event of its parent.")
+            raise CannotCarry("It has no bound, so it keeps every event of its parent.")
         return {"rectangle": sides}
 
     def _limits(self, axis: str, reference: str | None, low: float | None, high: float | None) -> dict[str, float]:
         """Bring the two bounds of an axis to the strategy's linear units."""
-        transform = self._transform(reference)
+        transform = self.readings.transform(reference)
         lowest, highest = _ends(transform)
         limits: dict[str, float] = {}
         if low is not None and low > lowest:
-            limits["above"] = linear_bound(transform, low) / self.names.factor(axis)
+            limits["above"] = linear_bound(transform, low) / self.readings.names.factor(axis)
         if high is not None:
             if high <= lowest:
-                raise _CannotCarry(f"Its bound on {axis} lies below the scale, so it keeps nothing.")
-            limits["below"] = linear_bound(transform, min(high, highest)) / self.names.factor(axis)
+                raise CannotCarry(f"Its bound on {axis} lies below the scale, so it keeps nothing.")
+            limits["below"] = linear_bound(transform, min(high, highest)) / self.readings.names.factor(axis)
         if any(not np.isfinite(value) for value in limits.values()):
-            raise _CannotCarry(f"A bound on {axis} lies where its scale has no number.")
+            raise CannotCarry(f"A bound on {axis} lies where its scale has no number.")
         if len(limits) == 2 and limits["above"] >= limits["below"]:
-            raise _CannotCarry(f"Its bounds on {axis} leave no room between them.")
+            raise CannotCarry(f"Its bounds on {axis} leave no room between them.")
         return limits
 
     def _ratio(self, dimension: flowkit.RatioDimension) -> dict[str, Any]:
-        ratio = self._transform(dimension.ratio_ref)
+        ratio = self.readings.transform(dimension.ratio_ref)
         if ratio is None:
-            raise _CannotCarry("Its ratio is not defined.")
+            raise CannotCarry("Its ratio is not defined.")
         if ratio.param_b or ratio.param_c or ratio.param_a <= 0:
-            raise _CannotCarry("Its ratio has parameters (an offset, or a factor that is not positive), which a strategy's ratio has not.")
-        axes = [self._known_axis(name) for name in ratio.dimensions]
-        scale = self._transform(dimension.transformation_ref)
+            raise CannotCarry("Its ratio has parameters (an offset, or a factor that is not positive), which a strategy's ratio has not.")
+        axes = [self.readings.known_axis(name) for name in ratio.dimensions]
+        scale = self.readings.transform(dimension.transformation_ref)
         low, high = (None if b is None else linear_bound(scale, b) / ratio.param_a for b in (dimension.min, dimension.max))
         shape = {"numerator": axes[0], "denominator": axes[1], "above": -LARGEST if low is None else low, "below": high or LARGEST}
         return {"ratio": shape}
 
     def _polygon(self, path: Path, dimensions: Any, corners: list[tuple[float, float]]) -> dict[str, Any]:
-        axes = [self._axis(d) for d in dimensions]
+        axes = [self.readings.axis(d) for d in dimensions]
         if axes[0] == axes[1]:
-            raise _CannotCarry(f"Both its axes are {axes[0]}.")
-        transforms = [self._transform(d.transformation_ref) for d in dimensions]
-        ours = [(self.scales[axis], self.names.maximum(axis)) for axis in axes]
+            raise CannotCarry(f"Both its axes are {axes[0]}.")
+        transforms = [self.readings.transform(d.transformation_ref) for d in dimensions]
+        ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
         if all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
             places = [tuple(linear_bound(t, v) for t, v in zip(transforms, corner, strict=True)) for corner in corners]
         else:
@@ -244,19 +231,19 @@ class _Import:
             scales = " and ".join(_scale_name(t) for t in transforms)
             text = f"Its edges are straight on scales ({scales}) that a strategy has not; they were redrawn with {len(places)} vertices."
             self._note("approximated", path, f"{text} Events on the edge may fall on the other side.")
-        factors = [self.names.factor(axis) for axis in axes]
+        factors = [self.readings.names.factor(axis) for axis in axes]
         vertices = [[place[0] / factors[0], place[1] / factors[1]] for place in places]
         if not np.isfinite(np.array(vertices)).all():
-            raise _CannotCarry("A vertex lies where its scale has no number.")
+            raise CannotCarry("A vertex lies where its scale has no number.")
         return {"polygon": {"x": axes[0], "y": axes[1], "vertices": vertices}}
 
     def _ellipse(self, path: Path, gate: flowkit.gates.EllipsoidGate) -> dict[str, Any]:
         if len(gate.dimensions) != 2:
-            raise _CannotCarry(f"It is an ellipsoid in {len(gate.dimensions)} dimensions; a strategy's has two.")
-        axes = [self._axis(d) for d in gate.dimensions]
-        transforms = [self._transform(d.transformation_ref) for d in gate.dimensions]
+            raise CannotCarry(f"It is an ellipsoid in {len(gate.dimensions)} dimensions; a strategy's has two.")
+        axes = [self.readings.axis(d) for d in gate.dimensions]
+        transforms = [self.readings.transform(d.transformation_ref) for d in gate.dimensions]
         covariance, centre = np.array(gate.covariance_matrix, dtype=np.float64), np.array(gate.coordinates, dtype=np.float64)
-        ours = [(self.scales[axis], self.names.maximum(axis)) for axis in axes]
+        ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
         if not all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
             angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
             edge = np.linalg.cholesky(covariance) @ np.vstack([np.cos(angles), np.sin(angles)]) * np.sqrt(gate.distance_square)
@@ -265,11 +252,11 @@ class _Import:
             )
             return self._polygon(path, gate.dimensions, [(float(x), float(y)) for x, y in (edge.T + centre)])
         for i, (axis, transform) in enumerate(zip(axes, transforms, strict=True)):
-            if self.scales[axis].kind == "linear":
+            if self.readings.scales[axis].kind == "linear":
                 unit = 1.0 if transform is None else transform.param_t + transform.param_a
-                centre[i] = (centre[i] if transform is None else linear_bound(transform, centre[i])) / self.names.factor(axis)
-                covariance[i, :] *= unit / self.names.factor(axis)
-                covariance[:, i] *= unit / self.names.factor(axis)
+                centre[i] = (centre[i] if transform is None else linear_bound(transform, centre[i])) / self.readings.names.factor(axis)
+                covariance[i, :] *= unit / self.readings.names.factor(axis)
+                covariance[:, i] *= unit / self.readings.names.factor(axis)
         shape = {"x": axes[0], "y": axes[1], "centre": centre.tolist(), "covariance": covariance.tolist()}
         return {"ellipse": shape | {"distance_square": float(gate.distance_square)}}
 
@@ -281,14 +268,14 @@ class _Import:
             sides: dict[str, dict[str, float]] = {}
             for reference in quadrant.divider_refs:
                 side = divider[reference]
-                axis = self._axis(side)
+                axis = self.readings.axis(side)
                 limits = self._limits(axis, side.transformation_ref, *quadrant.get_divider_range(reference))
                 if axis in sides and sides[axis] != limits:
-                    raise _CannotCarry(f"Two of its dividers lie on {axis}.")
+                    raise CannotCarry(f"Two of its dividers lie on {axis}.")
                 sides |= {axis: limits} if limits else {}
             written.append({"gate": self.name_of[(*path, name)], "parent": self._parent(path), "rectangle": sides})
         if not all(each["rectangle"] for each in written):
-            raise _CannotCarry("One of its quadrants has no bound.")
+            raise CannotCarry("One of its quadrants has no bound.")
         self.gates += written
         for name in gate.quadrants:
             if self.name_of[(*path, name)] != name:
@@ -312,97 +299,8 @@ class _Import:
         elif len(members) == 1:
             members *= 2
         if not members:
-            raise _CannotCarry("It combines no gate.")
+            raise CannotCarry("It combines no gate.")
         self.gates.append({"gate": name, "parent": parent, kind: members})
-
-    # Axes, scales and compensation
-
-    def _known_axis(self, name: str, matrix: flowkit.Matrix | None = None) -> str:
-        axis = self.names.axis(name, matrix)
-        if axis is None:
-            raise _CannotCarry(f"It needs the channel {name}, which the panel {self.panel.panel} does not read.")
-        return axis
-
-    def _axis(self, dimension: Any) -> str:
-        """Give the axis of a dimension, refusing one that the strategy would compensate otherwise."""
-        if getattr(dimension, "ratio_ref", None):
-            raise _CannotCarry("It draws a shape on a ratio.")
-        reference = dimension.compensation_ref
-        matrix = self.foreign.gating.comp_matrices.get(reference)
-        name = getattr(dimension, "dimension_ref", None) or dimension.id
-        axis = self._known_axis(name, matrix)
-        wanted = self._compensation(reference, matrix)
-        if is_scatter(axis):
-            if wanted not in {None, "FCS"} and matrix is not None and name in (*matrix.detectors, *matrix.fluorochromes):
-                raise _CannotCarry(f"It compensates {axis}, which a strategy never does.")
-            return axis
-        if self.panel.compensated and wanted is None:
-            raise _CannotCarry(f"It reads {axis} uncompensated, and the panel {self.panel.panel} compensates it.")
-        if not self.panel.compensated and wanted is not None:
-            raise _CannotCarry(f"It reads {axis} compensated, and the panel {self.panel.panel} takes its files as they are.")
-        if wanted is not None:
-            self._agree_on(wanted, matrix)
-        return axis
-
-    def _compensation(self, reference: str | None, matrix: flowkit.Matrix | None) -> str | None:
-        """Give the reference of a compensation that changes values; None for none, and for an identity."""
-        if reference is None or reference == "uncompensated" or (reference == "FCS" and self.stores_spill is False):
-            return None
-        if (
-            matrix is not None
-            and matrix.matrix.shape[0] == matrix.matrix.shape[1]
-            and np.array_equal(matrix.matrix, np.eye(len(matrix.matrix)))
-        ):
-            return None
-        return reference
-
-    def _agree_on(self, wanted: str, matrix: flowkit.Matrix | None) -> None:
-        """Take the first compensation for the strategy's; a gate that asks for another cannot be carried over."""
-        if self.matrix.reference is None:
-            if wanted != "FCS":
-                self.matrix.panel = self._panel_with(wanted, matrix)
-            self.matrix.reference = wanted
-        if self.matrix.reference != wanted:
-            raise _CannotCarry(f"It asks for the compensation {wanted}; other gates ask for {self.matrix.reference}.")
-
-    def _panel_with(self, reference: str, matrix: flowkit.Matrix | None) -> dict[str, Any]:
-        """Give the panel with the document's matrix as its own."""
-        if matrix is None:
-            raise _CannotCarry(f"The compensation {reference} is not defined.")
-        order = [stain.marker for stain in self.panel.markers]
-        axes = [self.names.axis(detector) for detector in matrix.detectors]
-        strange = [detector for detector, axis in zip(matrix.detectors, axes, strict=True) if axis not in order]
-        if strange or matrix.matrix.shape[0] != matrix.matrix.shape[1]:
-            raise _CannotCarry(f"The compensation {reference} has {', '.join(strange) or 'more detectors than dyes'}: not of this panel.")
-        full = np.eye(len(order))
-        places = [order.index(str(axis)) for axis in axes]
-        full[np.ix_(places, places)] = matrix.matrix
-        text = f"The compensation {reference} is kept as the matrix of the panel {self.name}, which the strategy refers to."
-        self.notes.append(Note("changed", "", f"{text} Copy panel.yaml into the study's panels folder as {self.name}.yaml."))
-        changed = {"panel": self.name, "matrix": full.tolist(), "title": f"{self.panel.title}, with the matrix {reference}"}
-        return self.panel.model_dump(mode="json", exclude_defaults=True) | changed
-
-    def _settle_scales(self, nodes: Mapping[Path, flowkit.gates.Gate]) -> None:
-        """Choose one scale an axis: that of its ellipses, else of its polygons, else of its other gates."""
-        from flowkit import gates
-
-        ranks: dict[str, list[tuple[int, Scale]]] = {}
-        for gate in nodes.values():
-            rank = 0 if isinstance(gate, gates.EllipsoidGate) else 1 if isinstance(gate, gates.PolygonGate) else 2
-            for dimension in getattr(gate, "dimensions", None) or ():
-                name = getattr(dimension, "dimension_ref", None) or str(getattr(dimension, "id", ""))
-                axis = self.names.axis(str(name), self.foreign.gating.comp_matrices.get(dimension.compensation_ref))
-                if axis is not None and dimension.transformation_ref in {None, *self.foreign.gating.transformations}:
-                    scale = scale_like(self._transform(dimension.transformation_ref), self.names.maximum(axis))
-                    ranks.setdefault(axis, []).append((rank, Scale(kind="linear") if is_scatter(axis) else scale))
-        self.scales = {axis: min(found, key=lambda each: each[0])[1] for axis, found in ranks.items()}
-
-    def _transform(self, reference: str | None) -> flowkit.transforms.Transform | None:
-        if reference is None:
-            return None
-        if reference not in self.foreign.gating.transformations:
-            raise _CannotCarry(f"Its scale {reference} is not defined.")
-        return self.foreign.gating.transformations[reference]
 
     # Report
 
@@ -425,12 +323,12 @@ class _Import:
 
     def _document(self) -> dict[str, Any]:
         used = {axis for gate in self.gates for axis in _axes_of(gate)}
-        scales = {axis: _written(scale) for axis, scale in sorted(self.scales.items()) if axis in used and not is_scatter(axis)}
+        scales = {axis: _written(scale) for axis, scale in sorted(self.readings.scales.items()) if axis in used and not is_scatter(axis)}
         return {
             "strategy": self.name,
             "version": VERSION,
             "title": f"Imported from {self.foreign.source}",
-            "panel": self.panel.panel if self.matrix.panel is None else self.name,
+            "panel": self.panel.panel if self.readings.own_panel is None else self.name,
             "scales": scales,
             "gates": self.gates,
             "populations": [],

@@ -28,9 +28,12 @@ FARTHEST_CLOCK = timedelta(hours=14)
 EARLIEST_BASELINE = timedelta(days=365)
 """Without a study start, a tube from more than a year before infusion is taken for a slip in the year."""
 
-FEWEST_DAYS_OFF = 7.0
-SHARE_OFF = 0.25
-"""A visit may lie this many days, or this share of its nominal day, from the day it is called by; the larger holds."""
+FEWEST_DAYS_OFF = 14.0
+SHARE_OFF = 0.5
+"""A visit may lie this many days, or this share of its nominal day, from the day it is called by; the larger holds.
+
+A late visit keeps its nominal name, so that only what looks like a slip is asked about. Before infusion every day may be the baseline.
+"""
 _DAY_LABEL = re.compile(r"D(?:ay)?[ _+]?(-?\d{1,5})", re.IGNORECASE)
 
 
@@ -204,7 +207,13 @@ def _doubts(registry: Registry, values: Mapping[str, Cell], where: str) -> tuple
 def _doubtful_visit(values: Mapping[str, Cell], day: float) -> list[str]:
     """Hold a label that names a day (``D28``) against the day of the draw; visits have windows, so that some days are allowed."""
     named = _DAY_LABEL.fullmatch(str(values.get("visit", "")))
-    if named is None or abs(int(named[1]) - day) <= max(FEWEST_DAYS_OFF, SHARE_OFF * abs(int(named[1]))):
+    if named is None:
+        return []
+    nominal = int(named[1])
+    before_infusion = nominal < 0 and day < 1
+    wrong_side = (nominal > 1 and day < -1) or (nominal < -1 and day > 1)
+    near = abs(nominal - day) <= max(FEWEST_DAYS_OFF, SHARE_OFF * abs(nominal))
+    if before_infusion or (near and not wrong_side):
         return []
     when = cast("datetime", values["collected"]).isoformat()
     doubt = (

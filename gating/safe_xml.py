@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lxml import etree
 
 MOST_BYTES = 128 * 2**20
-MOST_MARKS = 12_000_000
-"""Tags and attributes together: each costs a parser some 100 bytes; real workspaces have about 5 in 100 bytes of text."""
+MOST_MARKS = 4_000_000
+"""Tags and attributes together: each costs a parser some 100 bytes; real workspaces have about 4 in 100 bytes."""
 LONGEST_PROLOGUE = 2**20
 _PIECE = 2**16
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.channels import Channels, EventSource
 from gating.compile import Compiled, transform_of
-from gating.engine import Channels, Evaluation, EventSource, apply_transform
+from gating.engine import Evaluation, apply_transform
 from gating.strategy import SCATTER, Gate, Limits
 from gating.views import Axis, GateView
 

@@ -3,7 +3,8 @@
 A gate reads only the channels it needs, of only the events its parent kept; compensation and display transforms are
 computed for those alone. Membership is the same, event for event, as FlowKit's own ``gate_sample`` gives: gates are applied
 by FlowKit's gate objects, except rectangles on monotone scales, which are compared on the linear scale (a bound is brought
-there by the transform's inverse, and the few events nearer to it than rounding could tell are judged on the display scale).
+there by the transform's inverse, and the few events nearer to it than rounding could tell are judged on the display scale);
+a polygon is asked only about events within the reach of its vertices.
 """
 
 from __future__ import annotations
@@ -123,9 +124,28 @@ class _Walk:
         elif isinstance(gate, gates.RectangleGate):
             self._keep(path, rows, self._rectangle(gate, parent, rows))
         else:
-            names = [getattr(d, "ratio_ref", None) or d.id for d in gate.dimensions]
-            values = [self._displayed(self._side(d), parent, rows) for d in gate.dimensions]
-            self._keep(path, rows, gate.apply(_Frame(dict(zip(names, values, strict=True)))))
+            self._keep(path, rows, self._shape(gate, parent, rows))
+
+    def _shape(self, gate: flowkit.gates.Gate, parent: Path, rows: Rows | None) -> np.ndarray:
+        """Apply a polygon or an ellipse; events beside a polygon's outermost vertices need no display scale to be outside."""
+        from flowkit import gates
+
+        sides = [self._side(d) for d in gate.dimensions]
+        names = [getattr(d, "ratio_ref", None) or d.id for d in gate.dimensions]
+        if not isinstance(gate, gates.PolygonGate) or any(side.ratio or not _is_monotone(side.transform) for side in sides):
+            values = [self._displayed(side, parent, rows) for side in sides]
+            return np.asarray(gate.apply(_Frame(dict(zip(names, values, strict=True)))))
+        linear = [self._linear(side, parent, rows) for side in sides]
+        corners = np.asarray(gate.vertices, dtype=np.float64)
+        near = np.ones(len(linear[0]), dtype=bool)
+        for column, side, places in zip(linear, sides, corners.T, strict=True):
+            low, high = _linear_bound(places.min(), side.transform), _linear_bound(places.max(), side.transform)
+            room = NEAR * max(abs(low), abs(high), 1.0)
+            near &= (column >= low - room) & (column <= high + room)
+        shown = [v[near] if s.transform is None else apply_transform(s.transform, v[near]) for v, s in zip(linear, sides, strict=True)]
+        inside = np.full(len(near), fill_value=gate.use_complement)
+        inside[near] = gate.apply(_Frame(dict(zip(names, shown, strict=True))))
+        return inside
 
     def _keep(self, path: Path, rows: Rows | None, inside: np.ndarray) -> None:
         kept = np.flatnonzero(inside)
@@ -154,7 +174,7 @@ class _Walk:
         return ~inside if gate.use_complement else inside
 
     def _within(self, side: _Side, parent: Path, rows: Rows | None) -> np.ndarray:
-        if side.ratio is not None or (side.transform is not None and not _is_monotone(side.transform)):
+        if side.ratio is not None or not _is_monotone(side.transform):
             values = self._displayed(side, parent, rows)
             above = np.ones(len(values), dtype=bool) if side.low is None else values >= side.low
             return above if side.high is None else above & (values < side.high)
@@ -252,18 +272,25 @@ def apply_transform(transform: flowkit.transforms.Transform, values: np.ndarray)
     return np.asarray(transform.apply(values.reshape(-1, 1)))[:, 0]
 
 
-def _is_monotone(transform: flowkit.transforms.Transform) -> bool:
-    """Tell whether a transform rises everywhere and its inverse can be trusted to rounding."""
+def _is_monotone(transform: flowkit.transforms.Transform | None) -> bool:
+    """Tell whether a scale rises everywhere and its inverse can be trusted to rounding; no transform is such a scale."""
     from flowkit import transforms
 
-    return isinstance(transform, transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform)
+    return transform is None or isinstance(
+        transform, transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform
+    )
+
+
+def _linear_bound(bound: float, transform: flowkit.transforms.Transform | None) -> float:
+    """Bring a bound from the display scale to the linear one."""
+    return float(bound) if transform is None else float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])
 
 
 def _at_least(values: np.ndarray, bound: float, transform: flowkit.transforms.Transform | None) -> np.ndarray:
     """Compare linear values with a bound on the display scale."""
     if transform is None:
         return values >= bound
-    linear = float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])
+    linear = _linear_bound(bound, transform)
     inside = values >= linear
     close = np.flatnonzero(np.abs(values - linear) <= NEAR * max(abs(linear), 1.0))
     if len(close):

@@ -13,6 +13,7 @@ import numpy as np
 from gating.gatingml import FLOWKIT_ERRORS, MOST_GATES, SPACES, read_gatingml
 from gating.safe_xml import read_xml
 from panels.errors import StrategyFault
+from panels.panel import ChannelLike
 
 if TYPE_CHECKING:
     import flowkit
@@ -34,15 +35,9 @@ class Note:
     text: str
 
 
-class RangedChannel(Protocol):
-    """What an import needs to know of a channel."""
+class RangedChannel(ChannelLike, Protocol):
+    """What an import needs to know of a channel beside what a panel does: its range."""
 
-    @property
-    def index(self) -> int: ...
-    @property
-    def detector(self) -> str: ...
-    @property
-    def label(self) -> str: ...
     @property
     def maximum(self) -> float: ...
 

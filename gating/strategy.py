@@ -8,7 +8,7 @@ needs that boundary.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -281,8 +281,3 @@ def _check_populations(strategy: Strategy, parents: Mapping[str, str]) -> None:
                 raise ValueError(f"population '{population.id}' refers to '{other}', which is not a reported population")
     if strategy.beads is not None and strategy.beads not in parents:
         raise ValueError(f"beads are counted in gate '{strategy.beads}', which does not exist")
-
-
-def parse_strategy(document: Any) -> Strategy:
-    """Validate a strategy document (the parsed YAML); raises pydantic.ValidationError."""
-    return Strategy.model_validate(document)

@@ -10,14 +10,12 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gating.views import Axis, GateView
-from tasks.publish.tables import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,11 +91,6 @@ def png_bytes(figure: "Figure") -> bytes:
     packed = io.BytesIO()
     figure.savefig(packed, format="png", dpi=figure.dpi, pil_kwargs={"compress_level": 2})
     return packed.getvalue()
-
-
-def save_png(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG, atomically."""
-    write_atomically(path, png_bytes(figure))
 
 
 def percent_text(view: GateView) -> str:

@@ -11,7 +11,7 @@ import yaml
 from gating.catalogue import load_strategy, read_lock, shipped
 from gating.difference import compare
 from gating.releasing import release_version
-from gating.strategy import parse_strategy
+from gating.strategy import Strategy
 from panels.errors import PanelFault, StrategyFault
 
 BASE: dict[str, Any] = {
@@ -43,7 +43,7 @@ def changed(edit, version: str = "1.0.0") -> dict[str, Any]:
 
 def texts(edit) -> dict[str, str]:
     """Give what a change of the base is said to be, with the step it asks for."""
-    difference = compare(parse_strategy(BASE), parse_strategy(changed(edit)))
+    difference = compare(Strategy.model_validate(BASE), Strategy.model_validate(changed(edit)))
     json.dumps(difference.document(), allow_nan=False)
     return {change.text: change.step for change in difference.changes}
 
@@ -257,4 +257,4 @@ def test_what_is_not_there_is_not_released(study, words):
 
 def test_a_threshold_lies_within_its_own_limits():
     with pytest.raises(ValueError, match="must lie within 'limits'"):
-        parse_strategy(changed(lambda d: d["thresholds"]["cd3"].update(value=5000)))
+        Strategy.model_validate(changed(lambda d: d["thresholds"]["cd3"].update(value=5000)))

@@ -17,7 +17,7 @@ from gating.exporting import export_strategy
 from gating.foreign import Foreign, read_foreign, sample_names
 from gating.importing import import_gates
 from gating.safe_xml import read_xml
-from gating.strategy import SCATTER, Strategy, parse_strategy
+from gating.strategy import SCATTER, Strategy
 from gating.strategy_text import strategy_yaml
 from panels.catalogue import load_panel, read_panel
 from panels.conditions import Conditions
@@ -107,7 +107,7 @@ ODD = {
 
 
 def test_dividers_at_or_below_zero_and_names_that_meet_are_written_right(tmp_path):
-    strategy, panel = parse_strategy(ODD), load_panel("tbnk")
+    strategy, panel = Strategy.model_validate(ODD), load_panel("tbnk")
     tube = simulated_file(tmp_path / "tube.fcs", panel)
     document = tmp_path / "strategy.xml"
     document.write_bytes(export_strategy(strategy, panel))
@@ -139,13 +139,13 @@ def test_a_gate_that_combines_its_own_parent_is_not_written_as_a_circle(tmp_path
         {"gate": "b", "parent": "root", "rectangle": {"CD4": {"above": 500}}},
         {"gate": "c", "parent": "a", "all_of": ["a", "b"]},
     ]
-    strategy, panel = parse_strategy(ODD | {"gates": gates}), load_panel("tbnk")
+    strategy, panel = Strategy.model_validate(ODD | {"gates": gates}), load_panel("tbnk")
     document, tube = tmp_path / "strategy.xml", simulated_file(tmp_path / "tube.fcs", panel)
     document.write_bytes(export_strategy(strategy, panel))
     assert flowkit_counts(document, tube) == own_counts(strategy, panel, tube)
     gates[2] = {"gate": "c", "parent": "a", "any_of": ["a", "b"]}
     with pytest.raises(StrategyFault, match="'c' combines its own parent 'a'"):
-        export_strategy(parse_strategy(ODD | {"gates": gates}), panel)
+        export_strategy(Strategy.model_validate(ODD | {"gates": gates}), panel)
 
 
 # Documents that would harm
@@ -237,7 +237,7 @@ def carried(document: Path, tube: Path, panel: Panel, sample: str | None = None)
     text = strategy_yaml(imported)
     if not imported.document["gates"]:
         return {}, imported, foreign
-    strategy = parse_strategy(yaml.safe_load(text))
+    strategy = Strategy.model_validate(yaml.safe_load(text))
     reads = panel if imported.panel is None else Panel.model_validate(imported.panel)
     if imported.panel is None and header.spill is None:
         reads = reads.model_copy(update={"compensated": False})
@@ -351,7 +351,7 @@ def test_workspaces_without_their_files_count_the_same_on_made_up_events(workspa
         for gates in (foreign, side_by_side(foreign)):
             imported = import_gates(gates, panel, "imported")
             assert not imported.lost
-            strategy = parse_strategy(yaml.safe_load(strategy_yaml(imported)))
+            strategy = Strategy.model_validate(yaml.safe_load(strategy_yaml(imported)))
             for tube in tubes:
                 compiled = compile_strategy(strategy, match_panel(Panel.model_validate(imported.panel), tube.channels), tube)
                 theirs, ours = evaluate(gates.gating, tube, tube), evaluate(compiled.gating, tube, tube)
@@ -399,7 +399,7 @@ def test_shapes_on_other_scales_are_redrawn_and_said_to_be():
     rng = np.random.default_rng(8)
     events = rng.choice([-0.01, 1.0], (100_000, 2), p=[0.1, 0.9]) * 10 ** rng.uniform(1, 5.4, (100_000, 2))
     tube = ArrayTube(events, ("FITC-A", "APC-A"), ("CD3", "CD19"))
-    compiled = compile_strategy(parse_strategy(yaml.safe_load(strategy_yaml(imported))), match_panel(panel, tube.channels), tube)
+    compiled = compile_strategy(Strategy.model_validate(yaml.safe_load(strategy_yaml(imported))), match_panel(panel, tube.channels), tube)
     theirs, ours = evaluate(gating, tube, tube), evaluate(compiled.gating, tube, tube)
     for path, name in imported.name_of.items():
         assert 5_000 < theirs.count(path) < 95_000

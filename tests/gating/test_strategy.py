@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from gating.catalogue import known, load_strategy, lock_release, read_lock, read_strategy, shipped, versions
-from gating.strategy import parse_strategy
+from gating.strategy import Strategy
 from panels.catalogue import load_panel, panel_names
 from panels.errors import StrategyFault
 from tests.shared_data import SHARED, needs_shared
@@ -29,7 +29,7 @@ def document(**changes):
 
 
 def test_a_small_strategy_is_read():
-    assert parse_strategy(document()).name == "s@1.0.0"
+    assert Strategy.model_validate(document()).name == "s@1.0.0"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_small_strategy_is_read():
 )
 def test_a_strategy_that_does_not_hang_together_is_refused(changes, sentence):
     with pytest.raises(ValidationError, match=sentence):
-        parse_strategy(document(**changes))
+        Strategy.model_validate(document(**changes))
 
 
 @pytest.mark.parametrize("pin", known())

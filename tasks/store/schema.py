@@ -7,7 +7,7 @@ is ever changed once written.
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -72,7 +72,7 @@ tubes = Table(
 )
 """One row an accepted tube: its identity; ``keywords`` is what the file itself said of it, as JSON."""
 
-_GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version")
+_GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence")
 
 gatings = Table(
     "gatings",
@@ -86,7 +86,11 @@ gatings = Table(
     Column("qc", Text, nullable=False),
     Column("counted_at", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version: what holds for all its counts."""
+"""One row a tube × strategy version × engine version × evidence: what holds for all its counts.
+
+``evidence`` names what other tubes told about this tube's thresholds (a hash, empty when nothing but the tube itself and the
+strategy did). When a control or a baseline tube comes late, a row with other evidence supersedes the earlier one, which stays.
+"""
 
 counts = Table(
     "counts",
@@ -100,7 +104,33 @@ counts = Table(
     Column("reference_events", BigInteger, nullable=False),
     CheckConstraint("events >= 0 AND events <= parent_events", name="child_within_parent"),
 )
-"""One row a tube × strategy version × engine version × population."""
+"""One row a tube × strategy version × engine version × evidence × population."""
+
+thresholds = Table(
+    "thresholds",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in (*_GATING_KEY, "threshold")),
+    *(Column(name, Text, nullable=False) for name in ("marker", "detector", "source", "evidence_text", "tried")),
+    Column("value", Float, nullable=False),
+)
+"""One row a tube × strategy version × engine version × evidence × threshold: its value, its source and, as JSON, what was tried before."""
+
+readings = Table(
+    "readings",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("tube_sha256", "strategy", "version", "engine_version")),
+    Column("document", Text, nullable=False),
+)
+"""One row a tube × strategy version × engine version: what the tube itself tells about its thresholds, as JSON."""
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("panel", "from_strategy", "to_strategy", "approved_by", "reason", "concordance")),
+)
+"""One row a strategy version that was made the current one of a panel, in order of ``id``; append-only."""
 
 runs = Table(
     "runs",

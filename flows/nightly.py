@@ -10,7 +10,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.artifacts import show_patient, show_report
 from flows.each import each
 from tasks.one_pass import one_pass, study_folder
-from tasks.steps import cohort_tables, count, front_page, patient_tables, take_in_files
+from tasks.steps import cohort_tables, count, front_page, measure, patient_tables, take_in_files
 
 THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
 """Threads only wait here: the work is done in processes (tasks/workers.py)."""
@@ -25,8 +25,9 @@ def nightly(study: str) -> dict[str, Any]:
     folder, log = study_folder(study), get_run_logger()
     with one_pass(folder, "nightly") as this:
         this.taken_in = take_in_files(folder)
+        measured = each(measure, this.study, this.references(), unexpected=this.note_failure)
         this.counted = each(count, this.study, this.tubes(), unexpected=this.note_failure)
-        for outcome in this.counted:
+        for outcome in (*measured, *this.counted):
             if not outcome.counted:
                 log.warning("tube %s: %s", outcome.tube_sha256[:12], outcome.reason)
         patients = this.patients()

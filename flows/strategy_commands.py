@@ -42,7 +42,11 @@ def show(name: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
         for each in gate.names:
             depth[each] = depth[gate.parent] + 1
             lines.append(f"  {'  ' * depth[each]}{each}  ({gate.shape} {' × '.join(gate.axes) or ', '.join(gate.combined)})")
-    lines += ["", "Thresholds", *(f"  {n:<14}{t.marker:<16}{t.value:>8g}  {t.source}: {t.evidence}" for n, t in value.thresholds.items())]
+    lines += [
+        "",
+        "Thresholds",
+        *(f"  {n:<14}{t.marker:<16}{t.value:>8g}  {'/'.join(t.sources)}: {t.evidence}" for n, t in value.thresholds.items()),
+    ]
     lines += ["", "Reported populations", *(f"  {p.id:<26}{p.label}" for p in value.populations)]
     return Outcome(document={"sha256": release.sha256, **value.model_dump(mode="json")}, text="\n".join(lines))
 

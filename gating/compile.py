@@ -7,13 +7,14 @@ Gating-ML document and a FlowJo workspace all become one, and ``gating.engine`` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gating.gatingml import read_gatingml, write_gatingml
-from gating.strategy import SCATTER, Bound, Ellipse, Gate, Quadrant, Ratio, Scale, Strategy
+from gating.strategy import SCATTER, Bound, Ellipse, Gate, Polygon, Quadrant, Ratio, Scale, Strategy
+from gating.thresholds.resolved import Resolved, Tried
 from panels.errors import CompensationFault, PanelFault, PanelMismatch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ UNCOMPENSATED = "uncompensated"
 
 @dataclass(frozen=True, slots=True)
 class RealisedThreshold:
-    """One boundary as it was used in one tube (``value`` in the file's linear units)."""
+    """One boundary as it was used in one tube (``value`` in the file's linear units); ``tried`` says what each source gave."""
 
     threshold: str
     marker: str
@@ -39,6 +40,7 @@ class RealisedThreshold:
     value: float
     source: str
     evidence: str
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,22 @@ class Compiled:
     thresholds: tuple[RealisedThreshold, ...]
     matrix: np.ndarray | None
     compensation: str = SPILL
+    resolved: Mapping[str, Resolved] = field(default_factory=dict)
+
+    def value_of(self, bound: Bound) -> float:
+        """Resolve a bound in the strategy's linear units: a number, or a named threshold as it holds in this tube."""
+        if isinstance(bound, str) and bound in self.resolved:
+            return self.resolved[bound].value
+        return self.strategy.value_of(bound)
+
+    def vertices(self, shape: Polygon) -> list[tuple[float, float]]:
+        """Give a polygon's vertices in the strategy's linear units, moved with the threshold it follows."""
+        if shape.follows is None:
+            return list(shape.vertices)
+        threshold = self.strategy.thresholds[shape.follows]
+        ratio = self.value_of(shape.follows) / threshold.value
+        along_x = threshold.marker == shape.x
+        return [(x * ratio, y) if along_x else (x, y * ratio) for x, y in shape.vertices]
 
     def factor(self, axis: str) -> float:
         """Give the factor between the strategy's linear units and the file's on one axis."""
@@ -64,11 +82,11 @@ class Compiled:
 
     def value(self, axis: str, bound: Bound) -> float:
         """Give a bound in the file's linear units."""
-        return self.strategy.value_of(bound) * self.factor(axis)
+        return self.value_of(bound) * self.factor(axis)
 
 
-def compile_strategy(strategy: Strategy, match: PanelMatch, header: TubeHeader) -> Compiled:
-    """Build the FlowKit gating strategy of one tube.
+def compile_strategy(strategy: Strategy, match: PanelMatch, header: TubeHeader, resolved: Mapping[str, Resolved] | None = None) -> Compiled:
+    """Build the FlowKit gating strategy of one tube; ``resolved`` thresholds hold instead of the declared values.
 
     Raises PanelMismatch when the panel lacks a marker, CompensationFault when the tube cannot be compensated.
     """
@@ -89,6 +107,7 @@ def compile_strategy(strategy: Strategy, match: PanelMatch, header: TubeHeader) 
         thresholds=(),
         matrix=None if matrix is None else matrix.matrix,
         compensation=UNCOMPENSATED if matrix is None else SPILL,
+        resolved=resolved or {},
     )
     if matrix is not None:
         _refuse_uncompensated(compiled, matrix, header)
@@ -208,7 +227,7 @@ def _flowkit_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.Gate:
         return gates.RectangleGate(gate.gate, [_rectangle_side(compiled, axis, gate) for axis in gate.rectangle])
     if gate.polygon is not None:
         shape = gate.polygon
-        columns = [_displayed(compiled, axis, [v[i] for v in shape.vertices]) for i, axis in enumerate((shape.x, shape.y))]
+        columns = [_displayed(compiled, axis, [v[i] for v in compiled.vertices(shape)]) for i, axis in enumerate((shape.x, shape.y))]
         vertices = [(float(x), float(y)) for x, y in zip(*columns, strict=True)]
         return gates.PolygonGate(gate.gate, [_dimension(compiled, axis) for axis in gate.axes], vertices)
     if gate.ellipse is not None:
@@ -228,9 +247,7 @@ def _dimension(compiled: Compiled, axis: str, low: float | None = None, high: fl
 
 def _rectangle_side(compiled: Compiled, axis: str, gate: Gate) -> flowkit.Dimension:
     limits = (gate.rectangle or {})[axis]
-    low, high = (
-        None if b is None else float(_displayed(compiled, axis, [compiled.strategy.value_of(b)])[0]) for b in (limits.above, limits.below)
-    )
+    low, high = (None if b is None else float(_displayed(compiled, axis, [compiled.value_of(b)])[0]) for b in (limits.above, limits.below))
     return _dimension(compiled, axis, low, high)
 
 
@@ -257,7 +274,7 @@ def _quadrant_gate(compiled: Compiled, gate: str, shape: Quadrant) -> flowkit.ga
 
     dividers, cuts = [], []
     for axis, bound in ((shape.x, shape.x_divider), (shape.y, shape.y_divider)):
-        cut = float(_displayed(compiled, axis, [compiled.strategy.value_of(bound)])[0])
+        cut = float(_displayed(compiled, axis, [compiled.value_of(bound)])[0])
         name = f"{gate}_{'x' if axis == shape.x else 'y'}"
         dividers.append(
             flowkit.QuadrantDivider(name, compiled.detector_of[axis], _compensation(compiled, axis), [cut], _transform_ref(compiled, axis))
@@ -305,8 +322,10 @@ def _transform_id(axis: str) -> str:
 
 
 def _with_thresholds(compiled: Compiled) -> Compiled:
+    declared = compiled.strategy.thresholds
+    resolved = {name: compiled.resolved.get(name) or Resolved(t.value, "fixed", t.evidence) for name, t in declared.items()}
     realised = tuple(
-        RealisedThreshold(name, t.marker, compiled.detector_of[t.marker], compiled.value(t.marker, name), t.source, t.evidence)
-        for name, t in compiled.strategy.thresholds.items()
+        RealisedThreshold(name, t.marker, compiled.detector_of[t.marker], compiled.value(t.marker, name), r.source, r.evidence, r.tried)
+        for (name, t), r in zip(declared.items(), resolved.values(), strict=True)
     )
     return replace(compiled, thresholds=realised)

@@ -50,7 +50,7 @@ def _view(compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: 
         points=np.column_stack(shown) if parent_events <= FEW_EVENTS else None,
         events=evaluation.count(compiled.path_of[name]),
         parent_events=parent_events,
-        source="; ".join(sorted({compiled.strategy.thresholds[b].source for _, b in gate.bounds() if isinstance(b, str)})),
+        source="; ".join(sorted({t.source for t in compiled.thresholds if t.threshold in gate.thresholds})),
     )
 
 
@@ -122,7 +122,8 @@ def _histogram(shown: list[np.ndarray], drawn: list[Axis]) -> np.ndarray:
 def _outlines(compiled: Compiled, gate: Gate, name: str, axes: tuple[str, str], drawn: list[Axis]) -> tuple[np.ndarray, ...]:
     """Draw the gate's border in display units; a side without a bound runs to the edge of the picture."""
     if gate.polygon is not None:
-        corners = np.column_stack([_place(compiled, axis, [v[i] for v in gate.polygon.vertices]) for i, axis in enumerate(gate.axes)])
+        columns = zip(*compiled.vertices(gate.polygon), strict=True)
+        corners = np.column_stack([_place(compiled, axis, list(v)) for axis, v in zip(gate.axes, columns, strict=True)])
         corners = corners if axes == gate.axes else corners[:, ::-1]
         return (np.vstack([corners, corners[:1]]),)
     if gate.ellipse is not None:
@@ -151,7 +152,7 @@ def _sides(gate: Gate, name: str) -> dict[str, Limits]:
 def _range(compiled: Compiled, axis: str, limits: Limits | None, shown: tuple[float, float]) -> tuple[float, float]:
     ends = (None, None) if limits is None else (limits.above, limits.below)
     low, high = (
-        edge if bound is None else float(_place(compiled, axis, [compiled.strategy.value_of(bound)])[0])
+        edge if bound is None else float(_place(compiled, axis, [compiled.value_of(bound)])[0])
         for bound, edge in zip(ends, shown, strict=True)
     )
     return low, high

@@ -14,6 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Bound = float | str
+Source = Literal["fixed", "gain", "control", "fmo", "baseline", "negative", "valley", "mixture", "pooled"]
+NEEDED_BY: Mapping[Source, tuple[str, ...]] = {
+    "fixed": (),
+    "gain": ("anchor", "limits"),
+    "control": ("seen_in", "limits"),
+    "fmo": ("seen_in", "limits"),
+    "baseline": ("seen_in", "limits"),
+    "negative": ("negative", "limits"),
+    "valley": ("seen_in", "limits"),
+    "mixture": ("seen_in", "limits"),
+    "pooled": ("seen_in", "limits"),
+}
+"""What a threshold has to declare for each of its sources."""
 SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", "Time")
 
 
@@ -30,23 +43,61 @@ class Scale(_Strict):
     a: float = 0.0
 
 
-class Threshold(_Strict):
-    """One named boundary on one marker: its value, where it comes from and the evidence for it.
+class Negative(_Strict):
+    """A gate whose cells never carry the marker, and the robust SD of their linear values where the declared value is right."""
 
-    ``limits`` are how far a patch version may move the value without it being another definition.
+    gate: Identifier
+    spread: float = Field(gt=0)
+    tail: float = Field(default=0.001, gt=0, lt=1)
+
+
+class Anchor(_Strict):
+    """A gate whose cells always carry the marker alike, and the median of their linear values where the declared value is right."""
+
+    gate: Identifier
+    median: float = Field(gt=0)
+
+
+class Threshold(_Strict):
+    """One named boundary on one marker: its value, where it may come from in a tube, and the evidence for it.
+
+    ``limits`` are how far a patch version, and any source but ``fixed``, may move the value without it being another
+    definition. ``sources`` are tried in order until one passes its own test (``gating.thresholds.chain``): ``seen_in`` is the gate
+    whose cells show both sides of the boundary, ``negative`` and ``anchor`` tell whether the tube is stained and detected as
+    the declared value supposes.
     """
 
     marker: str
     value: float
-    source: Literal["fixed"] = "fixed"
     evidence: str
     limits: tuple[float, float] | None = None
+    sources: tuple[Source, ...] = Field(default=("fixed",), min_length=1)
+    seen_in: Identifier | None = None
+    negative: Negative | None = None
+    anchor: Anchor | None = None
 
     @model_validator(mode="after")
-    def _value_lies_within(self) -> "Threshold":
+    def _sources_can_be_tried(self) -> "Threshold":
         if self.limits is not None and not self.limits[0] <= self.value <= self.limits[1]:
             raise ValueError(f"'value' ({self.value:g}) must lie within 'limits' ({self.limits[0]:g} to {self.limits[1]:g})")
+        for source in self.sources:
+            wanting = [name for name in NEEDED_BY[source] if getattr(self, name) is None]
+            if wanting:
+                raise ValueError(f"the source '{source}' needs {' and '.join(repr(name) for name in wanting)}")
+        if len(set(self.sources)) < len(self.sources):
+            raise ValueError("a source is listed twice")
         return self
+
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether the tube itself has a say in this threshold."""
+        return any((self.seen_in, self.negative, self.anchor))
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """List the gates that tell about this threshold."""
+        references = (self.negative, self.anchor)
+        return tuple(name for name in (self.seen_in, *(reference.gate for reference in references if reference)) if name)
 
 
 class Limits(_Strict):
@@ -65,11 +116,16 @@ class Limits(_Strict):
 
 
 class Polygon(_Strict):
-    """A polygon on two axes, vertices in linear units; edges are straight on the displayed scale."""
+    """A polygon on two axes, vertices in linear units; edges are straight on the displayed scale.
+
+    With ``follows`` (the name of a threshold on one of the axes) the vertices move on that axis with the threshold: times its value
+    in the tube over its declared value.
+    """
 
     x: str
     y: str
     vertices: tuple[tuple[float, float], ...] = Field(min_length=3)
+    follows: Identifier | None = None
 
 
 class Ellipse(_Strict):
@@ -159,6 +215,12 @@ class Gate(_Strict):
                 return (shape.x, shape.y)
         return (self.ratio.numerator, self.ratio.denominator) if self.ratio else ()
 
+    @property
+    def thresholds(self) -> frozenset[str]:
+        """Name the thresholds this gate stands on."""
+        named = {bound for _, bound in self.bounds() if isinstance(bound, str)}
+        return frozenset(named | {self.polygon.follows} if self.polygon and self.polygon.follows else named)
+
     def bounds(self) -> Iterator[tuple[str, Bound]]:
         """Yield every (axis, bound) of a rectangle or quadrant."""
         for axis, limits in (self.rectangle or {}).items():
@@ -180,7 +242,7 @@ class Population(_Strict):
     detect_events: int | None = Field(default=None, gt=0)
     quantify_events: int | None = Field(default=None, gt=0)
     clinical_threshold_per_ul: float | None = Field(default=None, gt=0)
-    background: Literal["none", "baseline"] = "none"
+    background: Literal["none", "baseline", "negative"] = "none"
     specimens: tuple[Literal["blood", "marrow"], ...] = ("blood", "marrow")
 
 
@@ -202,6 +264,7 @@ class Strategy(_Strict):
     def _hangs_together(self) -> "Strategy":
         parents = self.parent_of()
         _check_gates(self)
+        _check_thresholds(self)
         _check_bounds(self)
         _check_populations(self, parents)
         return self
@@ -255,6 +318,18 @@ def _check_gates(strategy: Strategy) -> None:
         if not ready:
             raise ValueError(f"these gates depend on each other in a circle: {', '.join(sorted(waiting))}")
         settled |= ready
+
+
+def _check_thresholds(strategy: Strategy) -> None:
+    gates = {"root", *strategy.parent_of()}
+    for name, threshold in strategy.thresholds.items():
+        for other in threshold.gates:
+            if other not in gates:
+                raise ValueError(f"threshold '{name}' is read on '{other}', which is not a gate of this strategy")
+    for gate in strategy.gates:
+        followed = gate.polygon.follows if gate.polygon else None
+        if followed and (followed not in strategy.thresholds or strategy.thresholds[followed].marker not in gate.axes):
+            raise ValueError(f"gate '{gate.gate}' follows '{followed}', which is not a threshold on one of its axes")
 
 
 def _check_bounds(strategy: Strategy) -> None:

@@ -18,6 +18,7 @@ from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import meanings
 from tasks.counting.quantity import group_by_visit, quantify_visit
+from tasks.evidence import current_evidence
 from tasks.intake.draws import two_draws
 from tasks.intake.patients import Patient, read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS
@@ -188,7 +189,8 @@ def _write_report(
 
 def _counts(study: Study, used: Mapping[str, InUse], patient: str | None = None) -> list[TubeCounts]:
     with study.store() as store:
-        return tube_counts(store, {panel: each.name for panel, each in used.items()}, patient=patient)
+        names = {panel: each.name for panel, each in used.items()}
+        return tube_counts(store, names, patient=patient, evidence=current_evidence(study, store, used))
 
 
 def _by_patient(study: Study, used: Mapping[str, InUse]) -> dict[str, list[TubeCounts]]:

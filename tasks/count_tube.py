@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gating.compile import Compiled, write_gatingml
+from gating.engine import ENGINE_VERSION
 from gating.projection import project
+from gating.thresholds.resolved import Tried
 from panels.errors import TubeFault
 from tasks.counting.flags import meanings
-from tasks.gate_tube import GatedTube, gate_tube
+from tasks.evidence import is_fmo
+from tasks.gate_tube import GatedTube, gate_tube, measure_tube
 from tasks.identity import TubeIdentity
 from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, png_bytes, render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import record_failure
+from tasks.store.readings import save_readings
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies_in_use import in_use
 from tasks.study import Study
@@ -46,10 +50,30 @@ def count_tube(study: Study, tube_sha256: str) -> CountOutcome:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         try:
             gated = gate_tube(study, tube, in_use(study)[tube.identity.panel])
-            save_gating(store, gated.gating)
             _publish(tube_folder(study, tube_sha256), tube, gated)
+            save_gating(store, gated.gating)
         except TubeFault as fault:
             record_failure(store, tube_sha256, str(fault))
+            return CountOutcome(tube_sha256, counted=False, reason=str(fault))
+    return CountOutcome(tube_sha256, counted=True)
+
+
+def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
+    """Measure what a control or baseline tube tells about thresholds and keep it; a fault of the tube is recorded against it.
+
+    An FMO control whose cytometer did not even record the detector tells nothing, which is no fault of the tube. Raises OSError when
+    the archive cannot be reached, which may pass.
+    """
+    with study.store() as store:
+        tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
+        used = in_use(study)[tube.identity.panel]
+        try:
+            save_readings(store, tube_sha256, used.name, ENGINE_VERSION, measure_tube(study, tube, used))
+        except TubeFault as fault:
+            if is_fmo(tube.identity):
+                save_readings(store, tube_sha256, used.name, ENGINE_VERSION, {})
+            else:
+                record_failure(store, tube_sha256, str(fault))
             return CountOutcome(tube_sha256, counted=False, reason=str(fault))
     return CountOutcome(tube_sha256, counted=True)
 
@@ -104,9 +128,24 @@ def _gates_document(compiled: Compiled) -> bytes:
 
 
 def _threshold_rows(compiled: Compiled) -> bytes:
-    header = ("threshold", "marker", "detector", "value", "source", "evidence")
-    rows = [(t.threshold, t.marker, t.detector, repr(float(f"{t.value:.10g}")), t.source, t.evidence) for t in compiled.thresholds]
+    header = ("threshold", "marker", "detector", "declared", "value", "source", "evidence", "tried")
+    rows = [
+        (t.threshold, t.marker, t.detector, _number(declared), _number(t.value), t.source, t.evidence, _told(t.tried))
+        for t in compiled.thresholds
+        for declared in [compiled.strategy.thresholds[t.threshold].value * compiled.factor(t.marker)]
+    ]
     return _csv(header, rows)
+
+
+def _told(tried: Iterable[Tried]) -> str:
+    """Say in one cell what each source gave and why it failed."""
+    return " | ".join(
+        f"{t.source}: {'none' if t.value is None else f'{t.value:.4g}'}, {f'refused ({t.fault})' if t.fault else 'passed'}" for t in tried
+    )
+
+
+def _number(value: float) -> str:
+    return repr(float(f"{value:.10g}"))
 
 
 def _count_rows(gating: TubeGating) -> bytes:

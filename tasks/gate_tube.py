@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -11,10 +12,15 @@ import numpy as np
 from gating.compile import Compiled, compile_strategy
 from gating.engine import ENGINE_VERSION, Evaluation, evaluate
 from gating.events import Events, TubeHeader, open_events, read_header
+from gating.strategy import Strategy
+from gating.thresholds.chain import Others, resolve
+from gating.thresholds.measure import Reading, measure, measures
+from gating.thresholds.resolved import Resolved
 from panels.errors import PanelMismatch
-from panels.panel import match_panel
-from tasks.counting.counts import PopulationCount
+from panels.panel import PanelMatch, match_panel
 from tasks.counting.flags import Flag
+from tasks.evidence import asks_others, others_of, witnesses
+from tasks.population_counts import population_counts
 from tasks.store.counts import TubeGating
 from tasks.store.tubes import Tube
 from tasks.strategies_in_use import InUse
@@ -38,13 +44,19 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     Raises TubeFault when the tube cannot be read, fits its panel no more or cannot be compensated, OSError when the archive cannot
     be reached.
     """
-    header = read_header(study.path_of(tube.file.place or ""))
-    match = match_panel(used.panel, header.channels)
-    if not match.fits:
-        raise PanelMismatch(f"{header.path.name} does not fit the panel {used.panel.panel}: {' '.join(match.problems)}")
-    events = open_events(header)
+    header, match, events = open_tube(study, tube, used)
     compiled = compile_strategy(used.release.strategy, match, header)
     evaluation = evaluate(compiled.gating, events, header)
+    evidence = ""
+    if measures(used.release.strategy):
+        own = measure(compiled, evaluation, events, header)
+        resolved, evidence = _resolved(study, tube, used.release.strategy, own)
+        compiled = compile_strategy(used.release.strategy, match, header, resolved)
+        if any(each.source != "fixed" for each in resolved.values()):
+            evaluation = evaluate(compiled.gating, events, header)
+        tails = {name: reading.negative for name, reading in own.items() if reading.negative}
+    else:
+        tails = {}
     gating = TubeGating(
         tube_sha256=tube.identity.tube_sha256,
         strategy=used.name,
@@ -52,32 +64,40 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
         engine_version=ENGINE_VERSION,
         panel=f"{used.panel.panel}@{used.panel.version}",
         total_events=evaluation.total,
-        counts=_counts(compiled, evaluation),
-        beads=_events(compiled, evaluation, compiled.strategy.beads) if compiled.strategy.beads else None,
+        counts=population_counts(compiled, evaluation, events, header, tails),
+        beads=evaluation.count(compiled.path_of[compiled.strategy.beads]) if compiled.strategy.beads else None,
         flags=tuple(str(flag) for flag in _flags(header)),
         qc=_qc(compiled, evaluation, header, match.instrument),
+        evidence=evidence,
+        thresholds=compiled.thresholds,
     )
     return GatedTube(header, events, compiled, evaluation, gating)
 
 
-def _events(compiled: Compiled, evaluation: Evaluation, gate: str) -> int:
-    return evaluation.count(compiled.path_of[gate])
+def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, Reading]:
+    """Measure what one tube tells about the thresholds of a strategy; raises as ``gate_tube`` does."""
+    header, match, events = open_tube(study, tube, used)
+    compiled = compile_strategy(used.release.strategy, match, header)
+    return measure(compiled, evaluate(compiled.gating, events, header), events, header)
 
 
-def _counts(compiled: Compiled, evaluation: Evaluation) -> tuple[PopulationCount, ...]:
-    gate_of = {population.id: population.gate for population in compiled.strategy.populations}
-    parent_of = compiled.strategy.parent_of()
-    return tuple(
-        PopulationCount(
-            population=population.id,
-            events=_events(compiled, evaluation, population.gate),
-            parent=parent_of[population.gate],
-            parent_events=_events(compiled, evaluation, parent_of[population.gate]),
-            reference=population.reference,
-            reference_events=_events(compiled, evaluation, gate_of[population.reference]),
-        )
-        for population in compiled.strategy.populations
-    )
+def open_tube(study: Study, tube: Tube, used: InUse) -> tuple[TubeHeader, PanelMatch, Events]:
+    """Open one tube of the archive and find its panel's markers in it; raises as ``gate_tube`` does."""
+    header = read_header(study.path_of(tube.file.place or ""))
+    match = match_panel(used.panel, header.channels)
+    if not match.fits:
+        raise PanelMismatch(f"{header.path.name} does not fit the panel {used.panel.panel}: {' '.join(match.problems)}")
+    return header, match, open_events(header)
+
+
+def _resolved(study: Study, tube: Tube, strategy: Strategy, own: Mapping[str, Reading]) -> tuple[dict[str, Resolved], str]:
+    """Resolve the thresholds of a tube, and say whom it asked; other tubes are asked only when the tube itself contradicts a value."""
+    resolved = resolve(strategy, own, Others())
+    if not asks_others(strategy) or all(len(each.tried) == 1 for each in resolved.values()):
+        return resolved, ""
+    with study.store() as store:
+        evidence = witnesses(study, store).about(tube.identity, strategy.name)
+        return resolve(strategy, own, others_of(store, evidence, strategy)), evidence.sha256
 
 
 def _flags(header: TubeHeader) -> list[Flag]:
@@ -86,9 +106,9 @@ def _flags(header: TubeHeader) -> list[Flag]:
 
 def _qc(compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrument: str) -> dict[str, Any]:
     """Gather what a reviewer asks of a tube, and what made its numbers."""
-    parent_of = compiled.strategy.parent_of()
+    parent_of, path_of = compiled.strategy.parent_of(), compiled.path_of
     percent = {
-        gate: round(100 * _events(compiled, evaluation, gate) / total, 6) if (total := _events(compiled, evaluation, parent)) else None
+        gate: round(100 * evaluation.count(path_of[gate]) / total, 6) if (total := evaluation.count(path_of[parent])) else None
         for gate, parent in parent_of.items()
     }
     return {

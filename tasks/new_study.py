@@ -27,8 +27,8 @@ study: {name}                      # the name on reports
 #   keywords: {{instrument: $CYT}}    # FCS keywords that may be believed (never the patient's name)
 
 # strategies:                       # panel: version of its gating strategy
-#   bcell: bcell@1.0.0
-#   cart: cart@1.0.0
+#   bcell: bcell@2.0.0
+#   cart: cart@2.0.0
 #   tbnk: tbnk@1.0.0
 
 # limits:

@@ -12,6 +12,7 @@ from gating.engine import ENGINE_VERSION
 from panels.errors import UsageFault
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
 from tasks.count_tube import CountOutcome, page_is_current
+from tasks.evidence import asks_others, current_evidence, is_fmo, witnesses
 from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.turn import IntakeSummary
 from tasks.patient_notes import baseline_doubts
@@ -45,10 +46,19 @@ class Pass:
         pins = {panel: used.name for panel, used in self.used.items()}
         released = {used.name: used.release.sha256 for used in self.used.values()}
         with self.study.store() as store:
-            due = {tube.identity.tube_sha256 for tube in tubes_to_count(store, pins, ENGINE_VERSION, released=released)}
+            evidence = current_evidence(self.study, store, self.used)
+            due = {t.identity.tube_sha256 for t in tubes_to_count(store, pins, ENGINE_VERSION, released=released, evidence=evidence)}
             known = [tube.identity for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
-        stained = [identity for identity in known if not (identity.control or "").startswith("fmo:")]
+        stained = [identity for identity in known if not is_fmo(identity)]
         return [t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel])]
+
+    def references(self) -> list[str]:
+        """List the SHA-256 of the controls and baseline tubes to measure now, before any tube that may ask them is counted."""
+        asking = {panel: used.name for panel, used in self.used.items() if asks_others(used.release.strategy)}
+        with self.study.store() as store:
+            known = witnesses(self.study, store)
+        wanted = [tube for panel in asking for tube in known.references.get(panel, [])]
+        return [tube.tube_sha256 for tube in wanted if (tube.tube_sha256, asking[tube.panel]) not in known.have]
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""

@@ -43,6 +43,23 @@ def take_in_files(study: Path) -> IntakeSummary:
 
 
 @task(
+    name="measure",
+    task_run_name="measure {tube_sha256:.12}",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=SECONDS_BETWEEN,
+    retry_condition_fn=_may_pass,
+)
+def measure(study: Path, tube_sha256: str) -> CountOutcome:
+    """Measure what a control or baseline tube tells about thresholds."""
+    from tasks.count_tube import measure_reference
+    from tasks.study import open_study
+    from tasks.workers import apart
+
+    return apart(measure_reference, open_study(study), tube_sha256)
+
+
+@task(
     name="count",
     task_run_name="count {tube_sha256:.12}",
     cache_policy=NO_CACHE,

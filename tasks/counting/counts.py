@@ -8,7 +8,11 @@ from tasks.identity import TubeIdentity
 
 @dataclass(frozen=True, slots=True)
 class PopulationCount:
-    """Events of one population in one tube, beside those of its parent gate and of its reference population."""
+    """Events of one population in one tube, beside those of its parent gate and of its reference population.
+
+    ``flags`` concern this population alone. ``negatives``: how many of the tube's cells that cannot belong to it reach its boundary
+    all the same, and how many such cells there are.
+    """
 
     population: str
     events: int
@@ -16,6 +20,8 @@ class PopulationCount:
     parent_events: int
     reference: str
     reference_events: int
+    flags: tuple[str, ...] = ()
+    negatives: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

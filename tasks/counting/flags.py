@@ -19,6 +19,18 @@ class Flag(StrEnum):
         "several_data_sets",
         "The file holds more than one data set: only the last FCS 3 one was counted.",
     )
+    THRESHOLD_MOVED = (
+        "threshold_moved",
+        "A gate boundary did not lie at its declared value in this tube; thresholds.csv of the tube says where, why and by which source.",
+    )
+    THRESHOLD_UNPROVEN = (
+        "threshold_unproven",
+        "The tube contradicts the declared value of a gate boundary and no other source passed its test: the count may be biased.",
+    )
+    THRESHOLD_SENSITIVE = (
+        "threshold_sensitive",
+        "More than a tenth of these events lie within 15 % of a gate boundary: the count hangs on where exactly it was drawn.",
+    )
     NO_VOLUME = (
         "no_volume",
         "No trusted beads, acquired volume, counted tube of the same draw or analyser count: there is no concentration.",

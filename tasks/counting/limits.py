@@ -70,7 +70,10 @@ class LimitSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Events of a population among reference events of the patient's pre-infusion tube: what the stain gives without cells."""
+    """Events of a population where there are none: what the stain gives among ``reference_events`` without its cells.
+
+    Counted in the patient's pre-infusion tube (``tube_sha256``), or among the tube's own cells that cannot carry the marker.
+    """
 
     tube_sha256: str
     events: int

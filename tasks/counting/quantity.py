@@ -40,7 +40,7 @@ class PopulationRule(Protocol):
     @property
     def clinical_threshold_per_ul(self) -> float | None: ...
     @property
-    def background(self) -> Literal["none", "baseline"]: ...
+    def background(self) -> Literal["none", "baseline", "negative"]: ...
     @property
     def specimens(self) -> tuple[str, ...]: ...
 
@@ -148,9 +148,12 @@ def _limits_of(
         background = backgrounds.get((tube.identity.specimen, tube.identity.car_reagent, rule.id))
         flags += _background_flags(tube, rule, background, backgrounds, settings.few_percent_events)
     is_baseline = background is not None and background.tube_sha256 == tube.identity.tube_sha256
+    exposed = count.reference_events
+    if rule.background == "negative" and count.negatives is not None:
+        background, exposed = Background("", *count.negatives), count.parent_events
     decided = event_limits(
         settings,
-        count.reference_events,
+        exposed,
         detect_events=rule.detect_events,
         quantify_events=rule.quantify_events,
         background=None if is_baseline else background,
@@ -179,7 +182,7 @@ def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: EventL
     code, code_flags = _code(evidence, percentages[1], draw.limits)
     if volume is not None and volume.method in ("bead", "volumetric") and (tube.identity.tube_sha256, rule.id) in draw.differing:
         volume_flags = (*volume_flags, Flag.REPLICATES_DIFFER)
-    said = (*tube.flags, *volume_flags, *limit_flags, *percent_flags, *code_flags)
+    said = (*tube.flags, *count.flags, *volume_flags, *limit_flags, *percent_flags, *code_flags)
     percent_parent, percent_reference = percentages if count.events >= limits.detect else (None, None)
     low, value, high = _concentration(evidence, code)
     return Quantity(

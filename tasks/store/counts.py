@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gating.compile import RealisedThreshold
 from panels.errors import TubeFault
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.store.ledger import set_tube_state
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import counts, gatings
+from tasks.store.schema import counts, gatings, thresholds
 from tasks.store.tubes import taken_in
 
 _KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence")
@@ -23,7 +24,7 @@ class TubeGating:
     """What gating one tube gave under one strategy version (``bcell@1.0.0``) by one engine version.
 
     ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None without bead gate. ``evidence``
-    stands for the other tubes that had a say in this tube's thresholds (empty: none).
+    stands for the other tubes that had a say in this tube's thresholds (empty: none). ``thresholds`` are written, and not read back.
     """
 
     tube_sha256: str
@@ -37,6 +38,7 @@ class TubeGating:
     flags: tuple[str, ...] = ()
     qc: Mapping[str, Any] = field(default_factory=dict)
     evidence: str = ""
+    thresholds: tuple[RealisedThreshold, ...] = ()
 
 
 def save_gating(store: Store, gating: TubeGating) -> bool:
@@ -49,7 +51,7 @@ def save_gating(store: Store, gating: TubeGating) -> bool:
     with store.writing() as connection:
         new = _insert(connection, gating)
         kept = gating if new else _gating(connection, gating)
-        same = replace(kept, qc={}) == replace(gating, qc={})
+        same = replace(kept, qc={}, thresholds=()) == replace(gating, qc={}, thresholds=())
         if same:
             set_tube_state(connection, gating.tube_sha256, "counted")
     if kept.strategy_sha256 != gating.strategy_sha256:
@@ -75,11 +77,17 @@ def gatings_of(store: Store, tube_sha256: str) -> list[TubeGating]:
 
 
 def tube_counts(
-    store: Store, strategies: Mapping[str, str], engine_version: str | None = None, *, patient: str | None = None
+    store: Store,
+    strategies: Mapping[str, str],
+    engine_version: str | None = None,
+    *,
+    patient: str | None = None,
+    evidence: Mapping[str, str] | None = None,
 ) -> list[TubeCounts]:
     """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
 
-    Without ``engine_version`` the latest counting of each tube is given. Ordered as the tubes are; tubes not yet counted are left out.
+    Without ``engine_version`` the latest counting of each tube is given, the one with its present ``evidence`` (by SHA-256 of the tube)
+    where there is one, or without any. Ordered as the tubes are; tubes not yet counted are left out.
     With ``patient`` only that patient's tubes are read.
     """
     wanted = {tuple(strategy.split("@")) for strategy in strategies.values()}
@@ -92,6 +100,8 @@ def tube_counts(
         rows = connection.execute(gated.order_by(gatings.c.counted_at, gatings.c.engine_version)).all()
         rows = [row for row in rows if (row.strategy, row.version) in wanted and engine_version in {None, row.engine_version}]
         found = _assemble(rows, connection.execute(_in_order(counted)).all())
+    current = {"": ""} if evidence is None else evidence
+    found.sort(key=lambda gating: gating.evidence in {"", current.get(gating.tube_sha256)})
     latest = {(gating.tube_sha256, gating.strategy): gating for gating in found}
     pairs = [(t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, "")))) for t in own]
     return [
@@ -127,7 +137,15 @@ def _insert(connection: Connection, gating: TubeGating) -> bool:
     rows = [key | {"position": place} | _count_values(count) for place, count in enumerate(gating.counts)]
     if rows:
         connection.execute(dialect.insert(counts), rows)
+    if gating.thresholds:
+        connection.execute(dialect.insert(thresholds), [key | _threshold_values(each) for each in gating.thresholds])
     return True
+
+
+def _threshold_values(realised: RealisedThreshold) -> dict[str, object]:
+    tried = json.dumps([asdict(each) for each in realised.tried], ensure_ascii=False)
+    named = {name: getattr(realised, name) for name in ("threshold", "marker", "detector", "value", "source")}
+    return named | {"evidence_text": realised.evidence, "tried": tried}
 
 
 def _gating(connection: Connection, like: TubeGating) -> TubeGating:
@@ -175,8 +193,11 @@ _COUNT_FIELDS = ("population", "events", "parent", "parent_events", "reference",
 
 
 def _count_values(count: PopulationCount) -> dict[str, object]:
-    return {name: getattr(count, name) for name in _COUNT_FIELDS}
+    found = {name: getattr(count, name) for name in _COUNT_FIELDS}
+    return found | {"flags": json.dumps(count.flags), "negatives": json.dumps(count.negatives) if count.negatives else None}
 
 
 def _population_count(row: Row[Any]) -> PopulationCount:
-    return PopulationCount(**{name: getattr(row, name) for name in _COUNT_FIELDS})
+    flags = tuple(json.loads(row.flags))
+    negatives = tuple(json.loads(row.negatives)) if row.negatives else None
+    return PopulationCount(**{name: getattr(row, name) for name in _COUNT_FIELDS}, flags=flags, negatives=negatives)

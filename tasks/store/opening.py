@@ -125,15 +125,17 @@ def _version(connection: Connection) -> int | None:
 
 
 def _add_evidence(connection: Connection) -> None:
-    """Bring a store of version 1 to version 2: ``evidence`` becomes a part of the key of every count."""
+    """Bring a store of version 1 to version 2: ``evidence`` becomes a part of the key of every count, and counts have flags."""
+    added = {"evidence": "''", "flags": "'[]'", "negatives": "NULL"}
     for table in (gatings, counts):
         earlier = f"{table.name}_1"
-        names = ", ".join(column.name for column in table.c if column.name != "evidence")
+        before = {column["name"] for column in inspect(connection).get_columns(table.name)}
         connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {earlier}"))
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"ALTER TABLE {earlier} DROP CONSTRAINT {table.name}_pkey"))
         table.create(connection)
-        connection.execute(text(f"INSERT INTO {table.name} ({names}, evidence) SELECT {names}, '' FROM {earlier}"))  # noqa: S608
+        values = ", ".join(column.name if column.name in before else added[column.name] for column in table.c)
+        connection.execute(text(f"INSERT INTO {table.name} SELECT {values} FROM {earlier}"))  # noqa: S608 - names of our own columns
         connection.execute(text(f"DROP TABLE {earlier}"))
 
 

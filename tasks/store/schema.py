@@ -102,6 +102,8 @@ counts = Table(
     Column("parent_events", BigInteger, nullable=False),
     Column("reference", Text, nullable=False),
     Column("reference_events", BigInteger, nullable=False),
+    Column("flags", Text, nullable=False),
+    Column("negatives", Text),
     CheckConstraint("events >= 0 AND events <= parent_events", name="child_within_parent"),
 )
 """One row a tube × strategy version × engine version × evidence × population."""

@@ -50,15 +50,21 @@ def taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | Non
 
 
 def tubes_to_count(
-    store: Store, strategies: Mapping[str, str], engine_version: str, *, released: Mapping[str, str] | None = None
+    store: Store,
+    strategies: Mapping[str, str],
+    engine_version: str,
+    *,
+    released: Mapping[str, str] | None = None,
+    evidence: Mapping[str, str] | None = None,
 ) -> list[Tube]:
     """List the tubes to count: accepted ones, and those this engine has not counted under their panel's strategy.
 
     ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps ``name@1.0.0`` to the SHA-256 of its content, a
-    tube counted under the same name with another content is to be counted too: `save_gating` then says so. Failed tubes are left
+    tube counted under the same name with another content is to be counted too: `save_gating` then says so. With ``evidence`` (tube →
+    hash of the other tubes it may ask now) so is a tube that asked others, and would ask other ones now. Failed tubes are left
     out until ``reconflow retry``; so are tubes of a panel without strategy.
     """
-    counted = _counted(store, engine_version, released or {})
+    counted = _counted(store, engine_version, released or {}, evidence)
     wanted = [tube for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in strategies]
     return [
         tube
@@ -67,10 +73,12 @@ def tubes_to_count(
     ]
 
 
-def _counted(store: Store, engine_version: str, released: Mapping[str, str]) -> set[tuple[str, str]]:
-    columns = (gatings.c.tube_sha256, gatings.c.strategy, gatings.c.version, gatings.c.strategy_sha256)
+def _counted(store: Store, engine_version: str, released: Mapping[str, str], evidence: Mapping[str, str] | None) -> set[tuple[str, str]]:
+    columns = (gatings.c.tube_sha256, gatings.c.strategy, gatings.c.version, gatings.c.strategy_sha256, gatings.c.evidence)
     with store.reading() as connection:
         rows = connection.execute(select(*columns).where(gatings.c.engine_version == engine_version)).all()
+    if evidence is not None:
+        rows = [row for row in rows if row.evidence in {"", evidence.get(row.tube_sha256)}]
     done = [(row.tube_sha256, f"{row.strategy}@{row.version}", row.strategy_sha256) for row in rows]
     return {(tube, name) for tube, name, content in done if released.get(name, content) == content}
 

@@ -51,7 +51,7 @@ def test_a_spill_that_leaves_a_marker_out_is_refused():
 
 def test_a_strategy_for_other_markers_names_what_is_missing():
     tube, match = random_tube(load_strategy("tbnk").strategy, events=10, seed=1)
-    with pytest.raises(PanelMismatch, match=r"bcell@1\.0\.0 needs .*CD27"):
+    with pytest.raises(PanelMismatch, match=r"bcell@2\.0\.0 needs .*CD27"):
         compile_strategy(load_strategy("bcell").strategy, match, tube)
 
 

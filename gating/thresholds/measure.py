@@ -1,0 +1,148 @@
+"""Measure what one tube tells about its thresholds, before any of them is decided.
+
+A reading depends on the tube and the strategy alone, so it can be kept and asked by other tubes. It is taken on the gates as the
+declared values draw them: medians and spreads of large populations hardly depend on where exactly their gates lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from gating.channels import Channels, EventSource
+from gating.compile import Compiled
+from gating.engine import Evaluation
+from gating.events import TubeHeader
+from gating.strategy import Strategy
+from gating.thresholds.valley import BINS, bin_of, histogram, mode_of
+
+MOST_EVENTS = 200_000
+"""Of larger gates, events are read at even steps: their medians and valleys need no more."""
+ONE_SD = 0.682689492137
+"""Share of a normal mode within one SD of its centre."""
+
+
+@dataclass(frozen=True, slots=True)
+class NegativeReading:
+    """Cells that never carry the marker: where their mode lies, their left-sided SD, and the histogram of all.
+
+    The spread is that of the half below the mode, which no positive cell can widen.
+    """
+
+    mode: float
+    spread: float
+    counts: tuple[int, ...]
+
+    @property
+    def events(self) -> int:
+        """Count the cells that were read."""
+        return sum(self.counts)
+
+    def reaching(self, value: float) -> int:
+        """Count the cells that reach ``value``, to the width of a bin."""
+        return sum(self.counts[bin_of(value) :])
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorReading:
+    """Cells that always carry the marker alike: how many, and their median."""
+
+    events: int
+    median: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a tube tells about one threshold; values in the strategy's linear units. ``counts`` is the histogram of the gate ``seen_in``."""
+
+    counts: tuple[int, ...] | None
+    negative: NegativeReading | None
+    anchor: AnchorReading | None
+
+    def document(self) -> dict[str, Any]:
+        """Give it as JSON holds it; the histogram by its first bin and the counts from there."""
+        document = asdict(self)
+        document["counts"] = None if self.counts is None else _packed(self.counts)
+        if self.negative is not None:
+            document["negative"]["counts"] = _packed(self.negative.counts)
+        return document
+
+
+def reading_from(document: Mapping[str, Any]) -> Reading:
+    """Read a reading back from JSON."""
+    negative, anchor, counts = document["negative"], document["anchor"], document["counts"]
+    return Reading(
+        None if counts is None else _unpacked(counts),
+        negative and NegativeReading(negative["mode"], negative["spread"], _unpacked(negative["counts"])),
+        anchor and AnchorReading(**anchor),
+    )
+
+
+def _packed(counts: Sequence[int]) -> list[int]:
+    """Write a histogram as its first filled bin and the counts from there."""
+    filled = np.flatnonzero(counts)
+    first, last = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
+    return [first, *counts[first:last]]
+
+
+def _unpacked(packed: Sequence[int]) -> tuple[int, ...]:
+    first, *counts = packed
+    return (*([0] * first), *counts, *([0] * (BINS - first - len(counts))))
+
+
+def measures(strategy: Strategy) -> bool:
+    """Tell whether any threshold of a strategy asks the tube itself."""
+    return any(threshold.is_measured for threshold in strategy.thresholds.values())
+
+
+def measure(compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader) -> dict[str, Reading]:
+    """Take the readings of every threshold that asks for one, from a tube evaluated at the declared values."""
+    channels = Channels(compiled.gating, events, header)
+    wanted = {(gate, threshold.marker): None for threshold in compiled.strategy.thresholds.values() for gate in threshold.gates}
+    markers: dict[str, list[str]] = {}
+    for gate, marker in wanted:
+        markers.setdefault(gate, []).append(marker)
+    values = {
+        (gate, m): column for gate, own in markers.items() for m, column in _columns(compiled, evaluation, channels, gate, own).items()
+    }
+    found: dict[str, Reading] = {}
+    for name, threshold in compiled.strategy.thresholds.items():
+        if not threshold.is_measured:
+            continue
+        seen_in, negative, anchor = threshold.seen_in, threshold.negative, threshold.anchor
+        found[name] = Reading(
+            tuple(histogram(values[seen_in, threshold.marker]).tolist()) if seen_in else None,
+            _negative(values[negative.gate, threshold.marker], threshold.value) if negative else None,
+            _anchor(values[anchor.gate, threshold.marker]) if anchor else None,
+        )
+    return found
+
+
+def _columns(compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: str, markers: list[str]) -> dict[str, np.ndarray]:
+    path = compiled.path_of[gate]
+    rows = evaluation.of(path)
+    rows = np.arange(evaluation.total) if rows is None else rows
+    rows = rows[:: max(1, -(-len(rows) // MOST_EVENTS))]
+    compensation = None if compiled.matrix is None else compiled.compensation
+    keys = [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers]
+    columns = channels.linear(keys, rows)
+    return {marker: column / compiled.factor(marker) for marker, column in zip(markers, columns, strict=True)}
+
+
+def _negative(values: np.ndarray, declared: float) -> NegativeReading:
+    counts = histogram(values)
+    mode = mode_of(counts, declared)
+    below = mode - values[values <= mode]
+    spread = float(np.quantile(below, ONE_SD)) if len(below) else 0.0
+    return NegativeReading(_rounded(mode), _rounded(spread), tuple(counts.tolist()))
+
+
+def _anchor(values: np.ndarray) -> AnchorReading:
+    return AnchorReading(len(values), _rounded(float(np.median(values))) if len(values) else 0.0)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.10g}")

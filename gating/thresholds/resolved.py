@@ -1,0 +1,31 @@
+"""Say where one boundary lies in one tube, which source put it there, and what the other sources gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One source that was tried: the value it would give (None: none), and why it failed (empty: it passed)."""
+
+    source: str
+    value: float | None
+    fault: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where a threshold lies in one tube, in the strategy's linear units.
+
+    ``checked`` is False when nothing in the tube could speak for or against the value; ``proven`` is False when the declared value
+    was contradicted and no other source passed either.
+    """
+
+    value: float
+    source: str
+    evidence: str
+    tried: tuple[Tried, ...] = ()
+    checked: bool = True
+    proven: bool = True

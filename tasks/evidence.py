@@ -1,0 +1,153 @@
+"""Name the tubes that may be asked about another tube's thresholds: controls of its batch, its patient's baseline, earlier references.
+
+References (batch controls, FMO controls, tubes taken before infusion) are measured before anything is counted. What a tube may ask is
+derived from the ledger alone, so the same ledger gives the same thresholds whatever the order in which files came or were counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gating.engine import ENGINE_VERSION
+from gating.thresholds.chain import Others, priors_of
+from tasks.identity import TubeIdentity
+from tasks.intake.patients import read_patients
+from tasks.store.readings import measured, readings_of
+from tasks.store.tubes import taken_in
+
+if TYPE_CHECKING:
+    from gating.strategy import Strategy
+    from tasks.intake.patients import Patient
+    from tasks.store.opening import Store
+    from tasks.strategies_in_use import InUse
+    from tasks.study import Study
+
+BATCH_CONTROL = "batch"
+FMO = "fmo:"
+ASKS_OTHERS = frozenset({"control", "fmo", "baseline", "pooled"})
+EARLIER_TUBES = 50
+"""So many of the latest earlier references tell where a threshold usually lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The tubes one tube may ask, by SHA-256, in order of collection; FMO controls by marker."""
+
+    controls: tuple[str, ...] = ()
+    fmo: tuple[tuple[str, str], ...] = ()
+    baseline: str | None = None
+    pool: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def tubes(self) -> frozenset[str]:
+        """List them all."""
+        own = {*self.controls, *self.pool, *self.earlier, *(tube for _, tube in self.fmo)}
+        return frozenset(own | {self.baseline} if self.baseline else own)
+
+    @property
+    def sha256(self) -> str:
+        """Hash who may be asked: a count made with other evidence is superseded."""
+        said = [self.controls, self.fmo, self.baseline, self.pool, self.earlier]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """All tubes of a study and what is needed to say who may be asked about whom."""
+
+    tubes: Sequence[TubeIdentity]
+    patients: Mapping[str, Patient]
+    have: Collection[tuple[str, str]]
+
+    @cached_property
+    def references(self) -> dict[str, list[TubeIdentity]]:
+        """Give by panel the tubes that others may ask, in order of collection."""
+        found: dict[str, list[TubeIdentity]] = {}
+        for tube in sorted(self.tubes, key=lambda each: (each.collected, each.tube_sha256)):
+            if tube.control or self._is_before_infusion(tube):
+                found.setdefault(tube.panel, []).append(tube)
+        return found
+
+    def about(self, tube: TubeIdentity, strategy: str) -> Evidence:
+        """Give the measured tubes that may be asked about a tube counted under ``strategy``."""
+        near = [
+            other
+            for other in self.references.get(tube.panel, [])
+            if other.tube_sha256 != tube.tube_sha256 and (other.tube_sha256, strategy) in self.have
+        ]
+        batch = [other for other in near if tube.batch is not None and other.batch == tube.batch]
+        stained = [other for other in near if not is_fmo(other)]
+        fmo = [other for other in near if is_fmo(other) and (other in batch or _same_draw(other, tube))]
+        return Evidence(
+            controls=tuple(other.tube_sha256 for other in batch if other.control == BATCH_CONTROL),
+            fmo=tuple((_left_out(other), other.tube_sha256) for other in fmo),
+            baseline=self._baseline(tube, stained),
+            pool=tuple(other.tube_sha256 for other in batch if not is_fmo(other)),
+            earlier=tuple(
+                other.tube_sha256 for other in stained if other.instrument == tube.instrument and other.collected < tube.collected
+            )[-EARLIER_TUBES:],
+        )
+
+    def _is_before_infusion(self, tube: TubeIdentity) -> bool:
+        patient = self.patients.get(tube.patient)
+        return patient is not None and tube.collected < patient.infused
+
+    def _baseline(self, tube: TubeIdentity, stained: Sequence[TubeIdentity]) -> str | None:
+        """Choose the patient's tube of the named baseline visit, else the last before infusion."""
+        if tube.control or self._is_before_infusion(tube):
+            return None
+        own = [o for o in stained if not o.control and (o.patient, o.specimen) == (tube.patient, tube.specimen)]
+        named = self.patients[tube.patient].baseline_visit if tube.patient in self.patients else None
+        chosen = [other for other in own if other.visit == named] or own
+        return chosen[-1].tube_sha256 if chosen else None
+
+
+def is_fmo(tube: TubeIdentity) -> bool:
+    """Tell whether a tube leaves a stain out on purpose."""
+    return (tube.control or "").startswith(FMO)
+
+
+def asks_others(strategy: Strategy) -> bool:
+    """Tell whether any threshold of a strategy may be taken from another tube."""
+    return any(ASKS_OTHERS & set(threshold.sources) for threshold in strategy.thresholds.values())
+
+
+def witnesses(study: Study, store: Store) -> Witnesses:
+    """Read the ledger for who may be asked."""
+    tubes = [tube.identity for tube in taken_in(store) if tube.file.state != "failed"]
+    return Witnesses(tubes, read_patients(study.patients_sheet).patients, measured(store, ENGINE_VERSION))
+
+
+def current_evidence(study: Study, store: Store, used: Mapping[str, InUse]) -> dict[str, str]:
+    """Give for each tube whose strategy may ask other tubes the hash of whom it may ask now."""
+    asking = {panel: each.name for panel, each in used.items() if asks_others(each.release.strategy)}
+    if not asking:
+        return {}
+    known = witnesses(study, store)
+    return {t.tube_sha256: known.about(t, asking[t.panel]).sha256 for t in known.tubes if t.panel in asking and not is_fmo(t)}
+
+
+def others_of(store: Store, evidence: Evidence, strategy: Strategy) -> Others:
+    """Fetch what the tubes of ``evidence`` told."""
+    told = readings_of(store, evidence.tubes, strategy.name, ENGINE_VERSION)
+    return Others(
+        controls=[told[tube] for tube in evidence.controls],
+        fmo={marker: told[tube] for marker, tube in evidence.fmo},
+        baseline=told[evidence.baseline] if evidence.baseline else None,
+        pool=[told[tube] for tube in evidence.pool],
+        priors=priors_of(strategy, [told[tube] for tube in evidence.earlier]),
+    )
+
+
+def _left_out(tube: TubeIdentity) -> str:
+    return (tube.control or "").removeprefix(FMO)
+
+
+def _same_draw(one: TubeIdentity, other: TubeIdentity) -> bool:
+    return (one.patient, one.visit, one.specimen) == (other.patient, other.visit, other.specimen)

@@ -1,0 +1,65 @@
+"""Count the reported populations of a gated tube, and say of each what is doubtful about its boundaries and its background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gating.channels import EventSource
+from gating.compile import Compiled
+from gating.engine import Evaluation
+from gating.events import TubeHeader
+from gating.strategy import Population
+from gating.thresholds.doubt import border_share, stands_on
+from gating.thresholds.measure import NegativeReading
+from tasks.counting.counts import PopulationCount
+from tasks.counting.flags import Flag
+
+SENSITIVE = 0.10
+SENSITIVE_EVENTS = 20
+
+
+def population_counts(
+    compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader, negatives: Mapping[str, NegativeReading]
+) -> tuple[PopulationCount, ...]:
+    """Count every reported population; ``negatives`` are the tube's negative cells by threshold (empty: none were read)."""
+    strategy = compiled.strategy
+    gate_of = {population.id: population.gate for population in strategy.populations}
+    parent_of = strategy.parent_of()
+    near = border_share(compiled, evaluation, events, header, tuple(gate_of.values())) if negatives else {}
+
+    def count(gate: str) -> int:
+        return evaluation.count(compiled.path_of[gate])
+
+    return tuple(
+        PopulationCount(
+            population=each.id,
+            events=count(each.gate),
+            parent=parent_of[each.gate],
+            parent_events=count(parent_of[each.gate]),
+            reference=each.reference,
+            reference_events=count(gate_of[each.reference]),
+            flags=tuple(str(flag) for flag in _flags(compiled, each, near.get(each.gate, 0.0), count(each.gate))),
+            negatives=_negatives(compiled, each, negatives),
+        )
+        for each in strategy.populations
+    )
+
+
+def _flags(compiled: Compiled, population: Population, near: float, events: int) -> list[Flag]:
+    lineage = stands_on(compiled.strategy, population.gate)
+    resolved = [compiled.resolved[name] for name in lineage if name in compiled.resolved]
+    flags = [Flag.THRESHOLD_MOVED] if any(each.source != "fixed" for each in resolved) else []
+    if not all(each.proven for each in resolved):
+        flags.append(Flag.THRESHOLD_UNPROVEN)
+    if near > SENSITIVE and events >= SENSITIVE_EVENTS:
+        flags.append(Flag.THRESHOLD_SENSITIVE)
+    return flags
+
+
+def _negatives(compiled: Compiled, population: Population, negatives: Mapping[str, NegativeReading]) -> tuple[int, int] | None:
+    """Give how many of the tube's negative cells reach the boundary of a population that asks for it, and how many there are."""
+    if population.background != "negative":
+        return None
+    gate = next(gate for gate in compiled.strategy.gates if population.gate in gate.names)
+    found = [(negatives[name], compiled.value_of(name)) for name in sorted(gate.thresholds) if name in negatives]
+    return (found[0][0].reaching(found[0][1]), found[0][0].events) if found else None

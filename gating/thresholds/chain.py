@@ -28,7 +28,7 @@ GAIN_KEPT = (0.8, 1.25)
 """A median that lies within these factors of its declared one is taken for the same staining."""
 SPREAD_KEPT = (0.78, 1.28)
 """A spread of negative cells also differs by the mix of cells and the compensation, so it may differ more."""
-MISJUDGED = 0.05
+MISJUDGED = 0.10
 """Share of the smaller mode between declared value and valley from which the valley contradicts the value."""
 ONE_SIDED_95 = 1.645
 FMO_EVENTS = 2000
@@ -184,7 +184,12 @@ class _Chain:
         return (f"{words}, at most {expected:.0f} should" if reach > expected + ONE_SIDED_95 * math.sqrt(expected) + 1 else ""), words
 
     def _valley_agrees(self) -> tuple[str, str]:
-        """Compare the declared value with the tube's own valley by the events between them."""
+        """Compare the declared value with the tube's own valley by the events between them.
+
+        Where negatives and positives are of one gate they overlap (CAR), and the valley moves with the share of positives.
+        """
+        if self.threshold.negative and self.threshold.negative.gate == self.threshold.seen_in:
+            return "", ""
         valley = _valley_of(self.own, self.threshold.value)
         if valley is None or valley.fault() or self.own.counts is None or not _within(self.threshold.limits, valley.value):
             return "", ""

@@ -238,3 +238,48 @@ def test_a_store_that_cannot_be_opened_says_so_without_its_password(tmp_path: Pa
         with pytest.raises(SettingsFault, match="cannot be opened") as caught:
             open_store(address)
         assert "secret" not in str(caught.value)
+
+
+def test_a_store_of_the_first_version_keeps_its_counts_when_it_is_opened(url: str) -> None:
+    with open_store(url) as store:
+        accept(store)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in ("thresholds", "readings", "promotions", "counts", "gatings"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("UPDATE schema_version SET version = 1"))
+        connection.execute(text(FIRST_GATINGS))
+        connection.execute(text(FIRST_COUNTS))
+        connection.execute(
+            text(
+                "INSERT INTO gatings VALUES (:tube, 'bcell', '1.0.0', '0.1.0', :hash, 'bcell', 9000, NULL, '[\"few_events\"]',"
+                " '{\"dead\": 0.1}', '2026-02-08T02:00:00+00:00')"
+            ),
+            {"tube": SHA, "hash": "f" * 64},
+        )
+        for place, count in enumerate(COUNTS):
+            values = {"tube": SHA, "place": place} | {name: getattr(count, name) for name in ("population", "events", "parent")}
+            values |= {name: getattr(count, name) for name in ("parent_events", "reference", "reference_events")}
+            connection.execute(
+                text(
+                    "INSERT INTO counts VALUES (:tube, 'bcell', '1.0.0', '0.1.0', :population, :place, :events, :parent,"
+                    " :parent_events, :reference, :reference_events)"
+                ),
+                values,
+            )
+    engine.dispose()
+    for _ in range(2):
+        with open_store(url) as store:
+            assert gatings_of(store, SHA) == [GATING]
+            assert not save_gating(store, GATING)
+
+
+FIRST_GATINGS = """CREATE TABLE gatings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL,
+ engine_version TEXT NOT NULL, strategy_sha256 TEXT NOT NULL, panel TEXT NOT NULL, total_events BIGINT NOT NULL, beads BIGINT,
+ flags TEXT NOT NULL, qc TEXT NOT NULL, counted_at TEXT NOT NULL, PRIMARY KEY (tube_sha256, strategy, version, engine_version))"""
+FIRST_COUNTS = """CREATE TABLE counts (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL,
+ engine_version TEXT NOT NULL, population TEXT NOT NULL, position INTEGER NOT NULL, events BIGINT NOT NULL, parent TEXT NOT NULL,
+ parent_events BIGINT NOT NULL, reference TEXT NOT NULL, reference_events BIGINT NOT NULL,
+ PRIMARY KEY (tube_sha256, strategy, version, engine_version, population),
+ CONSTRAINT child_within_parent CHECK (events >= 0 AND events <= parent_events))"""
+"""The tables whose key has changed since, as the first version made them."""

@@ -1,0 +1,331 @@
+"""A boundary lies where the evidence puts it, and nowhere else when the population is absent."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import gaussian_kde
+
+from gating.catalogue import load_strategy
+from gating.compile import compile_strategy
+from gating.engine import evaluate
+from gating.events import Spill
+from gating.strategy import Anchor, Negative, Strategy, Threshold
+from gating.thresholds.chain import Others, Prior, priors_of, resolve
+from gating.thresholds.doubt import border_share, stands_on
+from gating.thresholds.measure import AnchorReading, NegativeReading, Reading, measure, reading_from
+from gating.thresholds.resolved import Resolved
+from gating.thresholds.valley import COFACTOR, find_crossing, find_valley, from_scale, histogram
+from panels.catalogue import load_panel
+from panels.conditions import Conditions
+from panels.panel import match_panel
+from panels.simulate import simulate_tube, true_counts
+from tests.gating.tubes import ArrayTube
+
+
+def cd19_axis(true_b: int, seed: int, cells: int = 20_000) -> np.ndarray:
+    """Draw the CD19 axis of the published demonstration (SCIENCE section 5): negatives, dull cells, and B cells at asinh 4.3."""
+    rng = np.random.default_rng(seed)
+    dull = int(0.07 * cells)
+    places = np.concatenate([rng.normal(0.30, 0.42, cells - dull), rng.normal(1.0, 0.45, dull), rng.normal(4.3, 0.32, true_b)])
+    return np.sinh(places) * COFACTOR
+
+
+DECLARED = from_scale(2.6)
+CD19 = Threshold(
+    marker="CD19",
+    value=DECLARED,
+    evidence="validation",
+    limits=(DECLARED / 4, DECLARED * 4),
+    sources=("fixed", "gain", "control", "fmo", "baseline", "negative", "valley", "mixture", "pooled"),
+    seen_in="lymphocytes",
+    negative=Negative(gate="t_cells", spread=60.0),
+    anchor=Anchor(gate="beads", median=9000.0),
+)
+
+
+def document_of(threshold: Threshold, **change: object) -> dict[str, object]:
+    return threshold.model_dump(mode="json") | change
+
+
+def strategy_with(threshold: Threshold | dict[str, object]) -> Strategy:
+    gates = [{"gate": name, "parent": "root", "rectangle": {"CD3": {"above": 0}}} for name in ("lymphocytes", "t_cells", "beads")]
+    gates.append({"gate": "b_cells", "parent": "lymphocytes", "rectangle": {"CD19": {"above": "cd19"}}})
+    document = {
+        "strategy": "s",
+        "version": "1.0.0",
+        "title": "t",
+        "panel": "bcell",
+        "thresholds": {"cd19": threshold if isinstance(threshold, dict) else document_of(threshold)},
+        "gates": gates,
+        "populations": [],
+    }
+    return Strategy.model_validate(document)
+
+
+def negatives(spread: float, count: int = 5000, seed: int = 3) -> NegativeReading:
+    values = np.random.default_rng(seed).normal(0, spread, count)
+    return NegativeReading(0.0, spread, tuple(histogram(values).tolist()))
+
+
+def reading(true_b: int = 0, *, gain: float = 1.0, seed: int = 1, anchors: int = 500, spread: float = 60.0) -> Reading:
+    counts = tuple(histogram(gain * cd19_axis(true_b, seed)).tolist())
+    return Reading(counts, negatives(gain * spread), AnchorReading(anchors, gain * 9000.0))
+
+
+def settled(own: Reading, others: Others | None = None, *, only: tuple[str, ...] = CD19.sources) -> Resolved:
+    strategy = strategy_with(CD19.model_copy(update={"sources": only}))
+    return resolve(strategy, {"cd19": own}, others or Others())["cd19"]
+
+
+def plain_valley(values: np.ndarray) -> float | None:
+    """Find the lowest place between the two largest peaks of a kernel density, and ask no question (what the field does)."""
+    places = np.arcsinh(values / COFACTOR)
+    grid = np.linspace(-2, 6, 400)
+    density = gaussian_kde(places, "silverman")(grid)
+    peaks = [i for i in range(1, 399) if density[i - 1] < density[i] >= density[i + 1]]
+    if len(peaks) < 2:
+        return None
+    low, high = sorted(sorted(peaks, key=lambda i: density[i])[-2:])
+    return from_scale(grid[low + int(np.argmin(density[low:high]))])
+
+
+@pytest.mark.parametrize("true_b", [0, 3, 20])
+def test_no_valley_passes_where_the_population_is_absent_or_tiny(true_b: int) -> None:
+    for seed in range(50):
+        counts = histogram(cd19_axis(true_b, seed))
+        for found in (find_valley(counts, DECLARED), find_crossing(counts, DECLARED) if seed < 5 else None):
+            assert found is None or found.fault()
+
+
+def test_a_valley_finder_that_asks_nothing_invents_cells_where_there_are_none() -> None:
+    tubes = [cd19_axis(0, seed) for seed in range(6)]
+    invented = [int((values >= valley).sum()) for values in tubes if (valley := plain_valley(values)) is not None]
+    assert len(invented) >= 3
+    assert np.median(invented) >= 5
+
+
+@pytest.mark.parametrize("true_b", [300, 1000, 5000])
+def test_a_valley_between_two_real_modes_passes_and_parts_them(true_b: int) -> None:
+    for seed in range(10):
+        values = cd19_axis(true_b, seed)
+        valley = find_valley(histogram(values), DECLARED)
+        assert valley is not None
+        assert not valley.fault()
+        assert int((values >= valley.value).sum()) == pytest.approx(true_b, rel=0.02)
+
+
+def test_a_mixture_of_two_real_modes_crosses_between_them_and_of_one_mode_fails() -> None:
+    values = cd19_axis(5000, 1)
+    crossing = find_crossing(histogram(values), DECLARED)
+    assert crossing is not None
+    assert not crossing.fault()
+    assert int((values >= crossing.value).sum()) == pytest.approx(5000, rel=0.05)
+    one_mode = np.sinh(np.random.default_rng(1).normal(0.3, 0.4, 5000)) * COFACTOR
+    alone = find_crossing(histogram(one_mode), DECLARED)
+    assert alone is None or alone.fault()
+
+
+def test_empty_and_tiny_gates_give_no_boundary() -> None:
+    assert find_valley(histogram(np.empty(0)), DECLARED) is None
+    assert find_crossing(histogram(np.empty(0)), DECLARED) is None
+    nothing = Reading(tuple(histogram(np.empty(0)).tolist()), negatives(60.0, count=0), AnchorReading(0, 0.0))
+    found = settled(nothing)
+    assert (found.value, found.source, found.checked, found.proven) == (DECLARED, "fixed", False, True)
+
+
+def test_the_declared_value_holds_while_nothing_contradicts_it() -> None:
+    for true_b in (0, 20, 1000):
+        found = settled(reading(true_b))
+        assert (found.value, found.source, found.checked) == (DECLARED, "fixed", True)
+        assert [attempt.source for attempt in found.tried] == ["fixed"]
+        assert "beads is 1.00 ×" in found.evidence
+
+
+def test_a_drifted_detector_is_followed_by_its_anchor() -> None:
+    for gain in (0.7, 1.4):
+        found = settled(reading(0, gain=gain))
+        assert found.source == "gain"
+        assert found.value == pytest.approx(DECLARED * gain)
+        assert "is 0.70 ×" in found.tried[0].fault or "is 1.40 ×" in found.tried[0].fault
+
+
+def test_negatives_move_a_boundary_up_fully_and_down_half_as_far() -> None:
+    up, down = (settled(reading(0, gain=gain, anchors=0), only=("fixed", "negative")) for gain in (1.4, 0.7))
+    assert (up.source, down.source) == ("negative", "negative")
+    assert up.value == pytest.approx(DECLARED * 1.4)
+    assert down.value == pytest.approx(DECLARED * 0.7**0.5)
+
+
+def test_a_control_of_the_batch_lends_its_valley_by_the_ratio_of_anchors() -> None:
+    control = {"cd19": reading(3000, gain=1.0, seed=7)}
+    found = settled(reading(0, gain=1.5), Others(controls=[control]), only=("fixed", "control"))
+    lent = find_valley(np.array(control["cd19"].counts), DECLARED)
+    assert lent is not None
+    assert found.source == "control"
+    assert found.value == pytest.approx(lent.value * 1.5)
+    empty = settled(reading(0, gain=1.5), Others(controls=[{"cd19": reading(10)}]), only=("fixed", "control"))
+    assert not empty.proven
+    assert "10 events" in empty.tried[1].fault or "needed" in empty.tried[1].fault
+
+
+def test_the_patients_baseline_lends_its_valley_and_without_one_says_so() -> None:
+    baseline = {"cd19": reading(3000, seed=9)}
+    found = settled(reading(0, gain=1.3, anchors=0), Others(baseline=baseline), only=("fixed", "baseline"))
+    assert found.source == "baseline"
+    none = settled(reading(0, gain=1.3), only=("fixed", "baseline"))
+    assert (none.source, none.proven, none.value) == ("fixed", False, DECLARED)
+    assert none.tried[1].fault == "no counted baseline tube of the patient"
+
+
+def test_an_fmo_control_puts_the_boundary_above_its_cells() -> None:
+    unstained = {"cd19": reading(0, gain=2.0, seed=5)}
+    found = settled(reading(0, gain=1.4), Others(fmo={"CD19": unstained}), only=("fixed", "fmo"))
+    values = 2.0 * cd19_axis(0, 5)
+    assert found.source == "fmo"
+    assert float((values >= found.value).mean()) == pytest.approx(0.0005, abs=0.0003)
+
+
+def test_a_source_never_leaves_the_limits_nor_what_is_known() -> None:
+    narrow = CD19.model_copy(update={"limits": (DECLARED * 0.9, DECLARED * 1.1), "sources": ("fixed", "gain")})
+    found = resolve(strategy_with(narrow), {"cd19": reading(0, gain=1.4)}, Others())["cd19"]
+    assert not found.proven
+    assert "beyond the limits" in found.tried[1].fault
+    far = settled(reading(0, gain=3.0), only=("fixed", "gain"))
+    assert not far.proven
+    assert "0.3 decades" in far.tried[1].fault
+
+
+def test_a_boundary_that_the_negatives_reach_is_refused() -> None:
+    wide = replace(reading(0, gain=1.0), negative=negatives(600.0))
+    found = settled(wide, only=("fixed", "gain"))
+    assert "reach it" in found.tried[0].fault
+    assert not found.proven
+
+
+def test_the_pool_of_a_batch_has_the_events_one_tube_lacks() -> None:
+    own = reading(60, gain=1.3, anchors=0)
+    pool = [{"cd19": reading(60, gain=1.3, seed=seed)} for seed in range(10, 16)]
+    assert settled(own, only=("fixed", "valley")).proven is False
+    found = settled(own, Others(pool=pool), only=("fixed", "valley", "pooled"))
+    assert found.source == "pooled"
+    assert int((1.3 * cd19_axis(60, 1) >= found.value).sum()) == pytest.approx(60, abs=3)
+
+
+def test_earlier_references_draw_an_uncertain_valley_towards_theirs() -> None:
+    strategy = strategy_with(CD19)
+    earlier = [{"cd19": reading(2000, seed=seed)} for seed in range(20, 26)]
+    prior = priors_of(strategy, earlier)["cd19"]
+    assert prior.tubes == 6
+    assert "cd19" not in priors_of(strategy, earlier[:4])
+    own = reading(2000, gain=1.5, anchors=0)
+    alone = settled(own, only=("fixed", "valley")).value
+    shrunk = settled(own, Others(priors={"cd19": prior}), only=("fixed", "valley")).value
+    assert from_scale(prior.mean) < shrunk < alone
+    foreign = settled(own, Others(priors={"cd19": Prior(prior.mean - 1.2, 0.05, 9)}), only=("fixed", "valley"))
+    assert not foreign.proven
+
+
+def test_the_order_of_gathering_does_not_matter_and_readings_survive_json() -> None:
+    own = reading(2000, gain=1.5)
+    assert settled(own) == settled(own)
+    assert reading_from(json.loads(json.dumps(own.document()))) == own
+    bare = Reading(None, None, AnchorReading(5, 1.0))
+    assert reading_from(json.loads(json.dumps(bare.document()))) == bare
+
+
+BCELL = load_strategy("bcell@2.0.0").strategy
+CELLS = {"granulocyte": 40_000.0, "monocyte": 4_000.0, "t_cd4_cm": 8_000.0, "t_cd8_em": 6_000.0, "nk": 2_000.0}
+B_CELLS = {"naive_mature_b": 500.0, "transitional_b": 400.0, "switched_memory_b": 200.0}
+
+
+def gated(
+    cells: dict[str, float], conditions: Conditions, seed: int
+) -> tuple[dict[str, Resolved], dict[str, int], dict[str, int], dict[str, int]]:
+    """Simulate a tube and gate it as declared and as resolved; gives resolved thresholds, both counts and the truth."""
+    made = simulate_tube(load_panel("bcell"), cells, conditions, np.random.default_rng(seed))
+    tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
+    match = match_panel(load_panel("bcell"), tube.channels)
+    declared = compile_strategy(BCELL, match, tube)
+    first = evaluate(declared.gating, tube, tube)
+    resolved = resolve(BCELL, measure(declared, first, tube, tube), Others())
+    compiled = compile_strategy(BCELL, match, tube, resolved)
+    second = evaluate(compiled.gating, tube, tube)
+    gates = [population.gate for population in BCELL.populations]
+    counts = [{gate: each.count(compiled.path_of[gate]) for gate in gates} for each in (first, second)]
+    return resolved, counts[0], counts[1], {name: count.intact for name, count in true_counts(made.truth).items()}
+
+
+def all_detectors(gain: float) -> Conditions:
+    return Conditions(gain={stain.detector: gain for stain in load_panel("bcell").markers})
+
+
+@pytest.mark.parametrize("gain", [0.7, 0.85, 1.0, 1.2, 1.4])
+def test_b_cells_and_their_subsets_stay_right_when_all_detectors_drift(gain: float) -> None:
+    resolved, _, counts, truth = gated({**CELLS, **B_CELLS}, all_detectors(gain), seed=11)
+    assert all(each.proven for each in resolved.values())
+    for population in ("b_cells", "b_cells_cd20", "naive_b", "transitional_b", "switched_memory_b"):
+        assert counts[population] == pytest.approx(truth[population], rel=0.10), population
+    if gain == 1.0:
+        assert {each.source for each in resolved.values()} == {"fixed"}
+
+
+def test_the_declared_boundaries_alone_would_misjudge_a_drifted_tube() -> None:
+    _, declared, counts, truth = gated({**CELLS, **B_CELLS}, all_detectors(0.7), seed=11)
+    assert abs(declared["transitional_b"] / truth["transitional_b"] - 1) > 0.15
+    assert abs(counts["transitional_b"] / truth["transitional_b"] - 1) < 0.10
+
+
+@pytest.mark.parametrize("gain", [0.7, 1.0, 1.4])
+def test_a_tube_without_b_cells_has_none_whatever_the_gain(gain: float) -> None:
+    for seed in range(4):
+        _, _, counts, truth = gated(CELLS, all_detectors(gain), seed)
+        assert truth["b_cells"] == 0
+        assert counts["b_cells"] < 20
+        assert counts["b_cells_cd20"] < 20
+
+
+def test_events_at_a_border_are_told_and_lineages_name_their_thresholds() -> None:
+    assert stands_on(BCELL, "naive_mature") == (
+        "cd45",
+        "dump",
+        "cd3",
+        "cd19",
+        "cd20",
+        "cd27",
+        "cd27_hi",
+        "igd",
+        "cd38_hi",
+        "cd38_tr",
+        "cd24_tr",
+    )
+    assert stands_on(BCELL, "singlets") == ()
+    made = simulate_tube(load_panel("bcell"), {**CELLS, **B_CELLS}, Conditions(), np.random.default_rng(1))
+    tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
+    match = match_panel(load_panel("bcell"), tube.channels)
+    shares = []
+    for value in (1100.0, 9000.0):
+        compiled = compile_strategy(BCELL, match, tube, {"cd19": Resolved(value, "control", "a test")})
+        evaluation = evaluate(compiled.gating, tube, tube)
+        shares.append(border_share(compiled, evaluation, tube, tube, ("b_cells", "leukocytes", "singlets")))
+    assert shares[0]["b_cells"] < 0.02
+    assert shares[1]["b_cells"] > 0.30
+    assert shares[0]["singlets"] == 0
+    assert shares[0]["leukocytes"] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"sources": ("fixed", "valley"), "seen_in": None}, "the source 'valley' needs 'seen_in'"),
+        ({"sources": ("gain",), "anchor": None}, "the source 'gain' needs 'anchor'"),
+        ({"sources": ("fixed", "negative"), "limits": None}, "the source 'negative' needs 'limits'"),
+        ({"sources": ("fixed", "fixed")}, "a source is listed twice"),
+        ({"sources": ()}, "at least 1 item"),
+        ({"seen_in": "nowhere"}, "threshold 'cd19' is read on 'nowhere', which is not a gate"),
+    ],
+)
+def test_a_chain_that_cannot_be_tried_is_refused(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        strategy_with(document_of(CD19, **change))

@@ -1,0 +1,176 @@
+"""Controls, FMO controls and baseline tubes have a say in other tubes' thresholds, whatever the order in which they come."""
+
+import csv
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from gating.engine import ENGINE_VERSION
+from panels.catalogue import load_panel
+from panels.conditions import Conditions
+from tasks.build_tables import patient_folder
+from tasks.count_tube import count_tube, measure_reference, tube_folder
+from tasks.counting.counts import TubeCounts
+from tasks.evidence import current_evidence, witnesses
+from tasks.intake.turn import take_in
+from tasks.one_pass import Pass
+from tasks.simulate.tube import TubePlan, write_tube
+from tasks.store.counts import gatings_of, tube_counts
+from tasks.store.readings import measured
+from tasks.store.schema import thresholds
+from tasks.strategies_in_use import in_use
+from tasks.study import Study
+from tests.tasks.study_folder import make_study
+
+HEADER = "file,patient,collected,panel,visit,batch,control\n"
+ROWS = (
+    "base.fcs,P01,2026-01-03T08:00,bcell,D-7,,",
+    "late.fcs,P01,2026-02-07T08:00,bcell,D28,B7,",
+    "batch.fcs,P02,2026-02-07T07:00,bcell,D18,B7,batch",
+    "fmo.fcs,P01,2026-02-07T08:00,bcell,D28,B7,fmo:CD19",
+)
+CELLS = {"granulocyte": 9000.0, "monocyte": 1500.0, "t_cd4_cm": 3000.0, "t_cd8_em": 2500.0, "nk": 1500.0}
+B_CELLS = {"naive_mature_b": 600.0, "switched_memory_b": 300.0, "unswitched_memory_b": 250.0}
+DRIFT = Conditions(gain={stain.detector: 1.35 for stain in load_panel("bcell").markers})
+
+
+def drop(study: Study, *names: str) -> None:
+    """Drop simulated tubes into the inbox: the late one without B cells and with all detectors at 1.35 times their gain."""
+    truth = study.folder / "truth"
+    (truth / "events").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        cells = CELLS if name == "late.fcs" else CELLS | B_CELLS
+        conditions = DRIFT if name != "base.fcs" else Conditions()
+        write_tube(
+            TubePlan(name, "bcell", "BD FACSLyric", datetime(2026, 2, 7, tzinfo=UTC), cells, conditions, (3, name, "", "")),
+            study.inbox,
+            truth,
+        )
+
+
+def one_night(study: Study) -> list[str]:
+    """Do what a night does until the counts stand; gives the names of the tubes that were counted."""
+    take_in(study)
+    this = Pass(study, in_use(study))
+    for sha in this.references():
+        measure_reference(study, sha)
+    due = this.tubes()
+    assert all(count_tube(study, sha).counted for sha in due)
+    return sorted(name_of(study)[sha] for sha in due)
+
+
+def name_of(study: Study) -> dict[str, str]:
+    with study.store() as store:
+        return {tube.tube_sha256: tube.file for tube in witnesses(study, store).tubes}
+
+
+def sources(study: Study, name: str) -> dict[str, tuple[str, float]]:
+    """Give the source and the value of every threshold in a tube's own table."""
+    sha = next(sha for sha, file in name_of(study).items() if file == name)
+    with (tube_folder(study, sha) / "thresholds.csv").open(encoding="utf-8", newline="") as file:
+        return {row["threshold"]: (row["source"], float(row["value"])) for row in csv.DictReader(file)}
+
+
+def counts(study: Study) -> dict[str, TubeCounts]:
+    used = in_use(study)
+    with study.store() as store:
+        found = tube_counts(store, {panel: each.name for panel, each in used.items()}, evidence=current_evidence(study, store, used))
+    return {tube.identity.file: tube for tube in found}
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Count all four tubes in one night."""
+    study = make_study(tmp_path_factory.mktemp("one") / "s", ROWS, header=HEADER)
+    drop(study, "base.fcs", "late.fcs", "batch.fcs", "fmo.fcs")
+    assert one_night(study) == ["base.fcs", "batch.fcs", "late.fcs"]
+    return study
+
+
+def test_a_drifted_tube_asks_the_control_of_its_batch(at_once: Study) -> None:
+    late, base = sources(at_once, "late.fcs"), sources(at_once, "base.fcs")
+    assert {source for source, _ in base.values()} == {"fixed"}
+    assert late["cd19"][0] == "control"
+    assert late["cd24_tr"][0] == "gain"
+    assert late["cd19"][1] > base["cd19"][1]
+
+
+def test_what_was_tried_is_in_the_store_and_on_the_page(at_once: Study) -> None:
+    sha = next(sha for sha, file in name_of(at_once).items() if file == "late.fcs")
+    with at_once.store() as store, store.reading() as connection:
+        rows = connection.execute(select(thresholds).where(thresholds.c.tube_sha256 == sha, thresholds.c.threshold == "cd19")).all()
+    (row,) = rows
+    tried = json.loads(row.tried)
+    assert [each["source"] for each in tried] == ["fixed", "control"]
+    assert tried[0]["fault"]
+    assert not tried[1]["fault"]
+    assert row.evidence != ""
+    page = (tube_folder(at_once, sha) / "gating.html").read_text(encoding="utf-8")
+    assert "control" in page
+
+
+def test_counts_of_a_moved_boundary_are_flagged_and_others_are_not(at_once: Study) -> None:
+    found = counts(at_once)
+    assert "threshold_moved" in found["late.fcs"].counts["b_cells"].flags
+    assert found["base.fcs"].counts["b_cells"].flags == ()
+    assert found["late.fcs"].counts["b_cells"].negatives[1] > 4000
+    assert found["late.fcs"].counts["b_cells"].events < 20
+
+
+@pytest.mark.parametrize("order", [("late.fcs", "base.fcs", "batch.fcs", "fmo.fcs"), ("fmo.fcs", "late.fcs", "batch.fcs", "base.fcs")])
+def test_the_same_ledger_gives_the_same_counts_whatever_came_first(at_once: Study, tmp_path: Path, order: Sequence[str]) -> None:
+    study = make_study(tmp_path / "s", ROWS, header=HEADER)
+    for name in order:
+        drop(study, name)
+        one_night(study)
+    assert counts(study) == counts(at_once)
+    assert sources(study, "late.fcs") == sources(at_once, "late.fcs")
+    assert one_night(study) == []
+
+
+def test_a_late_control_supersedes_a_count_and_overwrites_none(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", ROWS, header=HEADER)
+    drop(study, "late.fcs")
+    one_night(study)
+    assert sources(study, "late.fcs")["cd19"][0] == "negative"
+    drop(study, "batch.fcs")
+    assert one_night(study) == ["batch.fcs", "late.fcs"]
+    sha = next(sha for sha, file in name_of(study).items() if file == "late.fcs")
+    with study.store() as store:
+        kept = gatings_of(store, sha)
+        assert (sha, "bcell@2.0.0") not in measured(store, ENGINE_VERSION)
+    assert len({gating.evidence for gating in kept}) == 2
+    assert counts(study)["late.fcs"].counts["b_cells"].events == kept[-1].counts[2].events
+
+
+def test_who_may_ask_whom(tmp_path: Path) -> None:
+    rows = [
+        *ROWS,
+        "earlier.fcs,P02,2026-01-02T08:00,bcell,D-18,,",
+        "apart.fcs,P02,2026-02-17T08:00,bcell,D28,B8,",
+        "other.fcs,P02,2026-02-18T08:00,cart,D29,B7,",
+    ]
+    study = make_study(tmp_path / "s", rows, header=HEADER)
+    drop(study, *(row.split(",")[0] for row in rows if ",bcell," in row))
+    take_in(study)
+    with study.store() as store:
+        before = witnesses(study, store)
+        of = {tube.file: tube for tube in before.tubes}
+        assert before.about(of["late.fcs"], "bcell@2.0.0").tubes == frozenset()
+        for sha in Pass(study, in_use(study)).references():
+            measure_reference(study, sha)
+        after = witnesses(study, store)
+    sha = {file: tube.tube_sha256 for file, tube in of.items()}
+    late = after.about(of["late.fcs"], "bcell@2.0.0")
+    assert late.controls == (sha["batch.fcs"],)
+    assert late.fmo == (("CD19", sha["fmo.fcs"]),)
+    assert late.baseline == sha["base.fcs"]
+    assert late.earlier == (sha["earlier.fcs"], sha["base.fcs"], sha["batch.fcs"])
+    base = after.about(of["base.fcs"], "bcell@2.0.0")
+    assert (base.baseline, base.controls, base.earlier) == (None, (), (sha["earlier.fcs"],))
+    assert after.about(of["apart.fcs"], "bcell@2.0.0").controls == ()
+    assert not patient_folder(study, "P01").exists()

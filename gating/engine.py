@@ -32,35 +32,42 @@ NEAR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Which events each gate kept: ``rows`` maps a gate's path to sorted event indices (root: every event)."""
+    """Which events each gate kept: ``rows`` maps a gate's path to sorted event indices.
+
+    Root holds every one of the ``total`` events, or those of ``root`` when others were left out beforehand.
+    """
 
     total: int
     rows: Mapping[Path, Rows]
+    root: Rows | None = None
 
     def count(self, path: Path) -> int:
         """Count the events of a gate."""
-        return self.total if path == ("root",) else len(self.rows[path])
+        if path == ("root",):
+            return self.total if self.root is None else len(self.root)
+        return len(self.rows[path])
 
     def mask(self, path: Path) -> np.ndarray:
         """Give the membership of a gate as a Boolean for each event."""
         inside = np.zeros(self.total, dtype=bool)
-        inside[self.rows[path]] = True
+        rows = self.of(path)
+        inside[slice(None) if rows is None else rows] = True
         return inside
 
     def of(self, path: Path) -> Rows | None:
         """Give the rows of a gate, None for every event."""
-        return None if path == ("root",) else self.rows[path]
+        return self.root if path == ("root",) else self.rows[path]
 
 
-def evaluate(gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader) -> Evaluation:
-    """Evaluate every gate of ``gating`` on one tube.
+def evaluate(gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader, rows: Rows | None = None) -> Evaluation:
+    """Evaluate every gate of ``gating`` on one tube (``rows``: sorted indices of the only events that count).
 
     Raises PanelMismatch when a gate names a channel the tube lacks, CompensationFault when it names a matrix that
     does not fit, StrategyFault when its references do not resolve.
     """
-    walk = _Walk(gating, Channels(gating, events, header))
+    walk = _Walk(gating, Channels(gating, events, header), rows)
     walk.run()
-    return Evaluation(total=events.count, rows={path: walk.done[path] for path in walk.order})
+    return Evaluation(total=events.count, rows={path: walk.done[path] for path in walk.order}, root=rows)
 
 
 @dataclass(slots=True)
@@ -77,9 +84,10 @@ class _Side:
 class _Walk:
     """One evaluation under way: what is done, and the linear columns that siblings share."""
 
-    def __init__(self, gating: flowkit.GatingStrategy, channels: Channels) -> None:
+    def __init__(self, gating: flowkit.GatingStrategy, channels: Channels, root: Rows | None) -> None:
         self.gating = gating
         self.channels = channels
+        self.root = root
         self.done: dict[Path, Rows] = {}
         self.order = list(gate_paths(gating))
         self._nodes = {path: self._gate_at(path) for path in self.order}
@@ -113,7 +121,7 @@ class _Walk:
     def _evaluate(self, gate: flowkit.gates.Gate, path: Path, parent: Path) -> None:
         from flowkit import gates
 
-        rows = None if parent == ("root",) else self.rows_of(parent)
+        rows = self.root if parent == ("root",) else self.rows_of(parent)
         if isinstance(gate, gates.BooleanGate):
             self._keep(path, rows, self._boolean(gate, rows))
         elif isinstance(gate, gates.QuadrantGate):

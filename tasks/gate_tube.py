@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -13,9 +12,9 @@ from gating.compile import Compiled, compile_strategy
 from gating.engine import ENGINE_VERSION, Evaluation, evaluate
 from gating.events import Events, TubeHeader, open_events, read_header
 from gating.strategy import Strategy
-from gating.thresholds.chain import Others, resolve
-from gating.thresholds.measure import Reading, measure, measures
-from gating.thresholds.resolved import Resolved
+from gating.thresholds.apply import apply_strategy
+from gating.thresholds.chain import Others
+from gating.thresholds.measure import Reading, measure
 from panels.errors import PanelMismatch
 from panels.panel import PanelMatch, match_panel
 from tasks.counting.flags import Flag
@@ -45,18 +44,10 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     be reached.
     """
     header, match, events = open_tube(study, tube, used)
-    compiled = compile_strategy(used.release.strategy, match, header)
-    evaluation = evaluate(compiled.gating, events, header)
-    evidence = ""
-    if measures(used.release.strategy):
-        own = measure(compiled, evaluation, events, header)
-        resolved, evidence = _resolved(study, tube, used.release.strategy, own)
-        compiled = compile_strategy(used.release.strategy, match, header, resolved)
-        if any(each.source != "fixed" for each in resolved.values()):
-            evaluation = evaluate(compiled.gating, events, header)
-        tails = {name: reading.negative for name, reading in own.items() if reading.negative}
-    else:
-        tails = {}
+    asked = _Asked(study, tube, used.release.strategy)
+    applied = apply_strategy(used.release.strategy, match, header, events, ask=asked if asks_others(used.release.strategy) else None)
+    compiled, evaluation = applied.compiled, applied.evaluation
+    negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
     gating = TubeGating(
         tube_sha256=tube.identity.tube_sha256,
         strategy=used.name,
@@ -64,11 +55,11 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
         engine_version=ENGINE_VERSION,
         panel=f"{used.panel.panel}@{used.panel.version}",
         total_events=evaluation.total,
-        counts=population_counts(compiled, evaluation, events, header, tails),
+        counts=population_counts(compiled, evaluation, events, header, negatives),
         beads=evaluation.count(compiled.path_of[compiled.strategy.beads]) if compiled.strategy.beads else None,
         flags=tuple(str(flag) for flag in _flags(header)),
         qc=_qc(compiled, evaluation, header, match.instrument),
-        evidence=evidence,
+        evidence=asked.evidence,
         thresholds=compiled.thresholds,
     )
     return GatedTube(header, events, compiled, evaluation, gating)
@@ -90,14 +81,20 @@ def open_tube(study: Study, tube: Tube, used: InUse) -> tuple[TubeHeader, PanelM
     return header, match, open_events(header)
 
 
-def _resolved(study: Study, tube: Tube, strategy: Strategy, own: Mapping[str, Reading]) -> tuple[dict[str, Resolved], str]:
-    """Resolve the thresholds of a tube, and say whom it asked; other tubes are asked only when the tube itself contradicts a value."""
-    resolved = resolve(strategy, own, Others())
-    if not asks_others(strategy) or all(len(each.tried) == 1 for each in resolved.values()):
-        return resolved, ""
-    with study.store() as store:
-        evidence = witnesses(study, store).about(tube.identity, strategy.name)
-        return resolve(strategy, own, others_of(store, evidence, strategy)), evidence.sha256
+@dataclass(slots=True)
+class _Asked:
+    """Ask other tubes about one tube's thresholds, and remember which ones could have been asked (empty: none was)."""
+
+    study: Study
+    tube: Tube
+    strategy: Strategy
+    evidence: str = ""
+
+    def __call__(self) -> Others:
+        with self.study.store() as store:
+            evidence = witnesses(self.study, store).about(self.tube.identity, self.strategy.name)
+            self.evidence = evidence.sha256
+            return others_of(store, evidence, self.strategy)
 
 
 def _flags(header: TubeHeader) -> list[Flag]:

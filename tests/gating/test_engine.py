@@ -175,3 +175,16 @@ def test_a_tube_whose_stored_compensation_is_faulty_is_refused_with_its_reason()
 def test_a_gate_on_a_channel_the_tube_lacks_names_it():
     with pytest.raises(PanelMismatch, match="a gate needs the channel"):
         gate_file(SHARED / "b-cells-igm" / "Bcells2.fcs", GATING_ML / "gml" / "gml_rect1_gate.xml")
+
+
+def test_events_left_out_beforehand_are_in_no_gate() -> None:
+    strategy = load_strategy("bcell@1.0.0").strategy
+    tube, match = random_tube(strategy, events=4000, seed=5)
+    gating = compile_strategy(strategy, match, tube).gating
+    whole = evaluate(gating, tube, tube)
+    kept = np.flatnonzero(np.arange(4000) % 7 > 2)
+    part = evaluate(gating, tube, tube, kept)
+    assert (part.total, part.count(("root",))) == (4000, len(kept))
+    assert all(np.array_equal(part.rows[path], np.intersect1d(whole.rows[path], kept)) for path in whole.rows)
+    nothing = evaluate(gating, tube, tube, np.empty(0, dtype=np.int64))
+    assert all(nothing.count(path) == 0 for path in (*whole.rows, ("root",)))

@@ -14,6 +14,7 @@ import pandas as pd
 from panels.errors import ReconflowError
 from tasks.counting.flags import Flag
 from tasks.kinetics import nca
+from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
 from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
 from tasks.kinetics.recovery import Censoring, RecoverySettings
 from tasks.kinetics.rows import Parameter, number
@@ -34,6 +35,7 @@ B_SUBSETS = (
 PLASMA_CELLS = ("plasma_cells", "long_lived_plasma_cells")
 
 NCA = "PKNCA-like@1"
+TWO_PHASES = "biexponential-M3"
 TMAX_GAP_DAYS = 7.0
 
 _AREA_DEFINITIONS: Mapping[nca.AreaEnd, str] = MappingProxyType(
@@ -51,13 +53,15 @@ class ParameterSettings:
 
     ``offsets`` gives, for (patient, population), the days from the first infusion to that product's own: its clock.
     ``baseline_visits`` names a patient's baseline visit where it is not the last one before lymphodepletion.
-    ``detect_events`` is the study's limit of detection, for the percentages of marrow.
+    ``detect_events`` is the study's limit of detection, for the percentages of marrow. ``biexponential`` asks for the two-phase
+    fit of the CAR populations.
     """
 
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     baseline_visits: Mapping[str, str] = field(default_factory=dict)
     detect_events: int = DETECT_EVENTS
+    biexponential: bool = False
 
 
 def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None) -> pd.DataFrame:
@@ -104,7 +108,8 @@ def _parameters(own: pd.DataFrame, kinetics: pd.DataFrame, population: str, sett
     if specimen != "blood":
         return []
     if population in CAR_POPULATIONS:
-        return car_parameters(rows, settings.offsets.get((patient, population), 0.0), settings.recovery)
+        offset = settings.offsets.get((patient, population), 0.0)
+        return car_parameters(rows, offset, settings.recovery, biexponential=settings.biexponential)
     if population in B_POPULATIONS:
         tubes = kinetics[(kinetics["patient"] == patient) & (kinetics["specimen"] == specimen)]
         return b_lineage_parameters(rows, tubes, settings.recovery, baseline_visit=baseline)
@@ -113,8 +118,11 @@ def _parameters(own: pd.DataFrame, kinetics: pd.DataFrame, population: str, sett
     return []
 
 
-def car_parameters(rows: pd.DataFrame, offset: float, settings: RecoverySettings) -> list[Parameter]:
-    """Derive the cellular kinetics of one CAR population of one patient, on the clock of its own product."""
+def car_parameters(rows: pd.DataFrame, offset: float, settings: RecoverySettings, *, biexponential: bool = False) -> list[Parameter]:
+    """Derive the cellular kinetics of one CAR population of one patient, on the clock of its own product.
+
+    ``biexponential`` adds the two-phase fit.
+    """
     evaluable = rows[rows["code"] != "NE"].drop_duplicates("day")
     evaluable = evaluable[evaluable["day"] - offset >= 0]
     quantified = evaluable["code"].to_numpy() == "Q"
@@ -122,6 +130,9 @@ def car_parameters(rows: pd.DataFrame, offset: float, settings: RecoverySettings
     sensitive = settings.persistence_lloq_per_ul
     found = [*_peak(samples, evaluable), *_areas(samples), *_last(samples, evaluable, sensitive), *_slopes(samples)]
     found.append(_persistence(samples, evaluable, sensitive))
+    if biexponential:
+        lloq = evaluable["lloq_per_ul"].to_numpy(dtype=float)
+        found += _two_phases(fit_decline(samples.time.tolist(), samples.conc.tolist(), (~samples.quantified).tolist(), lloq.tolist()))
     mixed = rows["flags"].fillna("").str.split(";").map(lambda words: str(Flag.REAGENT_CHANGED) in words).any()
     return [row.renamed(f"{row.definition};mixed-reagents") for row in found] if mixed else found
 
@@ -221,3 +232,22 @@ def _persistence(samples: nca.Series, rows: pd.DataFrame, sensitive: float) -> P
     if lloq > sensitive:
         return Parameter(name, None, "1", points=points, definition=f"{rule}:too-high@1")
     return Parameter(name, value, "1", censoring="left", points=points, definition=f"{rule}@1")
+
+
+def _two_phases(decline: Decline) -> list[Parameter]:
+    """Lay out the two-phase fit; where there is none the definition says why."""
+    rule = f"{TWO_PHASES}:{decline.reason}@1" if decline.reason else f"{TWO_PHASES}:profile-95@1"
+
+    def row(name: str, estimate: Estimate | None, unit: str) -> Parameter:
+        if estimate is None:
+            return Parameter(name, None, unit, points=decline.points, definition=rule)
+        return Parameter(name, estimate.value, unit, estimate.low, estimate.high, "none", decline.points, rule)
+
+    fast, slow = decline.alpha, decline.beta
+    return [
+        row("alpha", fast, "1/d"),
+        row("beta", slow, "1/d"),
+        row("FB", decline.fb, "1"),
+        row("half_life_alpha", fast.half_life() if fast else None, "d"),
+        row("half_life_beta", slow.half_life() if slow else None, "d"),
+    ]

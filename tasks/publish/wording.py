@@ -31,6 +31,11 @@ NAMES = {
     "half_life": "Terminal half-life",
     "doubling_time": "Doubling time during expansion",
     "persistence_wk24": "Still quantified at week 24",
+    "alpha": "Rate of the fast decline (two-phase fit)",
+    "beta": "Rate of the slow decline (two-phase fit)",
+    "FB": "Share of the peak in the slow decline (two-phase fit)",
+    "half_life_alpha": "Half-life of the fast decline (two-phase fit)",
+    "half_life_beta": "Half-life of the slow decline (two-phase fit)",
     "depletion_onset": "Depletion begins",
     "recovery_B_10": "Recovery to 10 B cells per µL",
     "recovery_B_20": "Recovery to 20 B cells per µL",
@@ -83,8 +88,16 @@ def _amount(parameter: str, row: Row) -> str:
         return _bounded(str(row["censoring"]), sizes, in_time=in_time, inside=inside)
     if value is None:
         return "cannot be given"
-    spread = f" ({significant(low)} to {significant(high)})" if low is not None and high is not None else ""
-    return f"{sizes[0]}{spread}"
+    return f"{sizes[0]}{_spread(low, high)}"
+
+
+def _spread(low: float | None, high: float | None) -> str:
+    """Say the limits of an interval, and that a side has none."""
+    if low is not None and high is not None:
+        return f" ({significant(low)} to {significant(high)})"
+    if low is not None:
+        return f" (above {significant(low)}, no upper limit)"
+    return f" (below {significant(high)}, no lower limit)" if high is not None else ""
 
 
 def _bounded(censoring: str, sizes: Sequence[str | None], *, in_time: bool, inside: bool) -> str:

@@ -1,0 +1,187 @@
+"""Fit the decline of CAR-T cells after their peak with two phases, a fast and a slow one.
+
+The model is the decline of Stein et al. 2019 (CPT Pharmacometrics Syst Pharmacol 8:285): C = C₀[(1 − FB)e^(−αd) + FB e^(−βd)],
+d days after the highest sample, α > β. Residuals are lognormal. What lies below the limit of quantification (BLQ) enters by the
+probability of lying there (Beal's method M3); to leave it out would make the slow phase look slower than it is.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+MINIMUM_POINTS = 6
+MINIMUM_SPAN_DAYS = 28.0
+"""The quantified samples after the peak must reach over four weeks: the fast phase has a half-life of days, the slow one of weeks."""
+
+CONFIDENCE = 0.95
+MEAN_PARAMETERS = 4
+STARTS = tuple(product((0.12, 0.4), (0.003, 0.02, 0.06), (0.0005, 0.005, 0.05)))
+"""Starting values of α, β (per day) and FB."""
+
+LOWEST, HIGHEST = math.log(1e-5), math.log(20.0)
+"""Bounds of the rates (log per day)."""
+
+SIGMA = (math.log(0.05), math.log(3.0))
+"""Bounds of the residual (log): a count with its pipette is never more precise than 5 %."""
+
+FRACTION = (-18.0, 6.0)
+"""Bounds of FB (logit)."""
+
+Numbers = npt.NDArray[np.float64]
+ALPHA, BETA, FB = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with the limits of its 95 % profile-likelihood interval; ``None`` is a side on which the samples set no limit."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def half_life(self) -> "Estimate":
+        """Turn a rate per day into a half-life in days."""
+        low = None if self.high is None else math.log(2) / self.high
+        return Estimate(math.log(2) / self.value, low, None if self.low is None else math.log(2) / self.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """The fitted decline: rates per day, FB as a fraction of the peak; or, without estimates, the ``reason`` there are none.
+
+    ``points`` are the quantified samples after the peak.
+    """
+
+    points: int
+    reason: str = ""
+    alpha: Estimate | None = None
+    beta: Estimate | None = None
+    fb: Estimate | None = None
+    sigma: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """Samples from the peak on: days after it, the quantified ones' logarithms, the others' log limits."""
+
+    day: Numbers
+    log_level: Numbers
+    blq_day: Numbers
+    log_limit: Numbers
+
+    def minus_log_likelihood(self, theta: Numbers) -> float:
+        """Sum over the samples; ``theta`` is ln C₀, ln α, ln β, logit FB, ln σ."""
+        from scipy.special import log_ndtr
+
+        sigma = math.exp(theta[4])
+        residual = (self.log_level - _log_curve(self.day, theta)) / sigma
+        below = (self.log_limit - _log_curve(self.blq_day, theta)) / sigma
+        return float(0.5 * residual @ residual + self.day.size * theta[4] - log_ndtr(below).sum())
+
+
+def fit_decline(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bool], lloq: Sequence[float]) -> Decline:
+    """Fit the decline after the highest quantified sample.
+
+    All four are equally long: days since infusion, cells/µL, whether the sample is BLQ (``per_ul`` is not read then), and its
+    limit of quantification in cells/µL (read for BLQ alone; one without a limit is left out). The limits are those of the profile
+    likelihood, widened for few samples as in a linear model (Bates & Watts 1988, ch. 6). Gives no estimate, but the reason, for
+    fewer than six quantified samples after the peak, for less than four weeks of them, and where one phase explains them as well.
+    """
+    samples = _after_peak(days, per_ul, blq, lloq)
+    points = max(0, samples.day.size - 1)
+    if points < MINIMUM_POINTS:
+        return Decline(points, f"fewer-than-{MINIMUM_POINTS}-points")
+    if samples.day[-1] - samples.day[1] < MINIMUM_SPAN_DAYS:
+        return Decline(points, f"less-than-{MINIMUM_SPAN_DAYS:.0f}-days")
+    best = min((_minimise(samples, start) for start in _starts(samples)), key=lambda fit: fit[1])
+    if best[0][ALPHA] < best[0][BETA]:
+        best = (np.array([best[0][0], best[0][BETA], best[0][ALPHA], -best[0][FB], best[0][4]]), best[1])
+    one_phase = min((_minimise(samples, start, {BETA: LOWEST, FB: FRACTION[0]}) for start in _starts(samples)), key=lambda fit: fit[1])
+    if 2 * (one_phase[1] - best[1]) < _critical(samples.day.size, 2):
+        return Decline(points, "one-phase-only")
+    alpha, beta = (_interval(samples, best, which, math.exp) for which in (ALPHA, BETA))
+    return Decline(points, "", alpha, beta, _interval(samples, best, FB, _fraction), math.exp(best[0][4]))
+
+
+def _after_peak(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bool], lloq: Sequence[float]) -> _Samples:
+    day, level, limit = (np.asarray(each, dtype=float) for each in (days, per_ul, lloq))
+    below = np.asarray(blq, dtype=bool)
+    seen = ~below & (level > 0)
+    if not seen.any():
+        return _Samples(*(np.empty(0) for _ in range(4)))
+    peak = float(day[np.argmax(np.where(seen, level, -1.0))])
+    seen &= day >= peak
+    below &= (day > peak) & (limit > 0)
+    order = np.argsort(day[seen], kind="stable")
+    return _Samples(day[seen][order] - peak, np.log(level[seen][order]), day[below] - peak, np.log(limit[below]))
+
+
+def _log_curve(day: Numbers, theta: Numbers) -> Numbers:
+    """Give ln C, from logarithms alone so that nothing underflows in years."""
+    rest = -np.logaddexp(0.0, theta[FB])
+    fast, slow = rest - math.exp(theta[ALPHA]) * day, rest + theta[FB] - math.exp(theta[BETA]) * day
+    return np.asarray(theta[0] + np.logaddexp(fast, slow), dtype=float)
+
+
+def _fraction(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
+
+
+def _starts(samples: _Samples) -> Iterator[Numbers]:
+    for alpha, beta, fb in STARTS:
+        yield np.array([samples.log_level[0], math.log(alpha), math.log(beta), math.log(fb / (1 - fb)), math.log(0.4)])
+
+
+def _minimise(samples: _Samples, start: Numbers, fixed: dict[int, float] | None = None) -> tuple[Numbers, float]:
+    """Minimise from one start, some parameters held; a held rate bounds the other, so that the fast one stays the faster."""
+    from scipy.optimize import minimize
+
+    peak = float(samples.log_level[0])
+    bounds = [(peak - 4, peak + 4), (LOWEST, HIGHEST), (LOWEST, HIGHEST), FRACTION, SIGMA]
+    for index, value in (fixed or {}).items():
+        bounds[index] = (value, value)
+        if fixed and index == ALPHA:
+            bounds[BETA] = (LOWEST, value)
+        if len(fixed or {}) == 1 and index == BETA:
+            bounds[ALPHA] = (value, HIGHEST)
+    inside = np.clip(start, [low for low, _ in bounds], [high for _, high in bounds])
+    found = minimize(samples.minus_log_likelihood, inside, method="L-BFGS-B", bounds=bounds, options={"maxiter": 400})
+    return np.asarray(found.x, dtype=float), float(found.fun)
+
+
+def _critical(samples: int, degrees: int) -> float:
+    """Give the rise of −2 ln L that is allowed; exact in a linear model whose residual is estimated too."""
+    from scipy.stats import f
+
+    free = max(1, samples - MEAN_PARAMETERS)
+    return float(samples * math.log(1 + degrees * f.ppf(CONFIDENCE, degrees, free) / free))
+
+
+def _interval(samples: _Samples, best: tuple[Numbers, float], which: int, value_of: Callable[[float], float]) -> Estimate:
+    low, high = (_limit(samples, best, which, direction) for direction in (-1, 1))
+    value = value_of(float(best[0][which]))
+    return Estimate(value, None if low is None else value_of(low), None if high is None else value_of(high))
+
+
+def _limit(samples: _Samples, best: tuple[Numbers, float], which: int, direction: int) -> float | None:
+    """Walk the profile away from the best fit until it is too unlikely, and halve the last step; ``None`` if it never is."""
+    allowed = best[1] + _critical(samples.day.size, 1) / 2
+    bounds = FRACTION if which == FB else (LOWEST, HIGHEST)
+    theta, inside, step = best[0], float(best[0][which]), 0.2
+    while True:
+        outside = inside + direction * step
+        if not bounds[0] < outside < bounds[1]:
+            return None
+        fit = _minimise(samples, theta, {which: outside})
+        if fit[1] > allowed:
+            break
+        theta, inside, step = fit[0], outside, step * 1.4
+    for _ in range(10):
+        middle = (inside + outside) / 2
+        fit = _minimise(samples, theta, {which: middle})
+        theta, inside, outside = (fit[0], middle, outside) if fit[1] <= allowed else (theta, inside, middle)
+    return (inside + outside) / 2

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from panels.errors import ReconflowError
+from tasks.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import meanings
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 INPUTS = ".inputs.sha256"
 PATIENT_FILES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html")
-COHORT_FILES = ("kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv")
+COHORT_TABLES = ("kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv")
+COHORT_FILES = (*COHORT_TABLES, *ESTIMATE_FILES)
 ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
 """Product (``infused_<product>`` of patients.csv) → the population whose clock it starts."""
 
@@ -83,26 +85,32 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
 
 
 def cohort_is_due(study: Study) -> bool:
-    """Tell whether the cohort's tables are missing, or hold a patient who has no tubes any more."""
-    complete = all((study.results / "cohort" / name).is_file() for name in COHORT_FILES)
-    return not complete or bool(_withdrawn(study))
+    """Tell whether the cohort's results are missing, were made of other ones, or hold a patient who has no tubes any more."""
+    folder = study.results / "cohort"
+    complete = all((folder / name).is_file() for name in (*COHORT_FILES, INPUTS))
+    return not complete or (folder / INPUTS).read_text() != _cohort_fingerprint(study) or bool(_withdrawn(study))
 
 
 def build_cohort(study: Study) -> int:
-    """Join all patients' tables into the cohort's, and give the number of patients in it.
+    """Join all patients' tables into the cohort's, estimate and draw what they show together, and give the number of patients.
 
-    Results of a patient who has no tubes any more are set aside in ``results/withdrawn``: a table nobody rebuilds would soon
-    be wrong, but nothing is deleted.
+    Raises SettingsFault, before anything is written, when ``cohort.stratify_by`` is no column of patients.csv. Results of a patient
+    who has no tubes any more are set aside in ``results/withdrawn``: a table nobody rebuilds would soon be wrong, but nothing is
+    deleted.
     """
     from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 
+    everyone = read_patients(study.patients_sheet).patients
+    strata = strata_of(study, everyone)
     for name in _withdrawn(study):
         _set_aside(study, name)
     folders = [patient_folder(study, name) for name in built_patients(study)]
     kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
     parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
-    settings = _parameter_settings(study, read_patients(study.patients_sheet).patients, kinetics)
-    write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery_frame(kinetics, settings))
+    recovery = recovery_frame(kinetics, _parameter_settings(study, everyone, kinetics))
+    write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery)
+    write_estimates(study, kinetics, parameters, recovery, strata=strata)
+    write_atomically(study.results / "cohort" / INPUTS, _cohort_fingerprint(study).encode())
     return len(folders)
 
 
@@ -164,7 +172,7 @@ def _parameter_settings(study: Study, patients: Mapping[str, Patient], kinetics:
         if patient.baseline_visit
     }
     detect_events = study.settings.limits.detect_events
-    return ParameterSettings(study.settings.recovery, offsets, baselines, detect_events)
+    return ParameterSettings(study.settings.recovery, offsets, baselines, detect_events, study.settings.kinetics.biexponential)
 
 
 def _write_report(
@@ -235,9 +243,18 @@ def _fingerprint(
         "strategies": {panel: (each.release.sha256, list(each.panel.counting)) for panel, each in used.items()},
         "limits": study.settings.limits.model_dump(mode="json"),
         "recovery": study.settings.recovery.model_dump(mode="json"),
+        "kinetics": study.settings.kinetics.model_dump(mode="json"),
         "reconflow": version("reconflow"),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _cohort_fingerprint(study: Study) -> str:
+    """Hash everything that enters the cohort's results: what each patient's were made of, and how patients are grouped."""
+    marks = {name: patient_folder(study, name) / INPUTS for name in built_patients(study)}
+    made_of = {name: mark.read_text() if mark.is_file() else "" for name, mark in marks.items()}
+    inputs = {"study": study.settings.study, "patients": made_of, "cohort": study.settings.cohort.model_dump(mode="json")}
+    return hashlib.sha256(json.dumps({**inputs, "reconflow": version("reconflow")}, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: object) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.build_tables import built_patients
+from tasks.cohort_estimates import PAGE as COHORT_PAGE
 from tasks.kinetics.schema import KINETICS
 from tasks.publish.report import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import read_table, write_atomically
@@ -31,6 +32,7 @@ def write_front_page(study: Study) -> Path:
         last_run=datetime.fromisoformat(run.started_at) if run else None,
         last_run_outcome=run.outcome if run and run.ended_at else "",
         patients=tuple(built_patients(study)),
+        cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
     )
     page = study.results / "index.html"
     write_atomically(page, render_index(overview, kinetics).encode())

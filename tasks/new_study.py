@@ -39,6 +39,12 @@ study: {name}                      # the name on reports
 # recovery:
 #   lln_per_ul: 94                  # the laboratory's lower limit of normal for B cells
 
+# kinetics:
+#   biexponential: true             # fit the decline of CAR T cells with two phases too (alpha, beta, FB)
+
+# cohort:
+#   stratify_by: arm                # a column of patients.csv by which recovery is compared
+
 # nightly:
 #   cron: "0 2 * * *"               # every night at two
 #   time_zone: UTC                  # for example Europe/Berlin

@@ -79,6 +79,18 @@ class NightlySettings(_Settings):
         return zone
 
 
+class CohortSettings(_Settings):
+    """How the cohort's page compares patients: by a column of patients.csv, or not at all."""
+
+    stratify_by: Words | None = None
+
+
+class KineticsSettings(_Settings):
+    """What is derived only when asked for: the two-phase fit of the decline of CAR T cells takes about half a second a population."""
+
+    biexponential: bool = False
+
+
 class StudySettings(_Settings):
     """All settings of a study. Folders are relative to the study folder unless they are absolute."""
 
@@ -93,6 +105,8 @@ class StudySettings(_Settings):
     strategies: Mapping[str, Pin] = Field(default_factory=lambda: dict(SHIPPED_STRATEGIES))
     limits: LimitSettings = LimitSettings()
     recovery: RecoverySettings = RecoverySettings()
+    kinetics: KineticsSettings = KineticsSettings()
+    cohort: CohortSettings = CohortSettings()
     nightly: NightlySettings = NightlySettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
 

@@ -133,6 +133,36 @@ RECOVERY = TableSchema(
 )
 
 
+RECOVERY_CURVES = TableSchema(
+    grain="one row a stratum × definition × interval in which patients recovered (Turnbull's estimate)",
+    key=("stratum", "definition", "low"),
+    columns=(
+        Column("stratum", "", "group of patients, as patients.csv names it"),
+        Column("definition", "", "versioned definition of depletion and recovery"),
+        Column("low", "d", "the recoveries lie in (low, high]; where inside is unknown"),
+        Column("high", "d", "empty: not recovered when last seen, and nobody knows when"),
+        Column("mass", "share", "share of the depleted patients who recovered in this interval"),
+        Column("remaining", "share", "share not recovered after this interval; empty where high is"),
+    ),
+    invariants=("the masses of a stratum and definition sum to 1", "a definition nobody was seen depleted under has no row"),
+)
+
+RECOVERY_MEDIANS = TableSchema(
+    grain="one row a stratum × definition",
+    key=("stratum", "definition"),
+    columns=(
+        Column("stratum", "", "group of patients, as patients.csv names it"),
+        Column("definition", "", "versioned definition of depletion and recovery"),
+        Column("patients", "patients", "patients seen depleted: the others are not in the estimate"),
+        Column("recovered", "patients", "those of them seen recovered"),
+        Column("median_low", "d", "the median lies in (median_low, median_high]"),
+        Column("median_high", "d", "empty: not reached; the median lies after median_low"),
+        Column("reached", "", "whether half of the patients recovered; empty without patients"),
+    ),
+    invariants=("reached is true exactly where median_high is given",),
+)
+
+
 def population_rank(population: str) -> tuple[int, str]:
     """Give the place of a population in the order of the tables."""
     return (POPULATIONS.index(population) if population in POPULATIONS else len(POPULATIONS)), population

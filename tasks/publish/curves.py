@@ -125,8 +125,8 @@ def _mark_infusions(axes: "Axes", infusions: Mapping[str, float]) -> None:
 
 
 def _scale(axes: "Axes", drawn: "pd.DataFrame") -> None:
-    """Set the common scales: concentrations logarithmic; days even up to day 28 and logarithmic after it."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    """Set the common scales: concentrations logarithmic, and the axis of days."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
     shown = drawn[drawn["code"] != "NE"]
     seen = shown[shown["code"] != "ND"]
@@ -136,8 +136,14 @@ def _scale(axes: "Axes", drawn: "pd.DataFrame") -> None:
     axes.set_ylim(min(min(values, default=0.1) / 2.5, highest / 50), highest)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-    first, last = min([0.0, *drawn["day"]]), max([7.0, *drawn["day"]])
-    if last > 2 * EARLY_DAYS:
+    scale_days(axes, min([0.0, *drawn["day"]]), max([7.0, *drawn["day"]]))
+
+
+def scale_days(axes: "Axes", first: float, last: float, *, even: bool = False) -> None:
+    """Set an axis of days with the usual milestones: even up to day 28 and logarithmic after it, or ``even`` throughout."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    if last > 2 * EARLY_DAYS and not even:
         axes.set_xscale("symlog", linthresh=EARLY_DAYS, linscale=1.0, subs=[])
     span = axes.xaxis.get_transform().transform([first, last])
     margin = 0.04 * (span[1] - span[0])

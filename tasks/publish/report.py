@@ -79,7 +79,8 @@ class LedgerLine:
 class CohortOverview:
     """What the front page says beside the tables: files by state, what waits or failed, the last run.
 
-    ``patients`` names all patients of the study, so that one without a counted tube is not forgotten.
+    ``patients`` names all patients of the study, so that one without a counted tube is not forgotten; ``cohort_page`` tells whether
+    there is a page of all patients together.
     """
 
     study: str
@@ -88,6 +89,7 @@ class CohortOverview:
     last_run: datetime | None
     last_run_outcome: str = ""
     patients: Sequence[str] = ()
+    cohort_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)

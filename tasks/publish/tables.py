@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Kind = Literal["text", "integer", "number"]
 Cell = str | int | float | None
 
-COUNTED_UNITS = frozenset({"events", "samples", "visits"})
+COUNTED_UNITS = frozenset({"events", "patients", "samples", "visits"})
 
 
 def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes:

@@ -144,8 +144,12 @@ def test_every_file_of_the_contract_is_there_with_its_columns(demo: Path) -> Non
         assert {(car, name) for car in ("car19_t", "carbcma_t") for name in CAR_PARAMETERS} <= found
         assert {("b_cells", name) for name in B_PARAMETERS} <= found
         assert {("long_lived_plasma_cells", name) for name in ("nadir", "nadir_day", "percent_of_baseline_last")} <= found
-    cohort = {path.name for path in (results / "cohort").iterdir()}
-    assert cohort == {"kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv"}
+    cohort = {path.name for path in (results / "cohort").iterdir() if not path.name.startswith(".")}
+    assert cohort == {
+        *("kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv"),
+        *("recovery_curves.csv", "recovery_medians.csv", "cohort.html"),
+        *("time_to_recovery.png", "curves.png", "swimmer.png", "completeness.png", "exposure.png"),
+    }
     assert header(results / "cohort" / "kinetics.csv") == KINETICS
     tubes = list((results / "tubes").iterdir())
     assert len(tubes) == TUBES

@@ -8,15 +8,26 @@ from pathlib import Path
 import pytest
 
 from gating.engine import ENGINE_VERSION
-from panels.errors import ReconflowError
-from tasks.build_tables import PatientInputs, build_cohort, build_patient, built_patients, cohort_is_due, patient_folder, patients_to_build
+from panels.errors import ReconflowError, SettingsFault
+from tasks.build_tables import (
+    COHORT_FILES,
+    PatientInputs,
+    build_cohort,
+    build_patient,
+    built_patients,
+    cohort_is_due,
+    patient_folder,
+    patients_to_build,
+)
 from tasks.counting.counts import PopulationCount
 from tasks.identity import TubeIdentity
+from tasks.kinetics.parameters import ParameterSettings, parameters_frame
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import Sight, add_file, all_files, set_state
 from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies_in_use import in_use
 from tasks.study import Study, open_study
+from tests.tasks.published_rows import at, kinetics
 from tests.tasks.study_folder import AT_ONCE, PATIENTS, make_study
 
 EVENTS = {"leukocytes": 50_000, "lymphocytes": 20_000, "b_cells": 500, "naive_b": 300, "plasmablasts": 30, "transitional_b": 3}
@@ -146,13 +157,50 @@ def test_a_lost_file_is_written_again_with_the_same_bytes(study: Study, name: st
     assert path.read_bytes() == before
 
 
-def test_the_cohort_is_due_when_one_of_its_tables_is_lost(study: Study) -> None:
-    for path in sorted((study.results / "cohort").iterdir()):
-        before = path.read_bytes()
-        path.unlink()
+def test_the_cohort_is_due_when_one_of_its_files_is_lost(study: Study) -> None:
+    folder = study.results / "cohort"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(before) == {*COHORT_FILES, ".inputs.sha256"}
+    for name, content in before.items():
+        (folder / name).unlink()
         assert cohort_is_due(study)
-        assert build_cohort(study) == 2
-        assert path.read_bytes() == before
+        (folder / name).write_bytes(content)
+        assert not cohort_is_due(study)
+    shutil.rmtree(folder)
+    assert build_cohort(study) == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_patients_are_compared_by_a_column_of_patients_csv(study: Study) -> None:
+    rows = PATIENTS.splitlines()
+    grouped = "\n".join([f"{rows[0]},arm", f"{rows[1]},A", f"{rows[2]},"])
+    study = rewrite(study, settings=f"{AT_ONCE}cohort: {{stratify_by: arm}}\n", patients=grouped)
+    assert cohort_is_due(study)
+    build(study)
+    assert not cohort_is_due(study)
+    with (study.results / "cohort" / "recovery_medians.csv").open(encoding="utf-8") as file:
+        assert sorted({row["stratum"] for row in csv.DictReader(file)}) == ["A", "all patients", "not given"]
+
+
+@pytest.mark.parametrize(("asked", "told"), [("amr", "did you mean 'arm'"), ("weight", "columns to group by are: arm")])
+def test_a_column_that_patients_csv_does_not_have_is_refused_before_anything_is_written(study: Study, asked: str, told: str) -> None:
+    before = (study.results / "cohort" / "cohort.html").read_bytes()
+    grouped = PATIENTS.replace("infused\n", "infused,arm\n").replace("T11:00\n", "T11:00,A\n")
+    study = rewrite(study, settings=f"{AT_ONCE}cohort: {{stratify_by: {asked}}}\n", patients=grouped)
+    with pytest.raises(SettingsFault, match=told):
+        build_cohort(study)
+    assert (study.results / "cohort" / "cohort.html").read_bytes() == before
+
+
+def test_the_two_phase_fit_is_given_only_when_asked_for(study: Study) -> None:
+    fitted = {"alpha", "beta", "FB", "half_life_alpha", "half_life_beta"}
+    frame = kinetics(at(7), at(14))
+    assert not fitted & set(parameters_frame(frame)["parameter"])
+    asked = parameters_frame(frame, ParameterSettings(biexponential=True)).set_index("parameter")
+    assert asked.loc[sorted(fitted), "value"].isna().all()
+    assert set(asked.loc[sorted(fitted), "definition"]) == {"biexponential-M3:fewer-than-6-points@1"}
+    study = rewrite(study, settings=f"{AT_ONCE}kinetics: {{biexponential: true}}\n")
+    assert [inputs.patient for inputs in due(study)] == ["P01", "P02"]
 
 
 def test_a_patient_whose_tubes_went_to_another_leaves_no_table_behind(study: Study) -> None:

@@ -1,0 +1,193 @@
+"""What the page of a cohort draws, and what it must never draw."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from tasks.kinetics.cohort import recovery_frame
+from tasks.kinetics.parameters import parameters_frame
+from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, recovery_curves
+from tasks.publish.cohort_overviews import (
+    COUNTED,
+    MISSING,
+    NOT_REACHED,
+    NOTHING_EVALUABLE,
+    draw_completeness,
+    draw_exposure,
+    draw_swimmers,
+    visit_states,
+)
+from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
+from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery, visit_medians, with_amounts
+from tasks.publish.gating_page import png_bytes
+from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics, parameters
+
+B = {"population": "b_cells", "panel": "bcell", "parent": "lymphocytes", "reference": "lymphocytes"}
+
+
+def of(patient: str, day: int, level: float | None = None, **change: Any) -> dict[str, Any]:
+    """Give one patient's visit; a number is a quantified one."""
+    measured = {} if level is None else {"per_ul": level, "per_ul_low": 0.9 * level, "per_ul_high": 1.1 * level}
+    tube = f"{sum(map(ord, patient)) * 1000 + day + 100:064x}"
+    return at(day, patient=patient, **measured) | {"tube_sha256": tube} | change
+
+
+COHORT = kinetics(
+    *(of("P1", day, level, **B) for day, level in ((-7, 80.0), (84, 30.0), (112, 90.0))),
+    of("P1", 14, **NOT_DETECTED, **B),
+    *(of("P2", day, level, **B) for day, level in ((-7, 60.0), (84, 50.0))),
+    of("P2", 14, **NOT_DETECTED, **B),
+    of("P2", 112, **NOT_EVALUABLE, **B),
+    *(of("P1", day, level) for day, level in ((7, 20.0), (21, 9.0), (28, 6.0))),
+    of("P1", 14, **NOT_EVALUABLE),
+    *(of("P2", day, **NOT_DETECTED) for day in (7, 14, 28)),
+).sort_values(["patient", "day"], kind="stable", ignore_index=True)
+
+
+def curves(stratum: str) -> list[RecoveryCurve]:
+    """Give a stratum nobody of which was seen depleted."""
+    return [RecoveryCurve(stratum, f"{name}@1", 0, 0, (), (), None, None) for name in DEFINITIONS]
+
+
+def drawn(axes: Axes, sign: str) -> list[list[tuple[float, float]]]:
+    return [list(zip(*line.get_data(), strict=True)) for line in axes.lines if line.get_gid() == sign]  # type: ignore[arg-type]
+
+
+def said(figure: Figure, sign: str) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_gid() == sign]
+
+
+def everything(frame: pd.DataFrame, study: str = "test") -> tuple[CohortRecord, dict[str, Figure], str]:
+    derived, recovery = parameters_frame(frame), recovery_frame(frame)
+    record = CohortRecord(study, None, tuple(recovery_curves(recovery)))
+    figures = cohort_figures(record, frame, derived, recovery)
+    return record, figures, render_cohort_page(record, frame, derived, {name: png_bytes(each) for name, each in figures.items()})
+
+
+def test_a_patient_s_line_does_not_run_through_a_visit_that_is_not_evaluable() -> None:
+    axes = draw_cohort_curves(COHORT).axes[1]
+    assert [[day for day, _ in line] for line in drawn(axes, "patient")] == [[7.0], [21.0, 28.0]]
+
+
+def test_what_is_below_the_limit_stands_hollow_at_the_limit() -> None:
+    axes = draw_cohort_curves(COHORT).axes[1]
+    (below,) = [line for line in axes.lines if line.get_gid() == "BLQ"]
+    assert list(zip(*below.get_data(), strict=True)) == [(7.0, 1.25), (14.0, 1.25), (28.0, 1.25)]  # type: ignore[arg-type]
+    assert below.get_markerfacecolor() == "white"
+
+
+@pytest.mark.parametrize(
+    ("codes", "median"),
+    [
+        ([4.0, 8.0, 16.0], 8.0),
+        ([4.0, 8.0, None], 4.0),
+        ([4.0, None], (4.0 + 1.25) / 2),
+        ([4.0, None, None], None),
+        ([None, None], None),
+        ([4.0], None),
+    ],
+)
+def test_a_median_needs_two_patients_and_half_of_them_quantified(codes: list[float | None], median: float | None) -> None:
+    rows = kinetics(*(of(f"P{i}", 28, level, **({} if level else DETECTED)) for i, level in enumerate(codes)))
+    (found,) = visit_medians(with_amounts(rows, "car19_t")).to_dict("records")
+    assert found["patients"] == len(codes)
+    assert (None if pd.isna(found["median"]) else found["median"]) == median
+
+
+def test_the_number_of_patients_under_the_axis_leaves_out_who_is_not_evaluable() -> None:
+    figure = draw_cohort_curves(COHORT)
+    assert [text.get_text() for text in figure.axes[0].texts if text.get_gid() == "count"] == ["2", "2", "2", "1"]
+    assert [text.get_text() for text in figure.axes[1].texts if text.get_gid() == "count"] == ["2", "1", "1", "2"]
+
+
+def test_a_population_without_an_evaluable_visit_says_so() -> None:
+    assert said(draw_cohort_curves(COHORT), "empty") == ["no evaluable visit"]
+
+
+def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None:
+    steps = (Step(56, 84, 0.5, 0.5), Step(168, None, 0.5, None))
+    known = RecoveryCurve("all patients", "B_10@1", 2, 1, steps, (56, 168), 56, 84)
+    figure = draw_recovery([known, *curves("all patients")[1:]])
+    axes = figure.axes[0]
+    (box,) = axes.patches
+    assert box.get_bbox().bounds == (56, 0, 28, 0.5)  # type: ignore[attr-defined]
+    assert drawn(axes, "known") == [[(0.0, 0.0), (56.0, 0.0)], [(84.0, 0.5), (168.0, 0.5)]]
+    assert [line[0] for line in drawn(axes, "unknown")] == [(168.0, 0.5)]
+    assert said(figure, "told") == ["1 of 2 recovered; median after day 56, by day 84", *["no patient seen depleted"] * 3]
+    watched = [text for text in axes.texts if text.get_gid() == "watched"]
+    counts = {text.xy[0]: text.get_text() for text in watched}  # type: ignore[attr-defined]
+    assert (counts[0], counts[28], counts[84], counts[168]) == ("2", "2", "1", "1")
+
+
+def test_each_stratum_is_told_with_its_own_numbers() -> None:
+    figure = draw_recovery([each for name in ("all patients", "A", "B") for each in curves(name)])
+    assert said(figure, "told") == ["A: no patient seen depleted", "B: no patient seen depleted"] * 4
+
+
+def test_visits_are_counted_not_evaluable_missing_or_not_reached() -> None:
+    frame = kinetics(of("P1", 7), of("P1", 28), of("P2", 7, **NOT_EVALUABLE), of("P2", 14), of("P2", 28), of("P3", 7))
+    visits, states = visit_states(frame)
+    assert visits == ["D7", "D14", "D28"]
+    assert states == {
+        "P1": [COUNTED, MISSING, COUNTED],
+        "P2": [NOTHING_EVALUABLE, COUNTED, COUNTED],
+        "P3": [COUNTED, NOT_REACHED, NOT_REACHED],
+    }
+    assert [patch.get_gid() for patch in draw_completeness(frame).axes[0].patches][:3] == states["P1"]
+
+
+def test_leukocytes_alone_do_not_make_a_visit_counted() -> None:
+    frame = kinetics(of("P1", 7, **NOT_EVALUABLE), of("P1", 7, 5000.0, population="leukocytes"))
+    assert visit_states(frame)[1] == {"P1": [NOTHING_EVALUABLE]}
+
+
+def test_who_has_no_exposure_is_named_and_has_no_bar() -> None:
+    rows = [
+        ("P1", "blood", "car19_t", "AUC0-28", 100.0, "d/uL", None, None, "none", 5, "x@1"),
+        ("P2", "blood", "car19_t", "AUC0-28", None, "d/uL", None, None, "none", 1, "x@1"),
+        ("P3", "blood", "car19_t", "AUC0-28", 300.0, "d/uL", 300.0, None, "right", 4, "x@1"),
+    ]
+    figure = draw_exposure(parameters(*rows), ["P1", "P2", "P3", "P4"])
+    bars = [(patch.get_gid(), patch.get_height()) for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
+    assert bars == [("bound", 300.0), ("exposure", 100.0)]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["P3", "P1"]
+    assert said(figure, "not estimable") == ["not estimable, no bar: P2, P4", "not estimable, no bar: P1, P2, P3, P4"]
+    assert said(figure, "empty") == ["no exposure can be given"]
+
+
+def test_a_swimmer_shows_certain_and_uncertain_stretches_apart() -> None:
+    frame = COHORT[COHORT["patient"] == "P1"]
+    figure = draw_swimmers(frame, parameters_frame(frame), recovery_frame(frame))
+    bars = {patch.get_gid(): (patch.get_x(), patch.get_x() + patch.get_width()) for patch in figure.axes[0].patches}  # type: ignore[attr-defined]
+    assert bars == {"onset": (-7.0, 14.0), "depleted": (14.0, 14.0), "recovery": (14.0, 84.0)}
+    assert drawn(figure.axes[0], "last")[0][0][0] == 112.0
+
+
+def test_a_patient_whose_depletion_nobody_saw_has_no_bar() -> None:
+    frame = kinetics(of("P1", -7, 80.0, **B), of("P1", 14, 60.0, **B), of("P2", 14, **NOT_EVALUABLE, **B))
+    figure = draw_swimmers(frame, parameters_frame(frame), recovery_frame(frame))
+    assert list(figure.axes[0].patches) == []
+    assert said(figure, "not depleted") == ["not seen depleted", "B cells not evaluable"]
+
+
+def test_the_page_is_complete_in_itself_and_escapes_what_came_from_a_sheet() -> None:
+    _, figures, page = everything(COHORT, "<script>alert(1)</script>")
+    assert page.count("data:image/png;base64,") == len(figures) == 5
+    assert "<script" not in page
+    assert "http" not in page
+    assert "median after day 14, by day 84" in page
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    assert everything(COHORT)[2] == everything(COHORT)[2]
+
+
+def test_a_study_without_patients_has_a_page() -> None:
+    record, figures, page = everything(COHORT[:0])
+    assert [curve.patients for curve in record.curves] == [0, 0, 0, 0]
+    assert "no patient seen depleted" in page
+    assert said(figures["swimmer"], "empty") == ["no patient yet"]

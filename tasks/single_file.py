@@ -14,7 +14,7 @@ from panels.errors import PanelMismatch, TubeFault
 from panels.panel import PanelMatch, match_panel
 
 if TYPE_CHECKING:
-    import flowkit
+    from gating.engine import Evaluation
 
 KEPT_KEYWORDS = ("$CYT", "$CYTSN", "CREATOR", "$TOT", "$PAR", "$VOL", "$TIMESTEP", "APPLY COMPENSATION", "CST SETUP STATUS")
 """The only keywords that leave the file: every other one may hold a name or a number of a person."""
@@ -90,43 +90,43 @@ class GatedFile:
 def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None = None, own: Path | None = None) -> GatedFile:
     """Count one file under a released strategy or a Gating-ML document.
 
+    Where the strategy lets the tube have a say in its thresholds, this tube alone is asked: there is no study, so no other.
+
     ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is read, before the clock starts.
     """
-    from gating.engine import evaluate
-
-    prepare = _strategy_gates(strategy, own) if strategy else _document_gates(gatingml or Path())
+    gate = _by_strategy(strategy, own) if strategy else _by_document(gatingml or Path())
     start = time.perf_counter()
     header = read_header(path)
-    gating = prepare(header)
-    evaluation = evaluate(gating, open_events(header), header)
+    evaluation = gate(header)
     seconds = time.perf_counter() - start
     counted = tuple((gate, evaluation.count(gate)) for gate in evaluation.rows)
     return GatedFile(evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml)))
 
 
-def _strategy_gates(pin: str, own: Path | None) -> Callable[[TubeHeader], flowkit.GatingStrategy]:
+def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Evaluation]:
     import flowkit  # noqa: F401 - imported before the clock starts
 
     from gating.catalogue import load_strategy
-    from gating.compile import compile_strategy
+    from gating.thresholds.apply import apply_strategy
 
     release = load_strategy(pin, own / "strategies" if own else None)
     panel = load_panel(release.strategy.panel, own / "panels" if own else None)
 
-    def gates(header: TubeHeader) -> flowkit.GatingStrategy:
+    def gate(header: TubeHeader) -> Evaluation:
         match = match_panel(panel, header.channels)
         if not match.fits:
             raise PanelMismatch(f"{header.path.name} does not fit the panel {panel.panel}: {' '.join(match.problems)}")
-        return compile_strategy(release.strategy, match, header).gating
+        return apply_strategy(release.strategy, match, header, open_events(header)).evaluation
 
-    return gates
+    return gate
 
 
-def _document_gates(document: Path) -> Callable[[TubeHeader], flowkit.GatingStrategy]:
+def _by_document(document: Path) -> Callable[[TubeHeader], Evaluation]:
     from gating.compile import read_gatingml
+    from gating.engine import evaluate
 
     gating = read_gatingml(document)
-    return lambda _header: gating
+    return lambda header: evaluate(gating, open_events(header), header)
 
 
 def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]:

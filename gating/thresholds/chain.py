@@ -24,9 +24,9 @@ Readings = Mapping[str, Reading]
 
 ANCHOR_EVENTS = 100
 NEGATIVE_EVENTS = 500
-GAIN_KEPT = (0.8, 1.25)
+GAIN_KEPT = (1 / 1.15, 1.15)
 """A median that lies within these factors of its declared one is taken for the same staining."""
-SPREAD_KEPT = (0.78, 1.28)
+SPREAD_KEPT = (0.7, 1.28)
 """A spread of negative cells also differs by the mix of cells and the compensation, so it may differ more."""
 MISJUDGED = 0.10
 """Share of the smaller mode between declared value and valley from which the valley contradicts the value."""

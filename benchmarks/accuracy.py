@@ -2,9 +2,9 @@
 
     python benchmarks/accuracy.py --seed 1 --output benchmarks/accuracy
 
-Writes tubes.csv (one row a tube × method), the tables absent.csv, titration.csv, coverage.csv and drift.csv, and accuracy.png. Peers, on the same tubes: ``fixed`` (bcell@1.0.0,
-cart@1.0.0), ``valley`` (lowest place between the two largest peaks of a kernel density, nothing asked), ``mixture`` (two normal modes,
-nothing asked). ``reconflow`` is the shipped strategy with its thresholds, backgrounds and limits.
+Writes tubes.csv (one row a tube × method), the tables absent.csv, titration.csv, coverage.csv and drift.csv, and accuracy.png. Peers, on
+the same tubes: ``fixed`` (bcell@1.0.0, cart@1.0.0), ``valley`` (lowest place between the two largest peaks of a kernel density, nothing
+asked), ``mixture`` (two normal modes, nothing asked). ``reconflow`` is the shipped strategy with its thresholds, backgrounds and limits.
 """
 
 from __future__ import annotations

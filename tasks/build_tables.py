@@ -24,9 +24,10 @@ from tasks.intake.draws import two_draws
 from tasks.intake.patients import Patient, read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.patient_notes import patient_notes
-from tasks.publish.table_files import write_cohort_tables, write_patient_tables
+from tasks.publish.table_files import write_cohort_tables, write_patient_tables, written
 from tasks.publish.tables import read_table, write_atomically
 from tasks.store.counts import tube_counts
+from tasks.store.editions import Edition, save_edition
 from tasks.store.tubes import taken_in
 from tasks.strategies_in_use import InUse, in_use
 from tasks.study import Study
@@ -70,8 +71,11 @@ def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientIn
 def build_patient(study: Study, inputs: PatientInputs) -> None:
     """Write one patient's tables, curves and report.
 
-    Raises ReconflowError when the patient has left patients.csv or a table would break one of its promises.
+    What was written is kept in the store too, so that a data-cut of an earlier day can be made again. Raises ReconflowError when the
+    patient has left patients.csv or a table would break one of its promises.
     """
+    from tasks.kinetics.cohort import recovery_frame
+
     used, everyone = in_use(study), read_patients(study.patients_sheet)
     patient = everyone.patients.get(inputs.patient)
     if patient is None:
@@ -81,6 +85,9 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     folder = patient_folder(study, patient.patient)
     write_patient_tables(folder, kinetics, parameters, meanings(), study.settings.limits.detect_events)
     _write_report(study, patient, used, kinetics, parameters, notes=inputs.notes)
+    recovery = recovery_frame(kinetics, _parameter_settings(study, {patient.patient: patient}, kinetics))
+    with study.store() as store:
+        save_edition(store, Edition(patient.patient, inputs.fingerprint, *written(kinetics, parameters, recovery)))
     write_atomically(folder / INPUTS, inputs.fingerprint.encode())
 
 
@@ -104,6 +111,8 @@ def build_cohort(study: Study) -> int:
     strata = strata_of(study, everyone)
     for name in _withdrawn(study):
         _set_aside(study, name)
+        with study.store() as store:
+            save_edition(store, Edition(name, "withdrawn"))
     folders = [patient_folder(study, name) for name in built_patients(study)]
     kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
     parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)

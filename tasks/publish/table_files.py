@@ -39,3 +39,8 @@ def write_cohort_tables(folder: Path, kinetics: "pd.DataFrame", parameters: "pd.
         write_atomically(folder / f"{name}.csv", csv_bytes(by_patient, schema))
         write_atomically(folder / f"{name}.parquet", parquet_bytes(by_patient, schema))
     write_atomically(folder / "recovery.csv", csv_bytes(recovery.sort_values("patient", kind="stable"), RECOVERY))
+
+
+def written(kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame") -> tuple[bytes, bytes, bytes]:
+    """Give the three tables of a patient or the cohort as their CSV files hold them."""
+    return csv_bytes(kinetics, KINETICS), csv_bytes(parameters, PARAMETERS), csv_bytes(recovery, RECOVERY)

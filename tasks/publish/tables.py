@@ -48,7 +48,7 @@ def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
     return written.getvalue()
 
 
-def read_table(path: Path, schema: TableSchema) -> "pd.DataFrame":
+def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
     """Read a table that ``csv_bytes`` wrote, each column in the type of its schema; an empty text stays an empty text."""
     import pandas as pd
 

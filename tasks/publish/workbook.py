@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.kinetics.schema import KINETICS, PARAMETERS, TableSchema
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 FORMULA_STARTS = ("=", "+", "-", "@")
+LEGEND = ["about", "term", "meaning"]
 
 
 def workbook_bytes(kinetics: "pd.DataFrame", wide: "pd.DataFrame", parameters: "pd.DataFrame", flag_meanings: Mapping[str, str]) -> bytes:
@@ -27,7 +28,27 @@ def workbook_bytes(kinetics: "pd.DataFrame", wide: "pd.DataFrame", parameters: "
     _add_sheet(book, "kinetics", KINETICS.names, cells(kinetics, KINETICS))
     _add_sheet(book, "kinetics wide", list(wide.columns), [[_number(value) for value in row] for row in cells(wide)])
     _add_sheet(book, "parameters", PARAMETERS.names, cells(parameters, PARAMETERS))
-    _add_sheet(book, "legend", ["about", "term", "meaning"], _legend(flag_meanings))
+    wide_row: list[Cell] = [
+        "sheets",
+        "kinetics wide",
+        "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference",
+    ]
+    _add_sheet(book, "legend", LEGEND, [wide_row, *_legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings)])
+    return _saved(book)
+
+
+def study_workbook_bytes(tables: "Sequence[tuple[str, pd.DataFrame, TableSchema]]", flag_meanings: Mapping[str, str]) -> bytes:
+    """Give a workbook of the whole study: each table (name, rows, schema) as a sheet, and the legend."""
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
+    for name, frame, schema in tables:
+        _add_sheet(book, name, schema.names, cells(frame, schema))
+    _add_sheet(book, "legend", LEGEND, _legend({name: schema for name, _, schema in tables}, flag_meanings))
+    return _saved(book)
+
+
+def _saved(book: "Workbook") -> bytes:
     written = io.BytesIO()
     book.save(written)
     return _timeless(written.getvalue())
@@ -38,17 +59,13 @@ def _number(printed: Cell) -> Cell:
     return float(printed) if isinstance(printed, str) and re.fullmatch(r"\d+(\.\d+)?", printed) else printed
 
 
-def _legend(flag_meanings: Mapping[str, str]) -> list[list[Cell]]:
-    rows: list[list[Cell]] = [
-        ["sheets", "kinetics", KINETICS.grain],
-        ["sheets", "kinetics wide", "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference"],
-        ["sheets", "parameters", PARAMETERS.grain],
-        ["sheets", "empty cell", "not measured; a zero would mean measured, and none found"],
-    ]
+def _legend(schemas: Mapping[str, TableSchema], flag_meanings: Mapping[str, str]) -> list[list[Cell]]:
+    rows: list[list[Cell]] = [["sheets", name, schema.grain] for name, schema in schemas.items()]
+    rows.append(["sheets", "empty cell", "not measured; a zero would mean measured, and none found"])
     rows += [["code", code, meaning] for code, meaning in CODES.items()]
     rows += [["method", method, meaning] for method, meaning in METHODS.items()]
     rows += [["flag", flag, meaning] for flag, meaning in sorted(flag_meanings.items())]
-    return rows + _column_legend("kinetics", KINETICS) + _column_legend("parameters", PARAMETERS)
+    return rows + [line for name, schema in schemas.items() for line in _column_legend(name, schema)]
 
 
 def _column_legend(sheet: str, schema: TableSchema) -> list[list[Cell]]:

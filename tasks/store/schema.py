@@ -5,7 +5,7 @@ laboratory wrote are kept as written, those of the program are UTC. Nothing in `
 is ever changed once written.
 """
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA_VERSION = 2
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
@@ -124,6 +124,20 @@ readings = Table(
     Column("document", Text, nullable=False),
 )
 """One row a tube × strategy version × engine version: what the tube itself tells about its thresholds, as JSON."""
+
+editions = Table(
+    "editions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("patient", Text, nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    *(Column(name, LargeBinary, nullable=False) for name in ("kinetics", "parameters", "recovery")),
+)
+"""One row each time a patient's tables changed: the tables as they were written (CSV, compressed), in order of ``id``; append-only.
+
+A patient whose tubes all went elsewhere gets an edition without rows.
+"""
 
 promotions = Table(
     "promotions",

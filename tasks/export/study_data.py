@@ -1,0 +1,80 @@
+"""Gather the whole study's tables as they are now, or as they were at an earlier moment."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from panels.errors import UsageFault
+from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY, TableSchema
+from tasks.publish.tables import read_table
+from tasks.store.editions import Edition, editions_as_of, first_edition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.study import Study
+
+SCHEMAS = {"kinetics": KINETICS, "parameters": PARAMETERS, "recovery": RECOVERY}
+
+
+@dataclass(frozen=True, slots=True)
+class StudyData:
+    """All tables of a study at one moment (``as_of``; None: now), patient by patient."""
+
+    study: str
+    as_of: datetime | None
+    kinetics: pd.DataFrame
+    parameters: pd.DataFrame
+    recovery: pd.DataFrame
+
+    def tables(self) -> list[tuple[str, pd.DataFrame, TableSchema]]:
+        """List name, rows and schema of each table."""
+        return [(name, getattr(self, name), schema) for name, schema in SCHEMAS.items()]
+
+
+def collect(study: Study, as_of: datetime | None = None) -> StudyData:
+    """Read the tables from the store's editions; raises UsageFault when there were none (yet)."""
+    with study.store() as store:
+        found, first = editions_as_of(store, as_of), first_edition(store)
+    if not found:
+        raise UsageFault(_nothing(as_of, first))
+    kinetics = cohort_kinetics(_frames(found, "kinetics"))
+    parameters = cohort_parameters(_frames(found, "parameters"))
+    return StudyData(study.settings.study, as_of, kinetics, parameters, _recovery(found))
+
+
+def moment_of(text: str, time_zone: str) -> datetime:
+    """Read ``--as-of``: a day means its end, a time without offset is meant in the study's time zone; raises UsageFault."""
+    zone = ZoneInfo(time_zone)
+    try:
+        if len(text) == len("2026-01-31"):
+            return datetime.combine(date.fromisoformat(text), time.max, zone)
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageFault(f"--as-of {text}: not a day or time; write 2026-03-31 or 2026-03-31T18:00.") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def _frames(found: Iterable[Edition], name: str) -> list[pd.DataFrame]:
+    return [read_table(io.BytesIO(getattr(each, name)), SCHEMAS[name]) for each in found]
+
+
+def _recovery(found: Iterable[Edition]) -> pd.DataFrame:
+    import pandas as pd
+
+    frames = [frame for frame in _frames(found, "recovery") if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({name: [] for name in RECOVERY.names})
+
+
+def _nothing(as_of: datetime | None, first: str | None) -> str:
+    if first is None:
+        return "No tables have been written yet: run `reconflow run` first."
+    moment = as_of.isoformat(timespec="minutes") if as_of else "now"
+    earliest = datetime.fromisoformat(first).astimezone(UTC).isoformat(timespec="minutes")
+    return f"No table was known at {moment}: the first was written at {earliest}."

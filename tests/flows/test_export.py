@@ -1,0 +1,109 @@
+"""``reconflow export`` over a counted study, as a statistician calls it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.build_tables import build_patient, patients_to_build
+from tasks.count_tube import count_tube
+from tasks.intake.turn import take_in
+from tasks.one_pass import Pass
+from tasks.simulate.study import write_study
+from tasks.strategies_in_use import in_use
+from tasks.study import Study, open_study
+from tests.flows.command import Said, reconflow_here
+
+
+def one_night(study: Study) -> None:
+    """Take in, count and write the patients' tables."""
+    take_in(study)
+    used = in_use(study)
+    for sha in Pass(study, used).tubes():
+        assert count_tube(study, sha).counted
+    for inputs in patients_to_build(study, used):
+        build_patient(study, inputs)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = write_study(tmp_path_factory.mktemp("export") / "s", patients=1, visits=3, events=0.05, workers=1).folder
+    with (folder / "study.yaml").open("a", encoding="utf-8") as file:
+        file.write("intake: {settle_seconds: 0}\n")
+    made = open_study(folder)
+    one_night(made)
+    return made
+
+
+@pytest.fixture
+def export(study: Study, capfd: pytest.CaptureFixture[str]):
+    def exports(*options: str | Path) -> Said:
+        return reconflow_here(capfd, "export", "--study", study.folder, "--json", *options)
+
+    return exports
+
+
+@pytest.mark.parametrize(("kind", "files"), [("csv", 4), ("parquet", 4), ("xlsx", 1), ("sdtm", 5)])
+def test_the_whole_study_goes_out_in_every_form(study: Study, export, kind: str, files: int) -> None:
+    said = export("--format", kind)
+    assert said.code == 0
+    assert len(said.document["files"]) == files
+    assert all(Path(name).stat().st_size > 100 for name in said.document["files"])
+    assert {Path(name).parent for name in said.document["files"]} == {study.results / "export" / kind}
+    table = pd.read_csv(study.results / "patients" / "P01" / "kinetics.csv")
+    assert said.document["rows"]["kinetics"] == len(table)
+
+
+def test_cells_carry_patient_visit_population_and_markers(study: Study, export, tmp_path: Path) -> None:
+    said = export("--format", "h5ad", "--output", tmp_path, "--cells", "50")
+    assert said.code == 0
+    cells = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert said.document["cells"] == len(cells) > 500
+    assert {"CD19", "CAR19", "CD3"} <= set(cells.var_names)
+    assert set(cells.obs["patient"]) == {"P01"}
+    assert set(cells.obs["visit"]) == {"D-7", "D4", "D7"} or len(set(cells.obs["visit"])) == 3
+    b_cells = cells[(cells.obs["panel"] == "bcell") & cells.obs["is_b_cells"]]
+    t_cells = cells[(cells.obs["panel"] == "cart") & cells.obs["is_t_cells"]]
+    assert np.nanmedian(b_cells[:, "CD19"].X) > np.arcsinh(1100 / 150)
+    assert np.nanmedian(t_cells[:, "CD3"].X) > np.arcsinh(3000 / 150)
+    assert np.isnan(t_cells[:, "CD19"].X).all()
+    np.testing.assert_allclose(np.arcsinh(b_cells[:, "CD19"].layers["linear"] / 150), b_cells[:, "CD19"].X, rtol=1e-4)
+    again = export("--format", "h5ad", "--output", tmp_path / "again", "--cells", "50")
+    assert list(anndata.read_h5ad(tmp_path / "again" / "cells.h5ad").obs_names) == list(cells.obs_names)
+    assert again.code == 0
+
+
+def test_a_cut_stays_what_it_was_and_the_restatement_says_why(study: Study, export) -> None:
+    before = {path.name: path.read_bytes() for path in map(Path, export("--format", "csv").document["files"])}
+    cut = datetime.now(UTC).isoformat()
+    sheet = study.folder / "patients.csv"
+    text = sheet.read_text(encoding="utf-8")
+    try:
+        sheet.write_text(text.replace("T11:", "T09:").replace("T10:", "T08:"), encoding="utf-8")
+        assert sheet.read_text(encoding="utf-8") != text
+        one_night(study)
+        said = export("--format", "csv", "--as-of", cut)
+        kept = {Path(name).name: Path(name).read_bytes() for name in said.document["files"]}
+        assert {name: kept[name] for name in before} == before
+        assert said.document["restated"] > 0
+        restated = pd.read_csv(next(Path(name) for name in said.document["files"] if name.endswith("restatements.csv")))
+        assert "the time of infusion is another one" in set(restated["why"])
+    finally:
+        sheet.write_text(text, encoding="utf-8")
+        one_night(study)
+
+
+def test_wrong_calls_are_said_in_a_sentence(export) -> None:
+    for options, sentence in (
+        (("--as-of", "soon"), "not a day or time"),
+        (("--as-of", "2020-01-01"), "No table was known"),
+        (("--format", "h5ad", "--as-of", "2026-01-01"), "gives tables, not cells"),
+        (("--format", "h5ad", "--cells", "0"), "at least 1"),
+        (("--format", "sas"), "sas"),
+    ):
+        said = export(*options)
+        assert said.code == 2
+        assert sentence in said.out + said.err

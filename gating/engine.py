@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gating.events import TubeHeader
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 """Raised when the same tube could be counted otherwise than before; a part of every count's key."""
 
 Path = tuple[str, ...]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from panels.errors import ReconflowError
+from tasks.circumstances import with_circumstances
 from tasks.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
@@ -21,6 +22,7 @@ from tasks.counting.flags import meanings
 from tasks.counting.quantity import group_by_visit, quantify_visit
 from tasks.evidence import current_evidence
 from tasks.intake.draws import two_draws
+from tasks.intake.drugs import read_drugs
 from tasks.intake.patients import Patient, read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.patient_notes import patient_notes
@@ -207,7 +209,8 @@ def _write_report(
 def _counts(study: Study, used: Mapping[str, InUse], patient: str | None = None) -> list[TubeCounts]:
     with study.store() as store:
         names = {panel: each.name for panel, each in used.items()}
-        return tube_counts(store, names, patient=patient, evidence=current_evidence(study, store, used))
+        counted = tube_counts(store, names, patient=patient, evidence=current_evidence(study, store, used))
+    return with_circumstances(counted, read_drugs(study.drugs_sheet)[0])
 
 
 def _by_patient(study: Study, used: Mapping[str, InUse]) -> dict[str, list[TubeCounts]]:

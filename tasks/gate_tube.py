@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +15,7 @@ from gating.strategy import Strategy
 from gating.thresholds.apply import apply_strategy
 from gating.thresholds.chain import Others
 from gating.thresholds.measure import Reading, measure
+from gating.time_quality import time_quality
 from panels.errors import PanelMismatch
 from panels.panel import PanelMatch, match_panel
 from tasks.counting.flags import Flag
@@ -24,6 +25,7 @@ from tasks.store.counts import TubeGating
 from tasks.store.tubes import Tube
 from tasks.strategies_in_use import InUse
 from tasks.study import Study
+from tasks.tube_quality import judge_time, judge_tube
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,12 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     """
     header, match, events = open_tube(study, tube, used)
     asked = _Asked(study, tube, used.release.strategy)
-    applied = apply_strategy(used.release.strategy, match, header, events, ask=asked if asks_others(used.release.strategy) else None)
+    steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != "Time"})
+    ask = asked if asks_others(used.release.strategy) else None
+    applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
     compiled, evaluation = applied.compiled, applied.evaluation
+    judged = judge_tube(compiled, evaluation, events, header)
+    timed = judge_time(steady)
     negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
     gating = TubeGating(
         tube_sha256=tube.identity.tube_sha256,
@@ -55,10 +61,13 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
         engine_version=ENGINE_VERSION,
         panel=f"{used.panel.panel}@{used.panel.version}",
         total_events=evaluation.total,
-        counts=population_counts(compiled, evaluation, events, header, negatives),
+        counts=tuple(
+            replace(count, flags=(*count.flags, *map(str, judged.of_population.get(count.population, ()))))
+            for count in population_counts(compiled, evaluation, events, header, negatives)
+        ),
         beads=evaluation.count(compiled.path_of[compiled.strategy.beads]) if compiled.strategy.beads else None,
-        flags=tuple(str(flag) for flag in _flags(header)),
-        qc=_qc(compiled, evaluation, header, match.instrument),
+        flags=tuple(str(flag) for flag in (*_flags(header), *timed.flags, *judged.flags)),
+        qc=_qc(compiled, evaluation, header, match.instrument) | timed.numbers | judged.numbers,
         evidence=asked.evidence,
         thresholds=compiled.thresholds,
     )

@@ -13,6 +13,7 @@ from panels.errors import UsageFault
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
 from tasks.count_tube import CountOutcome, page_is_current
 from tasks.evidence import asks_others, current_evidence, is_fmo, witnesses
+from tasks.intake.drugs import read_drugs
 from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.turn import IntakeSummary
 from tasks.patient_notes import baseline_doubts
@@ -142,7 +143,7 @@ def _summary(this: Pass) -> dict[str, Any]:
         "patients": len(built_patients(this.study)),
         "report": this.report,
         "sentences": [*judged, *baseline_doubts(this.study).values()],
-        "sheet_faults": list(taken.sheet_faults) if taken else [],
+        "sheet_faults": [*(taken.sheet_faults if taken else ()), *map(str, read_drugs(this.study.drugs_sheet)[1])],
         "table_faults": [*this.faults, *this.world_faults],
     }
 

@@ -47,6 +47,11 @@ class Study:
         return self.folder / "patients.csv"
 
     @property
+    def drugs_sheet(self) -> Path:
+        """Give the sheet of drugs that hide markers, which may not exist."""
+        return self.folder / "drugs.csv"
+
+    @property
     def own_panels(self) -> Path:
         """Give the folder of the laboratory's own panels, which may not exist."""
         return self.folder / "panels"

@@ -1,5 +1,6 @@
 """The acceptance scenarios of SCIENCE section 8, each by its letter."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,18 +17,21 @@ from panels.conditions import Conditions
 from panels.errors import StrategyFault
 from panels.panel import match_panel
 from panels.simulate import TrueCount, simulate_tube, true_counts
+from tasks.circumstances import with_circumstances
 from tasks.count_tube import count_tube
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.quantity import Quantity, group_by_visit, quantify_visit
 from tasks.counting.volume import CountMethod
 from tasks.identity import TubeIdentity
+from tasks.intake.drugs import read_drugs
 from tasks.intake.turn import take_in
 from tasks.kinetics.nca import nca
 from tasks.kinetics.recovery import Definition, VisitCount, recovery
 from tasks.kinetics.table import elapsed_days
 from tasks.population_counts import population_counts
 from tasks.store.tubes import taken_in
+from tasks.tube_quality import TubeJudgement, judge_tube
 from tests.gating.test_events import describe, write_fcs
 from tests.gating.tubes import ArrayTube
 from tests.shared_data import SHARED, needs_shared
@@ -49,6 +53,7 @@ class Made:
     counts: TubeCounts
     truth: Mapping[str, TrueCount]
     applied: Applied
+    judged: TubeJudgement
 
     def near(self, population: str, within: float = 0.10) -> bool:
         """Tell whether a count agrees with the truth."""
@@ -63,14 +68,20 @@ def make(
     made = simulate_tube(load_panel(panel), cells, conditions or Conditions(), np.random.default_rng(seed))
     spill = Spill(made.spill_detectors, made.stored_spill)
     tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, spill)
+    timed = ArrayTube(tube.events * np.where(np.array(made.detectors) == "Time", made.time_step, 1.0), made.detectors, made.labels, spill)
     strategy = load_strategy(panel).strategy
     applied = apply_strategy(strategy, match_panel(load_panel(panel), tube.channels), tube, tube)
     negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
-    counts = {each.population: each for each in population_counts(applied.compiled, applied.evaluation, tube, tube, negatives)}
+    judged = judge_tube(applied.compiled, applied.evaluation, timed, timed)
+    counts = {
+        each.population: replace(each, flags=(*each.flags, *map(str, judged.of_population.get(each.population, ()))))
+        for each in population_counts(applied.compiled, applied.evaluation, tube, tube, negatives)
+    }
     beads = applied.evaluation.count(applied.compiled.path_of[strategy.beads]) if strategy.beads else None
     who = TubeIdentity(f"{panel}{seed}{day}".ljust(64, "0"), "t.fcs", "P01", INFUSED + timedelta(days=day), panel, f"D{day:.0f}")
-    gated = TubeCounts(replace(who, **identity), strategy.name, "", counts, beads, tube.count)
-    return Made(gated, true_counts(made.truth), applied)
+    flags = tuple(map(str, judged.flags))
+    gated = TubeCounts(replace(who, **identity), strategy.name, "", counts, beads, tube.count, flags)
+    return Made(gated, true_counts(made.truth), applied, judged)
 
 
 def quantified(tubes: Sequence[TubeCounts]) -> dict[tuple[str, str, str], Quantity]:
@@ -112,6 +123,7 @@ def test_scenario_b_b_cells_whose_cd19_is_masked_are_counted_by_cd20() -> None:
     true = made.truth["b_cells_cd20"].intact
     assert made.counts.counts["b_cells"].events < 0.6 * true
     assert made.near("b_cells_cd20")
+    assert "cd19_low_b_cells" in made.counts.counts["b_cells"].flags
 
 
 def test_scenario_c_cd19_taken_over_by_car_t_cells_makes_no_b_cells() -> None:
@@ -126,6 +138,7 @@ def test_scenario_c_cd19_taken_over_by_car_t_cells_makes_no_b_cells() -> None:
 def test_scenario_d_a_storm_of_dead_cells_neither_hides_nor_makes_cells() -> None:
     storm = Conditions(dead_fraction=0.4)
     full, empty = make("bcell", RESTING | B_CELLS, storm), make("bcell", RESTING, storm)
+    assert "very_low_viability" in full.counts.flags
     assert full.near("b_cells")
     assert empty.counts.counts["b_cells"].events < 20
     car = make("cart", RESTING | CAR, storm)
@@ -221,6 +234,47 @@ def test_scenario_m_a_switched_car_reagent_lends_no_background_and_is_said() -> 
     assert {"reagent_changed", "no_background"} <= set(car.flags)
 
 
+@pytest.mark.parametrize(
+    ("drug", "population", "flag"),
+    [("rituximab", "b_cells_cd20", "cd20_masked_by_drug"), ("daratumumab", "plasma_cells", "cd38_masked_by_drug")],
+)
+def test_scenario_n_an_antibody_that_hides_its_marker_is_said_on_the_counts_it_concerns(
+    tmp_path: Path, drug: str, population: str, flag: str
+) -> None:
+    said = with_drug(tmp_path, drug, "2025-12-01")
+    assert flag in said[population].flags
+    assert flag not in said["leukocytes"].flags
+
+
+def test_scenario_o_immunoglobulin_is_said_on_the_stains_it_disturbs(tmp_path: Path) -> None:
+    said = with_drug(tmp_path, "IVIG", "2026-01-25")
+    assert "immunoglobulin_given" in said["naive_igm_igd_b"].flags
+    assert "immunoglobulin_given" not in said["b_cells"].flags
+
+
+def with_drug(folder: Path, drug: str, start: str) -> Mapping[str, Quantity]:
+    """Quantify one tube of D28 of a patient who had a drug, by population."""
+    (folder / "drugs.csv").write_text(f"patient,drug,start,stop\nP01,{drug},{start},{start}\n", encoding="utf-8")
+    made = make("bcell", RESTING | B_CELLS, acquired_volume_ul=20.0, dilution=1.0)
+    found = quantified(with_circumstances([made.counts], read_drugs(folder / "drugs.csv")[0]))
+    return {population: quantity for (_, _, population), quantity in found.items()}
+
+
+def test_scenario_p_cells_carried_over_from_the_tube_before_are_said() -> None:
+    clean = make("cart", RESTING, Conditions(events_per_second=500.0), day=84)
+    carried = make("cart", RESTING, Conditions(events_per_second=500.0, carry_over={"t_cd8_em_car19": 60.0}), day=84)
+    assert "carry_over_suspected" in carried.counts.counts["car19_t"].flags
+    assert "carry_over_suspected" not in clean.counts.counts["car19_t"].flags
+    assert "carry_over_suspected" not in carried.counts.counts["t_cells"].flags
+
+
+def test_scenario_s_more_double_positive_cells_than_doublets_explain_are_said() -> None:
+    plain = make("cart", RESTING | {kind: 3 * n for kind, n in CAR.items()}, Conditions(doublet_fraction=0.02))
+    both = make("cart", RESTING | CAR | {"t_cd8_em_both": 150.0}, Conditions(doublet_fraction=0.02))
+    assert "car_double_positive_excess" not in plain.counts.counts["car_double_positive"].flags
+    assert "car_double_positive_excess" in both.counts.counts["car_double_positive"].flags
+
+
 def test_scenario_q_a_baseline_below_normal_does_not_make_recovery_early() -> None:
     low = [(-7, 8.0), (14, None), (56, 4.5), (84, 6.0), (112, 40.0), (140, 60.0)]
     visits = [VisitCount(day, "ND" if level is None else "Q", level, 0.05, 0.125) for day, level in low]
@@ -259,3 +313,8 @@ def test_scenario_u_a_name_in_the_first_data_set_reaches_no_result(tmp_path: Pat
     written = [path for path in study.results.rglob("*") if path.is_file()]
     assert len(written) >= 6
     assert [path for path in (*written, study.folder / "reconflow.db") if PERSON.encode() in path.read_bytes()] == []
+
+
+def test_every_scenario_has_its_test() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert sorted(set(re.findall(r"def test_scenario_([a-u])_", text))) == list("abcdefghijklmnopqrstu")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tasks.counting.flags import Flag
 from tasks.identity import TubeIdentity
 
 
@@ -26,7 +27,10 @@ class PopulationCount:
 
 @dataclass(frozen=True, slots=True)
 class TubeCounts:
-    """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate."""
+    """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate.
+
+    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady.
+    """
 
     identity: TubeIdentity
     strategy: str
@@ -35,3 +39,9 @@ class TubeCounts:
     beads: int | None = None
     total_events: int = 0
     flags: tuple[str, ...] = ()
+    kept: float = 1.0
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether anything of this tube may be evaluated."""
+        return Flag.ACQUISITION_UNUSABLE not in self.flags

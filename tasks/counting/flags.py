@@ -31,6 +31,54 @@ class Flag(StrEnum):
         "threshold_sensitive",
         "More than a tenth of these events lie within 15 % of a gate boundary: the count hangs on where exactly it was drawn.",
     )
+    UNSTEADY_ACQUISITION = (
+        "unsteady_acquisition",
+        "More than 20 % of the acquisition was left out: the signal or the flow jumped (qc.json: time).",
+    )
+    ACQUISITION_UNUSABLE = (
+        "acquisition_unusable",
+        "More than 40 % of the acquisition would have to be left out: nothing in this tube is evaluated.",
+    )
+    SIGNAL_DRIFT = (
+        "signal_drift",
+        "A signal changed by more than 15 % from the beginning of the tube to its end (qc.json: time).",
+    )
+    LOW_VIABILITY = ("low_viability", "Less than 90 % of the CD45+ cells are alive: dead cells bind antibodies.")
+    VERY_LOW_VIABILITY = ("very_low_viability", "Less than 70 % of the CD45+ cells are alive: subsets of CAR-T cells are not to be read.")
+    MANY_DOUBLETS = ("many_doublets", "Less than 90 % of the events are single cells: the sample was acquired too fast or is clumped.")
+    LATE_ACQUISITION = (
+        "late_acquisition",
+        "More than 24 hours lie between collection and acquisition: CAR-T cells are lost within a day, and CD138 is shed.",
+    )
+    COMPENSATION_DOUBTFUL = (
+        "compensation_doubtful",
+        "The stored compensation is nearly singular: small errors of it become large ones of the signals.",
+    )
+    LYMPHOSUM_OFF = ("lymphosum_off", "T, B and NK cells do not add up to 90 to 110 % of the lymphocytes.")
+    CAR_DOUBLE_POSITIVE_EXCESS = (
+        "car_double_positive_excess",
+        "More T cells carry both CARs than doublets explain: the products are separate, so a stain or its compensation is at fault.",
+    )
+    CD19_LOW_B_CELLS = (
+        "cd19_low_b_cells",
+        "More than a tenth of the CD20+ B cells lack CD19 (masked or lost): read b_cells_cd20 beside b_cells.",
+    )
+    CARRY_OVER_SUSPECTED = (
+        "carry_over_suspected",
+        "These cells came in the first seconds far more often than later: they may be of the tube before.",
+    )
+    CD20_MASKED = (
+        "cd20_masked_by_drug",
+        "The patient had an antibody against CD20 within 12 months: B cells may not stain for CD20.",
+    )
+    CD38_MASKED = (
+        "cd38_masked_by_drug",
+        "The patient had an antibody against CD38 within 6 months: plasma cells and transitional B cells may not stain for CD38.",
+    )
+    IMMUNOGLOBULIN_GIVEN = (
+        "immunoglobulin_given",
+        "The patient had immunoglobulin within 4 weeks: the stains for IgM and IgD depend on how well the cells were washed.",
+    )
     NO_VOLUME = (
         "no_volume",
         "No trusted beads, acquired volume, counted tube of the same draw or analyser count: there is no concentration.",

@@ -100,7 +100,8 @@ def quantify_visit(
         for tube in counted
         for rule in _reported(tube, rules)
     }
-    draw = Draw(tuple(counted), counting, {key: value.quantify for key, (value, _) in decided.items()}, settings)
+    usable = tuple(tube for tube in counted if tube.is_usable)
+    draw = Draw(usable, counting, {key: value.quantify for key, (value, _) in decided.items()}, settings)
     draw = replace(draw, differing=differing_replicates(draw))
     rows: list[tuple[TubeCounts, Quantity]] = []
     for tube in counted:
@@ -179,7 +180,8 @@ def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: EventL
     volume, volume_flags = _volume(draw, tube, rule)
     evidence = _Evidence(count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood")
     percentages, percent_flags = _percentages(count, rule, draw.limits)
-    code, code_flags = _code(evidence, percentages[1], draw.limits)
+    code, code_flags = _code(evidence, percentages[1], draw.limits) if tube.is_usable else ("NE", ())
+    percentages = percentages if tube.is_usable else (None, None)
     if volume is not None and volume.method in ("bead", "volumetric") and (tube.identity.tube_sha256, rule.id) in draw.differing:
         volume_flags = (*volume_flags, Flag.REPLICATES_DIFFER)
     said = (*tube.flags, *count.flags, *volume_flags, *limit_flags, *percent_flags, *code_flags)

@@ -131,7 +131,7 @@ def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume
     if not dilution or dilution <= 0:
         return None, Flag.DILUTION_MISSING
     systematic = limits.errors.pipette_cv**2
-    return Volume(acquired / dilution, "volumetric", systematic, systematic), None
+    return Volume(tube.kept * acquired / dilution, "volumetric", systematic, systematic), None
 
 
 def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None, Flag | None]:

@@ -113,6 +113,7 @@ def tube_counts(
             beads=gating.beads,
             total_events=gating.total_events,
             flags=gating.flags,
+            kept=1 - float(gating.qc.get("time", {}).get("removed", 0.0)),
         )
         for identity, gating in pairs
         if gating is not None

@@ -1,0 +1,138 @@
+"""A tube's doubts become words where they belong, and nowhere else."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gating.time_quality import TimeQuality
+from panels.conditions import Conditions
+from tasks.build_tables import patients_to_build
+from tasks.circumstances import with_circumstances
+from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.flags import Flag
+from tasks.intake.drugs import read_drugs
+from tasks.strategies_in_use import in_use
+from tasks.tube_quality import judge_time
+from tests.tasks.study_folder import make_study
+from tests.test_scenarios import B_CELLS, CAR, INFUSED, RESTING, make, quantified
+
+SHEET = """patient,drug,start,stop
+P01,Rituximab (MabThera),2025-05-01,2025-06-01
+P01,IVIG,2026-02-01,2026-02-01
+P02,daratumumab,2026-01-01,
+P03,prednisone,2026-01-01,
+"""
+
+
+def drugs(folder: Path, text: str = SHEET) -> Path:
+    (folder / "drugs.csv").write_text(text, encoding="utf-8")
+    return folder / "drugs.csv"
+
+
+def test_a_clean_tube_has_no_word() -> None:
+    for panel, cells in (("bcell", RESTING | B_CELLS), ("cart", RESTING | CAR)):
+        made = make(panel, cells, Conditions(dead_fraction=0.03))
+        assert made.judged.flags == []
+        assert made.judged.of_population == {}
+
+
+def test_dead_cells_and_doublets_are_said_with_their_numbers() -> None:
+    dying = make("cart", RESTING, Conditions(dead_fraction=0.2)).judged
+    storm = make("cart", RESTING, Conditions(dead_fraction=0.45)).judged
+    assert dying.flags == [Flag.LOW_VIABILITY]
+    assert storm.flags == [Flag.VERY_LOW_VIABILITY]
+    assert storm.numbers["viable_share"] < 0.7 < dying.numbers["viable_share"] < 0.9
+    clumped = make("cart", RESTING, Conditions(doublet_fraction=0.25)).judged
+    assert Flag.MANY_DOUBLETS in clumped.flags
+
+
+def test_b_cells_without_cd19_are_said_beside_both_counts() -> None:
+    masked = make("bcell", RESTING | B_CELLS, Conditions(cd19_masked_fraction=0.5)).judged
+    assert masked.of_population == {"b_cells": [Flag.CD19_LOW_B_CELLS], "b_cells_cd20": [Flag.CD19_LOW_B_CELLS]}
+    few = {kind: n / 60 for kind, n in B_CELLS.items()}
+    assert make("bcell", RESTING | few, Conditions(cd19_masked_fraction=0.5)).judged.of_population == {}
+
+
+@pytest.mark.parametrize(("removed", "flags"), [(0.1, []), (0.3, [Flag.UNSTEADY_ACQUISITION]), (0.5, [Flag.ACQUISITION_UNUSABLE])])
+def test_what_was_left_out_of_the_acquisition_is_judged(removed: float, flags: list[Flag]) -> None:
+    made = judge_time(TimeQuality(np.arange(5), removed, 100, {"FSC-A": 3, "CD3": 0}, 0.01))
+    assert made.flags == flags
+    assert made.numbers["time"]["bins_that_stood_out"] == {"FSC-A": 3}
+    assert judge_time(TimeQuality(None, 0.0, 100, {}, 0.3)).flags == [Flag.SIGNAL_DRIFT]
+
+
+def test_an_unusable_tube_is_not_evaluable_and_counts_for_no_other() -> None:
+    whole = make("bcell", RESTING | B_CELLS, acquired_volume_ul=20.0, dilution=1.0)
+    beads = make("tbnk", RESTING | B_CELLS, Conditions(beads=3_000.0), beads_per_tube=50_000.0, blood_volume_ul=50.0)
+    broken = replace(beads.counts, flags=(str(Flag.ACQUISITION_UNUSABLE),))
+    alone = quantified([whole.counts, broken])
+    assert {quantity.code for (_, panel, _), quantity in alone.items() if panel == "tbnk"} == {"NE"}
+    assert alone["D28", "tbnk", "b_cells"].percent_reference is None
+    assert alone["D28", "bcell", "b_cells"].method == "volumetric"
+    assert quantified([whole.counts, beads.counts])["D28", "bcell", "b_cells"].method == "chain"
+
+
+def test_a_volume_shrinks_with_what_was_left_out() -> None:
+    whole = make("bcell", RESTING | B_CELLS, acquired_volume_ul=20.0, dilution=1.0).counts
+    part = replace(whole, kept=0.8)
+    full, less = (quantified([tube])["D28", "bcell", "b_cells"].per_ul or 0 for tube in (whole, part))
+    assert less == pytest.approx(full / 0.8)
+
+
+def tube(patient: str, day: int, **identity: object) -> TubeCounts:
+    made = make("bcell", {"nk": 50.0}, day=day).counts
+    counts = {
+        name: PopulationCount(name, 1, "p", 2, "r", 3) for name in ("b_cells", "b_cells_cd20", "plasma_cells", "naive_b", "leukocytes")
+    }
+    return replace(made, identity=replace(made.identity, patient=patient, **identity), counts=counts, flags=())
+
+
+def test_drugs_are_said_on_the_populations_and_days_they_concern(tmp_path: Path) -> None:
+    exposures, faults = read_drugs(drugs(tmp_path))
+    assert faults == ()
+    said = {
+        (each.identity.patient, each.identity.visit): {name: count.flags for name, count in each.counts.items() if count.flags}
+        for each in with_circumstances([tube("P01", 28), tube("P01", 300), tube("P02", 28), tube("P03", 28), tube("P04", 28)], exposures)
+    }
+    assert (INFUSED + timedelta(days=28)).date() == date(2026, 2, 7)
+    assert said["P01", "D28"] == {"b_cells_cd20": ("cd20_masked_by_drug",), "naive_b": ("immunoglobulin_given",)}
+    assert said["P01", "D300"] == {}
+    assert said["P02", "D28"] == {"plasma_cells": ("cd38_masked_by_drug",)}
+    assert said["P03", "D28"] == said["P04", "D28"] == {}
+
+
+def test_a_late_acquisition_is_said() -> None:
+    drawn = INFUSED + timedelta(days=28)
+    late, soon = (tube("P01", 28, acquired=drawn + timedelta(hours=hours)) for hours in (25, 23))
+    assert [each.flags for each in with_circumstances([late, soon], {})] == [("late_acquisition",), ()]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("P01,,2026-01-01,", "drugs.csv, line 2, column drug: The name of the drug is missing."),
+        ("P01,rituximab,,", "The day of the first dose is missing"),
+        ("P01,rituximab,01.03.2026,", "'01.03.2026' is no day"),
+        ("P01,rituximab,2026-02-30,", "'2026-02-30' is no day"),
+        ("P01,rituximab,2026-03-01,2026-02-01", "stopped on 2026-02-01 but started on 2026-03-01"),
+        ("../x,rituximab,2026-03-01,", "patient"),
+        ("P01,rituximab", "drugs.csv, line 2"),
+    ],
+)
+def test_a_wrong_line_is_named_and_the_others_hold(tmp_path: Path, line: str, sentence: str) -> None:
+    exposures, faults = read_drugs(drugs(tmp_path, f"patient,drug,start,stop\n{line}\nP02,IVIG,2026-01-01,\n"))
+    assert list(exposures) == ["P02"]
+    (fault,) = faults
+    assert sentence in str(fault)
+
+
+def test_a_study_without_the_sheet_has_no_exposure_and_a_wrong_header_is_named(tmp_path: Path) -> None:
+    assert read_drugs(tmp_path / "drugs.csv") == ({}, ())
+    exposures, faults = read_drugs(drugs(tmp_path, "patient,medicine,start\nP01,x,2026-01-01\n"))
+    assert exposures == {}
+    assert "'drug' is missing" in str(faults[0])
+    study = make_study(tmp_path / "s")
+    assert patients_to_build(study, in_use(study)) == []

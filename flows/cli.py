@@ -72,6 +72,7 @@ COMMANDS = {
     "commands:init": "write a commented, ready-to-edit study folder",
     "commands:up": "server, nightly schedule and watcher, until stopped",
     "commands:run": "one full pass: take in, gate, count, tables, report",
+    "commands:regate": "recount the archive under another strategy version and compare, before it is promoted",
     "commands:watch": "take files up as they become stable, until stopped",
     "commands:status": "the ledger by state, what waits and why, last and next run",
     "commands:retry": "take refused or failed files up again",

@@ -60,6 +60,26 @@ def run(*, study: Study = Path(), json: Json = False, strict: Strict = False) ->
     return _outcome(summary, pass_text(summary))
 
 
+def regate(
+    *, strategy: Annotated[str, Parameter(help="A released version, such as bcell@2.0.0.")], study: Study = Path(), json: Json = False
+) -> Outcome:
+    """Recount the archive under another strategy version, beside the counts in use, and compare; nothing in use is changed."""
+    from flows.progress import progress_shown
+    from tasks.concordance.recount import comparison
+    from tasks.study import open_study
+
+    opened = open_study(study)
+    comparison(opened, strategy)
+    with progress_shown(quiet=json), _server(opened.folder):
+        from flows.regate import regate as run_regate
+
+        found = run_regate(str(opened.folder), strategy)
+    for sentence in found["faults"]:
+        sys.stderr.write(f"reconflow: {sentence}\n")
+    text = "\n".join([*found["verdict"], f"page: {found['page']}", f"To make it current: reconflow strategy promote {found['other']}"])
+    return Outcome(document=found, text=text, failed=bool(found["faults"]))
+
+
 def watch(*, study: Study = Path(), interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 10.0) -> None:
     """Take files up as they become stable, until stopped (Ctrl-C)."""
     from flows.watch import watch_study

@@ -157,3 +157,26 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     carried = {"/".join(path[1:]): gate for path, gate in imported.name_of.items()}
     document = {"strategy": name, "source": foreign.source, "gates": carried, "notes": notes, "written": [str(path) for path in written]}
     return Outcome(document=document, text="\n".join([report(imported), *(f"{path}" for path in written)]))
+
+
+@strategy.command
+def promote(
+    name: str,
+    *,
+    approved_by: Annotated[str, Parameter(help="Who approved it.")] = "",
+    reason: Annotated[str, Parameter(help="Why.")] = "",
+    study: Study = Path(),
+    json: Json = False,
+) -> Outcome:
+    """Make a version that was compared (reconflow regate) the current one of its panel; recorded in the ledger.
+
+    Parameters
+    ----------
+    name: The version, such as bcell@2.0.0.
+    """
+    from tasks.concordance.promotion import promote as make_current
+    from tasks.study import open_study
+
+    done = make_current(open_study(study), name, approved_by, reason)
+    text = f"{done.panel} is counted with {done.to_strategy} from the next run on (before: {done.from_strategy})."
+    return Outcome(document={"panel": done.panel, "from": done.from_strategy, "to": done.to_strategy}, text=text)

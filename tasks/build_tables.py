@@ -82,8 +82,8 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     patient = everyone.patients.get(inputs.patient)
     if patient is None:
         raise ReconflowError(everyone.why_not(inputs.patient))
-    kinetics = patient_kinetics(study, used, patient, _counts(study, used, inputs.patient))
-    parameters = _parameters(study, {patient.patient: patient}, kinetics)
+    kinetics = patient_kinetics(study, used, patient, counted_tubes(study, used, inputs.patient))
+    parameters = patient_parameters(study, {patient.patient: patient}, kinetics)
     folder = patient_folder(study, patient.patient)
     write_patient_tables(folder, kinetics, parameters, meanings(), study.settings.limits.detect_events)
     _write_report(study, patient, used, kinetics, parameters, notes=inputs.notes)
@@ -158,7 +158,8 @@ def patient_kinetics(study: Study, used: Mapping[str, InUse], patient: Patient, 
     return kinetics_frame(rows, infused={patient.patient: patient.infused}, order={name: list(own) for name, own in rules.items()})
 
 
-def _parameters(study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame) -> pd.DataFrame:
+def patient_parameters(study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame) -> pd.DataFrame:
+    """Derive the parameters of some patients from their kinetics."""
     from tasks.kinetics.parameters import parameters_frame
 
     return parameters_frame(kinetics, _parameter_settings(study, patients, kinetics))
@@ -206,7 +207,8 @@ def _write_report(
     write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())
 
 
-def _counts(study: Study, used: Mapping[str, InUse], patient: str | None = None) -> list[TubeCounts]:
+def counted_tubes(study: Study, used: Mapping[str, InUse], patient: str | None = None) -> list[TubeCounts]:
+    """Give the counts of a study's tubes (or one patient's) under the strategies in use, with what the sheets say of them."""
     with study.store() as store:
         names = {panel: each.name for panel, each in used.items()}
         counted = tube_counts(store, names, patient=patient, evidence=current_evidence(study, store, used))
@@ -215,7 +217,7 @@ def _counts(study: Study, used: Mapping[str, InUse], patient: str | None = None)
 
 def _by_patient(study: Study, used: Mapping[str, InUse]) -> dict[str, list[TubeCounts]]:
     found: dict[str, list[TubeCounts]] = {}
-    for tube in _counts(study, used):
+    for tube in counted_tubes(study, used):
         found.setdefault(tube.identity.patient, []).append(tube)
     return found
 

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from panels.errors import ReconflowError
 from tasks.build_tables import PatientInputs
+from tasks.concordance.recount import Recount
 from tasks.count_tube import CountOutcome
 from tasks.intake.turn import IntakeSummary
 
@@ -74,6 +75,22 @@ def count(study: Path, tube_sha256: str) -> CountOutcome:
     from tasks.workers import apart
 
     return apart(count_tube, open_study(study), tube_sha256)
+
+
+@task(
+    name="recount",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=SECONDS_BETWEEN,
+    retry_condition_fn=_may_pass,
+)
+def recount(study: Path, item: tuple[str, str]) -> Recount:
+    """Gate one tube (SHA-256) under another strategy beside the current one."""
+    from tasks.concordance.recount import recount_tube
+    from tasks.study import open_study
+    from tasks.workers import apart
+
+    return apart(recount_tube, open_study(study), *item)
 
 
 @task(

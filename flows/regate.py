@@ -1,0 +1,44 @@
+"""Compare another version of a strategy with the one in use, over the whole archive: the steps, in order."""
+
+from typing import Any, cast
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from flows.each import each
+from tasks.concordance.compare import agreement
+from tasks.concordance.publish import verdict, write_concordance
+from tasks.concordance.recount import Recount, comparison, folder_of, measure_references, tubes_to_compare
+from tasks.one_pass import one_pass, study_folder
+from tasks.steps import recount
+
+THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
+
+
+@flow(name="regate", task_runner=THREADS)
+def regate(study: str, strategy: str) -> dict[str, Any]:
+    """Recount the archive beside the current counts, compare, and write results/concordance; gives what was found."""
+    with one_pass(study_folder(study), "regate") as this:
+        compared = comparison(this.study, strategy)
+        faults = measure_references(this.study, compared)
+        due = tubes_to_compare(this.study, compared)
+        done = each(recount, this.study, [(tube, strategy) for tube in due], unexpected=_unexpected)
+        faults += [f"{outcome.tube_sha256[:12]}: {outcome.fault}" for outcome in done if outcome.fault]
+        found = agreement(this.study, compared)
+        page = write_concordance(this.study, compared, found, faults)
+    return {
+        "current": compared.current.name,
+        "other": compared.other.name,
+        "recounted": len(done),
+        "tubes": int(found.pairs["tube_sha256"].nunique()),
+        "changed": len(found.changed),
+        "faults": faults,
+        "verdict": verdict(compared, found),
+        "folder": str(folder_of(this.study, compared)),
+        "page": page,
+    }
+
+
+def _unexpected(item: tuple[str, str], error: BaseException) -> Recount:
+    return Recount(item[0], f"{type(error).__name__}: {error}. The next regate tries again.")

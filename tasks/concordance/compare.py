@@ -1,0 +1,184 @@
+"""Compare the results of two versions: amounts by population, events by gate, and every result that would read otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Iterator
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.build_tables import counted_tubes, patient_kinetics, patient_parameters
+from tasks.concordance.agreement import Differences, bland_altman, concordance_correlation, passing_bablok
+from tasks.concordance.recount import Comparison, folder_of
+from tasks.intake.patients import read_patients
+from tasks.kinetics.schema import KINETICS, PARAMETERS, population_rank
+from tasks.kinetics.table import print_result
+from tasks.publish.tables import csv_bytes
+from tasks.strategies_in_use import in_use
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.study import Study
+
+BRIDGING_SAMPLES = 10
+"""A comparison of fewer samples decides nothing (SCIENCE 6)."""
+CLINICAL_PARAMETERS = (
+    "depletion_onset",
+    "recovery_B_10",
+    "recovery_B_20",
+    "recovery_B_1pct",
+    "recovery_B_LLN",
+    "persistence_wk24",
+    "Tlast",
+    "nadir",
+)
+KEY = ["patient", "tube_sha256", "population"]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Everything that was compared: the pairs, agreement by population, events by tube and gate, and what changed."""
+
+    pairs: pd.DataFrame
+    by_population: pd.DataFrame
+    events: pd.DataFrame
+    changed: pd.DataFrame
+    missing: tuple[str, ...]
+    fingerprint: str
+
+
+def agreement(study: Study, compared: Comparison) -> Agreement:
+    """Make both versions' tables of every patient by the code that makes the study's, and compare them."""
+    import pandas as pd
+
+    current, other = _tables(study, compared, "current"), _tables(study, compared, "other")
+    pairs = current[0].merge(other[0], on=KEY, suffixes=("_current", "_other"), how="inner")
+    pairs["rank"] = [population_rank(name) for name in pairs["population"]]
+    pairs = pairs.sort_values(["rank", "patient", "day_current", "tube_sha256"], kind="stable", ignore_index=True).drop(columns="rank")
+    lost = sorted(set(current[0]["tube_sha256"]) - set(other[0]["tube_sha256"]))
+    only = sorted(set(current[0]["population"]) ^ set(other[0]["population"]), key=population_rank)
+    missing = (
+        *(f"Tube {sha[:12]} has no counts under {compared.other.name}: it would be in no table." for sha in lost),
+        *(f"The population {name} is reported by one version only." for name in only),
+    )
+    changed = pd.DataFrame([*_changed_results(pairs, compared), *_changed_parameters(current[1], other[1])], columns=CHANGED)
+    by_population = pd.DataFrame([_agreement_of(name, own) for name, own in pairs.groupby("population", sort=False)], columns=AGREEMENT)
+    fingerprint = fingerprint_of(study, compared, current[0], other[0])
+    return Agreement(pairs, by_population, _events(study, compared), changed, missing, fingerprint)
+
+
+def fingerprint_of(study: Study, compared: Comparison, *kinetics: pd.DataFrame) -> str:
+    """Hash the results that are compared, so that a promotion can tell whether the comparison is of the archive as it is."""
+    tables = kinetics or tuple(_tables(study, compared, side)[0] for side in ("current", "other"))
+    digest = hashlib.sha256(f"{compared.current.release.sha256} {compared.other.release.sha256}".encode())
+    for table in tables:
+        digest.update(csv_bytes(table, KINETICS))
+    return digest.hexdigest()
+
+
+def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the kinetics (of the compared panel's tubes) and the parameters of every patient, under one version."""
+    import pandas as pd
+
+    chosen = compared.current if side == "current" else compared.other
+    used = in_use(study) | {compared.panel: chosen}
+    patients = read_patients(study.patients_sheet).patients
+    kinetics, parameters = [], []
+    for name in sorted({tube.identity.patient for tube in counted_tubes(study, used)} & set(patients)):
+        table = patient_kinetics(study, used, patients[name], counted_tubes(study, used, name))
+        kinetics.append(table[table["panel"] == compared.panel])
+        parameters.append(patient_parameters(study, {name: patients[name]}, table))
+    empty = pd.DataFrame({column: [] for column in KINETICS.names}), pd.DataFrame({column: [] for column in PARAMETERS.names})
+    return (
+        pd.concat(kinetics, ignore_index=True) if kinetics else empty[0],
+        pd.concat(parameters, ignore_index=True) if parameters else empty[1],
+    )
+
+
+AGREEMENT = [
+    *("population", "unit", "pairs", "slope", "slope_low", "slope_high", "intercept", "intercept_low", "intercept_high"),
+    *("concordance", "concordance_low", "concordance_high", "bias_percent", "bias_low", "bias_high", "limit_low", "limit_high", "note"),
+]
+
+
+def amounts(own: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
+    """Give the pairs that both versions detected, and their unit: cells/µL in blood, percent where there is no concentration."""
+    for column, unit in (("per_ul", "1/uL"), ("percent_reference", "%")):
+        pair = own[[f"{column}_current", f"{column}_other"]].dropna()
+        if len(pair):
+            return pair.iloc[:, 0].to_numpy(float), pair.iloc[:, 1].to_numpy(float), unit
+    return np.empty(0), np.empty(0), "1/uL"
+
+
+def _agreement_of(population: object, own: pd.DataFrame) -> tuple[object, ...]:
+    x, y, unit = amounts(own)
+    line = passing_bablok(x, y)
+    differences = bland_altman(np.log(y / x)) if len(x) else None
+    concordance = concordance_correlation(np.log10(x), np.log10(y)) if len(x) else None
+    note = "" if len(x) >= BRIDGING_SAMPLES else f"{len(x)} pairs, {BRIDGING_SAMPLES} are needed to decide anything"
+    fitted = (None,) * 6 if line is None else astuple(line)
+    lin = (None,) * 3 if concordance is None else astuple(concordance)
+    return (population, unit, len(x), *fitted, *lin, *_percents(differences), note)
+
+
+def _percents(differences: Differences | None) -> tuple[float | None, ...]:
+    """Turn differences of logarithms into percent."""
+    if differences is None:
+        return (None,) * 5
+    logarithms = (*astuple(differences.bias), differences.lower_limit, differences.upper_limit)
+    return tuple(100 * float(np.expm1(value)) for value in logarithms)
+
+
+CHANGED = ["patient", "visit", "day", "population", "what", "current", "other"]
+
+
+def _changed_results(pairs: pd.DataFrame, compared: Comparison) -> Iterator[tuple[object, ...]]:
+    thresholds = {name: each.clinical_threshold_per_ul for name, each in compared.current.populations.items()}
+    for row in pairs.to_dict("records"):
+        sides = [_side(row, end) for end in ("_current", "_other")]
+        threshold = thresholds.get(row["population"])
+        what = []
+        if row["code_current"] != row["code_other"]:
+            what.append("code")
+        if threshold is not None and _above(sides[0], threshold) != _above(sides[1], threshold):
+            what.append(f"clinical threshold {threshold:g}/uL")
+        if what:
+            told = [print_result(side) for side in sides]
+            yield (row["patient"], row["visit_current"], row["day_current"], row["population"], " and ".join(what), *told)
+
+
+def _side(row: dict[Any, Any], end: str) -> dict[Hashable, Any]:
+    return {str(key).removesuffix(end): value for key, value in row.items() if str(key).endswith(end)}
+
+
+def _above(side: dict[Hashable, Any], threshold: float) -> bool:
+    return bool(side["per_ul"] == side["per_ul"] and side["per_ul"] is not None and side["per_ul"] >= threshold)
+
+
+def _changed_parameters(current: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[object, ...]]:
+    key = ["patient", "specimen", "population", "parameter"]
+    both = current.merge(other, on=key, suffixes=("_current", "_other"))
+    for row in both[both["parameter"].isin(CLINICAL_PARAMETERS)].to_dict("records"):
+        told = [_interval(row, end) for end in ("_current", "_other")]
+        if told[0] != told[1]:
+            yield (row["patient"], "", None, row["population"], row["parameter"], *told)
+
+
+def _interval(row: dict[Any, Any], end: str) -> str:
+    low, high, value = (row[f"{name}{end}"] for name in ("low", "high", "value"))
+    told = ["–" if each is None or each != each else f"{each:.4g}" for each in (low, high, value)]  # noqa: PLR0124 - NaN
+    return f"({told[0]}, {told[1]}]" if row[f"censoring{end}"] in ("interval", "right", "left") else told[2]
+
+
+def _events(study: Study, compared: Comparison) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    for path in sorted((folder_of(study, compared) / "tubes").glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        rows += [(document["tube_sha256"], gate, each["current"], each["other"], each["f1"]) for gate, each in document["gates"].items()]
+    return pd.DataFrame(rows, columns=["tube_sha256", "gate", "events_current", "events_other", "f1"])

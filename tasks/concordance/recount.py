@@ -1,0 +1,134 @@
+"""Count a tube under another version beside the current one, and compare which events the gates of both hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gating.catalogue import load_strategy
+from gating.engine import ENGINE_VERSION
+from panels.errors import TubeFault, UsageFault
+from tasks.concordance.agreement import f1
+from tasks.evidence import asks_others, is_fmo, witnesses
+from tasks.gate_tube import gate_tube, measure_tube
+from tasks.publish.tables import write_atomically
+from tasks.store.counts import save_gating
+from tasks.store.readings import save_readings
+from tasks.store.tubes import taken_in, tubes_to_count
+from tasks.strategies_in_use import InUse, in_use
+from tasks.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The version in use (``current``) and the one it is compared with."""
+
+    panel: str
+    current: InUse
+    other: InUse
+
+    @property
+    def name(self) -> str:
+        """Name the folder of the comparison: ``bcell@1.0.0__bcell@2.0.0``."""
+        return f"{self.current.name}__{self.other.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """What became of one tube: compared, or the sentence that says why not."""
+
+    tube_sha256: str
+    fault: str = ""
+
+
+def comparison(study: Study, strategy: str) -> Comparison:
+    """Resolve what ``strategy`` is compared with; raises UsageFault when there is nothing to compare."""
+    release = load_strategy(strategy, study.own_strategies)
+    panel = release.strategy.panel
+    used = in_use(study)
+    if panel not in used:
+        raise UsageFault(
+            f"{release.strategy.name} gates the panel {panel}, which this study does not count. Its panels: {', '.join(used)}."
+        )
+    current = used[panel]
+    if current.release.sha256 == release.sha256:
+        raise UsageFault(f"{release.strategy.name} is the version in use: there is nothing to compare it with.")
+    return Comparison(panel, current, InUse(release=release, panel=current.panel))
+
+
+def folder_of(study: Study, compared: Comparison) -> Path:
+    """Give the folder of a comparison."""
+    return study.results / "concordance" / compared.name
+
+
+def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
+    """List the counted tubes of the panel that were not compared yet; raises UsageFault when the current version has to count first."""
+    with study.store() as store:
+        due = tubes_to_count(store, {compared.panel: compared.current.name}, ENGINE_VERSION)
+        tubes = [tube for tube in taken_in(store) if tube.identity.panel == compared.panel and not is_fmo(tube.identity)]
+    if due:
+        raise UsageFault(f"{len(due)} tubes are not counted under {compared.current.name} yet: run `reconflow run` first.")
+    done = folder_of(study, compared) / "tubes"
+    return [t.identity.tube_sha256 for t in tubes if t.file.state == "counted" and not _is_done(done, t.identity.tube_sha256, compared)]
+
+
+def measure_references(study: Study, compared: Comparison) -> list[str]:
+    """Measure controls and baseline tubes under the other version, so that its thresholds may ask them; gives what failed."""
+    if not asks_others(compared.other.release.strategy):
+        return []
+    faults = []
+    with study.store() as store:
+        known = witnesses(study, store)
+        for identity in known.references.get(compared.panel, []):
+            if (identity.tube_sha256, compared.other.name) in known.have:
+                continue
+            tube = next(iter(taken_in(store, tube_sha256=identity.tube_sha256)))
+            try:
+                save_readings(store, identity.tube_sha256, compared.other.name, ENGINE_VERSION, measure_tube(study, tube, compared.other))
+            except TubeFault as fault:
+                faults.append(str(fault))
+    return faults
+
+
+def recount_tube(study: Study, tube_sha256: str, strategy: str) -> Recount:
+    """Gate one tube under both versions, keep the other's counts beside the current ones, and note event by event how the gates agree.
+
+    The tube's state, its page and its tables are not touched. Raises OSError when the archive cannot be reached.
+    """
+    compared = comparison(study, strategy)
+    with study.store() as store:
+        tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
+        try:
+            current, other = (gate_tube(study, tube, each) for each in (compared.current, compared.other))
+            save_gating(store, other.gating)
+        except TubeFault as fault:
+            return Recount(tube_sha256, str(fault))
+    gates: dict[str, Any] = {}
+    for gate in dict.fromkeys((*current.compiled.path_of, *other.compiled.path_of)):
+        if gate == "root":
+            continue
+        first, second = (g.evaluation.rows[g.compiled.path_of[gate]] if gate in g.compiled.path_of else None for g in (current, other))
+        score = None if first is None or second is None else f1(first, second)
+        gates[gate] = {
+            "current": None if first is None else len(first),
+            "other": None if second is None else len(second),
+            "f1": None if score is None else float(f"{score:.10g}"),
+        }
+    document = {"tube_sha256": tube_sha256, "visit": tube.identity.visit, "made_of": _made_of(compared), "gates": gates}
+    path = folder_of(study, compared) / "tubes" / f"{tube_sha256[:12]}.json"
+    write_atomically(path, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
+    return Recount(tube_sha256)
+
+
+def _made_of(compared: Comparison) -> str:
+    return f"{compared.current.release.sha256} {compared.other.release.sha256} {ENGINE_VERSION}"
+
+
+def _is_done(folder: Path, tube_sha256: str, compared: Comparison) -> bool:
+    path = folder / f"{tube_sha256[:12]}.json"
+    if not path.is_file():
+        return False
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return bool(document.get("tube_sha256") == tube_sha256 and document.get("made_of") == _made_of(compared))

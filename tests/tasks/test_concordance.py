@@ -1,0 +1,167 @@
+"""Another version is counted beside the one in use, compared, and made current only by an act of its own."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from gating.catalogue import shipped
+from gating.releasing import release_version
+from panels.errors import SettingsFault, UsageFault
+from tasks.build_tables import build_patient, patients_to_build
+from tasks.concordance.compare import agreement
+from tasks.concordance.promotion import promote
+from tasks.concordance.publish import verdict, write_concordance
+from tasks.concordance.recount import comparison, folder_of, measure_references, recount_tube, tubes_to_compare
+from tasks.count_tube import count_tube, measure_reference
+from tasks.intake.turn import take_in
+from tasks.one_pass import Pass
+from tasks.settings import load_settings
+from tasks.simulate.study import write_study
+from tasks.store.counts import gatings_of
+from tasks.store.promotions import promotions_of
+from tasks.strategies_in_use import in_use
+from tasks.study import Study, open_study
+from tests.tasks.study_folder import make_study
+
+OTHER = "bcell@2.0.1"
+
+
+def one_night(study: Study) -> int:
+    """Take in, count and write tables; gives how many tubes were counted."""
+    take_in(study)
+    used = in_use(study)
+    for sha in Pass(study, used).references():
+        assert measure_reference(study, sha).counted
+    due = Pass(study, used).tubes()
+    assert all(count_tube(study, sha).counted for sha in due)
+    for inputs in patients_to_build(study, used):
+        build_patient(study, inputs)
+    return len(due)
+
+
+def own_version(study: Study) -> None:
+    """Release a version of the laboratory's own whose border of transitional B cells lies higher, within its limits."""
+    place = study.folder / "strategies" / "bcell" / "2.0.1"
+    place.mkdir(parents=True)
+    text = (shipped() / "bcell" / "2.0.0" / "strategy.yaml").read_text(encoding="utf-8")
+    changed = text.replace("version: 2.0.0", "version: 2.0.1").replace("{marker: CD24, value: 5600", "{marker: CD24, value: 8500")
+    (place / "strategy.yaml").write_text(changed, encoding="utf-8")
+    (place / "CHANGES.md").write_text("# 2.0.1\n\nA higher border of CD24 (J. Doe, 2026-11-24).\n", encoding="utf-8")
+    release_version(study.folder, "bcell", "2.0.1")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = write_study(tmp_path_factory.mktemp("concordance") / "s", patients=2, visits=5, events=0.1, workers=1).folder
+    for path in (folder / "inbox").iterdir():
+        if "_bcell" not in path.name:
+            path.unlink()
+    with (folder / "study.yaml").open("a", encoding="utf-8") as file:
+        file.write("intake: {settle_seconds: 0}  # at once\nstrategies:\n  bcell: bcell@2.0.0   # the current one\n")
+    made = open_study(folder)
+    assert one_night(made) >= 10
+    own_version(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(study: Study) -> Path:
+    return regated(study)
+
+
+def regated(study: Study) -> Path:
+    compared = comparison(study, OTHER)
+    faults = measure_references(study, compared)
+    for sha in tubes_to_compare(study, compared):
+        assert not recount_tube(study, sha, OTHER).fault
+    return Path(write_concordance(study, compared, agreement(study, compared), faults))
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_comparison_shows_what_moved_and_what_did_not(study: Study, page: Path) -> None:
+    rows = {row["population"]: row for row in table(page.parent / "agreement.csv")}
+    assert float(rows["b_cells"]["slope"]) == 1
+    assert float(rows["transitional_b"]["bias_percent"]) < -10
+    scores = [float(row["f1"]) for row in table(page.parent / "events.csv") if row["gate"] == "transitional_b" and row["f1"]]
+    assert 0.3 < min(scores) < 0.95
+    assert all(float(row["f1"]) == 1 for row in table(page.parent / "events.csv") if row["gate"] == "b_cells" and row["f1"])
+    changed = table(page.parent / "changed.csv")
+    assert all(row["current"] != row["other"] for row in changed)
+    assert {row["population"] for row in changed} <= {"transitional_b", "naive_igm_igd_b", "naive_b", "b_cells"}
+    assert (page.parent / "transitional_b.png").stat().st_size > 5_000
+    said = verdict(comparison(study, OTHER), agreement(study, comparison(study, OTHER)))
+    assert said[0] == f"{len(list((page.parent / 'tubes').iterdir()))} tubes were compared."
+    assert any(sentence.startswith("transitional_b: -") for sentence in said)
+    assert "transitional" in page.read_text(encoding="utf-8")
+
+
+def test_nothing_in_use_is_touched_and_nothing_is_done_twice(study: Study, page: Path) -> None:
+    kept = {path: path.read_bytes() for path in study.results.rglob("*") if path.is_file()}
+    assert tubes_to_compare(study, comparison(study, OTHER)) == []
+    regated(study)
+    assert {path: path.read_bytes() for path in study.results.rglob("*") if path.is_file()} == kept
+    with study.store() as store:
+        sha = table(study.results / "patients" / "P01" / "kinetics.csv")[0]["tube_sha256"]
+        assert {gating.strategy for gating in gatings_of(store, sha)} == {"bcell@2.0.0", OTHER}
+    assert one_night(study) == 0
+    assert {row["strategy"] for row in table(study.results / "patients" / "P01" / "kinetics.csv")} == {"bcell@2.0.0"}
+
+
+def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) -> None:
+    for name, reason in (("", "better"), ("J. Doe", " ")):
+        with pytest.raises(UsageFault, match="who approved it and why"):
+            promote(study, OTHER, name, reason)
+    before = (study.folder / "study.yaml").read_text(encoding="utf-8")
+    try:
+        promote(study, OTHER, "J. Doe", "fits our lot")
+        after = (study.folder / "study.yaml").read_text(encoding="utf-8")
+        assert after == before.replace("bcell@2.0.0   # the", f"{OTHER}   # the")
+        promoted = open_study(study.folder)
+        assert in_use(promoted)["bcell"].name == OTHER
+        with study.store() as store:
+            (kept,) = promotions_of(store)
+        assert (kept.from_strategy, kept.to_strategy, kept.approved_by, kept.reason) == ("bcell@2.0.0", OTHER, "J. Doe", "fits our lot")
+        used = in_use(promoted)
+        for inputs in patients_to_build(promoted, used):
+            build_patient(promoted, inputs)
+        rows = table(study.results / "patients" / "P01" / "kinetics.csv")
+        assert {row["strategy"] for row in rows} == {OTHER}
+    finally:
+        (study.folder / "study.yaml").write_text(before, encoding="utf-8")
+        one_night(open_study(study.folder))
+
+
+def test_a_comparison_of_another_archive_promotes_nothing(study: Study, page: Path) -> None:
+    mark = page.parent / ".inputs.sha256"
+    kept = mark.read_text()
+    try:
+        mark.write_text("0" * 64)
+        with pytest.raises(UsageFault, match="not of the archive as it is now; run: reconflow regate"):
+            promote(study, OTHER, "J. Doe", "better")
+        mark.unlink()
+        with pytest.raises(UsageFault, match="was not compared"):
+            promote(study, OTHER, "J. Doe", "better")
+    finally:
+        mark.write_text(kept)
+    with study.store() as store:
+        assert all(promotion.to_strategy == OTHER for promotion in promotions_of(store))
+
+
+def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", settings="study: t\nintake: {settle_seconds: 0}\nstrategies: {bcell: bcell@2.0.0}\n")
+    with pytest.raises(UsageFault, match="is the version in use"):
+        comparison(study, "bcell@2")
+    compared = comparison(study, "bcell@1.0.0")
+    assert tubes_to_compare(study, compared) == []
+    found = agreement(study, compared)
+    assert Path(write_concordance(study, compared, found, [])).is_file()
+    assert "too few to decide anything" in verdict(compared, found)[0]
+    with pytest.raises(SettingsFault, match="by hand"):
+        promote(study, "bcell@1.0.0", "J. Doe", "flow style is not edited")
+    assert load_settings(study.folder).strategies["bcell"] == "bcell@2.0.0"
+    assert folder_of(study, compared).name == "bcell@2.0.0__bcell@1.0.0"

@@ -19,7 +19,8 @@ from typing import Self
 
 import numpy as np
 
-CONTENDERS = ("reconflow", "flowkit", "flowkit_cached", "bare_pass")
+CONTENDERS = ("reconflow", "flowkit", "flowkit_cached", "bare_pass", "bcell_2_gates", "bcell_2_whole")
+"""``bcell_2_gates``: the shipped bcell@2.0.0 on its declared boundaries; ``bcell_2_whole``: with time quality, thresholds and doubts."""
 
 
 def make_tube(path: Path, events: int) -> None:
@@ -78,6 +79,39 @@ def contend(name: str, path: Path) -> dict[str, object]:
     return {"seconds": seconds, "peak": peak.bytes, "kept": kept}
 
 
+def contend_shipped(name: str, path: Path) -> dict[str, object]:
+    """Run the shipped strategy once: its gates alone, or with time quality, thresholds and doubts."""
+    import scipy.special  # noqa: F401 - imported before the clock starts
+
+    from gating.catalogue import load_strategy
+    from gating.compile import compile_strategy
+    from gating.engine import evaluate
+    from gating.events import open_events, read_header
+    from gating.thresholds.apply import apply_strategy
+    from gating.time_quality import time_quality
+    from panels.catalogue import load_panel
+    from panels.panel import match_panel
+    from tasks.population_counts import population_counts
+    from tasks.tube_quality import judge_tube
+
+    strategy, panel = load_strategy("bcell@2.0.0").strategy, load_panel("bcell")
+    compile_strategy(strategy, match_panel(panel, read_header(path).channels), read_header(path))
+    with _Peak() as peak:
+        start = time.perf_counter()
+        header = read_header(path)
+        events, match = open_events(header), match_panel(panel, header.channels)
+        if name == "bcell_2_gates":
+            evaluate(compile_strategy(strategy, match, header).gating, events, header)
+        else:
+            steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != "Time"})
+            applied = apply_strategy(strategy, match, header, events, rows=steady.kept)
+            negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
+            judge_tube(applied.compiled, applied.evaluation, events, header)
+            population_counts(applied.compiled, applied.evaluation, events, header, negatives)
+        seconds = time.perf_counter() - start
+    return {"seconds": seconds, "peak": peak.bytes, "kept": {}}
+
+
 class _Peak:
     """Measure the highest resident memory above that at entry, by sampling (anonymous pages only: mapped files are not ours)."""
 
@@ -117,7 +151,8 @@ def main() -> None:
     parser.add_argument("--file", type=Path)
     options = parser.parse_args()
     if options.contender:
-        print(json.dumps(contend(options.contender, options.file)))
+        run = contend_shipped if options.contender.startswith("bcell_2") else contend
+        print(json.dumps(run(options.contender, options.file)))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tube.fcs"

@@ -35,6 +35,8 @@ RAMP_SECONDS = 3.0
 """A flow needs so long to settle; until then its rate says nothing."""
 RATE_EVENTS, RATE_TICKS = 1000, 50
 """A rate is taken over so many events, and so many ticks of the clock, that neither counting nor ticking makes it jump."""
+LEAST_REMOVED = 0.05
+"""A smaller share of bins changes no result, so the tube is counted as it is; what stood out is told all the same."""
 BACKWARDS = 0.001
 """Share of steps back in time from which the clock is not believed."""
 
@@ -78,7 +80,7 @@ def time_quality(events: EventSource, header: TubeHeader, channels: dict[str, in
         found["rate"] = int(stands_out.sum())
         bad |= stands_out
     bad = _without_short_good_runs(bad)
-    if not bad.any():
+    if bad.mean() <= LEAST_REMOVED:
         return TimeQuality(None, 0.0, bins, found, drift)
     keep = np.repeat(~bad, size)
     keep = np.concatenate([keep, np.full(n - len(keep), fill_value=not bad[-1])])

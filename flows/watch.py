@@ -1,11 +1,15 @@
 """Look at the inbox again and again, and run a pass whenever there is something to do."""
 
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 
 from panels.errors import ReconflowError
 
@@ -28,7 +32,31 @@ def watch_study(folder: Path, interval: float, stop: threading.Event | None = No
     A periodic look is the truth: a shared folder sends no word of what other computers write into it. A share that drops or
     a sheet that is wrong ends nothing; it is said once and looked at again.
     """
-    stop = stop or threading.Event()
+    if stop is not None:
+        _watch(folder, interval, stop)
+        return
+    with _told_by_ctrl_c() as asked:
+        _watch(folder, interval, asked)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _told_by_ctrl_c() -> Iterator[threading.Event]:
+    """Remember that Ctrl-C was pressed: its exception alone is lost where it falls into a library's callback or clean-up."""
+    asked, usual = threading.Event(), signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
     memory = _Memory()
     _say(f"Watching {folder}. Press Ctrl-C to stop.")
     while not stop.is_set():

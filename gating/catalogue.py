@@ -11,11 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
+from gating.coherence import unknown_marker
 from gating.strategy import Release, Strategy
+from panels.catalogue import load_panel
 from panels.errors import StrategyFault
+from panels.yaml_document import YamlDocument, read_yaml
 
 
 def shipped() -> Path:
@@ -83,17 +83,26 @@ def read_release(folder: Path, name: str, version: str) -> Release:
 
 
 def read_strategy(path: Path) -> Release:
-    """Read a strategy file without asking whether it was released; raises StrategyFault naming file and place."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise StrategyFault(f"{path}: not valid YAML: {error}") from error
-    try:
-        strategy = Strategy.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise StrategyFault(f"{path}: {_place(document, first['loc'])}: {first['msg'].removeprefix('Value error, ')}.") from error
-    return Release(strategy=strategy, sha256=canonical_sha256(document))
+    """Read a strategy file without asking whether it was released; raises StrategyFault naming file, line and place."""
+    return _read(path)[0]
+
+
+def read_draft(path: Path, panels: Path | None = None) -> Release:
+    """Read a strategy that is not released yet and hold its markers against its panel (of the folder ``panels``, or a shipped one).
+
+    Raises StrategyFault naming file, line and place; PanelFault when there is no such panel.
+    """
+    release, document = _read(path)
+    panel = load_panel(release.strategy.panel, panels)
+    misfit = unknown_marker(release.strategy, [*(stain.marker for stain in panel.markers), *panel.scatter], panel.panel)
+    if misfit is not None:
+        raise document.fault_of(misfit, StrategyFault)
+    return release
+
+
+def _read(path: Path) -> tuple[Release, YamlDocument]:
+    document = read_yaml(path, StrategyFault)
+    return Release(strategy=document.validate(Strategy, StrategyFault), sha256=canonical_sha256(document.content)), document
 
 
 def canonical_sha256(document: Any) -> str:
@@ -129,19 +138,3 @@ def lock_release(folder: Path, name: str, version: str) -> Release:
 def version_order(version: str) -> tuple[int, ...]:
     """Give a version's numbers, so that 1.10.0 comes after 1.9.0."""
     return tuple(int(part) for part in version.split("."))
-
-
-def _place(document: Any, loc: tuple[int | str, ...]) -> str:
-    """Name the place of an error in words: the gate or population, then the key."""
-    words: list[str] = []
-    node = document
-    for part in loc:
-        if isinstance(node, dict):
-            node = node.get(part)
-        elif isinstance(node, list) and isinstance(part, int):
-            node = node[part]
-        else:
-            node = None
-        label = (node.get("gate") or node.get("id")) if isinstance(node, dict) else None
-        words.append(str(label or part))
-    return " → ".join(words) or "strategy"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gating.catalogue import load_strategy, lock_release, read_lock, read_strategy, shipped, version_order, versions
+from gating.catalogue import load_strategy, lock_release, read_draft, read_lock, shipped, version_order, versions
 from gating.compile import compile_reference
 from gating.difference import MEANING, STEPS, Difference, Step, compare
 from gating.strategy import Release
@@ -27,7 +27,7 @@ def release_version(study: Path, name: str, version: str) -> tuple[Release, Diff
         raise StrategyFault(f"{name}@{version} is already released. Give the change a version of its own.")
     if not (place / "strategy.yaml").is_file():
         raise StrategyFault(f"{place / 'strategy.yaml'}: there is no such file. Write the new version there, with CHANGES.md beside it.")
-    draft = read_strategy(place / "strategy.yaml").strategy
+    draft = read_draft(place / "strategy.yaml", study / "panels").strategy
     if draft.name != f"{name}@{version}":
         raise StrategyFault(f"{place / 'strategy.yaml'}: says it is {draft.name}, but lies in the folder of {name}@{version}.")
     _ask_for_reasons(place / "CHANGES.md")

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gating.coherence import check_coherence
+
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Bound = float | str
 Source = Literal["fixed", "gain", "control", "fmo", "baseline", "negative", "valley", "mixture", "pooled"]
@@ -94,10 +96,11 @@ class Threshold(_Strict):
         return any((self.seen_in, self.negative, self.anchor))
 
     @property
-    def gates(self) -> tuple[str, ...]:
-        """List the gates that tell about this threshold."""
-        references = (self.negative, self.anchor)
-        return tuple(name for name in (self.seen_in, *(reference.gate for reference in references if reference)) if name)
+    def gates(self) -> dict[str, tuple[str, ...]]:
+        """Map each gate that tells about this threshold to the key that names it."""
+        named = {self.negative.gate: ("negative", "gate")} if self.negative else {}
+        named |= {self.anchor.gate: ("anchor", "gate")} if self.anchor else {}
+        return named | ({self.seen_in: ("seen_in",)} if self.seen_in else {})
 
 
 class Limits(_Strict):
@@ -262,11 +265,7 @@ class Strategy(_Strict):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Strategy":
-        parents = self.parent_of()
-        _check_gates(self)
-        _check_thresholds(self)
-        _check_bounds(self)
-        _check_populations(self, parents)
+        check_coherence(self)
         return self
 
     @property
@@ -299,60 +298,3 @@ class Release:
 
     strategy: Strategy
     sha256: str
-
-
-def _check_gates(strategy: Strategy) -> None:
-    names = [name for gate in strategy.gates for name in gate.names]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the gate '{twice[0]}' is defined twice")
-    known = {"root", *names}
-    for gate in strategy.gates:
-        for other in (gate.parent, *gate.combined):
-            if other not in known or (other == "root" and gate.combined and other in gate.combined):
-                raise ValueError(f"gate '{gate.gate}' refers to '{other}', which is not a gate of this strategy")
-    needs = {name: {gate.parent, *gate.combined} for gate in strategy.gates for name in gate.names}
-    settled = {"root"}
-    while waiting := {name for name in needs if name not in settled}:
-        ready = {name for name in waiting if needs[name] <= settled}
-        if not ready:
-            raise ValueError(f"these gates depend on each other in a circle: {', '.join(sorted(waiting))}")
-        settled |= ready
-
-
-def _check_thresholds(strategy: Strategy) -> None:
-    gates = {"root", *strategy.parent_of()}
-    for name, threshold in strategy.thresholds.items():
-        for other in threshold.gates:
-            if other not in gates:
-                raise ValueError(f"threshold '{name}' is read on '{other}', which is not a gate of this strategy")
-    for gate in strategy.gates:
-        followed = gate.polygon.follows if gate.polygon else None
-        if followed and (followed not in strategy.thresholds or strategy.thresholds[followed].marker not in gate.axes):
-            raise ValueError(f"gate '{gate.gate}' follows '{followed}', which is not a threshold on one of its axes")
-
-
-def _check_bounds(strategy: Strategy) -> None:
-    for gate in strategy.gates:
-        for axis, bound in gate.bounds():
-            if not isinstance(bound, str):
-                continue
-            threshold = strategy.thresholds.get(bound)
-            if threshold is None:
-                raise ValueError(f"gate '{gate.gate}' uses the threshold '{bound}', which is not listed under thresholds")
-            if threshold.marker != axis:
-                raise ValueError(f"gate '{gate.gate}' uses '{bound}' on {axis}, but that threshold is for {threshold.marker}")
-
-
-def _check_populations(strategy: Strategy, parents: Mapping[str, str]) -> None:
-    ids = [population.id for population in strategy.populations]
-    if len(set(ids)) != len(ids):
-        raise ValueError("a population is listed twice")
-    for population in strategy.populations:
-        if population.gate not in parents:
-            raise ValueError(f"population '{population.id}' is counted in gate '{population.gate}', which does not exist")
-        for other in (population.reference, *population.anchor):
-            if other not in ids:
-                raise ValueError(f"population '{population.id}' refers to '{other}', which is not a reported population")
-    if strategy.beads is not None and strategy.beads not in parents:
-        raise ValueError(f"beads are counted in gate '{strategy.beads}', which does not exist")

@@ -3,11 +3,10 @@
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from panels.errors import PanelFault
 from panels.panel import Panel
+from panels.spelling import nearest
+from panels.yaml_document import read_yaml
 
 
 def load_panel(name: str, own: Path | None = None) -> Panel:
@@ -17,7 +16,7 @@ def load_panel(name: str, own: Path | None = None) -> Panel:
     """
     known = _definitions(own)
     if name not in known:
-        raise PanelFault(f"There is no panel called '{name}'. Known panels: {', '.join(sorted(known))}.")
+        raise PanelFault(f"There is no panel called '{name}'{nearest(name, known) or '.'} Known panels: {', '.join(sorted(known))}.")
     return read_panel(known[name])
 
 
@@ -27,15 +26,8 @@ def panel_names(own: Path | None = None) -> list[str]:
 
 
 def read_panel(path: Path) -> Panel:
-    """Read one panel definition; raises PanelFault naming the file and the key."""
-    try:
-        return Panel.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise PanelFault(f"{path}: not valid YAML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PanelFault(f"{path}: {where or 'panel'}: {first['msg']}") from error
+    """Read one panel definition; raises PanelFault naming file, line and key."""
+    return read_yaml(path, PanelFault).validate(Panel, PanelFault)
 
 
 def _definitions(own: Path | None) -> dict[str, Path]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from panels.errors import SettingsFault
+from panels.spelling import nearest
 from tasks.intake.patients import Patient
 from tasks.publish.tables import csv_bytes, write_atomically
 from tasks.settings import FILE_NAME
-from tasks.spelling import nearest
 from tasks.study import Study
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ A file's own name is not repeated here, because a cytometer's operator may have 
 
 from collections.abc import Iterable, Mapping
 
+from panels.spelling import nearest
 from tasks.identity import TubeIdentity
 from tasks.intake.csv_text import SheetProblem
 from tasks.intake.identify import elapsed_days
 from tasks.intake.inbox import list_inbox
 from tasks.intake.patients import NAME, Patient, read_patients
 from tasks.intake.sheets import SampleRow, SampleSheet, read_samples
-from tasks.spelling import nearest
 from tasks.store.ledger import FileRecord, State, all_files
 from tasks.store.tubes import taken_in
 from tasks.study import Study

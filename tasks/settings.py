@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from panels.errors import SettingsFault
+from panels.spelling import nearest
 from tasks.counting.limits import LimitSettings
 from tasks.intake.columns import IDENTITY_COLUMNS
 from tasks.kinetics.recovery import RecoverySettings
-from tasks.spelling import nearest
 
 FILE_NAME = "study.yaml"
 SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@2.0.0", "tbnk": "tbnk@1.0.0"}

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from tasks.spelling import nearest
+from panels.spelling import nearest
 
 REQUIRED_COLUMNS = ("file", "patient", "collected", "panel")
 TIME_COLUMNS = ("collected", "acquired")

@@ -8,8 +8,8 @@ from gating.events import TubeHeader
 from panels.catalogue import load_panel, panel_names
 from panels.errors import PanelFault
 from panels.panel import Panel, match_panel, plain
+from panels.spelling import nearest
 from tasks.identity import TubeIdentity
-from tasks.spelling import nearest
 
 _FMO = "fmo:"
 _MOST_SENTENCES = 4

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from panels.spelling import nearest
 from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
 from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
-from tasks.spelling import nearest
 
 NAME = "samples.csv"
 

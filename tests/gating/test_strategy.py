@@ -118,10 +118,10 @@ def test_an_unknown_pin_lists_what_there_is():
         load_strategy("bcel@1")
 
 
-def test_an_error_names_the_file_and_the_gate(own):
+def test_an_error_names_the_file_the_gate_and_the_key_that_was_meant(own):
     path = own / "tbnk" / "1.0.0" / "strategy.yaml"
     path.write_text(path.read_text().replace("{above: cd19}", "{abov: cd19}", 1))
-    with pytest.raises(StrategyFault, match=r"strategy\.yaml: gates → b_cells → rectangle → CD19 → abov"):
+    with pytest.raises(StrategyFault, match=r"strategy\.yaml, line \d+: gates → b_cells → rectangle → CD19 → abov: .*'above'\?$"):
         read_strategy(path)
 
 

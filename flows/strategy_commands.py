@@ -97,12 +97,38 @@ def export(
 
 
 @strategy.command
-def diff(old: str, new: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
-    """Say in words, gate by gate, what changed from OLD to NEW (releases such as bcell@1.0.0, or strategy.yaml files)."""
-    from gating.difference import compare
+def diff(
+    old: str,
+    new: str,
+    *,
+    tube: Annotated[Path | None, Parameter(help="An FCS file: lay the gates of both over each other on its events.")] = None,
+    output: Annotated[Path | None, Parameter(help="The page to write with --tube (OLD__NEW.html when not given).")] = None,
+    study: OwnStudy = None,
+    json: Json = False,
+) -> Outcome:
+    """Say in words, gate by gate, what changed from OLD to NEW (releases such as bcell@1.0.0, or strategy.yaml files).
 
-    difference = compare(_release_or_draft(old, study), _release_or_draft(new, study))
-    return Outcome(document=difference.document(), text=difference.text())
+    With --tube, also write a page with the gates of both versions over each other on one tube.
+    """
+    from gating.difference import compare
+    from panels.errors import UsageFault
+
+    before, after = _release_or_draft(old, study), _release_or_draft(new, study)
+    difference = compare(before, after)
+    if tube is None:
+        if output is not None:
+            raise UsageFault("--output is the page with the plots: name the FCS file to draw with --tube.")
+        return Outcome(document=difference.document(), text=difference.text())
+    from tasks.concordance.one_tube import overlay
+    from tasks.publish.tables import write_atomically
+
+    overlaid = overlay(before, after, tube, study / "panels" if study else None)
+    page = output or Path(f"{before.name}__{after.name}.html")
+    write_atomically(page, overlaid.page.encode())
+    return Outcome(
+        document=difference.document() | overlaid.document() | {"page": str(page)},
+        text="\n".join([difference.text(), "", *(f"  {g.gate:<28}{g.told}" for g in overlaid.gates), "", f"{page}"]),
+    )
 
 
 @strategy.command

@@ -54,6 +54,16 @@ def _view(compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: 
     )
 
 
+def outlines_on(view: GateView, shown: Compiled, other: Compiled, name: str) -> tuple[np.ndarray, ...] | None:
+    """Give the outlines of gate ``name`` of another version on the axes of a view; None when it is drawn on other axes or scales."""
+    gate = next(gate for gate in other.strategy.gates if name in gate.names)
+    marker_of = {detector: axis for axis, detector in shown.detector_of.items()}
+    axes = (marker_of[view.x.detector], marker_of[view.y.detector])
+    if set(axes) != set(_axes(other, gate)) or any(shown.strategy.scale_of(axis) != other.strategy.scale_of(axis) for axis in axes):
+        return None
+    return _outlines(other, gate, name, axes, [view.x, view.y])
+
+
 def _axes(compiled: Compiled, gate: Gate) -> tuple[str, str]:
     """Choose the two axes to draw a gate on: its own, those the strategy asks for, or side scatter beside a single one."""
     own = list(gate.axes)

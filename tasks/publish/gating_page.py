@@ -28,8 +28,17 @@ CELL_WIDTH, CELL_HEIGHT = 306, 312
 PLOT_LEFT, PLOT_TOP, PLOT_SIZE = 64, 46, 216
 MARGIN, HEADER, FOOTER = 14, 66, 44
 INK, FADED, GATE, DOT = "#1b1f24", "#667080", "#d3104c", "#3b2a66"
+BEFORE, DASHES = "#0a63c9", (0, (5, 4))
 TINT = (0.83, 0.06, 0.30, 0.07)
 TICK_PIXELS, TITLE_OUTDENT, PIXELS_PER_POINT = 10.5, 50, DPI / 72
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """What another version made of the gate that is drawn: its outlines in display units, and both counts in words."""
+
+    outlines: tuple[NDArray[np.float64], ...]
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ class Panel:
     view: GateView
     left: float
     top: float
+    before: Before | None = None
 
     def x_pixels(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
         """Turn display units into pixels from the page's left edge; an open end lies on the frame."""
@@ -56,8 +66,11 @@ class Panel:
         return [(self.left, self.top), (right, self.top), (right, bottom), (self.left, bottom), (self.left, self.top)]
 
 
-def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView]) -> "Figure":
-    """Draw all gates of a tube in the given order, each over the density of its parent's events."""
+def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView], before: Sequence[Before] = ()) -> "Figure":
+    """Draw all gates of a tube in the given order, each over the density of its parent's events.
+
+    ``before``, one for each view, draws another version's outlines with them.
+    """
     from matplotlib.figure import Figure
 
     columns = 5 if len(views) > 16 else max(3, min(4, len(views)))
@@ -70,8 +83,8 @@ def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView]) -> "F
     canvas = figure.add_axes((0, 0, 1, 1), label="page")
     canvas.axis("off")
     panels = [
-        Panel(view, MARGIN + (i % columns) * CELL_WIDTH + PLOT_LEFT, header + (i // columns) * CELL_HEIGHT + PLOT_TOP)
-        for i, view in enumerate(views)
+        Panel(view, MARGIN + (i % columns) * CELL_WIDTH + PLOT_LEFT, header + (i // columns) * CELL_HEIGHT + PLOT_TOP, other)
+        for i, (view, other) in enumerate(zip(views, before or len(views) * [None], strict=True))
     ]
     for panel in panels:
         _draw_events(canvas, panel)
@@ -80,7 +93,7 @@ def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView]) -> "F
     _draw_frames(canvas, panels)
     canvas.text(MARGIN + 4, 27, title, fontsize=15, fontweight="bold", color=INK)
     canvas.text(MARGIN + 4, 38, "\n".join(lines), fontsize=9.5, color=FADED, va="top", gid="subtitle")
-    canvas.text(MARGIN + 4, height - 10, _caption(views), fontsize=8, color=FADED, linespacing=1.5)
+    canvas.text(MARGIN + 4, height - 10, _caption(views, compares=bool(before)), fontsize=8, color=FADED, linespacing=1.5)
     canvas.set_xlim(0, width)
     canvas.set_ylim(height, 0)
     return figure
@@ -191,25 +204,31 @@ def _palette() -> NDArray[np.uint8]:
 
 
 def _draw_outlines(canvas: "Axes", panel: Panel) -> None:
-    """Draw the gate's outlines with a white rim and a faint tint inside, so that it is plain which side is meant."""
+    """Draw the gate's outlines with a white rim and a faint tint inside, so that it is plain which side is meant; dashes over them."""
     from matplotlib.collections import LineCollection
 
-    lines = [
+    lines, dashed = _in_pixels(panel, panel.view.outlines), _in_pixels(panel, panel.before.outlines if panel.before else ())
+    if not lines and not dashed:
+        return
+    n, m = len(lines), len(dashed)
+    collection = LineCollection(
+        [*lines, *lines, *dashed],
+        colors=n * ["white"] + n * [GATE] + m * [BEFORE],
+        linewidths=n * [3.0] + n * [1.5] + m * [1.5],
+        linestyles=[*(2 * n * ["solid"]), *(m * [DASHES])],
+        facecolors=n * ["none"] + n * [TINT] + m * ["none"],
+        gid="outlines",
+        zorder=3,
+    )
+    canvas.add_collection(collection, autolim=False)
+    collection.set_clip_path(_frame(canvas, panel))
+
+
+def _in_pixels(panel: Panel, outlines: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    return [
         np.column_stack((_inset(panel.x_pixels(outline[:, 0]), panel.left), _inset(panel.y_pixels(outline[:, 1]), panel.top)))
-        for outline in panel.view.outlines
+        for outline in outlines
     ]
-    if lines:
-        n = len(lines)
-        collection = LineCollection(
-            lines + lines,
-            colors=n * ["white"] + n * [GATE],
-            linewidths=n * [3.0] + n * [1.5],
-            facecolors=n * ["none"] + n * [TINT],
-            gid="outlines",
-            zorder=3,
-        )
-        canvas.add_collection(collection, autolim=False)
-        collection.set_clip_path(_frame(canvas, panel))
 
 
 def _inset(pixels: NDArray[np.float64], start: float) -> NDArray[np.float64]:
@@ -230,10 +249,11 @@ def _draw_words(canvas: "Axes", panel: Panel) -> None:
     view, middle = panel.view, PLOT_SIZE / 2
     title, size = _fitted(f"{view.parent} → {view.name}")
     count = f"{percent_text(view)}    {view.events:,}" if view.parent_events else "0"
+    count = count if panel.before is None else panel.before.told
     canvas.text(panel.left - TITLE_OUTDENT, panel.top - 25, title, fontsize=size, fontweight="bold", color=INK, gid="panel")
     canvas.text(panel.left, panel.top - 7, count, fontsize=10, color=GATE, gid="count")
     source = view.source or ("" if view.outlines else "combines gates")
-    if source:
+    if source and panel.before is None:
         short = source if len(source) <= 18 else source[:17] + "…"
         canvas.text(panel.left + PLOT_SIZE, panel.top - 7, short, fontsize=7.5, color=FADED, ha="right", gid="source")
     below, beside = panel.top + PLOT_SIZE + 32, panel.left - 42
@@ -313,10 +333,12 @@ def _moved(text: str, left: float, baseline: float) -> "Outline":
     return Outline(np.asarray(letters.vertices) * (1, -1) + (left, baseline), letters.codes)
 
 
-def _caption(views: Sequence[GateView]) -> str:
+def _caption(views: Sequence[GateView], *, compares: bool) -> str:
     if not views:
         return "No gate was drawn for this tube."
+    below = "Below it: the gate's events before → after, and F1 (1: the same events). Red line: after; blue dashes: before."
+    own = "Below it: the gate's share of its parent, and the gate's events. Red line: the gate."
     return (
-        "Title: parent → gate. Below it: the gate's share of its parent, and the gate's events. Red line: the gate.\n"
+        f"Title: parent → gate. {below if compares else own}\n"
         "Colour: the parent's events (of very many, an even sample): few (violet) to many (yellow); or single events as dots."
     )

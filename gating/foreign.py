@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from gating.flowjo_groups import own_gates
 from gating.gatingml import FLOWKIT_ERRORS, MOST_GATES, SPACES, read_gatingml
+from gating.notes import Note
 from gating.safe_xml import read_xml
 from panels.errors import StrategyFault
 from panels.panel import ChannelLike
@@ -19,20 +21,10 @@ if TYPE_CHECKING:
     import flowkit
     from lxml import etree
 
-Outcome = Literal["lost", "approximated", "changed", "to do"]
 SHAPES = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 BOOLEANS = ("AndNode", "OrNode", "NotNode")
 TRANSFORMS = ("linear", "log", "logicle", "biex", "fasinh")
 BIEX_LENGTH = "256"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One sentence of an import's report: what became of a gate, or of the document as a whole (``gate`` empty)."""
-
-    outcome: Outcome
-    gate: str
-    text: str
 
 
 class RangedChannel(ChannelLike, Protocol):
@@ -90,6 +82,7 @@ def _read_workspace(path: Path, root: etree._Element, sample: str | None) -> For
         raise StrategyFault(f"{path}: was written by FlowJo '{version}'. Save it with FlowJo 10.")
     chosen = _choose(path, root, sample)
     name = chosen.find("SampleNode").get("name")
+    of_its_own = own_gates(root, chosen.find("SampleNode"))
     for group in list(root.iter("GroupNode")):
         group.getparent().remove(group)
     for other in list(root.iter("Sample")):
@@ -106,7 +99,7 @@ def _read_workspace(path: Path, root: etree._Element, sample: str | None) -> For
         source=f"{path.name}, sample {name} (FlowJo {version})",
         gating=_for_any_sample(parsed["gating_strategy"], name),
         channels=tuple(_channels(parsed["keywords"])),
-        notes=tuple(pruning.notes),
+        notes=(*of_its_own, *pruning.notes),
         recorded=pruning.recorded,
     )
 

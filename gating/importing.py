@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from gating.axes import ChannelNames, is_scatter, linear_bound, redraw, same_scale
-from gating.foreign import Foreign, Note, RangedChannel
+from gating.axes import ChannelNames, is_scatter
+from gating.foreign import Foreign, RangedChannel
+from gating.foreign_shapes import Shapes
+from gating.notes import Note, Outcome
 from gating.readings import CannotCarry, Readings
 from gating.strategy import Scale
 from panels.errors import StrategyFault
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 VERSION = "1.0.0"
-ELLIPSE_CORNERS = 180
-LARGEST = 1e300
 POLYGON_BINS = "FlowJo decides membership on a 256 × 256 grid; its own counts may differ by the events that lie on the edge."
 
 
@@ -72,6 +70,11 @@ class _Import:
     gates: list[dict[str, Any]] = field(default_factory=list)
     taken: set[str] = field(default_factory=lambda: {"root"})
     lost: set[Path] = field(default_factory=set)
+
+    @property
+    def shapes(self) -> Shapes:
+        """Give what writes the gates' shapes."""
+        return Shapes(self.readings, self._note)
 
     def run(self) -> Imported:
         """Carry over gate by gate, parents and members first."""
@@ -157,11 +160,11 @@ class _Import:
         if isinstance(gate, gates.QuadrantGate):
             return self._quadrants(path, gate)
         if isinstance(gate, gates.RectangleGate):
-            shape = self._rectangle(gate)
+            shape = self.shapes.rectangle(gate)
         elif isinstance(gate, gates.PolygonGate):
-            shape = self._polygon(path, gate.dimensions, [(float(x), float(y)) for x, y in gate.vertices])
+            shape = self.shapes.polygon(path, gate.dimensions, [(float(x), float(y)) for x, y in gate.vertices])
         else:
-            shape = self._ellipse(path, gate)
+            shape = self.shapes.ellipse(path, gate)
         self.gates.append({"gate": inner, "parent": parent} | shape)
         if outside:
             self.gates.append({"gate": name, "parent": parent, "none_of": [inner]})
@@ -170,95 +173,6 @@ class _Import:
 
     def _parent(self, path: Path) -> str:
         return "root" if len(path) == 2 else self.name_of[path[:-1]]
-
-    def _rectangle(self, gate: flowkit.gates.RectangleGate) -> dict[str, Any]:
-        ratios = [d for d in gate.dimensions if getattr(d, "ratio_ref", None)]
-        if ratios:
-            if len(gate.dimensions) > 1:
-                raise CannotCarry("It bounds a ratio together with another axis.")
-            return self._ratio(ratios[0])
-        sides: dict[str, dict[str, float]] = {}
-        for dimension in gate.dimensions:
-            axis = self.readings.axis(dimension)
-            limits = self._limits(axis, dimension.transformation_ref, dimension.min, dimension.max)
-            if limits:
-                if axis in sides:
-                    raise CannotCarry(f"It bounds {axis} twice.")
-                sides[axis] = limits
-        if not sides:
-            raise CannotCarry("It has no bound, so it keeps every event of its parent.")
-        return {"rectangle": sides}
-
-    def _limits(self, axis: str, reference: str | None, low: float | None, high: float | None) -> dict[str, float]:
-        """Bring the two bounds of an axis to the strategy's linear units."""
-        transform = self.readings.transform(reference)
-        lowest, highest = _ends(transform)
-        limits: dict[str, float] = {}
-        if low is not None and low > lowest:
-            limits["above"] = linear_bound(transform, low) / self.readings.names.factor(axis)
-        if high is not None:
-            if high <= lowest:
-                raise CannotCarry(f"Its bound on {axis} lies below the scale, so it keeps nothing.")
-            limits["below"] = linear_bound(transform, min(high, highest)) / self.readings.names.factor(axis)
-        if any(not np.isfinite(value) for value in limits.values()):
-            raise CannotCarry(f"A bound on {axis} lies where its scale has no number.")
-        if len(limits) == 2 and limits["above"] >= limits["below"]:
-            raise CannotCarry(f"Its bounds on {axis} leave no room between them.")
-        return limits
-
-    def _ratio(self, dimension: flowkit.RatioDimension) -> dict[str, Any]:
-        ratio = self.readings.transform(dimension.ratio_ref)
-        if ratio is None:
-            raise CannotCarry("Its ratio is not defined.")
-        if ratio.param_b or ratio.param_c or ratio.param_a <= 0:
-            raise CannotCarry("Its ratio has parameters (an offset, or a factor that is not positive), which a strategy's ratio has not.")
-        axes = [self.readings.known_axis(name) for name in ratio.dimensions]
-        scale = self.readings.transform(dimension.transformation_ref)
-        low, high = (None if b is None else linear_bound(scale, b) / ratio.param_a for b in (dimension.min, dimension.max))
-        shape = {"numerator": axes[0], "denominator": axes[1], "above": -LARGEST if low is None else low, "below": high or LARGEST}
-        return {"ratio": shape}
-
-    def _polygon(self, path: Path, dimensions: Any, corners: list[tuple[float, float]]) -> dict[str, Any]:
-        axes = [self.readings.axis(d) for d in dimensions]
-        if axes[0] == axes[1]:
-            raise CannotCarry(f"Both its axes are {axes[0]}.")
-        transforms = [self.readings.transform(d.transformation_ref) for d in dimensions]
-        ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
-        if all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
-            places = [tuple(linear_bound(t, v) for t, v in zip(transforms, corner, strict=True)) for corner in corners]
-        else:
-            places = list(redraw(corners, transforms, ours))
-            scales = " and ".join(_scale_name(t) for t in transforms)
-            text = f"Its edges are straight on scales ({scales}) that a strategy has not; they were redrawn with {len(places)} vertices."
-            self._note("approximated", path, f"{text} Events on the edge may fall on the other side.")
-        factors = [self.readings.names.factor(axis) for axis in axes]
-        vertices = [[place[0] / factors[0], place[1] / factors[1]] for place in places]
-        if not np.isfinite(np.array(vertices)).all():
-            raise CannotCarry("A vertex lies where its scale has no number.")
-        return {"polygon": {"x": axes[0], "y": axes[1], "vertices": vertices}}
-
-    def _ellipse(self, path: Path, gate: flowkit.gates.EllipsoidGate) -> dict[str, Any]:
-        if len(gate.dimensions) != 2:
-            raise CannotCarry(f"It is an ellipsoid in {len(gate.dimensions)} dimensions; a strategy's has two.")
-        axes = [self.readings.axis(d) for d in gate.dimensions]
-        transforms = [self.readings.transform(d.transformation_ref) for d in gate.dimensions]
-        covariance, centre = np.array(gate.covariance_matrix, dtype=np.float64), np.array(gate.coordinates, dtype=np.float64)
-        ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
-        if not all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
-            angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
-            edge = np.linalg.cholesky(covariance) @ np.vstack([np.cos(angles), np.sin(angles)]) * np.sqrt(gate.distance_square)
-            self._note(
-                "approximated", path, f"An ellipse on a scale that a strategy has not: written as a polygon of {ELLIPSE_CORNERS} sides."
-            )
-            return self._polygon(path, gate.dimensions, [(float(x), float(y)) for x, y in (edge.T + centre)])
-        for i, (axis, transform) in enumerate(zip(axes, transforms, strict=True)):
-            if self.readings.scales[axis].kind == "linear":
-                unit = 1.0 if transform is None else transform.param_t + transform.param_a
-                centre[i] = (centre[i] if transform is None else linear_bound(transform, centre[i])) / self.readings.names.factor(axis)
-                covariance[i, :] *= unit / self.readings.names.factor(axis)
-                covariance[:, i] *= unit / self.readings.names.factor(axis)
-        shape = {"x": axes[0], "y": axes[1], "centre": centre.tolist(), "covariance": covariance.tolist()}
-        return {"ellipse": shape | {"distance_square": float(gate.distance_square)}}
 
     def _quadrants(self, path: Path, gate: flowkit.gates.QuadrantGate) -> None:
         """Write each quadrant as a rectangle: Gating-ML's may have any number of dividers."""
@@ -269,7 +183,7 @@ class _Import:
             for reference in quadrant.divider_refs:
                 side = divider[reference]
                 axis = self.readings.axis(side)
-                limits = self._limits(axis, side.transformation_ref, *quadrant.get_divider_range(reference))
+                limits = self.shapes.limits(axis, side.transformation_ref, *quadrant.get_divider_range(reference))
                 if axis in sides and sides[axis] != limits:
                     raise CannotCarry(f"Two of its dividers lie on {axis}.")
                 sides |= {axis: limits} if limits else {}
@@ -308,7 +222,7 @@ class _Import:
         self.lost |= {path, *(self._quadrant_paths(path, gate) if gate is not None else ())}
         self._note("lost", path, reason)
 
-    def _note(self, outcome: Any, path: Path, text: str) -> None:
+    def _note(self, outcome: Outcome, path: Path, text: str) -> None:
         self.notes.append(Note(outcome, "/".join(path[1:]), text))
 
     def _summary(self) -> Iterator[Note]:
@@ -348,14 +262,3 @@ def _axes_of(gate: dict[str, Any]) -> set[str]:
 
 def _written(scale: Scale) -> dict[str, Any]:
     return {"kind": "linear"} if scale.kind == "linear" else {"w": scale.w, "m": scale.m, "a": scale.a}
-
-
-def _ends(transform: flowkit.transforms.Transform | None) -> tuple[float, float]:
-    """Give the places between which a scale tells values apart: FlowJo's put what lies beyond on the edge."""
-    kind = type(transform).__name__
-    return (0.0, 4096.0) if kind == "WSPBiexTransform" else (0.0, np.inf) if kind == "WSPLogTransform" else (-np.inf, np.inf)
-
-
-def _scale_name(transform: flowkit.transforms.Transform | None) -> str:
-    name = type(transform).__name__.removesuffix("Transform").removeprefix("WSP")
-    return "linear" if transform is None else {"Biex": "biexponential", "Asinh": "arcsinh"}.get(name, name.lower())

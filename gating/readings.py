@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gating.axes import ChannelNames, is_scatter, scale_like
-from gating.foreign import Foreign, Note
+from gating.foreign import Foreign
+from gating.notes import Note
 from gating.strategy import Scale
 from panels.panel import Panel
 

@@ -121,6 +121,8 @@ class Limits(_Strict):
 class Polygon(_Strict):
     """A polygon on two axes, vertices in linear units; edges are straight on the displayed scale.
 
+    One that crosses itself keeps what it winds around an odd number of times (Gating-ML 2.0, figure 12).
+
     With ``follows`` (the name of a threshold on one of the axes) the vertices move on that axis with the threshold: times its value
     in the tube over its declared value.
     """

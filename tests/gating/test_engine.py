@@ -188,3 +188,18 @@ def test_events_left_out_beforehand_are_in_no_gate() -> None:
     assert all(np.array_equal(part.rows[path], np.intersect1d(whole.rows[path], kept)) for path in whole.rows)
     nothing = evaluate(gating, tube, tube, np.empty(0, dtype=np.int64))
     assert all(nothing.count(path) == 0 for path in (*whole.rows, ("root",)))
+
+
+def test_a_polygon_that_crosses_itself_keeps_what_it_winds_around_an_odd_number_of_times():
+    """The crossing polygon of Gating-ML 2.0 (figure 12): the square it surrounds twice is outside, as are the notches."""
+    import flowkit
+    from flowkit import gates
+
+    corners = [(0, 0), (2, 0), (2, 3), (3, 3), (3, 2), (1, 2), (1, 1), (4, 1), (4, 4), (0, 4)]
+    gating = flowkit.GatingStrategy()
+    sides = [flowkit.Dimension("X"), flowkit.Dimension("Y")]
+    gating.add_gate(gates.PolygonGate("crossing", sides, [(float(x), float(y)) for x, y in corners]), ("root",))
+    places = np.stack(np.meshgrid(np.arange(0.5, 4), np.arange(0.5, 4)), axis=-1).reshape(-1, 2)
+    tube = ArrayTube(places, ("X", "Y"), ("", ""))
+    inside = evaluate(gating, tube, tube).mask(("root", "crossing")).reshape(4, 4)
+    assert inside.tolist() == [[True, True, False, False], [True, False, True, True], [True, True, False, True], [True, True, True, True]]

@@ -426,3 +426,47 @@ def test_a_gate_lost_takes_those_that_stand_on_it_with_it():
         "CD99+/below": "Its parent CD99+ could not be carried over.",
         "both": "It combines CD99+, which could not be carried over.",
     }
+
+
+# FlowJo: gates that differ from sample to sample
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("workspace", "own"),
+    [
+        ("simple_line_example/simple_poly_and_rect.wsp", set()),
+        ("simple_line_example/simple_poly_and_rect_v2_poly50.wsp", {"poly1", "rect1"}),
+        ("simple_diamond_example/test_data_diamond_asinh_rect.wsp", {"upper_right"}),
+        ("workspaces_only/8_color_ICS.wsp", set()),
+        ("workspaces_only/8_color_ICS_sample_without_gates.wsp", set()),
+    ],
+)
+def test_a_gate_drawn_for_one_sample_alone_is_told(workspace, own):
+    path = SHARED / "flowjo" / workspace
+    notes = read_foreign(path, sample_names(path)[0]).notes
+    told = {note.gate: note.text for note in notes if note.outcome == "to do"}
+    assert told.keys() == own
+    assert all(text.startswith("This sample's own: the group ") for text in told.values())
+
+
+@needs_shared
+def test_a_sample_that_differs_from_its_group_is_told_whatever_it_says_of_itself(tmp_path):
+    from lxml import etree
+
+    source = SHARED / "flowjo" / "workspaces_only" / "8_color_ICS_simple.wsp"
+    document = etree.parse(source)
+    sample = next(document.getroot().iter("SampleNode"))
+    time_gate = next(each for each in sample.iter("Population") if each.get("name") == "Time")
+    dimension = next(each for each in time_gate.find("Gate").iter() if etree.QName(each).localname == "dimension")
+    place = next(key for key in dimension.attrib if key.endswith(("}min", "}max")))
+    dimension.set(place, str(float(dimension.get(place)) + 1))
+    last = next(each for each in sample.iter("Population") if each.get("name") == "CD3+")
+    last.set("name", "CD3 bright")
+    changed = tmp_path / "changed.wsp"
+    document.write(str(changed))
+    notes = [note for note in read_foreign(changed, sample.get("name")).notes if note.outcome == "to do"]
+    assert [note.gate.rpartition("/")[2] for note in notes] == ["Time", "CD3 bright", ""]
+    assert "DEN has it drawn otherwise" in notes[0].text
+    assert "This sample alone has it" in notes[1].text
+    assert "has gates that this sample has not: Time/Singlets/aAmine-/CD3+" in notes[2].text

@@ -1,6 +1,7 @@
 """Compare reading + gating one large tube with FlowKit's Sample + gate_sample, in time, memory and membership.
 
     python benchmarks/gating_speed.py [--events 1000000] [--rounds 3]
+    python benchmarks/gating_speed.py --growth      cost against the number of events and of gates, memory of five million events
 
 Every contender runs in a process of its own: imports first, then the clock and the memory baseline start. Ratios are of medians
 over rounds in which the contenders take turns, so that a machine's drift hits them alike.
@@ -41,6 +42,19 @@ def make_tube(path: Path, events: int) -> None:
     write_fcs(path, tube.events, channels, dialect="fcs3.1-le", spill=spill, keywords={"$TIMESTEP": "0.01"})
 
 
+def repeat_tube(source: Path, path: Path, times: int) -> None:
+    """Write a tube whose events are another's, so many times over."""
+    from gating.events import open_events, read_header
+    from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
+
+    header = read_header(source)
+    events = open_events(header)
+    stored = events.table.view(events.plain).reshape(events.count, -1)
+    channels = [FcsChannel(channel.detector, channel.label) for channel in header.channels]
+    spill = FcsSpill(header.spill.detectors, header.spill.matrix)
+    write_fcs(path, np.tile(stored, (times, 1)), channels, dialect="fcs3.1-le", spill=spill, keywords={"$TIMESTEP": "0.01"})
+
+
 def contend(name: str, path: Path) -> dict[str, object]:
     """Run one contender once: seconds, peak memory above the baseline, and a digest of every gate's membership."""
     import flowkit
@@ -71,8 +85,10 @@ def contend(name: str, path: Path) -> dict[str, object]:
             seconds = time.perf_counter() - start
             masks = {(*ancestors, gate): results.get_gate_membership(gate, ancestors) for gate, ancestors in plan.gating.get_gate_ids()}
         else:
-            events = open_events(header)
-            block = events.columns([5, 8, 10, 12])
+            mapped = np.memmap(path, "<f4", "r", header.layout.start, (header.event_count, len(header.channels)))
+            block = np.empty((header.event_count, 4), order="F")
+            for place, channel in enumerate((5, 8, 10, 12)):
+                block[:, place] = mapped[:, channel]
             block @ np.linalg.inv(header.spill.matrix[:4, :4])
             seconds, masks = time.perf_counter() - start, {}
     kept = {"/".join(gate): _digest(mask) for gate, mask in masks.items()}
@@ -112,8 +128,33 @@ def contend_shipped(name: str, path: Path) -> dict[str, object]:
     return {"seconds": seconds, "peak": peak.bytes, "kept": {}}
 
 
+def contend_gates(count: int, path: Path) -> dict[str, object]:
+    """Run the first ``count`` gates of the shipped strategy once; gives the highest resident memory of the whole process too."""
+    import resource
+
+    import flowkit  # noqa: F401 - imported before the clock starts
+
+    from gating.catalogue import load_strategy
+    from gating.compile import compile_strategy
+    from gating.engine import evaluate
+    from gating.events import open_events, read_header
+    from panels.catalogue import load_panel
+    from panels.panel import match_panel
+
+    whole, panel = load_strategy("bcell@1.0.0").strategy, load_panel("bcell")
+    strategy = whole.model_copy(update={"gates": whole.gates[:count]})
+    compile_strategy(strategy, match_panel(panel, read_header(path).channels), read_header(path))
+    with _Peak() as peak:
+        start = time.perf_counter()
+        header = read_header(path)
+        evaluate(compile_strategy(strategy, match_panel(panel, header.channels), header).gating, open_events(header), header)
+        seconds = time.perf_counter() - start
+    whole_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": seconds, "peak": peak.bytes, "whole": whole_process}
+
+
 class _Peak:
-    """Measure the highest resident memory above that at entry, by sampling (anonymous pages only: mapped files are not ours)."""
+    """Measure the highest resident memory above that at entry, by sampling; pages of the mapped file count too."""
 
     def __enter__(self) -> Self:
         self._base, self._high, self._stop = _resident(), 0, threading.Event()
@@ -142,6 +183,29 @@ def _digest(mask: np.ndarray) -> str:
     return hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
 
 
+def growth(rounds: int) -> None:
+    """Print what more events and more gates cost."""
+    with tempfile.TemporaryDirectory() as folder:
+        tubes = {}
+        for name, made in (("quarter", 250_000), ("one", 1_000_000)):
+            tubes[name] = Path(folder) / f"{name}.fcs"
+            make_tube(tubes[name], made)
+        tubes["five"] = Path(folder) / "five.fcs"
+        repeat_tube(tubes["one"], tubes["five"], 5)
+        runs: dict[tuple[str, int], list[dict[str, float]]] = {}
+        for _ in range(rounds):
+            for name, count in (("quarter", 24), ("one", 24), ("five", 24), ("one", 3), ("one", 6), ("one", 12), ("one", 18)):
+                command = [sys.executable, "-W", "ignore", __file__, "--gates", str(count), "--file", str(tubes[name])]
+                result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                runs.setdefault((name, count), []).append(result)
+        print(f"{'tube':10}{'gates':>6}{'seconds':>9}{'time / one, 24':>16}{'peak / file':>13}{'whole process MB':>18}")
+        first = statistics.median(run["seconds"] for run in runs["one", 24])
+        for (name, count), results in runs.items():
+            seconds, peak, whole = (statistics.median(run[key] for run in results) for key in ("seconds", "peak", "whole"))
+            size = tubes[name].stat().st_size
+            print(f"{name:10}{count:6}{seconds:9.3f}{seconds / first:16.2f}{peak / size:13.2f}{whole / 1e6:18.0f}")
+
+
 def main() -> None:
     """Run the contenders in turn and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,7 +213,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--contender", choices=CONTENDERS)
     parser.add_argument("--file", type=Path)
+    parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--gates", type=int)
     options = parser.parse_args()
+    if options.gates:
+        print(json.dumps(contend_gates(options.gates, options.file)))
+        return
+    if options.growth:
+        growth(options.rounds)
+        return
     if options.contender:
         run = contend_shipped if options.contender.startswith("bcell_2") else contend
         print(json.dumps(run(options.contender, options.file)))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.compile import FULL_SCALE, transform_of
-from gating.engine import apply_transform
 from gating.foreign import RangedChannel
+from gating.sides import apply_transform
 from gating.strategy import SCATTER, Scale
 from panels.panel import Panel, match_panel, plain
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from gating.events import Spill, TubeHeader
 
 Rows = np.ndarray
-CHUNK = 65_536
-"""Events that are compensated at a time."""
+Some = Rows | slice | None
+"""Which events: sorted indices, a stretch, or None for all of them."""
+CHUNK = 16_384
+"""Events that are read at a time: few enough for a processor's cache, and for a block of memory that is used again."""
 
 
 class EventSource(Protocol):
-    """Where events come from: linear values by channel, for all events or for some rows."""
+    """Where events come from: linear values by channel, for all events or for some."""
 
     @property
     def count(self) -> int: ...
-    def column(self, index: int, rows: Rows | None = None) -> np.ndarray: ...
-    def columns(self, indices: Sequence[int], rows: Rows | None = None) -> np.ndarray: ...
+    def column(self, index: int, rows: Some = None) -> np.ndarray: ...
+    def columns(self, indices: Sequence[int], rows: Some = None) -> np.ndarray: ...
 
 
 class Channels:
@@ -58,7 +60,7 @@ class Channels:
             return self._detectors.index(matrix.detectors[matrix.fluorochromes.index(name)])
         raise PanelMismatch(f"{self._header.path.name}: a gate needs the channel '{name}', which this tube does not have.")
 
-    def linear(self, wanted: Sequence[tuple[int, str | None]], rows: Rows | None) -> list[np.ndarray]:
+    def linear(self, wanted: Sequence[tuple[int, str | None]], rows: Some) -> list[np.ndarray]:
         """Give one linear column for each (channel index, compensation) wanted."""
         columns: dict[tuple[int, str | None], np.ndarray] = {}
         for compensation in {c for _, c in wanted}:
@@ -66,19 +68,18 @@ class Channels:
             columns |= {(i, compensation): v for i, v in zip(indices, self._block(indices, compensation, rows), strict=True)}
         return [columns[key] for key in wanted]
 
-    def _block(self, indices: list[int], compensation: str | None, rows: Rows | None) -> list[np.ndarray]:
+    def _block(self, indices: list[int], compensation: str | None, rows: Some) -> list[np.ndarray]:
         detectors, inverse = self._inverse(compensation) if compensation else ([], np.empty((0, 0)))
-        plain = [i for i in indices if i not in detectors]
         mixed = [i for i in indices if i in detectors]
-        found = {i: self._events.column(i, rows) for i in plain}
+        found = {i: self._events.column(i, rows) for i in indices if i not in detectors}
         if mixed:
             unmix = np.ascontiguousarray(inverse[:, [detectors.index(i) for i in mixed]])
-            n = self._events.count if rows is None else len(rows)
-            out = np.empty((len(mixed), n), dtype=np.float64)
-            for start in range(0, n, CHUNK):
-                stop = min(start + CHUNK, n)
-                part = np.arange(start, stop) if rows is None else rows[start:stop]
-                out[:, start:stop] = (self._events.columns(detectors, part) @ unmix).T
+            parts = list(_parts(rows, self._events.count))
+            out = np.empty((len(mixed), sum(length for _, length in parts)), dtype=np.float64)
+            start = 0
+            for part, length in parts:
+                out[:, start : start + length] = (self._events.columns(detectors, part) @ unmix).T
+                start += length
             found |= dict(zip(mixed, out, strict=True))
         return [found[i] for i in indices]
 
@@ -105,3 +106,16 @@ class Channels:
             return [self.index(d) for d in detectors], np.linalg.inv(np.asarray(matrix, dtype=np.float64))
         except np.linalg.LinAlgError as error:
             raise CompensationFault(f"{self._header.path.name}: the compensation matrix cannot be inverted.") from error
+
+
+def _parts(rows: Some, total: int) -> Iterator[tuple[Rows | slice, int]]:
+    """Cut some events into parts, each with its length."""
+    if rows is None or isinstance(rows, slice):
+        first, last, _ = (rows or slice(None)).indices(total)
+        for start in range(first, last, CHUNK):
+            stop = min(start + CHUNK, last)
+            yield slice(start, stop), stop - start
+    else:
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            yield part, len(part)

@@ -1,10 +1,11 @@
 """Evaluate FlowKit gates on a tube, parent by parent, on the events that survived.
 
 A gate reads only the channels it needs, of only the events its parent kept; compensation and display transforms are
-computed for those alone. Membership is the same, event for event, as FlowKit's own ``gate_sample`` gives: gates are applied
-by FlowKit's gate objects, except rectangles on monotone scales, which are compared on the linear scale (a bound is brought
-there by the transform's inverse, and the few events nearer to it than rounding could tell are judged on the display scale);
-a polygon is asked only about events within the reach of its vertices.
+computed for those alone, a part of the events at a time, so that what is held is little more than who is in which gate.
+Membership is the same, event for event, as FlowKit's own ``gate_sample`` gives: gates are applied by FlowKit's gate objects, except
+rectangles on monotone scales, which are compared on the linear scale (a bound is brought there by the transform's inverse, and
+the few events nearer to it than rounding could tell are judged on the display scale); a polygon is asked only about events
+within the reach of its vertices.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gating.channels import Channels, EventSource, Rows
+from gating.channels import CHUNK, Channels, EventSource, Rows
+from gating.sides import Key, Side, bound_on, inside_of, is_monotone
 from panels.errors import StrategyFault
 
 if TYPE_CHECKING:
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
 
     from gating.events import TubeHeader
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 """Raised when the same tube could be counted otherwise than before; a part of every count's key."""
 
 Path = tuple[str, ...]
-NEAR = 1e-9
+MOST_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,26 @@ class Evaluation:
         """Give the rows of a gate, None for every event."""
         return self.root if path == ("root",) else self.rows[path]
 
+    def codes(self) -> tuple[np.ndarray, tuple[tuple[Path, ...], ...]]:
+        """Give every event's membership as one number, and for each number the gates it stands for.
+
+        The numbers (total,) have the least unsigned type that holds them. Gates may overlap: a number stands for a set of gates, in
+        the order of ``rows``; the empty set is that of events in no gate.
+        """
+        codes = np.zeros(self.total, dtype=np.uint32)
+        sets: list[tuple[Path, ...]] = [()]
+        for path, rows in self.rows.items():
+            before = codes[rows]
+            met = np.flatnonzero(np.bincount(before, minlength=len(sets)))
+            after = np.zeros(len(sets), dtype=np.uint32)
+            after[met] = len(sets) + np.arange(len(met), dtype=np.uint32)
+            codes[rows] = after[before]
+            sets += [(*sets[number], path) for number in met]
+        used = np.flatnonzero(np.bincount(codes, minlength=len(sets)))
+        final = np.zeros(len(sets), dtype=np.min_scalar_type(max(len(used) - 1, 0)))
+        final[used] = np.arange(len(used))
+        return final[codes], tuple(sets[number] for number in used)
+
 
 def evaluate(gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader, rows: Rows | None = None) -> Evaluation:
     """Evaluate every gate of ``gating`` on one tube (``rows``: sorted indices of the only events that count).
@@ -70,19 +92,8 @@ def evaluate(gating: flowkit.GatingStrategy, events: EventSource, header: TubeHe
     return Evaluation(total=events.count, rows={path: walk.done[path] for path in walk.order}, root=rows)
 
 
-@dataclass(slots=True)
-class _Side:
-    """One side of a gate as it is evaluated: where its linear values come from, and its display transform."""
-
-    key: tuple[int, str | None] | None
-    transform: flowkit.transforms.Transform | None
-    ratio: tuple[tuple[int, int], flowkit.transforms.RatioTransform] | None = None
-    low: float | None = None
-    high: float | None = None
-
-
 class _Walk:
-    """One evaluation under way: what is done, and the linear columns that siblings share."""
+    """One evaluation under way: the gates, and who is in those that are done."""
 
     def __init__(self, gating: flowkit.GatingStrategy, channels: Channels, root: Rows | None) -> None:
         self.gating = gating
@@ -91,24 +102,28 @@ class _Walk:
         self.done: dict[Path, Rows] = {}
         self.order = list(gate_paths(gating))
         self._nodes = {path: self._gate_at(path) for path in self.order}
-        self._shared_for: Path | None = None
-        self._shared: dict[tuple[int, str | None], np.ndarray] = {}
 
     def run(self) -> None:
-        """Evaluate every gate, brothers and sisters together."""
-        for parent in dict.fromkeys(parent for _, parent in self._nodes.values()):
-            for path, (_, above) in self._nodes.items():
-                if above == parent:
-                    self.rows_of(path)
+        """Evaluate every gate."""
+        for path in self.order:
+            self.rows_of(path)
 
     def rows_of(self, path: Path) -> Rows:
-        """Give the events of a gate, evaluating it and what it stands on first."""
+        """Give the events of a gate, evaluating it (with its brothers and sisters) and what it stands on first."""
+        from flowkit import gates
+
         if path not in self.done:
             if path not in self._nodes:
                 raise StrategyFault(f"a gate refers to '{'/'.join(path)}', which does not exist.")
             gate, parent = self._nodes[path]
-            self._evaluate(gate, path, parent)
+            if isinstance(gate, gates.BooleanGate):
+                self.done[path] = self._boolean(gate, self._above(parent))
+            else:
+                self._siblings(parent)
         return self.done[path]
+
+    def _above(self, parent: Path) -> Rows | None:
+        return self.root if parent == ("root",) else self.rows_of(parent)
 
     def _gate_at(self, path: Path) -> tuple[flowkit.gates.Gate, Path]:
         from flowkit.exceptions import QuadrantReferenceError
@@ -118,48 +133,23 @@ class _Walk:
         except QuadrantReferenceError:
             return self.gating.get_gate(path[-2], path[:-2]), path[:-2]
 
-    def _evaluate(self, gate: flowkit.gates.Gate, path: Path, parent: Path) -> None:
+    def _siblings(self, parent: Path) -> None:
+        """Evaluate all gates under one parent that read events, in one pass over the columns that any of them needs."""
         from flowkit import gates
 
-        rows = self.root if parent == ("root",) else self.rows_of(parent)
-        if isinstance(gate, gates.BooleanGate):
-            self._keep(path, rows, self._boolean(gate, rows))
-        elif isinstance(gate, gates.QuadrantGate):
-            sides = [self._side(d) for d in gate.dimensions]
-            frame = _Frame({d.dimension_ref: self._displayed(s, parent, rows) for d, s in zip(gate.dimensions, sides, strict=True)})
-            for name, inside in gate.apply(frame).items():
-                self._keep((*parent, gate.gate_name, name), rows, inside)
-        elif isinstance(gate, gates.RectangleGate):
-            self._keep(path, rows, self._rectangle(gate, parent, rows))
-        else:
-            self._keep(path, rows, self._shape(gate, parent, rows))
+        rows = self._above(parent)
+        siblings = {id(gate): gate for gate, above in self._nodes.values() if above == parent and not isinstance(gate, gates.BooleanGate)}
+        sided = [(gate, [self._side(dimension) for dimension in gate.dimensions]) for gate in siblings.values()]
+        keys = sorted({key for _, sides in sided for side in sides for key in side.keys}, key=str)
+        kept: dict[Path, list[Rows]] = {}
+        for part in _parts(rows, self.channels.count):
+            columns = dict(zip(keys, self.channels.linear(keys, part), strict=True))
+            for gate, sides in sided:
+                for name, inside in inside_of(gate, sides, columns):
+                    kept.setdefault((*parent, *name), []).append(_chosen(part, inside, self.channels.count))
+        self.done |= {path: np.concatenate(pieces) for path, pieces in kept.items()}
 
-    def _shape(self, gate: flowkit.gates.Gate, parent: Path, rows: Rows | None) -> np.ndarray:
-        """Apply a polygon or an ellipse; events beside a polygon's outermost vertices need no display scale to be outside."""
-        from flowkit import gates
-
-        sides = [self._side(d) for d in gate.dimensions]
-        names = [getattr(d, "ratio_ref", None) or d.id for d in gate.dimensions]
-        if not isinstance(gate, gates.PolygonGate) or any(side.ratio or not _is_monotone(side.transform) for side in sides):
-            values = [self._displayed(side, parent, rows) for side in sides]
-            return np.asarray(gate.apply(_Frame(dict(zip(names, values, strict=True)))))
-        linear = [self._linear(side, parent, rows) for side in sides]
-        corners = np.asarray(gate.vertices, dtype=np.float64)
-        near = np.ones(len(linear[0]), dtype=bool)
-        for column, side, places in zip(linear, sides, corners.T, strict=True):
-            low, high = _linear_bound(places.min(), side.transform), _linear_bound(places.max(), side.transform)
-            room = NEAR * max(abs(low), abs(high), 1.0)
-            near &= (column >= low - room) & (column <= high + room)
-        shown = [v[near] if s.transform is None else apply_transform(s.transform, v[near]) for v, s in zip(linear, sides, strict=True)]
-        inside = np.full(len(near), fill_value=gate.use_complement)
-        inside[near] = gate.apply(_Frame(dict(zip(names, shown, strict=True))))
-        return inside
-
-    def _keep(self, path: Path, rows: Rows | None, inside: np.ndarray) -> None:
-        kept = np.flatnonzero(inside)
-        self.done[path] = kept if rows is None else rows[kept]
-
-    def _boolean(self, gate: flowkit.gates.BooleanGate, rows: Rows | None) -> np.ndarray:
+    def _boolean(self, gate: flowkit.gates.BooleanGate, rows: Rows | None) -> Rows:
         """Combine other gates on the parent's events."""
         parts = []
         for reference in gate.gate_refs:
@@ -167,71 +157,24 @@ class _Walk:
             inside[self.rows_of((*reference["path"], reference["ref"]))] = True
             part = inside if rows is None else inside[rows]
             parts.append(~part if reference["complement"] else part)
-        if gate.type == "not":
-            return ~parts[0]
-        return np.asarray((np.logical_or if gate.type == "or" else np.logical_and).reduce(parts))
+        kept = ~parts[0] if gate.type == "not" else (np.logical_or if gate.type == "or" else np.logical_and).reduce(parts)
+        return _chosen(slice(0, self.channels.count) if rows is None else rows, np.asarray(kept), self.channels.count)
 
-    def _rectangle(self, gate: flowkit.gates.RectangleGate, parent: Path, rows: Rows | None) -> np.ndarray:
-        inside: np.ndarray | None = None
-        for dimension in gate.dimensions:
-            side = self._side(dimension)
-            within = self._within(side, parent, rows)
-            inside = within if inside is None else inside & within
-        if inside is None:
-            raise StrategyFault(f"the rectangle '{gate.gate_name}' has no dimension.")
-        return ~inside if gate.use_complement else inside
-
-    def _within(self, side: _Side, parent: Path, rows: Rows | None) -> np.ndarray:
-        if side.ratio is not None or not _is_monotone(side.transform):
-            values = self._displayed(side, parent, rows)
-            above = np.ones(len(values), dtype=bool) if side.low is None else values >= side.low
-            return above if side.high is None else above & (values < side.high)
-        values = self._linear(side, parent, rows)
-        above = np.ones(len(values), dtype=bool) if side.low is None else _at_least(values, side.low, side.transform)
-        return above if side.high is None else above & ~_at_least(values, side.high, side.transform)
-
-    def _displayed(self, side: _Side, parent: Path, rows: Rows | None) -> np.ndarray:
-        """Give the values of one side of a gate on its display scale."""
-        if side.ratio is not None:
-            (over, under), ratio = side.ratio
-            top, bottom = self._columns(parent, rows, [(over, None), (under, None)])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values = ratio.param_a * ((top - ratio.param_b) / (bottom - ratio.param_c))
-        else:
-            values = self._linear(side, parent, rows)
-        return values if side.transform is None else apply_transform(side.transform, values)
-
-    def _linear(self, side: _Side, parent: Path, rows: Rows | None) -> np.ndarray:
-        if side.key is None:
-            raise StrategyFault("a ratio has no linear values.")
-        return self._columns(parent, rows, [side.key])[0]
-
-    def _columns(self, parent: Path, rows: Rows | None, keys: list[tuple[int, str | None]]) -> list[np.ndarray]:
-        """Give linear columns on a parent's events; what its children need is read in one go and kept until the next parent."""
-        if self._shared_for != parent:
-            self._shared_for, self._shared = parent, {}
-        if any(key not in self._shared for key in keys):
-            wanted = sorted({*keys, *self._needed_below(parent)} - set(self._shared), key=str)
-            self._shared |= dict(zip(wanted, self.channels.linear(wanted, rows), strict=True))
-        return [self._shared[key] for key in keys]
-
-    def _needed_below(self, parent: Path) -> set[tuple[int, str | None]]:
-        gates = {id(gate): gate for gate, above in self._nodes.values() if above == parent}
-        return {side.key for gate in gates.values() for side in map(self._side, gate.dimensions) if side.key is not None}
-
-    def _side(self, dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider) -> _Side:
-        name = getattr(dimension, "ratio_ref", None)
+    def _side(self, dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider) -> Side:
         transform = self._transform(dimension.transformation_ref)
-        low, high = getattr(dimension, "min", None), getattr(dimension, "max", None)
+        name = getattr(dimension, "ratio_ref", None)
+        ratio: flowkit.transforms.RatioTransform | None = None
         if name is not None:
             ratio = self._transform(str(name))
             if ratio is None:
                 raise StrategyFault(f"the ratio '{name}' is not defined.")
-            pair = (self.channels.index(ratio.dimensions[0]), self.channels.index(ratio.dimensions[1]))
-            return _Side(None, transform, (pair, ratio), low, high)
-        compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
-        channel = self.channels.index(getattr(dimension, "dimension_ref", None) or dimension.id, compensation)
-        return _Side((channel, compensation), transform, None, low, high)
+            keys: tuple[Key, ...] = tuple((self.channels.index(each), None) for each in ratio.dimensions)
+        else:
+            compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
+            keys = ((self.channels.index(getattr(dimension, "dimension_ref", None) or dimension.id, compensation), compensation),)
+        exact = ratio is None and is_monotone(transform)
+        low, high = (bound_on(transform, getattr(dimension, end, None), exact=exact) for end in ("min", "max"))
+        return Side(str(name or dimension.id), keys, transform, ratio, low, high)
 
     def _transform(self, reference: str | None) -> flowkit.transforms.Transform | None:
         if reference is None:
@@ -241,24 +184,20 @@ class _Walk:
         return self.gating.transformations[reference]
 
 
-class _Frame:
-    """The little of a data frame that FlowKit's gates ask for: columns by name, as arrays."""
-
-    def __init__(self, columns: dict[str, np.ndarray]) -> None:
-        self._columns = columns
-        self.shape = (len(next(iter(columns.values()))), len(columns))
-
-    def __getitem__(self, names: str | list[str]) -> _Values:
-        if isinstance(names, str):
-            return _Values(self._columns[names])
-        return _Values(np.column_stack([self._columns[name] for name in names]))
+def _parts(rows: Rows | None, total: int) -> Iterator[Rows | slice]:
+    """Cut the events of a parent into parts; an empty parent gives one empty part."""
+    count = total if rows is None else len(rows)
+    for start in range(0, max(count, 1), CHUNK):
+        stop = min(start + CHUNK, count)
+        yield slice(start, stop) if rows is None else rows[start:stop]
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """What ``frame[names].values`` gives."""
-
-    values: np.ndarray
+def _chosen(part: Rows | slice, inside: np.ndarray, total: int) -> Rows:
+    """Give the indices of the events of a part that are inside, in the least type that holds them."""
+    if isinstance(part, slice):
+        part = np.arange(part.start, part.stop, dtype=np.int32 if total <= MOST_INT32 else np.int64)
+    chosen: Rows = part[inside]
+    return chosen
 
 
 def gate_paths(gating: flowkit.GatingStrategy) -> Iterator[Path]:
@@ -273,34 +212,3 @@ def gate_paths(gating: flowkit.GatingStrategy) -> Iterator[Path]:
         except QuadrantReferenceError:
             pass
         yield (*ancestors, name)
-
-
-def apply_transform(transform: flowkit.transforms.Transform, values: np.ndarray) -> np.ndarray:
-    """Bring a column of linear values to a display scale."""
-    return np.asarray(transform.apply(values.reshape(-1, 1)))[:, 0]
-
-
-def _is_monotone(transform: flowkit.transforms.Transform | None) -> bool:
-    """Tell whether a scale rises everywhere and its inverse can be trusted to rounding; no transform is such a scale."""
-    from flowkit import transforms
-
-    return transform is None or isinstance(
-        transform, transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform
-    )
-
-
-def _linear_bound(bound: float, transform: flowkit.transforms.Transform | None) -> float:
-    """Bring a bound from the display scale to the linear one."""
-    return float(bound) if transform is None else float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])
-
-
-def _at_least(values: np.ndarray, bound: float, transform: flowkit.transforms.Transform | None) -> np.ndarray:
-    """Compare linear values with a bound on the display scale."""
-    if transform is None:
-        return values >= bound
-    linear = _linear_bound(bound, transform)
-    inside = values >= linear
-    close = np.flatnonzero(np.abs(values - linear) <= NEAR * max(abs(linear), 1.0))
-    if len(close):
-        inside[close] = apply_transform(transform, values[close]) >= bound
-    return inside

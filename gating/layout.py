@@ -51,6 +51,11 @@ class Encoding:
     maximum: float
     gain: float
 
+    @property
+    def is_linear(self) -> bool:
+        """Tell whether the stored numbers are the linear values already."""
+        return self.bit_mask is None and (self.step, self.decades, self.gain) == (1.0, 0.0, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -8,7 +8,8 @@ import numpy as np
 
 from gating.channels import Channels, EventSource
 from gating.compile import Compiled, transform_of
-from gating.engine import Evaluation, apply_transform
+from gating.engine import Evaluation
+from gating.sides import apply_transform
 from gating.strategy import SCATTER, Gate, Limits
 from gating.views import Axis, GateView
 

@@ -104,7 +104,11 @@ def _obs(study: Study, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.Dat
 
     identity, compiled = tube.identity, gated.compiled
     patient = read_patients(study.patients_sheet).patients.get(identity.patient)
-    member = {each.id: np.isin(rows, gated.evaluation.rows[compiled.path_of[each.gate]]) for each in compiled.strategy.populations}
+    codes, gates = gated.evaluation.codes()
+    member = {
+        each.id: np.array([compiled.path_of[each.gate] in inside for inside in gates])[codes[rows]]
+        for each in compiled.strategy.populations
+    }
     depth = {each.id: len(compiled.path_of[each.gate]) for each in compiled.strategy.populations}
     deepest = np.full(len(rows), "", dtype=object)
     for name in sorted(member, key=lambda each: depth[each]):

@@ -168,3 +168,9 @@ def test_any_strategy_keeps_the_events_flowkit_keeps(plan: Plan) -> None:
         expected = strategy.gate_sample(Sample(tube))
     for path in kept.rows:
         assert np.array_equal(kept.mask(path), expected.get_gate_membership(path[-1], path[:-1])), (path, plan)
+    codes, sets = kept.codes()
+    assert codes.dtype == np.uint8 if len(sets) <= 256 else np.uint16
+    assert sorted(set(codes.tolist())) == list(range(len(sets)))
+    assert len(set(sets)) == len(sets)
+    for path in kept.rows:
+        assert np.array_equal(kept.mask(path), np.array([path in members for members in sets])[codes])

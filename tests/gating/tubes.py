@@ -41,11 +41,11 @@ class ArrayTube:
     def count(self) -> int:
         return len(self.events)
 
-    def column(self, index: int, rows: np.ndarray | None = None) -> np.ndarray:
+    def column(self, index: int, rows: np.ndarray | slice | None = None) -> np.ndarray:
         return self.events[:, index] if rows is None else self.events[rows, index]
 
-    def columns(self, indices: list[int], rows: np.ndarray | None = None) -> np.ndarray:
-        return self.events[:, indices] if rows is None else self.events[np.ix_(rows, indices)]
+    def columns(self, indices: list[int], rows: np.ndarray | slice | None = None) -> np.ndarray:
+        return self.events[:, indices] if rows is None else self.events[rows][:, indices]
 
 
 def random_tube(strategy: Strategy, *, events: int, seed: int) -> tuple[ArrayTube, PanelMatch]:

@@ -49,13 +49,16 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
     """Gather the ledger by state, what is open and why, and the last and next nightly run."""
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
+    from tasks.strategies_in_use import standing
 
     with study.store() as store:
         states = count_by_state(store)
         files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
         last = last_run(store, "nightly")
+        strategies = standing(study, store)
     return {
         "states": states,
+        "strategies": [{"panel": s.panel, "strategy": s.strategy, "sha256": s.sha256, "standing": s.told} for s in strategies],
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
         "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": _outcome(study, last)},
         "next_run": _next_run(study, server) if server else None,
@@ -69,6 +72,7 @@ def status_text(document: Mapping[str, Any]) -> str:
         "  ".join(f"{state} {number}" for state, number in document["states"].items()),
         f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
         f"next run: {document['next_run']}" if document["next_run"] else "next run: none is scheduled; `reconflow up` keeps the schedule",
+        *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in document["strategies"]),
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
     return "\n".join(lines)

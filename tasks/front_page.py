@@ -10,6 +10,7 @@ from tasks.publish.report import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import read_table, write_atomically
 from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.runs import last_run
+from tasks.strategies_in_use import standing
 from tasks.study import Study
 
 OPEN_STATES: tuple[State, ...] = ("settling", "waiting", "failed", "quarantined")
@@ -25,6 +26,7 @@ def write_front_page(study: Study) -> Path:
         states = count_by_state(store)
         open_files = [LedgerLine(record.inbox_path, record.state, record.reason) for record in all_files(store, OPEN_STATES)]
         run = last_run(store)
+        strategies = {(each.panel, each.strategy): each.told for each in standing(study, store)}
     overview = CohortOverview(
         study=study.settings.study,
         states={str(state): number for state, number in states.items()},
@@ -33,6 +35,7 @@ def write_front_page(study: Study) -> Path:
         last_run_outcome=run.outcome if run and run.ended_at else "",
         patients=tuple(built_patients(study)),
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
+        strategies=strategies,
     )
     page = study.results / "index.html"
     write_atomically(page, render_index(overview, kinetics).encode())

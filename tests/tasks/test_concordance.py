@@ -14,13 +14,14 @@ from tasks.concordance.promotion import promote
 from tasks.concordance.publish import verdict, write_concordance
 from tasks.concordance.recount import comparison, folder_of, measure_references, recount_tube, tubes_to_compare
 from tasks.count_tube import count_tube, measure_reference
+from tasks.front_page import write_front_page
 from tasks.intake.turn import take_in
 from tasks.one_pass import Pass
 from tasks.settings import load_settings
 from tasks.simulate.study import write_study
 from tasks.store.counts import gatings_of
 from tasks.store.promotions import promotions_of
-from tasks.strategies_in_use import in_use
+from tasks.strategies_in_use import in_use, standing
 from tasks.study import Study, open_study
 from tests.tasks.study_folder import make_study
 
@@ -112,6 +113,10 @@ def test_nothing_in_use_is_touched_and_nothing_is_done_twice(study: Study, page:
     assert {row["strategy"] for row in table(study.results / "patients" / "P01" / "kinetics.csv")} == {"bcell@2.0.0"}
 
 
+def test_a_version_that_was_never_promoted_is_said_to_be_the_sheets(study: Study) -> None:
+    assert told_of(study) == "as study.yaml says; no version was promoted yet"
+
+
 def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) -> None:
     for name, reason in (("", "better"), ("J. Doe", " ")):
         with pytest.raises(UsageFault, match="who approved it and why"):
@@ -126,6 +131,7 @@ def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) 
         with study.store() as store:
             (kept,) = promotions_of(store)
         assert (kept.from_strategy, kept.to_strategy, kept.approved_by, kept.reason) == ("bcell@2.0.0", OTHER, "J. Doe", "fits our lot")
+        assert told_of(promoted) == f"promoted {kept.at[:10]} by J. Doe: fits our lot"
         used = in_use(promoted)
         for inputs in patients_to_build(promoted, used):
             build_patient(promoted, inputs)
@@ -134,6 +140,14 @@ def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) 
     finally:
         (study.folder / "study.yaml").write_text(before, encoding="utf-8")
         one_night(open_study(study.folder))
+    assert told_of(open_study(study.folder)).startswith(f"NOT the promoted version: study.yaml was changed by hand ({OTHER} was promoted")
+    assert "NOT the promoted version" in write_front_page(open_study(study.folder)).read_text(encoding="utf-8")
+
+
+def told_of(study: Study) -> str:
+    """Give what status and front page say of the B-cell panel's version."""
+    with study.store() as store:
+        return next(each.told for each in standing(study, store) if each.panel == "bcell")
 
 
 def test_a_comparison_of_another_archive_promotes_nothing(study: Study, page: Path) -> None:

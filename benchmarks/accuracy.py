@@ -37,7 +37,7 @@ from tasks.identity import TubeIdentity
 from tasks.population_counts import population_counts
 from tasks.simulate.tube import TubePlan, write_tube
 
-SHIPPED = {"bcell": "bcell@2.0.0", "cart": "cart@2.0.0"}
+SHIPPED = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0"}
 FIXED = {"bcell": "bcell@1.0.0", "cart": "cart@1.0.0"}
 INFUSED = datetime(2026, 1, 1, tzinfo=UTC)
 MICROLITRES = 50.0

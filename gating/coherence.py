@@ -163,6 +163,9 @@ def _axes_in(strategy: Strategy) -> Iterator[tuple[str, At]]:
     """Yield every marker or scatter parameter a strategy names, with its place."""
     yield from ((axis, ("scales", axis)) for axis in strategy.scales)
     yield from ((threshold.marker, ("thresholds", name, "marker")) for name, threshold in strategy.thresholds.items())
+    for name, threshold in strategy.thresholds.items():
+        if threshold.negative and threshold.negative.beside:
+            yield threshold.negative.beside, ("thresholds", name, "negative", "beside")
     for number, gate in enumerate(strategy.gates):
         at: At = ("gates", number)
         yield from ((axis, (*at, "rectangle", axis)) for axis in gate.rectangle or {})

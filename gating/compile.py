@@ -227,7 +227,7 @@ def _flowkit_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.Gate:
         return gates.RectangleGate(gate.gate, [_rectangle_side(compiled, axis, gate) for axis in gate.rectangle])
     if gate.polygon is not None:
         shape = gate.polygon
-        columns = [_displayed(compiled, axis, [v[i] for v in compiled.vertices(shape)]) for i, axis in enumerate((shape.x, shape.y))]
+        columns = [displayed(compiled, axis, [v[i] for v in compiled.vertices(shape)]) for i, axis in enumerate((shape.x, shape.y))]
         vertices = [(float(x), float(y)) for x, y in zip(*columns, strict=True)]
         return gates.PolygonGate(gate.gate, [_dimension(compiled, axis) for axis in gate.axes], vertices)
     if gate.ellipse is not None:
@@ -247,15 +247,22 @@ def _dimension(compiled: Compiled, axis: str, low: float | None = None, high: fl
 
 def _rectangle_side(compiled: Compiled, axis: str, gate: Gate) -> flowkit.Dimension:
     limits = (gate.rectangle or {})[axis]
-    low, high = (None if b is None else float(_displayed(compiled, axis, [compiled.value_of(b)])[0]) for b in (limits.above, limits.below))
+    low, high = (None if b is None else float(displayed(compiled, axis, [compiled.value_of(b)])[0]) for b in (limits.above, limits.below))
     return _dimension(compiled, axis, low, high)
 
 
-def _displayed(compiled: Compiled, axis: str, values: list[float]) -> np.ndarray:
+def displayed(compiled: Compiled, axis: str, values: list[float]) -> np.ndarray:
     """Bring values in the strategy's linear units to the displayed scale of an axis."""
     linear = np.array(values, dtype=np.float64) * compiled.factor(axis)
     reference = _transform_ref(compiled, axis)
     return linear if reference is None else np.asarray(compiled.gating.transformations[reference].apply(linear.reshape(-1, 1)))[:, 0]
+
+
+def linear(compiled: Compiled, axis: str, shown: float) -> float:
+    """Bring a place on the displayed scale of an axis to the strategy's linear units."""
+    reference = _transform_ref(compiled, axis)
+    place = shown if reference is None else float(compiled.gating.transformations[reference].inverse(np.array([[shown]]))[0, 0])
+    return place / compiled.factor(axis)
 
 
 def _ellipse_gate(compiled: Compiled, name: str, shape: Ellipse) -> flowkit.gates.EllipsoidGate:
@@ -274,7 +281,7 @@ def _quadrant_gate(compiled: Compiled, gate: str, shape: Quadrant) -> flowkit.ga
 
     dividers, cuts = [], []
     for axis, bound in ((shape.x, shape.x_divider), (shape.y, shape.y_divider)):
-        cut = float(_displayed(compiled, axis, [compiled.value_of(bound)])[0])
+        cut = float(displayed(compiled, axis, [compiled.value_of(bound)])[0])
         name = f"{gate}_{'x' if axis == shape.x else 'y'}"
         dividers.append(
             flowkit.QuadrantDivider(name, compiled.detector_of[axis], _compensation(compiled, axis), [cut], _transform_ref(compiled, axis))

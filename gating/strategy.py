@@ -45,12 +45,37 @@ class Scale(_Strict):
     a: float = 0.0
 
 
+class Stretch(_Strict):
+    """A part of the axis beside a boundary: up to where it goes, and how far the boundary clears the negative cells' mode there.
+
+    ``clears`` is in SDs of the half below the mode, in a tube where all is right.
+    """
+
+    below: float | None = None
+    clears: float = Field(gt=0)
+
+
 class Negative(_Strict):
-    """A gate whose cells never carry the marker, and the robust SD of their linear values where the declared value is right."""
+    """A gate whose cells never carry the marker (or mostly not), and the robust SD of their linear values where the value is right.
+
+    ``clearance`` says how far the boundary lies above them, in each stretch of the marker ``beside`` (whose dye may leak in).
+    """
 
     gate: Identifier
     spread: float = Field(gt=0)
     tail: float = Field(default=0.001, gt=0, lt=1)
+    beside: str | None = None
+    clearance: tuple[Stretch, ...] = ()
+
+    @model_validator(mode="after")
+    def _stretches_follow_each_other(self) -> "Negative":
+        ends = [stretch.below for stretch in self.clearance]
+        inner = [end for end in ends[:-1] if end is not None]
+        if ends and (ends[-1] is not None or len(inner) < len(ends) - 1 or sorted(inner) != inner):
+            raise ValueError("the stretches of 'clearance' rise: each but the last has 'below', the last has none")
+        if len(ends) > 1 and self.beside is None:
+            raise ValueError("'clearance' has several stretches, so 'beside' must name the marker they are stretches of")
+        return self
 
 
 class Anchor(_Strict):

@@ -28,7 +28,7 @@ study: {name}                      # the name on reports
 
 # strategies:                       # panel: version of its gating strategy
 #   bcell: bcell@2.0.0
-#   cart: cart@2.0.0
+#   cart: cart@3.0.0
 #   tbnk: tbnk@1.0.0
 
 # limits:

@@ -14,6 +14,8 @@ from gating.thresholds.measure import NegativeReading
 from tasks.counting.counts import PopulationCount
 from tasks.counting.flags import Flag
 
+MOVED = 1.10
+"""A boundary moved by less than this factor is told in thresholds.csv alone."""
 SENSITIVE = 0.10
 SENSITIVE_EVENTS = 20
 
@@ -47,9 +49,10 @@ def population_counts(
 
 def _flags(compiled: Compiled, population: Population, near: float, events: int) -> list[Flag]:
     lineage = stands_on(compiled.strategy, population.gate)
-    resolved = [compiled.resolved[name] for name in lineage if name in compiled.resolved]
-    flags = [Flag.THRESHOLD_MOVED] if any(each.source != "fixed" for each in resolved) else []
-    if not all(each.proven for each in resolved):
+    resolved = {name: compiled.resolved[name] for name in lineage if name in compiled.resolved}
+    ratios = [each.value / compiled.strategy.thresholds[name].value for name, each in resolved.items()]
+    flags = [Flag.THRESHOLD_MOVED] if any(not 1 / MOVED <= ratio <= MOVED for ratio in ratios) else []
+    if not all(each.proven for each in resolved.values()):
         flags.append(Flag.THRESHOLD_UNPROVEN)
     if near > SENSITIVE and events >= SENSITIVE_EVENTS:
         flags.append(Flag.THRESHOLD_SENSITIVE)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gating.strategy import Source, Strategy, Threshold
-from gating.thresholds.measure import Reading
+from gating.strategy import Source, Strategy, Stretch, Threshold
+from gating.thresholds.measure import Reading, StretchReading
 from gating.thresholds.resolved import Resolved, Tried
 from gating.thresholds.valley import FARTHEST, Valley, bin_of, find_crossing, find_valley, from_scale, share_below, to_scale
 
@@ -28,6 +28,8 @@ GAIN_KEPT = (1 / 1.15, 1.15)
 """A median that lies within these factors of its declared one is taken for the same staining."""
 SPREAD_KEPT = (0.7, 1.28)
 """A spread of negative cells also differs by the mix of cells and the compensation, so it may differ more."""
+CLEARED = (0.8, 1.05)
+"""A boundary that would have to move less than this to clear the tube's own negative cells as declared is left where it is."""
 MISJUDGED = 0.10
 """Share of the smaller mode between declared value and valley from which the valley contradicts the value."""
 ONE_SIDED_95 = 1.645
@@ -103,7 +105,7 @@ class _Chain:
     def fixed(self) -> Tried:
         """Ask everything in the tube that could contradict the declared value."""
         declared = self.threshold.value
-        said = [self._anchored(), self._spread(), self._tail(declared), self._valley_agrees()]
+        said = [self._anchored(), self._clearance() if self._stretches() else self._spread(), self._tail(declared), self._valley_agrees()]
         faults = [fault for fault, _ in said if fault]
         good = [word for fault, word in said if word and not fault]
         return Tried("fixed", declared, "; ".join(faults), "; ".join(good) or UNCHECKED)
@@ -131,8 +133,14 @@ class _Chain:
         return Tried("fmo", value, "", f"above {100 * FMO_SHARE:.2f} % of {sum(counts)} cells without the stain")
 
     def negative(self) -> Tried:
-        """Move the value as the negative cells spread; downwards half as far (on the logarithm), since their tails shrink less."""
+        """Move the value as the negative cells ask: to clear them as declared, or as they spread.
+
+        By the spread alone it goes downwards half as far (on the logarithm), since tails shrink less.
+        """
         reading, declared = self.own.negative, self.threshold.negative
+        if self._stretches():
+            ratio = self._needed()[0]
+            return Tried("negative", self.threshold.value * ratio, "", f"declared value × {ratio:.2f}: {self._clearance()[1]}")
         if reading is None or declared is None or reading.events < NEGATIVE_EVENTS:
             return Tried("negative", None, f"fewer than {NEGATIVE_EVENTS} negative events", "")
         spread = reading.spread / declared.spread
@@ -172,6 +180,36 @@ class _Chain:
         ratio = reading.spread / declared.spread
         words = f"{self.threshold.marker} of {reading.events} {declared.gate} spreads {ratio:.2f} × the expected {declared.spread:.0f}"
         return ("" if _within(SPREAD_KEPT, ratio) else words), words
+
+    def _stretches(self) -> list[tuple[Stretch, StretchReading]]:
+        """Pair the declared stretches with those of this tube that hold enough cells."""
+        reading, declared = self.own.negative, self.threshold.negative
+        if reading is None or declared is None:
+            return []
+        pairs = zip(declared.clearance, reading.stretches, strict=True)
+        return [(stretch, read) for stretch, read in pairs if read.events >= NEGATIVE_EVENTS and read.border > 0]
+
+    def _needed(self) -> tuple[float, int]:
+        """Give the largest factor by which the boundary has to move to clear the negative cells as declared, and the stretch."""
+        factors = [(read.mode + stretch.clears * read.spread) / read.border for stretch, read in self._stretches()]
+        return max(factors), factors.index(max(factors))
+
+    def _clearance(self) -> tuple[str, str]:
+        """Ask whether the declared boundary lies as far above the tube's own negative cells as it is declared to."""
+        factor, place = self._needed()
+        stretch, read = self._stretches()[place]
+        clear = (read.border - read.mode) / read.spread if read.spread else math.inf
+        words = f"it clears {read.events} negative cells{self._place_of(stretch)} by {clear:.1f} of their SDs ({stretch.clears:g} declared)"
+        return ("" if _within(CLEARED, factor) else words), words
+
+    def _place_of(self, stretch: Stretch) -> str:
+        """Name a stretch in words."""
+        declared = self.threshold.negative
+        if declared is None or declared.beside is None:
+            return ""
+        place = declared.clearance.index(stretch)
+        low = f" from {declared.clearance[place - 1].below:g}" if place else ""
+        return f" with {declared.beside}{low}{'' if stretch.below is None else f' below {stretch.below:g}'}"
 
     def _tail(self, value: float) -> tuple[str, str]:
         """Ask how many negative cells reach a value; where they and the positives are of one gate nobody can tell."""

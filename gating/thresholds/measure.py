@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gating.channels import Channels, EventSource
-from gating.compile import Compiled
+from gating.compile import Compiled, displayed, linear
 from gating.engine import Evaluation
 from gating.events import TubeHeader
 from gating.strategy import Strategy
@@ -26,15 +26,26 @@ ONE_SD = 0.682689492137
 
 
 @dataclass(frozen=True, slots=True)
+class StretchReading:
+    """The negative cells of one stretch of the axis beside: how many, their mode and left-sided SD, and the declared boundary there."""
+
+    events: int
+    mode: float
+    spread: float
+    border: float
+
+
+@dataclass(frozen=True, slots=True)
 class NegativeReading:
     """Cells that never carry the marker: where their mode lies, their left-sided SD, and the histogram of all.
 
-    The spread is that of the half below the mode, which no positive cell can widen.
+    The spread is that of the half below the mode, which no positive cell can widen. ``stretches`` are as the threshold declares them.
     """
 
     mode: float
     spread: float
     counts: tuple[int, ...]
+    stretches: tuple[StretchReading, ...] = ()
 
     @property
     def events(self) -> int:
@@ -76,7 +87,13 @@ def reading_from(document: Mapping[str, Any]) -> Reading:
     negative, anchor, counts = document["negative"], document["anchor"], document["counts"]
     return Reading(
         None if counts is None else _unpacked(counts),
-        negative and NegativeReading(negative["mode"], negative["spread"], _unpacked(negative["counts"])),
+        negative
+        and NegativeReading(
+            negative["mode"],
+            negative["spread"],
+            _unpacked(negative["counts"]),
+            tuple(StretchReading(**stretch) for stretch in negative["stretches"]),
+        ),
         anchor and AnchorReading(**anchor),
     )
 
@@ -102,6 +119,8 @@ def measure(compiled: Compiled, evaluation: Evaluation, events: EventSource, hea
     """Take the readings of every threshold that asks for one, from a tube evaluated at the declared values."""
     channels = Channels(compiled.gating, events, header)
     wanted = {(gate, threshold.marker): None for threshold in compiled.strategy.thresholds.values() for gate in threshold.gates}
+    negatives = [threshold.negative for threshold in compiled.strategy.thresholds.values() if threshold.negative]
+    wanted |= {(negative.gate, negative.beside): None for negative in negatives if negative.beside}
     markers: dict[str, list[str]] = {}
     for gate, marker in wanted:
         markers.setdefault(gate, []).append(marker)
@@ -115,7 +134,7 @@ def measure(compiled: Compiled, evaluation: Evaluation, events: EventSource, hea
         seen_in, negative, anchor = threshold.seen_in, threshold.negative, threshold.anchor
         found[name] = Reading(
             tuple(histogram(values[seen_in, threshold.marker]).tolist()) if seen_in else None,
-            _negative(values[negative.gate, threshold.marker], threshold.value) if negative else None,
+            _negative(compiled, name, values) if negative else None,
             _anchor(values[anchor.gate, threshold.marker]) if anchor else None,
         )
     return found
@@ -132,12 +151,49 @@ def _columns(compiled: Compiled, evaluation: Evaluation, channels: Channels, gat
     return {marker: column / compiled.factor(marker) for marker, column in zip(markers, columns, strict=True)}
 
 
-def _negative(values: np.ndarray, declared: float) -> NegativeReading:
+def _negative(compiled: Compiled, name: str, values: Mapping[tuple[str, str], np.ndarray]) -> NegativeReading:
+    threshold = compiled.strategy.thresholds[name]
+    if threshold.negative is None:
+        raise ValueError(f"{name} declares no negative cells")
+    own = values[threshold.negative.gate, threshold.marker]
+    mode, spread, counts = _left_half(own, threshold.value)
+    stretches, low, beside = [], -np.inf, threshold.negative.beside
+    places = own if beside is None else values[threshold.negative.gate, beside]
+    for stretch in threshold.negative.clearance:
+        high = np.inf if stretch.below is None else stretch.below
+        inside = np.ones(len(own), dtype=bool) if beside is None else (places >= low) & (places < high)
+        border = threshold.value
+        if beside is not None and inside.any():
+            border = _border_at(compiled, name, beside, float(np.median(places[inside])))
+        stretches.append(StretchReading(int(inside.sum()), *_left_half(own[inside], border)[:2], _rounded(border)))
+        low = high
+    return NegativeReading(mode, spread, tuple(counts.tolist()), tuple(stretches))
+
+
+def _left_half(values: np.ndarray, border: float) -> tuple[float, float, np.ndarray]:
+    """Give the mode below a boundary, the SD of the half below the mode, and the histogram."""
     counts = histogram(values)
-    mode = mode_of(counts, declared)
+    mode = mode_of(counts, border)
     below = mode - values[values <= mode]
-    spread = float(np.quantile(below, ONE_SD)) if len(below) else 0.0
-    return NegativeReading(_rounded(mode), _rounded(spread), tuple(counts.tolist()))
+    return _rounded(mode), _rounded(float(np.quantile(below, ONE_SD)) if len(below) else 0.0), counts
+
+
+def _border_at(compiled: Compiled, name: str, beside: str, place: float) -> float:
+    """Give where a boundary lies at a place of the axis beside: the lower edge there of the polygon that follows the threshold."""
+    threshold = compiled.strategy.thresholds[name]
+    shapes = (gate.polygon for gate in compiled.strategy.gates if gate.polygon and gate.polygon.follows == name)
+    shape = next((shape for shape in shapes if beside in (shape.x, shape.y)), None)
+    if shape is None:
+        return threshold.value
+    corners = np.array(shape.vertices) if shape.x == beside else np.array(shape.vertices)[:, ::-1]
+    shown = [displayed(compiled, axis, list(column)) for axis, column in zip((beside, threshold.marker), corners.T, strict=True)]
+    x, y = (np.append(column, column[0]) for column in shown)
+    at = float(displayed(compiled, beside, [place])[0])
+    crossed = np.flatnonzero((np.minimum(x[:-1], x[1:]) <= at) & (np.maximum(x[:-1], x[1:]) > at))
+    if not len(crossed):
+        return threshold.value
+    lowest = min(float(y[i] + (at - x[i]) / (x[i + 1] - x[i]) * (y[i + 1] - y[i])) for i in crossed)
+    return linear(compiled, threshold.marker, lowest)
 
 
 def _anchor(values: np.ndarray) -> AnchorReading:

@@ -21,7 +21,7 @@ class Flag(StrEnum):
     )
     THRESHOLD_MOVED = (
         "threshold_moved",
-        "A gate boundary did not lie at its declared value in this tube; thresholds.csv of the tube says where, why and by which source.",
+        "A gate boundary lay more than a tenth from its declared value in this tube; thresholds.csv says where, why and by which source.",
     )
     THRESHOLD_UNPROVEN = (
         "threshold_unproven",

@@ -13,7 +13,8 @@ from typing import Literal, Protocol
 from panels.errors import StrategyFault
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.flags import Flag
-from tasks.counting.limits import Background, EventLimits, LimitSettings, event_limits
+from tasks.counting.intervals import difference, garwood
+from tasks.counting.limits import Background, LimitSettings, event_limits
 from tasks.counting.replicates import differing_replicates
 from tasks.counting.volume import CountMethod, Draw, Method, Volume, anchored_volume, direct_volume
 
@@ -69,12 +70,23 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
+class _Limits:
+    """From how many events a population of one tube counts, what its background is (None: none is known), and what is doubtful."""
+
+    detect: int
+    quantify: int
+    background: Background | None
+    exposed: int
+    flags: tuple[Flag, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Evidence:
     """All that decides the code of one population in one tube."""
 
     count: PopulationCount
     rule: PopulationRule
-    limits: EventLimits
+    limits: _Limits
     volume: Volume | None
     needs_volume: bool
 
@@ -101,14 +113,13 @@ def quantify_visit(
         for rule in _reported(tube, rules)
     }
     usable = tuple(tube for tube in counted if tube.is_usable)
-    draw = Draw(usable, counting, {key: value.quantify for key, (value, _) in decided.items()}, settings)
+    draw = Draw(usable, counting, {key: value.quantify for key, value in decided.items()}, settings)
     draw = replace(draw, differing=differing_replicates(draw))
-    rows: list[tuple[TubeCounts, Quantity]] = []
-    for tube in counted:
-        for rule in _reported(tube, rules):
-            event_limit, limit_flags = decided[tube.identity.tube_sha256, rule.id]
-            rows.append((tube, _quantify(draw, tube, rule, event_limit, limit_flags)))
-    return rows
+    return [
+        (tube, _quantify(draw, tube, rule, decided[tube.identity.tube_sha256, rule.id]))
+        for tube in counted
+        for rule in _reported(tube, rules)
+    ]
 
 
 def group_by_visit(tubes: Iterable[TubeCounts]) -> dict[tuple[str, str, str], list[TubeCounts]]:
@@ -138,9 +149,7 @@ def _reported(tube: TubeCounts, rules: Rules) -> list[PopulationRule]:
     return [r for r in rules_of(tube, rules).values() if specimen in r.specimens and r.id in tube.counts]
 
 
-def _limits_of(
-    tube: TubeCounts, rule: PopulationRule, settings: LimitSettings, backgrounds: Mapping[BackgroundKey, Background]
-) -> tuple[EventLimits, tuple[Flag, ...]]:
+def _limits_of(tube: TubeCounts, rule: PopulationRule, settings: LimitSettings, backgrounds: Mapping[BackgroundKey, Background]) -> _Limits:
     """Decide from how many events the population counts in this tube, and what is doubtful about its background."""
     count = tube.counts[rule.id]
     background: Background | None = None
@@ -163,7 +172,7 @@ def _limits_of(
         flags.append(Flag.LIMIT_RAISED)
     if is_baseline and count.events >= decided.detect:
         flags.append(Flag.POSITIVE_BEFORE_INFUSION)
-    return decided, tuple(flags)
+    return _Limits(decided.detect, decided.quantify, None if is_baseline else background, exposed, tuple(flags))
 
 
 def _background_flags(
@@ -175,7 +184,7 @@ def _background_flags(
     return [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED] if others else [Flag.NO_BACKGROUND]
 
 
-def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: EventLimits, limit_flags: tuple[Flag, ...]) -> Quantity:
+def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: _Limits) -> Quantity:
     count = tube.counts[rule.id]
     volume, volume_flags = _volume(draw, tube, rule)
     evidence = _Evidence(count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood")
@@ -184,7 +193,7 @@ def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: EventL
     percentages = percentages if tube.is_usable else (None, None)
     if volume is not None and volume.method in ("bead", "volumetric") and (tube.identity.tube_sha256, rule.id) in draw.differing:
         volume_flags = (*volume_flags, Flag.REPLICATES_DIFFER)
-    said = (*tube.flags, *count.flags, *volume_flags, *limit_flags, *percent_flags, *code_flags)
+    said = (*tube.flags, *count.flags, *volume_flags, *limits.flags, *percent_flags, *code_flags)
     percent_parent, percent_reference = percentages if count.events >= limits.detect else (None, None)
     low, value, high = _concentration(evidence, code)
     return Quantity(
@@ -277,8 +286,20 @@ def _too_little_marrow(evidence: _Evidence, limits: LimitSettings) -> bool:
 
 
 def _concentration(evidence: _Evidence, code: Code) -> tuple[float | None, float | None, float | None]:
-    """Give low, value and high in cells/µL: only the upper limit when not detected, nothing when not evaluable."""
+    """Give low, value and high in cells/µL: only the upper limit when not detected, nothing when not evaluable.
+
+    The value is of all events counted. The lower limit allows for those that the background explains.
+    """
     if evidence.volume is None or code == "NE":
         return None, None, None
     value, interval = evidence.volume.concentration(evidence.count.events)
-    return (None, None, interval.high) if code == "ND" else (interval.low, value, interval.high)
+    return (None, None, interval.high) if code == "ND" else (interval.low * _net_share(evidence), value, interval.high)
+
+
+def _net_share(evidence: _Evidence) -> float:
+    """Give the lower limit of the events beyond the background (MOVER) over that of all events."""
+    events, background = evidence.count.events, evidence.limits.background
+    if background is None or not background.reference_events or not events:
+        return 1.0
+    net = difference(events, background.events, evidence.limits.exposed / background.reference_events)
+    return max(net.low, 0.0) / garwood(events).low

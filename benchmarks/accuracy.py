@@ -77,7 +77,7 @@ class Case:
 
 
 def absent(seed: int, tubes: int) -> Iterator[Case]:
-    """Yield tubes of the weeks without any B cell: drifting detectors, dead cells, doublets, transferred CD19, carry-over of nothing."""
+    """Yield tubes without any B cell, and tubes without any CAR-T cell: drifting detectors, dead cells, doublets, transferred CD19."""
     for number in range(tubes):
         rng = np.random.default_rng([seed, 1, number])
         cells = RESTING | ({"t_cd8_em_car19": 4_000.0, "t_cd4_cm_carbcma": 2_000.0} if number % 2 else {})
@@ -89,6 +89,10 @@ def absent(seed: int, tubes: int) -> Iterator[Case]:
             trogocytosis_fraction=float(rng.uniform(0.02, 0.10)) if number % 2 else 0.0,
         )
         yield Case(f"absent-{number}", "bcell", cells, conditions, "b_cells", 0.0, seed, group="absent")
+        moved = Conditions(
+            gain=_gains("cart", rng, 0.08), dead_fraction=float(rng.uniform(0.02, 0.15)), doublet_fraction=float(rng.uniform(0.01, 0.04))
+        )
+        yield Case(f"absent-car19-{number}", "cart", RESTING, moved, "car19_t", 0.0, seed, number < 10, "absent")
 
 
 def titration(seed: int, repeats: int) -> Iterator[Case]:
@@ -266,8 +270,8 @@ def _gains(panel: str, rng: np.random.Generator, spread: float) -> dict[str, flo
 def summarise(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Make the four tables from one row a tube × method."""
     none = rows[rows["group"] == "absent"]
-    by_code = pd.crosstab(none["method"], none["code"]).reindex(columns=["Q", "DNQ", "ND", "NE"], fill_value=0)
-    events = none.groupby("method", sort=False)["events"].agg(tubes="count", median_events="median", most_events="max")
+    by_code = pd.crosstab([none["asked"], none["method"]], none["code"]).reindex(columns=["Q", "DNQ", "ND", "NE"], fill_value=0)
+    events = none.groupby(["asked", "method"], sort=False)["events"].agg(tubes="count", median_events="median", most_events="max")
     titrated = rows[rows["group"] == "titration"]
     ratio = titrated.assign(recovered=titrated["events"] / titrated["true_events"].where(titrated["true_events"] > 0))
     levels = ratio.groupby(["asked", "level", "method"], sort=False).agg(

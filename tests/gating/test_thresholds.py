@@ -11,10 +11,11 @@ from gating.catalogue import load_strategy
 from gating.compile import compile_strategy
 from gating.engine import evaluate
 from gating.events import Spill
-from gating.strategy import Anchor, Negative, Strategy, Threshold
+from gating.strategy import Anchor, Negative, Strategy, Stretch, Threshold
+from gating.thresholds.apply import apply_strategy
 from gating.thresholds.chain import Others, Prior, priors_of, resolve
 from gating.thresholds.doubt import border_share, stands_on
-from gating.thresholds.measure import AnchorReading, NegativeReading, Reading, measure, reading_from
+from gating.thresholds.measure import AnchorReading, NegativeReading, Reading, StretchReading, measure, reading_from
 from gating.thresholds.resolved import Resolved
 from gating.thresholds.valley import COFACTOR, find_crossing, find_valley, from_scale, histogram
 from panels.catalogue import load_panel
@@ -329,3 +330,75 @@ def test_events_at_a_border_are_told_and_lineages_name_their_thresholds() -> Non
 def test_a_chain_that_cannot_be_tried_is_refused(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         strategy_with(document_of(CD19, **change))
+
+
+# CAR borders: the tube's own negative cells, whatever leaks into the detector
+
+
+def car_tube(conditions: Conditions, car: float, seed: int = 11) -> tuple[ArrayTube, dict[str, int]]:
+    cells = {"t_cd4_naive": 8000.0, "t_cd4_cm": 8000.0, "t_cd4_em": 5000.0, "t_cd8_naive": 3000.0, "t_cd8_em": 6000.0, "nk": 3000.0}
+    cells |= {f"t_{kind}_{product}": car / 2 for kind in ("cd8_em", "cd4_cm") for product in ("car19", "carbcma")}
+    made = simulate_tube(load_panel("cart"), cells, conditions, np.random.default_rng(seed))
+    spill = Spill(made.spill_detectors, made.stored_spill)
+    truth = {name: count.intact for name, count in true_counts(made.truth).items()}
+    return ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, spill), truth
+
+
+def car_counts(tube: ArrayTube, pin: str) -> tuple[dict[str, int], dict[str, Resolved]]:
+    match = match_panel(load_panel("cart"), tube.channels)
+    applied = apply_strategy(load_strategy(pin).strategy, match, tube, tube)
+    counts = {name: applied.evaluation.count(applied.compiled.path_of[name]) for name in ("car19_t", "carbcma_t")}
+    return counts, dict(applied.compiled.resolved)
+
+
+LEAKS = {"BB515-A": {"PE-A": 0.012}, "APC-R700-A": {"APC-A": 0.008}}
+"""What the compensation of a tube that erred by a few percent leaves in the detectors of the two CAR reagents."""
+
+
+def test_what_the_compensation_leaves_makes_no_car_cells() -> None:
+    tube, truth = car_tube(Conditions(spill_added=LEAKS, compensation_error=0.0), 0)
+    assert truth["car19_t"] == truth["carbcma_t"] == 0
+    before, _ = car_counts(tube, "cart@2.0.0")
+    after, resolved = car_counts(tube, "cart@3.0.0")
+    assert max(before.values()) >= 50
+    assert max(after.values()) < 20
+    assert "with CD45RA from 10000 by" in resolved["car19"].evidence
+    assert "with CD8 from 5000 by" in resolved["carbcma"].evidence
+
+
+@pytest.mark.parametrize("conditions", [Conditions(compensation_error=0.0), Conditions(spill_added=LEAKS, compensation_error=0.0)])
+@pytest.mark.parametrize("car", [400, 8000])
+def test_car_cells_stay_counted_when_the_border_moves_above_what_leaks(conditions: Conditions, car: int) -> None:
+    tube, truth = car_tube(conditions, car)
+    counts, _ = car_counts(tube, "cart@3.0.0")
+    for population in ("car19_t", "carbcma_t"):
+        assert counts[population] == pytest.approx(truth[population], rel=0.10), population
+
+
+def test_a_good_tube_keeps_the_declared_car_borders() -> None:
+    for car in (0, 400):
+        _, resolved = car_counts(car_tube(Conditions(compensation_error=0.0), car)[0], "cart@3.0.0")
+        assert [each.source for each in resolved.values()] == ["fixed"] * len(resolved)
+
+
+def test_too_few_cells_of_a_stretch_are_not_asked() -> None:
+    negative = Negative(gate="t_cells", spread=60.0, beside="CD3", clearance=(Stretch(below=100.0, clears=4.0), Stretch(clears=4.0)))
+    threshold = CD19.model_copy(update={"negative": negative, "sources": ("fixed", "negative"), "limits": (DECLARED / 2, 2 * DECLARED)})
+    good, near = StretchReading(600, 0.0, DECLARED / 4, DECLARED), StretchReading(499, DECLARED / 2, DECLARED / 4, DECLARED)
+    for events, source in ((499, "fixed"), (500, "negative")):
+        own = Reading(None, replace(negatives(60.0), stretches=(good, replace(near, events=events))), None)
+        found = resolve(strategy_with(threshold), {"cd19": own}, Others())["cd19"]
+        assert found.source == source
+    assert found.value == pytest.approx(1.5 * DECLARED)
+    assert reading_from(json.loads(json.dumps(own.document()))) == own
+
+
+@pytest.mark.parametrize(
+    "clearance",
+    [[{"clears": 3}, {"clears": 4}], [{"below": 5, "clears": 3}], [{"below": 5, "clears": 3}, {"below": 4, "clears": 3}, {"clears": 3}]],
+)
+def test_stretches_that_do_not_follow_each_other_are_refused(clearance: list[dict[str, float]]) -> None:
+    with pytest.raises(ValueError, match="stretches of 'clearance' rise"):
+        Negative.model_validate({"gate": "t_cells", "spread": 60, "beside": "CD3", "clearance": clearance})
+    with pytest.raises(ValueError, match="'beside' must name"):
+        Negative.model_validate({"gate": "t_cells", "spread": 60, "clearance": [{"below": 5, "clears": 3}, {"clears": 3}]})

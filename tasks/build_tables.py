@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -51,20 +51,32 @@ ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
 class PatientInputs:
     """All that one patient's results are made of; ``fingerprint`` changes when any of it does.
 
-    ``notes`` are sentences on what the tables do not hold.
+    ``notes`` are sentences on what the tables do not hold; ``evidence`` is, for those of the patient's tubes that may ask others, the hash
+    of whom they may ask now.
     """
 
     patient: str
     fingerprint: str
     notes: tuple[str, ...] = ()
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
 
 def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
     """List the patients whose results are missing or were made from other inputs than there are now."""
     everyone = read_patients(study.patients_sheet).patients
-    tubes, notes = _by_patient(study, used), patient_notes(study)
+    notes = patient_notes(study)
+    with study.store() as store:
+        evidence = current_evidence(study, store, used)
+    tubes: dict[str, list[TubeCounts]] = {}
+    for tube in counted_tubes(study, used, evidence=evidence):
+        tubes.setdefault(tube.identity.patient, []).append(tube)
     inputs = [
-        PatientInputs(name, _fingerprint(study, used, everyone.get(name), own, notes.get(name, ())), notes.get(name, ()))
+        PatientInputs(
+            name,
+            _fingerprint(study, used, everyone.get(name), own, notes.get(name, ())),
+            notes.get(name, ()),
+            {sha: evidence[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in evidence},
+        )
         for name, own in sorted(tubes.items())
     ]
     return [each for each in inputs if _built_from(study, each.patient) != each.fingerprint]
@@ -77,17 +89,20 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     patient has left patients.csv or a table would break one of its promises.
     """
     from tasks.kinetics.cohort import recovery_frame
+    from tasks.kinetics.parameters import parameters_frame
+    from tasks.kinetics.table import wide_frame, with_percent_limits
 
     used, everyone = in_use(study), read_patients(study.patients_sheet)
     patient = everyone.patients.get(inputs.patient)
     if patient is None:
         raise ReconflowError(everyone.why_not(inputs.patient))
-    kinetics = patient_kinetics(study, used, patient, counted_tubes(study, used, inputs.patient))
-    parameters = patient_parameters(study, {patient.patient: patient}, kinetics)
+    kinetics = patient_kinetics(study, used, patient, counted_tubes(study, used, inputs.patient, evidence=inputs.evidence))
+    settings = _parameter_settings(study, {patient.patient: patient}, kinetics)
+    winners = with_percent_limits(kinetics, settings.detect_events)
+    parameters, recovery = parameters_frame(kinetics, settings, winners), recovery_frame(kinetics, settings, winners)
     folder = patient_folder(study, patient.patient)
-    write_patient_tables(folder, kinetics, parameters, meanings(), study.settings.limits.detect_events)
+    write_patient_tables(folder, kinetics, parameters, wide_frame(kinetics, settings.detect_events, winners), meanings())
     _write_report(study, patient, used, kinetics, parameters, notes=inputs.notes)
-    recovery = recovery_frame(kinetics, _parameter_settings(study, {patient.patient: patient}, kinetics))
     with study.store() as store:
         save_edition(store, Edition(patient.patient, inputs.fingerprint, *written(kinetics, parameters, recovery)))
     write_atomically(folder / INPUTS, inputs.fingerprint.encode())
@@ -207,19 +222,17 @@ def _write_report(
     write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())
 
 
-def counted_tubes(study: Study, used: Mapping[str, InUse], patient: str | None = None) -> list[TubeCounts]:
-    """Give the counts of a study's tubes (or one patient's) under the strategies in use, with what the sheets say of them."""
+def counted_tubes(
+    study: Study, used: Mapping[str, InUse], patient: str | None = None, *, evidence: Mapping[str, str] | None = None
+) -> list[TubeCounts]:
+    """Give the counts of a study's tubes (or one patient's) under the strategies in use, with what the sheets say of them.
+
+    ``evidence`` is that of ``current_evidence``, where it is known already: to know it takes a look at all tubes of the study.
+    """
     with study.store() as store:
-        names = {panel: each.name for panel, each in used.items()}
-        counted = tube_counts(store, names, patient=patient, evidence=current_evidence(study, store, used))
+        known = current_evidence(study, store, used) if evidence is None else evidence
+        counted = tube_counts(store, {panel: each.name for panel, each in used.items()}, patient=patient, evidence=known)
     return with_circumstances(counted, read_drugs(study.drugs_sheet)[0])
-
-
-def _by_patient(study: Study, used: Mapping[str, InUse]) -> dict[str, list[TubeCounts]]:
-    found: dict[str, list[TubeCounts]] = {}
-    for tube in counted_tubes(study, used):
-        found.setdefault(tube.identity.patient, []).append(tube)
-    return found
 
 
 def _withdrawn(study: Study) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 from tasks.build_tables import counted_tubes, patient_kinetics, patient_parameters
 from tasks.concordance.agreement import Differences, bland_altman, concordance_correlation, passing_bablok
 from tasks.concordance.recount import Comparison, folder_of
+from tasks.counting.counts import TubeCounts
 from tasks.intake.patients import read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS, population_rank
 from tasks.kinetics.table import print_result
@@ -88,8 +89,11 @@ def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame
     used = in_use(study) | {compared.panel: chosen}
     patients = read_patients(study.patients_sheet).patients
     kinetics, parameters = [], []
-    for name in sorted({tube.identity.patient for tube in counted_tubes(study, used)} & set(patients)):
-        table = patient_kinetics(study, used, patients[name], counted_tubes(study, used, name))
+    tubes: dict[str, list[TubeCounts]] = {}
+    for tube in counted_tubes(study, used):
+        tubes.setdefault(tube.identity.patient, []).append(tube)
+    for name in sorted(tubes.keys() & set(patients)):
+        table = patient_kinetics(study, used, patients[name], tubes[name])
         kinetics.append(table[table["panel"] == compared.panel])
         parameters.append(patient_parameters(study, {name: patients[name]}, table))
     empty = pd.DataFrame({column: [] for column in KINETICS.names}), pd.DataFrame({column: [] for column in PARAMETERS.names})

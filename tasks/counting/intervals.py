@@ -16,7 +16,8 @@ FEW_EVENTS = 10
 """Below this many events the log-normal approximation is replaced by the gamma × log-normal mixture."""
 
 _NODES = 64
-_HALVINGS = 80
+_STEPS = 100
+_CLOSE = 1e-13
 
 
 class Interval(NamedTuple):
@@ -163,18 +164,22 @@ def _hermite() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
 
 
 def _mixture_quantile(shape: float, spread: float, probability: float) -> float:
-    """Invert the distribution of gamma(``shape``) × exp(``spread`` × normal) by bisection on the logarithm."""
+    """Invert the distribution of gamma(``shape``) × exp(``spread`` × normal) by Newton's steps on the logarithm, held in a bracket."""
     normals, weights = _hermite()
     factors = np.exp(-spread * normals)
-    start = math.log(float(special.gammaincinv(shape, probability)))
-    low, high = start - 10 * spread - 1e-9, start + 10 * spread + 1e-9
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if float(weights @ special.gammainc(shape, math.exp(middle) * factors)) < probability:
-            low = middle
-        else:
-            high = middle
-    return math.exp((low + high) / 2)
+    place = math.log(float(special.gammaincinv(shape, probability)))
+    low, high = place - 10 * spread - 1e-9, place + 10 * spread + 1e-9
+    for _ in range(_STEPS):
+        scaled = math.exp(place) * factors
+        excess = float(weights @ special.gammainc(shape, scaled)) - probability
+        low, high = (low, place) if excess > 0 else (place, high)
+        slope = float(weights @ np.exp(shape * np.log(scaled) - scaled - special.gammaln(shape)))
+        step = place - excess / slope if slope > 0 else math.inf
+        following = step if low < step < high else (low + high) / 2
+        if abs(following - place) < _CLOSE:
+            break
+        place = following
+    return math.exp(following)
 
 
 def _require_count(events: int) -> None:

@@ -8,6 +8,7 @@ from panels.errors import ReconflowError
 from tasks.kinetics.parameters import ParameterSettings, check_parameters
 from tasks.kinetics.reconstitution import recoveries
 from tasks.kinetics.recovery import Definition, Recovery
+from tasks.kinetics.rows import Row, rows_of
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.kinetics.table import check_kinetics, check_shape, winning_rows
 
@@ -28,15 +29,19 @@ def cohort_parameters(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return joined
 
 
-def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None) -> pd.DataFrame:
-    """Bound depletion and recovery of the B cells in blood, one row a patient × definition."""
+def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None, winners: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Bound depletion and recovery of the B cells in blood, one row a patient × definition.
+
+    ``winners`` are those of ``winning_rows``, where they are known already.
+    """
     chosen = settings or ParameterSettings()
-    blood = kinetics[kinetics["specimen"] == "blood"]
-    winners = winning_rows(blood)
-    winners = winners[winners["population"] == POPULATION].sort_values("day", kind="stable")
+    won_of, tubes_of = (
+        _by_patient(table[(table["specimen"] == "blood") & (table["population"] == POPULATION)])
+        for table in (winning_rows(kinetics) if winners is None else winners, kinetics)
+    )
     records: list[tuple[object, ...]] = []
-    for patient in sorted(set(winners["patient"])):
-        rows, tubes = winners[winners["patient"] == patient], blood[blood["patient"] == patient]
+    for patient, won in sorted(won_of.items()):
+        rows, tubes = sorted(won, key=lambda row: row["day"]), tubes_of[patient]
         judged = recoveries(rows, tubes, chosen.recovery, baseline_visit=chosen.baseline_visits.get(patient))
         records += [_record(patient, definition, each) for definition, each in judged]
     frame = pd.DataFrame.from_records(records, columns=RECOVERY.names)
@@ -59,6 +64,13 @@ def _joined(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
     if not filled:
         return pd.DataFrame({name: [] for name in columns})
     return pd.concat(filled, ignore_index=True).sort_values("patient", kind="stable", ignore_index=True)
+
+
+def _by_patient(frame: pd.DataFrame) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows_of(frame):
+        found.setdefault(row["patient"], []).append(row)
+    return found
 
 
 def _record(patient: str, definition: Definition, judged: Recovery) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ Where tubes of a visit share a population, the row that wins in the wide table i
 of quantification count as BLQ; a visit that is not evaluable is no sample.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from tasks.kinetics import nca
 from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
 from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
 from tasks.kinetics.recovery import Censoring, RecoverySettings
-from tasks.kinetics.rows import Parameter, number
+from tasks.kinetics.rows import Parameter, Row, number, rows_of
 from tasks.kinetics.schema import PARAMETERS, population_rank
 from tasks.kinetics.table import DETECT_EVENTS, check_shape, with_percent_limits
 
@@ -64,23 +64,29 @@ class ParameterSettings:
     biexponential: bool = False
 
 
-def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None) -> pd.DataFrame:
+def parameters_frame(
+    kinetics: pd.DataFrame, settings: ParameterSettings | None = None, winners: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Derive all parameters of all patients of a kinetics table, with the columns of ``PARAMETERS``.
 
     Every parameter of a population has its row, with an empty value where it is not estimable. Rows come by patient,
-    specimen, population and in the order in which the parameters are defined.
+    specimen, population and in the order in which the parameters are defined. ``winners`` are those of ``with_percent_limits``, where
+    they are known already.
     """
     chosen = settings or ParameterSettings()
-    winners = with_percent_limits(kinetics, chosen.detect_events)
+    winners = with_percent_limits(kinetics, chosen.detect_events) if winners is None else winners
+    series: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in sorted(rows_of(winners), key=lambda row: row["day"]):
+        series.setdefault((row["patient"], row["specimen"]), {}).setdefault(row["population"], []).append(row)
+    tubes: dict[tuple[str, str], list[Row]] = {}
+    for row in rows_of(kinetics):
+        tubes.setdefault((row["patient"], row["specimen"]), []).append(row)
     records: list[tuple[object, ...]] = []
-    for patient, specimen in sorted({(str(p), str(s)) for p, s in zip(winners["patient"], winners["specimen"], strict=True)}):
-        own = winners[(winners["patient"] == patient) & (winners["specimen"] == specimen)]
-        for population in sorted(set(own["population"]), key=population_rank):
-            for row in _parameters(own, kinetics, population, chosen):
-                low, high = row.low, row.high
-                records.append(
-                    (patient, specimen, population, row.name, row.value, row.unit, low, high, row.censoring, row.points, row.definition)
-                )
+    for (patient, specimen), own in sorted(series.items()):
+        for population in sorted(own, key=population_rank):
+            for each in _parameters(own[population], tubes[patient, specimen], chosen):
+                value, censoring = (each.value, each.unit, each.low, each.high), each.censoring
+                records.append((patient, specimen, population, each.name, *value, censoring, each.points, each.definition))
     frame = pd.DataFrame.from_records(records, columns=PARAMETERS.names)
     frame = frame.astype({"value": "float64", "low": "float64", "high": "float64", "points": "int64"})
     check_parameters(frame)
@@ -98,10 +104,9 @@ def check_parameters(frame: pd.DataFrame) -> None:
         raise ReconflowError(f"parameters table: {first['parameter']} of patient {first['patient']} lies outside its own limits.")
 
 
-def _parameters(own: pd.DataFrame, kinetics: pd.DataFrame, population: str, settings: ParameterSettings) -> list[Parameter]:
-    """Choose what is derived from a population of one patient and specimen."""
-    rows = own[own["population"] == population].sort_values("day", kind="stable")
-    patient, specimen = str(rows["patient"].iloc[0]), str(rows["specimen"].iloc[0])
+def _parameters(rows: Sequence[Row], tubes: Sequence[Row], settings: ParameterSettings) -> list[Parameter]:
+    """Choose what is derived from a population of one patient and specimen: ``rows``, one a visit, of all its ``tubes``."""
+    patient, specimen, population = rows[0]["patient"], rows[0]["specimen"], rows[0]["population"]
     baseline = settings.baseline_visits.get(patient)
     if population in PLASMA_CELLS:
         return plasma_cell_parameters(rows, specimen=specimen, baseline_visit=baseline)
@@ -111,37 +116,40 @@ def _parameters(own: pd.DataFrame, kinetics: pd.DataFrame, population: str, sett
         offset = settings.offsets.get((patient, population), 0.0)
         return car_parameters(rows, offset, settings.recovery, biexponential=settings.biexponential)
     if population in B_POPULATIONS:
-        tubes = kinetics[(kinetics["patient"] == patient) & (kinetics["specimen"] == specimen)]
         return b_lineage_parameters(rows, tubes, settings.recovery, baseline_visit=baseline)
     if population in B_SUBSETS:
         return b_lineage_parameters(rows, None, settings.recovery, baseline_visit=baseline)
     return []
 
 
-def car_parameters(rows: pd.DataFrame, offset: float, settings: RecoverySettings, *, biexponential: bool = False) -> list[Parameter]:
+def car_parameters(rows: Sequence[Row], offset: float, settings: RecoverySettings, *, biexponential: bool = False) -> list[Parameter]:
     """Derive the cellular kinetics of one CAR population of one patient, on the clock of its own product.
 
     ``biexponential`` adds the two-phase fit.
     """
-    evaluable = rows[rows["code"] != "NE"].drop_duplicates("day")
-    evaluable = evaluable[evaluable["day"] - offset >= 0]
-    quantified = evaluable["code"].to_numpy() == "Q"
-    samples = nca.series(evaluable["day"].to_numpy() - offset, evaluable["per_ul"].to_numpy(), ~quantified)
+    by_day: dict[float, Row] = {}
+    for row in rows:
+        if row["code"] != "NE":
+            by_day.setdefault(row["day"], row)
+    evaluable = [row for day, row in by_day.items() if day - offset >= 0]
+    quantified = np.array([row["code"] == "Q" for row in evaluable], dtype=bool)
+    days, conc = (np.array([row[name] for row in evaluable], dtype=float) for name in ("day", "per_ul"))
+    samples = nca.series(days - offset, conc, ~quantified)
     sensitive = settings.persistence_lloq_per_ul
     found = [*_peak(samples, evaluable), *_areas(samples), *_last(samples, evaluable, sensitive), *_slopes(samples)]
     found.append(_persistence(samples, evaluable, sensitive))
     if biexponential:
-        lloq = evaluable["lloq_per_ul"].to_numpy(dtype=float)
-        found += _two_phases(fit_decline(samples.time.tolist(), samples.conc.tolist(), (~samples.quantified).tolist(), lloq.tolist()))
-    mixed = rows["flags"].fillna("").str.split(";").map(lambda words: str(Flag.REAGENT_CHANGED) in words).any()
+        lloq = [row["lloq_per_ul"] for row in evaluable]
+        found += _two_phases(fit_decline(samples.time.tolist(), samples.conc.tolist(), (~samples.quantified).tolist(), lloq))
+    mixed = any(str(Flag.REAGENT_CHANGED) in str(row["flags"] or "").split(";") for row in rows)
     return [row.renamed(f"{row.definition};mixed-reagents") for row in found] if mixed else found
 
 
-def _limits(rows: pd.DataFrame, index: int) -> tuple[float | None, float | None]:
-    return (number(rows["per_ul_low"].iloc[index]), number(rows["per_ul_high"].iloc[index])) if index >= 0 else (None, None)
+def _limits(rows: Sequence[Row], index: int) -> tuple[float | None, float | None]:
+    return (number(rows[index]["per_ul_low"]), number(rows[index]["per_ul_high"])) if index >= 0 else (None, None)
 
 
-def _peak(samples: nca.Series, rows: pd.DataFrame) -> list[Parameter]:
+def _peak(samples: nca.Series, rows: Sequence[Row]) -> list[Parameter]:
     peak, points = samples.peak, int(samples.quantified.sum())
     if peak < 0:
         return [Parameter("Cmax", None, "1/uL", definition=NCA), Parameter("Tmax", None, "d", definition=NCA)]
@@ -180,7 +188,7 @@ def _areas(samples: nca.Series) -> list[Parameter]:
     return [*found, Parameter("AUClast", nca.area_to_last(samples), "d/uL", points=points, definition=NCA)]
 
 
-def _last(samples: nca.Series, rows: pd.DataFrame, sensitive: float) -> list[Parameter]:
+def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Parameter]:
     """Give the last quantified sample and the interval in which the cells fell below the limit.
 
     A later tube tells that they fell when it could have quantified what was last seen, or ``sensitive`` cells/µL; one
@@ -190,7 +198,7 @@ def _last(samples: nca.Series, rows: pd.DataFrame, sensitive: float) -> list[Par
     if last < 0:
         return [Parameter(name, None, unit, definition=NCA) for name, unit in (("Clast", "1/uL"), ("Tlast", "d"), ("Tbql", "d"))]
     low, high = _limits(rows, last)
-    day, lloq = float(samples.time[last]), rows["lloq_per_ul"].to_numpy()
+    day, lloq = float(samples.time[last]), [row["lloq_per_ul"] for row in rows]
     able = [i for i in range(last + 1, samples.time.size) if lloq[i] <= max(sensitive, float(samples.conc[last]))]
     gone = float(samples.time[able[0]]) if able else None
     told = f":LLOQ={lloq[able[0]]:.3g}/uL" + (":unconfirmed" if len(able) == 1 else "") if able else ""
@@ -213,7 +221,7 @@ def _slopes(samples: nca.Series) -> list[Parameter]:
     ]
 
 
-def _persistence(samples: nca.Series, rows: pd.DataFrame, sensitive: float) -> Parameter:
+def _persistence(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> Parameter:
     """Tell whether the cells were quantified around week 24.
 
     "Not quantified" (0) holds only below the limit of quantification of the best tube there, which the definition names;
@@ -225,8 +233,9 @@ def _persistence(samples: nca.Series, rows: pd.DataFrame, sensitive: float) -> P
     points, value = int(np.count_nonzero(there)), nca.persistence(samples)
     if value or not points:
         return Parameter(name, value, "1", points=points, definition=f"{rule}@1")
-    lloq = float(rows["lloq_per_ul"].to_numpy()[there].min())
-    rule += f":LLOQ={lloq:.3g}/uL" + (":detected" if (rows["code"].to_numpy()[there] == "DNQ").any() else "")
+    inside = [row for row, is_there in zip(rows, there, strict=True) if is_there]
+    lloq = min(float(row["lloq_per_ul"]) for row in inside)
+    rule += f":LLOQ={lloq:.3g}/uL" + (":detected" if any(row["code"] == "DNQ" for row in inside) else "")
     if value is None:
         return Parameter(name, None, "1", points=points, definition=f"{rule}:quantified-later@1")
     if lloq > sensitive:

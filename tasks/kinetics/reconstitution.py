@@ -1,6 +1,7 @@
 """Describe the loss and return of B cells and plasma cells of one patient."""
 
-import pandas as pd
+import math
+from collections.abc import Sequence
 
 from tasks.counting.flags import Flag
 from tasks.counting.intervals import Interval, clopper_pearson, ratio
@@ -13,7 +14,7 @@ from tasks.kinetics.recovery import (
     definitions,
     recovery,
 )
-from tasks.kinetics.rows import Parameter, number
+from tasks.kinetics.rows import Parameter, Row, number
 
 BASELINE_DAY = -5.0
 """Lymphodepletion starts about here; a baseline is better taken before it."""
@@ -24,7 +25,7 @@ DEPLETION_DEFINITION = "B_10"
 
 
 def b_lineage_parameters(
-    rows: pd.DataFrame, tubes: pd.DataFrame | None, settings: RecoverySettings, *, baseline_visit: str | None
+    rows: Sequence[Row], tubes: Sequence[Row] | None, settings: RecoverySettings, *, baseline_visit: str | None
 ) -> list[Parameter]:
     """Derive depletion, recovery and the ratio to baseline of a B-lineage population of one patient's blood.
 
@@ -44,12 +45,12 @@ def b_lineage_parameters(
         if name in ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN"):
             doubt = ":unconfirmed" if each.recovery and each.recovery.high is not None and not each.confirmed else ""
             named.append(_crossing(name, each.recovery, each.evaluable, definition.id + doubt + "@1"))
-    shares = [naive_share(tubes, main)] if (rows["population"] == SHARED_POPULATION).all() else []
+    shares = [naive_share(tubes, main)] if all(row["population"] == SHARED_POPULATION for row in rows) else []
     return [*named, _crossing("aplasia_duration", main.duration, main.evaluable, version), kept, *shares]
 
 
 def recoveries(
-    rows: pd.DataFrame, tubes: pd.DataFrame, settings: RecoverySettings, *, baseline_visit: str | None
+    rows: Sequence[Row], tubes: Sequence[Row], settings: RecoverySettings, *, baseline_visit: str | None
 ) -> list[tuple[Definition, Recovery]]:
     """Judge one patient's B cells under every definition.
 
@@ -57,17 +58,18 @@ def recoveries(
     """
     base = baseline_row(rows, "per_ul", baseline_visit)
     known = definitions(settings, number(base["per_ul"]) if base is not None else None)
-    population = rows["population"].iloc[0]
-    same = tubes[(tubes["population"] == population) & (tubes["code"] != "NE")]
-    deepest = same.sort_values(["lod_per_ul", "day", "tube_sha256"], kind="stable").drop_duplicates("visit").sort_values("day")
-    usual, deep = visit_counts(rows), visit_counts(deepest)
+    same = [row for row in tubes if row["population"] == rows[0]["population"] and row["code"] != "NE"]
+    deepest: dict[str, Row] = {}
+    for row in sorted(same, key=lambda row: (_or_infinite(row["lod_per_ul"]), row["day"], row["tube_sha256"])):
+        deepest.setdefault(row["visit"], row)
+    usual, deep = visit_counts(rows), visit_counts(sorted(deepest.values(), key=lambda row: row["day"]))
     return [(definition, recovery(deep if definition.basis == "detection" else usual, definition)) for definition in known]
 
 
-def visit_counts(rows: pd.DataFrame) -> list[VisitCount]:
+def visit_counts(rows: Sequence[Row]) -> list[VisitCount]:
     """Read rows of a kinetics table, one a visit, as counts to be judged."""
     found: list[VisitCount] = []
-    for row in rows.to_dict("records"):
+    for row in rows:
         few = str(Flag.FEW_LYMPHOCYTES) in str(row["flags"]).split(";") and row["code"] != "Q"
         of_lymphocytes = row["reference"] == "lymphocytes"
         found.append(
@@ -84,31 +86,29 @@ def visit_counts(rows: pd.DataFrame) -> list[VisitCount]:
     return found
 
 
-def baseline_row(rows: pd.DataFrame, measure: str, baseline_visit: str | None) -> pd.Series | None:
+def baseline_row(rows: Sequence[Row], measure: str, baseline_visit: str | None) -> Row | None:
     """Choose the baseline: the named visit, else the last quantified one before lymphodepletion, else before infusion."""
-    quantified = rows[(rows["code"] == "Q") & rows[measure].notna()]
+    quantified = [row for row in rows if row["code"] == "Q" and number(row[measure]) is not None]
     if baseline_visit is not None:
-        candidates = quantified[quantified["visit"] == baseline_visit]
+        candidates = [row for row in quantified if row["visit"] == baseline_visit]
     else:
-        candidates = quantified[quantified["day"] <= BASELINE_DAY]
-        if candidates.empty:
-            candidates = quantified[quantified["day"] < 0]
-    return candidates.sort_values("day", kind="stable").iloc[-1] if len(candidates) else None
+        candidates = [row for row in quantified if row["day"] <= BASELINE_DAY] or [row for row in quantified if row["day"] < 0]
+    return max(reversed(candidates), key=lambda row: row["day"]) if candidates else None
 
 
-def upper_limit(row: pd.Series, measure: str) -> float | None:
+def upper_limit(row: Row, measure: str) -> float | None:
     """Bound what was not detected: in blood by the 95 % limit of the concentration, in marrow by the limit of detection."""
     return number(row["per_ul_high"] if measure == "per_ul" else row["lod_percent"])
 
 
-def baseline_ratio(rows: pd.DataFrame, measure: str, baseline_visit: str | None) -> Parameter:
+def baseline_ratio(rows: Sequence[Row], measure: str, baseline_visit: str | None) -> Parameter:
     """Give the last evaluable visit over the baseline, with its interval; "not detected" bounds it from above only."""
     base = baseline_row(rows, measure, baseline_visit)
-    after = rows[(rows["code"] != "NE") & (rows["day"] > 0)]
+    after = _evaluable_after(rows)
     points = len(after) + (base is not None)
-    if base is None or after.empty:
+    if base is None or not after:
         return Parameter("", None, "1", points=points)
-    last, base_value = after.iloc[-1], number(base[measure])
+    last, base_value = after[-1], number(base[measure])
     value, limits, base_limits = number(last[measure]), _interval(last), _interval(base)
     if base_value is None:
         return Parameter("", None, "1", points=points)
@@ -121,7 +121,7 @@ def baseline_ratio(rows: pd.DataFrame, measure: str, baseline_visit: str | None)
     return Parameter("", value / base_value, "1", interval.low, interval.high, "none", points)
 
 
-def naive_share(tubes: pd.DataFrame, judged: Recovery) -> Parameter:
+def naive_share(tubes: Sequence[Row], judged: Recovery) -> Parameter:
     """Give the share of naive cells (CD27⁻IgD⁺) among B cells at the first recovered visit with 100 B cells in one tube.
 
     That visit may be long after recovery: its day stands in the definition.
@@ -129,55 +129,67 @@ def naive_share(tubes: pd.DataFrame, judged: Recovery) -> Parameter:
     empty = Parameter("naive_share_at_recovery", None, "1", definition="naive-of-B-at-B_10:CP@1")
     if judged.recovery is None or judged.recovery.high is None:
         return empty
-    later = tubes[tubes["day"] >= judged.recovery.high]
-    naive = later[later["population"] == "naive_b"].set_index(["tube_sha256", "strategy"])["events"]
-    total = later[later["population"] == "b_cells"].set_index(["tube_sha256", "strategy"])[["events", "day"]]
-    both = total.join(naive.rename("naive"), how="inner")
-    both = both[(both["events"] >= SHARE_B_EVENTS) & (both["naive"] <= both["events"])].sort_values(["day", "events"], kind="stable")
-    if both.empty:
+    later = [row for row in tubes if row["day"] >= judged.recovery.high]
+    naive = {(row["tube_sha256"], row["strategy"]): row["events"] for row in later if row["population"] == "naive_b"}
+    both = [
+        (row["day"], row["events"], naive[row["tube_sha256"], row["strategy"]])
+        for row in later
+        if row["population"] == "b_cells" and (row["tube_sha256"], row["strategy"]) in naive and row["events"] >= SHARE_B_EVENTS
+    ]
+    both = sorted((each for each in both if each[2] <= each[1]), key=lambda each: each[:2])
+    if not both:
         return empty
-    day = both["day"].iloc[0]
-    chosen = both[both["day"] == day].iloc[-1]
-    events, part = int(chosen["events"]), int(chosen["naive"])
+    day = both[0][0]
+    _, events, part = [each for each in both if each[0] == day][-1]
     low, high = clopper_pearson(part, events)
     value = part / events if part else None
     definition = f"naive-of-B-at-B_10:day-{day:.1f}:CP@1"
     return Parameter(empty.name, value, "1", low, high, "none" if part else "left", 1, definition)
 
 
-def plasma_cell_parameters(rows: pd.DataFrame, *, specimen: str, baseline_visit: str | None) -> list[Parameter]:
+def plasma_cell_parameters(rows: Sequence[Row], *, specimen: str, baseline_visit: str | None) -> list[Parameter]:
     """Derive the nadir of the plasma cells and what of the baseline is left, in cells/µL or, in marrow, in percent."""
     measure, unit = ("per_ul", "1/uL") if specimen == "blood" else ("percent_reference", "%")
-    after = rows[(rows["code"] != "NE") & (rows["day"] > 0)]
+    after = _evaluable_after(rows)
     last = baseline_ratio(rows, measure, baseline_visit)
     value, low, high = (None if each is None else 100 * each for each in (last.value, last.low, last.high))
     left = Parameter("percent_of_baseline_last", value, "%", low, high, last.censoring, last.points, "ratio-to-baseline@1")
     return [*_nadir(after, measure, unit), left]
 
 
-def _nadir(after: pd.DataFrame, measure: str, unit: str) -> list[Parameter]:
+def _evaluable_after(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["code"] != "NE" and row["day"] > 0]
+
+
+def _nadir(after: Sequence[Row], measure: str, unit: str) -> list[Parameter]:
     """Find the lowest visit after infusion.
 
     Where cells were not detected the nadir is only known to lie below the lowest upper limit of all visits, and its day
     is that of the visit which bounds "not detected" best.
     """
     points, rule = len(after), "lowest-visit@1"
-    absent, seen = after[after["code"] == "ND"], after[after[measure].notna()]
-    if absent.empty and seen.empty:
+    absent, seen = [row for row in after if row["code"] == "ND"], [row for row in after if number(row[measure]) is not None]
+    if not absent and not seen:
         return [Parameter("nadir", None, unit, definition=rule), Parameter("nadir_day", None, "d", definition=rule)]
-    if absent.empty:
-        lowest = seen.sort_values([measure, "day"], kind="stable").iloc[0]
+    if not absent:
+        lowest = min(seen, key=lambda row: (row[measure], row["day"]))
         low, high = (_interval(lowest) if measure == "per_ul" else None) or (None, None)
         nadir = Parameter("nadir", number(lowest[measure]), unit, low, high, "none", points, rule)
     else:
         limit = "per_ul_high" if measure == "per_ul" else "lod_percent"
-        lowest = absent.sort_values([limit, "day"], kind="stable").iloc[0]
-        bound = number(after["per_ul_high"].min() if measure == "per_ul" else absent["lod_percent"].min())
-        nadir = Parameter("nadir", None, unit, None, bound, "left", points, rule)
+        lowest = min(absent, key=lambda row: (_or_infinite(row[limit]), row["day"]))
+        bounds = [number(row[limit]) for row in (after if measure == "per_ul" else absent)]
+        nadir = Parameter(
+            "nadir", None, unit, None, min((bound for bound in bounds if bound is not None), default=None), "left", points, rule
+        )
     return [nadir, Parameter("nadir_day", float(lowest["day"]), "d", points=points, definition=rule)]
 
 
-def _interval(row: pd.Series) -> Interval | None:
+def _or_infinite(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _interval(row: Row) -> Interval | None:
     low, high = number(row["per_ul_low"]), number(row["per_ul_high"])
     return None if low is None or high is None else Interval(low, high)
 

@@ -1,6 +1,7 @@
 """Lay the quantities of all tubes out as kinetic tables: one long, one as a laboratory would print it."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from panels.errors import ReconflowError, SheetFault
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity
+from tasks.kinetics.rows import Row, rows_of
 from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
 
 DETECT_EVENTS = LimitSettings().detect_events
@@ -96,43 +98,64 @@ def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     seen least wins, whatever it saw: a small bead tube's "not detected" must not hide the big tube. An evaluable row
     goes before one that is not; ties go to the better method, the earlier draw, and at last the tube's hash.
     """
-    ranked = frame.assign(
-        _not_evaluable=frame["code"] == "NE",
-        _method=frame["method"].map(METHOD_ORDER.index),
-        _lloq=frame["lloq_per_ul"].fillna(float("inf")),
-    )
-    ranked = ranked[_in_best_tube(ranked)]
-    key = ["patient", "visit", "specimen", "population"]
-    best = ranked.sort_values(["_not_evaluable", "_method", "_lloq", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(key)
-    sensitive = ranked.sort_values(["_not_evaluable", "_lloq", "_method", "day", "tube_sha256", "strategy"], kind="stable").drop_duplicates(
-        key
-    )
-    sure = best["code"] == "Q"
-    doubtful = pd.MultiIndex.from_frame(best.loc[~sure, key])
-    kept = [*best.index[sure], *sensitive.index[pd.MultiIndex.from_frame(sensitive[key]).isin(doubtful)]]
-    return frame.loc[sorted(kept)]
+    rows = rows_of(frame)
+    candidates: dict[tuple[object, ...], list[int]] = {}
+    for index in _in_best_tube(rows):
+        row = rows[index]
+        candidates.setdefault((row["patient"], row["visit"], row["specimen"], row["population"]), []).append(index)
+    kept = []
+    for indices in candidates.values():
+        best = min(indices, key=lambda index: _rank(rows[index], _method_of, _lloq_of))
+        sure = rows[best]["code"] == "Q"
+        kept.append(best if sure else min(indices, key=lambda index: _rank(rows[index], _lloq_of, _method_of)))
+    return frame.iloc[sorted(kept)]
 
 
-def _in_best_tube(ranked: pd.DataFrame) -> "pd.Series[bool]":
-    """Tell the rows of each visit's best tube of a panel, and those of populations that only another tube of it reports.
+def _rank(row: Row, *first: Callable[[Row], float]) -> tuple[object, ...]:
+    return (row["code"] == "NE", *(measure(row) for measure in first), row["day"], row["tube_sha256"], row["strategy"])
+
+
+def _method_of(row: Row) -> float:
+    return METHOD_ORDER.index(row["method"])
+
+
+def _lloq_of(row: Row) -> float:
+    return _or_infinite(row["lloq_per_ul"])
+
+
+def _or_infinite(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _in_best_tube(rows: Sequence[Row]) -> list[int]:
+    """List the rows of each visit's best tube of a panel, and those of populations that only another tube of it reports.
 
     The best tube has the smallest share of rows that are not evaluable, then the best method, then most blood (the lowest
     limit of detection; in marrow most cells), as the counting chooses the tube that ties the others to a concentration.
     """
-    visit, tube = ["patient", "visit", "specimen", "panel"], ["tube_sha256", "strategy"]
-    tubes = ranked.groupby([*visit, *tube], as_index=False, sort=False).agg(
-        _not_evaluable=("_not_evaluable", "mean"),
-        _method=("_method", "min"),
-        _lod=("lod_per_ul", "min"),
-        _events=("parent_events", "max"),
-        day=("day", "min"),
+    tubes: dict[tuple[object, ...], dict[tuple[str, str], list[int]]] = {}
+    for index, row in enumerate(rows):
+        visit = (row["patient"], row["visit"], row["specimen"], row["panel"])
+        tubes.setdefault(visit, {}).setdefault((row["tube_sha256"], row["strategy"]), []).append(index)
+    kept: list[int] = []
+    for own in tubes.values():
+        taken: set[str] = set()
+        for _, indices in sorted(own.items(), key=lambda tube: _worth([rows[index] for index in tube[1]], tube[0])):
+            kept += [index for index in indices if rows[index]["population"] not in taken]
+            taken |= {rows[index]["population"] for index in indices}
+    return kept
+
+
+def _worth(rows: Sequence[Row], tube: tuple[str, str]) -> tuple[object, ...]:
+    """Rank a tube by its rows: the best comes first."""
+    return (
+        sum(row["code"] == "NE" for row in rows) / len(rows),
+        min(map(_method_of, rows)),
+        min(_or_infinite(row["lod_per_ul"]) for row in rows),
+        -max(row["parent_events"] for row in rows),
+        min(row["day"] for row in rows),
+        *tube,
     )
-    tubes = tubes.assign(_lod=tubes["_lod"].fillna(float("inf")), _events=-tubes["_events"])
-    order = ["_not_evaluable", "_method", "_lod", "_events", "day", *tube]
-    tubes = tubes.sort_values(order, kind="stable")
-    tubes["_place"] = tubes.groupby(visit, sort=False).cumcount()
-    place = pd.Series(ranked[[*visit, *tube]].merge(tubes, on=[*visit, *tube], how="left")["_place"].to_numpy(), index=ranked.index)
-    return place == place.groupby([ranked[name] for name in (*visit, "population")]).transform("min")
 
 
 def percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> "pd.Series[float]":
@@ -141,30 +164,33 @@ def percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> "
     The events of the reference are those of its own row in the same tube, or of a row whose parent it is. A limit is
     never put below what was seen and still not called detected.
     """
-    tube = ["tube_sha256", "strategy"]
-    as_parent = frame.groupby([*tube, "parent"])["parent_events"].max()
-    own = frame.set_index([*tube, "population"])["events"]
-    known = {**as_parent.to_dict(), **own.to_dict()}
+    rows = rows_of(frame[["specimen", "code", "events", "parent", "parent_events", "reference", "population", "tube_sha256", "strategy"]])
+    known: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        place = (row["tube_sha256"], row["strategy"], row["parent"])
+        known[place] = max(known.get(place, 0), row["parent_events"])
+    known |= {(row["tube_sha256"], row["strategy"], row["population"]): row["events"] for row in rows}
     limits = []
-    for row in frame.to_dict("records"):
+    for row in rows:
         reference = known.get((row["tube_sha256"], row["strategy"], row["reference"]), 0)
         marrow = row["specimen"] != "blood" and reference > 0
         needed = max(detect_events, int(row["events"]) + 1 if row["code"] == "ND" else 0)
-        limits.append(100 * needed / reference if marrow else float("nan"))
+        limits.append(100 * needed / reference if marrow else math.nan)
     return pd.Series(limits, index=frame.index, dtype="float64")
 
 
-def wide_frame(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> pd.DataFrame:
+def wide_frame(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS, winners: pd.DataFrame | None = None) -> pd.DataFrame:
     """Lay a kinetics table out with one row a visit × specimen and one column a population, printed as a laboratory would.
 
     Where tubes share a population ``winning_rows`` decides; day and time are those of the visit's first tube. An empty
-    cell means that no tube of the visit measures the population. ``detect_events`` is the study's.
+    cell means that no tube of the visit measures the population. ``detect_events`` is the study's; ``winners`` are those of
+    ``with_percent_limits``, where they are known already.
     """
-    winners = with_percent_limits(frame, detect_events)
+    winners = with_percent_limits(frame, detect_events) if winners is None else winners
     visits = frame.drop_duplicates(["patient", "visit", "specimen"])[VISIT_COLUMNS].set_index(["patient", "visit", "specimen"])
     populations = sorted(set(frame["population"]), key=population_rank)
     printed: dict[tuple[str, str, str], dict[str, str]] = {}
-    for row in winners.to_dict("records"):
+    for row in rows_of(winners):
         key = (str(row["patient"]), str(row["visit"]), str(row["specimen"]))
         printed.setdefault(key, {})[str(row["population"])] = print_result(row)
     cells = [[printed[key].get(population, _MISSING) for population in populations] for key in visits.index]
@@ -177,7 +203,7 @@ def with_percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS)
     return winning_rows(frame.assign(lod_percent=percent_limits(frame, detect_events)))
 
 
-def print_result(row: Mapping[Hashable, Any]) -> str:
+def print_result(row: Mapping[Any, Any]) -> str:
     """Print one result as a laboratory would: ``12.3``, ``2.1 (DNQ)``, ``<1.1``, ``ND`` or ``NE``.
 
     A value that was detected but not quantified is printed and marked, as the rare-event laboratories report it; one

@@ -16,16 +16,10 @@ def write_patient_tables(
     folder: Path,
     kinetics: "pd.DataFrame",
     parameters: "pd.DataFrame",
+    wide: "pd.DataFrame",
     flag_meanings: Mapping[str, str] | None = None,
-    detect_events: int | None = None,
 ) -> None:
-    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx; its legend explains the flags given.
-
-    ``detect_events`` is the study's, where it set its own: it gives the limits of detection in marrow.
-    """
-    from tasks.kinetics.table import DETECT_EVENTS, wide_frame
-
-    wide = wide_frame(kinetics, detect_events or DETECT_EVENTS)
+    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx; its legend explains the flags given."""
     write_atomically(folder / "kinetics.csv", csv_bytes(kinetics, KINETICS))
     write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
     write_atomically(folder / "parameters.csv", csv_bytes(parameters, PARAMETERS))

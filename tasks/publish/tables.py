@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Kind = Literal["text", "integer", "number"]
 Cell = str | int | float | None
 
+RISKY = ("=", "@", "\t", "\r", "+", "-")
+"""How a text begins that a spreadsheet might run."""
 COUNTED_UNITS = frozenset({"events", "patients", "samples", "visits"})
 
 
@@ -82,8 +84,9 @@ def _rows(frame: "pd.DataFrame", schema: TableSchema | None) -> Iterator[list[Ce
     if schema:
         _check_columns(frame, schema)
     kinds: Sequence[Kind | None] = [_kind(c) for c in schema.columns] if schema else [None] * len(frame.columns)
-    for row in frame.itertuples(index=False, name=None):
-        yield [_cell(value, kind) for value, kind in zip(row, kinds, strict=True)]
+    columns = [[_cell(value, kind) for value in frame.iloc[:, place].tolist()] for place, kind in enumerate(kinds)]
+    for row in zip(*columns, strict=True):
+        yield list(row)
 
 
 def _check_columns(frame: "pd.DataFrame", schema: TableSchema) -> None:
@@ -99,17 +102,22 @@ def _kind(column: Column) -> Kind:
 
 
 def _cell(value: object, kind: Kind | None) -> Cell:
+    if isinstance(value, float) and kind != "text":
+        return None if isnan(value) else _number(value, kind or "number")
     if not _known(value):
         return None
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return "true" if value else "false"
-    if kind == "number" or (kind is None and isinstance(value, float)):
-        return float(f"{float(str(value)):.10g}")
-    if kind == "integer" or (kind is None and isinstance(value, Integral)):
-        return int(float(str(value)))
-    return str(value)
+    if kind in ("number", "integer"):
+        return _number(value, kind)
+    return int(value) if kind is None and isinstance(value, Integral) else str(value)
+
+
+def _number(value: object, kind: Kind) -> float | int:
+    number = value if isinstance(value, float) else float(str(value))
+    return int(number) if kind == "integer" else float(f"{number:.10g}")
 
 
 def _known(value: object) -> bool:
@@ -123,5 +131,7 @@ def _harmless(value: Cell) -> str:
         return ""
     if not isinstance(value, str):
         return repr(value)
-    risky = re.match(r"[=@\t\r]", value) or (re.match(r"[+-]", value) and not re.fullmatch(r"[+-][\w.]*", value))
+    if not value.startswith(RISKY):
+        return value
+    risky = value[0] in "=@\t\r" or not re.fullmatch(r"[+-][\w.]*", value)
     return f"'{value}" if risky else value

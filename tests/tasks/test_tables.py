@@ -114,8 +114,8 @@ def test_the_same_tables_give_the_same_bytes_at_another_time():
 
 
 def test_the_patients_files_are_written_whole_and_nothing_else_is_left(tmp_path):
-    write_patient_tables(tmp_path, ROWS, CMAX)
-    write_patient_tables(tmp_path, ROWS, CMAX)
+    write_patient_tables(tmp_path, ROWS, CMAX, wide_frame(ROWS))
+    write_patient_tables(tmp_path, ROWS, CMAX, wide_frame(ROWS))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["kinetics.csv", "kinetics.xlsx", "kinetics_wide.csv", "parameters.csv"]
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from gating.engine import ENGINE_VERSION
 from tasks.build_tables import (
     PatientInputs,
-    _parameter_settings,
     build_patient,
     counted_tubes,
+    parameter_settings,
     patient_kinetics,
     patients_to_build,
 )
@@ -101,7 +101,7 @@ def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
     for each in inputs:
         name = each.patient
         kinetics = patient_kinetics(study, used, everyone[name], counted_tubes(study, used, name, evidence=each.evidence))
-        settings = _parameter_settings(study, {name: everyone[name]}, kinetics)
+        settings = parameter_settings(study, {name: everyone[name]}, kinetics)
         winners = with_percent_limits(kinetics, settings.detect_events)
         parameters, recovery = parameters_frame(kinetics, settings, winners), recovery_frame(kinetics, settings, winners)
         place = folder / "alone" / name

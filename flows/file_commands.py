@@ -51,13 +51,19 @@ def gate(
     return Outcome(document=found.document(), text=text)
 
 
-def nca(file: Path, *, json: Json = False) -> Outcome:
+def nca(
+    file: Path,
+    *,
+    study: Annotated[Path | None, Parameter(name="--study", help="Take the rules of this study's settings (kinetics: nca).")] = None,
+    json: Json = False,
+) -> Outcome:
     """Derive cellular-kinetic parameters from any time,conc,blq[,group] table."""
-    from tasks.kinetics.nca import nca_file
+    from tasks.kinetics.nca import USUAL, nca_file
+    from tasks.settings import load_settings
 
     if not file.is_file():
         raise SheetFault(f"{file}: there is no such file.")
-    document = nca_file(file)
+    document = nca_file(file, load_settings(study).kinetics.nca if study else USUAL)
     lines = []
     for group, values in document["groups"].items():
         lines += [

@@ -96,8 +96,9 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     patient = everyone.patients.get(inputs.patient)
     if patient is None:
         raise ReconflowError(everyone.why_not(inputs.patient))
-    kinetics = patient_kinetics(study, used, patient, counted_tubes(study, used, inputs.patient, evidence=inputs.evidence))
-    settings = _parameter_settings(study, {patient.patient: patient}, kinetics)
+    tubes = counted_tubes(study, used, inputs.patient, evidence=inputs.evidence)
+    kinetics = patient_kinetics(study, used, patient, tubes)
+    settings = parameter_settings(study, {patient.patient: patient}, kinetics, tubes)
     winners = with_percent_limits(kinetics, settings.detect_events)
     parameters, recovery = parameters_frame(kinetics, settings, winners), recovery_frame(kinetics, settings, winners)
     folder = patient_folder(study, patient.patient)
@@ -133,7 +134,7 @@ def build_cohort(study: Study) -> int:
     folders = [patient_folder(study, name) for name in built_patients(study)]
     kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
     parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
-    recovery = recovery_frame(kinetics, _parameter_settings(study, everyone, kinetics))
+    recovery = recovery_frame(kinetics, parameter_settings(study, everyone, kinetics))
     write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery)
     write_estimates(study, kinetics, parameters, recovery, strata=strata)
     write_atomically(study.results / "cohort" / INPUTS, _cohort_fingerprint(study).encode())
@@ -173,14 +174,10 @@ def patient_kinetics(study: Study, used: Mapping[str, InUse], patient: Patient, 
     return kinetics_frame(rows, infused={patient.patient: patient.infused}, order={name: list(own) for name, own in rules.items()})
 
 
-def patient_parameters(study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame) -> pd.DataFrame:
-    """Derive the parameters of some patients from their kinetics."""
-    from tasks.kinetics.parameters import parameters_frame
-
-    return parameters_frame(kinetics, _parameter_settings(study, patients, kinetics))
-
-
-def _parameter_settings(study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame) -> ParameterSettings:
+def parameter_settings(
+    study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame, tubes: Sequence[TubeCounts] = ()
+) -> ParameterSettings:
+    """Gather what the parameters of some patients need beside their kinetics and the ``tubes`` these were made of."""
     from tasks.kinetics.parameters import ParameterSettings
     from tasks.kinetics.table import elapsed_days
 
@@ -199,7 +196,9 @@ def _parameter_settings(study: Study, patients: Mapping[str, Patient], kinetics:
         if patient.baseline_visit
     }
     detect_events = study.settings.limits.detect_events
-    return ParameterSettings(study.settings.recovery, offsets, baselines, detect_events, study.settings.kinetics.biexponential)
+    kinetic = study.settings.kinetics
+    reagents = {tube.identity.tube_sha256: tube.identity.car_reagent or "" for tube in tubes}
+    return ParameterSettings(study.settings.recovery, offsets, baselines, detect_events, kinetic.nca, kinetic.biexponential, reagents)
 
 
 def _write_report(

@@ -40,6 +40,7 @@ study: {name}                      # the name on reports
 #   lln_per_ul: 94                  # the laboratory's lower limit of normal for B cells
 
 # kinetics:
+#   nca: {{auc_method: lin-up-log-down}}   # rules of the analysis of CAR T cells; all of them in docs/design.md
 #   biexponential: true             # fit the decline of CAR T cells with two phases too (alpha, beta, FB)
 
 # cohort:

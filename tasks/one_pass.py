@@ -11,10 +11,12 @@ from typing import Any, Literal
 from gating.engine import ENGINE_VERSION
 from panels.errors import UsageFault
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
+from tasks.cohort_estimates import strata_of
 from tasks.count_tube import CountOutcome, page_is_current
 from tasks.evidence import asks_others, current_evidence, is_fmo, witnesses
 from tasks.intake.drugs import read_drugs
 from tasks.intake.lost_ledger import check_ledger
+from tasks.intake.patients import read_patients
 from tasks.intake.turn import IntakeSummary
 from tasks.patient_notes import baseline_doubts
 from tasks.store.ledger import count_by_state, record_failure
@@ -88,10 +90,12 @@ class Pass:
 def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
     """Open a study for one pass; a second one waits until the first has ended, and finds little left to do.
 
-    Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes.
+    Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes or the settings name a column that
+    patients.csv lacks.
     """
     study = open_study(folder)
     used = in_use(study)
+    strata_of(study, read_patients(study.patients_sheet).patients)
     with (study.folder / LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with study.store() as store:

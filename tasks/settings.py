@@ -16,6 +16,7 @@ from panels.errors import SettingsFault
 from panels.spelling import nearest
 from tasks.counting.limits import LimitSettings
 from tasks.intake.columns import IDENTITY_COLUMNS
+from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 
 FILE_NAME = "study.yaml"
@@ -86,8 +87,12 @@ class CohortSettings(_Settings):
 
 
 class KineticsSettings(_Settings):
-    """What is derived only when asked for: the two-phase fit of the decline of CAR T cells takes about half a second a population."""
+    """How the kinetics of CAR T cells are derived: the rules of the non-compartmental analysis, and the two-phase fit only when asked for.
 
+    The fit takes about half a second a population.
+    """
+
+    nca: NcaRules = NcaRules()
     biexponential: bool = False
 
 

@@ -234,6 +234,15 @@ def test_scenario_m_a_switched_car_reagent_lends_no_background_and_is_said() -> 
     assert {"reagent_changed", "no_background"} <= set(car.flags)
 
 
+def test_scenario_m_a_reagent_switched_and_known_from_before_infusion_is_said_too() -> None:
+    def tube(day: int, reagent: str) -> TubeCounts:
+        return make("cart", RESTING, seed=day + 10, day=day, car_reagent=reagent, acquired_volume_ul=20.0, dilution=1.0).counts
+
+    told = with_circumstances([tube(-7, "idiotype"), tube(-6, "linker"), tube(10, "linker"), tube(14, "idiotype")], {})
+    assert ["reagent_changed" in each.counts["car19_t"].flags for each in told] == [False, True, True, False]
+    assert not any("reagent_changed" in each.counts["t_cells"].flags for each in told)
+
+
 @pytest.mark.parametrize(
     ("drug", "population", "flag"),
     [("rituximab", "b_cells_cd20", "cd20_masked_by_drug"), ("daratumumab", "plasma_cells", "cd38_masked_by_drug")],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.build_tables import counted_tubes, patient_kinetics, patient_parameters
+from tasks.build_tables import counted_tubes, parameter_settings, patient_kinetics
 from tasks.concordance.agreement import Differences, bland_altman, concordance_correlation, passing_bablok
 from tasks.concordance.recount import Comparison, folder_of
 from tasks.counting.counts import TubeCounts
@@ -85,6 +85,8 @@ def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame
     """Give the kinetics (of the compared panel's tubes) and the parameters of every patient, under one version."""
     import pandas as pd
 
+    from tasks.kinetics.parameters import parameters_frame
+
     chosen = compared.current if side == "current" else compared.other
     used = in_use(study) | {compared.panel: chosen}
     patients = read_patients(study.patients_sheet).patients
@@ -95,7 +97,7 @@ def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame
     for name in sorted(tubes.keys() & set(patients)):
         table = patient_kinetics(study, used, patients[name], tubes[name])
         kinetics.append(table[table["panel"] == compared.panel])
-        parameters.append(patient_parameters(study, {name: patients[name]}, table))
+        parameters.append(parameters_frame(table, parameter_settings(study, {name: patients[name]}, table, tubes[name])))
     empty = pd.DataFrame({column: [] for column in KINETICS.names}), pd.DataFrame({column: [] for column in PARAMETERS.names})
     return (
         pd.concat(kinetics, ignore_index=True) if kinetics else empty[0],

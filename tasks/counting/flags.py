@@ -149,7 +149,7 @@ class Flag(StrEnum):
     )
     REAGENT_CHANGED = (
         "reagent_changed",
-        "The patient's pre-infusion tube was stained with another CAR reagent: values before and after are not one series.",
+        "An earlier tube of the patient was stained with another CAR reagent: values before and after are not one series.",
     )
     BACKGROUND_FEW_EVENTS = (
         "background_few_events",

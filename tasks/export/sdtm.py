@@ -56,6 +56,7 @@ PARAMETER_CODES = {
     "AUC0-84": ("AUCINT", "AUC from T1 to T2", "P84D"),
     "AUC0-168": ("AUCINT", "AUC from T1 to T2", "P168D"),
     "AUClast": ("AUCLST", "AUC to Last Nonzero Conc", ""),
+    "AUCall": ("AUCALL", "AUC All", ""),
     "Clast": ("CLST", "Last Nonzero Conc", ""),
     "Tlast": ("TLST", "Time of Last Nonzero Conc", ""),
     "lambda_z": ("LAMZ", "Lambda z", ""),

@@ -1,9 +1,9 @@
 """Describe how CAR-T cells rise and fall, without a model (non-compartmental analysis).
 
-The rules follow PKNCA's defaults: values below the limit of quantification (BLQ) before the first quantified one are 0,
-between quantified ones they are dropped, after the last one they end the curve; areas are linear while rising and
-logarithmic while falling; before the first sample the curve starts at 0. Nothing is ever extrapolated with lambda_z.
-Times are days since infusion; concentrations may be in any unit. A concentration of 0 is BLQ; a missing one is no sample.
+The rules (`tasks.kinetics.nca_rules`) follow PKNCA's defaults unless a study sets others: values below the limit of quantification (BLQ)
+before the first quantified one are 0, between quantified ones they are dropped, after the last one they end the curve; areas are
+linear while rising and logarithmic while falling; before the first sample the curve starts at 0. Nothing is ever extrapolated with
+lambda_z. Times are days since infusion; concentrations may be in any unit. A concentration of 0 is BLQ; a missing one is no sample.
 """
 
 import math
@@ -15,18 +15,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from tasks.kinetics.nca_rules import WINDOWS, NcaRules
 from tasks.kinetics.series_file import read_series
 
-AREA_WINDOWS = {28: 3.0, 84: 7.0, 168: 14.0}
-"""End of a partial area (day) → how far from it a sample may lie and still stand for that day."""
-
-PERSISTENCE_WINDOW = (154.0, 182.0)
-MINIMUM_POINTS = 3
 MINIMUM_AREA_POINTS = 2
-ADJUSTED_R2_FACTOR = 1e-4
-MINIMUM_R2 = 0.9
-MINIMUM_SPAN = 2.0
-MAXIMUM_EXTRAPOLATED = 0.20
 
 NAMES = (
     "Cmax",
@@ -35,6 +27,7 @@ NAMES = (
     "AUC0-84",
     "AUC0-168",
     "AUClast",
+    "AUCall",
     "Clast",
     "Tlast",
     "Tbql",
@@ -44,6 +37,7 @@ NAMES = (
     "persistence_wk24",
 )
 
+USUAL = NcaRules()
 Numbers = npt.NDArray[np.float64]
 AreaEnd = Literal["interpolated", "last_quantified", "last_sample"]
 
@@ -55,6 +49,7 @@ class Series:
     time: Numbers
     conc: Numbers
     quantified: npt.NDArray[np.bool_]
+    rules: NcaRules = USUAL
 
     @property
     def last(self) -> int:
@@ -68,12 +63,15 @@ class Series:
         return int(np.argmax(np.where(self.quantified, self.conc, -1.0))) if self.quantified.any() else -1
 
     def curve(self) -> tuple[Numbers, Numbers]:
-        """Give the times and concentrations that make the area: middle BLQ dropped, first and last BLQ zero."""
+        """Give the times and concentrations that make the area: those quantified, and BLQ as zero where the rules keep it."""
         if self.last < 0:
             return np.empty(0), np.empty(0)
         first = int(np.flatnonzero(self.quantified)[0])
-        index = np.arange(self.time.size)
-        kept = self.quantified | (index < first) | (index > self.last)
+        index, rules = np.arange(self.time.size), self.rules
+        kept = self.quantified.copy()
+        kept |= (index < first) & (rules.blq_first == "zero")
+        kept |= (index > first) & (index < self.last) & (rules.blq_middle == "zero")
+        kept |= (index > self.last) & (rules.blq_last == "zero")
         time, conc = self.time[kept], np.where(self.quantified, self.conc, 0.0)[kept]
         if time[0] > 0:
             time, conc = np.concatenate(([0.0], time)), np.concatenate(([0.0], conc))
@@ -104,10 +102,15 @@ class TerminalSlope:
     points: int
 
 
-def series(time: Sequence[float] | Numbers, conc: Sequence[float] | Numbers, blq: Sequence[bool] | npt.NDArray[np.bool_]) -> Series:
+def series(
+    time: Sequence[float] | Numbers,
+    conc: Sequence[float] | Numbers,
+    blq: Sequence[bool] | npt.NDArray[np.bool_],
+    rules: NcaRules = USUAL,
+) -> Series:
     """Order samples by time, leaving out those before infusion and those without a concentration that are not BLQ.
 
-    Raises ValueError for a time that is not finite, a negative concentration or two samples at one time.
+    Raises ValueError for a time that is not finite, a negative concentration or, unless the rules average them, two samples at one time.
     """
     times, concs, below = np.asarray(time, dtype=float), np.asarray(conc, dtype=float), np.asarray(blq, dtype=bool)
     if not times.shape == concs.shape == below.shape or times.ndim != 1:
@@ -116,20 +119,25 @@ def series(time: Sequence[float] | Numbers, conc: Sequence[float] | Numbers, blq
         raise ValueError("times must be finite and concentrations finite and not negative")
     kept = (times >= 0) & (below | ~np.isnan(concs))
     order = np.argsort(times[kept], kind="stable")
-    times, concs, below = times[kept][order], concs[kept][order], below[kept][order]
+    times, concs = times[kept][order], np.where(below, 0.0, concs)[kept][order]
     if (np.diff(times) == 0).any():
-        raise ValueError("two samples have the same time")
-    concs = np.where(below, 0.0, concs)
-    return Series(times, concs, concs > 0)
+        if rules.duplicates == "refuse":
+            raise ValueError("two samples have the same time")
+        times, place = np.unique(times, return_inverse=True)
+        concs = np.bincount(place, weights=concs) / np.bincount(place)
+    return Series(times, concs, concs > 0, rules)
 
 
 def nca(
-    time: Sequence[float] | Numbers, conc: Sequence[float] | Numbers, blq: Sequence[bool] | npt.NDArray[np.bool_]
+    time: Sequence[float] | Numbers,
+    conc: Sequence[float] | Numbers,
+    blq: Sequence[bool] | npt.NDArray[np.bool_],
+    rules: NcaRules = USUAL,
 ) -> dict[str, float | None]:
     """Compute the cellular-kinetic parameters of one series; ``None`` is "not estimable", never 0."""
-    samples = series(time, conc, blq)
+    samples = series(time, conc, blq, rules)
     slope, doubling = terminal_slope(samples), doubling_time(samples)
-    areas = [partial_area(samples, end) for end in AREA_WINDOWS]
+    areas = [partial_area(samples, end) for end in WINDOWS]
     quantified, peak, last = samples.last >= 0, samples.peak, samples.last
     gone = time_below(samples)
     values = (
@@ -137,6 +145,7 @@ def nca(
         float(samples.time[peak]) if quantified else None,
         *(area.value if area else None for area in areas),
         area_to_last(samples),
+        area_to_first_below(samples),
         float(samples.conc[last]) if quantified else None,
         float(samples.time[last]) if quantified else None,
         gone,
@@ -148,11 +157,11 @@ def nca(
     return dict(zip(NAMES, values, strict=True))
 
 
-def area(time: Numbers, conc: Numbers) -> float:
-    """Sum the area under a curve: linear while rising or when an end is 0, logarithmic while falling."""
-    total = 0.0
+def area(time: Numbers, conc: Numbers, rules: NcaRules = USUAL) -> float:
+    """Sum the area under a curve: linear while rising or when an end is 0, logarithmic while falling (or linear, by the rules)."""
+    total, logarithmic = 0.0, rules.auc_method != "linear"
     for t1, t2, c1, c2 in zip(time[:-1], time[1:], conc[:-1], conc[1:], strict=True):
-        falling = 0 < c2 < c1
+        falling = logarithmic and 0 < c2 < c1
         total += float((t2 - t1) * (c2 - c1) / math.log(c2 / c1) if falling else (t2 - t1) * (c1 + c2) / 2)
     return total
 
@@ -163,7 +172,7 @@ def area_to_last(samples: Series) -> float | None:
     if samples.quantified.sum() < MINIMUM_AREA_POINTS:
         return None
     kept = time <= samples.time[samples.last]
-    return area(time[kept], conc[kept]) or None
+    return area(time[kept], conc[kept], samples.rules) or None
 
 
 def area_to_first_below(samples: Series) -> float | None:
@@ -184,14 +193,14 @@ def partial_area(samples: Series, end: int) -> PartialArea | None:
     time, conc = samples.curve()
     if samples.quantified.sum() < MINIMUM_AREA_POINTS:
         return None
-    last, window = float(samples.time[samples.last]), AREA_WINDOWS[end]
+    last, window = float(samples.time[samples.last]), samples.rules.windows[end]
     sampled = bool(((time >= end - window) & (time <= end + window)).any())
     if last > end - window and not sampled:
         return None
     if last >= end:
         kept = time <= end
-        level = _interpolate(time, conc, float(end))
-        value = area(np.append(time[kept], end), np.append(conc[kept], level))
+        level = _interpolate(time, conc, float(end), samples.rules)
+        value = area(np.append(time[kept], end), np.append(conc[kept], level), samples.rules)
         return PartialArea(value, "interpolated") if value > 0 else None
     to_last, gone = area_to_last(samples), time_below(samples)
     if to_last is None:
@@ -201,41 +210,37 @@ def partial_area(samples: Series, end: int) -> PartialArea | None:
     return PartialArea(to_last, "last_sample") if last >= end - window else None
 
 
-def _interpolate(time: Numbers, conc: Numbers, at: float) -> float:
+def _interpolate(time: Numbers, conc: Numbers, at: float, rules: NcaRules) -> float:
     after = int(np.searchsorted(time, at))
     if time[after] == at:
         return float(conc[after])
     t1, t2, c1, c2 = (float(x) for x in (time[after - 1], time[after], conc[after - 1], conc[after]))
     part = (at - t1) / (t2 - t1)
-    return c1 * (c2 / c1) ** part if 0 < c2 < c1 else c1 + (c2 - c1) * part
+    return c1 * (c2 / c1) ** part if 0 < c2 < c1 and rules.auc_method != "linear" else c1 + (c2 - c1) * part
 
 
 def time_below(samples: Series) -> float | None:
-    """Give the first BLQ time after the last quantified sample (Tbql); ``None`` while the last sample is quantified."""
-    last = samples.last
+    """Give the first BLQ time after the last quantified sample (Tbql); ``None`` without one, or when the rules drop those."""
+    last = -1 if samples.rules.blq_last == "drop" else samples.last
     return float(samples.time[last + 1]) if 0 <= last < samples.time.size - 1 else None
 
 
 def terminal_slope(samples: Series) -> TerminalSlope | None:
-    """Fit the terminal decline as PKNCA does, or give ``None`` when no fit is good enough.
-
-    Of all fits to the last three or more quantified samples after the peak the best adjusted r² wins, and among those
-    within 1e-4 of it the one with most points. It must fall, have r² ≥ 0.9, span at least two half-lives, and leave at
-    most 20 % of the area beyond the last sample.
-    """
+    """Fit the terminal decline as PKNCA does (`TerminalRules`), or give ``None`` when no fit is good enough or none falls."""
+    rules = samples.rules.terminal
     index = np.flatnonzero(samples.quantified)
     index = index[index > samples.peak]
-    fits = [_fit(samples.time[index[-n:]], samples.conc[index[-n:]]) for n in range(MINIMUM_POINTS, index.size + 1)]
+    fits = [_fit(samples.time[index[-n:]], samples.conc[index[-n:]]) for n in range(rules.minimum_points, index.size + 1)]
     known = [fit for fit in fits if fit is not None]
     if not known:
         return None
     best = max(fit.adjusted_r_squared for fit in known)
-    good = [fit for fit in known if fit.lambda_z > 0 and fit.adjusted_r_squared > best - ADJUSTED_R2_FACTOR]
+    good = [fit for fit in known if fit.lambda_z > 0 and fit.adjusted_r_squared > best - rules.tie]
     chosen = max(good, key=lambda fit: fit.points, default=None)
-    if chosen is None or chosen.r_squared < MINIMUM_R2 or chosen.span_ratio < MINIMUM_SPAN:
+    if chosen is None or chosen.r_squared < rules.minimum_r2 or chosen.span_ratio < rules.minimum_span:
         return None
     beyond = float(samples.conc[samples.last]) / chosen.lambda_z
-    return chosen if beyond / (beyond + (area_to_last(samples) or 0.0)) <= MAXIMUM_EXTRAPOLATED else None
+    return chosen if beyond / (beyond + (area_to_last(samples) or 0.0)) <= rules.maximum_extrapolated else None
 
 
 def _fit(time: Numbers, conc: Numbers) -> TerminalSlope | None:
@@ -267,14 +272,19 @@ def persistence(samples: Series) -> float | None:
 
     ``None`` without a sample there, and where cells that were not quantified there were later: they were not lost.
     """
-    there = (samples.time >= PERSISTENCE_WINDOW[0]) & (samples.time <= PERSISTENCE_WINDOW[1])
+    start, end = samples.rules.persistence
+    there = (samples.time >= start) & (samples.time <= end)
     if not there.any():
         return None
     if samples.quantified[there].any():
         return 1.0
-    return None if samples.last >= 0 and samples.time[samples.last] > PERSISTENCE_WINDOW[1] else 0.0
+    return None if samples.last >= 0 and samples.time[samples.last] > end else 0.0
 
 
-def nca_file(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
+def nca_file(path: Path, rules: NcaRules = USUAL) -> dict[str, dict[str, dict[str, float | None]]]:
     """Analyse a CSV table ``time,conc,blq[,group]``; raises SheetFault naming file, line and mend."""
-    return {"groups": {group: nca(*zip(*samples, strict=True)) for group, samples in read_series(path).items()}}
+    groups: dict[str, dict[str, float | None]] = {}
+    for group, samples in read_series(path, repeated=rules.duplicates == "average").items():
+        time, conc, blq = zip(*samples, strict=True)
+        groups[group] = nca(time, conc, blq, rules)
+    return {"groups": groups}

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from panels.errors import ReconflowError
-from tasks.counting.flags import Flag
 from tasks.kinetics import nca
 from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
+from tasks.kinetics.nca_rules import WINDOWS, NcaRules
 from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
 from tasks.kinetics.recovery import Censoring, RecoverySettings
 from tasks.kinetics.rows import Parameter, Row, number, rows_of
@@ -53,15 +53,18 @@ class ParameterSettings:
 
     ``offsets`` gives, for (patient, population), the days from the first infusion to that product's own: its clock.
     ``baseline_visits`` names a patient's baseline visit where it is not the last one before lymphodepletion.
-    ``detect_events`` is the study's limit of detection, for the percentages of marrow. ``biexponential`` asks for the two-phase
-    fit of the CAR populations.
+    ``detect_events`` is the study's limit of detection, for the percentages of marrow. ``nca`` are the rules for CAR T cells;
+    ``biexponential`` asks for their two-phase fit. ``reagents`` gives the CAR reagent of each tube (by SHA-256): it is a part of
+    what was measured, so a change within a series makes two of it.
     """
 
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     baseline_visits: Mapping[str, str] = field(default_factory=dict)
     detect_events: int = DETECT_EVENTS
+    nca: NcaRules = nca.USUAL
     biexponential: bool = False
+    reagents: Mapping[str, str] = field(default_factory=dict)
 
 
 def parameters_frame(
@@ -84,9 +87,10 @@ def parameters_frame(
     records: list[tuple[object, ...]] = []
     for (patient, specimen), own in sorted(series.items()):
         for population in sorted(own, key=population_rank):
-            for each in _parameters(own[population], tubes[patient, specimen], chosen):
-                value, censoring = (each.value, each.unit, each.low, each.high), each.censoring
-                records.append((patient, specimen, population, each.name, *value, censoring, each.points, each.definition))
+            for analyte, derived in _parameters(own[population], tubes[patient, specimen], chosen).items():
+                for each in derived:
+                    value, censoring = (each.value, each.unit, each.low, each.high), each.censoring
+                    records.append((patient, specimen, analyte, each.name, *value, censoring, each.points, each.definition))
     frame = pd.DataFrame.from_records(records, columns=PARAMETERS.names)
     frame = frame.astype({"value": "float64", "low": "float64", "high": "float64", "points": "int64"})
     check_parameters(frame)
@@ -104,29 +108,46 @@ def check_parameters(frame: pd.DataFrame) -> None:
         raise ReconflowError(f"parameters table: {first['parameter']} of patient {first['patient']} lies outside its own limits.")
 
 
-def _parameters(rows: Sequence[Row], tubes: Sequence[Row], settings: ParameterSettings) -> list[Parameter]:
-    """Choose what is derived from a population of one patient and specimen: ``rows``, one a visit, of all its ``tubes``."""
+def _parameters(rows: Sequence[Row], tubes: Sequence[Row], settings: ParameterSettings) -> dict[str, list[Parameter]]:
+    """Choose what is derived from a population of one patient and specimen: ``rows``, one a visit, of all its ``tubes``; by analyte."""
     patient, specimen, population = rows[0]["patient"], rows[0]["specimen"], rows[0]["population"]
     baseline = settings.baseline_visits.get(patient)
     if population in PLASMA_CELLS:
-        return plasma_cell_parameters(rows, specimen=specimen, baseline_visit=baseline)
-    if specimen != "blood":
-        return []
-    if population in CAR_POPULATIONS:
-        offset = settings.offsets.get((patient, population), 0.0)
-        return car_parameters(rows, offset, settings.recovery, biexponential=settings.biexponential)
-    if population in B_POPULATIONS:
-        return b_lineage_parameters(rows, tubes, settings.recovery, baseline_visit=baseline)
-    if population in B_SUBSETS:
-        return b_lineage_parameters(rows, None, settings.recovery, baseline_visit=baseline)
-    return []
+        return {population: plasma_cell_parameters(rows, specimen=specimen, baseline_visit=baseline)}
+    if specimen == "blood" and population in CAR_POPULATIONS:
+        return car_parameters(rows, settings.offsets.get((patient, population), 0.0), settings)
+    if specimen == "blood" and population in (*B_POPULATIONS, *B_SUBSETS):
+        whole = tubes if population in B_POPULATIONS else None
+        return {population: b_lineage_parameters(rows, whole, settings.recovery, baseline_visit=baseline)}
+    return {}
 
 
-def car_parameters(rows: Sequence[Row], offset: float, settings: RecoverySettings, *, biexponential: bool = False) -> list[Parameter]:
-    """Derive the cellular kinetics of one CAR population of one patient, on the clock of its own product.
+def car_parameters(rows: Sequence[Row], offset: float, settings: ParameterSettings) -> dict[str, list[Parameter]]:
+    """Derive the cellular kinetics of one CAR population of one patient, on the clock of its own product; by analyte.
 
-    ``biexponential`` adds the two-phase fit.
+    Samples of two reagents are two analytes: the first goes by the population's name, a later one as ``car19_t@reagent``. It has no
+    area, because where it stands at infusion was measured otherwise. The definition names the reagent, and the rules that are not
+    the usual ones.
     """
+    population = rows[0]["population"]
+    reagents = {row["tube_sha256"]: settings.reagents.get(row["tube_sha256"], "") for row in rows}
+    used = list(dict.fromkeys(reagents[row["tube_sha256"]] for row in rows if row["code"] != "NE"))
+    rules = f";{told}" if (told := settings.nca.told()) else ""
+    if len(used) < 2:
+        return {population: [row.renamed(f"{row.definition}{rules}") for row in _one_series(rows, offset, settings)]}
+    found = {}
+    for place, reagent in enumerate(used):
+        name = reagent or "not stated"
+        series = _one_series([row for row in rows if reagents[row["tube_sha256"]] == reagent], offset, settings)
+        if place:
+            series = [
+                Parameter(row.name, None, row.unit, definition=row.definition) if row.name.startswith("AUC") else row for row in series
+            ]
+        found[f"{population}@{name}" if place else population] = [row.renamed(f"{row.definition}{rules};reagent={name}") for row in series]
+    return found
+
+
+def _one_series(rows: Sequence[Row], offset: float, settings: ParameterSettings) -> list[Parameter]:
     by_day: dict[float, Row] = {}
     for row in rows:
         if row["code"] != "NE":
@@ -134,15 +155,14 @@ def car_parameters(rows: Sequence[Row], offset: float, settings: RecoverySetting
     evaluable = [row for day, row in by_day.items() if day - offset >= 0]
     quantified = np.array([row["code"] == "Q" for row in evaluable], dtype=bool)
     days, conc = (np.array([row[name] for row in evaluable], dtype=float) for name in ("day", "per_ul"))
-    samples = nca.series(days - offset, conc, ~quantified)
-    sensitive = settings.persistence_lloq_per_ul
+    samples = nca.series(days - offset, conc, ~quantified, settings.nca)
+    sensitive = settings.recovery.persistence_lloq_per_ul
     found = [*_peak(samples, evaluable), *_areas(samples), *_last(samples, evaluable, sensitive), *_slopes(samples)]
     found.append(_persistence(samples, evaluable, sensitive))
-    if biexponential:
+    if settings.biexponential:
         lloq = [row["lloq_per_ul"] for row in evaluable]
         found += _two_phases(fit_decline(samples.time.tolist(), samples.conc.tolist(), (~samples.quantified).tolist(), lloq))
-    mixed = any(str(Flag.REAGENT_CHANGED) in str(row["flags"] or "").split(";") for row in rows)
-    return [row.renamed(f"{row.definition};mixed-reagents") for row in found] if mixed else found
+    return found
 
 
 def _limits(rows: Sequence[Row], index: int) -> tuple[float | None, float | None]:
@@ -176,7 +196,7 @@ def _peak_censoring(time: nca.Numbers, peak: int) -> tuple[Censoring, float | No
 def _areas(samples: nca.Series) -> list[Parameter]:
     points = int(samples.quantified.sum())
     found: list[Parameter] = []
-    for end in nca.AREA_WINDOWS:
+    for end in WINDOWS:
         partial = nca.partial_area(samples, end)
         name = f"AUC0-{end}"
         if partial is None:
@@ -185,7 +205,8 @@ def _areas(samples: nca.Series) -> list[Parameter]:
             found.append(Parameter(name, partial.value, "d/uL", partial.value, None, "right", points, _AREA_DEFINITIONS[partial.end]))
         else:
             found.append(Parameter(name, partial.value, "d/uL", points=points, definition=_AREA_DEFINITIONS[partial.end]))
-    return [*found, Parameter("AUClast", nca.area_to_last(samples), "d/uL", points=points, definition=NCA)]
+    whole = (("AUClast", nca.area_to_last(samples)), ("AUCall", nca.area_to_first_below(samples)))
+    return [*found, *(Parameter(name, value, "d/uL", points=points, definition=NCA) for name, value in whole)]
 
 
 def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Parameter]:
@@ -199,7 +220,8 @@ def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Pa
         return [Parameter(name, None, unit, definition=NCA) for name, unit in (("Clast", "1/uL"), ("Tlast", "d"), ("Tbql", "d"))]
     low, high = _limits(rows, last)
     day, lloq = float(samples.time[last]), [row["lloq_per_ul"] for row in rows]
-    able = [i for i in range(last + 1, samples.time.size) if lloq[i] <= max(sensitive, float(samples.conc[last]))]
+    later = range(last + 1, samples.time.size) if samples.rules.blq_last == "zero" else ()
+    able = [i for i in later if lloq[i] <= max(sensitive, float(samples.conc[last]))]
     gone = float(samples.time[able[0]]) if able else None
     told = f":LLOQ={lloq[able[0]]:.3g}/uL" + (":unconfirmed" if len(able) == 1 else "") if able else ""
     rule = NCA.replace("@", f"{told}@")
@@ -212,7 +234,7 @@ def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Pa
 
 def _slopes(samples: nca.Series) -> list[Parameter]:
     slope, doubling = nca.terminal_slope(samples), nca.doubling_time(samples)
-    rise = "log-linear-2-points@1" if doubling and doubling[1] < nca.MINIMUM_POINTS else "log-linear@1"
+    rise = "log-linear-2-points@1" if doubling and doubling[1] < 3 else "log-linear@1"
     points = slope.points if slope else 0
     return [
         Parameter("lambda_z", slope.lambda_z if slope else None, "1/d", points=points, definition=NCA),
@@ -227,8 +249,8 @@ def _persistence(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> 
     "Not quantified" (0) holds only below the limit of quantification of the best tube there, which the definition names;
     when that lies above ``sensitive`` cells/µL the tube cannot tell and there is no value.
     """
-    name, rule = "persistence_wk24", "quantified-D168±14"
-    start, end = nca.PERSISTENCE_WINDOW
+    start, end = samples.rules.persistence
+    name, rule = "persistence_wk24", f"quantified-D{(start + end) / 2:g}±{(end - start) / 2:g}"
     there = (samples.time >= start) & (samples.time <= end)
     points, value = int(np.count_nonzero(there)), nca.persistence(samples)
     if value or not points:

@@ -10,11 +10,15 @@ Sample = tuple[float, float, bool]
 """Time, concentration (NaN: none given), below the limit of quantification."""
 
 
-def read_series(path: Path) -> dict[str, list[Sample]]:
+AVERAGED = "A study whose settings say 'kinetics: {nca: {duplicates: average}}' takes their mean (--study)."
+
+
+def read_series(path: Path, *, repeated: bool = False) -> dict[str, list[Sample]]:
     """Read a CSV table ``time,conc,blq[,group]``; raises SheetFault naming file, line and mend.
 
     ``blq`` is 1/0, true/false, yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or the sample is missing.
-    Groups come in the order in which they first appear; without a group column the only one is called "".
+    Groups come in the order in which they first appear; without a group column the only one is called "". ``repeated`` lets two
+    samples of a group have one time.
     """
     groups: dict[str, list[Sample]] = {}
     seen: dict[tuple[str, float], int] = {}
@@ -22,8 +26,8 @@ def read_series(path: Path) -> dict[str, list[Sample]]:
         sample = _sample(path, line, row)
         group = row.get("group", "")
         earlier = seen.setdefault((group, sample[0]), line)
-        if earlier != line:
-            raise SheetFault(f"{path}, line {line}: same time as line {earlier}: keep one sample a time, or name groups.")
+        if earlier != line and not repeated:
+            raise SheetFault(f"{path}, line {line}: same time as line {earlier}: keep one sample a time, or name groups. {AVERAGED}")
         groups.setdefault(group, []).append(sample)
     if not groups:
         raise SheetFault(f"{path}: no samples. Add one line a sample below the header time,conc,blq.")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tasks.counting.flags import Flag
 from tasks.kinetics.turnbull import DEFINITIONS, EVERYONE, RecoveryCurve, definition_id
 from tasks.publish.curves import DPI, EARLY_DAYS, FADED, INK, scale_days
 
@@ -204,7 +205,9 @@ def _draw_patients(axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, floa
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     for _, own in rows.groupby("patient"):
-        for _, stretch in own[own["quantified"]].groupby((~own["quantified"]).cumsum()[own["quantified"]]):
+        restained = own["flags"].fillna("").str.contains(str(Flag.REAGENT_CHANGED))
+        run = ((~own["quantified"]) | (restained != restained.shift(fill_value=False))).cumsum()[own["quantified"]]
+        for _, stretch in own[own["quantified"]].groupby(run):
             axes.plot(stretch["day"], stretch["amount"], color=colour, linewidth=0.7, alpha=0.45, gid="patient", zorder=2)
     for quantified, fill in ((True, colour), (False, "white")):
         points = rows[(rows["quantified"] == quantified) & rows["amount"].notna()]

@@ -7,6 +7,8 @@ neighbouring visits only where both detected the cells.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasks.counting.flags import Flag
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -104,9 +106,13 @@ def _draw_population(axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, fl
 
 
 def _draw_detected(axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, float, float]) -> None:
-    """Draw detected visits with their 95 % intervals, and join neighbours with nothing undetected or unknown between them."""
+    """Draw detected visits with their 95 % intervals, and join neighbours with nothing undetected or unknown between them.
+
+    What was stained with another CAR reagent is not joined to what came before.
+    """
     seen = rows["code"].isin(["Q", "DNQ"]) & (rows["amount"] > 0)
-    run = (~seen).cumsum()[seen]
+    restained = rows["flags"].fillna("").str.contains(str(Flag.REAGENT_CHANGED))
+    run = ((~seen) | (restained != restained.shift(fill_value=False))).cumsum()[seen]
     for _, stretch in rows[seen].groupby(run):
         axes.plot(stretch["day"], stretch["amount"], color=colour, linewidth=1.4, gid="joined", zorder=2)
     ranged = rows[seen].dropna(subset=["low", "high"])

@@ -24,6 +24,7 @@ NAMES = {
     "AUC0-84": "Exposure (area under the curve), day 0 to 84",
     "AUC0-168": "Exposure (area under the curve), day 0 to 168",
     "AUClast": "Exposure (area under the curve), to the last quantified visit",
+    "AUCall": "Exposure (area under the curve), to the first visit without quantified cells",
     "Clast": "Last quantified concentration",
     "Tlast": "Last day quantified",
     "Tbql": "First day no longer quantified",

@@ -25,7 +25,9 @@ KINETICS = (
     "per_ul per_ul_low per_ul_high lod_per_ul lloq_per_ul code method flags strategy strategy_sha256 tube_sha256"
 ).split()
 PARAMETERS = "patient specimen population parameter value unit low high censoring points definition".split()
-CAR_PARAMETERS = "Cmax Tmax AUC0-28 AUC0-84 AUC0-168 AUClast Clast Tlast Tbql lambda_z half_life doubling_time persistence_wk24".split()
+CAR_PARAMETERS = (
+    "Cmax Tmax AUC0-28 AUC0-84 AUC0-168 AUClast AUCall Clast Tlast Tbql lambda_z half_life doubling_time persistence_wk24".split()
+)
 B_PARAMETERS = (
     "depletion_onset recovery_B_10 recovery_B_20 recovery_B_1pct recovery_B_LLN aplasia_duration baseline_ratio_last "
     "naive_share_at_recovery"

@@ -13,7 +13,7 @@ from tests.tasks.study_folder import write_tube
 
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate"
 REAL_B_TUBE = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs"
-NAMES = ("Cmax Tmax AUC0-28 AUC0-84 AUC0-168 AUClast Clast Tlast Tbql lambda_z half_life doubling_time persistence_wk24").split()
+NAMES = ("Cmax Tmax AUC0-28 AUC0-84 AUC0-168 AUClast AUCall Clast Tlast Tbql lambda_z half_life doubling_time persistence_wk24").split()
 
 
 @pytest.fixture

@@ -22,8 +22,10 @@ from tasks.build_tables import (
 from tasks.counting.counts import PopulationCount
 from tasks.identity import TubeIdentity
 from tasks.kinetics.parameters import ParameterSettings, parameters_frame
+from tasks.one_pass import one_pass
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import Sight, add_file, all_files, set_state
+from tasks.store.runs import last_run
 from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies_in_use import in_use
 from tasks.study import Study, open_study
@@ -190,6 +192,21 @@ def test_a_column_that_patients_csv_does_not_have_is_refused_before_anything_is_
     with pytest.raises(SettingsFault, match=told):
         build_cohort(study)
     assert (study.results / "cohort" / "cohort.html").read_bytes() == before
+
+
+def test_a_wrong_column_ends_a_pass_before_it_begins(study: Study) -> None:
+    study = rewrite(study, settings=f"{AT_ONCE}cohort: {{stratify_by: arm}}\n")
+    with pytest.raises(SettingsFault, match=r"'arm' is no column of patients\.csv"), one_pass(study.folder, "nightly"):
+        pytest.fail("the pass began")
+    with study.store() as store:
+        assert last_run(store) is None
+
+
+def test_rules_of_the_analysis_are_a_part_of_what_results_are_made_of(study: Study) -> None:
+    study = rewrite(study, settings=f"{AT_ONCE}kinetics: {{nca: {{auc_method: linear}}}}\n")
+    assert [inputs.patient for inputs in due(study)] == ["P01", "P02"]
+    with pytest.raises(SettingsFault, match=r"no setting 'kinetics\.nca\.auc_methd'; did you mean 'auc_method'"):
+        rewrite(study, settings=f"{AT_ONCE}kinetics: {{nca: {{auc_methd: linear}}}}\n")
 
 
 def test_the_two_phase_fit_is_given_only_when_asked_for(study: Study) -> None:

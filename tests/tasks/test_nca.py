@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from panels.errors import SheetFault
 from tasks.kinetics.nca import (
     NAMES,
-    area,
     area_to_first_below,
     area_to_last,
     doubling_time,
@@ -21,6 +20,7 @@ from tasks.kinetics.nca import (
     series,
     terminal_slope,
 )
+from tasks.kinetics.nca_rules import NcaRules
 
 TIME = [0.0, 4, 7, 10, 14, 21, 28, 42, 56, 84]
 CONC = [0.0, 2.1, 85, 140, 62, 18, 7.5, 2.4, 0.9, 0.0]
@@ -39,8 +39,8 @@ def test_the_published_series() -> None:
     assert found["persistence_wk24"] is None
 
 
-def test_linear_only_area_differs() -> None:
-    assert np.trapezoid(CONC[:7], TIME[:7]) == pytest.approx(1245.6)
+def test_the_linear_rule_gives_the_published_linear_area() -> None:
+    assert nca(TIME, CONC, BLQ, NcaRules(auc_method="linear"))["AUC0-28"] == pytest.approx(1245.6)
 
 
 def test_the_terminal_fit() -> None:
@@ -54,8 +54,43 @@ def test_the_terminal_fit() -> None:
 def test_a_blq_between_quantified_samples_is_dropped() -> None:
     blq = [b or t == 21 for t, b in zip(TIME, BLQ, strict=True)]
     assert nca(TIME, CONC, blq)["AUC0-28"] == pytest.approx(1216.633, abs=5e-4)
-    wrong = np.where(np.array(TIME) == 21, 0.0, CONC)
-    assert area(np.array(TIME[:7]), wrong[:7]) == pytest.approx(1098.653, abs=5e-4)
+    assert nca(TIME, CONC, blq, NcaRules(blq_middle="zero"))["AUC0-28"] == pytest.approx(1098.653, abs=5e-4)
+
+
+def test_dropped_samples_without_cells_neither_begin_nor_end_a_curve() -> None:
+    early = [0.0, 4, 7, 10, 14], [0.0, 0, 0, 140, 62], [True, True, True, False, False]
+    assert nca(*early)["AUClast"] == pytest.approx(140 * 3 / 2 + 4 * (140 - 62) / np.log(140 / 62))
+    assert nca(*early, NcaRules(blq_first="drop"))["AUClast"] == pytest.approx(140 * 10 / 2 + 4 * (140 - 62) / np.log(140 / 62))
+    kept, dropped = nca(TIME, CONC, BLQ), nca(TIME, CONC, BLQ, NcaRules(blq_last="drop"))
+    assert (kept["Tbql"], kept["AUCall"]) == (84, pytest.approx(1285.069, abs=5e-4))
+    assert (dropped["Tbql"], dropped["AUCall"]) == (None, dropped["AUClast"])
+    assert dropped["AUC0-84"] is None
+
+
+def test_every_rule_of_the_terminal_fit_can_be_set() -> None:
+    assert nca(TIME, CONC, BLQ, NcaRules(terminal={"minimum_points": 4}))["lambda_z"] == pytest.approx(0.0833, rel=0.15)
+    for strict in ({"minimum_r2": 0.9999}, {"minimum_span": 4.0}, {"maximum_extrapolated": 0.001}):
+        assert nca(TIME, CONC, BLQ, NcaRules(terminal=strict))["lambda_z"] is None
+    assert nca(TIME, CONC, BLQ, NcaRules(terminal={"tie": 1.0}))["lambda_z"] != nca(TIME, CONC, BLQ)["lambda_z"]
+
+
+def test_windows_and_week_24_can_be_set() -> None:
+    time, conc, blq = [0.0, 10, 24, 60, 150], [0.0, 100, 20, 5, 3], [True, False, False, False, False]
+    assert nca(time, conc, blq)["AUC0-28"] is None
+    assert nca(time, conc, blq, NcaRules(windows={28: 4, 84: 7, 168: 14}))["AUC0-28"] is not None
+    assert (nca(time, conc, blq)["persistence_wk24"], nca(time, conc, blq, NcaRules(persistence=(140, 196)))["persistence_wk24"]) == (
+        None,
+        1,
+    )
+
+
+def test_rules_name_what_is_not_usual() -> None:
+    assert NcaRules().told() == ""
+    rules = NcaRules(auc_method="linear", blq_middle="zero", terminal={"minimum_r2": 0.8}, windows={28: 4, 84: 7, 168: 14})
+    assert rules.told() == "auc_method=linear;blq_middle=zero;terminal.minimum_r2=0.8;windows=28:4,84:7,168:14"
+    for wrong in ({"windows": {28: 3}}, {"persistence": (200, 100)}, {"auc_methd": "linear"}, {"terminal": {"minimum_points": 2}}):
+        with pytest.raises(ValueError, match="validation error"):
+            NcaRules.model_validate(wrong)
 
 
 def test_day_28_is_interpolated_from_a_sample_at_day_30() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,7 +12,8 @@ from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.quantity import Quantity
 from tasks.identity import TubeIdentity
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
-from tasks.kinetics.nca import NAMES
+from tasks.kinetics.nca import NAMES, USUAL
+from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
@@ -161,9 +163,33 @@ def test_a_peak_beside_a_long_gap_is_interval_censored() -> None:
     assert (car["Tmax"]["censoring"], car["Tmax"]["low"], car["Tmax"]["high"]) == ("interval", 0, 21)
 
 
-def test_series_of_two_reagents_are_marked() -> None:
-    car = of(parameters_frame(patient(car_flags=("no_background", "reagent_changed"))), "car19_t")
-    assert all(row["definition"].endswith(";mixed-reagents") for row in car.values())
+def test_samples_of_two_reagents_are_two_analytes() -> None:
+    days = {0: 0.0, 7: 50.0, 14: 20.0, 21: 5.0, 28: 90.0, 56: 30.0, 84: 3.0}
+    rows = [blood("car19_t", day, level, "P01") for day, level in days.items()]
+    frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
+    reagents = {sha: "idiotype" if day < 28 else "linker" for sha, day in zip(frame["tube_sha256"], frame["day"], strict=True)}
+    found = parameters_frame(frame, ParameterSettings(reagents=reagents))
+    first, later = of(found, "car19_t"), of(found, "car19_t@linker")
+    assert (first["Cmax"]["value"], first["Tmax"]["value"], first["Tlast"]["value"], first["Tbql"]["censoring"]) == (50, 7, 21, "right")
+    assert (later["Cmax"]["value"], later["Tmax"]["value"], later["Tmax"]["censoring"]) == (90, 28, "left")
+    assert all(row["definition"].endswith(";reagent=idiotype") for row in first.values())
+    assert all(row["definition"].endswith(";reagent=linker") for row in later.values())
+    assert pd.isna(later["AUC0-84"]["value"])
+    assert pd.isna(later["AUClast"]["value"])
+    joined = of(parameters_frame(frame, ParameterSettings(reagents=dict.fromkeys(reagents, "idiotype"))), "car19_t")
+    assert joined["Cmax"]["value"] == 90
+    assert "reagent" not in joined["Cmax"]["definition"]
+
+
+def test_rules_that_are_not_the_usual_ones_stand_beside_every_value() -> None:
+    rows = [blood("car19_t", day, level, "P01") for day, level in ((0, 0.0), (7, 50.0), (14, 20.0), (28, 5.0))]
+    frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
+    chosen = (USUAL, NcaRules(auc_method="linear"))
+    usual, linear = (of(parameters_frame(frame, ParameterSettings(nca=rules)), "car19_t") for rules in chosen)
+    assert linear["AUC0-28"]["value"] == pytest.approx(np.trapezoid([0, 50, 20, 5], [0, 7, 14, 28]))
+    assert linear["AUC0-28"]["value"] > usual["AUC0-28"]["value"]
+    assert {row["definition"].rpartition(";")[2] for row in linear.values()} == {"auc_method=linear"}
+    assert not any("auc_method" in row["definition"] for row in usual.values())
 
 
 def test_b_cells_leave_and_return_between_visits(parameters: pd.DataFrame) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from panels.errors import ReconflowError
-from tasks.build_tables import _parameter_settings, patient_kinetics, patients_to_build
+from tasks.build_tables import parameter_settings, patient_kinetics, patients_to_build
 from tasks.counting.counts import TubeCounts
 from tasks.identity import TubeIdentity
 from tasks.intake.patients import read_patients
@@ -79,9 +79,9 @@ def test_a_visit_after_infusion_is_never_taken_for_the_baseline(tmp_path: Path) 
     study = two_visits(tmp_path / "s", "D28")
     patients = read_patients(study.patients_sheet).patients
     frame = kinetics(*(at(day, patient="P01", population="b_cells") for day in (-7, 28)))
-    assert _parameter_settings(study, patients, frame).baseline_visits == {"P01": ""}
+    assert parameter_settings(study, patients, frame).baseline_visits == {"P01": ""}
     (study.folder / "patients.csv").write_text(PATIENTS.format("D-7"), encoding="utf-8")
-    assert _parameter_settings(study, read_patients(study.patients_sheet).patients, frame).baseline_visits == {"P01": "D-7"}
+    assert parameter_settings(study, read_patients(study.patients_sheet).patients, frame).baseline_visits == {"P01": "D-7"}
 
 
 def test_tubes_that_wait_failed_or_were_refused_are_said_in_the_patients_report_without_their_names(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Add to counted tubes what the sheets say about them: a late acquisition, drugs that hide a marker, another CAR reagent.
+"""Add to counted tubes what the sheets and the tube's series say about them.
 
+That is: a late acquisition, other detectors or voltages, another CAR reagent, drugs that hide a marker.
 These words are added when tables are built, not when tubes are counted, because the sheets may be mended later.
 """
 
@@ -14,20 +15,50 @@ from tasks.counting.flags import Flag
 from tasks.intake.drugs import Exposure
 
 LATE = timedelta(hours=24)
+VOLTAGE_POWER, MOST_VOLTS = 7, 50.0
+GAIN_KEPT, GAIN_PROVEN = 0.05, (0.7, 1.4)
+"""Signals that move by less are taken for the same; boundaries are proven (benchmarks) for detectors off by no more."""
 CAR_POPULATIONS = frozenset({"car19_t", "carbcma_t", "car_double_positive", "car_any_t"})
 
 
 def with_circumstances(tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequence[Exposure]]) -> list[TubeCounts]:
     """Give the tubes with the words of their circumstances added."""
     first: dict[tuple[str, str, str], TubeCounts] = {}
-    for tube in sorted(tubes, key=lambda tube: (tube.identity.collected, tube.identity.tube_sha256)):
+    for tube in first_to_last(tubes):
         if not tube.identity.control:
             first.setdefault(_series_of(tube), tube)
-    return [_with_drugs(_with_delay(_with_reagent(tube, first)), exposures.get(tube.identity.patient, ())) for tube in tubes]
+    same: dict[tuple[str | None, ...], TubeCounts] = {}
+    for tube in first_to_last(tubes):
+        same.setdefault((*_series_of(tube), tube.identity.instrument), tube)
+    told = [_with_settings(tube, same[*_series_of(tube), tube.identity.instrument]) for tube in tubes]
+    return [_with_drugs(_with_delay(_with_reagent(tube, first)), exposures.get(tube.identity.patient, ())) for tube in told]
+
+
+def first_to_last(tubes: Sequence[TubeCounts]) -> list[TubeCounts]:
+    """Order tubes by the time of their draw."""
+    return sorted(tubes, key=lambda tube: (tube.identity.collected, tube.identity.tube_sha256))
 
 
 def _series_of(tube: TubeCounts) -> tuple[str, str, str]:
     return tube.identity.patient, tube.identity.specimen, tube.identity.panel
+
+
+def _with_settings(tube: TubeCounts, first: TubeCounts) -> TubeCounts:
+    """Say of a tube that its detectors ran otherwise than in the first of its series on the same instrument.
+
+    A photomultiplier's signal goes with about the seventh power of its voltage (SCIENCE section 5: six to eight).
+    """
+    said: list[str] = []
+    pairs = [(first.detectors[marker], own) for marker, own in tube.detectors.items() if marker in first.detectors]
+    if tube.panel != first.panel or any(before.name != own.name for before, own in pairs):
+        said.append(str(Flag.PANEL_CHANGED))
+    volts = [(before.voltage, own.voltage) for before, own in pairs if before.voltage and own.voltage and before.name == own.name]
+    gains = [(own / before) ** VOLTAGE_POWER for before, own in volts]
+    if any(abs(own - before) > MOST_VOLTS for before, own in volts) or any(not GAIN_PROVEN[0] <= gain <= GAIN_PROVEN[1] for gain in gains):
+        said.append(str(Flag.VOLTAGE_BEYOND_LIMITS))
+    elif any(abs(gain - 1) > GAIN_KEPT for gain in gains):
+        said.append(str(Flag.VOLTAGE_CHANGED))
+    return replace(tube, flags=(*tube.flags, *said)) if said else tube
 
 
 def _with_reagent(tube: TubeCounts, first: Mapping[tuple[str, str, str], TubeCounts]) -> TubeCounts:

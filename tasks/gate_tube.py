@@ -11,6 +11,7 @@ import numpy as np
 from gating.compile import Compiled, compile_strategy
 from gating.engine import ENGINE_VERSION, Evaluation, evaluate
 from gating.events import Events, TubeHeader, open_events, read_header
+from gating.layout import finite
 from gating.strategy import Strategy
 from gating.thresholds.apply import apply_strategy
 from gating.thresholds.chain import Others
@@ -122,8 +123,19 @@ def _qc(compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrume
         "events": evaluation.total,
         "instrument": instrument,
         "problems": list(header.problems),
+        "detectors": _detectors(compiled, header),
         "compensation_condition": None if compiled.matrix is None else round(float(np.linalg.cond(compiled.matrix)), 6),
         "percent_of_parent": percent,
         "reconflow": version("reconflow"),
         "engine": ENGINE_VERSION,
+    }
+
+
+def _detectors(compiled: Compiled, header: TubeHeader) -> dict[str, dict[str, Any]]:
+    """Say on which detector each marker was read, and at what voltage ($PnV)."""
+    number = {channel.detector: channel.index + 1 for channel in header.channels}
+    return {
+        marker: {"detector": detector, "voltage": finite(header.keywords.get(f"$P{number[detector]}V", ""))}
+        for marker, detector in sorted(compiled.detector_of.items())
+        if marker != "Time"
     }

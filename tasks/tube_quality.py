@@ -26,6 +26,8 @@ FIRST_SECONDS = 5.0
 CARRIED = 5.0
 """Factor by which cells must come more often in the first seconds than later."""
 CARRY_EVENTS = 5
+MARGIN = 0.10
+SAMPLED_EVENTS = 50_000
 JUDGED_EVENTS = 500
 """Shares of fewer events are not judged."""
 
@@ -68,6 +70,7 @@ def judge_tube(compiled: Compiled, evaluation: Evaluation, events: EventSource, 
     if compiled.matrix is not None and float(np.linalg.cond(compiled.matrix)) > CONDITION:
         made.flags.append(Flag.COMPENSATION_DOUBTFUL)
     _carried_over(gates, events, header, made)
+    _margins(gates, events, header, made)
     return made
 
 
@@ -145,3 +148,23 @@ def _carried_over(gates: _Gates, events: EventSource, header: TubeHeader, made: 
         if first >= CARRY_EVENTS and first > CARRIED * usual and first > limit_of_blank(usual, 0.999):
             made.of_population.setdefault(population.id, []).append(Flag.CARRY_OVER_SUSPECTED)
             made.numbers.setdefault("in_first_seconds", {})[population.id] = {"events": first, "expected": round(usual, 4)}
+
+
+def _margins(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
+    """Count cells (never beads) at the end of each detector's range, on an even sample: there they cannot be told apart."""
+    compiled, evaluation = gates.compiled, gates.evaluation
+    cells = "not_beads" if "not_beads" in compiled.path_of else "root"
+    total = evaluation.count(compiled.path_of[cells])
+    if total < JUDGED_EVENTS:
+        return
+    rows, step = evaluation.of(compiled.path_of[cells]), max(1, total // SAMPLED_EVENTS)
+    sample = np.arange(0, total, step) if rows is None else rows[::step]
+    index = {channel.detector: channel.index for channel in header.channels}
+    shares = {
+        marker: float((events.column(index[detector], sample) >= compiled.maximum_of[marker] - 1).mean())
+        for marker, detector in sorted(compiled.detector_of.items())
+        if marker != "Time"
+    }
+    made.numbers["margins"] = {marker: round(share, 6) for marker, share in shares.items() if share > 0}
+    if max(shares.values(), default=0.0) > MARGIN:
+        made.flags.append(Flag.MANY_AT_THE_MARGIN)

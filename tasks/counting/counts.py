@@ -1,7 +1,7 @@
 """Hold what was counted in one tube."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasks.counting.flags import Flag
 from tasks.identity import TubeIdentity
@@ -26,10 +26,19 @@ class PopulationCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Detector:
+    """The detector that read a marker in one tube, and its voltage where the file tells one."""
+
+    name: str
+    voltage: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TubeCounts:
     """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate.
 
-    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady.
+    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady. ``detectors`` are
+    those of the markers the strategy needs, ``panel`` is the version of the panel they were found by.
     """
 
     identity: TubeIdentity
@@ -40,6 +49,8 @@ class TubeCounts:
     total_events: int = 0
     flags: tuple[str, ...] = ()
     kept: float = 1.0
+    panel: str = ""
+    detectors: Mapping[str, Detector] = field(default_factory=dict)
 
     @property
     def is_usable(self) -> bool:

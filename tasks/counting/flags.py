@@ -151,6 +151,22 @@ class Flag(StrEnum):
         "reagent_changed",
         "An earlier tube of the patient was stained with another CAR reagent: values before and after are not one series.",
     )
+    VOLTAGE_CHANGED = (
+        "voltage_changed",
+        "A detector ran at another voltage than in the patient's first such tube: signals move by more than 5 % (qc.json: detectors).",
+    )
+    VOLTAGE_BEYOND_LIMITS = (
+        "voltage_beyond_limits",
+        "A detector's voltage is off by more than 50 V, or signals by more than 0.7 to 1.4 times, from the patient's first such tube.",
+    )
+    PANEL_CHANGED = (
+        "panel_changed",
+        "A marker was read on another detector, or under another version of the panel, than in the patient's first such tube.",
+    )
+    MANY_AT_THE_MARGIN = (
+        "many_at_the_margin",
+        "More than 10 % of the cells lie at the end of a detector's range, where they cannot be told apart (qc.json: margins).",
+    )
     BACKGROUND_FEW_EVENTS = (
         "background_few_events",
         "The pre-infusion tube has fewer than 5,000 T cells (or what the study asks for): its background is poorly known.",

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gating.compile import RealisedThreshold
 from panels.errors import TubeFault
-from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.counts import Detector, PopulationCount, TubeCounts
 from tasks.store.ledger import set_tube_state
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import counts, gatings, thresholds
@@ -114,6 +114,8 @@ def tube_counts(
             total_events=gating.total_events,
             flags=gating.flags,
             kept=1 - float(gating.qc.get("time", {}).get("removed", 0.0)),
+            panel=gating.panel,
+            detectors={marker: Detector(each["detector"], each["voltage"]) for marker, each in gating.qc.get("detectors", {}).items()},
         )
         for identity, gating in pairs
         if gating is not None

@@ -13,7 +13,7 @@ from tasks.intake.turn import take_in
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.study import TRUTH, write_study
 from tasks.single_file import gate_file
-from tasks.store.counts import gatings_of
+from tasks.store.counts import gatings_of, tube_counts
 from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
 from tasks.strategies_in_use import in_use
@@ -105,6 +105,11 @@ def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(simula
     qc = json.loads((folder / "qc.json").read_text(encoding="utf-8"))
     assert qc["events"] == gating.total_events
     assert set(qc["percent_of_parent"]) == set(names)
+    with study.store() as store:
+        (counted,) = tube_counts(store, {"bcell": used.name})
+    assert qc["detectors"]["CD19"]["detector"] == counted.detectors["CD19"].name
+    assert 300 <= qc["detectors"]["CD19"]["voltage"] == counted.detectors["CD19"].voltage < 600
+    assert "CD19" not in qc["margins"]
     assert (folder / "gating.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -11,7 +11,7 @@ from gating.time_quality import TimeQuality
 from panels.conditions import Conditions
 from tasks.build_tables import patients_to_build
 from tasks.circumstances import with_circumstances
-from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.counts import Detector, PopulationCount, TubeCounts
 from tasks.counting.flags import Flag
 from tasks.intake.drugs import read_drugs
 from tasks.strategies_in_use import in_use
@@ -108,6 +108,48 @@ def test_a_late_acquisition_is_said() -> None:
     drawn = INFUSED + timedelta(days=28)
     late, soon = (tube("P01", 28, acquired=drawn + timedelta(hours=hours)) for hours in (25, 23))
     assert [each.flags for each in with_circumstances([late, soon], {})] == [("late_acquisition",), ()]
+
+
+def run_at(day: int, volts: float | None, *, detector: str = "PE-Cy7-A", panel: str = "bcell@1.0.0", **identity: object) -> TubeCounts:
+    return replace(
+        tube("P01", day, **identity), detectors={"CD19": Detector(detector, volts), "CD3": Detector("BV786-A", 400.0)}, panel=panel
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "flags"),
+    [
+        (run_at(28, 500.0), ()),
+        (run_at(28, 503.0), ()),
+        (run_at(28, 504.0), ("voltage_changed",)),
+        (run_at(28, 480.0), ("voltage_changed",)),
+        (run_at(28, 530.0), ("voltage_beyond_limits",)),
+        (run_at(28, 470.0), ("voltage_beyond_limits",)),
+        (run_at(28, None), ()),
+        (run_at(28, 500.0, detector="BV605-A"), ("panel_changed",)),
+        (run_at(28, 500.0, panel="bcell@1.1.0"), ("panel_changed",)),
+        (run_at(28, 700.0, instrument="another"), ()),
+    ],
+)
+def test_detectors_are_held_against_the_first_tube_of_the_series(changed: TubeCounts, flags: tuple[str, ...]) -> None:
+    first = run_at(-7, 500.0)
+    for order in ([first, changed], [changed, first]):
+        told = {each.identity.visit: each.flags for each in with_circumstances(order, {})}
+        assert told == {first.identity.visit: (), changed.identity.visit: flags}
+
+
+def test_cells_at_the_end_of_a_detectors_range_are_said() -> None:
+    bright = make("bcell", RESTING | B_CELLS, Conditions(gain={"V500-C-A": 12.0})).judged
+    assert Flag.MANY_AT_THE_MARGIN in bright.flags
+    assert bright.numbers["margins"]["CD45"] > 0.10
+    usual = make("bcell", RESTING | B_CELLS).judged
+    assert Flag.MANY_AT_THE_MARGIN not in usual.flags
+    assert max(usual.numbers["margins"].values(), default=0) < 0.05
+
+
+def test_beads_are_no_cells_at_a_margin() -> None:
+    counted = make("tbnk", {"t_cd4_cm": 600.0}, Conditions(beads=6000.0, debris_fraction=0.0)).judged
+    assert Flag.MANY_AT_THE_MARGIN not in counted.flags
 
 
 @pytest.mark.parametrize(

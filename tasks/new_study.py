@@ -29,7 +29,7 @@ study: {name}                      # the name on reports
 # strategies:                       # panel: version of its gating strategy
 #   bcell: bcell@2.0.0
 #   cart: cart@3.0.0
-#   tbnk: tbnk@1.0.0
+#   tbnk: tbnk@2.0.0
 
 # limits:
 #   detect_events: 20               # events from which a population counts as detected

@@ -76,7 +76,7 @@ def test_the_shipped_strategies_report_the_populations_users_rely_on():
 
 @pytest.fixture
 def own(tmp_path):
-    shutil.copytree(shipped() / "tbnk", tmp_path / "tbnk")
+    shutil.copytree(shipped() / "tbnk" / "1.0.0", tmp_path / "tbnk" / "1.0.0")
     shutil.copy(shipped() / "LOCK", tmp_path / "LOCK")
     return tmp_path
 
@@ -91,7 +91,7 @@ def test_a_released_strategy_that_was_tampered_with_is_refused(own):
 def test_a_mended_comment_leaves_a_release_valid(own):
     path = own / "tbnk" / "1.0.0" / "strategy.yaml"
     path.write_text("# another comment\n" + path.read_text())
-    assert load_strategy("tbnk", own).sha256 == load_strategy("tbnk").sha256
+    assert load_strategy("tbnk@1.0.0", own).sha256 == load_strategy("tbnk@1.0.0").sha256
 
 
 def test_a_version_that_was_never_released_is_refused(own):
@@ -101,16 +101,16 @@ def test_a_version_that_was_never_released_is_refused(own):
 
 
 def test_a_pin_takes_the_newest_release_it_allows(own):
-    for version in ("1.0.2", "1.0.10", "2.0.0"):
+    for version in ("1.0.2", "1.0.10", "2.1.0"):
         content = yaml.safe_load((own / "tbnk" / "1.0.0" / "strategy.yaml").read_text()) | {"version": version}
         (own / "tbnk" / version).mkdir()
         (own / "tbnk" / version / "strategy.yaml").write_text(yaml.safe_dump(content))
         lock_release(own, "tbnk", version)
-    assert versions(own, "tbnk") == ["1.0.0", "1.0.2", "1.0.10", "2.0.0"]
+    assert versions(own, "tbnk") == ["1.0.0", "1.0.2", "1.0.10", "2.1.0"]
     found = {pin: load_strategy(pin, own).strategy.version for pin in ("tbnk", "tbnk@1", "tbnk@1.0", "tbnk@1.0.2")}
-    assert found == {"tbnk": "2.0.0", "tbnk@1": "1.0.10", "tbnk@1.0": "1.0.10", "tbnk@1.0.2": "1.0.2"}
+    assert found == {"tbnk": "2.1.0", "tbnk@1": "1.0.10", "tbnk@1.0": "1.0.10", "tbnk@1.0.2": "1.0.2"}
     with pytest.raises(StrategyFault, match="already released"):
-        lock_release(own, "tbnk", "2.0.0")
+        lock_release(own, "tbnk", "2.1.0")
 
 
 def test_an_unknown_pin_lists_what_there_is():

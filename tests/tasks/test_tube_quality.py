@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gating.time_quality import TimeQuality
+from panels.catalogue import load_panel
 from panels.conditions import Conditions
 from tasks.build_tables import patients_to_build
 from tasks.circumstances import with_circumstances
@@ -145,6 +146,24 @@ def test_cells_at_the_end_of_a_detectors_range_are_said() -> None:
     usual = make("bcell", RESTING | B_CELLS).judged
     assert Flag.MANY_AT_THE_MARGIN not in usual.flags
     assert max(usual.numbers["margins"].values(), default=0) < 0.05
+
+
+@pytest.mark.parametrize("gain", [0.7, 1.4])
+def test_a_bead_tube_whose_detectors_drifted_is_counted_right(gain: float) -> None:
+    drifted = Conditions(beads=5000.0, dead_fraction=0.0, gain={stain.detector: gain for stain in load_panel("tbnk").markers})
+    made = make("tbnk", RESTING | B_CELLS, drifted)
+    for population in ("leukocytes", "lymphocytes", "t_cells", "b_cells", "nk_cells", "monocytes"):
+        assert made.near(population, within=0.05), population
+    assert "threshold_moved" in made.counts.counts["monocytes"].flags
+
+
+def test_dead_cells_are_not_called_b_cells_in_a_bead_tube() -> None:
+    blood = {"beads_per_tube": 50_000.0, "blood_volume_ul": 50.0}
+    storm = make("tbnk", RESTING, Conditions(beads=5000.0, dead_fraction=0.4), seed=3, **blood)
+    counted = quantified([storm.counts])["D28", "tbnk", "b_cells"]
+    assert counted.count.events >= 20
+    assert counted.code == "NE"
+    assert {"limit_raised_by_background", "lloq_above_threshold"} <= set(counted.flags)
 
 
 def test_beads_are_no_cells_at_a_margin() -> None:

@@ -23,20 +23,15 @@ CAR_POPULATIONS = frozenset({"car19_t", "carbcma_t", "car_double_positive", "car
 
 def with_circumstances(tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequence[Exposure]]) -> list[TubeCounts]:
     """Give the tubes with the words of their circumstances added."""
-    first: dict[tuple[str, str, str], TubeCounts] = {}
-    for tube in first_to_last(tubes):
+    first: dict[tuple[str | None, ...], TubeCounts] = {}
+    alike: dict[tuple[str | None, ...], TubeCounts] = {}
+    # As text, because a study may write one patient's times with a time zone and another's without.
+    for tube in sorted(tubes, key=lambda tube: (tube.identity.collected.isoformat(), tube.identity.tube_sha256)):
+        alike.setdefault((*_series_of(tube), tube.identity.instrument), tube)
         if not tube.identity.control:
             first.setdefault(_series_of(tube), tube)
-    same: dict[tuple[str | None, ...], TubeCounts] = {}
-    for tube in first_to_last(tubes):
-        same.setdefault((*_series_of(tube), tube.identity.instrument), tube)
-    told = [_with_settings(tube, same[*_series_of(tube), tube.identity.instrument]) for tube in tubes]
+    told = [_with_settings(tube, alike[*_series_of(tube), tube.identity.instrument]) for tube in tubes]
     return [_with_drugs(_with_delay(_with_reagent(tube, first)), exposures.get(tube.identity.patient, ())) for tube in told]
-
-
-def first_to_last(tubes: Sequence[TubeCounts]) -> list[TubeCounts]:
-    """Order tubes by the time of their draw."""
-    return sorted(tubes, key=lambda tube: (tube.identity.collected, tube.identity.tube_sha256))
 
 
 def _series_of(tube: TubeCounts) -> tuple[str, str, str]:
@@ -61,7 +56,7 @@ def _with_settings(tube: TubeCounts, first: TubeCounts) -> TubeCounts:
     return replace(tube, flags=(*tube.flags, *said)) if said else tube
 
 
-def _with_reagent(tube: TubeCounts, first: Mapping[tuple[str, str, str], TubeCounts]) -> TubeCounts:
+def _with_reagent(tube: TubeCounts, first: Mapping[tuple[str | None, ...], TubeCounts]) -> TubeCounts:
     """Say of CAR T cells that an earlier tube of the series was stained with another reagent."""
     earliest = first.get(_series_of(tube), tube)
     if earliest.identity.car_reagent == tube.identity.car_reagent:

@@ -139,6 +139,12 @@ def test_detectors_are_held_against_the_first_tube_of_the_series(changed: TubeCo
         assert told == {first.identity.visit: (), changed.identity.visit: flags}
 
 
+def test_times_with_and_without_a_zone_in_one_study_stop_nothing() -> None:
+    aware = run_at(28, 500.0)
+    naive = replace(aware, identity=replace(aware.identity, patient="P02", collected=aware.identity.collected.replace(tzinfo=None)))
+    assert [each.flags for each in with_circumstances([aware, naive], {})] == [(), ()]
+
+
 def test_cells_at_the_end_of_a_detectors_range_are_said() -> None:
     bright = make("bcell", RESTING | B_CELLS, Conditions(gain={"V500-C-A": 12.0})).judged
     assert Flag.MANY_AT_THE_MARGIN in bright.flags

@@ -11,6 +11,7 @@ from gating.channels import EventSource
 from gating.compile import Compiled
 from gating.engine import Evaluation
 from gating.events import TubeHeader
+from gating.residual import residuals
 from gating.time_quality import TimeQuality, time_channel
 from tasks.counting.flags import Flag
 from tasks.counting.limits import limit_of_blank
@@ -20,6 +21,7 @@ DRIFT = 0.15
 VIABLE, VIABLE_AT_LEAST = 0.90, 0.70
 SINGLE = 0.90
 CONDITION = 100.0
+RESIDUAL = 0.30
 LYMPHOSUM = (0.90, 1.10)
 DISCORDANT_SHARE, DISCORDANT_EVENTS = 0.10, 20
 FIRST_SECONDS = 5.0
@@ -69,6 +71,7 @@ def judge_tube(compiled: Compiled, evaluation: Evaluation, events: EventSource, 
     _discordant_b_cells(gates, made)
     if compiled.matrix is not None and float(np.linalg.cond(compiled.matrix)) > CONDITION:
         made.flags.append(Flag.COMPENSATION_DOUBTFUL)
+    _residuals(gates, events, header, made)
     _carried_over(gates, events, header, made)
     _margins(gates, events, header, made)
     return made
@@ -148,6 +151,16 @@ def _carried_over(gates: _Gates, events: EventSource, header: TubeHeader, made: 
         if first >= CARRY_EVENTS and first > CARRIED * usual and first > limit_of_blank(usual, 0.999):
             made.of_population.setdefault(population.id, []).append(Flag.CARRY_OVER_SUSPECTED)
             made.numbers.setdefault("in_first_seconds", {})[population.id] = {"events": first, "expected": round(usual, 4)}
+
+
+def _residuals(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
+    """Ask of each marker how far cells that lack it shift with another, and flag what could carry them towards a boundary."""
+    found = residuals(gates.compiled, gates.evaluation, events, header)
+    made.numbers["compensation_residual"] = {
+        each.marker: {"beside": each.beside, "shift": round(each.shift, 4), "of_boundary": round(each.of_boundary, 6)} for each in found
+    }
+    if any(each.of_boundary > RESIDUAL for each in found):
+        made.flags.append(Flag.COMPENSATION_RESIDUAL)
 
 
 def _margins(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:

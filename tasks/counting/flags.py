@@ -50,6 +50,10 @@ class Flag(StrEnum):
         "late_acquisition",
         "More than 24 hours lie between collection and acquisition: CAR-T cells are lost within a day, and CD138 is shed.",
     )
+    COMPENSATION_RESIDUAL = (
+        "compensation_residual",
+        "Cells that lack a marker shift with another's brightness by over 0.3 of a boundary: the compensation is off (qc.json).",
+    )
     COMPENSATION_DOUBTFUL = (
         "compensation_doubtful",
         "The stored compensation is nearly singular: small errors of it become large ones of the signals.",

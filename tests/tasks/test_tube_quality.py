@@ -105,6 +105,20 @@ def test_drugs_are_said_on_the_populations_and_days_they_concern(tmp_path: Path)
     assert said["P03", "D28"] == said["P04", "D28"] == {}
 
 
+@pytest.mark.parametrize(("bias", "off"), [(0.0, False), (0.15, True), (-0.15, True)])
+def test_a_compensation_that_is_off_is_said_with_the_pair_and_the_shift(bias: float, off: bool) -> None:  # noqa: FBT001
+    cells = RESTING | {kind: 6 * count for kind, count in CAR.items()} | {"t_cd4_naive": 4000.0, "t_cd8_naive": 2000.0}
+    judged = make("cart", cells, Conditions(compensation_bias=bias), seed=5).judged
+    assert (Flag.COMPENSATION_RESIDUAL in judged.flags) == off
+    worst = judged.numbers["compensation_residual"]["CAR19"]
+    assert worst["beside"] == "CD45RA"
+    assert not off or (worst["shift"] > 0) == (bias < 0)
+
+
+def test_a_tube_without_negative_cells_tells_nothing_of_its_compensation() -> None:
+    assert make("bcell", {"granulocyte": 3000.0}).judged.numbers["compensation_residual"] == {}
+
+
 def test_a_late_acquisition_is_said() -> None:
     drawn = INFUSED + timedelta(days=28)
     late, soon = (tube("P01", 28, acquired=drawn + timedelta(hours=hours)) for hours in (25, 23))

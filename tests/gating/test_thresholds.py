@@ -375,6 +375,17 @@ def test_car_cells_stay_counted_when_the_border_moves_above_what_leaks(condition
         assert counts[population] == pytest.approx(truth[population], rel=0.10), population
 
 
+@pytest.mark.parametrize("share", [0.6, 0.95, 0.99])
+def test_few_cells_without_a_car_do_not_mislead_the_border(share: float) -> None:
+    cells = {f"t_{kind}_{product}": 5000 * share for kind in ("cd8_em", "cd4_cm") for product in ("car19", "carbcma")}
+    cells |= {kind: 20_000 * (1 - share) / 3 for kind in ("t_cd4_naive", "t_cd4_cm", "t_cd8_em")}
+    made = simulate_tube(load_panel("cart"), cells, Conditions(), np.random.default_rng(3))
+    tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
+    counts, _ = car_counts(tube, "cart@3.0.0")
+    for population, true in ((name, true_counts(made.truth)[name].intact) for name in counts):
+        assert counts[population] == pytest.approx(true, rel=0.10), population
+
+
 def test_a_good_tube_keeps_the_declared_car_borders() -> None:
     for car in (0, 400):
         _, resolved = car_counts(car_tube(Conditions(compensation_error=0.0), car)[0], "cart@3.0.0")

@@ -378,7 +378,7 @@ def test_car_cells_stay_counted_when_the_border_moves_above_what_leaks(condition
 @pytest.mark.parametrize("share", [0.6, 0.95, 0.99])
 def test_few_cells_without_a_car_do_not_mislead_the_border(share: float) -> None:
     cells = {f"t_{kind}_{product}": 5000 * share for kind in ("cd8_em", "cd4_cm") for product in ("car19", "carbcma")}
-    cells |= {kind: 20_000 * (1 - share) / 3 for kind in ("t_cd4_naive", "t_cd4_cm", "t_cd8_em")}
+    cells |= dict.fromkeys(("t_cd4_naive", "t_cd4_cm", "t_cd8_em"), 20000 * (1 - share) / 3)
     made = simulate_tube(load_panel("cart"), cells, Conditions(), np.random.default_rng(3))
     tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
     counts, _ = car_counts(tube, "cart@3.0.0")

@@ -9,6 +9,7 @@ gets (with the workbook and the report with its curves) for one patient in ten.
 
 import argparse
 import math
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,8 +32,8 @@ from tasks.identity import TubeIdentity
 from tasks.intake.patients import read_patients
 from tasks.kinetics.cohort import recovery_frame
 from tasks.kinetics.parameters import parameters_frame
-from tasks.kinetics.table import wide_frame, with_percent_limits
-from tasks.publish.table_files import written
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.kinetics.table import kinetic_rows, wide_frame
 from tasks.publish.tables import csv_bytes
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import Sight, add_file, all_files, set_state
@@ -102,11 +103,13 @@ def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
         name = each.patient
         kinetics = patient_kinetics(study, used, everyone[name], counted_tubes(study, used, name, evidence=each.evidence))
         settings = parameter_settings(study, {name: everyone[name]}, kinetics)
-        winners = with_percent_limits(kinetics, settings.detect_events)
-        parameters, recovery = parameters_frame(kinetics, settings, winners), recovery_frame(kinetics, settings, winners)
+        read = kinetic_rows(kinetics, settings.detect_events)
+        parameters, recovery = parameters_frame(kinetics, settings, read), recovery_frame(kinetics, settings, read)
         place = folder / "alone" / name
         place.mkdir(parents=True, exist_ok=True)
-        tables = (*written(kinetics, parameters, recovery), csv_bytes(wide_frame(kinetics, settings.detect_events, winners)))
+        wide = wide_frame(kinetics, settings.detect_events, read)
+        made = ((kinetics, KINETICS), (parameters, PARAMETERS), (recovery, RECOVERY), (wide, None))
+        tables = [csv_bytes(frame, schema) for frame, schema in made]
         for number, content in enumerate(tables):
             (place / f"{number}.csv").write_bytes(content)
         rows += len(kinetics)
@@ -137,6 +140,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as spare, ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         folder = (options.folder or Path(spare) / "study").resolve()
         study = open_study(folder) if (folder / "study.yaml").is_file() else make_study(folder, options.patients)
+        shutil.rmtree(study.results, ignore_errors=True)  # what an earlier run of this file built is not due
         start = time.perf_counter()
         due = patients_to_build(study, in_use(study))
         print(f"asking what all patients' results are made of: {time.perf_counter() - start:.1f} s, {len(due)} are due")

@@ -24,10 +24,10 @@ from tasks.evidence import current_evidence
 from tasks.intake.draws import two_draws
 from tasks.intake.drugs import read_drugs
 from tasks.intake.patients import Patient, read_patients
-from tasks.kinetics.schema import KINETICS, PARAMETERS
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.patient_notes import patient_notes
-from tasks.publish.table_files import write_cohort_tables, write_patient_tables, written
-from tasks.publish.tables import read_table, write_atomically
+from tasks.publish.table_files import write_cohort_tables, write_patient_tables
+from tasks.publish.tables import csv_bytes, read_table, write_atomically
 from tasks.store.counts import tube_counts
 from tasks.store.editions import Edition, save_edition
 from tasks.store.tubes import taken_in
@@ -64,16 +64,18 @@ class PatientInputs:
 def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
     """List the patients whose results are missing or were made from other inputs than there are now."""
     everyone = read_patients(study.patients_sheet).patients
-    notes = patient_notes(study)
     with study.store() as store:
-        evidence = current_evidence(study, store, used)
+        known = taken_in(store)
+        evidence = current_evidence(study, store, used, known)
+        counted = tube_counts(store, _names(used), evidence=evidence, known=known)
+    notes, rules = patient_notes(study, known), _rules(study, used)
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in counted_tubes(study, used, evidence=evidence):
+    for tube in with_circumstances(counted, read_drugs(study.drugs_sheet)[0]):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     inputs = [
         PatientInputs(
             name,
-            _fingerprint(study, used, everyone.get(name), own, notes.get(name, ())),
+            _fingerprint(rules, everyone.get(name), own, notes.get(name, ())),
             notes.get(name, ()),
             {sha: evidence[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in evidence},
         )
@@ -90,7 +92,7 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     """
     from tasks.kinetics.cohort import recovery_frame
     from tasks.kinetics.parameters import parameters_frame
-    from tasks.kinetics.table import wide_frame, with_percent_limits
+    from tasks.kinetics.table import kinetic_rows, wide_frame
 
     used, everyone = in_use(study), read_patients(study.patients_sheet)
     patient = everyone.patients.get(inputs.patient)
@@ -99,13 +101,13 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     tubes = counted_tubes(study, used, inputs.patient, evidence=inputs.evidence)
     kinetics = patient_kinetics(study, used, patient, tubes)
     settings = parameter_settings(study, {patient.patient: patient}, kinetics, tubes)
-    winners = with_percent_limits(kinetics, settings.detect_events)
-    parameters, recovery = parameters_frame(kinetics, settings, winners), recovery_frame(kinetics, settings, winners)
+    rows = kinetic_rows(kinetics, settings.detect_events)
+    parameters, recovery = parameters_frame(kinetics, settings, rows), recovery_frame(kinetics, settings, rows)
     folder = patient_folder(study, patient.patient)
-    write_patient_tables(folder, kinetics, parameters, wide_frame(kinetics, settings.detect_events, winners), meanings())
+    kept = write_patient_tables(folder, kinetics, parameters, wide_frame(kinetics, settings.detect_events, rows), meanings())
     _write_report(study, patient, used, kinetics, parameters, notes=inputs.notes)
     with study.store() as store:
-        save_edition(store, Edition(patient.patient, inputs.fingerprint, *written(kinetics, parameters, recovery)))
+        save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
     write_atomically(folder / INPUTS, inputs.fingerprint.encode())
 
 
@@ -230,8 +232,12 @@ def counted_tubes(
     """
     with study.store() as store:
         known = current_evidence(study, store, used) if evidence is None else evidence
-        counted = tube_counts(store, {panel: each.name for panel, each in used.items()}, patient=patient, evidence=known)
+        counted = tube_counts(store, _names(used), patient=patient, evidence=known)
     return with_circumstances(counted, read_drugs(study.drugs_sheet)[0])
+
+
+def _names(used: Mapping[str, InUse]) -> dict[str, str]:
+    return {panel: each.name for panel, each in used.items()}
 
 
 def _withdrawn(study: Study) -> list[str]:
@@ -258,19 +264,24 @@ def _set_aside(study: Study, patient: str) -> None:
     patient_folder(study, patient).rename(next(aside / name for name in names if not (aside / name).exists()))
 
 
-def _fingerprint(
-    study: Study, used: Mapping[str, InUse], patient: Patient | None, tubes: Sequence[TubeCounts], notes: Sequence[str]
-) -> str:
-    """Hash everything that enters a patient's results: counts, identities, infusions, rules, settings, program."""
-    inputs = {
-        "tubes": [repr(tube) for tube in tubes],
-        "notes": list(notes),
-        "patient": None if patient is None else asdict(patient) | {"line": None},
+def _rules(study: Study, used: Mapping[str, InUse]) -> dict[str, object]:
+    """Gather what enters the results of every patient: strategies, settings, program."""
+    return {
         "strategies": {panel: (each.release.sha256, list(each.panel.counting)) for panel, each in used.items()},
         "limits": study.settings.limits.model_dump(mode="json"),
         "recovery": study.settings.recovery.model_dump(mode="json"),
         "kinetics": study.settings.kinetics.model_dump(mode="json"),
         "reconflow": version("reconflow"),
+    }
+
+
+def _fingerprint(rules: Mapping[str, object], patient: Patient | None, tubes: Sequence[TubeCounts], notes: Sequence[str]) -> str:
+    """Hash everything that enters a patient's results: counts, identities, infusions, rules."""
+    inputs = {
+        **rules,
+        "tubes": [repr(tube) for tube in tubes],
+        "notes": list(notes),
+        "patient": None if patient is None else asdict(patient) | {"line": None},
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=_plain).encode()).hexdigest()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gating.strategy import Strategy
     from tasks.intake.patients import Patient
     from tasks.store.opening import Store
+    from tasks.store.tubes import Tube
     from tasks.strategies_in_use import InUse
     from tasks.study import Study
 
@@ -118,19 +119,19 @@ def asks_others(strategy: Strategy) -> bool:
     return any(ASKS_OTHERS & set(threshold.sources) for threshold in strategy.thresholds.values())
 
 
-def witnesses(study: Study, store: Store) -> Witnesses:
-    """Read the ledger for who may be asked."""
-    tubes = [tube.identity for tube in taken_in(store) if tube.file.state != "failed"]
+def witnesses(study: Study, store: Store, known: Sequence[Tube] | None = None) -> Witnesses:
+    """Read the ledger for who may be asked; ``known`` are all tubes taken in, where they were read already."""
+    tubes = [tube.identity for tube in (taken_in(store) if known is None else known) if tube.file.state != "failed"]
     return Witnesses(tubes, read_patients(study.patients_sheet).patients, measured(store, ENGINE_VERSION))
 
 
-def current_evidence(study: Study, store: Store, used: Mapping[str, InUse]) -> dict[str, str]:
-    """Give for each tube whose strategy may ask other tubes the hash of whom it may ask now."""
+def current_evidence(study: Study, store: Store, used: Mapping[str, InUse], known: Sequence[Tube] | None = None) -> dict[str, str]:
+    """Give for each tube whose strategy may ask other tubes the hash of whom it may ask now; ``known`` as for ``witnesses``."""
     asking = {panel: each.name for panel, each in used.items() if asks_others(each.release.strategy)}
     if not asking:
         return {}
-    known = witnesses(study, store)
-    return {t.tube_sha256: known.about(t, asking[t.panel]).sha256 for t in known.tubes if t.panel in asking and not is_fmo(t)}
+    found = witnesses(study, store, known)
+    return {t.tube_sha256: found.about(t, asking[t.panel]).sha256 for t in found.tubes if t.panel in asking and not is_fmo(t)}
 
 
 def others_of(store: Store, evidence: Evidence, strategy: Strategy) -> Others:

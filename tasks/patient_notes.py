@@ -3,7 +3,7 @@
 A file's own name is not repeated here, because a cytometer's operator may have written a person's name in it; the front page has it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from panels.spelling import nearest
 from tasks.identity import TubeIdentity
@@ -13,16 +13,19 @@ from tasks.intake.inbox import list_inbox
 from tasks.intake.patients import NAME, Patient, read_patients
 from tasks.intake.sheets import SampleRow, SampleSheet, read_samples
 from tasks.store.ledger import FileRecord, State, all_files
-from tasks.store.tubes import taken_in
+from tasks.store.tubes import Tube, taken_in
 from tasks.study import Study
 
 _OPEN: tuple[State, ...] = ("waiting", "quarantined")
 
 
-def patient_notes(study: Study) -> dict[str, tuple[str, ...]]:
-    """Give for each patient the sentences its report has to begin with, in a fixed order."""
+def patient_notes(study: Study, known: Sequence[Tube] | None = None) -> dict[str, tuple[str, ...]]:
+    """Give for each patient the sentences its report has to begin with, in a fixed order.
+
+    ``known`` are all tubes taken in, where they were read already.
+    """
     with study.store() as store:
-        tubes = taken_in(store)
+        tubes = taken_in(store) if known is None else known
         open_files = [record for record in all_files(store, _OPEN) if record.place]
     samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
     said: dict[str, set[str]] = {}
@@ -36,18 +39,20 @@ def patient_notes(study: Study) -> dict[str, tuple[str, ...]]:
         for patient, what in _meant(samples, record) if record.inbox_path not in taken else ():
             became = "waits" if record.state == "waiting" else "was refused"
             said.setdefault(patient, set()).add(f"{what} {became} and is in no table; the overview says why.")
-    for patient, doubt in baseline_doubts(study).items():
+    for patient, doubt in baseline_doubts(study, tubes).items():
         said.setdefault(patient, set()).add(doubt)
     return {patient: tuple(sorted(sentences)) for patient, sentences in said.items()}
 
 
-def baseline_doubts(study: Study) -> dict[str, str]:
+def baseline_doubts(study: Study, known: Sequence[Tube] | None = None) -> dict[str, str]:
     """Say for each patient whose ``baseline_visit`` is none of its visits before infusion which visits there are."""
-    with study.store() as store:
-        found: dict[str, list[TubeIdentity]] = {}
-        for tube in taken_in(store):
-            if not tube.identity.control:
-                found.setdefault(tube.identity.patient, []).append(tube.identity)
+    if known is None:
+        with study.store() as store:
+            known = taken_in(store)
+    found: dict[str, list[TubeIdentity]] = {}
+    for tube in known:
+        if not tube.identity.control:
+            found.setdefault(tube.identity.patient, []).append(tube.identity)
     everyone = read_patients(study.patients_sheet).patients
     doubts = {name: _baseline_doubt(everyone[name], own) for name, own in sorted(found.items()) if name in everyone}
     return {name: doubt for name, doubt in doubts.items() if doubt}

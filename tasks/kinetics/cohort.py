@@ -8,9 +8,9 @@ from panels.errors import ReconflowError
 from tasks.kinetics.parameters import ParameterSettings, check_parameters
 from tasks.kinetics.reconstitution import recoveries
 from tasks.kinetics.recovery import Definition, Recovery
-from tasks.kinetics.rows import Row, rows_of
+from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
-from tasks.kinetics.table import check_kinetics, check_shape, winning_rows
+from tasks.kinetics.table import KineticRows, check_kinetics, check_shape, kinetic_rows
 
 POPULATION = "b_cells"
 
@@ -29,23 +29,20 @@ def cohort_parameters(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return joined
 
 
-def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None, winners: pd.DataFrame | None = None) -> pd.DataFrame:
+def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None, rows: KineticRows | None = None) -> pd.DataFrame:
     """Bound depletion and recovery of the B cells in blood, one row a patient × definition.
 
-    ``winners`` are those of ``winning_rows``, where they are known already.
+    ``rows`` are those of ``kinetic_rows``, where they are known already.
     """
     chosen = settings or ParameterSettings()
-    won_of, tubes_of = (
-        _by_patient(table[(table["specimen"] == "blood") & (table["population"] == POPULATION)])
-        for table in (winning_rows(kinetics) if winners is None else winners, kinetics)
-    )
+    read = rows or kinetic_rows(kinetics, chosen.detect_events)
+    won_of, tubes_of = _b_cells_by_patient(read.visits), _b_cells_by_patient(read.tubes)
     records: list[tuple[object, ...]] = []
     for patient, won in sorted(won_of.items()):
-        rows, tubes = sorted(won, key=lambda row: row["day"]), tubes_of[patient]
-        judged = recoveries(rows, tubes, chosen.recovery, baseline_visit=chosen.baseline_visits.get(patient))
+        visits = sorted(won, key=lambda row: row["day"])
+        judged = recoveries(visits, tubes_of[patient], chosen.recovery, baseline_visit=chosen.baseline_visits.get(patient))
         records += [_record(patient, definition, each) for definition, each in judged]
-    frame = pd.DataFrame.from_records(records, columns=RECOVERY.names)
-    frame = frame.astype(dict.fromkeys(("depletion_low", "depletion_high", "low", "high", "estimate"), "float64"))
+    frame = RECOVERY.frame(records)
     check_recovery(frame)
     return frame
 
@@ -66,10 +63,11 @@ def _joined(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
     return pd.concat(filled, ignore_index=True).sort_values("patient", kind="stable", ignore_index=True)
 
 
-def _by_patient(frame: pd.DataFrame) -> dict[str, list[Row]]:
+def _b_cells_by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
-    for row in rows_of(frame):
-        found.setdefault(row["patient"], []).append(row)
+    for row in rows:
+        if row["specimen"] == "blood" and row["population"] == POPULATION:
+            found.setdefault(row["patient"], []).append(row)
     return found
 
 

@@ -17,9 +17,9 @@ from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
 from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
 from tasks.kinetics.recovery import Censoring, RecoverySettings
-from tasks.kinetics.rows import Parameter, Row, number, rows_of
+from tasks.kinetics.rows import Parameter, Row, number
 from tasks.kinetics.schema import PARAMETERS, population_rank
-from tasks.kinetics.table import DETECT_EVENTS, check_shape, with_percent_limits
+from tasks.kinetics.table import DETECT_EVENTS, KineticRows, check_shape, kinetic_rows
 
 CAR_POPULATIONS = ("car19_t", "carbcma_t", "car_any_t")
 B_POPULATIONS = ("b_cells", "b_cells_cd20")
@@ -67,22 +67,20 @@ class ParameterSettings:
     reagents: Mapping[str, str] = field(default_factory=dict)
 
 
-def parameters_frame(
-    kinetics: pd.DataFrame, settings: ParameterSettings | None = None, winners: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None, rows: KineticRows | None = None) -> pd.DataFrame:
     """Derive all parameters of all patients of a kinetics table, with the columns of ``PARAMETERS``.
 
     Every parameter of a population has its row, with an empty value where it is not estimable. Rows come by patient,
-    specimen, population and in the order in which the parameters are defined. ``winners`` are those of ``with_percent_limits``, where
-    they are known already.
+    specimen, population and in the order in which the parameters are defined. ``rows`` are those of ``kinetic_rows``, where they are
+    known already.
     """
     chosen = settings or ParameterSettings()
-    winners = with_percent_limits(kinetics, chosen.detect_events) if winners is None else winners
+    read = rows or kinetic_rows(kinetics, chosen.detect_events)
     series: dict[tuple[str, str], dict[str, list[Row]]] = {}
-    for row in sorted(rows_of(winners), key=lambda row: row["day"]):
+    for row in sorted(read.visits, key=lambda row: row["day"]):
         series.setdefault((row["patient"], row["specimen"]), {}).setdefault(row["population"], []).append(row)
     tubes: dict[tuple[str, str], list[Row]] = {}
-    for row in rows_of(kinetics):
+    for row in read.tubes:
         tubes.setdefault((row["patient"], row["specimen"]), []).append(row)
     records: list[tuple[object, ...]] = []
     for (patient, specimen), own in sorted(series.items()):
@@ -91,8 +89,7 @@ def parameters_frame(
                 for each in derived:
                     value, censoring = (each.value, each.unit, each.low, each.high), each.censoring
                     records.append((patient, specimen, analyte, each.name, *value, censoring, each.points, each.definition))
-    frame = pd.DataFrame.from_records(records, columns=PARAMETERS.names)
-    frame = frame.astype({"value": "float64", "low": "float64", "high": "float64", "points": "int64"})
+    frame = PARAMETERS.frame(records)
     check_parameters(frame)
     return frame
 
@@ -100,9 +97,9 @@ def parameters_frame(
 def check_parameters(frame: pd.DataFrame) -> None:
     """Raise ReconflowError when a parameters table breaks one of the promises of ``PARAMETERS``."""
     check_shape(frame, PARAMETERS, "parameters")
-    slack = 1e-9 * frame[["value", "low", "high"]].abs().max(axis=1).fillna(0.0)
-    wrong = (frame["low"] > frame["value"] + slack) | (frame["high"] < frame["value"] - slack) | (frame["low"] > frame["high"])
-    wrong |= ~frame["censoring"].isin(["interval", "right", "left", "none"])
+    value, low, high = (frame[name].to_numpy() for name in ("value", "low", "high"))
+    slack = 1e-9 * np.nanmax(np.abs([value, low, high, np.zeros(len(frame))]), axis=0)
+    wrong = (low > value + slack) | (high < value - slack) | (low > high) | ~frame["censoring"].isin(["interval", "right", "left", "none"])
     if wrong.any():
         first = frame[wrong].iloc[0]
         raise ReconflowError(f"parameters table: {first['parameter']} of patient {first['patient']} lies outside its own limits.")

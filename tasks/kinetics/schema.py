@@ -1,6 +1,14 @@
 """State what each kinetics table promises: grain, columns with units, invariants."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["text", "integer", "number"]
+COUNTED_UNITS = frozenset({"events", "patients", "samples", "visits"})
 
 POPULATIONS = (
     "leukocytes",
@@ -37,6 +45,13 @@ class Column:
     unit: str
     meaning: str
 
+    @property
+    def kind(self) -> Kind:
+        """Tell what its cells hold: things counted are whole numbers, what has another unit is a number."""
+        if self.unit in COUNTED_UNITS:
+            return "integer"
+        return "number" if self.unit else "text"
+
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
@@ -51,6 +66,20 @@ class TableSchema:
     def names(self) -> list[str]:
         """List the column names in order."""
         return [column.name for column in self.columns]
+
+    def frame(self, records: Iterable[Sequence[object]]) -> "pd.DataFrame":
+        """Make a table of records whose values come in the order of the columns; None in a column of numbers is "not measured"."""
+        import numpy as np
+        import pandas as pd
+
+        values = list(zip(*records, strict=True)) or [()] * len(self.columns)
+        types = {"number": np.float64, "integer": np.int64, "text": np.object_}
+        # A text column with anything in it is left to pandas, which knows true and false.
+        columns: dict[str, object] = {
+            column.name: list(own) if own and column.kind == "text" else np.array(own, dtype=types[column.kind])
+            for column, own in zip(self.columns, values, strict=True)
+        }
+        return pd.DataFrame(columns)
 
 
 KINETICS = TableSchema(

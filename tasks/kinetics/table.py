@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from panels.errors import ReconflowError, SheetFault
 from tasks.counting.counts import TubeCounts
@@ -17,7 +20,6 @@ from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
 DETECT_EVENTS = LimitSettings().detect_events
 METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")
 VISIT_COLUMNS = ["patient", "visit", "day", "collected", "specimen"]
-_FLOATS = ("day", "percent_parent", "percent_reference", "per_ul", "per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul")
 _MISSING = ""
 
 
@@ -40,8 +42,7 @@ def kinetics_frame(
     Raises SheetFault for a patient without infusion.
     """
     records = sorted((_record(tube, quantity, infused) for tube, quantity in rows), key=lambda record: _row_order(record, order))
-    frame = pd.DataFrame.from_records(records, columns=KINETICS.names)
-    frame = frame.astype(dict.fromkeys(_FLOATS, "float64") | {"events": "int64", "parent_events": "int64"})
+    frame = KINETICS.frame([record[name] for name in KINETICS.names] for record in records)
     check_kinetics(frame)
     return frame
 
@@ -49,31 +50,33 @@ def kinetics_frame(
 def check_kinetics(frame: pd.DataFrame) -> None:
     """Raise ReconflowError when a kinetics table breaks one of the promises of ``KINETICS``."""
     check_shape(frame, KINETICS, "kinetics")
-    given, code = frame["per_ul"].notna(), frame["code"]
-    detected, blood = code.isin(["Q", "DNQ"]), frame["specimen"] == "blood"
-    limits_known = frame[["per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul"]].notna().all(axis=1)
-    percents = frame[["percent_parent", "percent_reference"]]
-    counted = frame["method"] != "none"
-    broken = {
-        "unknown code": ~code.isin(["Q", "DNQ", "ND", "NE"]),
-        "unknown method": ~frame["method"].isin(METHOD_ORDER),
-        "more events than the parent": (frame["events"] < 0) | (frame["events"] > frame["parent_events"]),
-        "a concentration that was not detected": given & ~detected,
+    column = {name: frame[name].to_numpy() for name in KINETICS.names}
+    given, code, method = ~np.isnan(column["per_ul"]), column["code"], column["method"]
+    q_or_dnq, nd, ne = (code == "Q") | (code == "DNQ"), code == "ND", code == "NE"
+    blood, counted = column["specimen"] == "blood", method != "none"
+    low, high, lod, lloq = (np.isnan(column[name]) for name in ("per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul"))
+    part, whole = column["percent_parent"], column["percent_reference"]
+    same = np.append([False], column["patient"][1:] == column["patient"][:-1])
+    broken: dict[str, NDArray[np.bool_]] = {
+        "unknown code": ~(q_or_dnq | nd | ne),
+        "unknown method": ~np.isin(method.astype(str), METHOD_ORDER),
+        "more events than the parent": (column["events"] < 0) | (column["events"] > column["parent_events"]),
+        "a concentration that was not detected": given & ~q_or_dnq,
         "a concentration without method": given & ~counted,
-        "detected in blood without concentration": blood & detected & ~given,
-        "a concentration of zero or less": given & ~(frame["per_ul"] > 0),
-        "a concentration without limits": given & ~limits_known,
-        "a concentration outside its limits": given & ((frame["per_ul"] < frame["per_ul_low"]) | (frame["per_ul"] > frame["per_ul_high"])),
-        "an empty population that counts as detected": (frame["events"] == 0) & detected,
-        "not detected, yet with a percentage": (code == "ND") & percents.notna().any(axis=1),
-        "a percentage of zero or less": (percents <= 0).any(axis=1),
-        "not detected in blood without upper limit": blood & (code == "ND") & ~frame[["per_ul_high", "lod_per_ul"]].notna().all(axis=1),
-        "not evaluable, yet with limits": (code == "NE") & frame[["per_ul_low", "per_ul_high"]].notna().any(axis=1),
-        "out of order in time": frame.groupby("patient", sort=False)["day"].diff() < 0,
+        "detected in blood without concentration": blood & q_or_dnq & ~given,
+        "a concentration of zero or less": given & ~(column["per_ul"] > 0),
+        "a concentration without limits": given & (low | high | lod | lloq),
+        "a concentration outside its limits": (column["per_ul"] < column["per_ul_low"]) | (column["per_ul"] > column["per_ul_high"]),
+        "an empty population that counts as detected": (column["events"] == 0) & q_or_dnq,
+        "not detected, yet with a percentage": nd & ~(np.isnan(whole) & np.isnan(part)),
+        "a percentage of zero or less": (whole <= 0) | (part <= 0),
+        "not detected in blood without upper limit": blood & nd & (high | lod),
+        "not evaluable, yet with limits": ne & ~(low & high),
+        "out of order in time": same & (np.diff(column["day"], prepend=-np.inf) < 0),
     }
     for what, rows in broken.items():
         if rows.any():
-            first = frame[rows].iloc[0]
+            first = frame.iloc[int(rows.argmax())]
             raise ReconflowError(
                 f"kinetics table: {what}: patient {first['patient']}, visit {first['visit']}, {first['population']} "
                 f"({int(rows.sum())} of {len(frame)} rows). The table was not written; this is a fault of the program."
@@ -90,6 +93,21 @@ def check_shape(frame: pd.DataFrame, schema: TableSchema, name: str) -> None:
         raise ReconflowError(f"{name} table: there must be {schema.grain}, but {', '.join(map(str, first))} comes twice.")
 
 
+@dataclass(frozen=True, slots=True)
+class KineticRows:
+    """The rows of a kinetics table: ``tubes``, all of them; ``visits``, the winning ones, with ``lod_percent`` beside the columns."""
+
+    tubes: Sequence[Row]
+    visits: Sequence[Row]
+
+
+def kinetic_rows(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> KineticRows:
+    """Read a kinetics table row by row; ``detect_events`` is the study's limit of detection."""
+    rows = rows_of(frame)
+    limits = _percent_limits(rows, detect_events)
+    return KineticRows(rows, [rows[index] | {"lod_percent": limits[index]} for index in _winning(rows)])
+
+
 def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep one row a visit × specimen × population where several tubes of a visit report the same population.
 
@@ -98,17 +116,21 @@ def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     seen least wins, whatever it saw: a small bead tube's "not detected" must not hide the big tube. An evaluable row
     goes before one that is not; ties go to the better method, the earlier draw, and at last the tube's hash.
     """
-    rows = rows_of(frame)
+    return frame.iloc[_winning(rows_of(frame))]
+
+
+def _winning(rows: Sequence[Row]) -> list[int]:
     candidates: dict[tuple[object, ...], list[int]] = {}
     for index in _in_best_tube(rows):
         row = rows[index]
         candidates.setdefault((row["patient"], row["visit"], row["specimen"], row["population"]), []).append(index)
-    kept = []
-    for indices in candidates.values():
-        best = min(indices, key=lambda index: _rank(rows[index], _method_of, _lloq_of))
-        sure = rows[best]["code"] == "Q"
-        kept.append(best if sure else min(indices, key=lambda index: _rank(rows[index], _lloq_of, _method_of)))
-    return frame.iloc[sorted(kept)]
+    return sorted(indices[0] if len(indices) == 1 else _best(rows, indices) for indices in candidates.values())
+
+
+def _best(rows: Sequence[Row], indices: Sequence[int]) -> int:
+    best = min(indices, key=lambda index: _rank(rows[index], _method_of, _lloq_of))
+    sure = rows[best]["code"] == "Q"
+    return best if sure else min(indices, key=lambda index: _rank(rows[index], _lloq_of, _method_of))
 
 
 def _rank(row: Row, *first: Callable[[Row], float]) -> tuple[object, ...]:
@@ -164,7 +186,10 @@ def percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> "
     The events of the reference are those of its own row in the same tube, or of a row whose parent it is. A limit is
     never put below what was seen and still not called detected.
     """
-    rows = rows_of(frame[["specimen", "code", "events", "parent", "parent_events", "reference", "population", "tube_sha256", "strategy"]])
+    return pd.Series(_percent_limits(rows_of(frame), detect_events), index=frame.index, dtype="float64")
+
+
+def _percent_limits(rows: Sequence[Row], detect_events: int) -> list[float]:
     known: dict[tuple[str, str, str], int] = {}
     for row in rows:
         place = (row["tube_sha256"], row["strategy"], row["parent"])
@@ -172,30 +197,31 @@ def percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> "
     known |= {(row["tube_sha256"], row["strategy"], row["population"]): row["events"] for row in rows}
     limits = []
     for row in rows:
-        reference = known.get((row["tube_sha256"], row["strategy"], row["reference"]), 0)
-        marrow = row["specimen"] != "blood" and reference > 0
+        reference = known.get((row["tube_sha256"], row["strategy"], row["reference"]), 0) if row["specimen"] != "blood" else 0
         needed = max(detect_events, int(row["events"]) + 1 if row["code"] == "ND" else 0)
-        limits.append(100 * needed / reference if marrow else math.nan)
-    return pd.Series(limits, index=frame.index, dtype="float64")
+        limits.append(100 * needed / reference if reference > 0 else math.nan)
+    return limits
 
 
-def wide_frame(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS, winners: pd.DataFrame | None = None) -> pd.DataFrame:
+def wide_frame(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS, rows: KineticRows | None = None) -> pd.DataFrame:
     """Lay a kinetics table out with one row a visit × specimen and one column a population, printed as a laboratory would.
 
     Where tubes share a population ``winning_rows`` decides; day and time are those of the visit's first tube. An empty
-    cell means that no tube of the visit measures the population. ``detect_events`` is the study's; ``winners`` are those of
-    ``with_percent_limits``, where they are known already.
+    cell means that no tube of the visit measures the population. ``detect_events`` is the study's; ``rows`` are those of
+    ``kinetic_rows``, where they are known already.
     """
-    winners = with_percent_limits(frame, detect_events) if winners is None else winners
-    visits = frame.drop_duplicates(["patient", "visit", "specimen"])[VISIT_COLUMNS].set_index(["patient", "visit", "specimen"])
-    populations = sorted(set(frame["population"]), key=population_rank)
-    printed: dict[tuple[str, str, str], dict[str, str]] = {}
-    for row in rows_of(winners):
-        key = (str(row["patient"]), str(row["visit"]), str(row["specimen"]))
-        printed.setdefault(key, {})[str(row["population"])] = print_result(row)
-    cells = [[printed[key].get(population, _MISSING) for population in populations] for key in visits.index]
-    table = pd.DataFrame(cells, columns=populations, index=visits.index)
-    return visits.join(table).reset_index()[[*VISIT_COLUMNS, *populations]]
+    read = rows or kinetic_rows(frame, detect_events)
+    populations = sorted({row["population"] for row in read.tubes}, key=population_rank)
+    visits: dict[tuple[str, str, str], list[object]] = {}
+    for row in read.tubes:
+        visits.setdefault(_visit_of(row), [row[name] for name in VISIT_COLUMNS])
+    printed = {(*_visit_of(row), row["population"]): print_result(row) for row in read.visits}
+    lines = [[*told, *(printed.get((*key, population), _MISSING) for population in populations)] for key, told in visits.items()]
+    return pd.DataFrame(lines, columns=[*VISIT_COLUMNS, *populations])
+
+
+def _visit_of(row: Row) -> tuple[str, str, str]:
+    return row["patient"], row["visit"], row["specimen"]
 
 
 def with_percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> pd.DataFrame:

@@ -18,12 +18,17 @@ def write_patient_tables(
     parameters: "pd.DataFrame",
     wide: "pd.DataFrame",
     flag_meanings: Mapping[str, str] | None = None,
-) -> None:
-    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx; its legend explains the flags given."""
-    write_atomically(folder / "kinetics.csv", csv_bytes(kinetics, KINETICS))
+) -> tuple[bytes, bytes]:
+    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx; its legend explains the flags given.
+
+    Gives what kinetics.csv and parameters.csv hold.
+    """
+    kept = csv_bytes(kinetics, KINETICS), csv_bytes(parameters, PARAMETERS)
+    write_atomically(folder / "kinetics.csv", kept[0])
     write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
-    write_atomically(folder / "parameters.csv", csv_bytes(parameters, PARAMETERS))
+    write_atomically(folder / "parameters.csv", kept[1])
     write_atomically(folder / "kinetics.xlsx", workbook_bytes(kinetics, wide, parameters, flag_meanings or {}))
+    return kept
 
 
 def write_cohort_tables(folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame") -> None:
@@ -33,8 +38,3 @@ def write_cohort_tables(folder: Path, kinetics: "pd.DataFrame", parameters: "pd.
         write_atomically(folder / f"{name}.csv", csv_bytes(by_patient, schema))
         write_atomically(folder / f"{name}.parquet", parquet_bytes(by_patient, schema))
     write_atomically(folder / "recovery.csv", csv_bytes(recovery.sort_values("patient", kind="stable"), RECOVERY))
-
-
-def written(kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame") -> tuple[bytes, bytes, bytes]:
-    """Give the three tables of a patient or the cohort as their CSV files hold them."""
-    return csv_bytes(kinetics, KINETICS), csv_bytes(parameters, PARAMETERS), csv_bytes(recovery, RECOVERY)

@@ -8,24 +8,22 @@ import csv
 import io
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from math import isnan
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from tasks.kinetics.schema import Column, TableSchema
+from tasks.kinetics.schema import Kind, TableSchema
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["text", "integer", "number"]
 Cell = str | int | float | None
 
 RISKY = ("=", "@", "\t", "\r", "+", "-")
 """How a text begins that a spreadsheet might run."""
-COUNTED_UNITS = frozenset({"events", "patients", "samples", "visits"})
 
 
 def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes:
@@ -33,7 +31,7 @@ def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(frame.columns)
-    writer.writerows([_harmless(value) for value in row] for row in _rows(frame, schema))
+    writer.writerows(zip(*([_harmless(value) for value in column] for column in _columns(frame, schema)), strict=True))
     return written.getvalue().encode()
 
 
@@ -43,8 +41,7 @@ def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
     import pyarrow.parquet as pq
 
     types: dict[Kind, pa.DataType] = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
-    values = list(zip(*_rows(frame, schema), strict=True)) or [()] * len(schema.columns)
-    arrays = [pa.array(list(column), types[_kind(c)]) for column, c in zip(values, schema.columns, strict=True)]
+    arrays = [pa.array(values, types[c.kind]) for values, c in zip(_columns(frame, schema), schema.columns, strict=True)]
     written = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, names=schema.names), written)
     return written.getvalue()
@@ -55,7 +52,7 @@ def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
     import pandas as pd
 
     types = {"text": "str", "integer": "int64", "number": "float64"}
-    kinds = {column.name: _kind(column) for column in schema.columns}
+    kinds = {column.name: column.kind for column in schema.columns}
     unknown = {name: [""] for name, kind in kinds.items() if kind != "text"}
     frame = pd.read_csv(path, dtype={name: types[kind] for name, kind in kinds.items()}, keep_default_na=False, na_values=unknown)
     for name, kind in kinds.items():
@@ -66,7 +63,7 @@ def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
 
 def cells(frame: "pd.DataFrame", schema: TableSchema | None = None) -> list[list[Cell]]:
     """Give a table's rows as plain values: None for not measured, ISO 8601 for times, floats of 10 significant digits."""
-    return list(_rows(frame, schema))
+    return [list(row) for row in zip(*_columns(frame, schema), strict=True)]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -80,13 +77,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _rows(frame: "pd.DataFrame", schema: TableSchema | None) -> Iterator[list[Cell]]:
+def _columns(frame: "pd.DataFrame", schema: TableSchema | None) -> list[list[Cell]]:
     if schema:
         _check_columns(frame, schema)
-    kinds: Sequence[Kind | None] = [_kind(c) for c in schema.columns] if schema else [None] * len(frame.columns)
-    columns = [[_cell(value, kind) for value in frame.iloc[:, place].tolist()] for place, kind in enumerate(kinds)]
-    for row in zip(*columns, strict=True):
-        yield list(row)
+    kinds: Sequence[Kind | None] = [c.kind for c in schema.columns] if schema else [None] * len(frame.columns)
+    return [[_cell(value, kind) for value in frame.iloc[:, place].tolist()] for place, kind in enumerate(kinds)]
 
 
 def _check_columns(frame: "pd.DataFrame", schema: TableSchema) -> None:
@@ -95,17 +90,11 @@ def _check_columns(frame: "pd.DataFrame", schema: TableSchema) -> None:
         raise ValueError(f"A table of {schema.grain} must have the columns {', '.join(schema.names)}, not {', '.join(found)}.")
 
 
-def _kind(column: Column) -> Kind:
-    if column.unit in COUNTED_UNITS:
-        return "integer"
-    return "number" if column.unit else "text"
-
-
 def _cell(value: object, kind: Kind | None) -> Cell:
     if isinstance(value, float) and kind != "text":
         return None if isnan(value) else _number(value, kind or "number")
-    if not _known(value):
-        return None
+    if (isinstance(value, str) and kind in ("text", None)) or not _known(value):
+        return value if isinstance(value, str) else None
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bool) or type(value).__name__ == "bool":

@@ -1,8 +1,9 @@
 """Keep what was counted: once written, never changed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
@@ -14,7 +15,7 @@ from tasks.counting.counts import Detector, PopulationCount, TubeCounts
 from tasks.store.ledger import set_tube_state
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import counts, gatings, thresholds
-from tasks.store.tubes import taken_in
+from tasks.store.tubes import Tube, taken_in
 
 _KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence")
 
@@ -83,15 +84,16 @@ def tube_counts(
     *,
     patient: str | None = None,
     evidence: Mapping[str, str] | None = None,
+    known: Sequence[Tube] | None = None,
 ) -> list[TubeCounts]:
     """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
 
     Without ``engine_version`` the latest counting of each tube is given, the one with its present ``evidence`` (by SHA-256 of the tube)
     where there is one, or without any. Ordered as the tubes are; tubes not yet counted are left out.
-    With ``patient`` only that patient's tubes are read.
+    With ``patient`` only that patient's tubes are read; without, ``known`` may be all tubes taken in, where they were read already.
     """
     wanted = {tuple(strategy.split("@")) for strategy in strategies.values()}
-    own = taken_in(store, patient=patient)
+    own = taken_in(store, patient=patient) if known is None else known
     hashes = [tube.identity.tube_sha256 for tube in own]
     with store.reading() as connection:
         gated, counted = select(gatings), select(counts).where(counts.c.strategy.in_(sorted({name for name, _ in wanted})))
@@ -168,8 +170,8 @@ def _in_order(chosen: Select[Any]) -> Select[Any]:
 
 def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
     by_key: dict[tuple[str, ...], list[PopulationCount]] = {}
-    for row in count_rows:
-        by_key.setdefault(_key_of(row), []).append(_population_count(row))
+    for key, row in zip(_keys_of(count_rows), count_rows, strict=True):
+        by_key.setdefault(key, []).append(_population_count(row))
     return [
         TubeGating(
             tube_sha256=row.tube_sha256,
@@ -178,18 +180,18 @@ def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
             engine_version=row.engine_version,
             panel=row.panel,
             total_events=row.total_events,
-            counts=tuple(by_key.get(_key_of(row), ())),
+            counts=tuple(by_key.get(key, ())),
             beads=row.beads,
-            flags=tuple(json.loads(row.flags)),
+            flags=_words(row.flags),
             qc=json.loads(row.qc),
             evidence=row.evidence,
         )
-        for row in rows
+        for key, row in zip(_keys_of(rows), rows, strict=True)
     ]
 
 
-def _key_of(row: Row[Any]) -> tuple[str, ...]:
-    return tuple(getattr(row, name) for name in _KEY)
+def _keys_of(rows: Any) -> Iterator[tuple[str, ...]]:
+    return (tuple(row[: len(_KEY)]) for row in rows)  # both tables begin with their key
 
 
 _COUNT_FIELDS = ("population", "events", "parent", "parent_events", "reference", "reference_events")
@@ -201,6 +203,12 @@ def _count_values(count: PopulationCount) -> dict[str, object]:
 
 
 def _population_count(row: Row[Any]) -> PopulationCount:
-    flags = tuple(json.loads(row.flags))
-    negatives = tuple(json.loads(row.negatives)) if row.negatives else None
-    return PopulationCount(**{name: getattr(row, name) for name in _COUNT_FIELDS}, flags=flags, negatives=negatives)
+    population, _, events, parent, parent_events, reference, reference_events, flags, negatives = row[len(_KEY) :]
+    found = _words(negatives) if negatives else None
+    return PopulationCount(population, events, parent, parent_events, reference, reference_events, _words(flags), found)
+
+
+@lru_cache
+def _words(document: str) -> tuple[Any, ...]:
+    """Read a JSON list; the same few lists stand in most rows."""
+    return tuple(json.loads(document))

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from panels.errors import SettingsFault
-from tasks.store.schema import SCHEMA_VERSION, counts, gatings, metadata, versions
+from tasks.store.schema import SCHEMA_VERSION, TUBES_BY_PATIENT, counts, gatings, metadata, versions
 
 BUSY_SECONDS = 30
 """How long one process waits for another that is writing."""
@@ -129,6 +129,7 @@ def _make_tables(store: Store, shown: str) -> None:
         if _version(connection) == 1:
             _add_evidence(connection)
         metadata.create_all(connection)
+        TUBES_BY_PATIENT.create(connection, checkfirst=True)  # version 3; a table that exists already gets no index from create_all
         if not _check_version(connection, shown):
             connection.execute(insert(versions).values(version=SCHEMA_VERSION))
 

@@ -7,7 +7,7 @@ is ever changed once written.
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -161,3 +161,4 @@ runs = Table(
 """One row a pass over the study."""
 
 Index("files_by_inbox_path", files.c.inbox_path)
+TUBES_BY_PATIENT = Index("tubes_by_patient", tubes.c.patient)

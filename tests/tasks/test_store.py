@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from panels.errors import SettingsFault, TubeFault
 from tasks.counting.counts import PopulationCount
@@ -247,6 +247,7 @@ def test_a_store_of_the_first_version_keeps_its_counts_when_it_is_opened(url: st
     with engine.begin() as connection:
         for table in ("thresholds", "readings", "promotions", "counts", "gatings"):
             connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("DROP INDEX tubes_by_patient"))
         connection.execute(text("UPDATE schema_version SET version = 1"))
         connection.execute(text(FIRST_GATINGS))
         connection.execute(text(FIRST_COUNTS))
@@ -271,6 +272,7 @@ def test_a_store_of_the_first_version_keeps_its_counts_when_it_is_opened(url: st
     for _ in range(2):
         with open_store(url) as store:
             assert gatings_of(store, SHA) == [GATING]
+            assert "tubes_by_patient" in {index["name"] for index in inspect(store.engine).get_indexes("tubes")}
             assert not save_gating(store, GATING)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice, product
 from typing import TYPE_CHECKING
 
 from gating.engine import ENGINE_VERSION
@@ -21,6 +23,8 @@ from tasks.store.readings import measured, readings_of
 from tasks.store.tubes import taken_in
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gating.strategy import Strategy
     from tasks.intake.patients import Patient
     from tasks.store.opening import Store
@@ -70,40 +74,52 @@ class Witnesses:
     def references(self) -> dict[str, list[TubeIdentity]]:
         """Give by panel the tubes that others may ask, in order of collection."""
         found: dict[str, list[TubeIdentity]] = {}
-        for tube in sorted(self.tubes, key=lambda each: (each.collected, each.tube_sha256)):
+        for tube in sorted(self.tubes, key=_when):
             if tube.control or self._is_before_infusion(tube):
                 found.setdefault(tube.panel, []).append(tube)
         return found
 
+    @cached_property
+    def _near(self) -> dict[tuple[str | None, ...], list[TubeIdentity]]:
+        """Give the measured references by strategy, panel and batch, instrument, or patient and specimen, in order of collection."""
+        strategies: dict[str, list[str]] = {}
+        for sha, strategy in self.have:
+            strategies.setdefault(sha, []).append(strategy)
+        found: dict[tuple[str | None, ...], list[TubeIdentity]] = {}
+        for tube in chain.from_iterable(self.references.values()):
+            keys = (("batch", tube.batch), ("instrument", tube.instrument), ("patient", tube.patient, tube.specimen))
+            for strategy, key in product(strategies.get(tube.tube_sha256, ()), keys):
+                found.setdefault((strategy, tube.panel, *key), []).append(tube)
+        return found
+
     def about(self, tube: TubeIdentity, strategy: str) -> Evidence:
         """Give the measured tubes that may be asked about a tube counted under ``strategy``."""
-        near = [
-            other
-            for other in self.references.get(tube.panel, [])
-            if other.tube_sha256 != tube.tube_sha256 and (other.tube_sha256, strategy) in self.have
-        ]
-        batch = [other for other in near if tube.batch is not None and other.batch == tube.batch]
-        stained = [other for other in near if not is_fmo(other)]
-        fmo = [other for other in near if is_fmo(other) and (other in batch or _same_draw(other, tube))]
+
+        def others(*key: str | None) -> list[TubeIdentity]:
+            return [other for other in self._near.get((strategy, tube.panel, *key), ()) if other.tube_sha256 != tube.tube_sha256]
+
+        batch = others("batch", tube.batch) if tube.batch is not None else []
+        own = others("patient", tube.patient, tube.specimen)
+        fmo = {other.tube_sha256: other for other in (*batch, *own) if is_fmo(other) and (other in batch or _same_draw(other, tube))}
+        instrument = self._near.get((strategy, tube.panel, "instrument", tube.instrument), [])
+        before = instrument[: bisect_left(instrument, tube.collected, key=lambda other: other.collected)]
+        earlier = (other.tube_sha256 for other in reversed(before) if not is_fmo(other))
         return Evidence(
             controls=tuple(other.tube_sha256 for other in batch if other.control == BATCH_CONTROL),
-            fmo=tuple((_left_out(other), other.tube_sha256) for other in fmo),
-            baseline=self._baseline(tube, stained),
+            fmo=tuple((_left_out(other), other.tube_sha256) for other in sorted(fmo.values(), key=_when)),
+            baseline=self._baseline(tube, [other for other in own if not other.control]),
             pool=tuple(other.tube_sha256 for other in batch if not is_fmo(other)),
-            earlier=tuple(
-                other.tube_sha256 for other in stained if other.instrument == tube.instrument and other.collected < tube.collected
-            )[-EARLIER_TUBES:],
+            earlier=tuple(islice(earlier, EARLIER_TUBES))[::-1],
         )
 
     def _is_before_infusion(self, tube: TubeIdentity) -> bool:
         patient = self.patients.get(tube.patient)
         return patient is not None and tube.collected < patient.infused
 
-    def _baseline(self, tube: TubeIdentity, stained: Sequence[TubeIdentity]) -> str | None:
-        """Choose the patient's tube of the named baseline visit, else the last before infusion."""
+    def _baseline(self, tube: TubeIdentity, own: Sequence[TubeIdentity]) -> str | None:
+        """Choose of the patient's ``own`` references that of the named baseline visit, else the last before infusion."""
         if tube.control or self._is_before_infusion(tube):
             return None
-        own = [o for o in stained if not o.control and (o.patient, o.specimen) == (tube.patient, tube.specimen)]
         named = self.patients[tube.patient].baseline_visit if tube.patient in self.patients else None
         chosen = [other for other in own if other.visit == named] or own
         return chosen[-1].tube_sha256 if chosen else None
@@ -144,6 +160,10 @@ def others_of(store: Store, evidence: Evidence, strategy: Strategy) -> Others:
         pool=[told[tube] for tube in evidence.pool],
         priors=priors_of(strategy, [told[tube] for tube in evidence.earlier]),
     )
+
+
+def _when(tube: TubeIdentity) -> tuple[datetime, str]:
+    return tube.collected, tube.tube_sha256
 
 
 def _left_out(tube: TubeIdentity) -> str:

@@ -138,7 +138,7 @@ def build_cohort(study: Study) -> int:
     parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
     recovery = recovery_frame(kinetics, parameter_settings(study, everyone, kinetics))
     write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery)
-    write_estimates(study, kinetics, parameters, recovery, strata=strata)
+    write_estimates(study, kinetics, parameters, recovery, strata=strata, labels=_labels(in_use(study)))
     write_atomically(study.results / "cohort" / INPUTS, _cohort_fingerprint(study).encode())
     return len(folders)
 
@@ -215,12 +215,16 @@ def _write_report(
     from tasks.publish.gating_page import png_bytes
     from tasks.publish.report import PatientRecord, patient_figures, render_patient_report
 
-    labels = {p.id: p.label for each in used.values() for p in each.populations.values()}
+    labels = _labels(used)
     infusions, detect_events = patient.products or {"infusion": patient.infused}, study.settings.limits.detect_events
     record = PatientRecord(patient.patient, infusions, labels, meanings(), notes, detect_events)
     pictures = {title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()}
     page = patient_folder(study, patient.patient) / "report.html"
     write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())
+
+
+def _labels(used: Mapping[str, InUse]) -> dict[str, str]:
+    return {p.id: p.label for each in used.values() for p in each.populations.values()}
 
 
 def counted_tubes(

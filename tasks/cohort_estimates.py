@@ -15,7 +15,7 @@ from tasks.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-ESTIMATE_TABLES = ("recovery_curves.csv", "recovery_medians.csv")
+ESTIMATE_TABLES = ("parameters_summary.csv", "recovery_curves.csv", "recovery_medians.csv")
 PAGE = "cohort.html"
 FIGURES = ("time_to_recovery", "curves", "swimmer", "completeness", "exposure")
 ESTIMATE_FILES = (*ESTIMATE_TABLES, PAGE, *(f"{name}.png" for name in FIGURES))
@@ -31,12 +31,16 @@ def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
     column = study.settings.cohort.stratify_by
     if column is None or not patients:
         return {}
+    from tasks.kinetics.turnbull import EVERYONE
+
     columns = sorted({name for patient in patients.values() for name in patient.strata})
     where = f"{study.folder / FILE_NAME}: cohort.stratify_by"
     if column not in columns:
         hint = nearest(column, columns) or (f"; columns to group by are: {', '.join(columns)}" if columns else "; add it to patients.csv")
         raise SettingsFault(f"{where}: '{column}' is no column of patients.csv that groups patients{hint}")
     groups = {name: patient.strata.get(column) or NOT_GIVEN for name, patient in patients.items()}
+    # The name under which all patients stand together cannot be that of some of them.
+    groups = {name: f"'{group}'" if group == EVERYONE else group for name, group in groups.items()}
     found = len(set(groups.values()))
     if found > MOST_STRATA:
         raise SettingsFault(f"{where}: '{column}' has {found} different values; at most {MOST_STRATA} groups can be compared.")
@@ -44,10 +48,17 @@ def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
 
 
 def write_estimates(
-    study: Study, kinetics: pd.DataFrame, parameters: pd.DataFrame, recovery: pd.DataFrame, *, strata: Mapping[str, str]
+    study: Study,
+    kinetics: pd.DataFrame,
+    parameters: pd.DataFrame,
+    recovery: pd.DataFrame,
+    *,
+    strata: Mapping[str, str],
+    labels: Mapping[str, str],
 ) -> None:
-    """Write recovery_curves.csv, recovery_medians.csv, the figures as PNG and cohort.html into results/cohort."""
-    from tasks.kinetics.schema import RECOVERY_CURVES, RECOVERY_MEDIANS
+    """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort; ``labels`` names the populations."""
+    from tasks.kinetics.schema import PARAMETER_SUMMARY, RECOVERY_CURVES, RECOVERY_MEDIANS
+    from tasks.kinetics.summary import summary_frame
     from tasks.kinetics.turnbull import curves_frame, medians_frame, recovery_curves
     from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
     from tasks.publish.gating_page import png_bytes
@@ -55,11 +66,14 @@ def write_estimates(
     folder = study.results / "cohort"
     grouped = {name: strata.get(name, NOT_GIVEN) for name in sorted(set(kinetics["patient"]))} if strata else {}
     curves = recovery_curves(recovery, grouped)
+    summary = summary_frame(parameters, grouped)
+    write_atomically(folder / "parameters_summary.csv", csv_bytes(summary, PARAMETER_SUMMARY))
     write_atomically(folder / "recovery_curves.csv", csv_bytes(curves_frame(curves), RECOVERY_CURVES))
     write_atomically(folder / "recovery_medians.csv", csv_bytes(medians_frame(curves), RECOVERY_MEDIANS))
-    record = CohortRecord(study.settings.study, study.settings.cohort.stratify_by if grouped else None, tuple(curves))
+    column = study.settings.cohort.stratify_by if grouped else None
+    record = CohortRecord(study.settings.study, tuple(curves), column, grouped, labels)
     figures = cohort_figures(record, kinetics, parameters, recovery)
     pictures = {name: png_bytes(figures[name]) for name in FIGURES}
     for name, png in pictures.items():
         write_atomically(folder / f"{name}.png", png)
-    write_atomically(folder / PAGE, render_cohort_page(record, kinetics, parameters, pictures).encode())
+    write_atomically(folder / PAGE, render_cohort_page(record, kinetics, summary, pictures).encode())

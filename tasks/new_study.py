@@ -44,7 +44,7 @@ study: {name}                      # the name on reports
 #   biexponential: true             # fit the decline of CAR T cells with two phases too (alpha, beta, FB)
 
 # cohort:
-#   stratify_by: arm                # a column of patients.csv by which recovery is compared
+#   stratify_by: arm                # a column of patients.csv by which patients are compared
 
 # nightly:
 #   cron: "0 2 * * *"               # every night at two

@@ -192,6 +192,31 @@ RECOVERY_MEDIANS = TableSchema(
 )
 
 
+PARAMETER_SUMMARY = TableSchema(
+    grain="one row a stratum × specimen × population × parameter",
+    key=("stratum", "specimen", "population", "parameter"),
+    columns=(
+        Column("stratum", "", "group of patients, as patients.csv names it"),
+        Column("specimen", "", "blood or marrow"),
+        Column("population", "", "population id"),
+        Column("parameter", "", "name of the parameter"),
+        Column("unit", "", "unit of the parameter"),
+        Column("patients", "patients", "patients whose table has the parameter"),
+        Column("estimated", "patients", "those of them of whom anything is known of it: a value, an interval or a bound"),
+        Column("bounded", "patients", "those of the estimated who are known by an interval or a bound"),
+        Column("share_yes", "share", "share of the estimated, for parameters that are yes (1) or no (0)"),
+        Column("median", "as unit", "median of the values; empty where one patient of the estimated has only an interval or a bound"),
+        Column("lower_quartile", "as unit", "from four patients on"),
+        Column("upper_quartile", "as unit", "from four patients on"),
+        Column("minimum", "as unit", "smallest value"),
+        Column("maximum", "as unit", "largest value"),
+        Column("median_low", "as unit", "the median lies at or above this: the median of the patients' lower bounds"),
+        Column("median_high", "as unit", "the median lies at or below this; empty: no upper bound is known"),
+    ),
+    invariants=("estimated ≤ patients", "median_low ≤ median ≤ median_high where given"),
+)
+
+
 def population_rank(population: str) -> tuple[int, str]:
     """Give the place of a population in the order of the tables."""
     return (POPULATIONS.index(population) if population in POPULATIONS else len(POPULATIONS)), population

@@ -1,23 +1,94 @@
 """Write the page of a cohort: its figures, each with what it shows and what it does not, and the medians as intervals."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.kinetics.rows import number
+from tasks.kinetics.summary import YES_OR_NO
 from tasks.kinetics.turnbull import RecoveryCurve
+from tasks.publish.wording import NAMES, POINTS_IN_TIME, UNITS, Row, significant
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 
+_CAR = ("Cmax", "Tmax", "AUC0-28", "Tlast", "Tbql", "half_life", "persistence_wk24")
+MAIN_PARAMETERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "car19_t": _CAR,
+        "carbcma_t": _CAR,
+        "b_cells": ("depletion_onset", "aplasia_duration", "naive_share_at_recovery"),
+        "plasma_cells": ("nadir", "nadir_day", "percent_of_baseline_last"),
+    }
+)
+
+
+class SummaryCell(NamedTuple):
+    """What the patients of a group show together of one parameter, and of how many of them anything is known."""
+
+    amount: str
+    known: str
+
+
 @dataclass(frozen=True, slots=True)
 class CohortRecord:
-    """What the page says beside the tables: the study, the column patients are grouped by (if any), the recovery curves."""
+    """What the page says beside the tables: the study, the recovery curves, the column patients are grouped by (if any), their groups.
+
+    ``labels`` names the populations in words.
+    """
 
     study: str
-    stratify_by: str | None
     curves: tuple[RecoveryCurve, ...]
+    stratify_by: str | None = None
+    strata: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def summary_lines(record: CohortRecord, summary: "pd.DataFrame") -> list[tuple[str, str, tuple[SummaryCell, ...]]]:
+    """Lay the main parameters out: population and parameter in words, and for each stratum what its patients show together."""
+    blood = summary[summary["specimen"] == "blood"].to_dict("records")
+    rows = {(row["stratum"], row["population"], row["parameter"]): row for row in blood}
+    strata = list(dict.fromkeys(summary["stratum"]))
+    lines = []
+    for population, parameters in MAIN_PARAMETERS.items():
+        label = record.labels.get(population, population).split(" (")[0]
+        for parameter in parameters:
+            own = [rows.get((stratum, population, parameter)) for stratum in strata]
+            if any(own):
+                lines.append((label, NAMES[parameter], tuple(map(summary_cell, own))))
+    return lines
+
+
+def summary_cell(row: Row | None) -> SummaryCell:
+    """Put one row of the summary into words."""
+    if row is None:
+        return SummaryCell("", "")
+    return SummaryCell(_yes_words(row) if row["parameter"] in YES_OR_NO else _middle_words(row), f"{row['estimated']} of {row['patients']}")
+
+
+def _yes_words(row: Row) -> str:
+    return f"yes in {row['share_yes'] * row['estimated']:.0f}" if row["estimated"] else "nobody can tell"
+
+
+def _middle_words(row: Row) -> str:
+    middle, low, high, least, most = (number(row[name]) for name in ("median", "median_low", "median_high", "minimum", "maximum"))
+    day = "day " if row["parameter"] in POINTS_IN_TIME else ""
+    after = "" if day else f" {UNITS.get(row['unit'], row['unit'])}".rstrip()
+    sized = _in_days if row["unit"] == "d" else significant
+    if low is None:
+        return "fewer than two patients" if row["estimated"] else "cannot be given"
+    if middle is not None and least is not None and most is not None:
+        return f"{day}{sized(middle)}{after} ({sized(least)} to {sized(most)})"
+    if high is None:
+        return f"after {day}{sized(low)}" if day else f"at least {sized(low)}{after}"
+    return f"between {day}{sized(low)} and {sized(high)}{after}" if low else f"at most {day}{sized(high)}{after}"
+
+
+def _in_days(days: float) -> str:
+    return f"{days:.1f}".removesuffix(".0")
 
 
 def cohort_figures(
@@ -29,15 +100,15 @@ def cohort_figures(
 
     return {
         "time_to_recovery": draw_recovery(record.curves),
-        "curves": draw_cohort_curves(kinetics),
-        "swimmer": draw_swimmers(kinetics, parameters, recovery),
-        "completeness": draw_completeness(kinetics),
-        "exposure": draw_exposure(parameters, sorted(set(kinetics["patient"]))),
+        "curves": draw_cohort_curves(kinetics, strata=record.strata),
+        "swimmer": draw_swimmers(kinetics, parameters, recovery, record.strata),
+        "completeness": draw_completeness(kinetics, record.strata),
+        "exposure": draw_exposure(parameters, sorted(set(kinetics["patient"])), record.strata),
     }
 
 
-def render_cohort_page(record: CohortRecord, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", pictures: Mapping[str, bytes]) -> str:
-    """Write cohort.html; ``pictures`` maps the names of ``cohort_figures`` to PNG bytes."""
+def render_cohort_page(record: CohortRecord, kinetics: "pd.DataFrame", summary: "pd.DataFrame", pictures: Mapping[str, bytes]) -> str:
+    """Write cohort.html; ``summary`` is that of ``summary_frame``, ``pictures`` maps the names of ``cohort_figures`` to PNG bytes."""
     from tasks.publish.cohort_plots import definition_words, median_words
     from tasks.publish.report import render
 
@@ -47,6 +118,8 @@ def render_cohort_page(record: CohortRecord, kinetics: "pd.DataFrame", parameter
         "pictures": pictures,
         "medians": medians,
         "patients": len(set(kinetics["patient"])),
-        "two_phases": (parameters["parameter"] == "half_life_beta").any(),
+        "summary": summary_lines(record, summary),
+        "strata": list(dict.fromkeys(summary["stratum"])),
+        "two_phases": (summary["parameter"] == "half_life_beta").any(),
     }
     return render("cohort.html", values)

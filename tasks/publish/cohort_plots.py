@@ -1,9 +1,10 @@
 """Draw what the patients of a cohort show together: time to recovery, and everybody's cells over time with their median."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.counting.flags import Flag
+from tasks.kinetics.summary import FEWEST_FOR_MEDIAN, FEWEST_FOR_QUARTILES
 from tasks.kinetics.turnbull import DEFINITIONS, EVERYONE, RecoveryCurve, definition_id
 from tasks.publish.curves import DPI, EARLY_DAYS, FADED, INK, scale_days
 
@@ -12,10 +13,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Colour = tuple[float, float, float]
 WIDTH = 9.4
 DRAWN = (("b_cells", "B cells"), ("car19_t", "CAR19 T cells"), ("carbcma_t", "CARBCMA T cells"))
-FEWEST_FOR_MEDIAN = 2
-FEWEST_FOR_QUARTILES = 4
+
+
+def stratum_colours(strata: Iterable[str]) -> dict[str, Colour]:
+    """Give each group of patients its colour, the same in every figure."""
+    import seaborn as sns
+
+    names = sorted(set(strata))
+    return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
 
 
 def draw_recovery(curves: Sequence[RecoveryCurve]) -> "Figure":
@@ -27,13 +35,12 @@ def draw_recovery(curves: Sequence[RecoveryCurve]) -> "Figure":
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    strata = [name for name in dict.fromkeys(curve.stratum for curve in curves) if name != EVERYONE] or [EVERYONE]
-    room = 0.2 * len(strata)
+    colours = stratum_colours(curve.stratum for curve in curves if curve.stratum != EVERYONE) or stratum_colours([EVERYONE])
+    room = 0.2 * len(colours)
     height = 2 * (2.55 + 2 * room) + 1.05
     last = max([EARLY_DAYS, *(day for curve in curves for step in curve.steps for day in (step.low, step.high or 0.0))])
     with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=1.0):
         figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-        colours = dict(zip(strata, sns.color_palette("colorblind", len(strata)), strict=True))
         for axes, definition in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, DEFINITIONS, strict=True):
             own = [curve for curve in curves if curve.stratum in colours and definition_id(curve.definition) == definition]
             _draw_definition(axes, own, colours, last)
@@ -72,39 +79,64 @@ def _day(day: float) -> str:
     return f"{day:.1f}".removesuffix(".0")
 
 
-def draw_cohort_curves(kinetics: "pd.DataFrame", populations: Sequence[tuple[str, str]] = DRAWN) -> "Figure":
-    """Draw every patient's course in blood and, visit by visit, the median, one plot a population.
+def draw_cohort_curves(
+    kinetics: "pd.DataFrame", populations: Sequence[tuple[str, str]] = DRAWN, strata: Mapping[str, str] | None = None
+) -> "Figure":
+    """Draw every patient's course in blood and, visit by visit, the median, one plot a population; by stratum where there are any.
 
     ``kinetics`` has the columns of ``KINETICS``. Below the limit of quantification (LLOQ) a hollow sign stands at the tube's LLOQ,
     and that limit enters the median; a median is given from two patients on where at least half of them are quantified. Bars
     hold the middle half of the patients, from four on. Numbers under each plot count the evaluable patients.
     """
+    import pandas as pd
     import seaborn as sns
     from matplotlib.figure import Figure
 
     from tasks.kinetics.table import winning_rows
 
     blood = winning_rows(kinetics[(kinetics["specimen"] == "blood")])
-    height = 0.45 + 2.55 * len(populations) + 0.75
+    groups = stratum_colours((strata or {}).values())
+    of_population = [(label, with_amounts(blood, population)) for population, label in populations]
     days = [0.0, 7.0, *blood["day"]]
     with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=1.0):
-        figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-        colours = sns.color_palette("colorblind", len(populations))
+        figure = Figure(dpi=DPI, facecolor="white")
         grid = figure.subplots(len(populations), 1, sharex=True, squeeze=False)[:, 0]
-        figure.subplots_adjust(left=0.95 / WIDTH, right=1 - 0.12 / WIDTH, top=1 - 0.32 / height, bottom=1.05 / height, hspace=0.36)
-        for axes, (population, label), colour in zip(grid, populations, colours, strict=True):
+        scale_days(grid[0], min(days), max(days))
+        columns = _count_columns(grid[0], pd.concat([rows for _, rows in of_population]))
+        lines = max((line for _, line in columns.values()), default=0) + 1
+        room, signs = 11 / 72 * max(0, lines * len(groups) - 2), 0.2 * -(-len(groups) // 5)
+        tall, gap, bottom = 2.0, 0.72 + room, 1.05 + room + signs
+        height = 0.32 + tall * len(populations) + gap * (len(populations) - 1) + bottom
+        figure.set_size_inches(WIDTH, height)
+        figure.subplots_adjust(left=0.95 / WIDTH, right=1 - 0.12 / WIDTH, top=1 - 0.32 / height, bottom=bottom / height, hspace=gap / tall)
+        colours = sns.color_palette("colorblind", len(populations))
+        for axes, (label, rows), colour in zip(grid, of_population, colours, strict=True):
             axes.set_title(label, loc="left", fontsize=10, fontweight="bold", color=INK)
             scale_days(axes, min(days), max(days))
-            _draw_patients(axes, with_amounts(blood, population), colour)
+            own = [(rows[rows["patient"].map(strata or {}) == name], groups[name], groups[name]) for name in groups]
+            _draw_population(axes, rows, own or [(rows, colour, INK)], columns)
             axes.axvline(0, color=INK, linewidth=0.8, linestyle=":", zorder=0)
             axes.tick_params(labelbottom=axes is grid[-1], labelsize=8.5)
             sns.despine(ax=axes)
-        grid[-1].tick_params(axis="x", pad=24)
+        grid[-1].tick_params(axis="x", pad=24 + 72 * room)
         clock = "days since first infusion" + (" (logarithmic after day 28)" if max(days) > 2 * EARLY_DAYS else "")
-        figure.text(0.5, 0.34 / height, clock, ha="center", fontsize=9.5)
+        figure.text(0.5, (0.34 + signs) / height, clock, ha="center", fontsize=9.5)
         figure.text(0.13 / WIDTH, 0.53, "cells per µL (log scale)", rotation=90, va="center", ha="center", fontsize=9.5)
-        figure.legend(handles=_curve_signs(), loc="lower center", ncols=5, frameon=False, fontsize=8, handletextpad=0.4)
+        figure.legend(handles=_curve_signs(grouped=bool(groups)), loc="lower center", ncols=5, frameon=False, fontsize=8, handletextpad=0.4)
+        if groups:
+            handles = stratum_signs(groups, sorted(set(kinetics["patient"])), strata or {})
+            named = figure.legend(handles=handles, loc="lower center", ncols=5, frameon=False, fontsize=8, handletextpad=0.4)
+            named.set_bbox_to_anchor((0.5, 0.2 / height))
     return figure
+
+
+def stratum_signs(groups: Mapping[str, Colour], patients: Sequence[str], strata: Mapping[str, str]) -> list["object"]:
+    """Name the groups with their colours and numbers of patients, for a legend."""
+    from matplotlib.patches import Patch
+
+    sizes = {name: sum(strata.get(patient) == name for patient in patients) for name in groups}
+    labels = {name: f"{name} ({size} patient{'' if size == 1 else 's'})" for name, size in sizes.items()}
+    return [Patch(facecolor=colour, label=labels[name]) for name, colour in groups.items()]
 
 
 def with_amounts(winners: "pd.DataFrame", population: str) -> "pd.DataFrame":
@@ -119,24 +151,24 @@ def with_amounts(winners: "pd.DataFrame", population: str) -> "pd.DataFrame":
 
 
 def visit_medians(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Sum up each visit of ``with_amounts``: columns day, patients (evaluable), median, lower and upper quartile (empty: not given).
+    """Sum up each visit of ``with_amounts``: columns visit, day, patients (evaluable), median, lower and upper quartile (empty: not given).
 
     A visit's day is the median of its patients' days.
     """
     import pandas as pd
 
     found = []
-    for _, visit in rows.dropna(subset=["amount"]).groupby("visit", sort=False):
+    for name, visit in rows.dropna(subset=["amount"]).groupby("visit", sort=False):
         amounts, count = visit["amount"], len(visit)
         known = count >= FEWEST_FOR_MEDIAN and 2 * int(visit["quantified"].sum()) >= count
         middle = amounts.median() if known else float("nan")
         quartiles = amounts.quantile([0.25, 0.75]) if known and count >= FEWEST_FOR_QUARTILES else [float("nan")] * 2
-        found.append((float(visit["day"].median()), count, middle, *quartiles))
-    frame = pd.DataFrame(found, columns=["day", "patients", "median", "lower", "upper"])
+        found.append((str(name), float(visit["day"].median()), count, middle, *quartiles))
+    frame = pd.DataFrame(found, columns=["visit", "day", "patients", "median", "lower", "upper"])
     return frame.sort_values("day", kind="stable", ignore_index=True)
 
 
-def _draw_definition(axes: "Axes", curves: Sequence[RecoveryCurve], colours: Mapping[str, tuple[float, float, float]], last: float) -> None:
+def _draw_definition(axes: "Axes", curves: Sequence[RecoveryCurve], colours: Mapping[str, Colour], last: float) -> None:
     from matplotlib.ticker import PercentFormatter
 
     scale_days(axes, 0.0, last, even=True)
@@ -159,7 +191,7 @@ def _draw_definition(axes: "Axes", curves: Sequence[RecoveryCurve], colours: Map
     axes.tick_params(axis="x", labelbottom=True, pad=3 + 11 * len(curves))
 
 
-def _draw_steps(axes: "Axes", curve: RecoveryCurve, colour: tuple[float, float, float]) -> None:
+def _draw_steps(axes: "Axes", curve: RecoveryCurve, colour: Colour) -> None:
     """Draw lines where the share is known, boxes where it rises at a time nobody knows."""
     from matplotlib.patches import Rectangle
 
@@ -178,14 +210,14 @@ def _draw_steps(axes: "Axes", curve: RecoveryCurve, colour: tuple[float, float, 
         axes.plot([day, end], [share, share], color=colour, linewidth=1.8, gid="known", zorder=3)
 
 
-def _count_watched(axes: "Axes", curve: RecoveryCurve, colour: str | tuple[float, float, float], line: int) -> None:
+def _count_watched(axes: "Axes", curve: RecoveryCurve, colour: str | Colour, line: int) -> None:
     """Write under each day how many patients were seen not recovered on it or later: few of them carry the curve from there on."""
     for day in axes.get_xticks():
         _note(axes, str(sum(low >= day for low in curve.last_low)), day, line, colour, gid="watched")
     _note(axes, "n =", None, line, colour, gid="n")
 
 
-def _note(axes: "Axes", words: str, day: float | None, line: int, colour: str | tuple[float, float, float], *, gid: str) -> None:
+def _note(axes: "Axes", words: str, day: float | None, line: int, colour: str | Colour, *, gid: str) -> None:
     """Write a small number under the axis, or, without a day, the name of its line."""
     place, shift = ((day, 0), 0) if day is not None else ((0, 0), -6)
     known = axes.get_xaxis_transform() if day is not None else axes.transAxes
@@ -193,7 +225,13 @@ def _note(axes: "Axes", words: str, day: float | None, line: int, colour: str | 
     note.set(ha="right" if day is None else "center", fontsize=7.5, color=colour)
 
 
-def _draw_patients(axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, float, float]) -> None:
+def _draw_population(
+    axes: "Axes",
+    rows: "pd.DataFrame",
+    groups: Sequence[tuple["pd.DataFrame", Colour, Colour | str]],
+    columns: Mapping[str, tuple[float, int]],
+) -> None:
+    """Draw the patients and the median of each group: its rows, the colour of its patients and that of its median."""
     from matplotlib.ticker import FuncFormatter, NullLocator
 
     if rows["amount"].isna().all():
@@ -204,6 +242,19 @@ def _draw_patients(axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, floa
     axes.set_ylim(float(rows["amount"].min()) / 1.8, float(rows["amount"].max()) * 1.8)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.yaxis.set_minor_locator(NullLocator())
+    lines = max(line for _, line in columns.values()) + 1
+    for place, (own, colour, middle) in enumerate(groups):
+        _draw_patients(axes, own, colour)
+        medians = visit_medians(own)
+        _draw_medians(axes, medians, middle)
+        shade = FADED if len(groups) == 1 else colour
+        _note(axes, "n =", None, lines * place, shade, gid="n")
+        for visit, count in zip(medians["visit"], medians["patients"], strict=True):
+            day, line = columns[visit]
+            _note(axes, str(count), day, lines * place + line, shade, gid="count")
+
+
+def _draw_patients(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
     for _, own in rows.groupby("patient"):
         restained = own["flags"].fillna("").str.contains(str(Flag.REAGENT_CHANGED))
         run = ((~own["quantified"]) | (restained != restained.shift(fill_value=False))).cumsum()[own["quantified"]]
@@ -213,27 +264,30 @@ def _draw_patients(axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, floa
         points = rows[(rows["quantified"] == quantified) & rows["amount"].notna()]
         sign = axes.plot(points["day"], points["amount"], "o", gid="Q" if quantified else "BLQ", zorder=2)[0]
         sign.set(markersize=3.2, markerfacecolor=fill, markeredgecolor=colour, markeredgewidth=0.7, alpha=0.65)
-    medians = visit_medians(rows)
+
+
+def _draw_medians(axes: "Axes", medians: "pd.DataFrame", colour: Colour | str) -> None:
     given = medians["median"].notna()
     for _, stretch in medians[given].groupby((~given).cumsum()[given]):
-        axes.plot(stretch["day"], stretch["median"], "o-", color=INK, linewidth=1.8, markersize=4.5, gid="median", zorder=4)
+        line = axes.plot(stretch["day"], stretch["median"], "o-", color=colour, linewidth=1.8, markersize=4.5, gid="median", zorder=4)[0]
+        line.set(markeredgecolor="white", markeredgewidth=0.6)
     ranged = medians.dropna(subset=["lower"])
-    axes.vlines(ranged["day"], ranged["lower"], ranged["upper"], color=INK, linewidth=1.6, alpha=0.7, gid="quartiles", zorder=3)
-    _count_patients(axes, medians)
+    axes.vlines(ranged["day"], ranged["lower"], ranged["upper"], color=colour, linewidth=1.6, alpha=0.7, gid="quartiles", zorder=3)
 
 
-def _count_patients(axes: "Axes", medians: "pd.DataFrame") -> None:
-    """Write the number of evaluable patients under each visit, in two lines where visits are too near to each other."""
+def _count_columns(axes: "Axes", rows: "pd.DataFrame") -> dict[str, tuple[float, int]]:
+    """Choose where the number of patients of each visit stands: its day, and the second line where it is too near to another."""
     place = axes.xaxis.get_transform().transform
     span = place([*axes.get_xlim()])
     room = 0.018 * (span[1] - span[0])
     filled = [float("-inf"), float("-inf")]
-    for day, count in zip(medians["day"], medians["patients"], strict=True):
+    columns = {}
+    for visit, day in rows.dropna(subset=["amount"]).groupby("visit")["day"].median().sort_values(kind="stable").items():
         position = place([day])[0]
         line = 0 if position - filled[0] >= room else 1
         filled[line] = position
-        _note(axes, str(count), day, line, FADED, gid="count")
-    _note(axes, "n =", None, 0, FADED, gid="n")
+        columns[str(visit)] = (float(day), line)
+    return columns
 
 
 def _recovery_signs() -> list["object"]:
@@ -248,9 +302,10 @@ def _recovery_signs() -> list["object"]:
     ]
 
 
-def _curve_signs() -> list["object"]:
+def _curve_signs(*, grouped: bool) -> list["object"]:
     from matplotlib.lines import Line2D
 
+    middle = FADED if grouped else INK
     return [
         Line2D([], [], color=FADED, linewidth=0.8, marker="o", markersize=3.5, label="a patient, quantified"),
         Line2D(
@@ -263,7 +318,7 @@ def _curve_signs() -> list["object"]:
             markersize=3.5,
             label="below the limit, at the limit",
         ),
-        Line2D([], [], color=INK, linewidth=1.8, marker="o", markersize=4.5, label="median"),
-        Line2D([], [], color=INK, linestyle="none", marker="|", markersize=9, markeredgewidth=1.6, label="middle half of the patients"),
+        Line2D([], [], color=middle, linewidth=1.8, marker="o", markersize=4.5, label="median"),
+        Line2D([], [], color=middle, linestyle="none", marker="|", markersize=9, markeredgewidth=1.6, label="middle half of the patients"),
         Line2D([], [], color=INK, linewidth=0.8, linestyle=":", label="first infusion"),
     ]

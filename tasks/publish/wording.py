@@ -50,7 +50,8 @@ NAMES = {
     "percent_of_baseline_last": "Last visit, percent of baseline",
 }
 Row = Mapping[Hashable, Any]
-POINTS_IN_TIME = frozenset({"Tmax", "Tlast", "Tbql", "depletion_onset", "nadir_day"})
+RECOVERIES = ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN")
+POINTS_IN_TIME = frozenset({"Tmax", "Tlast", "Tbql", "depletion_onset", "nadir_day", *RECOVERIES})
 UNITS = {"1/uL": "cells/µL", "d/uL": "cells × days/µL", "1/d": "per day", "d": "days", "1": ""}
 
 
@@ -79,7 +80,7 @@ def parameter_sentence(row: Row) -> Sentence:
 def _amount(parameter: str, row: Row) -> str:
     value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
     unit = row["unit"] if isinstance(row["unit"], str) else ""
-    in_time = unit == "d" and (parameter in POINTS_IN_TIME or parameter.startswith("recovery_"))
+    in_time = unit == "d" and parameter in POINTS_IN_TIME
     sizes = [None if number is None else _sized(number, unit, in_time=in_time) for number in (value, low, high)]
     if parameter.startswith("persistence") and value is not None:
         # What "no" could not see stands in the definition: LLOQ=…

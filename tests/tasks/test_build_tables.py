@@ -182,6 +182,8 @@ def test_patients_are_compared_by_a_column_of_patients_csv(study: Study) -> None
     assert not cohort_is_due(study)
     with (study.results / "cohort" / "recovery_medians.csv").open(encoding="utf-8") as file:
         assert sorted({row["stratum"] for row in csv.DictReader(file)}) == ["A", "all patients", "not given"]
+    with (study.results / "cohort" / "parameters_summary.csv").open(encoding="utf-8") as file:
+        assert sorted({row["stratum"] for row in csv.DictReader(file)}) == ["A", "all patients", "not given"]
 
 
 @pytest.mark.parametrize(("asked", "told"), [("amr", "did you mean 'arm'"), ("weight", "columns to group by are: arm")])

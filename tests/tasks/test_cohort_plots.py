@@ -10,6 +10,7 @@ from matplotlib.text import Text
 
 from tasks.kinetics.cohort import recovery_frame
 from tasks.kinetics.parameters import parameters_frame
+from tasks.kinetics.summary import summary_frame
 from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, recovery_curves
 from tasks.publish.cohort_overviews import (
     COUNTED,
@@ -22,7 +23,7 @@ from tasks.publish.cohort_overviews import (
     visit_states,
 )
 from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
-from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery, visit_medians, with_amounts
+from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery, stratum_colours, visit_medians, with_amounts
 from tasks.publish.gating_page import png_bytes
 from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics, parameters
 
@@ -61,11 +62,13 @@ def said(figure: Figure, sign: str) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_gid() == sign]
 
 
-def everything(frame: pd.DataFrame, study: str = "test") -> tuple[CohortRecord, dict[str, Figure], str]:
+def everything(frame: pd.DataFrame, study: str = "test", **strata: str) -> tuple[CohortRecord, dict[str, Figure], str]:
     derived, recovery = parameters_frame(frame), recovery_frame(frame)
-    record = CohortRecord(study, None, tuple(recovery_curves(recovery)))
-    figures = cohort_figures(record, frame, derived, recovery)
-    return record, figures, render_cohort_page(record, frame, derived, {name: png_bytes(each) for name, each in figures.items()})
+    record = CohortRecord(
+        study, tuple(recovery_curves(recovery, strata)), "arm" if strata else None, strata, {"b_cells": "B cells (CD19+)"}
+    )
+    figures, summary = cohort_figures(record, frame, derived, recovery), summary_frame(derived, strata)
+    return record, figures, render_cohort_page(record, frame, summary, {name: png_bytes(each) for name, each in figures.items()})
 
 
 def test_a_patient_s_line_does_not_run_through_a_visit_that_is_not_evaluable() -> None:
@@ -180,6 +183,29 @@ def test_the_page_is_complete_in_itself_and_escapes_what_came_from_a_sheet() -> 
     assert "<script" not in page
     assert "http" not in page
     assert "median after day 14, by day 84" in page
+
+
+def test_groups_keep_their_colour_and_their_numbers_in_every_figure() -> None:
+    _, figures, page = everything(COHORT, P1="A", P2="B")
+    first, second = stratum_colours(["B", "A"]).values()
+    axes = figures["curves"].axes[0]
+    assert [line.get_color() for line in axes.lines if line.get_gid() == "patient"] == [first, first, second, second]
+    counts = {(text.get_text(), text.get_color()) for text in axes.texts if text.get_gid() == "count"}
+    assert counts == {("1", first), ("1", second)}
+    assert [label.get_text() for label in figures["swimmer"].axes[0].get_yticklabels()] == ["A", "P1", "B", "P2"]
+    assert [label.get_text() for label in figures["completeness"].axes[0].get_yticklabels()] == ["A", "P1", "B", "P2"]
+    bars = {patch.get_edgecolor()[:3] for patch in figures["exposure"].axes[0].patches}  # type: ignore[attr-defined]
+    assert bars <= {first, second}
+    signs = [text.get_text() for legend in figures["exposure"].legends for text in legend.get_texts()]
+    assert signs == ["A (1 patient)", "B (1 patient)"]
+    assert "compared by <b>arm</b>" in page
+
+
+def test_a_median_of_one_patient_is_not_printed_in_the_table_of_groups() -> None:
+    _, _, page = everything(COHORT, P1="A", P2="B")
+    line = page[page.index("<td>Depletion begins</td>") :].split("</tr>", maxsplit=1)[0]
+    assert line.count("between day -7 and 14") == 1
+    assert line.count("fewer than two patients") == 2
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:

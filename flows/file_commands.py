@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from flows.cli import Json, Outcome
 from panels.errors import SheetFault, UsageFault
+from tasks.kinetics.reasons import Why
 
 if TYPE_CHECKING:
     from tasks.single_file import Inspection
@@ -63,14 +64,23 @@ def nca(
 
     if not file.is_file():
         raise SheetFault(f"{file}: there is no such file.")
-    document = nca_file(file, load_settings(study).kinetics.nca if study else USUAL)
+    found = nca_file(file, load_settings(study).kinetics.nca if study else USUAL)
     lines = []
-    for group, values in document["groups"].items():
-        lines += [
-            group or "(no group)",
-            *(f"  {name:<16}{'not estimable' if v is None else format(v, '.6g')}" for name, v in values.items()),
-        ]
-    return Outcome(document=document, text="\n".join(lines))
+    for group, result in found.items():
+        lines += [group or "(no group)", *(f"  {name:<18}{_nca_value(value)}" for name, value in result.values.items())]
+        told = ((result.early, "before time 0"), (result.absent, "without a concentration and not below the limit"))
+        lines += [f"  left out: {count} sample{'' if count == 1 else 's'} {what}" for count, what in told if count]
+    groups = {group: {name: _number_or_none(value) for name, value in each.values.items()} for group, each in found.items()}
+    reasons = {group: {n: v.sentence for n, v in each.values.items() if isinstance(v, Why)} for group, each in found.items()}
+    return Outcome(document={"groups": groups, "reasons": reasons}, text="\n".join(lines))
+
+
+def _nca_value(value: float | Why) -> str:
+    return f"NE ({value.sentence})" if isinstance(value, Why) else f"{value:.6g}"
+
+
+def _number_or_none(value: float | Why) -> float | None:
+    return None if isinstance(value, Why) else value
 
 
 def _must_exist(path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.kinetics.reasons import why_of
 from tasks.study import Study
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def _value(row: Mapping[str, str]) -> str:
         return f"({float(row['low']):.3g}, {float(row['high']):.3g}]"
     if row["censoring"] == "right" and row["low"]:
         return f"> {float(row['low']):.3g}"
-    return f"{float(row['value']):.3g}" if row["value"] else "not estimable"
+    why = why_of(row["definition"])
+    return f"{float(row['value']):.3g}" if row["value"] else f"NE ({why.sentence})" if why else "NE"
 
 
 def _next_run(study: Study, server: str) -> str | None:

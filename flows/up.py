@@ -1,5 +1,7 @@
 """Keep a laboratory running: the nightly schedule served, the inbox watched, until somebody stops it."""
 
+import hashlib
+import re
 import sys
 import threading
 from contextvars import copy_context
@@ -17,6 +19,12 @@ from flows.watch import watch_study
 from tasks.study import Study
 
 
+def deployment_name(study: Study) -> str:
+    """Name a study's deployment: on the server of a site one study must not take the night of another, or of its own copy."""
+    words = re.sub(r"[^\w.-]+", "-", study.settings.study).strip("-")[:60]
+    return f"{words}-{hashlib.sha256(str(study.folder).encode()).hexdigest()[:6]}".lstrip("-")
+
+
 def up_study(study: Study, interval: float) -> None:
     """Serve the nightly run at most once at a time and watch the inbox; returns when interrupted.
 
@@ -25,8 +33,8 @@ def up_study(study: Study, interval: float) -> None:
     """
     night = study.settings.nightly
     deployment = nightly.to_deployment(
-        name="nightly",
-        schedule=Cron(night.cron, timezone=night.time_zone),
+        name=deployment_name(study),
+        schedule=Cron(night.cron, timezone=night.time_zone, slug="nightly"),
         parameters={"study": str(study.folder)},
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,

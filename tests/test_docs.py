@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flows.cli import COMMANDS
 from tasks.counting.flags import Flag
+from tasks.kinetics.reasons import Why
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -12,6 +13,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 def test_every_flag_is_documented_with_its_sentence() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", (PROJECT / "docs" / "flags.md").read_text(encoding="utf-8"), re.MULTILINE))
     assert rows == {flag.value: flag.sentence for flag in Flag}
+
+
+def test_every_reason_is_documented_with_its_own_sentence() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.+) \|$", (PROJECT / "docs" / "reasons.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert rows == {why.value: why.sentence for why in Why}
 
 
 def test_the_readme_names_every_command_and_only_pictures_that_exist() -> None:

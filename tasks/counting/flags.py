@@ -1,19 +1,10 @@
 """List every word the counting may write into the ``flags`` column, each with the sentence that explains it."""
 
-from enum import StrEnum
-from typing import Self
+from tasks.explained import ExplainedWord
 
 
-class Flag(StrEnum):
+class Flag(ExplainedWord):
     """One word of the ``flags`` column; ``sentence`` says what it means for the reader of the table."""
-
-    sentence: str
-
-    def __new__(cls, word: str, sentence: str) -> Self:
-        member = str.__new__(cls, word)
-        member._value_ = word
-        member.sentence = sentence
-        return member
 
     SEVERAL_DATA_SETS = (
         "several_data_sets",

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tasks.counting.flags import meanings
+from tasks.kinetics.reasons import why_of
 from tasks.kinetics.table import DETECT_EVENTS, percent_limits, print_result, winning_rows
 from tasks.publish.wording import CODES
 
@@ -136,7 +137,7 @@ PP: Variables = (
     ("PPSTRESN", "Numeric Result/Finding in Standard Units", "Num", "value"),
     ("PPSTRESU", "Standard Units", "Char", "as PPORRESU"),
     ("PPSTAT", "Completion Status", "Char", "NOT DONE where not estimable"),
-    ("PPREASND", "Reason Parameter Not Calculated", "Char", "definition of parameters.csv"),
+    ("PPREASND", "Reason Parameter Not Calculated", "Char", "sentence of the reason in the definition of parameters.csv"),
     ("PPSPEC", "Specimen Material Type", "Char", "BLOOD"),
     ("PPSTINT", "Planned Start of Assessment Interval", "Char", "P0D for AUCINT"),
     ("PPENINT", "Planned End of Assessment Interval", "Char", "P28D, P84D, P168D for AUCINT"),
@@ -232,6 +233,11 @@ def _concentrations(data: StudyData) -> Iterator[tuple[object, ...]]:
             )
 
 
+def _why(row: Row) -> str:
+    why = why_of(str(row["definition"]))
+    return why.sentence if why else str(row["definition"])
+
+
 def _parameters(data: StudyData) -> Iterator[tuple[object, ...]]:
     for patient, rows in _by_patient(data.parameters):
         own = [row for row in rows if row["population"] in PRODUCTS and row["parameter"] in PARAMETER_CODES]
@@ -242,7 +248,7 @@ def _parameters(data: StudyData) -> Iterator[tuple[object, ...]]:
             unit = row["unit"] if text else ""
             yield (
                 *(data.study, "PP", _subject(data.study, patient), number, code, name, row["population"], text, unit, text, value, unit),
-                *("" if text else "NOT DONE", "" if text else row["definition"], "BLOOD", "P0D" if end else "", end),
+                *("" if text else "NOT DONE", "" if text else _why(row), "BLOOD", "P0D" if end else "", end),
             )
 
 

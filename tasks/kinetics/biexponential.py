@@ -13,6 +13,8 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from tasks.kinetics.reasons import Why
+
 MINIMUM_POINTS = 6
 MINIMUM_SPAN_DAYS = 28.0
 """The quantified samples after the peak must reach over four weeks: the fast phase has a half-life of days, the slow one of weeks."""
@@ -57,7 +59,7 @@ class Decline:
     """
 
     points: int
-    reason: str = ""
+    reason: Why | None = None
     alpha: Estimate | None = None
     beta: Estimate | None = None
     fb: Estimate | None = None
@@ -94,17 +96,17 @@ def fit_decline(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bo
     samples = _after_peak(days, per_ul, blq, lloq)
     points = max(0, samples.day.size - 1)
     if points < MINIMUM_POINTS:
-        return Decline(points, f"fewer-than-{MINIMUM_POINTS}-points")
+        return Decline(points, Why.FEW_POINTS)
     if samples.day[-1] - samples.day[1] < MINIMUM_SPAN_DAYS:
-        return Decline(points, f"less-than-{MINIMUM_SPAN_DAYS:.0f}-days")
+        return Decline(points, Why.SHORT_DECLINE)
     best = min((_minimise(samples, start) for start in _starts(samples)), key=lambda fit: fit[1])
     if best[0][ALPHA] < best[0][BETA]:
         best = (np.array([best[0][0], best[0][BETA], best[0][ALPHA], -best[0][FB], best[0][4]]), best[1])
     one_phase = min((_minimise(samples, start, {BETA: LOWEST, FB: FRACTION[0]}) for start in _starts(samples)), key=lambda fit: fit[1])
     if 2 * (one_phase[1] - best[1]) < _critical(samples.day.size, 2):
-        return Decline(points, "one-phase-only")
+        return Decline(points, Why.ONE_PHASE)
     alpha, beta = (_interval(samples, best, which, math.exp) for which in (ALPHA, BETA))
-    return Decline(points, "", alpha, beta, _interval(samples, best, FB, _fraction), math.exp(best[0][4]))
+    return Decline(points, None, alpha, beta, _interval(samples, best, FB, _fraction), math.exp(best[0][4]))
 
 
 def _after_peak(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bool], lloq: Sequence[float]) -> _Samples:

@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
+from tasks.kinetics.reasons import Why
 from tasks.kinetics.series_file import read_series
 
 MINIMUM_AREA_POINTS = 2
+MINIMUM_RISE_POINTS = 2
 
 NAMES = (
     "Cmax",
@@ -102,6 +104,15 @@ class TerminalSlope:
     points: int
 
 
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """The parameters of one group of a table, without its ``early`` samples (before time 0) and ``absent`` ones (no concentration)."""
+
+    values: dict[str, float | Why]
+    early: int
+    absent: int
+
+
 def series(
     time: Sequence[float] | Numbers,
     conc: Sequence[float] | Numbers,
@@ -135,26 +146,37 @@ def nca(
     rules: NcaRules = USUAL,
 ) -> dict[str, float | None]:
     """Compute the cellular-kinetic parameters of one series; ``None`` is "not estimable", never 0."""
-    samples = series(time, conc, blq, rules)
-    slope, doubling = terminal_slope(samples), doubling_time(samples)
+    found = analyse(series(time, conc, blq, rules))
+    return {name: None if isinstance(value, Why) else value for name, value in found.items()}
+
+
+def analyse(samples: Series) -> dict[str, float | Why]:
+    """Give the cellular-kinetic parameters of one series, or why there is none."""
+    slope, doubling, nothing = terminal_slope(samples), doubling_time(samples), not_quantified(samples)
     areas = [partial_area(samples, end) for end in WINDOWS]
-    quantified, peak, last = samples.last >= 0, samples.peak, samples.last
-    gone = time_below(samples)
-    values = (
-        float(samples.conc[peak]) if quantified else None,
-        float(samples.time[peak]) if quantified else None,
-        *(area.value if area else None for area in areas),
+    peak, last = samples.peak, samples.last
+    values: tuple[float | Why, ...] = (
+        nothing or float(samples.conc[peak]),
+        nothing or float(samples.time[peak]),
+        *(area if isinstance(area, Why) else area.value for area in areas),
         area_to_last(samples),
         area_to_first_below(samples),
-        float(samples.conc[last]) if quantified else None,
-        float(samples.time[last]) if quantified else None,
-        gone,
-        slope.lambda_z if slope else None,
-        slope.half_life if slope else None,
-        doubling[0] if doubling else None,
+        nothing or float(samples.conc[last]),
+        nothing or float(samples.time[last]),
+        time_below(samples),
+        slope if isinstance(slope, Why) else slope.lambda_z,
+        slope if isinstance(slope, Why) else slope.half_life,
+        doubling if isinstance(doubling, Why) else doubling[0],
         persistence(samples),
     )
     return dict(zip(NAMES, values, strict=True))
+
+
+def not_quantified(samples: Series) -> Why | None:
+    """Say why nothing at all can be given, where that is so."""
+    if samples.last >= 0:
+        return None
+    return Why.NEVER_QUANTIFIED if samples.time.size else Why.NO_SAMPLE
 
 
 def area(time: Numbers, conc: Numbers, rules: NcaRules = USUAL) -> float:
@@ -166,48 +188,51 @@ def area(time: Numbers, conc: Numbers, rules: NcaRules = USUAL) -> float:
     return total
 
 
-def area_to_last(samples: Series) -> float | None:
+def area_to_last(samples: Series) -> float | Why:
     """Give the area from infusion to the last quantified sample (AUClast); one quantified sample makes none."""
+    if lacking := _no_area(samples):
+        return lacking
     time, conc = samples.curve()
-    if samples.quantified.sum() < MINIMUM_AREA_POINTS:
-        return None
     kept = time <= samples.time[samples.last]
-    return area(time[kept], conc[kept], samples.rules) or None
+    return area(time[kept], conc[kept], samples.rules)
 
 
-def area_to_first_below(samples: Series) -> float | None:
+def _no_area(samples: Series) -> Why | None:
+    return not_quantified(samples) or (Why.ONE_QUANTIFIED if samples.quantified.sum() < MINIMUM_AREA_POINTS else None)
+
+
+def area_to_first_below(samples: Series) -> float | Why:
     """Give AUClast plus the triangle to the first BLQ sample after it (AUCall)."""
     gone, to_last = time_below(samples), area_to_last(samples)
-    if gone is None or to_last is None:
+    if isinstance(gone, Why) or isinstance(to_last, Why):
         return to_last
     return to_last + float(samples.conc[samples.last] * (gone - samples.time[samples.last]) / 2)
 
 
-def partial_area(samples: Series, end: int) -> PartialArea | None:
-    """Give the area from infusion to day ``end``, or ``None`` where the samples do not reach it.
+def partial_area(samples: Series, end: int) -> PartialArea | Why:
+    """Give the area from infusion to day ``end``, or why the samples do not reach it.
 
     Between the samples around ``end`` the curve is interpolated as its area is. Cells still quantified when the window
     around ``end`` opens need a sample within it; cells seen gone before the window closes have the area of AUClast. When
     the first sample without cells comes later, nobody knows how long they stayed, and there is no area.
     """
+    to_last = area_to_last(samples)
+    if isinstance(to_last, Why):
+        return to_last
     time, conc = samples.curve()
-    if samples.quantified.sum() < MINIMUM_AREA_POINTS:
-        return None
     last, window = float(samples.time[samples.last]), samples.rules.windows[end]
-    sampled = bool(((time >= end - window) & (time <= end + window)).any())
-    if last > end - window and not sampled:
-        return None
+    if last > end - window and not ((time >= end - window) & (time <= end + window)).any():
+        return Why.NOT_SAMPLED_THERE
     if last >= end:
         kept = time <= end
         level = _interpolate(time, conc, float(end), samples.rules)
-        value = area(np.append(time[kept], end), np.append(conc[kept], level), samples.rules)
-        return PartialArea(value, "interpolated") if value > 0 else None
-    to_last, gone = area_to_last(samples), time_below(samples)
-    if to_last is None:
-        return None
-    if gone is not None and gone <= end + window:
+        return PartialArea(area(np.append(time[kept], end), np.append(conc[kept], level), samples.rules), "interpolated")
+    gone = time_below(samples)
+    if not isinstance(gone, Why) and gone <= end + window:
         return PartialArea(to_last, "last_quantified")
-    return PartialArea(to_last, "last_sample") if last >= end - window else None
+    if last >= end - window:
+        return PartialArea(to_last, "last_sample")
+    return Why.ENDED_BEFORE if isinstance(gone, Why) else Why.LOSS_UNSEEN
 
 
 def _interpolate(time: Numbers, conc: Numbers, at: float, rules: NcaRules) -> float:
@@ -219,28 +244,37 @@ def _interpolate(time: Numbers, conc: Numbers, at: float, rules: NcaRules) -> fl
     return c1 * (c2 / c1) ** part if 0 < c2 < c1 and rules.auc_method != "linear" else c1 + (c2 - c1) * part
 
 
-def time_below(samples: Series) -> float | None:
-    """Give the first BLQ time after the last quantified sample (Tbql); ``None`` without one, or when the rules drop those."""
-    last = -1 if samples.rules.blq_last == "drop" else samples.last
-    return float(samples.time[last + 1]) if 0 <= last < samples.time.size - 1 else None
+def time_below(samples: Series) -> float | Why:
+    """Give the first BLQ time after the last quantified sample (Tbql), or why there is none."""
+    if lacking := not_quantified(samples):
+        return lacking
+    if samples.last == samples.time.size - 1:
+        return Why.STILL_QUANTIFIED
+    return Why.BLQ_LEFT_OUT if samples.rules.blq_last == "drop" else float(samples.time[samples.last + 1])
 
 
-def terminal_slope(samples: Series) -> TerminalSlope | None:
-    """Fit the terminal decline as PKNCA does (`TerminalRules`), or give ``None`` when no fit is good enough or none falls."""
-    rules = samples.rules.terminal
+def terminal_slope(samples: Series) -> TerminalSlope | Why:
+    """Fit the terminal decline as PKNCA does (`TerminalRules`), or say why no fit is good enough."""
+    rules, to_last = samples.rules.terminal, area_to_last(samples)
+    if isinstance(to_last, Why):
+        return to_last
     index = np.flatnonzero(samples.quantified)
     index = index[index > samples.peak]
     fits = [_fit(samples.time[index[-n:]], samples.conc[index[-n:]]) for n in range(rules.minimum_points, index.size + 1)]
+    if not fits:
+        return Why.FEW_AFTER_PEAK
     known = [fit for fit in fits if fit is not None]
-    if not known:
-        return None
-    best = max(fit.adjusted_r_squared for fit in known)
+    best = max((fit.adjusted_r_squared for fit in known), default=0.0)
     good = [fit for fit in known if fit.lambda_z > 0 and fit.adjusted_r_squared > best - rules.tie]
-    chosen = max(good, key=lambda fit: fit.points, default=None)
-    if chosen is None or chosen.r_squared < rules.minimum_r2 or chosen.span_ratio < rules.minimum_span:
-        return None
+    if not good:
+        return Why.NOT_FALLING
+    chosen = max(good, key=lambda fit: fit.points)
+    if chosen.r_squared < rules.minimum_r2:
+        return Why.POOR_FIT
+    if chosen.span_ratio < rules.minimum_span:
+        return Why.SHORT_SPAN
     beyond = float(samples.conc[samples.last]) / chosen.lambda_z
-    return chosen if beyond / (beyond + (area_to_last(samples) or 0.0)) <= rules.maximum_extrapolated else None
+    return chosen if beyond / (beyond + to_last) <= rules.maximum_extrapolated else Why.MUCH_BEYOND
 
 
 def _fit(time: Numbers, conc: Numbers) -> TerminalSlope | None:
@@ -256,35 +290,39 @@ def _fit(time: Numbers, conc: Numbers) -> TerminalSlope | None:
     return TerminalSlope(-slope, half_life, r_squared, adjusted, float(time[-1] - time[0]) / half_life, int(time.size))
 
 
-def doubling_time(samples: Series) -> tuple[float, int] | None:
+def doubling_time(samples: Series) -> tuple[float, int] | Why:
     """Give the doubling time of the rise up to the peak, and the number of quantified samples it rests on (two or more)."""
+    if lacking := not_quantified(samples):
+        return lacking
     rising = samples.quantified & (np.arange(samples.time.size) <= samples.peak)
-    if rising.sum() < 2:
-        return None
+    if rising.sum() < MINIMUM_RISE_POINTS:
+        return Why.FEW_UP_TO_PEAK
     time, logs = samples.time[rising], np.log(samples.conc[rising])
     centred = time - time.mean()
     slope = float(centred @ logs / (centred @ centred))
-    return (math.log(2) / slope, int(time.size)) if slope > 0 else None
+    return (math.log(2) / slope, int(time.size)) if slope > 0 else Why.NOT_RISING
 
 
-def persistence(samples: Series) -> float | None:
+def persistence(samples: Series) -> float | Why:
     """Tell whether the cells were quantified in the window around week 24 (1 or 0).
 
-    ``None`` without a sample there, and where cells that were not quantified there were later: they were not lost.
+    Cells that were not quantified there but later were not lost: then nothing is said.
     """
     start, end = samples.rules.persistence
     there = (samples.time >= start) & (samples.time <= end)
     if not there.any():
-        return None
+        return Why.NOT_SAMPLED_AT_WEEK_24
     if samples.quantified[there].any():
         return 1.0
-    return None if samples.last >= 0 and samples.time[samples.last] > end else 0.0
+    return Why.QUANTIFIED_LATER if samples.last >= 0 and samples.time[samples.last] > end else 0.0
 
 
-def nca_file(path: Path, rules: NcaRules = USUAL) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Analyse a CSV table ``time,conc,blq[,group]``; raises SheetFault naming file, line and mend."""
-    groups: dict[str, dict[str, float | None]] = {}
+def nca_file(path: Path, rules: NcaRules = USUAL) -> dict[str, GroupResult]:
+    """Analyse a CSV table ``time,conc,blq[,group]`` group by group; raises SheetFault naming file, line and mend."""
+    found = {}
     for group, samples in read_series(path, repeated=rules.duplicates == "average").items():
         time, conc, blq = zip(*samples, strict=True)
-        groups[group] = nca(time, conc, blq, rules)
-    return {"groups": groups}
+        early = sum(each < 0 for each in time)
+        absent = sum(math.isnan(level) and not below for level, below in zip(conc, blq, strict=True))
+        found[group] = GroupResult(analyse(series(time, conc, blq, rules)), early, absent)
+    return found

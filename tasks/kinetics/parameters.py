@@ -15,9 +15,10 @@ from panels.errors import ReconflowError
 from tasks.kinetics import nca
 from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
+from tasks.kinetics.reasons import Why, because, why_of
 from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
 from tasks.kinetics.recovery import Censoring, RecoverySettings
-from tasks.kinetics.rows import Parameter, Row, number
+from tasks.kinetics.rows import Parameter, Row, missing, number
 from tasks.kinetics.schema import PARAMETERS, population_rank
 from tasks.kinetics.table import DETECT_EVENTS, KineticRows, check_shape, kinetic_rows
 
@@ -103,6 +104,11 @@ def check_parameters(frame: pd.DataFrame) -> None:
     if wrong.any():
         first = frame[wrong].iloc[0]
         raise ReconflowError(f"parameters table: {first['parameter']} of patient {first['patient']} lies outside its own limits.")
+    unknown = frame[np.isnan(value) & np.isnan(low) & np.isnan(high)]
+    silent = unknown[[why_of(definition) is None for definition in unknown["definition"]]]
+    if len(silent):
+        first = silent.iloc[0]
+        raise ReconflowError(f"parameters table: {first['parameter']} of patient {first['patient']} has no value and no reason why.")
 
 
 def _parameters(rows: Sequence[Row], tubes: Sequence[Row], settings: ParameterSettings) -> dict[str, list[Parameter]]:
@@ -137,9 +143,7 @@ def car_parameters(rows: Sequence[Row], offset: float, settings: ParameterSettin
         name = reagent or "not stated"
         series = _one_series([row for row in rows if reagents[row["tube_sha256"]] == reagent], offset, settings)
         if place:
-            series = [
-                Parameter(row.name, None, row.unit, definition=row.definition) if row.name.startswith("AUC") else row for row in series
-            ]
+            series = [missing(row.name, row.unit, NCA, Why.EARLIER_REAGENT) if row.name.startswith("AUC") else row for row in series]
         found[f"{population}@{name}" if place else population] = [row.renamed(f"{row.definition}{rules};reagent={name}") for row in series]
     return found
 
@@ -168,8 +172,8 @@ def _limits(rows: Sequence[Row], index: int) -> tuple[float | None, float | None
 
 def _peak(samples: nca.Series, rows: Sequence[Row]) -> list[Parameter]:
     peak, points = samples.peak, int(samples.quantified.sum())
-    if peak < 0:
-        return [Parameter("Cmax", None, "1/uL", definition=NCA), Parameter("Tmax", None, "d", definition=NCA)]
+    if nothing := nca.not_quantified(samples):
+        return [missing("Cmax", "1/uL", NCA, nothing), missing("Tmax", "d", NCA, nothing)]
     low, high = _limits(rows, peak)
     day, censoring, before, after = float(samples.time[peak]), *_peak_censoring(samples.time, peak)
     return [
@@ -194,16 +198,22 @@ def _areas(samples: nca.Series) -> list[Parameter]:
     points = int(samples.quantified.sum())
     found: list[Parameter] = []
     for end in WINDOWS:
-        partial = nca.partial_area(samples, end)
-        name = f"AUC0-{end}"
-        if partial is None:
-            found.append(Parameter(name, None, "d/uL", points=points, definition=NCA))
+        partial, name = nca.partial_area(samples, end), f"AUC0-{end}"
+        if isinstance(partial, Why):
+            found.append(missing(name, "d/uL", NCA, partial, points))
         elif partial.end == "last_sample":
             found.append(Parameter(name, partial.value, "d/uL", partial.value, None, "right", points, _AREA_DEFINITIONS[partial.end]))
         else:
             found.append(Parameter(name, partial.value, "d/uL", points=points, definition=_AREA_DEFINITIONS[partial.end]))
     whole = (("AUClast", nca.area_to_last(samples)), ("AUCall", nca.area_to_first_below(samples)))
-    return [*found, *(Parameter(name, value, "d/uL", points=points, definition=NCA) for name, value in whole)]
+    return [*found, *(_plain(name, value, "d/uL", points) for name, value in whole)]
+
+
+def _plain(name: str, value: float | Why, unit: str, points: int, rule: str = NCA) -> Parameter:
+    """Lay out a value without limits, or why there is none."""
+    if isinstance(value, Why):
+        return missing(name, unit, rule, value, points)
+    return Parameter(name, value, unit, points=points, definition=rule)
 
 
 def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Parameter]:
@@ -213,15 +223,17 @@ def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Pa
     such tube is enough only as the last, and then ``unconfirmed``. Its limit of quantification stands in the definition.
     """
     last, points = samples.last, int(samples.quantified.sum())
-    if last < 0:
-        return [Parameter(name, None, unit, definition=NCA) for name, unit in (("Clast", "1/uL"), ("Tlast", "d"), ("Tbql", "d"))]
+    if nothing := nca.not_quantified(samples):
+        return [missing(name, unit, NCA, nothing) for name, unit in (("Clast", "1/uL"), ("Tlast", "d"), ("Tbql", "d"))]
     low, high = _limits(rows, last)
     day, lloq = float(samples.time[last]), [row["lloq_per_ul"] for row in rows]
-    later = range(last + 1, samples.time.size) if samples.rules.blq_last == "zero" else ()
+    first_below = nca.time_below(samples)
+    later = () if isinstance(first_below, Why) else range(last + 1, samples.time.size)
     able = [i for i in later if lloq[i] <= max(sensitive, float(samples.conc[last]))]
     gone = float(samples.time[able[0]]) if able else None
     told = f":LLOQ={lloq[able[0]]:.3g}/uL" + (":unconfirmed" if len(able) == 1 else "") if able else ""
-    rule = NCA.replace("@", f"{told}@")
+    why = first_below if isinstance(first_below, Why) else Why.NO_SENSITIVE_SAMPLE
+    rule = NCA.replace("@", f"{told}@") if able else because(NCA, why)
     return [
         Parameter("Clast", float(samples.conc[last]), "1/uL", low, high, points=points, definition=NCA),
         Parameter("Tlast", day, "d", points=points, definition=NCA),
@@ -231,12 +243,13 @@ def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Pa
 
 def _slopes(samples: nca.Series) -> list[Parameter]:
     slope, doubling = nca.terminal_slope(samples), nca.doubling_time(samples)
-    rise = "log-linear-2-points@1" if doubling and doubling[1] < 3 else "log-linear@1"
-    points = slope.points if slope else 0
+    rate, half_life, points = (slope, slope, 0) if isinstance(slope, Why) else (slope.lambda_z, slope.half_life, slope.points)
+    time, rising = (doubling, 0) if isinstance(doubling, Why) else doubling
+    rule = "log-linear-2-points@1" if rising == nca.MINIMUM_RISE_POINTS else "log-linear@1"
     return [
-        Parameter("lambda_z", slope.lambda_z if slope else None, "1/d", points=points, definition=NCA),
-        Parameter("half_life", slope.half_life if slope else None, "d", points=points, definition=NCA),
-        Parameter("doubling_time", doubling[0] if doubling else None, "d", points=doubling[1] if doubling else 0, definition=rise),
+        _plain("lambda_z", rate, "1/d", points),
+        _plain("half_life", half_life, "d", points),
+        _plain("doubling_time", time, "d", rising, rule),
     ]
 
 
@@ -250,21 +263,21 @@ def _persistence(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> 
     name, rule = "persistence_wk24", f"quantified-D{(start + end) / 2:g}±{(end - start) / 2:g}"
     there = (samples.time >= start) & (samples.time <= end)
     points, value = int(np.count_nonzero(there)), nca.persistence(samples)
-    if value or not points:
-        return Parameter(name, value, "1", points=points, definition=f"{rule}@1")
+    if value is Why.NOT_SAMPLED_AT_WEEK_24 or value == 1:
+        return _plain(name, value, "1", points, f"{rule}@1")
     inside = [row for row, is_there in zip(rows, there, strict=True) if is_there]
     lloq = min(float(row["lloq_per_ul"]) for row in inside)
     rule += f":LLOQ={lloq:.3g}/uL" + (":detected" if any(row["code"] == "DNQ" for row in inside) else "")
-    if value is None:
-        return Parameter(name, None, "1", points=points, definition=f"{rule}:quantified-later@1")
+    if isinstance(value, Why):
+        return missing(name, "1", f"{rule}@1", value, points)
     if lloq > sensitive:
-        return Parameter(name, None, "1", points=points, definition=f"{rule}:too-high@1")
+        return missing(name, "1", f"{rule}@1", Why.TOO_HIGH, points)
     return Parameter(name, value, "1", censoring="left", points=points, definition=f"{rule}@1")
 
 
 def _two_phases(decline: Decline) -> list[Parameter]:
     """Lay out the two-phase fit; where there is none the definition says why."""
-    rule = f"{TWO_PHASES}:{decline.reason}@1" if decline.reason else f"{TWO_PHASES}:profile-95@1"
+    rule = because(f"{TWO_PHASES}@1", decline.reason) if decline.reason else f"{TWO_PHASES}:profile-95@1"
 
     def row(name: str, estimate: Estimate | None, unit: str) -> Parameter:
         if estimate is None:

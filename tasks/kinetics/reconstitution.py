@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks.counting.flags import Flag
 from tasks.counting.intervals import Interval, clopper_pearson, ratio
+from tasks.kinetics.reasons import Why, because
 from tasks.kinetics.recovery import (
     Crossing,
     Definition,
@@ -14,7 +16,7 @@ from tasks.kinetics.recovery import (
     definitions,
     recovery,
 )
-from tasks.kinetics.rows import Parameter, Row, number
+from tasks.kinetics.rows import Parameter, Row, missing, number
 
 BASELINE_DAY = -5.0
 """Lymphodepletion starts about here; a baseline is better taken before it."""
@@ -33,20 +35,19 @@ def b_lineage_parameters(
     whole; for a subset (``None``) only the ratio to baseline is derived, since the definitions are of total B cells. The
     share of naive cells is one of CD19+ B cells, so it stands with them alone.
     """
-    last = baseline_ratio(rows, "per_ul", baseline_visit)
-    kept = Parameter("baseline_ratio_last", last.value, "1", last.low, last.high, last.censoring, last.points, "ratio-to-baseline@1")
+    kept = replace(baseline_ratio(rows, "per_ul", baseline_visit), name="baseline_ratio_last")
     if tubes is None:
         return [kept]
     found = recoveries(rows, tubes, settings, baseline_visit=baseline_visit)
     main, version = next((each, definition.version) for definition, each in found if definition.id == DEPLETION_DEFINITION)
-    named = [_crossing("depletion_onset", main.depletion, main.evaluable, version)]
+    named = [_crossing("depletion_onset", main.depletion, main, version)]
     for definition, each in found:
         name = "recovery_" + definition.id.split("(")[0]
         if name in ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN"):
             doubt = ":unconfirmed" if each.recovery and each.recovery.high is not None and not each.confirmed else ""
-            named.append(_crossing(name, each.recovery, each.evaluable, definition.id + doubt + "@1"))
+            named.append(_crossing(name, each.recovery, each, definition.id + doubt + "@1"))
     shares = [naive_share(tubes, main)] if all(row["population"] == SHARED_POPULATION for row in rows) else []
-    return [*named, _crossing("aplasia_duration", main.duration, main.evaluable, version), kept, *shares]
+    return [*named, _crossing("aplasia_duration", main.duration, main, version), kept, *shares]
 
 
 def recoveries(
@@ -103,22 +104,22 @@ def upper_limit(row: Row, measure: str) -> float | None:
 
 def baseline_ratio(rows: Sequence[Row], measure: str, baseline_visit: str | None) -> Parameter:
     """Give the last evaluable visit over the baseline, with its interval; "not detected" bounds it from above only."""
-    base = baseline_row(rows, measure, baseline_visit)
+    base, rule = baseline_row(rows, measure, baseline_visit), "ratio-to-baseline@1"
+    base_value = None if base is None else number(base[measure])
     after = _evaluable_after(rows)
     points = len(after) + (base is not None)
-    if base is None or not after:
-        return Parameter("", None, "1", points=points)
-    last, base_value = after[-1], number(base[measure])
+    if base is None or base_value is None or not after:
+        return missing("", "1", rule, Why.NO_VISIT if not after else Why.NO_BASELINE, points)
+    last = after[-1]
     value, limits, base_limits = number(last[measure]), _interval(last), _interval(base)
-    if base_value is None:
-        return Parameter("", None, "1", points=points)
     if value is None:
         high = upper_limit(last, measure)
-        return Parameter("", None, "1", None, None if high is None else high / base_value, "left", points)
+        bound = None if high is None else high / base_value
+        return Parameter("", None, "1", None, bound, "left", points, because(rule, Why.BELOW_LIMIT))
     if measure != "per_ul" or limits is None or base_limits is None:
-        return Parameter("", value / base_value, "1", points=points)
+        return Parameter("", value / base_value, "1", points=points, definition=rule)
     interval = ratio(value, limits, base_value, base_limits)
-    return Parameter("", value / base_value, "1", interval.low, interval.high, "none", points)
+    return Parameter("", value / base_value, "1", interval.low, interval.high, "none", points, rule)
 
 
 def naive_share(tubes: Sequence[Row], judged: Recovery) -> Parameter:
@@ -126,9 +127,9 @@ def naive_share(tubes: Sequence[Row], judged: Recovery) -> Parameter:
 
     That visit may be long after recovery: its day stands in the definition.
     """
-    empty = Parameter("naive_share_at_recovery", None, "1", definition="naive-of-B-at-B_10:CP@1")
+    name, rule = "naive_share_at_recovery", "naive-of-B-at-B_10:CP@1"
     if judged.recovery is None or judged.recovery.high is None:
-        return empty
+        return missing(name, "1", rule, _why_no_crossing(judged))
     later = [row for row in tubes if row["day"] >= judged.recovery.high]
     naive = {(row["tube_sha256"], row["strategy"]): row["events"] for row in later if row["population"] == "naive_b"}
     both = [
@@ -138,13 +139,13 @@ def naive_share(tubes: Sequence[Row], judged: Recovery) -> Parameter:
     ]
     both = sorted((each for each in both if each[2] <= each[1]), key=lambda each: each[:2])
     if not both:
-        return empty
+        return missing(name, "1", rule, Why.FEW_B_CELLS)
     day = both[0][0]
     _, events, part = [each for each in both if each[0] == day][-1]
     low, high = clopper_pearson(part, events)
     value = part / events if part else None
     definition = f"naive-of-B-at-B_10:day-{day:.1f}:CP@1"
-    return Parameter(empty.name, value, "1", low, high, "none" if part else "left", 1, definition)
+    return Parameter(name, value, "1", low, high, "none" if part else "left", 1, definition)
 
 
 def plasma_cell_parameters(rows: Sequence[Row], *, specimen: str, baseline_visit: str | None) -> list[Parameter]:
@@ -153,7 +154,7 @@ def plasma_cell_parameters(rows: Sequence[Row], *, specimen: str, baseline_visit
     after = _evaluable_after(rows)
     last = baseline_ratio(rows, measure, baseline_visit)
     value, low, high = (None if each is None else 100 * each for each in (last.value, last.low, last.high))
-    left = Parameter("percent_of_baseline_last", value, "%", low, high, last.censoring, last.points, "ratio-to-baseline@1")
+    left = Parameter("percent_of_baseline_last", value, "%", low, high, last.censoring, last.points, last.definition)
     return [*_nadir(after, measure, unit), left]
 
 
@@ -170,7 +171,7 @@ def _nadir(after: Sequence[Row], measure: str, unit: str) -> list[Parameter]:
     points, rule = len(after), "lowest-visit@1"
     absent, seen = [row for row in after if row["code"] == "ND"], [row for row in after if number(row[measure]) is not None]
     if not absent and not seen:
-        return [Parameter("nadir", None, unit, definition=rule), Parameter("nadir_day", None, "d", definition=rule)]
+        return [missing("nadir", unit, rule, Why.NO_VISIT), missing("nadir_day", "d", rule, Why.NO_VISIT)]
     if not absent:
         lowest = min(seen, key=lambda row: (row[measure], row["day"]))
         low, high = (_interval(lowest) if measure == "per_ul" else None) or (None, None)
@@ -179,9 +180,8 @@ def _nadir(after: Sequence[Row], measure: str, unit: str) -> list[Parameter]:
         limit = "per_ul_high" if measure == "per_ul" else "lod_percent"
         lowest = min(absent, key=lambda row: (_or_infinite(row[limit]), row["day"]))
         bounds = [number(row[limit]) for row in (after if measure == "per_ul" else absent)]
-        nadir = Parameter(
-            "nadir", None, unit, None, min((bound for bound in bounds if bound is not None), default=None), "left", points, rule
-        )
+        bound = min((each for each in bounds if each is not None), default=None)
+        nadir = Parameter("nadir", None, unit, None, bound, "left", points, because(rule, Why.BELOW_LIMIT))
     return [nadir, Parameter("nadir_day", float(lowest["day"]), "d", points=points, definition=rule)]
 
 
@@ -194,7 +194,15 @@ def _interval(row: Row) -> Interval | None:
     return None if low is None or high is None else Interval(low, high)
 
 
-def _crossing(name: str, crossing: Crossing | None, points: int, definition: str) -> Parameter:
+def _crossing(name: str, crossing: Crossing | None, judged: Recovery, definition: str) -> Parameter:
     if crossing is None:
-        return Parameter(name, None, "d", points=points, definition=definition)
-    return Parameter(name, crossing.estimate, "d", crossing.low, crossing.high, crossing.censoring, points, definition)
+        return missing(name, "d", definition, _why_no_crossing(judged), judged.evaluable)
+    return Parameter(name, crossing.estimate, "d", crossing.low, crossing.high, crossing.censoring, judged.evaluable, definition)
+
+
+def _why_no_crossing(judged: Recovery) -> Why:
+    if judged.depleted:
+        return Why.NOT_RECOVERED
+    if not judged.evaluable:
+        return Why.NO_VISIT
+    return Why.DEPLETION_UNKNOWN if judged.depleted is None else Why.NEVER_DEPLETED

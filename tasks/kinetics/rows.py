@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tasks.kinetics.reasons import Why, because
 from tasks.kinetics.recovery import Censoring
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Parameter:
     def renamed(self, definition: str) -> "Parameter":
         """Give the same parameter under another definition."""
         return replace(self, definition=definition)
+
+
+def missing(name: str, unit: str, rule: str, why: Why, points: int = 0) -> Parameter:
+    """Give a parameter that cannot be given, with the reason in its definition."""
+    return Parameter(name, None, unit, points=points, definition=because(rule, why))
 
 
 def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:

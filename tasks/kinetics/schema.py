@@ -134,9 +134,13 @@ PARAMETERS = TableSchema(
         Column("high", "as unit", "upper limit, likewise"),
         Column("censoring", "", "interval, right, left or none"),
         Column("points", "samples", "samples the value rests on"),
-        Column("definition", "", "versioned rule the value follows"),
+        Column("definition", "", "versioned rule the value follows; without a value, also the reason there is none"),
     ),
-    invariants=("low ≤ value ≤ high where given", "censoring is interval, right, left or none"),
+    invariants=(
+        "low ≤ value ≤ high where given",
+        "censoring is interval, right, left or none",
+        "the definition of what has neither value nor limits says why",
+    ),
 )
 
 RECOVERY = TableSchema(

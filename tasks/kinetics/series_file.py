@@ -47,7 +47,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     filled = [(line, cells) for line, cells in lines if any(cells)]
     header = [name.lower() for name in filled[0][1]] if filled else []
     if not {"time", "conc", "blq"} <= set(header) or len(set(header)) != len(header):
-        raise SheetFault(f"{path}, line 1: the header must be time,conc,blq and, if wanted, group, with commas; found '{text[:60]}'.")
+        found = text.strip().partition("\n")[0].strip()[:60]
+        raise SheetFault(f"{path}, line 1: the header must be time,conc,blq and, if wanted, group, with commas; found '{found}'.")
     for line, cells in filled[1:]:
         if len(cells) != len(header):
             raise SheetFault(f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. Use a point as decimal mark.")

@@ -4,6 +4,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any, NamedTuple
 
+from tasks.kinetics.reasons import why_of
+
 CODES = {
     "Q": "quantified: the number is the result",
     "DNQ": "detected, but too few events to quantify: the number, marked (DNQ), is an indication",
@@ -49,6 +51,7 @@ NAMES = {
     "nadir_day": "Day of the lowest value",
     "percent_of_baseline_last": "Last visit, percent of baseline",
 }
+CANNOT = "cannot be given"
 Row = Mapping[Hashable, Any]
 RECOVERIES = ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN")
 POINTS_IN_TIME = frozenset({"Tmax", "Tlast", "Tbql", "depletion_onset", "nadir_day", *RECOVERIES})
@@ -74,7 +77,9 @@ def parameter_sentence(row: Row) -> Sentence:
     parameter = str(row["parameter"])
     points = _number(row["points"])
     definition = row["definition"] if isinstance(row["definition"], str) else ""
-    return Sentence(NAMES.get(parameter, parameter), _amount(parameter, row), "" if points is None else f"{points:.0f}", definition)
+    amount, why = _amount(parameter, row), why_of(definition)
+    told = f"{amount}: {why.sentence}" if amount == CANNOT and why else amount
+    return Sentence(NAMES.get(parameter, parameter), told, "" if points is None else f"{points:.0f}", definition)
 
 
 def _amount(parameter: str, row: Row) -> str:
@@ -89,7 +94,7 @@ def _amount(parameter: str, row: Row) -> str:
         inside = value is not None and low is not None and high is not None and low < value < high
         return _bounded(str(row["censoring"]), sizes, in_time=in_time, inside=inside)
     if value is None:
-        return "cannot be given"
+        return CANNOT
     return f"{sizes[0]}{_spread(low, high)}"
 
 
@@ -115,7 +120,7 @@ def _bounded(censoring: str, sizes: Sequence[str | None], *, in_time: bool, insi
         return f"at least {low or value}"
     if censoring == "left" and (high or value):
         return f"less than {high or value}"
-    return "cannot be given"
+    return CANNOT
 
 
 def _sized(value: float, unit: str, *, in_time: bool) -> str:

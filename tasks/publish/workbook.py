@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tasks.kinetics.reasons import Why
 from tasks.kinetics.schema import KINETICS, PARAMETERS, TableSchema
 from tasks.publish.tables import Cell, cells
 from tasks.publish.wording import CODES, METHODS
@@ -64,6 +65,7 @@ def _legend(schemas: Mapping[str, TableSchema], flag_meanings: Mapping[str, str]
     rows.append(["sheets", "empty cell", "not measured; a zero would mean measured, and none found"])
     rows += [["code", code, meaning] for code, meaning in CODES.items()]
     rows += [["method", method, meaning] for method, meaning in METHODS.items()]
+    rows += [["reason in a definition", why.value, why.sentence] for why in Why]
     rows += [["flag", flag, meaning] for flag, meaning in sorted(flag_meanings.items())]
     return rows + [line for name, schema in schemas.items() for line in _column_legend(name, schema)]
 

@@ -102,11 +102,11 @@ def command_line(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "flows.cli", *map(str, words)]
 
 
-def wait_until(true: Callable[[], object], seconds: float, otherwise: str) -> None:
-    """Look again and again until something is true."""
+def wait_until(true: Callable[[], object], seconds: float, otherwise: str | Callable[[], str]) -> None:
+    """Look again and again until something is true; ``otherwise`` is what to say when time is over, or what tells it then."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, otherwise
+        assert time.monotonic() < deadline, otherwise if isinstance(otherwise, str) else otherwise()
         time.sleep(0.1)
 
 

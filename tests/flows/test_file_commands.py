@@ -180,7 +180,7 @@ def test_nca_gives_every_parameter_of_every_group_by_its_name(tmp_path: Path, sa
     table.write_text("time,conc,blq,group\n0,,1,P01\n1,10,0,P01\n2,20,0,P01\n4,10,0,P01\n8,5,0,P01\n16,1.25,0,P01\n0,,1,P02\n7,,1,P02\n")
     found = said("nca", table, "--json")
     assert found.code == 0
-    assert set(found.document) == {"groups"}
+    assert set(found.document) == {"groups", "reasons"}
     assert {group: list(values) for group, values in found.document["groups"].items()} == {"P01": NAMES, "P02": NAMES}
     values = found.document["groups"]["P01"]
     assert (values["Cmax"], values["Tmax"], values["Clast"], values["Tlast"]) == (20, 2, 1.25, 16)
@@ -189,6 +189,17 @@ def test_nca_gives_every_parameter_of_every_group_by_its_name(tmp_path: Path, sa
     area = 5 + 15 + 10 * 2 / log2 + 5 * 4 / log2 + 3.75 * 8 / (2 * log2)  # linear up, logarithmic down
     assert values["AUClast"] == pytest.approx(area)
     assert found.document["groups"]["P02"]["half_life"] is None
+    for group, each in found.document["groups"].items():
+        assert set(found.document["reasons"][group]) == {name for name, value in each.items() if value is None}
+    assert found.document["reasons"]["P02"]["half_life"] == "no sample from the infusion on is quantified"
+
+
+def test_nca_says_why_there_is_no_value_and_which_samples_it_left_out(tmp_path: Path, said) -> None:
+    (tmp_path / "curve.csv").write_text("time,conc,blq\n-7,3,0\n7,10,0\n14,,0\n28,4,0\n")
+    found = said("nca", tmp_path / "curve.csv")
+    assert "half_life         NE (fewer quantified samples after the peak than a half-life needs)" in found.out
+    assert "left out: 1 sample before time 0" in found.out
+    assert "left out: 1 sample without a concentration" in found.out
 
 
 def test_a_table_without_groups_has_one_that_is_called_nothing(tmp_path: Path, said) -> None:

@@ -1,14 +1,17 @@
 """What runs until it is stopped: the watcher and the laboratory's own server, started and interrupted as a user does."""
 
+import re
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows.server import running_server
+from flows.up import deployment_name
 from tasks.store.ledger import FileRecord, all_files, history
-from tasks.study import Study
+from tasks.study import Study, open_study
 from tests.flows.command import descendants, reconflow, running, wait_until
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
@@ -53,10 +56,10 @@ def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(pr
     with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
         wait_until(lambda: "Watching" in watch.said(), 60, "the watcher did not start")
         drop_slowly(whole, study.inbox / "a.fcs")
-        wait_until(lambda: is_counted(study, "a.fcs"), 60, watch.said())
+        wait_until(lambda: is_counted(study, "a.fcs"), 60, watch.said)
         shutil.copyfile(tmp_path / "whole.fcs", study.inbox / "copy.fcs")
         write_tube(study.inbox / "lost.fcs", seed=7)
-        wait_until(lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(), 60, watch.said())
+        wait_until(lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(), 60, watch.said)
         code, seconds = watch.stop()
     assert code == 130
     assert seconds < 10
@@ -78,11 +81,11 @@ def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(prefect_api: str,
     with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
         wait_until(lambda: "Watching" in watch.said(), 60, "the watcher did not start")
         (study.folder / "study.yaml").write_text(f"{right}wrokers: 1\n", encoding="utf-8")
-        wait_until(lambda: "'wrokers'" in watch.said(), 30, watch.said())
+        wait_until(lambda: "'wrokers'" in watch.said(), 30, watch.said)
         time.sleep(1)
         (study.folder / "study.yaml").write_text(right, encoding="utf-8")
         write_tube(study.inbox / "b.fcs", seed=2)
-        wait_until(lambda: is_counted(study, "b.fcs"), 60, watch.said())
+        wait_until(lambda: is_counted(study, "b.fcs"), 60, watch.said)
         code, _ = watch.stop()
     assert code == 130
     assert watch.said().count("there is no setting 'wrokers'") == 1
@@ -92,11 +95,11 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
     home = study.folder / ".prefect"
     write_tube(study.inbox / "a.fcs")
     with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
-        wait_until(lambda: running_server(home), 90, up.said())
+        wait_until(lambda: running_server(home), 90, up.said)
         url = running_server(home)
-        wait_until(lambda: schedule_of(url), 60, up.said())
-        assert schedule_of(url) == ("17 3 * * *", "Europe/Berlin", 1)
-        wait_until(lambda: is_counted(study, "a.fcs"), 60, up.said())
+        wait_until(lambda: schedule_of(study, url), 60, up.said)
+        assert schedule_of(study, url) == ("17 3 * * *", "Europe/Berlin", 1)
+        wait_until(lambda: is_counted(study, "a.fcs"), 60, up.said)
         wait_until(lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"], 60, "no next run is shown")
         status = reconflow("status", "--study", study.folder, "--json")
         assert status.document["next_run"][14:16] == "17"
@@ -105,8 +108,8 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
         assert second.code == 2
         assert "already running" in second.err
         standing = set(descendants(up.process.pid))
-        night(url)
-        wait_until(lambda: state_of_night(url) == "COMPLETED", 90, up.said())
+        night(study, url)
+        wait_until(lambda: state_of_night(url) == "COMPLETED", 90, up.said)
         # The night's own process is Prefect's: Ctrl-C in the midst of its interpreter's end is not ours to answer.
         wait_until(lambda: set(descendants(up.process.pid)) <= standing, 30, "the night's process stayed")
         code, seconds = up.stop(60)
@@ -122,17 +125,24 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
 
 def test_up_uses_the_server_of_the_site_and_leaves_it_standing(prefect_api: str, study: Study, tmp_path: Path) -> None:
     with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
-        wait_until(lambda: (schedule_of(prefect_api) or ("",))[0] == "17 3 * * *", 60, up.said())
+        wait_until(lambda: (schedule_of(study, prefect_api) or ("",))[0] == "17 3 * * *", 60, up.said)
         write_tube(study.inbox / "b.fcs", seed=2)
-        wait_until(lambda: is_counted(study, "b.fcs"), 60, up.said())
+        wait_until(lambda: is_counted(study, "b.fcs"), 60, up.said)
         _, seconds = up.stop(60)
     assert "temporary server" not in up.said()
     assert seconds < 45
     assert not (study.folder / ".prefect").exists()
-    assert schedule_of(prefect_api) is not None
+    assert schedule_of(study, prefect_api) is not None
 
 
-def schedule_of(url: str | None) -> tuple[str, str, int] | None:
+def test_each_study_has_its_own_night_on_the_server_of_a_site(study: Study, tmp_path: Path) -> None:
+    copy = open_study(shutil.copytree(study.folder, tmp_path / "copy of the study"))
+    assert deployment_name(copy) != deployment_name(study) == deployment_name(open_study(study.folder))
+    odd = replace(study, settings=study.settings.model_copy(update={"study": "SLE / CAR-T (part 2) > 100 %"}))
+    assert re.fullmatch(r"SLE-CAR-T-part-2-100-[0-9a-f]{6}", deployment_name(odd))
+
+
+def schedule_of(study: Study, url: str | None) -> tuple[str, str, int] | None:
     """Ask a server for the nightly deployment: cron, time zone, how many may run at once."""
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.exceptions import ObjectNotFound
@@ -140,7 +150,7 @@ def schedule_of(url: str | None) -> tuple[str, str, int] | None:
     assert url
     with SyncPrefectClient(url) as client:
         try:
-            deployment = client.read_deployment_by_name("nightly/nightly")
+            deployment = client.read_deployment_by_name(f"nightly/{deployment_name(study)}")
         except ObjectNotFound:
             return None
     assert len(deployment.schedules) == 1
@@ -148,13 +158,13 @@ def schedule_of(url: str | None) -> tuple[str, str, int] | None:
     return schedule.cron, schedule.timezone, limit.limit if limit else 0
 
 
-def night(url: str | None) -> None:
+def night(study: Study, url: str | None) -> None:
     """Ask for a night now, as somebody may on Prefect's page."""
     from prefect.client.orchestration import SyncPrefectClient
 
     assert url
     with SyncPrefectClient(url) as client:
-        deployment = client.read_deployment_by_name("nightly/nightly")
+        deployment = client.read_deployment_by_name(f"nightly/{deployment_name(study)}")
         client.create_flow_run_from_deployment(deployment.id, name="asked-for")
 
 
@@ -173,9 +183,9 @@ def test_watch_does_not_run_a_pass_in_vain_at_every_look(prefect_api: str, study
     patients = study.patients_sheet.read_text(encoding="utf-8")
     with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
         write_tube(study.inbox / "a.fcs")
-        wait_until(lambda: "1 counted" in watch.said(), 60, watch.said())
+        wait_until(lambda: "1 counted" in watch.said(), 60, watch.said)
         study.patients_sheet.write_text(patients.splitlines()[0] + "\n", encoding="utf-8")
-        wait_until(lambda: "0 counted" in watch.said(), 60, watch.said())
+        wait_until(lambda: "0 counted" in watch.said(), 60, watch.said)
         time.sleep(4)
         watch.stop()
     assert watch.said().count("0 counted") == 1, watch.said()

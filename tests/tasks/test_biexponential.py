@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.kinetics.biexponential import Decline, Estimate, _after_peak, fit_decline
+from tasks.kinetics.reasons import Why
 
 VISITS = np.array([4, 7, 10, 14, 21, 28, 42, 56, 84, 112, 140, 168, 252, 364.0])
 PEAK, ALPHA, BETA, FB = 60.0, 0.22, 0.012, 0.004
@@ -43,7 +44,7 @@ def test_a_curve_without_noise_gives_its_own_parameters() -> None:
 def test_noisy_patients_give_the_truth_on_average_and_their_intervals_hold_it() -> None:
     """Of 200 simulated patients 93 % (α), 94 % (β) and 94 % (FB) of the intervals held the truth; 20 of them are repeated here."""
     found = [fit(0.25, 0.02, seed) for seed in range(20)]
-    assert [each.reason for each in found] == [""] * 20
+    assert [each.reason for each in found] == [None] * 20
     middle = np.median(np.log(np.array([values(each) for each in found]) / (ALPHA, BETA, FB)), axis=0)
     assert np.abs(middle) == pytest.approx(0, abs=0.25)
     for name, truth in (("alpha", ALPHA), ("beta", BETA), ("fb", FB)):
@@ -78,19 +79,19 @@ def test_the_likelihood_is_that_of_the_textbook() -> None:
 
 def test_few_points_give_no_estimate_but_the_reason() -> None:
     found = fit(0.25, 0.5)
-    assert found.reason == "fewer-than-6-points"
+    assert found.reason is Why.FEW_POINTS
     assert (found.alpha, found.beta, found.fb) == (None, None, None)
 
 
 def test_points_of_less_than_four_weeks_give_no_estimate() -> None:
     days = np.array([10, 12, 14, 17, 20, 24, 28.0])
-    assert fit_decline(days.tolist(), decline(days).tolist(), [False] * 7, [0.1] * 7).reason == "less-than-28-days"
+    assert fit_decline(days.tolist(), decline(days).tolist(), [False] * 7, [0.1] * 7).reason is Why.SHORT_DECLINE
 
 
 def test_a_decline_of_one_phase_has_no_second_half_life() -> None:
     days = np.arange(10, 80, 7.0)
     level = 60 * np.exp(-0.05 * (days - 10)) * np.exp(0.25 * np.random.default_rng(3).standard_normal(days.size))
-    assert fit_decline(days.tolist(), level.tolist(), [False] * days.size, [0.01] * days.size).reason == "one-phase-only"
+    assert fit_decline(days.tolist(), level.tolist(), [False] * days.size, [0.01] * days.size).reason is Why.ONE_PHASE
 
 
 @pytest.mark.parametrize("size", [0, 9])

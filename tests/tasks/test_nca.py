@@ -1,6 +1,5 @@
 """Known answers (SCIENCE 4.1) of the non-compartmental analysis."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,10 @@ from hypothesis import strategies as st
 from panels.errors import SheetFault
 from tasks.kinetics.nca import (
     NAMES,
+    GroupResult,
+    PartialArea,
+    TerminalSlope,
+    analyse,
     area_to_first_below,
     area_to_last,
     doubling_time,
@@ -21,6 +24,7 @@ from tasks.kinetics.nca import (
     terminal_slope,
 )
 from tasks.kinetics.nca_rules import NcaRules
+from tasks.kinetics.reasons import Why
 
 TIME = [0.0, 4, 7, 10, 14, 21, 28, 42, 56, 84]
 CONC = [0.0, 2.1, 85, 140, 62, 18, 7.5, 2.4, 0.9, 0.0]
@@ -45,7 +49,7 @@ def test_the_linear_rule_gives_the_published_linear_area() -> None:
 
 def test_the_terminal_fit() -> None:
     fit = terminal_slope(series(TIME, CONC, BLQ))
-    assert fit is not None
+    assert isinstance(fit, TerminalSlope)
     assert fit.points == 3
     assert (fit.r_squared, fit.adjusted_r_squared) == pytest.approx((0.99814, 0.99628), abs=5e-6)
     assert fit.span_ratio == pytest.approx(3.06, abs=5e-3)
@@ -113,17 +117,17 @@ def test_no_sample_near_day_28_while_cells_persist_gives_no_area() -> None:
 def test_cells_gone_before_day_28_have_the_area_to_their_last() -> None:
     samples = series([0, 7, 14, 21], [0, 50, 5, 0], [True, False, False, True])
     partial = partial_area(samples, 28)
-    assert partial is not None
+    assert isinstance(partial, PartialArea)
     assert partial.end == "last_quantified"
     assert partial.value == area_to_last(samples)
 
 
 def test_days_nobody_looked_at_are_not_counted_as_days_without_cells() -> None:
     unseen = series([0, 7, 14, 60], [0, 50, 5, 0], [True, False, False, True])
-    assert partial_area(unseen, 28) is None
-    assert partial_area(unseen, 84) is not None
+    assert partial_area(unseen, 28) is Why.LOSS_UNSEEN
+    assert isinstance(partial_area(unseen, 84), PartialArea)
     in_window = partial_area(series([0, 7, 14, 30], [0, 50, 5, 0], [True, False, False, True]), 28)
-    assert in_window is not None
+    assert isinstance(in_window, PartialArea)
     assert in_window.end == "last_quantified"
 
 
@@ -134,9 +138,9 @@ def test_one_quantified_sample_makes_no_area() -> None:
 
 
 def test_an_area_is_never_extrapolated() -> None:
-    assert partial_area(series([0, 7, 14, 21], [0, 50, 20, 10], [True, False, False, False]), 28) is None
+    assert partial_area(series([0, 7, 14, 21], [0, 50, 20, 10], [True, False, False, False]), 28) is Why.ENDED_BEFORE
     within = partial_area(series([0, 7, 14, 27.9], [0, 50, 20, 10], [True, False, False, False]), 28)
-    assert within is not None
+    assert isinstance(within, PartialArea)
     assert within.end == "last_sample"
 
 
@@ -144,6 +148,38 @@ def test_a_series_never_quantified_has_no_numbers() -> None:
     assert set(nca([0, 7, 14, 168], [0, 0, 0, 0], [True] * 4).values()) == {None, 0.0}
     assert nca([0, 7, 14], [0, 0, 0], [True] * 3) == dict.fromkeys(NAMES)
     assert nca([], [], []) == dict.fromkeys(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("time", "conc", "parameter", "why"),
+    [
+        ([], [], "Cmax", Why.NO_SAMPLE),
+        ([-7], [5], "AUC0-28", Why.NO_SAMPLE),
+        ([0, 7, 14, 160], [0, 0, 0, 0], "AUC0-28", Why.NEVER_QUANTIFIED),
+        ([0, 7, 14, 160], [0, 0, 0, 0], "doubling_time", Why.NEVER_QUANTIFIED),
+        ([0, 7], [0, 5], "AUClast", Why.ONE_QUANTIFIED),
+        ([0, 7], [0, 5], "Tbql", Why.STILL_QUANTIFIED),
+        ([0, 7], [0, 5], "persistence_wk24", Why.NOT_SAMPLED_AT_WEEK_24),
+        ([7, 14, 160, 252], [5, 9, 0, 0.2], "persistence_wk24", Why.QUANTIFIED_LATER),
+        ([7, 14, 42], [50, 9, 2], "AUC0-28", Why.NOT_SAMPLED_THERE),
+        ([7, 14, 42], [50, 9, 2], "AUC0-84", Why.ENDED_BEFORE),
+        ([7, 14, 42], [50, 9, 2], "half_life", Why.FEW_AFTER_PEAK),
+        ([7, 10, 14, 21], [50, 9, 9, 9], "half_life", Why.NOT_FALLING),
+        ([7, 10, 14, 21, 28], [100, 5, 60, 4, 30], "half_life", Why.NOT_FALLING),
+        ([7, 8, 9, 10, 11, 12], [100, 30, 40, 10, 15, 8], "half_life", Why.POOR_FIT),
+        ([7, 8, 9, 10], [100, 90, 81, 72.9], "half_life", Why.SHORT_SPAN),
+        ([0, 1, 6, 7], [1.2, 8, 1, 9], "doubling_time", None),
+        ([0, 6, 7, 8], [9, 1, 1, 9.5], "doubling_time", Why.NOT_RISING),
+    ],
+)
+def test_what_cannot_be_given_says_why(time: list[float], conc: list[float], parameter: str, why: Why | None) -> None:
+    found = analyse(series(time, conc, [level == 0 for level in conc]))[parameter]
+    assert (found if isinstance(found, Why) else None) is why
+
+
+def test_a_rule_that_drops_what_follows_the_last_quantified_sample_is_the_reason_for_no_end() -> None:
+    samples = series([7, 14, 28], [50, 9, 0], [False, False, True], NcaRules(blq_last="drop"))
+    assert analyse(samples)["Tbql"] is Why.BLQ_LEFT_OUT
 
 
 def test_persistence_needs_a_sample_in_its_window() -> None:
@@ -161,13 +197,14 @@ def test_an_imprecise_decline_has_no_half_life() -> None:
 
 
 def test_a_slow_tail_that_carries_the_area_has_no_half_life() -> None:
-    assert terminal_slope(series([0, 1, 2, 3, 4], [0, 10, 9, 8.1, 7.29], [True, *[False] * 4])) is None
+    halving = [101.0, *(100 * 2.0**-day for day in (0, 1, 2.01))]
+    assert terminal_slope(series([0.1, 0.2, 1.2, 2.21], halving, [False] * 4)) is Why.MUCH_BEYOND
 
 
 def test_doubling_time_of_the_rise() -> None:
     found = doubling_time(series([0, 4, 7, 10, 14], [0, 1, 8, 64, 3], [True, *[False] * 4]))
     assert found == (pytest.approx(1.0), 3)
-    assert doubling_time(series([0, 10, 14], [0, 64, 3], [True, False, False])) is None
+    assert doubling_time(series([0, 10, 14], [0, 64, 3], [True, False, False])) is Why.FEW_UP_TO_PEAK
 
 
 def test_the_first_of_two_equal_peaks_is_the_peak() -> None:
@@ -203,14 +240,18 @@ def write(folder: Path, text: str) -> Path:
 def test_a_file_without_groups(tmp_path: Path) -> None:
     lines = [f"{t},{'' if b else c},{int(b)}" for t, c, b in zip(TIME, CONC, BLQ, strict=True)]
     found = nca_file(write(tmp_path, "time,conc,blq\n" + "\n".join(lines) + "\n"))
-    assert found == {"groups": {"": nca(TIME, CONC, BLQ)}}
-    json.dumps(found, allow_nan=False)
+    assert found == {"": GroupResult(analyse(series(TIME, CONC, BLQ)), early=0, absent=0)}
 
 
 def test_a_file_with_groups_in_order_of_appearance(tmp_path: Path) -> None:
     found = nca_file(write(tmp_path, "\ufefftime,conc,blq,group\r\n7,5,false,B\r\n7,6,no,A\r\n14,,true,B\r\n\r\n"))
-    assert list(found["groups"]) == ["B", "A"]
-    assert found["groups"]["B"]["Tbql"] == 14
+    assert list(found) == ["B", "A"]
+    assert found["B"].values["Tbql"] == 14
+
+
+def test_samples_that_are_left_out_of_a_file_are_counted(tmp_path: Path) -> None:
+    found = nca_file(write(tmp_path, "time,conc,blq\n-7,3,0\n-1,,1\n7,5,0\n14,,0\n"))[""]
+    assert (found.early, found.absent) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,17 @@
+"""Give a word of a closed list the sentence that explains it."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class ExplainedWord(StrEnum):
+    """One word of a closed list; ``sentence`` says what it means for the reader of the table it stands in."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> Self:
+        """Make a member of its word and sentence."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.sentence = sentence
+        return member

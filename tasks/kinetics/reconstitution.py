@@ -40,14 +40,16 @@ def b_lineage_parameters(
         return [kept]
     found = recoveries(rows, tubes, settings, baseline_visit=baseline_visit)
     main, version = next((each, definition.version) for definition, each in found if definition.id == DEPLETION_DEFINITION)
-    named = [_crossing("depletion_onset", main.depletion, main, version)]
+    followed = bool(_evaluable_after(rows))
+    none = _why(main, followed=followed)
+    named = [_crossing("depletion_onset", main.depletion, none, main.evaluable, version)]
     for definition, each in found:
         name = "recovery_" + definition.id.split("(")[0]
         if name in ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN"):
             doubt = ":unconfirmed" if each.recovery and each.recovery.high is not None and not each.confirmed else ""
-            named.append(_crossing(name, each.recovery, each, definition.id + doubt + "@1"))
-    shares = [naive_share(tubes, main)] if all(row["population"] == SHARED_POPULATION for row in rows) else []
-    return [*named, _crossing("aplasia_duration", main.duration, main, version), kept, *shares]
+            named.append(_crossing(name, each.recovery, _why(each, followed=followed), each.evaluable, definition.id + doubt + "@1"))
+    shares = [naive_share(tubes, main, none)] if all(row["population"] == SHARED_POPULATION for row in rows) else []
+    return [*named, _crossing("aplasia_duration", main.duration, none, main.evaluable, version), kept, *shares]
 
 
 def recoveries(
@@ -122,14 +124,14 @@ def baseline_ratio(rows: Sequence[Row], measure: str, baseline_visit: str | None
     return Parameter("", value / base_value, "1", interval.low, interval.high, "none", points, rule)
 
 
-def naive_share(tubes: Sequence[Row], judged: Recovery) -> Parameter:
+def naive_share(tubes: Sequence[Row], judged: Recovery, not_recovered: Why) -> Parameter:
     """Give the share of naive cells (CD27⁻IgD⁺) among B cells at the first recovered visit with 100 B cells in one tube.
 
-    That visit may be long after recovery: its day stands in the definition.
+    That visit may be long after recovery: its day stands in the definition. ``not_recovered`` says why there may be none.
     """
     name, rule = "naive_share_at_recovery", "naive-of-B-at-B_10:CP@1"
     if judged.recovery is None or judged.recovery.high is None:
-        return missing(name, "1", rule, _why_no_crossing(judged))
+        return missing(name, "1", rule, not_recovered)
     later = [row for row in tubes if row["day"] >= judged.recovery.high]
     naive = {(row["tube_sha256"], row["strategy"]): row["events"] for row in later if row["population"] == "naive_b"}
     both = [
@@ -194,15 +196,16 @@ def _interval(row: Row) -> Interval | None:
     return None if low is None or high is None else Interval(low, high)
 
 
-def _crossing(name: str, crossing: Crossing | None, judged: Recovery, definition: str) -> Parameter:
+def _crossing(name: str, crossing: Crossing | None, none: Why, points: int, definition: str) -> Parameter:
     if crossing is None:
-        return missing(name, "d", definition, _why_no_crossing(judged), judged.evaluable)
-    return Parameter(name, crossing.estimate, "d", crossing.low, crossing.high, crossing.censoring, judged.evaluable, definition)
+        return missing(name, "d", definition, none, points)
+    return Parameter(name, crossing.estimate, "d", crossing.low, crossing.high, crossing.censoring, points, definition)
 
 
-def _why_no_crossing(judged: Recovery) -> Why:
-    if judged.depleted:
-        return Why.NOT_RECOVERED
-    if not judged.evaluable:
+def _why(judged: Recovery, *, followed: bool) -> Why:
+    """Say why there is no depletion or recovery; ``followed``: there are evaluable visits after infusion."""
+    if not followed:
         return Why.NO_VISIT
-    return Why.DEPLETION_UNKNOWN if judged.depleted is None else Why.NEVER_DEPLETED
+    if judged.depleted is None:
+        return Why.DEPLETION_UNKNOWN
+    return Why.NOT_RECOVERED if judged.depleted else Why.NEVER_DEPLETED

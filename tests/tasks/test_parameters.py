@@ -15,6 +15,7 @@ from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_f
 from tasks.kinetics.nca import NAMES, USUAL
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame
+from tasks.kinetics.reasons import Why, why_of
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
@@ -280,3 +281,29 @@ def test_the_cohort_is_the_patients_in_order(kinetics: pd.DataFrame, parameters:
     assert cohort_kinetics([other, kinetics]).equals(cohort_kinetics([kinetics, other]))
     assert cohort_parameters([parameters_frame(other), parameters])["patient"].is_monotonic_increasing
     assert list(cohort_parameters([]).columns) == PARAMETERS.names
+
+
+@pytest.mark.parametrize(
+    ("visits", "name", "why"),
+    [
+        ({-7: 80.0}, "depletion_onset", Why.NO_VISIT),
+        ({-7: 80.0}, "baseline_ratio_last", Why.NO_VISIT),
+        ({-7: 80.0, 14: 60.0, 28: 70.0}, "recovery_B_10", Why.NEVER_DEPLETED),
+        ({-7: 80.0, 14: 0.0, 84: 2.0}, "naive_share_at_recovery", Why.NOT_RECOVERED),
+        ({14: 0.0, 84: 30.0}, "baseline_ratio_last", Why.NO_BASELINE),
+        ({-7: 80.0, 14: 0.0, 84: 30.0}, "naive_share_at_recovery", Why.FEW_B_CELLS),
+        ({-7: 80.0, 14: 0.0}, "baseline_ratio_last", Why.BELOW_LIMIT),
+    ],
+)
+def test_what_cannot_be_said_of_b_cells_says_why(visits: dict[float, float], name: str, why: Why) -> None:
+    rows = [blood("b_cells", day, level, "P01") for day, level in visits.items()]
+    found = of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "b_cells")[name]
+    assert pd.isna(found["value"])
+    assert why_of(str(found["definition"])) is why
+
+
+def test_a_value_that_is_missing_without_a_reason_is_refused(parameters: pd.DataFrame) -> None:
+    broken = parameters.copy()
+    broken.loc[broken["parameter"] == "half_life", ["value", "definition"]] = (np.nan, "PKNCA-like@1")
+    with pytest.raises(ReconflowError, match="half_life of patient P01 has no value and no reason why"):
+        check_parameters(broken)

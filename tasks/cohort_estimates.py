@@ -15,9 +15,9 @@ from tasks.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-ESTIMATE_TABLES = ("parameters_summary.csv", "recovery_curves.csv", "recovery_medians.csv")
+ESTIMATE_TABLES = ("composition.csv", "parameters_summary.csv", "recovery_curves.csv", "recovery_medians.csv")
 PAGE = "cohort.html"
-FIGURES = ("time_to_recovery", "curves", "swimmer", "completeness", "exposure")
+FIGURES = ("time_to_recovery", "curves", "composition", "swimmer", "completeness", "exposure")
 ESTIMATE_FILES = (*ESTIMATE_TABLES, PAGE, *(f"{name}.png" for name in FIGURES))
 NOT_GIVEN = "not given"
 MOST_STRATA = 6
@@ -57,7 +57,8 @@ def write_estimates(
     labels: Mapping[str, str],
 ) -> None:
     """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort; ``labels`` names the populations."""
-    from tasks.kinetics.schema import PARAMETER_SUMMARY, RECOVERY_CURVES, RECOVERY_MEDIANS
+    from tasks.kinetics.composition import composition_frame
+    from tasks.kinetics.schema import COMPOSITION, PARAMETER_SUMMARY, RECOVERY_CURVES, RECOVERY_MEDIANS
     from tasks.kinetics.summary import summary_frame
     from tasks.kinetics.turnbull import curves_frame, medians_frame, recovery_curves
     from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
@@ -66,13 +67,14 @@ def write_estimates(
     folder = study.results / "cohort"
     grouped = {name: strata.get(name, NOT_GIVEN) for name in sorted(set(kinetics["patient"]))} if strata else {}
     curves = recovery_curves(recovery, grouped)
-    summary = summary_frame(parameters, grouped)
+    composition, summary = composition_frame(kinetics), summary_frame(parameters, grouped)
+    write_atomically(folder / "composition.csv", csv_bytes(composition, COMPOSITION))
     write_atomically(folder / "parameters_summary.csv", csv_bytes(summary, PARAMETER_SUMMARY))
     write_atomically(folder / "recovery_curves.csv", csv_bytes(curves_frame(curves), RECOVERY_CURVES))
     write_atomically(folder / "recovery_medians.csv", csv_bytes(medians_frame(curves), RECOVERY_MEDIANS))
     column = study.settings.cohort.stratify_by if grouped else None
     record = CohortRecord(study.settings.study, tuple(curves), column, grouped, labels)
-    figures = cohort_figures(record, kinetics, parameters, recovery)
+    figures = cohort_figures(record, kinetics, parameters, recovery, composition)
     pictures = {name: png_bytes(figures[name]) for name in FIGURES}
     for name, png in pictures.items():
         write_atomically(folder / f"{name}.png", png)

@@ -92,6 +92,7 @@ def parameters_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None 
                     records.append((patient, specimen, analyte, each.name, *value, censoring, each.points, each.definition))
     frame = PARAMETERS.frame(records)
     check_parameters(frame)
+    _check_reasons(frame)
     return frame
 
 
@@ -104,7 +105,11 @@ def check_parameters(frame: pd.DataFrame) -> None:
     if wrong.any():
         first = frame[wrong].iloc[0]
         raise ReconflowError(f"parameters table: {first['parameter']} of patient {first['patient']} lies outside its own limits.")
-    unknown = frame[np.isnan(value) & np.isnan(low) & np.isnan(high)]
+
+
+def _check_reasons(frame: pd.DataFrame) -> None:
+    """Raise ReconflowError for what has neither value nor limits nor a reason; tables of program versions before 0.3 gave none."""
+    unknown = frame[frame[["value", "low", "high"]].isna().all(axis=1)]
     silent = unknown[[why_of(definition) is None for definition in unknown["definition"]]]
     if len(silent):
         first = silent.iloc[0]

@@ -23,6 +23,13 @@ BASELINE_DAY = -5.0
 
 SHARE_B_EVENTS = 100
 SHARED_POPULATION = "b_cells"
+SHARES = (
+    ("naive_share_at_recovery", "naive-of-B-at-B_10", ("naive_b",)),
+    ("naive_igm_igd_share_at_recovery", "naive-IgM-IgD-of-B-at-B_10", ("naive_igm_igd_b",)),
+    ("transitional_share_at_recovery", "transitional-of-B-at-B_10", ("transitional_b",)),
+    ("memory_share_at_recovery", "memory-of-B-at-B_10", ("unswitched_memory_b", "switched_memory_b")),
+)
+"""Name of the parameter, its rule, and the disjoint populations that make the share."""
 DEPLETION_DEFINITION = "B_10"
 
 
@@ -48,7 +55,7 @@ def b_lineage_parameters(
         if name in ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN"):
             doubt = ":unconfirmed" if each.recovery and each.recovery.high is not None and not each.confirmed else ""
             named.append(_crossing(name, each.recovery, _why(each, followed=followed), each.evaluable, definition.id + doubt + "@1"))
-    shares = [naive_share(tubes, main, none)] if all(row["population"] == SHARED_POPULATION for row in rows) else []
+    shares = shares_at_recovery(tubes, main, none) if all(row["population"] == SHARED_POPULATION for row in rows) else []
     return [*named, _crossing("aplasia_duration", main.duration, none, main.evaluable, version), kept, *shares]
 
 
@@ -124,30 +131,35 @@ def baseline_ratio(rows: Sequence[Row], measure: str, baseline_visit: str | None
     return Parameter("", value / base_value, "1", interval.low, interval.high, "none", points, rule)
 
 
-def naive_share(tubes: Sequence[Row], judged: Recovery, not_recovered: Why) -> Parameter:
-    """Give the share of naive cells (CD27⁻IgD⁺) among B cells at the first recovered visit with 100 B cells in one tube.
+def shares_at_recovery(tubes: Sequence[Row], judged: Recovery, not_recovered: Why) -> list[Parameter]:
+    """Give the share of naive, naive IgM+IgD+, transitional and memory cells among B cells at the first recovered visit with 100 B cells.
 
-    That visit may be long after recovery: its day stands in the definition. ``not_recovered`` says why there may be none.
+    All are of one tube, the first with them. Its visit may be long after recovery: its day stands in the definition. ``not_recovered``
+    says why there may be none.
     """
-    name, rule = "naive_share_at_recovery", "naive-of-B-at-B_10:CP@1"
     if judged.recovery is None or judged.recovery.high is None:
-        return missing(name, "1", rule, not_recovered)
-    later = [row for row in tubes if row["day"] >= judged.recovery.high]
-    naive = {(row["tube_sha256"], row["strategy"]): row["events"] for row in later if row["population"] == "naive_b"}
-    both = [
-        (row["day"], row["events"], naive[row["tube_sha256"], row["strategy"]])
-        for row in later
-        if row["population"] == "b_cells" and (row["tube_sha256"], row["strategy"]) in naive and row["events"] >= SHARE_B_EVENTS
-    ]
-    both = sorted((each for each in both if each[2] <= each[1]), key=lambda each: each[:2])
-    if not both:
-        return missing(name, "1", rule, Why.FEW_B_CELLS)
-    day = both[0][0]
-    _, events, part = [each for each in both if each[0] == day][-1]
-    low, high = clopper_pearson(part, events)
-    value = part / events if part else None
-    definition = f"naive-of-B-at-B_10:day-{day:.1f}:CP@1"
-    return Parameter(name, value, "1", low, high, "none" if part else "left", 1, definition)
+        return [missing(name, "1", f"{rule}:CP@1", not_recovered) for name, rule, _ in SHARES]
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in tubes:
+        if row["day"] >= judged.recovery.high:
+            found.setdefault((row["tube_sha256"], row["strategy"]), {})[row["population"]] = row
+    shares = []
+    for name, rule, parts in SHARES:
+        able = [
+            (own[SHARED_POPULATION]["day"], own[SHARED_POPULATION]["events"], sum(own[part]["events"] for part in parts))
+            for own in found.values()
+            if {SHARED_POPULATION, *parts} <= set(own) and own[SHARED_POPULATION]["events"] >= SHARE_B_EVENTS
+        ]
+        able = [each for each in able if each[2] <= each[1]]
+        if not able:
+            shares.append(missing(name, "1", f"{rule}:CP@1", Why.FEW_B_CELLS))
+            continue
+        # Of several tubes of the first such day the one with most B cells.
+        day, events, part = min(able, key=lambda each: (each[0], -each[1], -each[2]))
+        low, high = clopper_pearson(part, events)
+        definition = f"{rule}:day-{day:.1f}:CP@1"
+        shares.append(Parameter(name, part / events if part else None, "1", low, high, "none" if part else "left", 1, definition))
+    return shares
 
 
 def plasma_cell_parameters(rows: Sequence[Row], *, specimen: str, baseline_visit: str | None) -> list[Parameter]:

@@ -107,7 +107,7 @@ class _Standing:
 
 
 def definitions(settings: RecoverySettings, baseline_per_ul: float | None = None) -> tuple[Definition, ...]:
-    """List the definitions of depletion and recovery; the ratio to baseline only where the baseline is known."""
+    """List the definitions of depletion and recovery; half and all of the baseline (``B_ratio``) only where that is known."""
     lln = settings.lln_per_ul
     known = (
         Definition("B_ND", "detection"),
@@ -119,7 +119,8 @@ def definitions(settings: RecoverySettings, baseline_per_ul: float | None = None
     )
     if baseline_per_ul is None:
         return known
-    return *known, Definition("B_ratio", "per_ul", 0.1 * baseline_per_ul, 0.5 * baseline_per_ul)
+    ratios = (("B_ratio", 0.5), ("B_ratio_100", 1.0))
+    return *known, *(Definition(name, "per_ul", 0.1 * baseline_per_ul, part * baseline_per_ul) for name, part in ratios)
 
 
 def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:

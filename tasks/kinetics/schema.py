@@ -196,6 +196,26 @@ RECOVERY_MEDIANS = TableSchema(
 )
 
 
+COMPOSITION = TableSchema(
+    grain="one row a visit × part of the B cells, in blood",
+    key=("tube_sha256", "strategy", "part"),
+    columns=(
+        Column("patient", "", "pseudonymous id"),
+        Column("visit", "", "nominal visit label"),
+        Column("day", "d", "actual time elapsed since the first infusion"),
+        Column("part", "", "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; other_b: in no quadrant of IgD × CD27"),
+        Column("events", "events", "events of the part"),
+        Column("b_events", "events", "B cells (CD19+) of the same tube"),
+        Column("share", "%", "events over b_events; empty below 50 B cells"),
+        Column("low", "%", "lower limit of the 95 % interval (Clopper-Pearson)"),
+        Column("high", "%", "upper limit, likewise"),
+        Column("basis", "", "enough: 100 B cells or more; indicative: 50 to 99; few_cells: fewer, no share"),
+        Column("strategy", "", "gating strategy, name@version"),
+        Column("tube_sha256", "", "hash of the tube's file: its identity"),
+    ),
+    invariants=("the events of a tube's parts sum to b_events", "all parts of a visit are of one tube"),
+)
+
 PARAMETER_SUMMARY = TableSchema(
     grain="one row a stratum × specimen × population × parameter",
     key=("stratum", "specimen", "population", "parameter"),

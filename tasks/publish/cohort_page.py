@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.kinetics.reconstitution import SHARES
 from tasks.kinetics.rows import number
 from tasks.kinetics.summary import YES_OR_NO
-from tasks.kinetics.turnbull import RecoveryCurve
+from tasks.kinetics.turnbull import EVERYONE, RecoveryCurve
 from tasks.publish.wording import NAMES, POINTS_IN_TIME, UNITS, Row, significant
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ MAIN_PARAMETERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "car19_t": _CAR,
         "carbcma_t": _CAR,
-        "b_cells": ("depletion_onset", "aplasia_duration", "naive_share_at_recovery"),
+        "b_cells": ("depletion_onset", "aplasia_duration", *(name for name, _, _ in SHARES)),
         "plasma_cells": ("nadir", "nadir_day", "percent_of_baseline_last"),
     }
 )
@@ -92,15 +93,19 @@ def _in_days(days: float) -> str:
 
 
 def cohort_figures(
-    record: CohortRecord, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame"
+    record: CohortRecord, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame", composition: "pd.DataFrame"
 ) -> dict[str, "Figure"]:
-    """Draw the cohort's figures, by the name of their file."""
+    """Draw the cohort's figures, by the name of their file; the frames have the columns of the schemas that bear their names."""
     from tasks.publish.cohort_overviews import draw_completeness, draw_exposure, draw_swimmers
     from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery
+    from tasks.publish.composition_plots import cohort_bars, draw_composition
 
+    groups = composition.groupby(composition["patient"].map(record.strata) if record.strata else lambda _: EVERYONE)
+    bars = {str(name): cohort_bars(own) for name, own in groups}
     return {
         "time_to_recovery": draw_recovery(record.curves),
         "curves": draw_cohort_curves(kinetics, strata=record.strata),
+        "composition": draw_composition(bars, "n ="),
         "swimmer": draw_swimmers(kinetics, parameters, recovery, record.strata),
         "completeness": draw_completeness(kinetics, record.strata),
         "exposure": draw_exposure(parameters, sorted(set(kinetics["patient"])), record.strata),

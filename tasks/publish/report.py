@@ -113,7 +113,9 @@ class VisitTable:
 
 
 def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str, "Figure"]:
-    """Draw a patient's curves: CAR T cells, B cells, plasma cells in blood, and in marrow where marrow was measured."""
+    """Draw a patient's curves: CAR T cells, B cells and what they consist of, plasma cells; and marrow where it was measured."""
+    from tasks.kinetics.composition import composition_frame
+    from tasks.publish.composition_plots import draw_composition, patient_bars
     from tasks.publish.curves import draw_kinetic_curves
 
     days = record.infusion_days()
@@ -123,6 +125,9 @@ def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str
         populations = [(p, record.label(p)) for p in group if p in blood]
         if populations:
             figures[title] = draw_kinetic_curves(kinetics, populations, days)
+        bars = patient_bars(composition_frame(kinetics)) if title == DRAWN[1][0] else []
+        if bars:
+            figures["What the B cells consist of"] = draw_composition({"": bars}, "B cells")
     in_marrow = [(p, record.label(p)) for p in DRAWN[2][1] if p in marrow]
     if in_marrow:
         figures["Marrow"] = draw_kinetic_curves(kinetics, in_marrow, days, specimen="marrow", detect_events=record.detect_events)

@@ -149,8 +149,8 @@ def test_every_file_of_the_contract_is_there_with_its_columns(demo: Path) -> Non
     cohort = {path.name for path in (results / "cohort").iterdir() if not path.name.startswith(".")}
     assert cohort == {
         *("kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv"),
-        *("parameters_summary.csv", "recovery_curves.csv", "recovery_medians.csv", "cohort.html"),
-        *("time_to_recovery.png", "curves.png", "swimmer.png", "completeness.png", "exposure.png"),
+        *("composition.csv", "parameters_summary.csv", "recovery_curves.csv", "recovery_medians.csv", "cohort.html"),
+        *("time_to_recovery.png", "curves.png", "composition.png", "swimmer.png", "completeness.png", "exposure.png"),
     }
     assert header(results / "cohort" / "kinetics.csv") == KINETICS
     tubes = list((results / "tubes").iterdir())

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tasks.kinetics.cohort import recovery_frame
+from tasks.kinetics.composition import composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.summary import summary_frame
 from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, recovery_curves
@@ -67,7 +68,7 @@ def everything(frame: pd.DataFrame, study: str = "test", **strata: str) -> tuple
     record = CohortRecord(
         study, tuple(recovery_curves(recovery, strata)), "arm" if strata else None, strata, {"b_cells": "B cells (CD19+)"}
     )
-    figures, summary = cohort_figures(record, frame, derived, recovery), summary_frame(derived, strata)
+    figures, summary = cohort_figures(record, frame, derived, recovery, composition_frame(frame)), summary_frame(derived, strata)
     return record, figures, render_cohort_page(record, frame, summary, {name: png_bytes(each) for name, each in figures.items()})
 
 
@@ -179,7 +180,7 @@ def test_a_patient_whose_depletion_nobody_saw_has_no_bar() -> None:
 
 def test_the_page_is_complete_in_itself_and_escapes_what_came_from_a_sheet() -> None:
     _, figures, page = everything(COHORT, "<script>alert(1)</script>")
-    assert page.count("data:image/png;base64,") == len(figures) == 5
+    assert page.count("data:image/png;base64,") == len(figures) == 6
     assert "<script" not in page
     assert "http" not in page
     assert "median after day 14, by day 84" in page

@@ -16,6 +16,7 @@ from tasks.kinetics.nca import NAMES, USUAL
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame
 from tasks.kinetics.reasons import Why, why_of
+from tasks.kinetics.reconstitution import SHARES
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
@@ -92,7 +93,7 @@ def test_names_are_those_of_the_contract(parameters: pd.DataFrame) -> None:
     assert set(of(parameters, "car19_t")) == set(NAMES)
     assert set(of(parameters, "b_cells")) == set(
         "depletion_onset recovery_B_10 recovery_B_20 recovery_B_1pct recovery_B_LLN aplasia_duration baseline_ratio_last "
-        "naive_share_at_recovery".split()
+        "naive_share_at_recovery naive_igm_igd_share_at_recovery transitional_share_at_recovery memory_share_at_recovery".split()
     )
     assert set(of(parameters, "plasma_cells")) == {"nadir", "nadir_day", "percent_of_baseline_last"}
 
@@ -216,7 +217,7 @@ def test_the_naive_share_stands_with_the_cd19_b_cells_alone(kinetics: pd.DataFra
     second = kinetics[kinetics["population"] == "b_cells"].assign(population="b_cells_cd20")
     frame = parameters_frame(pd.concat([kinetics, second], ignore_index=True))
     names = set(of(frame, "b_cells"))
-    assert names - set(of(frame, "b_cells_cd20")) == {"naive_share_at_recovery"}
+    assert names - set(of(frame, "b_cells_cd20")) == {name for name, _, _ in SHARES}
 
 
 def test_the_plasma_cell_nadir_below_detection_is_left_censored(parameters: pd.DataFrame) -> None:
@@ -262,7 +263,7 @@ def test_the_recovery_table_has_one_row_a_patient_and_definition(kinetics: pd.Da
     both = cohort_kinetics([patient("P02"), kinetics])
     table = recovery_frame(both)
     assert list(table.columns) == RECOVERY.names
-    assert table["patient"].tolist() == ["P01"] * 7 + ["P02"] * 7
+    assert table["patient"].tolist() == ["P01"] * 8 + ["P02"] * 8
     b10 = table[table["definition"] == "B_10@1"].iloc[0]
     assert (b10["low"], b10["high"], b10["censoring"], bool(b10["confirmed"])) == (84, 112, "interval", True)
 
@@ -302,8 +303,12 @@ def test_what_cannot_be_said_of_b_cells_says_why(visits: dict[float, float], nam
     assert why_of(str(found["definition"])) is why
 
 
-def test_a_value_that_is_missing_without_a_reason_is_refused(parameters: pd.DataFrame) -> None:
-    broken = parameters.copy()
-    broken.loc[broken["parameter"] == "half_life", ["value", "definition"]] = (np.nan, "PKNCA-like@1")
-    with pytest.raises(ReconflowError, match="half_life of patient P01 has no value and no reason why"):
-        check_parameters(broken)
+def test_a_value_that_is_missing_without_a_reason_is_refused_when_made_and_read_from_an_earlier_program(
+    kinetics: pd.DataFrame, parameters: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = parameters.copy()
+    earlier.loc[earlier["parameter"] == "half_life", ["value", "definition"]] = (np.nan, "PKNCA-like@1")
+    assert len(cohort_parameters([earlier])) == len(parameters)
+    monkeypatch.setattr("tasks.kinetics.rows.because", lambda rule, _: rule)
+    with pytest.raises(ReconflowError, match="of patient P01 has no value and no reason why"):
+        parameters_frame(kinetics)

@@ -161,6 +161,7 @@ def test_definitions_are_versioned() -> None:
         "B_3pct@1",
         "B_LLN(77)@1",
         "B_ratio@1",
+        "B_ratio_100@1",
     ]
     assert len(definitions(RecoverySettings())) == 6
 

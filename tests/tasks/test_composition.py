@@ -1,0 +1,127 @@
+"""Of which subsets the B cells consist, and what is never said from too few of them."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.text import Text
+
+from tasks.counting.intervals import clopper_pearson
+from tasks.kinetics.composition import NAIVE_PARTS, PARTS, QUADRANTS, composition_frame
+from tasks.kinetics.parameters import parameters_frame
+from tasks.kinetics.reasons import Why, why_of
+from tasks.publish.composition_plots import cohort_bars, draw_composition, patient_bars
+from tests.tasks.published_rows import NOT_EVALUABLE, at, kinetics
+
+USUAL = {
+    "naive_b": 70,
+    "naive_igm_igd_b": 50,
+    "transitional_b": 15,
+    "unswitched_memory_b": 10,
+    "switched_memory_b": 8,
+    "double_negative_b": 7,
+}
+
+
+def tube(day: int, b_cells: int, *, patient: str = "P1", sha: str = "", level: float = 50.0, **events: int) -> list[dict[str, Any]]:
+    """Lay out a B-cell tube; subsets not given have their usual part of 100 B cells."""
+    shared = {"patient": patient, "panel": "bcell", "per_ul": level, "per_ul_low": 0.9 * level, "per_ul_high": 1.1 * level}
+    shared |= {"tube_sha256": sha} if sha else {"tube_sha256": f"{sum(map(ord, patient)) * 1000 + day + 100:064x}"}
+    counts = {"b_cells": b_cells} | {name: events.get(name, part * b_cells // 100) for name, part in USUAL.items()}
+    return [at(day, population=name, events=count, **shared) for name, count in counts.items()]
+
+
+def parts(frame: pd.DataFrame, visit: str) -> dict[str, int]:
+    own = frame[frame["visit"] == visit]
+    return dict(zip(own["part"], own["events"], strict=True))
+
+
+def test_every_b_cell_of_a_tube_is_in_one_part() -> None:
+    frame = composition_frame(kinetics(*tube(84, 200)))
+    assert list(frame["part"]) == list(PARTS)
+    assert parts(frame, "D84") == {
+        "naive_igm_igd_b": 100,
+        "transitional_b": 30,
+        "other_naive_b": 10,
+        "unswitched_memory_b": 20,
+        "switched_memory_b": 16,
+        "double_negative_b": 14,
+        "other_b": 10,
+    }
+    naive = frame.iloc[0]
+    low, high = clopper_pearson(100, 200)
+    assert (naive["share"], naive["low"], naive["high"], naive["basis"]) == (50, 100 * low, 100 * high, "enough")
+
+
+@given(st.lists(st.integers(0, 400), min_size=7, max_size=7))
+def test_shares_sum_to_all_whatever_the_counts(counts: list[int]) -> None:
+    mature, transitional, other, *quadrants, _ = counts
+    events = dict(zip(QUADRANTS[1:], quadrants, strict=True)) | dict(zip(NAIVE_PARTS, (mature, transitional), strict=True))
+    frame = composition_frame(kinetics(*tube(84, sum(counts), naive_b=mature + transitional + other, **events)))
+    assert list(frame["events"]) == counts
+    if sum(counts) >= 50:
+        assert frame["share"].sum() == pytest.approx(100)
+    else:
+        assert frame["share"].isna().all()
+
+
+@pytest.mark.parametrize(("b_cells", "basis"), [(49, "few_cells"), (50, "indicative"), (99, "indicative"), (100, "enough")])
+def test_few_b_cells_give_an_indication_or_nothing(b_cells: int, basis: str) -> None:
+    frame = composition_frame(kinetics(*tube(14, b_cells)))
+    assert set(frame["basis"]) == {basis}
+    assert frame["share"].isna().all() == (basis == "few_cells")
+
+
+def test_a_visit_that_is_not_evaluable_or_lacks_a_subset_has_no_composition() -> None:
+    lost = [row | (NOT_EVALUABLE if row["population"] == "b_cells" else {}) for row in tube(14, 200)]
+    partly = [row for row in tube(28, 200) if row["population"] != "transitional_b"]
+    assert composition_frame(kinetics(*lost, *partly)).empty
+
+
+def test_subsets_that_overlap_are_not_drawn_as_parts_of_a_whole() -> None:
+    assert composition_frame(kinetics(*tube(84, 200, transitional_b=150))).empty
+
+
+def test_all_parts_are_of_the_tube_that_counts_for_the_visit() -> None:
+    small = [row | {"lod_per_ul": 9.0, "parent_events": 500} for row in tube(84, 100, sha="a" * 64)]
+    both = composition_frame(kinetics(*small, *tube(84, 300, sha="b" * 64)))
+    assert set(both["tube_sha256"]) == {"b" * 64}
+    assert both["events"].sum() == 300
+
+
+def test_shares_at_recovery_are_of_the_first_tube_with_a_hundred_b_cells() -> None:
+    course = [*tube(-7, 900, level=80.0), *tube(28, 0, level=1.5), *tube(84, 60, level=30.0), *tube(112, 400, level=60.0)]
+    frame = parameters_frame(kinetics(*course)).set_index(["population", "parameter"]).loc["b_cells"]
+    expected = {"naive": 0.7, "naive_igm_igd": 0.5, "transitional": 0.15, "memory": 0.18}
+    found = {name: frame["value"][f"{name}_share_at_recovery"] for name in expected}
+    assert found == pytest.approx(expected)
+    assert frame["definition"]["memory_share_at_recovery"] == "memory-of-B-at-B_10:day-112.0:CP@1"
+    early = parameters_frame(kinetics(*course[:-7])).set_index(["population", "parameter"]).loc["b_cells"]
+    assert why_of(str(early["definition"]["memory_share_at_recovery"])) is Why.FEW_B_CELLS
+
+
+def test_a_patient_s_bars_come_in_time_and_a_visit_with_few_cells_has_none() -> None:
+    frame = composition_frame(kinetics(*tube(84, 70), *tube(-7, 1000), *tube(14, 3)))
+    bars = patient_bars(frame)
+    assert [(bar.label, bar.note, bool(bar.shares), bar.indicative) for bar in bars] == [
+        ("D-7", "1,000", True, False),
+        ("D14", "3", False, False),
+        ("D84", "70", True, True),
+    ]
+    axes = draw_composition({"": bars}, "B cells").axes[0]
+    assert [text.get_text() for text in axes.findobj(Text) if text.get_gid() == "few"] == ["too few"]
+    assert sum(patch.get_height() for patch in axes.patches) == pytest.approx(200)  # type: ignore[attr-defined]
+
+
+def test_the_mean_of_a_cohort_leaves_out_who_has_too_few_cells() -> None:
+    rows = [*tube(84, 100), *tube(84, 200, patient="P2", naive_igm_igd_b=120, naive_b=150), *tube(84, 20, patient="P3")]
+    (bar,) = cohort_bars(composition_frame(kinetics(*rows).sort_values(["patient", "day"], kind="stable", ignore_index=True)))
+    assert bar.note == "2"
+    assert bar.shares["naive_igm_igd_b"] == pytest.approx((50 + 60) / 2)
+
+
+def test_without_b_cells_the_figure_says_so() -> None:
+    figure = draw_composition({}, "n =")
+    assert [text.get_text() for text in figure.findobj(Text) if text.get_gid() == "empty"] == ["no visit with B cells of all subsets"]

@@ -61,7 +61,9 @@ def read_patients(path: Path) -> PatientSheet:
         twin = next((other for other in patients.values() if other.patient.lower() == found.patient.lower()), None)
         if twin:
             refused |= {twin.patient, found.patient}
-            sentence = f"Patient '{found.patient}' is in line {twin.line} already ('{twin.patient}'). Keep one of the two lines."
+            again = twin.patient == found.patient and twin.infused != found.infused
+            course = f" A second course of treatment is a patient of its own here, such as {found.patient}-2." if again else ""
+            sentence = f"Patient '{found.patient}' is in line {twin.line} already ('{twin.patient}'). Keep one of the two lines.{course}"
             faults.append(SheetProblem(NAME, line.number, "patient", sentence, tuple(sorted({twin.patient, found.patient}))))
         patients.setdefault(found.patient, found)
     return PatientSheet({name: patient for name, patient in patients.items() if name not in refused}, tuple(faults))

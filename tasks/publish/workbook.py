@@ -1,6 +1,7 @@
 """Write a patient's tables as one Excel workbook whose bytes depend on nothing but the tables."""
 
 import io
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -90,7 +91,22 @@ def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[
         cell.font, cell.fill = bold, shade
     sheet.append(head)
     for row in rows:
-        sheet.append([_text(WriteOnlyCell(sheet), value) if isinstance(value, str) else value for value in row])
+        sheet.append([_styled(WriteOnlyCell(sheet), value) if isinstance(value, str | float) else value for value in row])
+    if rows:
+        sheet.auto_filter.ref = f"A1:{get_column_letter(len(header))}{len(rows) + 1}"
+
+
+def _styled(cell: "SheetCell", value: str | float) -> "SheetCell":
+    if isinstance(value, str):
+        return _text(cell, value)
+    cell.value, cell.number_format = value, _shown(value)
+    return cell
+
+
+def _shown(value: float) -> str:
+    """Give the format that shows three significant digits; the cell holds them all."""
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"0.{'0' * min(digits, 12)}" if digits > 0 else "0"
 
 
 def _text(cell: "SheetCell", text: str) -> "SheetCell":

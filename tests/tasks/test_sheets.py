@@ -208,6 +208,12 @@ def test_a_patient_twice_is_used_nowhere(tmp_path: Path) -> None:
     assert "line 3" in sheet.why_not("p01")
 
 
+def test_a_second_course_of_treatment_is_told_how_to_be_written(tmp_path: Path) -> None:
+    sheet = read_patients(patients_file(tmp_path, "patient,infused\nP01,2026-01-10T11:00\nP01,2027-01-11T11:00\n"))
+    assert sheet.patients == {}
+    assert sheet.why_not("P01").endswith("A second course of treatment is a patient of its own here, such as P01-2.")
+
+
 def test_a_column_nearly_called_infused_is_asked_about(tmp_path: Path) -> None:
     sheet = read_patients(patients_file(tmp_path, "patient,infusd\nP01,2026-01-10T11:00\n"))
     assert any("'infused'" in str(fault) for fault in sheet.faults)

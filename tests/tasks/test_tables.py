@@ -95,6 +95,17 @@ def test_printed_results_are_numbers_in_the_workbook_and_limits_are_text():
     assert [row[rows[0].index("car19_t")] for row in rows[1:]] == ["<0.5", 0.33]
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(4628.432468, "0"), (96.654, "0.0"), (1.24, "0.00"), (0.0456, "0.0000"), (-7.1139, "0.00"), (0.0, "0"), (99.96, "0.0")],
+)
+def test_a_number_is_shown_with_three_digits_and_kept_with_all(value: float, shown: str):
+    sheet = openpyxl.load_workbook(io.BytesIO(book(kinetics(at(28) | {"day": value}))))["kinetics"]
+    cell = sheet.cell(row=2, column=KINETICS.names.index("day") + 1)
+    assert (cell.value, cell.number_format) == (pytest.approx(value), shown)
+    assert sheet.auto_filter.ref == "A1:X2"
+
+
 def test_no_text_becomes_a_formula_in_the_workbook():
     hostile = kinetics(at(28, visit="=HYPERLINK(A1)", flags="+A1", panel="@x", strategy="-x", parent="a\x07b"))
     row = openpyxl.load_workbook(io.BytesIO(book(hostile)))["kinetics"][2]

@@ -234,7 +234,7 @@ PARAMETER_SUMMARY = TableSchema(
         Column("upper_quartile", "as unit", "from four patients on"),
         Column("minimum", "as unit", "smallest value"),
         Column("maximum", "as unit", "largest value"),
-        Column("median_low", "as unit", "the median lies at or above this: the median of the patients' lower bounds"),
+        Column("median_low", "as unit", "the median lies at or above this (the median of the patients' lower bounds); empty: no bound"),
         Column("median_high", "as unit", "the median lies at or below this; empty: no upper bound is known"),
     ),
     invariants=("estimated ≤ patients", "median_low ≤ median ≤ median_high where given"),

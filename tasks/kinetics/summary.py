@@ -11,6 +11,9 @@ from tasks.kinetics.schema import PARAMETER_SUMMARY
 from tasks.kinetics.table import check_shape
 from tasks.kinetics.turnbull import EVERYONE
 
+MAY_BE_NEGATIVE = frozenset({"depletion_onset"})
+"""B cells may be gone before the infusion; everything else is an amount, or a time after it."""
+
 YES_OR_NO = frozenset({"persistence_wk24"})
 FEWEST_FOR_MEDIAN = 2
 FEWEST_FOR_QUARTILES = 4
@@ -50,8 +53,12 @@ def bounds(row: Row) -> tuple[float, float] | None:
     if value is None and low is None and high is None:
         return None
     # A bound that is not given is the value, where that is one ("at least 12", day 12), else there is none.
-    lowest, highest = (0.0 if row["censoring"] == "left" else value), (math.inf if row["censoring"] == "right" else value)
-    return (low if low is not None else lowest or 0.0, high if high is not None else math.inf if highest is None else highest)
+    lowest = -math.inf if row["parameter"] in MAY_BE_NEGATIVE else 0.0
+    below, above = (lowest if row["censoring"] == "left" else value), (math.inf if row["censoring"] == "right" else value)
+    return (
+        low if low is not None else lowest if below is None else below,
+        high if high is not None else math.inf if above is None else above,
+    )
 
 
 def _summed(parameter: str, rows: Sequence[Row]) -> tuple[float | None, ...]:
@@ -66,7 +73,7 @@ def _summed(parameter: str, rows: Sequence[Row]) -> tuple[float | None, ...]:
     points = [number(row["value"]) for row, _ in known if row["censoring"] in {"none", "interval"}]
     exact = [point for point in points if point is not None]
     lowest, highest = median(low for _, (low, _) in known), median(high for _, (_, high) in known)
-    ends = (lowest, highest if math.isfinite(highest) else None)
+    ends = tuple(end if math.isfinite(end) else None for end in (lowest, highest))
     if len(exact) < len(known):
         return (*counts, None, *[None] * 5, *ends)
     quartiles = quantiles(exact, n=4, method="inclusive") if len(exact) >= FEWEST_FOR_QUARTILES else (None, None, None)

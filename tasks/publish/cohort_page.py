@@ -79,13 +79,16 @@ def _middle_words(row: Row) -> str:
     day = "day " if row["parameter"] in POINTS_IN_TIME else ""
     after = "" if day else f" {UNITS.get(row['unit'], row['unit'])}".rstrip()
     sized = _in_days if row["unit"] == "d" else significant
-    if low is None:
-        return "fewer than two patients" if row["estimated"] else "cannot be given"
     if middle is not None and least is not None and most is not None:
         return f"{day}{sized(middle)}{after} ({sized(least)} to {sized(most)})"
+    # An amount of at least 0 is no bound.
     if high is None:
+        if not low:
+            return "fewer than two patients" if row["estimated"] == 1 else "cannot be given"
         return f"after {day}{sized(low)}" if day else f"at least {sized(low)}{after}"
-    return f"between {day}{sized(low)} and {sized(high)}{after}" if low else f"at most {day}{sized(high)}{after}"
+    if not low:
+        return f"by {day}{sized(high)}" if day else f"at most {sized(high)}{after}"
+    return f"between {day}{sized(low)} and {sized(high)}{after}"
 
 
 def _in_days(days: float) -> str:

@@ -23,7 +23,7 @@ from tasks.publish.cohort_overviews import (
     draw_swimmers,
     visit_states,
 )
-from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
+from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page, summary_cell
 from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery, stratum_colours, visit_medians, with_amounts
 from tasks.publish.gating_page import png_bytes
 from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics, parameters
@@ -207,6 +207,25 @@ def test_a_median_of_one_patient_is_not_printed_in_the_table_of_groups() -> None
     line = page[page.index("<td>Depletion begins</td>") :].split("</tr>", maxsplit=1)[0]
     assert line.count("between day -7 and 14") == 1
     assert line.count("fewer than two patients") == 2
+
+
+@pytest.mark.parametrize(
+    ("parameter", "unit", "numbers", "words"),
+    [
+        ("Cmax", "1/uL", (203.4, 203.4, 203.4, 68.0, 698.0), "203 cells/µL (68.0 to 698)"),
+        ("Tmax", "d", (10.0, 8.9, 14.0, 8.9, 13.96), "day 10 (8.9 to 14)"),
+        ("AUC0-28", "d/uL", (None, 2074.0, 3185.0, None, None), "between 2074 and 3185 cells × days/µL"),
+        ("AUC0-28", "d/uL", (None, 642.0, None, None, None), "at least 642 cells × days/µL"),
+        ("Tlast", "d", (None, 40.0, None, None, None), "after day 40"),
+        ("depletion_onset", "d", (None, None, 4.0, None, None), "by day 4"),
+        ("nadir", "1/uL", (None, 0.0, 0.1, None, None), "at most 0.100 cells/µL"),
+        ("nadir", "1/uL", (None, 0.0, None, None, None), "cannot be given"),
+    ],
+)
+def test_a_median_in_words_never_pretends_to_know_more(parameter: str, unit: str, numbers: tuple[float | None, ...], words: str) -> None:
+    named = dict(zip(("median", "median_low", "median_high", "minimum", "maximum"), numbers, strict=True))
+    row = {"parameter": parameter, "unit": unit, "patients": 5, "estimated": 4, **named}
+    assert summary_cell(row) == (words, "4 of 5")
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:

@@ -57,6 +57,11 @@ def test_what_lies_below_a_limit_lies_between_it_and_zero() -> None:
     assert (row["median"], row["median_low"], row["median_high"]) == (None, 0, 3)
 
 
+def test_b_cells_gone_at_the_first_visit_may_have_gone_before_infusion() -> None:
+    (row,) = summed((None, None, 4.0, "left"), (None, None, 7.0, "left"), (None, -7.0, 4.0, "interval"), parameter="depletion_onset")
+    assert (row["median_low"], row["median_high"]) == (None, 4)
+
+
 def test_the_median_of_times_between_visits_is_an_interval() -> None:
     (row,) = summed((None, 56.0, 84.0, "interval"), (None, 84.0, 112.0, "interval"), (None, 28.0, 56.0, "interval"))
     assert (row["median_low"], row["median_high"]) == (56, 84)

@@ -34,9 +34,9 @@ ENOUGH = LimitSettings().b_subset_events
 def composition_frame(kinetics: pd.DataFrame, rows: KineticRows | None = None) -> pd.DataFrame:
     """Divide the B cells of every visit's blood into ``PARTS``, with the columns of ``COMPOSITION``; all parts are of one tube.
 
-    A share (percent, with exact binomial limits) needs 50 B cells in that tube, and is indicative below 100; with fewer its row has
-    none. A visit without a tube that reports all subsets, or whose B cells are not evaluable, has no rows. ``rows`` are those of
-    ``kinetic_rows``, where they are known already.
+    A share (percent, with exact binomial limits) needs 50 B cells in that tube, and is indicative below 100. With fewer, or where B cells
+    are not detected (their events are no more than the background's), its row has none. A visit without a tube that reports all
+    subsets, or whose B cells are not evaluable, has no rows. ``rows`` are those of ``kinetic_rows``, where they are known already.
     """
     read = rows or kinetic_rows(kinetics)
     of_tube: dict[tuple[str, str], dict[str, Row]] = {}
@@ -68,7 +68,7 @@ def _parts(own: Mapping[str, Row]) -> Sequence[tuple[object, ...]]:
     row, total = own[WHOLE], int(own[WHOLE]["events"])
     place = tuple(row[name] for name in ("patient", "visit", "day"))
     tube = (row["strategy"], row["tube_sha256"])
-    if total < FEWEST:
+    if total < FEWEST or row["code"] == "ND":
         return [(*place, part, events, total, None, None, None, "few_cells", *tube) for part, events in counts_of_parts(own).items()]
     basis = "indicative" if total < ENOUGH else "enough"
     found = []

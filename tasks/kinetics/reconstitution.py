@@ -148,7 +148,9 @@ def shares_at_recovery(tubes: Sequence[Row], judged: Recovery, not_recovered: Wh
         able = [
             (own[SHARED_POPULATION]["day"], own[SHARED_POPULATION]["events"], sum(own[part]["events"] for part in parts))
             for own in found.values()
-            if {SHARED_POPULATION, *parts} <= set(own) and own[SHARED_POPULATION]["events"] >= SHARE_B_EVENTS
+            if {SHARED_POPULATION, *parts} <= set(own)
+            and own[SHARED_POPULATION]["code"] == "Q"
+            and own[SHARED_POPULATION]["events"] >= SHARE_B_EVENTS
         ]
         able = [each for each in able if each[2] <= each[1]]
         if not able:

@@ -209,7 +209,7 @@ COMPOSITION = TableSchema(
         Column("share", "%", "events over b_events; empty below 50 B cells"),
         Column("low", "%", "lower limit of the 95 % interval (Clopper-Pearson)"),
         Column("high", "%", "upper limit, likewise"),
-        Column("basis", "", "enough: 100 B cells or more; indicative: 50 to 99; few_cells: fewer, no share"),
+        Column("basis", "", "enough: 100 B cells or more; indicative: 50 to 99; few_cells: fewer, or B cells not detected: no share"),
         Column("strategy", "", "gating strategy, name@version"),
         Column("tube_sha256", "", "hash of the tube's file: its identity"),
     ),

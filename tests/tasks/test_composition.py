@@ -13,7 +13,7 @@ from tasks.kinetics.composition import NAIVE_PARTS, PARTS, QUADRANTS, compositio
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.reasons import Why, why_of
 from tasks.publish.composition_plots import cohort_bars, draw_composition, patient_bars
-from tests.tasks.published_rows import NOT_EVALUABLE, at, kinetics
+from tests.tasks.published_rows import NOT_DETECTED, NOT_EVALUABLE, at, kinetics
 
 USUAL = {
     "naive_b": 70,
@@ -72,6 +72,13 @@ def test_few_b_cells_give_an_indication_or_nothing(b_cells: int, basis: str) -> 
     frame = composition_frame(kinetics(*tube(14, b_cells)))
     assert set(frame["basis"]) == {basis}
     assert frame["share"].isna().all() == (basis == "few_cells")
+
+
+def test_events_that_the_background_explains_are_no_composition_of_b_cells() -> None:
+    none = [row | ({**NOT_DETECTED, "events": 120} if row["population"] == "b_cells" else {}) for row in tube(14, 120)]
+    frame = composition_frame(kinetics(*none))
+    assert set(frame["basis"]) == {"few_cells"}
+    assert frame["share"].isna().all()
 
 
 def test_a_visit_that_is_not_evaluable_or_lacks_a_subset_has_no_composition() -> None:

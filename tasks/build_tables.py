@@ -216,8 +216,8 @@ def _write_report(
     from tasks.publish.report import PatientRecord, patient_figures, render_patient_report
 
     labels = _labels(used)
-    infusions, detect_events = patient.products or {"infusion": patient.infused}, study.settings.limits.detect_events
-    record = PatientRecord(patient.patient, infusions, labels, meanings(), notes, detect_events)
+    infusions = patient.products or {"infusion": patient.infused}
+    record = PatientRecord(patient.patient, infusions, labels, meanings(), notes, study.settings.limits)
     pictures = {title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()}
     page = patient_folder(study, patient.patient) / "report.html"
     write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())

@@ -67,7 +67,7 @@ def write_estimates(
     folder = study.results / "cohort"
     grouped = {name: strata.get(name, NOT_GIVEN) for name in sorted(set(kinetics["patient"]))} if strata else {}
     curves = recovery_curves(recovery, grouped)
-    composition, summary = composition_frame(kinetics), summary_frame(parameters, grouped)
+    composition, summary = composition_frame(kinetics, study.settings.limits), summary_frame(parameters, grouped)
     write_atomically(folder / "composition.csv", csv_bytes(composition, COMPOSITION))
     write_atomically(folder / "parameters_summary.csv", csv_bytes(summary, PARAMETER_SUMMARY))
     write_atomically(folder / "recovery_curves.csv", csv_bytes(curves_frame(curves), RECOVERY_CURVES))

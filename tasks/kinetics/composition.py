@@ -9,7 +9,7 @@ from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import COMPOSITION
-from tasks.kinetics.table import KineticRows, check_shape, kinetic_rows
+from tasks.kinetics.table import check_shape, kinetic_rows
 
 WHOLE = "b_cells"
 QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
@@ -27,18 +27,15 @@ PARTS: Mapping[str, str] = MappingProxyType(
 )
 """The parts of all B cells, each cell in exactly one: ``other_naive_b`` is naive_b without the two before it, ``other_b`` the rest."""
 
-FEWEST = LimitSettings().b_subset_indicative_events
-ENOUGH = LimitSettings().b_subset_events
 
-
-def composition_frame(kinetics: pd.DataFrame, rows: KineticRows | None = None) -> pd.DataFrame:
+def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = None) -> pd.DataFrame:
     """Divide the B cells of every visit's blood into ``PARTS``, with the columns of ``COMPOSITION``; all parts are of one tube.
 
-    A share (percent, with exact binomial limits) needs 50 B cells in that tube, and is indicative below 100. With fewer, or where B cells
-    are not detected (their events are no more than the background's), its row has none. A visit without a tube that reports all
-    subsets, or whose B cells are not evaluable, has no rows. ``rows`` are those of ``kinetic_rows``, where they are known already.
+    A share (percent, with exact binomial limits) needs as many B cells in that tube as percentages of subsets do (``limits`` of the
+    study: 50, indicative below 100). With fewer, or where B cells are not detected (their events are no more than the background's), its
+    row has none. A visit without a tube that reports all subsets, or whose B cells are not evaluable, has no rows.
     """
-    read = rows or kinetic_rows(kinetics)
+    read, settings = kinetic_rows(kinetics), limits or LimitSettings()
     of_tube: dict[tuple[str, str], dict[str, Row]] = {}
     for row in read.tubes:
         if row["specimen"] == "blood":
@@ -48,7 +45,7 @@ def composition_frame(kinetics: pd.DataFrame, rows: KineticRows | None = None) -
         if chosen["specimen"] == "blood" and chosen["population"] == QUADRANTS[0]:
             own = of_tube[chosen["tube_sha256"], chosen["strategy"]]
             if {WHOLE, *QUADRANTS, *NAIVE_PARTS} <= set(own) and own[WHOLE]["code"] != "NE":
-                records += _parts(own)
+                records += _parts(own, settings)
     frame = COMPOSITION.frame(records)
     check_shape(frame, COMPOSITION, "composition")
     return frame
@@ -64,13 +61,13 @@ def counts_of_parts(own: Mapping[str, Row]) -> dict[str, int]:
     return {part: (events | rest)[part] for part in PARTS} if min(rest.values()) >= 0 else {}
 
 
-def _parts(own: Mapping[str, Row]) -> Sequence[tuple[object, ...]]:
+def _parts(own: Mapping[str, Row], limits: LimitSettings) -> Sequence[tuple[object, ...]]:
     row, total = own[WHOLE], int(own[WHOLE]["events"])
     place = tuple(row[name] for name in ("patient", "visit", "day"))
     tube = (row["strategy"], row["tube_sha256"])
-    if total < FEWEST or row["code"] == "ND":
+    if total < limits.b_subset_indicative_events or row["code"] == "ND":
         return [(*place, part, events, total, None, None, None, "few_cells", *tube) for part, events in counts_of_parts(own).items()]
-    basis = "indicative" if total < ENOUGH else "enough"
+    basis = "indicative" if total < limits.b_subset_events else "enough"
     found = []
     for part, events in counts_of_parts(own).items():
         low, high = clopper_pearson(events, total)

@@ -134,8 +134,8 @@ def baseline_ratio(rows: Sequence[Row], measure: str, baseline_visit: str | None
 def shares_at_recovery(tubes: Sequence[Row], judged: Recovery, not_recovered: Why) -> list[Parameter]:
     """Give the share of naive, naive IgM+IgD+, transitional and memory cells among B cells at the first recovered visit with 100 B cells.
 
-    All are of one tube, the first with them. Its visit may be long after recovery: its day stands in the definition. ``not_recovered``
-    says why there may be none.
+    Each is of the first tube that reports its cells. Its visit may be long after recovery: its day stands in the definition.
+    ``not_recovered`` says why there may be none.
     """
     if judged.recovery is None or judged.recovery.high is None:
         return [missing(name, "1", f"{rule}:CP@1", not_recovered) for name, rule, _ in SHARES]

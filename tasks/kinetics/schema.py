@@ -206,10 +206,12 @@ COMPOSITION = TableSchema(
         Column("part", "", "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; other_b: in no quadrant of IgD × CD27"),
         Column("events", "events", "events of the part"),
         Column("b_events", "events", "B cells (CD19+) of the same tube"),
-        Column("share", "%", "events over b_events; empty below 50 B cells"),
+        Column("share", "%", "events over b_events; empty where basis is few_cells"),
         Column("low", "%", "lower limit of the 95 % interval (Clopper-Pearson)"),
         Column("high", "%", "upper limit, likewise"),
-        Column("basis", "", "enough: 100 B cells or more; indicative: 50 to 99; few_cells: fewer, or B cells not detected: no share"),
+        Column(
+            "basis", "", "enough (100 B cells or what the study sets), indicative (50 to 99), few_cells (fewer, or B cells not detected)"
+        ),
         Column("strategy", "", "gating strategy, name@version"),
         Column("tube_sha256", "", "hash of the tube's file: its identity"),
     ),

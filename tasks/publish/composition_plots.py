@@ -74,7 +74,7 @@ def draw_composition(panels: Mapping[str, Sequence[Bar]], counted: str) -> "Figu
             _say_empty(grid[0])
         figure.text(0.13 / WIDTH, 0.55, "share of the B cells (%)", rotation=90, va="center", ha="center", fontsize=9.5)
         signs = [Patch(facecolor=COLOURS[part], label=label) for part, label in PARTS.items()]
-        signs.append(Patch(facecolor="white", edgecolor=FADED, hatch="/////", label="50 to 99 B cells: indicative"))
+        signs.append(Patch(facecolor="white", edgecolor=FADED, hatch="/////", label="few B cells: indicative"))
         figure.legend(handles=signs, loc="lower center", ncols=4, frameon=False, fontsize=8, handletextpad=0.5)
     return figure
 

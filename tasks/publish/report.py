@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.counting.limits import LimitSettings
 from tasks.kinetics.schema import population_rank
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
 
@@ -46,7 +47,7 @@ class PatientRecord:
     """What the report says of a patient beside the tables.
 
     ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags into words;
-    ``notes`` are sentences on what is missing and why; ``detect_events`` is the study's limit, for the percentages of marrow.
+    ``notes`` are sentences on what is missing and why; ``limits`` are the study's.
     """
 
     patient: str
@@ -54,7 +55,7 @@ class PatientRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     flag_meanings: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    detect_events: int = 20
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     def label(self, population: str) -> str:
         """Name a population in few words, without its markers; an unknown one by its id."""
@@ -125,12 +126,12 @@ def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str
         populations = [(p, record.label(p)) for p in group if p in blood]
         if populations:
             figures[title] = draw_kinetic_curves(kinetics, populations, days)
-        bars = patient_bars(composition_frame(kinetics)) if title == DRAWN[1][0] else []
+        bars = patient_bars(composition_frame(kinetics, record.limits)) if title == DRAWN[1][0] else []
         if bars:
             figures["What the B cells consist of"] = draw_composition({"": bars}, "B cells")
     in_marrow = [(p, record.label(p)) for p in DRAWN[2][1] if p in marrow]
     if in_marrow:
-        figures["Marrow"] = draw_kinetic_curves(kinetics, in_marrow, days, specimen="marrow", detect_events=record.detect_events)
+        figures["Marrow"] = draw_kinetic_curves(kinetics, in_marrow, days, specimen="marrow", detect_events=record.limits.detect_events)
     return figures
 
 
@@ -159,7 +160,7 @@ def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitT
     """Lay out what was measured as one table a group of populations and specimen."""
     from tasks.kinetics.table import with_percent_limits
 
-    chosen = with_percent_limits(kinetics, record.detect_events)
+    chosen = with_percent_limits(kinetics, record.limits.detect_events)
     known = {p for _, group in GROUPS for p in group}
     others = tuple(p for p in dict.fromkeys(chosen["population"]) if p not in known)
     tables = []

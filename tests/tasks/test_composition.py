@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 
 from tasks.counting.intervals import clopper_pearson
+from tasks.counting.limits import LimitSettings
 from tasks.kinetics.composition import NAIVE_PARTS, PARTS, QUADRANTS, composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.reasons import Why, why_of
@@ -72,6 +73,12 @@ def test_few_b_cells_give_an_indication_or_nothing(b_cells: int, basis: str) -> 
     frame = composition_frame(kinetics(*tube(14, b_cells)))
     assert set(frame["basis"]) == {basis}
     assert frame["share"].isna().all() == (basis == "few_cells")
+
+
+def test_a_study_that_asks_for_more_b_cells_gets_shares_from_more() -> None:
+    strict = LimitSettings(b_subset_events=500, b_subset_indicative_events=200)
+    rows = kinetics(*tube(14, 199), *tube(28, 300), *tube(84, 500))
+    assert list(composition_frame(rows, strict).drop_duplicates("visit")["basis"]) == ["few_cells", "indicative", "enough"]
 
 
 def test_events_that_the_background_explains_are_no_composition_of_b_cells() -> None:

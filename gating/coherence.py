@@ -155,8 +155,20 @@ def _check_populations(strategy: Strategy) -> None:
             if other not in ids:
                 sentence = f"population '{population.id}' refers to '{other}', which is not a reported population{nearest(other, ids)}"
                 raise Misfit(sentence, (*at, *key))
+    _check_beads(strategy, gates)
+
+
+def _check_beads(strategy: Strategy, gates: list[str]) -> None:
     if strategy.beads is not None and strategy.beads not in gates:
         raise Misfit(f"beads are counted in gate '{strategy.beads}', which does not exist{nearest(strategy.beads, gates)}", ("beads",))
+    for number, gate in enumerate(strategy.gates):
+        if gate.cluster is not None and (gate.gate != strategy.beads or gate.parent != "root"):
+            sentence = f"gate '{gate.gate}' is a cluster of beads: its parent must be root and 'beads' must name it"
+            raise Misfit(sentence, ("gates", number, "cluster"))
+    for key, name in strategy.coincidence or ():
+        if name not in gates:
+            sentence = f"coincidence names the gate '{name}', which does not exist{nearest(name, gates)}"
+            raise Misfit(sentence, ("coincidence", key))
 
 
 def _axes_in(strategy: Strategy) -> Iterator[tuple[str, At]]:
@@ -175,4 +187,6 @@ def _axes_in(strategy: Strategy) -> Iterator[tuple[str, At]]:
                 yield from ((getattr(shape, axis), (*at, name, axis)) for axis in ("x", "y"))
         if gate.ratio:
             yield from ((getattr(gate.ratio, side), (*at, "ratio", side)) for side in ("numerator", "denominator"))
+        if gate.cluster:
+            yield from ((axis, (*at, "cluster", "markers", place)) for place, axis in enumerate(gate.cluster.markers))
         yield from ((axis, (*at, "plot", key)) for key, axis in (("x", gate.plot.x), ("y", gate.plot.y)) if axis is not None)

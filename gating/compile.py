@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.beads import NO_BEADS, BeadFinding, lowest_of
 from gating.gatingml import read_gatingml, write_gatingml
-from gating.strategy import SCATTER, Bound, Ellipse, Gate, Polygon, Quadrant, Ratio, Scale, Strategy
+from gating.strategy import SCATTER, Bound, Cluster, Ellipse, Gate, Polygon, Quadrant, Ratio, Scale, Strategy
 from gating.thresholds.resolved import Resolved, Tried
 from panels.errors import CompensationFault, PanelFault, PanelMismatch
 
@@ -28,6 +29,8 @@ __all__ = ["Compiled", "RealisedThreshold", "compile_reference", "compile_strate
 FULL_SCALE = 262144.0
 SPILL = "spill"
 UNCOMPENSATED = "uncompensated"
+NOWHERE = 1e6
+"""Share of a detector's range that no signal reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Compiled:
     matrix: np.ndarray | None
     compensation: str = SPILL
     resolved: Mapping[str, Resolved] = field(default_factory=dict)
+    beads: BeadFinding = NO_BEADS
 
     def value_of(self, bound: Bound) -> float:
         """Resolve a bound in the strategy's linear units: a number, or a named threshold as it holds in this tube."""
@@ -85,8 +89,16 @@ class Compiled:
         return self.value_of(bound) * self.factor(axis)
 
 
-def compile_strategy(strategy: Strategy, match: PanelMatch, header: TubeHeader, resolved: Mapping[str, Resolved] | None = None) -> Compiled:
+def compile_strategy(
+    strategy: Strategy,
+    match: PanelMatch,
+    header: TubeHeader,
+    resolved: Mapping[str, Resolved] | None = None,
+    beads: BeadFinding | None = None,
+) -> Compiled:
     """Build the FlowKit gating strategy of one tube; ``resolved`` thresholds hold instead of the declared values.
+
+    A bead cluster is drawn where ``beads`` were found; without any, its gate keeps nothing.
 
     Raises PanelMismatch when the panel lacks a marker, CompensationFault when the tube cannot be compensated.
     """
@@ -108,6 +120,7 @@ def compile_strategy(strategy: Strategy, match: PanelMatch, header: TubeHeader, 
         matrix=None if matrix is None else matrix.matrix,
         compensation=UNCOMPENSATED if matrix is None else SPILL,
         resolved=resolved or {},
+        beads=beads or NO_BEADS,
     )
     if matrix is not None:
         _refuse_uncompensated(compiled, matrix, header)
@@ -125,6 +138,7 @@ def compile_reference(strategy: Strategy, panel: Panel, instrument: str | None =
     import flowkit
 
     read_on = _reference_detectors(strategy, panel, instrument)
+    expected = expected_beads(strategy)
     compiled = Compiled(
         strategy=strategy,
         gating=flowkit.GatingStrategy(),
@@ -134,12 +148,22 @@ def compile_reference(strategy: Strategy, panel: Panel, instrument: str | None =
         thresholds=(),
         matrix=None if panel.matrix is None else np.array(panel.matrix, dtype=np.float64),
         compensation=UNCOMPENSATED if not panel.compensated else SPILL if panel.matrix is not None else "FCS",
+        beads=expected,
     )
     if compiled.compensation == SPILL:
         detectors = [panel.detectors()[instrument or panel.instrument][stain.marker] for stain in panel.markers]
         compiled.gating.add_comp_matrix(SPILL, flowkit.Matrix(compiled.matrix, detectors, fluorochromes=list(detectors)))
     _fill(compiled)
     return compiled.gating
+
+
+def expected_beads(strategy: Strategy) -> BeadFinding:
+    """Place the bead gate where its strategy expects the cluster, since no tube tells; nowhere when it expects none."""
+    cluster = strategy.bead_cluster
+    if cluster is None:
+        return NO_BEADS
+    floor = {marker: lowest_of(value / FULL_SCALE) for marker, value in cluster.expected.items()}
+    return BeadFinding("absent", floor=floor)
 
 
 def _reference_detectors(strategy: Strategy, panel: Panel, instrument: str | None) -> dict[str, str]:
@@ -236,7 +260,7 @@ def _flowkit_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.Gate:
         return _quadrant_gate(compiled, gate.gate, gate.quadrant)
     if gate.ratio is not None:
         return _ratio_gate(compiled, gate.gate, gate.ratio)
-    return _boolean_gate(compiled, gate)
+    return _boolean_gate(compiled, gate) if gate.cluster is None else _bead_gate(compiled, gate.gate, gate.cluster)
 
 
 def _dimension(compiled: Compiled, axis: str, low: float | None = None, high: float | None = None) -> flowkit.Dimension:
@@ -304,6 +328,19 @@ def _ratio_gate(compiled: Compiled, gate: str, shape: Ratio) -> flowkit.gates.Re
     compiled.gating.add_transform(reference, flowkit.transforms.RatioTransform(channels, param_a=1.0, param_b=0.0, param_c=0.0))
     side = flowkit.RatioDimension(reference, UNCOMPENSATED, range_min=shape.above, range_max=shape.below)
     return gates.RectangleGate(gate, [side])
+
+
+def _bead_gate(compiled: Compiled, gate: str, cluster: Cluster) -> flowkit.gates.RectangleGate:
+    """Keep what is uncompensated above the floor of the bead cluster in each of its detectors; nothing where none was found."""
+    import flowkit
+    from flowkit import gates
+
+    floor = compiled.beads.floor or {cluster.markers[0]: NOWHERE}
+    sides = [
+        flowkit.Dimension(compiled.detector_of[marker], UNCOMPENSATED, None, share * (compiled.maximum_of[marker] - 1))
+        for marker, share in floor.items()
+    ]
+    return gates.RectangleGate(gate, sides)
 
 
 def _boolean_gate(compiled: Compiled, gate: Gate) -> flowkit.gates.BooleanGate:

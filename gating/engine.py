@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gating.events import TubeHeader
 
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 """Raised when the same tube could be counted otherwise than before; a part of every count's key."""
 
 Path = tuple[str, ...]

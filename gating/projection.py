@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.channels import Channels, EventSource
-from gating.compile import Compiled, transform_of
+from gating.compile import FULL_SCALE, Compiled, transform_of
 from gating.engine import Evaluation
 from gating.sides import apply_transform
 from gating.strategy import SCATTER, Gate, Limits
@@ -32,12 +32,12 @@ def project(compiled: Compiled, evaluation: Evaluation, events: EventSource, hea
 
 
 def _view(compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: Gate, name: str) -> GateView:
-    axes = _axes(compiled, gate)
+    axes, raw = _axes(compiled, gate), _is_raw(compiled, gate)
     parent = compiled.path_of[gate.parent]
     parent_events = evaluation.count(parent)
     rows = _sample(evaluation, parent)
-    shown = [_displayed(compiled, channels, axis, rows) for axis in axes]
-    drawn = [_axis(compiled, axis, values) for axis, values in zip(axes, shown, strict=True)]
+    shown = [_displayed(compiled, channels, axis, rows, raw=raw) for axis in axes]
+    drawn = [_axis(compiled, axis, values, raw=raw) for axis, values in zip(axes, shown, strict=True)]
     edges = [np.linspace(*axis.limits, BINS + 1) for axis in drawn]
     return GateView(
         path=(*parent, name),
@@ -67,12 +67,34 @@ def outlines_on(view: GateView, shown: Compiled, other: Compiled, name: str) -> 
 
 def _axes(compiled: Compiled, gate: Gate) -> tuple[str, str]:
     """Choose the two axes to draw a gate on: its own, those the strategy asks for, or side scatter beside a single one."""
+    if gate.cluster is not None:
+        return _bead_axes(compiled)
     own = list(gate.axes)
-    if not own and gate.combined:
-        own = list(_axes(compiled, next(g for g in compiled.strategy.gates if gate.combined[0] in g.names)))
+    if not own and gate.combined and gate.plot.x is None:
+        own = list(_axes(compiled, _first_combined(compiled, gate)))
     x = gate.plot.x or own[0]
     spare = next((axis for axis in own if axis != x), None)
     return x, gate.plot.y or spare or ("SSC-A" if x != "SSC-A" else "FSC-A")
+
+
+def _first_combined(compiled: Compiled, gate: Gate) -> Gate:
+    return next(g for g in compiled.strategy.gates if gate.combined[0] in g.names)
+
+
+def _is_raw(compiled: Compiled, gate: Gate) -> bool:
+    """Tell whether a gate is drawn on uncompensated signals: a bead cluster, and what is combined of one on the same axes."""
+    if gate.combined and gate.plot.x is None:
+        return _is_raw(compiled, _first_combined(compiled, gate))
+    return gate.cluster is not None
+
+
+def _bead_axes(compiled: Compiled) -> tuple[str, str]:
+    """Choose two detectors in which the beads of this tube are seen as a cluster, not at the end of the range; else side scatter."""
+    beads, cluster = compiled.beads, compiled.strategy.bead_cluster
+    within = sorted((place, marker) for marker, place in beads.centre.items() if marker not in beads.at_end)
+    if len(within) > 1:
+        return within[-2][1], within[-1][1]
+    return within[0][1] if within else cluster.markers[0] if cluster else "FSC-A", "SSC-A"
 
 
 def _sample(evaluation: Evaluation, path: tuple[str, ...]) -> np.ndarray:
@@ -82,18 +104,18 @@ def _sample(evaluation: Evaluation, path: tuple[str, ...]) -> np.ndarray:
     return np.arange(0, n, step) if rows is None else rows[::step]
 
 
-def _displayed(compiled: Compiled, channels: Channels, axis: str, rows: np.ndarray) -> np.ndarray:
-    compensation = "spill" if compiled.matrix is not None and axis not in SCATTER else None
+def _displayed(compiled: Compiled, channels: Channels, axis: str, rows: np.ndarray, *, raw: bool = False) -> np.ndarray:
+    compensation = "spill" if compiled.matrix is not None and axis not in SCATTER and not raw else None
     index = channels.index(compiled.detector_of[axis], compensation)
     linear = channels.linear([(index, compensation)], rows)[0]
     transform = transform_of(compiled.strategy.scale_of(axis), compiled.maximum_of[axis])
     return linear if transform is None else apply_transform(transform, linear)
 
 
-def _axis(compiled: Compiled, axis: str, values: np.ndarray) -> Axis:
+def _axis(compiled: Compiled, axis: str, values: np.ndarray, *, raw: bool = False) -> Axis:
     detector, maximum = compiled.detector_of[axis], compiled.maximum_of[axis]
     transform = transform_of(compiled.strategy.scale_of(axis), maximum)
-    label = "" if axis in SCATTER else axis
+    label = "" if axis in SCATTER else f"{axis}, uncompensated" if raw else axis
     if transform is None:
         step = _round_step(maximum / 4)
         ticks = tuple((float(place), _short(place)) for place in np.arange(0, maximum, step))
@@ -101,7 +123,7 @@ def _axis(compiled: Compiled, axis: str, values: np.ndarray) -> Axis:
     decades = [-(10.0**3), 0.0, *(10.0**p for p in range(3, int(np.log10(maximum)) + 1))]
     places = apply_transform(transform, np.array(decades))
     lowest = float(np.quantile(values, 0.002)) if len(values) else 0.0
-    limits = (min(-0.05, max(lowest, -0.6)), 1.02)
+    limits = (min(-0.05, max(lowest, -0.6)), 1.06 if raw else 1.02)
     texts = [_power(value) for value in decades]
     return Axis(label, detector, "logicle", tuple(t for t in zip(map(float, places), texts, strict=True) if t[0] >= limits[0]), limits)
 
@@ -144,11 +166,27 @@ def _outlines(compiled: Compiled, gate: Gate, name: str, axes: tuple[str, str], 
         return (corners if axes == gate.axes else corners[:, ::-1],)
     if gate.ratio is not None:
         return _ratio_outline(gate.ratio.above, gate.ratio.below, drawn[1].limits[1], swapped=axes[0] != gate.ratio.numerator)
+    if gate.cluster is not None:
+        return _bead_outline(compiled, axes, drawn)
     sides = _sides(gate, name)
     if not any(axis in sides for axis in axes):
         return ()
-    (x0, x1), (y0, y1) = (_range(compiled, axis, sides.get(axis), drawn[i].limits) for i, axis in enumerate(axes))
-    return (np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]),)
+    ranges = [_range(compiled, axis, sides.get(axis), drawn[i].limits) for i, axis in enumerate(axes)]
+    return (_box(*ranges),)
+
+
+def _bead_outline(compiled: Compiled, axes: tuple[str, str], drawn: list[Axis]) -> tuple[np.ndarray, ...]:
+    """Draw from where on an event holds a bead; an axis of no bead's detector is open, and so is its upper end."""
+    floor = compiled.beads.floor
+    ranges = [
+        (float(_place(compiled, axis, [floor[axis] * FULL_SCALE])[0]) if axis in floor else shown.limits[0], shown.limits[1])
+        for axis, shown in zip(axes, drawn, strict=True)
+    ]
+    return (_box(*ranges),) if floor else ()
+
+
+def _box(x: tuple[float, float], y: tuple[float, float]) -> np.ndarray:
+    return np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]), (x[0], y[0])])
 
 
 def _sides(gate: Gate, name: str) -> dict[str, Limits]:

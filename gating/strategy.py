@@ -187,6 +187,31 @@ class Ratio(_Strict):
     below: float
 
 
+class Cluster(_Strict):
+    """Counting beads: the one tight cluster, bright in several of the ``markers``' detectors (``gating.beads``).
+
+    Each tube tells where it lies, uncompensated. ``expected`` (marker → linear units) is where it usually does: it chooses
+    between two clusters, and stands for the place where no tube is at hand.
+    """
+
+    markers: tuple[str, ...] = Field(min_length=2)
+    expected: Mapping[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _expects_what_it_reads(self) -> "Cluster":
+        other = sorted(set(self.expected) - set(self.markers))
+        if other:
+            raise ValueError(f"'expected' names {other[0]!r}, which is not among 'markers'")
+        return self
+
+
+class Coincidence(_Strict):
+    """Two gates of the same cells: those that passed the laser alone, and those that passed it together and are in no count."""
+
+    alone: Identifier
+    together: Identifier
+
+
 class Plot(_Strict):
     """Which axes to draw a gate on when its definition does not say."""
 
@@ -194,7 +219,7 @@ class Plot(_Strict):
     y: str | None = None
 
 
-SHAPES = ("rectangle", "polygon", "ellipse", "quadrant", "ratio", "all_of", "any_of", "none_of")
+SHAPES = ("rectangle", "polygon", "ellipse", "quadrant", "ratio", "cluster", "all_of", "any_of", "none_of")
 
 
 class Gate(_Strict):
@@ -208,6 +233,7 @@ class Gate(_Strict):
     ellipse: Ellipse | None = None
     quadrant: Quadrant | None = None
     ratio: Ratio | None = None
+    cluster: Cluster | None = None
     all_of: tuple[Identifier, ...] | None = Field(default=None, min_length=2)
     any_of: tuple[Identifier, ...] | None = Field(default=None, min_length=2)
     none_of: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
@@ -243,6 +269,8 @@ class Gate(_Strict):
         for shape in (self.polygon, self.ellipse, self.quadrant):
             if shape is not None:
                 return (shape.x, shape.y)
+        if self.cluster is not None:
+            return self.cluster.markers
         return (self.ratio.numerator, self.ratio.denominator) if self.ratio else ()
 
     @property
@@ -287,6 +315,7 @@ class Strategy(_Strict):
     scales: Mapping[str, Scale] = Field(default_factory=dict)
     thresholds: Mapping[Identifier, Threshold] = Field(default_factory=dict)
     beads: Identifier | None = None
+    coincidence: Coincidence | None = None
     gates: tuple[Gate, ...] = Field(min_length=1)
     populations: tuple[Population, ...]
 
@@ -313,6 +342,11 @@ class Strategy(_Strict):
     def value_of(self, bound: Bound) -> float:
         """Resolve a bound: a number, or the value of a named threshold."""
         return self.thresholds[bound].value if isinstance(bound, str) else bound
+
+    @property
+    def bead_cluster(self) -> Cluster | None:
+        """Give the cluster that the bead gate looks for; None where it declares its borders, or there is none."""
+        return next((gate.cluster for gate in self.gates if gate.gate == self.beads), None)
 
     def markers(self) -> set[str]:
         """List every marker and scatter parameter the gates need."""

@@ -19,7 +19,9 @@ from tasks.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import meanings
-from tasks.counting.quantity import group_by_visit, quantify_visit
+from tasks.counting.quantity import Rules, group_by_visit, quantify_visit
+from tasks.counting.volume import CountMethod
+from tasks.draw_checks import compare_draws, contradictions, draws_in_qc
 from tasks.evidence import current_evidence
 from tasks.intake.draws import two_draws
 from tasks.intake.drugs import read_drugs
@@ -104,8 +106,13 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     rows = kinetic_rows(kinetics, settings.detect_events)
     parameters, recovery = parameters_frame(kinetics, settings, rows), recovery_frame(kinetics, settings, rows)
     folder = patient_folder(study, patient.patient)
-    kept = write_patient_tables(folder, kinetics, parameters, wide_frame(kinetics, settings.detect_events, rows), meanings())
-    _write_report(study, patient, used, kinetics, parameters, notes=inputs.notes)
+    compared = compare_draws(tubes, _populations(used), counting=_counting(used), limits=study.settings.limits)
+    draws_in_qc(study, compared)
+    against = contradictions(compared)
+    wide = wide_frame(kinetics, settings.detect_events, rows)
+    kept = write_patient_tables(folder, kinetics, parameters, wide, meanings(), against)
+    notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
+    _write_report(study, patient, used, kinetics, parameters, notes=notes)
     with study.store() as store:
         save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
     write_atomically(folder / INPUTS, inputs.fingerprint.encode())
@@ -165,8 +172,7 @@ def patient_kinetics(study: Study, used: Mapping[str, InUse], patient: Patient, 
         doubt = two_draws(identities[-1], identities[:1], study.settings.limits.same_draw_hours) if identities else None
         if doubt:
             raise ReconflowError(doubt)
-    rules = {each.name: each.populations for each in used.values()}
-    counting = {panel: each.panel.counting for panel, each in used.items()}
+    rules, counting = _populations(used), _counting(used)
     backgrounds = baseline_backgrounds(tubes, rules, infused=patient.infused, baseline_visit=patient.baseline_visit)
     rows = [
         row
@@ -238,6 +244,14 @@ def counted_tubes(
         known = current_evidence(study, store, used) if evidence is None else evidence
         counted = tube_counts(store, _names(used), patient=patient, evidence=known)
     return with_circumstances(counted, read_drugs(study.drugs_sheet)[0])
+
+
+def _populations(used: Mapping[str, InUse]) -> Rules:
+    return {each.name: each.populations for each in used.values()}
+
+
+def _counting(used: Mapping[str, InUse]) -> dict[str, tuple[CountMethod, ...]]:
+    return {panel: each.panel.counting for panel, each in used.items()}
 
 
 def _names(used: Mapping[str, InUse]) -> dict[str, str]:

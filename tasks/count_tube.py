@@ -15,6 +15,7 @@ from gating.projection import project
 from gating.thresholds.resolved import Tried
 from panels.errors import TubeFault
 from tasks.counting.flags import meanings
+from tasks.draw_checks import DRAW, QC, qc_bytes
 from tasks.evidence import is_fmo
 from tasks.gate_tube import GatedTube, gate_tube, measure_tube
 from tasks.identity import TubeIdentity
@@ -116,9 +117,15 @@ def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
     write_atomically(folder / "gates.xml", _gates_document(compiled))
     write_atomically(folder / "thresholds.csv", _threshold_rows(compiled))
     write_atomically(folder / "counts.csv", _count_rows(gating))
-    write_atomically(folder / "qc.json", (json.dumps(gating.qc, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / QC, qc_bytes(dict(gating.qc) | _draw_in(folder / QC)))
     write_atomically(folder / PAGE, render_gating_page(page, views, lines, png).encode())
     write_atomically(folder / SHOWN, _shown(tube.identity, gating.strategy))
+
+
+def _draw_in(qc: Path) -> dict[str, object]:
+    """Keep what the tables said last of the tube's draw; the tables are made after the tube is counted, and not each time."""
+    known = json.loads(qc.read_text(encoding="utf-8")) if qc.is_file() else {}
+    return {DRAW: known[DRAW]} if DRAW in known else {}
 
 
 def _gates_document(compiled: Compiled) -> bytes:

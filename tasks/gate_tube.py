@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from gating.compile import Compiled, compile_strategy
-from gating.engine import ENGINE_VERSION, Evaluation, evaluate
+from gating.compile import Compiled
+from gating.engine import ENGINE_VERSION, Evaluation
 from gating.events import Events, TubeHeader, open_events, read_header
 from gating.layout import finite
 from gating.strategy import Strategy
-from gating.thresholds.apply import apply_strategy
+from gating.thresholds.apply import apply_declared, apply_strategy
 from gating.thresholds.chain import Others
 from gating.thresholds.measure import Reading, measure
 from gating.time_quality import time_quality
 from panels.errors import PanelMismatch
 from panels.panel import PanelMatch, match_panel
+from tasks.bead_count import count_beads
 from tasks.counting.flags import Flag
 from tasks.evidence import asks_others, others_of, witnesses
 from tasks.population_counts import population_counts
@@ -53,6 +54,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
     compiled, evaluation = applied.compiled, applied.evaluation
     judged = judge_tube(compiled, evaluation, events, header)
+    counted = count_beads(compiled, evaluation, applied.beads)
     timed = judge_time(steady)
     negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
     gating = TubeGating(
@@ -66,9 +68,9 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
             replace(count, flags=(*count.flags, *map(str, judged.of_population.get(count.population, ()))))
             for count in population_counts(compiled, evaluation, events, header, negatives)
         ),
-        beads=evaluation.count(compiled.path_of[compiled.strategy.beads]) if compiled.strategy.beads else None,
+        beads=counted.beads,
         flags=tuple(str(flag) for flag in (*_flags(header), *timed.flags, *judged.flags)),
-        qc=_qc(compiled, evaluation, header, match.instrument) | timed.numbers | judged.numbers,
+        qc=_qc(compiled, evaluation, header, match.instrument) | timed.numbers | judged.numbers | dict(counted.numbers),
         evidence=asked.evidence,
         thresholds=compiled.thresholds,
     )
@@ -78,8 +80,8 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
 def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, Reading]:
     """Measure what one tube tells about the thresholds of a strategy; raises as ``gate_tube`` does."""
     header, match, events = open_tube(study, tube, used)
-    compiled = compile_strategy(used.release.strategy, match, header)
-    return measure(compiled, evaluate(compiled.gating, events, header), events, header)
+    declared = apply_declared(used.release.strategy, match, header, events)
+    return measure(declared.compiled, declared.evaluation, events, header)
 
 
 def open_tube(study: Study, tube: Tube, used: InUse) -> tuple[TubeHeader, PanelMatch, Events]:

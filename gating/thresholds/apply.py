@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gating.beads import NO_BEADS, BeadFinding, bead_signals, find_beads
 from gating.channels import EventSource, Rows
-from gating.compile import Compiled, compile_strategy
+from gating.compile import FULL_SCALE, Compiled, compile_strategy
 from gating.engine import Evaluation, evaluate
 from gating.events import TubeHeader
 from gating.strategy import Strategy
@@ -22,6 +23,7 @@ class Applied:
     compiled: Compiled
     evaluation: Evaluation
     readings: Mapping[str, Reading]
+    beads: BeadFinding = NO_BEADS
 
 
 def apply_strategy(
@@ -38,15 +40,41 @@ def apply_strategy(
     ``ask`` fetches what other tubes told; it is called only when the tube contradicts a declared value. Raises PanelMismatch when the
     tube lacks a marker, CompensationFault when it cannot be compensated.
     """
-    compiled = compile_strategy(strategy, match, header)
-    evaluation = evaluate(compiled.gating, events, header, rows)
+    declared = apply_declared(strategy, match, header, events, rows=rows)
+    compiled, evaluation, beads = declared.compiled, declared.evaluation, declared.beads
     if not measures(strategy):
-        return Applied(compiled, evaluation, {})
+        return declared
     readings = measure(compiled, evaluation, events, header)
     resolved = resolve(strategy, readings, Others())
     if ask is not None and any(len(each.tried) > 1 or not each.proven for each in resolved.values()):
         resolved = resolve(strategy, readings, ask())
-    compiled = compile_strategy(strategy, match, header, resolved)
+    compiled = compile_strategy(strategy, match, header, resolved, beads)
     if any(each.source != "fixed" for each in resolved.values()):
         evaluation = evaluate(compiled.gating, events, header, rows)
-    return Applied(compiled, evaluation, readings)
+    return Applied(compiled, evaluation, readings, beads)
+
+
+def apply_declared(
+    strategy: Strategy,
+    match: PanelMatch,
+    header: TubeHeader,
+    events: EventSource,
+    *,
+    rows: Rows | None = None,
+) -> Applied:
+    """Gate a tube with every threshold at its declared value; its beads lie where they are found. Raises as ``apply_strategy`` does."""
+    beads = _beads_of(strategy, match, header, events, rows)
+    compiled = compile_strategy(strategy, match, header, beads=beads)
+    return Applied(compiled, evaluate(compiled.gating, events, header, rows), {}, beads)
+
+
+def _beads_of(
+    strategy: Strategy, match: PanelMatch, header: TubeHeader, events: EventSource, rows: Rows | None
+) -> BeadFinding:
+    """Find the counting beads of a tube whose strategy counts them, also where its bead gate has declared borders."""
+    if strategy.beads is None:
+        return NO_BEADS
+    cluster = strategy.bead_cluster
+    markers = cluster.markers if cluster else [stain.marker for stain in match.panel.markers]
+    expected = {marker: value / FULL_SCALE for marker, value in (cluster.expected if cluster else {}).items()}
+    return find_beads(bead_signals(events, header, match, markers, rows), expected)

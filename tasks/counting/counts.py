@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tasks.counting.flags import Flag
 from tasks.identity import TubeIdentity
+
+BeadProof = Literal["proven", "incomplete", "absent"]
+"""Whether the beads of a tube are proven to be all there, are there and not proven, or form no cluster at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,9 @@ class Detector:
 class TubeCounts:
     """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate.
 
-    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady. ``detectors`` are
-    those of the markers the strategy needs, ``panel`` is the version of the panel they were found by.
+    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady.
+    ``alone`` is the share of the cells that passed the laser one by one: the others are in no count, though of the same blood.
+    ``detectors`` are those of the markers the strategy needs, ``panel`` is the version of the panel they were found by.
     """
 
     identity: TubeIdentity
@@ -49,6 +54,8 @@ class TubeCounts:
     total_events: int = 0
     flags: tuple[str, ...] = ()
     kept: float = 1.0
+    alone: float = 1.0
+    bead_proof: BeadProof = "proven"
     panel: str = ""
     detectors: Mapping[str, Detector] = field(default_factory=dict)
 

@@ -79,6 +79,18 @@ class Flag(ExplainedWord):
         "No trusted beads, acquired volume, counted tube of the same draw or analyser count: there is no concentration.",
     )
     FEW_BEADS = ("few_beads", "Fewer than 1,000 counting beads were acquired: the bead count is not trusted and not used.")
+    BEADS_INCOMPLETE = (
+        "beads_incomplete",
+        "The counting beads are not proven to be all there (qc.json: beads), so the bead count is not used.",
+    )
+    CONCENTRATION_CONTRADICTED = (
+        "concentration_contradicted",
+        "Two independent concentrations of this draw differ by more than the study allows (qc.json: draw); beyond twofold none is given.",
+    )
+    ANCHORS_DIFFER = (
+        "anchors_differ",
+        "The populations that both tubes of the chain counted do not agree on its volume; the interval is widened by what they differ.",
+    )
     BEAD_LOT_MISSING = (
         "bead_lot_missing",
         "Beads were counted, but beads_per_tube or blood_volume_ul is missing in the sample sheet, so they could not be used.",

@@ -42,7 +42,9 @@ class LimitSettings(BaseModel):
     ``few_percent_events``: a percentage that is read against a stain's background (CAR T cells of T cells) and rests on
     fewer is an indication only. ``marrow_limit_percent``: "not detected" in marrow needs so many leukocytes that the
     limit of detection is at most this percent of them (0.1 %: 20,000 leukocytes for a limit of 20 events).
-    ``replicate_difference``: direct counts of one draw that differ by more of their mean are flagged.
+    ``replicate_difference``: direct counts of one draw that differ by more of their mean are flagged. ``concentration_difference``:
+    two independent concentrations of one draw that differ by more contradict each other; beyond ``concentration_refused`` times none
+    is given (``tasks.counting.cross_check``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +60,8 @@ class LimitSettings(BaseModel):
     replicate_difference: float = Field(default=0.10, gt=0)
     b_subset_events: int = Field(default=100, ge=1)
     b_subset_indicative_events: int = Field(default=50, ge=1)
+    concentration_difference: float = Field(default=0.25, gt=0)
+    concentration_refused: float = Field(default=2.0, gt=1)
     same_draw_hours: float = Field(default=24.0, ge=0)
     errors: CountErrors = CountErrors()
 
@@ -65,6 +69,8 @@ class LimitSettings(BaseModel):
     def _quantify_after_detect(self) -> Self:
         if self.quantify_events < self.detect_events:
             raise ValueError("quantify_events must not be below detect_events")
+        if self.concentration_refused <= 1 + self.concentration_difference:
+            raise ValueError("concentration_refused must be above 1 + concentration_difference")
         return self
 
 

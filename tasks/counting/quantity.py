@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from panels.errors import StrategyFault
 from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.cross_check import Comparison, DrawCheck, Verdict, check_draw
 from tasks.counting.flags import Flag
 from tasks.counting.intervals import difference, garwood
 from tasks.counting.limits import Background, LimitSettings, event_limits
@@ -105,8 +106,43 @@ def quantify_visit(
     nothing. A population that the tube has no count of was not measured and gives no row, nor does one that is not
     reported from this specimen. Rows come by collection time, panel and tube, then in the strategy's order.
     """
-    settings = limits or LimitSettings()
-    counted = sorted((t for t in tubes if not t.identity.control), key=_tube_order)
+    visit = _visit(tubes, rules, counting, limits or LimitSettings(), backgrounds)
+    check = check_draw(visit.draw)
+    return [
+        (tube, _quantify(visit.draw, check, tube, rule, visit.decided[tube.identity.tube_sha256, rule.id]))
+        for tube in visit.tubes
+        for rule in _reported(tube, rules)
+    ]
+
+
+def compare_visit(
+    tubes: Sequence[TubeCounts],
+    rules: Rules,
+    *,
+    counting: Mapping[str, tuple[CountMethod, ...]],
+    limits: LimitSettings | None = None,
+) -> dict[str, tuple[Comparison, ...]]:
+    """Give by tube (SHA-256) what the independent measurements of a visit say of each other; arguments as for ``quantify_visit``."""
+    return dict(check_draw(_visit(tubes, rules, counting, limits or LimitSettings(), NO_BACKGROUNDS).draw).of_tube)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """The tubes of a visit that give rows, their limits by (tube, population), and those of them that may be evaluated."""
+
+    tubes: tuple[TubeCounts, ...]
+    decided: Mapping[tuple[str, str], _Limits]
+    draw: Draw
+
+
+def _visit(
+    tubes: Sequence[TubeCounts],
+    rules: Rules,
+    counting: Mapping[str, tuple[CountMethod, ...]],
+    settings: LimitSettings,
+    backgrounds: Mapping[BackgroundKey, Background],
+) -> _Visit:
+    counted = tuple(sorted((t for t in tubes if not t.identity.control), key=_tube_order))
     decided = {
         (tube.identity.tube_sha256, rule.id): _limits_of(tube, rule, settings, backgrounds)
         for tube in counted
@@ -114,12 +150,7 @@ def quantify_visit(
     }
     usable = tuple(tube for tube in counted if tube.is_usable)
     draw = Draw(usable, counting, {key: value.quantify for key, value in decided.items()}, settings)
-    draw = replace(draw, differing=differing_replicates(draw))
-    return [
-        (tube, _quantify(draw, tube, rule, decided[tube.identity.tube_sha256, rule.id]))
-        for tube in counted
-        for rule in _reported(tube, rules)
-    ]
+    return _Visit(counted, decided, replace(draw, differing=differing_replicates(draw)))
 
 
 def group_by_visit(tubes: Iterable[TubeCounts]) -> dict[tuple[str, str, str], list[TubeCounts]]:
@@ -184,13 +215,18 @@ def _background_flags(
     return [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED] if others else [Flag.NO_BACKGROUND]
 
 
-def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: _Limits) -> Quantity:
+def _quantify(draw: Draw, check: DrawCheck, tube: TubeCounts, rule: PopulationRule, limits: _Limits) -> Quantity:
     count = tube.counts[rule.id]
     volume, volume_flags = _volume(draw, tube, rule)
+    verdict = _verdict(check, tube, rule, volume)
     evidence = _Evidence(count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood")
     percentages, percent_flags = _percentages(count, rule, draw.limits)
     code, code_flags = _code(evidence, percentages[1], draw.limits) if tube.is_usable else ("NE", ())
     percentages = percentages if tube.is_usable else (None, None)
+    if verdict.contradicting:
+        code_flags = (*code_flags, Flag.CONCENTRATION_CONTRADICTED)
+    if verdict.refused:
+        code = "NE"
     if volume is not None and volume.method in ("bead", "volumetric") and (tube.identity.tube_sha256, rule.id) in draw.differing:
         volume_flags = (*volume_flags, Flag.REPLICATES_DIFFER)
     said = (*tube.flags, *count.flags, *volume_flags, *limits.flags, *percent_flags, *code_flags)
@@ -209,6 +245,15 @@ def _quantify(draw: Draw, tube: TubeCounts, rule: PopulationRule, limits: _Limit
         method=volume.method if volume else "none",
         flags=tuple(dict.fromkeys(str(flag) for flag in said)),
     )
+
+
+def _verdict(check: DrawCheck, tube: TubeCounts, rule: PopulationRule, volume: Volume | None) -> Verdict:
+    """Judge a number by all that it hangs on: its volume, and populations whose concentrations it is tied to."""
+    if volume is None:
+        return Verdict()
+    sha = tube.identity.tube_sha256
+    hangs_on = {rule.id} if volume.method in ("bead", "volumetric") else {rule.id, tube.counts[rule.id].reference, *rule.anchor}
+    return check.verdict(volume.sources, [(sha, population) for population in hangs_on])
 
 
 def _volume(draw: Draw, tube: TubeCounts, rule: PopulationRule) -> tuple[Volume | None, tuple[Flag, ...]]:

@@ -1,7 +1,8 @@
 """Find the effective volume: how many µL of blood the counted events of a tube stand for."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.counting.counts import TubeCounts
@@ -12,13 +13,20 @@ from tasks.counting.limits import Analyser, LimitSettings
 CountMethod = Literal["bead", "volumetric", "chain", "dual"]
 Method = Literal["bead", "volumetric", "dual", "chain", "none"]
 
+ANCHORS = ("leukocytes", "lymphocytes", "t_cells", "b_cells")
+"""Populations that tubes of different panels share."""
+ANCHORS_APART = 0.10
+"""SD between anchors, on the logarithm, from which they are said to differ."""
+ANALYSER = "the analyser"
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
     """An effective volume, how it was found and how uncertain it is.
 
     ``relative_variance`` is the variance of its logarithm, all errors together; ``systematic_variance`` is the part of it
-    that no count shows (pipette, bead lot). ``repeats`` marks a population tied to its own concentration.
+    that no count shows (pipette, bead lot, coincidence). ``repeats`` marks a population tied to its own concentration. ``sources`` name
+    what it hangs on: beads or acquired volume of a tube, the analyser, an anchor of the tube itself.
     """
 
     microlitres: float
@@ -27,6 +35,7 @@ class Volume:
     systematic_variance: float = 0.0
     beads: int | None = None
     repeats: bool = False
+    sources: tuple[str, ...] = ()
 
     def concentration(self, events: int) -> tuple[float, Interval]:
         """Give cells/µL for ``events``, with their 95 % interval."""
@@ -109,19 +118,37 @@ def _anchor_flags(anchor: str, first: str, population: str) -> tuple[Flag, ...]:
 def _tied(found: Volume, tube: TubeCounts, anchor: str, population: str) -> Volume:
     """Add the counting error of the anchor in this tube, unless the population is its own anchor and it cancels out."""
     counted = 0.0 if anchor == population else 1 / tube.counts[anchor].events
-    return Volume(found.microlitres, found.method, found.relative_variance + counted, repeats=anchor == population)
+    return replace(found, relative_variance=found.relative_variance + counted, repeats=anchor == population)
+
+
+def own_volumes(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume, ...]:
+    """Give every volume the tube itself tells: by its beads, by its acquired volume."""
+    found = (_by_beads(tube, limits)[0], _by_acquired_volume(tube, limits)[0])
+    return tuple(volume for volume in found if volume is not None)
 
 
 def _by_beads(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, Flag | None]:
+    """Find the volume whose beads were counted, for the cells that were counted one by one."""
     lot, blood = tube.identity.beads_per_tube, tube.identity.blood_volume_ul
     if tube.beads is None:
         return None, None
+    if tube.bead_proof == "absent" and not lot:
+        return None, None
+    if tube.bead_proof != "proven":
+        return None, Flag.BEADS_INCOMPLETE
     if tube.beads < limits.minimum_beads:
         return None, Flag.FEW_BEADS
     if not lot or not blood or lot <= 0 or blood <= 0:
         return None, Flag.BEAD_LOT_MISSING
-    systematic = limits.errors.pipette_cv**2 + limits.errors.bead_lot_cv**2
-    return Volume(blood * tube.beads / lot, "bead", 1 / tube.beads + systematic, systematic, beads=tube.beads), None
+    systematic = limits.errors.bead_lot_cv**2 + _shared_variance(tube, limits)
+    microlitres = tube.alone * blood * tube.beads / lot
+    return (
+        Volume(
+            microlitres, "bead", 1 / tube.beads + systematic, systematic,
+            beads=tube.beads, sources=(bead_source(tube.identity.tube_sha256),),
+        ),
+        None,
+    )  # fmt: skip
 
 
 def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, Flag | None]:
@@ -130,24 +157,71 @@ def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume
         return None, None
     if not dilution or dilution <= 0:
         return None, Flag.DILUTION_MISSING
-    systematic = limits.errors.pipette_cv**2
-    return Volume(tube.kept * acquired / dilution, "volumetric", systematic, systematic), None
+    systematic = _shared_variance(tube, limits)
+    microlitres = tube.alone * tube.kept * acquired / dilution
+    sources = (volume_source(tube.identity.tube_sha256),)
+    return Volume(microlitres, "volumetric", systematic, systematic, sources=sources), None
+
+
+def _shared_variance(tube: TubeCounts, limits: LimitSettings) -> float:
+    """Give the variance that every count of a tube shares: the pipette's, and that of half the correction for coincidence."""
+    coincidence = (1 - tube.alone) / 2
+    return limits.errors.pipette_cv**2 + coincidence**2
+
+
+def bead_source(sha: str) -> str:
+    """Name the counting beads of a tube."""
+    return f"the beads of tube {sha[:12]}"
+
+
+def volume_source(sha: str) -> str:
+    """Name the acquired volume of a tube."""
+    return f"the acquired volume of tube {sha[:12]}"
+
+
+def anchor_source(sha: str, anchor: str) -> str:
+    """Name an anchor population of a tube."""
+    return f"the {anchor} of tube {sha[:12]}"
 
 
 def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None, Flag | None]:
     """Tie the tube to its partner by an anchor that both counted."""
-    events, partner = _anchor_events(draw, tube, anchor), _partner(draw, tube)
+    events, partner = anchor_events(draw, tube, anchor), partner_of(draw, tube)
     if events is None or partner is None:
         return None, None
     other, volume = partner
-    counted = _anchor_events(draw, other, anchor)
+    counted = anchor_events(draw, other, anchor)
     if counted is None:
         return None, None
     flag = Flag.REPLICATES_DIFFER if (other.identity.tube_sha256, anchor) in draw.differing else None
-    return Volume(events * volume.microlitres / counted, "chain", volume.relative_variance + 1 / counted), flag
+    apart = anchor_variance(draw, tube, other)
+    if flag is None and apart > ANCHORS_APART**2:
+        flag = Flag.ANCHORS_DIFFER
+    variance = volume.relative_variance + 1 / counted + apart
+    sources = (*volume.sources, anchor_source(tube.identity.tube_sha256, anchor))
+    return Volume(events * volume.microlitres / counted, "chain", variance, sources=sources), flag
 
 
-def _partner(draw: Draw, tube: TubeCounts) -> tuple[TubeCounts, Volume] | None:
+def anchor_variance(draw: Draw, tube: TubeCounts, partner: TubeCounts) -> float:
+    """Give the variance between what the anchors that both tubes counted say of the volume, beyond counting errors.
+
+    Each anchor's logarithm of (events here / events there) estimates one and the same ratio of volumes. The variance between
+    them is the moment estimate of DerSimonian and Laird (Controlled Clinical Trials 1986;7:177), 0 for fewer than two anchors.
+    """
+    pairs = [(anchor_events(draw, tube, name), anchor_events(draw, partner, name)) for name in ANCHORS]
+    both = [(one, other) for one, other in pairs if one and other]
+    if len(both) < 2:
+        return 0.0
+    logs = [math.log(one / other) for one, other in both]
+    weights = [1 / (1 / one + 1 / other) for one, other in both]
+    total = sum(weights)
+    mean = sum(w * x for w, x in zip(weights, logs, strict=True)) / total
+    spread = sum(w * (x - mean) ** 2 for w, x in zip(weights, logs, strict=True))
+    scale = total - sum(w * w for w in weights) / total
+    return max(0.0, (spread - (len(both) - 1)) / scale)
+
+
+def partner_of(draw: Draw, tube: TubeCounts) -> tuple[TubeCounts, Volume] | None:
     """Choose the directly counted tube of the same draw that all anchors use: beads first, then the one with most blood.
 
     Anchors of several tubes must not be mixed: a subset could come out larger than the population it belongs to.
@@ -170,9 +244,9 @@ def _by_analyser(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | No
         analysed = "lymphocytes"
     else:
         return None, None
-    events = _anchor_events(draw, tube, anchor)
-    own = _analyser_counts([tube], analysed)
-    known = own or _analyser_counts(same_draw(draw, tube), analysed)
+    events = anchor_events(draw, tube, anchor)
+    own = analyser_counts([tube], analysed)
+    known = own or analyser_counts(same_draw(draw, tube), analysed)
     if len(known) > 1:
         return None, Flag.ANALYSER_COUNTS_DIFFER
     if events is None or not known:
@@ -180,15 +254,16 @@ def _by_analyser(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | No
     per_ul = next(iter(known))
     errors = draw.limits.errors
     variance = errors.analyser_cv(analysed, per_ul) ** 2 + errors.pipette_cv**2
-    return Volume(events / per_ul, "dual", variance), None
+    return Volume(events / per_ul, "dual", variance, sources=(ANALYSER,)), None
 
 
-def _analyser_counts(tubes: Iterable[TubeCounts], analysed: Analyser) -> set[float]:
+def analyser_counts(tubes: Iterable[TubeCounts], analysed: Analyser) -> set[float]:
+    """List the different counts of an analyser that the sheet gives for some tubes (cells/µL)."""
     said = (t.identity.leukocytes_per_ul if analysed == "leukocytes" else t.identity.lymphocytes_per_ul for t in tubes)
     return {count for count in said if count is not None and count > 0}
 
 
-def _anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
+def anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
     """Give the anchor's events in a tube when there are enough of them to carry other counts."""
     count = tube.counts.get(anchor)
     needed = draw.quantify_events.get((tube.identity.tube_sha256, anchor), draw.limits.quantify_events)

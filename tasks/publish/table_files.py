@@ -1,6 +1,6 @@
 """Write a patient's and the cohort's tables into their folders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,11 @@ def write_patient_tables(
     parameters: "pd.DataFrame",
     wide: "pd.DataFrame",
     flag_meanings: Mapping[str, str] | None = None,
+    contradictions: Sequence[tuple[str, str]] = (),
 ) -> tuple[bytes, bytes]:
-    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx; its legend explains the flags given.
+    """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx.
+
+    The workbook's legend explains the flags given, and tells the contradicted concentrations (visit, sentence).
 
     Gives what kinetics.csv and parameters.csv hold.
     """
@@ -27,7 +30,7 @@ def write_patient_tables(
     write_atomically(folder / "kinetics.csv", kept[0])
     write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
     write_atomically(folder / "parameters.csv", kept[1])
-    write_atomically(folder / "kinetics.xlsx", workbook_bytes(kinetics, wide, parameters, flag_meanings or {}))
+    write_atomically(folder / "kinetics.xlsx", workbook_bytes(kinetics, wide, parameters, flag_meanings or {}, contradictions))
     return kept
 
 

@@ -22,8 +22,17 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 LEGEND = ["about", "term", "meaning"]
 
 
-def workbook_bytes(kinetics: "pd.DataFrame", wide: "pd.DataFrame", parameters: "pd.DataFrame", flag_meanings: Mapping[str, str]) -> bytes:
-    """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend that explains codes, methods, columns and flags."""
+def workbook_bytes(
+    kinetics: "pd.DataFrame",
+    wide: "pd.DataFrame",
+    parameters: "pd.DataFrame",
+    flag_meanings: Mapping[str, str],
+    contradictions: Sequence[tuple[str, str]] = (),
+) -> bytes:
+    """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend that explains codes, methods, columns and flags.
+
+    The legend begins with the concentrations that contradict each other: (visit, sentence with both values and their ratio).
+    """
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
@@ -35,7 +44,8 @@ def workbook_bytes(kinetics: "pd.DataFrame", wide: "pd.DataFrame", parameters: "
         "kinetics wide",
         "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference",
     ]
-    _add_sheet(book, "legend", LEGEND, [wide_row, *_legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings)])
+    against: list[list[Cell]] = [["contradicted concentrations", visit, sentence] for visit, sentence in contradictions]
+    _add_sheet(book, "legend", LEGEND, [*against, wide_row, *_legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings)])
     return _saved(book)
 
 

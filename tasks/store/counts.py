@@ -116,6 +116,8 @@ def tube_counts(
             total_events=gating.total_events,
             flags=gating.flags,
             kept=1 - float(gating.qc.get("time", {}).get("removed", 0.0)),
+            bead_proof=gating.qc.get("beads", {}).get("state", "proven"),
+            alone=float(gating.qc.get("coincidence", {}).get("share", 1.0)),
             panel=gating.panel,
             detectors={marker: Detector(each["detector"], each["voltage"]) for marker, each in gating.qc.get("detectors", {}).items()},
         )

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gating.catalogue import known, load_strategy
-from gating.compile import compile_strategy, read_gatingml
+from gating.compile import compile_strategy, expected_beads, read_gatingml
 from gating.engine import evaluate, gate_paths
 from gating.events import open_events, read_header
 from gating.exporting import export_strategy
@@ -47,7 +47,8 @@ def simulated_file(path: Path, panel: Panel, seed: int = 5) -> Path:
 def own_counts(strategy: Strategy, panel: Panel, tube: Path) -> dict[str, int]:
     """Count a file's gates under a strategy, by the gate's own name."""
     header = read_header(tube)
-    compiled = compile_strategy(strategy, match_panel(panel, header.channels), header)
+    match = match_panel(panel, header.channels)
+    compiled = compile_strategy(strategy, match, header, beads=expected_beads(strategy))
     kept = evaluate(compiled.gating, open_events(header), header)
     return {path[-1]: kept.count(path) for path in kept.rows}
 

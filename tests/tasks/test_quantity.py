@@ -167,12 +167,12 @@ def test_a_tiny_volume_is_not_evaluable_rather_than_not_detected() -> None:
 
 
 def test_a_subset_is_tied_to_the_b_cells_of_the_bead_tube() -> None:
-    naive = quantities(tbnk(b_cells=200), bcell(naive=300, b_cells=400))["bcell", "naive_b"]
+    naive = quantities(tbnk(b_cells=200), bcell(naive=3000, b_cells=4000))["bcell", "naive_b"]
     anchor = 200 * 49713 / 50 / 9500
     assert naive.method == "chain"
-    assert naive.per_ul == pytest.approx(300 * anchor / 400)
+    assert naive.per_ul == pytest.approx(3000 * anchor / 4000)
     assert naive.flags == ()
-    variance = 1 / 300 + 1 / 400 + 1 / 200 + 1 / 9500 + 0.03**2 + 0.02**2
+    variance = 1 / 3000 + 1 / 4000 + 1 / 200 + 1 / 9500 + 0.03**2 + 0.02**2
     assert naive.per_ul_high == pytest.approx(naive.per_ul * math.exp(1.959964 * math.sqrt(variance)), rel=1e-6)
 
 
@@ -219,11 +219,11 @@ def test_analyser_counts_of_the_draw_are_shared_unless_they_differ() -> None:
 
 
 def test_all_anchors_come_from_the_duplicate_bead_tube_with_most_beads() -> None:
-    fewer = tbnk(b_cells=900, leukocytes=60_000, beads=6000, tube_sha256="fewer")
+    fewer = tbnk(b_cells=120, leukocytes=25_000, beads=6000, tube_sha256="fewer")
     more = tbnk(b_cells=200, leukocytes=40_000, beads=9500, tube_sha256="more")
-    found = quantities(fewer, more, bcell(naive=380, b_cells=400))
-    assert found["bcell", "naive_b"].per_ul == pytest.approx(380 / 400 * 200 * 49713 / 50 / 9500)
-    assert found["bcell", "b_cells"].per_ul == pytest.approx(400 / 800_000 * 40_000 * 49713 / 50 / 9500)
+    found = quantities(fewer, more, bcell(naive=3800, b_cells=4000))
+    assert found["bcell", "naive_b"].per_ul == pytest.approx(3800 / 4000 * 200 * 49713 / 50 / 9500)
+    assert found["bcell", "b_cells"].per_ul == pytest.approx(4000 / 800_000 * 40_000 * 49713 / 50 / 9500)
 
 
 @pytest.mark.parametrize(("leukocytes", "b_cells", "counts"), [(40_000, 60, "agree"), (34_000, 60, "differ"), (37_500, 70, "agree")])

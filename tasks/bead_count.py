@@ -1,0 +1,55 @@
+"""Decide what the beads of a gated tube are worth, and which share of its cells was counted one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gating.beads import BeadFinding
+from gating.compile import Compiled
+from gating.engine import Evaluation
+
+GATE_AGREES = 0.02
+"""A bead gate with declared borders may differ by so much from the beads that were found."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeadCount:
+    """The beads of one tube (None: its strategy counts none) and the numbers behind them, as values JSON can hold."""
+
+    beads: int | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def count_beads(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) -> BeadCount:
+    """Count the beads of a tube by the finding, or by its strategy's own gate where that agrees with it.
+
+    A bead gate with declared borders counts what it counted when it was released; it is trusted only
+    where the cluster that the tube shows is proven whole and holds as many events.
+    """
+    gate = compiled.strategy.beads
+    if gate is None:
+        return BeadCount()
+    counted, proof, reason = found.beads, found.state, found.reason
+    if compiled.strategy.bead_cluster is None:
+        counted = evaluation.count(compiled.path_of[gate])
+        if proof == "proven" and abs(counted - found.events) > GATE_AGREES * found.events:
+            proof, reason = "incomplete", f"The declared gate holds {counted} events, the cluster of beads {found.events}."
+    beads = dict(found.numbers) | {"counted": counted, "state": proof, "reason": reason}
+    return BeadCount(counted, {"beads": beads, "coincidence": _together(compiled, evaluation, found)})
+
+
+def _together(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) -> dict[str, float]:
+    """Say how many cells passed the laser alone, and how many in the company of another cell or a bead.
+
+    The latter are in no count, although they are of the same blood: each event of two cells hides two,
+    each bead with a cell one. ``share`` is that of the cells counted alone (1 where nothing tells).
+    """
+    gates = compiled.strategy.coincidence
+    if gates is None:
+        return {"share": 1.0}
+    alone, together = (evaluation.count(compiled.path_of[name]) for name in (gates.alone, gates.together))
+    hidden = 2 * together + found.with_cell
+    share = alone / (alone + hidden) if alone else 1.0
+    return {"alone": alone, "together": together, "with_bead": found.with_cell, "share": round(share, 6)}

@@ -1,0 +1,183 @@
+"""Two independent concentrations of one draw: agreement, contradiction, and which of them is believed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gating.catalogue import load_strategy
+from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.limits import LimitSettings
+from tasks.counting.quantity import Quantity, compare_visit, quantify_visit
+from tasks.counting.volume import CountMethod, Draw, anchor_variance
+from tasks.draw_checks import contradictions
+from tasks.identity import TubeIdentity
+
+COLLECTED = datetime(2026, 3, 1, 9)  # noqa: DTZ001 - a study's own local time
+COUNTING: dict[str, tuple[CountMethod, ...]] = {
+    "tbnk": ("bead", "volumetric", "dual"),
+    "bcell": ("chain", "dual"),
+    "cart": ("chain", "dual"),
+}
+PINS = ("tbnk@3.0.0", "bcell@2.0.0", "cart@3.0.0")
+RULES = {pin: {p.id: p for p in load_strategy(pin).strategy.populations} for pin in PINS}
+REFERENCE = {pin: {p.id: p.reference for p in load_strategy(pin).strategy.populations} for pin in PINS}
+# 5,000 leukocytes, 1,000 T cells, 150 B cells per µL; 10 µL of blood by 9,943 beads of 49,713 in 50 µL.
+BLOOD = {"leukocytes": 5000.0, "lymphocytes": 1500.0, "t_cells": 1000.0, "b_cells": 150.0}
+BEADS = {"beads_per_tube": 49_713.0, "blood_volume_ul": 50.0}
+
+
+def tube(pin: str, per_ul: Mapping[str, float], microlitres: float, *, beads: int | None = None, **identity: object) -> TubeCounts:
+    panel = pin.partition("@")[0]
+    events = {name: round(value * microlitres) for name, value in per_ul.items() if name in RULES[pin]}
+    counts = {
+        name: PopulationCount(name, n, "leukocytes", events["leukocytes"], REFERENCE[pin][name], events[REFERENCE[pin][name]])
+        for name, n in events.items()
+    }
+    base = TubeIdentity(f"{panel}{len(identity)}" * 8, f"{panel}.fcs", "P01", COLLECTED, panel, "D28")
+    return TubeCounts(replace(base, **identity), pin, "s" * 64, counts, beads, 10 * events["leukocytes"])
+
+
+def bead_tube(beads: int = 9943, **identity: object) -> TubeCounts:
+    return tube("tbnk@3.0.0", BLOOD, 10.0, beads=beads, **(BEADS | identity))
+
+
+def found(*tubes: TubeCounts, **limits: object) -> dict[tuple[str, str], Quantity]:
+    rows = quantify_visit(tubes, RULES, counting=COUNTING, limits=LimitSettings.model_validate(limits))
+    return {(t.identity.panel, q.count.population): q for t, q in rows}
+
+
+def test_beads_and_an_analyser_that_agree_are_said_to_have_been_compared() -> None:
+    draw = bead_tube(leukocytes_per_ul=5200.0)
+    assert not any("concentration_contradicted" in q.flags for q in found(draw).values())
+    ((compared,),) = compare_visit([draw], RULES, counting=COUNTING).values()
+    assert compared.numbers() == {
+        "population": "leukocytes",
+        "sources": [f"the beads of tube {draw.identity.tube_sha256[:12]}", "the analyser"],
+        "per_ul": [pytest.approx(5000, rel=1e-3), 5200.0],
+        "ratio": pytest.approx(5000 / 5200, rel=1e-3),
+        "contradicted": False,
+        "beyond_refusal": False,
+    }
+
+
+@pytest.mark.parametrize("analyser", [3800.0, 6500.0])
+def test_a_difference_beyond_a_quarter_marks_every_number_that_hangs_on_the_beads(analyser: float) -> None:
+    chained = tube("bcell@2.0.0", BLOOD | {"naive_b": 100.0}, 200.0)
+    told = found(bead_tube(leukocytes_per_ul=analyser), chained)
+    assert {q.code for q in told.values()} == {"Q"}
+    assert all("concentration_contradicted" in q.flags for q in told.values())
+
+
+@pytest.mark.parametrize("analyser", [1000.0, 25_000.0])
+def test_beyond_twofold_nothing_is_given_until_a_person_decides(analyser: float) -> None:
+    chained = tube("cart@3.0.0", BLOOD | {"car19_t": 20.0}, 200.0)
+    told = found(bead_tube(leukocytes_per_ul=analyser), chained)
+    for quantity in told.values():
+        assert (quantity.code, quantity.per_ul, quantity.per_ul_high) == ("NE", None, None)
+        assert "concentration_contradicted" in quantity.flags
+
+
+def test_the_analyser_counts_on_whichever_tube_of_the_draw_it_stands() -> None:
+    beside = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=20_000.0)
+    assert found(bead_tube(), beside)["tbnk", "t_cells"].code == "NE"
+    another_day = replace(beside, identity=replace(beside.identity, collected=COLLECTED + timedelta(days=3)))
+    assert found(bead_tube(), another_day)["tbnk", "t_cells"].code == "Q"
+
+
+def test_an_acquired_volume_far_from_the_analyser_is_refused() -> None:
+    draw = tube("tbnk@3.0.0", BLOOD, 10.0, acquired_volume_ul=5500.0, dilution=10.0, leukocytes_per_ul=5000.0)
+    leukocytes = found(draw)["tbnk", "leukocytes"]
+    assert (leukocytes.code, leukocytes.method) == ("NE", "volumetric")
+    ((visit, sentence),) = contradictions({("D28", "blood"): compare_visit([draw], RULES, counting=COUNTING)})
+    assert visit == "D28"
+    assert sentence.startswith("leukocytes: 90.91/µL by the acquired volume of tube")
+    assert "against 5000/µL by the analyser, ratio 0.0182" in sentence
+    assert "until a person decides" in sentence
+
+
+def test_two_that_agree_are_believed_against_a_third() -> None:
+    agreeing = bead_tube(acquired_volume_ul=100.0, dilution=10.0, leukocytes_per_ul=20_000.0)
+    leukocytes = found(agreeing)["tbnk", "leukocytes"]
+    assert (leukocytes.code, leukocytes.per_ul) == ("Q", pytest.approx(5000, rel=1e-3))
+    assert "concentration_contradicted" in leukocytes.flags
+    alone = bead_tube(beads=2000, acquired_volume_ul=100.0, dilution=10.0, leukocytes_per_ul=5000.0)
+    assert found(alone)["tbnk", "leukocytes"].code == "NE"
+
+
+def test_numbers_tied_to_a_contradicted_analyser_are_marked_too() -> None:
+    dual = tube("cart@3.0.0", BLOOD, 200.0, leukocytes_per_ul=5000.0)
+    volumetric = tube("tbnk@3.0.0", BLOOD, 10.0, acquired_volume_ul=300.0, dilution=10.0)
+    told = quantify_visit([dual, volumetric], RULES, counting=COUNTING | {"cart": ("dual",)})
+    assert {q.code for t, q in told if q.method == "dual"} == {"NE"}
+
+
+def test_the_same_population_in_two_tubes_is_compared() -> None:
+    lost = tube("cart@3.0.0", BLOOD | {"t_cells": 700.0, "car19_t": 20.0}, 200.0)
+    told = found(bead_tube(), lost)
+    for row in (("cart", "t_cells"), ("cart", "car19_t"), ("tbnk", "t_cells")):
+        assert "concentration_contradicted" in told[row].flags
+        assert told[row].code == "Q"
+    for row in (("tbnk", "leukocytes"), ("tbnk", "b_cells"), ("cart", "leukocytes")):
+        assert "concentration_contradicted" not in told[row].flags
+    third = tube("cart@3.0.0", BLOOD | {"t_cells": 300.0, "car19_t": 20.0}, 200.0)
+    assert {found(bead_tube(), third)[row].code for row in (("cart", "t_cells"), ("cart", "car19_t"), ("tbnk", "t_cells"))} == {"NE"}
+
+
+def test_leukocytes_that_agree_leave_the_beads_alone_when_only_the_lymphocytes_differ() -> None:
+    told = found(bead_tube(leukocytes_per_ul=5000.0, lymphocytes_per_ul=1000.0))
+    assert "concentration_contradicted" in told["tbnk", "lymphocytes"].flags
+    assert "concentration_contradicted" not in told["tbnk", "t_cells"].flags
+
+
+def test_few_cells_raise_no_alarm_by_chance() -> None:
+    chained = tube("bcell@2.0.0", BLOOD | {"b_cells": 0.5}, 200.0)
+    few = tube("tbnk@3.0.0", BLOOD | {"b_cells": 6.5}, 10.0, beads=9943, **BEADS)
+    assert not any("concentration_contradicted" in q.flags for q in found(few, chained).values() if q.count.population != "b_cells")
+
+
+def test_an_analyser_is_poor_at_counting_few_leukocytes() -> None:
+    low = {name: value / 20 for name, value in BLOOD.items()}
+    counted = tube("tbnk@3.0.0", low, 10.0, beads=9943, **(BEADS | {"leukocytes_per_ul": 185.0}))
+    assert "concentration_contradicted" not in found(counted)["tbnk", "leukocytes"].flags
+    assert "concentration_contradicted" in found(bead_tube(leukocytes_per_ul=3700.0))["tbnk", "leukocytes"].flags
+
+
+def test_the_limits_are_the_studys() -> None:
+    draw = bead_tube(leukocytes_per_ul=6000.0)
+    assert "concentration_contradicted" in found(draw, concentration_difference=0.15)["tbnk", "t_cells"].flags
+    assert found(draw, concentration_difference=0.1, concentration_refused=1.15)["tbnk", "t_cells"].code == "NE"
+    with pytest.raises(ValueError, match="concentration_refused must be above"):
+        LimitSettings(concentration_difference=1.5)
+
+
+def test_anchors_that_differ_widen_the_interval_by_what_they_differ() -> None:
+    shifted = tube("cart@3.0.0", BLOOD | {"t_cells": 1120.0}, 400.0)
+    even = tube("cart@3.0.0", BLOOD, 400.0)
+    wide, narrow = (found(bead_tube(), each)["cart", "leukocytes"] for each in (shifted, even))
+    assert wide.per_ul_high is not None
+    assert narrow.per_ul_high is not None
+    assert wide.per_ul_high / wide.per_ul_low > narrow.per_ul_high / narrow.per_ul_low  # type: ignore[operator]
+    draw = Draw((bead_tube(), shifted), COUNTING, {}, LimitSettings())
+    assert anchor_variance(draw, shifted, bead_tube()) == pytest.approx(0.05**2, rel=0.8)
+    assert anchor_variance(draw, even, bead_tube()) == 0.0
+
+
+@given(scale=st.floats(0.1, 10), analyser=st.floats(50, 50_000))
+def test_no_concentration_is_given_that_another_of_the_draw_contradicts_by_far(scale: float, analyser: float) -> None:
+    draw = bead_tube(beads=round(9943 * scale), leukocytes_per_ul=analyser)
+    quantity = found(draw)["tbnk", "leukocytes"]
+    if quantity.code == "Q" and quantity.method == "bead":
+        assert quantity.per_ul is not None
+        apart = max(quantity.per_ul / analyser, analyser / quantity.per_ul)
+        assert apart <= 2 or "concentration_contradicted" not in quantity.flags
+        assert apart <= 1.25 or "concentration_contradicted" in quantity.flags or analyser < 2000
+
+
+def test_the_order_of_tubes_changes_nothing() -> None:
+    tubes = [bead_tube(leukocytes_per_ul=9000.0), tube("cart@3.0.0", BLOOD, 100.0), tube("bcell@2.0.0", BLOOD, 200.0)]
+    forward = quantify_visit(tubes, RULES, counting=COUNTING)
+    assert quantify_visit(tubes[::-1], RULES, counting=COUNTING) == forward

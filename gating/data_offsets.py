@@ -102,10 +102,11 @@ def _outside_the_keywords(
     if lengths[0] // block.event_bytes != block.count or not agreed:
         return dict(told), ()  # two places, which is refused
     speaker = "$BEGINDATA" if source == "TEXT" else "The HEADER's first byte of DATA"
-    return {right: told[right]}, (
+    sentence = (
         f"{speaker} ({wrong}) points into {segment}: "
-        f"the events were read where the {right} says, from byte {told[right][0]} on.",
+        f"the events were read where the {right} says, from byte {told[right][0]} on."
     )
+    return {right: told[right]}, (sentence,)
 
 
 def _overlapped(offsets: Offsets, data_set: DataSet, block: EventBlock) -> str | None:

@@ -266,10 +266,11 @@ def _read_supplement(
     try:
         supplement = read_text_segment(source.name, _segment(source, offsets))
     except UnreadableFile:
-        return (), {}, (
+        sentence = (
             "The supplemental TEXT of this file cannot be read: "
-            "labels or compensation stored there are missing.",
+            "labels or compensation stored there are missing."
         )
+        return (), {}, (sentence,)
     return supplement.pairs, {"supplemental TEXT": offsets}, ()
 
 

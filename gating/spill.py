@@ -90,10 +90,11 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     older = next((key for key in keywords if ALREADY_SUBTRACTED.fullmatch(key)), None)
     if older is None:
         return ()
-    return (
+    sentence = (
         f"{older} tells what the cytometer subtracted before it stored the values. "
-        f"It is not used as a spill, which would compensate them twice.",
+        f"It is not used as a spill, which would compensate them twice."
     )
+    return (sentence,)
 
 
 def _only_one(written: Sequence[_Written]) -> Spill:

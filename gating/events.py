@@ -41,8 +41,9 @@ class TubeHeader:
     """All a file says of its tube before an event is read.
 
     ``keywords`` have upper-case names with their ``$``. ``problems`` are sentences to show; they do not refuse the tube.
-    ``spill`` is None when none is stored, when it is an identity, and when it cannot be used: then ``spill_fault`` says why
-    and the tube must not be compensated. ``time_step`` is in seconds.
+    ``spill`` is None when none is stored, when it is an identity (``identity_spill``), and when it
+    cannot be used: then ``spill_fault`` says why and the tube must not be compensated.
+    ``time_step`` is in seconds.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class TubeHeader:
     problems: tuple[str, ...]
     spill: Spill | None
     spill_fault: str | None
+    identity_spill: bool
     acquired_volume_ul: float | None
     time_step: float | None
     layout: Layout
@@ -148,6 +150,7 @@ def read_header(path: Path) -> TubeHeader:
         data_sets=len(data_sets),
         spill=stored.spill,
         spill_fault=stored.fault,
+        identity_spill=stored.identity,
         acquired_volume_ul=volume,
         time_step=time_step,
         layout=layout,

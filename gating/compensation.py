@@ -1,7 +1,8 @@
 """Judge whether a tube can be compensated as its panel asks, and name the cure.
 
-Intake, ``reconflow inspect`` and gating all ask here. Spectral cytometers write an identity matrix as ``$SPILLOVER``, for raw signals, which nothing can
-compensate, and for unmixed ones, which need no compensation. The two need opposite cures.
+Intake, ``reconflow inspect`` and gating all ask here. Spectral cytometers write an identity matrix
+as ``$SPILLOVER``: for raw signals, which nothing can compensate, and for unmixed ones, which need no
+compensation. The two need opposite cures.
 """
 
 from __future__ import annotations

@@ -194,7 +194,8 @@ def _time_step(keywords: Mapping[str, str], channels: Sequence[Channel]) -> tupl
     if step is not None and step > 0:
         return step, ()
     timed = text and any(channel.detector.lower() == "time" for channel in channels)
-    return None, (f"$TIMESTEP is '{text}', which is not a number of seconds: Time is left in the cytometer's ticks.",) if timed else ()
+    told = "$TIMESTEP is not a number of seconds: Time is left in the cytometer's ticks."
+    return None, (told,) if timed else ()
 
 
 def _acquired_volume_ul(keywords: Mapping[str, str]) -> tuple[float | None, tuple[str, ...]]:

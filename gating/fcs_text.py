@@ -16,8 +16,12 @@ VERSIONS = ("2.0", "3.0", "3.1", "3.2")
 HEADER_BYTES = 58
 LAST_HEADER_OFFSET = 99_999_999
 """The largest offset that a HEADER can hold: its fields have eight digits."""
-MOST_TEXT_BYTES = 16 * 2**20
-"""All keywords of a file together; cytometers write up to some hundred kilobytes."""
+MOST_TEXT_BYTES = 2 * 2**20
+"""The keywords of one segment; cytometers write up to some hundred kilobytes."""
+MOST_KEYWORD_BYTES = 16 * 2**20
+"""The keywords of all data sets of a file."""
+MOST_DATA_SETS = 2_000
+"""A plate reader writes a well a data set, and plates have up to 1,536 wells."""
 
 Offsets = tuple[int, int]
 
@@ -88,8 +92,13 @@ def read_data_sets(path: Path) -> tuple[DataSet, ...]:
         for start in _starts(path.name, size, found):
             found.append(_read_data_set(_Source(file, path.name, size, start)))
             read += sum(last - first + 1 for first, last in found[-1].segments.values())
-            if read > MOST_TEXT_BYTES:
-                raise _too_long(path.name)
+            if read > MOST_KEYWORD_BYTES:
+                raise _too_long(path.name, MOST_KEYWORD_BYTES)
+            if len(found) > MOST_DATA_SETS:
+                raise UnreadableFile(
+                    f"{path.name} holds more than {MOST_DATA_SETS:,} data sets. "
+                    f"Export each acquisition to a file of its own."
+                )
     return tuple(found)
 
 
@@ -210,13 +219,13 @@ def _segment(source: _Source, offsets: Offsets) -> bytes:
             f"Copy it again from the cytometer."
         )
     if last - first >= MOST_TEXT_BYTES:
-        raise _too_long(source.name)
+        raise _too_long(source.name, MOST_TEXT_BYTES)
     return source.read(offsets)
 
 
-def _too_long(name: str) -> UnreadableFile:
+def _too_long(name: str, most: int) -> UnreadableFile:
     return UnreadableFile(
-        f"{name} has more than {MOST_TEXT_BYTES // 2**20} MB of keywords, which no cytometer writes. "
+        f"{name} has more than {most // 2**20} MB of keywords, which no cytometer writes. "
         f"Export it again from the cytometer."
     )
 

@@ -43,6 +43,9 @@ def own_reading(name: str, data_set: DataSet) -> Reading:
     if channel_count == 0:
         raise UnreadableFile(f"{name} has no channels. Export it again from the cytometer.")
     channels = range(1, channel_count + 1)
+    if data_set.irregular and data_set.version >= "3":
+        for n in channels:  # optional before; a TEXT in doubt must have all that FCS 3 requires
+            _required(name, keywords, f"$P{n}E")
     if _required(name, keywords, "$DATATYPE").upper() == "A":
         raise UnreadableFile(
             f"{name} holds its events as text ($DATATYPE A). "

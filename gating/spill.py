@@ -49,11 +49,17 @@ class StoredSpill:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Written:
-    """One spill as it is written; ``rounding`` (k × k) is half a unit of each last digit."""
+    """One spill as it is written, its k × k coefficients as text too."""
 
     keyword: str
     spill: Spill
-    rounding: NDArray[np.float64]
+    coefficients: tuple[str, ...]
+
+    @property
+    def rounding(self) -> NDArray[np.float64]:
+        """Give half a unit of the last digit of each coefficient (k × k)."""
+        halves = np.array([_half_a_digit(each) for each in self.coefficients])
+        return halves.reshape(self.spill.matrix.shape)
 
 
 def read_spill(
@@ -99,6 +105,8 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
 
 def _only_one(written: Sequence[_Written]) -> Spill:
     """Give the most exact of the spills; raises CompensationFault when they are not the same."""
+    if len(written) == 1:
+        return written[0].spill
     best = min(written, key=lambda each: each.rounding.sum())
     for other in written:
         if not _same(best, other):
@@ -147,8 +155,7 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
     matrix = _numbers(keyword, coefficients).reshape(size, size)
     _refuse_useless(keyword, matrix)
     matrix.setflags(write=False)
-    rounding = np.array([_half_a_digit(each) for each in coefficients]).reshape(size, size)
-    return _Written(keyword, Spill(detectors=named, matrix=matrix), rounding)
+    return _Written(keyword, Spill(detectors=named, matrix=matrix), tuple(coefficients))
 
 
 def _refuse_decimal_comma(keyword: str, value: str, parts: Sequence[str], size: int) -> None:

@@ -7,7 +7,7 @@ a name the first ends the name, of a run within a value an odd one ends the valu
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from panels.errors import UnreadableFile
@@ -103,22 +103,23 @@ def _pairs_of_runs(name: str, body: str, delimiter: str) -> tuple[list[Pair], Pa
     """Read runs of delimiters; give the pairs, and the last one apart when nothing ends it."""
     pieces = re.split(f"((?:{re.escape(delimiter)})+)", body)
     pairs: list[Pair] = []
-    pending: Pair | None = None
+    key: str | None = None
+    value: list[str] = []
     for text, run in zip(pieces[::2], [*map(len, pieces[1::2]), 0], strict=True):
-        if pending is not None:
-            key, value = pending[0], pending[1] + text + delimiter * (run // 2)
+        if key is not None:
+            value += (text, delimiter * (run // 2))
             ended = run % 2 == 1
         elif text.strip() and run:
-            key, value = text, delimiter * ((run - 1) // 2)
+            key, value = text, [delimiter * ((run - 1) // 2)]
             ended = run % 2 == 0
         elif text == "" and not run:
             return pairs, None
         else:
             raise _damaged(name)
-        pending = None if ended else (key, value)
         if ended:
-            pairs.append((key, value))
-    return pairs, pending
+            pairs.append((key, "".join(value)))
+            key = None
+    return pairs, None if key is None else (key, "".join(value))
 
 
 def _damaged(name: str) -> UnreadableFile:
@@ -150,28 +151,29 @@ def keywords_of(
     A keyword written twice with different values is never chosen from: it refuses the file, or
     where nothing hangs on it, it is left out and said. Raises UnreadableFile.
     """
-    written: dict[str, list[str]] = {}
+    keywords: dict[str, str] = {}
+    twice: dict[str, list[str]] = {}
     for key, value in pairs:
-        values = written.setdefault(key, [])
-        if value not in values:
-            values.append(value)
-    doubtful = [key for key, values in written.items() if len(values) > 1]
-    for key in doubtful:
-        if key in SPILL_KEYWORDS:
-            continue
-        if key.startswith("$") or key in DECISIVE:
-            raise UnreadableFile(f"{name}: {_twice(key, written)}. Export the file again.")
-    dropped = [key for key in doubtful if key not in SPILL_KEYWORDS]
-    keywords = {key: values[0] for key, values in written.items() if key not in dropped}
-    spills = {key: tuple(written[key]) for key in SPILL_KEYWORDS if key in written}
+        if keywords.setdefault(key, value) != value:
+            values = twice.setdefault(key, [keywords[key]])
+            values += [] if value in values else [value]
+    for key, values in twice.items():
+        if key not in SPILL_KEYWORDS and (key.startswith("$") or key in DECISIVE):
+            raise UnreadableFile(f"{name}: {_twice(key, values)}. Export the file again.")
+    spills = {
+        key: tuple(twice.get(key, (keywords[key],))) for key in SPILL_KEYWORDS if key in keywords
+    }
+    dropped = [key for key in twice if key not in SPILL_KEYWORDS]
+    for key in dropped:
+        del keywords[key]
     # The cytometer's own keywords may be called by a person's name, so they are counted, not named.
     told = f"{len(dropped)} keywords without $ are written twice with different values: none is used."
     return keywords, spills, (told,) if dropped else ()
 
 
-def _twice(key: str, written: Mapping[str, Sequence[str]]) -> str:
+def _twice(key: str, values: Sequence[str]) -> str:
     """Say what stands there twice; a value that could be a person's is not repeated."""
-    first, second = written[key][:2]
+    first, second = values[:2]
     shown = _STRUCTURAL.fullmatch(key) and all(map(_PLAIN_VALUE.fullmatch, (first, second)))
     how = f"as '{first}' and '{second}'" if shown else "with different values"
     return f"{key} is written twice, {how}"

@@ -435,6 +435,13 @@ def test_a_text_that_no_cytometer_writes_is_refused_at_once(tmp_path: Path) -> N
     assert time.monotonic() - begun < 1
 
 
+def test_a_value_full_of_escaped_delimiters_takes_no_time(tmp_path: Path) -> None:
+    path = TUBE.with_(pairs=[("$COM", "a/" * 150_000)]).write(tmp_path / "a.fcs")
+    begun = time.monotonic()
+    assert read_header(path).keywords["$COM"] == "a/" * 150_000
+    assert time.monotonic() - begun < 10
+
+
 def test_many_data_sets_that_lead_on_are_read(tmp_path: Path) -> None:
     """A plate reader writes a well a data set."""
     part = tmp_path / "part.fcs"

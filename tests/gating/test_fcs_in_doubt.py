@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gating.events import TubeHeader, open_events, read_header
+from gating.text_segment import read_text_segment
 from panels.errors import UnreadableFile
 from tests.gating.fcs_writer import FcsFile, counted
 from tests.shared_data import SHARED, needs_shared
@@ -185,6 +188,22 @@ def test_an_empty_last_label_may_be_followed_by_one_delimiter_too_many(tmp_path:
         tube = TUBE.with_(pairs=[("$P3S", "CD3"), ("$P4S", "")], ending=ending)
         header = read_header(tube.write(tmp_path / "a.fcs"))
         assert [channel.label for channel in header.channels] == ["", "", "CD3", ""]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    delimiter=st.sampled_from(DELIMITERS),
+    parts=st.lists(st.lists(st.sampled_from(["a", "µ", "0", "d", "dd"]), max_size=5), max_size=12),
+)
+def test_what_is_written_with_doubled_delimiters_is_what_is_read(
+    delimiter: str, parts: list[list[str]]
+) -> None:
+    """Also where values are empty, begin or end with a delimiter, or are nothing else."""
+    plain = ["".join(part).replace("d", delimiter) for part in parts]
+    pairs = [(f"KEY {n}", value) for n, value in enumerate(plain)] + [("LAST", "x")]
+    written = delimiter.join(part.replace(delimiter, delimiter * 2) for pair in pairs for part in pair)
+    found = read_text_segment("a.fcs", f"{delimiter}{written}{delimiter}".encode())
+    assert found.pairs == tuple((key, value.strip()) for key, value in pairs)
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,17 @@ OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose 
 
 
 def inspect(
-    file: Path, *, panel: Annotated[str | None, Parameter(help="Hold the file against this panel.")] = None, json: Json = False
+    file: Path,
+    *,
+    panel: Annotated[str | None, Parameter(help="Hold the file against this panel.")] = None,
+    study: OwnStudy = None,
+    json: Json = False,
 ) -> Outcome:
     """Show an FCS file's version, events, channels, markers, panel, compensation, and what is wrong with it."""
     from tasks.single_file import KEPT_KEYWORDS, inspect_file
 
     _must_exist(file)
-    found = inspect_file(file, panel)
+    found = inspect_file(file, panel, study)
     document = found.document()
     return Outcome(document=document, text=_inspection(file, found, KEPT_KEYWORDS), failed=found.refused)
 
@@ -95,7 +99,7 @@ def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
     document = found.document()
     lines = [
         f"{file.name}: {header.version}, {header.event_count:,} events, {len(header.channels)} channels",
-        f"panel: {found.panel or 'none of the shipped ones'}",
+        f"panel: {document['panel'] or 'none that is known'}",
         f"compensation: {'stored, ' + str(len(header.spill.detectors)) + ' detectors' if header.spill else 'none that can be used'}",
         "",
         f"{'detector':<24}{'label':<24}marker",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.beads import NO_BEADS, BeadFinding, lowest_of
+from gating.compensation import compensation_fault
 from gating.gatingml import read_gatingml, write_gatingml
 from gating.strategy import SCATTER, Bound, Cluster, Ellipse, Gate, Polygon, Quadrant, Ratio, Scale, Strategy
 from gating.thresholds.resolved import Resolved, Tried
@@ -203,13 +204,9 @@ def _matrix(match: PanelMatch, header: TubeHeader) -> flowkit.Matrix:
     if match.panel.matrix is not None:
         detectors = [header.channels[match.channel[stain.marker]].detector for stain in match.panel.markers]
         return flowkit.Matrix(np.array(match.panel.matrix, dtype=np.float64), detectors, fluorochromes=list(detectors))
-    if header.spill_fault:
-        raise CompensationFault(f"{header.path.name}: {header.spill_fault}")
-    if header.spill is None:
-        raise CompensationFault(
-            f"{header.path.name}: the file has no compensation (spill) and the panel {match.panel.panel} has no matrix of its own. "
-            "Export the file again with its compensation."
-        )
+    fault = compensation_fault(header, match.panel)
+    if fault or header.spill is None:
+        raise CompensationFault(f"{header.path.name}: {fault}")
     return flowkit.Matrix(header.spill.matrix, list(header.spill.detectors), fluorochromes=list(header.spill.detectors))
 
 

@@ -14,8 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.channels import Some
-from gating.fcs_text import DataSet, agreed_reading, read_data_sets
-from gating.layout import Channel, Layout, channels_of, encodings_of, event_type, finite, layout_of, linear_values
+from gating.fcs_text import DataSet, read_data_sets
+from gating.layout import (
+    Channel,
+    Layout,
+    channels_of,
+    encodings_of,
+    event_type,
+    finite,
+    ignored_datatypes,
+    layout_of,
+    linear_values,
+)
+from gating.second_readers import confirm, own_reading
 from gating.spill import Spill, read_spill
 from panels.errors import UnreadableFile
 
@@ -30,8 +41,9 @@ class TubeHeader:
     """All a file says of its tube before an event is read.
 
     ``keywords`` have upper-case names with their ``$``. ``problems`` are sentences to show; they do not refuse the tube.
-    ``spill`` is None when none is stored, when it is an identity, and when it cannot be used: then ``spill_fault`` says why
-    and the tube must not be compensated. ``time_step`` is in seconds.
+    ``spill`` is None when none is stored, when it is an identity (``identity_spill``), and when it
+    cannot be used: then ``spill_fault`` says why and the tube must not be compensated.
+    ``time_step`` is in seconds.
     """
 
     path: Path
@@ -43,6 +55,7 @@ class TubeHeader:
     problems: tuple[str, ...]
     spill: Spill | None
     spill_fault: str | None
+    identity_spill: bool
     acquired_volume_ul: float | None
     time_step: float | None
     layout: Layout
@@ -85,7 +98,9 @@ class Events:
         # Whole events lie together in the file: fetching them whole is one access an event instead of one a value.
         # They are fetched as bytes, because NumPy copies a whole table that does not begin at a round address before it takes from it.
         events = self.table if rows is None else self.table[rows] if isinstance(rows, slice) else self.table.take(rows)
-        block = events.view(self.plain).reshape(len(events), -1)[:, _run_of(indices)].astype(np.float64)
+        stored = events.view(self.plain).reshape(len(events), -1)[:, _run_of(indices)]
+        with np.errstate(invalid="ignore"):
+            block = stored.astype(np.float64)
         finite = np.isfinite(block)
         if not finite.all():
             raise self._not_finite(indices[int(np.flatnonzero(~finite.all(axis=0))[0])])
@@ -111,24 +126,45 @@ def read_header(path: Path) -> TubeHeader:
     Of several data sets the last FCS 3 one is read, and ``problems`` says so. Raises UnreadableFile with a sentence a
     technician can act on, and OSError when the file cannot be opened at all (which may pass, as a share comes back).
     """
+    name, size = path.name, path.stat().st_size
     data_sets = read_data_sets(path)
-    index = max((n for n, each in enumerate(data_sets) if each.version >= "3"), default=len(data_sets) - 1)
-    reading, keywords = agreed_reading(path, data_sets, index), data_sets[index].keywords
-    channels = channels_of(path.name, reading, keywords)
+    index = max(
+        (n for n, each in enumerate(data_sets) if each.version >= "3"), default=len(data_sets) - 1
+    )
+    data_set = data_sets[index]
+    keywords, reading = data_set.keywords, own_reading(name, data_set)
+    channels = channels_of(name, reading, keywords)
     time_step, time_problems = _time_step(keywords, channels)
-    layout = layout_of(path, data_sets[index], reading, encodings_of(path.name, reading, keywords, channels, time_step))
-    stored = read_spill(keywords, reading.detectors)
+    encodings = encodings_of(name, reading, keywords, channels, time_step)
+    layout, layout_problems = layout_of(name, size, data_set, reading, encodings)
+    confirm(path, data_sets, index, reading)
+    stored = read_spill(keywords, data_set.spills, reading.detectors)
     volume, volume_problems = _acquired_volume_ul(keywords)
+    empty = ("The tube holds no events.",) if reading.event_count == 0 else ()
     return TubeHeader(
-        path=path, version=reading.version, keywords=keywords, channels=channels, event_count=reading.event_count,
-        data_sets=len(data_sets), spill=stored.spill, spill_fault=stored.fault, acquired_volume_ul=volume,
-        time_step=time_step, layout=layout,
+        path=path,
+        version=reading.version,
+        keywords=keywords,
+        channels=channels,
+        event_count=reading.event_count,
+        data_sets=len(data_sets),
+        spill=stored.spill,
+        spill_fault=stored.fault,
+        identity_spill=stored.identity,
+        acquired_volume_ul=volume,
+        time_step=time_step,
+        layout=layout,
         problems=(
-            *_data_set_problems(data_sets, index), *data_sets[index].problems,
-            *(("The tube holds no events.",) if reading.event_count == 0 else ()),
-            *stored.problems, *volume_problems, *time_problems,
+            *_data_set_problems(data_sets, index),
+            *data_set.problems,
+            *layout_problems,
+            *ignored_datatypes(reading, keywords),
+            *empty,
+            *stored.problems,
+            *volume_problems,
+            *time_problems,
         ),
-    )  # fmt: skip
+    )
 
 
 def open_events(header: TubeHeader) -> Events:
@@ -158,7 +194,8 @@ def _time_step(keywords: Mapping[str, str], channels: Sequence[Channel]) -> tupl
     if step is not None and step > 0:
         return step, ()
     timed = text and any(channel.detector.lower() == "time" for channel in channels)
-    return None, (f"$TIMESTEP is '{text}', which is not a number of seconds: Time is left in the cytometer's ticks.",) if timed else ()
+    told = "$TIMESTEP is not a number of seconds: Time is left in the cytometer's ticks."
+    return None, (told,) if timed else ()
 
 
 def _acquired_volume_ul(keywords: Mapping[str, str]) -> tuple[float | None, tuple[str, ...]]:

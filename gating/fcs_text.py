@@ -1,311 +1,289 @@
-"""Read the HEADER and TEXT of FCS files, and let two other readers confirm what was read.
+"""Find the data sets of an FCS file: their HEADER, their keywords and where their segments lie.
 
-Written after the FCS 2.0, 3.0, 3.1 and 3.2 standards. FlowIO and fcsparser each trip over something the standard
-allows (offsets of 0 in the HEADER, a second data set, blanks around keywords), so there are three voices: this
-reading, FlowIO's and fcsparser's. Every voice that can read the file must say the same; two are the fewest trusted.
+Written after the FCS 2.0, 3.0, 3.1 and 3.2 standards.
 """
 
-import mmap
 import re
-import struct
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from gating.text_segment import PADDING, Pair, TextSegment, keywords_of, read_text_segment
 from panels.errors import UnreadableFile
 
 VERSIONS = ("2.0", "3.0", "3.1", "3.2")
 HEADER_BYTES = 58
-_ESCAPED = "\U0010ffff"
-"""Stands for a doubled delimiter while TEXT is split; this code point is never a character."""
+LAST_HEADER_OFFSET = 99_999_999
+"""The largest offset that a HEADER can hold: its fields have eight digits."""
+MOST_TEXT_BYTES = 2 * 2**20
+"""The keywords of one segment; cytometers write up to some hundred kilobytes."""
+MOST_KEYWORD_BYTES = 16 * 2**20
+"""The keywords of all data sets of a file."""
+MOST_DATA_SETS = 2_000
+"""A plate reader writes a well a data set, and plates have up to 1,536 wells."""
 
-_Offsets = tuple[int, int]
+Offsets = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One data set of a file as its HEADER and TEXT describe it; offsets count from ``start``, the data set's first byte.
+    """One data set as its HEADER and TEXT describe it; offsets count from its first byte, ``start``.
 
-    ``keywords`` have upper-case names with their ``$``; ``padded`` tells that blanks stood around a keyword's name.
+    ``keywords`` have upper-case names with their ``$``, ``spills`` all values of each spill keyword.
+    ``padded`` tells that blanks stood around a keyword's name, ``irregular`` that HEADER or TEXT is
+    written in a way the standard forbids. ``segments`` are first and last byte of what is not DATA.
     """
 
     start: int
     version: str
-    header_offsets: _Offsets
+    header_offsets: Offsets
     keywords: Mapping[str, str]
+    spills: Mapping[str, tuple[str, ...]]
     encoding: str
     padded: bool
+    irregular: bool
+    segments: Mapping[str, Offsets]
     problems: tuple[str, ...]
 
     @property
-    def text_offsets(self) -> _Offsets:
+    def text_offsets(self) -> Offsets:
         """Give first and last byte of the events as TEXT says, or zeros where it does not."""
-        return _whole(self.keywords.get("$BEGINDATA")) or 0, _whole(self.keywords.get("$ENDDATA")) or 0
+        return _offsets(self.keywords, "DATA")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one reader says of a data set; two readers must agree on all of it."""
+class _Header:
+    """The HEADER of one data set."""
 
     version: str
-    channel_count: int
-    event_count: int
-    datatype: str
-    byte_order: str
-    detectors: tuple[str, ...]
-    bits: tuple[int, ...]
-    header_offsets: _Offsets
-    text_offsets: _Offsets
+    text: Offsets
+    data: Offsets
+    irregular: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a data set is read from: the open file, its name and size, and the first byte."""
+
+    file: BinaryIO
+    name: str
+    size: int
+    start: int
+
+    def read(self, offsets: Offsets) -> bytes:
+        """Read from the first to the last byte of a segment."""
+        self.file.seek(self.start + offsets[0])
+        return self.file.read(offsets[1] - offsets[0] + 1)
 
 
 def read_data_sets(path: Path) -> tuple[DataSet, ...]:
     """Read HEADER and TEXT of every data set of the file, in the order of ``$NEXTDATA``.
 
-    Raises UnreadableFile with a sentence, and OSError when the file cannot be opened at all (a share that is gone).
+    Raises UnreadableFile with a sentence, and OSError when the file cannot be opened at all (a share
+    that is gone).
     """
     size = path.stat().st_size
     if size == 0:
         raise UnreadableFile(f"{path.name} is empty (0 bytes). Copy it again from the cytometer.")
     found: list[DataSet] = []
-    start = 0
+    read = 0
     with path.open("rb") as file:
-        while True:
-            found.append(_read_data_set(path.name, file, start, size))
-            following = found[-1].keywords.get("$NEXTDATA", "0")
-            step = _whole(following)
-            if step is None:
-                raise UnreadableFile(f"{path.name}: $NEXTDATA is '{following}', which is not a number. Export the file again.")
-            if step == 0:
-                return tuple(found)
-            start += step
-            if start + HEADER_BYTES > size:
-                raise UnreadableFile(f"{path.name} is cut short: it ends before a further data set it announces. Copy it again.")
-
-
-def agreed_reading(path: Path, data_sets: Sequence[DataSet], index: int) -> Reading:
-    """Read what decides where and how the events lie, and have FlowIO and fcsparser confirm it.
-
-    Raises UnreadableFile when a required keyword is missing or wrong, when a reader disagrees, or when neither can read.
-    """
-    data_set = data_sets[index]
-    own = _own_reading(path.name, data_set)
-    others = {"FlowIO": _by_flowio(path, data_set), "fcsparser": _by_fcsparser(path, data_set, index)}
-    for reader, other in others.items():
-        for field in fields(Reading) if other is not None else ():
-            here, there = getattr(own, field.name), getattr(other, field.name)
-            if here != there:
+        for start in _starts(path.name, size, found):
+            found.append(_read_data_set(_Source(file, path.name, size, start)))
+            read += sum(last - first + 1 for first, last in found[-1].segments.values())
+            if read > MOST_KEYWORD_BYTES:
+                raise _too_long(path.name, MOST_KEYWORD_BYTES)
+            if len(found) > MOST_DATA_SETS:
                 raise UnreadableFile(
-                    f"{path.name}: its header can be read in two ways. {field.name.replace('_', ' ').capitalize()}: "
-                    f"{_short(here)}, but {_short(there)} as {reader} reads it. Export the file again from the cytometer."
+                    f"{path.name} holds more than {MOST_DATA_SETS:,} data sets. "
+                    f"Export each acquisition to a file of its own."
                 )
-    if not any(others.values()) and not data_set.padded:
-        raise UnreadableFile(f"{path.name}: neither FlowIO nor fcsparser can read its header. Export the file again from the cytometer.")
-    return own
+    return tuple(found)
 
 
-def _read_data_set(name: str, file: BinaryIO, start: int, size: int) -> DataSet:
-    """Read HEADER, TEXT and supplemental TEXT of the data set that begins at byte ``start``."""
-    file.seek(start)
-    header = file.read(HEADER_BYTES)
-    version = header[3:6].decode("ascii", errors="replace")
-    if header[:3] != b"FCS":
-        where = f" at byte {start}" if start else ""
-        raise UnreadableFile(f"{name} is not an FCS file: it does not begin with 'FCS'{where}. Export it from the cytometer as FCS.")
-    if version not in VERSIONS:
-        raise UnreadableFile(f"{name} calls itself FCS{version}. Only FCS {', '.join(VERSIONS)} can be read: export it as FCS 3.1.")
-    if len(header) < HEADER_BYTES:
-        raise UnreadableFile(f"{name} is cut short: it ends within its header. Copy it again from the cytometer.")
-    numbers = [_header_number(name, header[at : at + 8]) for at in (10, 18, 26, 34)]
-    first, last = numbers[0], numbers[1]
-    raw = _segment(name, file, start, (first, last), size)
-    keywords, encoding, padded = _read_text(name, raw)
-    supplement, problems = _read_supplement(name, file, start, keywords, (first, last), size)
-    return DataSet(
-        start=start, version=version, header_offsets=(numbers[2], numbers[3]), keywords=supplement | keywords,
-        encoding=encoding, padded=padded, problems=problems,
-    )  # fmt: skip
-
-
-def _header_number(name: str, field: bytes) -> int:
-    """Read an 8-byte HEADER offset; a blank one, which old writers use for large files, is 0."""
-    digits = field.strip(b" \0")
-    if digits and not digits.isdigit():
-        raise UnreadableFile(f"{name}: its header is damaged (an offset reads {field!r}). Copy it again from the cytometer.")
-    return int(digits or b"0")
-
-
-def _segment(name: str, file: BinaryIO, start: int, offsets: _Offsets, size: int) -> bytes:
-    first, last = offsets
-    if not HEADER_BYTES <= first < last:
-        raise UnreadableFile(f"{name}: its header does not say where the keywords lie. Export the file again from the cytometer.")
-    if start + last >= size:
-        raise UnreadableFile(f"{name} is cut short: it ends within its keywords. Copy it again from the cytometer.")
-    file.seek(start + first)
-    return file.read(last - first + 1)
-
-
-def _read_supplement(
-    name: str, file: BinaryIO, start: int, keywords: Mapping[str, str], primary: _Offsets, size: int
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Read the supplemental TEXT, where labels and spill may lie; what cannot be read there is said, not fatal."""
-    offsets = _whole(keywords.get("$BEGINSTEXT")) or 0, _whole(keywords.get("$ENDSTEXT")) or 0
-    if offsets == primary or offsets[1] <= offsets[0] or offsets[0] == 0:
-        return {}, ()
-    try:
-        return _read_text(name, _segment(name, file, start, offsets, size))[0], ()
-    except UnreadableFile:
-        return {}, ("The supplemental TEXT of this file cannot be read: labels or compensation stored there are missing.",)
-
-
-def _read_text(name: str, raw: bytes) -> tuple[dict[str, str], str, bool]:
-    """Split a TEXT segment into keywords; give them, the encoding, and whether blanks stood around a name."""
-    encoding = "utf-8"
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError:
-        encoding = "latin-1"
-        text = raw.decode(encoding)
-    delimiter = text[0]
-    if not delimiter.isascii() or delimiter.isalnum() or delimiter == "\0":
-        raise UnreadableFile(f"{name}: its keywords do not begin with a delimiter. Copy the file again from the cytometer.")
-    names, values = _split(name, text[1:], delimiter)
-    keywords: dict[str, str] = {}
-    for key, value in zip((key.strip().upper() for key in names), (value.strip() for value in values), strict=True):
-        if key.startswith("$") and keywords.get(key, value) != value:
-            raise UnreadableFile(f"{name}: {key} is written twice, as '{keywords[key]}' and '{value}'. Export the file again.")
-        keywords[key] = value
-    # fcsparser makes a list as long as $PAR, so an absurd one would fill the memory.
-    if (_whole(keywords.get("$PAR")) or 0) > len(keywords):
-        raise UnreadableFile(f"{name} announces {keywords['$PAR']} channels but describes fewer. Copy it again from the cytometer.")
-    return keywords, encoding, any(key != key.strip() for key in names)
-
-
-def _split(name: str, body: str, delimiter: str) -> tuple[list[str], list[str]]:
-    """Split at single delimiters; a doubled one is a character of the value (FCS 3.1, TEXT segment).
-
-    Some writers leave values empty, which the standard forbids and which looks like a doubled delimiter: where reading
-    by the standard gives no whole pairs, every delimiter is taken as a separator.
-    """
-    body = body.rstrip("".join(set(" \0\r\n\t") - {delimiter}))
-    for doubled in (_ESCAPED, delimiter * 2):
-        pieces = body.replace(delimiter * 2, doubled).split(delimiter)
-        if pieces[-1] == "" and len(pieces) % 2 and not any(key.strip() == "" or _ESCAPED in key for key in pieces[:-1:2]):
-            pieces = [piece.replace(_ESCAPED, delimiter) for piece in pieces[:-1]]
-            return pieces[::2], pieces[1::2]
-    raise UnreadableFile(f"{name}: its keywords are damaged or cut off. Copy the file again from the cytometer.")
-
-
-def _whole(value: str | None) -> int | None:
-    """Read a whole number as TEXT writes it (padded, with leading zeros), or None where it is none."""
+def whole_number(value: str | None) -> int | None:
+    """Read a whole number as TEXT writes it (padded, with leading zeros), or None if it is none."""
     digits = (value or "").strip()
     return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
 
 
-def _own_reading(name: str, data_set: DataSet) -> Reading:
-    keywords = data_set.keywords
-
-    def required(key: str) -> str:
-        if not keywords.get(key):
-            raise UnreadableFile(f"{name}: the keyword {key} is missing. Export the file again from the cytometer.")
-        return keywords[key]
-
-    def number(key: str) -> int:
-        value = _whole(required(key))
-        if value is None:
-            raise UnreadableFile(f"{name}: {key} is '{keywords[key]}', which is not a whole number. Export the file again.")
-        return value
-
-    channel_count = number("$PAR")
-    if channel_count == 0:
-        raise UnreadableFile(f"{name} has no channels. Export it again from the cytometer.")
-    channels = range(1, channel_count + 1)
-    if required("$DATATYPE").upper() == "A":
-        raise UnreadableFile(f"{name} holds its events as text ($DATATYPE A). Export it as FCS 3.1 with floating-point numbers.")
-    return Reading(
-        version=data_set.version, channel_count=channel_count, event_count=number("$TOT"),
-        datatype=required("$DATATYPE").upper(), byte_order=_plain_order(required("$BYTEORD")),
-        detectors=tuple(required(f"$P{n}N") for n in channels), bits=tuple(number(f"$P{n}B") for n in channels),
-        header_offsets=data_set.header_offsets, text_offsets=data_set.text_offsets,
-    )  # fmt: skip
-
-
-def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
-    """Give FlowIO's reading, or None where it cannot read the file."""
-    import flowio
-
-    def read() -> Reading:
-        # A map of the file, not its path: FlowIO reads as many bytes as a damaged offset asks for, and leaves files open.
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            flow = flowio.FlowData(mapped, only_text=True, nextdata_offset=data_set.start, ignore_offset_discrepancy=True)
-        channels = range(1, flow.channel_count + 1)
-        return Reading(
-            version=flow.version, channel_count=flow.channel_count, event_count=flow.event_count,
-            datatype=flow.data_type.strip().upper(), byte_order=_plain_order(flow.text["byteord"]),
-            # FlowIO drops every $ of TEXT, in values too.
-            detectors=tuple(_with_dollars(flow.text[f"p{n}n"], data_set.keywords.get(f"$P{n}N", "")) for n in channels),
-            bits=tuple(int(flow.text[f"p{n}b"]) for n in channels),
-            header_offsets=(flow.header["data_start"], flow.header["data_stop"]),
-            text_offsets=(_whole(flow.text.get("begindata")) or 0, _whole(flow.text.get("enddata")) or 0),
-        )  # fmt: skip
-
-    return _unless_it_fails(read, flowio.exceptions.FlowIOException)
+def _starts(name: str, size: int, found: list[DataSet]) -> Iterator[int]:
+    """Follow ``$NEXTDATA`` through a file; each data set must lie behind the one read before."""
+    yield 0
+    while True:
+        latest = found[-1]
+        told = latest.keywords.get("$NEXTDATA", "0")
+        step = whole_number(told)
+        if step is None:
+            raise UnreadableFile(
+                f"{name}: $NEXTDATA is '{told}', which is not a number of bytes to go on by. "
+                f"Export the file again."
+            )
+        if step == 0:
+            return
+        firsts = (latest.header_offsets[0], latest.text_offsets[0])
+        behind = max(*firsts, *(last for _, last in latest.segments.values()))
+        start = latest.start + step
+        if start + HEADER_BYTES > size:
+            raise UnreadableFile(
+                f"{name} is cut short: it ends before a further data set it announces. "
+                f"Copy it again."
+            )
+        if step <= behind:
+            raise UnreadableFile(
+                f"{name}: its data sets overlap ($NEXTDATA is {step}, but the data set at byte "
+                f"{latest.start} reaches beyond that). Export each acquisition to a file of its own."
+            )
+        yield start
 
 
-def _by_fcsparser(path: Path, data_set: DataSet, index: int) -> Reading | None:
-    """Give fcsparser's reading, or None where it cannot read the file (from the third data set on it looks in the wrong place)."""
-    if index > 1:
-        return None
-    import fcsparser
-    from fcsparser.api import ParserFeatureNotImplementedError
-
-    def read() -> Reading:
-        # Latin-1 reads any byte; only the names may hold more than ASCII.
-        told = fcsparser.parse(str(path), meta_data_only=True, data_set=index, encoding="latin-1")
-        header, channels = told["__header__"], range(1, told["$PAR"] + 1)
-        return Reading(
-            version=header["FCS format"][3:].decode("ascii"), channel_count=told["$PAR"], event_count=told["$TOT"],
-            datatype=told["$DATATYPE"].strip().upper(), byte_order=_plain_order(told["$BYTEORD"]),
-            detectors=tuple(told[f"$P{n}N"].encode("latin-1").decode(data_set.encoding).strip() for n in channels),
-            bits=tuple(told[f"$P{n}B"] for n in channels),
-            header_offsets=(header["data start"] - data_set.start, header["data end"] - data_set.start),
-            text_offsets=(_whole(told.get("$BEGINDATA")) or 0, _whole(told.get("$ENDDATA")) or 0),
-        )  # fmt: skip
-
-    return _unless_it_fails(read, ParserFeatureNotImplementedError)
-
-
-def _unless_it_fails(read: Callable[[], Reading], own_error: type[Exception]) -> Reading | None:
-    """Run another reader; a reader that fails has no voice, since its reason may be its own limit."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # both warn of ANALYSIS segments and padding, which are not read here
-        try:
-            return read()
-        except own_error:  # what it refuses on purpose
-            return None
-        except (
-            ValueError,  # a number or a character it cannot read (UnicodeDecodeError is one), a seek outside the file
-            LookupError,  # a keyword or a TEXT segment that is not there (KeyError, IndexError)
-            TypeError,  # a keyword that is not what it takes it for
-            ArithmeticError,  # an offset too large for a seek (OverflowError)
-            EOFError,  # fewer bytes than an offset announces
-            OSError,  # a seek before the start of the file
-            struct.error,  # bytes that do not fill a number
-            re.error,  # FlowIO builds a pattern from the delimiter
-        ):
-            return None
+def _read_data_set(source: _Source) -> DataSet:
+    """Read HEADER, TEXT and supplemental TEXT of one data set."""
+    header = _read_header(source)
+    text = read_text_segment(source.name, _segment(source, header.text))
+    own = dict(text.pairs)
+    _refuse_cut_text(source, header, text)
+    supplement, offsets, problems = _read_supplement(source, own, header.text)
+    keywords, spills, repeated = keywords_of(source.name, [*text.pairs, *supplement])
+    # fcsparser makes a list as long as $PAR, so an absurd one would fill the memory.
+    if (whole_number(keywords.get("$PAR")) or 0) > len(keywords):
+        raise UnreadableFile(
+            f"{source.name} announces {keywords['$PAR']} channels but describes fewer. "
+            f"Copy it again from the cytometer."
+        )
+    primary = {"TEXT": (header.text[0], _last_byte(header, text, keywords))}
+    return DataSet(
+        start=source.start,
+        version=header.version,
+        header_offsets=header.data,
+        keywords=keywords,
+        spills=spills,
+        encoding=text.encoding,
+        padded=text.padded,
+        irregular=header.irregular or text.irregular,
+        segments=primary | offsets,
+        problems=(*problems, *repeated),
+    )
 
 
-def _plain_order(value: str) -> str:
-    return re.sub(r"\s", "", value)
+def _read_header(source: _Source) -> _Header:
+    name = source.name
+    raw = source.read((0, HEADER_BYTES - 1))
+    version = raw[3:6].decode("ascii", errors="replace")
+    if raw[:3] != b"FCS":
+        where = f" at byte {source.start}" if source.start else ""
+        raise UnreadableFile(
+            f"{name} is not an FCS file: it does not begin with 'FCS'{where}. "
+            f"Export it from the cytometer as FCS."
+        )
+    if version not in VERSIONS:
+        raise UnreadableFile(
+            f"{name} calls itself FCS{version}. Only FCS {', '.join(VERSIONS)} can be read: "
+            f"export it as FCS 3.1."
+        )
+    if len(raw) < HEADER_BYTES:
+        raise UnreadableFile(
+            f"{name} is cut short: it ends within its header. Copy it again from the cytometer."
+        )
+    fields = [raw[at : at + 8] for at in (10, 18, 26, 34)]
+    # Some writers put stars or a negative number where an offset has more than eight digits.
+    large = source.size > LAST_HEADER_OFFSET
+    unsaid = [large and re.fullmatch(rb"[ \0]*[0-9]*[ \0]*", field) is None for field in fields]
+    text = (_header_number(name, fields[0]), _header_number(name, fields[1]))
+    data = [0 if unsaid[n] else _header_number(name, fields[n]) for n in (2, 3)]
+    return _Header(version, text, (data[0], data[1]), irregular=any(unsaid))
 
 
-def _with_dollars(name: str, own: str) -> str:
-    """Put back the dollar signs FlowIO drops from a name, when nothing else differs from our own reading."""
-    return own if name.strip() == own.replace("$", "").strip() else name.strip()
+def _header_number(name: str, field: bytes) -> int:
+    """Read an 8-byte HEADER offset; a blank one, as old writers use for large files, is 0."""
+    digits = field.strip(b" \0")
+    if digits and not digits.isdigit():
+        raise UnreadableFile(
+            f"{name}: its header is damaged (an offset reads {field!r}). "
+            f"Copy it again from the cytometer."
+        )
+    return int(digits or b"0")
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+def _segment(source: _Source, offsets: Offsets) -> bytes:
+    first, last = offsets
+    if not HEADER_BYTES <= first < last:
+        raise UnreadableFile(
+            f"{source.name}: its header does not say where the keywords lie. "
+            f"Export the file again from the cytometer."
+        )
+    if source.start + last >= source.size:
+        raise UnreadableFile(
+            f"{source.name} is cut short: it ends within its keywords. "
+            f"Copy it again from the cytometer."
+        )
+    if last - first >= MOST_TEXT_BYTES:
+        raise _too_long(source.name, MOST_TEXT_BYTES)
+    return source.read(offsets)
+
+
+def _too_long(name: str, most: int) -> UnreadableFile:
+    return UnreadableFile(
+        f"{name} has more than {most // 2**20} MB of keywords, which no cytometer writes. "
+        f"Export it again from the cytometer."
+    )
+
+
+def _refuse_cut_text(source: _Source, header: _Header, text: TextSegment) -> None:
+    """Tell a TEXT without its last delimiter from one that is cut off within its last value.
+
+    It is whole when padding or another segment follows it, and DATA lies in the file.
+    """
+    if not text.unfinished:
+        return
+    first, last = header.text
+    begins = [_offsets(dict(text.pairs), what)[0] for what in ("DATA", "ANALYSIS", "STEXT")]
+    behind = last + 1
+    if source.read((behind, behind)) == text.delimiter.encode():
+        behind += 1  # the delimiter is there, but the HEADER leaves it out
+    following = source.read((behind, behind))
+    padded = first + text.length <= last or following == b"" or following in PADDING
+    there = source.start + max(header.data[0], begins[0]) < source.size
+    if not there or not (padded or behind in (header.data[0], *begins)):
+        raise UnreadableFile(
+            f"{source.name}: its keywords are damaged or cut off. "
+            f"Copy the file again from the cytometer."
+        )
+
+
+def _last_byte(header: _Header, text: TextSegment, keywords: Mapping[str, str]) -> int:
+    """Give the last byte of TEXT; a HEADER that counts one byte too many means the one before.
+
+    Then DATA begins on that byte, right behind the last delimiter.
+    """
+    first, last = header.text
+    one_too_many = last in (header.data[0], _offsets(keywords, "DATA")[0])
+    return last - 1 if one_too_many and first + text.length == last else last
+
+
+def _read_supplement(
+    source: _Source, keywords: Mapping[str, str], primary: Offsets
+) -> tuple[tuple[Pair, ...], dict[str, Offsets], tuple[str, ...]]:
+    """Read the supplemental TEXT, where labels and spill may lie; give its pairs and its place.
+
+    What cannot be read there is said, not fatal.
+    """
+    offsets = _offsets(keywords, "STEXT")
+    if offsets == primary or offsets[1] <= offsets[0] or offsets[0] == 0:
+        return (), {}, ()
+    try:
+        supplement = read_text_segment(source.name, _segment(source, offsets))
+    except UnreadableFile:
+        sentence = (
+            "The supplemental TEXT of this file cannot be read: "
+            "labels or compensation stored there are missing."
+        )
+        return (), {}, (sentence,)
+    return supplement.pairs, {"supplemental TEXT": offsets}, ()
+
+
+def _offsets(keywords: Mapping[str, str], segment: str) -> Offsets:
+    """Give first and last byte of a segment as TEXT says, or zeros where it does not."""
+    first, last = (whole_number(keywords.get(f"${end}{segment}")) for end in ("BEGIN", "END"))
+    return first or 0, last or 0

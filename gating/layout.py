@@ -6,18 +6,23 @@ Written after the FCS 3.1 and 3.2 standards. What is not supported is refused, n
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gating.fcs_text import DataSet, Reading
+from gating.data_offsets import EventBlock, find_events
+from gating.fcs_text import DataSet
+from gating.second_readers import Reading
 from panels.errors import UnreadableFile
 
 MOST_DECADES = 10.0
 WHOLE_WIDTHS = (1, 2, 4, 8)
 """Bytes of the integers numpy knows; others (24 bits on some Cyteks) are put together byte by byte."""
+STANDARD_ORDER = 4
+"""FCS 3.1 writes four numbers in $BYTEORD, whatever the width of the values."""
+MOST_ORDER = 24
+"""The longest $BYTEORD that is repeated in a sentence."""
 FLOAT_BITS = {"F": 32, "D": 64}
 
 Kind = Literal["I", "F", "D"]
@@ -108,8 +113,7 @@ def encodings_of(
 
 def _encoding(name: str, reading: Reading, keywords: Mapping[str, str], channel: Channel, byte: int, time_step: float | None) -> Encoding:
     number, bits = channel.index + 1, reading.bits[channel.index]
-    # FCS 3.2 allows a channel to differ from the tube's $DATATYPE.
-    kind = _kind(name, channel, keywords.get(f"$P{number}DATATYPE", reading.datatype).upper(), bits)
+    kind = _kind(name, channel, _datatype(reading, keywords, number), bits)
     decades, log_zero = _amplification(name, keywords, channel, kind)
     is_time = channel.detector.lower() == "time"
     return Encoding(
@@ -124,6 +128,31 @@ def _encoding(name: str, reading: Reading, keywords: Mapping[str, str], channel:
         # Cytometers write a gain for Time too, which means nothing there; a gain of 0 means none.
         gain=1.0 if is_time else _number(name, keywords, f"$P{number}G", 1.0) or 1.0,
     )
+
+
+def _datatype(reading: Reading, keywords: Mapping[str, str], number: int) -> str:
+    """Give the type of a channel's values, which may differ from ``$DATATYPE`` from FCS 3.2 on."""
+    own = keywords.get(f"$P{number}DATATYPE", "").upper()
+    return own if own and reading.version >= "3.2" else reading.datatype
+
+
+def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[str, ...]:
+    """Say where a ``$PnDATATYPE`` that FCS below 3.2 does not know asks for other values."""
+    if reading.version >= "3.2":
+        return ()
+    numbers = range(1, reading.channel_count + 1)
+    asked = [
+        f"$P{n}DATATYPE"
+        for n in numbers
+        if keywords.get(f"$P{n}DATATYPE", reading.datatype).upper() != reading.datatype
+    ]
+    told = f"{asked[0]} was ignored" if asked else ""
+    more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
+    sentence = (
+        f"{told}{more}: FCS {reading.version} does not know it, "
+        f"all values are of type {reading.datatype} ($DATATYPE)."
+    )
+    return (sentence,) if asked else ()
 
 
 def _kind(name: str, channel: Channel, kind: str, bits: int) -> Kind:
@@ -156,26 +185,22 @@ def _bit_mask(name: str, channel: Channel, bits: int) -> int | None:
     return (1 << used) - 1 if used < bits else None
 
 
-def layout_of(path: Path, data_set: DataSet, reading: Reading, encodings: tuple[Encoding, ...]) -> Layout:
-    """Find where the events lie and check that as many lie there as are announced; raises UnreadableFile if not."""
-    if data_set.keywords.get("$MODE", "L").upper() != "L":
-        raise UnreadableFile(f"{path.name} holds histograms, not events ($MODE {data_set.keywords['$MODE']}). Export it in list mode.")
+def layout_of(
+    name: str, size: int, data_set: DataSet, reading: Reading, encodings: tuple[Encoding, ...]
+) -> tuple[Layout, tuple[str, ...]]:
+    """Find where the events lie and check that as many lie there as are announced.
+
+    Gives sentences on how they were found, too. Raises UnreadableFile where it is in doubt.
+    """
+    mode = data_set.keywords.get("$MODE", "L").upper()
+    if mode != "L":
+        raise UnreadableFile(
+            f"{name} holds histograms, not events ($MODE {mode}). Export it in list mode."
+        )
     event_bytes = sum(encoding.width for encoding in encodings)
-    # FCS 2.0 knows offsets in the HEADER alone; those past 99,999,999 are 0 there and stand in TEXT alone.
-    told = [offsets for offsets in (data_set.header_offsets, data_set.text_offsets) if offsets[0]]
-    if data_set.version == "2.0":
-        told = told[:1]
-    if not told and reading.event_count:
-        raise UnreadableFile(f"{path.name} does not say where its events lie. Export it again from the cytometer.")
-    firsts = sorted({first for first, _ in told})
-    if len(firsts) > 1:
-        raise UnreadableFile(f"{path.name} says in two places where its events begin: {firsts[0]} and {firsts[1]}. Export it again.")
-    start = data_set.start + (firsts[0] if firsts else 0)
-    for first, last in told:
-        _check_count(path.name, reading.event_count, max(last - first + 1, 0) // event_bytes)
-    in_the_file = max(path.stat().st_size - start, 0) // event_bytes
-    _check_count(path.name, reading.event_count, min(in_the_file, reading.event_count))
-    return Layout(start=start, event_bytes=event_bytes, order=_order(path.name, reading), encodings=encodings)
+    order = _order(name, reading.byte_order, max(encoding.width for encoding in encodings))
+    place = find_events(name, size, data_set, EventBlock(reading.event_count, event_bytes))
+    return Layout(place.start, event_bytes, order, encodings), place.problems
 
 
 def event_type(layout: Layout) -> np.dtype[np.void]:
@@ -200,21 +225,20 @@ def linear_values(stored: NDArray[Any], encoding: Encoding, order: Order) -> NDA
     return values if encoding.gain == 1.0 else values / encoding.gain
 
 
-def _check_count(name: str, announced: int, held: int) -> None:
-    """Refuse a tube that holds fewer or more events than announced; a rest shorter than an event is padding."""
-    if held < announced:
-        raise UnreadableFile(f"{name} is cut short: it announces {announced} events but holds {held}. Copy it again from the cytometer.")
-    if held > announced:
-        raise UnreadableFile(f"{name} announces {announced} events but holds {held}: one of them is wrong. Export it again.")
+def _order(name: str, byte_order: str, width: int) -> Order:
+    """Read ``$BYTEORD``: a count up or down to 4, or to the bytes of the widest value.
 
-
-def _order(name: str, reading: Reading) -> Order:
-    counted = ",".join(str(n) for n in range(1, reading.byte_order.count(",") + 2))
-    if reading.byte_order == counted and (counted != "1" or set(reading.bits) == {8}):
-        return "<"
-    if reading.byte_order == counted[::-1]:
-        return ">"
-    raise UnreadableFile(f"{name}: the byte order {reading.byte_order} is not supported. Export it as FCS 3.1.")
+    Counted otherwise it does not say in which order those bytes lie. One byte needs no order.
+    """
+    count = byte_order.count(",") + 1
+    counted = ",".join(str(n) for n in range(1, count + 1))
+    if byte_order in (counted, counted[::-1]) and (width == 1 or count in {STANDARD_ORDER, width}):
+        return "<" if byte_order == counted else ">"
+    told = f"$BYTEORD is '{byte_order}'" if len(byte_order) <= MOST_ORDER else "$BYTEORD is too long"
+    raise UnreadableFile(
+        f"{name}: {told}, a byte order that does not say how values of {width} bytes are written. "
+        f"Export it as FCS 3.1."
+    )
 
 
 def _stored_type(encoding: Encoding, order: Order) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gating.compensation import raw_spectral
 from gating.events import TubeHeader, open_events, read_header
 from panels.catalogue import load_panel, panel_names
 from panels.errors import PanelMismatch, TubeFault
-from panels.panel import PanelMatch, match_panel
+from panels.panel import Panel, PanelMatch, match_panel
+from tasks.intake.fit import refusal
 
 if TYPE_CHECKING:
     from gating.engine import Evaluation
@@ -25,7 +27,7 @@ class Inspection:
     """What one file says of itself. ``refused`` means that no study could use it; ``problems`` are sentences."""
 
     header: TubeHeader | None
-    panel: str | None
+    panel: Panel | None
     problems: tuple[str, ...]
     refused: bool
 
@@ -38,7 +40,7 @@ class Inspection:
             "channels": [
                 {"detector": c.detector, "label": c.label, "marker": self._marker(c.index)} for c in (header.channels if header else ())
             ],
-            "panel": self.panel,
+            "panel": self.panel.panel if self.panel else None,
             "spill": {"detectors": list(spill.detectors), "matrix": spill.matrix.tolist()} if spill else None,
             "problems": list(self.problems),
         }
@@ -46,30 +48,38 @@ class Inspection:
     def _marker(self, index: int) -> str | None:
         if self.header is None or self.panel is None:
             return None
-        match = match_panel(load_panel(self.panel), self.header.channels)
+        match = match_panel(self.panel, self.header.channels)
         return next((m for m, i in match.channel.items() if i == index and m not in match.panel.scatter), None)
 
 
-def inspect_file(path: Path, panel: str | None = None) -> Inspection:
-    """Say what a file holds, which shipped panel it fits, and why it would be refused.
+def inspect_file(path: Path, panel: str | None = None, own: Path | None = None) -> Inspection:
+    """Say what a file holds, which panel it fits, and why it would be refused.
 
-    A file is refused when it cannot be read or compensated, or when it does not fit ``panel``. Which panel a tube was stained
-    for is the sample sheet's to say: without ``panel``, a file is held against the panel it comes nearest to, and one that
-    has not even half the markers of any is described, not refused.
+    The judgement is intake's (``tasks.intake.fit``), in the same words. Which panel a tube was
+    stained for is the sample sheet's to say: without ``panel``, a file is held against the panel it
+    comes nearest to, and one that has not even half the markers of any is described; then only a
+    spill that cannot be used, or raw spectral signals, refuse it. ``own`` is a study's folder, whose
+    panels are found first.
     """
     try:
         header = read_header(path)
     except TubeFault as fault:
         return Inspection(header=None, panel=None, problems=(str(fault),), refused=True)
-    problems = [*header.problems, *([header.spill_fault] if header.spill_fault else [])]
-    match = match_panel(load_panel(panel), header.channels) if panel else _nearest(header)
+    panels = own / "panels" if own else None
+    match = (
+        match_panel(load_panel(panel, panels), header.channels)
+        if panel
+        else _nearest(header, panels)
+    )
     if match is None:
-        problems.append(f"The channels fit none of the shipped panels ({', '.join(panel_names())}).")
+        refused = header.spill_fault or raw_spectral(header)
+        known = ", ".join(panel_names(panels))
+        problems = [f"The channels fit none of the known panels ({known})."]
     else:
-        problems += [f"Panel {match.panel.panel}: {problem}" for problem in match.problems]
-    misfit = match is not None and not match.fits
-    fitting = match.panel.panel if match and match.fits else None
-    return Inspection(header, fitting, tuple(problems), refused=bool(header.spill_fault) or misfit)
+        refused, problems = refusal(header, match.panel, panels), []
+    told = (*header.problems, *([refused] if refused else []), *problems)
+    fitting = match.panel if match and match.fits else None
+    return Inspection(header, fitting, told, refused=refused is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +123,10 @@ def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Evaluatio
     panel = load_panel(release.strategy.panel, own / "panels" if own else None)
 
     def gate(header: TubeHeader) -> Evaluation:
+        refused = refusal(header, panel, own / "panels" if own else None)
+        if refused:
+            raise PanelMismatch(f"{header.path.name}: {refused}")
         match = match_panel(panel, header.channels)
-        if not match.fits:
-            raise PanelMismatch(f"{header.path.name} does not fit the panel {panel.panel}: {' '.join(match.problems)}")
         return apply_strategy(release.strategy, match, header, open_events(header)).evaluation
 
     return gate
@@ -140,9 +151,9 @@ def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]
     return ("The document asks for the file's own compensation, but the file stores none: its gates were applied uncompensated.",)
 
 
-def _nearest(header: TubeHeader) -> PanelMatch | None:
-    """Find the shipped panel that the channels fit, or come nearest to with more than half of its markers."""
-    matches = [match_panel(load_panel(name), header.channels) for name in panel_names()]
+def _nearest(header: TubeHeader, own: Path | None) -> PanelMatch | None:
+    """Find the panel that fits, or comes nearest with more than half of its markers."""
+    matches = [match_panel(load_panel(name, own), header.channels) for name in panel_names(own)]
     near = [m for m in matches if m.fits or 2 * _markers_found(m) > len(m.panel.markers)]
     return max(near, key=lambda m: (m.fits, _markers_found(m)), default=None)
 

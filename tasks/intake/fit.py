@@ -1,9 +1,14 @@
-"""Check whether a tube can be gated with the panel it was stained for."""
+"""Check whether a tube can be gated with the panel it was stained for.
+
+``refusal`` is the one judgement of a tube against its panel: intake and ``reconflow inspect`` both
+ask it, so that what one accepts the other does, in the same words.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gating.compensation import compensation_fault, raw_spectral
 from gating.events import TubeHeader
 from panels.catalogue import load_panel, panel_names
 from panels.errors import PanelFault
@@ -24,7 +29,7 @@ class Misfit:
 
 
 def find_misfit(header: TubeHeader, identity: TubeIdentity, own_panels: Path) -> Misfit | None:
-    """Hold a tube against its panel: known, every marker in place, compensation stored where it is needed."""
+    """Hold a tube against the panel its sheet names, without the marker an FMO control leaves out."""
     known = panel_names(own_panels)
     if identity.panel not in known:
         hint = nearest(identity.panel, known) or f"; known are: {', '.join(known)}"
@@ -37,23 +42,43 @@ def find_misfit(header: TubeHeader, identity: TubeIdentity, own_panels: Path) ->
     if control and control != "batch":
         if plain(control) not in {plain(stain.marker) for stain in panel.markers}:
             markers = [stain.marker for stain in panel.markers]
-            return Misfit("waiting", f"control: '{control}' is not a marker of the panel {panel.panel}{nearest(control, markers)}")
+            hint = nearest(control, markers)
+            return Misfit(
+                "waiting",
+                f"control: '{control}' is not a marker of the panel {panel.panel}{hint}",
+            )
         panel = _without(panel, control)
+    sentence = refusal(header, panel, own_panels)
+    return Misfit("quarantined", sentence) if sentence else None
+
+
+def refusal(header: TubeHeader, panel: Panel, own_panels: Path | None) -> str | None:
+    """Say why a tube of this panel is refused: a marker is not in place, or it cannot be compensated."""
     problems = match_panel(panel, header.channels).problems
-    if problems:
-        more = f" ({len(problems) - _MOST_SENTENCES} more like this.)" if len(problems) > _MOST_SENTENCES else ""
-        told = f"The tube does not fit the panel {panel.panel}. {' '.join(problems[:_MOST_SENTENCES])}"
-        return Misfit("quarantined", f"{_better(header, own_panels)}{told}{more}")
-    return _without_compensation(header, panel)
+    if not problems:
+        return compensation_fault(header, panel)
+    raw = raw_spectral(header)
+    if raw:
+        return raw
+    rest = len(problems) - _MOST_SENTENCES
+    more = f" ({rest} more like this.)" if rest > 0 else ""
+    told = " ".join(problems[:_MOST_SENTENCES])
+    better = _better(header, own_panels)
+    return f"{better}The tube does not fit the panel {panel.panel}. {told}{more}"
 
 
 def _without(panel: Panel, marker: str) -> Panel:
     """Drop the one stain that a fluorescence-minus-one control leaves out."""
-    kept = tuple(stain.model_copy(update={"required": False}) if plain(stain.marker) == plain(marker) else stain for stain in panel.markers)
+    kept = tuple(
+        stain.model_copy(update={"required": False})
+        if plain(stain.marker) == plain(marker)
+        else stain
+        for stain in panel.markers
+    )
     return panel.model_copy(update={"markers": kept})
 
 
-def _better(header: TubeHeader, own_panels: Path) -> str:
+def _better(header: TubeHeader, own_panels: Path | None) -> str:
     """Name the panels that would fit: most often the sheet names the wrong one."""
     fitting = []
     for name in panel_names(own_panels):
@@ -62,15 +87,6 @@ def _better(header: TubeHeader, own_panels: Path) -> str:
         except PanelFault:
             continue
         fitting += [name] if fits else []
-    return f"It fits the panel {' or '.join(fitting)}: correct the sample sheet. " if fitting else ""
-
-
-def _without_compensation(header: TubeHeader, panel: Panel) -> Misfit | None:
-    if not panel.compensated or panel.matrix is not None:
-        return None
-    if header.spill_fault:
-        return Misfit("quarantined", header.spill_fault)
-    if header.spill is None:
-        sentence = "The file has no compensation (spill). Export it again from the cytometer with its compensation"
-        return Misfit("quarantined", f"{sentence}, or give the panel {panel.panel} a matrix of its own.")
-    return None
+    if not fitting:
+        return ""
+    return f"It fits the panel {' or '.join(fitting)}: correct the sample sheet. "

@@ -1,5 +1,6 @@
 """Tubes for gating tests: simulated events behind the interfaces the engine asks for, and FlowKit's view of the same events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class ArrayTube:
     labels: tuple[str, ...]
     spill: Spill | None = None
     spill_fault: str | None = None
+    identity_spill: bool = False
+    keywords: Mapping[str, str] = field(default_factory=dict)
     path: Path = Path("array.fcs")
     channels: tuple[FakeChannel, ...] = field(default=())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gating.axes import linear_bound, redraw, same_scale
+from gating.ellipses import CORNERS, ellipse_corners
 from gating.notes import Outcome
 from gating.readings import CannotCarry, Readings
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import flowkit
 
 Path = tuple[str, ...]
-ELLIPSE_CORNERS = 180
 LARGEST = 1e300
 
 
@@ -107,12 +107,8 @@ class Shapes:
         covariance, centre = np.array(gate.covariance_matrix, dtype=np.float64), np.array(gate.coordinates, dtype=np.float64)
         ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
         if not all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
-            angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
-            edge = np.linalg.cholesky(covariance) @ np.vstack([np.cos(angles), np.sin(angles)]) * np.sqrt(gate.distance_square)
-            self.note(
-                "approximated", path, f"An ellipse on a scale that a strategy has not: written as a polygon of {ELLIPSE_CORNERS} sides."
-            )
-            return self.polygon(path, gate.dimensions, [(float(x), float(y)) for x, y in (edge.T + centre)])
+            self.note("approximated", path, f"An ellipse on a scale that a strategy has not: written as a polygon of {CORNERS} sides.")
+            return self.polygon(path, gate.dimensions, ellipse_corners(centre, covariance, gate.distance_square))
         for i, (axis, transform) in enumerate(zip(axes, transforms, strict=True)):
             if self.readings.scales[axis].kind == "linear":
                 unit = 1.0 if transform is None else transform.param_t + transform.param_a

@@ -12,7 +12,8 @@ from gating.flowjo_channels import LeftOut, sample_channels
 from gating.flowjo_gates import bins_of, read_shape, shape_of
 from gating.flowjo_groups import own_gates
 from gating.foreign_document import Foreign, Path
-from gating.gatingml import FLOWKIT_ERRORS, MOST_GATES
+from gating.gatingml import FLOWKIT_ERRORS
+from gating.gatingml_structure import MOST_GATES, MOST_LEVELS
 from gating.notes import Note
 from panels.errors import StrategyFault
 
@@ -88,6 +89,7 @@ class _Tree:
     bins: dict[Path, int] = field(default_factory=dict)
     _nodes: dict[Path, _Node] = field(default_factory=dict)
     _written: dict[str, list[Path]] = field(default_factory=dict)
+    _levels: dict[Path, int] = field(default_factory=dict)
 
     def read(self, node: etree._Element) -> None:
         """Walk the populations from the top."""
@@ -152,6 +154,7 @@ class _Tree:
             return None
         if node.combined is not None:
             return self._combination(node, gates, lost)
+        self._settle(node.path, ())
         shape = shape_of(node.element)
         gate = read_shape(node.path[-1], shape, self.axes)
         bins = bins_of(shape)
@@ -170,8 +173,15 @@ class _Tree:
             raise LeftOut(f"It combines {', '.join(gone)}, which could not be carried over.")
         if any(member not in gates for member in members):
             return None
+        self._settle(node.path, members)
         references = [{"ref": member[-1], "path": member[:-1], "complement": False} for member in members]
         return kinds.BooleanGate(node.path[-1], BOOLEANS[node.element.tag], references)
+
+    def _settle(self, path: Path, members: Iterable[Path]) -> None:
+        """Count how many gates stand below one; an evaluation follows them one by one."""
+        self._levels[path] = 1 + max(self._levels.get(each, 0) for each in (path[:-1], *members))
+        if self._levels[path] > MOST_LEVELS:
+            raise LeftOut(f"It stands on more than {MOST_LEVELS} gates, one on the other: no strategy is so deep.")
 
     def _named(self, name: str) -> Path:
         """Find the population a combination names; FlowJo writes the way to it with '/', which may stand in a name too."""

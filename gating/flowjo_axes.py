@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.flowjo_channels import LeftOut, SampleChannels
-from gating.gatingml import FLOWKIT_ERRORS, SPACES
+from gating.gatingml import FLOWKIT_ERRORS
+from gating.gatingml_structure import SPACES
+from gating.gatingml_structure import qualified as _attribute
 
 if TYPE_CHECKING:
     import flowkit
@@ -241,8 +243,3 @@ def _written(scale: etree._Element) -> dict[str, str]:
     from lxml import etree
 
     return {etree.QName(key).localname: value for key, value in scale.attrib.items()}
-
-
-def _attribute(name: str) -> str:
-    space, _, local = name.partition(":")
-    return f"{{{SPACES[space]}}}{local}"

@@ -10,7 +10,7 @@ import numpy as np
 from gating.ellipses import ellipse_corners
 from gating.flowjo_axes import Axis, SampleAxes, number
 from gating.flowjo_channels import LeftOut
-from gating.gatingml import SPACES
+from gating.gatingml_structure import SPACES
 
 if TYPE_CHECKING:
     import flowkit

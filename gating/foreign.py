@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from gating.flowjo import read_sample
 from gating.foreign_document import Foreign, ForeignChannel, RangedChannel
-from gating.gatingml import read_gatingml
+from gating.gatingml import read_named_gatingml
+from gating.notes import Note
 from gating.safe_xml import read_xml
 from panels.errors import StrategyFault
 
@@ -30,7 +31,9 @@ def read_foreign(path: Path, sample: str | None = None, tube: TubeHeader | None 
         return read_sample(path, root, sample, tube)
     if sample is not None:
         raise StrategyFault(f"{path}: is not a FlowJo workspace, so it has no sample '{sample}'.")
-    return Foreign(source=f"{path.name} (Gating-ML 2.0)", gating=read_gatingml(path))
+    gating, names = read_named_gatingml(path)
+    notes = tuple(Note("changed", name, f"The document calls it '{called}', which is no XML name.") for name, called in names.items())
+    return Foreign(source=f"{path.name} (Gating-ML 2.0)", gating=gating, notes=notes)
 
 
 def sample_names(path: Path) -> list[str]:

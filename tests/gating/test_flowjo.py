@@ -1,5 +1,6 @@
 """A FlowJo workspace is read as FlowJo reads it: gains, Time, displays, names; what cannot be carried over is named and takes nothing with it."""
 
+import time
 import warnings
 from pathlib import Path
 
@@ -269,6 +270,16 @@ def test_a_bad_gate_is_named_with_what_stands_on_it_and_the_others_are_imported(
         assert told["bad/below"] == "Its parent bad could not be carried over."
         assert told["bad/below/deeper"] == "Its parent below could not be carried over."
     strategy_of(done.imported)
+
+
+def test_gates_too_deep_are_left_out_and_the_others_imported(tmp_path):
+    chain = "".join(combination("OrNode", f"b{n}", [f"b{n - 1}", f"b{n - 1}"], 1) for n in range(500, 0, -1))
+    begun = time.monotonic()
+    counts, done = imported(tmp_path, Written(chain + recorded("b0", rectangle(FSC_A=(100_000.0, None)))), raw_events())
+    assert time.monotonic() - begun < 5
+    assert counts["b0"] == counts["b20"]
+    assert counts["b500"] is None
+    assert "one on the other" in lost(done)["b30"] or "one on the other" in lost(done)["b31"]
 
 
 # Names

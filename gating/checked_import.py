@@ -38,7 +38,8 @@ def import_checked(
     foreign = read_foreign(document, sample, header)
     channels = header.channels if header else ()
     imported = import_gates(foreign, panel, name, channels=channels, stores_spill=None if header is None else header.spill is not None)
-    notes, compared = list(unread), []
+    notes = list(unread)
+    compared: list[Compared] = []
     if header is not None and foreign.recorded and imported.document["gates"]:
         compared, more = _compared(foreign, imported, panel, header)
         notes += more

@@ -40,7 +40,9 @@ def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: 
     tree = _Tree(axes)
     tree.read(node)
     gating = tree.gating()
-    derived = [Note("lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out.") for name in sorted(axes.derived)]
+    derived = [
+        Note("lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out.") for name in sorted(axes.derived)
+    ]
     return Foreign(
         source=f"{path.name}, sample {node.get('name')} (FlowJo {version})",
         gating=gating,
@@ -93,7 +95,7 @@ class _Tree:
 
     def read(self, node: etree._Element) -> None:
         """Walk the populations from the top."""
-        waiting = [(node, ("root",), "")]
+        waiting: list[tuple[etree._Element, Path, str]] = [(node, ("root",), "")]
         while waiting:
             above, parent, written = waiting.pop(0)
             for each in above.iterfind("Subpopulations/*"):
@@ -121,8 +123,6 @@ class _Tree:
 
     def gating(self) -> flowkit.GatingStrategy:
         """Make gates of the populations, parents and combined ones first; what cannot be carried over takes with it what stands on it."""
-        import flowkit
-
         gates: dict[Path, flowkit.gates.Gate] = {}
         lost: set[Path] = set()
         waiting = dict(self._nodes)

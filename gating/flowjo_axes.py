@@ -20,9 +20,8 @@ from gating.gatingml_structure import qualified as _attribute
 
 if TYPE_CHECKING:
     import flowkit
+    from flowkit.transforms import Transform
     from lxml import etree
-
-    Transform = flowkit.transforms.Transform
 
 BIEX_LENGTH = "256"
 BIEX_PLACES = 4096.0
@@ -159,7 +158,7 @@ _SCALES = {
 def _built(kind: str, values: Mapping[str, float], factor: float) -> Transform:
     """Build one scale; raises ValueError where its parameters make none (Gating-ML 2.0, 6.2 to 6.5, and FlowJo's own)."""
     from flowkit import transforms
-    from flowkit._models.transforms import WSPBiexTransform, WSPLogTransform  # noqa: PLC2701 - they have no public place
+    from flowkit._models.transforms import WSPBiexTransform, WSPLogTransform
 
     v = values
     sound = {
@@ -196,20 +195,20 @@ def _matrix(sample: etree._Element, channels: SampleChannels) -> SampleMatrix | 
     prefix, suffix = written.get("prefix", ""), written.get("suffix", "")
     name = f"FlowJo {name}".strip() if name in RESERVED else name
     try:
-        if len(found) > 1:
-            raise LeftOut("the sample has several compensations.")
-        if written.get("spectral") == "1":
-            raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
-        values = _in_our_units(_coefficients(written, detectors), detectors, channels)
+        values = _in_our_units(_coefficients(found, detectors), detectors, channels)
         return SampleMatrix(name, prefix, suffix, detectors, flowkit.Matrix(values, list(detectors), fluorochromes=list(detectors)))
     except LeftOut as reason:
         return SampleMatrix(name, prefix, suffix, detectors, None, str(reason))
 
 
-def _coefficients(written: etree._Element, detectors: tuple[str, ...]) -> np.ndarray:
+def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np.ndarray:
     """Read the spill of each dye (row) into each detector (column), by the names that stand beside the numbers."""
+    if len(found) > 1:
+        raise LeftOut("the sample has several compensations.")
+    if found[0].get("spectral") == "1":
+        raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
     values = np.full((len(detectors), len(detectors)), np.nan)
-    for i, row in enumerate(written.findall("transforms:spillover", SPACES)):
+    for i, row in enumerate(found[0].findall("transforms:spillover", SPACES)):
         dye = row.get(_attribute("data-type:parameter"), detectors[i] if i < len(detectors) else "")
         for j, cell in enumerate(row.findall("transforms:coefficient", SPACES)):
             detector = cell.get(_attribute("data-type:parameter"), detectors[j] if j < len(detectors) else "")
@@ -219,6 +218,8 @@ def _coefficients(written: etree._Element, detectors: tuple[str, ...]) -> np.nda
             values[detectors.index(dye), detectors.index(detector)] = number(text, "a coefficient of the compensation")
     if np.isnan(values).any() or len(set(detectors)) < len(detectors):
         raise LeftOut("its compensation is no square table of numbers.")
+    if np.linalg.matrix_rank(values) < len(detectors):
+        raise LeftOut("its compensation cannot be inverted.")
     return values
 
 

@@ -105,6 +105,8 @@ class Shapes:
         axes = [self.readings.axis(d) for d in gate.dimensions]
         transforms = [self.readings.transform(d.transformation_ref) for d in gate.dimensions]
         covariance, centre = np.array(gate.covariance_matrix, dtype=np.float64), np.array(gate.coordinates, dtype=np.float64)
+        if not np.allclose(covariance, covariance.T) or not (np.linalg.eigvalsh(covariance) > 0).all():
+            raise CannotCarry("Its covariance is that of no ellipse.")
         ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
         if not all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
             self.note("approximated", path, f"An ellipse on a scale that a strategy has not: written as a polygon of {CORNERS} sides.")

@@ -72,7 +72,7 @@ def _with_spaces_on_top(root: etree._Element) -> etree._Element:
 
 
 def _check_ellipse(path: Path, gating: flowkit.GatingStrategy, name: str, ancestors: tuple[str, ...]) -> None:
-    """Refuse an ellipse without extent, which no event can be held against."""
+    """Refuse an ellipse whose covariance cannot be inverted: no event can be held against it."""
     from flowkit import gates
     from flowkit.exceptions import QuadrantReferenceError
 
@@ -82,7 +82,7 @@ def _check_ellipse(path: Path, gating: flowkit.GatingStrategy, name: str, ancest
         return
     if isinstance(gate, gates.EllipsoidGate):
         try:
-            np.linalg.cholesky(np.array(gate.covariance_matrix, dtype=np.float64))
+            np.linalg.inv(np.array(gate.covariance_matrix, dtype=np.float64))
         except (np.linalg.LinAlgError, ValueError) as error:
             raise StrategyFault(f"{path}: the covariance of '{name}' is that of no ellipse. Correct or take out that gate.") from error
 

@@ -48,7 +48,8 @@ def import_gates(
     """Carry another program's gates over to a strategy on ``panel``.
 
     ``channels`` (else those the document lists) say which marker is where and how far its values reach; without any, channels are
-    known by the panel's detectors and reach as far as the document's own scales do. ``stores_spill`` tells whether the files store a compensation, if known.
+    known by the panel's detectors and reach as far as the document's own scales do. ``stores_spill`` tells whether the files
+    store a compensation, if known.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise StrategyFault(f"'{name}' cannot name a strategy: use letters, digits and '_', not beginning with a digit.")

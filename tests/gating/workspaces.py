@@ -64,7 +64,7 @@ class Written:
             f'<?xml version="1.0" encoding="UTF-8"?><Workspace version="20.0" flowJoVersion="10.8.1" {SPACES}><SampleList><Sample>'
             f'<DataSet uri="file:/x/{self.sample}" sampleID="1"/>{self._spill()}<Transformations>'
             + "".join(
-                f'<transforms:{scale}><data-type:parameter data-type:name={quoteattr(name)}/></transforms:{scale.split()[0]}>'
+                f"<transforms:{scale}><data-type:parameter data-type:name={quoteattr(name)}/></transforms:{scale.split()[0]}>"
                 for name, scale in scales.items()
             )
             + "</Transformations><Keywords>"

@@ -162,6 +162,9 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     name: Annotated[str, Parameter(help="What the new strategy is called.")],
     output: Annotated[Path, Parameter(help="The strategies folder to write into, such as STUDY/strategies.")],
     sample: Annotated[str | None, Parameter(help="The sample of a FlowJo workspace whose gates are wanted.")] = None,
+    all_samples: Annotated[
+        bool, Parameter(name="--all-samples", negative="", help="Take the gates most samples have; compare every sample's counts.")
+    ] = False,
     fcs: Annotated[
         Path | None, Parameter(name=["--fcs", "--tube"], help="The FCS file the gates were drawn on, or a folder that holds it.")
     ] = None,
@@ -174,13 +177,19 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     Where the tube of a FlowJo sample is at hand (--fcs, or beside the workspace under its name), the counts the workspace
     recorded are compared with ours: a difference beyond FlowJo's own binning refuses the import.
     """
-    from gating.checked_import import import_checked
+    from gating.checked_import import import_checked, import_workspace
     from gating.recorded import counts_csv
     from gating.strategy_text import report, write_import
     from panels.catalogue import load_panel
+    from panels.errors import UsageFault
 
     reads = load_panel(panel, study / "panels" if study else None)
-    checked = import_checked(file, reads, name, sample=sample, tube=fcs, accept=accept)
+    if all_samples and sample is not None:
+        raise UsageFault("Give --sample or --all-samples, not both.")
+    if all_samples:
+        checked = import_workspace(file, reads, name, tubes=fcs, accept=accept)
+    else:
+        checked = import_checked(file, reads, name, sample=sample, tube=fcs, accept=accept)
     imported = checked.imported
     written = write_import(imported, output, counts_csv(checked.compared) if checked.compared else None)
     document = {

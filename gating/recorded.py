@@ -107,23 +107,23 @@ def _counts(foreign: Foreign, imported: Imported, panel: Panel, header: TubeHead
         return {path: kept.count(path) for path in imported.name_of if path in kept.rows}, [Note("to do", "", text)]
 
 
-def refusal(compared: Sequence[Compared], tube: str) -> str | None:
+def refusal(compared: Sequence[Compared], document: str) -> str | None:
     """Say which counts differ beyond FlowJo's binning; None when none does."""
     differing = [each for each in compared if each.verdict == "differs"]
     if not differing:
         return None
-    told = [_told(each) for each in differing[:MOST_NAMED]]
+    told = "; ".join(_told(each) for each in differing[:MOST_NAMED])
     more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
     return (
-        f"{tube}: the imported gates do not count as the workspace recorded for {differing[0].sample}: {'; '.join(told)}{more}. "
-        f"{TOLERANCE} Is it the tube the gates were drawn on? To import all the same, say --accept."
+        f"{document}: the imported gates do not count as the workspace recorded: {told}{more}. {TOLERANCE} "
+        "Is it the tube the gates were drawn on? To import all the same, say --accept."
     )
 
 
 def _told(each: Compared) -> str:
     if not each.gate:
-        return f"it has {each.recorded:,} events, the tube {each.counted:,}"
-    return f"{each.gate}: recorded {each.recorded:,}, counted {each.counted:,}"
+        return f"{each.sample} has {each.recorded:,} events, the tube {each.counted:,}"
+    return f"{each.sample}, {each.gate}: recorded {each.recorded:,}, counted {each.counted:,}"
 
 
 def counts_csv(compared: Sequence[Compared]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.checked_import import CheckedImport, import_checked
+from gating.checked_import import CheckedImport, import_checked, import_workspace
 from gating.engine import evaluate
 from gating.events import open_events, read_header
 from gating.foreign import read_foreign
@@ -436,7 +436,7 @@ def test_a_difference_within_the_binning_is_imported_and_one_beyond_is_refused(t
 def test_another_tube_than_the_one_gated_is_told_by_its_events(tmp_path):
     workspace, _ = counted_workspace(tmp_path)
     other = write_tube(tmp_path / "other.fcs", raw_events(5000, seed=9))
-    with pytest.raises(StrategyFault, match="it has 6,000 events, the tube 5,000"):
+    with pytest.raises(StrategyFault, match=r"t\.fcs has 6,000 events, the tube 5,000"):
         import_checked(workspace, lab_panel(), "lab", tube=other)
 
 
@@ -450,7 +450,7 @@ def test_the_tube_is_found_in_a_folder_by_the_samples_name(tmp_path):
     assert not import_checked(workspace, lab_panel(), "lab").compared
     assert len(import_checked(workspace, lab_panel(), "lab", tube=tmp_path / "tubes").compared) == 2
     (tmp_path / "tubes" / "t.fcs").write_bytes((tmp_path / "tubes" / "day 1" / "t.fcs").read_bytes())
-    with pytest.raises(UsageFault, match=r"several files called t\.fcs"):
+    with pytest.raises(UsageFault, match=r"several files of t\.fcs"):
         import_checked(workspace, lab_panel(), "lab", tube=tmp_path / "tubes")
 
 
@@ -483,6 +483,36 @@ def test_a_samples_own_gate_wins_over_its_groups(tmp_path):
     done = import_checked(tmp_path / "lab.wsp", lab_panel(), "lab")
     assert [(each.counted, each.verdict) for each in done.compared] == [(own, "same")]
     assert any(note.gate == "R" and "the group G has it drawn otherwise" in note.text for note in done.imported.notes)
+
+
+def sample_of(text: str, number: int) -> str:
+    """Take the sample out of a workspace, as the one of that number."""
+    inner = text[text.index("<Sample>") : text.index("</SampleList>")]
+    return inner.replace('sampleID="1"', f'sampleID="{number}"')
+
+
+def test_a_whole_workspace_is_held_against_every_samples_own_gates(tmp_path):
+    samples, tubes = [], tmp_path / "tubes"
+    tubes.mkdir()
+    true = {}
+    for number, bound in ((1, 120_000.0), (2, 100_000.0), (3, 100_000.0), (4, 100_000.0)):
+        raw = raw_events(seed=number)
+        true[f"s{number}"] = int((raw[:, 0] >= bound).sum())
+        written = Written(population("R", rectangle(FSC_A=(bound, None)), true[f"s{number}"]), sample=f"s{number}")
+        samples.append(sample_of(written.text(), number))
+        if number != 4:
+            write_tube(tubes / f"s{number}.fcs", raw)
+    first = Written(population("R", rectangle(FSC_A=(1.0, None))), more_samples="".join(samples)).text()
+    (tmp_path / "lab.wsp").write_text(first[: first.index("<Sample>")] + "".join(samples) + "</SampleList></Workspace>", encoding="utf-8")
+    done = import_workspace(tmp_path / "lab.wsp", lab_panel(), "lab", tubes=tubes)
+    assert [(each.sample, each.counted, each.verdict) for each in done.compared] == [(f"s{n}", true[f"s{n}"], "same") for n in (1, 2, 3)]
+    assert done.imported.document["gates"][0]["rectangle"] == {"FSC-A": {"above": 100_000.0}}
+    told = " ".join(note.text for note in done.imported.notes)
+    assert "The sample s1 has gates of its own (R), which the strategy, made after s2, has not" in told
+    assert "not compared, for want of the samples' tubes: s4." in told
+    (tubes / "s3.fcs").write_bytes((tubes / "s2.fcs").read_bytes())
+    with pytest.raises(StrategyFault, match=r"s3, R: recorded .*--accept"):
+        import_workspace(tmp_path / "lab.wsp", lab_panel(), "lab", tubes=tubes)
 
 
 REAL = sorted((SHARED / "flowjo").glob("*/*.wsp")) if SHARED.is_dir() else []

@@ -105,7 +105,7 @@ class Shapes:
         axes = [self.readings.axis(d) for d in gate.dimensions]
         transforms = [self.readings.transform(d.transformation_ref) for d in gate.dimensions]
         covariance, centre = np.array(gate.covariance_matrix, dtype=np.float64), np.array(gate.coordinates, dtype=np.float64)
-        if not np.allclose(covariance, covariance.T) or not (np.linalg.eigvalsh(covariance) > 0).all():
+        if not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T) or not (np.linalg.eigvalsh(covariance) > 0).all():
             raise CannotCarry("Its covariance is that of no ellipse.")
         ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
         if not all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
@@ -117,6 +117,8 @@ class Shapes:
                 centre[i] = (centre[i] if transform is None else linear_bound(transform, centre[i])) / self.readings.names.factor(axis)
                 covariance[i, :] *= unit / self.readings.names.factor(axis)
                 covariance[:, i] *= unit / self.readings.names.factor(axis)
+        if not np.isfinite(covariance).all() or not np.isfinite(centre).all():
+            raise CannotCarry("It lies where its scale has no number.")
         shape = {"x": axes[0], "y": axes[1], "centre": centre.tolist(), "covariance": covariance.tolist()}
         return {"ellipse": shape | {"distance_square": float(gate.distance_square)}}
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gating.axes import ChannelNames, is_scatter
 from gating.foreign import Foreign, RangedChannel
 from gating.foreign_shapes import Shapes
@@ -141,7 +143,8 @@ class _Import:
         if missing:
             return self._lose(path, f"It combines {', '.join(missing)}, which could not be carried over.", gate)
         try:
-            self._add(path, gate)
+            with np.errstate(all="ignore"):
+                self._add(path, gate)
         except CannotCarry as reason:
             return self._lose(path, str(reason), gate)
         if self.name_of.get(path, path[-1]) != path[-1]:

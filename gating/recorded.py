@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,7 @@ TOLERANCE = (
     "lie anywhere between ours without and ours with all events in the parts through which the gate's edge, or one above it, runs."
 )
 MOST_NAMED = 8
+NOTABLE_PERCENT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,15 @@ def compare_counts(foreign: Foreign, imported: Imported, panel: Panel, header: T
     if any(each.verdict == "not counted by FlowJo" for each in found):
         text = "The workspace records no event in any gate of this sample: FlowJo had not counted it when it was saved."
         notes.append(Note("to do", "", f"{text} Its counts were not compared; open it in FlowJo, save it and import it again."))
-    return found, notes
+    return found, [*notes, *_notable(found)]
+
+
+def _notable(found: Sequence[Compared]) -> Iterator[Note]:
+    """Name the gates whose count is within what the binning can do, and yet not near."""
+    for each in found:
+        if each.verdict == "within the binning" and abs(each.percent or 100.0) > NOTABLE_PERCENT:
+            text = f"FlowJo recorded {each.recorded:,} and we count {each.counted:,}: its binning can do that, but many events lie on the edge."
+            yield Note("to do", each.gate, f"{text} Look where the gate should end.")
 
 
 def _counts(foreign: Foreign, imported: Imported, panel: Panel, header: TubeHeader) -> tuple[Mapping[Path, int], list[Note]]:

@@ -422,6 +422,9 @@ def test_a_difference_within_the_binning_is_imported_and_one_beyond_is_refused(t
     workspace, _ = counted_workspace(tmp_path, P=true["P"] + 5)
     done = import_checked(workspace, lab_panel(), "lab")
     assert [(each.gate, each.difference, each.verdict) for each in done.compared] == [("R", 0, "same"), ("P", -5, "within the binning")]
+    workspace, _ = counted_workspace(tmp_path, P=int(true["P"] * 1.015))
+    near = import_checked(workspace, lab_panel(), "lab")
+    assert any(note.gate == "P" and "many events lie on the edge" in note.text for note in near.imported.notes)
     workspace, _ = counted_workspace(tmp_path, P=int(true["P"] * 1.1))
     with pytest.raises(StrategyFault, match=rf"P: recorded {int(true['P'] * 1.1):,}, counted {true['P']:,}.*--accept"):
         import_checked(workspace, lab_panel(), "lab")
@@ -431,6 +434,17 @@ def test_a_difference_within_the_binning_is_imported_and_one_beyond_is_refused(t
         import_checked(workspace, lab_panel(), "lab", tube=tube)
     accepted = import_checked(workspace, lab_panel(), "lab", tube=tube, accept=True)
     assert any(note.gate == "R" and "--accept" in note.text for note in accepted.imported.notes)
+
+
+def test_a_tube_that_lacks_a_marker_of_the_workspaces_matrix_is_counted_under_the_workspaces_gates(tmp_path):
+    raw = raw_events()
+    more = {"marker": "CD8", "detector": "BV421-A"}
+    panel = lab_panel(compensated=True)
+    panel = Panel.model_validate(panel.model_dump() | {"markers": [*panel.model_dump()["markers"], more]})
+    written = Written(recorded("C", rectangle_on({"Comp-FITC-A": (1000.0, None)})), matrix=("Comp-", ""))
+    counts, done = imported(tmp_path, written, raw, panel=panel)
+    assert counts["C"] == ((raw[:, 2:5] @ np.linalg.inv(SPILL))[:, 0] >= 1000).sum()
+    assert any("Counted under the workspace's gates" in note.text and "needs CD8" in note.text for note in done.imported.notes)
 
 
 def test_another_tube_than_the_one_gated_is_told_by_its_events(tmp_path):

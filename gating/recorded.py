@@ -94,8 +94,8 @@ def _notable(found: Sequence[Compared]) -> Iterator[Note]:
     """Name the gates whose count is within what the binning can do, and yet not near."""
     for each in found:
         if each.verdict == "within the binning" and abs(each.percent or 100.0) > NOTABLE_PERCENT:
-            text = f"FlowJo recorded {each.recorded:,} and we count {each.counted:,}: its binning can do that, but many events lie on the edge."
-            yield Note("to do", each.gate, f"{text} Look where the gate should end.")
+            text = f"FlowJo recorded {each.recorded:,} and we count {each.counted:,}: its binning can do that,"
+            yield Note("to do", each.gate, f"{text} but many events lie on the edge. Look where the gate should end.")
 
 
 def _counts(foreign: Foreign, imported: Imported, panel: Panel, header: TubeHeader) -> tuple[Mapping[Path, int], list[Note]]:

@@ -162,26 +162,44 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     name: Annotated[str, Parameter(help="What the new strategy is called.")],
     output: Annotated[Path, Parameter(help="The strategies folder to write into, such as STUDY/strategies.")],
     sample: Annotated[str | None, Parameter(help="The sample of a FlowJo workspace whose gates are wanted.")] = None,
-    tube: Annotated[Path | None, Parameter(help="An FCS file the gates were drawn on: says how far its values reach.")] = None,
+    all_samples: Annotated[
+        bool, Parameter(name="--all-samples", negative="", help="Take the gates most samples have; compare every sample's counts.")
+    ] = False,
+    fcs: Annotated[
+        Path | None, Parameter(name=["--fcs", "--tube"], help="The FCS file the gates were drawn on, or a folder that holds it.")
+    ] = None,
+    accept: Annotated[bool, Parameter(negative="", help="Import although counts differ from those the workspace recorded.")] = False,
     study: OwnStudy = None,
     json: Json = False,
 ) -> Outcome:
-    """Turn the gates of a Gating-ML 2.0 document or a FlowJo 10 workspace into a draft strategy, with a report beside it."""
-    from gating.events import read_header
-    from gating.foreign import read_foreign
-    from gating.importing import import_gates
+    """Turn the gates of a Gating-ML 2.0 document or a FlowJo 10 workspace into a draft strategy, with a report beside it.
+
+    Where the tube of a FlowJo sample is at hand (--fcs, or beside the workspace under its name), the counts the workspace
+    recorded are compared with ours: a difference beyond FlowJo's own binning refuses the import.
+    """
+    from gating.checked_import import import_checked, import_workspace
+    from gating.recorded import counts_csv
     from gating.strategy_text import report, write_import
     from panels.catalogue import load_panel
+    from panels.errors import UsageFault
 
     reads = load_panel(panel, study / "panels" if study else None)
-    foreign = read_foreign(file, sample)
-    header = read_header(tube) if tube else None
-    channels = header.channels if header else ()
-    imported = import_gates(foreign, reads, name, channels=channels, stores_spill=None if header is None else header.spill is not None)
-    written = write_import(imported, output)
-    notes = [{"outcome": note.outcome, "gate": note.gate, "text": note.text} for note in imported.notes]
-    carried = {"/".join(path[1:]): gate for path, gate in imported.name_of.items()}
-    document = {"strategy": name, "source": foreign.source, "gates": carried, "notes": notes, "written": [str(path) for path in written]}
+    if all_samples and sample is not None:
+        raise UsageFault("Give --sample or --all-samples, not both.")
+    if all_samples:
+        checked = import_workspace(file, reads, name, tubes=fcs, accept=accept)
+    else:
+        checked = import_checked(file, reads, name, sample=sample, tube=fcs, accept=accept)
+    imported = checked.imported
+    written = write_import(imported, output, counts_csv(checked.compared) if checked.compared else None)
+    document = {
+        "strategy": name,
+        "source": checked.foreign.source,
+        "gates": {"/".join(path[1:]): gate for path, gate in imported.name_of.items()},
+        "notes": [{"outcome": note.outcome, "gate": note.gate, "text": note.text} for note in imported.notes],
+        "counts": [each.document() for each in checked.compared],
+        "written": [str(path) for path in written],
+    }
     return Outcome(document=document, text="\n".join([report(imported), *(f"{path}" for path in written)]))
 
 

@@ -57,6 +57,14 @@ class ChannelNames:
             found = self._axis.get(plain(matrix.detectors[list(matrix.fluorochromes).index(name)]))
         return found
 
+    def learn(self, axis: str, maximum: float) -> None:
+        """Take in how far the values of an axis reach, where no file says it."""
+        self._maximum.setdefault(axis, maximum)
+
+    def knows(self, axis: str) -> bool:
+        """Tell whether it is known how far the values of an axis reach."""
+        return axis in self._maximum
+
     def maximum(self, axis: str) -> float:
         """Give the range of an axis in the file's linear units."""
         return self._maximum.get(axis, FULL_SCALE)
@@ -87,6 +95,18 @@ def same_scale(transform: flowkit.transforms.Transform | None, scale: Scale, max
     if scale.kind == "linear":
         return transform is None or kind == "LinearTransform"
     return kind == "LogicleTransform" and _parameters(transform) == (maximum, scale.w, scale.m, scale.a)
+
+
+def top_of(transform: flowkit.transforms.Transform | None) -> float | None:
+    """Give where a scale ends, in linear units; None for one that says nothing of it."""
+    kind = type(transform).__name__
+    if transform is None or kind == "RatioTransform":
+        return None
+    if kind == "WSPBiexTransform":
+        return float(transform.max_value)
+    if kind == "WSPLogTransform":
+        return float(transform.offset * 10**transform.decades)
+    return float(transform.param_t)
 
 
 def scale_like(transform: flowkit.transforms.Transform | None, maximum: float) -> Scale:

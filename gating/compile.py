@@ -202,6 +202,10 @@ def _matrix(match: PanelMatch, header: TubeHeader) -> flowkit.Matrix:
     import flowkit
 
     if match.panel.matrix is not None:
+        missing = [stain.marker for stain in match.panel.markers if stain.marker not in match.channel]
+        if missing:
+            needed = f"the matrix of the panel {match.panel.panel} needs {', '.join(missing)}"
+            raise PanelMismatch(f"{header.path.name}: {needed}, which this tube does not have.")
         detectors = [header.channels[match.channel[stain.marker]].detector for stain in match.panel.markers]
         return flowkit.Matrix(np.array(match.panel.matrix, dtype=np.float64), detectors, fluorochromes=list(detectors))
     fault = compensation_fault(header, match.panel)

@@ -41,6 +41,17 @@ def own_gates(root: etree._Element, sample: etree._Element) -> list[Note]:
     return notes
 
 
+def gates_of_its_own(sample: etree._Element, other: etree._Element) -> list[str]:
+    """List the gates that one sample has and another has not, or has drawn otherwise, by their paths."""
+    theirs = {path: shape for path, (_, shape) in _gates(other)}
+    return ["/".join(path) for path, (_, shape) in _gates(sample) if theirs.get(path) != shape]
+
+
+def drawing(sample: etree._Element) -> frozenset[object]:
+    """Give what two samples have in common that keep the same events: their gates, with all that decides who is in them."""
+    return frozenset((path, shape) for path, (_, shape) in _gates(sample))
+
+
 Gates = dict[tuple[str, ...], tuple[str, tuple[object, ...]]]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gating.axes import linear_bound, redraw, same_scale
+from gating.ellipses import CORNERS, ellipse_corners
 from gating.notes import Outcome
 from gating.readings import CannotCarry, Readings
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import flowkit
 
 Path = tuple[str, ...]
-ELLIPSE_CORNERS = 180
 LARGEST = 1e300
 
 
@@ -105,20 +105,20 @@ class Shapes:
         axes = [self.readings.axis(d) for d in gate.dimensions]
         transforms = [self.readings.transform(d.transformation_ref) for d in gate.dimensions]
         covariance, centre = np.array(gate.covariance_matrix, dtype=np.float64), np.array(gate.coordinates, dtype=np.float64)
+        if not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T) or not (np.linalg.eigvalsh(covariance) > 0).all():
+            raise CannotCarry("Its covariance is that of no ellipse.")
         ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
         if not all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
-            angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
-            edge = np.linalg.cholesky(covariance) @ np.vstack([np.cos(angles), np.sin(angles)]) * np.sqrt(gate.distance_square)
-            self.note(
-                "approximated", path, f"An ellipse on a scale that a strategy has not: written as a polygon of {ELLIPSE_CORNERS} sides."
-            )
-            return self.polygon(path, gate.dimensions, [(float(x), float(y)) for x, y in (edge.T + centre)])
+            self.note("approximated", path, f"An ellipse on a scale that a strategy has not: written as a polygon of {CORNERS} sides.")
+            return self.polygon(path, gate.dimensions, ellipse_corners(centre, covariance, gate.distance_square))
         for i, (axis, transform) in enumerate(zip(axes, transforms, strict=True)):
             if self.readings.scales[axis].kind == "linear":
                 unit = 1.0 if transform is None else transform.param_t + transform.param_a
                 centre[i] = (centre[i] if transform is None else linear_bound(transform, centre[i])) / self.readings.names.factor(axis)
                 covariance[i, :] *= unit / self.readings.names.factor(axis)
                 covariance[:, i] *= unit / self.readings.names.factor(axis)
+        if not np.isfinite(covariance).all() or not np.isfinite(centre).all():
+            raise CannotCarry("It lies where its scale has no number.")
         shape = {"x": axes[0], "y": axes[1], "centre": centre.tolist(), "covariance": covariance.tolist()}
         return {"ellipse": shape | {"distance_square": float(gate.distance_square)}}
 

@@ -12,6 +12,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
+from gating.gatingml_structure import SPACES, XML_NAME, check_structure, mend_names
+from gating.gatingml_structure import qualified as _tag
 from gating.safe_xml import read_xml
 from panels.errors import StrategyFault
 
@@ -19,13 +23,8 @@ if TYPE_CHECKING:
     import flowkit
     from lxml import etree
 
-STANDARD = "http://www.isac-net.org/std/Gating-ML/v2.0/"
-SPACES = {"gating": f"{STANDARD}gating", "data-type": f"{STANDARD}datatypes", "transforms": f"{STANDARD}transformations"}
-XML_NAME = re.compile(r"[^\W\d][\w.\-]*")
-KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate", "QuadrantGate", "BooleanGate")
-MOST_GATES = 600
-"""FlowKit builds its tree anew for each gate: 600 take 0.7 s, 1,000 take 2 s, and no strategy has a tenth of that."""
-FLOWKIT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
+FLOWKIT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, RecursionError, SyntaxError)
+SCHEMA = "the standard's schema refuses it: a part or a number of a gate or scale is missing, or is not what it must be."
 PARAMETERS = {
     "LogicleTransform": ("logicle", "TWMA"),
     "HyperlogTransform": ("hyperlog", "TWMA"),
@@ -38,18 +37,54 @@ PARAMETERS = {
 
 def read_gatingml(path: Path) -> flowkit.GatingStrategy:
     """Read a Gating-ML 2.0 document; raises StrategyFault when it is not one, or not one that is safe to read."""
+    return read_named_gatingml(path)[0]
+
+
+def read_named_gatingml(path: Path) -> tuple[flowkit.GatingStrategy, dict[str, str]]:
+    """Read a Gating-ML 2.0 document, and what the document calls those gates that had to be given another name.
+
+    Raises StrategyFault when it is not one, or not one that is safe to read.
+    """
     import flowkit
     from lxml import etree
 
     root = read_xml(path)
-    gates = sum(1 for _ in root.iterchildren(*(_tag(f"gating:{kind}") for kind in KINDS)))
-    if gates > MOST_GATES:
-        raise StrategyFault(f"{path}: {gates:,} gates are more than one strategy has ({MOST_GATES:,} at most).")
+    check_structure(path, root)
+    names = mend_names(root)
     try:
-        return flowkit.parse_gating_xml(BytesIO(etree.tostring(root)))
+        gating = flowkit.parse_gating_xml(BytesIO(etree.tostring(_with_spaces_on_top(root))))
     except (*FLOWKIT_ERRORS, etree.LxmlError, flowkit.exceptions.FlowKitException) as error:
         # FlowKit lets whatever goes wrong inside a malformed document escape as it is.
-        raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {error}") from error
+        reason = SCHEMA if "neither GatingML" in str(error) else str(error)
+        raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {reason}") from error
+    for name, ancestors in gating.get_gate_ids():
+        _check_ellipse(path, gating, name, ancestors)
+    return gating, names
+
+
+def _with_spaces_on_top(root: etree._Element) -> etree._Element:
+    """Declare the standard's name spaces at the top: FlowKit knows them by what is declared there, XML wherever they are declared."""
+    from lxml import etree
+
+    top = etree.Element(root.tag, dict(root.attrib), nsmap=SPACES)
+    top.extend(list(root))
+    return top
+
+
+def _check_ellipse(path: Path, gating: flowkit.GatingStrategy, name: str, ancestors: tuple[str, ...]) -> None:
+    """Refuse an ellipse whose covariance cannot be inverted: no event can be held against it."""
+    from flowkit import gates
+    from flowkit.exceptions import QuadrantReferenceError
+
+    try:
+        gate = gating.get_gate(name, ancestors)
+    except QuadrantReferenceError:
+        return
+    if isinstance(gate, gates.EllipsoidGate):
+        try:
+            np.linalg.inv(np.array(gate.covariance_matrix, dtype=np.float64))
+        except (np.linalg.LinAlgError, ValueError) as error:
+            raise StrategyFault(f"{path}: the covariance of '{name}' is that of no ellipse. Correct or take out that gate.") from error
 
 
 def write_gatingml(gating: flowkit.GatingStrategy, file: BinaryIO) -> None:
@@ -239,11 +274,6 @@ def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
     from lxml import etree
 
     return etree.SubElement(parent, _tag(tag), {_tag(name): value for name, value in attributes.items()})
-
-
-def _tag(name: str) -> str:
-    space, _, local = name.partition(":")
-    return f"{{{SPACES[space]}}}{local}"
 
 
 def _number(value: float) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gating.axes import ChannelNames, is_scatter
 from gating.foreign import Foreign, RangedChannel
 from gating.foreign_shapes import Shapes
@@ -48,14 +50,15 @@ def import_gates(
     """Carry another program's gates over to a strategy on ``panel``.
 
     ``channels`` (else those the document lists) say which marker is where and how far its values reach; without any, channels are
-    known by the panel's detectors and reach to 262144. ``stores_spill`` tells whether the files store a compensation, if known.
+    known by the panel's detectors and reach as far as the document's own scales do. ``stores_spill`` tells whether the files
+    store a compensation, if known.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise StrategyFault(f"'{name}' cannot name a strategy: use letters, digits and '_', not beginning with a digit.")
     listed = channels or foreign.channels
     notes = list(foreign.notes)
     readings = Readings(foreign, panel, name, ChannelNames(panel, listed), stores_spill, notes)
-    return _Import(foreign, panel, name, readings, ranges_known=bool(listed), notes=notes).run()
+    return _Import(foreign, panel, name, readings, notes=notes).run()
 
 
 @dataclass(slots=True)
@@ -64,7 +67,6 @@ class _Import:
     panel: Panel
     name: str
     readings: Readings
-    ranges_known: bool
     notes: list[Note]
     name_of: dict[Path, str] = field(default_factory=dict)
     gates: list[dict[str, Any]] = field(default_factory=list)
@@ -141,7 +143,8 @@ class _Import:
         if missing:
             return self._lose(path, f"It combines {', '.join(missing)}, which could not be carried over.", gate)
         try:
-            self._add(path, gate)
+            with np.errstate(all="ignore"):
+                self._add(path, gate)
         except CannotCarry as reason:
             return self._lose(path, str(reason), gate)
         if self.name_of.get(path, path[-1]) != path[-1]:
@@ -228,10 +231,6 @@ class _Import:
     def _summary(self) -> Iterator[Note]:
         if self.foreign.recorded and any("polygon" in gate for gate in self.gates):
             yield Note("changed", "", POLYGON_BINS)
-        if not self.ranges_known:
-            yield Note(
-                "to do", "", "The document does not say how far values reach: 262144 was taken. Name a file with --tube if it is not so."
-            )
         yield Note("to do", "", "Bounds have no names and no evidence yet: write them as thresholds where they are one boundary.")
         yield Note("to do", "", "No population is reported yet: list those that are, with their reference and anchor. Write CHANGES.md.")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gating.axes import ChannelNames, is_scatter, scale_like
+from gating.axes import ChannelNames, is_scatter, scale_like, top_of
 from gating.foreign import Foreign
 from gating.notes import Note
 from gating.strategy import Scale
@@ -108,19 +108,52 @@ class Readings:
         return self.panel.model_dump(mode="json", exclude_defaults=True) | changed
 
     def settle_scales(self, nodes: Mapping[Path, flowkit.gates.Gate]) -> None:
-        """Choose one scale an axis: that of its ellipses, else of its polygons, else of its other gates."""
+        """Choose one scale an axis: that of its ellipses, else of its polygons, else of its other gates.
+
+        Where no file says how far an axis reaches, the end of the document's own scales of it is taken, if they agree.
+        """
+        found = list(self._drawn(nodes))
+        self._settle_ranges(found)
+        ranks: dict[str, list[tuple[int, Scale]]] = {}
+        for rank, axis, transform in found:
+            scale = scale_like(transform, self.names.maximum(axis))
+            ranks.setdefault(axis, []).append((rank, Scale(kind="linear") if is_scatter(axis) else scale))
+        self.scales = {axis: min(each, key=lambda one: one[0])[1] for axis, each in ranks.items()}
+
+    def _drawn(self, nodes: Mapping[Path, flowkit.gates.Gate]) -> Iterator[tuple[int, str, flowkit.transforms.Transform | None]]:
+        """Yield each axis of each gate with its scale, and how much the gate's shape depends on it (0 most)."""
         from flowkit import gates
 
-        ranks: dict[str, list[tuple[int, Scale]]] = {}
         for gate in nodes.values():
             rank = 0 if isinstance(gate, gates.EllipsoidGate) else 1 if isinstance(gate, gates.PolygonGate) else 2
             for dimension in getattr(gate, "dimensions", None) or ():
                 name = getattr(dimension, "dimension_ref", None) or str(getattr(dimension, "id", ""))
                 axis = self.names.axis(str(name), self.foreign.gating.comp_matrices.get(dimension.compensation_ref))
                 if axis is not None and dimension.transformation_ref in {None, *self.foreign.gating.transformations}:
-                    scale = scale_like(self.transform(dimension.transformation_ref), self.names.maximum(axis))
-                    ranks.setdefault(axis, []).append((rank, Scale(kind="linear") if is_scatter(axis) else scale))
-        self.scales = {axis: min(found, key=lambda each: each[0])[1] for axis, found in ranks.items()}
+                    yield rank, axis, self.transform(dimension.transformation_ref)
+
+    def _settle_ranges(self, drawn: Iterable[tuple[int, str, flowkit.transforms.Transform | None]]) -> None:
+        """Take the ends of the document's scales for the ranges that no file tells, saying which."""
+        tops: dict[str, dict[bool, set[float]]] = {}
+        for _, axis, transform in drawn:
+            if axis == "Time" or self.names.knows(axis):
+                continue
+            top, straight = top_of(transform), type(transform).__name__ == "LinearTransform"
+            ends = tops.setdefault(axis, {False: set(), True: set()})
+            ends[straight] |= {top} if top is not None and 0 < top < np.inf else set()
+        # A linear scale may end where someone zoomed to; the others end where the cytometer does.
+        best = {axis: ends[False] or ends[True] for axis, ends in tops.items()}
+        agreed = {axis: next(iter(ends)) for axis, ends in best.items() if len(ends) == 1}
+        for axis, top in agreed.items():
+            self.names.learn(axis, top)
+        if agreed:
+            listed = ", ".join(f"{axis} {top:.10g}" for axis, top in sorted(agreed.items()))
+            text = f"No file says how far values reach, so the end of the document's own scale was taken: {listed}."
+            self.notes.append(Note("changed", "", f"{text} Name a file with --fcs if $PnR is another."))
+        unknown = [axis for axis in tops if not self.names.knows(axis)]
+        if unknown:
+            text = f"The document does not say how far values reach on {', '.join(sorted(unknown))}: 262144 was taken."
+            self.notes.append(Note("to do", "", f"{text} Name a file with --fcs if it is not so."))
 
     def transform(self, reference: str | None) -> flowkit.transforms.Transform | None:
         """Give a scale of the document (None: linear); raises CannotCarry when it is not defined."""

@@ -43,7 +43,7 @@ def read_xml(path: Path) -> etree._Element:
     )
     try:
         root = etree.fromstring(content, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
+    except (etree.XMLSyntaxError, LookupError, ValueError) as error:
         raise StrategyFault(f"{path}: not well-formed XML: {error}") from error
     return root
 
@@ -84,6 +84,9 @@ def _refuse_declarations(path: Path, content: bytes) -> None:
         ) from None
     except expat.ExpatError as error:
         raise StrategyFault(f"{path}: not well-formed XML: {error}") from error
+    except (LookupError, ValueError) as error:
+        # Python's codecs are asked for an encoding the parser does not know itself, and answer in ways of their own.
+        raise StrategyFault(f"{path}: declares an encoding that cannot be read ({str(error)[:80]}). Save it as UTF-8.") from error
     raise StrategyFault(f"{path}: not an XML document: no element in its first {min(len(content), LONGEST_PROLOGUE):,} bytes.")
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from gating.catalogue import read_strategy
 from gating.importing import Imported
+from gating.strategy import Strategy
 from panels.errors import StrategyFault
 
 HEADINGS = {
@@ -31,6 +33,16 @@ def strategy_yaml(imported: Imported) -> str:
     return "\n".join(lines) + "\n"
 
 
+def strategy_of(imported: Imported) -> Strategy:
+    """Read what an import will write as a strategy; raises StrategyFault when it is none."""
+    try:
+        return Strategy.model_validate(yaml.safe_load(strategy_yaml(imported)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise StrategyFault(f"{imported.document['title']}: makes no strategy: {place}: {first['msg']}.") from error
+
+
 def report(imported: Imported) -> str:
     """Say what became of the gates, worst first."""
     gates = len(imported.name_of)
@@ -42,8 +54,10 @@ def report(imported: Imported) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_import(imported: Imported, folder: Path) -> list[Path]:
+def write_import(imported: Imported, folder: Path, counts: str | None = None) -> list[Path]:
     """Write strategy.yaml, IMPORT.md and, when the document brings a matrix, panel.yaml under ``folder``; gives what was written.
+
+    ``counts`` is the comparison with the recorded counts (IMPORT_COUNTS.csv), where there is one.
 
     Raises StrategyFault when there is such a strategy already, or nothing to write.
     """
@@ -51,6 +65,7 @@ def write_import(imported: Imported, folder: Path) -> list[Path]:
         raise StrategyFault(
             f"{imported.document['title']}: no gate could be carried over. {imported.lost[0].text if imported.lost else ''}"
         )
+    strategy_of(imported)
     place = folder / imported.document["strategy"] / imported.document["version"]
     if place.exists():
         raise StrategyFault(f"{place} exists already. Choose another name, or take it away.")
@@ -58,6 +73,8 @@ def write_import(imported: Imported, folder: Path) -> list[Path]:
     files = {"strategy.yaml": strategy_yaml(imported), "IMPORT.md": report(imported)}
     if imported.panel is not None:
         files["panel.yaml"] = yaml.safe_dump(imported.panel, sort_keys=False, allow_unicode=True, default_flow_style=None, width=WIDEST)
+    if counts is not None:
+        files["IMPORT_COUNTS.csv"] = counts
     for name, text in files.items():
         (place / name).write_text(text, encoding="utf-8")
     read_strategy(place / "strategy.yaml")

@@ -146,3 +146,60 @@ def test_import_of_what_is_no_document_is_a_wrong_call(tmp_path: Path, said) -> 
         assert done.code in {1, 2}
         assert file.name in done.err
         assert not (tmp_path / "out").exists()
+
+
+FIELD = SHARED / "field"
+
+
+@needs_shared
+def test_import_writes_the_recorded_counts_beside_ours(tmp_path: Path, said) -> None:
+    words = ("strategy", "import", FIELD / "gain2.wsp", "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+    done = said(*words, "--fcs", FIELD / "gain2.fcs", "--json")
+    assert done.code == 0
+    place = tmp_path / "out" / "x" / "1.0.0"
+    assert (place / "IMPORT_COUNTS.csv").read_text(encoding="utf-8").splitlines() == [
+        "sample,gate,recorded,counted,difference,percent,verdict",
+        "t.fcs,R,2451,2451,0,0.0,same",
+        "t.fcs,P,602,602,0,0.0,same",
+    ]
+    assert [each["counted"] for each in done.document["counts"]] == [2451, 602]
+
+
+@needs_shared
+def test_import_is_refused_when_counts_are_not_those_recorded_unless_accepted(tmp_path: Path, said) -> None:
+    words = ("strategy", "import", FIELD / "gain2.wsp", "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+    other = FIELD / "ellipse_negative_min.fcs"
+    refused = said(*words, "--fcs", other)
+    assert refused.code == 2
+    assert "t.fcs, R: recorded 2,451, counted 2,454; t.fcs, P: recorded 602, counted 556" in refused.err
+    assert not (tmp_path / "out").exists()
+    assert said(*words, "--fcs", other, "--accept").code == 0
+    place = tmp_path / "out" / "x" / "1.0.0"
+    assert "t.fcs,R,2451,2454,3,0.1224,differs" in (place / "IMPORT_COUNTS.csv").read_text(encoding="utf-8")
+    assert "it was imported all the same (--accept)" in (place / "IMPORT.md").read_text(encoding="utf-8")
+    assert said(*words, "--fcs", tmp_path / "nowhere.fcs").code == 2
+    assert said(*words, "--sample", "t.fcs", "--all-samples").code == 2
+
+
+@needs_shared
+def test_import_of_a_whole_workspace_compares_every_sample(tmp_path: Path, said) -> None:
+    folder = SHARED / "flowjo" / "simple_line_example"
+    (tmp_path / "panels").mkdir()
+    panel = (
+        "panel: line\nversion: 1.0.0\ntitle: t\ninstrument: i\ncounting: [dual]\ncompensated: false\nscatter: {}\n"
+        "markers: [{marker: A, detector: channel_A}, {marker: B, detector: channel_B}]\n"
+    )
+    (tmp_path / "panels" / "line.yaml").write_text(panel, encoding="utf-8")
+    words = ("strategy", "import", folder / "single_ellipse_51_events.wsp", "--panel", "line", "--name", "x", "--study", tmp_path)
+    done = said(*words, "--all-samples", "--fcs", folder, "--output", tmp_path / "strategies", "--json")
+    assert done.code == 0, done.err
+    assert [(each["recorded"], each["counted"]) for each in done.document["counts"]] == [(51, 51)]
+
+
+@needs_shared
+@pytest.mark.parametrize("document", sorted((FIELD / "parsers").glob("g*.xml")) if SHARED.is_dir() else [], ids=lambda p: p.stem)
+def test_documents_that_broke_a_reader_are_a_wrong_call(document: Path, tmp_path: Path, said) -> None:
+    done = said("strategy", "import", document, "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+    assert done.code == 2
+    assert "encoding" in done.err
+    assert said("gate", FIELD / "gain2.fcs", "--gatingml", document).code == 2

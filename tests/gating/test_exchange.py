@@ -212,6 +212,80 @@ def test_a_document_with_too_many_gates_is_refused_at_once(tmp_path):
     assert time.monotonic() - begun < 1
 
 
+GATE = (
+    '<gating:RectangleGate gating:id="{}"{}><gating:dimension gating:compensation-ref="uncompensated" gating:min="1">'
+    '<d:fcs-dimension xmlns:d="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" d:name="FSC-A"/></gating:dimension>'
+    "</gating:RectangleGate>"
+)
+BOTH = (
+    '<gating:BooleanGate gating:id="{}"><gating:and><gating:gateReference gating:ref="{}"/><gating:gateReference gating:ref="{}"/>'
+    "</gating:and></gating:BooleanGate>"
+)
+PARENT = ' gating:parent_id="{}"'
+TANGLED = {
+    "a circle of parents": (GATE.format("a", PARENT.format("b")) + GATE.format("b", PARENT.format("a")), "in a circle.*a, b"),
+    "its own parent": (GATE.format("a", PARENT.format("a")), "in a circle"),
+    "a circle of combinations": (BOTH.format("a", "b", "b") + BOTH.format("b", "a", "a"), "in a circle"),
+    "no such parent": (GATE.format("a", PARENT.format("z")), "'a' refers to 'z', which is not in the document"),
+    "no such member": (BOTH.format("a", "z", "z"), "'a' refers to 'z'"),
+    "one name twice": (GATE.format("a", "") * 2, "two gates are called 'a'"),
+    "no name": (GATE.format("a", "").replace(' gating:id="a"', ""), "line 1: a gate has no gating:id"),
+    "called root": (GATE.format("root", ""), "called 'root'"),
+    "a deep chain": ("".join(GATE.format(f"g{n}", PARENT.format(f"g{n - 1}") if n else "") for n in range(600)), "30 levels deep"),
+    "a deep chain from below": (
+        "".join(GATE.format(f"g{n}", PARENT.format(f"g{n - 1}") if n else "") for n in reversed(range(600))),
+        "30 levels deep",
+    ),
+    "combinations of combinations": (
+        GATE.format("g0", "") + "".join(BOTH.format(f"g{n}", f"g{n - 1}", f"g{n - 1}") for n in range(1, 500)),
+        "30 levels deep",
+    ),
+    "a number that is none": (GATE.format("a", "").replace('"1"', '"one"'), "the standard's schema refuses it"),
+}
+
+
+@pytest.mark.parametrize("kind", TANGLED)
+def test_gates_that_cannot_be_put_in_order_are_refused_at_once_with_a_sentence(kind, tmp_path):
+    document = tmp_path / "gates.xml"
+    document.write_text(ROOT.format(TANGLED[kind][0]))
+    begun = time.monotonic()
+    with pytest.raises(StrategyFault, match=rf"gates\.xml.*{TANGLED[kind][1]}"):
+        read_gatingml(document)
+    assert time.monotonic() - begun < 5
+
+
+ENCODINGS = ["nonsense", "UTF0", "rot13", "hex", "base64", "idna", "punycode", "undefined", "utf-7", "big5", "cp037", "UTF" + "9" * 400]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_an_unknown_encoding_is_refused_with_a_sentence(encoding, tmp_path):
+    document = tmp_path / "gates.xml"
+    document.write_text(f'<?xml version="1.0" encoding="{encoding}"?>' + ROOT.format(GATE.format("a", "")))
+    with pytest.raises(StrategyFault, match=r"gates\.xml: .*encoding"):
+        read_gatingml(document)
+
+
+def test_gates_named_by_no_xml_name_are_read_and_told(tmp_path):
+    document = tmp_path / "gates.xml"
+    names = ["IgD+CD27+", "IgD+CD27-", "IgD-CD27+", "a/b", "7"]
+    gates = "".join(GATE.format(name, PARENT.format(names[n - 1]) if n else "") for n, name in enumerate(names))
+    document.write_text(ROOT.format(gates + BOTH.format("both of", "a/b", "7")))
+    foreign = read_foreign(document)
+    assert len(list(gate_paths(foreign.gating))) == 6
+    told = {note.text for note in foreign.notes}
+    assert "The document calls it 'IgD+CD27+', which is no XML name." in told
+    imported = import_gates(foreign, small_panel({"CD3": "FITC-A"}, ("FSC-A",), compensated=False), "imported")
+    assert len(imported.name_of) == 6
+    assert not imported.lost
+
+
+@needs_shared
+@pytest.mark.parametrize("document", sorted((SHARED / "field" / "parsers").glob("g*.xml")) if SHARED.is_dir() else [], ids=lambda p: p.stem)
+def test_the_field_documents_that_broke_a_reader_are_refused(document):
+    with pytest.raises(StrategyFault, match="encoding"):
+        read_foreign(document)
+
+
 # Import
 
 

@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gating.peak_edge import AT_END, COFACTOR, is_cut_below
+from gating.tight_clusters import BRIGHT, ROOM, ROOM_SPREADS, WIDE, TightCluster, bright_in_several, tight_clusters
+
 if TYPE_CHECKING:
     from gating.channels import EventSource, Rows
     from gating.events import TubeHeader
@@ -34,32 +37,10 @@ Bools = NDArray[np.bool_]
 State = Literal["proven", "incomplete", "absent"]
 
 SCATTER_NAMES = ("FSC-A", "SSC-A")
-BRIGHT = 0.02
-"""Share of a detector's range from which a bead is called bright in it."""
-SEVERAL = 3
-COFACTOR = 0.002
-"""Scale of the arcsinh, as a share of the range: above it a difference is that of logarithms."""
-NEAR, WIDE = 0.15, 0.45
-TIGHT = 0.25
-"""Least share of the events within WIDE of a cluster's middle that lie within NEAR of it."""
-WIDEST = 0.12
-"""Largest robust SD of a bead cluster on the logarithm, about 12 %."""
-LEAST_EVENTS = 20
-SAMPLED, TRIES = 1500, 6
-SETTLED_ON, RESTS = 6000, 0.002
-ROOM, ROOM_SPREADS = 0.25, 6.0
-"""How far below its middle a cluster reaches: at least 22 %, and six SDs."""
 JUST_OUTSIDE, BETWEEN = 2.2, 0.25
 MOST_OUTSIDE, CHANCE = 0.03, 3
 MOST_DOUBLETS, MOST_WITH_CELLS = 0.10, 0.30
 TWO_BEADS = 1.6
-EDGES = (1.2, 2.0)
-"""Distances from the mode, in SDs of the upper half, beyond which both tails are compared."""
-FARTHEST = 4.0
-EDGE_EVENTS, EDGE_SHARE, EDGE_CHANCE = 40, 0.5, 1e-6
-AT_END = 0.005
-STEEP_WIDTH, STEEP = 0.2, 1 / 3
-MODE_BINS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +100,6 @@ class BeadFinding:
 NO_BEADS = BeadFinding("absent")
 
 
-@dataclass(frozen=True, slots=True)
-class _Cluster:
-    """A tight cluster on the arcsinh scale: ``middle`` and ``spread`` by detector, ``used`` those it is bright in."""
-
-    middle: Floats
-    spread: Floats
-    used: NDArray[np.int64]
-
-    @property
-    def room(self) -> Floats:
-        return np.maximum(ROOM, ROOM_SPREADS * self.spread[self.used])
-
-    def depth(self, places: Floats) -> Floats:
-        """Give each event's lowest place among the used detectors, in units of the room below the middle."""
-        lowest: Floats = ((places[:, self.used] - self.middle[self.used]) / self.room).min(axis=1)
-        return lowest
-
-
 def bead_signals(
     events: EventSource,
     header: TubeHeader,
@@ -159,9 +122,9 @@ def find_beads(signals: Signals, expected: Mapping[str, float] | None = None) ->
     ``expected`` is a declared position (marker → share of its range): of two clusters that may be the
     beads it chooses the one within a factor of two of it. It is not needed, and proves nothing.
     """
-    bright = _bright_in_several(signals.fluorescence)
+    bright = bright_in_several(signals.fluorescence)
     places = np.arcsinh(signals.fluorescence[bright] / COFACTOR)
-    clusters = _clusters(places)
+    clusters = tight_clusters(places)
     if not clusters:
         return BeadFinding("absent", f"{len(places)} events are bright in several detectors at once, and no tight cluster.")
     cluster, rival = _chosen(clusters, places, signals.markers, expected or {})
@@ -174,66 +137,9 @@ def lowest_of(centre: float) -> float:
     return float(np.sinh(np.arcsinh(centre / COFACTOR) - ROOM) * COFACTOR)
 
 
-def _bright_in_several(values: Floats) -> NDArray[np.int64]:
-    """List the events that are bright in two thirds of the detectors, and in three at least."""
-    count = values.shape[1]
-    needed = min(count, max(SEVERAL, -(-2 * count // 3)))
-    if not len(values) or count < 2:
-        return np.empty(0, dtype=np.int64)
-    weakest = np.partition(values, count - needed, axis=1)[:, count - needed]
-    return np.flatnonzero(weakest >= BRIGHT)
-
-
-def _clusters(places: Floats) -> list[_Cluster]:
-    """Find the tight clusters among bright events, the largest core first (two at most)."""
-    found: list[_Cluster] = []
-    left = places
-    for _ in range(TRIES):
-        if len(left) < LEAST_EVENTS or len(found) == 2:
-            break
-        seed = _densest(left)
-        if seed is None:
-            break
-        cluster = _settled(left, seed)
-        near = np.abs(left - cluster.middle).max(axis=1) <= WIDE
-        if len(cluster.used) >= min(SEVERAL, places.shape[1]) and near.sum() >= LEAST_EVENTS:
-            found.append(cluster)
-        left = left[~near]
-    return found
-
-
-def _densest(places: Floats) -> Floats | None:
-    """Give the place with most events near it, among those that have about as few in a wider box as in a narrow one."""
-    from scipy.spatial.distance import cdist
-
-    sample = places[:: -(-len(places) // SAMPLED)]
-    apart = cdist(sample, sample, "chebyshev")
-    near, wide = ((apart <= radius).sum(axis=1) for radius in (NEAR, WIDE))
-    tight = near >= np.maximum(5, TIGHT * wide)
-    return sample[int(np.argmax(np.where(tight, near, -1)))] if tight.any() else None
-
-
-def _settled(places: Floats, seed: Floats) -> _Cluster:
-    """Move a box to the median of what is in it until it rests."""
-    middle, spread = seed, np.full(len(seed), NEAR / 3)
-    sample = places[:: -(-len(places) // SETTLED_ON)]
-    for _ in range(10):
-        reach = np.clip(4 * spread, NEAR, WIDE)
-        inside = sample[(np.abs(sample - middle) <= reach).all(axis=1)]
-        if len(inside) < 5:
-            break
-        before = middle
-        low, middle, high = np.quantile(inside, (0.1587, 0.5, 0.8413), axis=0)
-        spread = (high - low) / 2
-        if np.abs(middle - before).max() < RESTS:
-            break
-    bright = np.sinh(middle) * COFACTOR >= BRIGHT
-    return _Cluster(middle, spread, np.flatnonzero(bright & (spread <= WIDEST)))
-
-
 def _chosen(
-    clusters: list[_Cluster], places: Floats, markers: tuple[str, ...], expected: Mapping[str, float]
-) -> tuple[_Cluster, int]:
+    clusters: list[TightCluster], places: Floats, markers: tuple[str, ...], expected: Mapping[str, float]
+) -> tuple[TightCluster, int]:
     """Choose the beads among one or two clusters; give also how many events the other one holds."""
     first, *others = clusters
     if not others:
@@ -249,26 +155,22 @@ def _chosen(
     return first, 0 if settled else rival
 
 
-def _is_expected(cluster: _Cluster, markers: tuple[str, ...], expected: Mapping[str, float]) -> bool:
-    centre = np.sinh(cluster.middle) * COFACTOR
+def _is_expected(cluster: TightCluster, markers: tuple[str, ...], expected: Mapping[str, float]) -> bool:
+    centre = cluster.centre
     ratios = [centre[i] / expected[name] for i, name in enumerate(markers) if name in expected]
     return bool(ratios) and all(0.5 <= ratio <= 2 for ratio in ratios)
 
 
-def _judged(
-    signals: Signals, bright: NDArray[np.int64], cluster: _Cluster, holding: Bools, rival: int
-) -> BeadFinding:
+def _judged(signals: Signals, bright: NDArray[np.int64], cluster: TightCluster, holding: Bools, rival: int) -> BeadFinding:
     """Count the beads of a cluster by the rule, and ask whether it is whole."""
     values, scatter = signals.fluorescence[bright][holding], signals.scatter[bright][holding]
     number = _beads_in_each(values, scatter, cluster)
-    centre = np.sinh(cluster.middle) * COFACTOR
+    centre = cluster.centre
     above = np.abs(np.arcsinh(values[:, cluster.used] / COFACTOR) - cluster.middle[cluster.used])
     alone = (number == 1) & (above <= cluster.room).all(axis=1) & _alike(scatter)
     outside = _outside(signals.fluorescence[bright][~holding], cluster)
     names = [signals.markers[i] for i in cluster.used]
-    at_end = tuple(
-        signals.markers[i] for i in cluster.used if (values[alone, i] >= 1).mean() > AT_END
-    ) if alone.any() else ()
+    at_end = tuple(signals.markers[i] for i in cluster.used if (values[alone, i] >= 1).mean() > AT_END) if alone.any() else ()
     low = np.sinh(cluster.middle[cluster.used] - cluster.room) * COFACTOR
     finding = BeadFinding(
         state="proven",
@@ -288,14 +190,14 @@ def _judged(
     return replace(finding, state="incomplete", reason=reason) if reason else finding
 
 
-def _beads_in_each(values: Floats, scatter: Floats, cluster: _Cluster) -> NDArray[np.int64]:
+def _beads_in_each(values: Floats, scatter: Floats, cluster: TightCluster) -> NDArray[np.int64]:
     """Count the beads in each event that holds one.
 
     In the detectors whose range could show two beads, an event of m beads is m times as bright as one;
     the least of these ratios tells, since a cell beside a bead is dim in some detector. Where every
     detector is at its end, scatter has to tell: twice in both channels (or beyond the range).
     """
-    centre = np.sinh(cluster.middle) * COFACTOR
+    centre = cluster.centre
     able = [i for i in cluster.used if 2 * centre[i] <= 1]
     if able:
         ratio = (values[:, able] / centre[able]).min(axis=1)
@@ -317,7 +219,7 @@ def _alike(scatter: Floats) -> Bools:
     return alike
 
 
-def _outside(values: Floats, cluster: _Cluster) -> int:
+def _outside(values: Floats, cluster: TightCluster) -> int:
     """Count events just below the cluster, and those bright in all its detectors between it and the cells."""
     if not len(values):
         return 0
@@ -327,58 +229,16 @@ def _outside(values: Floats, cluster: _Cluster) -> int:
     return int((just_below | between).sum())
 
 
-def _edge(signals: Signals, values: Floats, scatter: Floats, cluster: _Cluster) -> str:
+def _edge(signals: Signals, values: Floats, scatter: Floats, cluster: TightCluster) -> str:
     """Name the first channel in which single beads end sharply at the low side, as a trigger or a drawn region cuts.
 
     A detector in which beads are dim may be the trigger too; there a skewed peak is no cut, only a steep edge is.
     """
     for i, name in enumerate(signals.markers):
-        if _is_cut_below(values[:, i], steep=i not in cluster.used):
+        if is_cut_below(values[:, i], steep=i not in cluster.used):
             return name
     columns = zip(signals.scatter_names, scatter.T, strict=True)
-    return next((name for name, column in columns if _is_cut_below(column)), "")
-
-
-def _is_cut_below(column: Floats, *, steep: bool = False) -> bool:
-    """Tell whether the low tail of a peak is far smaller than its high tail, beyond chance (``steep``: and its edge is)."""
-    from scipy import special
-
-    if len(column) < 2 * EDGE_EVENTS or (column >= 1).mean() > AT_END:
-        return False
-    places = np.arcsinh(column / COFACTOR)
-    mode = _mode(places)
-    upper = places[places > mode]
-    spread = float(np.quantile(upper, 0.6827)) - mode if len(upper) else 0.0
-    if len(upper) < EDGE_EVENTS or spread <= 0 or (steep and not _ends_steeply(places, spread)):
-        return False
-    beyond = (places - mode) / spread
-    for distance in EDGES:
-        above = int(((beyond > distance) & (beyond < FARTHEST)).sum())
-        below = int(((beyond < -distance) & (beyond > -FARTHEST)).sum())
-        if below < EDGE_SHARE * above and special.bdtr(below, above + below, 0.5) < EDGE_CHANCE:
-            return True
-    return False
-
-
-def _ends_steeply(places: Floats, spread: float) -> bool:
-    """Tell whether the lowest fifth of a spread already holds a third of the density of the densest one."""
-    width = STEEP_WIDTH * spread
-    bins = ((places - np.quantile(places, 0.001)) / width).astype(np.int64)
-    counts = np.bincount(np.maximum(bins, 0))
-    return bool(counts[0] >= STEEP * counts.max())
-
-
-def _mode(values: Floats) -> float:
-    """Give the highest place of a histogram smoothed over half a robust SD."""
-    from scipy.ndimage import gaussian_filter1d
-
-    low, quarter, three_quarters, high = np.quantile(values, (0.002, 0.25, 0.75, 0.998))
-    if high <= low:
-        return float(low)
-    counts, edges = np.histogram(values, bins=MODE_BINS, range=(low, high))
-    width = (three_quarters - quarter) / 1.349 / 2 / (edges[1] - edges[0])
-    place = int(np.argmax(gaussian_filter1d(counts.astype(np.float64), width, mode="constant")))
-    return float(edges[place] + edges[place + 1]) / 2
+    return next((name for name, column in columns if is_cut_below(column)), "")
 
 
 def _why_not_whole(finding: BeadFinding, rival: int, edge: str) -> str:

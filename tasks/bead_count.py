@@ -53,3 +53,17 @@ def _together(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) ->
     hidden = 2 * together + found.with_cell
     share = alone / (alone + hidden) if alone else 1.0
     return {"alone": alone, "together": together, "with_bead": found.with_cell, "share": round(share, 6)}
+
+
+def beads_in_words(qc: Mapping[str, Any]) -> str:
+    """Say in one line what was found of a tube's beads; empty for a tube whose strategy counts none."""
+    beads = qc.get("beads")
+    if beads is None:
+        return ""
+    if beads["state"] == "absent":
+        return "none found"
+    told = (
+        f"{beads['counted']:,} ({beads['single']:,} alone, {beads['several_beads']:,} events of several, "
+        f"{beads['with_cell']:,} with a cell; {beads['just_outside']:,} events just outside)"
+    )
+    return told if beads["state"] == "proven" else f"not used: {beads['reason']} {told}"

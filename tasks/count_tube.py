@@ -14,6 +14,7 @@ from gating.engine import ENGINE_VERSION
 from gating.projection import project
 from gating.thresholds.resolved import Tried
 from panels.errors import TubeFault
+from tasks.bead_count import beads_in_words
 from tasks.counting.flags import meanings
 from tasks.draw_checks import DRAW, QC, qc_bytes
 from tasks.evidence import is_fmo
@@ -110,6 +111,7 @@ def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
         tube_sha256=gating.tube_sha256,
         events=gating.total_events,
         flags={flag: meanings()[flag] for flag in gating.flags},
+        beads=beads_in_words(gating.qc),
     )
     png = png_bytes(gating_figure(page, views))
     lines = [ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.evidence) for t in compiled.thresholds]

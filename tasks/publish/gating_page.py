@@ -121,7 +121,7 @@ def percent_text(view: GateView) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TubePage:
-    """What the head of a tube's page says. ``flags`` pairs each flag with its meaning in words."""
+    """What the head of a tube's page says. ``flags`` pairs each flag with its meaning in words; ``beads`` says what was found of them."""
 
     patient: str
     visit: str
@@ -132,6 +132,7 @@ class TubePage:
     tube_sha256: str
     events: int
     flags: Mapping[str, str]
+    beads: str = ""
 
 
 @dataclass(frozen=True, slots=True)

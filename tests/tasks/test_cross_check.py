@@ -170,11 +170,13 @@ def test_anchors_that_differ_widen_the_interval_by_what_they_differ() -> None:
 def test_no_concentration_is_given_that_another_of_the_draw_contradicts_by_far(scale: float, analyser: float) -> None:
     draw = bead_tube(beads=round(9943 * scale), leukocytes_per_ul=analyser)
     quantity = found(draw)["tbnk", "leukocytes"]
-    if quantity.code == "Q" and quantity.method == "bead":
-        assert quantity.per_ul is not None
-        apart = max(quantity.per_ul / analyser, analyser / quantity.per_ul)
-        assert apart <= 2 or "concentration_contradicted" not in quantity.flags
-        assert apart <= 1.25 or "concentration_contradicted" in quantity.flags or analyser < 2000
+    counted = 50_000 / (50 * round(9943 * scale) / 49_713) if round(9943 * scale) >= 1000 else None
+    if counted is None or quantity.method != "bead":
+        return
+    apart = max(counted / analyser, analyser / counted)
+    sure = analyser >= 500
+    assert quantity.code == ("NE" if apart > 2.01 and sure else quantity.code)
+    assert ("concentration_contradicted" in quantity.flags) == (apart > 1.25) or not sure or 1.24 < apart < 1.26
 
 
 def test_the_order_of_tubes_changes_nothing() -> None:

@@ -28,9 +28,13 @@ def lot_positions(rng: np.random.Generator, knobs: BeadKnobs, detectors: int, ce
     low, high = np.log(knobs.positions)
     positions = np.minimum(knobs.centre * np.exp(rng.uniform(low, high, detectors)), 0.8 * RANGE_END)
     if knobs.variant == "dim":
-        positions = rng.uniform(1_500, 5_000, detectors)
-    beyond = {"none": 0, "some": max(detectors // 3, 1), "all": detectors}[knobs.at_range_end]
-    positions[rng.permutation(detectors)[:beyond]] = RANGE_END * rng.uniform(1.02, 2.0, beyond)
+        positions = rng.uniform(100, 900, detectors)
+        positions[cell_detector] = rng.uniform(3_000, 8_000)
+    order = rng.permutation(detectors)
+    if knobs.at_range_end == "cut":
+        positions[order[:2]] = RANGE_END * rng.uniform(0.98, 1.02, 2)
+    beyond = order[: {"none": 0, "cut": 0, "some": max(detectors // 3, 1), "all": detectors}[knobs.at_range_end]]
+    positions[beyond] = RANGE_END * rng.uniform(1.02, 2.0, len(beyond))
     if knobs.variant == "cut_by_threshold":
         positions[cell_detector] = threshold * rng.uniform(0.97, 1.05)
     return positions

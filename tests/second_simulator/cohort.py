@@ -27,19 +27,22 @@ def simulate_cohort(
 ) -> tuple[DrawTruth, ...]:
     """Write a study of ``n`` patients who are seen on the days of a course; draws take the scenarios in turn.
 
-    A scenario's patient, visit, time and phase are replaced. The folder gets study.yaml, patients.csv, samples.csv,
+    A scenario's patient, visit, time and phase are replaced; every patient has an instrument and a bead lot of their
+    own. The folder gets study.yaml, patients.csv, samples.csv,
     the inbox, and truth/ with draws.csv (true concentrations), tubes.csv and events.csv.
     """
-    truths = []
+    truths: list[DrawTruth] = []
     for number in range(n):
         infused = FIRST_INFUSION + timedelta(days=number)
         for day, phase in course:
+            asked = scenarios[len(truths) % len(scenarios)]
             scenario = replace(
-                scenarios[len(truths) % len(scenarios)],
+                asked,
                 patient=f"S{number + 1:02d}",
                 visit=f"D{day}",
                 collected=infused + timedelta(days=day, hours=-2),
                 phase=phase,
+                instrument_seed=asked.instrument_seed + number,
             )
             truths.append(simulate_draw(rng, scenario, folder / "inbox"))
     (folder / "study.yaml").write_text(SETTINGS, encoding="utf-8")

@@ -18,7 +18,6 @@ COLOURS = {
 """Laser and peak of emission in nm of every dye, which is named as its detector."""
 _PARENT = {"PE-Cy7-A": "PE-A", "PerCP-Cy5.5-A": "APC-A", "APC-R700-A": "APC-A", "APC-H7-A": "APC-A", "BV605-A": "BV421-A"}
 _GLOW = {488: 1.0, 640: 0.13, 405: 1.15}
-_LOST_LASERS = (640,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +62,9 @@ def draw_leak(rng: np.random.Generator, dyes: Sequence[str]) -> Floats:
 def _share(rng: np.random.Generator, dye: str, detector: str) -> float:
     (laser, peak), (other_laser, seen) = COLOURS[dye], COLOURS[detector]
     if _PARENT.get(dye) == detector:
-        return rng.uniform(0.005, 0.05)
+        return float(rng.uniform(0.005, 0.05))
     if laser == other_laser:
-        reach = np.exp(-max(abs(seen - peak) - 35, 0) / 50)
+        reach = float(np.exp(-max(abs(seen - peak) - 35, 0) / 50))
         return 0.36 * reach * rng.uniform(0.4, 1.25) * (1.0 if seen > peak else 0.12)
     if abs(seen - peak) < 45:
         return 0.05 * rng.beta(1.2, 3.0)
@@ -74,7 +73,8 @@ def _share(rng: np.random.Generator, dye: str, detector: str) -> float:
 
 def _glow(detector: str) -> float:
     laser, seen = COLOURS[detector]
-    return _GLOW[laser] * np.exp(-max(seen - 530, 0) / (110 if laser not in _LOST_LASERS else 160))
+    reach = 160 if laser == 640 else 110
+    return float(_GLOW[laser] * np.exp(-max(seen - 530, 0) / reach))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +91,8 @@ def draw_gains(rng: np.random.Generator, detectors: int, colour: tuple[float, fl
     low, high = np.log(colour)
     common = rng.uniform(low, high) / 2
     own = np.exp(np.clip(common + rng.uniform(low, high, detectors) / 2, low, high))
-    forward, side = np.exp(rng.uniform(*np.log(scatter), 2))
-    return Gains(own, float(forward), float(side))
+    forward, side = (float(np.exp(rng.uniform(*np.log(scatter)))) for _ in range(2))
+    return Gains(own, forward, side)
 
 
 def stored_spill(rng: np.random.Generator, instrument: Instrument, gains: Gains, error: float) -> Floats:

@@ -48,13 +48,15 @@ def along(rng: np.random.Generator, kind: str, cells: int) -> Course:
 
 
 def _skewed(rng: np.random.Generator, medians: Floats | float, shape: float, cells: int) -> Floats:
-    return medians * rng.gamma(shape, size=cells) / (shape - 1 / 3)
+    drawn: Floats = medians * rng.gamma(shape, size=cells) / (shape - 1 / 3)
+    return drawn
 
 
 def _between(first: float, last: float, place: Floats, *, middle: float = 0.5, steep: float = 9.0) -> Floats:
     """Go from the first to the last level on a logarithmic path, fastest at ``middle``."""
     risen = 1 / (1 + np.exp(-steep * (place - middle)))
-    return np.exp(np.log(first) * (1 - risen) + np.log(last) * risen)
+    level: Floats = np.exp(np.log(first) * (1 - risen) + np.log(last) * risen)
+    return level
 
 
 def _maturing(rng: np.random.Generator, kind: str, cells: int) -> Course:

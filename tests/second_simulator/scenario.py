@@ -1,18 +1,19 @@
 """The knobs of a simulated draw."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from tests.second_simulator.blood import Phase
 
-BeadVariant = Literal["sound", "two_populations", "few", "none", "lost", "cut_by_threshold", "dim"]
-"""``lost`` leaves no trace in the tube; ``cut_by_threshold`` cuts the cluster at the acquisition threshold."""
+BeadVariant = Literal["sound", "two_populations", "few", "none", "lost", "settling", "cut_by_threshold", "dim"]
+"""``lost`` leaves no trace in the tube; ``settling`` beads become fewer while the tube is acquired;
+``cut_by_threshold`` cuts the cluster at the acquisition threshold; ``dim`` beads lie among the cells."""
 Verdict = Literal["sound", "few", "absent", "incomplete", "unprovable"]
 VERDICTS: Mapping[BeadVariant, Verdict] = {
     "sound": "sound", "two_populations": "sound", "few": "few", "none": "absent",
-    "lost": "incomplete", "cut_by_threshold": "incomplete", "dim": "unprovable",
+    "lost": "incomplete", "settling": "incomplete", "cut_by_threshold": "incomplete", "dim": "unprovable",
 }  # fmt: skip
 Kind = Literal["tbnk", "bcell", "cart"]
 
@@ -22,7 +23,8 @@ class BeadKnobs:
     """How the counting beads of a tube look and what happened to them.
 
     ``centre`` is their signal in an uncompensated detector at a gain of one, times a factor of each detector between
-    ``positions``. ``at_range_end``: in none, some or all detectors they are brighter than the range.
+    ``positions``. ``at_range_end``: in none, some or all detectors they are brighter than the range, or it cuts their
+    cluster in two detectors (``cut``). A share ``lost`` never reaches the laser, or the last ones do when ``settling``.
     """
 
     variant: BeadVariant = "sound"
@@ -31,7 +33,7 @@ class BeadKnobs:
     centre: float = 90_000.0
     positions: tuple[float, float] = (0.4, 2.5)
     cv: float = 0.045
-    at_range_end: Literal["none", "some", "all"] = "none"
+    at_range_end: Literal["none", "cut", "some", "all"] = "none"
     scatter: Literal["own", "lymphocyte", "side_at_range_end"] = "own"
     doublets: float = 0.02
     with_cell: float = 0.006
@@ -82,5 +84,6 @@ class Scenario:
     car_reagent: str = "anti-idiotype PE, BCMA monomer APC"
 
 
-SHIFTED_GAINS = {"colour_gains": (0.75, 1.4), "scatter_gains": (0.8, 1.25)}
-"""Gains as far apart as instruments of a trial may be."""
+def with_shifted_gains(scenario: Scenario) -> Scenario:
+    """Let the gains of every tube lie as far apart as instruments of a trial may be."""
+    return replace(scenario, colour_gains=(0.75, 1.4), scatter_gains=(0.8, 1.25))

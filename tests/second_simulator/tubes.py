@@ -171,15 +171,18 @@ def _acquired(
     """Acquire a stream in random order, above the threshold only."""
     number = len(stream.codes)
     stream = stream.taken(rng.permutation(number))
+    place = np.arange(number) / max(number, 1)
     flow = EVENTS_PER_SECOND * (1 + 0.08 * np.sin(np.linspace(0, rng.uniform(2, 9), number) + rng.uniform(0, 6)))
     seconds = np.cumsum(rng.exponential(size=number) / flow) + rng.uniform(0.1, 0.6)
-    ageing = 1 + scenario.drift * (np.arange(number) / max(number, 1) - 0.5)
+    ageing = 1 + scenario.drift * (place - 0.5)
     colours = detect(rng, stream.light, instrument, gains.colour * ageing[:, None])
     sides = np.array([gains.forward, gains.forward, gains.side])
     scatter = stream.scatter * sides * ageing[:, None] + rng.normal(0, 250.0, (number, 3))
     scatter = digitised(scatter, 1.0)
     cut = colours[:, list(PANELS["tbnk"]).index("CD45")] if kind == "tbnk" else scatter[:, 0]
     seen = cut >= (scenario.threshold if kind == "tbnk" else FORWARD_THRESHOLD)
+    if scenario.beads.variant == "settling":
+        seen &= (stream.codes < CODES["bead"]) | (rng.random(number) > scenario.beads.lost * place)
     width = np.clip(65_536 * scatter[:, 0] / np.maximum(scatter[:, 1], 1.0), 0, 262_143)
     time = np.floor(seconds / TIME_STEP)
     values = np.column_stack([scatter[:, :2], width, scatter[:, 2], colours, time])

@@ -1,13 +1,14 @@
 """Judge the whole program on tubes of the second simulator, whose author did not see the gates.
 
-    PYTHONPATH=. python benchmarks/second_simulator.py [--draws 30] [--gains nominal|shifted|LOW,HIGH]
-        [--beads sound,lost,…] [--at-range-end none|cut|some|all] [--events 40000] [--seed 1] [--folder DIR]
+    PYTHONPATH=. python benchmarks/second_simulator.py [--draws 30] [--folder DIR]
+        [--gains nominal|shifted|LOW,HIGH] [--beads sound,lost,…] [--events 40000] [--seed 1]
 
-Makes a study (draws of patients on four days), runs ``reconflow run`` on it, reads kinetics.csv and compares. Prints, per
-panel and population: events found ÷ single living cells in the file, concentration ÷ truth (median, quartiles), the
-share of 95 % intervals that hold the truth (and that reach what the population's disputed border leaves open), codes,
-cells found where there are none; then methods by what became of the beads, and flags. ``--folder`` keeps the study; a
-folder that holds one already is only judged. Draws take the bead variants in turn.
+Makes a study (draws of patients on four days), runs ``reconflow run`` on it, reads kinetics.csv and
+compares. Prints, per panel and population: events found ÷ single living cells in the file,
+concentration ÷ truth (median, quartiles), the share of 95 % intervals that hold the truth (and that
+reach what the population's disputed border leaves open), codes, cells found where there are none;
+then methods by what became of the beads, and flags. ``--folder`` keeps the study; a folder that
+holds one already is only judged. Draws take the bead variants in turn.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def main() -> None:
         folder = (options.folder or Path(spare) / "study").resolve()
         if not (folder / "truth").is_dir():
             patients = -(-options.draws // len(COURSE))
-            simulate_cohort(np.random.default_rng(options.seed), patients, folder, scenarios=scenarios(options))
+            simulate_cohort(
+                np.random.default_rng(options.seed), patients, folder, scenarios=scenarios(options)
+            )
         run(folder)
         compared = compare(folder)
         compared.to_csv(folder / "compared.csv", index=False)
@@ -47,12 +50,16 @@ def main() -> None:
 
 def asked() -> argparse.Namespace:
     """Read what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--draws", type=int, default=30)
     parser.add_argument("--gains", default="nominal")
     parser.add_argument("--beads", default="sound")
     parser.add_argument("--at-range-end", default="none", choices=["none", "cut", "some", "all"])
-    parser.add_argument("--bead-scatter", default="own", choices=["own", "lymphocyte", "side_at_range_end"])
+    parser.add_argument(
+        "--bead-scatter", default="own", choices=["own", "lymphocyte", "side_at_range_end"]
+    )
     parser.add_argument("--no-analyser", action="store_true")
     parser.add_argument("--volumetric", action="store_true")
     parser.add_argument("--spill-error", type=float, default=0.03)
@@ -76,10 +83,14 @@ def scenarios(options: argparse.Namespace) -> tuple[Scenario, ...]:
         plain = with_shifted_gains(plain)
     elif options.gains != "nominal":
         low, high = (float(part) for part in options.gains.split(","))
-        plain = replace(plain, colour_gains=(low, high), scatter_gains=(max(low, 0.8), min(high, 1.25)))
+        plain = replace(
+            plain, colour_gains=(low, high), scatter_gains=(max(low, 0.8), min(high, 1.25))
+        )
     variants = options.beads.split(",")
     if unknown := set(variants) - set(get_args(BeadVariant)):
-        sys.exit(f"--beads: {', '.join(sorted(unknown))} is none of {', '.join(get_args(BeadVariant))}")
+        sys.exit(
+            f"--beads: {', '.join(sorted(unknown))} is none of {', '.join(get_args(BeadVariant))}"
+        )
     knobs = BeadKnobs(at_range_end=options.at_range_end, scatter=options.bead_scatter)
     return tuple(replace(plain, beads=replace(knobs, variant=variant)) for variant in variants)
 
@@ -99,9 +110,13 @@ def compare(folder: Path) -> pd.DataFrame:
     paths = sorted((folder / "results" / "patients").glob("*/kinetics.csv"))
     found = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
     truth, tubes = (pd.read_csv(folder / "truth" / name) for name in ("draws.csv", "tubes.csv"))
-    events = pd.read_csv(folder / "truth" / "events.csv").merge(tubes[["file", "patient", "visit", "panel", "verdict"]])
+    events = pd.read_csv(folder / "truth" / "events.csv").merge(
+        tubes[["file", "patient", "visit", "panel", "verdict"]]
+    )
     truth = truth.rename(columns={"per_ul": "true", "low": "true_low", "high": "true_high"})
-    events = events.rename(columns={"events": "true_events", "low": "events_low", "high": "events_high"})
+    events = events.rename(
+        columns={"events": "true_events", "low": "events_low", "high": "events_high"}
+    )
     events = events.drop(columns=["file"])
     joined = found.merge(truth, on=["patient", "visit", "population"])
     return joined.merge(events, on=["patient", "visit", "panel", "population"])
@@ -125,12 +140,17 @@ def show(compared: pd.DataFrame) -> None:
 
 def _ratios(part: pd.DataFrame) -> str:
     ratio = (part["per_ul"] / part["true"]).groupby(part["panel"])
-    return "; ".join(f"{panel} {each.median():.3f} ({each.min():.2f} to {each.max():.2f}, n={len(each)})" for panel, each in ratio)
+    return "; ".join(
+        f"{panel} {each.median():.3f} ({each.min():.2f} to {each.max():.2f}, n={len(each)})"
+        for panel, each in ratio
+    )
 
 
 def by_population(compared: pd.DataFrame) -> pd.DataFrame:
     """Sum up every panel and population."""
-    rows = {key: _summed(part) for key, part in compared.groupby(["panel", "population"], sort=False)}
+    rows = {
+        key: _summed(part) for key, part in compared.groupby(["panel", "population"], sort=False)
+    }
     table = pd.DataFrame.from_dict(rows, orient="index").sort_index(level=0, sort_remaining=False)
     counts = ["n", *CODES, "present_nd", "absent_found"]
     table[counts] = table[counts].astype(int)
@@ -143,8 +163,12 @@ def _summed(part: pd.DataFrame) -> dict[str, float]:
     events = many["events"] / many["true_events"]
     quantified = part[(part["code"] == "Q") & (part["true"] > 0)]
     ratio = quantified["per_ul"] / quantified["true"]
-    holds = (quantified["per_ul_low"] <= quantified["true"]) & (quantified["true"] <= quantified["per_ul_high"])
-    reaches = (quantified["per_ul_low"] <= quantified["true_high"]) & (quantified["true_low"] <= quantified["per_ul_high"])
+    holds = (quantified["per_ul_low"] <= quantified["true"]) & (
+        quantified["true"] <= quantified["per_ul_high"]
+    )
+    reaches = (quantified["per_ul_low"] <= quantified["true_high"]) & (
+        quantified["true_low"] <= quantified["per_ul_high"]
+    )
     absent = part[part["true_high"] == 0]
     seen = part[part["true_events"] >= 100]
     return {

@@ -1,4 +1,4 @@
-"""Counting beads: one tight cluster in every uncompensated detector, with doublets, fragments and losses."""
+"""Counting beads: a tight cluster in every uncompensated detector; doublets, fragments, losses."""
 
 from dataclasses import dataclass
 
@@ -16,31 +16,41 @@ SECOND_POPULATION = 0.45
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BeadEvents:
-    """Particles that hold beads: ``light`` (n × k) as detectors get it, scatter (n × 2), beads in each (0: fragments)."""
+    """Particles that hold beads: ``light`` (n × k), scatter (n × 2), beads in each (0: fragments)."""
 
     light: Floats
     scatter: Floats
     beads: NDArray[np.int64]
 
 
-def lot_positions(rng: np.random.Generator, knobs: BeadKnobs, detectors: int, cell_detector: int, threshold: float) -> Floats:
+def lot_positions(
+    rng: np.random.Generator, knobs: BeadKnobs, detectors: int, cell_detector: int, threshold: float
+) -> Floats:
     """Draw where the beads of a lot lie in every uncompensated detector at a gain of one."""
     low, high = np.log(knobs.positions)
-    positions = np.minimum(knobs.centre * np.exp(rng.uniform(low, high, detectors)), 0.8 * RANGE_END)
+    positions = np.minimum(
+        knobs.centre * np.exp(rng.uniform(low, high, detectors)), 0.8 * RANGE_END
+    )
     if knobs.variant == "dim":
         positions = rng.uniform(100, 900, detectors)
         positions[cell_detector] = rng.uniform(3_000, 8_000)
     order = rng.permutation(detectors)
     if knobs.at_range_end == "cut":
         positions[order[:2]] = RANGE_END * rng.uniform(0.98, 1.02, 2)
-    beyond = order[: {"none": 0, "cut": 0, "some": max(detectors // 3, 1), "all": detectors}[knobs.at_range_end]]
+    beyond = order[
+        : {"none": 0, "cut": 0, "some": max(detectors // 3, 1), "all": detectors}[
+            knobs.at_range_end
+        ]
+    ]
     positions[beyond] = RANGE_END * rng.uniform(1.02, 2.0, len(beyond))
     if knobs.variant == "cut_by_threshold":
         positions[cell_detector] = threshold * rng.uniform(0.97, 1.05)
     return positions
 
 
-def draw_beads(rng: np.random.Generator, knobs: BeadKnobs, positions: Floats, number: int) -> BeadEvents:
+def draw_beads(
+    rng: np.random.Generator, knobs: BeadKnobs, positions: Floats, number: int
+) -> BeadEvents:
     """Draw the particles that ``number`` beads come in, broken ones beside them."""
     pairs = int(rng.binomial(number // 2, knobs.doublets))
     singles = number - 2 * pairs
@@ -56,7 +66,9 @@ def draw_beads(rng: np.random.Generator, knobs: BeadKnobs, positions: Floats, nu
     )
 
 
-def _single(rng: np.random.Generator, knobs: BeadKnobs, positions: Floats, number: int) -> tuple[Floats, Floats]:
+def _single(
+    rng: np.random.Generator, knobs: BeadKnobs, positions: Floats, number: int
+) -> tuple[Floats, Floats]:
     """Draw single beads: their size makes half of the spread common to all detectors."""
     size = 1 + knobs.cv * 0.5 * rng.standard_normal(number)
     own = 1 + knobs.cv * 0.8 * rng.standard_normal((number, len(positions)))
@@ -72,5 +84,7 @@ def _single(rng: np.random.Generator, knobs: BeadKnobs, positions: Floats, numbe
     }[knobs.scatter]
     if knobs.variant == "dim":
         centre, cv = (60_000, 24_000), (0.12, 0.2)
-    scatter = np.array(centre) * (1 + np.array(cv) * rng.standard_normal((number, 2))) * size[:, None]
+    scatter = (
+        np.array(centre) * (1 + np.array(cv) * rng.standard_normal((number, 2))) * size[:, None]
+    )
     return light, scatter

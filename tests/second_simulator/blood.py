@@ -1,4 +1,5 @@
-"""What is in the blood: kinds of cells, which contract populations they belong to, and how many there are.
+"""What is in the blood: kinds of cells, which contract populations they belong to, and how many
+there are.
 
 A kind is finer than a contract population. Where a border between two populations is a convention
 (maturation is continuous), the cells in between are kinds of their own and are called disputed.
@@ -65,7 +66,7 @@ POPULATIONS: Mapping[str, Members] = {
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """The truth of one population: as the definitions say, and between which values it is a convention."""
+    """The truth of one population, and between which values it is a convention."""
 
     value: float
     low: float
@@ -83,19 +84,55 @@ def amounts(by_kind: Mapping[str, float]) -> dict[str, Amount]:
 
 
 _BASELINE = {
-    "t4_naive": 150, "t4_memory": 240, "t4_activated": 24, "t8_naive": 95, "t8_memory": 210, "t8_activated": 28,
-    "nkt": 22, "gd_t": 18, "gd_t_cd8_dim": 9, "nk_dim": 100, "nk_partial": 7, "nk_bright": 9,
-    "b_t1": 5, "b_t2": 0.8, "b_t3": 1.2, "b_naive": 52, "b_naive_igm_low": 3, "b_cd27_dim": 1.5, "b_unswitched": 6,
-    "b_igm_only": 1.2, "b_switched": 14, "b_dn1": 7, "b_dn2": 4, "plasmablast": 4, "secreting_between": 0.3,
-    "plasma_cell": 0.8, "mono_classical": 310, "mono_nonclassical": 35, "neutrophil": 2900, "eosinophil": 75,
-    "basophil": 26, "dendritic": 7, "blast": 1,
-}  # fmt: skip
+    "t4_naive": 150,
+    "t4_memory": 240,
+    "t4_activated": 24,
+    "t8_naive": 95,
+    "t8_memory": 210,
+    "t8_activated": 28,
+    "nkt": 22,
+    "gd_t": 18,
+    "gd_t_cd8_dim": 9,
+    "nk_dim": 100,
+    "nk_partial": 7,
+    "nk_bright": 9,
+    "b_t1": 5,
+    "b_t2": 0.8,
+    "b_t3": 1.2,
+    "b_naive": 52,
+    "b_naive_igm_low": 3,
+    "b_cd27_dim": 1.5,
+    "b_unswitched": 6,
+    "b_igm_only": 1.2,
+    "b_switched": 14,
+    "b_dn1": 7,
+    "b_dn2": 4,
+    "plasmablast": 4,
+    "secreting_between": 0.3,
+    "plasma_cell": 0.8,
+    "mono_classical": 310,
+    "mono_nonclassical": 35,
+    "neutrophil": 2900,
+    "eosinophil": 75,
+    "basophil": 26,
+    "dendritic": 7,
+    "blast": 1,
+}
 _CAR_PEAK = {"car19_t4": 14, "car19_t8": 26, "carbcma_t4": 11, "carbcma_t8": 15}
 _CAR_LATE = {"car19_t4": 0.3, "car19_t8": 0.5, "carbcma_t4": 0.2, "carbcma_t8": 0.3}
 _RETURNING = {
-    "b_t1": 0.36, "b_t2": 0.06, "b_t3": 0.07, "b_naive": 0.43, "b_naive_igm_low": 0.01, "b_cd27_dim": 0.01,
-    "b_unswitched": 0.015, "b_igm_only": 0.005, "b_switched": 0.01, "b_dn1": 0.02, "b_dn2": 0.01,
-}  # fmt: skip
+    "b_t1": 0.36,
+    "b_t2": 0.06,
+    "b_t3": 0.07,
+    "b_naive": 0.43,
+    "b_naive_igm_low": 0.01,
+    "b_cd27_dim": 0.01,
+    "b_unswitched": 0.015,
+    "b_igm_only": 0.005,
+    "b_switched": 0.01,
+    "b_dn1": 0.02,
+    "b_dn2": 0.01,
+}
 _T_CUT, _MYELOID_CUT = {"aplasia": 0.35, "recovering": 0.7}, {"aplasia": 0.4, "recovering": 0.8}
 
 
@@ -105,13 +142,18 @@ def draw_blood(rng: np.random.Generator, phase: Phase) -> dict[str, float]:
         typical: dict[str, float] = dict(_BASELINE)
     elif phase == "leukopenic":
         typical = {kind: amount * 0.05 for kind, amount in _BASELINE.items()}
-        typical |= dict.fromkeys((*B_NOT_SECRETING, *SECRETING), 0.0) | {kind: amount * 0.2 for kind, amount in _CAR_PEAK.items()}
+        typical |= dict.fromkeys((*B_NOT_SECRETING, *SECRETING), 0.0) | {
+            kind: amount * 0.2 for kind, amount in _CAR_PEAK.items()
+        }
     else:
         typical = _treated(rng, phase)
     if phase == "recovered":
         typical |= {kind: 140 * share for kind, share in _RETURNING.items()} | _CAR_LATE
     lineages = {name: rng.gamma(9.0) / 9.0 for name in ("t", "n", "b", "m")}
-    return {kind: amount * lineages[_lineage(kind)] * rng.gamma(16.0) / 16.0 for kind, amount in typical.items()}
+    return {
+        kind: amount * lineages[_lineage(kind)] * rng.gamma(16.0) / 16.0
+        for kind, amount in typical.items()
+    }
 
 
 def _treated(rng: np.random.Generator, phase: Phase) -> dict[str, float]:
@@ -120,7 +162,12 @@ def _treated(rng: np.random.Generator, phase: Phase) -> dict[str, float]:
     if phase == "aplasia":
         return typical | _CAR_PEAK | {"t8_activated": 40.0, "t4_activated": 25.0}
     returned = 4.0 * 12.0 ** rng.uniform()
-    return typical | {kind: returned * share for kind, share in _RETURNING.items()} | _CAR_LATE | {"plasmablast": 0.2}
+    return (
+        typical
+        | {kind: returned * share for kind, share in _RETURNING.items()}
+        | _CAR_LATE
+        | {"plasmablast": 0.2}
+    )
 
 
 def _lineage(kind: str) -> str:

@@ -22,18 +22,36 @@ from tests.second_simulator.tubes import (
 )
 
 SHEET_COLUMNS = (
-    "file", "patient", "collected", "panel", "visit", "specimen", "acquired", "instrument", "batch", "operator",
-    "leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul", "acquired_volume_ul", "dilution",
-    "control", "car_reagent", "comment",
-)  # fmt: skip
+    "file",
+    "patient",
+    "collected",
+    "panel",
+    "visit",
+    "specimen",
+    "acquired",
+    "instrument",
+    "batch",
+    "operator",
+    "leukocytes_per_ul",
+    "lymphocytes_per_ul",
+    "beads_per_tube",
+    "blood_volume_ul",
+    "acquired_volume_ul",
+    "dilution",
+    "control",
+    "car_reagent",
+    "comment",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TubeTruth:
-    """What is in one file: events by label, single living cells by contract population, beads, and why.
+    """What is in one file: events by label, single living cells by contract population, beads, and
+    why.
 
-    ``codes`` holds what every event is, as an index into ``particles.LABELS``. ``beads`` are the single beads in the
-    file, ``bead_events`` all events that hold at least one bead. ``effective_volume_ul`` is the blood truly acquired.
+    ``codes`` holds what every event is, as an index into ``particles.LABELS``. ``beads`` are the
+    single beads in the file, ``bead_events`` all events that hold at least one bead.
+    ``effective_volume_ul`` is the blood truly acquired.
     """
 
     file: str
@@ -52,7 +70,7 @@ class TubeTruth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawTruth:
-    """The truth of one draw: cells per µL by kind and by contract population, its tubes and rows of the sheet."""
+    """The truth of one draw: cells per µL by kind and population, its tubes, its rows of the sheet."""
 
     patient: str
     visit: str
@@ -66,7 +84,9 @@ class DrawTruth:
 
 def simulate_draw(rng: np.random.Generator, scenario: Scenario, folder: Path) -> DrawTruth:
     """Write the tubes of one draw to a folder and give their truth."""
-    by_kind = dict(scenario.blood) if scenario.blood is not None else draw_blood(rng, scenario.phase)
+    by_kind = (
+        dict(scenario.blood) if scenario.blood is not None else draw_blood(rng, scenario.phase)
+    )
     concentrations = amounts(by_kind)
     printed = _analysed(rng, concentrations, scenario)
     tubes, rows = [], []
@@ -95,7 +115,10 @@ def _analysed(
     if not scenario.analyser:
         return None, None
     error = rng.normal(1, scenario.analyser_error, 2) * scenario.leukocyte_count_factor
-    printed = [concentrations[name].value * wrong for name, wrong in zip(("leukocytes", "lymphocytes"), error, strict=True)]
+    printed = [
+        concentrations[name].value * wrong
+        for name, wrong in zip(("leukocytes", "lymphocytes"), error, strict=True)
+    ]
     return round(printed[0]), round(printed[1])
 
 
@@ -104,14 +127,25 @@ def _write(path: Path, tube: Tube, scenario: Scenario) -> None:
     acquired = scenario.collected + timedelta(hours=3)
     keyword = "$SPILLOVER" if scenario.fcs_version == "FCS3.1" else "SPILL"
     keywords = {
-        keyword: spill_text(detectors, tube.spill), "$CYT": "BD FACSLyric", "$TIMESTEP": str(TIME_STEP), "$FIL": path.name,
-        "$DATE": acquired.strftime("%d-%b-%Y").upper(), "$BTIM": acquired.strftime("%H:%M:%S.00"),
+        keyword: spill_text(detectors, tube.spill),
+        "$CYT": "BD FACSLyric",
+        "$TIMESTEP": str(TIME_STEP),
+        "$FIL": path.name,
+        "$DATE": acquired.strftime("%d-%b-%Y").upper(),
+        "$BTIM": acquired.strftime("%H:%M:%S.00"),
         "$ETIM": (acquired + timedelta(minutes=2)).strftime("%H:%M:%S.00"),
-    }  # fmt: skip
+    }
     if tube.acquired_volume_ul is not None:
         keywords["$VOL"] = f"{tube.acquired_volume_ul * 1000:.0f}"
     channels = channels_of(tube.kind)
-    write_fcs(path, tube.values, channels, keywords, version=scenario.fcs_version, big_endian=scenario.big_endian)
+    write_fcs(
+        path,
+        tube.values,
+        channels,
+        keywords,
+        version=scenario.fcs_version,
+        big_endian=scenario.big_endian,
+    )
 
 
 def _truth(file: str, tube: Tube, scenario: Scenario) -> TubeTruth:
@@ -134,7 +168,9 @@ def _truth(file: str, tube: Tube, scenario: Scenario) -> TubeTruth:
     )
 
 
-def _row(file: str, kind: Kind, printed: tuple[float | None, float | None], scenario: Scenario) -> dict[str, str]:
+def _row(
+    file: str, kind: Kind, printed: tuple[float | None, float | None], scenario: Scenario
+) -> dict[str, str]:
     row = dict.fromkeys(SHEET_COLUMNS, "") | {
         "file": file,
         "patient": scenario.patient,
@@ -148,7 +184,12 @@ def _row(file: str, kind: Kind, printed: tuple[float | None, float | None], scen
     if kind == "cart":
         row["car_reagent"] = scenario.car_reagent
     if kind == "tbnk" and scenario.volumetric:
-        row["dilution"] = f"{(scenario.blood_volume_ul + LYSE_VOLUME_UL) / scenario.blood_volume_ul:g}"
+        row["dilution"] = (
+            f"{(scenario.blood_volume_ul + LYSE_VOLUME_UL) / scenario.blood_volume_ul:g}"
+        )
     elif kind == "tbnk":
-        row |= {"beads_per_tube": f"{scenario.beads.per_tube:g}", "blood_volume_ul": f"{scenario.blood_volume_ul:g}"}
+        row |= {
+            "beads_per_tube": f"{scenario.beads.per_tube:g}",
+            "blood_volume_ul": f"{scenario.blood_volume_ul:g}",
+        }
     return row

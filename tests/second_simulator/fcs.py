@@ -44,17 +44,33 @@ def write_fcs(
 
 def spill_text(detectors: Sequence[str], matrix: NDArray[np.float64]) -> str:
     """Write a spill as the value of its keyword: n, the names, then the rows."""
-    return ",".join([str(len(detectors)), *detectors, *(f"{value:.6g}" for value in matrix.ravel())])
+    return ",".join(
+        [str(len(detectors)), *detectors, *(f"{value:.6g}" for value in matrix.ravel())]
+    )
 
 
-def _described(channels: Sequence[tuple[str, str]], events: int, *, big_endian: bool) -> dict[str, str]:
+def _described(
+    channels: Sequence[tuple[str, str]], events: int, *, big_endian: bool
+) -> dict[str, str]:
     told = {
-        "$BEGINANALYSIS": "0", "$ENDANALYSIS": "0", "$BEGINSTEXT": "0", "$ENDSTEXT": "0", "$NEXTDATA": "0",
-        "$BYTEORD": "4,3,2,1" if big_endian else "1,2,3,4", "$DATATYPE": "F", "$MODE": "L",
-        "$PAR": str(len(channels)), "$TOT": str(events),
-    }  # fmt: skip
+        "$BEGINANALYSIS": "0",
+        "$ENDANALYSIS": "0",
+        "$BEGINSTEXT": "0",
+        "$ENDSTEXT": "0",
+        "$NEXTDATA": "0",
+        "$BYTEORD": "4,3,2,1" if big_endian else "1,2,3,4",
+        "$DATATYPE": "F",
+        "$MODE": "L",
+        "$PAR": str(len(channels)),
+        "$TOT": str(events),
+    }
     for number, (detector, marker) in enumerate(channels, start=1):
-        told |= {f"$P{number}N": detector, f"$P{number}B": "32", f"$P{number}E": "0,0", f"$P{number}R": "262144"}
+        told |= {
+            f"$P{number}N": detector,
+            f"$P{number}B": "32",
+            f"$P{number}E": "0,0",
+            f"$P{number}R": "262144",
+        }
         told |= {f"$P{number}G": "1"} | ({f"$P{number}S": marker} if marker else {})
     return told
 

@@ -11,12 +11,28 @@ Floats = NDArray[np.float64]
 RANGE_END = 262_143.0
 SCATTER = ("FSC-A", "FSC-H", "SSC-A")
 COLOURS = {
-    "FITC-A": (488, 530), "BB515-A": (488, 515), "PE-A": (488, 575), "PerCP-Cy5.5-A": (488, 695), "PE-Cy7-A": (488, 780),
-    "APC-A": (640, 660), "APC-R700-A": (640, 720), "APC-H7-A": (640, 785),
-    "BV421-A": (405, 421), "V500-C-A": (405, 500), "BV605-A": (405, 605), "BV711-A": (405, 711), "BV786-A": (405, 786),
-}  # fmt: skip
+    "FITC-A": (488, 530),
+    "BB515-A": (488, 515),
+    "PE-A": (488, 575),
+    "PerCP-Cy5.5-A": (488, 695),
+    "PE-Cy7-A": (488, 780),
+    "APC-A": (640, 660),
+    "APC-R700-A": (640, 720),
+    "APC-H7-A": (640, 785),
+    "BV421-A": (405, 421),
+    "V500-C-A": (405, 500),
+    "BV605-A": (405, 605),
+    "BV711-A": (405, 711),
+    "BV786-A": (405, 786),
+}
 """Laser and peak of emission in nm of every dye, which is named as its detector."""
-_PARENT = {"PE-Cy7-A": "PE-A", "PerCP-Cy5.5-A": "APC-A", "APC-R700-A": "APC-A", "APC-H7-A": "APC-A", "BV605-A": "BV421-A"}
+_PARENT = {
+    "PE-Cy7-A": "PE-A",
+    "PerCP-Cy5.5-A": "APC-A",
+    "APC-R700-A": "APC-A",
+    "APC-H7-A": "APC-A",
+    "BV605-A": "BV421-A",
+}
 _GLOW = {488: 1.0, 640: 0.13, 405: 1.15}
 
 
@@ -86,8 +102,13 @@ class Gains:
     side: float
 
 
-def draw_gains(rng: np.random.Generator, detectors: int, colour: tuple[float, float], scatter: tuple[float, float]) -> Gains:
-    """Draw gains between two limits: a factor common to all detectors, times one of each detector's own."""
+def draw_gains(
+    rng: np.random.Generator,
+    detectors: int,
+    colour: tuple[float, float],
+    scatter: tuple[float, float],
+) -> Gains:
+    """Draw gains between two limits: a factor common to all detectors times one of each."""
     low, high = np.log(colour)
     common = rng.uniform(low, high) / 2
     own = np.exp(np.clip(common + rng.uniform(low, high, detectors) / 2, low, high))
@@ -95,24 +116,33 @@ def draw_gains(rng: np.random.Generator, detectors: int, colour: tuple[float, fl
     return Gains(own, forward, side)
 
 
-def stored_spill(rng: np.random.Generator, instrument: Instrument, gains: Gains, error: float) -> Floats:
-    """Give the spill a cytometer would store at these gains: measured with a relative error, diagonal one."""
+def stored_spill(
+    rng: np.random.Generator, instrument: Instrument, gains: Gains, error: float
+) -> Floats:
+    """Give the spill stored at these gains: measured with a relative error, diagonal one."""
     measured = instrument.leak * gains.colour[None, :] / gains.colour[:, None]
     off = ~np.eye(len(measured), dtype=bool)
     wrong = rng.normal(1, error, measured.shape)
-    measured[off] = np.clip(measured * wrong + rng.normal(0, error / 30, measured.shape), 0, None)[off]
+    measured[off] = np.clip(measured * wrong + rng.normal(0, error / 30, measured.shape), 0, None)[
+        off
+    ]
     return measured
 
 
-def detect(rng: np.random.Generator, light: Floats, instrument: Instrument, gains: Floats) -> Floats:
-    """Turn light (n × k, units at a gain of one) into what the detectors write; ``gains`` is (k,) or (n × k).
+def detect(
+    rng: np.random.Generator, light: Floats, instrument: Instrument, gains: Floats
+) -> Floats:
+    """Turn light (n × k, units at a gain of one) into what the detectors write; ``gains`` is (k,)
+    or (n × k).
 
-    Photoelectrons are negative binomial (their rate trembles by 4 %), electronic noise has tails, values are digitised
-    and pile up at the end of the range.
+    Photoelectrons are negative binomial (their rate trembles by 4 %), electronic noise has tails,
+    values are digitised and pile up at the end of the range.
     """
     rate = light * instrument.photons_per_unit
     counted = rng.poisson(rate * rng.gamma(600.0, 1 / 600.0, rate.shape)).astype(np.float64)
-    signal = counted / instrument.photons_per_unit * rng.gamma(2_500.0, 1 / 2_500.0, (len(light), 1))
+    signal = (
+        counted / instrument.photons_per_unit * rng.gamma(2_500.0, 1 / 2_500.0, (len(light), 1))
+    )
     floor = instrument.offset + instrument.noise * rng.standard_normal(rate.shape)
     spikes = rng.random(rate.shape) < 0.01
     floor[spikes] *= 2.5

@@ -1,4 +1,4 @@
-"""Courses along which cells change continuously: maturing B cells, secreting cells, memory and activated T cells."""
+"""Courses along which cells change continuously: maturing B, secreting, memory and activated T."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """What a course decides of cells: whole ``levels`` of markers, ``factors`` on others, and their ``bulk``."""
+    """What a course decides: ``levels`` of markers, ``factors`` on others, and the cells' ``bulk``."""
 
     levels: Mapping[str, Floats] = field(default_factory=dict)
     factors: Mapping[str, Floats] = field(default_factory=dict)
     bulk: Floats | float = 1.0
 
 
-_STAGES = {"b_t1": (0.0, 0.35), "b_t2": (0.35, 0.5), "b_t3": (0.5, 0.65), "b_naive": (0.65, 1.0), "b_naive_igm_low": (0.65, 1.0)}
+_STAGES = {
+    "b_t1": (0.0, 0.35),
+    "b_t2": (0.35, 0.5),
+    "b_t3": (0.5, 0.65),
+    "b_naive": (0.65, 1.0),
+    "b_naive_igm_low": (0.65, 1.0),
+}
 _MEMORY = {
     # CD27, IgD, IgM, CD21: medians; a cell keeps between naive and memory what its kind says
     "b_cd27_dim": (480.0, 4_500.0, 4_000.0, 5_200.0),
@@ -52,7 +58,9 @@ def _skewed(rng: np.random.Generator, medians: Floats | float, shape: float, cel
     return drawn
 
 
-def _between(first: float, last: float, place: Floats, *, middle: float = 0.5, steep: float = 9.0) -> Floats:
+def _between(
+    first: float, last: float, place: Floats, *, middle: float = 0.5, steep: float = 9.0
+) -> Floats:
     """Go from the first to the last level on a logarithmic path, fastest at ``middle``."""
     risen = 1 / (1 + np.exp(-steep * (place - middle)))
     level: Floats = np.exp(np.log(first) * (1 - risen) + np.log(last) * risen)
@@ -63,7 +71,9 @@ def _maturing(rng: np.random.Generator, kind: str, cells: int) -> Course:
     """Mature from transitional (0) to naive (1): CD24, CD38 and IgM fall, IgD and CD21 rise."""
     low, high = _STAGES[kind]
     place = low + (high - low) * rng.beta(1.6, 1.3, size=cells)
-    igm = _between(9_000, 2_600, place, middle=0.55, steep=6) * (0.12 if kind == "b_naive_igm_low" else 1.0)
+    igm = _between(9_000, 2_600, place, middle=0.55, steep=6) * (
+        0.12 if kind == "b_naive_igm_low" else 1.0
+    )
     return Course(
         {
             "CD24": _skewed(rng, _between(13_000, 2_900, place), 16, cells),

@@ -1,4 +1,4 @@
-"""What passes the laser of one tube: single cells, pairs, dead ones, litter, beads, and beads with a cell."""
+"""What passes the laser: single cells, pairs, dead ones, litter, beads, and beads with a cell."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,23 @@ from tests.second_simulator.instrument import Instrument
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 
-LABELS = (*blood.CELLS, *blood.LITTER, "dead", "pair", "bead", "bead_pair", "bead_fragment", "bead_with_cell")
+LABELS = (
+    *blood.CELLS,
+    *blood.LITTER,
+    "dead",
+    "pair",
+    "bead",
+    "bead_pair",
+    "bead_fragment",
+    "bead_with_cell",
+)
 CODES: Mapping[str, int] = {label: code for code, label in enumerate(LABELS)}
 _BEAD_LABELS = ("bead_fragment", "bead", "bead_pair")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """Particles as they meet the detectors: light (n × k), scatter (n × 3: FSC-A, FSC-H, SSC-A), what they are."""
+    """Particles at the detectors: light (n × k), scatter (n × FSC-A, FSC-H, SSC-A), what they are."""
 
     light: Floats
     scatter: Floats
@@ -34,11 +43,17 @@ class Stream:
 def joined(streams: Sequence[Stream]) -> Stream:
     """Put streams after each other."""
     parts = ([each.light for each in streams], [each.scatter for each in streams])
-    return Stream(np.vstack(parts[0]), np.vstack(parts[1]), np.concatenate([each.codes for each in streams]))
+    return Stream(
+        np.vstack(parts[0]), np.vstack(parts[1]), np.concatenate([each.codes for each in streams])
+    )
 
 
 def cell_stream(
-    rng: np.random.Generator, numbers: Mapping[str, int], markers: tuple[str, ...], instrument: Instrument, dead: float
+    rng: np.random.Generator,
+    numbers: Mapping[str, int],
+    markers: tuple[str, ...],
+    instrument: Instrument,
+    dead: float,
 ) -> Stream:
     """Draw the cells and the litter of a tube, a share of the cells ``dead``."""
     streams = [_light(rng, Particles(*_none(len(markers))), instrument, CODES["debris"])]
@@ -56,7 +71,9 @@ def _none(markers: int) -> tuple[Floats, Floats, Floats]:
     return np.empty((0, markers)), np.empty(0), np.empty((0, 2))
 
 
-def _light(rng: np.random.Generator, particles: Particles, instrument: Instrument, code: int) -> Stream:
+def _light(
+    rng: np.random.Generator, particles: Particles, instrument: Instrument, code: int
+) -> Stream:
     light = particles.dyes @ instrument.leak + np.outer(particles.glow, instrument.glow)
     codes = np.full(len(light), code, dtype=np.uint8)
     return Stream(light, _with_height(rng, particles.scatter, instrument.height_ratio), codes)
@@ -77,7 +94,7 @@ def _with_height(rng: np.random.Generator, scatter: Floats, ratio: float) -> Flo
 
 
 def paired(rng: np.random.Generator, cells: Stream, share: float) -> Stream:
-    """Let a share of the cells pass the laser two by two; some pairs lie side by side and look like one tall cell."""
+    """Let a share of the cells pass two by two; some lie side by side and look like one tall cell."""
     order = rng.permutation(len(cells.codes))
     pairs = int(rng.binomial(len(order) // 2, share))
     first, second = cells.taken(order[:pairs]), cells.taken(order[pairs : 2 * pairs])
@@ -91,7 +108,9 @@ def with_cells(rng: np.random.Generator, cells: Stream, beads: Stream, share: fl
     number = min(int(rng.binomial(len(single), share)), len(cells.codes))
     partners = rng.permutation(len(cells.codes))
     chosen = rng.permutation(single)[:number]
-    both = _together(rng, cells.taken(partners[:number]), beads.taken(chosen), CODES["bead_with_cell"])
+    both = _together(
+        rng, cells.taken(partners[:number]), beads.taken(chosen), CODES["bead_with_cell"]
+    )
     left = np.setdiff1d(np.arange(len(beads.codes)), chosen)
     return joined([cells.taken(partners[number:]), beads.taken(left), both])
 

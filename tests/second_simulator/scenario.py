@@ -7,14 +7,23 @@ from typing import Literal
 
 from tests.second_simulator.blood import Phase
 
-BeadVariant = Literal["sound", "two_populations", "few", "none", "lost", "settling", "cut_by_threshold", "dim"]
+BeadVariant = Literal[
+    "sound", "two_populations", "few", "none", "lost", "settling", "cut_by_threshold", "dim"
+]
 """``lost`` leaves no trace in the tube; ``settling`` beads become fewer while the tube is acquired;
-``cut_by_threshold`` cuts the cluster at the acquisition threshold; ``dim`` beads lie among the cells."""
+``cut_by_threshold`` cuts the cluster at the acquisition threshold; ``dim`` beads lie among the
+cells."""
 Verdict = Literal["sound", "few", "absent", "incomplete", "unprovable"]
 VERDICTS: Mapping[BeadVariant, Verdict] = {
-    "sound": "sound", "two_populations": "sound", "few": "few", "none": "absent",
-    "lost": "incomplete", "settling": "incomplete", "cut_by_threshold": "incomplete", "dim": "unprovable",
-}  # fmt: skip
+    "sound": "sound",
+    "two_populations": "sound",
+    "few": "few",
+    "none": "absent",
+    "lost": "incomplete",
+    "settling": "incomplete",
+    "cut_by_threshold": "incomplete",
+    "dim": "unprovable",
+}
 Kind = Literal["tbnk", "bcell", "cart"]
 
 
@@ -22,9 +31,10 @@ Kind = Literal["tbnk", "bcell", "cart"]
 class BeadKnobs:
     """How the counting beads of a tube look and what happened to them.
 
-    ``centre`` is their signal in an uncompensated detector at a gain of one, times a factor of each detector between
-    ``positions``. ``at_range_end``: in none, some or all detectors they are brighter than the range, or it cuts their
-    cluster in two detectors (``cut``). A share ``lost`` never reaches the laser, or the last ones do when ``settling``.
+    ``centre`` is their signal in an uncompensated detector at a gain of one, times a factor of each
+    detector between ``positions``. ``at_range_end``: in none, some or all detectors they are
+    brighter than the range, or it cuts their cluster in two detectors (``cut``). A share ``lost``
+    never reaches the laser, or the last ones do when ``settling``.
     """
 
     variant: BeadVariant = "sound"
@@ -46,10 +56,11 @@ class BeadKnobs:
 class Scenario:
     """One draw: whose blood, which tubes, how stained, how measured.
 
-    ``colour_gains`` and ``scatter_gains`` are the limits between which a tube's gains are drawn. ``drift`` is how much
-    all signals change from the beginning of an acquisition to its end. ``blood`` (cells per µL by kind) overrides
-    ``phase``. ``leukocyte_count_factor`` makes the analyser wrong. ``spill_follows_gains``: the stored spill was
-    measured at the tube's gains, not at a gain of one. ``volumetric``: ``$VOL`` instead of beads.
+    ``colour_gains`` and ``scatter_gains`` are the limits between which a tube's gains are drawn.
+    ``drift`` is how much all signals change from the beginning of an acquisition to its end.
+    ``blood`` (cells per µL by kind) overrides ``phase``. ``leukocyte_count_factor`` makes the
+    analyser wrong. ``spill_follows_gains``: the stored spill was measured at the tube's gains, not
+    at a gain of one. ``volumetric``: ``$VOL`` instead of beads.
     """
 
     patient: str = "S01"

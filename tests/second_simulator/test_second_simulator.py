@@ -4,7 +4,6 @@ import csv
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import flowio
 import numpy as np
@@ -18,37 +17,24 @@ from tasks.study import open_study
 from tests.flows.command import reconflow_here
 from tests.second_simulator.blood import CELLS, POPULATIONS, Phase, amounts, draw_blood
 from tests.second_simulator.cohort import simulate_cohort
-from tests.second_simulator.draw import DrawTruth, TubeTruth, simulate_draw
 from tests.second_simulator.fcs import Version
 from tests.second_simulator.instrument import RANGE_END, build_instrument, detect, draw_gains
-from tests.second_simulator.particles import CODES
-from tests.second_simulator.scenario import BeadKnobs, BeadVariant, Kind, Scenario, with_shifted_gains
-from tests.second_simulator.tubes import PANELS, Tube, channels_of, simulate_tube
+from tests.second_simulator.scenario import (
+    Kind,
+    Scenario,
+    with_shifted_gains,
+)
+from tests.second_simulator.small import SMALL, colours, draw_of, tube_of
+from tests.second_simulator.tubes import PANELS, channels_of, simulate_tube
 
 KINDS: tuple[Kind, ...] = ("tbnk", "bcell", "cart")
-SMALL = Scenario(events=12_000)
-
-
-def tube_of(seed: int, scenario: Scenario = SMALL, kind: Kind = "tbnk") -> Tube:
-    rng = np.random.default_rng(seed)
-    return simulate_tube(rng, kind, draw_blood(rng, scenario.phase), scenario)
-
-
-def draw_of(seed: int, folder: Path, scenario: Scenario = SMALL) -> DrawTruth:
-    return simulate_draw(np.random.default_rng(seed), scenario, folder)
-
-
-def with_beads(variant: BeadVariant) -> Scenario:
-    return replace(SMALL, beads=BeadKnobs(variant))
-
-
-def colours(tube: Tube, label: str) -> np.ndarray:
-    return tube.values[tube.codes == CODES[label], 4:-1]
 
 
 @pytest.mark.parametrize("version", ["FCS3.0", "FCS3.1"])
 @pytest.mark.parametrize("big_endian", [False, True])
-def test_two_readers_give_the_same_events(tmp_path: Path, version: Version, *, big_endian: bool) -> None:
+def test_two_readers_give_the_same_events(
+    tmp_path: Path, version: Version, *, big_endian: bool
+) -> None:
     truth = draw_of(1, tmp_path, replace(SMALL, fcs_version=version, big_endian=big_endian))
     for tube in truth.tubes:
         path = tmp_path / tube.file
@@ -101,7 +87,9 @@ def test_subsets_never_exceed_their_whole() -> None:
     for phase in phases:
         found = amounts(draw_blood(np.random.default_rng(5), phase))
         assert found["cd4_t"].value + found["cd8_t"].value <= found["t_cells"].value
-        assert found["transitional_b"].value + found["naive_igm_igd_b"].value <= found["naive_b"].high
+        assert (
+            found["transitional_b"].value + found["naive_igm_igd_b"].value <= found["naive_b"].high
+        )
         assert found["lymphocytes"].high <= found["leukocytes"].low
         assert (found["b_cells"].value == 0) == (phase in ("aplasia", "leukopenic"))
 
@@ -112,111 +100,32 @@ def test_events_are_as_many_as_the_blood_acquired_holds(kind: Kind) -> None:
     for seed in range(12):
         rng = np.random.default_rng(seed)
         cells = draw_blood(rng, "recovered")
-        tube = simulate_tube(rng, kind, cells, replace(SMALL, dead=0.0, cell_doublets=0.0, wash_selectivity=0.0))
+        tube = simulate_tube(
+            rng, kind, cells, replace(SMALL, dead=0.0, cell_doublets=0.0, wash_selectivity=0.0)
+        )
         seen += tube.counts["t8_memory"] + tube.counts["b_naive"]
         # Cells in a coincidence with a bead are no single cells; they are few.
         expected += (cells["t8_memory"] + cells["b_naive"]) * tube.effective_volume_ul
     assert abs(seen - expected) < 4 * np.sqrt(expected) + 0.005 * expected
 
 
-def test_the_bead_ratio_gives_the_true_concentration() -> None:
-    ratios = []
-    for seed in range(10):
-        rng = np.random.default_rng(seed)
-        cells = draw_blood(rng, "baseline")
-        tube = simulate_tube(rng, "tbnk", cells, Scenario(events=30_000))
-        counts = tube.counts
-        t_cells = sum(counts.get(kind, 0) for kind in POPULATIONS["t_cells"].sure)
-        found = t_cells / counts["bead"] * 49_713 / 50
-        ratios.append(found / amounts(cells)["t_cells"].value)
-    assert np.median(ratios) == pytest.approx(1.0, abs=0.06)
-    assert 0.01 < np.std(ratios) < 0.08
-
-
-@pytest.mark.parametrize("scenario", [SMALL, with_shifted_gains(SMALL)])
-def test_beads_are_one_tight_cluster_in_every_uncompensated_detector(scenario: Scenario) -> None:
-    tube = tube_of(6, replace(scenario, beads=BeadKnobs(centre=60_000.0)))
-    beads = colours(tube, "bead")
-    medians = np.median(beads, axis=0)
-    assert tube.bead_positions is not None
-    inside = medians < 0.9 * RANGE_END
-    spread = stats.median_abs_deviation(beads, scale="normal")[inside] / medians[inside]
-    np.testing.assert_allclose(medians[inside], tube.bead_positions[inside], rtol=0.03)
-    assert inside.sum() >= 4
-    assert ((spread > 0.03) & (spread < 0.065)).all()
-    assert tube.counts["bead_pair"] == pytest.approx(0.01 * tube.counts["bead"], rel=0.8)
-    assert tube.counts["bead_with_cell"] > 0
-
-
-@pytest.mark.parametrize(("where", "least", "most"), [("none", 0, 0), ("cut", 0, 2), ("some", 1, 3), ("all", 6, 6)])
-def test_beads_brighter_than_the_range_pile_up_at_its_end(
-    where: Literal["none", "cut", "some", "all"], least: int, most: int
-) -> None:
-    beads = colours(tube_of(7, replace(SMALL, beads=BeadKnobs(at_range_end=where))), "bead")
-    piled = (beads == RANGE_END).mean(axis=0) > 0.4
-    assert least <= piled.sum() <= most
-
-
-def test_a_cluster_cut_by_the_threshold_has_lost_beads_that_no_event_shows() -> None:
-    cut, whole = tube_of(8, with_beads("cut_by_threshold")), tube_of(8)
-    column = list(PANELS["tbnk"]).index("CD45")
-    dimmest = colours(cut, "bead")[:, column].min()
-    assert SMALL.threshold <= dimmest < SMALL.threshold * 1.02
-    assert 0.2 < cut.counts["bead"] / whole.counts["bead"] < 0.9
-
-
-def test_lost_few_and_absent_beads_are_as_many_as_said(tmp_path: Path) -> None:
-    def tbnk(name: str, scenario: Scenario) -> TubeTruth:
-        return draw_of(9, tmp_path / name, replace(scenario, tubes=("tbnk",))).tubes[0]
-
-    whole, few = tbnk("whole", SMALL), tbnk("few", with_beads("few"))
-    none, lost = tbnk("none", with_beads("none")), tbnk("lost", with_beads("lost"))
-    assert (whole.verdict, few.verdict, none.verdict, lost.verdict) == ("sound", "few", "absent", "incomplete")
-    assert few.bead_events == pytest.approx(300, abs=70)
-    assert none.beads == none.bead_events == 0
-    assert lost.beads / lost.effective_volume_ul == pytest.approx(0.4 * whole.beads / whole.effective_volume_ul, rel=0.1)
-
-
-def test_a_lot_may_have_two_populations() -> None:
-    beads = colours(tube_of(10, with_beads("two_populations")), "bead")
-    column = int(np.argmin(np.abs(np.median(beads, axis=0) - 60_000)))
-    low, high = np.percentile(beads[:, column], [25, 75])
-    assert low / high == pytest.approx(0.45, abs=0.05)
-
-
-def test_dim_beads_lie_among_the_cells() -> None:
-    tube = tube_of(11, with_beads("dim"))
-    cells = tube.values[tube.codes < len(CELLS), :-1]
-    beads = np.median(tube.values[tube.codes == CODES["bead"], :-1], axis=0)
-    assert (beads < np.percentile(cells, 99, axis=0)).all()
-    assert (beads[4:] < 9_000).all()
-
-
-def test_beads_that_settle_become_fewer_while_the_cells_do_not() -> None:
-    tube = tube_of(12, with_beads("settling"))
-    beads = tube.codes == CODES["bead"]
-    last = np.arange(len(beads)) > 0.8 * len(beads)
-    assert beads[last].mean() < 0.85 * beads[~last].mean()
-
-
-def test_an_acquisition_that_drifts_moves_beads_and_cells_alike() -> None:
-    tube = tube_of(12, replace(SMALL, drift=0.2))
-    late = np.arange(len(tube.codes)) > len(tube.codes) / 2
-    for label, column, tolerance in (("bead", 8, 0.02), ("t4_memory", 6, 0.05)):
-        rows, values = tube.codes == CODES[label], tube.values[:, column]
-        assert np.median(values[rows & late]) / np.median(values[rows & ~late]) == pytest.approx(1.1, abs=tolerance)
-    assert (np.diff(tube.values[:, -1]) >= 0).all()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_compensated_negatives_centre_near_zero(kind: Kind) -> None:
     tube = tube_of(13, replace(with_shifted_gains(SMALL), spill_error=0.0), kind)
     markers = list(PANELS[kind])
-    negatives = {"CD3": "b_naive", "CD19": "t4_memory", "CD20": "t4_memory", "CD138": "t4_memory", "CD8": "t4_memory"}
+    negatives = {
+        "CD3": "b_naive",
+        "CD19": "t4_memory",
+        "CD20": "t4_memory",
+        "CD138": "t4_memory",
+        "CD8": "t4_memory",
+    }
     negatives |= {"CAR19": "b_naive", "CARBCMA": "b_naive", "CD4": "b_naive", "CD24": "t4_memory"}
     for marker, label in negatives.items():
         if marker in markers:
-            found = np.median((colours(tube, label) @ np.linalg.inv(tube.spill))[:, markers.index(marker)])
+            found = np.median(
+                (colours(tube, label) @ np.linalg.inv(tube.spill))[:, markers.index(marker)]
+            )
             assert -60 < found < 350, marker
 
 
@@ -254,7 +163,9 @@ def test_the_detectors_are_unbiased_and_noisier_the_brighter_the_light() -> None
 
 
 def test_gains_stay_within_their_limits_and_differ_between_detectors() -> None:
-    drawn = [draw_gains(np.random.default_rng(seed), 6, (0.75, 1.4), (0.8, 1.25)) for seed in range(200)]
+    drawn = [
+        draw_gains(np.random.default_rng(seed), 6, (0.75, 1.4), (0.8, 1.25)) for seed in range(200)
+    ]
     gains = np.array([each.colour for each in drawn])
     scatter = np.array([(each.forward, each.side) for each in drawn])
     assert gains.min() >= 0.75
@@ -275,7 +186,9 @@ def test_markers_are_skewed_towards_dim_cells_and_b_cells_mature_without_a_gap()
     cd24 = np.log10(maturing[:, markers.index("CD24")].clip(1))
     counts, _ = np.histogram(cd24, bins=np.linspace(3.3, 4.3, 11))
     assert counts.min() > 0.02 * counts.max()
-    medians = [np.median((colours(tube, label) @ inverse)[:, markers.index("CD38")]) for label in stages]
+    medians = [
+        np.median((colours(tube, label) @ inverse)[:, markers.index("CD38")]) for label in stages
+    ]
     assert medians == sorted(medians, reverse=True)
 
 
@@ -284,26 +197,38 @@ def test_a_volumetric_tube_tells_its_volume_and_has_no_beads(tmp_path: Path) -> 
     (tube,), (row,) = truth.tubes, truth.rows
     header = read_header(tmp_path / tube.file)
     assert header.acquired_volume_ul is not None
-    assert header.acquired_volume_ul / float(row["dilution"]) == pytest.approx(tube.effective_volume_ul, rel=0.12)
+    assert header.acquired_volume_ul / float(row["dilution"]) == pytest.approx(
+        tube.effective_volume_ul, rel=0.12
+    )
     assert tube.bead_events == 0
     assert row["beads_per_tube"] == ""
 
 
 def test_an_analyser_can_be_made_wrong(tmp_path: Path) -> None:
     truth = draw_of(19, tmp_path, replace(SMALL, leukocyte_count_factor=2.5, tubes=("tbnk",)))
-    assert truth.leukocytes_per_ul == pytest.approx(2.5 * truth.concentrations["leukocytes"].value, rel=0.15)
+    assert truth.leukocytes_per_ul == pytest.approx(
+        2.5 * truth.concentrations["leukocytes"].value, rel=0.15
+    )
 
 
 def test_a_cohort_is_a_study_with_its_truth_beside_it(tmp_path: Path) -> None:
     course: tuple[tuple[int, Phase], ...] = ((-7, "baseline"), (14, "aplasia"))
-    truths = simulate_cohort(np.random.default_rng(20), 2, tmp_path, scenarios=(replace(SMALL, events=3_000),), course=course)
+    truths = simulate_cohort(
+        np.random.default_rng(20),
+        2,
+        tmp_path,
+        scenarios=(replace(SMALL, events=3_000),),
+        course=course,
+    )
     open_study(tmp_path)
     with (tmp_path / "samples.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["file"] for row in rows} == {path.name for path in (tmp_path / "inbox").iterdir()}
     assert len(truths) == 4
     with (tmp_path / "truth" / "events.csv").open(encoding="utf-8") as file:
-        events = {(row["file"], row["population"]): float(row["events"]) for row in csv.DictReader(file)}
+        events = {
+            (row["file"], row["population"]): float(row["events"]) for row in csv.DictReader(file)
+        }
     assert events["S01_D14_bcell.fcs", "b_cells"] == 0
     assert events["S02_D-7_tbnk.fcs", "t_cells"] > 0
 

@@ -34,17 +34,41 @@ Floats = NDArray[np.float64]
 
 PANELS: Mapping[Kind, Mapping[str, str]] = {
     "tbnk": {
-        "CD3": "FITC-A", "CD16+CD56": "PE-A", "CD45": "PerCP-Cy5.5-A", "CD4": "PE-Cy7-A", "CD19": "APC-A", "CD8": "APC-H7-A",
+        "CD3": "FITC-A",
+        "CD16+CD56": "PE-A",
+        "CD45": "PerCP-Cy5.5-A",
+        "CD4": "PE-Cy7-A",
+        "CD19": "APC-A",
+        "CD8": "APC-H7-A",
     },
     "bcell": {
-        "IgD": "BB515-A", "CD138": "PE-A", "CD20": "PerCP-Cy5.5-A", "CD19": "PE-Cy7-A", "IgM": "APC-A", "CD38": "APC-R700-A",
-        "CD14+viability": "APC-H7-A", "CD27": "BV421-A", "CD45": "V500-C-A", "CD24": "BV605-A", "CD21": "BV711-A", "CD3": "BV786-A",
+        "IgD": "BB515-A",
+        "CD138": "PE-A",
+        "CD20": "PerCP-Cy5.5-A",
+        "CD19": "PE-Cy7-A",
+        "IgM": "APC-A",
+        "CD38": "APC-R700-A",
+        "CD14+viability": "APC-H7-A",
+        "CD27": "BV421-A",
+        "CD45": "V500-C-A",
+        "CD24": "BV605-A",
+        "CD21": "BV711-A",
+        "CD3": "BV786-A",
     },
     "cart": {
-        "CD45RA": "BB515-A", "CAR19": "PE-A", "CD3": "PerCP-Cy5.5-A", "CARBCMA": "APC-A", "CD8": "APC-R700-A",
-        "CD14+viability": "APC-H7-A", "CCR7": "BV421-A", "CD45": "V500-C-A", "CD4": "BV605-A", "PD1": "BV711-A", "HLA-DR": "BV786-A",
+        "CD45RA": "BB515-A",
+        "CAR19": "PE-A",
+        "CD3": "PerCP-Cy5.5-A",
+        "CARBCMA": "APC-A",
+        "CD8": "APC-R700-A",
+        "CD14+viability": "APC-H7-A",
+        "CCR7": "BV421-A",
+        "CD45": "V500-C-A",
+        "CD4": "BV605-A",
+        "PD1": "BV711-A",
+        "HLA-DR": "BV786-A",
     },
-}  # fmt: skip
+}
 TIME_STEP = 0.01
 LYSE_VOLUME_UL = 470.0
 """Lysing solution and antibody that a tube without washing holds beside the blood."""
@@ -55,7 +79,7 @@ MOST_ACQUIRED = 0.92
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tube:
-    """A tube as acquired: ``values`` is n × (FSC-A, FSC-H, FSC-W, SSC-A, the panel's detectors, Time)."""
+    """A tube as acquired: ``values`` is n × (FSC-A, FSC-H, FSC-W, SSC-A, detectors, Time)."""
 
     kind: Kind
     values: Floats
@@ -83,20 +107,29 @@ class _Share:
     acquired: float
 
 
-def simulate_tube(rng: np.random.Generator, kind: Kind, concentrations: Mapping[str, float], scenario: Scenario) -> Tube:
+def simulate_tube(
+    rng: np.random.Generator, kind: Kind, concentrations: Mapping[str, float], scenario: Scenario
+) -> Tube:
     """Simulate one tube of blood with these cells per µL by kind."""
     markers = tuple(PANELS[kind])
-    instrument = build_instrument(np.random.default_rng([scenario.instrument_seed, len(markers)]), tuple(PANELS[kind].values()))
+    instrument = build_instrument(
+        np.random.default_rng([scenario.instrument_seed, len(markers)]),
+        tuple(PANELS[kind].values()),
+    )
     gains = draw_gains(rng, len(markers), scenario.colour_gains, scenario.scatter_gains)
     share = _shared(rng, kind, sum(concentrations.values()), scenario)
     numbers = _numbers(rng, kind, concentrations, share, scenario)
     dead = 0.0 if kind == "tbnk" else scenario.dead
-    cells = paired(rng, cell_stream(rng, numbers, markers, instrument, dead), scenario.cell_doublets)
+    cells = paired(
+        rng, cell_stream(rng, numbers, markers, instrument, dead), scenario.cell_doublets
+    )
     stream, positions = cells, None
     if share.beads > 0:
         stream, positions = _with_beads(rng, cells, instrument, gains, share, scenario)
     values, codes = _acquired(rng, kind, stream, instrument, gains, scenario)
-    at_setup = gains if scenario.spill_follows_gains else Gains(np.ones_like(gains.colour), 1.0, 1.0)
+    at_setup = (
+        gains if scenario.spill_follows_gains else Gains(np.ones_like(gains.colour), 1.0, 1.0)
+    )
     return Tube(
         kind=kind,
         values=values,
@@ -110,16 +143,26 @@ def simulate_tube(rng: np.random.Generator, kind: Kind, concentrations: Mapping[
     )
 
 
-def _shared(rng: np.random.Generator, kind: Kind, cells_per_ul: float, scenario: Scenario) -> _Share:
+def _shared(
+    rng: np.random.Generator, kind: Kind, cells_per_ul: float, scenario: Scenario
+) -> _Share:
     """Pipette, wash and acquire: until enough events were seen, or most of the tube."""
     if kind != "tbnk":
-        recovered = scenario.washed_volume_ul * rng.normal(1, scenario.pipetting_error) * rng.uniform(0.45, 0.9)
+        recovered = (
+            scenario.washed_volume_ul
+            * rng.normal(1, scenario.pipetting_error)
+            * rng.uniform(0.45, 0.9)
+        )
         stopped = scenario.events * rng.uniform(0.85, 1.1)
         acquired = min(MOST_ACQUIRED, stopped / max(recovered * cells_per_ul, 1.0))
         return _Share(recovered * acquired, 0.0, acquired)
     volume = scenario.blood_volume_ul * rng.normal(1, scenario.pipetting_error)
     knobs = scenario.beads
-    holds = 0.0 if scenario.volumetric or knobs.variant == "none" else knobs.per_tube * rng.normal(1, knobs.lot_error)
+    holds = (
+        0.0
+        if scenario.volumetric or knobs.variant == "none"
+        else knobs.per_tube * rng.normal(1, knobs.lot_error)
+    )
     stopped = scenario.events * rng.uniform(0.85, 1.1)
     acquired = min(MOST_ACQUIRED, stopped / (volume * cells_per_ul + holds + 1.0))
     if knobs.variant == "few" and holds:
@@ -127,14 +170,20 @@ def _shared(rng: np.random.Generator, kind: Kind, cells_per_ul: float, scenario:
     return _Share(volume * acquired, holds * acquired, acquired)
 
 
-def _volume(rng: np.random.Generator, kind: Kind, share: _Share, scenario: Scenario) -> float | None:
+def _volume(
+    rng: np.random.Generator, kind: Kind, share: _Share, scenario: Scenario
+) -> float | None:
     if kind != "tbnk" or not scenario.volumetric:
         return None
     return float(share.acquired * (scenario.blood_volume_ul + LYSE_VOLUME_UL) * rng.normal(1, 0.01))
 
 
 def _numbers(
-    rng: np.random.Generator, kind: Kind, concentrations: Mapping[str, float], share: _Share, scenario: Scenario
+    rng: np.random.Generator,
+    kind: Kind,
+    concentrations: Mapping[str, float],
+    share: _Share,
+    scenario: Scenario,
 ) -> dict[str, int]:
     """Draw how many particles of every kind pass; a wash does not keep all kinds equally."""
     uneven = 0.0 if kind == "tbnk" else scenario.wash_selectivity
@@ -150,9 +199,14 @@ def _numbers(
 
 
 def _with_beads(
-    rng: np.random.Generator, cells: Stream, instrument: Instrument, gains: Gains, share: _Share, scenario: Scenario
+    rng: np.random.Generator,
+    cells: Stream,
+    instrument: Instrument,
+    gains: Gains,
+    share: _Share,
+    scenario: Scenario,
 ) -> tuple[Stream, Floats]:
-    """Add the tube's beads to its cells; gives also where they lie uncompensated, at the tube's gains."""
+    """Add the tube's beads to its cells; gives also where they lie uncompensated."""
     knobs: BeadKnobs = scenario.beads
     cell_detector = list(PANELS["tbnk"]).index("CD45")
     lot = np.random.default_rng([scenario.instrument_seed, 101])
@@ -161,18 +215,29 @@ def _with_beads(
     reaching = share.beads * (1 - knobs.lost if knobs.variant == "lost" else 1.0)
     events = draw_beads(rng, knobs, positions, int(rng.poisson(reaching)))
     beads = bead_stream(rng, events, instrument)
-    joint = with_cells(rng, cells, beads, knobs.with_cell) if knobs.with_cell else joined([cells, beads])
+    joint = (
+        with_cells(rng, cells, beads, knobs.with_cell)
+        if knobs.with_cell
+        else joined([cells, beads])
+    )
     return joint, positions * gains.colour
 
 
 def _acquired(
-    rng: np.random.Generator, kind: Kind, stream: Stream, instrument: Instrument, gains: Gains, scenario: Scenario
+    rng: np.random.Generator,
+    kind: Kind,
+    stream: Stream,
+    instrument: Instrument,
+    gains: Gains,
+    scenario: Scenario,
 ) -> tuple[Floats, Codes]:
     """Acquire a stream in random order, above the threshold only."""
     number = len(stream.codes)
     stream = stream.taken(rng.permutation(number))
     place = np.arange(number) / max(number, 1)
-    flow = EVENTS_PER_SECOND * (1 + 0.08 * np.sin(np.linspace(0, rng.uniform(2, 9), number) + rng.uniform(0, 6)))
+    flow = EVENTS_PER_SECOND * (
+        1 + 0.08 * np.sin(np.linspace(0, rng.uniform(2, 9), number) + rng.uniform(0, 6))
+    )
     seconds = np.cumsum(rng.exponential(size=number) / flow) + rng.uniform(0.1, 0.6)
     ageing = 1 + scenario.drift * (place - 0.5)
     colours = detect(rng, stream.light, instrument, gains.colour * ageing[:, None])
@@ -192,7 +257,11 @@ def _acquired(
 def channels_of(kind: Kind) -> list[tuple[str, str]]:
     """List the detectors of a tube with their markers, in the order of ``Tube.values``."""
     scatter = [(name, "") for name in ("FSC-A", "FSC-H", "FSC-W", "SSC-A")]
-    return [*scatter, *((detector, marker) for marker, detector in PANELS[kind].items()), ("Time", "")]
+    return [
+        *scatter,
+        *((detector, marker) for marker, detector in PANELS[kind].items()),
+        ("Time", ""),
+    ]
 
 
 def singles(counts: Mapping[str, int]) -> dict[str, float]:

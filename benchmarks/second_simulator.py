@@ -14,10 +14,12 @@ holds one already is only judged. Draws take the bead variants in turn.
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -46,6 +48,7 @@ def main() -> None:
         compared = compare(folder)
         compared.to_csv(folder / "compared.csv", index=False)
         show(compared)
+        show_beads(compared, beads(folder))
 
 
 def asked() -> argparse.Namespace:
@@ -60,6 +63,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument(
         "--bead-scatter", default="own", choices=["own", "lymphocyte", "side_at_range_end"]
     )
+    parser.add_argument("--tubes", default="tbnk,bcell,cart")
     parser.add_argument("--no-analyser", action="store_true")
     parser.add_argument("--volumetric", action="store_true")
     parser.add_argument("--spill-error", type=float, default=0.03)
@@ -72,6 +76,7 @@ def asked() -> argparse.Namespace:
 def scenarios(options: argparse.Namespace) -> tuple[Scenario, ...]:
     """Make the scenarios that the draws take in turn."""
     plain = Scenario(
+        tubes=tuple(options.tubes.split(",")),
         events=options.events,
         analyser=not options.no_analyser,
         volumetric=options.volumetric,
@@ -126,24 +131,52 @@ def show(compared: pd.DataFrame) -> None:
     """Print the tables."""
     pd.set_option("display.width", 220, "display.max_rows", 500, "display.max_columns", 50)
     print(by_population(compared).to_string(), "\n")
-    tbnk = compared[compared["panel"] == "tbnk"]
-    print("tbnk: what became of the beads × method and code\n")
-    print(pd.crosstab(tbnk["verdict"], [tbnk["method"], tbnk["code"]]).to_string(), "\n")
-    direct = compared[(compared["population"] == "t_cells") & compared["per_ul"].notna()]
-    for verdict, part in direct.groupby("verdict"):
-        print(f"{verdict}: T cells ÷ truth by panel: {_ratios(part)}")
     print("\nflags (rows):\n")
     flags = compared.assign(flag=compared["flags"].fillna("").str.split(";")).explode("flag")
     counted = pd.crosstab(flags["flag"], flags["panel"])
     print(counted[counted.index != ""].to_string())
 
 
-def _ratios(part: pd.DataFrame) -> str:
-    ratio = (part["per_ul"] / part["true"]).groupby(part["panel"])
-    return "; ".join(
-        f"{panel} {each.median():.3f} ({each.min():.2f} to {each.max():.2f}, n={len(each)})"
-        for panel, each in ratio
+def beads(folder: Path) -> pd.DataFrame:
+    """Read from the store how many beads the program counted, beside the single beads in the files."""
+    query = "select g.beads as found, t.file, t.tube_sha256 from gatings g join tubes t using (tube_sha256)"
+    with closing(sqlite3.connect(f"file:{folder / 'reconflow.db'}?mode=ro", uri=True)) as store:
+        found = pd.read_sql_query(query, store)
+    found["file"] = found["file"].str.split("/").str[-1]
+    return found.merge(pd.read_csv(folder / "truth" / "tubes.csv"), on="file").query(
+        "panel == 'tbnk'"
     )
+
+
+def show_beads(compared: pd.DataFrame, counted: pd.DataFrame) -> None:
+    """Print, by what became of the beads: beads found, methods, T cells, flags of the bead tubes."""
+    t_cells = compared[(compared["population"] == "t_cells") & (compared["panel"] == "tbnk")]
+    joined = t_cells.merge(
+        counted[["tube_sha256", "found", "beads", "bead_variant"]], on="tube_sha256"
+    )
+    print("\nbead tubes by what became of the beads; found ÷ true single beads, T cells ÷ truth:\n")
+    for variant, part in joined.groupby("bead_variant"):
+        share = part["found"].astype(float) / part["beads"].clip(lower=1)
+        ratio = part["per_ul"] / part["true"]
+        codes = (part["method"] + " " + part["code"]).value_counts().to_dict()
+        words = (
+            part["flags"]
+            .fillna("")
+            .str.split(";")
+            .explode()
+            .value_counts()
+            .drop("", errors="ignore")
+        )
+        print(
+            f"{variant} ({len(part)} tubes): beads {_range(share)}; T cells {_range(ratio)}; {codes}; {words.to_dict()}"
+        )
+
+
+def _range(values: pd.Series[float]) -> str:
+    known = values.dropna()
+    if known.empty:
+        return "none"
+    return f"{known.median():.3f} ({known.min():.2f} to {known.max():.2f}, n={len(known)})"
 
 
 def by_population(compared: pd.DataFrame) -> pd.DataFrame:

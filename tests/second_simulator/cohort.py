@@ -87,6 +87,7 @@ def write_truth(truths: Iterable[DrawTruth], folder: Path) -> None:
                 tube.events,
                 tube.beads,
                 tube.bead_events,
+                tube.bead_variant,
                 tube.verdict,
             )
             tubes.append(
@@ -97,7 +98,9 @@ def write_truth(truths: Iterable[DrawTruth], folder: Path) -> None:
                 for name, each in tube.populations.items()
             ]
     _write(folder / "draws.csv", ("patient", "visit", "population", "per_ul", "low", "high"), draws)
-    columns = "file patient visit panel events beads bead_events verdict effective_volume_ul"
+    columns = (
+        "file patient visit panel events beads bead_events bead_variant verdict effective_volume_ul"
+    )
     _write(folder / "tubes.csv", (*columns.split(), "gains", "forward_gain", "side_gain"), tubes)
     _write(folder / "events.csv", ("file", "population", "events", "low", "high"), events)
 

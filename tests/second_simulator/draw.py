@@ -11,7 +11,7 @@ from tests.second_simulator.blood import Amount, amounts, draw_blood
 from tests.second_simulator.fcs import spill_text, write_fcs
 from tests.second_simulator.instrument import Gains
 from tests.second_simulator.particles import Codes
-from tests.second_simulator.scenario import VERDICTS, Kind, Scenario, Verdict
+from tests.second_simulator.scenario import VERDICTS, BeadVariant, Kind, Scenario, Verdict
 from tests.second_simulator.tubes import (
     LYSE_VOLUME_UL,
     TIME_STEP,
@@ -61,6 +61,7 @@ class TubeTruth:
     populations: Mapping[str, Amount]
     beads: int
     bead_events: int
+    bead_variant: BeadVariant
     verdict: Verdict
     effective_volume_ul: float
     gains: Gains
@@ -160,6 +161,7 @@ def _truth(file: str, tube: Tube, scenario: Scenario) -> TubeTruth:
         populations=amounts(singles(counts)),
         beads=counts.get("bead", 0),
         bead_events=sum(counts.get(label, 0) for label in holding),
+        bead_variant=scenario.beads.variant if tube.bead_positions is not None else "none",
         verdict=verdict,
         effective_volume_ul=tube.effective_volume_ul,
         gains=tube.gains,

@@ -67,6 +67,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--no-analyser", action="store_true")
     parser.add_argument("--volumetric", action="store_true")
     parser.add_argument("--spill-error", type=float, default=0.03)
+    parser.add_argument("--stickiness", type=float, default=0.7)
     parser.add_argument("--events", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path)
@@ -80,6 +81,7 @@ def scenarios(options: argparse.Namespace) -> tuple[Scenario, ...]:
         events=options.events,
         analyser=not options.no_analyser,
         volumetric=options.volumetric,
+        stickiness=options.stickiness,
         spill_error=options.spill_error,
         colour_gains=NOMINAL,
         scatter_gains=NOMINAL,

@@ -55,7 +55,13 @@ class Particles:
 
 
 def draw_cells(
-    rng: np.random.Generator, kind: str, cells: int, markers: tuple[str, ...], *, dead: bool = False
+    rng: np.random.Generator,
+    kind: str,
+    cells: int,
+    markers: tuple[str, ...],
+    *,
+    dead: bool = False,
+    stickiness: float = 1.0,
 ) -> Particles:
     """Draw cells of a kind with what they bind of each marker's stain."""
     body = BODIES[kind]
@@ -70,7 +76,7 @@ def draw_cells(
         )
         dyes[:, number] *= course.factors.get(marker, 1.0)
     dyes *= np.sqrt(size)[:, None] * (0.6 if dead else 1.0)
-    stick = body.sticky * (9.0 if dead else 1.0) * rng.gamma(2.5, size=cells) / 2.5
+    stick = stickiness * body.sticky * (9.0 if dead else 1.0) * rng.gamma(2.5, size=cells) / 2.5
     means = np.array([UNSPECIFIC.get(marker, 25.0) for marker in markers])
     dyes += rng.gamma(0.9, size=dyes.shape) / 0.9 * means * stick[:, None]
     if dead and "CD14+viability" in markers:

@@ -135,13 +135,13 @@ def detect(
     """Turn light (n × k, units at a gain of one) into what the detectors write; ``gains`` is (k,)
     or (n × k).
 
-    Photoelectrons are negative binomial (their rate trembles by 4 %), electronic noise has tails,
+    Photoelectrons are negative binomial (their rate trembles by 2 %), electronic noise has tails,
     values are digitised and pile up at the end of the range.
     """
     rate = light * instrument.photons_per_unit
-    counted = rng.poisson(rate * rng.gamma(600.0, 1 / 600.0, rate.shape)).astype(np.float64)
+    counted = rng.poisson(rate * rng.gamma(2_500.0, 1 / 2_500.0, rate.shape)).astype(np.float64)
     signal = (
-        counted / instrument.photons_per_unit * rng.gamma(2_500.0, 1 / 2_500.0, (len(light), 1))
+        counted / instrument.photons_per_unit * rng.gamma(5_000.0, 1 / 5_000.0, (len(light), 1))
     )
     floor = instrument.offset + instrument.noise * rng.standard_normal(rate.shape)
     spikes = rng.random(rate.shape) < 0.01

@@ -54,15 +54,16 @@ def cell_stream(
     markers: tuple[str, ...],
     instrument: Instrument,
     dead: float,
+    stickiness: float = 1.0,
 ) -> Stream:
     """Draw the cells and the litter of a tube, a share of the cells ``dead``."""
     streams = [_light(rng, Particles(*_none(len(markers))), instrument, CODES["debris"])]
     for kind, number in numbers.items():
         gone = int(rng.binomial(number, dead)) if kind not in blood.LITTER else 0
-        living = draw_cells(rng, kind, number - gone, markers)
+        living = draw_cells(rng, kind, number - gone, markers, stickiness=stickiness)
         streams.append(_light(rng, living, instrument, CODES[kind]))
         if gone:
-            dying = draw_cells(rng, kind, gone, markers, dead=True)
+            dying = draw_cells(rng, kind, gone, markers, dead=True, stickiness=stickiness)
             streams.append(_light(rng, dying, instrument, CODES["dead"]))
     return joined(streams)
 

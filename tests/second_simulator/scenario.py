@@ -60,7 +60,8 @@ class Scenario:
     ``drift`` is how much all signals change from the beginning of an acquisition to its end.
     ``blood`` (cells per µL by kind) overrides ``phase``. ``leukocyte_count_factor`` makes the
     analyser wrong. ``spill_follows_gains``: the stored spill was measured at the tube's gains, not
-    at a gain of one. ``volumetric``: ``$VOL`` instead of beads.
+    at a gain of one. ``volumetric``: ``$VOL`` instead of beads. ``stickiness`` multiplies
+    all unspecific binding, whose tail is what stains without a positive cell show.
     """
 
     patient: str = "S01"
@@ -83,6 +84,7 @@ class Scenario:
     wash_selectivity: float = 0.02
     cell_doublets: float = 0.02
     dead: float = 0.04
+    stickiness: float = 0.7
     debris: float = 0.08
     red_cells: float = 0.02
     analyser_error: float = 0.03

@@ -121,7 +121,9 @@ def simulate_tube(
     numbers = _numbers(rng, kind, concentrations, share, scenario)
     dead = 0.0 if kind == "tbnk" else scenario.dead
     cells = paired(
-        rng, cell_stream(rng, numbers, markers, instrument, dead), scenario.cell_doublets
+        rng,
+        cell_stream(rng, numbers, markers, instrument, dead, scenario.stickiness),
+        scenario.cell_doublets,
     )
     stream, positions = cells, None
     if share.beads > 0:

@@ -8,7 +8,8 @@ is looked for in uncompensated signals (SCIENCE section 10).
 
 A cut cluster is worse than none: 60 % of the beads lost makes all concentrations 2.5 times too high.
 So the cluster has to prove itself whole: next to nothing just outside it or between it and the cells,
-no second cluster, no sharp edge through it in any detector, no more doublets than beads make.
+no second cluster, no sharp edge through it in any detector, no more doublets than beads make, and
+about the same share of the events from the beginning of the acquisition to its end (beads settle).
 
 Counting rule: an event that holds a bead is a bead, whatever else is in it (a bead that passes the
 laser with a cell is brighter than a bead in some detectors and dimmer in none); one that is m times
@@ -41,6 +42,8 @@ JUST_OUTSIDE, BETWEEN = 2.2, 0.25
 MOST_OUTSIDE, CHANCE = 0.03, 3
 MOST_DOUBLETS, MOST_WITH_CELLS = 0.10, 0.30
 TWO_BEADS = 1.6
+PARTS, UNEVEN, UNLIKELY = 4, 1.25, 5.0
+"""Parts of the acquisition, and how much the share of beads may differ between them: as a factor, and in SDs of counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,8 @@ def _judged(signals: Signals, bright: NDArray[np.int64], cluster: TightCluster, 
         outside=outside,
     )
     edge = _edge(signals, values[alone], scatter[alone], cluster)
-    reason = _why_not_whole(finding, rival, edge)
+    uneven = _uneven(bright[holding], len(signals.fluorescence))
+    reason = _why_not_whole(finding, rival, edge) or uneven
     return replace(finding, state="incomplete", reason=reason) if reason else finding
 
 
@@ -239,6 +243,17 @@ def _edge(signals: Signals, values: Floats, scatter: Floats, cluster: TightClust
             return name
     columns = zip(signals.scatter_names, scatter.T, strict=True)
     return next((name for name, column in columns if is_cut_below(column)), "")
+
+
+def _uneven(rows: NDArray[np.int64], total: int) -> str:
+    """Say that beads came with another share of the events in one part of the acquisition than in another; empty when not."""
+    ends = np.linspace(0, total, PARTS + 1)
+    counts, _ = np.histogram(rows, bins=ends)
+    low, high = int(counts.min()), int(counts.max())
+    if high <= UNEVEN * low or high - low <= UNLIKELY * np.sqrt(high + low):
+        return ""
+    first, last = (f"{100 * count / (total / PARTS):.1f} %" for count in (counts[0], counts[-1]))
+    return f"Beads are {first} of the first quarter of the events and {last} of the last: they settled, or did not flow with the cells."
 
 
 def _why_not_whole(finding: BeadFinding, rival: int, edge: str) -> str:

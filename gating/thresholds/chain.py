@@ -135,16 +135,17 @@ class _Chain:
     def negative(self) -> Tried:
         """Move the value as the negative cells ask: to clear them as declared, or as they spread.
 
-        By the spread alone it goes downwards half as far (on the logarithm), since tails shrink less.
+        Downwards it goes half as far (on the logarithm), since tails shrink less: a reagent that sticks to a few cells leaves
+        the half below the mode narrow and the upper tail where it was.
         """
         reading, declared = self.own.negative, self.threshold.negative
         if self._stretches():
-            ratio = self._needed()[0]
+            ratio = _half_down(self._needed()[0])
             return Tried("negative", self.threshold.value * ratio, "", f"declared value × {ratio:.2f}: {self._clearance()[1]}")
         if reading is None or declared is None or reading.events < NEGATIVE_EVENTS:
             return Tried("negative", None, f"fewer than {NEGATIVE_EVENTS} negative events", "")
         spread = reading.spread / declared.spread
-        ratio = spread if spread > 1 else math.sqrt(spread)
+        ratio = _half_down(spread)
         evidence = (
             f"declared value × {ratio:.2f}, as {reading.events} {declared.gate} spread {spread:.2f} × the expected {declared.spread:g}"
         )
@@ -309,6 +310,11 @@ def _valley_of(reading: Reading | None, near: float) -> Valley | None:
 
 def _counts_as_anchor(reading: Reading) -> bool:
     return reading.anchor is not None and reading.anchor.events >= ANCHOR_EVENTS and reading.anchor.median > 0
+
+
+def _half_down(ratio: float) -> float:
+    """Keep a factor upwards, and take half of it (on the logarithm) downwards."""
+    return ratio if ratio > 1 else math.sqrt(ratio)
 
 
 def _within(limits: tuple[float, float] | None, value: float) -> bool:

@@ -171,6 +171,14 @@ def test_events_between_the_beads_and_the_cells_are_no_proof() -> None:
     assert found.outside > 100
 
 
+def test_beads_that_settle_while_the_tube_is_acquired_are_not_proven() -> None:
+    signals, holds = lit(Lot(), Crowd())
+    place = np.arange(len(holds)) / len(holds)
+    kept = (holds == 0) | (np.random.default_rng(8).random(len(holds)) > 0.6 * place)
+    found = find_beads(Signals(MARKERS, signals.fluorescence[kept], signals.scatter_names, signals.scatter[kept]))
+    assert (found.state, "settled" in found.reason) == ("incomplete", True)
+
+
 def test_dim_beads_that_overlap_cells_are_not_counted() -> None:
     signals, _ = lit(Lot(places=(3_000,) * 6, cv=0.3), Crowd())
     assert find_beads(signals).state != "proven"

@@ -63,7 +63,8 @@ def nca(
     json: Json = False,
 ) -> Outcome:
     """Derive cellular-kinetic parameters from any time,conc,blq[,group] table."""
-    from tasks.kinetics.nca import USUAL, nca_file
+    from tasks.kinetics.areas import USUAL
+    from tasks.kinetics.nca import nca_file
     from tasks.settings import load_settings
 
     if not file.is_file():

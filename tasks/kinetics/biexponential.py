@@ -7,13 +7,14 @@ probability of lying there (Beal's method M3); to leave it out would make the sl
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.kinetics.reasons import Why
+from tasks.kinetics.rounding import DAYS, first_highest
 
 MINIMUM_POINTS = 6
 MINIMUM_SPAN_DAYS = 28.0
@@ -75,6 +76,11 @@ class _Samples:
     blq_day: Numbers
     log_limit: Numbers
 
+    def over_the_first(self) -> "_Samples":
+        """Divide all by the first level, so that the unit of the concentrations does not steer the fit."""
+        first = self.log_level[0]
+        return replace(self, log_level=self.log_level - first, log_limit=self.log_limit - first)
+
     def minus_log_likelihood(self, theta: Numbers) -> float:
         """Sum over the samples; ``theta`` is ln C₀, ln α, ln β, logit FB, ln σ."""
         from scipy.special import log_ndtr
@@ -97,8 +103,9 @@ def fit_decline(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bo
     points = max(0, samples.day.size - 1)
     if points < MINIMUM_POINTS:
         return Decline(points, Why.FEW_POINTS)
-    if samples.day[-1] - samples.day[1] < MINIMUM_SPAN_DAYS:
+    if samples.day[-1] - samples.day[1] < MINIMUM_SPAN_DAYS - DAYS:
         return Decline(points, Why.SHORT_DECLINE)
+    samples = samples.over_the_first()
     best = min((_minimise(samples, start) for start in _starts(samples)), key=lambda fit: fit[1])
     if best[0][ALPHA] < best[0][BETA]:
         best = (np.array([best[0][0], best[0][BETA], best[0][ALPHA], -best[0][FB], best[0][4]]), best[1])
@@ -115,7 +122,7 @@ def _after_peak(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bo
     seen = ~below & (level > 0)
     if not seen.any():
         return _Samples(*(np.empty(0) for _ in range(4)))
-    peak = float(day[np.argmax(np.where(seen, level, -1.0))])
+    peak = float(day[first_highest(np.where(seen, level, -1.0).tolist())])
     seen &= day >= peak
     below &= (day > peak) & (limit > 0)
     order = np.argsort(day[seen], kind="stable")

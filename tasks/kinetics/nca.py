@@ -4,6 +4,9 @@ The rules (`tasks.kinetics.nca_rules`) follow PKNCA's defaults unless a study se
 before the first quantified one are 0, between quantified ones they are dropped, after the last one they end the curve; areas are
 linear while rising and logarithmic while falling; before the first sample the curve starts at 0. Nothing is ever extrapolated with
 lambda_z. Times are days since infusion; concentrations may be in any unit. A concentration of 0 is BLQ; a missing one is no sample.
+
+Rounding decides nothing (`tasks.kinetics.rounding`): values within a billionth of each other are equal, of equal peaks the first is the
+peak, ln C that changes by less than a billionth neither rises nor falls, and a day's end is known to a tenth of a second.
 """
 
 import math
@@ -15,9 +18,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from tasks.kinetics.areas import USUAL, area, level_at
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
 from tasks.kinetics.reasons import Why
+from tasks.kinetics.rounding import DAYS, Mask, Numbers, first_highest, within_days
 from tasks.kinetics.series_file import read_series
+from tasks.kinetics.slopes import TerminalSlope, fits_well, leaves_little, line, spans_enough, steadiest
 
 MINIMUM_AREA_POINTS = 2
 MINIMUM_RISE_POINTS = 2
@@ -39,8 +45,6 @@ NAMES = (
     "persistence_wk24",
 )
 
-USUAL = NcaRules()
-Numbers = npt.NDArray[np.float64]
 AreaEnd = Literal["interpolated", "last_quantified", "last_sample"]
 
 
@@ -50,7 +54,7 @@ class Series:
 
     time: Numbers
     conc: Numbers
-    quantified: npt.NDArray[np.bool_]
+    quantified: Mask
     rules: NcaRules = USUAL
 
     @property
@@ -62,7 +66,18 @@ class Series:
     @property
     def peak(self) -> int:
         """Give the index of the first highest quantified sample, or −1."""
-        return int(np.argmax(np.where(self.quantified, self.conc, -1.0))) if self.quantified.any() else -1
+        if not self.quantified.any():
+            return -1
+        return first_highest(np.where(self.quantified, self.conc, -1.0).tolist())
+
+    @property
+    def highest(self) -> float:
+        """Give the highest quantified concentration (Cmax)."""
+        return float(self.conc[self.quantified].max())
+
+    def sampled_within(self, first: float, last: float) -> bool:
+        """Tell whether any sample, quantified or not, was taken in [``first``, ``last``] days."""
+        return bool(within_days(self.time, first, last).any())
 
     def curve(self) -> tuple[Numbers, Numbers]:
         """Give the times and concentrations that make the area: those quantified, and BLQ as zero where the rules keep it."""
@@ -84,24 +99,12 @@ class Series:
 class PartialArea:
     """The area from infusion to a day, and how it ended.
 
-    ``last_quantified``: the cells fell below the limit before that day, so the area equals AUClast. ``last_sample``: the
-    observation ended within the window around that day; the area stops at the last sample and is a lower bound.
+    ``last_quantified``: the cells were last quantified before that day and seen below the limit by the end of the window around it,
+    so the area equals AUClast. ``last_sample``: the observation ended within the window around that day; the area stops at the last sample and is a lower bound.
     """
 
     value: float
     end: AreaEnd
-
-
-@dataclass(frozen=True, slots=True)
-class TerminalSlope:
-    """The straight line of ln C over the last ``points`` quantified samples."""
-
-    lambda_z: float
-    half_life: float
-    r_squared: float
-    adjusted_r_squared: float
-    span_ratio: float
-    points: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +159,9 @@ def analyse(samples: Series) -> dict[str, float | Why]:
     areas = [partial_area(samples, end) for end in WINDOWS]
     peak, last = samples.peak, samples.last
     values: tuple[float | Why, ...] = (
-        nothing or float(samples.conc[peak]),
+        nothing or samples.highest,
         nothing or float(samples.time[peak]),
-        *(area if isinstance(area, Why) else area.value for area in areas),
+        *(each if isinstance(each, Why) else each.value for each in areas),
         area_to_last(samples),
         area_to_first_below(samples),
         nothing or float(samples.conc[last]),
@@ -177,15 +180,6 @@ def not_quantified(samples: Series) -> Why | None:
     if samples.last >= 0:
         return None
     return Why.NEVER_QUANTIFIED if samples.time.size else Why.NO_SAMPLE
-
-
-def area(time: Numbers, conc: Numbers, rules: NcaRules = USUAL) -> float:
-    """Sum the area under a curve: linear while rising or when an end is 0, logarithmic while falling (or linear, by the rules)."""
-    total, logarithmic = 0.0, rules.auc_method != "linear"
-    for t1, t2, c1, c2 in zip(time[:-1], time[1:], conc[:-1], conc[1:], strict=True):
-        falling = logarithmic and 0 < c2 < c1
-        total += float((t2 - t1) * (c2 - c1) / math.log(c2 / c1) if falling else (t2 - t1) * (c1 + c2) / 2)
-    return total
 
 
 def area_to_last(samples: Series) -> float | Why:
@@ -213,35 +207,39 @@ def partial_area(samples: Series, end: int) -> PartialArea | Why:
     """Give the area from infusion to day ``end``, or why the samples do not reach it.
 
     Between the samples around ``end`` the curve is interpolated as its area is. Cells still quantified when the window
-    around ``end`` opens need a sample within it; cells seen gone before the window closes have the area of AUClast. When
-    the first sample without cells comes later, nobody knows how long they stayed, and there is no area.
+    around ``end`` opens need a sample within it, be it one below the limit that the rules leave out of the curve; cells seen gone
+    before the window closes have the area of AUClast. When the first sample without cells comes later, nobody knows how long
+    they stayed, and there is no area.
     """
     to_last = area_to_last(samples)
     if isinstance(to_last, Why):
         return to_last
-    time, conc = samples.curve()
     last, window = float(samples.time[samples.last]), samples.rules.windows[end]
-    if last > end - window and not ((time >= end - window) & (time <= end + window)).any():
+    reached = last > end - window - DAYS
+    if reached and not samples.sampled_within(end - window, end + window):
         return Why.NOT_SAMPLED_THERE
-    if last >= end:
-        kept = time <= end
-        level = _interpolate(time, conc, float(end), samples.rules)
-        return PartialArea(area(np.append(time[kept], end), np.append(conc[kept], level), samples.rules), "interpolated")
+    if last >= end - DAYS:
+        seen_late = samples.time[samples.quantified][0] > end + window + DAYS
+        return Why.NOTHING_BY_THE_END if seen_late else _area_until(samples, float(end))
     gone = time_below(samples)
-    if not isinstance(gone, Why) and gone <= end + window:
+    if not isinstance(gone, Why) and gone <= end + window + DAYS:
         return PartialArea(to_last, "last_quantified")
-    if last >= end - window:
+    if reached:
         return PartialArea(to_last, "last_sample")
-    return Why.ENDED_BEFORE if isinstance(gone, Why) else Why.LOSS_UNSEEN
+    if not isinstance(gone, Why):
+        return Why.LOSS_UNSEEN
+    return gone if gone is Why.BLQ_LEFT_OUT and samples.time[-1] >= end - window - DAYS else Why.ENDED_BEFORE
 
 
-def _interpolate(time: Numbers, conc: Numbers, at: float, rules: NcaRules) -> float:
-    after = int(np.searchsorted(time, at))
-    if time[after] == at:
-        return float(conc[after])
-    t1, t2, c1, c2 = (float(x) for x in (time[after - 1], time[after], conc[after - 1], conc[after]))
-    part = (at - t1) / (t2 - t1)
-    return c1 * (c2 / c1) ** part if 0 < c2 < c1 and rules.auc_method != "linear" else c1 + (c2 - c1) * part
+def _area_until(samples: Series, end: float) -> PartialArea | Why:
+    """Cut the curve at ``end``, which it reaches; without any cells up to there it has no area."""
+    time, conc = samples.curve()
+    nearest = float(time[np.abs(time - end).argmin()])
+    end = nearest if abs(nearest - end) <= DAYS else end
+    kept = time < end
+    level = level_at(time, conc, end, samples.rules)
+    cut = area(np.append(time[kept], end), np.append(conc[kept], level), samples.rules)
+    return PartialArea(cut, "interpolated") if cut > 0 else Why.NOTHING_BY_THE_END
 
 
 def time_below(samples: Series) -> float | Why:
@@ -258,36 +256,18 @@ def terminal_slope(samples: Series) -> TerminalSlope | Why:
     rules, to_last = samples.rules.terminal, area_to_last(samples)
     if isinstance(to_last, Why):
         return to_last
-    index = np.flatnonzero(samples.quantified)
-    index = index[index > samples.peak]
-    fits = [_fit(samples.time[index[-n:]], samples.conc[index[-n:]]) for n in range(rules.minimum_points, index.size + 1)]
-    if not fits:
+    after = samples.quantified & (np.arange(samples.time.size) > samples.peak)
+    if np.count_nonzero(after) < rules.minimum_points:
         return Why.FEW_AFTER_PEAK
-    known = [fit for fit in fits if fit is not None]
-    best = max((fit.adjusted_r_squared for fit in known), default=0.0)
-    good = [fit for fit in known if fit.lambda_z > 0 and fit.adjusted_r_squared > best - rules.tie]
-    if not good:
+    chosen = steadiest(samples.time[after], samples.conc[after], rules)
+    if chosen is None:
         return Why.NOT_FALLING
-    chosen = max(good, key=lambda fit: fit.points)
-    if chosen.r_squared < rules.minimum_r2:
+    if not fits_well(chosen, rules):
         return Why.POOR_FIT
-    if chosen.span_ratio < rules.minimum_span:
+    if not spans_enough(chosen, rules):
         return Why.SHORT_SPAN
-    beyond = float(samples.conc[samples.last]) / chosen.lambda_z
-    return chosen if beyond / (beyond + to_last) <= rules.maximum_extrapolated else Why.MUCH_BEYOND
-
-
-def _fit(time: Numbers, conc: Numbers) -> TerminalSlope | None:
-    logs = np.log(conc)
-    spread = float(((logs - logs.mean()) ** 2).sum())
-    if spread == 0:
-        return None
-    centred = time - time.mean()
-    slope = float(centred @ logs / (centred @ centred))
-    r_squared = min(1.0, slope * slope * float(centred @ centred) / spread)
-    adjusted = 1 - (1 - r_squared) * (time.size - 1) / (time.size - 2)
-    half_life = math.log(2) / -slope if slope else math.inf
-    return TerminalSlope(-slope, half_life, r_squared, adjusted, float(time[-1] - time[0]) / half_life, int(time.size))
+    last = float(samples.conc[samples.last])
+    return chosen if leaves_little(chosen, last, to_last, rules) else Why.MUCH_BEYOND
 
 
 def doubling_time(samples: Series) -> tuple[float, int] | Why:
@@ -297,10 +277,8 @@ def doubling_time(samples: Series) -> tuple[float, int] | Why:
     rising = samples.quantified & (np.arange(samples.time.size) <= samples.peak)
     if rising.sum() < MINIMUM_RISE_POINTS:
         return Why.FEW_UP_TO_PEAK
-    time, logs = samples.time[rising], np.log(samples.conc[rising])
-    centred = time - time.mean()
-    slope = float(centred @ logs / (centred @ centred))
-    return (math.log(2) / slope, int(time.size)) if slope > 0 else Why.NOT_RISING
+    rise = line(samples.time[rising], samples.conc[rising])
+    return (math.log(2) / rise.slope, rise.points) if rise is not None and rise.rises else Why.NOT_RISING
 
 
 def persistence(samples: Series) -> float | Why:
@@ -309,12 +287,13 @@ def persistence(samples: Series) -> float | Why:
     Cells that were not quantified there but later were not lost: then nothing is said.
     """
     start, end = samples.rules.persistence
-    there = (samples.time >= start) & (samples.time <= end)
+    there = within_days(samples.time, start, end)
     if not there.any():
         return Why.NOT_SAMPLED_AT_WEEK_24
     if samples.quantified[there].any():
         return 1.0
-    return Why.QUANTIFIED_LATER if samples.last >= 0 and samples.time[samples.last] > end else 0.0
+    later = samples.last >= 0 and samples.time[samples.last] > end
+    return Why.QUANTIFIED_LATER if later else 0.0
 
 
 def nca_file(path: Path, rules: NcaRules = USUAL) -> dict[str, GroupResult]:

@@ -13,11 +13,13 @@ import pandas as pd
 
 from panels.errors import ReconflowError
 from tasks.kinetics import nca
+from tasks.kinetics.areas import USUAL
 from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
 from tasks.kinetics.reasons import Why, because, why_of
 from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
 from tasks.kinetics.recovery import Censoring, RecoverySettings
+from tasks.kinetics.rounding import DAYS, Numbers, exceeds, within_days
 from tasks.kinetics.rows import Parameter, Row, missing, number
 from tasks.kinetics.schema import PARAMETERS, population_rank
 from tasks.kinetics.table import DETECT_EVENTS, KineticRows, check_shape, kinetic_rows
@@ -63,7 +65,7 @@ class ParameterSettings:
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     baseline_visits: Mapping[str, str] = field(default_factory=dict)
     detect_events: int = DETECT_EVENTS
-    nca: NcaRules = nca.USUAL
+    nca: NcaRules = USUAL
     biexponential: bool = False
     reagents: Mapping[str, str] = field(default_factory=dict)
 
@@ -182,12 +184,12 @@ def _peak(samples: nca.Series, rows: Sequence[Row]) -> list[Parameter]:
     low, high = _limits(rows, peak)
     day, censoring, before, after = float(samples.time[peak]), *_peak_censoring(samples.time, peak)
     return [
-        Parameter("Cmax", float(samples.conc[peak]), "1/uL", low, high, points=points, definition=NCA),
+        Parameter("Cmax", samples.highest, "1/uL", low, high, points=points, definition=NCA),
         Parameter("Tmax", day, "d", before, after, censoring, points, NCA),
     ]
 
 
-def _peak_censoring(time: nca.Numbers, peak: int) -> tuple[Censoring, float | None, float | None]:
+def _peak_censoring(time: Numbers, peak: int) -> tuple[Censoring, float | None, float | None]:
     """Say whether the true peak may lie elsewhere: at the first or last sample, or beside a gap of more than a week."""
     before = float(time[peak - 1]) if peak > 0 else None
     after = float(time[peak + 1]) if peak < time.size - 1 else None
@@ -195,7 +197,7 @@ def _peak_censoring(time: nca.Numbers, peak: int) -> tuple[Censoring, float | No
         return "right", before, None
     if before is None:
         return "left", None, after
-    wide = max(time[peak] - before, after - time[peak]) > TMAX_GAP_DAYS
+    wide = max(time[peak] - before, after - time[peak]) > TMAX_GAP_DAYS + DAYS
     return ("interval", before, after) if wide else ("none", None, None)
 
 
@@ -234,7 +236,7 @@ def _last(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> list[Pa
     day, lloq = float(samples.time[last]), [row["lloq_per_ul"] for row in rows]
     first_below = nca.time_below(samples)
     later = () if isinstance(first_below, Why) else range(last + 1, samples.time.size)
-    able = [i for i in later if lloq[i] <= max(sensitive, float(samples.conc[last]))]
+    able = [i for i in later if not exceeds(lloq[i], max(sensitive, float(samples.conc[last])))]
     gone = float(samples.time[able[0]]) if able else None
     told = f":LLOQ={lloq[able[0]]:.3g}/uL" + (":unconfirmed" if len(able) == 1 else "") if able else ""
     why = first_below if isinstance(first_below, Why) else Why.NO_SENSITIVE_SAMPLE
@@ -266,7 +268,7 @@ def _persistence(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> 
     """
     start, end = samples.rules.persistence
     name, rule = "persistence_wk24", f"quantified-D{(start + end) / 2:g}±{(end - start) / 2:g}"
-    there = (samples.time >= start) & (samples.time <= end)
+    there = within_days(samples.time, start, end)
     points, value = int(np.count_nonzero(there)), nca.persistence(samples)
     if value is Why.NOT_SAMPLED_AT_WEEK_24 or value == 1:
         return _plain(name, value, "1", points, f"{rule}@1")
@@ -275,7 +277,7 @@ def _persistence(samples: nca.Series, rows: Sequence[Row], sensitive: float) -> 
     rule += f":LLOQ={lloq:.3g}/uL" + (":detected" if any(row["code"] == "DNQ" for row in inside) else "")
     if isinstance(value, Why):
         return missing(name, "1", f"{rule}@1", value, points)
-    if lloq > sensitive:
+    if exceeds(lloq, sensitive):
         return missing(name, "1", f"{rule}@1", Why.TOO_HIGH, points)
     return Parameter(name, value, "1", censoring="left", points=points, definition=f"{rule}@1")
 

@@ -14,9 +14,13 @@ class Why(ExplainedWord):
     NO_SAMPLE = ("no-sample", "no evaluable sample from the infusion on")
     NEVER_QUANTIFIED = ("never-quantified", "no sample from the infusion on is quantified")
     ONE_QUANTIFIED = ("one-quantified", "only one sample is quantified")
-    NOT_SAMPLED_THERE = ("not-sampled-there", "no sample near the end of the interval, and the cells were still quantified before it")
+    NOT_SAMPLED_THERE = ("not-sampled-there", "no sample near the end of the interval, though the cells were quantified after it")
+    NOTHING_BY_THE_END = ("nothing-by-the-end", "the cells were quantified only after the end of the interval")
     ENDED_BEFORE = ("ended-before", "the samples end before the end of the interval")
-    LOSS_UNSEEN = ("loss-unseen", "the cells were lost between two samples that lie far apart around the end of the interval")
+    LOSS_UNSEEN = (
+        "loss-unseen",
+        "the cells were lost between a sample before the end of the interval and one that comes too late after it",
+    )
     STILL_QUANTIFIED = ("still-quantified", "the last sample is still quantified")
     NO_SENSITIVE_SAMPLE = ("no-sensitive-sample", "no later sample could have quantified what was last seen")
     BLQ_LEFT_OUT = ("blq-left-out", "the study's rules leave out samples below the limit after the last quantified one")

@@ -16,6 +16,7 @@ from tasks.kinetics.recovery import (
     definitions,
     recovery,
 )
+from tasks.kinetics.rounding import DAYS, exceeds, nine_digits
 from tasks.kinetics.rows import Parameter, Row, missing, number
 
 BASELINE_DAY = -5.0
@@ -70,7 +71,7 @@ def recoveries(
     known = definitions(settings, number(base["per_ul"]) if base is not None else None)
     same = [row for row in tubes if row["population"] == rows[0]["population"] and row["code"] != "NE"]
     deepest: dict[str, Row] = {}
-    for row in sorted(same, key=lambda row: (_or_infinite(row["lod_per_ul"]), row["day"], row["tube_sha256"])):
+    for row in sorted(same, key=lambda row: (nine_digits(_or_infinite(row["lod_per_ul"])), row["day"], row["tube_sha256"])):
         deepest.setdefault(row["visit"], row)
     usual, deep = visit_counts(rows), visit_counts(sorted(deepest.values(), key=lambda row: row["day"]))
     return [(definition, recovery(deep if definition.basis == "detection" else usual, definition)) for definition in known]
@@ -102,7 +103,7 @@ def baseline_row(rows: Sequence[Row], measure: str, baseline_visit: str | None) 
     if baseline_visit is not None:
         candidates = [row for row in quantified if row["visit"] == baseline_visit]
     else:
-        candidates = [row for row in quantified if row["day"] <= BASELINE_DAY] or [row for row in quantified if row["day"] < 0]
+        candidates = [row for row in quantified if row["day"] <= BASELINE_DAY + DAYS] or [row for row in quantified if row["day"] < 0]
     return max(reversed(candidates), key=lambda row: row["day"]) if candidates else None
 
 
@@ -189,16 +190,23 @@ def _nadir(after: Sequence[Row], measure: str, unit: str) -> list[Parameter]:
     if not absent and not seen:
         return [missing("nadir", unit, rule, Why.NO_VISIT), missing("nadir_day", "d", rule, Why.NO_VISIT)]
     if not absent:
-        lowest = min(seen, key=lambda row: (row[measure], row["day"]))
+        lowest = _first_lowest(seen, measure)
         low, high = (_interval(lowest) if measure == "per_ul" else None) or (None, None)
         nadir = Parameter("nadir", number(lowest[measure]), unit, low, high, "none", points, rule)
     else:
         limit = "per_ul_high" if measure == "per_ul" else "lod_percent"
-        lowest = min(absent, key=lambda row: (_or_infinite(row[limit]), row["day"]))
+        lowest = _first_lowest(absent, limit)
         bounds = [number(row[limit]) for row in (after if measure == "per_ul" else absent)]
         bound = min((each for each in bounds if each is not None), default=None)
         nadir = Parameter("nadir", None, unit, None, bound, "left", points, because(rule, Why.BELOW_LIMIT))
     return [nadir, Parameter("nadir_day", float(lowest["day"]), "d", points=points, definition=rule)]
+
+
+def _first_lowest(rows: Sequence[Row], measure: str) -> Row:
+    """Choose the first row that is as low as the lowest (up to rounding); one without the measure comes last."""
+    ordered = sorted(rows, key=lambda row: row["day"])
+    lowest = min(_or_infinite(row[measure]) for row in ordered)
+    return next(row for row in ordered if not exceeds(_or_infinite(row[measure]), lowest))
 
 
 def _or_infinite(value: float) -> float:

@@ -3,14 +3,16 @@
 Nobody sees the crossing of a threshold, only the visits around it: both times are intervals between visits, (last
 visit before, first visit after]. A visit whose limit of quantification lies above the threshold cannot tell and is
 skipped, which widens the interval. The published definitions differ; each is kept apart under its own versioned name.
+A level within a billionth of a threshold lies on it (`tasks.kinetics.rounding`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.kinetics.rounding import exceeds, log_ratio, reaches
 
 Censoring = Literal["interval", "right", "left", "none"]
 Basis = Literal["per_ul", "percent", "detection"]
@@ -161,7 +163,7 @@ def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
 
 def interpolate(day0: float, level0: float, day1: float, level1: float, *, threshold: float) -> float:
     """Give the day at which a level that changes exponentially between two visits crosses ``threshold``."""
-    return day0 + (day1 - day0) * math.log(threshold / level0) / math.log(level1 / level0)
+    return day0 + (day1 - day0) * (log_ratio(threshold, level0) / log_ratio(level1, level0))
 
 
 def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
@@ -174,8 +176,9 @@ def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
         return _by_percent(visit, definition)
     level = visit.per_ul
     if visit.code == "Q" and level is not None:
-        return _Standing(visit.day, level < definition.depleted, level >= definition.recovered, level)
-    if visit.lloq_per_ul is None or visit.lloq_per_ul > definition.depleted:
+        depleted, recovered = not reaches(level, definition.depleted), reaches(level, definition.recovered)
+        return _Standing(visit.day, depleted, recovered, level)
+    if visit.lloq_per_ul is None or exceeds(visit.lloq_per_ul, definition.depleted):
         return None
     # What was detected below the limit of quantification has no level to interpolate with.
     return _Standing(visit.day, depleted=True, recovered=False, level=None)
@@ -184,13 +187,13 @@ def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
 def _by_detection(visit: VisitCount) -> _Standing | None:
     if visit.code in ("Q", "DNQ"):
         return _Standing(visit.day, depleted=False, recovered=True, level=None)
-    deep = visit.lod_per_ul is not None and visit.lod_per_ul <= DEEP_VOLUME_LOD
+    deep = visit.lod_per_ul is not None and not exceeds(visit.lod_per_ul, DEEP_VOLUME_LOD)
     return _Standing(visit.day, depleted=True, recovered=False, level=None) if deep else None
 
 
 def _by_percent(visit: VisitCount, definition: Definition) -> _Standing | None:
-    enough = definition.or_per_ul is not None and visit.code == "Q" and visit.per_ul is not None and visit.per_ul > definition.or_per_ul
-    if enough:
+    known = definition.or_per_ul is not None and visit.code == "Q" and visit.per_ul is not None
+    if known and exceeds(visit.per_ul or 0.0, definition.or_per_ul or 0.0):
         return _Standing(visit.day, depleted=False, recovered=True, level=None)
     if not visit.percent_known:
         return None
@@ -198,8 +201,9 @@ def _by_percent(visit: VisitCount, definition: Definition) -> _Standing | None:
         return _Standing(visit.day, depleted=True, recovered=False, level=None)
     if visit.percent is None:
         return None
-    above = visit.percent > definition.recovered if definition.strict else visit.percent >= definition.recovered
-    return _Standing(visit.day, visit.percent < definition.depleted, above, visit.percent if visit.code == "Q" else None)
+    beyond = exceeds if definition.strict else reaches
+    depleted, recovered = not reaches(visit.percent, definition.depleted), beyond(visit.percent, definition.recovered)
+    return _Standing(visit.day, depleted, recovered, visit.percent if visit.code == "Q" else None)
 
 
 def _first_confirmed(seen: Sequence[_Standing], start: int) -> tuple[int | None, int]:
@@ -235,11 +239,15 @@ def _last_not_recovered(seen: Sequence[_Standing]) -> float:
 
 
 def _estimate(before: _Standing, after: _Standing, threshold: float) -> float | None:
-    """Interpolate where both levels are known and really lie on both sides of the threshold."""
+    """Interpolate where both levels are known, differ, and really lie on both sides of the threshold."""
     first, second = before.level, after.level
-    if not first or not second or first == second or not min(first, second) <= threshold <= max(first, second):
+    if not first or not second:
         return None
-    return interpolate(before.day, first, after.day, second, threshold=threshold)
+    low, high = min(first, second), max(first, second)
+    if not exceeds(high, low) or exceeds(low, threshold) or not reaches(high, threshold):
+        return None
+    inside = min(max(threshold, low), high)
+    return interpolate(before.day, first, after.day, second, threshold=inside)
 
 
 def _duration(depletion: Crossing, found: Crossing) -> Crossing:

@@ -14,6 +14,7 @@ from panels.errors import ReconflowError, SheetFault
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity
+from tasks.kinetics.rounding import nine_digits
 from tasks.kinetics.rows import Row, rows_of
 from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
 
@@ -142,7 +143,7 @@ def _method_of(row: Row) -> float:
 
 
 def _lloq_of(row: Row) -> float:
-    return _or_infinite(row["lloq_per_ul"])
+    return nine_digits(_or_infinite(row["lloq_per_ul"]))
 
 
 def _or_infinite(value: float) -> float:
@@ -173,7 +174,7 @@ def _worth(rows: Sequence[Row], tube: tuple[str, str]) -> tuple[object, ...]:
     return (
         sum(row["code"] == "NE" for row in rows) / len(rows),
         min(map(_method_of, rows)),
-        min(_or_infinite(row["lod_per_ul"]) for row in rows),
+        nine_digits(min(_or_infinite(row["lod_per_ul"]) for row in rows)),
         -max(row["parent_events"] for row in rows),
         min(row["day"] for row in rows),
         *tube,

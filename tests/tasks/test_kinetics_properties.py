@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tasks.kinetics.nca import NAMES, PartialArea, area, nca, partial_area, series
+from tasks.kinetics.areas import area
+from tasks.kinetics.nca import NAMES, PartialArea, nca, partial_area, series
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings, VisitCount, definitions, recovery
 

@@ -12,7 +12,6 @@ from tasks.kinetics.nca import (
     NAMES,
     GroupResult,
     PartialArea,
-    TerminalSlope,
     analyse,
     area_to_first_below,
     area_to_last,
@@ -25,6 +24,7 @@ from tasks.kinetics.nca import (
 )
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.reasons import Why
+from tasks.kinetics.slopes import TerminalSlope
 
 TIME = [0.0, 4, 7, 10, 14, 21, 28, 42, 56, 84]
 CONC = [0.0, 2.1, 85, 140, 62, 18, 7.5, 2.4, 0.9, 0.0]

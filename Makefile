@@ -4,13 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JOBS   ?= 2
+FUZZ_EXAMPLES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test clean
+.PHONY: help demo test fuzz clean
 
 help:
 	@echo "make demo   make a simulated study and run the whole pipeline on it"
 	@echo "make test   run every check: ruff, mypy, import contracts, tests"
+	@echo "make fuzz   try every property test on new random examples, FUZZ_EXAMPLES=2000 each (about half an hour)"
 	@echo "make clean  remove the environment, caches and the demo study"
 
 demo: $(STAMP)
@@ -21,6 +23,10 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term
+
+# New examples each time: what fails here is mended and kept as an @example, so that `make test` knows it from then on.
+fuzz: $(STAMP)
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n $(JOBS) -m hypothesis --hypothesis-profile=fuzz
 
 # The stamp is newer than what was installed from, so a second call installs nothing.
 $(STAMP): pyproject.toml constraints.txt

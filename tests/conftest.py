@@ -5,7 +5,8 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 from flows.server import StartingServer, starting_server
 
@@ -16,8 +17,22 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="reconflow-tests-")
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 
-# Deadlines measure the neighbours on a shared machine, not the code.
-settings.register_profile("reconflow", deadline=None, max_examples=50, print_blob=True)
+FUZZ_EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "2000")
+if not FUZZ_EXAMPLES.isdecimal() or int(FUZZ_EXAMPLES) < 1:
+    raise pytest.UsageError(f"FUZZ_EXAMPLES is '{FUZZ_EXAMPLES}'. Give the number of examples each property is tried on, as FUZZ_EXAMPLES=2000.")
+
+# Deadlines measure the neighbours on a shared machine, not the code. `make test` draws the same examples everywhere: whoever changed
+# nothing sees no failure. `make fuzz` (--hypothesis-profile=fuzz) draws new ones and remembers what failed in .hypothesis/.
+settings.register_profile("reconflow", deadline=None, max_examples=50, print_blob=True, derandomize=True, database=None)
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=int(FUZZ_EXAMPLES),
+    print_blob=True,
+    derandomize=False,
+    database=DirectoryBasedExampleDatabase(".hypothesis/examples"),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 settings.load_profile("reconflow")
 
 

@@ -1,7 +1,10 @@
 """What the documentation says exists, and what exists is documented."""
 
+import os
 import re
 from pathlib import Path
+
+from hypothesis import settings
 
 from flows.cli import COMMANDS
 from tasks.counting.flags import Flag
@@ -27,6 +30,20 @@ def test_the_readme_names_every_command_and_only_pictures_that_exist() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
     assert pictures
     assert all((PROJECT / picture).is_file() for picture in pictures)
+
+
+def test_the_readme_and_the_makefile_name_the_fuzz_and_its_budget() -> None:
+    for page in ("README.md", "Makefile"):
+        text = (PROJECT / page).read_text(encoding="utf-8")
+        assert "make fuzz" in text
+        assert "FUZZ_EXAMPLES=2000" in text or "FUZZ_EXAMPLES=200" in text
+
+
+def test_the_usual_examples_are_the_same_everywhere_and_the_fuzz_draws_its_own() -> None:
+    usual, fuzz = settings.get_profile("reconflow"), settings.get_profile("fuzz")
+    assert (usual.derandomize, usual.database) == (True, None)
+    assert not fuzz.derandomize
+    assert fuzz.max_examples >= 10 * usual.max_examples or "FUZZ_EXAMPLES" in os.environ
 
 
 def test_the_readme_names_the_command_that_ci_runs() -> None:

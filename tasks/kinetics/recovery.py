@@ -250,9 +250,14 @@ def _estimate(before: _Standing, after: _Standing, threshold: float) -> float | 
     return interpolate(before.day, first, after.day, second, threshold=inside)
 
 
+def _or(day: float | None, otherwise: float) -> float:
+    """Give ``otherwise`` where there is no day; day 0 is one."""
+    return otherwise if day is None else day
+
+
 def _duration(depletion: Crossing, found: Crossing) -> Crossing:
     """Bound the time from depletion to recovery: [R_low − D_high, R_high − D_low]."""
-    low = max(0.0, (found.low or 0.0) - (depletion.high or 0.0))
+    low = max(0.0, _or(found.low, 0.0) - _or(depletion.high, 0.0))
     if found.high is None or depletion.low is None:
         return Crossing(low, None, "right")
     estimate = None if found.estimate is None or depletion.estimate is None else found.estimate - depletion.estimate

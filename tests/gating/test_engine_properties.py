@@ -156,7 +156,7 @@ class Builder:
         self.paths += [(*parent, name, f"{name}_{sign}") for sign in ranges]
 
 
-@settings(max_examples=320)
+@settings(max_examples=6 * settings.default.max_examples)
 @given(plan=PLANS)
 def test_any_strategy_keeps_the_events_flowkit_keeps(plan: Plan) -> None:
     rng = np.random.default_rng(plan.seed)

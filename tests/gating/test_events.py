@@ -491,13 +491,13 @@ def readable_or_refused(path: Path, content: bytes) -> NDArray[np.float64] | Non
         return None
 
 
-@settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3 * settings.default.max_examples, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300), prefix=st.sampled_from([b"", b"FCS3.1    ", b"FCS3.0          58     100     101     200"]))
 def test_random_bytes_are_refused(sound: Path, content: bytes, prefix: bytes) -> None:
     assert readable_or_refused(sound.with_name("random.fcs"), prefix + content) is None
 
 
-@settings(max_examples=100, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2 * settings.default.max_examples, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_truncated_file_is_refused(sound: Path, data: st.DataObject) -> None:
     whole = sound.read_bytes()
@@ -505,7 +505,7 @@ def test_a_truncated_file_is_refused(sound: Path, data: st.DataObject) -> None:
     assert readable_or_refused(sound.with_name("cut.fcs"), whole[:cut]) is None
 
 
-@settings(max_examples=300, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6 * settings.default.max_examples, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_one_wrong_byte_never_raises_anything_but_unreadable_file(sound: Path, data: st.DataObject) -> None:
     whole = bytearray(sound.read_bytes())

@@ -34,7 +34,10 @@ def values(found: Decline) -> tuple[float, float, float]:
 
 
 def holds(estimate: Estimate | None, truth: float) -> bool:
-    return estimate is not None and (estimate.low or 0.0) <= truth <= (estimate.high or math.inf)
+    if estimate is None:
+        return False
+    low, high = (0.0 if estimate.low is None else estimate.low), (math.inf if estimate.high is None else estimate.high)
+    return low <= truth <= high
 
 
 def test_a_curve_without_noise_gives_its_own_parameters() -> None:

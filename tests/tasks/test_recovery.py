@@ -182,8 +182,9 @@ def test_intervals_nest_as_visits_are_added_and_hold_the_truth(returned: float, 
     assert coarse.low is not None
     assert fine.low is not None
     assert coarse.low <= fine.low < returned + 1e-6
-    assert (fine.high or math.inf) <= (coarse.high or math.inf)
-    assert returned <= (fine.high or math.inf) + 1e-6
+    fine_end, coarse_end = (math.inf if each.high is None else each.high for each in (fine, coarse))
+    assert fine_end <= coarse_end
+    assert returned <= fine_end + 1e-6
 
 
 @given(order=st.permutations(range(6)))

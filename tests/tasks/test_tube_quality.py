@@ -79,7 +79,9 @@ def test_an_unusable_tube_is_not_evaluable_and_counts_for_no_other() -> None:
 def test_a_volume_shrinks_with_what_was_left_out() -> None:
     whole = make("bcell", RESTING | B_CELLS, acquired_volume_ul=20.0, dilution=1.0).counts
     part = replace(whole, kept=0.8)
-    full, less = (quantified([tube])["D28", "bcell", "b_cells"].per_ul or 0 for tube in (whole, part))
+    full, less = (quantified([tube])["D28", "bcell", "b_cells"].per_ul for tube in (whole, part))
+    assert full is not None
+    assert less is not None
     assert less == pytest.approx(full / 0.8)
 
 

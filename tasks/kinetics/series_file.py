@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from pathlib import Path
 
 from panels.errors import SheetFault
@@ -9,6 +10,13 @@ from panels.errors import SheetFault
 Sample = tuple[float, float, bool]
 """Time, concentration (NaN: none given), below the limit of quantification."""
 
+
+_BELOW = "leave conc empty and write 1 in blq"
+_WORDS_FOR_BELOW = frozenset(
+    "bql blq bloq bloqs lloq belowlloq bll bld blod lod loq nd nq neg negative undetectable undetected notdetected notquantifiable "
+    "notdetectable nondetect nondetected nondetectable dnq unquantifiable".split()
+)
+"""What laboratories write into a column of concentrations for "below the limit", letters only."""
 
 AVERAGED = "A study whose settings say 'kinetics: {nca: {duplicates: average}}' takes their mean (--study)."
 
@@ -61,10 +69,24 @@ def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
     if blq is None:
         raise SheetFault(f"{path}, line {line}: blq is '{row['blq']}'. Write 1 for below the limit of quantification, else 0.")
     time = _number(path, line, "time", row["time"])
-    conc = math.nan if row["conc"] == "" else _number(path, line, "conc", row["conc"])
-    if conc < 0:
-        raise SheetFault(f"{path}, line {line}: conc is negative ({row['conc']}). Leave it empty and write 1 under blq.")
-    return time, conc, blq
+    return time, _concentration(path, line, row["conc"]), blq
+
+
+def _concentration(path: Path, line: int, text: str) -> float:
+    """Read a concentration; "below the limit" has its own column, and a number made of "<0.1" would be one nobody measured."""
+    if text == "":
+        return math.nan
+    if _says_below(text):
+        raise SheetFault(f"{path}, line {line}: conc is '{text}', which says below the limit of quantification: {_BELOW}.")
+    value = _number(path, line, "conc", text)
+    if value < 0:
+        raise SheetFault(f"{path}, line {line}: conc is negative ({text}). If it is below the limit of quantification, {_BELOW}.")
+    return value
+
+
+def _says_below(text: str) -> bool:
+    word = re.sub(r"[^a-z<≤]", "", text.lower())
+    return word.startswith(("<", "≤")) or word in _WORDS_FOR_BELOW or word.startswith(("below", "lessthan", "under"))
 
 
 def _number(path: Path, line: int, column: str, text: str) -> float:
@@ -73,5 +95,8 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise SheetFault(f"{path}, line {line}: {column} is '{text}', not a number. Write it with a point as decimal mark.")
+        mend = "Write it with a point as decimal mark"
+        if column == "conc":
+            mend += f", or leave it empty where the sample is missing; below the limit of quantification, {_BELOW}"
+        raise SheetFault(f"{path}, line {line}: {column} is '{text}', not a number. {mend}.")
     return value

@@ -1,5 +1,7 @@
 """Known answers (SCIENCE 4.1) of the non-compartmental analysis."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from tasks.kinetics.nca import (
     NAMES,
     GroupResult,
     PartialArea,
+    Series,
     analyse,
     area_to_first_below,
     area_to_last,
@@ -275,6 +278,84 @@ def test_a_wrong_file_is_named_with_line_and_mend(tmp_path: Path, text: str, sai
     with pytest.raises(SheetFault, match=r"series\.csv") as fault:
         nca_file(path)
     assert said in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["BQL", "blq", "BLOQ", "<0.1", "< 0.1", "<LLOQ", "≤0,1", "ND", "n.d.", "N/D", "not detected", "below LLOQ", "Below limit", "NQ", "neg."],
+)
+@pytest.mark.parametrize("blq", ["1", "0", ""])
+def test_below_the_limit_written_as_a_concentration_is_told_where_to_go(tmp_path: Path, word: str, blq: str) -> None:
+    path = write(tmp_path, f'time,conc,blq\n0,,1\n7,"{word}",{blq}\n14,2,0\n')
+    with pytest.raises(SheetFault) as fault:
+        nca_file(path)
+    assert "series.csv, line 3: conc is" in str(fault.value)
+    assert "leave conc empty and write 1 in blq" in str(fault.value)
+    assert "decimal" not in str(fault.value)
+
+
+def test_the_field_files_are_read_as_they_are_meant(tmp_path: Path) -> None:
+    at_28 = "time,conc,blq\n0,,1\n7,10,0\n14,20,0\n28,,1\n42,4,0\n84,1,0\n"
+    assert nca_file(write(tmp_path, at_28))[""].values["AUC0-28"] == pytest.approx(332.34, abs=5e-3)
+    with pytest.raises(SheetFault, match="line 2: conc is 'BQL'.* leave conc empty and write 1 in blq"):
+        nca_file(write(tmp_path, "time,conc,blq\n0,BQL,1\n1,2,0\n2,1,0\n"))
+
+
+def curve_to(end: int, blq_at: list[float], after: list[float] | None = None) -> Series:
+    """Cells at 10 and 20 well before ``end``, BLQ samples around it, and cells again (or not) on the days ``after``."""
+    seen = [end / 4, end / 2]
+    time = [0.0, *seen, *blq_at, *(after or [])]
+    conc = [0.0, 10.0, 20.0, *[0.0] * len(blq_at), *[4.0, 1.0][: len(after or [])]]
+    return series(time, conc, [level == 0 for level in conc])
+
+
+@pytest.mark.parametrize("end", [28, 84, 168])
+def test_a_dropped_sample_below_the_limit_is_a_sample_at_the_end_of_an_interval(end: int) -> None:
+    w, again = NcaRules().windows[end], [end * 1.5, end * 3.0]
+    read_across = end / 8 * 10 + end / 4 * 15 + log_area(end / 2, 20, end * 1.5, 4, end)
+    for blq in ([end], [end - w], [end + w], [end + 0.5], [end - 1.0, end + 1.0], [end - 0.5, end, end + 0.5]):
+        found = partial_area(curve_to(end, blq, again), end)
+        assert isinstance(found, PartialArea), blq
+        assert found == PartialArea(pytest.approx(read_across), "interpolated"), blq
+    zero = replace(curve_to(end, [end], again), rules=NcaRules(blq_middle="zero"))
+    assert partial_area(zero, end) == PartialArea(pytest.approx(end / 8 * 10 + end / 4 * 15 + end / 2 * 10), "interpolated")
+
+
+def log_area(t1: float, c1: float, t2: float, c2: float, end: float) -> float:
+    level = c1 * (c2 / c1) ** ((end - t1) / (t2 - t1))
+    return (end - t1) * (c1 - level) / math.log(c1 / level)
+
+
+@pytest.mark.parametrize("end", [28, 84, 168])
+def test_each_reason_for_no_area_around_the_end_is_true(end: int) -> None:
+    w, again = NcaRules().windows[end], [end * 1.5, end * 3.0]
+    outside = [end - w - 0.5, end + w + 0.5]
+    assert partial_area(curve_to(end, outside, again), end) is Why.NOT_SAMPLED_THERE
+    assert partial_area(curve_to(end, [], again), end) is Why.NOT_SAMPLED_THERE
+    assert partial_area(curve_to(end, [end + w + 0.5]), end) is Why.LOSS_UNSEEN
+    assert partial_area(curve_to(end, []), end) is Why.ENDED_BEFORE
+    for gone in ([end], [end + w], [end - w - 0.5, end], [end - 0.5, end + 0.5]):
+        assert partial_area(curve_to(end, gone), end) == PartialArea(area_to_last(curve_to(end, gone)), "last_quantified")
+
+
+def test_rules_that_leave_out_the_sample_at_the_end_are_the_reason_for_no_area() -> None:
+    dropped = NcaRules(blq_last="drop")
+    assert partial_area(replace(curve_to(28, [28]), rules=dropped), 28) is Why.BLQ_LEFT_OUT
+    assert partial_area(replace(curve_to(28, [20]), rules=dropped), 28) is Why.ENDED_BEFORE
+
+
+@pytest.mark.parametrize("first", ["zero", "drop"])
+def test_cells_first_seen_after_the_end_have_no_area_up_to_it(first: str) -> None:
+    """A zero would be a result, and a line from the infusion to the first cells an area of nothing."""
+    rules = NcaRules(blq_first=first)
+    for time in ([0, 28, 84, 112], [0, 14, 27, 84], [0, 31, 84, 112]):
+        conc = [0.0, 0, 3, 2] if time[2] == 84 else [0.0, 0, 0, 3]
+        samples = series([*time, 200], [*conc, 1.0], [level == 0 for level in [*conc, 1.0]], rules)
+        assert partial_area(samples, 28) is Why.NOTHING_BY_THE_END
+    in_window = series([0, 14, 30, 60], [0, 0, 5, 3], [True, True, False, False])
+    assert partial_area(in_window, 28) == PartialArea(pytest.approx(14 * (5 * 14 / 16) / 2), "interpolated")
+    at_the_end = series([0, 28, 30, 60], [0, 0, 5, 3], [True, True, False, False])
+    assert partial_area(at_the_end, 28) is Why.NOTHING_BY_THE_END
 
 
 def test_a_missing_or_binary_file_is_a_sheet_fault(tmp_path: Path) -> None:

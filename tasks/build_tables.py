@@ -22,6 +22,7 @@ from tasks.counting.flags import meanings
 from tasks.counting.quantity import Rules, group_by_visit, quantify_visit
 from tasks.counting.volume import CountMethod
 from tasks.draw_checks import compare_draws, contradictions, draws_in_qc
+from tasks.elapsed import elapsed_days
 from tasks.evidence import current_evidence
 from tasks.intake.draws import two_draws
 from tasks.intake.drugs import read_drugs
@@ -187,7 +188,6 @@ def parameter_settings(
 ) -> ParameterSettings:
     """Gather what the parameters of some patients need beside their kinetics and the ``tubes`` these were made of."""
     from tasks.kinetics.parameters import ParameterSettings
-    from tasks.kinetics.table import elapsed_days
 
     offsets = {
         (patient.patient, ANALYTE_OF[product]): elapsed_days(patient.infused, infused)

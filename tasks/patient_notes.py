@@ -6,9 +6,9 @@ A file's own name is not repeated here, because a cytometer's operator may have 
 from collections.abc import Iterable, Mapping, Sequence
 
 from panels.spelling import nearest
+from tasks.elapsed import elapsed_days
 from tasks.identity import TubeIdentity
 from tasks.intake.csv_text import SheetProblem
-from tasks.intake.identify import elapsed_days
 from tasks.intake.inbox import list_inbox
 from tasks.intake.patients import NAME, Patient, read_patients
 from tasks.intake.sheets import SampleRow, SampleSheet, read_samples

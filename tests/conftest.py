@@ -19,7 +19,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 FUZZ_EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "2000")
 if not FUZZ_EXAMPLES.isdecimal() or int(FUZZ_EXAMPLES) < 1:
-    raise pytest.UsageError(f"FUZZ_EXAMPLES is '{FUZZ_EXAMPLES}'. Give the number of examples each property is tried on, as FUZZ_EXAMPLES=2000.")
+    raise pytest.UsageError(f"FUZZ_EXAMPLES is '{FUZZ_EXAMPLES}'. Give the number of examples a test, as FUZZ_EXAMPLES=2000.")
 
 # Deadlines measure the neighbours on a shared machine, not the code. `make test` draws the same examples everywhere: whoever changed
 # nothing sees no failure. `make fuzz` (--hypothesis-profile=fuzz) draws new ones and remembers what failed in .hypothesis/.

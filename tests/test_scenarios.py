@@ -23,12 +23,12 @@ from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.quantity import Quantity, group_by_visit, quantify_visit
 from tasks.counting.volume import CountMethod
+from tasks.elapsed import elapsed_days
 from tasks.identity import TubeIdentity
 from tasks.intake.drugs import read_drugs
 from tasks.intake.turn import take_in
 from tasks.kinetics.nca import nca
 from tasks.kinetics.recovery import Definition, VisitCount, recovery
-from tasks.kinetics.table import elapsed_days
 from tasks.population_counts import population_counts
 from tasks.store.tubes import taken_in
 from tasks.tube_quality import TubeJudgement, judge_tube

@@ -11,10 +11,10 @@ import numpy as np
 
 from gating.channels import Channels
 from panels.errors import ReconflowError, TubeFault, UsageFault
+from tasks.elapsed import elapsed_days
 from tasks.evidence import is_fmo
 from tasks.gate_tube import GatedTube, gate_tube
 from tasks.intake.patients import read_patients
-from tasks.kinetics.table import elapsed_days
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies_in_use import InUse, in_use
 from tasks.study import Study

@@ -1,19 +1,20 @@
 """Shape the tables like SDTM: CP (cell phenotype findings), SUPPCP, PC and PP of the CAR-T products, and a define sheet.
 
 Variables and their order follow the SDTM Implementation Guide 3.4; controlled terms of the study's own (test codes of populations) are
-marked as such in the define sheet. Day numbers have no zero: the day of the first infusion is 1.
+marked as such in the define sheet. Day numbers have no zero: the date of the first infusion is 1, the date before it -1.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.counting.flags import meanings
+from tasks.export.study_day import study_day
 from tasks.kinetics.reasons import why_of
-from tasks.kinetics.table import DETECT_EVENTS, percent_limits, print_result, winning_rows
+from tasks.kinetics.table import percent_limits, print_result, winning_rows
 from tasks.publish.wording import CODES
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _findings(data: StudyData) -> Iterator[tuple[tuple[object, ...], Row]]:
     Blood has a concentration, and a percentage where one is given; marrow has a percentage alone.
     """
     codes = _codes(data)
-    limits = data.kinetics.assign(lod_percent=percent_limits(data.kinetics, DETECT_EVENTS))
+    limits = data.kinetics.assign(lod_percent=percent_limits(data.kinetics, data.detect_events))
     for patient, rows in _by_patient(limits):
         number = 0
         for row in rows:
@@ -185,10 +186,11 @@ def _findings(data: StudyData) -> Iterator[tuple[tuple[object, ...], Row]]:
                 if not concentration and row["specimen"] == "blood" and _number(row["percent_reference"]) is None:
                     continue
                 number += 1
-                yield (data.study, "CP", _subject(data.study, patient), number, *_finding(row, codes, concentration=concentration)), row
+                finding = _finding(data, row, codes, concentration=concentration)
+                yield (data.study, "CP", _subject(data.study, patient), number, *finding), row
 
 
-def _finding(row: Row, codes: Mapping[str, str], *, concentration: bool) -> tuple[object, ...]:
+def _finding(data: StudyData, row: Row, codes: Mapping[str, str], *, concentration: bool) -> tuple[object, ...]:
     """Give a record from CPGRPID on."""
     amount = _number(row["per_ul"] if concentration else row["percent_reference"])
     value = amount if row["code"] in ("Q", "DNQ") or not concentration else None
@@ -200,7 +202,7 @@ def _finding(row: Row, codes: Mapping[str, str], *, concentration: bool) -> tupl
         *(str(row["tube_sha256"])[:12], codes[row["population"]], row["population"], "IMMUNOPHENOTYPING"),
         *("CONCENTRATION" if concentration else "PERCENTAGE", row["parent"], *result),
         *("" if done else "NOT DONE", "" if done else _reason(row), SPECIMENS[row["specimen"]], "FLOW CYTOMETRY"),
-        *(_number(row["lloq_per_ul"]) if concentration else None, row["visit"], row["collected"], _study_day(row)),
+        *(_number(row["lloq_per_ul"]) if concentration else None, row["visit"], row["collected"], _study_day(data, row)),
     )
 
 
@@ -229,7 +231,7 @@ def _concentrations(data: StudyData) -> Iterator[tuple[object, ...]]:
                 *(codes[row["population"]], row["population"], "CELLULAR KINETICS"),
                 *(told if done else "", "/uL" if done else "", told if done else "", value, "/uL" if done else ""),
                 *("" if done else "NOT DONE", "" if done else _reason(row), "BLOOD", "FLOW CYTOMETRY", _number(row["lloq_per_ul"])),
-                *(row["visit"], row["collected"], _study_day(row)),
+                *(row["visit"], row["collected"], _study_day(data, row)),
             )
 
 
@@ -285,11 +287,9 @@ def _subject(study: str, patient: str) -> str:
     return f"{study}-{patient}"
 
 
-def _study_day(row: Row) -> int:
-    """Count days from the date of the first infusion, which is day 1; the day before is -1."""
+def _study_day(data: StudyData, row: Row) -> int:
     collected = datetime.fromisoformat(str(row["collected"]))
-    apart = (collected.date() - (collected - timedelta(days=float(row["day"]))).date()).days
-    return apart + 1 if apart >= 0 else apart
+    return study_day(collected, float(row["day"]), data.infused.get(str(row["patient"])))
 
 
 def _reason(row: Row) -> str:

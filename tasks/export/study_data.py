@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from panels.errors import UsageFault
+from tasks.counting.limits import LimitSettings
+from tasks.intake.patients import read_patients
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY, TableSchema
 from tasks.publish.tables import read_table
@@ -25,13 +27,18 @@ SCHEMAS = {"kinetics": KINETICS, "parameters": PARAMETERS, "recovery": RECOVERY}
 
 @dataclass(frozen=True, slots=True)
 class StudyData:
-    """All tables of a study at one moment (``as_of``; None: now), patient by patient."""
+    """All tables of a study at one moment (``as_of``; None: now), patient by patient.
+
+    ``detect_events`` is the study's limit of detection, ``infused`` the first infusions as patients.csv gives them now.
+    """
 
     study: str
     as_of: datetime | None
     kinetics: pd.DataFrame
     parameters: pd.DataFrame
     recovery: pd.DataFrame
+    detect_events: int = LimitSettings().detect_events
+    infused: Mapping[str, datetime] = field(default_factory=dict)
 
     def tables(self) -> list[tuple[str, pd.DataFrame, TableSchema]]:
         """List name, rows and schema of each table."""
@@ -46,7 +53,9 @@ def collect(study: Study, as_of: datetime | None = None) -> StudyData:
         raise UsageFault(_nothing(as_of, first))
     kinetics = cohort_kinetics(_frames(found, "kinetics"))
     parameters = cohort_parameters(_frames(found, "parameters"))
-    return StudyData(study.settings.study, as_of, kinetics, parameters, _recovery(found))
+    infused = {name: patient.infused for name, patient in read_patients(study.patients_sheet).patients.items()}
+    detect_events = study.settings.limits.detect_events
+    return StudyData(study.settings.study, as_of, kinetics, parameters, _recovery(found), detect_events, infused)
 
 
 def moment_of(text: str, time_zone: str) -> datetime:

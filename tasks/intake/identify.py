@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import cast
 
 from gating.events import TubeHeader
+from tasks.elapsed import elapsed_days
 from tasks.identity import TubeIdentity
 from tasks.intake.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, contradiction, read_cell
 from tasks.intake.csv_text import SheetProblem
@@ -99,11 +100,6 @@ def identify(registry: Registry, inbox_path: str, tube_sha256: str, keywords: Ma
     if sentences:
         return Identification(None, sentences, row)
     return Identification(_identity(registry, values, inbox_path, tube_sha256), (), row)
-
-
-def elapsed_days(infused: datetime, moment: datetime) -> float:
-    """Give the days from infusion to ``moment``; negative before it."""
-    return (moment - infused) / timedelta(days=1)
 
 
 def _from_name(settings: StudySettings, inbox_path: str) -> list[Findings]:

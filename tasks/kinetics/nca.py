@@ -100,7 +100,8 @@ class PartialArea:
     """The area from infusion to a day, and how it ended.
 
     ``last_quantified``: the cells were last quantified before that day and seen below the limit by the end of the window around it,
-    so the area equals AUClast. ``last_sample``: the observation ended within the window around that day; the area stops at the last sample and is a lower bound.
+    so the area equals AUClast. ``last_sample``: the observation ended within the window around that day; the area stops at the last
+    sample and is a lower bound.
     """
 
     value: float
@@ -219,20 +220,21 @@ def partial_area(samples: Series, end: int) -> PartialArea | Why:
     if reached and not samples.sampled_within(end - window, end + window):
         return Why.NOT_SAMPLED_THERE
     if last >= end - DAYS:
-        seen_late = samples.time[samples.quantified][0] > end + window + DAYS
-        return Why.NOTHING_BY_THE_END if seen_late else _area_until(samples, float(end))
+        return _area_until(samples, end)
     gone = time_below(samples)
     if not isinstance(gone, Why) and gone <= end + window + DAYS:
         return PartialArea(to_last, "last_quantified")
     if reached:
         return PartialArea(to_last, "last_sample")
-    if not isinstance(gone, Why):
-        return Why.LOSS_UNSEEN
-    return gone if gone is Why.BLQ_LEFT_OUT and samples.time[-1] >= end - window - DAYS else Why.ENDED_BEFORE
+    left_out = gone is Why.BLQ_LEFT_OUT and samples.time[-1] >= end - window - DAYS
+    return Why.BLQ_LEFT_OUT if left_out else Why.ENDED_BEFORE if isinstance(gone, Why) else Why.LOSS_UNSEEN
 
 
-def _area_until(samples: Series, end: float) -> PartialArea | Why:
-    """Cut the curve at ``end``, which it reaches; without any cells up to there it has no area."""
+def _area_until(samples: Series, day: int) -> PartialArea | Why:
+    """Cut the curve at ``day``, which it reaches; cells first quantified beyond the window around it have no area up to there."""
+    if samples.time[samples.quantified][0] > day + samples.rules.windows[day] + DAYS:
+        return Why.NOTHING_BY_THE_END
+    end = float(day)
     time, conc = samples.curve()
     nearest = float(time[np.abs(time - end).argmin()])
     end = nearest if abs(nearest - end) <= DAYS else end

@@ -86,7 +86,7 @@ def _concentration(path: Path, line: int, text: str) -> float:
 
 def _says_below(text: str) -> bool:
     word = re.sub(r"[^a-z<≤]", "", text.lower())
-    return word.startswith(("<", "≤")) or word in _WORDS_FOR_BELOW or word.startswith(("below", "lessthan", "under"))
+    return word in _WORDS_FOR_BELOW or word.startswith(("<", "≤", "below", "lessthan", "under"))
 
 
 def _number(path: Path, line: int, column: str, text: str) -> float:

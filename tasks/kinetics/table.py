@@ -14,6 +14,7 @@ from panels.errors import ReconflowError, SheetFault
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity
+from tasks.elapsed import elapsed_days
 from tasks.kinetics.rounding import nine_digits
 from tasks.kinetics.rows import Row, rows_of
 from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
@@ -22,16 +23,6 @@ DETECT_EVENTS = LimitSettings().detect_events
 METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")
 VISIT_COLUMNS = ["patient", "visit", "day", "collected", "specimen"]
 _MISSING = ""
-
-
-def elapsed_days(since: datetime, until: datetime) -> float:
-    """Give the days from ``since`` to ``until``; raises SheetFault when only one of them has a time zone."""
-    if (since.tzinfo is None) != (until.tzinfo is None):
-        raise SheetFault(
-            f"The times {since.isoformat()} and {until.isoformat()} cannot be compared: one has a time zone and one has none. "
-            "Write all times of patients.csv and samples.csv with it, or all without."
-        )
-    return (until - since).total_seconds() / 86400
 
 
 def kinetics_frame(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.counting.limits import LimitSettings
+from tasks.elapsed import elapsed_days
 from tasks.kinetics.schema import population_rank
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
 
@@ -64,7 +65,7 @@ class PatientRecord:
     def infusion_days(self) -> dict[str, float]:
         """Give each product's day on the patient's clock, which starts with the first infusion."""
         first = min(self.infusions.values(), default=None)
-        return {product: (time - first).total_seconds() / 86_400 for product, time in self.infusions.items()} if first else {}
+        return {product: elapsed_days(first, time) for product, time in self.infusions.items()} if first else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from numpy.random import Generator
 
 from panels.conditions import Conditions
 from panels.simulated_expression import cell_table, optics
+from tasks.elapsed import elapsed_days
 from tasks.simulate.patient import Composition, Patient, blood, draw_patient, marrow, with_residual
 from tasks.simulate.tube import Instrument, TubePlan, generator
 
@@ -40,7 +41,7 @@ class Draw:
     @property
     def day(self) -> float:
         """Give the actual time since infusion in days."""
-        return (self.collected - self.infused) / timedelta(days=1)
+        return elapsed_days(self.infused, self.collected)
 
     @property
     def visit(self) -> str:
@@ -75,7 +76,7 @@ def plan_draws(number: int, visits: int, seed: int) -> Iterator[Draw]:
     for nominal in sorted(VISIT_DAYS[:visits]):
         rng = generator(seed, name, f"D{nominal}")
         collected = _collected(infused, nominal, rng)
-        day = (collected - infused) / timedelta(days=1)
+        day = elapsed_days(infused, collected)
         in_blood = with_residual(blood(patient, day), rng)
         yield Draw(
             patient=patient,

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from panels.errors import UsageFault
+from tasks.elapsed import elapsed_days
 from tasks.export.files import write_export
 from tasks.export.restatement import restatements
 from tasks.export.sdtm import CP, DATASETS, PC, PP, sdtm_tables
@@ -64,6 +65,51 @@ def test_study_days_have_no_zero() -> None:
     )
     cp = sdtm_tables(data(frame))["cp"]
     assert list(cp[cp["CPSCAT"] == "CONCENTRATION"]["CPDY"]) == [-1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("infused", "collected", "day"),
+    [
+        ("2026-03-01T00:00:00", "2026-02-28T23:59:00", -1),
+        ("2026-03-01T00:00:00", "2026-03-01T00:00:00", 1),
+        ("2026-03-01T00:00:00", "2026-03-01T23:59:59", 1),
+        ("2026-03-01T00:00:00", "2026-03-29T09:17:23", 29),
+        ("2026-03-01T00:00:00", "2028-02-27T09:17:23", 729),
+        ("2026-03-01T00:00:00", "2026-02-22T08:11:13", -7),
+        ("2026-03-01T23:59:59", "2026-03-02T00:00:01", 2),
+        ("2026-03-01T23:59:59", "2026-03-01T07:00:00", 1),
+        ("2026-03-01T11:00:00", "2026-03-01T07:30:00", 1),
+        ("2026-03-01T00:00:00.400000", "2026-04-26T09:17:23", 57),
+        ("2026-03-01T23:59:59.800000", "2026-04-26T09:17:23", 57),
+        ("2026-03-01T00:30:00+01:00", "2026-04-10T08:00:00+02:00", 41),
+        ("2026-10-20T00:30:00+02:00", "2026-11-10T08:00:00+01:00", 22),
+        ("2026-10-20T00:00:00+02:00", "2026-10-20T00:00:00+02:00", 1),
+        ("2026-10-20T23:30:00+09:00", "2026-10-21T00:30:00+09:00", 2),
+        ("2026-10-20T00:00:00+00:00", "2026-10-19T23:30:00+00:00", -1),
+    ],
+)
+def test_study_days_are_those_of_dates_on_both_sides_of_midnight_and_of_zones(infused: str, collected: str, day: int) -> None:
+    start, draw = datetime.fromisoformat(infused), datetime.fromisoformat(collected)
+    elapsed = float(f"{elapsed_days(start, draw):.10g}")
+    made = data(kinetics(at(0, collected=collected) | {"day": elapsed}))
+    assert set(sdtm_tables(replace(made, infused={"SLE-001": start}))["cp"]["CPDY"]) == {day}
+    assert set(sdtm_tables(replace(made, infused={"SLE-001": start}))["pc"]["PCDY"]) == {day}
+    if start.utcoffset() == draw.utcoffset() and not start.microsecond:
+        assert set(sdtm_tables(made)["cp"]["CPDY"]) == {day}
+
+
+def test_an_infusion_that_was_corrected_since_is_the_one_the_table_was_made_with() -> None:
+    made = data(kinetics(at(28, collected="2026-03-29T09:00:00") | {"day": 28.0}))
+    assert set(sdtm_tables(replace(made, infused={"SLE-001": datetime.fromisoformat("2026-03-10T09:00:00")}))["cp"]["CPDY"]) == {29}
+
+
+def test_limits_in_percent_are_those_of_the_study() -> None:
+    plasma = {"population": "plasma_cells", "reference": "leukocytes", "parent": "secreting", "panel": "bcell"}
+    gone = at(56, **plasma, **MARROW, code="ND", percent_reference=None, percent_parent=None, events=2)
+    whole = at(56, population="leukocytes", reference="leukocytes", parent="cd45", events=100_000, parent_events=120_000, **MARROW)
+    made = replace(data(kinetics(gone, whole)), detect_events=50)
+    cp = sdtm_tables(made)["cp"]
+    assert list(cp[cp["CPTEST"] == "plasma_cells"]["CPSTRESC"]) == ["<0.05 %"]
 
 
 def test_marrow_has_percentages_and_no_concentration() -> None:

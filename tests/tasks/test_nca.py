@@ -282,7 +282,7 @@ def test_a_wrong_file_is_named_with_line_and_mend(tmp_path: Path, text: str, sai
 
 @pytest.mark.parametrize(
     "word",
-    ["BQL", "blq", "BLOQ", "<0.1", "< 0.1", "<LLOQ", "≤0,1", "ND", "n.d.", "N/D", "not detected", "below LLOQ", "Below limit", "NQ", "neg."],
+    "BQL;blq;BLOQ;<0.1;< 0.1;<LLOQ;≤0,1;ND;n.d.;N/D;not detected;below LLOQ;Below limit;NQ;neg.".split(";"),
 )
 @pytest.mark.parametrize("blq", ["1", "0", ""])
 def test_below_the_limit_written_as_a_concentration_is_told_where_to_go(tmp_path: Path, word: str, blq: str) -> None:
@@ -297,7 +297,7 @@ def test_below_the_limit_written_as_a_concentration_is_told_where_to_go(tmp_path
 def test_the_field_files_are_read_as_they_are_meant(tmp_path: Path) -> None:
     at_28 = "time,conc,blq\n0,,1\n7,10,0\n14,20,0\n28,,1\n42,4,0\n84,1,0\n"
     assert nca_file(write(tmp_path, at_28))[""].values["AUC0-28"] == pytest.approx(332.34, abs=5e-3)
-    with pytest.raises(SheetFault, match="line 2: conc is 'BQL'.* leave conc empty and write 1 in blq"):
+    with pytest.raises(SheetFault, match=r"line 2: conc is 'BQL'.* leave conc empty and write 1 in blq"):
         nca_file(write(tmp_path, "time,conc,blq\n0,BQL,1\n1,2,0\n2,1,0\n"))
 
 

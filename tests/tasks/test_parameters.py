@@ -11,8 +11,8 @@ from panels.errors import ReconflowError
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.quantity import Quantity
 from tasks.identity import TubeIdentity
-from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 from tasks.kinetics.areas import USUAL
+from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 from tasks.kinetics.nca import NAMES
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame

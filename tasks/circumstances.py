@@ -1,6 +1,6 @@
 """Add to counted tubes what the sheets and the tube's series say about them.
 
-That is: a late acquisition, other detectors or voltages, another CAR reagent, drugs that hide a marker.
+That is: a late acquisition, other detectors or voltages, another CAR reagent, drugs that hide a marker, B cells that are plasma cells.
 These words are added when tables are built, not when tubes are counted, because the sheets may be mended later.
 """
 
@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import Flag
+from tasks.counting.secreting import with_secreting_cells
 from tasks.intake.drugs import Exposure
 
 LATE = timedelta(hours=24)
@@ -31,7 +32,8 @@ def with_circumstances(tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequ
         if not tube.identity.control:
             first.setdefault(_series_of(tube), tube)
     told = [_with_settings(tube, alike[*_series_of(tube), tube.identity.instrument]) for tube in tubes]
-    return [_with_drugs(_with_delay(_with_reagent(tube, first)), exposures.get(tube.identity.patient, ())) for tube in told]
+    told = [with_secreting_cells(_with_delay(_with_reagent(tube, first))) for tube in told]
+    return [_with_drugs(tube, exposures.get(tube.identity.patient, ())) for tube in told]
 
 
 def _series_of(tube: TubeCounts) -> tuple[str, str, str]:

@@ -58,6 +58,10 @@ class Flag(ExplainedWord):
         "cd19_low_b_cells",
         "More than a tenth of the CD20+ B cells lack CD19 (masked or lost): read b_cells_cd20 beside b_cells.",
     )
+    MANY_SECRETING_B_CELLS = (
+        "many_secreting_b_cells",
+        "More than a tenth of the CD19+ B cells are plasmablasts or plasma cells: read b_cells_cd20 and the subsets beside b_cells.",
+    )
     CARRY_OVER_SUSPECTED = (
         "carry_over_suspected",
         "These cells came in the first seconds far more often than later: they may be of the tube before.",

@@ -5,14 +5,15 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from tasks.counting.flags import Flag
 from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
+from tasks.counting.secreting import B_CELLS, QUADRANTS, are_many, secreting_b_cells
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import COMPOSITION
 from tasks.kinetics.table import check_shape, kinetic_rows
 
-WHOLE = "b_cells"
-QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
+WHOLE = B_CELLS
 NAIVE_PARTS = ("naive_igm_igd_b", "transitional_b")
 PARTS: Mapping[str, str] = MappingProxyType(
     {
@@ -22,14 +23,28 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "unswitched_memory_b": "unswitched memory",
         "switched_memory_b": "switched memory",
         "double_negative_b": "double negative",
-        "other_b": "other (plasmablasts)",
+        "other_b": "other B cells",
     }
 )
 """The parts of all B cells, each cell in exactly one: ``other_naive_b`` is naive_b without the two before it, ``other_b`` the rest."""
 
+SECRETING_PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "plasmablasts_b": "plasmablasts",
+        "plasma_cells_b": "plasma cells",
+        "secreting_b": "plasmablasts or plasma cells",
+    }
+)
+"""What the rest is known to be where a tube counts plasmablasts and plasma cells (`tasks.counting.secreting`)."""
+ALL_PARTS: Mapping[str, str] = MappingProxyType(
+    {part: label for part, label in PARTS.items() if part != "other_b"} | SECRETING_PARTS | {"other_b": PARTS["other_b"]}
+)
+
 
 def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = None) -> pd.DataFrame:
-    """Divide the B cells of every visit's blood into ``PARTS``, with the columns of ``COMPOSITION``; all parts are of one tube.
+    """Divide the B cells of every visit's blood into parts, with the columns of ``COMPOSITION``; all parts are of one tube.
+
+    The parts are ``ALL_PARTS`` where the tube counts plasmablasts and plasma cells, else ``PARTS``.
 
     A share (percent, with exact binomial limits) needs as many B cells in that tube as percentages of subsets do (``limits`` of the
     study: 50, indicative below 100). With fewer, or where B cells are not detected (their events are no more than the background's), its
@@ -52,24 +67,33 @@ def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = Non
 
 
 def counts_of_parts(own: Mapping[str, Row]) -> dict[str, int]:
-    """Give the events of each of ``PARTS`` from a tube's rows by population; nothing where a strategy lets its subsets overlap."""
-    events = {population: int(own[population]["events"]) for population in (WHOLE, *QUADRANTS, *NAIVE_PARTS)}
+    """Give the events of each part from a tube's rows by population; nothing where a strategy lets its subsets overlap."""
+    events = {population: int(row["events"]) for population, row in own.items()}
     rest = {
         "other_naive_b": events["naive_b"] - sum(events[part] for part in NAIVE_PARTS),
         "other_b": events[WHOLE] - sum(events[quadrant] for quadrant in QUADRANTS),
     }
-    return {part: (events | rest)[part] for part in PARTS} if min(rest.values()) >= 0 else {}
+    if min(rest.values()) < 0:
+        return {}
+    found = secreting_b_cells(events)
+    if found is None:
+        return {part: (events | rest)[part] for part in PARTS}
+    rest |= dict(zip(SECRETING_PARTS, (found.plasmablasts, found.plasma_cells, found.either), strict=True))
+    rest["other_b"] = found.neither
+    return {part: (events | rest)[part] for part in ALL_PARTS}
 
 
 def _parts(own: Mapping[str, Row], limits: LimitSettings) -> Sequence[tuple[object, ...]]:
     row, total = own[WHOLE], int(own[WHOLE]["events"])
     place = tuple(row[name] for name in ("patient", "visit", "day"))
-    tube = (row["strategy"], row["tube_sha256"])
+    parts = counts_of_parts(own)
+    many = are_many(sum(parts.get(part, 0) for part in SECRETING_PARTS), total)
+    tube = (row["strategy"], row["tube_sha256"], str(Flag.MANY_SECRETING_B_CELLS) if many else "")
     if total < limits.b_subset_indicative_events or row["code"] == "ND":
-        return [(*place, part, events, total, None, None, None, "few_cells", *tube) for part, events in counts_of_parts(own).items()]
+        return [(*place, part, events, total, None, None, None, "few_cells", *tube) for part, events in parts.items()]
     basis = "indicative" if total < limits.b_subset_events else "enough"
     found = []
-    for part, events in counts_of_parts(own).items():
+    for part, events in parts.items():
         low, high = clopper_pearson(events, total)
         found.append((*place, part, events, total, 100 * events / total, 100 * low, 100 * high, basis, *tube))
     return found

@@ -196,6 +196,10 @@ RECOVERY_MEDIANS = TableSchema(
 )
 
 
+_PART = (
+    "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; plasmablasts_b, plasma_cells_b: at least so many of those in "
+    "no quadrant of IgD × CD27 are that; secreting_b: one or the other; other_b: the rest in no quadrant"
+)
 COMPOSITION = TableSchema(
     grain="one row a visit × part of the B cells, in blood",
     key=("tube_sha256", "strategy", "part"),
@@ -203,7 +207,7 @@ COMPOSITION = TableSchema(
         Column("patient", "", "pseudonymous id"),
         Column("visit", "", "nominal visit label"),
         Column("day", "d", "actual time elapsed since the first infusion"),
-        Column("part", "", "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; other_b: in no quadrant of IgD × CD27"),
+        Column("part", "", _PART),
         Column("events", "events", "events of the part"),
         Column("b_events", "events", "B cells (CD19+) of the same tube"),
         Column("share", "%", "events over b_events; empty where basis is few_cells"),
@@ -214,6 +218,7 @@ COMPOSITION = TableSchema(
         ),
         Column("strategy", "", "gating strategy, name@version"),
         Column("tube_sha256", "", "hash of the tube's file: its identity"),
+        Column("note", "", "many_secreting_b_cells where more than a tenth of the B cells are plasmablasts or plasma cells"),
     ),
     invariants=("the events of a tube's parts sum to b_events", "all parts of a visit are of one tube"),
 )

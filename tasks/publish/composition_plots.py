@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.kinetics.composition import PARTS
+from tasks.kinetics.composition import ALL_PARTS, PARTS
 from tasks.publish.cohort_plots import WIDTH
 from tasks.publish.curves import DPI, FADED, INK
 
@@ -20,8 +20,14 @@ COLOURS: Mapping[str, str] = {
     "unswitched_memory_b": "#e8b04b",
     "switched_memory_b": "#c4631a",
     "double_negative_b": "#7a4b8b",
+    "plasmablasts_b": "#2f6f4f",
+    "plasma_cells_b": "#a83250",
+    "secreting_b": "#8fae6b",
     "other_b": "#c9ced6",
 }
+MARK = "*"
+"""Stands beside the number above a bar whose B cells are to more than a tenth plasmablasts or plasma cells."""
+MARKED = f"{MARK} more than a tenth of the B cells are plasmablasts or plasma cells"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ def patient_bars(composition: "pd.DataFrame") -> list[Bar]:
     for _, own in composition.groupby(["day", "visit"], sort=True):
         first = own.iloc[0]
         shares = {} if first["basis"] == "few_cells" else dict(zip(own["part"], own["share"], strict=True))
-        bars.append(Bar(f"{first['visit']}", f"{first['b_events']:,}", shares, indicative=first["basis"] == "indicative"))
+        mark = MARK if first["note"] else ""
+        bars.append(Bar(f"{first['visit']}", f"{first['b_events']:,}{mark}", shares, indicative=first["basis"] == "indicative"))
     return bars
 
 
@@ -50,7 +57,8 @@ def cohort_bars(composition: "pd.DataFrame") -> list[Bar]:
     bars = []
     for visit in composition.groupby("visit")["day"].median().sort_values(kind="stable").index:
         own = known[known["visit"] == visit]
-        shares = own.groupby("part")["share"].mean().to_dict()
+        # A part that a patient's strategy does not tell apart is none of that patient's: the mean is of all patients.
+        shares = own.pivot_table(index="patient", columns="part", values="share", aggfunc="sum", fill_value=0.0).mean().to_dict()
         bars.append(Bar(str(visit), str(own["patient"].nunique()), {str(part): float(share) for part, share in shares.items()}))
     return bars
 
@@ -73,8 +81,12 @@ def draw_composition(panels: Mapping[str, Sequence[Bar]], counted: str) -> "Figu
         if not panels:
             _say_empty(grid[0])
         figure.text(0.13 / WIDTH, 0.55, "share of the B cells (%)", rotation=90, va="center", ha="center", fontsize=9.5)
-        signs = [Patch(facecolor=COLOURS[part], label=label) for part, label in PARTS.items()]
+        drawn = {part for bars in panels.values() for bar in bars for part, share in bar.shares.items() if share > 0}
+        shown = {part: label for part, label in ALL_PARTS.items() if part in drawn or part in PARTS}
+        signs = [Patch(facecolor=COLOURS[part], label=label) for part, label in shown.items()]
         signs.append(Patch(facecolor="white", edgecolor=FADED, hatch="/////", label="few B cells: indicative"))
+        if any(bar.note.endswith(MARK) for bars in panels.values() for bar in bars):
+            figure.text(1 - 0.15 / WIDTH, 1 - 0.14 / height, MARKED, ha="right", va="top", fontsize=7.5, color=FADED, gid="marked")
         figure.legend(handles=signs, loc="lower center", ncols=4, frameon=False, fontsize=8, handletextpad=0.5)
     return figure
 
@@ -89,7 +101,7 @@ def _draw_bars(axes: "Axes", bars: Sequence[Bar], counted: str) -> None:
     axes.tick_params(labelsize=8.5)
     for place, bar in enumerate(bars):
         bottom = 0.0
-        for part in PARTS if bar.shares else ():
+        for part in (part for part in ALL_PARTS if part in bar.shares):
             patch = axes.bar(place, bar.shares[part], bottom=bottom, width=0.78, gid=part)[0]
             patch.set(facecolor=COLOURS[part], edgecolor="white", linewidth=0.6, hatch="////" if bar.indicative else None)
             bottom += bar.shares[part]

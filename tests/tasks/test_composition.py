@@ -1,5 +1,6 @@
 """Of which subsets the B cells consist, and what is never said from too few of them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -8,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
+from tasks.circumstances import with_circumstances
+from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
-from tasks.kinetics.composition import NAIVE_PARTS, PARTS, QUADRANTS, composition_frame
+from tasks.counting.secreting import QUADRANTS, secreting_b_cells
+from tasks.identity import TubeIdentity
+from tasks.kinetics.composition import ALL_PARTS, NAIVE_PARTS, PARTS, composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.reasons import Why, why_of
 from tasks.publish.composition_plots import cohort_bars, draw_composition, patient_bars
@@ -139,3 +144,65 @@ def test_the_mean_of_a_cohort_leaves_out_who_has_too_few_cells() -> None:
 def test_without_b_cells_the_figure_says_so() -> None:
     figure = draw_composition({}, "n =")
     assert [text.get_text() for text in figure.findobj(Text) if text.get_gid() == "empty"] == ["no visit with B cells of all subsets"]
+
+
+def with_secreting(rows: list[dict[str, Any]], plasmablasts: int, plasma_cells: int) -> list[dict[str, Any]]:
+    counts = {"plasmablasts": plasmablasts, "plasma_cells": plasma_cells}
+    return [*rows, *(rows[0] | {"population": name, "events": count} for name, count in counts.items())]
+
+
+def test_what_is_in_no_quadrant_is_named_by_what_the_strategy_counts() -> None:
+    """A visit with 33 plasma cells: more than half of the "B cells" were called plasmablasts."""
+    few = dict.fromkeys((*NAIVE_PARTS, *QUADRANTS[1:]), 5)
+    frame = composition_frame(kinetics(*with_secreting(tube(56, 61, naive_b=13, **few), 2, 33)))
+    found = parts(frame, "D56")
+    assert list(found) == list(ALL_PARTS)
+    assert (found["plasmablasts_b"], found["plasma_cells_b"], found["secreting_b"], found["other_b"]) == (0, 31, 2, 0)
+    assert sum(found.values()) == 61
+    assert set(frame["note"]) == {"many_secreting_b_cells"}
+    assert "plasmablasts" not in PARTS["other_b"]
+
+
+@given(outside=st.integers(0, 300), blasts=st.integers(0, 300), cells=st.integers(0, 300), data=st.data())
+def test_no_more_is_said_of_the_rest_than_the_counts_prove(outside: int, blasts: int, cells: int, data: st.DataObject) -> None:
+    """However the two populations lie to the B cells, there are at least so many of each among them."""
+    found = secreting_b_cells({"b_cells": 1000 + outside, **dict.fromkeys(QUADRANTS, 250), "plasmablasts": blasts, "plasma_cells": cells})
+    assert found is not None
+    assert found.secreting + found.neither == outside
+    inside = data.draw(st.integers(max(0, outside - cells), min(blasts, outside))) if outside <= blasts + cells else blasts
+    assert found.plasmablasts <= inside
+    assert found.plasma_cells <= outside - inside
+    assert min(found.plasmablasts, found.plasma_cells, found.either, found.neither) >= 0
+
+
+def test_many_secreting_cells_are_told_on_the_row_and_above_the_bar() -> None:
+    usual, many = with_secreting(tube(-7, 1000), 90, 20), with_secreting(tube(56, 100, naive_b=10, naive_igm_igd_b=5, transitional_b=3), 15, 60)
+    frame = composition_frame(kinetics(*usual, *many))
+    assert [bar.note for bar in patient_bars(frame)] == ["1,000", "100*"]
+    figure = draw_composition({"": patient_bars(frame)}, "B cells")
+    marked = [text.get_text() for text in figure.findobj(Text) if text.get_gid() == "marked"]
+    assert marked == ["* more than a tenth of the B cells are plasmablasts or plasma cells"]
+    assert not [text for text in draw_composition({"": patient_bars(frame)[:1]}, "B cells").findobj(Text) if text.get_gid() == "marked"]
+    drawn = {patch.get_gid() for patch in figure.axes[0].patches}
+    assert {"plasma_cells_b", "plasmablasts_b"} <= drawn
+
+
+def test_the_b_cells_of_a_tube_say_that_many_of_them_secrete_antibodies() -> None:
+    def counted(naive: int, cells: int) -> tuple[str, ...]:
+        events = {"b_cells": naive + cells, "naive_b": naive, **dict.fromkeys(QUADRANTS[1:], 0), "plasmablasts": 0, "plasma_cells": cells}
+        counts = {name: PopulationCount(name, n, "p", 9_999, "leukocytes", 9_999) for name, n in events.items()}
+        who = TubeIdentity("a" * 64, "b.fcs", "P01", datetime(2026, 3, 1, 8, tzinfo=UTC), "bcell", "D56")
+        told = with_circumstances([TubeCounts(who, "bcell@2.0.0", "", counts)], {})[0]
+        assert told.counts["plasma_cells"].flags == ()
+        return told.counts["b_cells"].flags
+
+    assert counted(28, 33) == ("many_secreting_b_cells",)
+    assert counted(1000, 90) == counted(28, 19) == counted(0, 0) == ()
+
+
+def test_the_mean_of_a_cohort_is_of_all_patients_whatever_their_strategies_tell_apart() -> None:
+    rows = [*tube(84, 100), *with_secreting(tube(84, 200, patient="P2"), 0, 20)]
+    (bar,) = cohort_bars(composition_frame(kinetics(*rows).sort_values(["patient", "day"], kind="stable", ignore_index=True)))
+    assert sum(bar.shares.values()) == pytest.approx(100)
+    assert bar.shares["plasma_cells_b"] == pytest.approx(2.5)
+    assert bar.shares["other_b"] == pytest.approx(2.5)

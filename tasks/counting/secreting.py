@@ -1,0 +1,71 @@
+"""Tell how many of the B cells (CD19+) secrete antibodies: plasmablasts and plasma cells are in no quadrant of IgD × CD27.
+
+Neither gate hangs under the B cells: plasmablasts are larger than lymphocytes, and some plasma cells have lost CD19. So the strategy counts
+how many B cells lie outside the quadrants, and how many plasmablasts and plasma cells there are, but not how many of each are B cells.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tasks.counting.counts import TubeCounts
+from tasks.counting.flags import Flag
+
+B_CELLS = "b_cells"
+QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
+PLASMABLASTS, PLASMA_CELLS = "plasmablasts", "plasma_cells"
+MANY = 0.10
+"""From this share of the B cells on, what b_cells counts is said not to be the resting B cells alone."""
+
+FEWEST_EVENTS = 20
+"""Fewer B cells or fewer secreting ones are no finding: they are what every tube calls not detected."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretingBCells:
+    """B cells outside the quadrants, by what the counts prove of them.
+
+    At least ``plasmablasts`` and ``plasma_cells`` are that, since the others of the two populations could not fill the place; ``either``
+    are one or the other, and ``neither`` are more than both populations have cells. (A secreting CD138− cell with IgD is of neither
+    population; the proofs take it that there are none.)
+    """
+
+    plasmablasts: int
+    plasma_cells: int
+    either: int
+    neither: int
+
+    @property
+    def secreting(self) -> int:
+        """Give all that are plasmablasts or plasma cells."""
+        return self.plasmablasts + self.plasma_cells + self.either
+
+
+def secreting_b_cells(events: Mapping[str, int]) -> SecretingBCells | None:
+    """Divide the B cells outside the quadrants; ``None`` where a population is not reported or the quadrants overlap.
+
+    ``events`` are a tube's by population.
+    """
+    if not {B_CELLS, *QUADRANTS, PLASMABLASTS, PLASMA_CELLS} <= set(events):
+        return None
+    outside = events[B_CELLS] - sum(events[quadrant] for quadrant in QUADRANTS)
+    blasts, cells = events[PLASMABLASTS], events[PLASMA_CELLS]
+    if outside < 0:
+        return None
+    sure_blasts, sure_cells = min(blasts, max(0, outside - cells)), min(cells, max(0, outside - blasts))
+    neither = max(0, outside - blasts - cells)
+    return SecretingBCells(sure_blasts, sure_cells, outside - sure_blasts - sure_cells - neither, neither)
+
+
+def are_many(secreting: int, b_cells: int) -> bool:
+    """Tell whether so many of the B cells secrete antibodies that a reader must know."""
+    return min(secreting, b_cells) >= FEWEST_EVENTS and secreting > MANY * b_cells
+
+
+def with_secreting_cells(tube: TubeCounts) -> TubeCounts:
+    """Say of a tube's B cells that many of them are plasmablasts or plasma cells."""
+    found = secreting_b_cells({name: count.events for name, count in tube.counts.items()})
+    if found is None or not are_many(found.secreting, tube.counts[B_CELLS].events):
+        return tube
+    count = tube.counts[B_CELLS]
+    said = replace(count, flags=tuple(dict.fromkeys((*count.flags, str(Flag.MANY_SECRETING_B_CELLS)))))
+    return replace(tube, counts={**tube.counts, B_CELLS: said})

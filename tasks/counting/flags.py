@@ -134,6 +134,10 @@ class Flag(ExplainedWord):
         "few_parent_events",
         "The denominator has fewer events than the population's minimum: that percentage is not given.",
     )
+    REFERENCE_NOT_PARENT = (
+        "reference_not_parent",
+        "There are more of these cells than of their reference population, which cannot hold them all: that percentage is not given.",
+    )
     FEW_T_CELLS = (
         "few_t_cells",
         "The percentage of CAR T cells rests on fewer than 5,000 T cells (or what the study asks for): an indication only.",

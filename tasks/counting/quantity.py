@@ -284,7 +284,8 @@ def _percentages(
 
     A subset of B cells needs 100 of them; between 50 and 99 its percentages are given as indicative. A population read
     against a stain's background (CAR T cells) needs 5,000 T cells; from the strategy's minimum on its percentages are
-    given and flagged, because in the first week after lymphodepletion there are no more.
+    given and flagged, because in the first week after lymphodepletion there are no more. A reference with fewer cells than the
+    population is no whole of it, and gives no percentage.
     """
     floor = full = max(1, rule.minimum_parent_events)
     if count.reference in B_CELLS and rule.id not in B_CELLS:
@@ -296,6 +297,9 @@ def _percentages(
     flags: list[Flag] = [Flag.FEW_T_CELLS] if few else []
     if parent is None or reference is None:
         flags.append(Flag.FEW_PARENT_EVENTS)
+    if reference is not None and count.events > count.reference_events:
+        reference = None
+        flags.append(Flag.REFERENCE_NOT_PARENT)
     if any(floor <= n < full for n in denominators):
         flags.append(Flag.INDICATIVE_PERCENTAGE)
     return (parent, reference), tuple(flags)

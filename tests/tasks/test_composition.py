@@ -176,7 +176,8 @@ def test_no_more_is_said_of_the_rest_than_the_counts_prove(outside: int, blasts:
 
 
 def test_many_secreting_cells_are_told_on_the_row_and_above_the_bar() -> None:
-    usual, many = with_secreting(tube(-7, 1000), 90, 20), with_secreting(tube(56, 100, naive_b=10, naive_igm_igd_b=5, transitional_b=3), 15, 60)
+    usual = with_secreting(tube(-7, 1000), 90, 20)
+    many = with_secreting(tube(56, 100, naive_b=10, naive_igm_igd_b=5, transitional_b=3), 15, 60)
     frame = composition_frame(kinetics(*usual, *many))
     assert [bar.note for bar in patient_bars(frame)] == ["1,000", "100*"]
     figure = draw_composition({"": patient_bars(frame)}, "B cells")

@@ -15,7 +15,7 @@ from panels.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.flags import Flag, anchor_flag
-from tasks.counting.intervals import Interval, bead_ratio, widened
+from tasks.counting.intervals import Interval, bead_ratio, clopper_pearson, widened
 from tasks.counting.limits import CountErrors, LimitSettings, limit_of_blank
 from tasks.counting.quantity import PopulationRule, Quantity, group_by_visit, quantify_visit
 from tasks.counting.volume import CountMethod
@@ -374,3 +374,27 @@ def test_without_other_errors_the_bead_interval_is_the_bead_ratio() -> None:
 def test_every_flag_is_explained() -> None:
     assert all(flag.sentence.endswith(".") and ";" not in flag for flag in Flag)
     assert anchor_flag("monocytes") is Flag.ANCHOR_OTHER
+
+
+@pytest.mark.parametrize(("specimen", "code"), [("blood", "Q"), ("marrow", "NE")])
+def test_a_percentage_above_a_hundred_is_not_given_and_says_why(specimen: str, code: str) -> None:
+    """A reference of another branch of the gates is no whole: 203 cells are not 203 % of 100 others."""
+    known = {"tbnk@1.0.0": rules(Rule("leukocytes"), Rule("nk_cells"))}
+
+    def nk(events: int, reference: int) -> Quantity:
+        counts = {
+            "leukocytes": PopulationCount("leukocytes", 90_000, "cells", 99_000, "leukocytes", 90_000),
+            "nk_cells": PopulationCount("nk_cells", events, "small_non_t", 5_000, "b_cells", reference),
+        }
+        who = TubeIdentity("a" * 64, "t.fcs", "P01", COLLECTED, "tbnk", "D28", specimen, acquired_volume_ul=20.0, dilution=1.0)
+        made = quantify_visit([TubeCounts(who, "tbnk@1.0.0", "", counts)], known, counting=COUNTING)
+        return next(quantity for _, quantity in made if quantity.count.population == "nk_cells")
+
+    more = nk(203, 100)
+    assert (more.percent_reference, more.percent_parent, more.code) == (None, pytest.approx(4.06), code)
+    assert "reference_not_parent" in more.flags
+    assert "few_parent_events" not in more.flags
+    whole, none = nk(100, 100), nk(203, 0)
+    assert (whole.percent_reference, "reference_not_parent" in whole.flags) == (100.0, False)
+    assert (none.percent_reference, "reference_not_parent" in none.flags, "few_parent_events" in none.flags) == (None, False, True)
+    clopper_pearson(whole.count.events, whole.count.reference_events)

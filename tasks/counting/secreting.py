@@ -1,7 +1,9 @@
-"""Tell how many of the B cells (CD19+) secrete antibodies: plasmablasts and plasma cells are in no quadrant of IgD × CD27.
+"""Tell how many of the B cells (CD19+) secrete antibodies: they are in no quadrant of IgD × CD27.
 
-Neither gate hangs under the B cells: plasmablasts are larger than lymphocytes, and some plasma cells have lost CD19. So the strategy counts
-how many B cells lie outside the quadrants, and how many plasmablasts and plasma cells there are, but not how many of each are B cells.
+Neither the plasmablasts' gate nor the plasma cells' hangs under the B cells: plasmablasts are
+larger than lymphocytes, and some plasma cells have lost CD19. So the strategy counts how many B
+cells lie outside the quadrants, and how many plasmablasts and plasma cells there are, but not how
+many of each are B cells.
 """
 
 from collections.abc import Mapping
@@ -14,19 +16,21 @@ B_CELLS = "b_cells"
 QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
 PLASMABLASTS, PLASMA_CELLS = "plasmablasts", "plasma_cells"
 MANY = 0.10
-"""From this share of the B cells on, what b_cells counts is said not to be the resting B cells alone."""
+"""From this share of the B cells on the reader is told that b_cells are not resting B cells alone."""
 
 FEWEST_EVENTS = 20
-"""Fewer B cells or fewer secreting ones are no finding: they are what every tube calls not detected."""
+"""Fewer B cells or fewer secreting ones are no finding: they are what every tube calls not
+detected."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretingBCells:
-    """B cells outside the quadrants, by what the counts prove of them.
+    """B cells outside the quadrants, as the counts of the two populations allow to name them.
 
-    At least ``plasmablasts`` and ``plasma_cells`` are that, since the others of the two populations could not fill the place; ``either``
-    are one or the other, and ``neither`` are more than both populations have cells. (A secreting CD138− cell with IgD is of neither
-    population; the proofs take it that there are none.)
+    If each is a plasmablast or a plasma cell, at least ``plasmablasts`` and ``plasma_cells`` are
+    that, because the other population has too few cells to fill the place; ``either`` are one or
+    the other. ``neither`` are more than both populations have. (A secreting CD138− cell with IgD is
+    counted in neither population: such cells, few of a hundred, are the error of the two numbers.)
     """
 
     plasmablasts: int
@@ -41,9 +45,9 @@ class SecretingBCells:
 
 
 def secreting_b_cells(events: Mapping[str, int]) -> SecretingBCells | None:
-    """Divide the B cells outside the quadrants; ``None`` where a population is not reported or the quadrants overlap.
+    """Divide the B cells outside the quadrants; ``events`` are a tube's by population.
 
-    ``events`` are a tube's by population.
+    Gives ``None`` where one of them is not reported or the quadrants overlap.
     """
     if not {B_CELLS, *QUADRANTS, PLASMABLASTS, PLASMA_CELLS} <= set(events):
         return None
@@ -51,9 +55,14 @@ def secreting_b_cells(events: Mapping[str, int]) -> SecretingBCells | None:
     blasts, cells = events[PLASMABLASTS], events[PLASMA_CELLS]
     if outside < 0:
         return None
-    sure_blasts, sure_cells = min(blasts, max(0, outside - cells)), min(cells, max(0, outside - blasts))
+    sure_blasts, sure_cells = (
+        min(blasts, max(0, outside - cells)),
+        min(cells, max(0, outside - blasts)),
+    )
     neither = max(0, outside - blasts - cells)
-    return SecretingBCells(sure_blasts, sure_cells, outside - sure_blasts - sure_cells - neither, neither)
+    return SecretingBCells(
+        sure_blasts, sure_cells, outside - sure_blasts - sure_cells - neither, neither
+    )
 
 
 def are_many(secreting: int, b_cells: int) -> bool:
@@ -67,5 +76,7 @@ def with_secreting_cells(tube: TubeCounts) -> TubeCounts:
     if found is None or not are_many(found.secreting, tube.counts[B_CELLS].events):
         return tube
     count = tube.counts[B_CELLS]
-    said = replace(count, flags=tuple(dict.fromkeys((*count.flags, str(Flag.MANY_SECRETING_B_CELLS)))))
+    said = replace(
+        count, flags=tuple(dict.fromkeys((*count.flags, str(Flag.MANY_SECRETING_B_CELLS))))
+    )
     return replace(tube, counts={**tube.counts, B_CELLS: said})

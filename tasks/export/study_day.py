@@ -3,15 +3,17 @@
 from datetime import datetime, timedelta
 
 NEAREST = timedelta(seconds=1)
-"""How far the moment of infusion that a table's rounded day gives may lie from the one the sheet gives, to be the same."""
+"""How far the moment of infusion that a table's rounded day gives may lie from the one the sheet
+gives, to be the same."""
 
 
 def study_day(collected: datetime, day: float, infused: datetime | None = None) -> int:
-    """Count from the date of the first infusion, which is day 1, to the date of the draw; the date before it is day -1.
+    """Count from the date of the first infusion, which is day 1; the date before it is day -1.
 
-    ``day`` is the elapsed time of the table (days), which knows the infusion the table was made with; ``infused`` is what
-    patients.csv gives now, whose time zone says which date the infusion had where it was given. A draw before the infusion on the
-    same date is of day 1: the standard counts dates, not hours.
+    ``day`` is the elapsed time of the table (days), which knows the infusion the table was made
+    with; ``infused`` is what patients.csv gives now, whose time zone says which date the infusion
+    had where it was given. A draw before the infusion on the same date is of day 1: the standard
+    counts dates, not hours.
     """
     given = _moment_of_infusion(collected, day)
     if infused is not None and (infused.tzinfo is None) == (given.tzinfo is None):
@@ -22,6 +24,9 @@ def study_day(collected: datetime, day: float, infused: datetime | None = None) 
 
 
 def _moment_of_infusion(collected: datetime, day: float) -> datetime:
-    """Go back to the infusion, to the nearest second: a table's ten digits of a day leave 23:59:59.9999 of midnight."""
+    """Go back to the infusion, to the nearest second.
+
+    A table's ten digits of a day leave 23:59:59.9999 of midnight.
+    """
     exact = collected - timedelta(days=day)
     return (exact + timedelta(milliseconds=500)).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""Take the area under a curve of concentrations, and read the curve between two samples as its area reads it."""
+"""Take the area under a curve of concentrations, and read the curve as its area is taken."""
 
 import math
 
@@ -7,37 +7,43 @@ from tasks.kinetics.rounding import Numbers, log_ratio
 
 USUAL = NcaRules()
 SMALLEST_RATIO = 1e-290
-"""Below it a quotient of two concentrations loses digits: it nears the end of the range of doubles."""
+"""Below it a quotient of two concentrations nears the end of the range of doubles."""
 
 
 def log_mean(high: float, low: float) -> float:
-    """Give the logarithmic mean (high − low)/ln(high/low) of two positive concentrations, ``high`` > ``low``.
+    """Give the logarithmic mean (high − low)/ln(high/low) of ``high`` > ``low`` > 0.
 
-    Its relative error is below 1e-15, for values as close as two neighbouring doubles and for values 1e300 apart (tested against
-    50-digit arithmetic). Both parts come from the difference itself: ln(high/low) of nearly equal values has no digits left.
+    Its relative error is below 1e-15, for values as close as two neighbouring doubles and for
+    values 1e300 apart (tested against 50-digit arithmetic). Both parts come from the difference
+    itself: ln(high/low) of nearly equal values has no digits left.
     """
     mean = (high - low) / log_ratio(high, low)
     return min(max(mean, low), high)
 
 
 def area(time: Numbers, conc: Numbers, rules: NcaRules = USUAL) -> float:
-    """Sum the area under a curve: linear while rising or when an end is 0, logarithmic while falling (or linear, by the rules).
+    """Sum the area: linear while rising or when an end is 0, else logarithmic (or as the rules say).
 
-    ``time`` (days) and ``conc`` are equally long; the unit is theirs multiplied. The relative error is below 2e-15.
+    ``time`` (days) and ``conc`` are equally long; the unit is theirs multiplied. The relative error
+    is below 2e-15.
     """
     parts = []
-    for t1, t2, c1, c2 in zip(time[:-1].tolist(), time[1:].tolist(), conc[:-1].tolist(), conc[1:].tolist(), strict=True):
+    for t1, t2, c1, c2 in zip(
+        time[:-1].tolist(), time[1:].tolist(), conc[:-1].tolist(), conc[1:].tolist(), strict=True
+    ):
         mean = log_mean(c1, c2) if _logarithmic(c1, c2, rules) else c1 / 2 + c2 / 2
         parts.append((t2 - t1) * mean)
     return math.fsum(parts)
 
 
 def level_at(time: Numbers, conc: Numbers, at: float, rules: NcaRules = USUAL) -> float:
-    """Read the curve at a time between its first and last sample, as its area is taken: along a line or an exponential."""
+    """Read the curve between its first and last sample: along a line, or an exponential."""
     after = int(time.searchsorted(at))
     if time[after] == at:
         return float(conc[after])
-    t1, t2, c1, c2 = (float(each) for each in (time[after - 1], time[after], conc[after - 1], conc[after]))
+    t1, t2, c1, c2 = (
+        float(each) for each in (time[after - 1], time[after], conc[after - 1], conc[after])
+    )
     part = (at - t1) / (t2 - t1)
     if not _logarithmic(c1, c2, rules):
         return c1 + (c2 - c1) * part
@@ -47,5 +53,5 @@ def level_at(time: Numbers, conc: Numbers, at: float, rules: NcaRules = USUAL) -
 
 
 def _logarithmic(before: float, after: float, rules: NcaRules) -> bool:
-    """Tell whether the curve falls along an exponential; near equality line and exponential are the same."""
+    """Tell whether the curve falls along an exponential; near equality a line is the same."""
     return rules.auc_method != "linear" and 0 < after < before

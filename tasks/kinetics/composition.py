@@ -37,7 +37,7 @@ SECRETING_PARTS: Mapping[str, str] = MappingProxyType(
 )
 """What the rest is known to be where a tube counts plasmablasts and plasma cells (`tasks.counting.secreting`)."""
 ALL_PARTS: Mapping[str, str] = MappingProxyType(
-    {part: label for part, label in PARTS.items() if part != "other_b"} | SECRETING_PARTS | {"other_b": PARTS["other_b"]}
+    {**{part: label for part, label in PARTS.items() if part != "other_b"}, **SECRETING_PARTS, "other_b": PARTS["other_b"]}
 )
 
 

@@ -1,7 +1,8 @@
 """Compare measured numbers so that rounding never decides a result.
 
-A value within a billionth of a bound (``RELATIVE``) lies on it, and a moment within a tenth of a second (``DAYS``) of another is
-that moment. Another unit, or another last digit, then changes no decision: doubles carry sixteen digits, counts three.
+A value within a billionth of a bound (``RELATIVE``) lies on it, and a moment within a tenth of a
+second (``DAYS``) of another is that moment. Another unit, or another last digit, then changes no
+decision: doubles carry sixteen digits, counts three.
 """
 
 import math
@@ -45,10 +46,11 @@ def first_highest(values: Iterable[float]) -> int:
 
 
 def log_ratio(value: float, base: float) -> float:
-    """Give ln(``value``/``base``) of two positive numbers; its relative error is below 1e-15, however close or far apart they are.
+    """Give ln(``value``/``base``) of two positive numbers, with a relative error below 1e-15.
 
-    Near 1 the difference of the two is exact (Sterbenz) and log1p keeps its digits; the quotient's own rounding would be all
-    that is left of them. Where the quotient leaves the range of doubles the logarithms are hundreds apart and are subtracted.
+    Near 1 the difference of the two is exact (Sterbenz) and log1p keeps its digits; the quotient's
+    own rounding would be all that is left of them. Where the quotient leaves the range of doubles
+    the logarithms are hundreds apart and are subtracted.
     """
     if base / 2 <= value <= 2 * base:
         return math.log1p((value - base) / base)

@@ -197,8 +197,8 @@ RECOVERY_MEDIANS = TableSchema(
 
 
 _PART = (
-    "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; plasmablasts_b, plasma_cells_b: at least so many of those in "
-    "no quadrant of IgD × CD27 are that; secreting_b: one or the other; other_b: the rest in no quadrant"
+    "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; plasmablasts_b, plasma_cells_b: at least so many of "
+    "those in no quadrant of IgD × CD27, if each is one or the other; secreting_b: one or the other; other_b: the rest in no quadrant"
 )
 COMPOSITION = TableSchema(
     grain="one row a visit × part of the B cells, in blood",

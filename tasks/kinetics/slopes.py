@@ -13,7 +13,10 @@ LN2 = math.log(2)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The straight line of ln C through ``points`` samples: its slope per day, and by how much ln C changes along it."""
+    """The straight line of ln C through ``points`` samples.
+
+    ``slope`` is per day, ``change`` is that of ln C from the first sample to the last.
+    """
 
     slope: float
     change: float
@@ -51,7 +54,8 @@ class TerminalSlope:
 def line(time: Numbers, conc: Numbers) -> Line | None:
     """Fit ln C by least squares; ``None`` where all concentrations are the same.
 
-    Logarithms are taken of ratios to the last sample, so that the unit of the concentrations leaves no trace in their digits.
+    Logarithms are taken of ratios to the last sample, so that the unit of the concentrations leaves
+    no trace in their digits.
     """
     logs = np.array([log_ratio(level, float(conc[-1])) for level in conc.tolist()])
     if np.ptp(logs) <= RELATIVE:
@@ -63,17 +67,26 @@ def line(time: Numbers, conc: Numbers) -> Line | None:
 
 
 def steadiest(time: Numbers, conc: Numbers, rules: TerminalRules) -> TerminalSlope | None:
-    """Choose among the fits to the last samples as PKNCA does (`TerminalRules`); ``None`` where none falls."""
+    """Choose among the fits to the last samples as PKNCA does; ``None`` where none falls."""
     starts = range(time.size - rules.minimum_points, -1, -1)
-    fits = [fit for fit in (line(time[start:], conc[start:]) for start in starts) if fit is not None]
+    fits = [
+        fit for fit in (line(time[start:], conc[start:]) for start in starts) if fit is not None
+    ]
     best = max((fit.adjusted_r_squared for fit in fits), default=0.0)
-    good = [fit for fit in fits if fit.falls and fit.adjusted_r_squared >= best - rules.tie - RELATIVE]
+    good = [
+        fit for fit in fits if fit.falls and fit.adjusted_r_squared >= best - rules.tie - RELATIVE
+    ]
     if not good:
         return None
     chosen = max(good, key=lambda fit: fit.points)
     half_life = LN2 / -chosen.slope
     return TerminalSlope(
-        -chosen.slope, half_life, chosen.r_squared, chosen.adjusted_r_squared, -chosen.change / LN2, chosen.points
+        -chosen.slope,
+        half_life,
+        chosen.r_squared,
+        chosen.adjusted_r_squared,
+        -chosen.change / LN2,
+        chosen.points,
     )
 
 
@@ -87,7 +100,9 @@ def spans_enough(slope: TerminalSlope, rules: TerminalRules) -> bool:
     return reaches(slope.span_ratio, rules.minimum_span)
 
 
-def leaves_little(slope: TerminalSlope, last_conc: float, area_to_last: float, rules: TerminalRules) -> bool:
-    """Tell whether no more of the whole area than the rules allow would lie beyond the last sample."""
+def leaves_little(
+    slope: TerminalSlope, last_conc: float, area_to_last: float, rules: TerminalRules
+) -> bool:
+    """Tell whether so little of the whole area lies beyond the last sample as the rules ask."""
     beyond = last_conc / slope.lambda_z
     return not exceeds(beyond / (beyond + area_to_last), rules.maximum_extrapolated)

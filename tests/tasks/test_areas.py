@@ -1,4 +1,5 @@
-"""Areas between samples, against arithmetic of fifty digits: nearly equal, far apart, tiny and huge values."""
+"""Areas between samples, against arithmetic of fifty digits: nearly equal, far apart, tiny and huge
+values."""
 
 import math
 from decimal import Decimal, localcontext
@@ -63,7 +64,9 @@ def test_the_whole_range_of_doubles_neither_overflows_nor_underflows():
     assert log_ratio(1.7e308, 5e-324) == pytest.approx(math.log(1.7e308) - math.log(5e-324))
     flat = area(np.array([0.0, 2.0]), np.array([1e307, 1.7e307]))
     assert flat == pytest.approx(2.7e307, rel=1e-15)
-    assert area(np.array([0.0, 1.0]), np.array([1.6e308, 1.7e308])) == pytest.approx(1.65e308, rel=1e-15)
+    assert area(np.array([0.0, 1.0]), np.array([1.6e308, 1.7e308])) == pytest.approx(
+        1.65e308, rel=1e-15
+    )
     assert area(np.array([0.0, 1.0]), np.array([0.0, 1e-308])) == pytest.approx(5e-309, rel=1e-12)
 
 
@@ -102,7 +105,9 @@ def test_a_level_between_two_samples_lies_between_them_and_on_the_exponential(hi
     data=st.data(),
 )
 def test_a_sample_read_off_the_curve_leaves_its_area_as_it_is(time, part, data):
-    conc = np.array(data.draw(st.lists(st.floats(1e-3, 1e5), min_size=len(time), max_size=len(time))))
+    conc = np.array(
+        data.draw(st.lists(st.floats(1e-3, 1e5), min_size=len(time), max_size=len(time)))
+    )
     place = data.draw(st.integers(0, len(time) - 2))
     at = float(time[place] + part * (time[place + 1] - time[place]))
     for rules in (NcaRules(), NcaRules(auc_method="linear")):

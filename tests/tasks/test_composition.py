@@ -20,6 +20,7 @@ from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.reasons import Why, why_of
 from tasks.publish.composition_plots import cohort_bars, draw_composition, patient_bars
 from tests.tasks.published_rows import NOT_DETECTED, NOT_EVALUABLE, at, kinetics
+from tests.test_scenarios import RESTING, make
 
 USUAL = {
     "naive_b": 70,
@@ -207,3 +208,24 @@ def test_the_mean_of_a_cohort_is_of_all_patients_whatever_their_strategies_tell_
     assert sum(bar.shares.values()) == pytest.approx(100)
     assert bar.shares["plasma_cells_b"] == pytest.approx(2.5)
     assert bar.shares["other_b"] == pytest.approx(2.5)
+
+
+def test_what_is_said_of_a_simulated_tube_is_true_of_its_cells_but_for_those_of_neither_population() -> None:
+    cells = {"plasmablast": 60.0, "plasma_cell_cd19pos": 150.0, "plasma_cell_cd19neg": 20.0, "naive_mature_b": 120.0}
+    made = make("bcell", RESTING | cells)
+    found = secreting_b_cells({name: count.events for name, count in made.counts.counts.items()})
+    path_of, (codes, gates) = made.applied.compiled.path_of, made.applied.evaluation.codes()
+
+    def inside(*names: str) -> int:
+        wanted = {path_of[name] for name in ("b_cells", *names)}
+        return sum(int((codes == code).sum()) for code, own in enumerate(gates) if wanted <= set(own))
+
+    assert found is not None
+    blasts, plasma_cells, secreting = inside("plasmablasts"), inside("plasma_cells"), inside("secreting")
+    neither = secreting - blasts - plasma_cells
+    assert neither <= 0.02 * secreting
+    assert found.secreting == secreting
+    assert 0.5 * blasts < found.plasmablasts <= blasts + neither
+    assert 0.8 * plasma_cells < found.plasma_cells <= plasma_cells + neither
+    assert found.neither == 0
+    assert "many_secreting_b_cells" in with_circumstances([made.counts], {})[0].counts["b_cells"].flags

@@ -1,4 +1,5 @@
-"""Another unit or another last digit changes no decision: what is equal but for rounding is equal."""
+"""Another unit or another last digit changes no decision: what is equal but for rounding is
+equal."""
 
 import math
 
@@ -24,15 +25,25 @@ EVEN_CURVES = st.lists(LEVELS, min_size=2, max_size=12).flatmap(
         lambda step: (np.arange(1, len(levels) + 1) * step, np.array(levels))
     )
 )
-DECLINES = st.tuples(st.sampled_from([1.0, 3.5, 7.0, 14.0]), st.integers(4, 9), st.sampled_from([0.5, 0.25, 0.7, 0.9])).map(
-    lambda kind: (np.arange(1, kind[1] + 1) * kind[0], 100 * kind[2] ** np.arange(kind[1]))
-)
+DECLINES = st.tuples(
+    st.sampled_from([1.0, 3.5, 7.0, 14.0]),
+    st.integers(4, 9),
+    st.sampled_from([0.5, 0.25, 0.7, 0.9]),
+).map(lambda kind: (np.arange(1, kind[1] + 1) * kind[0], 100 * kind[2] ** np.arange(kind[1])))
 CURVES = st.one_of(EVEN_CURVES, DECLINES)
 RULES = st.builds(
     NcaRules,
     blq_middle=st.sampled_from(["zero", "drop"]),
     auc_method=st.sampled_from(["lin-up-log-down", "linear"]),
-    terminal=st.sampled_from([{}, {"tie": 0.0}, {"minimum_r2": 1.0}, {"minimum_span": 3.0}, {"maximum_extrapolated": 0.5}]),
+    terminal=st.sampled_from(
+        [
+            {},
+            {"tie": 0.0},
+            {"minimum_r2": 1.0},
+            {"minimum_span": 3.0},
+            {"maximum_extrapolated": 0.5},
+        ]
+    ),
 )
 
 
@@ -43,7 +54,11 @@ def found(time, conc, rules=None):
 def assert_same(before, after, factor=1.0):
     for name in NAMES:
         sized = factor if name in {"Cmax", "Clast"} or name.startswith("AUC") else 1.0
-        assert isinstance(after[name], Why) == isinstance(before[name], Why), (name, before[name], after[name])
+        assert isinstance(after[name], Why) == isinstance(before[name], Why), (
+            name,
+            before[name],
+            after[name],
+        )
         if isinstance(before[name], Why):
             assert after[name] is before[name], name
         else:
@@ -51,8 +66,14 @@ def assert_same(before, after, factor=1.0):
 
 
 @given(curve=CURVES, rules=RULES, factor=st.floats(-200, 200).map(lambda power: 10.0**power))
-@example(curve=(np.arange(1, 5) * 1.0, np.array([100.0, 50.0, 25.0, 12.5])), rules=NcaRules(), factor=0.1)
-@example(curve=(np.arange(1, 5) * 7.0, np.array([9.0, 0.3, 0.1 * 3, 0.3])), rules=NcaRules(), factor=1 / 3)
+@example(
+    curve=(np.arange(1, 5) * 1.0, np.array([100.0, 50.0, 25.0, 12.5])), rules=NcaRules(), factor=0.1
+)
+@example(
+    curve=(np.arange(1, 5) * 7.0, np.array([9.0, 0.3, 0.1 * 3, 0.3])),
+    rules=NcaRules(),
+    factor=1 / 3,
+)
 @example(curve=(np.arange(1, 4) * 7.0, np.array([0.3, 0.1 * 3, 0.1])), rules=NcaRules(), factor=3.0)
 def test_another_unit_flips_no_decision(curve, rules, factor):
     time, conc = curve
@@ -60,7 +81,9 @@ def test_another_unit_flips_no_decision(curve, rules, factor):
 
 
 @given(curve=CURVES, rules=RULES, up=st.booleans())
-@example(curve=(np.arange(1, 5) * 1.0, np.array([100.0, 50.0, 25.0, 12.5])), rules=NcaRules(), up=True)
+@example(
+    curve=(np.arange(1, 5) * 1.0, np.array([100.0, 50.0, 25.0, 12.5])), rules=NcaRules(), up=True
+)
 def test_a_last_digit_on_every_concentration_flips_no_decision(curve, rules, up):
     time, conc = curve
     shifted = np.where(conc == 0, 0.0, np.nextafter(conc, math.inf if up else 0.0))
@@ -70,15 +93,21 @@ def test_a_last_digit_on_every_concentration_flips_no_decision(curve, rules, up)
 @given(curve=CURVES, rules=RULES, data=st.data())
 def test_last_digits_here_and_there_flip_no_decision(curve, rules, data):
     time, conc = curve
-    steps = np.array(data.draw(st.lists(st.integers(-2, 2), min_size=len(conc), max_size=len(conc))))
-    assert_same(found(time, conc, rules), found(time, conc + steps * np.spacing(conc) * (conc > 0), rules))
+    steps = np.array(
+        data.draw(st.lists(st.integers(-2, 2), min_size=len(conc), max_size=len(conc)))
+    )
+    assert_same(
+        found(time, conc, rules), found(time, conc + steps * np.spacing(conc) * (conc > 0), rules)
+    )
 
 
 @given(curve=CURVES, data=st.data())
 def test_times_a_breath_apart_give_the_same_areas_and_the_same_week_24(curve, data):
     """Days come from differences of times: 28 days may be 27.999999999999996 of them."""
     time, conc = curve
-    steps = np.array(data.draw(st.lists(st.integers(-2, 2), min_size=len(time), max_size=len(time))))
+    steps = np.array(
+        data.draw(st.lists(st.integers(-2, 2), min_size=len(time), max_size=len(time)))
+    )
     assert_same(found(time, conc), found(time + steps * np.spacing(time), conc))
 
 
@@ -94,25 +123,34 @@ def test_levels_that_differ_by_rounding_neither_rise_nor_fall():
     assert found(time, level)["half_life"] is Why.NOT_FALLING
     assert found(time, level[::-1])["doubling_time"] is not Why.NOT_RISING
     assert line(time[1:], level[1:]) is None
-    assert found(np.array([0.0, 1, 2]), np.array([0.3, 0.1, 0.1 * 3]))["doubling_time"] is Why.FEW_UP_TO_PEAK
+    assert (
+        found(np.array([0.0, 1, 2]), np.array([0.3, 0.1, 0.1 * 3]))["doubling_time"]
+        is Why.FEW_UP_TO_PEAK
+    )
 
 
 def test_a_decline_of_exactly_two_half_lives_is_long_enough():
     for first in (100.0, 0.1, 0.7, 1 / 3, 1e-5):
         time = np.array([6.0, 7.0, 14.0, 21.0])
         conc = np.array([1.5, 1.0, 0.5, 0.25]) * first
-        assert found(time, conc, NcaRules(terminal={"maximum_extrapolated": 1.0}))["half_life"] == pytest.approx(7.0)
+        assert found(time, conc, NcaRules(terminal={"maximum_extrapolated": 1.0}))[
+            "half_life"
+        ] == pytest.approx(7.0)
 
 
 def test_a_perfect_line_satisfies_any_demand_for_r2_and_no_tie():
     time, conc = np.arange(1.0, 9), 100 * 0.3 ** np.arange(8)
     for strict in ({"minimum_r2": 1.0}, {"tie": 0.0}):
-        assert found(time, conc, NcaRules(terminal=strict))["lambda_z"] == pytest.approx(-math.log(0.3))
+        assert found(time, conc, NcaRules(terminal=strict))["lambda_z"] == pytest.approx(
+            -math.log(0.3)
+        )
 
 
 def test_the_edges_of_a_window_belong_to_it_however_they_were_rounded():
     for day in (25.0, np.nextafter(25.0, 0), 31.0, np.nextafter(31.0, 99)):
-        area = partial_area(series([0, 7, 14, day, 60], [0, 50, 20, 10, 5], [True, *[False] * 4]), 28)
+        area = partial_area(
+            series([0, 7, 14, day, 60], [0, 50, 20, 10, 5], [True, *[False] * 4]), 28
+        )
         assert not isinstance(area, Why), day
     for day in (28.0, np.nextafter(28.0, 0), np.nextafter(28.0, 99)):
         area = partial_area(series([0, 7, 14, day], [0, 50, 20, 10], [True, *[False] * 3]), 28)
@@ -129,12 +167,17 @@ def test_a_gap_of_exactly_a_week_is_no_wide_gap():
 def test_a_level_on_a_threshold_has_reached_it():
     near = (10.0, np.nextafter(10.0, 0), 9.999999999999996, 1 / 3 * 30, np.nextafter(10, 99))
     for level in near:
-        seen = [VisitCount(day, "Q", value, 0.5, 1.25) for day, value in ((-7, 80.0), (14, 2.0), (84, level), (112, 60.0))]
+        seen = [
+            VisitCount(day, "Q", value, 0.5, 1.25)
+            for day, value in ((-7, 80.0), (14, 2.0), (84, level), (112, 60.0))
+        ]
         judged = recovery(seen, B_10)
         assert judged.recovery is not None
         assert judged.recovery.high == 84
         assert judged.recovery.estimate == pytest.approx(84)
-        depleted = recovery([VisitCount(-7, "Q", 80.0, 0.5, 1.25), VisitCount(14, "Q", level, 0.5, 1.25)], B_10)
+        depleted = recovery(
+            [VisitCount(-7, "Q", 80.0, 0.5, 1.25), VisitCount(14, "Q", level, 0.5, 1.25)], B_10
+        )
         assert depleted.depletion is None
 
 
@@ -145,9 +188,15 @@ def test_half_of_the_baseline_is_half_of_it_in_any_unit(level, power):
     def judged(unit):
         known = definitions(RecoverySettings(), level * unit)[-2:]
         days = [(-7, level), (14, level * 0.1 * 0.9), (56, level * 0.5), (84, level * 0.1 * 10)]
-        return [recovery([VisitCount(day, "Q", value * unit, 0.0, 0.0) for day, value in days], each) for each in known]
+        return [
+            recovery([VisitCount(day, "Q", value * unit, 0.0, 0.0) for day, value in days], each)
+            for each in known
+        ]
 
-    assert [(each.recovery.low, each.recovery.high) for each in judged(power)] == [(14, 56), (56, 84)]
+    assert [(each.recovery.low, each.recovery.high) for each in judged(power)] == [
+        (14, 56),
+        (56, 84),
+    ]
 
 
 @given(value=st.floats(1e-200, 1e200), steps=st.integers(-4, 4))

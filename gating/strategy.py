@@ -348,6 +348,11 @@ class Strategy(_Strict):
         """Give the cluster that the bead gate looks for; None where it declares its borders, or there is none."""
         return next((gate.cluster for gate in self.gates if gate.gate == self.beads), None)
 
+    def drawn(self) -> set[str]:
+        """List the axes that gates are drawn on beside their own."""
+        plots = {axis for gate in self.gates for axis in (gate.plot.x, gate.plot.y) if axis is not None}
+        return plots | {"SSC-A", "FSC-A"}
+
     def markers(self) -> set[str]:
         """List every marker and scatter parameter the gates need."""
         return {axis for gate in self.gates for axis in gate.axes} | {t.marker for t in self.thresholds.values()}

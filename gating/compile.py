@@ -17,6 +17,7 @@ from gating.compensation import compensation_fault
 from gating.gatingml import read_gatingml, write_gatingml
 from gating.strategy import SCATTER, Bound, Cluster, Ellipse, Gate, Polygon, Quadrant, Ratio, Scale, Strategy
 from gating.thresholds.resolved import Resolved, Tried
+from panels.acquisition_time import TIME
 from panels.errors import CompensationFault, PanelFault, PanelMismatch
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Compiled:
 
     def factor(self, axis: str) -> float:
         """Give the factor between the strategy's linear units and the file's on one axis."""
-        return 1.0 if axis == "Time" else self.maximum_of[axis] / FULL_SCALE
+        return 1.0 if axis == TIME else self.maximum_of[axis] / FULL_SCALE
 
     def value(self, axis: str, bound: Bound) -> float:
         """Give a bound in the file's linear units."""

@@ -13,6 +13,7 @@ from gating.engine import Evaluation
 from gating.sides import apply_transform
 from gating.strategy import SCATTER, Gate, Limits, Ratio
 from gating.views import Axis, GateView
+from panels.acquisition_time import TIME
 
 if TYPE_CHECKING:
     from gating.events import TubeHeader
@@ -118,6 +119,8 @@ def _axis(compiled: Compiled, axis: str, values: np.ndarray, *, raw: bool = Fals
     detector, maximum = compiled.detector_of[axis], compiled.maximum_of[axis]
     transform = transform_of(compiled.strategy.scale_of(axis), maximum)
     label = "" if axis in SCATTER else f"{axis}, uncompensated" if raw else axis
+    if axis == TIME:  # in seconds, which have nothing to do with the channel's range
+        maximum = float(values.max()) if len(values) and values.max() > 0 else 1.0
     if transform is None:
         step = _round_step(maximum / 4)
         ticks = tuple((float(place), _short(place)) for place in np.arange(0, maximum, step))

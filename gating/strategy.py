@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gating.coherence import check_coherence
+from panels.acquisition_time import TIME
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Bound = float | str
@@ -29,7 +30,7 @@ NEEDED_BY: Mapping[Source, tuple[str, ...]] = {
     "pooled": ("seen_in", "limits"),
 }
 """What a threshold has to declare for each of its sources."""
-SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", "Time")
+SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", TIME)
 
 
 class _Strict(BaseModel):

@@ -17,6 +17,7 @@ from gating.thresholds.apply import apply_declared, apply_strategy
 from gating.thresholds.chain import Others
 from gating.thresholds.measure import Reading, measure
 from gating.time_quality import time_quality
+from panels.acquisition_time import TIME
 from panels.errors import PanelMismatch
 from panels.panel import PanelMatch, match_panel
 from tasks.bead_count import count_beads
@@ -49,7 +50,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     """
     header, match, events = open_tube(study, tube, used)
     asked = _Asked(study, tube, used.release.strategy)
-    steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != "Time"})
+    steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != TIME})
     ask = asked if asks_others(used.release.strategy) else None
     applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
     compiled, evaluation = applied.compiled, applied.evaluation
@@ -139,5 +140,5 @@ def _detectors(compiled: Compiled, header: TubeHeader) -> dict[str, dict[str, An
     return {
         marker: {"detector": detector, "voltage": finite(header.keywords.get(f"$P{number[detector]}V", ""))}
         for marker, detector in sorted(compiled.detector_of.items())
-        if marker != "Time"
+        if marker != TIME
     }

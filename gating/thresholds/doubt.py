@@ -11,6 +11,7 @@ import numpy as np
 from gating.channels import Channels, EventSource, Rows
 from gating.sides import Key, Side, inside_of, side_of
 from gating.strategy import SCATTER, Gate, Strategy
+from panels.acquisition_time import TIME
 
 if TYPE_CHECKING:
     import flowkit
@@ -93,7 +94,7 @@ def _axes(gates: Mapping[str, Gate]) -> frozenset[str]:
 
 def _moves(axes: frozenset[str]) -> list[Move]:
     """List how events are displaced: up and down on one axis after the other."""
-    factors = {axis: SCATTER_WINDOW if axis in SCATTER else WINDOW for axis in sorted(axes) if axis != "Time"}
+    factors = {axis: SCATTER_WINDOW if axis in SCATTER else WINDOW for axis in sorted(axes) if axis != TIME}
     return [{axis: factor} for axis, most in factors.items() for factor in (most, 1 / most)]
 
 

@@ -11,6 +11,7 @@ ones are left out as well. Its isolation tree is not used: it asks how bins diff
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ class TimeQuality:
     skipped: str = ""
 
 
-def time_quality(events: EventSource, header: TubeHeader, channels: dict[str, int]) -> TimeQuality:
+def time_quality(events: EventSource, header: TubeHeader, channels: Mapping[str, int]) -> TimeQuality:
     """Judge the stretches of one tube by some of its channels (name → index); a clock among them is no signal."""
     n = events.count
     if n < LEAST_EVENTS:

@@ -50,7 +50,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     """
     header, match, events = open_tube(study, tube, used)
     asked = _Asked(study, tube, used.release.strategy)
-    steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != TIME})
+    steady = time_quality(events, header, match.channel)
     ask = asked if asks_others(used.release.strategy) else None
     applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
     compiled, evaluation = applied.compiled, applied.evaluation
@@ -79,9 +79,10 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
 
 
 def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, Reading]:
-    """Measure what one tube tells about the thresholds of a strategy; raises as ``gate_tube`` does."""
+    """Measure what one tube tells about the thresholds of a strategy, of the events that would be counted; raises as ``gate_tube``."""
     header, match, events = open_tube(study, tube, used)
-    declared = apply_declared(used.release.strategy, match, header, events)
+    steady = time_quality(events, header, match.channel)
+    declared = apply_declared(used.release.strategy, match, header, events, rows=steady.kept)
     return measure(declared.compiled, declared.evaluation, events, header)
 
 

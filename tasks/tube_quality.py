@@ -31,6 +31,7 @@ CARRIED = 5.0
 CARRY_EVENTS = 5
 MARGIN = 0.10
 SAMPLED_EVENTS = 50_000
+ROOT = ("root",)
 JUDGED_EVENTS = 500
 """Shares of fewer events are not judged."""
 
@@ -136,13 +137,14 @@ def _discordant_b_cells(gates: _Gates, made: TubeJudgement) -> None:
 
 
 def _carried_over(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
-    """Ask of each reported population whether it came in the first seconds far more often than all events did."""
+    """Ask of each reported population whether it came in the first seconds far more often than all events that are counted did."""
     clock = time_channel(header.channels)
-    if clock is None or events.count < JUDGED_EVENTS:
+    kept = gates.evaluation.root
+    if clock is None or gates.evaluation.count(ROOT) < JUDGED_EVENTS:
         return
     time = events.column(clock.index)
     early = time < time[0] + FIRST_SECONDS
-    share = float(early.mean())
+    share = float(early.mean() if kept is None else early[kept].mean())
     if not 0 < share < 1 / CARRIED:
         return
     for population in gates.compiled.strategy.populations:

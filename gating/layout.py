@@ -116,9 +116,10 @@ def encodings_of(
     )
 
 
-def _encoding(  # noqa: PLR0913 - what a channel's keywords are read from, its place, and the clock's step (None: it is no clock)
+def _encoding(
     name: str, reading: Reading, keywords: Mapping[str, str], channel: Channel, byte: int, *, time_step: float | None
 ) -> Encoding:
+    """Say how a channel is written; ``time_step`` is the clock's (None: the channel is none)."""
     number, bits = channel.index + 1, reading.bits[channel.index]
     kind = _kind(name, channel, _datatype(reading, keywords, number), bits)
     decades, log_zero = _amplification(name, keywords, channel, kind)

@@ -136,7 +136,7 @@ def _axis(compiled: Compiled, axis: str, values: np.ndarray, *, raw: bool = Fals
 
 def _first_decade(maximum: float) -> int:
     """Give the lowest decade with room for a label: 10³ on an axis that ends at 262144."""
-    return max(0, round(3 + np.log10(maximum / FULL_SCALE)))
+    return max(0, round(3 + float(np.log10(maximum / FULL_SCALE))))
 
 
 def _round_step(most: float) -> float:

@@ -54,25 +54,22 @@ def share(strategy: Strategy, tube: ArrayTube) -> float:
 def edge_at(border: float) -> dict[str, dict[str, object]]:
     """Draw each shape so that one border lies at ``border`` times the crowd's centre, the others far away."""
     cd3, ratio, shown = 10_000 * border, border, LOGICLE_10K + np.log10(border) * 0.21
-    far = 200_000
+    far, edge = 200_000, 100_000 * border
+    whole_scatter = [[edge, 0], [262_143, 0], [262_143, 262_143], [edge, 262_143]]
+    round_cells = {"covariance": [[0.09, 0], [0, 0.09]], "distance_square": 1}
+    names = {"++": "g", "+-": "b", "-+": "c", "--": "d"}
     corners = [[cd3, 100], [far, 100], [far, far], [cd3, far]]
     return {
         "rectangle": {"rectangle": {"CD3": {"above": cd3}}},
         "rectangle on scatter": {"rectangle": {"FSC-A": {"above": 100_000 * border}}},
         "polygon": {"polygon": {"x": "CD3", "y": "CD19", "vertices": corners}},
         "polygon on y": {"polygon": {"x": "CD19", "y": "CD3", "vertices": [[y, x] for x, y in corners]}},
-        "polygon on scatter": {
-            "polygon": {"x": "FSC-A", "y": "SSC-A", "vertices": [[100_000 * border, 0], [262_143, 0], [262_143, 262_143], [100_000 * border, 262_143]]}
-        },
-        "ellipse": {
-            "ellipse": {"x": "CD3", "y": "CD19", "centre": [shown + 0.3, LOGICLE_10K], "covariance": [[0.09, 0], [0, 0.09]], "distance_square": 1}
-        },
-        "quadrant": {
-            "quadrant": {"x": "CD3", "y": "CD19", "x_divider": cd3, "y_divider": 300, "quadrants": {"++": "g", "+-": "b", "-+": "c", "--": "d"}}
-        },
+        "polygon on scatter": {"polygon": {"x": "FSC-A", "y": "SSC-A", "vertices": whole_scatter}},
+        "ellipse": {"ellipse": {"x": "CD3", "y": "CD19", "centre": [shown + 0.3, LOGICLE_10K], **round_cells}},
+        "quadrant": {"quadrant": {"x": "CD3", "y": "CD19", "x_divider": cd3, "y_divider": 300, "quadrants": names}},
         "ratio": {"ratio": {"numerator": "CD3", "denominator": "CD19", "above": ratio, "below": 100}},
         "ratio of a pulse": {"ratio": {"numerator": "FSC-A", "denominator": "FSC-H", "above": ratio, "below": 100}},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("shape", edge_at(1.0))

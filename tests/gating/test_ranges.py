@@ -24,25 +24,29 @@ PANEL = Panel.model_validate({
     "markers": [{"marker": "CD3", "detector": "FITC-A"}, {"marker": "CD19", "detector": "PE-A"}],
 })  # fmt: skip
 
+
+def ellipse(x: str, y: str, centre: list[float], covariance: list[list[float]]) -> dict[str, object]:
+    return {"ellipse": {"x": x, "y": y, "centre": centre, "covariance": covariance, "distance_square": 1.3}}
+
+
+def polygon(x: str, y: str, *vertices: list[float]) -> dict[str, object]:
+    return {"polygon": {"x": x, "y": y, "vertices": vertices}}
+
+
+QUADRANTS = {"++": "g", "+-": "b", "-+": "c", "--": "d"}
 SHAPES: dict[str, dict[str, object]] = {
     "rectangle": {"rectangle": {"CD3": {"above": 900, "below": 60_000}, "CD19": {"above": 200}}},
     "rectangle on scatter": {"rectangle": {"FSC-A": {"above": 60_000, "below": 180_000}, "SSC-A": {"above": 30_000, "below": 150_000}}},
-    "polygon": {"polygon": {"x": "CD3", "y": "CD19", "vertices": [[-500, -500], [80_000, 300], [30_000, 90_000], [400, 20_000]]}},
-    "polygon on scatter": {"polygon": {"x": "FSC-A", "y": "SSC-A", "vertices": [[20_000, 10_000], [220_000, 60_000], [150_000, 240_000]]}},
-    "polygon on both": {"polygon": {"x": "CD3", "y": "SSC-A", "vertices": [[100, 10_000], [90_000, 60_000], [5_000, 240_000]]}},
-    "ellipse": {"ellipse": {"x": "CD3", "y": "CD19", "centre": [0.5, 0.6], "covariance": [[0.04, 0.01], [0.01, 0.05]], "distance_square": 1.3}},
-    "ellipse on scatter": {
-        "ellipse": {"x": "FSC-A", "y": "SSC-A", "centre": [110_000, 120_000], "covariance": [[4e9, 1e9], [1e9, 3e9]], "distance_square": 1.2}
-    },
-    "ellipse on both": {
-        "ellipse": {"x": "CD3", "y": "SSC-A", "centre": [0.5, 120_000], "covariance": [[0.04, 2000], [2000, 3e9]], "distance_square": 1.2}
-    },
-    "quadrant": {
-        "quadrant": {"x": "CD3", "y": "CD19", "x_divider": 2000, "y_divider": 500, "quadrants": {"++": "g", "+-": "b", "-+": "c", "--": "d"}}
-    },
+    "polygon": polygon("CD3", "CD19", [-500, -500], [80_000, 300], [30_000, 90_000], [400, 20_000]),
+    "polygon on scatter": polygon("FSC-A", "SSC-A", [20_000, 10_000], [220_000, 60_000], [150_000, 240_000]),
+    "polygon on both": polygon("CD3", "SSC-A", [100, 10_000], [90_000, 60_000], [5_000, 240_000]),
+    "ellipse": ellipse("CD3", "CD19", [0.5, 0.6], [[0.04, 0.01], [0.01, 0.05]]),
+    "ellipse on scatter": ellipse("FSC-A", "SSC-A", [110_000, 120_000], [[4e9, 1e9], [1e9, 3e9]]),
+    "ellipse on both": ellipse("CD3", "SSC-A", [0.5, 120_000], [[0.04, 2000], [2000, 3e9]]),
+    "quadrant": {"quadrant": {"x": "CD3", "y": "CD19", "x_divider": 2000, "y_divider": 500, "quadrants": QUADRANTS}},
     "ratio": {"ratio": {"numerator": "FSC-A", "denominator": "FSC-H", "above": 0.8, "below": 1.3}},
     "ratio of markers": {"ratio": {"numerator": "CD3", "denominator": "CD19", "above": 0.8, "below": 6.0}},
-}  # fmt: skip
+}
 
 
 def strategy_of(shape: str, **gate: object) -> Strategy:
@@ -127,7 +131,8 @@ def test_what_is_drawn_is_what_was_counted(shape: str, maximum: float, swapped: 
     plot = {"x": axes[1], "y": axes[0]} if swapped else {}
     mask, view = counted_and_drawn(strategy_of(shape, plot=plot), tube_of(maximum))
     # A drawn ellipse has 72 sides, and a side without a bound is drawn to the edge of the picture.
-    within = (view.points > [view.x.limits[0], view.y.limits[0]]).all(axis=1) & (view.points < [view.x.limits[1], view.y.limits[1]]).all(axis=1)
+    low, high = np.array([view.x.limits, view.y.limits]).T
+    within = ((view.points > low) & (view.points < high)).all(axis=1)
     assert (inside_drawn(view, shape) != mask)[within].mean() < 0.005
     assert math.isclose(mask.sum(), view.events)
     assert len([text for _, text in view.x.ticks if text]) > 1

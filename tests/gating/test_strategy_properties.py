@@ -108,8 +108,9 @@ class Writer:
             kind, shape = "rectangle", {"FSC-A": {"above": 9e8}}
         else:
             shape = getattr(self, f"_{kind}")()
-        gate[kind] = shape if kind != "quadrant" else shape | {"quadrants": {s: f"g{number}_{s.translate({43: 'p', 45: 'n'})}" for s in ("++", "+-", "-+", "--")}}
-        self.names += list(gate[kind]["quadrants"].values()) if kind == "quadrant" else [gate["gate"]]
+        quadrants = {signs: f"g{number}_{n}" for n, signs in enumerate(("++", "+-", "-+", "--"))}
+        gate[kind] = shape | {"quadrants": quadrants} if kind == "quadrant" else shape
+        self.names += list(quadrants.values()) if kind == "quadrant" else [gate["gate"]]
         return gate
 
     def _chosen(self, least: int) -> list[str]:
@@ -145,7 +146,8 @@ class Writer:
         span = np.array([1.0 if axis in ("CD3", "CD19") else self.plan.events / 100 if axis == "Time" else 262_144.0 for axis in (x, y)])
         tilt = self.rng.uniform(-0.05, 0.05)
         covariance = np.array([[0.08, tilt], [tilt, 0.06]]) * np.outer(span, span)
-        return {"x": x, "y": y, "centre": (self.rng.uniform(0, 1, 2) * span).tolist(), "covariance": covariance.tolist(), "distance_square": 1.5}
+        centre = (self.rng.uniform(0, 1, 2) * span).tolist()
+        return {"x": x, "y": y, "centre": centre, "covariance": covariance.tolist(), "distance_square": 1.5}
 
     def _quadrant(self) -> dict[str, Any]:
         x, y = self._pair()

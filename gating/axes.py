@@ -11,6 +11,7 @@ from gating.compile import FULL_SCALE, transform_of
 from gating.foreign import RangedChannel
 from gating.sides import apply_transform
 from gating.strategy import SCATTER, Scale
+from panels.acquisition_time import TIME, tells_time
 from panels.panel import Panel, match_panel, plain
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ChannelNames:
     def __init__(self, panel: Panel, channels: Sequence[RangedChannel]) -> None:
         self._axis: dict[str, str] = {}
         self._maximum: dict[str, float] = {}
+        self._timed = TIME in panel.scatter
         if channels:
             self._match(panel, channels)
             return
@@ -53,6 +55,8 @@ class ChannelNames:
     def axis(self, name: str, matrix: flowkit.Matrix | None = None) -> str | None:
         """Give the marker or scatter parameter of a channel; None when the panel does not read it."""
         found = self._axis.get(plain(name))
+        if found is None and self._timed and tells_time(name):
+            return TIME
         if found is None and matrix is not None and name in matrix.fluorochromes:
             found = self._axis.get(plain(matrix.detectors[list(matrix.fluorochromes).index(name)]))
         return found
@@ -71,7 +75,7 @@ class ChannelNames:
 
     def factor(self, axis: str) -> float:
         """Give the factor from the strategy's linear units to the file's."""
-        return 1.0 if axis == "Time" else self.maximum(axis) / FULL_SCALE
+        return 1.0 if axis == TIME else self.maximum(axis) / FULL_SCALE
 
 
 def linear_bound(transform: flowkit.transforms.Transform | None, place: float) -> float:

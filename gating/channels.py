@@ -43,6 +43,7 @@ class Channels:
         self._inverses: dict[str, tuple[list[int], np.ndarray]] = {}
         self._detectors = [c.detector for c in header.channels]
         self._labels = [c.label for c in header.channels]
+        self._flowjo = [detector.replace("/", "_") for detector in self._detectors]
 
     @property
     def count(self) -> int:
@@ -51,8 +52,7 @@ class Channels:
 
     def index(self, name: str, compensation: str | None = None) -> int:
         """Find a channel by detector, by label, or by the fluorochrome a matrix gives it."""
-        flowjo = [d.replace("/", "_") for d in self._detectors]
-        for names in (self._detectors, self._labels, flowjo):
+        for names in (self._detectors, self._labels, self._flowjo):
             if name in names:
                 return names.index(name)
         matrix = self._matrices.get(compensation) if compensation else None

@@ -17,12 +17,13 @@ from gating.compensation import compensation_fault
 from gating.gatingml import read_gatingml, write_gatingml
 from gating.strategy import SCATTER, Bound, Cluster, Ellipse, Gate, Polygon, Quadrant, Ratio, Scale, Strategy
 from gating.thresholds.resolved import Resolved, Tried
+from panels.acquisition_time import TIME
 from panels.errors import CompensationFault, PanelFault, PanelMismatch
 
 if TYPE_CHECKING:
     import flowkit
 
-    from gating.events import TubeHeader
+    from gating.events import Channel, TubeHeader
     from panels.panel import Panel, PanelMatch
 
 __all__ = ["Compiled", "RealisedThreshold", "compile_reference", "compile_strategy", "read_gatingml", "transform_of", "write_gatingml"]
@@ -83,7 +84,7 @@ class Compiled:
 
     def factor(self, axis: str) -> float:
         """Give the factor between the strategy's linear units and the file's on one axis."""
-        return 1.0 if axis == "Time" else self.maximum_of[axis] / FULL_SCALE
+        return 1.0 if axis == TIME else self.maximum_of[axis] / FULL_SCALE
 
     def value(self, axis: str, bound: Bound) -> float:
         """Give a bound in the file's linear units."""
@@ -109,8 +110,9 @@ def compile_strategy(
     missing = sorted(needed - set(match.channel))
     if missing:
         raise PanelMismatch(f"{header.path.name}: {strategy.name} needs {', '.join(missing)}, which this tube does not have.")
-    channels = {axis: header.channels[match.channel[axis]] for axis in needed}
     matrix = _matrix(match, header) if match.panel.compensated else None
+    channels = {axis: header.channels[index] for axis, index in match.channel.items() if axis in needed}
+    channels |= _only_drawn(strategy.drawn() - needed, match, header, matrix)
     compiled = Compiled(
         strategy=strategy,
         gating=flowkit.GatingStrategy(),
@@ -222,6 +224,12 @@ def _refuse_uncompensated(compiled: Compiled, matrix: flowkit.Matrix, header: Tu
         )
 
 
+def _only_drawn(axes: set[str], match: PanelMatch, header: TubeHeader, matrix: flowkit.Matrix | None) -> dict[str, Channel]:
+    """Find the axes that no gate needs, as far as this tube has them."""
+    found = {axis: header.channels[match.channel[axis]] for axis in sorted(axes) if axis in match.channel}
+    return {axis: each for axis, each in found.items() if axis in SCATTER or matrix is None or each.detector in matrix.detectors}
+
+
 def _paths(strategy: Strategy) -> dict[str, tuple[str, ...]]:
     """Give every gate and quadrant its full path; a quadrant lies under its quadrant gate."""
     paths: dict[str, tuple[str, ...]] = {"root": ("root",)}
@@ -290,14 +298,25 @@ def linear(compiled: Compiled, axis: str, shown: float) -> float:
     return place / compiled.factor(axis)
 
 
+def ellipse_on(compiled: Compiled, shape: Ellipse) -> tuple[np.ndarray, np.ndarray]:
+    """Give an ellipse's centre (2,) and covariance (2 × 2) on the displayed scales of the tube; linear ones end at its ``$PnR``."""
+    axes = (shape.x, shape.y)
+    stretch = np.array([compiled.factor(axis) if _transform_ref(compiled, axis) is None else 1.0 for axis in axes])
+    return np.array(shape.centre) * stretch, np.array(shape.covariance) * np.outer(stretch, stretch)
+
+
+def ratio_on(compiled: Compiled, shape: Ratio) -> tuple[float, float]:
+    """Give a ratio's two bounds in the tube's units, which may differ between its two parameters."""
+    stretch = compiled.factor(shape.numerator) / compiled.factor(shape.denominator)
+    return shape.above * stretch, shape.below * stretch
+
+
 def _ellipse_gate(compiled: Compiled, name: str, shape: Ellipse) -> flowkit.gates.EllipsoidGate:
     from flowkit import gates
 
-    axes = (shape.x, shape.y)
-    stretch = np.array([compiled.factor(axis) if _transform_ref(compiled, axis) is None else 1.0 for axis in axes])
-    covariance = np.array(shape.covariance) * np.outer(stretch, stretch)
-    centre = [float(c) for c in np.array(shape.centre) * stretch]
-    return gates.EllipsoidGate(name, [_dimension(compiled, axis) for axis in axes], centre, covariance, shape.distance_square)
+    centre, covariance = ellipse_on(compiled, shape)
+    sides = [_dimension(compiled, axis) for axis in (shape.x, shape.y)]
+    return gates.EllipsoidGate(name, sides, centre.tolist(), covariance, shape.distance_square)
 
 
 def _quadrant_gate(compiled: Compiled, gate: str, shape: Quadrant) -> flowkit.gates.QuadrantGate:
@@ -327,7 +346,8 @@ def _ratio_gate(compiled: Compiled, gate: str, shape: Ratio) -> flowkit.gates.Re
     reference = f"ratio_{gate}"
     channels = [compiled.detector_of[shape.numerator], compiled.detector_of[shape.denominator]]
     compiled.gating.add_transform(reference, flowkit.transforms.RatioTransform(channels, param_a=1.0, param_b=0.0, param_c=0.0))
-    side = flowkit.RatioDimension(reference, UNCOMPENSATED, range_min=shape.above, range_max=shape.below)
+    low, high = ratio_on(compiled, shape)
+    side = flowkit.RatioDimension(reference, UNCOMPENSATED, range_min=low, range_max=high)
     return gates.RectangleGate(gate, [side])
 
 

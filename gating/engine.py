@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.channels import CHUNK, Channels, EventSource, Rows
-from gating.sides import Key, Side, bound_on, inside_of, is_monotone
+from gating.sides import inside_of, side_of
 from panels.errors import StrategyFault
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class _Walk:
 
         rows = self._above(parent)
         siblings = {id(gate): gate for gate, above in self._nodes.values() if above == parent and not isinstance(gate, gates.BooleanGate)}
-        sided = [(gate, [self._side(dimension) for dimension in gate.dimensions]) for gate in siblings.values()]
+        sided = [(gate, [side_of(self.gating, self.channels, dimension) for dimension in gate.dimensions]) for gate in siblings.values()]
         keys = sorted({key for _, sides in sided for side in sides for key in side.keys}, key=str)
         kept: dict[Path, list[Rows]] = {}
         for part in _parts(rows, self.channels.count):
@@ -159,29 +159,6 @@ class _Walk:
             parts.append(~part if reference["complement"] else part)
         kept = ~parts[0] if gate.type == "not" else (np.logical_or if gate.type == "or" else np.logical_and).reduce(parts)
         return _chosen(slice(0, self.channels.count) if rows is None else rows, np.asarray(kept), self.channels.count)
-
-    def _side(self, dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider) -> Side:
-        transform = self._transform(dimension.transformation_ref)
-        name = getattr(dimension, "ratio_ref", None)
-        ratio: flowkit.transforms.RatioTransform | None = None
-        if name is not None:
-            ratio = self._transform(str(name))
-            if ratio is None:
-                raise StrategyFault(f"the ratio '{name}' is not defined.")
-            keys: tuple[Key, ...] = tuple((self.channels.index(each), None) for each in ratio.dimensions)
-        else:
-            compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
-            keys = ((self.channels.index(getattr(dimension, "dimension_ref", None) or dimension.id, compensation), compensation),)
-        exact = ratio is None and is_monotone(transform)
-        low, high = (bound_on(transform, getattr(dimension, end, None), exact=exact) for end in ("min", "max"))
-        return Side(str(name or dimension.id), keys, transform, ratio, low, high)
-
-    def _transform(self, reference: str | None) -> flowkit.transforms.Transform | None:
-        if reference is None:
-            return None
-        if reference not in self.gating.transformations:
-            raise StrategyFault(f"a gate refers to the transformation '{reference}', which is not defined.")
-        return self.gating.transformations[reference]
 
 
 def _parts(rows: Rows | None, total: int) -> Iterator[Rows | slice]:

@@ -28,6 +28,7 @@ from gating.layout import (
 )
 from gating.second_readers import confirm, own_reading
 from gating.spill import Spill, read_spill
+from panels.acquisition_time import time_channel
 from panels.errors import UnreadableFile
 
 __all__ = ["Channel", "Events", "Spill", "TubeHeader", "file_sha256", "open_events", "read_header"]
@@ -193,7 +194,7 @@ def _time_step(keywords: Mapping[str, str], channels: Sequence[Channel]) -> tupl
     step = finite(text)
     if step is not None and step > 0:
         return step, ()
-    timed = text and any(channel.detector.lower() == "time" for channel in channels)
+    timed = text and time_channel(channels) is not None
     told = "$TIMESTEP is not a number of seconds: Time is left in the cytometer's ticks."
     return None, (told,) if timed else ()
 

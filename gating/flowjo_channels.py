@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gating.foreign_document import ForeignChannel
 from gating.notes import Note
+from panels.acquisition_time import tells_time
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -48,7 +49,7 @@ class SampleChannels:
 
         ``scale_gain`` and ``scale_top`` are those of the linear scale FlowJo draws the channel on. Raises LeftOut when it is not clear.
         """
-        if name.lower() == "time":
+        if tells_time(name):
             return (self.time_step or 1.0) / self._seconds_a_tick(name, scale_gain, scale_top)
         if scale_gain != 1.0:
             raise LeftOut(f"FlowJo draws {name} with a gain of its own ({scale_gain:g}): what its numbers are in the file is not clear.")
@@ -87,7 +88,7 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
         gains[detector] = gain
         if tube is not None and kept.get(f"$P{number}N", "").strip() == detector and _gain(kept, number) != gain:
             notes.append(_gains_differ(tube, detector, gain, _gain(kept, number)))
-    scaled = [f"{detector} ({gain:g})" for detector, gain in gains.items() if gain != 1.0 and detector.lower() != "time"]
+    scaled = [f"{detector} ({gain:g})" for detector, gain in gains.items() if gain != 1.0 and not tells_time(detector)]
     if scaled:
         text = f"The file declares a gain on {', '.join(scaled)}. FlowJo ignores it and we divide by it: bounds there were divided too."
         notes.append(Note("changed", "", text))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gating.data_offsets import EventBlock, find_events
 from gating.fcs_text import DataSet
 from gating.second_readers import Reading
+from panels.acquisition_time import time_channel
 from panels.errors import UnreadableFile
 
 MOST_DECADES = 10.0
@@ -108,25 +109,31 @@ def encodings_of(
 ) -> tuple[Encoding, ...]:
     """Say how each channel is written; raises UnreadableFile when it is in a way not supported."""
     places = [sum(reading.bits[:n]) // 8 for n in range(len(channels))]
-    return tuple(_encoding(name, reading, keywords, channel, place, time_step) for channel, place in zip(channels, places, strict=True))
+    clock = time_channel(channels)
+    return tuple(
+        _encoding(name, reading, keywords, channel, place, time_step=time_step or 1.0 if channel is clock else None)
+        for channel, place in zip(channels, places, strict=True)
+    )
 
 
-def _encoding(name: str, reading: Reading, keywords: Mapping[str, str], channel: Channel, byte: int, time_step: float | None) -> Encoding:
+def _encoding(
+    name: str, reading: Reading, keywords: Mapping[str, str], channel: Channel, byte: int, *, time_step: float | None
+) -> Encoding:
+    """Say how a channel is written; ``time_step`` is the clock's (None: the channel is none)."""
     number, bits = channel.index + 1, reading.bits[channel.index]
     kind = _kind(name, channel, _datatype(reading, keywords, number), bits)
     decades, log_zero = _amplification(name, keywords, channel, kind)
-    is_time = channel.detector.lower() == "time"
     return Encoding(
         kind=kind,
         byte=byte,
         width=bits // 8,
         bit_mask=_bit_mask(name, channel, bits) if kind == "I" else None,
-        step=time_step if is_time and time_step is not None else 1.0,
+        step=1.0 if time_step is None else time_step,
         decades=decades,
         log_zero=log_zero,
         maximum=channel.maximum,
         # Cytometers write a gain for Time too, which means nothing there; a gain of 0 means none.
-        gain=1.0 if is_time else _number(name, keywords, f"$P{number}G", 1.0) or 1.0,
+        gain=1.0 if time_step is not None else _number(name, keywords, f"$P{number}G", 1.0) or 1.0,
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gating.channels import Channels, EventSource
-from gating.compile import FULL_SCALE, Compiled, transform_of
+from gating.compile import FULL_SCALE, Compiled, ellipse_on, ratio_on, transform_of
 from gating.engine import Evaluation
 from gating.sides import apply_transform
-from gating.strategy import SCATTER, Gate, Limits
+from gating.strategy import SCATTER, Gate, Limits, Ratio
 from gating.views import Axis, GateView
+from panels.acquisition_time import TIME
 
 if TYPE_CHECKING:
     from gating.events import TubeHeader
@@ -72,9 +74,10 @@ def _axes(compiled: Compiled, gate: Gate) -> tuple[str, str]:
     own = list(gate.axes)
     if not own and gate.combined and gate.plot.x is None:
         own = list(_axes(compiled, _first_combined(compiled, gate)))
-    x = gate.plot.x or own[0]
-    spare = next((axis for axis in own if axis != x), None)
-    return x, gate.plot.y or spare or ("SSC-A" if x != "SSC-A" else "FSC-A")
+    known = [axis for axis in ("SSC-A", "FSC-A", *sorted(compiled.detector_of)) if axis in compiled.detector_of]
+    wanted = [axis for axis in (gate.plot.x, *own) if axis in known]
+    x = next(iter([*wanted, *known]))
+    return x, next((axis for axis in (gate.plot.y, *wanted, *known) if axis in known and axis != x), x)
 
 
 def _first_combined(compiled: Compiled, gate: Gate) -> Gate:
@@ -116,16 +119,24 @@ def _axis(compiled: Compiled, axis: str, values: np.ndarray, *, raw: bool = Fals
     detector, maximum = compiled.detector_of[axis], compiled.maximum_of[axis]
     transform = transform_of(compiled.strategy.scale_of(axis), maximum)
     label = "" if axis in SCATTER else f"{axis}, uncompensated" if raw else axis
+    if axis == TIME:  # in seconds, which have nothing to do with the channel's range
+        maximum = float(values.max()) if len(values) and values.max() > 0 else 1.0
     if transform is None:
         step = _round_step(maximum / 4)
         ticks = tuple((float(place), _short(place)) for place in np.arange(0, maximum, step))
         return Axis(label, detector, "linear", ticks, (0.0, maximum * LINEAR_ROOM))
-    decades = [-(10.0**3), 0.0, *(10.0**p for p in range(3, int(np.log10(maximum)) + 1))]
+    first = _first_decade(maximum)
+    decades = [-(10.0**first), 0.0, *(10.0**p for p in range(first, int(np.log10(maximum)) + 1))]
     places = apply_transform(transform, np.array(decades))
     lowest = float(np.quantile(values, 0.002)) if len(values) else 0.0
     limits = (min(-0.05, max(lowest, -0.6)), 1.06 if raw else 1.02)
     texts = [_power(value) for value in decades]
     return Axis(label, detector, "logicle", tuple(t for t in zip(map(float, places), texts, strict=True) if t[0] >= limits[0]), limits)
+
+
+def _first_decade(maximum: float) -> int:
+    """Give the lowest decade with room for a label: 10³ on an axis that ends at 262144."""
+    return max(0, round(3 + float(np.log10(maximum / FULL_SCALE))))
 
 
 def _round_step(most: float) -> float:
@@ -135,7 +146,9 @@ def _round_step(most: float) -> float:
 
 
 def _short(value: float) -> str:
-    return "0" if value == 0 else f"{value / 1000:.0f}K" if value < 1e6 else f"{value / 1e6:.1f}M"
+    if value < 1000:
+        return f"{value:g}"
+    return f"{value / 1000:.0f}K" if value < 1e6 else f"{value / 1e6:.1f}M"
 
 
 def _power(value: float) -> str:
@@ -153,19 +166,15 @@ def _histogram(shown: list[np.ndarray], drawn: list[Axis]) -> np.ndarray:
 
 
 def _outlines(compiled: Compiled, gate: Gate, name: str, axes: tuple[str, str], drawn: list[Axis]) -> tuple[np.ndarray, ...]:
-    """Draw the gate's border in display units; a side without a bound runs to the edge of the picture."""
-    if gate.polygon is not None:
-        columns = zip(*compiled.vertices(gate.polygon), strict=True)
-        corners = np.column_stack([_place(compiled, axis, list(v)) for axis, v in zip(gate.axes, columns, strict=True)])
-        corners = corners if axes == gate.axes else corners[:, ::-1]
-        return (np.vstack([corners, corners[:1]]),)
-    if gate.ellipse is not None:
-        angles = np.linspace(0, 2 * np.pi, 73)
-        root = np.linalg.cholesky(np.array(gate.ellipse.covariance)) * np.sqrt(gate.ellipse.distance_square)
-        corners = (np.array(gate.ellipse.centre)[:, None] + root @ np.vstack([np.cos(angles), np.sin(angles)])).T
-        return (corners if axes == gate.axes else corners[:, ::-1],)
-    if gate.ratio is not None:
-        return _ratio_outline(gate.ratio.above, gate.ratio.below, drawn[1].limits[1], swapped=axes[0] != gate.ratio.numerator)
+    """Draw the gate's border in display units; a side without a bound runs to the edge of the picture.
+
+    A border that is none on the axes of the picture is not drawn.
+    """
+    own = _own_outlines(compiled, gate, {axis: each.limits[1] for axis, each in zip(axes, drawn, strict=True)})
+    if own is not None:
+        if set(axes) != set(gate.axes):
+            return ()
+        return own if axes == gate.axes else tuple(line[:, ::-1] for line in own)
     if gate.cluster is not None:
         return _bead_outline(compiled, axes, drawn)
     sides = _sides(gate, name)
@@ -187,6 +196,22 @@ def _bead_outline(compiled: Compiled, axes: tuple[str, str], drawn: list[Axis]) 
 
 def _box(x: tuple[float, float], y: tuple[float, float]) -> np.ndarray:
     return np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]), (x[0], y[0])])
+
+
+def _own_outlines(compiled: Compiled, gate: Gate, top: Mapping[str, float]) -> tuple[np.ndarray, ...] | None:
+    """Draw a border that needs two axes on the gate's own, in their order; None where each axis has sides of its own."""
+    if gate.polygon is not None:
+        columns = zip(*compiled.vertices(gate.polygon), strict=True)
+        corners = np.column_stack([_place(compiled, axis, list(v)) for axis, v in zip(gate.axes, columns, strict=True)])
+        return (np.vstack([corners, corners[:1]]),)
+    if gate.ellipse is not None:
+        centre, covariance = ellipse_on(compiled, gate.ellipse)
+        angles = np.linspace(0, 2 * np.pi, 73)
+        root = np.linalg.cholesky(covariance) * np.sqrt(gate.ellipse.distance_square)
+        return ((centre[:, None] + root @ np.vstack([np.cos(angles), np.sin(angles)])).T,)
+    if gate.ratio is not None:
+        return _rays(compiled, gate.ratio, top.get(gate.ratio.denominator, 0.0))
+    return None
 
 
 def _sides(gate: Gate, name: str) -> dict[str, Limits]:
@@ -213,7 +238,18 @@ def _place(compiled: Compiled, axis: str, values: list[float]) -> np.ndarray:
     return linear if transform is None else apply_transform(transform, linear)
 
 
-def _ratio_outline(low: float, high: float, top: float, *, swapped: bool) -> tuple[np.ndarray, ...]:
-    """Draw the two rays between which a ratio of two linear parameters lies (numerator on x)."""
-    rays = [np.array([(0.0, 0.0), (ratio * top, top)]) for ratio in (low, high)]
-    return tuple(ray[:, ::-1] if swapped else ray for ray in rays)
+def _rays(compiled: Compiled, ratio: Ratio, top: float) -> tuple[np.ndarray, ...]:
+    """Draw the two borders between which a ratio lies, from 0 to the ``top`` of the denominator's axis.
+
+    A ratio is of what the detectors saw: on compensated axes it has no border that could be drawn.
+    """
+    axes = (ratio.numerator, ratio.denominator)
+    scales = [transform_of(compiled.strategy.scale_of(axis), compiled.maximum_of[axis]) for axis in axes]
+    if compiled.matrix is not None and not set(axes) <= set(SCATTER):
+        return ()
+    below = np.array([0.0, top]) if scales[1] is None else np.asarray(scales[1].inverse(np.linspace(0, top, 73).reshape(-1, 1)))[:, 0]
+    lines = []
+    for bound in ratio_on(compiled, ratio):
+        linear = (bound * below, below)
+        lines.append(np.column_stack([v if t is None else apply_transform(t, v) for v, t in zip(linear, scales, strict=True)]))
+    return tuple(lines)

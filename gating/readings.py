@@ -12,6 +12,7 @@ from gating.axes import ChannelNames, is_scatter, scale_like, top_of
 from gating.foreign import Foreign
 from gating.notes import Note
 from gating.strategy import Scale
+from panels.acquisition_time import TIME
 from panels.panel import Panel
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Readings:
         """Take the ends of the document's scales for the ranges that no file tells, saying which."""
         tops: dict[str, dict[bool, set[float]]] = {}
         for _, axis, transform in drawn:
-            if axis == "Time" or self.names.knows(axis):
+            if axis == TIME or self.names.knows(axis):
                 continue
             top, straight = top_of(transform), type(transform).__name__ == "LinearTransform"
             ends = tops.setdefault(axis, {False: set(), True: set()})

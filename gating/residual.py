@@ -43,7 +43,8 @@ def residuals(compiled: Compiled, evaluation: Evaluation, events: EventSource, h
             continue
         gate = threshold.negative.gate
         if gate not in values_of:
-            rows = evaluation.rows[compiled.path_of[gate]]
+            rows = evaluation.of(compiled.path_of[gate])
+            rows = np.arange(evaluation.total) if rows is None else rows
             columns = channels.linear(keys, rows[:: max(1, -(-len(rows) // MOST_EVENTS))])
             values_of[gate] = {m: column / compiled.factor(m) for m, column in zip(markers, columns, strict=True)}
         own = [

@@ -13,6 +13,8 @@ from panels.errors import StrategyFault
 if TYPE_CHECKING:
     import flowkit
 
+    from gating.channels import Channels
+
 Key = tuple[int, str | None]
 """A channel's index and the compensation it is read with."""
 Columns = Mapping[Key, np.ndarray]
@@ -72,6 +74,34 @@ class Side:
         if len(close):
             inside[close] = apply_transform(self.transform, values[close]) >= bound.shown
         return inside
+
+
+def side_of(
+    gating: flowkit.GatingStrategy, channels: Channels, dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider
+) -> Side:
+    """Resolve what one side of a gate refers to; raises StrategyFault when it is not defined, PanelMismatch when the tube lacks it."""
+    transform = _transform(gating, dimension.transformation_ref)
+    name = getattr(dimension, "ratio_ref", None)
+    ratio: flowkit.transforms.RatioTransform | None = None
+    if name is not None:
+        ratio = _transform(gating, str(name))
+        if ratio is None:
+            raise StrategyFault(f"the ratio '{name}' is not defined.")
+        keys: tuple[Key, ...] = tuple((channels.index(each), None) for each in ratio.dimensions)
+    else:
+        compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
+        keys = ((channels.index(getattr(dimension, "dimension_ref", None) or dimension.id, compensation), compensation),)
+    exact = ratio is None and is_monotone(transform)
+    low, high = (bound_on(transform, getattr(dimension, end, None), exact=exact) for end in ("min", "max"))
+    return Side(str(name or dimension.id), keys, transform, ratio, low, high)
+
+
+def _transform(gating: flowkit.GatingStrategy, reference: str | None) -> flowkit.transforms.Transform | None:
+    if reference is None:
+        return None
+    if reference not in gating.transformations:
+        raise StrategyFault(f"a gate refers to the transformation '{reference}', which is not defined.")
+    return gating.transformations[reference]
 
 
 def bound_on(transform: flowkit.transforms.Transform | None, shown: float | None, *, exact: bool) -> Bound | None:

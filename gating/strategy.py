@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gating.coherence import check_coherence
+from panels.acquisition_time import TIME
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Bound = float | str
@@ -29,7 +30,7 @@ NEEDED_BY: Mapping[Source, tuple[str, ...]] = {
     "pooled": ("seen_in", "limits"),
 }
 """What a threshold has to declare for each of its sources."""
-SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", "Time")
+SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", TIME)
 
 
 class _Strict(BaseModel):
@@ -347,6 +348,11 @@ class Strategy(_Strict):
     def bead_cluster(self) -> Cluster | None:
         """Give the cluster that the bead gate looks for; None where it declares its borders, or there is none."""
         return next((gate.cluster for gate in self.gates if gate.gate == self.beads), None)
+
+    def drawn(self) -> set[str]:
+        """List the axes that gates are drawn on beside their own."""
+        plots = {axis for gate in self.gates for axis in (gate.plot.x, gate.plot.y) if axis is not None}
+        return plots | {"SSC-A", "FSC-A"}
 
     def markers(self) -> set[str]:
         """List every marker and scatter parameter the gates need."""

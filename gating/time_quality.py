@@ -11,12 +11,14 @@ ones are left out as well. Its isolation tree is not used: it asks how bins diff
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from gating.channels import EventSource, Rows
 from gating.events import TubeHeader
+from panels.acquisition_time import tells_time, time_channel
 
 LEAST_EVENTS = 1500
 MOST_BINS = 500
@@ -58,8 +60,8 @@ class TimeQuality:
     skipped: str = ""
 
 
-def time_quality(events: EventSource, header: TubeHeader, channels: dict[str, int]) -> TimeQuality:
-    """Judge the stretches of one tube by some of its channels (name → index)."""
+def time_quality(events: EventSource, header: TubeHeader, channels: Mapping[str, int]) -> TimeQuality:
+    """Judge the stretches of one tube by some of its channels (name → index); a clock among them is no signal."""
     n = events.count
     if n < LEAST_EVENTS:
         return TimeQuality(None, 0.0, 0, {}, 0.0, f"{n} events are too few to judge the acquisition by ({LEAST_EVENTS} are needed)")
@@ -69,6 +71,8 @@ def time_quality(events: EventSource, header: TubeHeader, channels: dict[str, in
     found: dict[str, int] = {}
     drift = 0.0
     for name, index in channels.items():
+        if tells_time(header.channels[index].detector):
+            continue
         medians = _bin_medians(events.column(index), size, bins)
         stands_out = _stands_out(medians, LEAST_DEVIATION)
         found[name] = int(stands_out.sum())
@@ -85,11 +89,6 @@ def time_quality(events: EventSource, header: TubeHeader, channels: dict[str, in
     keep = np.repeat(~bad, size)
     keep = np.concatenate([keep, np.full(n - len(keep), fill_value=not bad[-1])])
     return TimeQuality(np.flatnonzero(keep), float(1 - keep.mean()), bins, found, drift)
-
-
-def time_channel(header: TubeHeader) -> int | None:
-    """Find the channel that tells the time, None without."""
-    return next((channel.index for channel in header.channels if channel.detector.upper() in ("TIME", "HDR-T")), None)
 
 
 def _bin_medians(values: np.ndarray, size: int, bins: int) -> np.ndarray:
@@ -126,10 +125,10 @@ def _running_mean(series: np.ndarray) -> np.ndarray:
 
 def _rate(events: EventSource, header: TubeHeader, size: int, bins: int) -> np.ndarray | None:
     """Give the logarithm of each bin's flow rate, None when there is no clock that can be believed."""
-    index = time_channel(header)
-    if index is None:
+    clock = time_channel(header.channels)
+    if clock is None:
         return None
-    time = events.column(index)
+    time = events.column(clock.index)
     steps = np.diff(time)
     if len(steps) == 0 or (steps < 0).mean() > BACKWARDS or time[-1] <= time[0]:
         return None

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from panels.acquisition_time import TIME, tells_time, time_channel
 
 Counting = Literal["bead", "volumetric", "chain", "dual"]
 
@@ -61,6 +63,12 @@ class Panel(BaseModel):
         if self.matrix is not None and [len(row) for row in self.matrix] != [len(names)] * len(names):
             raise ValueError("matrix must have one row and one column for each marker, in the order of markers")
         return self
+
+    @field_validator("scatter")
+    @classmethod
+    def _the_clock_has_one_name(cls, scatter: Mapping[str, str]) -> Mapping[str, str]:
+        """Call the clock ``Time``, whatever the cytometer calls it."""
+        return {TIME if tells_time(name) else name: detector for name, detector in scatter.items()}
 
     def detectors(self) -> dict[str, dict[str, str]]:
         """Give for each known instrument the detector of every marker."""
@@ -118,7 +126,8 @@ def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
         elif channel is not None:
             found[stain.marker] = channel.index
     for name, detector in panel.scatter.items():
-        channel = next((c for c in channels if plain(c.detector) == plain(detector)), None)
+        same = (c for c in channels if plain(c.detector) == plain(detector))
+        channel = next(same, None) or (time_channel(channels) if name == TIME else None)
         if channel is None:
             problems.append(f"The channel {detector} is missing: record it on the cytometer.")
         else:

@@ -17,6 +17,7 @@ from gating.thresholds.apply import apply_declared, apply_strategy
 from gating.thresholds.chain import Others
 from gating.thresholds.measure import Reading, measure
 from gating.time_quality import time_quality
+from panels.acquisition_time import TIME
 from panels.errors import PanelMismatch
 from panels.panel import PanelMatch, match_panel
 from tasks.bead_count import count_beads
@@ -49,7 +50,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     """
     header, match, events = open_tube(study, tube, used)
     asked = _Asked(study, tube, used.release.strategy)
-    steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != "Time"})
+    steady = time_quality(events, header, match.channel)
     ask = asked if asks_others(used.release.strategy) else None
     applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
     compiled, evaluation = applied.compiled, applied.evaluation
@@ -78,9 +79,10 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
 
 
 def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, Reading]:
-    """Measure what one tube tells about the thresholds of a strategy; raises as ``gate_tube`` does."""
+    """Measure what one tube tells about the thresholds of a strategy, of the events that would be counted; raises as ``gate_tube``."""
     header, match, events = open_tube(study, tube, used)
-    declared = apply_declared(used.release.strategy, match, header, events)
+    steady = time_quality(events, header, match.channel)
+    declared = apply_declared(used.release.strategy, match, header, events, rows=steady.kept)
     return measure(declared.compiled, declared.evaluation, events, header)
 
 
@@ -139,5 +141,5 @@ def _detectors(compiled: Compiled, header: TubeHeader) -> dict[str, dict[str, An
     return {
         marker: {"detector": detector, "voltage": finite(header.keywords.get(f"$P{number[detector]}V", ""))}
         for marker, detector in sorted(compiled.detector_of.items())
-        if marker != "Time"
+        if marker != TIME
     }

@@ -27,7 +27,7 @@ def population_counts(
     strategy = compiled.strategy
     gate_of = {population.id: population.gate for population in strategy.populations}
     parent_of = strategy.parent_of()
-    near = border_share(compiled, evaluation, events, header, tuple(gate_of.values())) if negatives else {}
+    near = border_share(compiled, evaluation, events, header, tuple(gate_of.values()))
 
     def count(gate: str) -> int:
         return evaluation.count(compiled.path_of[gate])
@@ -40,7 +40,7 @@ def population_counts(
             parent_events=count(parent_of[each.gate]),
             reference=each.reference,
             reference_events=count(gate_of[each.reference]),
-            flags=tuple(str(flag) for flag in _flags(compiled, each, near.get(each.gate, 0.0), count(each.gate))),
+            flags=tuple(str(flag) for flag in _flags(compiled, each, near[each.gate], count(each.gate))),
             negatives=_negatives(compiled, each, negatives),
         )
         for each in strategy.populations

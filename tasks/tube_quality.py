@@ -12,7 +12,8 @@ from gating.compile import Compiled
 from gating.engine import Evaluation
 from gating.events import TubeHeader
 from gating.residual import residuals
-from gating.time_quality import TimeQuality, time_channel
+from gating.time_quality import TimeQuality
+from panels.acquisition_time import TIME, time_channel
 from tasks.counting.flags import Flag
 from tasks.counting.limits import limit_of_blank
 
@@ -30,6 +31,7 @@ CARRIED = 5.0
 CARRY_EVENTS = 5
 MARGIN = 0.10
 SAMPLED_EVENTS = 50_000
+ROOT = ("root",)
 JUDGED_EVENTS = 500
 """Shares of fewer events are not judged."""
 
@@ -135,13 +137,14 @@ def _discordant_b_cells(gates: _Gates, made: TubeJudgement) -> None:
 
 
 def _carried_over(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
-    """Ask of each reported population whether it came in the first seconds far more often than all events did."""
-    index = time_channel(header)
-    if index is None or events.count < JUDGED_EVENTS:
+    """Ask of each reported population whether it came in the first seconds far more often than all events that are counted did."""
+    clock = time_channel(header.channels)
+    kept = gates.evaluation.root
+    if clock is None or gates.evaluation.count(ROOT) < JUDGED_EVENTS:
         return
-    time = events.column(index)
+    time = events.column(clock.index)
     early = time < time[0] + FIRST_SECONDS
-    share = float(early.mean())
+    share = float(early.mean() if kept is None else early[kept].mean())
     if not 0 < share < 1 / CARRIED:
         return
     for population in gates.compiled.strategy.populations:
@@ -176,7 +179,7 @@ def _margins(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJ
     shares = {
         marker: float((events.column(index[detector], sample) >= compiled.maximum_of[marker] - 1).mean())
         for marker, detector in sorted(compiled.detector_of.items())
-        if marker != "Time"
+        if marker != TIME
     }
     made.numbers["margins"] = {marker: round(share, 6) for marker, share in shares.items() if share > 0}
     if max(shares.values(), default=0.0) > MARGIN:

@@ -20,7 +20,10 @@ class Flag(ExplainedWord):
     )
     THRESHOLD_SENSITIVE = (
         "threshold_sensitive",
-        "More than a tenth of these events lie within 15 % of a gate boundary: the count hangs on where exactly it was drawn.",
+        (
+            "More than a tenth of these events lie within 15 % (on scatter 5 %) of a gate boundary: "
+            "the count hangs on where exactly it was drawn."
+        ),
     )
     UNSTEADY_ACQUISITION = (
         "unsteady_acquisition",

@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 
 from gating.channels import Channels
+from gating.strategy import SCATTER
 from panels.errors import ReconflowError, TubeFault, UsageFault
 from tasks.elapsed import elapsed_days
 from tasks.evidence import is_fmo
@@ -74,7 +75,7 @@ def _cells(study: Study, tube: Tube, gated: GatedTube, most: int) -> anndata.Ann
 
     rows = _chosen(gated, most, int(tube.identity.tube_sha256[:8], 16))
     strategy, compiled = gated.compiled.strategy, gated.compiled
-    markers = [marker for marker in compiled.detector_of if marker not in ("FSC-A", "FSC-H", "SSC-A", "Time")]
+    markers = [marker for marker in compiled.detector_of if marker not in SCATTER]
     channels = Channels(compiled.gating, gated.events, gated.header)
     compensation = None if compiled.matrix is None else compiled.compensation
     columns = channels.linear([(channels.index(compiled.detector_of[marker]), compensation) for marker in markers], rows)

@@ -31,6 +31,8 @@ INK, FADED, GATE, DOT = "#1b1f24", "#667080", "#d3104c", "#3b2a66"
 BEFORE, DASHES = "#0a63c9", (0, (5, 4))
 TINT = (0.83, 0.06, 0.30, 0.07)
 TICK_PIXELS, TITLE_OUTDENT, PIXELS_PER_POINT = 10.5, 50, DPI / 72
+COUNTABLE = 20
+"""So few events are drawn as larger dots."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +153,7 @@ def gating_figure(tube: TubePage, views: Sequence[GateView]) -> "Figure":
     title = f"{tube.patient}  ·  {tube.visit}  ·  {tube.panel}"
     facts = [
         tube.specimen,
-        f"{tube.events:,} events",
+        "1 event" if tube.events == 1 else f"{tube.events:,} events",
         f"strategy {tube.strategy} ({tube.strategy_sha256[:12]})",
         f"tube {tube.tube_sha256[:12]}",
     ]
@@ -180,7 +182,8 @@ def _draw_events(canvas: "Axes", panel: Panel) -> None:
     elif view.points is not None:
         x = panel.x_pixels(np.clip(view.points[:, 0], *view.x.limits))
         y = panel.y_pixels(np.clip(view.points[:, 1], *view.y.limits))
-        canvas.plot(x, y, linestyle="none", marker="o", markersize=2.6, markeredgewidth=0, color=DOT, alpha=0.8)
+        size = 5.0 if len(x) <= COUNTABLE else 2.6
+        canvas.plot(x, y, linestyle="none", marker="o", markersize=size, markeredgewidth=0, color=DOT, alpha=0.8)
     elif view.counts.any():
         left, right = panel.x_pixels(view.x_edges[[0, -1]])
         top, bottom = panel.y_pixels(view.y_edges[[-1, 0]])

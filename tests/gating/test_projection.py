@@ -57,3 +57,31 @@ def test_a_tube_without_events_can_still_be_drawn():
     compiled = compile_strategy(strategy, match, empty)
     views = project(compiled, evaluate(compiled.gating, empty, empty), empty, empty)
     assert all(view.counts.sum() == 0 and view.events == 0 and np.isfinite(view.x.limits).all() for view in views)
+
+
+def test_gates_are_drawn_beside_whatever_the_tube_has():
+    from gating.strategy import Strategy
+    from panels.panel import Panel, match_panel
+
+    def views(scatter: dict[str, str], markers: list[str], **plot: str):
+        panel = Panel.model_validate({
+            "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i", "counting": ["dual"], "compensated": False,
+            "scatter": scatter, "markers": [{"marker": m, "detector": f"{m}-A", "required": m == "CD3"} for m in markers],
+        })  # fmt: skip
+        strategy = Strategy.model_validate({
+            "strategy": "s", "version": "1.0.0", "title": "t", "panel": "lab",
+            "gates": [{"gate": "g", "parent": "root", "rectangle": {"CD3": {"above": 100}}, "plot": plot}],
+            "populations": [{"id": "p", "gate": "g", "label": "p", "reference": "p"}],
+        })  # fmt: skip
+        names = ("CD3-A", *scatter.values())
+        tube = ArrayTube(np.random.default_rng(0).uniform(0, 1000, (50, len(names))), names, ("CD3",) + ("",) * len(scatter))
+        compiled = compile_strategy(strategy, match_panel(panel, tube.channels), tube)
+        (view,) = project(compiled, evaluate(compiled.gating, tube, tube), tube, tube)
+        assert view.outlines
+        return view.x.detector, view.y.detector
+
+    assert views({"SSC-A": "SSC-A", "FSC-A": "FSC-A"}, ["CD3"]) == ("CD3-A", "SSC-A")
+    assert views({"FSC-A": "FSC-A"}, ["CD3"]) == ("CD3-A", "FSC-A")
+    assert views({"SSC-A": "SSC-A"}, ["CD3", "CD4"], y="CD4") == ("CD3-A", "SSC-A")
+    assert views({}, ["CD3"]) == ("CD3-A", "CD3-A")
+    assert views({"SSC-A": "SSC-A", "FSC-A": "FSC-A"}, ["CD3"], x="FSC-A", y="CD3") == ("FSC-A", "CD3-A")

@@ -312,7 +312,7 @@ def test_events_at_a_border_are_told_and_lineages_name_their_thresholds() -> Non
         shares.append(border_share(compiled, evaluation, tube, tube, ("b_cells", "leukocytes", "singlets")))
     assert shares[0]["b_cells"] < 0.02
     assert shares[1]["b_cells"] > 0.30
-    assert shares[0]["singlets"] == 0
+    assert shares[0]["singlets"] < 0.02
     assert shares[0]["leukocytes"] < 0.02
 
 

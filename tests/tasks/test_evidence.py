@@ -174,3 +174,37 @@ def test_who_may_ask_whom(tmp_path: Path) -> None:
     assert (base.baseline, base.controls, base.earlier) == (None, (), (sha["earlier.fcs"],))
     assert after.about(of["apart.fcs"], "bcell@2.0.0").controls == ()
     assert not patient_folder(study, "P01").exists()
+
+
+def test_a_reference_is_measured_on_the_events_that_would_be_counted(tmp_path: Path) -> None:
+    import numpy as np
+
+    from gating.events import open_events, read_header
+    from tasks.gate_tube import gate_tube, measure_tube
+    from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
+    from tasks.store.tubes import taken_in
+
+    study = make_study(tmp_path / "study", ROWS, header=HEADER)
+    drop(study, "base.fcs")
+    path = study.inbox / "base.fcs"
+    header = read_header(path)
+    events = open_events(header).columns(range(len(header.channels)))
+    events[:, -1] *= 100
+    third = len(events) // 3
+    events[third : 2 * third, :-1] *= 0.5
+    channels = [FcsChannel(each.detector, each.label) for each in header.channels]
+    spill = FcsSpill(header.spill.detectors, header.spill.matrix) if header.spill else None
+    keywords = {"$TIMESTEP": "0.01", "$CYT": "BD FACSLyric"}
+    write_fcs(path, events.astype(np.float32), channels, dialect="fcs3.1-le", spill=spill, keywords=keywords)
+    take_in(study)
+    with study.store() as store:
+        tube = next(iter(taken_in(store)))
+    used = in_use(study)["bcell"]
+    gated = gate_tube(study, tube, used)
+    assert 0.25 < gated.gating.qc["time"]["removed"] < 0.45
+    found = measure_tube(study, tube, used)
+    negative = found["cd19"].negative
+    assert negative is not None
+    counted = next(count for count in gated.gating.counts if count.population == "b_cells")
+    assert counted.negatives is not None
+    assert negative.events == counted.negatives[1]

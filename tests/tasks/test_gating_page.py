@@ -160,3 +160,28 @@ def test_hostile_names_are_shown_and_do_nothing():
     page = render_gating_page(TUBE, [view("<script>x()</script>")], [], b"")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("events", [0, 1, 2])
+@pytest.mark.parametrize("panel", ["bcell", "cart", "tbnk"])
+def test_a_tube_of_hardly_any_events_is_drawn_without_a_warning(panel, events):
+    from gating.catalogue import load_strategy
+    from gating.compile import compile_strategy
+    from gating.engine import evaluate
+    from gating.projection import project
+    from tests.gating.tubes import ArrayTube, random_tube
+
+    strategy = load_strategy(panel).strategy
+    made, match = random_tube(strategy, events=3, seed=1)
+    tube = ArrayTube(made.events[:events], made.detectors, made.labels, made.spill)
+    compiled = compile_strategy(strategy, match, tube)
+    views = project(compiled, evaluate(compiled.gating, tube, tube), tube, tube)
+    figure = gating_figure(TUBE, views)
+    assert png_bytes(figure)
+    shown = [t.get_text() for t in figure.findobj(Text)]
+    assert shown.count("no events in parent") == sum(not view.parent_events for view in views)
+    assert not [text for text in shown if "nan" in text.lower()]
+    assert all(len(v.x.ticks) > 1 and len(v.y.ticks) > 1 for v in views)
+    written = re.sub(r'src="data:[^"]*"', "", render_gating_page(TUBE, views, [], b""))
+    assert not re.search(r"\bnan\b", written)

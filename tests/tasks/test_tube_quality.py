@@ -219,3 +219,38 @@ def test_a_study_without_the_sheet_has_no_exposure_and_a_wrong_header_is_named(t
     assert "'drug' is missing" in str(faults[0])
     study = make_study(tmp_path / "s")
     assert patients_to_build(study, in_use(study)) == []
+
+
+def test_carry_over_is_judged_on_the_events_that_are_counted(tmp_path: Path) -> None:
+    from gating.compile import compile_strategy
+    from gating.engine import evaluate
+    from gating.events import open_events, read_header
+    from panels.panel import match_panel
+    from tasks.tube_quality import judge_tube
+    from tests.gating.test_clock import panel_with, strategy, tube_at
+
+    header = read_header(tube_at(tmp_path, "Time"))
+    events = open_events(header)
+    compiled = compile_strategy(strategy(), match_panel(panel_with("Time"), header.channels), header)
+    time = events.column(2)
+    for kept, told in ((np.flatnonzero(time < 200), True), (np.flatnonzero(time < 20), False), (np.flatnonzero(time > 6), False)):
+        made = judge_tube(compiled, evaluate(compiled.gating, events, header, kept), events, header)
+        assert ("in_first_seconds" in made.numbers) == told
+
+
+def test_negative_cells_may_be_all_events() -> None:
+    from gating.catalogue import load_strategy
+    from gating.compile import compile_strategy
+    from gating.engine import evaluate
+    from gating.residual import residuals
+    from tests.gating.tubes import random_tube
+
+    shipped = load_strategy("bcell").strategy
+    cd19 = shipped.thresholds["cd19"]
+    assert cd19.negative is not None
+    everything = cd19.model_copy(update={"negative": cd19.negative.model_copy(update={"gate": "root"})})
+    asked = shipped.model_copy(update={"thresholds": {**shipped.thresholds, "cd19": everything}})
+    tube, match = random_tube(asked, events=5000, seed=3)
+    compiled = compile_strategy(asked, match, tube)
+    for rows in (None, np.arange(0, 5000, 2)):
+        assert "CD19" in [each.marker for each in residuals(compiled, evaluate(compiled.gating, tube, tube, rows), tube, tube)]

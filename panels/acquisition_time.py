@@ -1,0 +1,35 @@
+"""Say which channel of a tube is the clock: the one place that knows how cytometers spell it."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+TIME = "Time"
+"""What the clock is called as an axis of a panel or strategy, whatever the cytometer calls its channel."""
+SPELLINGS = ("TIME", "HDRT")
+"""The standard's name, and that of MACSQuant. ``TIME-LSW`` and ``TIME-MSW`` are halves of a clock, and neither of them is one."""
+
+
+class Named(Protocol):
+    """A channel with the name of its detector (``$PnN``)."""
+
+    @property
+    def detector(self) -> str: ...
+
+
+AnyChannel = TypeVar("AnyChannel", bound=Named)
+
+
+def tells_time(detector: str) -> bool:
+    """Tell whether a channel of this name is a clock."""
+    return _plain(detector) in SPELLINGS
+
+
+def time_channel(channels: Sequence[AnyChannel]) -> AnyChannel | None:
+    """Find the channel that tells the time (that with the standard's name before others), None without."""
+    clocks = [channel for channel in channels if tells_time(channel.detector)]
+    return min(clocks, key=lambda channel: SPELLINGS.index(_plain(channel.detector)), default=None)
+
+
+def _plain(detector: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", detector.upper())

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Counting = Literal["bead", "volumetric", "chain", "dual"]
 
@@ -47,7 +47,7 @@ class Panel(BaseModel):
     instruments: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     co_infusion: Literal["separate", "bicistronic"] | None = None
     compensated: bool = True
-    matrix: tuple[tuple[float, ...], ...] | None = None
+    matrix: tuple[tuple[FiniteFloat, ...], ...] | None = None
 
     @model_validator(mode="after")
     def _markers_are_known(self) -> "Panel":

@@ -15,7 +15,7 @@ def release_panel(folder: Path, name: str, version: str) -> tuple[PanelVersion, 
     """Write a version's SHA-256 into the LOCK of ``folder`` and keep a copy; gives what changed since the release before it.
 
     The copy lies in ``NAME/VERSION/panel.yaml``, so that ``NAME.yaml`` may go on to the next version. Raises PanelFault when there is no
-    such version, it is released already, or nothing differs from the release before it.
+    such version, it is released already, or a shipped panel has its number.
     """
     if not re.fullmatch(r"[\w-]+", name) or not VERSION.fullmatch(version):
         raise PanelFault(f"'{name} {version}' is not a panel's name and a version such as 'bcell 1.1.0'.")
@@ -59,7 +59,4 @@ def _since_the_last(folder: Path, draft: PanelVersion) -> tuple[PanelChange, ...
     if not lower:
         return None
     before = max(lower, key=lambda each: version_order(each.panel.version))
-    changes = panel_changes(before.panel, draft.panel)
-    if not changes:
-        raise PanelFault(f"{draft.pin}: nothing differs from {before.pin}. There is nothing to release.")
-    return changes
+    return panel_changes(before.panel, draft.panel)

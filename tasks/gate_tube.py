@@ -12,7 +12,6 @@ from gating.compile import Compiled, compile_strategy
 from gating.engine import ENGINE_VERSION, Evaluation, evaluate
 from gating.events import Events, TubeHeader, open_events, read_header
 from gating.layout import finite
-from gating.strategy import Strategy
 from gating.thresholds.apply import apply_strategy
 from gating.thresholds.chain import Others
 from gating.thresholds.measure import Reading, measure
@@ -47,7 +46,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     be reached.
     """
     header, match, events = open_tube(study, tube, used)
-    asked = _Asked(study, tube, used.release.strategy)
+    asked = _Asked(study, tube, used)
     steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != "Time"})
     ask = asked if asks_others(used.release.strategy) else None
     applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
@@ -61,6 +60,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
         strategy_sha256=used.release.sha256,
         engine_version=ENGINE_VERSION,
         panel=f"{used.panel.panel}@{used.panel.version}",
+        panel_sha256=used.panel_sha256,
         total_events=evaluation.total,
         counts=tuple(
             replace(count, flags=(*count.flags, *map(str, judged.of_population.get(count.population, ()))))
@@ -68,7 +68,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
         ),
         beads=evaluation.count(compiled.path_of[compiled.strategy.beads]) if compiled.strategy.beads else None,
         flags=tuple(str(flag) for flag in (*_flags(header), *timed.flags, *judged.flags)),
-        qc=_qc(compiled, evaluation, header, match.instrument) | timed.numbers | judged.numbers,
+        qc=_made_with(used) | _qc(compiled, evaluation, header, match.instrument) | timed.numbers | judged.numbers,
         evidence=asked.evidence,
         thresholds=compiled.thresholds,
     )
@@ -97,18 +97,28 @@ class _Asked:
 
     study: Study
     tube: Tube
-    strategy: Strategy
+    used: InUse
     evidence: str = ""
 
     def __call__(self) -> Others:
         with self.study.store() as store:
-            evidence = witnesses(self.study, store).about(self.tube.identity, self.strategy.name)
+            found = witnesses(self.study, store, panels=(self.used.panel_sha256,))
+            evidence = found.about(self.tube.identity, self.used.name)
             self.evidence = evidence.sha256
-            return others_of(store, evidence, self.strategy)
+            return others_of(store, evidence, self.used)
 
 
 def _flags(header: TubeHeader) -> list[Flag]:
     return [Flag.SEVERAL_DATA_SETS] if header.data_sets > 1 else []
+
+
+def _made_with(used: InUse) -> dict[str, Any]:
+    return {
+        "strategy": used.name,
+        "strategy_sha256": used.release.sha256,
+        "panel": f"{used.panel.panel}@{used.panel.version}",
+        "panel_sha256": used.panel_sha256,
+    }
 
 
 def _qc(compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrument: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class TubeCounts:
     """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate.
 
     ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady. ``detectors`` are
-    those of the markers the strategy needs, ``panel`` is the version of the panel they were found by.
+    those of the markers the strategy needs, ``panel`` is the version of the panel they were found by, ``panel_sha256`` its content.
     """
 
     identity: TubeIdentity
@@ -51,6 +51,7 @@ class TubeCounts:
     kept: float = 1.0
     panel: str = ""
     detectors: Mapping[str, Detector] = field(default_factory=dict)
+    panel_sha256: str = ""
 
     @property
     def is_usable(self) -> bool:

@@ -132,6 +132,8 @@ class TubePage:
     tube_sha256: str
     events: int
     flags: Mapping[str, str]
+    panel_version: str = ""
+    panel_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,9 +62,7 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
         "strategies": [
             {"panel": s.panel, "strategy": s.strategy, "sha256": s.sha256, "standing": s.told, "newer": s.newer} for s in strategies
         ],
-        "panels": [
-            {"panel": p.panel, "version": p.pin, "sha256": p.sha256, "standing": p.told} for p in standing_panels(study)
-        ],
+        "panels": [{"panel": p.panel, "version": p.pin, "sha256": p.sha256, "standing": p.told} for p in standing_panels(study)],
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
         "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": _outcome(study, last)},
         "next_run": _next_run(study, server) if server else None,

@@ -33,14 +33,12 @@ class PanelChange:
 
 def panel_changes(old: Panel, new: Panel) -> tuple[PanelChange, ...]:
     """List what differs between two versions of a panel; their version numbers do not count."""
-    return tuple(
-        [
-            *_plain(old, new),
-            *_markers(old, new),
-            *_pairs("scatter", "scatter", old.scatter, new.scatter),
-            *_instruments(old, new),
-            *_matrix(old, new),
-        ]
+    return (
+        *_plain(old, new),
+        *_markers(old, new),
+        *_pairs("scatter", "scatter", old.scatter, new.scatter),
+        *_instruments(old, new),
+        *_matrix(old, new),
     )
 
 

@@ -135,9 +135,7 @@ def asks_others(strategy: Strategy) -> bool:
     return any(ASKS_OTHERS & set(threshold.sources) for threshold in strategy.thresholds.values())
 
 
-def witnesses(
-    study: Study, store: Store, known: Sequence[Tube] | None = None, *, panels: Collection[str] | None = None
-) -> Witnesses:
+def witnesses(study: Study, store: Store, known: Sequence[Tube] | None = None, *, panels: Collection[str] | None = None) -> Witnesses:
     """Read the ledger for who may be asked; ``known`` are all tubes taken in, where they were read already.
 
     With ``panels`` only what was measured with one of these contents (SHA-256) of a panel is asked.

@@ -28,6 +28,7 @@ from tasks.strategies_in_use import InUse, in_use, newer_defaults
 from tasks.study import Study, open_study
 from tasks.study_lock import study_lock
 
+
 @dataclass(slots=True)
 class Pass:
     """One pass under way, and what came of its steps so far."""
@@ -55,7 +56,9 @@ class Pass:
             due = {tube.identity.tube_sha256 for tube in wanted}
             known = [tube.identity for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
         stained = [identity for identity in known if not is_fmo(identity)]
-        return [t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel], panels[t.panel])]
+        return [
+            t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel], panels[t.panel])
+        ]
 
     def references(self) -> list[str]:
         """List the SHA-256 of the controls and baseline tubes to measure now, before any tube that may ask them is counted."""

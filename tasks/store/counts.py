@@ -79,7 +79,7 @@ def gatings_of(store: Store, tube_sha256: str) -> list[TubeGating]:
         return _assemble(rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all())
 
 
-def tube_counts(
+def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
     store: Store,
     strategies: Mapping[str, str],
     engine_version: str | None = None,

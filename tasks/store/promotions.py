@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
 
-from tasks.store.opening import Store, utc_now
 from tasks.store.counted_with import write_strategies
+from tasks.store.opening import Store, utc_now
 from tasks.store.schema import pin_changes, promotions
 
 

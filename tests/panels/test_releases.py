@@ -145,7 +145,13 @@ def test_the_number_of_a_shipped_panel_is_not_given_to_another_content(own: Path
 
 @pytest.mark.parametrize(
     "content",
-    [b"lyoplate@1.0.0\n", b"\xff\xfe\x00 stray\n", b"lyoplate@1.0.0 abc\n", b"<<<<<<< ours\n", f"l@1.0.0 {'a' * 64}\nl@1.0.0 {'b' * 64}\n".encode()],
+    [
+        b"lyoplate@1.0.0\n",
+        b"\xff\xfe\x00 stray\n",
+        b"lyoplate@1.0.0 abc\n",
+        b"<<<<<<< ours\n",
+        f"l@1.0.0 {'a' * 64}\nl@1.0.0 {'b' * 64}\n".encode(),
+    ],
 )
 def test_a_lock_with_stray_bytes_is_refused_with_its_line(own: Path, content: bytes) -> None:
     (own / "LOCK").write_bytes(content)

@@ -322,21 +322,21 @@ def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:
 
 
 THIRD_TABLES = (
-    "CREATE TABLE gatings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL, "
-    "evidence TEXT NOT NULL, strategy_sha256 TEXT NOT NULL, panel TEXT NOT NULL, total_events BIGINT NOT NULL, beads BIGINT, "
-    "flags TEXT NOT NULL, qc TEXT NOT NULL, counted_at TEXT NOT NULL, "
-    "PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence))",
-    "CREATE TABLE counts (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL, "
-    "evidence TEXT NOT NULL, population TEXT NOT NULL, position INTEGER NOT NULL, events BIGINT NOT NULL, parent TEXT NOT NULL, "
-    "parent_events BIGINT NOT NULL, reference TEXT NOT NULL, reference_events BIGINT NOT NULL, flags TEXT NOT NULL, negatives TEXT, "
-    "PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, population), "
-    "CONSTRAINT child_within_parent CHECK (events >= 0 AND events <= parent_events))",
-    "CREATE TABLE thresholds (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL, "
-    "evidence TEXT NOT NULL, threshold TEXT NOT NULL, marker TEXT NOT NULL, detector TEXT NOT NULL, source TEXT NOT NULL, "
-    "evidence_text TEXT NOT NULL, tried TEXT NOT NULL, value FLOAT NOT NULL, "
-    "PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, threshold))",
-    "CREATE TABLE readings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL, "
-    "document TEXT NOT NULL, PRIMARY KEY (tube_sha256, strategy, version, engine_version))",
+    """CREATE TABLE gatings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     evidence TEXT NOT NULL, strategy_sha256 TEXT NOT NULL, panel TEXT NOT NULL, total_events BIGINT NOT NULL, beads BIGINT,
+     flags TEXT NOT NULL, qc TEXT NOT NULL, counted_at TEXT NOT NULL,
+     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence))""",
+    """CREATE TABLE counts (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     evidence TEXT NOT NULL, population TEXT NOT NULL, position INTEGER NOT NULL, events BIGINT NOT NULL, parent TEXT NOT NULL,
+     parent_events BIGINT NOT NULL, reference TEXT NOT NULL, reference_events BIGINT NOT NULL, flags TEXT NOT NULL, negatives TEXT,
+     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, population),
+     CONSTRAINT child_within_parent CHECK (events >= 0 AND events <= parent_events))""",
+    """CREATE TABLE thresholds (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     evidence TEXT NOT NULL, threshold TEXT NOT NULL, marker TEXT NOT NULL, detector TEXT NOT NULL, source TEXT NOT NULL,
+     evidence_text TEXT NOT NULL, tried TEXT NOT NULL, value FLOAT NOT NULL,
+     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, threshold))""",
+    """CREATE TABLE readings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     document TEXT NOT NULL, PRIMARY KEY (tube_sha256, strategy, version, engine_version))""",
 )
 THIRD_ROWS = (
     """INSERT INTO gatings VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'HASH', 'bcell', 9000, NULL, '["few_events"]', '{"dead": 0.1}',

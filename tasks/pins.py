@@ -48,7 +48,8 @@ def changed_settings(study: Study, change: PinChange) -> str:
     expected = {**document, "strategies": {**(listed or others), change.panel: change.to_strategy}}
     if changed is None or yaml.safe_load(changed) != expected:
         raise SettingsFault(
-            f"{path.name}: strategies: write '{change.panel}: {change.to_strategy}' there by hand; the place could not be found for certain."
+            f"{path.name}: strategies: write '{change.panel}: {change.to_strategy}' there by hand; "
+            "the place could not be found for certain."
         )
     return changed
 

@@ -91,7 +91,17 @@ def _gating(identity: TubeIdentity, used) -> TubeGating:  # noqa: ANN001
     )
     beads = 12_000 if used.release.strategy.beads else None
     panel = f"{used.panel.panel}@{used.panel.version}"
-    return TubeGating(identity.tube_sha256, used.name, used.release.sha256, ENGINE_VERSION, panel, 80_000, counts, beads=beads)
+    return TubeGating(
+        identity.tube_sha256,
+        used.name,
+        used.release.sha256,
+        ENGINE_VERSION,
+        panel,
+        80_000,
+        counts,
+        beads=beads,
+        panel_sha256=used.panel_sha256,
+    )
 
 
 def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:

@@ -80,6 +80,7 @@ COMMANDS = {
     "file_commands:gate": "counts of one file under a strategy or a Gating-ML document",
     "file_commands:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",
     "export_commands:export": "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells",
+    "panel_commands:panel": "list, show, verify, compare and release panels",
     "strategy_commands:strategy": "list, show, verify, compare, release, import and export gating strategies",
 }
 for _place, _help in COMMANDS.items():

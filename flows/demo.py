@@ -13,14 +13,23 @@ def demo(folder: Path, *, patients: int = 2, visits: int = 12, seed: int = 1, qu
 
     The server starts while the tubes are being made. Raises UsageFault when the folder holds something else.
     """
-    from tasks.simulate.study import is_complete, write_study
+    from tasks.new_study import PINS
+    from tasks.simulate.study import SETTINGS, is_complete, write_study
 
     if folder.exists() and any(folder.iterdir()) and not is_complete(folder):
         raise UsageFault(f"{folder} is not empty and holds no finished demo. Remove it, or name another folder: reconflow demo DIR.")
     with progress_shown(quiet=quiet), starting_server() as server:
         if not is_complete(folder):
             advance = track("simulating tubes")
-            write_study(folder, patients=patients, visits=visits, seed=seed, progress=lambda _file, done, total: advance(done, total))
+            settings = SETTINGS + PINS
+            write_study(
+                folder,
+                patients=patients,
+                visits=visits,
+                seed=seed,
+                settings=settings,
+                progress=lambda _file, done, total: advance(done, total),
+            )
         with server.ready():
             from flows.nightly import nightly
 

@@ -50,7 +50,7 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
     """Gather the ledger by state, what is open and why, and the last and next nightly run."""
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
-    from tasks.strategies_in_use import standing
+    from tasks.strategies_in_use import standing, standing_panels
 
     with study.store() as store:
         states = count_by_state(store)
@@ -59,7 +59,10 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
         strategies = standing(study, store)
     return {
         "states": states,
-        "strategies": [{"panel": s.panel, "strategy": s.strategy, "sha256": s.sha256, "standing": s.told} for s in strategies],
+        "strategies": [
+            {"panel": s.panel, "strategy": s.strategy, "sha256": s.sha256, "standing": s.told, "newer": s.newer} for s in strategies
+        ],
+        "panels": [{"panel": p.panel, "version": p.pin, "sha256": p.sha256, "standing": p.told} for p in standing_panels(study)],
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
         "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": _outcome(study, last)},
         "next_run": _next_run(study, server) if server else None,
@@ -74,6 +77,8 @@ def status_text(document: Mapping[str, Any]) -> str:
         f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
         f"next run: {document['next_run']}" if document["next_run"] else "next run: none is scheduled; `reconflow up` keeps the schedule",
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in document["strategies"]),
+        *(each["newer"] for each in document["strategies"] if each["newer"]),
+        *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
     return "\n".join(lines)
@@ -81,7 +86,7 @@ def status_text(document: Mapping[str, Any]) -> str:
 
 def _outcome(study: Study, run: "Run") -> str:
     """Say of a run that is noted as running, but that nothing runs any more, that it was interrupted."""
-    from tasks.one_pass import is_running
+    from tasks.study_lock import is_running
 
     return "interrupted" if run.outcome == "running" and not is_running(study) else run.outcome
 

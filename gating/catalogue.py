@@ -1,20 +1,14 @@
-"""Find released strategies and prove that they are what was released.
+"""Find released strategies and prove that they are what was released (``panels.lock``)."""
 
-Every release has a line ``name@version sha256`` in the LOCK beside it. The SHA-256 is that of the canonical content:
-the parsed YAML as JSON with sorted keys, so that a comment may be mended but no number, name or order of gates.
-"""
-
-import hashlib
-import json
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from gating.coherence import unknown_marker
 from gating.strategy import Release, Strategy
 from panels.catalogue import load_panel
 from panels.errors import StrategyFault
+from panels.lock import allows, canonical_sha256, lock_content, read_locked, version_order
 from panels.yaml_document import YamlDocument, read_yaml
 
 
@@ -32,7 +26,7 @@ def load_strategy(pin: str, own: Path | None = None) -> Release:
     name, _, wanted = pin.partition("@")
     drafts: list[tuple[Path, str]] = []
     for folder in [f for f in (own, shipped()) if f is not None and f.is_dir()]:
-        fitting = [v for v in versions(folder, name) if f"{v}.".startswith(f"{wanted}." if wanted else "")]
+        fitting = [v for v in versions(folder, name) if allows(wanted, v)]
         released = [v for v in fitting if f"{name}@{v}" in read_lock(folder)]
         newest = max(released, key=version_order, default=None)
         # A copy of a release that no LOCK beside it vouches for must not pass for the release.
@@ -105,36 +99,14 @@ def _read(path: Path) -> tuple[Release, YamlDocument]:
     return Release(strategy=document.validate(Strategy, StrategyFault), sha256=canonical_sha256(document.content)), document
 
 
-def canonical_sha256(document: Any) -> str:
-    """Hash a parsed strategy so that layout and comments do not matter, and everything else does."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
 def read_lock(folder: Path) -> dict[str, str]:
     """Read the LOCK of a strategies folder: release → SHA-256."""
-    path = folder / "LOCK"
-    if not path.is_file():
-        return {}
-    pairs = (line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip() and not line.startswith("#"))
-    return dict(pairs)
+    return read_locked(folder, StrategyFault)
 
 
 def lock_release(folder: Path, name: str, version: str) -> Release:
     """Freeze one version: write its SHA-256 into the folder's LOCK; raises StrategyFault when it is there already."""
     path = folder / name / version / "strategy.yaml"
     release = read_strategy(path)
-    locked = read_lock(folder)
-    if release.strategy.name in locked:
-        raise StrategyFault(f"{release.strategy.name} is already released. Give the change a version of its own.")
-    locked[release.strategy.name] = release.sha256
-    text = "".join(f"{pin} {digest}\n" for pin, digest in sorted(locked.items()))
-    written = folder / "LOCK.new"
-    written.write_text(text, encoding="ascii")
-    written.replace(folder / "LOCK")
+    lock_content(folder, release.strategy.name, release.sha256, StrategyFault)
     return release
-
-
-def version_order(version: str) -> tuple[int, ...]:
-    """Give a version's numbers, so that 1.10.0 comes after 1.9.0."""
-    return tuple(int(part) for part in version.split("."))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gating.catalogue import load_strategy, lock_release, read_draft, read_lock, shipped, version_order, versions
+from gating.catalogue import load_strategy, lock_release, read_draft, read_lock, shipped, versions
 from gating.compile import compile_reference
 from gating.difference import MEANING, STEPS, Difference, Step, compare
 from gating.strategy import Release
 from panels.catalogue import load_panel
 from panels.errors import StrategyFault
+from panels.lock import version_order
 
 
 def release_version(study: Path, name: str, version: str) -> tuple[Release, Difference | None]:

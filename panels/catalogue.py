@@ -1,28 +1,103 @@
-"""Find panel definitions: the lab's own folder first, then the shipped ones."""
+"""Find panel definitions, the laboratory's own folder first, and prove that a released one is what was released.
 
+A panel lies in ``NAME.yaml``, and each released version beside it in ``NAME/VERSION/panel.yaml``; either may be missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from panels.errors import PanelFault
+from panels.lock import VERSION, allows, canonical_sha256, read_locked, version_order
 from panels.panel import Panel
 from panels.spelling import nearest
 from panels.yaml_document import read_yaml
 
+KEPT = "panel.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class PanelVersion:
+    """One version of a panel: its definition, the SHA-256 of its content, and whether it is locked.
+
+    ``name`` is what its file is called by, which is what sheets and settings call it by.
+    """
+
+    name: str
+    panel: Panel
+    sha256: str
+    path: Path
+    released: bool
+
+    @property
+    def pin(self) -> str:
+        """Write the version as users do: ``bcell@1.0.0``."""
+        return f"{self.name}@{self.panel.version}"
+
+
+def shipped_panels() -> Path:
+    """Give the folder of the panels that come with reconflow."""
+    return Path(str(files("panels") / "definitions"))
+
 
 def load_panel(name: str, own: Path | None = None) -> Panel:
-    """Load the panel called ``name`` from the folder ``own``, else from the shipped definitions.
+    """Load the panel called ``name`` from the folder ``own``, else from the shipped definitions; raises as ``find_panel`` does."""
+    return find_panel(name, own).panel
 
-    Raises PanelFault when there is none of that name or its definition is wrong.
+
+def find_panel(pin: str, own: Path | None = None) -> PanelVersion:
+    """Find the panel a name or pin means: ``bcell``, ``bcell@1`` or ``bcell@1.0.0``, in the folder ``own`` before the shipped ones.
+
+    The newest release that fits is taken; a version that is not in the LOCK only where nothing of that name was released in the
+    folder. Raises PanelFault when there is none, a definition is wrong, or a released one is not what was released.
     """
-    known = _definitions(own)
-    if name not in known:
-        raise PanelFault(f"There is no panel called '{name}'{nearest(name, known) or '.'} Known panels: {', '.join(sorted(known))}.")
-    return read_panel(known[name])
+    name, _, wanted = pin.partition("@")
+    for folder in _folders(own):
+        found = _newest(folder, name, wanted)
+        if found is not None:
+            return found
+    known = panel_names(own)
+    if name in known:
+        versions = ", ".join(each.pin for each in panel_versions(own) if each.name == name)
+        raise PanelFault(f"There is no version '{wanted}' of the panel {name}. Known: {versions}.")
+    raise PanelFault(f"There is no panel called '{name}'{nearest(name, known) or '.'} Known panels: {', '.join(known)}.")
 
 
 def panel_names(own: Path | None = None) -> list[str]:
     """List the names of all panels that can be loaded."""
-    return sorted(_definitions(own))
+    return sorted({name for folder in _folders(own) for name in _definitions(folder)})
+
+
+def panel_names_in(folder: Path) -> list[str]:
+    """List the names of the panels of one folder."""
+    return sorted(_definitions(folder))
+
+
+def panel_versions(own: Path | None = None) -> list[PanelVersion]:
+    """List every version of every panel that can be found, by name and version; raises as ``find_panel`` does."""
+    found: dict[str, PanelVersion] = {}
+    for folder in _folders(own):
+        versions = [each for name in _definitions(folder) for each in versions_of(folder, name)]
+        found = {each.pin: each for each in versions} | found
+    return sorted(found.values(), key=lambda each: (each.name, version_order(each.panel.version)))
+
+
+def versions_of(folder: Path, name: str) -> list[PanelVersion]:
+    """Read all versions of one panel in one folder, each once, oldest first; raises PanelFault for what is not as released."""
+    locked = read_locked(folder, PanelFault)
+    found: dict[str, PanelVersion] = {}
+    for path in _definitions(folder).get(name, []):
+        version = _read(path, name, locked)
+        other = found.setdefault(version.pin, version)
+        if other.sha256 != version.sha256:
+            raise PanelFault(f"{path}: {version.pin} is also in {other.path}, with another content. Give one of them another version.")
+    return sorted(found.values(), key=lambda each: version_order(each.panel.version))
+
+
+def releases_in(folder: Path) -> list[str]:
+    """List what the LOCK of a folder says was released."""
+    return sorted(read_locked(folder, PanelFault))
 
 
 def read_panel(path: Path) -> Panel:
@@ -30,6 +105,53 @@ def read_panel(path: Path) -> Panel:
     return read_yaml(path, PanelFault).validate(Panel, PanelFault)
 
 
-def _definitions(own: Path | None) -> dict[str, Path]:
-    shipped = {path.stem: path for path in Path(str(files("panels") / "definitions")).glob("*.yaml")}
-    return shipped | ({path.stem: path for path in own.glob("*.yaml")} if own and own.is_dir() else {})
+def kept_at(folder: Path, name: str, version: str) -> Path:
+    """Give the place where a released version of a panel is kept."""
+    return folder / name / version / KEPT
+
+
+def _read(path: Path, name: str, locked: dict[str, str]) -> PanelVersion:
+    document = read_yaml(path, PanelFault)
+    panel = document.validate(Panel, PanelFault)
+    sha256 = canonical_sha256(document.content)
+    pin = f"{name}@{panel.version}"
+    if path.name == KEPT and path.parent.name != panel.version and path.parent.parent.name == name:
+        raise PanelFault(f"{path}: says it is version {panel.version}, but lies in the folder of {name}@{path.parent.name}.")
+    if locked.get(pin, sha256) != sha256:
+        raise PanelFault(
+            f"{path}: {pin} was changed after its release (LOCK {locked[pin][:12]}, now {sha256[:12]}). Put the released content "
+            f"back, or give the change a version of its own ('version:' in the file) and release it: reconflow panel release {name} VERSION"
+        )
+    return PanelVersion(name, panel, sha256, path, released=pin in locked)
+
+
+def _newest(folder: Path, name: str, wanted: str) -> PanelVersion | None:
+    """Choose the newest release that fits, or the newest version where none of that name was ever released in this folder."""
+    fitting = [each for each in versions_of(folder, name) if allows(wanted, each.panel.version)]
+    released = [each for each in fitting if each.released]
+    if released:
+        return released[-1]
+    pins = (pin.rpartition("@") for pin in releases_in(folder))
+    gone = [version for other, _, version in pins if other == name and allows(wanted, version)]
+    if gone:
+        raise PanelFault(
+            f"{kept_at(folder, name, max(gone, key=version_order))}: {name}@{max(gone, key=version_order)} was released and its file is "
+            "gone. Put it back."
+        )
+    return fitting[-1] if fitting else None
+
+
+def _folders(own: Path | None) -> Sequence[Path]:
+    return [folder for folder in (own, shipped_panels()) if folder is not None and folder.is_dir()]
+
+
+def _definitions(folder: Path) -> dict[str, list[Path]]:
+    """List the files of each panel in a folder: its own, then those of its versions; hidden files are none."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if not path.name.startswith("."):
+            found.setdefault(path.stem, []).append(path)
+    for path in sorted(folder.glob(f"*/*/{KEPT}")):
+        if VERSION.fullmatch(path.parent.name):
+            found.setdefault(path.parent.parent.name, []).append(path)
+    return found

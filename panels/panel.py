@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from panels.acquisition_time import TIME, tells_time, time_channel
 
@@ -49,7 +49,7 @@ class Panel(BaseModel):
     instruments: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     co_infusion: Literal["separate", "bicistronic"] | None = None
     compensated: bool = True
-    matrix: tuple[tuple[float, ...], ...] | None = None
+    matrix: tuple[tuple[FiniteFloat, ...], ...] | None = None
 
     @model_validator(mode="after")
     def _markers_are_known(self) -> "Panel":

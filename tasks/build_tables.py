@@ -70,7 +70,7 @@ def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientIn
     with study.store() as store:
         known = taken_in(store)
         evidence = current_evidence(study, store, used, known)
-        counted = tube_counts(store, _names(used), evidence=evidence, known=known)
+        counted = tube_counts(store, _names(used), evidence=evidence, panels=_contents(used), known=known)
     notes, rules = patient_notes(study, known), _rules(study, used)
     tubes: dict[str, list[TubeCounts]] = {}
     for tube in with_circumstances(counted, read_drugs(study.drugs_sheet)[0]):
@@ -242,7 +242,7 @@ def counted_tubes(
     """
     with study.store() as store:
         known = current_evidence(study, store, used) if evidence is None else evidence
-        counted = tube_counts(store, _names(used), patient=patient, evidence=known)
+        counted = tube_counts(store, _names(used), patient=patient, evidence=known, panels=_contents(used))
     return with_circumstances(counted, read_drugs(study.drugs_sheet)[0])
 
 
@@ -256,6 +256,10 @@ def _counting(used: Mapping[str, InUse]) -> dict[str, tuple[CountMethod, ...]]:
 
 def _names(used: Mapping[str, InUse]) -> dict[str, str]:
     return {panel: each.name for panel, each in used.items()}
+
+
+def _contents(used: Mapping[str, InUse]) -> dict[str, str]:
+    return {panel: each.panel_sha256 for panel, each in used.items()}
 
 
 def _withdrawn(study: Study) -> list[str]:
@@ -285,7 +289,7 @@ def _set_aside(study: Study, patient: str) -> None:
 def _rules(study: Study, used: Mapping[str, InUse]) -> dict[str, object]:
     """Gather what enters the results of every patient: strategies, settings, program."""
     return {
-        "strategies": {panel: (each.release.sha256, list(each.panel.counting)) for panel, each in used.items()},
+        "strategies": {panel: (each.release.sha256, each.panel_sha256) for panel, each in used.items()},
         "limits": study.settings.limits.model_dump(mode="json"),
         "recovery": study.settings.recovery.model_dump(mode="json"),
         "kinetics": study.settings.kinetics.model_dump(mode="json"),

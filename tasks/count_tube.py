@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gating.compile import Compiled, write_gatingml
-from gating.engine import ENGINE_VERSION
 from gating.projection import project
 from gating.thresholds.resolved import Tried
 from panels.errors import TubeFault
 from tasks.bead_count import beads_in_words
 from tasks.counting.flags import meanings
 from tasks.draw_checks import DRAW, QC, qc_bytes
-from tasks.evidence import is_fmo
+from tasks.evidence import is_fmo, measured_with
 from tasks.gate_tube import GatedTube, gate_tube, measure_tube
 from tasks.identity import TubeIdentity
 from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, png_bytes, render_gating_page
 from tasks.publish.tables import write_atomically
+from tasks.store.counted_with import remember_strategies
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import record_failure
 from tasks.store.readings import save_readings
@@ -31,7 +31,7 @@ from tasks.study import Study
 
 PAGE = "gating.html"
 SHOWN = ".shown.json"
-"""Beside each page: whose tube it says it is, and by which strategy, so that a mended sheet makes it anew."""
+"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a mended sheet makes it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,11 @@ def count_tube(study: Study, tube_sha256: str) -> CountOutcome:
     """
     with study.store() as store:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
+        used = in_use(study)[tube.identity.panel]
         try:
-            gated = gate_tube(study, tube, in_use(study)[tube.identity.panel])
+            gated = gate_tube(study, tube, used)
             _publish(tube_folder(study, tube_sha256), tube, gated)
+            remember_strategies(store, {tube.identity.panel: used.name})
             save_gating(store, gated.gating)
         except TubeFault as fault:
             record_failure(store, tube_sha256, str(fault))
@@ -70,10 +72,10 @@ def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         used = in_use(study)[tube.identity.panel]
         try:
-            save_readings(store, tube_sha256, used.name, ENGINE_VERSION, measure_tube(study, tube, used))
+            save_readings(store, tube_sha256, measured_with(used), measure_tube(study, tube, used))
         except TubeFault as fault:
             if is_fmo(tube.identity):
-                save_readings(store, tube_sha256, used.name, ENGINE_VERSION, {})
+                save_readings(store, tube_sha256, measured_with(used), {})
             else:
                 record_failure(store, tube_sha256, str(fault))
             return CountOutcome(tube_sha256, counted=False, reason=str(fault))
@@ -85,15 +87,15 @@ def tube_folder(study: Study, tube_sha256: str) -> Path:
     return study.results / "tubes" / tube_sha256[:12]
 
 
-def page_is_current(study: Study, identity: TubeIdentity, strategy: str) -> bool:
-    """Tell whether a tube has its page, and the page says of it what is known now."""
+def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_sha256: str) -> bool:
+    """Tell whether a tube has its page, and the page says of it what is known now, by this strategy and content of the panel."""
     folder = tube_folder(study, identity.tube_sha256)
     shown = folder / SHOWN
-    return (folder / PAGE).is_file() and shown.is_file() and shown.read_bytes() == _shown(identity, strategy)
+    return (folder / PAGE).is_file() and shown.is_file() and shown.read_bytes() == _shown(identity, strategy, panel_sha256)
 
 
-def _shown(identity: TubeIdentity, strategy: str) -> bytes:
-    said = (identity.patient, identity.visit, identity.specimen, identity.panel, strategy)
+def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
+    said = (identity.patient, identity.visit, identity.specimen, identity.panel, strategy, panel_sha256)
     return (json.dumps(said, ensure_ascii=False) + "\n").encode()
 
 
@@ -112,6 +114,8 @@ def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
         events=gating.total_events,
         flags={flag: meanings()[flag] for flag in gating.flags},
         beads=beads_in_words(gating.qc),
+        panel_version=gating.panel,
+        panel_sha256=gating.panel_sha256,
     )
     png = png_bytes(gating_figure(page, views))
     lines = [ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.evidence) for t in compiled.thresholds]
@@ -121,7 +125,7 @@ def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
     write_atomically(folder / "counts.csv", _count_rows(gating))
     write_atomically(folder / QC, qc_bytes(dict(gating.qc) | _draw_in(folder / QC)))
     write_atomically(folder / PAGE, render_gating_page(page, views, lines, png).encode())
-    write_atomically(folder / SHOWN, _shown(tube.identity, gating.strategy))
+    write_atomically(folder / SHOWN, _shown(tube.identity, gating.strategy, gating.panel_sha256))
 
 
 def _draw_in(qc: Path) -> dict[str, object]:

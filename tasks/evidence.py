@@ -19,7 +19,7 @@ from gating.engine import ENGINE_VERSION
 from gating.thresholds.chain import Others, priors_of
 from tasks.identity import TubeIdentity
 from tasks.intake.patients import read_patients
-from tasks.store.readings import measured, readings_of
+from tasks.store.readings import MeasuredWith, measured, readings_of
 from tasks.store.tubes import taken_in
 
 if TYPE_CHECKING:
@@ -135,10 +135,13 @@ def asks_others(strategy: Strategy) -> bool:
     return any(ASKS_OTHERS & set(threshold.sources) for threshold in strategy.thresholds.values())
 
 
-def witnesses(study: Study, store: Store, known: Sequence[Tube] | None = None) -> Witnesses:
-    """Read the ledger for who may be asked; ``known`` are all tubes taken in, where they were read already."""
+def witnesses(study: Study, store: Store, known: Sequence[Tube] | None = None, *, panels: Collection[str] | None = None) -> Witnesses:
+    """Read the ledger for who may be asked; ``known`` are all tubes taken in, where they were read already.
+
+    With ``panels`` only what was measured with one of these contents (SHA-256) of a panel is asked.
+    """
     tubes = [tube.identity for tube in (taken_in(store) if known is None else known) if tube.file.state != "failed"]
-    return Witnesses(tubes, read_patients(study.patients_sheet).patients, measured(store, ENGINE_VERSION))
+    return Witnesses(tubes, read_patients(study.patients_sheet).patients, measured(store, ENGINE_VERSION, panels))
 
 
 def current_evidence(study: Study, store: Store, used: Mapping[str, InUse], known: Sequence[Tube] | None = None) -> dict[str, str]:
@@ -146,20 +149,30 @@ def current_evidence(study: Study, store: Store, used: Mapping[str, InUse], know
     asking = {panel: each.name for panel, each in used.items() if asks_others(each.release.strategy)}
     if not asking:
         return {}
-    found = witnesses(study, store, known)
+    found = witnesses(study, store, known, panels=panel_contents(used))
     return {t.tube_sha256: found.about(t, asking[t.panel]).sha256 for t in found.tubes if t.panel in asking and not is_fmo(t)}
 
 
-def others_of(store: Store, evidence: Evidence, strategy: Strategy) -> Others:
-    """Fetch what the tubes of ``evidence`` told."""
-    told = readings_of(store, evidence.tubes, strategy.name, ENGINE_VERSION)
+def panel_contents(used: Mapping[str, InUse]) -> frozenset[str]:
+    """Give the contents (SHA-256) of the panels in use."""
+    return frozenset(each.panel_sha256 for each in used.values())
+
+
+def others_of(store: Store, evidence: Evidence, used: InUse) -> Others:
+    """Fetch what the tubes of ``evidence`` told, measured as ``used`` has it."""
+    told = readings_of(store, evidence.tubes, measured_with(used))
     return Others(
         controls=[told[tube] for tube in evidence.controls],
         fmo={marker: told[tube] for marker, tube in evidence.fmo},
         baseline=told[evidence.baseline] if evidence.baseline else None,
         pool=[told[tube] for tube in evidence.pool],
-        priors=priors_of(strategy, [told[tube] for tube in evidence.earlier]),
+        priors=priors_of(used.release.strategy, [told[tube] for tube in evidence.earlier]),
     )
+
+
+def measured_with(used: InUse) -> MeasuredWith:
+    """Say what a tube's readings are made with."""
+    return MeasuredWith(used.name, ENGINE_VERSION, used.panel_sha256)
 
 
 def _when(tube: TubeIdentity) -> tuple[datetime, str]:

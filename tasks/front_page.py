@@ -26,7 +26,7 @@ def write_front_page(study: Study) -> Path:
         states = count_by_state(store)
         open_files = [LedgerLine(record.inbox_path, record.state, record.reason) for record in all_files(store, OPEN_STATES)]
         run = last_run(store)
-        strategies = {(each.panel, each.strategy): each.told for each in standing(study, store)}
+        strategies = {(each.panel, each.strategy): " ".join(filter(None, (each.told, each.newer))) for each in standing(study, store)}
     overview = CohortOverview(
         study=study.settings.study,
         states={str(state): number for state, number in states.items()},

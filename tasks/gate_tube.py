@@ -12,7 +12,6 @@ from gating.compile import Compiled
 from gating.engine import ENGINE_VERSION, Evaluation
 from gating.events import Events, TubeHeader, open_events, read_header
 from gating.layout import finite
-from gating.strategy import Strategy
 from gating.thresholds.apply import apply_declared, apply_strategy
 from gating.thresholds.chain import Others
 from gating.thresholds.measure import Reading, measure
@@ -49,7 +48,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     be reached.
     """
     header, match, events = open_tube(study, tube, used)
-    asked = _Asked(study, tube, used.release.strategy)
+    asked = _Asked(study, tube, used)
     steady = time_quality(events, header, match.channel)
     ask = asked if asks_others(used.release.strategy) else None
     applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
@@ -64,6 +63,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
         strategy_sha256=used.release.sha256,
         engine_version=ENGINE_VERSION,
         panel=f"{used.panel.panel}@{used.panel.version}",
+        panel_sha256=used.panel_sha256,
         total_events=evaluation.total,
         counts=tuple(
             replace(count, flags=(*count.flags, *map(str, judged.of_population.get(count.population, ()))))
@@ -71,7 +71,11 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
         ),
         beads=counted.beads,
         flags=tuple(str(flag) for flag in (*_flags(header), *timed.flags, *judged.flags)),
-        qc=_qc(compiled, evaluation, header, match.instrument) | timed.numbers | judged.numbers | dict(counted.numbers),
+        qc=_made_with(used)
+        | _qc(compiled, evaluation, header, match.instrument)
+        | timed.numbers
+        | judged.numbers
+        | dict(counted.numbers),
         evidence=asked.evidence,
         thresholds=compiled.thresholds,
     )
@@ -101,18 +105,28 @@ class _Asked:
 
     study: Study
     tube: Tube
-    strategy: Strategy
+    used: InUse
     evidence: str = ""
 
     def __call__(self) -> Others:
         with self.study.store() as store:
-            evidence = witnesses(self.study, store).about(self.tube.identity, self.strategy.name)
+            found = witnesses(self.study, store, panels=(self.used.panel_sha256,))
+            evidence = found.about(self.tube.identity, self.used.name)
             self.evidence = evidence.sha256
-            return others_of(store, evidence, self.strategy)
+            return others_of(store, evidence, self.used)
 
 
 def _flags(header: TubeHeader) -> list[Flag]:
     return [Flag.SEVERAL_DATA_SETS] if header.data_sets > 1 else []
+
+
+def _made_with(used: InUse) -> dict[str, Any]:
+    return {
+        "strategy": used.name,
+        "strategy_sha256": used.release.sha256,
+        "panel": f"{used.panel.panel}@{used.panel.version}",
+        "panel_sha256": used.panel_sha256,
+    }
 
 
 def _qc(compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrument: str) -> dict[str, Any]:

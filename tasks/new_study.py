@@ -5,9 +5,14 @@ from pathlib import Path
 
 from panels.errors import SettingsFault
 from tasks.intake.columns import SHEET_COLUMNS
-from tasks.settings import FILE_NAME
+from tasks.settings import FILE_NAME, SHIPPED_STRATEGIES
 
-TEMPLATE = """\
+PINS = "strategies:                         # panel: version of its gating strategy; `reconflow strategy promote` changes it\n" + "".join(
+    f"  {panel}: {pin}\n" for panel, pin in SHIPPED_STRATEGIES.items()
+)
+"""The versions a new study is counted with, as study.yaml has them."""
+
+_FIRST = """\
 # Settings of this study. A line that begins with # shows what holds when nothing is set.
 
 study: {name}                      # the name on reports
@@ -26,11 +31,8 @@ study: {name}                      # the name on reports
 #   filename_pattern: "{{patient}}_{{visit}}_{{panel}}"   # what file names say; samples.csv is asked first
 #   keywords: {{instrument: $CYT}}    # FCS keywords that may be believed (never the patient's name)
 
-# strategies:                       # panel: version of its gating strategy
-#   bcell: bcell@2.0.0
-#   cart: cart@3.0.0
-#   tbnk: tbnk@2.0.0
-
+"""
+_LAST = """
 # limits:
 #   detect_events: 20               # events from which a population counts as detected
 #   quantify_events: 50             # events from which it is quantified
@@ -52,6 +54,7 @@ study: {name}                      # the name on reports
 
 # workers: 4                        # as many as there are processors
 """
+TEMPLATE = _FIRST + PINS + _LAST
 FOLDERS = ("inbox", "archive", "quarantine", "results")
 
 

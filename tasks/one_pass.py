@@ -1,7 +1,6 @@
 """Frame one pass over a study: one at a time, noted in the store, summed up at the end."""
 
 import errno
-import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,19 +12,21 @@ from panels.errors import UsageFault
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
 from tasks.cohort_estimates import strata_of
 from tasks.count_tube import CountOutcome, page_is_current
-from tasks.evidence import asks_others, current_evidence, is_fmo, witnesses
+from tasks.evidence import asks_others, current_evidence, is_fmo, panel_contents, witnesses
 from tasks.intake.drugs import read_drugs
 from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.patients import read_patients
 from tasks.intake.turn import IntakeSummary
 from tasks.patient_notes import baseline_doubts
+from tasks.pins import finish_promotions
+from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.ledger import count_by_state, record_failure
+from tasks.store.opening import Store
 from tasks.store.runs import begin_run, end_run
 from tasks.store.tubes import taken_in, tubes_to_count
-from tasks.strategies_in_use import InUse, in_use
+from tasks.strategies_in_use import InUse, in_use, newer_defaults
 from tasks.study import Study, open_study
-
-LOCK = ".run.lock"
+from tasks.study_lock import study_lock
 
 
 @dataclass(slots=True)
@@ -48,18 +49,22 @@ class Pass:
         """
         pins = {panel: used.name for panel, used in self.used.items()}
         released = {used.name: used.release.sha256 for used in self.used.values()}
+        panels = {panel: used.panel_sha256 for panel, used in self.used.items()}
         with self.study.store() as store:
             evidence = current_evidence(self.study, store, self.used)
-            due = {t.identity.tube_sha256 for t in tubes_to_count(store, pins, ENGINE_VERSION, released=released, evidence=evidence)}
+            wanted = tubes_to_count(store, pins, ENGINE_VERSION, released=released, evidence=evidence, panels=panels)
+            due = {tube.identity.tube_sha256 for tube in wanted}
             known = [tube.identity for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
         stained = [identity for identity in known if not is_fmo(identity)]
-        return [t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel])]
+        return [
+            t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel], panels[t.panel])
+        ]
 
     def references(self) -> list[str]:
         """List the SHA-256 of the controls and baseline tubes to measure now, before any tube that may ask them is counted."""
         asking = {panel: used.name for panel, used in self.used.items() if asks_others(used.release.strategy)}
         with self.study.store() as store:
-            known = witnesses(self.study, store)
+            known = witnesses(self.study, store, panels=panel_contents(self.used))
         wanted = [tube for panel in asking for tube in known.references.get(panel, [])]
         return [tube.tube_sha256 for tube in wanted if (tube.tube_sha256, asking[tube.panel]) not in known.have]
 
@@ -93,13 +98,13 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
     Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes or the settings name a column that
     patients.csv lacks.
     """
-    study = open_study(folder)
-    used = in_use(study)
-    strata_of(study, read_patients(study.patients_sheet).patients)
-    with (study.folder / LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    _check(open_study(folder))
+    with study_lock(open_study(folder)):
+        study = finish_promotions(open_study(folder))
+        used = _check(study)
         with study.store() as store:
             check_ledger(study, store)
+            _keep_versions(store, used)
             run = begin_run(store, kind)
         this = Pass(study, used)
         outcome: Literal["done", "failed"] = "failed"
@@ -110,6 +115,19 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
         finally:
             with study.store() as store:
                 end_run(store, run, outcome, this.summary)
+
+
+def _check(study: Study) -> Mapping[str, InUse]:
+    """Give what counts the study's tubes; raises UsageFault when its strategies, panels, settings or patients are wrong."""
+    used = in_use(study)
+    strata_of(study, read_patients(study.patients_sheet).patients)
+    return used
+
+
+def _keep_versions(store: Store, used: Mapping[str, InUse]) -> None:
+    """Remember the version of every panel of which tubes were counted, whatever this program or a later one ships."""
+    counted = strategies_counted_with(store, list(used))
+    remember_strategies(store, {panel: used[panel].name for panel in counted})
 
 
 def study_folder(study: str) -> Path:
@@ -146,7 +164,7 @@ def _summary(this: Pass) -> dict[str, Any]:
         "failed": states["failed"],
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [*judged, *baseline_doubts(this.study).values()],
+        "sentences": [*judged, *baseline_doubts(this.study).values(), *newer_defaults(this.study, this.used)],
         "sheet_faults": [*(taken.sheet_faults if taken else ()), *map(str, read_drugs(this.study.drugs_sheet)[1])],
         "table_faults": [*this.faults, *this.world_faults],
     }
@@ -157,13 +175,3 @@ def what_is_due(study: Study) -> frozenset[str]:
     this = Pass(study, in_use(study))
     patients = {f"{each.patient} {each.fingerprint}" for each in this.patients()}
     return frozenset({*this.tubes(), *patients, *({"cohort"} if this.cohort_is_due() else ())})
-
-
-def is_running(study: Study) -> bool:
-    """Tell whether a pass is under way; the operating system frees the lock of one that was killed."""
-    with (study.folder / LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from panels.errors import SettingsFault
@@ -21,7 +21,7 @@ from tasks.kinetics.recovery import RecoverySettings
 
 FILE_NAME = "study.yaml"
 SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
-"""Whole versions, so that a newer release never counts a running study until somebody writes it here."""
+"""What a new study is counted with. A study that was counted before keeps its versions until others are promoted."""
 
 Pin = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*@\d+(\.\d+){0,2}$")]
 Words = Annotated[str, Field(min_length=1)]
@@ -114,6 +114,20 @@ class StudySettings(_Settings):
     cohort: CohortSettings = CohortSettings()
     nightly: NightlySettings = NightlySettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    _pinned: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def pinned(self) -> frozenset[str]:
+        """Name the panels whose strategy study.yaml itself names; the others have a default in ``strategies``."""
+        return self._pinned
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _written_pins_are_known(cls, document: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        settings = read(document)
+        written = document.get("strategies") if isinstance(document, Mapping) else None
+        settings._pinned = frozenset(written or ())  # noqa: SLF001 - its own
+        return settings
 
     @field_validator("strategies")
     @classmethod

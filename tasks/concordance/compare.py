@@ -75,7 +75,7 @@ def agreement(study: Study, compared: Comparison) -> Agreement:
 def fingerprint_of(study: Study, compared: Comparison, *kinetics: pd.DataFrame) -> str:
     """Hash the results that are compared, so that a promotion can tell whether the comparison is of the archive as it is."""
     tables = kinetics or tuple(_tables(study, compared, side)[0] for side in ("current", "other"))
-    digest = hashlib.sha256(f"{compared.current.release.sha256} {compared.other.release.sha256}".encode())
+    digest = hashlib.sha256(f"{compared.current.release.sha256} {compared.other.release.sha256} {compared.current.panel_sha256}".encode())
     for table in tables:
         digest.update(csv_bytes(table, KINETICS))
     return digest.hexdigest()

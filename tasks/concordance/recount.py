@@ -11,7 +11,7 @@ from gating.catalogue import load_strategy
 from gating.engine import ENGINE_VERSION
 from panels.errors import TubeFault, UsageFault
 from tasks.concordance.agreement import f1
-from tasks.evidence import asks_others, is_fmo, witnesses
+from tasks.evidence import asks_others, is_fmo, measured_with, witnesses
 from tasks.gate_tube import gate_tube, measure_tube
 from tasks.publish.tables import write_atomically
 from tasks.store.counts import save_gating
@@ -55,7 +55,7 @@ def comparison(study: Study, strategy: str) -> Comparison:
     current = used[panel]
     if current.release.sha256 == release.sha256:
         raise UsageFault(f"{release.strategy.name} is the version in use: there is nothing to compare it with.")
-    return Comparison(panel, current, InUse(release=release, panel=current.panel))
+    return Comparison(panel, current, InUse(release=release, defined=current.defined))
 
 
 def folder_of(study: Study, compared: Comparison) -> Path:
@@ -66,7 +66,8 @@ def folder_of(study: Study, compared: Comparison) -> Path:
 def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
     """List the counted tubes of the panel that were not compared yet; raises UsageFault when the current version has to count first."""
     with study.store() as store:
-        due = tubes_to_count(store, {compared.panel: compared.current.name}, ENGINE_VERSION)
+        pins, contents = {compared.panel: compared.current.name}, {compared.panel: compared.current.panel_sha256}
+        due = tubes_to_count(store, pins, ENGINE_VERSION, panels=contents)
         tubes = [tube for tube in taken_in(store) if tube.identity.panel == compared.panel and not is_fmo(tube.identity)]
     if due:
         raise UsageFault(f"{len(due)} tubes are not counted under {compared.current.name} yet: run `reconflow run` first.")
@@ -80,13 +81,13 @@ def measure_references(study: Study, compared: Comparison) -> list[str]:
         return []
     faults = []
     with study.store() as store:
-        known = witnesses(study, store)
+        known = witnesses(study, store, panels=(compared.other.panel_sha256,))
         for identity in known.references.get(compared.panel, []):
             if (identity.tube_sha256, compared.other.name) in known.have:
                 continue
             tube = next(iter(taken_in(store, tube_sha256=identity.tube_sha256)))
             try:
-                save_readings(store, identity.tube_sha256, compared.other.name, ENGINE_VERSION, measure_tube(study, tube, compared.other))
+                save_readings(store, identity.tube_sha256, measured_with(compared.other), measure_tube(study, tube, compared.other))
             except TubeFault as fault:
                 faults.append(str(fault))
     return faults
@@ -123,7 +124,7 @@ def recount_tube(study: Study, tube_sha256: str, strategy: str) -> Recount:
 
 
 def _made_of(compared: Comparison) -> str:
-    return f"{compared.current.release.sha256} {compared.other.release.sha256} {ENGINE_VERSION}"
+    return f"{compared.current.release.sha256} {compared.other.release.sha256} {compared.current.panel_sha256} {ENGINE_VERSION}"
 
 
 def _is_done(folder: Path, tube_sha256: str, compared: Comparison) -> bool:

@@ -43,7 +43,8 @@ class TubeCounts:
 
     ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady.
     ``alone`` is the share of the cells that passed the laser one by one: the others are in no count, though of the same blood.
-    ``detectors`` are those of the markers the strategy needs, ``panel`` is the version of the panel they were found by.
+    ``detectors`` are those of the markers the strategy needs, ``panel`` is the version of the panel they were found by,
+    ``panel_sha256`` its content.
     """
 
     identity: TubeIdentity
@@ -58,6 +59,7 @@ class TubeCounts:
     bead_proof: BeadProof = "proven"
     panel: str = ""
     detectors: Mapping[str, Detector] = field(default_factory=dict)
+    panel_sha256: str = ""
 
     @property
     def is_usable(self) -> bool:

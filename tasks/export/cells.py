@@ -121,6 +121,7 @@ def _obs(study: Study, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.Dat
         "specimen": identity.specimen,
         "panel": identity.panel,
         "strategy": compiled.strategy.name,
+        "panel_sha256": gated.gating.panel_sha256,
         "tube_sha256": identity.tube_sha256,
     }
     columns = {**same, "event": rows, "population": deepest} | {f"is_{name}": inside for name, inside in member.items()}

@@ -86,9 +86,11 @@ def _parameters(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object,
 
 
 def _why(old: Row, new: Row, changed: list[str]) -> str:
-    """Name the cause that lies farthest back: strategy, identity, infusion, thresholds, rules."""
+    """Name the cause that lies farthest back: strategy, panel, identity, infusion, thresholds, rules."""
     if (old["strategy"], old["strategy_sha256"]) != (new["strategy"], new["strategy_sha256"]):
         return f"counted under {new['strategy']} instead of {old['strategy']}"
+    if old["panel_sha256"] and old["panel_sha256"] != new["panel_sha256"]:
+        return f"counted with another content of the panel {new['panel']}"
     if any(name in changed for name in IDENTITY):
         return "the sample sheet says otherwise now"
     if "day" in changed:

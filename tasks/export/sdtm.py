@@ -154,6 +154,7 @@ QUALIFIERS = (
     ("CPCOUNT", "Counting Method", "method"),
     ("CPFLAGS", "Flags", "flags"),
     ("CPSTRATG", "Gating Strategy", "strategy"),
+    ("CPPANSHA", "SHA-256 of Panel Definition", "panel_sha256"),
 )
 
 

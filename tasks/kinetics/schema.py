@@ -39,11 +39,15 @@ POPULATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its name, unit ("" for none) and meaning."""
+    """One column of a table: its name, unit ("" for none) and meaning.
+
+    A table of an earlier edition may lack a column that was ``added_later``; it reads as empty.
+    """
 
     name: str
     unit: str
     meaning: str
+    added_later: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -110,6 +114,7 @@ KINETICS = TableSchema(
         Column("strategy", "", "gating strategy, name@version"),
         Column("strategy_sha256", "", "hash of the strategy's content"),
         Column("tube_sha256", "", "hash of the tube's file: its identity"),
+        Column("panel_sha256", "", "hash of the panel's content; empty in tables written before it was noted", added_later=True),
     ),
     invariants=(
         "a population never has more events than its parent",

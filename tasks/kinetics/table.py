@@ -276,6 +276,7 @@ def _record(tube: TubeCounts, quantity: Quantity, infused: Mapping[str, datetime
         "strategy": tube.strategy,
         "strategy_sha256": tube.strategy_sha256,
         "tube_sha256": identity.tube_sha256,
+        "panel_sha256": tube.panel_sha256,
     }
 
 

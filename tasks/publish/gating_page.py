@@ -135,6 +135,8 @@ class TubePage:
     events: int
     flags: Mapping[str, str]
     beads: str = ""
+    panel_version: str = ""
+    panel_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,7 @@ def render_patient_report(
         "parameters": parameter_sentences(record, parameters),
         "tubes": tube_rows(kinetics),
         "strategies": sorted({(str(s), str(h)) for s, h in zip(kinetics["strategy"], kinetics["strategy_sha256"], strict=True)}),
+        "panels": sorted({(str(p), str(h)) for p, h in zip(kinetics["panel"], kinetics["panel_sha256"], strict=True) if h}),
         "not_evaluable": not_evaluable(record, kinetics),
         "flags": explained(words, record.flag_meanings),
         "populations": {p: record.labels[p] for p in sorted(set(kinetics["population"]), key=population_rank) if p in record.labels},

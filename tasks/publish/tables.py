@@ -48,17 +48,23 @@ def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
 
 
 def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
-    """Read a table that ``csv_bytes`` wrote, each column in the type of its schema; an empty text stays an empty text."""
+    """Read a table that ``csv_bytes`` wrote, each column in the type of its schema; an empty text stays an empty text.
+
+    Columns that were added to the schema later are empty where the table is older.
+    """
     import pandas as pd
 
     types = {"text": "str", "integer": "int64", "number": "float64"}
     kinds = {column.name: column.kind for column in schema.columns}
     unknown = {name: [""] for name, kind in kinds.items() if kind != "text"}
     frame = pd.read_csv(path, dtype={name: types[kind] for name, kind in kinds.items()}, keep_default_na=False, na_values=unknown)
+    for column in schema.columns:
+        if column.added_later and column.name not in frame:
+            frame[column.name] = "" if column.kind == "text" else float("nan")
     for name, kind in kinds.items():
         if kind == "text":
             frame[name] = frame[name].str.removeprefix("'")
-    return frame
+    return frame[[*schema.names, *(name for name in frame.columns if name not in kinds)]]
 
 
 def cells(frame: "pd.DataFrame", schema: TableSchema | None = None) -> list[list[Cell]]:

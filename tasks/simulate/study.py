@@ -21,7 +21,7 @@ TRUTH = "simulation-truth"
 
 CAR_REAGENT = "anti-FMC63 idiotype PE lot A1 + BCMA-His APC lot B1"
 
-_SETTINGS = "# A simulated study: no patient was ever behind it.\nstudy: demo-sle\n"
+SETTINGS = "# A simulated study: no patient was ever behind it.\nstudy: demo-sle\n"
 _PATIENT_COLUMNS = ("patient", "infused", "infused_car19", "infused_carbcma", "baseline_visit")
 _SAMPLE_COLUMNS = (
     *("file", "patient", "collected", "panel", "visit", "specimen", "acquired", "instrument", "batch", "operator"),
@@ -50,12 +50,13 @@ def write_study(  # noqa: PLR0913 - keyword-only options of one call
     seed: int = 1,
     workers: int = 2,
     events: float = 1.0,
+    settings: str = SETTINGS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SimulatedStudy:
     """Write a simulated study into ``folder``: the same arguments give the same bytes, whatever ``workers`` is.
 
-    ``events`` scales how much of each tube is acquired; ``progress`` is told each file, how many are done and how many
-    there will be. Raises UsageFault when the folder already holds a study or the numbers make no sense.
+    ``events`` scales how much of each tube is acquired; ``settings`` is the text of study.yaml; ``progress`` is told each file, how
+    many are done and how many there will be. Raises UsageFault when the folder already holds a study or the numbers make no sense.
     """
     _check(folder, patients, visits)
     truth = folder / TRUTH
@@ -63,6 +64,7 @@ def write_study(  # noqa: PLR0913 - keyword-only options of one call
         needed.mkdir(parents=True, exist_ok=True)
     draws = [draw for number in range(patients) for draw in plan_draws(number, visits, seed)]
     tubes = [tube for draw in draws for tube in plan_tubes(draw, seed, events)]
+    (folder / "study.yaml").write_text(settings, encoding="utf-8")
     _write_sheets(folder, draws, tubes)
     job = partial(write_tube, inbox=folder / "inbox", truth=truth)
     written = []
@@ -100,7 +102,6 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[WrittenTube]]]:
 
 
 def _write_sheets(folder: Path, draws: Sequence[Draw], tubes: Sequence[PlannedTube]) -> None:
-    (folder / "study.yaml").write_text(_SETTINGS, encoding="utf-8")
     infusions = {draw.patient.name: draw.infused for draw in draws}
     patients = [(name, _iso(at), _iso(at), _iso(at + SECOND_PRODUCT), "D-7") for name, at in infusions.items()]
     _write_rows(folder / "patients.csv", _PATIENT_COLUMNS, (dict(zip(_PATIENT_COLUMNS, row, strict=True)) for row in patients))

@@ -17,7 +17,7 @@ from tasks.store.opening import Store, utc_now
 from tasks.store.schema import counts, gatings, thresholds
 from tasks.store.tubes import Tube, taken_in
 
-_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence")
+_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class TubeGating:
 
     ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None without bead gate. ``evidence``
     stands for the other tubes that had a say in this tube's thresholds (empty: none). ``thresholds`` are written, and not read back.
+    ``panel`` names the panel's version, ``panel_sha256`` its content (empty: counted by a program that did not note it).
     """
 
     tube_sha256: str
@@ -40,6 +41,7 @@ class TubeGating:
     qc: Mapping[str, Any] = field(default_factory=dict)
     evidence: str = ""
     thresholds: tuple[RealisedThreshold, ...] = ()
+    panel_sha256: str = ""
 
 
 def save_gating(store: Store, gating: TubeGating) -> bool:
@@ -77,19 +79,21 @@ def gatings_of(store: Store, tube_sha256: str) -> list[TubeGating]:
         return _assemble(rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all())
 
 
-def tube_counts(
+def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
     store: Store,
     strategies: Mapping[str, str],
     engine_version: str | None = None,
     *,
     patient: str | None = None,
     evidence: Mapping[str, str] | None = None,
+    panels: Mapping[str, str] | None = None,
     known: Sequence[Tube] | None = None,
 ) -> list[TubeCounts]:
     """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
 
     Without ``engine_version`` the latest counting of each tube is given, the one with its present ``evidence`` (by SHA-256 of the tube)
-    where there is one, or without any. Ordered as the tubes are; tubes not yet counted are left out.
+    where there is one, or without any. With ``panels`` (panel → SHA-256 of its content now) counts made with another content are none;
+    those that do not know theirs stand until the tube is counted again. Ordered as the tubes are; tubes not yet counted are left out.
     With ``patient`` only that patient's tubes are read; without, ``known`` may be all tubes taken in, where they were read already.
     """
     wanted = {tuple(strategy.split("@")) for strategy in strategies.values()}
@@ -103,7 +107,10 @@ def tube_counts(
         rows = [row for row in rows if (row.strategy, row.version) in wanted and engine_version in {None, row.engine_version}]
         found = _assemble(rows, connection.execute(_in_order(counted)).all())
     current = {"": ""} if evidence is None else evidence
-    found.sort(key=lambda gating: gating.evidence in {"", current.get(gating.tube_sha256)})
+    if panels is not None:
+        contents = {t.identity.tube_sha256: panels.get(t.identity.panel) for t in own}
+        found = [gating for gating in found if gating.panel_sha256 in {"", contents.get(gating.tube_sha256)}]
+    found.sort(key=lambda gating: (gating.evidence in {"", current.get(gating.tube_sha256)}, bool(panels and gating.panel_sha256)))
     latest = {(gating.tube_sha256, gating.strategy): gating for gating in found}
     pairs = [(t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, "")))) for t in own]
     return [
@@ -119,6 +126,7 @@ def tube_counts(
             bead_proof=gating.qc.get("beads", {}).get("state", "proven"),
             alone=float(gating.qc.get("coincidence", {}).get("share", 1.0)),
             panel=gating.panel,
+            panel_sha256=gating.panel_sha256,
             detectors={marker: Detector(each["detector"], each["voltage"]) for marker, each in gating.qc.get("detectors", {}).items()},
         )
         for identity, gating in pairs
@@ -163,7 +171,8 @@ def _gating(connection: Connection, like: TubeGating) -> TubeGating:
 
 def _key(gating: TubeGating) -> dict[str, str]:
     name, _, version = gating.strategy.partition("@")
-    return dict(zip(_KEY, (gating.tube_sha256, name, version, gating.engine_version, gating.evidence), strict=True))
+    values = (gating.tube_sha256, name, version, gating.engine_version, gating.evidence, gating.panel_sha256)
+    return dict(zip(_KEY, values, strict=True))
 
 
 def _in_order(chosen: Select[Any]) -> Select[Any]:
@@ -187,6 +196,7 @@ def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
             flags=_words(row.flags),
             qc=json.loads(row.qc),
             evidence=row.evidence,
+            panel_sha256=row.panel_sha256,
         )
         for key, row in zip(_keys_of(rows), rows, strict=True)
     ]

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from panels.errors import SettingsFault
-from tasks.store.schema import SCHEMA_VERSION, TUBES_BY_PATIENT, counts, gatings, metadata, versions
+from tasks.store.schema import SCHEMA_VERSION, TUBES_BY_PATIENT, counts, gatings, metadata, readings, thresholds, versions
 
 BUSY_SECONDS = 30
 """How long one process waits for another that is writing."""
@@ -126,8 +126,8 @@ def _make_tables(store: Store, shown: str) -> None:
         if store.engine.dialect.name == "postgresql":
             # Two workers that open a new store at once would both make its tables.
             connection.execute(text("SELECT pg_advisory_xact_lock(7266632)"))
-        if _version(connection) == 1:
-            _add_evidence(connection)
+        if (_version(connection) or SCHEMA_VERSION) < SCHEMA_VERSION:
+            _renew_keys(connection)
         metadata.create_all(connection)
         TUBES_BY_PATIENT.create(connection, checkfirst=True)  # version 3; a table that exists already gets no index from create_all
         if not _check_version(connection, shown):
@@ -140,18 +140,26 @@ def _version(connection: Connection) -> int | None:
     return connection.execute(select(func.max(versions.c.version))).scalar()
 
 
-def _add_evidence(connection: Connection) -> None:
-    """Bring a store of version 1 to version 2: ``evidence`` becomes a part of the key of every count, and counts have flags."""
-    added = {"evidence": "''", "flags": "'[]'", "negatives": "NULL"}
-    for table in (gatings, counts):
-        earlier = f"{table.name}_1"
+def _renew_keys(connection: Connection) -> None:
+    """Bring the tables whose key has grown to the present version, with all their rows.
+
+    Version 2 added ``evidence`` to the key of every count, and flags; version 4 the content of the panel, which earlier rows do not know.
+    """
+    added = {"evidence": "''", "flags": "'[]'", "negatives": "NULL", "panel_sha256": "''"}
+    for table in (gatings, counts, thresholds, readings):
+        if not inspect(connection).has_table(table.name):
+            continue
         before = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        if before == {column.name for column in table.c}:
+            continue
+        earlier = f"{table.name}_earlier"
         connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {earlier}"))
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"ALTER TABLE {earlier} DROP CONSTRAINT {table.name}_pkey"))
         table.create(connection)
+        names = ", ".join(column.name for column in table.c)
         values = ", ".join(column.name if column.name in before else added[column.name] for column in table.c)
-        connection.execute(text(f"INSERT INTO {table.name} SELECT {values} FROM {earlier}"))  # noqa: S608 - names of our own columns
+        connection.execute(text(f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {earlier}"))  # noqa: S608 - our own columns
         connection.execute(text(f"DROP TABLE {earlier}"))
 
 

@@ -1,11 +1,12 @@
-"""Keep who made which strategy version the current one of a panel, when and why."""
+"""Keep who made which strategy version the current one of a panel, when and why, and whether study.yaml says so yet."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
+from tasks.store.counted_with import write_strategies
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import promotions
+from tasks.store.schema import pin_changes, promotions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,37 @@ class Promotion:
     at: str = ""
 
 
-def save_promotion(store: Store, promotion: Promotion) -> None:
-    """Write a promotion down; it is never changed."""
+@dataclass(frozen=True, slots=True)
+class PinChange:
+    """A pin that study.yaml is about to get with a promotion."""
+
+    panel: str
+    from_strategy: str
+    to_strategy: str
+
+
+def begin_promotion(store: Store, promotion: Promotion) -> None:
+    """Write a promotion down, which is never changed, and that study.yaml has to get its pin; ``end_promotion`` says that it has."""
+    values = {name: getattr(promotion, name) for name in Promotion.__slots__ if name != "at"}
+    change = {name: values[name] for name in PinChange.__slots__}
     with store.writing() as connection:
-        values = {name: getattr(promotion, name) for name in Promotion.__slots__ if name != "at"}
         connection.execute(insert(promotions).values(at=utc_now(), **values))
+        connection.execute(delete(pin_changes).where(pin_changes.c.panel == promotion.panel))
+        connection.execute(insert(pin_changes).values(**change))
+
+
+def end_promotion(store: Store, panel: str, strategy: str) -> None:
+    """Note that study.yaml has the pin of a promotion, or that somebody wrote another there, and what counts the panel now."""
+    with store.writing() as connection:
+        connection.execute(delete(pin_changes).where(pin_changes.c.panel == panel))
+        write_strategies(connection, {panel: strategy})
+
+
+def pin_changes_of(store: Store) -> dict[str, PinChange]:
+    """Give by panel the pins that study.yaml was about to get when a promotion was interrupted."""
+    with store.reading() as connection:
+        rows = connection.execute(select(pin_changes)).all()
+    return {row.panel: PinChange(row.panel, row.from_strategy, row.to_strategy) for row in rows}
 
 
 def promotions_of(store: Store) -> list[Promotion]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,32 +12,41 @@ from tasks.store.opening import Store
 from tasks.store.schema import readings
 
 
-def save_readings(store: Store, tube_sha256: str, strategy: str, engine_version: str, found: Mapping[str, Reading]) -> None:
-    """Write a tube's readings under one strategy (``bcell@2.0.0``); they never change once written."""
+@dataclass(frozen=True, slots=True)
+class MeasuredWith:
+    """What a tube is measured with: strategy (``bcell@2.0.0``), engine, and the content of the panel that finds its markers."""
+
+    strategy: str
+    engine_version: str
+    panel_sha256: str = ""
+
+
+def save_readings(store: Store, tube_sha256: str, made: MeasuredWith, found: Mapping[str, Reading]) -> None:
+    """Write a tube's readings; they never change once written."""
     document = json.dumps({name: reading.document() for name, reading in found.items()}, separators=(",", ":"))
-    name, _, version = strategy.partition("@")
-    values = {"tube_sha256": tube_sha256, "strategy": name, "version": version, "engine_version": engine_version, "document": document}
+    values = {"tube_sha256": tube_sha256, "document": document} | _key(made)
     with store.writing() as connection:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(dialect.insert(readings).values(**values).on_conflict_do_nothing())
 
 
-def measured(store: Store, engine_version: str) -> set[tuple[str, str]]:
-    """List the tubes with readings as (SHA-256, strategy)."""
+def measured(store: Store, engine_version: str, panels: Collection[str] | None = None) -> set[tuple[str, str]]:
+    """List the tubes with readings as (SHA-256, strategy); with ``panels`` only those made with one of these contents of a panel."""
     chosen = select(readings.c.tube_sha256, readings.c.strategy, readings.c.version).where(readings.c.engine_version == engine_version)
+    if panels is not None:
+        chosen = chosen.where(readings.c.panel_sha256.in_(sorted(panels)))
     with store.reading() as connection:
         return {(row.tube_sha256, f"{row.strategy}@{row.version}") for row in connection.execute(chosen)}
 
 
-def readings_of(store: Store, tubes: Collection[str], strategy: str, engine_version: str) -> dict[str, dict[str, Reading]]:
-    """Give the readings of some tubes under one strategy: SHA-256 → threshold → reading; tubes without any are left out."""
-    name, _, version = strategy.partition("@")
-    chosen = select(readings.c.tube_sha256, readings.c.document).where(
-        readings.c.tube_sha256.in_(sorted(tubes)),
-        readings.c.strategy == name,
-        readings.c.version == version,
-        readings.c.engine_version == engine_version,
-    )
+def readings_of(store: Store, tubes: Collection[str], made: MeasuredWith) -> dict[str, dict[str, Reading]]:
+    """Give the readings of some tubes that were made alike: SHA-256 → threshold → reading; tubes without any are left out."""
+    chosen = select(readings.c.tube_sha256, readings.c.document).where(readings.c.tube_sha256.in_(sorted(tubes))).filter_by(**_key(made))
     with store.reading() as connection:
         rows = connection.execute(chosen).all()
     return {row.tube_sha256: {key: reading_from(each) for key, each in json.loads(row.document).items()} for row in rows}
+
+
+def _key(made: MeasuredWith) -> dict[str, str]:
+    name, _, version = made.strategy.partition("@")
+    return {"strategy": name, "version": version, "engine_version": made.engine_version, "panel_sha256": made.panel_sha256}

@@ -7,7 +7,7 @@ is ever changed once written.
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -72,7 +72,7 @@ tubes = Table(
 )
 """One row an accepted tube: its identity; ``keywords`` is what the file itself said of it, as JSON."""
 
-_GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence")
+_GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
 
 gatings = Table(
     "gatings",
@@ -86,10 +86,12 @@ gatings = Table(
     Column("qc", Text, nullable=False),
     Column("counted_at", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version × evidence: what holds for all its counts.
+"""One row a tube × strategy version × engine version × evidence × content of the panel: what holds for all its counts.
 
 ``evidence`` names what other tubes told about this tube's thresholds (a hash, empty when nothing but the tube itself and the
 strategy did). When a control or a baseline tube comes late, a row with other evidence supersedes the earlier one, which stays.
+``panel_sha256`` is empty in rows of stores older than version 4, which did not know with which content of the panel they counted: such
+tubes are counted once more.
 """
 
 counts = Table(
@@ -106,7 +108,7 @@ counts = Table(
     Column("negatives", Text),
     CheckConstraint("events >= 0 AND events <= parent_events", name="child_within_parent"),
 )
-"""One row a tube × strategy version × engine version × evidence × population."""
+"""One row a gating × population."""
 
 thresholds = Table(
     "thresholds",
@@ -115,15 +117,15 @@ thresholds = Table(
     *(Column(name, Text, nullable=False) for name in ("marker", "detector", "source", "evidence_text", "tried")),
     Column("value", Float, nullable=False),
 )
-"""One row a tube × strategy version × engine version × evidence × threshold: its value, its source and, as JSON, what was tried before."""
+"""One row a gating × threshold: its value, its source and, as JSON, what was tried before."""
 
 readings = Table(
     "readings",
     metadata,
-    *(Column(name, Text, primary_key=True) for name in ("tube_sha256", "strategy", "version", "engine_version")),
+    *(Column(name, Text, primary_key=True) for name in ("tube_sha256", "strategy", "version", "engine_version", "panel_sha256")),
     Column("document", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version: what the tube itself tells about its thresholds, as JSON."""
+"""One row a tube × strategy version × engine version × content of the panel: what the tube tells about its thresholds, as JSON."""
 
 editions = Table(
     "editions",
@@ -147,6 +149,24 @@ promotions = Table(
     *(Column(name, Text, nullable=False) for name in ("panel", "from_strategy", "to_strategy", "approved_by", "reason", "concordance")),
 )
 """One row a strategy version that was made the current one of a panel, in order of ``id``; append-only."""
+
+pin_changes = Table(
+    "pin_changes",
+    metadata,
+    Column("panel", Text, primary_key=True),
+    Column("from_strategy", Text, nullable=False),
+    Column("to_strategy", Text, nullable=False),
+)
+"""One row a pin that study.yaml is about to get: written with its promotion, removed after, so that a killed promotion is finished."""
+
+counted_with = Table(
+    "counted_with",
+    metadata,
+    Column("panel", Text, primary_key=True),
+    Column("strategy", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+"""One row a panel of which tubes were counted: the strategy version (``cart@2.0.0``) in use then, and since when."""
 
 runs = Table(
     "runs",

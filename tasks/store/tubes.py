@@ -56,31 +56,45 @@ def tubes_to_count(
     *,
     released: Mapping[str, str] | None = None,
     evidence: Mapping[str, str] | None = None,
+    panels: Mapping[str, str] | None = None,
 ) -> list[Tube]:
     """List the tubes to count: accepted ones, and those this engine has not counted under their panel's strategy.
 
     ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps ``name@1.0.0`` to the SHA-256 of its content, a
     tube counted under the same name with another content is to be counted too: `save_gating` then says so. With ``evidence`` (tube →
-    hash of the other tubes it may ask now) so is a tube that asked others, and would ask other ones now. Failed tubes are left
-    out until ``reconflow retry``; so are tubes of a panel without strategy.
+    hash of the other tubes it may ask now) so is a tube that asked others, and would ask other ones now. With ``panels`` (panel →
+    SHA-256 of its content now) so is a tube counted with another content of its panel. Failed tubes are left out until
+    ``reconflow retry``; so are tubes of a panel without strategy.
     """
     counted = _counted(store, engine_version, released or {}, evidence)
     wanted = [tube for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in strategies]
     return [
         tube
         for tube in wanted
-        if tube.file.state == "accepted" or (tube.identity.tube_sha256, strategies[tube.identity.panel]) not in counted
+        if tube.file.state == "accepted" or not _is_counted(tube.identity, strategies[tube.identity.panel], counted, panels)
     ]
 
 
-def _counted(store: Store, engine_version: str, released: Mapping[str, str], evidence: Mapping[str, str] | None) -> set[tuple[str, str]]:
-    columns = (gatings.c.tube_sha256, gatings.c.strategy, gatings.c.version, gatings.c.strategy_sha256, gatings.c.evidence)
+def _is_counted(tube: TubeIdentity, strategy: str, counted: Mapping[tuple[str, str], set[str]], panels: Mapping[str, str] | None) -> bool:
+    contents = counted.get((tube.tube_sha256, strategy), set())
+    return bool(contents) if panels is None else panels.get(tube.panel) in contents
+
+
+def _counted(
+    store: Store, engine_version: str, released: Mapping[str, str], evidence: Mapping[str, str] | None
+) -> dict[tuple[str, str], set[str]]:
+    """Map tube and strategy to the contents of the panel they were counted with."""
+    names = ("tube_sha256", "strategy", "version", "strategy_sha256", "evidence", "panel_sha256")
     with store.reading() as connection:
-        rows = connection.execute(select(*columns).where(gatings.c.engine_version == engine_version)).all()
+        rows = connection.execute(select(*(gatings.c[name] for name in names)).where(gatings.c.engine_version == engine_version)).all()
     if evidence is not None:
         rows = [row for row in rows if row.evidence in {"", evidence.get(row.tube_sha256)}]
-    done = [(row.tube_sha256, f"{row.strategy}@{row.version}", row.strategy_sha256) for row in rows]
-    return {(tube, name) for tube, name, content in done if released.get(name, content) == content}
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        name = f"{row.strategy}@{row.version}"
+        if released.get(name, row.strategy_sha256) == row.strategy_sha256:
+            found.setdefault((row.tube_sha256, name), set()).add(row.panel_sha256)
+    return found
 
 
 def _tube(row: Row[Any]) -> Tube:

@@ -22,7 +22,7 @@ PATIENTS = ("P01", "P02")
 TUBES = 78
 KINETICS = (
     "patient visit day collected specimen panel population events parent parent_events percent_parent reference percent_reference "
-    "per_ul per_ul_low per_ul_high lod_per_ul lloq_per_ul code method flags strategy strategy_sha256 tube_sha256"
+    "per_ul per_ul_low per_ul_high lod_per_ul lloq_per_ul code method flags strategy strategy_sha256 tube_sha256 panel_sha256"
 ).split()
 PARAMETERS = "patient specimen population parameter value unit low high censoring points definition".split()
 CAR_PARAMETERS = (

@@ -64,6 +64,7 @@ def test_cells_carry_patient_visit_population_and_markers(study: Study, export, 
     assert said.document["cells"] == len(cells) > 500
     assert {"CD19", "CAR19", "CD3"} <= set(cells.var_names)
     assert set(cells.obs["patient"]) == {"P01"}
+    assert set(cells.obs["panel_sha256"]) == {used.panel_sha256 for used in in_use(study).values()}
     assert set(cells.obs["visit"]) == {"D-7", "D4", "D7"} or len(set(cells.obs["visit"])) == 3
     b_cells = cells[(cells.obs["panel"] == "bcell") & cells.obs["is_b_cells"]]
     t_cells = cells[(cells.obs["panel"] == "cart") & cells.obs["is_t_cells"]]

@@ -1,6 +1,9 @@
 """A strategy is refused when it does not hang together, and a release when it is not what was released."""
 
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -111,6 +114,39 @@ def test_a_pin_takes_the_newest_release_it_allows(own):
     assert found == {"tbnk": "2.1.0", "tbnk@1": "1.0.10", "tbnk@1.0": "1.0.10", "tbnk@1.0.2": "1.0.2"}
     with pytest.raises(StrategyFault, match="already released"):
         lock_release(own, "tbnk", "2.1.0")
+
+
+def test_a_release_that_is_killed_leaves_the_lock_whole(own):
+    text = (own / "tbnk" / "1.0.0" / "strategy.yaml").read_text(encoding="utf-8")
+    (own / "tbnk" / "1.0.1").mkdir()
+    (own / "tbnk" / "1.0.1" / "strategy.yaml").write_text(text.replace("version: 1.0.0", "version: 1.0.1"), encoding="utf-8")
+    before = (own / "LOCK").read_bytes()
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom gating.catalogue import lock_release\n"
+        "Path.replace = lambda path, target: os._exit(9)\nlock_release(Path(sys.argv[1]), 'tbnk', '1.0.1')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(own)], check=False, timeout=120).returncode == 9
+    assert (own / "LOCK").read_bytes() == before
+    assert lock_release(own, "tbnk", "1.0.1").strategy.name == "tbnk@1.0.1"
+    assert set(read_lock(own)) == {*read_lock(shipped()), "tbnk@1.0.1"}
+
+
+def test_strategies_released_at_once_are_all_in_the_lock(own):
+    text = (own / "tbnk" / "1.0.0" / "strategy.yaml").read_text(encoding="utf-8")
+    numbers = [f"1.0.{number}" for number in range(1, 7)]
+    for number in numbers:
+        (own / "tbnk" / number).mkdir()
+        (own / "tbnk" / number / "strategy.yaml").write_text(text.replace("version: 1.0.0", f"version: {number}"), encoding="utf-8")
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda number: lock_release(own, "tbnk", number), numbers))
+    assert {f"tbnk@{number}" for number in numbers} <= set(read_lock(own))
+
+
+@pytest.mark.parametrize("stray", [b"\x00\xff\n", b"tbnk@1.0.0\n", b"=======\n"])
+def test_a_lock_with_stray_bytes_is_refused_with_its_line(own, stray):
+    (own / "LOCK").write_bytes(stray + (own / "LOCK").read_bytes())
+    with pytest.raises(StrategyFault, match="LOCK, line 1"):
+        load_strategy("tbnk@1.0.0", own)
 
 
 def test_an_unknown_pin_lists_what_there_is():

@@ -130,10 +130,12 @@ def test_a_page_is_current_for_the_identity_it_shows_and_no_other(simulated: tup
     study, _ = simulated
     with study.store() as store:
         (tube,) = taken_in(store)
-    assert page_is_current(study, tube.identity, "bcell@2.0.0")
-    assert not page_is_current(study, tube.identity, "bcell@1.1.0")
-    assert not page_is_current(study, replace(tube.identity, patient="P02"), "bcell@2.0.0")
-    assert not page_is_current(study, replace(tube.identity, tube_sha256="0" * 64), "bcell@2.0.0")
+    content = in_use(study)["bcell"].panel_sha256
+    assert page_is_current(study, tube.identity, "bcell@2.0.0", content)
+    assert not page_is_current(study, tube.identity, "bcell@1.1.0", content)
+    assert not page_is_current(study, tube.identity, "bcell@2.0.0", "0" * 64)
+    assert not page_is_current(study, replace(tube.identity, patient="P02"), "bcell@2.0.0", content)
+    assert not page_is_current(study, replace(tube.identity, tube_sha256="0" * 64), "bcell@2.0.0", content)
 
 
 def test_nothing_a_cytometer_wrote_of_a_person_reaches_any_result(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from tasks.export.files import write_export
 from tasks.export.restatement import restatements
 from tasks.export.sdtm import CP, DATASETS, PC, PP, sdtm_tables
 from tasks.export.study_data import StudyData, collect, moment_of
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.publish.tables import csv_bytes
 from tasks.store.editions import Edition, editions_as_of, save_edition
 from tasks.store.opening import open_store
 from tasks.store.schema import editions
@@ -205,6 +207,33 @@ def test_what_changed_since_a_cut_is_told_with_its_reason() -> None:
     assert why["", "Cmax"] == "follows from the kinetic table"
     assert not any(visit == "D28" for visit, _ in why)
     assert restatements(then, then).empty
+
+
+def test_a_count_made_with_another_content_of_the_panel_says_so() -> None:
+    then = data(kinetics(at(28), at(56, panel_sha256="")))
+    now = data(kinetics(*(at(day, panel_sha256="0" * 64, per_ul=5.5, per_ul_high=6.3) for day in (28, 56))))
+    why = {row["visit"]: row["why"] for row in restatements(then, now).to_dict("records")}
+    assert why["D28"] == "counted with another content of the panel cart"
+    assert why["D56"].startswith("limits, background")
+
+
+def test_a_data_set_names_the_content_of_the_panel() -> None:
+    made = sdtm_tables(data(kinetics(at(28))))
+    assert list(made["suppcp"].query("QNAM == 'CPPANSHA'")["QVAL"]) == ["ef" * 32]
+
+
+def test_a_cut_before_panels_were_noted_is_read_with_an_empty_column(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s")
+    earlier = kinetics(at(28)).drop(columns="panel_sha256")
+    made = parameters(CMAX)
+    later = kinetics(at(56, patient="SLE-002"))
+    nothing = csv_bytes(RECOVERY.frame([]), RECOVERY)
+    with study.store() as store:
+        save_edition(store, Edition("SLE-001", "one", csv_bytes(earlier), csv_bytes(made, PARAMETERS), nothing))
+        save_edition(store, Edition("SLE-002", "one", csv_bytes(later, KINETICS), csv_bytes(parameters(), PARAMETERS), nothing))
+    read = collect(study).kinetics
+    assert list(read.columns) == KINETICS.names
+    assert list(read["panel_sha256"]) == ["", "ef" * 32]
 
 
 def test_a_cut_gives_what_was_known_then(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ ORDER = {"tbnk@1.0.0": ("leukocytes", "b_cells"), "bcell@1.0.0": ("b_cells", "na
 COLUMNS = (
     "patient, visit, day, collected, specimen, panel, population, events, parent, parent_events, percent_parent, reference, "
     "percent_reference, per_ul, per_ul_low, per_ul_high, lod_per_ul, lloq_per_ul, code, method, flags, strategy, strategy_sha256, "
-    "tube_sha256"
+    "tube_sha256, panel_sha256"
 ).split(", ")
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select, text
 
 from panels.errors import SettingsFault, TubeFault
 from tasks.counting.counts import PopulationCount
@@ -21,7 +21,9 @@ from tasks.identity import TubeIdentity
 from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
 from tasks.store.ledger import Sight, add_file, all_files, count_by_state, history, recall, record_failure, remember, set_state
 from tasks.store.opening import Store, open_store
+from tasks.store.readings import measured
 from tasks.store.runs import begin_run, end_run, last_run
+from tasks.store.schema import readings, thresholds
 from tasks.store.tubes import save_tube, taken_in, tubes_to_count
 
 SHA = "a" * 64
@@ -276,6 +278,76 @@ def test_a_store_of_the_first_version_keeps_its_counts_when_it_is_opened(url: st
             assert not save_gating(store, GATING)
 
 
+def test_a_store_of_the_third_version_keeps_its_counts_and_has_them_counted_once_more(url: str) -> None:
+    with open_store(url) as store:
+        accept(store)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in ("thresholds", "readings", "counts", "gatings", "pin_changes", "counted_with"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("UPDATE schema_version SET version = 3"))
+        for statement in (*THIRD_TABLES, *THIRD_ROWS):
+            connection.execute(text(statement.replace("SHA", SHA).replace("HASH", "f" * 64)))
+    engine.dispose()
+    pins, panels = {"bcell": "bcell@1.0.0"}, {"bcell": "e" * 64}
+    noted = replace(GATING, panel_sha256="e" * 64)
+    for _ in range(2):
+        with open_store(url) as store:
+            assert gatings_of(store, SHA)[0] == GATING
+            (counted,) = tube_counts(store, pins, panels=panels)
+            assert counted.panel_sha256 in {"", "e" * 64}
+            with store.reading() as connection:
+                assert [row.panel_sha256 for row in connection.execute(select(thresholds))] == [""]
+                assert [row.panel_sha256 for row in connection.execute(select(readings))] == [""]
+            assert measured(store, "0.1.0") == {(SHA, "bcell@1.0.0")}
+            assert measured(store, "0.1.0", {"e" * 64}) == set()
+            save_gating(store, noted)
+    with open_store(url) as store:
+        assert gatings_of(store, SHA) == [GATING, noted]
+        assert [each.panel_sha256 for each in tube_counts(store, pins, panels=panels)] == ["e" * 64]
+        assert tubes_to_count(store, pins, "0.1.0", panels=panels) == []
+
+
+def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:
+    accept(store)
+    pins, one, other = {"bcell": "bcell@1.0.0"}, {"bcell": "1" * 64}, {"bcell": "2" * 64}
+    assert save_gating(store, replace(GATING, panel_sha256="1" * 64))
+    assert tubes_to_count(store, pins, "0.1.0", panels=one) == []
+    assert [tube.identity for tube in tubes_to_count(store, pins, "0.1.0", panels=other)] == [TUBE]
+    assert tube_counts(store, pins, panels=other) == []
+    assert save_gating(store, replace(GATING, panel_sha256="2" * 64, counts=(replace(COUNTS[0], events=7), COUNTS[1])))
+    found = {sha[0]: tube_counts(store, pins, panels={"bcell": sha})[0].counts["b_cells"].events for sha in ("1" * 64, "2" * 64)}
+    assert found == {"1": 120, "2": 7}
+    assert tubes_to_count(store, pins, "0.1.0", panels=one) == []
+
+
+THIRD_TABLES = (
+    """CREATE TABLE gatings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     evidence TEXT NOT NULL, strategy_sha256 TEXT NOT NULL, panel TEXT NOT NULL, total_events BIGINT NOT NULL, beads BIGINT,
+     flags TEXT NOT NULL, qc TEXT NOT NULL, counted_at TEXT NOT NULL,
+     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence))""",
+    """CREATE TABLE counts (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     evidence TEXT NOT NULL, population TEXT NOT NULL, position INTEGER NOT NULL, events BIGINT NOT NULL, parent TEXT NOT NULL,
+     parent_events BIGINT NOT NULL, reference TEXT NOT NULL, reference_events BIGINT NOT NULL, flags TEXT NOT NULL, negatives TEXT,
+     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, population),
+     CONSTRAINT child_within_parent CHECK (events >= 0 AND events <= parent_events))""",
+    """CREATE TABLE thresholds (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     evidence TEXT NOT NULL, threshold TEXT NOT NULL, marker TEXT NOT NULL, detector TEXT NOT NULL, source TEXT NOT NULL,
+     evidence_text TEXT NOT NULL, tried TEXT NOT NULL, value FLOAT NOT NULL,
+     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, threshold))""",
+    """CREATE TABLE readings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
+     document TEXT NOT NULL, PRIMARY KEY (tube_sha256, strategy, version, engine_version))""",
+)
+THIRD_ROWS = (
+    """INSERT INTO gatings VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'HASH', 'bcell', 9000, NULL, '["few_events"]', '{"dead": 0.1}',
+     '2026-02-08T02:00:00+00:00')""",
+    """INSERT INTO counts VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'b_cells', 0, 120, 'leukocytes', 5000, 'lymphocytes', 4000,
+     '[]', NULL)""",
+    """INSERT INTO counts VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'naive_b', 1, 0, 'b_cells', 120, 'b_cells', 120, '[]', NULL)""",
+    """INSERT INTO thresholds VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'cd19', 'CD19', 'PE-Cy7-A', 'fixed', 'read', '[]', 1400.5)""",
+    """INSERT INTO readings VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '{}')""",
+)
+"""The tables whose key has changed since, as the third version made them, and one tube in them."""
 FIRST_GATINGS = """CREATE TABLE gatings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL,
  engine_version TEXT NOT NULL, strategy_sha256 TEXT NOT NULL, panel TEXT NOT NULL, total_events BIGINT NOT NULL, beads BIGINT,
  flags TEXT NOT NULL, qc TEXT NOT NULL, counted_at TEXT NOT NULL, PRIMARY KEY (tube_sha256, strategy, version, engine_version))"""

@@ -1,0 +1,55 @@
+"""Check every released panel against its LOCK."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from panels.catalogue import kept_at, panel_names_in, releases_in, shipped_panels, versions_of
+from panels.errors import PanelFault
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The releases that are as released, the versions that are not released, and sentences on what is neither."""
+
+    verified: tuple[str, ...]
+    unreleased: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+def verify_panels(own: Path | None = None) -> Verified:
+    """Read every panel of the shipped and the laboratory's own folder; nothing is raised, every fault is a sentence."""
+    verified: list[str] = []
+    unreleased: list[str] = []
+    faults: list[str] = []
+    for folder in (each for each in (own, shipped_panels()) if each is not None and each.is_dir()):
+        try:
+            released = releases_in(folder)
+        except PanelFault as fault:
+            faults.append(str(fault))
+            continue
+        found, wrong = _read(folder)
+        faults += [sentence for _, sentence in wrong]
+        verified += [pin for pin, is_released in found if is_released]
+        unreleased += [pin for pin, is_released in found if not is_released]
+        faults += _gone(folder, released, {pin for pin, _ in found}, {name for name, _ in wrong})
+    return Verified(tuple(dict.fromkeys(verified)), tuple(dict.fromkeys(unreleased)), tuple(faults))
+
+
+def _read(folder: Path) -> tuple[list[tuple[str, bool]], list[tuple[str, str]]]:
+    """Give the versions that can be read, with whether they are released, and the names of the others with what is wrong."""
+    found: list[tuple[str, bool]] = []
+    wrong: list[tuple[str, str]] = []
+    for name in panel_names_in(folder):
+        try:
+            found += [(each.pin, each.released) for each in versions_of(folder, name)]
+        except PanelFault as fault:
+            wrong.append((name, str(fault)))
+    return found, wrong
+
+
+def _gone(folder: Path, released: list[str], found: set[str], wrong: set[str]) -> Iterator[str]:
+    for pin in released:
+        name, _, version = pin.rpartition("@")
+        if pin not in found and name not in wrong:
+            yield f"{kept_at(folder, name, version)}: {pin} was released and its file is gone. Put it back."

@@ -111,7 +111,8 @@ def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
     rows = 0
     for each in inputs:
         name = each.patient
-        kinetics = patient_kinetics(study, used, everyone[name], counted_tubes(study, used, name, evidence=each.evidence))
+        tubes = counted_tubes(study, used, name, evidence=each.evidence, bead_rates=each.bead_rates)
+        kinetics = patient_kinetics(study, used, everyone[name], tubes)
         settings = parameter_settings(study, {name: everyone[name]}, kinetics)
         read = kinetic_rows(kinetics, settings.detect_events)
         parameters, recovery = parameters_frame(kinetics, settings, read), recovery_frame(kinetics, settings, read)

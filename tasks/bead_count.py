@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gating.beads import BeadFinding
+from gating.channels import EventSource
 from gating.compile import Compiled
 from gating.engine import Evaluation
+from gating.events import TubeHeader
+from panels.acquisition_time import time_channel
 
 GATE_AGREES = 0.02
 """A bead gate with declared borders may differ by so much from the beads that were found."""
@@ -22,11 +25,11 @@ class BeadCount:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def count_beads(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) -> BeadCount:
+def count_beads(compiled: Compiled, evaluation: Evaluation, found: BeadFinding, seconds: float | None = None) -> BeadCount:
     """Count the beads of a tube by the finding, or by its strategy's own gate where that agrees with it.
 
     A bead gate with declared borders counts what it counted when it was released; it is trusted only
-    where the cluster that the tube shows is proven whole and holds as many events.
+    where the cluster that the tube shows is proven whole and holds as many events. ``seconds``: how long the counted events took.
     """
     gate = compiled.strategy.beads
     if gate is None:
@@ -37,7 +40,18 @@ def count_beads(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) 
         if proof == "proven" and abs(counted - found.events) > GATE_AGREES * found.events:
             proof, reason = "incomplete", f"The declared gate holds {counted} events, the cluster of beads {found.events}."
     beads = dict(found.numbers) | {"counted": counted, "state": proof, "reason": reason}
+    beads["per_second"] = round(counted / seconds, 4) if seconds else None
     return BeadCount(counted, {"beads": beads, "coincidence": _together(compiled, evaluation, found)})
+
+
+def seconds_counted(header: TubeHeader, events: EventSource, kept: float) -> float | None:
+    """Give how long the events that were kept (a share of all) took; None without a clock whose ticks are known."""
+    clock = time_channel(header.channels)
+    if clock is None or header.time_step is None or not events.count:
+        return None
+    time = events.column(clock.index)
+    lasted = float(time.max() - time.min()) * kept
+    return lasted if lasted > 0 else None
 
 
 def _together(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) -> dict[str, float]:

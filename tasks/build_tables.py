@@ -17,6 +17,7 @@ from panels.errors import ReconflowError
 from tasks.circumstances import with_circumstances
 from tasks.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.counting.background import baseline_backgrounds
+from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import meanings
 from tasks.counting.quantity import Rules, group_by_visit, quantify_visit
@@ -55,13 +56,14 @@ class PatientInputs:
     """All that one patient's results are made of; ``fingerprint`` changes when any of it does.
 
     ``notes`` are sentences on what the tables do not hold; ``evidence`` is, for those of the patient's tubes that may ask others, the hash
-    of whom they may ask now.
+    of whom they may ask now; ``bead_rates`` is what their batches let expect.
     """
 
     patient: str
     fingerprint: str
     notes: tuple[str, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
+    bead_rates: Mapping[str, float] = field(default_factory=dict)
 
 
 def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
@@ -72,8 +74,9 @@ def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientIn
         evidence = current_evidence(study, store, used, known)
         counted = tube_counts(store, _names(used), evidence=evidence, panels=_contents(used), known=known)
     notes, rules = patient_notes(study, known), _rules(study, used)
+    rates = expected_bead_rates(counted)
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in with_circumstances(counted, read_drugs(study.drugs_sheet)[0]):
+    for tube in with_circumstances(with_bead_rates(counted, rates), read_drugs(study.drugs_sheet)[0]):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     inputs = [
         PatientInputs(
@@ -81,6 +84,7 @@ def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientIn
             _fingerprint(rules, everyone.get(name), own, notes.get(name, ())),
             notes.get(name, ()),
             {sha: evidence[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in evidence},
+            {sha: rates[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in rates},
         )
         for name, own in sorted(tubes.items())
     ]
@@ -101,7 +105,7 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     patient = everyone.patients.get(inputs.patient)
     if patient is None:
         raise ReconflowError(everyone.why_not(inputs.patient))
-    tubes = counted_tubes(study, used, inputs.patient, evidence=inputs.evidence)
+    tubes = counted_tubes(study, used, inputs.patient, evidence=inputs.evidence, bead_rates=inputs.bead_rates)
     kinetics = patient_kinetics(study, used, patient, tubes)
     settings = parameter_settings(study, {patient.patient: patient}, kinetics, tubes)
     rows = kinetic_rows(kinetics, settings.detect_events)
@@ -234,16 +238,26 @@ def _labels(used: Mapping[str, InUse]) -> dict[str, str]:
 
 
 def counted_tubes(
-    study: Study, used: Mapping[str, InUse], patient: str | None = None, *, evidence: Mapping[str, str] | None = None
+    study: Study,
+    used: Mapping[str, InUse],
+    patient: str | None = None,
+    *,
+    evidence: Mapping[str, str] | None = None,
+    bead_rates: Mapping[str, float] | None = None,
 ) -> list[TubeCounts]:
     """Give the counts of a study's tubes (or one patient's) under the strategies in use, with what the sheets say of them.
 
-    ``evidence`` is that of ``current_evidence``, where it is known already: to know it takes a look at all tubes of the study.
+    ``evidence`` is that of ``current_evidence``, ``bead_rates`` what batches let expect, where these are known already: to know
+    them takes a look at all tubes of the study.
     """
+    only = None if bead_rates is None else patient
     with study.store() as store:
         known = current_evidence(study, store, used) if evidence is None else evidence
-        counted = tube_counts(store, _names(used), patient=patient, evidence=known, panels=_contents(used))
-    return with_circumstances(counted, read_drugs(study.drugs_sheet)[0])
+        counted = tube_counts(store, _names(used), patient=only, evidence=known, panels=_contents(used))
+    expected = expected_bead_rates(counted) if bead_rates is None else bead_rates
+    rated = with_bead_rates(counted, expected)
+    own = [tube for tube in rated if patient is None or tube.identity.patient == patient]
+    return with_circumstances(own, read_drugs(study.drugs_sheet)[0])
 
 
 def _populations(used: Mapping[str, InUse]) -> Rules:

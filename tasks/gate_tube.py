@@ -19,7 +19,7 @@ from gating.time_quality import time_quality
 from panels.acquisition_time import TIME
 from panels.errors import PanelMismatch
 from panels.panel import PanelMatch, match_panel
-from tasks.bead_count import count_beads
+from tasks.bead_count import count_beads, seconds_counted
 from tasks.counting.flags import Flag
 from tasks.evidence import asks_others, others_of, witnesses
 from tasks.population_counts import population_counts
@@ -54,7 +54,7 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
     compiled, evaluation = applied.compiled, applied.evaluation
     judged = judge_tube(compiled, evaluation, events, header)
-    counted = count_beads(compiled, evaluation, applied.beads)
+    counted = count_beads(compiled, evaluation, applied.beads, seconds_counted(header, events, 1 - steady.removed))
     timed = judge_time(steady)
     negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
     gating = TubeGating(

@@ -43,6 +43,7 @@ class TubeCounts:
 
     ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady.
     ``alone`` is the share of the cells that passed the laser one by one: the others are in no count, though of the same blood.
+    ``bead_rate`` is that of its beads per second, ``expected_bead_rate`` what the other tubes of its batch let expect.
     ``detectors`` are those of the markers the strategy needs, ``panel`` is the version of the panel they were found by,
     ``panel_sha256`` its content.
     """
@@ -57,6 +58,8 @@ class TubeCounts:
     kept: float = 1.0
     alone: float = 1.0
     bead_proof: BeadProof = "proven"
+    bead_rate: float | None = None
+    expected_bead_rate: float | None = None
     panel: str = ""
     detectors: Mapping[str, Detector] = field(default_factory=dict)
     panel_sha256: str = ""

@@ -1,7 +1,7 @@
 """Hold the concentrations of one draw against each other: what two independent measurements say of one number.
 
 Measurements are independent when they do not share what ties events to a volume: the counting beads
-of a tube, the volume it took in, the haematology analyser. Which is believed is this rule:
+of a tube, the volume it took in, the haematology analyser, the rate at which the beads of its batch come. Which is believed is this rule:
 
 - Within ``concentration_difference`` (25 %), or within what their own errors explain, they agree.
 - Beyond it every number that hangs on either is marked ``concentration_contradicted``, and the method
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from tasks.counting.bead_rates import STEADY
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import Analyser, LimitSettings
 from tasks.counting.volume import (
@@ -149,6 +150,7 @@ def _sources_compared(draw: Draw, volumes: Mapping[str, Sequence[Volume]]) -> It
             yield from _within_tube(draw, tube, *pair)
         for volume in volumes[sha]:
             yield from _against_analyser(draw, tube, volume)
+            yield from _against_batch(draw, tube, volume)
     for tube, other in combinations(draw.tubes, 2):
         if other not in same_draw(draw, tube):
             continue
@@ -178,6 +180,17 @@ def _against_analyser(draw: Draw, tube: TubeCounts, volume: Volume) -> Iterator[
         for per_ul in sorted(analyser_counts(same_draw(draw, tube), analysed)):
             variance = errors.analyser_cv(analysed, per_ul) ** 2
             yield _compare(_measured(tube, analysed, volume), Measurement(ANALYSER, sha, analysed, per_ul, variance), draw.limits)
+
+
+def _against_batch(draw: Draw, tube: TubeCounts, volume: Volume) -> Iterator[Comparison]:
+    """Compare the beads with their rate in the batch: beads that came half as fast as they should make all counts twice too high."""
+    population = next((name for name in ANCHORS if anchor_events(draw, tube, name)), None)
+    if volume.method != "bead" or population is None or not tube.bead_rate or not tube.expected_bead_rate:
+        return
+    counted = _measured(tube, population, volume)
+    implied = counted.per_ul * tube.bead_rate / tube.expected_bead_rate
+    source = f"the bead rate of batch {tube.identity.batch}"
+    yield _compare(counted, Measurement(source, counted.tube, population, implied, STEADY**2), draw.limits)
 
 
 def _between_tubes(

@@ -124,6 +124,7 @@ def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
             flags=gating.flags,
             kept=1 - float(gating.qc.get("time", {}).get("removed", 0.0)),
             bead_proof=gating.qc.get("beads", {}).get("state", "proven"),
+            bead_rate=gating.qc.get("beads", {}).get("per_second"),
             alone=float(gating.qc.get("coincidence", {}).get("share", 1.0)),
             panel=gating.panel,
             panel_sha256=gating.panel_sha256,

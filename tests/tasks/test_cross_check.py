@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gating.catalogue import load_strategy
+from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity, compare_visit, quantify_visit
@@ -164,6 +165,27 @@ def test_anchors_that_differ_widen_the_interval_by_what_they_differ() -> None:
     draw = Draw((bead_tube(), shifted), COUNTING, {}, LimitSettings())
     assert anchor_variance(draw, shifted, bead_tube()) == pytest.approx(0.05**2, rel=0.8)
     assert anchor_variance(draw, even, bead_tube()) == 0.0
+
+
+def rated(rates: Mapping[str, float]) -> list[TubeCounts]:
+    return [replace(bead_tube(tube_sha256=sha, batch="B7"), bead_rate=rate) for sha, rate in rates.items()]
+
+
+def test_beads_that_come_far_slower_than_in_their_batch_contradict_the_count() -> None:
+    tubes = rated({"a": 100.0, "b": 104.0, "c": 97.0, "d": 99.0, "e": 101.0, "slow": 70.0, "lost": 40.0})
+    expected = expected_bead_rates(tubes)
+    by_sha = {tube.identity.tube_sha256: tube for tube in with_bead_rates(tubes, expected)}
+    assert found(by_sha["a"])["tbnk", "t_cells"].flags == ()
+    slow = found(by_sha["slow"])["tbnk", "t_cells"]
+    assert (slow.code, "concentration_contradicted" in slow.flags) == ("Q", True)
+    assert found(by_sha["lost"])["tbnk", "t_cells"].code == "NE"
+
+
+def test_a_batch_whose_rates_scatter_or_that_has_few_tubes_expects_nothing() -> None:
+    assert expected_bead_rates(rated({"a": 100.0, "b": 60.0, "c": 150.0, "d": 80.0, "e": 120.0, "f": 40.0})) == {}
+    assert expected_bead_rates(rated({"a": 100.0, "b": 104.0, "c": 97.0, "lost": 40.0})) == {}
+    no_batch = [replace(tube, identity=replace(tube.identity, batch=None)) for tube in rated(dict.fromkeys("abcdef", 100.0))]
+    assert expected_bead_rates(no_batch) == {}
 
 
 @given(scale=st.floats(0.1, 10), analyser=st.floats(50, 50_000))

@@ -29,7 +29,6 @@ from tasks.build_tables import (
 )
 from tasks.counting.counts import PopulationCount
 from tasks.identity import TubeIdentity
-from tasks.intake.patients import read_patients
 from tasks.kinetics.cohort import recovery_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
@@ -107,7 +106,7 @@ def _gating(identity: TubeIdentity, used) -> TubeGating:  # noqa: ANN001
 def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
     """Make and write the tables and parameters of some patients; gives the number of kinetic rows."""
     study = open_study(folder)
-    used, everyone = in_use(study), read_patients(study.patients_sheet).patients
+    used, everyone = in_use(study), study.patients().patients
     rows = 0
     for each in inputs:
         name = each.patient

@@ -42,7 +42,7 @@ def export(
     from tasks.export.restatement import restatements
     from tasks.export.study_data import collect, moment_of
 
-    moment = moment_of(as_of, opened.settings.nightly.time_zone) if as_of else None
+    moment = moment_of(as_of, opened.settings.local_zone or "UTC") if as_of else None
     data = collect(opened, moment)
     restated = restatements(data, collect(opened)) if moment else None
     written = [str(path) for path in write_export(data, format, folder, restated)]

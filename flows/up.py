@@ -34,7 +34,7 @@ def up_study(study: Study, interval: float) -> None:
     night = study.settings.nightly
     deployment = nightly.to_deployment(
         name=deployment_name(study),
-        schedule=Cron(night.cron, timezone=night.time_zone, slug="nightly"),
+        schedule=Cron(night.cron, timezone=study.settings.nightly_zone, slug="nightly"),
         parameters={"study": str(study.folder)},
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -43,7 +43,7 @@ def up_study(study: Study, interval: float) -> None:
     # A new thread knows nothing of the server this one was given; Prefect would start another for it.
     watch = partial(copy_context().run, watch_study, study.folder, interval, stop)
     watcher = threading.Thread(target=watch, name="watcher", daemon=True)
-    sys.stderr.write(f"Every night at '{night.cron}' ({night.time_zone}), and whenever a file arrives.\n")
+    sys.stderr.write(f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file arrives.\n")
     watcher.start()
     try:
         serve(cast("RunnerDeployment", deployment), limit=1, print_starting_message=False)

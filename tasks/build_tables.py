@@ -27,7 +27,7 @@ from tasks.elapsed import elapsed_days
 from tasks.evidence import current_evidence
 from tasks.intake.draws import two_draws
 from tasks.intake.drugs import read_drugs
-from tasks.intake.patients import Patient, read_patients
+from tasks.intake.patients import Patient
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.patient_notes import patient_notes
 from tasks.publish.table_files import write_cohort_tables, write_patient_tables
@@ -68,7 +68,7 @@ class PatientInputs:
 
 def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
     """List the patients whose results are missing or were made from other inputs than there are now."""
-    everyone = read_patients(study.patients_sheet).patients
+    everyone = study.patients().patients
     with study.store() as store:
         known = taken_in(store)
         evidence = current_evidence(study, store, used, known)
@@ -101,7 +101,7 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     from tasks.kinetics.parameters import parameters_frame
     from tasks.kinetics.table import kinetic_rows, wide_frame
 
-    used, everyone = in_use(study), read_patients(study.patients_sheet)
+    used, everyone = in_use(study), study.patients()
     patient = everyone.patients.get(inputs.patient)
     if patient is None:
         raise ReconflowError(everyone.why_not(inputs.patient))
@@ -139,7 +139,7 @@ def build_cohort(study: Study) -> int:
     """
     from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 
-    everyone = read_patients(study.patients_sheet).patients
+    everyone = study.patients().patients
     strata = strata_of(study, everyone)
     for name in _withdrawn(study):
         _set_aside(study, name)
@@ -194,7 +194,7 @@ def parameter_settings(
     from tasks.kinetics.parameters import ParameterSettings
 
     offsets = {
-        (patient.patient, ANALYTE_OF[product]): elapsed_days(patient.infused, infused)
+        (patient.patient, ANALYTE_OF[product]): elapsed_days(patient.infused, infused, patient.time_zone)
         for patient in patients.values()
         for product, infused in patient.products.items()
         if product in ANALYTE_OF
@@ -227,7 +227,7 @@ def _write_report(
 
     labels = _labels(used)
     infusions = patient.products or {"infusion": patient.infused}
-    record = PatientRecord(patient.patient, infusions, labels, meanings(), notes, study.settings.limits)
+    record = PatientRecord(patient.patient, infusions, labels, meanings(), notes, study.settings.limits, patient.time_zone)
     pictures = {title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()}
     page = patient_folder(study, patient.patient) / "report.html"
     write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())

@@ -14,6 +14,7 @@ from tasks.counting.counts import TubeCounts
 from tasks.counting.flags import Flag
 from tasks.counting.secreting import with_secreting_cells
 from tasks.intake.drugs import Exposure
+from tasks.moments import apart, comparable
 
 LATE = timedelta(hours=24)
 VOLTAGE_POWER, MOST_VOLTS = 7, 50.0
@@ -26,8 +27,7 @@ def with_circumstances(tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequ
     """Give the tubes with the words of their circumstances added."""
     first: dict[tuple[str | None, ...], TubeCounts] = {}
     alike: dict[tuple[str | None, ...], TubeCounts] = {}
-    # As text, because a study may write one patient's times with a time zone and another's without.
-    for tube in sorted(tubes, key=lambda tube: (tube.identity.collected.isoformat(), tube.identity.tube_sha256)):
+    for tube in sorted(tubes, key=lambda tube: (tube.identity.drawn_at, tube.identity.tube_sha256)):
         alike.setdefault((*_series_of(tube), tube.identity.instrument), tube)
         if not tube.identity.control:
             first.setdefault(_series_of(tube), tube)
@@ -72,8 +72,8 @@ def _with_reagent(tube: TubeCounts, first: Mapping[tuple[str | None, ...], TubeC
 
 
 def _with_delay(tube: TubeCounts) -> TubeCounts:
-    acquired, collected = tube.identity.acquired, tube.identity.collected
-    if acquired is None or (acquired.tzinfo is None) != (collected.tzinfo is None) or acquired - collected <= LATE:
+    acquired, collected, zone = tube.identity.acquired, tube.identity.collected, tube.identity.time_zone
+    if acquired is None or not comparable(collected, acquired, zone) or apart(collected, acquired, zone) <= LATE:
         return tube
     return replace(tube, flags=(*tube.flags, str(Flag.LATE_ACQUISITION)))
 
@@ -81,7 +81,7 @@ def _with_delay(tube: TubeCounts) -> TubeCounts:
 def _with_drugs(tube: TubeCounts, exposures: Sequence[Exposure]) -> TubeCounts:
     said: dict[str, list[str]] = {}
     for exposure in exposures:
-        for population, flag in exposure.flags_on(tube.identity.collected.date()).items():
+        for population, flag in exposure.flags_on(tube.identity.drawn_on).items():
             said.setdefault(population, []).append(str(flag))
     counts = {
         name: replace(count, flags=tuple(dict.fromkeys((*count.flags, *said[name])))) if name in said else count

@@ -3,17 +3,19 @@
 from datetime import datetime, timedelta
 
 from panels.errors import SheetFault
+from tasks.moments import apart, comparable
 
 
-def elapsed_days(since: datetime, until: datetime) -> float:
-    """Give the days from ``since`` to ``until``, negative where that is earlier.
+def elapsed_days(since: datetime, until: datetime, time_zone: str | None = None) -> float:
+    """Give the days of 24 hours from ``since`` to ``until``, negative where that is earlier.
 
-    Raises SheetFault when only one of them has a time zone.
+    Times without an offset are meant in ``time_zone``. Raises SheetFault when only one of them has
+    an offset and the study names no time zone.
     """
-    if (since.tzinfo is None) != (until.tzinfo is None):
+    if not comparable(since, until, time_zone):
         raise SheetFault(
-            f"The times {since.isoformat()} and {until.isoformat()} cannot be compared: "
-            "one has a time zone and one has none. "
-            "Write all times of patients.csv and samples.csv with it, or all without."
+            f"The times {since.isoformat()} and {until.isoformat()} cannot be compared: one has an "
+            "offset from UTC and the other has none. Write the study's time zone in study.yaml "
+            "(time_zone: Europe/Berlin), or all times of the patient alike."
         )
-    return (until - since) / timedelta(days=1)
+    return apart(since, until, time_zone) / timedelta(days=1)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from gating.engine import ENGINE_VERSION
 from gating.thresholds.chain import Others, priors_of
 from tasks.identity import TubeIdentity
-from tasks.intake.patients import read_patients
 from tasks.store.readings import MeasuredWith, measured, readings_of
 from tasks.store.tubes import taken_in
 
@@ -102,7 +101,7 @@ class Witnesses:
         own = others("patient", tube.patient, tube.specimen)
         fmo = {other.tube_sha256: other for other in (*batch, *own) if is_fmo(other) and (other in batch or _same_draw(other, tube))}
         instrument = self._near.get((strategy, tube.panel, "instrument", tube.instrument), [])
-        before = instrument[: bisect_left(instrument, tube.collected, key=lambda other: other.collected)]
+        before = instrument[: bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)]
         earlier = (other.tube_sha256 for other in reversed(before) if not is_fmo(other))
         return Evidence(
             controls=tuple(other.tube_sha256 for other in batch if other.control == BATCH_CONTROL),
@@ -114,7 +113,7 @@ class Witnesses:
 
     def _is_before_infusion(self, tube: TubeIdentity) -> bool:
         patient = self.patients.get(tube.patient)
-        return patient is not None and tube.collected < patient.infused
+        return patient is not None and tube.drawn_at < patient.infused_at
 
     def _baseline(self, tube: TubeIdentity, own: Sequence[TubeIdentity]) -> str | None:
         """Choose of the patient's ``own`` references that of the named baseline visit, else the last before infusion."""
@@ -141,7 +140,7 @@ def witnesses(study: Study, store: Store, known: Sequence[Tube] | None = None, *
     With ``panels`` only what was measured with one of these contents (SHA-256) of a panel is asked.
     """
     tubes = [tube.identity for tube in (taken_in(store) if known is None else known) if tube.file.state != "failed"]
-    return Witnesses(tubes, read_patients(study.patients_sheet).patients, measured(store, ENGINE_VERSION, panels))
+    return Witnesses(tubes, study.patients().patients, measured(store, ENGINE_VERSION, panels))
 
 
 def current_evidence(study: Study, store: Store, used: Mapping[str, InUse], known: Sequence[Tube] | None = None) -> dict[str, str]:
@@ -176,7 +175,7 @@ def measured_with(used: InUse) -> MeasuredWith:
 
 
 def _when(tube: TubeIdentity) -> tuple[datetime, str]:
-    return tube.collected, tube.tube_sha256
+    return tube.drawn_at, tube.tube_sha256
 
 
 def _left_out(tube: TubeIdentity) -> str:

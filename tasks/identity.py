@@ -1,7 +1,9 @@
 """Say which blood or marrow draw a tube belongs to."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+
+from tasks.moments import instant, local_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,7 +11,8 @@ class TubeIdentity:
     """What the sample sheet, the file name and the keywords say of one tube.
 
     ``tube_sha256`` is the tube's identity; ``file`` is only its name. ``dilution`` is the final volume of the stained
-    tube over the volume of blood in it. ``None`` means that nothing was said.
+    tube over the volume of blood in it. ``None`` means that nothing was said. Times are as they were written; those without
+    an offset are meant in ``time_zone``, the study's.
     """
 
     tube_sha256: str
@@ -32,3 +35,14 @@ class TubeIdentity:
     blood_volume_ul: float | None = None
     acquired_volume_ul: float | None = None
     dilution: float | None = None
+    time_zone: str | None = None
+
+    @property
+    def drawn_at(self) -> datetime:
+        """Give the time of the draw in UTC: what is compared with other times."""
+        return instant(self.collected, self.time_zone)
+
+    @property
+    def drawn_on(self) -> date:
+        """Give the day of the draw on the study's calendar."""
+        return local_day(self.collected, self.time_zone)

@@ -18,6 +18,7 @@ _FIRST = """\
 study: {name}                      # the name on reports
 
 # start: 2026-01-01                 # tubes collected earlier are not taken up
+# time_zone: Europe/Berlin          # where the times of the sheets are meant that have no offset from UTC (+01:00)
 # store: sqlite:///reconflow.db     # or postgresql+psycopg://user@host/database for several workers
 
 # inbox: inbox                      # folders, in the study or anywhere
@@ -50,7 +51,7 @@ _LAST = """
 
 # nightly:
 #   cron: "0 2 * * *"               # every night at two
-#   time_zone: UTC                  # for example Europe/Berlin
+#   time_zone: Europe/Berlin        # if it is not the study's time zone
 
 # workers: 4                        # as many as there are processors
 """

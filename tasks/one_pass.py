@@ -15,7 +15,6 @@ from tasks.count_tube import CountOutcome, page_is_current
 from tasks.evidence import asks_others, current_evidence, is_fmo, panel_contents, witnesses
 from tasks.intake.drugs import read_drugs
 from tasks.intake.lost_ledger import check_ledger
-from tasks.intake.patients import read_patients
 from tasks.intake.turn import IntakeSummary
 from tasks.patient_notes import baseline_doubts
 from tasks.pins import finish_promotions
@@ -120,7 +119,7 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
 def _check(study: Study) -> Mapping[str, InUse]:
     """Give what counts the study's tubes; raises UsageFault when its strategies, panels, settings or patients are wrong."""
     used = in_use(study)
-    strata_of(study, read_patients(study.patients_sheet).patients)
+    strata_of(study, study.patients().patients)
     return used
 
 

@@ -10,8 +10,9 @@ from tasks.elapsed import elapsed_days
 from tasks.identity import TubeIdentity
 from tasks.intake.csv_text import SheetProblem
 from tasks.intake.inbox import list_inbox
-from tasks.intake.patients import NAME, Patient, read_patients
+from tasks.intake.patients import NAME, Patient
 from tasks.intake.sheets import SampleRow, SampleSheet, read_samples
+from tasks.moments import comparable
 from tasks.store.ledger import FileRecord, State, all_files
 from tasks.store.tubes import Tube, taken_in
 from tasks.study import Study
@@ -53,7 +54,7 @@ def baseline_doubts(study: Study, known: Sequence[Tube] | None = None) -> dict[s
     for tube in known:
         if not tube.identity.control:
             found.setdefault(tube.identity.patient, []).append(tube.identity)
-    everyone = read_patients(study.patients_sheet).patients
+    everyone = study.patients().patients
     doubts = {name: _baseline_doubt(everyone[name], own) for name, own in sorted(found.items()) if name in everyone}
     return {name: doubt for name, doubt in doubts.items() if doubt}
 
@@ -73,8 +74,8 @@ def _visit_days(patient: Patient, tubes: Iterable[TubeIdentity]) -> Mapping[str,
     """Give the latest day of each visit."""
     days: dict[str, float] = {}
     for tube in tubes:
-        if (tube.collected.tzinfo is None) == (patient.infused.tzinfo is None):
-            day = elapsed_days(patient.infused, tube.collected)
+        if comparable(patient.infused, tube.collected, tube.time_zone):
+            day = elapsed_days(patient.infused, tube.collected, tube.time_zone)
             days[tube.visit] = max(day, days.get(tube.visit, day))
     return days
 

@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from panels.errors import SettingsFault
@@ -25,6 +35,16 @@ SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbn
 
 Pin = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*@\d+(\.\d+){0,2}$")]
 Words = Annotated[str, Field(min_length=1)]
+
+
+def _known_zone(zone: str) -> str:
+    zones = available_timezones()
+    if zone not in zones:
+        raise ValueError(f"a time zone such as Europe/Berlin is expected{nearest(zone, zones)}")
+    return zone
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class _Settings(BaseModel):
@@ -59,10 +79,10 @@ class IntakeSettings(_Settings):
 
 
 class NightlySettings(_Settings):
-    """When the nightly run starts: five cron fields and the time zone they are meant in (UTC unless set)."""
+    """When the nightly run starts: five cron fields and the time zone they are meant in (the study's unless set)."""
 
     cron: str = "0 2 * * *"
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
 
     @field_validator("cron")
     @classmethod
@@ -70,14 +90,6 @@ class NightlySettings(_Settings):
         if len(cron.split()) != 5:
             raise ValueError('five cron fields are expected, for example "0 2 * * *" (every night at two)')
         return cron
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone_exists(cls, zone: str) -> str:
-        zones = available_timezones()
-        if zone not in zones:
-            raise ValueError(f"a time zone such as Europe/Berlin is expected{nearest(zone, zones)}")
-        return zone
 
 
 class CohortSettings(_Settings):
@@ -101,6 +113,7 @@ class StudySettings(_Settings):
 
     study: str = Field(min_length=1, max_length=200)
     start: date | None = None
+    time_zone: TimeZone | None = None
     store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite:///.|postgresql\+psycopg://)")
     inbox: Words = "inbox"
     archive: Words = "archive"
@@ -133,6 +146,18 @@ class StudySettings(_Settings):
     @classmethod
     def _shipped_ones_stay(cls, pins: Mapping[str, str]) -> Mapping[str, str]:
         return SHIPPED_STRATEGIES | dict(pins)
+
+    @property
+    def local_zone(self) -> str | None:
+        """Give the time zone in which times without an offset are meant; None where the study names none."""
+        if self.time_zone is not None:
+            return self.time_zone
+        return self.nightly.time_zone if "time_zone" in self.nightly.model_fields_set else None
+
+    @property
+    def nightly_zone(self) -> str:
+        """Give the time zone of the nightly schedule."""
+        return self.nightly.time_zone if "time_zone" in self.nightly.model_fields_set else self.local_zone or "UTC"
 
 
 def load_settings(folder: Path) -> StudySettings:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.intake.patients import PatientSheet, read_patients
 from tasks.settings import StudySettings, load_settings
 from tasks.store.opening import Store, open_store
 
@@ -69,7 +70,11 @@ class Study:
 
     def store(self) -> Store:
         """Open the store; use it in a ``with`` block."""
-        return open_store(self.store_url)
+        return open_store(self.store_url, self.settings.local_zone)
+
+    def patients(self) -> PatientSheet:
+        """Read the sheet of patients, its times in the study's time zone."""
+        return read_patients(self.patients_sheet, self.settings.local_zone)
 
     def place_of(self, path: Path) -> str:
         """Write a path as the ledger does: relative to the study where it lies in it, so that the study can be moved."""

@@ -14,7 +14,6 @@ from tasks.build_tables import counted_tubes, parameter_settings, patient_kineti
 from tasks.concordance.agreement import Differences, bland_altman, concordance_correlation, passing_bablok
 from tasks.concordance.recount import Comparison, folder_of
 from tasks.counting.counts import TubeCounts
-from tasks.intake.patients import read_patients
 from tasks.kinetics.schema import KINETICS, PARAMETERS, population_rank
 from tasks.kinetics.table import print_result
 from tasks.publish.tables import csv_bytes
@@ -89,7 +88,7 @@ def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame
 
     chosen = compared.current if side == "current" else compared.other
     used = in_use(study) | {compared.panel: chosen}
-    patients = read_patients(study.patients_sheet).patients
+    patients = study.patients().patients
     kinetics, parameters = [], []
     tubes: dict[str, list[TubeCounts]] = {}
     for tube in counted_tubes(study, used):

@@ -6,6 +6,7 @@ from datetime import datetime
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import Background
 from tasks.counting.quantity import BackgroundKey, Rules, rules_of
+from tasks.moments import instant
 
 
 def baseline_backgrounds(
@@ -19,7 +20,7 @@ def baseline_backgrounds(
     best: dict[BackgroundKey, tuple[tuple[bool, int, str], Background]] = {}
     for tube in tubes:
         identity = tube.identity
-        if identity.control or identity.collected >= infused:
+        if identity.control or identity.drawn_at >= instant(infused, identity.time_zone):
             continue
         for rule in rules_of(tube, rules).values():
             count = tube.counts.get(rule.id)

@@ -172,7 +172,7 @@ def rules_of(tube: TubeCounts, rules: Rules) -> Mapping[str, PopulationRule]:
 
 
 def _tube_order(tube: TubeCounts) -> tuple[object, ...]:
-    return tube.identity.collected, tube.identity.panel, tube.identity.tube_sha256, tube.strategy
+    return tube.identity.drawn_at, tube.identity.panel, tube.identity.tube_sha256, tube.strategy
 
 
 def _reported(tube: TubeCounts, rules: Rules) -> list[PopulationRule]:

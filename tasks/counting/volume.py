@@ -273,4 +273,4 @@ def anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
 def same_draw(draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
     """List the tubes drawn at about the same time: a count of another day must not be carried over."""
     longest = draw.limits.same_draw_hours * 3600
-    return [t for t in draw.tubes if abs((t.identity.collected - tube.identity.collected).total_seconds()) <= longest]
+    return [t for t in draw.tubes if abs((t.identity.drawn_at - tube.identity.drawn_at).total_seconds()) <= longest]

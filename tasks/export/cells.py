@@ -15,7 +15,6 @@ from panels.errors import ReconflowError, TubeFault, UsageFault
 from tasks.elapsed import elapsed_days
 from tasks.evidence import is_fmo
 from tasks.gate_tube import GatedTube, gate_tube
-from tasks.intake.patients import read_patients
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies_in_use import InUse, in_use
 from tasks.study import Study
@@ -104,7 +103,7 @@ def _obs(study: Study, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.Dat
     import pandas as pd
 
     identity, compiled = tube.identity, gated.compiled
-    patient = read_patients(study.patients_sheet).patients.get(identity.patient)
+    patient = study.patients().patients.get(identity.patient)
     codes, gates = gated.evaluation.codes()
     member = {
         each.id: np.array([compiled.path_of[each.gate] in inside for inside in gates])[codes[rows]]
@@ -117,7 +116,7 @@ def _obs(study: Study, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.Dat
     same: Mapping[str, object] = {
         "patient": identity.patient,
         "visit": identity.visit,
-        "day": elapsed_days(patient.infused, identity.collected) if patient else np.nan,
+        "day": elapsed_days(patient.infused, identity.collected, identity.time_zone) if patient else np.nan,
         "specimen": identity.specimen,
         "panel": identity.panel,
         "strategy": compiled.strategy.name,

@@ -290,7 +290,8 @@ def _subject(study: str, patient: str) -> str:
 
 def _study_day(data: StudyData, row: Row) -> int:
     collected = datetime.fromisoformat(str(row["collected"]))
-    return study_day(collected, float(row["day"]), data.infused.get(str(row["patient"])))
+    infused = data.infused.get(str(row["patient"]))
+    return study_day(collected, float(row["day"]), infused, data.time_zone)
 
 
 def _reason(row: Row) -> str:

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from panels.errors import UsageFault
 from tasks.counting.limits import LimitSettings
-from tasks.intake.patients import read_patients
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY, TableSchema
 from tasks.publish.tables import read_table
@@ -29,7 +28,8 @@ SCHEMAS = {"kinetics": KINETICS, "parameters": PARAMETERS, "recovery": RECOVERY}
 class StudyData:
     """All tables of a study at one moment (``as_of``; None: now), patient by patient.
 
-    ``detect_events`` is the study's limit of detection, ``infused`` the first infusions as patients.csv gives them now.
+    ``detect_events`` is the study's limit of detection, ``infused`` the first infusions as patients.csv gives them now,
+    ``time_zone`` the study's.
     """
 
     study: str
@@ -39,6 +39,7 @@ class StudyData:
     recovery: pd.DataFrame
     detect_events: int = LimitSettings().detect_events
     infused: Mapping[str, datetime] = field(default_factory=dict)
+    time_zone: str | None = None
 
     def tables(self) -> list[tuple[str, pd.DataFrame, TableSchema]]:
         """List name, rows and schema of each table."""
@@ -53,9 +54,10 @@ def collect(study: Study, as_of: datetime | None = None) -> StudyData:
         raise UsageFault(_nothing(as_of, first))
     kinetics = cohort_kinetics(_frames(found, "kinetics"))
     parameters = cohort_parameters(_frames(found, "parameters"))
-    infused = {name: patient.infused for name, patient in read_patients(study.patients_sheet).patients.items()}
+    infused = {name: patient.infused for name, patient in study.patients().patients.items()}
     detect_events = study.settings.limits.detect_events
-    return StudyData(study.settings.study, as_of, kinetics, parameters, _recovery(found), detect_events, infused)
+    tables = kinetics, parameters, _recovery(found)
+    return StudyData(study.settings.study, as_of, *tables, detect_events, infused, study.settings.local_zone)
 
 
 def moment_of(text: str, time_zone: str) -> datetime:

@@ -2,25 +2,35 @@
 
 from datetime import datetime, timedelta
 
+from tasks.moments import instant, local_day
+
 NEAREST = timedelta(seconds=1)
 """How far the moment of infusion that a table's rounded day gives may lie from the one the sheet
 gives, to be the same."""
 
 
-def study_day(collected: datetime, day: float, infused: datetime | None = None) -> int:
+def study_day(
+    collected: datetime, day: float, infused: datetime | None = None, time_zone: str | None = None
+) -> int:
     """Count from the date of the first infusion, which is day 1; the date before it is day -1.
 
     ``day`` is the elapsed time of the table (days), which knows the infusion the table was made
     with; ``infused`` is what patients.csv gives now, whose time zone says which date the infusion
     had where it was given. A draw before the infusion on the same date is of day 1: the standard
-    counts dates, not hours.
+    counts dates, not hours. Where the study names its ``time_zone`` both dates are of its calendar.
     """
+    if time_zone is not None:
+        infusion = _moment_of_infusion(instant(collected, time_zone), day)
+        return _without_zero(local_day(collected, time_zone) - local_day(infusion, time_zone))
     given = _moment_of_infusion(collected, day)
     if infused is not None and (infused.tzinfo is None) == (given.tzinfo is None):
         there = given.astimezone(infused.tzinfo) if infused.tzinfo else given
         given = infused if abs(there - infused) <= NEAREST else there
-    apart = (collected.date() - given.date()).days
-    return apart + 1 if apart >= 0 else apart
+    return _without_zero(collected.date() - given.date())
+
+
+def _without_zero(apart: timedelta) -> int:
+    return apart.days + 1 if apart.days >= 0 else apart.days
 
 
 def _moment_of_infusion(collected: datetime, day: float) -> datetime:

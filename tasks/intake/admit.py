@@ -18,7 +18,6 @@ from tasks.intake.fit import find_misfit
 from tasks.intake.identify import Identification, Registry, believed_keywords, identify
 from tasks.intake.inbox import Candidate, Listing, is_fcs_name, note_locked
 from tasks.intake.moving import archive_target, duplicate_target, move_file, quarantine_target
-from tasks.intake.patients import read_patients
 from tasks.intake.quarantine import write_reason
 from tasks.intake.sheets import SampleRow, read_samples
 from tasks.store.ledger import TAKEN_IN, FileRecord, PlannedMove, State, all_files, files_with_bytes, plan_move, set_state
@@ -65,7 +64,7 @@ class Outcome:
 def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
     """Read all sheets once, for one pass."""
     samples = read_samples(study.samples_sheet, study.inbox, listing.sheets)
-    patients = read_patients(study.patients_sheet)
+    patients = study.patients()
     registry = Registry(samples, patients, study.settings, datetime.now(UTC).replace(tzinfo=None))
     claims: dict[SampleRow, list[FileRecord]] = {}
     used: set[SampleRow] = set()
@@ -175,7 +174,7 @@ def _duplicate(desk: Desk, candidate: Candidate, twin: FileRecord, found: Identi
 
 
 def _draw(identity: TubeIdentity) -> tuple[object, ...]:
-    return identity.patient, identity.collected, identity.panel, identity.specimen, identity.control
+    return identity.patient, identity.drawn_at, identity.panel, identity.specimen, identity.control
 
 
 def _not_fcs(path: Path) -> str:

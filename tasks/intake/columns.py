@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from panels.spelling import nearest
 
@@ -24,6 +24,10 @@ FEWEST_BEADS = 1000
 
 FEWEST_PER_UL = {"leukocytes_per_ul": 50, "lymphocytes_per_ul": 5}
 """An analyser's counts below these are hardly ever true and most often written in 10⁹/L."""
+
+FIRST_YEAR, LAST_YEAR = 1900, 2100
+"""Years outside of these are slips; at the ends of the calendar no time can be taken to another clock."""
+FARTHEST_WEST, FARTHEST_EAST = timedelta(hours=-12), timedelta(hours=14)
 
 Cell = str | float | datetime
 
@@ -63,9 +67,15 @@ def read_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise ValueError(f"'{text}' is not a date-time as ISO 8601 has it: write year-month-dayThour:minute, such as 2026-03-01T08:30")
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"'{text}' is no day or time that exists: check it") from error
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"'{text}' is no time of a study: check the year")
+    offset = moment.utcoffset()
+    if offset is not None and not FARTHEST_WEST <= offset <= FARTHEST_EAST:
+        raise ValueError(f"'{text}' has an offset from UTC that no place has: check it (Central Europe has +01:00, in summer +02:00)")
+    return moment
 
 
 def read_patient(text: str) -> str:

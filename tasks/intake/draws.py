@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from tasks.identity import TubeIdentity
+from tasks.moments import apart, comparable
 
 Draw = tuple[str, str, str]
 
@@ -23,13 +24,13 @@ def two_draws(identity: TubeIdentity, others: Iterable[TubeIdentity], same_draw_
     for other in others:
         if other.tube_sha256 == identity.tube_sha256 or other.control or draw_of(other) != draw_of(identity):
             continue
-        if (other.collected.tzinfo is None) != (identity.collected.tzinfo is None):
+        if not comparable(other.collected, identity.collected, identity.time_zone):
             continue
-        apart = abs(other.collected - identity.collected)
-        if apart > timedelta(hours=same_draw_hours):
+        between = abs(apart(other.collected, identity.collected, identity.time_zone))
+        if between > timedelta(hours=same_draw_hours):
             return (
                 f"{identity.file} (collected {identity.collected.isoformat()}) and {other.file} (collected {other.collected.isoformat()}) "
                 f"are both {identity.specimen} of {identity.patient}, visit {identity.visit}, but were drawn "
-                f"{apart / timedelta(days=1):.1f} days apart. Correct 'collected', or give each draw a visit of its own."
+                f"{between / timedelta(days=1):.1f} days apart. Correct 'collected', or give each draw a visit of its own."
             )
     return None

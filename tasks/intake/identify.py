@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import cast
@@ -20,12 +20,13 @@ from tasks.intake.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, contrad
 from tasks.intake.csv_text import SheetProblem
 from tasks.intake.patients import Patient, PatientSheet
 from tasks.intake.sheets import SampleRow, SampleSheet
+from tasks.moments import apart, clock_doubt, comparable, local_day, same_moment
 from tasks.settings import StudySettings, compile_pattern
 
 SAME_NUMBER = 0.01
 """Numbers that differ by less are the same one, rounded."""
 FARTHEST_CLOCK = timedelta(hours=14)
-"""A time without offset may come from a place that is so much ahead of UTC; later than that it lies in the future."""
+"""Where the study names no time zone, a time may come from a place so much ahead of UTC; later than that it lies in the future."""
 EARLIEST_BASELINE = timedelta(days=365)
 """Without a study start, a tube from more than a year before infusion is taken for a slip in the year."""
 
@@ -92,7 +93,7 @@ def identify(registry: Registry, inbox_path: str, tube_sha256: str, keywords: Ma
         return Identification(None, (f"{named} both name {inbox_path}. Remove all but one of them.",))
     row = rows[0] if rows else None
     sources = ([Findings(str(row), row.values)] if row else []) + _from_name(registry.settings, inbox_path) + _from_keywords(keywords)
-    values, conflicts = _merge(sources)
+    values, conflicts = _merge(sources, registry.settings.local_zone)
     sentences = conflicts + _missing(registry, values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
@@ -125,7 +126,7 @@ def _readable(said: str, texts: Mapping[str, str], *, secret: bool) -> list[Find
     return [Findings(said, values, secret)] if values else []
 
 
-def _merge(sources: list[Findings]) -> tuple[dict[str, Cell], tuple[str, ...]]:
+def _merge(sources: list[Findings], time_zone: str | None) -> tuple[dict[str, Cell], tuple[str, ...]]:
     """Put the sources together; every column on which two of them differ gives a sentence."""
     values: dict[str, Cell] = {}
     origin: dict[str, Findings] = {}
@@ -134,16 +135,18 @@ def _merge(sources: list[Findings]) -> tuple[dict[str, Cell], tuple[str, ...]]:
         for column, value in source.values.items():
             if column not in values:
                 values[column], origin[column] = value, source
-            elif not _same(column, values[column], value):
+            elif not _same(column, values[column], value, time_zone):
                 first = origin[column]
                 told = f"{first.said} {_told(first, values[column])}, but {source.said} {_told(source, value)}"
                 conflicts.append(f"{column} is in doubt: {told}. Correct the wrong one.")
     return values, tuple(conflicts)
 
 
-def _same(column: str, one: Cell, other: Cell) -> bool:
+def _same(column: str, one: Cell, other: Cell, time_zone: str | None) -> bool:
     if column in NUMBER_COLUMNS:
         return math.isclose(cast("float", one), cast("float", other), rel_tol=SAME_NUMBER)
+    if isinstance(one, datetime) and isinstance(other, datetime):
+        return same_moment(one, other, time_zone)
     return one == other
 
 
@@ -189,15 +192,28 @@ def _doubts(registry: Registry, values: Mapping[str, Cell], where: str) -> tuple
     if patient is None:
         return (f"{where}: {registry.patients.why_not(name)}",)
     collected = cast("datetime", values["collected"])
-    acquired = cast("datetime | None", values.get("acquired"))
-    if len({moment.tzinfo is None for moment in (patient.infused, collected, acquired or collected)}) > 1:
-        infused = f"infused {patient.infused.isoformat()} in patients.csv, line {patient.line}"
-        return (f"{where}: one of the times has an offset from UTC and another has none ({infused}). Write all of them alike.",)
-    doubts = _doubtful_times(registry, patient, collected, acquired) or _doubtful_visit(values, elapsed_days(patient.infused, collected))
+    zone = registry.settings.local_zone
+    times = {"collected": collected, "acquired": cast("datetime | None", values.get("acquired"))}
+    unclear = _unclear_times(patient, times, zone)
+    if unclear:
+        return tuple(f"{where}: {sentence}" for sentence in unclear)
+    doubts = _doubtful_times(registry, patient, collected, times["acquired"])
+    doubts = doubts or _doubtful_visit(values, elapsed_days(patient.infused, collected, zone))
     if contradiction(values):
         # One of the two comes from a keyword, or the line itself would be at fault.
         doubts.append("lymphocytes_per_ul is above leukocytes_per_ul. Correct the wrong one.")
     return tuple(f"{where}: {doubt}" for doubt in doubts)
+
+
+def _unclear_times(patient: Patient, times: Mapping[str, datetime | None], time_zone: str | None) -> list[str]:
+    """Say which times could mean two moments or none, or cannot be held against the others."""
+    known = {name: moment for name, moment in times.items() if moment is not None}
+    if not all(comparable(patient.infused, moment, time_zone) for moment in known.values()):
+        infused = f"infused {patient.infused.isoformat()} in patients.csv, line {patient.line}"
+        told = f"one of the times has an offset from UTC and another has none ({infused})."
+        return [f"{told} Write all of them alike, or the study's time zone in study.yaml (time_zone: Europe/Berlin)."]
+    doubts = {name: clock_doubt(moment, time_zone) for name, moment in known.items()}
+    return [f"{name} {doubt}." for name, doubt in doubts.items() if doubt]
 
 
 def _doubtful_visit(values: Mapping[str, Cell], day: float) -> list[str]:
@@ -233,30 +249,31 @@ def _maybe_marrow(values: Mapping[str, Cell], inbox_path: str, row: SampleRow | 
 
 
 def _doubtful_times(registry: Registry, patient: Patient, collected: datetime, acquired: datetime | None) -> list[str]:
-    start, when = registry.settings.start, collected.isoformat()
+    start, when, zone = registry.settings.start, collected.isoformat(), registry.settings.local_zone
     doubts = []
-    if start is not None and collected.date() < start:
+    if start is not None and local_day(collected, zone) < start:
         doubts.append(f"collected {when} is before the study started ({start}, study.yaml). Correct the date.")
-    if start is None and patient.infused - collected > EARLIEST_BASELINE:
+    if start is None and apart(collected, patient.infused, zone) > EARLIEST_BASELINE:
         doubts.append(
             f"collected {when} is more than a year before the infusion ({patient.infused.isoformat()}). Correct the date; "
             "if it is right, write the day the study started as 'start' in study.yaml."
         )
     for name, moment in (("collected", collected), ("acquired", acquired)):
-        if moment is not None and _is_future(moment, registry.now):
+        if moment is not None and _is_future(moment, registry.now, zone):
             doubts.append(f"{name} {moment.isoformat()} lies in the future. Correct the date.")
-    if acquired is not None and acquired < collected:
+    if acquired is not None and apart(collected, acquired, zone) < timedelta():
         doubts.append(f"acquired {acquired.isoformat()} is before collected {when}. Correct one of them.")
     return doubts
 
 
-def _is_future(moment: datetime, now: datetime) -> bool:
-    offset = moment.utcoffset()
-    return moment.replace(tzinfo=None) - (FARTHEST_CLOCK if offset is None else offset) > now
+def _is_future(moment: datetime, now: datetime, time_zone: str | None) -> bool:
+    ahead = FARTHEST_CLOCK if moment.tzinfo is None and time_zone is None else timedelta()
+    return apart(now.replace(tzinfo=UTC), moment, time_zone) > ahead
 
 
 def _identity(registry: Registry, values: Mapping[str, Cell], inbox_path: str, tube_sha256: str) -> TubeIdentity:
     patient, collected = registry.patients.patients[str(values["patient"])], cast("datetime", values["collected"])
-    nominal = math.floor(elapsed_days(patient.infused, collected) + 0.5)
+    zone = registry.settings.local_zone
+    nominal = math.floor(elapsed_days(patient.infused, collected, zone) + 0.5)
     known = {"visit": f"D{nominal}", "specimen": "blood"} | dict(values)
-    return TubeIdentity(tube_sha256=tube_sha256, file=inbox_path, **known)  # type: ignore[arg-type]
+    return TubeIdentity(tube_sha256=tube_sha256, file=inbox_path, time_zone=zone, **known)  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
 
 def _fingerprint(study: Study, listing: Listing) -> str:
     """Hash everything an identity depends on."""
-    digest = hashlib.sha256(study.settings.model_dump_json(include={"intake", "start"}).encode())
+    digest = hashlib.sha256(study.settings.model_dump_json(include={"intake", "start", "time_zone", "nightly"}).encode())
     for path in (study.samples_sheet, study.patients_sheet, *listing.sheets):
         digest.update(str(path).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"")
@@ -81,7 +81,7 @@ def _reused(desk: Desk, tube: Tube, found: Identification) -> str:
     if any(record.sha256 != tube.identity.tube_sha256 for record in claims):
         return "the line fits more than one tube."
     new, old = found.identity, tube.identity
-    if new and new.patient != old.patient and new.collected != old.collected:
+    if new and new.patient != old.patient and new.drawn_at != old.drawn_at:
         return (
             f"patient and collected both differ from the tube taken in as {tube.file.inbox_path} ({old.patient}, "
             f"{old.collected.isoformat()}). If that is another tube, give its file another name; if not, mend one, run, then the other."
@@ -91,7 +91,7 @@ def _reused(desk: Desk, tube: Tube, found: Identification) -> str:
 
 def _changes(before: TubeIdentity, after: TubeIdentity) -> str:
     old, new = asdict(before), asdict(after)
-    return ", ".join(f"{name} {old[name]} → {new[name]}" for name in old if old[name] != new[name])
+    return ", ".join(f"{name} {old[name]} → {new[name]}" for name in old if name != "time_zone" and old[name] != new[name])
 
 
 def _misfit(desk: Desk, tube: Tube, identity: TubeIdentity) -> str:

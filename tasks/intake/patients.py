@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tasks.intake.columns import read_patient, read_text, read_time
 from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
+from tasks.moments import clock_doubt, comparable, instant, same_moment
 
 NAME = "patients.csv"
 COLUMNS = ("patient", "infused", "baseline_visit")
@@ -16,7 +17,10 @@ _PRODUCT = "infused_"
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One patient: first infusion, infusion of each product, baseline visit, and every further column as text."""
+    """One patient: first infusion, infusion of each product, baseline visit, and every further column as text.
+
+    Times are as they were written; those without an offset are meant in ``time_zone``, the study's.
+    """
 
     patient: str
     infused: datetime
@@ -24,6 +28,12 @@ class Patient:
     products: Mapping[str, datetime] = field(default_factory=dict)
     baseline_visit: str | None = None
     strata: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str | None = None
+
+    @property
+    def infused_at(self) -> datetime:
+        """Give the time of the first infusion in UTC: what is compared with other times."""
+        return instant(self.infused, self.time_zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +51,8 @@ class PatientSheet:
         return f"Patient '{patient}' is not in {NAME}: add a line with the patient's infusion there, or correct the id."
 
 
-def read_patients(path: Path) -> PatientSheet:
-    """Read the patients sheet; a line that is wrong does not stop the others."""
+def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
+    """Read the patients sheet of a study with this time zone; a line that is wrong does not stop the others."""
     if not path.is_file():
         sentence = f"There is no {NAME} in the study folder: write it with the columns patient,infused."
         return PatientSheet({}, (SheetProblem(NAME, 1, "", sentence),))
@@ -53,7 +63,7 @@ def read_patients(path: Path) -> PatientSheet:
     patients: dict[str, Patient] = {}
     refused: set[str] = set()
     for line in table.lines:
-        found = _patient(table, line)
+        found = _patient(table, line, time_zone)
         if isinstance(found, SheetProblem):
             faults.append(found)
             continue
@@ -61,7 +71,7 @@ def read_patients(path: Path) -> PatientSheet:
         twin = next((other for other in patients.values() if other.patient.lower() == found.patient.lower()), None)
         if twin:
             refused |= {twin.patient, found.patient}
-            again = twin.patient == found.patient and twin.infused != found.infused
+            again = twin.patient == found.patient and not same_moment(twin.infused, found.infused, time_zone)
             course = f" A second course of treatment is a patient of its own here, such as {found.patient}-2." if again else ""
             sentence = f"Patient '{found.patient}' is in line {twin.line} already ('{twin.patient}'). Keep one of the two lines.{course}"
             faults.append(SheetProblem(NAME, line.number, "patient", sentence, tuple(sorted({twin.patient, found.patient}))))
@@ -84,7 +94,7 @@ def _header_faults(table: CsvTable) -> list[SheetProblem]:
     return faults
 
 
-def _patient(table: CsvTable, line: CsvLine) -> Patient | SheetProblem:
+def _patient(table: CsvTable, line: CsvLine, time_zone: str | None) -> Patient | SheetProblem:
     cells = dict(zip(table.header, line.cells, strict=False))
     concerns = (cells.get("patient", ""),)
     wrong = width_problem(table, line)
@@ -93,21 +103,14 @@ def _patient(table: CsvTable, line: CsvLine) -> Patient | SheetProblem:
     times: dict[str, datetime] = {}
     for column, text in cells.items():
         try:
-            moment = _read(column, text)
+            moment = _read(column, text, time_zone)
         except ValueError as error:
             return SheetProblem(NAME, line.number, column, f"{error}.", concerns)
         times |= {column: moment} if moment else {}
-    if len({moment.tzinfo is None for moment in times.values()}) > 1:
-        sentence = "One time has an offset from UTC and another has none: write both alike."
-        return SheetProblem(NAME, line.number, "infused", sentence, concerns)
+    wrong = _contradictory(times, time_zone)
+    if wrong:
+        return SheetProblem(NAME, line.number, "infused", wrong, concerns)
     infused = times.pop("infused")
-    first = min(times, key=lambda column: times[column], default=None)
-    if first is not None and times[first] != infused:
-        sentence = (
-            f"infused is {infused.isoformat()}, but the earliest of the products is {first} {times[first].isoformat()}. "
-            "infused is when the first product was given: correct the wrong one, or add the column of the product that is missing."
-        )
-        return SheetProblem(NAME, line.number, "infused", sentence, concerns)
     return Patient(
         patient=cells["patient"],
         infused=infused,
@@ -115,17 +118,40 @@ def _patient(table: CsvTable, line: CsvLine) -> Patient | SheetProblem:
         products={column.removeprefix(_PRODUCT): moment for column, moment in times.items()},
         baseline_visit=cells.get("baseline_visit") or None,
         strata={column: text for column, text in cells.items() if column not in COLUMNS and not column.startswith(_PRODUCT)},
+        time_zone=time_zone,
     )
 
 
-def _read(column: str, text: str) -> datetime | None:
+def _contradictory(times: Mapping[str, datetime], time_zone: str | None) -> str | None:
+    """Say why the times of one patient cannot all be true, or not be compared."""
+    infused = times["infused"]
+    if not all(comparable(infused, moment, time_zone) for moment in times.values()):
+        return (
+            "One time has an offset from UTC and another has none: write both alike, "
+            "or the study's time zone in study.yaml (time_zone: Europe/Berlin)."
+        )
+    products = [column for column in times if column != "infused"]
+    first = min(products, key=lambda column: instant(times[column], time_zone), default=None)
+    if first is None or same_moment(times[first], infused, time_zone):
+        return None
+    return (
+        f"infused is {infused.isoformat()}, but the earliest of the products is {first} {times[first].isoformat()}. "
+        "infused is when the first product was given: correct the wrong one, or add the column of the product that is missing."
+    )
+
+
+def _read(column: str, text: str, time_zone: str | None) -> datetime | None:
     """Check one cell, and read it when it is a time; raises ValueError with a sentence."""
     if not text and column in {"patient", "infused"}:
         raise ValueError(f"{column} is empty" + (": write when it was, as 2026-03-01T11:00" if column == "infused" else ""))
     if column == "patient":
         read_patient(text)
     elif text and (column == "infused" or column.startswith(_PRODUCT)):
-        return read_time(text)
+        moment = read_time(text)
+        doubt = clock_doubt(moment, time_zone)
+        if doubt:
+            raise ValueError(doubt)
+        return moment
     else:
         read_text(text)
     return None

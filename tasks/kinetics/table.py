@@ -254,7 +254,7 @@ def _record(tube: TubeCounts, quantity: Quantity, infused: Mapping[str, datetime
     return {
         "patient": identity.patient,
         "visit": identity.visit,
-        "day": elapsed_days(infused[identity.patient], identity.collected),
+        "day": elapsed_days(infused[identity.patient], identity.collected, identity.time_zone),
         "collected": identity.collected.isoformat(),
         "specimen": identity.specimen,
         "panel": identity.panel,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.counting.limits import LimitSettings
 from tasks.elapsed import elapsed_days
 from tasks.kinetics.schema import population_rank
+from tasks.moments import instant
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class PatientRecord:
     """What the report says of a patient beside the tables.
 
     ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags into words;
-    ``notes`` are sentences on what is missing and why; ``limits`` are the study's.
+    ``notes`` are sentences on what is missing and why; ``limits`` are the study's,
+    and ``time_zone`` is that of times without offset.
     """
 
     patient: str
@@ -57,6 +59,7 @@ class PatientRecord:
     flag_meanings: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
+    time_zone: str | None = None
 
     def label(self, population: str) -> str:
         """Name a population in few words, without its markers; an unknown one by its id."""
@@ -64,8 +67,8 @@ class PatientRecord:
 
     def infusion_days(self) -> dict[str, float]:
         """Give each product's day on the patient's clock, which starts with the first infusion."""
-        first = min(self.infusions.values(), default=None)
-        return {product: elapsed_days(first, time) for product, time in self.infusions.items()} if first else {}
+        first = min(self.infusions.values(), key=lambda time: instant(time, self.time_zone), default=None)
+        return {product: elapsed_days(first, time, self.time_zone) for product, time in self.infusions.items()} if first else {}
 
 
 @dataclass(frozen=True, slots=True)

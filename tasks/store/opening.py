@@ -22,9 +22,13 @@ BUSY_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open store; use it in a ``with`` block so that it is closed."""
+    """An open store; use it in a ``with`` block so that it is closed.
+
+    ``time_zone`` is the study's: the times it keeps as the laboratory wrote them are meant in it where they have no offset.
+    """
 
     engine: Engine
+    time_zone: str | None = None
 
     @property
     def shown(self) -> str:
@@ -54,8 +58,8 @@ class Store:
         self.close()
 
 
-def open_store(url: str) -> Store:
-    """Open the store at a database address and make its tables when it is new.
+def open_store(url: str, time_zone: str | None = None) -> Store:
+    """Open the store of a study with this time zone at a database address, and make its tables when it is new.
 
     Raises SettingsFault when it cannot be reached, is no database, or was written by a newer reconflow. The address is
     repeated without its password.
@@ -70,7 +74,7 @@ def open_store(url: str) -> Store:
         raise SettingsFault(f"study.yaml: store: {shown} needs the package '{error.name}': install reconflow[postgres].") from error
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
-    store = Store(engine)
+    store = Store(engine, time_zone)
     try:
         _make_tables(store, shown)
     except DBAPIError as error:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
 from tasks.store.schema import files, gatings, tubes
 
-_FIELDS = tuple(field.name for field in fields(TubeIdentity))
+_FIELDS = tuple(field.name for field in fields(TubeIdentity) if field.name != "time_zone")
 _TIMES = ("collected", "acquired")
 
 
@@ -29,7 +29,7 @@ class Tube:
 
 def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[str, str]) -> None:
     """Write a tube's identity, or replace the one it had."""
-    values = asdict(identity) | {name: _text(getattr(identity, name)) for name in _TIMES}
+    values = {name: getattr(identity, name) for name in _FIELDS} | {name: _text(getattr(identity, name)) for name in _TIMES}
     values["keywords"] = json.dumps(dict(keywords), sort_keys=True, ensure_ascii=False)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(tubes).values(**values)
@@ -44,9 +44,10 @@ def taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | Non
         chosen = chosen.where(tubes.c.patient == patient)
     if tube_sha256 is not None:
         chosen = chosen.where(tubes.c.tube_sha256 == tube_sha256)
-    order = (tubes.c.patient, tubes.c.collected, tubes.c.panel, tubes.c.tube_sha256)
     with store.reading() as connection:
-        return [_tube(row) for row in connection.execute(chosen.order_by(*order))]
+        found = [_tube(row, store.time_zone) for row in connection.execute(chosen)]
+    # Not by the database: times are kept as they were written, and texts with different offsets do not sort by time.
+    return sorted(found, key=lambda tube: _order(tube.identity))
 
 
 def tubes_to_count(
@@ -97,16 +98,19 @@ def _counted(
     return found
 
 
-def _tube(row: Row[Any]) -> Tube:
+def _order(identity: TubeIdentity) -> tuple[object, ...]:
+    return identity.patient, identity.drawn_at, identity.panel, identity.tube_sha256
+
+
+def _tube(row: Row[Any], time_zone: str | None) -> Tube:
     cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
     record = FileRecord(**{field.name: cells[f"file_{field.name}"] for field in fields(FileRecord)})
-    return Tube(identity=identity_of(cells), file=record, keywords=json.loads(cells["keywords"]))
+    return Tube(identity=_identity_of(cells, time_zone), file=record, keywords=json.loads(cells["keywords"]))
 
 
-def identity_of(cells: Mapping[Any, Any]) -> TubeIdentity:
-    """Build a tube's identity from its row of the store."""
+def _identity_of(cells: Mapping[Any, Any], time_zone: str | None) -> TubeIdentity:
     times = {name: datetime.fromisoformat(cells[name]) if cells[name] else None for name in _TIMES}
-    return TubeIdentity(**({name: cells[name] for name in _FIELDS} | times))
+    return TubeIdentity(**({name: cells[name] for name in _FIELDS} | times), time_zone=time_zone)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -11,6 +11,9 @@ from panels.errors import StrategyFault
 from panels.lock import allows, canonical_sha256, lock_content, read_locked, version_order
 from panels.yaml_document import YamlDocument, read_yaml
 
+MOST_VALUES = 30_000
+"""A workspace of 500 gates with polygons of 20 corners, imported."""
+
 
 def shipped() -> Path:
     """Give the folder of the strategies that come with reconflow."""
@@ -95,8 +98,12 @@ def read_draft(path: Path, panels: Path | None = None) -> Release:
 
 
 def _read(path: Path) -> tuple[Release, YamlDocument]:
-    document = read_yaml(path, StrategyFault)
-    return Release(strategy=document.validate(Strategy, StrategyFault), sha256=canonical_sha256(document.content)), document
+    document = read_yaml(path, StrategyFault, most_values=MOST_VALUES)
+    strategy = document.validate(Strategy, StrategyFault)
+    try:
+        return Release(strategy=strategy, sha256=canonical_sha256(document.content)), document
+    except (TypeError, ValueError) as error:
+        raise StrategyFault(f"{path}: a number in it is no number, or numbers and words are mixed as keys ({error}).") from error
 
 
 def read_lock(folder: Path) -> dict[str, str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from gating.catalogue import read_strategy
+from gating.catalogue import MOST_VALUES, read_strategy
 from gating.importing import Imported
 from gating.strategy import Strategy
 from panels.errors import StrategyFault
+from panels.yaml_document import parse_yaml
+from panels.yaml_scalars import block, flow
 
 HEADINGS = {
     "lost": "Could not be carried over",
@@ -19,24 +19,24 @@ HEADINGS = {
     "changed": "Written otherwise than it was",
     "to do": "Left to do",
 }
-WIDEST = 10**9
 
 
 def strategy_yaml(imported: Imported) -> str:
     """Write a strategy with one gate a line."""
     document = imported.document
     head = {key: document[key] for key in ("strategy", "version", "title", "panel")}
-    lines = [_block(head).rstrip("\n")]
+    lines = [block(head).rstrip("\n")]
     if document["scales"]:
-        lines += ["scales:", *(f"  {_flow(axis)}: {_flow(scale)}" for axis, scale in document["scales"].items())]
-    lines += ["gates:", *(f"  - {_flow(gate)}" for gate in document["gates"]), "populations: []"]
+        lines += ["scales:", *(f"  {flow(axis)}: {flow(scale)}" for axis, scale in document["scales"].items())]
+    lines += ["gates:", *(f"  - {flow(gate)}" for gate in document["gates"]), "populations: []"]
     return "\n".join(lines) + "\n"
 
 
 def strategy_of(imported: Imported) -> Strategy:
     """Read what an import will write as a strategy; raises StrategyFault when it is none."""
+    text = strategy_yaml(imported)
     try:
-        return Strategy.model_validate(yaml.safe_load(strategy_yaml(imported)))
+        return Strategy.model_validate(parse_yaml(text, Path("strategy.yaml"), StrategyFault, most_values=MOST_VALUES).content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -72,7 +72,7 @@ def write_import(imported: Imported, folder: Path, counts: str | None = None) ->
     place.mkdir(parents=True)
     files = {"strategy.yaml": strategy_yaml(imported), "IMPORT.md": report(imported)}
     if imported.panel is not None:
-        files["panel.yaml"] = yaml.safe_dump(imported.panel, sort_keys=False, allow_unicode=True, default_flow_style=None, width=WIDEST)
+        files["panel.yaml"] = block(imported.panel)
     if counts is not None:
         files["IMPORT_COUNTS.csv"] = counts
     for name, text in files.items():
@@ -80,12 +80,3 @@ def write_import(imported: Imported, folder: Path, counts: str | None = None) ->
     read_strategy(place / "strategy.yaml")
     return [place / name for name in files]
 
-
-def _flow(value: Any) -> str:
-    """Write a value on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=WIDEST)
-    return text.removesuffix("\n").removesuffix("\n...").rstrip("\n")
-
-
-def _block(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=False, sort_keys=False, allow_unicode=True, width=WIDEST)

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from panels.errors import PanelFault
 from panels.panel import Panel
+from panels.yaml_document import read_yaml
 
 Amount = tuple[float, float]
 Share = tuple[float, float, float]
@@ -130,7 +132,7 @@ class CellTable:
 @lru_cache(maxsize=1)
 def cell_table() -> CellTable:
     """Read the shipped table of simulated cells."""
-    table = _CellFile.model_validate(yaml.safe_load(_text("cells.yaml")))
+    table = _CellFile.model_validate(_content("cells.yaml"))
     traits_of = dict(table.kinds)
     for family in table.families:
         for chosen in product(*family.lists):
@@ -147,7 +149,7 @@ def cell_table() -> CellTable:
 @lru_cache(maxsize=1)
 def optics() -> Optics:
     """Read the shipped description of the simulated cytometer."""
-    return Optics.model_validate(yaml.safe_load(_text("optics.yaml")))
+    return Optics.model_validate(_content("optics.yaml"))
 
 
 def check_panel(panel: Panel) -> None:
@@ -160,5 +162,5 @@ def check_panel(panel: Panel) -> None:
             raise PanelFault(f"Panel {panel.panel} cannot be simulated: the detector {stain.detector} is not described.")
 
 
-def _text(name: str) -> str:
-    return (files("panels") / "definitions" / "simulation" / name).read_text(encoding="utf-8")
+def _content(name: str) -> Any:
+    return read_yaml(Path(str(files("panels") / "definitions" / "simulation" / name)), PanelFault).content

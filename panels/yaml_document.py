@@ -1,7 +1,7 @@
 """Read a YAML document together with the line of each of its places, so that an error can name the line.
 
-What YAML would quietly read otherwise than it looks is refused: a key set twice (the last would win), ``yes`` and ``on`` (which
-YAML takes for true, and a number for 1), and ``0700`` (which it takes for 448).
+This is the one reader of settings, panels and strategies. What YAML would quietly read otherwise than it looks is refused: a key set
+twice (the last would win), ``yes`` and ``on`` (which YAML takes for true, and a number for 1), and ``0700`` (which it takes for 448).
 """
 
 import re
@@ -11,16 +11,17 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from panels.errors import UsageFault
 from panels.spelling import nearest
+from panels.yaml_nodes import MOST_BYTES, MOST_VALUES, Node, YamlProblem, compose, content_of
 
 Place = Sequence[int | str]
 Model = TypeVar("Model", bound=BaseModel)
-INTEGER, TRUTH = "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"
+MOST_REPEATED = 80
+"""So many characters of what was written are repeated in a sentence."""
 
 
 class Misfit(ValueError):
@@ -37,23 +38,30 @@ class YamlDocument:
 
     path: Path
     content: Any
-    root: yaml.Node | None
+    root: Node | None
 
     def line(self, place: Place) -> int:
         """Give the line (from 1) of a place, or of the nearest above it that is there."""
         node, line = self.root, 1
         for part in place:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in node.value if key.value == part), None)
-                if found is None:
-                    break
-                line, node = found[0].start_mark.line + 1, found[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
-            else:
+            if node is not None and node.kind == "list" and isinstance(part, int) and part < len(node.items):
+                node = node.items[part]
+                line = node.line
+                continue
+            found = next((pair for pair in node.pairs if pair[0].word == str(part)), None) if node else None
+            if found is None:
                 break
+            line, node = found[0].line, found[1]
         return line
+
+    def keys(self) -> Iterator[tuple[str, int]]:
+        """Give every key of the mappings within mappings as ``intake.mode``, with its line."""
+        waiting = [("", self.root)]
+        while waiting:
+            above, node = waiting.pop()
+            for key, value in node.pairs if node else ():
+                yield f"{above}{key.word}", key.line
+                waiting.append((f"{above}{key.word}.", value))
 
     def words(self, place: Place) -> str:
         """Name a place in words: gates, populations and markers in a list by their names."""
@@ -88,41 +96,44 @@ class YamlDocument:
         return fault(f"{self.path}, line {self.line(misfit.at)}: {told}{'' if told.endswith('?') else '.'}")
 
 
-def read_yaml(path: Path, fault: type[UsageFault]) -> YamlDocument:
-    """Read a YAML file; raises ``fault`` naming file and line for what is no YAML or would be read otherwise than it looks."""
+def read_yaml(
+    path: Path, fault: type[UsageFault], *, days: Sequence[tuple[str, ...]] = (), most_values: int = MOST_VALUES
+) -> YamlDocument:
+    """Read a YAML file; raises ``fault`` naming file and line for what is no YAML or would be read otherwise than it looks.
+
+    ``days`` are the places where a day is expected; it is given as text. A file of more than ``most_values`` is refused.
+    """
+    if path.is_dir():
+        raise fault(f"{path}: this is a folder, not a file.")
+    if path.stat().st_size > MOST_BYTES:
+        raise fault(f"{path}: the file is larger than {MOST_BYTES // 1000} kB and was not read. Is it another file?")
+    written = path.read_bytes()
+    if written.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise fault(f"{path}: the file is saved as UTF-16 ('Unicode'). Save it as UTF-8.")
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
-        root = loader.get_single_node()
-        for line, surprise in _surprises(root):
-            raise fault(f"{path}, line {line}: {surprise}")
-        return YamlDocument(path, None if root is None else loader.construct_document(root), root)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise fault(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise fault(f"{path}: the file is not UTF-8 text. Save it as UTF-8.") from error
+        line = written[: error.start].count(b"\n") + 1
+        raise fault(f"{path}, line {line}: the file is not UTF-8 text. Save it as UTF-8.") from error
+    return parse_yaml(text, path, fault, days=days, most_values=most_values)
 
 
-def _surprises(root: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    waiting, seen = [root] if root else [], set()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        line = node.start_mark.line + 1
-        if isinstance(node, yaml.ScalarNode):
-            if node.tag == TRUTH and node.value.lower() not in {"true", "false"}:
-                yield line, f"YAML takes '{node.value}' for true or false. Write it in quotes."
-            if node.tag == INTEGER and not re.fullmatch(r"[-+]?(0|[1-9][0-9_]*)", node.value):
-                yield line, f"YAML takes '{node.value}' for {yaml.safe_load(node.value)}. Write the number without leading zeros or ':'."
-        elif isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value]
-            for number, key in enumerate(keys):
-                if key in keys[:number]:
-                    yield node.value[number][0].start_mark.line + 1, f"'{key}' is given twice. Remove one."
-            waiting += [each for pair in node.value for each in pair]
-        else:
-            waiting += node.value
+def parse_yaml(
+    text: str, path: Path, fault: type[UsageFault], *, days: Sequence[tuple[str, ...]] = (), most_values: int = MOST_VALUES
+) -> YamlDocument:
+    """Read the text of a YAML file as ``read_yaml`` does; ``path`` is what it is called in sentences."""
+    try:
+        root = compose(text, most_values)
+        return YamlDocument(path, content_of(root, frozenset(days)), root)
+    except YamlProblem as problem:
+        place = f"{path}" if problem.line is None else f"{path}, line {problem.line}"
+        raise fault(f"{place}: {problem.sentence}") from problem
+
+
+def repeated(value: object) -> str:
+    """Write what somebody wrote as it is repeated in a sentence."""
+    told = repr(value)
+    return told if len(told) <= MOST_REPEATED else f"{told[:MOST_REPEATED]}…"
 
 
 def _told(model: type[BaseModel], error: ErrorDetails) -> str:
@@ -138,10 +149,10 @@ def _told(model: type[BaseModel], error: ErrorDetails) -> str:
         return told
     if kind == "literal_error":
         near = nearest(str(error["input"]), re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", ""))))
-        return f"{told} (it is {error['input']!r}){near}"
+        return f"{told} (it is {repeated(error['input'])}){near}"
     if kind == "string_pattern_mismatch" and "A-Za-z" in str(error.get("ctx", {}).get("pattern", "")):
         told = "a name of letters, digits and '_' is expected, not beginning with a digit"
-    return f"{told} (it is {error['input']!r})"
+    return f"{told} (it is {repeated(error['input'])})"
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> list[str]:

@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Mapping
-
-import yaml
+from pathlib import Path
+from typing import Any
 
 from panels.durable import write_durably
 from panels.errors import SettingsFault
-from tasks.settings import FILE_NAME
+from panels.yaml_document import parse_yaml
+from tasks.settings import DAYS, FILE_NAME
 from tasks.store.promotions import PinChange, end_promotion, pin_changes_of
 from tasks.strategies_in_use import pins_of
 from tasks.study import Study, open_study
+
+MARK = "\ufeff"
+"""The byte-order mark that editors of Windows put before the text."""
 
 
 def finish_promotions(study: Study) -> Study:
@@ -40,29 +44,38 @@ def changed_settings(study: Study, change: PinChange) -> str:
     Where it names no strategies at all it gets those in use of all panels.
     """
     path = study.folder / FILE_NAME
-    text = path.read_text(encoding="utf-8-sig")
-    document = yaml.safe_load(text) or {}
+    # As bytes: the ends of lines stay as they are.
+    written = path.read_bytes().decode("utf-8")
+    text = written.removeprefix(MARK)
+    document = _settings_in(text, path)
     listed = document.get("strategies")
     others = {} if listed else {panel: pin for panel, pin in pins_of(study).items() if panel != change.panel}
     changed = _with_pin(text, change, listed, others)
     expected = {**document, "strategies": {**(listed or others), change.panel: change.to_strategy}}
-    if changed is None or yaml.safe_load(changed) != expected:
+    if changed is None or _settings_in(changed, path) != expected:
         raise SettingsFault(
             f"{path.name}: strategies: write '{change.panel}: {change.to_strategy}' there by hand; "
             "the place could not be found for certain."
         )
-    return changed
+    return f"{MARK if written.startswith(MARK) else ''}{changed}"
 
 
 def _with_pin(text: str, change: PinChange, listed: Mapping[str, str] | None, others: Mapping[str, str]) -> str | None:
     """Change the line of a pin, or add it; None where there is no such place, or more than one."""
     panel, pin = change.panel, change.to_strategy
+    end = "\r\n" if "\r\n" in text else "\n"
     if listed is None:
-        lines = "".join(f"  {name}: {each}\n" for name, each in {**others, panel: pin}.items())
-        return f"{text.rstrip()}\n\nstrategies:\n{lines}"
+        lines = "".join(f"  {name}: {each}{end}" for name, each in {**others, panel: pin}.items())
+        return f"{text.rstrip()}{end}{end}strategies:{end}{lines}"
     if panel in listed:
         line = re.compile(rf"^(\s+{re.escape(panel)}:\s*)['\"]?{re.escape(str(listed[panel]))}['\"]?(\s*(?:#.*)?)$", re.MULTILINE)
         changed, times = line.subn(rf"\g<1>{pin}\g<2>", text)
     else:
-        changed, times = re.subn(r"^(strategies:[^\S\n]*(?:#.*)?\n)", rf"\g<1>  {panel}: {pin}\n", text, count=1, flags=re.MULTILINE)
+        changed, times = re.subn(r"^(strategies:[^\S\n]*(?:#.*)?\n)", rf"\g<1>  {panel}: {pin}{end}", text, count=1, flags=re.MULTILINE)
     return changed if times == 1 else None
+
+
+def _settings_in(text: str, path: Path) -> dict[str, Any]:
+    """Read what the settings would be; the file itself was read before, so that it is a mapping or empty."""
+    content = parse_yaml(text, path, SettingsFault, days=DAYS).content
+    return content if isinstance(content, dict) else {}

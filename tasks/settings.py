@@ -2,13 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,12 +23,15 @@ from pydantic_core import ErrorDetails
 
 from panels.errors import SettingsFault
 from panels.spelling import nearest
+from panels.yaml_document import read_yaml, repeated
 from tasks.counting.limits import LimitSettings
 from tasks.intake.columns import IDENTITY_COLUMNS
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 
 FILE_NAME = "study.yaml"
+DAYS = (("start",),)
+"""Settings that are days."""
 SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
 """What a new study is counted with. A study that was counted before keeps its versions until others are promoted."""
 
@@ -48,7 +50,7 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class IntakeSettings(_Settings):
@@ -167,17 +169,18 @@ def load_settings(folder: Path) -> StudySettings:
     """
     path = folder / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        document = read_yaml(path, SettingsFault, days=DAYS)
     except FileNotFoundError as error:
         raise SettingsFault(
             f"{folder} is not a study: it has no {FILE_NAME}. Make one with `reconflow init DIR`, or name the study with --study."
         ) from error
-    except UnicodeDecodeError as error:
-        raise SettingsFault(f"{path}: the file is not UTF-8 text. Save it as UTF-8.") from error
-    lines, document = _parse(path, text)
+    content = {} if document.content is None else document.content
+    if not isinstance(content, dict):
+        raise SettingsFault(f"{path}: settings are written as 'key: value'; the first is 'study: <name of the study>'.")
     try:
-        return StudySettings.model_validate({"study": folder.resolve().name, **document})
+        return StudySettings.model_validate({"study": folder.resolve().name, **content})
     except ValidationError as error:
+        lines = dict(document.keys())
         raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors())) from error
 
 
@@ -206,31 +209,6 @@ def _known_fields(names: Mapping[str, Any]) -> None:
             raise ValueError(f"'{name}' is not a column of samples.csv{nearest(name, IDENTITY_COLUMNS)}")
 
 
-def _parse(path: Path, text: str) -> tuple[dict[str, int], Any]:
-    """Read the YAML and the line of every key; raises SettingsFault for what is no mapping or says a key twice."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines: dict[str, int] = {}
-        for key, line in _keys(root):
-            if key in lines:
-                raise SettingsFault(f"{path}, line {line}: '{key}' is set twice (first in line {lines[key]}). Remove one.")
-            lines[key] = line
-        document = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise SettingsFault(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise SettingsFault(f"{path}: settings are written as 'key: value'; the first is 'study: <name of the study>'.")
-    return lines, document
-
-
-def _keys(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = f"{above}{key.value}"
-            yield name, key.start_mark.line + 1
-            yield from _keys(value, f"{name}.")
-
-
 def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     """Put one of pydantic's findings into words: file, line, dotted key, what was expected."""
     parts = [str(part) for part in error["loc"]]
@@ -243,12 +221,12 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     if error["type"] == "missing":
         return f"{where}: the setting '{key}' is missing: write '{parts[-1]}: …'"
     if error["type"] == "string_pattern_mismatch" and parts[0] == "strategies":
-        return f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not '{error['input']}'"
+        return f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not {repeated(error['input'])}"
     if error["type"] == "string_pattern_mismatch":
         return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
     message = error["msg"].removeprefix("Value error, ")
     # The value of `store` may hold a password and is never repeated.
-    told = "" if parts[0] == "store" else f" (it is {error['input']!r})"
+    told = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
     return f"{where}: {key}: {message[:1].lower()}{message[1:]}{told}"
 
 

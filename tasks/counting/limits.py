@@ -20,7 +20,7 @@ class CountErrors(BaseModel):
     2–3 %; the number of beads of a lot 1–2 %.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     leukocyte_cv: tuple[tuple[float, float], ...] = ((2000.0, 0.03), (500.0, 0.07), (0.0, 0.15))
     lymphocyte_cv: tuple[tuple[float, float], ...] = ((500.0, 0.07), (0.0, 0.15))
@@ -47,7 +47,7 @@ class LimitSettings(BaseModel):
     is given (``tasks.counting.cross_check``).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     detect_events: int = Field(default=20, ge=1)
     quantify_events: int = Field(default=50, ge=1)

@@ -10,7 +10,7 @@ WINDOWS = {28: 3.0, 84: 7.0, 168: 14.0}
 
 
 class _Rules(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TerminalRules(_Rules):

@@ -28,7 +28,7 @@ class RecoverySettings(BaseModel):
     ``persistence_lloq_per_ul`` is the highest limit of quantification with which a tube may say that CAR T cells are gone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lln_per_ul: float = Field(default=94.0, gt=0)
     persistence_lloq_per_ul: float = Field(default=1.0, gt=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from gating.catalogue import known, load_strategy
 from gating.compile import compile_strategy, expected_beads, read_gatingml
@@ -319,7 +319,7 @@ def carried(document: Path, tube: Path, panel: Panel, sample: str | None = None)
     text = strategy_yaml(imported)
     if not imported.document["gates"]:
         return {}, imported, foreign
-    strategy = Strategy.model_validate(yaml.safe_load(text))
+    strategy = Strategy.model_validate(YAML(typ="safe", pure=True).load(text))
     reads = panel if imported.panel is None else Panel.model_validate(imported.panel)
     if imported.panel is None and header.spill is None:
         reads = reads.model_copy(update={"compensated": False})
@@ -433,7 +433,7 @@ def test_workspaces_without_their_files_count_the_same_on_made_up_events(workspa
         for gates in (foreign, side_by_side(foreign)):
             imported = import_gates(gates, panel, "imported")
             assert not imported.lost
-            strategy = Strategy.model_validate(yaml.safe_load(strategy_yaml(imported)))
+            strategy = Strategy.model_validate(YAML(typ="safe", pure=True).load(strategy_yaml(imported)))
             for tube in tubes:
                 compiled = compile_strategy(strategy, match_panel(Panel.model_validate(imported.panel), tube.channels), tube)
                 theirs, ours = evaluate(gates.gating, tube, tube), evaluate(compiled.gating, tube, tube)
@@ -481,7 +481,8 @@ def test_shapes_on_other_scales_are_redrawn_and_said_to_be():
     rng = np.random.default_rng(8)
     events = rng.choice([-0.01, 1.0], (100_000, 2), p=[0.1, 0.9]) * 10 ** rng.uniform(1, 5.4, (100_000, 2))
     tube = ArrayTube(events, ("FITC-A", "APC-A"), ("CD3", "CD19"))
-    compiled = compile_strategy(Strategy.model_validate(yaml.safe_load(strategy_yaml(imported))), match_panel(panel, tube.channels), tube)
+    strategy = Strategy.model_validate(YAML(typ="safe", pure=True).load(strategy_yaml(imported)))
+    compiled = compile_strategy(strategy, match_panel(panel, tube.channels), tube)
     theirs, ours = evaluate(gating, tube, tube), evaluate(compiled.gating, tube, tube)
     for path, name in imported.name_of.items():
         assert 5_000 < theirs.count(path) < 95_000

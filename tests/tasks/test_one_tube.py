@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from gating.catalogue import shipped
 from gating.compile import compile_strategy
@@ -37,7 +37,8 @@ def tube(tmp_path_factory) -> Path:
 
 
 def version(number="1.0.0", change=None) -> Strategy:
-    document = yaml.safe_load((shipped() / "tbnk" / "1.0.0" / "strategy.yaml").read_text(encoding="utf-8")) | {"version": number}
+    text = (shipped() / "tbnk" / "1.0.0" / "strategy.yaml").read_text(encoding="utf-8")
+    document = YAML(typ="safe", pure=True).load(text) | {"version": number}
     if change:
         change(document)
     return Strategy.model_validate(document)

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from panels.errors import SettingsFault
 from tasks.new_study import TEMPLATE, init_study
+from tasks.pins import changed_settings, write_pin
 from tasks.settings import SHIPPED_STRATEGIES, StudySettings, compile_pattern, load_settings
+from tasks.store.promotions import PinChange
+from tasks.study import open_study
 
 
 def settings(folder: Path, text: str) -> StudySettings:
@@ -88,9 +91,22 @@ def test_the_new_study_can_be_read_and_is_never_overwritten(tmp_path: Path) -> N
 def test_every_setting_of_the_template_is_a_setting_commented_or_not(tmp_path: Path) -> None:
     lines = [line.removeprefix("# ").rstrip() for line in TEMPLATE.format(name="s").splitlines()]
     text = "\n".join(line for line in lines if line and not line.startswith(("Settings of", "store:", "#")))
-    assert isinstance(yaml.safe_load(text), dict)
-    assert set(StudySettings.model_fields) - set(yaml.safe_load(text)) == {"store"}
+    assert isinstance(YAML(typ="safe", pure=True).load(text), dict)
+    assert set(StudySettings.model_fields) - set(YAML(typ="safe", pure=True).load(text)) == {"store"}
     settings(tmp_path, text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("pins", ["", "strategies:\n  bcell: bcell@2.0.0 # ours\n", "strategies:\n  cart: cart@3.0.0\n"])
+def test_a_promotion_changes_one_line_and_no_line_end(tmp_path: Path, pins: str, end: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + f"study: s\n{pins}".replace("\n", end).encode())
+    study = open_study(tmp_path)
+    write_pin(study, changed_settings(study, PinChange("bcell", "bcell@2.0.0", "bcell@1.0.0")))
+    after = path.read_bytes()
+    assert load_settings(tmp_path).strategies["bcell"] == "bcell@1.0.0"
+    assert after.count(b"\n") == after.count(end.encode())
+    assert after.startswith(b"\xef\xbb\xbfstudy: s" + end.encode())
 
 
 def test_a_name_with_one_separator_too_many_fits_no_pattern() -> None:

@@ -124,7 +124,7 @@ def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
 
 def _outcome(summary: dict[str, Any], text: str) -> Outcome:
     """Judge a pass; what somebody has to mend is said on stderr, where a program that reads stdout leaves it to a person."""
-    for sentence in (*summary["sheet_faults"], *summary["table_faults"]):
+    for sentence in (*summary["sheet_faults"], *summary["table_faults"], *summary["notices"]):
         sys.stderr.write(f"reconflow: {sentence}\n")
     return Outcome(
         document={key: summary[key] for key in SUMMARY},

@@ -48,6 +48,8 @@ def demo_text(folder: Path, summary: Mapping[str, Any]) -> str:
 
 def status_document(study: Study, server: str | None) -> dict[str, Any]:
     """Gather the ledger by state, what is open and why, and the last and next nightly run."""
+    from tasks.intake.drugs import read_drugs
+    from tasks.sheet_notices import sheet_notices
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
     from tasks.strategies_in_use import standing, standing_panels
@@ -58,6 +60,7 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
         last = last_run(store, "nightly")
         strategies = standing(study, store)
     return {
+        "sheets": [*map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)],
         "states": states,
         "strategies": [
             {"panel": s.panel, "strategy": s.strategy, "sha256": s.sha256, "standing": s.told, "newer": s.newer} for s in strategies
@@ -79,6 +82,7 @@ def status_text(document: Mapping[str, Any]) -> str:
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in document["strategies"]),
         *(each["newer"] for each in document["strategies"] if each["newer"]),
         *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
+        *document["sheets"],
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
     return "\n".join(lines)

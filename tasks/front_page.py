@@ -5,9 +5,11 @@ from pathlib import Path
 
 from tasks.build_tables import built_patients
 from tasks.cohort_estimates import PAGE as COHORT_PAGE
+from tasks.intake.drugs import read_drugs
 from tasks.kinetics.schema import KINETICS
 from tasks.publish.report import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import read_table, write_atomically
+from tasks.sheet_notices import sheet_notices
 from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.runs import last_run
 from tasks.strategies_in_use import standing
@@ -36,6 +38,7 @@ def write_front_page(study: Study) -> Path:
         patients=tuple(built_patients(study)),
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
         strategies=strategies,
+        notices=(*map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)),
     )
     page = study.results / "index.html"
     write_atomically(page, render_index(overview, kinetics).encode())

@@ -18,6 +18,7 @@ from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.turn import IntakeSummary
 from tasks.patient_notes import baseline_doubts
 from tasks.pins import finish_promotions
+from tasks.sheet_notices import sheet_notices
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.ledger import count_by_state, record_failure
 from tasks.store.opening import Store
@@ -166,6 +167,7 @@ def _summary(this: Pass) -> dict[str, Any]:
         "sentences": [*judged, *baseline_doubts(this.study).values(), *newer_defaults(this.study, this.used)],
         "sheet_faults": [*(taken.sheet_faults if taken else ()), *map(str, read_drugs(this.study.drugs_sheet)[1])],
         "table_faults": [*this.faults, *this.world_faults],
+        "notices": list(sheet_notices(this.study)),
     }
 
 

@@ -9,6 +9,7 @@ from panels.spelling import nearest
 from tasks.elapsed import elapsed_days
 from tasks.identity import TubeIdentity
 from tasks.intake.csv_text import SheetProblem
+from tasks.intake.drugs import read_drugs
 from tasks.intake.inbox import list_inbox
 from tasks.intake.patients import NAME, Patient
 from tasks.intake.sheets import SampleRow, SampleSheet, read_samples
@@ -40,6 +41,10 @@ def patient_notes(study: Study, known: Sequence[Tube] | None = None) -> dict[str
         for patient, what in _meant(samples, record) if record.inbox_path not in taken else ():
             became = "waits" if record.state == "waiting" else "was refused"
             said.setdefault(patient, set()).add(f"{what} {became} and is in no table; the overview says why.")
+    for fault in read_drugs(study.drugs_sheet)[1]:
+        concerned = [fault.patient] if fault.patient else sorted({tube.identity.patient for tube in tubes})
+        for patient in concerned:
+            said.setdefault(patient, set()).add(f"{fault} Until it is mended no count says whether such a drug hides it.")
     for patient, doubt in baseline_doubts(study, tubes).items():
         said.setdefault(patient, set()).add(doubt)
     return {patient: tuple(sorted(sentences)) for patient, sentences in said.items()}

@@ -81,6 +81,10 @@ class Flag(ExplainedWord):
         "immunoglobulin_given",
         "The patient had immunoglobulin within 4 weeks: the stains for IgM and IgD depend on how well the cells were washed.",
     )
+    DRUG_STOP_MISSING = (
+        "drug_stop_missing",
+        "A drug that can hide this population was begun earlier and drugs.csv gives no stop: whether it still does is not known.",
+    )
     NO_VOLUME = (
         "no_volume",
         "No trusted beads, acquired volume, counted tube of the same draw or analyser count: there is no concentration.",

@@ -85,7 +85,8 @@ class CohortOverview:
     """What the front page says beside the tables: files by state, what waits or failed, the last run.
 
     ``patients`` names all patients of the study, so that one without a counted tube is not forgotten; ``cohort_page`` tells whether
-    there is a page of all patients together; ``strategies`` maps panel and version to how that version came to count it.
+    there is a page of all patients together; ``strategies`` maps panel and version to how that version came to count it;
+    ``notices`` are sentences on the sheets.
     """
 
     study: str
@@ -96,6 +97,7 @@ class CohortOverview:
     patients: Sequence[str] = ()
     cohort_page: bool = False
     strategies: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""Say when a line of a sheet is gone whose tube was taken in, or whose patient has tubes.
+
+Nothing is deleted for it: a line is lost more easily than it is taken out on purpose, and results that vanish with a slip of the
+spreadsheet would be missed by nobody. But the tables then hold what no sheet vouches for, which has to be said until it is mended.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tasks.intake.identify import Registry, identify
+from tasks.intake.inbox import list_inbox
+from tasks.intake.patients import NAME as PATIENTS
+from tasks.intake.patients import PatientSheet
+from tasks.intake.sheets import NAME as SAMPLES
+from tasks.intake.sheets import read_samples
+from tasks.moments import instant
+from tasks.store.tubes import Tube
+from tasks.study import Study
+
+MOST_TOLD = 5
+"""So many tubes are told of one by one."""
+
+
+def gone_lines(study: Study, known: Sequence[Tube]) -> tuple[str, ...]:
+    """Give a sentence for every line that is gone; ``known`` are all tubes taken in."""
+    patients = study.patients()
+    samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
+    registry = Registry(samples, patients, study.settings, datetime.now(UTC).replace(tzinfo=None))
+    unnamed = [] if samples.unread() else [tube for tube in known if not samples.naming(tube.file.inbox_path)]
+    gone = [tube for tube in unnamed if not _said_otherwise(registry, tube)]
+    return (*_of_samples(gone), *_of_patients(study, patients, known))
+
+
+def _said_otherwise(registry: Registry, tube: Tube) -> bool:
+    """Tell whether the file's name or keywords say all that a line would."""
+    found = identify(registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords)
+    return found.identity is not None or tube.identity.patient not in registry.patients.patients
+
+
+def _of_samples(gone: Sequence[Tube]) -> Iterator[str]:
+    if len(gone) > MOST_TOLD:
+        named = ", ".join(tube.file.inbox_path for tube in gone[:MOST_TOLD])
+        yield (
+            f"{SAMPLES}: no line names {len(gone)} tubes any more that were taken in: {named} … Their results stay as they are. "
+            "Put the lines back, or withdraw the tubes."
+        )
+        return
+    for tube in gone:
+        own = tube.identity
+        yield (
+            f"{SAMPLES}: no line names {tube.file.inbox_path} any more, whose tube {own.tube_sha256[:12]} was taken in. The line said: "
+            f"patient {own.patient}, collected {own.collected.isoformat()}, panel {own.panel}, visit {own.visit}, {own.specimen}"
+            f"{f', control {own.control}' if own.control else ''}. Its results stay as they are. Put the line back, or withdraw the tube."
+        )
+
+
+def _of_patients(study: Study, patients: PatientSheet, known: Sequence[Tube]) -> Iterator[str]:
+    if any(not fault.concerns for fault in patients.faults):
+        return
+    faulty = {name for fault in patients.faults for name in fault.concerns}
+    tubes: dict[str, int] = {}
+    for tube in known:
+        tubes[tube.identity.patient] = tubes.get(tube.identity.patient, 0) + 1
+    for name in sorted(tubes.keys() - set(patients.patients) - faulty):
+        number = "a tube" if tubes[name] == 1 else f"{tubes[name]} tubes"
+        yield (
+            f"{PATIENTS}: there is no line of {name} any more, of whom {number} {'was' if tubes[name] == 1 else 'were'} taken in."
+            f"{_infused_by_tables(study, name)} The results stay as they are. Put the line back, or withdraw the tubes."
+        )
+
+
+def _infused_by_tables(study: Study, patient: str) -> str:
+    """Say when the patient was infused by the tables made last."""
+    table = study.results / "patients" / patient / "kinetics.csv"
+    if not table.is_file():
+        return ""
+    with table.open(encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file), None)
+    if row is None:
+        return ""
+    zone, collected = study.settings.local_zone, datetime.fromisoformat(row["collected"])
+    infused = instant(collected, zone) - timedelta(seconds=round(float(row["day"]) * 86_400))
+    local = infused.astimezone(ZoneInfo(zone) if zone else collected.tzinfo or UTC)
+    written = local if collected.tzinfo else local.replace(tzinfo=None)
+    return f" By its tables it said: infused {written.isoformat(timespec='minutes')}."

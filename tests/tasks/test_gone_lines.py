@@ -1,0 +1,102 @@
+"""A line that is gone from a sheet takes nothing with it, and is said until it is put back or the tube is withdrawn."""
+
+from pathlib import Path
+
+from tasks.build_tables import build_patient, patients_to_build
+from tasks.front_page import write_front_page
+from tasks.intake.turn import take_in
+from tasks.sheet_notices import sheet_notices
+from tasks.store.tubes import taken_in
+from tasks.strategies_in_use import in_use
+from tasks.study import Study
+from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
+from tests.tasks.test_build_tables import give
+
+ROWS = [f"{name}.fcs,P01,{DRAWN},{panel}" for name, panel in (("a", "bcell"), ("b", "cart"), ("c", "tbnk"))]
+
+
+def taken(folder: Path, rows: list[str] = ROWS, **options: str) -> Study:
+    study = make_study(folder, rows, **options)
+    for seed, row in enumerate(rows):
+        name, _, _, panel = row.split(",")
+        write_tube(study.inbox / name, panel, seed=seed)
+    take_in(study)
+    return study
+
+
+def shas(study: Study) -> dict[str, str]:
+    with study.store() as store:
+        return {tube.file.inbox_path: tube.identity.tube_sha256 for tube in taken_in(store)}
+
+
+def test_a_study_whose_lines_are_all_there_needs_no_word(tmp_path: Path) -> None:
+    study = taken(tmp_path / "s")
+    assert len(shas(study)) == 3
+    assert sheet_notices(study) == ()
+
+
+def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(tmp_path: Path) -> None:
+    study = taken(tmp_path / "s")
+    before = shas(study)
+    write_rows(study.folder, ROWS[1:])
+    for _ in range(2):
+        take_in(study)
+        (notice,) = sheet_notices(study)
+    assert "samples.csv: no line names a.fcs any more" in notice
+    assert before["a.fcs"][:12] in notice
+    assert "patient P01, collected 2026-02-07T08:30:00, panel bcell, visit D28, blood" in notice
+    assert "Put the line back, or withdraw the tube" in notice
+    assert shas(study) == before
+    assert "no line names a.fcs any more" in write_front_page(study).read_text(encoding="utf-8")
+    write_rows(study.folder, ROWS)
+    take_in(study)
+    assert sheet_notices(study) == ()
+
+
+def test_a_line_that_names_another_file_now_is_gone_too(tmp_path: Path) -> None:
+    study = taken(tmp_path / "s")
+    write_rows(study.folder, [ROWS[0].replace("a.fcs", "z.fcs"), *ROWS[1:]])
+    assert "no line names a.fcs any more" in sheet_notices(study)[0]
+
+
+def test_a_sheet_that_is_gone_is_said_in_one_sentence(tmp_path: Path) -> None:
+    rows = [f"{number}.fcs,P01,{DRAWN},bcell" for number in range(7)]
+    study = taken(tmp_path / "s", rows)
+    study.samples_sheet.unlink()
+    (notice,) = sheet_notices(study)
+    assert "no line names 7 tubes any more" in notice
+
+
+def test_a_sheet_that_cannot_be_read_is_no_line_that_is_gone(tmp_path: Path) -> None:
+    study = taken(tmp_path / "s")
+    study.samples_sheet.write_bytes(b"file;patient;collected;panel\n")
+    assert sheet_notices(study) == ()
+
+
+def test_a_tube_whose_name_says_all_needs_no_line(tmp_path: Path) -> None:
+    settings = "study: s\nintake: {settle_seconds: 0, filename_pattern: '(?P<patient>[^_]+)_(?P<collected>[^_]+)_(?P<panel>.+)'}\n"
+    study = make_study(tmp_path / "s", settings=settings)
+    write_tube(study.inbox / "P01_20260207T0830_bcell.fcs")
+    take_in(study)
+    assert len(shas(study)) == 1
+    assert sheet_notices(study) == ()
+
+
+def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", [])
+    for day in (10, 20):
+        give(study, "P01", day)
+    write_rows(study.folder, [f"P01_{day}.fcs,P01,2026-03-{day}T08:00,bcell" for day in (10, 20)])
+    for inputs in patients_to_build(study, in_use(study)):
+        build_patient(study, inputs)
+    (study.folder / "patients.csv").write_text(PATIENTS.replace("P01,2026-01-10T11:00\n", ""), encoding="utf-8")
+    (notice,) = sheet_notices(study)
+    assert "patients.csv: there is no line of P01 any more, of whom 2 tubes were taken in" in notice
+    assert "infused 2026-01-10T11:00" in notice
+    assert "Put the line back" in notice
+
+
+def test_a_patient_whose_line_is_wrong_is_not_said_to_be_gone(tmp_path: Path) -> None:
+    study = taken(tmp_path / "s")
+    (study.folder / "patients.csv").write_text("patient,infused\nP01,yesterday\n", encoding="utf-8")
+    assert sheet_notices(study) == ()

@@ -1,14 +1,22 @@
-"""Write a file whole and for good: a reader, or a machine that lost its power, finds the old file or the new one."""
+"""Write and move files so that they last through a power cut, and a reader sees the old file or the new one, never a part.
 
+A name that is on the disk before its bytes are would be an empty or half file after a power cut, so the order is: write under an
+unfinished name, bring the bytes to the disk, rename, bring the folder to the disk.
+"""
+
+import errno
 import os
+import uuid
 from pathlib import Path
-from uuid import uuid4
+
+_NOT_ON_A_SHARE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR})
+"""What a network share answers that cannot bring a folder to its disk; its server does so by itself."""
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file beside its target, have the disk keep it, and only then give it the target's name."""
+    """Write a file whole, with the rights of the one it replaces; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with partial.open("wb") as file:
             file.write(content)
@@ -19,15 +27,31 @@ def write_durably(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    _keep_names(path.parent)
+    sync_folder(path.parent)
 
 
-def _keep_names(folder: Path) -> None:
-    """Have the disk keep the names in a folder too; a share that cannot is left to its own care."""
-    handle = os.open(folder, os.O_RDONLY)
+def rename_durably(source: Path, target: Path) -> None:
+    """Rename a file that somebody else wrote, its bytes first brought to the disk; what lay at ``target`` is replaced."""
+    sync_file(source)
+    source.replace(target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Bring a file's bytes to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    except OSError:
-        return
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the file system can."""
+    try:
+        sync_file(folder)
+    except OSError as error:
+        if error.errno not in _NOT_ON_A_SHARE:
+            raise

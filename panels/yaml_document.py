@@ -28,8 +28,13 @@ class Misfit(ValueError):
     """Say what is wrong in a document, and where: ``at`` leads from the top of the document to it (keys and places in lists)."""
 
     def __init__(self, sentence: str, at: tuple[int | str, ...]) -> None:
-        super().__init__(sentence)
+        # Both as arguments: errors come back from worker processes, made anew of their arguments.
+        super().__init__(sentence, at)
         self.at = at
+
+    def __str__(self) -> str:
+        """Give the sentence alone."""
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ class YamlProblem(ValueError):
         self.sentence = sentence
         self.line = line
 
+    def __str__(self) -> str:
+        """Give the sentence alone."""
+        return self.sentence
+
 
 @dataclass(slots=True, eq=False)
 class Node:

@@ -1,4 +1,7 @@
-"""Wrap the steps of the pipeline as Prefect tasks: names, retries and timeouts; the work itself is next door.
+"""Wrap the steps of the pipeline as Prefect tasks: names and retries; the work itself is next door.
+
+How long a piece of work may take is bounded where it can be ended, in the processes of tasks/workers.py. A timeout of Prefect's would
+only mark a task whose thread hangs in the operating system, and the thread would hang on.
 
 Paths and hashes cross a task's border, events and frames never do. Only what touches the world (the shared folder) is
 retried, and only for faults that pass. Run names carry a tube's short hash and a patient's pseudonym, nothing else.

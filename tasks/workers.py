@@ -7,11 +7,12 @@ process runner 19 s (and a Ctrl-C that hangs), this 15 s.
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,8 @@ from sqlalchemy.exc import OperationalError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LONGEST_SECONDS = 3600.0
+"""No tube, table or comparison takes so long, with all that may wait before it."""
 FEW = 3
 """So few pieces of work are done before a new process would have imported what it needs."""
 
@@ -30,19 +33,29 @@ FEW = 3
 class Workers:
     """Some processes, started when the first work comes; one that dies takes the pool with it, and the next work a new one."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, longest_seconds: float = LONGEST_SECONDS) -> None:
         self._number = number
+        self._longest_seconds = longest_seconds
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
 
     def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do one piece of work and give its result; raises what it raised, and OSError when its process died."""
+        """Do one piece of work and give its result; raises what it raised, and OSError when its process died or does not end.
+
+        A process that hangs in the operating system (a share that went away) can only be given up with its pool; what others were
+        doing in it fails too, and is tried again as after every OSError.
+        """
         if self._number < 2:
             with self._lock:
                 return work(*args, **kwargs)
         pool = self._ready_pool()
         try:
-            return pool.submit(_picklable, partial(work, *args, **kwargs)).result()
+            future = pool.submit(_picklable, partial(work, *args, **kwargs))
+            done, _ = wait([future], timeout=self._longest_seconds)
+            if not done:
+                self._give_up(pool)
+                raise TimeoutError(f"The work did not end within {self._longest_seconds:g} seconds. Does the share answer?")
+            return future.result()
         except BrokenProcessPool as error:
             self._drop(pool)
             raise OSError("A worker process died, perhaps for lack of memory.") from error
@@ -58,6 +71,14 @@ class Workers:
                 spawn = multiprocessing.get_context("spawn")
                 self._pool = ProcessPoolExecutor(self._number, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),))
             return self._pool
+
+    def _give_up(self, hanging: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._pool is hanging:
+                self._pool = None
+        for process in list((hanging._processes or {}).values()):  # noqa: SLF001 - the pool itself only ever waits for them
+            process.kill()
+        hanging.shutdown(wait=False, cancel_futures=True)
 
     def _drop(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
@@ -107,3 +128,16 @@ def _picklable(work: Callable[[], R]) -> R:
         return work()
     except OperationalError as error:
         raise OSError(f"The store could not be used: {error.orig}") from None
+    except Exception as error:
+        if _crosses(error):
+            raise
+        raise RuntimeError(f"{type(error).__name__}: {error}") from None
+
+
+def _crosses(error: Exception) -> bool:
+    """Tell whether an error can be written down here and made anew by the process that waits for it."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was written in the same line
+    except Exception:  # noqa: BLE001 - whatever its class raises, it does not cross
+        return False
+    return True

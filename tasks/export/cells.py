@@ -11,6 +11,7 @@ import numpy as np
 
 from gating.channels import Channels
 from gating.strategy import SCATTER
+from panels.durable import rename_durably
 from panels.errors import ReconflowError, TubeFault, UsageFault
 from tasks.elapsed import elapsed_days
 from tasks.evidence import is_fmo
@@ -53,7 +54,7 @@ def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, lis
     partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
     try:
         joined.write_h5ad(partial, compression="gzip")
-        partial.replace(path)
+        rename_durably(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return len(joined), left_out

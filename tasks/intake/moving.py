@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gating.events import file_sha256
+from panels.durable import rename_durably, sync_folder
 from tasks.intake.quarantine import reason_path, write_reason
 from tasks.store.ledger import FileRecord, PlannedMove, end_move, plan_move, planned_moves, set_state
 from tasks.store.opening import Store
@@ -104,12 +105,11 @@ def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
     target.parent.mkdir(parents=True, exist_ok=True)
     if not source.is_symlink():
         try:
-            source.rename(target)
+            rename_durably(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
         else:
-            _sync(target.parent)
             return True
     return _copy(source, target, record.sha256 or "")
 
@@ -126,18 +126,10 @@ def _copy(source: Path, target: Path, sha256: str) -> bool:
         unfinished.unlink()
         return False
     unfinished.rename(target)
-    _sync(target.parent)
+    sync_folder(target.parent)
     source.unlink()
+    sync_folder(source.parent)
     return True
-
-
-def _sync(folder: Path) -> None:
-    """Make the new name last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _free(wanted: Path, sha256: str, *, same_bytes_are_free: bool = False) -> Path:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gating.events import file_sha256
+from panels.durable import write_durably
 
 REASON_ENDING = ".reason.txt"
 
@@ -19,11 +20,7 @@ def write_reason(refused: Path, inbox_path: str, sha256: str, reason: str) -> No
         f"When this is mended, drop the file in the inbox again, or run: reconflow retry {sha256[:12]}\n"
         "Then run: reconflow run (where reconflow up or watch is running, that happens by itself)\n"
     )
-    path = reason_path(refused)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    write_durably(reason_path(refused), text.encode())
 
 
 def withdraw(refused: Path, sha256: str) -> None:

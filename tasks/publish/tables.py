@@ -7,7 +7,6 @@ not measured, and a file is replaced only when the new one is whole.
 import csv
 import io
 import re
-import uuid
 from collections.abc import Sequence
 from datetime import date
 from math import isnan
@@ -15,6 +14,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from panels.durable import write_durably
 from tasks.kinetics.schema import Kind, TableSchema
 
 if TYPE_CHECKING:
@@ -73,14 +73,8 @@ def cells(frame: "pd.DataFrame", schema: TableSchema | None = None) -> list[list
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its target and rename it, so that a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a file beside its target and rename it: a reader sees the old file or the new one, never a part, power cut or not."""
+    write_durably(path, content)
 
 
 def _columns(frame: "pd.DataFrame", schema: TableSchema | None) -> list[list[Cell]]:

@@ -3,13 +3,16 @@
 import math
 import multiprocessing
 import os
+import time
+import xml.sax
+import xml.sax.handler
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 
 import pytest
 
-from tasks.workers import FEW, apart, workers
+from tasks.workers import FEW, Workers, apart, workers
 
 
 def test_without_processes_ready_the_work_is_done_here() -> None:
@@ -49,3 +52,27 @@ def test_many_threads_get_an_answer_each_when_processes_die() -> None:
     for n, answer in enumerate(answers):
         assert isinstance(answer, OSError) or (n % 5 and answer == n)
     assert multiprocessing.active_children() == []
+
+
+def test_work_that_does_not_end_is_given_up_and_the_next_is_done() -> None:
+    hanging = Workers(2, longest_seconds=6)
+    try:
+        assert hanging.run(math.sqrt, 9.0) == 3.0
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match="Does the share answer"):
+            hanging.run(time.sleep, 300)
+        assert time.monotonic() - began < 60
+        assert hanging.run(math.sqrt, 16.0) == 4.0
+    finally:
+        hanging.close()
+    deadline = time.monotonic() + 30
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_that_cannot_be_made_anew_does_not_break_the_pool() -> None:
+    with workers(2, 100):
+        with pytest.raises(RuntimeError, match="SAXParseException"):
+            apart(xml.sax.parseString, b"<", xml.sax.handler.ContentHandler())
+        assert apart(math.sqrt, 16.0) == 4.0

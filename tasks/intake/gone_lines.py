@@ -28,7 +28,9 @@ def gone_lines(study: Study, known: Sequence[Tube]) -> tuple[str, ...]:
     patients = study.patients()
     samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
     registry = Registry(samples, patients, study.settings, datetime.now(UTC).replace(tzinfo=None))
-    unnamed = [] if samples.unread() else [tube for tube in known if not samples.naming(tube.file.inbox_path)]
+    # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known to be gone.
+    unsure = bool(samples.unread()) or not study.inbox.is_dir()
+    unnamed = [] if unsure else [tube for tube in known if not samples.naming(tube.file.inbox_path)]
     gone = [tube for tube in unnamed if not _said_otherwise(registry, tube)]
     return (*_of_samples(gone), *_of_patients(study, patients, known))
 

@@ -73,6 +73,13 @@ def test_a_sheet_that_cannot_be_read_is_no_line_that_is_gone(tmp_path: Path) -> 
     assert sheet_notices(study) == ()
 
 
+def test_while_the_inbox_is_away_no_line_is_said_to_be_gone(tmp_path: Path) -> None:
+    study = taken(tmp_path / "s")
+    write_rows(study.folder, ROWS[1:])
+    study.inbox.rename(tmp_path / "away")
+    assert sheet_notices(study) == ()
+
+
 def test_a_tube_whose_name_says_all_needs_no_line(tmp_path: Path) -> None:
     settings = "study: s\nintake: {settle_seconds: 0, filename_pattern: '(?P<patient>[^_]+)_(?P<collected>[^_]+)_(?P<panel>.+)'}\n"
     study = make_study(tmp_path / "s", settings=settings)

@@ -86,7 +86,8 @@ def _look(folder: Path, memory: _Memory) -> None:
 
         summary = nightly(str(folder))
         memory.tried, memory.tried_at = what_is_due(study), time.monotonic()
-        _say(f"{summary['counted']} counted, {summary['failed']} failed; report: {summary['report']}")
+        told = ", ".join(f"{summary[what]} {what}" for what in ("accepted", "counted", "failed"))
+        _say(f"{told}; report: {summary['report']}")
         for fault in summary["table_faults"]:
             _say(fault)
     elif taken.outcomes:

@@ -18,6 +18,8 @@ from tests.tasks.study_folder import DRAWN, make_study, write_tube
 # With the demo rather than with the other tests of the shared server, so that two workers have as much to do.
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("demo")]
 
+PATIENCE = 240
+"""Seconds that a slow machine may need for what takes a few on a quick one."""
 SETTINGS = """\
 study: test
 workers: 1
@@ -54,18 +56,19 @@ def drop_slowly(whole: bytes, target: Path, *, pieces: int = 6, pause: float = 1
 def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(prefect_api: str, study: Study, tmp_path: Path) -> None:
     whole = write_tube(tmp_path / "whole.fcs").read_bytes()
     with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
-        wait_until(lambda: "Watching" in watch.said(), 60, "the watcher did not start")
+        wait_until(lambda: "Watching" in watch.said(), PATIENCE, "the watcher did not start")
         drop_slowly(whole, study.inbox / "a.fcs")
-        wait_until(lambda: is_counted(study, "a.fcs"), 60, watch.said)
+        wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, watch.said)
         shutil.copyfile(tmp_path / "whole.fcs", study.inbox / "copy.fcs")
         write_tube(study.inbox / "lost.fcs", seed=7)
-        wait_until(lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(), 60, watch.said)
+        wait_until(lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(), PATIENCE, watch.said)
         code, seconds = watch.stop()
     assert code == 130
     assert seconds < 10
     said = watch.said()
     assert "Traceback" not in said
-    assert "a.fcs: accepted" in said
+    # Whichever took it in, the look of the watcher or the flow that the look began, says so.
+    assert "a.fcs: accepted" in said or "1 accepted" in said
     assert "1 counted, 0 failed" in said
     assert "No line of samples.csv names lost.fcs" in said
     found = record(study, "a.fcs")
@@ -79,13 +82,13 @@ def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(pr
 def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(prefect_api: str, study: Study, tmp_path: Path) -> None:
     right = (study.folder / "study.yaml").read_text(encoding="utf-8").replace("settle_seconds: 3", "settle_seconds: 0")
     with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
-        wait_until(lambda: "Watching" in watch.said(), 60, "the watcher did not start")
+        wait_until(lambda: "Watching" in watch.said(), PATIENCE, "the watcher did not start")
         (study.folder / "study.yaml").write_text(f"{right}wrokers: 1\n", encoding="utf-8")
         wait_until(lambda: "'wrokers'" in watch.said(), 30, watch.said)
         time.sleep(1)
         (study.folder / "study.yaml").write_text(right, encoding="utf-8")
         write_tube(study.inbox / "b.fcs", seed=2)
-        wait_until(lambda: is_counted(study, "b.fcs"), 60, watch.said)
+        wait_until(lambda: is_counted(study, "b.fcs"), PATIENCE, watch.said)
         code, _ = watch.stop()
     assert code == 130
     assert watch.said().count("there is no setting 'wrokers'") == 1
@@ -95,12 +98,12 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
     home = study.folder / ".prefect"
     write_tube(study.inbox / "a.fcs")
     with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
-        wait_until(lambda: running_server(home), 90, up.said)
+        wait_until(lambda: running_server(home), PATIENCE, up.said)
         url = running_server(home)
-        wait_until(lambda: schedule_of(study, url), 60, up.said)
+        wait_until(lambda: schedule_of(study, url), PATIENCE, up.said)
         assert schedule_of(study, url) == ("17 3 * * *", "Europe/Berlin", 1)
-        wait_until(lambda: is_counted(study, "a.fcs"), 60, up.said)
-        wait_until(lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"], 60, "no next run is shown")
+        wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, up.said)
+        wait_until(lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"], PATIENCE, "no next run is shown")
         status = reconflow("status", "--study", study.folder, "--json")
         assert status.document["next_run"][14:16] == "17"
         assert status.document["states"]["counted"] == 1
@@ -109,10 +112,10 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
         assert "already running" in second.err
         standing = set(descendants(up.process.pid))
         night(study, url)
-        wait_until(lambda: state_of_night(url) == "COMPLETED", 90, up.said)
+        wait_until(lambda: state_of_night(url) == "COMPLETED", PATIENCE, up.said)
         # The night's own process is Prefect's: Ctrl-C in the midst of its interpreter's end is not ours to answer.
         wait_until(lambda: set(descendants(up.process.pid)) <= standing, 30, "the night's process stayed")
-        code, seconds = up.stop(60)
+        code, seconds = up.stop(PATIENCE)
     assert code == 0
     assert seconds < 30
     assert "Traceback" not in up.said()
@@ -125,10 +128,10 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
 
 def test_up_uses_the_server_of_the_site_and_leaves_it_standing(prefect_api: str, study: Study, tmp_path: Path) -> None:
     with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
-        wait_until(lambda: (schedule_of(study, prefect_api) or ("",))[0] == "17 3 * * *", 60, up.said)
+        wait_until(lambda: (schedule_of(study, prefect_api) or ("",))[0] == "17 3 * * *", PATIENCE, up.said)
         write_tube(study.inbox / "b.fcs", seed=2)
-        wait_until(lambda: is_counted(study, "b.fcs"), 60, up.said)
-        _, seconds = up.stop(60)
+        wait_until(lambda: is_counted(study, "b.fcs"), PATIENCE, up.said)
+        _, seconds = up.stop(PATIENCE)
     assert "temporary server" not in up.said()
     assert seconds < 45
     assert not (study.folder / ".prefect").exists()
@@ -183,9 +186,9 @@ def test_watch_does_not_run_a_pass_in_vain_at_every_look(prefect_api: str, study
     patients = study.patients_sheet.read_text(encoding="utf-8")
     with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
         write_tube(study.inbox / "a.fcs")
-        wait_until(lambda: "1 counted" in watch.said(), 60, watch.said)
+        wait_until(lambda: "1 counted" in watch.said(), PATIENCE, watch.said)
         study.patients_sheet.write_text(patients.splitlines()[0] + "\n", encoding="utf-8")
-        wait_until(lambda: "0 counted" in watch.said(), 60, watch.said)
+        wait_until(lambda: "0 counted" in watch.said(), PATIENCE, watch.said)
         time.sleep(4)
         watch.stop()
     assert watch.said().count("0 counted") == 1, watch.said()

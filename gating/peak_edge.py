@@ -61,5 +61,5 @@ def _mode(values: Floats) -> float:
         return float(low)
     counts, edges = np.histogram(values, bins=MODE_BINS, range=(low, high))
     width = (three_quarters - quarter) / 1.349 / 2 / (edges[1] - edges[0])
-    place = int(np.argmax(gaussian_filter1d(counts.astype(np.float64), width, mode="constant")))
+    place = int(np.argmax(gaussian_filter1d(counts.astype(np.float64), max(float(width), 1.0), mode="constant")))
     return float(edges[place] + edges[place + 1]) / 2

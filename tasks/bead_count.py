@@ -64,9 +64,9 @@ def _together(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) ->
     if gates is None:
         return {"share": 1.0}
     alone, together = (evaluation.count(compiled.path_of[name]) for name in (gates.alone, gates.together))
-    hidden = 2 * together + found.with_cell
-    share = alone / (alone + hidden) if alone else 1.0
-    return {"alone": alone, "together": together, "with_bead": found.with_cell, "share": round(share, 6)}
+    with_bead = found.with_cell if found.state == "proven" else 0
+    share = alone / (alone + 2 * together + with_bead) if alone else 1.0
+    return {"alone": alone, "together": together, "with_bead": with_bead, "share": round(share, 6)}
 
 
 def beads_in_words(qc: Mapping[str, Any]) -> str:

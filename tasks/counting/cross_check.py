@@ -7,7 +7,9 @@ of a tube, the volume it took in, the haematology analyser, the rate at which th
 - Beyond it every number that hangs on either is marked ``concentration_contradicted``, and the method
   that the panel names first still gives the value: so small a difference does not tell which is wrong.
 - Beyond ``concentration_refused`` (twofold) there is no value until a person decides, unless more of
-  the other independent measurements agree with it than contradict it.
+  the other independent measurements agree with it than contradict it by so much.
+- The bead rate of a batch knows nothing of the lot's number or of the blood, and an operator may set
+  another flow: it marks, and neither refuses nor vouches.
 
 An analyser is poor at counting few leukocytes; its own error widens what is allowed there
 (``CountErrors.leukocyte_cv``; ICSH reference method for leukopenia).
@@ -31,6 +33,7 @@ from tasks.counting.volume import (
     analyser_counts,
     anchor_events,
     anchor_source,
+    drawn_with,
     own_volumes,
     partner_of,
     same_draw,
@@ -39,6 +42,8 @@ from tasks.counting.volume import (
 _Z = 2.576
 """Two-sided 99 %: several pairs of every draw are compared."""
 ANALYSED: tuple[Analyser, ...] = ("leukocytes", "lymphocytes")
+BATCH_RATE = "the bead rate of batch"
+OTHER_COUNT = "another count of the analyser"
 Row = tuple[str, str]
 """A tube's SHA-256 and a population."""
 
@@ -67,6 +72,11 @@ class Comparison:
     other: Measurement
     contradicted: bool
     refused: bool
+
+    @property
+    def by_rate(self) -> bool:
+        """Tell whether a bead rate is one of the two."""
+        return any(each.source.startswith(BATCH_RATE) for each in (self.one, self.other))
 
     @property
     def ratio(self) -> float:
@@ -116,7 +126,7 @@ class DrawCheck:
 
 def check_draw(draw: Draw) -> DrawCheck:
     """Compare every two independent measurements of the tubes of a visit that were drawn together."""
-    volumes = {tube.identity.tube_sha256: own_volumes(tube, draw.limits) for tube in draw.tubes}
+    volumes = {tube.identity.tube_sha256: own_volumes(draw, tube) for tube in draw.tubes}
     compared, rows = _by_what_they_judge([*_sources_compared(draw, volumes)])
     tied = [*_ties_compared(draw)]
     of_tube: dict[str, list[Comparison]] = {}
@@ -124,7 +134,7 @@ def check_draw(draw: Draw) -> DrawCheck:
         for sha in dict.fromkeys((each.one.tube, each.other.tube)):
             of_tube.setdefault(sha, []).append(each)
     return DrawCheck(
-        of_tube={sha: tuple(own) for sha, own in of_tube.items()},
+        of_tube={tube.identity.tube_sha256: tuple(of_tube.get(tube.identity.tube_sha256, ())) for tube in draw.tubes},
         of_source=_verdicts(compared) | _verdicts_on_anchors(tied),
         of_row=_verdicts_on_rows([*rows, *tied]),
     )
@@ -148,6 +158,7 @@ def _sources_compared(draw: Draw, volumes: Mapping[str, Sequence[Volume]]) -> It
         sha = tube.identity.tube_sha256
         for pair in combinations(volumes[sha], 2):
             yield from _within_tube(draw, tube, *pair)
+        yield from _analyser_counts_compared(draw, tube)
         for volume in volumes[sha]:
             yield from _against_analyser(draw, tube, volume)
             yield from _against_batch(draw, tube, volume)
@@ -161,7 +172,7 @@ def _sources_compared(draw: Draw, volumes: Mapping[str, Sequence[Volume]]) -> It
 
 def _within_tube(draw: Draw, tube: TubeCounts, one: Volume, other: Volume) -> Iterator[Comparison]:
     """Compare two volumes of one tube by its largest shared population; the count itself cancels out."""
-    population = next((name for name in ANCHORS if anchor_events(draw, tube, name)), None)
+    population = _largest(draw, tube)
     if population is None:
         return
     events, sha = tube.counts[population].events, tube.identity.tube_sha256
@@ -171,47 +182,68 @@ def _within_tube(draw: Draw, tube: TubeCounts, one: Volume, other: Volume) -> It
     yield _compare(first, second, draw.limits)
 
 
+def _largest(draw: Draw, tube: TubeCounts) -> str | None:
+    """Name the first shared population with enough events, else the tube's most frequent one (a strategy may name its own)."""
+    shared = next((name for name in ANCHORS if anchor_events(draw, tube, name)), None)
+    most = max(tube.counts, key=lambda name: (tube.counts[name].events, name), default=None)
+    return shared or (most if most is not None and tube.counts[most].events else None)
+
+
+def _analyser_counts_compared(draw: Draw, tube: TubeCounts) -> Iterator[Comparison]:
+    """Compare the different counts that the sheet gives of one draw."""
+    for analysed in ANALYSED:
+        counts = sorted(analyser_counts(drawn_with(draw, tube), analysed))
+        if len(counts) > 1:
+            sha = tube.identity.tube_sha256
+            first, last = (
+                Measurement(source, sha, analysed, per_ul, draw.limits.errors.analyser_cv(analysed, per_ul) ** 2)
+                for source, per_ul in ((ANALYSER, counts[0]), (OTHER_COUNT, counts[-1]))
+            )
+            yield _compare(first, last, draw.limits)
+
+
 def _against_analyser(draw: Draw, tube: TubeCounts, volume: Volume) -> Iterator[Comparison]:
-    """Compare a volume with the analyser's counts: leukocytes, and the lymphocytes among them."""
+    """Compare a volume with the analyser's counts: leukocytes, and the lymphocytes among them. Few events are no excuse."""
     errors, sha = draw.limits.errors, tube.identity.tube_sha256
     for analysed in ANALYSED:
-        if anchor_events(draw, tube, analysed) is None:
+        if analysed not in tube.counts:
             continue
-        for per_ul in sorted(analyser_counts(same_draw(draw, tube), analysed)):
+        for per_ul in sorted(analyser_counts(drawn_with(draw, tube), analysed)):
             variance = errors.analyser_cv(analysed, per_ul) ** 2
             yield _compare(_measured(tube, analysed, volume), Measurement(ANALYSER, sha, analysed, per_ul, variance), draw.limits)
 
 
 def _against_batch(draw: Draw, tube: TubeCounts, volume: Volume) -> Iterator[Comparison]:
     """Compare the beads with their rate in the batch: beads that came half as fast as they should make all counts twice too high."""
-    population = next((name for name in ANCHORS if anchor_events(draw, tube, name)), None)
+    population = _largest(draw, tube)
     if volume.method != "bead" or population is None or not tube.bead_rate or not tube.expected_bead_rate:
         return
     counted = _measured(tube, population, volume)
     implied = counted.per_ul * tube.bead_rate / tube.expected_bead_rate
-    source = f"the bead rate of batch {tube.identity.batch}"
+    source = f"{BATCH_RATE} {tube.identity.batch}"
     yield _compare(counted, Measurement(source, counted.tube, population, implied, STEADY**2), draw.limits)
 
 
 def _between_tubes(
     draw: Draw, tube: TubeCounts, volume: Volume, second: tuple[TubeCounts, Volume]
 ) -> Iterator[Comparison]:
+    """Compare the populations that two directly counted tubes share, where one of them has enough events."""
     other, others = second
     for population in ANCHORS:
-        if anchor_events(draw, tube, population) and anchor_events(draw, other, population):
+        counted = population in tube.counts and population in other.counts
+        if counted and (anchor_events(draw, tube, population) or anchor_events(draw, other, population)):
             yield _compare(
                 _measured(tube, population, volume), _measured(other, population, others), draw.limits
             )
-            return
 
 
 def _ties_compared(draw: Draw) -> Iterator[Comparison]:
-    """Compare populations of a tube without volume, tied to its partner by leukocytes, with the partner's own."""
+    """Compare the populations of a tube without a volume of its own, tied to another by leukocytes, with the other's."""
     for tube in draw.tubes:
-        partner = partner_of(draw, tube)
-        if partner is None or own_volumes(tube, draw.limits):
+        known = None if own_volumes(draw, tube) else _tied_to(draw, tube)
+        if known is None:
             continue
-        other, volume = partner
+        other, volume = known
         shared = [name for name in ANCHORS if anchor_events(draw, tube, name) and anchor_events(draw, other, name)]
         if not shared:
             continue
@@ -225,17 +257,41 @@ def _ties_compared(draw: Draw) -> Iterator[Comparison]:
             yield _compare(one, two, draw.limits)
 
 
+def _tied_to(draw: Draw, tube: TubeCounts) -> tuple[TubeCounts, Volume] | None:
+    """Give the tube that another is compared with: its partner of the chain, else that with most leukocytes, tied to the analyser.
+
+    A tube whose beads are not proven is no such tube: its beads may count as leukocytes.
+    """
+    partner = partner_of(draw, tube)
+    if partner is not None:
+        return partner
+    counts = analyser_counts(drawn_with(draw, tube), "leukocytes")
+    able = [
+        (events, each.identity.tube_sha256, each)
+        for each in same_draw(draw, tube)
+        if (events := anchor_events(draw, each, "leukocytes")) and (each.beads is None or each.bead_proof == "proven")
+    ]
+    if len(counts) != 1 or not able:
+        return None
+    events, sha, other = max(able, key=lambda each: each[:2])
+    tied = Volume(events / next(iter(counts)), "dual", 0.0, sources=(anchor_source(sha, "leukocytes"),))
+    return None if other is tube else (other, tied)
+
+
 def _measured(tube: TubeCounts, population: str, volume: Volume, source: str = "") -> Measurement:
     sha, events = tube.identity.tube_sha256, tube.counts[population].events
     named = source or volume.sources[0]
-    return Measurement(named, sha, population, events / volume.microlitres, 1 / events + volume.relative_variance)
+    seen = max(events, 1)
+    return Measurement(named, sha, population, seen / volume.microlitres, 1 / seen + volume.relative_variance)
 
 
 def _compare(one: Measurement, other: Measurement, limits: LimitSettings) -> Comparison:
     apart = abs(math.log(one.per_ul / other.per_ul))
     chance = _Z * math.sqrt(one.variance + other.variance)
     contradicted = apart > max(math.log1p(limits.concentration_difference), chance)
-    return Comparison(one, other, contradicted, contradicted and apart > math.log(limits.concentration_refused))
+    refused = contradicted and apart > math.log(limits.concentration_refused)
+    found = Comparison(one, other, contradicted, refused)
+    return replace(found, refused=False) if found.by_rate else found
 
 
 def _verdicts(compared: Sequence[Comparison]) -> dict[str, Verdict]:
@@ -252,12 +308,15 @@ def _verdicts(compared: Sequence[Comparison]) -> dict[str, Verdict]:
 def _verdict(found: Sequence[Comparison]) -> Verdict:
     against = tuple(each for each in found if each.contradicted)
     refusing = sum(each.refused for each in found)
-    agreeing = sum(not each.contradicted for each in found)
-    return Verdict(against, refusing > agreeing)
+    agreeing = sum(not each.contradicted for each in found if not each.by_rate)
+    return Verdict(against, 0 < refusing >= agreeing)
 
 
 def _verdicts_on_anchors(tied: Sequence[Comparison]) -> dict[str, Verdict]:
-    """Judge the anchor of each tied tube: it is at fault where more of the shared populations contradict it than agree."""
+    """Judge the anchor of each tied tube: it is at fault where more of the shared populations contradict it than agree.
+
+    A single population that contradicts it marks both; which of the two is at fault nobody can tell, so it refuses itself alone.
+    """
     by_anchor: dict[str, list[Comparison]] = {}
     for each in tied:
         by_anchor.setdefault(each.one.source, []).append(each)
@@ -265,16 +324,20 @@ def _verdicts_on_anchors(tied: Sequence[Comparison]) -> dict[str, Verdict]:
     for source, own in by_anchor.items():
         against = tuple(each for each in own if each.contradicted)
         if 2 * len(against) > len(own):
-            found[source] = Verdict(against, 2 * sum(each.refused for each in against) > len(own))
+            refusing = sum(each.refused for each in against)
+            found[source] = Verdict(against, refusing > 1 and 2 * refusing > len(own))
     return found
 
 
 def _verdicts_on_rows(tied: Sequence[Comparison]) -> dict[Row, Verdict]:
+    """Join all that contradicts a population of a tube; what one comparison refuses no milder one gives back."""
     found: dict[Row, Verdict] = {}
     for each in tied:
         if each.contradicted:
             for measured in (each.one, each.other):
-                found[measured.tube, measured.population] = Verdict((each,), each.refused)
+                row = measured.tube, measured.population
+                known = found.get(row, Verdict())
+                found[row] = Verdict((*known.contradicting, each), known.refused or each.refused)
     return found
 
 

@@ -143,13 +143,15 @@ def _visit(
     backgrounds: Mapping[BackgroundKey, Background],
 ) -> _Visit:
     counted = tuple(sorted((t for t in tubes if not t.identity.control), key=_tube_order))
+    in_blood = [tube for tube in tubes if tube.identity.specimen == "blood"]
     decided = {
         (tube.identity.tube_sha256, rule.id): _limits_of(tube, rule, settings, backgrounds)
         for tube in counted
         for rule in _reported(tube, rules)
     }
-    usable = tuple(tube for tube in counted if tube.is_usable)
-    draw = Draw(usable, counting, {key: value.quantify for key, value in decided.items()}, settings)
+    usable = tuple(tube for tube in counted if tube.is_usable and tube in in_blood)
+    beside = tuple(sorted((tube for tube in in_blood if tube not in usable), key=_tube_order))
+    draw = Draw(usable, counting, {key: value.quantify for key, value in decided.items()}, settings, beside=beside)
     return _Visit(counted, decided, replace(draw, differing=differing_replicates(draw)))
 
 
@@ -251,9 +253,7 @@ def _verdict(check: DrawCheck, tube: TubeCounts, rule: PopulationRule, volume: V
     """Judge a number by all that it hangs on: its volume, and populations whose concentrations it is tied to."""
     if volume is None:
         return Verdict()
-    sha = tube.identity.tube_sha256
-    hangs_on = {rule.id} if volume.method in ("bead", "volumetric") else {rule.id, tube.counts[rule.id].reference, *rule.anchor}
-    return check.verdict(volume.sources, [(sha, population) for population in hangs_on])
+    return check.verdict(volume.sources, [(tube.identity.tube_sha256, rule.id), *volume.tied_to])
 
 
 def _volume(draw: Draw, tube: TubeCounts, rule: PopulationRule) -> tuple[Volume | None, tuple[Flag, ...]]:

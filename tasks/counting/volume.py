@@ -26,7 +26,8 @@ class Volume:
 
     ``relative_variance`` is the variance of its logarithm, all errors together; ``systematic_variance`` is the part of it
     that no count shows (pipette, bead lot, coincidence). ``repeats`` marks a population tied to its own concentration. ``sources`` name
-    what it hangs on: beads or acquired volume of a tube, the analyser, an anchor of the tube itself.
+    what it hangs on: beads or acquired volume of a tube, the analyser, an anchor of the tube itself; ``tied_to`` are the rows (tube,
+    population) of the anchor here and in the partner.
     """
 
     microlitres: float
@@ -36,6 +37,7 @@ class Volume:
     beads: int | None = None
     repeats: bool = False
     sources: tuple[str, ...] = ()
+    tied_to: tuple[tuple[str, str], ...] = ()
 
     def concentration(self, events: int) -> tuple[float, Interval]:
         """Give cells/µL for ``events``, with their 95 % interval."""
@@ -55,7 +57,8 @@ class Draw:
 
     ``counting`` maps panel to its counting methods in order; ``quantify_events`` maps (tube, population) to the events
     from which that population may serve as an anchor in that tube; ``differing`` holds the (tube, population) whose
-    duplicate direct counts differ.
+    duplicate direct counts differ. ``beside`` are tubes of the visit that count for nothing (controls, unusable ones) but whose
+    lines may hold the analyser's counts.
     """
 
     tubes: tuple[TubeCounts, ...]
@@ -63,6 +66,7 @@ class Draw:
     quantify_events: Mapping[tuple[str, str], int]
     limits: LimitSettings
     differing: frozenset[tuple[str, str]] = frozenset()
+    beside: tuple[TubeCounts, ...] = ()
 
 
 def direct_volume(tube: TubeCounts, methods: Sequence[CountMethod], limits: LimitSettings) -> tuple[Volume | None, tuple[Flag, ...]]:
@@ -118,12 +122,18 @@ def _anchor_flags(anchor: str, first: str, population: str) -> tuple[Flag, ...]:
 def _tied(found: Volume, tube: TubeCounts, anchor: str, population: str) -> Volume:
     """Add the counting error of the anchor in this tube, unless the population is its own anchor and it cancels out."""
     counted = 0.0 if anchor == population else 1 / tube.counts[anchor].events
-    return replace(found, relative_variance=found.relative_variance + counted, repeats=anchor == population)
+    tied_to = (*found.tied_to, (tube.identity.tube_sha256, anchor))
+    return replace(found, relative_variance=found.relative_variance + counted, repeats=anchor == population, tied_to=tied_to)
 
 
-def own_volumes(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume, ...]:
-    """Give every volume the tube itself tells: by its beads, by its acquired volume."""
-    found = (_by_beads(tube, limits)[0], _by_acquired_volume(tube, limits)[0])
+def own_volumes(draw: Draw, tube: TubeCounts) -> tuple[Volume, ...]:
+    """Give every volume the tube itself tells, by its beads and by its acquired volume, where its panel is counted directly at all.
+
+    What a washed tube took in says nothing of the blood.
+    """
+    if not {"bead", "volumetric"} & set(draw.counting.get(tube.identity.panel, ())):
+        return ()
+    found = (_by_beads(tube, draw.limits)[0], _by_acquired_volume(tube, draw.limits)[0])
     return tuple(volume for volume in found if volume is not None)
 
 
@@ -132,10 +142,8 @@ def _by_beads(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, F
     lot, blood = tube.identity.beads_per_tube, tube.identity.blood_volume_ul
     if tube.beads is None:
         return None, None
-    if tube.bead_proof == "absent" and not lot:
-        return None, None
     if tube.bead_proof != "proven":
-        return None, Flag.BEADS_INCOMPLETE
+        return None, Flag.BEADS_INCOMPLETE if lot else None
     if tube.beads < limits.minimum_beads:
         return None, Flag.FEW_BEADS
     if not lot or not blood or lot <= 0 or blood <= 0:
@@ -199,7 +207,8 @@ def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None,
         flag = Flag.ANCHORS_DIFFER
     variance = volume.relative_variance + 1 / counted + apart
     sources = (*volume.sources, anchor_source(tube.identity.tube_sha256, anchor))
-    return Volume(events * volume.microlitres / counted, "chain", variance, sources=sources), flag
+    tied_to = ((other.identity.tube_sha256, anchor),)
+    return Volume(events * volume.microlitres / counted, "chain", variance, sources=sources, tied_to=tied_to), flag
 
 
 def anchor_variance(draw: Draw, tube: TubeCounts, partner: TubeCounts) -> float:
@@ -246,7 +255,7 @@ def _by_analyser(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | No
         return None, None
     events = anchor_events(draw, tube, anchor)
     own = analyser_counts([tube], analysed)
-    known = own or analyser_counts(same_draw(draw, tube), analysed)
+    known = own or analyser_counts(drawn_with(draw, tube), analysed)
     if len(known) > 1:
         return None, Flag.ANALYSER_COUNTS_DIFFER
     if events is None or not known:
@@ -272,5 +281,14 @@ def anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
 
 def same_draw(draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
     """List the tubes drawn at about the same time: a count of another day must not be carried over."""
+    return _drawn_with(draw.tubes, draw, tube)
+
+
+def drawn_with(draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
+    """List the tubes drawn at about the same time, also those that count for nothing themselves."""
+    return _drawn_with((*draw.tubes, *draw.beside), draw, tube)
+
+
+def _drawn_with(tubes: Iterable[TubeCounts], draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
     longest = draw.limits.same_draw_hours * 3600
-    return [t for t in draw.tubes if abs((t.identity.drawn_at - tube.identity.drawn_at).total_seconds()) <= longest]
+    return [t for t in tubes if abs((t.identity.drawn_at - tube.identity.drawn_at).total_seconds()) <= longest]

@@ -100,13 +100,80 @@ def test_an_acquired_volume_far_from_the_analyser_is_refused() -> None:
     assert "until a person decides" in sentence
 
 
-def test_two_that_agree_are_believed_against_a_third() -> None:
-    agreeing = bead_tube(acquired_volume_ul=100.0, dilution=10.0, leukocytes_per_ul=20_000.0)
-    leukocytes = found(agreeing)["tbnk", "leukocytes"]
+def test_more_that_agree_than_contradict_are_believed_and_a_tie_is_not() -> None:
+    one_against_one = bead_tube(acquired_volume_ul=100.0, dilution=10.0, leukocytes_per_ul=20_000.0)
+    assert found(one_against_one)["tbnk", "leukocytes"].code == "NE"
+    duplicate = bead_tube(tube_sha256="duplicate")
+    leukocytes = found(one_against_one, duplicate)["tbnk", "leukocytes"]
     assert (leukocytes.code, leukocytes.per_ul) == ("Q", pytest.approx(5000, rel=1e-3))
     assert "concentration_contradicted" in leukocytes.flags
     alone = bead_tube(beads=2000, acquired_volume_ul=100.0, dilution=10.0, leukocytes_per_ul=5000.0)
     assert found(alone)["tbnk", "leukocytes"].code == "NE"
+
+
+def test_what_one_comparison_refuses_no_milder_one_gives_back() -> None:
+    lymphocytes_off = bead_tube(leukocytes_per_ul=5000.0, lymphocytes_per_ul=450.0)
+    mild = tube("bcell@2.0.0", BLOOD | {"lymphocytes": 1050.0}, 200.0)
+    assert found(lymphocytes_off)["tbnk", "lymphocytes"].code == "NE"
+    assert found(lymphocytes_off, mild)["tbnk", "lymphocytes"].code == "NE"
+
+
+def test_analyser_counts_that_contradict_each_other_are_said_where_numbers_hang_on_them() -> None:
+    bcell = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=5000.0)
+    cart = tube("cart@3.0.0", BLOOD, 200.0, leukocytes_per_ul=12_000.0)
+    told = found(bcell, cart)
+    assert {q.code for q in told.values()} == {"NE"}
+    assert all("concentration_contradicted" in q.flags for q in told.values())
+
+
+def test_tubes_without_any_volume_of_their_own_are_compared_with_each_other() -> None:
+    bcell = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=5000.0)
+    cart = tube("cart@3.0.0", BLOOD | {"lymphocytes": 700.0}, 150.0)
+    told = found(bcell, cart)
+    assert told["cart", "lymphocytes"].code == told["bcell", "lymphocytes"].code == "NE"
+    assert told["bcell", "b_cells"].code == "Q"
+
+
+def test_a_tube_with_hardly_a_leukocyte_is_held_against_the_analyser_too() -> None:
+    empty = {name: value / 1000 for name, value in BLOOD.items()}
+    told = found(tube("tbnk@3.0.0", empty, 10.0, beads=9943, **(BEADS | {"leukocytes_per_ul": 5000.0})))
+    assert {q.code for q in told.values()} == {"NE"}
+
+
+def test_a_strategy_with_names_of_its_own_is_compared_all_the_same() -> None:
+    own = {"cd45": "leukocytes", "helpers": "t_cells"}
+    rules = {"mine@1.0.0": {name: RULES["tbnk@3.0.0"][like].model_copy(update={"id": name}) for name, like in own.items()}}
+    counts = {name: PopulationCount(name, n, "cd45", 50_000, "cd45", 50_000) for name, n in (("cd45", 50_000), ("helpers", 9000))}
+    identity = bead_tube(acquired_volume_ul=10.0, dilution=10.0).identity
+    counted = TubeCounts(identity, "mine@1.0.0", "s" * 64, counts, 9943, 60_000)
+    rows = quantify_visit([counted], rules, counting=COUNTING)
+    assert {q.code for _, q in rows} == {"NE"}
+
+
+def test_the_volume_that_a_washed_tube_took_in_says_nothing_of_the_blood() -> None:
+    washed = tube("bcell@2.0.0", BLOOD, 200.0, acquired_volume_ul=600.0, dilution=10.0)
+    assert {q.code for q in found(bead_tube(), washed).values()} == {"Q"}
+
+
+def test_the_analysers_count_beside_a_control_or_an_unusable_tube_is_known_to_the_draw() -> None:
+    unusable = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=1500.0)
+    unusable = replace(unusable, flags=("acquisition_unusable",))
+    assert found(bead_tube(), unusable)["tbnk", "t_cells"].code == "NE"
+    control = tube("cart@3.0.0", BLOOD, 200.0, leukocytes_per_ul=1500.0, control="fmo:CAR19")
+    assert found(bead_tube(), control)["tbnk", "t_cells"].code == "NE"
+
+
+def test_duplicates_are_compared_by_every_population_they_share() -> None:
+    other = tube("tbnk@3.0.0", BLOOD | {"t_cells": 320.0}, 10.0, beads=9943, **(BEADS | {"tube_sha256": "other"}))
+    rows = quantify_visit([bead_tube(), other], RULES, counting=COUNTING)
+    codes = {(t.identity.tube_sha256 == "other", q.count.population): q.code for t, q in rows}
+    assert codes[True, "t_cells"] == codes[False, "t_cells"] == "NE"
+    assert codes[True, "leukocytes"] == codes[False, "leukocytes"] == "Q"
+
+
+def test_marrow_has_no_concentration_to_contradict() -> None:
+    marrow = bead_tube(leukocytes_per_ul=20_000.0, specimen="marrow")
+    assert compare_visit([marrow], RULES, counting=COUNTING) == {}
 
 
 def test_numbers_tied_to_a_contradicted_analyser_are_marked_too() -> None:
@@ -178,7 +245,13 @@ def test_beads_that_come_far_slower_than_in_their_batch_contradict_the_count() -
     assert found(by_sha["a"])["tbnk", "t_cells"].flags == ()
     slow = found(by_sha["slow"])["tbnk", "t_cells"]
     assert (slow.code, "concentration_contradicted" in slow.flags) == ("Q", True)
-    assert found(by_sha["lost"])["tbnk", "t_cells"].code == "NE"
+    lost = found(by_sha["lost"])["tbnk", "t_cells"]
+    assert (lost.code, "concentration_contradicted" in lost.flags) == ("Q", True)
+
+
+def test_a_bead_rate_neither_refuses_nor_vouches() -> None:
+    wrong_lot = replace(bead_tube(leukocytes_per_ul=2000.0, batch="B7"), bead_rate=100.0, expected_bead_rate=101.0)
+    assert found(wrong_lot)["tbnk", "t_cells"].code == "NE"
 
 
 def test_a_batch_whose_rates_scatter_or_that_has_few_tubes_expects_nothing() -> None:

@@ -12,7 +12,7 @@ FUZZ_EXAMPLES ?= 2000
 help:
 	@echo "make demo   make a simulated study and run the whole pipeline on it"
 	@echo "make test   run every check: ruff, mypy, import contracts, tests"
-	@echo "make fuzz   try every property test on new random examples, FUZZ_EXAMPLES=2000 each (about half an hour)"
+	@echo "make fuzz   try every property test on new random examples, FUZZ_EXAMPLES=2000 each"
 	@echo "make clean  remove the environment, caches and the demo study"
 
 demo: $(STAMP)

@@ -61,7 +61,7 @@ class Measurement:
     @property
     def told(self) -> str:
         """Say who measured what."""
-        return f"{self.per_ul:.4g}/µL by {self.source}"
+        return f"{float(f'{self.per_ul:.4g}'):.10g}/µL by {self.source}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ def test_an_acquired_volume_far_from_the_analyser_is_refused() -> None:
     assert sentence.startswith("leukocytes: 90.91/µL by the acquired volume of tube")
     assert "against 5000/µL by the analyser, ratio 0.0182" in sentence
     assert "until a person decides" in sentence
+    ((_, large),) = contradictions({("D28", "blood"): compare_visit([bead_tube(leukocytes_per_ul=30_000.0)], RULES, counting=COUNTING)})
+    assert "against 30000/µL by the analyser" in large
 
 
 def test_more_that_agree_than_contradict_are_believed_and_a_tie_is_not() -> None:

@@ -6,18 +6,17 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gating.compile import RealisedThreshold
 from panels.errors import TubeFault
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
+from tasks.store.digests import gating_digest, is_intact_gating
 from tasks.store.ledger import set_tube_state
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import counts, gatings, thresholds
+from tasks.store.schema import GATING_KEY, counts, gatings, thresholds
 from tasks.store.tubes import Tube, taken_in
-
-_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,17 @@ def save_gating(store: Store, gating: TubeGating) -> bool:
     """Write the counts of a tube, which makes its file ``counted``, and tell whether they are new.
 
     Writing the same again changes nothing; quality figures that a later release of the program words otherwise are no other count.
+    Stored counts that were altered since they were written are replaced.
 
     Raises TubeFault when the same engine version counted the same tube otherwise before: the earlier counts stay.
     """
     with store.writing() as connection:
         new = _insert(connection, gating)
         kept = gating if new else _gating(connection, gating)
+        if kept is None:
+            # What was stored is not what was written: only the tube's bytes can tell now.
+            _remove(connection, gating)
+            new, kept = _insert(connection, gating), gating
         same = replace(kept, qc={}, thresholds=()) == replace(gating, qc={}, thresholds=())
         if same:
             set_tube_state(connection, gating.tube_sha256, "counted")
@@ -138,6 +142,7 @@ def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
 def _insert(connection: Connection, gating: TubeGating) -> bool:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     key = _key(gating)
+    rows = [key | {"position": place} | _count_values(count) for place, count in enumerate(gating.counts)]
     values = key | {
         "strategy_sha256": gating.strategy_sha256,
         "panel": gating.panel,
@@ -147,10 +152,12 @@ def _insert(connection: Connection, gating: TubeGating) -> bool:
         "qc": json.dumps(gating.qc, sort_keys=True, ensure_ascii=False, allow_nan=False),
         "counted_at": utc_now(),
     }
-    statement = dialect.insert(gatings).values(**values).on_conflict_do_nothing(index_elements=list(_KEY))
+    written = [[row[column.name] for column in counts.c] for row in rows]
+    digest = gating_digest([values[column.name] for column in gatings.c if column.name != "digest"], written)
+    statement = dialect.insert(gatings).values(**values, digest=digest)
+    statement = statement.on_conflict_do_nothing(index_elements=list(GATING_KEY))
     if connection.execute(statement.returning(gatings.c.tube_sha256)).first() is None:
         return False
-    rows = [key | {"position": place} | _count_values(count) for place, count in enumerate(gating.counts)]
     if rows:
         connection.execute(dialect.insert(counts), rows)
     if gating.thresholds:
@@ -164,47 +171,59 @@ def _threshold_values(realised: RealisedThreshold) -> dict[str, object]:
     return named | {"evidence_text": realised.evidence, "tried": tried}
 
 
-def _gating(connection: Connection, like: TubeGating) -> TubeGating:
-    """Read the gating with the same key."""
+def _gating(connection: Connection, like: TubeGating) -> TubeGating | None:
+    """Read the gating with the same key; None when it was altered since it was written."""
     row = connection.execute(select(gatings).filter_by(**_key(like))).all()
-    return _assemble(row, connection.execute(_in_order(select(counts).filter_by(**_key(like)))).all())[0]
+    found = _assemble(row, connection.execute(_in_order(select(counts).filter_by(**_key(like)))).all())
+    return found[0] if found else None
+
+
+def _remove(connection: Connection, like: TubeGating) -> None:
+    for table in (thresholds, counts, gatings):
+        connection.execute(delete(table).filter_by(**_key(like)))
 
 
 def _key(gating: TubeGating) -> dict[str, str]:
     name, _, version = gating.strategy.partition("@")
     values = (gating.tube_sha256, name, version, gating.engine_version, gating.evidence, gating.panel_sha256)
-    return dict(zip(_KEY, values, strict=True))
+    return dict(zip(GATING_KEY, values, strict=True))
 
 
 def _in_order(chosen: Select[Any]) -> Select[Any]:
-    return chosen.order_by(*(counts.c[name] for name in _KEY), counts.c.position)
+    return chosen.order_by(*(counts.c[name] for name in GATING_KEY), counts.c.position)
 
 
 def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
-    by_key: dict[tuple[str, ...], list[PopulationCount]] = {}
+    """Put gatings and their counts together; those that were altered since they were written are left out."""
+    by_key: dict[tuple[str, ...], list[Row[Any]]] = {}
     for key, row in zip(_keys_of(count_rows), count_rows, strict=True):
-        by_key.setdefault(key, []).append(_population_count(row))
+        by_key.setdefault(key, []).append(row)
     return [
-        TubeGating(
-            tube_sha256=row.tube_sha256,
-            strategy=f"{row.strategy}@{row.version}",
-            strategy_sha256=row.strategy_sha256,
-            engine_version=row.engine_version,
-            panel=row.panel,
-            total_events=row.total_events,
-            counts=tuple(by_key.get(key, ())),
-            beads=row.beads,
-            flags=_words(row.flags),
-            qc=json.loads(row.qc),
-            evidence=row.evidence,
-            panel_sha256=row.panel_sha256,
-        )
+        _gating_of(row, by_key.get(key, []))
         for key, row in zip(_keys_of(rows), rows, strict=True)
+        if is_intact_gating(row, by_key.get(key, []))
     ]
 
 
+def _gating_of(row: Row[Any], its_counts: Sequence[Row[Any]]) -> TubeGating:
+    return TubeGating(
+        tube_sha256=row.tube_sha256,
+        strategy=f"{row.strategy}@{row.version}",
+        strategy_sha256=row.strategy_sha256,
+        engine_version=row.engine_version,
+        panel=row.panel,
+        total_events=row.total_events,
+        counts=tuple(map(_population_count, its_counts)),
+        beads=row.beads,
+        flags=_words(row.flags),
+        qc=json.loads(row.qc),
+        evidence=row.evidence,
+        panel_sha256=row.panel_sha256,
+    )
+
+
 def _keys_of(rows: Any) -> Iterator[tuple[str, ...]]:
-    return (tuple(row[: len(_KEY)]) for row in rows)  # both tables begin with their key
+    return (tuple(row[: len(GATING_KEY)]) for row in rows)  # both tables begin with their key
 
 
 _COUNT_FIELDS = ("population", "events", "parent", "parent_events", "reference", "reference_events")
@@ -216,7 +235,7 @@ def _count_values(count: PopulationCount) -> dict[str, object]:
 
 
 def _population_count(row: Row[Any]) -> PopulationCount:
-    population, _, events, parent, parent_events, reference, reference_events, flags, negatives = row[len(_KEY) :]
+    population, _, events, parent, parent_events, reference, reference_events, flags, negatives = row[len(GATING_KEY) :]
     found = _words(negatives) if negatives else None
     return PopulationCount(population, events, parent, parent_events, reference, reference_events, _words(flags), found)
 

@@ -3,12 +3,17 @@
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, Select, func, insert, select
 
+from panels.errors import ReconflowError
+from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import editions
 
+WITHDRAWN = "withdrawn"
+"""Fingerprint of the edition without rows that a patient gets whose tubes all went elsewhere."""
 TABLES = ("kinetics", "parameters", "recovery")
 
 
@@ -25,23 +30,63 @@ class Edition:
 
 def save_edition(store: Store, edition: Edition) -> bool:
     """Add an edition unless the patient's last one is the same; tells whether it was added."""
-    last = select(editions.c.fingerprint).where(editions.c.patient == edition.patient).order_by(editions.c.id.desc()).limit(1)
+    values: dict[str, Any] = {name: zlib.compress(getattr(edition, name), 6) for name in TABLES}
+    values |= {"patient": edition.patient, "at": utc_now(), "fingerprint": edition.fingerprint}
     with store.writing() as connection:
-        if connection.execute(last).scalar() == edition.fingerprint:
+        last = connection.execute(_last_rows(edition.patient)).first()
+        if last is not None and is_intact(editions, last) and last.fingerprint == edition.fingerprint:
             return False
-        values = {name: zlib.compress(getattr(edition, name), 6) for name in TABLES}
-        connection.execute(insert(editions).values(patient=edition.patient, at=utc_now(), fingerprint=edition.fingerprint, **values))
+        connection.execute(insert(editions).values(**sealed(editions, values)))
     return True
 
 
+def last_editions(store: Store, patient: str | None = None) -> dict[str, Edition]:
+    """Give each patient's last edition by patient (or one patient's); a withdrawn patient has none.
+
+    A patient whose last edition was altered since it was written is left out: the tables have to be made again.
+    """
+    return {row.patient: _edition(row) for row in _intact_rows(store, patient)}
+
+
+def last_fingerprints(store: Store) -> dict[str, str]:
+    """Map each patient of ``last_editions`` to what the tables were made of, without reading the tables."""
+    return {row.patient: row.fingerprint for row in _intact_rows(store)}
+
+
 def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition]:
-    """Give each patient's last edition at a moment (an aware time; None: now), by patient; withdrawn patients are left out."""
+    """Give each patient's last edition at a moment (an aware time; None: now), by patient; withdrawn patients are left out.
+
+    Raises ReconflowError when one of them was altered since it was written: what was known then cannot be told any more.
+    """
     chosen = select(editions).order_by(editions.c.id)
     with store.reading() as connection:
         rows = connection.execute(chosen).all()
     last = {row.patient: row for row in rows if moment is None or datetime.fromisoformat(row.at) <= moment}
-    found = [Edition(row.patient, row.fingerprint, *(zlib.decompress(getattr(row, name)) for name in TABLES)) for row in last.values()]
+    altered = sorted(row.patient for row in last.values() if not is_intact(editions, row))
+    if altered:
+        raise ReconflowError(
+            f"The tables that the store kept of {', '.join(altered)} were altered since they were written. Run `reconflow run`, which "
+            "makes the present ones again; earlier ones can only come from a copy of the store."
+        )
+    found = [_edition(row) for row in last.values()]
     return sorted((each for each in found if each.kinetics), key=lambda each: each.patient)
+
+
+def _intact_rows(store: Store, patient: str | None = None) -> list[Row[Any]]:
+    with store.reading() as connection:
+        rows = connection.execute(_last_rows(patient).order_by(editions.c.patient)).all()
+    return [row for row in rows if row.fingerprint != WITHDRAWN and is_intact(editions, row)]
+
+
+def _last_rows(patient: str | None = None) -> Select[Any]:
+    newest = select(func.max(editions.c.id)).group_by(editions.c.patient)
+    if patient is not None:
+        newest = newest.where(editions.c.patient == patient)
+    return select(editions).where(editions.c.id.in_(newest))
+
+
+def _edition(row: Row[Any]) -> Edition:
+    return Edition(row.patient, row.fingerprint, *(zlib.decompress(getattr(row, name)) for name in TABLES))
 
 
 def first_edition(store: Store) -> str | None:

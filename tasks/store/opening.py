@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from panels.errors import SettingsFault
+from tasks.store.digests import SEALED_TABLES, seal_earlier_rows
 from tasks.store.schema import SCHEMA_VERSION, TUBES_BY_PATIENT, counts, gatings, metadata, readings, thresholds, versions
 
 BUSY_SECONDS = 30
@@ -130,9 +131,13 @@ def _make_tables(store: Store, shown: str) -> None:
         if store.engine.dialect.name == "postgresql":
             # Two workers that open a new store at once would both make its tables.
             connection.execute(text("SELECT pg_advisory_xact_lock(7266632)"))
-        if (_version(connection) or SCHEMA_VERSION) < SCHEMA_VERSION:
+        earlier = (_version(connection) or SCHEMA_VERSION) < SCHEMA_VERSION
+        if earlier:
+            _add_digests(connection)
             _renew_keys(connection)
         metadata.create_all(connection)
+        if earlier:
+            seal_earlier_rows(connection)
         TUBES_BY_PATIENT.create(connection, checkfirst=True)  # version 3; a table that exists already gets no index from create_all
         if not _check_version(connection, shown):
             connection.execute(insert(versions).values(version=SCHEMA_VERSION))
@@ -144,12 +149,23 @@ def _version(connection: Connection) -> int | None:
     return connection.execute(select(func.max(versions.c.version))).scalar()
 
 
+def _add_digests(connection: Connection) -> None:
+    """Make room for the digests of version 5, which are computed from what the rows hold now."""
+    for table in SEALED_TABLES:
+        if not inspect(connection).has_table(table.name):
+            continue
+        names = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        if "digest" not in names:
+            added = f"ALTER TABLE {table.name} ADD COLUMN digest TEXT NOT NULL DEFAULT ''"
+            connection.execute(text(added))
+
+
 def _renew_keys(connection: Connection) -> None:
     """Bring the tables whose key has grown to the present version, with all their rows.
 
     Version 2 added ``evidence`` to the key of every count, and flags; version 4 the content of the panel, which earlier rows do not know.
     """
-    added = {"evidence": "''", "flags": "'[]'", "negatives": "NULL", "panel_sha256": "''"}
+    added = {"digest": "''", "evidence": "''", "flags": "'[]'", "negatives": "NULL", "panel_sha256": "''"}
     for table in (gatings, counts, thresholds, readings):
         if not inspect(connection).has_table(table.name):
             continue

@@ -4,10 +4,11 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gating.thresholds.measure import Reading, reading_from
+from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store
 from tasks.store.schema import readings
 
@@ -25,6 +26,7 @@ def save_readings(store: Store, tube_sha256: str, made: MeasuredWith, found: Map
     """Write a tube's readings; they never change once written."""
     document = json.dumps({name: reading.document() for name, reading in found.items()}, separators=(",", ":"))
     values = {"tube_sha256": tube_sha256, "document": document} | _key(made)
+    values = sealed(readings, values)
     with store.writing() as connection:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(dialect.insert(readings).values(**values).on_conflict_do_nothing())
@@ -41,10 +43,23 @@ def measured(store: Store, engine_version: str, panels: Collection[str] | None =
 
 def readings_of(store: Store, tubes: Collection[str], made: MeasuredWith) -> dict[str, dict[str, Reading]]:
     """Give the readings of some tubes that were made alike: SHA-256 → threshold → reading; tubes without any are left out."""
-    chosen = select(readings.c.tube_sha256, readings.c.document).where(readings.c.tube_sha256.in_(sorted(tubes))).filter_by(**_key(made))
+    chosen = select(readings).where(readings.c.tube_sha256.in_(sorted(tubes))).filter_by(**_key(made))
     with store.reading() as connection:
-        rows = connection.execute(chosen).all()
+        rows = [row for row in connection.execute(chosen) if is_intact(readings, row)]
     return {row.tube_sha256: {key: reading_from(each) for key, each in json.loads(row.document).items()} for row in rows}
+
+
+def remove_altered_readings(store: Store) -> list[str]:
+    """Remove the readings that were altered since they were written, which the next pass measures again; gives their tubes."""
+    removed = []
+    with store.reading() as connection:
+        altered = [row for row in connection.execute(select(readings)) if not is_intact(readings, row)]
+    with store.writing() as connection:
+        for row in altered:
+            key = {column.name: row._mapping[column.name] for column in readings.primary_key}  # noqa: SLF001
+            connection.execute(delete(readings).filter_by(**key))
+            removed.append(row.tube_sha256)
+    return sorted(set(removed))
 
 
 def _key(made: MeasuredWith) -> dict[str, str]:

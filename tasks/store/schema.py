@@ -2,12 +2,12 @@
 
 The same tables serve SQLite (one folder, one machine) and PostgreSQL (many workers). Times are ISO 8601 texts: those the
 laboratory wrote are kept as written, those of the program are UTC. Nothing in ``transitions``, ``gatings`` and ``counts``
-is ever changed once written.
+is ever changed once written. A ``digest`` is that of its row (tasks/store/digests.py) and the last column.
 """
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -69,15 +69,16 @@ tubes = Table(
     *(Column(name, Float) for name in ("leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul")),
     *(Column(name, Float) for name in ("acquired_volume_ul", "dilution")),
     Column("keywords", Text, nullable=False),
+    Column("digest", Text, nullable=False),
 )
 """One row an accepted tube: its identity; ``keywords`` is what the file itself said of it, as JSON."""
 
-_GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
+GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
 
 gatings = Table(
     "gatings",
     metadata,
-    *(Column(name, Text, primary_key=True) for name in _GATING_KEY),
+    *(Column(name, Text, primary_key=True) for name in GATING_KEY),
     Column("strategy_sha256", Text, nullable=False),
     Column("panel", Text, nullable=False),
     Column("total_events", BigInteger, nullable=False),
@@ -85,19 +86,20 @@ gatings = Table(
     Column("flags", Text, nullable=False),
     Column("qc", Text, nullable=False),
     Column("counted_at", Text, nullable=False),
+    Column("digest", Text, nullable=False),
 )
 """One row a tube × strategy version × engine version × evidence × content of the panel: what holds for all its counts.
 
 ``evidence`` names what other tubes told about this tube's thresholds (a hash, empty when nothing but the tube itself and the
 strategy did). When a control or a baseline tube comes late, a row with other evidence supersedes the earlier one, which stays.
 ``panel_sha256`` is empty in rows of stores older than version 4, which did not know with which content of the panel they counted: such
-tubes are counted once more.
+tubes are counted once more. ``digest`` is that of the row and its counts.
 """
 
 counts = Table(
     "counts",
     metadata,
-    *(Column(name, Text, primary_key=True) for name in (*_GATING_KEY, "population")),
+    *(Column(name, Text, primary_key=True) for name in (*GATING_KEY, "population")),
     Column("position", Integer, nullable=False),
     Column("events", BigInteger, nullable=False),
     Column("parent", Text, nullable=False),
@@ -113,7 +115,7 @@ counts = Table(
 thresholds = Table(
     "thresholds",
     metadata,
-    *(Column(name, Text, primary_key=True) for name in (*_GATING_KEY, "threshold")),
+    *(Column(name, Text, primary_key=True) for name in (*GATING_KEY, "threshold")),
     *(Column(name, Text, nullable=False) for name in ("marker", "detector", "source", "evidence_text", "tried")),
     Column("value", Float, nullable=False),
 )
@@ -124,6 +126,7 @@ readings = Table(
     metadata,
     *(Column(name, Text, primary_key=True) for name in ("tube_sha256", "strategy", "version", "engine_version", "panel_sha256")),
     Column("document", Text, nullable=False),
+    Column("digest", Text, nullable=False),
 )
 """One row a tube × strategy version × engine version × content of the panel: what the tube tells about its thresholds, as JSON."""
 
@@ -135,6 +138,7 @@ editions = Table(
     Column("at", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     *(Column(name, LargeBinary, nullable=False) for name in ("kinetics", "parameters", "recovery")),
+    Column("digest", Text, nullable=False),
 )
 """One row each time a patient's tables changed: the tables as they were written (CSV, compressed), in order of ``id``; append-only.
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks.identity import TubeIdentity
+from tasks.store.digests import is_intact, sealed
 from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
 from tasks.store.schema import files, gatings, tubes
@@ -31,13 +32,26 @@ def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[
     """Write a tube's identity, or replace the one it had."""
     values = {name: getattr(identity, name) for name in _FIELDS} | {name: _text(getattr(identity, name)) for name in _TIMES}
     values["keywords"] = json.dumps(dict(keywords), sort_keys=True, ensure_ascii=False)
+    values = sealed(tubes, values)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(tubes).values(**values)
     connection.execute(statement.on_conflict_do_update(index_elements=["tube_sha256"], set_=values))
 
 
 def taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | None = None) -> list[Tube]:
-    """List the tubes that were taken in (all, a patient's, or one), ordered by patient, time of collection, panel and SHA-256."""
+    """List the tubes that were taken in (all, a patient's, or one), ordered by patient, time of collection, panel and SHA-256.
+
+    A tube whose identity was altered in the store is left out until it is identified again (`altered_identities`).
+    """
+    return [tube for tube, intact in _taken_in(store, patient=patient, tube_sha256=tube_sha256) if intact]
+
+
+def altered_identities(store: Store) -> list[Tube]:
+    """List the tubes taken in whose stored identity is not as it was written."""
+    return [tube for tube, intact in _taken_in(store) if not intact]
+
+
+def _taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | None = None) -> list[tuple[Tube, bool]]:
     chosen = select(tubes, *(column.label(f"file_{column.name}") for column in files.c)).join(files, files.c.sha256 == tubes.c.tube_sha256)
     chosen = chosen.where(files.c.state.in_(TAKEN_IN))
     if patient is not None:
@@ -45,9 +59,9 @@ def taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | Non
     if tube_sha256 is not None:
         chosen = chosen.where(tubes.c.tube_sha256 == tube_sha256)
     with store.reading() as connection:
-        found = [_tube(row, store.time_zone) for row in connection.execute(chosen)]
+        found = [(_tube(row, store.time_zone), is_intact(tubes, row)) for row in connection.execute(chosen)]
     # Not by the database: times are kept as they were written, and texts with different offsets do not sort by time.
-    return sorted(found, key=lambda tube: _order(tube.identity))
+    return sorted(found, key=lambda each: _order(each[0].identity))
 
 
 def tubes_to_count(

@@ -19,12 +19,13 @@ from panels.errors import SettingsFault, TubeFault
 from tasks.counting.counts import PopulationCount
 from tasks.identity import TubeIdentity
 from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
+from tasks.store.editions import Edition, last_editions, save_edition
 from tasks.store.ledger import Sight, add_file, all_files, count_by_state, history, recall, record_failure, remember, set_state
 from tasks.store.opening import Store, open_store
-from tasks.store.readings import measured
+from tasks.store.readings import MeasuredWith, measured, remove_altered_readings, save_readings
 from tasks.store.runs import begin_run, end_run, last_run
 from tasks.store.schema import readings, thresholds
-from tasks.store.tubes import save_tube, taken_in, tubes_to_count
+from tasks.store.tubes import altered_identities, save_tube, taken_in, tubes_to_count
 
 SHA = "a" * 64
 TUBE = TubeIdentity(SHA, "a.fcs", "P01", datetime(2026, 2, 7, 8, 30, tzinfo=UTC), "bcell", "D28", leukocytes_per_ul=0.1 + 0.2)
@@ -306,6 +307,37 @@ def test_a_store_of_the_third_version_keeps_its_counts_and_has_them_counted_once
         assert gatings_of(store, SHA) == [GATING, noted]
         assert [each.panel_sha256 for each in tube_counts(store, pins, panels=panels)] == ["e" * 64]
         assert tubes_to_count(store, pins, "0.1.0", panels=panels) == []
+
+
+def test_rows_of_a_store_of_the_fourth_version_get_their_digests_when_it_is_opened(url: str) -> None:
+    edition = Edition("P01", "made of one tube", b"kinetics", b"parameters", b"recovery")
+    with open_store(url) as store:
+        accept(store)
+        save_gating(store, GATING)
+        save_readings(store, SHA, MeasuredWith("bcell@1.0.0", "0.1.0"), {})
+        save_edition(store, edition)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in ("gatings", "tubes", "readings", "editions"):
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN digest"))
+        connection.execute(text("UPDATE schema_version SET version = 4"))
+    engine.dispose()
+    for _ in range(2):
+        with open_store(url) as store:
+            assert gatings_of(store, SHA) == [GATING]
+            assert [tube.identity for tube in taken_in(store)] == [TUBE]
+            assert last_editions(store) == {"P01": edition}
+            assert remove_altered_readings(store) == []
+    with open_store(url) as store:
+        with store.writing() as connection:
+            connection.execute(text("UPDATE tubes SET patient = 'P02'"))
+            connection.execute(text("UPDATE counts SET events = 0"))
+            connection.execute(text("UPDATE readings SET document = '{\"a\": 1}'"))
+            connection.execute(text("UPDATE editions SET fingerprint = 'x'"))
+        assert gatings_of(store, SHA) == taken_in(store) == []
+        assert [tube.identity.tube_sha256 for tube in altered_identities(store)] == [SHA]
+        assert last_editions(store) == {}
+        assert remove_altered_readings(store) == [SHA]
 
 
 def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:

@@ -1,0 +1,92 @@
+"""Give stored rows a digest, so that one that was changed afterwards is noticed and never used.
+
+The digest guards against slips, damaged databases and edits by hand. It holds no secret: whoever
+owns the database and knows this module can compute it anew.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, select, update
+
+from tasks.store.schema import GATING_KEY, counts, editions, gatings, readings, tubes
+
+SEALED_TABLES = (gatings, tubes, readings, editions)
+
+
+def row_digest(values: Iterable[Any]) -> str:
+    """Hash the values of one row, in the order of the table's columns and without its digest."""
+    document = json.dumps([_plain(value) for value in values], ensure_ascii=False)
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+def gating_digest(gating: Iterable[Any], its_counts: Iterable[Sequence[Any]]) -> str:
+    """Hash one row of ``gatings`` (without its digest) with its rows of ``counts``, in any order."""
+    values = [list(row[len(GATING_KEY) :]) for row in its_counts]
+    rows = sorted(values, key=lambda row: str(row[0]))
+    return row_digest([*gating, json.dumps(rows, ensure_ascii=False)])
+
+
+def sealed(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    """Add its digest to the values of a new row."""
+    return values | {"digest": row_digest(values.get(name) for name in _names(table))}
+
+
+def is_intact(table: Table, row: Row[Any]) -> bool:
+    """Tell whether a row that holds all columns of a table is as it was written."""
+    cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
+    return bool(cells["digest"] == row_digest(cells[name] for name in _names(table)))
+
+
+def is_intact_gating(row: Sequence[Any], its_counts: Iterable[Sequence[Any]]) -> bool:
+    """Tell whether a whole row of ``gatings`` and its counts are as they were written."""
+    return bool(row[-1] == gating_digest(row[:-1], its_counts))
+
+
+def altered_counts(connection: Connection) -> dict[str, list[str]]:
+    """Map each tube whose counts were changed after they were written to their strategies."""
+    held = _counts_by_key(connection)
+    altered: dict[str, list[str]] = {}
+    for row in connection.execute(select(gatings)).all():
+        if not is_intact_gating(row, held.get(_key_of(row), ())):
+            altered.setdefault(row.tube_sha256, []).append(f"{row.strategy}@{row.version}")
+    return {tube: sorted(set(names)) for tube, names in sorted(altered.items())}
+
+
+def seal_earlier_rows(connection: Connection) -> None:
+    """Give the rows of a store older than version 5 the digest that they were written without."""
+    held = _counts_by_key(connection)
+    for table in SEALED_TABLES:
+        for row in connection.execute(select(table).where(table.c.digest == "")).all():
+            cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
+            values = [cells[name] for name in _names(table)]
+            counted = held.get(_key_of(row), ())
+            digest = gating_digest(values, counted) if table is gatings else row_digest(values)
+            key = {column.name: cells[column.name] for column in table.primary_key}
+            connection.execute(update(table).filter_by(**key).values(digest=digest))
+
+
+def _names(table: Table) -> list[str]:
+    """Name the columns that a digest covers; a running number is the database's own."""
+    return [column.name for column in table.c if column.name not in {"digest", "id"}]
+
+
+def _counts_by_key(connection: Connection) -> dict[tuple[str, ...], list[Sequence[Any]]]:
+    found: dict[tuple[str, ...], list[Sequence[Any]]] = {}
+    for row in connection.execute(select(counts)):
+        found.setdefault(_key_of(row), []).append(row)
+    return found
+
+
+def _key_of(row: Sequence[Any]) -> tuple[str, ...]:
+    """Give the key of a row of ``gatings`` or ``counts``; both tables begin with it."""
+    return tuple(row[: len(GATING_KEY)])
+
+
+def _plain(value: object) -> object:
+    """Write a value as JSON can; a database may give back 30.0 where 30 was written."""
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    return float(value) if isinstance(value, int) else value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -28,13 +29,27 @@ from tasks.evidence import current_evidence
 from tasks.intake.draws import two_draws
 from tasks.intake.drugs import read_drugs
 from tasks.intake.patients import Patient
-from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.kinetics.schema import RECOVERY
 from tasks.patient_notes import patient_notes
 from tasks.publish.table_files import write_cohort_tables, write_patient_tables
-from tasks.publish.tables import csv_bytes, read_table, write_atomically
+from tasks.publish.tables import csv_bytes, write_atomically
 from tasks.store.counts import tube_counts
-from tasks.store.editions import Edition, save_edition
+from tasks.store.editions import (
+    WITHDRAWN,
+    Edition,
+    last_editions,
+    last_fingerprints,
+    save_edition,
+)
 from tasks.store.tubes import taken_in
+from tasks.stored_tables import (
+    edited_tables,
+    frames_of,
+    made_of,
+    set_edited_aside,
+    stored_tables,
+    write_mark,
+)
 from tasks.strategies_in_use import InUse, in_use
 from tasks.study import Study
 
@@ -43,8 +58,8 @@ if TYPE_CHECKING:
 
     from tasks.kinetics.parameters import ParameterSettings
 
-INPUTS = ".inputs.sha256"
 PATIENT_FILES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html")
+PATIENT_TABLES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv")
 COHORT_TABLES = ("kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv")
 COHORT_FILES = (*COHORT_TABLES, *ESTIMATE_FILES)
 ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
@@ -56,7 +71,8 @@ class PatientInputs:
     """All that one patient's results are made of; ``fingerprint`` changes when any of it does.
 
     ``notes`` are sentences on what the tables do not hold; ``evidence`` is, for those of the patient's tubes that may ask others, the hash
-    of whom they may ask now; ``bead_rates`` is what their batches let expect.
+    of whom they may ask now; ``bead_rates`` is what their batches let expect;
+    ``edited`` names the published tables that somebody changed.
     """
 
     patient: str
@@ -64,6 +80,7 @@ class PatientInputs:
     notes: tuple[str, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
     bead_rates: Mapping[str, float] = field(default_factory=dict)
+    edited: tuple[str, ...] = ()
 
 
 def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
@@ -74,7 +91,7 @@ def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientIn
         evidence = current_evidence(study, store, used, known)
         counted = tube_counts(store, _names(used), evidence=evidence, panels=_contents(used), known=known)
     notes, rules = patient_notes(study, known), _rules(study, used)
-    rates = expected_bead_rates(counted)
+    rates, built = expected_bead_rates(counted), _built_from(study)
     tubes: dict[str, list[TubeCounts]] = {}
     for tube in with_circumstances(with_bead_rates(counted, rates), read_drugs(study.drugs_sheet)[0]):
         tubes.setdefault(tube.identity.patient, []).append(tube)
@@ -85,10 +102,11 @@ def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientIn
             notes.get(name, ()),
             {sha: evidence[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in evidence},
             {sha: rates[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in rates},
+            tuple(edited_tables(patient_folder(study, name))),
         )
         for name, own in sorted(tubes.items())
     ]
-    return [each for each in inputs if _built_from(study, each.patient) != each.fingerprint]
+    return [each for each in inputs if each.edited or built.get(each.patient) != each.fingerprint]
 
 
 def build_patient(study: Study, inputs: PatientInputs) -> None:
@@ -111,6 +129,7 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     rows = kinetic_rows(kinetics, settings.detect_events)
     parameters, recovery = parameters_frame(kinetics, settings, rows), recovery_frame(kinetics, settings, rows)
     folder = patient_folder(study, patient.patient)
+    set_edited_aside(folder)
     compared = compare_draws(tubes, _populations(used), counting=_counting(used), limits=study.settings.limits)
     draws_in_qc(study, compared)
     against = contradictions(compared)
@@ -120,14 +139,17 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     _write_report(study, patient, used, kinetics, parameters, notes=notes)
     with study.store() as store:
         save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
-    write_atomically(folder / INPUTS, inputs.fingerprint.encode())
+    write_mark(folder, inputs.fingerprint, PATIENT_TABLES)
 
 
 def cohort_is_due(study: Study) -> bool:
     """Tell whether the cohort's results are missing, were made of other ones, or hold a patient who has no tubes any more."""
     folder = study.results / "cohort"
-    complete = all((folder / name).is_file() for name in (*COHORT_FILES, INPUTS))
-    return not complete or (folder / INPUTS).read_text() != _cohort_fingerprint(study) or bool(_withdrawn(study))
+    with study.store() as store:
+        patients = last_fingerprints(store)
+    complete = all((folder / name).is_file() for name in COHORT_FILES)
+    current = complete and made_of(folder) == _cohort_fingerprint(study, patients)
+    return not current or bool(edited_tables(folder)) or bool(_withdrawn(study, patients))
 
 
 def build_cohort(study: Study) -> int:
@@ -141,23 +163,29 @@ def build_cohort(study: Study) -> int:
 
     everyone = study.patients().patients
     strata = strata_of(study, everyone)
-    for name in _withdrawn(study):
+    with study.store() as store:
+        patients = last_fingerprints(store)
+    for name in _withdrawn(study, patients):
         _set_aside(study, name)
         with study.store() as store:
-            save_edition(store, Edition(name, "withdrawn"))
-    folders = [patient_folder(study, name) for name in built_patients(study)]
-    kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
-    parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
+            save_edition(store, Edition(name, WITHDRAWN))
+    stored = stored_tables(study)
+    kinetics = cohort_kinetics(frames_of(stored.values(), "kinetics"))
+    parameters = cohort_parameters(frames_of(stored.values(), "parameters"))
     recovery = recovery_frame(kinetics, parameter_settings(study, everyone, kinetics))
-    write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery)
+    folder = study.results / "cohort"
+    set_edited_aside(folder)
+    write_cohort_tables(folder, kinetics, parameters, recovery)
     write_estimates(study, kinetics, parameters, recovery, strata=strata, labels=_labels(in_use(study)))
-    write_atomically(study.results / "cohort" / INPUTS, _cohort_fingerprint(study).encode())
-    return len(folders)
+    made = {name: each.fingerprint for name, each in stored.items()}
+    write_mark(folder, _cohort_fingerprint(study, made), [name for name in COHORT_FILES if name.endswith(".csv")])
+    return len(stored)
 
 
 def built_patients(study: Study) -> list[str]:
-    """List the patients whose tables stand in the results, by name."""
-    return sorted(path.parent.name for path in (study.results / "patients").glob("*/kinetics.csv"))
+    """List the patients who have tables, by name."""
+    with study.store() as store:
+        return sorted(last_fingerprints(store))
 
 
 def patient_folder(study: Study, patient: str) -> Path:
@@ -276,20 +304,20 @@ def _contents(used: Mapping[str, InUse]) -> dict[str, str]:
     return {panel: each.panel_sha256 for panel, each in used.items()}
 
 
-def _withdrawn(study: Study) -> list[str]:
+def _withdrawn(study: Study, patients: Iterable[str]) -> list[str]:
     """List the patients with results whose tubes all went to other patients (a mended sheet).
 
     A patient whose tubes the store does not know at all is none of them: then it is the store that lacks something.
     """
     with study.store() as store:
         tubes = [tube.identity for tube in taken_in(store)]
-    present, known = {tube.patient for tube in tubes}, {tube.tube_sha256 for tube in tubes}
-    return [name for name in built_patients(study) if name not in present and _tubes_in_table(study, name) <= known]
+        present, known = {tube.patient for tube in tubes}, {tube.tube_sha256 for tube in tubes}
+        gone = [last_editions(store, name)[name] for name in patients if name not in present]
+    return [each.patient for each in gone if _tubes_in(each) <= known]
 
 
-def _tubes_in_table(study: Study, patient: str) -> set[str]:
-    with (patient_folder(study, patient) / "kinetics.csv").open(encoding="utf-8", newline="") as file:
-        return {row["tube_sha256"] for row in csv.DictReader(file)}
+def _tubes_in(edition: Edition) -> set[str]:
+    return {row["tube_sha256"] for row in csv.DictReader(io.StringIO(edition.kinetics.decode()))}
 
 
 def _set_aside(study: Study, patient: str) -> None:
@@ -322,11 +350,9 @@ def _fingerprint(rules: Mapping[str, object], patient: Patient | None, tubes: Se
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
-def _cohort_fingerprint(study: Study) -> str:
+def _cohort_fingerprint(study: Study, patients: Mapping[str, str]) -> str:
     """Hash everything that enters the cohort's results: what each patient's were made of, and how patients are grouped."""
-    marks = {name: patient_folder(study, name) / INPUTS for name in built_patients(study)}
-    made_of = {name: mark.read_text() if mark.is_file() else "" for name, mark in marks.items()}
-    inputs = {"study": study.settings.study, "patients": made_of, "cohort": study.settings.cohort.model_dump(mode="json")}
+    inputs = {"study": study.settings.study, "patients": dict(patients), "cohort": study.settings.cohort.model_dump(mode="json")}
     return hashlib.sha256(json.dumps({**inputs, "reconflow": version("reconflow")}, sort_keys=True).encode()).hexdigest()
 
 
@@ -334,7 +360,9 @@ def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _built_from(study: Study, patient: str) -> str | None:
-    folder = patient_folder(study, patient)
-    complete = all((folder / name).is_file() for name in PATIENT_FILES)
-    return (folder / INPUTS).read_text() if complete and (folder / INPUTS).is_file() else None
+def _built_from(study: Study) -> dict[str, str]:
+    """Map each patient whose results are complete, and are those of the store, to what they were made of."""
+    with study.store() as store:
+        folders = {name: patient_folder(study, name) for name in last_fingerprints(store)}
+    complete = {name: folder for name, folder in folders.items() if all((folder / file).is_file() for file in PATIENT_FILES)}
+    return {name: made_of(folder) for name, folder in complete.items()}

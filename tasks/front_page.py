@@ -6,12 +6,14 @@ from pathlib import Path
 from tasks.build_tables import built_patients
 from tasks.cohort_estimates import PAGE as COHORT_PAGE
 from tasks.intake.drugs import read_drugs
+from tasks.kinetics.cohort import cohort_kinetics
 from tasks.kinetics.schema import KINETICS
 from tasks.publish.report import CohortOverview, LedgerLine, render_index
-from tasks.publish.tables import read_table, write_atomically
+from tasks.publish.tables import write_atomically
 from tasks.sheet_notices import sheet_notices
 from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.runs import last_run
+from tasks.stored_tables import frames_of, stored_tables
 from tasks.strategies_in_use import standing
 from tasks.study import Study
 
@@ -22,8 +24,8 @@ def write_front_page(study: Study) -> Path:
     """Write results/index.html: every patient's visits, and every file that waits, failed or was refused, with its reason."""
     import pandas as pd
 
-    table = study.results / "cohort" / "kinetics.csv"
-    kinetics = read_table(table, KINETICS) if table.is_file() else pd.DataFrame(columns=KINETICS.names)
+    tables = frames_of(stored_tables(study).values(), "kinetics")
+    kinetics = cohort_kinetics(tables) if tables else pd.DataFrame(columns=KINETICS.names)
     with study.store() as store:
         states = count_by_state(store)
         open_files = [LedgerLine(record.inbox_path, record.state, record.reason) for record in all_files(store, OPEN_STATES)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from gating.time_quality import time_quality
 from panels.acquisition_time import TIME
 from panels.errors import PanelMismatch
 from panels.panel import PanelMatch, match_panel
+from tasks.archived_bytes import verified_bytes
 from tasks.bead_count import count_beads, seconds_counted
 from tasks.counting.flags import Flag
 from tasks.evidence import asks_others, others_of, witnesses
@@ -44,10 +46,15 @@ class GatedTube:
 def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     """Gate one tube under a strategy; nothing is written.
 
-    Raises TubeFault when the tube cannot be read, fits its panel no more or cannot be compensated, OSError when the archive cannot
-    be reached.
+    Raises TubeFault when the file holds other bytes than were taken in, cannot be read, fits its panel no more or cannot be
+    compensated, OSError when the archive cannot be reached.
     """
-    header, match, events = open_tube(study, tube, used)
+    with verified_bytes(study, tube) as path:
+        return _gate(study, tube, used, path)
+
+
+def _gate(study: Study, tube: Tube, used: InUse, path: Path) -> GatedTube:
+    header, match, events = _open(path, used)
     asked = _Asked(study, tube, used)
     steady = time_quality(events, header, match.channel)
     ask = asked if asks_others(used.release.strategy) else None
@@ -84,15 +91,16 @@ def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
 
 def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, Reading]:
     """Measure what one tube tells about the thresholds of a strategy, of the events that would be counted; raises as ``gate_tube``."""
-    header, match, events = open_tube(study, tube, used)
-    steady = time_quality(events, header, match.channel)
-    declared = apply_declared(used.release.strategy, match, header, events, rows=steady.kept)
-    return measure(declared.compiled, declared.evaluation, events, header)
+    with verified_bytes(study, tube) as path:
+        header, match, events = _open(path, used)
+        steady = time_quality(events, header, match.channel)
+        declared = apply_declared(used.release.strategy, match, header, events, rows=steady.kept)
+        return measure(declared.compiled, declared.evaluation, events, header)
 
 
-def open_tube(study: Study, tube: Tube, used: InUse) -> tuple[TubeHeader, PanelMatch, Events]:
-    """Open one tube of the archive and find its panel's markers in it; raises as ``gate_tube`` does."""
-    header = read_header(study.path_of(tube.file.place or ""))
+def _open(path: Path, used: InUse) -> tuple[TubeHeader, PanelMatch, Events]:
+    """Read one tube's header and events and find its panel's markers in it."""
+    header = read_header(path)
     match = match_panel(used.panel, header.channels)
     if not match.fits:
         raise PanelMismatch(f"{header.path.name} does not fit the panel {used.panel.panel}: {' '.join(match.problems)}")

@@ -15,7 +15,9 @@ from tasks.count_tube import CountOutcome, page_is_current
 from tasks.evidence import asks_others, current_evidence, is_fmo, panel_contents, witnesses
 from tasks.intake.drugs import read_drugs
 from tasks.intake.lost_ledger import check_ledger
+from tasks.intake.marker_files import check_folders
 from tasks.intake.turn import IntakeSummary
+from tasks.integrity import check_integrity
 from tasks.patient_notes import baseline_doubts
 from tasks.pins import finish_promotions
 from tasks.sheet_notices import sheet_notices
@@ -35,6 +37,7 @@ class Pass:
 
     study: Study
     used: Mapping[str, InUse]
+    altered: list[str] = field(default_factory=list)
     taken_in: IntakeSummary | None = None
     counted: Sequence[CountOutcome] = ()
     faults: Sequence[str] = ()
@@ -70,7 +73,10 @@ class Pass:
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
-        return patients_to_build(self.study, self.used)
+        found = patients_to_build(self.study, self.used)
+        for each in found:
+            self.altered += [_edited(each.patient, name) for name in each.edited]
+        return found
 
     def cohort_is_due(self) -> bool:
         """Tell whether the cohort's tables have to be written anew although no patient's were."""
@@ -103,10 +109,12 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
         study = finish_promotions(open_study(folder))
         used = _check(study)
         with study.store() as store:
+            check_folders(study, store)
             check_ledger(study, store)
+            altered = check_integrity(study, store, {panel: each.name for panel, each in used.items()})
             _keep_versions(store, used)
             run = begin_run(store, kind)
-        this = Pass(study, used)
+        this = Pass(study, used, altered=[*altered])
         outcome: Literal["done", "failed"] = "failed"
         try:
             yield this
@@ -137,6 +145,13 @@ def study_folder(study: str) -> Path:
     return Path(study).resolve()
 
 
+def _edited(patient: str, name: str) -> str:
+    return (
+        f"patients/{patient}/{name} was changed after it was written. It is written again from the "
+        f"store; what was changed is kept beside it as {Path(name).stem}.edited-…"
+    )
+
+
 def _in_words(error: OSError) -> str:
     """Say what the operating system refused, and what to do about it."""
     mends = {
@@ -164,7 +179,7 @@ def _summary(this: Pass) -> dict[str, Any]:
         "failed": states["failed"],
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [*judged, *baseline_doubts(this.study).values(), *newer_defaults(this.study, this.used)],
+        "sentences": [*this.altered, *judged, *baseline_doubts(this.study).values(), *newer_defaults(this.study, this.used)],
         "sheet_faults": [*(taken.sheet_faults if taken else ()), *map(str, read_drugs(this.study.drugs_sheet)[1])],
         "table_faults": [*this.faults, *this.world_faults],
         "notices": list(sheet_notices(this.study)),

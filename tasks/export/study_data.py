@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -12,16 +11,14 @@ from zoneinfo import ZoneInfo
 from panels.errors import UsageFault
 from tasks.counting.limits import LimitSettings
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
-from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY, TableSchema
-from tasks.publish.tables import read_table
+from tasks.kinetics.schema import RECOVERY, TableSchema
 from tasks.store.editions import Edition, editions_as_of, first_edition
+from tasks.stored_tables import SCHEMAS, frames_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.study import Study
-
-SCHEMAS = {"kinetics": KINETICS, "parameters": PARAMETERS, "recovery": RECOVERY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +49,8 @@ def collect(study: Study, as_of: datetime | None = None) -> StudyData:
         found, first = editions_as_of(store, as_of), first_edition(store)
     if not found:
         raise UsageFault(_nothing(as_of, first))
-    kinetics = cohort_kinetics(_frames(found, "kinetics"))
-    parameters = cohort_parameters(_frames(found, "parameters"))
+    kinetics = cohort_kinetics(frames_of(found, "kinetics"))
+    parameters = cohort_parameters(frames_of(found, "parameters"))
     infused = {name: patient.infused for name, patient in study.patients().patients.items()}
     detect_events = study.settings.limits.detect_events
     tables = kinetics, parameters, _recovery(found)
@@ -72,14 +69,10 @@ def moment_of(text: str, time_zone: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
-def _frames(found: Iterable[Edition], name: str) -> list[pd.DataFrame]:
-    return [read_table(io.BytesIO(getattr(each, name)), SCHEMAS[name]) for each in found]
-
-
 def _recovery(found: Iterable[Edition]) -> pd.DataFrame:
     import pandas as pd
 
-    frames = [frame for frame in _frames(found, "recovery") if len(frame)]
+    frames = [frame for frame in frames_of(found, "recovery") if len(frame)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({name: [] for name in RECOVERY.names})
 
 

@@ -5,6 +5,7 @@ spreadsheet would be missed by nobody. But the tables then hold what no sheet vo
 """
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from tasks.intake.patients import PatientSheet
 from tasks.intake.sheets import NAME as SAMPLES
 from tasks.intake.sheets import read_samples
 from tasks.moments import instant
+from tasks.store.editions import last_editions
 from tasks.store.tubes import Tube
 from tasks.study import Study
 
@@ -75,11 +77,9 @@ def _of_patients(study: Study, patients: PatientSheet, known: Sequence[Tube]) ->
 
 def _infused_by_tables(study: Study, patient: str) -> str:
     """Say when the patient was infused by the tables made last."""
-    table = study.results / "patients" / patient / "kinetics.csv"
-    if not table.is_file():
-        return ""
-    with table.open(encoding="utf-8", newline="") as file:
-        row = next(csv.DictReader(file), None)
+    with study.store() as store:
+        tables = last_editions(store, patient).get(patient)
+    row = next(csv.DictReader(io.StringIO(tables.kinetics.decode())), None) if tables else None
     if row is None:
         return ""
     zone, collected = study.settings.local_zone, datetime.fromisoformat(row["collected"])

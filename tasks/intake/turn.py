@@ -11,9 +11,11 @@ from panels.errors import SettingsFault, UsageFault
 from tasks.intake.admit import Outcome, admit, open_desk
 from tasks.intake.inbox import Candidate, Listing, list_inbox, scan_inbox
 from tasks.intake.lost_ledger import check_ledger
+from tasks.intake.marker_files import check_folders, mark_folders
 from tasks.intake.mend import mend_identities
 from tasks.intake.moving import finish_moves, inbox_target, move_file
 from tasks.intake.quarantine import reason_path
+from tasks.intake.restore import restore_identities
 from tasks.intake.sheets import SampleRow
 from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, count_by_state, plan_move, set_state
 from tasks.store.opening import Store
@@ -49,8 +51,9 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
     UsageFault when the store knows nothing of the tubes that were taken in before.
     """
     with study.store() as store, _one_at_a_time(study):
-        _check_inbox(study)
+        _check_inbox(study, store)
         unknown = check_ledger(study, store)
+        mark_folders(study, store)
         finish_moves(study, store)
         listing = list_inbox(study)
         candidates = scan_inbox(study, store, listing)
@@ -67,6 +70,7 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
     Raises UsageFault for a name that fits no refused or failed file; then nothing is done.
     """
     with study.store() as store, _one_at_a_time(study):
+        check_folders(study, store)
         finish_moves(study, store)
         stuck = all_files(store, ("quarantined", "failed"))
         chosen = stuck if names is None else [record for name in names for record in _called(name, stuck)]
@@ -78,7 +82,7 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
 def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[Candidate], unknown: Sequence[str]) -> IntakeSummary:
     desk = open_desk(study, store, listing)
     # First those taken in before: a file may wait only because an earlier tube had its visit by mistake.
-    mended = mend_identities(desk, listing)
+    mended = (*restore_identities(desk), *mend_identities(desk, listing))
     outcomes = {candidate.record.id: admit(desk, candidate) for candidate in candidates}
     accepted = {outcome.tube_sha256 for outcome in outcomes.values() if outcome.state == "accepted"}
     for candidate in candidates:
@@ -111,9 +115,10 @@ def _settle(study: Study, store: Store) -> bool:
     return True
 
 
-def _check_inbox(study: Study) -> None:
+def _check_inbox(study: Study, store: Store) -> None:
     if Path(study.settings.inbox).is_absolute() and not study.inbox.is_dir():
         raise SettingsFault(f"The inbox {study.inbox} cannot be found. Is the share connected? (study.yaml: inbox)")
+    check_folders(study, store)
     study.inbox.mkdir(parents=True, exist_ok=True)
 
 

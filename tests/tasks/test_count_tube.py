@@ -170,7 +170,7 @@ def test_a_tube_damaged_since_it_was_taken_in_fails_with_its_reason(tmp_path: Pa
     outcome = count_tube(study, sha)
     assert not outcome.counted
     assert state(study) == ("failed", outcome.reason)
-    assert f"{sha[:12]}.fcs is cut short" in outcome.reason
+    assert f"{sha[:12]}.fcs holds other bytes than were taken in as a.fcs" in outcome.reason
     with study.store() as store:
         assert gatings_of(store, sha) == []
     assert not tube_folder(study, sha).exists()

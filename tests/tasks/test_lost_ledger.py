@@ -11,6 +11,7 @@ from tasks.build_tables import build_cohort, built_patients, cohort_is_due, pati
 from tasks.intake.turn import take_in
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.one_pass import one_pass
+from tasks.store.editions import Edition, save_edition
 from tasks.store.tubes import save_tube, taken_in
 from tasks.study import Study, open_study
 from tests.tasks.published_rows import ROW
@@ -32,8 +33,11 @@ def with_results(folder: Path) -> Study:
         made.mkdir(parents=True)
         cells = ROW | {"patient": tube.patient, "tube_sha256": tube.tube_sha256}
         lines = [",".join(KINETICS.names), ",".join(str(cells[name]) for name in KINETICS.names)]
-        (made / "kinetics.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (made / "parameters.csv").write_text(",".join(PARAMETERS.names) + "\n", encoding="utf-8")
+        tables = [("\n".join(lines) + "\n").encode(), (",".join(PARAMETERS.names) + "\n").encode()]
+        for name, table in zip(("kinetics.csv", "parameters.csv"), tables, strict=True):
+            (made / name).write_bytes(table)
+        with study.store() as store:
+            save_edition(store, Edition(tube.patient, "made of its tube", *tables))
     return study
 
 
@@ -77,9 +81,10 @@ def test_files_left_in_place_are_missed_by_the_results_they_gave(tmp_path: Path)
     study = with_results(tmp_path / "s")
     study.archive.rename(tmp_path / "elsewhere")
     lose_store(study)
+    before = on_disk(study)
     with pytest.raises(UsageFault, match="there are patients' tables"):
         take_in(study)
-    assert built_patients(study) == ["P01", "P02"]
+    assert on_disk(study) == before
 
 
 def test_an_older_copy_of_the_store_keeps_the_patients_it_does_not_know_and_says_so(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from tasks.kinetics.schema import RECOVERY
 from tasks.patient_notes import patient_notes
 from tasks.publish.table_files import write_cohort_tables, write_patient_tables
 from tasks.publish.tables import csv_bytes, write_atomically
-from tasks.store.counts import tube_counts
+from tasks.store.counts import read_counts, tube_counts
 from tasks.store.editions import (
     WITHDRAWN,
     Edition,
@@ -83,13 +83,27 @@ class PatientInputs:
     edited: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TablesDue:
+    """The patients whose tables have to be made, and the tubes whose counts were altered in the store."""
+
+    patients: list[PatientInputs]
+    altered: frozenset[str]
+
+
 def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientInputs]:
     """List the patients whose results are missing or were made from other inputs than there are now."""
+    return tables_due(study, used).patients
+
+
+def tables_due(study: Study, used: Mapping[str, InUse]) -> TablesDue:
+    """Compare the results of every patient with what they would be made of now."""
     everyone = study.patients().patients
     with study.store() as store:
         known = taken_in(store)
         evidence = current_evidence(study, store, used, known)
-        counted = tube_counts(store, _names(used), evidence=evidence, panels=_contents(used), known=known)
+        read = read_counts(store, _names(used), evidence=evidence, panels=_contents(used), known=known)
+    counted = read.counted
     notes, rules = patient_notes(study, known), _rules(study, used)
     rates, built = expected_bead_rates(counted), _built_from(study)
     tubes: dict[str, list[TubeCounts]] = {}
@@ -106,7 +120,8 @@ def patients_to_build(study: Study, used: Mapping[str, InUse]) -> list[PatientIn
         )
         for name, own in sorted(tubes.items())
     ]
-    return [each for each in inputs if each.edited or built.get(each.patient) != each.fingerprint]
+    due = [each for each in inputs if each.edited or built.get(each.patient) != each.fingerprint]
+    return TablesDue(due, read.altered)
 
 
 def build_patient(study: Study, inputs: PatientInputs) -> None:

@@ -6,11 +6,10 @@ differ from the ledger; before a tube is gated its bytes are hashed in any case 
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from gating.events import file_sha256
-from tasks.store.digests import altered_counts
 from tasks.store.ledger import (
     TAKEN_IN,
     FileRecord,
@@ -27,17 +26,29 @@ from tasks.study import Study
 BY_ITSELF = "The tube is taken up again by itself when the right file is back."
 
 
-def check_integrity(study: Study, store: Store, strategies: Mapping[str, str]) -> tuple[str, ...]:
-    """Fail every tube whose file or counts are not what was kept, and say so.
+def check_integrity(study: Study, store: Store) -> list[str]:
+    """Fail every tube whose file is not what was kept, and say so; a share has to be there.
 
-    ``strategies`` maps panel to the strategy in use (``bcell@1.0.0``): counts of other versions
-    enter no table, and are checked when their version is used.
+    What altered tubes tell about the thresholds of others is measured again.
     """
-    return (
-        *_check_archive(study, store),
-        *_check_counts(store, set(strategies.values())),
-        *_check_readings(store),
-    )
+    return [*_check_archive(study, store), *_check_readings(store)]
+
+
+def fail_altered(study: Study, tubes: Collection[str]) -> list[str]:
+    """Fail tubes whose counts were altered in the store after they were written, and say so."""
+    sentences = []
+    with study.store() as store:
+        for record in all_files(store, TAKEN_IN) if tubes else ():
+            sha256 = record.sha256 or ""
+            if sha256 not in tubes:
+                continue
+            reason = (
+                f"Its counts were altered in the store {store.shown} after they were written; "
+                f"no table uses them. To count the tube again: reconflow retry {sha256[:12]}"
+            )
+            record_failure(store, sha256, reason)
+            sentences.append(f"{record.inbox_path}: {reason}")
+    return sentences
 
 
 def _check_archive(study: Study, store: Store) -> Iterator[str]:
@@ -100,23 +111,6 @@ def _fail(store: Store, record: FileRecord, reason: str) -> str:
     sentence = f"{reason} {BY_ITSELF}"
     record_failure(store, record.sha256 or "", sentence)
     return f"{record.inbox_path}: {sentence}"
-
-
-def _check_counts(store: Store, in_use: set[str]) -> Iterator[str]:
-    with store.reading() as connection:
-        altered = altered_counts(connection)
-    named = {tube: [name for name in names if name in in_use] for tube, names in altered.items()}
-    for record in all_files(store, ("counted", "failed")):
-        sha256 = record.sha256 or ""
-        if not named.get(sha256):
-            continue
-        reason = (
-            f"Its counts under {' and '.join(named[sha256])} were altered in the store "
-            f"{store.shown} after they were written; no table uses them. To count the tube again: "
-            f"reconflow retry {sha256[:12]}"
-        )
-        record_failure(store, sha256, reason)
-        yield f"{record.inbox_path}: {reason}"
 
 
 def _check_readings(store: Store) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gating.engine import ENGINE_VERSION
 from panels.errors import UsageFault
-from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, patients_to_build
+from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, tables_due
 from tasks.cohort_estimates import strata_of
 from tasks.count_tube import CountOutcome, page_is_current
 from tasks.evidence import asks_others, current_evidence, is_fmo, panel_contents, witnesses
@@ -17,7 +17,7 @@ from tasks.intake.drugs import read_drugs
 from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.marker_files import check_folders
 from tasks.intake.turn import IntakeSummary
-from tasks.integrity import check_integrity
+from tasks.integrity import check_integrity, fail_altered
 from tasks.patient_notes import baseline_doubts
 from tasks.pins import finish_promotions
 from tasks.sheet_notices import sheet_notices
@@ -73,10 +73,11 @@ class Pass:
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
-        found = patients_to_build(self.study, self.used)
-        for each in found:
+        due = tables_due(self.study, self.used)
+        self.altered += fail_altered(self.study, due.altered)
+        for each in due.patients:
             self.altered += [_edited(each.patient, name) for name in each.edited]
-        return found
+        return due.patients
 
     def cohort_is_due(self) -> bool:
         """Tell whether the cohort's tables have to be written anew although no patient's were."""
@@ -111,10 +112,10 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
         with study.store() as store:
             check_folders(study, store)
             check_ledger(study, store)
-            altered = check_integrity(study, store, {panel: each.name for panel, each in used.items()})
+            altered = check_integrity(study, store)
             _keep_versions(store, used)
             run = begin_run(store, kind)
-        this = Pass(study, used, altered=[*altered])
+        this = Pass(study, used, altered=altered)
         outcome: Literal["done", "failed"] = "failed"
         try:
             yield this
@@ -189,5 +190,5 @@ def _summary(this: Pass) -> dict[str, Any]:
 def what_is_due(study: Study) -> frozenset[str]:
     """Name what a pass would do now: tubes to count, patients' tables to write (with what they would be made of), the cohort."""
     this = Pass(study, in_use(study))
-    patients = {f"{each.patient} {each.fingerprint}" for each in this.patients()}
+    patients = {f"{each.patient} {each.fingerprint}" for each in tables_due(study, this.used).patients}
     return frozenset({*this.tubes(), *patients, *({"cohort"} if this.cohort_is_due() else ())})

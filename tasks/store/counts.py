@@ -25,7 +25,8 @@ class TubeGating:
 
     ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None without bead gate. ``evidence``
     stands for the other tubes that had a say in this tube's thresholds (empty: none). ``thresholds`` are written, and not read back.
-    ``panel`` names the panel's version, ``panel_sha256`` its content (empty: counted by a program that did not note it).
+    ``panel`` names the panel's version, ``panel_sha256`` its content (empty: counted by a program that did not note it). One that is not
+    ``intact`` was altered in the store since it was written, and has no counts.
     """
 
     tube_sha256: str
@@ -41,6 +42,15 @@ class TubeGating:
     evidence: str = ""
     thresholds: tuple[RealisedThreshold, ...] = ()
     panel_sha256: str = ""
+    intact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CountsRead:
+    """Counts read from the store; ``altered`` are the tubes whose counts were changed since they were written."""
+
+    counted: list[TubeCounts]
+    altered: frozenset[str]
 
 
 def save_gating(store: Store, gating: TubeGating) -> bool:
@@ -80,10 +90,16 @@ def gatings_of(store: Store, tube_sha256: str) -> list[TubeGating]:
     with store.reading() as connection:
         rows = connection.execute(select(gatings).where(gatings.c.tube_sha256 == tube_sha256).order_by(gatings.c.counted_at))
         chosen = counts.c.tube_sha256 == tube_sha256
-        return _assemble(rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all())
+        found = _assemble(rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all())
+    return [gating for gating in found if gating.intact]
 
 
-def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
+def tube_counts(store: Store, strategies: Mapping[str, str], engine_version: str | None = None, **options: Any) -> list[TubeCounts]:
+    """Give the counts of ``read_counts``, without the tubes whose counts were altered."""
+    return read_counts(store, strategies, engine_version, **options).counted
+
+
+def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     store: Store,
     strategies: Mapping[str, str],
     engine_version: str | None = None,
@@ -92,7 +108,7 @@ def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
     evidence: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
     known: Sequence[Tube] | None = None,
-) -> list[TubeCounts]:
+) -> CountsRead:
     """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
 
     Without ``engine_version`` the latest counting of each tube is given, the one with its present ``evidence`` (by SHA-256 of the tube)
@@ -117,7 +133,8 @@ def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
     found.sort(key=lambda gating: (gating.evidence in {"", current.get(gating.tube_sha256)}, bool(panels and gating.panel_sha256)))
     latest = {(gating.tube_sha256, gating.strategy): gating for gating in found}
     pairs = [(t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, "")))) for t in own]
-    return [
+    altered = frozenset(gating.tube_sha256 for _, gating in pairs if gating and not gating.intact)
+    usable = [
         TubeCounts(
             identity=identity,
             strategy=gating.strategy,
@@ -135,8 +152,9 @@ def tube_counts(  # noqa: PLR0913 - keyword-only options of one query
             detectors={marker: Detector(each["detector"], each["voltage"]) for marker, each in gating.qc.get("detectors", {}).items()},
         )
         for identity, gating in pairs
-        if gating is not None
+        if gating is not None and gating.intact
     ]
+    return CountsRead(usable, altered)
 
 
 def _insert(connection: Connection, gating: TubeGating) -> bool:
@@ -175,7 +193,7 @@ def _gating(connection: Connection, like: TubeGating) -> TubeGating | None:
     """Read the gating with the same key; None when it was altered since it was written."""
     row = connection.execute(select(gatings).filter_by(**_key(like))).all()
     found = _assemble(row, connection.execute(_in_order(select(counts).filter_by(**_key(like)))).all())
-    return found[0] if found else None
+    return found[0] if found[0].intact else None
 
 
 def _remove(connection: Connection, like: TubeGating) -> None:
@@ -194,18 +212,14 @@ def _in_order(chosen: Select[Any]) -> Select[Any]:
 
 
 def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
-    """Put gatings and their counts together; those that were altered since they were written are left out."""
     by_key: dict[tuple[str, ...], list[Row[Any]]] = {}
     for key, row in zip(_keys_of(count_rows), count_rows, strict=True):
         by_key.setdefault(key, []).append(row)
-    return [
-        _gating_of(row, by_key.get(key, []))
-        for key, row in zip(_keys_of(rows), rows, strict=True)
-        if is_intact_gating(row, by_key.get(key, []))
-    ]
+    return [_gating_of(row, by_key.get(key, [])) for key, row in zip(_keys_of(rows), rows, strict=True)]
 
 
 def _gating_of(row: Row[Any], its_counts: Sequence[Row[Any]]) -> TubeGating:
+    intact = is_intact_gating(row, its_counts)
     return TubeGating(
         tube_sha256=row.tube_sha256,
         strategy=f"{row.strategy}@{row.version}",
@@ -213,12 +227,13 @@ def _gating_of(row: Row[Any], its_counts: Sequence[Row[Any]]) -> TubeGating:
         engine_version=row.engine_version,
         panel=row.panel,
         total_events=row.total_events,
-        counts=tuple(map(_population_count, its_counts)),
+        counts=tuple(map(_population_count, its_counts)) if intact else (),
         beads=row.beads,
-        flags=_words(row.flags),
-        qc=json.loads(row.qc),
+        flags=_words(row.flags) if intact else (),
+        qc=json.loads(row.qc) if intact else {},
         evidence=row.evidence,
         panel_sha256=row.panel_sha256,
+        intact=intact,
     )
 
 

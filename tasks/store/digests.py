@@ -24,9 +24,9 @@ def row_digest(values: Iterable[Any]) -> str:
 
 def gating_digest(gating: Iterable[Any], its_counts: Iterable[Sequence[Any]]) -> str:
     """Hash one row of ``gatings`` (without its digest) with its rows of ``counts``, in any order."""
-    values = [list(row[len(GATING_KEY) :]) for row in its_counts]
-    rows = sorted(values, key=lambda row: str(row[0]))
-    return row_digest([*gating, json.dumps(rows, ensure_ascii=False)])
+    rows = sorted(tuple(row)[len(GATING_KEY) :] for row in its_counts)
+    document = json.dumps([list(gating), rows], ensure_ascii=False)
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def sealed(table: Table, values: dict[str, Any]) -> dict[str, Any]:
@@ -43,16 +43,6 @@ def is_intact(table: Table, row: Row[Any]) -> bool:
 def is_intact_gating(row: Sequence[Any], its_counts: Iterable[Sequence[Any]]) -> bool:
     """Tell whether a whole row of ``gatings`` and its counts are as they were written."""
     return bool(row[-1] == gating_digest(row[:-1], its_counts))
-
-
-def altered_counts(connection: Connection) -> dict[str, list[str]]:
-    """Map each tube whose counts were changed after they were written to their strategies."""
-    held = _counts_by_key(connection)
-    altered: dict[str, list[str]] = {}
-    for row in connection.execute(select(gatings)).all():
-        if not is_intact_gating(row, held.get(_key_of(row), ())):
-            altered.setdefault(row.tube_sha256, []).append(f"{row.strategy}@{row.version}")
-    return {tube: sorted(set(names)) for tube, names in sorted(altered.items())}
 
 
 def seal_earlier_rows(connection: Connection) -> None:

@@ -129,3 +129,11 @@ def test_a_fault_of_ours_is_one_line(capfd: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setattr(sys, "argv", ["reconflow"])
     cli._last_words(ValueError, ValueError("surprise"), None)
     assert capfd.readouterr().err.startswith("reconflow: unexpected ValueError: surprise.")
+
+
+def test_linear_algebra_does_not_start_threads_beside_our_processes() -> None:
+    """Threads that wait for each other made a small fit take five times the processor time."""
+    told = "import flows.cli, scipy.linalg, threadpoolctl as t; print({p['num_threads'] for p in t.threadpool_info()})"
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    shown = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "{1}"

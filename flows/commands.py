@@ -164,7 +164,13 @@ def _server(folder: Path) -> Iterator[None]:
 
 def _keeper(home: Path) -> str | None:
     """Name the account that keeps the study's server, where that is another one."""
-    return owner_of(home) if home.exists() and not os.access(home, os.R_OK | os.X_OK) else None
+    try:
+        next(home.iterdir(), None)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        return owner_of(home)
+    return None
 
 
 def _quiet_prefect() -> None:

@@ -166,16 +166,21 @@ def _listening(port: int) -> Iterator[socket.socket]:
         why = reason.get(error.errno or 0, f"cannot be used ({error.strerror})")
         raise UsageFault(f"Port {port} {why}. Name another with --port, or none.") from error
     with listening:
-        # It served to take the port of a server that has just ended; it must not let others in.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        yield listening
+        try:
+            yield listening
+        finally:
+            # Wakes the thread that refuses calls, which would keep the port otherwise.
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
 
 
 def _refuse_calls(process: subprocess.Popen[bytes], listening: socket.socket) -> None:
     """Let no call wait for a server that has ended, and yet keep its port from other accounts."""
     process.wait()
     with suppress(OSError):
-        listening.shutdown(socket.SHUT_RDWR)
+        listening.setblocking(True)  # The server, which shares the socket, had it otherwise.
+        while True:
+            listening.accept()[0].close()
 
 
 def _server_environment(url: str, login: str, home: Path, *, pages: bool) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Access:
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Override what Prefect read at its import, which may have been before the server was up."""
+        """Override what Prefect read at its import, perhaps before the server was up."""
         from prefect.settings import (
             PREFECT_API_AUTH_STRING,
             PREFECT_API_URL,

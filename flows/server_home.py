@@ -29,10 +29,11 @@ OLD_SECONDS = 3600.0
 
 
 def close_to_others(home: Path) -> Path:
-    """Make a server's folder, or close one of an earlier version, so that only this account can look in.
+    """Make a server's folder, or close an earlier version's, so that only this account looks in.
 
-    Gives its resolved path. Raises UsageFault where that cannot be done: on another account's folder, or a file system
-    without rights. Whoever reads the login or writes the database can run code as this account.
+    Gives its resolved path. Raises UsageFault where that cannot be done: on another account's
+    folder, or a file system without rights. Whoever reads the login or writes the database can
+    run code as this account.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home = home.resolve()
@@ -79,7 +80,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def open_private(path: Path, how: int = os.O_TRUNC) -> IO[bytes]:
-    """Open a file for writing, emptied unless ``how`` says else, that only this account can read."""
+    """Open a file for writing that only this account can read; ``how`` empties it by default."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "wb")
 
 
@@ -105,7 +106,7 @@ def _sweep(folder: Path) -> None:
 
 def _remove_unless_held(home: Path) -> None:
     with (home / LOCK).open("r+b") as lock:
-        # The holder writes into the file once it has the lock: an empty one may be about to be locked.
+        # The holder writes into the file once it has the lock: an empty one may be locked soon.
         taken = lock.read(1) or time.time() - os.fstat(lock.fileno()).st_mtime > OLD_SECONDS
         if taken and _locks(lock):
             shutil.rmtree(home, ignore_errors=True)
@@ -149,7 +150,7 @@ def _locks(lock: IO[bytes]) -> bool:
 
 
 def lay_database(home: Path) -> bool:
-    """Copy the kept database into a home that has none; True when the server must make a new one."""
+    """Copy the kept database into a home that has none; True when the server must make one."""
     database = home / DATABASE
     if database.exists():
         return False

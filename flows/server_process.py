@@ -1,7 +1,8 @@
 """Run Prefect's server in a process of its own, on a socket that reconflow has opened for it.
 
-``prefect server start`` serves the same app, but answers under any name (a page of the internet whose name was pointed at
-loopback could then read it) and binds its port late, when another account may have taken it.
+``prefect server start`` serves the same app, but answers under any name (a page of the internet
+whose name was pointed at loopback could then read it) and binds its port late, when another
+account may have taken it.
 """
 
 import os

@@ -13,7 +13,14 @@ from urllib.request import urlopen
 
 import pytest
 
-from flows.server import ServerFault, StartingServer, prefect_server, running_server, starting_server
+from flows.server import (
+    ServerFault,
+    StartingServer,
+    prefect_server,
+    running_server,
+    server_for_a_command,
+    starting_server,
+)
 from flows.server_access import Access
 from flows.server_home import lock_home
 from panels.errors import ReconflowError, UsageFault
@@ -78,7 +85,9 @@ def test_a_site_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.server
-def test_a_standing_server_answers_refuses_a_second_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_a_standing_server_answers_refuses_a_second_and_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     assert running_server(home) is None
     with starting_server(home) as starting:
@@ -91,7 +100,12 @@ def test_a_standing_server_answers_refuses_a_second_and_leaves_nothing_running(t
             assert url == starting.access.url
             assert os.environ["PREFECT_API_URL"] == url
             assert _prefect_asks() == url
-    assert "PREFECT_API_URL" not in os.environ
+            monkeypatch.delenv("PREFECT_API_URL")
+            with server_for_a_command(home) as used:
+                assert used == url == os.environ["PREFECT_API_URL"]
+                assert os.environ["PREFECT_API_AUTH_STRING"] == starting.access.login
+            monkeypatch.undo()
+    assert not {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"} & os.environ.keys()
     assert running_server(home) is None
     assert starting.process is not None
     assert starting.process.poll() is not None

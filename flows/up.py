@@ -4,6 +4,7 @@ import hashlib
 import re
 import sys
 import threading
+from contextlib import chdir
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,9 @@ from flows.served_study import serving
 from flows.server_home import LOGIN
 from flows.watch import watch_study
 from tasks.study import Study
+
+PROGRAM = Path(__file__).resolve().parents[1]
+"""Where the nights run: Prefect imports the flow from the working folder first, whoever filled it."""
 
 
 def deployment_name(study: Study) -> str:
@@ -58,7 +62,7 @@ def up_study(study: Study, interval: float) -> None:
     watch = partial(copy_context().run, watch_study, study.folder, interval, stop)
     watcher = threading.Thread(target=watch, name="watcher", daemon=True)
     sys.stderr.write(f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file arrives.\n")
-    with serving(study.folder):
+    with serving(study.folder), chdir(PROGRAM):
         watcher.start()
         try:
             serve(cast("RunnerDeployment", deployment), limit=1, print_starting_message=False)

@@ -110,11 +110,13 @@ def up(
     from tasks.study import open_study
 
     opened = open_study(study)
-    if port is not None and os.environ.get("PREFECT_API_URL"):
+    site = os.environ.get("PREFECT_API_URL")
+    if site and port is not None:
         message = "--port is of the server that `up` starts, and PREFECT_API_URL names another."
         raise UsageFault(f"{message} Leave one of the two out.")
     with prefect_server(opened.folder / HOME, port=port or 0) as url:
-        say_where(url, opened.folder / HOME)
+        if not site:
+            say_where(url, opened.folder / HOME)
         up_study(opened, interval)
 
 

@@ -37,8 +37,8 @@ def _end_with(parent: int) -> None:
 
 def _serve(listening: socket.socket, *, services: bool) -> None:
     import uvicorn
+    from fastapi.middleware.trustedhost import TrustedHostMiddleware
     from prefect.server.api.server import create_app
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     app = create_app(final=True, webserver_only=not services)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)

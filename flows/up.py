@@ -33,12 +33,11 @@ def deployment_name(study: Study) -> str:
 
 
 def say_where(url: str, home: Path) -> None:
-    """Say where Prefect's pages are and how to log in; a site's own are known to the site."""
-    if (home / LOGIN).exists():
-        sys.stderr.write(
-            f"Prefect's pages: {url.removesuffix('/api')} (log in with the line in {home / LOGIN},"
-            " which only this account can read)\n"
-        )
+    """Say where the pages of our own Prefect server are, and how to log in."""
+    sys.stderr.write(
+        f"Prefect's pages: {url.removesuffix('/api')} (log in with the line in {home / LOGIN},"
+        " which only this account can read)\n"
+    )
 
 
 def up_study(study: Study, interval: float) -> None:

@@ -90,6 +90,8 @@ for _place, _help in COMMANDS.items():
 def main() -> NoReturn:
     """Run the command given on the command line and leave with its exit code."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # Our child processes must not import what somebody has put into the folder we are called from.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     signal.signal(signal.SIGTERM, _terminate)
     sys.excepthook = _last_words
     sys.exit(run(sys.argv[1:]))

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from flows.cli import Json, Outcome, Strict, Study
-from flows.server import prefect_server, running_server
+from flows.server import prefect_server, running_server, server_for_a_command
+from flows.server_access import Access
+from flows.server_home import owner_of
+from panels.errors import UsageFault
 
 HOME = ".prefect"
+PORTS = Number(gte=1, lte=65535)
 SUMMARY = ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed", "patients", "report")
 
 
@@ -90,14 +95,28 @@ def watch(*, study: Study = Path(), interval: Annotated[float, Parameter(help="S
         watch_study(opened.folder, interval)
 
 
-def up(*, study: Study = Path(), interval: Annotated[float, Parameter(help="Seconds between two looks at the inbox.")] = 10.0) -> None:
+def up(
+    *,
+    study: Study = Path(),
+    interval: Annotated[float, Parameter(help="Seconds between two looks at the inbox.")] = 10.0,
+    port: Annotated[
+        int | None,
+        Parameter(help="Port of Prefect's pages; a free one when not given.", validator=PORTS),
+    ] = None,
+) -> None:
     """Run a laboratory: Prefect server, nightly schedule and watcher, until stopped (Ctrl-C)."""
     _quiet_prefect()
-    from flows.up import up_study
+    from flows.up import say_where, up_study
     from tasks.study import open_study
 
     opened = open_study(study)
-    with prefect_server(opened.folder / HOME):
+    site = os.environ.get("PREFECT_API_URL")
+    if site and port is not None:
+        message = "--port is of the server that `up` starts, and PREFECT_API_URL names another."
+        raise UsageFault(f"{message} Leave one of the two out.")
+    with prefect_server(opened.folder / HOME, port=port or 0) as url:
+        if not site:
+            say_where(url, opened.folder / HOME)
         up_study(opened, interval)
 
 
@@ -107,7 +126,9 @@ def status(*, study: Study = Path(), json: Json = False, strict: Strict = False)
     from tasks.study import open_study
 
     opened = open_study(study)
-    document = status_document(opened, os.environ.get("PREFECT_API_URL") or running_server(opened.folder / HOME))
+    site = os.environ.get("PREFECT_API_URL")
+    server = Access(site) if site else running_server(opened.folder / HOME)
+    document = status_document(opened, server, kept_by=_keeper(opened.folder / HOME))
     states = document["states"]
     return Outcome(document=document, text=status_text(document), waits=bool(states["waiting"] or states["quarantined"]))
 
@@ -139,11 +160,19 @@ def _outcome(summary: dict[str, Any], text: str) -> Outcome:
 def _server(folder: Path) -> Iterator[None]:
     """Use the site's server, the one that ``reconflow up`` runs for this study, or one for this command."""
     _quiet_prefect()
-    standing = running_server(folder / HOME)
-    if standing and not os.environ.get("PREFECT_API_URL"):
-        os.environ["PREFECT_API_URL"] = standing
-    with prefect_server():
+    with server_for_a_command(folder / HOME):
         yield
+
+
+def _keeper(home: Path) -> str | None:
+    """Name the account that keeps the study's server, where that is another one."""
+    try:
+        next(home.iterdir(), None)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        return owner_of(home)
+    return None
 
 
 def _quiet_prefect() -> None:

@@ -2,12 +2,12 @@
 
 from prefect import flow
 
+from flows.served_study import served_study
 from tasks.intake.turn import IntakeSummary
-from tasks.one_pass import study_folder
 from tasks.steps import take_in_files
 
 
 @flow(name="intake", flow_run_name="intake")
 def intake(study: str) -> IntakeSummary:
     """Bring every file of the inbox that is at rest into the ledger, and give the summary."""
-    return take_in_files(study_folder(study))
+    return take_in_files(served_study(study))

@@ -9,7 +9,8 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import show_patient, show_report
 from flows.each import each
-from tasks.one_pass import one_pass, study_folder
+from flows.served_study import served_study
+from tasks.one_pass import one_pass
 from tasks.steps import cohort_tables, count, front_page, measure, patient_tables, take_in_files
 
 THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
@@ -20,9 +21,10 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
 def nightly(study: str) -> dict[str, Any]:
     """Take in, gate and count, write tables and report; gives what ``reconflow run --json`` prints.
 
-    A tube's fault is recorded against the tube and the night goes on; so is a patient's.
+    A tube's fault is recorded against the tube and the night goes on; so is a patient's. Raises
+    UsageFault where the process serves another study.
     """
-    folder, log = study_folder(study), get_run_logger()
+    folder, log = served_study(study), get_run_logger()
     with one_pass(folder, "nightly") as this:
         this.taken_in = take_in_files(folder)
         measured = each(measure, this.study, this.references(), unexpected=this.note_failure)

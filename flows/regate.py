@@ -7,10 +7,11 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.each import each
+from flows.served_study import served_study
 from tasks.concordance.compare import agreement
 from tasks.concordance.publish import verdict, write_concordance
 from tasks.concordance.recount import Recount, comparison, folder_of, measure_references, tubes_to_compare
-from tasks.one_pass import one_pass, study_folder
+from tasks.one_pass import one_pass
 from tasks.steps import recount
 
 THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
@@ -19,7 +20,7 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
 @flow(name="regate", task_runner=THREADS)
 def regate(study: str, strategy: str) -> dict[str, Any]:
     """Recount the archive beside the current counts, compare, and write results/concordance; gives what was found."""
-    with one_pass(study_folder(study), "regate") as this:
+    with one_pass(served_study(study), "regate") as this:
         compared = comparison(this.study, strategy)
         faults = measure_references(this.study, compared)
         due = tubes_to_compare(this.study, compared)

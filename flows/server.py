@@ -1,43 +1,37 @@
 """Give a command a Prefect server: the one the site names, or one of our own on loopback.
 
-A server kept in a ``home`` folder holds the schedule and the history of a study and has Prefect's own pages and services.
-Without a home the server serves one command: only its programming interface is started, and its database goes with it.
-Migrating a new Prefect database takes three times as long as starting on a migrated one, so an empty, migrated database of
-the installed Prefect version is kept in the user's cache folder and copied for every new home.
+A server kept in a ``home`` folder holds the schedule and the history of a study and has Prefect's
+own pages and services. Without a home the server serves one command: only its programming
+interface is started, and its database goes with it.
+
+Loopback is open to every account of the machine. A server of our own therefore answers only who
+shows its login, a random secret of this start, which is handed on in the environment and lies in
+a file that only this account can read. Its port is bound here and kept as long as the server may
+be called, so that no other account can answer in its place.
 """
 
-import fcntl
+import errno
 import os
-import shutil
+import secrets
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
+from flows import server_home
+from flows.server_access import LOOPBACK, Access
 from panels.errors import ReconflowError, UsageFault
 
-LOOPBACK = "127.0.0.1"
-LAUNCH = """
-import runpy, signal, sys
-if sys.platform == "linux":  # When reconflow is killed outright it can stop nothing any more: Linux ends the server for it.
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-runpy.run_module("prefect", run_name="__main__", alter_sys=True)
-"""
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
-LAST_WORDS_SECONDS = 10.0
 
 
 class ServerFault(ReconflowError):
@@ -46,176 +40,177 @@ class ServerFault(ReconflowError):
 
 @dataclass(frozen=True, slots=True)
 class StartingServer:
-    """Hold a server that was told to start; ``process`` is None when the site's own server is used.
+    """Hold a server that was told to start; ``process`` is None when none had to be.
 
-    ``fresh`` says that its database is made new by this start, so that it can hold no study's history.
+    ``fresh`` says that its database is made new by this start, so that it can hold no study's
+    history.
     """
 
-    url: str
-    home: Path | None
-    process: subprocess.Popen[bytes] | None
+    access: Access
+    process: subprocess.Popen[bytes] | None = None
     fresh: bool = False
 
     @contextmanager
     def ready(self, seconds: float = START_SECONDS) -> Iterator[str]:
-        """Wait until the server answers, and point Prefect, here and in child processes, at it for the block."""
-        if self.process is None or self.home is None:
-            if not _answers(self.url):
-                raise ServerFault(
-                    f"PREFECT_API_URL names {self.url}, where no Prefect server answers. Start it, correct the variable or unset it."
-                )
-            yield self.url
-            return
-        _await_health(self.url, self.process, self.home / "server.log", seconds)
-        if self.fresh:
-            _keep_template(self.home / "prefect.db")
-        (self.home / "server.url").write_text(self.url, encoding="utf-8")
-        with _environment(_client_environment(self.url, self.home)), _prefect_settings(self.url, self.home):
-            try:
-                yield self.url
-            finally:
-                _send_the_rest()
+        """Wait until the server answers, and use it for the block; yields its address."""
+        home = self.access.home
+        if home is None:
+            _check_site(self.access.url)
+        elif self.process is not None:
+            _await_health(self.access.url, self.process, home / server_home.LOG, seconds)
+            if self.fresh:
+                server_home.keep_template(home)
+            server_home.write_private(home / server_home.LOGIN, f"{self.access.login}\n")
+            server_home.write_private(home / server_home.URL, self.access.url)
+        with self.access.used():
+            yield self.access.url
 
 
 @contextmanager
-def prefect_server(home: Path | None = None) -> Iterator[str]:
-    """Yield the address of a Prefect server that answers, and stop it afterwards if it was started here.
+def prefect_server(home: Path | None = None, *, port: int = 0) -> Iterator[str]:
+    """Yield the address of a Prefect server that answers, and stop it if it was started here.
 
-    ``home`` is the folder of a standing server (one at a time: UsageFault if one already runs there); None is a server for
-    one command. Where ``PREFECT_API_URL`` is set its value is yielded and nothing is started. Raises ServerFault with the
-    end of the server's log when it does not come up.
+    ``home`` is the folder of a standing server (one at a time: UsageFault if one already runs
+    there, or if ``port`` is in use; 0 takes a free one); None is a server for one command. Where
+    ``PREFECT_API_URL`` is set its value is yielded and nothing is started. Raises ServerFault with
+    the end of the server's log when it does not come up.
     """
-    with starting_server(home) as server, server.ready() as url:
+    with starting_server(home, port=port) as server, server.ready() as url:
         yield url
 
 
 @contextmanager
-def starting_server(home: Path | None = None) -> Iterator[StartingServer]:
-    """Start a server and return at once, so that other work can overlap its start; ``ready()`` waits for it."""
+def starting_server(home: Path | None = None, *, port: int = 0) -> Iterator[StartingServer]:
+    """Start a server and return at once, so that other work can overlap its start."""
     site = os.environ.get("PREFECT_API_URL")
     if site:
-        yield StartingServer(url=site, home=None, process=None)
+        yield StartingServer(Access(site))
     elif home is None:
         with (
-            tempfile.TemporaryDirectory(prefix="reconflow-server-", ignore_cleanup_errors=True) as folder,
-            _own_server(Path(folder), options=["--no-ui", "--no-services"]) as server,
+            server_home.temporary_home() as folder,
+            _own_server(folder, port=0, standing=False) as server,
         ):
             yield server
     else:
-        home.mkdir(parents=True, exist_ok=True)
-        with _own_server(home.resolve(), options=[]) as server:
+        folder = server_home.close_to_others(home)
+        with _own_server(folder, port=port, standing=True) as server:
             yield server
 
 
-def running_server(home: Path) -> str | None:
-    """Give the address of the server that runs on ``home``, or None when none answers."""
+@contextmanager
+def server_for_a_command(home: Path) -> Iterator[str]:
+    """Yield the site's server, else the one that stands on ``home``, else one for this command."""
+    standing = None if os.environ.get("PREFECT_API_URL") else running_server(home)
+    if standing is None:
+        with prefect_server() as url:
+            yield url
+    else:
+        with standing.used():
+            yield standing.url
+
+
+def running_server(home: Path) -> Access | None:
+    """Give the server that runs on ``home``; None when none answers or it is another account's.
+
+    A file of a server that was killed is not believed: somebody else may hold its port now, and
+    would be given our login.
+    """
     try:
-        url = (home / "server.url").read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+        if not server_home.is_held(home):
+            return None
+        login = (home / server_home.LOGIN).read_text(encoding="utf-8").strip()
+        url = (home / server_home.URL).read_text(encoding="utf-8").strip()
+    except OSError:
         return None
-    return url if _is_healthy(url) else None
+    return Access(url, login, home.resolve()) if _is_healthy(url) else None
 
 
 @contextmanager
-def _own_server(home: Path, *, options: list[str]) -> Iterator[StartingServer]:
-    """Run ``prefect server start`` on a free loopback port, in a process group of its own, for the block."""
-    with _lock(home) as lock:
-        fresh = _is_fresh(home / "prefect.db")
-        port = _free_port()
-        command = [sys.executable, "-c", LAUNCH, "server", "start", "--host", LOOPBACK, "--port", str(port), *options]
-        with (home / "server.log").open("wb") as log:
-            # A session of its own: Ctrl-C in the terminal reaches this process first, which then stops the server in order.
-            # The server inherits the lock, so that an orphaned one still holds its home.
+def _own_server(home: Path, *, port: int, standing: bool) -> Iterator[StartingServer]:
+    """Run Prefect's server on a loopback port, in a process group of its own, for the block."""
+    with server_home.lock_home(home) as lock, _listening(port) as listening:
+        url = f"http://{LOOPBACK}:{listening.getsockname()[1]}/api"
+        login = f"reconflow:{secrets.token_urlsafe(32)}"
+        fresh = server_home.lay_database(home)
+        module = [sys.executable, "-P", "-m", "flows.server_process"]
+        options = ["--socket", str(listening.fileno()), "--parent", str(os.getpid())]
+        with server_home.open_private(home / server_home.LOG) as log:
+            # A session of its own: Ctrl-C in the terminal reaches this process first, which then
+            # stops the server in order. The server inherits the lock, so that an orphaned one
+            # still holds its home.
             process = subprocess.Popen(
-                command,
-                env=os.environ | _server_environment(home),
+                [*module, *options, *(["--services"] if standing else [])],
+                env=os.environ | _server_environment(url, login, home, pages=standing),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=[lock.fileno()],
+                pass_fds=[lock.fileno(), listening.fileno()],
             )
+        threading.Thread(target=_refuse_calls, args=(process, listening), daemon=True).start()
         try:
-            yield StartingServer(url=f"http://{LOOPBACK}:{port}/api", home=home, process=process, fresh=fresh)
+            yield StartingServer(Access(url, login, home), process, fresh)
         finally:
             _stop(process)
-            (home / "server.url").unlink(missing_ok=True)
+            (home / server_home.URL).unlink(missing_ok=True)
+            (home / server_home.LOGIN).unlink(missing_ok=True)
 
 
 @contextmanager
-def _lock(home: Path) -> Iterator[IO[str]]:
-    """Hold the home folder for one server: two on one SQLite database would block each other."""
-    with (home / "server.lock").open("w") as lock:
+def _listening(port: int) -> Iterator[socket.socket]:
+    """Hold a port of loopback; calls wait in it until the server has started."""
+    try:
+        listening = socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        reason = {errno.EADDRINUSE: "is in use", errno.EACCES: "is kept for the system"}
+        why = reason.get(error.errno or 0, f"cannot be used ({error.strerror})")
+        raise UsageFault(f"Port {port} {why}. Name another with --port, or none.") from error
+    with listening:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"{home}: a Prefect server is already running for this folder. Stop the other `reconflow up` first."
-            raise UsageFault(message) from error
-        yield lock
+            yield listening
+        finally:
+            # Wakes the thread that refuses calls, which would keep the port otherwise.
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+def _refuse_calls(process: subprocess.Popen[bytes], listening: socket.socket) -> None:
+    """Let no call wait for a server that has ended, and yet keep its port from other accounts."""
+    process.wait()
+    with suppress(OSError):
+        listening.setblocking(True)  # The server, which shares the socket, had it otherwise.
+        while True:
+            listening.accept()[0].close()
 
 
-def _server_environment(home: Path) -> dict[str, str]:
+def _server_environment(url: str, login: str, home: Path, *, pages: bool) -> dict[str, str]:
     return {
         "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_API_AUTH_STRING": login,
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": url.removesuffix("/api"),
+        "PREFECT_SERVER_UI_ENABLED": str(pages).lower(),
+        "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": (
+            f"sqlite+aiosqlite:///{home / server_home.DATABASE}"
+        ),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "NO_COLOR": "1",
     }
 
 
-def _client_environment(url: str, home: Path) -> dict[str, str]:
-    """Say what this process and its children must know; a hospital's proxy must not be asked for loopback addresses."""
-    direct = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK]))
-    return {"PREFECT_API_URL": url, "PREFECT_HOME": str(home), "NO_PROXY": direct, "no_proxy": direct, "DO_NOT_TRACK": "1"}
-
-
-@contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _prefect_settings(url: str, home: Path) -> Iterator[None]:
-    """Override what Prefect read at its import, which may have been before the server had an address."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-
-    with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
-        yield
-
-
-def _send_the_rest() -> None:
-    """Let Prefect send what it still holds of logs and events; without their server it would wait for a minute at exit."""
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    APILogWorker.drain_all(timeout=LAST_WORDS_SECONDS)
-    EventsWorker.drain_all(timeout=LAST_WORDS_SECONDS)
-
-
-def _await_health(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+def _await_health(
+    url: str, process: subprocess.Popen[bytes], log: Path, seconds: float
+) -> None:
     deadline = time.monotonic() + seconds
     while not _is_healthy(url):
         if process.poll() is not None:
-            raise ServerFault(f"The Prefect server stopped while starting (code {process.returncode}).{_tail(log)}")
+            message = f"The Prefect server stopped while starting (code {process.returncode})."
+            raise ServerFault(message + _tail(log))
         if time.monotonic() > deadline:
-            raise ServerFault(f"The Prefect server did not answer within {seconds:.0f} s.{_tail(log)}")
+            message = f"The Prefect server did not answer within {seconds:.0f} s."
+            raise ServerFault(message + _tail(log))
         time.sleep(0.1)
 
 
@@ -227,20 +222,27 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _answers(url: str) -> bool:
-    """Tell whether anything answers at a site's address; a server of the site may want a key even for its health."""
+def _check_site(url: str) -> None:
+    """Raise ServerFault where nothing answers at a site's address.
+
+    A server of the site may want a key even for its health.
+    """
     try:
         build_opener().open(f"{url}/health", timeout=10).close()
     except HTTPError:
-        return True
-    except (URLError, OSError, ValueError):
-        return False
-    return True
+        return
+    except (URLError, OSError, ValueError) as error:
+        message = (
+            f"PREFECT_API_URL names {url}, where no Prefect server answers."
+            " Start it, correct the variable or unset it."
+        )
+        raise ServerFault(message) from error
 
 
 def _tail(log: Path, lines: int = 12) -> str:
     text = log.read_text(encoding="utf-8", errors="replace").strip()
-    return "\nIts last words:\n" + "\n".join(text.splitlines()[-lines:]) if text else " It left no message."
+    last = "\n".join(text.splitlines()[-lines:])
+    return f"\nIts last words:\n{last}" if text else " It left no message."
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -251,32 +253,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=STOP_SECONDS)
             return
-
-
-def _template() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "reconflow" / f"prefect-{version('prefect')}.db"
-
-
-def _is_fresh(database: Path) -> bool:
-    """Tell whether the server must make its database; a copy of the kept one stands in for it where there is one."""
-    if database.exists():
-        return False
-    if _template().exists():
-        shutil.copyfile(_template(), database)
-        return False
-    return True
-
-
-def _keep_template(database: Path) -> None:
-    """Keep the freshly migrated database for the next new home; without a writable cache the next start is only slower."""
-    template = _template()
-    if template.exists():
-        return
-    with suppress(OSError, sqlite3.Error):
-        template.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=template.parent) as folder:
-            copy = Path(folder) / template.name
-            with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
-                source.backup(target)
-            copy.replace(template)

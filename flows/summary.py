@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.server_access import Access
 from tasks.kinetics.reasons import why_of
 from tasks.study import Study
 
@@ -46,8 +47,13 @@ def demo_text(folder: Path, summary: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
-def status_document(study: Study, server: str | None) -> dict[str, Any]:
-    """Gather the ledger by state, what is open and why, and the last and next nightly run."""
+def status_document(
+    study: Study, server: Access | None, *, kept_by: str | None = None
+) -> dict[str, Any]:
+    """Gather the ledger by state, what is open and why, and the last and next nightly run.
+
+    ``kept_by`` is the account that keeps the schedule, where it is not shown to this one.
+    """
     from tasks.intake.drugs import read_drugs
     from tasks.sheet_notices import sheet_notices
     from tasks.store.ledger import all_files, count_by_state
@@ -69,6 +75,7 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
         "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": _outcome(study, last)},
         "next_run": _next_run(study, server) if server else None,
+        "schedule_kept_by": kept_by,
     }
 
 
@@ -78,7 +85,7 @@ def status_text(document: Mapping[str, Any]) -> str:
     lines = [
         "  ".join(f"{state} {number}" for state, number in document["states"].items()),
         f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
-        f"next run: {document['next_run']}" if document["next_run"] else "next run: none is scheduled; `reconflow up` keeps the schedule",
+        f"next run: {_next_run_text(document)}",
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in document["strategies"]),
         *(each["newer"] for each in document["strategies"] if each["newer"]),
         *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
@@ -86,6 +93,15 @@ def status_text(document: Mapping[str, Any]) -> str:
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
     return "\n".join(lines)
+
+
+def _next_run_text(document: Mapping[str, Any]) -> str:
+    keeper = document["schedule_kept_by"]
+    if document["next_run"]:
+        return str(document["next_run"])
+    if keeper:
+        return f"not shown to this account; `{keeper}` runs `reconflow up` and sees it"
+    return "none is scheduled; `reconflow up` keeps the schedule"
 
 
 def _outcome(study: Study, run: "Run") -> str:
@@ -111,19 +127,18 @@ def _value(row: Mapping[str, str]) -> str:
     return f"{float(row['value']):.3g}" if row["value"] else f"NE ({why.sentence})" if why else "NE"
 
 
-def _next_run(study: Study, server: str) -> str | None:
+def _next_run(study: Study, server: Access) -> str | None:
     """Ask a server when this study runs next; a site's server runs other studies and other programs too."""
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
-    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     scheduled = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])))
     nightly = FlowFilter(name=FlowFilterName(any_=["nightly"]))
     try:
-        with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        with server.settings(), get_client(sync_client=True) as client:
             runs = client.read_flow_runs(flow_filter=nightly, flow_run_filter=scheduled, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
     except httpx.HTTPError:
         return None

@@ -4,8 +4,10 @@ import hashlib
 import re
 import sys
 import threading
+from contextlib import chdir
 from contextvars import copy_context
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 from prefect import serve
@@ -15,8 +17,13 @@ from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from flows.nightly import nightly
+from flows.served_study import serving
+from flows.server_home import LOGIN
 from flows.watch import watch_study
 from tasks.study import Study
+
+PROGRAM = Path(__file__).resolve().parents[1]
+"""Where the nights run: Prefect imports the flow from the working folder first, whoever filled it."""
 
 
 def deployment_name(study: Study) -> str:
@@ -25,8 +32,18 @@ def deployment_name(study: Study) -> str:
     return f"{words}-{hashlib.sha256(str(study.folder).encode()).hexdigest()[:6]}".lstrip("-")
 
 
+def say_where(url: str, home: Path) -> None:
+    """Say where the pages of our own Prefect server are, and how to log in."""
+    sys.stderr.write(
+        f"Prefect's pages: {url.removesuffix('/api')} (log in with the line in {home / LOGIN},"
+        " which only this account can read)\n"
+    )
+
+
 def up_study(study: Study, interval: float) -> None:
     """Serve the nightly run at most once at a time and watch the inbox; returns when interrupted.
+
+    Nothing that is started here, by whomever, runs another study.
 
     A night that is still running when the next is due goes on alone. Nights missed while the server was down are not made up
     one by one: each pass does all there is to do.
@@ -44,9 +61,10 @@ def up_study(study: Study, interval: float) -> None:
     watch = partial(copy_context().run, watch_study, study.folder, interval, stop)
     watcher = threading.Thread(target=watch, name="watcher", daemon=True)
     sys.stderr.write(f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file arrives.\n")
-    watcher.start()
-    try:
-        serve(cast("RunnerDeployment", deployment), limit=1, print_starting_message=False)
-    finally:
-        stop.set()
-        watcher.join(timeout=60)
+    with serving(study.folder), chdir(PROGRAM):
+        watcher.start()
+        try:
+            serve(cast("RunnerDeployment", deployment), limit=1, print_starting_message=False)
+        finally:
+            stop.set()
+            watcher.join(timeout=60)

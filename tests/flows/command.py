@@ -74,12 +74,14 @@ class Running:
 
 
 @contextmanager
-def running(*words: str | Path, log: Path, **variables: str) -> Iterator[Running]:
-    """Start a command in a group of its own, and end it by force when the test did not."""
+def running(
+    *words: str | Path, log: Path, place: Path = PROJECT, **variables: str
+) -> Iterator[Running]:
+    """Start a command in ``place`` and a group of its own, and end it by force when the test did not."""
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             command_line(*words),
-            cwd=PROJECT,
+            cwd=place,
             env=os.environ | variables,
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -99,7 +101,7 @@ def running(*words: str | Path, log: Path, **variables: str) -> Iterator[Running
 
 
 def command_line(*words: str | Path) -> list[str]:
-    return [sys.executable, "-m", "flows.cli", *map(str, words)]
+    return [sys.executable, "-P", "-m", "flows.cli", *map(str, words)]
 
 
 def wait_until(true: Callable[[], object], seconds: float, otherwise: str | Callable[[], str]) -> None:

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from panels.errors import UsageFault
 
 pytestmark = [
     pytest.mark.server,
@@ -47,10 +50,13 @@ def test_the_nightly_deployment_is_accepted_and_a_worker_runs_it(prefect_api: st
     assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert deployment["parameters"] == {"study": str(study)}
     assert deployment["entrypoint"] == "flows.nightly.nightly"
+    assert deployment["job_variables"]["env"]["RECONFLOW_SERVED_STUDY"] == str(study)
 
     prefect("deployment", "run", "nightly/nightly", "--flow-run-name", "trial-night")
     log = prefect("worker", "start", "--pool", "reconflow", "--type", "process", "--run-once")
     assert state_of("trial-night") == "COMPLETED", log
+    with pytest.raises(UsageFault, match=f"runs the study in {study} and no other"):
+        run_as_the_worker(deployment, study=str(study.parent))
 
 
 def test_deploying_again_keeps_one_schedule(prefect_api: str, study: Path) -> None:
@@ -74,6 +80,16 @@ def prefect(*words: str, **variables: str) -> str:
     )
     assert done.returncode == 0, f"prefect {' '.join(words)}:\n{done.stdout}\n{done.stderr}"
     return done.stdout if "json" in words else done.stdout + done.stderr
+
+
+def run_as_the_worker(deployment: dict[str, Any], **parameters: str) -> None:
+    """Run a deployment's flow in the environment that its worker gives it."""
+    from flows.nightly import nightly
+
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in deployment["job_variables"]["env"].items():
+            environment.setenv(name, value)
+        nightly(**{**deployment["parameters"], **parameters})
 
 
 def state_of(flow_run: str) -> str:

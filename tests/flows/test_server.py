@@ -13,7 +13,16 @@ from urllib.request import urlopen
 
 import pytest
 
-from flows.server import ServerFault, StartingServer, prefect_server, running_server, starting_server
+from flows.server import (
+    ServerFault,
+    StartingServer,
+    prefect_server,
+    running_server,
+    server_for_a_command,
+    starting_server,
+)
+from flows.server_access import Access
+from flows.server_home import lock_home
 from panels.errors import ReconflowError, UsageFault
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -31,6 +40,18 @@ def greet(name: str) -> str:
 with prefect_server() as url:
     print(url, greet("tube"))
 """
+
+
+class _SaysYes(BaseHTTPRequestHandler):
+    """Answer everything, as a program of another account would that wants to be taken for ours."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
 
 
 class _WantsAKey(BaseHTTPRequestHandler):
@@ -64,7 +85,9 @@ def test_a_site_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.server
-def test_a_standing_server_answers_refuses_a_second_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_a_standing_server_answers_refuses_a_second_and_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     assert running_server(home) is None
     with starting_server(home) as starting:
@@ -73,10 +96,16 @@ def test_a_standing_server_answers_refuses_a_second_and_leaves_nothing_running(t
         with starting.ready() as url:
             with urlopen(f"{url}/health", timeout=5) as answer:
                 assert answer.status == 200
-            assert running_server(home) == url
+            assert running_server(home) == starting.access
+            assert url == starting.access.url
             assert os.environ["PREFECT_API_URL"] == url
             assert _prefect_asks() == url
-    assert "PREFECT_API_URL" not in os.environ
+            monkeypatch.delenv("PREFECT_API_URL")
+            with server_for_a_command(home) as used:
+                assert used == url == os.environ["PREFECT_API_URL"]
+                assert os.environ["PREFECT_API_AUTH_STRING"] == starting.access.login
+            monkeypatch.undo()
+    assert not {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"} & os.environ.keys()
     assert running_server(home) is None
     assert starting.process is not None
     assert starting.process.poll() is not None
@@ -119,7 +148,7 @@ def test_a_server_that_dies_while_starting_is_reported_with_its_last_words(tmp_p
     (tmp_path / "server.log").write_text("line\n" * 50 + "no room left on the disk\n")
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     process.wait()
-    server = StartingServer(url="http://127.0.0.1:9/api", home=tmp_path, process=process)
+    server = StartingServer(Access("http://127.0.0.1:9/api", "a:b", tmp_path), process)
     with pytest.raises(ServerFault, match=r"stopped while starting \(code 3\)(.|\n)*no room left on the disk"), server.ready():
         pass
     assert issubclass(ServerFault, ReconflowError)
@@ -128,7 +157,7 @@ def test_a_server_that_dies_while_starting_is_reported_with_its_last_words(tmp_p
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "server.log").touch()
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
-        server = StartingServer(url="http://127.0.0.1:9/api", home=tmp_path, process=process)
+        server = StartingServer(Access("http://127.0.0.1:9/api", "a:b", tmp_path), process)
         begun = time.monotonic()
         with pytest.raises(ServerFault, match=r"did not answer within 0 s\. It left no message"), server.ready(seconds=0.2):
             pass
@@ -136,9 +165,17 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
         process.kill()
 
 
-def test_the_address_of_a_dead_server_is_not_believed(tmp_path: Path) -> None:
-    (tmp_path / "server.url").write_text("http://127.0.0.1:9/api")
-    assert running_server(tmp_path) is None
+def test_whoever_took_the_port_of_a_killed_server_is_not_believed(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), _SaysYes) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        (tmp_path / "server.url").write_text(f"http://127.0.0.1:{other.server_port}/api")
+        (tmp_path / "server.login").write_text("reconflow:left-behind")
+        (tmp_path / "server.lock").touch()
+        assert running_server(tmp_path) is None
+        with lock_home(tmp_path):
+            assert running_server(tmp_path) is not None
+        assert running_server(tmp_path) is None
+        other.shutdown()
 
 
 def _prefect_asks() -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.server import running_server
+from flows.server_access import Access
 from flows.up import deployment_name
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.study import Study, open_study
@@ -95,13 +97,19 @@ def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(prefect_api: str,
 
 
 def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(study: Study, tmp_path: Path) -> None:
-    home = study.folder / ".prefect"
+    home, port = study.folder / ".prefect", free_port()
     write_tube(study.inbox / "a.fcs")
-    with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
+    words = ("--study", study.folder, "--interval", "0.2", "--port", str(port))
+    place = folder_with_other_modules(tmp_path)
+    with running("up", *words, log=tmp_path / "log", place=place) as up:
         wait_until(lambda: running_server(home), PATIENCE, up.said)
-        url = running_server(home)
-        wait_until(lambda: schedule_of(study, url), PATIENCE, up.said)
-        assert schedule_of(study, url) == ("17 3 * * *", "Europe/Berlin", 1)
+        access = running_server(home)
+        assert access is not None
+        assert access.url == f"http://127.0.0.1:{port}/api"
+        wait_until(lambda: schedule_of(study, access), PATIENCE, up.said)
+        assert schedule_of(study, access) == ("17 3 * * *", "Europe/Berlin", 1)
+        assert f"Prefect's pages: http://127.0.0.1:{port} (log in with the line in" in up.said()
+        assert (home / "server.login").read_text(encoding="utf-8") == f"{access.login}\n"
         wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, up.said)
         wait_until(lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"], PATIENCE, "no next run is shown")
         status = reconflow("status", "--study", study.folder, "--json")
@@ -111,8 +119,12 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
         assert second.code == 2
         assert "already running" in second.err
         standing = set(descendants(up.process.pid))
-        night(study, url)
-        wait_until(lambda: state_of_night(url) == "COMPLETED", PATIENCE, up.said)
+        night(study, access, "asked-for")
+        wait_until(lambda: state_of(access, "asked-for")[0] == "COMPLETED", PATIENCE, up.said)
+        night(study, access, "astray", tmp_path)
+        wait_until(lambda: state_of(access, "astray")[0] == "FAILED", PATIENCE, up.said)
+        refusal = f"in {study.folder} and no other; the run was started for {tmp_path}."
+        assert refusal in state_of(access, "astray")[1]
         # The night's own process is Prefect's: Ctrl-C in the midst of its interpreter's end is not ours to answer.
         wait_until(lambda: set(descendants(up.process.pid)) <= standing, 30, "the night's process stayed")
         code, seconds = up.stop(PATIENCE)
@@ -121,6 +133,10 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
     assert "Traceback" not in up.said()
     assert "temporary server" not in up.said()
     assert "telemetry" not in up.said()
+    assert not (home / "server.login").exists()
+    assert not (place / "was-imported").exists()
+    for log in (tmp_path / "log", home / "server.log"):
+        assert str(access.login).partition(":")[2] not in log.read_text(encoding="utf-8")
     assert "Traceback" not in (home / "server.log").read_text(encoding="utf-8")
     assert running_server(home) is None
     assert reconflow("status", "--study", study.folder, "--json").document["next_run"] is None
@@ -128,14 +144,16 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
 
 def test_up_uses_the_server_of_the_site_and_leaves_it_standing(prefect_api: str, study: Study, tmp_path: Path) -> None:
     with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
-        wait_until(lambda: (schedule_of(study, prefect_api) or ("",))[0] == "17 3 * * *", PATIENCE, up.said)
+        site = Access(prefect_api)
+        wait_until(lambda: (schedule_of(study, site) or ("",))[0] == "17 3 * * *", PATIENCE, up.said)
         write_tube(study.inbox / "b.fcs", seed=2)
         wait_until(lambda: is_counted(study, "b.fcs"), PATIENCE, up.said)
         _, seconds = up.stop(PATIENCE)
     assert "temporary server" not in up.said()
     assert seconds < 45
     assert not (study.folder / ".prefect").exists()
-    assert schedule_of(study, prefect_api) is not None
+    assert "Prefect's pages" not in up.said()
+    assert schedule_of(study, site) is not None
 
 
 def test_each_study_has_its_own_night_on_the_server_of_a_site(study: Study, tmp_path: Path) -> None:
@@ -145,13 +163,28 @@ def test_each_study_has_its_own_night_on_the_server_of_a_site(study: Study, tmp_
     assert re.fullmatch(r"SLE-CAR-T-part-2-100-[0-9a-f]{6}", deployment_name(odd))
 
 
-def schedule_of(study: Study, url: str | None) -> tuple[str, str, int] | None:
+def folder_with_other_modules(tmp_path: Path) -> Path:
+    """Lay a folder in which another account has put modules with the names of ours."""
+    place = tmp_path / "place"
+    (place / "flows").mkdir(parents=True)
+    for name in ("prefect", "multiprocessing", "uvicorn", "tasks", "flows/__init__"):
+        marker = place / "was-imported"
+        (place / f"{name}.py").write_text(f"open({str(marker)!r}, 'w')", encoding="utf-8")
+    return place
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def schedule_of(study: Study, access: Access) -> tuple[str, str, int] | None:
     """Ask a server for the nightly deployment: cron, time zone, how many may run at once."""
-    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
-    assert url
-    with SyncPrefectClient(url) as client:
+    with access.settings(), get_client(sync_client=True) as client:
         try:
             deployment = client.read_deployment_by_name(f"nightly/{deployment_name(study)}")
         except ObjectNotFound:
@@ -161,24 +194,26 @@ def schedule_of(study: Study, url: str | None) -> tuple[str, str, int] | None:
     return schedule.cron, schedule.timezone, limit.limit if limit else 0
 
 
-def night(study: Study, url: str | None) -> None:
+def night(study: Study, access: Access, name: str, folder: Path | None = None) -> None:
     """Ask for a night now, as somebody may on Prefect's page."""
-    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.orchestration import get_client
 
-    assert url
-    with SyncPrefectClient(url) as client:
+    with access.settings(), get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(f"nightly/{deployment_name(study)}")
-        client.create_flow_run_from_deployment(deployment.id, name="asked-for")
+        parameters = {"study": str(folder)} if folder else None
+        client.create_flow_run_from_deployment(deployment.id, name=name, parameters=parameters)
 
 
-def state_of_night(url: str | None) -> str | None:
-    from prefect.client.orchestration import SyncPrefectClient
+def state_of(access: Access, name: str) -> tuple[str, str]:
+    """Give the state of a run and what Prefect's page says of it."""
+    from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 
-    assert url
-    with SyncPrefectClient(url) as client:
-        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=["asked-for"])))
-    return found[0].state.type.value if found and found[0].state else None
+    wanted = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+    with access.settings(), get_client(sync_client=True) as client:
+        found = client.read_flow_runs(flow_run_filter=wanted)
+    state = found[0].state if found else None
+    return (state.type.value, state.message or "") if state else ("", "")
 
 
 def test_watch_does_not_run_a_pass_in_vain_at_every_look(prefect_api: str, study: Study, tmp_path: Path) -> None:

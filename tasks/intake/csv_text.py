@@ -5,6 +5,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.intake.plain_file import NotRegular, open_regular
+
 HOW_TO_SAVE = "Save it from the spreadsheet as 'CSV UTF-8 (comma delimited)'."
 
 
@@ -47,9 +49,21 @@ class CsvTable:
     fault: SheetProblem | None = None
 
 
-def read_table(path: Path, name: str) -> CsvTable:
-    """Read a comma-separated file; ``name`` is what it is called in sentences. Column names are trimmed and lower-cased."""
-    text, fault = _decoded(path.read_bytes())
+def read_table(path: Path, name: str, *, follow: bool = True) -> CsvTable:
+    """Read a comma-separated file; ``name`` is what it is called in sentences. Column names are trimmed and lower-cased.
+
+    A file that cannot be opened, and what is no file at all, is a fault of the sheet. A link is read with ``follow``.
+    """
+    try:
+        with open_regular(path, follow=follow) as file:
+            text, fault = _decoded(file.read())
+    except NotRegular as error:
+        return _unread(name, 1, f"The sheet cannot be read: {error.strerror}. Put the sheet itself in its place.")
+    except OSError as error:
+        return _unread(
+            name, 1,
+            f"The sheet cannot be opened ({error.strerror}). Close it in the spreadsheet program, or correct its rights.",
+        )  # fmt: skip
     if fault:
         return _unread(name, 1, fault)
     try:

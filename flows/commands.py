@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from flows.cli import Json, Outcome, Strict, Study
 from flows.server import prefect_server, running_server
+from panels.printable import printable
 
 HOME = ".prefect"
 SUMMARY = ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed", "patients", "report")
@@ -118,14 +119,14 @@ def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
     from tasks.study import open_study
 
     taken = take_up_again(open_study(study), files or None)
-    text = "\n".join([f"{len(taken)} taken up again; the next run looks at them.", *taken])
+    text = "\n".join([f"{len(taken)} taken up again; the next run looks at them.", *map(printable, taken)])
     return Outcome(document={"taken_up": list(taken)}, text=text)
 
 
 def _outcome(summary: dict[str, Any], text: str) -> Outcome:
     """Judge a pass; what somebody has to mend is said on stderr, where a program that reads stdout leaves it to a person."""
     for sentence in (*summary["sheet_faults"], *summary["table_faults"], *summary["notices"]):
-        sys.stderr.write(f"reconflow: {sentence}\n")
+        sys.stderr.write(f"reconflow: {printable(sentence)}\n")
     return Outcome(
         document={key: summary[key] for key in SUMMARY},
         text=text,

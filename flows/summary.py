@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from panels.printable import printable
 from tasks.kinetics.reasons import why_of
 from tasks.study import Study
 
@@ -24,7 +25,7 @@ SHOWN = (
 def pass_text(summary: Mapping[str, Any]) -> str:
     """Sum one pass up in a few lines."""
     counts = ", ".join(f"{summary[key]} {key}" for key in ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed"))
-    told = [f"  {sentence}" for sentence in summary["sentences"]]
+    told = [f"  {printable(sentence)}" for sentence in summary["sentences"]]
     return "\n".join([counts, *told, f"report: {summary['report']}"])
 
 
@@ -49,6 +50,7 @@ def demo_text(folder: Path, summary: Mapping[str, Any]) -> str:
 def status_document(study: Study, server: str | None) -> dict[str, Any]:
     """Gather the ledger by state, what is open and why, and the last and next nightly run."""
     from tasks.intake.drugs import read_drugs
+    from tasks.intake.inbox import inbox_faults
     from tasks.sheet_notices import sheet_notices
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
@@ -60,6 +62,7 @@ def status_document(study: Study, server: str | None) -> dict[str, Any]:
         last = last_run(store, "nightly")
         strategies = standing(study, store)
     return {
+        "inbox": list(inbox_faults(study)),
         "sheets": [*map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)],
         "states": states,
         "strategies": [
@@ -82,10 +85,11 @@ def status_text(document: Mapping[str, Any]) -> str:
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in document["strategies"]),
         *(each["newer"] for each in document["strategies"] if each["newer"]),
         *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
+        *document["inbox"],
         *document["sheets"],
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _outcome(study: Study, run: "Run") -> str:

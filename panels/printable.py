@@ -18,5 +18,10 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
+def printable_lines(text: str) -> str:
+    """Write a text of several lines as ``printable`` does, without taking its lines for letters."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")

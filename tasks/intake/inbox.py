@@ -115,6 +115,11 @@ def _named(study: Study, path: Path) -> str:
     return printable(study.place_of(path))
 
 
+def inbox_faults(study: Study) -> tuple[str, ...]:
+    """Say what lies in the inbox and is not read; nothing while the inbox itself is away."""
+    return list_inbox(study).faults if study.inbox.is_dir() else ()
+
+
 def _can_be_written(path: Path) -> bool:
     """Tell whether a name is text at all; Linux allows any bytes."""
     return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
@@ -228,7 +233,8 @@ def note_locked(study: Study, store: Store, path: Path, record: FileRecord | Non
         if record is None:
             _add(study, connection, path, Sight(-1, -1, time.time(), None), reason)
         elif record.state in {"settling", "waiting"}:
-            see_again(connection, record.id, Sight(-1, -1, time.time(), record.sha256))
+            if record.size >= 0:
+                see_again(connection, record.id, Sight(-1, -1, time.time(), record.sha256))
             set_state(connection, record.id, "settling", reason)
     return reason
 

@@ -19,7 +19,9 @@ def why_unmoved(study: Study, error: OSError) -> str:
                 f"The file cannot be moved: the folder {printable(study.place_of(folder))} may not be written "
                 f"({error.strerror}). Correct its rights; it is tried again by itself."
             )
-    return f"The file cannot be moved ({error.strerror}). Close it in other programs; it is tried again by itself."
+    name = error.filename2 or error.filename
+    where = f"{printable(study.place_of(Path(name)))}: " if isinstance(name, str) else ""
+    return f"The file cannot be moved ({where}{error.strerror}). Close it in other programs; it is tried again by itself."
 
 
 def _nearest_folder(path: Path) -> Path | None:

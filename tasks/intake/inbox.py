@@ -7,6 +7,7 @@ alone are not enough: some copies reserve the whole size at the start.
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,12 +160,12 @@ def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> 
                 return None
         # The moment of seeing is before the bytes are read: whatever is written after it counts as a change.
         sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
+        return _note_sight(study, store, path, record, sight)
     except FileNotFoundError:
         return None
     except OSError as error:
         note_locked(study, store, path, record, error)
         return None
-    return _note_sight(study, store, path, record, sight)
 
 
 def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight) -> Candidate | None:
@@ -181,9 +182,10 @@ def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | Non
         elif record.sha256 == sight.sha256:
             see_again(connection, record.id, sight)
         elif record.state == "quarantined":
+            with suppress(OSError):  # the reason is wrong now, but the ledger tells the truth
+                remove_reason(study.quarantine, record.name, record.sha256 or "")
             see_again(connection, record.id, sight)
             set_state(connection, record.id, "settling", "dropped again")
-            remove_reason(study.quarantine, record.name, record.sha256 or "")
         else:
             set_state(connection, record.id, "duplicate" if record.state == "duplicate" else "failed", OVERWRITTEN, place=None)
             _add(study, connection, path, sight)

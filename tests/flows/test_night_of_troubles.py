@@ -126,5 +126,5 @@ def mend(study: Study, folder: Path) -> None:
     for name in ("pipe.fcs", "more.csv", "zero.fcs", "link.csv"):
         (study.inbox / name).unlink()
     (study.inbox / "folder.csv").rmdir()
-    shutil.copyfile(write_tube(folder / "whole.fcs", seed=4), study.inbox / "half.fcs")
+    shutil.copyfile(write_tube(folder / "whole.fcs", seed=3), study.inbox / "half.fcs")
     write_rows(study.folder, [*ROWS, f"{ESCAPE},P02,{DRAWN},bcell"])

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from tasks.intake.whole import missing_part
 from tasks.simulate.fcs import FcsChannel, write_fcs
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.store.tubes import taken_in
-from tasks.study import Study
+from tasks.study import Study, open_study
 from tests.gating.test_events import describe
 from tests.gating.test_events import write_fcs as write_plain_fcs
 from tests.shared_data import SHARED, needs_shared
@@ -268,6 +269,39 @@ def test_bytes_that_change_between_the_judgement_and_the_move_are_never_accepted
     assert record.place == "inbox/good.fcs"
     assert not any(study.archive.rglob("*.fcs"))
     is_counted_once_and_whole(study, path.read_bytes())
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder on another file system, as a share is."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("NO SECOND FILE SYSTEM: /dev/shm is missing or the same one")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_an_inbox_on_another_disk_loses_nothing_to_a_writer(tmp_path: Path, other_disk: Path, changes) -> None:
+    study = study_of(tmp_path / "s", "move")
+    with (study.folder / "study.yaml").open("a") as file:
+        file.write(f"inbox: {other_disk}\n")
+    study = open_study(study.folder)
+    path = write_tube(study.inbox / "good.fcs")
+    before = path.stat()
+    with study.store() as store:
+        scan_inbox(study, store)
+        (candidate,) = scan_inbox(study, store)
+        desk = open_desk(study, store, list_inbox(study))
+        if changes:
+            path.write_bytes(path.read_bytes()[:-8] + b"\1" * 8)
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        outcome = admit(desk, candidate)
+    assert outcome.state == ("settling" if changes else "accepted")
+    kept = path if changes else next(study.archive.rglob("*.fcs"))
+    is_counted_once_and_whole(study, kept.read_bytes())
+    assert list(study.archive.rglob("*.part")) == []
+    assert list(study.inbox.iterdir()) == []
 
 
 @needs_shared

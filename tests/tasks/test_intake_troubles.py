@@ -27,7 +27,7 @@ from tests.other_account import another_account, folder_for_anybody
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_rows, write_tube
 
 ROWS = [f"good.fcs,P02,{DRAWN},bcell", f"bad.fcs,P01,{DRAWN},bcell"]
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -165,8 +165,17 @@ def test_ordinary_text_is_shown_as_it_is() -> None:
 # -- folders that may not be written or read
 
 
+@pytest.fixture(scope="module")
+def everything_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Take a tube in once: another account may not read the installation that modules are imported from."""
+    study = study_with_good(tmp_path_factory.mktemp("import") / "s")
+    (study.inbox / "bad.fcs").write_text("no")
+    passes(study)
+    status_document(study, None)
+
+
 @pytest.fixture
-def anybody() -> Iterator[Path]:
+def anybody(everything_imported: None) -> Iterator[Path]:
     with folder_for_anybody() as folder:
         yield folder
 
@@ -278,6 +287,19 @@ def test_a_file_that_may_not_be_read_is_tried_again(anybody: Path, mode: str) ->
         (study.inbox / "bad.fcs").chmod(0o644)
         take_in(study)
         assert records(study)["bad.fcs"].state == "accepted"
+
+
+def test_a_refused_file_that_cannot_be_taken_out_of_the_quarantine_stops_nothing(anybody: Path) -> None:
+    study = study_with_good(anybody / "s")
+    (study.inbox / "bad.fcs").write_text("no")
+    with another_account(anybody):
+        take_in(study)
+        study.quarantine.chmod(0o555)
+        (study.inbox / "bad.fcs").write_text("no")
+        take_in(study)
+        (study.quarantine / "bad.fcs").write_text("other")
+        passes(study)
+        assert "cannot be moved" in " ".join(take_in(study).sentences)
 
 
 # -- sheets

@@ -119,7 +119,8 @@ def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
     from tasks.study import open_study
 
     taken = take_up_again(open_study(study), files or None)
-    text = "\n".join([f"{len(taken)} taken up again; the next run looks at them.", *map(printable, taken)])
+    first = f"{len(taken)} taken up again; the next run looks at them."
+    text = "\n".join([first, *map(printable, taken)])
     return Outcome(document={"taken_up": list(taken)}, text=text)
 
 

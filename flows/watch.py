@@ -32,7 +32,7 @@ class _Memory:
     tried_at: float = 0.0
 
     def is_new(self, outcome: "Outcome") -> bool:
-        """Tell whether this was not said yet of the file that lies there now; what waits is judged at every look."""
+        """Tell whether this was not said yet of the file; what waits is judged at every look."""
         what = f"{outcome.tube_sha256} {outcome.state} {outcome.reason}"
         known = self.files.get(outcome.inbox_path) == what
         self.files[outcome.inbox_path] = what

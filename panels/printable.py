@@ -14,7 +14,7 @@ _UNSAFE = re.compile(f"[{_CONTROLS}{_SEPARATORS}{_DIRECTIONS}{_HALF_LETTERS}]")
 
 
 def printable(text: str) -> str:
-    r"""Write control characters as Python does (``\x1b``, ``\n``); all other text stays as it is."""
+    r"""Write control characters as Python does (``\x1b``, ``\n``); other text stays as it is."""
     return _UNSAFE.sub(_escaped, text)
 
 

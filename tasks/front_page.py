@@ -39,7 +39,11 @@ def write_front_page(study: Study) -> Path:
         patients=tuple(built_patients(study)),
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
         strategies=strategies,
-        notices=(*inbox_faults(study), *map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)),
+        notices=(
+            *inbox_faults(study),
+            *map(str, read_drugs(study.drugs_sheet)[1]),
+            *sheet_notices(study),
+        ),
     )
     page = study.results / "index.html"
     write_atomically(page, render_index(overview, kinetics).encode())

@@ -41,7 +41,8 @@ SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbn
 CUT_SHORT_BY_SETTLING = 300
 """Unless it is set, a file is refused as cut short after so many times the time in which files settle.
 
-A copy over a slow share may stand still for minutes; where files need no time to settle, they are whole when they appear.
+A copy over a slow share may stand still for minutes; where files need no time to settle, they are
+whole when they appear.
 """
 
 Pin = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*@\d+(\.\d+){0,2}$")]
@@ -79,7 +80,7 @@ class IntakeSettings(_Settings):
 
     @property
     def patience_seconds(self) -> float:
-        """Give how long a file that is not whole may stay as it is before it is refused: ten minutes by default."""
+        """Give how long a file that is not whole may stay unchanged before it is refused."""
         if self.cut_short_seconds is not None:
             return self.cut_short_seconds
         return CUT_SHORT_BY_SETTLING * self.settle_seconds
@@ -205,17 +206,18 @@ def load_settings(folder: Path) -> StudySettings:
 
 
 def _refuse_nested(folder: Path, settings: StudySettings, lines: Mapping[str, int]) -> None:
-    """Refuse folders of which one lies in another: what the program writes would be taken for what was dropped."""
+    """Refuse folders of which one lies in another: reasons would be taken for dropped files."""
     places = {name: os.path.realpath(folder / getattr(settings, name)) for name in FOLDERS}
     for name, other in permutations(FOLDERS, 2):
         if not Path(places[name]).is_relative_to(places[other]):
             continue
         set_here = name if name in lines else other
-        where = f"{folder / FILE_NAME}, line {lines[set_here]}" if set_here in lines else f"{folder / FILE_NAME}"
+        where = f"{folder / FILE_NAME}"
+        where += f", line {lines[set_here]}" if set_here in lines else ""
         lies = "is the same folder as" if places[name] == places[other] else "lies in"
         raise SettingsFault(
             f"{where}: {set_here}: {name} ({places[name]}) {lies} {other} ({places[other]}). "
-            f"Give each of {', '.join(FOLDERS)} a folder of its own that lies in none of the others."
+            f"Give each of {', '.join(FOLDERS)} a folder of its own, in none of the others."
         )
 
 

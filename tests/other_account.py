@@ -1,4 +1,4 @@
-"""Work as an account that may not do everything, as in a laboratory; root may, and would see no trouble."""
+"""Work as an account that may not do everything; root may, and would see no trouble."""
 
 import os
 import shutil

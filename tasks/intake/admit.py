@@ -120,7 +120,7 @@ def judge(desk: Desk, candidate: Candidate) -> Verdict:
 
 
 def _whole_header(desk: Desk, candidate: Candidate) -> TubeHeader | Verdict:
-    """Read the header of a file that is whole; gives the verdict on one that is not, or cannot be read."""
+    """Read the header of a file that is whole; gives the verdict on any other."""
     header = None
     try:
         header = read_header(candidate.path)
@@ -137,7 +137,7 @@ def _whole_header(desk: Desk, candidate: Candidate) -> TubeHeader | Verdict:
 
 
 def _is_patience_over(desk: Desk, candidate: Candidate) -> bool:
-    """Tell whether a file that is not whole has not changed for so long that nobody seems to copy it any more.
+    """Tell whether a file that is not whole has not changed for so long that no copy goes on.
 
     Both clocks are asked: a share's may be wrong, and a copy may be given the time of its original.
     """
@@ -236,7 +236,9 @@ def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[Stat
     """Give the file its state and bring it where it belongs; gives the state it got, and why."""
     study, record = desk.study, candidate.record
     source = study.place_of(candidate.path)
-    move = PlannedMove(record.id, source, source, verdict.state, verdict.reason, verdict.duplicate_of)
+    move = PlannedMove(
+        record.id, source, source, verdict.state, verdict.reason, verdict.duplicate_of
+    )
     try:
         if study.settings.intake.mode == "move":
             move = replace(move, target=study.place_of(_target(study, candidate, verdict)))
@@ -253,7 +255,7 @@ def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[Stat
 
 
 def _settle_in_place(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[State, str]:
-    """Give a file that stays where it is its state, unless its bytes changed since they were hashed."""
+    """Give a file that stays where it is its state, unless its bytes changed since."""
     study, record = desk.study, candidate.record
     state, reason = verdict.state, verdict.reason
     if state == "accepted" and regular_sha256(candidate.path) != candidate.sha256:

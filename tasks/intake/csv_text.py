@@ -52,7 +52,8 @@ class CsvTable:
 def read_table(path: Path, name: str, *, follow: bool = True) -> CsvTable:
     """Read a comma-separated file; ``name`` is what it is called in sentences. Column names are trimmed and lower-cased.
 
-    A file that cannot be opened, and what is no file at all, is a fault of the sheet. A link is read with ``follow``.
+    A file that cannot be opened, and what is no file at all, is a fault of the sheet. A link is read
+    with ``follow``.
     """
     text, fault = _text_of(path, follow=follow)
     if fault:

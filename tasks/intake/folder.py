@@ -1,4 +1,4 @@
-"""List a folder and its sub-folders: regular files, and sentences on everything else that lies there."""
+"""List a folder and its sub-folders: regular files, and what else lies there."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from tasks.intake.plain_file import kind_of
 
 @dataclass(slots=True)
 class Found:
-    """What lies in a folder: regular files, what is none, and the folders that could not be read."""
+    """What lies in a folder: regular files, other things with their kind, folders, unread folders."""
 
     files: list[Path] = field(default_factory=list)
     others: list[tuple[Path, str]] = field(default_factory=list)
@@ -19,7 +19,7 @@ class Found:
 
 
 def list_folder(top: Path, wanted: Callable[[str], bool]) -> Found:
-    """List everything below a folder whose name is wanted; hidden folders are left out, links are not followed."""
+    """List all below a folder whose name is wanted; no hidden folder and no link is entered."""
     found, waiting = Found(), [top]
     while waiting:
         folder = waiting.pop()

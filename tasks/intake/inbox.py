@@ -91,11 +91,11 @@ def _unreadable_names(number: int) -> Iterator[str]:
 
 
 def _not_taken(study: Study, seen: Found) -> Iterator[str]:
-    """Say what lies in the inbox and is not read: folders that may not be, and what is no regular file."""
+    """Say what lies in the inbox and is not read: folders, and what is no regular file."""
     for folder, reason in sorted(seen.unread):
         yield (
-            f"The folder {_named(study, folder)} cannot be read ({reason}): nothing in it is taken in. "
-            "Correct its rights; it is looked at again by itself."
+            f"The folder {_named(study, folder)} cannot be read ({reason}): "
+            "nothing in it is taken in. Correct its rights; it is looked at again by itself."
         )
     only_fcs = study.settings.intake.mode == "leave"
     for path, kind in sorted(seen.others):
@@ -139,7 +139,8 @@ def scan_inbox(study: Study, store: Store, listing: Listing | None = None) -> li
     listing = listing or list_inbox(study)
     known = files_within(store, study.place_of(study.inbox))
     missing = [record for place, record in known.items() if place not in listing.files]
-    _note_vanished(study, store, [record for record in missing if not _is_unread(study, listing, record)])
+    vanished = [record for record in missing if not _is_unread(study, listing, record)]
+    _note_vanished(study, store, vanished)
     candidates = (_look(study, store, path, known.get(place)) for place, path in listing.files.items())
     return [candidate for candidate in candidates if candidate is not None]
 
@@ -215,7 +216,7 @@ def _can_return(study: Study, record: FileRecord) -> bool:
 
 
 def _refused_part(study: Study, store: Store, path: Path) -> FileRecord | None:
-    """Find the file of the same name that was refused and holds nothing but the beginning of this one."""
+    """Find the file of the same name that was refused and is the beginning of this one."""
     inbox_path = path.relative_to(study.inbox).as_posix()
     for record in files_called(store, inbox_path):
         refused = record.state == "quarantined" and _can_return(study, record)
@@ -244,6 +245,7 @@ def note_locked(study: Study, store: Store, path: Path, record: FileRecord | Non
 def _note_vanished(study: Study, store: Store, records: list[FileRecord]) -> None:
     """Note files that were seen and have been taken out of the inbox; an accepted tube keeps its counts."""
     for record in records:
-        if record.state in {"settling", "waiting"} and record.place and not os.path.lexists(study.path_of(record.place)):
+        waits = record.state in {"settling", "waiting"} and record.place
+        if waits and not os.path.lexists(study.path_of(record.place or "")):
             with store.writing() as connection:
                 set_state(connection, record.id, "waiting", GONE, place=None)

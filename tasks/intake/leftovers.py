@@ -1,4 +1,4 @@
-"""Look after what earlier passes left: refused files that changed since, and halves of killed copies."""
+"""Look after what earlier passes left: refused files that changed, halves of killed copies."""
 
 import re
 import time
@@ -18,9 +18,10 @@ _QUARANTINE_COPY = re.compile(r"\..+\.part", re.DOTALL)
 
 
 def return_changed(study: Study, store: Store) -> tuple[str, ...]:
-    """Put refused files that changed since back in the inbox: a copy taken for cut short may go on in the quarantine.
+    """Put refused files that changed since back in the inbox.
 
-    Gives sentences on those that cannot be moved.
+    A copy that was taken for cut short may go on in the quarantine. Gives sentences on those that
+    cannot be moved.
     """
     said = []
     refused: tuple[State, ...] = ("quarantined",)
@@ -38,7 +39,7 @@ def return_changed(study: Study, store: Store) -> tuple[str, ...]:
 
 
 def _has_changed(store: Store, record: FileRecord, path: Path) -> bool:
-    """Tell whether a file holds other bytes than the ledger knows; it is hashed only where it looks otherwise."""
+    """Tell whether a file holds other bytes than the ledger knows; hashed only if it looks so."""
     try:
         stat = path.lstat()
     except FileNotFoundError:
@@ -54,12 +55,14 @@ def _has_changed(store: Store, record: FileRecord, path: Path) -> bool:
 
 
 def remove_unfinished(study: Study, store: Store) -> None:
-    """Remove what a killed pass left half copied or half written, where no move is written down that would go on with it."""
+    """Remove what a killed pass left half written and no planned move goes on with."""
     planned = {study.path_of(move.target) for move, _ in planned_moves(store)}
     going_on = {path.with_name(f".{path.name}{UNFINISHED}") for path in planned}
     archived = [(path, _ARCHIVE_COPY) for path in study.archive.glob("*/.*.part")]
     refused = [(path, _QUARANTINE_COPY) for path in study.quarantine.glob(".*.part")]
     for path, ours in (*archived, *refused):
         if ours.fullmatch(path.name) and path not in going_on and not path.is_symlink():
-            with suppress(OSError):  # a folder that may not be written is said where something has to be moved
+            with suppress(
+                OSError
+            ):  # a folder that may not be written is said where something has to be moved
                 path.unlink()

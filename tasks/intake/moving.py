@@ -3,8 +3,8 @@
 A move is written down before it is made and struck out, together with the file's new state, after it was made. Every step
 can be repeated: the next pass finishes what it finds written down. Nothing is ever overwritten.
 
-A rename does not take a file from whoever holds it open, so its bytes are hashed again where it has arrived. One that changed
-goes back to the inbox and settles.
+A rename does not take a file from whoever holds it open, so its bytes are hashed again where it has
+arrived. One that changed goes back to the inbox and settles.
 """
 
 import errno
@@ -74,7 +74,8 @@ def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
 def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
     """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point.
 
-    Gives the state the file has then, which is another one where its bytes changed. Raises OSError when it cannot be moved.
+    Gives the state the file has then, which is another one where its bytes changed. Raises OSError
+    when it cannot be moved.
     """
     if move.state == "settling":
         return put_back(study, store, move, record)
@@ -97,12 +98,13 @@ def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord)
         write_reason(target, record.inbox_path, sha256, move.reason)
     with store.writing() as connection:
         end_move(connection, record.id)
-        set_state(connection, record.id, move.state, move.reason, place=move.target, duplicate_of=move.duplicate_of)
+        changes = {"place": move.target, "duplicate_of": move.duplicate_of}
+        set_state(connection, record.id, move.state, move.reason, **changes)
     return move.state, move.reason
 
 
 def finish_moves(study: Study, store: Store) -> tuple[str, ...]:
-    """Finish the moves that an earlier pass wrote down and did not end; says which still cannot be made."""
+    """Finish the moves that an earlier pass wrote down; says which still cannot be made."""
     said = []
     for move, record in planned_moves(store):
         try:
@@ -112,10 +114,12 @@ def finish_moves(study: Study, store: Store) -> tuple[str, ...]:
     return tuple(said)
 
 
-def note_unmoved(study: Study, store: Store, move: PlannedMove, record: FileRecord, error: OSError) -> str:
+def note_unmoved(
+    study: Study, store: Store, move: PlannedMove, record: FileRecord, error: OSError
+) -> str:
     """Note that a file cannot be moved now, and why; gives the sentence.
 
-    A file of the inbox is judged anew by the next pass. A tube that was taken in keeps its state and its plan.
+    A file of the inbox is judged anew by the next pass. A tube taken in keeps its state and its plan.
     """
     reason = why_unmoved(study, error)
     told = f"{printable(record.inbox_path)}: {reason}"
@@ -140,7 +144,7 @@ def _plan_again(study: Study, store: Store, move: PlannedMove, target: Path) -> 
 
 
 def put_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
-    """Bring a file into the inbox, whatever it holds by now: it settles there and is judged anew."""
+    """Bring a file into the inbox, whatever it holds by now: it settles and is judged anew."""
     source, target = study.path_of(move.source), study.path_of(move.target)
     if source.exists() and target.exists():
         if regular_sha256(source) == regular_sha256(target):
@@ -150,26 +154,29 @@ def put_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) 
             target = study.path_of(move.target)
     if source.exists():
         if not _relocate(source, target):
-            return record.state, record.reason  # it changes faster than it is copied: the plan stays
+            return record.state, record.reason  # it changed while it was copied: the plan stays
     elif not target.exists():
         return _give_up(store, record, LOST, None)
     reason_path(source).unlink(missing_ok=True)
     inbox_path = target.relative_to(study.inbox).as_posix()
     with store.writing() as connection:
         end_move(connection, record.id)
-        set_state(connection, record.id, "settling", move.reason, place=move.target, name=target.name, inbox_path=inbox_path)
+        changes = {"place": move.target, "name": target.name, "inbox_path": inbox_path}
+        set_state(connection, record.id, "settling", move.reason, **changes)
     return "settling", move.reason
 
 
 def _bring_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
-    """Undo a move after which the file held other bytes than were judged: somebody goes on writing it."""
+    """Undo a move after which the file held other bytes than were judged: it is being written."""
     if record.state in TAKEN_IN:
         return _give_up(store, record, CHANGED, move.target)
     back = plan_back(study, store, record, study.path_of(move.target), CHANGED)
     return put_back(study, store, back, record)
 
 
-def plan_back(study: Study, store: Store, record: FileRecord, path: Path, reason: str) -> PlannedMove:
+def plan_back(
+    study: Study, store: Store, record: FileRecord, path: Path, reason: str
+) -> PlannedMove:
     """Write down that a file is brought back to the inbox."""
     target = inbox_target(study, record, record.sha256 or "")
     back = PlannedMove(record.id, study.place_of(path), study.place_of(target), "settling", reason)
@@ -179,7 +186,7 @@ def plan_back(study: Study, store: Store, record: FileRecord, path: Path, reason
 
 
 def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -> Arrival:
-    """Strike out a move that cannot be made; a tube that was taken in fails, so that its counts are not used as they are."""
+    """Strike out a move that cannot be made; a tube that was taken in fails."""
     state: State = "waiting" if place is None else "settling"
     if record.state in TAKEN_IN:
         state, reason, place = "failed", NOT_ITS_BYTES, place or record.place
@@ -190,7 +197,7 @@ def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -
 
 
 def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
-    """Bring the bytes to ``target``; tells whether they were still those that were hashed before they went."""
+    """Bring the bytes to ``target``; tells whether they were those hashed when they left."""
     same = _looks(source) == (record.size, record.mtime_ns)
     if not same and regular_sha256(source, follow=True) != record.sha256:
         return False
@@ -201,7 +208,7 @@ def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
 
 
 def _relocate(source: Path, target: Path, sha256: str | None = None) -> bool:
-    """Rename a file, or copy it to another file system; tells whether it held the bytes that were expected."""
+    """Rename a file, or copy it to another file system; tells whether it held these bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         rename_durably(source, target)
@@ -213,9 +220,9 @@ def _relocate(source: Path, target: Path, sha256: str | None = None) -> bool:
 
 
 def _copy(source: Path, target: Path, sha256: str) -> bool:
-    """Copy to another file system under an unfinished name, verify, rename, and only then remove the source.
+    """Copy to another file system under an unfinished name, verify, rename, remove the source.
 
-    Tells whether source and copy held the bytes that were expected; if not, the source stays and there is no copy.
+    Tells whether source and copy held the bytes expected; if not, there is only the source.
     """
     unfinished, before = target.with_name(f".{target.name}{UNFINISHED}"), _looks(source)
     try:

@@ -1,4 +1,4 @@
-"""Open what a laboratory dropped only where it is a regular file, whatever takes its place meanwhile.
+"""Open what a laboratory dropped only where it is a regular file, whatever takes its place.
 
 Opening a pipe waits for whoever writes into it, reading a device never ends, and a link may lead to
 a file that is nobody's sample.
@@ -26,7 +26,7 @@ class NotRegular(OSError):
 
 
 def kind_of(mode: int) -> str:
-    """Say in words what is no regular file, or nothing where it is one; ``mode`` is that of a stat."""
+    """Name what is no regular file, in words; empty where it is one. ``mode`` is that of a stat."""
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "")
 
 

@@ -9,12 +9,12 @@ from tasks.intake.plain_file import regular_sha256
 
 REASON_ENDING = ".reason.txt"
 MOST_NAME_BYTES = 200
-"""File systems allow 255 bytes a name; endings, numbers and names of unfinished copies are added to it."""
+"""File systems allow 255 bytes a name; endings, numbers and marks of copies are added to it."""
 MOST_ENDING_BYTES = 16
 
 
 def kept_name(name: str) -> str:
-    """Give the name under which a file is kept: its own, or its beginning where that is too long."""
+    """Give the name under which a file is kept: its own, or the beginning of one too long."""
     if len(name.encode()) <= MOST_NAME_BYTES:
         return name
     ending = Path(name).suffix
@@ -39,7 +39,7 @@ def reason_path(refused: Path) -> Path:
 
 
 def write_reason(refused: Path, inbox_path: str, sha256: str, reason: str) -> None:
-    """Write the reason beside a refused file; ``inbox_path`` is said in full, however long it is."""
+    """Write the reason beside a refused file; ``inbox_path`` is said in full."""
     text = (
         f"{printable(inbox_path)} was not taken in.\n\n{reason}\n\n"
         f"When this is mended, drop the file in the inbox again, or run: {_retry(sha256)}\n"
@@ -60,7 +60,7 @@ def remove_reason(quarantine: Path, name: str, sha256: str) -> None:
 
 
 def withdraw(refused: Path, sha256: str) -> None:
-    """Remove a refused file whose very bytes lie in the inbox again, with its reason. Other bytes are left alone."""
+    """Remove a refused file whose bytes lie in the inbox again, with its reason; no other bytes."""
     if refused.is_file() and regular_sha256(refused) == sha256:
         refused.unlink()
     if not refused.exists():

@@ -74,7 +74,8 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
     sheets = [(samples, NAME, "")] if os.path.lexists(samples) else []
     for path in dropped:
         place = path.relative_to(inbox)
-        sheets.append((path, printable(f"{inbox.name}/{place.as_posix()}"), f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
+        name = printable(f"{inbox.name}/{place.as_posix()}")
+        sheets.append((path, name, f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
     rows: list[SampleRow] = []
     faults: list[SheetProblem] = []
     named: dict[str, list[SampleRow | SheetProblem]] = {}

@@ -30,7 +30,7 @@ class IntakeSummary:
     """What one pass did: ``outcomes`` of the files it judged, the whole ledger by state, and sentences to show.
 
     ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were mended; ``sheet_faults``
-    are those among them that somebody has to mend in a sheet, ``inbox_faults`` what lies in the inbox and is not read.
+    are those among them that somebody has to mend in a sheet, ``inbox_faults`` what is not read in the inbox.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -90,18 +90,19 @@ def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[
         if candidate.sha256 in accepted and outcomes[candidate.record.id].state == "waiting":
             outcomes[candidate.record.id] = admit(desk, candidate)
     faults = [str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)]
-    waiting = [f"{printable(record.inbox_path)}: {record.reason}" for record in all_files(store, ("waiting", "settling")) if record.reason]
+    open_files = all_files(store, ("waiting", "settling"))
+    waiting = [f"{printable(each.inbox_path)}: {each.reason}" for each in open_files if each.reason]
     sentences = tuple(dict.fromkeys((*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(desk.unused))))
-    return IntakeSummary(
-        tuple(outcomes.values()), count_by_state(store), sentences, tuple(dict.fromkeys(faults)), listing.faults
-    )
+    sheet_faults, judged = tuple(dict.fromkeys(faults)), tuple(outcomes.values())
+    return IntakeSummary(judged, count_by_state(store), sentences, sheet_faults, listing.faults)
 
 
 def _unused(lines: Sequence[SampleRow]) -> tuple[str, ...]:
     """Say which lines of the sheets name no file: a slip in the name, or a tube that has not come yet."""
     if not lines:
         return ()
-    named = ", ".join(f"{line} ({printable(line.file)})" for line in lines[:_MOST_NAMED]) + (" …" if len(lines) > _MOST_NAMED else "")
+    named = ", ".join(f"{line} ({printable(line.file)})" for line in lines[:_MOST_NAMED])
+    named += " …" if len(lines) > _MOST_NAMED else ""
     number = "One line names" if len(lines) == 1 else f"{len(lines)} lines name"
     return (f"{number} a file that has not come into the inbox so far: {named}. Check the name, or drop the file.",)
 

@@ -4,10 +4,10 @@ A copy over a network either grows, and ends before what it announces, or has it
 start (Windows sets it first) and zeros where nothing was written yet. Being quiet for a while tells
 neither from a file that is whole.
 
-What counts as missing: an event that is zero in every channel, and one that is zero from some channel
-on, its clock included, though the clock was running the event before. Both only where nothing but
-zeros follows in the file: it is written from front to back. Zeros behind the events are padding, and
-zeros within an event are what cytometers write for dim signals.
+What counts as missing: an event that is zero in every channel, and one that is zero from some
+channel on, its clock included, though the clock was running the event before. Both only where
+nothing but zeros follows in the file: it is written from front to back. Zeros behind the events are
+padding, and zeros within an event are what cytometers write for dim signals.
 """
 
 import os
@@ -24,7 +24,7 @@ from panels.errors import CutShort, UnreadableFile
 from tasks.intake.plain_file import open_regular
 
 FEWEST_ZEROS = 512
-"""So many zeros at the end of a file that cannot be read are space a copy has reserved: a disk's sector."""
+"""So many zeros at the end of an unreadable file (a sector) are space that a copy has reserved."""
 _BLOCK = 1 << 16
 _MAGIC = b"FCS"
 
@@ -57,7 +57,7 @@ def missing_part(path: Path, header: TubeHeader) -> MissingPart | None:
 
 
 def unreadable_part(path: Path, fault: UnreadableFile) -> MissingPart | None:
-    """Say what is missing of a file that cannot be read; None where it is wrong for another reason."""
+    """Say what is missing of a file that cannot be read; None where something else is wrong."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         zeros = _zeros_at_the_end(file, size)
@@ -77,7 +77,7 @@ def unreadable_part(path: Path, fault: UnreadableFile) -> MissingPart | None:
 
 
 def continues(part: Path, path: Path) -> bool:
-    """Tell whether a file begins with all that another one holds, but for zeros at that one's end."""
+    """Tell whether a file begins with all that ``part`` holds, but for zeros at its end."""
     try:
         with open_regular(part) as old, open_regular(path) as new:
             size = os.fstat(old.fileno()).st_size
@@ -94,7 +94,7 @@ def continues(part: Path, path: Path) -> bool:
 
 
 def _missing_events(header: TubeHeader, written: int) -> int:
-    """Count the events that are not there yet in a file that is zero from the byte ``written`` on."""
+    """Count the events missing in a file that is zero from the byte ``written`` on."""
     layout, count = header.layout, header.event_count
     whole = max(written - layout.start, 0) // layout.event_bytes
     begun = written > layout.start + whole * layout.event_bytes
@@ -107,7 +107,7 @@ def _missing_events(header: TubeHeader, written: int) -> int:
 
 
 def _clock_is_missing(header: TubeHeader, event: int, written: int) -> bool:
-    """Tell whether an event of which only the beginning is there lacks its time, though time ran before."""
+    """Tell whether an event that has only begun lacks its time, though time ran before."""
     clock, layout = time_channel(header.channels), header.layout
     if clock is None or event == 0:
         return False
@@ -119,7 +119,7 @@ def _clock_is_missing(header: TubeHeader, event: int, written: int) -> bool:
 
 
 def _segment_beyond(header: TubeHeader, size: int) -> str:
-    """Name a segment that TEXT announces and the file does not reach, where the file is one data set."""
+    """Name a segment that TEXT announces and a file of one data set does not reach."""
     if header.data_sets > 1:
         return ""
     for end, words in (("$ENDSTEXT", "supplemental TEXT"), ("$ENDANALYSIS", "ANALYSIS")):

@@ -1,4 +1,4 @@
-"""A whole run among everything that cannot be handled: good tubes are counted, each trouble is named, nothing hangs."""
+"""A whole run among troubles: good tubes are counted, each trouble is named, nothing hangs."""
 
 import os
 import shutil
@@ -13,9 +13,14 @@ from tasks.study import Study
 from tests.flows.command import Said, reconflow_here
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_api")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
-SETTINGS = "study: test\nstart: 2026-01-01\nworkers: 1\nintake: {settle_seconds: 0, cut_short_seconds: 600}\n"
+INTAKE = "intake: {settle_seconds: 0, cut_short_seconds: 600}\n"
+SETTINGS = f"study: test\nstart: 2026-01-01\nworkers: 1\n{INTAKE}"
 ROWS = [
     f"good.fcs,P01,{DRAWN},bcell",
     f"run 2/other.fcs,P02,{DRAWN},bcell",
@@ -50,8 +55,8 @@ def plant(folder: Path) -> Study:
     (study.inbox / LONG).write_text("no")
     os.mkfifo(study.inbox / "pipe.fcs")
     os.mkfifo(study.inbox / "more.csv")
-    os.symlink("/dev/zero", study.inbox / "zero.fcs")
-    os.symlink(study.samples_sheet, study.inbox / "link.csv")
+    (study.inbox / "zero.fcs").symlink_to("/dev/zero")
+    (study.inbox / "link.csv").symlink_to(study.samples_sheet)
     (study.inbox / "folder.csv").mkdir()
     study.drugs_sheet.mkdir()
     # A file in the way of a patient's folder: no account may write there, root neither.
@@ -67,7 +72,10 @@ def records(study: Study) -> dict[str, FileRecord]:
 
 def steps(study: Study) -> dict[str, list[str]]:
     with study.store() as store:
-        return {each.inbox_path: [step.reason for step in history(store, each.id)] for each in all_files(store)}
+        return {
+            each.inbox_path: [step.reason for step in history(store, each.id)]
+            for each in all_files(store)
+        }
 
 
 def test_a_night_among_troubles_counts_what_is_good_and_names_the_rest(

@@ -35,7 +35,7 @@ LONG = 600.0
 
 
 def study_of(folder: Path, mode: str, patience: float = LONG) -> Study:
-    """A study that takes a file up as soon as it looked the same twice, and refuses what is cut short after ``patience``."""
+    """A study whose files settle at once and are refused as cut short after ``patience``."""
     intake = f"intake: {{mode: {mode}, settle_seconds: 0, cut_short_seconds: {patience}}}\n"
     return make_study(folder, [GOOD], settings=f"study: test\n{intake}")
 
@@ -151,7 +151,9 @@ def test_every_beginning_of_a_tube_is_known_for_one(tmp_path: Path, part: int) -
 
 
 @pytest.mark.parametrize("part", [0, 1, 30, 58, 400, -6 * 60, -61, -60])
-def test_every_beginning_in_a_file_whose_size_is_reserved_is_known_for_one(tmp_path: Path, part: int) -> None:
+def test_every_beginning_in_a_file_whose_size_is_reserved_is_known_for_one(
+    tmp_path: Path, part: int
+) -> None:
     study = study_of(tmp_path / "s", "move")
     whole = write_tube(tmp_path / "whole.fcs").read_bytes()
     written = whole[: part if part >= 0 else len(whole) + part]
@@ -176,7 +178,9 @@ def test_a_file_that_nobody_has_touched_for_long_is_refused_at_once(tmp_path: Pa
     assert only(study).state == "quarantined"
 
 
-def test_the_time_until_a_refusal_follows_the_settling_time_unless_it_is_set(tmp_path: Path) -> None:
+def test_the_time_until_a_refusal_follows_the_settling_time_unless_it_is_set(
+    tmp_path: Path,
+) -> None:
     told = {"": 600, "intake: {settle_seconds: 0}\n": 0, "intake: {settle_seconds: 10}\n": 3000}
     told["intake: {settle_seconds: 0, cut_short_seconds: 5}\n"] = 5
     for number, (text, seconds) in enumerate(told.items()):
@@ -282,7 +286,9 @@ def other_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("changes", [True, False])
-def test_an_inbox_on_another_disk_loses_nothing_to_a_writer(tmp_path: Path, other_disk: Path, changes) -> None:
+def test_an_inbox_on_another_disk_loses_nothing_to_a_writer(
+    tmp_path: Path, other_disk: Path, changes
+) -> None:
     study = study_of(tmp_path / "s", "move")
     with (study.folder / "study.yaml").open("a") as file:
         file.write(f"inbox: {other_disk}\n")
@@ -307,11 +313,19 @@ def test_an_inbox_on_another_disk_loses_nothing_to_a_writer(tmp_path: Path, othe
 @needs_shared
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("script", ["copy_preallocated.py", "copy_growing.py"])
-def test_the_copies_of_the_field_are_counted_once_and_whole(tmp_path: Path, mode: str, script: str) -> None:
+def test_the_copies_of_the_field_are_counted_once_and_whole(
+    tmp_path: Path, mode: str, script: str
+) -> None:
     settings = f"study: test\nintake: {{mode: {mode}, settle_seconds: 0.2}}\n"
     study = make_study(tmp_path / "s", [GOOD], settings=settings)
     whole = write_tube(tmp_path / "whole.fcs").read_bytes()
-    command = [sys.executable, SHARED / "field" / script, tmp_path / "whole.fcs", study.inbox / "good.fcs", "1.2"]
+    command = [
+        sys.executable,
+        SHARED / "field" / script,
+        tmp_path / "whole.fcs",
+        study.inbox / "good.fcs",
+        "1.2",
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as copy:
         while copy.poll() is None:
             take_in(study)

@@ -1,4 +1,4 @@
-"""One thing that cannot be handled is said, and stops nothing: files, folders, sheets and names of every kind."""
+"""What cannot be handled is said and stops nothing: files, folders, sheets and names."""
 
 import hashlib
 import os
@@ -62,7 +62,7 @@ def ledger(study: Study) -> str:
 
 
 def passes(study: Study, *told: str) -> tuple[str, ...]:
-    """Take in twice: the good tube is accepted, each trouble is said, and the second pass changes nothing."""
+    """Take in twice: the good tube is accepted, trouble is said, the second changes nothing."""
     first = take_in(study)
     assert records(study)["good.fcs"].state == "accepted"
     kept = ledger(study)
@@ -79,7 +79,13 @@ def passes(study: Study, *told: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize(
     ("length", "ending", "letter"),
-    [(230, ".fcs", "n"), (239, ".fcs", "n"), (245, ".docx", "é"), (255, ".fcs", "é"), (255, "." + "x" * 60, "n")],
+    [
+        (230, ".fcs", "n"),
+        (239, ".fcs", "n"),
+        (245, ".docx", "é"),
+        (255, ".fcs", "é"),
+        (255, "." + "x" * 60, "n"),
+    ],
 )
 def test_a_refused_file_of_any_name_has_its_reason_and_its_full_name(
     tmp_path: Path, length: int, ending: str, letter: str
@@ -114,7 +120,9 @@ def test_long_names_that_begin_alike_are_all_kept(tmp_path: Path) -> None:
     assert len(list(study.quarantine.glob("*.reason.txt"))) == 3
 
 
-def test_a_move_to_a_long_name_that_an_earlier_version_could_not_end_is_finished(tmp_path: Path) -> None:
+def test_a_move_to_a_long_name_that_an_earlier_version_could_not_end_is_finished(
+    tmp_path: Path,
+) -> None:
     study = study_with_good(tmp_path / "s")
     name = "n" * 241 + ".fcs"
     (study.inbox / name).write_text("no")
@@ -123,7 +131,12 @@ def test_a_move_to_a_long_name_that_an_earlier_version_could_not_end_is_finished
         scan_inbox(study, store)
         record = next(each for each in all_files(store) if each.name == name)
         with store.writing() as connection:
-            plan_move(connection, PlannedMove(record.id, record.place or "", f"quarantine/{name}", "quarantined", "It is bad."))
+            plan_move(
+                connection,
+                PlannedMove(
+                    record.id, record.place or "", f"quarantine/{name}", "quarantined", "It is bad."
+                ),
+            )
     (study.inbox / name).rename(study.quarantine / name)
     passes(study)
     assert records(study)[name].state == "quarantined"
@@ -131,21 +144,41 @@ def test_a_move_to_a_long_name_that_an_earlier_version_could_not_end_is_finished
     assert "It is bad." in reason.read_text(encoding="utf-8")
 
 
-HOSTILE = ("\x1b[2J\x1b[1;31mgone.fcs", "a\nquarantined: good.fcs: forged.fcs", "\x9b31m.fcs", "\u202egnp.fcs")
+HOSTILE = (
+    "\x1b[2J\x1b[1;31mgone.fcs",
+    "a\nquarantined: good.fcs: forged.fcs",
+    "\x9b31m.fcs",
+    "\u202egnp.fcs",
+)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_does_nothing_to_a_terminal(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_does_nothing_to_a_terminal(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     study = study_with_good(tmp_path / "s")
     write_tube(study.inbox / name, seed=2)
     write_tube(study.inbox / f"no-cd3 {name}", seed=3, without="CD3")
     (study.inbox / f"cut {name}").write_bytes(write_tube(tmp_path / "x.fcs").read_bytes()[:500])
-    os.symlink("good.fcs", study.inbox / f"link {name}")
+    (study.inbox / f"link {name}").symlink_to("good.fcs")
     summary = take_in(study)
-    document = {"accepted": 1, "counted": 0, "duplicates": 0, "waiting": 2, "quarantined": 1, "failed": 0}
-    shown = [pass_text(document | {"sentences": summary.sentences, "report": ""}), status_text(status_document(study, None))]
+    document = {
+        "accepted": 1,
+        "counted": 0,
+        "duplicates": 0,
+        "waiting": 2,
+        "quarantined": 1,
+        "failed": 0,
+    }
+    shown = [
+        pass_text(document | {"sentences": summary.sentences, "report": ""}),
+        status_text(status_document(study, None)),
+    ]
     _say(next(sentence for sentence in summary.sentences if "link" in sentence))
-    shown += [capsys.readouterr().err, *(path.read_text("utf-8") for path in study.quarantine.glob("*.reason.txt"))]
+    shown += [
+        capsys.readouterr().err,
+        *(path.read_text("utf-8") for path in study.quarantine.glob("*.reason.txt")),
+    ]
     for text in shown:
         assert name not in text
         for line in text.split("\n"):
@@ -167,7 +200,7 @@ def test_ordinary_text_is_shown_as_it_is() -> None:
 
 @pytest.fixture(scope="module")
 def everything_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Take a tube in once: another account may not read the installation that modules are imported from."""
+    """Take a tube in once: another account may not be able to import what it needs."""
     study = study_with_good(tmp_path_factory.mktemp("import") / "s")
     (study.inbox / "bad.fcs").write_text("no")
     passes(study)
@@ -180,14 +213,18 @@ def anybody(everything_imported: None) -> Iterator[Path]:
         yield folder
 
 
-def test_a_patients_folder_that_may_not_be_written_holds_up_its_own_tubes_alone(anybody: Path) -> None:
+def test_a_patients_folder_that_may_not_be_written_holds_up_its_own_tubes_alone(
+    anybody: Path,
+) -> None:
     study = study_with_good(anybody / "s")
     write_tube(study.inbox / "bad.fcs", seed=2)
     closed = study.archive / "P01"
     closed.mkdir(parents=True)
     closed.chmod(0o555)
     with another_account(anybody):
-        passes(study, "bad.fcs: The file cannot be moved: the folder archive/P01 may not be written")
+        passes(
+            study, "bad.fcs: The file cannot be moved: the folder archive/P01 may not be written"
+        )
         record = records(study)["bad.fcs"]
         assert record.state == "settling"
         assert "by itself" in record.reason
@@ -203,8 +240,14 @@ def test_an_archive_that_may_not_be_written_loses_nothing(anybody: Path) -> None
     (study.inbox / "no.fcs").write_text("no")
     with another_account(anybody):
         said = [take_in(study).sentences for _ in range(2)]
-        assert all(any("the folder archive may not be written" in each for each in sentences) for sentences in said)
-        assert {name: record.state for name, record in records(study).items()} == {"good.fcs": "settling", "no.fcs": "quarantined"}
+        assert all(
+            any("the folder archive may not be written" in each for each in sentences)
+            for sentences in said
+        )
+        assert {name: record.state for name, record in records(study).items()} == {
+            "good.fcs": "settling",
+            "no.fcs": "quarantined",
+        }
         with study.store() as store:
             assert planned_moves(store) == []
         study.archive.chmod(0o755)
@@ -212,8 +255,12 @@ def test_an_archive_that_may_not_be_written_loses_nothing(anybody: Path) -> None
 
 
 @pytest.mark.parametrize("mode", ["move", "leave"])
-def test_a_quarantine_that_may_not_be_written_keeps_a_refused_file_where_it_is(anybody: Path, mode: str) -> None:
-    study = study_with_good(anybody / "s", f"study: t\nintake: {{settle_seconds: 0, mode: {mode}}}\n")
+def test_a_quarantine_that_may_not_be_written_keeps_a_refused_file_where_it_is(
+    anybody: Path, mode: str
+) -> None:
+    study = study_with_good(
+        anybody / "s", f"study: t\nintake: {{settle_seconds: 0, mode: {mode}}}\n"
+    )
     study.quarantine.mkdir()
     study.quarantine.chmod(0o555)
     (study.inbox / "bad.fcs").write_text("no")
@@ -234,7 +281,9 @@ def test_a_planned_move_that_fails_is_that_files_fault(anybody: Path) -> None:
             record = next(each for each in all_files(store) if each.name == "bad.fcs")
             target = f"archive/P01/{(record.sha256 or '')[:12]}.fcs"
             with store.writing() as connection:
-                plan_move(connection, PlannedMove(record.id, "inbox/bad.fcs", target, "accepted", ""))
+                plan_move(
+                    connection, PlannedMove(record.id, "inbox/bad.fcs", target, "accepted", "")
+                )
         closed = study.archive / "P01"
         closed.mkdir(parents=True)
         closed.chmod(0o555)
@@ -244,7 +293,9 @@ def test_a_planned_move_that_fails_is_that_files_fault(anybody: Path) -> None:
         assert records(study)["bad.fcs"].state == "accepted"
 
 
-def test_an_identity_mended_into_a_folder_that_may_not_be_written_is_mended_and_moved_later(anybody: Path) -> None:
+def test_an_identity_mended_into_a_folder_that_may_not_be_written_is_mended_and_moved_later(
+    anybody: Path,
+) -> None:
     study = study_with_good(anybody / "s")
     take_in(study)
     closed = study.archive / "P01"
@@ -252,7 +303,9 @@ def test_an_identity_mended_into_a_folder_that_may_not_be_written_is_mended_and_
     closed.chmod(0o555)
     write_rows(study.folder, [f"good.fcs,P01,{DRAWN},bcell"])
     with another_account(anybody):
-        passes(study, "good.fcs: The file cannot be moved: the folder archive/P01 may not be written")
+        passes(
+            study, "good.fcs: The file cannot be moved: the folder archive/P01 may not be written"
+        )
         with study.store() as store:
             (tube,) = taken_in(store)
         assert tube.identity.patient == "P01"
@@ -262,7 +315,9 @@ def test_an_identity_mended_into_a_folder_that_may_not_be_written_is_mended_and_
         assert (records(study)["good.fcs"].place or "").startswith("archive/P01/")
 
 
-def test_a_folder_that_may_not_be_read_is_named_and_nothing_in_it_is_taken_for_gone(anybody: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_named_and_nothing_in_it_is_taken_for_gone(
+    anybody: Path,
+) -> None:
     study = study_with_good(anybody / "s")
     write_tube(study.inbox / "day 2" / "late.fcs", seed=2)
     with another_account(anybody):
@@ -280,7 +335,9 @@ def test_a_folder_that_may_not_be_read_is_named_and_nothing_in_it_is_taken_for_g
 
 @pytest.mark.parametrize("mode", ["move", "leave"])
 def test_a_file_that_may_not_be_read_is_tried_again(anybody: Path, mode: str) -> None:
-    study = study_with_good(anybody / "s", f"study: t\nintake: {{settle_seconds: 0, mode: {mode}}}\n")
+    study = study_with_good(
+        anybody / "s", f"study: t\nintake: {{settle_seconds: 0, mode: {mode}}}\n"
+    )
     write_tube(study.inbox / "bad.fcs", seed=2).chmod(0)
     with another_account(anybody):
         passes(study, "bad.fcs: The file cannot be opened or moved (Permission denied)")
@@ -289,7 +346,9 @@ def test_a_file_that_may_not_be_read_is_tried_again(anybody: Path, mode: str) ->
         assert records(study)["bad.fcs"].state == "accepted"
 
 
-def test_a_refused_file_that_cannot_be_taken_out_of_the_quarantine_stops_nothing(anybody: Path) -> None:
+def test_a_refused_file_that_cannot_be_taken_out_of_the_quarantine_stops_nothing(
+    anybody: Path,
+) -> None:
     study = study_with_good(anybody / "s")
     (study.inbox / "bad.fcs").write_text("no")
     with another_account(anybody):
@@ -362,11 +421,11 @@ def _plant(study: Study, outside: Path) -> dict[str, str]:
     inbox = study.inbox
     write_tube(outside / "outside.fcs", seed=5)
     os.mkfifo(inbox / "pipe.fcs")
-    os.symlink("/dev/zero", inbox / "zero.fcs")
-    os.symlink(outside / "outside.fcs", inbox / "out.fcs")
-    os.symlink("good.fcs", inbox / "in.fcs")
-    os.symlink("nowhere", inbox / "broken.fcs")
-    os.symlink(outside, inbox / "folder")
+    (inbox / "zero.fcs").symlink_to("/dev/zero")
+    (inbox / "out.fcs").symlink_to(outside / "outside.fcs")
+    (inbox / "in.fcs").symlink_to("good.fcs")
+    (inbox / "broken.fcs").symlink_to("nowhere")
+    (inbox / "folder").symlink_to(outside)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(inbox / "socket.fcs"))
     told = dict.fromkeys(("zero.fcs", "out.fcs", "in.fcs", "broken.fcs", "folder"), "a link")
@@ -382,7 +441,10 @@ def test_only_regular_files_of_the_inbox_are_read(tmp_path: Path, mode: str) -> 
     settings = f"study: t\nintake: {{settle_seconds: 0, mode: {mode}}}\n"
     study = study_with_good(tmp_path / "s", settings)
     told = _plant(study, tmp_path / "outside")
-    passes(study, *(f"inbox/{name} is {kind}, not a file: it is not read" for name, kind in told.items()))
+    passes(
+        study,
+        *(f"inbox/{name} is {kind}, not a file: it is not read" for name, kind in told.items()),
+    )
     assert set(records(study)) == {"good.fcs"}
     assert (tmp_path / "outside" / "outside.fcs").is_file()
     assert "inbox/pipe.fcs is a pipe" in status_text(status_document(study, None))
@@ -390,7 +452,9 @@ def test_only_regular_files_of_the_inbox_are_read(tmp_path: Path, mode: str) -> 
 
 @pytest.mark.parametrize("kind", ["pipe", "link"])
 @pytest.mark.parametrize("mode", ["move", "leave"])
-def test_a_known_file_that_becomes_something_else_is_not_opened(tmp_path: Path, mode: str, kind: str) -> None:
+def test_a_known_file_that_becomes_something_else_is_not_opened(
+    tmp_path: Path, mode: str, kind: str
+) -> None:
     settings = f"study: t\nintake: {{settle_seconds: 0, mode: {mode}}}\n"
     study = study_with_good(tmp_path / "s", settings)
     path = write_tube(study.inbox / "bad.fcs", seed=2)
@@ -407,7 +471,7 @@ def test_a_known_file_that_becomes_something_else_is_not_opened(tmp_path: Path, 
 
 def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    os.symlink("pipe", tmp_path / "link")
+    (tmp_path / "link").symlink_to("pipe")
     for name in ("pipe", "link"):
         for follow in (True, False):
             with pytest.raises(NotRegular, match="it is a"):
@@ -421,9 +485,19 @@ def test_halves_of_killed_copies_are_removed_and_nothing_else(tmp_path: Path) ->
     study = study_with_good(tmp_path / "s")
     take_in(study)
     name = Path(records(study)["good.fcs"].place or "").name
-    stale = [study.archive / "P02" / f".{name}.part", study.archive / "_duplicates" / f".{name[:12]}.89abcdef-2.fcs.part"]
-    stale += [study.quarantine / ".bad.fcs.part", study.quarantine / ".bad.fcs.reason.txt.0123abcd.part"]
-    foreign = [study.archive / "P02" / ".notes.part", study.archive / "P02" / "0123456789ab.fcs.part", study.inbox / ".x.fcs.part"]
+    stale = [
+        study.archive / "P02" / f".{name}.part",
+        study.archive / "_duplicates" / f".{name[:12]}.89abcdef-2.fcs.part",
+    ]
+    stale += [
+        study.quarantine / ".bad.fcs.part",
+        study.quarantine / ".bad.fcs.reason.txt.0123abcd.part",
+    ]
+    foreign = [
+        study.archive / "P02" / ".notes.part",
+        study.archive / "P02" / "0123456789ab.fcs.part",
+        study.inbox / ".x.fcs.part",
+    ]
     for path in (*stale, *foreign):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half")
@@ -451,7 +525,9 @@ def test_the_half_of_a_move_that_goes_on_stays(anybody: Path) -> None:
     assert [path.name for path in half.parent.iterdir()] == [Path(target).name]
 
 
-def test_an_archived_file_that_was_changed_fails_instead_of_moving_to_another_patient(tmp_path: Path) -> None:
+def test_an_archived_file_that_was_changed_fails_instead_of_moving_to_another_patient(
+    tmp_path: Path,
+) -> None:
     study = study_with_good(tmp_path / "s")
     take_in(study)
     archived = study.path_of(records(study)["good.fcs"].place or "")
@@ -467,7 +543,9 @@ def test_an_archived_file_that_was_changed_fails_instead_of_moving_to_another_pa
     passes(study)
 
 
-def test_the_bytes_of_a_refused_file_that_changed_in_the_quarantine_are_judged_anew(tmp_path: Path) -> None:
+def test_the_bytes_of_a_refused_file_that_changed_in_the_quarantine_are_judged_anew(
+    tmp_path: Path,
+) -> None:
     study = study_with_good(tmp_path / "s")
     (study.inbox / "bad.fcs").write_text("no")
     take_in(study)
@@ -493,7 +571,9 @@ def test_no_folder_of_a_study_lies_in_another(tmp_path: Path, inner: str, outer:
         return
     for place in ("", "/inner"):
         (tmp_path / "study.yaml").write_text(f"study: s\n{outer}: data\n{inner}: data{place}\n")
-        with pytest.raises(SettingsFault, match=r"study\.yaml, line [23]: \w+: .*a folder of its own"):
+        with pytest.raises(
+            SettingsFault, match=r"study\.yaml, line [23]: \w+: .*a folder of its own"
+        ):
             load_settings(tmp_path)
     (tmp_path / "study.yaml").write_text(f"study: s\n{outer}: data\n{inner}: data2\n")
     load_settings(tmp_path)
@@ -503,11 +583,14 @@ def test_a_folder_that_is_a_link_into_another_is_seen(tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     (tmp_path / "quarantine").symlink_to("inbox")
     (tmp_path / "study.yaml").write_text("study: s\n")
-    with pytest.raises(SettingsFault, match="quarantine.*is the same folder as inbox|inbox.*is the same folder as quarantine"):
+    with pytest.raises(
+        SettingsFault,
+        match=r"quarantine.*is the same folder as inbox|inbox.*is the same folder as quarantine",
+    ):
         load_settings(tmp_path)
 
 
 def test_the_study_folder_cannot_be_its_own_inbox(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("study: s\ninbox: .\n")
-    with pytest.raises(SettingsFault, match="line 2: inbox: archive .* lies in inbox"):
+    with pytest.raises(SettingsFault, match=r"line 2: inbox: archive .* lies in inbox"):
         load_settings(tmp_path)

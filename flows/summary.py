@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.server_access import Access
+from panels.printable import printable
 from tasks.kinetics.reasons import why_of
 from tasks.study import Study
 
@@ -25,7 +26,7 @@ SHOWN = (
 def pass_text(summary: Mapping[str, Any]) -> str:
     """Sum one pass up in a few lines."""
     counts = ", ".join(f"{summary[key]} {key}" for key in ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed"))
-    told = [f"  {sentence}" for sentence in summary["sentences"]]
+    told = [f"  {printable(sentence)}" for sentence in summary["sentences"]]
     return "\n".join([counts, *told, f"report: {summary['report']}"])
 
 
@@ -55,6 +56,7 @@ def status_document(
     ``kept_by`` is the account that keeps the schedule, where it is not shown to this one.
     """
     from tasks.intake.drugs import read_drugs
+    from tasks.intake.inbox import inbox_faults
     from tasks.sheet_notices import sheet_notices
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
@@ -66,6 +68,7 @@ def status_document(
         last = last_run(store, "nightly")
         strategies = standing(study, store)
     return {
+        "inbox": list(inbox_faults(study)),
         "sheets": [*map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)],
         "states": states,
         "strategies": [
@@ -89,10 +92,11 @@ def status_text(document: Mapping[str, Any]) -> str:
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in document["strategies"]),
         *(each["newer"] for each in document["strategies"] if each["newer"]),
         *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
+        *document["inbox"],
         *document["sheets"],
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _next_run_text(document: Mapping[str, Any]) -> str:

@@ -4,14 +4,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from panels.errors import ReconflowError
+from panels.printable import printable
+
+if TYPE_CHECKING:
+    from tasks.intake.admit import Outcome
 
 AGAIN_SECONDS = 900.0
 """What a pass could not do is tried again after this time, not at every look."""
@@ -21,9 +26,17 @@ AGAIN_SECONDS = 900.0
 class _Memory:
     """What the watcher has said and tried, so that it neither repeats itself nor runs a pass in vain at every look."""
 
-    told: str = ""
+    told: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
     tried: frozenset[str] = frozenset()
     tried_at: float = 0.0
+
+    def is_new(self, outcome: "Outcome") -> bool:
+        """Tell whether this was not said yet of the file; what waits is judged at every look."""
+        what = f"{outcome.tube_sha256} {outcome.state} {outcome.reason}"
+        known = self.files.get(outcome.inbox_path) == what
+        self.files[outcome.inbox_path] = what
+        return not known
 
 
 def watch_study(folder: Path, interval: float, stop: threading.Event | None = None) -> None:
@@ -63,9 +76,9 @@ def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
         try:
             _look(folder, memory)
         except (ReconflowError, OSError) as error:
-            _say_once(str(error), memory)
+            _say_once(str(error).split("\n"), memory)
         except Exception as error:  # noqa: BLE001 - a watcher that died of one bad look would leave a laboratory unwatched
-            _say_once(f"Unexpected {type(error).__name__}: {error}. Watching goes on.", memory)
+            _say_once([f"Unexpected {type(error).__name__}: {error}. Watching goes on."], memory)
         stop.wait(interval)
 
 
@@ -78,7 +91,8 @@ def _look(folder: Path, memory: _Memory) -> None:
 
     study = open_study(folder)
     taken = take_in(study, wait=False)
-    for outcome in taken.outcomes:
+    news = [outcome for outcome in taken.outcomes if memory.is_new(outcome)]
+    for outcome in news:
         _say(f"{outcome.inbox_path}: {outcome.state}{'. ' + outcome.reason if outcome.reason else ''}")
     due = what_is_due(study)
     if due - memory.tried or (due and time.monotonic() - memory.tried_at > AGAIN_SECONDS):
@@ -90,17 +104,18 @@ def _look(folder: Path, memory: _Memory) -> None:
         _say(f"{told}; report: {summary['report']}")
         for fault in summary["table_faults"]:
             _say(fault)
-    elif taken.outcomes:
+    elif news:
         write_front_page(study)
-    _say_once("\n".join(taken.sheet_faults), memory)
+    _say_once((*taken.inbox_faults, *taken.sheet_faults), memory)
 
 
-def _say_once(sentence: str, memory: _Memory) -> None:
-    if sentence and sentence != memory.told:
+def _say_once(sentences: Sequence[str], memory: _Memory) -> None:
+    told = tuple(sentences)
+    for sentence in told if told != memory.told else ():
         _say(sentence)
-    memory.told = sentence
+    memory.told = told
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"{datetime.now().astimezone():%H:%M:%S}  {sentence}\n")
+    sys.stderr.write(f"{datetime.now().astimezone():%H:%M:%S}  {printable(sentence)}\n")
     sys.stderr.flush()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gating.fcs_text import HEADER_BYTES, LAST_HEADER_OFFSET, DataSet, Offsets
-from panels.errors import UnreadableFile
+from panels.errors import CutShort, UnreadableFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _overlapped(offsets: Offsets, data_set: DataSet, block: EventBlock) -> str |
 def _check_count(name: str, announced: int, held: int) -> None:
     """Refuse fewer or more events than announced; a rest shorter than an event is padding."""
     if held < announced:
-        raise UnreadableFile(
+        raise CutShort(
             f"{name} is cut short: it announces {announced} events but holds {held}. "
             f"Copy it again from the cytometer."
         )

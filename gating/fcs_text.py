@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gating.text_segment import PADDING, Pair, TextSegment, keywords_of, read_text_segment
-from panels.errors import UnreadableFile
+from panels.errors import CutShort, UnreadableFile
 
 VERSIONS = ("2.0", "3.0", "3.1", "3.2")
 HEADER_BYTES = 58
@@ -85,7 +85,7 @@ def read_data_sets(path: Path) -> tuple[DataSet, ...]:
     """
     size = path.stat().st_size
     if size == 0:
-        raise UnreadableFile(f"{path.name} is empty (0 bytes). Copy it again from the cytometer.")
+        raise CutShort(f"{path.name} is empty (0 bytes). Copy it again from the cytometer.")
     found: list[DataSet] = []
     read = 0
     with path.open("rb") as file:
@@ -126,7 +126,7 @@ def _starts(name: str, size: int, found: list[DataSet]) -> Iterator[int]:
         behind = max(*firsts, *(last for _, last in latest.segments.values()))
         start = latest.start + step
         if start + HEADER_BYTES > size:
-            raise UnreadableFile(
+            raise CutShort(
                 f"{name} is cut short: it ends before a further data set it announces. "
                 f"Copy it again."
             )
@@ -183,7 +183,7 @@ def _read_header(source: _Source) -> _Header:
             f"export it as FCS 3.1."
         )
     if len(raw) < HEADER_BYTES:
-        raise UnreadableFile(
+        raise CutShort(
             f"{name} is cut short: it ends within its header. Copy it again from the cytometer."
         )
     fields = [raw[at : at + 8] for at in (10, 18, 26, 34)]
@@ -214,7 +214,7 @@ def _segment(source: _Source, offsets: Offsets) -> bytes:
             f"Export the file again from the cytometer."
         )
     if source.start + last >= source.size:
-        raise UnreadableFile(
+        raise CutShort(
             f"{source.name} is cut short: it ends within its keywords. "
             f"Copy it again from the cytometer."
         )
@@ -246,7 +246,7 @@ def _refuse_cut_text(source: _Source, header: _Header, text: TextSegment) -> Non
     padded = first + text.length <= last or following == b"" or following in PADDING
     there = source.start + max(header.data[0], begins[0]) < source.size
     if not there or not (padded or behind in (header.data[0], *begins)):
-        raise UnreadableFile(
+        raise CutShort(
             f"{source.name}: its keywords are damaged or cut off. "
             f"Copy the file again from the cytometer."
         )

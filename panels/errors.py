@@ -4,7 +4,8 @@ One tree, so that a caller can tell whose fault it is::
 
     ReconflowError
     ├── TubeFault            one tube's own fault: recorded against it, and the night goes on
-    │   ├── UnreadableFile   not FCS, cut short, two readers disagree
+    │   ├── UnreadableFile   not FCS, two readers disagree
+    │   │   └── CutShort     ends before what it announces: damaged, or a copy that goes on
     │   ├── PanelMismatch    a marker is missing, or sits on another marker's detector
     │   └── CompensationFault  no spill where one is needed, or one that cannot be inverted
     └── UsageFault           the call, the settings, a sheet or a strategy is wrong: exit code 2
@@ -27,6 +28,10 @@ class TubeFault(ReconflowError):
 
 class UnreadableFile(TubeFault):
     """The bytes are not an FCS data set that can be trusted."""
+
+
+class CutShort(UnreadableFile):
+    """The file ends before what it announces; a copy that is under way looks the same."""
 
 
 class PanelMismatch(TubeFault):

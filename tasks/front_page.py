@@ -6,6 +6,7 @@ from pathlib import Path
 from tasks.build_tables import built_patients
 from tasks.cohort_estimates import PAGE as COHORT_PAGE
 from tasks.intake.drugs import read_drugs
+from tasks.intake.inbox import inbox_faults
 from tasks.kinetics.cohort import cohort_kinetics
 from tasks.kinetics.schema import KINETICS
 from tasks.publish.report import CohortOverview, LedgerLine, render_index
@@ -40,7 +41,11 @@ def write_front_page(study: Study) -> Path:
         patients=tuple(built_patients(study)),
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
         strategies=strategies,
-        notices=(*map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)),
+        notices=(
+            *inbox_faults(study),
+            *map(str, read_drugs(study.drugs_sheet)[1]),
+            *sheet_notices(study),
+        ),
     )
     page = study.results / "index.html"
     write_atomically(page, render_index(overview, kinetics).encode())

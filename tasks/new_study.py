@@ -5,7 +5,7 @@ from pathlib import Path
 
 from panels.errors import SettingsFault
 from tasks.intake.columns import SHEET_COLUMNS
-from tasks.settings import FILE_NAME, SHIPPED_STRATEGIES
+from tasks.settings import FILE_NAME, FOLDERS, SHIPPED_STRATEGIES
 
 PINS = "strategies:                         # panel: version of its gating strategy; `reconflow strategy promote` changes it\n" + "".join(
     f"  {panel}: {pin}\n" for panel, pin in SHIPPED_STRATEGIES.items()
@@ -29,6 +29,7 @@ study: {name}                      # the name on reports
 # intake:
 #   mode: move                      # leave: nothing in the inbox is touched
 #   settle_seconds: 2               # a file is taken up when it has not changed for so long
+#   cut_short_seconds: 600          # a file that is not whole is refused when it has not changed for so long
 #   filename_pattern: "{{patient}}_{{visit}}_{{panel}}"   # what file names say; samples.csv is asked first
 #   keywords: {{instrument: $CYT}}    # FCS keywords that may be believed (never the patient's name)
 
@@ -56,8 +57,6 @@ _LAST = """
 # workers: 4                        # as many as there are processors
 """
 TEMPLATE = _FIRST + PINS + _LAST
-FOLDERS = ("inbox", "archive", "quarantine", "results")
-
 
 def init_study(folder: Path) -> tuple[Path, ...]:
     """Write settings, empty sheets and folders of a new study and give what was written.

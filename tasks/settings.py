@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import date
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
@@ -30,10 +31,19 @@ from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 
 FILE_NAME = "study.yaml"
+FOLDERS = ("inbox", "archive", "quarantine", "results")
+"""Settings that are folders of the study."""
 DAYS = (("start",),)
 """Settings that are days."""
 SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
 """What a new study is counted with. A study that was counted before keeps its versions until others are promoted."""
+
+CUT_SHORT_BY_SETTLING = 300
+"""Unless it is set, a file is refused as cut short after so many times the time in which files settle.
+
+A copy over a slow share may stand still for minutes; where files need no time to settle, they are
+whole when they appear.
+"""
 
 Pin = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*@\d+(\.\d+){0,2}$")]
 Words = Annotated[str, Field(min_length=1)]
@@ -57,14 +67,23 @@ class IntakeSettings(_Settings):
     """How files are taken up from the inbox.
 
     ``filename_pattern`` is ``{patient}_{visit}_{panel}`` or a regular expression with named groups; it is held against the
-    file's name without ending. ``keywords`` names the FCS keywords that may be believed: none unless the laboratory says so,
+    file's name without ending. A file that is not whole by its own account is refused when it has not changed for
+    ``cut_short_seconds``. ``keywords`` names the FCS keywords that may be believed: none unless the laboratory says so,
     because cytometers write names of persons there.
     """
 
     mode: Literal["move", "leave"] = "move"
     settle_seconds: float = Field(default=2.0, ge=0, le=3600)
+    cut_short_seconds: float | None = Field(default=None, ge=0, le=604_800)
     filename_pattern: str | None = None
     keywords: Mapping[str, Words] = Field(default_factory=dict)
+
+    @property
+    def patience_seconds(self) -> float:
+        """Give how long a file that is not whole may stay unchanged before it is refused."""
+        if self.cut_short_seconds is not None:
+            return self.cut_short_seconds
+        return CUT_SHORT_BY_SETTLING * self.settle_seconds
 
     @field_validator("filename_pattern")
     @classmethod
@@ -177,11 +196,29 @@ def load_settings(folder: Path) -> StudySettings:
     content = {} if document.content is None else document.content
     if not isinstance(content, dict):
         raise SettingsFault(f"{path}: settings are written as 'key: value'; the first is 'study: <name of the study>'.")
+    lines = dict(document.keys())
     try:
-        return StudySettings.model_validate({"study": folder.resolve().name, **content})
+        settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
     except ValidationError as error:
-        lines = dict(document.keys())
         raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors())) from error
+    _refuse_nested(folder, settings, lines)
+    return settings
+
+
+def _refuse_nested(folder: Path, settings: StudySettings, lines: Mapping[str, int]) -> None:
+    """Refuse folders of which one lies in another: reasons would be taken for dropped files."""
+    places = {name: os.path.realpath(folder / getattr(settings, name)) for name in FOLDERS}
+    for name, other in permutations(FOLDERS, 2):
+        if not Path(places[name]).is_relative_to(places[other]):
+            continue
+        set_here = name if name in lines else other
+        where = f"{folder / FILE_NAME}"
+        where += f", line {lines[set_here]}" if set_here in lines else ""
+        lies = "is the same folder as" if places[name] == places[other] else "lies in"
+        raise SettingsFault(
+            f"{where}: {set_here}: {name} ({places[name]}) {lies} {other} ({places[other]}). "
+            f"Give each of {', '.join(FOLDERS)} a folder of its own, in none of the others."
+        )
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:

@@ -6,20 +6,32 @@ With ``mode: leave`` no file is moved; only the reasons of refused files are wri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 
 from gating.events import TubeHeader, read_header
 from panels.errors import UnreadableFile
+from panels.printable import printable
 from tasks.identity import TubeIdentity
 from tasks.intake.draws import two_draws
 from tasks.intake.fit import find_misfit
 from tasks.intake.identify import Identification, Registry, believed_keywords, identify
 from tasks.intake.inbox import Candidate, Listing, is_fcs_name, note_locked
-from tasks.intake.moving import archive_target, duplicate_target, move_file, quarantine_target
+from tasks.intake.moving import (
+    CHANGED,
+    archive_target,
+    duplicate_target,
+    move_file,
+    note_unmoved,
+    quarantine_target,
+)
+from tasks.intake.plain_file import regular_sha256
 from tasks.intake.quarantine import write_reason
 from tasks.intake.sheets import SampleRow, read_samples
+from tasks.intake.unmoved import why_unmoved
+from tasks.intake.whole import MissingPart, missing_part, unreadable_part
 from tasks.store.ledger import TAKEN_IN, FileRecord, PlannedMove, State, all_files, files_with_bytes, plan_move, set_state
 from tasks.store.opening import Store
 from tasks.store.tubes import save_tube, taken_in
@@ -81,13 +93,15 @@ def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
 
 def admit(desk: Desk, candidate: Candidate) -> Outcome:
     """Judge one file and carry the judgement out; an unreadable share leaves it settling for the next pass."""
+    record = candidate.record
     try:
         verdict = judge(desk, candidate)
-        _carry_out(desk, candidate, verdict)
+        verdict = replace(verdict, reason=printable(verdict.reason))
     except OSError as error:
-        reason = note_locked(desk.study, desk.store, candidate.path, candidate.record, error)
-        verdict = Verdict("settling", reason)
-    return Outcome(candidate.record.inbox_path, candidate.sha256, verdict.state, verdict.reason)
+        reason = note_locked(desk.study, desk.store, candidate.path, record, error)
+        return Outcome(record.inbox_path, candidate.sha256, "settling", reason)
+    state, reason = _carry_out(desk, candidate, verdict)
+    return Outcome(record.inbox_path, candidate.sha256, state, reason)
 
 
 def judge(desk: Desk, candidate: Candidate) -> Verdict:
@@ -101,11 +115,46 @@ def judge(desk: Desk, candidate: Candidate) -> Verdict:
         return _duplicate(desk, candidate, twin, by_sheet)
     if candidate.record.state == "waiting" and by_sheet.identity is None and not desk.registry.settings.intake.keywords:
         return _waiting(by_sheet, same)
+    header = _whole_header(desk, candidate)
+    return header if isinstance(header, Verdict) else _judge_readable(desk, candidate, header, same)
+
+
+def _whole_header(desk: Desk, candidate: Candidate) -> TubeHeader | Verdict:
+    """Read the header of a file that is whole; gives the verdict on any other."""
+    header = None
     try:
         header = read_header(candidate.path)
+        missing = missing_part(candidate.path, header)
+        refusal = missing.refusal if missing else ""
     except UnreadableFile as fault:
-        return Verdict("quarantined", str(fault))
-    return _judge_readable(desk, candidate, header, same)
+        missing = unreadable_part(candidate.path, fault)
+        refusal = missing.refusal if missing else str(fault)
+    if missing and not _is_patience_over(desk, candidate):
+        return _unfinished(desk, missing)
+    if refusal or header is None:
+        return Verdict("quarantined", refusal)
+    return header
+
+
+def _is_patience_over(desk: Desk, candidate: Candidate) -> bool:
+    """Tell whether a file that is not whole has not changed for so long that no copy goes on.
+
+    Both clocks are asked: a share's may be wrong, and a copy may be given the time of its original.
+    """
+    stat = candidate.path.lstat()
+    now, patience = time(), desk.study.settings.intake.patience_seconds
+    unchanged = (now - candidate.record.seen_at, now - max(stat.st_mtime, stat.st_ctime))
+    return patience == 0 or max(unchanged) >= patience
+
+
+def _unfinished(desk: Desk, missing: MissingPart) -> Verdict:
+    patience = desk.study.settings.intake.patience_seconds
+    told = f"{patience:.0f} seconds" if patience < 120 else f"{patience / 60:.0f} minutes"
+    return Verdict(
+        "settling",
+        f"The copy is not finished: {missing.why}. It is looked at again by itself, "
+        f"and refused when it has not changed for {told}.",
+    )
 
 
 def _judge_readable(desk: Desk, candidate: Candidate, header: TubeHeader, same: list[FileRecord]) -> Verdict:
@@ -183,22 +232,42 @@ def _not_fcs(path: Path) -> str:
     return f"This is not an FCS file (its name ends in '{path.suffix}'). Drop files that end in .fcs or .lmd."
 
 
-def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> None:
-    """Give the file its state and bring it where it belongs."""
+def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[State, str]:
+    """Give the file its state and bring it where it belongs; gives the state it got, and why."""
     study, record = desk.study, candidate.record
     source = study.place_of(candidate.path)
-    target = source if study.settings.intake.mode == "leave" else study.place_of(_target(study, candidate, verdict))
-    move = PlannedMove(record.id, source, target, verdict.state, verdict.reason, verdict.duplicate_of)
-    if verdict.state == "quarantined" and source == target:
-        write_reason(quarantine_target(study, record, candidate.sha256), record.inbox_path, candidate.sha256, verdict.reason)
+    move = PlannedMove(
+        record.id, source, source, verdict.state, verdict.reason, verdict.duplicate_of
+    )
+    try:
+        if study.settings.intake.mode == "move":
+            move = replace(move, target=study.place_of(_target(study, candidate, verdict)))
+        if move.target == source:
+            return _settle_in_place(desk, candidate, verdict)
+        with desk.store.writing() as connection:
+            if verdict.identity:
+                save_tube(connection, verdict.identity, verdict.keywords)
+            plan_move(connection, move)
+        return move_file(study, desk.store, move, record)
+    except OSError as error:
+        note_unmoved(study, desk.store, move, record, error)
+        return "settling", why_unmoved(study, error)
+
+
+def _settle_in_place(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[State, str]:
+    """Give a file that stays where it is its state, unless its bytes changed since."""
+    study, record = desk.study, candidate.record
+    state, reason = verdict.state, verdict.reason
+    if state == "accepted" and regular_sha256(candidate.path) != candidate.sha256:
+        state, reason = "settling", CHANGED
+    if state == "quarantined":
+        refused = quarantine_target(study, record, candidate.sha256)
+        write_reason(refused, record.inbox_path, candidate.sha256, reason)
     with desk.store.writing() as connection:
-        if verdict.identity:
+        if verdict.identity and state == "accepted":
             save_tube(connection, verdict.identity, verdict.keywords)
-        if source == target:
-            set_state(connection, record.id, verdict.state, verdict.reason, duplicate_of=verdict.duplicate_of)
-            return
-        plan_move(connection, move)
-    move_file(study, desk.store, move, record)
+        set_state(connection, record.id, state, reason, duplicate_of=verdict.duplicate_of)
+    return state, reason
 
 
 def _target(study: Study, candidate: Candidate, verdict: Verdict) -> Path:

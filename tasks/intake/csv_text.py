@@ -5,6 +5,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.intake.plain_file import NotRegular, open_regular
+
 HOW_TO_SAVE = "Save it from the spreadsheet as 'CSV UTF-8 (comma delimited)'."
 
 
@@ -47,9 +49,13 @@ class CsvTable:
     fault: SheetProblem | None = None
 
 
-def read_table(path: Path, name: str) -> CsvTable:
-    """Read a comma-separated file; ``name`` is what it is called in sentences. Column names are trimmed and lower-cased."""
-    text, fault = _decoded(path.read_bytes())
+def read_table(path: Path, name: str, *, follow: bool = True) -> CsvTable:
+    """Read a comma-separated file; ``name`` is what it is called in sentences. Column names are trimmed and lower-cased.
+
+    A file that cannot be opened, and what is no file at all, is a fault of the sheet. A link is read
+    with ``follow``.
+    """
+    text, fault = _text_of(path, follow=follow)
     if fault:
         return _unread(name, 1, fault)
     try:
@@ -86,6 +92,18 @@ def width_problem(table: CsvTable, line: CsvLine) -> str | None:
     if found < wanted:
         return f"The line has {found} values, but there are {wanted} columns. Write a comma for every empty cell."
     return None
+
+
+def _text_of(path: Path, *, follow: bool) -> tuple[str, str]:
+    """Give the text of a sheet, or the sentence why it cannot be read."""
+    try:
+        with open_regular(path, follow=follow) as file:
+            return _decoded(file.read())
+    except NotRegular as error:
+        return "", f"The sheet cannot be read: {error.strerror}. Put the sheet itself in its place."
+    except OSError as error:
+        mend = "Close it in the spreadsheet program, or correct its rights."
+        return "", f"The sheet cannot be opened ({error.strerror}). {mend}"
 
 
 def _decoded(content: bytes) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,13 +88,9 @@ class Exposure:
 
 def read_drugs(path: Path) -> tuple[Mapping[str, Sequence[Exposure]], tuple[SheetProblem, ...]]:
     """Read the sheet, which may be missing: exposures by patient, and what is wrong with the lines left out."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}, ()
-    try:
-        table = read_table(path, NAME)
-    except OSError as error:
-        sentence = f"The sheet cannot be opened ({error.strerror}). Close it in the spreadsheet program, or correct its rights."
-        return {}, (SheetProblem(NAME, 1, "", sentence),)
+    table = read_table(path, NAME)
     fault = table.fault or _header_fault(table)
     if fault:
         return {}, (fault,)

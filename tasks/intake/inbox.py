@@ -7,14 +7,27 @@ alone are not enough: some copies reserve the whole size at the start.
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from gating.events import file_sha256
-from tasks.intake.quarantine import withdraw
-from tasks.store.ledger import FileRecord, Sight, add_file, files_with_bytes, files_within, see_again, set_state
+from panels.printable import printable
+from tasks.intake.folder import Found, list_folder
+from tasks.intake.plain_file import regular_sha256
+from tasks.intake.quarantine import remove_reason, withdraw
+from tasks.intake.whole import continues
+from tasks.store.ledger import (
+    FileRecord,
+    Sight,
+    add_file,
+    files_called,
+    files_with_bytes,
+    files_within,
+    see_again,
+    set_state,
+)
 from tasks.store.opening import Store
 from tasks.study import Study
 
@@ -36,11 +49,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What lies in the inbox: files to take in, by place, and sample sheets."""
+    """What lies in the inbox: files to take in, by place, and sample sheets.
+
+    ``faults`` say what else lies there, ``unread`` are the folders of which nothing is known.
+    """
 
     files: Mapping[str, Path]
     sheets: tuple[Path, ...]
     faults: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
 
 
 def list_inbox(study: Study) -> Listing:
@@ -48,14 +65,60 @@ def list_inbox(study: Study) -> Listing:
 
     With ``mode: leave`` the inbox is somebody else's folder, so that files which are no FCS files are none of our business.
     """
-    walked = sorted(_walk(study.inbox))
-    found = [path for path in walked if _can_be_written(path)]
-    strange = len(walked) - len(found)
-    faults = (f"{strange} files in the inbox have names with letters that cannot be read. Rename them.",) if strange else ()
-    sheets = tuple(path for path in found if path.suffix.lower() == ".csv")
+    seen = list_folder(study.inbox, _is_wanted)
+    found = [path for path in sorted(seen.files) if _can_be_written(path)]
+    sheets = tuple(path for path in found if _is_sheet(path))
     only_fcs = study.settings.intake.mode == "leave"
-    files = [path for path in found if path.suffix.lower() != ".csv" and (is_fcs_name(path) or not only_fcs)]
-    return Listing({study.place_of(path): path for path in files}, sheets, faults)
+    files = [path for path in found if not _is_sheet(path) and (is_fcs_name(path) or not only_fcs)]
+    faults = (*_unreadable_names(len(seen.files) - len(found)), *_not_taken(study, seen))
+    unread = tuple(folder for folder, _ in seen.unread)
+    return Listing({study.place_of(path): path for path in files}, sheets, faults, unread)
+
+
+def _is_wanted(name: str) -> bool:
+    lower = name.lower()
+    passing = lower.startswith((".", "~")) or lower.endswith((*_UNFINISHED, "~"))
+    return not passing and lower not in _OF_THE_SYSTEM
+
+
+def _is_sheet(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def _unreadable_names(number: int) -> Iterator[str]:
+    if number:
+        yield f"{number} files in the inbox have names with letters that cannot be read. Rename them."
+
+
+def _not_taken(study: Study, seen: Found) -> Iterator[str]:
+    """Say what lies in the inbox and is not read: folders, and what is no regular file."""
+    for folder, reason in sorted(seen.unread):
+        yield (
+            f"The folder {_named(study, folder)} cannot be read ({reason}): "
+            "nothing in it is taken in. Correct its rights; it is looked at again by itself."
+        )
+    only_fcs = study.settings.intake.mode == "leave"
+    for path, kind in sorted(seen.others):
+        if not only_fcs or kind == "a link" or is_fcs_name(path) or _is_sheet(path):
+            yield (
+                f"{_named(study, path)} is {kind}, not a file: it is not read. "
+                "Remove it, or put the file itself there."
+            )
+    for path in sorted(seen.folders):
+        if is_fcs_name(path) or _is_sheet(path):
+            yield (
+                f"{_named(study, path)} is a folder, although it is called as a file is. "
+                "What lies in it is looked at; rename it."
+            )
+
+
+def _named(study: Study, path: Path) -> str:
+    return printable(study.place_of(path))
+
+
+def inbox_faults(study: Study) -> tuple[str, ...]:
+    """Say what lies in the inbox and is not read; nothing while the inbox itself is away."""
+    return list_inbox(study).faults if study.inbox.is_dir() else ()
 
 
 def _can_be_written(path: Path) -> bool:
@@ -75,37 +138,35 @@ def scan_inbox(study: Study, store: Store, listing: Listing | None = None) -> li
     """
     listing = listing or list_inbox(study)
     known = files_within(store, study.place_of(study.inbox))
-    _note_vanished(study, store, [record for place, record in known.items() if place not in listing.files])
+    missing = [record for place, record in known.items() if place not in listing.files]
+    vanished = [record for record in missing if not _is_unread(study, listing, record)]
+    _note_vanished(study, store, vanished)
     candidates = (_look(study, store, path, known.get(place)) for place, path in listing.files.items())
     return [candidate for candidate in candidates if candidate is not None]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            lower = name.lower()
-            if not (lower.startswith((".", "~")) or lower.endswith((*_UNFINISHED, "~")) or lower in _OF_THE_SYSTEM):
-                yield Path(root, name)
+def _is_unread(study: Study, listing: Listing, record: FileRecord) -> bool:
+    path = study.path_of(record.place or "")
+    return any(path.is_relative_to(folder) for folder in listing.unread)
 
 
 def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> Candidate | None:
     """Compare a file with what the ledger knows of it."""
     try:
-        stat = path.stat()
+        stat = path.lstat()
         if record is not None and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
             if record.state == "waiting" and record.sha256:
                 return Candidate(record, path, record.sha256)
             if record.state != "settling" or 0 <= time.time() - record.seen_at < study.settings.intake.settle_seconds:
                 return None
         # The moment of seeing is before the bytes are read: whatever is written after it counts as a change.
-        sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), file_sha256(path))
+        sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
+        return _note_sight(study, store, path, record, sight)
     except FileNotFoundError:
         return None
     except OSError as error:
         note_locked(study, store, path, record, error)
         return None
-    return _note_sight(study, store, path, record, sight)
 
 
 def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight) -> Candidate | None:
@@ -122,6 +183,8 @@ def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | Non
         elif record.sha256 == sight.sha256:
             see_again(connection, record.id, sight)
         elif record.state == "quarantined":
+            with suppress(OSError):  # the reason is wrong now, but the ledger tells the truth
+                remove_reason(study.quarantine, record.name, record.sha256 or "")
             see_again(connection, record.id, sight)
             set_state(connection, record.id, "settling", "dropped again")
         else:
@@ -134,6 +197,7 @@ def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
     """Enter a file that is new at its place: as itself when it only moved or was dropped again, else as a new one."""
     place, inbox_path = study.place_of(path), path.relative_to(study.inbox).as_posix()
     earlier = next((record for record in files_with_bytes(store, sight.sha256 or "") if _can_return(study, record)), None)
+    earlier = earlier or _refused_part(study, store, path)
     if earlier is not None and earlier.place is not None:
         withdraw(study.path_of(earlier.place), earlier.sha256 or "")
     with store.writing() as connection:
@@ -151,6 +215,16 @@ def _can_return(study: Study, record: FileRecord) -> bool:
     return record.state in {"settling", "waiting"} and record.place is None
 
 
+def _refused_part(study: Study, store: Store, path: Path) -> FileRecord | None:
+    """Find the file of the same name that was refused and is the beginning of this one."""
+    inbox_path = path.relative_to(study.inbox).as_posix()
+    for record in files_called(store, inbox_path):
+        refused = record.state == "quarantined" and _can_return(study, record)
+        if refused and continues(study.path_of(record.place or ""), path):
+            return record
+    return None
+
+
 def _add(study: Study, connection: Connection, path: Path, sight: Sight, reason: str = "") -> None:
     add_file(connection, path.name, path.relative_to(study.inbox).as_posix(), study.place_of(path), sight, reason)
 
@@ -162,7 +236,8 @@ def note_locked(study: Study, store: Store, path: Path, record: FileRecord | Non
         if record is None:
             _add(study, connection, path, Sight(-1, -1, time.time(), None), reason)
         elif record.state in {"settling", "waiting"}:
-            see_again(connection, record.id, Sight(-1, -1, time.time(), record.sha256))
+            if record.size >= 0:
+                see_again(connection, record.id, Sight(-1, -1, time.time(), record.sha256))
             set_state(connection, record.id, "settling", reason)
     return reason
 
@@ -170,6 +245,7 @@ def note_locked(study: Study, store: Store, path: Path, record: FileRecord | Non
 def _note_vanished(study: Study, store: Store, records: list[FileRecord]) -> None:
     """Note files that were seen and have been taken out of the inbox; an accepted tube keeps its counts."""
     for record in records:
-        if record.state in {"settling", "waiting"} and record.place and not study.path_of(record.place).exists():
+        waits = record.state in {"settling", "waiting"} and record.place
+        if waits and not os.path.lexists(study.path_of(record.place or "")):
             with store.writing() as connection:
                 set_state(connection, record.id, "waiting", GONE, place=None)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from gating.events import read_header
 from panels.errors import UnreadableFile
@@ -13,6 +14,8 @@ from tasks.intake.fit import find_misfit
 from tasks.intake.identify import Identification, identify
 from tasks.intake.inbox import Listing
 from tasks.intake.moving import archive_target, move_file
+from tasks.intake.plain_file import open_regular
+from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import PlannedMove, note_change, plan_move, recall, remember, set_state
 from tasks.store.tubes import Tube, save_tube, taken_in
 from tasks.study import Study
@@ -46,8 +49,17 @@ def _fingerprint(study: Study, listing: Listing) -> str:
     digest = hashlib.sha256(study.settings.model_dump_json(include={"intake", "start", "time_zone", "nightly"}).encode())
     for path in (study.samples_sheet, study.patients_sheet, *listing.sheets):
         digest.update(str(path).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"")
+        digest.update(_digest(path))
     return digest.hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    """Hash a sheet; one that cannot be read says so itself, where it is read for its lines."""
+    try:
+        with open_regular(path, follow=True) as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        return str(error.errno).encode()
 
 
 def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:
@@ -71,7 +83,10 @@ def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Se
     if misfit:
         return f"{found.row or file}: {misfit} Tube {short}, taken in before, keeps its identity.", ""
     reason = f"{found.row or file}: {changes}"
-    _write(desk, tube, found.identity, reason)
+    try:
+        _write(desk, tube, found.identity, reason)
+    except OSError as error:
+        return f"{file}: {why_unmoved(desk.study, error)}", f"{file}: identity mended ({changes})."
     return "", f"{file}: identity mended ({changes})."
 
 

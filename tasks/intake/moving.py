@@ -2,6 +2,9 @@
 
 A move is written down before it is made and struck out, together with the file's new state, after it was made. Every step
 can be repeated: the next pass finishes what it finds written down. Nothing is ever overwritten.
+
+A rename does not take a file from whoever holds it open, so its bytes are hashed again where it has
+arrived. One that changed goes back to the inbox and settles.
 """
 
 import errno
@@ -10,17 +13,35 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from gating.events import file_sha256
 from panels.durable import rename_durably, sync_folder
-from tasks.intake.quarantine import reason_path, write_reason
-from tasks.store.ledger import FileRecord, PlannedMove, end_move, plan_move, planned_moves, set_state
+from panels.printable import printable
+from tasks.intake.plain_file import open_regular, regular_sha256
+from tasks.intake.quarantine import kept_name, like_names, reason_path, write_reason
+from tasks.intake.unmoved import why_unmoved
+from tasks.store.ledger import (
+    TAKEN_IN,
+    FileRecord,
+    PlannedMove,
+    State,
+    end_move,
+    plan_move,
+    planned_moves,
+    set_state,
+)
 from tasks.store.opening import Store
 from tasks.study import Study
 
 DUPLICATES = "_duplicates"
 """Folder of the archive for second copies; no patient's id begins with an underscore."""
+UNFINISHED = ".part"
 LOST = "The file disappeared while it was being moved. Drop it in the inbox again."
 CHANGED = "The file changed while it was being taken in; it settles again."
+NOT_ITS_BYTES = (
+    "The archived file is gone or no longer holds the bytes that were taken in. "
+    "Put it back from the backup, then run: reconflow retry"
+)
+Arrival = tuple[State, str]
+"""The state that a move left its file in, and why."""
 
 
 def archive_target(study: Study, patient: str, record: FileRecord, sha256: str) -> Path:
@@ -42,7 +63,7 @@ def _kept_name(record: FileRecord, sha256: str) -> str:
 
 def quarantine_target(study: Study, record: FileRecord, sha256: str) -> Path:
     """Choose where a refused file is kept, under its own name when that is free."""
-    return _free(study.quarantine / record.name, sha256)
+    return _free(study.quarantine / kept_name(record.name), sha256)
 
 
 def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
@@ -50,95 +71,187 @@ def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
     return _free(study.inbox / record.inbox_path, sha256)
 
 
-def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> None:
-    """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point."""
+def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
+    """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point.
+
+    Gives the state the file has then, which is another one where its bytes changed. Raises OSError
+    when it cannot be moved.
+    """
+    if move.state == "settling":
+        return put_back(study, store, move, record)
     source, target = study.path_of(move.source), study.path_of(move.target)
     sha256 = record.sha256 or ""
-    if target.exists() and file_sha256(target) != sha256:
+    if target.exists() and source.exists() and regular_sha256(target) != sha256:
         # Somebody put another file there since the move was planned.
-        move = replace(move, target=study.place_of(_free(target, sha256)))
-        with store.writing() as connection:
-            plan_move(connection, move)
+        move = _plan_again(study, store, move, _free(target, sha256))
         target = study.path_of(move.target)
     if target.exists():
-        if source.exists() and file_sha256(source) == sha256:
+        if source.exists() and regular_sha256(source, follow=True) == sha256:
             source.unlink()
     elif not source.exists():
-        _give_up(store, record, LOST, None)
-        return
+        return _give_up(store, record, LOST, None)
     elif not _transfer(source, target, record):
-        _give_up(store, record, CHANGED, move.source)
-        return
-    _settle_reason(study, move, record, target)
-    changes = {"place": move.target, "duplicate_of": move.duplicate_of}
-    if move.state == "settling":
-        changes |= {"name": target.name, "inbox_path": target.relative_to(study.inbox).as_posix()}
-    with store.writing() as connection:
-        end_move(connection, record.id)
-        set_state(connection, record.id, move.state, move.reason, **changes)
-
-
-def finish_moves(study: Study, store: Store) -> None:
-    """Finish the moves that an earlier pass wrote down and did not end."""
-    for move, record in planned_moves(store):
-        move_file(study, store, move, record)
-
-
-def _settle_reason(study: Study, move: PlannedMove, record: FileRecord, target: Path) -> None:
+        return _give_up(store, record, CHANGED, move.source)
+    if regular_sha256(target) != sha256:
+        return _bring_back(study, store, move, record)
     if move.state == "quarantined":
-        write_reason(target, record.inbox_path, record.sha256 or "", move.reason)
-    elif move.state == "settling":
-        reason_path(study.path_of(move.source)).unlink(missing_ok=True)
-
-
-def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -> None:
+        write_reason(target, record.inbox_path, sha256, move.reason)
     with store.writing() as connection:
         end_move(connection, record.id)
-        set_state(connection, record.id, "waiting" if place is None else "settling", reason, place=place)
+        changes = {"place": move.target, "duplicate_of": move.duplicate_of}
+        set_state(connection, record.id, move.state, move.reason, **changes)
+    return move.state, move.reason
+
+
+def finish_moves(study: Study, store: Store) -> tuple[str, ...]:
+    """Finish the moves that an earlier pass wrote down; says which still cannot be made."""
+    said = []
+    for move, record in planned_moves(store):
+        try:
+            move_file(study, store, move, record)
+        except OSError as error:
+            said.append(note_unmoved(study, store, move, record, error))
+    return tuple(said)
+
+
+def note_unmoved(
+    study: Study, store: Store, move: PlannedMove, record: FileRecord, error: OSError
+) -> str:
+    """Note that a file cannot be moved now, and why; gives the sentence.
+
+    A file of the inbox is judged anew by the next pass. A tube taken in keeps its state and its plan.
+    """
+    reason = why_unmoved(study, error)
+    told = f"{printable(record.inbox_path)}: {reason}"
+    if record.state in TAKEN_IN:
+        return told
+    there, arrived = (os.path.lexists(study.path_of(place)) for place in (move.source, move.target))
+    with store.writing() as connection:
+        if there and not arrived:
+            end_move(connection, record.id)
+        if record.state in {"settling", "waiting"}:
+            place = move.target if arrived and not there else record.place
+            set_state(connection, record.id, "settling", reason, place=place)
+    return told
+
+
+def _plan_again(study: Study, store: Store, move: PlannedMove, target: Path) -> PlannedMove:
+    """Write a move down with another target."""
+    move = replace(move, target=study.place_of(target))
+    with store.writing() as connection:
+        plan_move(connection, move)
+    return move
+
+
+def put_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
+    """Bring a file into the inbox, whatever it holds by now: it settles and is judged anew."""
+    source, target = study.path_of(move.source), study.path_of(move.target)
+    if source.exists() and target.exists():
+        if regular_sha256(source) == regular_sha256(target):
+            source.unlink()
+        else:
+            move = _plan_again(study, store, move, _free(target, record.sha256 or ""))
+            target = study.path_of(move.target)
+    if source.exists():
+        if not _relocate(source, target):
+            return record.state, record.reason  # it changed while it was copied: the plan stays
+    elif not target.exists():
+        return _give_up(store, record, LOST, None)
+    reason_path(source).unlink(missing_ok=True)
+    inbox_path = target.relative_to(study.inbox).as_posix()
+    with store.writing() as connection:
+        end_move(connection, record.id)
+        changes = {"place": move.target, "name": target.name, "inbox_path": inbox_path}
+        set_state(connection, record.id, "settling", move.reason, **changes)
+    return "settling", move.reason
+
+
+def _bring_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
+    """Undo a move after which the file held other bytes than were judged: it is being written."""
+    if record.state in TAKEN_IN:
+        return _give_up(store, record, CHANGED, move.target)
+    back = plan_back(study, store, record, study.path_of(move.target), CHANGED)
+    return put_back(study, store, back, record)
+
+
+def plan_back(
+    study: Study, store: Store, record: FileRecord, path: Path, reason: str
+) -> PlannedMove:
+    """Write down that a file is brought back to the inbox."""
+    target = inbox_target(study, record, record.sha256 or "")
+    back = PlannedMove(record.id, study.place_of(path), study.place_of(target), "settling", reason)
+    with store.writing() as connection:
+        plan_move(connection, back)
+    return back
+
+
+def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -> Arrival:
+    """Strike out a move that cannot be made; a tube that was taken in fails."""
+    state: State = "waiting" if place is None else "settling"
+    if record.state in TAKEN_IN:
+        state, reason, place = "failed", NOT_ITS_BYTES, place or record.place
+    with store.writing() as connection:
+        end_move(connection, record.id)
+        set_state(connection, record.id, state, reason, place=place)
+    return state, reason
 
 
 def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
-    """Bring the bytes to ``target``; tells whether they are still those that were hashed."""
-    stat = source.stat()
-    if (stat.st_size, stat.st_mtime_ns) != (record.size, record.mtime_ns) and file_sha256(source) != record.sha256:
+    """Bring the bytes to ``target``; tells whether they were those hashed when they left."""
+    same = _looks(source) == (record.size, record.mtime_ns)
+    if not same and regular_sha256(source, follow=True) != record.sha256:
         return False
+    if source.is_symlink():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _copy(source, target, record.sha256 or "")
+    return _relocate(source, target, record.sha256)
+
+
+def _relocate(source: Path, target: Path, sha256: str | None = None) -> bool:
+    """Rename a file, or copy it to another file system; tells whether it held these bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not source.is_symlink():
-        try:
-            rename_durably(source, target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-        else:
-            return True
-    return _copy(source, target, record.sha256 or "")
+    try:
+        rename_durably(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return _copy(source, target, sha256 or regular_sha256(source))
+    return True
 
 
 def _copy(source: Path, target: Path, sha256: str) -> bool:
-    """Copy to another file system under an unfinished name, verify, rename, and only then remove the source."""
-    unfinished = target.with_name(f".{target.name}.part")
-    with source.open("rb") as old, unfinished.open("wb") as new:
-        shutil.copyfileobj(old, new, 1 << 20)
-        new.flush()
-        os.fsync(new.fileno())
-    shutil.copystat(source, unfinished)
-    if file_sha256(unfinished) != sha256:
-        unfinished.unlink()
-        return False
-    unfinished.rename(target)
+    """Copy to another file system under an unfinished name, verify, rename, remove the source.
+
+    Tells whether source and copy held the bytes expected; if not, there is only the source.
+    """
+    unfinished, before = target.with_name(f".{target.name}{UNFINISHED}"), _looks(source)
+    try:
+        with open_regular(source, follow=True) as old, unfinished.open("wb") as new:
+            shutil.copyfileobj(old, new, 1 << 20)
+            new.flush()
+            os.fsync(new.fileno())
+        shutil.copystat(source, unfinished)
+        if regular_sha256(unfinished) != sha256 or _looks(source) != before:
+            return False
+        unfinished.rename(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
     sync_folder(target.parent)
     source.unlink()
     sync_folder(source.parent)
     return True
 
 
+def _looks(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
 def _free(wanted: Path, sha256: str, *, same_bytes_are_free: bool = False) -> Path:
     """Give ``wanted``, or a like name nothing lies under: first with the short hash in it, then with a number."""
-    stem, ending = wanted.stem, wanted.suffix
-    numbered = [wanted, *(wanted.with_name(f"{stem}.{sha256[:8]}{mark}{ending}") for mark in ("", *(f"-{n}" for n in range(2, 1000))))]
-    for path in numbered:
+    for path in like_names(wanted, sha256):
         if not path.exists() and not reason_path(path).exists():
             return path
-        if same_bytes_are_free and path.is_file() and file_sha256(path) == sha256:
+        if same_bytes_are_free and path.is_file() and regular_sha256(path, follow=True) == sha256:
             return path
-    return wanted.with_name(f"{sha256}{ending}")
+    return wanted.with_name(f"{sha256}{wanted.suffix}")

@@ -1,5 +1,6 @@
 """Read ``patients.csv``: who takes part, when each product was infused, and how patients may be grouped."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,7 +54,7 @@ class PatientSheet:
 
 def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
     """Read the patients sheet of a study with this time zone; a line that is wrong does not stop the others."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         sentence = f"There is no {NAME} in the study folder: write it with the columns patient,infused."
         return PatientSheet({}, (SheetProblem(NAME, 1, "", sentence),))
     table = read_table(path, NAME)

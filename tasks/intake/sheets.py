@@ -4,12 +4,14 @@ A line that is wrong does not stop the others: the files it names wait, with the
 with a column nobody knows is not used at all, because the column may be the one that matters.
 """
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from panels.printable import printable
 from panels.spelling import nearest
 from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
 from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
@@ -69,10 +71,11 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
 
     Names in a sheet of a sub-folder may be relative to the inbox or to that folder.
     """
-    sheets = [(samples, NAME, "")] if samples.is_file() else []
+    sheets = [(samples, NAME, "")] if os.path.lexists(samples) else []
     for path in dropped:
         place = path.relative_to(inbox)
-        sheets.append((path, f"{inbox.name}/{place.as_posix()}", f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
+        name = printable(f"{inbox.name}/{place.as_posix()}")
+        sheets.append((path, name, f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
     rows: list[SampleRow] = []
     faults: list[SheetProblem] = []
     named: dict[str, list[SampleRow | SheetProblem]] = {}
@@ -96,11 +99,7 @@ def _forms(found: SampleRow | SheetProblem, folder: str) -> set[str]:
 
 
 def _read_sheet(path: Path, name: str) -> Iterator[SampleRow | SheetProblem]:
-    try:
-        table = read_table(path, name)
-    except OSError as error:
-        yield SheetProblem(name, 1, "", f"The sheet cannot be opened ({error.strerror}). Close it in the spreadsheet program.")
-        return
+    table = read_table(path, name, follow=name == NAME)  # no link of the inbox
     fault = table.fault or _header_fault(table)
     if fault:
         every = sorted({file for line in table.lines for file in _named_files(table, line)})

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from panels.errors import SettingsFault, UsageFault
+from panels.printable import printable
 from tasks.intake.admit import Outcome, admit, open_desk
 from tasks.intake.inbox import Candidate, Listing, list_inbox, scan_inbox
+from tasks.intake.leftovers import remove_unfinished, return_changed
 from tasks.intake.lost_ledger import check_ledger
 from tasks.intake.marker_files import check_folders, mark_folders
 from tasks.intake.mend import mend_identities
 from tasks.intake.moving import finish_moves, inbox_target, move_file
-from tasks.intake.quarantine import reason_path
+from tasks.intake.quarantine import remove_reason
 from tasks.intake.restore import restore_identities
 from tasks.intake.sheets import SampleRow
 from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, count_by_state, plan_move, set_state
@@ -30,13 +32,14 @@ class IntakeSummary:
     """What one pass did: ``outcomes`` of the files it judged, the whole ledger by state, and sentences to show.
 
     ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were mended; ``sheet_faults``
-    are those among them that somebody has to mend in a sheet.
+    are those among them that somebody has to mend in a sheet, ``inbox_faults`` what is not read in the inbox.
     """
 
     outcomes: tuple[Outcome, ...]
     ledger: Mapping[State, int]
     sentences: tuple[str, ...]
     sheet_faults: tuple[str, ...] = ()
+    inbox_faults: tuple[str, ...] = ()
 
     def judged(self, state: State) -> int:
         """Count the files that this pass brought into a state."""
@@ -54,13 +57,14 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
         _check_inbox(study, store)
         unknown = check_ledger(study, store)
         mark_folders(study, store)
-        finish_moves(study, store)
+        unmoved = (*finish_moves(study, store), *return_changed(study, store))
+        remove_unfinished(study, store)
         listing = list_inbox(study)
         candidates = scan_inbox(study, store, listing)
         if wait and _settle(study, store):
             listing = list_inbox(study)
             candidates = scan_inbox(study, store, listing)
-        return _take_in(study, store, listing, candidates, unknown)
+        return _take_in(study, store, listing, candidates, (*unknown, *unmoved))
 
 
 def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -90,16 +94,19 @@ def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[
         if candidate.sha256 in accepted and outcomes[candidate.record.id].state == "waiting":
             outcomes[candidate.record.id] = admit(desk, candidate)
     faults = [str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)]
-    waiting = [f"{record.inbox_path}: {record.reason}" for record in all_files(store, ("waiting", "settling")) if record.reason]
+    open_files = all_files(store, ("waiting", "settling"))
+    waiting = [f"{printable(each.inbox_path)}: {each.reason}" for each in open_files if each.reason]
     sentences = tuple(dict.fromkeys((*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(desk.unused))))
-    return IntakeSummary(tuple(outcomes.values()), count_by_state(store), sentences, tuple(dict.fromkeys(faults)))
+    sheet_faults, judged = tuple(dict.fromkeys(faults)), tuple(outcomes.values())
+    return IntakeSummary(judged, count_by_state(store), sentences, sheet_faults, listing.faults)
 
 
 def _unused(lines: Sequence[SampleRow]) -> tuple[str, ...]:
     """Say which lines of the sheets name no file: a slip in the name, or a tube that has not come yet."""
     if not lines:
         return ()
-    named = ", ".join(f"{line} ({line.file})" for line in lines[:_MOST_NAMED]) + (" …" if len(lines) > _MOST_NAMED else "")
+    named = ", ".join(f"{line} ({printable(line.file)})" for line in lines[:_MOST_NAMED])
+    named += " …" if len(lines) > _MOST_NAMED else ""
     number = "One line names" if len(lines) == 1 else f"{len(lines)} lines name"
     return (f"{number} a file that has not come into the inbox so far: {named}. Check the name, or drop the file.",)
 
@@ -143,7 +150,7 @@ def _take_up(study: Study, store: Store, record: FileRecord) -> None:
         return
     place = study.path_of(record.place) if record.place else None
     if place is None or place.is_relative_to(study.inbox):
-        reason_path(study.quarantine / record.name).unlink(missing_ok=True)
+        remove_reason(study.quarantine, record.name, record.sha256 or "")
         with store.writing() as connection:
             set_state(connection, record.id, "settling", "taken up again")
         return

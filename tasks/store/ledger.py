@@ -131,6 +131,13 @@ def files_with_bytes(store: Store, sha256: str) -> list[FileRecord]:
         return [_record(row) for row in connection.execute(select(files).where(files.c.sha256 == sha256).order_by(files.c.id))]
 
 
+def files_called(store: Store, inbox_path: str) -> list[FileRecord]:
+    """List the files that came in under the same name, in order of arrival."""
+    chosen = select(files).where(files.c.inbox_path == inbox_path).order_by(files.c.id)
+    with store.reading() as connection:
+        return [_record(row) for row in connection.execute(chosen)]
+
+
 def count_by_state(store: Store) -> dict[State, int]:
     """Count the files of the ledger in every state."""
     with store.reading() as connection:

@@ -7,6 +7,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.each import each
+from panels.quoting import unexpected
 from tasks.concordance.compare import agreement
 from tasks.concordance.publish import verdict, write_concordance
 from tasks.concordance.recount import Recount, comparison, folder_of, measure_references, tubes_to_compare
@@ -41,4 +42,5 @@ def regate(study: str, strategy: str) -> dict[str, Any]:
 
 
 def _unexpected(item: tuple[str, str], error: BaseException) -> Recount:
-    return Recount(item[0], f"{type(error).__name__}: {error}. The next regate tries again.")
+    what = str(error) if isinstance(error, OSError) else f"Unexpected {unexpected(error)}"
+    return Recount(item[0], f"{what}. The next regate tries again.")

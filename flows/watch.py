@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from panels.errors import ReconflowError
+from panels.quoting import unexpected
 
 AGAIN_SECONDS = 900.0
 """What a pass could not do is tried again after this time, not at every look."""
@@ -65,7 +66,7 @@ def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
         except (ReconflowError, OSError) as error:
             _say_once(str(error), memory)
         except Exception as error:  # noqa: BLE001 - a watcher that died of one bad look would leave a laboratory unwatched
-            _say_once(f"Unexpected {type(error).__name__}: {error}. Watching goes on.", memory)
+            _say_once(f"Unexpected {unexpected(error)}. Watching goes on.", memory)
         stop.wait(interval)
 
 

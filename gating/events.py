@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.channels import Some
+from gating.fcs_limits import MOST_EVENTS
 from gating.fcs_text import DataSet, read_data_sets, whole_number
 from gating.layout import (
     Channel,
@@ -142,6 +143,8 @@ def read_header(path: Path) -> TubeHeader:
     time_step, time_problems = _time_step(keywords, channels)
     encodings = encodings_of(name, reading, keywords, channels, time_step)
     layout, layout_problems = layout_of(name, size, data_set, reading, encodings)
+    if reading.event_count > MOST_EVENTS:
+        raise UnreadableFile(f"{name} holds more than {MOST_EVENTS:,} events. Export it in parts.")
     confirm(path, data_sets, index, reading)
     stored = read_spill(keywords, data_set.spills, [each.detector for each in channels])
     volume, volume_problems = _acquired_volume_ul(keywords)

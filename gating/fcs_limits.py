@@ -4,6 +4,8 @@ Each limit lies several times above the largest tube of its kind; together they 
 5 s and 1 GiB through every command.
 """
 
+from panels.errors import UnreadableFile
+
 MOST_TEXT_BYTES = 4 * 2**20
 """One TEXT segment. A spectral tube of 600 channels takes 0.3 MB; a spill of 200 × 200 in full
 precision, written twice, adds 1.6 MB."""
@@ -20,10 +22,41 @@ MOST_CHANNELS = 4_000
 one some 1,000."""
 MOST_NAME = 256
 """The characters of a detector (``$PnN``) or a label (``$PnS``)."""
-MOST_SPILL_CHANNELS = 500
-"""A spill reads one detector a row, and spectral cytometers have 200."""
+MOST_SPILL_CHANNELS = 300
+"""A spill has at most a row for each detector, and spectral cytometers have 200."""
 MOST_SPILLS = 4
 """Spills that differ in how they are written: there are four keywords for them."""
+MOST_EVENTS = 100_000_000
+"""An hour and a half at 20,000 events a second; large tubes hold ten million."""
 MOST_SECOND_WORK = 2 * 10**9
 """Escaped delimiters times bytes of TEXT from which fcsparser is not asked: it copies the value once
 for each of them, one second in all."""
+
+
+def refuse_endless(name: str, data_sets: int, read: int, keywords: int) -> None:
+    """Stop at what no cytometer writes, before the next data set is read; raises UnreadableFile."""
+    if read > MOST_FILE_KEYWORD_BYTES:
+        raise too_long(name, MOST_FILE_KEYWORD_BYTES)
+    if keywords > MOST_FILE_KEYWORDS:
+        raise too_many_keywords(name, MOST_FILE_KEYWORDS)
+    if data_sets > MOST_DATA_SETS:
+        raise UnreadableFile(
+            f"{name} holds more than {MOST_DATA_SETS:,} data sets. "
+            f"Export each acquisition to a file of its own."
+        )
+
+
+def too_long(name: str, most: int) -> UnreadableFile:
+    """Give the fault of a segment or file with more than ``most`` bytes of keywords."""
+    return UnreadableFile(
+        f"{name} has more than {most // 2**20} MB of keywords, which no cytometer writes. "
+        f"Export it again from the cytometer."
+    )
+
+
+def too_many_keywords(name: str, most: int) -> UnreadableFile:
+    """Give the fault of a data set or file with more keywords than ``most``."""
+    return UnreadableFile(
+        f"{name} has more than {most:,} keywords, which no cytometer writes. "
+        f"Export it again from the cytometer."
+    )

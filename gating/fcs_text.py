@@ -9,20 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gating.fcs_limits import (
-    MOST_DATA_SETS,
-    MOST_FILE_KEYWORD_BYTES,
-    MOST_FILE_KEYWORDS,
-    MOST_TEXT_BYTES,
-)
-from gating.text_segment import (
-    PADDING,
-    Pair,
-    TextSegment,
-    keywords_of,
-    read_text_segment,
-    too_many_keywords,
-)
+from gating.fcs_limits import MOST_TEXT_BYTES, refuse_endless, too_long
+from gating.text_segment import PADDING, Pair, TextSegment, keywords_of, read_text_segment
 from panels.errors import UnreadableFile
 from panels.quoting import quoted
 
@@ -101,21 +89,8 @@ def read_data_sets(path: Path) -> tuple[DataSet, ...]:
             found.append(_read_data_set(_Source(file, path.name, size, start)))
             read += sum(last - first + 1 for first, last in found[-1].segments.values())
             written += len(found[-1].keywords)
-            _refuse_endless(path.name, len(found), read, written)
+            refuse_endless(path.name, len(found), read, written)
     return tuple(found)
-
-
-def _refuse_endless(name: str, data_sets: int, read: int, keywords: int) -> None:
-    """Stop at what no cytometer writes, before the next data set is read."""
-    if read > MOST_FILE_KEYWORD_BYTES:
-        raise _too_long(name, MOST_FILE_KEYWORD_BYTES)
-    if keywords > MOST_FILE_KEYWORDS:
-        raise too_many_keywords(name, MOST_FILE_KEYWORDS)
-    if data_sets > MOST_DATA_SETS:
-        raise UnreadableFile(
-            f"{name} holds more than {MOST_DATA_SETS:,} data sets. "
-            f"Export each acquisition to a file of its own."
-        )
 
 
 def whole_number(value: str | None) -> int | None:
@@ -237,15 +212,8 @@ def _segment(source: _Source, offsets: Offsets) -> bytes:
             f"Copy it again from the cytometer."
         )
     if last - first >= MOST_TEXT_BYTES:
-        raise _too_long(source.name, MOST_TEXT_BYTES)
+        raise too_long(source.name, MOST_TEXT_BYTES)
     return source.read(offsets)
-
-
-def _too_long(name: str, most: int) -> UnreadableFile:
-    return UnreadableFile(
-        f"{name} has more than {most // 2**20} MB of keywords, which no cytometer writes. "
-        f"Export it again from the cytometer."
-    )
 
 
 def _refuse_cut_text(source: _Source, header: _Header, text: TextSegment) -> None:

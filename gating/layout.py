@@ -19,7 +19,7 @@ from gating.fcs_text import DataSet
 from gating.second_readers import Reading
 from panels.acquisition_time import time_channel
 from panels.errors import UnreadableFile
-from panels.quoting import as_label, printable, quoted
+from panels.quoting import as_label, may_be_shown, printable, quoted
 
 MOST_DECADES = 10.0
 WHOLE_WIDTHS = (1, 2, 4, 8)
@@ -77,9 +77,7 @@ class Layout:
 
 def channels_of(name: str, reading: Reading, keywords: Mapping[str, str]) -> tuple[Channel, ...]:
     """List the channels; raises UnreadableFile when two have one name."""
-    detectors = [
-        _bounded(name, f"$P{n}N", detector) for n, detector in enumerate(reading.detectors, start=1)
-    ]
+    detectors = [_bounded(name, f"$P{n}N", each) for n, each in enumerate(reading.detectors, 1)]
     twice = [detector for detector, times in Counter(detectors).items() if times > 1]
     if twice:
         raise UnreadableFile(
@@ -100,10 +98,8 @@ def channels_of(name: str, reading: Reading, keywords: Mapping[str, str]) -> tup
 def _bounded(name: str, keyword: str, text: str) -> str:
     """Give a detector or a label on one line; one that is no name but a whole text is refused."""
     if len(text) > MOST_NAME:
-        raise UnreadableFile(
-            f"{name}: {keyword} has more than {MOST_NAME} characters, so it names no channel. "
-            f"Correct it and export the file again."
-        )
+        told = f"{keyword} has more than {MOST_NAME} characters, so it names no channel"
+        raise UnreadableFile(f"{name}: {told}. Correct it and export the file again.")
     return printable(text)
 
 
@@ -179,10 +175,9 @@ def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[st
         for n in numbers
         if keywords.get(f"$P{n}DATATYPE", reading.datatype).upper() != reading.datatype
     ]
-    told = f"{asked[0]} was ignored" if asked else ""
     more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
     sentence = (
-        f"{told}{more}: FCS {reading.version} does not know it, "
+        f"{asked[0] if asked else ''} was ignored{more}: FCS {reading.version} does not know it, "
         f"all values are of the type that $DATATYPE names."
     )
     return (sentence,) if asked else ()
@@ -191,9 +186,10 @@ def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[st
 def _kind(name: str, channel: Channel, kind: str, bits: int) -> Kind:
     supported = bits in range(8, 65, 8) if kind == "I" else FLOAT_BITS.get(kind) == bits
     if not supported:
+        told = f"type '{kind}'" if may_be_shown("$DATATYPE", kind) else "a type that FCS does not know"
         raise UnreadableFile(
-            f"{name}: {as_label(channel.detector)} is written in {bits} bits of type "
-            f"{quoted('$DATATYPE', kind)}, which is not supported. Export it as FCS 3.1."
+            f"{name}: {as_label(channel.detector)} is written in {bits} bits of {told}, "
+            f"which is not supported. Export it as FCS 3.1."
         )
     return cast("Kind", kind)
 
@@ -239,8 +235,8 @@ def layout_of(
     mode = data_set.keywords.get("$MODE", "L").upper()
     if mode != "L":
         raise UnreadableFile(
-            f"{name} does not hold events one by one ($MODE is {quoted('$MODE', mode)}): "
-            f"histograms cannot be gated. Export it in list mode."
+            f"{name} holds histograms, not events ($MODE is {quoted('$MODE', mode)}). "
+            f"Export it in list mode."
         )
     event_bytes = sum(encoding.width for encoding in encodings)
     order = _order(name, reading.byte_order, max(encoding.width for encoding in encodings))

@@ -205,7 +205,7 @@ def _with_dollars(name: str, own: str) -> str:
 
 
 class _Bounded:
-    """A file from which nobody reads more at a time than a TEXT segment may hold.
+    """A file from which nobody reads more than two TEXT segments may hold.
 
     The libraries read, and make a dictionary of, as many bytes as ANALYSIS or any offset asks for.
     """
@@ -213,18 +213,26 @@ class _Bounded:
     def __init__(self, file: BinaryIO) -> None:
         self.seek, self.tell, self.close = file.seek, file.tell, file.close
         self._file = file
+        self._left = 2 * MOST_TEXT_BYTES
 
     def read(self, size: int = -1) -> bytes:
         """Read ``size`` bytes; raises EOFError where they are more than any reader needs."""
-        if not 0 <= size <= MOST_TEXT_BYTES:
+        if not 0 <= size <= self._left:
             raise EOFError
+        self._left -= size
         return self._file.read(size)
 
 
 def _is_laborious(path: Path, data_set: DataSet) -> bool:
-    """Tell whether TEXT holds so many escaped delimiters that fcsparser would copy it all day."""
+    """Tell whether fcsparser would take long or much memory for TEXT.
+
+    It copies a value once for each escaped delimiter, and makes a list as long as anything it takes
+    for ``$PAR``.
+    """
     first, last = data_set.segments["TEXT"]
     with path.open("rb") as file:
         file.seek(data_set.start + first)
         text = file.read(last - first + 1)
-    return text.count(text[:1] * 2) * len(text) > MOST_SECOND_WORK
+    many_channels = rb"\$PAR\s*" + re.escape(text[:1]) + rb"+[\s+_]*[0-9_]{5}"
+    copied = text.count(text[:1] * 2) * len(text)
+    return copied > MOST_SECOND_WORK or re.search(many_channels, text) is not None

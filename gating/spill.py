@@ -116,9 +116,10 @@ def _only_one(written: Sequence[_Written]) -> Spill:
     """Give the most exact of the spills; raises CompensationFault when they are not the same."""
     if len(written) == 1:
         return written[0].spill
-    best = min(written, key=lambda each: each.rounding.sum())
-    for other in written:
-        if not _same(best, other):
+    exact = sorted(((each, each.rounding) for each in written), key=lambda pair: pair[1].sum())
+    best, finest = exact[0]
+    for other, rounding in exact[1:]:
+        if not _same(best.spill, other.spill, finest, rounding):
             raise CompensationFault(_two_spills([each.keyword for each in written]))
     return best.spill
 
@@ -132,14 +133,16 @@ def _two_spills(keywords: Sequence[str]) -> str:
     )
 
 
-def _same(one: _Written, other: _Written) -> bool:
-    """Compare two spills detector by detector; what rounding explains is no difference."""
-    if set(one.spill.detectors) != set(other.spill.detectors):
+def _same(
+    one: Spill, other: Spill, rounding: NDArray[np.float64], others: NDArray[np.float64]
+) -> bool:
+    """Compare two spills detector by detector; what their rounding explains is no difference."""
+    if set(one.detectors) != set(other.detectors):
         return False
-    order = [other.spill.detectors.index(detector) for detector in one.spill.detectors]
+    order = [other.detectors.index(detector) for detector in one.detectors]
     square = np.ix_(order, order)
-    allowed = np.minimum(one.rounding + other.rounding[square], MOST_ROUNDING)
-    differences = np.abs(one.spill.matrix - other.spill.matrix[square])
+    allowed = np.minimum(rounding + others[square], MOST_ROUNDING)
+    differences = np.abs(one.matrix - other.matrix[square])
     return bool((differences <= allowed * (1 + 1e-9)).all())
 
 

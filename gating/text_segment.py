@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gating.fcs_limits import MOST_KEYWORDS
+from gating.fcs_limits import MOST_KEYWORDS, too_many_keywords
 from panels.errors import UnreadableFile
 from panels.quoting import is_standard, may_be_shown
 
@@ -128,14 +128,6 @@ def _damaged(name: str) -> UnreadableFile:
     )
 
 
-def too_many_keywords(name: str, most: int) -> UnreadableFile:
-    """Give the fault of a data set or file with more keywords than ``most``."""
-    return UnreadableFile(
-        f"{name} has more than {most:,} keywords, which no cytometer writes. "
-        f"Export it again from the cytometer."
-    )
-
-
 def _refuse_shifted(name: str, pairs: Iterable[Pair], delimiter: str) -> None:
     """Refuse a TEXT in which a keyword stands where a value should.
 
@@ -176,7 +168,8 @@ def keywords_of(
     for key in dropped:
         del keywords[key]
     # The cytometer's own keywords may be called by a person's name, so they are counted, not named.
-    told = f"{len(dropped)} keywords without $ are written twice with different values: none is used."
+    count = "1 keyword without $ is" if len(dropped) == 1 else f"{len(dropped)} keywords without $ are"
+    told = f"{count} written twice with different values: none of them is used."
     return keywords, spills, (told,) if dropped else ()
 
 

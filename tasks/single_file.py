@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,9 +109,8 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
 
     ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is read, before the clock starts.
     """
-    prepare = _by_strategy(strategy, own) if strategy else partial(_by_document, gatingml or Path())
-    read_header(path)  # a file that is refused is refused before seconds of imports
-    gate = prepare()
+    prepare = _by_strategy(strategy, own) if strategy else _by_document(gatingml or Path())
+    gate = prepare(read_header(path))  # a file that is refused is refused before seconds of imports
     start = time.perf_counter()
     header = read_header(path)
     evaluation = gate(header)
@@ -121,8 +119,8 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
     return GatedFile(evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml)))
 
 
-def _by_strategy(pin: str, own: Path | None) -> Callable[[], Gate]:
-    """Read a strategy and its panel; gives what imports the libraries and then gates a tube."""
+def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Gate]:
+    """Read a strategy and its panel; gives what refuses a tube or imports the libraries to gate it."""
     from gating.catalogue import load_strategy
 
     release = load_strategy(pin, own / "strategies" if own else None)
@@ -131,13 +129,13 @@ def _by_strategy(pin: str, own: Path | None) -> Callable[[], Gate]:
     def gate(header: TubeHeader) -> Evaluation:
         from gating.thresholds.apply import apply_strategy
 
-        refused = refusal(header, panel, own / "panels" if own else None)
-        if refused:
-            raise PanelMismatch(f"{header.path.name}: {refused}")
         match = match_panel(panel, header.channels)
         return apply_strategy(release.strategy, match, header, open_events(header)).evaluation
 
-    def prepare() -> Gate:
+    def prepare(header: TubeHeader) -> Gate:
+        refused = refusal(header, panel, own / "panels" if own else None)
+        if refused:
+            raise PanelMismatch(f"{header.path.name}: {refused}")
         import flowkit  # noqa: F401 - imported before the clock starts
 
         import gating.thresholds.apply  # noqa: F401 - the same
@@ -147,7 +145,11 @@ def _by_strategy(pin: str, own: Path | None) -> Callable[[], Gate]:
     return prepare
 
 
-def _by_document(document: Path) -> Gate:
+def _by_document(document: Path) -> Callable[[TubeHeader], Gate]:
+    return lambda _header: _reading(document)
+
+
+def _reading(document: Path) -> Gate:
     from gating.compile import read_gatingml
     from gating.engine import evaluate
 

@@ -38,7 +38,7 @@ SIMULATED: dict[str, Callable[[], FcsFile]] = {
         pairs=[("SPILL", "2,FITC-A,PE-A,1,.1,0,1"), ("$SPILLOVER", "2,PE-A,FITC-A,1,0,0.10,1")]
     ),
 }
-FIELD = ("empty_labels", "spillover_decimal_comma", "text_ends_with_two_delimiters", "time_gain")
+FIELD = ("empty_labels", "spillover_decimal_comma", "text_ends_with_two_delimiters", "no_final_delimiter")
 NUMBERS = (
     b"0", b"1", b"-1", b"7", b"58", b"99999999", b"1000000000", b"999999999999999999", b"1e308", b"1e-9999",
     b"nan", b"inf", b"4294967296", b"1,2,3,4", b"", b" ", b"0x10", b"1_0", "²".encode(), "٣".encode(),
@@ -66,7 +66,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
     first = TUBE.with_(changed={"$NEXTDATA": f"{one:08d}"}).write(path).read_bytes()
     found["two data sets"] = first + TUBE.write(path).read_bytes()
     for name in FIELD if SHARED.is_dir() else ():
-        found[name] = (SHARED / "field" / f"{name}.fcs").read_bytes()[:20_000]
+        found[name] = (SHARED / "field" / f"{name}.fcs").read_bytes()
     return found
 
 
@@ -93,12 +93,13 @@ class Harm:
     def __call__(self, raw: bytes) -> bytes:
         end = text_end(raw) if self.in_text else len(raw)
         place, length = self.place % (end + 1), self.number % 40 + 1
-        if self.kind == "number":
-            digits = list(re.finditer(rb"[0-9]+", raw[: text_end(raw)]))
+        digits = list(re.finditer(rb"[0-9]+", raw[: text_end(raw)]))
+        if self.kind == "number" and digits:
             first, last = digits[self.place % len(digits)].span()
             return raw[:first] + NUMBERS[self.number % len(NUMBERS)] + raw[last:]
-        other = self.number % end
+        other = self.number % (end + 1)
         return {
+            "number": raw,
             "byte": raw[:place] + bytes([self.number % 256]) + raw[place + 1 :],
             "piece": raw[:place] + PIECES[self.number % len(PIECES)] + raw[place:],
             "drop": raw[:place] + raw[place + length :],

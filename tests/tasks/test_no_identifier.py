@@ -178,3 +178,19 @@ def test_intake_writes_no_name_into_reason_ledger_or_sheet_notice(tmp_path: Path
     assert any(each.name.endswith(".reason.txt") for each in written)
     for each in written:
         assert TRACE.search(each.read_bytes()) is None, each.name
+
+
+@pytest.mark.parametrize("column", ["patient", "panel", "control", "collected", "visit"])
+def test_a_keyword_that_the_study_believes_is_not_repeated_before_it_is_known(
+    tmp_path: Path, column: str
+) -> None:
+    """A laboratory that took the wrong keyword for the patient's id reads no name in its quarantine."""
+    cells = {"patient": "P01", "collected": DRAWN, "panel": "bcell"} | {column: ""}
+    row = ",".join(["t.fcs", *(cells[name] for name in ("patient", "collected", "panel"))])
+    settings = f"study: t\nintake: {{settle_seconds: 0, keywords: {{{column}: $SRC}}}}\n"
+    study = make_study(tmp_path / "s", [row], settings=settings)
+    said = {"control": "fmo:Quastenflosser", "visit": "Quastenflosser, D3"}.get(column, "Quastenflosser")
+    bcell_tube().with_(changed={"$SRC": said}).write(study.inbox / "t.fcs")
+    summary = take_in(study)
+    assert summary.judged("waiting") == (column != "visit")
+    assert silent(repr(summary.sentences))

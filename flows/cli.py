@@ -29,6 +29,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from panels.errors import ReconflowError, UsageFault
 from panels.printable import printable_lines
+from panels.quoting import unexpected
 
 DONE, FAILED, WRONG, WAITS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -190,7 +191,7 @@ def _last_words(kind: type[BaseException], error: BaseException, trace: Tracebac
     """Report a fault of our own in one line; the traceback is for us, and shown when asked for."""
     if os.environ.get("RECONFLOW_TRACEBACK"):
         sys.__excepthook__(kind, error, trace)
-    message = f"unexpected {kind.__name__}: {error}. This is a fault in reconflow: RECONFLOW_TRACEBACK=1 shows where."
+    message = f"unexpected {unexpected(error)}. This is a fault in reconflow: RECONFLOW_TRACEBACK=1 shows more."
     _refuse(message, code=FAILED, as_json="--json" in sys.argv)
 
 

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from flows.cli import Json, Outcome
 from panels.errors import SheetFault, UsageFault
+from panels.quoting import as_label, shown
 from tasks.kinetics.reasons import Why
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
         f"compensation: {'stored, ' + str(len(header.spill.detectors)) + ' detectors' if header.spill else 'none that can be used'}",
         "",
         f"{'detector':<24}{'label':<24}marker",
-        *(f"{c['detector']:<24}{c['label']:<24}{c['marker'] or ''}" for c in document["channels"]),
+        *(f"{as_label(c['detector']):<24}{as_label(c['label']):<24}{c['marker'] or ''}" for c in document["channels"]),
         "",
         "keywords that would be kept (all others may name a person and are not read):",
-        *(f"  {key} = {header.keywords[key].strip()}" for key in kept if key in header.keywords),
+        *(f"  {key} = {shown(key, header.keywords[key])}" for key in kept if key in header.keywords),
         *(["", "This file would be refused:" if found.refused else "To know:"] if found.problems else []),
         *(f"  {problem}" for problem in found.problems),
     ]

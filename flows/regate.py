@@ -8,6 +8,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.each import each
 from flows.served_study import served_study
+from panels.quoting import unexpected
 from tasks.concordance.compare import agreement
 from tasks.concordance.publish import verdict, write_concordance
 from tasks.concordance.recount import Recount, comparison, folder_of, measure_references, tubes_to_compare
@@ -42,4 +43,5 @@ def regate(study: str, strategy: str) -> dict[str, Any]:
 
 
 def _unexpected(item: tuple[str, str], error: BaseException) -> Recount:
-    return Recount(item[0], f"{type(error).__name__}: {error}. The next regate tries again.")
+    what = str(error) if isinstance(error, OSError) else f"Unexpected {unexpected(error)}"
+    return Recount(item[0], f"{what}. The next regate tries again.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from panels.errors import ReconflowError
 from panels.printable import printable
+from panels.quoting import unexpected
 
 if TYPE_CHECKING:
     from tasks.intake.admit import Outcome
@@ -78,7 +79,7 @@ def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
         except (ReconflowError, OSError) as error:
             _say_once(str(error).split("\n"), memory)
         except Exception as error:  # noqa: BLE001 - a watcher that died of one bad look would leave a laboratory unwatched
-            _say_once([f"Unexpected {type(error).__name__}: {error}. Watching goes on."], memory)
+            _say_once([f"Unexpected {unexpected(error)}. Watching goes on."], memory)
         stop.wait(interval)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.channels import Some
-from gating.fcs_text import DataSet, read_data_sets
+from gating.fcs_limits import MOST_EVENTS
+from gating.fcs_text import DataSet, read_data_sets, whole_number
 from gating.layout import (
     Channel,
     Layout,
@@ -30,11 +31,14 @@ from gating.second_readers import confirm, own_reading
 from gating.spill import Spill, read_spill
 from panels.acquisition_time import time_channel
 from panels.errors import UnreadableFile
+from panels.quoting import as_label, quoted
 
 __all__ = ["Channel", "Events", "Spill", "TubeHeader", "file_sha256", "open_events", "read_header"]
 
 LEAST_VOLUME_UL, MOST_VOLUME_UL = 1.0, 20_000.0
 """No tube is run in less or more; a value outside was written in another unit than assumed."""
+MOST_LISTED = 12
+"""Data sets that a sentence lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,8 @@ class Events:
         return self.count if rows is None else len(range(self.count)[rows]) if isinstance(rows, slice) else len(rows)
 
     def _not_finite(self, index: int) -> UnreadableFile:
-        name, detector = self.header.path.name, self.header.channels[index].detector
+        name = self.header.path.name
+        detector = as_label(self.header.channels[index].detector)
         return UnreadableFile(f"{name}: {detector} holds values that are not numbers (NaN or infinite). Export it again.")
 
 
@@ -138,8 +143,10 @@ def read_header(path: Path) -> TubeHeader:
     time_step, time_problems = _time_step(keywords, channels)
     encodings = encodings_of(name, reading, keywords, channels, time_step)
     layout, layout_problems = layout_of(name, size, data_set, reading, encodings)
+    if reading.event_count > MOST_EVENTS:
+        raise UnreadableFile(f"{name} holds more than {MOST_EVENTS:,} events. Export it in parts.")
     confirm(path, data_sets, index, reading)
-    stored = read_spill(keywords, data_set.spills, reading.detectors)
+    stored = read_spill(keywords, data_set.spills, [each.detector for each in channels])
     volume, volume_problems = _acquired_volume_ul(keywords)
     empty = ("The tube holds no events.",) if reading.event_count == 0 else ()
     return TubeHeader(
@@ -209,14 +216,24 @@ def _acquired_volume_ul(keywords: Mapping[str, str]) -> tuple[float | None, tupl
     volume = stored if creator.lower().startswith("spectroflo") else stored / 1000
     if LEAST_VOLUME_UL <= volume <= MOST_VOLUME_UL:
         return volume, ()
-    return None, (f"$VOL is {text}, which would be {volume:g} µL: its unit is in doubt, so the acquired volume is not used.",)
+    sentence = (
+        f"$VOL is {quoted('$VOL', text)}, which would be {volume:g} µL: its unit is in doubt, "
+        f"so the acquired volume is not used."
+    )
+    return None, (sentence,)
 
 
 def _data_set_problems(data_sets: Sequence[DataSet], index: int) -> tuple[str, ...]:
     if len(data_sets) == 1:
         return ()
-    listed = ", ".join(f"FCS {each.version} with {each.keywords.get('$TOT', '?')} events" for each in data_sets)
-    told = f"This file holds {len(data_sets)} data sets ({listed}). Only number {index + 1} is read."
+    listed = ", ".join(map(_of_data_set, data_sets[:MOST_LISTED]))
+    more = ", …" if len(data_sets) > MOST_LISTED else ""
+    told = f"This file holds {len(data_sets)} data sets ({listed}{more}). Only number {index + 1} is read."
     if sum(each.version >= "3" for each in data_sets) > 1:
         told += " THE EVENTS OF THE OTHERS ARE NOT COUNTED: export each acquisition to a file of its own."
     return (told,)
+
+
+def _of_data_set(data_set: DataSet) -> str:
+    count = whole_number(data_set.keywords.get("$TOT"))
+    return f"FCS {data_set.version} with {'?' if count is None else count} events"

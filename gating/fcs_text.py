@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from gating.fcs_limits import MOST_TEXT_BYTES, refuse_endless, too_long
 from gating.text_segment import PADDING, Pair, TextSegment, keywords_of, read_text_segment
 from panels.errors import CutShort, UnreadableFile
+from panels.quoting import quoted
 
 VERSIONS = ("2.0", "3.0", "3.1", "3.2")
 HEADER_BYTES = 58
 LAST_HEADER_OFFSET = 99_999_999
 """The largest offset that a HEADER can hold: its fields have eight digits."""
-MOST_TEXT_BYTES = 2 * 2**20
-"""The keywords of one segment; cytometers write up to some hundred kilobytes."""
-MOST_KEYWORD_BYTES = 16 * 2**20
-"""The keywords of all data sets of a file."""
-MOST_DATA_SETS = 2_000
-"""A plate reader writes a well a data set, and plates have up to 1,536 wells."""
 
 Offsets = tuple[int, int]
 
@@ -87,18 +83,13 @@ def read_data_sets(path: Path) -> tuple[DataSet, ...]:
     if size == 0:
         raise CutShort(f"{path.name} is empty (0 bytes). Copy it again from the cytometer.")
     found: list[DataSet] = []
-    read = 0
+    read = written = 0
     with path.open("rb") as file:
         for start in _starts(path.name, size, found):
             found.append(_read_data_set(_Source(file, path.name, size, start)))
             read += sum(last - first + 1 for first, last in found[-1].segments.values())
-            if read > MOST_KEYWORD_BYTES:
-                raise _too_long(path.name, MOST_KEYWORD_BYTES)
-            if len(found) > MOST_DATA_SETS:
-                raise UnreadableFile(
-                    f"{path.name} holds more than {MOST_DATA_SETS:,} data sets. "
-                    f"Export each acquisition to a file of its own."
-                )
+            written += len(found[-1].keywords)
+            refuse_endless(path.name, len(found), read, written)
     return tuple(found)
 
 
@@ -117,8 +108,8 @@ def _starts(name: str, size: int, found: list[DataSet]) -> Iterator[int]:
         step = whole_number(told)
         if step is None:
             raise UnreadableFile(
-                f"{name}: $NEXTDATA is '{told}', which is not a number of bytes to go on by. "
-                f"Export the file again."
+                f"{name}: $NEXTDATA is {quoted('$NEXTDATA', told)}, which is not a number of bytes "
+                f"to go on by. Export the file again."
             )
         if step == 0:
             return
@@ -149,7 +140,7 @@ def _read_data_set(source: _Source) -> DataSet:
     # fcsparser makes a list as long as $PAR, so an absurd one would fill the memory.
     if (whole_number(keywords.get("$PAR")) or 0) > len(keywords):
         raise UnreadableFile(
-            f"{source.name} announces {keywords['$PAR']} channels but describes fewer. "
+            f"{source.name} announces {int(keywords['$PAR'])} channels but describes fewer. "
             f"Copy it again from the cytometer."
         )
     primary = {"TEXT": (header.text[0], _last_byte(header, text, keywords))}
@@ -178,8 +169,10 @@ def _read_header(source: _Source) -> _Header:
             f"Export it from the cytometer as FCS."
         )
     if version not in VERSIONS:
+        told = f" calls itself FCS{version}" if re.fullmatch(r"[0-9]\.[0-9]", version) else ""
         raise UnreadableFile(
-            f"{name} calls itself FCS{version}. Only FCS {', '.join(VERSIONS)} can be read: "
+            f"{name}{told or ' does not name its version of FCS'}. "
+            f"Only FCS {', '.join(VERSIONS)} can be read: "
             f"export it as FCS 3.1."
         )
     if len(raw) < HEADER_BYTES:
@@ -200,7 +193,7 @@ def _header_number(name: str, field: bytes) -> int:
     digits = field.strip(b" \0")
     if digits and not digits.isdigit():
         raise UnreadableFile(
-            f"{name}: its header is damaged (an offset reads {field!r}). "
+            f"{name}: its header is damaged (an offset is not a number). "
             f"Copy it again from the cytometer."
         )
     return int(digits or b"0")
@@ -219,15 +212,8 @@ def _segment(source: _Source, offsets: Offsets) -> bytes:
             f"Copy it again from the cytometer."
         )
     if last - first >= MOST_TEXT_BYTES:
-        raise _too_long(source.name, MOST_TEXT_BYTES)
+        raise too_long(source.name, MOST_TEXT_BYTES)
     return source.read(offsets)
-
-
-def _too_long(name: str, most: int) -> UnreadableFile:
-    return UnreadableFile(
-        f"{name} has more than {most // 2**20} MB of keywords, which no cytometer writes. "
-        f"Export it again from the cytometer."
-    )
 
 
 def _refuse_cut_text(source: _Source, header: _Header, text: TextSegment) -> None:

@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gating.fcs_limits import MOST_CHANNELS
 from gating.foreign_document import ForeignChannel
 from gating.notes import Note
 from panels.acquisition_time import tells_time
+from panels.quoting import as_label
 
 if TYPE_CHECKING:
     from lxml import etree
 
     from gating.events import TubeHeader
 
-MOST_CHANNELS = 2_000
+MOST_NAMED = 6
 ALIKE = 0.01
 """Two ends of an axis that differ by less than this part of each other are one: FlowJo rounds them."""
 UNKNOWN_RANGE = 262144.0
@@ -78,7 +80,7 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
     keywords = kept if tube is None else tube.keywords
     step = _positive(keywords.get("$TIMESTEP", keywords.get("TIMESTEP", "")))
     listed, gains, notes = [], {}, []
-    for number in range(1, MOST_CHANNELS):
+    for number in range(1, MOST_CHANNELS + 1):
         detector = keywords.get(f"$P{number}N", "").strip()
         if not detector:
             break
@@ -88,15 +90,22 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
         gains[detector] = gain
         if tube is not None and kept.get(f"$P{number}N", "").strip() == detector and _gain(kept, number) != gain:
             notes.append(_gains_differ(tube, detector, gain, _gain(kept, number)))
-    scaled = [f"{detector} ({gain:g})" for detector, gain in gains.items() if gain != 1.0 and not tells_time(detector)]
+    scaled = [f"{as_label(detector)} ({gain:g})" for detector, gain in gains.items() if gain != 1.0 and not tells_time(detector)]
     if scaled:
-        text = f"The file declares a gain on {', '.join(scaled)}. FlowJo ignores it and we divide by it: bounds there were divided too."
+        more = f" and {len(scaled) - MOST_NAMED} more" if len(scaled) > MOST_NAMED else ""
+        text = (
+            f"The file declares a gain on {', '.join(scaled[:MOST_NAMED])}{more}. "
+            f"FlowJo ignores it and we divide by it: bounds there were divided too."
+        )
         notes.append(Note("changed", "", text))
     return SampleChannels(tuple(listed), gains, step, tube is not None, tuple(notes))
 
 
 def _gains_differ(tube: TubeHeader, detector: str, gain: float, kept: float) -> Note:
-    text = f"{tube.path.name} declares the gain {gain:g} on {detector}, the workspace {kept:g} for this sample: that of the file was used."
+    text = (
+        f"{tube.path.name} declares the gain {gain:g} on {as_label(detector)}, "
+        f"the workspace {kept:g} for this sample: that of the file was used."
+    )
     return Note("to do", "", f"{text} Is it the file the gates were drawn on?")
 
 

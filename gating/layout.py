@@ -4,26 +4,28 @@ Written after the FCS 3.1 and 3.2 standards. What is not supported is refused, n
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gating.data_offsets import EventBlock, find_events
+from gating.fcs_limits import MOST_NAME
 from gating.fcs_text import DataSet
 from gating.second_readers import Reading
 from panels.acquisition_time import time_channel
 from panels.errors import UnreadableFile
+from panels.quoting import as_label, may_be_shown, printable, quoted
 
 MOST_DECADES = 10.0
 WHOLE_WIDTHS = (1, 2, 4, 8)
 """Bytes of the integers numpy knows; others (24 bits on some Cyteks) are put together byte by byte."""
 STANDARD_ORDER = 4
 """FCS 3.1 writes four numbers in $BYTEORD, whatever the width of the values."""
-MOST_ORDER = 24
-"""The longest $BYTEORD that is repeated in a sentence."""
 FLOAT_BITS = {"F": 32, "D": 64}
 
 Kind = Literal["I", "F", "D"]
@@ -75,13 +77,30 @@ class Layout:
 
 def channels_of(name: str, reading: Reading, keywords: Mapping[str, str]) -> tuple[Channel, ...]:
     """List the channels; raises UnreadableFile when two have one name."""
-    for detector in reading.detectors:
-        if reading.detectors.count(detector) > 1:
-            raise UnreadableFile(f"{name} has two channels called {detector}: a gate cannot tell them apart. Rename one and export again.")
+    detectors = [_bounded(name, f"$P{n}N", each) for n, each in enumerate(reading.detectors, 1)]
+    twice = [detector for detector, times in Counter(detectors).items() if times > 1]
+    if twice:
+        raise UnreadableFile(
+            f"{name} has two channels called {as_label(twice[0])}: a gate cannot tell them apart. "
+            f"Rename one and export again."
+        )
     return tuple(
-        Channel(index=n - 1, detector=detector, label=keywords.get(f"$P{n}S", ""), maximum=_number(name, keywords, f"$P{n}R"))
-        for n, detector in enumerate(reading.detectors, start=1)
+        Channel(
+            index=n - 1,
+            detector=detector,
+            label=_bounded(name, f"$P{n}S", keywords.get(f"$P{n}S", "")),
+            maximum=_number(name, keywords, f"$P{n}R"),
+        )
+        for n, detector in enumerate(detectors, start=1)
     )
+
+
+def _bounded(name: str, keyword: str, text: str) -> str:
+    """Give a detector or a label on one line; one that is no name but a whole text is refused."""
+    if len(text) > MOST_NAME:
+        told = f"{keyword} has more than {MOST_NAME} characters, so it names no channel"
+        raise UnreadableFile(f"{name}: {told}. Correct it and export the file again.")
+    return printable(text)
 
 
 def _number(name: str, keywords: Mapping[str, str], keyword: str, missing: float | None = None) -> float:
@@ -91,7 +110,10 @@ def _number(name: str, keywords: Mapping[str, str], keyword: str, missing: float
         return missing
     value = finite(text)
     if value is None or value < 0:
-        raise UnreadableFile(f"{name}: {keyword} is '{text}', but must be a number of 0 or more. Export the file again from the cytometer.")
+        raise UnreadableFile(
+            f"{name}: {keyword} is {quoted(keyword, text)}, but must be a number of 0 or more. "
+            f"Export the file again from the cytometer."
+        )
     return value
 
 
@@ -108,7 +130,7 @@ def encodings_of(
     name: str, reading: Reading, keywords: Mapping[str, str], channels: Sequence[Channel], time_step: float | None
 ) -> tuple[Encoding, ...]:
     """Say how each channel is written; raises UnreadableFile when it is in a way not supported."""
-    places = [sum(reading.bits[:n]) // 8 for n in range(len(channels))]
+    places = [bits // 8 for bits in accumulate(reading.bits, initial=0)][: len(channels)]
     clock = time_channel(channels)
     return tuple(
         _encoding(name, reading, keywords, channel, place, time_step=time_step or 1.0 if channel is clock else None)
@@ -153,11 +175,10 @@ def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[st
         for n in numbers
         if keywords.get(f"$P{n}DATATYPE", reading.datatype).upper() != reading.datatype
     ]
-    told = f"{asked[0]} was ignored" if asked else ""
     more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
     sentence = (
-        f"{told}{more}: FCS {reading.version} does not know it, "
-        f"all values are of type {reading.datatype} ($DATATYPE)."
+        f"{asked[0] if asked else ''} was ignored{more}: FCS {reading.version} does not know it, "
+        f"all values are of the type that $DATATYPE names."
     )
     return (sentence,) if asked else ()
 
@@ -165,29 +186,41 @@ def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[st
 def _kind(name: str, channel: Channel, kind: str, bits: int) -> Kind:
     supported = bits in range(8, 65, 8) if kind == "I" else FLOAT_BITS.get(kind) == bits
     if not supported:
+        told = f"type '{kind}'" if may_be_shown("$DATATYPE", kind) else "a type that FCS does not know"
         raise UnreadableFile(
-            f"{name}: {channel.detector} is written in {bits} bits of type '{kind}', which is not supported. Export it as FCS 3.1."
+            f"{name}: {as_label(channel.detector)} is written in {bits} bits of {told}, "
+            f"which is not supported. Export it as FCS 3.1."
         )
     return cast("Kind", kind)
 
 
 def _amplification(name: str, keywords: Mapping[str, str], channel: Channel, kind: str) -> tuple[float, float]:
     """Read ``$PnE``: log decades and the value of channel 0; an invalid 0 there counts as 1 (FCS 3.1, $PnE)."""
-    text = keywords.get(f"$P{channel.index + 1}E") or "0,0"
+    keyword, detector = f"$P{channel.index + 1}E", as_label(channel.detector)
+    text = keywords.get(keyword) or "0,0"
     decades, _, zero = (part.strip() for part in text.partition(","))
     log_decades, log_zero = finite(decades), finite(zero)
     if log_decades is None or log_zero is None or not 0 <= log_decades <= MOST_DECADES or log_zero < 0:
-        raise UnreadableFile(f"{name}: the amplification of {channel.detector} reads '{text}', not two numbers. Export the file again.")
+        raise UnreadableFile(
+            f"{name}: the amplification of {detector} ({keyword}) is {quoted(keyword, text)}, "
+            f"not two numbers. Export the file again."
+        )
     if log_decades and kind != "I":
         # The standard forbids it, and readers differ on whether such values are still to be linearised.
-        raise UnreadableFile(f"{name}: {channel.detector} holds decimals and yet is marked logarithmic. Export it with linear scales.")
+        raise UnreadableFile(
+            f"{name}: {detector} holds decimals and yet is marked logarithmic. "
+            f"Export it with linear scales."
+        )
     return log_decades, log_zero or 1.0
 
 
 def _bit_mask(name: str, channel: Channel, bits: int) -> int | None:
     """Give the bits that count when ``$PnR`` leaves some unused: those below the next power of two (FCS 3.1, $PnR)."""
     if channel.maximum < 2:  # a range of 1 or 0 would leave no bit: every event would read 0
-        raise UnreadableFile(f"{name}: {channel.detector} has no range ($P{channel.index + 1}R). Export the file again from the cytometer.")
+        raise UnreadableFile(
+            f"{name}: {as_label(channel.detector)} has no range ($P{channel.index + 1}R). "
+            f"Export the file again from the cytometer."
+        )
     used = (math.ceil(channel.maximum) - 1).bit_length()
     return (1 << used) - 1 if used < bits else None
 
@@ -202,7 +235,8 @@ def layout_of(
     mode = data_set.keywords.get("$MODE", "L").upper()
     if mode != "L":
         raise UnreadableFile(
-            f"{name} holds histograms, not events ($MODE {mode}). Export it in list mode."
+            f"{name} holds histograms, not events ($MODE is {quoted('$MODE', mode)}). "
+            f"Export it in list mode."
         )
     event_bytes = sum(encoding.width for encoding in encodings)
     order = _order(name, reading.byte_order, max(encoding.width for encoding in encodings))
@@ -241,10 +275,9 @@ def _order(name: str, byte_order: str, width: int) -> Order:
     counted = ",".join(str(n) for n in range(1, count + 1))
     if byte_order in (counted, counted[::-1]) and (width == 1 or count in {STANDARD_ORDER, width}):
         return "<" if byte_order == counted else ">"
-    told = f"$BYTEORD is '{byte_order}'" if len(byte_order) <= MOST_ORDER else "$BYTEORD is too long"
     raise UnreadableFile(
-        f"{name}: {told}, a byte order that does not say how values of {width} bytes are written. "
-        f"Export it as FCS 3.1."
+        f"{name}: $BYTEORD is {quoted('$BYTEORD', byte_order)}, a byte order that does not say how "
+        f"values of {width} bytes are written. Export it as FCS 3.1."
     )
 
 

@@ -6,16 +6,18 @@ fcsparser's. Every voice that can read the file must say the same; two are the f
 where the others cannot read a form at all: then keywords and the extent of DATA must agree.
 """
 
-import mmap
 import re
 import struct
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import BinaryIO
 
+from gating.fcs_limits import MOST_CHANNELS, MOST_SECOND_WORK, MOST_TEXT_BYTES
 from gating.fcs_text import DataSet, Offsets, whole_number
 from panels.errors import UnreadableFile
+from panels.quoting import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ def own_reading(name: str, data_set: DataSet) -> Reading:
     channel_count = _number(name, keywords, "$PAR")
     if channel_count == 0:
         raise UnreadableFile(f"{name} has no channels. Export it again from the cytometer.")
+    if channel_count > MOST_CHANNELS:
+        raise UnreadableFile(
+            f"{name} has {channel_count:,} channels, more than {MOST_CHANNELS:,}, which no "
+            f"cytometer writes. Export only those that were measured."
+        )
     channels = range(1, channel_count + 1)
     if data_set.irregular and data_set.version >= "3":
         for n in channels:  # optional before; a TEXT in doubt must have all that FCS 3 requires
@@ -76,16 +83,17 @@ def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: Reading) 
         return
     others = {
         "FlowIO": _by_flowio(path, data_set),
-        "fcsparser": _by_fcsparser(path, data_set, index),
+        "fcsparser": _by_fcsparser(path, data_sets, index),
     }
     for reader, other in others.items():
         for field in fields(Reading) if other is not None else ():
             here, there = getattr(own, field.name), getattr(other, field.name)
             if here != there:
-                what = field.name.replace("_", " ").capitalize()
+                # The values are not repeated: what was misread may be the text of any keyword.
+                what = field.name.replace("_", " ")
                 raise UnreadableFile(
-                    f"{name}: its header can be read in two ways. {what}: {_short(here)}, but "
-                    f"{_short(there)} as {reader} reads it. Export the file again."
+                    f"{name}: its header can be read in two ways: {reader} reads other {what} "
+                    f"than this program. Export the file again."
                 )
     if not any(others.values()) and not data_set.padded:
         raise UnreadableFile(
@@ -106,7 +114,7 @@ def _number(name: str, keywords: Mapping[str, str], key: str) -> int:
     value = whole_number(_required(name, keywords, key))
     if value is None:
         raise UnreadableFile(
-            f"{name}: {key} is '{keywords[key]}', which is not a whole number. "
+            f"{name}: {key} is {quoted(key, keywords[key])}, which is not a whole number. "
             f"Export the file again."
         )
     return value
@@ -117,9 +125,11 @@ def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
     import flowio
 
     def read() -> Reading:
-        # A map of the file, not its path: FlowIO reads as many bytes as a damaged offset asks for, and leaves files open.
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            flow = flowio.FlowData(mapped, only_text=True, nextdata_offset=data_set.start, ignore_offset_discrepancy=True)
+        # Not its path: FlowIO reads as many bytes as an offset asks for, and leaves files open.
+        with path.open("rb") as file:
+            flow = flowio.FlowData(
+                _Bounded(file), only_text=True, nextdata_offset=data_set.start, ignore_offset_discrepancy=True
+            )
         channels = range(1, flow.channel_count + 1)
         return Reading(
             version=flow.version, channel_count=flow.channel_count, event_count=flow.event_count,
@@ -134,16 +144,23 @@ def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
     return _unless_it_fails(read, flowio.exceptions.FlowIOException)
 
 
-def _by_fcsparser(path: Path, data_set: DataSet, index: int) -> Reading | None:
-    """Give fcsparser's reading, or None where it cannot read the file (from the third data set on it looks in the wrong place)."""
-    if index > 1:
+def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> Reading | None:
+    """Give fcsparser's reading, or None where it cannot read the file, or only at great length.
+
+    From the third data set on it looks in the wrong place.
+    """
+    if index > 1 or any(_is_laborious(path, each) for each in data_sets[: index + 1]):
         return None
-    import fcsparser
-    from fcsparser.api import ParserFeatureNotImplementedError
+    from fcsparser.api import FCSParser, ParserFeatureNotImplementedError
+
+    data_set = data_sets[index]
 
     def read() -> Reading:
         # Latin-1 reads any byte; only the names may hold more than ASCII.
-        told = fcsparser.parse(str(path), meta_data_only=True, data_set=index, encoding="latin-1")
+        parser = FCSParser(encoding="latin-1")
+        with path.open("rb") as file:
+            parser.load_file(_Bounded(file), data_set=index, read_data=False)
+        told = parser.annotation
         header, channels = told["__header__"], range(1, told["$PAR"] + 1)
         return Reading(
             version=header["FCS format"][3:].decode("ascii"), channel_count=told["$PAR"], event_count=told["$TOT"],
@@ -187,6 +204,35 @@ def _with_dollars(name: str, own: str) -> str:
     return own if name.strip() == own.replace("$", "").strip() else name.strip()
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+class _Bounded:
+    """A file from which nobody reads more than two TEXT segments may hold.
+
+    The libraries read, and make a dictionary of, as many bytes as ANALYSIS or any offset asks for.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+        self._file = file
+        self._left = 2 * MOST_TEXT_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        """Read ``size`` bytes; raises EOFError where they are more than any reader needs."""
+        if not 0 <= size <= self._left:
+            raise EOFError
+        self._left -= size
+        return self._file.read(size)
+
+
+def _is_laborious(path: Path, data_set: DataSet) -> bool:
+    """Tell whether fcsparser would take long or much memory for TEXT.
+
+    It copies a value once for each escaped delimiter, and makes a list as long as anything it takes
+    for ``$PAR``.
+    """
+    first, last = data_set.segments["TEXT"]
+    with path.open("rb") as file:
+        file.seek(data_set.start + first)
+        text = file.read(last - first + 1)
+    many_channels = rb"\$PAR\s*" + re.escape(text[:1]) + rb"+[\s+_]*[0-9_]{5}"
+    copied = text.count(text[:1] * 2) * len(text)
+    return copied > MOST_SECOND_WORK or re.search(many_channels, text) is not None

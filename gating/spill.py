@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gating.fcs_limits import MOST_SPILL_CHANNELS, MOST_SPILLS
 from gating.text_segment import SPILL_KEYWORDS
 from panels.errors import CompensationFault
+from panels.panel import FLUOROCHROMES, plain
+from panels.quoting import is_standard, printable
 
 IDENTITY_TOLERANCE = 1e-4
 """Spill below 0.01 % everywhere is none: the Aurora writes 1e-6 in one cell of its placeholder."""
@@ -72,6 +75,8 @@ def read_spill(
     stored = [(key, value) for key in SPILL_KEYWORDS for value in spills.get(key, ()) if value]
     if not stored:
         return StoredSpill(problems=_already_subtracted(keywords))
+    if len({value for _, value in stored}) > MOST_SPILLS:
+        return StoredSpill(fault=_two_spills([key for key, _ in stored]))
     if all(_has_no_coefficients(value) for _, value in stored):
         key = stored[0][0]
         told = f"{key} names channels but holds no coefficients: this tube is not compensated."
@@ -93,7 +98,7 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     $COMP holds the percentages that "have been subtracted electronically" (FCS 3.0, $COMP), $DFCiTOj
     one of them each: used as a spill they would compensate what is compensated already.
     """
-    older = next((key for key in keywords if ALREADY_SUBTRACTED.fullmatch(key)), None)
+    older = next((key for key in keywords if _is_subtracted(key)), None)
     if older is None:
         return ()
     sentence = (
@@ -103,13 +108,18 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     return (sentence,)
 
 
+def _is_subtracted(keyword: str) -> bool:
+    return is_standard(keyword) and ALREADY_SUBTRACTED.fullmatch(keyword) is not None
+
+
 def _only_one(written: Sequence[_Written]) -> Spill:
     """Give the most exact of the spills; raises CompensationFault when they are not the same."""
     if len(written) == 1:
         return written[0].spill
-    best = min(written, key=lambda each: each.rounding.sum())
-    for other in written:
-        if not _same(best, other):
+    exact = sorted(((each, each.rounding) for each in written), key=lambda pair: pair[1].sum())
+    best, finest = exact[0]
+    for other, rounding in exact[1:]:
+        if not _same(best.spill, other.spill, finest, rounding):
             raise CompensationFault(_two_spills([each.keyword for each in written]))
     return best.spill
 
@@ -123,14 +133,16 @@ def _two_spills(keywords: Sequence[str]) -> str:
     )
 
 
-def _same(one: _Written, other: _Written) -> bool:
-    """Compare two spills detector by detector; what rounding explains is no difference."""
-    if set(one.spill.detectors) != set(other.spill.detectors):
+def _same(
+    one: Spill, other: Spill, rounding: NDArray[np.float64], others: NDArray[np.float64]
+) -> bool:
+    """Compare two spills detector by detector; what their rounding explains is no difference."""
+    if set(one.detectors) != set(other.detectors):
         return False
-    order = [other.spill.detectors.index(detector) for detector in one.spill.detectors]
+    order = [other.detectors.index(detector) for detector in one.detectors]
     square = np.ix_(order, order)
-    allowed = np.minimum(one.rounding + other.rounding[square], MOST_ROUNDING)
-    differences = np.abs(one.spill.matrix - other.spill.matrix[square])
+    allowed = np.minimum(rounding + others[square], MOST_ROUNDING)
+    differences = np.abs(one.matrix - other.matrix[square])
     return bool((differences <= allowed * (1 + 1e-9)).all())
 
 
@@ -144,13 +156,18 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
     """Read one spill keyword; raises CompensationFault with the sentence why it cannot be used."""
     parts = [part.strip() for part in value.rstrip(", \t\r\n").split(",")]
     size = int(parts[0]) if re.fullmatch(r"[0-9]{1,5}", parts[0]) else 0
+    if size > MOST_SPILL_CHANNELS:
+        raise CompensationFault(
+            f"{keyword} announces {size:,} channels, more than {MOST_SPILL_CHANNELS}, "
+            f"which no cytometer compensates. Export the tube with its compensation."
+        )
     _refuse_decimal_comma(keyword, value, parts, size)
     if size == 0 or len(parts) != 1 + size + size * size:
         raise CompensationFault(
             f"{keyword} is not a number n, n channels and n × n coefficients. "
             f"Export the tube with its compensation."
         )
-    named = _named(keyword, parts[1 : 1 + size], detectors)
+    named = _named(keyword, [printable(part) for part in parts[1 : 1 + size]], detectors)
     coefficients = parts[1 + size :]
     matrix = _numbers(keyword, coefficients).reshape(size, size)
     _refuse_useless(keyword, matrix)
@@ -210,23 +227,34 @@ def _refuse_useless(keyword: str, matrix: NDArray[np.float64]) -> None:
 def _half_a_digit(number: str) -> float:
     """Give half a unit of the last digit written: 0.005 for 0.18, 0.0005 for 1.8e-1 or 0.180."""
     mantissa, _, exponent = number.lower().partition("e")
-    decimals = len(mantissa.partition(".")[2]) - int(exponent or "0")
+    # Beyond five digits it changes nothing, and Python refuses to read thousands of them.
+    decimals = len(mantissa.partition(".")[2]) - int(exponent[:6] or "0")
     return 0.5 * 10.0 ** -max(min(decimals, 20), 0)
 
 
 def _named(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tuple[str, ...]:
     """Find the channels a spill names; Beckman writes channel numbers from 1 instead of names."""
-    if not set(names) & set(detectors) and all(re.fullmatch(r"[0-9]+", name) for name in names):
+    known = set(detectors)
+    if not set(names) & known and all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         numbers = [int(name) for name in names]
         names = [
             detectors[n - 1] if 1 <= n <= len(detectors) else f"number {n}" for n in numbers
         ]
-    unknown = sorted(set(names) - set(detectors))
-    if unknown:
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
         raise CompensationFault(
-            f"{keyword} names the channel '{unknown[0]}', which this tube does not have. "
-            f"Export the tube again."
+            f"{keyword} names {_told_channel(unknown, names.index(unknown) + 1)}, "
+            f"which this tube does not have. Export the tube again."
         )
     if len(set(names)) != len(names):
         raise CompensationFault(f"{keyword} names a channel twice. Export the tube again.")
     return tuple(names)
+
+
+def _told_channel(name: str, place: int) -> str:
+    """Name a channel of a spill; what is not built as a detector's name could be a person's."""
+    if re.fullmatch(r"number [0-9]+", name):
+        return f"the channel {name}"
+    dye = plain(re.sub(r"-[AHW]$", "", name))
+    built = dye in FLUOROCHROMES or re.fullmatch(r"[A-Z]{1,4}[0-9]{1,3}", dye)
+    return f"the channel '{name}'" if built else f"in place {place} a channel"

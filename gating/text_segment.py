@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gating.fcs_limits import MOST_KEYWORDS, too_many_keywords
 from panels.errors import UnreadableFile
+from panels.quoting import is_standard, may_be_shown
 
 PADDING = b" \0\r\n\t"
 SPILL_KEYWORDS = ("$SPILLOVER", "SPILL", "SPILLOVER", "$SPILL")
@@ -22,10 +24,6 @@ _NAME_OF_THE_STANDARD = re.compile(
     r"|SPILLOVER|TIMESTEP|VOL|CYT|CYTSN|FIL|SRC|OP|EXP|COM|DATE|BTIM|ETIM|SMNO|SYS|INST|PROJ|CELLS)",
     re.IGNORECASE,
 )
-_STRUCTURAL = re.compile(
-    r"\$(?:PAR|TOT|MODE|BYTEORD|DATATYPE|NEXTDATA|(?:BEGIN|END)(?:DATA|STEXT|ANALYSIS)|P[0-9]+[BEGR])"
-)
-_PLAIN_VALUE = re.compile(r"[0-9A-Z.,+ -]{1,24}", re.IGNORECASE)
 
 Pair = tuple[str, str]
 
@@ -65,6 +63,8 @@ def read_text_segment(name: str, raw: bytes) -> TextSegment:
     padding = bytes(set(PADDING) - set(delimiter.encode()))
     body = text[1:].rstrip(padding.decode())
     pairs, irregular, unfinished = _pairs(name, body, delimiter)
+    if len(pairs) > MOST_KEYWORDS:
+        raise too_many_keywords(name, MOST_KEYWORDS)
     _refuse_shifted(name, pairs, delimiter)
     return TextSegment(
         pairs=tuple((key.strip().upper(), value.strip()) for key, value in pairs),
@@ -136,10 +136,12 @@ def _refuse_shifted(name: str, pairs: Iterable[Pair], delimiter: str) -> None:
     """
     for _, value in pairs:
         for part in value.split(delimiter) if "$" in value else ():
-            if _NAME_OF_THE_STANDARD.fullmatch(part.strip()):
+            keyword = part.strip()
+            if _NAME_OF_THE_STANDARD.fullmatch(keyword):
+                where = keyword if is_standard(keyword.upper()) else "a keyword"
                 raise UnreadableFile(
                     f"{name}: its keywords can be read in two ways, because a delimiter is missing "
-                    f"or too many before {part.strip()}. Export the file again from the cytometer."
+                    f"or too many before {where}. Export the file again from the cytometer."
                 )
 
 
@@ -152,14 +154,13 @@ def keywords_of(
     where nothing hangs on it, it is left out and said. Raises UnreadableFile.
     """
     keywords: dict[str, str] = {}
-    twice: dict[str, list[str]] = {}
+    twice: dict[str, dict[str, None]] = {}
     for key, value in pairs:
         if keywords.setdefault(key, value) != value:
-            values = twice.setdefault(key, [keywords[key]])
-            values += [] if value in values else [value]
+            twice.setdefault(key, {keywords[key]: None})[value] = None
     for key, values in twice.items():
         if key not in SPILL_KEYWORDS and (key.startswith("$") or key in DECISIVE):
-            raise UnreadableFile(f"{name}: {_twice(key, values)}. Export the file again.")
+            raise UnreadableFile(f"{name}: {_twice(key, *list(values)[:2])}. Export the file again.")
     spills = {
         key: tuple(twice.get(key, (keywords[key],))) for key in SPILL_KEYWORDS if key in keywords
     }
@@ -167,13 +168,15 @@ def keywords_of(
     for key in dropped:
         del keywords[key]
     # The cytometer's own keywords may be called by a person's name, so they are counted, not named.
-    told = f"{len(dropped)} keywords without $ are written twice with different values: none is used."
+    count = "1 keyword without $ is" if len(dropped) == 1 else f"{len(dropped)} keywords without $ are"
+    told = f"{count} written twice with different values: none of them is used."
     return keywords, spills, (told,) if dropped else ()
 
 
-def _twice(key: str, values: Sequence[str]) -> str:
-    """Say what stands there twice; a value that could be a person's is not repeated."""
-    first, second = values[:2]
-    shown = _STRUCTURAL.fullmatch(key) and all(map(_PLAIN_VALUE.fullmatch, (first, second)))
+def _twice(key: str, first: str, second: str) -> str:
+    """Say what stands there twice; a name or a value that could be a person's is not repeated."""
+    if not is_standard(key):
+        return "A keyword with $ that the standard does not know is written twice"
+    shown = may_be_shown(key, first) and may_be_shown(key, second)
     how = f"as '{first}' and '{second}'" if shown else "with different values"
     return f"{key} is written twice, {how}"

@@ -7,13 +7,17 @@ contradict each other nothing is guessed: the tube is refused and the sentence n
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from panels.acquisition_time import TIME, tells_time, time_channel
+from panels.quoting import as_label
 
 Counting = Literal["bead", "volumetric", "chain", "dual"]
+_MOST_NAMED = 4
 
 FLUOROCHROMES = frozenset(
     "FITC PE APC ECD PB KRO PC5 PC55 PC7 PERCP PERCPCY55 PECY5 PECY55 PECY7 APCCY7 APCH7 APCR700 APCA700 APCA750 AF488 AF647 "
@@ -106,6 +110,7 @@ class PanelMatch:
         return not self.problems
 
 
+@lru_cache(maxsize=16_384)
 def plain(name: str) -> str:
     """Reduce a label or detector name to its letters and digits, upper case (``PerCP-Cy5-5-A`` → ``PERCPCY55A``)."""
     return re.sub(r"[^A-Z0-9]", "", name.upper())
@@ -114,7 +119,8 @@ def plain(name: str) -> str:
 def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
     """Find every marker of ``panel`` among ``channels`` and check it against the detector map."""
     usable = _area_channels(channels)
-    by_label = {stain.marker: [c for c in usable if _label_is(c.label, stain)] for stain in panel.markers}
+    meanings = [(c, _meanings(c.label)) for c in usable]
+    by_label = {stain.marker: [c for c, names in meanings if names & _names_of(stain)] for stain in panel.markers}
     instrument, detectors = _best_instrument(panel, by_label, usable)
     owner = {plain(detector): marker for marker, detector in detectors.items()}
     found: dict[str, int] = {}
@@ -142,17 +148,21 @@ def _area_channels(channels: Iterable[ChannelLike]) -> list[ChannelLike]:
     return [c for c in every if not (c.detector.upper().endswith(("-H", "-W")) and c.detector[:-2].upper() in areas)]
 
 
-def _label_is(label: str, stain: Stain) -> bool:
-    """Tell whether a ``$PnS`` label names this marker, alone or beside a fluorochrome."""
-    wanted = {plain(name) for name in (stain.marker, *stain.synonyms)}
-    if plain(label) in wanted:
-        return True
-    words = [w for w in re.split(r"[\s_:|]+|(?<=\w)-(?=[A-Z]{2})", label.strip()) if w]
-    for cut in range(1, len(words)):
-        head, tail = plain("".join(words[:cut])), plain("".join(words[cut:]))
-        if (head in wanted and tail in FLUOROCHROMES) or (tail in wanted and head in FLUOROCHROMES):
-            return True
-    return False
+@lru_cache(maxsize=16_384)
+def _meanings(label: str) -> frozenset[str]:
+    """Give the markers that a ``$PnS`` label may name, alone or beside a fluorochrome, as ``plain`` has them."""
+    words = re.split(r"[\s_:|]+|(?<=\w)-(?=[A-Z]{2})", label.strip())
+    parts = [plain(word) for word in words if word]
+    whole, cuts = "".join(parts), list(accumulate(map(len, parts)))[:-1]
+    beside = [(whole[:cut], whole[cut:]) for cut in cuts]
+    heads = [head for head, tail in beside if tail in FLUOROCHROMES]
+    tails = [tail for head, tail in beside if head in FLUOROCHROMES]
+    return frozenset([plain(label), *heads, *tails])
+
+
+@lru_cache(maxsize=4_096)
+def _names_of(stain: Stain) -> frozenset[str]:
+    return frozenset(plain(name) for name in (stain.marker, *stain.synonyms))
 
 
 def _best_instrument(
@@ -173,13 +183,17 @@ def _resolve(
 ) -> tuple[ChannelLike | None, str | None]:
     """Decide which channel reads a marker: its channel, or the sentence that says why none can be trusted."""
     if len(labelled) > 1:
-        names = " and ".join(c.detector for c in labelled)
-        return None, f"{stain.marker} is labelled on {names}: only one detector may carry it. Correct the labels."
+        named = [as_label(c.detector) for c in labelled[:_MOST_NAMED]]
+        names = " and ".join([*named, *(["others"] if len(labelled) > _MOST_NAMED else [])])
+        return None, (
+            f"{stain.marker} is labelled on {names}: only one detector may carry it. "
+            f"Correct the labels."
+        )
     if labelled:
         other = owner.get(plain(labelled[0].detector))
         if other is not None and other != stain.marker:
             return None, (
-                f"{stain.marker} is labelled on {labelled[0].detector}, but this panel reads {other} there "
+                f"{stain.marker} is labelled on {as_label(labelled[0].detector)}, but this panel reads {other} there "
                 f"and {stain.marker} on {detector}. Correct the labels or choose the right panel."
             )
         return labelled[0], None
@@ -193,4 +207,5 @@ def _missing(stain: Stain, detector: str, at_detector: ChannelLike | None) -> st
     """Say what stands where the marker should be."""
     if at_detector is None:
         return f"{stain.marker} is missing: no channel is labelled {stain.marker} and there is no detector {detector}."
-    return f"{stain.marker} is missing: {detector} is labelled '{at_detector.label}' instead. Is this the right panel?"
+    label = as_label(at_detector.label)
+    return f"{stain.marker} is missing: {detector} is labelled '{label}' instead. Is this the right panel?"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gating.engine import ENGINE_VERSION
 from panels.errors import UsageFault
+from panels.quoting import unexpected
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, tables_due
 from tasks.cohort_estimates import strata_of
 from tasks.count_tube import CountOutcome, page_is_current
@@ -92,7 +93,10 @@ class Pass:
             reason = f"Tube {tube_sha256[:12]} could not be counted: {_in_words(error)} The next run tries again."
             self.world_faults.append(reason)
             return CountOutcome(tube_sha256, counted=False, reason=reason)
-        reason = f"Unexpected {type(error).__name__}: {error}. Retry the tube; if it fails again, report this as a fault of reconflow."
+        reason = (
+            f"Unexpected {unexpected(error)}. Retry the tube; if it fails again, "
+            f"report this as a fault of reconflow."
+        )
         with self.study.store() as store:
             record_failure(store, tube_sha256, reason)
         return CountOutcome(tube_sha256, counted=False, reason=reason)

@@ -18,6 +18,8 @@ from tasks.intake.fit import refusal
 if TYPE_CHECKING:
     from gating.engine import Evaluation
 
+    Gate = Callable[[TubeHeader], Evaluation]
+
 KEPT_KEYWORDS = ("$CYT", "$CYTSN", "CREATOR", "$TOT", "$PAR", "$VOL", "$TIMESTEP", "APPLY COMPENSATION", "CST SETUP STATUS")
 """The only keywords that leave the file: every other one may hold a name or a number of a person."""
 
@@ -34,22 +36,25 @@ class Inspection:
     def document(self) -> dict[str, Any]:
         """Give what ``reconflow inspect --json`` prints."""
         header, spill = self.header, self.header.spill if self.header else None
+        marker = self._markers()
         return {
             "version": header.version if header else None,
             "events": header.event_count if header else None,
             "channels": [
-                {"detector": c.detector, "label": c.label, "marker": self._marker(c.index)} for c in (header.channels if header else ())
+                {"detector": c.detector, "label": c.label, "marker": marker.get(c.index)} for c in (header.channels if header else ())
             ],
             "panel": self.panel.panel if self.panel else None,
             "spill": {"detectors": list(spill.detectors), "matrix": spill.matrix.tolist()} if spill else None,
             "problems": list(self.problems),
         }
 
-    def _marker(self, index: int) -> str | None:
+    def _markers(self) -> dict[int, str]:
+        """Give the marker that the panel reads on each channel."""
         if self.header is None or self.panel is None:
-            return None
+            return {}
         match = match_panel(self.panel, self.header.channels)
-        return next((m for m, i in match.channel.items() if i == index and m not in match.panel.scatter), None)
+        found = [(index, marker) for marker, index in match.channel.items() if marker not in match.panel.scatter]
+        return dict(reversed(found))
 
 
 def inspect_file(path: Path, panel: str | None = None, own: Path | None = None) -> Inspection:
@@ -104,7 +109,8 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
 
     ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is read, before the clock starts.
     """
-    gate = _by_strategy(strategy, own) if strategy else _by_document(gatingml or Path())
+    prepare = _by_strategy(strategy, own) if strategy else _by_document(gatingml or Path())
+    gate = prepare(read_header(path))  # a file that is refused is refused before seconds of imports
     start = time.perf_counter()
     header = read_header(path)
     evaluation = gate(header)
@@ -113,26 +119,37 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
     return GatedFile(evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml)))
 
 
-def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Evaluation]:
-    import flowkit  # noqa: F401 - imported before the clock starts
-
+def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Gate]:
+    """Read a strategy and its panel; gives what refuses a tube or imports the libraries to gate it."""
     from gating.catalogue import load_strategy
-    from gating.thresholds.apply import apply_strategy
 
     release = load_strategy(pin, own / "strategies" if own else None)
     panel = load_panel(release.strategy.panel, own / "panels" if own else None)
 
     def gate(header: TubeHeader) -> Evaluation:
-        refused = refusal(header, panel, own / "panels" if own else None)
-        if refused:
-            raise PanelMismatch(f"{header.path.name}: {refused}")
+        from gating.thresholds.apply import apply_strategy
+
         match = match_panel(panel, header.channels)
         return apply_strategy(release.strategy, match, header, open_events(header)).evaluation
 
-    return gate
+    def prepare(header: TubeHeader) -> Gate:
+        refused = refusal(header, panel, own / "panels" if own else None)
+        if refused:
+            raise PanelMismatch(f"{header.path.name}: {refused}")
+        import flowkit  # noqa: F401 - imported before the clock starts
+
+        import gating.thresholds.apply  # noqa: F401 - the same
+
+        return gate
+
+    return prepare
 
 
-def _by_document(document: Path) -> Callable[[TubeHeader], Evaluation]:
+def _by_document(document: Path) -> Callable[[TubeHeader], Gate]:
+    return lambda _header: _reading(document)
+
+
+def _reading(document: Path) -> Gate:
     from gating.compile import read_gatingml
     from gating.engine import evaluate
 

@@ -21,6 +21,8 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import OperationalError
 
+from panels.quoting import note_place, unexpected
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -129,9 +131,10 @@ def _picklable(work: Callable[[], R]) -> R:
     except OperationalError as error:
         raise OSError(f"The store could not be used: {error.orig}") from None
     except Exception as error:
+        note_place(error)
         if _crosses(error):
             raise
-        raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise RuntimeError(unexpected(error)) from None
 
 
 def _crosses(error: Exception) -> bool:

@@ -169,7 +169,7 @@ def _judge_readable(desk: Desk, candidate: Candidate, header: TubeHeader, same: 
     )
     if doubt:
         return Verdict("waiting", doubt)
-    misfit = find_misfit(header, found.identity, desk.study.own_panels)
+    misfit = find_misfit(header, found.identity, desk.study.own_panels, found.secret)
     if misfit:
         where = f"{found.row}: " if found.row and misfit.state == "waiting" else ""
         return Verdict(misfit.state, f"{where}{misfit.sentence}")

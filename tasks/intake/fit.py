@@ -28,12 +28,21 @@ class Misfit:
     sentence: str
 
 
-def find_misfit(header: TubeHeader, identity: TubeIdentity, own_panels: Path) -> Misfit | None:
-    """Hold a tube against the panel its sheet names, without the marker an FMO control leaves out."""
+def find_misfit(
+    header: TubeHeader,
+    identity: TubeIdentity,
+    own_panels: Path,
+    secret: frozenset[str] = frozenset(),
+) -> Misfit | None:
+    """Hold a tube against the panel its sheet names, without the marker an FMO control leaves out.
+
+    ``secret`` are the columns that a keyword of the file filled, which no sentence repeats.
+    """
     known = panel_names(own_panels)
     if identity.panel not in known:
         hint = nearest(identity.panel, known) or f"; known are: {', '.join(known)}"
-        return Misfit("waiting", f"There is no panel '{identity.panel}'{hint}")
+        named = "that a keyword of the file names" if "panel" in secret else f"'{identity.panel}'"
+        return Misfit("waiting", f"There is no panel {named}{hint}")
     try:
         panel = load_panel(identity.panel, own_panels)
     except PanelFault as fault:
@@ -43,9 +52,9 @@ def find_misfit(header: TubeHeader, identity: TubeIdentity, own_panels: Path) ->
         if plain(control) not in {plain(stain.marker) for stain in panel.markers}:
             markers = [stain.marker for stain in panel.markers]
             hint = nearest(control, markers)
+            named = "what a keyword of the file names" if "control" in secret else f"'{control}'"
             return Misfit(
-                "waiting",
-                f"control: '{control}' is not a marker of the panel {panel.panel}{hint}",
+                "waiting", f"control: {named} is not a marker of the panel {panel.panel}{hint}"
             )
         panel = _without(panel, control)
     sentence = refusal(header, panel, own_panels)

@@ -56,11 +56,15 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """Who a tube is, or the sentences that say what is missing or contradictory. ``row`` is the sheet's line used."""
+    """Who a tube is, or the sentences that say what is missing or contradictory.
+
+    ``row`` is the sheet's line used, ``secret`` the columns that a keyword filled: they are not repeated in sentences.
+    """
 
     identity: TubeIdentity | None
     sentences: tuple[str, ...] = ()
     row: SampleRow | None = None
+    secret: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +101,11 @@ def identify(registry: Registry, inbox_path: str, tube_sha256: str, keywords: Ma
     sentences = conflicts + _missing(registry, values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
-    sentences = _doubts(registry, values, str(row or inbox_path)) + _maybe_marrow(values, inbox_path, row)
+    secret = frozenset(values) - {column for source in sources if not source.secret for column in source.values}
+    sentences = _doubts(registry, values, str(row or inbox_path), secret) + _maybe_marrow(values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
-    return Identification(_identity(registry, values, inbox_path, tube_sha256), (), row)
+    return Identification(_identity(registry, values, inbox_path, tube_sha256), (), row, secret)
 
 
 def _from_name(settings: StudySettings, inbox_path: str) -> list[Findings]:
@@ -185,12 +190,13 @@ def _nearest_line(samples: SampleSheet, inbox_path: str) -> SampleRow | None:
     return called[near[0]] if near else None
 
 
-def _doubts(registry: Registry, values: Mapping[str, Cell], where: str) -> tuple[str, ...]:
+def _doubts(registry: Registry, values: Mapping[str, Cell], where: str, secret: frozenset[str]) -> tuple[str, ...]:
     """Check patient and times; every sentence says where to mend."""
     name = str(values["patient"])
     patient = registry.patients.patients.get(name)
     if patient is None:
-        return (f"{where}: {registry.patients.why_not(name)}",)
+        called = "that a keyword of the file names" if "patient" in secret else f"'{name}'"
+        return (f"{where}: {registry.patients.why_not(name, called)}",)
     collected = cast("datetime", values["collected"])
     zone = registry.settings.local_zone
     times = {"collected": collected, "acquired": cast("datetime | None", values.get("acquired"))}

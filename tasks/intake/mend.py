@@ -79,7 +79,7 @@ def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Se
     if doubt:
         return f"{found.row or file}: {doubt} Tube {short}, taken in before, keeps its identity.", ""
     restained = (tube.identity.panel, tube.identity.control) != (found.identity.panel, found.identity.control)
-    misfit = _misfit(desk, tube, found.identity) if restained else ""
+    misfit = _misfit(desk, tube, found.identity, found.secret) if restained else ""
     if misfit:
         return f"{found.row or file}: {misfit} Tube {short}, taken in before, keeps its identity.", ""
     reason = f"{found.row or file}: {changes}"
@@ -109,11 +109,12 @@ def _changes(before: TubeIdentity, after: TubeIdentity) -> str:
     return ", ".join(f"{name} {old[name]} → {new[name]}" for name in old if name != "time_zone" and old[name] != new[name])
 
 
-def _misfit(desk: Desk, tube: Tube, identity: TubeIdentity) -> str:
+def _misfit(desk: Desk, tube: Tube, identity: TubeIdentity, secret: frozenset[str]) -> str:
     if tube.file.place is None:
         return "The file's bytes are lost, so that its new panel cannot be checked."
     try:
-        misfit = find_misfit(read_header(desk.study.path_of(tube.file.place)), identity, desk.study.own_panels)
+        header = read_header(desk.study.path_of(tube.file.place))
+        misfit = find_misfit(header, identity, desk.study.own_panels, secret)
     except (UnreadableFile, OSError) as error:
         return str(error)
     return misfit.sentence if misfit else ""

@@ -44,12 +44,13 @@ class PatientSheet:
     patients: Mapping[str, Patient]
     faults: tuple[SheetProblem, ...]
 
-    def why_not(self, patient: str) -> str:
-        """Say why there is no such patient."""
+    def why_not(self, patient: str, called: str | None = None) -> str:
+        """Say why there is no such patient; ``called`` is what to call it by, where its name is not to be said."""
         for fault in self.faults:
             if not fault.concerns or patient in fault.concerns:
                 return str(fault)
-        return f"Patient '{patient}' is not in {NAME}: add a line with the patient's infusion there, or correct the id."
+        named = called or f"'{patient}'"
+        return f"Patient {named} is not in {NAME}: add a line with the patient's infusion there, or correct the id."
 
 
 def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:

@@ -434,7 +434,7 @@ def test_two_thousand_headers_with_one_text_take_neither_time_nor_memory() -> No
         ("1", "overlap"),
         ("100", "overlap"),
         ("99999999", "cut short"),
-        ("next", "NEXTDATA is 'next'"),
+        ("next", "NEXTDATA is a text of 4 characters"),
     ],
 )
 def test_a_chain_that_does_not_lead_on_is_refused(tmp_path: Path, step: str, sentence: str) -> None:

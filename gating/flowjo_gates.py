@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.bounds import MOST_CORNERS
 from gating.ellipses import ellipse_corners
 from gating.flowjo_axes import Axis, SampleAxes, number
 from gating.flowjo_channels import LeftOut
@@ -21,6 +23,7 @@ DISPLAY = 256.0
 LEAST_CORNERS = 3
 KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 DEFAULT_BINS = 256
+_BINS = re.compile(r"[0-9]{1,5}")
 
 
 def shape_of(population: etree._Element) -> etree._Element:
@@ -63,7 +66,7 @@ def bins_of(shape: etree._Element) -> int | None:
     if etree.QName(shape).localname == "RectangleGate":
         return None
     written = shape.get("gateResolution", "")
-    return int(written) if written.isdigit() and 0 < int(written) <= 2**16 else DEFAULT_BINS
+    return int(written) if _BINS.fullmatch(written) and 0 < int(written) <= 2**16 else DEFAULT_BINS
 
 
 def _rectangle(name: str, shape: etree._Element, axes: SampleAxes, *, outside: bool) -> flowkit.gates.RectangleGate:
@@ -93,6 +96,8 @@ def _polygon_of(name: str, sides: list[Axis], corners: Sequence[Sequence[float]]
 
     if len(corners) < LEAST_CORNERS:
         raise LeftOut(f"It has {len(corners)} corners; a polygon has three or more.")
+    if len(corners) > MOST_CORNERS:
+        raise LeftOut(f"It has {len(corners):,} corners; a polygon has {MOST_CORNERS:,} at most.")
     if not np.isfinite(np.array(corners)).all():
         raise LeftOut("A corner lies where its scale has no place.")
     return gates.PolygonGate(name, [_dimension(side) for side in sides], [list(each) for each in corners], use_complement=outside)

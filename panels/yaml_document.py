@@ -15,7 +15,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from panels.errors import UsageFault
+from panels.printable import printable
 from panels.spelling import nearest
+from panels.user_file import NotReadable, read_user_file
 from panels.yaml_nodes import MOST_BYTES, MOST_VALUES, Node, YamlProblem, compose, content_of
 
 Place = Sequence[int | str]
@@ -81,7 +83,7 @@ class YamlDocument:
     def sentence(self, place: Place, told: str) -> str:
         """Say something of a place: file, line, words and what is to be said."""
         words = self.words(place)
-        return f"{self.path}, line {self.line(place)}: {words + ': ' if words else ''}{told}{'' if told.endswith('?') else '.'}"
+        return self._said(place, f"{words + ': ' if words else ''}{told}")
 
     def validate(self, model: type[Model], fault: type[UsageFault]) -> Model:
         """Make a model of the content; raises ``fault`` naming file, line, place, what is expected and what was meant most likely."""
@@ -97,8 +99,10 @@ class YamlDocument:
 
     def fault_of(self, misfit: Misfit, fault: type[UsageFault]) -> UsageFault:
         """Put a finding into words: it names its place itself, so only file and line are added."""
-        told = str(misfit)
-        return fault(f"{self.path}, line {self.line(misfit.at)}: {told}{'' if told.endswith('?') else '.'}")
+        return fault(self._said(misfit.at, str(misfit)))
+
+    def _said(self, place: Place, told: str) -> str:
+        return f"{self.path}, line {self.line(place)}: {printable(told)}{'' if told.endswith('?') else '.'}"
 
 
 def read_yaml(
@@ -108,11 +112,10 @@ def read_yaml(
 
     ``days`` are the places where a day is expected; it is given as text. A file of more than ``most_values`` is refused.
     """
-    if path.is_dir():
-        raise fault(f"{path}: this is a folder, not a file.")
-    if path.stat().st_size > MOST_BYTES:
-        raise fault(f"{path}: the file is larger than {MOST_BYTES // 1000} kB and was not read. Is it another file?")
-    written = path.read_bytes()
+    try:
+        written = read_user_file(path, MOST_BYTES)
+    except NotReadable as error:
+        raise fault(f"{path}: {error}") from error
     if written.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise fault(f"{path}: the file is saved as UTF-16 ('Unicode'). Save it as UTF-8.")
     try:
@@ -132,7 +135,7 @@ def parse_yaml(
         return YamlDocument(path, content_of(root, frozenset(days)), root)
     except YamlProblem as problem:
         place = f"{path}" if problem.line is None else f"{path}, line {problem.line}"
-        raise fault(f"{place}: {problem.sentence}") from problem
+        raise fault(f"{place}: {printable(problem.sentence)}") from problem
 
 
 def repeated(value: object) -> str:

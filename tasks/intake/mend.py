@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from gating.events import read_header
 from panels.errors import UnreadableFile
+from panels.user_file import NotReadable, read_user_file
 from tasks.identity import TubeIdentity
 from tasks.intake.admit import Desk
+from tasks.intake.csv_text import MOST_BYTES
 from tasks.intake.draws import Draw, draw_of, two_draws
 from tasks.intake.fit import find_misfit
 from tasks.intake.identify import Identification, identify
@@ -46,8 +49,16 @@ def _fingerprint(study: Study, listing: Listing) -> str:
     digest = hashlib.sha256(study.settings.model_dump_json(include={"intake", "start", "time_zone", "nightly"}).encode())
     for path in (study.samples_sheet, study.patients_sheet, *listing.sheets):
         digest.update(str(path).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"")
+        digest.update(_digest_of(path))
     return digest.hexdigest()
+
+
+def _digest_of(sheet: Path) -> bytes:
+    """Hash a sheet; one that is not there, or cannot be read now, is as good as empty."""
+    try:
+        return hashlib.sha256(read_user_file(sheet, MOST_BYTES)).digest()
+    except (FileNotFoundError, NotReadable):
+        return b""
 
 
 def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:

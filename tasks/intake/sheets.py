@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from panels.spelling import nearest
 from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
+from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, line_problem
 
 NAME = "samples.csv"
 
@@ -69,7 +69,7 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
 
     Names in a sheet of a sub-folder may be relative to the inbox or to that folder.
     """
-    sheets = [(samples, NAME, "")] if samples.is_file() else []
+    sheets = [(samples, NAME, "")]
     for path in dropped:
         place = path.relative_to(inbox)
         sheets.append((path, f"{inbox.name}/{place.as_posix()}", f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
@@ -98,8 +98,8 @@ def _forms(found: SampleRow | SheetProblem, folder: str) -> set[str]:
 def _read_sheet(path: Path, name: str) -> Iterator[SampleRow | SheetProblem]:
     try:
         table = read_table(path, name)
-    except OSError as error:
-        yield SheetProblem(name, 1, "", f"The sheet cannot be opened ({error.strerror}). Close it in the spreadsheet program.")
+    except FileNotFoundError:
+        # There is none, or it was taken away a moment ago.
         return
     fault = table.fault or _header_fault(table)
     if fault:
@@ -126,7 +126,7 @@ def _header_fault(table: CsvTable) -> SheetProblem | None:
 
 
 def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
-    wrong = width_problem(table, line)
+    wrong = line_problem(table, line)
     named = _named_files(table, line)
     if wrong:
         return SheetProblem(table.name, line.number, "", wrong, named)

@@ -1,0 +1,23 @@
+"""Write what somebody else wrote so that it can be shown: on one line, and without a hold on the screen."""
+
+LONGEST_SAID = 160
+
+
+def printable(text: str) -> str:
+    """Write letters that are not to be seen as their escapes.
+
+    Such are line breaks, the escapes of a terminal, marks that turn the direction of reading, and halves
+    of letters, which no encoding can write.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def one_line(said: object) -> str:
+    """Give what a parser says of a document in one short line, without a point at its end."""
+    return printable(" ".join(str(said).split())[:LONGEST_SAID]).rstrip(".")
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

@@ -88,7 +88,7 @@ class YamlDocument:
     def validate(self, model: type[Model], fault: type[UsageFault]) -> Model:
         """Make a model of the content; raises ``fault`` naming file, line, place, what is expected and what was meant most likely."""
         try:
-            return model.model_validate(self.content)
+            found = model.model_validate(self.content)
         except ValidationError as error:
             # A misspelt key is both unknown and missing; what was written tells more.
             first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
@@ -96,6 +96,14 @@ class YamlDocument:
             if isinstance(cause, Misfit):
                 raise self.fault_of(cause, fault) from error
             raise fault(self.sentence(first["loc"], _told(model, first))) from error
+        self.refuse_truths(found, fault)
+        return found
+
+    def refuse_truths(self, found: BaseModel, fault: type[UsageFault]) -> None:
+        """Raise ``fault`` where ``true`` or ``false`` was taken for the number 1 or 0."""
+        at = _truth_as_number(found, self.content, ())
+        if at is not None:
+            raise fault(self.sentence(at, "a number is expected here, not true or false"))
 
     def fault_of(self, misfit: Misfit, fault: type[UsageFault]) -> UsageFault:
         """Put a finding into words: it names its place itself, so only file and line are added."""
@@ -161,6 +169,24 @@ def _told(model: type[BaseModel], error: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch" and "A-Za-z" in str(error.get("ctx", {}).get("pattern", "")):
         told = "a name of letters, digits and '_' is expected, not beginning with a digit"
     return f"{told} (it is {repeated(error['input'])})"
+
+
+def _truth_as_number(found: Any, written: Any, at: tuple[int | str, ...]) -> tuple[int | str, ...] | None:
+    """Find a place where true or false was written and a number was made of it; None when there is none."""
+    if isinstance(written, bool):
+        return at if isinstance(found, int | float) and not isinstance(found, bool) else None
+    parts = written.items() if isinstance(written, dict) else enumerate(written if isinstance(written, list) else ())
+    places = (_truth_as_number(_part(found, key), each, (*at, key)) for key, each in parts)
+    return next((place for place in places if place is not None), None)
+
+
+def _part(found: Any, key: Any) -> Any:
+    """Give what was made of the part of a document; None where there is no such part any more."""
+    if isinstance(found, BaseModel):
+        return getattr(found, str(key), None)
+    if isinstance(found, Mapping):
+        return found.get(key)
+    return found[key] if isinstance(found, tuple | list) and isinstance(key, int) and key < len(found) else None
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> list[str]:

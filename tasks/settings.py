@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -22,14 +23,19 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from panels.errors import SettingsFault
+from panels.printable import printable
 from panels.spelling import nearest
 from panels.yaml_document import read_yaml, repeated
 from tasks.counting.limits import LimitSettings
-from tasks.intake.columns import IDENTITY_COLUMNS
+from tasks.filename_pattern import compile_pattern
+from tasks.intake.columns import FIRST_YEAR, IDENTITY_COLUMNS, LAST_YEAR
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 
 FILE_NAME = "study.yaml"
+MOST_WORKERS = 1000
+MOST_SENTENCES = 10
+"""So many faults of the settings are said at once; more are of one kind."""
 DAYS = (("start",),)
 """Settings that are days."""
 SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
@@ -46,6 +52,20 @@ def _known_zone(zone: str) -> str:
     return zone
 
 
+def _a_day(written: object) -> date:
+    """Read a day as it is written; a number would be taken for seconds since 1970."""
+    text = str(written)
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError as error:
+        raise ValueError("there is no such day") from error
+    if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"a day is expected, written as 2026-03-31, from {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Day = Annotated[date, BeforeValidator(_a_day)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
@@ -114,7 +134,7 @@ class StudySettings(_Settings):
     """All settings of a study. Folders are relative to the study folder unless they are absolute."""
 
     study: str = Field(min_length=1, max_length=200)
-    start: date | None = None
+    start: Day | None = None
     time_zone: TimeZone | None = None
     store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite:///.|postgresql\+psycopg://)")
     inbox: Words = "inbox"
@@ -128,7 +148,7 @@ class StudySettings(_Settings):
     kinetics: KineticsSettings = KineticsSettings()
     cohort: CohortSettings = CohortSettings()
     nightly: NightlySettings = NightlySettings()
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property
@@ -178,29 +198,12 @@ def load_settings(folder: Path) -> StudySettings:
     if not isinstance(content, dict):
         raise SettingsFault(f"{path}: settings are written as 'key: value'; the first is 'study: <name of the study>'.")
     try:
-        return StudySettings.model_validate({"study": folder.resolve().name, **content})
+        settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
     except ValidationError as error:
         lines = dict(document.keys())
-        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors())) from error
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Turn a file-name pattern into a regular expression with one named group a field; raises ValueError in words.
-
-    In ``{patient}_{visit}`` a field may hold anything but the characters written between the fields, so that a name
-    with one ``_`` too many fits nowhere instead of being cut at a guess.
-    """
-    if "(?P<" not in pattern:
-        between = "".join(sorted(set(re.sub(r"\{\w+\}", "", pattern)) | {"/"}))
-        pieces = re.split(r"\{(\w+)\}", pattern)
-        if len(pieces) == 1:
-            raise ValueError("a pattern such as {patient}_{visit}_{panel}, or a regular expression with (?P<patient>…), is expected")
-        field = f"[^{re.escape(between)}]+"
-        pattern = "".join(f"(?P<{piece}>{field})" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"this is not a pattern that can be read ({error})") from error
+        raise SettingsFault("\n".join(printable(_sentence(path, each, lines)) for each in error.errors()[:MOST_SENTENCES])) from error
+    document.refuse_truths(settings, SettingsFault)
+    return settings
 
 
 def _known_fields(names: Mapping[str, Any]) -> None:

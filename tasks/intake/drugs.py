@@ -13,7 +13,7 @@ from panels.spelling import nearest
 from panels.yaml_scalars import shortened
 from tasks.counting.flags import Flag
 from tasks.intake.columns import read_patient, read_text
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, line_problem
+from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
 from tasks.intake.drug_names import ANTI_CD19, ANTI_CD20, ANTI_CD38, IMMUNOGLOBULIN, KNOWN, names
 
 NAME = "drugs.csv"

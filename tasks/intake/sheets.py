@@ -4,7 +4,6 @@ A line that is wrong does not stop the others: the files it names wait, with the
 with a column nobody knows is not used at all, because the column may be the one that matters.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from panels.spelling import nearest
 from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, line_problem
+from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.intake.globs import WILDCARD, Glob, glob_of
 
 NAME = "samples.csv"
-
-_GLOB = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[\w-]+\]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +29,7 @@ class SampleRow:
     @property
     def many(self) -> bool:
         """Tell whether the line is meant for several files."""
-        return bool(_GLOB.search(self.file))
+        return bool(WILDCARD.search(self.file))
 
     def __str__(self) -> str:
         """Name the line."""
@@ -48,7 +46,7 @@ class SampleSheet:
     rows: tuple[SampleRow, ...]
     faults: tuple[SheetProblem, ...]
     named: Mapping[str, Sequence[SampleRow | SheetProblem]] = field(repr=False)
-    globs: tuple[tuple[re.Pattern[str], SampleRow | SheetProblem], ...] = field(repr=False)
+    globs: tuple[tuple[Glob, SampleRow | SheetProblem], ...] = field(repr=False)
 
     def naming(self, inbox_path: str) -> list[SampleRow | SheetProblem]:
         """List the lines that name a file: by its path in the inbox, its bare name, or a glob."""
@@ -56,7 +54,7 @@ class SampleSheet:
         found = list(self.named.get(path, ()))
         if "/" in path:
             found += self.named.get(path.rpartition("/")[2], ())
-        found += [row for pattern, row in self.globs if pattern.fullmatch(path)]
+        found += [row for pattern, row in self.globs if pattern.matches(path)]
         return list(dict.fromkeys(found))
 
     def unread(self) -> list[SheetProblem]:
@@ -76,7 +74,7 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
     rows: list[SampleRow] = []
     faults: list[SheetProblem] = []
     named: dict[str, list[SampleRow | SheetProblem]] = {}
-    globs: list[tuple[re.Pattern[str], SampleRow | SheetProblem]] = []
+    globs: list[tuple[Glob, SampleRow | SheetProblem]] = []
     for path, name, folder in sheets:
         for found in _read_sheet(path, name):
             if isinstance(found, SampleRow):
@@ -85,8 +83,8 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
                 faults.append(found)
             for form in _forms(found, folder):
                 named.setdefault(form, []).append(found)
-                if _GLOB.search(form):
-                    globs.append((_glob(form), found))
+                if WILDCARD.search(form):
+                    globs.append((glob_of(form), found))
     return SampleSheet(tuple(rows), tuple(faults), named, tuple(globs))
 
 
@@ -165,14 +163,3 @@ def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
 def _plain(name: str) -> str:
     """Write a file name as it is compared: forward slashes, composed letters (macOS writes é as two)."""
     return unicodedata.normalize("NFC", str(PurePosixPath(name.replace("\\", "/"))))
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Translate a glob; ``*`` stays within one folder, ``**`` does not. What is no glob stands for itself."""
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    words = re.split(rf"({_GLOB.pattern})", pattern)
-    parts = [known.get(word) or (word.replace("[!", "[^") if _GLOB.fullmatch(word) else re.escape(word)) for word in words]
-    try:
-        return re.compile("".join(parts))
-    except re.error:
-        return re.compile(re.escape(pattern))

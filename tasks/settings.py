@@ -58,9 +58,9 @@ def _a_day(written: object) -> date:
     try:
         day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError as error:
-        raise ValueError("there is no such day") from error
+        raise ValueError("there is no such date") from error
     if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise ValueError(f"a day is expected, written as 2026-03-31, from {FIRST_YEAR} to {LAST_YEAR}")
+        raise ValueError(f"a date is expected, written as 2026-03-31, from {FIRST_YEAR} to {LAST_YEAR}")
     return day
 
 

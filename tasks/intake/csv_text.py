@@ -15,10 +15,14 @@ HOW_TO_SAVE = "Save it from the spreadsheet as 'CSV UTF-8 (comma delimited)'."
 MOST_BYTES = 10 * MEGABYTE
 MOST_LINES = 50_000
 """A trial of 500 patients has some 20,000 tubes, 200 bytes each; more takes memory and minutes."""
+MOST_LINES_BY_HAND = 5_000
+"""Of the sheets with a line for each patient, or each course of a drug."""
+EMPTY_TOO = 4
+"""So many times the lines a file may have with those that are empty, or go on inside of quotes."""
 MOST_COLUMNS = 500
 LONGEST_NAME = 200
-LONGEST_CELL = 2_000
-"""Letters; a remark has at most 500, and a path that a computer can open 4,096 bytes."""
+LONGEST_CELL = 1_000
+"""Letters; a remark has at most 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class CsvTable:
     fault: SheetProblem | None = None
 
 
-def read_table(path: Path, name: str) -> CsvTable:
+def read_table(path: Path, name: str, most_lines: int = MOST_LINES) -> CsvTable:
     """Read a comma-separated file; ``name`` is what it is called in sentences.
 
     Column names are trimmed and lower-cased. Raises FileNotFoundError where there is no such file; whatever else is wrong with
@@ -68,14 +72,14 @@ def read_table(path: Path, name: str) -> CsvTable:
     """
     try:
         text, fault = _decoded(read_user_file(path, MOST_BYTES))
+        rows = [] if fault else _rows(text, most_lines)
     except NotReadable as error:
-        text, fault = "", f"{str(error)[:1].upper()}{str(error)[1:]}"
-    if fault:
-        return _unread(name, 1, fault)
-    try:
-        rows = _rows(text)
+        told = str(error)
+        return _unread(name, 1, f"{told[:1].upper()}{told[1:]}")
     except csv.Error as error:
         return _unread(name, 1, f"This is not a CSV file that can be read ({error}). {HOW_TO_SAVE}")
+    if fault:
+        return _unread(name, 1, fault)
     if not rows:
         return _unread(name, 1, "The sheet is empty: its first line must name the columns.")
     return _table(name, rows)
@@ -158,15 +162,15 @@ def _decoded(content: bytes) -> tuple[str, str]:
         return "", f"Line {line} has a letter that is not UTF-8 (an old Windows or Latin-1 file?). {HOW_TO_SAVE}"
 
 
-def _rows(text: str) -> list[CsvLine]:
+def _rows(text: str, most_lines: int) -> list[CsvLine]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, start = [], 1
     for cells in reader:
         trimmed = tuple(cell.strip() for cell in cells)
         if any(trimmed):
             rows.append(CsvLine(start, trimmed))
-        if len(rows) > MOST_LINES:
-            raise csv.Error(f"more than {MOST_LINES:,} lines")
+        if len(rows) > most_lines + 1 or reader.line_num > EMPTY_TOO * most_lines:
+            raise NotReadable(f"the sheet has more than {most_lines:,} lines and was not read. Is it another file?")
         start = reader.line_num + 1
     return rows
 

@@ -13,7 +13,7 @@ from panels.spelling import nearest
 from panels.yaml_scalars import shortened
 from tasks.counting.flags import Flag
 from tasks.intake.columns import read_patient, read_text
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.intake.csv_text import MOST_LINES_BY_HAND, CsvLine, CsvTable, SheetProblem, line_problem, read_table
 from tasks.intake.drug_names import ANTI_CD19, ANTI_CD20, ANTI_CD38, IMMUNOGLOBULIN, KNOWN, names
 
 NAME = "drugs.csv"
@@ -90,7 +90,7 @@ class Exposure:
 def read_drugs(path: Path) -> tuple[Mapping[str, Sequence[Exposure]], tuple[SheetProblem, ...]]:
     """Read the sheet, which may be missing: exposures by patient, and what is wrong with the lines left out."""
     try:
-        table = read_table(path, NAME)
+        table = read_table(path, NAME, MOST_LINES_BY_HAND)
     except FileNotFoundError:
         return {}, ()
     fault = table.fault or _header_fault(table)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.intake.columns import read_patient, read_text, read_time
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.intake.csv_text import MOST_LINES_BY_HAND, CsvLine, CsvTable, SheetProblem, line_problem, read_table
 from tasks.moments import clock_doubt, comparable, instant, same_moment
 
 NAME = "patients.csv"
@@ -54,7 +54,7 @@ class PatientSheet:
 def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
     """Read the patients sheet of a study with this time zone; a line that is wrong does not stop the others."""
     try:
-        table = read_table(path, NAME)
+        table = read_table(path, NAME, MOST_LINES_BY_HAND)
     except FileNotFoundError:
         sentence = f"There is no {NAME} in the study folder: write it with the columns patient,infused."
         return PatientSheet({}, (SheetProblem(NAME, 1, "", sentence),))

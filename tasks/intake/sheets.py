@@ -46,7 +46,7 @@ class SampleSheet:
     rows: tuple[SampleRow, ...]
     faults: tuple[SheetProblem, ...]
     named: Mapping[str, Sequence[SampleRow | SheetProblem]] = field(repr=False)
-    globs: tuple[tuple[Glob, SampleRow | SheetProblem], ...] = field(repr=False)
+    globs: tuple[tuple[Glob, Sequence[SampleRow | SheetProblem]], ...] = field(repr=False)
 
     def naming(self, inbox_path: str) -> list[SampleRow | SheetProblem]:
         """List the lines that name a file: by its path in the inbox, its bare name, or a glob."""
@@ -54,7 +54,7 @@ class SampleSheet:
         found = list(self.named.get(path, ()))
         if "/" in path:
             found += self.named.get(path.rpartition("/")[2], ())
-        found += [row for pattern, row in self.globs if pattern.matches(path)]
+        found += [row for pattern, rows in self.globs if pattern.matches(path) for row in rows]
         return list(dict.fromkeys(found))
 
     def unread(self) -> list[SheetProblem]:
@@ -74,7 +74,7 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
     rows: list[SampleRow] = []
     faults: list[SheetProblem] = []
     named: dict[str, list[SampleRow | SheetProblem]] = {}
-    globs: list[tuple[Glob, SampleRow | SheetProblem]] = []
+    globs: dict[str, tuple[Glob, list[SampleRow | SheetProblem]]] = {}
     for path, name, folder in sheets:
         for found in _read_sheet(path, name):
             if isinstance(found, SampleRow):
@@ -84,8 +84,8 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
             for form in _forms(found, folder):
                 named.setdefault(form, []).append(found)
                 if WILDCARD.search(form):
-                    globs.append((glob_of(form), found))
-    return SampleSheet(tuple(rows), tuple(faults), named, tuple(globs))
+                    globs.setdefault(form, (glob_of(form), []))[1].append(found)
+    return SampleSheet(tuple(rows), tuple(faults), named, tuple(globs.values()))
 
 
 def _forms(found: SampleRow | SheetProblem, folder: str) -> set[str]:

@@ -1,6 +1,7 @@
 """Write what somebody else wrote so that it can be shown: on one line, and without a hold on the screen."""
 
 LONGEST_SAID = 160
+LONGEST_SHOWN = 60
 
 
 def printable(text: str) -> str:
@@ -12,6 +13,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def shown(text: str) -> str:
+    """Give what somebody wrote as it is repeated in a sentence."""
+    return printable(text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…")
 
 
 def one_line(said: object) -> str:

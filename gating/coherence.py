@@ -51,6 +51,8 @@ def _check_names(strategy: Strategy) -> None:
 def _check_references(strategy: Strategy) -> None:
     names = list(strategy.parent_of())
     for number, gate in enumerate(strategy.gates):
+        if len(gate.combined) > MOST_GATES:
+            raise Misfit(f"gate '{gate.gate}' combines {len(gate.combined):,} gates ({MOST_GATES} at most)", ("gates", number, gate.shape))
         for other, key in _references_of(gate):
             if other not in names and not (other == "root" and key == ("parent",)):
                 raise Misfit(

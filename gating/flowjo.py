@@ -17,8 +17,7 @@ from gating.foreign_document import Foreign, Path
 from gating.gatingml import FLOWKIT_ERRORS
 from gating.notes import Note
 from panels.errors import StrategyFault
-from panels.printable import printable
-from panels.yaml_scalars import shortened
+from panels.printable import printable, shown
 
 if TYPE_CHECKING:
     import flowkit
@@ -34,10 +33,10 @@ _COUNT = re.compile(r"[0-9]{1,15}")
 
 def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: TubeHeader | None) -> Foreign:
     """Read one sample of a workspace; raises StrategyFault when it cannot be told which, or when FlowJo 9 or less wrote it."""
-    version = root.get("flowJoVersion", "")
+    version = shown(root.get("flowJoVersion", ""))
     major = version.partition(".")[0]
     if not _VERSION.fullmatch(major) or int(major) < LEAST_VERSION:
-        raise StrategyFault(f"{path}: was written by FlowJo '{printable(shortened(version))}'. Save it with FlowJo 10.")
+        raise StrategyFault(f"{path}: was written by FlowJo '{version}'. Save it with FlowJo 10.")
     chosen = choose(path, root, sample)
     node = chosen.find("SampleNode")
     channels = sample_channels(chosen, tube)
@@ -50,7 +49,7 @@ def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: 
         Note("lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out.") for name in sorted(axes.derived)
     ]
     return Foreign(
-        source=f"{path.name}, sample {node.get('name')} (FlowJo {version})",
+        source=printable(f"{path.name}, sample {node.get('name')} (FlowJo {version})"),
         gating=gating,
         channels=channels.listed,
         notes=(*own_gates(root, node), *channels.notes, *derived, *tree.notes),
@@ -63,7 +62,7 @@ def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: 
 
 def _check_sizes(path: FilePath, sample: etree._Element) -> None:
     """Refuse names that are none, and more corners than a strategy can have."""
-    for each in sample.iter("{*}Population", *BOOLEANS, "{*}Dependent", "{*}fcs-dimension"):
+    for each in sample.iter("SampleNode", "Population", *BOOLEANS, "Dependent", "{*}fcs-dimension"):
         longest = max(map(len, each.attrib.values()), default=0)
         if longest > LONGEST_NAME:
             told = f"a name of {longest:,} letters is none ({LONGEST_NAME} at most). Correct it."
@@ -79,13 +78,13 @@ def choose(path: FilePath, root: etree._Element, sample: str | None) -> etree._E
     found: dict[str, list[etree._Element]] = {}
     for node in root.iterfind(".//Sample/SampleNode"):
         found.setdefault(node.get("name", ""), []).append(node.getparent())
-    listed = ", ".join(printable(shortened(name)) for name in list(found)[:12]) or "none"
+    listed = ", ".join(shown(name) for name in list(found)[:12]) or "none"
     if sample is None:
         if sum(map(len, found.values())) == 1:
             return next(iter(found.values()))[0]
         raise StrategyFault(f"{path}: holds the gates of several samples: choose one with --sample. Samples: {listed}.")
     if sample not in found:
-        raise StrategyFault(f"{path}: has no sample '{sample}'. Samples: {listed}.")
+        raise StrategyFault(f"{path}: has no sample '{shown(sample)}'. Samples: {listed}.")
     if len(found[sample]) > 1:
         raise StrategyFault(f"{path}: has {len(found[sample])} samples called '{sample}'. Give them names of their own in FlowJo.")
     return found[sample][0]
@@ -184,9 +183,10 @@ class _Tree:
     def _combination(self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]) -> flowkit.gates.Gate | None:
         from flowkit import gates as kinds
 
-        members = [self._named(name) for name in node.combined or ()]
-        if not members:
-            raise LeftOut("It combines no gate.")
+        named = node.combined or ()
+        if not 0 < len(named) <= MOST_GATES:
+            raise LeftOut(f"It combines {len(named) or 'no'} gates; a strategy has {MOST_GATES} at most.")
+        members = [self._named(name) for name in named]
         gone = [member[-1] for member in members if member in lost]
         if gone:
             raise LeftOut(f"It combines {', '.join(gone)}, which could not be carried over.")

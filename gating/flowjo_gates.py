@@ -13,6 +13,7 @@ from gating.ellipses import ellipse_corners
 from gating.flowjo_axes import Axis, SampleAxes, number
 from gating.flowjo_channels import LeftOut
 from gating.gatingml_structure import SPACES
+from panels.printable import shown
 
 if TYPE_CHECKING:
     import flowkit
@@ -34,9 +35,9 @@ def shape_of(population: etree._Element) -> etree._Element:
     shapes = [] if gate is None else [each for each in gate if isinstance(each.tag, str)]
     kinds = [etree.QName(shape).localname for shape in shapes]
     if len(kinds) == 1 and "Curly" in kinds[0]:
-        raise LeftOut(f"Curly quadrants ({kinds[0]}) follow a curve that FlowJo does not publish. Draw straight quadrants or polygons.")
+        raise LeftOut(f"Curly quadrants ({shown(kinds[0])}) follow a curve that FlowJo does not publish. Draw straight quadrants or polygons.")
     if len(kinds) != 1 or kinds[0] not in KINDS:
-        raise LeftOut(f"FlowJo's gate of the kind {' and '.join(kinds) or 'unknown'} has no counterpart here.")
+        raise LeftOut(f"FlowJo's gate of the kind {shown(' and '.join(kinds)) or 'unknown'} has no counterpart here.")
     return shapes[0]
 
 
@@ -47,7 +48,7 @@ def read_shape(name: str, shape: etree._Element, axes: SampleAxes) -> flowkit.ga
     kind = etree.QName(shape).localname
     inside = shape.get("eventsInside", "1").strip()
     if inside not in {"0", "1"}:
-        raise LeftOut(f"Whether it keeps its inside or its outside is not clear (eventsInside '{inside}').")
+        raise LeftOut(f"Whether it keeps its inside or its outside is not clear (eventsInside '{shown(inside)}').")
     with np.errstate(all="ignore"):
         if kind == "RectangleGate":
             return _rectangle(name, shape, axes, outside=inside == "0")

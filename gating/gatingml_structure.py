@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gating.bounds import LONGEST_NAME, MOST_CORNERS, MOST_CORNERS_TOGETHER, MOST_GATES, MOST_LEVELS
 from panels.errors import StrategyFault
+from panels.printable import shown
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -34,14 +35,16 @@ def check_structure(path: Path, root: etree._Element) -> None:
     for gate in gates:
         for name, needed in _named(path, gate):
             if name in needs:
-                raise StrategyFault(f"{path}: two gates are called '{name}'. Give each a name of its own.")
+                raise StrategyFault(f"{path}: two gates are called '{shown(name)}'. Give each a name of its own.")
             if name == "root":
                 raise StrategyFault(f"{path}: a gate is called 'root', which stands for all events. Rename it.")
+            if len(needed) > MOST_GATES:
+                raise StrategyFault(f"{path}: the gate '{shown(name)}' combines {len(needed):,} gates ({MOST_GATES} at most).")
             needs[name] = needed
     for name, needed in needs.items():
         missing = [other for other in needed if other not in needs]
         if missing:
-            raise StrategyFault(f"{path}: the gate '{name}' refers to '{missing[0]}', which is not in the document.")
+            raise StrategyFault(f"{path}: the gate '{shown(name)}' refers to '{shown(missing[0])}', which is not in the document.")
     _check_levels(path, needs)
 
 
@@ -87,7 +90,7 @@ def _check_levels(path: Path, needs: Mapping[str, list[str]]) -> None:
     while waiting:
         ready = [name for name, needed in waiting.items() if settled.issuperset(needed)]
         if not ready:
-            listed = ", ".join(sorted(waiting)[:6])
+            listed = ", ".join(map(shown, sorted(waiting)[:6]))
             raise StrategyFault(f"{path}: gates refer to each other in a circle, so that none can be counted first (among them {listed}).")
         levels += 1
         if levels > MOST_LEVELS:

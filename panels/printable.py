@@ -2,6 +2,7 @@
 
 LONGEST_SAID = 160
 LONGEST_SHOWN = 60
+LONGEST_SENTENCE = 900
 
 
 def printable(text: str) -> str:
@@ -15,9 +16,9 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
-def shown(text: str) -> str:
-    """Give what somebody wrote as it is repeated in a sentence."""
-    return printable(text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…")
+def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
+    """Give what somebody wrote as it is repeated in a sentence: its beginning, where it is ``longest`` or longer."""
+    return printable(text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 
 def one_line(said: object) -> str:

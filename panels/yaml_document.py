@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from panels.errors import UsageFault
-from panels.printable import printable
+from panels.printable import LONGEST_SENTENCE, printable, shown
 from panels.spelling import nearest
 from panels.user_file import NotReadable, read_user_file
 from panels.yaml_nodes import MOST_BYTES, MOST_VALUES, Node, YamlProblem, compose, content_of
@@ -77,7 +77,7 @@ class YamlDocument:
             listed = dict(enumerate(content)) if isinstance(content, list) else content
             content = listed.get(part) if isinstance(listed, Mapping) else None
             named = content if isinstance(part, int) and isinstance(content, Mapping) else {}
-            words.append(str(next((named[key] for key in ("gate", "id", "marker") if key in named), part)))
+            words.append(shown(str(next((named[key] for key in ("gate", "id", "marker") if key in named), part))))
         return " → ".join(words)
 
     def sentence(self, place: Place, told: str) -> str:
@@ -110,7 +110,7 @@ class YamlDocument:
         return fault(self._said(misfit.at, str(misfit)))
 
     def _said(self, place: Place, told: str) -> str:
-        return f"{self.path}, line {self.line(place)}: {printable(told)}{'' if told.endswith('?') else '.'}"
+        return f"{self.path}, line {self.line(place)}: {shown(told, LONGEST_SENTENCE)}{'' if told.endswith('?') else '.'}"
 
 
 def read_yaml(

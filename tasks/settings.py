@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from panels.errors import SettingsFault
-from panels.printable import printable
+from panels.printable import LONGEST_SENTENCE, shown
 from panels.spelling import nearest
 from panels.yaml_document import read_yaml, repeated
 from tasks.counting.limits import LimitSettings
@@ -201,7 +201,7 @@ def load_settings(folder: Path) -> StudySettings:
         settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
     except ValidationError as error:
         lines = dict(document.keys())
-        raise SettingsFault("\n".join(printable(_sentence(path, each, lines)) for each in error.errors()[:MOST_SENTENCES])) from error
+        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors()[:MOST_SENTENCES])) from error
     document.refuse_truths(settings, SettingsFault)
     return settings
 
@@ -217,6 +217,7 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     parts = [str(part) for part in error["loc"]]
     key = next((name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in lines), ".".join(parts))
     where = f"{path}, line {lines[key]}" if key in lines else f"{path}"
+    key = shown(key)
     if error["type"] == "extra_forbidden":
         known = list(_model_at(parts[:-1]).model_fields)
         hint = nearest(parts[-1], known) or f"; known are: {', '.join(known)}"
@@ -230,7 +231,7 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     # The value of `store` may hold a password and is never repeated.
     told = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
-    return f"{where}: {key}: {message[:1].lower()}{message[1:]}{told}"
+    return f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{told}', LONGEST_SENTENCE)}"
 
 
 def _model_at(parts: list[str]) -> type[BaseModel]:

@@ -50,11 +50,12 @@ def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
     from panels.verifying import verify_panels
 
     found = verify_panels(_own(study))
-    sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in found.faults))
+    faults = [*found.faults, *found.unreadable]
+    sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in faults))
     drafts = [f"{pin}: not released; its content counts all the same, and can change" for pin in found.unreleased]
-    text = "\n".join([*(f"{pin}: as released" for pin in found.verified), *drafts, *found.faults])
-    document = {"verified": list(found.verified), "unreleased": list(found.unreleased), "faults": list(found.faults)}
-    return Outcome(document=document, text=text, failed=bool(found.faults))
+    text = "\n".join([*(f"{pin}: as released" for pin in found.verified), *drafts, *faults])
+    document = {"verified": list(found.verified), "unreleased": list(found.unreleased), "faults": faults}
+    return Outcome(document=document, text=text, failed=bool(found.faults), wrong=bool(found.unreadable))
 
 
 @panel.command

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.bounds import MOST_GATES, MOST_LEVELS
 from panels.spelling import nearest
 from panels.yaml_document import Misfit
 
@@ -19,6 +20,8 @@ SHAPES_ON_AXES = ("polygon", "ellipse", "quadrant")
 
 def check_coherence(strategy: Strategy) -> None:
     """Raise Misfit for the first name that leads nowhere, the first gate that stands on itself, the first range that is none."""
+    if len(strategy.gates) > MOST_GATES:
+        raise Misfit(f"{len(strategy.gates):,} gates are more than a strategy has ({MOST_GATES} at most)", ("gates",))
     _check_names(strategy)
     _check_references(strategy)
     _check_circles(strategy)
@@ -48,6 +51,8 @@ def _check_names(strategy: Strategy) -> None:
 def _check_references(strategy: Strategy) -> None:
     names = list(strategy.parent_of())
     for number, gate in enumerate(strategy.gates):
+        if len(gate.combined) > MOST_GATES:
+            raise Misfit(f"gate '{gate.gate}' combines {len(gate.combined):,} gates ({MOST_GATES} at most)", ("gates", number, gate.shape))
         for other, key in _references_of(gate):
             if other not in names and not (other == "root" and key == ("parent",)):
                 raise Misfit(
@@ -66,12 +71,17 @@ def _check_circles(strategy: Strategy) -> None:
     needs = {name: (gate.parent, *gate.combined) for gate in strategy.gates for name in gate.names}
     place = {name: number for number, gate in enumerate(strategy.gates) for name in gate.names}
     settled = {"root"}
+    levels = 0
     while waiting := [name for name in needs if name not in settled]:
         ready = {name for name in waiting if settled.issuperset(needs[name])}
         if not ready:
             circle = _circle(waiting[0], needs, settled)
             sentence = f"these gates depend on each other in a circle: {', '.join(sorted(circle))}"
             raise Misfit(sentence, ("gates", min(place[name] for name in circle)))
+        levels += 1
+        if levels > MOST_LEVELS:
+            sentence = f"gates stand on each other more than {MOST_LEVELS} levels deep: no strategy does"
+            raise Misfit(sentence, ("gates", min(place[name] for name in ready)))
         settled |= ready
 
 

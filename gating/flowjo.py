@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from gating.bounds import LONGEST_NAME, MOST_CORNERS_TOGETHER, MOST_GATES, MOST_LEVELS
 from gating.flowjo_axes import SampleAxes, sample_axes
 from gating.flowjo_channels import LeftOut, sample_channels
 from gating.flowjo_gates import bins_of, read_shape, shape_of
 from gating.flowjo_groups import own_gates
 from gating.foreign_document import Foreign, Path
 from gating.gatingml import FLOWKIT_ERRORS
-from gating.gatingml_structure import MOST_GATES, MOST_LEVELS
 from gating.notes import Note
 from panels.errors import StrategyFault
+from panels.printable import printable, shown
 
 if TYPE_CHECKING:
     import flowkit
@@ -25,18 +27,21 @@ if TYPE_CHECKING:
 
 BOOLEANS = {"AndNode": "and", "OrNode": "or", "NotNode": "not"}
 LEAST_VERSION = 10
+_VERSION = re.compile(r"[0-9]{1,4}")
+_COUNT = re.compile(r"[0-9]{1,15}")
 
 
 def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: TubeHeader | None) -> Foreign:
     """Read one sample of a workspace; raises StrategyFault when it cannot be told which, or when FlowJo 9 or less wrote it."""
-    version = root.get("flowJoVersion", "")
+    version = shown(root.get("flowJoVersion", ""))
     major = version.partition(".")[0]
-    if not major.isdigit() or int(major) < LEAST_VERSION:
+    if not _VERSION.fullmatch(major) or int(major) < LEAST_VERSION:
         raise StrategyFault(f"{path}: was written by FlowJo '{version}'. Save it with FlowJo 10.")
     chosen = choose(path, root, sample)
     node = chosen.find("SampleNode")
     channels = sample_channels(chosen, tube)
     axes = sample_axes(chosen, channels)
+    _check_sizes(path, node)
     tree = _Tree(axes)
     tree.read(node)
     gating = tree.gating()
@@ -44,7 +49,7 @@ def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: 
         Note("lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out.") for name in sorted(axes.derived)
     ]
     return Foreign(
-        source=f"{path.name}, sample {node.get('name')} (FlowJo {version})",
+        source=printable(f"{path.name}, sample {node.get('name')} (FlowJo {version})"),
         gating=gating,
         channels=channels.listed,
         notes=(*own_gates(root, node), *channels.notes, *derived, *tree.notes),
@@ -55,18 +60,31 @@ def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: 
     )
 
 
+def _check_sizes(path: FilePath, sample: etree._Element) -> None:
+    """Refuse names that are none, and more corners than a strategy can have."""
+    for each in sample.iter("SampleNode", "Population", *BOOLEANS, "Dependent", "{*}fcs-dimension"):
+        longest = max(map(len, each.attrib.values()), default=0)
+        if longest > LONGEST_NAME:
+            told = f"a name of {longest:,} letters is none ({LONGEST_NAME} at most). Correct it."
+            raise StrategyFault(f"{path}, line {each.sourceline}: {told}")
+    corners = sum(1 for _ in sample.iter("{*}vertex"))
+    if corners > MOST_CORNERS_TOGETHER:
+        told = f"the gates of one sample have {corners:,} corners together ({MOST_CORNERS_TOGETHER:,} at most)"
+        raise StrategyFault(f"{path}: {told}. Draw them with fewer.")
+
+
 def choose(path: FilePath, root: etree._Element, sample: str | None) -> etree._Element:
     """Give the sample that was asked for, or the only one; raises StrategyFault when there is none such or there are several."""
     found: dict[str, list[etree._Element]] = {}
     for node in root.iterfind(".//Sample/SampleNode"):
         found.setdefault(node.get("name", ""), []).append(node.getparent())
-    listed = ", ".join(list(found)[:12]) or "none"
+    listed = ", ".join(shown(name) for name in list(found)[:12]) or "none"
     if sample is None:
         if sum(map(len, found.values())) == 1:
             return next(iter(found.values()))[0]
         raise StrategyFault(f"{path}: holds the gates of several samples: choose one with --sample. Samples: {listed}.")
     if sample not in found:
-        raise StrategyFault(f"{path}: has no sample '{sample}'. Samples: {listed}.")
+        raise StrategyFault(f"{path}: has no sample '{shown(sample)}'. Samples: {listed}.")
     if len(found[sample]) > 1:
         raise StrategyFault(f"{path}: has {len(found[sample])} samples called '{sample}'. Give them names of their own in FlowJo.")
     return found[sample][0]
@@ -165,9 +183,10 @@ class _Tree:
     def _combination(self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]) -> flowkit.gates.Gate | None:
         from flowkit import gates as kinds
 
-        members = [self._named(name) for name in node.combined or ()]
-        if not members:
-            raise LeftOut("It combines no gate.")
+        named = node.combined or ()
+        if not 0 < len(named) <= MOST_GATES:
+            raise LeftOut(f"It combines {len(named) or 'no'} gates; a strategy has {MOST_GATES} at most.")
+        members = [self._named(name) for name in named]
         gone = [member[-1] for member in members if member in lost]
         if gone:
             raise LeftOut(f"It combines {', '.join(gone)}, which could not be carried over.")
@@ -209,7 +228,7 @@ class _Tree:
 
 def _plain(name: str) -> str:
     """Write a name so that a path of names can hold it: on one line, without '/', and none that means a place."""
-    plain = " ".join(name.split()).replace("/", "_") or "unnamed"
+    plain = printable(" ".join(name.split())).replace("/", "_") or "unnamed"
     return f"{plain}_" if plain in {".", "..", "root"} else plain
 
 
@@ -221,4 +240,4 @@ def _combined(node: etree._Element) -> tuple[str, ...]:
 def _count(node: etree._Element) -> int | None:
     """Read the count FlowJo keeps of a population; it writes -1 where it has not counted."""
     written = (node.get("count") or "").strip()
-    return int(written) if written.isdigit() and len(written) < 16 else None
+    return int(written) if _COUNT.fullmatch(written) else None

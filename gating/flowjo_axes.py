@@ -17,12 +17,14 @@ from gating.flowjo_channels import LeftOut, SampleChannels
 from gating.gatingml import FLOWKIT_ERRORS
 from gating.gatingml_structure import SPACES
 from gating.gatingml_structure import qualified as _attribute
+from panels.yaml_scalars import shortened
 
 if TYPE_CHECKING:
     import flowkit
     from flowkit.transforms import Transform
     from lxml import etree
 
+MOST_DETECTORS = 500
 BIEX_LENGTH = "256"
 BIEX_PLACES = 4096.0
 """Places of FlowKit's biexponential scale; every other scale is shown from 0 to 1."""
@@ -207,15 +209,18 @@ def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np
         raise LeftOut("the sample has several compensations.")
     if found[0].get("spectral") == "1":
         raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
+    if len(detectors) > MOST_DETECTORS:
+        raise LeftOut(f"its compensation has {len(detectors):,} channels, more than a cytometer ({MOST_DETECTORS} at most).")
+    place = {detector: number for number, detector in enumerate(detectors)}
     values = np.full((len(detectors), len(detectors)), np.nan)
     for i, row in enumerate(found[0].findall("transforms:spillover", SPACES)):
         dye = row.get(_attribute("data-type:parameter"), detectors[i] if i < len(detectors) else "")
         for j, cell in enumerate(row.findall("transforms:coefficient", SPACES)):
             detector = cell.get(_attribute("data-type:parameter"), detectors[j] if j < len(detectors) else "")
-            if dye not in detectors or detector not in detectors:
+            if dye not in place or detector not in place:
                 raise LeftOut("its compensation names channels it does not list.")
             text = cell.get(_attribute("transforms:value"), "")
-            values[detectors.index(dye), detectors.index(detector)] = number(text, "a coefficient of the compensation")
+            values[place[dye], place[detector]] = number(text, "a coefficient of the compensation")
     if np.isnan(values).any() or len(set(detectors)) < len(detectors):
         raise LeftOut("its compensation is no square table of numbers.")
     if np.linalg.matrix_rank(values) < len(detectors):
@@ -236,7 +241,7 @@ def number(text: str, what: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise LeftOut(f"'{text}' stands for {what}, which is no number.")
+        raise LeftOut(f"'{shortened(text)}' stands for {what}, which is no number.")
     return value
 
 

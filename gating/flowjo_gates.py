@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.bounds import MOST_CORNERS
 from gating.ellipses import ellipse_corners
 from gating.flowjo_axes import Axis, SampleAxes, number
 from gating.flowjo_channels import LeftOut
 from gating.gatingml_structure import SPACES
+from panels.printable import shown
 
 if TYPE_CHECKING:
     import flowkit
@@ -21,6 +24,7 @@ DISPLAY = 256.0
 LEAST_CORNERS = 3
 KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 DEFAULT_BINS = 256
+_BINS = re.compile(r"[0-9]{1,5}")
 
 
 def shape_of(population: etree._Element) -> etree._Element:
@@ -31,9 +35,9 @@ def shape_of(population: etree._Element) -> etree._Element:
     shapes = [] if gate is None else [each for each in gate if isinstance(each.tag, str)]
     kinds = [etree.QName(shape).localname for shape in shapes]
     if len(kinds) == 1 and "Curly" in kinds[0]:
-        raise LeftOut(f"Curly quadrants ({kinds[0]}) follow a curve that FlowJo does not publish. Draw straight quadrants or polygons.")
+        raise LeftOut(f"Curly quadrants ({shown(kinds[0])}) follow a curve that FlowJo does not publish. Draw straight quadrants or polygons.")
     if len(kinds) != 1 or kinds[0] not in KINDS:
-        raise LeftOut(f"FlowJo's gate of the kind {' and '.join(kinds) or 'unknown'} has no counterpart here.")
+        raise LeftOut(f"FlowJo's gate of the kind {shown(' and '.join(kinds)) or 'unknown'} has no counterpart here.")
     return shapes[0]
 
 
@@ -44,7 +48,7 @@ def read_shape(name: str, shape: etree._Element, axes: SampleAxes) -> flowkit.ga
     kind = etree.QName(shape).localname
     inside = shape.get("eventsInside", "1").strip()
     if inside not in {"0", "1"}:
-        raise LeftOut(f"Whether it keeps its inside or its outside is not clear (eventsInside '{inside}').")
+        raise LeftOut(f"Whether it keeps its inside or its outside is not clear (eventsInside '{shown(inside)}').")
     with np.errstate(all="ignore"):
         if kind == "RectangleGate":
             return _rectangle(name, shape, axes, outside=inside == "0")
@@ -63,7 +67,7 @@ def bins_of(shape: etree._Element) -> int | None:
     if etree.QName(shape).localname == "RectangleGate":
         return None
     written = shape.get("gateResolution", "")
-    return int(written) if written.isdigit() and 0 < int(written) <= 2**16 else DEFAULT_BINS
+    return int(written) if _BINS.fullmatch(written) and 0 < int(written) <= 2**16 else DEFAULT_BINS
 
 
 def _rectangle(name: str, shape: etree._Element, axes: SampleAxes, *, outside: bool) -> flowkit.gates.RectangleGate:
@@ -93,6 +97,8 @@ def _polygon_of(name: str, sides: list[Axis], corners: Sequence[Sequence[float]]
 
     if len(corners) < LEAST_CORNERS:
         raise LeftOut(f"It has {len(corners)} corners; a polygon has three or more.")
+    if len(corners) > MOST_CORNERS:
+        raise LeftOut(f"It has {len(corners):,} corners; a polygon has {MOST_CORNERS:,} at most.")
     if not np.isfinite(np.array(corners)).all():
         raise LeftOut("A corner lies where its scale has no place.")
     return gates.PolygonGate(name, [_dimension(side) for side in sides], [list(each) for each in corners], use_complement=outside)

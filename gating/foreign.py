@@ -11,6 +11,7 @@ from gating.gatingml import read_named_gatingml
 from gating.notes import Note
 from gating.safe_xml import read_xml
 from panels.errors import StrategyFault
+from panels.printable import printable
 
 if TYPE_CHECKING:
     from gating.events import TubeHeader
@@ -33,7 +34,7 @@ def read_foreign(path: Path, sample: str | None = None, tube: TubeHeader | None 
         raise StrategyFault(f"{path}: is not a FlowJo workspace, so it has no sample '{sample}'.")
     gating, names = read_named_gatingml(path)
     notes = tuple(Note("changed", name, f"The document calls it '{called}', which is no XML name.") for name, called in names.items())
-    return Foreign(source=f"{path.name} (Gating-ML 2.0)", gating=gating, notes=notes)
+    return Foreign(source=printable(f"{path.name} (Gating-ML 2.0)"), gating=gating, notes=notes)
 
 
 def sample_names(path: Path) -> list[str]:

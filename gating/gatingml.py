@@ -18,13 +18,15 @@ from gating.gatingml_structure import SPACES, XML_NAME, check_structure, mend_na
 from gating.gatingml_structure import qualified as _tag
 from gating.safe_xml import read_xml
 from panels.errors import StrategyFault
+from panels.printable import one_line
 
 if TYPE_CHECKING:
     import flowkit
     from lxml import etree
 
 FLOWKIT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, RecursionError, SyntaxError)
-SCHEMA = "the standard's schema refuses it: a part or a number of a gate or scale is missing, or is not what it must be."
+PART = "a part or a number of a gate or scale is missing, or is not what it must be."
+SCHEMA = f"the standard's schema refuses it: {PART}"
 PARAMETERS = {
     "LogicleTransform": ("logicle", "TWMA"),
     "HyperlogTransform": ("hyperlog", "TWMA"),
@@ -45,21 +47,31 @@ def read_named_gatingml(path: Path) -> tuple[flowkit.GatingStrategy, dict[str, s
 
     Raises StrategyFault when it is not one, or not one that is safe to read.
     """
-    import flowkit
     from lxml import etree
 
     root = read_xml(path)
     check_structure(path, root)
     names = mend_names(root)
+    # After the document was looked at: FlowKit takes seconds to import.
+    import flowkit
+
     try:
         gating = flowkit.parse_gating_xml(BytesIO(etree.tostring(_with_spaces_on_top(root))))
     except (*FLOWKIT_ERRORS, etree.LxmlError, flowkit.exceptions.FlowKitException) as error:
         # FlowKit lets whatever goes wrong inside a malformed document escape as it is.
-        reason = SCHEMA if "neither GatingML" in str(error) else str(error)
-        raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {reason}") from error
+        raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {_reason(error)}") from error
     for name, ancestors in gating.get_gate_ids():
         _check_ellipse(path, gating, name, ancestors)
     return gating, names
+
+
+def _reason(error: Exception) -> str:
+    """Put into words what FlowKit met: its refusals are sentences, what happens to it on the way is Python's."""
+    import flowkit
+
+    if "neither GatingML" in str(error):
+        return SCHEMA
+    return f"{one_line(error)}." if isinstance(error, flowkit.exceptions.FlowKitException) else PART
 
 
 def _with_spaces_on_top(root: etree._Element) -> etree._Element:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gating.bounds import LONGEST_NAME, MOST_CORNERS, MOST_CORNERS_TOGETHER, MOST_GATES, MOST_LEVELS
 from panels.errors import StrategyFault
+from panels.printable import shown
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -16,9 +18,6 @@ STANDARD = "http://www.isac-net.org/std/Gating-ML/v2.0/"
 SPACES = {"gating": f"{STANDARD}gating", "data-type": f"{STANDARD}datatypes", "transforms": f"{STANDARD}transformations"}
 KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate", "QuadrantGate", "BooleanGate")
 XML_NAME = re.compile(r"[^\W\d][\w.\-]*")
-MOST_GATES = 600
-MOST_LEVELS = 30
-"""FlowKit builds its tree anew for each gate: 600 gates in 30 levels take it 4 s, in 600 levels 100 s; a strategy has some 10 levels."""
 NAMES = (
     "gating:id", "gating:parent_id", "gating:ref", "gating:divider_ref", "gating:transformation-ref", "gating:compensation-ref",
     "transforms:id", "data-type:transformation-ref",
@@ -31,19 +30,38 @@ def check_structure(path: Path, root: etree._Element) -> None:
     gates = list(root.iterchildren(*(qualified(f"gating:{kind}") for kind in KINDS)))
     if len(gates) > MOST_GATES:
         raise StrategyFault(f"{path}: {len(gates):,} gates are more than one strategy has ({MOST_GATES:,} at most).")
+    _check_sizes(path, root)
     needs: dict[str, list[str]] = {}
     for gate in gates:
         for name, needed in _named(path, gate):
             if name in needs:
-                raise StrategyFault(f"{path}: two gates are called '{name}'. Give each a name of its own.")
+                raise StrategyFault(f"{path}: two gates are called '{shown(name)}'. Give each a name of its own.")
             if name == "root":
                 raise StrategyFault(f"{path}: a gate is called 'root', which stands for all events. Rename it.")
+            if len(needed) > MOST_GATES:
+                raise StrategyFault(f"{path}: the gate '{shown(name)}' combines {len(needed):,} gates ({MOST_GATES} at most).")
             needs[name] = needed
     for name, needed in needs.items():
         missing = [other for other in needed if other not in needs]
         if missing:
-            raise StrategyFault(f"{path}: the gate '{name}' refers to '{missing[0]}', which is not in the document.")
+            raise StrategyFault(f"{path}: the gate '{shown(name)}' refers to '{shown(missing[0])}', which is not in the document.")
     _check_levels(path, needs)
+
+
+def _check_sizes(path: Path, root: etree._Element) -> None:
+    """Refuse names that are none, and polygons against which no tube can be held in a reasonable time."""
+    for element in root.iter("{*}*"):
+        longest = max(map(len, element.attrib.values()), default=0)
+        if longest > LONGEST_NAME:
+            told = f"a name or number of {longest:,} letters is none ({LONGEST_NAME} at most). Correct it."
+            raise StrategyFault(f"{path}, line {element.sourceline}: {told}")
+    together = 0
+    for polygon in root.iter(qualified("gating:PolygonGate")):
+        corners = sum(1 for _ in polygon.iterchildren(qualified("gating:vertex")))
+        together += corners
+        if corners > MOST_CORNERS or together > MOST_CORNERS_TOGETHER:
+            told = f"has polygons of more than {MOST_CORNERS:,} corners, or {MOST_CORNERS_TOGETHER:,} together"
+            raise StrategyFault(f"{path}, line {polygon.sourceline}: {told}. Draw them with fewer.")
 
 
 def _named(path: Path, gate: etree._Element) -> Iterator[tuple[str, list[str]]]:
@@ -72,7 +90,7 @@ def _check_levels(path: Path, needs: Mapping[str, list[str]]) -> None:
     while waiting:
         ready = [name for name, needed in waiting.items() if settled.issuperset(needed)]
         if not ready:
-            listed = ", ".join(sorted(waiting)[:6])
+            listed = ", ".join(map(shown, sorted(waiting)[:6]))
             raise StrategyFault(f"{path}: gates refer to each other in a circle, so that none can be counted first (among them {listed}).")
         levels += 1
         if levels > MOST_LEVELS:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +14,7 @@ from gating.foreign_document import Foreign, Path
 from gating.importing import Imported
 from gating.notes import Note
 from gating.strategy_text import strategy_of
+from panels.csv_cells import csv_text
 from panels.errors import TubeFault
 from panels.panel import Panel, match_panel
 
@@ -137,8 +136,4 @@ def _told(each: Compared) -> str:
 
 def counts_csv(compared: Sequence[Compared]) -> str:
     """Write the comparison as CSV, one row a gate in the workspace's order."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(each.document() for each in compared)
-    return text.getvalue()
+    return csv_text(COLUMNS, [tuple(each.document().values()) for each in compared])

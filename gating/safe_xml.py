@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
+from gating.bounds import MOST_TAGS
 from panels.errors import StrategyFault
+from panels.printable import one_line
+from panels.user_file import MEGABYTE, NotReadable, TooLarge, read_user_file
 
 if TYPE_CHECKING:
     from lxml import etree
 
-MOST_BYTES = 128 * 2**20
+MOST_BYTES = 128 * MEGABYTE
 MOST_MARKS = 4_000_000
 """Tags and attributes together: each costs a parser some 100 bytes; real workspaces have about 4 in 100 bytes."""
 LONGEST_PROLOGUE = 2**20
@@ -27,7 +30,7 @@ class _Declared(Exception):
 
 
 class _Begun(Exception):
-    """The first element was reached: nothing can be declared any more."""
+    """The first element was reached, whose name this holds: nothing can be declared any more."""
 
 
 def read_xml(path: Path) -> etree._Element:
@@ -43,32 +46,35 @@ def read_xml(path: Path) -> etree._Element:
     )
     try:
         root = etree.fromstring(content, parser)
-    except (etree.XMLSyntaxError, LookupError, ValueError) as error:
-        raise StrategyFault(f"{path}: not well-formed XML: {error}") from error
+    except etree.XMLSyntaxError as error:
+        raise StrategyFault(f"{path}, line {error.lineno}: not well-formed XML: {one_line(error.msg)}.") from error
+    except (LookupError, ValueError) as error:
+        raise StrategyFault(f"{path}: not well-formed XML: {one_line(error)}.") from error
+    if root is None:
+        raise StrategyFault(f"{path}: not an XML document: it has no element.")
     return root
 
 
 def _content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise StrategyFault(f"{path}: there is no such file.")
-        if size > MOST_BYTES:
-            raise StrategyFault(
-                f"{path}: {size / 2**20:,.0f} MB is more than a gating document has ({MOST_BYTES // 2**20} MB at most). "
-                "Save a workspace with one sample and import that."
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise StrategyFault(f"{path}: {error.strerror or error}") from error
-    if content.count(b"<") + content.count(b"=") > MOST_MARKS:
+        content = read_user_file(path, MOST_BYTES)
+    except FileNotFoundError as error:
+        raise StrategyFault(f"{path}: there is no such file.") from error
+    except TooLarge as error:
+        raise StrategyFault(f"{path}: {error} Of a workspace, save one sample and import that.") from error
+    except NotReadable as error:
+        raise StrategyFault(f"{path}: {error}") from error
+    first = _first_element(path, content)
+    marks = content.count(b"<") + content.count(b"=")
+    if first.rpartition(":")[2] != "Workspace" and marks > MOST_TAGS:
+        raise StrategyFault(f"{path}: has {marks:,} tags and attributes, more than a gating document ({MOST_TAGS:,} at most).")
+    if marks > MOST_MARKS:
         raise StrategyFault(f"{path}: has millions of tags, more than a gating document. Save a workspace with one sample and import that.")
-    _refuse_declarations(path, content)
     return content
 
 
-def _refuse_declarations(path: Path, content: bytes) -> None:
-    """Go through the prologue, up to the first element, with a parser that stops at a DOCTYPE before it acts on it."""
+def _first_element(path: Path, content: bytes) -> str:
+    """Go through the prologue with a parser that stops at a DOCTYPE before it acts on it; gives the first element's name."""
     parser = expat.ParserCreate()
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.StartDoctypeDeclHandler = _declared
@@ -76,17 +82,19 @@ def _refuse_declarations(path: Path, content: bytes) -> None:
     try:
         for start in range(0, min(len(content), LONGEST_PROLOGUE), _PIECE):
             parser.Parse(content[start : start + _PIECE], False)
-    except _Begun:
-        return
+    except _Begun as begun:
+        return str(begun)
     except _Declared:
         raise StrategyFault(
             f"{path}: has a DOCTYPE, which can read other files or never end. Gating documents need none: remove it."
         ) from None
     except expat.ExpatError as error:
-        raise StrategyFault(f"{path}: not well-formed XML: {error}") from error
+        told = expat.ErrorString(error.code) or "it cannot be read"
+        mend = " Save it as UTF-8." if "encoding" in told else ""
+        raise StrategyFault(f"{path}, line {error.lineno}: not well-formed XML: {told}.{mend}") from error
     except (LookupError, ValueError) as error:
         # Python's codecs are asked for an encoding the parser does not know itself, and answer in ways of their own.
-        raise StrategyFault(f"{path}: declares an encoding that cannot be read ({str(error)[:80]}). Save it as UTF-8.") from error
+        raise StrategyFault(f"{path}: declares an encoding that cannot be read ({one_line(error)}). Save it as UTF-8.") from error
     raise StrategyFault(f"{path}: not an XML document: no element in its first {min(len(content), LONGEST_PROLOGUE):,} bytes.")
 
 
@@ -94,5 +102,5 @@ def _declared(*_declaration: object) -> None:
     raise _Declared
 
 
-def _begun(_name: str, _attributes: dict[str, str]) -> None:
-    raise _Begun
+def _begun(name: str, _attributes: dict[str, str]) -> None:
+    raise _Begun(name)

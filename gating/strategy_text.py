@@ -10,6 +10,7 @@ from gating.catalogue import MOST_VALUES, read_strategy
 from gating.importing import Imported
 from gating.strategy import Strategy
 from panels.errors import StrategyFault
+from panels.printable import printable
 from panels.yaml_document import parse_yaml
 from panels.yaml_scalars import block, flow
 
@@ -46,11 +47,11 @@ def strategy_of(imported: Imported) -> Strategy:
 def report(imported: Imported) -> str:
     """Say what became of the gates, worst first."""
     gates = len(imported.name_of)
-    lines = [f"# {imported.document['title']}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
+    lines = [f"# {printable(imported.document['title'])}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
     for outcome, heading in HEADINGS.items():
         notes = [note for note in imported.notes if note.outcome == outcome]
         if notes:
-            lines += ["", f"## {heading}", "", *(f"- {note.gate + ': ' if note.gate else ''}{note.text}" for note in notes)]
+            lines += ["", f"## {heading}", "", *(f"- {printable(f'{note.gate}: {note.text}' if note.gate else note.text)}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -16,8 +16,13 @@ from typing import Any
 
 from panels.durable import write_durably
 from panels.errors import UsageFault
+from panels.printable import printable
+from panels.user_file import NotReadable, read_user_file
 
 LOCK = "LOCK"
+MOST_BYTES = 4_000_000
+"""Some 40,000 releases, a hundred bytes each."""
+MOST_SHOWN = 60
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 _LINE = re.compile(r"(?P<pin>[\w.+-]+@\d+\.\d+\.\d+)\s+(?P<sha256>[0-9a-f]{64})", re.ASCII)
 
@@ -41,17 +46,22 @@ def allows(wanted: str, version: str) -> bool:
 def read_locked(folder: Path, fault: type[UsageFault]) -> dict[str, str]:
     """Read the LOCK of a folder: release → SHA-256; raises ``fault`` naming the line that is none of a LOCK."""
     path = folder / LOCK
-    if not path.is_file():
+    try:
+        written = read_user_file(path, MOST_BYTES)
+    except FileNotFoundError:
         return {}
+    except NotReadable as error:
+        raise fault(f"{path}: {error}") from error
     locked: dict[str, str] = {}
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace").splitlines()
+    lines = written.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         found = _LINE.fullmatch(line.strip())
         if found is None or locked.get(found["pin"], found["sha256"]) != found["sha256"]:
             raise fault(
-                f"{path}, line {number}: a release and its SHA-256 are expected, each release once, not '{line.strip()[:60]}'. "
+                f"{path}, line {number}: a release and its SHA-256 are expected, each release once, "
+                f"not '{printable(line.strip()[:MOST_SHOWN])}'. "
                 "The LOCK is written by `release` alone: put it back from the backup."
             )
         locked[found["pin"]] = found["sha256"]

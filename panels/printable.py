@@ -1,21 +1,19 @@
-"""Write text from outside so that a terminal shows it and does nothing else.
+"""Write what somebody else wrote so that it can be shown: on one line, and without a hold on the screen."""
 
-Names of files and cells of sheets may hold what moves the cursor, clears the screen, begins a line
-that nobody wrote, or turns the direction of reading.
-"""
-
-import re
-
-_CONTROLS = "\x00-\x1f\x7f-\x9f"
-_SEPARATORS = "\u2028\u2029"
-_DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_HALF_LETTERS = "\ud800-\udfff"
-_UNSAFE = re.compile(f"[{_CONTROLS}{_SEPARATORS}{_DIRECTIONS}{_HALF_LETTERS}]")
+LONGEST_SAID = 160
+LONGEST_SHOWN = 60
+LONGEST_SENTENCE = 900
 
 
 def printable(text: str) -> str:
-    r"""Write control characters as Python does (``\x1b``, ``\n``); other text stays as it is."""
-    return _UNSAFE.sub(_escaped, text)
+    """Write letters that are not to be seen as their escapes.
+
+    Such are line breaks, the escapes of a terminal, marks that turn the direction of reading, and halves
+    of letters, which no encoding can write.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
 def printable_lines(text: str) -> str:
@@ -23,5 +21,15 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
+    """Give what somebody wrote as it is repeated in a sentence: its beginning, where it is ``longest`` or longer."""
+    return printable(text if len(text) <= longest else f"{text[: longest - 1]}…")
+
+
+def one_line(said: object) -> str:
+    """Give what a parser says of a document in one short line, without a point at its end."""
+    return printable(" ".join(str(said).split())[:LONGEST_SAID]).rstrip(".")
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

@@ -10,11 +10,15 @@ from panels.errors import PanelFault
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The releases that are as released, the versions that are not released, and sentences on what is neither."""
+    """The releases that are as released, the versions that are not released, and sentences on what is neither.
+
+    ``faults`` are of what was released; ``unreadable`` are files that cannot be read and of which nothing was released.
+    """
 
     verified: tuple[str, ...]
     unreleased: tuple[str, ...]
     faults: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 def verify_panels(own: Path | None = None) -> Verified:
@@ -22,18 +26,21 @@ def verify_panels(own: Path | None = None) -> Verified:
     verified: list[str] = []
     unreleased: list[str] = []
     faults: list[str] = []
+    unreadable: list[str] = []
     for folder in (each for each in (own, shipped_panels()) if each is not None and each.is_dir()):
         try:
             released = releases_in(folder)
         except PanelFault as fault:
-            faults.append(str(fault))
+            unreadable.append(str(fault))
             continue
         found, wrong = _read(folder)
-        faults += [sentence for _, sentence in wrong]
+        frozen = {pin.rpartition("@")[0] for pin in released}
+        faults += [sentence for name, sentence in wrong if name in frozen]
+        unreadable += [sentence for name, sentence in wrong if name not in frozen]
         verified += [pin for pin, is_released in found if is_released]
         unreleased += [pin for pin, is_released in found if not is_released]
         faults += _gone(folder, released, {pin for pin, _ in found}, {name for name, _ in wrong})
-    return Verified(tuple(dict.fromkeys(verified)), tuple(dict.fromkeys(unreleased)), tuple(faults))
+    return Verified(tuple(dict.fromkeys(verified)), tuple(dict.fromkeys(unreleased)), tuple(faults), tuple(unreadable))
 
 
 def _read(folder: Path) -> tuple[list[tuple[str, bool]], list[tuple[str, str]]]:

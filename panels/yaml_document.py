@@ -15,7 +15,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from panels.errors import UsageFault
+from panels.printable import LONGEST_SENTENCE, printable, shown
 from panels.spelling import nearest
+from panels.user_file import NotReadable, read_user_file
 from panels.yaml_nodes import MOST_BYTES, MOST_VALUES, Node, YamlProblem, compose, content_of
 
 Place = Sequence[int | str]
@@ -75,18 +77,18 @@ class YamlDocument:
             listed = dict(enumerate(content)) if isinstance(content, list) else content
             content = listed.get(part) if isinstance(listed, Mapping) else None
             named = content if isinstance(part, int) and isinstance(content, Mapping) else {}
-            words.append(str(next((named[key] for key in ("gate", "id", "marker") if key in named), part)))
+            words.append(shown(str(next((named[key] for key in ("gate", "id", "marker") if key in named), part))))
         return " → ".join(words)
 
     def sentence(self, place: Place, told: str) -> str:
         """Say something of a place: file, line, words and what is to be said."""
         words = self.words(place)
-        return f"{self.path}, line {self.line(place)}: {words + ': ' if words else ''}{told}{'' if told.endswith('?') else '.'}"
+        return self._said(place, f"{words + ': ' if words else ''}{told}")
 
     def validate(self, model: type[Model], fault: type[UsageFault]) -> Model:
         """Make a model of the content; raises ``fault`` naming file, line, place, what is expected and what was meant most likely."""
         try:
-            return model.model_validate(self.content)
+            found = model.model_validate(self.content)
         except ValidationError as error:
             # A misspelt key is both unknown and missing; what was written tells more.
             first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
@@ -94,11 +96,21 @@ class YamlDocument:
             if isinstance(cause, Misfit):
                 raise self.fault_of(cause, fault) from error
             raise fault(self.sentence(first["loc"], _told(model, first))) from error
+        self.refuse_truths(found, fault)
+        return found
+
+    def refuse_truths(self, found: BaseModel, fault: type[UsageFault]) -> None:
+        """Raise ``fault`` where ``true`` or ``false`` was taken for the number 1 or 0."""
+        at = _truth_as_number(found, self.content, ())
+        if at is not None:
+            raise fault(self.sentence(at, "a number is expected here, not true or false"))
 
     def fault_of(self, misfit: Misfit, fault: type[UsageFault]) -> UsageFault:
         """Put a finding into words: it names its place itself, so only file and line are added."""
-        told = str(misfit)
-        return fault(f"{self.path}, line {self.line(misfit.at)}: {told}{'' if told.endswith('?') else '.'}")
+        return fault(self._said(misfit.at, str(misfit)))
+
+    def _said(self, place: Place, told: str) -> str:
+        return f"{self.path}, line {self.line(place)}: {shown(told, LONGEST_SENTENCE)}{'' if told.endswith('?') else '.'}"
 
 
 def read_yaml(
@@ -108,11 +120,10 @@ def read_yaml(
 
     ``days`` are the places where a day is expected; it is given as text. A file of more than ``most_values`` is refused.
     """
-    if path.is_dir():
-        raise fault(f"{path}: this is a folder, not a file.")
-    if path.stat().st_size > MOST_BYTES:
-        raise fault(f"{path}: the file is larger than {MOST_BYTES // 1000} kB and was not read. Is it another file?")
-    written = path.read_bytes()
+    try:
+        written = read_user_file(path, MOST_BYTES)
+    except NotReadable as error:
+        raise fault(f"{path}: {error}") from error
     if written.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise fault(f"{path}: the file is saved as UTF-16 ('Unicode'). Save it as UTF-8.")
     try:
@@ -132,7 +143,7 @@ def parse_yaml(
         return YamlDocument(path, content_of(root, frozenset(days)), root)
     except YamlProblem as problem:
         place = f"{path}" if problem.line is None else f"{path}, line {problem.line}"
-        raise fault(f"{place}: {problem.sentence}") from problem
+        raise fault(f"{place}: {printable(problem.sentence)}") from problem
 
 
 def repeated(value: object) -> str:
@@ -158,6 +169,24 @@ def _told(model: type[BaseModel], error: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch" and "A-Za-z" in str(error.get("ctx", {}).get("pattern", "")):
         told = "a name of letters, digits and '_' is expected, not beginning with a digit"
     return f"{told} (it is {repeated(error['input'])})"
+
+
+def _truth_as_number(found: Any, written: Any, at: tuple[int | str, ...]) -> tuple[int | str, ...] | None:
+    """Find a place where true or false was written and a number was made of it; None when there is none."""
+    if isinstance(written, bool):
+        return at if isinstance(found, int | float) and not isinstance(found, bool) else None
+    parts = written.items() if isinstance(written, dict) else enumerate(written if isinstance(written, list) else ())
+    places = (_truth_as_number(_part(found, key), each, (*at, key)) for key, each in parts)
+    return next((place for place in places if place is not None), None)
+
+
+def _part(found: Any, key: Any) -> Any:
+    """Give what was made of the part of a document; None where there is no such part any more."""
+    if isinstance(found, BaseModel):
+        return getattr(found, str(key), None)
+    if isinstance(found, Mapping):
+        return found.get(key)
+    return found[key] if isinstance(found, tuple | list) and isinstance(key, int) and key < len(found) else None
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> list[str]:

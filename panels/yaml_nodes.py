@@ -4,6 +4,7 @@ Settings, panels and strategies are short and flat. A file that is long, nested 
 is repeated in what is repeated) is refused before it is built up, so that no file can stop a night.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, DocumentStartEvent, NodeEvent, ScalarEvent, SequenceStartEvent
 
+from panels.printable import printable
 from panels.yaml_scalars import Scalar, meaning, shortened
 
 MOST_BYTES = 400_000
@@ -27,6 +29,9 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset({None, "!", f"{_TAG}str"})
 _KIND_TAGS = {"list": f"{_TAG}seq", "mapping": f"{_TAG}map"}
 _MERGE = "<<"
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Control characters, marks that turn the direction of reading, and halves of letters, which no file can hold."""
+_UNWRITABLE_TOLD = "'{}' holds a character that is no letter (a control character or the half of one). Write it again without."
 
 
 class YamlProblem(ValueError):
@@ -111,6 +116,8 @@ def _begun(event: Any) -> Node:
     if isinstance(event, ScalarEvent):
         if event.tag not in _TEXT_TAGS:
             raise YamlProblem(_tag_told(str(event.tag)), line)
+        if _UNWRITABLE.search(event.value):
+            raise YamlProblem(_UNWRITABLE_TOLD.format(printable(shortened(event.value))), line)
         return Node("scalar", line, word=event.value, plain=event.tag is None and event.style is None, whole=True)
     kind = "list" if isinstance(event, SequenceStartEvent) else "mapping"
     if event.tag not in {None, "!", _KIND_TAGS[kind]}:
@@ -196,7 +203,10 @@ def _mapping(node: Node, days: frozenset[Place], at: Place) -> dict[Any, Content
             for each in reversed(value.items if value.kind == "list" else [value]):
                 merged |= _mapping_of(each, days, at)
         else:
-            found[_scalar(key, (*at, key.word))] = content_of(value, days, (*at, key.word))
+            name = _scalar(key, (*at, key.word))
+            if name in found:
+                raise YamlProblem(f"{_where(at)}'{shortened(key.word)}' is a key that is given already, in another way. Remove one.", key.line)
+            found[name] = content_of(value, days, (*at, key.word))
     return merged | found
 
 

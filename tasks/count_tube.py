@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from pathlib import Path
 from gating.compile import Compiled, write_gatingml
 from gating.projection import project
 from gating.thresholds.resolved import Tried
+from panels.csv_cells import csv_text
 from panels.errors import TubeFault
 from tasks.bead_count import beads_in_words
 from tasks.counting.flags import meanings
@@ -147,7 +147,7 @@ def _threshold_rows(compiled: Compiled) -> bytes:
         for t in compiled.thresholds
         for declared in [compiled.strategy.thresholds[t.threshold].value * compiled.factor(t.marker)]
     ]
-    return _csv(header, rows)
+    return csv_text(header, rows).encode()
 
 
 def _told(tried: Iterable[Tried]) -> str:
@@ -157,18 +157,10 @@ def _told(tried: Iterable[Tried]) -> str:
     )
 
 
-def _number(value: float) -> str:
-    return repr(float(f"{value:.10g}"))
+def _number(value: float) -> float:
+    return float(f"{value:.10g}")
 
 
 def _count_rows(gating: TubeGating) -> bytes:
     header = ("population", "events", "parent", "parent_events", "reference", "reference_events")
-    return _csv(header, [tuple(getattr(count, name) for name in header) for count in gating.counts])
-
-
-def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> bytes:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return written.getvalue().encode()
+    return csv_text(header, [tuple(getattr(count, name) for name in header) for count in gating.counts]).encode()

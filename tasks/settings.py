@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -23,16 +24,21 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from panels.errors import SettingsFault
+from panels.printable import LONGEST_SENTENCE, shown
 from panels.spelling import nearest
 from panels.yaml_document import read_yaml, repeated
 from tasks.counting.limits import LimitSettings
-from tasks.intake.columns import IDENTITY_COLUMNS
+from tasks.filename_pattern import compile_pattern
+from tasks.intake.columns import FIRST_YEAR, IDENTITY_COLUMNS, LAST_YEAR
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 
 FILE_NAME = "study.yaml"
 FOLDERS = ("inbox", "archive", "quarantine", "results")
 """Settings that are folders of the study."""
+MOST_WORKERS = 1000
+MOST_SENTENCES = 10
+"""So many faults of the settings are said at once; more are of one kind."""
 DAYS = (("start",),)
 """Settings that are days."""
 SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
@@ -56,6 +62,20 @@ def _known_zone(zone: str) -> str:
     return zone
 
 
+def _a_day(written: object) -> date:
+    """Read a day as it is written; a number would be taken for seconds since 1970."""
+    text = str(written)
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError as error:
+        raise ValueError("there is no such date") from error
+    if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"a date is expected, written as 2026-03-31, from {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Day = Annotated[date, BeforeValidator(_a_day)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
@@ -133,7 +153,7 @@ class StudySettings(_Settings):
     """All settings of a study. Folders are relative to the study folder unless they are absolute."""
 
     study: str = Field(min_length=1, max_length=200)
-    start: date | None = None
+    start: Day | None = None
     time_zone: TimeZone | None = None
     store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite:///.|postgresql\+psycopg://)")
     inbox: Words = "inbox"
@@ -147,7 +167,7 @@ class StudySettings(_Settings):
     kinetics: KineticsSettings = KineticsSettings()
     cohort: CohortSettings = CohortSettings()
     nightly: NightlySettings = NightlySettings()
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property
@@ -200,7 +220,8 @@ def load_settings(folder: Path) -> StudySettings:
     try:
         settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
     except ValidationError as error:
-        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors())) from error
+        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors()[:MOST_SENTENCES])) from error
+    document.refuse_truths(settings, SettingsFault)
     _refuse_nested(folder, settings, lines)
     return settings
 
@@ -221,25 +242,6 @@ def _refuse_nested(folder: Path, settings: StudySettings, lines: Mapping[str, in
         )
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Turn a file-name pattern into a regular expression with one named group a field; raises ValueError in words.
-
-    In ``{patient}_{visit}`` a field may hold anything but the characters written between the fields, so that a name
-    with one ``_`` too many fits nowhere instead of being cut at a guess.
-    """
-    if "(?P<" not in pattern:
-        between = "".join(sorted(set(re.sub(r"\{\w+\}", "", pattern)) | {"/"}))
-        pieces = re.split(r"\{(\w+)\}", pattern)
-        if len(pieces) == 1:
-            raise ValueError("a pattern such as {patient}_{visit}_{panel}, or a regular expression with (?P<patient>…), is expected")
-        field = f"[^{re.escape(between)}]+"
-        pattern = "".join(f"(?P<{piece}>{field})" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"this is not a pattern that can be read ({error})") from error
-
-
 def _known_fields(names: Mapping[str, Any]) -> None:
     for name in names:
         if name not in IDENTITY_COLUMNS:
@@ -251,6 +253,7 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     parts = [str(part) for part in error["loc"]]
     key = next((name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in lines), ".".join(parts))
     where = f"{path}, line {lines[key]}" if key in lines else f"{path}"
+    key = shown(key)
     if error["type"] == "extra_forbidden":
         known = list(_model_at(parts[:-1]).model_fields)
         hint = nearest(parts[-1], known) or f"; known are: {', '.join(known)}"
@@ -264,7 +267,7 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     # The value of `store` may hold a password and is never repeated.
     told = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
-    return f"{where}: {key}: {message[:1].lower()}{message[1:]}{told}"
+    return f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{told}', LONGEST_SENTENCE)}"
 
 
 def _model_at(parts: list[str]) -> type[BaseModel]:

@@ -2,14 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy import special
 
 CONFIDENCE = 0.95
+MOST_HOURS = 24.0 * 366
+"""Draws a year apart are two; and a computer can count no time without end."""
 
 Analyser = Literal["leukocytes", "lymphocytes"]
+
+Cv = Annotated[float, Field(ge=0)]
+Steps = Annotated[tuple[tuple[float, Cv], ...], Field(min_length=1)]
 
 
 class CountErrors(BaseModel):
@@ -22,8 +27,8 @@ class CountErrors(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    leukocyte_cv: tuple[tuple[float, float], ...] = ((2000.0, 0.03), (500.0, 0.07), (0.0, 0.15))
-    lymphocyte_cv: tuple[tuple[float, float], ...] = ((500.0, 0.07), (0.0, 0.15))
+    leukocyte_cv: Steps = ((2000.0, 0.03), (500.0, 0.07), (0.0, 0.15))
+    lymphocyte_cv: Steps = ((500.0, 0.07), (0.0, 0.15))
     pipette_cv: float = Field(default=0.03, ge=0)
     bead_lot_cv: float = Field(default=0.02, ge=0)
 
@@ -62,7 +67,7 @@ class LimitSettings(BaseModel):
     b_subset_indicative_events: int = Field(default=50, ge=1)
     concentration_difference: float = Field(default=0.25, gt=0)
     concentration_refused: float = Field(default=2.0, gt=1)
-    same_draw_hours: float = Field(default=24.0, ge=0)
+    same_draw_hours: float = Field(default=24.0, ge=0, le=MOST_HOURS)
     errors: CountErrors = CountErrors()
 
     @model_validator(mode="after")

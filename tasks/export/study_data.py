@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from panels.errors import UsageFault
 from tasks.counting.limits import LimitSettings
+from tasks.intake.columns import FIRST_YEAR, LAST_YEAR
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
 from tasks.kinetics.schema import RECOVERY, TableSchema
 from tasks.store.editions import Edition, editions_as_of, first_edition
@@ -62,10 +63,13 @@ def moment_of(text: str, time_zone: str) -> datetime:
     zone = ZoneInfo(time_zone)
     try:
         if len(text) == len("2026-01-31"):
-            return datetime.combine(date.fromisoformat(text), time.max, zone)
-        moment = datetime.fromisoformat(text)
+            moment = datetime.combine(date.fromisoformat(text), time.max, zone)
+        else:
+            moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageFault(f"--as-of {text}: not a day or time; write 2026-03-31 or 2026-03-31T18:00.") from error
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise UsageFault(f"--as-of {text}: no time of a study; check the year.")
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 

@@ -13,6 +13,7 @@ from time import time
 
 from gating.events import TubeHeader, read_header
 from panels.errors import UnreadableFile
+from panels.plain_file import regular_sha256
 from panels.printable import printable
 from tasks.identity import TubeIdentity
 from tasks.intake.draws import two_draws
@@ -27,7 +28,6 @@ from tasks.intake.moving import (
     note_unmoved,
     quarantine_target,
 )
-from tasks.intake.plain_file import regular_sha256
 from tasks.intake.quarantine import write_reason
 from tasks.intake.sheets import SampleRow, read_samples
 from tasks.intake.unmoved import why_unmoved

@@ -1,6 +1,5 @@
 """Say which columns the sample sheet has and read their cells, each strictly: what can be read two ways is not read."""
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -27,6 +26,8 @@ FEWEST_PER_UL = {"leukocytes_per_ul": 50, "lymphocytes_per_ul": 5}
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 """Years outside of these are slips; at the ends of the calendar no time can be taken to another clock."""
+LEAST_NUMBER, MOST_NUMBER = 1e-6, 1e9
+"""No volume, count or dilution lies beyond; what does would be lost in the calculation."""
 FARTHEST_WEST, FARTHEST_EAST = timedelta(hours=-12), timedelta(hours=14)
 
 Cell = str | float | datetime
@@ -98,8 +99,10 @@ def _read_number(column: str, text: str) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"'{text}' is not a number: write it as 4.5, without unit, and nothing if it was not measured")
     number = float(text)
-    if not math.isfinite(number) or number <= 0:
+    if number <= 0:
         raise ValueError(f"'{text}' must be above 0: leave it empty if it was not measured")
+    if not LEAST_NUMBER <= number <= MOST_NUMBER:
+        raise ValueError(f"'{text}' is no number that can have been measured: correct it")
     if column == "beads_per_tube" and number < FEWEST_BEADS:
         raise ValueError(f"'{text}' beads in a tube are too few to be true: write the number on the lot without a point, such as 49713")
     fewest = FEWEST_PER_UL.get(column, 0)

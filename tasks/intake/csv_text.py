@@ -2,12 +2,27 @@
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.intake.plain_file import NotRegular, open_regular
+from panels.printable import printable
+from panels.user_file import MEGABYTE, NotReadable, read_user_file
+from panels.yaml_scalars import shortened
 
 HOW_TO_SAVE = "Save it from the spreadsheet as 'CSV UTF-8 (comma delimited)'."
+MOST_BYTES = 10 * MEGABYTE
+MOST_LINES = 50_000
+"""A trial of 500 patients has some 20,000 tubes, 200 bytes each; more takes memory and minutes."""
+MOST_LINES_BY_HAND = 5_000
+"""Of the sheets with a line for each patient, or each course of a drug."""
+EMPTY_TOO = 4
+"""So many times the lines a file may have with those that are empty, or go on inside of quotes."""
+MOST_COLUMNS = 500
+LONGEST_NAME = 200
+LONGEST_CELL = 1_000
+"""Letters; a remark has at most 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +42,8 @@ class SheetProblem:
 
     def __str__(self) -> str:
         """Write the place and the sentence."""
-        place = f"{self.file}, line {self.line}" + (f", column {self.column}" if self.column else "")
-        return f"{place}: {self.sentence}"
+        column = f", column {shortened(self.column)}" if self.column else ""
+        return printable(f"{self.file}, line {self.line}{column}: {self.sentence}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +64,81 @@ class CsvTable:
     fault: SheetProblem | None = None
 
 
-def read_table(path: Path, name: str, *, follow: bool = True) -> CsvTable:
-    """Read a comma-separated file; ``name`` is what it is called in sentences. Column names are trimmed and lower-cased.
+def read_table(
+    path: Path, name: str, most_lines: int = MOST_LINES, *, follow: bool = True
+) -> CsvTable:
+    """Read a comma-separated file; ``name`` is what it is called in sentences.
 
-    A file that cannot be opened, and what is no file at all, is a fault of the sheet. A link is read
-    with ``follow``.
+    Column names are trimmed and lower-cased; a link is read with ``follow``. Raises FileNotFoundError where there is no such file; whatever else is wrong with
+    it is the table's ``fault``.
     """
-    text, fault = _text_of(path, follow=follow)
-    if fault:
-        return _unread(name, 1, fault)
     try:
-        rows = _rows(text)
+        text, fault = _decoded(read_user_file(path, MOST_BYTES, follow=follow))
+        rows = [] if fault else _rows(text, most_lines)
+    except NotReadable as error:
+        told = str(error)
+        return _unread(name, 1, f"{told[:1].upper()}{told[1:]}")
     except csv.Error as error:
         return _unread(name, 1, f"This is not a CSV file that can be read ({error}). {HOW_TO_SAVE}")
+    if fault:
+        return _unread(name, 1, fault)
     if not rows:
         return _unread(name, 1, "The sheet is empty: its first line must name the columns.")
+    return _table(name, rows)
+
+
+def _table(name: str, rows: list[CsvLine]) -> CsvTable:
+    """Take the first line for the names of the columns; what Excel adds at the right is left out."""
     first, lines = rows[0], rows[1:]
-    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-        if any(mark in cell for cell in first.cells):
-            return _unread(
-                name, first.number,
-                f"The columns are separated by {word}, not commas. {HOW_TO_SAVE} Decimal numbers need a point (4.5), not a comma.",
-            )  # fmt: skip
+    fault = _separator_fault(first.cells)
+    if fault:
+        return _unread(name, first.number, fault)
     header = tuple(cell.lower() for cell in first.cells)
-    while header and not header[-1] and all(len(line.cells) < len(header) or not line.cells[len(header) - 1] for line in lines):
+    width = _used_columns(header, lines)
+    if width < len(header):
         # Excel saves columns that were once formatted as empty ones at the right.
-        header, lines = header[:-1], [CsvLine(line.number, line.cells[: len(header) - 1]) for line in lines]
-    twice = sorted({column for column in header if header.count(column) > 1})
+        header = header[:width]
+        lines = [CsvLine(line.number, _without_empty_end(line.cells, width)) for line in lines]
+    if width > MOST_COLUMNS:
+        told = f"The first line names {width:,} columns, more than a sheet has ({MOST_COLUMNS} at most)."
+        return _unread(name, first.number, f"{told} Is it another file?")
+    longest = max(map(len, header))
+    if longest > LONGEST_NAME:
+        told = f"The first line has a name of {longest:,} letters, more than a column's ({LONGEST_NAME} at most)."
+        return _unread(name, first.number, f"{told} Is it another file?")
+    twice = sorted(column for column, times in Counter(header).items() if times > 1)
     if twice:
-        return _unread(name, first.number, f"The column '{twice[0]}' is there twice. Remove or rename one.")
+        told = f"The column '{shortened(twice[0])}' is there twice. Remove or rename one."
+        return _unread(name, first.number, told)
     return CsvTable(name, header, tuple(lines))
 
 
-def width_problem(table: CsvTable, line: CsvLine) -> str | None:
-    """Say what is wrong when a line has more or fewer values than the header has columns."""
+def _separator_fault(header: Sequence[str]) -> str:
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        if any(mark in cell for cell in header):
+            told = f"The columns are separated by {word}, not commas. {HOW_TO_SAVE}"
+            return f"{told} Decimal numbers need a point (4.5), not a comma."
+    return ""
+
+
+def _used_columns(header: Sequence[str], lines: Sequence[CsvLine]) -> int:
+    """Count the columns up to the last that has a name or a value in some line that is as long as the header."""
+    named = max((place for place, cell in enumerate(header, 1) if cell), default=0)
+    filled = (_filled(line.cells, named, len(header)) for line in lines)
+    return max(filled, default=named)
+
+
+def _without_empty_end(cells: tuple[str, ...], width: int) -> tuple[str, ...]:
+    return cells if any(cells[width:]) else cells[:width]
+
+
+def _filled(cells: Sequence[str], named: int, width: int) -> int:
+    """Count the cells up to the last that holds something between the last named column and the header's end."""
+    return next((place for place in range(min(width, len(cells)), named, -1) if cells[place - 1]), named)
+
+
+def line_problem(table: CsvTable, line: CsvLine) -> str | None:
+    """Say what is wrong when a line has more or fewer values than the header has columns, or a value that is no cell's."""
     found, wanted = len(line.cells), len(table.header)
     if found > wanted:
         return (
@@ -91,19 +147,10 @@ def width_problem(table: CsvTable, line: CsvLine) -> str | None:
         )
     if found < wanted:
         return f"The line has {found} values, but there are {wanted} columns. Write a comma for every empty cell."
+    longest = max(map(len, line.cells), default=0)
+    if longest > LONGEST_CELL:
+        return f"A value has {longest:,} letters, more than a cell has ({LONGEST_CELL:,} at most). Is a double quote missing?"
     return None
-
-
-def _text_of(path: Path, *, follow: bool) -> tuple[str, str]:
-    """Give the text of a sheet, or the sentence why it cannot be read."""
-    try:
-        with open_regular(path, follow=follow) as file:
-            return _decoded(file.read())
-    except NotRegular as error:
-        return "", f"The sheet cannot be read: {error.strerror}. Put the sheet itself in its place."
-    except OSError as error:
-        mend = "Close it in the spreadsheet program, or correct its rights."
-        return "", f"The sheet cannot be opened ({error.strerror}). {mend}"
 
 
 def _decoded(content: bytes) -> tuple[str, str]:
@@ -117,13 +164,15 @@ def _decoded(content: bytes) -> tuple[str, str]:
         return "", f"Line {line} has a letter that is not UTF-8 (an old Windows or Latin-1 file?). {HOW_TO_SAVE}"
 
 
-def _rows(text: str) -> list[CsvLine]:
+def _rows(text: str, most_lines: int) -> list[CsvLine]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, start = [], 1
     for cells in reader:
         trimmed = tuple(cell.strip() for cell in cells)
         if any(trimmed):
             rows.append(CsvLine(start, trimmed))
+        if len(rows) > most_lines + 1 or reader.line_num > EMPTY_TOO * most_lines:
+            raise NotReadable(f"the sheet has more than {most_lines:,} lines and was not read. Is it another file?")
         start = reader.line_num + 1
     return rows
 

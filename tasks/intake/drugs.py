@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from panels.spelling import nearest
 from panels.yaml_scalars import shortened
 from tasks.counting.flags import Flag
 from tasks.intake.columns import read_patient, read_text
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
+from tasks.intake.csv_text import MOST_LINES_BY_HAND, CsvLine, CsvTable, SheetProblem, line_problem, read_table
 from tasks.intake.drug_names import ANTI_CD19, ANTI_CD20, ANTI_CD38, IMMUNOGLOBULIN, KNOWN, names
 
 NAME = "drugs.csv"
@@ -49,6 +48,8 @@ ONGOING = "ongoing"
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 ALIKE = 0.8
 """So much of two names is the same where one is the other mistyped; names of antibodies share their ends."""
+MOST_HINTS = 50
+"""Of so many patients whom nobody knows the likeliest name is looked for, each among all names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,10 @@ class Exposure:
 
 def read_drugs(path: Path) -> tuple[Mapping[str, Sequence[Exposure]], tuple[SheetProblem, ...]]:
     """Read the sheet, which may be missing: exposures by patient, and what is wrong with the lines left out."""
-    if not os.path.lexists(path):
+    try:
+        table = read_table(path, NAME, MOST_LINES_BY_HAND)
+    except FileNotFoundError:
         return {}, ()
-    table = read_table(path, NAME)
     fault = table.fault or _header_fault(table)
     if fault:
         return {}, (fault,)
@@ -105,13 +107,15 @@ def read_drugs(path: Path) -> tuple[Mapping[str, Sequence[Exposure]], tuple[Shee
 def drug_questions(exposures: Mapping[str, Sequence[Exposure]], patients: Collection[str]) -> tuple[str, ...]:
     """Ask about what can be read but not be used: a course without stop, a drug or a patient nobody knows; in order of lines."""
     every = sorted((each for own in exposures.values() for each in own), key=lambda each: each.line)
-    return tuple(sentence for each in every for sentence in _questions(each, patients))
+    strangers = dict.fromkeys(each.patient for each in every if each.patient not in patients)
+    hints = {patient: nearest(patient, patients) for patient in list(strangers)[:MOST_HINTS]}
+    return tuple(sentence for each in every for sentence in _questions(each, patients, hints))
 
 
-def _questions(exposure: Exposure, patients: Collection[str]) -> Iterator[str]:
+def _questions(exposure: Exposure, patients: Collection[str], hints: Mapping[str, str]) -> Iterator[str]:
     where, drug = f"{NAME}, line {exposure.line}", exposure.drug
     if exposure.patient not in patients:
-        hint = nearest(exposure.patient, patients)
+        hint = hints.get(exposure.patient, "")
         yield f"{where}, column patient: '{exposure.patient}' is not in patients.csv{hint or '.'} No count is flagged for this line."
     if exposure.asks_for_its_stop:
         days = max(group.lasts for group in exposure.masking).days
@@ -148,7 +152,7 @@ class _WrongCell(ValueError):
 
 
 def _exposure(table: CsvTable, line: CsvLine) -> Exposure | SheetProblem:
-    wrong = width_problem(table, line)
+    wrong = line_problem(table, line)
     if wrong:
         return SheetProblem(NAME, line.number, "", wrong)
     cells = dict(zip(table.header, line.cells, strict=False))

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from panels.plain_file import regular_sha256
 from panels.printable import printable
 from tasks.intake.folder import Found, list_folder
-from tasks.intake.plain_file import regular_sha256
 from tasks.intake.quarantine import remove_reason, withdraw
 from tasks.intake.whole import continues
 from tasks.store.ledger import (

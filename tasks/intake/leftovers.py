@@ -5,9 +5,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from panels.plain_file import regular_sha256
 from panels.printable import printable
 from tasks.intake.moving import UNFINISHED, plan_back, put_back
-from tasks.intake.plain_file import regular_sha256
 from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import FileRecord, Sight, State, all_files, planned_moves, see_again
 from tasks.store.opening import Store

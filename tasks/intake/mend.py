@@ -7,14 +7,15 @@ from pathlib import Path
 
 from gating.events import read_header
 from panels.errors import UnreadableFile
+from panels.user_file import NotReadable, read_user_file
 from tasks.identity import TubeIdentity
 from tasks.intake.admit import Desk
+from tasks.intake.csv_text import MOST_BYTES
 from tasks.intake.draws import Draw, draw_of, two_draws
 from tasks.intake.fit import find_misfit
 from tasks.intake.identify import Identification, identify
 from tasks.intake.inbox import Listing
 from tasks.intake.moving import archive_target, move_file
-from tasks.intake.plain_file import open_regular
 from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import PlannedMove, note_change, plan_move, recall, remember, set_state
 from tasks.store.tubes import Tube, save_tube, taken_in
@@ -49,17 +50,16 @@ def _fingerprint(study: Study, listing: Listing) -> str:
     digest = hashlib.sha256(study.settings.model_dump_json(include={"intake", "start", "time_zone", "nightly"}).encode())
     for path in (study.samples_sheet, study.patients_sheet, *listing.sheets):
         digest.update(str(path).encode() + b"\0")
-        digest.update(_digest(path))
+        digest.update(_digest_of(path))
     return digest.hexdigest()
 
 
-def _digest(path: Path) -> bytes:
-    """Hash a sheet; one that cannot be read says so itself, where it is read for its lines."""
+def _digest_of(sheet: Path) -> bytes:
+    """Hash a sheet; one that is not there, or cannot be read now, is as good as empty."""
     try:
-        with open_regular(path, follow=True) as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        return str(error.errno).encode()
+        return hashlib.sha256(read_user_file(sheet, MOST_BYTES)).digest()
+    except (FileNotFoundError, NotReadable):
+        return b""
 
 
 def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from panels.durable import rename_durably, sync_folder
+from panels.plain_file import open_regular, regular_sha256
 from panels.printable import printable
-from tasks.intake.plain_file import open_regular, regular_sha256
 from tasks.intake.quarantine import kept_name, like_names, reason_path, write_reason
 from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import (

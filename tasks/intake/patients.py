@@ -1,6 +1,5 @@
 """Read ``patients.csv``: who takes part, when each product was infused, and how patients may be grouped."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.intake.columns import read_patient, read_text, read_time
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
+from tasks.intake.csv_text import MOST_LINES_BY_HAND, CsvLine, CsvTable, SheetProblem, line_problem, read_table
 from tasks.moments import clock_doubt, comparable, instant, same_moment
 
 NAME = "patients.csv"
@@ -55,23 +54,25 @@ class PatientSheet:
 
 def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
     """Read the patients sheet of a study with this time zone; a line that is wrong does not stop the others."""
-    if not os.path.lexists(path):
+    try:
+        table = read_table(path, NAME, MOST_LINES_BY_HAND)
+    except FileNotFoundError:
         sentence = f"There is no {NAME} in the study folder: write it with the columns patient,infused."
         return PatientSheet({}, (SheetProblem(NAME, 1, "", sentence),))
-    table = read_table(path, NAME)
     faults = [table.fault] if table.fault else _header_faults(table)
     if faults:
         return PatientSheet({}, tuple(faults))
     patients: dict[str, Patient] = {}
+    # P01 and p01 would share a folder on Windows and macOS.
+    folders: dict[str, Patient] = {}
     refused: set[str] = set()
     for line in table.lines:
         found = _patient(table, line, time_zone)
         if isinstance(found, SheetProblem):
             faults.append(found)
             continue
-        # P01 and p01 would share a folder on Windows and macOS.
-        twin = next((other for other in patients.values() if other.patient.lower() == found.patient.lower()), None)
-        if twin:
+        twin = folders.setdefault(found.patient.lower(), found)
+        if twin is not found:
             refused |= {twin.patient, found.patient}
             again = twin.patient == found.patient and not same_moment(twin.infused, found.infused, time_zone)
             course = f" A second course of treatment is a patient of its own here, such as {found.patient}-2." if again else ""
@@ -99,7 +100,7 @@ def _header_faults(table: CsvTable) -> list[SheetProblem]:
 def _patient(table: CsvTable, line: CsvLine, time_zone: str | None) -> Patient | SheetProblem:
     cells = dict(zip(table.header, line.cells, strict=False))
     concerns = (cells.get("patient", ""),)
-    wrong = width_problem(table, line)
+    wrong = line_problem(table, line)
     if wrong:
         return SheetProblem(NAME, line.number, "", wrong, concerns)
     times: dict[str, datetime] = {}

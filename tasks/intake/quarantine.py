@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from panels.durable import write_durably
+from panels.plain_file import regular_sha256
 from panels.printable import printable
-from tasks.intake.plain_file import regular_sha256
 
 REASON_ENDING = ".reason.txt"
 MOST_NAME_BYTES = 200

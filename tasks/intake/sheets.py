@@ -4,8 +4,6 @@ A line that is wrong does not stop the others: the files it names wait, with the
 with a column nobody knows is not used at all, because the column may be the one that matters.
 """
 
-import os
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +12,10 @@ from pathlib import Path, PurePosixPath
 from panels.printable import printable
 from panels.spelling import nearest
 from tasks.intake.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
-from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, read_table, width_problem
+from tasks.intake.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.intake.globs import WILDCARD, Glob, glob_of
 
 NAME = "samples.csv"
-
-_GLOB = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[\w-]+\]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +30,7 @@ class SampleRow:
     @property
     def many(self) -> bool:
         """Tell whether the line is meant for several files."""
-        return bool(_GLOB.search(self.file))
+        return bool(WILDCARD.search(self.file))
 
     def __str__(self) -> str:
         """Name the line."""
@@ -50,7 +47,7 @@ class SampleSheet:
     rows: tuple[SampleRow, ...]
     faults: tuple[SheetProblem, ...]
     named: Mapping[str, Sequence[SampleRow | SheetProblem]] = field(repr=False)
-    globs: tuple[tuple[re.Pattern[str], SampleRow | SheetProblem], ...] = field(repr=False)
+    globs: tuple[tuple[Glob, Sequence[SampleRow | SheetProblem]], ...] = field(repr=False)
 
     def naming(self, inbox_path: str) -> list[SampleRow | SheetProblem]:
         """List the lines that name a file: by its path in the inbox, its bare name, or a glob."""
@@ -58,7 +55,7 @@ class SampleSheet:
         found = list(self.named.get(path, ()))
         if "/" in path:
             found += self.named.get(path.rpartition("/")[2], ())
-        found += [row for pattern, row in self.globs if pattern.fullmatch(path)]
+        found += [row for pattern, rows in self.globs if pattern.matches(path) for row in rows]
         return list(dict.fromkeys(found))
 
     def unread(self) -> list[SheetProblem]:
@@ -71,7 +68,7 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
 
     Names in a sheet of a sub-folder may be relative to the inbox or to that folder.
     """
-    sheets = [(samples, NAME, "")] if os.path.lexists(samples) else []
+    sheets = [(samples, NAME, "")]
     for path in dropped:
         place = path.relative_to(inbox)
         name = printable(f"{inbox.name}/{place.as_posix()}")
@@ -79,7 +76,7 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
     rows: list[SampleRow] = []
     faults: list[SheetProblem] = []
     named: dict[str, list[SampleRow | SheetProblem]] = {}
-    globs: list[tuple[re.Pattern[str], SampleRow | SheetProblem]] = []
+    globs: dict[str, tuple[Glob, list[SampleRow | SheetProblem]]] = {}
     for path, name, folder in sheets:
         for found in _read_sheet(path, name):
             if isinstance(found, SampleRow):
@@ -88,9 +85,9 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
                 faults.append(found)
             for form in _forms(found, folder):
                 named.setdefault(form, []).append(found)
-                if _GLOB.search(form):
-                    globs.append((_glob(form), found))
-    return SampleSheet(tuple(rows), tuple(faults), named, tuple(globs))
+                if WILDCARD.search(form):
+                    globs.setdefault(form, (glob_of(form), []))[1].append(found)
+    return SampleSheet(tuple(rows), tuple(faults), named, tuple(globs.values()))
 
 
 def _forms(found: SampleRow | SheetProblem, folder: str) -> set[str]:
@@ -99,7 +96,11 @@ def _forms(found: SampleRow | SheetProblem, folder: str) -> set[str]:
 
 
 def _read_sheet(path: Path, name: str) -> Iterator[SampleRow | SheetProblem]:
-    table = read_table(path, name, follow=name == NAME)  # no link of the inbox
+    try:
+        table = read_table(path, name, follow=name == NAME)  # no link of the inbox
+    except FileNotFoundError:
+        # There is none, or it was taken away a moment ago.
+        return
     fault = table.fault or _header_fault(table)
     if fault:
         every = sorted({file for line in table.lines for file in _named_files(table, line)})
@@ -125,7 +126,7 @@ def _header_fault(table: CsvTable) -> SheetProblem | None:
 
 
 def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
-    wrong = width_problem(table, line)
+    wrong = line_problem(table, line)
     named = _named_files(table, line)
     if wrong:
         return SheetProblem(table.name, line.number, "", wrong, named)
@@ -164,14 +165,3 @@ def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
 def _plain(name: str) -> str:
     """Write a file name as it is compared: forward slashes, composed letters (macOS writes é as two)."""
     return unicodedata.normalize("NFC", str(PurePosixPath(name.replace("\\", "/"))))
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Translate a glob; ``*`` stays within one folder, ``**`` does not. What is no glob stands for itself."""
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    words = re.split(rf"({_GLOB.pattern})", pattern)
-    parts = [known.get(word) or (word.replace("[!", "[^") if _GLOB.fullmatch(word) else re.escape(word)) for word in words]
-    try:
-        return re.compile("".join(parts))
-    except re.error:
-        return re.compile(re.escape(pattern))

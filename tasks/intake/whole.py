@@ -21,7 +21,7 @@ from gating.events import TubeHeader, open_events
 from gating.fcs_text import HEADER_BYTES, whole_number
 from panels.acquisition_time import time_channel
 from panels.errors import CutShort, UnreadableFile
-from tasks.intake.plain_file import open_regular
+from panels.plain_file import open_regular
 
 FEWEST_ZEROS = 512
 """So many zeros at the end of an unreadable file (a sector) are space that a copy has reserved."""

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 from panels.errors import SheetFault
+from panels.printable import shown
+from panels.user_file import MEGABYTE, NotReadable, read_user_file
 
 Sample = tuple[float, float, bool]
 """Time, concentration (NaN: none given), below the limit of quantification."""
-
-
+MOST_BYTES = 20 * MEGABYTE
+"""Half a million samples."""
 _BELOW = "leave conc empty and write 1 in blq"
 _WORDS_FOR_BELOW = frozenset(
     "bql blq bloq bloqs lloq belowlloq bll bld blod lod loq nd nq neg negative undetectable undetected notdetected notquantifiable "
@@ -44,9 +46,13 @@ def read_series(path: Path, *, repeated: bool = False) -> dict[str, list[Sample]
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SheetFault(f"{path}: cannot be read ({error}). Give the path of a CSV file saved as UTF-8.") from error
+        text = read_user_file(path, MOST_BYTES).decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise SheetFault(f"{path}: cannot be read, because there is no such file.") from error
+    except NotReadable as error:
+        raise SheetFault(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SheetFault(f"{path}: cannot be read, because it is not UTF-8 text. Save it as CSV UTF-8.") from error
     try:
         reader = csv.reader(text.splitlines(), strict=True)
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
@@ -55,7 +61,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     filled = [(line, cells) for line, cells in lines if any(cells)]
     header = [name.lower() for name in filled[0][1]] if filled else []
     if not {"time", "conc", "blq"} <= set(header) or len(set(header)) != len(header):
-        found = text.strip().partition("\n")[0].strip()[:60]
+        found = shown(text.strip().partition("\n")[0].strip())
         raise SheetFault(f"{path}, line 1: the header must be time,conc,blq and, if wanted, group, with commas; found '{found}'.")
     for line, cells in filled[1:]:
         if len(cells) != len(header):
@@ -67,7 +73,7 @@ def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
     answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
     blq = answers.get(row["blq"].lower())
     if blq is None:
-        raise SheetFault(f"{path}, line {line}: blq is '{row['blq']}'. Write 1 for below the limit of quantification, else 0.")
+        raise SheetFault(f"{path}, line {line}: blq is '{shown(row['blq'])}'. Write 1 for below the limit of quantification, else 0.")
     time = _number(path, line, "time", row["time"])
     return time, _concentration(path, line, row["conc"]), blq
 
@@ -77,10 +83,10 @@ def _concentration(path: Path, line: int, text: str) -> float:
     if text == "":
         return math.nan
     if _says_below(text):
-        raise SheetFault(f"{path}, line {line}: conc is '{text}', which says below the limit of quantification: {_BELOW}.")
+        raise SheetFault(f"{path}, line {line}: conc is '{shown(text)}', which says below the limit of quantification: {_BELOW}.")
     value = _number(path, line, "conc", text)
     if value < 0:
-        raise SheetFault(f"{path}, line {line}: conc is negative ({text}). If it is below the limit of quantification, {_BELOW}.")
+        raise SheetFault(f"{path}, line {line}: conc is negative ({shown(text)}). If it is below the limit of quantification, {_BELOW}.")
     return value
 
 
@@ -98,5 +104,5 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
         mend = "Write it with a point as decimal mark"
         if column == "conc":
             mend += f", or leave it empty where the sample is missing; below the limit of quantification, {_BELOW}"
-        raise SheetFault(f"{path}, line {line}: {column} is '{text}', not a number. {mend}.")
+        raise SheetFault(f"{path}, line {line}: {column} is '{shown(text)}', not a number. {mend}.")
     return value

@@ -4,9 +4,7 @@ Rows keep the order in which the kinetics lay them out. Floats are rounded to 10
 not measured, and a file is replaced only when the new one is whole.
 """
 
-import csv
 import io
-import re
 from collections.abc import Sequence
 from datetime import date
 from math import isnan
@@ -14,6 +12,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from panels.csv_cells import csv_text
 from panels.durable import write_durably
 from tasks.kinetics.schema import Kind, TableSchema
 
@@ -22,17 +21,11 @@ if TYPE_CHECKING:
 
 Cell = str | int | float | None
 
-RISKY = ("=", "@", "\t", "\r", "+", "-")
-"""How a text begins that a spreadsheet might run."""
 
 
 def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes:
     """Write a table as CSV: UTF-8, line feed at line ends; text that a spreadsheet would run gets an apostrophe in front."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(frame.columns)
-    writer.writerows(zip(*([_harmless(value) for value in column] for column in _columns(frame, schema)), strict=True))
-    return written.getvalue().encode()
+    return csv_text(frame.columns, zip(*_columns(frame, schema), strict=True)).encode()
 
 
 def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
@@ -112,15 +105,3 @@ def _number(value: object, kind: Kind) -> float | int:
 def _known(value: object) -> bool:
     """Tell a measured value from None, NaN, NaT and NA."""
     return value is not None and type(value).__name__ not in ("NAType", "NaTType") and not (isinstance(value, float) and isnan(value))
-
-
-def _harmless(value: Cell) -> str:
-    """Write a cell for CSV; a signed label that can call nothing (``-1w``) is left as it is."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return repr(value)
-    if not value.startswith(RISKY):
-        return value
-    risky = value[0] in "=@\t\r" or not re.fullmatch(r"[+-][\w.]*", value)
-    return f"'{value}" if risky else value

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from panels.csv_cells import RISKY
 from tasks.kinetics.reasons import Why
 from tasks.kinetics.schema import KINETICS, PARAMETERS, TableSchema
 from tasks.publish.tables import Cell, cells
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from openpyxl.cell import Cell as SheetCell
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-FORMULA_STARTS = ("=", "+", "-", "@")
 LEGEND = ["about", "term", "meaning"]
 
 
@@ -123,7 +123,7 @@ def _text(cell: "SheetCell", text: str) -> "SheetCell":
     """Write text as text: never as a formula, whatever it starts with, and without control characters Excel refuses."""
     cell.value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", text)
     cell.data_type = "s"
-    if text.startswith(FORMULA_STARTS):
+    if text.startswith(RISKY):
         cell.quotePrefix = True
     return cell
 

@@ -187,7 +187,7 @@ def test_harmful_xml_is_refused_at_once_and_fetches_nothing(kind, tmp_path):
         document = tmp_path / "gates.xml"
         document.write_bytes(text.encode("utf-16" if kind.startswith("UTF-16") else "utf-8"))
         begun = time.monotonic()
-        with pytest.raises(StrategyFault, match=r"gates\.xml: ") as refusal:
+        with pytest.raises(StrategyFault, match=r"gates\.xml(, line \d+)?: ") as refusal:
             read_gatingml(document)
         assert time.monotonic() - begun < 1
         assert "s3cret" not in str(refusal.value)
@@ -200,7 +200,7 @@ def test_a_document_of_a_gigabyte_is_refused_at_once(tmp_path):
     with document.open("wb") as file:
         file.truncate(2**30)
     begun = time.process_time()
-    with pytest.raises(StrategyFault, match=r"huge\.wsp: 1,024 MB is more than"):
+    with pytest.raises(StrategyFault, match=r"huge\.wsp: the file is larger than 128 MB"):
         read_xml(document)
     assert time.process_time() - begun < 0.5
 
@@ -268,7 +268,7 @@ ENCODINGS = ["nonsense", "UTF0", "rot13", "hex", "base64", "idna", "punycode", "
 def test_an_unknown_encoding_is_refused_with_a_sentence(encoding, tmp_path):
     document = tmp_path / "gates.xml"
     document.write_text(f'<?xml version="1.0" encoding="{encoding}"?>' + ROOT.format(GATE.format("a", "")))
-    with pytest.raises(StrategyFault, match=r"gates\.xml: .*encoding"):
+    with pytest.raises(StrategyFault, match=r"gates\.xml.*: .*encoding"):
         read_gatingml(document)
 
 

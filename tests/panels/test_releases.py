@@ -157,7 +157,7 @@ def test_a_lock_with_stray_bytes_is_refused_with_its_line(own: Path, content: by
     (own / "LOCK").write_bytes(content)
     with pytest.raises(PanelFault, match=r"LOCK, line \d"):
         load_panel("lyoplate", own)
-    assert any("LOCK, line" in fault for fault in verify_panels(own).faults)
+    assert any("LOCK, line" in fault for fault in verify_panels(own).unreadable)
 
 
 def test_releases_made_at_once_are_all_in_the_lock(own: Path) -> None:

@@ -14,10 +14,10 @@ import pytest
 from flows.summary import pass_text, status_document, status_text
 from flows.watch import _say
 from panels.errors import SettingsFault
+from panels.plain_file import NotRegular, regular_sha256
 from panels.printable import printable
 from tasks.intake.drugs import read_drugs
 from tasks.intake.inbox import list_inbox, scan_inbox
-from tasks.intake.plain_file import NotRegular, regular_sha256
 from tasks.intake.turn import retry, take_in
 from tasks.settings import FOLDERS, load_settings
 from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, planned_moves

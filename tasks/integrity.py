@@ -53,7 +53,8 @@ def fail_altered(study: Study, tubes: Collection[str]) -> list[str]:
 
 def _check_archive(study: Study, store: Store) -> Iterator[str]:
     folders: dict[Path, Mapping[str, os.stat_result] | OSError] = {}
-    for record in all_files(store, TAKEN_IN):
+    # Those still to be counted are looked at when they are.
+    for record in all_files(store, ("counted", "failed")):
         if record.place is None or record.sha256 is None:
             continue
         path = study.path_of(record.place)

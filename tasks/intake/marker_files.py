@@ -5,6 +5,7 @@ underneath it, and tubes would seem to be gone.
 """
 
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from panels.durable import write_durably
@@ -19,35 +20,46 @@ STATES: dict[str, tuple[State, ...]] = {"inbox": ("settling", "waiting"), "archi
 
 
 def check_folders(study: Study, store: Store) -> None:
-    """Raise SettingsFault when inbox or archive lacks the marker it had, or has another study's."""
-    for kind, folder in _folders(study).items():
+    """Raise SettingsFault when inbox or archive is not the folder it was.
+
+    It lacks the marker it had, or has another study's. An inbox that is only read (``mode: leave``)
+    gets no marker; it is another folder when it is empty and had tubes.
+    """
+    for kind, folder in _marked_folders(study).items():
         known, there = recall(store, _note(kind)), _read(folder / MARKER[kind])
         if known is None or there == known:
             continue
-        if there is None and _holds_known_files(study, store, kind, folder):
+        if there is None and _holds_known_files(study, store, folder, STATES[kind]):
             _write(folder / MARKER[kind], known)
             continue
         raise SettingsFault(_sentence(kind, folder, known, there))
+    if study.settings.intake.mode == "leave" and _was_emptied(study, store):
+        raise SettingsFault(
+            f"The inbox {study.inbox} is empty, but tubes were taken in from it and left there: is "
+            "the share connected? Nothing was changed."
+        )
 
 
 def mark_folders(study: Study, store: Store) -> None:
-    """Write the markers that a new study's folders still lack.
-
-    A folder in which reconflow may not write (``mode: leave``) can have no marker, and nothing of
-    it is checked.
-    """
-    for kind, folder in _folders(study).items():
+    """Write the markers that a new study's folders still lack, where that is possible."""
+    for kind, folder in _marked_folders(study).items():
         if recall(store, _note(kind)) is None:
             marker = _read(folder / MARKER[kind]) or secrets.token_hex(8)
             if _write(folder / MARKER[kind], marker):
                 remember(store, _note(kind), marker)
 
 
-def _folders(study: Study) -> dict[str, Path]:
-    """Give the folders by kind; where files are left in the inbox the archive may never exist."""
-    if study.settings.intake.mode == "leave" and not study.archive.is_dir():
-        return {"inbox": study.inbox}
+def _marked_folders(study: Study) -> dict[str, Path]:
+    """Give the folders that reconflow writes to; an inbox whose files are left there is not its own."""
+    if study.settings.intake.mode == "leave":
+        return {}
     return {"inbox": study.inbox, "archive": study.archive}
+
+
+def _was_emptied(study: Study, store: Store) -> bool:
+    places = (study.path_of(record.place) for record in all_files(store, TAKEN_IN) if record.place)
+    had_tubes = any(path.is_relative_to(study.inbox) for path in places)
+    return had_tubes and not (study.inbox.is_dir() and any(study.inbox.iterdir()))
 
 
 def _note(kind: str) -> str:
@@ -62,8 +74,10 @@ def _sentence(kind: str, folder: Path, known: str, there: str | None) -> str:
     )
 
 
-def _holds_known_files(study: Study, store: Store, kind: str, folder: Path) -> bool:
-    known = all_files(store, STATES[kind])
+def _holds_known_files(
+    study: Study, store: Store, folder: Path, states: Collection[State]
+) -> bool:
+    known = all_files(store, states)
     places = (study.path_of(record.place) for record in known if record.place)
     return any(path.is_relative_to(folder) and path.is_file() for path in places)
 

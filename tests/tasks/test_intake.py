@@ -205,7 +205,7 @@ def test_a_second_copy_is_a_duplicate_that_leaves_the_inbox_and_is_kept(tmp_path
     found = records(study)
     assert found["again.fcs"].state == "duplicate"
     assert "good.fcs" in found["again.fcs"].reason
-    assert list(study.inbox.iterdir()) == []
+    assert [path.name for path in study.inbox.iterdir()] == [".reconflow-inbox"]
     assert len(list((study.archive / "_duplicates").iterdir())) == 1
 
 
@@ -370,7 +370,7 @@ def test_a_name_of_a_person_stays_in_the_ledger_and_out_of_the_archive(tmp_path:
     found = records(study)
     assert found["Müller Anna 01.FCS"].state == "accepted"
     short = (found["Müller Anna 01.FCS"].sha256 or "")[:12]
-    kept = sorted(study.place_of(path) for path in study.archive.rglob("*") if path.is_file())
+    kept = sorted(study.place_of(path) for path in study.archive.rglob("*.fcs"))
     assert kept == [f"archive/P01/{short}.fcs", f"archive/_duplicates/{short}.fcs"]
 
 

@@ -257,6 +257,19 @@ def test_tables_altered_in_the_store_are_made_again(study: Study) -> None:
     assert set(collect(study).kinetics["patient"]) == {"P01", "P02"}
 
 
+def test_files_that_were_left_on_a_share_are_missed(tmp_path: Path) -> None:
+    settings = AT_ONCE.replace("{settle_seconds: 0}", "{settle_seconds: 0, mode: leave}")
+    study = make_study(tmp_path / "s", ROWS, settings=settings)
+    write_tube(study.inbox / "a.fcs", seed=1)
+    take_in(study)
+    assert sorted(path.name for path in study.inbox.iterdir()) == ["a.fcs"]
+    study.inbox.rename(study.folder / "share")
+    study.inbox.mkdir()
+    with pytest.raises(SettingsFault, match="is the share connected"):
+        take_in(study)
+    assert states(study)["a.fcs"][0] == "accepted"
+
+
 @pytest.mark.parametrize("kind", ["inbox", "archive"])
 def test_a_share_that_is_not_mounted_is_noticed_and_nothing_is_written_under_it(study: Study, kind: str) -> None:
     folder = study.folder / kind

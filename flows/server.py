@@ -132,21 +132,8 @@ def _own_server(home: Path, *, port: int, standing: bool) -> Iterator[StartingSe
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}/api"
         login = f"reconflow:{secrets.token_urlsafe(32)}"
         fresh = server_home.lay_database(home)
-        module = [sys.executable, "-P", "-m", "flows.server_process"]
-        options = ["--socket", str(listening.fileno()), "--parent", str(os.getpid())]
-        with server_home.open_private(home / server_home.LOG) as log:
-            # A session of its own: Ctrl-C in the terminal reaches this process first, which then
-            # stops the server in order. The server inherits the lock, so that an orphaned one
-            # still holds its home.
-            process = subprocess.Popen(
-                [*module, *options, *(["--services"] if standing else [])],
-                env=os.environ | _server_environment(url, login, home, pages=standing),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[lock.fileno(), listening.fileno()],
-            )
+        environment = _server_environment(url, login, home, pages=standing)
+        process = _launch(home, environment, lock.fileno(), listening.fileno(), services=standing)
         threading.Thread(target=_refuse_calls, args=(process, listening), daemon=True).start()
         try:
             yield StartingServer(Access(url, login, home), process, fresh)
@@ -154,6 +141,26 @@ def _own_server(home: Path, *, port: int, standing: bool) -> Iterator[StartingSe
             _stop(process)
             (home / server_home.URL).unlink(missing_ok=True)
             (home / server_home.LOGIN).unlink(missing_ok=True)
+
+
+def _launch(
+    home: Path, environment: dict[str, str], lock: int, listening: int, *, services: bool
+) -> subprocess.Popen[bytes]:
+    """Start the server's process; it inherits the lock, so that an orphan still holds its home."""
+    module = [sys.executable, "-P", "-m", "flows.server_process"]
+    options = ["--socket", str(listening), "--parent", str(os.getpid())]
+    with server_home.open_private(home / server_home.LOG) as log:
+        # A session of its own: Ctrl-C in the terminal reaches this process first, which then
+        # stops the server in order.
+        return subprocess.Popen(
+            [*module, *options, *(["--services"] if services else [])],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock, listening],
+        )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import pytest
 from flows import server_home
 from flows.server import StartingServer, prefect_server, starting_server
 from panels.errors import UsageFault
-from tests.flows.command import alive, reconflow, reconflow_here, wait_until
+from tests.flows.command import alive, reconflow_here, wait_until
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -362,16 +362,16 @@ def test_only_a_kept_database_that_nobody_else_wrote_is_used(
     assert not (home / "prefect.db").exists()
 
 
-def test_up_says_that_a_port_is_in_use_or_not_its_own(tmp_path: Path) -> None:
-    reconflow("init", tmp_path / "study")
+def test_up_says_that_a_port_is_in_use_or_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reconflow_here(capfd, "init", tmp_path / "study")
+    up = ("up", "--study", tmp_path / "study", "--port")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        said = reconflow("up", "--study", tmp_path / "study", "--port", port)
-        assert said.code == 2
-        assert f"Port {port} is in use" in said.err
-        site = f"http://127.0.0.1:{port}/api"
-        words = ("up", "--study", tmp_path / "study", "--port", port)
-        said = reconflow(*words, PREFECT_API_URL=site)
-        assert said.code == 2
-        assert "PREFECT_API_URL names another" in said.err
-    assert reconflow("up", "--study", tmp_path / "study", "--port", "70000").code == 2
+        said = reconflow_here(capfd, *up, port)
+        assert (said.code, f"Port {port} is in use." in said.err) == (2, True)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    said = reconflow_here(capfd, *up, port)
+    assert (said.code, "PREFECT_API_URL names another." in said.err) == (2, True)
+    assert reconflow_here(capfd, *up, "70000").code == 2

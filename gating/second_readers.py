@@ -102,7 +102,7 @@ def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: Reading) 
 
 
 def _numbers(here: object, there: object) -> str:
-    """Repeat two readings where they are numbers; else what was misread may be any keyword's text."""
+    """Repeat two readings that are numbers; else what was misread may be any keyword's text."""
     numbers = isinstance(here, int) and isinstance(there, int)
     return f": {here}, but {there}" if numbers else " are others"
 
@@ -133,7 +133,10 @@ def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
         # Not its path: FlowIO reads as many bytes as an offset asks for, and leaves files open.
         with path.open("rb") as file:
             flow = flowio.FlowData(
-                _Bounded(file), only_text=True, nextdata_offset=data_set.start, ignore_offset_discrepancy=True
+                _Bounded(file),
+                only_text=True,
+                nextdata_offset=data_set.start,
+                ignore_offset_discrepancy=True,
             )
         channels = range(1, flow.channel_count + 1)
         return Reading(

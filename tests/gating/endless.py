@@ -51,8 +51,8 @@ def required(channels: int = 1, **changed: str) -> list[Pair]:
 
 def spill(size: int, zero: str = "0") -> str:
     names = [f"C{n}-A" for n in range(1, size + 1)]
-    rows = ("1" if row == column else zero for row in range(size) for column in range(size))
-    return ",".join([str(size), *names, *rows])
+    rows = ([zero] * n + ["1"] + [zero] * (size - n - 1) for n in range(size))
+    return ",".join([str(size), *names, *(",".join(row) for row in rows)])
 
 
 def channels(path: Path, count: int, label: str = "") -> Path:

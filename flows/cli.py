@@ -191,7 +191,8 @@ def _last_words(kind: type[BaseException], error: BaseException, trace: Tracebac
     """Report a fault of our own in one line; the traceback is for us, and shown when asked for."""
     if os.environ.get("RECONFLOW_TRACEBACK"):
         sys.__excepthook__(kind, error, trace)
-    message = f"unexpected {unexpected(error)}. This is a fault in reconflow: RECONFLOW_TRACEBACK=1 shows more."
+    what = unexpected(error)
+    message = f"unexpected {what}. This is a fault in reconflow: RECONFLOW_TRACEBACK=1 shows more."
     _refuse(message, code=FAILED, as_json="--json" in sys.argv)
 
 

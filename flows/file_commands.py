@@ -1,6 +1,7 @@
 """The commands that look at one file, without a study."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +95,11 @@ def _must_exist(path: Path) -> None:
         raise UsageFault(f"{path}: there is no such file.")
 
 
+def _channel_line(channel: Mapping[str, str | None]) -> str:
+    detector, label = (as_label(channel[name] or "") for name in ("detector", "label"))
+    return f"{detector:<24}{label:<24}{channel['marker'] or ''}"
+
+
 def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
     header = found.header
     if header is None:
@@ -105,10 +111,14 @@ def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
         f"compensation: {'stored, ' + str(len(header.spill.detectors)) + ' detectors' if header.spill else 'none that can be used'}",
         "",
         f"{'detector':<24}{'label':<24}marker",
-        *(f"{as_label(c['detector']):<24}{as_label(c['label']):<24}{c['marker'] or ''}" for c in document["channels"]),
+        *map(_channel_line, document["channels"]),
         "",
         "keywords that would be kept (all others may name a person and are not read):",
-        *(f"  {key} = {shown(key, header.keywords[key])}" for key in kept if key in header.keywords),
+        *(
+            f"  {key} = {shown(key, header.keywords[key])}"
+            for key in kept
+            if key in header.keywords
+        ),
         *(["", "This file would be refused:" if found.refused else "To know:"] if found.problems else []),
         *(f"  {problem}" for problem in found.problems),
     ]

@@ -228,7 +228,10 @@ def _data_set_problems(data_sets: Sequence[DataSet], index: int) -> tuple[str, .
         return ()
     listed = ", ".join(map(_of_data_set, data_sets[:MOST_LISTED]))
     more = ", …" if len(data_sets) > MOST_LISTED else ""
-    told = f"This file holds {len(data_sets)} data sets ({listed}{more}). Only number {index + 1} is read."
+    told = (
+        f"This file holds {len(data_sets)} data sets ({listed}{more}). "
+        f"Only number {index + 1} is read."
+    )
     if sum(each.version >= "3" for each in data_sets) > 1:
         told += " THE EVENTS OF THE OTHERS ARE NOT COUNTED: export each acquisition to a file of its own."
     return (told,)

@@ -1,4 +1,4 @@
-"""Say how much of an FCS file is read: what no cytometer writes is refused before it costs anything.
+"""Say how much of an FCS file is read: what no cytometer writes is refused before it costs a thing.
 
 Each limit lies several times above the largest tube of its kind; together they keep one file below
 5 s and 1 GiB through every command.
@@ -29,8 +29,8 @@ MOST_SPILLS = 4
 MOST_EVENTS = 100_000_000
 """An hour and a half at 20,000 events a second; large tubes hold ten million."""
 MOST_SECOND_WORK = 2 * 10**9
-"""Escaped delimiters times bytes of TEXT from which fcsparser is not asked: it copies the value once
-for each of them, one second in all."""
+"""Escaped delimiters times bytes of TEXT above which fcsparser is not used: it copies the value
+once for each of them, one second in all."""
 
 
 def refuse_endless(name: str, data_sets: int, read: int, keywords: int) -> None:

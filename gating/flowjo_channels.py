@@ -90,7 +90,11 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
         gains[detector] = gain
         if tube is not None and kept.get(f"$P{number}N", "").strip() == detector and _gain(kept, number) != gain:
             notes.append(_gains_differ(tube, detector, gain, _gain(kept, number)))
-    scaled = [f"{as_label(detector)} ({gain:g})" for detector, gain in gains.items() if gain != 1.0 and not tells_time(detector)]
+    scaled = [
+        f"{as_label(detector)} ({gain:g})"
+        for detector, gain in gains.items()
+        if gain != 1.0 and not tells_time(detector)
+    ]
     if scaled:
         more = f" and {len(scaled) - MOST_NAMED} more" if len(scaled) > MOST_NAMED else ""
         text = (

@@ -19,7 +19,7 @@ from gating.fcs_text import DataSet
 from gating.second_readers import Reading
 from panels.acquisition_time import time_channel
 from panels.errors import UnreadableFile
-from panels.quoting import as_label, may_be_shown, printable, quoted
+from panels.quoting import as_label, may_be_shown, printable, quoted, shown
 
 MOST_DECADES = 10.0
 WHOLE_WIDTHS = (1, 2, 4, 8)
@@ -178,7 +178,7 @@ def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[st
     more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
     sentence = (
         f"{asked[0] if asked else ''} was ignored{more}: FCS {reading.version} does not know it, "
-        f"all values are of the type that $DATATYPE names."
+        f"all values are of type {shown('$DATATYPE', reading.datatype)} ($DATATYPE)."
     )
     return (sentence,) if asked else ()
 
@@ -186,7 +186,7 @@ def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[st
 def _kind(name: str, channel: Channel, kind: str, bits: int) -> Kind:
     supported = bits in range(8, 65, 8) if kind == "I" else FLOAT_BITS.get(kind) == bits
     if not supported:
-        told = f"type '{kind}'" if may_be_shown("$DATATYPE", kind) else "a type that FCS does not know"
+        told = f"type '{kind}'" if may_be_shown("$DATATYPE", kind) else "an unknown type"
         raise UnreadableFile(
             f"{name}: {as_label(channel.detector)} is written in {bits} bits of {told}, "
             f"which is not supported. Export it as FCS 3.1."

@@ -54,8 +54,10 @@ def tube_of_sample(
     listed = tubes_in(place, deep=named is not None) if files is None else files
     found = [file for name in names for file in listed.get(name.lower(), ())]
     if not found and named is not None:
-        # $FIL, the last of the names, is a keyword's value, and some laboratories write a person's name there.
-        raise UsageFault(f"{named}: holds no file called {names[0]}, or as the workspace calls it elsewhere.")
+        # The last of the names is the value of $FIL, which may hold a person's name.
+        raise UsageFault(
+            f"{named}: holds no file called {names[0]}, or as the workspace calls it elsewhere."
+        )
     if len(found) > 1:
         raise UsageFault(f"{place}: holds several files of {names[0]}, such as {found[0]} and {found[1]}. Name one of them.")
     return found[0] if found else None

@@ -89,17 +89,22 @@ def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: Reading) 
         for field in fields(Reading) if other is not None else ():
             here, there = getattr(own, field.name), getattr(other, field.name)
             if here != there:
-                # The values are not repeated: what was misread may be the text of any keyword.
-                what = field.name.replace("_", " ")
+                what = f"{field.name.replace('_', ' ').capitalize()}{_numbers(here, there)}"
                 raise UnreadableFile(
-                    f"{name}: its header can be read in two ways: {reader} reads other {what} "
-                    f"than this program. Export the file again."
+                    f"{name}: its header can be read in two ways. {what} as {reader} reads it. "
+                    f"Export the file again."
                 )
     if not any(others.values()) and not data_set.padded:
         raise UnreadableFile(
             f"{name}: neither FlowIO nor fcsparser can read its header. "
             f"Export the file again from the cytometer."
         )
+
+
+def _numbers(here: object, there: object) -> str:
+    """Repeat two readings that are numbers; else what was misread may be any keyword's text."""
+    numbers = isinstance(here, int) and isinstance(there, int)
+    return f": {here}, but {there}" if numbers else " are others"
 
 
 def _required(name: str, keywords: Mapping[str, str], key: str) -> str:
@@ -128,7 +133,10 @@ def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
         # Not its path: FlowIO reads as many bytes as an offset asks for, and leaves files open.
         with path.open("rb") as file:
             flow = flowio.FlowData(
-                _Bounded(file), only_text=True, nextdata_offset=data_set.start, ignore_offset_discrepancy=True
+                _Bounded(file),
+                only_text=True,
+                nextdata_offset=data_set.start,
+                ignore_offset_discrepancy=True,
             )
         channels = range(1, flow.channel_count + 1)
         return Reading(

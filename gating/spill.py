@@ -257,4 +257,4 @@ def _told_channel(name: str, place: int) -> str:
         return f"the channel {name}"
     dye = plain(re.sub(r"-[AHW]$", "", name))
     built = dye in FLUOROCHROMES or re.fullmatch(r"[A-Z]{1,4}[0-9]{1,3}", dye)
-    return f"the channel '{name}'" if built else f"in place {place} a channel"
+    return f"the channel '{name}'" if built else f"a channel (number {place} of its list)"

@@ -160,7 +160,8 @@ def keywords_of(
             twice.setdefault(key, {keywords[key]: None})[value] = None
     for key, values in twice.items():
         if key not in SPILL_KEYWORDS and (key.startswith("$") or key in DECISIVE):
-            raise UnreadableFile(f"{name}: {_twice(key, *list(values)[:2])}. Export the file again.")
+            told = _twice(key, *list(values)[:2])
+            raise UnreadableFile(f"{name}: {told}. Export the file again.")
     spills = {
         key: tuple(twice.get(key, (keywords[key],))) for key in SPILL_KEYWORDS if key in keywords
     }
@@ -168,7 +169,8 @@ def keywords_of(
     for key in dropped:
         del keywords[key]
     # The cytometer's own keywords may be called by a person's name, so they are counted, not named.
-    count = "1 keyword without $ is" if len(dropped) == 1 else f"{len(dropped)} keywords without $ are"
+    many = f"{len(dropped)} keywords without $ are"
+    count = "1 keyword without $ is" if len(dropped) == 1 else many
     told = f"{count} written twice with different values: none of them is used."
     return keywords, spills, (told,) if dropped else ()
 

@@ -120,7 +120,10 @@ def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
     """Find every marker of ``panel`` among ``channels`` and check it against the detector map."""
     usable = _area_channels(channels)
     meanings = [(c, _meanings(c.label)) for c in usable]
-    by_label = {stain.marker: [c for c, names in meanings if names & _names_of(stain)] for stain in panel.markers}
+    by_label = {
+        stain.marker: [c for c, names in meanings if names & _names_of(stain)]
+        for stain in panel.markers
+    }
     instrument, detectors = _best_instrument(panel, by_label, usable)
     owner = {plain(detector): marker for marker, detector in detectors.items()}
     found: dict[str, int] = {}
@@ -150,7 +153,7 @@ def _area_channels(channels: Iterable[ChannelLike]) -> list[ChannelLike]:
 
 @lru_cache(maxsize=16_384)
 def _meanings(label: str) -> frozenset[str]:
-    """Give the markers that a ``$PnS`` label may name, alone or beside a fluorochrome, as ``plain`` has them."""
+    """Give the markers that a ``$PnS`` label may name, alone or beside a fluorochrome."""
     words = re.split(r"[\s_:|]+|(?<=\w)-(?=[A-Z]{2})", label.strip())
     parts = [plain(word) for word in words if word]
     whole, cuts = "".join(parts), list(accumulate(map(len, parts)))[:-1]
@@ -193,7 +196,8 @@ def _resolve(
         other = owner.get(plain(labelled[0].detector))
         if other is not None and other != stain.marker:
             return None, (
-                f"{stain.marker} is labelled on {as_label(labelled[0].detector)}, but this panel reads {other} there "
+                f"{stain.marker} is labelled on {as_label(labelled[0].detector)}, "
+                f"but this panel reads {other} there "
                 f"and {stain.marker} on {detector}. Correct the labels or choose the right panel."
             )
         return labelled[0], None
@@ -208,4 +212,7 @@ def _missing(stain: Stain, detector: str, at_detector: ChannelLike | None) -> st
     if at_detector is None:
         return f"{stain.marker} is missing: no channel is labelled {stain.marker} and there is no detector {detector}."
     label = as_label(at_detector.label)
-    return f"{stain.marker} is missing: {detector} is labelled '{label}' instead. Is this the right panel?"
+    return (
+        f"{stain.marker} is missing: {detector} is labelled '{label}' instead. "
+        f"Is this the right panel?"
+    )

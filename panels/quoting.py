@@ -1,9 +1,9 @@
 """Repeat what an FCS file says of itself in a sentence, where it cannot name a person.
 
-Cytometers keep names of patients and operators in many keywords, and a damaged file gives the value of
-one keyword to another. So a value enters a sentence, a page or a table of ours by this list alone: the
-keyword must be on it, and the value must have the form that the keyword asks for. Labels (``$PnS``) and
-detectors (``$PnN``) are repeated whatever they say, because nobody could mend a panel without them.
+Cytometers keep names of patients and operators in many keywords, and a damaged file gives the
+value of one keyword to another. So a value enters a sentence by this list alone: the keyword must
+be on it, and the value must have the form that the keyword requires. Labels (``$PnS``) and detectors
+(``$PnN``) are repeated whatever they say, because nobody could correct a panel without them.
 """
 
 import re
@@ -55,7 +55,7 @@ _ALLOWED = tuple(
 
 
 def is_standard(keyword: str) -> bool:
-    """Tell whether a keyword (upper case, with its ``$``) is one of the standard's or decisive here.
+    """Tell whether a keyword (upper case, with its ``$``) is the standard's or decides here.
 
     Others may be called by a person's name, so they are counted in sentences and never named.
     """
@@ -63,7 +63,7 @@ def is_standard(keyword: str) -> bool:
 
 
 def may_be_shown(keyword: str, value: str) -> bool:
-    """Tell whether this value of this keyword cannot be a person's, so that it may leave the file."""
+    """Tell whether this value of this keyword cannot be a person's, so that it may be repeated."""
     return any(
         allowed.fullmatch(keyword) and form.fullmatch(value.strip()) for allowed, form in _ALLOWED
     )
@@ -76,7 +76,7 @@ def shown(keyword: str, value: str) -> str:
 
 
 def quoted(keyword: str, value: str) -> str:
-    """Quote the value for a sentence, or say how long it is: ``'4,3,2,1'``, ``a text of 7 characters``."""
+    """Quote the value for a sentence, or say its length: ``'4,3,2,1'``, ``a text of 7 characters``."""
     value = value.strip()
     return f"'{value}'" if may_be_shown(keyword, value) else _described(value)
 

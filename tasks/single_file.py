@@ -41,7 +41,8 @@ class Inspection:
             "version": header.version if header else None,
             "events": header.event_count if header else None,
             "channels": [
-                {"detector": c.detector, "label": c.label, "marker": marker.get(c.index)} for c in (header.channels if header else ())
+                {"detector": c.detector, "label": c.label, "marker": marker.get(c.index)}
+                for c in (header.channels if header else ())
             ],
             "panel": self.panel.panel if self.panel else None,
             "spill": {"detectors": list(spill.detectors), "matrix": spill.matrix.tolist()} if spill else None,
@@ -53,8 +54,8 @@ class Inspection:
         if self.header is None or self.panel is None:
             return {}
         match = match_panel(self.panel, self.header.channels)
-        found = [(index, marker) for marker, index in match.channel.items() if marker not in match.panel.scatter]
-        return dict(reversed(found))
+        stains = [stain.marker for stain in reversed(self.panel.markers)]
+        return {match.channel[marker]: marker for marker in stains if marker in match.channel}
 
 
 def inspect_file(path: Path, panel: str | None = None, own: Path | None = None) -> Inspection:
@@ -120,7 +121,7 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
 
 
 def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Gate]:
-    """Read a strategy and its panel; gives what refuses a tube or imports the libraries to gate it."""
+    """Read a strategy and its panel; gives what refuses a tube, or imports what gates it."""
     from gating.catalogue import load_strategy
 
     release = load_strategy(pin, own / "strategies" if own else None)

@@ -59,7 +59,8 @@ class Findings:
 class Identification:
     """Who a tube is, or the sentences that say what is missing or contradictory.
 
-    ``row`` is the sheet's line used, ``secret`` the columns that a keyword filled: they are not repeated in sentences.
+    ``row`` is the sheet's line used, ``secret`` the columns that a keyword filled: no sentence
+    repeats them.
     """
 
     identity: TubeIdentity | None
@@ -102,8 +103,10 @@ def identify(registry: Registry, inbox_path: str, tube_sha256: str, keywords: Ma
     sentences = conflicts + _missing(registry, values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
-    secret = frozenset(values) - {column for source in sources if not source.secret for column in source.values}
-    sentences = _doubts(registry, values, str(row or inbox_path), secret) + _maybe_marrow(values, inbox_path, row)
+    shown = {column for source in sources if not source.secret for column in source.values}
+    secret = frozenset(values) - shown
+    sentences = _doubts(registry, values, str(row or inbox_path), secret)
+    sentences += _maybe_marrow(values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
     return Identification(_identity(registry, values, inbox_path, tube_sha256), (), row, secret)
@@ -191,7 +194,9 @@ def _nearest_line(samples: SampleSheet, inbox_path: str) -> SampleRow | None:
     return called[near[0]] if near else None
 
 
-def _doubts(registry: Registry, values: Mapping[str, Cell], where: str, secret: frozenset[str]) -> tuple[str, ...]:
+def _doubts(
+    registry: Registry, values: Mapping[str, Cell], where: str, secret: frozenset[str]
+) -> tuple[str, ...]:
     """Check patient and times; every sentence says where to mend."""
     name = str(values["patient"])
     patient = registry.patients.patients.get(name)

@@ -44,12 +44,15 @@ class PatientSheet:
     faults: tuple[SheetProblem, ...]
 
     def why_not(self, patient: str, called: str | None = None) -> str:
-        """Say why there is no such patient; ``called`` is what to call it by, where its name is not to be said."""
+        """Say why there is no such patient; ``called`` stands for a name that is not to be said."""
         for fault in self.faults:
             if not fault.concerns or patient in fault.concerns:
                 return str(fault)
         named = called or f"'{patient}'"
-        return f"Patient {named} is not in {NAME}: add a line with the patient's infusion there, or correct the id."
+        return (
+            f"Patient {named} is not in {NAME}: "
+            f"add a line with the patient's infusion there, or correct the id."
+        )
 
 
 def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.gating.fcs_writer import Pair
 
-CHANNEL = ("C1-A",)
 HUGE = 3_000_000_000
 
 
@@ -20,14 +19,20 @@ def tube(
     delimiter: str = "/",
     analysis: tuple[int, int] = (0, 0),
     size: int = 0,
+    held: int = 0,
 ) -> Path:
-    """Write HEADER, TEXT and DATA; ``size`` makes it a file of so many bytes, a hole on the disk."""
+    """Write HEADER, TEXT and DATA; ``size`` makes it a file of so many bytes, a hole on the disk.
+
+    ``held`` is how many bytes DATA is said to take, where that is not what is written.
+    """
+    taken = held or len(data)
     told = [("$BEGINDATA", ""), ("$ENDDATA", ""), *pairs]
     parts = [part for pair in told for part in pair]
     length = len(delimiter.join(["", *parts, ""]).encode()) + 24
-    parts[1], parts[3] = f"{58 + length:012d}", f"{57 + length + len(data):012d}"
+    parts[1], parts[3] = f"{58 + length:012d}", f"{57 + length + taken:012d}"
     text = delimiter.join(["", *parts, ""]).encode()
-    offsets = (58, 57 + length, 58 + length, 57 + length + len(data), *analysis)
+    data_place = (0, 0) if held else (58 + length, 57 + length + taken)
+    offsets = (58, 57 + length, *data_place, *analysis)
     header = "FCS3.1    " + "".join(f"{each:8d}" for each in offsets)
     path.write_bytes(header.encode() + text + data)
     if size:
@@ -46,8 +51,8 @@ def required(channels: int = 1, **changed: str) -> list[Pair]:
 
 def spill(size: int, zero: str = "0") -> str:
     names = [f"C{n}-A" for n in range(1, size + 1)]
-    rows = ("1" if row == column else zero for row in range(size) for column in range(size))
-    return ",".join([str(size), *names, *rows])
+    rows = ([zero] * n + ["1"] + [zero] * (size - n - 1) for n in range(size))
+    return ",".join([str(size), *names, *(",".join(row) for row in rows)])
 
 
 def channels(path: Path, count: int, label: str = "") -> Path:
@@ -134,6 +139,15 @@ ENDLESS: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "$PAR of 10^9": (lambda path: tube(path, required(PAR="1" + "0" * 9)), "1000000000 channels"),
     "$TOT of 10^18": (lambda path: tube(path, required(TOT="9" * 18)), "cut short"),
+    "a billion events in a hole": (
+        lambda path: tube(
+            path,
+            required(TOT=str(10**9), DATATYPE="I", P1B="8", P1R="256"),
+            held=10**9,
+            size=10**9 + 500,
+        ),
+        "more than 100,000,000 events",
+    ),
     "an ANALYSIS of 3 GB": (
         lambda path: tube(
             path,

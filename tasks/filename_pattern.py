@@ -37,9 +37,14 @@ def _expression(pattern: str) -> str:
     between = "".join(sorted(set(re.sub(r"\{\w+\}", "", pattern)) | {"/"}))
     pieces = re.split(r"\{(\w+)\}", pattern)
     if len(pieces) == 1:
-        raise ValueError("a pattern such as {patient}_{visit}_{panel}, or a regular expression with (?P<patient>…), is expected")
+        raise ValueError(
+            "a pattern such as {patient}_{visit}_{panel}, or a regular expression with (?P<patient>…), is expected"
+        )
     field = f"[^{re.escape(between)}]+"
-    return "".join(f"(?P<{piece}>{field})" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
+    return "".join(
+        f"(?P<{piece}>{field})" if place % 2 else re.escape(piece)
+        for place, piece in enumerate(pieces)
+    )
 
 
 def _refuse_endless(pattern: str) -> None:

@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 
 from gating.catalogue import read_strategy
 from gating.checked_import import import_checked
 from gating.compile import compile_reference
 from gating.engine import evaluate
 from gating.events import TubeHeader, open_events, read_header
-from gating.gatingml import read_gatingml, write_gatingml
+from gating.gatingml import read_gatingml
 from gating.recorded import counts_csv
 from gating.strategy_text import report, write_import
 from panels.catalogue import load_panel, read_panel
@@ -29,7 +29,17 @@ from tasks.intake.sheets import read_samples
 from tasks.kinetics.areas import USUAL
 from tasks.kinetics.nca import nca_file
 from tasks.settings import StudySettings, load_settings
-from tests.gating.workspaces import Written, combination, ellipse, lab_panel, polygon, population, raw_events, rectangle, write_tube
+from tests.gating.workspaces import (
+    Written,
+    combination,
+    ellipse,
+    lab_panel,
+    polygon,
+    population,
+    raw_events,
+    rectangle,
+    write_tube,
+)
 from tests.nasty import check_sentence, spoiled
 
 SETTINGS = b"""study: trial
@@ -157,14 +167,23 @@ def read_or_refuse(read: Callable[[], object], *faults: type[Exception]) -> bool
 @cache
 def workspace() -> bytes:
     """Write a workspace with every shape, one element a line."""
-    inner = population("P", polygon("FITC-A", "PE-A", [(10, 10), (1e5, 10), (10, 1e5)]), 12) + combination("NotNode", "N", ["R/P"], 3)
-    gates = population("R", rectangle(FSC_A=(10.0, 2e5)), 40, inner) + population("E", ellipse("FSC-A", "SSC-A", (100, 100), (40, 20)), 5)
+    inner = population(
+        "P", polygon("FITC-A", "PE-A", [(10, 10), (1e5, 10), (10, 1e5)]), 12
+    ) + combination("NotNode", "N", ["R/P"], 3)
+    gates = population("R", rectangle(FSC_A=(10.0, 2e5)), 40, inner) + population(
+        "E", ellipse("FSC-A", "SSC-A", (100, 100), (40, 20)), 5
+    )
     scales = {
         "Comp-FITC-A": 'biex transforms:length="256" transforms:maxRange="262144" transforms:neg="0" transforms:width="-10" transforms:pos="4.5"',
         "Comp-PE-A": 'logicle transforms:T="262144" transforms:W="0.5" transforms:M="4.5" transforms:A="0"',
         "APC-A": 'log transforms:offset="1" transforms:decades="5"',
     }
-    return Written(gates, scales, {"$P3G": "2", "$TIMESTEP": "0.01"}, ("Comp-", ""), events=60).text().replace("><", ">\n<").encode()
+    return (
+        Written(gates, scales, {"$P3G": "2", "$TIMESTEP": "0.01"}, ("Comp-", ""), events=60)
+        .text()
+        .replace("><", ">\n<")
+        .encode()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +217,11 @@ def test_a_panel(content: bytes) -> None:
 @QUICK
 def test_a_strategy(content: bytes) -> None:
     with written(content, "strategy.yaml") as path:
-        read_or_refuse(lambda: compile_reference(read_strategy(path).strategy, load_panel("tbnk")), StrategyFault, PanelFault)
+        read_or_refuse(
+            lambda: compile_reference(read_strategy(path).strategy, load_panel("tbnk")),
+            StrategyFault,
+            PanelFault,
+        )
 
 
 @given(spoiled(LOCK))
@@ -215,11 +238,21 @@ def test_sheets_never_stop_a_pass(samples: bytes, patients: bytes, drugs: bytes)
         for name, content in (("patients.csv", patients), ("drugs.csv", drugs)):
             (path.parent / name).write_bytes(content)
         zone = "Europe/Berlin"
-        study = StudySettings.model_validate({"study": "s", "time_zone": zone, "start": "2026-01-01"})
-        sheet, people = read_samples(path, path.parent / "inbox"), read_patients(path.parent / "patients.csv", zone)
+        study = StudySettings.model_validate(
+            {"study": "s", "time_zone": zone, "start": "2026-01-01"}
+        )
+        sheet, people = (
+            read_samples(path, path.parent / "inbox"),
+            read_patients(path.parent / "patients.csv", zone),
+        )
         exposures, faults = read_drugs(path.parent / "drugs.csv")
-        registry = Registry(sheet, people, study, datetime(2026, 6, 1, tzinfo=UTC).replace(tzinfo=None))
-        said = [*map(str, (*sheet.faults, *people.faults, *faults)), *drug_questions(exposures, people.patients)]
+        registry = Registry(
+            sheet, people, study, datetime(2026, 6, 1, tzinfo=UTC).replace(tzinfo=None)
+        )
+        said = [
+            *map(str, (*sheet.faults, *people.faults, *faults)),
+            *drug_questions(exposures, people.patients),
+        ]
         for name in ("P01_D28.fcs", "sub/x/a1.fcs"):
             said += identify(registry, name, "0" * 64, {"collected": "2026-02-07T08:30"}).sentences
         for each in (each for own in exposures.values() for each in own):
@@ -239,7 +272,9 @@ def test_a_series(content: bytes) -> None:
 @QUICK
 def test_gatingml(tube: TubeHeader, content: bytes) -> None:
     with written(content, "gates.xml") as path:
-        read_or_refuse(lambda: evaluate(read_gatingml(path), open_events(tube), tube), StrategyFault, TubeFault)
+        read_or_refuse(
+            lambda: evaluate(read_gatingml(path), open_events(tube), tube), StrategyFault, TubeFault
+        )
 
 
 @given(spoiled(GATINGML, workspace()))
@@ -248,7 +283,9 @@ def test_an_import(tube: TubeHeader, content: bytes) -> None:
     with written(content, "gates.wsp") as path:
 
         def read() -> None:
-            done = import_checked(path, lab_panel(compensated=True), "mine", tube=tube.path, accept=True)
+            done = import_checked(
+                path, lab_panel(compensated=True), "mine", tube=tube.path, accept=True
+            )
             check_sentence(report(done.imported).replace("\n\n", "\n").strip())
             counts_csv(done.compared)
             write_import(done.imported, path.parent)

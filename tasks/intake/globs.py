@@ -49,7 +49,11 @@ class Glob:
     def _onward(self, here: int) -> int:
         """Add the places that can be reached without any letter: behind a star, and behind ``**/``."""
         while True:
-            more = here | (here & (self.within | self.anywhere & ~self.folders | self.skipped)) << 1 | (here & self.skipped) << 2
+            more = (
+                here
+                | (here & (self.within | self.anywhere & ~self.folders | self.skipped)) << 1
+                | (here & self.skipped) << 2
+            )
             if more == here:
                 return here
             here = more
@@ -94,7 +98,9 @@ def _wanted(word: str) -> list[str | re.Pattern[str]]:
     """Give what one wildcard takes, place by place; a star takes no letter of its own."""
     if word.startswith("["):
         return [re.compile(word.replace("[!", "[^"))]
-    return {"**/": ["", ""], "?": [re.compile("[^/]")]}.get(word, [""])
+    if word == "?":
+        return [re.compile("[^/]")]
+    return ["", ""] if word == "**/" else [""]
 
 
 def _is(letter: str, wanted: str | re.Pattern[str]) -> bool:

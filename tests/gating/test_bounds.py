@@ -17,7 +17,11 @@ from tests.gating.workspaces import Written, combination, polygon, population, r
 
 SPACES = " ".join(
     f'xmlns:{name}="http://www.isac-net.org/std/Gating-ML/v2.0/{place}"'
-    for name, place in (("gating", "gating"), ("transforms", "transformations"), ("data-type", "datatypes"))
+    for name, place in (
+        ("gating", "gating"),
+        ("transforms", "transformations"),
+        ("data-type", "datatypes"),
+    )
 )
 AXIS = '<gating:dimension gating:compensation-ref="uncompensated" gating:min="1"><data-type:fcs-dimension data-type:name="FSC-A"/></gating:dimension>'
 VERTEX = '<gating:vertex><gating:coordinate data-type:value="1"/><gating:coordinate data-type:value="2"/></gating:vertex>'
@@ -51,7 +55,8 @@ def gate(number: int, *, chained: bool = True) -> str:
 
 def chain(length: int) -> str:
     return "".join(
-        f"  - {{gate: g{i}, parent: {f'g{i - 1}' if i else 'root'}, rectangle: {{FSC-A: {{above: 1}}}}}}\n" for i in range(length)
+        f"  - {{gate: g{i}, parent: {f'g{i - 1}' if i else 'root'}, rectangle: {{FSC-A: {{above: 1}}}}}}\n"
+        for i in range(length)
     )
 
 
@@ -86,20 +91,26 @@ ENDLESS = {
 
 
 @pytest.fixture(scope="module")
-def read_by_a_child(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, Any]], float]:
+def read_by_a_child(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[str, dict[str, Any]], float]:
     """Let one child read them all: what it said of each and in what time (of the processor), and its peak in MiB."""
     folder = tmp_path_factory.mktemp("endless")
     for name, (text, _) in ENDLESS.items():
         (folder / name).write_text(text, encoding="utf-8")
     paths = [str(folder / name) for name in ENDLESS]
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", CHILD, *paths], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *paths], cwd=root, capture_output=True, text=True, check=True
+    )
     *found, peak = done.stdout.splitlines()
     return dict(zip(ENDLESS, map(json.loads, found), strict=True)), int(peak) / 1024
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-def test_gates_without_end_are_refused_soon(read_by_a_child: tuple[dict[str, dict[str, Any]], float], name: str) -> None:
+def test_gates_without_end_are_refused_soon(
+    read_by_a_child: tuple[dict[str, dict[str, Any]], float], name: str
+) -> None:
     found = read_by_a_child[0][name]
     assert ENDLESS[name][1] in found["said"]
     assert len(found["said"]) < 500
@@ -107,23 +118,38 @@ def test_gates_without_end_are_refused_soon(read_by_a_child: tuple[dict[str, dic
     assert found["seconds"] < 5
 
 
-def test_they_take_less_than_a_gibibyte(read_by_a_child: tuple[dict[str, dict[str, Any]], float]) -> None:
+def test_they_take_less_than_a_gibibyte(
+    read_by_a_child: tuple[dict[str, dict[str, Any]], float],
+) -> None:
     # Linux counts for a child what its parent held when it was started.
-    assert read_by_a_child[1] < max(1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + 1)
+    assert read_by_a_child[1] < max(
+        1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + 1
+    )
 
 
 def test_what_lies_within_the_bounds_is_read(tmp_path: Path) -> None:
-    (tmp_path / "strategy.yaml").write_text(f"{HEAD}gates:\n{chain(MOST_LEVELS)}populations: []\n", encoding="utf-8")
+    (tmp_path / "strategy.yaml").write_text(
+        f"{HEAD}gates:\n{chain(MOST_LEVELS)}populations: []\n", encoding="utf-8"
+    )
     assert len(read_strategy(tmp_path / "strategy.yaml").strategy.gates) == MOST_LEVELS
-    (tmp_path / "gates.xml").write_text(gatingml("".join(map(gate, range(MOST_LEVELS)))), encoding="utf-8")
+    (tmp_path / "gates.xml").write_text(
+        gatingml("".join(map(gate, range(MOST_LEVELS)))), encoding="utf-8"
+    )
     assert len(read_gatingml(tmp_path / "gates.xml").get_gate_ids()) == MOST_LEVELS
-    corners = gatingml(f'<gating:PolygonGate gating:id="P">{AXIS}{AXIS.replace("FSC", "SSC")}{VERTEX * 2000}</gating:PolygonGate>')
+    corners = gatingml(
+        f'<gating:PolygonGate gating:id="P">{AXIS}{AXIS.replace("FSC", "SSC")}{VERTEX * 2000}</gating:PolygonGate>'
+    )
     (tmp_path / "gates.xml").write_text(corners.replace('gating:min="1"', ""), encoding="utf-8")
     assert len(read_gatingml(tmp_path / "gates.xml").get_gate("P").vertices) == 2000
 
 
 def test_one_level_more_is_refused_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "strategy.yaml").write_text(f"{HEAD}gates:\n{chain(MOST_LEVELS + 1)}populations: []\n", encoding="utf-8")
-    with pytest.raises(StrategyFault, match=f"line {5 + MOST_LEVELS + 1}: gates stand on each other more than 30 levels deep"):
+    (tmp_path / "strategy.yaml").write_text(
+        f"{HEAD}gates:\n{chain(MOST_LEVELS + 1)}populations: []\n", encoding="utf-8"
+    )
+    with pytest.raises(
+        StrategyFault,
+        match=f"line {5 + MOST_LEVELS + 1}: gates stand on each other more than 30 levels deep",
+    ):
         read_strategy(tmp_path / "strategy.yaml")
     assert MOST_GATES == 600

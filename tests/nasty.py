@@ -1,4 +1,4 @@
-"""Spoil documents as accident and ill will do, and tell a sentence for people from a fault of the program."""
+"""Spoil documents as accident and ill will do, and tell a sentence from a fault of the program."""
 
 import re
 
@@ -135,13 +135,14 @@ WORDS = (
 )
 """What broke one reader or another, in this program or elsewhere."""
 _INTERNALS = re.compile(
-    r"Traceback|\b[A-Z]\w*Error\b|Exception|<class|object at 0x|NoneType|np\.|errors\.pydantic|_ElementTree|list index|dtype"
+    r"Traceback|\b[A-Z]\w*Error\b|Exception|<class|object at 0x|NoneType|np\."
+    r"|errors\.pydantic|_ElementTree|list index|dtype"
 )
 LONGEST_SENTENCE = 1500
 
 
 def check_sentence(told: str) -> None:
-    """Assert that each line is one printable sentence of bearable length, without the inside of Python."""
+    """Assert that each line is a printable sentence of bearable length, without Python's inside."""
     for line in told.split("\n"):
         assert line.strip(), told
         assert line.isprintable(), repr(line)
@@ -151,7 +152,7 @@ def check_sentence(told: str) -> None:
 
 @st.composite
 def spoiled(draw: st.DrawFn, *documents: bytes) -> bytes:
-    """Draw a valid document with one to four faults: bytes, words, lines or ends that are not what they were."""
+    """Draw a valid document with one to four faults: in its bytes, words, lines or ends."""
     content = draw(st.sampled_from(documents))
     for _ in range(draw(st.integers(1, 4))):
         content = draw(

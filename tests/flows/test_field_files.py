@@ -1,4 +1,4 @@
-"""Files that broke a reader in the field end their command with code 2 and one sentence that names file and line."""
+"""Files that broke a reader in the field end their command with code 2 and one sentence."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""A time at the ends of the calendar is its own line's fault: said with file and line, while the other tubes are counted."""
+"""A time at the ends of the calendar is its line's fault, and the other tubes are counted."""
 
 from pathlib import Path
 
@@ -15,9 +15,13 @@ pytestmark = [
 
 SETTINGS = "study: test\ntime_zone: Pacific/Kiritimati\nworkers: 1\nintake: {settle_seconds: 0}\n"
 HEADER = "file,patient,collected,panel,acquired\n"
-PATIENTS = "patient,infused,infused_car19\nP01,2026-01-10T11:00,2026-01-10T11:00\nP02,0001-01-01T00:00,\nP03,2026-01-10T11:00,9999-12-31T23:59\n"
+PATIENTS = (
+    "patient,infused,infused_car19\nP01,2026-01-10T11:00,2026-01-10T11:00\n"
+    "P02,0001-01-01T00:00,\nP03,2026-01-10T11:00,9999-12-31T23:59\n"
+)
 DRUGS = (
-    "patient,drug,start,stop\nP01,rituximab,2026-01-01,9999-12-31\nP01,rituximab,0001-01-01,2026-01-01\n"
+    "patient,drug,start,stop\nP01,rituximab,2026-01-01,9999-12-31\n"
+    "P01,rituximab,0001-01-01,2026-01-01\n"
     "P01,IVIG,2026-02-30,\nP01,daratumumab,2026-01-20,2026-02-01\n"
 )
 ROWS = [

@@ -100,8 +100,8 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     if "No module" in done.stderr or "ermission denied" in done.stderr:
         pytest.skip("another account cannot read this Python or this folder")
     assert (
-        done.stdout
-        == "the file cannot be opened (Permission denied). Close it in other programs, or correct its rights.\n"
+        done.stdout == "the file cannot be opened (Permission denied). "
+        "Close it in other programs, or correct its rights.\n"
     )
 
 

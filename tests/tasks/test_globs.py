@@ -1,4 +1,4 @@
-"""A name with wildcards means what the regular expression meant that it replaces, and its time has an end."""
+"""A name with wildcards means what its regular expression meant, and its time has an end."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""A sheet too large, too wide or without end is refused in a sentence, soon and in little memory."""
+"""A sheet too large, too wide or without end is refused in a sentence, and soon."""
 
 import time
 from pathlib import Path

@@ -41,8 +41,8 @@ def verify_panels(own: Path | None = None) -> Verified:
         verified += [pin for pin, is_released in found if is_released]
         unreleased += [pin for pin, is_released in found if not is_released]
         faults += _gone(folder, released, {pin for pin, _ in found}, {name for name, _ in wrong})
-    found_once = (tuple(dict.fromkeys(pins)) for pins in (verified, unreleased))
-    return Verified(*found_once, tuple(faults), tuple(unreadable))
+    frozen_once, drafts_once = tuple(dict.fromkeys(verified)), tuple(dict.fromkeys(unreleased))
+    return Verified(frozen_once, drafts_once, tuple(faults), tuple(unreadable))
 
 
 def _read(folder: Path) -> tuple[list[tuple[str, bool]], list[tuple[str, str]]]:

@@ -103,9 +103,9 @@ matrix: [[1, 0.1], [0.02, 1.0]]
 compensated: true
 """
 LOCK = b"bcell@1.0.0 " + b"0a" * 32 + b"\n# remark\ncart@2.10.0 " + b"ff" * 32 + b"\n"
-SAMPLES = b"""file,patient,collected,panel,visit,specimen,acquired,leukocytes_per_ul,dilution,control,comment
-P01_*.fcs,P01,2026-02-07T08:30,tbnk,D28,blood,2026-02-07T10:30,4500,10,,"a, b"
-"sub/**/[a-c]?.fcs",P02,2026-02-07T08:30+01:00,bcell,,marrow,,,,fmo:CD27,
+SAMPLES = b"""file,patient,collected,panel,visit,specimen,acquired,dilution,control,comment
+P01_*.fcs,P01,2026-02-07T08:30,tbnk,D28,blood,2026-02-07T10:30,10,,"a, b"
+"sub/**/[a-c]?.fcs",P02,2026-02-07T08:30+01:00,bcell,,marrow,,,fmo:CD27,
 """
 PATIENTS = b"""patient,infused,infused_car19,baseline_visit,arm
 P01,2026-01-10T11:00,2026-01-10T11:00,D-3,A

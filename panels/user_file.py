@@ -1,7 +1,7 @@
 """Read a file that a person wrote: a regular file only, and none larger than its kind ever is.
 
-A named pipe never ends and a device may do anything when it is opened, so neither is opened. The size is
-bounded before the bytes are held in memory.
+A named pipe never ends and a device may do anything when it is opened, so neither is opened. The
+size is bounded before the bytes are held in memory.
 """
 
 import os

@@ -25,6 +25,11 @@ def write_durably(path: Path, content: bytes) -> None:
         if path.is_file():
             partial.chmod(path.stat().st_mode & 0o7777)
         partial.replace(path)
+    except OSError as error:
+        if error.filename is None:
+            # A full disk does not say which file it was written for.
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
     sync_folder(path.parent)

@@ -5,13 +5,15 @@ of a tube that was taken in goes to ``archive/_duplicates``: the inbox does not 
 With ``mode: leave`` no file is moved; only the reasons of refused files are written to the quarantine.
 """
 
+import errno
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gating.events import TubeHeader, read_header
-from panels.errors import UnreadableFile
+from panels.errors import StateConflict, UnreadableFile
 from tasks.identity import TubeIdentity
 from tasks.intake.draws import two_draws
 from tasks.intake.fit import find_misfit
@@ -20,10 +22,25 @@ from tasks.intake.inbox import Candidate, Listing, is_fcs_name, note_locked
 from tasks.intake.moving import archive_target, duplicate_target, move_file, quarantine_target
 from tasks.intake.quarantine import write_reason
 from tasks.intake.sheets import SampleRow, read_samples
-from tasks.store.ledger import TAKEN_IN, FileRecord, PlannedMove, State, all_files, files_with_bytes, plan_move, set_state
+from tasks.store.ledger import (
+    TAKEN_IN,
+    FileRecord,
+    PlannedMove,
+    State,
+    all_files,
+    file_now,
+    files_with_bytes,
+    plan_move,
+    refuse_twin,
+    set_state,
+)
 from tasks.store.opening import Store
 from tasks.store.tubes import save_tube, taken_in
 from tasks.study import Study
+
+_ATTEMPTS = 20
+_MOMENT = 0.05
+"""Seconds until a file is judged again that another pass has in hand; a move takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +97,29 @@ def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
 
 
 def admit(desk: Desk, candidate: Candidate) -> Outcome:
-    """Judge one file and carry the judgement out; an unreadable share leaves it settling for the next pass."""
+    """Judge one file and carry the judgement out; an unreadable share leaves it settling for the next pass.
+
+    What another pass makes of the file at the same time stays, and is given.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return _admit(desk, candidate)
+        except StateConflict:
+            now = file_now(desk.store, candidate.record.id)
+        if (now.place, now.sha256) != (candidate.record.place, candidate.sha256):
+            break
+        candidate = replace(candidate, record=now)
+        time.sleep(_MOMENT)
+    return Outcome(now.inbox_path, candidate.sha256, now.state, now.reason)
+
+
+def _admit(desk: Desk, candidate: Candidate) -> Outcome:
     try:
         verdict = judge(desk, candidate)
         _carry_out(desk, candidate, verdict)
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
         reason = note_locked(desk.study, desk.store, candidate.path, candidate.record, error)
         verdict = Verdict("settling", reason)
     return Outcome(candidate.record.inbox_path, candidate.sha256, verdict.state, verdict.reason)
@@ -194,10 +229,11 @@ def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> None:
     with desk.store.writing() as connection:
         if verdict.identity:
             save_tube(connection, verdict.identity, verdict.keywords)
+            refuse_twin(connection, record)
         if source == target:
-            set_state(connection, record.id, verdict.state, verdict.reason, duplicate_of=verdict.duplicate_of)
+            set_state(connection, record, verdict.state, verdict.reason, duplicate_of=verdict.duplicate_of)
             return
-        plan_move(connection, move)
+        plan_move(connection, record, move)
     move_file(study, desk.store, move, record)
 
 

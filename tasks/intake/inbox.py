@@ -7,14 +7,26 @@ alone are not enough: some copies reserve the whole size at the start.
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from gating.events import file_sha256
+from panels.errors import StateConflict
 from tasks.intake.quarantine import withdraw
-from tasks.store.ledger import FileRecord, Sight, add_file, files_with_bytes, files_within, see_again, set_state
+from tasks.store.ledger import (
+    FileRecord,
+    Sight,
+    add_file,
+    claim,
+    files_with_bytes,
+    files_within,
+    is_planned,
+    see_again,
+    set_state,
+)
 from tasks.store.opening import Store
 from tasks.study import Study
 
@@ -103,45 +115,57 @@ def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> 
     except FileNotFoundError:
         return None
     except OSError as error:
-        note_locked(study, store, path, record, error)
+        with suppress(StateConflict):
+            note_locked(study, store, path, record, error)
         return None
     return _note_sight(study, store, path, record, sight)
 
 
 def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight) -> Candidate | None:
-    if record is None:
-        _enter(study, store, path, sight)
-        return None
+    # A file that another pass has in hand is left to it.
+    with suppress(StateConflict):
+        if record is None:
+            _enter(study, store, path, sight)
+        else:
+            return _note_change(study, store, path, record, sight)
+    return None
+
+
+def _note_change(study: Study, store: Store, path: Path, record: FileRecord, sight: Sight) -> Candidate | None:
     unchanged = (record.size, record.mtime_ns, record.sha256) == (sight.size, sight.mtime_ns, sight.sha256)
+    if record.state in {"settling", "waiting"} and unchanged and sight.sha256:
+        return Candidate(record, path, sight.sha256)
     with store.writing() as connection:
         if record.state in {"settling", "waiting"}:
-            if unchanged and sight.sha256:
-                return Candidate(record, path, sight.sha256)
-            see_again(connection, record.id, sight)
-            set_state(connection, record.id, "settling", "")
+            set_state(connection, see_again(connection, record, sight), "settling", "")
         elif record.sha256 == sight.sha256:
-            see_again(connection, record.id, sight)
+            see_again(connection, record, sight)
         elif record.state == "quarantined":
-            see_again(connection, record.id, sight)
-            set_state(connection, record.id, "settling", "dropped again")
+            set_state(connection, see_again(connection, record, sight), "settling", "dropped again")
         else:
-            set_state(connection, record.id, "duplicate" if record.state == "duplicate" else "failed", OVERWRITTEN, place=None)
+            set_state(connection, record, "duplicate" if record.state == "duplicate" else "failed", OVERWRITTEN, place=None)
             _add(study, connection, path, sight)
     return None
 
 
 def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
-    """Enter a file that is new at its place: as itself when it only moved or was dropped again, else as a new one."""
+    """Enter a file that is new at its place: as itself when it only moved or was dropped again, else as a new one.
+
+    Raises StateConflict when another pass has entered it, or moved it away, meanwhile.
+    """
     place, inbox_path = study.place_of(path), path.relative_to(study.inbox).as_posix()
     earlier = next((record for record in files_with_bytes(store, sight.sha256 or "") if _can_return(study, record)), None)
-    if earlier is not None and earlier.place is not None:
-        withdraw(study.path_of(earlier.place), earlier.sha256 or "")
     with store.writing() as connection:
         if earlier is None:
             _add(study, connection, path, sight)
-            return
-        see_again(connection, earlier.id, sight)
-        set_state(connection, earlier.id, "settling", "dropped again", place=place, name=path.name, inbox_path=inbox_path)
+        else:
+            seen = see_again(connection, earlier, sight)
+            set_state(connection, seen, "settling", "dropped again", place=place, name=path.name, inbox_path=inbox_path)
+        # The place is ours now: a file that still lies there was moved by nobody before that.
+        if not path.exists():
+            raise StateConflict(f"{inbox_path} left the inbox meanwhile.")
+        if earlier is not None and earlier.place is not None:
+            withdraw(study.path_of(earlier.place), earlier.sha256 or "")
 
 
 def _can_return(study: Study, record: FileRecord) -> bool:
@@ -156,14 +180,17 @@ def _add(study: Study, connection: Connection, path: Path, sight: Sight, reason:
 
 
 def note_locked(study: Study, store: Store, path: Path, record: FileRecord | None, error: OSError) -> str:
-    """Note a file that cannot be opened or moved now, so that it is tried again at the next pass, and give the reason."""
+    """Note a file that cannot be opened or moved now, so that it is tried again at the next pass, and give the reason.
+
+    Raises StateConflict when another pass has changed its state meanwhile.
+    """
     reason = f"The file cannot be opened or moved ({error.strerror}). Close it in other programs; it is tried again by itself."
     with store.writing() as connection:
         if record is None:
             _add(study, connection, path, Sight(-1, -1, time.time(), None), reason)
         elif record.state in {"settling", "waiting"}:
-            see_again(connection, record.id, Sight(-1, -1, time.time(), record.sha256))
-            set_state(connection, record.id, "settling", reason)
+            seen = see_again(connection, record, Sight(-1, -1, time.time(), record.sha256))
+            set_state(connection, seen, "settling", reason)
     return reason
 
 
@@ -171,5 +198,8 @@ def _note_vanished(study: Study, store: Store, records: list[FileRecord]) -> Non
     """Note files that were seen and have been taken out of the inbox; an accepted tube keeps its counts."""
     for record in records:
         if record.state in {"settling", "waiting"} and record.place and not study.path_of(record.place).exists():
-            with store.writing() as connection:
-                set_state(connection, record.id, "waiting", GONE, place=None)
+            with suppress(StateConflict), store.writing() as connection:
+                claim(connection, record)
+                # A pass writes a move down before it makes it, so that this one is not for us to judge.
+                if not is_planned(connection, record.id):
+                    set_state(connection, record, "waiting", GONE, place=None)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from gating.events import read_header
-from panels.errors import UnreadableFile
+from panels.errors import StateConflict, UnreadableFile
 from tasks.identity import TubeIdentity
 from tasks.intake.admit import Desk
 from tasks.intake.draws import Draw, draw_of, two_draws
@@ -18,6 +18,7 @@ from tasks.store.tubes import Tube, save_tube, taken_in
 from tasks.study import Study
 
 _NOTE = "sheets"
+_ATTEMPTS = 3
 
 
 def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
@@ -35,7 +36,7 @@ def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
     for tube, now in zip(tubes, found, strict=True):
         identity = now.identity or tube.identity
         meant.setdefault(draw_of(identity), []).append(identity)
-    said = [_mend(desk, tube, now, meant) for tube, now in zip(tubes, found, strict=True)]
+    said = [_mend_present(desk, tube, now, meant) for tube, now in zip(tubes, found, strict=True)]
     if not any(problem for problem, _ in said):
         remember(desk.store, _NOTE, fingerprint)
     return tuple(sentence for problem, change in said for sentence in (problem, change) if sentence)
@@ -48,6 +49,16 @@ def _fingerprint(study: Study, listing: Listing) -> str:
         digest.update(str(path).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"")
     return digest.hexdigest()
+
+
+def _mend_present(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:
+    """Mend one tube as `_mend` does; one that a pass counts or moves meanwhile is read again."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return _mend(desk, tube, found, meant)
+        except StateConflict:
+            tube = next(iter(taken_in(desk.store, tube_sha256=tube.identity.tube_sha256)), tube)
+    return f"{tube.file.inbox_path}: another reconflow is at work on it; the next run mends its identity.", ""
 
 
 def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:
@@ -115,8 +126,8 @@ def _write(desk: Desk, tube: Tube, identity: TubeIdentity, reason: str) -> None:
     with desk.store.writing() as connection:
         save_tube(connection, identity, tube.keywords)
         note_change(connection, record.id, reason)
-        set_state(connection, record.id, state, record.reason if state == record.state else "")
+        changed = set_state(connection, record, state, record.reason if state == record.state else "")
         if move:
-            plan_move(connection, move)
+            plan_move(connection, changed, move)
     if move:
-        move_file(study, desk.store, move, record)
+        move_file(study, desk.store, move, changed)

@@ -5,21 +5,34 @@ can be repeated: the next pass finishes what it finds written down. Nothing is e
 """
 
 import errno
+import glob
 import os
 import shutil
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
 from gating.events import file_sha256
 from panels.durable import rename_durably, sync_folder
+from panels.errors import StateConflict
 from tasks.intake.quarantine import reason_path, write_reason
-from tasks.store.ledger import FileRecord, PlannedMove, end_move, plan_move, planned_moves, set_state
+from tasks.store.ledger import (
+    TAKEN_IN,
+    FileRecord,
+    PlannedMove,
+    end_move,
+    is_planned,
+    plan_anew,
+    planned_moves,
+    set_state,
+)
 from tasks.store.opening import Store
 from tasks.study import Study
 
 DUPLICATES = "_duplicates"
 """Folder of the archive for second copies; no patient's id begins with an underscore."""
 LOST = "The file disappeared while it was being moved. Drop it in the inbox again."
+_ATTEMPTS = 3
 CHANGED = "The file changed while it was being taken in; it settles again."
 
 
@@ -51,19 +64,41 @@ def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
 
 
 def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> None:
-    """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point."""
+    """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point.
+
+    Another pass may make the same move, or count the file, at the same time: that stays.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            _move(study, store, move, record)
+            return
+        except StateConflict:
+            pass
+        except FileNotFoundError:
+            # Brought away between two steps, unless its folder is gone.
+            if attempt == _ATTEMPTS - 1:
+                raise
+        planned = planned_moves(store, move.file_id)
+        if not planned:
+            return
+        move, record = planned[0]
+
+
+def _move(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> None:
     source, target = study.path_of(move.source), study.path_of(move.target)
     sha256 = record.sha256 or ""
     if target.exists() and file_sha256(target) != sha256:
         # Somebody put another file there since the move was planned.
         move = replace(move, target=study.place_of(_free(target, sha256)))
         with store.writing() as connection:
-            plan_move(connection, move)
+            plan_anew(connection, record, move)
         target = study.path_of(move.target)
+    # The source first: it lies at the target when another pass has taken it from here just now.
+    gone = not source.exists()
     if target.exists():
         if source.exists() and file_sha256(source) == sha256:
-            source.unlink()
-    elif not source.exists():
+            source.unlink(missing_ok=True)
+    elif gone:
         _give_up(store, record, LOST, None)
         return
     elif not _transfer(source, target, record):
@@ -73,9 +108,12 @@ def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord)
     changes = {"place": move.target, "duplicate_of": move.duplicate_of}
     if move.state == "settling":
         changes |= {"name": target.name, "inbox_path": target.relative_to(study.inbox).as_posix()}
+    # A tube that was taken in before only changes its place; a pass may have counted it meanwhile.
+    stays = record.state in TAKEN_IN and move.state in TAKEN_IN
+    state, reason = (record.state, record.reason) if stays else (move.state, move.reason)
     with store.writing() as connection:
+        set_state(connection, record, state, reason, **changes)
         end_move(connection, record.id)
-        set_state(connection, record.id, move.state, move.reason, **changes)
 
 
 def finish_moves(study: Study, store: Store) -> None:
@@ -93,8 +131,9 @@ def _settle_reason(study: Study, move: PlannedMove, record: FileRecord, target: 
 
 def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -> None:
     with store.writing() as connection:
-        end_move(connection, record.id)
-        set_state(connection, record.id, "waiting" if place is None else "settling", reason, place=place)
+        if is_planned(connection, record.id):
+            set_state(connection, record, "waiting" if place is None else "settling", reason, place=place)
+            end_move(connection, record.id)
 
 
 def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
@@ -116,7 +155,8 @@ def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
 
 def _copy(source: Path, target: Path, sha256: str) -> bool:
     """Copy to another file system under an unfinished name, verify, rename, and only then remove the source."""
-    unfinished = target.with_name(f".{target.name}.part")
+    # A name of its own: another pass may be copying the same file.
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     with source.open("rb") as old, unfinished.open("wb") as new:
         shutil.copyfileobj(old, new, 1 << 20)
         new.flush()
@@ -126,8 +166,10 @@ def _copy(source: Path, target: Path, sha256: str) -> bool:
         unfinished.unlink()
         return False
     unfinished.rename(target)
+    for left in target.parent.glob(f".{glob.escape(target.name)}*.part"):
+        left.unlink(missing_ok=True)
     sync_folder(target.parent)
-    source.unlink()
+    source.unlink(missing_ok=True)
     sync_folder(source.parent)
     return True
 

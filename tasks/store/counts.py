@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gating.compile import RealisedThreshold
 from panels.errors import TubeFault
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
-from tasks.store.ledger import set_tube_state
+from tasks.store.ledger import FileRecord, set_tube_state
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import counts, gatings, thresholds
 from tasks.store.tubes import Tube, taken_in
@@ -44,8 +44,10 @@ class TubeGating:
     panel_sha256: str = ""
 
 
-def save_gating(store: Store, gating: TubeGating) -> bool:
+def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = None) -> bool:
     """Write the counts of a tube, which makes its file ``counted``, and tell whether they are new.
+
+    With ``seen``, its file when counting began, a state or reason that it got since stays.
 
     Writing the same again changes nothing; quality figures that a later release of the program words otherwise are no other count.
 
@@ -56,7 +58,7 @@ def save_gating(store: Store, gating: TubeGating) -> bool:
         kept = gating if new else _gating(connection, gating)
         same = replace(kept, qc={}, thresholds=()) == replace(gating, qc={}, thresholds=())
         if same:
-            set_tube_state(connection, gating.tube_sha256, "counted")
+            set_tube_state(connection, gating.tube_sha256, "counted", seen=seen)
     if kept.strategy_sha256 != gating.strategy_sha256:
         raise TubeFault(
             f"Tube {gating.tube_sha256[:12]} was counted before under another {gating.strategy} (content {kept.strategy_sha256[:12]}, now "

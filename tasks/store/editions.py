@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import editions
@@ -27,6 +27,9 @@ def save_edition(store: Store, edition: Edition) -> bool:
     """Add an edition unless the patient's last one is the same; tells whether it was added."""
     last = select(editions.c.fingerprint).where(editions.c.patient == edition.patient).order_by(editions.c.id.desc()).limit(1)
     with store.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            # Two that add the same edition at once would both find it missing.
+            connection.execute(text("LOCK TABLE editions IN SHARE ROW EXCLUSIVE MODE"))
         if connection.execute(last).scalar() == edition.fingerprint:
             return False
         values = {name: zlib.compress(getattr(edition, name), 6) for name in TABLES}

@@ -1,12 +1,6 @@
 """The store keeps everything once, changes nothing it has kept, and is the same on SQLite and PostgreSQL."""
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,49 +27,6 @@ COUNTS = (
     PopulationCount("naive_b", 0, "b_cells", 120, "b_cells", 120),
 )
 GATING = TubeGating(SHA, "bcell@1.0.0", "f" * 64, "0.1.0", "bcell", 9000, COUNTS, None, ("few_events",), {"dead": 0.1})
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or ([Path(found).parent] if (found := shutil.which("initdb")) else [])
-
-
-def _as_postgres(command: Sequence[str | Path]) -> None:
-    """Run a server command, as the user postgres where we are root (the server refuses root)."""
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", timeout=60)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """Start a real PostgreSQL server on loopback with a folder of its own."""
-    if not POSTGRES:
-        pytest.skip("POSTGRESQL ABSENT: no initdb found; the store was tested on SQLite alone")
-    binaries, folder = POSTGRES[-1], Path(tempfile.mkdtemp(prefix="store-"))
-    if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    try:
-        _as_postgres([binaries / "initdb", "-D", folder / "data", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"])
-        _as_postgres([binaries / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start"])
-        try:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            _as_postgres([binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"])
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'reconflow.db'}"
-    address = str(request.getfixturevalue("postgres"))
-    engine = create_engine(address)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return address
 
 
 @pytest.fixture
@@ -89,10 +40,10 @@ def accept(store: Store, identity: TubeIdentity = TUBE) -> int:
         sight = Sight(10, 2**62, 1.5, identity.tube_sha256)
         add_file(connection, identity.file, identity.file, f"archive/{identity.tube_sha256[:12]}", sight)
         save_tube(connection, identity, {"instrument": "Lyric µ"})
-    file_id = all_files(store)[-1].id
+    record = all_files(store)[-1]
     with store.writing() as connection:
-        set_state(connection, file_id, "accepted", "")
-    return file_id
+        set_state(connection, record, "accepted", "")
+    return record.id
 
 
 def test_an_identity_comes_back_exactly_as_it_was_kept(store: Store) -> None:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panels.errors import ReconflowError
+from panels.errors import LeaseLost, ReconflowError
 from tasks.circumstances import with_circumstances
 from tasks.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.counting.background import baseline_backgrounds
@@ -118,8 +118,13 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     kept = write_patient_tables(folder, kinetics, parameters, wide, meanings(), against)
     notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
     _write_report(study, patient, used, kinetics, parameters, notes=notes)
-    with study.store() as store:
-        save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
+    try:
+        with study.store() as store:
+            save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
+    except LeaseLost:
+        # Another pass may have written newer tables than these: the next one writes them anew.
+        (folder / INPUTS).unlink(missing_ok=True)
+        raise
     write_atomically(folder / INPUTS, inputs.fingerprint.encode())
 
 
@@ -145,13 +150,13 @@ def build_cohort(study: Study) -> int:
         _set_aside(study, name)
         with study.store() as store:
             save_edition(store, Edition(name, "withdrawn"))
-    folders = [patient_folder(study, name) for name in built_patients(study)]
+    folders, made_of = [patient_folder(study, name) for name in built_patients(study)], _cohort_fingerprint(study)
     kinetics = cohort_kinetics(read_table(folder / "kinetics.csv", KINETICS) for folder in folders)
     parameters = cohort_parameters(read_table(folder / "parameters.csv", PARAMETERS) for folder in folders)
     recovery = recovery_frame(kinetics, parameter_settings(study, everyone, kinetics))
     write_cohort_tables(study.results / "cohort", kinetics, parameters, recovery)
     write_estimates(study, kinetics, parameters, recovery, strata=strata, labels=_labels(in_use(study)))
-    write_atomically(study.results / "cohort" / INPUTS, _cohort_fingerprint(study).encode())
+    write_atomically(study.results / "cohort" / INPUTS, made_of.encode())
     return len(folders)
 
 

@@ -1,78 +1,93 @@
 """Two passes at once end as one did, whatever the locks of the file system say."""
 
+import fcntl
 import hashlib
+import multiprocessing
 import shutil
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
+import tasks.study_lock
+from tasks.build_tables import build_cohort, build_patient
+from tasks.count_tube import count_tube, measure_reference
+from tasks.intake.turn import take_in
+from tasks.one_pass import Pass, one_pass
 from tasks.store.counts import gatings_of
 from tasks.store.ledger import all_files, history, planned_moves
 from tasks.store.tubes import taken_in
 from tasks.study import Study, open_study
-from tests.tasks.study_folder import DRAWN, make_study, write_rows, write_tube
+from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
-PROJECT = Path(__file__).resolve().parents[2]
-TAKES_IN = "from tasks.intake.turn import take_in; take_in(open_study(folder))"
-RUNS = """
-from tasks.build_tables import build_cohort, build_patient
-from tasks.count_tube import count_tube, measure_reference
-from tasks.intake.turn import take_in
-from tasks.one_pass import one_pass
-with one_pass(folder, "nightly") as this:
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.tasks.test_two_passes", "tasks.publish.report", "tasks.kinetics.cohort"])
+
+
+def takes_in(study: Study) -> None:
+    take_in(study)
+
+
+def counts_too(study: Study) -> None:
+    """Make a pass as the nightly flow does, up to the counts."""
+    with one_pass(study.folder, "nightly") as this:
+        _count(this)
+
+
+def runs(study: Study) -> None:
+    """Make a whole pass as the nightly flow does."""
+    with one_pass(study.folder, "nightly") as this:
+        _count(this)
+        for inputs in this.patients():
+            build_patient(this.study, inputs)
+        if this.cohort_is_due():
+            build_cohort(this.study)
+    if this.summary["failed"] or this.summary["table_faults"]:
+        raise SystemExit(1)
+
+
+def _count(this: Pass) -> None:
     this.taken_in = take_in(this.study)
     for sha in this.references():
         measure_reference(this.study, sha)
     this.counted = [count_tube(this.study, sha) for sha in this.tubes()]
-    while patients := this.patients():
-        for inputs in patients:
-            build_patient(this.study, inputs)
-    if this.cohort_is_due():
-        build_cohort(this.study)
-sys.exit(bool(this.summary["failed"] or this.summary["table_faults"]))
-"""
-_CHILD = """
-import fcntl, sys, time
-from contextlib import nullcontext
-from pathlib import Path
-import tasks.study_lock
-from tasks.study import open_study
-folder, leased, start = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-# As on two machines that mount one share without its locks.
-fcntl.flock = lambda *_: None
-if leased == "without":
-    tasks.study_lock.lease = lambda *_: nullcontext()
-import tasks.build_tables, tasks.count_tube, tasks.intake.turn, tasks.one_pass
-start.with_name(f"ready-{sys.argv[4]}").touch()
-while not start.exists():
-    time.sleep(0.001)
-"""
 
 
-def at_once(study: Study, number: int, leased: str, what: str) -> list[str]:
-    """Let some processes start the same at one moment; gives what those that failed said."""
-    start = study.folder.parent / f"start-{study.folder.name}"
-    for left in start.parent.glob("ready-*"):
-        left.unlink()
-    start.unlink(missing_ok=True)
-    words = [[sys.executable, "-c", _CHILD + what, study.folder, leased, start, str(each)] for each in range(number)]
-    processes = [
-        subprocess.Popen(each, cwd=PROJECT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) for each in words
-    ]
+def _child(what: Callable[[Study], None], folder: Path, leased: str, together: Barrier) -> None:
+    # As on two machines that mount one share without its locks.
+    fcntl.flock = lambda *_: None  # type: ignore[assignment]
+    if leased == "without":
+        tasks.study_lock.lease = lambda *_: nullcontext()  # type: ignore[assignment]
+    together.wait(60)
+    what(open_study(folder))
+
+
+def at_once(study: Study, number: int, leased: str, what: Callable[[Study], None]) -> set[int | None]:
+    """Let some processes start the same at one moment; gives what they ended with."""
+    together = FORKS.Barrier(number)
+    processes = [FORKS.Process(target=_child, args=(what, study.folder, leased, together)) for _ in range(number)]
+    for process in processes:
+        process.start()
     try:
-        while len(list(start.parent.glob("ready-*"))) < number:
-            assert all(process.poll() is None for process in processes), [p.communicate() for p in processes]
-        start.touch()
-        said = [process.communicate(timeout=200)[1] for process in processes]
+        for process in processes:
+            process.join(timeout=200)
+        return {process.exitcode for process in processes}
     finally:
         for process in processes:
             process.kill()
-    return [words for process, words in zip(processes, said, strict=True) if process.returncode]
+
+
+def counts(study: Study) -> dict[str, list[str]]:
+    with study.store() as store:
+        return {tube.identity.tube_sha256: [repr(g) for g in gatings_of(store, tube.identity.tube_sha256)] for tube in taken_in(store)}
+
+
+def no_step_is_taken_twice(study: Study) -> bool:
+    with study.store() as store:
+        taken = [[step.to_state for step in history(store, record.id)] for record in all_files(store)]
+    return all(len(states) == len(set(states)) for states in taken)
 
 
 def ledger(study: Study) -> list[tuple[str | None, ...]]:
@@ -119,14 +134,14 @@ def in_store(original: Study, folder: Path, url: str) -> Study:
 
 @pytest.fixture(scope="module")
 def dropped(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return drop(tmp_path_factory.mktemp("dropped") / "s", 40)
+    return drop(tmp_path_factory.mktemp("dropped") / "s", 25)
 
 
 @pytest.fixture(scope="module")
 def by_one(dropped: Study) -> Study:
-    """What one pass makes of it, and then a second when two unnamed tubes got their lines."""
+    """What one pass makes of it."""
     study = in_store(dropped, dropped.folder.with_name("one"), "sqlite:///reconflow.db")
-    assert at_once(study, 1, "with", TAKES_IN) == []
+    assert at_once(study, 1, "with", takes_in) == {0}
     return study
 
 
@@ -135,7 +150,34 @@ def test_passes_at_once_take_in_what_one_takes_in(
     dropped: Study, by_one: Study, tmp_path: Path, url: str, number: int, leased: str
 ) -> None:
     study = in_store(dropped, tmp_path / "s", url)
-    assert at_once(study, number, leased, TAKES_IN) == []
+    assert at_once(study, number, leased, takes_in) == {0}
     assert ledger(study) == ledger(by_one)
     assert identities(study) == identities(by_one)
+    assert no_step_is_taken_twice(study)
     assert files(study, "inbox", "archive", "quarantine") == files(by_one, "inbox", "archive", "quarantine")
+
+
+@pytest.fixture(scope="module")
+def run_by_one(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A small study before and after one whole pass."""
+    study = drop(tmp_path_factory.mktemp("run") / "s", 2)
+    done = in_store(study, study.folder.with_name("done"), "sqlite:///reconflow.db")
+    assert at_once(done, 1, "with", runs) == {0}
+    return study
+
+
+def test_two_whole_passes_at_once_count_what_one_counts_without_any_lock(run_by_one: Study, tmp_path: Path, url: str) -> None:
+    study, one = in_store(run_by_one, tmp_path / "s", url), open_study(run_by_one.folder.with_name("done"))
+    assert at_once(study, 2, "without", counts_too) == {0}
+    assert ledger(study) == ledger(one)
+    assert counts(study) == counts(one)
+    assert no_step_is_taken_twice(study)
+    assert files(study, "inbox", "archive", "quarantine") == files(one, "inbox", "archive", "quarantine")
+
+
+def test_two_whole_passes_at_once_write_the_tables_that_one_writes(run_by_one: Study, tmp_path: Path, url: str) -> None:
+    study, one = in_store(run_by_one, tmp_path / "s", url), open_study(run_by_one.folder.with_name("done"))
+    assert at_once(study, 2, "with", runs) == {0}
+    assert ledger(study) == ledger(one)
+    assert counts(study) == counts(one)
+    assert files(study, "archive", "quarantine", "results") == files(one, "archive", "quarantine", "results")

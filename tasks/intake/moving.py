@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gating.events import file_sha256
-from panels.durable import rename_durably, sync_folder
+from panels.durable import full_disk_named, rename_durably, sync_folder
 from panels.errors import StateConflict
 from tasks.intake.quarantine import reason_path, write_reason
 from tasks.store.ledger import (
@@ -157,15 +157,17 @@ def _copy(source: Path, target: Path, sha256: str) -> bool:
     """Copy to another file system under an unfinished name, verify, rename, and only then remove the source."""
     # A name of its own: another pass may be copying the same file.
     unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-    with source.open("rb") as old, unfinished.open("wb") as new:
-        shutil.copyfileobj(old, new, 1 << 20)
-        new.flush()
-        os.fsync(new.fileno())
-    shutil.copystat(source, unfinished)
-    if file_sha256(unfinished) != sha256:
-        unfinished.unlink()
-        return False
-    unfinished.rename(target)
+    try:
+        with full_disk_named(target), source.open("rb") as old, unfinished.open("wb") as new:
+            shutil.copyfileobj(old, new, 1 << 20)
+            new.flush()
+            os.fsync(new.fileno())
+        shutil.copystat(source, unfinished)
+        if file_sha256(unfinished) != sha256:
+            return False
+        unfinished.rename(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
     for left in target.parent.glob(f".{glob.escape(target.name)}*.part"):
         left.unlink(missing_ok=True)
     sync_folder(target.parent)

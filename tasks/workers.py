@@ -123,7 +123,10 @@ def _begin(parent: int) -> None:
 
 
 def _picklable(work: Callable[[], R], locks: Sequence[Held] = ()) -> R:
-    """Do the work in a worker process under the locks of its parent; an error that cannot cross the border would break the whole pool."""
+    """Do the work in a worker process, under the locks of its parent.
+
+    An error that cannot cross the border would break the whole pool.
+    """
     try:
         with holding(*locks):
             return work()

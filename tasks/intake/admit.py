@@ -121,7 +121,7 @@ def _admit(desk: Desk, candidate: Candidate) -> Outcome:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise
         if not candidate.path.exists():
-            raise StateConflict(f"{candidate.record.inbox_path} left the inbox meanwhile.") from error
+            raise StateConflict(f"{candidate.path.name} left the inbox meanwhile.") from error
         reason = note_locked(desk.study, desk.store, candidate.path, candidate.record, error)
         verdict = Verdict("settling", reason)
     return Outcome(candidate.record.inbox_path, candidate.sha256, verdict.state, verdict.reason)

@@ -200,6 +200,6 @@ def _note_vanished(study: Study, store: Store, records: list[FileRecord]) -> Non
         if record.state in {"settling", "waiting"} and record.place and not study.path_of(record.place).exists():
             with suppress(StateConflict), store.writing() as connection:
                 claim(connection, record)
-                # A pass writes a move down before it makes it, so that this one is not for us to judge.
+                # Another pass writes a move down before it makes it: that file did not vanish.
                 if not is_planned(connection, record.id):
                     set_state(connection, record, "waiting", GONE, place=None)

@@ -51,14 +51,17 @@ def _fingerprint(study: Study, listing: Listing) -> str:
     return digest.hexdigest()
 
 
-def _mend_present(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:
+def _mend_present(
+    desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]
+) -> tuple[str, str]:
     """Mend one tube as `_mend` does; one that a pass counts or moves meanwhile is read again."""
     for _ in range(_ATTEMPTS):
         try:
             return _mend(desk, tube, found, meant)
         except StateConflict:
             tube = next(iter(taken_in(desk.store, tube_sha256=tube.identity.tube_sha256)), tube)
-    return f"{tube.file.inbox_path}: another reconflow is at work on it; the next run mends its identity.", ""
+    file = tube.file.inbox_path
+    return f"{file}: another reconflow is at work on it; the next run mends its identity.", ""
 
 
 def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from tasks.store.ledger import (
     TAKEN_IN,
     FileRecord,
     PlannedMove,
+    State,
     end_move,
     is_planned,
     plan_anew,
@@ -64,9 +65,10 @@ def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
 
 
 def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> None:
-    """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point.
+    """Make a move that was written down, then strike it out and give the file its state.
 
-    Another pass may make the same move, or count the file, at the same time: that stays.
+    Can be repeated at any point. Another pass may make the same move, or count the file, at the
+    same time: that stays.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -132,7 +134,8 @@ def _settle_reason(study: Study, move: PlannedMove, record: FileRecord, target: 
 def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -> None:
     with store.writing() as connection:
         if is_planned(connection, record.id):
-            set_state(connection, record, "waiting" if place is None else "settling", reason, place=place)
+            state: State = "waiting" if place is None else "settling"
+            set_state(connection, record, state, reason, place=place)
             end_move(connection, record.id)
 
 

@@ -41,11 +41,12 @@ def store_fault(error: DBAPIError, url: URL) -> StoreFault:
     said = " ".join(str(error.orig).split())
     lower = said.lower()
     if any(word in lower for word in _FULL) or _is_full(url):
-        return StoreFault(f"{shown} cannot grow: {_disk(url)} is full. Free space there, then run again.")
+        disk = _disk(url)
+        return StoreFault(f"{shown} cannot grow: {disk} is full. Free space there, then run again.")
     if any(word in lower for word in _BUSY):
         return StoreBusy(f"{shown} is locked: {_locker(url)} Then run again.")
     if any(word in lower for word in _READ_ONLY):
-        return StoreFault(f"{shown} can only be read. Let reconflow write to it, and to its folder.")
+        return StoreFault(f"{shown} can only be read. Let reconflow write to its file and folder.")
     if any(word in lower for word in _DAMAGED):
         return StoreFault(f"{shown} is damaged ({said}). Put it back from the backup.")
     if url.get_backend_name() == "postgresql":

@@ -22,7 +22,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from panels.errors import LeaseLost, StoreFault
-from tasks.store.fence import Held, holding
+from tasks.store.fence import Held, address, holding
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import leases
 
@@ -81,14 +81,14 @@ def lease(store: Store, name: str) -> Iterator[None]:
     waits = _on_the_server if store.engine.dialect.name == "postgresql" else _by_a_row
     with waits(store, mine):
         try:
-            with holding(Held(store.shown, name, mine.holder)):
+            with holding(Held(address(store.engine.url), name, mine.holder)):
                 yield
         finally:
             _release(store, mine)
 
 
 def is_held(store: Store, name: str) -> bool:
-    """Tell whether somebody holds a lock; one held on another machine is watched for a heartbeat."""
+    """Tell whether somebody holds a lock; one of another machine is watched for a heartbeat."""
     with store.reading() as connection:
         if connection.dialect.name == "postgresql":
             return bool(connection.execute(text(_LOCKED), _key(connection, name)).scalar())

@@ -122,7 +122,7 @@ def see_again(connection: Connection, record: FileRecord, sight: Sight) -> FileR
 def set_state(
     connection: Connection, record: FileRecord, state: State, reason: str, **changes: str | None
 ) -> FileRecord:
-    """Give a file that is as it was read its state, append the step to its history, give its record.
+    """Give a file that is as it was read a state, note the step in its history, give its record.
 
     Nothing happens when it is in that state for the same reason. ``changes`` may set ``place``,
     ``name``, ``inbox_path`` and ``duplicate_of``. Raises StateConflict when its row is not
@@ -162,10 +162,7 @@ def set_tube_state(
 def record_failure(
     store: Store, tube_sha256: str, error: str, *, seen: FileRecord | None = None
 ) -> None:
-    """Note that a tube that was taken in could not be counted, and why; `reconflow retry` takes it up again.
-
-    With ``seen``, its file when the work on it began, what another pass made of it since stays.
-    """
+    """Note that a tube could not be counted, and why (``seen`` as in set_tube_state)."""
     with store.writing() as connection:
         set_tube_state(connection, tube_sha256, "failed", error, seen=seen)
 
@@ -229,9 +226,8 @@ def plan_move(connection: Connection, record: FileRecord, move: PlannedMove) -> 
 def plan_anew(connection: Connection, record: FileRecord, move: PlannedMove) -> None:
     """Give a move that was written down another target; raises StateConflict as plan_move does."""
     claim(connection, record)
-    connection.execute(
-        update(moves).where(moves.c.file_id == move.file_id).values(target=move.target)
-    )
+    own = moves.c.file_id == move.file_id
+    connection.execute(update(moves).where(own).values(target=move.target))
 
 
 def is_planned(connection: Connection, file_id: int) -> bool:
@@ -272,14 +268,10 @@ def recall(store: Store, name: str) -> str | None:
 
 
 def _change(
-    connection: Connection,
-    now: FileRecord,
-    state: State,
-    reason: str,
-    changes: Mapping[str, str | None],
+    connection: Connection, now: FileRecord, state: State, reason: str, changes: Mapping[str, Any]
 ) -> FileRecord:
     """Change a row that is kept as ``now`` until the end of the transaction."""
-    then = replace(now, state=state, reason=reason, **changes)  # type: ignore[arg-type]
+    then = replace(now, state=state, reason=reason, **changes)
     if then == now:
         return now
     then = replace(then, changed_at=utc_now())
@@ -287,7 +279,8 @@ def _change(
     try:
         connection.execute(update(files).where(files.c.id == now.id).values(**values))
     except IntegrityError as error:
-        raise StateConflict(f"{now.inbox_path}: another file lies at {changes.get('place')}.") from error
+        place = changes.get("place")
+        raise StateConflict(f"{now.inbox_path}: another file lies at {place}.") from error
     if (now.state, now.reason) != (state, reason):
         _append(connection, now.id, now.state, state, reason)
     return then

@@ -47,7 +47,7 @@ class Store:
         been taken over.
         """
         with faults_in_words(self.engine.url), self.engine.begin() as connection:
-            check_held(connection, self.shown)
+            check_held(connection)
             yield connection
 
     @contextmanager
@@ -59,7 +59,8 @@ class Store:
     @contextmanager
     def alone(self) -> Iterator[Connection]:
         """Give a connection for the whole block that is in no transaction and is then closed."""
-        with faults_in_words(self.engine.url), self._connected(isolation_level="AUTOCOMMIT") as connection:
+        mapped = faults_in_words(self.engine.url)
+        with mapped, self._connected(isolation_level="AUTOCOMMIT") as connection:
             try:
                 yield connection
             finally:
@@ -122,9 +123,10 @@ def _check_disk(engine: Engine, shown: str) -> None:
     kind = network_type(Path(engine.url.database or "").resolve().parent)
     if kind:
         raise SettingsFault(
-            f"study.yaml: store: the store {shown} lies on a network share ({kind}), where SQLite loses "
-            "what is written. Put it on a disk of this computer (sqlite:////folder/reconflow.db), or "
-            "name a PostgreSQL database (postgresql+psycopg://…). The other folders may stay."
+            f"study.yaml: store: the store {shown} lies on a network share ({kind}), where SQLite "
+            "loses what is written. Put it on a disk of this computer (sqlite:////folder/"
+            "reconflow.db), or name a PostgreSQL database (postgresql+psycopg://…). The other "
+            "folders may stay on the share."
         )
 
 

@@ -1,4 +1,4 @@
-"""A pass on PostgreSQL is a pass; a locked store and a full disk are said as what they are, and nothing is lost."""
+"""A pass on PostgreSQL is a pass; a locked store and a full disk are said as what they are."""
 
 import os
 import shutil
@@ -21,7 +21,11 @@ from tasks.study import Study, open_study
 from tests.flows.command import Said, reconflow_here, running, wait_until
 from tests.flows.test_run import hashes, some_tubes
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_api")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
 LOCKS = """
 import sqlite3, sys
@@ -68,7 +72,9 @@ def fill(disk: Path, left: int = 0) -> Path:
 def locked(study: Study) -> Iterator[int]:
     """Let another program keep the store locked; gives its process id."""
     command = [sys.executable, "-c", LOCKS, study.folder / "reconflow.db"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
         try:
@@ -82,7 +88,9 @@ def states(study: Study) -> dict[str, str]:
         return {record.inbox_path: record.state for record in all_files(store)}
 
 
-def test_a_whole_pass_on_postgresql_is_one_on_sqlite(tmp_path: Path, run, empty_postgres: str, capfd) -> None:
+def test_a_whole_pass_on_postgresql_is_one_on_sqlite(
+    tmp_path: Path, run, empty_postgres: str, capfd
+) -> None:
     one, two = some_tubes(tmp_path / "one"), some_tubes(tmp_path / "two")
     with (two.folder / "study.yaml").open("a", encoding="utf-8") as file:
         file.write(f"store: {empty_postgres}\n")
@@ -97,21 +105,27 @@ def test_a_whole_pass_on_postgresql_is_one_on_sqlite(tmp_path: Path, run, empty_
     assert not (two.folder / "reconflow.db").exists()
 
 
-def test_a_store_that_another_program_keeps_locked_is_said_with_who_does(tmp_path: Path, run, monkeypatch) -> None:
+def test_a_store_that_another_program_keeps_locked_is_said_with_who_does(
+    tmp_path: Path, run, monkeypatch
+) -> None:
     monkeypatch.setattr(opening, "BUSY_SECONDS", 0.5)
     study = some_tubes(tmp_path / "s")
     study.store().close()
     with locked(study) as pid:
         said = run(study)
     assert said.code == 1
-    assert said.err.strip().startswith(f"reconflow: The store sqlite:///{study.folder / 'reconflow.db'} is locked: process {pid} (")
+    assert said.err.strip().startswith(
+        f"reconflow: The store sqlite:///{study.folder / 'reconflow.db'} is locked: process {pid} ("
+    )
     assert "is writing to it and does not end" in said.err
     assert "fault in reconflow" not in said.err
     assert said.err.strip().count("\n") == 0
     assert run(study).code == 0
 
 
-def test_a_store_that_is_locked_in_the_middle_of_a_pass_is_said_and_the_next_goes_on(tmp_path: Path, monkeypatch) -> None:
+def test_a_store_that_is_locked_in_the_middle_of_a_pass_is_said_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
     study = some_tubes(tmp_path / "s")
     with study.store() as store, lease.lease(store, "run"):
@@ -145,7 +159,9 @@ def test_a_full_disk_under_a_new_study_is_no_fault_of_its_settings(disk: Path, r
 
 
 @pytest.mark.parametrize("folder", ["archive", "results"])
-def test_a_full_disk_under_one_folder_is_said_and_the_next_pass_goes_on(tmp_path: Path, disk: Path, run, folder: str) -> None:
+def test_a_full_disk_under_one_folder_is_said_and_the_next_pass_goes_on(
+    tmp_path: Path, disk: Path, run, folder: str
+) -> None:
     study = some_tubes(tmp_path / "s")
     (study.folder / folder).symlink_to(disk / folder)
     (disk / folder).mkdir()
@@ -167,7 +183,9 @@ def test_a_full_disk_under_one_folder_is_said_and_the_next_pass_goes_on(tmp_path
 def test_a_pass_that_was_killed_keeps_the_next_one_waiting_for_no_time(tmp_path: Path, run) -> None:
     study = some_tubes(tmp_path / "s")
     with running("run", "--study", study.folder, log=tmp_path / "log") as first:
-        wait_until(lambda: (study.folder / "reconflow.db").exists() and _is_running(study), 120, first.said)
+        wait_until(
+            lambda: (study.folder / "reconflow.db").exists() and _is_running(study), 120, first.said
+        )
         os.kill(first.process.pid, signal.SIGKILL)
         first.process.wait()
         assert not _is_running(study)

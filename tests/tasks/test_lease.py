@@ -1,4 +1,7 @@
-"""The lock of a study lies in its store: one holder at a time, nobody waits for a dead one, and who lost it changes nothing."""
+"""The lock of a study lies in its store.
+
+One holds it at a time, nobody waits for a dead holder, and who lost it changes nothing.
+"""
 
 import os
 import signal
@@ -77,7 +80,16 @@ def put(store: Store, other: Lease) -> None:
 
 
 def a_lease(**others: object) -> Lease:
-    mine = Lease("run", "x" * 32, "lab2", "another machine", os.getpid(), "", "2026-11-25T02:00:00.000+00:00", 7)
+    mine = Lease(
+        "run",
+        "x" * 32,
+        "lab2",
+        "another machine",
+        os.getpid(),
+        "",
+        "2026-11-25T02:00:00.000+00:00",
+        7,
+    )
     return replace(mine, **others)
 
 
@@ -104,7 +116,9 @@ def test_one_at_a_time_holds_a_lock_and_another_name_is_another_lock(store: Stor
     assert (most, inside, row(store)) == (1, 0, None)
 
 
-def test_who_waits_is_told_for_whom_and_since_when(url: str, store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_waits_is_told_for_whom_and_since_when(
+    url: str, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
     with holder(url) as process:
         found = row(store)
         assert found is not None
@@ -120,7 +134,9 @@ def test_who_waits_is_told_for_whom_and_since_when(url: str, store: Store, capfd
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_holder_that_ended_keeps_nobody_waiting(url: str, store: Store, number: signal.Signals) -> None:
+def test_a_holder_that_ended_keeps_nobody_waiting(
+    url: str, store: Store, number: signal.Signals
+) -> None:
     with holder(url) as process:
         process.send_signal(number)
         process.wait(timeout=30)
@@ -129,14 +145,18 @@ def test_a_holder_that_ended_keeps_nobody_waiting(url: str, store: Store, number
         assert row(store) is None
 
 
-def test_a_killed_holder_whose_parent_did_not_take_note_of_it_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_killed_holder_whose_parent_did_not_take_note_of_it_keeps_nobody_waiting(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path / 'reconflow.db'}"
     with holder(url) as process, open_store(url) as store:
         os.kill(process.pid, signal.SIGKILL)
         assert seconds_until_held(store) < 5  # still a zombie
 
 
-def test_a_suspended_holder_is_waited_for_and_when_it_wakes_up_it_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_holder_is_waited_for_and_when_it_wakes_up_it_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = f"sqlite:///{tmp_path / 'reconflow.db'}"
     monkeypatch.setattr(module, "STALE_SECONDS", 1.5)
     with holder(url) as process, open_store(url) as store:
@@ -187,7 +207,9 @@ def test_a_lease_of_another_machine_is_taken_over_only_when_its_heartbeat_stands
         assert not is_held(store, "run")
 
 
-def test_a_later_process_with_the_number_of_a_dead_holder_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_a_later_process_with_the_number_of_a_dead_holder_is_not_taken_for_it(
+    tmp_path: Path,
+) -> None:
     with open_store(f"sqlite:///{tmp_path / 'reconflow.db'}") as store:
         put(store, a_lease(machine=module._machine(), started="1"))
         assert not is_held(store, "run")
@@ -196,7 +218,9 @@ def test_a_later_process_with_the_number_of_a_dead_holder_is_not_taken_for_it(tm
         assert is_held(store, "run")
 
 
-def test_a_holder_renews_its_lease_even_while_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_holder_renews_its_lease_even_while_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.05)
     with open_store(f"sqlite:///{tmp_path / 'reconflow.db'}") as store, lease(store, "run"):
         until = time.monotonic() + 20
@@ -208,7 +232,7 @@ def test_a_holder_renews_its_lease_even_while_it_works(tmp_path: Path, monkeypat
 def test_worker_processes_work_under_the_lock_of_their_parent(url: str, store: Store) -> None:
     with lease(store, "run"), workers(2, 4):
         apart(_writes, url, "under the lock")
-    mine = module.Held(store.shown, "run", "mine")
+    mine = module.Held(module.address(store.engine.url), "run", "mine")
     put(store, a_lease())
     with holding(mine), workers(2, 4), pytest.raises(LeaseLost):
         apart(_writes, url, "too late")

@@ -23,7 +23,9 @@ from tasks.study import Study, open_study
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.tasks.test_two_passes", "tasks.publish.report", "tasks.kinetics.cohort"])
+FORKS.set_forkserver_preload(
+    ["tests.tasks.test_two_passes", "tasks.publish.report", "tasks.kinetics.cohort"]
+)
 
 
 def takes_in(study: Study) -> None:
@@ -64,10 +66,15 @@ def _child(what: Callable[[Study], None], folder: Path, leased: str, together: B
     what(open_study(folder))
 
 
-def at_once(study: Study, number: int, leased: str, what: Callable[[Study], None]) -> set[int | None]:
+def at_once(
+    study: Study, number: int, leased: str, what: Callable[[Study], None]
+) -> set[int | None]:
     """Let some processes start the same at one moment; gives what they ended with."""
     together = FORKS.Barrier(number)
-    processes = [FORKS.Process(target=_child, args=(what, study.folder, leased, together)) for _ in range(number)]
+    processes = [
+        FORKS.Process(target=_child, args=(what, study.folder, leased, together))
+        for _ in range(number)
+    ]
     for process in processes:
         process.start()
     try:
@@ -81,12 +88,19 @@ def at_once(study: Study, number: int, leased: str, what: Callable[[Study], None
 
 def counts(study: Study) -> dict[str, list[str]]:
     with study.store() as store:
-        return {tube.identity.tube_sha256: [repr(g) for g in gatings_of(store, tube.identity.tube_sha256)] for tube in taken_in(store)}
+        return {
+            tube.identity.tube_sha256: [
+                repr(g) for g in gatings_of(store, tube.identity.tube_sha256)
+            ]
+            for tube in taken_in(store)
+        }
 
 
 def no_step_is_taken_twice(study: Study) -> bool:
     with study.store() as store:
-        taken = [[step.to_state for step in history(store, record.id)] for record in all_files(store)]
+        taken = [
+            [step.to_state for step in history(store, record.id)] for record in all_files(store)
+        ]
     return all(len(states) == len(set(states)) for states in taken)
 
 
@@ -104,8 +118,13 @@ def identities(study: Study) -> list[str]:
 
 def files(study: Study, *folders: str) -> dict[str, str]:
     """Every file in some folders of a study, by its place and hash."""
-    paths = [path for name in folders for path in (study.folder / name).rglob("*") if path.is_file()]
-    return {path.relative_to(study.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    paths = [
+        path for name in folders for path in (study.folder / name).rglob("*") if path.is_file()
+    ]
+    return {
+        path.relative_to(study.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
 
 
 def drop(folder: Path, tubes: int, panel: str = "bcell") -> Study:
@@ -154,7 +173,9 @@ def test_passes_at_once_take_in_what_one_takes_in(
     assert ledger(study) == ledger(by_one)
     assert identities(study) == identities(by_one)
     assert no_step_is_taken_twice(study)
-    assert files(study, "inbox", "archive", "quarantine") == files(by_one, "inbox", "archive", "quarantine")
+    assert files(study, "inbox", "archive", "quarantine") == files(
+        by_one, "inbox", "archive", "quarantine"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -166,18 +187,32 @@ def run_by_one(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study
 
 
-def test_two_whole_passes_at_once_count_what_one_counts_without_any_lock(run_by_one: Study, tmp_path: Path, url: str) -> None:
-    study, one = in_store(run_by_one, tmp_path / "s", url), open_study(run_by_one.folder.with_name("done"))
+def test_two_whole_passes_at_once_count_what_one_counts_without_any_lock(
+    run_by_one: Study, tmp_path: Path, url: str
+) -> None:
+    study, one = (
+        in_store(run_by_one, tmp_path / "s", url),
+        open_study(run_by_one.folder.with_name("done")),
+    )
     assert at_once(study, 2, "without", counts_too) == {0}
     assert ledger(study) == ledger(one)
     assert counts(study) == counts(one)
     assert no_step_is_taken_twice(study)
-    assert files(study, "inbox", "archive", "quarantine") == files(one, "inbox", "archive", "quarantine")
+    assert files(study, "inbox", "archive", "quarantine") == files(
+        one, "inbox", "archive", "quarantine"
+    )
 
 
-def test_two_whole_passes_at_once_write_the_tables_that_one_writes(run_by_one: Study, tmp_path: Path, url: str) -> None:
-    study, one = in_store(run_by_one, tmp_path / "s", url), open_study(run_by_one.folder.with_name("done"))
+def test_two_whole_passes_at_once_write_the_tables_that_one_writes(
+    run_by_one: Study, tmp_path: Path, url: str
+) -> None:
+    study, one = (
+        in_store(run_by_one, tmp_path / "s", url),
+        open_study(run_by_one.folder.with_name("done")),
+    )
     assert at_once(study, 2, "with", runs) == {0}
     assert ledger(study) == ledger(one)
     assert counts(study) == counts(one)
-    assert files(study, "archive", "quarantine", "results") == files(one, "archive", "quarantine", "results")
+    assert files(study, "archive", "quarantine", "results") == files(
+        one, "archive", "quarantine", "results"
+    )

@@ -6,6 +6,7 @@ can be repeated: the next pass finishes what it finds written down. Nothing is e
 
 import errno
 import glob
+import itertools
 import os
 import shutil
 import uuid
@@ -182,8 +183,9 @@ def _copy(source: Path, target: Path, sha256: str) -> bool:
 def _free(wanted: Path, sha256: str, *, same_bytes_are_free: bool = False) -> Path:
     """Give ``wanted``, or a like name nothing lies under: first with the short hash in it, then with a number."""
     stem, ending = wanted.stem, wanted.suffix
-    numbered = [wanted, *(wanted.with_name(f"{stem}.{sha256[:8]}{mark}{ending}") for mark in ("", *(f"-{n}" for n in range(2, 1000))))]
-    for path in numbered:
+    marks = itertools.chain(("",), (f"-{n}" for n in range(2, 1000)))
+    numbered = (wanted.with_name(f"{stem}.{sha256[:8]}{mark}{ending}") for mark in marks)
+    for path in itertools.chain((wanted,), numbered):
         if not path.exists() and not reason_path(path).exists():
             return path
         if same_bytes_are_free and path.is_file() and file_sha256(path) == sha256:

@@ -7,8 +7,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 NETWORK = frozenset(
     "afs beegfs ceph cifs coda davfs fhgfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 "
     "orangefs panfs pvfs2 smb2 smb3 smbfs fuse.beegfs fuse.ceph fuse.ceph-fuse fuse.cephfs "
-    "fuse.curlftpfs fuse.davfs fuse.davfs2 fuse.gcsfuse fuse.glusterfs fuse.goofys fuse.gvfsd-fuse fuse.juicefs "
-    "fuse.mount-s3 fuse.rclone fuse.s3fs fuse.smbnetfs fuse.sshfs".split()
+    "fuse.curlftpfs fuse.davfs fuse.davfs2 fuse.gcsfuse fuse.glusterfs fuse.goofys fuse.gvfsd-fuse "
+    "fuse.juicefs fuse.mount-s3 fuse.rclone fuse.s3fs fuse.smbnetfs fuse.sshfs".split()
 )
 """Types of file systems that several machines may have mounted at once.
 

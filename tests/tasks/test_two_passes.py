@@ -153,7 +153,7 @@ def in_store(original: Study, folder: Path, url: str) -> Study:
 
 @pytest.fixture(scope="module")
 def dropped(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return drop(tmp_path_factory.mktemp("dropped") / "s", 25)
+    return drop(tmp_path_factory.mktemp("dropped") / "s", 12)
 
 
 @pytest.fixture(scope="module")

@@ -61,11 +61,11 @@ def make_study(folder: Path, patients: int) -> Study:
             for identity in identities:
                 sha = identity.tube_sha256
                 add_file(connection, identity.file, identity.file, f"archive/{identity.file}", Sight(1, 1, 0.0, sha))
-        numbers = {record.sha256: record.id for record in all_files(store)}
+        records = {record.sha256: record for record in all_files(store)}
         with store.writing() as connection:
             for identity in identities:
                 save_tube(connection, identity, {})
-                set_state(connection, numbers[identity.tube_sha256], "accepted", "")
+                set_state(connection, records[identity.tube_sha256], "accepted", "")
         for identity in identities:
             save_gating(store, _gating(identity, used[identity.panel]))
     return study

@@ -160,8 +160,9 @@ def _fall_silent() -> int:
 
 def _sentence(error: OSError) -> str:
     """Put a failure of the file system or network into words (a full disk, a folder that may not be read)."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}" if error.filename else reason
+    from tasks.store.faults import in_words
+
+    return in_words(error)
 
 
 @contextmanager

@@ -8,6 +8,10 @@ One tree, so that a caller can tell whose fault it is::
     │   │   └── CutShort     ends before what it announces: damaged, or a copy that goes on
     │   ├── PanelMismatch    a marker is missing, or sits on another marker's detector
     │   └── CompensationFault  no spill where one is needed, or one that cannot be inverted
+    ├── StoreFault           the store cannot be used: a full disk, a damaged file
+    │   └── StoreBusy        the same, but it may pass: locked, or a server that does not answer
+    ├── LeaseLost            another process took the study's lock over
+    ├── StateConflict        another process changed what this one was about to change
     └── UsageFault           the call, the settings, a sheet or a strategy is wrong: exit code 2
         ├── SettingsFault    study.yaml
         ├── SheetFault       samples.csv, patients.csv, drugs.csv
@@ -40,6 +44,22 @@ class PanelMismatch(TubeFault):
 
 class CompensationFault(TubeFault):
     """The tube cannot be compensated."""
+
+
+class StoreFault(ReconflowError):
+    """The store cannot be used now; it is not the study's fault, nor a tube's."""
+
+
+class StoreBusy(StoreFault):
+    """The store cannot be used now, and perhaps can in a while."""
+
+
+class LeaseLost(ReconflowError):
+    """The lock that this process worked under is another's by now; it may change nothing more."""
+
+
+class StateConflict(ReconflowError):
+    """A file is no longer in the state that was read: to be read again, not to be overwritten."""
 
 
 class UsageFault(ReconflowError):

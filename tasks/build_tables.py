@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panels.errors import ReconflowError
+from panels.errors import LeaseLost, ReconflowError
 from tasks.circumstances import with_circumstances
 from tasks.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.counting.background import baseline_backgrounds
@@ -43,6 +43,7 @@ from tasks.store.editions import (
 )
 from tasks.store.tubes import taken_in
 from tasks.stored_tables import (
+    MARK,
     edited_tables,
     frames_of,
     made_of,
@@ -152,8 +153,13 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     kept = write_patient_tables(folder, kinetics, parameters, wide, meanings(), against)
     notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
     _write_report(study, patient, used, kinetics, parameters, notes=notes)
-    with study.store() as store:
-        save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
+    try:
+        with study.store() as store:
+            save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
+    except LeaseLost:
+        # Another pass may have written newer tables than these: the next one writes them anew.
+        (folder / MARK).unlink(missing_ok=True)
+        raise
     write_mark(folder, inputs.fingerprint, PATIENT_TABLES)
 
 

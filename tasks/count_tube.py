@@ -55,9 +55,9 @@ def count_tube(study: Study, tube_sha256: str) -> CountOutcome:
             gated = gate_tube(study, tube, used)
             _publish(tube_folder(study, tube_sha256), tube, gated)
             remember_strategies(store, {tube.identity.panel: used.name})
-            save_gating(store, gated.gating)
+            save_gating(store, gated.gating, seen=tube.file)
         except TubeFault as fault:
-            record_failure(store, tube_sha256, str(fault))
+            record_failure(store, tube_sha256, str(fault), seen=tube.file)
             return CountOutcome(tube_sha256, counted=False, reason=str(fault))
     return CountOutcome(tube_sha256, counted=True)
 
@@ -77,7 +77,7 @@ def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
             if is_fmo(tube.identity):
                 save_readings(store, tube_sha256, measured_with(used), {})
             else:
-                record_failure(store, tube_sha256, str(fault))
+                record_failure(store, tube_sha256, str(fault), seen=tube.file)
             return CountOutcome(tube_sha256, counted=False, reason=str(fault))
     return CountOutcome(tube_sha256, counted=True)
 

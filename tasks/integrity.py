@@ -100,9 +100,9 @@ def _check_file(
         return _fail(store, record, f"{reason} Put the right file back from the backup.")
     with store.writing() as connection:
         sight = Sight(found.st_size, found.st_mtime_ns, record.seen_at, sha256)
-        see_again(connection, record.id, sight)
+        seen = see_again(connection, record, sight)
         if waits:
-            set_state(connection, record.id, "accepted", "the right file is back")
+            set_state(connection, seen, "accepted", "the right file is back")
     if not waits:
         return None
     return f"{record.inbox_path}: {record.place} is back; the tube is counted again."

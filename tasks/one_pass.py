@@ -1,6 +1,5 @@
 """Frame one pass over a study: one at a time, noted in the store, summed up at the end."""
 
-import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gating.engine import ENGINE_VERSION
-from panels.errors import UsageFault
+from panels.errors import StoreFault, UsageFault
 from panels.quoting import unexpected
 from tasks.build_tables import PatientInputs, built_patients, cohort_is_due, tables_due
 from tasks.cohort_estimates import strata_of
@@ -23,7 +22,8 @@ from tasks.patient_notes import baseline_doubts
 from tasks.pins import finish_promotions
 from tasks.sheet_notices import sheet_notices
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
-from tasks.store.ledger import count_by_state, record_failure
+from tasks.store.faults import in_words
+from tasks.store.ledger import FileRecord, count_by_state, record_failure
 from tasks.store.opening import Store
 from tasks.store.runs import begin_run, end_run
 from tasks.store.tubes import taken_in, tubes_to_count
@@ -43,6 +43,7 @@ class Pass:
     counted: Sequence[CountOutcome] = ()
     faults: Sequence[str] = ()
     world_faults: list[str] = field(default_factory=list)
+    seen: dict[str, FileRecord] = field(default_factory=dict)
     report: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
 
@@ -58,7 +59,9 @@ class Pass:
             evidence = current_evidence(self.study, store, self.used)
             wanted = tubes_to_count(store, pins, ENGINE_VERSION, released=released, evidence=evidence, panels=panels)
             due = {tube.identity.tube_sha256 for tube in wanted}
-            known = [tube.identity for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in pins]
+            present = [tube for tube in taken_in(store) if tube.file.state != "failed"]
+        self.seen |= {tube.identity.tube_sha256: tube.file for tube in present}
+        known = [tube.identity for tube in present if tube.identity.panel in pins]
         stained = [identity for identity in known if not is_fmo(identity)]
         return [
             t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel], panels[t.panel])
@@ -87,10 +90,12 @@ class Pass:
     def note_failure(self, tube_sha256: str, error: BaseException) -> CountOutcome:
         """Record against a tube what no step expected, so that the night goes on and the tube can be retried.
 
-        A fault of the world (a full disk, a file gone from the archive) is not the tube's: it is said, and the next pass tries again.
+        A fault of the world (a full disk, a locked store, a file gone from the archive) is not the tube's: it is said, and the next
+        pass tries again.
         """
-        if isinstance(error, OSError):
-            reason = f"Tube {tube_sha256[:12]} could not be counted: {_in_words(error)} The next run tries again."
+        if isinstance(error, OSError | StoreFault):
+            said = in_words(error) if isinstance(error, OSError) else str(error)
+            reason = f"Tube {tube_sha256[:12]} could not be counted: {said} The next run tries again."
             self.world_faults.append(reason)
             return CountOutcome(tube_sha256, counted=False, reason=reason)
         reason = (
@@ -98,7 +103,7 @@ class Pass:
             f"report this as a fault of reconflow."
         )
         with self.study.store() as store:
-            record_failure(store, tube_sha256, reason)
+            record_failure(store, tube_sha256, reason, seen=self.seen.get(tube_sha256))
         return CountOutcome(tube_sha256, counted=False, reason=reason)
 
 
@@ -155,18 +160,6 @@ def _edited(patient: str, name: str) -> str:
         f"patients/{patient}/{name} was changed after it was written. It is written again from the "
         f"store; what was changed is kept beside it as {Path(name).stem}.edited-…"
     )
-
-
-def _in_words(error: OSError) -> str:
-    """Say what the operating system refused, and what to do about it."""
-    mends = {
-        errno.ENOSPC: "The disk is full: free some space.",
-        errno.EROFS: "The disk can only be read: let reconflow write to it.",
-        errno.EACCES: "It may not be read or written: correct the rights of the folder.",
-        errno.ENOENT: "It is not there: restore it from the backup, or connect the share.",
-    }
-    what = f"{error.filename}: " if error.filename else ""
-    return f"{what}{mends.get(error.errno or 0, error.strerror or str(error))}"
 
 
 def _summary(this: Pass) -> dict[str, Any]:

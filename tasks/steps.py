@@ -15,26 +15,24 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from panels.errors import ReconflowError
+from panels.errors import LeaseLost, ReconflowError, StoreBusy
 from tasks.build_tables import PatientInputs
 from tasks.concordance.recount import Recount
 from tasks.count_tube import CountOutcome
 from tasks.intake.turn import IntakeSummary
 
 RETRIES = 2
-STAYS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM})
+STAYS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 """What the operating system will say again in half a minute; a file that is not there may come back with its share."""
 SECONDS_BETWEEN: list[float] = [5, 30]
 
 
 def _may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     """Retry what the shared folder or the store's lock did, never a fault that would come again."""
-    from sqlalchemy.exc import OperationalError
-
     error = state.result(raise_on_failure=False)
     if isinstance(error, OSError) and error.errno in STAYS:
         return False
-    return isinstance(error, OSError | OperationalError)
+    return isinstance(error, OSError | StoreBusy)
 
 
 @task(name="take in", cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=_may_pass)
@@ -112,6 +110,8 @@ def patient_tables(study: Path, inputs: PatientInputs) -> str | None:
 
     try:
         apart(build_patient, open_study(study), inputs)
+    except (StoreBusy, LeaseLost):
+        raise
     except ReconflowError as fault:
         return f"{inputs.patient}: {fault}"
     return None

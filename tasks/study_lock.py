@@ -1,27 +1,31 @@
-"""Let one process at a time change what a study is counted with, or count it."""
+"""Let one process at a time change what a study is counted with, or count it, or take files in."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tasks.store.lease import is_held, lease
+from tasks.store.opening import Store
 from tasks.study import Study
 
-LOCK = ".run.lock"
+RUN = "run"
+INTAKE = "intake"
 
 
 @contextmanager
 def study_lock(study: Study) -> Iterator[None]:
-    """Wait until no pass and no promotion is under way, and hold others up; the operating system frees the lock of a killed one."""
-    with (study.folder / LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Wait until no pass and no promotion is under way, and hold others up."""
+    with study.store() as store, lease(store, RUN):
+        yield
+
+
+@contextmanager
+def intake_lock(store: Store) -> Iterator[None]:
+    """Wait until nobody takes files in, and hold others up; a pass counts meanwhile."""
+    with lease(store, INTAKE):
         yield
 
 
 def is_running(study: Study) -> bool:
     """Tell whether a pass or a promotion is under way."""
-    with (study.folder / LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    with study.store() as store:
+        return is_held(store, RUN)

@@ -11,7 +11,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -19,9 +19,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy.exc import OperationalError
-
 from panels.quoting import note_place, unexpected
+from tasks.store.fence import Held, held, holding
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,7 +51,7 @@ class Workers:
                 return work(*args, **kwargs)
         pool = self._ready_pool()
         try:
-            future = pool.submit(_picklable, partial(work, *args, **kwargs))
+            future = pool.submit(_picklable, partial(work, *args, **kwargs), held())
             done, _ = wait([future], timeout=self._longest_seconds)
             if not done:
                 self._give_up(pool)
@@ -124,12 +123,14 @@ def _begin(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _picklable(work: Callable[[], R]) -> R:
-    """Do the work in a worker process; an error that cannot cross the border would break the whole pool."""
+def _picklable(work: Callable[[], R], locks: Sequence[Held] = ()) -> R:
+    """Do the work in a worker process, under the locks of its parent.
+
+    An error that cannot cross the border would break the whole pool.
+    """
     try:
-        return work()
-    except OperationalError as error:
-        raise OSError(f"The store could not be used: {error.orig}") from None
+        with holding(*locks):
+            return work()
     except Exception as error:
         note_place(error)
         if _crosses(error):

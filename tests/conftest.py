@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from flows.server import StartingServer, starting_server
+from tests.postgres import empty_postgres, postgres, url
+
+__all__ = ["empty_postgres", "postgres", "url"]
 
 # Set before any test module imports Prefect or matplotlib, which read these at import.
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"):

@@ -103,7 +103,7 @@ def recount_tube(study: Study, tube_sha256: str, strategy: str) -> Recount:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         try:
             current, other = (gate_tube(study, tube, each) for each in (compared.current, compared.other))
-            save_gating(store, other.gating)
+            save_gating(store, other.gating, seen=tube.file)
         except TubeFault as fault:
             return Recount(tube_sha256, str(fault))
     gates: dict[str, Any] = {}

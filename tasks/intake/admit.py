@@ -5,14 +5,15 @@ of a tube that was taken in goes to ``archive/_duplicates``: the inbox does not 
 With ``mode: leave`` no file is moved; only the reasons of refused files are written to the quarantine.
 """
 
+import errno
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import time
 
 from gating.events import TubeHeader, read_header
-from panels.errors import UnreadableFile
+from panels.errors import StateConflict, UnreadableFile
 from panels.plain_file import regular_sha256
 from panels.printable import printable
 from tasks.identity import TubeIdentity
@@ -32,10 +33,25 @@ from tasks.intake.quarantine import write_reason
 from tasks.intake.sheets import SampleRow, read_samples
 from tasks.intake.unmoved import why_unmoved
 from tasks.intake.whole import MissingPart, missing_part, unreadable_part
-from tasks.store.ledger import TAKEN_IN, FileRecord, PlannedMove, State, all_files, files_with_bytes, plan_move, set_state
+from tasks.store.ledger import (
+    TAKEN_IN,
+    FileRecord,
+    PlannedMove,
+    State,
+    all_files,
+    file_now,
+    files_with_bytes,
+    plan_move,
+    refuse_twin,
+    set_state,
+)
 from tasks.store.opening import Store
 from tasks.store.tubes import save_tube, taken_in
 from tasks.study import Study
+
+_ATTEMPTS = 20
+_MOMENT = 0.05
+"""Seconds until a file is judged again that another pass has in hand; a move takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +108,35 @@ def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
 
 
 def admit(desk: Desk, candidate: Candidate) -> Outcome:
-    """Judge one file and carry the judgement out; an unreadable share leaves it settling for the next pass."""
-    record = candidate.record
+    """Judge one file and carry the judgement out; an unreadable share leaves it settling for the next pass.
+
+    What another pass makes of the file at the same time stays, and is given.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return _admit(desk, candidate)
+        except StateConflict:
+            now = file_now(desk.store, candidate.record.id)
+        if (now.place, now.sha256) != (candidate.record.place, candidate.sha256):
+            break
+        candidate = replace(candidate, record=now)
+        time.sleep(_MOMENT)
+    return Outcome(now.inbox_path, candidate.sha256, now.state, now.reason)
+
+
+def _admit(desk: Desk, candidate: Candidate) -> Outcome:
     try:
         verdict = judge(desk, candidate)
         verdict = replace(verdict, reason=printable(verdict.reason))
     except OSError as error:
-        reason = note_locked(desk.study, desk.store, candidate.path, record, error)
-        return Outcome(record.inbox_path, candidate.sha256, "settling", reason)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        if not candidate.path.exists():
+            raise StateConflict(f"{candidate.path.name} left the inbox meanwhile.") from error
+        reason = note_locked(desk.study, desk.store, candidate.path, candidate.record, error)
+        return Outcome(candidate.record.inbox_path, candidate.sha256, "settling", reason)
     state, reason = _carry_out(desk, candidate, verdict)
-    return Outcome(record.inbox_path, candidate.sha256, state, reason)
+    return Outcome(candidate.record.inbox_path, candidate.sha256, state, reason)
 
 
 def judge(desk: Desk, candidate: Candidate) -> Verdict:
@@ -142,7 +177,7 @@ def _is_patience_over(desk: Desk, candidate: Candidate) -> bool:
     Both clocks are asked: a share's may be wrong, and a copy may be given the time of its original.
     """
     stat = candidate.path.lstat()
-    now, patience = time(), desk.study.settings.intake.patience_seconds
+    now, patience = time.time(), desk.study.settings.intake.patience_seconds
     unchanged = (now - candidate.record.seen_at, now - max(stat.st_mtime, stat.st_ctime))
     return patience == 0 or max(unchanged) >= patience
 
@@ -247,9 +282,12 @@ def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[Stat
         with desk.store.writing() as connection:
             if verdict.identity:
                 save_tube(connection, verdict.identity, verdict.keywords)
-            plan_move(connection, move)
+                refuse_twin(connection, record)
+            plan_move(connection, record, move)
         return move_file(study, desk.store, move, record)
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
         note_unmoved(study, desk.store, move, record, error)
         return "settling", why_unmoved(study, error)
 
@@ -266,7 +304,8 @@ def _settle_in_place(desk: Desk, candidate: Candidate, verdict: Verdict) -> tupl
     with desk.store.writing() as connection:
         if verdict.identity and state == "accepted":
             save_tube(connection, verdict.identity, verdict.keywords)
-        set_state(connection, record.id, state, reason, duplicate_of=verdict.duplicate_of)
+            refuse_twin(connection, record)
+        set_state(connection, record, state, reason, duplicate_of=verdict.duplicate_of)
     return state, reason
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from panels.errors import StateConflict
 from panels.plain_file import regular_sha256
 from panels.printable import printable
 from tasks.intake.folder import Found, list_folder
@@ -22,9 +23,11 @@ from tasks.store.ledger import (
     FileRecord,
     Sight,
     add_file,
+    claim,
     files_called,
     files_with_bytes,
     files_within,
+    is_planned,
     see_again,
     set_state,
 )
@@ -165,47 +168,59 @@ def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> 
     except FileNotFoundError:
         return None
     except OSError as error:
-        note_locked(study, store, path, record, error)
+        with suppress(StateConflict):
+            note_locked(study, store, path, record, error)
         return None
 
 
 def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight) -> Candidate | None:
-    if record is None:
-        _enter(study, store, path, sight)
-        return None
+    # A file that another pass has in hand is left to it.
+    with suppress(StateConflict):
+        if record is None:
+            _enter(study, store, path, sight)
+        else:
+            return _note_change(study, store, path, record, sight)
+    return None
+
+
+def _note_change(study: Study, store: Store, path: Path, record: FileRecord, sight: Sight) -> Candidate | None:
     unchanged = (record.size, record.mtime_ns, record.sha256) == (sight.size, sight.mtime_ns, sight.sha256)
+    if record.state in {"settling", "waiting"} and unchanged and sight.sha256:
+        return Candidate(record, path, sight.sha256)
     with store.writing() as connection:
         if record.state in {"settling", "waiting"}:
-            if unchanged and sight.sha256:
-                return Candidate(record, path, sight.sha256)
-            see_again(connection, record.id, sight)
-            set_state(connection, record.id, "settling", "")
+            set_state(connection, see_again(connection, record, sight), "settling", "")
         elif record.sha256 == sight.sha256:
-            see_again(connection, record.id, sight)
+            see_again(connection, record, sight)
         elif record.state == "quarantined":
+            set_state(connection, see_again(connection, record, sight), "settling", "dropped again")
             with suppress(OSError):  # the reason is wrong now, but the ledger tells the truth
                 remove_reason(study.quarantine, record.name, record.sha256 or "")
-            see_again(connection, record.id, sight)
-            set_state(connection, record.id, "settling", "dropped again")
         else:
-            set_state(connection, record.id, "duplicate" if record.state == "duplicate" else "failed", OVERWRITTEN, place=None)
+            set_state(connection, record, "duplicate" if record.state == "duplicate" else "failed", OVERWRITTEN, place=None)
             _add(study, connection, path, sight)
     return None
 
 
 def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
-    """Enter a file that is new at its place: as itself when it only moved or was dropped again, else as a new one."""
+    """Enter a file that is new at its place: as itself when it only moved or was dropped again, else as a new one.
+
+    Raises StateConflict when another pass has entered it, or moved it away, meanwhile.
+    """
     place, inbox_path = study.place_of(path), path.relative_to(study.inbox).as_posix()
     earlier = next((record for record in files_with_bytes(store, sight.sha256 or "") if _can_return(study, record)), None)
     earlier = earlier or _refused_part(study, store, path)
-    if earlier is not None and earlier.place is not None:
-        withdraw(study.path_of(earlier.place), earlier.sha256 or "")
     with store.writing() as connection:
         if earlier is None:
             _add(study, connection, path, sight)
-            return
-        see_again(connection, earlier.id, sight)
-        set_state(connection, earlier.id, "settling", "dropped again", place=place, name=path.name, inbox_path=inbox_path)
+        else:
+            seen = see_again(connection, earlier, sight)
+            set_state(connection, seen, "settling", "dropped again", place=place, name=path.name, inbox_path=inbox_path)
+        # The place is ours now: a file that still lies there was moved by nobody before that.
+        if not path.exists():
+            raise StateConflict(f"{inbox_path} left the inbox meanwhile.")
+        if earlier is not None and earlier.place is not None:
+            withdraw(study.path_of(earlier.place), earlier.sha256 or "")
 
 
 def _can_return(study: Study, record: FileRecord) -> bool:
@@ -230,15 +245,19 @@ def _add(study: Study, connection: Connection, path: Path, sight: Sight, reason:
 
 
 def note_locked(study: Study, store: Store, path: Path, record: FileRecord | None, error: OSError) -> str:
-    """Note a file that cannot be opened or moved now, so that it is tried again at the next pass, and give the reason."""
+    """Note a file that cannot be opened or moved now, so that it is tried again at the next pass, and give the reason.
+
+    Raises StateConflict when another pass has changed its state meanwhile.
+    """
     reason = f"The file cannot be opened or moved ({error.strerror}). Close it in other programs; it is tried again by itself."
     with store.writing() as connection:
         if record is None:
             _add(study, connection, path, Sight(-1, -1, time.time(), None), reason)
         elif record.state in {"settling", "waiting"}:
+            seen = record
             if record.size >= 0:
-                see_again(connection, record.id, Sight(-1, -1, time.time(), record.sha256))
-            set_state(connection, record.id, "settling", reason)
+                seen = see_again(connection, record, Sight(-1, -1, time.time(), record.sha256))
+            set_state(connection, seen, "settling", reason)
     return reason
 
 
@@ -247,5 +266,8 @@ def _note_vanished(study: Study, store: Store, records: list[FileRecord]) -> Non
     for record in records:
         waits = record.state in {"settling", "waiting"} and record.place
         if waits and not os.path.lexists(study.path_of(record.place or "")):
-            with store.writing() as connection:
-                set_state(connection, record.id, "waiting", GONE, place=None)
+            with suppress(StateConflict), store.writing() as connection:
+                claim(connection, record)
+                # Another pass writes a move down before it makes it: that file did not vanish.
+                if not is_planned(connection, record.id):
+                    set_state(connection, record, "waiting", GONE, place=None)

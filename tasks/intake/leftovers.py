@@ -5,15 +5,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from panels.errors import StateConflict
 from panels.plain_file import regular_sha256
 from panels.printable import printable
-from tasks.intake.moving import UNFINISHED, plan_back, put_back
+from tasks.intake.moving import plan_back, put_back
 from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import FileRecord, Sight, State, all_files, planned_moves, see_again
 from tasks.store.opening import Store
 from tasks.study import Study
 
-_ARCHIVE_COPY = re.compile(r"\.[0-9a-f]{12}(\.[0-9a-f]{8}(-[0-9]+)?)?\.(fcs|lmd)\.part")
+_ARCHIVE_COPY = re.compile(r"\.[0-9a-f]{12}(\.[0-9a-f]{8}(-[0-9]+)?)?\.(fcs|lmd)(\.[0-9a-f]{8})?\.part")
 _QUARANTINE_COPY = re.compile(r"\..+\.part", re.DOTALL)
 
 
@@ -49,20 +50,20 @@ def _has_changed(store: Store, record: FileRecord, path: Path) -> bool:
     sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
     if sight.sha256 != record.sha256:
         return True
-    with store.writing() as connection:
-        see_again(connection, record.id, sight)
+    with suppress(StateConflict), store.writing() as connection:
+        see_again(connection, record, sight)
     return False
 
 
 def remove_unfinished(study: Study, store: Store) -> None:
     """Remove what a killed pass left half written and no planned move goes on with."""
     planned = {study.path_of(move.target) for move, _ in planned_moves(store)}
-    going_on = {path.with_name(f".{path.name}{UNFINISHED}") for path in planned}
+    going_on = tuple(f".{path.name}." for path in planned)
     archived = [(path, _ARCHIVE_COPY) for path in study.archive.glob("*/.*.part")]
     refused = [(path, _QUARANTINE_COPY) for path in study.quarantine.glob(".*.part")]
     for path, ours in (*archived, *refused):
-        if ours.fullmatch(path.name) and path not in going_on and not path.is_symlink():
-            with suppress(
-                OSError
-            ):  # a folder that may not be written is said where something has to be moved
-                path.unlink()
+        if path.name.startswith(going_on) or not ours.fullmatch(path.name) or path.is_symlink():
+            continue
+        # A folder that may not be written is said where something has to be moved.
+        with suppress(OSError):
+            path.unlink()

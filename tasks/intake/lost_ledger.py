@@ -20,12 +20,14 @@ def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
     Raises UsageFault when the ledger knows none of the archive's tubes, or no tube at all while there are patients' results:
     then the store was lost, or ``store`` names another one, and whatever is derived from it would be wrong.
     """
+    # What lies there first: a file is in the ledger before another pass brings it into the archive.
+    archived = sorted(_archived(study.archive))
+    published = any((study.results / "patients").glob("*/kinetics.csv"))
     files = all_files(store)
     known = {(record.sha256 or "")[:12] for record in files}
-    archived = sorted(_archived(study.archive))
     strangers = [path for short, path in archived if short not in known]
     lost = bool(archived) and len(strangers) == len(archived)
-    forgotten = not any(record.state in TAKEN_IN for record in files) and any((study.results / "patients").glob("*/kinetics.csv"))
+    forgotten = published and not any(record.state in TAKEN_IN for record in files)
     if lost or forgotten:
         held = f"{len(archived)} tubes lie in {study.archive}" if lost else f"there are patients' tables in {study.results}"
         raise UsageFault(

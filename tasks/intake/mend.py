@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gating.events import read_header
-from panels.errors import UnreadableFile
+from panels.errors import StateConflict, UnreadableFile
 from panels.user_file import NotReadable, read_user_file
 from tasks.identity import TubeIdentity
 from tasks.intake.admit import Desk
@@ -22,6 +22,7 @@ from tasks.store.tubes import Tube, save_tube, taken_in
 from tasks.study import Study
 
 _NOTE = "sheets"
+_ATTEMPTS = 3
 
 
 def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
@@ -39,7 +40,7 @@ def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
     for tube, now in zip(tubes, found, strict=True):
         identity = now.identity or tube.identity
         meant.setdefault(draw_of(identity), []).append(identity)
-    said = [_mend(desk, tube, now, meant) for tube, now in zip(tubes, found, strict=True)]
+    said = [_mend_present(desk, tube, now, meant) for tube, now in zip(tubes, found, strict=True)]
     if not any(problem for problem, _ in said):
         remember(desk.store, _NOTE, fingerprint)
     return tuple(sentence for problem, change in said for sentence in (problem, change) if sentence)
@@ -60,6 +61,19 @@ def _digest_of(sheet: Path) -> bytes:
         return hashlib.sha256(read_user_file(sheet, MOST_BYTES)).digest()
     except (FileNotFoundError, NotReadable):
         return b""
+
+
+def _mend_present(
+    desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]
+) -> tuple[str, str]:
+    """Mend one tube as `_mend` does; one that a pass counts or moves meanwhile is read again."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return _mend(desk, tube, found, meant)
+        except StateConflict:
+            tube = next(iter(taken_in(desk.store, tube_sha256=tube.identity.tube_sha256)), tube)
+    file = tube.file.inbox_path
+    return f"{file}: another reconflow is at work on it; the next run mends its identity.", ""
 
 
 def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:
@@ -131,8 +145,8 @@ def _write(desk: Desk, tube: Tube, identity: TubeIdentity, reason: str) -> None:
     with desk.store.writing() as connection:
         save_tube(connection, identity, tube.keywords)
         note_change(connection, record.id, reason)
-        set_state(connection, record.id, state, record.reason if state == record.state else "")
+        changed = set_state(connection, record, state, record.reason if state == record.state else "")
         if move:
-            plan_move(connection, move)
+            plan_move(connection, changed, move)
     if move:
-        move_file(study, desk.store, move, record)
+        move_file(study, desk.store, move, changed)

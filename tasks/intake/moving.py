@@ -10,10 +10,13 @@ arrived. One that changed goes back to the inbox and settles.
 import errno
 import os
 import shutil
+import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from panels.durable import rename_durably, sync_folder
+from panels.durable import full_disk_named, rename_durably, sync_folder
+from panels.errors import StateConflict
 from panels.plain_file import open_regular, regular_sha256
 from panels.printable import printable
 from tasks.intake.quarantine import kept_name, like_names, reason_path, write_reason
@@ -24,13 +27,16 @@ from tasks.store.ledger import (
     PlannedMove,
     State,
     end_move,
-    plan_move,
+    file_now,
+    is_planned,
+    plan_anew,
     planned_moves,
     set_state,
 )
 from tasks.store.opening import Store
 from tasks.study import Study
 
+_ATTEMPTS = 3
 DUPLICATES = "_duplicates"
 """Folder of the archive for second copies; no patient's id begins with an underscore."""
 UNFINISHED = ".part"
@@ -72,23 +78,44 @@ def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
 
 
 def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
-    """Make a move that was written down, then strike it out and give the file its state; can be repeated at any point.
+    """Make a move that was written down, then strike it out and give the file its state.
 
-    Gives the state the file has then, which is another one where its bytes changed. Raises OSError
-    when it cannot be moved.
+    Can be repeated at any point. Another pass may make the same move, or count the file, at the
+    same time: that stays. Gives the state the file has then, which is another one where its bytes
+    changed. Raises OSError when it cannot be moved.
     """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _move(study, store, move, record)
+        except StateConflict:
+            pass
+        except FileNotFoundError:
+            # Brought away between two steps, unless its folder is gone.
+            if attempt == _ATTEMPTS - 1:
+                raise
+        planned = planned_moves(store, move.file_id)
+        if not planned:
+            break
+        move, record = planned[0]
+    now = file_now(store, move.file_id)
+    return now.state, now.reason
+
+
+def _move(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
     if move.state == "settling":
         return put_back(study, store, move, record)
     source, target = study.path_of(move.source), study.path_of(move.target)
     sha256 = record.sha256 or ""
     if target.exists() and source.exists() and regular_sha256(target) != sha256:
         # Somebody put another file there since the move was planned.
-        move = _plan_again(study, store, move, _free(target, sha256))
+        move = _plan_again(study, store, record, move, _free(target, sha256))
         target = study.path_of(move.target)
+    # The source first: it lies at the target when another pass has taken it from here just now.
+    gone = not source.exists()
     if target.exists():
         if source.exists() and regular_sha256(source, follow=True) == sha256:
-            source.unlink()
-    elif not source.exists():
+            source.unlink(missing_ok=True)
+    elif gone:
         return _give_up(store, record, LOST, None)
     elif not _transfer(source, target, record):
         return _give_up(store, record, CHANGED, move.source)
@@ -96,11 +123,14 @@ def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord)
         return _bring_back(study, store, move, record)
     if move.state == "quarantined":
         write_reason(target, record.inbox_path, sha256, move.reason)
+    changes = {"place": move.target, "duplicate_of": move.duplicate_of}
+    # A tube that was taken in before only changes its place; a pass may have counted it meanwhile.
+    stays = record.state in TAKEN_IN and move.state in TAKEN_IN
+    state, reason = (record.state, record.reason) if stays else (move.state, move.reason)
     with store.writing() as connection:
+        set_state(connection, record, state, reason, **changes)
         end_move(connection, record.id)
-        changes = {"place": move.target, "duplicate_of": move.duplicate_of}
-        set_state(connection, record.id, move.state, move.reason, **changes)
-    return move.state, move.reason
+    return state, reason
 
 
 def finish_moves(study: Study, store: Store) -> tuple[str, ...]:
@@ -126,20 +156,22 @@ def note_unmoved(
     if record.state in TAKEN_IN:
         return told
     there, arrived = (os.path.lexists(study.path_of(place)) for place in (move.source, move.target))
-    with store.writing() as connection:
-        if there and not arrived:
-            end_move(connection, record.id)
+    with suppress(StateConflict), store.writing() as connection:
         if record.state in {"settling", "waiting"}:
             place = move.target if arrived and not there else record.place
-            set_state(connection, record.id, "settling", reason, place=place)
+            set_state(connection, record, "settling", reason, place=place)
+        if there and not arrived:
+            end_move(connection, record.id)
     return told
 
 
-def _plan_again(study: Study, store: Store, move: PlannedMove, target: Path) -> PlannedMove:
+def _plan_again(
+    study: Study, store: Store, record: FileRecord, move: PlannedMove, target: Path
+) -> PlannedMove:
     """Write a move down with another target."""
     move = replace(move, target=study.place_of(target))
     with store.writing() as connection:
-        plan_move(connection, move)
+        plan_anew(connection, record, move)
     return move
 
 
@@ -150,7 +182,8 @@ def put_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) 
         if regular_sha256(source) == regular_sha256(target):
             source.unlink()
         else:
-            move = _plan_again(study, store, move, _free(target, record.sha256 or ""))
+            free = _free(target, record.sha256 or "")
+            move = _plan_again(study, store, record, move, free)
             target = study.path_of(move.target)
     if source.exists():
         if not _relocate(source, target):
@@ -159,10 +192,10 @@ def put_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) 
         return _give_up(store, record, LOST, None)
     reason_path(source).unlink(missing_ok=True)
     inbox_path = target.relative_to(study.inbox).as_posix()
+    changes = {"place": move.target, "name": target.name, "inbox_path": inbox_path}
     with store.writing() as connection:
+        set_state(connection, record, "settling", move.reason, **changes)
         end_move(connection, record.id)
-        changes = {"place": move.target, "name": target.name, "inbox_path": inbox_path}
-        set_state(connection, record.id, "settling", move.reason, **changes)
     return "settling", move.reason
 
 
@@ -181,7 +214,7 @@ def plan_back(
     target = inbox_target(study, record, record.sha256 or "")
     back = PlannedMove(record.id, study.place_of(path), study.place_of(target), "settling", reason)
     with store.writing() as connection:
-        plan_move(connection, back)
+        plan_anew(connection, record, back)
     return back
 
 
@@ -191,8 +224,10 @@ def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -
     if record.state in TAKEN_IN:
         state, reason, place = "failed", NOT_ITS_BYTES, place or record.place
     with store.writing() as connection:
+        if not is_planned(connection, record.id):
+            return record.state, record.reason
+        set_state(connection, record, state, reason, place=place)
         end_move(connection, record.id)
-        set_state(connection, record.id, state, reason, place=place)
     return state, reason
 
 
@@ -224,9 +259,15 @@ def _copy(source: Path, target: Path, sha256: str) -> bool:
 
     Tells whether source and copy held the bytes expected; if not, there is only the source.
     """
-    unfinished, before = target.with_name(f".{target.name}{UNFINISHED}"), _looks(source)
+    # A name of its own: another pass may be copying the same file.
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{UNFINISHED}")
+    before = _looks(source)
     try:
-        with open_regular(source, follow=True) as old, unfinished.open("wb") as new:
+        with (
+            full_disk_named(target),
+            open_regular(source, follow=True) as old,
+            unfinished.open("wb") as new,
+        ):
             shutil.copyfileobj(old, new, 1 << 20)
             new.flush()
             os.fsync(new.fileno())
@@ -237,7 +278,7 @@ def _copy(source: Path, target: Path, sha256: str) -> bool:
     finally:
         unfinished.unlink(missing_ok=True)
     sync_folder(target.parent)
-    source.unlink()
+    source.unlink(missing_ok=True)
     sync_folder(source.parent)
     return True
 

@@ -35,5 +35,5 @@ def _restore(desk: Desk, tube: Tube) -> str:
         save_tube(connection, found.identity, keywords)
         note_change(connection, tube.file.id, change)
         if tube.file.state == "failed" and tube.file.reason.startswith(ALTERED):
-            set_state(connection, tube.file.id, "accepted", "")
+            set_state(connection, tube.file, "accepted", "")
     return f"{file}: {change}"

@@ -1,13 +1,12 @@
 """Take in what lies in the inbox: one pass, from files at rest to accepted tubes."""
 
-import fcntl
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from panels.errors import SettingsFault, UsageFault
+from panels.errors import SettingsFault, StateConflict, UsageFault
 from panels.printable import printable
 from tasks.intake.admit import Outcome, admit, open_desk
 from tasks.intake.inbox import Candidate, Listing, list_inbox, scan_inbox
@@ -22,8 +21,8 @@ from tasks.intake.sheets import SampleRow
 from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, count_by_state, plan_move, set_state
 from tasks.store.opening import Store
 from tasks.study import Study
+from tasks.study_lock import intake_lock
 
-LOCK = ".intake.lock"
 _MOST_NAMED = 5
 
 
@@ -53,7 +52,7 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
     Raises SettingsFault when there is no inbox (a share that is not connected), so that nothing is taken for removed, and
     UsageFault when the store knows nothing of the tubes that were taken in before.
     """
-    with study.store() as store, _one_at_a_time(study):
+    with study.store() as store, intake_lock(store):
         _check_inbox(study, store)
         unknown = check_ledger(study, store)
         mark_folders(study, store)
@@ -73,13 +72,15 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
     ``names`` are file names, paths in the inbox, or the beginning of a SHA-256 (8 characters or more); None means all.
     Raises UsageFault for a name that fits no refused or failed file; then nothing is done.
     """
-    with study.store() as store, _one_at_a_time(study):
+    with study.store() as store, intake_lock(store):
         check_folders(study, store)
         finish_moves(study, store)
         stuck = all_files(store, ("quarantined", "failed"))
         chosen = stuck if names is None else [record for name in names for record in _called(name, stuck)]
         for record in dict.fromkeys(chosen):
-            _take_up(study, store, record)
+            # Whoever changed the file meanwhile has taken it up.
+            with suppress(StateConflict):
+                _take_up(study, store, record)
         return tuple(record.inbox_path for record in dict.fromkeys(chosen))
 
 
@@ -146,24 +147,16 @@ def _called(name: str, stuck: Sequence[FileRecord]) -> list[FileRecord]:
 def _take_up(study: Study, store: Store, record: FileRecord) -> None:
     if record.state == "failed":
         with store.writing() as connection:
-            set_state(connection, record.id, "accepted", "taken up again")
+            set_state(connection, record, "accepted", "taken up again")
         return
     place = study.path_of(record.place) if record.place else None
     if place is None or place.is_relative_to(study.inbox):
         remove_reason(study.quarantine, record.name, record.sha256 or "")
         with store.writing() as connection:
-            set_state(connection, record.id, "settling", "taken up again")
+            set_state(connection, record, "settling", "taken up again")
         return
     target = inbox_target(study, record, record.sha256 or "")
     move = PlannedMove(record.id, study.place_of(place), study.place_of(target), "settling", "taken up again")
     with store.writing() as connection:
-        plan_move(connection, move)
+        plan_move(connection, record, move)
     move_file(study, store, move, record)
-
-
-@contextmanager
-def _one_at_a_time(study: Study) -> Iterator[None]:
-    """Let one process at a time take files in; the operating system frees the lock of one that was killed."""
-    with (study.folder / LOCK).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

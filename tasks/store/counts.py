@@ -13,7 +13,7 @@ from gating.compile import RealisedThreshold
 from panels.errors import TubeFault
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
 from tasks.store.digests import gating_digest, is_intact_gating
-from tasks.store.ledger import set_tube_state
+from tasks.store.ledger import FileRecord, set_tube_state
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import GATING_KEY, counts, gatings, thresholds
 from tasks.store.tubes import Tube, taken_in
@@ -53,8 +53,10 @@ class CountsRead:
     altered: frozenset[str]
 
 
-def save_gating(store: Store, gating: TubeGating) -> bool:
+def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = None) -> bool:
     """Write the counts of a tube, which makes its file ``counted``, and tell whether they are new.
+
+    With ``seen``, its file when counting began, a state or reason that it got since stays.
 
     Writing the same again changes nothing; quality figures that a later release of the program words otherwise are no other count.
     Stored counts that were altered since they were written are replaced.
@@ -70,7 +72,7 @@ def save_gating(store: Store, gating: TubeGating) -> bool:
             new, kept = _insert(connection, gating), gating
         same = replace(kept, qc={}, thresholds=()) == replace(gating, qc={}, thresholds=())
         if same:
-            set_tube_state(connection, gating.tube_sha256, "counted")
+            set_tube_state(connection, gating.tube_sha256, "counted", seen=seen)
     if kept.strategy_sha256 != gating.strategy_sha256:
         raise TubeFault(
             f"Tube {gating.tube_sha256[:12]} was counted before under another {gating.strategy} (content {kept.strategy_sha256[:12]}, now "

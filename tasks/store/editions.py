@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select
+from sqlalchemy import Row, Select, func, insert, select, text
 
 from panels.errors import ReconflowError
 from tasks.store.digests import is_intact, sealed
@@ -33,6 +33,9 @@ def save_edition(store: Store, edition: Edition) -> bool:
     values: dict[str, Any] = {name: zlib.compress(getattr(edition, name), 6) for name in TABLES}
     values |= {"patient": edition.patient, "at": utc_now(), "fingerprint": edition.fingerprint}
     with store.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            # Two that add the same edition at once would both find it missing.
+            connection.execute(text("LOCK TABLE editions IN SHARE ROW EXCLUSIVE MODE"))
         last = connection.execute(_last_rows(edition.patient)).first()
         if last is not None and is_intact(editions, last) and last.fingerprint == edition.fingerprint:
             return False

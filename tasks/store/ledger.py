@@ -1,11 +1,14 @@
 """Keep the ledger: every file that ever entered the inbox, its one present state, and how it came to it."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
+from panels.errors import StateConflict
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import files, moves, notes, transitions
 
@@ -64,31 +67,69 @@ class PlannedMove:
     duplicate_of: str | None = None
 
 
-def add_file(connection: Connection, name: str, inbox_path: str, place: str, sight: Sight, reason: str = "") -> None:
-    """Enter a file that was seen for the first time; it settles."""
-    values = {"name": name, "inbox_path": inbox_path, "place": place, "duplicate_of": None, **_sight_values(sight)}
-    statement = insert(files).values(state="settling", reason=reason, changed_at=utc_now(), **values).returning(files.c.id)
-    file_id = connection.execute(statement).scalar_one()
-    _append(connection, file_id, None, "settling", reason)
+def add_file(
+    connection: Connection, name: str, inbox_path: str, place: str, sight: Sight, reason: str = ""
+) -> int | None:
+    """Enter a file that was seen for the first time; it settles. Gives its id.
 
-
-def see_again(connection: Connection, file_id: int, sight: Sight) -> None:
-    """Note what a file looks like now; its state is not touched."""
-    connection.execute(update(files).where(files.c.id == file_id).values(**_sight_values(sight)))
-
-
-def set_state(connection: Connection, file_id: int, state: State, reason: str, **changes: str | None) -> bool:
-    """Give a file its state and append the step to its history; nothing happens when it is in it for the same reason.
-
-    ``changes`` may set ``place``, ``name``, ``inbox_path`` and ``duplicate_of``. Tells whether anything was changed.
+    None when another pass has entered a file at this place meanwhile; then nothing is changed.
     """
-    old = connection.execute(select(files).where(files.c.id == file_id).with_for_update()).one()
-    if old.state == state and old.reason == reason and all(getattr(old, key) == value for key, value in changes.items()):
-        return False
-    connection.execute(update(files).where(files.c.id == file_id).values(state=state, reason=reason, changed_at=utc_now(), **changes))
-    if (old.state, old.reason) != (state, reason):
-        _append(connection, file_id, old.state, state, reason)
-    return True
+    values = {"name": name, "inbox_path": inbox_path, "place": place, "state": "settling"}
+    values |= {"reason": reason, "changed_at": utc_now(), **_sight_values(sight)}
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(files).values(**values)
+    statement = statement.on_conflict_do_nothing(index_elements=["place"])
+    file_id = connection.execute(statement.returning(files.c.id)).scalar()
+    if file_id is not None:
+        _append(connection, file_id, None, "settling", reason)
+    return file_id
+
+
+def claim(connection: Connection, record: FileRecord) -> None:
+    """Keep a file's row as it is until the end of the change; everything else here begins with it.
+
+    Raises StateConflict when it is not as it was read: another pass has the file in hand.
+    """
+    chosen = select(files).where(files.c.id == record.id).with_for_update()
+    row = connection.execute(chosen).one_or_none()
+    if row is None or _record(row) != record:
+        raise StateConflict(f"{record.inbox_path} was changed by another reconflow meanwhile.")
+
+
+def refuse_twin(connection: Connection, record: FileRecord) -> None:
+    """Raise StateConflict when a file with the same bytes was taken in, or is about to be.
+
+    To be called after the tube's identity was written, which makes two that write it wait.
+    """
+    same = (files.c.sha256 == record.sha256) & (files.c.id != record.id)
+    coming = select(moves.c.file_id).where(moves.c.state.in_(TAKEN_IN))
+    chosen = select(files.c.id).where(same, files.c.state.in_(TAKEN_IN) | files.c.id.in_(coming))
+    if connection.execute(chosen).first() is not None:
+        raise StateConflict(f"{record.inbox_path}: the same bytes are being taken in.")
+
+
+def see_again(connection: Connection, record: FileRecord, sight: Sight) -> FileRecord:
+    """Note what a file looks like now and give its record; its state is not touched.
+
+    Raises StateConflict when its row is not ``record`` any more.
+    """
+    claim(connection, record)
+    values = _sight_values(sight)
+    connection.execute(update(files).where(files.c.id == record.id).values(**values))
+    return replace(record, **values)
+
+
+def set_state(
+    connection: Connection, record: FileRecord, state: State, reason: str, **changes: str | None
+) -> FileRecord:
+    """Give a file that is as it was read a state, note the step in its history, give its record.
+
+    Nothing happens when it is in that state for the same reason. ``changes`` may set ``place``,
+    ``name``, ``inbox_path`` and ``duplicate_of``. Raises StateConflict when its row is not
+    ``record`` any more, or another file lies at the new place.
+    """
+    claim(connection, record)
+    return _change(connection, record, state, reason, changes)
 
 
 def note_change(connection: Connection, file_id: int, reason: str) -> None:
@@ -97,19 +138,39 @@ def note_change(connection: Connection, file_id: int, reason: str) -> None:
     _append(connection, file_id, state, state, reason)
 
 
-def set_tube_state(connection: Connection, tube_sha256: str, state: Literal["accepted", "counted"]) -> None:
-    """Give a tube that was taken in its state."""
-    found = connection.execute(select(files.c.id).where(files.c.sha256 == tube_sha256, files.c.state.in_(TAKEN_IN))).scalar()
-    if found is not None:
-        set_state(connection, found, state, "")
+def set_tube_state(
+    connection: Connection,
+    tube_sha256: str,
+    state: Literal["accepted", "counted", "failed"],
+    reason: str = "",
+    *,
+    seen: FileRecord | None = None,
+) -> None:
+    """Give a tube that was taken in its state.
+
+    With ``seen``, its file when the work on it began, a state or reason that it got since stays.
+    """
+    chosen = select(files).where(files.c.sha256 == tube_sha256, files.c.state.in_(TAKEN_IN))
+    row = connection.execute(chosen.order_by(files.c.id).with_for_update()).first()
+    if row is None:
+        return
+    now = _record(row)
+    if seen is None or (now.state, now.reason) == (seen.state, seen.reason):
+        _change(connection, now, state, reason, {})
 
 
-def record_failure(store: Store, tube_sha256: str, error: str) -> None:
-    """Note that a tube that was taken in could not be counted, and why; `reconflow retry` takes it up again."""
+def record_failure(
+    store: Store, tube_sha256: str, error: str, *, seen: FileRecord | None = None
+) -> None:
+    """Note that a tube could not be counted, and why (``seen`` as in set_tube_state)."""
     with store.writing() as connection:
-        found = connection.execute(select(files.c.id).where(files.c.sha256 == tube_sha256, files.c.state.in_(TAKEN_IN))).scalar()
-        if found is not None:
-            set_state(connection, found, "failed", error)
+        set_tube_state(connection, tube_sha256, "failed", error, seen=seen)
+
+
+def file_now(store: Store, file_id: int) -> FileRecord:
+    """Read a file of the ledger again."""
+    with store.reading() as connection:
+        return _record(connection.execute(select(files).where(files.c.id == file_id)).one())
 
 
 def all_files(store: Store, states: Collection[State] = get_args(State)) -> list[FileRecord]:
@@ -153,15 +214,37 @@ def history(store: Store, file_id: int) -> list[Transition]:
         return [Transition(row.at, row.from_state, row.to_state, row.reason) for row in connection.execute(chosen)]
 
 
-def plan_move(connection: Connection, move: PlannedMove) -> None:
-    """Write down a move before it is made."""
+def plan_move(connection: Connection, record: FileRecord, move: PlannedMove) -> None:
+    """Write down a move of a file that is as it was read, before the move is made.
+
+    Raises StateConflict when its row is not ``record`` any more, or when another pass is moving it
+    to another place.
+    """
+    claim(connection, record)
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = {name: getattr(move, name) for name in PlannedMove.__slots__}
+    statement = dialect.insert(moves).values(**values)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["file_id"]))
+    target = select(moves.c.target).where(moves.c.file_id == move.file_id)
+    if connection.execute(target).scalar() != move.target:
+        raise StateConflict(f"{record.inbox_path} is being moved by another reconflow.")
+
+
+def plan_anew(connection: Connection, record: FileRecord, move: PlannedMove) -> None:
+    """Write down a move of a file in the place of another, where there is one.
+
+    Raises StateConflict when the file's row is not ``record`` any more.
+    """
+    claim(connection, record)
     connection.execute(delete(moves).where(moves.c.file_id == move.file_id))
-    connection.execute(
-        insert(moves).values(
-            file_id=move.file_id, source=move.source, target=move.target,
-            state=move.state, reason=move.reason, duplicate_of=move.duplicate_of,
-        )
-    )  # fmt: skip
+    values = {name: getattr(move, name) for name in PlannedMove.__slots__}
+    connection.execute(insert(moves).values(**values))
+
+
+def is_planned(connection: Connection, file_id: int) -> bool:
+    """Tell whether a move of a file was written down and not ended."""
+    chosen = select(moves.c.file_id).where(moves.c.file_id == file_id)
+    return connection.execute(chosen).first() is not None
 
 
 def end_move(connection: Connection, file_id: int) -> None:
@@ -169,10 +252,12 @@ def end_move(connection: Connection, file_id: int) -> None:
     connection.execute(delete(moves).where(moves.c.file_id == file_id))
 
 
-def planned_moves(store: Store) -> list[tuple[PlannedMove, FileRecord]]:
-    """List the moves that were planned and not finished, with their files."""
+def planned_moves(store: Store, file_id: int | None = None) -> list[tuple[PlannedMove, FileRecord]]:
+    """List the moves (all, or a file's) that were planned and not finished, with their files."""
+    wanted = select(moves).order_by(moves.c.file_id)
+    wanted = wanted if file_id is None else wanted.where(moves.c.file_id == file_id)
     with store.reading() as connection:
-        planned = [PlannedMove(**row._mapping) for row in connection.execute(select(moves).order_by(moves.c.file_id))]  # noqa: SLF001
+        planned = [PlannedMove(**row._mapping) for row in connection.execute(wanted)]  # noqa: SLF001
         chosen = select(files).where(files.c.id.in_([move.file_id for move in planned]))
         known = {row.id: _record(row) for row in connection.execute(chosen)}
     return [(move, known[move.file_id]) for move in planned]
@@ -181,14 +266,35 @@ def planned_moves(store: Store) -> list[tuple[PlannedMove, FileRecord]]:
 def remember(store: Store, name: str, value: str) -> None:
     """Keep one note for the next pass."""
     with store.writing() as connection:
-        connection.execute(delete(notes).where(notes.c.name == name))
-        connection.execute(insert(notes).values(name=name, value=value))
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(notes).values(name=name, value=value)
+        statement = statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
+        connection.execute(statement)
 
 
 def recall(store: Store, name: str) -> str | None:
     """Give a note that an earlier pass kept."""
     with store.reading() as connection:
         return connection.execute(select(notes.c.value).where(notes.c.name == name)).scalar()
+
+
+def _change(
+    connection: Connection, now: FileRecord, state: State, reason: str, changes: Mapping[str, Any]
+) -> FileRecord:
+    """Change a row that is kept as ``now`` until the end of the transaction."""
+    then = replace(now, state=state, reason=reason, **changes)
+    if then == now:
+        return now
+    then = replace(then, changed_at=utc_now())
+    values = {"state": state, "reason": reason, "changed_at": then.changed_at, **changes}
+    try:
+        connection.execute(update(files).where(files.c.id == now.id).values(**values))
+    except IntegrityError as error:
+        place = changes.get("place")
+        raise StateConflict(f"{now.inbox_path}: another file lies at {place}.") from error
+    if (now.state, now.reason) != (state, reason):
+        _append(connection, now.id, now.state, state, reason)
+    return then
 
 
 def _append(connection: Connection, file_id: int, before: str | None, after: str, reason: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,9 +14,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, i
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from panels.errors import SettingsFault
+from panels.errors import SettingsFault, StoreFault
 from tasks.store.digests import SEALED_TABLES, seal_earlier_rows
+from tasks.store.faults import faults_in_words, is_passing
+from tasks.store.fence import check_held
 from tasks.store.schema import SCHEMA_VERSION, TUBES_BY_PATIENT, counts, gatings, metadata, readings, thresholds, versions
+from tasks.store.shares import network_type
 
 BUSY_SECONDS = 30
 """How long one process waits for another that is writing."""
@@ -38,15 +42,33 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a connection whose changes are kept together at the end of the block, or not at all."""
-        with self.engine.begin() as connection:
+        """Give a connection whose changes are kept together at the end of the block, or not at all.
+
+        Raises StoreFault when the store cannot be used, LeaseLost when a lock that is held here has
+        been taken over.
+        """
+        with faults_in_words(self.engine.url), self.engine.begin() as connection:
+            check_held(connection)
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection that sees the store as it is now and holds up nobody."""
-        with self.engine.connect().execution_options(only_reads=True) as connection:
+        with faults_in_words(self.engine.url), self._connected(only_reads=True) as connection:
             yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """Give a connection for the whole block that is in no transaction and is then closed."""
+        mapped = faults_in_words(self.engine.url)
+        with mapped, self._connected(isolation_level="AUTOCOMMIT") as connection:
+            try:
+                yield connection
+            finally:
+                connection.invalidate()
+
+    def _connected(self, **options: Any) -> Connection:
+        return self.engine.connect().execution_options(**options)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -62,8 +84,8 @@ class Store:
 def open_store(url: str, time_zone: str | None = None) -> Store:
     """Open the store of a study with this time zone at a database address, and make its tables when it is new.
 
-    Raises SettingsFault when it cannot be reached, is no database, or was written by a newer reconflow. The address is
-    repeated without its password.
+    Raises SettingsFault when it cannot be reached, is no database, lies on a network share, or was written by a newer reconflow;
+    StoreFault when it is locked or its disk is full. The address is repeated without its password.
     """
     shown = url
     try:
@@ -74,14 +96,18 @@ def open_store(url: str, time_zone: str | None = None) -> Store:
     except ModuleNotFoundError as error:
         raise SettingsFault(f"study.yaml: store: {shown} needs the package '{error.name}': install reconflow[postgres].") from error
     if engine.dialect.name == "sqlite":
+        _check_disk(engine, shown)
         _prepare_sqlite(engine)
     store = Store(engine, time_zone)
     try:
         _make_tables(store, shown)
-    except DBAPIError as error:
+    except (DBAPIError, StoreFault) as error:
         store.close()
-        cause = " ".join(str(error.orig).split())
-        raise SettingsFault(f"study.yaml: store: the store {shown} cannot be opened: {cause}") from error
+        cause = error if isinstance(error, DBAPIError) else error.__cause__
+        if not isinstance(cause, DBAPIError) or is_passing(cause, engine.url):
+            raise
+        said = " ".join(str(cause.orig).split())
+        raise SettingsFault(f"study.yaml: store: the store {shown} cannot be opened: {said}") from error
     except SettingsFault:
         store.close()
         raise
@@ -91,6 +117,18 @@ def open_store(url: str, time_zone: str | None = None) -> Store:
 def utc_now() -> str:
     """Write the present time as the store keeps it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _check_disk(engine: Engine, shown: str) -> None:
+    """Refuse a store on a network share: two machines that write there do not see each other."""
+    kind = network_type(Path(engine.url.database or "").resolve().parent)
+    if kind:
+        raise SettingsFault(
+            f"study.yaml: store: the store {shown} lies on a network share ({kind}), where SQLite "
+            "loses what is written. Put it on a disk of this computer (sqlite:////folder/"
+            "reconflow.db), or name a PostgreSQL database (postgresql+psycopg://…). The other "
+            "folders may stay on the share."
+        )
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -17,6 +17,17 @@ versions = Table("schema_version", metadata, Column("version", Integer, primary_
 notes = Table("notes", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 """What the program remembers from one pass to the next; losing it costs time, never truth."""
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("holder", "host", "machine")),
+    Column("pid", Integer, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("started", "taken_at")),
+    Column("heartbeat", Integer, nullable=False),
+)
+"""One row a lock of the study that is held now: by whom, and that it still lives."""
+
 files = Table(
     "files",
     metadata,

@@ -54,7 +54,7 @@ def give(study: Study, patient: str, day: int, **events: int) -> str:
         file = next(record for record in all_files(store) if record.sha256 == sha)
         with store.writing() as connection:
             save_tube(connection, identity, {})
-            set_state(connection, file.id, "accepted", "")
+            set_state(connection, file, "accepted", "")
         save_gating(store, TubeGating(sha, used.name, used.release.sha256, ENGINE_VERSION, "bcell@1.0.0", 60_000, counts))
     return sha
 

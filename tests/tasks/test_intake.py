@@ -515,7 +515,7 @@ def _planned(study: Study) -> tuple[Path, Path]:
         target = f"archive/P01/{candidate.sha256[:12]}.fcs"
         with store.writing() as connection:
             save_tube(connection, verdict.identity, verdict.keywords)
-            plan_move(connection, PlannedMove(candidate.record.id, "inbox/good.fcs", target, "accepted", ""))
+            plan_move(connection, candidate.record, PlannedMove(candidate.record.id, "inbox/good.fcs", target, "accepted", ""))
     return study.inbox / "good.fcs", study.folder / target
 
 
@@ -640,7 +640,7 @@ def _thousand_accepted(study: Study) -> None:
                 assert record.sha256
                 tube = TubeIdentity(record.sha256, record.inbox_path, "P01", datetime.fromisoformat(DRAWN), "bcell", "D28")
                 save_tube(connection, tube, {})
-                set_state(connection, record.id, "accepted", "")
+                set_state(connection, record, "accepted", "")
 
 
 def test_a_pass_over_a_thousand_known_tubes_opens_none_of_them(tmp_path: Path) -> None:

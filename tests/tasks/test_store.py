@@ -1,30 +1,42 @@
 """The store keeps everything once, changes nothing it has kept, and is the same on SQLite and PostgreSQL."""
 
 import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy import create_engine, func, inspect, select, text
 
-from panels.errors import SettingsFault, TubeFault
+from panels.errors import SettingsFault, StateConflict, TubeFault
 from tasks.counting.counts import PopulationCount
 from tasks.identity import TubeIdentity
+from tasks.store import shares
 from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
 from tasks.store.editions import Edition, last_editions, save_edition
-from tasks.store.ledger import Sight, add_file, all_files, count_by_state, history, recall, record_failure, remember, set_state
+from tasks.store.lease import lease
+from tasks.store.ledger import (
+    PlannedMove,
+    Sight,
+    add_file,
+    all_files,
+    count_by_state,
+    history,
+    plan_move,
+    planned_moves,
+    recall,
+    record_failure,
+    refuse_twin,
+    remember,
+    see_again,
+    set_state,
+)
 from tasks.store.opening import Store, open_store
 from tasks.store.readings import MeasuredWith, measured, remove_altered_readings, save_readings
 from tasks.store.runs import begin_run, end_run, last_run
-from tasks.store.schema import readings, thresholds
+from tasks.store.schema import readings, thresholds, versions
 from tasks.store.tubes import altered_identities, save_tube, taken_in, tubes_to_count
 
 SHA = "a" * 64
@@ -34,49 +46,6 @@ COUNTS = (
     PopulationCount("naive_b", 0, "b_cells", 120, "b_cells", 120),
 )
 GATING = TubeGating(SHA, "bcell@1.0.0", "f" * 64, "0.1.0", "bcell", 9000, COUNTS, None, ("few_events",), {"dead": 0.1})
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or ([Path(found).parent] if (found := shutil.which("initdb")) else [])
-
-
-def _as_postgres(command: Sequence[str | Path]) -> None:
-    """Run a server command, as the user postgres where we are root (the server refuses root)."""
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", timeout=60)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """Start a real PostgreSQL server on loopback with a folder of its own."""
-    if not POSTGRES:
-        pytest.skip("POSTGRESQL ABSENT: no initdb found; the store was tested on SQLite alone")
-    binaries, folder = POSTGRES[-1], Path(tempfile.mkdtemp(prefix="store-"))
-    if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    try:
-        _as_postgres([binaries / "initdb", "-D", folder / "data", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"])
-        _as_postgres([binaries / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start"])
-        try:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            _as_postgres([binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"])
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'reconflow.db'}"
-    address = str(request.getfixturevalue("postgres"))
-    engine = create_engine(address)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return address
 
 
 @pytest.fixture
@@ -90,10 +59,10 @@ def accept(store: Store, identity: TubeIdentity = TUBE) -> int:
         sight = Sight(10, 2**62, 1.5, identity.tube_sha256)
         add_file(connection, identity.file, identity.file, f"archive/{identity.tube_sha256[:12]}", sight)
         save_tube(connection, identity, {"instrument": "Lyric µ"})
-    file_id = all_files(store)[-1].id
+    record = all_files(store)[-1]
     with store.writing() as connection:
-        set_state(connection, file_id, "accepted", "")
-    return file_id
+        set_state(connection, record, "accepted", "")
+    return record.id
 
 
 def test_an_identity_comes_back_exactly_as_it_was_kept(store: Store) -> None:
@@ -351,6 +320,102 @@ def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:
     found = {sha[0]: tube_counts(store, pins, panels={"bcell": sha})[0].counts["b_cells"].events for sha in ("1" * 64, "2" * 64)}
     assert found == {"1": 120, "2": 7}
     assert tubes_to_count(store, pins, "0.1.0", panels=one) == []
+
+
+def test_a_store_of_the_fourth_version_is_brought_up_and_can_be_locked(url: str) -> None:
+    with open_store(url) as store:
+        file_id = accept(store)
+        save_gating(store, GATING)
+        steps = history(store, file_id)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE leases"))
+        connection.execute(text("UPDATE schema_version SET version = 4"))
+    engine.dispose()
+    for _ in range(2):
+        with open_store(url) as store, lease(store, "run"):
+            assert gatings_of(store, SHA) == [GATING]
+            assert history(store, file_id) == steps
+            with store.reading() as connection:
+                assert connection.execute(select(func.max(versions.c.version))).scalar() == 5
+
+
+def test_a_file_is_changed_only_from_the_state_that_was_read(store: Store) -> None:
+    file_id = accept(store)
+    (seen,) = all_files(store)
+    save_gating(store, GATING)
+    steps = history(store, file_id)
+    move = PlannedMove(file_id, seen.place or "", "elsewhere", "waiting", "")
+    for change in (
+        lambda connection: set_state(connection, seen, "waiting", "left the inbox", place=None),
+        lambda connection: see_again(connection, seen, Sight(1, 1, 1.0, "b" * 64)),
+        lambda connection: plan_move(connection, seen, move),
+    ):
+        with pytest.raises(StateConflict), store.writing() as connection:
+            change(connection)
+    record_failure(store, SHA, "too late", seen=seen)
+    assert [record.state for record in all_files(store)] == ["counted"]
+    assert history(store, file_id) == steps
+    assert planned_moves(store) == []
+
+
+def test_a_file_that_is_being_moved_is_planned_to_no_other_place(store: Store) -> None:
+    file_id = accept(store)
+    (seen,) = all_files(store)
+    move = PlannedMove(file_id, seen.place or "", "archive/one", "accepted", "")
+    for _ in range(2):
+        with store.writing() as connection:
+            plan_move(connection, seen, move)
+    with pytest.raises(StateConflict), store.writing() as connection:
+        plan_move(connection, seen, replace(move, target="archive/two"))
+    assert planned_moves(store) == [(move, seen)]
+
+
+def test_no_two_files_with_the_same_bytes_are_taken_in(store: Store) -> None:
+    with store.writing() as connection:
+        for name in ("a.fcs", "copy.fcs"):
+            assert add_file(connection, name, name, f"inbox/{name}", Sight(1, 1, 1.0, SHA))
+    first, second = all_files(store)
+    with store.writing() as connection:
+        refuse_twin(connection, first)
+        plan_move(connection, first, PlannedMove(first.id, "inbox/a.fcs", "archive/a.fcs", "accepted", ""))
+    with pytest.raises(StateConflict), store.writing() as connection:
+        refuse_twin(connection, second)
+
+
+def test_a_place_is_entered_once(store: Store) -> None:
+    with store.writing() as connection:
+        assert add_file(connection, "a.fcs", "a.fcs", "inbox/a.fcs", Sight(1, 1, 1.0, SHA))
+    with store.writing() as connection:
+        assert add_file(connection, "a.fcs", "a.fcs", "inbox/a.fcs", Sight(1, 1, 1.0, SHA)) is None
+    assert len(all_files(store)) == 1
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+def test_an_sqlite_store_on_a_network_share_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The list of mounts is real but for the type: a share that this machine could mount is not to be had in a test."""
+    number = f"{os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)}"
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+        f"31 27 {number} / /srv/with\\040blank rw,relatime shared:7 master:1 - {kind} server:/data rw,vers=4.2\n",
+        encoding="utf-8",
+    )
+    open_store(f"sqlite:///{tmp_path / 'reconflow.db'}").close()
+    monkeypatch.setattr(shares, "MOUNTS", mounts)
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "reconflow.db")
+    for file in (tmp_path / "reconflow.db", link):
+        with pytest.raises(SettingsFault, match=rf"{file.name} lies on a network share \({kind}\).*disk of this computer.*PostgreSQL"):
+            open_store(f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize("kind", ["ext4", "tmpfs", "9p", "overlay"])
+def test_a_store_on_a_disk_of_the_machine_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    number = f"{os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)}"
+    monkeypatch.setattr(shares, "MOUNTS", tmp_path / "mountinfo")
+    shares.MOUNTS.write_text(f"31 27 {number} / / rw - {kind} x rw\n30 27 0:999 / /srv rw - nfs x rw\n", encoding="utf-8")
+    open_store(f"sqlite:///{tmp_path / 'reconflow.db'}").close()
 
 
 THIRD_TABLES = (

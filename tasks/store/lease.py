@@ -160,7 +160,7 @@ def _beat(store: Store, mine: Lease, ended: threading.Event) -> None:
     own = (leases.c.name == mine.name) & (leases.c.holder == mine.holder)
     grown = update(leases).where(own).values(heartbeat=leases.c.heartbeat + 1)
     while not ended.wait(HEARTBEAT_SECONDS):
-        with suppress(StoreFault), store.writing() as connection:
+        with suppress(StoreFault, LeaseLost), store.writing() as connection:
             if not connection.execute(grown).rowcount:
                 return
 

@@ -54,8 +54,13 @@ def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
     sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in faults))
     drafts = [f"{pin}: not released; its content counts all the same, and can change" for pin in found.unreleased]
     text = "\n".join([*(f"{pin}: as released" for pin in found.verified), *drafts, *faults])
-    document = {"verified": list(found.verified), "unreleased": list(found.unreleased), "faults": faults}
-    return Outcome(document=document, text=text, failed=bool(found.faults), wrong=bool(found.unreadable))
+    document = {
+        "verified": list(found.verified),
+        "unreleased": list(found.unreleased),
+        "faults": faults,
+    }
+    failed, wrong = bool(found.faults), bool(found.unreadable)
+    return Outcome(document=document, text=text, failed=failed, wrong=wrong)
 
 
 @panel.command

@@ -5,8 +5,8 @@ Each bound is several times what a laboratory's strategies and workspaces hold.
 
 MOST_GATES = 600
 MOST_LEVELS = 30
-"""FlowKit builds its tree anew for each gate: 600 gates in 30 levels take it 4 s, in 600 levels 25 s
-and more; a strategy has some 10 levels."""
+"""FlowKit builds its tree anew for each gate: 600 gates in 30 levels take it 4 s, in 600 levels
+25 s; a strategy has some 10 levels."""
 MOST_CORNERS = 2_000
 """Of one polygon. Each event is held against each edge: a million events take some 5 s; FlowJo's
 largest, drawn by itself along a contour, have some 200 corners."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from panels.errors import CompensationFault, PanelMismatch, StrategyFault
+from panels.printable import shown
 
 if TYPE_CHECKING:
     import flowkit
@@ -58,7 +59,8 @@ class Channels:
         matrix = self._matrices.get(compensation) if compensation else None
         if matrix is not None and name in matrix.fluorochromes:
             return self._detectors.index(matrix.detectors[matrix.fluorochromes.index(name)])
-        raise PanelMismatch(f"{self._header.path.name}: a gate needs the channel '{name}', which this tube does not have.")
+        told = f"a gate needs the channel '{shown(name)}', which this tube does not have"
+        raise PanelMismatch(f"{self._header.path.name}: {told}.")
 
     def linear(self, wanted: Sequence[tuple[int, str | None]], rows: Some) -> list[np.ndarray]:
         """Give one linear column for each (channel index, compensation) wanted."""
@@ -101,7 +103,7 @@ class Channels:
         elif compensation in self._matrices:
             detectors, matrix = self._matrices[compensation].detectors, self._matrices[compensation].matrix
         else:
-            raise StrategyFault(f"a gate refers to the compensation '{compensation}', which is not defined.")
+            raise StrategyFault(f"a gate refers to the compensation '{shown(compensation)}', which is not defined.")
         try:
             return [self.index(d) for d in detectors], np.linalg.inv(np.asarray(matrix, dtype=np.float64))
         except np.linalg.LinAlgError as error:

@@ -21,7 +21,8 @@ SHAPES_ON_AXES = ("polygon", "ellipse", "quadrant")
 def check_coherence(strategy: Strategy) -> None:
     """Raise Misfit for the first name that leads nowhere, the first gate that stands on itself, the first range that is none."""
     if len(strategy.gates) > MOST_GATES:
-        raise Misfit(f"{len(strategy.gates):,} gates are more than a strategy has ({MOST_GATES} at most)", ("gates",))
+        many = f"{len(strategy.gates):,} gates are more than a strategy has"
+        raise Misfit(f"{many} ({MOST_GATES} at most)", ("gates",))
     _check_names(strategy)
     _check_references(strategy)
     _check_circles(strategy)
@@ -52,7 +53,8 @@ def _check_references(strategy: Strategy) -> None:
     names = list(strategy.parent_of())
     for number, gate in enumerate(strategy.gates):
         if len(gate.combined) > MOST_GATES:
-            raise Misfit(f"gate '{gate.gate}' combines {len(gate.combined):,} gates ({MOST_GATES} at most)", ("gates", number, gate.shape))
+            many = f"gate '{gate.gate}' combines {len(gate.combined):,} gates"
+            raise Misfit(f"{many} ({MOST_GATES} at most)", ("gates", number, gate.shape))
         for other, key in _references_of(gate):
             if other not in names and not (other == "root" and key == ("parent",)):
                 raise Misfit(
@@ -80,8 +82,8 @@ def _check_circles(strategy: Strategy) -> None:
             raise Misfit(sentence, ("gates", min(place[name] for name in circle)))
         levels += 1
         if levels > MOST_LEVELS:
-            sentence = f"gates stand on each other more than {MOST_LEVELS} levels deep: no strategy does"
-            raise Misfit(sentence, ("gates", min(place[name] for name in ready)))
+            deep = f"gates stand on each other more than {MOST_LEVELS} levels deep"
+            raise Misfit(f"{deep}: no strategy does", ("gates", min(place[name] for name in ready)))
         settled |= ready
 
 

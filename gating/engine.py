@@ -19,6 +19,7 @@ import numpy as np
 from gating.channels import CHUNK, Channels, EventSource, Rows
 from gating.sides import inside_of, side_of
 from panels.errors import StrategyFault
+from panels.printable import shown
 
 if TYPE_CHECKING:
     import flowkit
@@ -114,7 +115,7 @@ class _Walk:
 
         if path not in self.done:
             if path not in self._nodes:
-                raise StrategyFault(f"a gate refers to '{'/'.join(path)}', which does not exist.")
+                raise StrategyFault(f"a gate refers to '{shown('/'.join(path))}', which does not exist.")
             gate, parent = self._nodes[path]
             if isinstance(gate, gates.BooleanGate):
                 self.done[path] = self._boolean(gate, self._above(parent))

@@ -69,8 +69,8 @@ def _check_sizes(path: FilePath, sample: etree._Element) -> None:
             raise StrategyFault(f"{path}, line {each.sourceline}: {told}")
     corners = sum(1 for _ in sample.iter("{*}vertex"))
     if corners > MOST_CORNERS_TOGETHER:
-        told = f"the gates of one sample have {corners:,} corners together ({MOST_CORNERS_TOGETHER:,} at most)"
-        raise StrategyFault(f"{path}: {told}. Draw them with fewer.")
+        told = f"the gates of one sample have {corners:,} corners together"
+        raise StrategyFault(f"{path}: {told} ({MOST_CORNERS_TOGETHER:,} at most). Draw them with fewer.")
 
 
 def choose(path: FilePath, root: etree._Element, sample: str | None) -> etree._Element:
@@ -185,7 +185,8 @@ class _Tree:
 
         named = node.combined or ()
         if not 0 < len(named) <= MOST_GATES:
-            raise LeftOut(f"It combines {len(named) or 'no'} gates; a strategy has {MOST_GATES} at most.")
+            many = len(named) or "no"
+            raise LeftOut(f"It combines {many} gates; a strategy has {MOST_GATES} at most.")
         members = [self._named(name) for name in named]
         gone = [member[-1] for member in members if member in lost]
         if gone:

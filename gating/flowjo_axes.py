@@ -210,7 +210,8 @@ def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np
     if found[0].get("spectral") == "1":
         raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
     if len(detectors) > MOST_DETECTORS:
-        raise LeftOut(f"its compensation has {len(detectors):,} channels, more than a cytometer ({MOST_DETECTORS} at most).")
+        many = f"its compensation has {len(detectors):,} channels"
+        raise LeftOut(f"{many}, more than a cytometer ({MOST_DETECTORS} at most).")
     place = {detector: number for number, detector in enumerate(detectors)}
     values = np.full((len(detectors), len(detectors)), np.nan)
     for i, row in enumerate(found[0].findall("transforms:spillover", SPACES)):

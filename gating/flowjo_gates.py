@@ -35,9 +35,11 @@ def shape_of(population: etree._Element) -> etree._Element:
     shapes = [] if gate is None else [each for each in gate if isinstance(each.tag, str)]
     kinds = [etree.QName(shape).localname for shape in shapes]
     if len(kinds) == 1 and "Curly" in kinds[0]:
-        raise LeftOut(f"Curly quadrants ({shown(kinds[0])}) follow a curve that FlowJo does not publish. Draw straight quadrants or polygons.")
+        told = f"Curly quadrants ({shown(kinds[0])}) follow a curve that FlowJo does not publish."
+        raise LeftOut(f"{told} Draw straight quadrants or polygons.")
     if len(kinds) != 1 or kinds[0] not in KINDS:
-        raise LeftOut(f"FlowJo's gate of the kind {shown(' and '.join(kinds)) or 'unknown'} has no counterpart here.")
+        kind = shown(" and ".join(kinds)) or "unknown"
+        raise LeftOut(f"FlowJo's gate of the kind {kind} has no counterpart here.")
     return shapes[0]
 
 
@@ -48,7 +50,8 @@ def read_shape(name: str, shape: etree._Element, axes: SampleAxes) -> flowkit.ga
     kind = etree.QName(shape).localname
     inside = shape.get("eventsInside", "1").strip()
     if inside not in {"0", "1"}:
-        raise LeftOut(f"Whether it keeps its inside or its outside is not clear (eventsInside '{shown(inside)}').")
+        told = "Whether it keeps its inside or its outside is not clear"
+        raise LeftOut(f"{told} (eventsInside '{shown(inside)}').")
     with np.errstate(all="ignore"):
         if kind == "RectangleGate":
             return _rectangle(name, shape, axes, outside=inside == "0")

@@ -59,14 +59,15 @@ def read_named_gatingml(path: Path) -> tuple[flowkit.GatingStrategy, dict[str, s
         gating = flowkit.parse_gating_xml(BytesIO(etree.tostring(_with_spaces_on_top(root))))
     except (*FLOWKIT_ERRORS, etree.LxmlError, flowkit.exceptions.FlowKitException) as error:
         # FlowKit lets whatever goes wrong inside a malformed document escape as it is.
-        raise StrategyFault(f"{path}: not a usable Gating-ML 2.0 document: {_reason(error)}") from error
+        told = f"{path}: not a usable Gating-ML 2.0 document: {_reason(error)}"
+        raise StrategyFault(told) from error
     for name, ancestors in gating.get_gate_ids():
         _check_ellipse(path, gating, name, ancestors)
     return gating, names
 
 
 def _reason(error: Exception) -> str:
-    """Put into words what FlowKit met: its refusals are sentences, what happens to it on the way is Python's."""
+    """Put into words what FlowKit met: its refusals are sentences, other errors are Python's."""
     import flowkit
 
     if "neither GatingML" in str(error):

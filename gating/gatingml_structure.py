@@ -35,33 +35,37 @@ def check_structure(path: Path, root: etree._Element) -> None:
     for gate in gates:
         for name, needed in _named(path, gate):
             if name in needs:
-                raise StrategyFault(f"{path}: two gates are called '{shown(name)}'. Give each a name of its own.")
+                told = f"two gates are called '{shown(name)}'"
+                raise StrategyFault(f"{path}: {told}. Give each a name of its own.")
             if name == "root":
                 raise StrategyFault(f"{path}: a gate is called 'root', which stands for all events. Rename it.")
             if len(needed) > MOST_GATES:
-                raise StrategyFault(f"{path}: the gate '{shown(name)}' combines {len(needed):,} gates ({MOST_GATES} at most).")
+                told = f"the gate '{shown(name)}' combines {len(needed):,} gates"
+                raise StrategyFault(f"{path}: {told} ({MOST_GATES} at most).")
             needs[name] = needed
     for name, needed in needs.items():
         missing = [other for other in needed if other not in needs]
         if missing:
-            raise StrategyFault(f"{path}: the gate '{shown(name)}' refers to '{shown(missing[0])}', which is not in the document.")
+            told = f"the gate '{shown(name)}' refers to '{shown(missing[0])}'"
+            raise StrategyFault(f"{path}: {told}, which is not in the document.")
     _check_levels(path, needs)
 
 
 def _check_sizes(path: Path, root: etree._Element) -> None:
-    """Refuse names that are none, and polygons against which no tube can be held in a reasonable time."""
+    """Refuse names that are none, and polygons that would take minutes a tube."""
     for element in root.iter("{*}*"):
         longest = max(map(len, element.attrib.values()), default=0)
         if longest > LONGEST_NAME:
-            told = f"a name or number of {longest:,} letters is none ({LONGEST_NAME} at most). Correct it."
-            raise StrategyFault(f"{path}, line {element.sourceline}: {told}")
+            told = f"a name or number of {longest:,} letters is none ({LONGEST_NAME} at most)"
+            raise StrategyFault(f"{path}, line {element.sourceline}: {told}. Correct it.")
     together = 0
     for polygon in root.iter(qualified("gating:PolygonGate")):
         corners = sum(1 for _ in polygon.iterchildren(qualified("gating:vertex")))
         together += corners
         if corners > MOST_CORNERS or together > MOST_CORNERS_TOGETHER:
-            told = f"has polygons of more than {MOST_CORNERS:,} corners, or {MOST_CORNERS_TOGETHER:,} together"
-            raise StrategyFault(f"{path}, line {polygon.sourceline}: {told}. Draw them with fewer.")
+            most = f"{MOST_CORNERS:,} corners, or {MOST_CORNERS_TOGETHER:,} together"
+            told = f"has polygons of more than {most}. Draw them with fewer."
+            raise StrategyFault(f"{path}, line {polygon.sourceline}: {told}")
 
 
 def _named(path: Path, gate: etree._Element) -> Iterator[tuple[str, list[str]]]:

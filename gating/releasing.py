@@ -12,6 +12,7 @@ from gating.strategy import Release
 from panels.catalogue import load_panel
 from panels.errors import StrategyFault
 from panels.lock import version_order
+from panels.user_file import MEGABYTE, NotReadable, read_user_file
 
 
 def release_version(study: Path, name: str, version: str) -> tuple[Release, Difference | None]:
@@ -42,9 +43,11 @@ def release_version(study: Path, name: str, version: str) -> tuple[Release, Diff
 
 def _ask_for_reasons(changes: Path) -> None:
     try:
-        written = changes.read_text(encoding="utf-8").strip()
+        written = read_user_file(changes, MEGABYTE).decode("utf-8").strip()
     except FileNotFoundError:
         written = ""
+    except NotReadable as error:
+        raise StrategyFault(f"{changes}: {error}") from error
     except UnicodeDecodeError as error:
         raise StrategyFault(f"{changes}: is not UTF-8 text. Save it as UTF-8.") from error
     if not re.sub(r"^#.*$", "", written, flags=re.MULTILINE).strip():

@@ -47,7 +47,8 @@ def read_xml(path: Path) -> etree._Element:
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
-        raise StrategyFault(f"{path}, line {error.lineno}: not well-formed XML: {one_line(error.msg)}.") from error
+        place = f"{path}, line {error.lineno}"
+        raise StrategyFault(f"{place}: not well-formed XML: {one_line(error.msg)}.") from error
     except (LookupError, ValueError) as error:
         raise StrategyFault(f"{path}: not well-formed XML: {one_line(error)}.") from error
     if root is None:
@@ -61,20 +62,22 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise StrategyFault(f"{path}: there is no such file.") from error
     except TooLarge as error:
-        raise StrategyFault(f"{path}: {error} Of a workspace, save one sample and import that.") from error
+        told = f"{path}: {error} Of a workspace, save one sample and import that."
+        raise StrategyFault(told) from error
     except NotReadable as error:
         raise StrategyFault(f"{path}: {error}") from error
     first = _first_element(path, content)
     marks = content.count(b"<") + content.count(b"=")
     if first.rpartition(":")[2] != "Workspace" and marks > MOST_TAGS:
-        raise StrategyFault(f"{path}: has {marks:,} tags and attributes, more than a gating document ({MOST_TAGS:,} at most).")
+        told = f"has {marks:,} tags and attributes, more than a gating document"
+        raise StrategyFault(f"{path}: {told} ({MOST_TAGS:,} at most).")
     if marks > MOST_MARKS:
         raise StrategyFault(f"{path}: has millions of tags, more than a gating document. Save a workspace with one sample and import that.")
     return content
 
 
 def _first_element(path: Path, content: bytes) -> str:
-    """Go through the prologue with a parser that stops at a DOCTYPE before it acts on it; gives the first element's name."""
+    """Give the name of the first element, by a parser that stops at a DOCTYPE before it acts on it."""
     parser = expat.ParserCreate()
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.StartDoctypeDeclHandler = _declared
@@ -91,10 +94,12 @@ def _first_element(path: Path, content: bytes) -> str:
     except expat.ExpatError as error:
         told = expat.ErrorString(error.code) or "it cannot be read"
         mend = " Save it as UTF-8." if "encoding" in told else ""
-        raise StrategyFault(f"{path}, line {error.lineno}: not well-formed XML: {told}.{mend}") from error
+        place = f"{path}, line {error.lineno}"
+        raise StrategyFault(f"{place}: not well-formed XML: {told}.{mend}") from error
     except (LookupError, ValueError) as error:
         # Python's codecs are asked for an encoding the parser does not know itself, and answer in ways of their own.
-        raise StrategyFault(f"{path}: declares an encoding that cannot be read ({one_line(error)}). Save it as UTF-8.") from error
+        told = f"declares an encoding that cannot be read ({one_line(error)})"
+        raise StrategyFault(f"{path}: {told}. Save it as UTF-8.") from error
     raise StrategyFault(f"{path}: not an XML document: no element in its first {min(len(content), LONGEST_PROLOGUE):,} bytes.")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from panels.errors import StrategyFault
+from panels.printable import shown
 
 if TYPE_CHECKING:
     import flowkit
@@ -86,7 +87,7 @@ def side_of(
     if name is not None:
         ratio = _transform(gating, str(name))
         if ratio is None:
-            raise StrategyFault(f"the ratio '{name}' is not defined.")
+            raise StrategyFault(f"the ratio '{shown(name)}' is not defined.")
         keys: tuple[Key, ...] = tuple((channels.index(each), None) for each in ratio.dimensions)
     else:
         compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
@@ -100,7 +101,7 @@ def _transform(gating: flowkit.GatingStrategy, reference: str | None) -> flowkit
     if reference is None:
         return None
     if reference not in gating.transformations:
-        raise StrategyFault(f"a gate refers to the transformation '{reference}', which is not defined.")
+        raise StrategyFault(f"a gate refers to the transformation '{shown(reference)}', which is not defined.")
     return gating.transformations[reference]
 
 
@@ -118,7 +119,7 @@ def inside_of(gate: flowkit.gates.Gate, sides: list[Side], columns: Columns) -> 
         yield from (((gate.gate_name, name), inside) for name, inside in gate.apply(frame).items())
     elif isinstance(gate, gates.RectangleGate):
         if not sides:
-            raise StrategyFault(f"the rectangle '{gate.gate_name}' has no dimension.")
+            raise StrategyFault(f"the rectangle '{shown(gate.gate_name)}' has no dimension.")
         within = sides[0].within(columns)
         for side in sides[1:]:
             within &= side.within(columns)

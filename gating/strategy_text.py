@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from gating.catalogue import MOST_VALUES, read_strategy
 from gating.importing import Imported
+from gating.notes import Note
 from gating.strategy import Strategy
 from panels.errors import StrategyFault
 from panels.printable import printable
@@ -47,12 +48,17 @@ def strategy_of(imported: Imported) -> Strategy:
 def report(imported: Imported) -> str:
     """Say what became of the gates, worst first."""
     gates = len(imported.name_of)
-    lines = [f"# {printable(imported.document['title'])}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
+    title = printable(imported.document["title"])
+    lines = [f"# {title}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
     for outcome, heading in HEADINGS.items():
         notes = [note for note in imported.notes if note.outcome == outcome]
         if notes:
-            lines += ["", f"## {heading}", "", *(f"- {printable(f'{note.gate}: {note.text}' if note.gate else note.text)}" for note in notes)]
+            lines += ["", f"## {heading}", "", *map(_line, notes)]
     return "\n".join(lines) + "\n"
+
+
+def _line(note: Note) -> str:
+    return f"- {printable(f'{note.gate}: ' if note.gate else '')}{printable(note.text)}"
 
 
 def write_import(imported: Imported, folder: Path, counts: str | None = None) -> list[Path]:

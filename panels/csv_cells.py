@@ -1,23 +1,36 @@
 """Write tables as CSV so that no spreadsheet runs what stands in a cell."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 
 RISKY = ("=", "@", "\t", "\r", "\n", "+", "-")
 """How a text begins that a spreadsheet might run."""
+_ENDS = re.compile(r'[,"\n\r]')
 _HARMLESS_SIGN = re.compile(r"[+-][\w.]*")
 """A signed label or number that can call nothing (``-1w``)."""
 
 
 def csv_text(header: Iterable[object], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table: line feed at line ends, nothing for None, numbers as Python writes them, every text harmless."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow([harmless(name) for name in header])
-    writer.writerows([harmless(value) for value in row] for row in rows)
-    return written.getvalue()
+    """Write a table: line feeds at line ends, nothing for None, numbers as Python writes them.
+
+    Every text is made harmless.
+    """
+    lines = [_line(header), *map(_line, rows)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(cells: Iterable[object]) -> str:
+    line = ",".join(_quoted(harmless(cell)) for cell in cells)
+    # An empty line would be no row.
+    return line or '""'
+
+
+def _quoted(text: str) -> str:
+    """Quote what would end a cell or a row; Python's writer leaves a carriage return bare."""
+    if not _ENDS.search(text):
+        return text
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def harmless(value: object) -> str:

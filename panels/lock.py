@@ -60,7 +60,8 @@ def read_locked(folder: Path, fault: type[UsageFault]) -> dict[str, str]:
         found = _LINE.fullmatch(line.strip())
         if found is None or locked.get(found["pin"], found["sha256"]) != found["sha256"]:
             raise fault(
-                f"{path}, line {number}: a release and its SHA-256 are expected, each release once, "
+                f"{path}, line {number}: a release and its SHA-256 are expected, "
+                "each release once, "
                 f"not '{printable(line.strip()[:MOST_SHOWN])}'. "
                 "The LOCK is written by `release` alone: put it back from the backup."
             )

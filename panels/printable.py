@@ -1,4 +1,4 @@
-"""Write what somebody else wrote so that it can be shown: on one line, and without a hold on the screen."""
+"""Write what somebody else wrote so that it can be shown: on one line, and no terminal obeys it."""
 
 LONGEST_SAID = 160
 LONGEST_SHOWN = 60
@@ -8,8 +8,8 @@ LONGEST_SENTENCE = 900
 def printable(text: str) -> str:
     """Write letters that are not to be seen as their escapes.
 
-    Such are line breaks, the escapes of a terminal, marks that turn the direction of reading, and halves
-    of letters, which no encoding can write.
+    Such are line breaks, the escapes of a terminal, marks that turn the direction of reading, and
+    halves of letters, which no encoding can write.
     """
     if text.isprintable():
         return text
@@ -17,7 +17,7 @@ def printable(text: str) -> str:
 
 
 def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Give what somebody wrote as it is repeated in a sentence: its beginning, where it is ``longest`` or longer."""
+    """Give what somebody wrote as it is repeated in a sentence, at most ``longest`` letters."""
     return printable(text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 

@@ -1,7 +1,7 @@
 """Read a file that a person wrote: a regular file only, and none larger than its kind ever is.
 
-A named pipe never ends and a device may do anything when it is opened, so neither is opened. The size is
-bounded before the bytes are held in memory.
+A named pipe never ends and a device may do anything when it is opened, so neither is opened. The
+size is bounded before the bytes are held in memory.
 """
 
 import os
@@ -40,7 +40,9 @@ def read_user_file(path: Path, most_bytes: int) -> bytes:
     except ValueError as error:
         raise NotReadable("the file's name holds a character that no name can hold.") from error
     if size > most_bytes:
-        raise TooLarge(f"the file is larger than {_in_words(most_bytes)} and was not read. Is it another file?")
+        raise TooLarge(
+            f"the file is larger than {_in_words(most_bytes)} and was not read. Is it another file?"
+        )
     return content
 
 

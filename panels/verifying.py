@@ -10,9 +10,10 @@ from panels.errors import PanelFault
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The releases that are as released, the versions that are not released, and sentences on what is neither.
+    """The releases that are as released, the versions that are not released, and what is neither.
 
-    ``faults`` are of what was released; ``unreadable`` are files that cannot be read and of which nothing was released.
+    ``faults`` are sentences on what was released; ``unreadable`` are those on files that cannot be
+    read and of which nothing was released.
     """
 
     verified: tuple[str, ...]
@@ -40,7 +41,8 @@ def verify_panels(own: Path | None = None) -> Verified:
         verified += [pin for pin, is_released in found if is_released]
         unreleased += [pin for pin, is_released in found if not is_released]
         faults += _gone(folder, released, {pin for pin, _ in found}, {name for name, _ in wrong})
-    return Verified(tuple(dict.fromkeys(verified)), tuple(dict.fromkeys(unreleased)), tuple(faults), tuple(unreadable))
+    frozen_once, drafts_once = tuple(dict.fromkeys(verified)), tuple(dict.fromkeys(unreleased))
+    return Verified(frozen_once, drafts_once, tuple(faults), tuple(unreadable))
 
 
 def _read(folder: Path) -> tuple[list[tuple[str, bool]], list[tuple[str, str]]]:

@@ -21,6 +21,7 @@ from panels.user_file import NotReadable, read_user_file
 from panels.yaml_nodes import MOST_BYTES, MOST_VALUES, Node, YamlProblem, compose, content_of
 
 Place = Sequence[int | str]
+At = tuple[int | str, ...]
 Model = TypeVar("Model", bound=BaseModel)
 MOST_REPEATED = 80
 """So many characters of what was written are repeated in a sentence."""
@@ -77,7 +78,8 @@ class YamlDocument:
             listed = dict(enumerate(content)) if isinstance(content, list) else content
             content = listed.get(part) if isinstance(listed, Mapping) else None
             named = content if isinstance(part, int) and isinstance(content, Mapping) else {}
-            words.append(shown(str(next((named[key] for key in ("gate", "id", "marker") if key in named), part))))
+            names = (named[key] for key in ("gate", "id", "marker") if key in named)
+            words.append(shown(str(next(names, part))))
         return " → ".join(words)
 
     def sentence(self, place: Place, told: str) -> str:
@@ -110,7 +112,8 @@ class YamlDocument:
         return fault(self._said(misfit.at, str(misfit)))
 
     def _said(self, place: Place, told: str) -> str:
-        return f"{self.path}, line {self.line(place)}: {shown(told, LONGEST_SENTENCE)}{'' if told.endswith('?') else '.'}"
+        end = "" if told.endswith("?") else "."
+        return f"{self.path}, line {self.line(place)}: {shown(told, LONGEST_SENTENCE)}{end}"
 
 
 def read_yaml(
@@ -171,11 +174,12 @@ def _told(model: type[BaseModel], error: ErrorDetails) -> str:
     return f"{told} (it is {repeated(error['input'])})"
 
 
-def _truth_as_number(found: Any, written: Any, at: tuple[int | str, ...]) -> tuple[int | str, ...] | None:
-    """Find a place where true or false was written and a number was made of it; None when there is none."""
+def _truth_as_number(found: Any, written: Any, at: At) -> At | None:
+    """Find a place where true or false was written and a number was made of it."""
     if isinstance(written, bool):
         return at if isinstance(found, int | float) and not isinstance(found, bool) else None
-    parts = written.items() if isinstance(written, dict) else enumerate(written if isinstance(written, list) else ())
+    listed = enumerate(written if isinstance(written, list) else ())
+    parts = written.items() if isinstance(written, dict) else listed
     places = (_truth_as_number(_part(found, key), each, (*at, key)) for key, each in parts)
     return next((place for place in places if place is not None), None)
 
@@ -186,7 +190,9 @@ def _part(found: Any, key: Any) -> Any:
         return getattr(found, str(key), None)
     if isinstance(found, Mapping):
         return found.get(key)
-    return found[key] if isinstance(found, tuple | list) and isinstance(key, int) and key < len(found) else None
+    if isinstance(found, tuple | list) and isinstance(key, int) and key < len(found):
+        return found[key]
+    return None
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> list[str]:

@@ -29,9 +29,14 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset({None, "!", f"{_TAG}str"})
 _KIND_TAGS = {"list": f"{_TAG}seq", "mapping": f"{_TAG}map"}
 _MERGE = "<<"
-_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-"""Control characters, marks that turn the direction of reading, and halves of letters, which no file can hold."""
-_UNWRITABLE_TOLD = "'{}' holds a character that is no letter (a control character or the half of one). Write it again without."
+_UNWRITABLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+"""Control characters, marks that turn the direction of reading, and halves of letters."""
+_UNWRITABLE_TOLD = (
+    "'{}' holds a character that is no letter (a control character or the half of one). "
+    "Write it again without."
+)
 
 
 class YamlProblem(ValueError):
@@ -205,7 +210,8 @@ def _mapping(node: Node, days: frozenset[Place], at: Place) -> dict[Any, Content
         else:
             name = _scalar(key, (*at, key.word))
             if name in found:
-                raise YamlProblem(f"{_where(at)}'{shortened(key.word)}' is a key that is given already, in another way. Remove one.", key.line)
+                told = f"'{shortened(key.word)}' is a key that is given already, in another way."
+                raise YamlProblem(f"{_where(at)}{told} Remove one.", key.line)
             found[name] = content_of(value, days, (*at, key.word))
     return merged | found
 

@@ -163,4 +163,5 @@ def _number(value: float) -> float:
 
 def _count_rows(gating: TubeGating) -> bytes:
     header = ("population", "events", "parent", "parent_events", "reference", "reference_events")
-    return csv_text(header, [tuple(getattr(count, name) for name in header) for count in gating.counts]).encode()
+    rows = [tuple(getattr(count, name) for name in header) for count in gating.counts]
+    return csv_text(header, rows).encode()

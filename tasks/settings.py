@@ -60,7 +60,8 @@ def _a_day(written: object) -> date:
     except ValueError as error:
         raise ValueError("there is no such date") from error
     if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise ValueError(f"a date is expected, written as 2026-03-31, from {FIRST_YEAR} to {LAST_YEAR}")
+        years = f"from {FIRST_YEAR} to {LAST_YEAR}"
+        raise ValueError(f"a date is expected, written as 2026-03-31, {years}")
     return day
 
 
@@ -201,7 +202,8 @@ def load_settings(folder: Path) -> StudySettings:
         settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
     except ValidationError as error:
         lines = dict(document.keys())
-        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in error.errors()[:MOST_SENTENCES])) from error
+        first = error.errors()[:MOST_SENTENCES]
+        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in first)) from error
     document.refuse_truths(settings, SettingsFault)
     return settings
 

@@ -67,8 +67,8 @@ class CsvTable:
 def read_table(path: Path, name: str, most_lines: int = MOST_LINES) -> CsvTable:
     """Read a comma-separated file; ``name`` is what it is called in sentences.
 
-    Column names are trimmed and lower-cased. Raises FileNotFoundError where there is no such file; whatever else is wrong with
-    it is the table's ``fault``.
+    Column names are trimmed and lower-cased. Raises FileNotFoundError where there is no such file;
+    whatever else is wrong with it is the table's ``fault``.
     """
     try:
         text, fault = _decoded(read_user_file(path, MOST_BYTES))
@@ -86,7 +86,7 @@ def read_table(path: Path, name: str, most_lines: int = MOST_LINES) -> CsvTable:
 
 
 def _table(name: str, rows: list[CsvLine]) -> CsvTable:
-    """Take the first line for the names of the columns; what Excel adds at the right is left out."""
+    """Take the first line for the columns' names; what Excel adds at the right is left out."""
     first, lines = rows[0], rows[1:]
     fault = _separator_fault(first.cells)
     if fault:
@@ -98,12 +98,12 @@ def _table(name: str, rows: list[CsvLine]) -> CsvTable:
         header = header[:width]
         lines = [CsvLine(line.number, _without_empty_end(line.cells, width)) for line in lines]
     if width > MOST_COLUMNS:
-        told = f"The first line names {width:,} columns, more than a sheet has ({MOST_COLUMNS} at most)."
-        return _unread(name, first.number, f"{told} Is it another file?")
+        told = f"The first line names {width:,} columns, more than a sheet has"
+        return _unread(name, first.number, f"{told} ({MOST_COLUMNS} at most). Is it another file?")
     longest = max(map(len, header))
     if longest > LONGEST_NAME:
-        told = f"The first line has a name of {longest:,} letters, more than a column's ({LONGEST_NAME} at most)."
-        return _unread(name, first.number, f"{told} Is it another file?")
+        told = f"The first line has a name of {longest:,} letters, more than a column's"
+        return _unread(name, first.number, f"{told} ({LONGEST_NAME} at most). Is it another file?")
     twice = sorted(column for column, times in Counter(header).items() if times > 1)
     if twice:
         told = f"The column '{shortened(twice[0])}' is there twice. Remove or rename one."
@@ -120,7 +120,7 @@ def _separator_fault(header: Sequence[str]) -> str:
 
 
 def _used_columns(header: Sequence[str], lines: Sequence[CsvLine]) -> int:
-    """Count the columns up to the last that has a name or a value in some line that is as long as the header."""
+    """Count the columns up to the last that has a name, or a value in some line."""
     named = max((place for place, cell in enumerate(header, 1) if cell), default=0)
     filled = (_filled(line.cells, named, len(header)) for line in lines)
     return max(filled, default=named)
@@ -131,12 +131,13 @@ def _without_empty_end(cells: tuple[str, ...], width: int) -> tuple[str, ...]:
 
 
 def _filled(cells: Sequence[str], named: int, width: int) -> int:
-    """Count the cells up to the last that holds something between the last named column and the header's end."""
-    return next((place for place in range(min(width, len(cells)), named, -1) if cells[place - 1]), named)
+    """Count the cells up to the last that holds something, from the last named column on."""
+    places = range(min(width, len(cells)), named, -1)
+    return next((place for place in places if cells[place - 1]), named)
 
 
 def line_problem(table: CsvTable, line: CsvLine) -> str | None:
-    """Say what is wrong when a line has more or fewer values than the header has columns, or a value that is no cell's."""
+    """Say when a line has more or fewer values than the header has columns, or one too long."""
     found, wanted = len(line.cells), len(table.header)
     if found > wanted:
         return (
@@ -147,7 +148,8 @@ def line_problem(table: CsvTable, line: CsvLine) -> str | None:
         return f"The line has {found} values, but there are {wanted} columns. Write a comma for every empty cell."
     longest = max(map(len, line.cells), default=0)
     if longest > LONGEST_CELL:
-        return f"A value has {longest:,} letters, more than a cell has ({LONGEST_CELL:,} at most). Is a double quote missing?"
+        told = f"A value has {longest:,} letters, more than a cell has ({LONGEST_CELL:,} at most)."
+        return f"{told} Is a double quote missing?"
     return None
 
 
@@ -170,7 +172,8 @@ def _rows(text: str, most_lines: int) -> list[CsvLine]:
         if any(trimmed):
             rows.append(CsvLine(start, trimmed))
         if len(rows) > most_lines + 1 or reader.line_num > EMPTY_TOO * most_lines:
-            raise NotReadable(f"the sheet has more than {most_lines:,} lines and was not read. Is it another file?")
+            told = f"the sheet has more than {most_lines:,} lines and was not read."
+            raise NotReadable(f"{told} Is it another file?")
         start = reader.line_num + 1
     return rows
 

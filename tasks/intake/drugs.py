@@ -13,7 +13,14 @@ from panels.spelling import nearest
 from panels.yaml_scalars import shortened
 from tasks.counting.flags import Flag
 from tasks.intake.columns import read_patient, read_text
-from tasks.intake.csv_text import MOST_LINES_BY_HAND, CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.intake.csv_text import (
+    MOST_LINES_BY_HAND,
+    CsvLine,
+    CsvTable,
+    SheetProblem,
+    line_problem,
+    read_table,
+)
 from tasks.intake.drug_names import ANTI_CD19, ANTI_CD20, ANTI_CD38, IMMUNOGLOBULIN, KNOWN, names
 
 NAME = "drugs.csv"
@@ -112,7 +119,9 @@ def drug_questions(exposures: Mapping[str, Sequence[Exposure]], patients: Collec
     return tuple(sentence for each in every for sentence in _questions(each, patients, hints))
 
 
-def _questions(exposure: Exposure, patients: Collection[str], hints: Mapping[str, str]) -> Iterator[str]:
+def _questions(
+    exposure: Exposure, patients: Collection[str], hints: Mapping[str, str]
+) -> Iterator[str]:
     where, drug = f"{NAME}, line {exposure.line}", exposure.drug
     if exposure.patient not in patients:
         hint = hints.get(exposure.patient, "")

@@ -1,15 +1,16 @@
-"""Hold a file's path against a name with wildcards, in a time that grows with the two lengths and no faster.
+"""Hold a file's path against a name with wildcards, in a time that grows with their lengths alone.
 
-A regular expression made of many stars may try more ways than can ever be counted. Here all ways are gone at
-once: a bit for each place in the pattern says whether the letters read so far can have led there.
+A regular expression made of many stars may try more ways than can ever be counted. Here all ways
+are gone at once: a bit for each place in the pattern says whether the letters so far can have led
+there.
 """
 
 import re
 from dataclasses import dataclass, field
 
 WILDCARD = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[\w-]+\]")
-"""What is no literal: ``**/`` (any folders, or none), ``**`` (anything), ``*`` (anything within one folder),
-``?`` (one letter, no ``/``), ``[abc]`` and ``[!abc]`` (one letter of these, or none of these)."""
+"""What is no literal: ``**/`` (any folders, or none), ``**`` (anything), ``*`` (anything within one
+folder), ``?`` (one letter, no ``/``), ``[abc]`` and ``[!abc]`` (one of these, or another)."""
 _WORDS = re.compile(f"({WILDCARD.pattern})")
 
 
@@ -17,7 +18,8 @@ _WORDS = re.compile(f"({WILDCARD.pattern})")
 class Glob:
     """A pattern taken apart; the places of each kind of wildcard are bits.
 
-    ``start`` and ``runs`` are what it has between the wildcards: most paths lack one of them, which is soon seen.
+    ``start`` and ``runs`` are what it has between the wildcards: most paths lack one of them, which
+    is soon seen.
     """
 
     start: str = ""
@@ -47,9 +49,13 @@ class Glob:
         return here & stays | (here & leaves) << 1
 
     def _onward(self, here: int) -> int:
-        """Add the places that can be reached without any letter: behind a star, and behind ``**/``."""
+        """Add the places that are reached without any letter: behind a star, and behind ``**/``."""
         while True:
-            more = here | (here & (self.within | self.anywhere & ~self.folders | self.skipped)) << 1 | (here & self.skipped) << 2
+            more = (
+                here
+                | (here & (self.within | self.anywhere & ~self.folders | self.skipped)) << 1
+                | (here & self.skipped) << 2
+            )
             if more == here:
                 return here
             here = more
@@ -94,7 +100,9 @@ def _wanted(word: str) -> list[str | re.Pattern[str]]:
     """Give what one wildcard takes, place by place; a star takes no letter of its own."""
     if word.startswith("["):
         return [re.compile(word.replace("[!", "[^"))]
-    return {"**/": ["", ""], "?": [re.compile("[^/]")]}.get(word, [""])
+    if word == "?":
+        return [re.compile("[^/]")]
+    return ["", ""] if word == "**/" else [""]
 
 
 def _is(letter: str, wanted: str | re.Pattern[str]) -> bool:

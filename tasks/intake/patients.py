@@ -7,7 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.intake.columns import read_patient, read_text, read_time
-from tasks.intake.csv_text import MOST_LINES_BY_HAND, CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.intake.csv_text import (
+    MOST_LINES_BY_HAND,
+    CsvLine,
+    CsvTable,
+    SheetProblem,
+    line_problem,
+    read_table,
+)
 from tasks.moments import clock_doubt, comparable, instant, same_moment
 
 NAME = "patients.csv"

@@ -13,6 +13,8 @@ Sample = tuple[float, float, bool]
 """Time, concentration (NaN: none given), below the limit of quantification."""
 MOST_BYTES = 20 * MEGABYTE
 """Half a million samples."""
+LEAST_NUMBER, MOST_NUMBER = 1e-30, 1e30
+"""Beyond these an area can no longer be calculated."""
 _BELOW = "leave conc empty and write 1 in blq"
 _WORDS_FOR_BELOW = frozenset(
     "bql blq bloq bloqs lloq belowlloq bll bld blod lod loq nd nq neg negative undetectable undetected notdetected notquantifiable "
@@ -52,7 +54,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except NotReadable as error:
         raise SheetFault(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
-        raise SheetFault(f"{path}: cannot be read, because it is not UTF-8 text. Save it as CSV UTF-8.") from error
+        told = "cannot be read, because it is not UTF-8 text. Save it as CSV UTF-8."
+        raise SheetFault(f"{path}: {told}") from error
     try:
         reader = csv.reader(text.splitlines(), strict=True)
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
@@ -73,7 +76,10 @@ def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
     answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
     blq = answers.get(row["blq"].lower())
     if blq is None:
-        raise SheetFault(f"{path}, line {line}: blq is '{shown(row['blq'])}'. Write 1 for below the limit of quantification, else 0.")
+        told = f"blq is '{shown(row['blq'])}'"
+        raise SheetFault(
+            f"{path}, line {line}: {told}. Write 1 for below the limit of quantification, else 0."
+        )
     time = _number(path, line, "time", row["time"])
     return time, _concentration(path, line, row["conc"]), blq
 
@@ -83,10 +89,12 @@ def _concentration(path: Path, line: int, text: str) -> float:
     if text == "":
         return math.nan
     if _says_below(text):
-        raise SheetFault(f"{path}, line {line}: conc is '{shown(text)}', which says below the limit of quantification: {_BELOW}.")
+        told = f"conc is '{shown(text)}', which says below the limit of quantification"
+        raise SheetFault(f"{path}, line {line}: {told}: {_BELOW}.")
     value = _number(path, line, "conc", text)
     if value < 0:
-        raise SheetFault(f"{path}, line {line}: conc is negative ({shown(text)}). If it is below the limit of quantification, {_BELOW}.")
+        told = f"conc is negative ({shown(text)}). If it is below the limit of quantification"
+        raise SheetFault(f"{path}, line {line}: {told}, {_BELOW}.")
     return value
 
 
@@ -105,4 +113,7 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
         if column == "conc":
             mend += f", or leave it empty where the sample is missing; below the limit of quantification, {_BELOW}"
         raise SheetFault(f"{path}, line {line}: {column} is '{shown(text)}', not a number. {mend}.")
+    if value and not LEAST_NUMBER <= abs(value) <= MOST_NUMBER:
+        told = f"{column} is '{shown(text)}', which nobody can have measured"
+        raise SheetFault(f"{path}, line {line}: {told}. Correct it.")
     return value

@@ -1,4 +1,4 @@
-"""A time at the ends of the calendar is its own line's fault: said with file and line, while the other tubes are counted."""
+"""A time at the ends of the calendar is its line's fault, and the other tubes are counted."""
 
 from pathlib import Path
 
@@ -7,15 +7,21 @@ import pytest
 from tests.flows.command import reconflow_here
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_api")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
 SETTINGS = "study: test\ntime_zone: Pacific/Kiritimati\nworkers: 1\nintake: {settle_seconds: 0}\n"
 HEADER = "file,patient,collected,panel,acquired\n"
 PATIENTS = (
-    "patient,infused,infused_car19\nP01,2026-01-10T11:00,2026-01-10T11:00\nP02,0001-01-01T00:00,\nP03,2026-01-10T11:00,9999-12-31T23:59\n"
+    "patient,infused,infused_car19\nP01,2026-01-10T11:00,2026-01-10T11:00\n"
+    "P02,0001-01-01T00:00,\nP03,2026-01-10T11:00,9999-12-31T23:59\n"
 )
 DRUGS = (
-    "patient,drug,start,stop\nP01,rituximab,2026-01-01,9999-12-31\nP01,rituximab,0001-01-01,2026-01-01\n"
+    "patient,drug,start,stop\nP01,rituximab,2026-01-01,9999-12-31\n"
+    "P01,rituximab,0001-01-01,2026-01-01\n"
     "P01,IVIG,2026-02-30,\nP01,daratumumab,2026-01-20,2026-02-01\n"
 )
 ROWS = [
@@ -40,7 +46,9 @@ TOLD = (
 )
 
 
-def test_lines_at_the_ends_of_the_calendar_wait_and_the_others_are_counted(tmp_path: Path, capfd) -> None:
+def test_lines_at_the_ends_of_the_calendar_wait_and_the_others_are_counted(
+    tmp_path: Path, capfd
+) -> None:
     study = make_study(tmp_path / "s", ROWS, settings=SETTINGS, header=HEADER)
     study.patients_sheet.write_text(PATIENTS, encoding="utf-8")
     study.drugs_sheet.write_text(DRUGS, encoding="utf-8")
@@ -61,8 +69,24 @@ def test_lines_at_the_ends_of_the_calendar_wait_and_the_others_are_counted(tmp_p
         assert reconflow_here(capfd, "export", "--format", kind, "--study", study.folder).code == 0
 
 
-@pytest.mark.parametrize("written", ["2026-02-30", "2026-13-01", "0001-01-01", "9999-12-31", "20260301", "86400", "true", "1e3", '"x"', "[]"])
-def test_a_start_that_is_no_day_ends_with_code_2_and_the_line(tmp_path: Path, capfd, written: str) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-02-30",
+        "2026-13-01",
+        "0001-01-01",
+        "9999-12-31",
+        "20260301",
+        "86400",
+        "true",
+        "1e3",
+        '"x"',
+        "[]",
+    ],
+)
+def test_a_start_that_is_no_day_ends_with_code_2_and_the_line(
+    tmp_path: Path, capfd, written: str
+) -> None:
     study = make_study(tmp_path / "s")
     (study.folder / "study.yaml").write_text(f"study: test\nstart: {written}\n", encoding="utf-8")
     ran = reconflow_here(capfd, "run", "--study", study.folder)

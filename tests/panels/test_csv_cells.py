@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from panels.csv_cells import RISKY, csv_text, harmless
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-cmd|x!A"])
+@pytest.mark.parametrize(
+    "text", ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-cmd|x!A"]
+)
 def test_a_formula_gets_an_apostrophe(text: str) -> None:
     assert harmless(text) == f"'{text}"
 
@@ -28,6 +30,8 @@ def test_numbers_stay_numbers() -> None:
 
 @given(st.lists(st.text()))
 def test_no_cell_that_can_call_begins_as_a_formula(cells: list[str]) -> None:
-    (_, *rows) = csv.reader(io.StringIO(csv_text(("a",), [[cell, "x"] for cell in cells]), newline=""))
+    (_, *rows) = csv.reader(
+        io.StringIO(csv_text(("a",), [[cell, "x"] for cell in cells]), newline="")
+    )
     assert [row[0].removeprefix("'") for row in rows] == [cell.removeprefix("'") for cell in cells]
     assert not any(row[0].startswith(RISKY) and set(row[0]) & set("|!(") for row in rows)

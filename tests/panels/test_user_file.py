@@ -19,7 +19,6 @@ from tasks.intake.csv_text import read_table
 from tasks.kinetics.series_file import read_series
 
 
-
 def large(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(200_000_000)
@@ -51,12 +50,18 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", READERS)
-def test_what_is_no_file_is_refused_by_every_reader_in_one_sentence(tmp_path: Path, name: str, place: str) -> None:
+def test_what_is_no_file_is_refused_by_every_reader_in_one_sentence(
+    tmp_path: Path, name: str, place: str
+) -> None:
     PLACES[place](tmp_path / name)
     with pytest.raises(UsageFault, match=name) as caught:
         READERS[name](tmp_path / name)
     assert str(caught.value).isprintable()
-    assert "larger than" in str(caught.value) or "not a file" in str(caught.value) or "cannot be opened" in str(caught.value)
+    assert (
+        "larger than" in str(caught.value)
+        or "not a file" in str(caught.value)
+        or "cannot be opened" in str(caught.value)
+    )
 
 
 def test_a_file_that_grows_while_it_is_read_is_read_no_further(tmp_path: Path) -> None:
@@ -70,7 +75,10 @@ def test_a_file_that_grows_while_it_is_read_is_read_no_further(tmp_path: Path) -
         read_user_file(tmp_path / "a\0b", 5)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv, to be another account")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None,
+    reason="needs root and setpriv, to be another account",
+)
 def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     secret = tmp_path / "study.yaml"
     secret.write_text("study: x\n")
@@ -83,14 +91,24 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     )
     another = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     done = subprocess.run(
-        [*another, sys.executable, "-c", code, secret], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+        [*another, sys.executable, "-c", code, secret],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if "No module" in done.stderr or "ermission denied" in done.stderr:
         pytest.skip("another account cannot read this Python or this folder")
-    assert done.stdout == "the file cannot be opened (Permission denied). Close it in other programs, or correct its rights.\n"
+    assert (
+        done.stdout == "the file cannot be opened (Permission denied). "
+        "Close it in other programs, or correct its rights.\n"
+    )
 
 
 def test_what_is_repeated_holds_no_screen() -> None:
     assert printable("CD19 µ–é") == "CD19 µ–é"
-    assert printable("a\x1b[31m\n\u202eb\ud800\u200b\x85") == "a\\x1b[31m\\n\\u202eb\\ud800\\u200b\\x85"
+    assert (
+        printable("a\x1b[31m\n\u202eb\ud800\u200b\x85")
+        == "a\\x1b[31m\\n\\u202eb\\ud800\\u200b\\x85"
+    )
     assert shown("x" * 100) == "x" * 59 + "…"

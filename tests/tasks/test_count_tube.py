@@ -204,3 +204,23 @@ def test_a_tube_without_a_single_event_is_counted_as_not_evaluable_or_refused_ne
         (tube,) = taken_in(store)
     assert count_tube(study, tube.identity.tube_sha256).counted
     assert all(row["events"] == "0" for row in rows(tube_folder(study, tube.identity.tube_sha256) / "counts.csv"))
+
+
+FORMULA = "=cmd|' /C calc'!A0"
+
+
+def test_a_channel_called_as_a_formula_is_written_as_text(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", [f"a.fcs,P01,{DRAWN},tbnk"])
+    panel = load_panel("tbnk")
+    stains = [(FORMULA if s.marker == "CD45" else s.detector, s.marker) for s in panel.markers]
+    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [FcsChannel(*stain) for stain in stains]
+    events = np.random.default_rng(1).uniform(0, 1000, (60, len(channels))).astype(np.float32)
+    spill = FcsSpill(tuple(detector for detector, _ in stains), np.eye(len(stains)) + 0.01 * (1 - np.eye(len(stains))))
+    write_fcs(study.inbox / "a.fcs", events, channels, dialect="fcs3.1-le", spill=spill, keywords={"$CYT": "x"})
+    sha = only(study)
+    assert count_tube(study, sha).counted
+    read = rows(tube_folder(study, sha) / "thresholds.csv")
+    assert {row["detector"] for row in read if row["marker"] == "CD45"} == {f"'{FORMULA}"}
+    assert all(float(row["value"]) for row in read)
+    cells = [cell for row in read for cell in row.values()]
+    assert not any(cell.startswith(("=", "+", "@", "\t", "\r")) for cell in cells)

@@ -6,9 +6,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from panels.errors import SettingsFault
+from tasks.filename_pattern import compile_pattern
 from tasks.new_study import TEMPLATE, init_study
 from tasks.pins import changed_settings, write_pin
-from tasks.filename_pattern import compile_pattern
 from tasks.settings import SHIPPED_STRATEGIES, StudySettings, load_settings
 from tasks.store.promotions import PinChange
 from tasks.study import open_study

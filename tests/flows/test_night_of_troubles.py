@@ -119,7 +119,8 @@ def test_a_night_among_troubles_counts_what_is_good_and_names_the_rest(
     with study.store() as store, store.writing() as connection:
         closed = found["closed.fcs"]
         target = f"archive/P03/{(closed.sha256 or '')[:12]}.fcs"
-        plan_move(connection, PlannedMove(closed.id, "inbox/closed.fcs", target, "accepted", ""))
+        move = PlannedMove(closed.id, "inbox/closed.fcs", target, "accepted", "")
+        plan_move(connection, closed, move)
     assert run().code == 2
     assert (steps(study), records(study)) == (kept, found)
     mend(study, tmp_path)

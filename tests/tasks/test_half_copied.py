@@ -280,7 +280,7 @@ def planned(study: Study, state: State, target: str) -> None:
     record = only(study)
     move = PlannedMove(record.id, record.place or "", target.format(sha=record.sha256), state, "")
     with study.store() as store, store.writing() as connection:
-        plan_move(connection, move)
+        plan_move(connection, record, move)
 
 
 def test_a_pass_killed_between_the_move_and_its_check_accepts_no_other_bytes(

@@ -133,6 +133,7 @@ def test_a_move_to_a_long_name_that_an_earlier_version_could_not_end_is_finished
         with store.writing() as connection:
             plan_move(
                 connection,
+                record,
                 PlannedMove(
                     record.id, record.place or "", f"quarantine/{name}", "quarantined", "It is bad."
                 ),
@@ -281,9 +282,8 @@ def test_a_planned_move_that_fails_is_that_files_fault(anybody: Path) -> None:
             record = next(each for each in all_files(store) if each.name == "bad.fcs")
             target = f"archive/P01/{(record.sha256 or '')[:12]}.fcs"
             with store.writing() as connection:
-                plan_move(
-                    connection, PlannedMove(record.id, "inbox/bad.fcs", target, "accepted", "")
-                )
+                move = PlannedMove(record.id, "inbox/bad.fcs", target, "accepted", "")
+                plan_move(connection, record, move)
         closed = study.archive / "P01"
         closed.mkdir(parents=True)
         closed.chmod(0o555)
@@ -514,7 +514,9 @@ def test_the_half_of_a_move_that_goes_on_stays(anybody: Path) -> None:
     record = records(study)["good.fcs"]
     target = f"archive/P01/{(record.sha256 or '')[:12]}.fcs"
     with study.store() as store, store.writing() as connection:
-        plan_move(connection, PlannedMove(record.id, record.place or "", target, "accepted", ""))
+        plan_move(
+            connection, record, PlannedMove(record.id, record.place or "", target, "accepted", "")
+        )
     half = study.path_of(target).with_name(f".{Path(target).name}.part")
     half.parent.mkdir()
     half.write_bytes(b"half")

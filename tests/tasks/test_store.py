@@ -398,7 +398,7 @@ def test_an_sqlite_store_on_a_network_share_is_refused(tmp_path: Path, monkeypat
     mounts = tmp_path / "mountinfo"
     mounts.write_text(
         "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
-        f"31 27 {number} / /srv/with\\040blank rw,relatime shared:7 master:1 - {kind} server:/data rw,vers=4.2\n",
+        f"31 27 {number} / /media/with\\040blank rw,relatime shared:7 master:1 - {kind} server:/data rw,vers=4.2\n",
         encoding="utf-8",
     )
     open_store(f"sqlite:///{tmp_path / 'reconflow.db'}").close()
@@ -414,7 +414,7 @@ def test_an_sqlite_store_on_a_network_share_is_refused(tmp_path: Path, monkeypat
 def test_a_store_on_a_disk_of_the_machine_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     number = f"{os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)}"
     monkeypatch.setattr(shares, "MOUNTS", tmp_path / "mountinfo")
-    shares.MOUNTS.write_text(f"31 27 {number} / / rw - {kind} x rw\n30 27 0:999 / /srv rw - nfs x rw\n", encoding="utf-8")
+    shares.MOUNTS.write_text(f"31 27 {number} / / rw - {kind} x rw\n30 27 0:999 / /media rw - nfs x rw\n", encoding="utf-8")
     open_store(f"sqlite:///{tmp_path / 'reconflow.db'}").close()
 
 

@@ -26,6 +26,7 @@ from tasks.store.ledger import (
     FileRecord,
     PlannedMove,
     State,
+    claim,
     end_move,
     file_now,
     is_planned,
@@ -157,6 +158,7 @@ def note_unmoved(
         return told
     there, arrived = (os.path.lexists(study.path_of(place)) for place in (move.source, move.target))
     with suppress(StateConflict), store.writing() as connection:
+        claim(connection, record)
         if record.state in {"settling", "waiting"}:
             place = move.target if arrived and not there else record.place
             set_state(connection, record, "settling", reason, place=place)

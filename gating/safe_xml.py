@@ -18,7 +18,7 @@ from panels.user_file import MEGABYTE, NotReadable, TooLarge, read_user_file
 if TYPE_CHECKING:
     from lxml import etree
 
-MOST_BYTES = 128 * MEGABYTE
+MOST_BYTES = 100 * MEGABYTE
 MOST_MARKS = 4_000_000
 """Tags and attributes together: each costs a parser some 100 bytes; real workspaces have about 4 in 100 bytes."""
 LONGEST_PROLOGUE = 2**20
@@ -34,7 +34,7 @@ class _Begun(Exception):
 
 
 def read_xml(path: Path) -> etree._Element:
-    """Parse a document that cannot harm: no DOCTYPE, at most 128 MiB, no network, no other file.
+    """Parse a document that cannot harm: no DOCTYPE, at most 100 MB, no network, no other file.
 
     Raises StrategyFault with a sentence for anything else.
     """

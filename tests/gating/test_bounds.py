@@ -98,7 +98,7 @@ ENDLESS = {
         "combines 50,000 gates",
     ),
     "name.xml": (gatingml(gate(0).replace("g0", "g" * 9_000_000)), "9,000,000 letters"),
-    "attribute.xml": (gatingml(gate(0).replace("g0", "g" * 100_000_000)), "not well-formed XML"),
+    "attribute.xml": (gatingml(gate(0).replace("g0", "g" * 90_000_000)), "not well-formed XML"),
     "chain.yaml": (f"{HEAD}gates:\n{chain(600)}populations: []\n", "30 levels deep"),
     "gates.yaml": (f"{HEAD}gates:\n{chain(1500)}populations: []\n", "1,500 gates are more"),
     "polygon.yaml": (

@@ -7,11 +7,12 @@ JOBS   ?= 2
 FUZZ_EXAMPLES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz clean
+.PHONY: help demo test coverage fuzz clean
 
 help:
 	@echo "make demo   make a simulated study and run the whole pipeline on it"
 	@echo "make test   run every check: ruff, mypy, import contracts, tests"
+	@echo "make coverage  the tests once more, and which lines they do not reach"
 	@echo "make fuzz   try every property test on new random examples, FUZZ_EXAMPLES=2000 each"
 	@echo "make clean  remove the environment, caches and the demo study"
 
@@ -22,6 +23,10 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+# By itself: counting lines makes the tests take half as long again.
+coverage: $(STAMP)
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term
 
 # New examples each time: what fails here is mended and kept as an @example, so that `make test` knows it from then on.

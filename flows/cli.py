@@ -27,6 +27,7 @@ from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+import flows.one_thread  # noqa: F401 - before anything imports numpy
 from panels.errors import ReconflowError, UsageFault
 from panels.printable import printable_lines
 from panels.quoting import unexpected

@@ -7,6 +7,7 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.artifacts import show_patient, show_report
 from flows.each import each
 from flows.served_study import served_study

@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.each import each
 from flows.served_study import served_study
 from panels.quoting import unexpected

@@ -129,6 +129,9 @@ def running_server(home: Path) -> Access | None:
 def _own_server(home: Path, *, port: int, standing: bool) -> Iterator[StartingServer]:
     """Run Prefect's server on a loopback port, in a process group of its own, for the block."""
     with server_home.lock_home(home) as lock, _listening(port) as listening:
+        # Those of a server that was killed: its port may be somebody else's by now.
+        for name in (server_home.URL, server_home.LOGIN):
+            (home / name).unlink(missing_ok=True)
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}/api"
         login = f"reconflow:{secrets.token_urlsafe(32)}"
         fresh = server_home.lay_database(home)

@@ -6,11 +6,13 @@ unfinished name, bring the bytes to the disk, rename, bring the folder to the di
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _NOT_ON_A_SHARE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR})
 """What a network share answers that cannot bring a folder to its disk; its server does so by itself."""
 
@@ -41,6 +43,13 @@ def full_disk_named(path: Path) -> Iterator[None]:
         if error.filename is None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed ``write_durably`` left in a folder to which nobody else writes now."""
+    for path in folder.glob(".*.part"):
+        if UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def rename_durably(source: Path, target: Path) -> None:

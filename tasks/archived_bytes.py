@@ -5,32 +5,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gating.events import file_sha256
 from panels.errors import TubeFault
+from panels.plain_file import NotRegular, regular_sha256
 from tasks.store.tubes import Tube
 from tasks.study import Study
+
+BY_ITSELF = "The tube is taken up again by itself when the right file is back."
+
+
+class WrongBytes(TubeFault):
+    """The file of a tube is not the one that was taken in."""
 
 
 @contextmanager
 def verified_bytes(study: Study, tube: Tube) -> Iterator[Path]:
     """Give the path of a tube's file, which holds the bytes taken in throughout the block.
 
-    Raises TubeFault when the file holds other bytes, and OSError when it cannot be read, or was
+    Raises WrongBytes when the file holds other bytes, and OSError when it cannot be read, or was
     changed during the block (the next attempt then tells what it holds).
     """
     path = study.path_of(tube.file.place or "")
     before = _signature(path)
-    if file_sha256(path) != tube.identity.tube_sha256:
-        raise TubeFault(
+    try:
+        sha256 = regular_sha256(path)
+    except NotRegular as error:
+        reason = f"{path.name}: {error.strerror}, not the file that was taken in."
+        raise WrongBytes(f"{reason} Put the file itself back. {BY_ITSELF}") from error
+    if sha256 != tube.identity.tube_sha256:
+        raise WrongBytes(
             f"{path.name} holds other bytes than were taken in as {tube.file.inbox_path}: it was "
-            "replaced or damaged. It is not counted. Put the right file back from the backup."
+            f"replaced or damaged. Put the right file back from the backup. {BY_ITSELF}"
         )
-    yield path
+    try:
+        yield path
+    except TubeFault:
+        _refuse_changed(path, before)
+        raise
+    _refuse_changed(path, before)
+
+
+def _refuse_changed(path: Path, before: tuple[int, ...]) -> None:
     if _signature(path) != before:
         raise OSError(errno.EAGAIN, "The file was changed while it was read", str(path))
 
 
 def _signature(path: Path) -> tuple[int, ...]:
-    """Tell one version of a file from another without reading it."""
+    """Tell one version of a file from another without reading it (shares may renumber inodes)."""
     found = path.lstat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panels.errors import LeaseLost, ReconflowError
+from panels.errors import ReconflowError
 from tasks.circumstances import with_circumstances
 from tasks.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.counting.background import baseline_backgrounds
@@ -43,11 +43,10 @@ from tasks.store.editions import (
 )
 from tasks.store.tubes import taken_in
 from tasks.stored_tables import (
-    MARK,
+    begin_tables,
     edited_tables,
     frames_of,
     made_of,
-    set_edited_aside,
     stored_tables,
     write_mark,
 )
@@ -145,7 +144,7 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     rows = kinetic_rows(kinetics, settings.detect_events)
     parameters, recovery = parameters_frame(kinetics, settings, rows), recovery_frame(kinetics, settings, rows)
     folder = patient_folder(study, patient.patient)
-    set_edited_aside(folder)
+    begin_tables(folder)
     compared = compare_draws(tubes, _populations(used), counting=_counting(used), limits=study.settings.limits)
     draws_in_qc(study, compared)
     against = contradictions(compared)
@@ -153,13 +152,8 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     kept = write_patient_tables(folder, kinetics, parameters, wide, meanings(), against)
     notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
     _write_report(study, patient, used, kinetics, parameters, notes=notes)
-    try:
-        with study.store() as store:
-            save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
-    except LeaseLost:
-        # Another pass may have written newer tables than these: the next one writes them anew.
-        (folder / MARK).unlink(missing_ok=True)
-        raise
+    with study.store() as store:
+        save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
     write_mark(folder, inputs.fingerprint, PATIENT_TABLES)
 
 
@@ -195,7 +189,7 @@ def build_cohort(study: Study) -> int:
     parameters = cohort_parameters(frames_of(stored.values(), "parameters"))
     recovery = recovery_frame(kinetics, parameter_settings(study, everyone, kinetics))
     folder = study.results / "cohort"
-    set_edited_aside(folder)
+    begin_tables(folder)
     write_cohort_tables(folder, kinetics, parameters, recovery)
     write_estimates(study, kinetics, parameters, recovery, strata=strata, labels=_labels(in_use(study)))
     made = {name: each.fingerprint for name, each in stored.items()}

@@ -12,7 +12,8 @@ from gating.compile import Compiled, write_gatingml
 from gating.projection import project
 from gating.thresholds.resolved import Tried
 from panels.csv_cells import csv_text
-from panels.errors import TubeFault
+from panels.durable import remove_unfinished
+from panels.errors import PanelMismatch, TubeFault
 from tasks.bead_count import beads_in_words
 from tasks.counting.flags import meanings
 from tasks.draw_checks import DRAW, QC, qc_bytes
@@ -74,7 +75,7 @@ def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
         try:
             save_readings(store, tube_sha256, measured_with(used), measure_tube(study, tube, used))
         except TubeFault as fault:
-            if is_fmo(tube.identity):
+            if is_fmo(tube.identity) and isinstance(fault, PanelMismatch):
                 save_readings(store, tube_sha256, measured_with(used), {})
             else:
                 record_failure(store, tube_sha256, str(fault), seen=tube.file)
@@ -101,6 +102,7 @@ def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
 
 def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
     """Write the page, the picture, the realised gates and the tables of one tube."""
+    remove_unfinished(folder)
     gating, compiled = gated.gating, gated.compiled
     views = project(compiled, gated.evaluation, gated.events, gated.header)
     page = TubePage(

@@ -1,15 +1,19 @@
 """Compare what a study kept with what it wrote: files of the archive, and counts in the store.
 
-Every pass looks at each archived file's size and time of change, and reads again only those that
-differ from the ledger; before a tube is gated its bytes are hashed in any case (archived_bytes.py).
+Every pass looks at the size and time of change of each counted tube's file, and reads again only
+those that differ from the ledger; before a tube is gated its bytes are hashed in any case
+(archived_bytes.py).
 """
 
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from gating.events import file_sha256
+from panels.errors import StateConflict
+from panels.plain_file import kind_of, regular_sha256
+from tasks.archived_bytes import BY_ITSELF
 from tasks.store.ledger import (
     TAKEN_IN,
     FileRecord,
@@ -23,7 +27,7 @@ from tasks.store.opening import Store
 from tasks.store.readings import remove_altered_readings
 from tasks.study import Study
 
-BY_ITSELF = "The tube is taken up again by itself when the right file is back."
+Listing = Mapping[str, os.stat_result]
 
 
 def check_integrity(study: Study, store: Store) -> list[str]:
@@ -52,34 +56,56 @@ def fail_altered(study: Study, tubes: Collection[str]) -> list[str]:
 
 
 def _check_archive(study: Study, store: Store) -> Iterator[str]:
-    folders: dict[Path, Mapping[str, os.stat_result] | OSError] = {}
-    # Those still to be counted are looked at when they are.
-    for record in all_files(store, ("counted", "failed")):
-        if record.place is None or record.sha256 is None:
-            continue
-        path = study.path_of(record.place)
-        if path.parent not in folders:
-            folders[path.parent] = _files_in(path.parent)
-        listed = folders[path.parent]
-        if isinstance(listed, OSError):
-            reason = f"{listed.strerror}. Correct the rights of its folder."
-            yield f"{record.place} cannot be checked: {reason}"
-            continue
-        sentence = _check_file(store, record, path, listed.get(path.name))
-        if sentence:
-            yield sentence
+    folders: dict[Path, Listing | OSError] = {}
+    for known in all_files(store, TAKEN_IN):
+        # What another pass makes of a file meanwhile stays.
+        with suppress(StateConflict):
+            record = _found_again(study, store, known)
+            # Those still to be counted are looked at when they are.
+            if record.state == "accepted" or record.place is None:
+                continue
+            path = study.path_of(record.place)
+            if path.parent not in folders:
+                folders[path.parent] = _files_in(path.parent)
+            listed = folders[path.parent]
+            if isinstance(listed, OSError):
+                reason = f"{listed.strerror}. Correct the rights of its folder."
+                yield f"{record.place} cannot be checked: {reason}"
+                continue
+            sentence = _check_file(store, record, path, listed.get(path.name))
+            if sentence:
+                yield sentence
 
 
-def _files_in(folder: Path) -> Mapping[str, os.stat_result] | OSError:
-    """List the regular files of a folder; none when it does not exist."""
+def _found_again(study: Study, store: Store, record: FileRecord) -> FileRecord:
+    """Give a file its new place when the archive or inbox is another folder now (study.yaml)."""
+    if record.place is None:
+        return record
+    path = study.path_of(record.place)
+    if path.is_relative_to(study.archive) or path.is_relative_to(study.inbox) or path.exists():
+        return record
+    for moved in (study.archive / path.parent.name / path.name, study.inbox / record.inbox_path):
+        if moved.is_file() and regular_sha256(moved) == record.sha256:
+            place = study.place_of(moved)
+            with store.writing() as connection:
+                return set_state(connection, record, record.state, record.reason, place=place)
+    return record
+
+
+def _files_in(folder: Path) -> Listing | OSError:
+    """List what lies in a folder; nothing when it does not exist."""
+    found = {}
     try:
         with os.scandir(folder) as entries:
-            found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+            for entry in entries:
+                # Another program may remove its own files meanwhile.
+                with suppress(FileNotFoundError):
+                    found[entry.name] = entry.stat(follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         return error
-    return {name: each for name, each in found.items() if stat.S_ISREG(each.st_mode)}
+    return found
 
 
 def _check_file(
@@ -88,11 +114,20 @@ def _check_file(
     """Compare one archived file with the ledger; says when its tube fails or is taken up again."""
     if found is None:
         return _fail(store, record, f"{record.place} is gone. Put it back from the backup.")
+    if not stat.S_ISREG(found.st_mode):
+        reason = f"{record.place} is {kind_of(found.st_mode)}, not the file that was taken in."
+        return _fail(store, record, f"{reason} Put the file itself back.")
+    return _check_bytes(store, record, path, found)
+
+
+def _check_bytes(
+    store: Store, record: FileRecord, path: Path, found: os.stat_result
+) -> str | None:
     waits = record.state == "failed" and record.reason.endswith(BY_ITSELF)
     if (found.st_size, found.st_mtime_ns) == (record.size, record.mtime_ns) and not waits:
         return None
     try:
-        sha256 = file_sha256(path)
+        sha256 = regular_sha256(path)
     except OSError as error:
         return f"{record.place} cannot be read: {error.strerror}. Correct its rights."
     if sha256 != record.sha256:
@@ -110,7 +145,8 @@ def _check_file(
 
 def _fail(store: Store, record: FileRecord, reason: str) -> str:
     sentence = f"{reason} {BY_ITSELF}"
-    record_failure(store, record.sha256 or "", sentence)
+    with store.writing() as connection:
+        set_state(connection, record, "failed", sentence)
     return f"{record.inbox_path}: {sentence}"
 
 

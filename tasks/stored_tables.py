@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from panels.durable import remove_unfinished
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.publish.tables import read_table, write_atomically
 from tasks.store.editions import Edition, last_editions
@@ -59,14 +60,19 @@ def edited_tables(folder: Path) -> list[str]:
     return [name for sha256, name in present if _sha256(folder / name) != sha256]
 
 
-def set_edited_aside(folder: Path) -> list[str]:
-    """Rename tables that somebody edited, so that writing them again loses nothing."""
+def begin_tables(folder: Path) -> None:
+    """Make a folder ready for tables to be written anew.
+
+    Tables that somebody edited are renamed, so that nothing is lost. The mark goes first of all:
+    tables without it are made again by the next pass when this one does not end.
+    """
     edited = edited_tables(folder)
+    (folder / MARK).unlink(missing_ok=True)
+    remove_unfinished(folder)
     for name in edited:
         path = folder / name
         numbered = (f"{path.stem}.edited-{number}{path.suffix}" for number in itertools.count(1))
         path.rename(next(folder / other for other in numbered if not (folder / other).exists()))
-    return edited
 
 
 def _sha256(path: Path) -> str:

@@ -1,13 +1,16 @@
 """Keep every test away from the user's own Prefect, proxies and screens, and share one server where one is needed."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+import flows.one_thread  # noqa: F401 - before a test module imports numpy
 from flows.server import StartingServer, starting_server
 from tests.postgres import empty_postgres, postgres, url
 
@@ -19,6 +22,12 @@ for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"):
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="reconflow-tests-")
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
+
+# Where the tests were started in the background (`make test &`) Ctrl-C is ignored, and programs that
+# the tests start and stop by it would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FUZZ_EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "2000")
 if not FUZZ_EXAMPLES.isdecimal() or int(FUZZ_EXAMPLES) < 1:

@@ -7,10 +7,12 @@ With ``mode: leave`` no file is moved; only the reasons of refused files are wri
 
 import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from gating.events import TubeHeader, read_header
 from panels.errors import StateConflict, UnreadableFile
@@ -145,7 +147,7 @@ def judge(desk: Desk, candidate: Candidate) -> Verdict:
         return Verdict("quarantined", _not_fcs(candidate.path))
     same = [record for record in files_with_bytes(desk.store, candidate.sha256) if record.id != candidate.record.id]
     by_sheet = _identify(desk, candidate, {})
-    twin = next((record for record in same if record.state in TAKEN_IN), None)
+    twin = next((record for record in same if record.state in TAKEN_IN and record.place), None)
     if twin:
         return _duplicate(desk, candidate, twin, by_sheet)
     if candidate.record.state == "waiting" and by_sheet.identity is None and not desk.registry.settings.intake.keywords:
@@ -279,9 +281,11 @@ def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[Stat
             move = replace(move, target=study.place_of(_target(study, candidate, verdict)))
         if move.target == source:
             return _settle_in_place(desk, candidate, verdict)
+        lost = _lost_before(desk, candidate)
         with desk.store.writing() as connection:
             if verdict.identity:
                 save_tube(connection, verdict.identity, verdict.keywords)
+                _retire_lost(connection, lost, record)
                 refuse_twin(connection, record)
             plan_move(connection, record, move)
         return move_file(study, desk.store, move, record)
@@ -301,12 +305,27 @@ def _settle_in_place(desk: Desk, candidate: Candidate, verdict: Verdict) -> tupl
     if state == "quarantined":
         refused = quarantine_target(study, record, candidate.sha256)
         write_reason(refused, record.inbox_path, candidate.sha256, reason)
+    lost = _lost_before(desk, candidate)
     with desk.store.writing() as connection:
         if verdict.identity and state == "accepted":
             save_tube(connection, verdict.identity, verdict.keywords)
+            _retire_lost(connection, lost, record)
             refuse_twin(connection, record)
         set_state(connection, record, state, reason, duplicate_of=verdict.duplicate_of)
     return state, reason
+
+
+def _lost_before(desk: Desk, candidate: Candidate) -> list[FileRecord]:
+    """List the tubes taken in with the same bytes whose file was lost since."""
+    same = files_with_bytes(desk.store, candidate.sha256)
+    return [each for each in same if each.state in TAKEN_IN and each.place is None]
+
+
+def _retire_lost(connection: Connection, lost: Sequence[FileRecord], record: FileRecord) -> None:
+    """Let a file stand for its tube in the place of one that was lost."""
+    for each in lost:
+        reason = f"Its bytes came back as {printable(record.inbox_path)}."
+        set_state(connection, each, "duplicate", reason, duplicate_of=record.sha256)
 
 
 def _target(study: Study, candidate: Candidate, verdict: Verdict) -> Path:

@@ -227,7 +227,7 @@ def _can_return(study: Study, record: FileRecord) -> bool:
     """Tell whether a file that appears with the same bytes is this one: it was refused, or it left the inbox untaken."""
     if record.state == "quarantined":
         return record.place is not None and study.path_of(record.place).is_relative_to(study.quarantine)
-    return record.state in {"settling", "waiting"} and record.place is None
+    return record.state in {"settling", "waiting", "failed"} and record.place is None
 
 
 def _refused_part(study: Study, store: Store, path: Path) -> FileRecord | None:

@@ -34,6 +34,8 @@ def return_changed(study: Study, store: Store) -> tuple[str, ...]:
             if _has_changed(store, record, path):
                 back = plan_back(study, store, record, path, "It has changed since it was refused.")
                 put_back(study, store, back, record)
+        except StateConflict:
+            continue
         except OSError as error:
             said.append(f"{printable(record.inbox_path)}: {why_unmoved(study, error)}")
     return tuple(said)

@@ -39,7 +39,8 @@ def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
     named = ", ".join(study.place_of(path) for path in strangers[:_MOST_NAMED]) + (" …" if len(strangers) > _MOST_NAMED else "")
     said = (
         f"{len(strangers)} tubes in the archive are unknown to the store {store.shown} and are in no table: {named}. Is it an older copy? "
-        "Put the newest copy of the store back, or take them out of the archive and drop them in the inbox again."
+        "Put the newest copy of the store back, or take them out of the archive and drop them in the inbox again, "
+        "with a line of samples.csv for each name."
     )
     return (said,)
 

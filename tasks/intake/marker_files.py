@@ -5,18 +5,23 @@ underneath it, and tubes would seem to be gone.
 """
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Iterable
 from pathlib import Path
 
 from panels.durable import write_durably
 from panels.errors import SettingsFault
-from tasks.store.ledger import TAKEN_IN, State, all_files, recall, remember
+from tasks.store.ledger import (
+    TAKEN_IN,
+    FileRecord,
+    all_files,
+    forget,
+    recall,
+    remember_first,
+)
 from tasks.store.opening import Store
 from tasks.study import Study
 
 MARKER = {"inbox": ".reconflow-inbox", "archive": ".reconflow-archive"}
-STATES: dict[str, tuple[State, ...]] = {"inbox": ("settling", "waiting"), "archive": TAKEN_IN}
-"""Files of the ledger whose presence shows as well that a folder is the right one."""
 
 
 def check_folders(study: Study, store: Store) -> None:
@@ -25,41 +30,67 @@ def check_folders(study: Study, store: Store) -> None:
     It lacks the marker it had, or has another study's. An inbox that is only read (``mode: leave``)
     gets no marker; it is another folder when it is empty and had tubes.
     """
-    for kind, folder in _marked_folders(study).items():
+    for kind, folder in _folders(study).items():
         known, there = recall(store, _note(kind)), _read(folder / MARKER[kind])
-        if known is None or there == known:
-            continue
-        if there is None and _holds_known_files(study, store, folder, STATES[kind]):
+        if known is None:
+            _refuse_emptied(study, store, kind, folder)
+        elif there is None and _is_ours(study, store, folder):
             _write(folder / MARKER[kind], known)
-            continue
-        raise SettingsFault(_sentence(kind, folder, known, there))
-    if study.settings.intake.mode == "leave" and _was_emptied(study, store):
-        raise SettingsFault(
-            f"The inbox {study.inbox} is empty, but tubes were taken in from it and left there: is "
-            "the share connected? Nothing was changed."
-        )
+        elif there != known:
+            raise SettingsFault(_sentence(kind, folder, known, there))
 
 
 def mark_folders(study: Study, store: Store) -> None:
     """Write the markers that a new study's folders still lack, where that is possible."""
-    for kind, folder in _marked_folders(study).items():
+    for kind, folder in _folders(study).items():
+        if kind == "inbox" and study.settings.intake.mode == "leave":
+            continue
         if recall(store, _note(kind)) is None:
-            marker = _read(folder / MARKER[kind]) or secrets.token_hex(8)
-            if _write(folder / MARKER[kind], marker):
-                remember(store, _note(kind), marker)
+            there = _read(folder / MARKER[kind])
+            # Of two passes that are first at once, one names the marker.
+            marker = remember_first(store, _note(kind), there or secrets.token_hex(8))
+            if there != marker and not _write(folder / MARKER[kind], marker):
+                forget(store, _note(kind))
 
 
-def _marked_folders(study: Study) -> dict[str, Path]:
-    """Give the folders that reconflow writes to; an inbox whose files are left there is not its own."""
-    if study.settings.intake.mode == "leave":
-        return {}
+def _folders(study: Study) -> dict[str, Path]:
+    """Give the folders by kind; where files are left in the inbox the archive may never exist."""
+    if study.settings.intake.mode == "leave" and not study.archive.is_dir():
+        return {"inbox": study.inbox}
     return {"inbox": study.inbox, "archive": study.archive}
 
 
-def _was_emptied(study: Study, store: Store) -> bool:
-    places = (study.path_of(record.place) for record in all_files(store, TAKEN_IN) if record.place)
-    had_tubes = any(path.is_relative_to(study.inbox) for path in places)
-    return had_tubes and not (study.inbox.is_dir() and any(study.inbox.iterdir()))
+def _is_ours(study: Study, store: Store, folder: Path) -> bool:
+    """Tell whether a folder that lost its marker is the study's: it holds what the ledger knows.
+
+    So is any folder as long as the ledger knows of nothing that was ever in one.
+    """
+    known = all_files(store)
+    return not known or any(path.is_file() for path in _places_in(study, folder, known))
+
+
+def _refuse_emptied(study: Study, store: Store, kind: str, folder: Path) -> None:
+    """Raise SettingsFault for a folder without marker that held tubes, and is there without any."""
+    if kind == "inbox" and study.settings.intake.mode == "move":
+        return
+    known = _places_in(study, folder, all_files(store, TAKEN_IN))
+    if not known or any(path.is_file() for path in known) or _has_files(folder):
+        return
+    raise SettingsFault(
+        f"The {kind} {folder} is empty, but {len(known)} tubes were kept there: is the share "
+        "connected? Nothing was changed. If they were taken away on purpose, put a file README.txt "
+        "there."
+    )
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _places_in(study: Study, folder: Path, known: Iterable[FileRecord]) -> list[Path]:
+    """List where files of the ledger lie in a folder."""
+    places = (study.path_of(record.place) for record in known if record.place)
+    return [path for path in places if path.is_relative_to(folder)]
 
 
 def _note(kind: str) -> str:
@@ -72,14 +103,6 @@ def _sentence(kind: str, folder: Path, known: str, there: str | None) -> str:
         f"The {kind} {folder} {what}: is the share connected? Nothing was read or written there. "
         f"If it is the right folder, write the line {known} into {folder / MARKER[kind]}"
     )
-
-
-def _holds_known_files(
-    study: Study, store: Store, folder: Path, states: Collection[State]
-) -> bool:
-    known = all_files(store, states)
-    places = (study.path_of(record.place) for record in known if record.place)
-    return any(path.is_relative_to(folder) and path.is_file() for path in places)
 
 
 def _read(marker: Path) -> str | None:

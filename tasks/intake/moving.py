@@ -162,7 +162,7 @@ def note_unmoved(
         if record.state in {"settling", "waiting"}:
             place = move.target if arrived and not there else record.place
             set_state(connection, record, "settling", reason, place=place)
-        if there and not arrived:
+        if there and not arrived and record.state != "quarantined":
             end_move(connection, record.id)
     return told
 

@@ -1,7 +1,10 @@
 """Identify tubes again whose identity was altered in the store; the sheets are the source of it."""
 
+from contextlib import suppress
+
 from gating.events import read_header
-from panels.errors import UnreadableFile
+from panels.errors import StateConflict, TubeFault
+from tasks.archived_bytes import verified_bytes
 from tasks.intake.admit import Desk
 from tasks.intake.identify import believed_keywords, identify
 from tasks.store.ledger import note_change, record_failure, set_state
@@ -21,9 +24,9 @@ def restore_identities(desk: Desk) -> tuple[str, ...]:
 def _restore(desk: Desk, tube: Tube) -> str:
     file, sha256 = tube.file.inbox_path, tube.identity.tube_sha256
     try:
-        header = read_header(desk.study.path_of(tube.file.place or ""))
-        keywords = believed_keywords(header, desk.registry.settings)
-    except (UnreadableFile, OSError):
+        with verified_bytes(desk.study, tube) as path:
+            keywords = believed_keywords(read_header(path), desk.registry.settings)
+    except (TubeFault, OSError):
         keywords = {}
     found = identify(desk.registry, file, sha256, keywords)
     if found.identity is None:
@@ -31,7 +34,7 @@ def _restore(desk: Desk, tube: Tube) -> str:
         record_failure(desk.store, sha256, reason)
         return f"{file}: {reason}"
     change = f"{ALTERED}; it is again what {found.row or 'its name'} says."
-    with desk.store.writing() as connection:
+    with suppress(StateConflict), desk.store.writing() as connection:
         save_tube(connection, found.identity, keywords)
         note_change(connection, tube.file.id, change)
         if tube.file.state == "failed" and tube.file.reason.startswith(ALTERED):

@@ -75,7 +75,9 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
     with study.store() as store, intake_lock(store):
         check_folders(study, store)
         finish_moves(study, store)
-        stuck = all_files(store, ("quarantined", "failed"))
+        open_files = all_files(store, ("quarantined", "failed"))
+        # One whose bytes are lost can only come back with its file.
+        stuck = [each for each in open_files if each.state == "quarantined" or each.place]
         chosen = stuck if names is None else [record for name in names for record in _called(name, stuck)]
         for record in dict.fromkeys(chosen):
             # Whoever changed the file meanwhile has taken it up.

@@ -272,6 +272,22 @@ def remember(store: Store, name: str, value: str) -> None:
         connection.execute(statement)
 
 
+def remember_first(store: Store, name: str, value: str) -> str:
+    """Keep a note unless there is one; gives the one that is kept."""
+    with store.writing() as connection:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(notes).values(name=name, value=value)
+        connection.execute(statement.on_conflict_do_nothing(index_elements=["name"]))
+        kept = connection.execute(select(notes.c.value).where(notes.c.name == name)).scalar_one()
+    return str(kept)
+
+
+def forget(store: Store, name: str) -> None:
+    """Remove a note."""
+    with store.writing() as connection:
+        connection.execute(delete(notes).where(notes.c.name == name))
+
+
 def recall(store: Store, name: str) -> str | None:
     """Give a note that an earlier pass kept."""
     with store.reading() as connection:

@@ -17,6 +17,7 @@ from tasks.export.study_data import collect
 from tasks.front_page import write_front_page
 from tasks.gate_tube import gate_tube
 from tasks.intake.turn import retry, take_in
+from tasks.integrity import check_integrity
 from tasks.one_pass import one_pass
 from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
@@ -308,3 +309,112 @@ def test_an_archive_restored_without_hidden_files_is_known_by_its_tubes(study: S
     marker.unlink()
     assert night(study)["failed"] == 0
     assert marker.read_text(encoding="utf-8") == kept
+
+
+def test_another_programs_files_that_come_and_go_fail_no_tube(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is listed and gone before it is looked at is nobody's tube."""
+    listed = os.scandir
+
+    class Gone:
+        name = "gone.part"
+
+        def stat(self, **_: bool) -> os.stat_result:
+            raise FileNotFoundError(2, "No such file or directory", self.name)
+
+    class Listing:
+        def __init__(self, folder: Path) -> None:
+            self.entries = listed(folder)
+
+        def __enter__(self) -> list[Any]:
+            return [Gone(), *self.entries]
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+    monkeypatch.setattr("tasks.integrity.os.scandir", Listing)
+    with study.store() as store:
+        assert check_integrity(study, store) == []
+
+
+def test_a_pipe_in_the_place_of_a_tube_is_not_opened(study: Study) -> None:
+    path = archived(study)["P01"]
+    kept = path.rename(study.folder / "kept")
+    os.mkfifo(path)
+    with study.store() as store:
+        tube = taken_in(store, patient="P01")[0]
+    outcome = count_tube(study, tube.identity.tube_sha256)
+    assert "it is a pipe" in outcome.reason
+    with study.store() as store:
+        (sentence,) = check_integrity(study, store)
+        assert "is a pipe, not the file that was taken in" in sentence
+        path.unlink()
+        kept.rename(path)
+        assert "the tube is counted again" in check_integrity(study, store)[0]
+    assert states(study)["a.fcs"][0] == "accepted"
+
+
+def test_a_control_with_other_bytes_fails_and_is_not_taken_for_one_that_tells_nothing(
+    tmp_path: Path,
+) -> None:
+    header = "file,patient,collected,panel,control\n"
+    study = make_study(tmp_path / "s", [f"a.fcs,P01,{DRAWN},bcell,fmo:IgD"], header=header)
+    write_tube(study.inbox / "a.fcs", without="IgD")
+    take_in(study)
+    (path,) = archived(study).values()
+    write_tube(path, seed=9)
+    with study.store() as store:
+        (tube,) = taken_in(store)
+    assert not measure_reference(study, tube.identity.tube_sha256).counted
+    assert states(study)["a.fcs"][0] == "failed"
+
+
+def test_a_tube_overwritten_where_it_was_left_comes_back_with_its_bytes(tmp_path: Path) -> None:
+    settings = AT_ONCE.replace("{settle_seconds: 0}", "{settle_seconds: 0, mode: leave}")
+    study = make_study(tmp_path / "s", [*ROWS, f"c.fcs,P01,{DRAWN},bcell"], settings=settings)
+    path = write_tube(study.inbox / "a.fcs", seed=1)
+    take_in(study)
+    kept = path.read_bytes()
+    write_tube(path, seed=2)
+    take_in(study)
+    with study.store() as store:
+        assert "overwritten" in {record.state: record.reason for record in all_files(store)}["failed"]
+    assert retry(study) == ()
+    path.write_bytes(kept)
+    take_in(study)
+    take_in(study)
+    with study.store() as store:
+        assert [tube.identity.patient for tube in taken_in(store)] == ["P01"]
+        assert study.path_of(taken_in(store)[0].file.place or "") == path
+
+
+def test_an_archive_that_moved_to_another_folder_is_found_again(study: Study) -> None:
+    (study.folder / "elsewhere").mkdir()
+    study.archive.rename(study.folder / "elsewhere" / "archive")
+    with (study.folder / "study.yaml").open("a", encoding="utf-8") as file:
+        file.write("archive: elsewhere/archive\n")
+    summary = night(open_study(study.folder))
+    assert (summary["failed"], summary["counted"], summary["sentences"]) == (0, 0, [])
+
+
+def test_a_killed_table_is_made_again_and_not_taken_for_edited(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    edited = study.patients_sheet.read_text(encoding="utf-8").replace("T11:00", "T12:00")
+    study.patients_sheet.write_text(edited, encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.build_tables.save_edition", full)
+        with pytest.raises(OSError, match="No space"):
+            night(study)
+    night(study)
+    assert night(study)["sentences"] == []
+    assert not list(study.results.rglob("*.edited-*"))
+
+
+def test_a_folder_is_the_studys_as_long_as_nothing_was_in_it(tmp_path: Path) -> None:
+    """The first pass may come before the share is connected."""
+    study = make_study(tmp_path / "s", ROWS)
+    take_in(study)
+    study.inbox.rename(tmp_path / "under the share")
+    write_tube(study.inbox / "a.fcs")
+    assert take_in(study).judged("accepted") == 1

@@ -1,12 +1,12 @@
 """Times with and without an offset from UTC may stand beside each other: whatever is compared is first taken to one clock."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from sqlalchemy import update
 
 from panels.errors import SheetFault
 from tasks.build_tables import counted_tubes, patient_kinetics, patients_to_build
@@ -22,8 +22,7 @@ from tasks.one_pass import Pass
 from tasks.publish.report import PatientRecord
 from tasks.settings import StudySettings
 from tasks.store.ledger import all_files
-from tasks.store.schema import tubes as tubes_table
-from tasks.store.tubes import taken_in
+from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies_in_use import in_use
 from tasks.study import Study, open_study
 from tests.tasks.published_rows import kinetics, parameters
@@ -215,10 +214,13 @@ def test_the_tables_have_true_days_and_times_as_they_were_written(tmp_path: Path
     study = make_study(tmp_path / "s", settings=ZONED)
     (study.folder / "patients.csv").write_text(f"patient,infused\nP01,{INFUSED}\n", encoding="utf-8")
     shas = [give(study, "P01", day) for day in (10, 30)]
-    with study.store() as store, store.writing() as connection:
-        as_text = {shas[0]: "2026-03-30T08:00:00+02:00", shas[1]: "2026-03-30T09:00:00"}
+    as_text = {shas[0]: "2026-03-30T08:00:00+02:00", shas[1]: "2026-03-30T09:00:00"}
+    with study.store() as store:
         for sha, text in as_text.items():
-            connection.execute(update(tubes_table).where(tubes_table.c.tube_sha256 == sha).values(collected=text))
+            (tube,) = taken_in(store, tube_sha256=sha)
+            collected = datetime.fromisoformat(text)
+            with store.writing() as connection:
+                save_tube(connection, replace(tube.identity, collected=collected), {})
     used = in_use(study)
     frame = patient_kinetics(study, used, study.patients().patients["P01"], counted_tubes(study, used, "P01"))
     rows = frame.drop_duplicates("tube_sha256")

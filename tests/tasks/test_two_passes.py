@@ -117,9 +117,10 @@ def identities(study: Study) -> list[str]:
 
 
 def files(study: Study, *folders: str) -> dict[str, str]:
-    """Every file in some folders of a study, by its place and hash."""
+    """Every file in some folders of a study but the markers, by its place and hash."""
     paths = [
-        path for name in folders for path in (study.folder / name).rglob("*") if path.is_file()
+        path for name in folders for path in (study.folder / name).rglob("*")
+        if path.is_file() and not path.name.startswith(".reconflow-")
     ]
     return {
         path.relative_to(study.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

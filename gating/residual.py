@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,10 +53,18 @@ def residuals(compiled: Compiled, evaluation: Evaluation, events: EventSource, h
             for beside, place in values_of[gate].items()
             if beside != threshold.marker and (shift := _shift(values_of[gate][threshold.marker], place, threshold.value)) is not None
         ]
-        worst = max(own, key=lambda residual: residual.of_boundary, default=None)
-        if worst is not None:
-            found[threshold.marker] = worst
+        if own:
+            found[threshold.marker] = worst_of(own)
     return list(found.values())
+
+
+def worst_of(found: Sequence[Residual]) -> Residual:
+    """Choose the largest shift; of those that differ only by rounding, always the same one.
+
+    Two markers often shift by the same bins of a histogram, and linear algebra rounds them otherwise
+    from one run to the next.
+    """
+    return min(found, key=lambda residual: (-round(residual.of_boundary, 6), residual.beside))
 
 
 def _shift(values: np.ndarray, beside: np.ndarray, boundary: float) -> float | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gating.residual import Residual, residuals, worst_of
 from gating.time_quality import TimeQuality
 from panels.catalogue import load_panel
 from panels.conditions import Conditions
@@ -242,7 +243,6 @@ def test_negative_cells_may_be_all_events() -> None:
     from gating.catalogue import load_strategy
     from gating.compile import compile_strategy
     from gating.engine import evaluate
-    from gating.residual import residuals
     from tests.gating.tubes import random_tube
 
     shipped = load_strategy("bcell").strategy
@@ -254,3 +254,10 @@ def test_negative_cells_may_be_all_events() -> None:
     compiled = compile_strategy(asked, match, tube)
     for rows in (None, np.arange(0, 5000, 2)):
         assert "CD19" in [each.marker for each in residuals(compiled, evaluate(compiled.gating, tube, tube, rows), tube, tube)]
+
+
+def test_of_shifts_that_differ_by_rounding_always_the_same_is_named() -> None:
+    one, other = Residual("CD38", "CD27", 12.0, 0.1), Residual("CD38", "CD24", 12.0, 0.1 - 1e-12)
+    assert worst_of([one, other]).beside == worst_of([other, one]).beside == "CD24"
+    larger = Residual("CD38", "IgD", 13.0, 0.11)
+    assert worst_of([one, larger, other]) is larger

@@ -229,7 +229,11 @@ def test_a_holder_renews_its_lease_even_while_it_works(
             sum(range(10_000))
 
 
-def test_worker_processes_work_under_the_lock_of_their_parent(url: str, store: Store) -> None:
+def test_worker_processes_work_under_the_lock_of_their_parent(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The processes import this module, whichever way the tests were started.
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2]))
     with lease(store, "run"), workers(2, 4):
         apart(_writes, url, "under the lock")
     mine = module.Held(module.address(store.engine.url), "run", "mine")

@@ -112,6 +112,8 @@ def test_a_report_is_due_again_when_a_tube_of_its_patient_begins_to_wait_and_whe
     study = make_study(tmp_path / "s")
     used = in_use(study)
     give(study, "P01", 1)
+    study.archive.mkdir()
+    (study.archive / "P01_1.fcs").touch()
     (before,) = patients_to_build(study, used)
     write_rows(study.folder, ["x.fcs,P01,2027-02-07T08:30,cart"])
     path = write_tube(study.inbox / "x.fcs", "cart")

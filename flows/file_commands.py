@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from flows.cli import Json, Outcome
 from panels.errors import SheetFault, UsageFault
-from panels.quoting import as_label, shown
+from panels.quoting import as_label, value_shown
 from tasks.kinetics.reasons import Why
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
         "",
         "keywords that would be kept (all others may name a person and are not read):",
         *(
-            f"  {key} = {shown(key, header.keywords[key])}"
+            f"  {key} = {value_shown(key, header.keywords[key])}"
             for key in kept
             if key in header.keywords
         ),

@@ -19,7 +19,7 @@ from gating.fcs_text import DataSet
 from gating.second_readers import Reading
 from panels.acquisition_time import time_channel
 from panels.errors import UnreadableFile
-from panels.quoting import as_label, may_be_shown, printable, quoted, shown
+from panels.quoting import as_label, may_be_shown, quoted, value_shown, without_controls
 
 MOST_DECADES = 10.0
 WHOLE_WIDTHS = (1, 2, 4, 8)
@@ -100,7 +100,7 @@ def _bounded(name: str, keyword: str, text: str) -> str:
     if len(text) > MOST_NAME:
         told = f"{keyword} has more than {MOST_NAME} characters, so it names no channel"
         raise UnreadableFile(f"{name}: {told}. Correct it and export the file again.")
-    return printable(text)
+    return without_controls(text)
 
 
 def _number(name: str, keywords: Mapping[str, str], keyword: str, missing: float | None = None) -> float:
@@ -178,7 +178,7 @@ def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[st
     more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
     sentence = (
         f"{asked[0] if asked else ''} was ignored{more}: FCS {reading.version} does not know it, "
-        f"all values are of type {shown('$DATATYPE', reading.datatype)} ($DATATYPE)."
+        f"all values are of type {value_shown('$DATATYPE', reading.datatype)} ($DATATYPE)."
     )
     return (sentence,) if asked else ()
 

@@ -15,7 +15,7 @@ from gating.fcs_limits import MOST_SPILL_CHANNELS, MOST_SPILLS
 from gating.text_segment import SPILL_KEYWORDS
 from panels.errors import CompensationFault
 from panels.panel import FLUOROCHROMES, plain
-from panels.quoting import is_standard, printable
+from panels.quoting import is_standard, without_controls
 
 IDENTITY_TOLERANCE = 1e-4
 """Spill below 0.01 % everywhere is none: the Aurora writes 1e-6 in one cell of its placeholder."""
@@ -167,7 +167,7 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
             f"{keyword} is not a number n, n channels and n × n coefficients. "
             f"Export the tube with its compensation."
         )
-    named = _named(keyword, [printable(part) for part in parts[1 : 1 + size]], detectors)
+    named = _named(keyword, [without_controls(part) for part in parts[1 : 1 + size]], detectors)
     coefficients = parts[1 + size :]
     matrix = _numbers(keyword, coefficients).reshape(size, size)
     _refuse_useless(keyword, matrix)

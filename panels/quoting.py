@@ -69,7 +69,7 @@ def may_be_shown(keyword: str, value: str) -> bool:
     )
 
 
-def shown(keyword: str, value: str) -> str:
+def value_shown(keyword: str, value: str) -> str:
     """Give the value, or say in brackets how long it is where it could be a person's."""
     value = value.strip()
     return value if may_be_shown(keyword, value) else f"({_described(value)}, not shown)"
@@ -83,11 +83,11 @@ def quoted(keyword: str, value: str) -> str:
 
 def as_label(text: str) -> str:
     """Give a label or a detector as it is shown: on one line, and not endless."""
-    plain = printable(text)
+    plain = without_controls(text)
     return plain if len(plain) <= LONGEST_SHOWN else f"{plain[: LONGEST_SHOWN - 1]}…"
 
 
-def printable(text: str) -> str:
+def without_controls(text: str) -> str:
     """Put a blank in the place of characters that steer a terminal or end a line."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text)
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan
 from tasks.study import Study
 from tests.flows.command import Said, reconflow_here
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
+from tests.time_limit import ends_within
 
 pytestmark = [
     pytest.mark.server,
@@ -35,14 +35,8 @@ SECONDS = 600
 
 @pytest.fixture
 def no_hang() -> Iterator[None]:
-    def hangs(_number: int, _frame: object) -> None:
-        pytest.fail(f"the run hangs: still busy after {SECONDS} seconds")
-
-    usual = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, usual)
+    with ends_within(SECONDS):
+        yield
 
 
 def plant(folder: Path) -> Study:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panels.quoting import as_label, is_standard, may_be_shown, note_place, quoted, shown, unexpected
+from panels.quoting import as_label, is_standard, may_be_shown, note_place, quoted, unexpected, value_shown
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from panels.quoting import as_label, is_standard, may_be_shown, note_place, quot
 )
 def test_a_technical_value_is_repeated(keyword: str, value: str) -> None:
     assert quoted(keyword, f" {value} ") == f"'{value}'"
-    assert shown(keyword, value) == value
+    assert value_shown(keyword, value) == value
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_technical_value_is_repeated(keyword: str, value: str) -> None:
 )
 def test_what_could_be_a_person_is_described_by_its_length(keyword: str, value: str) -> None:
     assert quoted(keyword, value) == f"a text of {len(value)} characters"
-    assert shown(keyword, value) == f"(a text of {len(value)} characters, not shown)"
+    assert value_shown(keyword, value) == f"(a text of {len(value)} characters, not shown)"
 
 
 def test_an_empty_value_is_called_so() -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import signal
 import socket
 import stat
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from tasks.store.tubes import taken_in
 from tasks.study import Study
 from tests.other_account import another_account, folder_for_anybody
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_rows, write_tube
+from tests.time_limit import ends_within
 
 ROWS = [f"good.fcs,P02,{DRAWN},bcell", f"bad.fcs,P01,{DRAWN},bcell"]
 SECONDS = 60
@@ -32,16 +32,8 @@ SECONDS = 60
 
 @pytest.fixture(autouse=True)
 def no_hang() -> Iterator[None]:
-    """End a test that waits for a pipe or reads a device."""
-
-    def hangs(_number: int, _frame: object) -> None:
-        pytest.fail(f"it hangs: still busy after {SECONDS} seconds")
-
-    usual = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, usual)
+    with ends_within(SECONDS):
+        yield
 
 
 def study_with_good(folder: Path, settings: str = AT_ONCE) -> Study:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from panels.errors import ReconflowError, SettingsFault
 from tasks.archived_bytes import verified_bytes
-from tasks.build_tables import build_cohort, build_patient, patient_folder
+from tasks.build_tables import build_cohort, patient_folder
 from tasks.count_tube import count_tube, measure_reference
 from tasks.export.study_data import collect
 from tasks.front_page import write_front_page
@@ -23,6 +23,7 @@ from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
 from tasks.strategies_in_use import in_use
 from tasks.study import Study, open_study
+from tests.tasks.plain_pass import take_in_count_and_build
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_tube
 
 ROWS = [f"a.fcs,P01,{DRAWN},bcell", f"b.fcs,P02,{DRAWN},bcell"]
@@ -31,12 +32,7 @@ ROWS = [f"a.fcs,P01,{DRAWN},bcell", f"b.fcs,P02,{DRAWN},bcell"]
 def night(study: Study) -> dict[str, Any]:
     """Run one pass in this process; gives its summary."""
     with one_pass(study.folder, "run") as this:
-        this.taken_in = take_in(this.study)
-        for sha in this.references():
-            measure_reference(this.study, sha)
-        this.counted = [count_tube(this.study, sha) for sha in this.tubes()]
-        for inputs in this.patients():
-            build_patient(this.study, inputs)
+        take_in_count_and_build(this)
         if this.cohort_is_due():
             build_cohort(this.study)
         this.report = str(write_front_page(this.study))

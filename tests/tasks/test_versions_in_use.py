@@ -14,13 +14,11 @@ from sqlalchemy import delete
 from flows.summary import pass_text, status_document, status_text
 from gating.catalogue import lock_release, shipped
 from panels.errors import SettingsFault, UsageFault
-from tasks.build_tables import build_patient, patients_to_build
+from tasks.build_tables import patients_to_build
 from tasks.concordance.compare import agreement
 from tasks.concordance.promotion import promote
 from tasks.concordance.publish import write_concordance
 from tasks.concordance.recount import comparison, measure_references, recount_tube, tubes_to_compare
-from tasks.count_tube import count_tube, measure_reference
-from tasks.intake.turn import take_in
 from tasks.one_pass import one_pass
 from tasks.settings import SHIPPED_STRATEGIES
 from tasks.store.counted_with import remember_strategies
@@ -29,6 +27,7 @@ from tasks.store.schema import counted_with, editions
 from tasks.strategies_in_use import in_use, standing
 from tasks.study import Study, open_study
 from tasks.study_lock import is_running, study_lock
+from tests.tasks.plain_pass import take_in_count_and_build
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 OLD, NEW = "cart@2.0.0", "cart@3.0.0"
@@ -37,12 +36,7 @@ OLD, NEW = "cart@2.0.0", "cart@3.0.0"
 def a_pass(study: Study) -> tuple[int, str]:
     """Make one pass without Prefect; gives how many tubes were counted and what the pass says."""
     with one_pass(study.folder, "nightly") as this:
-        this.taken_in = take_in(this.study)
-        for sha in this.references():
-            measure_reference(this.study, sha)
-        this.counted = [count_tube(this.study, sha) for sha in this.tubes()]
-        for inputs in this.patients():
-            build_patient(this.study, inputs)
+        take_in_count_and_build(this)
     assert not patients_to_build(this.study, in_use(this.study))
     return this.summary["counted"], pass_text(this.summary)
 

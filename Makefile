@@ -25,7 +25,7 @@ test: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup
 
-# By itself: counting lines makes the tests take half as long again.
+# By itself, because counting lines slows the tests down.
 coverage: $(STAMP)
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term
 

@@ -22,20 +22,20 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from gating.catalogue import load_strategy
-from gating.channels import Channels
-from gating.events import open_events, read_header
-from gating.strategy import Strategy
+from gating.evaluation.compensated_values import Channels
+from gating.fcs.events import open_events, read_header
+from gating.strategy.catalogue import load_strategy
+from gating.strategy.model import Strategy
 from gating.thresholds.apply import Applied, apply_strategy
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
 from panels.panel import match_panel
+from panels.simulation.conditions import Conditions
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.quantity import Quantity, quantify_visit
-from tasks.identity import TubeIdentity
-from tasks.population_counts import population_counts
 from tasks.simulate.tube import TubePlan, write_tube
+from tasks.tubes.population_counts import population_counts
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 SHIPPED = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0"}
 FIXED = {"bcell": "bcell@1.0.0", "cart": "cart@1.0.0"}

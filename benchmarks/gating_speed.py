@@ -27,8 +27,8 @@ CONTENDERS = ("reconflow", "flowkit", "flowkit_cached", "bare_pass", "bcell_2_ga
 def make_tube(path: Path, events: int) -> None:
     """Write one simulated 12-colour B-cell tube of about that many events."""
     from panels.catalogue import load_panel
-    from panels.conditions import Conditions
-    from panels.simulate import simulate_tube
+    from panels.simulation.conditions import Conditions
+    from panels.simulation.tube import simulate_tube
     from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 
     shares = {
@@ -44,7 +44,7 @@ def make_tube(path: Path, events: int) -> None:
 
 def repeat_tube(source: Path, path: Path, times: int) -> None:
     """Write a tube whose events are another's, so many times over."""
-    from gating.events import open_events, read_header
+    from gating.fcs.events import open_events, read_header
     from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 
     header = read_header(source)
@@ -59,10 +59,10 @@ def contend(name: str, path: Path) -> dict[str, object]:
     """Run one contender once: seconds, peak memory above the baseline, and a digest of every gate's membership."""
     import flowkit
 
-    from gating.catalogue import load_strategy
-    from gating.compile import compile_strategy
-    from gating.engine import evaluate
-    from gating.events import open_events, read_header
+    from gating.evaluation.compile import compile_strategy
+    from gating.evaluation.engine import evaluate
+    from gating.fcs.events import open_events, read_header
+    from gating.strategy.catalogue import load_strategy
     from panels.catalogue import load_panel
     from panels.panel import match_panel
 
@@ -99,16 +99,16 @@ def contend_shipped(name: str, path: Path) -> dict[str, object]:
     """Run the shipped strategy once: its gates alone, or with time quality, thresholds and doubts."""
     import scipy.special  # noqa: F401 - imported before the clock starts
 
-    from gating.catalogue import load_strategy
-    from gating.compile import compile_strategy
-    from gating.engine import evaluate
-    from gating.events import open_events, read_header
+    from gating.evaluation.compile import compile_strategy
+    from gating.evaluation.engine import evaluate
+    from gating.fcs.events import open_events, read_header
+    from gating.quality.acquisition import time_quality
+    from gating.strategy.catalogue import load_strategy
     from gating.thresholds.apply import apply_strategy
-    from gating.time_quality import time_quality
     from panels.catalogue import load_panel
     from panels.panel import match_panel
-    from tasks.population_counts import population_counts
-    from tasks.tube_quality import judge_tube
+    from tasks.tubes.population_counts import population_counts
+    from tasks.tubes.tube_quality import judge_tube
 
     strategy, panel = load_strategy("bcell@2.0.0").strategy, load_panel("bcell")
     compile_strategy(strategy, match_panel(panel, read_header(path).channels), read_header(path))
@@ -134,10 +134,10 @@ def contend_gates(count: int, path: Path) -> dict[str, object]:
 
     import flowkit  # noqa: F401 - imported before the clock starts
 
-    from gating.catalogue import load_strategy
-    from gating.compile import compile_strategy
-    from gating.engine import evaluate
-    from gating.events import open_events, read_header
+    from gating.evaluation.compile import compile_strategy
+    from gating.evaluation.engine import evaluate
+    from gating.fcs.events import open_events, read_header
+    from gating.strategy.catalogue import load_strategy
     from panels.catalogue import load_panel
     from panels.panel import match_panel
 

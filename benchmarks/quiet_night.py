@@ -39,7 +39,7 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     from flows.server import prefect_server
     from tasks.simulate.study import is_complete, write_study
     from tasks.store.ledger import count_by_state
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     if not is_complete(folder):
         write_study(folder, patients=patients, events=0.05)

@@ -18,8 +18,14 @@ from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
-from gating.engine import ENGINE_VERSION
-from tasks.build_tables import (
+from gating.evaluation.engine import ENGINE_VERSION
+from tasks.counting.counts import PopulationCount
+from tasks.kinetics.cohort import recovery_frame
+from tasks.kinetics.parameters import parameters_frame
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.kinetics.table import kinetic_rows, wide_frame
+from tasks.publish.tables import csv_bytes
+from tasks.results.build_tables import (
     PatientInputs,
     build_patient,
     counted_tubes,
@@ -27,18 +33,12 @@ from tasks.build_tables import (
     patient_kinetics,
     patients_to_build,
 )
-from tasks.counting.counts import PopulationCount
-from tasks.identity import TubeIdentity
-from tasks.kinetics.cohort import recovery_frame
-from tasks.kinetics.parameters import parameters_frame
-from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
-from tasks.kinetics.table import kinetic_rows, wide_frame
-from tasks.publish.tables import csv_bytes
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import Sight, add_file, all_files, set_state
 from tasks.store.tubes import save_tube
-from tasks.strategies_in_use import in_use
-from tasks.study import Study, open_study
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study, open_study
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 DAYS = (-7, 1, 4, 7, 10, 14, 21, 28, 42, 56, 70, 84, 98, 112, 126, 140, 154, 168, 252, 364)
 PANELS = ("bcell", "tbnk")

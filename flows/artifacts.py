@@ -6,8 +6,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
-from tasks.build_tables import patient_folder
-from tasks.study import Study
+from tasks.results.build_tables import patient_folder
+from tasks.study.folder import Study
 
 
 def show_patient(study: Study, patient: str) -> None:

@@ -28,9 +28,9 @@ from typing import Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
-from panels.errors import ReconflowError, UsageFault
-from panels.printable import printable_lines
-from panels.quoting import unexpected
+from panels.text.errors import ReconflowError, UsageFault
+from panels.text.printable import printable_lines
+from panels.text.quoting import unexpected
 
 DONE, FAILED, WRONG, WAITS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 

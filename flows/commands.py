@@ -14,8 +14,8 @@ from flows.cli import Json, Outcome, Strict, Study
 from flows.server import prefect_server, running_server, server_for_a_command
 from flows.server_access import Access
 from flows.server_home import owner_of
-from panels.errors import UsageFault
-from panels.printable import printable
+from panels.text.errors import UsageFault
+from panels.text.printable import printable
 
 HOME = ".prefect"
 PORTS = Number(gte=1, lte=65535)
@@ -43,7 +43,7 @@ def demo(folder: Path = Path("reconflow-demo"), *, patients: int = 2, visits: in
 
 def init(folder: Path, *, json: Json = False) -> Outcome:
     """Write a commented, ready-to-edit study into DIR; nothing is ever overwritten."""
-    from tasks.new_study import init_study
+    from tasks.study.starter import init_study
 
     written = init_study(folder)
     text = (
@@ -56,7 +56,7 @@ def run(*, study: Study = Path(), json: Json = False, strict: Strict = False) ->
     """Make one full pass: take in, gate and count, write tables and report."""
     from flows.progress import progress_shown
     from flows.summary import pass_text
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     opened = open_study(study)
     with progress_shown(quiet=json), _server(opened.folder):
@@ -72,7 +72,7 @@ def regate(
     """Recount the archive under another strategy version, beside the counts in use, and compare; nothing in use is changed."""
     from flows.progress import progress_shown
     from tasks.concordance.recount import comparison
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     opened = open_study(study)
     comparison(opened, strategy)
@@ -89,7 +89,7 @@ def regate(
 def watch(*, study: Study = Path(), interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 10.0) -> None:
     """Take files up as they become stable, until stopped (Ctrl-C)."""
     from flows.watch import watch_study
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     opened = open_study(study)
     with _server(opened.folder):
@@ -108,7 +108,7 @@ def up(
     """Run a laboratory: Prefect server, nightly schedule and watcher, until stopped (Ctrl-C)."""
     _quiet_prefect()
     from flows.up import say_where, up_study
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     opened = open_study(study)
     site = os.environ.get("PREFECT_API_URL")
@@ -124,7 +124,7 @@ def up(
 def status(*, study: Study = Path(), json: Json = False, strict: Strict = False) -> Outcome:
     """Show the ledger by state, what waits and why, and the last and next nightly run."""
     from flows.summary import status_document, status_text
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     opened = open_study(study)
     site = os.environ.get("PREFECT_API_URL")
@@ -136,8 +136,8 @@ def status(*, study: Study = Path(), json: Json = False, strict: Strict = False)
 
 def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
     """Take refused or failed files up again with the next run; without FILE, all of them."""
-    from tasks.intake.turn import retry as take_up_again
-    from tasks.study import open_study
+    from tasks.intake.take_in import retry as take_up_again
+    from tasks.study.folder import open_study
 
     taken = take_up_again(open_study(study), files or None)
     first = f"{len(taken)} taken up again; the next run looks at them."

@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.progress import progress_shown, track
 from flows.server import starting_server
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 
 
 def demo(folder: Path, *, patients: int = 2, visits: int = 12, seed: int = 1, quiet: bool = False) -> dict[str, Any]:
@@ -13,8 +13,8 @@ def demo(folder: Path, *, patients: int = 2, visits: int = 12, seed: int = 1, qu
 
     The server starts while the tubes are being made. Raises UsageFault when the folder holds something else.
     """
-    from tasks.new_study import PINS
     from tasks.simulate.study import SETTINGS, is_complete, write_study
+    from tasks.study.starter import PINS
 
     if folder.exists() and any(folder.iterdir()) and not is_complete(folder):
         raise UsageFault(f"{folder} is not empty and holds no finished demo. Remove it, or name another folder: reconflow demo DIR.")

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 from prefect import Task
 
 from flows.progress import track
-from tasks.study import Study
-from tasks.workers import workers
+from tasks.steps.worker_pool import workers
+from tasks.study.folder import Study
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from flows.cli import Json, Outcome, Study
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 
 
 def export(
@@ -22,7 +22,7 @@ def export(
     json: Json = False,
 ) -> Outcome:
     """Write the whole study as one data set; with --as-of as it was known then, and what was restated since."""
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     opened = open_study(study)
     folder = output or opened.results / "export" / (f"{format}-as-of-{as_of.replace(':', '')}" if as_of else format)

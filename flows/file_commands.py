@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from flows.cli import Json, Outcome
-from panels.errors import SheetFault, UsageFault
-from panels.quoting import as_label, value_shown
-from tasks.kinetics.reasons import Why
+from panels.text.errors import SheetFault, UsageFault
+from panels.text.quoting import as_label, value_shown
+from tasks.vocabulary.reasons import Why
 
 if TYPE_CHECKING:
-    from tasks.single_file import Inspection
+    from tasks.tubes.single_file import Inspection
 
 OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose own panels and strategies are found first.")]
 
@@ -26,7 +26,7 @@ def inspect(
     json: Json = False,
 ) -> Outcome:
     """Show an FCS file's version, events, channels, markers, panel, compensation, and what is wrong with it."""
-    from tasks.single_file import KEPT_KEYWORDS, inspect_file
+    from tasks.tubes.single_file import KEPT_KEYWORDS, inspect_file
 
     _must_exist(file)
     found = inspect_file(file, panel, study)
@@ -43,7 +43,7 @@ def gate(
     json: Json = False,
 ) -> Outcome:
     """Count one file under a strategy or a Gating-ML document."""
-    from tasks.single_file import gate_file
+    from tasks.tubes.single_file import gate_file
 
     if (strategy is None) == (gatingml is None):
         raise UsageFault("Name one: --strategy bcell@1.0.0 or --gatingml FILE.xml.")
@@ -67,7 +67,7 @@ def nca(
     """Derive cellular-kinetic parameters from any time,conc,blq[,group] table."""
     from tasks.kinetics.areas import USUAL
     from tasks.kinetics.nca import nca_file
-    from tasks.settings import load_settings
+    from tasks.study.settings import load_settings
 
     if not file.is_file():
         raise SheetFault(f"{file}: there is no such file.")

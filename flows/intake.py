@@ -3,8 +3,8 @@
 from prefect import flow
 
 from flows.served_study import served_study
-from tasks.intake.turn import IntakeSummary
-from tasks.steps import take_in_files
+from tasks.intake.take_in import IntakeSummary
+from tasks.steps.prefect_tasks import take_in_files
 
 
 @flow(name="intake", flow_run_name="intake")

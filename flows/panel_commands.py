@@ -108,7 +108,7 @@ def _stain_line(value: "Panel", place: int) -> str:
 def _panel_or_file(name: str, study: Path | None) -> "Panel":
     """Read a panel by its name, or a definition that need not be released."""
     from panels.catalogue import load_panel, read_panel
-    from panels.errors import PanelFault
+    from panels.text.errors import PanelFault
 
     if not name.endswith((".yaml", ".yml")):
         return load_panel(name, _own(study))

@@ -9,12 +9,12 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.each import each
 from flows.served_study import served_study
-from panels.quoting import unexpected
+from panels.text.quoting import unexpected
 from tasks.concordance.compare import agreement
-from tasks.concordance.publish import verdict, write_concordance
+from tasks.concordance.page import verdict, write_concordance
 from tasks.concordance.recount import Recount, comparison, folder_of, measure_references, tubes_to_compare
-from tasks.one_pass import one_pass
-from tasks.steps import recount
+from tasks.steps.one_pass import one_pass
+from tasks.steps.prefect_tasks import recount
 
 THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from panels.errors import UsageFault
-from tasks.one_pass import study_folder
+from panels.text.errors import UsageFault
+from tasks.steps.one_pass import study_folder
 
 SERVED = "RECONFLOW_SERVED_STUDY"
 """Environment variable with the one study that this process and its children may run."""

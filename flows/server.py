@@ -28,7 +28,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from flows import server_home
 from flows.server_access import LOOPBACK, Access
-from panels.errors import ReconflowError, UsageFault
+from panels.text.errors import ReconflowError, UsageFault
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 
 DATABASE, LOG, LOCK = "prefect.db", "server.log", "server.lock"
 URL, LOGIN = "server.url", "server.login"

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from flows.cli import Json, Outcome, Study
 
 if TYPE_CHECKING:
-    from gating.strategy import Strategy
+    from gating.strategy.model import Strategy
 
 strategy = App(name="strategy", help="List, show, compare, release and exchange the versioned gating strategies.", help_format="plaintext")
 
@@ -20,7 +20,7 @@ OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose 
 @strategy.command(name="list")
 def list_releases(*, study: OwnStudy = None, json: Json = False) -> Outcome:
     """List every released version."""
-    from gating.catalogue import known, load_strategy
+    from gating.strategy.catalogue import known, load_strategy
 
     own = study / "strategies" if study else None
     releases = [load_strategy(pin, own) for pin in known(own)]
@@ -32,7 +32,7 @@ def list_releases(*, study: OwnStudy = None, json: Json = False) -> Outcome:
 @strategy.command
 def show(name: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
     """Show the gates, thresholds and populations of NAME (bcell, bcell@1, bcell@1.0.0)."""
-    from gating.catalogue import load_strategy
+    from gating.strategy.catalogue import load_strategy
 
     release = load_strategy(name, study / "strategies" if study else None)
     value = release.strategy
@@ -54,8 +54,8 @@ def show(name: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
 @strategy.command
 def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
     """Check that every released strategy still is what was released."""
-    from gating.catalogue import known, load_strategy, missing_releases
-    from panels.errors import StrategyFault
+    from gating.strategy.catalogue import known, load_strategy, missing_releases
+    from panels.text.errors import StrategyFault
 
     own = study / "strategies" if study else None
     verified: list[str] = []
@@ -82,8 +82,8 @@ def export(
     json: Json = False,
 ) -> Outcome:
     """Write NAME (bcell@1.0.0) as Gating-ML 2.0, for FlowKit, R's flow tools and whatever else reads the standard."""
-    from gating.catalogue import load_strategy
-    from gating.exporting import export_strategy
+    from gating.exchange.export_gates import export_strategy
+    from gating.strategy.catalogue import load_strategy
     from panels.catalogue import load_panel
 
     release = load_strategy(name, study / "strategies" if study else None)
@@ -110,8 +110,8 @@ def diff(
 
     With --tube, also write a page with the gates of both versions over each other on one tube.
     """
-    from gating.difference import compare
-    from panels.errors import UsageFault
+    from gating.strategy.difference import compare
+    from panels.text.errors import UsageFault
 
     before, after = _release_or_draft(old, study), _release_or_draft(new, study)
     difference = compare(before, after)
@@ -134,7 +134,7 @@ def diff(
 @strategy.command
 def release(name: str, version: str, *, study: Study = Path(), json: Json = False) -> Outcome:
     """Freeze version VERSION of NAME in the study's strategies: from then on it cannot change."""
-    from gating.releasing import release_version
+    from tasks.strategies.release import release_version
 
     frozen, difference = release_version(study, name, version)
     found = {"strategy": frozen.strategy.name, "sha256": frozen.sha256, "difference": difference.document() if difference else None}
@@ -144,8 +144,8 @@ def release(name: str, version: str, *, study: Study = Path(), json: Json = Fals
 
 def _release_or_draft(name: str, study: Path | None) -> "Strategy":
     """Read a release, or a strategy.yaml that need not be released."""
-    from gating.catalogue import load_strategy, read_strategy
-    from panels.errors import StrategyFault
+    from gating.strategy.catalogue import load_strategy, read_strategy
+    from panels.text.errors import StrategyFault
 
     if not name.endswith((".yaml", ".yml")):
         return load_strategy(name, study / "strategies" if study else None).strategy
@@ -177,11 +177,11 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     Where the tube of a FlowJo sample is at hand (--fcs, or beside the workspace under its name), the counts the workspace
     recorded are compared with ours: a difference beyond FlowJo's own binning refuses the import.
     """
-    from gating.checked_import import import_checked, import_workspace
-    from gating.recorded import counts_csv
-    from gating.strategy_text import report, write_import
+    from gating.exchange.checked_import import import_checked, import_workspace
+    from gating.exchange.import_files import report, write_import
+    from gating.exchange.recorded_counts import counts_csv
     from panels.catalogue import load_panel
-    from panels.errors import UsageFault
+    from panels.text.errors import UsageFault
 
     reads = load_panel(panel, study / "panels" if study else None)
     if all_samples and sample is not None:
@@ -219,7 +219,7 @@ def promote(
     name: The version, such as bcell@2.0.0.
     """
     from tasks.concordance.promotion import promote as make_current
-    from tasks.study import open_study
+    from tasks.study.folder import open_study
 
     done = make_current(open_study(study), name, approved_by, reason)
     text = f"{done.panel} is counted with {done.to_strategy} from the next run on (before: {done.from_strategy})."

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.server_access import Access
-from panels.printable import printable
-from tasks.kinetics.reasons import why_of
-from tasks.study import Study
+from panels.text.printable import printable
+from tasks.study.folder import Study
+from tasks.vocabulary.reasons import why_of
 
 if TYPE_CHECKING:
     from tasks.store.runs import Run
@@ -55,12 +55,12 @@ def status_document(
 
     ``kept_by`` is the account that keeps the schedule, where it is not shown to this one.
     """
-    from tasks.intake.drugs import read_drugs
     from tasks.intake.inbox import inbox_faults
-    from tasks.sheet_notices import sheet_notices
+    from tasks.intake.sheet_notices import sheet_notices
+    from tasks.sheets.drugs import read_drugs
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
-    from tasks.strategies_in_use import standing, standing_panels
+    from tasks.strategies.in_use import standing, standing_panels
 
     with study.store() as store:
         states = count_by_state(store)
@@ -110,7 +110,7 @@ def _next_run_text(document: Mapping[str, Any]) -> str:
 
 def _outcome(study: Study, run: "Run") -> str:
     """Say of a run that is noted as running, but that nothing runs any more, that it was interrupted."""
-    from tasks.study_lock import is_running
+    from tasks.study.lock import is_running
 
     return "interrupted" if run.outcome == "running" and not is_running(study) else run.outcome
 

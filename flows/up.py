@@ -20,7 +20,7 @@ from flows.nightly import nightly
 from flows.served_study import serving
 from flows.server_home import LOGIN
 from flows.watch import watch_study
-from tasks.study import Study
+from tasks.study.folder import Study
 
 PROGRAM = Path(__file__).resolve().parents[1]
 """Where the nights run: Prefect imports the flow from the working folder first, whoever filled it."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from panels.errors import ReconflowError
-from panels.printable import printable
-from panels.quoting import unexpected
+from panels.text.errors import ReconflowError
+from panels.text.printable import printable
+from panels.text.quoting import unexpected
 
 if TYPE_CHECKING:
     from tasks.intake.admit import Outcome
@@ -85,10 +85,10 @@ def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
 
 def _look(folder: Path, memory: _Memory) -> None:
     """Take in what has settled, and run the flow when something is due that was not just tried in vain."""
-    from tasks.front_page import write_front_page
-    from tasks.intake.turn import take_in
-    from tasks.one_pass import what_is_due
-    from tasks.study import open_study
+    from tasks.intake.take_in import take_in
+    from tasks.results.front_page import write_front_page
+    from tasks.steps.one_pass import what_is_due
+    from tasks.study.folder import open_study
 
     study = open_study(folder)
     taken = take_in(study, wait=False)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from panels.errors import PanelFault
-from panels.lock import VERSION, allows, canonical_sha256, read_locked, version_order
+from panels.files.lock import VERSION, allows, canonical_sha256, read_locked, version_order
+from panels.files.yaml_document import read_yaml
 from panels.panel import Panel
-from panels.spelling import nearest
-from panels.yaml_document import read_yaml
+from panels.text.errors import PanelFault
+from panels.text.spelling import nearest
 
 KEPT = "panel.yaml"
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from panels.acquisition_time import TIME, tells_time, time_channel
-from panels.quoting import as_label
+from panels.text.quoting import as_label
 
 Counting = Literal["bead", "volumetric", "chain", "dual"]
 _MOST_NAMED = 4

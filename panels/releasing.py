@@ -5,10 +5,10 @@ from pathlib import Path
 
 from panels.catalogue import PanelVersion, find_panel, kept_at, panel_names, shipped_panels, versions_of
 from panels.difference import PanelChange, panel_changes
-from panels.durable import write_durably
-from panels.errors import PanelFault
-from panels.lock import VERSION, lock_content, version_order
-from panels.spelling import nearest
+from panels.files.durable import write_durably
+from panels.files.lock import VERSION, lock_content, version_order
+from panels.text.errors import PanelFault
+from panels.text.spelling import nearest
 
 
 def release_panel(folder: Path, name: str, version: str) -> tuple[PanelVersion, tuple[PanelChange, ...] | None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from panels.catalogue import kept_at, panel_names_in, releases_in, shipped_panels, versions_of
-from panels.errors import PanelFault
+from panels.text.errors import PanelFault
 
 
 @dataclass(frozen=True, slots=True)

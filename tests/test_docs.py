@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import settings
 
 from flows.cli import COMMANDS
-from tasks.counting.flags import Flag
-from tasks.kinetics.reasons import Why
+from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.reasons import Why
 
 PROJECT = Path(__file__).resolve().parents[1]
 

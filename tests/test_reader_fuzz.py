@@ -10,25 +10,25 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from gating.catalogue import read_strategy
-from gating.checked_import import import_checked
-from gating.compile import compile_reference
-from gating.engine import evaluate
-from gating.events import TubeHeader, open_events, read_header
-from gating.gatingml import read_gatingml
-from gating.recorded import counts_csv
-from gating.strategy_text import report, write_import
+from gating.evaluation.compile import compile_reference
+from gating.evaluation.engine import evaluate
+from gating.exchange.checked_import import import_checked
+from gating.exchange.gatingml import read_gatingml
+from gating.exchange.import_files import report, write_import
+from gating.exchange.recorded_counts import counts_csv
+from gating.fcs.events import TubeHeader, open_events, read_header
+from gating.strategy.catalogue import read_strategy
 from panels.catalogue import load_panel, read_panel
-from panels.errors import PanelFault, StrategyFault, TubeFault, UsageFault
-from panels.lock import canonical_sha256, read_locked
+from panels.files.lock import canonical_sha256, read_locked
 from panels.panel import match_panel
-from tasks.intake.drugs import drug_questions, read_drugs
+from panels.text.errors import PanelFault, StrategyFault, TubeFault, UsageFault
 from tasks.intake.identify import Registry, identify
-from tasks.intake.patients import read_patients
-from tasks.intake.sheets import read_samples
 from tasks.kinetics.areas import USUAL
 from tasks.kinetics.nca import nca_file
-from tasks.settings import StudySettings, load_settings
+from tasks.sheets.drugs import drug_questions, read_drugs
+from tasks.sheets.patients import read_patients
+from tasks.sheets.samples import read_samples
+from tasks.study.settings import StudySettings, load_settings
 from tests.gating.workspaces import (
     Written,
     combination,

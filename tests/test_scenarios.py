@@ -9,29 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.catalogue import load_strategy
-from gating.events import Spill, read_header
+from gating.fcs.events import Spill, read_header
+from gating.strategy.catalogue import load_strategy
 from gating.thresholds.apply import Applied, apply_strategy
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
-from panels.errors import StrategyFault
 from panels.panel import match_panel
-from panels.simulate import TrueCount, simulate_tube, true_counts
-from tasks.circumstances import with_circumstances
-from tasks.count_tube import count_tube
+from panels.simulation.conditions import Conditions
+from panels.simulation.tube import TrueCount, simulate_tube, true_counts
+from panels.text.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
 from tasks.counting.quantity import Quantity, group_by_visit, quantify_visit
 from tasks.counting.volume import CountMethod
-from tasks.elapsed import elapsed_days
-from tasks.identity import TubeIdentity
-from tasks.intake.drugs import read_drugs
-from tasks.intake.turn import take_in
+from tasks.intake.take_in import take_in
 from tasks.kinetics.nca import nca
 from tasks.kinetics.recovery import Definition, VisitCount, recovery
-from tasks.population_counts import population_counts
+from tasks.results.series_flags import with_circumstances
+from tasks.sheets.drugs import read_drugs
 from tasks.store.tubes import taken_in
-from tasks.tube_quality import TubeJudgement, judge_tube
+from tasks.tubes.count_tube import count_tube
+from tasks.tubes.population_counts import population_counts
+from tasks.tubes.tube_quality import TubeJudgement, judge_tube
+from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.gating.test_events import describe, write_fcs
 from tests.gating.tubes import ArrayTube
 from tests.shared_data import SHARED, needs_shared

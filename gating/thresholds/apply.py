@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gating.beads import NO_BEADS, BeadFinding, bead_signals, find_beads
-from gating.channels import EventSource, Rows
-from gating.compile import FULL_SCALE, Compiled, compile_strategy
-from gating.engine import Evaluation, evaluate
-from gating.events import TubeHeader
-from gating.strategy import Strategy
-from gating.thresholds.chain import Others, resolve
+from gating.beads.finding import NO_BEADS, BeadFinding, bead_signals, find_beads
+from gating.evaluation.compensated_values import EventSource, Rows
+from gating.evaluation.compile import FULL_SCALE, Compiled, compile_strategy
+from gating.evaluation.engine import Evaluation, evaluate
+from gating.fcs.events import TubeHeader
+from gating.strategy.model import Strategy
 from gating.thresholds.measure import Reading, measure, measures
+from gating.thresholds.resolution import Others, resolve
 from panels.panel import PanelMatch
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from gating.channels import Channels, EventSource
-from gating.compile import Compiled, displayed, linear
-from gating.engine import Evaluation
-from gating.events import TubeHeader
-from gating.strategy import Strategy
+from gating.evaluation.compensated_values import Channels, EventSource
+from gating.evaluation.compile import Compiled, displayed, linear
+from gating.evaluation.engine import Evaluation
+from gating.fcs.events import TubeHeader
+from gating.strategy.model import Strategy
 from gating.thresholds.valley import BINS, bin_of, histogram, mode_of
 
 MOST_EVENTS = 200_000

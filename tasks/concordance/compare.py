@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.build_tables import counted_tubes, parameter_settings, patient_kinetics
 from tasks.concordance.agreement import Differences, bland_altman, concordance_correlation, passing_bablok
 from tasks.concordance.recount import Comparison, folder_of
 from tasks.counting.counts import TubeCounts
 from tasks.kinetics.schema import KINETICS, PARAMETERS, population_rank
 from tasks.kinetics.table import print_result
 from tasks.publish.tables import csv_bytes
-from tasks.strategies_in_use import in_use
+from tasks.results.build_tables import counted_tubes, parameter_settings, patient_kinetics
+from tasks.strategies.in_use import in_use
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.study import Study
+    from tasks.study.folder import Study
 
 BRIDGING_SAMPLES = 10
 """A comparison of fewer samples decides nothing (SCIENCE 6)."""

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gating.difference import Difference, compare
-from gating.events import Events, TubeHeader, file_sha256, open_events, read_header
-from gating.projection import outlines_on, project
-from gating.strategy import Strategy
+from gating.display.projection import outlines_on, project
+from gating.fcs.events import Events, TubeHeader, file_sha256, open_events, read_header
+from gating.strategy.difference import Difference, compare
+from gating.strategy.model import Strategy
 from gating.thresholds.apply import Applied, apply_strategy
 from panels.catalogue import load_panel
-from panels.errors import PanelMismatch, UsageFault
 from panels.panel import match_panel
+from panels.text.errors import PanelMismatch, UsageFault
 from tasks.concordance.agreement import f1
 from tasks.publish.gating_page import Before, draw_gating_page, png_bytes
 from tasks.publish.report import render
 
 if TYPE_CHECKING:
-    from gating.views import GateView
+    from gating.display.gate_view import GateView
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 from tasks.concordance.compare import fingerprint_of
-from tasks.concordance.publish import INPUTS
+from tasks.concordance.page import INPUTS
 from tasks.concordance.recount import comparison, folder_of, tubes_to_compare
-from tasks.pins import changed_settings, finish_promotions, write_pin
 from tasks.store.promotions import PinChange, Promotion, begin_promotion, end_promotion
-from tasks.study import Study, open_study
-from tasks.study_lock import study_lock
+from tasks.strategies.pins import changed_settings, finish_promotions, write_pin
+from tasks.study.folder import Study, open_study
+from tasks.study.lock import study_lock
 
 
 def promote(study: Study, strategy: str, approved_by: str, reason: str) -> Promotion:

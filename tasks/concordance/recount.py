@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gating.catalogue import load_strategy
-from gating.engine import ENGINE_VERSION
-from panels.errors import TubeFault, UsageFault
+from gating.evaluation.engine import ENGINE_VERSION
+from gating.strategy.catalogue import load_strategy
+from panels.text.errors import TubeFault, UsageFault
 from tasks.concordance.agreement import f1
-from tasks.evidence import asks_others, is_fmo, measured_with, witnesses
-from tasks.gate_tube import gate_tube, measure_tube
 from tasks.publish.tables import write_atomically
 from tasks.store.counts import save_gating
 from tasks.store.readings import save_readings
 from tasks.store.tubes import taken_in, tubes_to_count
-from tasks.strategies_in_use import InUse, in_use
-from tasks.study import Study
+from tasks.strategies.in_use import InUse, in_use
+from tasks.study.folder import Study
+from tasks.tubes.gate_tube import gate_tube, measure_tube
+from tasks.tubes.reference_tubes import asks_others, is_fmo, measured_with, witnesses
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import Background
 from tasks.counting.quantity import BackgroundKey, Rules, rules_of
-from tasks.moments import instant
+from tasks.vocabulary.moments import instant
 
 
 def baseline_backgrounds(

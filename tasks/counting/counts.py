@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.counting.flags import Flag
-from tasks.identity import TubeIdentity
+from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 BeadProof = Literal["proven", "incomplete", "absent"]
 """Whether the beads of a tube are proven to be all there, are there and not proven, or form no cluster at all."""

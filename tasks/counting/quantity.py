@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from panels.errors import StrategyFault
+from panels.text.errors import StrategyFault
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.cross_check import Comparison, DrawCheck, Verdict, check_draw
-from tasks.counting.flags import Flag
 from tasks.counting.intervals import difference, garwood
 from tasks.counting.limits import Background, LimitSettings, event_limits
 from tasks.counting.replicates import differing_replicates
 from tasks.counting.volume import CountMethod, Draw, Method, Volume, anchored_volume, direct_volume
+from tasks.vocabulary.flags import Flag
 
 Code = Literal["Q", "DNQ", "ND", "NE"]
 BackgroundKey = tuple[str, str | None, str]

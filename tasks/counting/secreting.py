@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tasks.counting.counts import TubeCounts
-from tasks.counting.flags import Flag
+from tasks.vocabulary.flags import Flag
 
 B_CELLS = "b_cells"
 QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")

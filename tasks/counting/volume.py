@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.counting.counts import TubeCounts
-from tasks.counting.flags import Flag, anchor_flag
 from tasks.counting.intervals import Interval, bead_ratio, log_normal, scaled_count, volumetric, widened
 from tasks.counting.limits import Analyser, LimitSettings
+from tasks.vocabulary.flags import Flag, anchor_flag
 
 CountMethod = Literal["bead", "volumetric", "chain", "dual"]
 Method = Literal["bead", "volumetric", "dual", "chain", "none"]

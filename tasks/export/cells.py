@@ -9,16 +9,16 @@ from uuid import uuid4
 
 import numpy as np
 
-from gating.channels import Channels
-from gating.strategy import SCATTER
-from panels.durable import rename_durably
-from panels.errors import ReconflowError, TubeFault, UsageFault
-from tasks.elapsed import elapsed_days
-from tasks.evidence import is_fmo
-from tasks.gate_tube import GatedTube, gate_tube
+from gating.evaluation.compensated_values import Channels
+from gating.strategy.model import SCATTER
+from panels.files.durable import rename_durably
+from panels.text.errors import ReconflowError, TubeFault, UsageFault
 from tasks.store.tubes import Tube, taken_in
-from tasks.strategies_in_use import InUse, in_use
-from tasks.study import Study
+from tasks.strategies.in_use import InUse, in_use
+from tasks.study.folder import Study
+from tasks.tubes.gate_tube import GatedTube, gate_tube
+from tasks.tubes.reference_tubes import is_fmo
+from tasks.vocabulary.elapsed import elapsed_days
 
 if TYPE_CHECKING:
     import anndata

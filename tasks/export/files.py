@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tasks.counting.flags import meanings
 from tasks.export.restatement import RESTATEMENTS
 from tasks.export.sdtm import sdtm_tables
 from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import study_workbook_bytes
+from tasks.vocabulary.flags import meanings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,11 +11,11 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tasks.counting.flags import meanings
 from tasks.export.study_day import study_day
-from tasks.kinetics.reasons import why_of
 from tasks.kinetics.table import percent_limits, print_result, winning_rows
 from tasks.publish.wording import CODES
+from tasks.vocabulary.flags import meanings
+from tasks.vocabulary.reasons import why_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,18 +8,18 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 from tasks.counting.limits import LimitSettings
-from tasks.intake.columns import FIRST_YEAR, LAST_YEAR
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
 from tasks.kinetics.schema import RECOVERY, TableSchema
+from tasks.results.stored_tables import SCHEMAS, frames_of
+from tasks.sheets.columns import FIRST_YEAR, LAST_YEAR
 from tasks.store.editions import Edition, editions_as_of, first_edition
-from tasks.stored_tables import SCHEMAS, frames_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.study import Study
+    from tasks.study.folder import Study
 
 
 @dataclass(frozen=True, slots=True)

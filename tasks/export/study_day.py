@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from tasks.moments import instant, local_day
+from tasks.vocabulary.moments import instant, local_day
 
 NEAREST = timedelta(seconds=1)
 """How far the moment of infusion that a table's rounded day gives may lie from the one the sheet

@@ -14,13 +14,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from gating.events import TubeHeader, read_header
-from panels.errors import StateConflict, UnreadableFile
-from panels.plain_file import regular_sha256
-from panels.printable import printable
-from tasks.identity import TubeIdentity
-from tasks.intake.draws import two_draws
-from tasks.intake.fit import find_misfit
+from gating.fcs.events import TubeHeader, read_header
+from panels.files.plain_file import regular_sha256
+from panels.text.errors import StateConflict, UnreadableFile
+from panels.text.printable import printable
 from tasks.intake.identify import Identification, Registry, believed_keywords, identify
 from tasks.intake.inbox import Candidate, Listing, is_fcs_name, note_locked
 from tasks.intake.moving import (
@@ -31,10 +28,12 @@ from tasks.intake.moving import (
     note_unmoved,
     quarantine_target,
 )
+from tasks.intake.panel_fit import find_misfit
 from tasks.intake.quarantine import write_reason
-from tasks.intake.sheets import SampleRow, read_samples
 from tasks.intake.unmoved import why_unmoved
 from tasks.intake.whole import MissingPart, missing_part, unreadable_part
+from tasks.sheets.same_draw import two_draws
+from tasks.sheets.samples import SampleRow, read_samples
 from tasks.store.ledger import (
     TAKEN_IN,
     FileRecord,
@@ -49,7 +48,8 @@ from tasks.store.ledger import (
 )
 from tasks.store.opening import Store
 from tasks.store.tubes import save_tube, taken_in
-from tasks.study import Study
+from tasks.study.folder import Study
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 _ATTEMPTS = 20
 _MOMENT = 0.05

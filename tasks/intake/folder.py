@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from panels.plain_file import kind_of
+from panels.files.plain_file import kind_of
 
 
 @dataclass(slots=True)

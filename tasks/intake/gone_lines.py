@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 from tasks.intake.identify import Registry, identify
 from tasks.intake.inbox import list_inbox
-from tasks.intake.patients import NAME as PATIENTS
-from tasks.intake.patients import PatientSheet
-from tasks.intake.sheets import NAME as SAMPLES
-from tasks.intake.sheets import read_samples
-from tasks.moments import instant
+from tasks.sheets.patients import NAME as PATIENTS
+from tasks.sheets.patients import PatientSheet
+from tasks.sheets.samples import NAME as SAMPLES
+from tasks.sheets.samples import read_samples
 from tasks.store.editions import last_editions
 from tasks.store.tubes import Tube
-from tasks.study import Study
+from tasks.study.folder import Study
+from tasks.vocabulary.moments import instant
 
 MOST_TOLD = 5
 """So many tubes are told of one by one."""

@@ -13,16 +13,16 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import cast
 
-from gating.events import TubeHeader
-from tasks.elapsed import elapsed_days
-from tasks.filename_pattern import compile_pattern
-from tasks.identity import TubeIdentity
-from tasks.intake.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, contradiction, read_cell
-from tasks.intake.csv_text import SheetProblem
-from tasks.intake.patients import Patient, PatientSheet
-from tasks.intake.sheets import SampleRow, SampleSheet
-from tasks.moments import apart, clock_doubt, comparable, local_day, same_moment
-from tasks.settings import StudySettings
+from gating.fcs.events import TubeHeader
+from tasks.sheets.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, contradiction, read_cell
+from tasks.sheets.csv_text import SheetProblem
+from tasks.sheets.filename_pattern import compile_pattern
+from tasks.sheets.patients import Patient, PatientSheet
+from tasks.sheets.samples import SampleRow, SampleSheet
+from tasks.study.settings import StudySettings
+from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import apart, clock_doubt, comparable, local_day, same_moment
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 SAME_NUMBER = 0.01
 """Numbers that differ by less are the same one, rounded."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from panels.errors import StateConflict
-from panels.plain_file import regular_sha256
-from panels.printable import printable
+from panels.files.plain_file import regular_sha256
+from panels.text.errors import StateConflict
+from panels.text.printable import printable
 from tasks.intake.folder import Found, list_folder
 from tasks.intake.quarantine import remove_reason, withdraw
 from tasks.intake.whole import continues
@@ -32,7 +32,7 @@ from tasks.store.ledger import (
     set_state,
 )
 from tasks.store.opening import Store
-from tasks.study import Study
+from tasks.study.folder import Study
 
 FCS_ENDINGS = (".fcs", ".lmd")
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".temp")

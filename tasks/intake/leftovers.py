@@ -5,14 +5,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from panels.errors import StateConflict
-from panels.plain_file import regular_sha256
-from panels.printable import printable
+from panels.files.plain_file import regular_sha256
+from panels.text.errors import StateConflict
+from panels.text.printable import printable
 from tasks.intake.moving import plan_back, put_back
 from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import FileRecord, Sight, State, all_files, planned_moves, see_again
 from tasks.store.opening import Store
-from tasks.study import Study
+from tasks.study.folder import Study
 
 _ARCHIVE_COPY = re.compile(r"\.[0-9a-f]{12}(\.[0-9a-f]{8}(-[0-9]+)?)?\.(fcs|lmd)(\.[0-9a-f]{8})?\.part")
 _QUARANTINE_COPY = re.compile(r"\..+\.part", re.DOTALL)

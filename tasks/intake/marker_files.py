@@ -8,8 +8,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from panels.durable import write_durably
-from panels.errors import SettingsFault
+from panels.files.durable import write_durably
+from panels.text.errors import SettingsFault
 from tasks.store.ledger import (
     TAKEN_IN,
     FileRecord,
@@ -19,7 +19,7 @@ from tasks.store.ledger import (
     remember_first,
 )
 from tasks.store.opening import Store
-from tasks.study import Study
+from tasks.study.folder import Study
 
 MARKER = {"inbox": ".reconflow-inbox", "archive": ".reconflow-archive"}
 

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from panels.durable import full_disk_named, rename_durably, sync_folder
-from panels.errors import StateConflict
-from panels.plain_file import open_regular, regular_sha256
-from panels.printable import printable
+from panels.files.durable import full_disk_named, rename_durably, sync_folder
+from panels.files.plain_file import open_regular, regular_sha256
+from panels.text.errors import StateConflict
+from panels.text.printable import printable
 from tasks.intake.quarantine import kept_name, like_names, reason_path, write_reason
 from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import (
@@ -35,7 +35,7 @@ from tasks.store.ledger import (
     set_state,
 )
 from tasks.store.opening import Store
-from tasks.study import Study
+from tasks.study.folder import Study
 
 _ATTEMPTS = 3
 DUPLICATES = "_duplicates"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from panels.durable import write_durably
-from panels.plain_file import regular_sha256
-from panels.printable import printable
+from panels.files.durable import write_durably
+from panels.files.plain_file import regular_sha256
+from panels.text.printable import printable
 
 REASON_ENDING = ".reason.txt"
 MOST_NAME_BYTES = 200

@@ -2,13 +2,13 @@
 
 from contextlib import suppress
 
-from gating.events import read_header
-from panels.errors import StateConflict, TubeFault
-from tasks.archived_bytes import verified_bytes
+from gating.fcs.events import read_header
+from panels.text.errors import StateConflict, TubeFault
 from tasks.intake.admit import Desk
 from tasks.intake.identify import believed_keywords, identify
 from tasks.store.ledger import note_change, record_failure, set_state
 from tasks.store.tubes import Tube, altered_identities, save_tube
+from tasks.study.archived_bytes import verified_bytes
 
 ALTERED = "Its identity was altered in the store after it was written"
 

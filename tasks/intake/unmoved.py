@@ -4,8 +4,8 @@ import errno
 import os
 from pathlib import Path
 
-from panels.printable import printable
-from tasks.study import Study
+from panels.text.printable import printable
+from tasks.study.folder import Study
 
 _AGAIN = "it is tried again by itself."
 

@@ -17,11 +17,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from gating.events import TubeHeader, open_events
-from gating.fcs_text import HEADER_BYTES, whole_number
+from gating.fcs.events import TubeHeader, open_events
+from gating.fcs.text import HEADER_BYTES, whole_number
 from panels.acquisition_time import time_channel
-from panels.errors import CutShort, UnreadableFile
-from panels.plain_file import open_regular
+from panels.files.plain_file import open_regular
+from panels.text.errors import CutShort, UnreadableFile
 
 FEWEST_ZEROS = 512
 """So many zeros at the end of an unreadable file (a sector) are space that a copy has reserved."""

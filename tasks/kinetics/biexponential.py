@@ -13,8 +13,8 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from tasks.kinetics.reasons import Why
 from tasks.kinetics.rounding import DAYS, first_highest
+from tasks.vocabulary.reasons import Why
 
 MINIMUM_POINTS = 6
 MINIMUM_SPAN_DAYS = 28.0

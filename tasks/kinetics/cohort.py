@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from panels.errors import ReconflowError
+from panels.text.errors import ReconflowError
 from tasks.kinetics.parameters import ParameterSettings, check_parameters
 from tasks.kinetics.reconstitution import recoveries
 from tasks.kinetics.recovery import Definition, Recovery

@@ -5,13 +5,13 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from tasks.counting.flags import Flag
 from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
 from tasks.counting.secreting import B_CELLS, QUADRANTS, are_many, secreting_b_cells
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import COMPOSITION
 from tasks.kinetics.table import check_shape, kinetic_rows
+from tasks.vocabulary.flags import Flag
 
 WHOLE = B_CELLS
 NAIVE_PARTS = ("naive_igm_igd_b", "transitional_b")

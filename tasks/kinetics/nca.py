@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from tasks.kinetics.areas import USUAL, area, level_at
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
-from tasks.kinetics.reasons import Why
 from tasks.kinetics.rounding import DAYS, Mask, Numbers, first_highest, within_days
 from tasks.kinetics.series_file import read_series
 from tasks.kinetics.slopes import TerminalSlope, fits_well, leaves_little, line, spans_enough, steadiest
+from tasks.vocabulary.reasons import Why
 
 MINIMUM_AREA_POINTS = 2
 MINIMUM_RISE_POINTS = 2

@@ -11,18 +11,18 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from panels.errors import ReconflowError
+from panels.text.errors import ReconflowError
 from tasks.kinetics import nca
 from tasks.kinetics.areas import USUAL
 from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
-from tasks.kinetics.reasons import Why, because, why_of
 from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_parameters
 from tasks.kinetics.recovery import Censoring, RecoverySettings
 from tasks.kinetics.rounding import DAYS, Numbers, exceeds, within_days
 from tasks.kinetics.rows import Parameter, Row, missing, number
 from tasks.kinetics.schema import PARAMETERS, population_rank
 from tasks.kinetics.table import DETECT_EVENTS, KineticRows, check_shape, kinetic_rows
+from tasks.vocabulary.reasons import Why, because, why_of
 
 CAR_POPULATIONS = ("car19_t", "carbcma_t", "car_any_t")
 B_POPULATIONS = ("b_cells", "b_cells_cd20")

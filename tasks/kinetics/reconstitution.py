@@ -4,9 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.counting.flags import Flag
 from tasks.counting.intervals import Interval, clopper_pearson, ratio
-from tasks.kinetics.reasons import Why, because
 from tasks.kinetics.recovery import (
     Crossing,
     Definition,
@@ -18,6 +16,8 @@ from tasks.kinetics.recovery import (
 )
 from tasks.kinetics.rounding import DAYS, exceeds, nine_digits
 from tasks.kinetics.rows import Parameter, Row, missing, number
+from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.reasons import Why, because
 
 BASELINE_DAY = -5.0
 """Lymphodepletion starts about here; a baseline is better taken before it."""

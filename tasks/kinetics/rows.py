@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.kinetics.reasons import Why, because
 from tasks.kinetics.recovery import Censoring
+from tasks.vocabulary.reasons import Why, because
 
 if TYPE_CHECKING:
     import pandas as pd

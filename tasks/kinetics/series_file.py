@@ -5,9 +5,9 @@ import math
 import re
 from pathlib import Path
 
-from panels.errors import SheetFault
-from panels.printable import shown
-from panels.user_file import MEGABYTE, NotReadable, read_user_file
+from panels.files.user_file import MEGABYTE, NotReadable, read_user_file
+from panels.text.errors import SheetFault
+from panels.text.printable import shown
 
 Sample = tuple[float, float, bool]
 """Time, concentration (NaN: none given), below the limit of quantification."""

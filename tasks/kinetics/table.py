@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from panels.errors import ReconflowError, SheetFault
+from panels.text.errors import ReconflowError, SheetFault
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity
-from tasks.elapsed import elapsed_days
 from tasks.kinetics.rounding import nine_digits
 from tasks.kinetics.rows import Row, rows_of
 from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
+from tasks.vocabulary.elapsed import elapsed_days
 
 DETECT_EVENTS = LimitSettings().detect_events
 METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from panels.errors import ReconflowError
+from panels.text.errors import ReconflowError
 from tasks.kinetics.schema import RECOVERY_CURVES, RECOVERY_MEDIANS
 from tasks.kinetics.table import check_shape
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.counting.flags import Flag
 from tasks.kinetics.summary import FEWEST_FOR_MEDIAN, FEWEST_FOR_QUARTILES
 from tasks.kinetics.turnbull import DEFINITIONS, EVERYONE, RecoveryCurve, definition_id
 from tasks.publish.curves import DPI, EARLY_DAYS, FADED, INK, scale_days
+from tasks.vocabulary.flags import Flag
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ neighbouring visits only where both detected the cells.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.counting.flags import Flag
+from tasks.vocabulary.flags import Flag
 
 if TYPE_CHECKING:
     import pandas as pd

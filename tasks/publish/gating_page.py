@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gating.views import Axis, GateView
+from gating.display.gate_view import Axis, GateView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.counting.limits import LimitSettings
-from tasks.elapsed import elapsed_days
 from tasks.kinetics.schema import population_rank
-from tasks.moments import instant
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
+from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import instant
 
 if TYPE_CHECKING:
     import pandas as pd

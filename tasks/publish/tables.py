@@ -12,8 +12,8 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panels.csv_cells import csv_text
-from panels.durable import write_durably
+from panels.files.csv_cells import csv_text
+from panels.files.durable import write_durably
 from tasks.kinetics.schema import Kind, TableSchema
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any, NamedTuple
 
-from tasks.kinetics.reasons import why_of
+from tasks.vocabulary.reasons import why_of
 
 CODES = {
     "Q": "quantified: the number is the result",

@@ -7,11 +7,11 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from panels.csv_cells import RISKY
-from tasks.kinetics.reasons import Why
+from panels.files.csv_cells import RISKY
 from tasks.kinetics.schema import KINETICS, PARAMETERS, TableSchema
 from tasks.publish.tables import Cell, cells
 from tasks.publish.wording import CODES, METHODS
+from tasks.vocabulary.reasons import Why
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
-from panels.errors import UsageFault
-from panels.simulated_expression import cell_table
+from panels.simulation.expression import cell_table
+from panels.text.errors import UsageFault
 from tasks.simulate.plan import BEADS_PER_TUBE, SECOND_PRODUCT, TBNK_BLOOD_UL, VISIT_DAYS, Draw, PlannedTube, plan_draws, plan_tubes, total
 from tasks.simulate.tube import WrittenTube, write_tube
 

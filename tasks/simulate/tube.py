@@ -12,9 +12,9 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
 from panels.panel import Panel
-from panels.simulate import EventTruth, SimulatedTube, TrueCount, simulate_tube, true_counts
+from panels.simulation.conditions import Conditions
+from panels.simulation.tube import EventTruth, SimulatedTube, TrueCount, simulate_tube, true_counts
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 
 Instrument = Literal["BD FACSLyric", "BD FACSDiva"]

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gating.compile import RealisedThreshold
-from panels.errors import TubeFault
+from gating.evaluation.compile import RealisedThreshold
+from panels.text.errors import TubeFault
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
 from tasks.store.digests import gating_digest, is_intact_gating
 from tasks.store.ledger import FileRecord, set_tube_state

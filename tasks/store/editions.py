@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, insert, select, text
 
-from panels.errors import ReconflowError
+from panels.text.errors import ReconflowError
 from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import editions

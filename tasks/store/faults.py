@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
-from panels.errors import StoreBusy, StoreFault
+from panels.text.errors import StoreBusy, StoreFault
 
 LOCKS = Path("/proc/locks")
 _LITTLE = 1 << 20

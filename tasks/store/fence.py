@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import URL, Connection
 
-from panels.errors import LeaseLost
+from panels.text.errors import LeaseLost
 
 
 @dataclass(frozen=True, slots=True)

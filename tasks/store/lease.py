@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from panels.errors import LeaseLost, StoreFault
+from panels.text.errors import LeaseLost, StoreFault
 from tasks.store.fence import Held, address, holding
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import leases

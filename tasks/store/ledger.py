@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from panels.errors import StateConflict
+from panels.text.errors import StateConflict
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import files, moves, notes, transitions
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, i
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from panels.errors import SettingsFault, StoreFault
+from panels.text.errors import SettingsFault, StoreFault
 from tasks.store.digests import SEALED_TABLES, seal_earlier_rows
 from tasks.store.faults import faults_in_words, is_passing
 from tasks.store.fence import check_held

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tasks.identity import TubeIdentity
 from tasks.store.digests import is_intact, sealed
 from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
 from tasks.store.schema import files, gatings, tubes
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 _FIELDS = tuple(field.name for field in fields(TubeIdentity) if field.name != "time_zone")
 _TIMES = ("collected", "acquired")

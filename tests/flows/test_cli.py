@@ -13,7 +13,7 @@ import pytest
 
 from flows import cli
 from flows.cli import Json, Outcome, Strict, app, run
-from panels.errors import SheetFault, UnreadableFile
+from panels.text.errors import SheetFault, UnreadableFile
 
 
 @contextmanager

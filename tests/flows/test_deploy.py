@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 
 pytestmark = [
     pytest.mark.server,

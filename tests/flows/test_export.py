@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.build_tables import build_patient, patients_to_build
-from tasks.count_tube import count_tube
-from tasks.intake.turn import take_in
-from tasks.one_pass import Pass
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import build_patient, patients_to_build
 from tasks.simulate.study import write_study
-from tasks.strategies_in_use import in_use
-from tasks.study import Study, open_study
+from tasks.steps.one_pass import Pass
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study, open_study
+from tasks.tubes.count_tube import count_tube
 from tests.flows.command import Said, reconflow_here
 
 

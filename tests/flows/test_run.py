@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.build_tables import patient_folder
-from tasks.count_tube import tube_folder
-from tasks.intake.turn import take_in
-from tasks.one_pass import one_pass
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import patient_folder
 from tasks.simulate.study import TRUTH, write_study
+from tasks.steps.one_pass import one_pass
 from tasks.store.ledger import FileRecord, all_files
-from tasks.study import Study, open_study
+from tasks.study.folder import Study, open_study
+from tasks.tubes.count_tube import tube_folder
 from tests.flows.command import Said, reconflow, reconflow_here, wait_until
 from tests.shared_data import SHARED, needs_shared
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
@@ -182,7 +182,7 @@ def test_retry_takes_a_refused_tube_up_again_once_the_sheet_names_its_panel(tmp_
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once, so that a test does not wait for a share to come back."""
-    from tasks.steps import count
+    from tasks.steps.prefect_tasks import count
 
     monkeypatch.setattr(count, "retry_delay_seconds", [0, 0])
 
@@ -229,7 +229,7 @@ def test_a_fault_of_the_disk_is_said_stops_no_other_tube_and_is_tried_again(tmp_
 
 
 def test_a_fault_of_the_disk_that_passes_is_never_seen(tmp_path: Path, run, monkeypatch) -> None:
-    from tasks.steps import count
+    from tasks.steps.prefect_tasks import count
 
     monkeypatch.setattr(count, "retry_delay_seconds", [2, 2])
     study = some_tubes(tmp_path / "s")
@@ -267,7 +267,7 @@ def test_an_unexpected_error_in_one_tube_is_recorded_against_it_and_the_others_g
     from prefect import flow, task
 
     from flows.each import each
-    from tasks.count_tube import CountOutcome, count_tube
+    from tasks.tubes.count_tube import CountOutcome, count_tube
 
     study = some_tubes(tmp_path / "s")
     take_in(study)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.served_study import SERVED, served_study, serving
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 
 
 def test_a_process_that_serves_none_runs_any(tmp_path: Path) -> None:

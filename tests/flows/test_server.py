@@ -23,7 +23,7 @@ from flows.server import (
 )
 from flows.server_access import Access
 from flows.server_home import lock_home
-from panels.errors import ReconflowError, UsageFault
+from panels.text.errors import ReconflowError, UsageFault
 
 pytestmark = pytest.mark.xdist_group("prefect")
 

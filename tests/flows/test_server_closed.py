@@ -21,7 +21,7 @@ import pytest
 
 from flows import server_home
 from flows.server import StartingServer, prefect_server, starting_server
-from panels.errors import UsageFault
+from panels.text.errors import UsageFault
 from tests.flows.command import alive, reconflow_here, wait_until
 
 pytestmark = pytest.mark.xdist_group("prefect")

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from panels.errors import StoreBusy, StoreFault
-from tasks import count_tube
-from tasks.build_tables import patient_folder
-from tasks.intake import turn
-from tasks.intake.turn import take_in
+from panels.text.errors import StoreBusy, StoreFault
+from tasks.intake import take_in as turn
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import patient_folder
 from tasks.store import fence, lease, opening
 from tasks.store.ledger import all_files, count_by_state
-from tasks.study import Study, open_study
+from tasks.study.folder import Study, open_study
+from tasks.tubes import count_tube
 from tests.flows.command import Said, reconflow_here, running, wait_until
 from tests.flows.test_run import hashes, some_tubes
 
@@ -216,7 +216,7 @@ def test_every_step_of_a_pass_works_under_its_lock(tmp_path: Path, run, monkeypa
 
 
 def _is_running(study: Study) -> bool:
-    from tasks.study_lock import is_running
+    from tasks.study.lock import is_running
 
     return is_running(study)
 

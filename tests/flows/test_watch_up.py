@@ -13,7 +13,7 @@ from flows.server import running_server
 from flows.server_access import Access
 from flows.up import deployment_name
 from tasks.store.ledger import FileRecord, all_files, history
-from tasks.study import Study, open_study
+from tasks.study.folder import Study, open_study
 from tests.flows.command import descendants, reconflow, running, wait_until
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gating.beads import BeadFinding, Signals, find_beads
-from gating.catalogue import load_strategy
-from gating.compile import compile_strategy
-from gating.engine import evaluate
+from gating.beads.finding import BeadFinding, Signals, find_beads
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.strategy.catalogue import load_strategy
 from gating.thresholds.apply import apply_strategy
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
 from panels.panel import match_panel
-from panels.simulate import SimulatedTube, simulate_tube
+from panels.simulation.conditions import Conditions
+from panels.simulation.tube import SimulatedTube, simulate_tube
 from tests.gating.tubes import ArrayTube
 
 MARKERS = ("CD3", "CD16+CD56", "CD45", "CD4", "CD19", "CD8")
@@ -203,7 +203,7 @@ def test_shuffling_events_changes_nothing() -> None:
 def simulated(seed: int = 1, **conditions: object) -> tuple[SimulatedTube, ArrayTube]:
     made = simulate_tube(load_panel("tbnk"), CELLS, Conditions(**conditions), np.random.default_rng(seed))  # type: ignore[arg-type]
     events = made.events.astype(np.float64)
-    from gating.events import Spill
+    from gating.fcs.events import Spill
 
     return made, ArrayTube(events, made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
 
@@ -235,7 +235,7 @@ def test_the_bead_gate_of_a_tube_without_beads_keeps_nothing() -> None:
 
 
 def test_a_strategy_whose_gate_has_declared_borders_is_held_against_the_beads_found() -> None:
-    from tasks.bead_count import count_beads
+    from tasks.tubes.bead_count import count_beads
 
     _, whole = simulated(beads=4000.0)
     result = applied(whole, "tbnk@2.0.0")

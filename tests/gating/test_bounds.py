@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gating.bounds import MOST_GATES, MOST_LEVELS
-from gating.catalogue import read_strategy
-from gating.gatingml import read_gatingml
-from panels.errors import StrategyFault
+from gating.exchange.gatingml import read_gatingml
+from gating.strategy.bounds import MOST_GATES, MOST_LEVELS
+from gating.strategy.catalogue import read_strategy
+from panels.text.errors import StrategyFault
 from tests.gating.workspaces import Written, combination, polygon, population, rectangle
 
 SPACES = " ".join(
@@ -36,9 +36,9 @@ CHILD = """
 import json, resource, sys, time
 from pathlib import Path
 import flowkit
-from gating.catalogue import read_strategy
-from gating.foreign import read_foreign
-from panels.errors import StrategyFault
+from gating.strategy.catalogue import read_strategy
+from gating.exchange.read_document import read_foreign
+from panels.text.errors import StrategyFault
 for path in sys.argv[1:]:
     begun, said = time.process_time(), ""
     try:

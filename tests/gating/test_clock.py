@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.axes import ChannelNames
-from gating.compile import compile_strategy
-from gating.engine import evaluate
-from gating.events import open_events, read_header
-from gating.projection import project
-from gating.strategy import Strategy
-from gating.time_quality import time_quality
+from gating.display.projection import project
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.exchange.scale_conversion import ChannelNames
+from gating.fcs.events import open_events, read_header
+from gating.quality.acquisition import time_quality
+from gating.strategy.model import Strategy
 from panels.acquisition_time import time_channel
 from panels.panel import Panel, match_panel
-from tasks.counting.flags import Flag
-from tasks.tube_quality import judge_tube
+from tasks.tubes.tube_quality import judge_tube
+from tasks.vocabulary.flags import Flag
 from tests.gating.test_events import describe, write_fcs
 
 EVENTS = 30_000

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from gating.catalogue import known, load_strategy
-from gating.compile import compile_strategy, read_gatingml, write_gatingml
-from gating.engine import evaluate
-from panels.errors import PanelMismatch, StrategyFault
+from gating.evaluation.compile import compile_strategy, read_gatingml, write_gatingml
+from gating.evaluation.engine import evaluate
+from gating.strategy.catalogue import known, load_strategy
 from panels.panel import match_panel
+from panels.text.errors import PanelMismatch, StrategyFault
 from tests.gating.tubes import ArrayTube, random_tube
 
 
@@ -41,8 +41,8 @@ def test_bounds_follow_the_range_of_the_file():
 def test_a_spill_that_leaves_a_marker_out_is_refused():
     strategy = load_strategy("tbnk").strategy
     tube, match = random_tube(strategy, events=10, seed=1)
-    from gating.events import Spill
-    from panels.errors import CompensationFault
+    from gating.fcs.events import Spill
+    from panels.text.errors import CompensationFault
 
     partial = Spill(tube.spill.detectors[:-1], tube.spill.matrix[:-1, :-1])
     with pytest.raises(CompensationFault, match="does not cover APC-H7-A"):

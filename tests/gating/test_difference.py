@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from gating.catalogue import load_strategy, read_lock, shipped
-from gating.difference import compare
-from gating.releasing import release_version
-from gating.strategy import Strategy
-from panels.errors import StrategyFault
+from gating.strategy.catalogue import load_strategy, read_lock, shipped
+from gating.strategy.difference import compare
+from gating.strategy.model import Strategy
+from panels.text.errors import StrategyFault
+from tasks.strategies.release import release_version
 
 BASE: dict[str, Any] = {
     "strategy": "small",

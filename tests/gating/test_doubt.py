@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gating.compile import compile_strategy
-from gating.engine import evaluate
-from gating.strategy import Strategy
-from gating.thresholds.doubt import border_share
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.strategy.model import Strategy
+from gating.thresholds.sensitivity import border_share
 from panels.panel import Panel, match_panel
-from tasks.counting.flags import Flag
-from tasks.population_counts import population_counts
+from tasks.tubes.population_counts import population_counts
+from tasks.vocabulary.flags import Flag
 from tests.gating.tubes import ArrayTube
 
 PANEL = Panel.model_validate({

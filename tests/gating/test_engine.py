@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.catalogue import known, load_strategy
-from gating.compile import compile_strategy, read_gatingml
-from gating.engine import evaluate, gate_paths
-from gating.events import open_events, read_header
-from panels.errors import CompensationFault, PanelMismatch
+from gating.evaluation.compile import compile_strategy, read_gatingml
+from gating.evaluation.engine import evaluate, gate_paths
+from gating.fcs.events import open_events, read_header
+from gating.strategy.catalogue import known, load_strategy
+from panels.text.errors import CompensationFault, PanelMismatch
 from tests.gating.tubes import ArrayTube, random_tube
 from tests.shared_data import SHARED, needs_shared
 

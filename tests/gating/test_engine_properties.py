@@ -8,8 +8,8 @@ from flowkit import gates, transforms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gating.engine import evaluate, gate_paths
-from gating.events import Spill
+from gating.evaluation.engine import evaluate, gate_paths
+from gating.fcs.events import Spill
 from tests.gating.tubes import ArrayTube
 
 DETECTORS = ("FSC-A", "SSC-A", "B515-A", "G575-A", "R660-A", "Time")

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gating.events import Events, TubeHeader, file_sha256, open_events, read_header
-from gating.fcs_text import read_data_sets
-from panels.errors import UnreadableFile
+from gating.fcs.events import Events, TubeHeader, file_sha256, open_events, read_header
+from gating.fcs.text import read_data_sets
+from panels.text.errors import UnreadableFile
 from tests.shared_data import SHARED, needs_shared
 
 ROOMS = ("instruments", "flowjo", "cell-counts", "t-cells-activation", "b-cells-lyoplate", "b-cells-igm", "gating-ml")

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gating.catalogue import known, load_strategy
-from gating.compile import compile_strategy, expected_beads, read_gatingml
-from gating.engine import evaluate, gate_paths
-from gating.events import open_events, read_header
-from gating.exporting import export_strategy
-from gating.foreign import Foreign, read_foreign, sample_names
-from gating.importing import import_gates
-from gating.safe_xml import read_xml
-from gating.strategy import SCATTER, Strategy
-from gating.strategy_text import strategy_yaml
+from gating.evaluation.compile import compile_strategy, expected_beads, read_gatingml
+from gating.evaluation.engine import evaluate, gate_paths
+from gating.exchange.export_gates import export_strategy
+from gating.exchange.import_files import strategy_yaml
+from gating.exchange.import_gates import import_gates
+from gating.exchange.read_document import Foreign, read_foreign, sample_names
+from gating.exchange.safe_xml import read_xml
+from gating.fcs.events import open_events, read_header
+from gating.strategy.catalogue import known, load_strategy
+from gating.strategy.model import SCATTER, Strategy
 from panels.catalogue import load_panel, read_panel
-from panels.conditions import Conditions
-from panels.errors import PanelFault, StrategyFault
 from panels.panel import Panel, PanelMatch, match_panel
-from panels.simulate import simulate_tube
+from panels.simulation.conditions import Conditions
+from panels.simulation.tube import simulate_tube
+from panels.text.errors import PanelFault, StrategyFault
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tests.gating.tubes import ArrayTube
 from tests.shared_data import SHARED, needs_shared
@@ -42,7 +42,7 @@ def _imported_before_anything_is_timed() -> None:
 
 def simulated_file(path: Path, panel: Panel, seed: int = 5) -> Path:
     """Write a tube of a panel with every kind of cell in it."""
-    from panels.simulated_expression import cell_table
+    from panels.simulation.expression import cell_table
 
     composition = {kind: 6000 / len(cell_table().kinds) for kind in cell_table().kinds}
     tube = simulate_tube(panel, composition, Conditions(beads=300 if "bead" in panel.counting else 0), np.random.default_rng(seed))

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gating.events import TubeHeader, open_events, read_header
-from gating.text_segment import read_text_segment
-from panels.errors import UnreadableFile
+from gating.fcs.events import TubeHeader, open_events, read_header
+from gating.fcs.text_segment import read_text_segment
+from panels.text.errors import UnreadableFile
 from tests.gating.fcs_writer import FcsFile, counted
 from tests.shared_data import SHARED, needs_shared
 
@@ -402,7 +402,7 @@ def test_two_thousand_headers_with_one_text_take_neither_time_nor_memory() -> No
     """The readers' libraries are in memory before the file is looked at, as they always are."""
     script = (
         "import sys, flowio, fcsparser, resource; from pathlib import Path\n"
-        "from gating.events import read_header\nfrom panels.errors import UnreadableFile\n"
+        "from gating.fcs.events import read_header\nfrom panels.text.errors import UnreadableFile\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_header(Path(sys.argv[1]))\n"
         "except UnreadableFile as fault: print(fault)\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gating.fcs_limits import MOST_CHANNELS
+from gating.fcs.limits import MOST_CHANNELS
 from tests.gating.endless import ENDLESS, channels
 from tests.shared_data import SHARED, needs_shared
 
@@ -21,11 +21,11 @@ LOOKED_AT = """
 import json, sys, time
 from pathlib import Path
 import flowio, fcsparser.api
-from gating.compensation import compensation_fault
-from gating.events import open_events, read_header
+from gating.evaluation.compensation import compensation_fault
+from gating.fcs.events import open_events, read_header
 from panels.catalogue import load_panel
-from panels.errors import TubeFault
-from tasks.intake.fit import refusal
+from panels.text.errors import TubeFault
+from tasks.intake.panel_fit import refusal
 
 panel = load_panel("bcell")
 for line in sys.stdin:
@@ -130,7 +130,7 @@ def test_an_import_with_an_endless_tube_ends_soon(tmp_path: Path) -> None:
 
 
 def test_as_many_channels_as_are_allowed_are_read(tmp_path: Path) -> None:
-    from gating.events import open_events, read_header
+    from gating.fcs.events import open_events, read_header
 
     header = read_header(channels(tmp_path / "t.fcs", MOST_CHANNELS))
     assert open_events(header).columns(range(MOST_CHANNELS)).shape == (1, MOST_CHANNELS)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.checked_import import CheckedImport, import_checked, import_workspace
-from gating.engine import evaluate
-from gating.events import open_events, read_header
-from gating.foreign import read_foreign
-from gating.strategy_text import strategy_of
-from panels.errors import StrategyFault, UsageFault
+from gating.evaluation.engine import evaluate
+from gating.exchange.checked_import import CheckedImport, import_checked, import_workspace
+from gating.exchange.import_files import strategy_of
+from gating.exchange.read_document import read_foreign
+from gating.fcs.events import open_events, read_header
 from panels.panel import Panel
+from panels.text.errors import StrategyFault, UsageFault
 from tests.gating.workspaces import (
     DETECTORS,
     SPILL,
@@ -535,7 +535,7 @@ REAL = sorted((SHARED / "flowjo").glob("*/*.wsp")) if SHARED.is_dir() else []
 @needs_shared
 @pytest.mark.parametrize("workspace", [path for path in REAL if path.parent.name != "workspaces_only"], ids=lambda p: p.stem)
 def test_real_workspaces_count_as_flowjo_within_its_binning(workspace):
-    from gating.binning import recorded_ranges
+    from gating.exchange.binning import recorded_ranges
 
     for tube in workspace.parent.glob("*.fcs"):
         header = read_header(tube)

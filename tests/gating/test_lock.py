@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gating.catalogue import load_strategy, read_lock, shipped
-from panels.errors import StrategyFault
+from gating.strategy.catalogue import load_strategy, read_lock, shipped
+from panels.text.errors import StrategyFault
 
 DIGEST = "a" * 64
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from gating.catalogue import known, load_strategy
-from gating.compile import compile_strategy
-from gating.engine import evaluate
-from gating.projection import FEW_EVENTS, SHOWN_EVENTS, project
+from gating.display.projection import FEW_EVENTS, SHOWN_EVENTS, project
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.strategy.catalogue import known, load_strategy
 from tests.gating.tubes import ArrayTube, random_tube
 
 
@@ -60,7 +60,7 @@ def test_a_tube_without_events_can_still_be_drawn():
 
 
 def test_gates_are_drawn_beside_whatever_the_tube_has():
-    from gating.strategy import Strategy
+    from gating.strategy.model import Strategy
     from panels.panel import Panel, match_panel
 
     def views(scatter: dict[str, str], markers: list[str], **plot: str):

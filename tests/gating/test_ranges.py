@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from gating.compile import compile_strategy
-from gating.engine import evaluate
-from gating.projection import FEW_EVENTS, project
-from gating.strategy import Strategy
+from gating.display.projection import FEW_EVENTS, project
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.strategy.model import Strategy
 from panels.panel import Panel, match_panel
 from tests.gating.test_doubt import DETECTORS, LABELS
 from tests.gating.tubes import ArrayTube
@@ -146,7 +146,7 @@ def test_a_shape_is_not_drawn_on_axes_that_are_not_its_own() -> None:
 
 
 def test_a_ratio_of_compensated_axes_has_no_border_to_draw() -> None:
-    from gating.events import Spill
+    from gating.fcs.events import Spill
 
     tube = tube_of(USUAL)
     tube = ArrayTube(tube.events, tube.detectors, tube.labels, Spill(("FITC-A", "PE-A"), np.array([[1, 0.2], [0.1, 1]])))

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from gating.catalogue import known, load_strategy, lock_release, read_lock, read_strategy, shipped, versions
-from gating.strategy import Strategy
+from gating.strategy.catalogue import known, load_strategy, lock_release, read_lock, read_strategy, shipped, versions
+from gating.strategy.model import Strategy
 from panels.catalogue import load_panel, panel_names
-from panels.errors import StrategyFault
+from panels.text.errors import StrategyFault
 from tests.shared_data import SHARED, needs_shared
 
 LYOPLATE = shipped().parents[1] / "tests" / "data" / "lyoplate"
@@ -123,7 +123,7 @@ def test_a_release_that_is_killed_leaves_the_lock_whole(own):
     (own / "tbnk" / "1.0.1" / "strategy.yaml").write_text(text.replace("version: 1.0.0", "version: 1.0.1"), encoding="utf-8")
     before = (own / "LOCK").read_bytes()
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom gating.catalogue import lock_release\n"
+        "import os, sys\nfrom pathlib import Path\nfrom gating.strategy.catalogue import lock_release\n"
         "Path.replace = lambda path, target: os._exit(9)\nlock_release(Path(sys.argv[1]), 'tbnk', '1.0.1')\n"
     )
     assert subprocess.run([sys.executable, "-c", script, str(own)], check=False, timeout=120).returncode == 9
@@ -164,9 +164,9 @@ def test_an_error_names_the_file_the_gate_and_the_key_that_was_meant(own):
 
 @needs_shared
 def test_a_lab_s_own_panel_and_strategy_give_the_reference_counts_of_the_real_b_cell_tube():
-    from gating.compile import compile_strategy
-    from gating.engine import evaluate
-    from gating.events import open_events, read_header
+    from gating.evaluation.compile import compile_strategy
+    from gating.evaluation.engine import evaluate
+    from gating.fcs.events import open_events, read_header
     from panels.panel import match_panel
 
     header = read_header(SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs")

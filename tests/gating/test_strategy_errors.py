@@ -2,8 +2,8 @@
 
 import pytest
 
-from gating.catalogue import read_draft, read_strategy
-from panels.errors import StrategyFault
+from gating.strategy.catalogue import read_draft, read_strategy
+from panels.text.errors import StrategyFault
 
 WRITTEN = """\
 strategy: small

@@ -11,12 +11,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gating.compile import compile_strategy
-from gating.engine import evaluate
-from gating.events import Events, open_events, read_header
-from gating.projection import project
-from gating.strategy import Strategy
-from gating.thresholds.doubt import border_share
+from gating.display.projection import project
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.fcs.events import Events, open_events, read_header
+from gating.strategy.model import Strategy
+from gating.thresholds.sensitivity import border_share
 from panels.panel import Panel, match_panel
 from tests.gating.test_events import describe, write_fcs
 

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
-from gating.catalogue import load_strategy
-from gating.compile import compile_strategy
-from gating.engine import evaluate
-from gating.events import Spill
-from gating.strategy import Anchor, Negative, Strategy, Stretch, Threshold
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.evaluation.resolved import Resolved
+from gating.fcs.events import Spill
+from gating.strategy.catalogue import load_strategy
+from gating.strategy.model import Anchor, Negative, Strategy, Stretch, Threshold
 from gating.thresholds.apply import apply_strategy
-from gating.thresholds.chain import Others, Prior, priors_of, resolve
-from gating.thresholds.doubt import border_share, stands_on
 from gating.thresholds.measure import AnchorReading, NegativeReading, Reading, StretchReading, measure, reading_from
-from gating.thresholds.resolved import Resolved
+from gating.thresholds.resolution import Others, Prior, priors_of, resolve
+from gating.thresholds.sensitivity import border_share, stands_on
 from gating.thresholds.valley import COFACTOR, find_crossing, find_valley, from_scale, histogram
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
 from panels.panel import match_panel
-from panels.simulate import simulate_tube, true_counts
+from panels.simulation.conditions import Conditions
+from panels.simulation.tube import simulate_tube, true_counts
 from tests.gating.tubes import ArrayTube
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from gating.time_quality import LEAST_EVENTS, TimeQuality, time_quality
+from gating.quality.acquisition import LEAST_EVENTS, TimeQuality, time_quality
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
-from panels.simulate import simulate_tube
+from panels.simulation.conditions import Conditions
+from panels.simulation.tube import simulate_tube
 from tests.gating.tubes import ArrayTube
 
 CELLS = {"granulocyte": 12_000.0, "monocyte": 1_500.0, "t_cd4_cm": 4_000.0, "t_cd8_em": 4_000.0, "nk": 1_500.0}

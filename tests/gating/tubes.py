@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gating.events import Spill
-from gating.strategy import Strategy
+from gating.fcs.events import Spill
+from gating.strategy.model import Strategy
 from panels.catalogue import load_panel
 from panels.panel import Panel, PanelMatch, match_panel
 

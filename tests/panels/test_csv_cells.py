@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panels.csv_cells import RISKY, csv_text, harmless
+from panels.files.csv_cells import RISKY, csv_text, harmless
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from panels.durable import rename_durably, sync_folder, write_durably
+from panels.files.durable import rename_durably, sync_folder, write_durably
 from tasks.publish.tables import write_atomically
 
 

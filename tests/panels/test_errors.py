@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from panels.errors import ReconflowError
+from panels.text.errors import ReconflowError
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("panels", "gating", "tasks", "flows")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panels.quoting import as_label, is_standard, may_be_shown, note_place, quoted, unexpected, value_shown
+from panels.text.quoting import as_label, is_standard, may_be_shown, note_place, quoted, unexpected, value_shown
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_place_of_an_error_crosses_to_another_process() -> None:
     here = unexpected(caught.value)
     there = unexpected(pickle.loads(pickle.dumps(caught.value)))
     assert here == there
-    assert here.startswith("TypeError in panels/quoting.py, line ")
+    assert here.startswith("TypeError in panels/text/quoting.py, line ")
 
 
 def test_a_note_that_is_no_place_is_not_said() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from panels.catalogue import find_panel, load_panel, panel_names, panel_versions, shipped_panels
 from panels.difference import panel_changes
-from panels.errors import PanelFault
-from panels.lock import read_locked
+from panels.files.lock import read_locked
 from panels.releasing import release_panel
+from panels.text.errors import PanelFault
 from panels.verifying import verify_panels
 
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate" / "panels" / "lyoplate.yaml"

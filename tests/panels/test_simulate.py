@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
-from panels.errors import PanelFault
 from panels.panel import Panel, Stain
-from panels.simulate import SimulatedTube, simulate_tube, true_counts
-from panels.simulated_crowd import Crowd
-from panels.simulated_expression import cell_table, optics
-from panels.simulated_optics import detect
+from panels.simulation.conditions import Conditions
+from panels.simulation.crowd import Crowd
+from panels.simulation.expression import cell_table, optics
+from panels.simulation.optics import detect
+from panels.simulation.tube import SimulatedTube, simulate_tube, true_counts
+from panels.text.errors import PanelFault
 
 CLEAN = Conditions(dead_fraction=0, debris_fraction=0, doublet_fraction=0, compensation_error=0)
 BLOOD = {"granulocyte": 9000, "monocyte": 900, "nk": 900, "t_cd4_em": 2500, "t_cd8_em": 2500, "naive_mature_b": 1500, "plasmablast": 100}

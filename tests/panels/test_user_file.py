@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gating.safe_xml import read_xml
-from panels.errors import PanelFault, StrategyFault, UsageFault
-from panels.lock import read_locked
-from panels.printable import printable, shown
-from panels.user_file import NotReadable, read_user_file
-from panels.yaml_document import read_yaml
-from tasks.intake.csv_text import read_table
+from gating.exchange.safe_xml import read_xml
+from panels.files.lock import read_locked
+from panels.files.user_file import NotReadable, read_user_file
+from panels.files.yaml_document import read_yaml
+from panels.text.errors import PanelFault, StrategyFault, UsageFault
+from panels.text.printable import printable, shown
 from tasks.kinetics.series_file import read_series
+from tasks.sheets.csv_text import read_table
 
 
 def large(path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     code = (
-        "import sys; from pathlib import Path; from panels.user_file import *\n"
+        "import sys; from pathlib import Path; from panels.files.user_file import *\n"
         "try: read_user_file(Path(sys.argv[1]), 9)\nexcept NotReadable as e: print(e)"
     )
     another = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from gating.catalogue import load_strategy, read_draft
+from gating.strategy.catalogue import load_strategy, read_draft
 from panels.catalogue import read_panel
-from panels.errors import PanelFault, SettingsFault, UsageFault
-from panels.yaml_document import read_yaml
-from panels.yaml_nodes import MOST_BYTES
-from panels.yaml_scalars import block, flow, meaning
-from tasks.new_study import init_study
-from tasks.settings import load_settings
+from panels.files.yaml_document import read_yaml
+from panels.files.yaml_nodes import MOST_BYTES
+from panels.files.yaml_scalars import block, flow, meaning
+from panels.text.errors import PanelFault, SettingsFault, UsageFault
+from tasks.study.settings import load_settings
+from tasks.study.starter import init_study
 from tests.shared_data import SHARED, needs_shared
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -247,4 +247,4 @@ def test_there_is_one_reader_of_yaml() -> None:
         for path in (ROOT / room).rglob("*.py")
         if importing.search(path.read_text(encoding="utf-8"))
     ]
-    assert found == ["panels/yaml_nodes.py"]
+    assert found == ["panels/files/yaml_nodes.py"]

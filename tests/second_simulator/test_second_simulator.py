@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gating.events import open_events, read_header
+from gating.fcs.events import open_events, read_header
 from panels.catalogue import load_panel
 from panels.panel import match_panel
-from tasks.study import open_study
+from tasks.study.folder import open_study
 from tests.flows.command import reconflow_here
 from tests.second_simulator.blood import CELLS, POPULATIONS, Phase, amounts, draw_blood
 from tests.second_simulator.cohort import simulate_cohort

@@ -1,9 +1,9 @@
 """Walk the steps of a pass in this process, without Prefect."""
 
-from tasks.build_tables import build_patient
-from tasks.count_tube import count_tube, measure_reference
-from tasks.intake.turn import take_in
-from tasks.one_pass import Pass
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import build_patient
+from tasks.steps.one_pass import Pass
+from tasks.tubes.count_tube import count_tube, measure_reference
 
 
 def take_in_count_and_build(this: Pass) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from panels.catalogue import load_panel
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
-from tasks.study import Study, open_study
+from tasks.study.folder import Study, open_study
 
 HEADER = "file,patient,collected,panel\n"
 PATIENTS = "patient,infused\nP01,2026-01-10T11:00\nP02,2026-01-20T11:00\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.kinetics.biexponential import Decline, Estimate, _after_peak, fit_decline
-from tasks.kinetics.reasons import Why
+from tasks.vocabulary.reasons import Why
 
 VISITS = np.array([4, 7, 10, 14, 21, 28, 42, 56, 84, 112, 140, 168, 252, 364.0])
 PEAK, ALPHA, BETA, FB = 60.0, 0.22, 0.012, 0.004

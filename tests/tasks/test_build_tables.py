@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from gating.engine import ENGINE_VERSION
-from panels.errors import ReconflowError, SettingsFault
-from tasks.build_tables import (
+from gating.evaluation.engine import ENGINE_VERSION
+from panels.text.errors import ReconflowError, SettingsFault
+from tasks.counting.counts import PopulationCount
+from tasks.kinetics.parameters import ParameterSettings, parameters_frame
+from tasks.results.build_tables import (
     COHORT_FILES,
     PatientInputs,
     build_cohort,
@@ -19,16 +21,14 @@ from tasks.build_tables import (
     patient_folder,
     patients_to_build,
 )
-from tasks.counting.counts import PopulationCount
-from tasks.identity import TubeIdentity
-from tasks.kinetics.parameters import ParameterSettings, parameters_frame
-from tasks.one_pass import one_pass
+from tasks.steps.one_pass import one_pass
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import Sight, add_file, all_files, set_state
 from tasks.store.runs import last_run
 from tasks.store.tubes import save_tube, taken_in
-from tasks.strategies_in_use import in_use
-from tasks.study import Study, open_study
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study, open_study
+from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import at, kinetics
 from tests.tasks.study_folder import AT_ONCE, PATIENTS, make_study
 

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from gating.catalogue import shipped
-from gating.releasing import release_version
-from panels.errors import SettingsFault, UsageFault
-from tasks.build_tables import build_patient, patients_to_build
+from gating.strategy.catalogue import shipped
+from panels.text.errors import SettingsFault, UsageFault
 from tasks.concordance.compare import agreement
+from tasks.concordance.page import verdict, write_concordance
 from tasks.concordance.promotion import promote
-from tasks.concordance.publish import verdict, write_concordance
 from tasks.concordance.recount import comparison, folder_of, measure_references, recount_tube, tubes_to_compare
-from tasks.count_tube import count_tube, measure_reference
-from tasks.front_page import write_front_page
-from tasks.intake.turn import take_in
-from tasks.one_pass import Pass
-from tasks.settings import load_settings
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import build_patient, patients_to_build
+from tasks.results.front_page import write_front_page
 from tasks.simulate.study import write_study
+from tasks.steps.one_pass import Pass
 from tasks.store.counts import gatings_of
 from tasks.store.promotions import promotions_of
-from tasks.strategies_in_use import in_use, standing
-from tasks.study import Study, open_study
+from tasks.strategies.in_use import in_use, standing
+from tasks.strategies.release import release_version
+from tasks.study.folder import Study, open_study
+from tasks.study.settings import load_settings
+from tasks.tubes.count_tube import count_tube, measure_reference
 from tests.tasks.study_folder import make_study
 
 OTHER = "bcell@2.0.1"

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from panels.catalogue import load_panel
-from tasks.count_tube import count_tube, page_is_current, tube_folder
-from tasks.intake.turn import take_in
+from tasks.intake.take_in import take_in
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.study import TRUTH, write_study
-from tasks.single_file import gate_file
 from tasks.store.counts import gatings_of, tube_counts
 from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
-from tasks.strategies_in_use import in_use
-from tasks.study import Study, open_study
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study, open_study
+from tasks.tubes.count_tube import count_tube, page_is_current, tube_folder
+from tasks.tubes.single_file import gate_file
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 SECRET = "DOE^JANE"

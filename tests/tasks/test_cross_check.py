@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gating.catalogue import load_strategy
+from gating.strategy.catalogue import load_strategy
 from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity, compare_visit, quantify_visit
 from tasks.counting.volume import CountMethod, Draw, anchor_variance
-from tasks.draw_checks import contradictions
-from tasks.identity import TubeIdentity
+from tasks.results.draw_checks import contradictions
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 COLLECTED = datetime(2026, 3, 1, 9)  # noqa: DTZ001 - a study's own local time
 COUNTING: dict[str, tuple[CountMethod, ...]] = {

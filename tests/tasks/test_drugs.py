@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.build_tables import patients_to_build
-from tasks.counting.flags import Flag
-from tasks.intake.drugs import Exposure, drug_questions, read_drugs
-from tasks.patient_notes import patient_notes
-from tasks.sheet_notices import sheet_notices
-from tasks.strategies_in_use import in_use
+from tasks.intake.sheet_notices import sheet_notices
+from tasks.results.build_tables import patients_to_build
+from tasks.results.patient_notes import patient_notes
+from tasks.sheets.drugs import Exposure, drug_questions, read_drugs
+from tasks.strategies.in_use import in_use
+from tasks.vocabulary.flags import Flag
 from tests.tasks.study_folder import make_study
 from tests.tasks.test_build_tables import give
 

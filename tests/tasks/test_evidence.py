@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from gating.engine import ENGINE_VERSION
+from gating.evaluation.engine import ENGINE_VERSION
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
-from tasks.build_tables import patient_folder
-from tasks.count_tube import count_tube, measure_reference, tube_folder
+from panels.simulation.conditions import Conditions
 from tasks.counting.counts import TubeCounts
-from tasks.evidence import current_evidence, witnesses
-from tasks.intake.turn import take_in
-from tasks.one_pass import Pass
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import patient_folder
 from tasks.simulate.tube import TubePlan, write_tube
+from tasks.steps.one_pass import Pass
 from tasks.store.counts import gatings_of, tube_counts
 from tasks.store.readings import measured
 from tasks.store.schema import thresholds
-from tasks.strategies_in_use import in_use
-from tasks.study import Study
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study
+from tasks.tubes.count_tube import count_tube, measure_reference, tube_folder
+from tasks.tubes.reference_tubes import current_evidence, witnesses
 from tests.tasks.study_folder import make_study
 
 HEADER = "file,patient,collected,panel,visit,batch,control\n"
@@ -179,10 +179,10 @@ def test_who_may_ask_whom(tmp_path: Path) -> None:
 def test_a_reference_is_measured_on_the_events_that_would_be_counted(tmp_path: Path) -> None:
     import numpy as np
 
-    from gating.events import open_events, read_header
-    from tasks.gate_tube import gate_tube, measure_tube
+    from gating.fcs.events import open_events, read_header
     from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
     from tasks.store.tubes import taken_in
+    from tasks.tubes.gate_tube import gate_tube, measure_tube
 
     study = make_study(tmp_path / "study", ROWS, header=HEADER)
     drop(study, "base.fcs")

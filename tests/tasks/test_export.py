@@ -10,8 +10,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from panels.errors import UsageFault
-from tasks.elapsed import elapsed_days
+from panels.text.errors import UsageFault
 from tasks.export.files import write_export
 from tasks.export.restatement import restatements
 from tasks.export.sdtm import CP, DATASETS, PC, PP, sdtm_tables
@@ -21,6 +20,7 @@ from tasks.publish.tables import csv_bytes
 from tasks.store.editions import Edition, editions_as_of, save_edition
 from tasks.store.opening import open_store
 from tasks.store.schema import editions
+from tasks.vocabulary.elapsed import elapsed_days
 from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics, parameters
 from tests.tasks.study_folder import make_study
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from gating.views import Axis, GateView
+from gating.display.gate_view import Axis, GateView
 from tasks.publish.gating_page import (
     ThresholdLine,
     TubePage,
@@ -166,10 +166,10 @@ def test_hostile_names_are_shown_and_do_nothing():
 @pytest.mark.parametrize("events", [0, 1, 2])
 @pytest.mark.parametrize("panel", ["bcell", "cart", "tbnk"])
 def test_a_tube_of_hardly_any_events_is_drawn_without_a_warning(panel, events):
-    from gating.catalogue import load_strategy
-    from gating.compile import compile_strategy
-    from gating.engine import evaluate
-    from gating.projection import project
+    from gating.display.projection import project
+    from gating.evaluation.compile import compile_strategy
+    from gating.evaluation.engine import evaluate
+    from gating.strategy.catalogue import load_strategy
     from tests.gating.tubes import ArrayTube, random_tube
 
     strategy = load_strategy(panel).strategy

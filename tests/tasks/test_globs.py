@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.filename_pattern import compile_pattern
-from tasks.intake.globs import WILDCARD, glob_of
+from tasks.sheets.filename_pattern import compile_pattern
+from tasks.sheets.globs import WILDCARD, glob_of
 from tests.tasks.test_sheets import HEADER, read
 
 PARTS = st.lists(

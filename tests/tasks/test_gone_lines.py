@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tasks.build_tables import build_patient, patients_to_build
-from tasks.front_page import write_front_page
-from tasks.intake.turn import take_in
-from tasks.sheet_notices import sheet_notices
+from tasks.intake.sheet_notices import sheet_notices
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import build_patient, patients_to_build
+from tasks.results.front_page import write_front_page
 from tasks.store.tubes import taken_in
-from tasks.strategies_in_use import in_use
-from tasks.study import Study
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
 from tests.tasks.test_build_tables import give
 

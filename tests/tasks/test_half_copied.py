@@ -14,15 +14,15 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
-from gating.events import read_header
+from gating.fcs.events import read_header
 from tasks.intake.admit import admit, open_desk
 from tasks.intake.inbox import list_inbox, scan_inbox
-from tasks.intake.turn import take_in
+from tasks.intake.take_in import take_in
 from tasks.intake.whole import missing_part
 from tasks.simulate.fcs import FcsChannel, write_fcs
 from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, history, plan_move
 from tasks.store.tubes import taken_in
-from tasks.study import Study, open_study
+from tasks.study.folder import Study, open_study
 from tests.gating.test_events import describe
 from tests.gating.test_events import write_fcs as write_plain_fcs
 from tests.shared_data import SHARED, needs_shared
@@ -236,7 +236,7 @@ def test_last_events_that_are_all_zero_are_missing(tmp_path: Path) -> None:
 
 @needs_shared
 def test_no_real_file_is_taken_for_a_copy_under_way() -> None:
-    from panels.errors import UnreadableFile
+    from panels.text.errors import UnreadableFile
 
     read = 0
     for path in sorted(SHARED.rglob("*.fcs")):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gating.events import read_header
+from gating.fcs.events import read_header
 from tasks.intake.identify import Identification, Registry, believed_keywords, identify
-from tasks.intake.patients import read_patients
-from tasks.intake.sheets import read_samples
-from tasks.settings import StudySettings
+from tasks.sheets.patients import read_patients
+from tasks.sheets.samples import read_samples
+from tasks.study.settings import StudySettings
 from tests.tasks.study_folder import PATIENTS, write_tube
 
 NOW = datetime(2026, 6, 1)  # noqa: DTZ001

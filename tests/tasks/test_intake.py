@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from panels.errors import SettingsFault, UsageFault
-from tasks.identity import TubeIdentity
+from panels.text.errors import SettingsFault, UsageFault
 from tasks.intake.inbox import list_inbox, scan_inbox
-from tasks.intake.turn import retry, take_in
+from tasks.intake.take_in import retry, take_in
 from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, set_state
 from tasks.store.tubes import save_tube, taken_in
-from tasks.study import Study
+from tasks.study.folder import Study
+from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.shared_data import SHARED, needs_shared
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_rows, write_tube
 
@@ -593,8 +593,8 @@ def test_a_file_changed_before_it_was_moved_settles_again(tmp_path: Path) -> Non
 _KILLED = """
 import os, sys
 from pathlib import Path
-from tasks.intake.turn import take_in
-from tasks.study import open_study
+from tasks.intake.take_in import take_in
+from tasks.study.folder.folder import open_study
 steps = int(sys.argv[2])
 def watch(name, args):
     global steps

@@ -12,16 +12,16 @@ import pytest
 
 from flows.summary import pass_text, status_document, status_text
 from flows.watch import _say
-from panels.errors import SettingsFault
-from panels.plain_file import NotRegular, regular_sha256
-from panels.printable import printable
-from tasks.intake.drugs import read_drugs
+from panels.files.plain_file import NotRegular, regular_sha256
+from panels.text.errors import SettingsFault
+from panels.text.printable import printable
 from tasks.intake.inbox import list_inbox, scan_inbox
-from tasks.intake.turn import retry, take_in
-from tasks.settings import FOLDERS, load_settings
+from tasks.intake.take_in import retry, take_in
+from tasks.sheets.drugs import read_drugs
 from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, planned_moves
 from tasks.store.tubes import taken_in
-from tasks.study import Study
+from tasks.study.folder import Study
+from tasks.study.settings import FOLDERS, load_settings
 from tests.other_account import another_account, folder_for_anybody
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_rows, write_tube
 from tests.time_limit import ends_within

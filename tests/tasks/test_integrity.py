@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from panels.errors import ReconflowError, SettingsFault
-from tasks.archived_bytes import verified_bytes
-from tasks.build_tables import build_cohort, patient_folder
-from tasks.count_tube import count_tube, measure_reference
+from panels.text.errors import ReconflowError, SettingsFault
 from tasks.export.study_data import collect
-from tasks.front_page import write_front_page
-from tasks.gate_tube import gate_tube
-from tasks.intake.turn import retry, take_in
-from tasks.integrity import check_integrity
-from tasks.one_pass import one_pass
+from tasks.intake.take_in import retry, take_in
+from tasks.results.build_tables import build_cohort, patient_folder
+from tasks.results.front_page import write_front_page
+from tasks.steps.one_pass import one_pass
 from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
-from tasks.strategies_in_use import in_use
-from tasks.study import Study, open_study
+from tasks.strategies.in_use import in_use
+from tasks.study.archived_bytes import verified_bytes
+from tasks.study.folder import Study, open_study
+from tasks.study.integrity import check_integrity
+from tasks.tubes.count_tube import count_tube, measure_reference
+from tasks.tubes.gate_tube import gate_tube
 from tests.tasks.plain_pass import take_in_count_and_build
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_tube
 
@@ -327,7 +327,7 @@ def test_another_programs_files_that_come_and_go_fail_no_tube(study: Study, monk
         def __exit__(self, *_: object) -> None:
             self.entries.close()
 
-    monkeypatch.setattr("tasks.integrity.os.scandir", Listing)
+    monkeypatch.setattr("tasks.study.integrity.os.scandir", Listing)
     with study.store() as store:
         assert check_integrity(study, store) == []
 
@@ -399,7 +399,7 @@ def test_a_killed_table_is_made_again_and_not_taken_for_edited(study: Study, mon
     edited = study.patients_sheet.read_text(encoding="utf-8").replace("T11:00", "T12:00")
     study.patients_sheet.write_text(edited, encoding="utf-8")
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.build_tables.save_edition", full)
+        patch.setattr("tasks.results.build_tables.save_edition", full)
         with pytest.raises(OSError, match="No space"):
             night(study)
     night(study)

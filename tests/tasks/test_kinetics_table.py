@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panels.errors import ReconflowError, SheetFault
+from panels.text.errors import ReconflowError, SheetFault
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.quantity import Quantity
-from tasks.elapsed import elapsed_days
-from tasks.identity import TubeIdentity
 from tasks.kinetics.schema import KINETICS
 from tasks.kinetics.table import check_kinetics, kinetics_frame, percent_limits, print_result, wide_frame, winning_rows
+from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 INFUSED = {"P01": datetime(2026, 3, 1, 12, tzinfo=UTC), "P02": datetime(2026, 4, 1, 12, tzinfo=UTC)}
 ORDER = {"tbnk@1.0.0": ("leukocytes", "b_cells"), "bcell@1.0.0": ("b_cells", "naive_b")}

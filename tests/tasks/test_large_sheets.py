@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.intake.drugs import read_drugs
-from tasks.intake.patients import read_patients
-from tasks.intake.sheets import read_samples
+from tasks.sheets.drugs import read_drugs
+from tasks.sheets.patients import read_patients
+from tasks.sheets.samples import read_samples
 
 HEADER = "file,patient,collected,panel\n"
 LINE = "a.fcs,P01,2026-01-02T10:00,tbnk"

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert, select, text
 
-from panels.errors import LeaseLost
+from panels.text.errors import LeaseLost
+from tasks.steps.worker_pool import apart, workers
 from tasks.store import lease as module
 from tasks.store.fence import held, holding
 from tasks.store.lease import Lease, is_held, lease
 from tasks.store.ledger import recall, remember
 from tasks.store.opening import Store, open_store
 from tasks.store.schema import leases
-from tasks.workers import apart, workers
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOLDS = """

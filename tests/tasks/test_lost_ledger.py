@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from panels.errors import UsageFault
-from tasks.build_tables import build_cohort, built_patients, cohort_is_due, patient_folder
-from tasks.intake.turn import take_in
+from panels.text.errors import UsageFault
+from tasks.intake.take_in import take_in
 from tasks.kinetics.schema import KINETICS, PARAMETERS
-from tasks.one_pass import one_pass
+from tasks.results.build_tables import build_cohort, built_patients, cohort_is_due, patient_folder
+from tasks.steps.one_pass import one_pass
 from tasks.store.editions import Edition, save_edition
 from tasks.store.tubes import save_tube, taken_in
-from tasks.study import Study, open_study
+from tasks.study.folder import Study, open_study
 from tests.tasks.published_rows import ROW
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_tube
 

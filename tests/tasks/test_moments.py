@@ -8,23 +8,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from panels.errors import SheetFault
-from tasks.build_tables import counted_tubes, patient_kinetics, patients_to_build
-from tasks.elapsed import elapsed_days
-from tasks.evidence import witnesses
+from panels.text.errors import SheetFault
 from tasks.export.sdtm import sdtm_tables
 from tasks.export.study_data import StudyData
-from tasks.intake.columns import read_time
-from tasks.intake.patients import read_patients
-from tasks.intake.turn import take_in
-from tasks.moments import apart, clock_doubt, instant, local_day
-from tasks.one_pass import Pass
+from tasks.intake.take_in import take_in
 from tasks.publish.report import PatientRecord
-from tasks.settings import StudySettings
+from tasks.results.build_tables import counted_tubes, patient_kinetics, patients_to_build
+from tasks.sheets.columns import read_time
+from tasks.sheets.patients import read_patients
+from tasks.steps.one_pass import Pass
 from tasks.store.ledger import all_files
 from tasks.store.tubes import save_tube, taken_in
-from tasks.strategies_in_use import in_use
-from tasks.study import Study, open_study
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study, open_study
+from tasks.study.settings import StudySettings
+from tasks.tubes.reference_tubes import witnesses
+from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import apart, clock_doubt, instant, local_day
 from tests.tasks.published_rows import kinetics, parameters
 from tests.tasks.study_folder import make_study, write_tube
 from tests.tasks.test_build_tables import give
@@ -257,7 +257,7 @@ def test_sheets_of_patients_are_read_in_the_studys_time_zone_everywhere() -> Non
         for path in (ROOT / room).rglob("*.py")
         if re.search(r"\bread_patients\(", path.read_text(encoding="utf-8"))
     ]
-    assert sorted(callers) == ["tasks/intake/patients.py", "tasks/study.py"]
+    assert sorted(callers) == ["tasks/sheets/patients.py", "tasks/study/folder.py"]
 
 
 def test_moments_are_never_compared_as_they_were_written() -> None:

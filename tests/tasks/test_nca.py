@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panels.errors import SheetFault
+from panels.text.errors import SheetFault
 from tasks.kinetics.nca import (
     NAMES,
     GroupResult,
@@ -26,8 +26,8 @@ from tasks.kinetics.nca import (
     terminal_slope,
 )
 from tasks.kinetics.nca_rules import NcaRules
-from tasks.kinetics.reasons import Why
 from tasks.kinetics.slopes import TerminalSlope
+from tasks.vocabulary.reasons import Why
 
 TIME = [0.0, 4, 7, 10, 14, 21, 28, 42, 56, 84]
 CONC = [0.0, 2.1, 85, 140, 62, 18, 7.5, 2.4, 0.9, 0.0]

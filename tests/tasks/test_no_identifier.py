@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flows.file_commands import _inspection
-from gating.compensation import compensation_fault
-from gating.events import read_header
+from gating.evaluation.compensation import compensation_fault
+from gating.fcs.events import read_header
 from panels.catalogue import load_panel
-from panels.errors import UnreadableFile
 from panels.panel import match_panel
-from tasks.intake.turn import take_in
-from tasks.single_file import KEPT_KEYWORDS, Inspection, inspect_file
+from panels.text.errors import UnreadableFile
+from tasks.intake.take_in import take_in
+from tasks.tubes.single_file import KEPT_KEYWORDS, Inspection, inspect_file
 from tests.gating.planted import (
     ALL_KEYS,
     CHANGES,

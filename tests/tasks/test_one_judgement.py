@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from panels.catalogue import load_panel
-from tasks.intake.turn import take_in
+from tasks.intake.take_in import take_in
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
-from tasks.single_file import inspect_file
 from tasks.store.ledger import all_files
-from tasks.study import Study
+from tasks.study.folder import Study
+from tasks.tubes.single_file import inspect_file
 from tests.shared_data import SHARED, needs_shared
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gating.catalogue import shipped
-from gating.compile import compile_strategy
-from gating.engine import evaluate
-from gating.events import open_events, read_header
-from gating.strategy import Strategy
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.engine import evaluate
+from gating.fcs.events import open_events, read_header
+from gating.strategy.catalogue import shipped
+from gating.strategy.model import Strategy
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
-from panels.errors import PanelMismatch, UsageFault
 from panels.panel import match_panel
-from panels.simulate import simulate_tube
+from panels.simulation.conditions import Conditions
+from panels.simulation.tube import simulate_tube
+from panels.text.errors import PanelMismatch, UsageFault
 from tasks.concordance import one_tube
 from tasks.concordance.one_tube import overlay
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from panels.catalogue import find_panel, shipped_panels
-from panels.errors import PanelFault
 from panels.releasing import release_panel
-from tasks.build_tables import build_cohort, build_patient, patients_to_build
-from tasks.count_tube import count_tube, measure_reference
-from tasks.intake.turn import take_in
-from tasks.one_pass import Pass, one_pass
+from panels.text.errors import PanelFault
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import build_cohort, build_patient, patients_to_build
+from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.counts import gatings_of
 from tasks.store.tubes import taken_in
-from tasks.strategies_in_use import in_use, standing_panels
-from tasks.study import Study
+from tasks.strategies.in_use import in_use, standing_panels
+from tasks.study.folder import Study
+from tasks.tubes.count_tube import count_tube, measure_reference
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 

@@ -7,21 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from panels.errors import ReconflowError
+from panels.text.errors import ReconflowError
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.quantity import Quantity
-from tasks.identity import TubeIdentity
 from tasks.kinetics.areas import USUAL
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 from tasks.kinetics.nca import NAMES
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame
-from tasks.kinetics.reasons import Why, why_of
 from tasks.kinetics.reconstitution import SHARES
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
 from tasks.publish.tables import csv_bytes
+from tasks.vocabulary.reasons import Why, why_of
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 INFUSED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CAR = {-7: 0.0, 0: 0.0, 4: 2.1, 7: 85.0, 10: 140.0, 14: 62.0, 21: 18.0, 28: 7.5, 42: 2.4, 56: 0.9, 84: 0.0}

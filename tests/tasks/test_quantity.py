@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gating.catalogue import load_strategy
-from panels.errors import StrategyFault
+from gating.strategy.catalogue import load_strategy
+from panels.text.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import PopulationCount, TubeCounts
-from tasks.counting.flags import Flag, anchor_flag
 from tasks.counting.intervals import Interval, bead_ratio, clopper_pearson, widened
 from tasks.counting.limits import CountErrors, LimitSettings, limit_of_blank
 from tasks.counting.quantity import PopulationRule, Quantity, group_by_visit, quantify_visit
 from tasks.counting.volume import CountMethod
-from tasks.identity import TubeIdentity
+from tasks.vocabulary.flags import Flag, anchor_flag
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 
 @dataclass(frozen=True)

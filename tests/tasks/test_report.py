@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from tasks.counting.flags import Flag
 from tasks.publish.gating_page import png_bytes
 from tasks.publish.report import (
     CohortOverview,
@@ -17,6 +16,7 @@ from tasks.publish.report import (
     visit_tables,
 )
 from tasks.publish.wording import METHODS, NAMES, explained, parameter_sentence
+from tasks.vocabulary.flags import Flag
 from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, ROW, at, kinetics, parameters
 
 MEANINGS = {flag.value: flag.sentence for flag in Flag}

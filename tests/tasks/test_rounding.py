@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tasks.kinetics.nca import NAMES, analyse, partial_area, series
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.parameters import _peak_censoring
-from tasks.kinetics.reasons import Why
 from tasks.kinetics.recovery import Definition, RecoverySettings, VisitCount, definitions, recovery
 from tasks.kinetics.rounding import exceeds, log_ratio, nine_digits, reaches
 from tasks.kinetics.slopes import line
+from tasks.vocabulary.reasons import Why
 
 B_10 = Definition("B_10", "per_ul", 10.0, 10.0)
 HALVING = [100.0 * 2.0**-step for step in range(12)]

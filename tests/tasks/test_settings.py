@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from panels.errors import SettingsFault
-from tasks.filename_pattern import compile_pattern
-from tasks.new_study import TEMPLATE, init_study
-from tasks.pins import changed_settings, write_pin
-from tasks.settings import SHIPPED_STRATEGIES, StudySettings, load_settings
+from panels.text.errors import SettingsFault
+from tasks.sheets.filename_pattern import compile_pattern
 from tasks.store.promotions import PinChange
-from tasks.study import open_study
+from tasks.strategies.pins import changed_settings, write_pin
+from tasks.study.folder import open_study
+from tasks.study.settings import SHIPPED_STRATEGIES, StudySettings, load_settings
+from tasks.study.starter import TEMPLATE, init_study
 
 
 def settings(folder: Path, text: str) -> StudySettings:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.intake.csv_text import SheetProblem
-from tasks.intake.patients import read_patients
-from tasks.intake.sheets import SampleRow, SampleSheet, read_samples
+from tasks.sheets.csv_text import SheetProblem
+from tasks.sheets.patients import read_patients
+from tasks.sheets.samples import SampleRow, SampleSheet, read_samples
 
 HEADER = "file,patient,collected,panel,beads_per_tube,specimen,control\n"
 GOOD = "a.fcs,P01,2026-02-07T08:30,tbnk,49713,,\n"

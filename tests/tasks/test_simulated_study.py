@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from panels.catalogue import load_panel
-from panels.errors import UsageFault
 from panels.panel import match_panel
-from panels.simulated_expression import cell_table
-from tasks.settings import load_settings
+from panels.simulation.expression import cell_table
+from panels.text.errors import UsageFault
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.patient import BCourse, CarCourse, Patient, b_lineage, blood, draw_patient, marrow
 from tasks.simulate.plan import total
 from tasks.simulate.study import SimulatedStudy, write_study
 from tasks.simulate.tube import generator
+from tasks.study.settings import load_settings
 
 EVENTS = 0.02
 

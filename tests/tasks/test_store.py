@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, func, inspect, select, text
 
-from panels.errors import SettingsFault, StateConflict, TubeFault
+from panels.text.errors import SettingsFault, StateConflict, TubeFault
 from tasks.counting.counts import PopulationCount
-from tasks.identity import TubeIdentity
 from tasks.store import shares
 from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
 from tasks.store.editions import Edition, last_editions, save_edition
@@ -38,6 +37,7 @@ from tasks.store.readings import MeasuredWith, measured, remove_altered_readings
 from tasks.store.runs import begin_run, end_run, last_run
 from tasks.store.schema import readings, thresholds, versions
 from tasks.store.tubes import altered_identities, save_tube, taken_in, tubes_to_count
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 SHA = "a" * 64
 TUBE = TubeIdentity(SHA, "a.fcs", "P01", datetime(2026, 2, 7, 8, 30, tzinfo=UTC), "bcell", "D28", leukocytes_per_ul=0.1 + 0.2)

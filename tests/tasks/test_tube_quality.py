@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.residual import Residual, residuals, worst_of
-from gating.time_quality import TimeQuality
+from gating.quality.acquisition import TimeQuality
+from gating.quality.residual_spillover import Residual, residuals, worst_of
 from panels.catalogue import load_panel
-from panels.conditions import Conditions
-from tasks.build_tables import patients_to_build
-from tasks.circumstances import with_circumstances
+from panels.simulation.conditions import Conditions
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
-from tasks.counting.flags import Flag
-from tasks.intake.drugs import read_drugs
-from tasks.strategies_in_use import in_use
-from tasks.tube_quality import judge_time
+from tasks.results.build_tables import patients_to_build
+from tasks.results.series_flags import with_circumstances
+from tasks.sheets.drugs import read_drugs
+from tasks.strategies.in_use import in_use
+from tasks.tubes.tube_quality import judge_time
+from tasks.vocabulary.flags import Flag
 from tests.tasks.study_folder import make_study
 from tests.test_scenarios import B_CELLS, CAR, INFUSED, RESTING, make, quantified
 
@@ -223,11 +223,11 @@ def test_a_study_without_the_sheet_has_no_exposure_and_a_wrong_header_is_named(t
 
 
 def test_carry_over_is_judged_on_the_events_that_are_counted(tmp_path: Path) -> None:
-    from gating.compile import compile_strategy
-    from gating.engine import evaluate
-    from gating.events import open_events, read_header
+    from gating.evaluation.compile import compile_strategy
+    from gating.evaluation.engine import evaluate
+    from gating.fcs.events import open_events, read_header
     from panels.panel import match_panel
-    from tasks.tube_quality import judge_tube
+    from tasks.tubes.tube_quality import judge_tube
     from tests.gating.test_clock import panel_with, strategy, tube_at
 
     header = read_header(tube_at(tmp_path, "Time"))
@@ -240,9 +240,9 @@ def test_carry_over_is_judged_on_the_events_that_are_counted(tmp_path: Path) -> 
 
 
 def test_negative_cells_may_be_all_events() -> None:
-    from gating.catalogue import load_strategy
-    from gating.compile import compile_strategy
-    from gating.engine import evaluate
+    from gating.evaluation.compile import compile_strategy
+    from gating.evaluation.engine import evaluate
+    from gating.strategy.catalogue import load_strategy
     from tests.gating.tubes import random_tube
 
     shipped = load_strategy("bcell").strategy

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-import tasks.study_lock
-from tasks.build_tables import build_cohort, build_patient
-from tasks.count_tube import count_tube, measure_reference
-from tasks.intake.turn import take_in
-from tasks.one_pass import Pass, one_pass
+import tasks.study.lock
+from tasks.intake.take_in import take_in
+from tasks.results.build_tables import build_cohort, build_patient
+from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.counts import gatings_of
 from tasks.store.ledger import all_files, history, planned_moves
 from tasks.store.tubes import taken_in
-from tasks.study import Study, open_study
+from tasks.study.folder import Study, open_study
+from tasks.tubes.count_tube import count_tube, measure_reference
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 FORKS = multiprocessing.get_context("forkserver")

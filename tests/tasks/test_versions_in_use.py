@@ -12,21 +12,21 @@ import pytest
 from sqlalchemy import delete
 
 from flows.summary import pass_text, status_document, status_text
-from gating.catalogue import lock_release, shipped
-from panels.errors import SettingsFault, UsageFault
-from tasks.build_tables import patients_to_build
+from gating.strategy.catalogue import lock_release, shipped
+from panels.text.errors import SettingsFault, UsageFault
 from tasks.concordance.compare import agreement
+from tasks.concordance.page import write_concordance
 from tasks.concordance.promotion import promote
-from tasks.concordance.publish import write_concordance
 from tasks.concordance.recount import comparison, measure_references, recount_tube, tubes_to_compare
-from tasks.one_pass import one_pass
-from tasks.settings import SHIPPED_STRATEGIES
+from tasks.results.build_tables import patients_to_build
+from tasks.steps.one_pass import one_pass
 from tasks.store.counted_with import remember_strategies
 from tasks.store.promotions import pin_changes_of, promotions_of
 from tasks.store.schema import counted_with, editions
-from tasks.strategies_in_use import in_use, standing
-from tasks.study import Study, open_study
-from tasks.study_lock import is_running, study_lock
+from tasks.strategies.in_use import in_use, standing
+from tasks.study.folder import Study, open_study
+from tasks.study.lock import is_running, study_lock
+from tasks.study.settings import SHIPPED_STRATEGIES
 from tests.tasks.plain_pass import take_in_count_and_build
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
@@ -145,7 +145,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tasks.concordance.promotion import promote
-from tasks.study import open_study
+from tasks.study.folder.folder import open_study
 
 whole = Path.replace
 def cut(path, target):

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from panels.errors import ReconflowError
-from tasks.build_tables import parameter_settings, patient_kinetics, patients_to_build
+from panels.text.errors import ReconflowError
 from tasks.counting.counts import TubeCounts
-from tasks.identity import TubeIdentity
-from tasks.intake.patients import read_patients
-from tasks.intake.turn import take_in
-from tasks.patient_notes import baseline_doubts, patient_notes
+from tasks.intake.take_in import take_in
 from tasks.publish.report import PatientRecord, render_patient_report
+from tasks.results.build_tables import parameter_settings, patient_kinetics, patients_to_build
+from tasks.results.patient_notes import baseline_doubts, patient_notes
+from tasks.sheets.patients import read_patients
 from tasks.store.ledger import record_failure
 from tasks.store.tubes import taken_in
-from tasks.strategies_in_use import in_use
-from tasks.study import Study
+from tasks.strategies.in_use import in_use
+from tasks.study.folder import Study
+from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import at, kinetics, parameters
 from tests.tasks.study_folder import make_study, write_rows, write_tube
 from tests.tasks.test_build_tables import give

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.workers import FEW, Workers, apart, workers
+from tasks.steps.worker_pool import FEW, Workers, apart, workers
 
 
 def test_without_processes_ready_the_work_is_done_here() -> None:

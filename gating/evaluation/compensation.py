@@ -1,0 +1,82 @@
+"""Judge whether a tube can be compensated as its panel asks, and name the cure.
+
+Intake, ``reconflow inspect`` and gating all ask here. Spectral cytometers write an identity matrix
+as ``$SPILLOVER``: for raw signals, which nothing can compensate, and for unmixed ones, which need no
+compensation. The two need opposite cures.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gating.fcs.events import TubeHeader
+    from panels.panel import Panel
+
+FEWEST_RAW_DETECTORS = 30
+"""Spectral cytometers with two lasers have 30; MACSQuants, whose names look alike, have 16 at most."""
+
+_RAW_NAME = re.compile(r"(?:UV|V|B|YG|R|IR)(?:[1-9]|1[0-9]|20)-A")
+_SPECTRAL = re.compile(
+    r"spectroflo|aurora|northern lights|id7000|sp6800|discover|bigfoot", re.IGNORECASE
+)
+
+
+def compensation_fault(header: TubeHeader, panel: Panel) -> str | None:
+    """Say why a tube cannot be used as ``panel`` asks, and what to do; None when it can."""
+    if not panel.compensated or panel.matrix is not None:
+        return None
+    if header.spill_fault:
+        return header.spill_fault
+    if header.spill is not None:
+        return None
+    return raw_spectral(header) or _without_spill(header, panel.panel)
+
+
+def raw_spectral(header: TubeHeader) -> str | None:
+    """Say that a file holds a spectral cytometer's raw signals; no detector reads one dye alone."""
+    types = _types(header)
+    named = sum(_RAW_NAME.fullmatch(channel.detector) is not None for channel in header.channels)
+    count = sum(each.startswith("raw") for each in types) or named
+    if any(each.startswith("unmixed") for each in types):
+        return None
+    if count < FEWEST_RAW_DETECTORS and not any(each.startswith("raw") for each in types):
+        return None
+    return (
+        f"The file holds the raw signals of {count} detectors of a spectral cytometer, "
+        f"not those of the fluorochromes. Unmix it and export the unmixed file."
+    )
+
+
+def _without_spill(header: TubeHeader, panel: str) -> str:
+    what = "Its spill is an identity matrix" if header.identity_spill else "It stores no spill"
+    if _is_unmixed(header):
+        return (
+            f"The values of this tube are unmixed already and need no compensation "
+            f"({what[0].lower()}{what[1:]}): the panel {panel} must say `compensated: false`."
+        )
+    if header.identity_spill:
+        return (
+            f"The file has no compensation: its spill is an identity matrix. If a spectral "
+            f"cytometer unmixed its values already, the panel {panel} must say "
+            f"`compensated: false`. If not, export it again from the cytometer with its "
+            f"compensation, or give the panel a matrix of its own."
+        )
+    return (
+        f"The file has no compensation (spill). Export it again from the cytometer with its "
+        f"compensation, or give the panel {panel} a matrix of its own."
+    )
+
+
+def _is_unmixed(header: TubeHeader) -> bool:
+    """Tell whether the file says that it comes unmixed from a spectral cytometer."""
+    told = (header.keywords.get(key, "") for key in ("CREATOR", "$CREATOR", "$CYT"))
+    unmixed = any(each.startswith("unmixed") for each in _types(header))
+    return unmixed or (header.identity_spill and any(map(_SPECTRAL.search, told)))
+
+
+def _types(header: TubeHeader) -> list[str]:
+    """Give ``$PnTYPE`` of all channels, in lower case; SpectroFlo writes it in FCS 3.1 too."""
+    numbers = range(1, len(header.channels) + 1)
+    return [header.keywords.get(f"$P{n}TYPE", "").lower() for n in numbers]

@@ -1,0 +1,252 @@
+"""Read the axes of a FlowJo sample: which channel a gate's axis is, on which scale it is drawn, and with which matrix compensated.
+
+A FlowJo scale is taken apart from the gain of its channel (``gating.exchange.flowjo_channels``), so that it shows our own linear numbers
+where FlowJo shows its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gating.exchange.flowjo_channels import LeftOut, SampleChannels
+from gating.exchange.gatingml import FLOWKIT_ERRORS
+from gating.exchange.gatingml_structure import SPACES
+from gating.exchange.gatingml_structure import qualified as _attribute
+from panels.files.yaml_scalars import shortened
+
+if TYPE_CHECKING:
+    import flowkit
+    from flowkit.transforms import Transform
+    from lxml import etree
+
+MOST_DETECTORS = 500
+BIEX_LENGTH = "256"
+BIEX_PLACES = 4096.0
+"""Places of FlowKit's biexponential scale; every other scale is shown from 0 to 1."""
+RESERVED = {"", "FCS", "uncompensated"}
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a gate: a place on it is ``transform(number × factor)``; it is ``length`` long, or of no known length (None)."""
+
+    channel: str
+    compensation: str | None
+    reference: str | None
+    transform: Transform | None
+    factor: float
+    length: float | None
+
+    def place(self, number: float) -> float:
+        """Give where a number of FlowJo's lies on the axis."""
+        if self.transform is None:
+            return number * self.factor
+        return float(np.asarray(self.transform.apply(np.array([[number * self.factor]])))[0, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class SampleMatrix:
+    """A sample's compensation: its ``name``, how FlowJo marks compensated channels, and the ``matrix`` in our units (None: unusable)."""
+
+    name: str
+    prefix: str
+    suffix: str
+    detectors: tuple[str, ...]
+    matrix: flowkit.Matrix | None
+    trouble: str = ""
+
+    def bare(self, name: str) -> str | None:
+        """Give the channel of which a name is the compensated form; None when it is none."""
+        end = len(name) - len(self.suffix)
+        marked = name.startswith(self.prefix) and name.endswith(self.suffix) and end > len(self.prefix)
+        return name[len(self.prefix) : end] if marked else None
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether it changes any value."""
+        return self.matrix is None or not np.array_equal(self.matrix.matrix, np.eye(len(self.matrix.matrix)))
+
+
+@dataclass(slots=True)
+class SampleAxes:
+    """Reads the axes of one sample; ``transforms`` are the scales that were used so far, by the name of their channel."""
+
+    channels: SampleChannels
+    scales: Mapping[str, etree._Element]
+    matrix: SampleMatrix | None
+    derived: frozenset[str]
+    transforms: dict[str, Transform] = field(default_factory=dict)
+
+    def axis(self, name: str) -> Axis:
+        """Read the axis that shows a channel; raises LeftOut when it cannot be read."""
+        if name in self.derived:
+            raise LeftOut(f"{name} is a parameter FlowJo derived itself: no file holds it.")
+        channel, compensation = self._channel(name)
+        scale = self.scales.get(name, self.scales.get(channel))
+        factor = self.channels.factor(channel, *_gain_and_top(scale))
+        if scale is None:
+            return Axis(channel, compensation, None, None, factor, None)
+        reference = name if name in self.scales else channel
+        if reference not in self.transforms:
+            self.transforms[reference] = _transform(name, scale, factor)
+        transform = self.transforms[reference]
+        length = BIEX_PLACES if type(transform).__name__ == "WSPBiexTransform" else 1.0
+        return Axis(channel, compensation, reference, transform, factor, length)
+
+    def _channel(self, name: str) -> tuple[str, str | None]:
+        """Give the channel an axis shows, and the matrix it is compensated with."""
+        if self.matrix is None:
+            return name, None
+        bare = self.matrix.bare(name)
+        if bare in self.matrix.detectors:
+            if self.matrix.matrix is None:
+                raise LeftOut(f"It reads {name}, and {self.matrix.trouble}")
+            return str(bare), self.matrix.name
+        if name in self.matrix.detectors and self.matrix.changes:
+            raise LeftOut(f"It is drawn on the uncompensated {name}; a strategy compensates every fluorescence.")
+        if bare is not None and self.channels.named(name) is None and self.channels.named(bare) is not None:
+            return bare, None
+        return name, None
+
+
+def sample_axes(sample: etree._Element, channels: SampleChannels) -> SampleAxes:
+    """Read what a sample says of its axes."""
+    scales = {}
+    for scale in sample.iterfind("Transformations/*"):
+        for parameter in scale.iterfind("data-type:parameter", SPACES):
+            scales[parameter.get(_attribute("data-type:name"), "")] = scale
+    derived = frozenset(each.get("name", "") for each in sample.iter("DerivedParameter"))
+    return SampleAxes(channels, scales, _matrix(sample, channels), derived)
+
+
+def _gain_and_top(scale: etree._Element | None) -> tuple[float, float | None]:
+    from lxml import etree
+
+    if scale is None or etree.QName(scale).localname != "linear":
+        return 1.0, None
+    return number(scale.get("gain", "1"), "the gain of a scale"), number(_written(scale).get("maxRange", ""), "the end of a scale")
+
+
+def _transform(name: str, scale: etree._Element, factor: float) -> Transform:
+    """Build a scale for our numbers: every length on the linear side is multiplied by ``factor``."""
+    from lxml import etree
+
+    kind = etree.QName(scale).localname
+    written = _written(scale)
+    if kind not in _SCALES or (kind == "biex" and written.get("length") != BIEX_LENGTH):
+        raise LeftOut(f"The scale of {name} is FlowJo's own and not published. Save it as biexponential, logicle, arcsinh or linear.")
+    values = {key: number(written.get(key, ""), f"'{key}' of the scale of {name}") for key in _SCALES[kind]}
+    try:
+        with np.errstate(all="ignore"):
+            return _built(kind, values, factor)
+    except (*FLOWKIT_ERRORS, ArithmeticError) as error:
+        raise LeftOut(f"The scale of {name} ({kind}) has parameters that make no scale.") from error
+
+
+_SCALES = {
+    "linear": ("minRange", "maxRange"),
+    "log": ("offset", "decades"),
+    "logicle": ("T", "W", "M", "A"),
+    "biex": ("neg", "width", "pos", "maxRange"),
+    "fasinh": ("T", "M", "A"),
+}
+
+
+def _built(kind: str, values: Mapping[str, float], factor: float) -> Transform:
+    """Build one scale; raises ValueError where its parameters make none (Gating-ML 2.0, 6.2 to 6.5, and FlowJo's own)."""
+    from flowkit import transforms
+    from flowkit._models.transforms import WSPBiexTransform, WSPLogTransform
+
+    v = values
+    sound = {
+        "linear": lambda: v["maxRange"] > v["minRange"],
+        "log": lambda: v["offset"] > 0 and v["decades"] > 0,
+        "logicle": lambda: v["T"] > 0 and v["M"] > 0 and 0 <= v["W"] <= v["M"] / 2 and -v["W"] <= v["A"] <= v["M"] - 2 * v["W"],
+        "biex": lambda: v["maxRange"] > 0 and v["pos"] > 0 and v["width"] < 0 <= v["neg"],
+        "fasinh": lambda: v["T"] > 0 and v["M"] > 0 and v["A"] >= 0,
+    }
+    if not sound[kind]():
+        raise ValueError(kind)
+    if kind == "linear":
+        # FlowJo shows minRange at 0 and maxRange at 1; Gating-ML's flin shows −A at 0 and T at 1.
+        return transforms.LinearTransform(param_t=v["maxRange"] * factor, param_a=-v["minRange"] * factor)
+    if kind == "log":
+        return WSPLogTransform(offset=v["offset"] * factor, decades=v["decades"])
+    if kind == "logicle":
+        return transforms.LogicleTransform(param_t=v["T"] * factor, param_w=v["W"], param_m=v["M"], param_a=v["A"])
+    if kind == "biex":
+        return WSPBiexTransform(negative=v["neg"], width=v["width"], positive=v["pos"], max_value=v["maxRange"] * factor)
+    return transforms.AsinhTransform(param_t=v["T"] * factor, param_m=v["M"], param_a=v["A"])
+
+
+def _matrix(sample: etree._Element, channels: SampleChannels) -> SampleMatrix | None:
+    """Read a sample's compensation matrix in our units."""
+    import flowkit
+
+    found = sample.findall("transforms:spilloverMatrix", SPACES)
+    if not found:
+        return None
+    written = found[0]
+    name = written.get("name", "")
+    detectors = tuple(p.get(_attribute("data-type:name"), "") for p in written.iterfind("data-type:parameters/data-type:parameter", SPACES))
+    prefix, suffix = written.get("prefix", ""), written.get("suffix", "")
+    name = f"FlowJo {name}".strip() if name in RESERVED else name
+    try:
+        values = _in_our_units(_coefficients(found, detectors), detectors, channels)
+        return SampleMatrix(name, prefix, suffix, detectors, flowkit.Matrix(values, list(detectors), fluorochromes=list(detectors)))
+    except LeftOut as reason:
+        return SampleMatrix(name, prefix, suffix, detectors, None, str(reason))
+
+
+def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np.ndarray:
+    """Read the spill of each dye (row) into each detector (column), by the names that stand beside the numbers."""
+    if len(found) > 1:
+        raise LeftOut("the sample has several compensations.")
+    if found[0].get("spectral") == "1":
+        raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
+    if len(detectors) > MOST_DETECTORS:
+        many = f"its compensation has {len(detectors):,} channels"
+        raise LeftOut(f"{many}, more than a cytometer ({MOST_DETECTORS} at most).")
+    place = {detector: number for number, detector in enumerate(detectors)}
+    values = np.full((len(detectors), len(detectors)), np.nan)
+    for i, row in enumerate(found[0].findall("transforms:spillover", SPACES)):
+        dye = row.get(_attribute("data-type:parameter"), detectors[i] if i < len(detectors) else "")
+        for j, cell in enumerate(row.findall("transforms:coefficient", SPACES)):
+            detector = cell.get(_attribute("data-type:parameter"), detectors[j] if j < len(detectors) else "")
+            if dye not in place or detector not in place:
+                raise LeftOut("its compensation names channels it does not list.")
+            text = cell.get(_attribute("transforms:value"), "")
+            values[place[dye], place[detector]] = number(text, "a coefficient of the compensation")
+    if np.isnan(values).any() or len(set(detectors)) < len(detectors):
+        raise LeftOut("its compensation is no square table of numbers.")
+    if np.linalg.matrix_rank(values) < len(detectors):
+        raise LeftOut("its compensation cannot be inverted.")
+    return values
+
+
+def _in_our_units(values: np.ndarray, detectors: tuple[str, ...], channels: SampleChannels) -> np.ndarray:
+    """Bring a spill between numbers that ignore the gain to numbers divided by it: row i, column j times gain i over gain j."""
+    gains = np.array([1.0 / channels.factor(detector, 1.0, None) for detector in detectors])
+    return values if (gains == 1.0).all() else values * gains[:, None] / gains[None, :]
+
+
+def number(text: str, what: str) -> float:
+    """Read a finite number of a workspace; raises LeftOut, saying what it is of, where there is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise LeftOut(f"'{shortened(text)}' stands for {what}, which is no number.")
+    return value
+
+
+def _written(scale: etree._Element) -> dict[str, str]:
+    from lxml import etree
+
+    return {etree.QName(key).localname: value for key, value in scale.attrib.items()}

@@ -1,0 +1,244 @@
+"""Read one sample of a FlowJo 10 workspace: its own gates, and no other sample's or group's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from gating.exchange.flowjo_axes import SampleAxes, sample_axes
+from gating.exchange.flowjo_channels import LeftOut, sample_channels
+from gating.exchange.flowjo_gates import bins_of, read_shape, shape_of
+from gating.exchange.flowjo_groups import own_gates
+from gating.exchange.foreign_document import Foreign, Path
+from gating.exchange.gatingml import FLOWKIT_ERRORS
+from gating.exchange.import_notes import Note
+from gating.strategy.bounds import LONGEST_NAME, MOST_CORNERS_TOGETHER, MOST_GATES, MOST_LEVELS
+from panels.text.errors import StrategyFault
+from panels.text.printable import printable, shown
+
+if TYPE_CHECKING:
+    import flowkit
+    from lxml import etree
+
+    from gating.fcs.events import TubeHeader
+
+BOOLEANS = {"AndNode": "and", "OrNode": "or", "NotNode": "not"}
+LEAST_VERSION = 10
+_VERSION = re.compile(r"[0-9]{1,4}")
+_COUNT = re.compile(r"[0-9]{1,15}")
+
+
+def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: TubeHeader | None) -> Foreign:
+    """Read one sample of a workspace; raises StrategyFault when it cannot be told which, or when FlowJo 9 or less wrote it."""
+    version = shown(root.get("flowJoVersion", ""))
+    major = version.partition(".")[0]
+    if not _VERSION.fullmatch(major) or int(major) < LEAST_VERSION:
+        raise StrategyFault(f"{path}: was written by FlowJo '{version}'. Save it with FlowJo 10.")
+    chosen = choose(path, root, sample)
+    node = chosen.find("SampleNode")
+    channels = sample_channels(chosen, tube)
+    axes = sample_axes(chosen, channels)
+    _check_sizes(path, node)
+    tree = _Tree(axes)
+    tree.read(node)
+    gating = tree.gating()
+    derived = [
+        Note("lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out.") for name in sorted(axes.derived)
+    ]
+    return Foreign(
+        source=printable(f"{path.name}, sample {node.get('name')} (FlowJo {version})"),
+        gating=gating,
+        channels=channels.listed,
+        notes=(*own_gates(root, node), *channels.notes, *derived, *tree.notes),
+        recorded=tree.recorded,
+        sample=node.get("name", ""),
+        events=_count(node),
+        bins=tree.bins,
+    )
+
+
+def _check_sizes(path: FilePath, sample: etree._Element) -> None:
+    """Refuse names that are none, and more corners than a strategy can have."""
+    for each in sample.iter("SampleNode", "Population", *BOOLEANS, "Dependent", "{*}fcs-dimension"):
+        longest = max(map(len, each.attrib.values()), default=0)
+        if longest > LONGEST_NAME:
+            told = f"a name of {longest:,} letters is none ({LONGEST_NAME} at most). Correct it."
+            raise StrategyFault(f"{path}, line {each.sourceline}: {told}")
+    corners = sum(1 for _ in sample.iter("{*}vertex"))
+    if corners > MOST_CORNERS_TOGETHER:
+        told = f"the gates of one sample have {corners:,} corners together"
+        raise StrategyFault(f"{path}: {told} ({MOST_CORNERS_TOGETHER:,} at most). Draw them with fewer.")
+
+
+def choose(path: FilePath, root: etree._Element, sample: str | None) -> etree._Element:
+    """Give the sample that was asked for, or the only one; raises StrategyFault when there is none such or there are several."""
+    found: dict[str, list[etree._Element]] = {}
+    for node in root.iterfind(".//Sample/SampleNode"):
+        found.setdefault(node.get("name", ""), []).append(node.getparent())
+    listed = ", ".join(shown(name) for name in list(found)[:12]) or "none"
+    if sample is None:
+        if sum(map(len, found.values())) == 1:
+            return next(iter(found.values()))[0]
+        raise StrategyFault(f"{path}: holds the gates of several samples: choose one with --sample. Samples: {listed}.")
+    if sample not in found:
+        raise StrategyFault(f"{path}: has no sample '{shown(sample)}'. Samples: {listed}.")
+    if len(found[sample]) > 1:
+        raise StrategyFault(f"{path}: has {len(found[sample])} samples called '{sample}'. Give them names of their own in FlowJo.")
+    return found[sample][0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """One population before it is a gate: its shape, or the names it combines."""
+
+    path: Path
+    element: etree._Element
+    combined: tuple[str, ...] | None
+
+
+@dataclass(slots=True)
+class _Tree:
+    """The populations of one sample: those that can be carried over, and a note on each that cannot."""
+
+    axes: SampleAxes
+    notes: list[Note] = field(default_factory=list)
+    recorded: dict[Path, int] = field(default_factory=dict)
+    bins: dict[Path, int] = field(default_factory=dict)
+    _nodes: dict[Path, _Node] = field(default_factory=dict)
+    _written: dict[str, list[Path]] = field(default_factory=dict)
+    _levels: dict[Path, int] = field(default_factory=dict)
+
+    def read(self, node: etree._Element) -> None:
+        """Walk the populations from the top."""
+        waiting: list[tuple[etree._Element, Path, str]] = [(node, ("root",), "")]
+        while waiting:
+            above, parent, written = waiting.pop(0)
+            for each in above.iterfind("Subpopulations/*"):
+                if not isinstance(each.tag, str) or not (each.tag == "Population" or each.tag in BOOLEANS):
+                    continue
+                if len(self._nodes) >= MOST_GATES:
+                    raise StrategyFault(f"More than {MOST_GATES:,} gates in one sample are more than one strategy has.")
+                path = self._free((*parent, _plain(each.get("name") or "unnamed")))
+                names = f"{written}/{each.get('name')}" if written else str(each.get("name"))
+                self._written.setdefault(names, []).append(path)
+                self._nodes[path] = _Node(path, each, _combined(each) if each.tag in BOOLEANS else None)
+                count = _count(each)
+                if count is not None:
+                    self.recorded[path] = count
+                waiting.append((each, path, names))
+
+    def _free(self, path: Path) -> Path:
+        """Tell two populations of one name under one parent apart."""
+        free, number = path, 2
+        while free in self._nodes:
+            free, number = (*path[:-1], f"{path[-1]} ({number})"), number + 1
+        if free != path:
+            self.notes.append(Note("changed", "/".join(free[1:]), "Two populations have this name: this is the second."))
+        return free
+
+    def gating(self) -> flowkit.GatingStrategy:
+        """Make gates of the populations, parents and combined ones first; what cannot be carried over takes with it what stands on it."""
+        gates: dict[Path, flowkit.gates.Gate] = {}
+        lost: set[Path] = set()
+        waiting = dict(self._nodes)
+        while waiting:
+            before = len(waiting)
+            for path, node in list(waiting.items()):
+                try:
+                    gate = self._gate(node, gates, lost)
+                except LeftOut as reason:
+                    lost.add(path)
+                    self.notes.append(Note("lost", "/".join(path[1:]), str(reason)))
+                    del waiting[path]
+                    continue
+                if gate is not None:
+                    gates[path] = gate
+                    del waiting[path]
+            if len(waiting) == before:
+                lost |= set(waiting)
+                self.notes += [Note("lost", "/".join(path[1:]), "It combines gates that stand on it in a circle.") for path in waiting]
+                break
+        return self._assembled(gates)
+
+    def _gate(self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]) -> flowkit.gates.Gate | None:
+        """Make one gate; None while what it needs is not made yet. Raises LeftOut when it cannot be made."""
+        parent = node.path[:-1]
+        if parent in lost:
+            raise LeftOut(f"Its parent {parent[-1]} could not be carried over.")
+        if parent != ("root",) and parent not in gates:
+            return None
+        if node.combined is not None:
+            return self._combination(node, gates, lost)
+        self._settle(node.path, ())
+        shape = shape_of(node.element)
+        gate = read_shape(node.path[-1], shape, self.axes)
+        bins = bins_of(shape)
+        if bins is not None:
+            self.bins[node.path] = bins
+        return gate
+
+    def _combination(self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]) -> flowkit.gates.Gate | None:
+        from flowkit import gates as kinds
+
+        named = node.combined or ()
+        if not 0 < len(named) <= MOST_GATES:
+            many = len(named) or "no"
+            raise LeftOut(f"It combines {many} gates; a strategy has {MOST_GATES} at most.")
+        members = [self._named(name) for name in named]
+        gone = [member[-1] for member in members if member in lost]
+        if gone:
+            raise LeftOut(f"It combines {', '.join(gone)}, which could not be carried over.")
+        if any(member not in gates for member in members):
+            return None
+        self._settle(node.path, members)
+        references = [{"ref": member[-1], "path": member[:-1], "complement": False} for member in members]
+        return kinds.BooleanGate(node.path[-1], BOOLEANS[node.element.tag], references)
+
+    def _settle(self, path: Path, members: Iterable[Path]) -> None:
+        """Count how many gates stand below one; an evaluation follows them one by one."""
+        self._levels[path] = 1 + max(self._levels.get(each, 0) for each in (path[:-1], *members))
+        if self._levels[path] > MOST_LEVELS:
+            raise LeftOut(f"It stands on more than {MOST_LEVELS} gates, one on the other: no strategy is so deep.")
+
+    def _named(self, name: str) -> Path:
+        """Find the population a combination names; FlowJo writes the way to it with '/', which may stand in a name too."""
+        found = self._written.get(name, [])
+        if len(found) != 1:
+            raise LeftOut(f"It combines {name}, which is {'the name of several gates' if found else 'not there'}.")
+        return found[0]
+
+    def _assembled(self, gates: Mapping[Path, flowkit.gates.Gate]) -> flowkit.GatingStrategy:
+        import flowkit
+
+        gating = flowkit.GatingStrategy()
+        matrix = self.axes.matrix
+        if matrix is not None and matrix.matrix is not None:
+            gating.add_comp_matrix(matrix.name, matrix.matrix)
+        for reference, transform in self.axes.transforms.items():
+            gating.add_transform(reference, transform)
+        for path, gate in gates.items():
+            try:
+                gating.add_gate(gate, path[:-1])
+            except (*FLOWKIT_ERRORS, flowkit.exceptions.FlowKitException) as error:
+                raise StrategyFault(f"The gate '{'/'.join(path[1:])}' cannot be placed: {error}") from error
+        return gating
+
+
+def _plain(name: str) -> str:
+    """Write a name so that a path of names can hold it: on one line, without '/', and none that means a place."""
+    plain = printable(" ".join(name.split())).replace("/", "_") or "unnamed"
+    return f"{plain}_" if plain in {".", "..", "root"} else plain
+
+
+def _combined(node: etree._Element) -> tuple[str, ...]:
+    named: Iterable[etree._Element] = node.iterfind("Dependents/Dependent")
+    return tuple(each.get("name", "") for each in named)
+
+
+def _count(node: etree._Element) -> int | None:
+    """Read the count FlowJo keeps of a population; it writes -1 where it has not counted."""
+    written = (node.get("count") or "").strip()
+    return int(written) if _COUNT.fullmatch(written) else None

@@ -1,0 +1,89 @@
+"""Write an imported strategy as the YAML a biologist reads line by line, and the report of the import beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gating.exchange.import_gates import Imported
+from gating.exchange.import_notes import Note
+from gating.strategy.catalogue import MOST_VALUES, read_strategy
+from gating.strategy.model import Strategy
+from panels.files.yaml_document import parse_yaml
+from panels.files.yaml_scalars import block, flow
+from panels.text.errors import StrategyFault
+from panels.text.printable import printable
+
+HEADINGS = {
+    "lost": "Could not be carried over",
+    "approximated": "Carried over approximately",
+    "changed": "Written otherwise than it was",
+    "to do": "Left to do",
+}
+
+
+def strategy_yaml(imported: Imported) -> str:
+    """Write a strategy with one gate a line."""
+    document = imported.document
+    head = {key: document[key] for key in ("strategy", "version", "title", "panel")}
+    lines = [block(head).rstrip("\n")]
+    if document["scales"]:
+        lines += ["scales:", *(f"  {flow(axis)}: {flow(scale)}" for axis, scale in document["scales"].items())]
+    lines += ["gates:", *(f"  - {flow(gate)}" for gate in document["gates"]), "populations: []"]
+    return "\n".join(lines) + "\n"
+
+
+def strategy_of(imported: Imported) -> Strategy:
+    """Read what an import will write as a strategy; raises StrategyFault when it is none."""
+    text = strategy_yaml(imported)
+    try:
+        return Strategy.model_validate(parse_yaml(text, Path("strategy.yaml"), StrategyFault, most_values=MOST_VALUES).content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise StrategyFault(f"{imported.document['title']}: makes no strategy: {place}: {first['msg']}.") from error
+
+
+def report(imported: Imported) -> str:
+    """Say what became of the gates, worst first."""
+    gates = len(imported.name_of)
+    title = printable(imported.document["title"])
+    lines = [f"# {title}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
+    for outcome, heading in HEADINGS.items():
+        notes = [note for note in imported.notes if note.outcome == outcome]
+        if notes:
+            lines += ["", f"## {heading}", "", *map(_line, notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(note: Note) -> str:
+    return f"- {printable(f'{note.gate}: ' if note.gate else '')}{printable(note.text)}"
+
+
+def write_import(imported: Imported, folder: Path, counts: str | None = None) -> list[Path]:
+    """Write strategy.yaml, IMPORT.md and, when the document brings a matrix, panel.yaml under ``folder``; gives what was written.
+
+    ``counts`` is the comparison with the recorded counts (IMPORT_COUNTS.csv), where there is one.
+
+    Raises StrategyFault when there is such a strategy already, or nothing to write.
+    """
+    if not imported.document["gates"]:
+        raise StrategyFault(
+            f"{imported.document['title']}: no gate could be carried over. {imported.lost[0].text if imported.lost else ''}"
+        )
+    strategy_of(imported)
+    place = folder / imported.document["strategy"] / imported.document["version"]
+    if place.exists():
+        raise StrategyFault(f"{place} exists already. Choose another name, or take it away.")
+    place.mkdir(parents=True)
+    files = {"strategy.yaml": strategy_yaml(imported), "IMPORT.md": report(imported)}
+    if imported.panel is not None:
+        files["panel.yaml"] = block(imported.panel)
+    if counts is not None:
+        files["IMPORT_COUNTS.csv"] = counts
+    for name, text in files.items():
+        (place / name).write_text(text, encoding="utf-8")
+    read_strategy(place / "strategy.yaml")
+    return [place / name for name in files]
+

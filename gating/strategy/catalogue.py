@@ -1,0 +1,119 @@
+"""Find released strategies and prove that they are what was released (``panels.files.lock``)."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from gating.strategy.coherence import unknown_marker
+from gating.strategy.model import Release, Strategy
+from panels.catalogue import load_panel
+from panels.files.lock import allows, canonical_sha256, lock_content, read_locked, version_order
+from panels.files.yaml_document import YamlDocument, read_yaml
+from panels.text.errors import StrategyFault
+
+MOST_VALUES = 30_000
+"""A workspace of 500 gates with polygons of 20 corners, imported."""
+
+
+def shipped() -> Path:
+    """Give the folder of the strategies that come with reconflow."""
+    return Path(str(files("gating") / "strategies"))
+
+
+def load_strategy(pin: str, own: Path | None = None) -> Release:
+    """Load the newest release that ``pin`` allows: ``bcell``, ``bcell@1``, ``bcell@1.0`` or ``bcell@1.0.0``.
+
+    The lab's own folder is looked at first; a draft that is not in its LOCK is passed over while a release fits. Raises
+    StrategyFault when no release fits, or when the content of the one that fits is not what its LOCK says was released.
+    """
+    name, _, wanted = pin.partition("@")
+    drafts: list[tuple[Path, str]] = []
+    for folder in [f for f in (own, shipped()) if f is not None and f.is_dir()]:
+        fitting = [v for v in versions(folder, name) if allows(wanted, v)]
+        released = [v for v in fitting if f"{name}@{v}" in read_lock(folder)]
+        newest = max(released, key=version_order, default=None)
+        # A copy of a release that no LOCK beside it vouches for must not pass for the release.
+        if newest is not None and newest not in {version for _, version in drafts}:
+            return read_release(folder, name, newest)
+        drafts += [(folder, version) for version in fitting]
+    if drafts:
+        return read_release(drafts[0][0], name, drafts[0][1])
+    raise StrategyFault(f"There is no strategy '{pin}'. Known: {', '.join(known(own)) or 'none'}.")
+
+
+def known(own: Path | None = None) -> list[str]:
+    """List every release as ``name@version``; a draft that is not in the LOCK is none."""
+    folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
+    listed = {f"{p.name}@{v}" for folder in folders for p in folder.iterdir() if p.is_dir() for v in versions(folder, p.name)}
+    return sorted(listed & {pin for folder in folders for pin in read_lock(folder)})
+
+
+def missing_releases(own: Path | None = None) -> list[str]:
+    """List what a LOCK says was released and whose file is gone."""
+    folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
+    return sorted(
+        pin for folder in folders for pin in read_lock(folder) if not (folder / pin.replace("@", "/") / "strategy.yaml").is_file()
+    )
+
+
+def versions(folder: Path, name: str) -> list[str]:
+    """List the versions of one strategy in one folder, oldest first."""
+    found = [path.parent.name for path in folder.glob(f"{name}/*/strategy.yaml")] if re.fullmatch(r"\w+", name) else []
+    return sorted((v for v in found if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=version_order)
+
+
+def read_release(folder: Path, name: str, version: str) -> Release:
+    """Read one release and check it against the folder's LOCK."""
+    path = folder / name / version / "strategy.yaml"
+    release = read_strategy(path)
+    if release.strategy.name != f"{name}@{version}":
+        raise StrategyFault(f"{path}: says it is {release.strategy.name}, but lies in the folder of {name}@{version}.")
+    locked = read_lock(folder).get(release.strategy.name)
+    if locked is None:
+        raise StrategyFault(f"{path}: {release.strategy.name} has not been released: its SHA-256 is not in {folder / 'LOCK'}.")
+    if locked != release.sha256:
+        raise StrategyFault(
+            f"{path}: {release.strategy.name} was changed after its release (LOCK {locked[:12]}, now {release.sha256[:12]}). "
+            "Put the released content back, or give the change a version of its own."
+        )
+    return release
+
+
+def read_strategy(path: Path) -> Release:
+    """Read a strategy file without asking whether it was released; raises StrategyFault naming file, line and place."""
+    return _read(path)[0]
+
+
+def read_draft(path: Path, panels: Path | None = None) -> Release:
+    """Read a strategy that is not released yet and hold its markers against its panel (of the folder ``panels``, or a shipped one).
+
+    Raises StrategyFault naming file, line and place; PanelFault when there is no such panel.
+    """
+    release, document = _read(path)
+    panel = load_panel(release.strategy.panel, panels)
+    misfit = unknown_marker(release.strategy, [*(stain.marker for stain in panel.markers), *panel.scatter], panel.panel)
+    if misfit is not None:
+        raise document.fault_of(misfit, StrategyFault)
+    return release
+
+
+def _read(path: Path) -> tuple[Release, YamlDocument]:
+    document = read_yaml(path, StrategyFault, most_values=MOST_VALUES)
+    strategy = document.validate(Strategy, StrategyFault)
+    try:
+        return Release(strategy=strategy, sha256=canonical_sha256(document.content)), document
+    except (TypeError, ValueError) as error:
+        raise StrategyFault(f"{path}: a number in it is no number, or numbers and words are mixed as keys ({error}).") from error
+
+
+def read_lock(folder: Path) -> dict[str, str]:
+    """Read the LOCK of a strategies folder: release → SHA-256."""
+    return read_locked(folder, StrategyFault)
+
+
+def lock_release(folder: Path, name: str, version: str) -> Release:
+    """Freeze one version: write its SHA-256 into the folder's LOCK; raises StrategyFault when it is there already."""
+    path = folder / name / version / "strategy.yaml"
+    release = read_strategy(path)
+    lock_content(folder, release.strategy.name, release.sha256, StrategyFault)
+    return release

@@ -1,0 +1,101 @@
+"""Check whether a tube can be gated with the panel it was stained for.
+
+``refusal`` is the one judgement of a tube against its panel: intake and ``reconflow inspect`` both
+ask it, so that what one accepts the other does, in the same words.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gating.evaluation.compensation import compensation_fault, raw_spectral
+from gating.fcs.events import TubeHeader
+from panels.catalogue import load_panel, panel_names
+from panels.panel import Panel, match_panel, plain
+from panels.text.errors import PanelFault
+from panels.text.spelling import nearest
+from tasks.vocabulary.tube_identity import TubeIdentity
+
+_FMO = "fmo:"
+_MOST_SENTENCES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a tube cannot be gated: it ``waits`` when the sheet can mend it, else it is refused."""
+
+    state: Literal["waiting", "quarantined"]
+    sentence: str
+
+
+def find_misfit(
+    header: TubeHeader,
+    identity: TubeIdentity,
+    own_panels: Path,
+    secret: frozenset[str] = frozenset(),
+) -> Misfit | None:
+    """Hold a tube against the panel its sheet names, without the marker an FMO control leaves out.
+
+    ``secret`` are the columns that a keyword of the file filled, which no sentence repeats.
+    """
+    known = panel_names(own_panels)
+    if identity.panel not in known:
+        hint = nearest(identity.panel, known) or f"; known are: {', '.join(known)}"
+        named = "that a keyword of the file names" if "panel" in secret else f"'{identity.panel}'"
+        return Misfit("waiting", f"There is no panel {named}{hint}")
+    try:
+        panel = load_panel(identity.panel, own_panels)
+    except PanelFault as fault:
+        return Misfit("waiting", str(fault))
+    control = (identity.control or "").removeprefix(_FMO)
+    if control and control != "batch":
+        if plain(control) not in {plain(stain.marker) for stain in panel.markers}:
+            markers = [stain.marker for stain in panel.markers]
+            hint = nearest(control, markers)
+            named = "what a keyword of the file names" if "control" in secret else f"'{control}'"
+            return Misfit(
+                "waiting", f"control: {named} is not a marker of the panel {panel.panel}{hint}"
+            )
+        panel = _without(panel, control)
+    sentence = refusal(header, panel, own_panels)
+    return Misfit("quarantined", sentence) if sentence else None
+
+
+def refusal(header: TubeHeader, panel: Panel, own_panels: Path | None) -> str | None:
+    """Say why a tube of this panel is refused: a marker is not in place, or it cannot be compensated."""
+    problems = match_panel(panel, header.channels).problems
+    if not problems:
+        return compensation_fault(header, panel)
+    raw = raw_spectral(header)
+    if raw:
+        return raw
+    rest = len(problems) - _MOST_SENTENCES
+    more = f" ({rest} more like this.)" if rest > 0 else ""
+    told = " ".join(problems[:_MOST_SENTENCES])
+    better = _better(header, own_panels)
+    return f"{better}The tube does not fit the panel {panel.panel}. {told}{more}"
+
+
+def _without(panel: Panel, marker: str) -> Panel:
+    """Drop the one stain that a fluorescence-minus-one control leaves out."""
+    kept = tuple(
+        stain.model_copy(update={"required": False})
+        if plain(stain.marker) == plain(marker)
+        else stain
+        for stain in panel.markers
+    )
+    return panel.model_copy(update={"markers": kept})
+
+
+def _better(header: TubeHeader, own_panels: Path | None) -> str:
+    """Name the panels that would fit: most often the sheet names the wrong one."""
+    fitting = []
+    for name in panel_names(own_panels):
+        try:
+            fits = match_panel(load_panel(name, own_panels), header.channels).fits
+        except PanelFault:
+            continue
+        fitting += [name] if fits else []
+    if not fitting:
+        return ""
+    return f"It fits the panel {' or '.join(fitting)}: correct the sample sheet. "

@@ -1,0 +1,80 @@
+"""Read the tables of all patients from the store, and notice when a published copy was changed.
+
+The files in ``results`` are copies for people. Whatever is computed from tables is computed from
+what the store kept of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from panels.files.durable import remove_unfinished
+from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.publish.tables import read_table, write_atomically
+from tasks.store.editions import Edition, last_editions
+from tasks.study.folder import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMAS = {"kinetics": KINETICS, "parameters": PARAMETERS, "recovery": RECOVERY}
+MARK = ".inputs.sha256"
+"""Beside published tables: what they were made of, and the SHA-256 of each table as written."""
+
+
+def stored_tables(study: Study) -> dict[str, Edition]:
+    """Give the present tables of every patient who has any, by patient."""
+    with study.store() as store:
+        return last_editions(store)
+
+
+def frames_of(found: Iterable[Edition], table: str) -> list[pd.DataFrame]:
+    """Read one table (a key of ``SCHEMAS``) of each edition."""
+    return [read_table(io.BytesIO(getattr(each, table)), SCHEMAS[table]) for each in found]
+
+
+def write_mark(folder: Path, fingerprint: str, tables: Sequence[str]) -> None:
+    """Note what the tables of a folder were made of, and what they hold."""
+    lines = [fingerprint, *(f"{_sha256(folder / name)}  {name}" for name in tables)]
+    write_atomically(folder / MARK, ("\n".join(lines) + "\n").encode())
+
+
+def made_of(folder: Path) -> str:
+    """Give what the tables of a folder were made of by its mark; empty without one."""
+    mark = folder / MARK
+    return mark.read_text(encoding="utf-8").partition("\n")[0] if mark.is_file() else ""
+
+
+def edited_tables(folder: Path) -> list[str]:
+    """List the tables of a folder that are not as they were written; a missing one is not edited."""
+    mark = folder / MARK
+    if not mark.is_file():
+        return []
+    listed = [line.split("  ", 1) for line in mark.read_text(encoding="utf-8").splitlines()[1:]]
+    present = [(sha256, name) for sha256, name in listed if (folder / name).is_file()]
+    return [name for sha256, name in present if _sha256(folder / name) != sha256]
+
+
+def begin_tables(folder: Path) -> None:
+    """Make a folder ready for tables to be written anew.
+
+    Tables that somebody edited are renamed, so that nothing is lost. The mark goes first of all:
+    tables without it are made again by the next pass when this one does not end.
+    """
+    edited = edited_tables(folder)
+    (folder / MARK).unlink(missing_ok=True)
+    remove_unfinished(folder)
+    for name in edited:
+        path = folder / name
+        numbered = (f"{path.stem}.edited-{number}{path.suffix}" for number in itertools.count(1))
+        path.rename(next(folder / other for other in numbered if not (folder / other).exists()))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

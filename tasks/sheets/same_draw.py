@@ -1,0 +1,36 @@
+"""Tell when one visit label is used for two draws: a table that has one row a visit would silently lose one of them."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from tasks.vocabulary.moments import apart, comparable
+from tasks.vocabulary.tube_identity import TubeIdentity
+
+Draw = tuple[str, str, str]
+
+
+def draw_of(identity: TubeIdentity) -> Draw:
+    """Give what the tubes of one draw have in common: patient, specimen and visit."""
+    return identity.patient, identity.specimen, identity.visit
+
+
+def two_draws(identity: TubeIdentity, others: Iterable[TubeIdentity], same_draw_hours: float) -> str | None:
+    """Say which of the other tubes has the same patient, specimen and visit, but was drawn at another time.
+
+    Controls count nowhere and are left out.
+    """
+    if identity.control:
+        return None
+    for other in others:
+        if other.tube_sha256 == identity.tube_sha256 or other.control or draw_of(other) != draw_of(identity):
+            continue
+        if not comparable(other.collected, identity.collected, identity.time_zone):
+            continue
+        between = abs(apart(other.collected, identity.collected, identity.time_zone))
+        if between > timedelta(hours=same_draw_hours):
+            return (
+                f"{identity.file} (collected {identity.collected.isoformat()}) and {other.file} (collected {other.collected.isoformat()}) "
+                f"are both {identity.specimen} of {identity.patient}, visit {identity.visit}, but were drawn "
+                f"{between / timedelta(days=1):.1f} days apart. Correct 'collected', or give each draw a visit of its own."
+            )
+    return None

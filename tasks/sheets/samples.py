@@ -1,0 +1,167 @@
+"""Read the sample sheets: the study's ``samples.csv`` and those dropped in the inbox beside the files.
+
+A line that is wrong does not stop the others: the files it names wait, with the sentence that says what to mend. A sheet
+with a column nobody knows is not used at all, because the column may be the one that matters.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from panels.text.printable import printable
+from panels.text.spelling import nearest
+from tasks.sheets.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
+from tasks.sheets.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.sheets.globs import WILDCARD, Glob, glob_of
+
+NAME = "samples.csv"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleRow:
+    """One line of a sheet: the files it names (relative to the inbox) and what it says of them; empty cells are left out."""
+
+    sheet: str
+    line: int
+    file: str
+    values: Mapping[str, Cell]
+
+    @property
+    def many(self) -> bool:
+        """Tell whether the line is meant for several files."""
+        return bool(WILDCARD.search(self.file))
+
+    def __str__(self) -> str:
+        """Name the line."""
+        return f"{self.sheet}, line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSheet:
+    """Every line of all sheets together, and what is wrong with them.
+
+    ``named`` and ``globs`` find the lines, good and bad, that concern a file.
+    """
+
+    rows: tuple[SampleRow, ...]
+    faults: tuple[SheetProblem, ...]
+    named: Mapping[str, Sequence[SampleRow | SheetProblem]] = field(repr=False)
+    globs: tuple[tuple[Glob, Sequence[SampleRow | SheetProblem]], ...] = field(repr=False)
+
+    def naming(self, inbox_path: str) -> list[SampleRow | SheetProblem]:
+        """List the lines that name a file: by its path in the inbox, its bare name, or a glob."""
+        path = _plain(inbox_path)
+        found = list(self.named.get(path, ()))
+        if "/" in path:
+            found += self.named.get(path.rpartition("/")[2], ())
+        found += [row for pattern, rows in self.globs if pattern.matches(path) for row in rows]
+        return list(dict.fromkeys(found))
+
+    def unread(self) -> list[SheetProblem]:
+        """List the faults of which it cannot be known which files they concern: a whole sheet that could not be read."""
+        return [fault for fault in self.faults if not fault.concerns]
+
+
+def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> SampleSheet:
+    """Read the study's sheet and the sheets ``dropped`` below the inbox.
+
+    Names in a sheet of a sub-folder may be relative to the inbox or to that folder.
+    """
+    sheets = [(samples, NAME, "")]
+    for path in dropped:
+        place = path.relative_to(inbox)
+        name = printable(f"{inbox.name}/{place.as_posix()}")
+        sheets.append((path, name, f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
+    rows: list[SampleRow] = []
+    faults: list[SheetProblem] = []
+    named: dict[str, list[SampleRow | SheetProblem]] = {}
+    globs: dict[str, tuple[Glob, list[SampleRow | SheetProblem]]] = {}
+    for path, name, folder in sheets:
+        for found in _read_sheet(path, name):
+            if isinstance(found, SampleRow):
+                rows.append(found)
+            else:
+                faults.append(found)
+            for form in _forms(found, folder):
+                named.setdefault(form, []).append(found)
+                if WILDCARD.search(form):
+                    globs.setdefault(form, (glob_of(form), []))[1].append(found)
+    return SampleSheet(tuple(rows), tuple(faults), named, tuple(globs.values()))
+
+
+def _forms(found: SampleRow | SheetProblem, folder: str) -> set[str]:
+    names = (found.file,) if isinstance(found, SampleRow) else found.concerns
+    return {_plain(form) for name in names for form in (name, f"{folder}{name}") if name}
+
+
+def _read_sheet(path: Path, name: str) -> Iterator[SampleRow | SheetProblem]:
+    try:
+        table = read_table(path, name, follow=name == NAME)  # no link of the inbox
+    except FileNotFoundError:
+        # There is none, or it was taken away a moment ago.
+        return
+    fault = table.fault or _header_fault(table)
+    if fault:
+        every = sorted({file for line in table.lines for file in _named_files(table, line)})
+        yield SheetProblem(fault.file, fault.line, fault.column, fault.sentence, tuple(every))
+        return
+    for line in table.lines:
+        yield _row(table, line)
+
+
+def _header_fault(table: CsvTable) -> SheetProblem | None:
+    """Find a column that is not of the sample sheet, or the lack of the one that names the file."""
+    if not set(table.header) & set(SHEET_COLUMNS):
+        sentence = f"This is not a sample sheet: its first line is not {','.join(SHEET_COLUMNS[:4])},… Remove it from here."
+        return SheetProblem(table.name, 1, "", sentence)
+    for column in table.header:
+        if column not in SHEET_COLUMNS:
+            hint = nearest(column, SHEET_COLUMNS) or f"; known are: {', '.join(SHEET_COLUMNS)}"
+            told = f"'{column}' is not a column of the sample sheet{hint}. No line of this sheet is used until it is mended."
+            return SheetProblem(table.name, 1, column, told)
+    if "file" not in table.header:
+        return SheetProblem(table.name, 1, "file", "The column 'file' is missing: it says which file each line is about.")
+    return None
+
+
+def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
+    wrong = line_problem(table, line)
+    named = _named_files(table, line)
+    if wrong:
+        return SheetProblem(table.name, line.number, "", wrong, named)
+    cells = dict(zip(table.header, line.cells, strict=True))
+    if not cells["file"]:
+        return SheetProblem(table.name, line.number, "file", "The line does not say which file it is about.")
+    values: dict[str, Cell] = {}
+    for column, text in cells.items():
+        if not text or column == "file":
+            continue
+        try:
+            values[column] = read_cell(column, text)
+        except ValueError as error:
+            return SheetProblem(table.name, line.number, column, f"{error}.", named, _patient(cells))
+    wrong = contradiction(values)
+    if wrong:
+        return SheetProblem(table.name, line.number, "lymphocytes_per_ul", wrong, named, _patient(cells))
+    return SampleRow(table.name, line.number, _plain(cells["file"]), values)
+
+
+def _patient(cells: Mapping[str, str]) -> str:
+    """Give whom a wrong line is about, if its id at least can be one."""
+    try:
+        return read_patient(cells.get("patient", ""))
+    except ValueError:
+        return ""
+
+
+def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
+    """List the cells of a line that name a file, even where a decimal comma has shifted them."""
+    at = table.header.index("file") if "file" in table.header else -1
+    named = {cell for place, cell in enumerate(line.cells) if place == at or cell.lower().endswith((".fcs", ".lmd"))}
+    return tuple(sorted(named - {""}))
+
+
+def _plain(name: str) -> str:
+    """Write a file name as it is compared: forward slashes, composed letters (macOS writes é as two)."""
+    return unicodedata.normalize("NFC", str(PurePosixPath(name.replace("\\", "/"))))

@@ -1,0 +1,281 @@
+"""Read a study's settings, ``study.yaml``: what may be set, what holds when nothing is set, and what is wrong with it."""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from itertools import permutations
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from panels.files.yaml_document import read_yaml, repeated
+from panels.text.errors import SettingsFault
+from panels.text.printable import LONGEST_SENTENCE, shown
+from panels.text.spelling import nearest
+from tasks.counting.limits import LimitSettings
+from tasks.kinetics.nca_rules import NcaRules
+from tasks.kinetics.recovery import RecoverySettings
+from tasks.sheets.columns import FIRST_YEAR, IDENTITY_COLUMNS, LAST_YEAR
+from tasks.sheets.filename_pattern import compile_pattern
+
+FILE_NAME = "study.yaml"
+FOLDERS = ("inbox", "archive", "quarantine", "results")
+"""Settings that are folders of the study."""
+MOST_WORKERS = 1000
+MOST_SENTENCES = 10
+"""So many faults of the settings are said at once; more are of one kind."""
+DAYS = (("start",),)
+"""Settings that are days."""
+SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
+"""What a new study is counted with. A study that was counted before keeps its versions until others are promoted."""
+
+CUT_SHORT_BY_SETTLING = 300
+"""Unless it is set, a file is refused as cut short after so many times the time in which files settle.
+
+A copy over a slow share may stand still for minutes; where files need no time to settle, they are
+whole when they appear.
+"""
+
+Pin = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*@\d+(\.\d+){0,2}$")]
+Words = Annotated[str, Field(min_length=1)]
+
+
+def _known_zone(zone: str) -> str:
+    zones = available_timezones()
+    if zone not in zones:
+        raise ValueError(f"a time zone such as Europe/Berlin is expected{nearest(zone, zones)}")
+    return zone
+
+
+def _a_day(written: object) -> date:
+    """Read a day as it is written; a number would be taken for seconds since 1970."""
+    text = str(written)
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError as error:
+        raise ValueError("there is no such date") from error
+    if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
+        years = f"from {FIRST_YEAR} to {LAST_YEAR}"
+        raise ValueError(f"a date is expected, written as 2026-03-31, {years}")
+    return day
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Day = Annotated[date, BeforeValidator(_a_day)]
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class IntakeSettings(_Settings):
+    """How files are taken up from the inbox.
+
+    ``filename_pattern`` is ``{patient}_{visit}_{panel}`` or a regular expression with named groups; it is held against the
+    file's name without ending. A file that is not whole by its own account is refused when it has not changed for
+    ``cut_short_seconds``. ``keywords`` names the FCS keywords that may be believed: none unless the laboratory says so,
+    because cytometers write names of persons there.
+    """
+
+    mode: Literal["move", "leave"] = "move"
+    settle_seconds: float = Field(default=2.0, ge=0, le=3600)
+    cut_short_seconds: float | None = Field(default=None, ge=0, le=604_800)
+    filename_pattern: str | None = None
+    keywords: Mapping[str, Words] = Field(default_factory=dict)
+
+    @property
+    def patience_seconds(self) -> float:
+        """Give how long a file that is not whole may stay unchanged before it is refused."""
+        if self.cut_short_seconds is not None:
+            return self.cut_short_seconds
+        return CUT_SHORT_BY_SETTLING * self.settle_seconds
+
+    @field_validator("filename_pattern")
+    @classmethod
+    def _pattern_can_be_read(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            _known_fields(compile_pattern(pattern).groupindex)
+        return pattern
+
+    @field_validator("keywords")
+    @classmethod
+    def _keywords_fill_known_fields(cls, keywords: Mapping[str, str]) -> Mapping[str, str]:
+        _known_fields(keywords)
+        return keywords
+
+
+class NightlySettings(_Settings):
+    """When the nightly run starts: five cron fields and the time zone they are meant in (the study's unless set)."""
+
+    cron: str = "0 2 * * *"
+    time_zone: TimeZone = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, cron: str) -> str:
+        if len(cron.split()) != 5:
+            raise ValueError('five cron fields are expected, for example "0 2 * * *" (every night at two)')
+        return cron
+
+
+class CohortSettings(_Settings):
+    """How the cohort's page compares patients: by a column of patients.csv, or not at all."""
+
+    stratify_by: Words | None = None
+
+
+class KineticsSettings(_Settings):
+    """How the kinetics of CAR T cells are derived: the rules of the non-compartmental analysis, and the two-phase fit only when asked for.
+
+    The fit takes about half a second a population.
+    """
+
+    nca: NcaRules = NcaRules()
+    biexponential: bool = False
+
+
+class StudySettings(_Settings):
+    """All settings of a study. Folders are relative to the study folder unless they are absolute."""
+
+    study: str = Field(min_length=1, max_length=200)
+    start: Day | None = None
+    time_zone: TimeZone | None = None
+    store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite:///.|postgresql\+psycopg://)")
+    inbox: Words = "inbox"
+    archive: Words = "archive"
+    quarantine: Words = "quarantine"
+    results: Words = "results"
+    intake: IntakeSettings = IntakeSettings()
+    strategies: Mapping[str, Pin] = Field(default_factory=lambda: dict(SHIPPED_STRATEGIES))
+    limits: LimitSettings = LimitSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    kinetics: KineticsSettings = KineticsSettings()
+    cohort: CohortSettings = CohortSettings()
+    nightly: NightlySettings = NightlySettings()
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
+    _pinned: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def pinned(self) -> frozenset[str]:
+        """Name the panels whose strategy study.yaml itself names; the others have a default in ``strategies``."""
+        return self._pinned
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _written_pins_are_known(cls, document: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        settings = read(document)
+        written = document.get("strategies") if isinstance(document, Mapping) else None
+        settings._pinned = frozenset(written or ())  # noqa: SLF001 - its own
+        return settings
+
+    @field_validator("strategies")
+    @classmethod
+    def _shipped_ones_stay(cls, pins: Mapping[str, str]) -> Mapping[str, str]:
+        return SHIPPED_STRATEGIES | dict(pins)
+
+    @property
+    def local_zone(self) -> str | None:
+        """Give the time zone in which times without an offset are meant; None where the study names none."""
+        if self.time_zone is not None:
+            return self.time_zone
+        return self.nightly.time_zone if "time_zone" in self.nightly.model_fields_set else None
+
+    @property
+    def nightly_zone(self) -> str:
+        """Give the time zone of the nightly schedule."""
+        return self.nightly.time_zone if "time_zone" in self.nightly.model_fields_set else self.local_zone or "UTC"
+
+
+def load_settings(folder: Path) -> StudySettings:
+    """Read ``study.yaml`` of a study folder; raises SettingsFault naming file, line, key and what was expected.
+
+    Nothing has to be set: an unnamed study is called as its folder is.
+    """
+    path = folder / FILE_NAME
+    try:
+        document = read_yaml(path, SettingsFault, days=DAYS)
+    except FileNotFoundError as error:
+        raise SettingsFault(
+            f"{folder} is not a study: it has no {FILE_NAME}. Make one with `reconflow init DIR`, or name the study with --study."
+        ) from error
+    content = {} if document.content is None else document.content
+    if not isinstance(content, dict):
+        raise SettingsFault(f"{path}: settings are written as 'key: value'; the first is 'study: <name of the study>'.")
+    lines = dict(document.keys())
+    try:
+        settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
+    except ValidationError as error:
+        first = error.errors()[:MOST_SENTENCES]
+        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in first)) from error
+    document.refuse_truths(settings, SettingsFault)
+    _refuse_nested(folder, settings, lines)
+    return settings
+
+
+def _refuse_nested(folder: Path, settings: StudySettings, lines: Mapping[str, int]) -> None:
+    """Refuse folders of which one lies in another: reasons would be taken for dropped files."""
+    places = {name: os.path.realpath(folder / getattr(settings, name)) for name in FOLDERS}
+    for name, other in permutations(FOLDERS, 2):
+        if not Path(places[name]).is_relative_to(places[other]):
+            continue
+        set_here = name if name in lines else other
+        where = f"{folder / FILE_NAME}"
+        where += f", line {lines[set_here]}" if set_here in lines else ""
+        lies = "is the same folder as" if places[name] == places[other] else "lies in"
+        raise SettingsFault(
+            f"{where}: {set_here}: {name} ({places[name]}) {lies} {other} ({places[other]}). "
+            f"Give each of {', '.join(FOLDERS)} a folder of its own, in none of the others."
+        )
+
+
+def _known_fields(names: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in IDENTITY_COLUMNS:
+            raise ValueError(f"'{name}' is not a column of samples.csv{nearest(name, IDENTITY_COLUMNS)}")
+
+
+def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
+    """Put one of pydantic's findings into words: file, line, dotted key, what was expected."""
+    parts = [str(part) for part in error["loc"]]
+    key = next((name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in lines), ".".join(parts))
+    where = f"{path}, line {lines[key]}" if key in lines else f"{path}"
+    key = shown(key)
+    if error["type"] == "extra_forbidden":
+        known = list(_model_at(parts[:-1]).model_fields)
+        hint = nearest(parts[-1], known) or f"; known are: {', '.join(known)}"
+        return f"{where}: there is no setting '{key}'{hint}"
+    if error["type"] == "missing":
+        return f"{where}: the setting '{key}' is missing: write '{parts[-1]}: …'"
+    if error["type"] == "string_pattern_mismatch" and parts[0] == "strategies":
+        return f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not {repeated(error['input'])}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
+    message = error["msg"].removeprefix("Value error, ")
+    # The value of `store` may hold a password and is never repeated.
+    told = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
+    return f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{told}', LONGEST_SENTENCE)}"
+
+
+def _model_at(parts: list[str]) -> type[BaseModel]:
+    model: type[BaseModel] = StudySettings
+    for part in parts:
+        kind = model.model_fields[part].annotation if part in model.model_fields else None
+        kinds = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)]
+        model = kinds[0] if kinds else model
+    return model

@@ -1,0 +1,180 @@
+"""Look at one FCS file outside any study: what it says of itself, and what a strategy or a Gating-ML document counts in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gating.evaluation.compensation import raw_spectral
+from gating.fcs.events import TubeHeader, open_events, read_header
+from panels.catalogue import load_panel, panel_names
+from panels.panel import Panel, PanelMatch, match_panel
+from panels.text.errors import PanelMismatch, TubeFault
+from tasks.intake.panel_fit import refusal
+
+if TYPE_CHECKING:
+    from gating.evaluation.engine import Evaluation
+
+    Gate = Callable[[TubeHeader], Evaluation]
+
+KEPT_KEYWORDS = ("$CYT", "$CYTSN", "CREATOR", "$TOT", "$PAR", "$VOL", "$TIMESTEP", "APPLY COMPENSATION", "CST SETUP STATUS")
+"""The only keywords that leave the file: every other one may hold a name or a number of a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What one file says of itself. ``refused`` means that no study could use it; ``problems`` are sentences."""
+
+    header: TubeHeader | None
+    panel: Panel | None
+    problems: tuple[str, ...]
+    refused: bool
+
+    def document(self) -> dict[str, Any]:
+        """Give what ``reconflow inspect --json`` prints."""
+        header, spill = self.header, self.header.spill if self.header else None
+        marker = self._markers()
+        return {
+            "version": header.version if header else None,
+            "events": header.event_count if header else None,
+            "channels": [
+                {"detector": c.detector, "label": c.label, "marker": marker.get(c.index)}
+                for c in (header.channels if header else ())
+            ],
+            "panel": self.panel.panel if self.panel else None,
+            "spill": {"detectors": list(spill.detectors), "matrix": spill.matrix.tolist()} if spill else None,
+            "problems": list(self.problems),
+        }
+
+    def _markers(self) -> dict[int, str]:
+        """Give the marker that the panel reads on each channel."""
+        if self.header is None or self.panel is None:
+            return {}
+        match = match_panel(self.panel, self.header.channels)
+        stains = [stain.marker for stain in reversed(self.panel.markers)]
+        return {match.channel[marker]: marker for marker in stains if marker in match.channel}
+
+
+def inspect_file(path: Path, panel: str | None = None, own: Path | None = None) -> Inspection:
+    """Say what a file holds, which panel it fits, and why it would be refused.
+
+    The judgement is intake's (``tasks.intake.panel_fit``), in the same words. Which panel a tube was
+    stained for is the sample sheet's to say: without ``panel``, a file is held against the panel it
+    comes nearest to, and one that has not even half the markers of any is described; then only a
+    spill that cannot be used, or raw spectral signals, refuse it. ``own`` is a study's folder, whose
+    panels are found first.
+    """
+    try:
+        header = read_header(path)
+    except TubeFault as fault:
+        return Inspection(header=None, panel=None, problems=(str(fault),), refused=True)
+    panels = own / "panels" if own else None
+    match = (
+        match_panel(load_panel(panel, panels), header.channels)
+        if panel
+        else _nearest(header, panels)
+    )
+    if match is None:
+        refused = header.spill_fault or raw_spectral(header)
+        known = ", ".join(panel_names(panels))
+        problems = [f"The channels fit none of the known panels ({known})."]
+    else:
+        refused, problems = refusal(header, match.panel, panels), []
+    told = (*header.problems, *([refused] if refused else []), *problems)
+    fitting = match.panel if match and match.fits else None
+    return Inspection(header, fitting, told, refused=refused is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class GatedFile:
+    """The counts of one file: (path from root, events) of every gate; ``problems`` are sentences to show."""
+
+    events: int
+    seconds: float
+    gates: tuple[tuple[tuple[str, ...], int], ...]
+    problems: tuple[str, ...]
+
+    def document(self) -> dict[str, object]:
+        """Give what ``reconflow gate --json`` prints."""
+        gates = [{"path": list(path), "count": count} for path, count in self.gates]
+        return {"events": self.events, "seconds": round(self.seconds, 4), "gates": gates}
+
+
+def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None = None, own: Path | None = None) -> GatedFile:
+    """Count one file under a released strategy or a Gating-ML document.
+
+    Where the strategy lets the tube have a say in its thresholds, this tube alone is asked: there is no study, so no other.
+
+    ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is read, before the clock starts.
+    """
+    prepare = _by_strategy(strategy, own) if strategy else _by_document(gatingml or Path())
+    gate = prepare(read_header(path))  # a file that is refused is refused before seconds of imports
+    start = time.perf_counter()
+    header = read_header(path)
+    evaluation = gate(header)
+    seconds = time.perf_counter() - start
+    counted = tuple((gate, evaluation.count(gate)) for gate in evaluation.rows)
+    return GatedFile(evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml)))
+
+
+def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Gate]:
+    """Read a strategy and its panel; gives what refuses a tube, or imports what gates it."""
+    from gating.strategy.catalogue import load_strategy
+
+    release = load_strategy(pin, own / "strategies" if own else None)
+    panel = load_panel(release.strategy.panel, own / "panels" if own else None)
+
+    def gate(header: TubeHeader) -> Evaluation:
+        from gating.thresholds.apply import apply_strategy
+
+        match = match_panel(panel, header.channels)
+        return apply_strategy(release.strategy, match, header, open_events(header)).evaluation
+
+    def prepare(header: TubeHeader) -> Gate:
+        refused = refusal(header, panel, own / "panels" if own else None)
+        if refused:
+            raise PanelMismatch(f"{header.path.name}: {refused}")
+        import flowkit  # noqa: F401 - imported before the clock starts
+
+        import gating.thresholds.apply  # noqa: F401 - the same
+
+        return gate
+
+    return prepare
+
+
+def _by_document(document: Path) -> Callable[[TubeHeader], Gate]:
+    return lambda _header: _reading(document)
+
+
+def _reading(document: Path) -> Gate:
+    from gating.evaluation.compile import read_gatingml
+    from gating.evaluation.engine import evaluate
+
+    gating = read_gatingml(document)
+    return lambda header: evaluate(gating, open_events(header), header)
+
+
+def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]:
+    """Say aloud what Gating-ML lets pass in silence: compensation asked of a file that stores none."""
+    if (
+        document is None
+        or header.spill is not None
+        or 'compensation-ref="FCS"' not in document.read_text(encoding="utf-8", errors="replace")
+    ):
+        return ()
+    return ("The document asks for the file's own compensation, but the file stores none: its gates were applied uncompensated.",)
+
+
+def _nearest(header: TubeHeader, own: Path | None) -> PanelMatch | None:
+    """Find the panel that fits, or comes nearest with more than half of its markers."""
+    matches = [match_panel(load_panel(name, own), header.channels) for name in panel_names(own)]
+    near = [m for m in matches if m.fits or 2 * _markers_found(m) > len(m.panel.markers)]
+    return max(near, key=lambda m: (m.fits, _markers_found(m)), default=None)
+
+
+def _markers_found(match: PanelMatch) -> int:
+    return sum(stain.marker in match.channel for stain in match.panel.markers)

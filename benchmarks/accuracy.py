@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 
 from gating.evaluation.compensated_values import Channels
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from gating.strategy.catalogue import load_strategy
 from gating.strategy.model import Strategy
 from gating.thresholds.apply import Applied, apply_strategy

@@ -44,7 +44,8 @@ def make_tube(path: Path, events: int) -> None:
 
 def repeat_tube(source: Path, path: Path, times: int) -> None:
     """Write a tube whose events are another's, so many times over."""
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
     from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 
     header = read_header(source)
@@ -61,7 +62,8 @@ def contend(name: str, path: Path) -> dict[str, object]:
 
     from gating.evaluation.compile import compile_strategy
     from gating.evaluation.engine import evaluate
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
     from gating.strategy.catalogue import load_strategy
     from panels.catalogue import load_panel
     from panels.panel import match_panel
@@ -101,7 +103,8 @@ def contend_shipped(name: str, path: Path) -> dict[str, object]:
 
     from gating.evaluation.compile import compile_strategy
     from gating.evaluation.engine import evaluate
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
     from gating.quality.acquisition import time_quality
     from gating.strategy.catalogue import load_strategy
     from gating.thresholds.apply import apply_strategy
@@ -136,7 +139,8 @@ def contend_gates(count: int, path: Path) -> dict[str, object]:
 
     from gating.evaluation.compile import compile_strategy
     from gating.evaluation.engine import evaluate
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
     from gating.strategy.catalogue import load_strategy
     from panels.catalogue import load_panel
     from panels.panel import match_panel

@@ -178,10 +178,11 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     recorded are compared with ours: a difference beyond FlowJo's own binning refuses the import.
     """
     from gating.exchange.checked_import import import_checked, import_workspace
-    from gating.exchange.import_files import report, write_import
+    from gating.exchange.import_files import report
     from gating.exchange.recorded_counts import counts_csv
     from panels.catalogue import load_panel
     from panels.text.errors import UsageFault
+    from tasks.strategies.write_import import write_import
 
     reads = load_panel(panel, study / "panels" if study else None)
     if all_samples and sample is not None:

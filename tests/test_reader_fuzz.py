@@ -14,9 +14,10 @@ from gating.evaluation.compile import compile_reference
 from gating.evaluation.engine import evaluate
 from gating.exchange.checked_import import import_checked
 from gating.exchange.gatingml import read_gatingml
-from gating.exchange.import_files import report, write_import
+from gating.exchange.import_files import report
 from gating.exchange.recorded_counts import counts_csv
-from gating.fcs.events import TubeHeader, open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import TubeHeader, read_header
 from gating.strategy.catalogue import read_strategy
 from panels.catalogue import load_panel, read_panel
 from panels.files.lock import canonical_sha256, read_locked
@@ -28,6 +29,7 @@ from tasks.kinetics.nca import nca_file
 from tasks.sheets.drugs import drug_questions, read_drugs
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples
+from tasks.strategies.write_import import write_import
 from tasks.study.settings import StudySettings, load_settings
 from tests.gating.workspaces import (
     Written,

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.fcs.events import Spill, read_header
+from gating.fcs.header import read_header
+from gating.fcs.spillover import Spill
 from gating.strategy.catalogue import load_strategy
 from gating.thresholds.apply import Applied, apply_strategy
 from panels.catalogue import load_panel

@@ -29,8 +29,8 @@ from gating.beads.peak_edge import AT_END, COFACTOR, is_cut_below
 from gating.beads.tight_clusters import BRIGHT, ROOM, ROOM_SPREADS, WIDE, TightCluster, bright_in_several, tight_clusters
 
 if TYPE_CHECKING:
-    from gating.evaluation.compensated_values import EventSource, Rows
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.event_source import EventSource, Rows
+    from gating.fcs.header import TubeHeader
     from panels.panel import PanelMatch
 
 Floats = NDArray[np.float64]

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.display.gate_view import Axis, GateView
-from gating.evaluation.compensated_values import Channels, EventSource
-from gating.evaluation.compile import FULL_SCALE, Compiled, ellipse_on, ratio_on, transform_of
+from gating.evaluation.compensated_values import Channels
+from gating.evaluation.compile import Compiled, ellipse_on, ratio_on
 from gating.evaluation.engine import Evaluation
-from gating.evaluation.gate_membership import apply_transform
-from gating.strategy.model import SCATTER, Gate, Limits, Ratio
+from gating.fcs.event_source import EventSource
+from gating.strategy.display_scale import FULL_SCALE, apply_transform, transform_of
+from gating.strategy.gates import SCATTER, Gate, Limits, Ratio
 from panels.acquisition_time import TIME
 
 if TYPE_CHECKING:
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 BINS = 96
 SHOWN_EVENTS = 40_000

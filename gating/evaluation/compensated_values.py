@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.fcs.event_source import CHUNK, EventSource, Rows, Some
 from panels.text.errors import CompensationFault, PanelMismatch, StrategyFault
 from panels.text.printable import shown
 
 if TYPE_CHECKING:
     import flowkit
 
-    from gating.fcs.events import Spill, TubeHeader
-
-Rows = np.ndarray
-Some = Rows | slice | None
-"""Which events: sorted indices, a stretch, or None for all of them."""
-CHUNK = 16_384
-"""Events that are read at a time: few enough for a processor's cache, and for a block of memory that is used again."""
+    from gating.fcs.header import TubeHeader
+    from gating.fcs.spillover import Spill
 
 
-class EventSource(Protocol):
-    """Where events come from: linear values by channel, for all events or for some."""
 
-    @property
-    def count(self) -> int: ...
-    def column(self, index: int, rows: Some = None) -> np.ndarray: ...
-    def columns(self, indices: Sequence[int], rows: Some = None) -> np.ndarray: ...
 
 
 class Channels:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
     from panels.panel import Panel
 
 FEWEST_RAW_DETECTORS = 30

@@ -15,20 +15,19 @@ import numpy as np
 from gating.beads.finding import NO_BEADS, BeadFinding, lowest_of
 from gating.evaluation.compensation import compensation_fault
 from gating.evaluation.resolved import Resolved, Tried
-from gating.exchange.gatingml import read_gatingml, write_gatingml
-from gating.strategy.model import SCATTER, Bound, Cluster, Ellipse, Gate, Polygon, Quadrant, Ratio, Scale, Strategy
+from gating.strategy.display_scale import FULL_SCALE, transform_of
+from gating.strategy.gates import SCATTER, Bound, Cluster, Ellipse, Gate, Polygon, Quadrant, Ratio
+from gating.strategy.model import Strategy
 from panels.acquisition_time import TIME
 from panels.text.errors import CompensationFault, PanelFault, PanelMismatch
 
 if TYPE_CHECKING:
     import flowkit
 
-    from gating.fcs.events import Channel, TubeHeader
+    from gating.fcs.encoding import Channel
+    from gating.fcs.header import TubeHeader
     from panels.panel import Panel, PanelMatch
 
-__all__ = ["Compiled", "RealisedThreshold", "compile_reference", "compile_strategy", "read_gatingml", "transform_of", "write_gatingml"]
-
-FULL_SCALE = 262144.0
 SPILL = "spill"
 UNCOMPENSATED = "uncompensated"
 NOWHERE = 1e6
@@ -191,13 +190,6 @@ def _fill(compiled: Compiled) -> None:
         compiled.gating.add_gate(_flowkit_gate(compiled, gate), path[:-2] if gate.quadrant else path[:-1])
 
 
-def transform_of(scale: Scale, maximum: float) -> flowkit.transforms.LogicleTransform | None:
-    """Give the display transform of an axis whose range is ``maximum`` (None: linear)."""
-    if scale.kind == "linear":
-        return None
-    import flowkit
-
-    return flowkit.transforms.LogicleTransform(param_t=maximum, param_w=scale.w, param_m=scale.m, param_a=scale.a)
 
 
 def _matrix(match: PanelMatch, header: TubeHeader) -> flowkit.Matrix:

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gating.evaluation.compensated_values import CHUNK, Channels, EventSource, Rows
+from gating.evaluation.compensated_values import Channels
 from gating.evaluation.gate_membership import inside_of, side_of
+from gating.fcs.event_source import CHUNK, EventSource, Rows
 from panels.text.errors import StrategyFault
 from panels.text.printable import shown
 
 if TYPE_CHECKING:
     import flowkit
 
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 ENGINE_VERSION = "4"
 """Raised when the same tube could be counted otherwise than before; a part of every count's key."""

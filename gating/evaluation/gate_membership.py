@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.strategy.display_scale import apply_transform, is_monotone, linear_bound
 from panels.text.errors import StrategyFault
 from panels.text.printable import shown
 
@@ -167,20 +168,7 @@ class _Values:
     values: np.ndarray
 
 
-def apply_transform(transform: flowkit.transforms.Transform, values: np.ndarray) -> np.ndarray:
-    """Bring a column of linear values to a display scale."""
-    return np.asarray(transform.apply(values.reshape(-1, 1)))[:, 0]
 
 
-def is_monotone(transform: flowkit.transforms.Transform | None) -> bool:
-    """Tell whether a scale rises everywhere and its inverse can be trusted to rounding; no transform is such a scale."""
-    from flowkit import transforms
-
-    return transform is None or isinstance(
-        transform, transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform
-    )
 
 
-def linear_bound(bound: float, transform: flowkit.transforms.Transform | None) -> float:
-    """Bring a bound from the display scale to the linear one."""
-    return float(bound) if transform is None else float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gating.evaluation.compensated_values import Channels, EventSource
+from gating.evaluation.compensated_values import Channels
 from gating.evaluation.engine import evaluate, gate_paths
-from gating.evaluation.gate_membership import apply_transform
 from gating.exchange.ellipses import ellipse_corners
 from gating.exchange.foreign_document import Foreign, Path
 from gating.exchange.scale_conversion import linear_bound
+from gating.fcs.event_source import EventSource
+from gating.strategy.display_scale import apply_transform
 
 if TYPE_CHECKING:
     import flowkit
 
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 BIEX_PLACES = 4096.0
 ON_THE_BOUND = 1e-6

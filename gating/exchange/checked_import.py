@@ -15,7 +15,7 @@ from gating.exchange.read_document import Foreign, read_foreign
 from gating.exchange.recorded_counts import Compared, compare_counts, refusal
 from gating.exchange.safe_xml import read_xml
 from gating.exchange.sample_tube import tube_of_sample, tubes_in
-from gating.fcs.events import TubeHeader, read_header
+from gating.fcs.header import TubeHeader, read_header
 from panels.panel import Panel
 from panels.text.errors import StrategyFault, TubeFault, UsageFault
 

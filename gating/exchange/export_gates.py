@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from gating.evaluation.compile import compile_reference, write_gatingml
+from gating.evaluation.compile import compile_reference
+from gating.exchange.gatingml import write_gatingml
 from gating.strategy.model import Strategy
 from panels.panel import Panel
 

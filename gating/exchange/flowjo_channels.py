@@ -20,7 +20,7 @@ from panels.text.quoting import as_label
 if TYPE_CHECKING:
     from lxml import etree
 
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 MOST_NAMED = 6
 ALIKE = 0.01

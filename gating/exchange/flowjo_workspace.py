@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import flowkit
     from lxml import etree
 
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 BOOLEANS = {"AndNode": "and", "OrNode": "or", "NotNode": "not"}
 LEAST_VERSION = 10

@@ -14,7 +14,7 @@ from gating.exchange.import_notes import Note, Outcome
 from gating.exchange.read_document import Foreign, RangedChannel
 from gating.exchange.scale_conversion import ChannelNames, is_scatter
 from gating.exchange.shape_conversion import Shapes
-from gating.strategy.model import Scale
+from gating.strategy.gates import Scale
 from panels.panel import Panel
 from panels.text.errors import StrategyFault
 

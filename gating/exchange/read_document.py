@@ -14,7 +14,7 @@ from panels.text.errors import StrategyFault
 from panels.text.printable import printable
 
 if TYPE_CHECKING:
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 __all__ = ["Foreign", "ForeignChannel", "RangedChannel", "read_foreign", "sample_names"]
 

@@ -19,7 +19,7 @@ from panels.panel import Panel, match_panel
 from panels.text.errors import TubeFault
 
 if TYPE_CHECKING:
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 Verdict = Literal["same", "within the binning", "differs", "not counted by FlowJo", "not carried over"]
 COLUMNS = ("sample", "gate", "recorded", "counted", "difference", "percent", "verdict")

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gating.evaluation.compile import FULL_SCALE, transform_of
-from gating.evaluation.gate_membership import apply_transform
 from gating.exchange.read_document import RangedChannel
-from gating.strategy.model import SCATTER, Scale
+from gating.strategy.display_scale import FULL_SCALE, apply_transform, transform_of
+from gating.strategy.gates import SCATTER, Scale
 from panels.acquisition_time import TIME, tells_time
 from panels.panel import Panel, match_panel, plain
 

@@ -4,66 +4,21 @@ The file is mapped into memory and a column is converted when it is asked for, s
 A value that cannot be trusted is never given: the file is refused with a sentence, or the sentence stands in ``problems``.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gating.evaluation.compensated_values import Some
 from gating.fcs.encoding import (
-    Channel,
-    Layout,
-    channels_of,
-    encodings_of,
     event_type,
-    finite,
-    ignored_datatypes,
-    layout_of,
     linear_values,
 )
-from gating.fcs.limits import MOST_EVENTS
-from gating.fcs.second_readers import confirm, own_reading
-from gating.fcs.spillover import Spill, read_spill
-from gating.fcs.text import DataSet, read_data_sets, whole_number
-from panels.acquisition_time import time_channel
+from gating.fcs.event_source import Some
+from gating.fcs.header import TubeHeader
 from panels.text.errors import UnreadableFile
-from panels.text.quoting import as_label, quoted
-
-__all__ = ["Channel", "Events", "Spill", "TubeHeader", "file_sha256", "open_events", "read_header"]
-
-LEAST_VOLUME_UL, MOST_VOLUME_UL = 1.0, 20_000.0
-"""No tube is run in less or more; a value outside was written in another unit than assumed."""
-MOST_LISTED = 12
-"""Data sets that a sentence lists."""
-
-
-@dataclass(frozen=True, slots=True)
-class TubeHeader:
-    """All a file says of its tube before an event is read.
-
-    ``keywords`` have upper-case names with their ``$``. ``problems`` are sentences to show; they do not refuse the tube.
-    ``spill`` is None when none is stored, when it is an identity (``identity_spill``), and when it
-    cannot be used: then ``spill_fault`` says why and the tube must not be compensated.
-    ``time_step`` is in seconds.
-    """
-
-    path: Path
-    version: str
-    keywords: Mapping[str, str]
-    channels: tuple[Channel, ...]
-    event_count: int
-    data_sets: int
-    problems: tuple[str, ...]
-    spill: Spill | None
-    spill_fault: str | None
-    identity_spill: bool
-    acquired_volume_ul: float | None
-    time_step: float | None
-    layout: Layout
+from panels.text.quoting import as_label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,53 +81,6 @@ def _run_of(indices: Sequence[int]) -> slice | list[int]:
     return slice(first, last) if list(indices) == list(range(first, last)) else list(indices)
 
 
-def read_header(path: Path) -> TubeHeader:
-    """Read what a file says of its tube; HEADER and TEXT are confirmed by a second reader.
-
-    Of several data sets the last FCS 3 one is read, and ``problems`` says so. Raises UnreadableFile with a sentence a
-    technician can act on, and OSError when the file cannot be opened at all (which may pass, as a share comes back).
-    """
-    name, size = path.name, path.stat().st_size
-    data_sets = read_data_sets(path)
-    index = max(
-        (n for n, each in enumerate(data_sets) if each.version >= "3"), default=len(data_sets) - 1
-    )
-    data_set = data_sets[index]
-    keywords, reading = data_set.keywords, own_reading(name, data_set)
-    channels = channels_of(name, reading, keywords)
-    time_step, time_problems = _time_step(keywords, channels)
-    encodings = encodings_of(name, reading, keywords, channels, time_step)
-    layout, layout_problems = layout_of(name, size, data_set, reading, encodings)
-    if reading.event_count > MOST_EVENTS:
-        raise UnreadableFile(f"{name} holds more than {MOST_EVENTS:,} events. Export it in parts.")
-    confirm(path, data_sets, index, reading)
-    stored = read_spill(keywords, data_set.spills, [each.detector for each in channels])
-    volume, volume_problems = _acquired_volume_ul(keywords)
-    empty = ("The tube holds no events.",) if reading.event_count == 0 else ()
-    return TubeHeader(
-        path=path,
-        version=reading.version,
-        keywords=keywords,
-        channels=channels,
-        event_count=reading.event_count,
-        data_sets=len(data_sets),
-        spill=stored.spill,
-        spill_fault=stored.fault,
-        identity_spill=stored.identity,
-        acquired_volume_ul=volume,
-        time_step=time_step,
-        layout=layout,
-        problems=(
-            *_data_set_problems(data_sets, index),
-            *data_set.problems,
-            *layout_problems,
-            *ignored_datatypes(reading, keywords),
-            *empty,
-            *stored.problems,
-            *volume_problems,
-            *time_problems,
-        ),
-    )
 
 
 def open_events(header: TubeHeader) -> Events:
@@ -189,54 +97,11 @@ def open_events(header: TubeHeader) -> Events:
     return Events(header=header, table=mapped, plain=plain)
 
 
-def file_sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file's bytes, which is the identity of its tube."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _time_step(keywords: Mapping[str, str], channels: Sequence[Channel]) -> tuple[float | None, tuple[str, ...]]:
-    """Read ``$TIMESTEP``; what is no positive number there is said when the tube has a time channel."""
-    text = keywords.get("$TIMESTEP", keywords.get("TIMESTEP", ""))
-    step = finite(text)
-    if step is not None and step > 0:
-        return step, ()
-    timed = text and time_channel(channels) is not None
-    told = "$TIMESTEP is not a number of seconds: Time is left in the cytometer's ticks."
-    return None, (told,) if timed else ()
 
 
-def _acquired_volume_ul(keywords: Mapping[str, str]) -> tuple[float | None, tuple[str, ...]]:
-    """Read ``$VOL`` in µL; FCS 3.1 says nanolitres, but Cytek SpectroFlo writes microlitres."""
-    text = keywords.get("$VOL", "")
-    stored = finite(text)
-    if not stored:
-        return None, ()
-    creator = keywords.get("CREATOR", keywords.get("$CREATOR", ""))
-    volume = stored if creator.lower().startswith("spectroflo") else stored / 1000
-    if LEAST_VOLUME_UL <= volume <= MOST_VOLUME_UL:
-        return volume, ()
-    sentence = (
-        f"$VOL is {quoted('$VOL', text)}, which would be {volume:g} µL: its unit is in doubt, "
-        f"so the acquired volume is not used."
-    )
-    return None, (sentence,)
 
 
-def _data_set_problems(data_sets: Sequence[DataSet], index: int) -> tuple[str, ...]:
-    if len(data_sets) == 1:
-        return ()
-    listed = ", ".join(map(_of_data_set, data_sets[:MOST_LISTED]))
-    more = ", …" if len(data_sets) > MOST_LISTED else ""
-    told = (
-        f"This file holds {len(data_sets)} data sets ({listed}{more}). "
-        f"Only number {index + 1} is read."
-    )
-    if sum(each.version >= "3" for each in data_sets) > 1:
-        told += " THE EVENTS OF THE OTHERS ARE NOT COUNTED: export each acquisition to a file of its own."
-    return (told,)
 
 
-def _of_data_set(data_set: DataSet) -> str:
-    count = whole_number(data_set.keywords.get("$TOT"))
-    return f"FCS {data_set.version} with {'?' if count is None else count} events"

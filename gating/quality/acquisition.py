@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gating.evaluation.compensated_values import EventSource, Rows
-from gating.fcs.events import TubeHeader
+from gating.fcs.event_source import EventSource, Rows
+from gating.fcs.header import TubeHeader
 from panels.acquisition_time import tells_time, time_channel
 
 LEAST_EVENTS = 1500

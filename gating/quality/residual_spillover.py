@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gating.evaluation.compensated_values import Channels, EventSource
+from gating.evaluation.compensated_values import Channels
 from gating.evaluation.compile import Compiled
 from gating.evaluation.engine import Evaluation
-from gating.fcs.events import TubeHeader
-from gating.strategy.model import SCATTER
+from gating.fcs.event_source import EventSource
+from gating.fcs.header import TubeHeader
+from gating.strategy.gates import SCATTER
 from gating.thresholds.valley import histogram, mode_of
 
 MOST_EVENTS = 20_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from gating.strategy.coherence import unknown_marker
 from gating.strategy.model import Release, Strategy
 from panels.catalogue import load_panel
-from panels.files.lock import allows, canonical_sha256, lock_content, read_locked, version_order
+from panels.files.lock import allows, canonical_sha256, read_locked, version_order
 from panels.files.yaml_document import YamlDocument, read_yaml
 from panels.text.errors import StrategyFault
 
@@ -111,9 +111,3 @@ def read_lock(folder: Path) -> dict[str, str]:
     return read_locked(folder, StrategyFault)
 
 
-def lock_release(folder: Path, name: str, version: str) -> Release:
-    """Freeze one version: write its SHA-256 into the folder's LOCK; raises StrategyFault when it is there already."""
-    path = folder / name / version / "strategy.yaml"
-    release = read_strategy(path)
-    lock_content(folder, release.strategy.name, release.sha256, StrategyFault)
-    return release

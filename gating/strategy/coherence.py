@@ -12,13 +12,14 @@ from panels.files.yaml_document import Misfit
 from panels.text.spelling import nearest
 
 if TYPE_CHECKING:
-    from gating.strategy.model import Bound, Gate, Strategy
+    from gating.strategy.content import StrategyContent
+    from gating.strategy.gates import Bound, Gate
 
 At = tuple[int | str, ...]
 SHAPES_ON_AXES = ("polygon", "ellipse", "quadrant")
 
 
-def check_coherence(strategy: Strategy) -> None:
+def check_coherence(strategy: StrategyContent) -> None:
     """Raise Misfit for the first name that leads nowhere, the first gate that stands on itself, the first range that is none."""
     if len(strategy.gates) > MOST_GATES:
         many = f"{len(strategy.gates):,} gates are more than a strategy has"
@@ -31,7 +32,7 @@ def check_coherence(strategy: Strategy) -> None:
     _check_populations(strategy)
 
 
-def unknown_marker(strategy: Strategy, known: Iterable[str], panel: str) -> Misfit | None:
+def unknown_marker(strategy: StrategyContent, known: Iterable[str], panel: str) -> Misfit | None:
     """Find the first marker or scatter parameter of a strategy that its panel does not read; None when there is none."""
     read = list(known)
     for axis, at in _axes_in(strategy):
@@ -40,7 +41,7 @@ def unknown_marker(strategy: Strategy, known: Iterable[str], panel: str) -> Misf
     return None
 
 
-def _check_names(strategy: Strategy) -> None:
+def _check_names(strategy: StrategyContent) -> None:
     seen: set[str] = {"root"}
     for number, gate in enumerate(strategy.gates):
         for name in dict.fromkeys((gate.gate, *gate.names)):
@@ -49,7 +50,7 @@ def _check_names(strategy: Strategy) -> None:
             seen.add(name)
 
 
-def _check_references(strategy: Strategy) -> None:
+def _check_references(strategy: StrategyContent) -> None:
     names = list(strategy.parent_of())
     for number, gate in enumerate(strategy.gates):
         if len(gate.combined) > MOST_GATES:
@@ -69,7 +70,7 @@ def _references_of(gate: Gate) -> Iterator[tuple[str, At]]:
         yield from ((other, (gate.shape, place)) for place, other in enumerate(gate.combined))
 
 
-def _check_circles(strategy: Strategy) -> None:
+def _check_circles(strategy: StrategyContent) -> None:
     needs = {name: (gate.parent, *gate.combined) for gate in strategy.gates for name in gate.names}
     place = {name: number for number, gate in enumerate(strategy.gates) for name in gate.names}
     settled = {"root"}
@@ -96,7 +97,7 @@ def _circle(name: str, needs: Mapping[str, tuple[str, ...]], settled: set[str]) 
     return trail[trail.index(name) :]
 
 
-def _check_thresholds(strategy: Strategy) -> None:
+def _check_thresholds(strategy: StrategyContent) -> None:
     gates = ["root", *strategy.parent_of()]
     for name, threshold in strategy.thresholds.items():
         for other, key in threshold.gates.items():
@@ -114,7 +115,7 @@ def _check_thresholds(strategy: Strategy) -> None:
                 _check_bound(strategy, gate, (axis, bound), ("gates", number, *place))
 
 
-def _check_bound(strategy: Strategy, gate: Gate, used: tuple[str, str], at: At) -> None:
+def _check_bound(strategy: StrategyContent, gate: Gate, used: tuple[str, str], at: At) -> None:
     axis, bound = used
     threshold = strategy.thresholds.get(bound)
     if threshold is None:
@@ -135,7 +136,7 @@ def _bounds_of(gate: Gate) -> Iterator[tuple[str, Bound, At]]:
         yield gate.quadrant.y, gate.quadrant.y_divider, ("quadrant", "y_divider")
 
 
-def _check_shapes(strategy: Strategy) -> None:
+def _check_shapes(strategy: StrategyContent) -> None:
     """Refuse a shape that can hold no event, or is none."""
     for number, gate in enumerate(strategy.gates):
         for axis, limits in (gate.rectangle or {}).items():
@@ -154,7 +155,7 @@ def _check_shapes(strategy: Strategy) -> None:
                 raise Misfit(sentence, ("gates", number, "ellipse", "covariance"))
 
 
-def _check_populations(strategy: Strategy) -> None:
+def _check_populations(strategy: StrategyContent) -> None:
     gates, ids = list(strategy.parent_of()), [population.id for population in strategy.populations]
     for number, population in enumerate(strategy.populations):
         at: At = ("populations", number)
@@ -170,7 +171,7 @@ def _check_populations(strategy: Strategy) -> None:
     _check_beads(strategy, gates)
 
 
-def _check_beads(strategy: Strategy, gates: list[str]) -> None:
+def _check_beads(strategy: StrategyContent, gates: list[str]) -> None:
     if strategy.beads is not None and strategy.beads not in gates:
         raise Misfit(f"beads are counted in gate '{strategy.beads}', which does not exist{nearest(strategy.beads, gates)}", ("beads",))
     for number, gate in enumerate(strategy.gates):
@@ -183,7 +184,7 @@ def _check_beads(strategy: Strategy, gates: list[str]) -> None:
             raise Misfit(sentence, ("coincidence", key))
 
 
-def _axes_in(strategy: Strategy) -> Iterator[tuple[str, At]]:
+def _axes_in(strategy: StrategyContent) -> Iterator[tuple[str, At]]:
     """Yield every marker or scatter parameter a strategy names, with its place."""
     yield from ((axis, ("scales", axis)) for axis in strategy.scales)
     yield from ((threshold.marker, ("thresholds", name, "marker")) for name, threshold in strategy.thresholds.items())

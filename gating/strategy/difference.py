@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from gating.strategy.model import Bound, Gate, Limits, Population, Strategy, Threshold
+from gating.strategy.gates import Bound, Gate, Limits, Population, Threshold
+from gating.strategy.model import Strategy
 
 Step = Literal["none", "patch", "minor", "major"]
 STEPS: tuple[Step, ...] = ("none", "patch", "minor", "major")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gating.beads.finding import NO_BEADS, BeadFinding, bead_signals, find_beads
-from gating.evaluation.compensated_values import EventSource, Rows
-from gating.evaluation.compile import FULL_SCALE, Compiled, compile_strategy
+from gating.evaluation.compile import Compiled, compile_strategy
 from gating.evaluation.engine import Evaluation, evaluate
-from gating.fcs.events import TubeHeader
+from gating.fcs.event_source import EventSource, Rows
+from gating.fcs.header import TubeHeader
+from gating.strategy.display_scale import FULL_SCALE
 from gating.strategy.model import Strategy
 from gating.thresholds.measure import Reading, measure, measures
 from gating.thresholds.resolution import Others, resolve

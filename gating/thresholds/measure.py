@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from gating.evaluation.compensated_values import Channels, EventSource
+from gating.evaluation.compensated_values import Channels
 from gating.evaluation.compile import Compiled, displayed, linear
 from gating.evaluation.engine import Evaluation
-from gating.fcs.events import TubeHeader
+from gating.fcs.event_source import EventSource
+from gating.fcs.header import TubeHeader
 from gating.strategy.model import Strategy
 from gating.thresholds.valley import BINS, bin_of, histogram, mode_of
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gating.evaluation.resolved import Resolved, Tried
-from gating.strategy.model import Source, Strategy, Stretch, Threshold
+from gating.strategy.gates import Source, Stretch, Threshold
+from gating.strategy.model import Strategy
 from gating.thresholds.measure import Reading, StretchReading
 from gating.thresholds.valley import FARTHEST, Valley, bin_of, find_crossing, find_valley, from_scale, share_below, to_scale
 

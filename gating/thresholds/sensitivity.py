@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gating.evaluation.compensated_values import Channels, EventSource, Rows
+from gating.evaluation.compensated_values import Channels
 from gating.evaluation.gate_membership import Key, Side, inside_of, side_of
-from gating.strategy.model import SCATTER, Gate, Strategy
+from gating.fcs.event_source import EventSource, Rows
+from gating.strategy.gates import SCATTER, Gate
+from gating.strategy.model import Strategy
 from panels.acquisition_time import TIME
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from gating.evaluation.compile import Compiled
     from gating.evaluation.engine import Evaluation
-    from gating.fcs.events import TubeHeader
+    from gating.fcs.header import TubeHeader
 
 WINDOW = 1.15
 """A boundary on a marker is taken to be uncertain by this factor (0.06 decades), as its stain and its detector's gain are."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.display.projection import outlines_on, project
-from gating.fcs.events import Events, TubeHeader, file_sha256, open_events, read_header
+from gating.fcs.events import Events, open_events
+from gating.fcs.header import TubeHeader, file_sha256, read_header
 from gating.strategy.difference import Difference, compare
 from gating.strategy.model import Strategy
 from gating.thresholds.apply import Applied, apply_strategy
@@ -17,8 +18,9 @@ from panels.catalogue import load_panel
 from panels.panel import match_panel
 from panels.text.errors import PanelMismatch, UsageFault
 from tasks.concordance.agreement import f1
-from tasks.publish.gating_page import Before, draw_gating_page, png_bytes
-from tasks.publish.report import render
+from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.gating_page import Before, draw_gating_page
+from tasks.publish.pages import render
 
 if TYPE_CHECKING:
     from gating.display.gate_view import GateView

@@ -9,8 +9,8 @@ import numpy as np
 
 from tasks.concordance.compare import BRIDGING_SAMPLES, Agreement, amounts
 from tasks.concordance.recount import Comparison, folder_of
-from tasks.publish.gating_page import png_bytes
-from tasks.publish.report import render
+from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.pages import render
 from tasks.publish.tables import csv_bytes, write_atomically
 
 if TYPE_CHECKING:

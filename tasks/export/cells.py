@@ -10,7 +10,7 @@ from uuid import uuid4
 import numpy as np
 
 from gating.evaluation.compensated_values import Channels
-from gating.strategy.model import SCATTER
+from gating.strategy.gates import SCATTER
 from panels.files.durable import rename_durably
 from panels.text.errors import ReconflowError, TubeFault, UsageFault
 from tasks.store.tubes import Tube, taken_in

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from gating.fcs.events import TubeHeader, read_header
+from gating.fcs.header import TubeHeader, read_header
 from panels.files.plain_file import regular_sha256
 from panels.text.errors import StateConflict, UnreadableFile
 from panels.text.printable import printable

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import cast
 
-from gating.fcs.events import TubeHeader
+from gating.fcs.header import TubeHeader
 from tasks.sheets.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, contradiction, read_cell
 from tasks.sheets.csv_text import SheetProblem
 from tasks.sheets.filename_pattern import compile_pattern

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gating.evaluation.compensation import compensation_fault, raw_spectral
-from gating.fcs.events import TubeHeader
+from gating.fcs.header import TubeHeader
 from panels.catalogue import load_panel, panel_names
 from panels.panel import Panel, match_panel, plain
 from panels.text.errors import PanelFault

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from gating.fcs.events import read_header
+from gating.fcs.header import read_header
 from panels.files.user_file import NotReadable, read_user_file
 from panels.text.errors import StateConflict, UnreadableFile
 from tasks.intake.admit import Desk

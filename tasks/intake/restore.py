@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from gating.fcs.events import read_header
+from gating.fcs.header import read_header
 from panels.text.errors import StateConflict, TubeFault
 from tasks.intake.admit import Desk
 from tasks.intake.identify import believed_keywords, identify

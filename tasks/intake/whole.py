@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from gating.fcs.events import TubeHeader, open_events
+from gating.fcs.events import open_events
+from gating.fcs.header import TubeHeader
 from gating.fcs.text import HEADER_BYTES, whole_number
 from panels.acquisition_time import time_channel
 from panels.files.plain_file import open_regular

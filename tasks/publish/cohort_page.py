@@ -118,7 +118,7 @@ def cohort_figures(
 def render_cohort_page(record: CohortRecord, kinetics: "pd.DataFrame", summary: "pd.DataFrame", pictures: Mapping[str, bytes]) -> str:
     """Write cohort.html; ``summary`` is that of ``summary_frame``, ``pictures`` maps the names of ``cohort_figures`` to PNG bytes."""
     from tasks.publish.cohort_plots import definition_words, median_words
-    from tasks.publish.report import render
+    from tasks.publish.pages import render
 
     medians = [(curve, definition_words(curve.definition), median_words(curve)) for curve in record.curves]
     values = {

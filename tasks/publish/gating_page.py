@@ -5,7 +5,6 @@ one Matplotlib axes a panel, and tick labels are cached outlines instead of text
 of a second instead of more than one.
 """
 
-import io
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,11 +100,6 @@ def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView], befor
     return figure
 
 
-def png_bytes(figure: "Figure") -> bytes:
-    """Render a figure at its own resolution as PNG, packed lightly because packing hard costs more than drawing."""
-    packed = io.BytesIO()
-    figure.savefig(packed, format="png", dpi=figure.dpi, pil_kwargs={"compress_level": 2})
-    return packed.getvalue()
 
 
 def percent_text(view: GateView) -> str:
@@ -164,7 +158,7 @@ def gating_figure(tube: TubePage, views: Sequence[GateView]) -> "Figure":
 
 def render_gating_page(tube: TubePage, views: Sequence[GateView], thresholds: Sequence[ThresholdLine], png: bytes) -> str:
     """Write the self-contained HTML page of a tube around its gating picture."""
-    from tasks.publish.report import render
+    from tasks.publish.pages import render
 
     gates = [(view, "›  " * max(0, len(view.path) - 2), percent_text(view)) for view in views]
     return render("gating.html", {"tube": tube, "gates": gates, "thresholds": thresholds, "png": png})

@@ -4,23 +4,20 @@ Pages are complete in themselves: styles and pictures are inside, nothing is fet
 a file or a sheet is escaped. A patient appears by pseudonym only.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.counting.limits import LimitSettings
 from tasks.kinetics.schema import population_rank
+from tasks.publish.pages import render
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
 from tasks.vocabulary.elapsed import elapsed_days
 from tasks.vocabulary.moments import instant
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -265,21 +262,5 @@ def _flags(flags: object) -> list[str]:
     return [flag for flag in flags.split(";") if flag] if isinstance(flags, str) else []
 
 
-def render(template: str, values: Mapping[str, object]) -> str:
-    """Fill one of the page templates; everything put in is escaped."""
-    return _environment().get_template(template).render(values)
 
 
-@lru_cache(maxsize=1)
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["picture"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
-    return environment

@@ -265,7 +265,7 @@ def _write_report(
     *,
     notes: Sequence[str],
 ) -> None:
-    from tasks.publish.gating_page import png_bytes
+    from tasks.publish.figure_bytes import png_bytes
     from tasks.publish.report import PatientRecord, patient_figures, render_patient_report
 
     labels = _labels(used)

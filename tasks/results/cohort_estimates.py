@@ -62,7 +62,7 @@ def write_estimates(
     from tasks.kinetics.summary import summary_frame
     from tasks.kinetics.turnbull import curves_frame, medians_frame, recovery_curves
     from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
-    from tasks.publish.gating_page import png_bytes
+    from tasks.publish.figure_bytes import png_bytes
 
     folder = study.results / "cohort"
     grouped = {name: strata.get(name, NOT_GIVEN) for name in sorted(set(kinetics["patient"]))} if strata else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tasks.counting.counts import TubeCounts
 from tasks.counting.cross_check import Comparison
@@ -13,9 +12,8 @@ from tasks.counting.quantity import Rules, compare_visit, group_by_visit
 from tasks.counting.volume import CountMethod
 from tasks.publish.tables import write_atomically
 from tasks.study.folder import Study
+from tasks.tubes.qc_file import DRAW, QC, qc_bytes
 
-QC = "qc.json"
-DRAW = "draw"
 Contradiction = tuple[str, str]
 """A visit (with its specimen), and the sentence that says what contradicts what there."""
 
@@ -61,6 +59,3 @@ def draws_in_qc(study: Study, compared: Mapping[tuple[str, str], Mapping[str, Se
                     write_atomically(path, qc_bytes(written))
 
 
-def qc_bytes(numbers: Mapping[str, Any]) -> bytes:
-    """Write the quality figures of a tube as qc.json has them."""
-    return (json.dumps(numbers, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

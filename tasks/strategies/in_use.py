@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gating.strategy.catalogue import load_strategy
-from gating.strategy.model import Population, Release
+from gating.strategy.gates import Population
+from gating.strategy.model import Release
 from panels.catalogue import PanelVersion, find_panel, versions_of
 from panels.files.lock import allows, version_order
 from panels.panel import Panel

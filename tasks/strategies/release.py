@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from gating.evaluation.compile import compile_reference
-from gating.strategy.catalogue import load_strategy, lock_release, read_draft, read_lock, shipped, versions
+from gating.strategy.catalogue import load_strategy, read_draft, read_lock, read_strategy, shipped, versions
 from gating.strategy.difference import MEANING, STEPS, Difference, Step, compare
 from gating.strategy.model import Release
 from panels.catalogue import load_panel
-from panels.files.lock import version_order
+from panels.files.lock import lock_content, version_order
 from panels.files.user_file import MEGABYTE, NotReadable, read_user_file
 from panels.text.errors import StrategyFault
 
@@ -76,3 +76,11 @@ def _check_step(difference: Difference, version: str) -> None:
         f"{difference.new}: the number says that {MEANING[said]} since {difference.old}, but {MEANING[difference.step]}: "
         f"{'; '.join(reasons[:3])}{' …' if len(reasons) > 3 else ''}. Call it {'.'.join(map(str, right))} or later."
     )
+
+
+def lock_release(folder: Path, name: str, version: str) -> Release:
+    """Freeze one version: write its SHA-256 into the folder's LOCK; raises StrategyFault when it is there already."""
+    path = folder / name / version / "strategy.yaml"
+    release = read_strategy(path)
+    lock_content(folder, release.strategy.name, release.sha256, StrategyFault)
+    return release

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gating.beads.finding import BeadFinding
-from gating.evaluation.compensated_values import EventSource
 from gating.evaluation.compile import Compiled
 from gating.evaluation.engine import Evaluation
-from gating.fcs.events import TubeHeader
+from gating.fcs.event_source import EventSource
+from gating.fcs.header import TubeHeader
 from panels.acquisition_time import time_channel
 
 GATE_AGREES = 0.02

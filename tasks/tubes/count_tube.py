@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gating.display.projection import project
-from gating.evaluation.compile import Compiled, write_gatingml
+from gating.evaluation.compile import Compiled
 from gating.evaluation.resolved import Tried
+from gating.exchange.gatingml import write_gatingml
 from panels.files.csv_cells import csv_text
 from panels.files.durable import remove_unfinished
 from panels.text.errors import PanelMismatch, TubeFault
-from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, png_bytes, render_gating_page
+from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, render_gating_page
 from tasks.publish.tables import write_atomically
-from tasks.results.draw_checks import DRAW, QC, qc_bytes
 from tasks.store.counted_with import remember_strategies
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import record_failure
@@ -26,6 +27,7 @@ from tasks.strategies.in_use import in_use
 from tasks.study.folder import Study
 from tasks.tubes.bead_count import beads_in_words
 from tasks.tubes.gate_tube import GatedTube, gate_tube, measure_tube
+from tasks.tubes.qc_file import DRAW, QC, qc_bytes
 from tasks.tubes.reference_tubes import is_fmo, measured_with
 from tasks.vocabulary.flags import meanings
 from tasks.vocabulary.tube_identity import TubeIdentity

@@ -12,7 +12,8 @@ import numpy as np
 from gating.evaluation.compile import Compiled
 from gating.evaluation.engine import ENGINE_VERSION, Evaluation
 from gating.fcs.encoding import finite
-from gating.fcs.events import Events, TubeHeader, open_events, read_header
+from gating.fcs.events import Events, open_events
+from gating.fcs.header import TubeHeader, read_header
 from gating.quality.acquisition import time_quality
 from gating.thresholds.apply import apply_declared, apply_strategy
 from gating.thresholds.measure import Reading, measure

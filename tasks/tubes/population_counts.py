@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gating.evaluation.compensated_values import EventSource
 from gating.evaluation.compile import Compiled
 from gating.evaluation.engine import Evaluation
-from gating.fcs.events import TubeHeader
-from gating.strategy.model import Population
+from gating.fcs.event_source import EventSource
+from gating.fcs.header import TubeHeader
+from gating.strategy.gates import Population
 from gating.thresholds.measure import NegativeReading
 from gating.thresholds.sensitivity import border_share, stands_on
 from tasks.counting.counts import PopulationCount

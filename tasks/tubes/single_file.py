@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gating.evaluation.compensation import raw_spectral
-from gating.fcs.events import TubeHeader, open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import TubeHeader, read_header
 from panels.catalogue import load_panel, panel_names
 from panels.panel import Panel, PanelMatch, match_panel
 from panels.text.errors import PanelMismatch, TubeFault
@@ -151,8 +152,8 @@ def _by_document(document: Path) -> Callable[[TubeHeader], Gate]:
 
 
 def _reading(document: Path) -> Gate:
-    from gating.evaluation.compile import read_gatingml
     from gating.evaluation.engine import evaluate
+    from gating.exchange.gatingml import read_gatingml
 
     gating = read_gatingml(document)
     return lambda header: evaluate(gating, open_events(header), header)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gating.evaluation.compensated_values import EventSource
 from gating.evaluation.compile import Compiled
 from gating.evaluation.engine import Evaluation
-from gating.fcs.events import TubeHeader
+from gating.fcs.event_source import EventSource
+from gating.fcs.header import TubeHeader
 from gating.quality.acquisition import TimeQuality
 from gating.quality.residual_spillover import residuals
 from panels.acquisition_time import TIME, time_channel

@@ -203,7 +203,7 @@ def test_shuffling_events_changes_nothing() -> None:
 def simulated(seed: int = 1, **conditions: object) -> tuple[SimulatedTube, ArrayTube]:
     made = simulate_tube(load_panel("tbnk"), CELLS, Conditions(**conditions), np.random.default_rng(seed))  # type: ignore[arg-type]
     events = made.events.astype(np.float64)
-    from gating.fcs.events import Spill
+    from gating.fcs.spillover import Spill
 
     return made, ArrayTube(events, made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
 

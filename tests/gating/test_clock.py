@@ -9,7 +9,8 @@ from gating.display.projection import project
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
 from gating.exchange.scale_conversion import ChannelNames
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from gating.quality.acquisition import time_quality
 from gating.strategy.model import Strategy
 from panels.acquisition_time import time_channel

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from gating.evaluation.compile import compile_strategy, read_gatingml, write_gatingml
+from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
+from gating.exchange.gatingml import read_gatingml, write_gatingml
 from gating.strategy.catalogue import known, load_strategy
 from panels.panel import match_panel
 from panels.text.errors import PanelMismatch, StrategyFault
@@ -41,7 +42,7 @@ def test_bounds_follow_the_range_of_the_file():
 def test_a_spill_that_leaves_a_marker_out_is_refused():
     strategy = load_strategy("tbnk").strategy
     tube, match = random_tube(strategy, events=10, seed=1)
-    from gating.fcs.events import Spill
+    from gating.fcs.spillover import Spill
     from panels.text.errors import CompensationFault
 
     partial = Spill(tube.spill.detectors[:-1], tube.spill.matrix[:-1, :-1])

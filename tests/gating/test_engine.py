@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.evaluation.compile import compile_strategy, read_gatingml
+from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate, gate_paths
-from gating.fcs.events import open_events, read_header
+from gating.exchange.gatingml import read_gatingml
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from gating.strategy.catalogue import known, load_strategy
 from panels.text.errors import CompensationFault, PanelMismatch
 from tests.gating.tubes import ArrayTube, random_tube

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gating.evaluation.engine import evaluate, gate_paths
-from gating.fcs.events import Spill
+from gating.fcs.spillover import Spill
 from tests.gating.tubes import ArrayTube
 
 DETECTORS = ("FSC-A", "SSC-A", "B515-A", "G575-A", "R660-A", "Time")

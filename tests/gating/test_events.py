@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gating.fcs.events import Events, TubeHeader, file_sha256, open_events, read_header
+from gating.fcs.events import Events, open_events
+from gating.fcs.header import TubeHeader, file_sha256, read_header
 from gating.fcs.text import read_data_sets
 from panels.text.errors import UnreadableFile
 from tests.shared_data import SHARED, needs_shared

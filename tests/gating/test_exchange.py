@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gating.evaluation.compile import compile_strategy, expected_beads, read_gatingml
+from gating.evaluation.compile import compile_strategy, expected_beads
 from gating.evaluation.engine import evaluate, gate_paths
 from gating.exchange.export_gates import export_strategy
+from gating.exchange.gatingml import read_gatingml
 from gating.exchange.import_files import strategy_yaml
 from gating.exchange.import_gates import import_gates
 from gating.exchange.read_document import Foreign, read_foreign, sample_names
 from gating.exchange.safe_xml import read_xml
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from gating.strategy.catalogue import known, load_strategy
-from gating.strategy.model import SCATTER, Strategy
+from gating.strategy.gates import SCATTER
+from gating.strategy.model import Strategy
 from panels.catalogue import load_panel, read_panel
 from panels.panel import Panel, PanelMatch, match_panel
 from panels.simulation.conditions import Conditions

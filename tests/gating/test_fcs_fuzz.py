@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from panels.text.errors import TubeFault
 from tests.gating.fcs_writer import FcsFile, counted
 from tests.gating.planted import bcell_tube

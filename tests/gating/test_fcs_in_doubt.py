@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gating.fcs.events import TubeHeader, open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import TubeHeader, read_header
 from gating.fcs.text_segment import read_text_segment
 from panels.text.errors import UnreadableFile
 from tests.gating.fcs_writer import FcsFile, counted

@@ -22,7 +22,8 @@ import json, sys, time
 from pathlib import Path
 import flowio, fcsparser.api
 from gating.evaluation.compensation import compensation_fault
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from panels.catalogue import load_panel
 from panels.text.errors import TubeFault
 from tasks.intake.panel_fit import refusal
@@ -130,7 +131,8 @@ def test_an_import_with_an_endless_tube_ends_soon(tmp_path: Path) -> None:
 
 
 def test_as_many_channels_as_are_allowed_are_read(tmp_path: Path) -> None:
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
 
     header = read_header(channels(tmp_path / "t.fcs", MOST_CHANNELS))
     assert open_events(header).columns(range(MOST_CHANNELS)).shape == (1, MOST_CHANNELS)

@@ -11,7 +11,8 @@ from gating.evaluation.engine import evaluate
 from gating.exchange.checked_import import CheckedImport, import_checked, import_workspace
 from gating.exchange.import_files import strategy_of
 from gating.exchange.read_document import read_foreign
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from panels.panel import Panel
 from panels.text.errors import StrategyFault, UsageFault
 from tests.gating.workspaces import (

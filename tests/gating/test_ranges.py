@@ -146,7 +146,7 @@ def test_a_shape_is_not_drawn_on_axes_that_are_not_its_own() -> None:
 
 
 def test_a_ratio_of_compensated_axes_has_no_border_to_draw() -> None:
-    from gating.fcs.events import Spill
+    from gating.fcs.spillover import Spill
 
     tube = tube_of(USUAL)
     tube = ArrayTube(tube.events, tube.detectors, tube.labels, Spill(("FITC-A", "PE-A"), np.array([[1, 0.2], [0.1, 1]])))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gating.fcs.events import TubeHeader, read_header
+from gating.fcs.header import TubeHeader, read_header
 from gating.fcs.spillover import read_spill
 from tests.gating.fcs_writer import FcsFile, counted
 from tests.shared_data import SHARED, needs_shared

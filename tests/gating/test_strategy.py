@@ -10,10 +10,11 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from gating.strategy.catalogue import known, load_strategy, lock_release, read_lock, read_strategy, shipped, versions
+from gating.strategy.catalogue import known, load_strategy, read_lock, read_strategy, shipped, versions
 from gating.strategy.model import Strategy
 from panels.catalogue import load_panel, panel_names
 from panels.text.errors import StrategyFault
+from tasks.strategies.release import lock_release
 from tests.shared_data import SHARED, needs_shared
 
 LYOPLATE = shipped().parents[1] / "tests" / "data" / "lyoplate"
@@ -166,7 +167,8 @@ def test_an_error_names_the_file_the_gate_and_the_key_that_was_meant(own):
 def test_a_lab_s_own_panel_and_strategy_give_the_reference_counts_of_the_real_b_cell_tube():
     from gating.evaluation.compile import compile_strategy
     from gating.evaluation.engine import evaluate
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
     from panels.panel import match_panel
 
     header = read_header(SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gating.display.projection import project
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
-from gating.fcs.events import Events, open_events, read_header
+from gating.fcs.events import Events, open_events
+from gating.fcs.header import read_header
 from gating.strategy.model import Strategy
 from gating.thresholds.sensitivity import border_share
 from panels.panel import Panel, match_panel

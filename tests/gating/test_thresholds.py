@@ -10,9 +10,10 @@ from scipy.stats import gaussian_kde
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
 from gating.evaluation.resolved import Resolved
-from gating.fcs.events import Spill
+from gating.fcs.spillover import Spill
 from gating.strategy.catalogue import load_strategy
-from gating.strategy.model import Anchor, Negative, Strategy, Stretch, Threshold
+from gating.strategy.gates import Anchor, Negative, Stretch, Threshold
+from gating.strategy.model import Strategy
 from gating.thresholds.apply import apply_strategy
 from gating.thresholds.measure import AnchorReading, NegativeReading, Reading, StretchReading, measure, reading_from
 from gating.thresholds.resolution import Others, Prior, priors_of, resolve

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gating.fcs.events import Spill
+from gating.fcs.spillover import Spill
 from gating.strategy.model import Strategy
 from panels.catalogue import load_panel
 from panels.panel import Panel, PanelMatch, match_panel

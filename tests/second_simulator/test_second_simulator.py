@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from panels.catalogue import load_panel
 from panels.panel import match_panel
 from tasks.study.folder import open_study

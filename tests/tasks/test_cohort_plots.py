@@ -25,7 +25,7 @@ from tasks.publish.cohort_overviews import (
 )
 from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page, summary_cell
 from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery, stratum_colours, visit_medians, with_amounts
-from tasks.publish.gating_page import png_bytes
+from tasks.publish.figure_bytes import png_bytes
 from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics, parameters
 
 B = {"population": "b_cells", "panel": "bcell", "parent": "lymphocytes", "reference": "lymphocytes"}

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 from tasks.publish.curves import draw_kinetic_curves
-from tasks.publish.gating_page import png_bytes
+from tasks.publish.figure_bytes import png_bytes
 from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics
 
 CAR = [("car19_t", "CAR19 T cells"), ("carbcma_t", "CARBCMA T cells")]

@@ -179,7 +179,8 @@ def test_who_may_ask_whom(tmp_path: Path) -> None:
 def test_a_reference_is_measured_on_the_events_that_would_be_counted(tmp_path: Path) -> None:
     import numpy as np
 
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
     from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
     from tasks.store.tubes import taken_in
     from tasks.tubes.gate_tube import gate_tube, measure_tube

@@ -8,16 +8,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from gating.display.gate_view import Axis, GateView
-from tasks.publish.gating_page import (
-    ThresholdLine,
-    TubePage,
-    _uncrowded,
-    draw_gating_page,
-    gating_figure,
-    percent_text,
-    png_bytes,
-    render_gating_page,
-)
+from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.gating_page import ThresholdLine, TubePage, _uncrowded, draw_gating_page, gating_figure, percent_text, render_gating_page
 
 TICKS = ((0.12, "−10³"), (0.20, "0"), (0.28, "10³"), (0.52, "10⁴"), (0.77, "10⁵"))
 CD19 = Axis("CD19", "PE-Cy7-A", "logicle", TICKS, (0.0, 1.0))

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
-from gating.fcs.events import read_header
+from gating.fcs.header import read_header
 from tasks.intake.admit import admit, open_desk
 from tasks.intake.inbox import list_inbox, scan_inbox
 from tasks.intake.take_in import take_in

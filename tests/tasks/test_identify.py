@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gating.fcs.events import read_header
+from gating.fcs.header import read_header
 from tasks.intake.identify import Identification, Registry, believed_keywords, identify
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples

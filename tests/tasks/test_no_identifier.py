@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flows.file_commands import _inspection
 from gating.evaluation.compensation import compensation_fault
-from gating.fcs.events import read_header
+from gating.fcs.header import read_header
 from panels.catalogue import load_panel
 from panels.panel import match_panel
 from panels.text.errors import UnreadableFile

@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
-from gating.fcs.events import open_events, read_header
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from gating.strategy.catalogue import shipped
 from gating.strategy.model import Strategy
 from panels.catalogue import load_panel

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from tasks.publish.gating_page import png_bytes
+from tasks.publish.figure_bytes import png_bytes
 from tasks.publish.report import (
     CohortOverview,
     LedgerLine,

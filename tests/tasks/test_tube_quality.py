@@ -225,7 +225,8 @@ def test_a_study_without_the_sheet_has_no_exposure_and_a_wrong_header_is_named(t
 def test_carry_over_is_judged_on_the_events_that_are_counted(tmp_path: Path) -> None:
     from gating.evaluation.compile import compile_strategy
     from gating.evaluation.engine import evaluate
-    from gating.fcs.events import open_events, read_header
+    from gating.fcs.events import open_events
+    from gating.fcs.header import read_header
     from panels.panel import match_panel
     from tasks.tubes.tube_quality import judge_tube
     from tests.gating.test_clock import panel_with, strategy, tube_at

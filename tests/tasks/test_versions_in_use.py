@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete
 
 from flows.summary import pass_text, status_document, status_text
-from gating.strategy.catalogue import lock_release, shipped
+from gating.strategy.catalogue import shipped
 from panels.text.errors import SettingsFault, UsageFault
 from tasks.concordance.compare import agreement
 from tasks.concordance.page import write_concordance
@@ -24,6 +24,7 @@ from tasks.store.counted_with import remember_strategies
 from tasks.store.promotions import pin_changes_of, promotions_of
 from tasks.store.schema import counted_with, editions
 from tasks.strategies.in_use import in_use, standing
+from tasks.strategies.release import lock_release
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import is_running, study_lock
 from tasks.study.settings import SHIPPED_STRATEGIES

@@ -1,0 +1,136 @@
+"""Read what an FCS file says of its tube before an event is read."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gating.fcs.encoding import (
+    Channel,
+    Layout,
+    channels_of,
+    encodings_of,
+    finite,
+    ignored_datatypes,
+    layout_of,
+)
+from gating.fcs.limits import MOST_EVENTS
+from gating.fcs.second_readers import confirm, own_reading
+from gating.fcs.spillover import Spill, read_spill
+from gating.fcs.text import DataSet, read_data_sets, whole_number
+from gating.fcs.vendor_quirks import acquired_volume_ul
+from panels.acquisition_time import time_channel
+from panels.text.errors import UnreadableFile
+
+MOST_LISTED = 12
+"""Data sets that a sentence lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class TubeHeader:
+    """All a file says of its tube before an event is read.
+
+    ``keywords`` have upper-case names with their ``$``. ``problems`` are sentences to show; they do not refuse the tube.
+    ``spill`` is None when none is stored, when it is an identity (``identity_spill``), and when it
+    cannot be used: then ``spill_fault`` says why and the tube must not be compensated.
+    ``time_step`` is in seconds.
+    """
+
+    path: Path
+    version: str
+    keywords: Mapping[str, str]
+    channels: tuple[Channel, ...]
+    event_count: int
+    data_sets: int
+    problems: tuple[str, ...]
+    spill: Spill | None
+    spill_fault: str | None
+    identity_spill: bool
+    acquired_volume_ul: float | None
+    time_step: float | None
+    layout: Layout
+
+
+def read_header(path: Path) -> TubeHeader:
+    """Read what a file says of its tube; HEADER and TEXT are confirmed by a second reader.
+
+    Of several data sets the last FCS 3 one is read, and ``problems`` says so. Raises UnreadableFile with a sentence a
+    technician can act on, and OSError when the file cannot be opened at all (which may pass, as a share comes back).
+    """
+    name, size = path.name, path.stat().st_size
+    data_sets = read_data_sets(path)
+    index = max(
+        (n for n, each in enumerate(data_sets) if each.version >= "3"), default=len(data_sets) - 1
+    )
+    data_set = data_sets[index]
+    keywords, reading = data_set.keywords, own_reading(name, data_set)
+    channels = channels_of(name, reading, keywords)
+    time_step, time_problems = _time_step(keywords, channels)
+    encodings = encodings_of(name, reading, keywords, channels, time_step)
+    layout, layout_problems = layout_of(name, size, data_set, reading, encodings)
+    if reading.event_count > MOST_EVENTS:
+        raise UnreadableFile(f"{name} holds more than {MOST_EVENTS:,} events. Export it in parts.")
+    confirm(path, data_sets, index, reading)
+    stored = read_spill(keywords, data_set.spills, [each.detector for each in channels])
+    volume, volume_problems = acquired_volume_ul(keywords)
+    empty = ("The tube holds no events.",) if reading.event_count == 0 else ()
+    return TubeHeader(
+        path=path,
+        version=reading.version,
+        keywords=keywords,
+        channels=channels,
+        event_count=reading.event_count,
+        data_sets=len(data_sets),
+        spill=stored.spill,
+        spill_fault=stored.fault,
+        identity_spill=stored.identity,
+        acquired_volume_ul=volume,
+        time_step=time_step,
+        layout=layout,
+        problems=(
+            *_data_set_problems(data_sets, index),
+            *data_set.problems,
+            *layout_problems,
+            *ignored_datatypes(reading, keywords),
+            *empty,
+            *stored.problems,
+            *volume_problems,
+            *time_problems,
+        ),
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file's bytes, which is the identity of its tube."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _time_step(keywords: Mapping[str, str], channels: Sequence[Channel]) -> tuple[float | None, tuple[str, ...]]:
+    """Read ``$TIMESTEP``; what is no positive number there is said when the tube has a time channel."""
+    text = keywords.get("$TIMESTEP", keywords.get("TIMESTEP", ""))
+    step = finite(text)
+    if step is not None and step > 0:
+        return step, ()
+    timed = text and time_channel(channels) is not None
+    told = "$TIMESTEP is not a number of seconds: Time is left in the cytometer's ticks."
+    return None, (told,) if timed else ()
+
+
+def _data_set_problems(data_sets: Sequence[DataSet], index: int) -> tuple[str, ...]:
+    if len(data_sets) == 1:
+        return ()
+    listed = ", ".join(map(_of_data_set, data_sets[:MOST_LISTED]))
+    more = ", …" if len(data_sets) > MOST_LISTED else ""
+    told = (
+        f"This file holds {len(data_sets)} data sets ({listed}{more}). "
+        f"Only number {index + 1} is read."
+    )
+    if sum(each.version >= "3" for each in data_sets) > 1:
+        told += " THE EVENTS OF THE OTHERS ARE NOT COUNTED: export each acquisition to a file of its own."
+    return (told,)
+
+
+def _of_data_set(data_set: DataSet) -> str:
+    count = whole_number(data_set.keywords.get("$TOT"))
+    return f"FCS {data_set.version} with {'?' if count is None else count} events"

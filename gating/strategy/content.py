@@ -1,0 +1,56 @@
+"""Hold what a strategy file says: its scales, thresholds, gates and reported populations."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from gating.strategy.gates import SCATTER, Bound, Cluster, Coincidence, Gate, Identifier, Population, Scale, StrictModel, Threshold
+
+
+class StrategyContent(StrictModel):
+    """All that a strategy file says; whether its parts fit together is not checked yet."""
+
+    strategy: Identifier
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    title: str
+    panel: str
+    scale: Scale = Scale()
+    scales: Mapping[str, Scale] = Field(default_factory=dict)
+    thresholds: Mapping[Identifier, Threshold] = Field(default_factory=dict)
+    beads: Identifier | None = None
+    coincidence: Coincidence | None = None
+    gates: tuple[Gate, ...] = Field(min_length=1)
+    populations: tuple[Population, ...]
+
+    @property
+    def name(self) -> str:
+        """Write the version as users do: ``bcell@1.0.0``."""
+        return f"{self.strategy}@{self.version}"
+
+    def parent_of(self) -> dict[str, str]:
+        """Map every gate and quadrant to its parent."""
+        return {name: gate.parent for gate in self.gates for name in gate.names}
+
+    def scale_of(self, axis: str) -> Scale:
+        """Give the display scale of a marker; scatter and time are linear."""
+        if axis in SCATTER:
+            return Scale(kind="linear")
+        return self.scales.get(axis, self.scale)
+
+    def value_of(self, bound: Bound) -> float:
+        """Resolve a bound: a number, or the value of a named threshold."""
+        return self.thresholds[bound].value if isinstance(bound, str) else bound
+
+    @property
+    def bead_cluster(self) -> Cluster | None:
+        """Give the cluster that the bead gate looks for; None where it declares its borders, or there is none."""
+        return next((gate.cluster for gate in self.gates if gate.gate == self.beads), None)
+
+    def drawn(self) -> set[str]:
+        """List the axes that gates are drawn on beside their own."""
+        plots = {axis for gate in self.gates for axis in (gate.plot.x, gate.plot.y) if axis is not None}
+        return plots | {"SSC-A", "FSC-A"}
+
+    def markers(self) -> set[str]:
+        """List every marker and scatter parameter the gates need."""
+        return {axis for gate in self.gates for axis in gate.axes} | {t.marker for t in self.thresholds.values()}

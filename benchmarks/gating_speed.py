@@ -1,10 +1,12 @@
-"""Compare reading + gating one large tube with FlowKit's Sample + gate_sample, in time, memory and membership.
+"""Compare reading + gating one large tube with FlowKit's Sample + gate_sample, in time, memory and
+membership.
 
     python benchmarks/gating_speed.py [--events 1000000] [--rounds 3]
     python benchmarks/gating_speed.py --growth      cost against the number of events and of gates, memory of five million events
 
-Every contender runs in a process of its own: imports first, then the clock and the memory baseline start. Ratios are of medians
-over rounds in which the contenders take turns, so that a machine's drift hits them alike.
+Every contender runs in a process of its own: imports first, then the clock and the memory baseline
+start. Ratios are of medians over rounds in which the contenders take turns, so that a machine's
+drift hits them alike.
 """
 
 import argparse
@@ -20,8 +22,16 @@ from typing import Self
 
 import numpy as np
 
-CONTENDERS = ("reconflow", "flowkit", "flowkit_cached", "bare_pass", "bcell_2_gates", "bcell_2_whole")
-"""``bcell_2_gates``: the shipped bcell@2.0.0 on its declared boundaries; ``bcell_2_whole``: with time quality, thresholds and doubts."""
+CONTENDERS = (
+    "reconflow",
+    "flowkit",
+    "flowkit_cached",
+    "bare_pass",
+    "bcell_2_gates",
+    "bcell_2_whole",
+)
+"""``bcell_2_gates``: the shipped bcell@2.0.0 on its declared boundaries; ``bcell_2_whole``: with
+time quality, thresholds and doubts."""
 
 
 def make_tube(path: Path, events: int) -> None:
@@ -36,10 +46,25 @@ def make_tube(path: Path, events: int) -> None:
         "naive_mature_b": 0.04, "transitional_b": 0.008, "switched_memory_b": 0.012, "dn1_b": 0.006, "plasmablast": 0.002,
         "plasma_cell_cd19neg": 0.002,
     }  # fmt: skip
-    tube = simulate_tube(load_panel("bcell"), {k: v * events * 0.885 for k, v in shares.items()}, Conditions(), np.random.default_rng(1))
-    channels = [FcsChannel(detector, label) for detector, label in zip(tube.detectors, tube.labels, strict=True)]
+    tube = simulate_tube(
+        load_panel("bcell"),
+        {k: v * events * 0.885 for k, v in shares.items()},
+        Conditions(),
+        np.random.default_rng(1),
+    )
+    channels = [
+        FcsChannel(detector, label)
+        for detector, label in zip(tube.detectors, tube.labels, strict=True)
+    ]
     spill = FcsSpill(tube.spill_detectors, tube.stored_spill)
-    write_fcs(path, tube.events, channels, dialect="fcs3.1-le", spill=spill, keywords={"$TIMESTEP": "0.01"})
+    write_fcs(
+        path,
+        tube.events,
+        channels,
+        dialect="fcs3.1-le",
+        spill=spill,
+        keywords={"$TIMESTEP": "0.01"},
+    )
 
 
 def repeat_tube(source: Path, path: Path, times: int) -> None:
@@ -53,11 +78,20 @@ def repeat_tube(source: Path, path: Path, times: int) -> None:
     stored = events.table.view(events.plain).reshape(events.count, -1)
     channels = [FcsChannel(channel.detector, channel.label) for channel in header.channels]
     spill = FcsSpill(header.spill.detectors, header.spill.matrix)
-    write_fcs(path, np.tile(stored, (times, 1)), channels, dialect="fcs3.1-le", spill=spill, keywords={"$TIMESTEP": "0.01"})
+    write_fcs(
+        path,
+        np.tile(stored, (times, 1)),
+        channels,
+        dialect="fcs3.1-le",
+        spill=spill,
+        keywords={"$TIMESTEP": "0.01"},
+    )
 
 
 def contend(name: str, path: Path) -> dict[str, object]:
-    """Run one contender once: seconds, peak memory above the baseline, and a digest of every gate's membership."""
+    """Run one contender once: seconds, peak memory above the baseline, and a digest of every gate's
+    membership.
+    """
     import flowkit
 
     from gating.evaluation.compile import compile_strategy
@@ -70,7 +104,11 @@ def contend(name: str, path: Path) -> dict[str, object]:
 
     def compiled():  # noqa: ANN202
         header = read_header(path)
-        return header, compile_strategy(load_strategy("bcell@1.0.0").strategy, match_panel(load_panel("bcell"), header.channels), header)
+        return header, compile_strategy(
+            load_strategy("bcell@1.0.0").strategy,
+            match_panel(load_panel("bcell"), header.channels),
+            header,
+        )
 
     compiled()
     kept: dict[str, str] = {}
@@ -85,9 +123,14 @@ def contend(name: str, path: Path) -> dict[str, object]:
             sample = flowkit.Sample(path)
             results = plan.gating.gate_sample(sample, cache_events=name == "flowkit_cached")
             seconds = time.perf_counter() - start
-            masks = {(*ancestors, gate): results.get_gate_membership(gate, ancestors) for gate, ancestors in plan.gating.get_gate_ids()}
+            masks = {
+                (*ancestors, gate): results.get_gate_membership(gate, ancestors)
+                for gate, ancestors in plan.gating.get_gate_ids()
+            }
         else:
-            mapped = np.memmap(path, "<f4", "r", header.layout.start, (header.event_count, len(header.channels)))
+            mapped = np.memmap(
+                path, "<f4", "r", header.layout.start, (header.event_count, len(header.channels))
+            )
             block = np.empty((header.event_count, 4), order="F")
             for place, channel in enumerate((5, 8, 10, 12)):
                 block[:, place] = mapped[:, channel]
@@ -98,7 +141,9 @@ def contend(name: str, path: Path) -> dict[str, object]:
 
 
 def contend_shipped(name: str, path: Path) -> dict[str, object]:
-    """Run the shipped strategy once: its gates alone, or with time quality, thresholds and doubts."""
+    """Run the shipped strategy once: its gates alone, or with time quality, thresholds and
+    doubts.
+    """
     import scipy.special  # noqa: F401 - imported before the clock starts
 
     from gating.evaluation.compile import compile_strategy
@@ -122,9 +167,17 @@ def contend_shipped(name: str, path: Path) -> dict[str, object]:
         if name == "bcell_2_gates":
             evaluate(compile_strategy(strategy, match, header).gating, events, header)
         else:
-            steady = time_quality(events, header, {name: index for name, index in match.channel.items() if name != "Time"})
+            steady = time_quality(
+                events,
+                header,
+                {name: index for name, index in match.channel.items() if name != "Time"},
+            )
             applied = apply_strategy(strategy, match, header, events, rows=steady.kept)
-            negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
+            negatives = {
+                name: reading.negative
+                for name, reading in applied.readings.items()
+                if reading.negative
+            }
             judge_tube(applied.compiled, applied.evaluation, events, header)
             population_counts(applied.compiled, applied.evaluation, events, header, negatives)
         seconds = time.perf_counter() - start
@@ -132,7 +185,9 @@ def contend_shipped(name: str, path: Path) -> dict[str, object]:
 
 
 def contend_gates(count: int, path: Path) -> dict[str, object]:
-    """Run the first ``count`` gates of the shipped strategy once; gives the highest resident memory of the whole process too."""
+    """Run the first ``count`` gates of the shipped strategy once; gives the highest resident memory
+    of the whole process too.
+    """
     import resource
 
     import flowkit  # noqa: F401 - imported before the clock starts
@@ -151,14 +206,20 @@ def contend_gates(count: int, path: Path) -> dict[str, object]:
     with _Peak() as peak:
         start = time.perf_counter()
         header = read_header(path)
-        evaluate(compile_strategy(strategy, match_panel(panel, header.channels), header).gating, open_events(header), header)
+        evaluate(
+            compile_strategy(strategy, match_panel(panel, header.channels), header).gating,
+            open_events(header),
+            header,
+        )
         seconds = time.perf_counter() - start
     whole_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"seconds": seconds, "peak": peak.bytes, "whole": whole_process}
 
 
 class _Peak:
-    """Measure the highest resident memory above that at entry, by sampling; pages of the mapped file count too."""
+    """Measure the highest resident memory above that at entry, by sampling; pages of the mapped
+    file count too.
+    """
 
     def __enter__(self) -> Self:
         self._base, self._high, self._stop = _resident(), 0, threading.Event()
@@ -198,21 +259,49 @@ def growth(rounds: int) -> None:
         repeat_tube(tubes["one"], tubes["five"], 5)
         runs: dict[tuple[str, int], list[dict[str, float]]] = {}
         for _ in range(rounds):
-            for name, count in (("quarter", 24), ("one", 24), ("five", 24), ("one", 3), ("one", 6), ("one", 12), ("one", 18)):
-                command = [sys.executable, "-W", "ignore", __file__, "--gates", str(count), "--file", str(tubes[name])]
-                result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            for name, count in (
+                ("quarter", 24),
+                ("one", 24),
+                ("five", 24),
+                ("one", 3),
+                ("one", 6),
+                ("one", 12),
+                ("one", 18),
+            ):
+                command = [
+                    sys.executable,
+                    "-W",
+                    "ignore",
+                    __file__,
+                    "--gates",
+                    str(count),
+                    "--file",
+                    str(tubes[name]),
+                ]
+                result = json.loads(
+                    subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                )
                 runs.setdefault((name, count), []).append(result)
-        print(f"{'tube':10}{'gates':>6}{'seconds':>9}{'time / one, 24':>16}{'peak / file':>13}{'whole process MB':>18}")
+        print(
+            f"{'tube':10}{'gates':>6}{'seconds':>9}{'time / one, 24':>16}{'peak / file':>13}{'whole process MB':>18}"
+        )
         first = statistics.median(run["seconds"] for run in runs["one", 24])
         for (name, count), results in runs.items():
-            seconds, peak, whole = (statistics.median(run[key] for run in results) for key in ("seconds", "peak", "whole"))
+            seconds, peak, whole = (
+                statistics.median(run[key] for run in results)
+                for key in ("seconds", "peak", "whole")
+            )
             size = tubes[name].stat().st_size
-            print(f"{name:10}{count:6}{seconds:9.3f}{seconds / first:16.2f}{peak / size:13.2f}{whole / 1e6:18.0f}")
+            print(
+                f"{name:10}{count:6}{seconds:9.3f}{seconds / first:16.2f}{peak / size:13.2f}{whole / 1e6:18.0f}"
+            )
 
 
 def main() -> None:
     """Run the contenders in turn and print the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--contender", choices=CONTENDERS)
@@ -237,16 +326,40 @@ def main() -> None:
         runs: dict[str, list[dict[str, object]]] = {name: [] for name in CONTENDERS}
         for _ in range(options.rounds):
             for name in CONTENDERS:
-                command = [sys.executable, "-W", "ignore", __file__, "--contender", name, "--file", str(path)]
-                runs[name].append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    seconds = {name: statistics.median(float(r["seconds"]) for r in each) for name, each in runs.items()}
+                command = [
+                    sys.executable,
+                    "-W",
+                    "ignore",
+                    __file__,
+                    "--contender",
+                    name,
+                    "--file",
+                    str(path),
+                ]
+                runs[name].append(
+                    json.loads(
+                        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                    )
+                )
+    seconds = {
+        name: statistics.median(float(r["seconds"]) for r in each) for name, each in runs.items()
+    }
     peaks = {name: statistics.median(float(r["peak"]) for r in each) for name, each in runs.items()}
     print(f"{options.events:,} events, file {size / 1e6:.0f} MB, median of {options.rounds} rounds")
     print(f"{'':16}{'seconds':>9}{'time / reconflow':>18}{'peak / file':>13}")
     for name in CONTENDERS:
-        print(f"{name:16}{seconds[name]:9.3f}{seconds[name] / seconds['reconflow']:18.2f}{peaks[name] / size:13.2f}")
-    same = runs["reconflow"][0]["kept"] == runs["flowkit"][0]["kept"] == runs["flowkit_cached"][0]["kept"]
-    print(f"membership of all {len(runs['reconflow'][0]['kept'])} gates identical to FlowKit's, event for event: {same}")
+        print(
+            f"{name:16}{seconds[name]:9.3f}{seconds[name] / seconds['reconflow']:18.2f}{peaks[name] / size:13.2f}"
+        )
+    same = (
+        runs["reconflow"][0]["kept"]
+        == runs["flowkit"][0]["kept"]
+        == runs["flowkit_cached"][0]["kept"]
+    )
+    print(
+        f"membership of all {len(runs['reconflow'][0]['kept'])} gates identical to FlowKit's, "
+        f"event for event: {same}"
+    )
 
 
 if __name__ == "__main__":

@@ -140,8 +140,13 @@ def show(compared: pd.DataFrame) -> None:
 
 
 def beads(folder: Path) -> pd.DataFrame:
-    """Read from the store how many beads the program counted, beside the single beads in the files."""
-    query = "select g.beads as found, t.file, t.tube_sha256 from gatings g join tubes t using (tube_sha256)"
+    """Read from the store how many beads the program counted, beside the single beads in the
+    files.
+    """
+    query = (
+        "select g.beads as found, t.file, t.tube_sha256 from gatings g join tubes t using "
+        "(tube_sha256)"
+    )
     with closing(sqlite3.connect(f"file:{folder / 'reconflow.db'}?mode=ro", uri=True)) as store:
         found = pd.read_sql_query(query, store)
     found["file"] = found["file"].str.split("/").str[-1]
@@ -151,7 +156,9 @@ def beads(folder: Path) -> pd.DataFrame:
 
 
 def show_beads(compared: pd.DataFrame, counted: pd.DataFrame) -> None:
-    """Print, by what became of the beads: beads found, methods, T cells, flags of the bead tubes."""
+    """Print, by what became of the beads: beads found, methods, T cells, flags of the bead
+    tubes.
+    """
     t_cells = compared[(compared["population"] == "t_cells") & (compared["panel"] == "tbnk")]
     joined = t_cells.merge(
         counted[["tube_sha256", "found", "beads", "bead_variant"]], on="tube_sha256"
@@ -170,7 +177,8 @@ def show_beads(compared: pd.DataFrame, counted: pd.DataFrame) -> None:
             .drop("", errors="ignore")
         )
         print(
-            f"{variant} ({len(part)} tubes): beads {_range(share)}; T cells {_range(ratio)}; {codes}; {words.to_dict()}"
+            f"{variant} ({len(part)} tubes): beads {_range(share)}; T cells {_range(ratio)}; "
+            f"{codes}; {words.to_dict()}"
         )
 
 

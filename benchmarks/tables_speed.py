@@ -1,10 +1,12 @@
-"""Time the rebuild of all tables and parameters of a large study: 500 patients × 20 visits × 21 populations.
+"""Time the rebuild of all tables and parameters of a large study: 500 patients × 20 visits × 21
+populations.
 
     python benchmarks/tables_speed.py [--folder DIR] [--patients 500] [--workers 2]
 
-The store is filled by its own functions (some minutes; with --folder it is kept for the next time). Then, each in the worker processes
-that a pass would use: tables and parameters alone (counts → kinetics, wide table, parameters, recovery, as CSV); and everything a patient
-gets (with the workbook and the report with its curves) for one patient in ten.
+The store is filled by its own functions (some minutes; with --folder it is kept for the next time).
+Then, each in the worker processes that a pass would use: tables and parameters alone (counts →
+kinetics, wide table, parameters, recovery, as CSV); and everything a patient gets (with the
+workbook and the report with its curves) for one patient in ten.
 """
 
 import argparse
@@ -46,7 +48,9 @@ INFUSED = datetime.fromisoformat("2026-01-10T11:00")
 
 
 def make_study(folder: Path, patients: int) -> Study:
-    """Write a study whose tubes are counted already: B cells go after infusion and come back in the fourth month."""
+    """Write a study whose tubes are counted already: B cells go after infusion and come back in the
+    fourth month.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "inbox").mkdir(exist_ok=True)
     (folder / "study.yaml").write_text("study: speed\n", encoding="utf-8")
@@ -56,11 +60,19 @@ def make_study(folder: Path, patients: int) -> Study:
     study = open_study(folder)
     used = in_use(study)
     with study.store() as store:
-        identities = [_identity(name, day, panel) for name in names for day in DAYS for panel in PANELS]
+        identities = [
+            _identity(name, day, panel) for name in names for day in DAYS for panel in PANELS
+        ]
         with store.writing() as connection:
             for identity in identities:
                 sha = identity.tube_sha256
-                add_file(connection, identity.file, identity.file, f"archive/{identity.file}", Sight(1, 1, 0.0, sha))
+                add_file(
+                    connection,
+                    identity.file,
+                    identity.file,
+                    f"archive/{identity.file}",
+                    Sight(1, 1, 0.0, sha),
+                )
         records = {record.sha256: record for record in all_files(store)}
         with store.writing() as connection:
             for identity in identities:
@@ -75,7 +87,16 @@ def _identity(patient: str, day: int, panel: str) -> TubeIdentity:
     sha = f"{patient}{day}{panel}".encode().hex().ljust(64, "0")
     beads = {"beads_per_tube": 50_000.0, "blood_volume_ul": 50.0} if panel == "tbnk" else {}
     collected = INFUSED + timedelta(days=day)
-    return TubeIdentity(sha, f"{patient}_{day}_{panel}.fcs", patient, collected, panel, f"D{day}", leukocytes_per_ul=5000.0, **beads)
+    return TubeIdentity(
+        sha,
+        f"{patient}_{day}_{panel}.fcs",
+        patient,
+        collected,
+        panel,
+        f"D{day}",
+        leukocytes_per_ul=5000.0,
+        **beads,
+    )
 
 
 def _gating(identity: TubeIdentity, used) -> TubeGating:  # noqa: ANN001
@@ -83,9 +104,19 @@ def _gating(identity: TubeIdentity, used) -> TubeGating:  # noqa: ANN001
     share = 1.0 if day < 0 else 0.0 if day < 84 else 1 - math.exp(-(day - 80) / 60)
     parent_of = used.release.strategy.parent_of()
     events = {"leukocytes": 50_000, "lymphocytes": 20_000, "t_cells": 15_000}
-    sizes = {p.id: events.get(p.id, round(1500 * share / (1 + place))) for place, p in enumerate(used.populations.values())}
+    sizes = {
+        p.id: events.get(p.id, round(1500 * share / (1 + place)))
+        for place, p in enumerate(used.populations.values())
+    }
     counts = tuple(
-        PopulationCount(p.id, sizes[p.id], parent_of[p.gate], 50_000, p.reference, max(sizes[p.id], sizes[p.reference]))
+        PopulationCount(
+            p.id,
+            sizes[p.id],
+            parent_of[p.gate],
+            50_000,
+            p.reference,
+            max(sizes[p.id], sizes[p.reference]),
+        )
         for p in used.populations.values()
     )
     beads = 12_000 if used.release.strategy.beads else None
@@ -104,7 +135,9 @@ def _gating(identity: TubeIdentity, used) -> TubeGating:  # noqa: ANN001
 
 
 def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
-    """Make and write the tables and parameters of some patients; gives the number of kinetic rows."""
+    """Make and write the tables and parameters of some patients; gives the number of kinetic
+    rows.
+    """
     study = open_study(folder)
     used, everyone = in_use(study), study.patients().patients
     rows = 0
@@ -114,7 +147,10 @@ def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
         kinetics = patient_kinetics(study, used, everyone[name], tubes)
         settings = parameter_settings(study, {name: everyone[name]}, kinetics)
         read = kinetic_rows(kinetics, settings.detect_events)
-        parameters, recovery = parameters_frame(kinetics, settings, read), recovery_frame(kinetics, settings, read)
+        parameters, recovery = (
+            parameters_frame(kinetics, settings, read),
+            recovery_frame(kinetics, settings, read),
+        )
         place = folder / "alone" / name
         place.mkdir(parents=True, exist_ok=True)
         wide = wide_frame(kinetics, settings.detect_events, read)
@@ -133,32 +169,56 @@ def everything(folder: Path, inputs: list[PatientInputs]) -> int:
     return len(inputs)
 
 
-def _shared(pool: ProcessPoolExecutor, workers: int, work: Callable[..., int], folder: Path, items: list) -> tuple[int, float]:
+def _shared(
+    pool: ProcessPoolExecutor, workers: int, work: Callable[..., int], folder: Path, items: list
+) -> tuple[int, float]:
     list(pool.map(work, [folder] * workers, [items[:1]] * workers))
     start = time.perf_counter()
-    done = sum(pool.map(work, [folder] * workers, [items[number::workers] for number in range(workers)]))
+    done = sum(
+        pool.map(work, [folder] * workers, [items[number::workers] for number in range(workers)])
+    )
     return done, time.perf_counter() - start
 
 
 def main() -> None:
     """Fill the store if it is empty, then time each way of rebuilding."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--patients", type=int, default=500)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as spare, ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
+    with (
+        tempfile.TemporaryDirectory() as spare,
+        ProcessPoolExecutor(options.workers, get_context("spawn")) as pool,
+    ):
         folder = (options.folder or Path(spare) / "study").resolve()
-        study = open_study(folder) if (folder / "study.yaml").is_file() else make_study(folder, options.patients)
-        shutil.rmtree(study.results, ignore_errors=True)  # what an earlier run of this file built is not due
+        study = (
+            open_study(folder)
+            if (folder / "study.yaml").is_file()
+            else make_study(folder, options.patients)
+        )
+        shutil.rmtree(
+            study.results, ignore_errors=True
+        )  # what an earlier run of this file built is not due
         start = time.perf_counter()
         due = patients_to_build(study, in_use(study))
-        print(f"asking what all patients' results are made of: {time.perf_counter() - start:.1f} s, {len(due)} are due")
+        print(
+            f"asking what all patients' results are made of: "
+            f"{time.perf_counter() - start:.1f} s, {len(due)} are due"
+        )
         rows, seconds = _shared(pool, options.workers, tables_alone, folder, due)
         each = 1000 * seconds / len(due)
-        print(f"tables and parameters of {len(due)} patients, {rows:,} rows: {seconds:.1f} s, {each:.0f} ms a patient")
+        print(
+            f"tables and parameters of {len(due)} patients, {rows:,} rows: {seconds:.1f} s, "
+            f"{each:.0f} ms a patient"
+        )
         count, seconds = _shared(pool, options.workers, everything, folder, due[::10])
-        print(f"everything of {count} patients (workbook, curves, report): {seconds / count:.2f} s a patient")
+        print(
+            f"everything of {count} patients (workbook, curves, report): "
+            f"{seconds / count:.2f} s a patient"
+        )
 
 
 if __name__ == "__main__":

@@ -17,12 +17,21 @@ def show_patient(study: Study, patient: str) -> None:
         return
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    create_table_artifact(rows, key=f"kinetics-{_key(patient)}", description=f"Kinetic table of patient {patient}, cells/µL")
+    create_table_artifact(
+        rows,
+        key=f"kinetics-{_key(patient)}",
+        description=f"Kinetic table of patient {patient}, cells/µL",
+    )
 
 
 def show_report(report: str) -> None:
     """Publish the way to the study's front page."""
-    create_link_artifact(Path(report).as_uri(), link_text="Report of the study", key="report", description="All patients, all tubes")
+    create_link_artifact(
+        Path(report).as_uri(),
+        link_text="Report of the study",
+        key="report",
+        description="All patients, all tubes",
+    )
 
 
 def _key(patient: str) -> str:

@@ -1,7 +1,8 @@
 """Frame every ``reconflow`` command: options, exit codes, and who may write to stdout.
 
-A command is a plain function that takes keyword options and returns an ``Outcome``; the frame prints it. It is registered
-under its name, and imports what it needs inside itself, so that ``reconflow --help`` starts at once::
+A command is a plain function that takes keyword options and returns an ``Outcome``; the frame
+prints it. It is registered under its name, and imports what it needs inside itself, so that
+``reconflow --help`` starts at once::
 
     @app.command
     def status(*, study: Study = Path(), json: Json = False) -> Outcome:
@@ -11,8 +12,9 @@ under its name, and imports what it needs inside itself, so that ``reconflow --h
         found = states(study)
         return Outcome(document=found, text=f"{found['waiting']} tubes wait", waits=found["waiting"] > 0)
 
-Faults are raised, never printed: ``UsageFault`` ends the command with code 2, any other ``ReconflowError`` with code 1.
-With ``--json`` the document is the only thing on stdout; whatever else is printed, here or in a child process, goes to stderr.
+Faults are raised, never printed: ``UsageFault`` ends the command with code 2, any other
+``ReconflowError`` with code 1. With ``--json`` the document is the only thing on stdout; whatever
+else is printed, here or in a child process, goes to stderr.
 """
 
 import os
@@ -34,17 +36,30 @@ from panels.text.quoting import unexpected
 
 DONE, FAILED, WRONG, WAITS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
-Study = Annotated[Path, Parameter(name="--study", help="The study folder; the current folder when not given.")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout and nothing else there.")]
-Strict = Annotated[bool, Parameter(name="--strict", negative="", help="End with code 3 when something waits or is quarantined.")]
+Study = Annotated[
+    Path, Parameter(name="--study", help="The study folder; the current folder when not given.")
+]
+Json = Annotated[
+    bool,
+    Parameter(
+        name="--json", negative="", help="Print one JSON document on stdout and nothing else there."
+    ),
+]
+Strict = Annotated[
+    bool,
+    Parameter(
+        name="--strict", negative="", help="End with code 3 when something waits or is quarantined."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a command found: ``document`` for programs (``--json``), ``text`` for people.
 
-    ``failed`` means that the work was done but its answer is a refusal (code 1); ``wrong`` that a sheet has to be mended,
-    though everything else was done (code 2); ``waits`` that something waits or is quarantined (code 3 under ``--strict``).
+    ``failed`` means that the work was done but its answer is a refusal (code 1); ``wrong`` that a
+    sheet has to be mended, though everything else was done (code 2); ``waits`` that something waits
+    or is quarantined (code 3 under ``--strict``).
     """
 
     document: Mapping[str, object]
@@ -63,7 +78,10 @@ def installed_version() -> str:
 
 app = App(
     name="reconflow",
-    help="Per-patient kinetic tables of CAR T cells, B cells and plasma cells from flow-cytometry files.",
+    help=(
+        "Per-patient kinetic tables of CAR T cells, B cells and plasma cells from flow-cytometry "
+        "files."
+    ),
     version=installed_version,
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
@@ -106,7 +124,11 @@ def run(tokens: Sequence[str]) -> int:
     try:
         with _stdout_for_the_document(redirect=as_json):
             outcome = _call(tokens)
-        code = _show(outcome, as_json=as_json, strict="--strict" in tokens) if isinstance(outcome, Outcome) else DONE
+        code = (
+            _show(outcome, as_json=as_json, strict="--strict" in tokens)
+            if isinstance(outcome, Outcome)
+            else DONE
+        )
     except BrokenPipeError:
         code = _fall_silent()
     except KeyboardInterrupt:
@@ -189,7 +211,9 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(TERMINATED)
 
 
-def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _last_words(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """Report a fault of our own in one line; the traceback is for us, and shown when asked for."""
     if os.environ.get("RECONFLOW_TRACEBACK"):
         sys.__excepthook__(kind, error, trace)
@@ -199,7 +223,8 @@ def _last_words(kind: type[BaseException], error: BaseException, trace: Tracebac
 
 
 if __name__ == "__main__":
-    # Run as `python -m flows.cli` this file is a second copy of the module, and the commands' Outcome is the other one's.
+    # Run as `python -m flows.cli` this file is a second copy of the module, and the commands'
+    # Outcome is the other one's.
     from flows.cli import main as _main
 
     _main()

@@ -19,10 +19,26 @@ from panels.text.printable import printable
 
 HOME = ".prefect"
 PORTS = Number(gte=1, lte=65535)
-SUMMARY = ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed", "patients", "report")
+SUMMARY = (
+    "accepted",
+    "counted",
+    "duplicates",
+    "waiting",
+    "quarantined",
+    "failed",
+    "patients",
+    "report",
+)
 
 
-def demo(folder: Path = Path("reconflow-demo"), *, patients: int = 2, visits: int = 12, seed: int = 1, json: Json = False) -> Outcome:
+def demo(
+    folder: Path = Path("reconflow-demo"),
+    *,
+    patients: int = 2,
+    visits: int = 12,
+    seed: int = 1,
+    json: Json = False,
+) -> Outcome:
     """Make a simulated study in DIR, run the whole pipeline over it, and say where its results are.
 
     Parameters
@@ -47,7 +63,8 @@ def init(folder: Path, *, json: Json = False) -> Outcome:
 
     written = init_study(folder)
     text = (
-        f"{folder} is a study now. Fill in patients.csv and samples.csv, drop FCS files into inbox/, then: reconflow run --study {folder}"
+        f"{folder} is a study now. Fill in patients.csv and samples.csv, drop FCS files into "
+        f"inbox/, then: reconflow run --study {folder}"
     )
     return Outcome(document={"written": [str(path) for path in written]}, text=text)
 
@@ -67,7 +84,10 @@ def run(*, study: Study = Path(), json: Json = False, strict: Strict = False) ->
 
 
 def regate(
-    *, strategy: Annotated[str, Parameter(help="A released version, such as bcell@2.0.0.")], study: Study = Path(), json: Json = False
+    *,
+    strategy: Annotated[str, Parameter(help="A released version, such as bcell@2.0.0.")],
+    study: Study = Path(),
+    json: Json = False,
 ) -> Outcome:
     """Recount the archive under another strategy version, beside the counts in use, and compare; nothing in use is changed."""
     from flows.progress import progress_shown
@@ -82,11 +102,21 @@ def regate(
         found = run_regate(str(opened.folder), strategy)
     for sentence in found["faults"]:
         sys.stderr.write(f"reconflow: {sentence}\n")
-    text = "\n".join([*found["verdict"], f"page: {found['page']}", f"To make it current: reconflow strategy promote {found['other']}"])
+    text = "\n".join(
+        [
+            *found["verdict"],
+            f"page: {found['page']}",
+            f"To make it current: reconflow strategy promote {found['other']}",
+        ]
+    )
     return Outcome(document=found, text=text, failed=bool(found["faults"]))
 
 
-def watch(*, study: Study = Path(), interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 10.0) -> None:
+def watch(
+    *,
+    study: Study = Path(),
+    interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 10.0,
+) -> None:
     """Take files up as they become stable, until stopped (Ctrl-C)."""
     from flows.watch import watch_study
     from tasks.study.folder import open_study
@@ -131,7 +161,11 @@ def status(*, study: Study = Path(), json: Json = False, strict: Strict = False)
     server = Access(site) if site else running_server(opened.folder / HOME)
     document = status_document(opened, server, kept_by=_keeper(opened.folder / HOME))
     states = document["states"]
-    return Outcome(document=document, text=status_text(document), waits=bool(states["waiting"] or states["quarantined"]))
+    return Outcome(
+        document=document,
+        text=status_text(document),
+        waits=bool(states["waiting"] or states["quarantined"]),
+    )
 
 
 def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:

@@ -8,16 +8,22 @@ from flows.server import starting_server
 from panels.text.errors import UsageFault
 
 
-def demo(folder: Path, *, patients: int = 2, visits: int = 12, seed: int = 1, quiet: bool = False) -> dict[str, Any]:
+def demo(
+    folder: Path, *, patients: int = 2, visits: int = 12, seed: int = 1, quiet: bool = False
+) -> dict[str, Any]:
     """Simulate a study in ``folder``, unless the demo is there already, and give the summary of the run over it.
 
-    The server starts while the tubes are being made. Raises UsageFault when the folder holds something else.
+    The server starts while the tubes are being made. Raises UsageFault when the folder holds
+    something else.
     """
     from tasks.simulate.study import SETTINGS, is_complete, write_study
     from tasks.study.starter import PINS
 
     if folder.exists() and any(folder.iterdir()) and not is_complete(folder):
-        raise UsageFault(f"{folder} is not empty and holds no finished demo. Remove it, or name another folder: reconflow demo DIR.")
+        raise UsageFault(
+            f"{folder} is not empty and holds no finished demo. Remove it, or name another "
+            f"folder: reconflow demo DIR."
+        )
     with progress_shown(quiet=quiet), starting_server() as server:
         if not is_complete(folder):
             advance = track("simulating tubes")

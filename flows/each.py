@@ -14,11 +14,16 @@ Result = TypeVar("Result")
 
 
 def each(
-    step: Task[Any, Result], study: Study, items: Sequence[Item], *, unexpected: Callable[[Item, BaseException], Result] | None = None
+    step: Task[Any, Result],
+    study: Study,
+    items: Sequence[Item],
+    *,
+    unexpected: Callable[[Item, BaseException], Result] | None = None,
 ) -> list[Result]:
     """Submit ``step(study folder, item)`` for every item and give the results in the items' order.
 
-    ``unexpected`` turns an error that survived its retries into a result, so that one item does not stop the others.
+    ``unexpected`` turns an error that survived its retries into a result, so that one item does not
+    stop the others.
     """
     if not items:
         return []
@@ -28,6 +33,10 @@ def each(
         futures = [step.submit(study.folder, item) for item in items]
         for done, (item, future) in enumerate(zip(items, futures, strict=True), 1):
             found = future.result(raise_on_failure=unexpected is None)
-            results.append(unexpected(item, found) if unexpected and isinstance(found, BaseException) else found)
+            results.append(
+                unexpected(item, found)
+                if unexpected and isinstance(found, BaseException)
+                else found
+            )
             show(done, len(items))
     return results

@@ -15,7 +15,10 @@ from tasks.vocabulary.reasons import Why
 if TYPE_CHECKING:
     from tasks.tubes.single_file import Inspection
 
-OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose own panels and strategies are found first.")]
+OwnStudy = Annotated[
+    Path | None,
+    Parameter(name="--study", help="A study whose own panels and strategies are found first."),
+]
 
 
 def inspect(
@@ -31,13 +34,17 @@ def inspect(
     _must_exist(file)
     found = inspect_file(file, panel, study)
     document = found.document()
-    return Outcome(document=document, text=_inspection(file, found, KEPT_KEYWORDS), failed=found.refused)
+    return Outcome(
+        document=document, text=_inspection(file, found, KEPT_KEYWORDS), failed=found.refused
+    )
 
 
 def gate(
     file: Path,
     *,
-    strategy: Annotated[str | None, Parameter(help="A released strategy, such as bcell@1.0.0.")] = None,
+    strategy: Annotated[
+        str | None, Parameter(help="A released strategy, such as bcell@1.0.0.")
+    ] = None,
     gatingml: Annotated[Path | None, Parameter(help="A Gating-ML 2.0 document.")] = None,
     study: OwnStudy = None,
     json: Json = False,
@@ -61,7 +68,10 @@ def gate(
 def nca(
     file: Path,
     *,
-    study: Annotated[Path | None, Parameter(name="--study", help="Take the rules of this study's settings (kinetics: nca).")] = None,
+    study: Annotated[
+        Path | None,
+        Parameter(name="--study", help="Take the rules of this study's settings (kinetics: nca)."),
+    ] = None,
     json: Json = False,
 ) -> Outcome:
     """Derive cellular-kinetic parameters from any time,conc,blq[,group] table."""
@@ -74,11 +84,27 @@ def nca(
     found = nca_file(file, load_settings(study).kinetics.nca if study else USUAL)
     lines = []
     for group, result in found.items():
-        lines += [group or "(no group)", *(f"  {name:<18}{_nca_value(value)}" for name, value in result.values.items())]
-        told = ((result.early, "before time 0"), (result.absent, "without a concentration and not below the limit"))
-        lines += [f"  left out: {count} sample{'' if count == 1 else 's'} {what}" for count, what in told if count]
-    groups = {group: {name: _number_or_none(value) for name, value in each.values.items()} for group, each in found.items()}
-    reasons = {group: {n: v.sentence for n, v in each.values.items() if isinstance(v, Why)} for group, each in found.items()}
+        lines += [
+            group or "(no group)",
+            *(f"  {name:<18}{_nca_value(value)}" for name, value in result.values.items()),
+        ]
+        told = (
+            (result.early, "before time 0"),
+            (result.absent, "without a concentration and not below the limit"),
+        )
+        lines += [
+            f"  left out: {count} sample{'' if count == 1 else 's'} {what}"
+            for count, what in told
+            if count
+        ]
+    groups = {
+        group: {name: _number_or_none(value) for name, value in each.values.items()}
+        for group, each in found.items()
+    }
+    reasons = {
+        group: {n: v.sentence for n, v in each.values.items() if isinstance(v, Why)}
+        for group, each in found.items()
+    }
     return Outcome(document={"groups": groups, "reasons": reasons}, text="\n".join(lines))
 
 
@@ -106,9 +132,15 @@ def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
         return "\n".join([f"{file.name} would be refused.", *found.problems])
     document = found.document()
     lines = [
-        f"{file.name}: {header.version}, {header.event_count:,} events, {len(header.channels)} channels",
+        (
+            f"{file.name}: {header.version}, {header.event_count:,} events, "
+            f"{len(header.channels)} channels"
+        ),
         f"panel: {document['panel'] or 'none that is known'}",
-        f"compensation: {'stored, ' + str(len(header.spill.detectors)) + ' detectors' if header.spill else 'none that can be used'}",
+        (
+            f"compensation: "
+            f"{'stored, ' + str(len(header.spill.detectors)) + ' detectors' if header.spill else 'none that can be used'}"
+        ),
         "",
         f"{'detector':<24}{'label':<24}marker",
         *map(_channel_line, document["channels"]),
@@ -119,7 +151,11 @@ def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
             for key in kept
             if key in header.keywords
         ),
-        *(["", "This file would be refused:" if found.refused else "To know:"] if found.problems else []),
+        *(
+            ["", "This file would be refused:" if found.refused else "To know:"]
+            if found.problems
+            else []
+        ),
         *(f"  {problem}" for problem in found.problems),
     ]
     return "\n".join(lines)

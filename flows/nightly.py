@@ -12,7 +12,14 @@ from flows.artifacts import show_patient, show_report
 from flows.each import each
 from flows.served_study import served_study
 from tasks.steps.one_pass import one_pass
-from tasks.steps.prefect_tasks import cohort_tables, count, front_page, measure, patient_tables, take_in_files
+from tasks.steps.prefect_tasks import (
+    cohort_tables,
+    count,
+    front_page,
+    measure,
+    patient_tables,
+    take_in_files,
+)
 
 THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
 """Threads only wait here: the work is done in processes (tasks/steps/worker_pool.py)."""

@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from panels.catalogue import PanelVersion
     from panels.panel import Panel
 
-panel = App(name="panel", help="List, show, compare, verify and release the versioned panels.", help_format="plaintext")
+panel = App(
+    name="panel",
+    help="List, show, compare, verify and release the versioned panels.",
+    help_format="plaintext",
+)
 
-OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose own panels are found first.")]
+OwnStudy = Annotated[
+    Path | None, Parameter(name="--study", help="A study whose own panels are found first.")
+]
 
 
 @panel.command(name="list")
@@ -23,7 +29,10 @@ def list_panels(*, study: OwnStudy = None, json: Json = False) -> Outcome:
     from panels.catalogue import panel_versions
 
     found = [_document(each) for each in panel_versions(_own(study))]
-    lines = [f"{each['panel']!s:<20}{str(each['sha256'])[:12]}  {each['state']!s:<14}{each['title']}" for each in found]
+    lines = [
+        f"{each['panel']!s:<20}{str(each['sha256'])[:12]}  {each['state']!s:<14}{each['title']}"
+        for each in found
+    ]
     return Outcome(document={"panels": found}, text="\n".join(lines))
 
 
@@ -35,12 +44,32 @@ def show(name: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
     found = find_panel(name, _own(study))
     value = found.panel
     lines = [f"{found.pin}  {found.sha256[:12]}  {_state(found)}  {found.path}", value.title, ""]
-    lines += [f"Markers on {value.instrument}", *(_stain_line(value, place) for place in range(len(value.markers)))]
-    lines += ["", "Scatter", *(f"  {scatter:<16}{detector}" for scatter, detector in value.scatter.items())]
+    lines += [
+        f"Markers on {value.instrument}",
+        *(_stain_line(value, place) for place in range(len(value.markers))),
+    ]
+    lines += [
+        "",
+        "Scatter",
+        *(f"  {scatter:<16}{detector}" for scatter, detector in value.scatter.items()),
+    ]
     for instrument, detectors in value.instruments.items():
-        lines += ["", f"Other detectors on {instrument}", *(f"  {marker:<16}{detector}" for marker, detector in detectors.items())]
-    lines += ["", f"Counted by {', '.join(value.counting)}", f"Compensated: {'yes' if value.compensated else 'no'}"]
-    document = {"sha256": found.sha256, "state": _state(found), "file": str(found.path), **value.model_dump(mode="json")}
+        lines += [
+            "",
+            f"Other detectors on {instrument}",
+            *(f"  {marker:<16}{detector}" for marker, detector in detectors.items()),
+        ]
+    lines += [
+        "",
+        f"Counted by {', '.join(value.counting)}",
+        f"Compensated: {'yes' if value.compensated else 'no'}",
+    ]
+    document = {
+        "sha256": found.sha256,
+        "state": _state(found),
+        "file": str(found.path),
+        **value.model_dump(mode="json"),
+    }
     return Outcome(document=document, text="\n".join(lines))
 
 
@@ -52,7 +81,10 @@ def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
     found = verify_panels(_own(study))
     faults = [*found.faults, *found.unreadable]
     sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in faults))
-    drafts = [f"{pin}: not released; its content counts all the same, and can change" for pin in found.unreleased]
+    drafts = [
+        f"{pin}: not released; its content counts all the same, and can change"
+        for pin in found.unreleased
+    ]
     text = "\n".join([*(f"{pin}: as released" for pin in found.verified), *drafts, *faults])
     document = {
         "verified": list(found.verified),
@@ -72,7 +104,11 @@ def diff(old: str, new: str, *, study: OwnStudy = None, json: Json = False) -> O
     changes = panel_changes(before, after)
     names = [f"{each.panel}@{each.version}" for each in (before, after)]
     said = [f"  {change.text}" for change in changes] or ["  nothing"]
-    document = {"old": names[0], "new": names[1], "changes": [change.document() for change in changes]}
+    document = {
+        "old": names[0],
+        "new": names[1],
+        "changes": [change.document() for change in changes],
+    }
     return Outcome(document=document, text="\n".join([f"{names[0]} → {names[1]}", *said]))
 
 
@@ -82,9 +118,15 @@ def release(name: str, version: str, *, study: Study = Path(), json: Json = Fals
     from panels.releasing import release_panel
 
     frozen, changes = release_panel(study / "panels", name, version)
-    lines = [f"{frozen.pin} is released ({frozen.sha256[:12]}).", *(f"  {change.text}" for change in changes or ())]
+    lines = [
+        f"{frozen.pin} is released ({frozen.sha256[:12]}).",
+        *(f"  {change.text}" for change in changes or ()),
+    ]
     difference = None if changes is None else [change.document() for change in changes]
-    return Outcome(document={"panel": frozen.pin, "sha256": frozen.sha256, "difference": difference}, text="\n".join(lines))
+    return Outcome(
+        document={"panel": frozen.pin, "sha256": frozen.sha256, "difference": difference},
+        text="\n".join(lines),
+    )
 
 
 def _own(study: Path | None) -> Path | None:
@@ -96,7 +138,12 @@ def _state(found: "PanelVersion") -> str:
 
 
 def _document(found: "PanelVersion") -> dict[str, object]:
-    return {"panel": found.pin, "sha256": found.sha256, "state": _state(found), "title": found.panel.title}
+    return {
+        "panel": found.pin,
+        "sha256": found.sha256,
+        "state": _state(found),
+        "title": found.panel.title,
+    }
 
 
 def _stain_line(value: "Panel", place: int) -> str:

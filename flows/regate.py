@@ -12,7 +12,13 @@ from flows.served_study import served_study
 from panels.text.quoting import unexpected
 from tasks.concordance.compare import agreement
 from tasks.concordance.page import verdict, write_concordance
-from tasks.concordance.recount import Recount, comparison, folder_of, measure_references, tubes_to_compare
+from tasks.concordance.recount import (
+    Recount,
+    comparison,
+    folder_of,
+    measure_references,
+    tubes_to_compare,
+)
 from tasks.steps.one_pass import one_pass
 from tasks.steps.prefect_tasks import recount
 
@@ -27,7 +33,9 @@ def regate(study: str, strategy: str) -> dict[str, Any]:
         faults = measure_references(this.study, compared)
         due = tubes_to_compare(this.study, compared)
         done = each(recount, this.study, [(tube, strategy) for tube in due], unexpected=_unexpected)
-        faults += [f"{outcome.tube_sha256[:12]}: {outcome.fault}" for outcome in done if outcome.fault]
+        faults += [
+            f"{outcome.tube_sha256[:12]}: {outcome.fault}" for outcome in done if outcome.fault
+        ]
         found = agreement(this.study, compared)
         page = write_concordance(this.study, compared, found, faults)
     return {

@@ -210,9 +210,7 @@ def _server_environment(url: str, login: str, home: Path, *, pages: bool) -> dic
     }
 
 
-def _await_health(
-    url: str, process: subprocess.Popen[bytes], log: Path, seconds: float
-) -> None:
+def _await_health(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not _is_healthy(url):
         if process.poll() is not None:

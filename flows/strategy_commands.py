@@ -11,10 +11,16 @@ from flows.cli import Json, Outcome, Study
 if TYPE_CHECKING:
     from gating.strategy.model import Strategy
 
-strategy = App(name="strategy", help="List, show, compare, release and exchange the versioned gating strategies.", help_format="plaintext")
+strategy = App(
+    name="strategy",
+    help="List, show, compare, release and exchange the versioned gating strategies.",
+    help_format="plaintext",
+)
 
 Output = Annotated[Path | None, Parameter(help="The file to write; printed when not given.")]
-OwnStudy = Annotated[Path | None, Parameter(name="--study", help="A study whose own strategies are found first.")]
+OwnStudy = Annotated[
+    Path | None, Parameter(name="--study", help="A study whose own strategies are found first.")
+]
 
 
 @strategy.command(name="list")
@@ -24,8 +30,19 @@ def list_releases(*, study: OwnStudy = None, json: Json = False) -> Outcome:
 
     own = study / "strategies" if study else None
     releases = [load_strategy(pin, own) for pin in known(own)]
-    found = [{"strategy": r.strategy.name, "sha256": r.sha256, "panel": r.strategy.panel, "title": r.strategy.title} for r in releases]
-    text = "\n".join(f"{each['strategy']:<20}{each['sha256'][:12]}  {each['panel']:<10}{each['title']}" for each in found)
+    found = [
+        {
+            "strategy": r.strategy.name,
+            "sha256": r.sha256,
+            "panel": r.strategy.panel,
+            "title": r.strategy.title,
+        }
+        for r in releases
+    ]
+    text = "\n".join(
+        f"{each['strategy']:<20}{each['sha256'][:12]}  {each['panel']:<10}{each['title']}"
+        for each in found
+    )
     return Outcome(document={"strategies": found}, text=text)
 
 
@@ -41,14 +58,22 @@ def show(name: str, *, study: OwnStudy = None, json: Json = False) -> Outcome:
     for gate in value.gates:
         for each in gate.names:
             depth[each] = depth[gate.parent] + 1
-            lines.append(f"  {'  ' * depth[each]}{each}  ({gate.shape} {' × '.join(gate.axes) or ', '.join(gate.combined)})")
+            lines.append(
+                f"  {'  ' * depth[each]}{each}  ({gate.shape} "
+                f"{' × '.join(gate.axes) or ', '.join(gate.combined)})"
+            )
     lines += [
         "",
         "Thresholds",
-        *(f"  {n:<14}{t.marker:<16}{t.value:>8g}  {'/'.join(t.sources)}: {t.evidence}" for n, t in value.thresholds.items()),
+        *(
+            f"  {n:<14}{t.marker:<16}{t.value:>8g}  {'/'.join(t.sources)}: {t.evidence}"
+            for n, t in value.thresholds.items()
+        ),
     ]
     lines += ["", "Reported populations", *(f"  {p.id:<26}{p.label}" for p in value.populations)]
-    return Outcome(document={"sha256": release.sha256, **value.model_dump(mode="json")}, text="\n".join(lines))
+    return Outcome(
+        document={"sha256": release.sha256, **value.model_dump(mode="json")}, text="\n".join(lines)
+    )
 
 
 @strategy.command
@@ -59,7 +84,10 @@ def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
 
     own = study / "strategies" if study else None
     verified: list[str] = []
-    faults = [f"{pin} was released and its strategy.yaml is gone. Put it back." for pin in missing_releases(own)]
+    faults = [
+        f"{pin} was released and its strategy.yaml is gone. Put it back."
+        for pin in missing_releases(own)
+    ]
     sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in faults))
     for pin in known(own):
         try:
@@ -68,7 +96,9 @@ def verify(*, study: OwnStudy = None, json: Json = False) -> Outcome:
             faults.append(str(fault))
             sys.stderr.write(f"reconflow: {fault}\n")
     text = "\n".join([*(f"{name}: as released" for name in verified), *faults])
-    return Outcome(document={"verified": verified, "faults": faults}, text=text, failed=bool(faults))
+    return Outcome(
+        document={"verified": verified, "faults": faults}, text=text, failed=bool(faults)
+    )
 
 
 @strategy.command
@@ -76,8 +106,13 @@ def export(
     name: str,
     *,
     output: Output = None,
-    panel: Annotated[str | None, Parameter(help="Take the detectors' names from this panel instead of the strategy's own.")] = None,
-    instrument: Annotated[str | None, Parameter(help="Take the detectors' names of this instrument of the panel.")] = None,
+    panel: Annotated[
+        str | None,
+        Parameter(help="Take the detectors' names from this panel instead of the strategy's own."),
+    ] = None,
+    instrument: Annotated[
+        str | None, Parameter(help="Take the detectors' names of this instrument of the panel.")
+    ] = None,
     study: OwnStudy = None,
     json: Json = False,
 ) -> Outcome:
@@ -89,11 +124,18 @@ def export(
     release = load_strategy(name, study / "strategies" if study else None)
     reads = load_panel(panel or release.strategy.panel, study / "panels" if study else None)
     document = export_strategy(release.strategy, reads, instrument)
-    found: dict[str, object] = {"strategy": release.strategy.name, "sha256": release.sha256, "panel": reads.panel}
+    found: dict[str, object] = {
+        "strategy": release.strategy.name,
+        "sha256": release.sha256,
+        "panel": reads.panel,
+    }
     if output is None:
         return Outcome(document=found | {"gatingml": document.decode()}, text=document.decode())
     output.write_bytes(document)
-    return Outcome(document=found | {"output": str(output)}, text=f"{output}: {release.strategy.name} as Gating-ML 2.0")
+    return Outcome(
+        document=found | {"output": str(output)},
+        text=f"{output}: {release.strategy.name} as Gating-ML 2.0",
+    )
 
 
 @strategy.command
@@ -101,8 +143,13 @@ def diff(
     old: str,
     new: str,
     *,
-    tube: Annotated[Path | None, Parameter(help="An FCS file: lay the gates of both over each other on its events.")] = None,
-    output: Annotated[Path | None, Parameter(help="The page to write with --tube (OLD__NEW.html when not given).")] = None,
+    tube: Annotated[
+        Path | None,
+        Parameter(help="An FCS file: lay the gates of both over each other on its events."),
+    ] = None,
+    output: Annotated[
+        Path | None, Parameter(help="The page to write with --tube (OLD__NEW.html when not given).")
+    ] = None,
     study: OwnStudy = None,
     json: Json = False,
 ) -> Outcome:
@@ -117,7 +164,9 @@ def diff(
     difference = compare(before, after)
     if tube is None:
         if output is not None:
-            raise UsageFault("--output is the page with the plots: name the FCS file to draw with --tube.")
+            raise UsageFault(
+                "--output is the page with the plots: name the FCS file to draw with --tube."
+            )
         return Outcome(document=difference.document(), text=difference.text())
     from tasks.concordance.one_tube import overlay
     from tasks.publish.tables import write_atomically
@@ -127,7 +176,15 @@ def diff(
     write_atomically(page, overlaid.page.encode())
     return Outcome(
         document=difference.document() | overlaid.document() | {"page": str(page)},
-        text="\n".join([difference.text(), "", *(f"  {g.gate:<28}{g.told}" for g in overlaid.gates), "", f"{page}"]),
+        text="\n".join(
+            [
+                difference.text(),
+                "",
+                *(f"  {g.gate:<28}{g.told}" for g in overlaid.gates),
+                "",
+                f"{page}",
+            ]
+        ),
     )
 
 
@@ -137,8 +194,15 @@ def release(name: str, version: str, *, study: Study = Path(), json: Json = Fals
     from tasks.strategies.release import release_version
 
     frozen, difference = release_version(study, name, version)
-    found = {"strategy": frozen.strategy.name, "sha256": frozen.sha256, "difference": difference.document() if difference else None}
-    lines = [f"{frozen.strategy.name} is released ({frozen.sha256[:12]}).", *([difference.text()] if difference else [])]
+    found = {
+        "strategy": frozen.strategy.name,
+        "sha256": frozen.sha256,
+        "difference": difference.document() if difference else None,
+    }
+    lines = [
+        f"{frozen.strategy.name} is released ({frozen.sha256[:12]}).",
+        *([difference.text()] if difference else []),
+    ]
     return Outcome(document=found, text="\n".join(lines))
 
 
@@ -160,22 +224,41 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     *,
     panel: Annotated[str, Parameter(help="The panel whose markers the document's channels are.")],
     name: Annotated[str, Parameter(help="What the new strategy is called.")],
-    output: Annotated[Path, Parameter(help="The strategies folder to write into, such as STUDY/strategies.")],
-    sample: Annotated[str | None, Parameter(help="The sample of a FlowJo workspace whose gates are wanted.")] = None,
+    output: Annotated[
+        Path, Parameter(help="The strategies folder to write into, such as STUDY/strategies.")
+    ],
+    sample: Annotated[
+        str | None, Parameter(help="The sample of a FlowJo workspace whose gates are wanted.")
+    ] = None,
     all_samples: Annotated[
-        bool, Parameter(name="--all-samples", negative="", help="Take the gates most samples have; compare every sample's counts.")
+        bool,
+        Parameter(
+            name="--all-samples",
+            negative="",
+            help="Take the gates most samples have; compare every sample's counts.",
+        ),
     ] = False,
     fcs: Annotated[
-        Path | None, Parameter(name=["--fcs", "--tube"], help="The FCS file the gates were drawn on, or a folder that holds it.")
+        Path | None,
+        Parameter(
+            name=["--fcs", "--tube"],
+            help="The FCS file the gates were drawn on, or a folder that holds it.",
+        ),
     ] = None,
-    accept: Annotated[bool, Parameter(negative="", help="Import although counts differ from those the workspace recorded.")] = False,
+    accept: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Import although counts differ from those the workspace recorded."
+        ),
+    ] = False,
     study: OwnStudy = None,
     json: Json = False,
 ) -> Outcome:
     """Turn the gates of a Gating-ML 2.0 document or a FlowJo 10 workspace into a draft strategy, with a report beside it.
 
-    Where the tube of a FlowJo sample is at hand (--fcs, or beside the workspace under its name), the counts the workspace
-    recorded are compared with ours: a difference beyond FlowJo's own binning refuses the import.
+    Where the tube of a FlowJo sample is at hand (--fcs, or beside the workspace under its name),
+    the counts the workspace recorded are compared with ours: a difference beyond FlowJo's own
+    binning refuses the import.
     """
     from gating.exchange.checked_import import import_checked, import_workspace
     from gating.exchange.import_files import report
@@ -192,16 +275,23 @@ def import_document(  # noqa: PLR0913 - keyword-only options of one command
     else:
         checked = import_checked(file, reads, name, sample=sample, tube=fcs, accept=accept)
     imported = checked.imported
-    written = write_import(imported, output, counts_csv(checked.compared) if checked.compared else None)
+    written = write_import(
+        imported, output, counts_csv(checked.compared) if checked.compared else None
+    )
     document = {
         "strategy": name,
         "source": checked.foreign.source,
         "gates": {"/".join(path[1:]): gate for path, gate in imported.name_of.items()},
-        "notes": [{"outcome": note.outcome, "gate": note.gate, "text": note.text} for note in imported.notes],
+        "notes": [
+            {"outcome": note.outcome, "gate": note.gate, "text": note.text}
+            for note in imported.notes
+        ],
         "counts": [each.document() for each in checked.compared],
         "written": [str(path) for path in written],
     }
-    return Outcome(document=document, text="\n".join([report(imported), *(f"{path}" for path in written)]))
+    return Outcome(
+        document=document, text="\n".join([report(imported), *(f"{path}" for path in written)])
+    )
 
 
 @strategy.command
@@ -223,5 +313,11 @@ def promote(
     from tasks.study.folder import open_study
 
     done = make_current(open_study(study), name, approved_by, reason)
-    text = f"{done.panel} is counted with {done.to_strategy} from the next run on (before: {done.from_strategy})."
-    return Outcome(document={"panel": done.panel, "from": done.from_strategy, "to": done.to_strategy}, text=text)
+    text = (
+        f"{done.panel} is counted with {done.to_strategy} from the next run on (before: "
+        f"{done.from_strategy})."
+    )
+    return Outcome(
+        document={"panel": done.panel, "from": done.from_strategy, "to": done.to_strategy},
+        text=text,
+    )

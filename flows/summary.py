@@ -25,19 +25,30 @@ SHOWN = (
 
 def pass_text(summary: Mapping[str, Any]) -> str:
     """Sum one pass up in a few lines."""
-    counts = ", ".join(f"{summary[key]} {key}" for key in ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed"))
+    counts = ", ".join(
+        f"{summary[key]} {key}"
+        for key in ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed")
+    )
     told = [f"  {printable(sentence)}" for sentence in summary["sentences"]]
     return "\n".join([counts, *told, f"report: {summary['report']}"])
 
 
 def demo_text(folder: Path, summary: Mapping[str, Any]) -> str:
     """Show the demo's main results, one column a patient, and where to look."""
-    patients = sorted(path.parent.name for path in (folder / "results" / "patients").glob("*/parameters.csv"))
-    values = {patient: dict(_parameters(folder / "results" / "patients" / patient / "parameters.csv")) for patient in patients}
+    patients = sorted(
+        path.parent.name for path in (folder / "results" / "patients").glob("*/parameters.csv")
+    )
+    values = {
+        patient: dict(_parameters(folder / "results" / "patients" / patient / "parameters.csv"))
+        for patient in patients
+    }
     width = max(len(label) for *_, label in SHOWN) + 2
     lines = [" " * width + "".join(f"{patient:>18}" for patient in patients)]
     for population, parameter, label in SHOWN:
-        lines.append(f"{label:<{width}}" + "".join(f"{values[p].get((population, parameter), ''):>18}" for p in patients))
+        lines.append(
+            f"{label:<{width}}"
+            + "".join(f"{values[p].get((population, parameter), ''):>18}" for p in patients)
+        )
     return "\n".join(
         [
             pass_text(summary), "", *lines, "",
@@ -72,11 +83,23 @@ def status_document(
         "sheets": [*map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)],
         "states": states,
         "strategies": [
-            {"panel": s.panel, "strategy": s.strategy, "sha256": s.sha256, "standing": s.told, "newer": s.newer} for s in strategies
+            {
+                "panel": s.panel,
+                "strategy": s.strategy,
+                "sha256": s.sha256,
+                "standing": s.told,
+                "newer": s.newer,
+            }
+            for s in strategies
         ],
-        "panels": [{"panel": p.panel, "version": p.pin, "sha256": p.sha256, "standing": p.told} for p in standing_panels(study)],
+        "panels": [
+            {"panel": p.panel, "version": p.pin, "sha256": p.sha256, "standing": p.told}
+            for p in standing_panels(study)
+        ],
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
-        "last_run": None if last is None else {"started": last.started_at, "ended": last.ended_at, "outcome": _outcome(study, last)},
+        "last_run": None
+        if last is None
+        else {"started": last.started_at, "ended": last.ended_at, "outcome": _outcome(study, last)},
         "next_run": _next_run(study, server) if server else None,
         "schedule_kept_by": kept_by,
     }
@@ -89,7 +112,10 @@ def status_text(document: Mapping[str, Any]) -> str:
         "  ".join(f"{state} {number}" for state, number in document["states"].items()),
         f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
         f"next run: {_next_run_text(document)}",
-        *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in document["strategies"]),
+        *(
+            f"{each['panel']}: {each['strategy']}, {each['standing']}"
+            for each in document["strategies"]
+        ),
         *(each["newer"] for each in document["strategies"] if each["newer"]),
         *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
         *document["inbox"],
@@ -135,16 +161,30 @@ def _next_run(study: Study, server: Access) -> str | None:
     """Ask a server when this study runs next; a site's server runs other studies and other programs too."""
     import httpx
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.filters import (
+        FlowFilter,
+        FlowFilterName,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
 
-    scheduled = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])))
+    scheduled = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+    )
     nightly = FlowFilter(name=FlowFilterName(any_=["nightly"]))
     try:
         with server.settings(), get_client(sync_client=True) as client:
-            runs = client.read_flow_runs(flow_filter=nightly, flow_run_filter=scheduled, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+            runs = client.read_flow_runs(
+                flow_filter=nightly,
+                flow_run_filter=scheduled,
+                sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+            )
     except httpx.HTTPError:
         return None
-    own = (run.expected_start_time for run in runs if run.parameters.get("study") == str(study.folder))
+    own = (
+        run.expected_start_time for run in runs if run.parameters.get("study") == str(study.folder)
+    )
     return next((moment.isoformat() for moment in own if moment), None)

@@ -23,7 +23,8 @@ from flows.watch import watch_study
 from tasks.study.folder import Study
 
 PROGRAM = Path(__file__).resolve().parents[1]
-"""Where the nights run: Prefect imports the flow from the working folder first, whoever filled it."""
+"""Where the nights run: Prefect imports the flow from the working folder first, whoever filled
+it."""
 
 
 def deployment_name(study: Study) -> str:
@@ -45,22 +46,28 @@ def up_study(study: Study, interval: float) -> None:
 
     Nothing that is started here, by whomever, runs another study.
 
-    A night that is still running when the next is due goes on alone. Nights missed while the server was down are not made up
-    one by one: each pass does all there is to do.
+    A night that is still running when the next is due goes on alone. Nights missed while the server
+    was down are not made up one by one: each pass does all there is to do.
     """
     night = study.settings.nightly
     deployment = nightly.to_deployment(
         name=deployment_name(study),
         schedule=Cron(night.cron, timezone=study.settings.nightly_zone, slug="nightly"),
         parameters={"study": str(study.folder)},
-        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+        ),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     stop = threading.Event()
-    # A new thread knows nothing of the server this one was given; Prefect would start another for it.
+    # A new thread knows nothing of the server this one was given; Prefect would start another for
+    # it.
     watch = partial(copy_context().run, watch_study, study.folder, interval, stop)
     watcher = threading.Thread(target=watch, name="watcher", daemon=True)
-    sys.stderr.write(f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file arrives.\n")
+    sys.stderr.write(
+        f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file "
+        f"arrives.\n"
+    )
     with serving(study.folder), chdir(PROGRAM):
         watcher.start()
         try:

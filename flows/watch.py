@@ -43,8 +43,9 @@ class _Memory:
 def watch_study(folder: Path, interval: float, stop: threading.Event | None = None) -> None:
     """Watch until ``stop`` is set or the process is interrupted.
 
-    A periodic look is the truth: a shared folder sends no word of what other computers write into it. A share that drops or
-    a sheet that is wrong ends nothing; it is said once and looked at again.
+    A periodic look is the truth: a shared folder sends no word of what other computers write into
+    it. A share that drops or a sheet that is wrong ends nothing; it is said once and looked at
+    again.
     """
     if stop is not None:
         _watch(folder, interval, stop)
@@ -94,7 +95,10 @@ def _look(folder: Path, memory: _Memory) -> None:
     taken = take_in(study, wait=False)
     news = [outcome for outcome in taken.outcomes if memory.is_new(outcome)]
     for outcome in news:
-        _say(f"{outcome.inbox_path}: {outcome.state}{'. ' + outcome.reason if outcome.reason else ''}")
+        _say(
+            f"{outcome.inbox_path}: "
+            f"{outcome.state}{'. ' + outcome.reason if outcome.reason else ''}"
+        )
     due = what_is_due(study)
     if due - memory.tried or (due and time.monotonic() - memory.tried_at > AGAIN_SECONDS):
         from flows.nightly import nightly

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 TIME = "Time"
-"""What the clock is called as an axis of a panel or strategy, whatever the cytometer calls its channel."""
+"""What the clock is called as an axis of a panel or strategy, whatever the cytometer calls its
+channel."""
 SPELLINGS = ("TIME", "HDRT")
-"""The standard's name, and that of MACSQuant. ``TIME-LSW`` and ``TIME-MSW`` are halves of a clock, and neither of them is one."""
+"""The standard's name, and that of MACSQuant. ``TIME-LSW`` and ``TIME-MSW`` are halves of a clock,
+and neither of them is one."""
 
 
 class Named(Protocol):

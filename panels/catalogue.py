@@ -1,6 +1,7 @@
 """Find panel definitions, the laboratory's own folder first, and prove that a released one is what was released.
 
-A panel lies in ``NAME.yaml``, and each released version beside it in ``NAME/VERSION/panel.yaml``; either may be missing.
+A panel lies in ``NAME.yaml``, and each released version beside it in ``NAME/VERSION/panel.yaml``;
+either may be missing.
 """
 
 from collections.abc import Sequence
@@ -49,8 +50,9 @@ def load_panel(name: str, own: Path | None = None) -> Panel:
 def find_panel(pin: str, own: Path | None = None) -> PanelVersion:
     """Find the panel a name or pin means: ``bcell``, ``bcell@1`` or ``bcell@1.0.0``, in the folder ``own`` before the shipped ones.
 
-    The newest release that fits is taken; a version that is not in the LOCK only where nothing of that name was released in the
-    folder. Raises PanelFault when there is none, a definition is wrong, or a released one is not what was released.
+    The newest release that fits is taken; a version that is not in the LOCK only where nothing of
+    that name was released in the folder. Raises PanelFault when there is none, a definition is
+    wrong, or a released one is not what was released.
     """
     name, _, wanted = pin.partition("@")
     for folder in _folders(own):
@@ -61,7 +63,10 @@ def find_panel(pin: str, own: Path | None = None) -> PanelVersion:
     if name in known:
         versions = ", ".join(each.pin for each in panel_versions(own) if each.name == name)
         raise PanelFault(f"There is no version '{wanted}' of the panel {name}. Known: {versions}.")
-    raise PanelFault(f"There is no panel called '{name}'{nearest(name, known) or '.'} Known panels: {', '.join(known)}.")
+    raise PanelFault(
+        f"There is no panel called '{name}'{nearest(name, known) or '.'} Known panels: "
+        f"{', '.join(known)}."
+    )
 
 
 def panel_names(own: Path | None = None) -> list[str]:
@@ -91,7 +96,10 @@ def versions_of(folder: Path, name: str) -> list[PanelVersion]:
         version = _read(path, name, locked)
         other = found.setdefault(version.pin, version)
         if other.sha256 != version.sha256:
-            raise PanelFault(f"{path}: {version.pin} is also in {other.path}, with another content. Give one of them another version.")
+            raise PanelFault(
+                f"{path}: {version.pin} is also in {other.path}, with another content. Give "
+                f"one of them another version."
+            )
     return sorted(found.values(), key=lambda each: version_order(each.panel.version))
 
 
@@ -116,11 +124,16 @@ def _read(path: Path, name: str, locked: dict[str, str]) -> PanelVersion:
     sha256 = canonical_sha256(document.content)
     pin = f"{name}@{panel.version}"
     if path.name == KEPT and path.parent.name != panel.version and path.parent.parent.name == name:
-        raise PanelFault(f"{path}: says it is version {panel.version}, but lies in the folder of {name}@{path.parent.name}.")
+        raise PanelFault(
+            f"{path}: says it is version {panel.version}, but lies in the folder of "
+            f"{name}@{path.parent.name}."
+        )
     if locked.get(pin, sha256) != sha256:
         raise PanelFault(
-            f"{path}: {pin} was changed after its release (LOCK {locked[pin][:12]}, now {sha256[:12]}). Put the released content "
-            f"back, or give the change a version of its own ('version:' in the file) and release it: reconflow panel release {name} VERSION"
+            f"{path}: {pin} was changed after its release (LOCK {locked[pin][:12]}, now "
+            f"{sha256[:12]}). Put the released content "
+            f"back, or give the change a version of its own ('version:' in the file) and "
+            f"release it: reconflow panel release {name} VERSION"
         )
     return PanelVersion(name, panel, sha256, path, released=pin in locked)
 
@@ -135,7 +148,8 @@ def _newest(folder: Path, name: str, wanted: str) -> PanelVersion | None:
     gone = [version for other, _, version in pins if other == name and allows(wanted, version)]
     if gone:
         raise PanelFault(
-            f"{kept_at(folder, name, max(gone, key=version_order))}: {name}@{max(gone, key=version_order)} was released and its file is "
+            f"{kept_at(folder, name, max(gone, key=version_order))}: "
+            f"{name}@{max(gone, key=version_order)} was released and its file is "
             "gone. Put it back."
         )
     return fitting[-1] if fitting else None

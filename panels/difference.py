@@ -28,7 +28,13 @@ class PanelChange:
 
     def document(self) -> dict[str, object]:
         """Give what ``reconflow panel diff --json`` prints of it."""
-        return {"kind": self.kind, "where": self.where, "was": self.was, "now": self.now, "text": self.text}
+        return {
+            "kind": self.kind,
+            "where": self.where,
+            "was": self.was,
+            "now": self.now,
+            "text": self.text,
+        }
 
 
 def panel_changes(old: Panel, new: Panel) -> tuple[PanelChange, ...]:
@@ -72,15 +78,34 @@ def _stain(was: Stain, now: Stain) -> Iterator[PanelChange]:
 def _instruments(old: Panel, new: Panel) -> Iterator[PanelChange]:
     for name in dict.fromkeys((*old.instruments, *new.instruments)):
         if name in old.instruments and name in new.instruments:
-            yield from _pairs("instrument_detector", name, old.instruments[name], new.instruments[name])
+            yield from _pairs(
+                "instrument_detector", name, old.instruments[name], new.instruments[name]
+            )
         else:
-            was, now = (None if name not in each else dict(each[name]) for each in (old.instruments, new.instruments))
-            yield PanelChange("instrument_added" if was is None else "instrument_removed", f"instrument {name}", was, now)
-    if list(old.instruments) != list(new.instruments) and set(old.instruments) == set(new.instruments):
-        yield PanelChange("instrument_order", "order of the instruments", tuple(old.instruments), tuple(new.instruments))
+            was, now = (
+                None if name not in each else dict(each[name])
+                for each in (old.instruments, new.instruments)
+            )
+            yield PanelChange(
+                "instrument_added" if was is None else "instrument_removed",
+                f"instrument {name}",
+                was,
+                now,
+            )
+    if list(old.instruments) != list(new.instruments) and set(old.instruments) == set(
+        new.instruments
+    ):
+        yield PanelChange(
+            "instrument_order",
+            "order of the instruments",
+            tuple(old.instruments),
+            tuple(new.instruments),
+        )
 
 
-def _pairs(kind: str, whose: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[PanelChange]:
+def _pairs(
+    kind: str, whose: str, old: Mapping[str, str], new: Mapping[str, str]
+) -> Iterator[PanelChange]:
     for name in dict.fromkeys((*old, *new)):
         if old.get(name) != new.get(name):
             yield PanelChange(kind, f"{whose}, {name}", old.get(name), new.get(name))
@@ -98,7 +123,9 @@ def _matrix(old: Panel, new: Panel) -> Iterator[PanelChange]:
     for row, (before, after) in enumerate(zip(was, now, strict=True)):
         for column, (first, second) in enumerate(zip(before, after, strict=True)):
             if first != second:
-                yield PanelChange("matrix", f"matrix, {markers[row]} into {markers[column]}", first, second)
+                yield PanelChange(
+                    "matrix", f"matrix, {markers[row]} into {markers[column]}", first, second
+                )
 
 
 def _told(value: object) -> str:

@@ -1,7 +1,7 @@
 """Say which marker a panel reads on which detector, and whether a tube's channels fit it.
 
-The label a lab writes (``$PnS``) is read first; the detector (``$PnN``) is the check on it. Where the two
-contradict each other nothing is guessed: the tube is refused and the sentence names both.
+The label a lab writes (``$PnS``) is read first; the detector (``$PnN``) is the check on it. Where
+the two contradict each other nothing is guessed: the tube is refused and the sentence names both.
 """
 
 import re
@@ -20,10 +20,14 @@ Counting = Literal["bead", "volumetric", "chain", "dual"]
 _MOST_NAMED = 4
 
 FLUOROCHROMES = frozenset(
-    "FITC PE APC ECD PB KRO PC5 PC55 PC7 PERCP PERCPCY55 PECY5 PECY55 PECY7 APCCY7 APCH7 APCR700 APCA700 APCA750 AF488 AF647 "
-    "AF700 ALEXAFLUOR488 ALEXAFLUOR647 ALEXAFLUOR700 AA700 AA750 BB515 BB700 BV421 BV450 BV480 BV510 BV570 BV605 BV650 BV711 "
-    "BV750 BV785 BV786 BUV395 BUV496 BUV563 BUV615 BUV661 BUV737 BUV805 V450 V500 V500C AMCYAN PACIFICBLUE PACIFICORANGE "
-    "EF450 EF780 APCFIRE750 APCFIRE810 PEDAZZLE594 PECF594 PETEXASRED SPARKNIR685 QDOT605 QDOT655".split()
+    "FITC PE APC ECD PB KRO PC5 PC55 PC7 PERCP PERCPCY55 PECY5 PECY55 PECY7 APCCY7 APCH7 "
+    "APCR700 APCA700 APCA750 AF488 AF647 "
+    "AF700 ALEXAFLUOR488 ALEXAFLUOR647 ALEXAFLUOR700 AA700 AA750 BB515 BB700 BV421 BV450 "
+    "BV480 BV510 BV570 BV605 BV650 BV711 "
+    "BV750 BV785 BV786 BUV395 BUV496 BUV563 BUV615 BUV661 BUV737 BUV805 V450 V500 V500C "
+    "AMCYAN PACIFICBLUE PACIFICORANGE "
+    "EF450 EF780 APCFIRE750 APCFIRE810 PEDAZZLE594 PECF594 PETEXASRED SPARKNIR685 QDOT605 "
+    "QDOT655".split()
 )
 
 
@@ -63,9 +67,16 @@ class Panel(BaseModel):
         for instrument, detectors in self.instruments.items():
             unknown = sorted(set(detectors) - set(names))
             if unknown:
-                raise ValueError(f"instrument {instrument!r} names {unknown[0]!r}, which is not a marker of this panel")
-        if self.matrix is not None and [len(row) for row in self.matrix] != [len(names)] * len(names):
-            raise ValueError("matrix must have one row and one column for each marker, in the order of markers")
+                raise ValueError(
+                    f"instrument {instrument!r} names {unknown[0]!r}, which is not a marker "
+                    f"of this panel"
+                )
+        if self.matrix is not None and [len(row) for row in self.matrix] != [len(names)] * len(
+            names
+        ):
+            raise ValueError(
+                "matrix must have one row and one column for each marker, in the order of markers"
+            )
         return self
 
     @field_validator("scatter")
@@ -77,7 +88,9 @@ class Panel(BaseModel):
     def detectors(self) -> dict[str, dict[str, str]]:
         """Give for each known instrument the detector of every marker."""
         own = {stain.marker: stain.detector for stain in self.markers}
-        return {self.instrument: own} | {name: own | dict(other) for name, other in self.instruments.items()}
+        return {self.instrument: own} | {
+            name: own | dict(other) for name, other in self.instruments.items()
+        }
 
 
 class ChannelLike(Protocol):
@@ -95,8 +108,8 @@ class ChannelLike(Protocol):
 class PanelMatch:
     """Where each marker and scatter parameter of a panel was found in a tube.
 
-    ``channel`` maps marker or scatter name to the channel's index; ``problems`` are sentences: any of them
-    means that the tube does not fit the panel.
+    ``channel`` maps marker or scatter name to the channel's index; ``problems`` are sentences: any
+    of them means that the tube does not fit the panel.
     """
 
     panel: Panel
@@ -129,7 +142,9 @@ def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
     found: dict[str, int] = {}
     problems: list[str] = []
     for stain in panel.markers:
-        channel, problem = _resolve(stain, by_label[stain.marker], usable, detectors[stain.marker], owner)
+        channel, problem = _resolve(
+            stain, by_label[stain.marker], usable, detectors[stain.marker], owner
+        )
         if problem:
             problems.append(problem)
         elif channel is not None:
@@ -148,7 +163,11 @@ def _area_channels(channels: Iterable[ChannelLike]) -> list[ChannelLike]:
     """Drop height and width channels of a detector whose area is recorded too."""
     every = list(channels)
     areas = {c.detector[:-2].upper() for c in every if c.detector.upper().endswith("-A")}
-    return [c for c in every if not (c.detector.upper().endswith(("-H", "-W")) and c.detector[:-2].upper() in areas)]
+    return [
+        c
+        for c in every
+        if not (c.detector.upper().endswith(("-H", "-W")) and c.detector[:-2].upper() in areas)
+    ]
 
 
 @lru_cache(maxsize=16_384)
@@ -175,14 +194,21 @@ def _best_instrument(
     present = {plain(c.detector) for c in channels}
 
     def agreement(detectors: Mapping[str, str]) -> tuple[int, int]:
-        labelled = sum(any(plain(c.detector) == plain(detectors[m]) for c in found) for m, found in by_label.items())
+        labelled = sum(
+            any(plain(c.detector) == plain(detectors[m]) for c in found)
+            for m, found in by_label.items()
+        )
         return labelled, sum(plain(d) in present for d in detectors.values())
 
     return max(panel.detectors().items(), key=lambda entry: agreement(entry[1]))
 
 
 def _resolve(
-    stain: Stain, labelled: Sequence[ChannelLike], channels: Sequence[ChannelLike], detector: str, owner: Mapping[str, str]
+    stain: Stain,
+    labelled: Sequence[ChannelLike],
+    channels: Sequence[ChannelLike],
+    detector: str,
+    owner: Mapping[str, str],
 ) -> tuple[ChannelLike | None, str | None]:
     """Decide which channel reads a marker: its channel, or the sentence that says why none can be trusted."""
     if len(labelled) > 1:
@@ -210,7 +236,10 @@ def _resolve(
 def _missing(stain: Stain, detector: str, at_detector: ChannelLike | None) -> str:
     """Say what stands where the marker should be."""
     if at_detector is None:
-        return f"{stain.marker} is missing: no channel is labelled {stain.marker} and there is no detector {detector}."
+        return (
+            f"{stain.marker} is missing: no channel is labelled {stain.marker} and there is no "
+            f"detector {detector}."
+        )
     label = as_label(at_detector.label)
     return (
         f"{stain.marker} is missing: {detector} is labelled '{label}' instead. "

@@ -3,7 +3,14 @@
 import re
 from pathlib import Path
 
-from panels.catalogue import PanelVersion, find_panel, kept_at, panel_names, shipped_panels, versions_of
+from panels.catalogue import (
+    PanelVersion,
+    find_panel,
+    kept_at,
+    panel_names,
+    shipped_panels,
+    versions_of,
+)
 from panels.difference import PanelChange, panel_changes
 from panels.files.durable import write_durably
 from panels.files.lock import VERSION, lock_content, version_order
@@ -11,19 +18,27 @@ from panels.text.errors import PanelFault
 from panels.text.spelling import nearest
 
 
-def release_panel(folder: Path, name: str, version: str) -> tuple[PanelVersion, tuple[PanelChange, ...] | None]:
+def release_panel(
+    folder: Path, name: str, version: str
+) -> tuple[PanelVersion, tuple[PanelChange, ...] | None]:
     """Write a version's SHA-256 into the LOCK of ``folder`` and keep a copy; gives what changed since the release before it.
 
-    The copy lies in ``NAME/VERSION/panel.yaml``, so that ``NAME.yaml`` may go on to the next version. Raises PanelFault when there is no
-    such version, it is released already, or a shipped panel has its number.
+    The copy lies in ``NAME/VERSION/panel.yaml``, so that ``NAME.yaml`` may go on to the next
+    version. Raises PanelFault when there is no such version, it is released already, or a shipped
+    panel has its number.
     """
     if not re.fullmatch(r"[\w-]+", name) or not VERSION.fullmatch(version):
-        raise PanelFault(f"'{name} {version}' is not a panel's name and a version such as 'bcell 1.1.0'.")
+        raise PanelFault(
+            f"'{name} {version}' is not a panel's name and a version such as 'bcell 1.1.0'."
+        )
     draft = _draft(folder, name, version)
     if draft.released:
         raise PanelFault(f"{draft.pin} is already released. Give the change a version of its own.")
     if draft.panel.panel != name:
-        raise PanelFault(f"{draft.path}: says it is the panel {draft.panel.panel}, but its file is called {name}. Make both the same.")
+        raise PanelFault(
+            f"{draft.path}: says it is the panel {draft.panel.panel}, but its file is called "
+            f"{name}. Make both the same."
+        )
     changes = _since_the_last(folder, draft)
     content = draft.path.read_bytes()
     if draft.path != kept_at(folder, name, version):
@@ -33,29 +48,48 @@ def release_panel(folder: Path, name: str, version: str) -> tuple[PanelVersion, 
 
 
 def _draft(folder: Path, name: str, version: str) -> PanelVersion:
-    found = {each.panel.version: each for each in (versions_of(folder, name) if folder.is_dir() else [])}
+    found = {
+        each.panel.version: each for each in (versions_of(folder, name) if folder.is_dir() else [])
+    }
     if version in found:
         return found[version]
     if found:
         raise PanelFault(
-            f"There is no version {version} of {name} in {folder}; there is {', '.join(found)}. Write 'version: {version}' in "
+            f"There is no version {version} of {name} in {folder}; there is "
+            f"{', '.join(found)}. Write 'version: {version}' in "
             f"{folder / f'{name}.yaml'}."
         )
     if name in panel_names():
         raise PanelFault(
-            f"{name} is a shipped panel, which is released. To change it, write a version of your own into {folder / f'{name}.yaml'}."
+            f"{name} is a shipped panel, which is released. To change it, write a version of "
+            f"your own into {folder / f'{name}.yaml'}."
         )
     own = panel_names(folder) if folder.is_dir() else []
-    raise PanelFault(f"{folder / f'{name}.yaml'}: there is no such file{nearest(name, own) or '.'} Write the panel there.")
+    raise PanelFault(
+        f"{folder / f'{name}.yaml'}: there is no such file{nearest(name, own) or '.'} Write "
+        f"the panel there."
+    )
 
 
 def _since_the_last(folder: Path, draft: PanelVersion) -> tuple[PanelChange, ...] | None:
     """Compare with the newest release below this version, among the laboratory's own and the shipped ones."""
-    known = [each for place in (shipped_panels(), folder) for each in versions_of(place, draft.name) if each.released]
+    known = [
+        each
+        for place in (shipped_panels(), folder)
+        for each in versions_of(place, draft.name)
+        if each.released
+    ]
     same = next((each for each in known if each.pin == draft.pin), None)
     if same is not None and same.sha256 != draft.sha256:
-        raise PanelFault(f"{draft.path}: {draft.pin} is also a shipped panel, with another content. Give yours another version.")
-    lower = [each for each in known if version_order(each.panel.version) < version_order(draft.panel.version)]
+        raise PanelFault(
+            f"{draft.path}: {draft.pin} is also a shipped panel, with another content. Give "
+            f"yours another version."
+        )
+    lower = [
+        each
+        for each in known
+        if version_order(each.panel.version) < version_order(draft.panel.version)
+    ]
     if not lower:
         return None
     before = max(lower, key=lambda each: version_order(each.panel.version))

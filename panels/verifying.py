@@ -61,4 +61,7 @@ def _gone(folder: Path, released: list[str], found: set[str], wrong: set[str]) -
     for pin in released:
         name, _, version = pin.rpartition("@")
         if pin not in found and name not in wrong:
-            yield f"{kept_at(folder, name, version)}: {pin} was released and its file is gone. Put it back."
+            yield (
+                f"{kept_at(folder, name, version)}: {pin} was released and its file is gone. Put "
+                f"it back."
+            )

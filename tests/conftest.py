@@ -1,4 +1,5 @@
-"""Keep every test away from the user's own Prefect, proxies and screens, and share one server where one is needed."""
+"""Keep every test away from the user's own Prefect, proxies and screens, and share one server where
+one is needed."""
 
 import os
 import signal
@@ -23,19 +24,25 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="reconflow-tests-")
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 
-# Where the tests were started in the background (`make test &`) Ctrl-C is ignored, and programs that
-# the tests start and stop by it would inherit that.
+# Where the tests were started in the background (`make test &`) Ctrl-C is ignored, and programs
+# that the tests start and stop by it would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FUZZ_EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "2000")
 if not FUZZ_EXAMPLES.isdecimal() or int(FUZZ_EXAMPLES) < 1:
-    raise pytest.UsageError(f"FUZZ_EXAMPLES is '{FUZZ_EXAMPLES}'. Give the number of examples a test, as FUZZ_EXAMPLES=2000.")
+    raise pytest.UsageError(
+        f"FUZZ_EXAMPLES is '{FUZZ_EXAMPLES}'. Give the number of examples a test, as "
+        f"FUZZ_EXAMPLES=2000."
+    )
 
-# Deadlines measure the neighbours on a shared machine, not the code. `make test` draws the same examples everywhere: whoever changed
-# nothing sees no failure. `make fuzz` (--hypothesis-profile=fuzz) draws new ones and remembers what failed in .hypothesis/.
-settings.register_profile("reconflow", deadline=None, max_examples=50, print_blob=True, derandomize=True, database=None)
+# Deadlines measure the neighbours on a shared machine, not the code. `make test` draws the same
+# examples everywhere: whoever changed nothing sees no failure. `make fuzz`
+# (--hypothesis-profile=fuzz) draws new ones and remembers what failed in .hypothesis/.
+settings.register_profile(
+    "reconflow", deadline=None, max_examples=50, print_blob=True, derandomize=True, database=None
+)
 settings.register_profile(
     "fuzz",
     deadline=None,
@@ -50,13 +57,15 @@ settings.load_profile("reconflow")
 
 @pytest.fixture(scope="session")
 def standing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartingServer]:
-    """Start one real server, with its services, for all tests of this process that ask for ``prefect_api``."""
+    """Start one real server, with its services, for all tests of this process that ask for
+    ``prefect_api``."""
     with starting_server(tmp_path_factory.mktemp("prefect")) as server:
         yield server
 
 
 @pytest.fixture
 def prefect_api(standing_server: StartingServer) -> Iterator[str]:
-    """Point Prefect at the shared server for one test, which is marked ``xdist_group("prefect")`` so that one is enough."""
+    """Point Prefect at the shared server for one test, which is marked ``xdist_group("prefect")``
+    so that one is enough."""
     with standing_server.ready() as url:
         yield url

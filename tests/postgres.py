@@ -12,13 +12,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or ([Path(found).parent] if (found := shutil.which("initdb")) else [])
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or (
+    [Path(found).parent] if (found := shutil.which("initdb")) else []
+)
 
 
 def _as_postgres(command: Sequence[str | Path]) -> None:
     """Run a server command, as the user postgres where we are root (the server refuses root)."""
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", timeout=60)
+    subprocess.run(
+        [*prefix, *command],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        timeout=60,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +41,37 @@ def postgres() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+    options = (
+        f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c "
+        f"fsync=off"
+    )
     try:
-        _as_postgres([binaries / "initdb", "-D", folder / "data", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"])
-        _as_postgres([binaries / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start"])
+        _as_postgres(
+            [
+                binaries / "initdb",
+                "-D",
+                folder / "data",
+                "-U",
+                "postgres",
+                "--auth=trust",
+                "-E",
+                "UTF8",
+                "--no-sync",
+            ]
+        )
+        _as_postgres(
+            [
+                binaries / "pg_ctl",
+                "-D",
+                folder / "data",
+                "-w",
+                "-l",
+                folder / "log",
+                "-o",
+                options,
+                "start",
+            ]
+        )
         try:
             yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
         finally:

@@ -1,4 +1,5 @@
-"""The house keeps its shape: rooms, one-way imports, empty package files, declared dependencies, no stray paths."""
+"""The house keeps its shape: rooms, one-way imports, empty package files, declared dependencies, no
+stray paths."""
 
 import ast
 import re
@@ -34,10 +35,21 @@ STRAY = re.compile(
 
 def committed() -> list[str]:
     """List the committed files, and those about to be."""
-    command = ["git", "-C", str(PROJECT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    command = [
+        "git",
+        "-C",
+        str(PROJECT),
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "-z",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"NOT A GIT CHECKOUT: the shape of the tree is not checked ({done.stderr.strip()})")
+        pytest.skip(
+            f"NOT A GIT CHECKOUT: the shape of the tree is not checked ({done.stderr.strip()})"
+        )
     return [name for name in done.stdout.split("\0") if name and (PROJECT / name).is_file()]
 
 
@@ -48,7 +60,14 @@ def sources() -> Iterator[Path]:
 
 def test_import_contracts_hold() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"],
+        [
+            sys.executable,
+            "-c",
+            (
+                "from importlinter.cli import lint_imports; raise "
+                "SystemExit(lint_imports(no_cache=True))"
+            ),
+        ],
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -61,15 +80,24 @@ def test_import_contracts_hold() -> None:
 def test_every_contract_of_the_rooms_is_stated() -> None:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]
     assert set(settings["root_packages"]) == set(ROOMS)
-    assert {contract["id"] for contract in settings["contracts"]} == {"rooms", "pure-rooms", "pure-arithmetic", "one-door-to-prefect"}
+    assert {contract["id"] for contract in settings["contracts"]} == {
+        "rooms",
+        "pure-rooms",
+        "pure-arithmetic",
+        "one-door-to-prefect",
+    }
 
 
 def test_package_files_are_empty() -> None:
-    assert [str(path) for path in sources() if path.name == "__init__.py" and path.read_text().strip()] == []
+    assert [
+        str(path) for path in sources() if path.name == "__init__.py" and path.read_text().strip()
+    ] == []
 
 
 def test_every_folder_of_modules_is_a_package() -> None:
-    assert [str(path.parent) for path in sources() if not (path.parent / "__init__.py").exists()] == []
+    assert [
+        str(path.parent) for path in sources() if not (path.parent / "__init__.py").exists()
+    ] == []
 
 
 def test_the_top_level_is_the_agreed_one() -> None:
@@ -81,7 +109,8 @@ def test_the_top_level_is_the_agreed_one() -> None:
 
 
 def test_a_room_of_flows_is_not_shadowed() -> None:
-    """A flows module named after a room would hide the room from code that Prefect loads by file."""
+    """A flows module named after a room would hide the room from code that Prefect loads by
+    file."""
     assert [name for name in ROOMS if (PROJECT / "flows" / f"{name}.py").exists()] == []
 
 
@@ -91,28 +120,40 @@ def test_no_path_of_a_machine_or_address_of_a_registry_is_committed() -> None:
         path = PROJECT / name
         if path == Path(__file__).resolve() or path.suffix not in TEXT:
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        for number, line in enumerate(
+            path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
+        ):
             if STRAY.search(line):
                 found.append(f"{name}:{number}: {line.strip()[:120]}")
     assert found == []
 
 
-@pytest.mark.parametrize("line", ["see /root/x", "'/tmp/work'", "C:\\Users", "--index-url https://x", "open('/home/me/a')"])
+@pytest.mark.parametrize(
+    "line",
+    ["see /root/x", "'/tmp/work'", "C:\\Users", "--index-url https://x", "open('/home/me/a')"],
+)
 def test_a_stray_path_would_be_seen(line: str) -> None:
     assert STRAY.search(line)
 
 
-@pytest.mark.parametrize("line", ["tasks/home/x", "a/tmp/b", "$(HOME)/x", "{study}/work/a", "https://x.org/home/y"])
+@pytest.mark.parametrize(
+    "line", ["tasks/home/x", "a/tmp/b", "$(HOME)/x", "{study}/work/a", "https://x.org/home/y"]
+)
 def test_a_relative_path_is_no_stray_path(line: str) -> None:
     assert not STRAY.search(line)
 
 
 def test_every_imported_distribution_is_declared() -> None:
-    """What arrives only because another package brings it can go away with that package's next version."""
+    """What arrives only because another package brings it can go away with that package's next
+    version."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    declared = {_plain(line) for line in [*project["dependencies"], *extras["postgres"], *extras["h5ad"]]}
-    declared.add("pydantic-core")  # pydantic's other half, which pins it exactly and whose documentation names it
+    declared = {
+        _plain(line) for line in [*project["dependencies"], *extras["postgres"], *extras["h5ad"]]
+    }
+    declared.add(
+        "pydantic-core"
+    )  # pydantic's other half, which pins it exactly and whose documentation names it
     owners = packages_distributions()
     undeclared = set()
     for path in sources():

@@ -14,12 +14,24 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def test_every_flag_is_documented_with_its_sentence() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", (PROJECT / "docs" / "flags.md").read_text(encoding="utf-8"), re.MULTILINE))
+    rows = dict(
+        re.findall(
+            r"^\| `(\w+)` \| (.+) \|$",
+            (PROJECT / "docs" / "flags.md").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    )
     assert rows == {flag.value: flag.sentence for flag in Flag}
 
 
 def test_every_reason_is_documented_with_its_own_sentence() -> None:
-    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.+) \|$", (PROJECT / "docs" / "reasons.md").read_text(encoding="utf-8"), re.MULTILINE))
+    rows = dict(
+        re.findall(
+            r"^\| `([\w-]+)` \| (.+) \|$",
+            (PROJECT / "docs" / "reasons.md").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    )
     assert rows == {why.value: why.sentence for why in Why}
 
 

@@ -6,10 +6,11 @@ cluster lies depends on detector voltages, so no position is supposed; it may li
 range. Compensation would move and widen it, since a bead's dyes are not those of the stains, so it
 is looked for in uncompensated signals (SCIENCE section 10).
 
-A cut cluster is worse than none: 60 % of the beads lost makes all concentrations 2.5 times too high.
-So the cluster has to prove itself whole: next to nothing just outside it or between it and the cells,
-no second cluster, no sharp edge through it in any detector, no more doublets than beads make, and
-about the same share of the events from the beginning of the acquisition to its end (beads settle).
+A cut cluster is worse than none: 60 % of the beads lost makes all concentrations 2.5 times too
+high. So the cluster has to prove itself whole: next to nothing just outside it or between it and
+the cells, no second cluster, no sharp edge through it in any detector, no more doublets than beads
+make, and about the same share of the events from the beginning of the acquisition to its end (beads
+settle).
 
 Counting rule: an event that holds a bead is a bead, whatever else is in it (a bead that passes the
 laser with a cell is brighter than a bead in some detectors and dimmer in none); one that is m times
@@ -26,7 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.beads.peak_edge import AT_END, COFACTOR, is_cut_below
-from gating.beads.tight_clusters import BRIGHT, ROOM, ROOM_SPREADS, WIDE, TightCluster, bright_in_several, tight_clusters
+from gating.beads.tight_clusters import (
+    BRIGHT,
+    ROOM,
+    ROOM_SPREADS,
+    WIDE,
+    TightCluster,
+    bright_in_several,
+    tight_clusters,
+)
 
 if TYPE_CHECKING:
     from gating.fcs.event_source import EventSource, Rows
@@ -43,7 +52,8 @@ MOST_OUTSIDE, CHANCE = 0.03, 3
 MOST_DOUBLETS, MOST_WITH_CELLS = 0.10, 0.30
 TWO_BEADS = 1.6
 PARTS, UNEVEN, UNLIKELY = 4, 1.25, 5.0
-"""Parts of the acquisition, and how much the share of beads may differ between them: as a factor, and in SDs of counting."""
+"""Parts of the acquisition, and how much the share of beads may differ between them: as a factor,
+and in SDs of counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +73,11 @@ class Signals:
 class BeadFinding:
     """What was found of the beads of one tube.
 
-    ``floor``: marker → share of its detector's range from which an event holds a bead (in all of them at once).
-    ``centre`` and ``cv`` are those of single beads. ``events`` hold ``beads``: ``single`` one bead alone,
-    ``multiple`` several beads, ``with_cell`` one bead and a cell. ``outside``: events just outside the
-    cluster or between it and the cells. ``reason`` says why the beads are not proven.
+    ``floor``: marker → share of its detector's range from which an event holds a bead (in all of
+    them at once). ``centre`` and ``cv`` are those of single beads. ``events`` hold ``beads``:
+    ``single`` one bead alone, ``multiple`` several beads, ``with_cell`` one bead and a cell.
+    ``outside``: events just outside the cluster or between it and the cells. ``reason`` says why
+    the beads are not proven.
     """
 
     state: State
@@ -122,14 +133,17 @@ def bead_signals(
 def find_beads(signals: Signals, expected: Mapping[str, float] | None = None) -> BeadFinding:
     """Find and prove the beads among the events of one tube.
 
-    ``expected`` is a declared position (marker → share of its range): of two clusters that may be the
-    beads it chooses the one within a factor of two of it. It is not needed, and proves nothing.
+    ``expected`` is a declared position (marker → share of its range): of two clusters that may be
+    the beads it chooses the one within a factor of two of it. It is not needed, and proves nothing.
     """
     bright = bright_in_several(signals.fluorescence)
     places = np.arcsinh(signals.fluorescence[bright] / COFACTOR)
     clusters = tight_clusters(places)
     if not clusters:
-        return BeadFinding("absent", f"{len(places)} events are bright in several detectors at once, and no tight cluster.")
+        return BeadFinding(
+            "absent",
+            f"{len(places)} events are bright in several detectors at once, and no tight cluster.",
+        )
     cluster, rival = _chosen(clusters, places, signals.markers, expected or {})
     holding = cluster.depth(places) >= -1
     return _judged(signals, bright, cluster, holding, rival)
@@ -141,16 +155,25 @@ def lowest_of(centre: float) -> float:
 
 
 def _chosen(
-    clusters: list[TightCluster], places: Floats, markers: tuple[str, ...], expected: Mapping[str, float]
+    clusters: list[TightCluster],
+    places: Floats,
+    markers: tuple[str, ...],
+    expected: Mapping[str, float],
 ) -> tuple[TightCluster, int]:
     """Choose the beads among one or two clusters; give also how many events the other one holds."""
     first, *others = clusters
     if not others:
         return first, 0
     other = others[0]
-    sizes = [int((np.abs(places - each.middle) <= WIDE).all(axis=1).sum()) for each in (first, other)]
+    sizes = [
+        int((np.abs(places - each.middle) <= WIDE).all(axis=1).sum()) for each in (first, other)
+    ]
     doublets = sizes[1] <= MOST_DOUBLETS * sizes[0]
-    if not doublets and _is_expected(other, markers, expected) and not _is_expected(first, markers, expected):
+    if (
+        not doublets
+        and _is_expected(other, markers, expected)
+        and not _is_expected(first, markers, expected)
+    ):
         first, other = other, first
     apart = first.depth(places) < -1
     rival = int((np.abs(places[apart] - other.middle) <= WIDE).all(axis=1).sum())
@@ -158,13 +181,17 @@ def _chosen(
     return first, 0 if settled else rival
 
 
-def _is_expected(cluster: TightCluster, markers: tuple[str, ...], expected: Mapping[str, float]) -> bool:
+def _is_expected(
+    cluster: TightCluster, markers: tuple[str, ...], expected: Mapping[str, float]
+) -> bool:
     centre = cluster.centre
     ratios = [centre[i] / expected[name] for i, name in enumerate(markers) if name in expected]
     return bool(ratios) and all(0.5 <= ratio <= 2 for ratio in ratios)
 
 
-def _judged(signals: Signals, bright: NDArray[np.int64], cluster: TightCluster, holding: Bools, rival: int) -> BeadFinding:
+def _judged(
+    signals: Signals, bright: NDArray[np.int64], cluster: TightCluster, holding: Bools, rival: int
+) -> BeadFinding:
     """Count the beads of a cluster by the rule, and ask whether it is whole."""
     values, scatter = signals.fluorescence[bright][holding], signals.scatter[bright][holding]
     number = _beads_in_each(values, scatter, cluster)
@@ -173,7 +200,11 @@ def _judged(signals: Signals, bright: NDArray[np.int64], cluster: TightCluster, 
     alone = (number == 1) & (above <= cluster.room).all(axis=1) & _alike(scatter)
     outside = _outside(signals.fluorescence[bright][~holding], cluster)
     names = [signals.markers[i] for i in cluster.used]
-    at_end = tuple(signals.markers[i] for i in cluster.used if (values[alone, i] >= 1).mean() > AT_END) if alone.any() else ()
+    at_end = (
+        tuple(signals.markers[i] for i in cluster.used if (values[alone, i] >= 1).mean() > AT_END)
+        if alone.any()
+        else ()
+    )
     low = np.sinh(cluster.middle[cluster.used] - cluster.room) * COFACTOR
     finding = BeadFinding(
         state="proven",
@@ -197,9 +228,9 @@ def _judged(signals: Signals, bright: NDArray[np.int64], cluster: TightCluster, 
 def _beads_in_each(values: Floats, scatter: Floats, cluster: TightCluster) -> NDArray[np.int64]:
     """Count the beads in each event that holds one.
 
-    In the detectors whose range could show two beads, an event of m beads is m times as bright as one;
-    the least of these ratios tells, since a cell beside a bead is dim in some detector. Where every
-    detector is at its end, scatter has to tell: twice in both channels (or beyond the range).
+    In the detectors whose range could show two beads, an event of m beads is m times as bright as
+    one; the least of these ratios tells, since a cell beside a bead is dim in some detector. Where
+    every detector is at its end, scatter has to tell: twice in both channels (or beyond the range).
     """
     centre = cluster.centre
     able = [i for i in cluster.used if 2 * centre[i] <= 1]
@@ -236,7 +267,8 @@ def _outside(values: Floats, cluster: TightCluster) -> int:
 def _edge(signals: Signals, values: Floats, scatter: Floats, cluster: TightCluster) -> str:
     """Name the first channel in which single beads end sharply at the low side, as a trigger or a drawn region cuts.
 
-    A detector in which beads are dim may be the trigger too; there a skewed peak is no cut, only a steep edge is.
+    A detector in which beads are dim may be the trigger too; there a skewed peak is no cut, only a
+    steep edge is.
     """
     for i, name in enumerate(signals.markers):
         if is_cut_below(values[:, i], steep=i not in cluster.used):
@@ -253,7 +285,10 @@ def _uneven(rows: NDArray[np.int64], total: int) -> str:
     if high <= UNEVEN * low or high - low <= UNLIKELY * np.sqrt(high + low):
         return ""
     first, last = (f"{100 * count / (total / PARTS):.1f} %" for count in (counts[0], counts[-1]))
-    return f"Beads are {first} of the first quarter of the events and {last} of the last: they settled, or did not flow with the cells."
+    return (
+        f"Beads are {first} of the first quarter of the events and {last} of the last: they "
+        f"settled, or did not flow with the cells."
+    )
 
 
 def _why_not_whole(finding: BeadFinding, rival: int, edge: str) -> str:
@@ -262,11 +297,20 @@ def _why_not_whole(finding: BeadFinding, rival: int, edge: str) -> str:
     if rival > MOST_OUTSIDE * n + CHANCE:
         return f"Two clusters may be the beads: {n} events and {rival} events."
     if finding.outside > MOST_OUTSIDE * n + CHANCE:
-        return f"{finding.outside} events lie just outside the cluster of {n} or between it and the cells."
+        return (
+            f"{finding.outside} events lie just outside the cluster of {n} or between it and the "
+            f"cells."
+        )
     if edge:
         return f"The cluster ends sharply in {edge}, as if a trigger or a drawn region had cut it."
     if finding.multiple > MOST_DOUBLETS * n + CHANCE:
-        return f"{finding.multiple} of {n} events are several times as bright as a bead: beads clump or are of two kinds."
+        return (
+            f"{finding.multiple} of {n} events are several times as bright as a bead: beads clump "
+            f"or are of two kinds."
+        )
     if finding.with_cell > MOST_WITH_CELLS * n + CHANCE:
-        return f"{finding.with_cell} of {n} beads passed the laser together with a cell: the tube was acquired too fast."
+        return (
+            f"{finding.with_cell} of {n} beads passed the laser together with a cell: the tube "
+            f"was acquired too fast."
+        )
     return ""

@@ -22,8 +22,9 @@ MODE_BINS = 400
 def is_cut_below(column: Floats, *, steep: bool = False) -> bool:
     """Tell whether the low tail of a peak is far smaller than its high tail, beyond chance (``steep``: and its edge is).
 
-    ``column`` (n,) are signals as shares of their range. The tails of a whole peak hold about as many events
-    on either side; a one-sided binomial test (P < 1e-6) and half as many at the most make a cut.
+    ``column`` (n,) are signals as shares of their range. The tails of a whole peak hold about as
+    many events on either side; a one-sided binomial test (P < 1e-6) and half as many at the most
+    make a cut.
     """
     from scipy import special
 
@@ -61,5 +62,9 @@ def _mode(values: Floats) -> float:
         return float(low)
     counts, edges = np.histogram(values, bins=MODE_BINS, range=(low, high))
     width = (three_quarters - quarter) / 1.349 / 2 / (edges[1] - edges[0])
-    place = int(np.argmax(gaussian_filter1d(counts.astype(np.float64), max(float(width), 1.0), mode="constant")))
+    place = int(
+        np.argmax(
+            gaussian_filter1d(counts.astype(np.float64), max(float(width), 1.0), mode="constant")
+        )
+    )
     return float(edges[place] + edges[place + 1]) / 2

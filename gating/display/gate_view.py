@@ -1,7 +1,7 @@
 """Hold one gate of one tube as it is drawn: the parent's events as a histogram, and the gate's outline over it.
 
-Positions are in display units, that is after the axis' own scale (logicle or linear) has been applied, so that whoever
-draws needs no transform and never gates.
+Positions are in display units, that is after the axis' own scale (logicle or linear) has been
+applied, so that whoever draws needs no transform and never gates.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ Scale = Literal["logicle", "linear"]
 class Axis:
     """Describe one axis of a view: what it measures, how it is scaled, where its ticks stand.
 
-    ``ticks`` pairs a position in display units with its text (``(0.55, "10³")``); ``limits`` is the drawn range.
+    ``ticks`` pairs a position in display units with its text (``(0.55, "10³")``); ``limits`` is the
+    drawn range.
     """
 
     label: str
@@ -29,18 +30,22 @@ class Axis:
     @property
     def title(self) -> str:
         """Write the axis' title as a lab does, ``CD19 (PE-Cy7-A)``."""
-        return f"{self.label} ({self.detector})" if self.label and self.label != self.detector else self.detector
+        return (
+            f"{self.label} ({self.detector})"
+            if self.label and self.label != self.detector
+            else self.detector
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GateView:
     """One gate of one tube as it is drawn.
 
-    ``path`` runs from ``root`` to the gate's own name. ``counts`` (bins × bins, first index x) is the histogram of the
-    parent's events, or of an even sample when they are very many, over evenly spaced edges. ``outlines`` are (k × 2)
-    polylines; a closed one repeats its first point, and a combination of other gates has none. ``points`` (n × 2) holds
-    every parent event when they are few, else None.
-    ``source`` says where the threshold comes from.
+    ``path`` runs from ``root`` to the gate's own name. ``counts`` (bins × bins, first index x) is
+    the histogram of the parent's events, or of an even sample when they are very many, over evenly
+    spaced edges. ``outlines`` are (k × 2) polylines; a closed one repeats its first point, and a
+    combination of other gates has none. ``points`` (n × 2) holds every parent event when they are
+    few, else None. ``source`` says where the threshold comes from.
     """
 
     path: tuple[str, ...]

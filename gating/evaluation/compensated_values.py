@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from gating.fcs.spillover import Spill
 
 
-
-
-
 class Channels:
     """The linear values of a tube's channels: compensated when asked, for only the rows asked.
 
-    Compensated columns come in blocks of rows, all detectors of the matrix at once, so that memory stays small.
+    Compensated columns come in blocks of rows, all detectors of the matrix at once, so that memory
+    stays small.
     """
 
-    def __init__(self, gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader) -> None:
+    def __init__(
+        self, gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader
+    ) -> None:
         self._events = events
         self._header = header
         self._matrices = gating.comp_matrices
@@ -57,7 +57,10 @@ class Channels:
         columns: dict[tuple[int, str | None], np.ndarray] = {}
         for compensation in {c for _, c in wanted}:
             indices = sorted({i for i, c in wanted if c == compensation})
-            columns |= {(i, compensation): v for i, v in zip(indices, self._block(indices, compensation, rows), strict=True)}
+            columns |= {
+                (i, compensation): v
+                for i, v in zip(indices, self._block(indices, compensation, rows), strict=True)
+            }
         return [columns[key] for key in wanted]
 
     def _block(self, indices: list[int], compensation: str | None, rows: Some) -> list[np.ndarray]:
@@ -91,13 +94,22 @@ class Channels:
                 return [], np.empty((0, 0))
             detectors, matrix = spill.detectors, spill.matrix
         elif compensation in self._matrices:
-            detectors, matrix = self._matrices[compensation].detectors, self._matrices[compensation].matrix
+            detectors, matrix = (
+                self._matrices[compensation].detectors,
+                self._matrices[compensation].matrix,
+            )
         else:
-            raise StrategyFault(f"a gate refers to the compensation '{shown(compensation)}', which is not defined.")
+            raise StrategyFault(
+                f"a gate refers to the compensation '{shown(compensation)}', which is not defined."
+            )
         try:
-            return [self.index(d) for d in detectors], np.linalg.inv(np.asarray(matrix, dtype=np.float64))
+            return [self.index(d) for d in detectors], np.linalg.inv(
+                np.asarray(matrix, dtype=np.float64)
+            )
         except np.linalg.LinAlgError as error:
-            raise CompensationFault(f"{self._header.path.name}: the compensation matrix cannot be inverted.") from error
+            raise CompensationFault(
+                f"{self._header.path.name}: the compensation matrix cannot be inverted."
+            ) from error
 
 
 def _parts(rows: Some, total: int) -> Iterator[tuple[Rows | slice, int]]:

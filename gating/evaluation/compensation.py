@@ -1,8 +1,8 @@
 """Judge whether a tube can be compensated as its panel asks, and name the cure.
 
 Intake, ``reconflow inspect`` and gating all ask here. Spectral cytometers write an identity matrix
-as ``$SPILLOVER``: for raw signals, which nothing can compensate, and for unmixed ones, which need no
-compensation. The two need opposite cures.
+as ``$SPILLOVER``: for raw signals, which nothing can compensate, and for unmixed ones, which need
+no compensation. The two need opposite cures.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from panels.panel import Panel
 
 FEWEST_RAW_DETECTORS = 30
-"""Spectral cytometers with two lasers have 30; MACSQuants, whose names look alike, have 16 at most."""
+"""Spectral cytometers with two lasers have 30; MACSQuants, whose names look alike, have 16 at
+most."""
 
 _RAW_NAME = re.compile(r"(?:UV|V|B|YG|R|IR)(?:[1-9]|1[0-9]|20)-A")
 _SPECTRAL = re.compile(

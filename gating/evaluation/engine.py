@@ -1,11 +1,12 @@
 """Evaluate FlowKit gates on a tube, parent by parent, on the events that survived.
 
-A gate reads only the channels it needs, of only the events its parent kept; compensation and display transforms are
-computed for those alone, a part of the events at a time, so that what is held is little more than who is in which gate.
-Membership is the same, event for event, as FlowKit's own ``gate_sample`` gives: gates are applied by FlowKit's gate objects, except
-rectangles on monotone scales, which are compared on the linear scale (a bound is brought there by the transform's inverse, and
-the few events nearer to it than rounding could tell are judged on the display scale); a polygon is asked only about events
-within the reach of its vertices.
+A gate reads only the channels it needs, of only the events its parent kept; compensation and
+display transforms are computed for those alone, a part of the events at a time, so that what is
+held is little more than who is in which gate. Membership is the same, event for event, as FlowKit's
+own ``gate_sample`` gives: gates are applied by FlowKit's gate objects, except rectangles on
+monotone scales, which are compared on the linear scale (a bound is brought there by the transform's
+inverse, and the few events nearer to it than rounding could tell are judged on the display scale);
+a polygon is asked only about events within the reach of its vertices.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ MOST_INT32 = 2**31 - 1
 class Evaluation:
     """Which events each gate kept: ``rows`` maps a gate's path to sorted event indices.
 
-    Root holds every one of the ``total`` events, or those of ``root`` when others were left out beforehand.
+    Root holds every one of the ``total`` events, or those of ``root`` when others were left out
+    beforehand.
     """
 
     total: int
@@ -65,8 +67,9 @@ class Evaluation:
     def codes(self) -> tuple[np.ndarray, tuple[tuple[Path, ...], ...]]:
         """Give every event's membership as one number, and for each number the gates it stands for.
 
-        The numbers (total,) have the least unsigned type that holds them. Gates may overlap: a number stands for a set of gates, in
-        the order of ``rows``; the empty set is that of events in no gate.
+        The numbers (total,) have the least unsigned type that holds them. Gates may overlap: a
+        number stands for a set of gates, in the order of ``rows``; the empty set is that of events
+        in no gate.
         """
         codes = np.zeros(self.total, dtype=np.uint32)
         sets: list[tuple[Path, ...]] = [()]
@@ -83,21 +86,30 @@ class Evaluation:
         return final[codes], tuple(sets[number] for number in used)
 
 
-def evaluate(gating: flowkit.GatingStrategy, events: EventSource, header: TubeHeader, rows: Rows | None = None) -> Evaluation:
+def evaluate(
+    gating: flowkit.GatingStrategy,
+    events: EventSource,
+    header: TubeHeader,
+    rows: Rows | None = None,
+) -> Evaluation:
     """Evaluate every gate of ``gating`` on one tube (``rows``: sorted indices of the only events that count).
 
-    Raises PanelMismatch when a gate names a channel the tube lacks, CompensationFault when it names a matrix that
-    does not fit, StrategyFault when its references do not resolve.
+    Raises PanelMismatch when a gate names a channel the tube lacks, CompensationFault when it names
+    a matrix that does not fit, StrategyFault when its references do not resolve.
     """
     walk = _Walk(gating, Channels(gating, events, header), rows)
     walk.run()
-    return Evaluation(total=events.count, rows={path: walk.done[path] for path in walk.order}, root=rows)
+    return Evaluation(
+        total=events.count, rows={path: walk.done[path] for path in walk.order}, root=rows
+    )
 
 
 class _Walk:
     """One evaluation under way: the gates, and who is in those that are done."""
 
-    def __init__(self, gating: flowkit.GatingStrategy, channels: Channels, root: Rows | None) -> None:
+    def __init__(
+        self, gating: flowkit.GatingStrategy, channels: Channels, root: Rows | None
+    ) -> None:
         self.gating = gating
         self.channels = channels
         self.root = root
@@ -116,7 +128,9 @@ class _Walk:
 
         if path not in self.done:
             if path not in self._nodes:
-                raise StrategyFault(f"a gate refers to '{shown('/'.join(path))}', which does not exist.")
+                raise StrategyFault(
+                    f"a gate refers to '{shown('/'.join(path))}', which does not exist."
+                )
             gate, parent = self._nodes[path]
             if isinstance(gate, gates.BooleanGate):
                 self.done[path] = self._boolean(gate, self._above(parent))
@@ -140,15 +154,27 @@ class _Walk:
         from flowkit import gates
 
         rows = self._above(parent)
-        siblings = {id(gate): gate for gate, above in self._nodes.values() if above == parent and not isinstance(gate, gates.BooleanGate)}
-        sided = [(gate, [side_of(self.gating, self.channels, dimension) for dimension in gate.dimensions]) for gate in siblings.values()]
+        siblings = {
+            id(gate): gate
+            for gate, above in self._nodes.values()
+            if above == parent and not isinstance(gate, gates.BooleanGate)
+        }
+        sided = [
+            (
+                gate,
+                [side_of(self.gating, self.channels, dimension) for dimension in gate.dimensions],
+            )
+            for gate in siblings.values()
+        ]
         keys = sorted({key for _, sides in sided for side in sides for key in side.keys}, key=str)
         kept: dict[Path, list[Rows]] = {}
         for part in _parts(rows, self.channels.count):
             columns = dict(zip(keys, self.channels.linear(keys, part), strict=True))
             for gate, sides in sided:
                 for name, inside in inside_of(gate, sides, columns):
-                    kept.setdefault((*parent, *name), []).append(_chosen(part, inside, self.channels.count))
+                    kept.setdefault((*parent, *name), []).append(
+                        _chosen(part, inside, self.channels.count)
+                    )
         self.done |= {path: np.concatenate(pieces) for path, pieces in kept.items()}
 
     def _boolean(self, gate: flowkit.gates.BooleanGate, rows: Rows | None) -> Rows:
@@ -159,8 +185,16 @@ class _Walk:
             inside[self.rows_of((*reference["path"], reference["ref"]))] = True
             part = inside if rows is None else inside[rows]
             parts.append(~part if reference["complement"] else part)
-        kept = ~parts[0] if gate.type == "not" else (np.logical_or if gate.type == "or" else np.logical_and).reduce(parts)
-        return _chosen(slice(0, self.channels.count) if rows is None else rows, np.asarray(kept), self.channels.count)
+        kept = (
+            ~parts[0]
+            if gate.type == "not"
+            else (np.logical_or if gate.type == "or" else np.logical_and).reduce(parts)
+        )
+        return _chosen(
+            slice(0, self.channels.count) if rows is None else rows,
+            np.asarray(kept),
+            self.channels.count,
+        )
 
 
 def _parts(rows: Rows | None, total: int) -> Iterator[Rows | slice]:

@@ -56,14 +56,20 @@ class Side:
         values = self.linear(columns)
         if self.ratio is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
-                values = self.ratio.param_a * ((values - self.ratio.param_b) / (columns[self.keys[1]] - self.ratio.param_c))
+                values = self.ratio.param_a * (
+                    (values - self.ratio.param_b) / (columns[self.keys[1]] - self.ratio.param_c)
+                )
         return values if self.transform is None else apply_transform(self.transform, values)
 
     def within(self, columns: Columns) -> np.ndarray:
         """Tell which events lie between the bounds: the lower one is included, the upper one is not."""
         values = self.linear(columns) if self.is_monotone else self.displayed(columns)
         if self.low is None:
-            return np.ones(len(values), dtype=bool) if self.high is None else ~self._at_least(values, self.high)
+            return (
+                np.ones(len(values), dtype=bool)
+                if self.high is None
+                else ~self._at_least(values, self.high)
+            )
         inside = self._at_least(values, self.low)
         return inside if self.high is None else inside & ~self._at_least(values, self.high)
 
@@ -79,7 +85,9 @@ class Side:
 
 
 def side_of(
-    gating: flowkit.GatingStrategy, channels: Channels, dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider
+    gating: flowkit.GatingStrategy,
+    channels: Channels,
+    dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider,
 ) -> Side:
     """Resolve what one side of a gate refers to; raises StrategyFault when it is not defined, PanelMismatch when the tube lacks it."""
     transform = _transform(gating, dimension.transformation_ref)
@@ -91,32 +99,62 @@ def side_of(
             raise StrategyFault(f"the ratio '{shown(name)}' is not defined.")
         keys: tuple[Key, ...] = tuple((channels.index(each), None) for each in ratio.dimensions)
     else:
-        compensation = None if dimension.compensation_ref in (None, "uncompensated") else dimension.compensation_ref
-        keys = ((channels.index(getattr(dimension, "dimension_ref", None) or dimension.id, compensation), compensation),)
+        compensation = (
+            None
+            if dimension.compensation_ref in (None, "uncompensated")
+            else dimension.compensation_ref
+        )
+        keys = (
+            (
+                channels.index(
+                    getattr(dimension, "dimension_ref", None) or dimension.id, compensation
+                ),
+                compensation,
+            ),
+        )
     exact = ratio is None and is_monotone(transform)
-    low, high = (bound_on(transform, getattr(dimension, end, None), exact=exact) for end in ("min", "max"))
+    low, high = (
+        bound_on(transform, getattr(dimension, end, None), exact=exact) for end in ("min", "max")
+    )
     return Side(str(name or dimension.id), keys, transform, ratio, low, high)
 
 
-def _transform(gating: flowkit.GatingStrategy, reference: str | None) -> flowkit.transforms.Transform | None:
+def _transform(
+    gating: flowkit.GatingStrategy, reference: str | None
+) -> flowkit.transforms.Transform | None:
     if reference is None:
         return None
     if reference not in gating.transformations:
-        raise StrategyFault(f"a gate refers to the transformation '{shown(reference)}', which is not defined.")
+        raise StrategyFault(
+            f"a gate refers to the transformation '{shown(reference)}', which is not defined."
+        )
     return gating.transformations[reference]
 
 
-def bound_on(transform: flowkit.transforms.Transform | None, shown: float | None, *, exact: bool) -> Bound | None:
+def bound_on(
+    transform: flowkit.transforms.Transform | None, shown: float | None, *, exact: bool
+) -> Bound | None:
     """Bring a bound from the display scale to the linear one, where that is ``exact``."""
-    return None if shown is None else Bound(float(shown), linear_bound(shown, transform) if exact else None)
+    return (
+        None
+        if shown is None
+        else Bound(float(shown), linear_bound(shown, transform) if exact else None)
+    )
 
 
-def inside_of(gate: flowkit.gates.Gate, sides: list[Side], columns: Columns) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+def inside_of(
+    gate: flowkit.gates.Gate, sides: list[Side], columns: Columns
+) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
     """Tell which events each population of a gate keeps: its own, or its quadrants'; raises StrategyFault for one without sides."""
     from flowkit import gates
 
     if isinstance(gate, gates.QuadrantGate):
-        frame = _Frame({d.dimension_ref: side.displayed(columns) for d, side in zip(gate.dimensions, sides, strict=True)})
+        frame = _Frame(
+            {
+                d.dimension_ref: side.displayed(columns)
+                for d, side in zip(gate.dimensions, sides, strict=True)
+            }
+        )
         yield from (((gate.gate_name, name), inside) for name, inside in gate.apply(frame).items())
     elif isinstance(gate, gates.RectangleGate):
         if not sides:
@@ -134,17 +172,29 @@ def _in_shape(gate: flowkit.gates.Gate, sides: list[Side], columns: Columns) -> 
     from flowkit import gates
 
     if not isinstance(gate, gates.PolygonGate) or not all(side.is_monotone for side in sides):
-        return np.asarray(gate.apply(_Frame({side.name: side.displayed(columns) for side in sides})))
+        return np.asarray(
+            gate.apply(_Frame({side.name: side.displayed(columns) for side in sides}))
+        )
     linear = [side.linear(columns) for side in sides]
     near = np.ones(len(linear[0]), dtype=bool)
-    for column, side, places in zip(linear, sides, np.asarray(gate.vertices, dtype=np.float64).T, strict=True):
-        low, high = linear_bound(places.min(), side.transform), linear_bound(places.max(), side.transform)
+    for column, side, places in zip(
+        linear, sides, np.asarray(gate.vertices, dtype=np.float64).T, strict=True
+    ):
+        low, high = (
+            linear_bound(places.min(), side.transform),
+            linear_bound(places.max(), side.transform),
+        )
         room = NEAR * max(abs(low), abs(high), 1.0)
         near &= (column >= low - room) & (column <= high + room)
     inside = np.full(len(near), fill_value=gate.use_complement)
     if near.any():
-        shown = [v[near] if s.transform is None else apply_transform(s.transform, v[near]) for v, s in zip(linear, sides, strict=True)]
-        inside[near] = gate.apply(_Frame(dict(zip((side.name for side in sides), shown, strict=True))))
+        shown = [
+            v[near] if s.transform is None else apply_transform(s.transform, v[near])
+            for v, s in zip(linear, sides, strict=True)
+        ]
+        inside[near] = gate.apply(
+            _Frame(dict(zip((side.name for side in sides), shown, strict=True)))
+        )
     return inside
 
 
@@ -166,9 +216,3 @@ class _Values:
     """What ``frame[names].values`` gives."""
 
     values: np.ndarray
-
-
-
-
-
-

@@ -19,8 +19,8 @@ class Tried:
 class Resolved:
     """Where a threshold lies in one tube, in the strategy's linear units.
 
-    ``checked`` is False when nothing in the tube could speak for or against the value; ``proven`` is False when the declared value
-    was contradicted and no other source passed either.
+    ``checked`` is False when nothing in the tube could speak for or against the value; ``proven``
+    is False when the declared value was contradicted and no other source passed either.
     """
 
     value: float

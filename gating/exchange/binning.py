@@ -1,9 +1,10 @@
 """Say between which counts FlowJo's own may lie: it decides who is in a polygon or an ellipse by parts of the axes, not by events.
 
-FlowJo cuts each axis of a polygon or ellipse into 256 parts (or as many as the gate's resolution says), from one end of its scale
-to the other, and what lies beyond an end it puts into the last part there. An event in a part through which an edge runs may
-so be counted otherwise than by its own place; an event elsewhere may not. A rectangle is decided exactly, but for events that
-lie on a bound to the digits it is written with.
+FlowJo cuts each axis of a polygon or ellipse into 256 parts (or as many as the gate's resolution
+says), from one end of its scale to the other, and what lies beyond an end it puts into the last
+part there. An event in a part through which an edge runs may so be counted otherwise than by its
+own place; an event elsewhere may not. A rectangle is decided exactly, but for events that lie on a
+bound to the digits it is written with.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def recorded_ranges(foreign: Foreign, events: EventSource, header: TubeHeader) -
     Raises TubeFault when the tube has not what a gate reads.
     """
     walk = _Walk(foreign, events, header)
-    return {path: Range(*(int(np.count_nonzero(mask)) for mask in walk.of(path))) for path in gate_paths(foreign.gating)}
+    return {
+        path: Range(*(int(np.count_nonzero(mask)) for mask in walk.of(path)))
+        for path in gate_paths(foreign.gating)
+    }
 
 
 @dataclass(slots=True)
@@ -70,7 +74,11 @@ class _Walk:
         if path not in self._known:
             gate = self.foreign.gating.get_gate(path[-1], path[:-1])
             certain, possible = self.of(path[:-1])
-            least, most = self._combined(gate) if isinstance(gate, gates.BooleanGate) else self._shape(path, gate)
+            least, most = (
+                self._combined(gate)
+                if isinstance(gate, gates.BooleanGate)
+                else self._shape(path, gate)
+            )
             self._known[path] = (certain & least, possible & most)
         return self._known[path]
 
@@ -79,7 +87,9 @@ class _Walk:
         if gate.type == "not":
             return ~parts[0][1], ~parts[0][0]
         joined = np.logical_or if gate.type == "or" else np.logical_and
-        return joined.reduce([least for least, _ in parts]), joined.reduce([most for _, most in parts])
+        return joined.reduce([least for least, _ in parts]), joined.reduce(
+            [most for _, most in parts]
+        )
 
     def _shape(self, path: Path, gate: flowkit.gates.Gate) -> tuple[Mask, Mask]:
         inside, doubt = self._all_events()[path], self._doubt(path, gate)
@@ -101,31 +111,49 @@ class _Walk:
         transforms = [self._transform(dimension) for dimension in gate.dimensions]
         if isinstance(gate, gates.RectangleGate):
             doubt = np.zeros(self.events.count, dtype=bool)
-            for column, dimension, transform in zip(values, gate.dimensions, transforms, strict=True):
+            for column, dimension, transform in zip(
+                values, gate.dimensions, transforms, strict=True
+            ):
                 for bound in (dimension.min, dimension.max):
                     if bound is not None:
-                        doubt |= np.isclose(column, linear_bound(transform, bound), rtol=ON_THE_BOUND, atol=0)
+                        doubt |= np.isclose(
+                            column, linear_bound(transform, bound), rtol=ON_THE_BOUND, atol=0
+                        )
             return doubt
         bins = self.foreign.bins.get(path)
         if bins is None:
             return np.zeros(self.events.count, dtype=bool)
-        shown = [v if t is None else apply_transform(t, v) for v, t in zip(values, transforms, strict=True)]
-        unit = np.array([self._length(d, t) for d, t in zip(gate.dimensions, transforms, strict=True)]) / bins
+        shown = [
+            v if t is None else apply_transform(t, v)
+            for v, t in zip(values, transforms, strict=True)
+        ]
+        unit = (
+            np.array([self._length(d, t) for d, t in zip(gate.dimensions, transforms, strict=True)])
+            / bins
+        )
         return _doubtful(gate, np.column_stack(shown) / unit, unit, bins, self._alone[path])
 
     def _values(self, gate: flowkit.gates.Gate) -> list[np.ndarray]:
         channels = Channels(self.foreign.gating, self.events, self.header)
-        keys = [(channels.index(d.id, d.compensation_ref), d.compensation_ref) for d in gate.dimensions]
+        keys = [
+            (channels.index(d.id, d.compensation_ref), d.compensation_ref) for d in gate.dimensions
+        ]
         return channels.linear(keys, None)
 
     def _transform(self, dimension: flowkit.Dimension) -> flowkit.transforms.Transform | None:
         reference = dimension.transformation_ref
         return None if reference is None else self.foreign.gating.transformations[reference]
 
-    def _length(self, dimension: flowkit.Dimension, transform: flowkit.transforms.Transform | None) -> float:
+    def _length(
+        self, dimension: flowkit.Dimension, transform: flowkit.transforms.Transform | None
+    ) -> float:
         if transform is None:
             channels = Channels(self.foreign.gating, self.events, self.header)
-            return float(self.header.channels[channels.index(dimension.id, dimension.compensation_ref)].maximum)
+            return float(
+                self.header.channels[
+                    channels.index(dimension.id, dimension.compensation_ref)
+                ].maximum
+            )
         return BIEX_PLACES if type(transform).__name__ == "WSPBiexTransform" else 1.0
 
 
@@ -150,7 +178,9 @@ def _side_by_side(gating: flowkit.GatingStrategy) -> tuple[flowkit.GatingStrateg
     return flat, names
 
 
-def _doubtful(gate: flowkit.gates.Gate, places: np.ndarray, unit: np.ndarray, bins: int, inside: Mask) -> Mask:
+def _doubtful(
+    gate: flowkit.gates.Gate, places: np.ndarray, unit: np.ndarray, bins: int, inside: Mask
+) -> Mask:
     """Tell which events lie in a part an edge runs through, or beyond an axis where its end is on the other side.
 
     ``places`` (n × 2) are in parts of the axes, ``unit`` what a part is on the display scale.
@@ -174,7 +204,10 @@ def _outline(gate: flowkit.gates.Gate) -> np.ndarray:
     from flowkit import gates
 
     if isinstance(gate, gates.EllipsoidGate):
-        centre, covariance = np.array(gate.coordinates, dtype=np.float64), np.array(gate.covariance_matrix, dtype=np.float64)
+        centre, covariance = (
+            np.array(gate.coordinates, dtype=np.float64),
+            np.array(gate.covariance_matrix, dtype=np.float64),
+        )
         return np.array(ellipse_corners(centre, covariance, gate.distance_square))
     return np.array(gate.vertices, dtype=np.float64)
 

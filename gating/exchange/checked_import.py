@@ -35,13 +35,19 @@ class CheckedImport:
 
 
 def import_checked(
-    document: Path, panel: Panel, name: str, *, sample: str | None = None, tube: Path | None = None, accept: bool = False
+    document: Path,
+    panel: Panel,
+    name: str,
+    *,
+    sample: str | None = None,
+    tube: Path | None = None,
+    accept: bool = False,
 ) -> CheckedImport:
     """Import a document's gates as a strategy called ``name``.
 
-    ``tube`` is the FCS file the gates were drawn on, or a folder that holds it; when not named it is looked for beside the document.
-    Raises StrategyFault when recorded counts differ beyond FlowJo's binning, unless ``accept``; TubeFault when a named
-    tube cannot be read.
+    ``tube`` is the FCS file the gates were drawn on, or a folder that holds it; when not named it
+    is looked for beside the document. Raises StrategyFault when recorded counts differ beyond
+    FlowJo's binning, unless ``accept``; TubeFault when a named tube cannot be read.
     """
     place = tube_of_sample(document, sample, tube)
     header, unread = _header(place, named=tube is not None)
@@ -50,27 +56,39 @@ def import_checked(
     return _with_notes(done, [*unread, *_accepted(done.compared)])
 
 
-def import_workspace(document: Path, panel: Panel, name: str, *, tubes: Path | None = None, accept: bool = False) -> CheckedImport:
+def import_workspace(
+    document: Path, panel: Panel, name: str, *, tubes: Path | None = None, accept: bool = False
+) -> CheckedImport:
     """Import a whole FlowJo workspace: the gates most samples have, each sample's own gates held against its own counts.
 
-    ``tubes`` is the folder with the samples' FCS files; when not named they are looked for beside the workspace. A sample whose gates
-    are not those of the strategy is named. Raises as ``import_checked`` does.
+    ``tubes`` is the folder with the samples' FCS files; when not named they are looked for beside
+    the workspace. A sample whose gates are not those of the strategy is named. Raises as
+    ``import_checked`` does.
     """
     from lxml import etree
 
     root = read_xml(document)
     if etree.QName(root).localname != "Workspace":
-        raise UsageFault(f"{document}: is not a FlowJo workspace, so it has no samples. Leave --all-samples out.")
+        raise UsageFault(
+            f"{document}: is not a FlowJo workspace, so it has no samples. Leave --all-samples out."
+        )
     if tubes is not None and not tubes.is_dir():
-        raise UsageFault(f"{tubes}: is no folder. With --all-samples, --fcs is the folder with the samples' files.")
+        raise UsageFault(
+            f"{tubes}: is no folder. With --all-samples, --fcs is the folder with the "
+            f"samples' files."
+        )
     files = tubes_in(document.parent if tubes is None else tubes, deep=tubes is not None)
     done: dict[str, CheckedImport] = {}
     nodes: dict[str, etree._Element] = {}
     for node in root.iterfind(".//Sample/SampleNode"):
         sample = node.get("name", "")
-        header, unread = _header(tube_of_sample(document, sample, None, root=root, files=files), named=False)
+        header, unread = _header(
+            tube_of_sample(document, sample, None, root=root, files=files), named=False
+        )
         nodes[sample] = node
-        done[sample] = _with_notes(_checked(read_sample(document, root, sample, header), panel, name, header), unread)
+        done[sample] = _with_notes(
+            _checked(read_sample(document, root, sample, header), panel, name, header), unread
+        )
     chosen = _most_common(document, nodes)
     compared = tuple(row for each in done.values() for row in each.compared)
     _refuse(document, compared, accept=accept)
@@ -81,16 +99,27 @@ def import_workspace(document: Path, panel: Panel, name: str, *, tubes: Path | N
 def _checked(foreign: Foreign, panel: Panel, name: str, header: TubeHeader | None) -> CheckedImport:
     """Import one document or sample, and compare its counts where its tube is at hand."""
     channels = header.channels if header else ()
-    imported = import_gates(foreign, panel, name, channels=channels, stores_spill=None if header is None else header.spill is not None)
+    imported = import_gates(
+        foreign,
+        panel,
+        name,
+        channels=channels,
+        stores_spill=None if header is None else header.spill is not None,
+    )
     notes: list[Note] = []
     compared: list[Compared] = []
     if header is not None and foreign.recorded and imported.document["gates"]:
         try:
             compared, notes = compare_counts(foreign, imported, panel, header)
         except TubeFault as fault:
-            notes = [Note("to do", "", f"The counts the workspace recorded were not compared: {fault}")]
+            notes = [
+                Note("to do", "", f"The counts the workspace recorded were not compared: {fault}")
+            ]
     elif foreign.recorded and header is None:
-        text = "The counts the workspace recorded were not compared: no tube is at hand. Name it, or its folder, with --fcs."
+        text = (
+            "The counts the workspace recorded were not compared: no tube is at hand. Name it, or "
+            "its folder, with --fcs."
+        )
         notes = [Note("to do", "", text)]
     return _with_notes(CheckedImport(foreign, imported, tuple(compared)), notes)
 
@@ -118,9 +147,15 @@ def _refuse(document: Path, compared: tuple[Compared, ...], *, accept: bool) -> 
 
 
 def _accepted(compared: tuple[Compared, ...]) -> list[Note]:
-    text = "{}: we count {:,} where the workspace recorded {:,}; it was imported all the same (--accept)."
+    text = (
+        "{}: we count {:,} where the workspace recorded {:,}; it was imported all the same "
+        "(--accept)."
+    )
     differing = [each for each in compared if each.verdict == "differs"]
-    return [Note("to do", each.gate, text.format(each.sample, each.counted, each.recorded)) for each in differing]
+    return [
+        Note("to do", each.gate, text.format(each.sample, each.counted, each.recorded))
+        for each in differing
+    ]
 
 
 def _most_common(document: Path, nodes: dict[str, etree._Element]) -> str:
@@ -142,14 +177,35 @@ def _own_gates(nodes: dict[str, etree._Element], chosen: str) -> Iterator[Note]:
         missing = [path for path in gates_of_its_own(nodes[chosen], node) if path not in own]
         if own:
             listed = ", ".join(own[:MOST_NAMED]) + (" …" if len(own) > MOST_NAMED else "")
-            text = f"The sample {sample} has gates of its own ({listed}), which the strategy, made after {chosen}, has not."
-            yield Note("to do", "", f"{text} Its counts were compared under its own. To have them, import it with --sample.")
+            text = (
+                f"The sample {sample} has gates of its own ({listed}), which the strategy, made "
+                f"after {chosen}, has not."
+            )
+            yield Note(
+                "to do",
+                "",
+                (
+                    f"{text} Its counts were compared under its own. To have them, import it with "
+                    f"--sample."
+                ),
+            )
         elif missing:
-            yield Note("to do", "", f"The sample {sample} lacks {len(missing)} of the gates of the strategy, made after {chosen}.")
+            yield Note(
+                "to do",
+                "",
+                (
+                    f"The sample {sample} lacks {len(missing)} of the gates of the strategy, made "
+                    f"after {chosen}."
+                ),
+            )
 
 
 def _uncounted(done: dict[str, CheckedImport]) -> Iterator[Note]:
     bare = [sample for sample, each in done.items() if each.foreign.recorded and not each.compared]
     if bare:
         listed = ", ".join(bare[:MOST_NAMED]) + (" …" if len(bare) > MOST_NAMED else "")
-        yield Note("to do", "", f"Recorded counts that were not compared, for want of the samples' tubes: {listed}.")
+        yield Note(
+            "to do",
+            "",
+            f"Recorded counts that were not compared, for want of the samples' tubes: {listed}.",
+        )

@@ -46,7 +46,9 @@ class Readings:
         """Give the marker or scatter parameter of a channel; raises CannotCarry when the panel does not read it."""
         axis = self.names.axis(name, matrix)
         if axis is None:
-            raise CannotCarry(f"It needs the channel {name}, which the panel {self.panel.panel} does not read.")
+            raise CannotCarry(
+                f"It needs the channel {name}, which the panel {self.panel.panel} does not read."
+            )
         return axis
 
     def axis(self, dimension: Any) -> str:
@@ -59,20 +61,33 @@ class Readings:
         axis = self.known_axis(name, matrix)
         wanted = self._compensation(reference, matrix)
         if is_scatter(axis):
-            if wanted not in {None, "FCS"} and matrix is not None and name in (*matrix.detectors, *matrix.fluorochromes):
+            if (
+                wanted not in {None, "FCS"}
+                and matrix is not None
+                and name in (*matrix.detectors, *matrix.fluorochromes)
+            ):
                 raise CannotCarry(f"It compensates {axis}, which a strategy never does.")
             return axis
         if self.panel.compensated and wanted is None:
-            raise CannotCarry(f"It reads {axis} uncompensated, and the panel {self.panel.panel} compensates it.")
+            raise CannotCarry(
+                f"It reads {axis} uncompensated, and the panel {self.panel.panel} compensates it."
+            )
         if not self.panel.compensated and wanted is not None:
-            raise CannotCarry(f"It reads {axis} compensated, and the panel {self.panel.panel} takes its files as they are.")
+            raise CannotCarry(
+                f"It reads {axis} compensated, and the panel {self.panel.panel} takes its "
+                f"files as they are."
+            )
         if wanted is not None:
             self._agree_on(wanted, matrix)
         return axis
 
     def _compensation(self, reference: str | None, matrix: flowkit.Matrix | None) -> str | None:
         """Give the reference of a compensation that changes values; None for none, and for an identity."""
-        if reference is None or reference == "uncompensated" or (reference == "FCS" and self.stores_spill is False):
+        if (
+            reference is None
+            or reference == "uncompensated"
+            or (reference == "FCS" and self.stores_spill is False)
+        ):
             return None
         if (
             matrix is not None
@@ -89,7 +104,9 @@ class Readings:
                 self.own_panel = self._panel_with(wanted, matrix)
             self.reference = wanted
         if self.reference != wanted:
-            raise CannotCarry(f"It asks for the compensation {wanted}; other gates ask for {self.reference}.")
+            raise CannotCarry(
+                f"It asks for the compensation {wanted}; other gates ask for {self.reference}."
+            )
 
     def _panel_with(self, reference: str, matrix: flowkit.Matrix | None) -> dict[str, Any]:
         """Give the panel with the document's matrix as its own."""
@@ -97,43 +114,83 @@ class Readings:
             raise CannotCarry(f"The compensation {reference} is not defined.")
         order = [stain.marker for stain in self.panel.markers]
         axes = [self.names.axis(detector) for detector in matrix.detectors]
-        strange = [detector for detector, axis in zip(matrix.detectors, axes, strict=True) if axis not in order]
+        strange = [
+            detector
+            for detector, axis in zip(matrix.detectors, axes, strict=True)
+            if axis not in order
+        ]
         if strange or matrix.matrix.shape[0] != matrix.matrix.shape[1]:
-            raise CannotCarry(f"The compensation {reference} has {', '.join(strange) or 'more detectors than dyes'}: not of this panel.")
+            raise CannotCarry(
+                f"The compensation {reference} has "
+                f"{', '.join(strange) or 'more detectors than dyes'}: not of this panel."
+            )
         full = np.eye(len(order))
         places = [order.index(str(axis)) for axis in axes]
         full[np.ix_(places, places)] = matrix.matrix
-        text = f"The compensation {reference} is kept as the matrix of the panel {self.name}, which the strategy refers to."
-        self.notes.append(Note("changed", "", f"{text} Copy panel.yaml into the study's panels folder as {self.name}.yaml."))
-        changed = {"panel": self.name, "matrix": full.tolist(), "title": f"{self.panel.title}, with the matrix {reference}"}
+        text = (
+            f"The compensation {reference} is kept as the matrix of the panel {self.name}, which "
+            f"the strategy refers to."
+        )
+        self.notes.append(
+            Note(
+                "changed",
+                "",
+                f"{text} Copy panel.yaml into the study's panels folder as {self.name}.yaml.",
+            )
+        )
+        changed = {
+            "panel": self.name,
+            "matrix": full.tolist(),
+            "title": f"{self.panel.title}, with the matrix {reference}",
+        }
         return self.panel.model_dump(mode="json", exclude_defaults=True) | changed
 
     def settle_scales(self, nodes: Mapping[Path, flowkit.gates.Gate]) -> None:
         """Choose one scale an axis: that of its ellipses, else of its polygons, else of its other gates.
 
-        Where no file says how far an axis reaches, the end of the document's own scales of it is taken, if they agree.
+        Where no file says how far an axis reaches, the end of the document's own scales of it is
+        taken, if they agree.
         """
         found = list(self._drawn(nodes))
         self._settle_ranges(found)
         ranks: dict[str, list[tuple[int, Scale]]] = {}
         for rank, axis, transform in found:
             scale = scale_like(transform, self.names.maximum(axis))
-            ranks.setdefault(axis, []).append((rank, Scale(kind="linear") if is_scatter(axis) else scale))
+            ranks.setdefault(axis, []).append(
+                (rank, Scale(kind="linear") if is_scatter(axis) else scale)
+            )
         self.scales = {axis: min(each, key=lambda one: one[0])[1] for axis, each in ranks.items()}
 
-    def _drawn(self, nodes: Mapping[Path, flowkit.gates.Gate]) -> Iterator[tuple[int, str, flowkit.transforms.Transform | None]]:
+    def _drawn(
+        self, nodes: Mapping[Path, flowkit.gates.Gate]
+    ) -> Iterator[tuple[int, str, flowkit.transforms.Transform | None]]:
         """Yield each axis of each gate with its scale, and how much the gate's shape depends on it (0 most)."""
         from flowkit import gates
 
         for gate in nodes.values():
-            rank = 0 if isinstance(gate, gates.EllipsoidGate) else 1 if isinstance(gate, gates.PolygonGate) else 2
+            rank = (
+                0
+                if isinstance(gate, gates.EllipsoidGate)
+                else 1
+                if isinstance(gate, gates.PolygonGate)
+                else 2
+            )
             for dimension in getattr(gate, "dimensions", None) or ():
-                name = getattr(dimension, "dimension_ref", None) or str(getattr(dimension, "id", ""))
-                axis = self.names.axis(str(name), self.foreign.gating.comp_matrices.get(dimension.compensation_ref))
-                if axis is not None and dimension.transformation_ref in {None, *self.foreign.gating.transformations}:
+                name = getattr(dimension, "dimension_ref", None) or str(
+                    getattr(dimension, "id", "")
+                )
+                axis = self.names.axis(
+                    str(name), self.foreign.gating.comp_matrices.get(dimension.compensation_ref)
+                )
+                if axis is not None and dimension.transformation_ref in {
+                    None,
+                    *self.foreign.gating.transformations,
+                }:
                     yield rank, axis, self.transform(dimension.transformation_ref)
 
-    def _settle_ranges(self, drawn: Iterable[tuple[int, str, flowkit.transforms.Transform | None]]) -> None:
+    def _settle_ranges(
+        self, drawn: Iterable[tuple[int, str, flowkit.transforms.Transform | None]]
+    ) -> None:
         """Take the ends of the document's scales for the ranges that no file tells, saying which."""
         tops: dict[str, dict[bool, set[float]]] = {}
         for _, axis, transform in drawn:
@@ -149,11 +206,19 @@ class Readings:
             self.names.learn(axis, top)
         if agreed:
             listed = ", ".join(f"{axis} {top:.10g}" for axis, top in sorted(agreed.items()))
-            text = f"No file says how far values reach, so the end of the document's own scale was taken: {listed}."
-            self.notes.append(Note("changed", "", f"{text} Name a file with --fcs if $PnR is another."))
+            text = (
+                f"No file says how far values reach, so the end of the document's own scale was "
+                f"taken: {listed}."
+            )
+            self.notes.append(
+                Note("changed", "", f"{text} Name a file with --fcs if $PnR is another.")
+            )
         unknown = [axis for axis in tops if not self.names.knows(axis)]
         if unknown:
-            text = f"The document does not say how far values reach on {', '.join(sorted(unknown))}: 262144 was taken."
+            text = (
+                f"The document does not say how far values reach on {', '.join(sorted(unknown))}: "
+                f"262144 was taken."
+            )
             self.notes.append(Note("to do", "", f"{text} Name a file with --fcs if it is not so."))
 
     def transform(self, reference: str | None) -> flowkit.transforms.Transform | None:

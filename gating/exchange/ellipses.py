@@ -7,8 +7,14 @@ import numpy as np
 CORNERS = 180
 
 
-def ellipse_corners(centre: np.ndarray, covariance: np.ndarray, distance_square: float = 1.0) -> list[tuple[float, float]]:
+def ellipse_corners(
+    centre: np.ndarray, covariance: np.ndarray, distance_square: float = 1.0
+) -> list[tuple[float, float]]:
     """Give the corners of the polygon that lies on an ellipse: between two of them it is at most 0.00015 of a half-axis inside."""
     angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
-    edge = np.linalg.cholesky(covariance) @ np.vstack([np.cos(angles), np.sin(angles)]) * np.sqrt(distance_square)
+    edge = (
+        np.linalg.cholesky(covariance)
+        @ np.vstack([np.cos(angles), np.sin(angles)])
+        * np.sqrt(distance_square)
+    )
     return [(float(x), float(y)) for x, y in edge.T + centre]

@@ -1,7 +1,7 @@
 """Read the axes of a FlowJo sample: which channel a gate's axis is, on which scale it is drawn, and with which matrix compensated.
 
-A FlowJo scale is taken apart from the gain of its channel (``gating.exchange.flowjo_channels``), so that it shows our own linear numbers
-where FlowJo shows its own.
+A FlowJo scale is taken apart from the gain of its channel (``gating.exchange.flowjo_channels``), so
+that it shows our own linear numbers where FlowJo shows its own.
 """
 
 from __future__ import annotations
@@ -63,13 +63,17 @@ class SampleMatrix:
     def bare(self, name: str) -> str | None:
         """Give the channel of which a name is the compensated form; None when it is none."""
         end = len(name) - len(self.suffix)
-        marked = name.startswith(self.prefix) and name.endswith(self.suffix) and end > len(self.prefix)
+        marked = (
+            name.startswith(self.prefix) and name.endswith(self.suffix) and end > len(self.prefix)
+        )
         return name[len(self.prefix) : end] if marked else None
 
     @property
     def changes(self) -> bool:
         """Tell whether it changes any value."""
-        return self.matrix is None or not np.array_equal(self.matrix.matrix, np.eye(len(self.matrix.matrix)))
+        return self.matrix is None or not np.array_equal(
+            self.matrix.matrix, np.eye(len(self.matrix.matrix))
+        )
 
 
 @dataclass(slots=True)
@@ -108,8 +112,15 @@ class SampleAxes:
                 raise LeftOut(f"It reads {name}, and {self.matrix.trouble}")
             return str(bare), self.matrix.name
         if name in self.matrix.detectors and self.matrix.changes:
-            raise LeftOut(f"It is drawn on the uncompensated {name}; a strategy compensates every fluorescence.")
-        if bare is not None and self.channels.named(name) is None and self.channels.named(bare) is not None:
+            raise LeftOut(
+                f"It is drawn on the uncompensated {name}; a strategy compensates every "
+                f"fluorescence."
+            )
+        if (
+            bare is not None
+            and self.channels.named(name) is None
+            and self.channels.named(bare) is not None
+        ):
             return bare, None
         return name, None
 
@@ -129,7 +140,9 @@ def _gain_and_top(scale: etree._Element | None) -> tuple[float, float | None]:
 
     if scale is None or etree.QName(scale).localname != "linear":
         return 1.0, None
-    return number(scale.get("gain", "1"), "the gain of a scale"), number(_written(scale).get("maxRange", ""), "the end of a scale")
+    return number(scale.get("gain", "1"), "the gain of a scale"), number(
+        _written(scale).get("maxRange", ""), "the end of a scale"
+    )
 
 
 def _transform(name: str, scale: etree._Element, factor: float) -> Transform:
@@ -139,8 +152,14 @@ def _transform(name: str, scale: etree._Element, factor: float) -> Transform:
     kind = etree.QName(scale).localname
     written = _written(scale)
     if kind not in _SCALES or (kind == "biex" and written.get("length") != BIEX_LENGTH):
-        raise LeftOut(f"The scale of {name} is FlowJo's own and not published. Save it as biexponential, logicle, arcsinh or linear.")
-    values = {key: number(written.get(key, ""), f"'{key}' of the scale of {name}") for key in _SCALES[kind]}
+        raise LeftOut(
+            f"The scale of {name} is FlowJo's own and not published. Save it as "
+            f"biexponential, logicle, arcsinh or linear."
+        )
+    values = {
+        key: number(written.get(key, ""), f"'{key}' of the scale of {name}")
+        for key in _SCALES[kind]
+    }
     try:
         with np.errstate(all="ignore"):
             return _built(kind, values, factor)
@@ -166,7 +185,12 @@ def _built(kind: str, values: Mapping[str, float], factor: float) -> Transform:
     sound = {
         "linear": lambda: v["maxRange"] > v["minRange"],
         "log": lambda: v["offset"] > 0 and v["decades"] > 0,
-        "logicle": lambda: v["T"] > 0 and v["M"] > 0 and 0 <= v["W"] <= v["M"] / 2 and -v["W"] <= v["A"] <= v["M"] - 2 * v["W"],
+        "logicle": lambda: (
+            v["T"] > 0
+            and v["M"] > 0
+            and 0 <= v["W"] <= v["M"] / 2
+            and -v["W"] <= v["A"] <= v["M"] - 2 * v["W"]
+        ),
         "biex": lambda: v["maxRange"] > 0 and v["pos"] > 0 and v["width"] < 0 <= v["neg"],
         "fasinh": lambda: v["T"] > 0 and v["M"] > 0 and v["A"] >= 0,
     }
@@ -174,13 +198,19 @@ def _built(kind: str, values: Mapping[str, float], factor: float) -> Transform:
         raise ValueError(kind)
     if kind == "linear":
         # FlowJo shows minRange at 0 and maxRange at 1; Gating-ML's flin shows −A at 0 and T at 1.
-        return transforms.LinearTransform(param_t=v["maxRange"] * factor, param_a=-v["minRange"] * factor)
+        return transforms.LinearTransform(
+            param_t=v["maxRange"] * factor, param_a=-v["minRange"] * factor
+        )
     if kind == "log":
         return WSPLogTransform(offset=v["offset"] * factor, decades=v["decades"])
     if kind == "logicle":
-        return transforms.LogicleTransform(param_t=v["T"] * factor, param_w=v["W"], param_m=v["M"], param_a=v["A"])
+        return transforms.LogicleTransform(
+            param_t=v["T"] * factor, param_w=v["W"], param_m=v["M"], param_a=v["A"]
+        )
     if kind == "biex":
-        return WSPBiexTransform(negative=v["neg"], width=v["width"], positive=v["pos"], max_value=v["maxRange"] * factor)
+        return WSPBiexTransform(
+            negative=v["neg"], width=v["width"], positive=v["pos"], max_value=v["maxRange"] * factor
+        )
     return transforms.AsinhTransform(param_t=v["T"] * factor, param_m=v["M"], param_a=v["A"])
 
 
@@ -193,12 +223,21 @@ def _matrix(sample: etree._Element, channels: SampleChannels) -> SampleMatrix | 
         return None
     written = found[0]
     name = written.get("name", "")
-    detectors = tuple(p.get(_attribute("data-type:name"), "") for p in written.iterfind("data-type:parameters/data-type:parameter", SPACES))
+    detectors = tuple(
+        p.get(_attribute("data-type:name"), "")
+        for p in written.iterfind("data-type:parameters/data-type:parameter", SPACES)
+    )
     prefix, suffix = written.get("prefix", ""), written.get("suffix", "")
     name = f"FlowJo {name}".strip() if name in RESERVED else name
     try:
         values = _in_our_units(_coefficients(found, detectors), detectors, channels)
-        return SampleMatrix(name, prefix, suffix, detectors, flowkit.Matrix(values, list(detectors), fluorochromes=list(detectors)))
+        return SampleMatrix(
+            name,
+            prefix,
+            suffix,
+            detectors,
+            flowkit.Matrix(values, list(detectors), fluorochromes=list(detectors)),
+        )
     except LeftOut as reason:
         return SampleMatrix(name, prefix, suffix, detectors, None, str(reason))
 
@@ -217,7 +256,9 @@ def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np
     for i, row in enumerate(found[0].findall("transforms:spillover", SPACES)):
         dye = row.get(_attribute("data-type:parameter"), detectors[i] if i < len(detectors) else "")
         for j, cell in enumerate(row.findall("transforms:coefficient", SPACES)):
-            detector = cell.get(_attribute("data-type:parameter"), detectors[j] if j < len(detectors) else "")
+            detector = cell.get(
+                _attribute("data-type:parameter"), detectors[j] if j < len(detectors) else ""
+            )
             if dye not in place or detector not in place:
                 raise LeftOut("its compensation names channels it does not list.")
             text = cell.get(_attribute("transforms:value"), "")
@@ -229,7 +270,9 @@ def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np
     return values
 
 
-def _in_our_units(values: np.ndarray, detectors: tuple[str, ...], channels: SampleChannels) -> np.ndarray:
+def _in_our_units(
+    values: np.ndarray, detectors: tuple[str, ...], channels: SampleChannels
+) -> np.ndarray:
     """Bring a spill between numbers that ignore the gain to numbers divided by it: row i, column j times gain i over gain j."""
     gains = np.array([1.0 / channels.factor(detector, 1.0, None) for detector in detectors])
     return values if (gains == 1.0).all() else values * gains[:, None] / gains[None, :]

@@ -1,7 +1,8 @@
 """Say how the numbers of a FlowJo sample become ours, channel by channel.
 
-FlowJo 10 leaves the gain a file declares (``$PnG``) alone; FCS 3.1 (3.2.20) divides by it, and so does our reader. On Time FlowJo
-multiplies the cytometer's ticks by a gain of its own; our reader multiplies them by ``$TIMESTEP``.
+FlowJo 10 leaves the gain a file declares (``$PnG``) alone; FCS 3.1 (3.2.20) divides by it, and so
+does our reader. On Time FlowJo multiplies the cytometer's ticks by a gain of its own; our reader
+multiplies them by ``$TIMESTEP``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 6
 ALIKE = 0.01
-"""Two ends of an axis that differ by less than this part of each other are one: FlowJo rounds them."""
+"""Two ends of an axis that differ by less than this part of each other are one: FlowJo rounds
+them."""
 UNKNOWN_RANGE = 262144.0
 
 
@@ -44,26 +46,43 @@ class SampleChannels:
 
     def named(self, name: str) -> ForeignChannel | None:
         """Find a channel by its detector; FlowJo writes '_' for a '/' in it."""
-        return next((each for each in self.listed if name in {each.detector, each.detector.replace("/", "_")}), None)
+        return next(
+            (
+                each
+                for each in self.listed
+                if name in {each.detector, each.detector.replace("/", "_")}
+            ),
+            None,
+        )
 
     def factor(self, name: str, scale_gain: float, scale_top: float | None) -> float:
         """Give what FlowJo's number of a channel is multiplied by to be ours.
 
-        ``scale_gain`` and ``scale_top`` are those of the linear scale FlowJo draws the channel on. Raises LeftOut when it is not clear.
+        ``scale_gain`` and ``scale_top`` are those of the linear scale FlowJo draws the channel on.
+        Raises LeftOut when it is not clear.
         """
         if tells_time(name):
             return (self.time_step or 1.0) / self._seconds_a_tick(name, scale_gain, scale_top)
         if scale_gain != 1.0:
-            raise LeftOut(f"FlowJo draws {name} with a gain of its own ({scale_gain:g}): what its numbers are in the file is not clear.")
+            raise LeftOut(
+                f"FlowJo draws {name} with a gain of its own ({scale_gain:g}): what its "
+                f"numbers are in the file is not clear."
+            )
         channel = self.named(name)
         return 1.0 if channel is None else 1.0 / self.gains.get(channel.detector, 1.0)
 
     def _seconds_a_tick(self, name: str, scale_gain: float, scale_top: float | None) -> float:
         """Give what FlowJo multiplies a tick of Time by."""
         if not 0 < scale_gain < math.inf:
-            raise LeftOut(f"FlowJo's gain of {name} ({scale_gain:g}) is no positive number: its time cannot be read.")
+            raise LeftOut(
+                f"FlowJo's gain of {name} ({scale_gain:g}) is no positive number: its time "
+                f"cannot be read."
+            )
         if scale_gain != 1.0 and self.time_step is None and not self.of_file:
-            raise LeftOut(f"How long a tick of {name} is ($TIMESTEP) is not in the workspace. Name the sample's FCS file with --fcs.")
+            raise LeftOut(
+                f"How long a tick of {name} is ($TIMESTEP) is not in the workspace. Name the "
+                f"sample's FCS file with --fcs."
+            )
         if scale_gain != 1.0 or self.time_step in {None, 1.0}:
             return scale_gain
         channel = self.named(name)
@@ -71,12 +90,18 @@ class SampleChannels:
             for step in (self.time_step, 1.0):
                 if math.isclose(scale_top, channel.maximum * step, rel_tol=ALIKE):
                     return step
-        raise LeftOut(f"Whether FlowJo counted {name} in seconds or in the cytometer's ticks is not clear ($TIMESTEP {self.time_step:g}).")
+        raise LeftOut(
+            f"Whether FlowJo counted {name} in seconds or in the cytometer's ticks is not "
+            f"clear ($TIMESTEP {self.time_step:g})."
+        )
 
 
 def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleChannels:
     """Read the channels of a sample from its file, or from the keywords the workspace keeps of it."""
-    kept = {node.get("name", "").strip().upper(): node.get("value", "") for node in sample.iterfind("Keywords/Keyword")}
+    kept = {
+        node.get("name", "").strip().upper(): node.get("value", "")
+        for node in sample.iterfind("Keywords/Keyword")
+    }
     keywords = kept if tube is None else tube.keywords
     step = _positive(keywords.get("$TIMESTEP", keywords.get("TIMESTEP", "")))
     listed, gains, notes = [], {}, []
@@ -86,9 +111,15 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
             break
         maximum, gain = _positive(keywords.get(f"$P{number}R", "")), _gain(keywords, number)
         label = keywords.get(f"$P{number}S", "").strip()
-        listed.append(ForeignChannel(number - 1, detector, label, maximum or _top_of_scales(sample, detector)))
+        listed.append(
+            ForeignChannel(number - 1, detector, label, maximum or _top_of_scales(sample, detector))
+        )
         gains[detector] = gain
-        if tube is not None and kept.get(f"$P{number}N", "").strip() == detector and _gain(kept, number) != gain:
+        if (
+            tube is not None
+            and kept.get(f"$P{number}N", "").strip() == detector
+            and _gain(kept, number) != gain
+        ):
             notes.append(_gains_differ(tube, detector, gain, _gain(kept, number)))
     scaled = [
         f"{as_label(detector)} ({gain:g})"
@@ -131,7 +162,12 @@ def _top_of_scales(sample: etree._Element, detector: str) -> float:
     from lxml import etree
 
     for scale in sample.iterfind("Transformations/*"):
-        named = {value for part in scale for key, value in part.attrib.items() if etree.QName(key).localname == "name"}
+        named = {
+            value
+            for part in scale
+            for key, value in part.attrib.items()
+            if etree.QName(key).localname == "name"
+        }
         if detector in named or detector.replace("/", "_") in named:
             written = {etree.QName(key).localname: value for key, value in scale.attrib.items()}
             top = _positive(written.get("T", written.get("maxRange", "")))

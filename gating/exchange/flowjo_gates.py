@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from lxml import etree
 
 DISPLAY = 256.0
-"""FlowJo writes ellipses in the 256 × 256 places of its display, from one end of each scale to the other."""
+"""FlowJo writes ellipses in the 256 × 256 places of its display, from one end of each scale to the
+other."""
 LEAST_CORNERS = 3
 KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 DEFAULT_BINS = 256
@@ -73,21 +74,28 @@ def bins_of(shape: etree._Element) -> int | None:
     return int(written) if _BINS.fullmatch(written) and 0 < int(written) <= 2**16 else DEFAULT_BINS
 
 
-def _rectangle(name: str, shape: etree._Element, axes: SampleAxes, *, outside: bool) -> flowkit.gates.RectangleGate:
+def _rectangle(
+    name: str, shape: etree._Element, axes: SampleAxes, *, outside: bool
+) -> flowkit.gates.RectangleGate:
     from flowkit import gates
 
     sides = []
     for dimension in _dimensions(shape):
         axis = axes.axis(_channel_of(dimension))
         ends = [dimension.get(f"{{{SPACES['gating']}}}{end}") for end in ("min", "max")]
-        places = [None if end is None else axis.place(number(end, f"a bound on {axis.channel}")) for end in ends]
+        places = [
+            None if end is None else axis.place(number(end, f"a bound on {axis.channel}"))
+            for end in ends
+        ]
         sides.append(_dimension(axis, places[0], places[1]))
     if not sides:
         raise LeftOut("It has no axis.")
     return gates.RectangleGate(name, sides, use_complement=outside)
 
 
-def _polygon(name: str, shape: etree._Element, sides: list[Axis], *, outside: bool) -> flowkit.gates.PolygonGate:
+def _polygon(
+    name: str, shape: etree._Element, sides: list[Axis], *, outside: bool
+) -> flowkit.gates.PolygonGate:
     corners = [
         [side.place(each) for side, each in zip(sides, corner, strict=True)]
         for corner in _corners(shape.findall("gating:vertex", SPACES), "a corner")
@@ -95,7 +103,9 @@ def _polygon(name: str, shape: etree._Element, sides: list[Axis], *, outside: bo
     return _polygon_of(name, sides, corners, outside=outside)
 
 
-def _polygon_of(name: str, sides: list[Axis], corners: Sequence[Sequence[float]], *, outside: bool) -> flowkit.gates.PolygonGate:
+def _polygon_of(
+    name: str, sides: list[Axis], corners: Sequence[Sequence[float]], *, outside: bool
+) -> flowkit.gates.PolygonGate:
     from flowkit import gates
 
     if len(corners) < LEAST_CORNERS:
@@ -104,22 +114,34 @@ def _polygon_of(name: str, sides: list[Axis], corners: Sequence[Sequence[float]]
         raise LeftOut(f"It has {len(corners):,} corners; a polygon has {MOST_CORNERS:,} at most.")
     if not np.isfinite(np.array(corners)).all():
         raise LeftOut("A corner lies where its scale has no place.")
-    return gates.PolygonGate(name, [_dimension(side) for side in sides], [list(each) for each in corners], use_complement=outside)
+    return gates.PolygonGate(
+        name,
+        [_dimension(side) for side in sides],
+        [list(each) for each in corners],
+        use_complement=outside,
+    )
 
 
-def _ellipse(name: str, shape: etree._Element, sides: list[Axis], *, outside: bool) -> flowkit.gates.Gate:
+def _ellipse(
+    name: str, shape: etree._Element, sides: list[Axis], *, outside: bool
+) -> flowkit.gates.Gate:
     """Read an ellipse from its two foci and four points of its edge, the ends of its two diameters.
 
-    The longer diameter is measured between opposite points; the shorter follows from it and the foci, because the points FlowJo
-    writes are rounded to whole places. A circle, whose foci are one point, needs no direction.
+    The longer diameter is measured between opposite points; the shorter follows from it and the
+    foci, because the points FlowJo writes are rounded to whole places. A circle, whose foci are one
+    point, needs no direction.
     """
     from flowkit import gates
 
     lengths = np.array([_length(side) for side in sides])
     foci = np.array(_corners(shape.findall("gating:foci/gating:vertex", SPACES), "a focus"))
-    edge = np.array(_corners(shape.findall("gating:edge/gating:vertex", SPACES), "a point of the edge"))
+    edge = np.array(
+        _corners(shape.findall("gating:edge/gating:vertex", SPACES), "a point of the edge")
+    )
     if len(foci) != 2 or len(edge) != 4:
-        raise LeftOut(f"An ellipse has 2 foci and 4 points on its edge; it has {len(foci)} and {len(edge)}.")
+        raise LeftOut(
+            f"An ellipse has 2 foci and 4 points on its edge; it has {len(foci)} and {len(edge)}."
+        )
     long = max(float(np.linalg.norm(edge[i] - edge[i + 1])) for i in (0, 2)) / 2
     apart = (foci[1] - foci[0]) / 2
     short_squared = long**2 - float(apart @ apart)
@@ -130,13 +152,18 @@ def _ellipse(name: str, shape: etree._Element, sides: list[Axis], *, outside: bo
     unit = lengths / DISPLAY
     centre, covariance = foci.mean(axis=0) * unit, covariance * np.outer(unit, unit)
     if not outside:
-        return gates.EllipsoidGate(name, [_dimension(side) for side in sides], centre.tolist(), covariance.tolist(), 1.0)
+        return gates.EllipsoidGate(
+            name, [_dimension(side) for side in sides], centre.tolist(), covariance.tolist(), 1.0
+        )
     return _polygon_of(name, sides, ellipse_corners(centre, covariance), outside=True)
 
 
 def _length(side: Axis) -> float:
     if side.length is None:
-        raise LeftOut(f"It is an ellipse on {side.channel}, of which the workspace keeps no scale: where it lies is not known.")
+        raise LeftOut(
+            f"It is an ellipse on {side.channel}, of which the workspace keeps no scale: "
+            f"where it lies is not known."
+        )
     return side.length
 
 
@@ -155,14 +182,21 @@ def _channel_of(dimension: etree._Element) -> str:
 def _corners(vertices: list[etree._Element], what: str) -> list[list[float]]:
     corners = []
     for vertex in vertices:
-        coordinates = [each.get(f"{{{SPACES['data-type']}}}value", "") for each in vertex.iterfind("gating:coordinate", SPACES)]
+        coordinates = [
+            each.get(f"{{{SPACES['data-type']}}}value", "")
+            for each in vertex.iterfind("gating:coordinate", SPACES)
+        ]
         if len(coordinates) != 2:
             raise LeftOut(f"It has {len(coordinates)} numbers for {what} where there are two.")
         corners.append([number(text, what) for text in coordinates])
     return corners
 
 
-def _dimension(side: Axis, low: float | None = None, high: float | None = None) -> flowkit.Dimension:
+def _dimension(
+    side: Axis, low: float | None = None, high: float | None = None
+) -> flowkit.Dimension:
     import flowkit
 
-    return flowkit.Dimension(side.channel, side.compensation, side.reference, range_min=low, range_max=high)
+    return flowkit.Dimension(
+        side.channel, side.compensation, side.reference, range_min=low, range_max=high
+    )

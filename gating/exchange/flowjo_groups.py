@@ -16,28 +16,48 @@ MOST_NAMED = 6
 def own_gates(root: etree._Element, sample: etree._Element) -> list[Note]:
     """Compare a sample's gates with those of the groups it is in and of its neighbours there; silent when no group has gates.
 
-    FlowJo marks a gate that follows its group with the group's name and any other with an empty one.
+    FlowJo marks a gate that follows its group with the group's name and any other with an empty
+    one.
     """
-    groups = {name: gates for name, gates, members in _groups(root) if sample.get("sampleID") in members and gates}
+    groups = {
+        name: gates
+        for name, gates, members in _groups(root)
+        if sample.get("sampleID") in members and gates
+    }
     own = dict(_gates(sample))
     if not groups or not own:
         return []
     notes = []
     for path, (owner, shape) in own.items():
-        group = owner if owner in groups else next((name for name, gates in groups.items() if path in gates), None)
+        group = (
+            owner
+            if owner in groups
+            else next((name for name, gates in groups.items() if path in gates), None)
+        )
         drawn = groups[group].get(path) if group else None
         if drawn is None:
-            text = f"This sample alone has it: no gate of that name belongs to its group {' or '.join(groups)}."
+            text = (
+                f"This sample alone has it: no gate of that name belongs to its group "
+                f"{' or '.join(groups)}."
+            )
         elif drawn[1] != shape:
             text = f"This sample's own: the group {group} has it drawn otherwise."
         else:
             continue
-        notes.append(Note("to do", "/".join(path), f"{text} Decide which one the strategy is to have."))
+        notes.append(
+            Note("to do", "/".join(path), f"{text} Decide which one the strategy is to have.")
+        )
     for group, gates in groups.items():
         missing = [path for path in gates if path not in own]
         if missing and len(missing) < len(gates):
-            listed = ", ".join("/".join(path) for path in missing[:MOST_NAMED]) + (" …" if len(missing) > MOST_NAMED else "")
-            notes.append(Note("to do", "", f"The group {group} has gates that this sample has not: {listed}."))
+            listed = ", ".join("/".join(path) for path in missing[:MOST_NAMED]) + (
+                " …" if len(missing) > MOST_NAMED else ""
+            )
+            notes.append(
+                Note(
+                    "to do", "", f"The group {group} has gates that this sample has not: {listed}."
+                )
+            )
     return notes
 
 
@@ -61,7 +81,9 @@ def _groups(root: etree._Element) -> Iterator[tuple[str, Gates, set[str]]]:
         yield node.get("name", ""), dict(_gates(node)), members
 
 
-def _gates(node: etree._Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], tuple[str, tuple[object, ...]]]]:
+def _gates(
+    node: etree._Element, above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], tuple[str, tuple[object, ...]]]]:
     """Yield path, owning group and shape of every population below a node."""
     for populations in node.findall("Subpopulations"):
         for each in populations:
@@ -79,8 +101,17 @@ def _shape(population: etree._Element) -> tuple[object, ...]:
     for part in (*population.findall("Gate"), *population.findall("Dependents")):
         for element in part.iter(etree.Element):
             kept = {etree.QName(key).localname: value for key, value in element.attrib.items()}
-            words = {key: kept[key] for key in ("min", "max", "value", "name", "eventsInside", "distance") if key in kept}
-            shape.append((etree.QName(element).localname, tuple(sorted((key, _number(value)) for key, value in words.items()))))
+            words = {
+                key: kept[key]
+                for key in ("min", "max", "value", "name", "eventsInside", "distance")
+                if key in kept
+            }
+            shape.append(
+                (
+                    etree.QName(element).localname,
+                    tuple(sorted((key, _number(value)) for key, value in words.items())),
+                )
+            )
     return tuple(shape)
 
 

@@ -31,7 +31,9 @@ _VERSION = re.compile(r"[0-9]{1,4}")
 _COUNT = re.compile(r"[0-9]{1,15}")
 
 
-def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: TubeHeader | None) -> Foreign:
+def read_sample(
+    path: FilePath, root: etree._Element, sample: str | None, tube: TubeHeader | None
+) -> Foreign:
     """Read one sample of a workspace; raises StrategyFault when it cannot be told which, or when FlowJo 9 or less wrote it."""
     version = shown(root.get("flowJoVersion", ""))
     major = version.partition(".")[0]
@@ -46,7 +48,10 @@ def read_sample(path: FilePath, root: etree._Element, sample: str | None, tube: 
     tree.read(node)
     gating = tree.gating()
     derived = [
-        Note("lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out.") for name in sorted(axes.derived)
+        Note(
+            "lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out."
+        )
+        for name in sorted(axes.derived)
     ]
     return Foreign(
         source=printable(f"{path.name}, sample {node.get('name')} (FlowJo {version})"),
@@ -70,7 +75,9 @@ def _check_sizes(path: FilePath, sample: etree._Element) -> None:
     corners = sum(1 for _ in sample.iter("{*}vertex"))
     if corners > MOST_CORNERS_TOGETHER:
         told = f"the gates of one sample have {corners:,} corners together"
-        raise StrategyFault(f"{path}: {told} ({MOST_CORNERS_TOGETHER:,} at most). Draw them with fewer.")
+        raise StrategyFault(
+            f"{path}: {told} ({MOST_CORNERS_TOGETHER:,} at most). Draw them with fewer."
+        )
 
 
 def choose(path: FilePath, root: etree._Element, sample: str | None) -> etree._Element:
@@ -82,11 +89,17 @@ def choose(path: FilePath, root: etree._Element, sample: str | None) -> etree._E
     if sample is None:
         if sum(map(len, found.values())) == 1:
             return next(iter(found.values()))[0]
-        raise StrategyFault(f"{path}: holds the gates of several samples: choose one with --sample. Samples: {listed}.")
+        raise StrategyFault(
+            f"{path}: holds the gates of several samples: choose one with --sample. Samples: "
+            f"{listed}."
+        )
     if sample not in found:
         raise StrategyFault(f"{path}: has no sample '{shown(sample)}'. Samples: {listed}.")
     if len(found[sample]) > 1:
-        raise StrategyFault(f"{path}: has {len(found[sample])} samples called '{sample}'. Give them names of their own in FlowJo.")
+        raise StrategyFault(
+            f"{path}: has {len(found[sample])} samples called '{sample}'. Give them names of "
+            f"their own in FlowJo."
+        )
     return found[sample][0]
 
 
@@ -117,14 +130,21 @@ class _Tree:
         while waiting:
             above, parent, written = waiting.pop(0)
             for each in above.iterfind("Subpopulations/*"):
-                if not isinstance(each.tag, str) or not (each.tag == "Population" or each.tag in BOOLEANS):
+                if not isinstance(each.tag, str) or not (
+                    each.tag == "Population" or each.tag in BOOLEANS
+                ):
                     continue
                 if len(self._nodes) >= MOST_GATES:
-                    raise StrategyFault(f"More than {MOST_GATES:,} gates in one sample are more than one strategy has.")
+                    raise StrategyFault(
+                        f"More than {MOST_GATES:,} gates in one sample are more than one "
+                        f"strategy has."
+                    )
                 path = self._free((*parent, _plain(each.get("name") or "unnamed")))
                 names = f"{written}/{each.get('name')}" if written else str(each.get("name"))
                 self._written.setdefault(names, []).append(path)
-                self._nodes[path] = _Node(path, each, _combined(each) if each.tag in BOOLEANS else None)
+                self._nodes[path] = _Node(
+                    path, each, _combined(each) if each.tag in BOOLEANS else None
+                )
                 count = _count(each)
                 if count is not None:
                     self.recorded[path] = count
@@ -136,7 +156,13 @@ class _Tree:
         while free in self._nodes:
             free, number = (*path[:-1], f"{path[-1]} ({number})"), number + 1
         if free != path:
-            self.notes.append(Note("changed", "/".join(free[1:]), "Two populations have this name: this is the second."))
+            self.notes.append(
+                Note(
+                    "changed",
+                    "/".join(free[1:]),
+                    "Two populations have this name: this is the second.",
+                )
+            )
         return free
 
     def gating(self) -> flowkit.GatingStrategy:
@@ -159,11 +185,20 @@ class _Tree:
                     del waiting[path]
             if len(waiting) == before:
                 lost |= set(waiting)
-                self.notes += [Note("lost", "/".join(path[1:]), "It combines gates that stand on it in a circle.") for path in waiting]
+                self.notes += [
+                    Note(
+                        "lost",
+                        "/".join(path[1:]),
+                        "It combines gates that stand on it in a circle.",
+                    )
+                    for path in waiting
+                ]
                 break
         return self._assembled(gates)
 
-    def _gate(self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]) -> flowkit.gates.Gate | None:
+    def _gate(
+        self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]
+    ) -> flowkit.gates.Gate | None:
         """Make one gate; None while what it needs is not made yet. Raises LeftOut when it cannot be made."""
         parent = node.path[:-1]
         if parent in lost:
@@ -180,7 +215,9 @@ class _Tree:
             self.bins[node.path] = bins
         return gate
 
-    def _combination(self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]) -> flowkit.gates.Gate | None:
+    def _combination(
+        self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]
+    ) -> flowkit.gates.Gate | None:
         from flowkit import gates as kinds
 
         named = node.combined or ()
@@ -194,20 +231,28 @@ class _Tree:
         if any(member not in gates for member in members):
             return None
         self._settle(node.path, members)
-        references = [{"ref": member[-1], "path": member[:-1], "complement": False} for member in members]
+        references = [
+            {"ref": member[-1], "path": member[:-1], "complement": False} for member in members
+        ]
         return kinds.BooleanGate(node.path[-1], BOOLEANS[node.element.tag], references)
 
     def _settle(self, path: Path, members: Iterable[Path]) -> None:
         """Count how many gates stand below one; an evaluation follows them one by one."""
         self._levels[path] = 1 + max(self._levels.get(each, 0) for each in (path[:-1], *members))
         if self._levels[path] > MOST_LEVELS:
-            raise LeftOut(f"It stands on more than {MOST_LEVELS} gates, one on the other: no strategy is so deep.")
+            raise LeftOut(
+                f"It stands on more than {MOST_LEVELS} gates, one on the other: no strategy "
+                f"is so deep."
+            )
 
     def _named(self, name: str) -> Path:
         """Find the population a combination names; FlowJo writes the way to it with '/', which may stand in a name too."""
         found = self._written.get(name, [])
         if len(found) != 1:
-            raise LeftOut(f"It combines {name}, which is {'the name of several gates' if found else 'not there'}.")
+            raise LeftOut(
+                f"It combines {name}, which is "
+                f"{'the name of several gates' if found else 'not there'}."
+            )
         return found[0]
 
     def _assembled(self, gates: Mapping[Path, flowkit.gates.Gate]) -> flowkit.GatingStrategy:
@@ -223,7 +268,9 @@ class _Tree:
             try:
                 gating.add_gate(gate, path[:-1])
             except (*FLOWKIT_ERRORS, flowkit.exceptions.FlowKitException) as error:
-                raise StrategyFault(f"The gate '{'/'.join(path[1:])}' cannot be placed: {error}") from error
+                raise StrategyFault(
+                    f"The gate '{'/'.join(path[1:])}' cannot be placed: {error}"
+                ) from error
         return gating
 
 

@@ -37,9 +37,10 @@ class ForeignChannel:
 class Foreign:
     """Gates of another program, in the linear units of our own reader.
 
-    ``channels`` are empty when the document does not list them. Of a FlowJo sample, ``events`` is how many it has, ``recorded`` the
-    counts the workspace keeps of its gates (of those left out too), and ``bins`` into how many parts FlowJo cuts an axis to decide
-    who is in a polygon or ellipse.
+    ``channels`` are empty when the document does not list them. Of a FlowJo sample, ``events`` is
+    how many it has, ``recorded`` the counts the workspace keeps of its gates (of those left out
+    too), and ``bins`` into how many parts FlowJo cuts an axis to decide who is in a polygon or
+    ellipse.
     """
 
     source: str

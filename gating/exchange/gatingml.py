@@ -1,7 +1,8 @@
 """Read Gating-ML 2.0, and write FlowKit gates as a document that FlowKit, R's flow tools and the standard's schema all read.
 
-FlowKit's own writer places the quadrants of a divider at or below zero on the wrong side of it, looks gates up by a bare name,
-and writes identifiers that its reader then refuses; so the document is written here.
+FlowKit's own writer places the quadrants of a divider at or below zero on the wrong side of it,
+looks gates up by a bare name, and writes identifiers that its reader then refuses; so the document
+is written here.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def _with_spaces_on_top(root: etree._Element) -> etree._Element:
     return top
 
 
-def _check_ellipse(path: Path, gating: flowkit.GatingStrategy, name: str, ancestors: tuple[str, ...]) -> None:
+def _check_ellipse(
+    path: Path, gating: flowkit.GatingStrategy, name: str, ancestors: tuple[str, ...]
+) -> None:
     """Refuse an ellipse whose covariance cannot be inverted: no event can be held against it."""
     from flowkit import gates
     from flowkit.exceptions import QuadrantReferenceError
@@ -97,21 +100,26 @@ def _check_ellipse(path: Path, gating: flowkit.GatingStrategy, name: str, ancest
         try:
             np.linalg.inv(np.array(gate.covariance_matrix, dtype=np.float64))
         except (np.linalg.LinAlgError, ValueError) as error:
-            raise StrategyFault(f"{path}: the covariance of '{name}' is that of no ellipse. Correct or take out that gate.") from error
+            raise StrategyFault(
+                f"{path}: the covariance of '{name}' is that of no ellipse. Correct or take "
+                f"out that gate."
+            ) from error
 
 
 def write_gatingml(gating: flowkit.GatingStrategy, file: BinaryIO) -> None:
     """Write gates, transforms and matrices as Gating-ML 2.0.
 
-    Raises StrategyFault when the standard cannot say it: two gates of one name, a name that is no XML name, a complement
-    of a shape, a transform of FlowJo's own.
+    Raises StrategyFault when the standard cannot say it: two gates of one name, a name that is no
+    XML name, a complement of a shape, a transform of FlowJo's own.
     """
     from lxml import etree
 
     root = etree.Element(_tag("gating:Gating-ML"), nsmap=SPACES)
     nodes = list(_gates(gating))
     _check_names(nodes)
-    names = _Names({name for gate, _ in nodes for name in (gate.gate_name, *getattr(gate, "quadrants", ()))})
+    names = _Names(
+        {name for gate, _ in nodes for name in (gate.gate_name, *getattr(gate, "quadrants", ()))}
+    )
     for reference, transform in gating.transformations.items():
         _transform(root, names.of(reference), transform)
     for reference, matrix in gating.comp_matrices.items():
@@ -159,9 +167,15 @@ def _check_names(nodes: Iterable[tuple[flowkit.gates.Gate, str | None]]) -> None
     for gate, _ in nodes:
         for name in (gate.gate_name, *getattr(gate, "quadrants", ())):
             if name in seen:
-                raise StrategyFault(f"Two gates are called '{name}': Gating-ML knows a gate by its name alone. Rename one.")
+                raise StrategyFault(
+                    f"Two gates are called '{name}': Gating-ML knows a gate by its name "
+                    f"alone. Rename one."
+                )
             if not XML_NAME.fullmatch(name):
-                raise StrategyFault(f"The gate '{name}' cannot be written as Gating-ML: a name has letters, digits, '_', '-' and '.' only.")
+                raise StrategyFault(
+                    f"The gate '{name}' cannot be written as Gating-ML: a name has letters, "
+                    f"digits, '_', '-' and '.' only."
+                )
             seen.add(name)
 
 
@@ -171,7 +185,10 @@ def _transform(root: etree._Element, name: str, transform: flowkit.transforms.Tr
         raise StrategyFault(f"The transformation '{name}' ({kind}) is not one of Gating-ML 2.0.")
     tag, letters = PARAMETERS[kind]
     outer = _add(root, "transforms:transformation", **{"transforms:id": name})
-    values = {f"transforms:{letter}": _number(getattr(transform, f"param_{letter.lower()}")) for letter in letters}
+    values = {
+        f"transforms:{letter}": _number(getattr(transform, f"param_{letter.lower()}"))
+        for letter in letters
+    }
     inner = _add(outer, f"transforms:{tag}", **values)
     for channel in getattr(transform, "dimensions", ()):
         _channel(inner, channel)
@@ -189,11 +206,16 @@ def _matrix(root: etree._Element, name: str, matrix: flowkit.Matrix) -> None:
             _add(spectrum, "transforms:coefficient", **{"transforms:value": _number(value)})
 
 
-def _gate(root: etree._Element, gate: flowkit.gates.Gate, parent: str | None, names: _Names) -> None:
+def _gate(
+    root: etree._Element, gate: flowkit.gates.Gate, parent: str | None, names: _Names
+) -> None:
     from flowkit import gates
 
     if getattr(gate, "use_complement", False):
-        raise StrategyFault(f"The gate '{gate.gate_name}' keeps what lies outside its shape; Gating-ML says that by a 'not' gate.")
+        raise StrategyFault(
+            f"The gate '{gate.gate_name}' keeps what lies outside its shape; Gating-ML says "
+            f"that by a 'not' gate."
+        )
     above = {} if parent is None else {"gating:parent_id": parent}
     element = _add(root, f"gating:{gate.gate_type}", **{"gating:id": gate.gate_name}, **above)
     for dimension in gate.dimensions:
@@ -210,10 +232,17 @@ def _gate(root: etree._Element, gate: flowkit.gates.Gate, parent: str | None, na
 
 
 def _dimension(
-    element: etree._Element, dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider, names: _Names
+    element: etree._Element,
+    dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider,
+    names: _Names,
 ) -> None:
-    reference, ratio = getattr(dimension, "dimension_ref", None), getattr(dimension, "ratio_ref", None)
-    attributes = {"gating:compensation-ref": names.of(dimension.compensation_ref or "uncompensated")}
+    reference, ratio = (
+        getattr(dimension, "dimension_ref", None),
+        getattr(dimension, "ratio_ref", None),
+    )
+    attributes = {
+        "gating:compensation-ref": names.of(dimension.compensation_ref or "uncompensated")
+    }
     if dimension.transformation_ref is not None:
         attributes["gating:transformation-ref"] = names.of(dimension.transformation_ref)
     for side in ("min", "max"):
@@ -222,7 +251,9 @@ def _dimension(
             attributes[f"gating:{side}"] = _number(bound)
     if reference is not None:
         attributes["gating:id"] = names.of(dimension.id)
-    inner = _add(element, "gating:divider" if reference is not None else "gating:dimension", **attributes)
+    inner = _add(
+        element, "gating:divider" if reference is not None else "gating:dimension", **attributes
+    )
     if ratio is not None:
         _add(inner, "data-type:new-dimension", **{"data-type:transformation-ref": names.of(ratio)})
         return
@@ -245,7 +276,10 @@ def _quadrants(element: etree._Element, gate: flowkit.gates.QuadrantGate, names:
     for name, quadrant in gate.quadrants.items():
         inner = _add(element, "gating:Quadrant", **{"gating:id": name})
         for divider in quadrant.divider_refs:
-            place = {"gating:divider_ref": names.of(divider), "gating:location": _number(_inside(*quadrant.get_divider_range(divider)))}
+            place = {
+                "gating:divider_ref": names.of(divider),
+                "gating:location": _number(_inside(*quadrant.get_divider_range(divider))),
+            }
             _add(inner, "gating:position", **place)
 
 
@@ -259,14 +293,22 @@ def _inside(low: float | None, high: float | None) -> float:
     return low + (high - low) / 2
 
 
-def _references(element: etree._Element, gate: flowkit.gates.BooleanGate, parent: str | None) -> None:
+def _references(
+    element: etree._Element, gate: flowkit.gates.BooleanGate, parent: str | None
+) -> None:
     listed = list(gate.gate_refs)
     if parent is not None and any(reference["ref"] == parent for reference in listed):
-        # FlowKit's reader takes a gate that names its own parent for a circle; in an "and" it says nothing that its place does not say.
+        # FlowKit's reader takes a gate that names its own parent for a circle; in an "and" it says
+        # nothing that its place does not say.
         others = [reference for reference in listed if reference["ref"] != parent]
-        if gate.type != "and" or not others or any(r["ref"] == parent and r["complement"] for r in listed):
+        if (
+            gate.type != "and"
+            or not others
+            or any(r["ref"] == parent and r["complement"] for r in listed)
+        ):
             raise StrategyFault(
-                f"The gate '{gate.gate_name}' combines its own parent '{parent}': it keeps all of it or nothing. Take it out."
+                f"The gate '{gate.gate_name}' combines its own parent '{parent}': it keeps "
+                f"all of it or nothing. Take it out."
             )
         listed = others if len(others) > 1 else others * 2
     for reference in listed:
@@ -286,7 +328,9 @@ def _channel(element: etree._Element, name: str) -> None:
 def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
     from lxml import etree
 
-    return etree.SubElement(parent, _tag(tag), {_tag(name): value for name, value in attributes.items()})
+    return etree.SubElement(
+        parent, _tag(tag), {_tag(name): value for name, value in attributes.items()}
+    )
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gating.strategy.bounds import LONGEST_NAME, MOST_CORNERS, MOST_CORNERS_TOGETHER, MOST_GATES, MOST_LEVELS
+from gating.strategy.bounds import (
+    LONGEST_NAME,
+    MOST_CORNERS,
+    MOST_CORNERS_TOGETHER,
+    MOST_GATES,
+    MOST_LEVELS,
+)
 from panels.text.errors import StrategyFault
 from panels.text.printable import shown
 
@@ -15,7 +21,11 @@ if TYPE_CHECKING:
     from lxml import etree
 
 STANDARD = "http://www.isac-net.org/std/Gating-ML/v2.0/"
-SPACES = {"gating": f"{STANDARD}gating", "data-type": f"{STANDARD}datatypes", "transforms": f"{STANDARD}transformations"}
+SPACES = {
+    "gating": f"{STANDARD}gating",
+    "data-type": f"{STANDARD}datatypes",
+    "transforms": f"{STANDARD}transformations",
+}
 KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate", "QuadrantGate", "BooleanGate")
 XML_NAME = re.compile(r"[^\W\d][\w.\-]*")
 NAMES = (
@@ -29,7 +39,9 @@ def check_structure(path: Path, root: etree._Element) -> None:
     """Refuse gates without a name or of one name, that refer to none, to themselves in a circle, or stand on each other too deep."""
     gates = list(root.iterchildren(*(qualified(f"gating:{kind}") for kind in KINDS)))
     if len(gates) > MOST_GATES:
-        raise StrategyFault(f"{path}: {len(gates):,} gates are more than one strategy has ({MOST_GATES:,} at most).")
+        raise StrategyFault(
+            f"{path}: {len(gates):,} gates are more than one strategy has ({MOST_GATES:,} at most)."
+        )
     _check_sizes(path, root)
     needs: dict[str, list[str]] = {}
     for gate in gates:
@@ -38,7 +50,9 @@ def check_structure(path: Path, root: etree._Element) -> None:
                 told = f"two gates are called '{shown(name)}'"
                 raise StrategyFault(f"{path}: {told}. Give each a name of its own.")
             if name == "root":
-                raise StrategyFault(f"{path}: a gate is called 'root', which stands for all events. Rename it.")
+                raise StrategyFault(
+                    f"{path}: a gate is called 'root', which stands for all events. Rename it."
+                )
             if len(needed) > MOST_GATES:
                 told = f"the gate '{shown(name)}' combines {len(needed):,} gates"
                 raise StrategyFault(f"{path}: {told} ({MOST_GATES} at most).")
@@ -82,7 +96,9 @@ def _named(path: Path, gate: etree._Element) -> Iterator[tuple[str, list[str]]]:
 def _identifier(path: Path, element: etree._Element) -> str:
     name = element.get(qualified("gating:id"))
     if not name:
-        raise StrategyFault(f"{path}, line {element.sourceline}: a gate has no gating:id. Give it a name.")
+        raise StrategyFault(
+            f"{path}, line {element.sourceline}: a gate has no gating:id. Give it a name."
+        )
     return str(name)
 
 
@@ -95,10 +111,16 @@ def _check_levels(path: Path, needs: Mapping[str, list[str]]) -> None:
         ready = [name for name, needed in waiting.items() if settled.issuperset(needed)]
         if not ready:
             listed = ", ".join(map(shown, sorted(waiting)[:6]))
-            raise StrategyFault(f"{path}: gates refer to each other in a circle, so that none can be counted first (among them {listed}).")
+            raise StrategyFault(
+                f"{path}: gates refer to each other in a circle, so that none can be counted "
+                f"first (among them {listed})."
+            )
         levels += 1
         if levels > MOST_LEVELS:
-            raise StrategyFault(f"{path}: gates stand on each other more than {MOST_LEVELS} levels deep: no strategy does.")
+            raise StrategyFault(
+                f"{path}: gates stand on each other more than {MOST_LEVELS} levels deep: no "
+                f"strategy does."
+            )
         settled |= set(ready)
         for name in ready:
             del waiting[name]
@@ -106,7 +128,12 @@ def _check_levels(path: Path, needs: Mapping[str, list[str]]) -> None:
 
 def mend_names(root: etree._Element) -> dict[str, str]:
     """Give what is named by no XML name (``IgD+CD27+``, as FlowKit writes) one, wherever it is named; new name → the document's."""
-    attributes = [(element, key) for element in root.iter("{*}*") for key in map(qualified, NAMES) if element.get(key)]
+    attributes = [
+        (element, key)
+        for element in root.iter("{*}*")
+        for key in map(qualified, NAMES)
+        if element.get(key)
+    ]
     used = {element.get(key) for element, key in attributes}
     new: dict[str, str] = {}
     for name in sorted(name for name in used if not XML_NAME.fullmatch(name)):

@@ -29,7 +29,10 @@ def strategy_yaml(imported: Imported) -> str:
     head = {key: document[key] for key in ("strategy", "version", "title", "panel")}
     lines = [block(head).rstrip("\n")]
     if document["scales"]:
-        lines += ["scales:", *(f"  {flow(axis)}: {flow(scale)}" for axis, scale in document["scales"].items())]
+        lines += [
+            "scales:",
+            *(f"  {flow(axis)}: {flow(scale)}" for axis, scale in document["scales"].items()),
+        ]
     lines += ["gates:", *(f"  - {flow(gate)}" for gate in document["gates"]), "populations: []"]
     return "\n".join(lines) + "\n"
 
@@ -38,11 +41,15 @@ def strategy_of(imported: Imported) -> Strategy:
     """Read what an import will write as a strategy; raises StrategyFault when it is none."""
     text = strategy_yaml(imported)
     try:
-        return Strategy.model_validate(parse_yaml(text, Path("strategy.yaml"), StrategyFault, most_values=MOST_VALUES).content)
+        return Strategy.model_validate(
+            parse_yaml(text, Path("strategy.yaml"), StrategyFault, most_values=MOST_VALUES).content
+        )
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise StrategyFault(f"{imported.document['title']}: makes no strategy: {place}: {first['msg']}.") from error
+        raise StrategyFault(
+            f"{imported.document['title']}: makes no strategy: {place}: {first['msg']}."
+        ) from error
 
 
 def report(imported: Imported) -> str:
@@ -59,6 +66,3 @@ def report(imported: Imported) -> str:
 
 def _line(note: Note) -> str:
     return f"- {printable(f'{note.gate}: ' if note.gate else '')}{printable(note.text)}"
-
-
-

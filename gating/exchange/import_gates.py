@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 VERSION = "1.0.0"
-POLYGON_BINS = "FlowJo decides membership on a 256 × 256 grid; its own counts may differ by the events that lie on the edge."
+POLYGON_BINS = (
+    "FlowJo decides membership on a 256 × 256 grid; its own counts may differ by the events that "
+    "lie on the edge."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +48,25 @@ class Imported:
 
 
 def import_gates(
-    foreign: Foreign, panel: Panel, name: str, *, channels: Sequence[RangedChannel] = (), stores_spill: bool | None = None
+    foreign: Foreign,
+    panel: Panel,
+    name: str,
+    *,
+    channels: Sequence[RangedChannel] = (),
+    stores_spill: bool | None = None,
 ) -> Imported:
     """Carry another program's gates over to a strategy on ``panel``.
 
-    ``channels`` (else those the document lists) say which marker is where and how far its values reach; without any, channels are
-    known by the panel's detectors and reach as far as the document's own scales do. ``stores_spill`` tells whether the files
-    store a compensation, if known.
+    ``channels`` (else those the document lists) say which marker is where and how far its values
+    reach; without any, channels are known by the panel's detectors and reach as far as the
+    document's own scales do. ``stores_spill`` tells whether the files store a compensation, if
+    known.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise StrategyFault(f"'{name}' cannot name a strategy: use letters, digits and '_', not beginning with a digit.")
+        raise StrategyFault(
+            f"'{name}' cannot name a strategy: use letters, digits and '_', not beginning "
+            f"with a digit."
+        )
     listed = channels or foreign.channels
     notes = list(foreign.notes)
     readings = Readings(foreign, panel, name, ChannelNames(panel, listed), stores_spill, notes)
@@ -89,7 +101,9 @@ class _Import:
             self._carry(path, gate)
         for path in self.lost:
             self.name_of.pop(path, None)
-        return Imported(self._document(), self.readings.own_panel, (*self.notes, *self._summary()), self.name_of)
+        return Imported(
+            self._document(), self.readings.own_panel, (*self.notes, *self._summary()), self.name_of
+        )
 
     # Names and order
 
@@ -108,12 +122,18 @@ class _Import:
     def _quadrant_paths(path: Path, gate: flowkit.gates.Gate) -> list[Path]:
         return [(*path, name) for name in getattr(gate, "quadrants", ())]
 
-    def _in_order(self, nodes: Mapping[Path, flowkit.gates.Gate]) -> Iterator[tuple[Path, flowkit.gates.Gate]]:
+    def _in_order(
+        self, nodes: Mapping[Path, flowkit.gates.Gate]
+    ) -> Iterator[tuple[Path, flowkit.gates.Gate]]:
         """Yield gates after their parents and after what they combine."""
         done: set[Path] = {("root",)}
         waiting = dict(nodes)
         while waiting:
-            ready = [p for p, g in waiting.items() if p[:-1] in done and all((*r["path"], r["ref"]) in done for r in _references(g))]
+            ready = [
+                p
+                for p, g in waiting.items()
+                if p[:-1] in done and all((*r["path"], r["ref"]) in done for r in _references(g))
+            ]
             for path in ready or list(waiting):
                 gate = waiting.pop(path)
                 done |= {path, *self._quadrant_paths(path, gate)}
@@ -127,8 +147,14 @@ class _Import:
         words = re.sub(r"\+", "pos_", re.sub(r"[-−](?=$|[A-Z+\s/,(])", "neg_", wanted))
         plain = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]+", "_", words)).strip("_") or "gate"
         plain = f"g_{plain}" if plain[0].isdigit() else plain
-        parents = [self.name_of[path[:i]] for i in range(len(path) - 1, 1, -1) if path[:i] in self.name_of]
-        choices = [plain, *(f"{parent}_{plain}" for parent in parents[:1]), *(f"{plain}_{n}" for n in range(2, 10_000))]
+        parents = [
+            self.name_of[path[:i]] for i in range(len(path) - 1, 1, -1) if path[:i] in self.name_of
+        ]
+        choices = [
+            plain,
+            *(f"{parent}_{plain}" for parent in parents[:1]),
+            *(f"{plain}_{n}" for n in range(2, 10_000)),
+        ]
         name = next(choice for choice in choices if choice not in self.taken)
         self.taken.add(name)
         return name
@@ -139,9 +165,15 @@ class _Import:
         """Carry one gate over, or note why not."""
         if path[:-1] in self.lost:
             return self._lose(path, f"Its parent {path[-2]} could not be carried over.", gate)
-        missing = [r["ref"] for r in _references(gate) if (*r["path"], r["ref"]) in self.lost or (*r["path"], r["ref"]) not in self.name_of]
+        missing = [
+            r["ref"]
+            for r in _references(gate)
+            if (*r["path"], r["ref"]) in self.lost or (*r["path"], r["ref"]) not in self.name_of
+        ]
         if missing:
-            return self._lose(path, f"It combines {', '.join(missing)}, which could not be carried over.", gate)
+            return self._lose(
+                path, f"It combines {', '.join(missing)}, which could not be carried over.", gate
+            )
         try:
             with np.errstate(all="ignore"):
                 self._add(path, gate)
@@ -165,13 +197,19 @@ class _Import:
         if isinstance(gate, gates.RectangleGate):
             shape = self.shapes.rectangle(gate)
         elif isinstance(gate, gates.PolygonGate):
-            shape = self.shapes.polygon(path, gate.dimensions, [(float(x), float(y)) for x, y in gate.vertices])
+            shape = self.shapes.polygon(
+                path, gate.dimensions, [(float(x), float(y)) for x, y in gate.vertices]
+            )
         else:
             shape = self.shapes.ellipse(path, gate)
         self.gates.append({"gate": inner, "parent": parent} | shape)
         if outside:
             self.gates.append({"gate": name, "parent": parent, "none_of": [inner]})
-            self._note("changed", path, f"It keeps what lies outside its shape: written as none_of {inner}.")
+            self._note(
+                "changed",
+                path,
+                f"It keeps what lies outside its shape: written as none_of {inner}.",
+            )
         return None
 
     def _parent(self, path: Path) -> str:
@@ -186,17 +224,27 @@ class _Import:
             for reference in quadrant.divider_refs:
                 side = divider[reference]
                 axis = self.readings.axis(side)
-                limits = self.shapes.limits(axis, side.transformation_ref, *quadrant.get_divider_range(reference))
+                limits = self.shapes.limits(
+                    axis, side.transformation_ref, *quadrant.get_divider_range(reference)
+                )
                 if axis in sides and sides[axis] != limits:
                     raise CannotCarry(f"Two of its dividers lie on {axis}.")
                 sides |= {axis: limits} if limits else {}
-            written.append({"gate": self.name_of[(*path, name)], "parent": self._parent(path), "rectangle": sides})
+            written.append(
+                {
+                    "gate": self.name_of[(*path, name)],
+                    "parent": self._parent(path),
+                    "rectangle": sides,
+                }
+            )
         if not all(each["rectangle"] for each in written):
             raise CannotCarry("One of its quadrants has no bound.")
         self.gates += written
         for name in gate.quadrants:
             if self.name_of[(*path, name)] != name:
-                self._note("changed", (*path, name), f"It is called {self.name_of[(*path, name)]} here.")
+                self._note(
+                    "changed", (*path, name), f"It is called {self.name_of[(*path, name)]} here."
+                )
         del self.name_of[path]
         self._note("changed", path, "Its quadrants are written as rectangles under its parent.")
 
@@ -231,12 +279,30 @@ class _Import:
     def _summary(self) -> Iterator[Note]:
         if self.foreign.recorded and any("polygon" in gate for gate in self.gates):
             yield Note("changed", "", POLYGON_BINS)
-        yield Note("to do", "", "Bounds have no names and no evidence yet: write them as thresholds where they are one boundary.")
-        yield Note("to do", "", "No population is reported yet: list those that are, with their reference and anchor. Write CHANGES.md.")
+        yield Note(
+            "to do",
+            "",
+            (
+                "Bounds have no names and no evidence yet: write them as thresholds where they "
+                "are one boundary."
+            ),
+        )
+        yield Note(
+            "to do",
+            "",
+            (
+                "No population is reported yet: list those that are, with their reference and "
+                "anchor. Write CHANGES.md."
+            ),
+        )
 
     def _document(self) -> dict[str, Any]:
         used = {axis for gate in self.gates for axis in _axes_of(gate)}
-        scales = {axis: _written(scale) for axis, scale in sorted(self.readings.scales.items()) if axis in used and not is_scatter(axis)}
+        scales = {
+            axis: _written(scale)
+            for axis, scale in sorted(self.readings.scales.items())
+            if axis in used and not is_scatter(axis)
+        }
         return {
             "strategy": self.name,
             "version": VERSION,
@@ -260,4 +326,6 @@ def _axes_of(gate: dict[str, Any]) -> set[str]:
 
 
 def _written(scale: Scale) -> dict[str, Any]:
-    return {"kind": "linear"} if scale.kind == "linear" else {"w": scale.w, "m": scale.m, "a": scale.a}
+    return (
+        {"kind": "linear"} if scale.kind == "linear" else {"w": scale.w, "m": scale.m, "a": scale.a}
+    )

@@ -22,8 +22,8 @@ __all__ = ["Foreign", "ForeignChannel", "RangedChannel", "read_foreign", "sample
 def read_foreign(path: Path, sample: str | None = None, tube: TubeHeader | None = None) -> Foreign:
     """Read a Gating-ML document or one sample of a workspace.
 
-    ``tube`` is the file of that sample, where it is at hand: its keywords hold instead of those the workspace keeps.
-    Raises StrategyFault when the document is neither or cannot be read safely.
+    ``tube`` is the file of that sample, where it is at hand: its keywords hold instead of those the
+    workspace keeps. Raises StrategyFault when the document is neither or cannot be read safely.
     """
     from lxml import etree
 
@@ -33,7 +33,10 @@ def read_foreign(path: Path, sample: str | None = None, tube: TubeHeader | None 
     if sample is not None:
         raise StrategyFault(f"{path}: is not a FlowJo workspace, so it has no sample '{sample}'.")
     gating, names = read_named_gatingml(path)
-    notes = tuple(Note("changed", name, f"The document calls it '{called}', which is no XML name.") for name, called in names.items())
+    notes = tuple(
+        Note("changed", name, f"The document calls it '{called}', which is no XML name.")
+        for name, called in names.items()
+    )
     return Foreign(source=printable(f"{path.name} (Gating-ML 2.0)"), gating=gating, notes=notes)
 
 

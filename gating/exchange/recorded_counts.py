@@ -21,11 +21,15 @@ from panels.text.errors import TubeFault
 if TYPE_CHECKING:
     from gating.fcs.header import TubeHeader
 
-Verdict = Literal["same", "within the binning", "differs", "not counted by FlowJo", "not carried over"]
+Verdict = Literal[
+    "same", "within the binning", "differs", "not counted by FlowJo", "not carried over"
+]
 COLUMNS = ("sample", "gate", "recorded", "counted", "difference", "percent", "verdict")
 TOLERANCE = (
-    "FlowJo decides who is in a polygon or ellipse by 256 parts of each axis (or as many as the gate's resolution says): its count may "
-    "lie anywhere between ours without and ours with all events in the parts through which the gate's edge, or one above it, runs."
+    "FlowJo decides who is in a polygon or ellipse by 256 parts of each axis (or as many as "
+    "the gate's resolution says): its count may "
+    "lie anywhere between ours without and ours with all events in the parts through which "
+    "the gate's edge, or one above it, runs."
 )
 MOST_NAMED = 8
 NOTABLE_PERCENT = 1.0
@@ -49,17 +53,35 @@ class Compared:
     @property
     def percent(self) -> float | None:
         """Give the difference in percent of what is recorded."""
-        return None if self.difference is None or not self.recorded else 100 * self.difference / self.recorded
+        return (
+            None
+            if self.difference is None or not self.recorded
+            else 100 * self.difference / self.recorded
+        )
 
     def document(self) -> dict[str, object]:
         """Give the row by its columns."""
         percent = None if self.percent is None else round(self.percent, 4)
         return dict(
-            zip(COLUMNS, (self.sample, self.gate, self.recorded, self.counted, self.difference, percent, self.verdict), strict=True)
+            zip(
+                COLUMNS,
+                (
+                    self.sample,
+                    self.gate,
+                    self.recorded,
+                    self.counted,
+                    self.difference,
+                    percent,
+                    self.verdict,
+                ),
+                strict=True,
+            )
         )
 
 
-def compare_counts(foreign: Foreign, imported: Imported, panel: Panel, header: TubeHeader) -> tuple[list[Compared], list[Note]]:
+def compare_counts(
+    foreign: Foreign, imported: Imported, panel: Panel, header: TubeHeader
+) -> tuple[list[Compared], list[Note]]:
     """Count the tube of a sample under the imported strategy and hold it against what the workspace recorded.
 
     Raises TubeFault when the tube lacks what the gates read.
@@ -70,7 +92,9 @@ def compare_counts(foreign: Foreign, imported: Imported, panel: Panel, header: T
     empty = not any(foreign.recorded.values())
     found = []
     if foreign.events not in {None, header.event_count}:
-        found.append(Compared(foreign.sample, "", foreign.events or 0, header.event_count, "differs"))
+        found.append(
+            Compared(foreign.sample, "", foreign.events or 0, header.event_count, "differs")
+        )
     for path, recorded in foreign.recorded.items():
         ours = counted.get(path)
         verdict: Verdict = "differs"
@@ -84,8 +108,20 @@ def compare_counts(foreign: Foreign, imported: Imported, panel: Panel, header: T
             verdict = "within the binning"
         found.append(Compared(foreign.sample, "/".join(path[1:]), recorded, ours, verdict))
     if any(each.verdict == "not counted by FlowJo" for each in found):
-        text = "The workspace records no event in any gate of this sample: FlowJo had not counted it when it was saved."
-        notes.append(Note("to do", "", f"{text} Its counts were not compared; open it in FlowJo, save it and import it again."))
+        text = (
+            "The workspace records no event in any gate of this sample: FlowJo had not counted it "
+            "when it was saved."
+        )
+        notes.append(
+            Note(
+                "to do",
+                "",
+                (
+                    f"{text} Its counts were not compared; open it in FlowJo, save it and import "
+                    f"it again."
+                ),
+            )
+        )
     return found, [*notes, *_notable(found)]
 
 
@@ -93,11 +129,20 @@ def _notable(found: Sequence[Compared]) -> Iterator[Note]:
     """Name the gates whose count is within what the binning can do, and yet not near."""
     for each in found:
         if each.verdict == "within the binning" and abs(each.percent or 100.0) > NOTABLE_PERCENT:
-            text = f"FlowJo recorded {each.recorded:,} and we count {each.counted:,}: its binning can do that,"
-            yield Note("to do", each.gate, f"{text} but many events lie on the edge. Look where the gate should end.")
+            text = (
+                f"FlowJo recorded {each.recorded:,} and we count {each.counted:,}: its binning "
+                f"can do that,"
+            )
+            yield Note(
+                "to do",
+                each.gate,
+                f"{text} but many events lie on the edge. Look where the gate should end.",
+            )
 
 
-def _counts(foreign: Foreign, imported: Imported, panel: Panel, header: TubeHeader) -> tuple[Mapping[Path, int], list[Note]]:
+def _counts(
+    foreign: Foreign, imported: Imported, panel: Panel, header: TubeHeader
+) -> tuple[Mapping[Path, int], list[Note]]:
     """Count under the strategy as a study would; a tube that does not fit the panel is counted under the workspace's own gates."""
     events = open_events(header)
     strategy = strategy_of(imported)
@@ -108,11 +153,18 @@ def _counts(foreign: Foreign, imported: Imported, panel: Panel, header: TubeHead
     try:
         compiled = compile_strategy(strategy, match_panel(reads, header.channels), header)
         kept = evaluate(compiled.gating, events, header)
-        return {path: kept.count(compiled.path_of[name]) for path, name in imported.name_of.items()}, []
+        return {
+            path: kept.count(compiled.path_of[name]) for path, name in imported.name_of.items()
+        }, []
     except TubeFault as fault:
         kept = evaluate(foreign.gating, events, header)
-        text = f"Counted under the workspace's gates, because the tube does not fit the panel {reads.panel}: {fault}"
-        return {path: kept.count(path) for path in imported.name_of if path in kept.rows}, [Note("to do", "", text)]
+        text = (
+            f"Counted under the workspace's gates, because the tube does not fit the panel "
+            f"{reads.panel}: {fault}"
+        )
+        return {path: kept.count(path) for path in imported.name_of if path in kept.rows}, [
+            Note("to do", "", text)
+        ]
 
 
 def refusal(compared: Sequence[Compared], document: str) -> str | None:
@@ -123,7 +175,8 @@ def refusal(compared: Sequence[Compared], document: str) -> str | None:
     told = "; ".join(_told(each) for each in differing[:MOST_NAMED])
     more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
     return (
-        f"{document}: the imported gates do not count as the workspace recorded: {told}{more}. {TOLERANCE} "
+        f"{document}: the imported gates do not count as the workspace recorded: "
+        f"{told}{more}. {TOLERANCE} "
         "Is it the tube the gates were drawn on? To import all the same, say --accept."
     )
 

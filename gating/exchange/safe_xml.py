@@ -1,7 +1,8 @@
 """Read XML that came from outside: bounded in size, without entities, and without anything fetched because it says so.
 
-A document is looked at before a parser that follows it may see it. One with a DOCTYPE is refused, because entities (a billion
-laughs, a file or an address read into the document) can only be declared there; neither Gating-ML nor FlowJo writes one.
+A document is looked at before a parser that follows it may see it. One with a DOCTYPE is refused,
+because entities (a billion laughs, a file or an address read into the document) can only be
+declared there; neither Gating-ML nor FlowJo writes one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 100 * MEGABYTE
 MOST_MARKS = 4_000_000
-"""Tags and attributes together: each costs a parser some 100 bytes; real workspaces have about 4 in 100 bytes."""
+"""Tags and attributes together: each costs a parser some 100 bytes; real workspaces have about 4 in
+100 bytes."""
 LONGEST_PROLOGUE = 2**20
 _PIECE = 2**16
 
@@ -42,7 +44,12 @@ def read_xml(path: Path) -> etree._Element:
 
     content = _content(path)
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(content, parser)
@@ -72,7 +79,10 @@ def _content(path: Path) -> bytes:
         told = f"has {marks:,} tags and attributes, more than a gating document"
         raise StrategyFault(f"{path}: {told} ({MOST_TAGS:,} at most).")
     if marks > MOST_MARKS:
-        raise StrategyFault(f"{path}: has millions of tags, more than a gating document. Save a workspace with one sample and import that.")
+        raise StrategyFault(
+            f"{path}: has millions of tags, more than a gating document. Save a workspace "
+            f"with one sample and import that."
+        )
     return content
 
 
@@ -89,7 +99,8 @@ def _first_element(path: Path, content: bytes) -> str:
         return str(begun)
     except _Declared:
         raise StrategyFault(
-            f"{path}: has a DOCTYPE, which can read other files or never end. Gating documents need none: remove it."
+            f"{path}: has a DOCTYPE, which can read other files or never end. Gating "
+            f"documents need none: remove it."
         ) from None
     except expat.ExpatError as error:
         told = expat.ErrorString(error.code) or "it cannot be read"
@@ -97,10 +108,14 @@ def _first_element(path: Path, content: bytes) -> str:
         place = f"{path}, line {error.lineno}"
         raise StrategyFault(f"{place}: not well-formed XML: {told}.{mend}") from error
     except (LookupError, ValueError) as error:
-        # Python's codecs are asked for an encoding the parser does not know itself, and answer in ways of their own.
+        # Python's codecs are asked for an encoding the parser does not know itself, and answer in
+        # ways of their own.
         told = f"declares an encoding that cannot be read ({one_line(error)})"
         raise StrategyFault(f"{path}: {told}. Save it as UTF-8.") from error
-    raise StrategyFault(f"{path}: not an XML document: no element in its first {min(len(content), LONGEST_PROLOGUE):,} bytes.")
+    raise StrategyFault(
+        f"{path}: not an XML document: no element in its first "
+        f"{min(len(content), LONGEST_PROLOGUE):,} bytes."
+    )
 
 
 def _declared(*_declaration: object) -> None:

@@ -31,12 +31,18 @@ def tubes_in(folder: Path, *, deep: bool) -> Files:
 
 
 def tube_of_sample(
-    workspace: Path, sample: str | None, named: Path | None, *, root: etree._Element | None = None, files: Files | None = None
+    workspace: Path,
+    sample: str | None,
+    named: Path | None,
+    *,
+    root: etree._Element | None = None,
+    files: Files | None = None,
 ) -> Path | None:
     """Give the FCS file of a sample: ``named`` itself, or in the folder ``named``, or beside the workspace (None when not there).
 
-    ``root`` is the workspace where it was read already, ``files`` what to look among where it was listed already.
-    Raises UsageFault when what was named is not there or a folder does not hold the sample's file, or holds several.
+    ``root`` is the workspace where it was read already, ``files`` what to look among where it was
+    listed already. Raises UsageFault when what was named is not there or a folder does not hold the
+    sample's file, or holds several.
     """
     from lxml import etree
 
@@ -47,7 +53,9 @@ def tube_of_sample(
     root = read_xml(workspace) if root is None else root
     if etree.QName(root).localname != "Workspace":
         if named is not None:
-            raise UsageFault(f"{named}: is a folder. {workspace.name} tells of no sample: name one FCS file.")
+            raise UsageFault(
+                f"{named}: is a folder. {workspace.name} tells of no sample: name one FCS file."
+            )
         return None
     names = list(dict.fromkeys(_names(choose(workspace, root, sample))))
     place = named or workspace.parent
@@ -59,7 +67,10 @@ def tube_of_sample(
             f"{named}: holds no file called {names[0]}, or as the workspace calls it elsewhere."
         )
     if len(found) > 1:
-        raise UsageFault(f"{place}: holds several files of {names[0]}, such as {found[0]} and {found[1]}. Name one of them.")
+        raise UsageFault(
+            f"{place}: holds several files of {names[0]}, such as {found[0]} and {found[1]}. "
+            f"Name one of them."
+        )
     return found[0] if found else None
 
 
@@ -67,9 +78,15 @@ def _names(sample: etree._Element) -> Iterator[str]:
     """Give the names a sample's file may have: the sample's own, that of where FlowJo read it, and ``$FIL``."""
     node, source = sample.find("SampleNode"), sample.find("DataSet")
     if node is None:
-        raise StrategyFault("A sample of the workspace has no SampleNode: save it again with FlowJo.")
+        raise StrategyFault(
+            "A sample of the workspace has no SampleNode: save it again with FlowJo."
+        )
     written = [node.get("name", ""), "" if source is None else unquote(source.get("uri", ""))]
-    written += [each.get("value", "") for each in sample.iterfind("Keywords/Keyword") if each.get("name") == "$FIL"]
+    written += [
+        each.get("value", "")
+        for each in sample.iterfind("Keywords/Keyword")
+        if each.get("name") == "$FIL"
+    ]
     for each in written:
         name = each.replace("\\", "/").rpartition("/")[2].strip()
         if name:

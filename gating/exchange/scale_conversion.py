@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import flowkit
 
 BEND = 1e-4
-"""How far from a straight edge, in parts of the displayed axis, an edge redrawn on another scale may run."""
+"""How far from a straight edge, in parts of the displayed axis, an edge redrawn on another scale
+may run."""
 DEEPEST = 9
 MOST_DIGITS = 18
 
@@ -35,20 +36,34 @@ class ChannelNames:
             self._match(panel, channels)
             return
         for detectors in panel.detectors().values():
-            self._axis |= {plain(detector): marker for marker, detector in detectors.items() if plain(detector) not in self._axis}
+            self._axis |= {
+                plain(detector): marker
+                for marker, detector in detectors.items()
+                if plain(detector) not in self._axis
+            }
         self._axis |= {plain(detector): name for name, detector in panel.scatter.items()}
         for stain in panel.markers:
-            self._axis |= {plain(name): stain.marker for name in (stain.marker, *stain.synonyms) if plain(name) not in self._axis}
+            self._axis |= {
+                plain(name): stain.marker
+                for name in (stain.marker, *stain.synonyms)
+                if plain(name) not in self._axis
+            }
 
     def _match(self, panel: Panel, channels: Sequence[RangedChannel]) -> None:
         """Find the panel in the channels of a file; what its labels do not settle is known by its detector."""
         found = {index: axis for axis, index in match_panel(panel, channels).channel.items()}
-        by_detector = {plain(stain.detector): stain.marker for stain in panel.markers if stain.marker not in found.values()}
+        by_detector = {
+            plain(stain.detector): stain.marker
+            for stain in panel.markers
+            if stain.marker not in found.values()
+        }
         for channel in channels:
             axis = found.get(channel.index) or by_detector.get(plain(channel.detector))
             if axis is not None:
                 names = (channel.detector, channel.label, channel.detector.replace("/", "_"))
-                self._axis |= {plain(name): axis for name in names if name and plain(name) not in self._axis}
+                self._axis |= {
+                    plain(name): axis for name in names if name and plain(name) not in self._axis
+                }
                 self._maximum[axis] = channel.maximum
 
     def axis(self, name: str, matrix: flowkit.Matrix | None = None) -> str | None:
@@ -92,12 +107,19 @@ def linear_bound(transform: flowkit.transforms.Transform | None, place: float) -
     return exact
 
 
-def same_scale(transform: flowkit.transforms.Transform | None, scale: Scale, maximum: float) -> bool:
+def same_scale(
+    transform: flowkit.transforms.Transform | None, scale: Scale, maximum: float
+) -> bool:
     """Tell whether a straight edge on the foreign scale is straight on ours."""
     kind = type(transform).__name__
     if scale.kind == "linear":
         return transform is None or kind == "LinearTransform"
-    return kind == "LogicleTransform" and _parameters(transform) == (maximum, scale.w, scale.m, scale.a)
+    return kind == "LogicleTransform" and _parameters(transform) == (
+        maximum,
+        scale.w,
+        scale.m,
+        scale.a,
+    )
 
 
 def top_of(transform: flowkit.transforms.Transform | None) -> float | None:
@@ -124,13 +146,17 @@ def scale_like(transform: flowkit.transforms.Transform | None, maximum: float) -
 
 
 def redraw(
-    corners: Sequence[Point], transforms: Sequence[flowkit.transforms.Transform | None], ours: Sequence[tuple[Scale, float]]
+    corners: Sequence[Point],
+    transforms: Sequence[flowkit.transforms.Transform | None],
+    ours: Sequence[tuple[Scale, float]],
 ) -> list[Point]:
     """Redraw a polygon with straight edges on foreign scales as one whose many edges are straight on ours; linear units."""
     drawn: list[Point] = []
     for start, end in zip(corners, (*corners[1:], corners[0]), strict=True):
         shares = _shares(np.array(start), np.array(end), transforms, ours, (0.0, 1.0), 0)
-        places = np.array(start) + np.array(shares[:-1])[:, None] * (np.array(end) - np.array(start))
+        places = np.array(start) + np.array(shares[:-1])[:, None] * (
+            np.array(end) - np.array(start)
+        )
         drawn += [(float(x), float(y)) for x, y in _linear(places, transforms)]
     return drawn
 
@@ -164,8 +190,12 @@ def _away(places: np.ndarray, chord: np.ndarray) -> float:
     return float(np.abs(apart[:, 0] * along[1] - apart[:, 1] * along[0]).max() / length)
 
 
-def _linear(places: np.ndarray, transforms: Sequence[flowkit.transforms.Transform | None]) -> np.ndarray:
-    columns = [places[:, i] if t is None else _inverse(t, places[:, i]) for i, t in enumerate(transforms)]
+def _linear(
+    places: np.ndarray, transforms: Sequence[flowkit.transforms.Transform | None]
+) -> np.ndarray:
+    columns = [
+        places[:, i] if t is None else _inverse(t, places[:, i]) for i, t in enumerate(transforms)
+    ]
     return np.column_stack(columns)
 
 
@@ -174,14 +204,21 @@ def _displayed(linear: np.ndarray, ours: Sequence[tuple[Scale, float]]) -> np.nd
     columns = []
     for i, (scale, maximum) in enumerate(ours):
         transform = transform_of(scale, maximum)
-        columns.append(linear[:, i] / maximum if transform is None else apply_transform(transform, linear[:, i]))
+        columns.append(
+            linear[:, i] / maximum
+            if transform is None
+            else apply_transform(transform, linear[:, i])
+        )
     return np.column_stack(columns)
 
 
 def _inverse(transform: flowkit.transforms.Transform, places: np.ndarray) -> np.ndarray:
     if type(transform).__name__ == "WSPLogTransform":
         return np.asarray(transform.offset * 10 ** (places * transform.decades), dtype=np.float64)
-    return np.asarray(transform.inverse(np.ascontiguousarray(places, dtype=np.float64).reshape(-1, 1)), dtype=np.float64)[:, 0]
+    return np.asarray(
+        transform.inverse(np.ascontiguousarray(places, dtype=np.float64).reshape(-1, 1)),
+        dtype=np.float64,
+    )[:, 0]
 
 
 def _parameters(transform: flowkit.transforms.Transform) -> tuple[float, float, float, float]:

@@ -49,7 +49,9 @@ class Shapes:
             raise CannotCarry("It has no bound, so it keeps every event of its parent.")
         return {"rectangle": sides}
 
-    def limits(self, axis: str, reference: str | None, low: float | None, high: float | None) -> dict[str, float]:
+    def limits(
+        self, axis: str, reference: str | None, low: float | None, high: float | None
+    ) -> dict[str, float]:
         """Bring the two bounds of an axis to the strategy's linear units."""
         transform = self.readings.transform(reference)
         lowest, highest = _ends(transform)
@@ -59,7 +61,9 @@ class Shapes:
         if high is not None:
             if high <= lowest:
                 raise CannotCarry(f"Its bound on {axis} lies below the scale, so it keeps nothing.")
-            limits["below"] = linear_bound(transform, min(high, highest)) / self.readings.names.factor(axis)
+            limits["below"] = linear_bound(
+                transform, min(high, highest)
+            ) / self.readings.names.factor(axis)
         if any(not np.isfinite(value) for value in limits.values()):
             raise CannotCarry(f"A bound on {axis} lies where its scale has no number.")
         if len(limits) == 2 and limits["above"] >= limits["below"]:
@@ -71,27 +75,51 @@ class Shapes:
         if ratio is None:
             raise CannotCarry("Its ratio is not defined.")
         if ratio.param_b or ratio.param_c or ratio.param_a <= 0:
-            raise CannotCarry("Its ratio has parameters (an offset, or a factor that is not positive), which a strategy's ratio has not.")
+            raise CannotCarry(
+                "Its ratio has parameters (an offset, or a factor that is not positive), "
+                "which a strategy's ratio has not."
+            )
         axes = [self.readings.known_axis(name) for name in ratio.dimensions]
         scale = self.readings.transform(dimension.transformation_ref)
-        low, high = (None if b is None else linear_bound(scale, b) / ratio.param_a for b in (dimension.min, dimension.max))
-        shape = {"numerator": axes[0], "denominator": axes[1], "above": -LARGEST if low is None else low, "below": high or LARGEST}
+        low, high = (
+            None if b is None else linear_bound(scale, b) / ratio.param_a
+            for b in (dimension.min, dimension.max)
+        )
+        shape = {
+            "numerator": axes[0],
+            "denominator": axes[1],
+            "above": -LARGEST if low is None else low,
+            "below": high or LARGEST,
+        }
         return {"ratio": shape}
 
-    def polygon(self, path: Path, dimensions: Any, corners: list[tuple[float, float]]) -> dict[str, Any]:
+    def polygon(
+        self, path: Path, dimensions: Any, corners: list[tuple[float, float]]
+    ) -> dict[str, Any]:
         """Write a polygon, its edges redrawn where they are straight on a scale that a strategy has not."""
         axes = [self.readings.axis(d) for d in dimensions]
         if axes[0] == axes[1]:
             raise CannotCarry(f"Both its axes are {axes[0]}.")
         transforms = [self.readings.transform(d.transformation_ref) for d in dimensions]
         ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
-        if all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
-            places = [tuple(linear_bound(t, v) for t, v in zip(transforms, corner, strict=True)) for corner in corners]
+        if all(
+            same_scale(t, scale, maximum)
+            for t, (scale, maximum) in zip(transforms, ours, strict=True)
+        ):
+            places = [
+                tuple(linear_bound(t, v) for t, v in zip(transforms, corner, strict=True))
+                for corner in corners
+            ]
         else:
             places = list(redraw(corners, transforms, ours))
             scales = " and ".join(_scale_name(t) for t in transforms)
-            text = f"Its edges are straight on scales ({scales}) that a strategy has not; they were redrawn with {len(places)} vertices."
-            self.note("approximated", path, f"{text} Events on the edge may fall on the other side.")
+            text = (
+                f"Its edges are straight on scales ({scales}) that a strategy has not; they were "
+                f"redrawn with {len(places)} vertices."
+            )
+            self.note(
+                "approximated", path, f"{text} Events on the edge may fall on the other side."
+            )
         factors = [self.readings.names.factor(axis) for axis in axes]
         vertices = [[place[0] / factors[0], place[1] / factors[1]] for place in places]
         if not np.isfinite(np.array(vertices)).all():
@@ -101,34 +129,72 @@ class Shapes:
     def ellipse(self, path: Path, gate: flowkit.gates.EllipsoidGate) -> dict[str, Any]:
         """Write an ellipse, or the polygon nearest to it where its scale is none of a strategy's."""
         if len(gate.dimensions) != 2:
-            raise CannotCarry(f"It is an ellipsoid in {len(gate.dimensions)} dimensions; a strategy's has two.")
+            raise CannotCarry(
+                f"It is an ellipsoid in {len(gate.dimensions)} dimensions; a strategy's has two."
+            )
         axes = [self.readings.axis(d) for d in gate.dimensions]
         transforms = [self.readings.transform(d.transformation_ref) for d in gate.dimensions]
-        covariance, centre = np.array(gate.covariance_matrix, dtype=np.float64), np.array(gate.coordinates, dtype=np.float64)
-        if not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T) or not (np.linalg.eigvalsh(covariance) > 0).all():
+        covariance, centre = (
+            np.array(gate.covariance_matrix, dtype=np.float64),
+            np.array(gate.coordinates, dtype=np.float64),
+        )
+        if (
+            not np.isfinite(covariance).all()
+            or not np.allclose(covariance, covariance.T)
+            or not (np.linalg.eigvalsh(covariance) > 0).all()
+        ):
             raise CannotCarry("Its covariance is that of no ellipse.")
         ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
-        if not all(same_scale(t, scale, maximum) for t, (scale, maximum) in zip(transforms, ours, strict=True)):
-            self.note("approximated", path, f"An ellipse on a scale that a strategy has not: written as a polygon of {CORNERS} sides.")
-            return self.polygon(path, gate.dimensions, ellipse_corners(centre, covariance, gate.distance_square))
+        if not all(
+            same_scale(t, scale, maximum)
+            for t, (scale, maximum) in zip(transforms, ours, strict=True)
+        ):
+            self.note(
+                "approximated",
+                path,
+                (
+                    f"An ellipse on a scale that a strategy has not: written as a polygon of "
+                    f"{CORNERS} sides."
+                ),
+            )
+            return self.polygon(
+                path, gate.dimensions, ellipse_corners(centre, covariance, gate.distance_square)
+            )
         for i, (axis, transform) in enumerate(zip(axes, transforms, strict=True)):
             if self.readings.scales[axis].kind == "linear":
                 unit = 1.0 if transform is None else transform.param_t + transform.param_a
-                centre[i] = (centre[i] if transform is None else linear_bound(transform, centre[i])) / self.readings.names.factor(axis)
+                centre[i] = (
+                    centre[i] if transform is None else linear_bound(transform, centre[i])
+                ) / self.readings.names.factor(axis)
                 covariance[i, :] *= unit / self.readings.names.factor(axis)
                 covariance[:, i] *= unit / self.readings.names.factor(axis)
         if not np.isfinite(covariance).all() or not np.isfinite(centre).all():
             raise CannotCarry("It lies where its scale has no number.")
-        shape = {"x": axes[0], "y": axes[1], "centre": centre.tolist(), "covariance": covariance.tolist()}
+        shape = {
+            "x": axes[0],
+            "y": axes[1],
+            "centre": centre.tolist(),
+            "covariance": covariance.tolist(),
+        }
         return {"ellipse": shape | {"distance_square": float(gate.distance_square)}}
 
 
 def _ends(transform: flowkit.transforms.Transform | None) -> tuple[float, float]:
     """Give the places between which a scale tells values apart: FlowJo's put what lies beyond on the edge."""
     kind = type(transform).__name__
-    return (0.0, 4096.0) if kind == "WSPBiexTransform" else (0.0, np.inf) if kind == "WSPLogTransform" else (-np.inf, np.inf)
+    return (
+        (0.0, 4096.0)
+        if kind == "WSPBiexTransform"
+        else (0.0, np.inf)
+        if kind == "WSPLogTransform"
+        else (-np.inf, np.inf)
+    )
 
 
 def _scale_name(transform: flowkit.transforms.Transform | None) -> str:
     name = type(transform).__name__.removesuffix("Transform").removeprefix("WSP")
-    return "linear" if transform is None else {"Biex": "biexponential", "Asinh": "arcsinh"}.get(name, name.lower())
+    return (
+        "linear"
+        if transform is None
+        else {"Biex": "biexponential", "Asinh": "arcsinh"}.get(name, name.lower())
+    )

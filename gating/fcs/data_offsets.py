@@ -1,7 +1,7 @@
 """Find the first byte of the events, where HEADER and TEXT may contradict each other or themselves.
 
-A place that lies within the keywords is never read. Where HEADER and TEXT name two places that could
-both be meant, the file is refused.
+A place that lies within the keywords is never read. Where HEADER and TEXT name two places that
+could both be meant, the file is refused.
 """
 
 from collections.abc import Mapping
@@ -35,8 +35,8 @@ class DataPlace:
 def find_events(name: str, size: int, data_set: DataSet, block: EventBlock) -> DataPlace:
     """Say where the events of a data set begin, in a file of ``size`` bytes.
 
-    Raises UnreadableFile when it is not said, when two places are said, or when fewer or more events
-    lie there than are announced.
+    Raises UnreadableFile when it is not said, when two places are said, or when fewer or more
+    events lie there than are announced.
     """
     told = _told(data_set)
     if not told and block.count:

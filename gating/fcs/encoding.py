@@ -23,7 +23,8 @@ from panels.text.quoting import as_label, may_be_shown, quoted, value_shown, wit
 
 MOST_DECADES = 10.0
 WHOLE_WIDTHS = (1, 2, 4, 8)
-"""Bytes of the integers numpy knows; others (24 bits on some Cyteks) are put together byte by byte."""
+"""Bytes of the integers numpy knows; others (24 bits on some Cyteks) are put together byte by
+byte."""
 STANDARD_ORDER = 4
 """FCS 3.1 writes four numbers in $BYTEORD, whatever the width of the values."""
 FLOAT_BITS = {"F": 32, "D": 64}
@@ -46,7 +47,8 @@ class Channel:
 class Encoding:
     """How the values of one channel are written, and what makes them linear.
 
-    ``byte`` is the place within an event, ``width`` the number of bytes, ``bit_mask`` what ``$PnR`` leaves of an integer.
+    ``byte`` is the place within an event, ``width`` the number of bytes, ``bit_mask`` what ``$PnR``
+    leaves of an integer.
     """
 
     kind: Kind
@@ -103,7 +105,9 @@ def _bounded(name: str, keyword: str, text: str) -> str:
     return without_controls(text)
 
 
-def _number(name: str, keywords: Mapping[str, str], keyword: str, missing: float | None = None) -> float:
+def _number(
+    name: str, keywords: Mapping[str, str], keyword: str, missing: float | None = None
+) -> float:
     """Read a keyword that must hold a finite number of 0 or more."""
     text = keywords.get(keyword, "")
     if not text and missing is not None:
@@ -127,19 +131,36 @@ def finite(text: str) -> float | None:
 
 
 def encodings_of(
-    name: str, reading: Reading, keywords: Mapping[str, str], channels: Sequence[Channel], time_step: float | None
+    name: str,
+    reading: Reading,
+    keywords: Mapping[str, str],
+    channels: Sequence[Channel],
+    time_step: float | None,
 ) -> tuple[Encoding, ...]:
     """Say how each channel is written; raises UnreadableFile when it is in a way not supported."""
     places = [bits // 8 for bits in accumulate(reading.bits, initial=0)][: len(channels)]
     clock = time_channel(channels)
     return tuple(
-        _encoding(name, reading, keywords, channel, place, time_step=time_step or 1.0 if channel is clock else None)
+        _encoding(
+            name,
+            reading,
+            keywords,
+            channel,
+            place,
+            time_step=time_step or 1.0 if channel is clock else None,
+        )
         for channel, place in zip(channels, places, strict=True)
     )
 
 
 def _encoding(
-    name: str, reading: Reading, keywords: Mapping[str, str], channel: Channel, byte: int, *, time_step: float | None
+    name: str,
+    reading: Reading,
+    keywords: Mapping[str, str],
+    channel: Channel,
+    byte: int,
+    *,
+    time_step: float | None,
 ) -> Encoding:
     """Say how a channel is written; ``time_step`` is the clock's (None: the channel is none)."""
     number, bits = channel.index + 1, reading.bits[channel.index]
@@ -194,19 +215,27 @@ def _kind(name: str, channel: Channel, kind: str, bits: int) -> Kind:
     return cast("Kind", kind)
 
 
-def _amplification(name: str, keywords: Mapping[str, str], channel: Channel, kind: str) -> tuple[float, float]:
+def _amplification(
+    name: str, keywords: Mapping[str, str], channel: Channel, kind: str
+) -> tuple[float, float]:
     """Read ``$PnE``: log decades and the value of channel 0; an invalid 0 there counts as 1 (FCS 3.1, $PnE)."""
     keyword, detector = f"$P{channel.index + 1}E", as_label(channel.detector)
     text = keywords.get(keyword) or "0,0"
     decades, _, zero = (part.strip() for part in text.partition(","))
     log_decades, log_zero = finite(decades), finite(zero)
-    if log_decades is None or log_zero is None or not 0 <= log_decades <= MOST_DECADES or log_zero < 0:
+    if (
+        log_decades is None
+        or log_zero is None
+        or not 0 <= log_decades <= MOST_DECADES
+        or log_zero < 0
+    ):
         raise UnreadableFile(
             f"{name}: the amplification of {detector} ({keyword}) is {quoted(keyword, text)}, "
             f"not two numbers. Export the file again."
         )
     if log_decades and kind != "I":
-        # The standard forbids it, and readers differ on whether such values are still to be linearised.
+        # The standard forbids it, and readers differ on whether such values are still to be
+        # linearised.
         raise UnreadableFile(
             f"{name}: {detector} holds decimals and yet is marked logarithmic. "
             f"Export it with linear scales."
@@ -246,7 +275,10 @@ def layout_of(
 
 def event_type(layout: Layout) -> np.dtype[np.void]:
     """Give the numpy type of one event as it is stored, its fields named by channel index."""
-    fields = {str(index): (_stored_type(each, layout.order), each.byte) for index, each in enumerate(layout.encodings)}
+    fields = {
+        str(index): (_stored_type(each, layout.order), each.byte)
+        for index, each in enumerate(layout.encodings)
+    }
     return np.dtype({
         "names": list(fields), "formats": [kind for kind, _ in fields.values()], "offsets": [byte for _, byte in fields.values()],
         "itemsize": layout.event_bytes,
@@ -256,7 +288,8 @@ def event_type(layout: Layout) -> np.dtype[np.void]:
 def linear_values(stored: NDArray[Any], encoding: Encoding, order: Order) -> NDArray[np.float64]:
     """Turn one channel's stored values into linear float64.
 
-    Time step, log amplification and gain are undone in FlowIO's order and arithmetic, so that values agree to the last bit.
+    Time step, log amplification and gain are undone in FlowIO's order and arithmetic, so that
+    values agree to the last bit.
     """
     values = _numbers(stored, encoding, order)
     if encoding.step != 1.0:
@@ -284,7 +317,9 @@ def _order(name: str, byte_order: str, width: int) -> Order:
 def _stored_type(encoding: Encoding, order: Order) -> str:
     if encoding.kind != "I":
         return f"{order}f{encoding.width}"
-    return f"{order}u{encoding.width}" if encoding.width in WHOLE_WIDTHS else f"({encoding.width},)u1"
+    return (
+        f"{order}u{encoding.width}" if encoding.width in WHOLE_WIDTHS else f"({encoding.width},)u1"
+    )
 
 
 def _numbers(stored: NDArray[Any], encoding: Encoding, order: Order) -> NDArray[np.float64]:

@@ -15,7 +15,8 @@ Some = Rows | slice | None
 
 
 CHUNK = 16_384
-"""Events that are read at a time: few enough for a processor's cache, and for a block of memory that is used again."""
+"""Events that are read at a time: few enough for a processor's cache, and for a block of memory
+that is used again."""
 
 
 class EventSource(Protocol):

@@ -1,7 +1,8 @@
 """Read the events of FCS files: the only reader of them in this program.
 
-The file is mapped into memory and a column is converted when it is asked for, so a tube never lies in memory whole.
-A value that cannot be trusted is never given: the file is refused with a sentence, or the sentence stands in ``problems``.
+The file is mapped into memory and a column is converted when it is asked for, so a tube never lies
+in memory whole. A value that cannot be trusted is never given: the file is refused with a sentence,
+or the sentence stands in ``problems``.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ from panels.text.quoting import as_label
 class Events:
     """The events of one tube, mapped from its file; values are linear float64.
 
-    ``plain`` is the type of every stored number, where all channels are stored as the same kind of decimals.
+    ``plain`` is the type of every stored number, where all channels are stored as the same kind of
+    decimals.
     """
 
     header: TubeHeader
@@ -40,24 +42,35 @@ class Events:
     def column(self, index: int, rows: Some = None) -> NDArray[np.float64]:
         """Read one channel of all events, or of the events at ``rows`` (indices or a stretch), as linear float64 (n,).
 
-        Time step, log amplification ($PnE) and gain ($PnG) are applied as FlowKit's raw events have them.
-        Raises UnreadableFile when a value is not a finite number.
+        Time step, log amplification ($PnE) and gain ($PnG) are applied as FlowKit's raw events have
+        them. Raises UnreadableFile when a value is not a finite number.
         """
         layout, stored = self.header.layout, self.table[str(index)]
         with np.errstate(over="ignore", invalid="ignore"):
-            values = linear_values(stored if rows is None else stored[rows], layout.encodings[index], layout.order)
+            values = linear_values(
+                stored if rows is None else stored[rows], layout.encodings[index], layout.order
+            )
         if not np.isfinite(values).all():
             raise self._not_finite(index)
         return values
 
     def columns(self, indices: Sequence[int], rows: Some = None) -> NDArray[np.float64]:
         """Read several channels as linear float64 (n × k); see ``column``."""
-        if self.plain is None or not all(self.header.layout.encodings[index].is_linear for index in indices):
+        if self.plain is None or not all(
+            self.header.layout.encodings[index].is_linear for index in indices
+        ):
             values = [self.column(index, rows) for index in indices]
             return np.column_stack(values) if values else np.empty((self._length(rows), 0))
-        # Whole events lie together in the file: fetching them whole is one access an event instead of one a value.
-        # They are fetched as bytes, because NumPy copies a whole table that does not begin at a round address before it takes from it.
-        events = self.table if rows is None else self.table[rows] if isinstance(rows, slice) else self.table.take(rows)
+        # Whole events lie together in the file: fetching them whole is one access an event instead
+        # of one a value. They are fetched as bytes, because NumPy copies a whole table that does
+        # not begin at a round address before it takes from it.
+        events = (
+            self.table
+            if rows is None
+            else self.table[rows]
+            if isinstance(rows, slice)
+            else self.table.take(rows)
+        )
         stored = events.view(self.plain).reshape(len(events), -1)[:, _run_of(indices)]
         with np.errstate(invalid="ignore"):
             block = stored.astype(np.float64)
@@ -67,12 +80,21 @@ class Events:
         return block
 
     def _length(self, rows: Some) -> int:
-        return self.count if rows is None else len(range(self.count)[rows]) if isinstance(rows, slice) else len(rows)
+        return (
+            self.count
+            if rows is None
+            else len(range(self.count)[rows])
+            if isinstance(rows, slice)
+            else len(rows)
+        )
 
     def _not_finite(self, index: int) -> UnreadableFile:
         name = self.header.path.name
         detector = as_label(self.header.channels[index].detector)
-        return UnreadableFile(f"{name}: {detector} holds values that are not numbers (NaN or infinite). Export it again.")
+        return UnreadableFile(
+            f"{name}: {detector} holds values that are not numbers (NaN or infinite). Export "
+            f"it again."
+        )
 
 
 def _run_of(indices: Sequence[int]) -> slice | list[int]:
@@ -81,27 +103,22 @@ def _run_of(indices: Sequence[int]) -> slice | list[int]:
     return slice(first, last) if list(indices) == list(range(first, last)) else list(indices)
 
 
-
-
 def open_events(header: TubeHeader) -> Events:
     """Map the events of a tube, without reading them; raises UnreadableFile when the file changed since its header was read."""
     layout, stored = header.layout, event_type(header.layout)
     if header.event_count == 0:
         return Events(header=header, table=np.empty(0, dtype=stored), plain=None)
     if header.path.stat().st_size < layout.start + header.event_count * layout.event_bytes:
-        raise UnreadableFile(f"{header.path.name} has become shorter since it was first read. Copy it again from the cytometer.")
-    mapped = np.asarray(np.memmap(header.path, dtype=stored, mode="r", offset=layout.start, shape=(header.event_count,)))
+        raise UnreadableFile(
+            f"{header.path.name} has become shorter since it was first read. Copy it again "
+            f"from the cytometer."
+        )
+    mapped = np.asarray(
+        np.memmap(
+            header.path, dtype=stored, mode="r", offset=layout.start, shape=(header.event_count,)
+        )
+    )
     kinds = {(each.kind, each.width) for each in layout.encodings}
     same = len(kinds) == 1 and "I" not in next(iter(kinds))
     plain = np.dtype(f"{layout.order}f{layout.encodings[0].width}") if same else None
     return Events(header=header, table=mapped, plain=plain)
-
-
-
-
-
-
-
-
-
-

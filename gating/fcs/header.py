@@ -30,10 +30,10 @@ MOST_LISTED = 12
 class TubeHeader:
     """All a file says of its tube before an event is read.
 
-    ``keywords`` have upper-case names with their ``$``. ``problems`` are sentences to show; they do not refuse the tube.
-    ``spill`` is None when none is stored, when it is an identity (``identity_spill``), and when it
-    cannot be used: then ``spill_fault`` says why and the tube must not be compensated.
-    ``time_step`` is in seconds.
+    ``keywords`` have upper-case names with their ``$``. ``problems`` are sentences to show; they do
+    not refuse the tube. ``spill`` is None when none is stored, when it is an identity
+    (``identity_spill``), and when it cannot be used: then ``spill_fault`` says why and the tube
+    must not be compensated. ``time_step`` is in seconds.
     """
 
     path: Path
@@ -54,8 +54,9 @@ class TubeHeader:
 def read_header(path: Path) -> TubeHeader:
     """Read what a file says of its tube; HEADER and TEXT are confirmed by a second reader.
 
-    Of several data sets the last FCS 3 one is read, and ``problems`` says so. Raises UnreadableFile with a sentence a
-    technician can act on, and OSError when the file cannot be opened at all (which may pass, as a share comes back).
+    Of several data sets the last FCS 3 one is read, and ``problems`` says so. Raises UnreadableFile
+    with a sentence a technician can act on, and OSError when the file cannot be opened at all
+    (which may pass, as a share comes back).
     """
     name, size = path.name, path.stat().st_size
     data_sets = read_data_sets(path)
@@ -106,7 +107,9 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _time_step(keywords: Mapping[str, str], channels: Sequence[Channel]) -> tuple[float | None, tuple[str, ...]]:
+def _time_step(
+    keywords: Mapping[str, str], channels: Sequence[Channel]
+) -> tuple[float | None, tuple[str, ...]]:
     """Read ``$TIMESTEP``; what is no positive number there is said when the tube has a time channel."""
     text = keywords.get("$TIMESTEP", keywords.get("TIMESTEP", ""))
     step = finite(text)
@@ -127,7 +130,10 @@ def _data_set_problems(data_sets: Sequence[DataSet], index: int) -> tuple[str, .
         f"Only number {index + 1} is read."
     )
     if sum(each.version >= "3" for each in data_sets) > 1:
-        told += " THE EVENTS OF THE OTHERS ARE NOT COUNTED: export each acquisition to a file of its own."
+        told += (
+            " THE EVENTS OF THE OTHERS ARE NOT COUNTED: export each acquisition to a file of its "
+            "own."
+        )
     return (told,)
 
 

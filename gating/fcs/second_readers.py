@@ -2,8 +2,8 @@
 
 FlowIO and fcsparser each trip over something the standard allows (offsets of 0 in the HEADER, a
 second data set, blanks around keywords), so there are three voices: this reading, FlowIO's and
-fcsparser's. Every voice that can read the file must say the same; two are the fewest trusted, except
-where the others cannot read a form at all: then keywords and the extent of DATA must agree.
+fcsparser's. Every voice that can read the file must say the same; two are the fewest trusted,
+except where the others cannot read a form at all: then keywords and the extent of DATA must agree.
 """
 
 import re
@@ -185,7 +185,9 @@ def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> Readi
 def _unless_it_fails(read: Callable[[], Reading], own_error: type[Exception]) -> Reading | None:
     """Run another reader; a reader that fails has no voice, since its reason may be its own limit."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # both warn of ANALYSIS segments and padding, which are not read here
+        warnings.simplefilter(
+            "ignore"
+        )  # both warn of ANALYSIS segments and padding, which are not read here
         try:
             return read()
         except own_error:  # what it refuses on purpose

@@ -22,7 +22,8 @@ IDENTITY_TOLERANCE = 1e-4
 MOST_ROUNDING = 5e-4
 """Coefficients that differ by more are two, however few digits are written: 0.05 % of a dye."""
 WORST_CONDITION = 1e4
-"""Above it the inverse magnifies the detectors' noise ten-thousandfold; real spills stay below 10."""
+"""Above it the inverse magnifies the detectors' noise ten-thousandfold; real spills stay below
+10."""
 ALREADY_SUBTRACTED = re.compile(r"\$COMP|\$DFC[0-9]+TO[0-9]+")
 """Keywords of FCS 2.0 and 3.0 for what the cytometer's electronics took off before it stored."""
 
@@ -95,8 +96,8 @@ def read_spill(
 def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     """Say of the compensation keywords of FCS 2.0 and 3.0 that they are no spill.
 
-    $COMP holds the percentages that "have been subtracted electronically" (FCS 3.0, $COMP), $DFCiTOj
-    one of them each: used as a spill they would compensate what is compensated already.
+    $COMP holds the percentages that "have been subtracted electronically" (FCS 3.0, $COMP),
+    $DFCiTOj one of them each: used as a spill they would compensate what is compensated already.
     """
     older = next((key for key in keywords if _is_subtracted(key)), None)
     if older is None:
@@ -237,9 +238,7 @@ def _named(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tupl
     known = set(detectors)
     if not set(names) & known and all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         numbers = [int(name) for name in names]
-        names = [
-            detectors[n - 1] if 1 <= n <= len(detectors) else f"number {n}" for n in numbers
-        ]
+        names = [detectors[n - 1] if 1 <= n <= len(detectors) else f"number {n}" for n in numbers]
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise CompensationFault(

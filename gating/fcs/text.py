@@ -26,9 +26,10 @@ Offsets = tuple[int, int]
 class DataSet:
     """One data set as its HEADER and TEXT describe it; offsets count from its first byte, ``start``.
 
-    ``keywords`` have upper-case names with their ``$``, ``spills`` all values of each spill keyword.
-    ``padded`` tells that blanks stood around a keyword's name, ``irregular`` that HEADER or TEXT is
-    written in a way the standard forbids. ``segments`` are first and last byte of what is not DATA.
+    ``keywords`` have upper-case names with their ``$``, ``spills`` all values of each spill
+    keyword. ``padded`` tells that blanks stood around a keyword's name, ``irregular`` that HEADER
+    or TEXT is written in a way the standard forbids. ``segments`` are first and last byte of what
+    is not DATA.
     """
 
     start: int
@@ -76,8 +77,8 @@ class _Source:
 def read_data_sets(path: Path) -> tuple[DataSet, ...]:
     """Read HEADER and TEXT of every data set of the file, in the order of ``$NEXTDATA``.
 
-    Raises UnreadableFile with a sentence, and OSError when the file cannot be opened at all (a share
-    that is gone).
+    Raises UnreadableFile with a sentence, and OSError when the file cannot be opened at all (a
+    share that is gone).
     """
     size = path.stat().st_size
     if size == 0:
@@ -124,7 +125,8 @@ def _starts(name: str, size: int, found: list[DataSet]) -> Iterator[int]:
         if step <= behind:
             raise UnreadableFile(
                 f"{name}: its data sets overlap ($NEXTDATA is {step}, but the data set at byte "
-                f"{latest.start} reaches beyond that). Export each acquisition to a file of its own."
+                f"{latest.start} reaches beyond that). Export each acquisition to a file of "
+                f"its own."
             )
         yield start
 

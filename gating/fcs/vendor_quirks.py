@@ -1,6 +1,5 @@
 """Read what manufacturers write otherwise than the FCS standard says."""
 
-
 from collections.abc import Mapping
 
 from gating.fcs.encoding import (

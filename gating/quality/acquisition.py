@@ -1,12 +1,15 @@
 """Find the stretches of an acquisition that cannot be trusted: clogs, bubbles, jumps of the signal or of the flow rate.
 
-Events are taken in the order of acquisition, in bins of equal numbers. In each channel the bins' medians are smoothed and held
-against their own median absolute deviation, as PeacoQC does for its peaks; the flow rate is held against the tube's own in the same way,
-as flowAI does. A bin that stands out in any channel is left out whole, with everything in it, beads too: a volume and a count
-that are taken from the same stretch keep their ratio. Medians over all cells hardly move with a population that comes or goes.
+Events are taken in the order of acquisition, in bins of equal numbers. In each channel the bins'
+medians are smoothed and held against their own median absolute deviation, as PeacoQC does for its
+peaks; the flow rate is held against the tube's own in the same way, as flowAI does. A bin that
+stands out in any channel is left out whole, with everything in it, beads too: a volume and a count
+that are taken from the same stretch keep their ratio. Medians over all cells hardly move with a
+population that comes or goes.
 
-Limits are those PeacoQC publishes: 6 MAD, bins of at least 150 events and at most 500 bins, good stretches of fewer than 5 bins between bad
-ones are left out as well. Its isolation tree is not used: it asks how bins differ from each other, also where none is bad.
+Limits are those PeacoQC publishes: 6 MAD, bins of at least 150 events and at most 500 bins, good
+stretches of fewer than 5 bins between bad ones are left out as well. Its isolation tree is not
+used: it asks how bins differ from each other, also where none is bad.
 """
 
 from __future__ import annotations
@@ -36,9 +39,11 @@ LEAST_RATE_DEVIATION = 0.40
 RAMP_SECONDS = 3.0
 """A flow needs so long to settle; until then its rate says nothing."""
 RATE_EVENTS, RATE_TICKS = 1000, 50
-"""A rate is taken over so many events, and so many ticks of the clock, that neither counting nor ticking makes it jump."""
+"""A rate is taken over so many events, and so many ticks of the clock, that neither counting nor
+ticking makes it jump."""
 LEAST_REMOVED = 0.05
-"""A smaller share of bins changes no result, so the tube is counted as it is; what stood out is told all the same."""
+"""A smaller share of bins changes no result, so the tube is counted as it is; what stood out is
+told all the same."""
 BACKWARDS = 0.001
 """Share of steps back in time from which the clock is not believed."""
 
@@ -47,9 +52,10 @@ BACKWARDS = 0.001
 class TimeQuality:
     """Which events of a tube may be used.
 
-    ``kept``: sorted event indices, None for all. ``removed``: share of the events left out. ``channels``: for each channel (or ``rate``)
-    in how many bins it stood out. ``drift``: largest change of a channel's median from the first to the last quarter, as a factor - 1.
-    ``skipped`` says why nothing was looked at (empty when it was).
+    ``kept``: sorted event indices, None for all. ``removed``: share of the events left out.
+    ``channels``: for each channel (or ``rate``) in how many bins it stood out. ``drift``: largest
+    change of a channel's median from the first to the last quarter, as a factor - 1. ``skipped``
+    says why nothing was looked at (empty when it was).
     """
 
     kept: Rows | None
@@ -60,11 +66,20 @@ class TimeQuality:
     skipped: str = ""
 
 
-def time_quality(events: EventSource, header: TubeHeader, channels: Mapping[str, int]) -> TimeQuality:
+def time_quality(
+    events: EventSource, header: TubeHeader, channels: Mapping[str, int]
+) -> TimeQuality:
     """Judge the stretches of one tube by some of its channels (name → index); a clock among them is no signal."""
     n = events.count
     if n < LEAST_EVENTS:
-        return TimeQuality(None, 0.0, 0, {}, 0.0, f"{n} events are too few to judge the acquisition by ({LEAST_EVENTS} are needed)")
+        return TimeQuality(
+            None,
+            0.0,
+            0,
+            {},
+            0.0,
+            f"{n} events are too few to judge the acquisition by ({LEAST_EVENTS} are needed)",
+        )
     size = max(LEAST_PER_BIN, -(-n // MOST_BINS))
     bins = n // size
     bad = np.zeros(bins, dtype=bool)
@@ -92,7 +107,9 @@ def time_quality(events: EventSource, header: TubeHeader, channels: Mapping[str,
 
 
 def _bin_medians(values: np.ndarray, size: int, bins: int) -> np.ndarray:
-    places = np.arcsinh(values[: size * bins].astype(np.float32) / np.float32(COFACTOR)).reshape(bins, size)
+    places = np.arcsinh(values[: size * bins].astype(np.float32) / np.float32(COFACTOR)).reshape(
+        bins, size
+    )
     middle = size // 2
     return np.partition(places, middle, axis=1)[:, middle].astype(np.float64)
 
@@ -108,7 +125,8 @@ def _stands_out(series: np.ndarray, least: float, *, smooth: bool = True) -> np.
 def _drift(medians: np.ndarray) -> float:
     """Give the change from the first to the last quarter as a factor - 1; 0 where it is not plainly more than the bins' own noise.
 
-    The noise is that of neighbouring bins, which no drift widens. It is large where the median of all cells lies between two modes.
+    The noise is that of neighbouring bins, which no drift widens. It is large where the median of
+    all cells lies between two modes.
     """
     quarter = max(1, len(medians) // 4)
     change = abs(float(np.median(medians[-quarter:]) - np.median(medians[:quarter])))
@@ -120,7 +138,9 @@ def _running_mean(series: np.ndarray) -> np.ndarray:
     """Average each bin with its neighbours, the window shrinking at the ends."""
     width = min(CONSECUTIVE, len(series))
     kernel = np.ones(width)
-    return np.convolve(series, kernel, mode="same") / np.convolve(np.ones(len(series)), kernel, mode="same")
+    return np.convolve(series, kernel, mode="same") / np.convolve(
+        np.ones(len(series)), kernel, mode="same"
+    )
 
 
 def _rate(events: EventSource, header: TubeHeader, size: int, bins: int) -> np.ndarray | None:

@@ -32,7 +32,9 @@ class Residual:
     of_boundary: float
 
 
-def residuals(compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader) -> list[Residual]:
+def residuals(
+    compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
+) -> list[Residual]:
     """Give, for each threshold that declares negative cells, the other marker with which these shift most."""
     channels = Channels(compiled.gating, events, header)
     markers = [marker for marker in compiled.detector_of if marker not in SCATTER]
@@ -48,11 +50,15 @@ def residuals(compiled: Compiled, evaluation: Evaluation, events: EventSource, h
             rows = evaluation.of(compiled.path_of[gate])
             rows = np.arange(evaluation.total) if rows is None else rows
             columns = channels.linear(keys, rows[:: max(1, -(-len(rows) // MOST_EVENTS))])
-            values_of[gate] = {m: column / compiled.factor(m) for m, column in zip(markers, columns, strict=True)}
+            values_of[gate] = {
+                m: column / compiled.factor(m) for m, column in zip(markers, columns, strict=True)
+            }
         own = [
             Residual(threshold.marker, beside, shift, abs(shift) / threshold.value)
             for beside, place in values_of[gate].items()
-            if beside != threshold.marker and (shift := _shift(values_of[gate][threshold.marker], place, threshold.value)) is not None
+            if beside != threshold.marker
+            and (shift := _shift(values_of[gate][threshold.marker], place, threshold.value))
+            is not None
         ]
         if own:
             found[threshold.marker] = worst_of(own)
@@ -62,8 +68,8 @@ def residuals(compiled: Compiled, evaluation: Evaluation, events: EventSource, h
 def worst_of(found: Sequence[Residual]) -> Residual:
     """Choose the largest shift; of those that differ only by rounding, always the same one.
 
-    Two markers often shift by the same bins of a histogram, and linear algebra rounds them otherwise
-    from one run to the next.
+    Two markers often shift by the same bins of a histogram, and linear algebra rounds them
+    otherwise from one run to the next.
     """
     return min(found, key=lambda residual: (-round(residual.of_boundary, 6), residual.beside))
 

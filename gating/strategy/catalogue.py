@@ -23,8 +23,9 @@ def shipped() -> Path:
 def load_strategy(pin: str, own: Path | None = None) -> Release:
     """Load the newest release that ``pin`` allows: ``bcell``, ``bcell@1``, ``bcell@1.0`` or ``bcell@1.0.0``.
 
-    The lab's own folder is looked at first; a draft that is not in its LOCK is passed over while a release fits. Raises
-    StrategyFault when no release fits, or when the content of the one that fits is not what its LOCK says was released.
+    The lab's own folder is looked at first; a draft that is not in its LOCK is passed over while a
+    release fits. Raises StrategyFault when no release fits, or when the content of the one that
+    fits is not what its LOCK says was released.
     """
     name, _, wanted = pin.partition("@")
     drafts: list[tuple[Path, str]] = []
@@ -44,7 +45,13 @@ def load_strategy(pin: str, own: Path | None = None) -> Release:
 def known(own: Path | None = None) -> list[str]:
     """List every release as ``name@version``; a draft that is not in the LOCK is none."""
     folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
-    listed = {f"{p.name}@{v}" for folder in folders for p in folder.iterdir() if p.is_dir() for v in versions(folder, p.name)}
+    listed = {
+        f"{p.name}@{v}"
+        for folder in folders
+        for p in folder.iterdir()
+        if p.is_dir()
+        for v in versions(folder, p.name)
+    }
     return sorted(listed & {pin for folder in folders for pin in read_lock(folder)})
 
 
@@ -52,13 +59,20 @@ def missing_releases(own: Path | None = None) -> list[str]:
     """List what a LOCK says was released and whose file is gone."""
     folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
     return sorted(
-        pin for folder in folders for pin in read_lock(folder) if not (folder / pin.replace("@", "/") / "strategy.yaml").is_file()
+        pin
+        for folder in folders
+        for pin in read_lock(folder)
+        if not (folder / pin.replace("@", "/") / "strategy.yaml").is_file()
     )
 
 
 def versions(folder: Path, name: str) -> list[str]:
     """List the versions of one strategy in one folder, oldest first."""
-    found = [path.parent.name for path in folder.glob(f"{name}/*/strategy.yaml")] if re.fullmatch(r"\w+", name) else []
+    found = (
+        [path.parent.name for path in folder.glob(f"{name}/*/strategy.yaml")]
+        if re.fullmatch(r"\w+", name)
+        else []
+    )
     return sorted((v for v in found if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=version_order)
 
 
@@ -67,13 +81,20 @@ def read_release(folder: Path, name: str, version: str) -> Release:
     path = folder / name / version / "strategy.yaml"
     release = read_strategy(path)
     if release.strategy.name != f"{name}@{version}":
-        raise StrategyFault(f"{path}: says it is {release.strategy.name}, but lies in the folder of {name}@{version}.")
+        raise StrategyFault(
+            f"{path}: says it is {release.strategy.name}, but lies in the folder of "
+            f"{name}@{version}."
+        )
     locked = read_lock(folder).get(release.strategy.name)
     if locked is None:
-        raise StrategyFault(f"{path}: {release.strategy.name} has not been released: its SHA-256 is not in {folder / 'LOCK'}.")
+        raise StrategyFault(
+            f"{path}: {release.strategy.name} has not been released: its SHA-256 is not in "
+            f"{folder / 'LOCK'}."
+        )
     if locked != release.sha256:
         raise StrategyFault(
-            f"{path}: {release.strategy.name} was changed after its release (LOCK {locked[:12]}, now {release.sha256[:12]}). "
+            f"{path}: {release.strategy.name} was changed after its release (LOCK "
+            f"{locked[:12]}, now {release.sha256[:12]}). "
             "Put the released content back, or give the change a version of its own."
         )
     return release
@@ -91,7 +112,9 @@ def read_draft(path: Path, panels: Path | None = None) -> Release:
     """
     release, document = _read(path)
     panel = load_panel(release.strategy.panel, panels)
-    misfit = unknown_marker(release.strategy, [*(stain.marker for stain in panel.markers), *panel.scatter], panel.panel)
+    misfit = unknown_marker(
+        release.strategy, [*(stain.marker for stain in panel.markers), *panel.scatter], panel.panel
+    )
     if misfit is not None:
         raise document.fault_of(misfit, StrategyFault)
     return release
@@ -103,11 +126,12 @@ def _read(path: Path) -> tuple[Release, YamlDocument]:
     try:
         return Release(strategy=strategy, sha256=canonical_sha256(document.content)), document
     except (TypeError, ValueError) as error:
-        raise StrategyFault(f"{path}: a number in it is no number, or numbers and words are mixed as keys ({error}).") from error
+        raise StrategyFault(
+            f"{path}: a number in it is no number, or numbers and words are mixed as keys "
+            f"({error})."
+        ) from error
 
 
 def read_lock(folder: Path) -> dict[str, str]:
     """Read the LOCK of a strategies folder: release → SHA-256."""
     return read_locked(folder, StrategyFault)
-
-

@@ -46,7 +46,12 @@ def _check_names(strategy: StrategyContent) -> None:
     for number, gate in enumerate(strategy.gates):
         for name in dict.fromkeys((gate.gate, *gate.names)):
             if name in seen:
-                raise Misfit(f"the gate '{name}' is defined twice" if name != "root" else "no gate may be called 'root'", ("gates", number))
+                raise Misfit(
+                    f"the gate '{name}' is defined twice"
+                    if name != "root"
+                    else "no gate may be called 'root'",
+                    ("gates", number),
+                )
             seen.add(name)
 
 
@@ -59,7 +64,10 @@ def _check_references(strategy: StrategyContent) -> None:
         for other, key in _references_of(gate):
             if other not in names and not (other == "root" and key == ("parent",)):
                 raise Misfit(
-                    f"gate '{gate.gate}' refers to '{other}', which is not a gate of this strategy{nearest(other, names)}",
+                    (
+                        f"gate '{gate.gate}' refers to '{other}', which is not a gate of this "
+                        f"strategy{nearest(other, names)}"
+                    ),
                     ("gates", number, *key),
                 )
 
@@ -102,13 +110,21 @@ def _check_thresholds(strategy: StrategyContent) -> None:
     for name, threshold in strategy.thresholds.items():
         for other, key in threshold.gates.items():
             if other not in gates:
-                sentence = f"threshold '{name}' is read on '{other}', which is not a gate of this strategy{nearest(other, gates)}"
+                sentence = (
+                    f"threshold '{name}' is read on '{other}', which is not a gate of this "
+                    f"strategy{nearest(other, gates)}"
+                )
                 raise Misfit(sentence, ("thresholds", name, *key))
     for number, gate in enumerate(strategy.gates):
         followed = gate.polygon.follows if gate.polygon else None
-        fitting = [name for name, threshold in strategy.thresholds.items() if threshold.marker in gate.axes]
+        fitting = [
+            name for name, threshold in strategy.thresholds.items() if threshold.marker in gate.axes
+        ]
         if followed and followed not in fitting:
-            sentence = f"gate '{gate.gate}' follows '{followed}', which is not a threshold on one of its axes{nearest(followed, fitting)}"
+            sentence = (
+                f"gate '{gate.gate}' follows '{followed}', which is not a threshold on one of its "
+                f"axes{nearest(followed, fitting)}"
+            )
             raise Misfit(sentence, ("gates", number, "polygon", "follows"))
         for axis, bound, place in _bounds_of(gate):
             if isinstance(bound, str):
@@ -120,9 +136,21 @@ def _check_bound(strategy: StrategyContent, gate: Gate, used: tuple[str, str], a
     threshold = strategy.thresholds.get(bound)
     if threshold is None:
         known = nearest(bound, strategy.thresholds)
-        raise Misfit(f"gate '{gate.gate}' uses the threshold '{bound}', which is not listed under thresholds{known}", at)
+        raise Misfit(
+            (
+                f"gate '{gate.gate}' uses the threshold '{bound}', which is not listed under "
+                f"thresholds{known}"
+            ),
+            at,
+        )
     if threshold.marker != axis:
-        raise Misfit(f"gate '{gate.gate}' uses '{bound}' on {axis}, but that threshold is for {threshold.marker}", at)
+        raise Misfit(
+            (
+                f"gate '{gate.gate}' uses '{bound}' on {axis}, but that threshold is for "
+                f"{threshold.marker}"
+            ),
+            at,
+        )
 
 
 def _bounds_of(gate: Gate) -> Iterator[tuple[str, Bound, At]]:
@@ -143,15 +171,28 @@ def _check_shapes(strategy: StrategyContent) -> None:
             if limits.above is not None and limits.below is not None:
                 low, high = strategy.value_of(limits.above), strategy.value_of(limits.below)
                 if low >= high:
-                    sentence = f"gate '{gate.gate}': 'above' ({low:g}) must be smaller than 'below' ({high:g})"
+                    sentence = (
+                        f"gate '{gate.gate}': 'above' ({low:g}) must be smaller than 'below' "
+                        f"({high:g})"
+                    )
                     raise Misfit(sentence, ("gates", number, "rectangle", axis))
         if gate.ratio and gate.ratio.above >= gate.ratio.below:
-            sentence = f"gate '{gate.gate}': 'above' ({gate.ratio.above:g}) must be smaller than 'below' ({gate.ratio.below:g})"
+            sentence = (
+                f"gate '{gate.gate}': 'above' ({gate.ratio.above:g}) must be smaller than 'below' "
+                f"({gate.ratio.below:g})"
+            )
             raise Misfit(sentence, ("gates", number, "ratio"))
         if gate.ellipse:
             covariance = np.array(gate.ellipse.covariance)
-            if covariance[0, 1] != covariance[1, 0] or covariance[0, 0] <= 0 or np.linalg.det(covariance) <= 0:
-                sentence = f"gate '{gate.gate}': the covariance is that of no ellipse (it must be symmetric and positive definite)"
+            if (
+                covariance[0, 1] != covariance[1, 0]
+                or covariance[0, 0] <= 0
+                or np.linalg.det(covariance) <= 0
+            ):
+                sentence = (
+                    f"gate '{gate.gate}': the covariance is that of no ellipse (it must be "
+                    f"symmetric and positive definite)"
+                )
                 raise Misfit(sentence, ("gates", number, "ellipse", "covariance"))
 
 
@@ -162,32 +203,55 @@ def _check_populations(strategy: StrategyContent) -> None:
         if population.id in ids[:number]:
             raise Misfit(f"the population '{population.id}' is listed twice", at)
         if population.gate not in gates:
-            sentence = f"population '{population.id}' is counted in gate '{population.gate}', which does not exist"
+            sentence = (
+                f"population '{population.id}' is counted in gate '{population.gate}', which does "
+                f"not exist"
+            )
             raise Misfit(sentence + nearest(population.gate, gates), (*at, "gate"))
-        for other, key in ((population.reference, ("reference",)), *((each, ("anchor", i)) for i, each in enumerate(population.anchor))):
+        for other, key in (
+            (population.reference, ("reference",)),
+            *((each, ("anchor", i)) for i, each in enumerate(population.anchor)),
+        ):
             if other not in ids:
-                sentence = f"population '{population.id}' refers to '{other}', which is not a reported population{nearest(other, ids)}"
+                sentence = (
+                    f"population '{population.id}' refers to '{other}', which is not a reported "
+                    f"population{nearest(other, ids)}"
+                )
                 raise Misfit(sentence, (*at, *key))
     _check_beads(strategy, gates)
 
 
 def _check_beads(strategy: StrategyContent, gates: list[str]) -> None:
     if strategy.beads is not None and strategy.beads not in gates:
-        raise Misfit(f"beads are counted in gate '{strategy.beads}', which does not exist{nearest(strategy.beads, gates)}", ("beads",))
+        raise Misfit(
+            (
+                f"beads are counted in gate '{strategy.beads}', which does not "
+                f"exist{nearest(strategy.beads, gates)}"
+            ),
+            ("beads",),
+        )
     for number, gate in enumerate(strategy.gates):
         if gate.cluster is not None and (gate.gate != strategy.beads or gate.parent != "root"):
-            sentence = f"gate '{gate.gate}' is a cluster of beads: its parent must be root and 'beads' must name it"
+            sentence = (
+                f"gate '{gate.gate}' is a cluster of beads: its parent must be root and 'beads' "
+                f"must name it"
+            )
             raise Misfit(sentence, ("gates", number, "cluster"))
     for key, name in strategy.coincidence or ():
         if name not in gates:
-            sentence = f"coincidence names the gate '{name}', which does not exist{nearest(name, gates)}"
+            sentence = (
+                f"coincidence names the gate '{name}', which does not exist{nearest(name, gates)}"
+            )
             raise Misfit(sentence, ("coincidence", key))
 
 
 def _axes_in(strategy: StrategyContent) -> Iterator[tuple[str, At]]:
     """Yield every marker or scatter parameter a strategy names, with its place."""
     yield from ((axis, ("scales", axis)) for axis in strategy.scales)
-    yield from ((threshold.marker, ("thresholds", name, "marker")) for name, threshold in strategy.thresholds.items())
+    yield from (
+        (threshold.marker, ("thresholds", name, "marker"))
+        for name, threshold in strategy.thresholds.items()
+    )
     for name, threshold in strategy.thresholds.items():
         if threshold.negative and threshold.negative.beside:
             yield threshold.negative.beside, ("thresholds", name, "negative", "beside")
@@ -199,7 +263,17 @@ def _axes_in(strategy: StrategyContent) -> Iterator[tuple[str, At]]:
             if shape is not None:
                 yield from ((getattr(shape, axis), (*at, name, axis)) for axis in ("x", "y"))
         if gate.ratio:
-            yield from ((getattr(gate.ratio, side), (*at, "ratio", side)) for side in ("numerator", "denominator"))
+            yield from (
+                (getattr(gate.ratio, side), (*at, "ratio", side))
+                for side in ("numerator", "denominator")
+            )
         if gate.cluster:
-            yield from ((axis, (*at, "cluster", "markers", place)) for place, axis in enumerate(gate.cluster.markers))
-        yield from ((axis, (*at, "plot", key)) for key, axis in (("x", gate.plot.x), ("y", gate.plot.y)) if axis is not None)
+            yield from (
+                (axis, (*at, "cluster", "markers", place))
+                for place, axis in enumerate(gate.cluster.markers)
+            )
+        yield from (
+            (axis, (*at, "plot", key))
+            for key, axis in (("x", gate.plot.x), ("y", gate.plot.y))
+            if axis is not None
+        )

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from gating.strategy.gates import SCATTER, Bound, Cluster, Coincidence, Gate, Identifier, Population, Scale, StrictModel, Threshold
+from gating.strategy.gates import (
+    SCATTER,
+    Bound,
+    Cluster,
+    Coincidence,
+    Gate,
+    Identifier,
+    Population,
+    Scale,
+    StrictModel,
+    Threshold,
+)
 
 
 class StrategyContent(StrictModel):
@@ -48,9 +59,13 @@ class StrategyContent(StrictModel):
 
     def drawn(self) -> set[str]:
         """List the axes that gates are drawn on beside their own."""
-        plots = {axis for gate in self.gates for axis in (gate.plot.x, gate.plot.y) if axis is not None}
+        plots = {
+            axis for gate in self.gates for axis in (gate.plot.x, gate.plot.y) if axis is not None
+        }
         return plots | {"SSC-A", "FSC-A"}
 
     def markers(self) -> set[str]:
         """List every marker and scatter parameter the gates need."""
-        return {axis for gate in self.gates for axis in gate.axes} | {t.marker for t in self.thresholds.values()}
+        return {axis for gate in self.gates for axis in gate.axes} | {
+            t.marker for t in self.thresholds.values()
+        }

@@ -21,7 +21,9 @@ def transform_of(scale: Scale, maximum: float) -> flowkit.transforms.LogicleTran
         return None
     import flowkit
 
-    return flowkit.transforms.LogicleTransform(param_t=maximum, param_w=scale.w, param_m=scale.m, param_a=scale.a)
+    return flowkit.transforms.LogicleTransform(
+        param_t=maximum, param_w=scale.w, param_m=scale.m, param_a=scale.a
+    )
 
 
 def apply_transform(transform: flowkit.transforms.Transform, values: np.ndarray) -> np.ndarray:
@@ -34,10 +36,15 @@ def is_monotone(transform: flowkit.transforms.Transform | None) -> bool:
     from flowkit import transforms
 
     return transform is None or isinstance(
-        transform, transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform
+        transform,
+        transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform,
     )
 
 
 def linear_bound(bound: float, transform: flowkit.transforms.Transform | None) -> float:
     """Bring a bound from the display scale to the linear one."""
-    return float(bound) if transform is None else float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])
+    return (
+        float(bound)
+        if transform is None
+        else float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])
+    )

@@ -9,7 +9,9 @@ from panels.acquisition_time import TIME
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Bound = float | str
-Source = Literal["fixed", "gain", "control", "fmo", "baseline", "negative", "valley", "mixture", "pooled"]
+Source = Literal[
+    "fixed", "gain", "control", "fmo", "baseline", "negative", "valley", "mixture", "pooled"
+]
 NEEDED_BY: Mapping[Source, tuple[str, ...]] = {
     "fixed": (),
     "gain": ("anchor", "limits"),
@@ -53,7 +55,8 @@ class Stretch(StrictModel):
 class Negative(StrictModel):
     """A gate whose cells never carry the marker (or mostly not), and the robust SD of their linear values where the value is right.
 
-    ``clearance`` says how far the boundary lies above them, in each stretch of the marker ``beside`` (whose dye may leak in).
+    ``clearance`` says how far the boundary lies above them, in each stretch of the marker
+    ``beside`` (whose dye may leak in).
     """
 
     gate: Identifier
@@ -67,9 +70,15 @@ class Negative(StrictModel):
         ends = [stretch.below for stretch in self.clearance]
         inner = [end for end in ends[:-1] if end is not None]
         if ends and (ends[-1] is not None or len(inner) < len(ends) - 1 or sorted(inner) != inner):
-            raise ValueError("the stretches of 'clearance' rise: each but the last has 'below', the last has none")
+            raise ValueError(
+                "the stretches of 'clearance' rise: each but the last has 'below', the last "
+                "has none"
+            )
         if len(ends) > 1 and self.beside is None:
-            raise ValueError("'clearance' has several stretches, so 'beside' must name the marker they are stretches of")
+            raise ValueError(
+                "'clearance' has several stretches, so 'beside' must name the marker they are "
+                "stretches of"
+            )
         return self
 
 
@@ -83,10 +92,11 @@ class Anchor(StrictModel):
 class Threshold(StrictModel):
     """One named boundary on one marker: its value, where it may come from in a tube, and the evidence for it.
 
-    ``limits`` are how far a patch version, and any source but ``fixed``, may move the value without it being another
-    definition. ``sources`` are tried in order until one passes its own test (``gating.thresholds.resolution``): ``seen_in`` is the gate
-    whose cells show both sides of the boundary, ``negative`` and ``anchor`` tell whether the tube is stained and detected as
-    the declared value supposes.
+    ``limits`` are how far a patch version, and any source but ``fixed``, may move the value without
+    it being another definition. ``sources`` are tried in order until one passes its own test
+    (``gating.thresholds.resolution``): ``seen_in`` is the gate whose cells show both sides of the
+    boundary, ``negative`` and ``anchor`` tell whether the tube is stained and detected as the
+    declared value supposes.
     """
 
     marker: str
@@ -101,11 +111,16 @@ class Threshold(StrictModel):
     @model_validator(mode="after")
     def _sources_can_be_tried(self) -> "Threshold":
         if self.limits is not None and not self.limits[0] <= self.value <= self.limits[1]:
-            raise ValueError(f"'value' ({self.value:g}) must lie within 'limits' ({self.limits[0]:g} to {self.limits[1]:g})")
+            raise ValueError(
+                f"'value' ({self.value:g}) must lie within 'limits' ({self.limits[0]:g} to "
+                f"{self.limits[1]:g})"
+            )
         for source in self.sources:
             wanting = [name for name in NEEDED_BY[source] if getattr(self, name) is None]
             if wanting:
-                raise ValueError(f"the source '{source}' needs {' and '.join(repr(name) for name in wanting)}")
+                raise ValueError(
+                    f"the source '{source}' needs {' and '.join(repr(name) for name in wanting)}"
+                )
         if len(set(self.sources)) < len(self.sources):
             raise ValueError("a source is listed twice")
         return self
@@ -133,18 +148,25 @@ class Limits(StrictModel):
     def _some_limit(self) -> "Limits":
         if self.above is None and self.below is None:
             raise ValueError("give 'above', 'below' or both")
-        if isinstance(self.above, float) and isinstance(self.below, float) and self.above >= self.below:
-            raise ValueError(f"'above' ({self.above:g}) must be smaller than 'below' ({self.below:g})")
+        if (
+            isinstance(self.above, float)
+            and isinstance(self.below, float)
+            and self.above >= self.below
+        ):
+            raise ValueError(
+                f"'above' ({self.above:g}) must be smaller than 'below' ({self.below:g})"
+            )
         return self
 
 
 class Polygon(StrictModel):
     """A polygon on two axes, vertices in linear units; edges are straight on the displayed scale.
 
-    One that crosses itself keeps what it winds around an odd number of times (Gating-ML 2.0, figure 12).
+    One that crosses itself keeps what it winds around an odd number of times (Gating-ML 2.0, figure
+    12).
 
-    With ``follows`` (the name of a threshold on one of the axes) the vertices move on that axis with the threshold: times its value
-    in the tube over its declared value.
+    With ``follows`` (the name of a threshold on one of the axes) the vertices move on that axis
+    with the threshold: times its value in the tube over its declared value.
     """
 
     x: str
@@ -185,8 +207,9 @@ class Ratio(StrictModel):
 class Cluster(StrictModel):
     """Counting beads: the one tight cluster, bright in several of the ``markers``' detectors (``gating.beads.finding``).
 
-    Each tube tells where it lies, uncompensated. ``expected`` (marker → linear units) is where it usually does: it chooses
-    between two clusters, and stands for the place where no tube is at hand.
+    Each tube tells where it lies, uncompensated. ``expected`` (marker → linear units) is where it
+    usually does: it chooses between two clusters, and stands for the place where no tube is at
+    hand.
     """
 
     markers: tuple[str, ...] = Field(min_length=2)
@@ -214,7 +237,17 @@ class Plot(StrictModel):
     y: str | None = None
 
 
-SHAPES = ("rectangle", "polygon", "ellipse", "quadrant", "ratio", "cluster", "all_of", "any_of", "none_of")
+SHAPES = (
+    "rectangle",
+    "polygon",
+    "ellipse",
+    "quadrant",
+    "ratio",
+    "cluster",
+    "all_of",
+    "any_of",
+    "none_of",
+)
 
 
 class Gate(StrictModel):
@@ -238,7 +271,10 @@ class Gate(StrictModel):
     def _one_shape(self) -> "Gate":
         given = [shape for shape in SHAPES if getattr(self, shape) is not None]
         if len(given) != 1:
-            raise ValueError(f"gate '{self.gate}' must have exactly one of {', '.join(SHAPES)}; it has {', '.join(given) or 'none'}")
+            raise ValueError(
+                f"gate '{self.gate}' must have exactly one of {', '.join(SHAPES)}; it has "
+                f"{', '.join(given) or 'none'}"
+            )
         return self
 
     @property
@@ -272,12 +308,16 @@ class Gate(StrictModel):
     def thresholds(self) -> frozenset[str]:
         """Name the thresholds this gate stands on."""
         named = {bound for _, bound in self.bounds() if isinstance(bound, str)}
-        return frozenset(named | {self.polygon.follows} if self.polygon and self.polygon.follows else named)
+        return frozenset(
+            named | {self.polygon.follows} if self.polygon and self.polygon.follows else named
+        )
 
     def bounds(self) -> Iterator[tuple[str, Bound]]:
         """Yield every (axis, bound) of a rectangle or quadrant."""
         for axis, limits in (self.rectangle or {}).items():
-            yield from ((axis, bound) for bound in (limits.above, limits.below) if bound is not None)
+            yield from (
+                (axis, bound) for bound in (limits.above, limits.below) if bound is not None
+            )
         if self.quadrant:
             yield self.quadrant.x, self.quadrant.x_divider
             yield self.quadrant.y, self.quadrant.y_divider

@@ -38,8 +38,9 @@ def apply_strategy(
 ) -> Applied:
     """Gate the events of a tube (``rows``: only these, sorted).
 
-    ``ask`` fetches what other tubes told; it is called only when the tube contradicts a declared value. Raises PanelMismatch when the
-    tube lacks a marker, CompensationFault when it cannot be compensated.
+    ``ask`` fetches what other tubes told; it is called only when the tube contradicts a declared
+    value. Raises PanelMismatch when the tube lacks a marker, CompensationFault when it cannot be
+    compensated.
     """
     declared = apply_declared(strategy, match, header, events, rows=rows)
     compiled, evaluation, beads = declared.compiled, declared.evaluation, declared.beads
@@ -47,7 +48,9 @@ def apply_strategy(
         return declared
     readings = measure(compiled, evaluation, events, header)
     resolved = resolve(strategy, readings, Others())
-    if ask is not None and any(len(each.tried) > 1 or not each.proven for each in resolved.values()):
+    if ask is not None and any(
+        len(each.tried) > 1 or not each.proven for each in resolved.values()
+    ):
         resolved = resolve(strategy, readings, ask())
     compiled = compile_strategy(strategy, match, header, resolved, beads)
     if any(each.source != "fixed" for each in resolved.values()):
@@ -70,12 +73,19 @@ def apply_declared(
 
 
 def _beads_of(
-    strategy: Strategy, match: PanelMatch, header: TubeHeader, events: EventSource, rows: Rows | None
+    strategy: Strategy,
+    match: PanelMatch,
+    header: TubeHeader,
+    events: EventSource,
+    rows: Rows | None,
 ) -> BeadFinding:
     """Find the counting beads of a tube whose strategy counts them, also where its bead gate has declared borders."""
     if strategy.beads is None:
         return NO_BEADS
     cluster = strategy.bead_cluster
     markers = cluster.markers if cluster else [stain.marker for stain in match.panel.markers]
-    expected = {marker: value / FULL_SCALE for marker, value in (cluster.expected if cluster else {}).items()}
+    expected = {
+        marker: value / FULL_SCALE
+        for marker, value in (cluster.expected if cluster else {}).items()
+    }
     return find_beads(bead_signals(events, header, match, markers, rows), expected)

@@ -1,7 +1,8 @@
 """Measure what one tube tells about its thresholds, before any of them is decided.
 
-A reading depends on the tube and the strategy alone, so it can be kept and asked by other tubes. It is taken on the gates as the
-declared values draw them: medians and spreads of large populations hardly depend on where exactly their gates lie.
+A reading depends on the tube and the strategy alone, so it can be kept and asked by other tubes. It
+is taken on the gates as the declared values draw them: medians and spreads of large populations
+hardly depend on where exactly their gates lie.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class StretchReading:
 class NegativeReading:
     """Cells that never carry the marker: where their mode lies, their left-sided SD, and the histogram of all.
 
-    The spread is that of the half below the mode, which no positive cell can widen. ``stretches`` are as the threshold declares them.
+    The spread is that of the half below the mode, which no positive cell can widen. ``stretches``
+    are as the threshold declares them.
     """
 
     mode: float
@@ -116,17 +118,29 @@ def measures(strategy: Strategy) -> bool:
     return any(threshold.is_measured for threshold in strategy.thresholds.values())
 
 
-def measure(compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader) -> dict[str, Reading]:
+def measure(
+    compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
+) -> dict[str, Reading]:
     """Take the readings of every threshold that asks for one, from a tube evaluated at the declared values."""
     channels = Channels(compiled.gating, events, header)
-    wanted = {(gate, threshold.marker): None for threshold in compiled.strategy.thresholds.values() for gate in threshold.gates}
-    negatives = [threshold.negative for threshold in compiled.strategy.thresholds.values() if threshold.negative]
+    wanted = {
+        (gate, threshold.marker): None
+        for threshold in compiled.strategy.thresholds.values()
+        for gate in threshold.gates
+    }
+    negatives = [
+        threshold.negative
+        for threshold in compiled.strategy.thresholds.values()
+        if threshold.negative
+    ]
     wanted |= {(negative.gate, negative.beside): None for negative in negatives if negative.beside}
     markers: dict[str, list[str]] = {}
     for gate, marker in wanted:
         markers.setdefault(gate, []).append(marker)
     values = {
-        (gate, m): column for gate, own in markers.items() for m, column in _columns(compiled, evaluation, channels, gate, own).items()
+        (gate, m): column
+        for gate, own in markers.items()
+        for m, column in _columns(compiled, evaluation, channels, gate, own).items()
     }
     found: dict[str, Reading] = {}
     for name, threshold in compiled.strategy.thresholds.items():
@@ -141,7 +155,9 @@ def measure(compiled: Compiled, evaluation: Evaluation, events: EventSource, hea
     return found
 
 
-def _columns(compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: str, markers: list[str]) -> dict[str, np.ndarray]:
+def _columns(
+    compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: str, markers: list[str]
+) -> dict[str, np.ndarray]:
     path = compiled.path_of[gate]
     rows = evaluation.of(path)
     rows = np.arange(evaluation.total) if rows is None else rows
@@ -149,10 +165,15 @@ def _columns(compiled: Compiled, evaluation: Evaluation, channels: Channels, gat
     compensation = None if compiled.matrix is None else compiled.compensation
     keys = [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers]
     columns = channels.linear(keys, rows)
-    return {marker: column / compiled.factor(marker) for marker, column in zip(markers, columns, strict=True)}
+    return {
+        marker: column / compiled.factor(marker)
+        for marker, column in zip(markers, columns, strict=True)
+    }
 
 
-def _negative(compiled: Compiled, name: str, values: Mapping[tuple[str, str], np.ndarray]) -> NegativeReading:
+def _negative(
+    compiled: Compiled, name: str, values: Mapping[tuple[str, str], np.ndarray]
+) -> NegativeReading:
     threshold = compiled.strategy.thresholds[name]
     if threshold.negative is None:
         raise ValueError(f"{name} declares no negative cells")
@@ -162,11 +183,17 @@ def _negative(compiled: Compiled, name: str, values: Mapping[tuple[str, str], np
     places = own if beside is None else values[threshold.negative.gate, beside]
     for stretch in threshold.negative.clearance:
         high = np.inf if stretch.below is None else stretch.below
-        inside = np.ones(len(own), dtype=bool) if beside is None else (places >= low) & (places < high)
+        inside = (
+            np.ones(len(own), dtype=bool) if beside is None else (places >= low) & (places < high)
+        )
         border = threshold.value
         if beside is not None and inside.any():
             border = _border_at(compiled, name, beside, float(np.median(places[inside])))
-        stretches.append(StretchReading(int(inside.sum()), *_left_half(own[inside], border)[:2], _rounded(border)))
+        stretches.append(
+            StretchReading(
+                int(inside.sum()), *_left_half(own[inside], border)[:2], _rounded(border)
+            )
+        )
         low = high
     return NegativeReading(mode, spread, tuple(counts.tolist()), tuple(stretches))
 
@@ -176,18 +203,29 @@ def _left_half(values: np.ndarray, border: float) -> tuple[float, float, np.ndar
     counts = histogram(values)
     mode = mode_of(counts, border)
     below = mode - values[values <= mode]
-    return _rounded(mode), _rounded(float(np.quantile(below, ONE_SD)) if len(below) else 0.0), counts
+    return (
+        _rounded(mode),
+        _rounded(float(np.quantile(below, ONE_SD)) if len(below) else 0.0),
+        counts,
+    )
 
 
 def _border_at(compiled: Compiled, name: str, beside: str, place: float) -> float:
     """Give where a boundary lies at a place of the axis beside: the lower edge there of the polygon that follows the threshold."""
     threshold = compiled.strategy.thresholds[name]
-    shapes = (gate.polygon for gate in compiled.strategy.gates if gate.polygon and gate.polygon.follows == name)
+    shapes = (
+        gate.polygon
+        for gate in compiled.strategy.gates
+        if gate.polygon and gate.polygon.follows == name
+    )
     shape = next((shape for shape in shapes if beside in (shape.x, shape.y)), None)
     if shape is None:
         return threshold.value
     corners = np.array(shape.vertices) if shape.x == beside else np.array(shape.vertices)[:, ::-1]
-    shown = [displayed(compiled, axis, list(column)) for axis, column in zip((beside, threshold.marker), corners.T, strict=True)]
+    shown = [
+        displayed(compiled, axis, list(column))
+        for axis, column in zip((beside, threshold.marker), corners.T, strict=True)
+    ]
     x, y = (np.append(column, column[0]) for column in shown)
     at = float(displayed(compiled, beside, [place])[0])
     crossed = np.flatnonzero((np.minimum(x[:-1], x[1:]) <= at) & (np.maximum(x[:-1], x[1:]) > at))

@@ -1,10 +1,11 @@
 """Resolve each threshold of a tube by its chain of sources: the first that passes its own test of evidence holds.
 
-The declared value (``fixed``) holds as long as nothing in the tube contradicts it. When the tube is stained or detected otherwise
-than the value supposes, the next sources are asked; none of them may leave the declared limits, or go farther than three
-tenths of a decade from what is known beforehand. A population that may be absent is never asked where it begins:
-a valley needs 100 events in both modes (``gating.thresholds.valley``). When every source fails, the declared value is used, and said
-to be unproven.
+The declared value (``fixed``) holds as long as nothing in the tube contradicts it. When the tube is
+stained or detected otherwise than the value supposes, the next sources are asked; none of them may
+leave the declared limits, or go farther than three tenths of a decade from what is known
+beforehand. A population that may be absent is never asked where it begins: a valley needs 100
+events in both modes (``gating.thresholds.valley``). When every source fails, the declared value is
+used, and said to be unproven.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from gating.evaluation.resolved import Resolved, Tried
 from gating.strategy.gates import Source, Stretch, Threshold
 from gating.strategy.model import Strategy
 from gating.thresholds.measure import Reading, StretchReading
-from gating.thresholds.valley import FARTHEST, Valley, bin_of, find_crossing, find_valley, from_scale, share_below, to_scale
+from gating.thresholds.valley import (
+    FARTHEST,
+    Valley,
+    bin_of,
+    find_crossing,
+    find_valley,
+    from_scale,
+    share_below,
+    to_scale,
+)
 
 Readings = Mapping[str, Reading]
 
@@ -28,11 +38,14 @@ NEGATIVE_EVENTS = 500
 GAIN_KEPT = (1 / 1.15, 1.15)
 """A median that lies within these factors of its declared one is taken for the same staining."""
 SPREAD_KEPT = (0.7, 1.28)
-"""A spread of negative cells also differs by the mix of cells and the compensation, so it may differ more."""
+"""A spread of negative cells also differs by the mix of cells and the compensation, so it may
+differ more."""
 CLEARED = (0.8, 1.05)
-"""A boundary that would have to move less than this to clear the tube's own negative cells as declared is left where it is."""
+"""A boundary that would have to move less than this to clear the tube's own negative cells as
+declared is left where it is."""
 MISJUDGED = 0.10
-"""Share of the smaller mode between declared value and valley from which the valley contradicts the value."""
+"""Share of the smaller mode between declared value and valley from which the valley contradicts the
+value."""
 ONE_SIDED_95 = 1.645
 FMO_EVENTS = 2000
 FMO_SHARE = 0.9995
@@ -66,7 +79,11 @@ class Others:
 
 def resolve(strategy: Strategy, own: Readings, others: Others) -> dict[str, Resolved]:
     """Decide every threshold of a tube that asks the tube or other tubes; the rest hold as declared and are not in the answer."""
-    return {name: _Chain(name, threshold, own[name], others).resolve() for name, threshold in strategy.thresholds.items() if name in own}
+    return {
+        name: _Chain(name, threshold, own[name], others).resolve()
+        for name, threshold in strategy.thresholds.items()
+        if name in own
+    }
 
 
 def priors_of(strategy: Strategy, earlier: Sequence[Readings]) -> dict[str, Prior]:
@@ -76,9 +93,15 @@ def priors_of(strategy: Strategy, earlier: Sequence[Readings]) -> dict[str, Prio
         if threshold.seen_in is None or threshold.limits is None:
             continue
         valleys = [_valley_of(readings.get(name), threshold.value) for readings in earlier]
-        places = [float(to_scale(v.value)) for v in valleys if v and not v.fault() and _within(threshold.limits, v.value)]
+        places = [
+            float(to_scale(v.value))
+            for v in valleys
+            if v and not v.fault() and _within(threshold.limits, v.value)
+        ]
         if len(places) >= PRIOR_TUBES:
-            found[name] = Prior(float(np.mean(places)), max(float(np.std(places, ddof=1)), LEAST_SD), len(places))
+            found[name] = Prior(
+                float(np.mean(places)), max(float(np.std(places, ddof=1)), LEAST_SD), len(places)
+            )
     return found
 
 
@@ -98,7 +121,11 @@ class _Chain:
             tried.append(attempt)
             if not attempt.fault and attempt.value is not None:
                 checked = source != "fixed" or attempt.evidence != UNCHECKED
-                evidence = f"{self.threshold.evidence}; {attempt.evidence}" if source == "fixed" else attempt.evidence
+                evidence = (
+                    f"{self.threshold.evidence}; {attempt.evidence}"
+                    if source == "fixed"
+                    else attempt.evidence
+                )
                 return Resolved(attempt.value, source, evidence, tuple(tried), checked=checked)
         evidence = f"declared value, contradicted ({tried[0].fault}), and no other source passed"
         return Resolved(self.threshold.value, "fixed", evidence, tuple(tried), proven=False)
@@ -106,7 +133,12 @@ class _Chain:
     def fixed(self) -> Tried:
         """Ask everything in the tube that could contradict the declared value."""
         declared = self.threshold.value
-        said = [self._anchored(), self._clearance() if self._stretches() else self._spread(), self._tail(declared), self._valley_agrees()]
+        said = [
+            self._anchored(),
+            self._clearance() if self._stretches() else self._spread(),
+            self._tail(declared),
+            self._valley_agrees(),
+        ]
         faults = [fault for fault, _ in said if fault]
         good = [word for fault, word in said if word and not fault]
         return Tried("fixed", declared, "; ".join(faults), "; ".join(good) or UNCHECKED)
@@ -115,40 +147,62 @@ class _Chain:
         ratio = self._gain()
         if ratio is None:
             return Tried("gain", None, f"fewer than {ANCHOR_EVENTS} anchor events", "")
-        return Tried("gain", self.threshold.value * ratio, "", f"declared value × {ratio:.2f}, {self._anchored()[1]}")
+        return Tried(
+            "gain",
+            self.threshold.value * ratio,
+            "",
+            f"declared value × {ratio:.2f}, {self._anchored()[1]}",
+        )
 
     def control(self) -> Tried:
         return self._transferred("control", self.others.controls, "no control of the same batch")
 
     def baseline(self) -> Tried:
         given = self.others.baseline
-        return self._transferred("baseline", [given] if given else [], "no counted baseline tube of the patient")
+        return self._transferred(
+            "baseline", [given] if given else [], "no counted baseline tube of the patient"
+        )
 
     def fmo(self) -> Tried:
         readings = self.others.fmo.get(self.threshold.marker)
         counts = readings[self.name].counts if readings and self.name in readings else None
         if counts is None or sum(counts) < FMO_EVENTS:
-            seen = "no FMO control" if counts is None else f"{sum(counts)} events in the FMO control, {FMO_EVENTS} are needed"
+            seen = (
+                "no FMO control"
+                if counts is None
+                else f"{sum(counts)} events in the FMO control, {FMO_EVENTS} are needed"
+            )
             return Tried("fmo", None, seen, "")
         value = share_below(np.asarray(counts), FMO_SHARE)
-        return Tried("fmo", value, "", f"above {100 * FMO_SHARE:.2f} % of {sum(counts)} cells without the stain")
+        return Tried(
+            "fmo",
+            value,
+            "",
+            f"above {100 * FMO_SHARE:.2f} % of {sum(counts)} cells without the stain",
+        )
 
     def negative(self) -> Tried:
         """Move the value as the negative cells ask: to clear them as declared, or as they spread.
 
-        Downwards it goes half as far (on the logarithm), since tails shrink less: a reagent that sticks to a few cells leaves
-        the half below the mode narrow and the upper tail where it was.
+        Downwards it goes half as far (on the logarithm), since tails shrink less: a reagent that
+        sticks to a few cells leaves the half below the mode narrow and the upper tail where it was.
         """
         reading, declared = self.own.negative, self.threshold.negative
         if self._stretches():
             ratio = _half_down(self._needed()[0])
-            return Tried("negative", self.threshold.value * ratio, "", f"declared value × {ratio:.2f}: {self._clearance()[1]}")
+            return Tried(
+                "negative",
+                self.threshold.value * ratio,
+                "",
+                f"declared value × {ratio:.2f}: {self._clearance()[1]}",
+            )
         if reading is None or declared is None or reading.events < NEGATIVE_EVENTS:
             return Tried("negative", None, f"fewer than {NEGATIVE_EVENTS} negative events", "")
         spread = reading.spread / declared.spread
         ratio = _half_down(spread)
         evidence = (
-            f"declared value × {ratio:.2f}, as {reading.events} {declared.gate} spread {spread:.2f} × the expected {declared.spread:g}"
+            f"declared value × {ratio:.2f}, as {reading.events} {declared.gate} spread "
+            f"{spread:.2f} × the expected {declared.spread:g}"
         )
         return Tried("negative", self.threshold.value * ratio, "", evidence)
 
@@ -157,22 +211,37 @@ class _Chain:
 
     def mixture(self) -> Tried:
         counts = self.own.counts
-        crossing = find_crossing(np.asarray(counts), self._expected()) if counts and sum(counts) >= ANCHOR_EVENTS else None
+        crossing = (
+            find_crossing(np.asarray(counts), self._expected())
+            if counts and sum(counts) >= ANCHOR_EVENTS
+            else None
+        )
         return self._found("mixture", crossing)
 
     def pooled(self) -> Tried:
-        tubes = [self.own, *(readings[self.name] for readings in self.others.pool if self.name in readings)]
+        tubes = [
+            self.own,
+            *(readings[self.name] for readings in self.others.pool if self.name in readings),
+        ]
         if len(tubes) < 2:
             return Tried("pooled", None, "no other control or baseline tube of the batch", "")
         counts = np.sum([tube.counts for tube in tubes if tube.counts is not None], axis=0)
         attempt = self._found("pooled", find_valley(counts, self._expected()))
-        return Tried("pooled", attempt.value, attempt.fault, f"{len(tubes)} tubes of the batch: {attempt.evidence}")
+        return Tried(
+            "pooled",
+            attempt.value,
+            attempt.fault,
+            f"{len(tubes)} tubes of the batch: {attempt.evidence}",
+        )
 
     def _anchored(self) -> tuple[str, str]:
         ratio, declared, reading = self._gain(), self.threshold.anchor, self.own.anchor
         if ratio is None or declared is None or reading is None:
             return "", ""
-        words = f"{self.threshold.marker} of {reading.events} {declared.gate} is {ratio:.2f} × the expected {declared.median:.0f}"
+        words = (
+            f"{self.threshold.marker} of {reading.events} {declared.gate} is {ratio:.2f} × the "
+            f"expected {declared.median:.0f}"
+        )
         return ("" if _within(GAIN_KEPT, ratio) else words), words
 
     def _spread(self) -> tuple[str, str]:
@@ -180,7 +249,10 @@ class _Chain:
         if reading is None or declared is None or reading.events < NEGATIVE_EVENTS:
             return "", ""
         ratio = reading.spread / declared.spread
-        words = f"{self.threshold.marker} of {reading.events} {declared.gate} spreads {ratio:.2f} × the expected {declared.spread:.0f}"
+        words = (
+            f"{self.threshold.marker} of {reading.events} {declared.gate} spreads {ratio:.2f} × "
+            f"the expected {declared.spread:.0f}"
+        )
         return ("" if _within(SPREAD_KEPT, ratio) else words), words
 
     def _stretches(self) -> list[tuple[Stretch, StretchReading]]:
@@ -189,11 +261,18 @@ class _Chain:
         if reading is None or declared is None:
             return []
         pairs = zip(declared.clearance, reading.stretches, strict=True)
-        return [(stretch, read) for stretch, read in pairs if read.events >= NEGATIVE_EVENTS and read.border > 0]
+        return [
+            (stretch, read)
+            for stretch, read in pairs
+            if read.events >= NEGATIVE_EVENTS and read.border > 0
+        ]
 
     def _needed(self) -> tuple[float, int]:
         """Give the largest factor by which the boundary has to move to clear the negative cells as declared, and the stretch."""
-        factors = [(read.mode + stretch.clears * read.spread) / read.border for stretch, read in self._stretches()]
+        factors = [
+            (read.mode + stretch.clears * read.spread) / read.border
+            for stretch, read in self._stretches()
+        ]
         return max(factors), factors.index(max(factors))
 
     def _clearance(self) -> tuple[str, str]:
@@ -201,7 +280,10 @@ class _Chain:
         factor, place = self._needed()
         stretch, read = self._stretches()[place]
         clear = (read.border - read.mode) / read.spread if read.spread else math.inf
-        words = f"it clears {read.events} negative cells{self._place_of(stretch)} by {clear:.1f} of their SDs ({stretch.clears:g} declared)"
+        words = (
+            f"it clears {read.events} negative cells{self._place_of(stretch)} by {clear:.1f} of "
+            f"their SDs ({stretch.clears:g} declared)"
+        )
         return ("" if _within(CLEARED, factor) else words), words
 
     def _place_of(self, stretch: Stretch) -> str:
@@ -211,31 +293,52 @@ class _Chain:
             return ""
         place = declared.clearance.index(stretch)
         low = f" from {declared.clearance[place - 1].below:g}" if place else ""
-        return f" with {declared.beside}{low}{'' if stretch.below is None else f' below {stretch.below:g}'}"
+        return (
+            f" with "
+            f"{declared.beside}{low}{'' if stretch.below is None else f' below {stretch.below:g}'}"
+        )
 
     def _tail(self, value: float) -> tuple[str, str]:
         """Ask how many negative cells reach a value; where they and the positives are of one gate nobody can tell."""
         reading, declared = self.own.negative, self.threshold.negative
-        if reading is None or declared is None or declared.gate == self.threshold.seen_in or reading.events < NEGATIVE_EVENTS:
+        if (
+            reading is None
+            or declared is None
+            or declared.gate == self.threshold.seen_in
+            or reading.events < NEGATIVE_EVENTS
+        ):
             return "", ""
         expected = declared.tail * reading.events
         reach = reading.reaching(value)
         words = f"{reach} of {reading.events} {declared.gate} reach it"
-        return (f"{words}, at most {expected:.0f} should" if reach > expected + ONE_SIDED_95 * math.sqrt(expected) + 1 else ""), words
+        return (
+            f"{words}, at most {expected:.0f} should"
+            if reach > expected + ONE_SIDED_95 * math.sqrt(expected) + 1
+            else ""
+        ), words
 
     def _valley_agrees(self) -> tuple[str, str]:
         """Compare the declared value with the tube's own valley by the events between them.
 
-        Where negatives and positives are of one gate they overlap (CAR), and the valley moves with the share of positives.
+        Where negatives and positives are of one gate they overlap (CAR), and the valley moves with
+        the share of positives.
         """
         if self.threshold.negative and self.threshold.negative.gate == self.threshold.seen_in:
             return "", ""
         valley = _valley_of(self.own, self.threshold.value)
-        if valley is None or valley.fault() or self.own.counts is None or not _within(self.threshold.limits, valley.value):
+        if (
+            valley is None
+            or valley.fault()
+            or self.own.counts is None
+            or not _within(self.threshold.limits, valley.value)
+        ):
             return "", ""
         low, high = sorted((bin_of(valley.value), bin_of(self.threshold.value)))
         share = sum(self.own.counts[low:high]) / min(valley.low_events, valley.high_events)
-        words = f"{100 * share:.1f} % of the smaller mode lie between it and the tube's own valley at {valley.value:.0f}"
+        words = (
+            f"{100 * share:.1f} % of the smaller mode lie between it and the tube's own valley at "
+            f"{valley.value:.0f}"
+        )
         return (words if share > MISJUDGED else ""), words
 
     def _transferred(self, source: Source, tubes: Sequence[Readings], absent: str) -> Tried:
@@ -248,9 +351,16 @@ class _Chain:
                 faults.append(found.fault)
                 continue
             ratio = 1.0
-            if _counts_as_anchor(reading) and _counts_as_anchor(self.own) and reading.anchor and self.own.anchor:
+            if (
+                _counts_as_anchor(reading)
+                and _counts_as_anchor(self.own)
+                and reading.anchor
+                and self.own.anchor
+            ):
                 ratio = self.own.anchor.median / reading.anchor.median
-            return Tried(source, found.value * ratio, "", f"{found.evidence}, × {ratio:.2f} by the anchor")
+            return Tried(
+                source, found.value * ratio, "", f"{found.evidence}, × {ratio:.2f} by the anchor"
+            )
         return Tried(source, None, "; ".join(faults) or absent, "")
 
     def _found(self, source: Source, valley: Valley | None) -> Tried:
@@ -264,7 +374,9 @@ class _Chain:
         if prior is None or not math.isfinite(valley.sd):
             return valley.value
         own, known = 1 / max(valley.sd, LEAST_SD) ** 2, 1 / prior.sd**2
-        return from_scale((own * float(to_scale(valley.value)) + known * prior.mean) / (own + known))
+        return from_scale(
+            (own * float(to_scale(valley.value)) + known * prior.mean) / (own + known)
+        )
 
     def _checked(self, attempt: Tried) -> Tried:
         """Hold any source but the declared value to the limits, to what is known beforehand and to the tube's own negative cells."""
@@ -285,7 +397,11 @@ class _Chain:
         return from_scale(prior.mean) if prior else self.threshold.value
 
     def _gain(self) -> float | None:
-        if self.threshold.anchor is None or self.own.anchor is None or not _counts_as_anchor(self.own):
+        if (
+            self.threshold.anchor is None
+            or self.own.anchor is None
+            or not _counts_as_anchor(self.own)
+        ):
             return None
         return self.own.anchor.median / self.threshold.anchor.median
 
@@ -306,11 +422,19 @@ _SOURCES: Mapping[Source, Callable[[_Chain], Tried]] = {
 
 
 def _valley_of(reading: Reading | None, near: float) -> Valley | None:
-    return find_valley(np.asarray(reading.counts), near) if reading is not None and reading.counts is not None else None
+    return (
+        find_valley(np.asarray(reading.counts), near)
+        if reading is not None and reading.counts is not None
+        else None
+    )
 
 
 def _counts_as_anchor(reading: Reading) -> bool:
-    return reading.anchor is not None and reading.anchor.events >= ANCHOR_EVENTS and reading.anchor.median > 0
+    return (
+        reading.anchor is not None
+        and reading.anchor.events >= ANCHOR_EVENTS
+        and reading.anchor.median > 0
+    )
 
 
 def _half_down(ratio: float) -> float:

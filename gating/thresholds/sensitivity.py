@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from gating.fcs.header import TubeHeader
 
 WINDOW = 1.15
-"""A boundary on a marker is taken to be uncertain by this factor (0.06 decades), as its stain and its detector's gain are."""
+"""A boundary on a marker is taken to be uncertain by this factor (0.06 decades), as its stain and
+its detector's gain are."""
 SCATTER_WINDOW = 1.05
-"""The same on scatter, which no stain changes, and between area and height of a pulse, which vary against each other by so much."""
+"""The same on scatter, which no stain changes, and between area and height of a pulse, which vary
+against each other by so much."""
 OPEN_END = 0.99
-"""Part of an axis from which an edge leaves nothing out: there the axis ends, and no boundary lies."""
+"""Part of an axis from which an edge leaves nothing out: there the axis ends, and no boundary
+lies."""
 MOST_EVENTS = 2_000
-"""Of larger gates every k-th event is asked: a share of a tenth is then known to within one hundredth."""
+"""Of larger gates every k-th event is asked: a share of a tenth is then known to within one
+hundredth."""
 
 Move = Mapping[str, float]
 """The axes on which events are displaced together, each with its factor."""
@@ -38,23 +42,33 @@ NOWHERE: Move = {}
 
 def stands_on(strategy: Strategy, gate: str) -> tuple[str, ...]:
     """List the thresholds a gate stands on: its own, its ancestors' and those of the gates it combines, in the strategy's order."""
-    found = {threshold for each in _family(strategy, (gate,)).values() for threshold in each.thresholds}
+    found = {
+        threshold for each in _family(strategy, (gate,)).values() for threshold in each.thresholds
+    }
     return tuple(name for name in strategy.thresholds if name in found)
 
 
 def border_share(
-    compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader, gates: tuple[str, ...]
+    compiled: Compiled,
+    evaluation: Evaluation,
+    events: EventSource,
+    header: TubeHeader,
+    gates: tuple[str, ...],
 ) -> dict[str, float]:
     """Give for each gate the share of its events that lies within 15 % (on scatter 5 %) of a boundary it stands on (0 to 1).
 
-    An event does when so much more or less of one of its values would take it out of the gate, as if the outlines were drawn that much
-    larger or smaller along one axis: whatever their shape, however they are combined.
-    An edge at the end of an axis or at 0 leaves nothing out, and time has no such boundary.
-    Of gates with more than 2,000 events every k-th is asked.
+    An event does when so much more or less of one of its values would take it out of the gate, as
+    if the outlines were drawn that much larger or smaller along one axis: whatever their shape,
+    however they are combined. An edge at the end of an axis or at 0 leaves nothing out, and time
+    has no such boundary. Of gates with more than 2,000 events every k-th is asked.
     """
     family = _family(compiled.strategy, gates)
     asked_of = {gate: _some(evaluation.rows[compiled.path_of[gate]]) for gate in gates}
-    rows = np.unique(np.concatenate(list(asked_of.values()))) if asked_of else np.empty(0, dtype=np.int64)
+    rows = (
+        np.unique(np.concatenate(list(asked_of.values())))
+        if asked_of
+        else np.empty(0, dtype=np.int64)
+    )
     if len(rows) == 0:
         return dict.fromkeys(gates, 0.0)
     asked = _Asked.of(compiled, Channels(compiled.gating, events, header), family, rows)
@@ -96,7 +110,9 @@ def _axes(gates: Mapping[str, Gate]) -> frozenset[str]:
 
 def _moves(axes: frozenset[str]) -> list[Move]:
     """List how events are displaced: up and down on one axis after the other."""
-    factors = {axis: SCATTER_WINDOW if axis in SCATTER else WINDOW for axis in sorted(axes) if axis != TIME}
+    factors = {
+        axis: SCATTER_WINDOW if axis in SCATTER else WINDOW for axis in sorted(axes) if axis != TIME
+    }
     return [{axis: factor} for axis, most in factors.items() for factor in (most, 1 / most)]
 
 
@@ -104,8 +120,9 @@ def _moves(axes: frozenset[str]) -> list[Move]:
 class _Asked:
     """Some events of a tube, with all that some gates read of them.
 
-    ``shapes`` are the gates as FlowKit has them, with their sides; ``axis_of`` and ``end_of`` tell by channel which axis it is and where
-    that ends; ``reach`` lists the axes a gate stands on; ``still`` is who is inside each shape as the events are.
+    ``shapes`` are the gates as FlowKit has them, with their sides; ``axis_of`` and ``end_of`` tell
+    by channel which axis it is and where that ends; ``reach`` lists the axes a gate stands on;
+    ``still`` is who is inside each shape as the events are.
     """
 
     family: Mapping[str, Gate]
@@ -117,20 +134,31 @@ class _Asked:
     still: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, compiled: Compiled, channels: Channels, family: Mapping[str, Gate], rows: Rows) -> _Asked:
+    def of(
+        cls, compiled: Compiled, channels: Channels, family: Mapping[str, Gate], rows: Rows
+    ) -> _Asked:
         """Read what the gates of a family ask of the events at ``rows``."""
         shapes = {}
         for gate in {each.gate: each for each in family.values() if each.axes}.values():
             shape = compiled.gating.get_gate(gate.gate, compiled.path_of[gate.parent])
-            shapes[gate.gate] = shape, [side_of(compiled.gating, channels, dimension) for dimension in shape.dimensions]
-        keys = sorted({key for _, sides in shapes.values() for side in sides for key in side.keys}, key=str)
-        index_of = {axis: channels.index(detector) for axis, detector in compiled.detector_of.items()}
+            shapes[gate.gate] = (
+                shape,
+                [side_of(compiled.gating, channels, dimension) for dimension in shape.dimensions],
+            )
+        keys = sorted(
+            {key for _, sides in shapes.values() for side in sides for key in side.keys}, key=str
+        )
+        index_of = {
+            axis: channels.index(detector) for axis, detector in compiled.detector_of.items()
+        }
         return cls(
             family=family,
             columns=dict(zip(keys, channels.linear(keys, rows), strict=True)),
             shapes=shapes,
             axis_of={index: axis for axis, index in index_of.items()},
-            end_of={index: OPEN_END * compiled.maximum_of[axis] for axis, index in index_of.items()},
+            end_of={
+                index: OPEN_END * compiled.maximum_of[axis] for axis, index in index_of.items()
+            },
             reach={name: _axes(_under(family, (name,))) for name in family},
         )
 
@@ -183,4 +211,6 @@ class _Displaced:
         parts = [self.members(other) for other in gate.combined]
         if gate.all_of:
             return np.asarray(np.logical_and.reduce(parts))
-        return np.asarray(np.logical_or.reduce(parts)) if gate.any_of else ~np.logical_or.reduce(parts)
+        return (
+            np.asarray(np.logical_or.reduce(parts)) if gate.any_of else ~np.logical_or.reduce(parts)
+        )

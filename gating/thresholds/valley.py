@@ -1,7 +1,8 @@
 """Find the valley between two modes of one marker, and say how much it can be trusted.
 
-Everything works on one histogram a threshold: counts in equal bins of asinh(linear / 150), linear units on a scale that ends
-at 262144. A histogram is small enough to be kept and pooled, and all that is derived from it is deterministic.
+Everything works on one histogram a threshold: counts in equal bins of asinh(linear / 150), linear
+units on a scale that ends at 262144. A histogram is small enough to be kept and pooled, and all
+that is derived from it is deterministic.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ DEPTH = 0.5
 MAXIMUM_SD = 0.1 * math.log(10)
 """A tenth of a decade, in units of asinh."""
 FARTHEST = 0.7
-"""Three tenths of a decade: how far a boundary found in a tube may lie from what is known beforehand."""
+"""Three tenths of a decade: how far a boundary found in a tube may lie from what is known
+beforehand."""
 RESAMPLES = 40
 SEED = 20250717
 
@@ -44,15 +46,24 @@ class Valley:
         if fewer < MODE_EVENTS:
             return f"{fewer} events in the smaller mode, {MODE_EVENTS} are needed"
         if self.depth < DEPTH:
-            return f"the valley is only {100 * self.depth:.0f} % of the smaller mode deep, {100 * DEPTH:.0f} % are needed"
+            return (
+                f"the valley is only {100 * self.depth:.0f} % of the smaller mode deep, "
+                f"{100 * DEPTH:.0f} % are needed"
+            )
         if not self.sd < MAXIMUM_SD:
-            return f"resampled, it moves by {self.sd / math.log(10):.2f} decades, less than 0.10 is needed"
+            return (
+                f"resampled, it moves by {self.sd / math.log(10):.2f} decades, less than 0.10 is "
+                f"needed"
+            )
         return ""
 
     def evidence(self) -> str:
         """Describe it in words."""
         sides = f"{self.low_events} events below, {self.high_events} above"
-        return f"valley at {self.value:.0f} ({sides}, depth {100 * self.depth:.0f} %, SD {self.sd / math.log(10):.3f} decades)"
+        return (
+            f"valley at {self.value:.0f} ({sides}, depth {100 * self.depth:.0f} %, SD "
+            f"{self.sd / math.log(10):.3f} decades)"
+        )
 
 
 def to_scale(linear: np.ndarray | float) -> np.ndarray:
@@ -88,14 +99,18 @@ def find_valley(counts: np.ndarray, near: float) -> Valley | None:
     if not places:
         return None
     target = float(to_scale(near))
-    found = [_judge(counts, place) for place in sorted(places, key=lambda p: abs(_centre(p) - target))[:3]]
+    found = [
+        _judge(counts, place)
+        for place in sorted(places, key=lambda p: abs(_centre(p) - target))[:3]
+    ]
     return next((valley for valley in found if not valley.fault()), found[0])
 
 
 def find_crossing(counts: np.ndarray, near: float) -> Valley | None:
     """Fit two normal modes to a histogram and give the place between them where an event belongs to either alike.
 
-    The modes start on either side of ``near``. Judged as a valley is: a mixture always finds two modes, also where there is one.
+    The modes start on either side of ``near``. Judged as a valley is: a mixture always finds two
+    modes, also where there is one.
     """
     from sklearn.mixture import GaussianMixture
 
@@ -104,7 +119,12 @@ def find_crossing(counts: np.ndarray, near: float) -> Valley | None:
     low, high = sample[sample < start], sample[sample >= start]
     if len(low) < 2 or len(high) < 2:
         return None
-    model = GaussianMixture(2, means_init=[[float(np.median(low))], [float(np.median(high))]], random_state=SEED, reg_covar=1e-3)
+    model = GaussianMixture(
+        2,
+        means_init=[[float(np.median(low))], [float(np.median(high))]],
+        random_state=SEED,
+        reg_covar=1e-3,
+    )
     model.fit(sample.reshape(-1, 1))
     centres = np.sort(model.means_.ravel())
     grid = np.arange(centres[0], centres[1], WIDTH)
@@ -146,7 +166,11 @@ def _judge(counts: np.ndarray, place: int) -> Valley:
     below, above = int(counts[:place].sum()), int(counts[place:].sum())
     smaller = min(float(smooth[:place].max(initial=0.0)), float(smooth[place:].max(initial=0.0)))
     depth = 1 - float(smooth[place]) / smaller if smaller > 0 else 0.0
-    sd = _bootstrap_sd(counts, place) if min(below, above) >= MODE_EVENTS and depth >= DEPTH else math.inf
+    sd = (
+        _bootstrap_sd(counts, place)
+        if min(below, above) >= MODE_EVENTS and depth >= DEPTH
+        else math.inf
+    )
     return Valley(from_scale(_centre(place)), below, above, depth, sd)
 
 

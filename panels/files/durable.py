@@ -1,7 +1,8 @@
 """Write and move files so that they last through a power cut, and a reader sees the old file or the new one, never a part.
 
-A name that is on the disk before its bytes are would be an empty or half file after a power cut, so the order is: write under an
-unfinished name, bring the bytes to the disk, rename, bring the folder to the disk.
+A name that is on the disk before its bytes are would be an empty or half file after a power cut, so
+the order is: write under an unfinished name, bring the bytes to the disk, rename, bring the folder
+to the disk.
 """
 
 import errno
@@ -13,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
-_NOT_ON_A_SHARE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR})
-"""What a network share answers that cannot bring a folder to its disk; its server does so by itself."""
+_NOT_ON_A_SHARE = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR}
+)
+"""What a network share answers that cannot bring a folder to its disk; its server does so by
+itself."""
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -1,7 +1,8 @@
 """Prove that what was released still is what was released: strategies and panels alike.
 
-Every release has a line ``name@version sha256`` in the LOCK of its folder. The SHA-256 is that of the canonical content:
-the parsed YAML as JSON with sorted keys, so that a comment may be mended but no number, name or order.
+Every release has a line ``name@version sha256`` in the LOCK of its folder. The SHA-256 is that of
+the canonical content: the parsed YAML as JSON with sorted keys, so that a comment may be mended but
+no number, name or order.
 """
 
 import fcntl
@@ -29,7 +30,9 @@ _LINE = re.compile(r"(?P<pin>[\w.+-]+@\d+\.\d+\.\d+)\s+(?P<sha256>[0-9a-f]{64})"
 
 def canonical_sha256(content: Any) -> str:
     """Hash a parsed document so that layout and comments do not matter, and everything else does."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 

@@ -1,7 +1,8 @@
 """Read a YAML document together with the line of each of its places, so that an error can name the line.
 
-This is the one reader of settings, panels and strategies. What YAML would quietly read otherwise than it looks is refused: a key set
-twice (the last would win), ``yes`` and ``on`` (which YAML takes for true, and a number for 1), and ``0700`` (which it takes for 448).
+This is the one reader of settings, panels and strategies. What YAML would quietly read otherwise
+than it looks is refused: a key set twice (the last would win), ``yes`` and ``on`` (which YAML takes
+for true, and a number for 1), and ``0700`` (which it takes for 448).
 """
 
 import re
@@ -52,11 +53,20 @@ class YamlDocument:
         """Give the line (from 1) of a place, or of the nearest above it that is there."""
         node, line = self.root, 1
         for part in place:
-            if node is not None and node.kind == "list" and isinstance(part, int) and part < len(node.items):
+            if (
+                node is not None
+                and node.kind == "list"
+                and isinstance(part, int)
+                and part < len(node.items)
+            ):
                 node = node.items[part]
                 line = node.line
                 continue
-            found = next((pair for pair in node.pairs if pair[0].word == str(part)), None) if node else None
+            found = (
+                next((pair for pair in node.pairs if pair[0].word == str(part)), None)
+                if node
+                else None
+            )
             if found is None:
                 break
             line, node = found[0].line, found[1]
@@ -117,11 +127,16 @@ class YamlDocument:
 
 
 def read_yaml(
-    path: Path, fault: type[UsageFault], *, days: Sequence[tuple[str, ...]] = (), most_values: int = MOST_VALUES
+    path: Path,
+    fault: type[UsageFault],
+    *,
+    days: Sequence[tuple[str, ...]] = (),
+    most_values: int = MOST_VALUES,
 ) -> YamlDocument:
     """Read a YAML file; raises ``fault`` naming file and line for what is no YAML or would be read otherwise than it looks.
 
-    ``days`` are the places where a day is expected; it is given as text. A file of more than ``most_values`` is refused.
+    ``days`` are the places where a day is expected; it is given as text. A file of more than
+    ``most_values`` is refused.
     """
     try:
         written = read_user_file(path, MOST_BYTES)
@@ -133,12 +148,19 @@ def read_yaml(
         text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = written[: error.start].count(b"\n") + 1
-        raise fault(f"{path}, line {line}: the file is not UTF-8 text. Save it as UTF-8.") from error
+        raise fault(
+            f"{path}, line {line}: the file is not UTF-8 text. Save it as UTF-8."
+        ) from error
     return parse_yaml(text, path, fault, days=days, most_values=most_values)
 
 
 def parse_yaml(
-    text: str, path: Path, fault: type[UsageFault], *, days: Sequence[tuple[str, ...]] = (), most_values: int = MOST_VALUES
+    text: str,
+    path: Path,
+    fault: type[UsageFault],
+    *,
+    days: Sequence[tuple[str, ...]] = (),
+    most_values: int = MOST_VALUES,
 ) -> YamlDocument:
     """Read the text of a YAML file as ``read_yaml`` does; ``path`` is what it is called in sentences."""
     try:
@@ -167,9 +189,14 @@ def _told(model: type[BaseModel], error: ErrorDetails) -> str:
     if kind == "value_error":
         return told
     if kind == "literal_error":
-        near = nearest(str(error["input"]), re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", ""))))
+        near = nearest(
+            str(error["input"]),
+            re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", ""))),
+        )
         return f"{told} (it is {repeated(error['input'])}){near}"
-    if kind == "string_pattern_mismatch" and "A-Za-z" in str(error.get("ctx", {}).get("pattern", "")):
+    if kind == "string_pattern_mismatch" and "A-Za-z" in str(
+        error.get("ctx", {}).get("pattern", "")
+    ):
         told = "a name of letters, digits and '_' is expected, not beginning with a digit"
     return f"{told} (it is {repeated(error['input'])})"
 
@@ -200,13 +227,25 @@ def _keys_at(model: type[BaseModel], place: Place) -> list[str]:
     kind: Any = model
     for part in place:
         models = _models(kind)
-        fields = [each.model_fields[str(part)].annotation for each in models if str(part) in each.model_fields]
-        kind = next(iter(fields or [each for member in _members(kind) for each in get_args(member) if _models(each)]), None)
+        fields = [
+            each.model_fields[str(part)].annotation
+            for each in models
+            if str(part) in each.model_fields
+        ]
+        kind = next(
+            iter(
+                fields
+                or [each for member in _members(kind) for each in get_args(member) if _models(each)]
+            ),
+            None,
+        )
     return [name for each in _models(kind) for name in each.model_fields]
 
 
 def _models(kind: Any) -> list[type[BaseModel]]:
-    return [each for each in _members(kind) if isinstance(each, type) and issubclass(each, BaseModel)]
+    return [
+        each for each in _members(kind) if isinstance(each, type) and issubclass(each, BaseModel)
+    ]
 
 
 def _members(kind: Any) -> list[Any]:

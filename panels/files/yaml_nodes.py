@@ -1,7 +1,8 @@
 """Read the text of a YAML file into nodes that know their lines, with bounds on what a file may ask for.
 
-Settings, panels and strategies are short and flat. A file that is long, nested without end, or makes much of little (an alias that
-is repeated in what is repeated) is refused before it is built up, so that no file can stop a night.
+Settings, panels and strategies are short and flat. A file that is long, nested without end, or
+makes much of little (an alias that is repeated in what is repeated) is refused before it is built
+up, so that no file can stop a night.
 """
 
 import re
@@ -11,7 +12,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, DocumentStartEvent, NodeEvent, ScalarEvent, SequenceStartEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
 
 from panels.files.yaml_scalars import Scalar, meaning, shortened
 from panels.text.printable import printable
@@ -56,8 +64,8 @@ class YamlProblem(ValueError):
 class Node:
     """One value of a file: ``word`` of a scalar (``plain``: without quotes), ``items`` of a list, ``pairs`` of a mapping.
 
-    ``key`` is one whose value has not come yet. ``size`` is the number of values it stands for, those that aliases repeat
-    counted each time.
+    ``key`` is one whose value has not come yet. ``size`` is the number of values it stands for,
+    those that aliases repeat counted each time.
     """
 
     kind: str
@@ -80,10 +88,22 @@ def compose(text: str, most_values: int = MOST_VALUES) -> Node | None:
     except YamlProblem:
         raise
     except YAMLError as error:
-        raise YamlProblem(f"not valid YAML: {(str(error).splitlines() or ['it cannot be read'])[0]}.", None) from error
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise YamlProblem(
+            f"not valid YAML: {(str(error).splitlines() or ['it cannot be read'])[0]}.", None
+        ) from error
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         # The parser meets some of what is no YAML with an error of its own making.
-        raise YamlProblem("not valid YAML: it holds a character or an escape that cannot be read.", None) from error
+        raise YamlProblem(
+            "not valid YAML: it holds a character or an escape that cannot be read.", None
+        ) from error
 
 
 def _compose(events: Iterator[Any], most_values: int) -> Node | None:
@@ -94,14 +114,23 @@ def _compose(events: Iterator[Any], most_values: int) -> Node | None:
     for event in events:
         documents += isinstance(event, DocumentStartEvent)
         if documents > 1:
-            raise YamlProblem("a second document begins here ('---'). Remove the line, or all that follows it.", _line(event))
+            raise YamlProblem(
+                "a second document begins here ('---'). Remove the line, or all that follows it.",
+                _line(event),
+            )
         if isinstance(event, CollectionEndEvent):
             open_nodes.pop().whole = True
         if not isinstance(event, NodeEvent):
             continue
         node = anchors.get(event.anchor) if isinstance(event, AliasEvent) else _begun(event)
         if node is None or (isinstance(event, AliasEvent) and not node.whole):
-            raise YamlProblem(f"the alias '*{event.anchor}' stands for nothing, or for what it is a part of. Write it out.", _line(event))
+            raise YamlProblem(
+                (
+                    f"the alias '*{event.anchor}' stands for nothing, or for what it is a part "
+                    f"of. Write it out."
+                ),
+                _line(event),
+            )
         if event.anchor and not isinstance(event, AliasEvent):
             anchors[event.anchor] = node
         root = root or node
@@ -111,7 +140,13 @@ def _compose(events: Iterator[Any], most_values: int) -> Node | None:
         if not node.whole:
             open_nodes.append(node)
             if len(open_nodes) > MOST_LEVELS:
-                raise YamlProblem(f"more than {MOST_LEVELS} levels of lists and mappings. Is a bracket not closed?", node.line)
+                raise YamlProblem(
+                    (
+                        f"more than {MOST_LEVELS} levels of lists and mappings. Is a bracket not "
+                        f"closed?"
+                    ),
+                    node.line,
+                )
     return root
 
 
@@ -123,7 +158,13 @@ def _begun(event: Any) -> Node:
             raise YamlProblem(_tag_told(str(event.tag)), line)
         if _UNWRITABLE.search(event.value):
             raise YamlProblem(_UNWRITABLE_TOLD.format(printable(shortened(event.value))), line)
-        return Node("scalar", line, word=event.value, plain=event.tag is None and event.style is None, whole=True)
+        return Node(
+            "scalar",
+            line,
+            word=event.value,
+            plain=event.tag is None and event.style is None,
+            whole=True,
+        )
     kind = "list" if isinstance(event, SequenceStartEvent) else "mapping"
     if event.tag not in {None, "!", _KIND_TAGS[kind]}:
         raise YamlProblem(_tag_told(event.tag), line)
@@ -143,13 +184,18 @@ def _add(open_nodes: list[Node], node: Node) -> None:
     elif node.kind == "scalar":
         inside.key = node
     else:
-        raise YamlProblem("a key must be one word or number. Is a '?' or a bracket too many?", node.line)
+        raise YamlProblem(
+            "a key must be one word or number. Is a '?' or a bracket too many?", node.line
+        )
     for each in open_nodes:
         each.size += node.size
 
 
 def _too_many(most_values: int) -> str:
-    return f"the file stands for more than {most_values:,} values. Is it another file, or an alias (*name) repeated in what is repeated?"
+    return (
+        f"the file stands for more than {most_values:,} values. Is it another file, or an alias "
+        f"(*name) repeated in what is repeated?"
+    )
 
 
 def _line(event: Any) -> int:
@@ -158,7 +204,10 @@ def _line(event: Any) -> int:
 
 def _tag_told(tag: str) -> str:
     short = f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag
-    return f"'{short[:40]}' is a tag of YAML, which is not used here. Remove it; a text is written in quotes."
+    return (
+        f"'{short[:40]}' is a tag of YAML, which is not used here. Remove it; a text is written "
+        f"in quotes."
+    )
 
 
 def _in_words(error: MarkedYAMLError) -> YamlProblem:
@@ -166,9 +215,15 @@ def _in_words(error: MarkedYAMLError) -> YamlProblem:
     problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
     mark = error.problem_mark or error.context_mark
     begun = error.context_mark
-    inside = f" ({' '.join(str(error.context).split())} that begins in line {begun.line + 1})" if error.context and begun else ""
+    inside = (
+        f" ({' '.join(str(error.context).split())} that begins in line {begun.line + 1})"
+        if error.context and begun
+        else ""
+    )
     hint = " Indent with spaces, not with tabs." if "\\t" in problem else ""
-    return YamlProblem(f"not valid YAML: {problem}{inside}.{hint}", None if mark is None else int(mark.line) + 1)
+    return YamlProblem(
+        f"not valid YAML: {problem}{inside}.{hint}", None if mark is None else int(mark.line) + 1
+    )
 
 
 def content_of(node: Node | None, days: frozenset[Place] = frozenset(), at: Place = ()) -> Content:
@@ -218,7 +273,9 @@ def _mapping(node: Node, days: frozenset[Place], at: Place) -> dict[Any, Content
 
 def _mapping_of(node: Node, days: frozenset[Place], at: Place) -> dict[Any, Content]:
     if node.kind != "mapping":
-        raise YamlProblem(f"{_where(at)}'<<' takes in mappings only. Write out what is meant.", node.line)
+        raise YamlProblem(
+            f"{_where(at)}'<<' takes in mappings only. Write out what is meant.", node.line
+        )
     return _mapping(node, days, at)
 
 

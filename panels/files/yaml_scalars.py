@@ -1,7 +1,7 @@
 """Say what a word of a YAML file means, and write words so that they are read as what they are.
 
-A word that readers of YAML take for different things is refused rather than read: ``020`` is 16 to one and 20 to another, ``no`` is
-"false" or a word, ``1:30`` is 90 or a word. Days are read only
+A word that readers of YAML take for different things is refused rather than read: ``020`` is 16 to
+one and 20 to another, ``no`` is "false" or a word, ``1:30`` is 90 or a word. Days are read only
 where one is expected.
 """
 
@@ -21,7 +21,9 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 _BOUNDLESS = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _OTHER_BASE = re.compile(r"([-+]?)(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+)")
 _SIXTIES = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
-_SPACED = re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+][0-9]+)?|[-+]?[0-9]*\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?")
+_SPACED = re.compile(
+    r"[-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+][0-9]+)?|[-+]?[0-9]*\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+)
 _POWER = re.compile(r"[-+]?[0-9]*\.?[0-9]*[eE][-+]?[0-9]+")
 _DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:(?:[Tt]|[ \t]+)\d{1,2}:\d{2}.*)?")
 _PLAIN = re.compile(r"(?!\d)\w[\w+./@-]*(?: [\w+./@()-]+)*|\d+\.\d+\.\d+")
@@ -37,20 +39,29 @@ def meaning(word: str, *, day: bool = False) -> Scalar:
     if word in TRUTHS:
         return TRUTHS[word]
     if word.lower() in WORDS_FOR_TRUTH:
-        raise ValueError(f"YAML takes '{word}' for true or false. Write it in quotes. If true or false is meant, write that.")
+        raise ValueError(
+            f"YAML takes '{word}' for true or false. Write it in quotes. If true or false is "
+            f"meant, write that."
+        )
     if word[0] not in "+-.0123456789":
         return word
     if _DAY.fullmatch(word):
         if day:
             return word
-        raise ValueError(f"YAML takes '{shortened(word)}' for a day, and none is expected here. If it is a name, write it in quotes.")
+        raise ValueError(
+            f"YAML takes '{shortened(word)}' for a day, and none is expected here. If it is a "
+            f"name, write it in quotes."
+        )
     return _number(word)
 
 
 def _number(word: str) -> Scalar:
     if _INTEGER.fullmatch(word):
         if sum(map(str.isdigit, word)) > MOST_DIGITS:
-            raise ValueError(f"a number of {len(word)} digits is not meant. Correct it, or write it in quotes if it is a name.")
+            raise ValueError(
+                f"a number of {len(word)} digits is not meant. Correct it, or write it in "
+                f"quotes if it is a name."
+            )
         return int(word)
     if _NUMBER.fullmatch(word):
         return _finite(word)
@@ -59,7 +70,8 @@ def _number(word: str) -> Scalar:
     other = _other_number(word)
     if other:
         raise ValueError(
-            f"YAML takes '{shortened(word)}' for {other}. Write the number without leading zeros or ':'. "
+            f"YAML takes '{shortened(word)}' for {other}. Write the number without leading "
+            f"zeros or ':'. "
             "If it is a name, write it in quotes."
         )
     if _POWER.fullmatch(word) and any(map(str.isdigit, word.lower().partition("e")[0])):
@@ -77,7 +89,9 @@ def _finite(word: str) -> float:
 def _other_number(word: str) -> str:
     """Give the number that a reader of YAML may take a word for that does not look like it; empty when none does."""
     digits = word.replace("_", "")
-    if len(word) > MOST_DIGITS and (_OTHER_BASE.fullmatch(word) or _SIXTIES.fullmatch(word) or _SPACED.fullmatch(word)):
+    if len(word) > MOST_DIGITS and (
+        _OTHER_BASE.fullmatch(word) or _SIXTIES.fullmatch(word) or _SPACED.fullmatch(word)
+    ):
         return "another number"
     based = _OTHER_BASE.fullmatch(digits)
     if based:
@@ -116,9 +130,16 @@ def block(values: Mapping[str, object]) -> str:
     """Write a mapping with one key a line; a value that is a list or mapping of mappings has one line each too."""
     lines = []
     for key, value in values.items():
-        if isinstance(value, Mapping) and any(isinstance(each, Mapping | list | tuple) for each in value.values()):
-            lines += [f"{flow(key)}:", *(f"  {flow(name)}: {flow(each)}" for name, each in value.items())]
-        elif isinstance(value, list | tuple) and any(isinstance(each, Mapping | list | tuple) for each in value):
+        if isinstance(value, Mapping) and any(
+            isinstance(each, Mapping | list | tuple) for each in value.values()
+        ):
+            lines += [
+                f"{flow(key)}:",
+                *(f"  {flow(name)}: {flow(each)}" for name, each in value.items()),
+            ]
+        elif isinstance(value, list | tuple) and any(
+            isinstance(each, Mapping | list | tuple) for each in value
+        ):
             lines += [f"{flow(key)}:", *(f"  - {flow(each)}" for each in value)]
         else:
             lines.append(f"{flow(key)}: {flow(value)}")

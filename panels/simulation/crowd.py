@@ -41,13 +41,21 @@ class Crowd:
     dimming: FloatArray
 
 
-def draw_crowd(table: CellTable, composition: Mapping[str, float], conditions: Conditions, rng: Generator) -> Crowd:
+def draw_crowd(
+    table: CellTable, composition: Mapping[str, float], conditions: Conditions, rng: Generator
+) -> Crowd:
     """Draw how many particles of each kind come (Poisson), which are dead, and when each arrives."""
     cells = sum(composition.values())
     debris = cells * conditions.debris_fraction / (1 - conditions.debris_fraction)
-    expected = dict(composition) | {"debris": debris * 2 / 3, "erythrocyte": debris / 3, "bead": conditions.beads}
+    expected = dict(composition) | {
+        "debris": debris * 2 / 3,
+        "erythrocyte": debris / 3,
+        "bead": conditions.beads,
+    }
     own, carried = _draw_kinds(table, expected, rng), _draw_kinds(table, conditions.carry_over, rng)
-    seconds = np.concatenate([_arrivals(own.size, conditions, rng), rng.exponential(_CARRY_OVER_SECONDS, carried.size)])
+    seconds = np.concatenate(
+        [_arrivals(own.size, conditions, rng), rng.exponential(_CARRY_OVER_SECONDS, carried.size)]
+    )
     order = np.argsort(seconds, kind="stable")
     kind = np.concatenate([own, carried])[order]
     seconds, anomaly, dimming = _clog(seconds[order], conditions.clogs, rng)
@@ -69,7 +77,9 @@ def draw_pairs(count: int, fraction: float, rng: Generator) -> tuple[IndexArray,
     return chosen[:pairs], chosen[pairs:]
 
 
-def carried_dye(table: CellTable, crowd: Crowd, panel: Panel, conditions: Conditions, rng: Generator) -> FloatArray:
+def carried_dye(
+    table: CellTable, crowd: Crowd, panel: Panel, conditions: Conditions, rng: Generator
+) -> FloatArray:
     """Draw the amount of every dye on every particle (n × markers), log-normal with a size factor common to one cell."""
     markers = [stain.marker for stain in panel.markers]
     log_median, spread = table.stain(markers)
@@ -90,22 +100,36 @@ def carried_dye(table: CellTable, crowd: Crowd, panel: Panel, conditions: Condit
     return amount
 
 
-def scatter(table: CellTable, crowd: Crowd, pairs: tuple[IndexArray, IndexArray], conditions: Conditions, rng: Generator) -> FloatArray:
+def scatter(
+    table: CellTable,
+    crowd: Crowd,
+    pairs: tuple[IndexArray, IndexArray],
+    conditions: Conditions,
+    rng: Generator,
+) -> FloatArray:
     """Draw the scatter channels (n × 5, in the order of SCATTER); area/height tells doublets from single cells."""
     median, spread, _ = table.scatter()
-    areas = median[crowd.kind] * np.exp(spread[crowd.kind] * rng.standard_normal((crowd.kind.size, 2), dtype=np.float32))
+    areas = median[crowd.kind] * np.exp(
+        spread[crowd.kind] * rng.standard_normal((crowd.kind.size, 2), dtype=np.float32)
+    )
     areas[crowd.dead] *= np.array([0.65, 1.25], np.float32)
-    heights = areas / np.exp(np.log(1.08) + 0.045 * rng.standard_normal(areas.shape, dtype=np.float32))
+    heights = areas / np.exp(
+        np.log(1.08) + 0.045 * rng.standard_normal(areas.shape, dtype=np.float32)
+    )
     first, second = pairs
     areas[first] = 0.95 * (areas[first] + areas[second])
     heights[first] = _joint_height(heights[first], heights[second], rng)
-    gain = np.array([conditions.gain.get("FSC-A", 1.0), conditions.gain.get("SSC-A", 1.0)], np.float32)
+    gain = np.array(
+        [conditions.gain.get("FSC-A", 1.0), conditions.gain.get("SSC-A", 1.0)], np.float32
+    )
     areas *= gain
     heights *= gain
     areas[:, 0] *= crowd.dimming
     heights[:, 0] *= crowd.dimming
     width = 65536 * areas[:, 0] / np.maximum(heights[:, 0], 1)
-    return np.column_stack([areas[:, 0], heights[:, 0], width, areas[:, 1], heights[:, 1]]).astype(np.float32)
+    return np.column_stack([areas[:, 0], heights[:, 0], width, areas[:, 1], heights[:, 1]]).astype(
+        np.float32
+    )
 
 
 def _joint_height(one: FloatArray, other: FloatArray, rng: Generator) -> FloatArray:
@@ -114,7 +138,9 @@ def _joint_height(one: FloatArray, other: FloatArray, rng: Generator) -> FloatAr
     return np.maximum(one, other) + overlap * np.minimum(one, other)
 
 
-def _draw_kinds(table: CellTable, expected: Mapping[str, float], rng: Generator) -> NDArray[np.int16]:
+def _draw_kinds(
+    table: CellTable, expected: Mapping[str, float], rng: Generator
+) -> NDArray[np.int16]:
     """Draw the particles of every kind, in the order of the cell table so that the mapping's order does not matter."""
     rates = np.zeros(len(table.kinds))
     for name, number in expected.items():
@@ -129,7 +155,9 @@ def _arrivals(count: int, conditions: Conditions, rng: Generator) -> NDArray[np.
     return np.where(passed < half_ramp, np.sqrt(4 * half_ramp * passed), passed + half_ramp)
 
 
-def _clog(seconds: NDArray[np.float64], clogs: int, rng: Generator) -> tuple[NDArray[np.float64], BoolArray, FloatArray]:
+def _clog(
+    seconds: NDArray[np.float64], clogs: int, rng: Generator
+) -> tuple[NDArray[np.float64], BoolArray, FloatArray]:
     """Insert gaps, each followed by a while of dim signals."""
     anomaly, dimming = np.zeros(seconds.size, bool), np.ones(seconds.size, np.float32)
     late = seconds.copy()
@@ -143,20 +171,28 @@ def _clog(seconds: NDArray[np.float64], clogs: int, rng: Generator) -> tuple[NDA
     return late, anomaly, dimming
 
 
-def _add_minorities(amount: FloatArray, table: CellTable, crowd: Crowd, markers: list[str], rng: Generator) -> None:
+def _add_minorities(
+    amount: FloatArray, table: CellTable, crowd: Crowd, markers: list[str], rng: Generator
+) -> None:
     """Give a share of a kind the marker that the rest of it lacks (CD20dim T cells, CD19 on a few NK cells)."""
     for row, look in enumerate(table.looks):
         for marker, (share, median, spread) in look.some.items():
             if marker in markers:
                 mine = np.flatnonzero(crowd.kind == row)
                 mine = mine[rng.random(mine.size) < share]
-                amount[mine, markers.index(marker)] = rng.lognormal(np.log(median), spread, mine.size)
+                amount[mine, markers.index(marker)] = rng.lognormal(
+                    np.log(median), spread, mine.size
+                )
 
 
-def _alter_cd19(cd19: FloatArray, table: CellTable, crowd: Crowd, conditions: Conditions, rng: Generator) -> None:
+def _alter_cd19(
+    cd19: FloatArray, table: CellTable, crowd: Crowd, conditions: Conditions, rng: Generator
+) -> None:
     """Hide CD19 on B cells under CAR pressure, and let CAR-T cells carry CD19 taken from their targets."""
     if conditions.cd19_masked_fraction:
-        b_line = np.flatnonzero((table.members("b_cells") | table.members("b_cells_cd20"))[crowd.kind])
+        b_line = np.flatnonzero(
+            (table.members("b_cells") | table.members("b_cells_cd20"))[crowd.kind]
+        )
         cd19[b_line[rng.random(b_line.size) < conditions.cd19_masked_fraction]] = 0
     if conditions.trogocytosis_fraction:
         thieves = np.flatnonzero(table.members("car19_t")[crowd.kind])

@@ -1,6 +1,7 @@
 """Say what simulated cells carry and how a cytometer sees it, as read from ``definitions/simulation``.
 
-The tables are data so that a biologist can review them line by line; ``panels.simulation.tube`` turns them into events.
+The tables are data so that a biologist can review them line by line; ``panels.simulation.tube``
+turns them into events.
 """
 
 from collections.abc import Iterable, Mapping
@@ -105,7 +106,9 @@ class CellTable:
     def index(self, kind: str) -> int:
         """Find the row of a kind; raises PanelFault when there is no such kind."""
         if kind not in self.kinds:
-            raise PanelFault(f"The simulation knows no cells called '{kind}'. It knows: {', '.join(self.kinds)}.")
+            raise PanelFault(
+                f"The simulation knows no cells called '{kind}'. It knows: {', '.join(self.kinds)}."
+            )
         return self.kinds.index(kind)
 
     def populations(self) -> tuple[str, ...]:
@@ -119,14 +122,23 @@ class CellTable:
     def stain(self, markers: Iterable[str]) -> tuple[FloatArray, FloatArray]:
         """Give ln(median) (-inf where a kind has none) and spread, kinds × markers."""
         names = list(markers)
-        amounts = np.array([[look.stain.get(name, (0.0, 0.0)) for name in names] for look in self.looks], np.float32)
+        amounts = np.array(
+            [[look.stain.get(name, (0.0, 0.0)) for name in names] for look in self.looks],
+            np.float32,
+        )
         with np.errstate(divide="ignore"):
             return np.log(amounts[..., 0]), amounts[..., 1]
 
     def scatter(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Give median and spread of FSC-A and SSC-A (kinds × 2 each) and the relative autofluorescence (kinds)."""
-        pairs = np.array([[look.fsc or (0.0, 0.0), look.ssc or (0.0, 0.0)] for look in self.looks], np.float32)
-        return pairs[..., 0], pairs[..., 1], np.array([look.glow or 0.0 for look in self.looks], np.float32)
+        pairs = np.array(
+            [[look.fsc or (0.0, 0.0), look.ssc or (0.0, 0.0)] for look in self.looks], np.float32
+        )
+        return (
+            pairs[..., 0],
+            pairs[..., 1],
+            np.array([look.glow or 0.0 for look in self.looks], np.float32),
+        )
 
 
 @lru_cache(maxsize=1)
@@ -157,10 +169,17 @@ def check_panel(panel: Panel) -> None:
     stained = {marker for look in cell_table().looks for marker in (*look.stain, *look.some)}
     for stain in panel.markers:
         if stain.marker not in stained:
-            raise PanelFault(f"Panel {panel.panel} cannot be simulated: no cell has an amount of {stain.marker}.")
+            raise PanelFault(
+                f"Panel {panel.panel} cannot be simulated: no cell has an amount of {stain.marker}."
+            )
         if stain.detector not in optics().detectors:
-            raise PanelFault(f"Panel {panel.panel} cannot be simulated: the detector {stain.detector} is not described.")
+            raise PanelFault(
+                f"Panel {panel.panel} cannot be simulated: the detector {stain.detector} is "
+                f"not described."
+            )
 
 
 def _content(name: str) -> Any:
-    return read_yaml(Path(str(files("panels") / "definitions" / "simulation" / name)), PanelFault).content
+    return read_yaml(
+        Path(str(files("panels") / "definitions" / "simulation" / name)), PanelFault
+    ).content

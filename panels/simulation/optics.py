@@ -26,10 +26,14 @@ def true_spill(detectors: tuple[str, ...], conditions: Conditions) -> NDArray[np
     return matrix
 
 
-def stored_spill(detectors: tuple[str, ...], conditions: Conditions, rng: Generator) -> NDArray[np.float64]:
+def stored_spill(
+    detectors: tuple[str, ...], conditions: Conditions, rng: Generator
+) -> NDArray[np.float64]:
     """Give the matrix the instrument writes into the file: the usual one with the error of its controls."""
     matrix = optics().spill_among(detectors)
-    error = rng.normal(1 + conditions.compensation_bias, conditions.compensation_error, matrix.shape)
+    error = rng.normal(
+        1 + conditions.compensation_bias, conditions.compensation_error, matrix.shape
+    )
     absolute = rng.uniform(-0.002, 0.002, matrix.shape) if conditions.compensation_error else 0.0
     stored = np.where(matrix > 0, np.maximum(matrix * error + absolute, 0.0), 0.0)
     np.fill_diagonal(stored, 1.0)
@@ -37,13 +41,21 @@ def stored_spill(detectors: tuple[str, ...], conditions: Conditions, rng: Genera
     return rounded
 
 
-def add_glow(light: FloatArray, table: CellTable, crowd: Crowd, detectors: tuple[str, ...], rng: Generator) -> None:
+def add_glow(
+    light: FloatArray, table: CellTable, crowd: Crowd, detectors: tuple[str, ...], rng: Generator
+) -> None:
     """Add autofluorescence to what reaches the detectors (n × detectors), and let beads outshine everything."""
     glow = table.scatter()[2][crowd.kind] * np.where(crowd.dead, np.float32(2.5), np.float32(1))
-    glow *= np.float32(_GLOW[0]) * np.exp(np.float32(_GLOW[1]) * rng.standard_normal(glow.size, dtype=np.float32))
-    light += glow[:, None] * np.array([optics().detectors[name].glow for name in detectors], np.float32)
+    glow *= np.float32(_GLOW[0]) * np.exp(
+        np.float32(_GLOW[1]) * rng.standard_normal(glow.size, dtype=np.float32)
+    )
+    light += glow[:, None] * np.array(
+        [optics().detectors[name].glow for name in detectors], np.float32
+    )
     beads = np.flatnonzero(crowd.kind == table.index("bead"))
-    light[beads] = BEAD_LIGHT * np.exp(0.03 * rng.standard_normal((beads.size, len(detectors)), dtype=np.float32))
+    light[beads] = BEAD_LIGHT * np.exp(
+        0.03 * rng.standard_normal((beads.size, len(detectors)), dtype=np.float32)
+    )
 
 
 def merge(light: FloatArray, pairs: tuple[IndexArray, IndexArray]) -> None:
@@ -51,16 +63,25 @@ def merge(light: FloatArray, pairs: tuple[IndexArray, IndexArray]) -> None:
     light[pairs[0]] += light[pairs[1]]
 
 
-def detect(light: FloatArray, crowd: Crowd, detectors: tuple[str, ...], conditions: Conditions, rng: Generator) -> FloatArray:
+def detect(
+    light: FloatArray,
+    crowd: Crowd,
+    detectors: tuple[str, ...],
+    conditions: Conditions,
+    rng: Generator,
+) -> FloatArray:
     """Turn light into the recorded signal (n × detectors): jitter, photons, background, electronic noise, clipping.
 
-    Photoelectrons are Poisson; drawn here as the skewed normal of the same mean, variance and third moment
-    (Cornish-Fisher), a tenth of the cost: the electronic noise hides the single photoelectron anyway.
+    Photoelectrons are Poisson; drawn here as the skewed normal of the same mean, variance and third
+    moment (Cornish-Fisher), a tenth of the cost: the electronic noise hides the single
+    photoelectron anyway.
     """
     known = [optics().detectors[name] for name in detectors]
     lasers = sorted({detector.laser for detector in known})
     jitter = np.float32(_CHANNEL_JITTER) * rng.standard_normal(light.shape, dtype=np.float32)
-    shared = np.float32(_LASER_JITTER) * rng.standard_normal((light.shape[0], len(lasers)), dtype=np.float32)
+    shared = np.float32(_LASER_JITTER) * rng.standard_normal(
+        (light.shape[0], len(lasers)), dtype=np.float32
+    )
     jitter += shared[:, [lasers.index(detector.laser) for detector in known]]
     light *= np.exp(jitter, out=jitter)
     blue = [column for column, detector in enumerate(known) if detector.laser == "blue"]

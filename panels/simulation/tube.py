@@ -1,8 +1,9 @@
 """Make the events of one tube of a panel from the cells that are in it, and keep the truth beside them.
 
-The order is that of the instrument: cells carry dye and scatter, two may pass the laser together, dye leaks into other
-detectors, few photons make noise, the electronics add theirs and clip. Everything random comes from the generator passed
-in; nothing is read or written but the shipped tables.
+The order is that of the instrument: cells carry dye and scatter, two may pass the laser together,
+dye leaks into other detectors, few photons make noise, the electronics add theirs and clip.
+Everything random comes from the generator passed in; nothing is read or written but the shipped
+tables.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,16 @@ from numpy.typing import NDArray
 
 from panels.panel import Panel
 from panels.simulation.conditions import Conditions
-from panels.simulation.crowd import SCATTER, BoolArray, Crowd, IndexArray, carried_dye, draw_crowd, draw_pairs, scatter
+from panels.simulation.crowd import (
+    SCATTER,
+    BoolArray,
+    Crowd,
+    IndexArray,
+    carried_dye,
+    draw_crowd,
+    draw_pairs,
+    scatter,
+)
 from panels.simulation.expression import FloatArray, cell_table, check_panel
 from panels.simulation.optics import FULL_SCALE, add_glow, detect, merge, stored_spill, true_spill
 
@@ -23,8 +33,8 @@ from panels.simulation.optics import FULL_SCALE, add_glow, detect, merge, stored
 class EventTruth:
     """What each recorded event really is; every array has one entry an event, in the order of the events.
 
-    ``kind`` and ``partner`` are rows of ``kinds``; ``partner`` is -1 unless the event is a doublet. ``dead`` of a doublet
-    means that either cell is dead.
+    ``kind`` and ``partner`` are rows of ``kinds``; ``partner`` is -1 unless the event is a doublet.
+    ``dead`` of a doublet means that either cell is dead.
     """
 
     kinds: tuple[str, ...]
@@ -58,19 +68,23 @@ class SimulatedTube:
 class TrueCount:
     """How often a population truly is in a tube.
 
-    ``intact`` counts events that are one live cell; ``cells`` counts every cell of this tube in a recorded event: dead ones
-    too, and both partners of a doublet. Carried-over cells are in neither.
+    ``intact`` counts events that are one live cell; ``cells`` counts every cell of this tube in a
+    recorded event: dead ones too, and both partners of a doublet. Carried-over cells are in
+    neither.
     """
 
     intact: int
     cells: int
 
 
-def simulate_tube(panel: Panel, composition: Mapping[str, float], conditions: Conditions, rng: Generator) -> SimulatedTube:
+def simulate_tube(
+    panel: Panel, composition: Mapping[str, float], conditions: Conditions, rng: Generator
+) -> SimulatedTube:
     """Simulate one tube of ``panel`` that holds the expected number of cells of each kind in ``composition``.
 
-    Numbers are drawn from a Poisson law. Channels are scatter, the panel's own detectors (FACSLyric names), Time in units of
-    ``time_step``. Raises PanelFault for a kind, marker or detector the simulation has no description of.
+    Numbers are drawn from a Poisson law. Channels are scatter, the panel's own detectors (FACSLyric
+    names), Time in units of ``time_step``. Raises PanelFault for a kind, marker or detector the
+    simulation has no description of.
     """
     check_panel(panel)
     table = cell_table()
@@ -111,9 +125,15 @@ def true_counts(truth: EventTruth) -> dict[str, TrueCount]:
     partners = truth.partner[own & (truth.partner >= 0)]
     every = np.bincount(truth.kind[own], minlength=width) + np.bincount(partners, minlength=width)
     counts = {
-        name: TrueCount(int(single[table.members(name)].sum()), int(every[table.members(name)].sum())) for name in table.populations()
+        name: TrueCount(
+            int(single[table.members(name)].sum()), int(every[table.members(name)].sum())
+        )
+        for name in table.populations()
     }
-    return counts | {f"kind:{kind}": TrueCount(int(single[row]), int(every[row])) for row, kind in enumerate(table.kinds)}
+    return counts | {
+        f"kind:{kind}": TrueCount(int(single[row]), int(every[row]))
+        for row, kind in enumerate(table.kinds)
+    }
 
 
 def _truth(crowd: Crowd, pairs: tuple[IndexArray, IndexArray], recorded: BoolArray) -> EventTruth:

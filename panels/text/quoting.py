@@ -1,8 +1,8 @@
 """Repeat what an FCS file says of itself in a sentence, where it cannot name a person.
 
-Cytometers keep names of patients and operators in many keywords, and a damaged file gives the
-value of one keyword to another. So a value enters a sentence by this list alone: the keyword must
-be on it, and the value must have the form that the keyword requires. Labels (``$PnS``) and detectors
+Cytometers keep names of patients and operators in many keywords, and a damaged file gives the value
+of one keyword to another. So a value enters a sentence by this list alone: the keyword must be on
+it, and the value must have the form that the keyword requires. Labels (``$PnS``) and detectors
 (``$PnN``) are repeated whatever they say, because nobody could correct a panel without them.
 """
 
@@ -16,8 +16,8 @@ LONGEST_SHOWN = 64
 PACKAGES = ("flows", "tasks", "gating", "panels")
 
 _NUMBER = r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,3})?"
-_PARAMETER = (
-    "B R E N S G V F L O P T D CALIBRATION DATATYPE DET FEATURE ANALYTE TAG TYPE".replace(" ", "|")
+_PARAMETER = "B R E N S G V F L O P T D CALIBRATION DATATYPE DET FEATURE ANALYTE TAG TYPE".replace(
+    " ", "|"
 )
 _STANDARD = re.compile(
     rf"""\$(?:(?:BEGIN|END)(?:ANALYSIS|DATA|STEXT|DATETIME) | P[0-9]{{1,5}}(?:{_PARAMETER})

@@ -46,8 +46,8 @@ class Differences:
 def passing_bablok(x: np.ndarray, y: np.ndarray) -> Line | None:
     """Fit y against x where both err (Passing & Bablok 1983, J Clin Chem Clin Biochem 21:709); None when it cannot be.
 
-    The slope is the median of all pairwise slopes, shifted by the number of slopes below -1 so that exchanging x and y gives the
-    same line; identical points and slopes of exactly -1 are left out.
+    The slope is the median of all pairwise slopes, shifted by the number of slopes below -1 so that
+    exchanging x and y gives the same line; identical points and slopes of exactly -1 are left out.
     """
     n = len(x)
     if n < LEAST_PAIRS:

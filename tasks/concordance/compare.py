@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.concordance.agreement import Differences, bland_altman, concordance_correlation, passing_bablok
+from tasks.concordance.agreement import (
+    Differences,
+    bland_altman,
+    concordance_correlation,
+    passing_bablok,
+)
 from tasks.concordance.recount import Comparison, folder_of
 from tasks.counting.counts import TubeCounts
 from tasks.kinetics.schema import KINETICS, PARAMETERS, population_rank
@@ -58,15 +63,26 @@ def agreement(study: Study, compared: Comparison) -> Agreement:
     current, other = _tables(study, compared, "current"), _tables(study, compared, "other")
     pairs = current[0].merge(other[0], on=KEY, suffixes=("_current", "_other"), how="inner")
     pairs["rank"] = [population_rank(name) for name in pairs["population"]]
-    pairs = pairs.sort_values(["rank", "patient", "day_current", "tube_sha256"], kind="stable", ignore_index=True).drop(columns="rank")
+    pairs = pairs.sort_values(
+        ["rank", "patient", "day_current", "tube_sha256"], kind="stable", ignore_index=True
+    ).drop(columns="rank")
     lost = sorted(set(current[0]["tube_sha256"]) - set(other[0]["tube_sha256"]))
     only = sorted(set(current[0]["population"]) ^ set(other[0]["population"]), key=population_rank)
     missing = (
-        *(f"Tube {sha[:12]} has no counts under {compared.other.name}: it would be in no table." for sha in lost),
+        *(
+            f"Tube {sha[:12]} has no counts under {compared.other.name}: it would be in no table."
+            for sha in lost
+        ),
         *(f"The population {name} is reported by one version only." for name in only),
     )
-    changed = pd.DataFrame([*_changed_results(pairs, compared), *_changed_parameters(current[1], other[1])], columns=CHANGED)
-    by_population = pd.DataFrame([_agreement_of(name, own) for name, own in pairs.groupby("population", sort=False)], columns=AGREEMENT)
+    changed = pd.DataFrame(
+        [*_changed_results(pairs, compared), *_changed_parameters(current[1], other[1])],
+        columns=CHANGED,
+    )
+    by_population = pd.DataFrame(
+        [_agreement_of(name, own) for name, own in pairs.groupby("population", sort=False)],
+        columns=AGREEMENT,
+    )
     fingerprint = fingerprint_of(study, compared, current[0], other[0])
     return Agreement(pairs, by_population, _events(study, compared), changed, missing, fingerprint)
 
@@ -74,7 +90,12 @@ def agreement(study: Study, compared: Comparison) -> Agreement:
 def fingerprint_of(study: Study, compared: Comparison, *kinetics: pd.DataFrame) -> str:
     """Hash the results that are compared, so that a promotion can tell whether the comparison is of the archive as it is."""
     tables = kinetics or tuple(_tables(study, compared, side)[0] for side in ("current", "other"))
-    digest = hashlib.sha256(f"{compared.current.release.sha256} {compared.other.release.sha256} {compared.current.panel_sha256}".encode())
+    digest = hashlib.sha256(
+        (
+            f"{compared.current.release.sha256} {compared.other.release.sha256} "
+            f"{compared.current.panel_sha256}"
+        ).encode()
+    )
     for table in tables:
         digest.update(csv_bytes(table, KINETICS))
     return digest.hexdigest()
@@ -96,8 +117,15 @@ def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame
     for name in sorted(tubes.keys() & set(patients)):
         table = patient_kinetics(study, used, patients[name], tubes[name])
         kinetics.append(table[table["panel"] == compared.panel])
-        parameters.append(parameters_frame(table, parameter_settings(study, {name: patients[name]}, table, tubes[name])))
-    empty = pd.DataFrame({column: [] for column in KINETICS.names}), pd.DataFrame({column: [] for column in PARAMETERS.names})
+        parameters.append(
+            parameters_frame(
+                table, parameter_settings(study, {name: patients[name]}, table, tubes[name])
+            )
+        )
+    empty = (
+        pd.DataFrame({column: [] for column in KINETICS.names}),
+        pd.DataFrame({column: [] for column in PARAMETERS.names}),
+    )
     return (
         pd.concat(kinetics, ignore_index=True) if kinetics else empty[0],
         pd.concat(parameters, ignore_index=True) if parameters else empty[1],
@@ -105,8 +133,28 @@ def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame
 
 
 AGREEMENT = [
-    *("population", "unit", "pairs", "slope", "slope_low", "slope_high", "intercept", "intercept_low", "intercept_high"),
-    *("concordance", "concordance_low", "concordance_high", "bias_percent", "bias_low", "bias_high", "limit_low", "limit_high", "note"),
+    *(
+        "population",
+        "unit",
+        "pairs",
+        "slope",
+        "slope_low",
+        "slope_high",
+        "intercept",
+        "intercept_low",
+        "intercept_high",
+    ),
+    *(
+        "concordance",
+        "concordance_low",
+        "concordance_high",
+        "bias_percent",
+        "bias_low",
+        "bias_high",
+        "limit_low",
+        "limit_high",
+        "note",
+    ),
 ]
 
 
@@ -124,7 +172,11 @@ def _agreement_of(population: object, own: pd.DataFrame) -> tuple[object, ...]:
     line = passing_bablok(x, y)
     differences = bland_altman(np.log(y / x)) if len(x) else None
     concordance = concordance_correlation(np.log10(x), np.log10(y)) if len(x) else None
-    note = "" if len(x) >= BRIDGING_SAMPLES else f"{len(x)} pairs, {BRIDGING_SAMPLES} are needed to decide anything"
+    note = (
+        ""
+        if len(x) >= BRIDGING_SAMPLES
+        else f"{len(x)} pairs, {BRIDGING_SAMPLES} are needed to decide anything"
+    )
     fitted = (None,) * 6 if line is None else astuple(line)
     lin = (None,) * 3 if concordance is None else astuple(concordance)
     return (population, unit, len(x), *fitted, *lin, *_percents(differences), note)
@@ -142,7 +194,9 @@ CHANGED = ["patient", "visit", "day", "population", "what", "current", "other"]
 
 
 def _changed_results(pairs: pd.DataFrame, compared: Comparison) -> Iterator[tuple[object, ...]]:
-    thresholds = {name: each.clinical_threshold_per_ul for name, each in compared.current.populations.items()}
+    thresholds = {
+        name: each.clinical_threshold_per_ul for name, each in compared.current.populations.items()
+    }
     for row in pairs.to_dict("records"):
         sides = [_side(row, end) for end in ("_current", "_other")]
         threshold = thresholds.get(row["population"])
@@ -153,15 +207,28 @@ def _changed_results(pairs: pd.DataFrame, compared: Comparison) -> Iterator[tupl
             what.append(f"clinical threshold {threshold:g}/uL")
         if what:
             told = [print_result(side) for side in sides]
-            yield (row["patient"], row["visit_current"], row["day_current"], row["population"], " and ".join(what), *told)
+            yield (
+                row["patient"],
+                row["visit_current"],
+                row["day_current"],
+                row["population"],
+                " and ".join(what),
+                *told,
+            )
 
 
 def _side(row: dict[Any, Any], end: str) -> dict[Hashable, Any]:
-    return {str(key).removesuffix(end): value for key, value in row.items() if str(key).endswith(end)}
+    return {
+        str(key).removesuffix(end): value for key, value in row.items() if str(key).endswith(end)
+    }
 
 
 def _above(side: dict[Hashable, Any], threshold: float) -> bool:
-    return bool(side["per_ul"] == side["per_ul"] and side["per_ul"] is not None and side["per_ul"] >= threshold)
+    return bool(
+        side["per_ul"] == side["per_ul"]
+        and side["per_ul"] is not None
+        and side["per_ul"] >= threshold
+    )
 
 
 def _changed_parameters(current: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[object, ...]]:
@@ -176,7 +243,11 @@ def _changed_parameters(current: pd.DataFrame, other: pd.DataFrame) -> Iterator[
 def _interval(row: dict[Any, Any], end: str) -> str:
     low, high, value = (row[f"{name}{end}"] for name in ("low", "high", "value"))
     told = ["–" if each is None or each != each else f"{each:.4g}" for each in (low, high, value)]  # noqa: PLR0124 - NaN
-    return f"({told[0]}, {told[1]}]" if row[f"censoring{end}"] in ("interval", "right", "left") else told[2]
+    return (
+        f"({told[0]}, {told[1]}]"
+        if row[f"censoring{end}"] in ("interval", "right", "left")
+        else told[2]
+    )
 
 
 def _events(study: Study, compared: Comparison) -> pd.DataFrame:
@@ -185,5 +256,10 @@ def _events(study: Study, compared: Comparison) -> pd.DataFrame:
     rows = []
     for path in sorted((folder_of(study, compared) / "tubes").glob("*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
-        rows += [(document["tube_sha256"], gate, each["current"], each["other"], each["f1"]) for gate, each in document["gates"].items()]
-    return pd.DataFrame(rows, columns=["tube_sha256", "gate", "events_current", "events_other", "f1"])
+        rows += [
+            (document["tube_sha256"], gate, each["current"], each["other"], each["f1"])
+            for gate, each in document["gates"].items()
+        ]
+    return pd.DataFrame(
+        rows, columns=["tube_sha256", "gate", "events_current", "events_other", "f1"]
+    )

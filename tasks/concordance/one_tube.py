@@ -40,8 +40,14 @@ class GatePair:
     def told(self) -> str:
         """Say what became of the gate's events."""
         if self.old_events is None or self.new_events is None:
-            return f"new: {self.new_events:,}" if self.old_events is None else f"removed: {self.old_events:,}"
-        return f"{self.old_events:,} → {self.new_events:,}" + ("" if self.f1 is None else f"    F1 {self.f1_told}")
+            return (
+                f"new: {self.new_events:,}"
+                if self.old_events is None
+                else f"removed: {self.old_events:,}"
+            )
+        return f"{self.old_events:,} → {self.new_events:,}" + (
+            "" if self.f1 is None else f"    F1 {self.f1_told}"
+        )
 
     @property
     def f1_told(self) -> str:
@@ -59,49 +65,87 @@ class Overlaid:
 
     def document(self) -> dict[str, object]:
         """Give what ``reconflow strategy diff --tube --json`` adds to the difference in words."""
-        return {"tube": [{"gate": g.gate, "from": g.old_events, "to": g.new_events, "f1": g.f1} for g in self.gates]}
+        return {
+            "tube": [
+                {"gate": g.gate, "from": g.old_events, "to": g.new_events, "f1": g.f1}
+                for g in self.gates
+            ]
+        }
 
 
 def overlay(old: Strategy, new: Strategy, tube: Path, panels: Path | None = None) -> Overlaid:
     """Gate one tube under both versions and draw every gate whose outline or events differ, the older outline dashed.
 
-    Boundaries are this tube's own: no other tube is asked, and no stretch of time is left out. Raises UsageFault when the versions are
-    for different panels, TubeFault when the tube cannot be gated.
+    Boundaries are this tube's own: no other tube is asked, and no stretch of time is left out.
+    Raises UsageFault when the versions are for different panels, TubeFault when the tube cannot be
+    gated.
     """
     if old.panel != new.panel:
-        raise UsageFault(f"{old.name} gates the panel {old.panel}, {new.name} the panel {new.panel}: no tube can be gated under both.")
+        raise UsageFault(
+            f"{old.name} gates the panel {old.panel}, {new.name} the panel {new.panel}: no "
+            f"tube can be gated under both."
+        )
     header = read_header(tube)
     match = match_panel(load_panel(new.panel, panels), header.channels)
     if not match.fits:
-        raise PanelMismatch(f"{tube.name} does not fit the panel {new.panel}: {' '.join(match.problems)}")
+        raise PanelMismatch(
+            f"{tube.name} does not fit the panel {new.panel}: {' '.join(match.problems)}"
+        )
     events = open_events(header)
     before, after = (apply_strategy(strategy, match, header, events) for strategy in (old, new))
     difference = compare(old, new)
-    was = {change.where: str(change.was) for change in difference.changes if change.kind == "renamed"}
+    was = {
+        change.where: str(change.was) for change in difference.changes if change.kind == "renamed"
+    }
     gates = _pairs(before, after, was)
     drawn = _drawn(before, after, gates, events, header)
     digest = file_sha256(tube)[:12]
     picture = b""
     if drawn:
-        title, subtitle = f"{old.name} → {new.name}", f"tube {digest}   ·   {header.event_count:,} events"
-        picture = png_bytes(draw_gating_page(title, subtitle, [view for view, _ in drawn], [pair for _, pair in drawn]))
+        title, subtitle = (
+            f"{old.name} → {new.name}",
+            f"tube {digest}   ·   {header.event_count:,} events",
+        )
+        picture = png_bytes(
+            draw_gating_page(
+                title, subtitle, [view for view, _ in drawn], [pair for _, pair in drawn]
+            )
+        )
     page = render(
-        "difference.html", {"difference": difference, "gates": gates, "png": picture, "tube": digest, "events": header.event_count}
+        "difference.html",
+        {
+            "difference": difference,
+            "gates": gates,
+            "png": picture,
+            "tube": digest,
+            "events": header.event_count,
+        },
     )
     return Overlaid(difference, gates, page)
 
 
 def _pairs(before: Applied, after: Applied, was: dict[str, str]) -> tuple[GatePair, ...]:
     """Pair the gates of both versions, in the order of the newer one, removed ones last."""
-    old, new = ([name for gate in each.compiled.strategy.gates for name in gate.names] for each in (before, after))
+    old, new = (
+        [name for gate in each.compiled.strategy.gates for name in gate.names]
+        for each in (before, after)
+    )
     earlier = {name: was.get(name, name) for name in new}
     pairs = []
     for name in (*new, *(name for name in old if name not in earlier.values())):
-        first = before.evaluation.rows[before.compiled.path_of[earlier.get(name, name)]] if earlier.get(name, name) in old else None
+        first = (
+            before.evaluation.rows[before.compiled.path_of[earlier.get(name, name)]]
+            if earlier.get(name, name) in old
+            else None
+        )
         second = after.evaluation.rows[after.compiled.path_of[name]] if name in new else None
         score = None if first is None or second is None else f1(first, second)
         sizes = [None if rows is None else len(rows) for rows in (first, second)]
-        pairs.append(GatePair(name, None if first is None else earlier.get(name, name), sizes[0], sizes[1], score))
+        pairs.append(
+            GatePair(
+                name, None if first is None else earlier.get(name, name), sizes[0], sizes[1], score
+            )
+        )
     return tuple(pairs)
 
 
@@ -109,13 +153,26 @@ def _drawn(
     before: Applied, after: Applied, gates: tuple[GatePair, ...], events: Events, header: TubeHeader
 ) -> list[tuple[GateView, Before]]:
     """Pair what is drawn with the older outlines; a gate that moved to other axes is drawn on both."""
-    new_views = {view.name: view for view in project(after.compiled, after.evaluation, events, header)}
-    old_views = {view.name: view for view in project(before.compiled, before.evaluation, events, header)}
+    new_views = {
+        view.name: view for view in project(after.compiled, after.evaluation, events, header)
+    }
+    old_views = {
+        view.name: view for view in project(before.compiled, before.evaluation, events, header)
+    }
     drawn = []
     for pair in gates:
         view = new_views.get(pair.gate)
-        outlines = None if view is None or pair.was is None else outlines_on(view, after.compiled, before.compiled, pair.was)
-        if view is not None and outlines is not None and pair.f1 in (None, 1.0) and _alike(view.outlines, outlines):
+        outlines = (
+            None
+            if view is None or pair.was is None
+            else outlines_on(view, after.compiled, before.compiled, pair.was)
+        )
+        if (
+            view is not None
+            and outlines is not None
+            and pair.f1 in (None, 1.0)
+            and _alike(view.outlines, outlines)
+        ):
             continue
         if view is not None:
             drawn.append((view, Before(outlines or (), pair.told)))
@@ -127,4 +184,6 @@ def _drawn(
 
 
 def _alike(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]) -> bool:
-    return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    return len(first) == len(second) and all(
+        np.array_equal(a, b) for a, b in zip(first, second, strict=True)
+    )

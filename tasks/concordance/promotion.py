@@ -15,16 +15,22 @@ from tasks.study.lock import study_lock
 def promote(study: Study, strategy: str, approved_by: str, reason: str) -> Promotion:
     """Write the promotion of a version into the ledger, and the version into study.yaml.
 
-    No pass and no other promotion is under way meanwhile. The ledger comes first and says that study.yaml has to follow: a promotion
-    that is killed in between is finished by the next pass or promotion. Raises UsageFault when the version was not compared with the
-    archive as it is now, or name or reason are missing; SettingsFault when study.yaml is of a shape that is better edited by hand.
+    No pass and no other promotion is under way meanwhile. The ledger comes first and says that
+    study.yaml has to follow: a promotion that is killed in between is finished by the next pass or
+    promotion. Raises UsageFault when the version was not compared with the archive as it is now, or
+    name or reason are missing; SettingsFault when study.yaml is of a shape that is better edited by
+    hand.
     """
     if not approved_by.strip() or not reason.strip():
-        raise UsageFault("A promotion needs who approved it and why: --approved-by NAME --reason TEXT.")
+        raise UsageFault(
+            "A promotion needs who approved it and why: --approved-by NAME --reason TEXT."
+        )
     with study_lock(study):
         present = finish_promotions(open_study(study.folder))
         promotion = _judged(present, strategy, approved_by, reason)
-        text = changed_settings(present, PinChange(promotion.panel, promotion.from_strategy, promotion.to_strategy))
+        text = changed_settings(
+            present, PinChange(promotion.panel, promotion.from_strategy, promotion.to_strategy)
+        )
         with present.store() as store:
             begin_promotion(store, promotion)
             write_pin(present, text)
@@ -38,7 +44,18 @@ def _judged(study: Study, strategy: str, approved_by: str, reason: str) -> Promo
     mark = folder_of(study, compared) / INPUTS
     how = f"run: reconflow regate --strategy {compared.other.name}"
     if not mark.is_file():
-        raise UsageFault(f"{compared.other.name} was not compared with {compared.current.name} yet; {how}")
+        raise UsageFault(
+            f"{compared.other.name} was not compared with {compared.current.name} yet; {how}"
+        )
     if tubes_to_compare(study, compared) or mark.read_text() != fingerprint_of(study, compared):
-        raise UsageFault(f"The comparison of {compared.other.name} is not of the archive as it is now; {how}")
-    return Promotion(compared.panel, compared.current.name, compared.other.name, approved_by, reason, mark.read_text())
+        raise UsageFault(
+            f"The comparison of {compared.other.name} is not of the archive as it is now; {how}"
+        )
+    return Promotion(
+        compared.panel,
+        compared.current.name,
+        compared.other.name,
+        approved_by,
+        reason,
+        mark.read_text(),
+    )

@@ -50,11 +50,14 @@ def comparison(study: Study, strategy: str) -> Comparison:
     used = in_use(study)
     if panel not in used:
         raise UsageFault(
-            f"{release.strategy.name} gates the panel {panel}, which this study does not count. Its panels: {', '.join(used)}."
+            f"{release.strategy.name} gates the panel {panel}, which this study does not "
+            f"count. Its panels: {', '.join(used)}."
         )
     current = used[panel]
     if current.release.sha256 == release.sha256:
-        raise UsageFault(f"{release.strategy.name} is the version in use: there is nothing to compare it with.")
+        raise UsageFault(
+            f"{release.strategy.name} is the version in use: there is nothing to compare it with."
+        )
     return Comparison(panel, current, InUse(release=release, defined=current.defined))
 
 
@@ -66,13 +69,27 @@ def folder_of(study: Study, compared: Comparison) -> Path:
 def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
     """List the counted tubes of the panel that were not compared yet; raises UsageFault when the current version has to count first."""
     with study.store() as store:
-        pins, contents = {compared.panel: compared.current.name}, {compared.panel: compared.current.panel_sha256}
+        pins, contents = (
+            {compared.panel: compared.current.name},
+            {compared.panel: compared.current.panel_sha256},
+        )
         due = tubes_to_count(store, pins, ENGINE_VERSION, panels=contents)
-        tubes = [tube for tube in taken_in(store) if tube.identity.panel == compared.panel and not is_fmo(tube.identity)]
+        tubes = [
+            tube
+            for tube in taken_in(store)
+            if tube.identity.panel == compared.panel and not is_fmo(tube.identity)
+        ]
     if due:
-        raise UsageFault(f"{len(due)} tubes are not counted under {compared.current.name} yet: run `reconflow run` first.")
+        raise UsageFault(
+            f"{len(due)} tubes are not counted under {compared.current.name} yet: run "
+            f"`reconflow run` first."
+        )
     done = folder_of(study, compared) / "tubes"
-    return [t.identity.tube_sha256 for t in tubes if t.file.state == "counted" and not _is_done(done, t.identity.tube_sha256, compared)]
+    return [
+        t.identity.tube_sha256
+        for t in tubes
+        if t.file.state == "counted" and not _is_done(done, t.identity.tube_sha256, compared)
+    ]
 
 
 def measure_references(study: Study, compared: Comparison) -> list[str]:
@@ -87,7 +104,12 @@ def measure_references(study: Study, compared: Comparison) -> list[str]:
                 continue
             tube = next(iter(taken_in(store, tube_sha256=identity.tube_sha256)))
             try:
-                save_readings(store, identity.tube_sha256, measured_with(compared.other), measure_tube(study, tube, compared.other))
+                save_readings(
+                    store,
+                    identity.tube_sha256,
+                    measured_with(compared.other),
+                    measure_tube(study, tube, compared.other),
+                )
             except TubeFault as fault:
                 faults.append(str(fault))
     return faults
@@ -96,13 +118,16 @@ def measure_references(study: Study, compared: Comparison) -> list[str]:
 def recount_tube(study: Study, tube_sha256: str, strategy: str) -> Recount:
     """Gate one tube under both versions, keep the other's counts beside the current ones, and note event by event how the gates agree.
 
-    The tube's state, its page and its tables are not touched. Raises OSError when the archive cannot be reached.
+    The tube's state, its page and its tables are not touched. Raises OSError when the archive
+    cannot be reached.
     """
     compared = comparison(study, strategy)
     with study.store() as store:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         try:
-            current, other = (gate_tube(study, tube, each) for each in (compared.current, compared.other))
+            current, other = (
+                gate_tube(study, tube, each) for each in (compared.current, compared.other)
+            )
             save_gating(store, other.gating, seen=tube.file)
         except TubeFault as fault:
             return Recount(tube_sha256, str(fault))
@@ -110,21 +135,32 @@ def recount_tube(study: Study, tube_sha256: str, strategy: str) -> Recount:
     for gate in dict.fromkeys((*current.compiled.path_of, *other.compiled.path_of)):
         if gate == "root":
             continue
-        first, second = (g.evaluation.rows[g.compiled.path_of[gate]] if gate in g.compiled.path_of else None for g in (current, other))
+        first, second = (
+            g.evaluation.rows[g.compiled.path_of[gate]] if gate in g.compiled.path_of else None
+            for g in (current, other)
+        )
         score = None if first is None or second is None else f1(first, second)
         gates[gate] = {
             "current": None if first is None else len(first),
             "other": None if second is None else len(second),
             "f1": None if score is None else float(f"{score:.10g}"),
         }
-    document = {"tube_sha256": tube_sha256, "visit": tube.identity.visit, "made_of": _made_of(compared), "gates": gates}
+    document = {
+        "tube_sha256": tube_sha256,
+        "visit": tube.identity.visit,
+        "made_of": _made_of(compared),
+        "gates": gates,
+    }
     path = folder_of(study, compared) / "tubes" / f"{tube_sha256[:12]}.json"
     write_atomically(path, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
     return Recount(tube_sha256)
 
 
 def _made_of(compared: Comparison) -> str:
-    return f"{compared.current.release.sha256} {compared.other.release.sha256} {compared.current.panel_sha256} {ENGINE_VERSION}"
+    return (
+        f"{compared.current.release.sha256} {compared.other.release.sha256} "
+        f"{compared.current.panel_sha256} {ENGINE_VERSION}"
+    )
 
 
 def _is_done(folder: Path, tube_sha256: str, compared: Comparison) -> bool:
@@ -132,4 +168,6 @@ def _is_done(folder: Path, tube_sha256: str, compared: Comparison) -> bool:
     if not path.is_file():
         return False
     document = json.loads(path.read_text(encoding="utf-8"))
-    return bool(document.get("tube_sha256") == tube_sha256 and document.get("made_of") == _made_of(compared))
+    return bool(
+        document.get("tube_sha256") == tube_sha256 and document.get("made_of") == _made_of(compared)
+    )

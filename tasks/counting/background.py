@@ -10,12 +10,17 @@ from tasks.vocabulary.moments import instant
 
 
 def baseline_backgrounds(
-    tubes: Iterable[TubeCounts], rules: Rules, *, infused: datetime, baseline_visit: str | None = None
+    tubes: Iterable[TubeCounts],
+    rules: Rules,
+    *,
+    infused: datetime,
+    baseline_visit: str | None = None,
 ) -> dict[BackgroundKey, Background]:
     """Find for each specimen, CAR reagent and population with ``background: baseline`` the tube that tells its background.
 
-    ``tubes`` are one patient's. A tube of ``baseline_visit`` goes first; among the others collected before ``infused``
-    the one with most reference events is taken, since it knows the background best. Control tubes are left out.
+    ``tubes`` are one patient's. A tube of ``baseline_visit`` goes first; among the others collected
+    before ``infused`` the one with most reference events is taken, since it knows the background
+    best. Control tubes are left out.
     """
     best: dict[BackgroundKey, tuple[tuple[bool, int, str], Background]] = {}
     for tube in tubes:
@@ -29,5 +34,11 @@ def baseline_backgrounds(
             key = (identity.specimen, identity.car_reagent, rule.id)
             rank = (identity.visit != baseline_visit, -count.reference_events, identity.tube_sha256)
             if key not in best or rank < best[key][0]:
-                best[key] = rank, Background(identity.tube_sha256, count.events, count.reference_events)
-    return {key: background for key, (_, background) in sorted(best.items(), key=lambda item: str(item[0]))}
+                best[key] = (
+                    rank,
+                    Background(identity.tube_sha256, count.events, count.reference_events),
+                )
+    return {
+        key: background
+        for key, (_, background) in sorted(best.items(), key=lambda item: str(item[0]))
+    }

@@ -13,19 +13,27 @@ from tasks.counting.counts import TubeCounts
 OTHER_TUBES = 4
 """So many other tubes of the batch are needed to know its rate."""
 STEADY = 0.10
-"""Robust SD of a batch's rates, on the logarithm, up to which it has a rate: a flow set anew for each tube tells nothing."""
+"""Robust SD of a batch's rates, on the logarithm, up to which it has a rate: a flow set anew for
+each tube tells nothing."""
 
 
 def expected_bead_rates(tubes: Iterable[TubeCounts]) -> dict[str, float]:
     """Give for each tube (SHA-256) the median beads per second of the others of its batch, where these agree among themselves.
 
-    Tubes are comparable when panel, instrument, batch, beads per tube and blood volume are the same and their beads are proven.
+    Tubes are comparable when panel, instrument, batch, beads per tube and blood volume are the same
+    and their beads are proven.
     """
     groups: dict[tuple[object, ...], list[TubeCounts]] = {}
     for tube in tubes:
         identity = tube.identity
         if identity.batch and tube.bead_rate and tube.bead_proof == "proven" and tube.is_usable:
-            key = (identity.panel, identity.instrument, identity.batch, identity.beads_per_tube, identity.blood_volume_ul)
+            key = (
+                identity.panel,
+                identity.instrument,
+                identity.batch,
+                identity.beads_per_tube,
+                identity.blood_volume_ul,
+            )
             groups.setdefault(key, []).append(tube)
     expected: dict[str, float] = {}
     for group in groups.values():
@@ -38,7 +46,9 @@ def expected_bead_rates(tubes: Iterable[TubeCounts]) -> dict[str, float]:
 
 def with_bead_rates(tubes: Iterable[TubeCounts], expected: Mapping[str, float]) -> list[TubeCounts]:
     """Give the tubes with what their batch lets expect."""
-    return [replace(tube, expected_bead_rate=expected.get(tube.identity.tube_sha256)) for tube in tubes]
+    return [
+        replace(tube, expected_bead_rate=expected.get(tube.identity.tube_sha256)) for tube in tubes
+    ]
 
 
 def _spread(rates: list[float]) -> float:

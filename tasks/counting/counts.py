@@ -8,15 +8,16 @@ from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 BeadProof = Literal["proven", "incomplete", "absent"]
-"""Whether the beads of a tube are proven to be all there, are there and not proven, or form no cluster at all."""
+"""Whether the beads of a tube are proven to be all there, are there and not proven, or form no
+cluster at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class PopulationCount:
     """Events of one population in one tube, beside those of its parent gate and of its reference population.
 
-    ``flags`` concern this population alone. ``negatives``: how many of the tube's cells that cannot belong to it reach its boundary
-    all the same, and how many such cells there are.
+    ``flags`` concern this population alone. ``negatives``: how many of the tube's cells that cannot
+    belong to it reach its boundary all the same, and how many such cells there are.
     """
 
     population: str
@@ -41,10 +42,11 @@ class Detector:
 class TubeCounts:
     """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate.
 
-    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was left out as unsteady.
-    ``alone`` is the share of the cells that passed the laser one by one: the others are in no count, though of the same blood.
-    ``bead_rate`` is that of its beads per second, ``expected_bead_rate`` what the other tubes of its batch let expect.
-    ``detectors`` are those of the markers the strategy needs, ``panel`` is the version of the panel they were found by,
+    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was
+    left out as unsteady. ``alone`` is the share of the cells that passed the laser one by one: the
+    others are in no count, though of the same blood. ``bead_rate`` is that of its beads per second,
+    ``expected_bead_rate`` what the other tubes of its batch let expect. ``detectors`` are those of
+    the markers the strategy needs, ``panel`` is the version of the panel they were found by,
     ``panel_sha256`` its content.
     """
 

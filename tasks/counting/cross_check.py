@@ -1,14 +1,18 @@
 """Hold the concentrations of one draw against each other: what two independent measurements say of one number.
 
 Measurements are independent when they do not share what ties events to a volume: the counting beads
-of a tube, the volume it took in, the haematology analyser, the rate at which the beads of its batch come. Which is believed is this rule:
+of a tube, the volume it took in, the haematology analyser, the rate at which the beads of its batch
+come. Which is believed is this rule:
 
 - Within ``concentration_difference`` (25 %), or within what their own errors explain, they agree.
-- Beyond it every number that hangs on either is marked ``concentration_contradicted``, and the method
+- Beyond it every number that hangs on either is marked ``concentration_contradicted``, and the
+  method
   that the panel names first still gives the value: so small a difference does not tell which is wrong.
-- Beyond ``concentration_refused`` (twofold) there is no value until a person decides, unless more of
+- Beyond ``concentration_refused`` (twofold) there is no value until a person decides, unless more
+  of
   the other independent measurements agree with it than contradict it by so much.
-- The bead rate of a batch knows nothing of the lot's number or of the blood, and an operator may set
+- The bead rate of a batch knows nothing of the lot's number or of the blood, and an operator may
+  set
   another flow: it marks, and neither refuses nor vouches.
 
 An analyser is poor at counting few leukocytes; its own error widens what is allowed there
@@ -86,7 +90,10 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """Say what the two say."""
-        return f"{self.one.population}: {self.one.told} against {self.other.told}, ratio {self.ratio:.3g}"
+        return (
+            f"{self.one.population}: {self.one.told} against {self.other.told}, ratio "
+            f"{self.ratio:.3g}"
+        )
 
     def numbers(self) -> dict[str, object]:
         """Give the comparison as values JSON can hold."""
@@ -134,7 +141,10 @@ def check_draw(draw: Draw) -> DrawCheck:
         for sha in dict.fromkeys((each.one.tube, each.other.tube)):
             of_tube.setdefault(sha, []).append(each)
     return DrawCheck(
-        of_tube={tube.identity.tube_sha256: tuple(of_tube.get(tube.identity.tube_sha256, ())) for tube in draw.tubes},
+        of_tube={
+            tube.identity.tube_sha256: tuple(of_tube.get(tube.identity.tube_sha256, ()))
+            for tube in draw.tubes
+        },
         of_source=_verdicts(compared) | _verdicts_on_anchors(tied),
         of_row=_verdicts_on_rows([*rows, *tied]),
     )
@@ -143,11 +153,17 @@ def check_draw(draw: Draw) -> DrawCheck:
 def _by_what_they_judge(found: Sequence[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
     """Part comparisons that judge a volume from those that judge one population.
 
-    Two sources that agree on the leukocytes agree on the volume: where they differ on the lymphocytes
-    all the same, it is the lymphocytes' gates that differ.
+    Two sources that agree on the leukocytes agree on the volume: where they differ on the
+    lymphocytes all the same, it is the lymphocytes' gates that differ.
     """
-    agreed = {(e.one.source, e.other.source) for e in found if e.one.population == "leukocytes" and not e.contradicted}
-    judge_row = [(e.one.source, e.other.source) in agreed and e.one.population != "leukocytes" for e in found]
+    agreed = {
+        (e.one.source, e.other.source)
+        for e in found
+        if e.one.population == "leukocytes" and not e.contradicted
+    }
+    judge_row = [
+        (e.one.source, e.other.source) in agreed and e.one.population != "leukocytes" for e in found
+    ]
     volumes = [each for each, row in zip(found, judge_row, strict=True) if not row]
     return volumes, [each for each, row in zip(found, judge_row, strict=True) if row]
 
@@ -177,7 +193,8 @@ def _within_tube(draw: Draw, tube: TubeCounts, one: Volume, other: Volume) -> It
         return
     events, sha = tube.counts[population].events, tube.identity.tube_sha256
     first, second = (
-        Measurement(v.sources[0], sha, population, events / v.microlitres, v.relative_variance) for v in (one, other)
+        Measurement(v.sources[0], sha, population, events / v.microlitres, v.relative_variance)
+        for v in (one, other)
     )
     yield _compare(first, second, draw.limits)
 
@@ -196,7 +213,13 @@ def _analyser_counts_compared(draw: Draw, tube: TubeCounts) -> Iterator[Comparis
         if len(counts) > 1:
             sha = tube.identity.tube_sha256
             first, last = (
-                Measurement(source, sha, analysed, per_ul, draw.limits.errors.analyser_cv(analysed, per_ul) ** 2)
+                Measurement(
+                    source,
+                    sha,
+                    analysed,
+                    per_ul,
+                    draw.limits.errors.analyser_cv(analysed, per_ul) ** 2,
+                )
                 for source, per_ul in ((ANALYSER, counts[0]), (OTHER_COUNT, counts[-1]))
             )
             yield _compare(first, last, draw.limits)
@@ -210,18 +233,29 @@ def _against_analyser(draw: Draw, tube: TubeCounts, volume: Volume) -> Iterator[
             continue
         for per_ul in sorted(analyser_counts(drawn_with(draw, tube), analysed)):
             variance = errors.analyser_cv(analysed, per_ul) ** 2
-            yield _compare(_measured(tube, analysed, volume), Measurement(ANALYSER, sha, analysed, per_ul, variance), draw.limits)
+            yield _compare(
+                _measured(tube, analysed, volume),
+                Measurement(ANALYSER, sha, analysed, per_ul, variance),
+                draw.limits,
+            )
 
 
 def _against_batch(draw: Draw, tube: TubeCounts, volume: Volume) -> Iterator[Comparison]:
     """Compare the beads with their rate in the batch: beads that came half as fast as they should make all counts twice too high."""
     population = _largest(draw, tube)
-    if volume.method != "bead" or population is None or not tube.bead_rate or not tube.expected_bead_rate:
+    if (
+        volume.method != "bead"
+        or population is None
+        or not tube.bead_rate
+        or not tube.expected_bead_rate
+    ):
         return
     counted = _measured(tube, population, volume)
     implied = counted.per_ul * tube.bead_rate / tube.expected_bead_rate
     source = f"{BATCH_RATE} {tube.identity.batch}"
-    yield _compare(counted, Measurement(source, counted.tube, population, implied, STEADY**2), draw.limits)
+    yield _compare(
+        counted, Measurement(source, counted.tube, population, implied, STEADY**2), draw.limits
+    )
 
 
 def _between_tubes(
@@ -231,9 +265,13 @@ def _between_tubes(
     other, others = second
     for population in ANCHORS:
         counted = population in tube.counts and population in other.counts
-        if counted and (anchor_events(draw, tube, population) or anchor_events(draw, other, population)):
+        if counted and (
+            anchor_events(draw, tube, population) or anchor_events(draw, other, population)
+        ):
             yield _compare(
-                _measured(tube, population, volume), _measured(other, population, others), draw.limits
+                _measured(tube, population, volume),
+                _measured(other, population, others),
+                draw.limits,
             )
 
 
@@ -244,7 +282,11 @@ def _ties_compared(draw: Draw) -> Iterator[Comparison]:
         if known is None:
             continue
         other, volume = known
-        shared = [name for name in ANCHORS if anchor_events(draw, tube, name) and anchor_events(draw, other, name)]
+        shared = [
+            name
+            for name in ANCHORS
+            if anchor_events(draw, tube, name) and anchor_events(draw, other, name)
+        ]
         if not shared:
             continue
         anchor, *rest = shared
@@ -252,7 +294,9 @@ def _ties_compared(draw: Draw) -> Iterator[Comparison]:
         tied = Volume(scale * volume.microlitres, "chain", 0.0)
         common = 1 / tube.counts[anchor].events + 1 / other.counts[anchor].events
         for population in rest:
-            one = _measured(tube, population, tied, source=anchor_source(tube.identity.tube_sha256, anchor))
+            one = _measured(
+                tube, population, tied, source=anchor_source(tube.identity.tube_sha256, anchor)
+            )
             two = _measured(other, population, replace(volume, relative_variance=common))
             yield _compare(one, two, draw.limits)
 
@@ -269,12 +313,15 @@ def _tied_to(draw: Draw, tube: TubeCounts) -> tuple[TubeCounts, Volume] | None:
     able = [
         (events, each.identity.tube_sha256, each)
         for each in same_draw(draw, tube)
-        if (events := anchor_events(draw, each, "leukocytes")) and (each.beads is None or each.bead_proof == "proven")
+        if (events := anchor_events(draw, each, "leukocytes"))
+        and (each.beads is None or each.bead_proof == "proven")
     ]
     if len(counts) != 1 or not able:
         return None
     events, sha, other = max(able, key=lambda each: each[:2])
-    tied = Volume(events / next(iter(counts)), "dual", 0.0, sources=(anchor_source(sha, "leukocytes"),))
+    tied = Volume(
+        events / next(iter(counts)), "dual", 0.0, sources=(anchor_source(sha, "leukocytes"),)
+    )
     return None if other is tube else (other, tied)
 
 
@@ -282,7 +329,9 @@ def _measured(tube: TubeCounts, population: str, volume: Volume, source: str = "
     sha, events = tube.identity.tube_sha256, tube.counts[population].events
     named = source or volume.sources[0]
     seen = max(events, 1)
-    return Measurement(named, sha, population, seen / volume.microlitres, 1 / seen + volume.relative_variance)
+    return Measurement(
+        named, sha, population, seen / volume.microlitres, 1 / seen + volume.relative_variance
+    )
 
 
 def _compare(one: Measurement, other: Measurement, limits: LimitSettings) -> Comparison:
@@ -298,7 +347,10 @@ def _verdicts(compared: Sequence[Comparison]) -> dict[str, Verdict]:
     """Judge each source by the worst that every other source says of it."""
     worst: dict[str, dict[str, Comparison]] = {}
     for each in compared:
-        for source, other in ((each.one.source, each.other.source), (each.other.source, each.one.source)):
+        for source, other in (
+            (each.one.source, each.other.source),
+            (each.other.source, each.one.source),
+        ):
             known = worst.setdefault(source, {}).get(other)
             if known is None or _rank(each) > _rank(known):
                 worst[source][other] = each
@@ -315,7 +367,8 @@ def _verdict(found: Sequence[Comparison]) -> Verdict:
 def _verdicts_on_anchors(tied: Sequence[Comparison]) -> dict[str, Verdict]:
     """Judge the anchor of each tied tube: it is at fault where more of the shared populations contradict it than agree.
 
-    A single population that contradicts it marks both; which of the two is at fault nobody can tell, so it refuses itself alone.
+    A single population that contradicts it marks both; which of the two is at fault nobody can
+    tell, so it refuses itself alone.
     """
     by_anchor: dict[str, list[Comparison]] = {}
     for each in tied:

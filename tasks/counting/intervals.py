@@ -1,6 +1,7 @@
 """Put an interval around a count, a fraction or a concentration.
 
-All intervals are two-sided; ``level`` is their coverage. Everything is deterministic: no random draws.
+All intervals are two-sided; ``level`` is their coverage. Everything is deterministic: no random
+draws.
 """
 
 import math
@@ -13,7 +14,8 @@ from scipy import special
 
 LEVEL = 0.95
 FEW_EVENTS = 10
-"""Below this many events the log-normal approximation is replaced by the gamma × log-normal mixture."""
+"""Below this many events the log-normal approximation is replaced by the gamma × log-normal
+mixture."""
 
 _NODES = 64
 _STEPS = 100
@@ -44,7 +46,9 @@ def clopper_pearson(events: int, total: int, level: float = LEVEL) -> Interval:
     _require_part(events, total)
     tail = (1 - level) / 2
     low = float(special.betaincinv(events, total - events + 1, tail)) if events else 0.0
-    high = float(special.betaincinv(events + 1, total - events, 1 - tail)) if events < total else 1.0
+    high = (
+        float(special.betaincinv(events + 1, total - events, 1 - tail)) if events < total else 1.0
+    )
     return Interval(low, high)
 
 
@@ -56,14 +60,18 @@ def wilson(events: int, total: int, level: float = LEVEL) -> Interval:
     centre = fraction + z * z / (2 * total)
     half = z * math.sqrt(fraction * (1 - fraction) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return Interval(max(0.0, (centre - half) / scale) if events else 0.0, min(1.0, (centre + half) / scale) if events < total else 1.0)
+    return Interval(
+        max(0.0, (centre - half) / scale) if events else 0.0,
+        min(1.0, (centre + half) / scale) if events < total else 1.0,
+    )
 
 
 def bead_ratio(events: int, beads: int, beads_per_ul: float, level: float = LEVEL) -> Interval:
     """Enclose a concentration counted against beads, in cells/µL.
 
-    Given cells + beads, the share of cells is binomial; its exact limits p become K·p/(1−p) with K = ``beads_per_ul``,
-    the beads of the tube over the µL of blood in it. Few beads widen the interval by themselves.
+    Given cells + beads, the share of cells is binomial; its exact limits p become K·p/(1−p) with K
+    = ``beads_per_ul``, the beads of the tube over the µL of blood in it. Few beads widen the
+    interval by themselves.
     """
     if beads < 1:
         raise ValueError("a bead ratio needs at least one bead")
@@ -76,14 +84,17 @@ def volumetric(events: int, volume_ul: float, level: float = LEVEL) -> Interval:
     return garwood(events, level).times(1 / volume_ul)
 
 
-def scaled_count(events: int, volume_ul: float, relative_variance: float, level: float = LEVEL) -> Interval:
+def scaled_count(
+    events: int, volume_ul: float, relative_variance: float, level: float = LEVEL
+) -> Interval:
     """Enclose a concentration whose volume is itself uncertain (dual platform, chain), in cells/µL.
 
-    ``relative_variance`` is the sum of the squared CVs of everything but the events themselves. From ten events on the
-    concentration is taken as log-normal with variance 1/N + ``relative_variance``; below, as gamma(N + ½) × log-normal,
-    integrated by Gauss–Hermite quadrature. With no event the lower limit is 0 and the upper one uses gamma(N + 1), which
-    is the exact Poisson limit when the volume is certain (the usual repair of Jeffreys' interval at zero, Brown, Cai &
-    DasGupta 2001): an empty population must not get the tighter limit of the two.
+    ``relative_variance`` is the sum of the squared CVs of everything but the events themselves.
+    From ten events on the concentration is taken as log-normal with variance 1/N +
+    ``relative_variance``; below, as gamma(N + ½) × log-normal, integrated by Gauss–Hermite
+    quadrature. With no event the lower limit is 0 and the upper one uses gamma(N + 1), which is the
+    exact Poisson limit when the volume is certain (the usual repair of Jeffreys' interval at zero,
+    Brown, Cai & DasGupta 2001): an empty population must not get the tighter limit of the two.
     """
     _require_count(events)
     if events >= FEW_EVENTS:
@@ -92,23 +103,33 @@ def scaled_count(events: int, volume_ul: float, relative_variance: float, level:
     if events == 0:
         return Interval(0.0, _mixture_quantile(1.0, spread, 1 - tail) / volume_ul)
     shape = events + 0.5
-    return Interval(_mixture_quantile(shape, spread, tail), _mixture_quantile(shape, spread, 1 - tail)).times(1 / volume_ul)
+    return Interval(
+        _mixture_quantile(shape, spread, tail), _mixture_quantile(shape, spread, 1 - tail)
+    ).times(1 / volume_ul)
 
 
-def widened(exact: Interval, value: float, relative_variance: float, level: float = LEVEL) -> Interval:
+def widened(
+    exact: Interval, value: float, relative_variance: float, level: float = LEVEL
+) -> Interval:
     """Add what does not come from counting (pipette, bead lot) to an exact interval of a count around ``value``.
 
-    On the logarithm the two errors add in quadrature, each side for itself. With no event there is no logarithm: the
-    upper limit grows as that of gamma(1) × log-normal does. Without such an error the exact interval stays as it is.
+    On the logarithm the two errors add in quadrature, each side for itself. With no event there is
+    no logarithm: the upper limit grows as that of gamma(1) × log-normal does. Without such an error
+    the exact interval stays as it is.
     """
     if relative_variance == 0:
         return exact
     spread = math.sqrt(relative_variance)
     if value == 0:
         tail = (1 - level) / 2
-        return Interval(exact.low, exact.high * _mixture_quantile(1.0, spread, 1 - tail) / -math.log(tail))
+        return Interval(
+            exact.low, exact.high * _mixture_quantile(1.0, spread, 1 - tail) / -math.log(tail)
+        )
     other = _normal_quantile(level) * spread
-    down, up = math.hypot(_log_gap(exact.low, value), other), math.hypot(_log_gap(value, exact.high), other)
+    down, up = (
+        math.hypot(_log_gap(exact.low, value), other),
+        math.hypot(_log_gap(value, exact.high), other),
+    )
     return Interval(value * math.exp(-down), value * math.exp(up))
 
 
@@ -118,7 +139,9 @@ def log_normal(value: float, relative_variance: float, level: float = LEVEL) -> 
     return Interval(value / factor, value * factor)
 
 
-def difference(sample: int, background: int, exposure_ratio: float = 1.0, level: float = LEVEL) -> Interval:
+def difference(
+    sample: int, background: int, exposure_ratio: float = 1.0, level: float = LEVEL
+) -> Interval:
     """Enclose sample − ``exposure_ratio`` × background, both counts (MOVER with Garwood limits, Donner & Zou 2012)."""
     own, other = garwood(sample, level), garwood(background, level).times(exposure_ratio)
     subtracted = background * exposure_ratio

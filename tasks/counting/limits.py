@@ -20,9 +20,9 @@ Steps = Annotated[tuple[tuple[float, Cv], ...], Field(min_length=1)]
 class CountErrors(BaseModel):
     """Say how uncertain the measurements behind a volume are, as coefficients of variation (CV).
 
-    The analyser's CV is a step function of its count: the pair ``(from, cv)`` with the largest ``from`` (cells/µL) not
-    above the count holds. All take the wide end of what is usual: 3 % above 2 leukocytes/nL, 15 % below 0.5/nL; reverse pipetting
-    2–3 %; the number of beads of a lot 1–2 %.
+    The analyser's CV is a step function of its count: the pair ``(from, cv)`` with the largest
+    ``from`` (cells/µL) not above the count holds. All take the wide end of what is usual: 3 % above
+    2 leukocytes/nL, 15 % below 0.5/nL; reverse pipetting 2–3 %; the number of beads of a lot 1–2 %.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -35,21 +35,25 @@ class CountErrors(BaseModel):
     def analyser_cv(self, population: Analyser, per_ul: float) -> float:
         """Give the CV of the analyser's count of leukocytes or lymphocytes at ``per_ul``."""
         steps = self.leukocyte_cv if population == "leukocytes" else self.lymphocyte_cv
-        return max((step for step in steps if step[0] <= per_ul), default=max(steps, key=lambda step: step[1]))[1]
+        return max(
+            (step for step in steps if step[0] <= per_ul),
+            default=max(steps, key=lambda step: step[1]),
+        )[1]
 
 
 class LimitSettings(BaseModel):
     """Hold the laboratory's own limits; ``validation_id`` names the validation that justifies them.
 
-    20 clustered events count as detected and 50 as quantifiable (common rare-event practice). A laboratory that has
-    validated other limits sets them here or for one population in the strategy.
+    20 clustered events count as detected and 50 as quantifiable (common rare-event practice). A
+    laboratory that has validated other limits sets them here or for one population in the strategy.
 
-    ``few_percent_events``: a percentage that is read against a stain's background (CAR T cells of T cells) and rests on
-    fewer is an indication only. ``marrow_limit_percent``: "not detected" in marrow needs so many leukocytes that the
-    limit of detection is at most this percent of them (0.1 %: 20,000 leukocytes for a limit of 20 events).
-    ``replicate_difference``: direct counts of one draw that differ by more of their mean are flagged. ``concentration_difference``:
-    two independent concentrations of one draw that differ by more contradict each other; beyond ``concentration_refused`` times none
-    is given (``tasks.counting.cross_check``).
+    ``few_percent_events``: a percentage that is read against a stain's background (CAR T cells of T
+    cells) and rests on fewer is an indication only. ``marrow_limit_percent``: "not detected" in
+    marrow needs so many leukocytes that the limit of detection is at most this percent of them (0.1
+    %: 20,000 leukocytes for a limit of 20 events). ``replicate_difference``: direct counts of one
+    draw that differ by more of their mean are flagged. ``concentration_difference``: two
+    independent concentrations of one draw that differ by more contradict each other; beyond
+    ``concentration_refused`` times none is given (``tasks.counting.cross_check``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -83,7 +87,8 @@ class LimitSettings(BaseModel):
 class Background:
     """Events of a population where there are none: what the stain gives among ``reference_events`` without its cells.
 
-    Counted in the patient's pre-infusion tube (``tube_sha256``), or among the tube's own cells that cannot carry the marker.
+    Counted in the patient's pre-infusion tube (``tube_sha256``), or among the tube's own cells that
+    cannot carry the marker.
     """
 
     tube_sha256: str
@@ -93,7 +98,8 @@ class Background:
     def expected(self, reference_events: int) -> float:
         """Give the background events to expect among ``reference_events`` of another tube.
 
-        One event is added to those seen: a tube that showed none has not proved that the stain gives none.
+        One event is added to those seen: a tube that showed none has not proved that the stain
+        gives none.
         """
         return (self.events + 1) * self._exposure(reference_events)
 
@@ -132,15 +138,21 @@ def limit_of_blank(background: float, confidence: float = CONFIDENCE) -> int:
     return high
 
 
-def predicted_blank(background_events: int, exposure_ratio: float, confidence: float = CONFIDENCE) -> int:
+def predicted_blank(
+    background_events: int, exposure_ratio: float, confidence: float = CONFIDENCE
+) -> int:
     """Give the most events a blank shows when its background is known only from a count of its own.
 
-    ``exposure_ratio`` is the sample's exposure (reference events) over the background's. The smallest k with
-    P(negative binomial(background + 1, 1/(1 + ratio)) ≤ k) ≥ 0.95: above it the exact conditional test of two Poisson
-    counts calls the sample higher at 5 %. With a long background count it becomes the Poisson limit of blank.
+    ``exposure_ratio`` is the sample's exposure (reference events) over the background's. The
+    smallest k with P(negative binomial(background + 1, 1/(1 + ratio)) ≤ k) ≥ 0.95: above it the
+    exact conditional test of two Poisson counts calls the sample higher at 5 %. With a long
+    background count it becomes the Poisson limit of blank.
     """
     if background_events < 0 or exposure_ratio < 0:
-        raise ValueError(f"a background cannot be negative: {background_events} events, {exposure_ratio} times the exposure")
+        raise ValueError(
+            f"a background cannot be negative: {background_events} events, {exposure_ratio} "
+            f"times the exposure"
+        )
     share = 1 / (1 + exposure_ratio)
     low, high = -1, 1
     while special.betainc(background_events + 1, high + 1, share) < confidence:
@@ -156,7 +168,10 @@ def predicted_blank(background_events: int, exposure_ratio: float, confidence: f
 
 def limit_of_detection(background: float, confidence: float = CONFIDENCE) -> float:
     """Give the net expected events that exceed the limit of blank with 95 % probability."""
-    return float(special.gammaincinv(limit_of_blank(background, confidence) + 1, confidence)) - background
+    return (
+        float(special.gammaincinv(limit_of_blank(background, confidence) + 1, confidence))
+        - background
+    )
 
 
 def expected_events_needed(events: int, power: float = CONFIDENCE) -> float:
@@ -186,16 +201,24 @@ def event_limits(
 ) -> EventLimits:
     """Decide the limits of one population in one tube with ``reference_events`` in its reference population.
 
-    ``detect_events`` and ``quantify_events`` override the study's. A background lifts detection above its limit of blank,
-    which allows for the counting error of the background itself, and quantification to a net CV of at most
-    ``maximum_net_cv``. At least one event is always needed: an empty population is never detected.
+    ``detect_events`` and ``quantify_events`` override the study's. A background lifts detection
+    above its limit of blank, which allows for the counting error of the background itself, and
+    quantification to a net CV of at most ``maximum_net_cv``. At least one event is always needed:
+    an empty population is never detected.
     """
     detect = max(1, settings.detect_events if detect_events is None else detect_events)
     quantify = max(detect, settings.quantify_events if quantify_events is None else quantify_events)
     if background is None:
         return EventLimits(detect, quantify)
-    expected, variance = background.expected(reference_events), background.variance(reference_events)
+    expected, variance = (
+        background.expected(reference_events),
+        background.variance(reference_events),
+    )
     above_blank = background.limit_of_blank(reference_events) + 1
     precise = events_for_net_cv(expected, variance, settings.maximum_net_cv) if expected > 0 else 0
     raised = EventLimits(max(detect, above_blank), max(quantify, above_blank, precise), raised=True)
-    return raised if (raised.detect, raised.quantify) != (detect, quantify) else EventLimits(detect, quantify)
+    return (
+        raised
+        if (raised.detect, raised.quantify) != (detect, quantify)
+        else EventLimits(detect, quantify)
+    )

@@ -1,8 +1,8 @@
 """Turn the events of a visit's tubes into cells/µL, percentages and a code that says what they are worth.
 
-Codes: ``Q`` quantified; ``DNQ`` detected, below the limit of quantification; ``ND`` not detected; ``NE`` not evaluable.
-A population that was not detected has no concentration and no percentage, only an upper limit (``per_ul_high``) and the
-limit of detection: a bare zero is never a result.
+Codes: ``Q`` quantified; ``DNQ`` detected, below the limit of quantification; ``ND`` not detected;
+``NE`` not evaluable. A population that was not detected has no concentration and no percentage,
+only an upper limit (``per_ul_high``) and the limit of detection: a bare zero is never a result.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,14 +102,20 @@ def quantify_visit(
 ) -> list[tuple[TubeCounts, Quantity]]:
     """Quantify every reported population of the tubes of one patient, specimen and visit.
 
-    ``counting`` gives for each panel the methods it may be counted by, best first. Control tubes give no rows and anchor
-    nothing. A population that the tube has no count of was not measured and gives no row, nor does one that is not
-    reported from this specimen. Rows come by collection time, panel and tube, then in the strategy's order.
+    ``counting`` gives for each panel the methods it may be counted by, best first. Control tubes
+    give no rows and anchor nothing. A population that the tube has no count of was not measured and
+    gives no row, nor does one that is not reported from this specimen. Rows come by collection
+    time, panel and tube, then in the strategy's order.
     """
     visit = _visit(tubes, rules, counting, limits or LimitSettings(), backgrounds)
     check = check_draw(visit.draw)
     return [
-        (tube, _quantify(visit.draw, check, tube, rule, visit.decided[tube.identity.tube_sha256, rule.id]))
+        (
+            tube,
+            _quantify(
+                visit.draw, check, tube, rule, visit.decided[tube.identity.tube_sha256, rule.id]
+            ),
+        )
         for tube in visit.tubes
         for rule in _reported(tube, rules)
     ]
@@ -123,7 +129,11 @@ def compare_visit(
     limits: LimitSettings | None = None,
 ) -> dict[str, tuple[Comparison, ...]]:
     """Give by tube (SHA-256) what the independent measurements of a visit say of each other; arguments as for ``quantify_visit``."""
-    return dict(check_draw(_visit(tubes, rules, counting, limits or LimitSettings(), NO_BACKGROUNDS).draw).of_tube)
+    return dict(
+        check_draw(
+            _visit(tubes, rules, counting, limits or LimitSettings(), NO_BACKGROUNDS).draw
+        ).of_tube
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +161,13 @@ def _visit(
     }
     usable = tuple(tube for tube in counted if tube.is_usable and tube in in_blood)
     beside = tuple(sorted((tube for tube in in_blood if tube not in usable), key=_tube_order))
-    draw = Draw(usable, counting, {key: value.quantify for key, value in decided.items()}, settings, beside=beside)
+    draw = Draw(
+        usable,
+        counting,
+        {key: value.quantify for key, value in decided.items()},
+        settings,
+        beside=beside,
+    )
     return _Visit(counted, decided, replace(draw, differing=differing_replicates(draw)))
 
 
@@ -159,7 +175,9 @@ def group_by_visit(tubes: Iterable[TubeCounts]) -> dict[tuple[str, str, str], li
     """Gather the tubes of each (patient, specimen, visit), in order of collection."""
     groups: dict[tuple[str, str, str], list[TubeCounts]] = {}
     for tube in sorted(tubes, key=_tube_order):
-        groups.setdefault((tube.identity.patient, tube.identity.specimen, tube.identity.visit), []).append(tube)
+        groups.setdefault(
+            (tube.identity.patient, tube.identity.specimen, tube.identity.visit), []
+        ).append(tube)
     return groups
 
 
@@ -167,8 +185,10 @@ def rules_of(tube: TubeCounts, rules: Rules) -> Mapping[str, PopulationRule]:
     """Give the rules of the strategy a tube was counted with; raises StrategyFault when it is not among ``rules``."""
     if tube.strategy not in rules:
         raise StrategyFault(
-            f"{tube.identity.file}: its counts come from strategy {tube.strategy}, which is not among the strategies of this study "
-            f"({', '.join(sorted(rules)) or 'none'}). Name it in study.yaml or count the tube again."
+            f"{tube.identity.file}: its counts come from strategy {tube.strategy}, which is "
+            f"not among the strategies of this study "
+            f"({', '.join(sorted(rules)) or 'none'}). Name it in study.yaml or count the tube "
+            f"again."
         )
     return rules[tube.strategy]
 
@@ -179,10 +199,17 @@ def _tube_order(tube: TubeCounts) -> tuple[object, ...]:
 
 def _reported(tube: TubeCounts, rules: Rules) -> list[PopulationRule]:
     specimen = tube.identity.specimen
-    return [r for r in rules_of(tube, rules).values() if specimen in r.specimens and r.id in tube.counts]
+    return [
+        r for r in rules_of(tube, rules).values() if specimen in r.specimens and r.id in tube.counts
+    ]
 
 
-def _limits_of(tube: TubeCounts, rule: PopulationRule, settings: LimitSettings, backgrounds: Mapping[BackgroundKey, Background]) -> _Limits:
+def _limits_of(
+    tube: TubeCounts,
+    rule: PopulationRule,
+    settings: LimitSettings,
+    backgrounds: Mapping[BackgroundKey, Background],
+) -> _Limits:
     """Decide from how many events the population counts in this tube, and what is doubtful about its background."""
     count = tube.counts[rule.id]
     background: Background | None = None
@@ -205,34 +232,59 @@ def _limits_of(tube: TubeCounts, rule: PopulationRule, settings: LimitSettings, 
         flags.append(Flag.LIMIT_RAISED)
     if is_baseline and count.events >= decided.detect:
         flags.append(Flag.POSITIVE_BEFORE_INFUSION)
-    return _Limits(decided.detect, decided.quantify, None if is_baseline else background, exposed, tuple(flags))
+    return _Limits(
+        decided.detect, decided.quantify, None if is_baseline else background, exposed, tuple(flags)
+    )
 
 
 def _background_flags(
-    tube: TubeCounts, rule: PopulationRule, background: Background | None, backgrounds: Mapping[BackgroundKey, Background], needed: int
+    tube: TubeCounts,
+    rule: PopulationRule,
+    background: Background | None,
+    backgrounds: Mapping[BackgroundKey, Background],
+    needed: int,
 ) -> list[Flag]:
     if background is not None:
-        return [Flag.BACKGROUND_FEW_EVENTS] if background.reference_events < max(needed, rule.minimum_parent_events) else []
-    others = any(specimen == tube.identity.specimen and population == rule.id for specimen, _, population in backgrounds)
+        return (
+            [Flag.BACKGROUND_FEW_EVENTS]
+            if background.reference_events < max(needed, rule.minimum_parent_events)
+            else []
+        )
+    others = any(
+        specimen == tube.identity.specimen and population == rule.id
+        for specimen, _, population in backgrounds
+    )
     return [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED] if others else [Flag.NO_BACKGROUND]
 
 
-def _quantify(draw: Draw, check: DrawCheck, tube: TubeCounts, rule: PopulationRule, limits: _Limits) -> Quantity:
+def _quantify(
+    draw: Draw, check: DrawCheck, tube: TubeCounts, rule: PopulationRule, limits: _Limits
+) -> Quantity:
     count = tube.counts[rule.id]
     volume, volume_flags = _volume(draw, tube, rule)
     verdict = _verdict(check, tube, rule, volume)
-    evidence = _Evidence(count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood")
+    evidence = _Evidence(
+        count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood"
+    )
     percentages, percent_flags = _percentages(count, rule, draw.limits)
-    code, code_flags = _code(evidence, percentages[1], draw.limits) if tube.is_usable else ("NE", ())
+    code, code_flags = (
+        _code(evidence, percentages[1], draw.limits) if tube.is_usable else ("NE", ())
+    )
     percentages = percentages if tube.is_usable else (None, None)
     if verdict.contradicting:
         code_flags = (*code_flags, Flag.CONCENTRATION_CONTRADICTED)
     if verdict.refused:
         code = "NE"
-    if volume is not None and volume.method in ("bead", "volumetric") and (tube.identity.tube_sha256, rule.id) in draw.differing:
+    if (
+        volume is not None
+        and volume.method in ("bead", "volumetric")
+        and (tube.identity.tube_sha256, rule.id) in draw.differing
+    ):
         volume_flags = (*volume_flags, Flag.REPLICATES_DIFFER)
     said = (*tube.flags, *count.flags, *volume_flags, *limits.flags, *percent_flags, *code_flags)
-    percent_parent, percent_reference = percentages if count.events >= limits.detect else (None, None)
+    percent_parent, percent_reference = (
+        percentages if count.events >= limits.detect else (None, None)
+    )
     low, value, high = _concentration(evidence, code)
     return Quantity(
         count=count,
@@ -249,14 +301,18 @@ def _quantify(draw: Draw, check: DrawCheck, tube: TubeCounts, rule: PopulationRu
     )
 
 
-def _verdict(check: DrawCheck, tube: TubeCounts, rule: PopulationRule, volume: Volume | None) -> Verdict:
+def _verdict(
+    check: DrawCheck, tube: TubeCounts, rule: PopulationRule, volume: Volume | None
+) -> Verdict:
     """Judge a number by all that it hangs on: its volume, and populations whose concentrations it is tied to."""
     if volume is None:
         return Verdict()
     return check.verdict(volume.sources, [(tube.identity.tube_sha256, rule.id), *volume.tied_to])
 
 
-def _volume(draw: Draw, tube: TubeCounts, rule: PopulationRule) -> tuple[Volume | None, tuple[Flag, ...]]:
+def _volume(
+    draw: Draw, tube: TubeCounts, rule: PopulationRule
+) -> tuple[Volume | None, tuple[Flag, ...]]:
     """Find the volume by the panel's methods: the tube's own, where the panel has them first, else an anchor's.
 
     Marrow is diluted with blood to an unknown degree, so it never has a volume.
@@ -282,16 +338,24 @@ def _percentages(
 ) -> tuple[tuple[float | None, float | None], tuple[Flag, ...]]:
     """Give the percentages of parent and reference whose denominators are large enough.
 
-    A subset of B cells needs 100 of them; between 50 and 99 its percentages are given as indicative. A population read
-    against a stain's background (CAR T cells) needs 5,000 T cells; from the strategy's minimum on its percentages are
-    given and flagged, because in the first week after lymphodepletion there are no more. A reference with fewer cells than the
-    population is no whole of it, and gives no percentage.
+    A subset of B cells needs 100 of them; between 50 and 99 its percentages are given as
+    indicative. A population read against a stain's background (CAR T cells) needs 5,000 T cells;
+    from the strategy's minimum on its percentages are given and flagged, because in the first week
+    after lymphodepletion there are no more. A reference with fewer cells than the population is no
+    whole of it, and gives no percentage.
     """
     floor = full = max(1, rule.minimum_parent_events)
     if count.reference in B_CELLS and rule.id not in B_CELLS:
         full = max(full, limits.b_subset_events)
-        floor = floor if floor > limits.b_subset_events else min(limits.b_subset_indicative_events, full)
-    few = rule.background == "baseline" and floor <= count.reference_events < limits.few_percent_events
+        floor = (
+            floor
+            if floor > limits.b_subset_events
+            else min(limits.b_subset_indicative_events, full)
+        )
+    few = (
+        rule.background == "baseline"
+        and floor <= count.reference_events < limits.few_percent_events
+    )
     denominators = (count.parent_events, count.reference_events)
     parent, reference = (100 * count.events / n if n >= floor else None for n in denominators)
     flags: list[Flag] = [Flag.FEW_T_CELLS] if few else []
@@ -305,12 +369,18 @@ def _percentages(
     return (parent, reference), tuple(flags)
 
 
-def _code(evidence: _Evidence, percentage: float | None, limits: LimitSettings) -> tuple[Code, tuple[Flag, ...]]:
+def _code(
+    evidence: _Evidence, percentage: float | None, limits: LimitSettings
+) -> tuple[Code, tuple[Flag, ...]]:
     """Decide what the count is worth; too little specimen or too small a denominator is never called "not detected".
 
     ``percentage`` is that of the reference, which marrow is reported in.
     """
-    events, decided, threshold = evidence.count.events, evidence.limits, evidence.rule.clinical_threshold_per_ul
+    events, decided, threshold = (
+        evidence.count.events,
+        evidence.limits,
+        evidence.rule.clinical_threshold_per_ul,
+    )
     if evidence.needs_volume and evidence.volume is None:
         return "NE", ()
     if not evidence.needs_volume:
@@ -319,7 +389,12 @@ def _code(evidence: _Evidence, percentage: float | None, limits: LimitSettings) 
         if events < decided.quantify and _too_little_marrow(evidence, limits):
             return "NE", (Flag.FEW_MARROW_CELLS,)
     lloq = decided.quantify / evidence.volume.microlitres if evidence.volume else None
-    if lloq is not None and threshold is not None and events < decided.quantify and lloq > threshold:
+    if (
+        lloq is not None
+        and threshold is not None
+        and events < decided.quantify
+        and lloq > threshold
+    ):
         return "NE", (Flag.LLOQ_ABOVE_THRESHOLD,)
     if events < decided.detect:
         return "ND", ()
@@ -334,15 +409,22 @@ def _too_little_marrow(evidence: _Evidence, limits: LimitSettings) -> bool:
     return count.reference == "lymphocytes" and count.reference_events < limits.minimum_lymphocytes
 
 
-def _concentration(evidence: _Evidence, code: Code) -> tuple[float | None, float | None, float | None]:
+def _concentration(
+    evidence: _Evidence, code: Code
+) -> tuple[float | None, float | None, float | None]:
     """Give low, value and high in cells/µL: only the upper limit when not detected, nothing when not evaluable.
 
-    The value is of all events counted. The lower limit allows for those that the background explains.
+    The value is of all events counted. The lower limit allows for those that the background
+    explains.
     """
     if evidence.volume is None or code == "NE":
         return None, None, None
     value, interval = evidence.volume.concentration(evidence.count.events)
-    return (None, None, interval.high) if code == "ND" else (interval.low * _net_share(evidence), value, interval.high)
+    return (
+        (None, None, interval.high)
+        if code == "ND"
+        else (interval.low * _net_share(evidence), value, interval.high)
+    )
 
 
 def _net_share(evidence: _Evidence) -> float:
@@ -350,5 +432,7 @@ def _net_share(evidence: _Evidence) -> float:
     events, background = evidence.count.events, evidence.limits.background
     if background is None or not background.reference_events or not events:
         return 1.0
-    net = difference(events, background.events, evidence.limits.exposed / background.reference_events)
+    net = difference(
+        events, background.events, evidence.limits.exposed / background.reference_events
+    )
     return max(net.low, 0.0) / garwood(events).low

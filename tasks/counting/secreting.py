@@ -16,7 +16,8 @@ B_CELLS = "b_cells"
 QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
 PLASMABLASTS, PLASMA_CELLS = "plasmablasts", "plasma_cells"
 MANY = 0.10
-"""From this share of the B cells on the reader is told that b_cells are not resting B cells alone."""
+"""From this share of the B cells on the reader is told that b_cells are not resting B cells
+alone."""
 
 FEWEST_EVENTS = 20
 """Fewer B cells or fewer secreting ones are no finding: they are what every tube calls not

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.counting.counts import TubeCounts
-from tasks.counting.intervals import Interval, bead_ratio, log_normal, scaled_count, volumetric, widened
+from tasks.counting.intervals import (
+    Interval,
+    bead_ratio,
+    log_normal,
+    scaled_count,
+    volumetric,
+    widened,
+)
 from tasks.counting.limits import Analyser, LimitSettings
 from tasks.vocabulary.flags import Flag, anchor_flag
 
@@ -24,10 +31,11 @@ ANALYSER = "the analyser"
 class Volume:
     """An effective volume, how it was found and how uncertain it is.
 
-    ``relative_variance`` is the variance of its logarithm, all errors together; ``systematic_variance`` is the part of it
-    that no count shows (pipette, bead lot, coincidence). ``repeats`` marks a population tied to its own concentration. ``sources`` name
-    what it hangs on: beads or acquired volume of a tube, the analyser, an anchor of the tube itself; ``tied_to`` are the rows (tube,
-    population) of the anchor here and in the partner.
+    ``relative_variance`` is the variance of its logarithm, all errors together;
+    ``systematic_variance`` is the part of it that no count shows (pipette, bead lot, coincidence).
+    ``repeats`` marks a population tied to its own concentration. ``sources`` name what it hangs on:
+    beads or acquired volume of a tube, the analyser, an anchor of the tube itself; ``tied_to`` are
+    the rows (tube, population) of the anchor here and in the partner.
     """
 
     microlitres: float
@@ -45,9 +53,15 @@ class Volume:
         if self.repeats:
             return value, log_normal(value, self.relative_variance)
         if self.method == "bead" and self.beads is not None:
-            return value, widened(bead_ratio(events, self.beads, self.beads / self.microlitres), value, self.systematic_variance)
+            return value, widened(
+                bead_ratio(events, self.beads, self.beads / self.microlitres),
+                value,
+                self.systematic_variance,
+            )
         if self.method == "volumetric":
-            return value, widened(volumetric(events, self.microlitres), value, self.systematic_variance)
+            return value, widened(
+                volumetric(events, self.microlitres), value, self.systematic_variance
+            )
         return value, scaled_count(events, self.microlitres, self.relative_variance)
 
 
@@ -55,10 +69,11 @@ class Volume:
 class Draw:
     """The tubes of one visit with what ties their counts to a volume.
 
-    ``counting`` maps panel to its counting methods in order; ``quantify_events`` maps (tube, population) to the events
-    from which that population may serve as an anchor in that tube; ``differing`` holds the (tube, population) whose
-    duplicate direct counts differ. ``beside`` are tubes of the visit that count for nothing (controls, unusable ones) but whose
-    lines may hold the analyser's counts.
+    ``counting`` maps panel to its counting methods in order; ``quantify_events`` maps (tube,
+    population) to the events from which that population may serve as an anchor in that tube;
+    ``differing`` holds the (tube, population) whose duplicate direct counts differ. ``beside`` are
+    tubes of the visit that count for nothing (controls, unusable ones) but whose lines may hold the
+    analyser's counts.
     """
 
     tubes: tuple[TubeCounts, ...]
@@ -69,11 +84,14 @@ class Draw:
     beside: tuple[TubeCounts, ...] = ()
 
 
-def direct_volume(tube: TubeCounts, methods: Sequence[CountMethod], limits: LimitSettings) -> tuple[Volume | None, tuple[Flag, ...]]:
+def direct_volume(
+    tube: TubeCounts, methods: Sequence[CountMethod], limits: LimitSettings
+) -> tuple[Volume | None, tuple[Flag, ...]]:
     """Find the volume from the tube itself: by its counting beads or by its acquired volume, whichever the panel has first.
 
-    Beads fewer than ``limits.minimum_beads`` are not used at all, because every concentration of the tube hangs on them,
-    while few lymphocytes in leukopenia are biology: they are flagged and their interval is wide.
+    Beads fewer than ``limits.minimum_beads`` are not used at all, because every concentration of
+    the tube hangs on them, while few lymphocytes in leukopenia are biology: they are flagged and
+    their interval is wide.
     """
     flags: list[Flag] = []
     found: Volume | None = None
@@ -95,21 +113,30 @@ def direct_volume(tube: TubeCounts, methods: Sequence[CountMethod], limits: Limi
 
 
 def anchored_volume(
-    draw: Draw, tube: TubeCounts, population: str, anchors: Sequence[str], method: Literal["chain", "dual"]
+    draw: Draw,
+    tube: TubeCounts,
+    population: str,
+    anchors: Sequence[str],
+    method: Literal["chain", "dual"],
 ) -> tuple[Volume | None, tuple[Flag, ...]]:
     """Find the volume of a tube without beads by an anchor population whose concentration is known from elsewhere.
 
-    The anchors are tried in the population's order; a population is tied to itself only when no other anchor is left.
-    An anchor needs a quantifiable number of events in both tubes.
+    The anchors are tried in the population's order; a population is tied to itself only when no
+    other anchor is left. An anchor needs a quantifiable number of events in both tubes.
     """
     order = [a for a in anchors if a != population] + [a for a in anchors if a == population]
     flags: list[Flag] = []
     for anchor in order:
-        found, flag = _by_chain(draw, tube, anchor) if method == "chain" else _by_analyser(draw, tube, anchor)
+        found, flag = (
+            _by_chain(draw, tube, anchor) if method == "chain" else _by_analyser(draw, tube, anchor)
+        )
         if flag and flag not in flags:
             flags.append(flag)
         if found:
-            return _tied(found, tube, anchor, population), (*flags, *_anchor_flags(anchor, order[0], population))
+            return _tied(found, tube, anchor, population), (
+                *flags,
+                *_anchor_flags(anchor, order[0], population),
+            )
     return None, tuple(flags)
 
 
@@ -123,7 +150,12 @@ def _tied(found: Volume, tube: TubeCounts, anchor: str, population: str) -> Volu
     """Add the counting error of the anchor in this tube, unless the population is its own anchor and it cancels out."""
     counted = 0.0 if anchor == population else 1 / tube.counts[anchor].events
     tied_to = (*found.tied_to, (tube.identity.tube_sha256, anchor))
-    return replace(found, relative_variance=found.relative_variance + counted, repeats=anchor == population, tied_to=tied_to)
+    return replace(
+        found,
+        relative_variance=found.relative_variance + counted,
+        repeats=anchor == population,
+        tied_to=tied_to,
+    )
 
 
 def own_volumes(draw: Draw, tube: TubeCounts) -> tuple[Volume, ...]:
@@ -159,7 +191,9 @@ def _by_beads(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, F
     )  # fmt: skip
 
 
-def _by_acquired_volume(tube: TubeCounts, limits: LimitSettings) -> tuple[Volume | None, Flag | None]:
+def _by_acquired_volume(
+    tube: TubeCounts, limits: LimitSettings
+) -> tuple[Volume | None, Flag | None]:
     acquired, dilution = tube.identity.acquired_volume_ul, tube.identity.dilution
     if not acquired or acquired <= 0:
         return None, None
@@ -201,23 +235,30 @@ def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None,
     counted = anchor_events(draw, other, anchor)
     if counted is None:
         return None, None
-    flag = Flag.REPLICATES_DIFFER if (other.identity.tube_sha256, anchor) in draw.differing else None
+    flag = (
+        Flag.REPLICATES_DIFFER if (other.identity.tube_sha256, anchor) in draw.differing else None
+    )
     apart = anchor_variance(draw, tube, other)
     if flag is None and apart > ANCHORS_APART**2:
         flag = Flag.ANCHORS_DIFFER
     variance = volume.relative_variance + 1 / counted + apart
     sources = (*volume.sources, anchor_source(tube.identity.tube_sha256, anchor))
     tied_to = ((other.identity.tube_sha256, anchor),)
-    return Volume(events * volume.microlitres / counted, "chain", variance, sources=sources, tied_to=tied_to), flag
+    return Volume(
+        events * volume.microlitres / counted, "chain", variance, sources=sources, tied_to=tied_to
+    ), flag
 
 
 def anchor_variance(draw: Draw, tube: TubeCounts, partner: TubeCounts) -> float:
     """Give the variance between what the anchors that both tubes counted say of the volume, beyond counting errors.
 
-    Each anchor's logarithm of (events here / events there) estimates one and the same ratio of volumes. The variance between
-    them is the moment estimate of DerSimonian and Laird (Controlled Clinical Trials 1986;7:177), 0 for fewer than two anchors.
+    Each anchor's logarithm of (events here / events there) estimates one and the same ratio of
+    volumes. The variance between them is the moment estimate of DerSimonian and Laird (Controlled
+    Clinical Trials 1986;7:177), 0 for fewer than two anchors.
     """
-    pairs = [(anchor_events(draw, tube, name), anchor_events(draw, partner, name)) for name in ANCHORS]
+    pairs = [
+        (anchor_events(draw, tube, name), anchor_events(draw, partner, name)) for name in ANCHORS
+    ]
     both = [(one, other) for one, other in pairs if one and other]
     if len(both) < 2:
         return 0.0
@@ -233,7 +274,8 @@ def anchor_variance(draw: Draw, tube: TubeCounts, partner: TubeCounts) -> float:
 def partner_of(draw: Draw, tube: TubeCounts) -> tuple[TubeCounts, Volume] | None:
     """Choose the directly counted tube of the same draw that all anchors use: beads first, then the one with most blood.
 
-    Anchors of several tubes must not be mixed: a subset could come out larger than the population it belongs to.
+    Anchors of several tubes must not be mixed: a subset could come out larger than the population
+    it belongs to.
     """
     candidates: list[tuple[tuple[bool, float, str], TubeCounts, Volume]] = []
     for other in same_draw(draw, tube):
@@ -268,14 +310,19 @@ def _by_analyser(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | No
 
 def analyser_counts(tubes: Iterable[TubeCounts], analysed: Analyser) -> set[float]:
     """List the different counts of an analyser that the sheet gives for some tubes (cells/µL)."""
-    said = (t.identity.leukocytes_per_ul if analysed == "leukocytes" else t.identity.lymphocytes_per_ul for t in tubes)
+    said = (
+        t.identity.leukocytes_per_ul if analysed == "leukocytes" else t.identity.lymphocytes_per_ul
+        for t in tubes
+    )
     return {count for count in said if count is not None and count > 0}
 
 
 def anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
     """Give the anchor's events in a tube when there are enough of them to carry other counts."""
     count = tube.counts.get(anchor)
-    needed = draw.quantify_events.get((tube.identity.tube_sha256, anchor), draw.limits.quantify_events)
+    needed = draw.quantify_events.get(
+        (tube.identity.tube_sha256, anchor), draw.limits.quantify_events
+    )
     return count.events if count is not None and count.events >= needed else None
 
 
@@ -291,4 +338,8 @@ def drawn_with(draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
 
 def _drawn_with(tubes: Iterable[TubeCounts], draw: Draw, tube: TubeCounts) -> list[TubeCounts]:
     longest = draw.limits.same_draw_hours * 3600
-    return [t for t in tubes if abs((t.identity.drawn_at - tube.identity.drawn_at).total_seconds()) <= longest]
+    return [
+        t
+        for t in tubes
+        if abs((t.identity.drawn_at - tube.identity.drawn_at).total_seconds()) <= longest
+    ]

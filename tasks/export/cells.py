@@ -31,9 +31,10 @@ COFACTOR = 150.0
 def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, list[str]]:
     """Write at most ``per_population`` cells of every reported population of every counted tube; gives cells and what was left out.
 
-    ``X`` is asinh(compensated / 150) on a scale of 2^18, the layer ``linear`` the compensated values; a marker that a panel lacks is NaN.
-    ``obs`` has one row a cell: patient, visit, day, specimen, panel, tube, event, its deepest population, and one Boolean a population.
-    Raises UsageFault without the package anndata, ReconflowError when no cell could be written.
+    ``X`` is asinh(compensated / 150) on a scale of 2^18, the layer ``linear`` the compensated
+    values; a marker that a panel lacks is NaN. ``obs`` has one row a cell: patient, visit, day,
+    specimen, panel, tube, event, its deepest population, and one Boolean a population. Raises
+    UsageFault without the package anndata, ReconflowError when no cell could be written.
     """
     try:
         import anndata
@@ -65,7 +66,12 @@ def _counted(study: Study) -> Iterator[tuple[Tube, InUse]]:
     with study.store() as store:
         tubes = taken_in(store)
     for tube in tubes:
-        if tube.file.state == "counted" and tube.identity.panel in used and not tube.identity.control and not is_fmo(tube.identity):
+        if (
+            tube.file.state == "counted"
+            and tube.identity.panel in used
+            and not tube.identity.control
+            and not is_fmo(tube.identity)
+        ):
             yield tube, used[tube.identity.panel]
 
 
@@ -78,8 +84,12 @@ def _cells(study: Study, tube: Tube, gated: GatedTube, most: int) -> anndata.Ann
     markers = [marker for marker in compiled.detector_of if marker not in SCATTER]
     channels = Channels(compiled.gating, gated.events, gated.header)
     compensation = None if compiled.matrix is None else compiled.compensation
-    columns = channels.linear([(channels.index(compiled.detector_of[marker]), compensation) for marker in markers], rows)
-    linear = np.column_stack([c / compiled.factor(m) for c, m in zip(columns, markers, strict=True)]).astype(np.float32)
+    columns = channels.linear(
+        [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers], rows
+    )
+    linear = np.column_stack(
+        [c / compiled.factor(m) for c, m in zip(columns, markers, strict=True)]
+    ).astype(np.float32)
     cells = anndata.AnnData(
         X=np.arcsinh(linear / COFACTOR),
         obs=_obs(study, tube, gated, rows),
@@ -117,12 +127,16 @@ def _obs(study: Study, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.Dat
     same: Mapping[str, object] = {
         "patient": identity.patient,
         "visit": identity.visit,
-        "day": elapsed_days(patient.infused, identity.collected, identity.time_zone) if patient else np.nan,
+        "day": elapsed_days(patient.infused, identity.collected, identity.time_zone)
+        if patient
+        else np.nan,
         "specimen": identity.specimen,
         "panel": identity.panel,
         "strategy": compiled.strategy.name,
         "panel_sha256": gated.gating.panel_sha256,
         "tube_sha256": identity.tube_sha256,
     }
-    columns = {**same, "event": rows, "population": deepest} | {f"is_{name}": inside for name, inside in member.items()}
+    columns = {**same, "event": rows, "population": deepest} | {
+        f"is_{name}": inside for name, inside in member.items()
+    }
     return pd.DataFrame(columns, index=[f"{identity.tube_sha256[:12]}-{row}" for row in rows])

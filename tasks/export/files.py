@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Format = Literal["csv", "xlsx", "parquet", "sdtm"]
 
 
-def write_export(data: StudyData, kind: Format, folder: Path, restated: pd.DataFrame | None = None) -> list[Path]:
+def write_export(
+    data: StudyData, kind: Format, folder: Path, restated: pd.DataFrame | None = None
+) -> list[Path]:
     """Write a study's tables in one format into ``folder``; with ``restated`` also what changed since. Gives the files, by name."""
     files = WRITERS[kind](data, restated)
     for name, content in files.items():
@@ -34,17 +36,23 @@ def _csv(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]:
 
 
 def _parquet(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]:
-    files = {f"{name}.parquet": parquet_bytes(frame, schema) for name, frame, schema in data.tables()}
+    files = {
+        f"{name}.parquet": parquet_bytes(frame, schema) for name, frame, schema in data.tables()
+    }
     return files | {"columns.csv": _dictionary(data)} | _restatements(restated)
 
 
 def _xlsx(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]:
-    tables = data.tables() + ([] if restated is None else [("restatements", restated, RESTATEMENTS)])
+    tables = data.tables() + (
+        [] if restated is None else [("restatements", restated, RESTATEMENTS)]
+    )
     return {"study.xlsx": study_workbook_bytes(tables, meanings())}
 
 
 def _sdtm(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]:
-    return {f"{name}.csv": csv_bytes(frame) for name, frame in sdtm_tables(data).items()} | _restatements(restated)
+    return {
+        f"{name}.csv": csv_bytes(frame) for name, frame in sdtm_tables(data).items()
+    } | _restatements(restated)
 
 
 def _restatements(restated: pd.DataFrame | None) -> dict[str, bytes]:
@@ -55,7 +63,11 @@ def _dictionary(data: StudyData) -> bytes:
     """Write what each column of each table means."""
     import pandas as pd
 
-    rows = [(name, schema.grain, c.name, c.unit, c.meaning) for name, _, schema in data.tables() for c in schema.columns]
+    rows = [
+        (name, schema.grain, c.name, c.unit, c.meaning)
+        for name, _, schema in data.tables()
+        for c in schema.columns
+    ]
     return csv_bytes(pd.DataFrame(rows, columns=["table", "grain", "column", "unit", "meaning"]))
 
 

@@ -57,20 +57,35 @@ def restatements(then: StudyData, now: StudyData) -> pd.DataFrame:
 
 
 def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    was, is_ = _by_key(then, ("tube_sha256", "population")), _by_key(now, ("tube_sha256", "population"))
+    was, is_ = (
+        _by_key(then, ("tube_sha256", "population")),
+        _by_key(now, ("tube_sha256", "population")),
+    )
     tubes_then, tubes_now = {tube for tube, _ in was}, {tube for tube, _ in is_}
     for key in sorted({*was, *is_}):
         old, new = was.get(key), is_.get(key)
         if old is None or new is None:
             present = new or old or {}
-            why = _came_or_went(key, tubes_now if old is not None else tubes_then, came=old is None, row=present)
+            why = _came_or_went(
+                key, tubes_now if old is not None else tubes_then, came=old is None, row=present
+            )
             yield _line(
-                "kinetics", present, ROW, "" if old is None else _told(old["per_ul"]), "" if new is None else _told(new["per_ul"]), why
+                "kinetics",
+                present,
+                ROW,
+                "" if old is None else _told(old["per_ul"]),
+                "" if new is None else _told(new["per_ul"]),
+                why,
             )
             continue
-        changed = [name for name in (*IDENTITY, "day", *VALUES) if _told(old[name]) != _told(new[name])]
+        changed = [
+            name for name in (*IDENTITY, "day", *VALUES) if _told(old[name]) != _told(new[name])
+        ]
         why = _why(old, new, changed)
-        yield from (_line("kinetics", new, name, _told(old[name]), _told(new[name]), why) for name in changed)
+        yield from (
+            _line("kinetics", new, name, _told(old[name]), _told(new[name]), why)
+            for name in changed
+        )
 
 
 def _parameters(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, ...]]:
@@ -78,11 +93,20 @@ def _parameters(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object,
     was, is_ = _by_key(then, key), _by_key(now, key)
     for each in sorted({*was, *is_}):
         old, new = was.get(each), is_.get(each)
-        pairs = [(_told(old[name]) if old else "", _told(new[name]) if new else "") for name in PARAMETER_VALUES]
+        pairs = [
+            (_told(old[name]) if old else "", _told(new[name]) if new else "")
+            for name in PARAMETER_VALUES
+        ]
         if any(before != after for before, after in pairs):
             rule = old is not None and new is not None and old["definition"] != new["definition"]
-            why = "the rule of the parameter is another one" if rule else "follows from the kinetic table"
-            yield _line("parameters", new or old or {}, each[3], _shown(pairs, 0), _shown(pairs, 1), why)
+            why = (
+                "the rule of the parameter is another one"
+                if rule
+                else "follows from the kinetic table"
+            )
+            yield _line(
+                "parameters", new or old or {}, each[3], _shown(pairs, 0), _shown(pairs, 1), why
+            )
 
 
 def _why(old: Row, new: Row, changed: list[str]) -> str:
@@ -107,7 +131,9 @@ def _came_or_went(key: tuple[str, ...], others: set[str], *, came: bool, row: Ro
             if came
             else f"{row['strategy']} reported this population; the version in use does not"
         )
-    return "the tube was counted after the cut" if came else "the tube is not in the tables any more"
+    return (
+        "the tube was counted after the cut" if came else "the tube is not in the tables any more"
+    )
 
 
 def _by_key(frame: pd.DataFrame, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
@@ -115,7 +141,13 @@ def _by_key(frame: pd.DataFrame, key: tuple[str, ...]) -> dict[tuple[str, ...], 
 
 
 def _line(table: str, row: Row, what: str, then: str, now: str, why: str) -> tuple[object, ...]:
-    place = (row["patient"], row.get("visit", ""), row["specimen"], row["population"], row.get("tube_sha256", ""))
+    place = (
+        row["patient"],
+        row.get("visit", ""),
+        row["specimen"],
+        row["population"],
+        row.get("tube_sha256", ""),
+    )
     return (table, *place, what, then, now, why)
 
 

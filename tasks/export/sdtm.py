@@ -1,11 +1,13 @@
 """Shape the tables like SDTM: CP (cell phenotype findings), SUPPCP, PC and PP of the CAR-T products, and a define sheet.
 
-Variables and their order follow the SDTM Implementation Guide 3.4; controlled terms of the study's own (test codes of populations) are
-marked as such in the define sheet. Day numbers have no zero: the date of the first infusion is 1, the date before it -1.
+Variables and their order follow the SDTM Implementation Guide 3.4; controlled terms of the study's
+own (test codes of populations) are marked as such in the define sheet. Day numbers have no zero:
+the date of the first infusion is 1, the date before it -1.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -76,7 +78,12 @@ CP: Variables = (
     *_IDENTIFIERS,
     ("CPSEQ", "Sequence Number", "Num", "assigned, within subject"),
     ("CPGRPID", "Group ID", "Char", "tube: first 12 digits of the SHA-256 of its file"),
-    ("CPTESTCD", "Test or Examination Short Name", "Char", "population id, by the table of this sheet; the study's own terms"),
+    (
+        "CPTESTCD",
+        "Test or Examination Short Name",
+        "Char",
+        "population id, by the table of this sheet; the study's own terms",
+    ),
     ("CPTEST", "Name of Measurement, Test or Examination", "Char", "population id"),
     ("CPCAT", "Category for Cell Phenotype", "Char", "assigned: IMMUNOPHENOTYPING"),
     ("CPSCAT", "Subcategory for Cell Phenotype", "Char", "CONCENTRATION or PERCENTAGE"),
@@ -84,7 +91,12 @@ CP: Variables = (
     ("CPORRES", "Result or Finding in Original Units", "Char", "as printed in kinetics_wide.csv"),
     ("CPORRESU", "Original Units", "Char", "/uL, or % of the reference population"),
     ("CPSTRESC", "Result or Finding in Standard Format", "Char", "as CPORRES"),
-    ("CPSTRESN", "Numeric Result/Finding in Standard Units", "Num", "per_ul or percent_reference of Q and DNQ"),
+    (
+        "CPSTRESN",
+        "Numeric Result/Finding in Standard Units",
+        "Num",
+        "per_ul or percent_reference of Q and DNQ",
+    ),
     ("CPSTRESU", "Standard Units", "Char", "as CPORRESU"),
     ("CPSTAT", "Completion Status", "Char", "NOT DONE where not evaluable (code NE)"),
     ("CPREASND", "Reason Not Done", "Char", "sentence of the flag that says why"),
@@ -93,7 +105,12 @@ CP: Variables = (
     ("CPLLOQ", "Lower Limit of Quantitation", "Num", "lloq_per_ul of the tube"),
     ("VISIT", "Visit Name", "Char", "visit"),
     ("CPDTC", "Date/Time of Specimen Collection", "Char", "collected"),
-    ("CPDY", "Study Day of Specimen Collection", "Num", "from the day of the first infusion, which is 1"),
+    (
+        "CPDY",
+        "Study Day of Specimen Collection",
+        "Num",
+        "from the day of the first infusion, which is 1",
+    ),
 )
 SUPPCP: Variables = (
     ("STUDYID", "Study Identifier", "Char", "study.yaml"),
@@ -124,7 +141,12 @@ PC: Variables = (
     ("PCLLOQ", "Lower Limit of Quantitation", "Num", "lloq_per_ul of the tube"),
     ("VISIT", "Visit Name", "Char", "visit"),
     ("PCDTC", "Date/Time of Specimen Collection", "Char", "collected"),
-    ("PCDY", "Actual Study Day of Specimen Collection", "Num", "from the day of the first infusion, which is 1"),
+    (
+        "PCDY",
+        "Actual Study Day of Specimen Collection",
+        "Num",
+        "from the day of the first infusion, which is 1",
+    ),
 )
 PP: Variables = (
     *_IDENTIFIERS,
@@ -138,7 +160,12 @@ PP: Variables = (
     ("PPSTRESN", "Numeric Result/Finding in Standard Units", "Num", "value"),
     ("PPSTRESU", "Standard Units", "Char", "as PPORRESU"),
     ("PPSTAT", "Completion Status", "Char", "NOT DONE where not estimable"),
-    ("PPREASND", "Reason Parameter Not Calculated", "Char", "sentence of the reason in the definition of parameters.csv"),
+    (
+        "PPREASND",
+        "Reason Parameter Not Calculated",
+        "Char",
+        "sentence of the reason in the definition of parameters.csv",
+    ),
     ("PPSPEC", "Specimen Material Type", "Char", "BLOOD"),
     ("PPSTINT", "Planned Start of Assessment Interval", "Char", "P0D for AUCINT"),
     ("PPENINT", "Planned End of Assessment Interval", "Char", "P28D, P84D, P168D for AUCINT"),
@@ -169,7 +196,10 @@ def sdtm_tables(data: StudyData) -> dict[str, pd.DataFrame]:
         "pc": list(_concentrations(data)),
         "pp": list(_parameters(data)),
     }
-    frames = {name: pd.DataFrame(rows, columns=[variable[0] for variable in DATASETS[name]]) for name, rows in tables.items()}
+    frames = {
+        name: pd.DataFrame(rows, columns=[variable[0] for variable in DATASETS[name]])
+        for name, rows in tables.items()
+    }
     return frames | {"define": _define(data)}
 
 
@@ -184,14 +214,20 @@ def _findings(data: StudyData) -> Iterator[tuple[tuple[object, ...], Row]]:
         number = 0
         for row in rows:
             for concentration in (True, False) if row["specimen"] == "blood" else (False,):
-                if not concentration and row["specimen"] == "blood" and _number(row["percent_reference"]) is None:
+                if (
+                    not concentration
+                    and row["specimen"] == "blood"
+                    and _number(row["percent_reference"]) is None
+                ):
                     continue
                 number += 1
                 finding = _finding(data, row, codes, concentration=concentration)
                 yield (data.study, "CP", _subject(data.study, patient), number, *finding), row
 
 
-def _finding(data: StudyData, row: Row, codes: Mapping[str, str], *, concentration: bool) -> tuple[object, ...]:
+def _finding(
+    data: StudyData, row: Row, codes: Mapping[str, str], *, concentration: bool
+) -> tuple[object, ...]:
     """Give a record from CPGRPID on."""
     amount = _number(row["per_ul"] if concentration else row["percent_reference"])
     value = amount if row["code"] in ("Q", "DNQ") or not concentration else None
@@ -200,19 +236,39 @@ def _finding(data: StudyData, row: Row, codes: Mapping[str, str], *, concentrati
     done = told != "NE"
     result = (told, unit, told, value, unit) if done else ("", "", "", None, "")
     return (
-        *(str(row["tube_sha256"])[:12], codes[row["population"]], row["population"], "IMMUNOPHENOTYPING"),
+        *(
+            str(row["tube_sha256"])[:12],
+            codes[row["population"]],
+            row["population"],
+            "IMMUNOPHENOTYPING",
+        ),
         *("CONCENTRATION" if concentration else "PERCENTAGE", row["parent"], *result),
-        *("" if done else "NOT DONE", "" if done else _reason(row), SPECIMENS[row["specimen"]], "FLOW CYTOMETRY"),
-        *(_number(row["lloq_per_ul"]) if concentration else None, row["visit"], row["collected"], _study_day(data, row)),
+        *(
+            "" if done else "NOT DONE",
+            "" if done else _reason(row),
+            SPECIMENS[row["specimen"]],
+            "FLOW CYTOMETRY",
+        ),
+        *(
+            _number(row["lloq_per_ul"]) if concentration else None,
+            row["visit"],
+            row["collected"],
+            _study_day(data, row),
+        ),
     )
+
+
+def _written(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "" if math.isnan(value) else f"{value:.10g}"
 
 
 def _qualifiers(record: Sequence[object], row: Row) -> Iterator[tuple[object, ...]]:
     if record[8] != "CONCENTRATION" and row["specimen"] == "blood":
         return
     for name, label, column in QUALIFIERS:
-        value = row[column]
-        text = f"{value:.10g}" if isinstance(value, float) and value == value else "" if isinstance(value, float) else str(value)  # noqa: PLR0124
+        text = _written(row[column])
         if text:
             yield (record[0], "CP", record[2], "CPSEQ", str(record[3]), name, label, text)
 
@@ -228,10 +284,28 @@ def _concentrations(data: StudyData) -> Iterator[tuple[object, ...]]:
             told = print_result(row)
             done = told != "NE"
             yield (
-                *(data.study, "PC", _subject(data.study, patient), number, str(row["tube_sha256"])[:12]),
+                *(
+                    data.study,
+                    "PC",
+                    _subject(data.study, patient),
+                    number,
+                    str(row["tube_sha256"])[:12],
+                ),
                 *(codes[row["population"]], row["population"], "CELLULAR KINETICS"),
-                *(told if done else "", "/uL" if done else "", told if done else "", value, "/uL" if done else ""),
-                *("" if done else "NOT DONE", "" if done else _reason(row), "BLOOD", "FLOW CYTOMETRY", _number(row["lloq_per_ul"])),
+                *(
+                    told if done else "",
+                    "/uL" if done else "",
+                    told if done else "",
+                    value,
+                    "/uL" if done else "",
+                ),
+                *(
+                    "" if done else "NOT DONE",
+                    "" if done else _reason(row),
+                    "BLOOD",
+                    "FLOW CYTOMETRY",
+                    _number(row["lloq_per_ul"]),
+                ),
                 *(row["visit"], row["collected"], _study_day(data, row)),
             )
 
@@ -243,15 +317,38 @@ def _why(row: Row) -> str:
 
 def _parameters(data: StudyData) -> Iterator[tuple[object, ...]]:
     for patient, rows in _by_patient(data.parameters):
-        own = [row for row in rows if row["population"] in PRODUCTS and row["parameter"] in PARAMETER_CODES]
+        own = [
+            row
+            for row in rows
+            if row["population"] in PRODUCTS and row["parameter"] in PARAMETER_CODES
+        ]
         for number, row in enumerate(own, 1):
             code, name, end = PARAMETER_CODES[row["parameter"]]
             value = _number(row["value"])
             text = "" if value is None else f"{value:.10g}"
             unit = row["unit"] if text else ""
             yield (
-                *(data.study, "PP", _subject(data.study, patient), number, code, name, row["population"], text, unit, text, value, unit),
-                *("" if text else "NOT DONE", "" if text else _why(row), "BLOOD", "P0D" if end else "", end),
+                *(
+                    data.study,
+                    "PP",
+                    _subject(data.study, patient),
+                    number,
+                    code,
+                    name,
+                    row["population"],
+                    text,
+                    unit,
+                    text,
+                    value,
+                    unit,
+                ),
+                *(
+                    "" if text else "NOT DONE",
+                    "" if text else _why(row),
+                    "BLOOD",
+                    "P0D" if end else "",
+                    end,
+                ),
             )
 
 
@@ -259,11 +356,20 @@ def _define(data: StudyData) -> pd.DataFrame:
     """Describe every variable, and every term that is the study's own."""
     import pandas as pd
 
-    rows = [(name.upper(), *variable) for name, variables in DATASETS.items() for variable in variables]
-    rows += [("CP", "CPTESTCD", code, "term", population) for population, code in _codes(data).items()]
-    rows += [("PP", "PPTESTCD", code, "term", parameter) for parameter, (code, _, _) in PARAMETER_CODES.items()]
+    rows = [
+        (name.upper(), *variable) for name, variables in DATASETS.items() for variable in variables
+    ]
+    rows += [
+        ("CP", "CPTESTCD", code, "term", population) for population, code in _codes(data).items()
+    ]
+    rows += [
+        ("PP", "PPTESTCD", code, "term", parameter)
+        for parameter, (code, _, _) in PARAMETER_CODES.items()
+    ]
     rows += [("SUPPCP", "QVAL of CPCODE", code, "term", meaning) for code, meaning in CODES.items()]
-    rows += [("SUPPCP", "QVAL of CPFLAGS", flag, "term", meaning) for flag, meaning in meanings().items()]
+    rows += [
+        ("SUPPCP", "QVAL of CPFLAGS", flag, "term", meaning) for flag, meaning in meanings().items()
+    ]
     return pd.DataFrame(rows, columns=["dataset", "variable", "label", "type", "origin"])
 
 

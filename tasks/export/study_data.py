@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class StudyData:
     """All tables of a study at one moment (``as_of``; None: now), patient by patient.
 
-    ``detect_events`` is the study's limit of detection, ``infused`` the first infusions as patients.csv gives them now,
-    ``time_zone`` the study's.
+    ``detect_events`` is the study's limit of detection, ``infused`` the first infusions as
+    patients.csv gives them now, ``time_zone`` the study's.
     """
 
     study: str
@@ -55,7 +55,9 @@ def collect(study: Study, as_of: datetime | None = None) -> StudyData:
     infused = {name: patient.infused for name, patient in study.patients().patients.items()}
     detect_events = study.settings.limits.detect_events
     tables = kinetics, parameters, _recovery(found)
-    return StudyData(study.settings.study, as_of, *tables, detect_events, infused, study.settings.local_zone)
+    return StudyData(
+        study.settings.study, as_of, *tables, detect_events, infused, study.settings.local_zone
+    )
 
 
 def moment_of(text: str, time_zone: str) -> datetime:
@@ -67,7 +69,9 @@ def moment_of(text: str, time_zone: str) -> datetime:
         else:
             moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageFault(f"--as-of {text}: not a day or time; write 2026-03-31 or 2026-03-31T18:00.") from error
+        raise UsageFault(
+            f"--as-of {text}: not a day or time; write 2026-03-31 or 2026-03-31T18:00."
+        ) from error
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise UsageFault(f"--as-of {text}: no time of a study; check the year.")
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
@@ -77,7 +81,11 @@ def _recovery(found: Iterable[Edition]) -> pd.DataFrame:
     import pandas as pd
 
     frames = [frame for frame in frames_of(found, "recovery") if len(frame)]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({name: [] for name in RECOVERY.names})
+    return (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame({name: [] for name in RECOVERY.names})
+    )
 
 
 def _nothing(as_of: datetime | None, first: str | None) -> str:

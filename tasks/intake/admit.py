@@ -1,8 +1,9 @@
 """Judge each file at rest in the inbox and carry the judgement out.
 
-A file that is refused goes to the quarantine with its reason, one that lacks its identity waits where it is. A second copy
-of a tube that was taken in goes to ``archive/_duplicates``: the inbox does not fill up, and nothing is thrown away.
-With ``mode: leave`` no file is moved; only the reasons of refused files are written to the quarantine.
+A file that is refused goes to the quarantine with its reason, one that lacks its identity waits
+where it is. A second copy of a tube that was taken in goes to ``archive/_duplicates``: the inbox
+does not fill up, and nothing is thrown away. With ``mode: leave`` no file is moved; only the
+reasons of refused files are written to the quarantine.
 """
 
 import errno
@@ -101,12 +102,16 @@ def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
     for record in all_files(store):
         lines = [line for line in samples.naming(record.inbox_path) if isinstance(line, SampleRow)]
         used.update(lines)
-        held = record.state in TAKEN_IN or (record.state in {"settling", "waiting"} and record.place)
+        held = record.state in TAKEN_IN or (
+            record.state in {"settling", "waiting"} and record.place
+        )
         for line in lines if held else ():
             if not line.many:
                 claims.setdefault(line, []).append(record)
     unused = tuple(line for line in samples.rows if line not in used)
-    return Desk(study, store, registry, {line: tuple(records) for line, records in claims.items()}, unused)
+    return Desk(
+        study, store, registry, {line: tuple(records) for line, records in claims.items()}, unused
+    )
 
 
 def admit(desk: Desk, candidate: Candidate) -> Outcome:
@@ -145,12 +150,20 @@ def judge(desk: Desk, candidate: Candidate) -> Verdict:
     """Decide what becomes of a file; nothing is changed by it."""
     if not is_fcs_name(candidate.path):
         return Verdict("quarantined", _not_fcs(candidate.path))
-    same = [record for record in files_with_bytes(desk.store, candidate.sha256) if record.id != candidate.record.id]
+    same = [
+        record
+        for record in files_with_bytes(desk.store, candidate.sha256)
+        if record.id != candidate.record.id
+    ]
     by_sheet = _identify(desk, candidate, {})
     twin = next((record for record in same if record.state in TAKEN_IN and record.place), None)
     if twin:
         return _duplicate(desk, candidate, twin, by_sheet)
-    if candidate.record.state == "waiting" and by_sheet.identity is None and not desk.registry.settings.intake.keywords:
+    if (
+        candidate.record.state == "waiting"
+        and by_sheet.identity is None
+        and not desk.registry.settings.intake.keywords
+    ):
         return _waiting(by_sheet, same)
     header = _whole_header(desk, candidate)
     return header if isinstance(header, Verdict) else _judge_readable(desk, candidate, header, same)
@@ -194,7 +207,9 @@ def _unfinished(desk: Desk, missing: MissingPart) -> Verdict:
     )
 
 
-def _judge_readable(desk: Desk, candidate: Candidate, header: TubeHeader, same: list[FileRecord]) -> Verdict:
+def _judge_readable(
+    desk: Desk, candidate: Candidate, header: TubeHeader, same: list[FileRecord]
+) -> Verdict:
     keywords = believed_keywords(header, desk.registry.settings)
     found = _identify(desk, candidate, keywords)
     if found.identity is None:
@@ -226,21 +241,40 @@ def _waiting(found: Identification, same: list[FileRecord]) -> Verdict:
 def _claimed_twice(desk: Desk, candidate: Candidate, found: Identification) -> str | None:
     """Refuse to let one line of a sheet identify two different tubes: cytometers write Tube_001.fcs every day."""
     claims = desk.claims.get(found.row, ()) if found.row else ()
-    other = next((record for record in claims if record.sha256 != candidate.sha256 and record.id != candidate.record.id), None)
+    other = next(
+        (
+            record
+            for record in claims
+            if record.sha256 != candidate.sha256 and record.id != candidate.record.id
+        ),
+        None,
+    )
     if other is None:
         return None
-    used = f"was used for another tube, taken in as {other.inbox_path}" if other.state in TAKEN_IN else f"also fits {other.inbox_path}"
-    return f"{found.row} names {candidate.record.inbox_path}, but it {used}. Give each file a name of its own and a line of its own."
+    used = (
+        f"was used for another tube, taken in as {other.inbox_path}"
+        if other.state in TAKEN_IN
+        else f"also fits {other.inbox_path}"
+    )
+    return (
+        f"{found.row} names {candidate.record.inbox_path}, but it {used}. Give each file a name "
+        f"of its own and a line of its own."
+    )
 
 
-def _two_owners(desk: Desk, same: list[FileRecord], identity: TubeIdentity, keywords: Mapping[str, str]) -> str | None:
+def _two_owners(
+    desk: Desk, same: list[FileRecord], identity: TubeIdentity, keywords: Mapping[str, str]
+) -> str | None:
     """Refuse the same bytes when the sheet gives them to two draws."""
     for record in same:
         if record.state in {"settling", "waiting"} and record.place:
             other = identify(desk.registry, record.inbox_path, identity.tube_sha256, keywords)
             if other.identity and _draw(other.identity) != _draw(identity):
                 both = f"{identity.file} and {record.inbox_path}"
-                return f"{both} hold the same bytes, but are said to be different tubes. Correct the sample sheet."
+                return (
+                    f"{both} hold the same bytes, but are said to be different tubes. Correct the "
+                    f"sample sheet."
+                )
     return None
 
 
@@ -251,11 +285,19 @@ def _label_used_twice(desk: Desk, identity: TubeIdentity, row: SampleRow | None)
     return f"{row}: {doubt}" if doubt and row else doubt
 
 
-def _duplicate(desk: Desk, candidate: Candidate, twin: FileRecord, found: Identification) -> Verdict:
-    reason = f"The same bytes as {twin.inbox_path}, which was taken in before (tube {candidate.sha256[:12]})."
+def _duplicate(
+    desk: Desk, candidate: Candidate, twin: FileRecord, found: Identification
+) -> Verdict:
+    reason = (
+        f"The same bytes as {twin.inbox_path}, which was taken in before (tube "
+        f"{candidate.sha256[:12]})."
+    )
     first = identify(desk.registry, twin.inbox_path, candidate.sha256, {}).identity
     if first and found.identity and _draw(first) != _draw(found.identity):
-        reason += f" But {found.row or 'its name'} says it is a different tube: one of the two is wrong. Correct the sample sheet."
+        reason += (
+            f" But {found.row or 'its name'} says it is a different tube: one of the two is "
+            f"wrong. Correct the sample sheet."
+        )
     return Verdict("duplicate", reason, duplicate_of=candidate.sha256)
 
 
@@ -265,8 +307,14 @@ def _draw(identity: TubeIdentity) -> tuple[object, ...]:
 
 def _not_fcs(path: Path) -> str:
     if path.suffix.lower() in {".xlsx", ".xls", ".ods", ".tsv", ".txt"}:
-        return "This is not an FCS file. If it is a sample sheet, save it as 'CSV UTF-8 (comma delimited)' and drop that."
-    return f"This is not an FCS file (its name ends in '{path.suffix}'). Drop files that end in .fcs or .lmd."
+        return (
+            "This is not an FCS file. If it is a sample sheet, save it as 'CSV UTF-8 (comma "
+            "delimited)' and drop that."
+        )
+    return (
+        f"This is not an FCS file (its name ends in '{path.suffix}'). Drop files that end in .fcs "
+        f"or .lmd."
+    )
 
 
 def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[State, str]:

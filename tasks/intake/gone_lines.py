@@ -1,7 +1,8 @@
 """Say when a line of a sheet is gone whose tube was taken in, or whose patient has tubes.
 
-Nothing is deleted for it: a line is lost more easily than it is taken out on purpose, and results that vanish with a slip of the
-spreadsheet would be missed by nobody. But the tables then hold what no sheet vouches for, which has to be said until it is mended.
+Nothing is deleted for it: a line is lost more easily than it is taken out on purpose, and results
+that vanish with a slip of the spreadsheet would be missed by nobody. But the tables then hold what
+no sheet vouches for, which has to be said until it is mended.
 """
 
 import csv
@@ -30,7 +31,8 @@ def gone_lines(study: Study, known: Sequence[Tube]) -> tuple[str, ...]:
     patients = study.patients()
     samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
     registry = Registry(samples, patients, study.settings, datetime.now(UTC).replace(tzinfo=None))
-    # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known to be gone.
+    # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known
+    # to be gone.
     unsure = bool(samples.unread()) or not study.inbox.is_dir()
     unnamed = [] if unsure else [tube for tube in known if not samples.naming(tube.file.inbox_path)]
     gone = [tube for tube in unnamed if not _said_otherwise(registry, tube)]
@@ -47,16 +49,20 @@ def _of_samples(gone: Sequence[Tube]) -> Iterator[str]:
     if len(gone) > MOST_TOLD:
         named = ", ".join(tube.file.inbox_path for tube in gone[:MOST_TOLD])
         yield (
-            f"{SAMPLES}: no line names {len(gone)} tubes any more that were taken in: {named} … Their results stay as they are. "
+            f"{SAMPLES}: no line names {len(gone)} tubes any more that were taken in: {named} "
+            f"… Their results stay as they are. "
             "Put the lines back, or withdraw the tubes."
         )
         return
     for tube in gone:
         own = tube.identity
         yield (
-            f"{SAMPLES}: no line names {tube.file.inbox_path} any more, whose tube {own.tube_sha256[:12]} was taken in. The line said: "
-            f"patient {own.patient}, collected {own.collected.isoformat()}, panel {own.panel}, visit {own.visit}, {own.specimen}"
-            f"{f', control {own.control}' if own.control else ''}. Its results stay as they are. Put the line back, or withdraw the tube."
+            f"{SAMPLES}: no line names {tube.file.inbox_path} any more, whose tube "
+            f"{own.tube_sha256[:12]} was taken in. The line said: "
+            f"patient {own.patient}, collected {own.collected.isoformat()}, panel "
+            f"{own.panel}, visit {own.visit}, {own.specimen}"
+            f"{f', control {own.control}' if own.control else ''}. Its results stay as they "
+            f"are. Put the line back, or withdraw the tube."
         )
 
 
@@ -70,8 +76,10 @@ def _of_patients(study: Study, patients: PatientSheet, known: Sequence[Tube]) ->
     for name in sorted(tubes.keys() - set(patients.patients) - faulty):
         number = "a tube" if tubes[name] == 1 else f"{tubes[name]} tubes"
         yield (
-            f"{PATIENTS}: there is no line of {name} any more, of whom {number} {'was' if tubes[name] == 1 else 'were'} taken in."
-            f"{_infused_by_tables(study, name)} The results stay as they are. Put the line back, or withdraw the tubes."
+            f"{PATIENTS}: there is no line of {name} any more, of whom {number} "
+            f"{'was' if tubes[name] == 1 else 'were'} taken in."
+            f"{_infused_by_tables(study, name)} The results stay as they are. Put the line "
+            f"back, or withdraw the tubes."
         )
 
 

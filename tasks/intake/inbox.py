@@ -1,7 +1,7 @@
 """Look into the inbox and tell which files have come to rest.
 
-A file is at rest when it looked the same twice, ``settle_seconds`` apart: size, time of change and SHA-256. Size and time
-alone are not enough: some copies reserve the whole size at the start.
+A file is at rest when it looked the same twice, ``settle_seconds`` apart: size, time of change and
+SHA-256. Size and time alone are not enough: some copies reserve the whole size at the start.
 """
 
 import os
@@ -38,7 +38,10 @@ FCS_ENDINGS = (".fcs", ".lmd")
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".temp")
 _OF_THE_SYSTEM = ("thumbs.db", "desktop.ini")
 GONE = "The file left the inbox before it was taken in. Drop it again if it is still wanted."
-OVERWRITTEN = "The file was overwritten in the inbox after it was taken in; its bytes are lost. Put the original back under another name."
+OVERWRITTEN = (
+    "The file was overwritten in the inbox after it was taken in; its bytes are lost. Put the "
+    "original back under another name."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class Listing:
 def list_inbox(study: Study) -> Listing:
     """List the inbox and its sub-folders, without what is hidden, unfinished or the operating system's own.
 
-    With ``mode: leave`` the inbox is somebody else's folder, so that files which are no FCS files are none of our business.
+    With ``mode: leave`` the inbox is somebody else's folder, so that files which are no FCS files
+    are none of our business.
     """
     seen = list_folder(study.inbox, _is_wanted)
     found = [path for path in sorted(seen.files) if _can_be_written(path)]
@@ -90,7 +94,9 @@ def _is_sheet(path: Path) -> bool:
 
 def _unreadable_names(number: int) -> Iterator[str]:
     if number:
-        yield f"{number} files in the inbox have names with letters that cannot be read. Rename them."
+        yield (
+            f"{number} files in the inbox have names with letters that cannot be read. Rename them."
+        )
 
 
 def _not_taken(study: Study, seen: Found) -> Iterator[str]:
@@ -144,7 +150,9 @@ def scan_inbox(study: Study, store: Store, listing: Listing | None = None) -> li
     missing = [record for place, record in known.items() if place not in listing.files]
     vanished = [record for record in missing if not _is_unread(study, listing, record)]
     _note_vanished(study, store, vanished)
-    candidates = (_look(study, store, path, known.get(place)) for place, path in listing.files.items())
+    candidates = (
+        _look(study, store, path, known.get(place)) for place, path in listing.files.items()
+    )
     return [candidate for candidate in candidates if candidate is not None]
 
 
@@ -157,12 +165,19 @@ def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> 
     """Compare a file with what the ledger knows of it."""
     try:
         stat = path.lstat()
-        if record is not None and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        if record is not None and (record.size, record.mtime_ns) == (
+            stat.st_size,
+            stat.st_mtime_ns,
+        ):
             if record.state == "waiting" and record.sha256:
                 return Candidate(record, path, record.sha256)
-            if record.state != "settling" or 0 <= time.time() - record.seen_at < study.settings.intake.settle_seconds:
+            if (
+                record.state != "settling"
+                or 0 <= time.time() - record.seen_at < study.settings.intake.settle_seconds
+            ):
                 return None
-        # The moment of seeing is before the bytes are read: whatever is written after it counts as a change.
+        # The moment of seeing is before the bytes are read: whatever is written after it counts as
+        # a change.
         sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
         return _note_sight(study, store, path, record, sight)
     except FileNotFoundError:
@@ -173,7 +188,9 @@ def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> 
         return None
 
 
-def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight) -> Candidate | None:
+def _note_sight(
+    study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight
+) -> Candidate | None:
     # A file that another pass has in hand is left to it.
     with suppress(StateConflict):
         if record is None:
@@ -183,8 +200,14 @@ def _note_sight(study: Study, store: Store, path: Path, record: FileRecord | Non
     return None
 
 
-def _note_change(study: Study, store: Store, path: Path, record: FileRecord, sight: Sight) -> Candidate | None:
-    unchanged = (record.size, record.mtime_ns, record.sha256) == (sight.size, sight.mtime_ns, sight.sha256)
+def _note_change(
+    study: Study, store: Store, path: Path, record: FileRecord, sight: Sight
+) -> Candidate | None:
+    unchanged = (record.size, record.mtime_ns, record.sha256) == (
+        sight.size,
+        sight.mtime_ns,
+        sight.sha256,
+    )
     if record.state in {"settling", "waiting"} and unchanged and sight.sha256:
         return Candidate(record, path, sight.sha256)
     with store.writing() as connection:
@@ -197,7 +220,13 @@ def _note_change(study: Study, store: Store, path: Path, record: FileRecord, sig
             with suppress(OSError):  # the reason is wrong now, but the ledger tells the truth
                 remove_reason(study.quarantine, record.name, record.sha256 or "")
         else:
-            set_state(connection, record, "duplicate" if record.state == "duplicate" else "failed", OVERWRITTEN, place=None)
+            set_state(
+                connection,
+                record,
+                "duplicate" if record.state == "duplicate" else "failed",
+                OVERWRITTEN,
+                place=None,
+            )
             _add(study, connection, path, sight)
     return None
 
@@ -208,14 +237,29 @@ def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
     Raises StateConflict when another pass has entered it, or moved it away, meanwhile.
     """
     place, inbox_path = study.place_of(path), path.relative_to(study.inbox).as_posix()
-    earlier = next((record for record in files_with_bytes(store, sight.sha256 or "") if _can_return(study, record)), None)
+    earlier = next(
+        (
+            record
+            for record in files_with_bytes(store, sight.sha256 or "")
+            if _can_return(study, record)
+        ),
+        None,
+    )
     earlier = earlier or _refused_part(study, store, path)
     with store.writing() as connection:
         if earlier is None:
             _add(study, connection, path, sight)
         else:
             seen = see_again(connection, earlier, sight)
-            set_state(connection, seen, "settling", "dropped again", place=place, name=path.name, inbox_path=inbox_path)
+            set_state(
+                connection,
+                seen,
+                "settling",
+                "dropped again",
+                place=place,
+                name=path.name,
+                inbox_path=inbox_path,
+            )
         # The place is ours now: a file that still lies there was moved by nobody before that.
         if not path.exists():
             raise StateConflict(f"{inbox_path} left the inbox meanwhile.")
@@ -226,7 +270,9 @@ def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
 def _can_return(study: Study, record: FileRecord) -> bool:
     """Tell whether a file that appears with the same bytes is this one: it was refused, or it left the inbox untaken."""
     if record.state == "quarantined":
-        return record.place is not None and study.path_of(record.place).is_relative_to(study.quarantine)
+        return record.place is not None and study.path_of(record.place).is_relative_to(
+            study.quarantine
+        )
     return record.state in {"settling", "waiting", "failed"} and record.place is None
 
 
@@ -241,15 +287,27 @@ def _refused_part(study: Study, store: Store, path: Path) -> FileRecord | None:
 
 
 def _add(study: Study, connection: Connection, path: Path, sight: Sight, reason: str = "") -> None:
-    add_file(connection, path.name, path.relative_to(study.inbox).as_posix(), study.place_of(path), sight, reason)
+    add_file(
+        connection,
+        path.name,
+        path.relative_to(study.inbox).as_posix(),
+        study.place_of(path),
+        sight,
+        reason,
+    )
 
 
-def note_locked(study: Study, store: Store, path: Path, record: FileRecord | None, error: OSError) -> str:
+def note_locked(
+    study: Study, store: Store, path: Path, record: FileRecord | None, error: OSError
+) -> str:
     """Note a file that cannot be opened or moved now, so that it is tried again at the next pass, and give the reason.
 
     Raises StateConflict when another pass has changed its state meanwhile.
     """
-    reason = f"The file cannot be opened or moved ({error.strerror}). Close it in other programs; it is tried again by itself."
+    reason = (
+        f"The file cannot be opened or moved ({error.strerror}). Close it in other programs; it "
+        f"is tried again by itself."
+    )
     with store.writing() as connection:
         if record is None:
             _add(study, connection, path, Sight(-1, -1, time.time(), None), reason)

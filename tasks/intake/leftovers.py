@@ -14,7 +14,9 @@ from tasks.store.ledger import FileRecord, Sight, State, all_files, planned_move
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 
-_ARCHIVE_COPY = re.compile(r"\.[0-9a-f]{12}(\.[0-9a-f]{8}(-[0-9]+)?)?\.(fcs|lmd)(\.[0-9a-f]{8})?\.part")
+_ARCHIVE_COPY = re.compile(
+    r"\.[0-9a-f]{12}(\.[0-9a-f]{8}(-[0-9]+)?)?\.(fcs|lmd)(\.[0-9a-f]{8})?\.part"
+)
 _QUARANTINE_COPY = re.compile(r"\..+\.part", re.DOTALL)
 
 

@@ -1,7 +1,8 @@
 """Move files so that a kill at any moment loses nothing.
 
-A move is written down before it is made and struck out, together with the file's new state, after it was made. Every step
-can be repeated: the next pass finishes what it finds written down. Nothing is ever overwritten.
+A move is written down before it is made and struck out, together with the file's new state, after
+it was made. Every step can be repeated: the next pass finishes what it finds written down. Nothing
+is ever overwritten.
 
 A rename does not take a file from whoever holds it open, so its bytes are hashed again where it has
 arrived. One that changed goes back to the inbox and settles.
@@ -54,9 +55,12 @@ Arrival = tuple[State, str]
 def archive_target(study: Study, patient: str, record: FileRecord, sha256: str) -> Path:
     """Choose where an accepted tube is kept: ``archive/<patient>/<sha12>.fcs``.
 
-    Its own name stays in the ledger alone: operators write names of persons there, and an archive is kept for good.
+    Its own name stays in the ledger alone: operators write names of persons there, and an archive
+    is kept for good.
     """
-    return _free(study.archive / patient / _kept_name(record, sha256), sha256, same_bytes_are_free=True)
+    return _free(
+        study.archive / patient / _kept_name(record, sha256), sha256, same_bytes_are_free=True
+    )
 
 
 def duplicate_target(study: Study, record: FileRecord, sha256: str) -> Path:
@@ -150,7 +154,8 @@ def note_unmoved(
 ) -> str:
     """Note that a file cannot be moved now, and why; gives the sentence.
 
-    A file of the inbox is judged anew by the next pass. A tube taken in keeps its state and its plan.
+    A file of the inbox is judged anew by the next pass. A tube taken in keeps its state and its
+    plan.
     """
     reason = why_unmoved(study, error)
     told = f"{printable(record.inbox_path)}: {reason}"

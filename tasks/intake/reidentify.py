@@ -28,14 +28,18 @@ _ATTEMPTS = 3
 def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
     """Identify all accepted tubes again if a sheet changed since the last pass, and say what was changed or cannot be.
 
-    A tube whose line is wrong now, or gone, keeps the identity it had. So does one whose line names another patient and
-    another time of collection at once: that is the line of a later tube whose file has the same name.
+    A tube whose line is wrong now, or gone, keeps the identity it had. So does one whose line names
+    another patient and another time of collection at once: that is the line of a later tube whose
+    file has the same name.
     """
     fingerprint = _fingerprint(desk.study, listing)
     if recall(desk.store, _NOTE) == fingerprint:
         return ()
     tubes = taken_in(desk.store)
-    found = [identify(desk.registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords) for tube in tubes]
+    found = [
+        identify(desk.registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords)
+        for tube in tubes
+    ]
     meant: dict[Draw, list[TubeIdentity]] = {}
     for tube, now in zip(tubes, found, strict=True):
         identity = now.identity or tube.identity
@@ -48,7 +52,9 @@ def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
 
 def _fingerprint(study: Study, listing: Listing) -> str:
     """Hash everything an identity depends on."""
-    digest = hashlib.sha256(study.settings.model_dump_json(include={"intake", "start", "time_zone", "nightly"}).encode())
+    digest = hashlib.sha256(
+        study.settings.model_dump_json(include={"intake", "start", "time_zone", "nightly"}).encode()
+    )
     for path in (study.samples_sheet, study.patients_sheet, *listing.sheets):
         digest.update(str(path).encode() + b"\0")
         digest.update(_digest_of(path))
@@ -76,26 +82,44 @@ def _mend_present(
     return f"{file}: another reconflow is at work on it; the next run mends its identity.", ""
 
 
-def _mend(desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]) -> tuple[str, str]:
+def _mend(
+    desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]
+) -> tuple[str, str]:
     """Mend one tube; gives what keeps it from being mended, and what was changed.
 
-    ``meant`` are all tubes as the sheets now have them, by draw: two whose labels were swapped are mended together.
+    ``meant`` are all tubes as the sheets now have them, by draw: two whose labels were swapped are
+    mended together.
     """
     file, short = tube.file.inbox_path, tube.identity.tube_sha256[:12]
     if found.identity is None:
         named = bool(desk.registry.samples.naming(file))
-        return (f"{' '.join(found.sentences)} Tube {short}, taken in before, keeps its identity." if named else ""), ""
+        return (
+            f"{' '.join(found.sentences)} Tube {short}, taken in before, keeps its identity."
+            if named
+            else ""
+        ), ""
     changes = _changes(tube.identity, found.identity)
     if not changes:
         return "", ""
     hours = desk.study.settings.limits.same_draw_hours
-    doubt = _reused(desk, tube, found) or two_draws(found.identity, meant[draw_of(found.identity)], hours)
+    doubt = _reused(desk, tube, found) or two_draws(
+        found.identity, meant[draw_of(found.identity)], hours
+    )
     if doubt:
-        return f"{found.row or file}: {doubt} Tube {short}, taken in before, keeps its identity.", ""
-    restained = (tube.identity.panel, tube.identity.control) != (found.identity.panel, found.identity.control)
+        return (
+            f"{found.row or file}: {doubt} Tube {short}, taken in before, keeps its identity.",
+            "",
+        )
+    restained = (tube.identity.panel, tube.identity.control) != (
+        found.identity.panel,
+        found.identity.control,
+    )
     misfit = _misfit(desk, tube, found.identity, found.secret) if restained else ""
     if misfit:
-        return f"{found.row or file}: {misfit} Tube {short}, taken in before, keeps its identity.", ""
+        return (
+            f"{found.row or file}: {misfit} Tube {short}, taken in before, keeps its identity.",
+            "",
+        )
     reason = f"{found.row or file}: {changes}"
     try:
         _write(desk, tube, found.identity, reason)
@@ -112,15 +136,21 @@ def _reused(desk: Desk, tube: Tube, found: Identification) -> str:
     new, old = found.identity, tube.identity
     if new and new.patient != old.patient and new.drawn_at != old.drawn_at:
         return (
-            f"patient and collected both differ from the tube taken in as {tube.file.inbox_path} ({old.patient}, "
-            f"{old.collected.isoformat()}). If that is another tube, give its file another name; if not, mend one, run, then the other."
+            f"patient and collected both differ from the tube taken in as "
+            f"{tube.file.inbox_path} ({old.patient}, "
+            f"{old.collected.isoformat()}). If that is another tube, give its file another "
+            f"name; if not, mend one, run, then the other."
         )
     return ""
 
 
 def _changes(before: TubeIdentity, after: TubeIdentity) -> str:
     old, new = asdict(before), asdict(after)
-    return ", ".join(f"{name} {old[name]} → {new[name]}" for name in old if name != "time_zone" and old[name] != new[name])
+    return ", ".join(
+        f"{name} {old[name]} → {new[name]}"
+        for name in old
+        if name != "time_zone" and old[name] != new[name]
+    )
 
 
 def _misfit(desk: Desk, tube: Tube, identity: TubeIdentity, secret: frozenset[str]) -> str:
@@ -139,13 +169,19 @@ def _write(desk: Desk, tube: Tube, identity: TubeIdentity, reason: str) -> None:
     study, record = desk.study, tube.file
     state = "accepted" if identity.panel != tube.identity.panel else record.state
     move = None
-    if record.place and identity.patient != tube.identity.patient and study.path_of(record.place).is_relative_to(study.archive):
+    if (
+        record.place
+        and identity.patient != tube.identity.patient
+        and study.path_of(record.place).is_relative_to(study.archive)
+    ):
         target = archive_target(study, identity.patient, record, identity.tube_sha256)
         move = PlannedMove(record.id, record.place, study.place_of(target), state, record.reason)
     with desk.store.writing() as connection:
         save_tube(connection, identity, tube.keywords)
         note_change(connection, record.id, reason)
-        changed = set_state(connection, record, state, record.reason if state == record.state else "")
+        changed = set_state(
+            connection, record, state, record.reason if state == record.state else ""
+        )
         if move:
             plan_move(connection, changed, move)
     if move:

@@ -17,8 +17,9 @@ _MOST_NAMED = 3
 def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
     """Give a sentence when the archive holds some tubes that the ledger does not know (an older copy of the store).
 
-    Raises UsageFault when the ledger knows none of the archive's tubes, or no tube at all while there are patients' results:
-    then the store was lost, or ``store`` names another one, and whatever is derived from it would be wrong.
+    Raises UsageFault when the ledger knows none of the archive's tubes, or no tube at all while
+    there are patients' results: then the store was lost, or ``store`` names another one, and
+    whatever is derived from it would be wrong.
     """
     # What lies there first: a file is in the ledger before another pass brings it into the archive.
     archived = sorted(_archived(study.archive))
@@ -29,17 +30,27 @@ def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
     lost = bool(archived) and len(strangers) == len(archived)
     forgotten = published and not any(record.state in TAKEN_IN for record in files)
     if lost or forgotten:
-        held = f"{len(archived)} tubes lie in {study.archive}" if lost else f"there are patients' tables in {study.results}"
+        held = (
+            f"{len(archived)} tubes lie in {study.archive}"
+            if lost
+            else f"there are patients' tables in {study.results}"
+        )
         raise UsageFault(
-            f"study.yaml: store: the store {store.shown} does not know this study's tubes, but {held}. Nothing was changed. Put the store "
-            "back from a copy, or correct 'store'. If this is a new study, give it an archive and results folder of its own."
+            f"study.yaml: store: the store {store.shown} does not know this study's tubes, "
+            f"but {held}. Nothing was changed. Put the store "
+            "back from a copy, or correct 'store'. If this is a new study, give it an archive "
+            "and results folder of its own."
         )
     if not strangers:
         return ()
-    named = ", ".join(study.place_of(path) for path in strangers[:_MOST_NAMED]) + (" …" if len(strangers) > _MOST_NAMED else "")
+    named = ", ".join(study.place_of(path) for path in strangers[:_MOST_NAMED]) + (
+        " …" if len(strangers) > _MOST_NAMED else ""
+    )
     said = (
-        f"{len(strangers)} tubes in the archive are unknown to the store {store.shown} and are in no table: {named}. Is it an older copy? "
-        "Put the newest copy of the store back, or take them out of the archive and drop them in the inbox again, "
+        f"{len(strangers)} tubes in the archive are unknown to the store {store.shown} and "
+        f"are in no table: {named}. Is it an older copy? "
+        "Put the newest copy of the store back, or take them out of the archive and drop them "
+        "in the inbox again, "
         "with a line of samples.csv for each name."
     )
     return (said,)

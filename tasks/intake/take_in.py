@@ -18,7 +18,15 @@ from tasks.intake.reidentify import mend_identities
 from tasks.intake.restore import restore_identities
 from tasks.intake.store_check import check_ledger
 from tasks.sheets.samples import SampleRow
-from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, count_by_state, plan_move, set_state
+from tasks.store.ledger import (
+    FileRecord,
+    PlannedMove,
+    State,
+    all_files,
+    count_by_state,
+    plan_move,
+    set_state,
+)
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 from tasks.study.lock import intake_lock
@@ -30,8 +38,9 @@ _MOST_NAMED = 5
 class IntakeSummary:
     """What one pass did: ``outcomes`` of the files it judged, the whole ledger by state, and sentences to show.
 
-    ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were mended; ``sheet_faults``
-    are those among them that somebody has to mend in a sheet, ``inbox_faults`` what is not read in the inbox.
+    ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were
+    mended; ``sheet_faults`` are those among them that somebody has to mend in a sheet,
+    ``inbox_faults`` what is not read in the inbox.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -48,9 +57,10 @@ class IntakeSummary:
 def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
     """Take in every file of the inbox that is at rest; one pass at a time, whoever starts it.
 
-    With ``wait`` the pass waits once for files it has just seen to settle; without, they are left to the next pass.
-    Raises SettingsFault when there is no inbox (a share that is not connected), so that nothing is taken for removed, and
-    UsageFault when the store knows nothing of the tubes that were taken in before.
+    With ``wait`` the pass waits once for files it has just seen to settle; without, they are left
+    to the next pass. Raises SettingsFault when there is no inbox (a share that is not connected),
+    so that nothing is taken for removed, and UsageFault when the store knows nothing of the tubes
+    that were taken in before.
     """
     with study.store() as store, intake_lock(store):
         _check_inbox(study, store)
@@ -69,8 +79,9 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
 def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """Put refused files back in the inbox and failed tubes back among the accepted; gives the files taken up again.
 
-    ``names`` are file names, paths in the inbox, or the beginning of a SHA-256 (8 characters or more); None means all.
-    Raises UsageFault for a name that fits no refused or failed file; then nothing is done.
+    ``names`` are file names, paths in the inbox, or the beginning of a SHA-256 (8 characters or
+    more); None means all. Raises UsageFault for a name that fits no refused or failed file; then
+    nothing is done.
     """
     with study.store() as store, intake_lock(store):
         check_folders(study, store)
@@ -78,7 +89,11 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
         open_files = all_files(store, ("quarantined", "failed"))
         # One whose bytes are lost can only come back with its file.
         stuck = [each for each in open_files if each.state == "quarantined" or each.place]
-        chosen = stuck if names is None else [record for name in names for record in _called(name, stuck)]
+        chosen = (
+            stuck
+            if names is None
+            else [record for name in names for record in _called(name, stuck)]
+        )
         for record in dict.fromkeys(chosen):
             # Whoever changed the file meanwhile has taken it up.
             with suppress(StateConflict):
@@ -86,20 +101,34 @@ def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
         return tuple(record.inbox_path for record in dict.fromkeys(chosen))
 
 
-def _take_in(study: Study, store: Store, listing: Listing, candidates: Sequence[Candidate], unknown: Sequence[str]) -> IntakeSummary:
+def _take_in(
+    study: Study,
+    store: Store,
+    listing: Listing,
+    candidates: Sequence[Candidate],
+    unknown: Sequence[str],
+) -> IntakeSummary:
     desk = open_desk(study, store, listing)
-    # First those taken in before: a file may wait only because an earlier tube had its visit by mistake.
+    # First those taken in before: a file may wait only because an earlier tube had its visit by
+    # mistake.
     mended = (*restore_identities(desk), *mend_identities(desk, listing))
     outcomes = {candidate.record.id: admit(desk, candidate) for candidate in candidates}
     accepted = {outcome.tube_sha256 for outcome in outcomes.values() if outcome.state == "accepted"}
     for candidate in candidates:
-        # A copy that came first in the alphabet waited, then its twin was accepted: now it is a duplicate.
+        # A copy that came first in the alphabet waited, then its twin was accepted: now it is a
+        # duplicate.
         if candidate.sha256 in accepted and outcomes[candidate.record.id].state == "waiting":
             outcomes[candidate.record.id] = admit(desk, candidate)
-    faults = [str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)]
+    faults = [
+        str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)
+    ]
     open_files = all_files(store, ("waiting", "settling"))
     waiting = [f"{printable(each.inbox_path)}: {each.reason}" for each in open_files if each.reason]
-    sentences = tuple(dict.fromkeys((*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(desk.unused))))
+    sentences = tuple(
+        dict.fromkeys(
+            (*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(desk.unused))
+        )
+    )
     sheet_faults, judged = tuple(dict.fromkeys(faults)), tuple(outcomes.values())
     return IntakeSummary(judged, count_by_state(store), sentences, sheet_faults, listing.faults)
 
@@ -111,13 +140,20 @@ def _unused(lines: Sequence[SampleRow]) -> tuple[str, ...]:
     named = ", ".join(f"{line} ({printable(line.file)})" for line in lines[:_MOST_NAMED])
     named += " …" if len(lines) > _MOST_NAMED else ""
     number = "One line names" if len(lines) == 1 else f"{len(lines)} lines name"
-    return (f"{number} a file that has not come into the inbox so far: {named}. Check the name, or drop the file.",)
+    return (
+        (
+            f"{number} a file that has not come into the inbox so far: {named}. Check the name, "
+            f"or drop the file."
+        ),
+    )
 
 
 def _settle(study: Study, store: Store) -> bool:
     """Wait until the files seen just now may be looked at again; tells whether there were any."""
     unsettled: tuple[State, ...] = ("settling",)
-    settling = [record for record in all_files(store, unsettled) if record.place and record.size >= 0]
+    settling = [
+        record for record in all_files(store, unsettled) if record.place and record.size >= 0
+    ]
     if not settling:
         return False
     last = max(record.seen_at for record in settling) + study.settings.intake.settle_seconds
@@ -127,7 +163,9 @@ def _settle(study: Study, store: Store) -> bool:
 
 def _check_inbox(study: Study, store: Store) -> None:
     if Path(study.settings.inbox).is_absolute() and not study.inbox.is_dir():
-        raise SettingsFault(f"The inbox {study.inbox} cannot be found. Is the share connected? (study.yaml: inbox)")
+        raise SettingsFault(
+            f"The inbox {study.inbox} cannot be found. Is the share connected? (study.yaml: inbox)"
+        )
     check_folders(study, store)
     study.inbox.mkdir(parents=True, exist_ok=True)
 
@@ -142,7 +180,9 @@ def _called(name: str, stuck: Sequence[FileRecord]) -> list[FileRecord]:
         or (len(name) >= 8 and (record.sha256 or "").startswith(name.lower()))
     ]
     if not found:
-        raise UsageFault(f"No refused or failed file is called '{name}'. `reconflow status` lists them.")
+        raise UsageFault(
+            f"No refused or failed file is called '{name}'. `reconflow status` lists them."
+        )
     return found
 
 
@@ -158,7 +198,9 @@ def _take_up(study: Study, store: Store, record: FileRecord) -> None:
             set_state(connection, record, "settling", "taken up again")
         return
     target = inbox_target(study, record, record.sha256 or "")
-    move = PlannedMove(record.id, study.place_of(place), study.place_of(target), "settling", "taken up again")
+    move = PlannedMove(
+        record.id, study.place_of(place), study.place_of(target), "settling", "taken up again"
+    )
     with store.writing() as connection:
         plan_move(connection, record, move)
     move_file(study, store, move, record)

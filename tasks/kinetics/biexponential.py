@@ -1,8 +1,9 @@
 """Fit the decline of CAR-T cells after their peak with two phases, a fast and a slow one.
 
-The model is the decline of Stein et al. 2019 (CPT Pharmacometrics Syst Pharmacol 8:285): C = C₀[(1 − FB)e^(−αd) + FB e^(−βd)],
-d days after the highest sample, α > β. Residuals are lognormal. What lies below the limit of quantification (BLQ) enters by the
-probability of lying there (Beal's method M3); to leave it out would make the slow phase look slower than it is.
+The model is the decline of Stein et al. 2019 (CPT Pharmacometrics Syst Pharmacol 8:285): C = C₀[(1
+− FB)e^(−αd) + FB e^(−βd)], d days after the highest sample, α > β. Residuals are lognormal. What
+lies below the limit of quantification (BLQ) enters by the probability of lying there (Beal's method
+M3); to leave it out would make the slow phase look slower than it is.
 """
 
 import math
@@ -18,7 +19,8 @@ from tasks.vocabulary.reasons import Why
 
 MINIMUM_POINTS = 6
 MINIMUM_SPAN_DAYS = 28.0
-"""The quantified samples after the peak must reach over four weeks: the fast phase has a half-life of days, the slow one of weeks."""
+"""The quantified samples after the peak must reach over four weeks: the fast phase has a half-life
+of days, the slow one of weeks."""
 
 CONFIDENCE = 0.95
 MEAN_PARAMETERS = 4
@@ -49,7 +51,9 @@ class Estimate:
     def half_life(self) -> "Estimate":
         """Turn a rate per day into a half-life in days."""
         low = None if self.high is None else math.log(2) / self.high
-        return Estimate(math.log(2) / self.value, low, None if self.low is None else math.log(2) / self.low)
+        return Estimate(
+            math.log(2) / self.value, low, None if self.low is None else math.log(2) / self.low
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,17 @@ class _Samples:
         return float(0.5 * residual @ residual + self.day.size * theta[4] - log_ndtr(below).sum())
 
 
-def fit_decline(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bool], lloq: Sequence[float]) -> Decline:
+def fit_decline(
+    days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bool], lloq: Sequence[float]
+) -> Decline:
     """Fit the decline after the highest quantified sample.
 
-    All four are equally long: days since infusion, cells/µL, whether the sample is BLQ (``per_ul`` is not read then), and its
-    limit of quantification in cells/µL (read for BLQ alone; one without a limit is left out). The limits are those of the profile
-    likelihood, widened for few samples as in a linear model (Bates & Watts 1988, ch. 6). Gives no estimate, but the reason, for
-    fewer than six quantified samples after the peak, for less than four weeks of them, and where one phase explains them as well.
+    All four are equally long: days since infusion, cells/µL, whether the sample is BLQ (``per_ul``
+    is not read then), and its limit of quantification in cells/µL (read for BLQ alone; one without
+    a limit is left out). The limits are those of the profile likelihood, widened for few samples as
+    in a linear model (Bates & Watts 1988, ch. 6). Gives no estimate, but the reason, for fewer than
+    six quantified samples after the peak, for less than four weeks of them, and where one phase
+    explains them as well.
     """
     samples = _after_peak(days, per_ul, blq, lloq)
     points = max(0, samples.day.size - 1)
@@ -108,15 +116,25 @@ def fit_decline(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bo
     samples = samples.over_the_first()
     best = min((_minimise(samples, start) for start in _starts(samples)), key=lambda fit: fit[1])
     if best[0][ALPHA] < best[0][BETA]:
-        best = (np.array([best[0][0], best[0][BETA], best[0][ALPHA], -best[0][FB], best[0][4]]), best[1])
-    one_phase = min((_minimise(samples, start, {BETA: LOWEST, FB: FRACTION[0]}) for start in _starts(samples)), key=lambda fit: fit[1])
+        best = (
+            np.array([best[0][0], best[0][BETA], best[0][ALPHA], -best[0][FB], best[0][4]]),
+            best[1],
+        )
+    one_phase = min(
+        (_minimise(samples, start, {BETA: LOWEST, FB: FRACTION[0]}) for start in _starts(samples)),
+        key=lambda fit: fit[1],
+    )
     if 2 * (one_phase[1] - best[1]) < _critical(samples.day.size, 2):
         return Decline(points, Why.ONE_PHASE)
     alpha, beta = (_interval(samples, best, which, math.exp) for which in (ALPHA, BETA))
-    return Decline(points, None, alpha, beta, _interval(samples, best, FB, _fraction), math.exp(best[0][4]))
+    return Decline(
+        points, None, alpha, beta, _interval(samples, best, FB, _fraction), math.exp(best[0][4])
+    )
 
 
-def _after_peak(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bool], lloq: Sequence[float]) -> _Samples:
+def _after_peak(
+    days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bool], lloq: Sequence[float]
+) -> _Samples:
     day, level, limit = (np.asarray(each, dtype=float) for each in (days, per_ul, lloq))
     below = np.asarray(blq, dtype=bool)
     seen = ~below & (level > 0)
@@ -126,7 +144,9 @@ def _after_peak(days: Sequence[float], per_ul: Sequence[float], blq: Sequence[bo
     seen &= day >= peak
     below &= (day > peak) & (limit > 0)
     order = np.argsort(day[seen], kind="stable")
-    return _Samples(day[seen][order] - peak, np.log(level[seen][order]), day[below] - peak, np.log(limit[below]))
+    return _Samples(
+        day[seen][order] - peak, np.log(level[seen][order]), day[below] - peak, np.log(limit[below])
+    )
 
 
 def _log_curve(day: Numbers, theta: Numbers) -> Numbers:
@@ -142,10 +162,20 @@ def _fraction(logit: float) -> float:
 
 def _starts(samples: _Samples) -> Iterator[Numbers]:
     for alpha, beta, fb in STARTS:
-        yield np.array([samples.log_level[0], math.log(alpha), math.log(beta), math.log(fb / (1 - fb)), math.log(0.4)])
+        yield np.array(
+            [
+                samples.log_level[0],
+                math.log(alpha),
+                math.log(beta),
+                math.log(fb / (1 - fb)),
+                math.log(0.4),
+            ]
+        )
 
 
-def _minimise(samples: _Samples, start: Numbers, fixed: dict[int, float] | None = None) -> tuple[Numbers, float]:
+def _minimise(
+    samples: _Samples, start: Numbers, fixed: dict[int, float] | None = None
+) -> tuple[Numbers, float]:
     """Minimise from one start, some parameters held; a held rate bounds the other, so that the fast one stays the faster."""
     from scipy.optimize import minimize
 
@@ -158,7 +188,13 @@ def _minimise(samples: _Samples, start: Numbers, fixed: dict[int, float] | None 
         if len(fixed or {}) == 1 and index == BETA:
             bounds[ALPHA] = (value, HIGHEST)
     inside = np.clip(start, [low for low, _ in bounds], [high for _, high in bounds])
-    found = minimize(samples.minus_log_likelihood, inside, method="L-BFGS-B", bounds=bounds, options={"maxiter": 400})
+    found = minimize(
+        samples.minus_log_likelihood,
+        inside,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 400},
+    )
     return np.asarray(found.x, dtype=float), float(found.fun)
 
 
@@ -170,13 +206,19 @@ def _critical(samples: int, degrees: int) -> float:
     return float(samples * math.log(1 + degrees * f.ppf(CONFIDENCE, degrees, free) / free))
 
 
-def _interval(samples: _Samples, best: tuple[Numbers, float], which: int, value_of: Callable[[float], float]) -> Estimate:
+def _interval(
+    samples: _Samples, best: tuple[Numbers, float], which: int, value_of: Callable[[float], float]
+) -> Estimate:
     low, high = (_limit(samples, best, which, direction) for direction in (-1, 1))
     value = value_of(float(best[0][which]))
-    return Estimate(value, None if low is None else value_of(low), None if high is None else value_of(high))
+    return Estimate(
+        value, None if low is None else value_of(low), None if high is None else value_of(high)
+    )
 
 
-def _limit(samples: _Samples, best: tuple[Numbers, float], which: int, direction: int) -> float | None:
+def _limit(
+    samples: _Samples, best: tuple[Numbers, float], which: int, direction: int
+) -> float | None:
     """Walk the profile away from the best fit until it is too unlikely, and halve the last step; ``None`` if it never is."""
     allowed = best[1] + _critical(samples.day.size, 1) / 2
     bounds = FRACTION if which == FB else (LOWEST, HIGHEST)
@@ -192,5 +234,7 @@ def _limit(samples: _Samples, best: tuple[Numbers, float], which: int, direction
     for _ in range(10):
         middle = (inside + outside) / 2
         fit = _minimise(samples, theta, {which: middle})
-        theta, inside, outside = (fit[0], middle, outside) if fit[1] <= allowed else (theta, inside, middle)
+        theta, inside, outside = (
+            (fit[0], middle, outside) if fit[1] <= allowed else (theta, inside, middle)
+        )
     return (inside + outside) / 2

@@ -29,7 +29,11 @@ def cohort_parameters(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return joined
 
 
-def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = None, rows: KineticRows | None = None) -> pd.DataFrame:
+def recovery_frame(
+    kinetics: pd.DataFrame,
+    settings: ParameterSettings | None = None,
+    rows: KineticRows | None = None,
+) -> pd.DataFrame:
     """Bound depletion and recovery of the B cells in blood, one row a patient × definition.
 
     ``rows`` are those of ``kinetic_rows``, where they are known already.
@@ -40,7 +44,12 @@ def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = 
     records: list[tuple[object, ...]] = []
     for patient, won in sorted(won_of.items()):
         visits = sorted(won, key=lambda row: row["day"])
-        judged = recoveries(visits, tubes_of[patient], chosen.recovery, baseline_visit=chosen.baseline_visits.get(patient))
+        judged = recoveries(
+            visits,
+            tubes_of[patient],
+            chosen.recovery,
+            baseline_visit=chosen.baseline_visits.get(patient),
+        )
         records += [_record(patient, definition, each) for definition, each in judged]
     frame = RECOVERY.frame(records)
     check_recovery(frame)
@@ -50,17 +59,24 @@ def recovery_frame(kinetics: pd.DataFrame, settings: ParameterSettings | None = 
 def check_recovery(frame: pd.DataFrame) -> None:
     """Raise ReconflowError when a recovery table breaks one of the promises of ``RECOVERY``."""
     check_shape(frame, RECOVERY, "recovery")
-    wrong = (frame["low"] >= frame["high"]) | ((frame["censoring"] == "right") != (frame["depleted"].eq(True) & frame["high"].isna()))
+    wrong = (frame["low"] >= frame["high"]) | (
+        (frame["censoring"] == "right") != (frame["depleted"].eq(True) & frame["high"].isna())
+    )
     if wrong.any():
         first = frame[wrong].iloc[0]
-        raise ReconflowError(f"recovery table: the interval of patient {first['patient']} under {first['definition']} is impossible.")
+        raise ReconflowError(
+            f"recovery table: the interval of patient {first['patient']} under "
+            f"{first['definition']} is impossible."
+        )
 
 
 def _joined(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         return pd.DataFrame({name: [] for name in columns})
-    return pd.concat(filled, ignore_index=True).sort_values("patient", kind="stable", ignore_index=True)
+    return pd.concat(filled, ignore_index=True).sort_values(
+        "patient", kind="stable", ignore_index=True
+    )
 
 
 def _b_cells_by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -26,7 +26,8 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "other_b": "other B cells",
     }
 )
-"""The parts of all B cells, each cell in exactly one: ``other_naive_b`` is naive_b without the two before it, ``other_b`` the rest."""
+"""The parts of all B cells, each cell in exactly one: ``other_naive_b`` is naive_b without the two
+before it, ``other_b`` the rest."""
 
 SECRETING_PARTS: Mapping[str, str] = MappingProxyType(
     {
@@ -35,9 +36,14 @@ SECRETING_PARTS: Mapping[str, str] = MappingProxyType(
         "secreting_b": "plasmablasts or plasma cells",
     }
 )
-"""What the rest is known to be where a tube counts plasmablasts and plasma cells (`tasks.counting.secreting`)."""
+"""What the rest is known to be where a tube counts plasmablasts and plasma cells
+(`tasks.counting.secreting`)."""
 ALL_PARTS: Mapping[str, str] = MappingProxyType(
-    {**{part: label for part, label in PARTS.items() if part != "other_b"}, **SECRETING_PARTS, "other_b": PARTS["other_b"]}
+    {
+        **{part: label for part, label in PARTS.items() if part != "other_b"},
+        **SECRETING_PARTS,
+        "other_b": PARTS["other_b"],
+    }
 )
 
 
@@ -46,9 +52,10 @@ def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = Non
 
     The parts are ``ALL_PARTS`` where the tube counts plasmablasts and plasma cells, else ``PARTS``.
 
-    A share (percent, with exact binomial limits) needs as many B cells in that tube as percentages of subsets do (``limits`` of the
-    study: 50, indicative below 100). With fewer, or where B cells are not detected (their events are no more than the background's), its
-    row has none. A visit without a tube that reports all subsets, or whose B cells are not evaluable, has no rows.
+    A share (percent, with exact binomial limits) needs as many B cells in that tube as percentages
+    of subsets do (``limits`` of the study: 50, indicative below 100). With fewer, or where B cells
+    are not detected (their events are no more than the background's), its row has none. A visit
+    without a tube that reports all subsets, or whose B cells are not evaluable, has no rows.
     """
     read, settings = kinetic_rows(kinetics), limits or LimitSettings()
     of_tube: dict[tuple[str, str], dict[str, Row]] = {}
@@ -78,7 +85,9 @@ def counts_of_parts(own: Mapping[str, Row]) -> dict[str, int]:
     found = secreting_b_cells(events)
     if found is None:
         return {part: (events | rest)[part] for part in PARTS}
-    rest |= dict(zip(SECRETING_PARTS, (found.plasmablasts, found.plasma_cells, found.either), strict=True))
+    rest |= dict(
+        zip(SECRETING_PARTS, (found.plasmablasts, found.plasma_cells, found.either), strict=True)
+    )
     rest["other_b"] = found.neither
     return {part: (events | rest)[part] for part in ALL_PARTS}
 
@@ -90,10 +99,15 @@ def _parts(own: Mapping[str, Row], limits: LimitSettings) -> Sequence[tuple[obje
     many = are_many(sum(parts.get(part, 0) for part in SECRETING_PARTS), total)
     tube = (row["strategy"], row["tube_sha256"], str(Flag.MANY_SECRETING_B_CELLS) if many else "")
     if total < limits.b_subset_indicative_events or row["code"] == "ND":
-        return [(*place, part, events, total, None, None, None, "few_cells", *tube) for part, events in parts.items()]
+        return [
+            (*place, part, events, total, None, None, None, "few_cells", *tube)
+            for part, events in parts.items()
+        ]
     basis = "indicative" if total < limits.b_subset_events else "enough"
     found = []
     for part, events in parts.items():
         low, high = clopper_pearson(events, total)
-        found.append((*place, part, events, total, 100 * events / total, 100 * low, 100 * high, basis, *tube))
+        found.append(
+            (*place, part, events, total, 100 * events / total, 100 * low, 100 * high, basis, *tube)
+        )
     return found

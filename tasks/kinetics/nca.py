@@ -1,12 +1,15 @@
 """Describe how CAR-T cells rise and fall, without a model (non-compartmental analysis).
 
-The rules (`tasks.kinetics.nca_rules`) follow PKNCA's defaults unless a study sets others: values below the limit of quantification (BLQ)
-before the first quantified one are 0, between quantified ones they are dropped, after the last one they end the curve; areas are
-linear while rising and logarithmic while falling; before the first sample the curve starts at 0. Nothing is ever extrapolated with
-lambda_z. Times are days since infusion; concentrations may be in any unit. A concentration of 0 is BLQ; a missing one is no sample.
+The rules (`tasks.kinetics.nca_rules`) follow PKNCA's defaults unless a study sets others: values
+below the limit of quantification (BLQ) before the first quantified one are 0, between quantified
+ones they are dropped, after the last one they end the curve; areas are linear while rising and
+logarithmic while falling; before the first sample the curve starts at 0. Nothing is ever
+extrapolated with lambda_z. Times are days since infusion; concentrations may be in any unit. A
+concentration of 0 is BLQ; a missing one is no sample.
 
-Rounding decides nothing (`tasks.kinetics.rounding`): values within a billionth of each other are equal, of equal peaks the first is the
-peak, ln C that changes by less than a billionth neither rises nor falls, and a day's end is known to a tenth of a second.
+Rounding decides nothing (`tasks.kinetics.rounding`): values within a billionth of each other are
+equal, of equal peaks the first is the peak, ln C that changes by less than a billionth neither
+rises nor falls, and a day's end is known to a tenth of a second.
 """
 
 import math
@@ -22,7 +25,14 @@ from tasks.kinetics.areas import USUAL, area, level_at
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
 from tasks.kinetics.rounding import DAYS, Mask, Numbers, first_highest, within_days
 from tasks.kinetics.series_file import read_series
-from tasks.kinetics.slopes import TerminalSlope, fits_well, leaves_little, line, spans_enough, steadiest
+from tasks.kinetics.slopes import (
+    TerminalSlope,
+    fits_well,
+    leaves_little,
+    line,
+    spans_enough,
+    steadiest,
+)
 from tasks.vocabulary.reasons import Why
 
 MINIMUM_AREA_POINTS = 2
@@ -99,9 +109,9 @@ class Series:
 class PartialArea:
     """The area from infusion to a day, and how it ended.
 
-    ``last_quantified``: the cells were last quantified before that day and seen below the limit by the end of the window around it,
-    so the area equals AUClast. ``last_sample``: the observation ended within the window around that day; the area stops at the last
-    sample and is a lower bound.
+    ``last_quantified``: the cells were last quantified before that day and seen below the limit by
+    the end of the window around it, so the area equals AUClast. ``last_sample``: the observation
+    ended within the window around that day; the area stops at the last sample and is a lower bound.
     """
 
     value: float
@@ -125,9 +135,14 @@ def series(
 ) -> Series:
     """Order samples by time, leaving out those before infusion and those without a concentration that are not BLQ.
 
-    Raises ValueError for a time that is not finite, a negative concentration or, unless the rules average them, two samples at one time.
+    Raises ValueError for a time that is not finite, a negative concentration or, unless the rules
+    average them, two samples at one time.
     """
-    times, concs, below = np.asarray(time, dtype=float), np.asarray(conc, dtype=float), np.asarray(blq, dtype=bool)
+    times, concs, below = (
+        np.asarray(time, dtype=float),
+        np.asarray(conc, dtype=float),
+        np.asarray(blq, dtype=bool),
+    )
     if not times.shape == concs.shape == below.shape or times.ndim != 1:
         raise ValueError("time, conc and blq must be equally long")
     if not np.isfinite(times).all() or np.isinf(concs).any() or (concs < 0).any():
@@ -156,7 +171,11 @@ def nca(
 
 def analyse(samples: Series) -> dict[str, float | Why]:
     """Give the cellular-kinetic parameters of one series, or why there is none."""
-    slope, doubling, nothing = terminal_slope(samples), doubling_time(samples), not_quantified(samples)
+    slope, doubling, nothing = (
+        terminal_slope(samples),
+        doubling_time(samples),
+        not_quantified(samples),
+    )
     areas = [partial_area(samples, end) for end in WINDOWS]
     peak, last = samples.peak, samples.last
     values: tuple[float | Why, ...] = (
@@ -193,7 +212,9 @@ def area_to_last(samples: Series) -> float | Why:
 
 
 def _no_area(samples: Series) -> Why | None:
-    return not_quantified(samples) or (Why.ONE_QUANTIFIED if samples.quantified.sum() < MINIMUM_AREA_POINTS else None)
+    return not_quantified(samples) or (
+        Why.ONE_QUANTIFIED if samples.quantified.sum() < MINIMUM_AREA_POINTS else None
+    )
 
 
 def area_to_first_below(samples: Series) -> float | Why:
@@ -207,10 +228,11 @@ def area_to_first_below(samples: Series) -> float | Why:
 def partial_area(samples: Series, end: int) -> PartialArea | Why:
     """Give the area from infusion to day ``end``, or why the samples do not reach it.
 
-    Between the samples around ``end`` the curve is interpolated as its area is. Cells still quantified when the window
-    around ``end`` opens need a sample within it, be it one below the limit that the rules leave out of the curve; cells seen gone
-    before the window closes have the area of AUClast. When the first sample without cells comes later, nobody knows how long
-    they stayed, and there is no area.
+    Between the samples around ``end`` the curve is interpolated as its area is. Cells still
+    quantified when the window around ``end`` opens need a sample within it, be it one below the
+    limit that the rules leave out of the curve; cells seen gone before the window closes have the
+    area of AUClast. When the first sample without cells comes later, nobody knows how long they
+    stayed, and there is no area.
     """
     to_last = area_to_last(samples)
     if isinstance(to_last, Why):
@@ -227,7 +249,13 @@ def partial_area(samples: Series, end: int) -> PartialArea | Why:
     if reached:
         return PartialArea(to_last, "last_sample")
     left_out = gone is Why.BLQ_LEFT_OUT and samples.time[-1] >= end - window - DAYS
-    return Why.BLQ_LEFT_OUT if left_out else Why.ENDED_BEFORE if isinstance(gone, Why) else Why.LOSS_UNSEEN
+    return (
+        Why.BLQ_LEFT_OUT
+        if left_out
+        else Why.ENDED_BEFORE
+        if isinstance(gone, Why)
+        else Why.LOSS_UNSEEN
+    )
 
 
 def _area_until(samples: Series, day: int) -> PartialArea | Why:
@@ -250,7 +278,11 @@ def time_below(samples: Series) -> float | Why:
         return lacking
     if samples.last == samples.time.size - 1:
         return Why.STILL_QUANTIFIED
-    return Why.BLQ_LEFT_OUT if samples.rules.blq_last == "drop" else float(samples.time[samples.last + 1])
+    return (
+        Why.BLQ_LEFT_OUT
+        if samples.rules.blq_last == "drop"
+        else float(samples.time[samples.last + 1])
+    )
 
 
 def terminal_slope(samples: Series) -> TerminalSlope | Why:
@@ -280,7 +312,11 @@ def doubling_time(samples: Series) -> tuple[float, int] | Why:
     if rising.sum() < MINIMUM_RISE_POINTS:
         return Why.FEW_UP_TO_PEAK
     rise = line(samples.time[rising], samples.conc[rising])
-    return (math.log(2) / rise.slope, rise.points) if rise is not None and rise.rises else Why.NOT_RISING
+    return (
+        (math.log(2) / rise.slope, rise.points)
+        if rise is not None and rise.rises
+        else Why.NOT_RISING
+    )
 
 
 def persistence(samples: Series) -> float | Why:
@@ -304,6 +340,8 @@ def nca_file(path: Path, rules: NcaRules = USUAL) -> dict[str, GroupResult]:
     for group, samples in read_series(path, repeated=rules.duplicates == "average").items():
         time, conc, blq = zip(*samples, strict=True)
         early = sum(each < 0 for each in time)
-        absent = sum(math.isnan(level) and not below for level, below in zip(conc, blq, strict=True))
+        absent = sum(
+            math.isnan(level) and not below for level, below in zip(conc, blq, strict=True)
+        )
         found[group] = GroupResult(analyse(series(time, conc, blq, rules)), early, absent)
     return found

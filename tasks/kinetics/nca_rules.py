@@ -16,8 +16,9 @@ class _Rules(BaseModel):
 class TerminalRules(_Rules):
     """When a terminal decline is steady enough for a half-life (defaults as PKNCA's).
 
-    Of all fits to the last ``minimum_points`` or more quantified samples after the peak the best adjusted r² wins, among those within
-    ``tie`` of it the one with most points. It needs ``minimum_r2``, to span ``minimum_span`` half-lives, and to leave at most
+    Of all fits to the last ``minimum_points`` or more quantified samples after the peak the best
+    adjusted r² wins, among those within ``tie`` of it the one with most points. It needs
+    ``minimum_r2``, to span ``minimum_span`` half-lives, and to leave at most
     ``maximum_extrapolated`` of the whole area beyond the last sample.
     """
 
@@ -31,11 +32,13 @@ class TerminalRules(_Rules):
 class NcaRules(_Rules):
     """What enters a curve, and how its area is taken.
 
-    ``blq_first``, ``blq_middle`` and ``blq_last`` say of samples below the limit of quantification (BLQ) before the first quantified one,
-    between quantified ones and after the last one whether they count as ``zero`` or are left out (``drop``); the curve starts at zero at
-    infusion in any case. ``auc_method``: ``lin-up-log-down`` is linear while rising and logarithmic while falling. ``windows`` are how
-    far (days) from the end of a partial area a sample may lie and still stand for that day, ``persistence`` the days that are
-    week 24. ``duplicates``: two samples at one time are refused, or replaced by their average (BLQ counting as zero).
+    ``blq_first``, ``blq_middle`` and ``blq_last`` say of samples below the limit of quantification
+    (BLQ) before the first quantified one, between quantified ones and after the last one whether
+    they count as ``zero`` or are left out (``drop``); the curve starts at zero at infusion in any
+    case. ``auc_method``: ``lin-up-log-down`` is linear while rising and logarithmic while falling.
+    ``windows`` are how far (days) from the end of a partial area a sample may lie and still stand
+    for that day, ``persistence`` the days that are week 24. ``duplicates``: two samples at one time
+    are refused, or replaced by their average (BLQ counting as zero).
     """
 
     blq_first: Below = "zero"
@@ -50,7 +53,9 @@ class NcaRules(_Rules):
     @model_validator(mode="after")
     def _windows_hang_together(self) -> "NcaRules":
         if set(self.windows) != set(WINDOWS) or min(self.windows.values()) < 0:
-            raise ValueError(f"windows are given for the days {', '.join(map(str, WINDOWS))}, none below 0")
+            raise ValueError(
+                f"windows are given for the days {', '.join(map(str, WINDOWS))}, none below 0"
+            )
         if not 0 <= self.persistence[0] < self.persistence[1]:
             raise ValueError("persistence is a first and a last day")
         return self
@@ -58,12 +63,26 @@ class NcaRules(_Rules):
     def told(self) -> str:
         """Name the rules that are not the usual ones, as they stand beside a parameter: ``auc_method=linear;blq_middle=zero``."""
         given, usual = self.model_dump(), NcaRules().model_dump()
-        flat = {name: value for name, value in given.items() if name != "terminal" and value != usual[name]}
-        flat |= {f"terminal.{name}": value for name, value in given["terminal"].items() if value != usual["terminal"][name]}
+        flat = {
+            name: value
+            for name, value in given.items()
+            if name != "terminal" and value != usual[name]
+        }
+        flat |= {
+            f"terminal.{name}": value
+            for name, value in given["terminal"].items()
+            if value != usual["terminal"][name]
+        }
         return ";".join(f"{name}={_short(value)}" for name, value in sorted(flat.items()))
 
 
 def _short(value: object) -> str:
     if isinstance(value, Mapping):
         return ",".join(f"{key}:{each:g}" for key, each in value.items())
-    return "-".join(f"{each:g}" for each in value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        "-".join(f"{each:g}" for each in value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -1,9 +1,10 @@
 """Bound when the B cells were gone and when they came back.
 
-Nobody sees the crossing of a threshold, only the visits around it: both times are intervals between visits, (last
-visit before, first visit after]. A visit whose limit of quantification lies above the threshold cannot tell and is
-skipped, which widens the interval. The published definitions differ; each is kept apart under its own versioned name.
-A level within a billionth of a threshold lies on it (`tasks.kinetics.rounding`).
+Nobody sees the crossing of a threshold, only the visits around it: both times are intervals between
+visits, (last visit before, first visit after]. A visit whose limit of quantification lies above the
+threshold cannot tell and is skipped, which widens the interval. The published definitions differ;
+each is kept apart under its own versioned name. A level within a billionth of a threshold lies on
+it (`tasks.kinetics.rounding`).
 """
 
 from collections.abc import Sequence
@@ -18,14 +19,16 @@ Censoring = Literal["interval", "right", "left", "none"]
 Basis = Literal["per_ul", "percent", "detection"]
 
 DEEP_VOLUME_LOD = 20 / 100
-"""Limit of detection (cells/µL) of 20 events in 100 µL of blood: what a tube needs to call B cells deeply absent."""
+"""Limit of detection (cells/µL) of 20 events in 100 µL of blood: what a tube needs to call B cells
+deeply absent."""
 
 
 class RecoverySettings(BaseModel):
     """Hold what the laboratory calls normal and sensitive.
 
-    ``lln_per_ul`` is its lower limit of normal for B cells; reference ranges differ (77, 94 or 100 cells/µL).
-    ``persistence_lloq_per_ul`` is the highest limit of quantification with which a tube may say that CAR T cells are gone.
+    ``lln_per_ul`` is its lower limit of normal for B cells; reference ranges differ (77, 94 or 100
+    cells/µL). ``persistence_lloq_per_ul`` is the highest limit of quantification with which a tube
+    may say that CAR T cells are gone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -38,8 +41,8 @@ class RecoverySettings(BaseModel):
 class Definition:
     """When B cells count as depleted (below ``depleted``) and as recovered (from ``recovered`` on).
 
-    ``or_per_ul``: a concentration above it counts as recovered whatever the percentage. ``strict``: recovery needs more
-    than the threshold.
+    ``or_per_ul``: a concentration above it counts as recovered whatever the percentage. ``strict``:
+    recovery needs more than the threshold.
     """
 
     id: str
@@ -59,7 +62,8 @@ class Definition:
 class VisitCount:
     """B cells of one visit: day, code, cells/µL, the tube's limits, percent of lymphocytes (``None``: not given).
 
-    ``percent_known`` is false where the denominator is another population or has too few events to judge by.
+    ``percent_known`` is false where the denominator is another population or has too few events to
+    judge by.
     """
 
     day: float
@@ -85,8 +89,9 @@ class Crossing:
 class Recovery:
     """Depletion, recovery and the time between; all ``None`` where depletion was never seen.
 
-    ``depleted`` is ``None`` where a visit after infusion that could not tell may have been depleted. ``lost`` counts visits
-    that looked recovered and were not confirmed by the next; ``skipped`` those that cannot tell.
+    ``depleted`` is ``None`` where a visit after infusion that could not tell may have been
+    depleted. ``lost`` counts visits that looked recovered and were not confirmed by the next;
+    ``skipped`` those that cannot tell.
     """
 
     depleted: bool | None
@@ -108,7 +113,9 @@ class _Standing:
     level: float | None
 
 
-def definitions(settings: RecoverySettings, baseline_per_ul: float | None = None) -> tuple[Definition, ...]:
+def definitions(
+    settings: RecoverySettings, baseline_per_ul: float | None = None
+) -> tuple[Definition, ...]:
     """List the definitions of depletion and recovery; half and all of the baseline (``B_ratio``) only where that is known."""
     lln = settings.lln_per_ul
     known = (
@@ -122,25 +129,33 @@ def definitions(settings: RecoverySettings, baseline_per_ul: float | None = None
     if baseline_per_ul is None:
         return known
     ratios = (("B_ratio", 0.5), ("B_ratio_100", 1.0))
-    return *known, *(Definition(name, "per_ul", 0.1 * baseline_per_ul, part * baseline_per_ul) for name, part in ratios)
+    return *known, *(
+        Definition(name, "per_ul", 0.1 * baseline_per_ul, part * baseline_per_ul)
+        for name, part in ratios
+    )
 
 
 def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
     """Bound depletion and recovery of one patient under one definition.
 
-    Depletion is the first stretch of depleted visits that reaches into the time after infusion (day 0). Recovery is the
-    first later visit that is recovered and confirmed by the next evaluable visit, or the very last one (unconfirmed).
+    Depletion is the first stretch of depleted visits that reaches into the time after infusion (day
+    0). Recovery is the first later visit that is recovered and confirmed by the next evaluable
+    visit, or the very last one (unconfirmed).
     """
     ordered = sorted(visits, key=lambda visit: visit.day)
     judged = [_standing(visit, definition) for visit in ordered]
     after = [standing for visit, standing in zip(ordered, judged, strict=True) if visit.day >= 0]
     seen = [standing for standing in judged if standing is not None]
     skipped = len(judged) - len(seen)
-    start = next((i for i, standing in enumerate(seen) if standing.depleted and standing.day >= 0), None)
+    start = next(
+        (i for i, standing in enumerate(seen) if standing.depleted and standing.day >= 0), None
+    )
     if start is None:
         # Every visit that was skipped may have been a depleted one.
         known = False if after and None not in after else None
-        return Recovery(known, None, None, None, confirmed=False, lost=0, evaluable=len(seen), skipped=skipped)
+        return Recovery(
+            known, None, None, None, confirmed=False, lost=0, evaluable=len(seen), skipped=skipped
+        )
     onset = start
     while onset > 0 and seen[onset - 1].depleted:
         onset -= 1
@@ -161,7 +176,9 @@ def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
     )
 
 
-def interpolate(day0: float, level0: float, day1: float, level1: float, *, threshold: float) -> float:
+def interpolate(
+    day0: float, level0: float, day1: float, level1: float, *, threshold: float
+) -> float:
     """Give the day at which a level that changes exponentially between two visits crosses ``threshold``."""
     return day0 + (day1 - day0) * (log_ratio(threshold, level0) / log_ratio(level1, level0))
 
@@ -176,7 +193,10 @@ def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
         return _by_percent(visit, definition)
     level = visit.per_ul
     if visit.code == "Q" and level is not None:
-        depleted, recovered = not reaches(level, definition.depleted), reaches(level, definition.recovered)
+        depleted, recovered = (
+            not reaches(level, definition.depleted),
+            reaches(level, definition.recovered),
+        )
         return _Standing(visit.day, depleted, recovered, level)
     if visit.lloq_per_ul is None or exceeds(visit.lloq_per_ul, definition.depleted):
         return None
@@ -202,7 +222,10 @@ def _by_percent(visit: VisitCount, definition: Definition) -> _Standing | None:
     if visit.percent is None:
         return None
     beyond = exceeds if definition.strict else reaches
-    depleted, recovered = not reaches(visit.percent, definition.depleted), beyond(visit.percent, definition.recovered)
+    depleted, recovered = (
+        not reaches(visit.percent, definition.depleted),
+        beyond(visit.percent, definition.recovered),
+    )
     return _Standing(visit.day, depleted, recovered, visit.percent if visit.code == "Q" else None)
 
 
@@ -222,7 +245,8 @@ def _depletion(seen: Sequence[_Standing], onset: int, definition: Definition) ->
     if onset == 0:
         return Crossing(None, first.day, "left")
     before = seen[onset - 1]
-    # Before the infusion nothing decays: a line drawn from there would put the onset before its cause.
+    # Before the infusion nothing decays: a line drawn from there would put the onset before its
+    # cause.
     estimate = None if before.day < 0 else _estimate(before, first, definition.depleted)
     return Crossing(before.day, first.day, "interval", estimate)
 
@@ -231,7 +255,9 @@ def _recovered(seen: Sequence[_Standing], back: int | None, definition: Definiti
     if back is None:
         return Crossing(_last_not_recovered(seen), None, "right")
     before = seen[back - 1]
-    return Crossing(before.day, seen[back].day, "interval", _estimate(before, seen[back], definition.recovered))
+    return Crossing(
+        before.day, seen[back].day, "interval", _estimate(before, seen[back], definition.recovered)
+    )
 
 
 def _last_not_recovered(seen: Sequence[_Standing]) -> float:
@@ -260,5 +286,9 @@ def _duration(depletion: Crossing, found: Crossing) -> Crossing:
     low = max(0.0, _or(found.low, 0.0) - _or(depletion.high, 0.0))
     if found.high is None or depletion.low is None:
         return Crossing(low, None, "right")
-    estimate = None if found.estimate is None or depletion.estimate is None else found.estimate - depletion.estimate
+    estimate = (
+        None
+        if found.estimate is None or depletion.estimate is None
+        else found.estimate - depletion.estimate
+    )
     return Crossing(low, found.high - depletion.low, "interval", estimate)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]
-"""One row of a table by column. A patient's few hundred rows are read as such: a data frame costs more than they do."""
+"""One row of a table by column. A patient's few hundred rows are read as such: a data frame costs
+more than they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,15 @@ def missing(name: str, unit: str, rule: str, why: Why, points: int = 0) -> Param
 def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """Give the rows of a table, in its order."""
     names = [str(name) for name in frame.columns]
-    return [dict(zip(names, values, strict=True)) for values in zip(*(frame[name].tolist() for name in names), strict=True)]
+    return [
+        dict(zip(names, values, strict=True))
+        for values in zip(*(frame[name].tolist() for name in names), strict=True)
+    ]
 
 
 def number(value: object) -> float | None:
     """Read a cell of a table as a number, or ``None`` where it is empty."""
-    found = value if isinstance(value, float) else float(str(value)) if value is not None else math.nan
+    found = (
+        value if isinstance(value, float) else float(str(value)) if value is not None else math.nan
+    )
     return None if math.isnan(found) else found

@@ -80,7 +80,9 @@ class TableSchema:
         types = {"number": np.float64, "integer": np.int64, "text": np.object_}
         # A text column with anything in it is left to pandas, which knows true and false.
         columns: dict[str, object] = {
-            column.name: list(own) if own and column.kind == "text" else np.array(own, dtype=types[column.kind])
+            column.name: list(own)
+            if own and column.kind == "text"
+            else np.array(own, dtype=types[column.kind])
             for column, own in zip(self.columns, values, strict=True)
         }
         return pd.DataFrame(columns)
@@ -104,21 +106,39 @@ KINETICS = TableSchema(
         Column("reference", "", "population that is the denominator of percent_reference"),
         Column("percent_reference", "%", "events over those of the reference"),
         Column("per_ul", "1/uL", "concentration in blood"),
-        Column("per_ul_low", "1/uL", "lower limit of the 95 % interval: counting with pipette, bead lot or analyser"),
-        Column("per_ul_high", "1/uL", "upper limit of the 95 % interval, also where nothing was detected"),
+        Column(
+            "per_ul_low",
+            "1/uL",
+            "lower limit of the 95 % interval: counting with pipette, bead lot or analyser",
+        ),
+        Column(
+            "per_ul_high",
+            "1/uL",
+            "upper limit of the 95 % interval, also where nothing was detected",
+        ),
         Column("lod_per_ul", "1/uL", "limit of detection of this tube"),
         Column("lloq_per_ul", "1/uL", "lower limit of quantification of this tube"),
-        Column("code", "", "Q quantified, DNQ detected below LLOQ, ND not detected, NE not evaluable"),
+        Column(
+            "code", "", "Q quantified, DNQ detected below LLOQ, ND not detected, NE not evaluable"
+        ),
         Column("method", "", "bead, volumetric, dual, chain or none"),
         Column("flags", "", "words of the documented list, joined by ;"),
         Column("strategy", "", "gating strategy, name@version"),
         Column("strategy_sha256", "", "hash of the strategy's content"),
         Column("tube_sha256", "", "hash of the tube's file: its identity"),
-        Column("panel_sha256", "", "hash of the panel's content; empty in tables written before it was noted", added_later=True),
+        Column(
+            "panel_sha256",
+            "",
+            "hash of the panel's content; empty in tables written before it was noted",
+            added_later=True,
+        ),
     ),
     invariants=(
         "a population never has more events than its parent",
-        "per_ul is given for Q and DNQ only, lies within its limits and is above 0; blood that is Q or DNQ always has it",
+        (
+            "per_ul is given for Q and DNQ only, lies within its limits and is above 0; blood "
+            "that is Q or DNQ always has it"
+        ),
         "ND gives no percentage and no per_ul; in blood it gives lod_per_ul and the upper limit",
         "NE gives no per_ul and no limits of it",
         "rows come by patient, time, specimen, panel, tube and the strategy's order of populations",
@@ -135,11 +155,19 @@ PARAMETERS = TableSchema(
         Column("parameter", "", "name of the parameter"),
         Column("value", "as unit", "the value; empty where it is not estimable"),
         Column("unit", "", "unit of value, low and high"),
-        Column("low", "as unit", "lower limit: of the 95 % interval, or of the interval the event lies in"),
+        Column(
+            "low",
+            "as unit",
+            "lower limit: of the 95 % interval, or of the interval the event lies in",
+        ),
         Column("high", "as unit", "upper limit, likewise"),
         Column("censoring", "", "interval, right, left or none"),
         Column("points", "samples", "samples the value rests on"),
-        Column("definition", "", "versioned rule the value follows; without a value, also the reason there is none"),
+        Column(
+            "definition",
+            "",
+            "versioned rule the value follows; without a value, also the reason there is none",
+        ),
     ),
     invariants=(
         "low ≤ value ≤ high where given",
@@ -155,24 +183,45 @@ RECOVERY = TableSchema(
         Column("patient", "", "pseudonymous id"),
         Column("population", "", "population whose recovery is judged"),
         Column("definition", "", "versioned definition of depletion and recovery"),
-        Column("depleted", "", "whether depletion was seen; empty where it may have been at a visit that could not tell"),
+        Column(
+            "depleted",
+            "",
+            (
+                "whether depletion was seen; empty where it may have been at a visit that could "
+                "not tell"
+            ),
+        ),
         Column("depletion_low", "d", "last visit before depletion"),
         Column("depletion_high", "d", "first depleted visit"),
         Column("low", "d", "last visit before recovery; recovery lies in (low, high]"),
         Column("high", "d", "first recovered visit; empty while not recovered"),
-        Column("estimate", "d", "log-linear interpolation of the crossing, where both values are quantified"),
+        Column(
+            "estimate",
+            "d",
+            "log-linear interpolation of the crossing, where both values are quantified",
+        ),
         Column("censoring", "", "interval, right, left or none"),
         Column("confirmed", "", "whether the next evaluable visit confirms the recovery"),
         Column("lost", "visits", "recovered visits that the next visit did not confirm"),
         Column("visits", "visits", "evaluable visits"),
-        Column("skipped", "visits", "visits that cannot tell, because their limit of quantification is too high"),
+        Column(
+            "skipped",
+            "visits",
+            "visits that cannot tell, because their limit of quantification is too high",
+        ),
     ),
-    invariants=("low < high where both are given", "censoring is right exactly where depletion was seen and high is empty"),
+    invariants=(
+        "low < high where both are given",
+        "censoring is right exactly where depletion was seen and high is empty",
+    ),
 )
 
 
 RECOVERY_CURVES = TableSchema(
-    grain="one row a stratum × definition × interval in which patients recovered (Turnbull's estimate)",
+    grain=(
+        "one row a stratum × definition × interval in which patients recovered (Turnbull's "
+        "estimate)"
+    ),
     key=("stratum", "definition", "low"),
     columns=(
         Column("stratum", "", "group of patients, as patients.csv names it"),
@@ -180,9 +229,14 @@ RECOVERY_CURVES = TableSchema(
         Column("low", "d", "the recoveries lie in (low, high]; where inside is unknown"),
         Column("high", "d", "empty: not recovered when last seen, and nobody knows when"),
         Column("mass", "share", "share of the depleted patients who recovered in this interval"),
-        Column("remaining", "share", "share not recovered after this interval; empty where high is"),
+        Column(
+            "remaining", "share", "share not recovered after this interval; empty where high is"
+        ),
     ),
-    invariants=("the masses of a stratum and definition sum to 1", "a definition nobody was seen depleted under has no row"),
+    invariants=(
+        "the masses of a stratum and definition sum to 1",
+        "a definition nobody was seen depleted under has no row",
+    ),
 )
 
 RECOVERY_MEDIANS = TableSchema(
@@ -191,7 +245,9 @@ RECOVERY_MEDIANS = TableSchema(
     columns=(
         Column("stratum", "", "group of patients, as patients.csv names it"),
         Column("definition", "", "versioned definition of depletion and recovery"),
-        Column("patients", "patients", "patients seen depleted: the others are not in the estimate"),
+        Column(
+            "patients", "patients", "patients seen depleted: the others are not in the estimate"
+        ),
         Column("recovered", "patients", "those of them seen recovered"),
         Column("median_low", "d", "the median lies in (median_low, median_high]"),
         Column("median_high", "d", "empty: not reached; the median lies after median_low"),
@@ -202,8 +258,10 @@ RECOVERY_MEDIANS = TableSchema(
 
 
 _PART = (
-    "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; plasmablasts_b, plasma_cells_b: at least so many of "
-    "those in no quadrant of IgD × CD27, if each is one or the other; secreting_b: one or the other; other_b: the rest in no quadrant"
+    "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; plasmablasts_b, "
+    "plasma_cells_b: at least so many of "
+    "those in no quadrant of IgD × CD27, if each is one or the other; secreting_b: one or the "
+    "other; other_b: the rest in no quadrant"
 )
 COMPOSITION = TableSchema(
     grain="one row a visit × part of the B cells, in blood",
@@ -219,13 +277,28 @@ COMPOSITION = TableSchema(
         Column("low", "%", "lower limit of the 95 % interval (Clopper-Pearson)"),
         Column("high", "%", "upper limit, likewise"),
         Column(
-            "basis", "", "enough (100 B cells or what the study sets), indicative (50 to 99), few_cells (fewer, or B cells not detected)"
+            "basis",
+            "",
+            (
+                "enough (100 B cells or what the study sets), indicative (50 to 99), few_cells "
+                "(fewer, or B cells not detected)"
+            ),
         ),
         Column("strategy", "", "gating strategy, name@version"),
         Column("tube_sha256", "", "hash of the tube's file: its identity"),
-        Column("note", "", "many_secreting_b_cells where more than a tenth of the B cells are plasmablasts or plasma cells"),
+        Column(
+            "note",
+            "",
+            (
+                "many_secreting_b_cells where more than a tenth of the B cells are plasmablasts "
+                "or plasma cells"
+            ),
+        ),
     ),
-    invariants=("the events of a tube's parts sum to b_events", "all parts of a visit are of one tube"),
+    invariants=(
+        "the events of a tube's parts sum to b_events",
+        "all parts of a visit are of one tube",
+    ),
 )
 
 PARAMETER_SUMMARY = TableSchema(
@@ -238,16 +311,44 @@ PARAMETER_SUMMARY = TableSchema(
         Column("parameter", "", "name of the parameter"),
         Column("unit", "", "unit of the parameter"),
         Column("patients", "patients", "patients whose table has the parameter"),
-        Column("estimated", "patients", "those of them of whom anything is known of it: a value, an interval or a bound"),
-        Column("bounded", "patients", "those of the estimated who are known by an interval or a bound"),
-        Column("share_yes", "share", "share of the estimated, for parameters that are yes (1) or no (0)"),
-        Column("median", "as unit", "median of the values; empty where one patient of the estimated has only an interval or a bound"),
+        Column(
+            "estimated",
+            "patients",
+            "those of them of whom anything is known of it: a value, an interval or a bound",
+        ),
+        Column(
+            "bounded", "patients", "those of the estimated who are known by an interval or a bound"
+        ),
+        Column(
+            "share_yes",
+            "share",
+            "share of the estimated, for parameters that are yes (1) or no (0)",
+        ),
+        Column(
+            "median",
+            "as unit",
+            (
+                "median of the values; empty where one patient of the estimated has only an "
+                "interval or a bound"
+            ),
+        ),
         Column("lower_quartile", "as unit", "from four patients on"),
         Column("upper_quartile", "as unit", "from four patients on"),
         Column("minimum", "as unit", "smallest value"),
         Column("maximum", "as unit", "largest value"),
-        Column("median_low", "as unit", "the median lies at or above this (the median of the patients' lower bounds); empty: no bound"),
-        Column("median_high", "as unit", "the median lies at or below this; empty: no upper bound is known"),
+        Column(
+            "median_low",
+            "as unit",
+            (
+                "the median lies at or above this (the median of the patients' lower bounds); "
+                "empty: no bound"
+            ),
+        ),
+        Column(
+            "median_high",
+            "as unit",
+            "the median lies at or below this; empty: no upper bound is known",
+        ),
     ),
     invariants=("estimated ≤ patients", "median_low ≤ median ≤ median_high where given"),
 )
@@ -255,4 +356,6 @@ PARAMETER_SUMMARY = TableSchema(
 
 def population_rank(population: str) -> tuple[int, str]:
     """Give the place of a population in the order of the tables."""
-    return (POPULATIONS.index(population) if population in POPULATIONS else len(POPULATIONS)), population
+    return (
+        POPULATIONS.index(population) if population in POPULATIONS else len(POPULATIONS)
+    ), population

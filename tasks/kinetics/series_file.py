@@ -17,20 +17,24 @@ LEAST_NUMBER, MOST_NUMBER = 1e-30, 1e30
 """Beyond these an area can no longer be calculated."""
 _BELOW = "leave conc empty and write 1 in blq"
 _WORDS_FOR_BELOW = frozenset(
-    "bql blq bloq bloqs lloq belowlloq bll bld blod lod loq nd nq neg negative undetectable undetected notdetected notquantifiable "
+    "bql blq bloq bloqs lloq belowlloq bll bld blod lod loq nd nq neg negative undetectable "
+    "undetected notdetected notquantifiable "
     "notdetectable nondetect nondetected nondetectable dnq unquantifiable".split()
 )
 """What laboratories write into a column of concentrations for "below the limit", letters only."""
 
-AVERAGED = "A study whose settings say 'kinetics: {nca: {duplicates: average}}' takes their mean (--study)."
+AVERAGED = (
+    "A study whose settings say 'kinetics: {nca: {duplicates: average}}' takes their mean "
+    "(--study)."
+)
 
 
 def read_series(path: Path, *, repeated: bool = False) -> dict[str, list[Sample]]:
     """Read a CSV table ``time,conc,blq[,group]``; raises SheetFault naming file, line and mend.
 
-    ``blq`` is 1/0, true/false, yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or the sample is missing.
-    Groups come in the order in which they first appear; without a group column the only one is called "". ``repeated`` lets two
-    samples of a group have one time.
+    ``blq`` is 1/0, true/false, yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or
+    the sample is missing. Groups come in the order in which they first appear; without a group
+    column the only one is called "". ``repeated`` lets two samples of a group have one time.
     """
     groups: dict[str, list[Sample]] = {}
     seen: dict[tuple[str, float], int] = {}
@@ -39,10 +43,15 @@ def read_series(path: Path, *, repeated: bool = False) -> dict[str, list[Sample]
         group = row.get("group", "")
         earlier = seen.setdefault((group, sample[0]), line)
         if earlier != line and not repeated:
-            raise SheetFault(f"{path}, line {line}: same time as line {earlier}: keep one sample a time, or name groups. {AVERAGED}")
+            raise SheetFault(
+                f"{path}, line {line}: same time as line {earlier}: keep one sample a time, "
+                f"or name groups. {AVERAGED}"
+            )
         groups.setdefault(group, []).append(sample)
     if not groups:
-        raise SheetFault(f"{path}: no samples. Add one line a sample below the header time,conc,blq.")
+        raise SheetFault(
+            f"{path}: no samples. Add one line a sample below the header time,conc,blq."
+        )
     return groups
 
 
@@ -60,20 +69,36 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         reader = csv.reader(text.splitlines(), strict=True)
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
-        raise SheetFault(f"{path}: not a valid CSV file ({error}). Save it again as comma-separated UTF-8.") from error
+        raise SheetFault(
+            f"{path}: not a valid CSV file ({error}). Save it again as comma-separated UTF-8."
+        ) from error
     filled = [(line, cells) for line, cells in lines if any(cells)]
     header = [name.lower() for name in filled[0][1]] if filled else []
     if not {"time", "conc", "blq"} <= set(header) or len(set(header)) != len(header):
         found = shown(text.strip().partition("\n")[0].strip())
-        raise SheetFault(f"{path}, line 1: the header must be time,conc,blq and, if wanted, group, with commas; found '{found}'.")
+        raise SheetFault(
+            f"{path}, line 1: the header must be time,conc,blq and, if wanted, group, with "
+            f"commas; found '{found}'."
+        )
     for line, cells in filled[1:]:
         if len(cells) != len(header):
-            raise SheetFault(f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. Use a point as decimal mark.")
+            raise SheetFault(
+                f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. "
+                f"Use a point as decimal mark."
+            )
     return [(line, dict(zip(header, cells, strict=True))) for line, cells in filled[1:]]
 
 
 def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
-    answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    answers = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "": False,
+    }
     blq = answers.get(row["blq"].lower())
     if blq is None:
         told = f"blq is '{shown(row['blq'])}'"
@@ -111,7 +136,10 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
     if not math.isfinite(value):
         mend = "Write it with a point as decimal mark"
         if column == "conc":
-            mend += f", or leave it empty where the sample is missing; below the limit of quantification, {_BELOW}"
+            mend += (
+                f", or leave it empty where the sample is missing; below the limit of "
+                f"quantification, {_BELOW}"
+            )
         raise SheetFault(f"{path}, line {line}: {column} is '{shown(text)}', not a number. {mend}.")
     if value and not LEAST_NUMBER <= abs(value) <= MOST_NUMBER:
         told = f"{column} is '{shown(text)}', which nobody can have measured"

@@ -19,7 +19,9 @@ FEWEST_FOR_MEDIAN = 2
 FEWEST_FOR_QUARTILES = 4
 
 
-def summary_frame(parameters: pd.DataFrame, strata: Mapping[str, str] | None = None) -> pd.DataFrame:
+def summary_frame(
+    parameters: pd.DataFrame, strata: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Sum up every parameter, for all patients and for each stratum, with the columns of ``PARAMETER_SUMMARY``.
 
     ``parameters`` has the columns of ``PARAMETERS``; ``strata`` maps patients to theirs.
@@ -28,7 +30,9 @@ def summary_frame(parameters: pd.DataFrame, strata: Mapping[str, str] | None = N
     found: dict[tuple[str, ...], dict[str, list[Row]]] = {}
     for row in rows_of(parameters):
         analyte = (row["specimen"], row["population"], row["parameter"], row["unit"])
-        for stratum in (EVERYONE, groups[row["patient"]]) if row["patient"] in groups else (EVERYONE,):
+        for stratum in (
+            (EVERYONE, groups[row["patient"]]) if row["patient"] in groups else (EVERYONE,)
+        ):
             found.setdefault(analyte, {}).setdefault(stratum, []).append(row)
     ordered = sorted({*groups.values()} - {EVERYONE})
     records = [
@@ -45,16 +49,21 @@ def summary_frame(parameters: pd.DataFrame, strata: Mapping[str, str] | None = N
 def bounds(row: Row) -> tuple[float, float] | None:
     """Give between which values a parameter lies as far as is known (its own value twice where that is known), or ``None``.
 
-    The limits of a value without censoring are those of its confidence interval: they say nothing of its order among the patients.
+    The limits of a value without censoring are those of its confidence interval: they say nothing
+    of its order among the patients.
     """
     value, low, high = (number(row[name]) for name in ("value", "low", "high"))
     if row["censoring"] == "none":
         return None if value is None else (value, value)
     if value is None and low is None and high is None:
         return None
-    # A bound that is not given is the value, where that is one ("at least 12", day 12), else there is none.
+    # A bound that is not given is the value, where that is one ("at least 12", day 12), else there
+    # is none.
     lowest = -math.inf if row["parameter"] in MAY_BE_NEGATIVE else 0.0
-    below, above = (lowest if row["censoring"] == "left" else value), (math.inf if row["censoring"] == "right" else value)
+    below, above = (
+        (lowest if row["censoring"] == "left" else value),
+        (math.inf if row["censoring"] == "right" else value),
+    )
     return (
         low if low is not None else lowest if below is None else below,
         high if high is not None else math.inf if above is None else above,
@@ -76,5 +85,9 @@ def _summed(parameter: str, rows: Sequence[Row]) -> tuple[float | None, ...]:
     ends = tuple(end if math.isfinite(end) else None for end in (lowest, highest))
     if len(exact) < len(known):
         return (*counts, None, *[None] * 5, *ends)
-    quartiles = quantiles(exact, n=4, method="inclusive") if len(exact) >= FEWEST_FOR_QUARTILES else (None, None, None)
+    quartiles = (
+        quantiles(exact, n=4, method="inclusive")
+        if len(exact) >= FEWEST_FOR_QUARTILES
+        else (None, None, None)
+    )
     return (*counts, None, median(exact), quartiles[0], quartiles[2], min(exact), max(exact), *ends)

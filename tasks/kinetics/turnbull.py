@@ -1,7 +1,8 @@
 """Estimate when the patients of a cohort recovered, from intervals alone: Turnbull's estimator (NPMLE).
 
-Nobody sees a recovery, only the visits around it; a Kaplan–Meier curve on visit dates is late by about half a visit gap.
-The estimate says in which intervals recoveries lie and how many; where inside such an interval the curve falls is unknown.
+Nobody sees a recovery, only the visits around it; a Kaplan–Meier curve on visit dates is late by
+about half a visit gap. The estimate says in which intervals recoveries lie and how many; where
+inside such an interval the curve falls is unknown.
 """
 
 import re
@@ -49,10 +50,11 @@ class Step:
 class RecoveryCurve:
     """The estimate for one group of patients under one definition of recovery.
 
-    ``patients`` were seen depleted, ``recovered`` of them recovered; those never seen depleted are not among them. ``last_low`` gives
-    the day on which each was last seen not recovered, in order. The median is
-    the first day after which at most half have not recovered, and lies in (``median_low``, ``median_high``]; without ``median_high``
-    it is not reached, and lies after ``median_low``.
+    ``patients`` were seen depleted, ``recovered`` of them recovered; those never seen depleted are
+    not among them. ``last_low`` gives the day on which each was last seen not recovered, in order.
+    The median is the first day after which at most half have not recovered, and lies in
+    (``median_low``, ``median_high``]; without ``median_high`` it is not reached, and lies after
+    ``median_low``.
     """
 
     stratum: str
@@ -68,41 +70,66 @@ class RecoveryCurve:
 def turnbull(low: Sequence[float], high: Sequence[float]) -> tuple[Step, ...]:
     """Find the shares of patients that make their intervals (low, high] most likely (Turnbull 1976, J R Stat Soc B 38:290).
 
-    ``low`` and ``high`` are days, equally long; ``high`` is infinite for who has not recovered. Equal ends are an exact time. No
-    patient gives no step. Raises ValueError for an interval that ends before it begins.
+    ``low`` and ``high`` are days, equally long; ``high`` is infinite for who has not recovered.
+    Equal ends are an exact time. No patient gives no step. Raises ValueError for an interval that
+    ends before it begins.
     """
     lows, highs = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     if (lows > highs).any() or not np.isfinite(lows).all() or np.isnan(highs).any():
-        raise ValueError("each interval must begin on a finite day and must not end before it begins")
+        raise ValueError(
+            "each interval must begin on a finite day and must not end before it begins"
+        )
     if not lows.size:
         return ()
-    # An interval is open on the left: (56, 84] and (84, 112] share no day, so that it begins just after its last visit.
+    # An interval is open on the left: (56, 84] and (84, 112] share no day, so that it begins just
+    # after its last visit.
     begins = np.where(lows < highs, np.nextafter(lows, np.inf), lows)
     ends = sorted([(float(day), 0) for day in begins] + [(float(day), 1) for day in highs])
-    supports = [(first, last) for (first, is_end), (last, is_last) in pairwise(ends) if not is_end and is_last]
+    supports = [
+        (first, last)
+        for (first, is_end), (last, is_last) in pairwise(ends)
+        if not is_end and is_last
+    ]
     inside = [(begins <= first) & (last <= highs) for first, last in supports]
     shares = _most_likely(np.column_stack(inside).astype(float)).tolist()
     lower_end = dict(zip(begins.tolist(), lows.tolist(), strict=True))
-    kept = [(lower_end[first], last, share) for (first, last), share in zip(supports, shares, strict=True) if share > NEGLIGIBLE]
+    kept = [
+        (lower_end[first], last, share)
+        for (first, last), share in zip(supports, shares, strict=True)
+        if share > NEGLIGIBLE
+    ]
     total = sum(share for *_, share in kept)
     steps, remaining = [], 1.0
     for first, last, share in kept:
         remaining = max(0.0, round(remaining - share / total, 6))
         known = bool(np.isfinite(last))
-        steps.append(Step(first, last if known else None, round(share / total, 6), remaining if known else None))
+        steps.append(
+            Step(
+                first,
+                last if known else None,
+                round(share / total, 6),
+                remaining if known else None,
+            )
+        )
     return tuple(steps)
 
 
-def recovery_curves(recovery: pd.DataFrame, strata: Mapping[str, str] | None = None) -> list[RecoveryCurve]:
+def recovery_curves(
+    recovery: pd.DataFrame, strata: Mapping[str, str] | None = None
+) -> list[RecoveryCurve]:
     """Estimate the time to recovery under every definition, for all patients and for each stratum.
 
-    ``recovery`` has the columns of ``RECOVERY``; ``strata`` maps patients to theirs. A definition without patients has a curve
-    without steps.
+    ``recovery`` has the columns of ``RECOVERY``; ``strata`` maps patients to theirs. A definition
+    without patients has a curve without steps.
     """
     groups = {EVERYONE: recovery}
     for stratum in sorted(set((strata or {}).values())):
         groups[stratum] = recovery[recovery["patient"].map(strata or {}) == stratum]
-    return [_curve(stratum, definition, rows) for stratum, rows in groups.items() for definition in DEFINITIONS]
+    return [
+        _curve(stratum, definition, rows)
+        for stratum, rows in groups.items()
+        for definition in DEFINITIONS
+    ]
 
 
 def definition_id(version: str) -> str:
@@ -112,7 +139,11 @@ def definition_id(version: str) -> str:
 
 def curves_frame(curves: Sequence[RecoveryCurve]) -> pd.DataFrame:
     """Lay the curves out with the columns of ``RECOVERY_CURVES``, one row a step."""
-    rows = [(c.stratum, c.definition, s.low, s.high, s.mass, s.remaining) for c in curves for s in c.steps]
+    rows = [
+        (c.stratum, c.definition, s.low, s.high, s.mass, s.remaining)
+        for c in curves
+        for s in c.steps
+    ]
     frame = pd.DataFrame.from_records(rows, columns=RECOVERY_CURVES.names)
     check_shape(frame, RECOVERY_CURVES, "recovery curves")
     return frame
@@ -121,7 +152,15 @@ def curves_frame(curves: Sequence[RecoveryCurve]) -> pd.DataFrame:
 def medians_frame(curves: Sequence[RecoveryCurve]) -> pd.DataFrame:
     """Lay the medians out with the columns of ``RECOVERY_MEDIANS``, one row a stratum × definition."""
     rows = [
-        (c.stratum, c.definition, c.patients, c.recovered, c.median_low, c.median_high, c.median_high is not None if c.patients else None)
+        (
+            c.stratum,
+            c.definition,
+            c.patients,
+            c.recovered,
+            c.median_low,
+            c.median_high,
+            c.median_high is not None if c.patients else None,
+        )
         for c in curves
     ]
     frame = pd.DataFrame.from_records(rows, columns=RECOVERY_MEDIANS.names)
@@ -132,9 +171,10 @@ def medians_frame(curves: Sequence[RecoveryCurve]) -> pd.DataFrame:
 def _most_likely(inside: Numbers) -> Numbers:
     """Find the shares (m,) of the m intervals that maximise the likelihood; ``inside`` (n × m) is 1 where a patient's holds one.
 
-    Constrained Newton steps by non-negative least squares (Wang 2007, J R Stat Soc B 69:185; Wang 2008, Comput Stat Data Anal
-    52:2388): unlike the self-consistency iteration it reaches shares of zero, and the slope at its end proves the optimum. Raises
-    ReconflowError when it does not get there.
+    Constrained Newton steps by non-negative least squares (Wang 2007, J R Stat Soc B 69:185; Wang
+    2008, Comput Stat Data Anal 52:2388): unlike the self-consistency iteration it reaches shares of
+    zero, and the slope at its end proves the optimum. Raises ReconflowError when it does not get
+    there.
     """
     from scipy.optimize import nnls
 
@@ -149,10 +189,16 @@ def _most_likely(inside: Numbers) -> Numbers:
         step = nnls(np.vstack([slopes - 2, np.ones(intervals)]), target)[0]
         step = step / step.sum() - shares
         wanted, length = float((slopes @ step).sum()) / 3, 1.0
-        while length > 1e-9 and _log(inside @ (shares + length * step)) < _log(likelihood) + length * wanted:
+        while (
+            length > 1e-9
+            and _log(inside @ (shares + length * step)) < _log(likelihood) + length * wanted
+        ):
             length /= 2
         shares = shares + length * step
-    raise ReconflowError("The time to recovery could not be estimated: the iteration did not end. This is a fault of the program.")
+    raise ReconflowError(
+        "The time to recovery could not be estimated: the iteration did not end. This is a "
+        "fault of the program."
+    )
 
 
 def _log(likelihood: Numbers) -> float:
@@ -165,7 +211,10 @@ def _curve(stratum: str, definition: str, recovery: pd.DataFrame) -> RecoveryCur
     gone = rows[rows["depleted"].eq(True)]
     lows = gone["low"].fillna(0.0).tolist()
     steps = turnbull(lows, gone["high"].fillna(np.inf).tolist())
-    middle = next((step for step in steps if step.remaining is None or step.remaining <= 0.5 + NEGLIGIBLE), None)
+    middle = next(
+        (step for step in steps if step.remaining is None or step.remaining <= 0.5 + NEGLIGIBLE),
+        None,
+    )
     return RecoveryCurve(
         stratum,
         version,

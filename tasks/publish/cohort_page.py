@@ -48,7 +48,9 @@ class CohortRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def summary_lines(record: CohortRecord, summary: "pd.DataFrame") -> list[tuple[str, str, tuple[SummaryCell, ...]]]:
+def summary_lines(
+    record: CohortRecord, summary: "pd.DataFrame"
+) -> list[tuple[str, str, tuple[SummaryCell, ...]]]:
     """Lay the main parameters out: population and parameter in words, and for each stratum what its patients show together."""
     blood = summary[summary["specimen"] == "blood"].to_dict("records")
     rows = {(row["stratum"], row["population"], row["parameter"]): row for row in blood}
@@ -67,15 +69,24 @@ def summary_cell(row: Row | None) -> SummaryCell:
     """Put one row of the summary into words."""
     if row is None:
         return SummaryCell("", "")
-    return SummaryCell(_yes_words(row) if row["parameter"] in YES_OR_NO else _middle_words(row), f"{row['estimated']} of {row['patients']}")
+    return SummaryCell(
+        _yes_words(row) if row["parameter"] in YES_OR_NO else _middle_words(row),
+        f"{row['estimated']} of {row['patients']}",
+    )
 
 
 def _yes_words(row: Row) -> str:
-    return f"yes in {row['share_yes'] * row['estimated']:.0f}" if row["estimated"] else "nobody can tell"
+    return (
+        f"yes in {row['share_yes'] * row['estimated']:.0f}"
+        if row["estimated"]
+        else "nobody can tell"
+    )
 
 
 def _middle_words(row: Row) -> str:
-    middle, low, high, least, most = (number(row[name]) for name in ("median", "median_low", "median_high", "minimum", "maximum"))
+    middle, low, high, least, most = (
+        number(row[name]) for name in ("median", "median_low", "median_high", "minimum", "maximum")
+    )
     day = "day " if row["parameter"] in POINTS_IN_TIME else ""
     after = "" if day else f" {UNITS.get(row['unit'], row['unit'])}".rstrip()
     sized = _in_days if row["unit"] == "d" else significant
@@ -96,14 +107,20 @@ def _in_days(days: float) -> str:
 
 
 def cohort_figures(
-    record: CohortRecord, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame", composition: "pd.DataFrame"
+    record: CohortRecord,
+    kinetics: "pd.DataFrame",
+    parameters: "pd.DataFrame",
+    recovery: "pd.DataFrame",
+    composition: "pd.DataFrame",
 ) -> dict[str, "Figure"]:
     """Draw the cohort's figures, by the name of their file; the frames have the columns of the schemas that bear their names."""
     from tasks.publish.cohort_overviews import draw_completeness, draw_exposure, draw_swimmers
     from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery
     from tasks.publish.composition_plots import cohort_bars, draw_composition
 
-    groups = composition.groupby(composition["patient"].map(record.strata) if record.strata else lambda _: EVERYONE)
+    groups = composition.groupby(
+        composition["patient"].map(record.strata) if record.strata else lambda _: EVERYONE
+    )
     bars = {str(name): cohort_bars(own) for name, own in groups}
     return {
         "time_to_recovery": draw_recovery(record.curves),
@@ -115,12 +132,19 @@ def cohort_figures(
     }
 
 
-def render_cohort_page(record: CohortRecord, kinetics: "pd.DataFrame", summary: "pd.DataFrame", pictures: Mapping[str, bytes]) -> str:
+def render_cohort_page(
+    record: CohortRecord,
+    kinetics: "pd.DataFrame",
+    summary: "pd.DataFrame",
+    pictures: Mapping[str, bytes],
+) -> str:
     """Write cohort.html; ``summary`` is that of ``summary_frame``, ``pictures`` maps the names of ``cohort_figures`` to PNG bytes."""
     from tasks.publish.cohort_plots import definition_words, median_words
     from tasks.publish.pages import render
 
-    medians = [(curve, definition_words(curve.definition), median_words(curve)) for curve in record.curves]
+    medians = [
+        (curve, definition_words(curve.definition), median_words(curve)) for curve in record.curves
+    ]
     values = {
         "record": record,
         "pictures": pictures,

@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-
 def png_bytes(figure: "Figure") -> bytes:
     """Render a figure at its own resolution as PNG, packed lightly because packing hard costs more than drawing."""
     packed = io.BytesIO()

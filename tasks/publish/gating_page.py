@@ -1,8 +1,8 @@
 """Draw every gate of one tube on one page, and write the small HTML page around it.
 
-A night draws one page a tube, so the page is drawn with few, large primitives on a single canvas in pixels instead of
-one Matplotlib axes a panel, and tick labels are cached outlines instead of text objects: 16 gates take about a quarter
-of a second instead of more than one.
+A night draws one page a tube, so the page is drawn with few, large primitives on a single canvas in
+pixels instead of one Matplotlib axes a panel, and tick labels are cached outlines instead of text
+objects: 16 gates take about a quarter of a second instead of more than one.
 """
 
 import textwrap
@@ -59,15 +59,27 @@ class Panel:
     def y_pixels(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
         """Turn display units into pixels from the page's top edge; an open end lies on the frame."""
         low, high = self.view.y.limits
-        return self.top + PLOT_SIZE - (_bounded(position, self.view.y) - low) / (high - low) * PLOT_SIZE
+        return (
+            self.top
+            + PLOT_SIZE
+            - (_bounded(position, self.view.y) - low) / (high - low) * PLOT_SIZE
+        )
 
     def corners(self) -> list[tuple[float, float]]:
         """List the frame's corners as a closed line."""
         right, bottom = self.left + PLOT_SIZE, self.top + PLOT_SIZE
-        return [(self.left, self.top), (right, self.top), (right, bottom), (self.left, bottom), (self.left, self.top)]
+        return [
+            (self.left, self.top),
+            (right, self.top),
+            (right, bottom),
+            (self.left, bottom),
+            (self.left, self.top),
+        ]
 
 
-def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView], before: Sequence[Before] = ()) -> "Figure":
+def draw_gating_page(
+    title: str, subtitle: str, views: Sequence[GateView], before: Sequence[Before] = ()
+) -> "Figure":
     """Draw all gates of a tube in the given order, each over the density of its parent's events.
 
     ``before``, one for each view, draws another version's outlines with them.
@@ -84,7 +96,12 @@ def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView], befor
     canvas = figure.add_axes((0, 0, 1, 1), label="page")
     canvas.axis("off")
     panels = [
-        Panel(view, MARGIN + (i % columns) * CELL_WIDTH + PLOT_LEFT, header + (i // columns) * CELL_HEIGHT + PLOT_TOP, other)
+        Panel(
+            view,
+            MARGIN + (i % columns) * CELL_WIDTH + PLOT_LEFT,
+            header + (i // columns) * CELL_HEIGHT + PLOT_TOP,
+            other,
+        )
         for i, (view, other) in enumerate(zip(views, before or len(views) * [None], strict=True))
     ]
     for panel in panels:
@@ -93,13 +110,20 @@ def draw_gating_page(title: str, subtitle: str, views: Sequence[GateView], befor
         _draw_words(canvas, panel)
     _draw_frames(canvas, panels)
     canvas.text(MARGIN + 4, 27, title, fontsize=15, fontweight="bold", color=INK)
-    canvas.text(MARGIN + 4, 38, "\n".join(lines), fontsize=9.5, color=FADED, va="top", gid="subtitle")
-    canvas.text(MARGIN + 4, height - 10, _caption(views, compares=bool(before)), fontsize=8, color=FADED, linespacing=1.5)
+    canvas.text(
+        MARGIN + 4, 38, "\n".join(lines), fontsize=9.5, color=FADED, va="top", gid="subtitle"
+    )
+    canvas.text(
+        MARGIN + 4,
+        height - 10,
+        _caption(views, compares=bool(before)),
+        fontsize=8,
+        color=FADED,
+        linespacing=1.5,
+    )
     canvas.set_xlim(0, width)
     canvas.set_ylim(height, 0)
     return figure
-
-
 
 
 def percent_text(view: GateView) -> str:
@@ -111,7 +135,9 @@ def percent_text(view: GateView) -> str:
         return f"{percent:.0f} %"
     if percent >= 99.95:
         return "> 99.9 %"
-    decimals = 1 if percent >= 10 else 2 if percent >= 1 else min(6, 2 - int(np.floor(np.log10(percent))))
+    decimals = (
+        1 if percent >= 10 else 2 if percent >= 1 else min(6, 2 - int(np.floor(np.log10(percent))))
+    )
     return f"{percent:.{decimals}f} %"
 
 
@@ -153,15 +179,23 @@ def gating_figure(tube: TubePage, views: Sequence[GateView]) -> "Figure":
         f"strategy {tube.strategy} ({tube.strategy_sha256[:12]})",
         f"tube {tube.tube_sha256[:12]}",
     ]
-    return draw_gating_page(title, "   ·   ".join([*facts, *([f"flags: {', '.join(tube.flags)}"] if tube.flags else [])]), views)
+    return draw_gating_page(
+        title,
+        "   ·   ".join([*facts, *([f"flags: {', '.join(tube.flags)}"] if tube.flags else [])]),
+        views,
+    )
 
 
-def render_gating_page(tube: TubePage, views: Sequence[GateView], thresholds: Sequence[ThresholdLine], png: bytes) -> str:
+def render_gating_page(
+    tube: TubePage, views: Sequence[GateView], thresholds: Sequence[ThresholdLine], png: bytes
+) -> str:
     """Write the self-contained HTML page of a tube around its gating picture."""
     from tasks.publish.pages import render
 
     gates = [(view, "›  " * max(0, len(view.path) - 2), percent_text(view)) for view in views]
-    return render("gating.html", {"tube": tube, "gates": gates, "thresholds": thresholds, "png": png})
+    return render(
+        "gating.html", {"tube": tube, "gates": gates, "thresholds": thresholds, "png": png}
+    )
 
 
 def _bounded(position: NDArray[np.float64], axis: Axis) -> NDArray[np.float64]:
@@ -173,18 +207,42 @@ def _draw_events(canvas: "Axes", panel: Panel) -> None:
     view = panel.view
     if not view.parent_events:
         middle = PLOT_SIZE / 2
-        message = canvas.text(panel.left + middle, panel.top + middle, "no events in parent", fontsize=10, color=FADED, zorder=6)
-        message.set(ha="center", va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": 3})
+        message = canvas.text(
+            panel.left + middle,
+            panel.top + middle,
+            "no events in parent",
+            fontsize=10,
+            color=FADED,
+            zorder=6,
+        )
+        message.set(
+            ha="center", va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": 3}
+        )
     elif view.points is not None:
         x = panel.x_pixels(np.clip(view.points[:, 0], *view.x.limits))
         y = panel.y_pixels(np.clip(view.points[:, 1], *view.y.limits))
         size = 5.0 if len(x) <= COUNTABLE else 2.6
-        canvas.plot(x, y, linestyle="none", marker="o", markersize=size, markeredgewidth=0, color=DOT, alpha=0.8)
+        canvas.plot(
+            x,
+            y,
+            linestyle="none",
+            marker="o",
+            markersize=size,
+            markeredgewidth=0,
+            color=DOT,
+            alpha=0.8,
+        )
     elif view.counts.any():
         left, right = panel.x_pixels(view.x_edges[[0, -1]])
         top, bottom = panel.y_pixels(view.y_edges[[-1, 0]])
         colours = _density_colours(view.counts)
-        image = canvas.imshow(colours, extent=(left, right, bottom, top), aspect="auto", interpolation="nearest", origin="lower")
+        image = canvas.imshow(
+            colours,
+            extent=(left, right, bottom, top),
+            aspect="auto",
+            interpolation="nearest",
+            origin="lower",
+        )
         image.set_clip_path(_frame(canvas, panel))
 
 
@@ -207,7 +265,10 @@ def _draw_outlines(canvas: "Axes", panel: Panel) -> None:
     """Draw the gate's outlines with a white rim and a faint tint inside, so that it is plain which side is meant; dashes over them."""
     from matplotlib.collections import LineCollection
 
-    lines, dashed = _in_pixels(panel, panel.view.outlines), _in_pixels(panel, panel.before.outlines if panel.before else ())
+    lines, dashed = (
+        _in_pixels(panel, panel.view.outlines),
+        _in_pixels(panel, panel.before.outlines if panel.before else ()),
+    )
     if not lines and not dashed:
         return
     n, m = len(lines), len(dashed)
@@ -226,7 +287,12 @@ def _draw_outlines(canvas: "Axes", panel: Panel) -> None:
 
 def _in_pixels(panel: Panel, outlines: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     return [
-        np.column_stack((_inset(panel.x_pixels(outline[:, 0]), panel.left), _inset(panel.y_pixels(outline[:, 1]), panel.top)))
+        np.column_stack(
+            (
+                _inset(panel.x_pixels(outline[:, 0]), panel.left),
+                _inset(panel.y_pixels(outline[:, 1]), panel.top),
+            )
+        )
         for outline in outlines
     ]
 
@@ -250,15 +316,43 @@ def _draw_words(canvas: "Axes", panel: Panel) -> None:
     title, size = _fitted(f"{view.parent} → {view.name}")
     count = f"{percent_text(view)}    {view.events:,}" if view.parent_events else "0"
     count = count if panel.before is None else panel.before.told
-    canvas.text(panel.left - TITLE_OUTDENT, panel.top - 25, title, fontsize=size, fontweight="bold", color=INK, gid="panel")
+    canvas.text(
+        panel.left - TITLE_OUTDENT,
+        panel.top - 25,
+        title,
+        fontsize=size,
+        fontweight="bold",
+        color=INK,
+        gid="panel",
+    )
     canvas.text(panel.left, panel.top - 7, count, fontsize=10, color=GATE, gid="count")
     source = view.source or ("" if view.outlines else "combines gates")
     if source and panel.before is None:
         short = source if len(source) <= 18 else source[:17] + "…"
-        canvas.text(panel.left + PLOT_SIZE, panel.top - 7, short, fontsize=7.5, color=FADED, ha="right", gid="source")
+        canvas.text(
+            panel.left + PLOT_SIZE,
+            panel.top - 7,
+            short,
+            fontsize=7.5,
+            color=FADED,
+            ha="right",
+            gid="source",
+        )
     below, beside = panel.top + PLOT_SIZE + 32, panel.left - 42
-    canvas.text(panel.left + middle, below, view.x.title, fontsize=8.5, color=INK, ha="center", gid="x")
-    canvas.text(beside, panel.top + middle, view.y.title, fontsize=8.5, color=INK, rotation=90, ha="center", va="center", gid="y")
+    canvas.text(
+        panel.left + middle, below, view.x.title, fontsize=8.5, color=INK, ha="center", gid="x"
+    )
+    canvas.text(
+        beside,
+        panel.top + middle,
+        view.y.title,
+        fontsize=8.5,
+        color=INK,
+        rotation=90,
+        ha="center",
+        va="center",
+        gid="y",
+    )
 
 
 def _fitted(title: str) -> tuple[str, float]:
@@ -267,7 +361,9 @@ def _fitted(title: str) -> tuple[str, float]:
     smallest, largest = 7.0, 9.5
     while title and _width(title, "bold") * smallest * PIXELS_PER_POINT / TICK_PIXELS > room:
         title = "…" + title.removeprefix("…")[1:]
-    return title, min(largest, room * TICK_PIXELS / (max(_width(title, "bold"), 1.0) * PIXELS_PER_POINT))
+    return title, min(
+        largest, room * TICK_PIXELS / (max(_width(title, "bold"), 1.0) * PIXELS_PER_POINT)
+    )
 
 
 def _draw_frames(canvas: "Axes", panels: Sequence[Panel]) -> None:
@@ -278,15 +374,34 @@ def _draw_frames(canvas: "Axes", panels: Sequence[Panel]) -> None:
     letters: list[Outline] = []
     for panel in panels:
         bottom = panel.top + PLOT_SIZE
-        x_ticks = list(zip(panel.x_pixels(_positions(panel.view.x)).tolist(), _texts(panel.view.x), strict=True))
-        y_ticks = list(zip(panel.y_pixels(_positions(panel.view.y)).tolist(), _texts(panel.view.y), strict=True))
+        x_ticks = list(
+            zip(
+                panel.x_pixels(_positions(panel.view.x)).tolist(), _texts(panel.view.x), strict=True
+            )
+        )
+        y_ticks = list(
+            zip(
+                panel.y_pixels(_positions(panel.view.y)).tolist(), _texts(panel.view.y), strict=True
+            )
+        )
         lines.append(panel.corners())
         lines.extend([(x, bottom), (x, bottom + 4)] for x, _ in x_ticks)
         lines.extend([(panel.left, y), (panel.left - 4, y)] for y, _ in y_ticks)
-        letters += [_moved(text, x - _width(text) / 2, bottom + 16) for x, text in _uncrowded(x_ticks, 4, _width)]
-        letters += [_moved(text, panel.left - 7 - _width(text), y + 3.5) for y, text in _uncrowded(y_ticks, 1, lambda _: TICK_PIXELS)]
-    canvas.add_collection(LineCollection(lines, colors=INK, linewidths=0.8, gid="frames", zorder=4), autolim=False)
-    canvas.add_collection(PathCollection(letters, facecolors=INK, linewidths=0, gid="tick labels", zorder=4), autolim=False)
+        letters += [
+            _moved(text, x - _width(text) / 2, bottom + 16)
+            for x, text in _uncrowded(x_ticks, 4, _width)
+        ]
+        letters += [
+            _moved(text, panel.left - 7 - _width(text), y + 3.5)
+            for y, text in _uncrowded(y_ticks, 1, lambda _: TICK_PIXELS)
+        ]
+    canvas.add_collection(
+        LineCollection(lines, colors=INK, linewidths=0.8, gid="frames", zorder=4), autolim=False
+    )
+    canvas.add_collection(
+        PathCollection(letters, facecolors=INK, linewidths=0, gid="tick labels", zorder=4),
+        autolim=False,
+    )
 
 
 def _positions(axis: Axis) -> NDArray[np.float64]:
@@ -301,13 +416,17 @@ def _inside(axis: Axis) -> list[tuple[float, str]]:
     return [tick for tick in axis.ticks if axis.limits[0] <= tick[0] <= axis.limits[1]]
 
 
-def _uncrowded(ticks: Sequence[tuple[float, str]], gap: float, length: Callable[[str], float]) -> list[tuple[float, str]]:
+def _uncrowded(
+    ticks: Sequence[tuple[float, str]], gap: float, length: Callable[[str], float]
+) -> list[tuple[float, str]]:
     """Keep the tick labels that do not touch: zero first, then from the high end, where the populations are told apart."""
     kept: list[tuple[float, str]] = []
     labelled = [tick for tick in ticks if tick[1]]
     highest_first = reversed(labelled)
     for position, text in sorted(highest_first, key=lambda tick: tick[1] != "0"):
-        if all(abs(position - other) >= (length(text) + length(word)) / 2 + gap for other, word in kept):
+        if all(
+            abs(position - other) >= (length(text) + length(word)) / 2 + gap for other, word in kept
+        ):
             kept.append((position, text))
     return kept
 
@@ -317,7 +436,9 @@ def _letters(text: str, weight: str = "normal") -> "Outline":
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    return TextPath((0, 0), text, size=TICK_PIXELS, prop=FontProperties(family="DejaVu Sans", weight=weight))
+    return TextPath(
+        (0, 0), text, size=TICK_PIXELS, prop=FontProperties(family="DejaVu Sans", weight=weight)
+    )
 
 
 @lru_cache(maxsize=512)
@@ -336,9 +457,13 @@ def _moved(text: str, left: float, baseline: float) -> "Outline":
 def _caption(views: Sequence[GateView], *, compares: bool) -> str:
     if not views:
         return "No gate was drawn for this tube."
-    below = "Below it: the gate's events before → after, and F1 (1: the same events). Red line: after; blue dashes: before."
+    below = (
+        "Below it: the gate's events before → after, and F1 (1: the same events). Red line: "
+        "after; blue dashes: before."
+    )
     own = "Below it: the gate's share of its parent, and the gate's events. Red line: the gate."
     return (
         f"Title: parent → gate. {below if compares else own}\n"
-        "Colour: the parent's events (of very many, an even sample): few (violet) to many (yellow); or single events as dots."
+        "Colour: the parent's events (of very many, an even sample): few (violet) to many "
+        "(yellow); or single events as dots."
     )

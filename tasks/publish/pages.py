@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-
 def render(template: str, values: Mapping[str, object]) -> str:
     """Fill one of the page templates; everything put in is escaped."""
     return _environment().get_template(template).render(values)

@@ -1,7 +1,7 @@
 """Write the pages a clinic reads: one report a patient, and the study's front page.
 
-Pages are complete in themselves: styles and pictures are inside, nothing is fetched, no script runs. Whatever came from
-a file or a sheet is escaped. A patient appears by pseudonym only.
+Pages are complete in themselves: styles and pictures are inside, nothing is fetched, no script
+runs. Whatever came from a file or a sheet is escaped. A patient appears by pseudonym only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,10 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("Plasmablasts and plasma cells", ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")),
-    ("Leukocytes, T and NK cells", ("leukocytes", "lymphocytes", "t_cells", "cd4_t", "cd8_t", "nk_cells", "monocytes")),
+    (
+        "Leukocytes, T and NK cells",
+        ("leukocytes", "lymphocytes", "t_cells", "cd4_t", "cd8_t", "nk_cells", "monocytes"),
+    ),
 )
 DRAWN = GROUPS[:3]
 
@@ -45,9 +48,9 @@ DRAWN = GROUPS[:3]
 class PatientRecord:
     """What the report says of a patient beside the tables.
 
-    ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags into words;
-    ``notes`` are sentences on what is missing and why; ``limits`` are the study's,
-    and ``time_zone`` is that of times without offset.
+    ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags
+    into words; ``notes`` are sentences on what is missing and why; ``limits`` are the study's, and
+    ``time_zone`` is that of times without offset.
     """
 
     patient: str
@@ -64,8 +67,17 @@ class PatientRecord:
 
     def infusion_days(self) -> dict[str, float]:
         """Give each product's day on the patient's clock, which starts with the first infusion."""
-        first = min(self.infusions.values(), key=lambda time: instant(time, self.time_zone), default=None)
-        return {product: elapsed_days(first, time, self.time_zone) for product, time in self.infusions.items()} if first else {}
+        first = min(
+            self.infusions.values(), key=lambda time: instant(time, self.time_zone), default=None
+        )
+        return (
+            {
+                product: elapsed_days(first, time, self.time_zone)
+                for product, time in self.infusions.items()
+            }
+            if first
+            else {}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +93,10 @@ class LedgerLine:
 class CohortOverview:
     """What the front page says beside the tables: files by state, what waits or failed, the last run.
 
-    ``patients`` names all patients of the study, so that one without a counted tube is not forgotten; ``cohort_page`` tells whether
-    there is a page of all patients together; ``strategies`` maps panel and version to how that version came to count it;
-    ``notices`` are sentences on the sheets.
+    ``patients`` names all patients of the study, so that one without a counted tube is not
+    forgotten; ``cohort_page`` tells whether there is a page of all patients together;
+    ``strategies`` maps panel and version to how that version came to count it; ``notices`` are
+    sentences on the sheets.
     """
 
     study: str
@@ -123,23 +136,32 @@ def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str
     from tasks.publish.curves import draw_kinetic_curves
 
     days = record.infusion_days()
-    blood, marrow = (set(kinetics.loc[kinetics["specimen"] == s, "population"]) for s in ("blood", "marrow"))
+    blood, marrow = (
+        set(kinetics.loc[kinetics["specimen"] == s, "population"]) for s in ("blood", "marrow")
+    )
     figures: dict[str, Figure] = {}
     for title, group in DRAWN:
         populations = [(p, record.label(p)) for p in group if p in blood]
         if populations:
             figures[title] = draw_kinetic_curves(kinetics, populations, days)
-        bars = patient_bars(composition_frame(kinetics, record.limits)) if title == DRAWN[1][0] else []
+        bars = (
+            patient_bars(composition_frame(kinetics, record.limits)) if title == DRAWN[1][0] else []
+        )
         if bars:
             figures["What the B cells consist of"] = draw_composition({"": bars}, "B cells")
     in_marrow = [(p, record.label(p)) for p in DRAWN[2][1] if p in marrow]
     if in_marrow:
-        figures["Marrow"] = draw_kinetic_curves(kinetics, in_marrow, days, specimen="marrow", detect_events=record.limits.detect_events)
+        figures["Marrow"] = draw_kinetic_curves(
+            kinetics, in_marrow, days, specimen="marrow", detect_events=record.limits.detect_events
+        )
     return figures
 
 
 def render_patient_report(
-    record: PatientRecord, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", pictures: Mapping[str, bytes]
+    record: PatientRecord,
+    kinetics: "pd.DataFrame",
+    parameters: "pd.DataFrame",
+    pictures: Mapping[str, bytes],
 ) -> str:
     """Write a patient's report.html; ``pictures`` maps the titles of `patient_figures` to PNG bytes."""
     words = {flag for flags in kinetics["flags"] for flag in _flags(flags)}
@@ -149,11 +171,26 @@ def render_patient_report(
         "pictures": pictures,
         "parameters": parameter_sentences(record, parameters),
         "tubes": tube_rows(kinetics),
-        "strategies": sorted({(str(s), str(h)) for s, h in zip(kinetics["strategy"], kinetics["strategy_sha256"], strict=True)}),
-        "panels": sorted({(str(p), str(h)) for p, h in zip(kinetics["panel"], kinetics["panel_sha256"], strict=True) if h}),
+        "strategies": sorted(
+            {
+                (str(s), str(h))
+                for s, h in zip(kinetics["strategy"], kinetics["strategy_sha256"], strict=True)
+            }
+        ),
+        "panels": sorted(
+            {
+                (str(p), str(h))
+                for p, h in zip(kinetics["panel"], kinetics["panel_sha256"], strict=True)
+                if h
+            }
+        ),
         "not_evaluable": not_evaluable(record, kinetics),
         "flags": explained(words, record.flag_meanings),
-        "populations": {p: record.labels[p] for p in sorted(set(kinetics["population"]), key=population_rank) if p in record.labels},
+        "populations": {
+            p: record.labels[p]
+            for p in sorted(set(kinetics["population"]), key=population_rank)
+            if p in record.labels
+        },
         "codes": CODES,
         "methods": {m: METHODS[m] for m in METHODS if m in set(kinetics["method"])},
     }
@@ -168,24 +205,41 @@ def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitT
     known = {p for _, group in GROUPS for p in group}
     others = tuple(p for p in dict.fromkeys(chosen["population"]) if p not in known)
     tables = []
-    for specimen, unit in (("blood", "cells per µL"), ("marrow", "percent of the reference population")):
+    for specimen, unit in (
+        ("blood", "cells per µL"),
+        ("marrow", "percent of the reference population"),
+    ):
         rows = chosen[chosen["specimen"] == specimen]
         for title, group in (*GROUPS, ("Other populations", others)):
             present = tuple(p for p in group if p in set(rows["population"]))
             if present:
                 suffix = " in marrow" if specimen == "marrow" else ""
-                tables.append(_visit_table(record, rows[rows["population"].isin(present)], present, (title + suffix, unit)))
+                tables.append(
+                    _visit_table(
+                        record,
+                        rows[rows["population"].isin(present)],
+                        present,
+                        (title + suffix, unit),
+                    )
+                )
     return tables
 
 
-def _visit_table(record: PatientRecord, rows: "pd.DataFrame", populations: tuple[str, ...], heading: tuple[str, str]) -> VisitTable:
+def _visit_table(
+    record: PatientRecord,
+    rows: "pd.DataFrame",
+    populations: tuple[str, ...],
+    heading: tuple[str, str],
+) -> VisitTable:
     lines = []
     for visit, group in rows.groupby("visit", sort=False):
         found = {str(row["population"]): row for row in group.to_dict("records")}
         cells = tuple(_printed_cell(found.get(p)) for p in populations)
         lines.append((str(visit), float(group["day"].min()), cells))
     lines.sort(key=lambda line: line[1])
-    return VisitTable(heading[0], heading[1], tuple(record.label(p) for p in populations), tuple(lines))
+    return VisitTable(
+        heading[0], heading[1], tuple(record.label(p) for p in populations), tuple(lines)
+    )
 
 
 def _printed_cell(row: Row | None) -> tuple[str, str, str]:
@@ -194,15 +248,26 @@ def _printed_cell(row: Row | None) -> tuple[str, str, str]:
 
     if row is None:
         return "", "absent", "not measured"
-    evidence = f"{row['events']} events in {row['panel']}, {METHODS.get(str(row['method']), row['method'])}"
-    return print_result(row), str(row["code"]), f"{evidence}; {row['flags']}" if _flags(row["flags"]) else evidence
+    evidence = (
+        f"{row['events']} events in {row['panel']}, "
+        f"{METHODS.get(str(row['method']), row['method'])}"
+    )
+    return (
+        print_result(row),
+        str(row["code"]),
+        f"{evidence}; {row['flags']}" if _flags(row["flags"]) else evidence,
+    )
 
 
-def parameter_sentences(record: PatientRecord, parameters: "pd.DataFrame") -> list[tuple[str, list[Sentence]]]:
+def parameter_sentences(
+    record: PatientRecord, parameters: "pd.DataFrame"
+) -> list[tuple[str, list[Sentence]]]:
     """Put the parameters into words, one list a population (and specimen other than blood)."""
     found: dict[tuple[str, str], list[Sentence]] = {}
     for row in parameters.to_dict("records"):
-        found.setdefault((str(row["specimen"]), str(row["population"])), []).append(parameter_sentence(row))
+        found.setdefault((str(row["specimen"]), str(row["population"])), []).append(
+            parameter_sentence(row)
+        )
     keys = sorted(found, key=lambda key: (key[0], population_rank(key[1])))
     return [(record.label(p) + ("" if s == "blood" else f" ({s})"), found[s, p]) for s, p in keys]
 
@@ -213,8 +278,22 @@ def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
     for sha, group in kinetics.groupby("tube_sha256"):
         first = group.to_dict("records")[0]
         flags = sorted({flag for flags in group["flags"] for flag in _flags(flags)})
-        tubes.append({**{k: first[k] for k in ("visit", "day", "specimen", "panel", "strategy")}, "sha": str(sha), "flags": flags})
-    return sorted(tubes, key=lambda tube: (float(str(tube["day"])), str(tube["specimen"]), str(tube["panel"]), tube["sha"]))
+        tubes.append(
+            {
+                **{k: first[k] for k in ("visit", "day", "specimen", "panel", "strategy")},
+                "sha": str(sha),
+                "flags": flags,
+            }
+        )
+    return sorted(
+        tubes,
+        key=lambda tube: (
+            float(str(tube["day"])),
+            str(tube["specimen"]),
+            str(tube["panel"]),
+            tube["sha"],
+        ),
+    )
 
 
 def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
@@ -226,8 +305,12 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
     for row in lost[lost["code"] == "NE"].to_dict("records"):
         meanings = explained(_flags(row["flags"]), record.flag_meanings)
         reason = " ".join(meanings.values()) or "The tube's counts do not allow a statement."
-        reasons.setdefault((f"{row['visit']} {row['panel']}", reason), []).append(record.label(str(row["population"])))
-    return [(tube, ", ".join(populations), reason) for (tube, reason), populations in reasons.items()]
+        reasons.setdefault((f"{row['visit']} {row['panel']}", reason), []).append(
+            record.label(str(row["population"]))
+        )
+    return [
+        (tube, ", ".join(populations), reason) for (tube, reason), populations in reasons.items()
+    ]
 
 
 def render_index(overview: CohortOverview, kinetics: "pd.DataFrame") -> str:
@@ -241,11 +324,16 @@ def completeness(kinetics: "pd.DataFrame") -> tuple[list[str], dict[str, list[Gr
     """Say for each patient and visit how many of the cohort's blood panels are counted, and which are missing."""
     tubes = kinetics.drop_duplicates("tube_sha256")
     panels = sorted(set(tubes.loc[tubes["specimen"] == "blood", "panel"]))
-    visits = [str(v) for v in tubes.groupby("visit")["day"].median().sort_values(kind="stable").index]
+    visits = [
+        str(v) for v in tubes.groupby("visit")["day"].median().sort_values(kind="stable").index
+    ]
     grid = {}
     for patient, own in tubes.groupby("patient"):
         last = max((visits.index(v) for v in own["visit"]), default=-1)
-        grid[str(patient)] = [_grid_cell(own[own["visit"] == v], panels, reached=i <= last) for i, v in enumerate(visits)]
+        grid[str(patient)] = [
+            _grid_cell(own[own["visit"] == v], panels, reached=i <= last)
+            for i, v in enumerate(visits)
+        ]
     return visits, grid
 
 
@@ -255,12 +343,10 @@ def _grid_cell(tubes: "pd.DataFrame", panels: Sequence[str], *, reached: bool) -
     missing = tuple(p for p in panels if p not in blood)
     if not blood:
         return GridCell("missed", f"–{marrow}", missing) if reached else GridCell("ahead", "")
-    return GridCell("partial" if missing else "full", f"{len(blood)}/{len(panels)}{marrow}", missing)
+    return GridCell(
+        "partial" if missing else "full", f"{len(blood)}/{len(panels)}{marrow}", missing
+    )
 
 
 def _flags(flags: object) -> list[str]:
     return [flag for flag in flags.split(";") if flag] if isinstance(flags, str) else []
-
-
-
-

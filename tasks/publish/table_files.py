@@ -22,7 +22,8 @@ def write_patient_tables(
 ) -> tuple[bytes, bytes]:
     """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx.
 
-    The workbook's legend explains the flags given, and tells the contradicted concentrations (visit, sentence).
+    The workbook's legend explains the flags given, and tells the contradicted concentrations
+    (visit, sentence).
 
     Gives what kinetics.csv and parameters.csv hold.
     """
@@ -30,14 +31,24 @@ def write_patient_tables(
     write_atomically(folder / "kinetics.csv", kept[0])
     write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
     write_atomically(folder / "parameters.csv", kept[1])
-    write_atomically(folder / "kinetics.xlsx", workbook_bytes(kinetics, wide, parameters, flag_meanings or {}, contradictions))
+    write_atomically(
+        folder / "kinetics.xlsx",
+        workbook_bytes(kinetics, wide, parameters, flag_meanings or {}, contradictions),
+    )
     return kept
 
 
-def write_cohort_tables(folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame") -> None:
+def write_cohort_tables(
+    folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame"
+) -> None:
     """Write the cohort's kinetics and parameters as CSV and Parquet, and recovery.csv, patient by patient."""
-    for name, frame, schema in (("kinetics", kinetics, KINETICS), ("parameters", parameters, PARAMETERS)):
+    for name, frame, schema in (
+        ("kinetics", kinetics, KINETICS),
+        ("parameters", parameters, PARAMETERS),
+    ):
         by_patient = frame.sort_values("patient", kind="stable", ignore_index=True)
         write_atomically(folder / f"{name}.csv", csv_bytes(by_patient, schema))
         write_atomically(folder / f"{name}.parquet", parquet_bytes(by_patient, schema))
-    write_atomically(folder / "recovery.csv", csv_bytes(recovery.sort_values("patient", kind="stable"), RECOVERY))
+    write_atomically(
+        folder / "recovery.csv", csv_bytes(recovery.sort_values("patient", kind="stable"), RECOVERY)
+    )

@@ -1,7 +1,7 @@
 """Write the result tables so that the same rows give the same bytes, whichever worker writes them.
 
-Rows keep the order in which the kinetics lay them out. Floats are rounded to 10 significant digits, an empty cell means
-not measured, and a file is replaced only when the new one is whole.
+Rows keep the order in which the kinetics lay them out. Floats are rounded to 10 significant digits,
+an empty cell means not measured, and a file is replaced only when the new one is whole.
 """
 
 import io
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 
 
-
 def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes:
     """Write a table as CSV: UTF-8, line feed at line ends; text that a spreadsheet would run gets an apostrophe in front."""
     return csv_text(frame.columns, zip(*_columns(frame, schema), strict=True)).encode()
@@ -33,8 +32,15 @@ def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types: dict[Kind, pa.DataType] = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
-    arrays = [pa.array(values, types[c.kind]) for values, c in zip(_columns(frame, schema), schema.columns, strict=True)]
+    types: dict[Kind, pa.DataType] = {
+        "text": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+    }
+    arrays = [
+        pa.array(values, types[c.kind])
+        for values, c in zip(_columns(frame, schema), schema.columns, strict=True)
+    ]
     written = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, names=schema.names), written)
     return written.getvalue()
@@ -50,7 +56,12 @@ def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
     types = {"text": "str", "integer": "int64", "number": "float64"}
     kinds = {column.name: column.kind for column in schema.columns}
     unknown = {name: [""] for name, kind in kinds.items() if kind != "text"}
-    frame = pd.read_csv(path, dtype={name: types[kind] for name, kind in kinds.items()}, keep_default_na=False, na_values=unknown)
+    frame = pd.read_csv(
+        path,
+        dtype={name: types[kind] for name, kind in kinds.items()},
+        keep_default_na=False,
+        na_values=unknown,
+    )
     for column in schema.columns:
         if column.added_later and column.name not in frame:
             frame[column.name] = "" if column.kind == "text" else float("nan")
@@ -73,14 +84,22 @@ def write_atomically(path: Path, content: bytes) -> None:
 def _columns(frame: "pd.DataFrame", schema: TableSchema | None) -> list[list[Cell]]:
     if schema:
         _check_columns(frame, schema)
-    kinds: Sequence[Kind | None] = [c.kind for c in schema.columns] if schema else [None] * len(frame.columns)
-    return [[_cell(value, kind) for value in frame.iloc[:, place].tolist()] for place, kind in enumerate(kinds)]
+    kinds: Sequence[Kind | None] = (
+        [c.kind for c in schema.columns] if schema else [None] * len(frame.columns)
+    )
+    return [
+        [_cell(value, kind) for value in frame.iloc[:, place].tolist()]
+        for place, kind in enumerate(kinds)
+    ]
 
 
 def _check_columns(frame: "pd.DataFrame", schema: TableSchema) -> None:
     found = [str(name) for name in frame.columns]
     if found != schema.names:
-        raise ValueError(f"A table of {schema.grain} must have the columns {', '.join(schema.names)}, not {', '.join(found)}.")
+        raise ValueError(
+            f"A table of {schema.grain} must have the columns {', '.join(schema.names)}, not "
+            f"{', '.join(found)}."
+        )
 
 
 def _cell(value: object, kind: Kind | None) -> Cell:
@@ -104,4 +123,8 @@ def _number(value: object, kind: Kind) -> float | int:
 
 def _known(value: object) -> bool:
     """Tell a measured value from None, NaN, NaT and NA."""
-    return value is not None and type(value).__name__ not in ("NAType", "NaTType") and not (isinstance(value, float) and isnan(value))
+    return (
+        value is not None
+        and type(value).__name__ not in ("NAType", "NaTType")
+        and not (isinstance(value, float) and isnan(value))
+    )

@@ -16,7 +16,10 @@ METHODS = {
     "bead": "counting beads in the same tube",
     "volumetric": "acquired volume of the same tube",
     "dual": "the haematology analyser's leukocyte or lymphocyte count",
-    "chain": "a population counted in a bead or volumetric tube of the same visit ties this tube to a concentration",
+    "chain": (
+        "a population counted in a bead or volumetric tube of the same visit ties this tube to a "
+        "concentration"
+    ),
     "none": "no concentration, percentages only",
 }
 NAMES = {
@@ -72,7 +75,10 @@ class Sentence(NamedTuple):
 
 def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, str]:
     """Give the meaning of each flag, in alphabetical order; a flag without one says so instead of vanishing."""
-    return {flag: meanings.get(flag, f"No explanation is on file for '{flag}'.") for flag in sorted(set(flags))}
+    return {
+        flag: meanings.get(flag, f"No explanation is on file for '{flag}'.")
+        for flag in sorted(set(flags))
+    }
 
 
 def parameter_sentence(row: Row) -> Sentence:
@@ -82,14 +88,19 @@ def parameter_sentence(row: Row) -> Sentence:
     definition = row["definition"] if isinstance(row["definition"], str) else ""
     amount, why = _amount(parameter, row), why_of(definition)
     told = f"{amount}: {why.sentence}" if amount == CANNOT and why else amount
-    return Sentence(NAMES.get(parameter, parameter), told, "" if points is None else f"{points:.0f}", definition)
+    return Sentence(
+        NAMES.get(parameter, parameter), told, "" if points is None else f"{points:.0f}", definition
+    )
 
 
 def _amount(parameter: str, row: Row) -> str:
     value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
     unit = row["unit"] if isinstance(row["unit"], str) else ""
     in_time = unit == "d" and parameter in POINTS_IN_TIME
-    sizes = [None if number is None else _sized(number, unit, in_time=in_time) for number in (value, low, high)]
+    sizes = [
+        None if number is None else _sized(number, unit, in_time=in_time)
+        for number in (value, low, high)
+    ]
     if parameter.startswith("persistence") and value is not None:
         # What "no" could not see stands in the definition: LLOQ=…
         return "yes" if value else "no, below the limit of quantification"

@@ -31,32 +31,53 @@ def workbook_bytes(
 ) -> bytes:
     """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend that explains codes, methods, columns and flags.
 
-    The legend begins with the concentrations that contradict each other: (visit, sentence with both values and their ratio).
+    The legend begins with the concentrations that contradict each other: (visit, sentence with both
+    values and their ratio).
     """
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
     _add_sheet(book, "kinetics", KINETICS.names, cells(kinetics, KINETICS))
-    _add_sheet(book, "kinetics wide", list(wide.columns), [[_number(value) for value in row] for row in cells(wide)])
+    _add_sheet(
+        book,
+        "kinetics wide",
+        list(wide.columns),
+        [[_number(value) for value in row] for row in cells(wide)],
+    )
     _add_sheet(book, "parameters", PARAMETERS.names, cells(parameters, PARAMETERS))
     wide_row: list[Cell] = [
         "sheets",
         "kinetics wide",
         "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference",
     ]
-    against: list[list[Cell]] = [["contradicted concentrations", visit, sentence] for visit, sentence in contradictions]
-    _add_sheet(book, "legend", LEGEND, [*against, wide_row, *_legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings)])
+    against: list[list[Cell]] = [
+        ["contradicted concentrations", visit, sentence] for visit, sentence in contradictions
+    ]
+    _add_sheet(
+        book,
+        "legend",
+        LEGEND,
+        [
+            *against,
+            wide_row,
+            *_legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings),
+        ],
+    )
     return _saved(book)
 
 
-def study_workbook_bytes(tables: "Sequence[tuple[str, pd.DataFrame, TableSchema]]", flag_meanings: Mapping[str, str]) -> bytes:
+def study_workbook_bytes(
+    tables: "Sequence[tuple[str, pd.DataFrame, TableSchema]]", flag_meanings: Mapping[str, str]
+) -> bytes:
     """Give a workbook of the whole study: each table (name, rows, schema) as a sheet, and the legend."""
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
     for name, frame, schema in tables:
         _add_sheet(book, name, schema.names, cells(frame, schema))
-    _add_sheet(book, "legend", LEGEND, _legend({name: schema for name, _, schema in tables}, flag_meanings))
+    _add_sheet(
+        book, "legend", LEGEND, _legend({name: schema for name, _, schema in tables}, flag_meanings)
+    )
     return _saved(book)
 
 
@@ -68,21 +89,34 @@ def _saved(book: "Workbook") -> bytes:
 
 def _number(printed: Cell) -> Cell:
     """Turn a printed result that is nothing but a number back into one."""
-    return float(printed) if isinstance(printed, str) and re.fullmatch(r"\d+(\.\d+)?", printed) else printed
+    return (
+        float(printed)
+        if isinstance(printed, str) and re.fullmatch(r"\d+(\.\d+)?", printed)
+        else printed
+    )
 
 
-def _legend(schemas: Mapping[str, TableSchema], flag_meanings: Mapping[str, str]) -> list[list[Cell]]:
+def _legend(
+    schemas: Mapping[str, TableSchema], flag_meanings: Mapping[str, str]
+) -> list[list[Cell]]:
     rows: list[list[Cell]] = [["sheets", name, schema.grain] for name, schema in schemas.items()]
-    rows.append(["sheets", "empty cell", "not measured; a zero would mean measured, and none found"])
+    rows.append(
+        ["sheets", "empty cell", "not measured; a zero would mean measured, and none found"]
+    )
     rows += [["code", code, meaning] for code, meaning in CODES.items()]
     rows += [["method", method, meaning] for method, meaning in METHODS.items()]
     rows += [["reason in a definition", why.value, why.sentence] for why in Why]
     rows += [["flag", flag, meaning] for flag, meaning in sorted(flag_meanings.items())]
-    return rows + [line for name, schema in schemas.items() for line in _column_legend(name, schema)]
+    return rows + [
+        line for name, schema in schemas.items() for line in _column_legend(name, schema)
+    ]
 
 
 def _column_legend(sheet: str, schema: TableSchema) -> list[list[Cell]]:
-    return [[f"column of {sheet}", c.name, f"{c.meaning} [{c.unit}]" if c.unit else c.meaning] for c in schema.columns]
+    return [
+        [f"column of {sheet}", c.name, f"{c.meaning} [{c.unit}]" if c.unit else c.meaning]
+        for c in schema.columns
+    ]
 
 
 def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[Cell]]) -> None:
@@ -101,7 +135,12 @@ def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[
         cell.font, cell.fill = bold, shade
     sheet.append(head)
     for row in rows:
-        sheet.append([_styled(WriteOnlyCell(sheet), value) if isinstance(value, str | float) else value for value in row])
+        sheet.append(
+            [
+                _styled(WriteOnlyCell(sheet), value) if isinstance(value, str | float) else value
+                for value in row
+            ]
+        )
     if rows:
         sheet.auto_filter.ref = f"A1:{get_column_letter(len(header))}{len(rows) + 1}"
 
@@ -135,10 +174,17 @@ def _width(column: Iterable[Cell]) -> float:
 def _timeless(book: bytes) -> bytes:
     """Pack a workbook again with the times it was saved at taken out."""
     written = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(book)) as old,
+        zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for entry in old.infolist():
             content = old.read(entry)
             if entry.filename == "docProps/core.xml":
-                content = re.sub(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*", rb"\g<1>1980-01-01T00:00:00Z", content)
+                content = re.sub(
+                    rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*",
+                    rb"\g<1>1980-01-01T00:00:00Z",
+                    content,
+                )
             new.writestr(zipfile.ZipInfo(entry.filename, EPOCH), content, zipfile.ZIP_DEFLATED)
     return written.getvalue()

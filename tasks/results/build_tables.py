@@ -58,9 +58,21 @@ if TYPE_CHECKING:
 
     from tasks.kinetics.parameters import ParameterSettings
 
-PATIENT_FILES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html")
+PATIENT_FILES = (
+    "kinetics.csv",
+    "kinetics_wide.csv",
+    "parameters.csv",
+    "kinetics.xlsx",
+    "report.html",
+)
 PATIENT_TABLES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv")
-COHORT_TABLES = ("kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv")
+COHORT_TABLES = (
+    "kinetics.csv",
+    "kinetics.parquet",
+    "parameters.csv",
+    "parameters.parquet",
+    "recovery.csv",
+)
 COHORT_FILES = (*COHORT_TABLES, *ESTIMATE_FILES)
 ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
 """Product (``infused_<product>`` of patients.csv) → the population whose clock it starts."""
@@ -70,9 +82,9 @@ ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
 class PatientInputs:
     """All that one patient's results are made of; ``fingerprint`` changes when any of it does.
 
-    ``notes`` are sentences on what the tables do not hold; ``evidence`` is, for those of the patient's tubes that may ask others, the hash
-    of whom they may ask now; ``bead_rates`` is what their batches let expect;
-    ``edited`` names the published tables that somebody changed.
+    ``notes`` are sentences on what the tables do not hold; ``evidence`` is, for those of the
+    patient's tubes that may ask others, the hash of whom they may ask now; ``bead_rates`` is what
+    their batches let expect; ``edited`` names the published tables that somebody changed.
     """
 
     patient: str
@@ -102,20 +114,32 @@ def tables_due(study: Study, used: Mapping[str, InUse]) -> TablesDue:
     with study.store() as store:
         known = taken_in(store)
         evidence = current_evidence(study, store, used, known)
-        read = read_counts(store, _names(used), evidence=evidence, panels=_contents(used), known=known)
+        read = read_counts(
+            store, _names(used), evidence=evidence, panels=_contents(used), known=known
+        )
     counted = read.counted
     notes, rules = patient_notes(study, known), _rules(study, used)
     rates, built = expected_bead_rates(counted), _built_from(study)
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in with_circumstances(with_bead_rates(counted, rates), read_drugs(study.drugs_sheet)[0]):
+    for tube in with_circumstances(
+        with_bead_rates(counted, rates), read_drugs(study.drugs_sheet)[0]
+    ):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     inputs = [
         PatientInputs(
             name,
             _fingerprint(rules, everyone.get(name), own, notes.get(name, ())),
             notes.get(name, ()),
-            {sha: evidence[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in evidence},
-            {sha: rates[sha] for sha in (tube.identity.tube_sha256 for tube in own) if sha in rates},
+            {
+                sha: evidence[sha]
+                for sha in (tube.identity.tube_sha256 for tube in own)
+                if sha in evidence
+            },
+            {
+                sha: rates[sha]
+                for sha in (tube.identity.tube_sha256 for tube in own)
+                if sha in rates
+            },
             tuple(edited_tables(patient_folder(study, name))),
         )
         for name, own in sorted(tubes.items())
@@ -127,8 +151,9 @@ def tables_due(study: Study, used: Mapping[str, InUse]) -> TablesDue:
 def build_patient(study: Study, inputs: PatientInputs) -> None:
     """Write one patient's tables, curves and report.
 
-    What was written is kept in the store too, so that a data-cut of an earlier day can be made again. Raises ReconflowError when the
-    patient has left patients.csv or a table would break one of its promises.
+    What was written is kept in the store too, so that a data-cut of an earlier day can be made
+    again. Raises ReconflowError when the patient has left patients.csv or a table would break one
+    of its promises.
     """
     from tasks.kinetics.cohort import recovery_frame
     from tasks.kinetics.parameters import parameters_frame
@@ -138,14 +163,21 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     patient = everyone.patients.get(inputs.patient)
     if patient is None:
         raise ReconflowError(everyone.why_not(inputs.patient))
-    tubes = counted_tubes(study, used, inputs.patient, evidence=inputs.evidence, bead_rates=inputs.bead_rates)
+    tubes = counted_tubes(
+        study, used, inputs.patient, evidence=inputs.evidence, bead_rates=inputs.bead_rates
+    )
     kinetics = patient_kinetics(study, used, patient, tubes)
     settings = parameter_settings(study, {patient.patient: patient}, kinetics, tubes)
     rows = kinetic_rows(kinetics, settings.detect_events)
-    parameters, recovery = parameters_frame(kinetics, settings, rows), recovery_frame(kinetics, settings, rows)
+    parameters, recovery = (
+        parameters_frame(kinetics, settings, rows),
+        recovery_frame(kinetics, settings, rows),
+    )
     folder = patient_folder(study, patient.patient)
     begin_tables(folder)
-    compared = compare_draws(tubes, _populations(used), counting=_counting(used), limits=study.settings.limits)
+    compared = compare_draws(
+        tubes, _populations(used), counting=_counting(used), limits=study.settings.limits
+    )
     draws_in_qc(study, compared)
     against = contradictions(compared)
     wide = wide_frame(kinetics, settings.detect_events, rows)
@@ -153,7 +185,10 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
     _write_report(study, patient, used, kinetics, parameters, notes=notes)
     with study.store() as store:
-        save_edition(store, Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)))
+        save_edition(
+            store,
+            Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY)),
+        )
     write_mark(folder, inputs.fingerprint, PATIENT_TABLES)
 
 
@@ -170,9 +205,9 @@ def cohort_is_due(study: Study) -> bool:
 def build_cohort(study: Study) -> int:
     """Join all patients' tables into the cohort's, estimate and draw what they show together, and give the number of patients.
 
-    Raises SettingsFault, before anything is written, when ``cohort.stratify_by`` is no column of patients.csv. Results of a patient
-    who has no tubes any more are set aside in ``results/withdrawn``: a table nobody rebuilds would soon be wrong, but nothing is
-    deleted.
+    Raises SettingsFault, before anything is written, when ``cohort.stratify_by`` is no column of
+    patients.csv. Results of a patient who has no tubes any more are set aside in
+    ``results/withdrawn``: a table nobody rebuilds would soon be wrong, but nothing is deleted.
     """
     from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 
@@ -191,9 +226,15 @@ def build_cohort(study: Study) -> int:
     folder = study.results / "cohort"
     begin_tables(folder)
     write_cohort_tables(folder, kinetics, parameters, recovery)
-    write_estimates(study, kinetics, parameters, recovery, strata=strata, labels=_labels(in_use(study)))
+    write_estimates(
+        study, kinetics, parameters, recovery, strata=strata, labels=_labels(in_use(study))
+    )
     made = {name: each.fingerprint for name, each in stored.items()}
-    write_mark(folder, _cohort_fingerprint(study, made), [name for name in COHORT_FILES if name.endswith(".csv")])
+    write_mark(
+        folder,
+        _cohort_fingerprint(study, made),
+        [name for name in COHORT_FILES if name.endswith(".csv")],
+    )
     return len(stored)
 
 
@@ -208,36 +249,56 @@ def patient_folder(study: Study, patient: str) -> Path:
     return study.results / "patients" / patient
 
 
-def patient_kinetics(study: Study, used: Mapping[str, InUse], patient: Patient, tubes: Sequence[TubeCounts]) -> pd.DataFrame:
+def patient_kinetics(
+    study: Study, used: Mapping[str, InUse], patient: Patient, tubes: Sequence[TubeCounts]
+) -> pd.DataFrame:
     """Quantify all visits of one patient, one row a tube × population.
 
-    Raises ReconflowError when one visit's label is used for two draws: most tables have one row a visit.
+    Raises ReconflowError when one visit's label is used for two draws: most tables have one row a
+    visit.
     """
     from tasks.kinetics.table import kinetics_frame
 
     for visit in group_by_visit(tubes).values():
         identities = [tube.identity for tube in visit if not tube.identity.control]
-        doubt = two_draws(identities[-1], identities[:1], study.settings.limits.same_draw_hours) if identities else None
+        doubt = (
+            two_draws(identities[-1], identities[:1], study.settings.limits.same_draw_hours)
+            if identities
+            else None
+        )
         if doubt:
             raise ReconflowError(doubt)
     rules, counting = _populations(used), _counting(used)
-    backgrounds = baseline_backgrounds(tubes, rules, infused=patient.infused, baseline_visit=patient.baseline_visit)
+    backgrounds = baseline_backgrounds(
+        tubes, rules, infused=patient.infused, baseline_visit=patient.baseline_visit
+    )
     rows = [
         row
         for visit in group_by_visit(tubes).values()
-        for row in quantify_visit(visit, rules, counting=counting, limits=study.settings.limits, backgrounds=backgrounds)
+        for row in quantify_visit(
+            visit, rules, counting=counting, limits=study.settings.limits, backgrounds=backgrounds
+        )
     ]
-    return kinetics_frame(rows, infused={patient.patient: patient.infused}, order={name: list(own) for name, own in rules.items()})
+    return kinetics_frame(
+        rows,
+        infused={patient.patient: patient.infused},
+        order={name: list(own) for name, own in rules.items()},
+    )
 
 
 def parameter_settings(
-    study: Study, patients: Mapping[str, Patient], kinetics: pd.DataFrame, tubes: Sequence[TubeCounts] = ()
+    study: Study,
+    patients: Mapping[str, Patient],
+    kinetics: pd.DataFrame,
+    tubes: Sequence[TubeCounts] = (),
 ) -> ParameterSettings:
     """Gather what the parameters of some patients need beside their kinetics and the ``tubes`` these were made of."""
     from tasks.kinetics.parameters import ParameterSettings
 
     offsets = {
-        (patient.patient, ANALYTE_OF[product]): elapsed_days(patient.infused, infused, patient.time_zone)
+        (patient.patient, ANALYTE_OF[product]): elapsed_days(
+            patient.infused, infused, patient.time_zone
+        )
         for patient in patients.values()
         for product, infused in patient.products.items()
         if product in ANALYTE_OF
@@ -245,15 +306,26 @@ def parameter_settings(
     later = kinetics[kinetics["day"] >= 0]
     too_late = set(zip(later["patient"], later["visit"], strict=True))
     baselines = {
-        # No visit has an empty label: what was named is no baseline, and none is chosen in its place.
-        patient.patient: "" if (patient.patient, patient.baseline_visit) in too_late else patient.baseline_visit
+        # No visit has an empty label: what was named is no baseline, and none is chosen in its
+        # place.
+        patient.patient: ""
+        if (patient.patient, patient.baseline_visit) in too_late
+        else patient.baseline_visit
         for patient in patients.values()
         if patient.baseline_visit
     }
     detect_events = study.settings.limits.detect_events
     kinetic = study.settings.kinetics
     reagents = {tube.identity.tube_sha256: tube.identity.car_reagent or "" for tube in tubes}
-    return ParameterSettings(study.settings.recovery, offsets, baselines, detect_events, kinetic.nca, kinetic.biexponential, reagents)
+    return ParameterSettings(
+        study.settings.recovery,
+        offsets,
+        baselines,
+        detect_events,
+        kinetic.nca,
+        kinetic.biexponential,
+        reagents,
+    )
 
 
 def _write_report(
@@ -270,8 +342,18 @@ def _write_report(
 
     labels = _labels(used)
     infusions = patient.products or {"infusion": patient.infused}
-    record = PatientRecord(patient.patient, infusions, labels, meanings(), notes, study.settings.limits, patient.time_zone)
-    pictures = {title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()}
+    record = PatientRecord(
+        patient.patient,
+        infusions,
+        labels,
+        meanings(),
+        notes,
+        study.settings.limits,
+        patient.time_zone,
+    )
+    pictures = {
+        title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()
+    }
     page = patient_folder(study, patient.patient) / "report.html"
     write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())
 
@@ -290,13 +372,15 @@ def counted_tubes(
 ) -> list[TubeCounts]:
     """Give the counts of a study's tubes (or one patient's) under the strategies in use, with what the sheets say of them.
 
-    ``evidence`` is that of ``current_evidence``, ``bead_rates`` what batches let expect, where these are known already: to know
-    them takes a look at all tubes of the study.
+    ``evidence`` is that of ``current_evidence``, ``bead_rates`` what batches let expect, where
+    these are known already: to know them takes a look at all tubes of the study.
     """
     only = None if bead_rates is None else patient
     with study.store() as store:
         known = current_evidence(study, store, used) if evidence is None else evidence
-        counted = tube_counts(store, _names(used), patient=only, evidence=known, panels=_contents(used))
+        counted = tube_counts(
+            store, _names(used), patient=only, evidence=known, panels=_contents(used)
+        )
     expected = expected_bead_rates(counted) if bead_rates is None else bead_rates
     rated = with_bead_rates(counted, expected)
     own = [tube for tube in rated if patient is None or tube.identity.patient == patient]
@@ -322,7 +406,8 @@ def _contents(used: Mapping[str, InUse]) -> dict[str, str]:
 def _withdrawn(study: Study, patients: Iterable[str]) -> list[str]:
     """List the patients with results whose tubes all went to other patients (a mended sheet).
 
-    A patient whose tubes the store does not know at all is none of them: then it is the store that lacks something.
+    A patient whose tubes the store does not know at all is none of them: then it is the store that
+    lacks something.
     """
     with study.store() as store:
         tubes = [tube.identity for tube in taken_in(store)]
@@ -340,13 +425,17 @@ def _set_aside(study: Study, patient: str) -> None:
     aside = study.results / "withdrawn"
     aside.mkdir(exist_ok=True)
     names = itertools.chain((patient,), (f"{patient}-{number}" for number in itertools.count(2)))
-    patient_folder(study, patient).rename(next(aside / name for name in names if not (aside / name).exists()))
+    patient_folder(study, patient).rename(
+        next(aside / name for name in names if not (aside / name).exists())
+    )
 
 
 def _rules(study: Study, used: Mapping[str, InUse]) -> dict[str, object]:
     """Gather what enters the results of every patient: strategies, settings, program."""
     return {
-        "strategies": {panel: (each.release.sha256, each.panel_sha256) for panel, each in used.items()},
+        "strategies": {
+            panel: (each.release.sha256, each.panel_sha256) for panel, each in used.items()
+        },
         "limits": study.settings.limits.model_dump(mode="json"),
         "recovery": study.settings.recovery.model_dump(mode="json"),
         "kinetics": study.settings.kinetics.model_dump(mode="json"),
@@ -354,7 +443,12 @@ def _rules(study: Study, used: Mapping[str, InUse]) -> dict[str, object]:
     }
 
 
-def _fingerprint(rules: Mapping[str, object], patient: Patient | None, tubes: Sequence[TubeCounts], notes: Sequence[str]) -> str:
+def _fingerprint(
+    rules: Mapping[str, object],
+    patient: Patient | None,
+    tubes: Sequence[TubeCounts],
+    notes: Sequence[str],
+) -> str:
     """Hash everything that enters a patient's results: counts, identities, infusions, rules."""
     inputs = {
         **rules,
@@ -367,8 +461,14 @@ def _fingerprint(rules: Mapping[str, object], patient: Patient | None, tubes: Se
 
 def _cohort_fingerprint(study: Study, patients: Mapping[str, str]) -> str:
     """Hash everything that enters the cohort's results: what each patient's were made of, and how patients are grouped."""
-    inputs = {"study": study.settings.study, "patients": dict(patients), "cohort": study.settings.cohort.model_dump(mode="json")}
-    return hashlib.sha256(json.dumps({**inputs, "reconflow": version("reconflow")}, sort_keys=True).encode()).hexdigest()
+    inputs = {
+        "study": study.settings.study,
+        "patients": dict(patients),
+        "cohort": study.settings.cohort.model_dump(mode="json"),
+    }
+    return hashlib.sha256(
+        json.dumps({**inputs, "reconflow": version("reconflow")}, sort_keys=True).encode()
+    ).hexdigest()
 
 
 def _plain(value: object) -> str:
@@ -379,5 +479,9 @@ def _built_from(study: Study) -> dict[str, str]:
     """Map each patient whose results are complete, and are those of the store, to what they were made of."""
     with study.store() as store:
         folders = {name: patient_folder(study, name) for name in last_fingerprints(store)}
-    complete = {name: folder for name, folder in folders.items() if all((folder / file).is_file() for file in PATIENT_FILES)}
+    complete = {
+        name: folder
+        for name, folder in folders.items()
+        if all((folder / file).is_file() for file in PATIENT_FILES)
+    }
     return {name: made_of(folder) for name, folder in complete.items()}

@@ -15,7 +15,12 @@ from tasks.study.settings import FILE_NAME
 if TYPE_CHECKING:
     import pandas as pd
 
-ESTIMATE_TABLES = ("composition.csv", "parameters_summary.csv", "recovery_curves.csv", "recovery_medians.csv")
+ESTIMATE_TABLES = (
+    "composition.csv",
+    "parameters_summary.csv",
+    "recovery_curves.csv",
+    "recovery_medians.csv",
+)
 PAGE = "cohort.html"
 FIGURES = ("time_to_recovery", "curves", "composition", "swimmer", "completeness", "exposure")
 ESTIMATE_FILES = (*ESTIMATE_TABLES, PAGE, *(f"{name}.png" for name in FIGURES))
@@ -26,7 +31,8 @@ MOST_STRATA = 6
 def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
     """Give each patient's group under ``cohort.stratify_by``; none when nothing is set or nobody is in patients.csv.
 
-    Raises SettingsFault when that is no column of patients.csv, or one with too many values to compare.
+    Raises SettingsFault when that is no column of patients.csv, or one with too many values to
+    compare.
     """
     column = study.settings.cohort.stratify_by
     if column is None or not patients:
@@ -36,14 +42,23 @@ def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
     columns = sorted({name for patient in patients.values() for name in patient.strata})
     where = f"{study.folder / FILE_NAME}: cohort.stratify_by"
     if column not in columns:
-        hint = nearest(column, columns) or (f"; columns to group by are: {', '.join(columns)}" if columns else "; add it to patients.csv")
-        raise SettingsFault(f"{where}: '{column}' is no column of patients.csv that groups patients{hint}")
+        hint = nearest(column, columns) or (
+            f"; columns to group by are: {', '.join(columns)}"
+            if columns
+            else "; add it to patients.csv"
+        )
+        raise SettingsFault(
+            f"{where}: '{column}' is no column of patients.csv that groups patients{hint}"
+        )
     groups = {name: patient.strata.get(column) or NOT_GIVEN for name, patient in patients.items()}
     # The name under which all patients stand together cannot be that of some of them.
     groups = {name: f"'{group}'" if group == EVERYONE else group for name, group in groups.items()}
     found = len(set(groups.values()))
     if found > MOST_STRATA:
-        raise SettingsFault(f"{where}: '{column}' has {found} different values; at most {MOST_STRATA} groups can be compared.")
+        raise SettingsFault(
+            f"{where}: '{column}' has {found} different values; at most {MOST_STRATA} groups "
+            f"can be compared."
+        )
     return groups
 
 
@@ -58,24 +73,42 @@ def write_estimates(
 ) -> None:
     """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort; ``labels`` names the populations."""
     from tasks.kinetics.composition import composition_frame
-    from tasks.kinetics.schema import COMPOSITION, PARAMETER_SUMMARY, RECOVERY_CURVES, RECOVERY_MEDIANS
+    from tasks.kinetics.schema import (
+        COMPOSITION,
+        PARAMETER_SUMMARY,
+        RECOVERY_CURVES,
+        RECOVERY_MEDIANS,
+    )
     from tasks.kinetics.summary import summary_frame
     from tasks.kinetics.turnbull import curves_frame, medians_frame, recovery_curves
     from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
     from tasks.publish.figure_bytes import png_bytes
 
     folder = study.results / "cohort"
-    grouped = {name: strata.get(name, NOT_GIVEN) for name in sorted(set(kinetics["patient"]))} if strata else {}
+    grouped = (
+        {name: strata.get(name, NOT_GIVEN) for name in sorted(set(kinetics["patient"]))}
+        if strata
+        else {}
+    )
     curves = recovery_curves(recovery, grouped)
-    composition, summary = composition_frame(kinetics, study.settings.limits), summary_frame(parameters, grouped)
+    composition, summary = (
+        composition_frame(kinetics, study.settings.limits),
+        summary_frame(parameters, grouped),
+    )
     write_atomically(folder / "composition.csv", csv_bytes(composition, COMPOSITION))
     write_atomically(folder / "parameters_summary.csv", csv_bytes(summary, PARAMETER_SUMMARY))
-    write_atomically(folder / "recovery_curves.csv", csv_bytes(curves_frame(curves), RECOVERY_CURVES))
-    write_atomically(folder / "recovery_medians.csv", csv_bytes(medians_frame(curves), RECOVERY_MEDIANS))
+    write_atomically(
+        folder / "recovery_curves.csv", csv_bytes(curves_frame(curves), RECOVERY_CURVES)
+    )
+    write_atomically(
+        folder / "recovery_medians.csv", csv_bytes(medians_frame(curves), RECOVERY_MEDIANS)
+    )
     column = study.settings.cohort.stratify_by if grouped else None
     record = CohortRecord(study.settings.study, tuple(curves), column, grouped, labels)
     figures = cohort_figures(record, kinetics, parameters, recovery, composition)
     pictures = {name: png_bytes(figures[name]) for name in FIGURES}
     for name, png in pictures.items():
         write_atomically(folder / f"{name}.png", png)
-    write_atomically(folder / PAGE, render_cohort_page(record, kinetics, summary, pictures).encode())
+    write_atomically(
+        folder / PAGE, render_cohort_page(record, kinetics, summary, pictures).encode()
+    )

@@ -32,11 +32,15 @@ def compare_draws(
     }
 
 
-def contradictions(compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comparison]]]) -> tuple[Contradiction, ...]:
+def contradictions(
+    compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comparison]]],
+) -> tuple[Contradiction, ...]:
     """Say of each visit, worst first, which independent concentrations contradict each other."""
     found: list[Contradiction] = []
     for (visit, specimen), of_tube in compared.items():
-        against = {each.sentence: each for own in of_tube.values() for each in own if each.contradicted}
+        against = {
+            each.sentence: each for own in of_tube.values() for each in own if each.contradicted
+        }
         where = visit if specimen == "blood" else f"{visit} ({specimen})"
         ordered = sorted(against, key=lambda sentence: (not against[sentence].refused, sentence))
         found += [(where, f"{sentence}.{_outcome(against[sentence])}") for sentence in ordered]
@@ -44,10 +48,16 @@ def contradictions(compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comp
 
 
 def _outcome(comparison: Comparison) -> str:
-    return " Beyond what the study allows by far: not evaluable until a person decides." if comparison.refused else ""
+    return (
+        " Beyond what the study allows by far: not evaluable until a person decides."
+        if comparison.refused
+        else ""
+    )
 
 
-def draws_in_qc(study: Study, compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comparison]]]) -> None:
+def draws_in_qc(
+    study: Study, compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comparison]]]
+) -> None:
     """Write every tube's comparisons beside its other quality figures, where they are not there already."""
     for of_tube in compared.values():
         for sha, own in of_tube.items():
@@ -57,5 +67,3 @@ def draws_in_qc(study: Study, compared: Mapping[tuple[str, str], Mapping[str, Se
                 written = known | {DRAW: [each.numbers() for each in own]}
                 if written != known:
                     write_atomically(path, qc_bytes(written))
-
-

@@ -29,9 +29,15 @@ def write_front_page(study: Study) -> Path:
     kinetics = cohort_kinetics(tables) if tables else pd.DataFrame(columns=KINETICS.names)
     with study.store() as store:
         states = count_by_state(store)
-        open_files = [LedgerLine(record.inbox_path, record.state, record.reason) for record in all_files(store, OPEN_STATES)]
+        open_files = [
+            LedgerLine(record.inbox_path, record.state, record.reason)
+            for record in all_files(store, OPEN_STATES)
+        ]
         run = last_run(store)
-        strategies = {(each.panel, each.strategy): " ".join(filter(None, (each.told, each.newer))) for each in standing(study, store)}
+        strategies = {
+            (each.panel, each.strategy): " ".join(filter(None, (each.told, each.newer)))
+            for each in standing(study, store)
+        }
     overview = CohortOverview(
         study=study.settings.study,
         states={str(state): number for state, number in states.items()},

@@ -1,6 +1,7 @@
 """Say in a patient's report what its tables do not hold: tubes that failed, wait or were refused, and a baseline that cannot be one.
 
-A file's own name is not repeated here, because a cytometer's operator may have written a person's name in it; the front page has it.
+A file's own name is not repeated here, because a cytometer's operator may have written a person's
+name in it; the front page has it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,17 +35,28 @@ def patient_notes(study: Study, known: Sequence[Tube] | None = None) -> dict[str
     for tube in tubes:
         if tube.file.state == "failed" and not (tube.identity.control or "").startswith("fmo:"):
             short = tube.identity.tube_sha256[:12]
-            what = f"The {tube.identity.panel} tube {short} of visit {tube.identity.visit} ({tube.identity.specimen})"
-            said.setdefault(tube.identity.patient, set()).add(f"{what} failed and is in no table; the overview says why.")
+            what = (
+                f"The {tube.identity.panel} tube {short} of visit {tube.identity.visit} "
+                f"({tube.identity.specimen})"
+            )
+            said.setdefault(tube.identity.patient, set()).add(
+                f"{what} failed and is in no table; the overview says why."
+            )
     taken = {tube.file.inbox_path for tube in tubes}
     for record in open_files:
         for patient, what in _meant(samples, record) if record.inbox_path not in taken else ():
             became = "waits" if record.state == "waiting" else "was refused"
-            said.setdefault(patient, set()).add(f"{what} {became} and is in no table; the overview says why.")
+            said.setdefault(patient, set()).add(
+                f"{what} {became} and is in no table; the overview says why."
+            )
     for fault in read_drugs(study.drugs_sheet)[1]:
-        concerned = [fault.patient] if fault.patient else sorted({tube.identity.patient for tube in tubes})
+        concerned = (
+            [fault.patient] if fault.patient else sorted({tube.identity.patient for tube in tubes})
+        )
         for patient in concerned:
-            said.setdefault(patient, set()).add(f"{fault} Until it is mended no count says whether such a drug hides it.")
+            said.setdefault(patient, set()).add(
+                f"{fault} Until it is mended no count says whether such a drug hides it."
+            )
     for patient, doubt in baseline_doubts(study, tubes).items():
         said.setdefault(patient, set()).add(doubt)
     return {patient: tuple(sorted(sentences)) for patient, sentences in said.items()}
@@ -60,7 +72,11 @@ def baseline_doubts(study: Study, known: Sequence[Tube] | None = None) -> dict[s
         if not tube.identity.control:
             found.setdefault(tube.identity.patient, []).append(tube.identity)
     everyone = study.patients().patients
-    doubts = {name: _baseline_doubt(everyone[name], own) for name, own in sorted(found.items()) if name in everyone}
+    doubts = {
+        name: _baseline_doubt(everyone[name], own)
+        for name, own in sorted(found.items())
+        if name in everyone
+    }
     return {name: doubt for name, doubt in doubts.items() if doubt}
 
 
@@ -70,9 +86,18 @@ def _baseline_doubt(patient: Patient, tubes: Iterable[TubeIdentity]) -> str | No
     if named is None or not days or days.get(named, 0.0) < 0:
         return None
     where = f"{NAME}, line {patient.line}, column baseline_visit: {patient.patient}"
-    told = ", ".join(f"{visit} (day {day:.1f})" for visit, day in sorted(days.items(), key=lambda item: item[1]))
-    wrong = f"'{named}' is not before the infusion" if named in days else f"there is no visit '{named}' so far{nearest(named, days)}"
-    return f"{where}: {wrong.rstrip('?')}. The visits are {told}. Until this is mended nothing is compared with a baseline."
+    told = ", ".join(
+        f"{visit} (day {day:.1f})" for visit, day in sorted(days.items(), key=lambda item: item[1])
+    )
+    wrong = (
+        f"'{named}' is not before the infusion"
+        if named in days
+        else f"there is no visit '{named}' so far{nearest(named, days)}"
+    )
+    return (
+        f"{where}: {wrong.rstrip('?')}. The visits are {told}. Until this is mended nothing is "
+        f"compared with a baseline."
+    )
 
 
 def _visit_days(patient: Patient, tubes: Iterable[TubeIdentity]) -> Mapping[str, float]:
@@ -90,9 +115,18 @@ def _meant(samples: SampleSheet, record: FileRecord) -> list[tuple[str, str]]:
     meant = []
     for line in samples.naming(record.inbox_path):
         if isinstance(line, SheetProblem):
-            meant += [(line.patient, f"The file of {line.file}, line {line.line}")] if line.patient else []
+            meant += (
+                [(line.patient, f"The file of {line.file}, line {line.line}")]
+                if line.patient
+                else []
+            )
         elif isinstance(line, SampleRow) and "patient" in line.values:
             panel, visit = line.values.get("panel", ""), line.values.get("visit", "")
             what = f"{panel} tube" if panel else "file"
-            meant.append((str(line.values["patient"]), f"The {what} of {f'visit {visit}, ' if visit else ''}{line}"))
+            meant.append(
+                (
+                    str(line.values["patient"]),
+                    f"The {what} of {f'visit {visit}, ' if visit else ''}{line}",
+                )
+            )
     return meant

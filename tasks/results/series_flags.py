@@ -1,7 +1,8 @@
 """Add to counted tubes what the sheets and the tube's series say about them.
 
-That is: a late acquisition, other detectors or voltages, another CAR reagent, drugs that hide a marker, B cells that are plasma cells.
-These words are added when tables are built, not when tubes are counted, because the sheets may be mended later.
+That is: a late acquisition, other detectors or voltages, another CAR reagent, drugs that hide a
+marker, B cells that are plasma cells. These words are added when tables are built, not when tubes
+are counted, because the sheets may be mended later.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from tasks.vocabulary.moments import apart, comparable
 LATE = timedelta(hours=24)
 VOLTAGE_POWER, MOST_VOLTS = 7, 50.0
 GAIN_KEPT, GAIN_PROVEN = 0.05, (0.7, 1.4)
-"""Signals that move by less are taken for the same; boundaries are proven (benchmarks) for detectors off by no more."""
+"""Signals that move by less are taken for the same; boundaries are proven (benchmarks) for
+detectors off by no more."""
 CAR_POPULATIONS = frozenset({"car19_t", "carbcma_t", "car_double_positive", "car_any_t"})
 
 
-def with_circumstances(tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequence[Exposure]]) -> list[TubeCounts]:
+def with_circumstances(
+    tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequence[Exposure]]
+) -> list[TubeCounts]:
     """Give the tubes with the words of their circumstances added."""
     first: dict[tuple[str | None, ...], TubeCounts] = {}
     alike: dict[tuple[str | None, ...], TubeCounts] = {}
@@ -31,7 +35,9 @@ def with_circumstances(tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequ
         alike.setdefault((*_series_of(tube), tube.identity.instrument), tube)
         if not tube.identity.control:
             first.setdefault(_series_of(tube), tube)
-    told = [_with_settings(tube, alike[*_series_of(tube), tube.identity.instrument]) for tube in tubes]
+    told = [
+        _with_settings(tube, alike[*_series_of(tube), tube.identity.instrument]) for tube in tubes
+    ]
     told = [with_secreting_cells(_with_delay(_with_reagent(tube, first))) for tube in told]
     return [_with_drugs(tube, exposures.get(tube.identity.patient, ())) for tube in told]
 
@@ -43,37 +49,60 @@ def _series_of(tube: TubeCounts) -> tuple[str, str, str]:
 def _with_settings(tube: TubeCounts, first: TubeCounts) -> TubeCounts:
     """Say of a tube that its detectors ran otherwise than in the first of its series on the same instrument.
 
-    A photomultiplier's signal goes with about the seventh power of its voltage (SCIENCE section 5: six to eight).
+    A photomultiplier's signal goes with about the seventh power of its voltage (SCIENCE section 5:
+    six to eight).
     """
     said: list[str] = []
-    pairs = [(first.detectors[marker], own) for marker, own in tube.detectors.items() if marker in first.detectors]
+    pairs = [
+        (first.detectors[marker], own)
+        for marker, own in tube.detectors.items()
+        if marker in first.detectors
+    ]
     if tube.panel != first.panel or any(before.name != own.name for before, own in pairs):
         said.append(str(Flag.PANEL_CHANGED))
-    volts = [(before.voltage, own.voltage) for before, own in pairs if before.voltage and own.voltage and before.name == own.name]
+    volts = [
+        (before.voltage, own.voltage)
+        for before, own in pairs
+        if before.voltage and own.voltage and before.name == own.name
+    ]
     gains = [(own / before) ** VOLTAGE_POWER for before, own in volts]
-    if any(abs(own - before) > MOST_VOLTS for before, own in volts) or any(not GAIN_PROVEN[0] <= gain <= GAIN_PROVEN[1] for gain in gains):
+    if any(abs(own - before) > MOST_VOLTS for before, own in volts) or any(
+        not GAIN_PROVEN[0] <= gain <= GAIN_PROVEN[1] for gain in gains
+    ):
         said.append(str(Flag.VOLTAGE_BEYOND_LIMITS))
     elif any(abs(gain - 1) > GAIN_KEPT for gain in gains):
         said.append(str(Flag.VOLTAGE_CHANGED))
     return replace(tube, flags=(*tube.flags, *said)) if said else tube
 
 
-def _with_reagent(tube: TubeCounts, first: Mapping[tuple[str | None, ...], TubeCounts]) -> TubeCounts:
+def _with_reagent(
+    tube: TubeCounts, first: Mapping[tuple[str | None, ...], TubeCounts]
+) -> TubeCounts:
     """Say of CAR T cells that an earlier tube of the series was stained with another reagent."""
     earliest = first.get(_series_of(tube), tube)
     if earliest.identity.car_reagent == tube.identity.car_reagent:
         return tube
     said = str(Flag.REAGENT_CHANGED)
     counts = {
-        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, said)))) if name in CAR_POPULATIONS else count
+        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, said))))
+        if name in CAR_POPULATIONS
+        else count
         for name, count in tube.counts.items()
     }
     return replace(tube, counts=counts)
 
 
 def _with_delay(tube: TubeCounts) -> TubeCounts:
-    acquired, collected, zone = tube.identity.acquired, tube.identity.collected, tube.identity.time_zone
-    if acquired is None or not comparable(collected, acquired, zone) or apart(collected, acquired, zone) <= LATE:
+    acquired, collected, zone = (
+        tube.identity.acquired,
+        tube.identity.collected,
+        tube.identity.time_zone,
+    )
+    if (
+        acquired is None
+        or not comparable(collected, acquired, zone)
+        or apart(collected, acquired, zone) <= LATE
+    ):
         return tube
     return replace(tube, flags=(*tube.flags, str(Flag.LATE_ACQUISITION)))
 
@@ -84,7 +113,9 @@ def _with_drugs(tube: TubeCounts, exposures: Sequence[Exposure]) -> TubeCounts:
         for population, flag in exposure.flags_on(tube.identity.drawn_on).items():
             said.setdefault(population, []).append(str(flag))
     counts = {
-        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, *said[name])))) if name in said else count
+        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, *said[name]))))
+        if name in said
+        else count
         for name, count in tube.counts.items()
     }
     return replace(tube, counts=counts) if said else tube

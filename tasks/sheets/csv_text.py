@@ -29,8 +29,8 @@ LONGEST_CELL = 1_000
 class SheetProblem:
     """One thing wrong with a sheet: where, and what to do.
 
-    ``column`` is empty when the whole line is meant. ``concerns`` are the files (or patients) that cannot be used for it;
-    ``patient`` is whom a sample's line is about, where that could be read.
+    ``column`` is empty when the whole line is meant. ``concerns`` are the files (or patients) that
+    cannot be used for it; ``patient`` is whom a sample's line is about, where that could be read.
     """
 
     file: str
@@ -144,11 +144,15 @@ def line_problem(table: CsvTable, line: CsvLine) -> str | None:
     found, wanted = len(line.cells), len(table.header)
     if found > wanted:
         return (
-            f"The line has {found} values, but there are {wanted} columns. Is there a decimal comma? Write 4.5, not 4,5; "
+            f"The line has {found} values, but there are {wanted} columns. Is there a decimal "
+            f"comma? Write 4.5, not 4,5; "
             "put a text that holds a comma between double quotes."
         )
     if found < wanted:
-        return f"The line has {found} values, but there are {wanted} columns. Write a comma for every empty cell."
+        return (
+            f"The line has {found} values, but there are {wanted} columns. Write a comma for "
+            f"every empty cell."
+        )
     longest = max(map(len, line.cells), default=0)
     if longest > LONGEST_CELL:
         told = f"A value has {longest:,} letters, more than a cell has ({LONGEST_CELL:,} at most)."
@@ -164,7 +168,13 @@ def _decoded(content: bytes) -> tuple[str, str]:
         return content.decode("utf-8-sig"), ""
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        return "", f"Line {line} has a letter that is not UTF-8 (an old Windows or Latin-1 file?). {HOW_TO_SAVE}"
+        return (
+            "",
+            (
+                f"Line {line} has a letter that is not UTF-8 (an old Windows or Latin-1 file?). "
+                f"{HOW_TO_SAVE}"
+            ),
+        )
 
 
 def _rows(text: str, most_lines: int) -> list[CsvLine]:

@@ -1,7 +1,7 @@
 """Know drugs by the names a laboratory or a ward writes: substances, brands, biosimilars and abbreviations.
 
-A name is found wherever it stands in the cell, whatever the case, spaces, accents and marks around it, so that ``rituximab-abbs``,
-``Rituximab (MabThera®)`` and ``IV IG`` are what they are.
+A name is found wherever it stands in the cell, whatever the case, spaces, accents and marks around
+it, so that ``rituximab-abbs``, ``Rituximab (MabThera®)`` and ``IV IG`` are what they are.
 """
 
 import re
@@ -9,33 +9,187 @@ import unicodedata
 from itertools import pairwise
 
 ANTI_CD20 = (
-    *("rituximab", "mabthera", "rituxan", "truxima", "rixathon", "riximyo", "blitzima", "ritemvia", "tuxella", "ruxience"),
+    *(
+        "rituximab",
+        "mabthera",
+        "rituxan",
+        "truxima",
+        "rixathon",
+        "riximyo",
+        "blitzima",
+        "ritemvia",
+        "tuxella",
+        "ruxience",
+    ),
     *("riabni", "ituxredi", "reditux", "zytux", "acellbia", "novex", "halpryza", "hanlikang"),
-    *("obinutuzumab", "gazyva", "ocrelizumab", "ocrevus", "ofatumumab", "kesimpta", "arzerra", "ublituximab", "briumvi"),
+    *(
+        "obinutuzumab",
+        "gazyva",
+        "ocrelizumab",
+        "ocrevus",
+        "ofatumumab",
+        "kesimpta",
+        "arzerra",
+        "ublituximab",
+        "briumvi",
+    ),
     *("veltuzumab", "tositumomab", "bexxar", "ibritumomab", "zevalin"),
-    *("mosunetuzumab", "lunsumio", "glofitamab", "columvi", "epcoritamab", "epkinly", "tepkinly", "odronextamab", "ordspono"),
+    *(
+        "mosunetuzumab",
+        "lunsumio",
+        "glofitamab",
+        "columvi",
+        "epcoritamab",
+        "epkinly",
+        "tepkinly",
+        "odronextamab",
+        "ordspono",
+    ),
 )
 ANTI_CD38 = ("daratumumab", "darzalex", "isatuximab", "sarclisa", "felzartamab", "mezagitamab")
 IMMUNOGLOBULIN = (
-    *("immunoglobulin", "immunglobulin", "inmunoglobulin", "imunoglobulin", "immuneglobulin", "gammaglobulin", "ivig", "scig", "fscig"),
-    *("octagam", "privigen", "kiovig", "gamunex", "gammagard", "gammaked", "gammaplex", "gammanorm", "gamimune", "hizentra", "hyqvia"),
-    *("cuvitru", "cutaquig", "xembify", "evogam", "subgam", "subcuvia", "vivaglobin", "panzyga", "flebogamma", "intratect"),
-    *("bivigam", "asceniv", "yimmugo", "iqymune", "igvena", "nanogam", "vigam", "sandoglobulin", "carimune", "pentaglobin", "intragam"),
+    *(
+        "immunoglobulin",
+        "immunglobulin",
+        "inmunoglobulin",
+        "imunoglobulin",
+        "immuneglobulin",
+        "gammaglobulin",
+        "ivig",
+        "scig",
+        "fscig",
+    ),
+    *(
+        "octagam",
+        "privigen",
+        "kiovig",
+        "gamunex",
+        "gammagard",
+        "gammaked",
+        "gammaplex",
+        "gammanorm",
+        "gamimune",
+        "hizentra",
+        "hyqvia",
+    ),
+    *(
+        "cuvitru",
+        "cutaquig",
+        "xembify",
+        "evogam",
+        "subgam",
+        "subcuvia",
+        "vivaglobin",
+        "panzyga",
+        "flebogamma",
+        "intratect",
+    ),
+    *(
+        "bivigam",
+        "asceniv",
+        "yimmugo",
+        "iqymune",
+        "igvena",
+        "nanogam",
+        "vigam",
+        "sandoglobulin",
+        "carimune",
+        "pentaglobin",
+        "intragam",
+    ),
 )
 ANTI_CD19 = (
-    *("inebilizumab", "uplizna", "blinatumomab", "blincyto", "tafasitamab", "monjuvi", "minjuvi", "loncastuximab", "zynlonta"),
+    *(
+        "inebilizumab",
+        "uplizna",
+        "blinatumomab",
+        "blincyto",
+        "tafasitamab",
+        "monjuvi",
+        "minjuvi",
+        "loncastuximab",
+        "zynlonta",
+    ),
     "obexelimab",
 )
 """They may hide CD19 itself, for which there is no rule: that is said."""
 
 HIDES_NOTHING = (
-    *("prednis", "methylprednis", "dexamethason", "cortison", "budesonid", "mycophenol", "cellcept", "myfortic", "mmf"),
-    *("hydroxychloroquin", "chloroquin", "plaquenil", "quensyl", "azathioprin", "imuran", "imurek", "methotrexat", "mtx"),
-    *("cyclophosphamid", "endoxan", "fludarabin", "bendamustin", "tacrolimus", "ciclosporin", "cyclosporin", "voclosporin", "lupkynis"),
-    *("belimumab", "benlysta", "anifrolumab", "saphnelo", "telitacicept", "tocilizumab", "actemra", "roactemra", "siltuximab"),
-    *("anakinra", "kineret", "leflunomid", "abatacept", "orencia", "baricitinib", "upadacitinib", "tofacitinib", "bortezomib"),
-    *("levetiracetam", "aciclovir", "acyclovir", "cotrimoxazol", "trimethoprim", "filgrastim", "paracetamol", "acetaminophen"),
-    *("ibuprofen", "aspirin", "heparin", "colchicin", "ramipril", "pantoprazol", "fluconazol", "vitamind"),
+    *(
+        "prednis",
+        "methylprednis",
+        "dexamethason",
+        "cortison",
+        "budesonid",
+        "mycophenol",
+        "cellcept",
+        "myfortic",
+        "mmf",
+    ),
+    *(
+        "hydroxychloroquin",
+        "chloroquin",
+        "plaquenil",
+        "quensyl",
+        "azathioprin",
+        "imuran",
+        "imurek",
+        "methotrexat",
+        "mtx",
+    ),
+    *(
+        "cyclophosphamid",
+        "endoxan",
+        "fludarabin",
+        "bendamustin",
+        "tacrolimus",
+        "ciclosporin",
+        "cyclosporin",
+        "voclosporin",
+        "lupkynis",
+    ),
+    *(
+        "belimumab",
+        "benlysta",
+        "anifrolumab",
+        "saphnelo",
+        "telitacicept",
+        "tocilizumab",
+        "actemra",
+        "roactemra",
+        "siltuximab",
+    ),
+    *(
+        "anakinra",
+        "kineret",
+        "leflunomid",
+        "abatacept",
+        "orencia",
+        "baricitinib",
+        "upadacitinib",
+        "tofacitinib",
+        "bortezomib",
+    ),
+    *(
+        "levetiracetam",
+        "aciclovir",
+        "acyclovir",
+        "cotrimoxazol",
+        "trimethoprim",
+        "filgrastim",
+        "paracetamol",
+        "acetaminophen",
+    ),
+    *(
+        "ibuprofen",
+        "aspirin",
+        "heparin",
+        "colchicin",
+        "ramipril",
+        "pantoprazol",
+        "fluconazol",
+        "vitamind",
+    ),
 )
 """Drugs of these patients that bind no stained marker."""
 
@@ -54,4 +208,8 @@ def names(written: str, known: tuple[str, ...]) -> bool:
 
 def _plain(written: str) -> str:
     """Take accents and marks off, and capitals: Rixathön® is rixathon."""
-    return "".join(letter for letter in unicodedata.normalize("NFKD", written.casefold()) if not unicodedata.combining(letter))
+    return "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", written.casefold())
+        if not unicodedata.combining(letter)
+    )

@@ -25,7 +25,14 @@ from tasks.vocabulary.flags import Flag
 
 NAME = "drugs.csv"
 COLUMNS = ("patient", "drug", "start", "stop")
-B_SUBSETS = ("naive_b", "naive_igm_igd_b", "transitional_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
+B_SUBSETS = (
+    "naive_b",
+    "naive_igm_igd_b",
+    "transitional_b",
+    "unswitched_memory_b",
+    "switched_memory_b",
+    "double_negative_b",
+)
 SECRETING = ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")
 
 
@@ -49,12 +56,14 @@ MASKING = (
     Masking(ANTI_CD38, timedelta(days=183), Flag.CD38_MASKED, (*SECRETING, "transitional_b")),
     Masking(IMMUNOGLOBULIN, timedelta(days=28), Flag.IMMUNOGLOBULIN_GIVEN, B_SUBSETS),
 )
-"""After SCIENCE 2.1: anti-CD20 within 12 months, daratumumab for months, immunoglobulin as long as the next dose is due."""
+"""After SCIENCE 2.1: anti-CD20 within 12 months, daratumumab for months, immunoglobulin as long as
+the next dose is due."""
 ONGOING = "ongoing"
 """What is written as the stop of a course that has none yet."""
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 ALIKE = 0.8
-"""So much of two names is the same where one is the other mistyped; names of antibodies share their ends."""
+"""So much of two names is the same where one is the other mistyped; names of antibodies share their
+ends."""
 MOST_HINTS = 50
 """Of so many patients whom nobody knows the likeliest name is looked for, each among all names."""
 
@@ -83,7 +92,9 @@ class Exposure:
     def flags_on(self, day: date) -> dict[str, Flag]:
         """Give for each population concerned on a day the word that says so."""
         felt = [(group, self._flag_on(day, group)) for group in self.masking]
-        return {population: flag for group, flag in felt if flag for population in group.populations}
+        return {
+            population: flag for group, flag in felt if flag for population in group.populations
+        }
 
     def _flag_on(self, day: date, group: Masking) -> Flag | None:
         """Choose the word: a course without stop counts as given at its start; what it did later is not known, and that is said."""
@@ -111,7 +122,9 @@ def read_drugs(path: Path) -> tuple[Mapping[str, Sequence[Exposure]], tuple[Shee
     return found, tuple(each for each in read if isinstance(each, SheetProblem))
 
 
-def drug_questions(exposures: Mapping[str, Sequence[Exposure]], patients: Collection[str]) -> tuple[str, ...]:
+def drug_questions(
+    exposures: Mapping[str, Sequence[Exposure]], patients: Collection[str]
+) -> tuple[str, ...]:
     """Ask about what can be read but not be used: a course without stop, a drug or a patient nobody knows; in order of lines."""
     every = sorted((each for own in exposures.values() for each in own), key=lambda each: each.line)
     strangers = dict.fromkeys(each.patient for each in every if each.patient not in patients)
@@ -125,16 +138,22 @@ def _questions(
     where, drug = f"{NAME}, line {exposure.line}", exposure.drug
     if exposure.patient not in patients:
         hint = hints.get(exposure.patient, "")
-        yield f"{where}, column patient: '{exposure.patient}' is not in patients.csv{hint or '.'} No count is flagged for this line."
+        yield (
+            f"{where}, column patient: '{exposure.patient}' is not in patients.csv{hint or '.'} "
+            f"No count is flagged for this line."
+        )
     if exposure.asks_for_its_stop:
         days = max(group.lasts for group in exposure.masking).days
         yield (
-            f"{where}, column stop: {drug} of {exposure.patient} was begun on {exposure.start} and has no stop. Write the day of the last "
-            f"dose, or '{ONGOING}'. Until then the counts it may hide say {Flag.DRUG_STOP_MISSING} from {days} days after its start on."
+            f"{where}, column stop: {drug} of {exposure.patient} was begun on "
+            f"{exposure.start} and has no stop. Write the day of the last "
+            f"dose, or '{ONGOING}'. Until then the counts it may hide say "
+            f"{Flag.DRUG_STOP_MISSING} from {days} days after its start on."
         )
     if names(drug, ANTI_CD19):
         yield (
-            f"{where}, column drug: {drug} binds CD19, by which B cells are found; there is no flag for it. "
+            f"{where}, column drug: {drug} binds CD19, by which B cells are found; there is "
+            f"no flag for it. "
             "Read b_cells_cd20 beside b_cells and its subsets."
         )
     elif not names(drug, KNOWN):
@@ -142,16 +161,23 @@ def _questions(
         meant = f"; did you mean '{near[0]}'?" if near else "."
         yield (
             f"{where}, column drug: '{drug}' is not known here{meant} No count is flagged for it. "
-            "If it binds CD20 or CD38 or is an immunoglobulin, add its substance (rituximab, daratumumab, IVIG)."
+            "If it binds CD20 or CD38 or is an immunoglobulin, add its substance (rituximab, "
+            "daratumumab, IVIG)."
         )
 
 
 def _header_fault(table: CsvTable) -> SheetProblem | None:
     for column in COLUMNS:
-        near = [other for other in get_close_matches(column, table.header, n=3, cutoff=0.75) if other not in COLUMNS]
+        near = [
+            other
+            for other in get_close_matches(column, table.header, n=3, cutoff=0.75)
+            if other not in COLUMNS
+        ]
         if column not in table.header and (near or column != "stop"):
             meant = f" Is '{near[0]}' meant to be it?" if near else ""
-            sentence = f"The column '{column}' is missing. The first line is {','.join(COLUMNS)}.{meant}"
+            sentence = (
+                f"The column '{column}' is missing. The first line is {','.join(COLUMNS)}.{meant}"
+            )
             return SheetProblem(NAME, 1, column, sentence)
     return None
 
@@ -169,7 +195,13 @@ def _exposure(table: CsvTable, line: CsvLine) -> Exposure | SheetProblem:
         return _read(cells, line.number)
     except _WrongCell as error:
         column, sentence = error.args
-        return SheetProblem(NAME, line.number, column, sentence, patient="" if column == "patient" else cells["patient"])
+        return SheetProblem(
+            NAME,
+            line.number,
+            column,
+            sentence,
+            patient="" if column == "patient" else cells["patient"],
+        )
 
 
 def _read(cells: Mapping[str, str], line: int) -> Exposure:
@@ -184,11 +216,16 @@ def _read(cells: Mapping[str, str], line: int) -> Exposure:
     except ValueError as error:
         raise _WrongCell("drug", f"{error}.") from error
     ongoing = cells.get("stop", "").casefold() == ONGOING
-    start, stop = _day("start", cells["start"]), None if ongoing else _day("stop", cells.get("stop", ""))
+    start, stop = (
+        _day("start", cells["start"]),
+        None if ongoing else _day("stop", cells.get("stop", "")),
+    )
     if start is None:
         raise _WrongCell("start", "The day of the first dose is missing: write it as 2026-03-31.")
     if stop is not None and stop < start:
-        raise _WrongCell("stop", f"The drug was stopped on {stop} but started on {start}: correct the wrong day.")
+        raise _WrongCell(
+            "stop", f"The drug was stopped on {stop} but started on {start}: correct the wrong day."
+        )
     return Exposure(patient, drug, start, stop, ongoing, line)
 
 
@@ -196,12 +233,19 @@ def _day(column: str, text: str) -> date | None:
     if not text:
         return None
     try:
-        day = date.fromisoformat(text[:10]) if re.fullmatch(r"\d{4}-\d{2}-\d{2}([T ].*)?", text) else None
+        day = (
+            date.fromisoformat(text[:10])
+            if re.fullmatch(r"\d{4}-\d{2}-\d{2}([T ].*)?", text)
+            else None
+        )
     except ValueError:
         day = None
     still = f", or '{ONGOING}' if it is still given" if column == "stop" else ""
     if day is None:
         raise _WrongCell(column, f"'{shortened(text)}' is no day: write it as 2026-03-31{still}.")
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise _WrongCell(column, f"{day} is no day of a treatment: write the true one, such as 2026-03-31{still}.")
+        raise _WrongCell(
+            column,
+            f"{day} is no day of a treatment: write the true one, such as 2026-03-31{still}.",
+        )
     return day

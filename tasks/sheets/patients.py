@@ -67,7 +67,9 @@ def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
     try:
         table = read_table(path, NAME, MOST_LINES_BY_HAND)
     except FileNotFoundError:
-        sentence = f"There is no {NAME} in the study folder: write it with the columns patient,infused."
+        sentence = (
+            f"There is no {NAME} in the study folder: write it with the columns patient,infused."
+        )
         return PatientSheet({}, (SheetProblem(NAME, 1, "", sentence),))
     faults = [table.fault] if table.fault else _header_faults(table)
     if faults:
@@ -84,24 +86,61 @@ def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
         twin = folders.setdefault(found.patient.lower(), found)
         if twin is not found:
             refused |= {twin.patient, found.patient}
-            again = twin.patient == found.patient and not same_moment(twin.infused, found.infused, time_zone)
-            course = f" A second course of treatment is a patient of its own here, such as {found.patient}-2." if again else ""
-            sentence = f"Patient '{found.patient}' is in line {twin.line} already ('{twin.patient}'). Keep one of the two lines.{course}"
-            faults.append(SheetProblem(NAME, line.number, "patient", sentence, tuple(sorted({twin.patient, found.patient}))))
+            again = twin.patient == found.patient and not same_moment(
+                twin.infused, found.infused, time_zone
+            )
+            course = (
+                (
+                    f" A second course of treatment is a patient of its own here, such as "
+                    f"{found.patient}-2."
+                )
+                if again
+                else ""
+            )
+            sentence = (
+                f"Patient '{found.patient}' is in line {twin.line} already ('{twin.patient}'). "
+                f"Keep one of the two lines.{course}"
+            )
+            faults.append(
+                SheetProblem(
+                    NAME,
+                    line.number,
+                    "patient",
+                    sentence,
+                    tuple(sorted({twin.patient, found.patient})),
+                )
+            )
         patients.setdefault(found.patient, found)
-    return PatientSheet({name: patient for name, patient in patients.items() if name not in refused}, tuple(faults))
+    return PatientSheet(
+        {name: patient for name, patient in patients.items() if name not in refused}, tuple(faults)
+    )
 
 
 def _header_faults(table: CsvTable) -> list[SheetProblem]:
     faults = [
-        SheetProblem(NAME, 1, column, f"The column '{column}' is missing. The first line is patient,infused and what else is known.")
+        SheetProblem(
+            NAME,
+            1,
+            column,
+            (
+                f"The column '{column}' is missing. The first line is patient,infused and what "
+                f"else is known."
+            ),
+        )
         for column in COLUMNS[:2]
         if column not in table.header
     ]
     for column in table.header:
         near = get_close_matches(column, COLUMNS, n=1, cutoff=0.85)
         if near and column not in COLUMNS and near[0] not in table.header:
-            faults.append(SheetProblem(NAME, 1, column, f"Is '{column}' meant to be '{near[0]}'? Correct it, or choose another name."))
+            faults.append(
+                SheetProblem(
+                    NAME,
+                    1,
+                    column,
+                    f"Is '{column}' meant to be '{near[0]}'? Correct it, or choose another name.",
+                )
+            )
         if not column:
             faults.append(SheetProblem(NAME, 1, "", "A column has no name. Name it or remove it."))
     return faults
@@ -130,7 +169,11 @@ def _patient(table: CsvTable, line: CsvLine, time_zone: str | None) -> Patient |
         line=line.number,
         products={column.removeprefix(_PRODUCT): moment for column, moment in times.items()},
         baseline_visit=cells.get("baseline_visit") or None,
-        strata={column: text for column, text in cells.items() if column not in COLUMNS and not column.startswith(_PRODUCT)},
+        strata={
+            column: text
+            for column, text in cells.items()
+            if column not in COLUMNS and not column.startswith(_PRODUCT)
+        },
         time_zone=time_zone,
     )
 
@@ -148,15 +191,20 @@ def _contradictory(times: Mapping[str, datetime], time_zone: str | None) -> str 
     if first is None or same_moment(times[first], infused, time_zone):
         return None
     return (
-        f"infused is {infused.isoformat()}, but the earliest of the products is {first} {times[first].isoformat()}. "
-        "infused is when the first product was given: correct the wrong one, or add the column of the product that is missing."
+        f"infused is {infused.isoformat()}, but the earliest of the products is {first} "
+        f"{times[first].isoformat()}. "
+        "infused is when the first product was given: correct the wrong one, or add the "
+        "column of the product that is missing."
     )
 
 
 def _read(column: str, text: str, time_zone: str | None) -> datetime | None:
     """Check one cell, and read it when it is a time; raises ValueError with a sentence."""
     if not text and column in {"patient", "infused"}:
-        raise ValueError(f"{column} is empty" + (": write when it was, as 2026-03-01T11:00" if column == "infused" else ""))
+        raise ValueError(
+            f"{column} is empty"
+            + (": write when it was, as 2026-03-01T11:00" if column == "infused" else "")
+        )
     if column == "patient":
         read_patient(text)
     elif text and (column == "infused" or column.startswith(_PRODUCT)):

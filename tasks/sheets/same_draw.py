@@ -14,7 +14,9 @@ def draw_of(identity: TubeIdentity) -> Draw:
     return identity.patient, identity.specimen, identity.visit
 
 
-def two_draws(identity: TubeIdentity, others: Iterable[TubeIdentity], same_draw_hours: float) -> str | None:
+def two_draws(
+    identity: TubeIdentity, others: Iterable[TubeIdentity], same_draw_hours: float
+) -> str | None:
     """Say which of the other tubes has the same patient, specimen and visit, but was drawn at another time.
 
     Controls count nowhere and are left out.
@@ -22,15 +24,22 @@ def two_draws(identity: TubeIdentity, others: Iterable[TubeIdentity], same_draw_
     if identity.control:
         return None
     for other in others:
-        if other.tube_sha256 == identity.tube_sha256 or other.control or draw_of(other) != draw_of(identity):
+        if (
+            other.tube_sha256 == identity.tube_sha256
+            or other.control
+            or draw_of(other) != draw_of(identity)
+        ):
             continue
         if not comparable(other.collected, identity.collected, identity.time_zone):
             continue
         between = abs(apart(other.collected, identity.collected, identity.time_zone))
         if between > timedelta(hours=same_draw_hours):
             return (
-                f"{identity.file} (collected {identity.collected.isoformat()}) and {other.file} (collected {other.collected.isoformat()}) "
-                f"are both {identity.specimen} of {identity.patient}, visit {identity.visit}, but were drawn "
-                f"{between / timedelta(days=1):.1f} days apart. Correct 'collected', or give each draw a visit of its own."
+                f"{identity.file} (collected {identity.collected.isoformat()}) and "
+                f"{other.file} (collected {other.collected.isoformat()}) "
+                f"are both {identity.specimen} of {identity.patient}, visit {identity.visit}, "
+                f"but were drawn "
+                f"{between / timedelta(days=1):.1f} days apart. Correct 'collected', or give "
+                f"each draw a visit of its own."
             )
     return None

@@ -1,7 +1,8 @@
 """Read the sample sheets: the study's ``samples.csv`` and those dropped in the inbox beside the files.
 
-A line that is wrong does not stop the others: the files it names wait, with the sentence that says what to mend. A sheet
-with a column nobody knows is not used at all, because the column may be the one that matters.
+A line that is wrong does not stop the others: the files it names wait, with the sentence that says
+what to mend. A sheet with a column nobody knows is not used at all, because the column may be the
+one that matters.
 """
 
 import unicodedata
@@ -113,15 +114,26 @@ def _read_sheet(path: Path, name: str) -> Iterator[SampleRow | SheetProblem]:
 def _header_fault(table: CsvTable) -> SheetProblem | None:
     """Find a column that is not of the sample sheet, or the lack of the one that names the file."""
     if not set(table.header) & set(SHEET_COLUMNS):
-        sentence = f"This is not a sample sheet: its first line is not {','.join(SHEET_COLUMNS[:4])},… Remove it from here."
+        sentence = (
+            f"This is not a sample sheet: its first line is not {','.join(SHEET_COLUMNS[:4])},… "
+            f"Remove it from here."
+        )
         return SheetProblem(table.name, 1, "", sentence)
     for column in table.header:
         if column not in SHEET_COLUMNS:
             hint = nearest(column, SHEET_COLUMNS) or f"; known are: {', '.join(SHEET_COLUMNS)}"
-            told = f"'{column}' is not a column of the sample sheet{hint}. No line of this sheet is used until it is mended."
+            told = (
+                f"'{column}' is not a column of the sample sheet{hint}. No line of this sheet is "
+                f"used until it is mended."
+            )
             return SheetProblem(table.name, 1, column, told)
     if "file" not in table.header:
-        return SheetProblem(table.name, 1, "file", "The column 'file' is missing: it says which file each line is about.")
+        return SheetProblem(
+            table.name,
+            1,
+            "file",
+            "The column 'file' is missing: it says which file each line is about.",
+        )
     return None
 
 
@@ -132,7 +144,9 @@ def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
         return SheetProblem(table.name, line.number, "", wrong, named)
     cells = dict(zip(table.header, line.cells, strict=True))
     if not cells["file"]:
-        return SheetProblem(table.name, line.number, "file", "The line does not say which file it is about.")
+        return SheetProblem(
+            table.name, line.number, "file", "The line does not say which file it is about."
+        )
     values: dict[str, Cell] = {}
     for column, text in cells.items():
         if not text or column == "file":
@@ -140,10 +154,14 @@ def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
         try:
             values[column] = read_cell(column, text)
         except ValueError as error:
-            return SheetProblem(table.name, line.number, column, f"{error}.", named, _patient(cells))
+            return SheetProblem(
+                table.name, line.number, column, f"{error}.", named, _patient(cells)
+            )
     wrong = contradiction(values)
     if wrong:
-        return SheetProblem(table.name, line.number, "lymphocytes_per_ul", wrong, named, _patient(cells))
+        return SheetProblem(
+            table.name, line.number, "lymphocytes_per_ul", wrong, named, _patient(cells)
+        )
     return SampleRow(table.name, line.number, _plain(cells["file"]), values)
 
 
@@ -158,7 +176,11 @@ def _patient(cells: Mapping[str, str]) -> str:
 def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
     """List the cells of a line that name a file, even where a decimal comma has shifted them."""
     at = table.header.index("file") if "file" in table.header else -1
-    named = {cell for place, cell in enumerate(line.cells) if place == at or cell.lower().endswith((".fcs", ".lmd"))}
+    named = {
+        cell
+        for place, cell in enumerate(line.cells)
+        if place == at or cell.lower().endswith((".fcs", ".lmd"))
+    }
     return tuple(sorted(named - {""}))
 
 

@@ -1,8 +1,8 @@
 """Write FCS files the way two families of cytometers do.
 
-``fcs3.1-le`` is FCS 3.1, little-endian, ``$SPILLOVER`` (BD FACSuite on a FACSLyric). ``diva-fcs3.0-be`` is FCS 3.0,
-big-endian, ``SPILL`` without a dollar sign, numbers padded with spaces (BD FACSDiva). Both are list mode, 32-bit floats,
-delimiter 0x0C, one data set.
+``fcs3.1-le`` is FCS 3.1, little-endian, ``$SPILLOVER`` (BD FACSuite on a FACSLyric).
+``diva-fcs3.0-be`` is FCS 3.0, big-endian, ``SPILL`` without a dollar sign, numbers padded with
+spaces (BD FACSDiva). Both are list mode, 32-bit floats, delimiter 0x0C, one data set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,10 @@ def write_fcs(
     Raises ValueError when the array does not have one column a channel.
     """
     if events.ndim != 2 or events.shape[1] != len(channels):
-        raise ValueError(f"{path.name}: the events must have {len(channels)} columns, one a channel, not shape {events.shape}.")
+        raise ValueError(
+            f"{path.name}: the events must have {len(channels)} columns, one a channel, not "
+            f"shape {events.shape}."
+        )
     big = dialect == "diva-fcs3.0-be"
     content = np.ascontiguousarray(events, dtype=">f4" if big else "<f4")
     spilled = {"SPILL" if big else "$SPILLOVER": spill.text()} if spill else {}
@@ -118,7 +121,11 @@ def _place(start: int, end: int) -> dict[str, str]:
 
 def _text(keywords: Mapping[str, str]) -> bytes:
     """Join keys and values; a delimiter inside a value is doubled, an empty value becomes a space (FCS 3.1, 3.2.9)."""
-    parts = [(value.replace(_DELIMITER, _DELIMITER * 2) or " ") for pair in keywords.items() for value in pair]
+    parts = [
+        (value.replace(_DELIMITER, _DELIMITER * 2) or " ")
+        for pair in keywords.items()
+        for value in pair
+    ]
     return (_DELIMITER + _DELIMITER.join(parts) + _DELIMITER).encode("utf-8")
 
 

@@ -1,7 +1,8 @@
 """Follow a simulated lupus patient through lymphodepletion, CAR-T expansion, B-cell depletion and recovery.
 
-Everything is a function of the time since infusion in days. Shapes and distributions are design assumptions (science notes,
-4.5); the CAR course has the form Stein et al. 2019 fitted to tisagenlecleucel.
+Everything is a function of the time since infusion in days. Shapes and distributions are design
+assumptions (science notes, 4.5); the CAR course has the form Stein et al. 2019 fitted to
+tisagenlecleucel.
 """
 
 from collections.abc import Mapping
@@ -15,8 +16,32 @@ from numpy.random import Generator
 Composition = dict[str, float]
 
 MEMORY = ("naive", "cm", "em", "temra")
-_GRANULOCYTES = {-7: 3350, -5: 3200, 0: 1400, 4: 380, 6: 300, 9: 270, 14: 850, 21: 1880, 28: 2700, 84: 3400, 364: 3400}
-_LYMPHOCYTES = {-7: 800, -5: 700, 0: 60, 4: 70, 7: 90, 10: 150, 14: 300, 21: 420, 28: 500, 84: 700, 364: 1100}
+_GRANULOCYTES = {
+    -7: 3350,
+    -5: 3200,
+    0: 1400,
+    4: 380,
+    6: 300,
+    9: 270,
+    14: 850,
+    21: 1880,
+    28: 2700,
+    84: 3400,
+    364: 3400,
+}
+_LYMPHOCYTES = {
+    -7: 800,
+    -5: 700,
+    0: 60,
+    4: 70,
+    7: 90,
+    10: 150,
+    14: 300,
+    21: 420,
+    28: 500,
+    84: 700,
+    364: 1100,
+}
 _CD4_SHARE = {-7: 0.58, 0: 0.55, 7: 0.45, 14: 0.32, 84: 0.32, 168: 0.37, 364: 0.45}
 _BLOOD_PLASMA_RETURN = {56: 0.001, 84: 0.02, 112: 0.05, 168: 0.10, 252: 0.35, 364: 0.8, 728: 1.5}
 _ZERO_B_PER_UL = 0.01
@@ -41,7 +66,10 @@ class CarCourse:
         if day < self.tmax:
             return self.cmax / self.fold * exp(log(self.fold) / self.tmax * day)
         late = day - self.tmax
-        return self.cmax * ((1 - self.persistent) * exp(-self.alpha * late) + self.persistent * exp(-self.beta * late))
+        return self.cmax * (
+            (1 - self.persistent) * exp(-self.alpha * late)
+            + self.persistent * exp(-self.beta * late)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +146,21 @@ def draw_patient(name: str, rng: Generator, carbcma_delay: float = 0.0) -> Patie
 
 def blood(patient: Patient, day: float) -> Composition:
     """Give the concentration (cells/µL) of every kind of cell in the patient's blood at a day since infusion."""
-    cars = {"car19": patient.car19.at(day), "carbcma": patient.carbcma.at(day - patient.carbcma_delay)}
+    cars = {
+        "car19": patient.car19.at(day),
+        "carbcma": patient.carbcma.at(day - patient.carbcma_delay),
+    }
     bystanders = 2 * sum(cars.values())
     lymphocytes = patient.lymphocytes * _log_linear(_LYMPHOCYTES, day)
     t_cells = 0.80 * lymphocytes + bystanders
     granulocytes = patient.granulocytes * _log_linear(_GRANULOCYTES, day)
     return (
-        {"granulocyte": granulocytes, "monocyte": 0.10 * granulocytes, "nk": 0.15 * lymphocytes, "t_neither_em": 0.03 * t_cells}
+        {
+            "granulocyte": granulocytes,
+            "monocyte": 0.10 * granulocytes,
+            "nk": 0.15 * lymphocytes,
+            "t_neither_em": 0.03 * t_cells,
+        }
         | _resting_t(0.97 * t_cells, day)
         | _car_t(cars, patient.car_cd8_share)
         | b_lineage(patient.b_cells, day)
@@ -135,11 +171,17 @@ def blood(patient: Patient, day: float) -> Composition:
 def marrow(patient: Patient, day: float) -> Composition:
     """Give the share of every kind of cell among the nucleated cells of a marrow aspirate at a day since infusion.
 
-    CD19-negative plasma cells are present before infusion and gone at four weeks; they return after about seven months.
+    CD19-negative plasma cells are present before infusion and gone at four weeks; they return after
+    about seven months.
     """
     b_share = 0.03 * patient.b_cells.at(day) / patient.b_cells.baseline
-    plasma = patient.marrow_plasma_share * (1.0 if day < 3 else 0.0 if day < 212 else min(1.0, (day - 212) / 365))
-    cars = {"car19": patient.car19.at(day), "carbcma": patient.carbcma.at(day - patient.carbcma_delay)}
+    plasma = patient.marrow_plasma_share * (
+        1.0 if day < 3 else 0.0 if day < 212 else min(1.0, (day - 212) / 365)
+    )
+    cars = {
+        "car19": patient.car19.at(day),
+        "carbcma": patient.carbcma.at(day - patient.carbcma_delay),
+    }
     car_share = {name: min(0.03, value / 2000) for name, value in cars.items()}
     mature = b_lineage(patient.b_cells, day)
     scale = b_share / max(sum(mature.values()), 1e-9)
@@ -157,12 +199,21 @@ def b_lineage(course: BCourse, day: float) -> Composition:
     """Split the B cells into subsets: the lupus mix before, mostly transitional then naive cells after recovery."""
     returning = course.returning(day)
     old = max(course.at(day) - returning, 0.0)
-    before = {"naive_mature_b": 0.52, "transitional_b": 0.10, "unswitched_memory_b": 0.05, "switched_memory_b": 0.14}
+    before = {
+        "naive_mature_b": 0.52,
+        "transitional_b": 0.10,
+        "unswitched_memory_b": 0.05,
+        "switched_memory_b": 0.14,
+    }
     before |= {"dn1_b": 0.07, "dn2_b": 0.05, "plasmablast": 0.07}
     since = max(0.0, day - course.crossing) if course.crossing is not None else 0.0
     transitional = 0.65 * exp(-since / 45) + 0.05
     memory = 0.015 + 0.10 * (1 - exp(-since / 300))
-    after = {"transitional_b": transitional, "unswitched_memory_b": 0.4 * memory, "switched_memory_b": 0.6 * memory}
+    after = {
+        "transitional_b": transitional,
+        "unswitched_memory_b": 0.4 * memory,
+        "switched_memory_b": 0.6 * memory,
+    }
     after |= {"dn1_b": 0.025, "dn2_b": 0.005, "plasmablast": 0.01}
     after["naive_mature_b"] = 1 - sum(after.values())
     return {kind: before[kind] * old + after[kind] * returning for kind in before}
@@ -178,13 +229,21 @@ def blood_plasma_cells(patient: Patient, day: float) -> Composition:
 
 def with_residual(composition: Mapping[str, float], rng: Generator) -> Composition:
     """Scatter each CAR product around its course (log-normal, 25 %), as repeated samples of a patient do."""
-    factor = {"_car19": _log_normal(rng, 1.0, exp(0.25)), "_carbcma": _log_normal(rng, 1.0, exp(0.25))}
-    return {kind: value * next((f for end, f in factor.items() if kind.endswith(end)), 1.0) for kind, value in composition.items()}
+    factor = {
+        "_car19": _log_normal(rng, 1.0, exp(0.25)),
+        "_carbcma": _log_normal(rng, 1.0, exp(0.25)),
+    }
+    return {
+        kind: value * next((f for end, f in factor.items() if kind.endswith(end)), 1.0)
+        for kind, value in composition.items()
+    }
 
 
 def _draw_b_course(rng: Generator) -> BCourse:
     fate = rng.random()
-    crossing = None if fate < 0.07 else 42.0 if fate < 0.12 else max(_log_normal(rng, 95, 1.45), 50.0)
+    crossing = (
+        None if fate < 0.07 else 42.0 if fate < 0.12 else max(_log_normal(rng, 95, 1.45), 50.0)
+    )
     return BCourse(
         baseline=float(np.clip(_log_normal(rng, 80, 2.0), 20, 400)),
         lag=rng.uniform(2, 4),
@@ -203,7 +262,9 @@ def _resting_t(total: float, day: float) -> Composition:
     cd4 = _linear(_CD4_SHARE, day)
     share = {"cd4": cd4, "cd8": 1 - cd4}
     return {
-        f"t_{line}_{stage}": total * share[line] * (rebuilt * usual[line][i] + (1 - rebuilt) * depleted[line][i])
+        f"t_{line}_{stage}": total
+        * share[line]
+        * (rebuilt * usual[line][i] + (1 - rebuilt) * depleted[line][i])
         for line, (i, stage) in product(share, enumerate(MEMORY))
     }
 
@@ -213,7 +274,8 @@ def _car_t(cars: Mapping[str, float], cd8_share: float) -> Composition:
     stages = dict(zip(MEMORY, (0.03, 0.25, 0.60, 0.12), strict=True))
     lines = {"cd4": 1 - cd8_share, "cd8": cd8_share}
     return {
-        f"t_{line}_{stage}_{car}": value * lines[line] * stages[stage] for (car, value), line, stage in product(cars.items(), lines, stages)
+        f"t_{line}_{stage}_{car}": value * lines[line] * stages[stage]
+        for (car, value), line, stage in product(cars.items(), lines, stages)
     }
 
 

@@ -71,7 +71,9 @@ class PlannedTube:
 def plan_draws(number: int, visits: int, seed: int) -> Iterator[Draw]:
     """Plan every visit of one patient, in order of time."""
     name = f"P{number + 1:02d}"
-    patient = draw_patient(name, generator(seed, name), carbcma_delay=SECOND_PRODUCT / timedelta(days=1))
+    patient = draw_patient(
+        name, generator(seed, name), carbcma_delay=SECOND_PRODUCT / timedelta(days=1)
+    )
     infused = _FIRST_INFUSION + timedelta(days=23 * number)
     for nominal in sorted(VISIT_DAYS[:visits]):
         rng = generator(seed, name, f"D{nominal}")
@@ -95,10 +97,13 @@ def plan_tubes(draw: Draw, seed: int, scale: float) -> Iterator[PlannedTube]:
     leukocytes = total(draw.blood, "leukocytes")
     pipetting = generator(seed, draw.patient.name, draw.visit, "volume")
     beads_per_ul = BEADS_PER_TUBE / TBNK_BLOOD_UL
-    planned = {name: scale * min(_EVENTS[name] / leukocytes, _MOST_BLOOD_UL) for name in ("bcell", "cart")}
+    planned = {
+        name: scale * min(_EVENTS[name] / leukocytes, _MOST_BLOOD_UL) for name in ("bcell", "cart")
+    }
     planned["tbnk"] = scale * min(_EVENTS["tbnk"] / (leukocytes + beads_per_ul), _MOST_TBNK_UL)
     for panel, volume in planned.items():
-        # The beads are in the tube before the blood: an error of the pipette changes cells per bead, not the beads.
+        # The beads are in the tube before the blood: an error of the pipette changes cells per
+        # bead, not the beads.
         beads = volume * beads_per_ul if panel == "tbnk" else 0.0
         v_eff = volume * pipetting.lognormal(0, 0.03)
         content = {kind: value * v_eff for kind, value in draw.blood.items()}
@@ -154,7 +159,11 @@ def _conditions(draw: Draw, panel: str, cells: float, beads: float, rng: Generat
     return Conditions(
         gain=_drift(draw, rng),
         car_density=0.6 if draw.nominal > 28 else 1.0,
-        dead_fraction=0.01 if not washed else rng.uniform(0.06, 0.10) if depleted else rng.uniform(0.02, 0.05),
+        dead_fraction=0.01
+        if not washed
+        else rng.uniform(0.06, 0.10)
+        if depleted
+        else rng.uniform(0.02, 0.05),
         debris_fraction=rng.uniform(0.25, 0.40) if depleted else rng.uniform(0.05, 0.15),
         doublet_fraction=rng.uniform(0.010, 0.016) if washed else 0.006,
         beads=beads,
@@ -166,4 +175,7 @@ def _conditions(draw: Draw, panel: str, cells: float, beads: float, rng: Generat
 def _drift(draw: Draw, rng: Generator) -> dict[str, float]:
     """Give the gain of each detector: light lost over months, of which the daily set-up restores four fifths, and its scatter."""
     months = (draw.collected - _FIRST_INFUSION) / timedelta(days=30.4)
-    return {name: float((1 - 0.005 * months * 0.2) * rng.lognormal(0, 0.013)) for name in (*optics().detectors, "FSC-A", "SSC-A")}
+    return {
+        name: float((1 - 0.005 * months * 0.2) * rng.lognormal(0, 0.013))
+        for name in (*optics().detectors, "FSC-A", "SSC-A")
+    }

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from panels.simulation.expression import cell_table
 from panels.text.errors import UsageFault
-from tasks.simulate.plan import BEADS_PER_TUBE, SECOND_PRODUCT, TBNK_BLOOD_UL, VISIT_DAYS, Draw, PlannedTube, plan_draws, plan_tubes, total
+from tasks.simulate.plan import (
+    BEADS_PER_TUBE,
+    SECOND_PRODUCT,
+    TBNK_BLOOD_UL,
+    VISIT_DAYS,
+    Draw,
+    PlannedTube,
+    plan_draws,
+    plan_tubes,
+    total,
+)
 from tasks.simulate.tube import WrittenTube, write_tube
 
 TRUTH = "simulation-truth"
@@ -24,12 +34,30 @@ CAR_REAGENT = "anti-FMC63 idiotype PE lot A1 + BCMA-His APC lot B1"
 SETTINGS = "# A simulated study: no patient was ever behind it.\nstudy: demo-sle\n"
 _PATIENT_COLUMNS = ("patient", "infused", "infused_car19", "infused_carbcma", "baseline_visit")
 _SAMPLE_COLUMNS = (
-    *("file", "patient", "collected", "panel", "visit", "specimen", "acquired", "instrument", "batch", "operator"),
+    *(
+        "file",
+        "patient",
+        "collected",
+        "panel",
+        "visit",
+        "specimen",
+        "acquired",
+        "instrument",
+        "batch",
+        "operator",
+    ),
     *("leukocytes_per_ul", "beads_per_tube", "blood_volume_ul", "car_reagent"),
 )
 _DRAW_COLUMNS = ("file", "patient", "visit", "day", "panel", "specimen")
 _TUBE_COLUMNS = (*_DRAW_COLUMNS, "v_eff_ul", "events", "beads", "leukocytes_per_ul")
-_POPULATION_COLUMNS = (*_DRAW_COLUMNS, "population", "per_ul", "share_of_leukocytes", "intact_events", "cells")
+_POPULATION_COLUMNS = (
+    *_DRAW_COLUMNS,
+    "population",
+    "per_ul",
+    "share_of_leukocytes",
+    "intact_events",
+    "cells",
+)
 _KIND_COLUMNS = (*_DRAW_COLUMNS, "kind", "per_ul", "intact_events", "cells")
 
 
@@ -55,8 +83,9 @@ def write_study(  # noqa: PLR0913 - keyword-only options of one call
 ) -> SimulatedStudy:
     """Write a simulated study into ``folder``: the same arguments give the same bytes, whatever ``workers`` is.
 
-    ``events`` scales how much of each tube is acquired; ``settings`` is the text of study.yaml; ``progress`` is told each file, how
-    many are done and how many there will be. Raises UsageFault when the folder already holds a study or the numbers make no sense.
+    ``events`` scales how much of each tube is acquired; ``settings`` is the text of study.yaml;
+    ``progress`` is told each file, how many are done and how many there will be. Raises UsageFault
+    when the folder already holds a study or the numbers make no sense.
     """
     _check(folder, patients, visits)
     truth = folder / TRUTH
@@ -84,7 +113,9 @@ def is_complete(folder: Path) -> bool:
 
 def _check(folder: Path, patients: int, visits: int) -> None:
     if (folder / "study.yaml").exists():
-        raise UsageFault(f"{folder} already holds a study. Name a new folder, or remove this one first.")
+        raise UsageFault(
+            f"{folder} already holds a study. Name a new folder, or remove this one first."
+        )
     if not 1 <= patients <= 99:
         raise UsageFault(f"A simulated study has 1 to 99 patients, not {patients}.")
     if not 2 <= visits <= len(VISIT_DAYS):
@@ -103,8 +134,15 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[WrittenTube]]]:
 
 def _write_sheets(folder: Path, draws: Sequence[Draw], tubes: Sequence[PlannedTube]) -> None:
     infusions = {draw.patient.name: draw.infused for draw in draws}
-    patients = [(name, _iso(at), _iso(at), _iso(at + SECOND_PRODUCT), "D-7") for name, at in infusions.items()]
-    _write_rows(folder / "patients.csv", _PATIENT_COLUMNS, (dict(zip(_PATIENT_COLUMNS, row, strict=True)) for row in patients))
+    patients = [
+        (name, _iso(at), _iso(at), _iso(at + SECOND_PRODUCT), "D-7")
+        for name, at in infusions.items()
+    ]
+    _write_rows(
+        folder / "patients.csv",
+        _PATIENT_COLUMNS,
+        (dict(zip(_PATIENT_COLUMNS, row, strict=True)) for row in patients),
+    )
     _write_rows(folder / "samples.csv", _SAMPLE_COLUMNS, map(_sample_row, tubes))
 
 
@@ -136,8 +174,16 @@ def _write_truth(truth: Path, tubes: Sequence[PlannedTube], written: Sequence[Wr
     """Write what the pipeline must find: one row a tube, one a tube × population, one a tube × kind of cell."""
     pairs = list(zip(tubes, written, strict=True))
     _write_rows(truth / "tubes.csv", _TUBE_COLUMNS, (_tube_truth(*pair) for pair in pairs))
-    _write_rows(truth / "populations.csv", _POPULATION_COLUMNS, chain.from_iterable(_population_truth(*pair) for pair in pairs))
-    _write_rows(truth / "kinds.csv", _KIND_COLUMNS, chain.from_iterable(_kind_truth(*pair) for pair in pairs))
+    _write_rows(
+        truth / "populations.csv",
+        _POPULATION_COLUMNS,
+        chain.from_iterable(_population_truth(*pair) for pair in pairs),
+    )
+    _write_rows(
+        truth / "kinds.csv",
+        _KIND_COLUMNS,
+        chain.from_iterable(_kind_truth(*pair) for pair in pairs),
+    )
 
 
 def _tube_truth(tube: PlannedTube, written: WrittenTube) -> dict[str, object]:
@@ -177,7 +223,14 @@ def _kind_truth(tube: PlannedTube, written: WrittenTube) -> Iterator[dict[str, o
 
 def _draw_row(tube: PlannedTube) -> dict[str, object]:
     draw = tube.draw
-    values = (tube.plan.file, draw.patient.name, draw.visit, _number(draw.day), tube.plan.panel, tube.specimen)
+    values = (
+        tube.plan.file,
+        draw.patient.name,
+        draw.visit,
+        _number(draw.day),
+        tube.plan.panel,
+        tube.specimen,
+    )
     return dict(zip(_DRAW_COLUMNS, values, strict=True))
 
 

@@ -24,7 +24,8 @@ Instrument = Literal["BD FACSLyric", "BD FACSDiva"]
 class TubePlan:
     """Everything needed to make one tube, picklable and independent of every other tube.
 
-    ``composition`` is the expected number of each kind of cell in what is acquired; ``seed`` is (study seed, patient, visit, tube).
+    ``composition`` is the expected number of each kind of cell in what is acquired; ``seed`` is
+    (study seed, patient, visit, tube).
     """
 
     file: str
@@ -60,7 +61,10 @@ def write_tube(plan: TubePlan, inbox: Path, truth: Path) -> WrittenTube:
     write_fcs(
         inbox / plan.file,
         tube.events,
-        [_channel(names.get(name, name), label) for name, label in zip(tube.detectors, tube.labels, strict=True)],
+        [
+            _channel(names.get(name, name), label)
+            for name, label in zip(tube.detectors, tube.labels, strict=True)
+        ],
         dialect="diva-fcs3.0-be" if big else "fcs3.1-le",
         spill=FcsSpill(tuple(names[name] for name in tube.spill_detectors), tube.stored_spill),
         keywords=_keywords(plan, tube, rng),
@@ -73,7 +77,9 @@ def _detector_names(panel: Panel, instrument: Instrument) -> dict[str, str]:
     """Translate the panel's own detector names; FACSDiva writes PerCP-Cy5-5-A where others write PerCP-Cy5.5-A."""
     there = panel.detectors()[instrument]
     return {
-        stain.detector: there[stain.marker].replace(".", "-") if instrument == "BD FACSDiva" else there[stain.marker]
+        stain.detector: there[stain.marker].replace(".", "-")
+        if instrument == "BD FACSDiva"
+        else there[stain.marker]
         for stain in panel.markers
     }
 
@@ -85,7 +91,9 @@ def _channel(detector: str, label: str) -> FcsChannel:
 
 def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, str]:
     """Give the acquisition keywords an instrument of this family writes; nothing in them tells of a patient."""
-    end = plan.acquired + timedelta(seconds=float(tube.events[-1, -1]) * tube.time_step if len(tube.events) else 0)
+    end = plan.acquired + timedelta(
+        seconds=float(tube.events[-1, -1]) * tube.time_step if len(tube.events) else 0
+    )
     common = {
         "$FIL": plan.file,
         "$DATE": plan.acquired.strftime("%d-%b-%Y").upper(),
@@ -93,8 +101,15 @@ def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, 
         "TUBE NAME": plan.panel,
     }
     if plan.instrument == "BD FACSLyric":
-        times = {"$BTIM": plan.acquired.strftime("%H:%M:%S.00"), "$ETIM": end.strftime("%H:%M:%S.00")}
-        return common | times | {"$CYT": "BD FACSLyric", "$CYTSN": "R659180000000", "CREATOR": "BD FACSuite 1.5"}
+        times = {
+            "$BTIM": plan.acquired.strftime("%H:%M:%S.00"),
+            "$ETIM": end.strftime("%H:%M:%S.00"),
+        }
+        return (
+            common
+            | times
+            | {"$CYT": "BD FACSLyric", "$CYTSN": "R659180000000", "CREATOR": "BD FACSuite 1.5"}
+        )
     times = {"$BTIM": plan.acquired.strftime("%H:%M:%S"), "$ETIM": end.strftime("%H:%M:%S")}
     channel, minimum = plan.conditions.trigger
     return {

@@ -29,7 +29,13 @@ from tasks.study.folder import Study, open_study
 from tasks.study.integrity import check_integrity, fail_altered
 from tasks.study.lock import study_lock
 from tasks.tubes.count_tube import CountOutcome, page_is_current
-from tasks.tubes.reference_tubes import asks_others, current_evidence, is_fmo, panel_contents, witnesses
+from tasks.tubes.reference_tubes import (
+    asks_others,
+    current_evidence,
+    is_fmo,
+    panel_contents,
+    witnesses,
+)
 
 
 @dataclass(slots=True)
@@ -50,30 +56,44 @@ class Pass:
     def tubes(self) -> list[str]:
         """List the SHA-256 of the tubes to count now: not counted yet, or without a page that shows how and names them rightly.
 
-        A control that leaves a marker out on purpose cannot be gated as a tube of its panel, and enters no table.
+        A control that leaves a marker out on purpose cannot be gated as a tube of its panel, and
+        enters no table.
         """
         pins = {panel: used.name for panel, used in self.used.items()}
         released = {used.name: used.release.sha256 for used in self.used.values()}
         panels = {panel: used.panel_sha256 for panel, used in self.used.items()}
         with self.study.store() as store:
             evidence = current_evidence(self.study, store, self.used)
-            wanted = tubes_to_count(store, pins, ENGINE_VERSION, released=released, evidence=evidence, panels=panels)
+            wanted = tubes_to_count(
+                store, pins, ENGINE_VERSION, released=released, evidence=evidence, panels=panels
+            )
             due = {tube.identity.tube_sha256 for tube in wanted}
             present = [tube for tube in taken_in(store) if tube.file.state != "failed"]
         self.seen |= {tube.identity.tube_sha256: tube.file for tube in present}
         known = [tube.identity for tube in present if tube.identity.panel in pins]
         stained = [identity for identity in known if not is_fmo(identity)]
         return [
-            t.tube_sha256 for t in stained if t.tube_sha256 in due or not page_is_current(self.study, t, pins[t.panel], panels[t.panel])
+            t.tube_sha256
+            for t in stained
+            if t.tube_sha256 in due
+            or not page_is_current(self.study, t, pins[t.panel], panels[t.panel])
         ]
 
     def references(self) -> list[str]:
         """List the SHA-256 of the controls and baseline tubes to measure now, before any tube that may ask them is counted."""
-        asking = {panel: used.name for panel, used in self.used.items() if asks_others(used.release.strategy)}
+        asking = {
+            panel: used.name
+            for panel, used in self.used.items()
+            if asks_others(used.release.strategy)
+        }
         with self.study.store() as store:
             known = witnesses(self.study, store, panels=panel_contents(self.used))
         wanted = [tube for panel in asking for tube in known.references.get(panel, [])]
-        return [tube.tube_sha256 for tube in wanted if (tube.tube_sha256, asking[tube.panel]) not in known.have]
+        return [
+            tube.tube_sha256
+            for tube in wanted
+            if (tube.tube_sha256, asking[tube.panel]) not in known.have
+        ]
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
@@ -90,12 +110,14 @@ class Pass:
     def note_failure(self, tube_sha256: str, error: BaseException) -> CountOutcome:
         """Record against a tube what no step expected, so that the night goes on and the tube can be retried.
 
-        A fault of the world (a full disk, a locked store, a file gone from the archive) is not the tube's: it is said, and the next
-        pass tries again.
+        A fault of the world (a full disk, a locked store, a file gone from the archive) is not the
+        tube's: it is said, and the next pass tries again.
         """
         if isinstance(error, OSError | StoreFault):
             said = in_words(error) if isinstance(error, OSError) else str(error)
-            reason = f"Tube {tube_sha256[:12]} could not be counted: {said} The next run tries again."
+            reason = (
+                f"Tube {tube_sha256[:12]} could not be counted: {said} The next run tries again."
+            )
             self.world_faults.append(reason)
             return CountOutcome(tube_sha256, counted=False, reason=reason)
         reason = (
@@ -111,8 +133,8 @@ class Pass:
 def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
     """Open a study for one pass; a second one waits until the first has ended, and finds little left to do.
 
-    Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes or the settings name a column that
-    patients.csv lacks.
+    Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes
+    or the settings name a column that patients.csv lacks.
     """
     _check(open_study(folder))
     with study_lock(open_study(folder)):
@@ -151,7 +173,10 @@ def _keep_versions(store: Store, used: Mapping[str, InUse]) -> None:
 def study_folder(study: str) -> Path:
     """Read the study a run was started for; an empty name would silently mean the worker's own folder."""
     if not study.strip():
-        raise UsageFault("No study was named: set the parameter 'study' of the deployment (RECONFLOW_STUDY when it is deployed).")
+        raise UsageFault(
+            "No study was named: set the parameter 'study' of the deployment (RECONFLOW_STUDY "
+            "when it is deployed)."
+        )
     return Path(study).resolve()
 
 
@@ -177,8 +202,16 @@ def _summary(this: Pass) -> dict[str, Any]:
         "failed": states["failed"],
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [*this.altered, *judged, *baseline_doubts(this.study).values(), *newer_defaults(this.study, this.used)],
-        "sheet_faults": [*(taken.sheet_faults if taken else ()), *map(str, read_drugs(this.study.drugs_sheet)[1])],
+        "sentences": [
+            *this.altered,
+            *judged,
+            *baseline_doubts(this.study).values(),
+            *newer_defaults(this.study, this.used),
+        ],
+        "sheet_faults": [
+            *(taken.sheet_faults if taken else ()),
+            *map(str, read_drugs(this.study.drugs_sheet)[1]),
+        ],
         "table_faults": [*this.faults, *this.world_faults],
         "notices": list(sheet_notices(this.study)),
     }
@@ -187,5 +220,7 @@ def _summary(this: Pass) -> dict[str, Any]:
 def what_is_due(study: Study) -> frozenset[str]:
     """Name what a pass would do now: tubes to count, patients' tables to write (with what they would be made of), the cohort."""
     this = Pass(study, in_use(study))
-    patients = {f"{each.patient} {each.fingerprint}" for each in tables_due(study, this.used).patients}
+    patients = {
+        f"{each.patient} {each.fingerprint}" for each in tables_due(study, this.used).patients
+    }
     return frozenset({*this.tubes(), *patients, *({"cohort"} if this.cohort_is_due() else ())})

@@ -1,10 +1,12 @@
 """Wrap the steps of the pipeline as Prefect tasks: names and retries; the work itself is next door.
 
-How long a piece of work may take is bounded where it can be ended, in the processes of tasks/steps/worker_pool.py.
-A timeout of Prefect's would only mark a task whose thread hangs in the operating system, and the thread would hang on.
+How long a piece of work may take is bounded where it can be ended, in the processes of
+tasks/steps/worker_pool.py. A timeout of Prefect's would only mark a task whose thread hangs in the
+operating system, and the thread would hang on.
 
-Paths and hashes cross a task's border, events and frames never do. Only what touches the world (the shared folder) is
-retried, and only for faults that pass. Run names carry a tube's short hash and a patient's pseudonym, nothing else.
+Paths and hashes cross a task's border, events and frames never do. Only what touches the world (the
+shared folder) is retried, and only for faults that pass. Run names carry a tube's short hash and a
+patient's pseudonym, nothing else.
 """
 
 import errno
@@ -23,7 +25,8 @@ from tasks.tubes.count_tube import CountOutcome
 
 RETRIES = 2
 STAYS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
-"""What the operating system will say again in half a minute; a file that is not there may come back with its share."""
+"""What the operating system will say again in half a minute; a file that is not there may come back
+with its share."""
 SECONDS_BETWEEN: list[float] = [5, 30]
 
 
@@ -35,7 +38,13 @@ def _may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, OSError | StoreBusy)
 
 
-@task(name="take in", cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=_may_pass)
+@task(
+    name="take in",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=SECONDS_BETWEEN,
+    retry_condition_fn=_may_pass,
+)
 def take_in_files(study: Path) -> IntakeSummary:
     """Take up what lies in the inbox; gives the summary of the intake."""
     from tasks.intake.take_in import take_in
@@ -117,7 +126,13 @@ def patient_tables(study: Path, inputs: PatientInputs) -> str | None:
     return None
 
 
-@task(name="cohort", cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=_may_pass)
+@task(
+    name="cohort",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=SECONDS_BETWEEN,
+    retry_condition_fn=_may_pass,
+)
 def cohort_tables(study: Path) -> int:
     """Join the patients' tables into the cohort's; gives the number of patients."""
     from tasks.results.build_tables import build_cohort
@@ -126,7 +141,13 @@ def cohort_tables(study: Path) -> int:
     return build_cohort(open_study(study))
 
 
-@task(name="front page", cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=_may_pass)
+@task(
+    name="front page",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=SECONDS_BETWEEN,
+    retry_condition_fn=_may_pass,
+)
 def front_page(study: Path) -> str:
     """Write results/index.html; gives its path."""
     from tasks.results.front_page import write_front_page

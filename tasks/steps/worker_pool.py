@@ -1,8 +1,9 @@
 """Do heavy work in processes of its own, a few at a time, or here when there is little of it.
 
-Prefect's tasks wait in threads; gating and drawing would hold each other up there, so they are handed to a pool of spawned
-processes, which know nothing of Prefect. Measured on two cores with 80 tasks of 0.3 s: threads alone 27 s, Prefect's own
-process runner 19 s (and a Ctrl-C that hangs), this 15 s.
+Prefect's tasks wait in threads; gating and drawing would hold each other up there, so they are
+handed to a pool of spawned processes, which know nothing of Prefect. Measured on two cores with 80
+tasks of 0.3 s: threads alone 27 s, Prefect's own process runner 19 s (and a Ctrl-C that hangs),
+this 15 s.
 """
 
 import multiprocessing
@@ -43,8 +44,9 @@ class Workers:
     def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do one piece of work and give its result; raises what it raised, and OSError when its process died or does not end.
 
-        A process that hangs in the operating system (a share that went away) can only be given up with its pool; what others were
-        doing in it fails too, and is tried again as after every OSError.
+        A process that hangs in the operating system (a share that went away) can only be given up
+        with its pool; what others were doing in it fails too, and is tried again as after every
+        OSError.
         """
         if self._number < 2:
             with self._lock:
@@ -55,7 +57,10 @@ class Workers:
             done, _ = wait([future], timeout=self._longest_seconds)
             if not done:
                 self._give_up(pool)
-                raise TimeoutError(f"The work did not end within {self._longest_seconds:g} seconds. Does the share answer?")
+                raise TimeoutError(
+                    f"The work did not end within {self._longest_seconds:g} seconds. Does the "
+                    f"share answer?"
+                )
             return future.result()
         except BrokenProcessPool as error:
             self._drop(pool)
@@ -70,7 +75,9 @@ class Workers:
         with self._lock:
             if self._pool is None:
                 spawn = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._number, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),))
+                self._pool = ProcessPoolExecutor(
+                    self._number, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),)
+                )
             return self._pool
 
     def _give_up(self, hanging: ProcessPoolExecutor) -> None:
@@ -86,7 +93,8 @@ class Workers:
             if self._pool is not broken:
                 return
             self._pool = None
-        # The other processes of a broken pool are being ended; wait, so that none outlives the pass.
+        # The other processes of a broken pool are being ended; wait, so that none outlives the
+        # pass.
         broken.shutdown()
 
 

@@ -15,10 +15,15 @@ from tasks.store.schema import counted_with, editions, gatings, tubes
 def strategies_counted_with(store: Store, panels: Collection[str]) -> dict[str, str]:
     """Give for some panels the strategy (``cart@2.0.0``) their tubes were counted with last; panels never counted are left out.
 
-    A store that does not remember it yet tells by the tables it wrote last, or, before any table, by the first count of the panel.
+    A store that does not remember it yet tells by the tables it wrote last, or, before any table,
+    by the first count of the panel.
     """
     with store.reading() as connection:
-        found = {row.panel: row.strategy for row in connection.execute(select(counted_with)) if row.panel in panels}
+        found = {
+            row.panel: row.strategy
+            for row in connection.execute(select(counted_with))
+            if row.panel in panels
+        }
         first = {panel: _first_count(connection, panel) for panel in panels if panel not in found}
         counted = {panel: strategy for panel, strategy in first.items() if strategy}
         return found | counted | (_in_tables(connection, counted) if counted else {})
@@ -44,13 +49,19 @@ def write_strategies(connection: Connection, strategies: Mapping[str, str]) -> N
 
 def _changes(connection: Connection, strategies: Mapping[str, str]) -> dict[str, str]:
     known = {row.panel: row.strategy for row in connection.execute(select(counted_with))}
-    return {panel: strategy for panel, strategy in strategies.items() if known.get(panel) != strategy}
+    return {
+        panel: strategy for panel, strategy in strategies.items() if known.get(panel) != strategy
+    }
 
 
 def _first_count(connection: Connection, panel: str) -> str | None:
     """Name the strategy of a panel's first count of all: a comparison with another version needs counts to compare with."""
-    chosen = select(gatings.c.strategy, gatings.c.version).join(tubes, tubes.c.tube_sha256 == gatings.c.tube_sha256)
-    row = connection.execute(chosen.where(tubes.c.panel == panel).order_by(gatings.c.counted_at).limit(1)).first()
+    chosen = select(gatings.c.strategy, gatings.c.version).join(
+        tubes, tubes.c.tube_sha256 == gatings.c.tube_sha256
+    )
+    row = connection.execute(
+        chosen.where(tubes.c.panel == panel).order_by(gatings.c.counted_at).limit(1)
+    ).first()
     return f"{row.strategy}@{row.version}" if row else None
 
 

@@ -23,10 +23,12 @@ from tasks.store.tubes import Tube, taken_in
 class TubeGating:
     """What gating one tube gave under one strategy version (``bcell@1.0.0``) by one engine version.
 
-    ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None without bead gate. ``evidence``
-    stands for the other tubes that had a say in this tube's thresholds (empty: none). ``thresholds`` are written, and not read back.
-    ``panel`` names the panel's version, ``panel_sha256`` its content (empty: counted by a program that did not note it). One that is not
-    ``intact`` was altered in the store since it was written, and has no counts.
+    ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None
+    without bead gate. ``evidence`` stands for the other tubes that had a say in this tube's
+    thresholds (empty: none). ``thresholds`` are written, and not read back. ``panel`` names the
+    panel's version, ``panel_sha256`` its content (empty: counted by a program that did not note
+    it). One that is not ``intact`` was altered in the store since it was written, and has no
+    counts.
     """
 
     tube_sha256: str
@@ -58,10 +60,12 @@ def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = N
 
     With ``seen``, its file when counting began, a state or reason that it got since stays.
 
-    Writing the same again changes nothing; quality figures that a later release of the program words otherwise are no other count.
-    Stored counts that were altered since they were written are replaced.
+    Writing the same again changes nothing; quality figures that a later release of the program
+    words otherwise are no other count. Stored counts that were altered since they were written are
+    replaced.
 
-    Raises TubeFault when the same engine version counted the same tube otherwise before: the earlier counts stay.
+    Raises TubeFault when the same engine version counted the same tube otherwise before: the
+    earlier counts stay.
     """
     with store.writing() as connection:
         new = _insert(connection, gating)
@@ -75,14 +79,19 @@ def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = N
             set_tube_state(connection, gating.tube_sha256, "counted", seen=seen)
     if kept.strategy_sha256 != gating.strategy_sha256:
         raise TubeFault(
-            f"Tube {gating.tube_sha256[:12]} was counted before under another {gating.strategy} (content {kept.strategy_sha256[:12]}, now "
-            f"{gating.strategy_sha256[:12]}). The earlier counts are kept. A released strategy never changes: put its files back, or "
-            "release the change under a new version and name that in study.yaml; then run: reconflow retry"
+            f"Tube {gating.tube_sha256[:12]} was counted before under another "
+            f"{gating.strategy} (content {kept.strategy_sha256[:12]}, now "
+            f"{gating.strategy_sha256[:12]}). The earlier counts are kept. A released "
+            f"strategy never changes: put its files back, or "
+            "release the change under a new version and name that in study.yaml; then run: "
+            "reconflow retry"
         )
     if not same:
         raise TubeFault(
-            f"Tube {gating.tube_sha256[:12]} was counted before under {gating.strategy} by engine {gating.engine_version} with other "
-            "numbers. The earlier counts are kept; this is a fault of the program or of the strategy's files: report it."
+            f"Tube {gating.tube_sha256[:12]} was counted before under {gating.strategy} by "
+            f"engine {gating.engine_version} with other "
+            "numbers. The earlier counts are kept; this is a fault of the program or of the "
+            "strategy's files: report it."
         )
     return new
 
@@ -90,13 +99,21 @@ def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = N
 def gatings_of(store: Store, tube_sha256: str) -> list[TubeGating]:
     """List everything ever counted in one tube, oldest first."""
     with store.reading() as connection:
-        rows = connection.execute(select(gatings).where(gatings.c.tube_sha256 == tube_sha256).order_by(gatings.c.counted_at))
+        rows = connection.execute(
+            select(gatings)
+            .where(gatings.c.tube_sha256 == tube_sha256)
+            .order_by(gatings.c.counted_at)
+        )
         chosen = counts.c.tube_sha256 == tube_sha256
-        found = _assemble(rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all())
+        found = _assemble(
+            rows.all(), connection.execute(_in_order(select(counts).where(chosen))).all()
+        )
     return [gating for gating in found if gating.intact]
 
 
-def tube_counts(store: Store, strategies: Mapping[str, str], engine_version: str | None = None, **options: Any) -> list[TubeCounts]:
+def tube_counts(
+    store: Store, strategies: Mapping[str, str], engine_version: str | None = None, **options: Any
+) -> list[TubeCounts]:
     """Give the counts of ``read_counts``, without the tubes whose counts were altered."""
     return read_counts(store, strategies, engine_version, **options).counted
 
@@ -113,28 +130,55 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
 ) -> CountsRead:
     """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
 
-    Without ``engine_version`` the latest counting of each tube is given, the one with its present ``evidence`` (by SHA-256 of the tube)
-    where there is one, or without any. With ``panels`` (panel → SHA-256 of its content now) counts made with another content are none;
-    those that do not know theirs stand until the tube is counted again. Ordered as the tubes are; tubes not yet counted are left out.
-    With ``patient`` only that patient's tubes are read; without, ``known`` may be all tubes taken in, where they were read already.
+    Without ``engine_version`` the latest counting of each tube is given, the one with its present
+    ``evidence`` (by SHA-256 of the tube) where there is one, or without any. With ``panels`` (panel
+    → SHA-256 of its content now) counts made with another content are none; those that do not know
+    theirs stand until the tube is counted again. Ordered as the tubes are; tubes not yet counted
+    are left out. With ``patient`` only that patient's tubes are read; without, ``known`` may be all
+    tubes taken in, where they were read already.
     """
     wanted = {tuple(strategy.split("@")) for strategy in strategies.values()}
     own = taken_in(store, patient=patient) if known is None else known
     hashes = [tube.identity.tube_sha256 for tube in own]
     with store.reading() as connection:
-        gated, counted = select(gatings), select(counts).where(counts.c.strategy.in_(sorted({name for name, _ in wanted})))
+        gated, counted = (
+            select(gatings),
+            select(counts).where(counts.c.strategy.in_(sorted({name for name, _ in wanted}))),
+        )
         if patient is not None:
-            gated, counted = gated.where(gatings.c.tube_sha256.in_(hashes)), counted.where(counts.c.tube_sha256.in_(hashes))
-        rows = connection.execute(gated.order_by(gatings.c.counted_at, gatings.c.engine_version)).all()
-        rows = [row for row in rows if (row.strategy, row.version) in wanted and engine_version in {None, row.engine_version}]
+            gated, counted = (
+                gated.where(gatings.c.tube_sha256.in_(hashes)),
+                counted.where(counts.c.tube_sha256.in_(hashes)),
+            )
+        rows = connection.execute(
+            gated.order_by(gatings.c.counted_at, gatings.c.engine_version)
+        ).all()
+        rows = [
+            row
+            for row in rows
+            if (row.strategy, row.version) in wanted
+            and engine_version in {None, row.engine_version}
+        ]
         found = _assemble(rows, connection.execute(_in_order(counted)).all())
     current = {"": ""} if evidence is None else evidence
     if panels is not None:
         contents = {t.identity.tube_sha256: panels.get(t.identity.panel) for t in own}
-        found = [gating for gating in found if gating.panel_sha256 in {"", contents.get(gating.tube_sha256)}]
-    found.sort(key=lambda gating: (gating.evidence in {"", current.get(gating.tube_sha256)}, bool(panels and gating.panel_sha256)))
+        found = [
+            gating
+            for gating in found
+            if gating.panel_sha256 in {"", contents.get(gating.tube_sha256)}
+        ]
+    found.sort(
+        key=lambda gating: (
+            gating.evidence in {"", current.get(gating.tube_sha256)},
+            bool(panels and gating.panel_sha256),
+        )
+    )
     latest = {(gating.tube_sha256, gating.strategy): gating for gating in found}
-    pairs = [(t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, "")))) for t in own]
+    pairs = [
+        (t.identity, latest.get((t.identity.tube_sha256, strategies.get(t.identity.panel, ""))))
+        for t in own
+    ]
     altered = frozenset(gating.tube_sha256 for _, gating in pairs if gating and not gating.intact)
     usable = [
         TubeCounts(
@@ -151,7 +195,10 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
             alone=float(gating.qc.get("coincidence", {}).get("share", 1.0)),
             panel=gating.panel,
             panel_sha256=gating.panel_sha256,
-            detectors={marker: Detector(each["detector"], each["voltage"]) for marker, each in gating.qc.get("detectors", {}).items()},
+            detectors={
+                marker: Detector(each["detector"], each["voltage"])
+                for marker, each in gating.qc.get("detectors", {}).items()
+            },
         )
         for identity, gating in pairs
         if gating is not None and gating.intact
@@ -162,7 +209,10 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
 def _insert(connection: Connection, gating: TubeGating) -> bool:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     key = _key(gating)
-    rows = [key | {"position": place} | _count_values(count) for place, count in enumerate(gating.counts)]
+    rows = [
+        key | {"position": place} | _count_values(count)
+        for place, count in enumerate(gating.counts)
+    ]
     values = key | {
         "strategy_sha256": gating.strategy_sha256,
         "panel": gating.panel,
@@ -173,7 +223,9 @@ def _insert(connection: Connection, gating: TubeGating) -> bool:
         "counted_at": utc_now(),
     }
     written = [[row[column.name] for column in counts.c] for row in rows]
-    digest = gating_digest([values[column.name] for column in gatings.c if column.name != "digest"], written)
+    digest = gating_digest(
+        [values[column.name] for column in gatings.c if column.name != "digest"], written
+    )
     statement = dialect.insert(gatings).values(**values, digest=digest)
     statement = statement.on_conflict_do_nothing(index_elements=list(GATING_KEY))
     if connection.execute(statement.returning(gatings.c.tube_sha256)).first() is None:
@@ -181,20 +233,28 @@ def _insert(connection: Connection, gating: TubeGating) -> bool:
     if rows:
         connection.execute(dialect.insert(counts), rows)
     if gating.thresholds:
-        connection.execute(dialect.insert(thresholds), [key | _threshold_values(each) for each in gating.thresholds])
+        connection.execute(
+            dialect.insert(thresholds),
+            [key | _threshold_values(each) for each in gating.thresholds],
+        )
     return True
 
 
 def _threshold_values(realised: RealisedThreshold) -> dict[str, object]:
     tried = json.dumps([asdict(each) for each in realised.tried], ensure_ascii=False)
-    named = {name: getattr(realised, name) for name in ("threshold", "marker", "detector", "value", "source")}
+    named = {
+        name: getattr(realised, name)
+        for name in ("threshold", "marker", "detector", "value", "source")
+    }
     return named | {"evidence_text": realised.evidence, "tried": tried}
 
 
 def _gating(connection: Connection, like: TubeGating) -> TubeGating | None:
     """Read the gating with the same key; None when it was altered since it was written."""
     row = connection.execute(select(gatings).filter_by(**_key(like))).all()
-    found = _assemble(row, connection.execute(_in_order(select(counts).filter_by(**_key(like)))).all())
+    found = _assemble(
+        row, connection.execute(_in_order(select(counts).filter_by(**_key(like)))).all()
+    )
     return found[0] if found[0].intact else None
 
 
@@ -205,7 +265,14 @@ def _remove(connection: Connection, like: TubeGating) -> None:
 
 def _key(gating: TubeGating) -> dict[str, str]:
     name, _, version = gating.strategy.partition("@")
-    values = (gating.tube_sha256, name, version, gating.engine_version, gating.evidence, gating.panel_sha256)
+    values = (
+        gating.tube_sha256,
+        name,
+        version,
+        gating.engine_version,
+        gating.evidence,
+        gating.panel_sha256,
+    )
     return dict(zip(GATING_KEY, values, strict=True))
 
 
@@ -217,7 +284,9 @@ def _assemble(rows: Any, count_rows: Any) -> list[TubeGating]:
     by_key: dict[tuple[str, ...], list[Row[Any]]] = {}
     for key, row in zip(_keys_of(count_rows), count_rows, strict=True):
         by_key.setdefault(key, []).append(row)
-    return [_gating_of(row, by_key.get(key, [])) for key, row in zip(_keys_of(rows), rows, strict=True)]
+    return [
+        _gating_of(row, by_key.get(key, [])) for key, row in zip(_keys_of(rows), rows, strict=True)
+    ]
 
 
 def _gating_of(row: Row[Any], its_counts: Sequence[Row[Any]]) -> TubeGating:
@@ -248,13 +317,20 @@ _COUNT_FIELDS = ("population", "events", "parent", "parent_events", "reference",
 
 def _count_values(count: PopulationCount) -> dict[str, object]:
     found = {name: getattr(count, name) for name in _COUNT_FIELDS}
-    return found | {"flags": json.dumps(count.flags), "negatives": json.dumps(count.negatives) if count.negatives else None}
+    return found | {
+        "flags": json.dumps(count.flags),
+        "negatives": json.dumps(count.negatives) if count.negatives else None,
+    }
 
 
 def _population_count(row: Row[Any]) -> PopulationCount:
-    population, _, events, parent, parent_events, reference, reference_events, flags, negatives = row[len(GATING_KEY) :]
+    population, _, events, parent, parent_events, reference, reference_events, flags, negatives = (
+        row[len(GATING_KEY) :]
+    )
     found = _words(negatives) if negatives else None
-    return PopulationCount(population, events, parent, parent_events, reference, reference_events, _words(flags), found)
+    return PopulationCount(
+        population, events, parent, parent_events, reference, reference_events, _words(flags), found
+    )
 
 
 @lru_cache

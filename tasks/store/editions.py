@@ -37,7 +37,11 @@ def save_edition(store: Store, edition: Edition) -> bool:
             # Two that add the same edition at once would both find it missing.
             connection.execute(text("LOCK TABLE editions IN SHARE ROW EXCLUSIVE MODE"))
         last = connection.execute(_last_rows(edition.patient)).first()
-        if last is not None and is_intact(editions, last) and last.fingerprint == edition.fingerprint:
+        if (
+            last is not None
+            and is_intact(editions, last)
+            and last.fingerprint == edition.fingerprint
+        ):
             return False
         connection.execute(insert(editions).values(**sealed(editions, values)))
     return True
@@ -46,7 +50,8 @@ def save_edition(store: Store, edition: Edition) -> bool:
 def last_editions(store: Store, patient: str | None = None) -> dict[str, Edition]:
     """Give each patient's last edition by patient (or one patient's); a withdrawn patient has none.
 
-    A patient whose last edition was altered since it was written is left out: the tables have to be made again.
+    A patient whose last edition was altered since it was written is left out: the tables have to be
+    made again.
     """
     return {row.patient: _edition(row) for row in _intact_rows(store, patient)}
 
@@ -59,16 +64,22 @@ def last_fingerprints(store: Store) -> dict[str, str]:
 def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition]:
     """Give each patient's last edition at a moment (an aware time; None: now), by patient; withdrawn patients are left out.
 
-    Raises ReconflowError when one of them was altered since it was written: what was known then cannot be told any more.
+    Raises ReconflowError when one of them was altered since it was written: what was known then
+    cannot be told any more.
     """
     chosen = select(editions).order_by(editions.c.id)
     with store.reading() as connection:
         rows = connection.execute(chosen).all()
-    last = {row.patient: row for row in rows if moment is None or datetime.fromisoformat(row.at) <= moment}
+    last = {
+        row.patient: row
+        for row in rows
+        if moment is None or datetime.fromisoformat(row.at) <= moment
+    }
     altered = sorted(row.patient for row in last.values() if not is_intact(editions, row))
     if altered:
         raise ReconflowError(
-            f"The tables that the store kept of {', '.join(altered)} were altered since they were written. Run `reconflow run`, which "
+            f"The tables that the store kept of {', '.join(altered)} were altered since they "
+            f"were written. Run `reconflow run`, which "
             "makes the present ones again; earlier ones can only come from a copy of the store."
         )
     found = [_edition(row) for row in last.values()]
@@ -89,7 +100,9 @@ def _last_rows(patient: str | None = None) -> Select[Any]:
 
 
 def _edition(row: Row[Any]) -> Edition:
-    return Edition(row.patient, row.fingerprint, *(zlib.decompress(getattr(row, name)) for name in TABLES))
+    return Edition(
+        row.patient, row.fingerprint, *(zlib.decompress(getattr(row, name)) for name in TABLES)
+    )
 
 
 def first_edition(store: Store) -> str | None:

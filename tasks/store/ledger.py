@@ -176,7 +176,12 @@ def file_now(store: Store, file_id: int) -> FileRecord:
 def all_files(store: Store, states: Collection[State] = get_args(State)) -> list[FileRecord]:
     """List the files in any of these states, in order of arrival."""
     with store.reading() as connection:
-        return [_record(row) for row in connection.execute(select(files).where(files.c.state.in_(states)).order_by(files.c.id))]
+        return [
+            _record(row)
+            for row in connection.execute(
+                select(files).where(files.c.state.in_(states)).order_by(files.c.id)
+            )
+        ]
 
 
 def files_within(store: Store, folder: str) -> dict[str, FileRecord]:
@@ -189,7 +194,12 @@ def files_within(store: Store, folder: str) -> dict[str, FileRecord]:
 def files_with_bytes(store: Store, sha256: str) -> list[FileRecord]:
     """List the files that hold the same bytes."""
     with store.reading() as connection:
-        return [_record(row) for row in connection.execute(select(files).where(files.c.sha256 == sha256).order_by(files.c.id))]
+        return [
+            _record(row)
+            for row in connection.execute(
+                select(files).where(files.c.sha256 == sha256).order_by(files.c.id)
+            )
+        ]
 
 
 def files_called(store: Store, inbox_path: str) -> list[FileRecord]:
@@ -202,7 +212,9 @@ def files_called(store: Store, inbox_path: str) -> list[FileRecord]:
 def count_by_state(store: Store) -> dict[State, int]:
     """Count the files of the ledger in every state."""
     with store.reading() as connection:
-        rows = connection.execute(select(files.c.state, func.count().label("number")).group_by(files.c.state))
+        rows = connection.execute(
+            select(files.c.state, func.count().label("number")).group_by(files.c.state)
+        )
         found = {row.state: int(row.number) for row in rows}
     return {state: found.get(state, 0) for state in get_args(State)}
 
@@ -211,7 +223,10 @@ def history(store: Store, file_id: int) -> list[Transition]:
     """List every step of one file, first to last."""
     chosen = select(transitions).where(transitions.c.file_id == file_id).order_by(transitions.c.id)
     with store.reading() as connection:
-        return [Transition(row.at, row.from_state, row.to_state, row.reason) for row in connection.execute(chosen)]
+        return [
+            Transition(row.at, row.from_state, row.to_state, row.reason)
+            for row in connection.execute(chosen)
+        ]
 
 
 def plan_move(connection: Connection, record: FileRecord, move: PlannedMove) -> None:
@@ -313,12 +328,23 @@ def _change(
     return then
 
 
-def _append(connection: Connection, file_id: int, before: str | None, after: str, reason: str) -> None:
-    connection.execute(insert(transitions).values(file_id=file_id, at=utc_now(), from_state=before, to_state=after, reason=reason))
+def _append(
+    connection: Connection, file_id: int, before: str | None, after: str, reason: str
+) -> None:
+    connection.execute(
+        insert(transitions).values(
+            file_id=file_id, at=utc_now(), from_state=before, to_state=after, reason=reason
+        )
+    )
 
 
 def _sight_values(sight: Sight) -> Mapping[str, Any]:
-    return {"size": sight.size, "mtime_ns": sight.mtime_ns, "seen_at": sight.seen_at, "sha256": sight.sha256}
+    return {
+        "size": sight.size,
+        "mtime_ns": sight.mtime_ns,
+        "seen_at": sight.seen_at,
+        "sha256": sight.sha256,
+    }
 
 
 def _record(row: Row[Any]) -> FileRecord:

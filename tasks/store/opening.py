@@ -18,7 +18,16 @@ from panels.text.errors import SettingsFault, StoreFault
 from tasks.store.digests import SEALED_TABLES, seal_earlier_rows
 from tasks.store.faults import faults_in_words, is_passing
 from tasks.store.fence import check_held
-from tasks.store.schema import SCHEMA_VERSION, TUBES_BY_PATIENT, counts, gatings, metadata, readings, thresholds, versions
+from tasks.store.schema import (
+    SCHEMA_VERSION,
+    TUBES_BY_PATIENT,
+    counts,
+    gatings,
+    metadata,
+    readings,
+    thresholds,
+    versions,
+)
 from tasks.store.shares import network_type
 
 BUSY_SECONDS = 30
@@ -29,7 +38,8 @@ BUSY_SECONDS = 30
 class Store:
     """An open store; use it in a ``with`` block so that it is closed.
 
-    ``time_zone`` is the study's: the times it keeps as the laboratory wrote them are meant in it where they have no offset.
+    ``time_zone`` is the study's: the times it keeps as the laboratory wrote them are meant in it
+    where they have no offset.
     """
 
     engine: Engine
@@ -77,24 +87,38 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
 def open_store(url: str, time_zone: str | None = None) -> Store:
     """Open the store of a study with this time zone at a database address, and make its tables when it is new.
 
-    Raises SettingsFault when it cannot be reached, is no database, lies on a network share, or was written by a newer reconflow;
-    StoreFault when it is locked or its disk is full. The address is repeated without its password.
+    Raises SettingsFault when it cannot be reached, is no database, lies on a network share, or was
+    written by a newer reconflow; StoreFault when it is locked or its disk is full. The address is
+    repeated without its password.
     """
     shown = url
     try:
         shown = make_url(url).render_as_string(hide_password=True)
-        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {})
+        engine = create_engine(
+            url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {}
+        )
     except ArgumentError as error:
-        raise SettingsFault("study.yaml: store: no database address; write sqlite:///reconflow.db or postgresql+psycopg://…") from error
+        raise SettingsFault(
+            "study.yaml: store: no database address; write sqlite:///reconflow.db or "
+            "postgresql+psycopg://…"
+        ) from error
     except ModuleNotFoundError as error:
-        raise SettingsFault(f"study.yaml: store: {shown} needs the package '{error.name}': install reconflow[postgres].") from error
+        raise SettingsFault(
+            f"study.yaml: store: {shown} needs the package '{error.name}': install "
+            f"reconflow[postgres]."
+        ) from error
     if engine.dialect.name == "sqlite":
         _check_disk(engine, shown)
         _prepare_sqlite(engine)
@@ -107,7 +131,9 @@ def open_store(url: str, time_zone: str | None = None) -> Store:
         if not isinstance(cause, DBAPIError) or is_passing(cause, engine.url):
             raise
         said = " ".join(str(cause.orig).split())
-        raise SettingsFault(f"study.yaml: store: the store {shown} cannot be opened: {said}") from error
+        raise SettingsFault(
+            f"study.yaml: store: the store {shown} cannot be opened: {said}"
+        ) from error
     except SettingsFault:
         store.close()
         raise
@@ -176,7 +202,9 @@ def _make_tables(store: Store, shown: str) -> None:
         metadata.create_all(connection)
         if earlier:
             seal_earlier_rows(connection)
-        TUBES_BY_PATIENT.create(connection, checkfirst=True)  # version 3; a table that exists already gets no index from create_all
+        TUBES_BY_PATIENT.create(
+            connection, checkfirst=True
+        )  # version 3; a table that exists already gets no index from create_all
         if not _check_version(connection, shown):
             connection.execute(insert(versions).values(version=SCHEMA_VERSION))
 
@@ -201,9 +229,16 @@ def _add_digests(connection: Connection) -> None:
 def _renew_keys(connection: Connection) -> None:
     """Bring the tables whose key has grown to the present version, with all their rows.
 
-    Version 2 added ``evidence`` to the key of every count, and flags; version 4 the content of the panel, which earlier rows do not know.
+    Version 2 added ``evidence`` to the key of every count, and flags; version 4 the content of the
+    panel, which earlier rows do not know.
     """
-    added = {"digest": "''", "evidence": "''", "flags": "'[]'", "negatives": "NULL", "panel_sha256": "''"}
+    added = {
+        "digest": "''",
+        "evidence": "''",
+        "flags": "'[]'",
+        "negatives": "NULL",
+        "panel_sha256": "''",
+    }
     for table in (gatings, counts, thresholds, readings):
         if not inspect(connection).has_table(table.name):
             continue
@@ -216,8 +251,12 @@ def _renew_keys(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE {earlier} DROP CONSTRAINT {table.name}_pkey"))
         table.create(connection)
         names = ", ".join(column.name for column in table.c)
-        values = ", ".join(column.name if column.name in before else added[column.name] for column in table.c)
-        connection.execute(text(f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {earlier}"))  # noqa: S608 - our own columns
+        values = ", ".join(
+            column.name if column.name in before else added[column.name] for column in table.c
+        )
+        connection.execute(
+            text(f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {earlier}")  # noqa: S608 - names of our own tables
+        )
         connection.execute(text(f"DROP TABLE {earlier}"))
 
 
@@ -226,7 +265,8 @@ def _check_version(connection: Connection, shown: str) -> bool:
     version = connection.execute(select(func.max(versions.c.version))).scalar()
     if version is not None and version > SCHEMA_VERSION:
         raise SettingsFault(
-            f"The store {shown} was written by a newer reconflow (store version {version}; this program knows {SCHEMA_VERSION}). "
+            f"The store {shown} was written by a newer reconflow (store version {version}; "
+            f"this program knows {SCHEMA_VERSION}). "
             "Install the newer reconflow; nothing was changed."
         )
     return version == SCHEMA_VERSION

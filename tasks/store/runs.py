@@ -28,13 +28,23 @@ class Run:
 def begin_run(store: Store, kind: str) -> int:
     """Note that a pass (``run``, ``nightly``, ``watch`` …) begins, and give its number."""
     with store.writing() as connection:
-        statement = insert(runs).values(kind=kind, started_at=utc_now(), outcome="running", summary="{}").returning(runs.c.id)
+        statement = (
+            insert(runs)
+            .values(kind=kind, started_at=utc_now(), outcome="running", summary="{}")
+            .returning(runs.c.id)
+        )
         return int(connection.execute(statement).scalar_one())
 
 
-def end_run(store: Store, run_id: int, outcome: Literal["done", "failed"], summary: Mapping[str, Any]) -> None:
+def end_run(
+    store: Store, run_id: int, outcome: Literal["done", "failed"], summary: Mapping[str, Any]
+) -> None:
     """Note that a pass has ended, and with what."""
-    values = {"ended_at": utc_now(), "outcome": outcome, "summary": json.dumps(summary, sort_keys=True, ensure_ascii=False)}
+    values = {
+        "ended_at": utc_now(),
+        "outcome": outcome,
+        "summary": json.dumps(summary, sort_keys=True, ensure_ascii=False),
+    }
     with store.writing() as connection:
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
 
@@ -43,5 +53,13 @@ def last_run(store: Store, kind: str | None = None) -> Run | None:
     """Give the latest pass, of one kind or of any."""
     chosen = select(runs).order_by(runs.c.id.desc()).limit(1)
     with store.reading() as connection:
-        row = connection.execute(chosen if kind is None else chosen.where(runs.c.kind == kind)).one_or_none()
-    return None if row is None else Run(row.id, row.kind, row.started_at, row.ended_at, row.outcome, json.loads(row.summary))
+        row = connection.execute(
+            chosen if kind is None else chosen.where(runs.c.kind == kind)
+        ).one_or_none()
+    return (
+        None
+        if row is None
+        else Run(
+            row.id, row.kind, row.started_at, row.ended_at, row.outcome, json.loads(row.summary)
+        )
+    )

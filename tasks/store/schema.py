@@ -1,11 +1,24 @@
 """Lay out the store: what is kept of files, tubes, counts and runs, and what is unique in it.
 
-The same tables serve SQLite (one folder, one machine) and PostgreSQL (many workers). Times are ISO 8601 texts: those the
-laboratory wrote are kept as written, those of the program are UTC. Nothing in ``transitions``, ``gatings`` and ``counts``
-is ever changed once written. A ``digest`` is that of its row (tasks/store/digests.py) and the last column.
+The same tables serve SQLite (one folder, one machine) and PostgreSQL (many workers). Times are ISO
+8601 texts: those the laboratory wrote are kept as written, those of the program are UTC. Nothing in
+``transitions``, ``gatings`` and ``counts`` is ever changed once written. A ``digest`` is that of
+its row (tasks/store/digests.py) and the last column.
 """
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 
 SCHEMA_VERSION = 5
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
@@ -14,7 +27,9 @@ metadata = MetaData()
 
 versions = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
-notes = Table("notes", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+notes = Table(
+    "notes", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)
+)
 """What the program remembers from one pass to the next; losing it costs time, never truth."""
 
 leases = Table(
@@ -45,7 +60,8 @@ files = Table(
     Column("changed_at", Text, nullable=False),
     CheckConstraint("state IN ('" + "', '".join(STATES) + "')", name="known_state"),
 )
-"""One row a file that ever entered the inbox. ``place`` is where its bytes lie now, None when they are gone."""
+"""One row a file that ever entered the inbox. ``place`` is where its bytes lie now, None when they
+are gone."""
 
 transitions = Table(
     "transitions",
@@ -69,20 +85,39 @@ moves = Table(
     Column("reason", Text, nullable=False),
     Column("duplicate_of", Text),
 )
-"""One row a file that is about to be moved: written before, removed after, so that a run that was killed is finished."""
+"""One row a file that is about to be moved: written before, removed after, so that a run that was
+killed is finished."""
 
 tubes = Table(
     "tubes",
     metadata,
     Column("tube_sha256", Text, primary_key=True),
-    *(Column(name, Text, nullable=False) for name in ("file", "patient", "collected", "panel", "visit", "specimen")),
-    *(Column(name, Text) for name in ("acquired", "instrument", "batch", "operator", "control", "car_reagent", "comment")),
-    *(Column(name, Float) for name in ("leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul")),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("file", "patient", "collected", "panel", "visit", "specimen")
+    ),
+    *(
+        Column(name, Text)
+        for name in (
+            "acquired",
+            "instrument",
+            "batch",
+            "operator",
+            "control",
+            "car_reagent",
+            "comment",
+        )
+    ),
+    *(
+        Column(name, Float)
+        for name in ("leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul")
+    ),
     *(Column(name, Float) for name in ("acquired_volume_ul", "dilution")),
     Column("keywords", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
-"""One row an accepted tube: its identity; ``keywords`` is what the file itself said of it, as JSON."""
+"""One row an accepted tube: its identity; ``keywords`` is what the file itself said of it, as
+JSON."""
 
 GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
 
@@ -99,12 +134,14 @@ gatings = Table(
     Column("counted_at", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version × evidence × content of the panel: what holds for all its counts.
+"""One row a tube × strategy version × engine version × evidence × content of the panel: what holds
+for all its counts.
 
-``evidence`` names what other tubes told about this tube's thresholds (a hash, empty when nothing but the tube itself and the
-strategy did). When a control or a baseline tube comes late, a row with other evidence supersedes the earlier one, which stays.
-``panel_sha256`` is empty in rows of stores older than version 4, which did not know with which content of the panel they counted: such
-tubes are counted once more. ``digest`` is that of the row and its counts.
+``evidence`` names what other tubes told about this tube's thresholds (a hash, empty when nothing
+but the tube itself and the strategy did). When a control or a baseline tube comes late, a row with
+other evidence supersedes the earlier one, which stays. ``panel_sha256`` is empty in rows of stores
+older than version 4, which did not know with which content of the panel they counted: such tubes
+are counted once more. ``digest`` is that of the row and its counts.
 """
 
 counts = Table(
@@ -127,7 +164,10 @@ thresholds = Table(
     "thresholds",
     metadata,
     *(Column(name, Text, primary_key=True) for name in (*GATING_KEY, "threshold")),
-    *(Column(name, Text, nullable=False) for name in ("marker", "detector", "source", "evidence_text", "tried")),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("marker", "detector", "source", "evidence_text", "tried")
+    ),
     Column("value", Float, nullable=False),
 )
 """One row a gating × threshold: its value, its source and, as JSON, what was tried before."""
@@ -135,11 +175,15 @@ thresholds = Table(
 readings = Table(
     "readings",
     metadata,
-    *(Column(name, Text, primary_key=True) for name in ("tube_sha256", "strategy", "version", "engine_version", "panel_sha256")),
+    *(
+        Column(name, Text, primary_key=True)
+        for name in ("tube_sha256", "strategy", "version", "engine_version", "panel_sha256")
+    ),
     Column("document", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version × content of the panel: what the tube tells about its thresholds, as JSON."""
+"""One row a tube × strategy version × engine version × content of the panel: what the tube tells
+about its thresholds, as JSON."""
 
 editions = Table(
     "editions",
@@ -151,7 +195,8 @@ editions = Table(
     *(Column(name, LargeBinary, nullable=False) for name in ("kinetics", "parameters", "recovery")),
     Column("digest", Text, nullable=False),
 )
-"""One row each time a patient's tables changed: the tables as they were written (CSV, compressed), in order of ``id``; append-only.
+"""One row each time a patient's tables changed: the tables as they were written (CSV, compressed),
+in order of ``id``; append-only.
 
 A patient whose tubes all went elsewhere gets an edition without rows.
 """
@@ -161,9 +206,20 @@ promotions = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", Text, nullable=False),
-    *(Column(name, Text, nullable=False) for name in ("panel", "from_strategy", "to_strategy", "approved_by", "reason", "concordance")),
+    *(
+        Column(name, Text, nullable=False)
+        for name in (
+            "panel",
+            "from_strategy",
+            "to_strategy",
+            "approved_by",
+            "reason",
+            "concordance",
+        )
+    ),
 )
-"""One row a strategy version that was made the current one of a panel, in order of ``id``; append-only."""
+"""One row a strategy version that was made the current one of a panel, in order of ``id``;
+append-only."""
 
 pin_changes = Table(
     "pin_changes",
@@ -172,7 +228,8 @@ pin_changes = Table(
     Column("from_strategy", Text, nullable=False),
     Column("to_strategy", Text, nullable=False),
 )
-"""One row a pin that study.yaml is about to get: written with its promotion, removed after, so that a killed promotion is finished."""
+"""One row a pin that study.yaml is about to get: written with its promotion, removed after, so that
+a killed promotion is finished."""
 
 counted_with = Table(
     "counted_with",
@@ -181,7 +238,8 @@ counted_with = Table(
     Column("strategy", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
-"""One row a panel of which tubes were counted: the strategy version (``cart@2.0.0``) in use then, and since when."""
+"""One row a panel of which tubes were counted: the strategy version (``cart@2.0.0``) in use then,
+and since when."""
 
 runs = Table(
     "runs",

@@ -30,7 +30,9 @@ class Tube:
 
 def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[str, str]) -> None:
     """Write a tube's identity, or replace the one it had."""
-    values = {name: getattr(identity, name) for name in _FIELDS} | {name: _text(getattr(identity, name)) for name in _TIMES}
+    values = {name: getattr(identity, name) for name in _FIELDS} | {
+        name: _text(getattr(identity, name)) for name in _TIMES
+    }
     values["keywords"] = json.dumps(dict(keywords), sort_keys=True, ensure_ascii=False)
     values = sealed(tubes, values)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -38,12 +40,19 @@ def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[
     connection.execute(statement.on_conflict_do_update(index_elements=["tube_sha256"], set_=values))
 
 
-def taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | None = None) -> list[Tube]:
+def taken_in(
+    store: Store, *, patient: str | None = None, tube_sha256: str | None = None
+) -> list[Tube]:
     """List the tubes that were taken in (all, a patient's, or one), ordered by patient, time of collection, panel and SHA-256.
 
-    A tube whose identity was altered in the store is left out until it is identified again (`altered_identities`).
+    A tube whose identity was altered in the store is left out until it is identified again
+    (`altered_identities`).
     """
-    return [tube for tube, intact in _taken_in(store, patient=patient, tube_sha256=tube_sha256) if intact]
+    return [
+        tube
+        for tube, intact in _taken_in(store, patient=patient, tube_sha256=tube_sha256)
+        if intact
+    ]
 
 
 def altered_identities(store: Store) -> list[Tube]:
@@ -51,16 +60,24 @@ def altered_identities(store: Store) -> list[Tube]:
     return [tube for tube, intact in _taken_in(store) if not intact]
 
 
-def _taken_in(store: Store, *, patient: str | None = None, tube_sha256: str | None = None) -> list[tuple[Tube, bool]]:
-    chosen = select(tubes, *(column.label(f"file_{column.name}") for column in files.c)).join(files, files.c.sha256 == tubes.c.tube_sha256)
+def _taken_in(
+    store: Store, *, patient: str | None = None, tube_sha256: str | None = None
+) -> list[tuple[Tube, bool]]:
+    chosen = select(tubes, *(column.label(f"file_{column.name}") for column in files.c)).join(
+        files, files.c.sha256 == tubes.c.tube_sha256
+    )
     chosen = chosen.where(files.c.state.in_(TAKEN_IN))
     if patient is not None:
         chosen = chosen.where(tubes.c.patient == patient)
     if tube_sha256 is not None:
         chosen = chosen.where(tubes.c.tube_sha256 == tube_sha256)
     with store.reading() as connection:
-        found = [(_tube(row, store.time_zone), is_intact(tubes, row)) for row in connection.execute(chosen)]
-    # Not by the database: times are kept as they were written, and texts with different offsets do not sort by time.
+        found = [
+            (_tube(row, store.time_zone), is_intact(tubes, row))
+            for row in connection.execute(chosen)
+        ]
+    # Not by the database: times are kept as they were written, and texts with different offsets do
+    # not sort by time.
     return sorted(found, key=lambda each: _order(each[0].identity))
 
 
@@ -75,33 +92,51 @@ def tubes_to_count(
 ) -> list[Tube]:
     """List the tubes to count: accepted ones, and those this engine has not counted under their panel's strategy.
 
-    ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps ``name@1.0.0`` to the SHA-256 of its content, a
-    tube counted under the same name with another content is to be counted too: `save_gating` then says so. With ``evidence`` (tube →
-    hash of the other tubes it may ask now) so is a tube that asked others, and would ask other ones now. With ``panels`` (panel →
-    SHA-256 of its content now) so is a tube counted with another content of its panel. Failed tubes are left out until
-    ``reconflow retry``; so are tubes of a panel without strategy.
+    ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps ``name@1.0.0`` to the
+    SHA-256 of its content, a tube counted under the same name with another content is to be counted
+    too: `save_gating` then says so. With ``evidence`` (tube → hash of the other tubes it may ask
+    now) so is a tube that asked others, and would ask other ones now. With ``panels`` (panel →
+    SHA-256 of its content now) so is a tube counted with another content of its panel. Failed tubes
+    are left out until ``reconflow retry``; so are tubes of a panel without strategy.
     """
     counted = _counted(store, engine_version, released or {}, evidence)
-    wanted = [tube for tube in taken_in(store) if tube.file.state != "failed" and tube.identity.panel in strategies]
+    wanted = [
+        tube
+        for tube in taken_in(store)
+        if tube.file.state != "failed" and tube.identity.panel in strategies
+    ]
     return [
         tube
         for tube in wanted
-        if tube.file.state == "accepted" or not _is_counted(tube.identity, strategies[tube.identity.panel], counted, panels)
+        if tube.file.state == "accepted"
+        or not _is_counted(tube.identity, strategies[tube.identity.panel], counted, panels)
     ]
 
 
-def _is_counted(tube: TubeIdentity, strategy: str, counted: Mapping[tuple[str, str], set[str]], panels: Mapping[str, str] | None) -> bool:
+def _is_counted(
+    tube: TubeIdentity,
+    strategy: str,
+    counted: Mapping[tuple[str, str], set[str]],
+    panels: Mapping[str, str] | None,
+) -> bool:
     contents = counted.get((tube.tube_sha256, strategy), set())
     return bool(contents) if panels is None else panels.get(tube.panel) in contents
 
 
 def _counted(
-    store: Store, engine_version: str, released: Mapping[str, str], evidence: Mapping[str, str] | None
+    store: Store,
+    engine_version: str,
+    released: Mapping[str, str],
+    evidence: Mapping[str, str] | None,
 ) -> dict[tuple[str, str], set[str]]:
     """Map tube and strategy to the contents of the panel they were counted with."""
     names = ("tube_sha256", "strategy", "version", "strategy_sha256", "evidence", "panel_sha256")
     with store.reading() as connection:
-        rows = connection.execute(select(*(gatings.c[name] for name in names)).where(gatings.c.engine_version == engine_version)).all()
+        rows = connection.execute(
+            select(*(gatings.c[name] for name in names)).where(
+                gatings.c.engine_version == engine_version
+            )
+        ).all()
     if evidence is not None:
         rows = [row for row in rows if row.evidence in {"", evidence.get(row.tube_sha256)}]
     found: dict[tuple[str, str], set[str]] = {}
@@ -119,7 +154,9 @@ def _order(identity: TubeIdentity) -> tuple[object, ...]:
 def _tube(row: Row[Any], time_zone: str | None) -> Tube:
     cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
     record = FileRecord(**{field.name: cells[f"file_{field.name}"] for field in fields(FileRecord)})
-    return Tube(identity=_identity_of(cells, time_zone), file=record, keywords=json.loads(cells["keywords"]))
+    return Tube(
+        identity=_identity_of(cells, time_zone), file=record, keywords=json.loads(cells["keywords"])
+    )
 
 
 def _identity_of(cells: Mapping[Any, Any], time_zone: str | None) -> TubeIdentity:

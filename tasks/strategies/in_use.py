@@ -74,7 +74,10 @@ def standing(study: Study, store: Store) -> list[Standing]:
     for panel, used in in_use(study).items():
         promoted = last.get(panel)
         if panel in unfinished:
-            told = f"being promoted to {unfinished[panel].to_strategy}: the promotion was interrupted, and the next run finishes it"
+            told = (
+                f"being promoted to {unfinished[panel].to_strategy}: the promotion was "
+                f"interrupted, and the next run finishes it"
+            )
         elif promoted is None and panel in study.settings.pinned:
             told = "as study.yaml says; no version was promoted yet"
         elif promoted is None:
@@ -84,7 +87,9 @@ def standing(study: Study, store: Store) -> list[Standing]:
         else:
             by = f"{promoted.to_strategy} was promoted {promoted.at[:10]} by {promoted.approved_by}"
             told = f"NOT the promoted version: study.yaml was changed by hand ({by})"
-        found.append(Standing(panel, used.name, used.release.sha256, told, newer_default(panel, used.name)))
+        found.append(
+            Standing(panel, used.name, used.release.sha256, told, newer_default(panel, used.name))
+        )
     return found
 
 
@@ -96,7 +101,10 @@ def standing_panels(study: Study) -> list[PanelStanding]:
         if defined.released:
             told = "; ".join(["released", *_next_versions(study, defined)])
         else:
-            told = f"not released: an edit counts its tubes anew. To lock it: reconflow panel release {panel} {defined.panel.version}"
+            told = (
+                f"not released: an edit counts its tubes anew. To lock it: reconflow panel "
+                f"release {panel} {defined.panel.version}"
+            )
         found.append(PanelStanding(panel, defined.pin, defined.sha256, told))
     return found
 
@@ -109,14 +117,20 @@ def newer_default(panel: str, strategy: str) -> str:
     if used != name or version_order(version) <= version_order(number):
         return ""
     return (
-        f"The panel {panel} is counted with {strategy} as before; a newer version is shipped, {default}. To go over to it: "
-        f"reconflow regate --strategy {default}, then: reconflow strategy promote {default} --approved-by NAME --reason TEXT"
+        f"The panel {panel} is counted with {strategy} as before; a newer version is shipped, "
+        f"{default}. To go over to it: "
+        f"reconflow regate --strategy {default}, then: reconflow strategy promote {default} "
+        f"--approved-by NAME --reason TEXT"
     )
 
 
 def newer_defaults(study: Study, used: Mapping[str, InUse]) -> list[str]:
     """List what ``newer_default`` says of the panels whose version nobody wrote into study.yaml."""
-    told = [newer_default(panel, each.name) for panel, each in used.items() if panel not in study.settings.pinned]
+    told = [
+        newer_default(panel, each.name)
+        for panel, each in used.items()
+        if panel not in study.settings.pinned
+    ]
     return [sentence for sentence in told if sentence]
 
 
@@ -127,7 +141,8 @@ def in_use(study: Study) -> dict[str, InUse]:
         release = load_strategy(pin, study.own_strategies)
         if release.strategy.panel != panel:
             raise SettingsFault(
-                f"study.yaml: strategies: {panel}: {release.strategy.name} gates the panel {release.strategy.panel}, not {panel}."
+                f"study.yaml: strategies: {panel}: {release.strategy.name} gates the panel "
+                f"{release.strategy.panel}, not {panel}."
             )
         found[panel] = InUse(release=release, defined=find_panel(panel, study.own_panels))
     return found
@@ -139,19 +154,28 @@ def pins_of(study: Study) -> dict[str, str]:
     Only where nothing was counted yet does the version hold that the program ships now.
     """
     pins = dict(study.settings.strategies)
-    left_open = [panel for panel, pin in pins.items() if panel not in study.settings.pinned or pin.count(".") < 2]
+    left_open = [
+        panel
+        for panel, pin in pins.items()
+        if panel not in study.settings.pinned or pin.count(".") < 2
+    ]
     if not left_open:
         return pins
     with study.store() as store:
         counted = strategies_counted_with(store, left_open)
-    return pins | {panel: strategy for panel, strategy in counted.items() if _fits(study, panel, strategy)}
+    return pins | {
+        panel: strategy for panel, strategy in counted.items() if _fits(study, panel, strategy)
+    }
 
 
 def _fits(study: Study, panel: str, strategy: str) -> bool:
     """Tell whether a strategy is one that study.yaml allows for a panel."""
     if panel not in study.settings.pinned:
         return True
-    (name, _, version), (wanted, _, numbers) = strategy.partition("@"), study.settings.strategies[panel].partition("@")
+    (name, _, version), (wanted, _, numbers) = (
+        strategy.partition("@"),
+        study.settings.strategies[panel].partition("@"),
+    )
     return name == wanted and allows(numbers, version)
 
 
@@ -159,4 +183,7 @@ def _next_versions(study: Study, defined: PanelVersion) -> list[str]:
     """Name the versions of a panel that lie beside the one in use and are not released."""
     versions = versions_of(study.own_panels, defined.name) if study.own_panels.is_dir() else []
     waiting = [each for each in versions if not each.released]
-    return [f"{each.pin} is not released: reconflow panel release {each.name} {each.panel.version}" for each in waiting]
+    return [
+        f"{each.pin} is not released: reconflow panel release {each.name} {each.panel.version}"
+        for each in waiting
+    ]

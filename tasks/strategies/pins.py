@@ -49,7 +49,11 @@ def changed_settings(study: Study, change: PinChange) -> str:
     text = written.removeprefix(MARK)
     document = _settings_in(text, path)
     listed = document.get("strategies")
-    others = {} if listed else {panel: pin for panel, pin in pins_of(study).items() if panel != change.panel}
+    others = (
+        {}
+        if listed
+        else {panel: pin for panel, pin in pins_of(study).items() if panel != change.panel}
+    )
     changed = _with_pin(text, change, listed, others)
     expected = {**document, "strategies": {**(listed or others), change.panel: change.to_strategy}}
     if changed is None or _settings_in(changed, path) != expected:
@@ -60,7 +64,9 @@ def changed_settings(study: Study, change: PinChange) -> str:
     return f"{MARK if written.startswith(MARK) else ''}{changed}"
 
 
-def _with_pin(text: str, change: PinChange, listed: Mapping[str, str] | None, others: Mapping[str, str]) -> str | None:
+def _with_pin(
+    text: str, change: PinChange, listed: Mapping[str, str] | None, others: Mapping[str, str]
+) -> str | None:
     """Change the line of a pin, or add it; None where there is no such place, or more than one."""
     panel, pin = change.panel, change.to_strategy
     end = "\r\n" if "\r\n" in text else "\n"
@@ -68,10 +74,19 @@ def _with_pin(text: str, change: PinChange, listed: Mapping[str, str] | None, ot
         lines = "".join(f"  {name}: {each}{end}" for name, each in {**others, panel: pin}.items())
         return f"{text.rstrip()}{end}{end}strategies:{end}{lines}"
     if panel in listed:
-        line = re.compile(rf"^(\s+{re.escape(panel)}:\s*)['\"]?{re.escape(str(listed[panel]))}['\"]?(\s*(?:#.*)?)$", re.MULTILINE)
+        line = re.compile(
+            rf"^(\s+{re.escape(panel)}:\s*)['\"]?{re.escape(str(listed[panel]))}['\"]?(\s*(?:#.*)?)$",
+            re.MULTILINE,
+        )
         changed, times = line.subn(rf"\g<1>{pin}\g<2>", text)
     else:
-        changed, times = re.subn(r"^(strategies:[^\S\n]*(?:#.*)?\n)", rf"\g<1>  {panel}: {pin}{end}", text, count=1, flags=re.MULTILINE)
+        changed, times = re.subn(
+            r"^(strategies:[^\S\n]*(?:#.*)?\n)",
+            rf"\g<1>  {panel}: {pin}{end}",
+            text,
+            count=1,
+            flags=re.MULTILINE,
+        )
     return changed if times == 1 else None
 
 

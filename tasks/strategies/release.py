@@ -6,7 +6,14 @@ import re
 from pathlib import Path
 
 from gating.evaluation.compile import compile_reference
-from gating.strategy.catalogue import load_strategy, read_draft, read_lock, read_strategy, shipped, versions
+from gating.strategy.catalogue import (
+    load_strategy,
+    read_draft,
+    read_lock,
+    read_strategy,
+    shipped,
+    versions,
+)
 from gating.strategy.difference import MEANING, STEPS, Difference, Step, compare
 from gating.strategy.model import Release
 from panels.catalogue import load_panel
@@ -18,20 +25,31 @@ from panels.text.errors import StrategyFault
 def release_version(study: Path, name: str, version: str) -> tuple[Release, Difference | None]:
     """Write a version's SHA-256 into the LOCK of the study's strategies; gives what changed since the version before it.
 
-    Raises StrategyFault when it is released already, when CHANGES.md is missing or empty, or when the step of the version number
-    contradicts what changed; PanelFault when its panel does not read a marker it needs.
+    Raises StrategyFault when it is released already, when CHANGES.md is missing or empty, or when
+    the step of the version number contradicts what changed; PanelFault when its panel does not read
+    a marker it needs.
     """
     folder = study / "strategies"
     place = folder / name / version
     if not re.fullmatch(r"\w+", name) or not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise StrategyFault(f"'{name} {version}' is not a strategy's name and a version such as 'bcell 1.1.0'.")
+        raise StrategyFault(
+            f"'{name} {version}' is not a strategy's name and a version such as 'bcell 1.1.0'."
+        )
     if f"{name}@{version}" in read_lock(folder):
-        raise StrategyFault(f"{name}@{version} is already released. Give the change a version of its own.")
+        raise StrategyFault(
+            f"{name}@{version} is already released. Give the change a version of its own."
+        )
     if not (place / "strategy.yaml").is_file():
-        raise StrategyFault(f"{place / 'strategy.yaml'}: there is no such file. Write the new version there, with CHANGES.md beside it.")
+        raise StrategyFault(
+            f"{place / 'strategy.yaml'}: there is no such file. Write the new version there, "
+            f"with CHANGES.md beside it."
+        )
     draft = read_draft(place / "strategy.yaml", study / "panels").strategy
     if draft.name != f"{name}@{version}":
-        raise StrategyFault(f"{place / 'strategy.yaml'}: says it is {draft.name}, but lies in the folder of {name}@{version}.")
+        raise StrategyFault(
+            f"{place / 'strategy.yaml'}: says it is {draft.name}, but lies in the folder of "
+            f"{name}@{version}."
+        )
     _ask_for_reasons(place / "CHANGES.md")
     compile_reference(draft, load_panel(draft.panel, study / "panels"))
     before = _predecessor(folder, name, version)
@@ -51,12 +69,20 @@ def _ask_for_reasons(changes: Path) -> None:
     except UnicodeDecodeError as error:
         raise StrategyFault(f"{changes}: is not UTF-8 text. Save it as UTF-8.") from error
     if not re.sub(r"^#.*$", "", written, flags=re.MULTILINE).strip():
-        raise StrategyFault(f"{changes}: say in it what changed, why, who approved it and when. It is missing or has no more than a title.")
+        raise StrategyFault(
+            f"{changes}: say in it what changed, why, who approved it and when. It is missing "
+            f"or has no more than a title."
+        )
 
 
 def _predecessor(folder: Path, name: str, version: str) -> Release | None:
     """Find the newest release below a version, among the laboratory's own and the shipped ones."""
-    released = {v for place in (folder, shipped()) for v in versions(place, name) if f"{name}@{v}" in read_lock(place)}
+    released = {
+        v
+        for place in (folder, shipped())
+        for v in versions(place, name)
+        if f"{name}@{v}" in read_lock(place)
+    }
     lower = [v for v in released if version_order(v) < version_order(version)]
     return load_strategy(f"{name}@{max(lower, key=version_order)}", folder) if lower else None
 
@@ -69,12 +95,24 @@ def _check_step(difference: Difference, version: str) -> None:
     if said == difference.step:
         return
     if difference.step == "none":
-        raise StrategyFault(f"{difference.new}: nothing differs from {difference.old}. There is nothing to release.")
-    right = {"major": (old[0] + 1, 0, 0), "minor": (old[0], old[1] + 1, 0), "patch": (old[0], old[1], old[2] + 1)}[difference.step]
-    reasons = [change.text for change in difference.changes if STEPS.index(change.step) == STEPS.index(difference.step)]
+        raise StrategyFault(
+            f"{difference.new}: nothing differs from {difference.old}. There is nothing to release."
+        )
+    right = {
+        "major": (old[0] + 1, 0, 0),
+        "minor": (old[0], old[1] + 1, 0),
+        "patch": (old[0], old[1], old[2] + 1),
+    }[difference.step]
+    reasons = [
+        change.text
+        for change in difference.changes
+        if STEPS.index(change.step) == STEPS.index(difference.step)
+    ]
     raise StrategyFault(
-        f"{difference.new}: the number says that {MEANING[said]} since {difference.old}, but {MEANING[difference.step]}: "
-        f"{'; '.join(reasons[:3])}{' …' if len(reasons) > 3 else ''}. Call it {'.'.join(map(str, right))} or later."
+        f"{difference.new}: the number says that {MEANING[said]} since {difference.old}, but "
+        f"{MEANING[difference.step]}: "
+        f"{'; '.join(reasons[:3])}{' …' if len(reasons) > 3 else ''}. Call it "
+        f"{'.'.join(map(str, right))} or later."
     )
 
 

@@ -20,7 +20,8 @@ def write_import(imported: Imported, folder: Path, counts: str | None = None) ->
     """
     if not imported.document["gates"]:
         raise StrategyFault(
-            f"{imported.document['title']}: no gate could be carried over. {imported.lost[0].text if imported.lost else ''}"
+            f"{imported.document['title']}: no gate could be carried over. "
+            f"{imported.lost[0].text if imported.lost else ''}"
         )
     strategy_of(imported)
     place = folder / imported.document["strategy"] / imported.document["version"]

@@ -66,7 +66,11 @@ class Study:
     def store_url(self) -> str:
         """Give the address of the store; a relative SQLite file lies in the study folder."""
         url = self.settings.store
-        return _SQLITE + str(self.folder / url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else url
+        return (
+            _SQLITE + str(self.folder / url.removeprefix(_SQLITE))
+            if url.startswith(_SQLITE)
+            else url
+        )
 
     def store(self) -> Store:
         """Open the store; use it in a ``with`` block."""
@@ -78,7 +82,9 @@ class Study:
 
     def place_of(self, path: Path) -> str:
         """Write a path as the ledger does: relative to the study where it lies in it, so that the study can be moved."""
-        return (path.relative_to(self.folder) if path.is_relative_to(self.folder) else path).as_posix()
+        return (
+            path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        ).as_posix()
 
     def path_of(self, place: str) -> Path:
         """Give the path of a place of the ledger."""

@@ -120,9 +120,7 @@ def _check_file(
     return _check_bytes(store, record, path, found)
 
 
-def _check_bytes(
-    store: Store, record: FileRecord, path: Path, found: os.stat_result
-) -> str | None:
+def _check_bytes(store: Store, record: FileRecord, path: Path, found: os.stat_result) -> str | None:
     waits = record.state == "failed" and record.reason.endswith(BY_ITSELF)
     if (found.st_size, found.st_mtime_ns) == (record.size, record.mtime_ns) and not waits:
         return None

@@ -42,10 +42,12 @@ MOST_SENTENCES = 10
 DAYS = (("start",),)
 """Settings that are days."""
 SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
-"""What a new study is counted with. A study that was counted before keeps its versions until others are promoted."""
+"""What a new study is counted with. A study that was counted before keeps its versions until others
+are promoted."""
 
 CUT_SHORT_BY_SETTLING = 300
-"""Unless it is set, a file is refused as cut short after so many times the time in which files settle.
+"""Unless it is set, a file is refused as cut short after so many times the time in which files
+settle.
 
 A copy over a slow share may stand still for minutes; where files need no time to settle, they are
 whole when they appear.
@@ -87,10 +89,11 @@ class _Settings(BaseModel):
 class IntakeSettings(_Settings):
     """How files are taken up from the inbox.
 
-    ``filename_pattern`` is ``{patient}_{visit}_{panel}`` or a regular expression with named groups; it is held against the
-    file's name without ending. A file that is not whole by its own account is refused when it has not changed for
-    ``cut_short_seconds``. ``keywords`` names the FCS keywords that may be believed: none unless the laboratory says so,
-    because cytometers write names of persons there.
+    ``filename_pattern`` is ``{patient}_{visit}_{panel}`` or a regular expression with named groups;
+    it is held against the file's name without ending. A file that is not whole by its own account
+    is refused when it has not changed for ``cut_short_seconds``. ``keywords`` names the FCS
+    keywords that may be believed: none unless the laboratory says so, because cytometers write
+    names of persons there.
     """
 
     mode: Literal["move", "leave"] = "move"
@@ -130,7 +133,9 @@ class NightlySettings(_Settings):
     @classmethod
     def _five_fields(cls, cron: str) -> str:
         if len(cron.split()) != 5:
-            raise ValueError('five cron fields are expected, for example "0 2 * * *" (every night at two)')
+            raise ValueError(
+                'five cron fields are expected, for example "0 2 * * *" (every night at two)'
+            )
         return cron
 
 
@@ -156,7 +161,9 @@ class StudySettings(_Settings):
     study: str = Field(min_length=1, max_length=200)
     start: Day | None = None
     time_zone: TimeZone | None = None
-    store: str = Field(default="sqlite:///reconflow.db", pattern=r"^(sqlite:///.|postgresql\+psycopg://)")
+    store: str = Field(
+        default="sqlite:///reconflow.db", pattern=r"^(sqlite:///.|postgresql\+psycopg://)"
+    )
     inbox: Words = "inbox"
     archive: Words = "archive"
     quarantine: Words = "quarantine"
@@ -199,7 +206,11 @@ class StudySettings(_Settings):
     @property
     def nightly_zone(self) -> str:
         """Give the time zone of the nightly schedule."""
-        return self.nightly.time_zone if "time_zone" in self.nightly.model_fields_set else self.local_zone or "UTC"
+        return (
+            self.nightly.time_zone
+            if "time_zone" in self.nightly.model_fields_set
+            else self.local_zone or "UTC"
+        )
 
 
 def load_settings(folder: Path) -> StudySettings:
@@ -212,11 +223,15 @@ def load_settings(folder: Path) -> StudySettings:
         document = read_yaml(path, SettingsFault, days=DAYS)
     except FileNotFoundError as error:
         raise SettingsFault(
-            f"{folder} is not a study: it has no {FILE_NAME}. Make one with `reconflow init DIR`, or name the study with --study."
+            f"{folder} is not a study: it has no {FILE_NAME}. Make one with `reconflow init "
+            f"DIR`, or name the study with --study."
         ) from error
     content = {} if document.content is None else document.content
     if not isinstance(content, dict):
-        raise SettingsFault(f"{path}: settings are written as 'key: value'; the first is 'study: <name of the study>'.")
+        raise SettingsFault(
+            f"{path}: settings are written as 'key: value'; the first is 'study: <name of the "
+            f"study>'."
+        )
     lines = dict(document.keys())
     try:
         settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
@@ -247,13 +262,18 @@ def _refuse_nested(folder: Path, settings: StudySettings, lines: Mapping[str, in
 def _known_fields(names: Mapping[str, Any]) -> None:
     for name in names:
         if name not in IDENTITY_COLUMNS:
-            raise ValueError(f"'{name}' is not a column of samples.csv{nearest(name, IDENTITY_COLUMNS)}")
+            raise ValueError(
+                f"'{name}' is not a column of samples.csv{nearest(name, IDENTITY_COLUMNS)}"
+            )
 
 
 def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     """Put one of pydantic's findings into words: file, line, dotted key, what was expected."""
     parts = [str(part) for part in error["loc"]]
-    key = next((name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in lines), ".".join(parts))
+    key = next(
+        (name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in lines),
+        ".".join(parts),
+    )
     where = f"{path}, line {lines[key]}" if key in lines else f"{path}"
     key = shown(key)
     if error["type"] == "extra_forbidden":
@@ -263,7 +283,10 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     if error["type"] == "missing":
         return f"{where}: the setting '{key}' is missing: write '{parts[-1]}: …'"
     if error["type"] == "string_pattern_mismatch" and parts[0] == "strategies":
-        return f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not {repeated(error['input'])}"
+        return (
+            f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not "
+            f"{repeated(error['input'])}"
+        )
     if error["type"] == "string_pattern_mismatch":
         return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
     message = error["msg"].removeprefix("Value error, ")
@@ -276,6 +299,10 @@ def _model_at(parts: list[str]) -> type[BaseModel]:
     model: type[BaseModel] = StudySettings
     for part in parts:
         kind = model.model_fields[part].annotation if part in model.model_fields else None
-        kinds = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)]
+        kinds = [
+            each
+            for each in (kind, *get_args(kind))
+            if isinstance(each, type) and issubclass(each, BaseModel)
+        ]
         model = kinds[0] if kinds else model
     return model

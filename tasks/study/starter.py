@@ -7,8 +7,9 @@ from panels.text.errors import SettingsFault
 from tasks.sheets.columns import SHEET_COLUMNS
 from tasks.study.settings import FILE_NAME, FOLDERS, SHIPPED_STRATEGIES
 
-PINS = "strategies:                         # panel: version of its gating strategy; `reconflow strategy promote` changes it\n" + "".join(
-    f"  {panel}: {pin}\n" for panel, pin in SHIPPED_STRATEGIES.items()
+PINS = (
+    "strategies:                         # panel: version of its gating strategy; `reconflow strategy promote` changes it\n"
+    + "".join(f"  {panel}: {pin}\n" for panel, pin in SHIPPED_STRATEGIES.items())
 )
 """The versions a new study is counted with, as study.yaml has them."""
 
@@ -58,6 +59,7 @@ _LAST = """
 """
 TEMPLATE = _FIRST + PINS + _LAST
 
+
 def init_study(folder: Path) -> tuple[Path, ...]:
     """Write settings, empty sheets and folders of a new study and give what was written.
 
@@ -71,7 +73,9 @@ def init_study(folder: Path) -> tuple[Path, ...]:
     }
     for each in files:
         if (folder / each).exists():
-            raise SettingsFault(f"{folder / each} exists already. Name a new folder; nothing was written.")
+            raise SettingsFault(
+                f"{folder / each} exists already. Name a new folder; nothing was written."
+            )
     for each in FOLDERS:
         (folder / each).mkdir(parents=True, exist_ok=True)
     for each, text in files.items():

@@ -25,11 +25,14 @@ class BeadCount:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def count_beads(compiled: Compiled, evaluation: Evaluation, found: BeadFinding, seconds: float | None = None) -> BeadCount:
+def count_beads(
+    compiled: Compiled, evaluation: Evaluation, found: BeadFinding, seconds: float | None = None
+) -> BeadCount:
     """Count the beads of a tube by the finding, or by its strategy's own gate where that agrees with it.
 
-    A bead gate with declared borders counts what it counted when it was released; it is trusted only
-    where the cluster that the tube shows is proven whole and holds as many events. ``seconds``: how long the counted events took.
+    A bead gate with declared borders counts what it counted when it was released; it is trusted
+    only where the cluster that the tube shows is proven whole and holds as many events.
+    ``seconds``: how long the counted events took.
     """
     gate = compiled.strategy.beads
     if gate is None:
@@ -38,10 +41,15 @@ def count_beads(compiled: Compiled, evaluation: Evaluation, found: BeadFinding, 
     if compiled.strategy.bead_cluster is None:
         counted = evaluation.count(compiled.path_of[gate])
         if proof == "proven" and abs(counted - found.events) > GATE_AGREES * found.events:
-            proof, reason = "incomplete", f"The declared gate holds {counted} events, the cluster of beads {found.events}."
+            proof, reason = (
+                "incomplete",
+                f"The declared gate holds {counted} events, the cluster of beads {found.events}.",
+            )
     beads = dict(found.numbers) | {"counted": counted, "state": proof, "reason": reason}
     beads["per_second"] = round(counted / seconds, 4) if seconds else None
-    return BeadCount(counted, {"beads": beads, "coincidence": _together(compiled, evaluation, found)})
+    return BeadCount(
+        counted, {"beads": beads, "coincidence": _together(compiled, evaluation, found)}
+    )
 
 
 def seconds_counted(header: TubeHeader, events: EventSource, kept: float) -> float | None:
@@ -57,13 +65,16 @@ def seconds_counted(header: TubeHeader, events: EventSource, kept: float) -> flo
 def _together(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) -> dict[str, float]:
     """Say how many cells passed the laser alone, and how many in the company of another cell or a bead.
 
-    The latter are in no count, although they are of the same blood: each event of two cells hides two,
-    each bead with a cell one. ``share`` is that of the cells counted alone (1 where nothing tells).
+    The latter are in no count, although they are of the same blood: each event of two cells hides
+    two, each bead with a cell one. ``share`` is that of the cells counted alone (1 where nothing
+    tells).
     """
     gates = compiled.strategy.coincidence
     if gates is None:
         return {"share": 1.0}
-    alone, together = (evaluation.count(compiled.path_of[name]) for name in (gates.alone, gates.together))
+    alone, together = (
+        evaluation.count(compiled.path_of[name]) for name in (gates.alone, gates.together)
+    )
     with_bead = found.with_cell if found.state == "proven" else 0
     share = alone / (alone + 2 * together + with_bead) if alone else 1.0
     return {"alone": alone, "together": together, "with_bead": with_bead, "share": round(share, 6)}
@@ -77,7 +88,8 @@ def beads_in_words(qc: Mapping[str, Any]) -> str:
     if beads["state"] == "absent":
         return "none found"
     told = (
-        f"{beads['counted']:,} ({beads['single']:,} alone, {beads['several_beads']:,} events of several, "
+        f"{beads['counted']:,} ({beads['single']:,} alone, {beads['several_beads']:,} events "
+        f"of several, "
         f"{beads['with_cell']:,} with a cell; {beads['just_outside']:,} events just outside)"
     )
     return told if beads["state"] == "proven" else f"not used: {beads['reason']} {told}"

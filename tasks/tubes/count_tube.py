@@ -34,7 +34,8 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 
 PAGE = "gating.html"
 SHOWN = ".shown.json"
-"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a mended sheet makes it anew."""
+"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a mended
+sheet makes it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ def count_tube(study: Study, tube_sha256: str) -> CountOutcome:
 def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
     """Measure what a control or baseline tube tells about thresholds and keep it; a fault of the tube is recorded against it.
 
-    An FMO control whose cytometer did not even record the detector tells nothing, which is no fault of the tube. Raises OSError when
-    the archive cannot be reached, which may pass.
+    An FMO control whose cytometer did not even record the detector tells nothing, which is no fault
+    of the tube. Raises OSError when the archive cannot be reached, which may pass.
     """
     with study.store() as store:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
@@ -94,11 +95,22 @@ def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_s
     """Tell whether a tube has its page, and the page says of it what is known now, by this strategy and content of the panel."""
     folder = tube_folder(study, identity.tube_sha256)
     shown = folder / SHOWN
-    return (folder / PAGE).is_file() and shown.is_file() and shown.read_bytes() == _shown(identity, strategy, panel_sha256)
+    return (
+        (folder / PAGE).is_file()
+        and shown.is_file()
+        and shown.read_bytes() == _shown(identity, strategy, panel_sha256)
+    )
 
 
 def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
-    said = (identity.patient, identity.visit, identity.specimen, identity.panel, strategy, panel_sha256)
+    said = (
+        identity.patient,
+        identity.visit,
+        identity.specimen,
+        identity.panel,
+        strategy,
+        panel_sha256,
+    )
     return (json.dumps(said, ensure_ascii=False) + "\n").encode()
 
 
@@ -122,7 +134,10 @@ def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
         panel_sha256=gating.panel_sha256,
     )
     png = png_bytes(gating_figure(page, views))
-    lines = [ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.evidence) for t in compiled.thresholds]
+    lines = [
+        ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.evidence)
+        for t in compiled.thresholds
+    ]
     write_atomically(folder / "gating.png", png)
     write_atomically(folder / "gates.xml", _gates_document(compiled))
     write_atomically(folder / "thresholds.csv", _threshold_rows(compiled))
@@ -147,9 +162,20 @@ def _gates_document(compiled: Compiled) -> bytes:
 def _threshold_rows(compiled: Compiled) -> bytes:
     header = ("threshold", "marker", "detector", "declared", "value", "source", "evidence", "tried")
     rows = [
-        (t.threshold, t.marker, t.detector, _number(declared), _number(t.value), t.source, t.evidence, _told(t.tried))
+        (
+            t.threshold,
+            t.marker,
+            t.detector,
+            _number(declared),
+            _number(t.value),
+            t.source,
+            t.evidence,
+            _told(t.tried),
+        )
         for t in compiled.thresholds
-        for declared in [compiled.strategy.thresholds[t.threshold].value * compiled.factor(t.marker)]
+        for declared in [
+            compiled.strategy.thresholds[t.threshold].value * compiled.factor(t.marker)
+        ]
     ]
     return csv_text(header, rows).encode()
 
@@ -157,7 +183,11 @@ def _threshold_rows(compiled: Compiled) -> bytes:
 def _told(tried: Iterable[Tried]) -> str:
     """Say in one cell what each source gave and why it failed."""
     return " | ".join(
-        f"{t.source}: {'none' if t.value is None else f'{t.value:.4g}'}, {f'refused ({t.fault})' if t.fault else 'passed'}" for t in tried
+        (
+            f"{t.source}: {'none' if t.value is None else f'{t.value:.4g}'}, "
+            f"{f'refused ({t.fault})' if t.fault else 'passed'}"
+        )
+        for t in tried
     )
 
 

@@ -47,8 +47,8 @@ class GatedTube:
 def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
     """Gate one tube under a strategy; nothing is written.
 
-    Raises TubeFault when the file holds other bytes than were taken in, cannot be read, fits its panel no more or cannot be
-    compensated, OSError when the archive cannot be reached.
+    Raises TubeFault when the file holds other bytes than were taken in, cannot be read, fits its
+    panel no more or cannot be compensated, OSError when the archive cannot be reached.
     """
     with verified_bytes(study, tube) as path:
         return _gate(study, tube, used, path)
@@ -59,12 +59,18 @@ def _gate(study: Study, tube: Tube, used: InUse, path: Path) -> GatedTube:
     asked = _Asked(study, tube, used)
     steady = time_quality(events, header, match.channel)
     ask = asked if asks_others(used.release.strategy) else None
-    applied = apply_strategy(used.release.strategy, match, header, events, rows=steady.kept, ask=ask)
+    applied = apply_strategy(
+        used.release.strategy, match, header, events, rows=steady.kept, ask=ask
+    )
     compiled, evaluation = applied.compiled, applied.evaluation
     judged = judge_tube(compiled, evaluation, events, header)
-    counted = count_beads(compiled, evaluation, applied.beads, seconds_counted(header, events, 1 - steady.removed))
+    counted = count_beads(
+        compiled, evaluation, applied.beads, seconds_counted(header, events, 1 - steady.removed)
+    )
     timed = judge_time(steady)
-    negatives = {name: reading.negative for name, reading in applied.readings.items() if reading.negative}
+    negatives = {
+        name: reading.negative for name, reading in applied.readings.items() if reading.negative
+    }
     gating = TubeGating(
         tube_sha256=tube.identity.tube_sha256,
         strategy=used.name,
@@ -74,7 +80,10 @@ def _gate(study: Study, tube: Tube, used: InUse, path: Path) -> GatedTube:
         panel_sha256=used.panel_sha256,
         total_events=evaluation.total,
         counts=tuple(
-            replace(count, flags=(*count.flags, *map(str, judged.of_population.get(count.population, ()))))
+            replace(
+                count,
+                flags=(*count.flags, *map(str, judged.of_population.get(count.population, ()))),
+            )
             for count in population_counts(compiled, evaluation, events, header, negatives)
         ),
         beads=counted.beads,
@@ -104,7 +113,10 @@ def _open(path: Path, used: InUse) -> tuple[TubeHeader, PanelMatch, Events]:
     header = read_header(path)
     match = match_panel(used.panel, header.channels)
     if not match.fits:
-        raise PanelMismatch(f"{header.path.name} does not fit the panel {used.panel.panel}: {' '.join(match.problems)}")
+        raise PanelMismatch(
+            f"{header.path.name} does not fit the panel {used.panel.panel}: "
+            f"{' '.join(match.problems)}"
+        )
     return header, match, open_events(header)
 
 
@@ -138,11 +150,15 @@ def _made_with(used: InUse) -> dict[str, Any]:
     }
 
 
-def _qc(compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrument: str) -> dict[str, Any]:
+def _qc(
+    compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrument: str
+) -> dict[str, Any]:
     """Gather what a reviewer asks of a tube, and what made its numbers."""
     parent_of, path_of = compiled.strategy.parent_of(), compiled.path_of
     percent = {
-        gate: round(100 * evaluation.count(path_of[gate]) / total, 6) if (total := evaluation.count(path_of[parent])) else None
+        gate: round(100 * evaluation.count(path_of[gate]) / total, 6)
+        if (total := evaluation.count(path_of[parent]))
+        else None
         for gate, parent in parent_of.items()
     }
     return {
@@ -151,7 +167,9 @@ def _qc(compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrume
         "instrument": instrument,
         "problems": list(header.problems),
         "detectors": _detectors(compiled, header),
-        "compensation_condition": None if compiled.matrix is None else round(float(np.linalg.cond(compiled.matrix)), 6),
+        "compensation_condition": None
+        if compiled.matrix is None
+        else round(float(np.linalg.cond(compiled.matrix)), 6),
         "percent_of_parent": percent,
         "reconflow": version("reconflow"),
         "engine": ENGINE_VERSION,
@@ -162,7 +180,10 @@ def _detectors(compiled: Compiled, header: TubeHeader) -> dict[str, dict[str, An
     """Say on which detector each marker was read, and at what voltage ($PnV)."""
     number = {channel.detector: channel.index + 1 for channel in header.channels}
     return {
-        marker: {"detector": detector, "voltage": finite(header.keywords.get(f"$P{number[detector]}V", ""))}
+        marker: {
+            "detector": detector,
+            "voltage": finite(header.keywords.get(f"$P{number[detector]}V", "")),
+        }
         for marker, detector in sorted(compiled.detector_of.items())
         if marker != TIME
     }

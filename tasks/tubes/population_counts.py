@@ -21,7 +21,11 @@ SENSITIVE_EVENTS = 20
 
 
 def population_counts(
-    compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader, negatives: Mapping[str, NegativeReading]
+    compiled: Compiled,
+    evaluation: Evaluation,
+    events: EventSource,
+    header: TubeHeader,
+    negatives: Mapping[str, NegativeReading],
 ) -> tuple[PopulationCount, ...]:
     """Count every reported population; ``negatives`` are the tube's negative cells by threshold (empty: none were read)."""
     strategy = compiled.strategy
@@ -40,7 +44,9 @@ def population_counts(
             parent_events=count(parent_of[each.gate]),
             reference=each.reference,
             reference_events=count(gate_of[each.reference]),
-            flags=tuple(str(flag) for flag in _flags(compiled, each, near[each.gate], count(each.gate))),
+            flags=tuple(
+                str(flag) for flag in _flags(compiled, each, near[each.gate], count(each.gate))
+            ),
             negatives=_negatives(compiled, each, negatives),
         )
         for each in strategy.populations
@@ -50,8 +56,12 @@ def population_counts(
 def _flags(compiled: Compiled, population: Population, near: float, events: int) -> list[Flag]:
     lineage = stands_on(compiled.strategy, population.gate)
     resolved = {name: compiled.resolved[name] for name in lineage if name in compiled.resolved}
-    ratios = [each.value / compiled.strategy.thresholds[name].value for name, each in resolved.items()]
-    flags = [Flag.THRESHOLD_MOVED] if any(not 1 / MOVED <= ratio <= MOVED for ratio in ratios) else []
+    ratios = [
+        each.value / compiled.strategy.thresholds[name].value for name, each in resolved.items()
+    ]
+    flags = (
+        [Flag.THRESHOLD_MOVED] if any(not 1 / MOVED <= ratio <= MOVED for ratio in ratios) else []
+    )
     if not all(each.proven for each in resolved.values()):
         flags.append(Flag.THRESHOLD_UNPROVEN)
     if near > SENSITIVE and events >= SENSITIVE_EVENTS:
@@ -59,10 +69,16 @@ def _flags(compiled: Compiled, population: Population, near: float, events: int)
     return flags
 
 
-def _negatives(compiled: Compiled, population: Population, negatives: Mapping[str, NegativeReading]) -> tuple[int, int] | None:
+def _negatives(
+    compiled: Compiled, population: Population, negatives: Mapping[str, NegativeReading]
+) -> tuple[int, int] | None:
     """Give how many of the tube's negative cells reach the boundary of a population that asks for it, and how many there are."""
     if population.background != "negative":
         return None
     gate = next(gate for gate in compiled.strategy.gates if population.gate in gate.names)
-    found = [(negatives[name], compiled.value_of(name)) for name in sorted(gate.thresholds) if name in negatives]
+    found = [
+        (negatives[name], compiled.value_of(name))
+        for name in sorted(gate.thresholds)
+        if name in negatives
+    ]
     return (found[0][0].reaching(found[0][1]), found[0][0].events) if found else None

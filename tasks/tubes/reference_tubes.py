@@ -1,7 +1,8 @@
 """Name the tubes that may be asked about another tube's thresholds: controls of its batch, its patient's baseline, earlier references.
 
-References (batch controls, FMO controls, tubes taken before infusion) are measured before anything is counted. What a tube may ask is
-derived from the ledger alone, so the same ledger gives the same thresholds whatever the order in which files came or were counted.
+References (batch controls, FMO controls, tubes taken before infusion) are measured before anything
+is counted. What a tube may ask is derived from the ledger alone, so the same ledger gives the same
+thresholds whatever the order in which files came or were counted.
 """
 
 from __future__ import annotations
@@ -86,7 +87,11 @@ class Witnesses:
             strategies.setdefault(sha, []).append(strategy)
         found: dict[tuple[str | None, ...], list[TubeIdentity]] = {}
         for tube in chain.from_iterable(self.references.values()):
-            keys = (("batch", tube.batch), ("instrument", tube.instrument), ("patient", tube.patient, tube.specimen))
+            keys = (
+                ("batch", tube.batch),
+                ("instrument", tube.instrument),
+                ("patient", tube.patient, tube.specimen),
+            )
             for strategy, key in product(strategies.get(tube.tube_sha256, ()), keys):
                 found.setdefault((strategy, tube.panel, *key), []).append(tube)
         return found
@@ -95,17 +100,29 @@ class Witnesses:
         """Give the measured tubes that may be asked about a tube counted under ``strategy``."""
 
         def others(*key: str | None) -> list[TubeIdentity]:
-            return [other for other in self._near.get((strategy, tube.panel, *key), ()) if other.tube_sha256 != tube.tube_sha256]
+            return [
+                other
+                for other in self._near.get((strategy, tube.panel, *key), ())
+                if other.tube_sha256 != tube.tube_sha256
+            ]
 
         batch = others("batch", tube.batch) if tube.batch is not None else []
         own = others("patient", tube.patient, tube.specimen)
-        fmo = {other.tube_sha256: other for other in (*batch, *own) if is_fmo(other) and (other in batch or _same_draw(other, tube))}
+        fmo = {
+            other.tube_sha256: other
+            for other in (*batch, *own)
+            if is_fmo(other) and (other in batch or _same_draw(other, tube))
+        }
         instrument = self._near.get((strategy, tube.panel, "instrument", tube.instrument), [])
-        before = instrument[: bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)]
+        before = instrument[
+            : bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)
+        ]
         earlier = (other.tube_sha256 for other in reversed(before) if not is_fmo(other))
         return Evidence(
             controls=tuple(other.tube_sha256 for other in batch if other.control == BATCH_CONTROL),
-            fmo=tuple((_left_out(other), other.tube_sha256) for other in sorted(fmo.values(), key=_when)),
+            fmo=tuple(
+                (_left_out(other), other.tube_sha256) for other in sorted(fmo.values(), key=_when)
+            ),
             baseline=self._baseline(tube, [other for other in own if not other.control]),
             pool=tuple(other.tube_sha256 for other in batch if not is_fmo(other)),
             earlier=tuple(islice(earlier, EARLIER_TUBES))[::-1],
@@ -119,7 +136,9 @@ class Witnesses:
         """Choose of the patient's ``own`` references that of the named baseline visit, else the last before infusion."""
         if tube.control or self._is_before_infusion(tube):
             return None
-        named = self.patients[tube.patient].baseline_visit if tube.patient in self.patients else None
+        named = (
+            self.patients[tube.patient].baseline_visit if tube.patient in self.patients else None
+        )
         chosen = [other for other in own if other.visit == named] or own
         return chosen[-1].tube_sha256 if chosen else None
 
@@ -134,22 +153,40 @@ def asks_others(strategy: Strategy) -> bool:
     return any(ASKS_OTHERS & set(threshold.sources) for threshold in strategy.thresholds.values())
 
 
-def witnesses(study: Study, store: Store, known: Sequence[Tube] | None = None, *, panels: Collection[str] | None = None) -> Witnesses:
+def witnesses(
+    study: Study,
+    store: Store,
+    known: Sequence[Tube] | None = None,
+    *,
+    panels: Collection[str] | None = None,
+) -> Witnesses:
     """Read the ledger for who may be asked; ``known`` are all tubes taken in, where they were read already.
 
     With ``panels`` only what was measured with one of these contents (SHA-256) of a panel is asked.
     """
-    tubes = [tube.identity for tube in (taken_in(store) if known is None else known) if tube.file.state != "failed"]
+    tubes = [
+        tube.identity
+        for tube in (taken_in(store) if known is None else known)
+        if tube.file.state != "failed"
+    ]
     return Witnesses(tubes, study.patients().patients, measured(store, ENGINE_VERSION, panels))
 
 
-def current_evidence(study: Study, store: Store, used: Mapping[str, InUse], known: Sequence[Tube] | None = None) -> dict[str, str]:
+def current_evidence(
+    study: Study, store: Store, used: Mapping[str, InUse], known: Sequence[Tube] | None = None
+) -> dict[str, str]:
     """Give for each tube whose strategy may ask other tubes the hash of whom it may ask now; ``known`` as for ``witnesses``."""
-    asking = {panel: each.name for panel, each in used.items() if asks_others(each.release.strategy)}
+    asking = {
+        panel: each.name for panel, each in used.items() if asks_others(each.release.strategy)
+    }
     if not asking:
         return {}
     found = witnesses(study, store, known, panels=panel_contents(used))
-    return {t.tube_sha256: found.about(t, asking[t.panel]).sha256 for t in found.tubes if t.panel in asking and not is_fmo(t)}
+    return {
+        t.tube_sha256: found.about(t, asking[t.panel]).sha256
+        for t in found.tubes
+        if t.panel in asking and not is_fmo(t)
+    }
 
 
 def panel_contents(used: Mapping[str, InUse]) -> frozenset[str]:

@@ -21,8 +21,19 @@ if TYPE_CHECKING:
 
     Gate = Callable[[TubeHeader], Evaluation]
 
-KEPT_KEYWORDS = ("$CYT", "$CYTSN", "CREATOR", "$TOT", "$PAR", "$VOL", "$TIMESTEP", "APPLY COMPENSATION", "CST SETUP STATUS")
-"""The only keywords that leave the file: every other one may hold a name or a number of a person."""
+KEPT_KEYWORDS = (
+    "$CYT",
+    "$CYTSN",
+    "CREATOR",
+    "$TOT",
+    "$PAR",
+    "$VOL",
+    "$TIMESTEP",
+    "APPLY COMPENSATION",
+    "CST SETUP STATUS",
+)
+"""The only keywords that leave the file: every other one may hold a name or a number of a
+person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,9 @@ class Inspection:
                 for c in (header.channels if header else ())
             ],
             "panel": self.panel.panel if self.panel else None,
-            "spill": {"detectors": list(spill.detectors), "matrix": spill.matrix.tolist()} if spill else None,
+            "spill": {"detectors": list(spill.detectors), "matrix": spill.matrix.tolist()}
+            if spill
+            else None,
             "problems": list(self.problems),
         }
 
@@ -62,11 +75,11 @@ class Inspection:
 def inspect_file(path: Path, panel: str | None = None, own: Path | None = None) -> Inspection:
     """Say what a file holds, which panel it fits, and why it would be refused.
 
-    The judgement is intake's (``tasks.intake.panel_fit``), in the same words. Which panel a tube was
-    stained for is the sample sheet's to say: without ``panel``, a file is held against the panel it
-    comes nearest to, and one that has not even half the markers of any is described; then only a
-    spill that cannot be used, or raw spectral signals, refuse it. ``own`` is a study's folder, whose
-    panels are found first.
+    The judgement is intake's (``tasks.intake.panel_fit``), in the same words. Which panel a tube
+    was stained for is the sample sheet's to say: without ``panel``, a file is held against the
+    panel it comes nearest to, and one that has not even half the markers of any is described; then
+    only a spill that cannot be used, or raw spectral signals, refuse it. ``own`` is a study's
+    folder, whose panels are found first.
     """
     try:
         header = read_header(path)
@@ -104,12 +117,20 @@ class GatedFile:
         return {"events": self.events, "seconds": round(self.seconds, 4), "gates": gates}
 
 
-def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None = None, own: Path | None = None) -> GatedFile:
+def gate_file(
+    path: Path,
+    *,
+    strategy: str | None = None,
+    gatingml: Path | None = None,
+    own: Path | None = None,
+) -> GatedFile:
     """Count one file under a released strategy or a Gating-ML document.
 
-    Where the strategy lets the tube have a say in its thresholds, this tube alone is asked: there is no study, so no other.
+    Where the strategy lets the tube have a say in its thresholds, this tube alone is asked: there
+    is no study, so no other.
 
-    ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is read, before the clock starts.
+    ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is
+    read, before the clock starts.
     """
     prepare = _by_strategy(strategy, own) if strategy else _by_document(gatingml or Path())
     gate = prepare(read_header(path))  # a file that is refused is refused before seconds of imports
@@ -118,7 +139,9 @@ def gate_file(path: Path, *, strategy: str | None = None, gatingml: Path | None 
     evaluation = gate(header)
     seconds = time.perf_counter() - start
     counted = tuple((gate, evaluation.count(gate)) for gate in evaluation.rows)
-    return GatedFile(evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml)))
+    return GatedFile(
+        evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml))
+    )
 
 
 def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Gate]:
@@ -167,7 +190,12 @@ def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]
         or 'compensation-ref="FCS"' not in document.read_text(encoding="utf-8", errors="replace")
     ):
         return ()
-    return ("The document asks for the file's own compensation, but the file stores none: its gates were applied uncompensated.",)
+    return (
+        (
+            "The document asks for the file's own compensation, but the file stores none: its "
+            "gates were applied uncompensated."
+        ),
+    )
 
 
 def _nearest(header: TubeHeader, own: Path | None) -> PanelMatch | None:

@@ -64,7 +64,9 @@ def judge_time(found: TimeQuality) -> TubeJudgement:
     return made
 
 
-def judge_tube(compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader) -> TubeJudgement:
+def judge_tube(
+    compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
+) -> TubeJudgement:
     """Judge what the gates told; a question whose gates a strategy lacks is not asked."""
     gates = _Gates(compiled, evaluation)
     made = TubeJudgement()
@@ -99,14 +101,18 @@ def _shares(gates: _Gates, made: TubeJudgement) -> None:
         viable = found[1] / found[0]
         made.numbers["viable_share"] = round(viable, 6)
         if viable < VIABLE:
-            made.flags.append(Flag.VERY_LOW_VIABILITY if viable < VIABLE_AT_LEAST else Flag.LOW_VIABILITY)
+            made.flags.append(
+                Flag.VERY_LOW_VIABILITY if viable < VIABLE_AT_LEAST else Flag.LOW_VIABILITY
+            )
     # Beads and the debris of a tube that is not washed are no doublets of cells.
     washed = gates.compiled.strategy.beads is None
     if washed and (found := gates.count("root", "singlets")) and found[0] >= JUDGED_EVENTS:
         made.numbers["singlet_share"] = round(found[1] / found[0], 6)
         if found[1] / found[0] < SINGLE:
             made.flags.append(Flag.MANY_DOUBLETS)
-    if (found := gates.count("lymphocytes", "t_cells", "b_cells", "nk_cells")) and found[0] >= JUDGED_EVENTS:
+    if (found := gates.count("lymphocytes", "t_cells", "b_cells", "nk_cells")) and found[
+        0
+    ] >= JUDGED_EVENTS:
         total = sum(found[1:]) / found[0]
         made.numbers["lymphosum"] = round(total, 6)
         if not LYMPHOSUM[0] <= total <= LYMPHOSUM[1]:
@@ -115,12 +121,17 @@ def _shares(gates: _Gates, made: TubeJudgement) -> None:
 
 def _doublets_of_cars(gates: _Gates, made: TubeJudgement) -> None:
     """Hold the T cells with both CARs against the doublets that pass as single cells, no more often than singlets are refused."""
-    found = gates.count("root", "singlets", "t_cells", "car19_t", "carbcma_t", "car_double_positive")
+    found = gates.count(
+        "root", "singlets", "t_cells", "car19_t", "carbcma_t", "car_double_positive"
+    )
     if not found or not found[0] or not found[2]:
         return
     events, single, t_cells, car19, carbcma, both = found
     expected = 2 * (1 - single / events) * car19 * carbcma / t_cells
-    made.numbers["car_double_positive"] = {"events": both, "expected_of_doublets": round(expected, 6)}
+    made.numbers["car_double_positive"] = {
+        "events": both,
+        "expected_of_doublets": round(expected, 6),
+    }
     if both >= DISCORDANT_EVENTS and both > limit_of_blank(expected):
         made.of_population["car_double_positive"] = [Flag.CAR_DOUBLE_POSITIVE_EXCESS]
 
@@ -129,14 +140,18 @@ def _discordant_b_cells(gates: _Gates, made: TubeJudgement) -> None:
     found = gates.count("b_cells", "b_cells_cd20")
     if not found or not found[1]:
         return
-    lacking = len(np.setdiff1d(gates.rows("b_cells_cd20"), gates.rows("b_cells"), assume_unique=True))
+    lacking = len(
+        np.setdiff1d(gates.rows("b_cells_cd20"), gates.rows("b_cells"), assume_unique=True)
+    )
     made.numbers["cd20_without_cd19"] = lacking
     if lacking >= DISCORDANT_EVENTS and lacking > DISCORDANT_SHARE * found[1]:
         for population in ("b_cells", "b_cells_cd20"):
             made.of_population[population] = [Flag.CD19_LOW_B_CELLS]
 
 
-def _carried_over(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
+def _carried_over(
+    gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement
+) -> None:
     """Ask of each reported population whether it came in the first seconds far more often than all events that are counted did."""
     clock = time_channel(header.channels)
     kept = gates.evaluation.root
@@ -151,16 +166,28 @@ def _carried_over(gates: _Gates, events: EventSource, header: TubeHeader, made: 
         rows = gates.rows(population.gate)
         first = int(early[rows].sum())
         usual = share * len(rows)
-        if first >= CARRY_EVENTS and first > CARRIED * usual and first > limit_of_blank(usual, 0.999):
+        if (
+            first >= CARRY_EVENTS
+            and first > CARRIED * usual
+            and first > limit_of_blank(usual, 0.999)
+        ):
             made.of_population.setdefault(population.id, []).append(Flag.CARRY_OVER_SUSPECTED)
-            made.numbers.setdefault("in_first_seconds", {})[population.id] = {"events": first, "expected": round(usual, 4)}
+            made.numbers.setdefault("in_first_seconds", {})[population.id] = {
+                "events": first,
+                "expected": round(usual, 4),
+            }
 
 
 def _residuals(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
     """Ask of each marker how far cells that lack it shift with another, and flag what could carry them towards a boundary."""
     found = residuals(gates.compiled, gates.evaluation, events, header)
     made.numbers["compensation_residual"] = {
-        each.marker: {"beside": each.beside, "shift": round(each.shift, 4), "of_boundary": round(each.of_boundary, 6)} for each in found
+        each.marker: {
+            "beside": each.beside,
+            "shift": round(each.shift, 4),
+            "of_boundary": round(each.of_boundary, 6),
+        }
+        for each in found
     }
     if any(each.of_boundary > RESIDUAL for each in found):
         made.flags.append(Flag.COMPENSATION_RESIDUAL)
@@ -177,10 +204,14 @@ def _margins(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJ
     sample = np.arange(0, total, step) if rows is None else rows[::step]
     index = {channel.detector: channel.index for channel in header.channels}
     shares = {
-        marker: float((events.column(index[detector], sample) >= compiled.maximum_of[marker] - 1).mean())
+        marker: float(
+            (events.column(index[detector], sample) >= compiled.maximum_of[marker] - 1).mean()
+        )
         for marker, detector in sorted(compiled.detector_of.items())
         if marker != TIME
     }
-    made.numbers["margins"] = {marker: round(share, 6) for marker, share in shares.items() if share > 0}
+    made.numbers["margins"] = {
+        marker: round(share, 6) for marker, share in shares.items() if share > 0
+    }
     if max(shares.values(), default=0.0) > MARGIN:
         made.flags.append(Flag.MANY_AT_THE_MARGIN)

@@ -12,115 +12,212 @@ class Flag(ExplainedWord):
     )
     THRESHOLD_MOVED = (
         "threshold_moved",
-        "A gate boundary lay more than a tenth from its declared value in this tube; thresholds.csv says where, why and by which source.",
+        (
+            "A gate boundary lay more than a tenth from its declared value in this tube; "
+            "thresholds.csv says where, why and by which source."
+        ),
     )
     THRESHOLD_UNPROVEN = (
         "threshold_unproven",
-        "The tube contradicts the declared value of a gate boundary and no other source passed its test: the count may be biased.",
+        (
+            "The tube contradicts the declared value of a gate boundary and no other source "
+            "passed its test: the count may be biased."
+        ),
     )
     THRESHOLD_SENSITIVE = (
         "threshold_sensitive",
         (
-            "More than a tenth of these events lie within 15 % (on scatter 5 %) of a gate boundary: "
+            "More than a tenth of these events lie within 15 % (on scatter 5 %) of a gate "
+            "boundary: "
             "the count hangs on where exactly it was drawn."
         ),
     )
     UNSTEADY_ACQUISITION = (
         "unsteady_acquisition",
-        "More than 20 % of the acquisition was left out: the signal or the flow jumped (qc.json: time).",
+        (
+            "More than 20 % of the acquisition was left out: the signal or the flow jumped "
+            "(qc.json: time)."
+        ),
     )
     ACQUISITION_UNUSABLE = (
         "acquisition_unusable",
-        "More than 40 % of the acquisition would have to be left out: nothing in this tube is evaluated.",
+        (
+            "More than 40 % of the acquisition would have to be left out: nothing in this tube is "
+            "evaluated."
+        ),
     )
     SIGNAL_DRIFT = (
         "signal_drift",
-        "A signal changed by more than 15 % from the beginning of the tube to its end (qc.json: time).",
+        (
+            "A signal changed by more than 15 % from the beginning of the tube to its end "
+            "(qc.json: time)."
+        ),
     )
-    LOW_VIABILITY = ("low_viability", "Less than 90 % of the CD45+ cells are alive: dead cells bind antibodies.")
-    VERY_LOW_VIABILITY = ("very_low_viability", "Less than 70 % of the CD45+ cells are alive: subsets of CAR-T cells are not to be read.")
-    MANY_DOUBLETS = ("many_doublets", "Less than 90 % of the events are single cells: the sample was acquired too fast or is clumped.")
+    LOW_VIABILITY = (
+        "low_viability",
+        "Less than 90 % of the CD45+ cells are alive: dead cells bind antibodies.",
+    )
+    VERY_LOW_VIABILITY = (
+        "very_low_viability",
+        "Less than 70 % of the CD45+ cells are alive: subsets of CAR-T cells are not to be read.",
+    )
+    MANY_DOUBLETS = (
+        "many_doublets",
+        (
+            "Less than 90 % of the events are single cells: the sample was acquired too fast or "
+            "is clumped."
+        ),
+    )
     LATE_ACQUISITION = (
         "late_acquisition",
-        "More than 24 hours lie between collection and acquisition: CAR-T cells are lost within a day, and CD138 is shed.",
+        (
+            "More than 24 hours lie between collection and acquisition: CAR-T cells are lost "
+            "within a day, and CD138 is shed."
+        ),
     )
     COMPENSATION_RESIDUAL = (
         "compensation_residual",
-        "Cells that lack a marker shift with another's brightness by over 0.3 of a boundary: the compensation is off (qc.json).",
+        (
+            "Cells that lack a marker shift with another's brightness by over 0.3 of a boundary: "
+            "the compensation is off (qc.json)."
+        ),
     )
     COMPENSATION_DOUBTFUL = (
         "compensation_doubtful",
-        "The stored compensation is nearly singular: small errors of it become large ones of the signals.",
+        (
+            "The stored compensation is nearly singular: small errors of it become large ones of "
+            "the signals."
+        ),
     )
-    LYMPHOSUM_OFF = ("lymphosum_off", "T, B and NK cells do not add up to 90 to 110 % of the lymphocytes.")
+    LYMPHOSUM_OFF = (
+        "lymphosum_off",
+        "T, B and NK cells do not add up to 90 to 110 % of the lymphocytes.",
+    )
     CAR_DOUBLE_POSITIVE_EXCESS = (
         "car_double_positive_excess",
-        "More T cells carry both CARs than doublets explain: the products are separate, so a stain or its compensation is at fault.",
+        (
+            "More T cells carry both CARs than doublets explain: the products are separate, so a "
+            "stain or its compensation is at fault."
+        ),
     )
     CD19_LOW_B_CELLS = (
         "cd19_low_b_cells",
-        "More than a tenth of the CD20+ B cells lack CD19 (masked or lost): read b_cells_cd20 beside b_cells.",
+        (
+            "More than a tenth of the CD20+ B cells lack CD19 (masked or lost): read b_cells_cd20 "
+            "beside b_cells."
+        ),
     )
     MANY_SECRETING_B_CELLS = (
         "many_secreting_b_cells",
-        "More than a tenth of the CD19+ B cells are plasmablasts or plasma cells: read b_cells_cd20 and the subsets beside b_cells.",
+        (
+            "More than a tenth of the CD19+ B cells are plasmablasts or plasma cells: read "
+            "b_cells_cd20 and the subsets beside b_cells."
+        ),
     )
     CARRY_OVER_SUSPECTED = (
         "carry_over_suspected",
-        "These cells came in the first seconds far more often than later: they may be of the tube before.",
+        (
+            "These cells came in the first seconds far more often than later: they may be of the "
+            "tube before."
+        ),
     )
     CD20_MASKED = (
         "cd20_masked_by_drug",
-        "The patient had an antibody against CD20 within 12 months: B cells may not stain for CD20.",
+        (
+            "The patient had an antibody against CD20 within 12 months: B cells may not stain for "
+            "CD20."
+        ),
     )
     CD38_MASKED = (
         "cd38_masked_by_drug",
-        "The patient had an antibody against CD38 within 6 months: plasma cells and transitional B cells may not stain for CD38.",
+        (
+            "The patient had an antibody against CD38 within 6 months: plasma cells and "
+            "transitional B cells may not stain for CD38."
+        ),
     )
     IMMUNOGLOBULIN_GIVEN = (
         "immunoglobulin_given",
-        "The patient had immunoglobulin within 4 weeks: the stains for IgM and IgD depend on how well the cells were washed.",
+        (
+            "The patient had immunoglobulin within 4 weeks: the stains for IgM and IgD depend on "
+            "how well the cells were washed."
+        ),
     )
     DRUG_STOP_MISSING = (
         "drug_stop_missing",
-        "A drug that can hide this population was begun earlier and drugs.csv gives no stop: whether it still does is not known.",
+        (
+            "A drug that can hide this population was begun earlier and drugs.csv gives no stop: "
+            "whether it still does is not known."
+        ),
     )
     NO_VOLUME = (
         "no_volume",
-        "No trusted beads, acquired volume, counted tube of the same draw or analyser count: there is no concentration.",
+        (
+            "No trusted beads, acquired volume, counted tube of the same draw or analyser count: "
+            "there is no concentration."
+        ),
     )
-    FEW_BEADS = ("few_beads", "Fewer than 1,000 counting beads were acquired: the bead count is not trusted and not used.")
+    FEW_BEADS = (
+        "few_beads",
+        (
+            "Fewer than 1,000 counting beads were acquired: the bead count is not trusted and not "
+            "used."
+        ),
+    )
     BEADS_INCOMPLETE = (
         "beads_incomplete",
-        "The counting beads are not proven to be all there (qc.json: beads), so the bead count is not used.",
+        (
+            "The counting beads are not proven to be all there (qc.json: beads), so the bead "
+            "count is not used."
+        ),
     )
     CONCENTRATION_CONTRADICTED = (
         "concentration_contradicted",
-        "Two independent concentrations of this draw differ by more than the study allows (qc.json: draw); beyond twofold none is given.",
+        (
+            "Two independent concentrations of this draw differ by more than the study allows "
+            "(qc.json: draw); beyond twofold none is given."
+        ),
     )
     ANCHORS_DIFFER = (
         "anchors_differ",
-        "The populations that both tubes of the chain counted do not agree on its volume; the interval is widened by what they differ.",
+        (
+            "The populations that both tubes of the chain counted do not agree on its volume; the "
+            "interval is widened by what they differ."
+        ),
     )
     BEAD_LOT_MISSING = (
         "bead_lot_missing",
-        "Beads were counted, but beads_per_tube or blood_volume_ul is missing in the sample sheet, so they could not be used.",
+        (
+            "Beads were counted, but beads_per_tube or blood_volume_ul is missing in the sample "
+            "sheet, so they could not be used."
+        ),
     )
     DILUTION_MISSING = (
         "dilution_missing",
-        "The acquired volume is known, but not the dilution of the blood in it, so it could not be used.",
+        (
+            "The acquired volume is known, but not the dilution of the blood in it, so it could "
+            "not be used."
+        ),
     )
     FEW_LYMPHOCYTES = (
         "few_lymphocytes",
-        "Fewer than 2,500 lymphocytes were acquired in a directly counted tube: expected in leukopenia, imprecise all the same.",
+        (
+            "Fewer than 2,500 lymphocytes were acquired in a directly counted tube: expected in "
+            "leukopenia, imprecise all the same."
+        ),
     )
     REPLICATES_DIFFER = (
         "replicates_differ",
-        "Duplicate direct counts of this draw differ by more than 10 % (or what the study allows): the count should be repeated.",
+        (
+            "Duplicate direct counts of this draw differ by more than 10 % (or what the study "
+            "allows): the count should be repeated."
+        ),
     )
     ANALYSER_COUNTS_DIFFER = (
         "analyser_counts_differ",
-        "Tubes of the same draw carry different analyser counts and this tube carries none: none was used.",
+        (
+            "Tubes of the same draw carry different analyser counts and this tube carries none: "
+            "none was used."
+        ),
     )
     ANCHOR_LEUKOCYTES = (
         "anchor_leukocytes",
@@ -130,28 +227,55 @@ class Flag(ExplainedWord):
         "anchor_lymphocytes",
         "The preferred anchor could not be used: the count is tied to the lymphocytes instead.",
     )
-    ANCHOR_T_CELLS = ("anchor_t_cells", "The preferred anchor could not be used: the count is tied to the T cells instead.")
-    ANCHOR_B_CELLS = ("anchor_b_cells", "The preferred anchor could not be used: the count is tied to the B cells instead.")
-    ANCHOR_OTHER = ("anchor_other", "The preferred anchor could not be used: the count is tied to another population of its list.")
+    ANCHOR_T_CELLS = (
+        "anchor_t_cells",
+        "The preferred anchor could not be used: the count is tied to the T cells instead.",
+    )
+    ANCHOR_B_CELLS = (
+        "anchor_b_cells",
+        "The preferred anchor could not be used: the count is tied to the B cells instead.",
+    )
+    ANCHOR_OTHER = (
+        "anchor_other",
+        (
+            "The preferred anchor could not be used: the count is tied to another population of "
+            "its list."
+        ),
+    )
     ANCHOR_ITSELF = (
         "anchor_itself",
-        "The concentration repeats the one measured for the same population in another tube or by the analyser.",
+        (
+            "The concentration repeats the one measured for the same population in another tube "
+            "or by the analyser."
+        ),
     )
     FEW_PARENT_EVENTS = (
         "few_parent_events",
-        "The denominator has fewer events than the population's minimum: that percentage is not given.",
+        (
+            "The denominator has fewer events than the population's minimum: that percentage is "
+            "not given."
+        ),
     )
     REFERENCE_NOT_PARENT = (
         "reference_not_parent",
-        "There are more of these cells than of their reference population, which cannot hold them all: that percentage is not given.",
+        (
+            "There are more of these cells than of their reference population, which cannot hold "
+            "them all: that percentage is not given."
+        ),
     )
     FEW_T_CELLS = (
         "few_t_cells",
-        "The percentage of CAR T cells rests on fewer than 5,000 T cells (or what the study asks for): an indication only.",
+        (
+            "The percentage of CAR T cells rests on fewer than 5,000 T cells (or what the study "
+            "asks for): an indication only."
+        ),
     )
     FEW_MARROW_CELLS = (
         "few_marrow_cells",
-        "Too few marrow cells to miss this population (limit of detection above 0.1 % of leukocytes, or below 2,500 lymphocytes).",
+        (
+            "Too few marrow cells to miss this population (limit of detection above 0.1 % of "
+            "leukocytes, or below 2,500 lymphocytes)."
+        ),
     )
     INDICATIVE_PERCENTAGE = (
         "indicative_percentage",
@@ -159,43 +283,73 @@ class Flag(ExplainedWord):
     )
     LLOQ_ABOVE_THRESHOLD = (
         "lloq_above_threshold",
-        "So little blood was analysed that the limit of quantification lies above the clinical threshold: not evaluable.",
+        (
+            "So little blood was analysed that the limit of quantification lies above the "
+            "clinical threshold: not evaluable."
+        ),
     )
     LIMIT_RAISED = (
         "limit_raised_by_background",
-        "The patient's pre-infusion background raised the number of events needed to detect or to quantify.",
+        (
+            "The patient's pre-infusion background raised the number of events needed to detect "
+            "or to quantify."
+        ),
     )
     NO_BACKGROUND = (
         "no_background",
-        "No pre-infusion tube of the patient tells the background of this stain: the limits rest on event counts alone.",
+        (
+            "No pre-infusion tube of the patient tells the background of this stain: the limits "
+            "rest on event counts alone."
+        ),
     )
     REAGENT_CHANGED = (
         "reagent_changed",
-        "An earlier tube of the patient was stained with another CAR reagent: values before and after are not one series.",
+        (
+            "An earlier tube of the patient was stained with another CAR reagent: values before "
+            "and after are not one series."
+        ),
     )
     VOLTAGE_CHANGED = (
         "voltage_changed",
-        "A detector ran at another voltage than in the patient's first such tube: signals move by more than 5 % (qc.json: detectors).",
+        (
+            "A detector ran at another voltage than in the patient's first such tube: signals "
+            "move by more than 5 % (qc.json: detectors)."
+        ),
     )
     VOLTAGE_BEYOND_LIMITS = (
         "voltage_beyond_limits",
-        "A detector's voltage is off by more than 50 V, or signals by more than 0.7 to 1.4 times, from the patient's first such tube.",
+        (
+            "A detector's voltage is off by more than 50 V, or signals by more than 0.7 to 1.4 "
+            "times, from the patient's first such tube."
+        ),
     )
     PANEL_CHANGED = (
         "panel_changed",
-        "A marker was read on another detector, or under another version of the panel, than in the patient's first such tube.",
+        (
+            "A marker was read on another detector, or under another version of the panel, than "
+            "in the patient's first such tube."
+        ),
     )
     MANY_AT_THE_MARGIN = (
         "many_at_the_margin",
-        "More than 10 % of the cells lie at the end of a detector's range, where they cannot be told apart (qc.json: margins).",
+        (
+            "More than 10 % of the cells lie at the end of a detector's range, where they cannot "
+            "be told apart (qc.json: margins)."
+        ),
     )
     BACKGROUND_FEW_EVENTS = (
         "background_few_events",
-        "The pre-infusion tube has fewer than 5,000 T cells (or what the study asks for): its background is poorly known.",
+        (
+            "The pre-infusion tube has fewer than 5,000 T cells (or what the study asks for): its "
+            "background is poorly known."
+        ),
     )
     POSITIVE_BEFORE_INFUSION = (
         "positive_before_infusion",
-        "The population was detected in the pre-infusion tube that serves as its background: an assay fault, not subtracted.",
+        (
+            "The population was detected in the pre-infusion tube that serves as its background: "
+            "an assay fault, not subtracted."
+        ),
     )
 
 

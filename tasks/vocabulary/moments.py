@@ -1,8 +1,10 @@
 """Say when something was, whether its time was written with an offset from UTC or without.
 
-A time is kept and printed as the laboratory wrote it; whenever two are compared, both are taken to the same clock first. A time with
-an offset says for itself when it was. A time without one is the study's local time (``time_zone`` of study.yaml, summer time and all).
-Where the study names no time zone, times without offset are compared among themselves, hour by hour as on a clock that is never changed.
+A time is kept and printed as the laboratory wrote it; whenever two are compared, both are taken to
+the same clock first. A time with an offset says for itself when it was. A time without one is the
+study's local time (``time_zone`` of study.yaml, summer time and all). Where the study names no time
+zone, times without offset are compared among themselves, hour by hour as on a clock that is never
+changed.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -30,7 +32,9 @@ def comparable(one: datetime, other: datetime, time_zone: str | None) -> bool:
 
 def same_moment(one: datetime, other: datetime, time_zone: str | None) -> bool:
     """Tell whether two times are the same, however they were written."""
-    return comparable(one, other, time_zone) and instant(one, time_zone) == instant(other, time_zone)
+    return comparable(one, other, time_zone) and instant(one, time_zone) == instant(
+        other, time_zone
+    )
 
 
 def apart(one: datetime, other: datetime, time_zone: str | None) -> timedelta:
@@ -47,8 +51,12 @@ def clock_doubt(moment: datetime, time_zone: str | None) -> str | None:
     if first.utcoffset() == second.utcoffset():
         return None
     if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:
-        return f"{moment.isoformat()} never was: the clocks of {time_zone} were put forward over it. Correct the time"
+        return (
+            f"{moment.isoformat()} never was: the clocks of {time_zone} were put forward over it. "
+            f"Correct the time"
+        )
     return (
-        f"{moment.isoformat()} was twice, because the clocks of {time_zone} were put back: write which of the two is meant, "
+        f"{moment.isoformat()} was twice, because the clocks of {time_zone} were put back: "
+        f"write which of the two is meant, "
         f"{first.isoformat()} or {second.isoformat()}"
     )

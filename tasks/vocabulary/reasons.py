@@ -1,6 +1,7 @@
 """List every reason why a parameter has no value, each with the sentence that explains it.
 
-A reason stands in the definition of the parameter, before its version: ``PKNCA-like:never-quantified@1``.
+A reason stands in the definition of the parameter, before its version:
+``PKNCA-like:never-quantified@1``.
 """
 
 import re
@@ -14,17 +15,35 @@ class Why(ExplainedWord):
     NO_SAMPLE = ("no-sample", "no evaluable sample from the infusion on")
     NEVER_QUANTIFIED = ("never-quantified", "no sample from the infusion on is quantified")
     ONE_QUANTIFIED = ("one-quantified", "only one sample is quantified")
-    NOT_SAMPLED_THERE = ("not-sampled-there", "no sample near the end of the interval, though the cells were quantified after it")
-    NOTHING_BY_THE_END = ("nothing-by-the-end", "the cells were quantified only after the end of the interval")
+    NOT_SAMPLED_THERE = (
+        "not-sampled-there",
+        "no sample near the end of the interval, though the cells were quantified after it",
+    )
+    NOTHING_BY_THE_END = (
+        "nothing-by-the-end",
+        "the cells were quantified only after the end of the interval",
+    )
     ENDED_BEFORE = ("ended-before", "the samples end before the end of the interval")
     LOSS_UNSEEN = (
         "loss-unseen",
-        "the cells were lost between a sample before the end of the interval and one that comes too late after it",
+        (
+            "the cells were lost between a sample before the end of the interval and one that "
+            "comes too late after it"
+        ),
     )
     STILL_QUANTIFIED = ("still-quantified", "the last sample is still quantified")
-    NO_SENSITIVE_SAMPLE = ("no-sensitive-sample", "no later sample could have quantified what was last seen")
-    BLQ_LEFT_OUT = ("blq-left-out", "the study's rules leave out samples below the limit after the last quantified one")
-    FEW_AFTER_PEAK = ("few-after-peak", "fewer quantified samples after the peak than a half-life needs")
+    NO_SENSITIVE_SAMPLE = (
+        "no-sensitive-sample",
+        "no later sample could have quantified what was last seen",
+    )
+    BLQ_LEFT_OUT = (
+        "blq-left-out",
+        "the study's rules leave out samples below the limit after the last quantified one",
+    )
+    FEW_AFTER_PEAK = (
+        "few-after-peak",
+        "fewer quantified samples after the peak than a half-life needs",
+    )
     NOT_FALLING = ("not-falling", "the last samples do not fall steadily")
     POOR_FIT = ("poor-fit", "the last samples do not lie on a straight line (logarithmic scale)")
     SHORT_SPAN = ("short-span", "the samples of the decline span too few half-lives")
@@ -32,9 +51,18 @@ class Why(ExplainedWord):
     FEW_UP_TO_PEAK = ("few-up-to-peak", "fewer than two quantified samples up to the peak")
     NOT_RISING = ("not-rising", "the samples up to the peak do not rise steadily")
     NOT_SAMPLED_AT_WEEK_24 = ("no-sample-at-week-24", "no evaluable sample around week 24")
-    QUANTIFIED_LATER = ("quantified-later", "not quantified around week 24, but later: the cells were not lost")
-    TOO_HIGH = ("too-high", "the limit of quantification around week 24 is too high to say that the cells are gone")
-    EARLIER_REAGENT = ("earlier-reagent", "the cells stood elsewhere at infusion, measured with another reagent")
+    QUANTIFIED_LATER = (
+        "quantified-later",
+        "not quantified around week 24, but later: the cells were not lost",
+    )
+    TOO_HIGH = (
+        "too-high",
+        "the limit of quantification around week 24 is too high to say that the cells are gone",
+    )
+    EARLIER_REAGENT = (
+        "earlier-reagent",
+        "the cells stood elsewhere at infusion, measured with another reagent",
+    )
     FEW_POINTS = ("fewer-than-6-points", "fewer than six quantified samples after the peak")
     SHORT_DECLINE = ("less-than-28-days", "less than four weeks of quantified decline")
     ONE_PHASE = ("one-phase-only", "one phase explains the decline as well as two")

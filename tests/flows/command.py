@@ -37,7 +37,13 @@ class Said:
 def reconflow(*words: str | Path, seconds: float = 240, **variables: str) -> Said:
     """Run a command in a process of its own, as a user does."""
     done = subprocess.run(
-        command_line(*words), cwd=PROJECT, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=seconds
+        command_line(*words),
+        cwd=PROJECT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Said(done.returncode, done.stdout, done.stderr)
@@ -59,7 +65,8 @@ class Running:
     log: Path
 
     def stop(self, seconds: float = 30) -> tuple[int, float]:
-        """Press Ctrl-C as a terminal does (the whole foreground group gets it); gives exit code and seconds taken."""
+        """Press Ctrl-C as a terminal does (the whole foreground group gets it); gives exit code and
+        seconds taken."""
         family = [self.process.pid, *descendants(self.process.pid)]
         begun = time.monotonic()
         os.killpg(self.process.pid, signal.SIGINT)
@@ -77,7 +84,8 @@ class Running:
 def running(
     *words: str | Path, log: Path, place: Path = PROJECT, **variables: str
 ) -> Iterator[Running]:
-    """Start a command in ``place`` and a group of its own, and end it by force when the test did not."""
+    """Start a command in ``place`` and a group of its own, and end it by force when the test did
+    not."""
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             command_line(*words),
@@ -104,8 +112,11 @@ def command_line(*words: str | Path) -> list[str]:
     return [sys.executable, "-P", "-m", "flows.cli", *map(str, words)]
 
 
-def wait_until(true: Callable[[], object], seconds: float, otherwise: str | Callable[[], str]) -> None:
-    """Look again and again until something is true; ``otherwise`` is what to say when time is over, or what tells it then."""
+def wait_until(
+    true: Callable[[], object], seconds: float, otherwise: str | Callable[[], str]
+) -> None:
+    """Look again and again until something is true; ``otherwise`` is what to say when time is over,
+    or what tells it then."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, otherwise if isinstance(otherwise, str) else otherwise()

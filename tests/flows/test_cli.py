@@ -43,11 +43,14 @@ def test_help_imports_nothing_heavy_and_starts_at_once() -> None:
         "import sys; sys.argv = ['reconflow', '--help']\n"
         "from flows.cli import run\n"
         "run(['--help'])\n"
-        "heavy = {'prefect', 'flowkit', 'numpy', 'pandas', 'matplotlib', 'sqlalchemy', 'umap', 'seaborn'} & set(sys.modules)\n"
+        "heavy = {'prefect', 'flowkit', 'numpy', 'pandas', 'matplotlib', 'sqlalchemy', "
+        "'umap', 'seaborn'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, f"--help imports {done.stderr}"
     # Processor time, which a busy machine does not stretch.
@@ -55,7 +58,9 @@ def test_help_imports_nothing_heavy_and_starts_at_once() -> None:
 
 
 @pytest.mark.parametrize("tokens", [["nonsense"], ["trial", "--nonsense"], ["trial", "extra"]])
-def test_a_wrong_call_ends_with_2_and_no_traceback(tokens: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_ends_with_2_and_no_traceback(
+    tokens: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
     with command(lambda: Outcome(document={}, text="")):
         assert run(tokens) == 2
     captured = capfd.readouterr()
@@ -73,7 +78,9 @@ def test_a_wrong_call_ends_with_2_and_no_traceback(tokens: list[str], capfd: pyt
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_a_fault_becomes_its_exit_code_and_one_sentence(fault: BaseException, code: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_becomes_its_exit_code_and_one_sentence(
+    fault: BaseException, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     def body() -> Outcome:
         raise fault
 
@@ -85,7 +92,9 @@ def test_a_fault_becomes_its_exit_code_and_one_sentence(fault: BaseException, co
     assert (captured.err == "") == isinstance(fault, KeyboardInterrupt)
 
 
-def test_json_is_alone_on_stdout_even_when_child_processes_print(capfd: pytest.CaptureFixture[str]) -> None:
+def test_json_is_alone_on_stdout_even_when_child_processes_print(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     def body() -> Outcome:
         sys.stdout.write("progress\n")
         subprocess.run([sys.executable, "-c", "print('child')"], check=True)
@@ -118,13 +127,17 @@ def test_json_gives_a_document_for_a_fault_too(capfd: pytest.CaptureFixture[str]
         (Outcome(document={}, text="done", waits=True, failed=True), True, 1),
     ],
 )
-def test_what_waits_counts_only_when_strict(outcome: Outcome, *, strict: bool, code: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_waits_counts_only_when_strict(
+    outcome: Outcome, *, strict: bool, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     with command(lambda: outcome):
         assert run(["trial", *(["--strict"] if strict else [])]) == code
     assert capfd.readouterr().out == "done\n"
 
 
-def test_a_fault_of_ours_is_one_line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RECONFLOW_TRACEBACK", raising=False)
     monkeypatch.setattr(sys, "argv", ["reconflow"])
     cli._last_words(ValueError, ValueError("Surname"), None)
@@ -135,7 +148,14 @@ def test_a_fault_of_ours_is_one_line(capfd: pytest.CaptureFixture[str], monkeypa
 
 def test_linear_algebra_does_not_start_threads_beside_our_processes() -> None:
     """Threads that wait for each other made a small fit take five times the processor time."""
-    told = "import flows.cli, scipy.linalg, threadpoolctl as t; print({p['num_threads'] for p in t.threadpool_info()})"
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    shown = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True)
+    told = (
+        "import flows.cli, scipy.linalg, threadpoolctl as t; print({p['num_threads'] for p in "
+        "t.threadpool_info()})"
+    )
+    environment = {
+        name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")
+    }
+    shown = subprocess.run(
+        [sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True
+    )
     assert shown.stdout.strip() == "{1}"

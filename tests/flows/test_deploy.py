@@ -15,7 +15,10 @@ from panels.text.errors import UsageFault
 pytestmark = [
     pytest.mark.server,
     pytest.mark.xdist_group("prefect"),
-    pytest.mark.skipif(find_spec("flows.nightly") is None, reason="flows/nightly.py IS MISSING: the nightly deployment is not tested"),
+    pytest.mark.skipif(
+        find_spec("flows.nightly") is None,
+        reason="flows/nightly.py IS MISSING: the nightly deployment is not tested",
+    ),
 ]
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -37,7 +40,9 @@ def study(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_nightly_deployment_is_accepted_and_a_worker_runs_it(prefect_api: str, study: Path) -> None:
+def test_the_nightly_deployment_is_accepted_and_a_worker_runs_it(
+    prefect_api: str, study: Path
+) -> None:
     variables = {"RECONFLOW_STUDY": str(study), "RECONFLOW_TIMEZONE": "Europe/Berlin"}
     prefect("work-pool", "create", "reconflow", "--type", "process", "--overwrite")
     prefect("deploy", "--all", **variables)
@@ -64,11 +69,14 @@ def test_deploying_again_keeps_one_schedule(prefect_api: str, study: Path) -> No
     for zone in ("Europe/Berlin", "America/New_York"):
         prefect("deploy", "--all", RECONFLOW_STUDY=str(study), RECONFLOW_TIMEZONE=zone)
     deployment = json.loads(prefect("deployment", "inspect", "nightly/nightly", "--output", "json"))
-    assert [entry["schedule"]["timezone"] for entry in deployment["schedules"]] == ["America/New_York"]
+    assert [entry["schedule"]["timezone"] for entry in deployment["schedules"]] == [
+        "America/New_York"
+    ]
 
 
 def prefect(*words: str, **variables: str) -> str:
-    """Run Prefect's own command from the project folder, as an operator would, and give what it said."""
+    """Run Prefect's own command from the project folder, as an operator would, and give what it
+    said."""
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", *words],
         cwd=PROJECT,
@@ -97,7 +105,9 @@ def state_of(flow_run: str) -> str:
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[flow_run])))
+        found = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[flow_run]))
+        )
     assert len(found) == 1
     assert found[0].state is not None
     return found[0].state.type.value

@@ -30,7 +30,9 @@ def one_night(study: Study) -> None:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    folder = write_study(tmp_path_factory.mktemp("export") / "s", patients=1, visits=3, events=0.05, workers=1).folder
+    folder = write_study(
+        tmp_path_factory.mktemp("export") / "s", patients=1, visits=3, events=0.05, workers=1
+    ).folder
     with (folder / "study.yaml").open("a", encoding="utf-8") as file:
         file.write("intake: {settle_seconds: 0}\n")
     made = open_study(folder)
@@ -47,17 +49,23 @@ def export(study: Study, capfd: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize(("kind", "files"), [("csv", 4), ("parquet", 4), ("xlsx", 1), ("sdtm", 5)])
-def test_the_whole_study_goes_out_in_every_form(study: Study, export, kind: str, files: int) -> None:
+def test_the_whole_study_goes_out_in_every_form(
+    study: Study, export, kind: str, files: int
+) -> None:
     said = export("--format", kind)
     assert said.code == 0
     assert len(said.document["files"]) == files
     assert all(Path(name).stat().st_size > 100 for name in said.document["files"])
-    assert {Path(name).parent for name in said.document["files"]} == {study.results / "export" / kind}
+    assert {Path(name).parent for name in said.document["files"]} == {
+        study.results / "export" / kind
+    }
     table = pd.read_csv(study.results / "patients" / "P01" / "kinetics.csv")
     assert said.document["rows"]["kinetics"] == len(table)
 
 
-def test_cells_carry_patient_visit_population_and_markers(study: Study, export, tmp_path: Path) -> None:
+def test_cells_carry_patient_visit_population_and_markers(
+    study: Study, export, tmp_path: Path
+) -> None:
     said = export("--format", "h5ad", "--output", tmp_path, "--cells", "50")
     assert said.code == 0
     cells = anndata.read_h5ad(tmp_path / "cells.h5ad")
@@ -71,14 +79,21 @@ def test_cells_carry_patient_visit_population_and_markers(study: Study, export, 
     assert np.nanmedian(b_cells[:, "CD19"].X) > np.arcsinh(1100 / 150)
     assert np.nanmedian(t_cells[:, "CD3"].X) > np.arcsinh(3000 / 150)
     assert np.isnan(t_cells[:, "CD19"].X).all()
-    np.testing.assert_allclose(np.arcsinh(b_cells[:, "CD19"].layers["linear"] / 150), b_cells[:, "CD19"].X, rtol=1e-4)
+    np.testing.assert_allclose(
+        np.arcsinh(b_cells[:, "CD19"].layers["linear"] / 150), b_cells[:, "CD19"].X, rtol=1e-4
+    )
     again = export("--format", "h5ad", "--output", tmp_path / "again", "--cells", "50")
-    assert list(anndata.read_h5ad(tmp_path / "again" / "cells.h5ad").obs_names) == list(cells.obs_names)
+    assert list(anndata.read_h5ad(tmp_path / "again" / "cells.h5ad").obs_names) == list(
+        cells.obs_names
+    )
     assert again.code == 0
 
 
 def test_a_cut_stays_what_it_was_and_the_restatement_says_why(study: Study, export) -> None:
-    before = {path.name: path.read_bytes() for path in map(Path, export("--format", "csv").document["files"])}
+    before = {
+        path.name: path.read_bytes()
+        for path in map(Path, export("--format", "csv").document["files"])
+    }
     cut = datetime.now(UTC).isoformat()
     sheet = study.folder / "patients.csv"
     text = sheet.read_text(encoding="utf-8")
@@ -90,7 +105,9 @@ def test_a_cut_stays_what_it_was_and_the_restatement_says_why(study: Study, expo
         kept = {Path(name).name: Path(name).read_bytes() for name in said.document["files"]}
         assert {name: kept[name] for name in before} == before
         assert said.document["restated"] > 0
-        restated = pd.read_csv(next(Path(name) for name in said.document["files"] if name.endswith("restatements.csv")))
+        restated = pd.read_csv(
+            next(Path(name) for name in said.document["files"] if name.endswith("restatements.csv"))
+        )
         assert "the time of infusion is another one" in set(restated["why"])
     finally:
         sheet.write_text(text, encoding="utf-8")

@@ -53,7 +53,9 @@ def contents(path: Path) -> bytes:
 def test_no_name_leaves_the_files_of_a_study(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings = "study: test\nworkers: 1\nintake: {settle_seconds: 0, keywords: {instrument: $CYT}}\n"
+    settings = (
+        "study: test\nworkers: 1\nintake: {settle_seconds: 0, keywords: {instrument: $CYT}}\n"
+    )
     rows = [f"{name},P01,{DRAWN},bcell" for name in PLANTED]
     study = make_study(tmp_path / "s", rows, settings=settings)
     for seed, (name, change) in enumerate(PLANTED.items()):

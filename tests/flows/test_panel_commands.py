@@ -66,11 +66,20 @@ def test_a_panel_is_released_and_then_fixed(study: Path, said) -> None:
     assert said("panel", "show", "lyoplate", "--study", study).code == 2
     assert said("strategy", "export", "lyoplate_b", "--study", study).code == 2
     edit(study, "version: 1.0.0", "version: 2.0.0")
-    words = said("panel", "diff", "lyoplate@1.0.0", study / "panels" / "lyoplate.yaml", "--study", study)
+    words = said(
+        "panel", "diff", "lyoplate@1.0.0", study / "panels" / "lyoplate.yaml", "--study", study
+    )
     assert words.code == 0
     assert "detector of CD3: CD3 becomes CD33" in words.out
-    assert said("panel", "release", "lyoplate", "2.0.0", "--study", study, "--json").document["difference"][0]["now"] == "CD33"
-    document = said("panel", "diff", "lyoplate@1.0.0", "lyoplate@2.0.0", "--study", study, "--json").document
+    assert (
+        said("panel", "release", "lyoplate", "2.0.0", "--study", study, "--json").document[
+            "difference"
+        ][0]["now"]
+        == "CD33"
+    )
+    document = said(
+        "panel", "diff", "lyoplate@1.0.0", "lyoplate@2.0.0", "--study", study, "--json"
+    ).document
     assert [(each["was"], each["now"]) for each in document["changes"]] == [("CD3", "CD33")]
     assert said("panel", "verify", "--study", study).code == 0
 
@@ -85,7 +94,11 @@ def test_a_wrong_call_is_said(study: Path, tmp_path: Path, said) -> None:
     assert said("panel", "diff", "bcell", tmp_path / "none.yaml").code == 2
     assert said("panel", "release", "nothing", "1.0.0", "--study", tmp_path).code == 2
     (study / "panels" / "lyoplate.yaml").write_text("panel: [", encoding="utf-8")
-    for words in (("panel", "list"), ("panel", "show", "lyoplate"), ("panel", "release", "lyoplate", "1.0.0")):
+    for words in (
+        ("panel", "list"),
+        ("panel", "show", "lyoplate"),
+        ("panel", "release", "lyoplate", "1.0.0"),
+    ):
         done = said(*words, "--study", study)
         assert done.code == 2
         assert "lyoplate.yaml" in done.err

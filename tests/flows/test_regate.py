@@ -7,12 +7,22 @@ import pytest
 from tests.flows.command import reconflow_here
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_api")]
-SETTINGS = "study: test\nworkers: 1\nintake: {settle_seconds: 0}\nstrategies:\n  bcell: bcell@1.0.0\n"
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.usefixtures("prefect_api"),
+]
+SETTINGS = (
+    "study: test\nworkers: 1\nintake: {settle_seconds: 0}\nstrategies:\n  bcell: bcell@1.0.0\n"
+)
 
 
-def test_another_version_is_recounted_compared_and_promoted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    study = make_study(tmp_path / "s", [f"{name}.fcs,P01,{DRAWN},bcell" for name in ("a", "b")], settings=SETTINGS)
+def test_another_version_is_recounted_compared_and_promoted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study(
+        tmp_path / "s", [f"{name}.fcs,P01,{DRAWN},bcell" for name in ("a", "b")], settings=SETTINGS
+    )
     for seed, name in enumerate(("a", "b")):
         write_tube(study.inbox / f"{name}.fcs", seed=seed)
 
@@ -28,18 +38,27 @@ def test_another_version_is_recounted_compared_and_promoted(tmp_path: Path, capf
     assert "too few to decide anything" in said.document["verdict"][0]
     assert Path(said.document["page"]).is_file()
     assert call("regate", "--strategy", "bcell@2.0.0").document["recounted"] == 0
-    for wrong, sentence in (("bcell@1.0.0", "is the version in use"), ("bcell@9", "There is no strategy 'bcell@9'")):
+    for wrong, sentence in (
+        ("bcell@1.0.0", "is the version in use"),
+        ("bcell@9", "There is no strategy 'bcell@9'"),
+    ):
         refused = call("regate", "--strategy", wrong)
         assert refused.code == 2
         assert sentence in refused.err
     unnamed = call("strategy", "promote", "bcell@2.0.0")
     assert unnamed.code == 2
-    promoted = call("strategy", "promote", "bcell@2.0.0", "--approved-by", "J. Doe", "--reason", "follows drift")
+    promoted = call(
+        "strategy", "promote", "bcell@2.0.0", "--approved-by", "J. Doe", "--reason", "follows drift"
+    )
     assert promoted.code == 0
     assert promoted.document == {"panel": "bcell", "from": "bcell@1.0.0", "to": "bcell@2.0.0"}
     assert "  bcell: bcell@2.0.0\n" in (study.folder / "study.yaml").read_text(encoding="utf-8")
     again = call("run")
-    assert (again.code, again.document["counted"], again.document["failed"]) == (0, 2, 0)  # their pages show the new gates
+    assert (again.code, again.document["counted"], again.document["failed"]) == (
+        0,
+        2,
+        0,
+    )  # their pages show the new gates
     table = (study.results / "patients" / "P01" / "kinetics.csv").read_text(encoding="utf-8")
     assert "bcell@2.0.0" in table
     assert "bcell@1.0.0" not in table

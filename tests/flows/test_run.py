@@ -1,4 +1,5 @@
-"""One pass over prepared studies: what is good is counted, what is bad is said, nothing is lost, nothing is done twice."""
+"""One pass over prepared studies: what is good is counted, what is bad is said, nothing is lost,
+nothing is done twice."""
 
 import csv
 import hashlib
@@ -24,7 +25,11 @@ from tests.flows.command import Said, reconflow, reconflow_here, wait_until
 from tests.shared_data import SHARED, needs_shared
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_api")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate"
 SETTINGS = "study: test\nstart: 2026-01-01\nworkers: 1\nintake: {settle_seconds: 0}\n"
@@ -40,8 +45,15 @@ def records(study: Study) -> dict[str, FileRecord]:
 def hashes(folder: Path) -> dict[str, str]:
     """Every file of a study by its place, but those that note when the program ran."""
     skipped = ("reconflow.db", "index.html", ".lock")
-    files = [path for path in folder.rglob("*") if path.is_file() and not any(word in path.name for word in skipped)]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(word in path.name for word in skipped)
+    ]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -66,13 +78,22 @@ BAD = {
     "zero.fcs": ("quarantined", ["zero.fcs", "empty"]),
     "half.fcs": ("quarantined", ["half.fcs"]),
     "text.fcs": ("quarantined", ["FCS"]),
-    "wrong-panel.fcs": ("quarantined", ["does not fit the panel cart", "fits the panel tbnk", "correct the sample sheet"]),
+    "wrong-panel.fcs": (
+        "quarantined",
+        ["does not fit the panel cart", "fits the panel tbnk", "correct the sample sheet"],
+    ),
     "no-cd3.fcs": ("quarantined", ["CD3 is missing"]),
     "no-spill.fcs": ("quarantined", ["no compensation", "Export it again"]),
     "notes.docx": ("quarantined", ["not an FCS file"]),
     "stranger.fcs": ("waiting", ["samples.csv, line 10", "P09", "patients.csv"]),
-    "early.fcs": ("waiting", ["samples.csv, line 11", "before the study started (2026-01-01", "Correct the date"]),
-    "twice.fcs": ("waiting", ["samples.csv, line 12 and samples.csv, line 13", "Remove all but one"]),
+    "early.fcs": (
+        "waiting",
+        ["samples.csv, line 11", "before the study started (2026-01-01", "Correct the date"],
+    ),
+    "twice.fcs": (
+        "waiting",
+        ["samples.csv, line 12 and samples.csv, line 13", "Remove all but one"],
+    ),
     "comma.fcs": ("waiting", ["samples.csv, line 14, column beads_per_tube", "decimal point"]),
     "sheet2.fcs": ("waiting", ["inbox/more.csv, line 1", "'colected'", "'collected'"]),
     "no-row.fcs": ("waiting", ["No line of samples.csv names no-row.fcs"]),
@@ -107,8 +128,24 @@ GOOD = ("good-b.fcs", "good-t.fcs", "run7/good-c.fcs")
 
 def drop_everything(folder: Path) -> Study:
     study = make_study(folder, ROWS, settings=SETTINGS, header=HEADER)
-    panels = {"good-t.fcs": "tbnk", "run7/good-c.fcs": "cart", "wrong-panel.fcs": "tbnk", "comma.fcs": "tbnk", "half.fcs": "cart"}
-    plain = [*GOOD, "half.fcs", "wrong-panel.fcs", "stranger.fcs", "early.fcs", "twice.fcs", "comma.fcs", "sheet2.fcs", "no-row.fcs"]
+    panels = {
+        "good-t.fcs": "tbnk",
+        "run7/good-c.fcs": "cart",
+        "wrong-panel.fcs": "tbnk",
+        "comma.fcs": "tbnk",
+        "half.fcs": "cart",
+    }
+    plain = [
+        *GOOD,
+        "half.fcs",
+        "wrong-panel.fcs",
+        "stranger.fcs",
+        "early.fcs",
+        "twice.fcs",
+        "comma.fcs",
+        "sheet2.fcs",
+        "no-row.fcs",
+    ]
     for seed, name in enumerate(plain):
         write_tube(study.inbox / name, panels.get(name, "bcell"), seed=seed)
     write_tube(study.inbox / "no-cd3.fcs", seed=50, without="CD3")
@@ -118,23 +155,41 @@ def drop_everything(folder: Path) -> Study:
     (study.inbox / "zero.fcs").write_bytes(b"")
     (study.inbox / "text.fcs").write_text("the patient feels well\n" * 50, encoding="utf-8")
     (study.inbox / "notes.docx").write_bytes(b"PK\x03\x04 a document")
-    (study.inbox / "more.csv").write_text(f"file,patient,colected,panel\nsheet2.fcs,P01,{DRAWN},bcell\n", encoding="utf-8")
+    (study.inbox / "more.csv").write_text(
+        f"file,patient,colected,panel\nsheet2.fcs,P01,{DRAWN},bcell\n", encoding="utf-8"
+    )
     shutil.copyfile(study.inbox / "good-b.fcs", study.inbox / "copy.fcs")
     return study
 
 
-def test_a_drop_of_everything_bad_is_sorted_out_mended_and_loses_nothing(tmp_path: Path, run) -> None:
+def test_a_drop_of_everything_bad_is_sorted_out_mended_and_loses_nothing(
+    tmp_path: Path, run
+) -> None:
     study = drop_everything(tmp_path / "s")
     dropped = set(hashes(study.inbox).values())
 
     said = run(study)
     found = records(study)
-    assert {name: record.state for name, record in found.items()} == {n: s for n, (s, _) in BAD.items()} | dict.fromkeys(GOOD, "counted")
+    assert {name: record.state for name, record in found.items()} == {
+        n: s for n, (s, _) in BAD.items()
+    } | dict.fromkeys(GOOD, "counted")
     for name, (_, fragments) in BAD.items():
-        assert [word for word in fragments if word not in found[name].reason] == [], found[name].reason
+        assert [word for word in fragments if word not in found[name].reason] == [], found[
+            name
+        ].reason
     for name in [name for name, (state, _) in BAD.items() if state == "quarantined"]:
-        assert found[name].reason in (study.quarantine / f"{name}.reason.txt").read_text(encoding="utf-8")
-    expected = {"accepted": 3, "counted": 3, "duplicates": 1, "waiting": 6, "quarantined": 7, "failed": 0, "patients": 2}
+        assert found[name].reason in (study.quarantine / f"{name}.reason.txt").read_text(
+            encoding="utf-8"
+        )
+    expected = {
+        "accepted": 3,
+        "counted": 3,
+        "duplicates": 1,
+        "waiting": 6,
+        "quarantined": 7,
+        "failed": 0,
+        "patients": 2,
+    }
     assert said.document == expected | {"report": str(study.results / "index.html")}
     assert said.code == 2  # sheets have to be mended; everything else was done
     assert dropped <= set(hashes(study.folder).values())
@@ -149,17 +204,28 @@ def test_a_drop_of_everything_bad_is_sorted_out_mended_and_loses_nothing(tmp_pat
 
     mend(study)
     said = run(study)
-    assert (said.code, said.document["accepted"], said.document["counted"], said.document["waiting"]) == (0, 6, 6, 0)
+    assert (
+        said.code,
+        said.document["accepted"],
+        said.document["counted"],
+        said.document["waiting"],
+    ) == (0, 6, 6, 0)
     assert run(study, "--strict").code == 3  # refused files are still there
 
 
 def mend(study: Study) -> None:
     write_rows(study.folder, MENDED, header=HEADER)
-    (study.folder / "patients.csv").write_text(f"{PATIENTS}P09,2026-01-12T11:00\n", encoding="utf-8")
-    (study.inbox / "more.csv").write_text(f"file,patient,collected,panel\nsheet2.fcs,P01,{DRAWN},bcell\n", encoding="utf-8")
+    (study.folder / "patients.csv").write_text(
+        f"{PATIENTS}P09,2026-01-12T11:00\n", encoding="utf-8"
+    )
+    (study.inbox / "more.csv").write_text(
+        f"file,patient,collected,panel\nsheet2.fcs,P01,{DRAWN},bcell\n", encoding="utf-8"
+    )
 
 
-def test_retry_takes_a_refused_tube_up_again_once_the_sheet_names_its_panel(tmp_path: Path, run, capfd) -> None:
+def test_retry_takes_a_refused_tube_up_again_once_the_sheet_names_its_panel(
+    tmp_path: Path, run, capfd
+) -> None:
     study = make_study(tmp_path / "s", [f"a.fcs,P01,{DRAWN},cart"], settings=SETTINGS)
     write_tube(study.inbox / "a.fcs", "tbnk")
     said = run(study, "--strict")
@@ -189,13 +255,19 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def some_tubes(folder: Path, workers: int = 1) -> Study:
     names = [f"{name}.fcs" for name in "abcd"[: 2 if workers == 1 else 4]]
-    study = make_study(folder, [f"{n},P01,{DRAWN},bcell" for n in names], settings=SETTINGS.replace("workers: 1", f"workers: {workers}"))
+    study = make_study(
+        folder,
+        [f"{n},P01,{DRAWN},bcell" for n in names],
+        settings=SETTINGS.replace("workers: 1", f"workers: {workers}"),
+    )
     for seed, name in enumerate(names):
         write_tube(study.inbox / name, seed=seed)
     return study
 
 
-def test_a_tube_damaged_in_the_archive_fails_with_its_reason_and_the_others_are_counted(tmp_path: Path, run, capfd) -> None:
+def test_a_tube_damaged_in_the_archive_fails_with_its_reason_and_the_others_are_counted(
+    tmp_path: Path, run, capfd
+) -> None:
     study = some_tubes(tmp_path / "s")
     take_in(study)
     archived = study.path_of(records(study)["b.fcs"].place or "")
@@ -211,7 +283,9 @@ def test_a_tube_damaged_in_the_archive_fails_with_its_reason_and_the_others_are_
     assert (said.code, said.document["counted"], said.document["failed"]) == (0, 1, 0)
 
 
-def test_a_fault_of_the_disk_is_said_stops_no_other_tube_and_is_tried_again(tmp_path: Path, run, hasty, capfd) -> None:
+def test_a_fault_of_the_disk_is_said_stops_no_other_tube_and_is_tried_again(
+    tmp_path: Path, run, hasty, capfd
+) -> None:
     study = some_tubes(tmp_path / "s")
     take_in(study)
     place = tube_folder(study, records(study)["b.fcs"].sha256 or "")
@@ -236,14 +310,21 @@ def test_a_fault_of_the_disk_that_passes_is_never_seen(tmp_path: Path, run, monk
     take_in(study)
     archived = study.path_of(records(study)["b.fcs"].place or "")
     away = archived.rename(tmp_path / "away")
-    back = threading.Thread(target=lambda: (wait_until(lambda: records(study)["a.fcs"].state == "counted", 60, ""), away.rename(archived)))
+    back = threading.Thread(
+        target=lambda: (
+            wait_until(lambda: records(study)["a.fcs"].state == "counted", 60, ""),
+            away.rename(archived),
+        )
+    )
     back.start()
     said = run(study)
     back.join()
     assert (said.code, said.document["counted"]) == (0, 2)
 
 
-def test_a_worker_process_that_is_killed_neither_hangs_the_pass_nor_loses_a_tube(tmp_path: Path, run, hasty) -> None:
+def test_a_worker_process_that_is_killed_neither_hangs_the_pass_nor_loses_a_tube(
+    tmp_path: Path, run, hasty
+) -> None:
     study = some_tubes(tmp_path / "s", workers=2)
     killed: list[int] = []
 
@@ -263,7 +344,9 @@ def test_a_worker_process_that_is_killed_neither_hangs_the_pass_nor_loses_a_tube
     assert multiprocessing.active_children() == []
 
 
-def test_an_unexpected_error_in_one_tube_is_recorded_against_it_and_the_others_go_on(tmp_path: Path) -> None:
+def test_an_unexpected_error_in_one_tube_is_recorded_against_it_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
     from prefect import flow, task
 
     from flows.each import each
@@ -295,7 +378,9 @@ def test_an_unexpected_error_in_one_tube_is_recorded_against_it_and_the_others_g
 # The same inputs, the same bytes
 
 
-def test_tables_are_the_same_bytes_on_one_worker_and_two_without_truth_and_built_anew(tmp_path: Path, run) -> None:
+def test_tables_are_the_same_bytes_on_one_worker_and_two_without_truth_and_built_anew(
+    tmp_path: Path, run
+) -> None:
     simulated = write_study(tmp_path / "one", patients=1, visits=2, events=0.03, workers=1).folder
     shutil.rmtree(simulated / TRUTH)
     for path in sorted((simulated / "inbox").iterdir())[4:]:
@@ -311,7 +396,15 @@ def test_tables_are_the_same_bytes_on_one_worker_and_two_without_truth_and_built
     assert multiprocessing.active_children() == []
     made = hashes(one.results)
     assert made == hashes(two.results)
-    assert {path.rpartition(".")[2] for path in made} >= {"csv", "parquet", "xlsx", "html", "png", "xml", "json"}
+    assert {path.rpartition(".")[2] for path in made} >= {
+        "csv",
+        "parquet",
+        "xlsx",
+        "html",
+        "png",
+        "xml",
+        "json",
+    }
 
     shutil.rmtree(one.results)
     assert run(one).document["counted"] == 4
@@ -325,8 +418,14 @@ def test_tables_are_the_same_bytes_on_one_worker_and_two_without_truth_and_built
 
 
 def test_a_control_that_lacks_its_marker_is_kept_and_enters_no_table(tmp_path: Path, run) -> None:
-    rows = [f"a.fcs,P01,{DRAWN},bcell,", f"fmo.fcs,P01,{DRAWN},bcell,fmo:CD27", f"batch.fcs,P01,{DRAWN},bcell,batch"]
-    study = make_study(tmp_path / "s", rows, settings=SETTINGS, header="file,patient,collected,panel,control\n")
+    rows = [
+        f"a.fcs,P01,{DRAWN},bcell,",
+        f"fmo.fcs,P01,{DRAWN},bcell,fmo:CD27",
+        f"batch.fcs,P01,{DRAWN},bcell,batch",
+    ]
+    study = make_study(
+        tmp_path / "s", rows, settings=SETTINGS, header="file,patient,collected,panel,control\n"
+    )
     for seed, name in enumerate(("a", "batch")):
         write_tube(study.inbox / f"{name}.fcs", seed=seed)
     write_tube(study.inbox / "fmo.fcs", seed=9, without="CD27")
@@ -334,7 +433,10 @@ def test_a_control_that_lacks_its_marker_is_kept_and_enters_no_table(tmp_path: P
     assert (said.code, said.document["accepted"], said.document["counted"]) == (0, 3, 2)
     found = {name: record.state for name, record in records(study).items()}
     assert found == {"a.fcs": "counted", "batch.fcs": "counted", "fmo.fcs": "accepted"}
-    assert len({row["tube_sha256"] for row in table(patient_folder(study, "P01") / "kinetics.csv")}) == 1
+    assert (
+        len({row["tube_sha256"] for row in table(patient_folder(study, "P01") / "kinetics.csv")})
+        == 1
+    )
     assert run(study).document["counted"] == 0
 
 
@@ -367,7 +469,9 @@ def test_exit_codes_and_words_of_a_run_as_a_user_sees_them(tmp_path: Path) -> No
     status = reconflow("status", "--study", study.folder, "--json", "--strict")
     assert status.code == 3
     assert status.document["states"]["counted"] == 1
-    assert [(each["file"], each["state"]) for each in status.document["open"]] == [("b.fcs", "waiting")]
+    assert [(each["file"], each["state"]) for each in status.document["open"]] == [
+        ("b.fcs", "waiting")
+    ]
     assert status.document["last_run"]["outcome"] == "done"
     assert reconflow("status", "--study", tmp_path / "nowhere").code == 2
     (study.folder / "study.yaml").write_text("study: test\nworkrs: 2\n", encoding="utf-8")
@@ -381,13 +485,22 @@ def test_exit_codes_and_words_of_a_run_as_a_user_sees_them(tmp_path: Path) -> No
 
 
 @needs_shared
-def test_the_real_b_cell_tube_goes_the_whole_way_under_a_panel_and_strategy_of_its_own(tmp_path: Path, run) -> None:
+def test_the_real_b_cell_tube_goes_the_whole_way_under_a_panel_and_strategy_of_its_own(
+    tmp_path: Path, run
+) -> None:
     row = f"12828_1_Bcell_C01.fcs,P01,{DRAWN},lyoplate,1800"
     settings = f"{SETTINGS}strategies: {{lyoplate: lyoplate_b@1.0.0}}\n"
-    study = make_study(tmp_path / "s", [row], settings=settings, header="file,patient,collected,panel,lymphocytes_per_ul\n")
+    study = make_study(
+        tmp_path / "s",
+        [row],
+        settings=settings,
+        header="file,patient,collected,panel,lymphocytes_per_ul\n",
+    )
     for folder in ("panels", "strategies"):
         shutil.copytree(LYOPLATE / folder, study.folder / folder)
-    shutil.copyfile(SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs", study.inbox / "12828_1_Bcell_C01.fcs")
+    shutil.copyfile(
+        SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs", study.inbox / "12828_1_Bcell_C01.fcs"
+    )
     said = run(study, "--strict")
     assert said.code == 0
     assert said.document["counted"] == 1
@@ -402,20 +515,37 @@ def test_the_real_b_cell_tube_goes_the_whole_way_under_a_panel_and_strategy_of_i
         assert rows[name]["code"] == "Q"
         assert rows[name]["method"] == "dual"
         assert float(rows[name]["per_ul"]) == pytest.approx(events / 51652 * 1800, rel=1e-9)
-        assert float(rows[name]["per_ul_low"]) < float(rows[name]["per_ul"]) < float(rows[name]["per_ul_high"])
+        assert (
+            float(rows[name]["per_ul_low"])
+            < float(rows[name]["per_ul"])
+            < float(rows[name]["per_ul_high"])
+        )
     assert float(rows["naive_b"]["percent_reference"]) == pytest.approx(100 * 9219 / 11028)
 
     folder = tube_folder(study, rows["naive_b"]["tube_sha256"])
     assert {path.name for path in folder.iterdir()} >= TUBE_FILES
     page = (folder / "gating.html").read_text(encoding="utf-8")
-    gates = {"boundary", "non_debris", "lymphocytes", "live", "cd20", "cd19", "t_cells", "b_cells", "transitional_b", "plasmablasts"}
+    gates = {
+        "boundary",
+        "non_debris",
+        "lymphocytes",
+        "live",
+        "cd20",
+        "cd19",
+        "t_cells",
+        "b_cells",
+        "transitional_b",
+        "plasmablasts",
+    }
     gates |= {"naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b"}
     assert [gate for gate in gates if gate not in page] == []
     assert "9,219" in page or "9219" in page
 
 
 @needs_shared
-def test_every_real_file_without_a_line_ends_in_a_state_with_a_sentence(tmp_path: Path, run) -> None:
+def test_every_real_file_without_a_line_ends_in_a_state_with_a_sentence(
+    tmp_path: Path, run
+) -> None:
     study = make_study(tmp_path / "s", settings=SETTINGS)
     real = sorted(path for path in SHARED.rglob("*") if path.suffix.lower() in {".fcs", ".lmd"})
     for path in real:
@@ -431,7 +561,9 @@ def test_every_real_file_without_a_line_ends_in_a_state_with_a_sentence(tmp_path
         assert record.reason.rstrip().endswith((".", ")")), record.reason
         assert "Error" not in record.reason, record.reason
     refused = [path for path, record in found.items() if record.state == "quarantined"]
-    assert {f"odd/{name}.fcs" for name in ("fcs31_truncated_data", "fcs31_tot_too_big")} <= set(refused)
+    assert {f"odd/{name}.fcs" for name in ("fcs31_truncated_data", "fcs31_tot_too_big")} <= set(
+        refused
+    )
     assert said.document["accepted"] == 0
     assert said.code == 0
     assert json.loads(json.dumps(said.document)) == said.document

@@ -64,7 +64,9 @@ class _WantsAKey(BaseHTTPRequestHandler):
         """Stay silent."""
 
 
-def test_a_site_server_is_used_as_it_is_and_nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_site_server_is_used_as_it_is_and_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with HTTPServer(("127.0.0.1", 0), _WantsAKey) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{site.server_port}/api"
@@ -78,7 +80,10 @@ def test_a_site_server_is_used_as_it_is_and_nothing_is_started(monkeypatch: pyte
 def test_a_site_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with (
-        pytest.raises(ServerFault, match=r"PREFECT_API_URL names http://127\.0\.0\.1:9/api, where no Prefect server answers"),
+        pytest.raises(
+            ServerFault,
+            match=r"PREFECT_API_URL names http://127\.0\.0\.1:9/api, where no Prefect server answers",
+        ),
         prefect_server(),
     ):
         pass
@@ -117,7 +122,11 @@ def test_a_standing_server_answers_refuses_a_second_and_leaves_nothing_running(
 def test_a_flow_runs_on_a_server_for_one_command_even_behind_a_proxy(tmp_path: Path) -> None:
     blocked = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     done = subprocess.run(
-        [sys.executable, "-c", FLOW], env=os.environ | blocked | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", FLOW],
+        env=os.environ | blocked | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.splitlines()[-1].endswith("hello tube"), done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -135,7 +144,9 @@ def test_a_terminated_command_takes_its_server_with_it(tmp_path: Path) -> None:
             print(server.process.pid, flush=True)
             time.sleep(60)
     """)
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as command:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as command:
         assert command.stdout is not None
         server = int(command.stdout.readline())
         assert _group_lives(server)
@@ -149,7 +160,12 @@ def test_a_server_that_dies_while_starting_is_reported_with_its_last_words(tmp_p
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     process.wait()
     server = StartingServer(Access("http://127.0.0.1:9/api", "a:b", tmp_path), process)
-    with pytest.raises(ServerFault, match=r"stopped while starting \(code 3\)(.|\n)*no room left on the disk"), server.ready():
+    with (
+        pytest.raises(
+            ServerFault, match=r"stopped while starting \(code 3\)(.|\n)*no room left on the disk"
+        ),
+        server.ready(),
+    ):
         pass
     assert issubclass(ServerFault, ReconflowError)
 
@@ -159,7 +175,10 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
         server = StartingServer(Access("http://127.0.0.1:9/api", "a:b", tmp_path), process)
         begun = time.monotonic()
-        with pytest.raises(ServerFault, match=r"did not answer within 0 s\. It left no message"), server.ready(seconds=0.2):
+        with (
+            pytest.raises(ServerFault, match=r"did not answer within 0 s\. It left no message"),
+            server.ready(seconds=0.2),
+        ):
             pass
         assert time.monotonic() - begun < 5
         process.kill()

@@ -69,7 +69,9 @@ def edited(study: Path, version: str, was: str, now: str) -> Path:
     text = old.read_text(encoding="utf-8").replace("version: 1.0.0", f"version: {version}")
     assert was in text
     new.write_text(text.replace(was, now), encoding="utf-8")
-    (new.parent / "CHANGES.md").write_text("# Changes\n\nRead on controls of May, approved by AB on 2 June.\n", encoding="utf-8")
+    (new.parent / "CHANGES.md").write_text(
+        "# Changes\n\nRead on controls of May, approved by AB on 2 June.\n", encoding="utf-8"
+    )
     return new
 
 
@@ -77,15 +79,27 @@ def test_a_version_is_compared_released_and_then_fixed(study: Path, said) -> Non
     draft = edited(study, "2.0.0", "value: 1444.7447509765625", "value: 1500")
     words = said("strategy", "diff", "lyoplate_b@1.0.0", draft, "--study", study)
     assert words.code == 0
-    assert "gate t_cells: lower bound on CD3 moves from 1444.744751 to 1500 (threshold cd3)" in words.out
+    assert (
+        "gate t_cells: lower bound on CD3 moves from 1444.744751 to 1500 (threshold cd3)"
+        in words.out
+    )
     done = said("strategy", "release", "lyoplate_b", "2.0.0", "--study", study, "--json")
     assert done.code == 0
     assert done.document["strategy"] == "lyoplate_b@2.0.0"
     assert done.document["difference"]["step"] == "major"
-    document = said("strategy", "diff", "lyoplate_b@1.0.0", "lyoplate_b@2.0.0", "--study", study, "--json").document
+    document = said(
+        "strategy", "diff", "lyoplate_b@1.0.0", "lyoplate_b@2.0.0", "--study", study, "--json"
+    ).document
     assert document["step"] == "major"
-    assert {"kind": "bound_moved", "where": "cd20", "was": 1444.7447509765625, "now": 1500.0}.items() <= document["changes"][0].items()
-    draft.write_text(draft.read_text(encoding="utf-8").replace("value: 1500", "value: 1501"), encoding="utf-8")
+    assert {
+        "kind": "bound_moved",
+        "where": "cd20",
+        "was": 1444.7447509765625,
+        "now": 1500.0,
+    }.items() <= document["changes"][0].items()
+    draft.write_text(
+        draft.read_text(encoding="utf-8").replace("value: 1500", "value: 1501"), encoding="utf-8"
+    )
     verified = said("strategy", "verify", "--study", study)
     assert verified.code == 1
     assert "lyoplate_b@2.0.0 was changed after its release" in verified.err
@@ -111,17 +125,35 @@ def test_a_release_whose_file_is_gone_is_told(study: Path, said) -> None:
 @needs_shared
 def test_import_writes_a_draft_with_its_report(study: Path, said) -> None:
     document = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.gatingml.xml"
-    words = ("strategy", "import", document, "--panel", "lyoplate", "--name", "again", "--study", study, "--output", study / "strategies")
+    words = (
+        "strategy",
+        "import",
+        document,
+        "--panel",
+        "lyoplate",
+        "--name",
+        "again",
+        "--study",
+        study,
+        "--output",
+        study / "strategies",
+    )
     done = said(*words, "--json")
     assert done.code == 0
     assert len(done.document["gates"]) == 22
     place = study / "strategies" / "again" / "1.0.0"
     assert {path.name for path in place.iterdir()} == {"strategy.yaml", "IMPORT.md"}
-    assert "22 gates were carried over, 0 were not" in (place / "IMPORT.md").read_text(encoding="utf-8")
+    assert "22 gates were carried over, 0 were not" in (place / "IMPORT.md").read_text(
+        encoding="utf-8"
+    )
     assert said("strategy", "release", "again", "1.0.0", "--study", study).code == 2
-    (place / "CHANGES.md").write_text("# again\n\nTaken over from openCyto, approved by AB.\n", encoding="utf-8")
+    (place / "CHANGES.md").write_text(
+        "# again\n\nTaken over from openCyto, approved by AB.\n", encoding="utf-8"
+    )
     assert said("strategy", "release", "again", "1.0.0", "--study", study).code == 0
-    counted = said("gate", REAL_B_TUBE, "--strategy", "again@1", "--study", study, "--json").document
+    counted = said(
+        "gate", REAL_B_TUBE, "--strategy", "again@1", "--study", study, "--json"
+    ).document
     assert {gate["path"][-1]: gate["count"] for gate in counted["gates"]}["IgDposCD27neg"] == 9219
     assert said(*words).code == 2
 
@@ -129,20 +161,45 @@ def test_import_writes_a_draft_with_its_report(study: Path, said) -> None:
 @needs_shared
 def test_import_of_a_workspace_asks_for_the_sample(tmp_path: Path, said) -> None:
     workspace = SHARED / "flowjo" / "cell_counts" / "CellCounts.wsp"
-    asked = said("strategy", "import", workspace, "--panel", "tbnk", "--name", "x", "--output", tmp_path)
+    asked = said(
+        "strategy", "import", workspace, "--panel", "tbnk", "--name", "x", "--output", tmp_path
+    )
     assert asked.code == 2
     assert "choose one with --sample. Samples: CellCounts4L-NY072-1.fcs" in asked.err
     done = said(
-        "strategy", "import", workspace, "--panel", "tbnk", "--name", "x", "--output", tmp_path, "--sample", "CellCounts4L-NY072-1.fcs"
+        "strategy",
+        "import",
+        workspace,
+        "--panel",
+        "tbnk",
+        "--name",
+        "x",
+        "--output",
+        tmp_path,
+        "--sample",
+        "CellCounts4L-NY072-1.fcs",
     )
     assert done.code == 2
-    assert "which the panel tbnk does not read" in done.err or "no gate could be carried over" in done.err
+    assert (
+        "which the panel tbnk does not read" in done.err
+        or "no gate could be carried over" in done.err
+    )
 
 
 def test_import_of_what_is_no_document_is_a_wrong_call(tmp_path: Path, said) -> None:
     (tmp_path / "gates.xml").write_text("no xml", encoding="utf-8")
     for file in (tmp_path / "gates.xml", tmp_path / "nowhere.xml"):
-        done = said("strategy", "import", file, "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+        done = said(
+            "strategy",
+            "import",
+            file,
+            "--panel",
+            "tbnk",
+            "--name",
+            "x",
+            "--output",
+            tmp_path / "out",
+        )
         assert done.code in {1, 2}
         assert file.name in done.err
         assert not (tmp_path / "out").exists()
@@ -153,7 +210,17 @@ FIELD = SHARED / "field"
 
 @needs_shared
 def test_import_writes_the_recorded_counts_beside_ours(tmp_path: Path, said) -> None:
-    words = ("strategy", "import", FIELD / "gain2.wsp", "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+    words = (
+        "strategy",
+        "import",
+        FIELD / "gain2.wsp",
+        "--panel",
+        "tbnk",
+        "--name",
+        "x",
+        "--output",
+        tmp_path / "out",
+    )
     done = said(*words, "--fcs", FIELD / "gain2.fcs", "--json")
     assert done.code == 0
     place = tmp_path / "out" / "x" / "1.0.0"
@@ -166,17 +233,36 @@ def test_import_writes_the_recorded_counts_beside_ours(tmp_path: Path, said) -> 
 
 
 @needs_shared
-def test_import_is_refused_when_counts_are_not_those_recorded_unless_accepted(tmp_path: Path, said) -> None:
-    words = ("strategy", "import", FIELD / "gain2.wsp", "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+def test_import_is_refused_when_counts_are_not_those_recorded_unless_accepted(
+    tmp_path: Path, said
+) -> None:
+    words = (
+        "strategy",
+        "import",
+        FIELD / "gain2.wsp",
+        "--panel",
+        "tbnk",
+        "--name",
+        "x",
+        "--output",
+        tmp_path / "out",
+    )
     other = FIELD / "ellipse_negative_min.fcs"
     refused = said(*words, "--fcs", other)
     assert refused.code == 2
-    assert "t.fcs, R: recorded 2,451, counted 2,454; t.fcs, P: recorded 602, counted 556" in refused.err
+    assert (
+        "t.fcs, R: recorded 2,451, counted 2,454; t.fcs, P: recorded 602, counted 556"
+        in refused.err
+    )
     assert not (tmp_path / "out").exists()
     assert said(*words, "--fcs", other, "--accept").code == 0
     place = tmp_path / "out" / "x" / "1.0.0"
-    assert "t.fcs,R,2451,2454,3,0.1224,differs" in (place / "IMPORT_COUNTS.csv").read_text(encoding="utf-8")
-    assert "it was imported all the same (--accept)" in (place / "IMPORT.md").read_text(encoding="utf-8")
+    assert "t.fcs,R,2451,2454,3,0.1224,differs" in (place / "IMPORT_COUNTS.csv").read_text(
+        encoding="utf-8"
+    )
+    assert "it was imported all the same (--accept)" in (place / "IMPORT.md").read_text(
+        encoding="utf-8"
+    )
     assert said(*words, "--fcs", tmp_path / "nowhere.fcs").code == 2
     assert said(*words, "--sample", "t.fcs", "--all-samples").code == 2
 
@@ -186,20 +272,49 @@ def test_import_of_a_whole_workspace_compares_every_sample(tmp_path: Path, said)
     folder = SHARED / "flowjo" / "simple_line_example"
     (tmp_path / "panels").mkdir()
     panel = (
-        "panel: line\nversion: 1.0.0\ntitle: t\ninstrument: i\ncounting: [dual]\ncompensated: false\nscatter: {}\n"
+        "panel: line\nversion: 1.0.0\ntitle: t\ninstrument: i\ncounting: [dual]\ncompensated: "
+        "false\nscatter: {}\n"
         "markers: [{marker: A, detector: channel_A}, {marker: B, detector: channel_B}]\n"
     )
     (tmp_path / "panels" / "line.yaml").write_text(panel, encoding="utf-8")
-    words = ("strategy", "import", folder / "single_ellipse_51_events.wsp", "--panel", "line", "--name", "x", "--study", tmp_path)
-    done = said(*words, "--all-samples", "--fcs", folder, "--output", tmp_path / "strategies", "--json")
+    words = (
+        "strategy",
+        "import",
+        folder / "single_ellipse_51_events.wsp",
+        "--panel",
+        "line",
+        "--name",
+        "x",
+        "--study",
+        tmp_path,
+    )
+    done = said(
+        *words, "--all-samples", "--fcs", folder, "--output", tmp_path / "strategies", "--json"
+    )
     assert done.code == 0, done.err
     assert [(each["recorded"], each["counted"]) for each in done.document["counts"]] == [(51, 51)]
 
 
 @needs_shared
-@pytest.mark.parametrize("document", sorted((FIELD / "parsers").glob("g*.xml")) if SHARED.is_dir() else [], ids=lambda p: p.stem)
-def test_documents_that_broke_a_reader_are_a_wrong_call(document: Path, tmp_path: Path, said) -> None:
-    done = said("strategy", "import", document, "--panel", "tbnk", "--name", "x", "--output", tmp_path / "out")
+@pytest.mark.parametrize(
+    "document",
+    sorted((FIELD / "parsers").glob("g*.xml")) if SHARED.is_dir() else [],
+    ids=lambda p: p.stem,
+)
+def test_documents_that_broke_a_reader_are_a_wrong_call(
+    document: Path, tmp_path: Path, said
+) -> None:
+    done = said(
+        "strategy",
+        "import",
+        document,
+        "--panel",
+        "tbnk",
+        "--name",
+        "x",
+        "--output",
+        tmp_path / "out",
+    )
     assert done.code == 2
     assert "encoding" in done.err
     assert said("gate", FIELD / "gain2.fcs", "--gatingml", document).code == 2

@@ -1,4 +1,5 @@
-"""What runs until it is stopped: the watcher and the laboratory's own server, started and interrupted as a user does."""
+"""What runs until it is stopped: the watcher and the laboratory's own server, started and
+interrupted as a user does."""
 
 import re
 import shutil
@@ -17,7 +18,8 @@ from tasks.study.folder import Study, open_study
 from tests.flows.command import descendants, reconflow, running, wait_until
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
-# With the demo rather than with the other tests of the shared server, so that two workers have as much to do.
+# With the demo rather than with the other tests of the shared server, so that two workers have as
+# much to do.
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("demo")]
 
 PATIENCE = 240
@@ -47,7 +49,8 @@ def is_counted(study: Study, name: str) -> bool:
 
 
 def drop_slowly(whole: bytes, target: Path, *, pieces: int = 6, pause: float = 1.0) -> None:
-    """Write a file as a slow network does, with halts shorter than the time a file must be at rest."""
+    """Write a file as a slow network does, with halts shorter than the time a file must be at
+    rest."""
     step = -(-len(whole) // pieces)
     with target.open("wb", buffering=0) as file:
         for start in range(0, len(whole), step):
@@ -55,15 +58,23 @@ def drop_slowly(whole: bytes, target: Path, *, pieces: int = 6, pause: float = 1
             time.sleep(pause)
 
 
-def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(prefect_api: str, study: Study, tmp_path: Path) -> None:
+def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(
+    prefect_api: str, study: Study, tmp_path: Path
+) -> None:
     whole = write_tube(tmp_path / "whole.fcs").read_bytes()
-    with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
+    with running(
+        "watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log"
+    ) as watch:
         wait_until(lambda: "Watching" in watch.said(), PATIENCE, "the watcher did not start")
         drop_slowly(whole, study.inbox / "a.fcs")
         wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, watch.said)
         shutil.copyfile(tmp_path / "whole.fcs", study.inbox / "copy.fcs")
         write_tube(study.inbox / "lost.fcs", seed=7)
-        wait_until(lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(), PATIENCE, watch.said)
+        wait_until(
+            lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(),
+            PATIENCE,
+            watch.said,
+        )
         code, seconds = watch.stop()
     assert code == 130
     assert seconds < 10
@@ -76,14 +87,26 @@ def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(pr
     found = record(study, "a.fcs")
     assert found is not None
     with study.store() as store:
-        assert [step.to_state for step in history(store, found.id)] == ["settling", "accepted", "counted"]
+        assert [step.to_state for step in history(store, found.id)] == [
+            "settling",
+            "accepted",
+            "counted",
+        ]
     assert study.path_of(found.place or "").read_bytes() == whole
     assert (study.results / "patients" / "P01" / "kinetics.csv").is_file()
 
 
-def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(prefect_api: str, study: Study, tmp_path: Path) -> None:
-    right = (study.folder / "study.yaml").read_text(encoding="utf-8").replace("settle_seconds: 3", "settle_seconds: 0")
-    with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
+def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(
+    prefect_api: str, study: Study, tmp_path: Path
+) -> None:
+    right = (
+        (study.folder / "study.yaml")
+        .read_text(encoding="utf-8")
+        .replace("settle_seconds: 3", "settle_seconds: 0")
+    )
+    with running(
+        "watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log"
+    ) as watch:
         wait_until(lambda: "Watching" in watch.said(), PATIENCE, "the watcher did not start")
         (study.folder / "study.yaml").write_text(f"{right}wrokers: 1\n", encoding="utf-8")
         wait_until(lambda: "'wrokers'" in watch.said(), 30, watch.said)
@@ -96,7 +119,9 @@ def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(prefect_api: str,
     assert watch.said().count("there is no setting 'wrokers'") == 1
 
 
-def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(study: Study, tmp_path: Path) -> None:
+def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(
+    study: Study, tmp_path: Path
+) -> None:
     home, port = study.folder / ".prefect", free_port()
     write_tube(study.inbox / "a.fcs")
     words = ("--study", study.folder, "--interval", "0.2", "--port", str(port))
@@ -111,7 +136,11 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
         assert f"Prefect's pages: http://127.0.0.1:{port} (log in with the line in" in up.said()
         assert (home / "server.login").read_text(encoding="utf-8") == f"{access.login}\n"
         wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, up.said)
-        wait_until(lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"], PATIENCE, "no next run is shown")
+        wait_until(
+            lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"],
+            PATIENCE,
+            "no next run is shown",
+        )
         status = reconflow("status", "--study", study.folder, "--json")
         assert status.document["next_run"][14:16] == "17"
         assert status.document["states"]["counted"] == 1
@@ -125,8 +154,11 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
         wait_until(lambda: state_of(access, "astray")[0] == "FAILED", PATIENCE, up.said)
         refusal = f"in {study.folder} and no other; the run was started for {tmp_path}."
         assert refusal in state_of(access, "astray")[1]
-        # The night's own process is Prefect's: Ctrl-C in the midst of its interpreter's end is not ours to answer.
-        wait_until(lambda: set(descendants(up.process.pid)) <= standing, 30, "the night's process stayed")
+        # The night's own process is Prefect's: Ctrl-C in the midst of its interpreter's end is not
+        # ours to answer.
+        wait_until(
+            lambda: set(descendants(up.process.pid)) <= standing, 30, "the night's process stayed"
+        )
         code, seconds = up.stop(PATIENCE)
     assert code == 0
     assert seconds < 30
@@ -142,10 +174,14 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(stud
     assert reconflow("status", "--study", study.folder, "--json").document["next_run"] is None
 
 
-def test_up_uses_the_server_of_the_site_and_leaves_it_standing(prefect_api: str, study: Study, tmp_path: Path) -> None:
+def test_up_uses_the_server_of_the_site_and_leaves_it_standing(
+    prefect_api: str, study: Study, tmp_path: Path
+) -> None:
     with running("up", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as up:
         site = Access(prefect_api)
-        wait_until(lambda: (schedule_of(study, site) or ("",))[0] == "17 3 * * *", PATIENCE, up.said)
+        wait_until(
+            lambda: (schedule_of(study, site) or ("",))[0] == "17 3 * * *", PATIENCE, up.said
+        )
         write_tube(study.inbox / "b.fcs", seed=2)
         wait_until(lambda: is_counted(study, "b.fcs"), PATIENCE, up.said)
         _, seconds = up.stop(PATIENCE)
@@ -158,8 +194,12 @@ def test_up_uses_the_server_of_the_site_and_leaves_it_standing(prefect_api: str,
 
 def test_each_study_has_its_own_night_on_the_server_of_a_site(study: Study, tmp_path: Path) -> None:
     copy = open_study(shutil.copytree(study.folder, tmp_path / "copy of the study"))
-    assert deployment_name(copy) != deployment_name(study) == deployment_name(open_study(study.folder))
-    odd = replace(study, settings=study.settings.model_copy(update={"study": "SLE / CAR-T (part 2) > 100 %"}))
+    assert (
+        deployment_name(copy) != deployment_name(study) == deployment_name(open_study(study.folder))
+    )
+    odd = replace(
+        study, settings=study.settings.model_copy(update={"study": "SLE / CAR-T (part 2) > 100 %"})
+    )
     assert re.fullmatch(r"SLE-CAR-T-part-2-100-[0-9a-f]{6}", deployment_name(odd))
 
 
@@ -216,10 +256,16 @@ def state_of(access: Access, name: str) -> tuple[str, str]:
     return (state.type.value, state.message or "") if state else ("", "")
 
 
-def test_watch_does_not_run_a_pass_in_vain_at_every_look(prefect_api: str, study: Study, tmp_path: Path) -> None:
-    (study.folder / "study.yaml").write_text("workers: 1\nintake: {settle_seconds: 0}\n", encoding="utf-8")
+def test_watch_does_not_run_a_pass_in_vain_at_every_look(
+    prefect_api: str, study: Study, tmp_path: Path
+) -> None:
+    (study.folder / "study.yaml").write_text(
+        "workers: 1\nintake: {settle_seconds: 0}\n", encoding="utf-8"
+    )
     patients = study.patients_sheet.read_text(encoding="utf-8")
-    with running("watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log") as watch:
+    with running(
+        "watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log"
+    ) as watch:
         write_tube(study.inbox / "a.fcs")
         wait_until(lambda: "1 counted" in watch.said(), PATIENCE, watch.said)
         study.patients_sheet.write_text(patients.splitlines()[0] + "\n", encoding="utf-8")

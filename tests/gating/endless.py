@@ -121,7 +121,10 @@ ENDLESS: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda path: tube(path, [*required(700), ("SPILL", spill(700))], data=bytes(2_800)),
         "more than 300",
     ),
-    "a spill of 5,000": (lambda path: with_pairs(path, [("SPILL", spill(5_000))]), "MB of keywords"),
+    "a spill of 5,000": (
+        lambda path: with_pairs(path, [("SPILL", spill(5_000))]),
+        "MB of keywords",
+    ),
     "an exponent of 5,000 digits": (long_exponent, "identity"),
     "a label of 500,000 words": (
         lambda path: with_pairs(path, [("$P1S", "a b " * 250_000)]),

@@ -76,7 +76,12 @@ class FcsFile:
             "$TOT": str(count),
         }
         for n, name in enumerate(self.names, start=1):
-            told |= {f"$P{n}N": name, f"$P{n}B": str(self.bits), f"$P{n}R": "1024", f"$P{n}E": "0,0"}
+            told |= {
+                f"$P{n}N": name,
+                f"$P{n}B": str(self.bits),
+                f"$P{n}R": "1024",
+                f"$P{n}E": "0,0",
+            }
         pairs = [*(told | self.changed).items(), *self.pairs]
         d = self.delimiter
         escaped = [(key, value.replace(d, d * 2)) for key, value in pairs]

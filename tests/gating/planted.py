@@ -1,4 +1,5 @@
-"""Write tubes of the panel bcell with a person's name planted anywhere: what must never leave the file."""
+"""Write tubes of the panel bcell with a person's name planted anywhere: what must never leave the
+file."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ TRACE = re.compile(rb"quasten|edeltra", re.IGNORECASE)
 """What of the name is looked for: a HEADER field holds eight bytes of it."""
 
 PERSONAL = (
-    "$SRC $OP $FIL $COM $CELLS $EXP $INST $PROJ $SMNO $SYS $LAST_MODIFIER $LAST_MODIFIED $PLATENAME "
+    "$SRC $OP $FIL $COM $CELLS $EXP $INST $PROJ $SMNO $SYS $LAST_MODIFIER $LAST_MODIFIED "
+    "$PLATENAME "
     "$PLATEID $WELLID $LOCATIONID $CARRIERID $CYTSN $DATE $BTIM $ETIM $BEGINDATETIME $ABRT $LOST "
     "$TR $GATE $GATING $COMP $UNICODE $CSMODE $UNSTAINEDINFO $FLOWRATE $ORIGINALITY $P2D $P2F "
     "$P2CALIBRATION $P2TAG $P2ANALYTE $P2L $P2T $G1N $PKN1 $DFC1TO2"

@@ -42,7 +42,8 @@ def strategy() -> Strategy:
 
 
 def tube_at(folder: Path, clock: str) -> Path:
-    """Write a tube of 300 s whose flow stops for 30 s, whose first seconds hold most of the bright cells, whose clock has a gain."""
+    """Write a tube of 300 s whose flow stops for 30 s, whose first seconds hold most of the bright
+    cells, whose clock has a gain."""
     rng = np.random.default_rng(3)
     seconds = np.sort(rng.uniform(0, 300, EVENTS))
     seconds[EVENTS // 2 :] += 30
@@ -67,7 +68,11 @@ def test_a_clock_is_known_by_any_of_its_names(tmp_path: Path, clock: str, name: 
     assert set(judged.channels) == {"SSC-A", "CD3", "rate"}
     compiled = compile_strategy(strategy(), match, header)
     kept = evaluate(compiled.gating, events, header)
-    assert kept.count(("root", "early")) == ((events.column(2) >= 10) & (events.column(2) < 60)).sum() > 0
+    assert (
+        kept.count(("root", "early"))
+        == ((events.column(2) >= 10) & (events.column(2) < 60)).sum()
+        > 0
+    )
     made = judge_tube(compiled, kept, events, header)
     assert made.of_population["bright"] == [Flag.CARRY_OVER_SUSPECTED]
     assert "Time" not in made.numbers["margins"]
@@ -92,11 +97,17 @@ def test_half_a_clock_is_none_and_the_standards_name_comes_first(tmp_path: Path)
     keywords = describe(["TIME-LSW", "TIME-MSW", "FITC-A"], 2, TIMESTEP="0.01")
     halves = read_header(write_fcs(tmp_path / "a.fcs", bytes(24), keywords))
     assert time_channel(halves.channels) is None
-    both = read_header(write_fcs(tmp_path / "b.fcs", bytes(24), describe(["HDR-T", "FITC-A", "TIME"], 2, TIMESTEP="0.01")))
+    both = read_header(
+        write_fcs(
+            tmp_path / "b.fcs", bytes(24), describe(["HDR-T", "FITC-A", "TIME"], 2, TIMESTEP="0.01")
+        )
+    )
     assert time_channel(both.channels) == both.channels[2]
 
 
 def test_a_step_that_is_none_is_said_of_any_clock(tmp_path: Path) -> None:
     for clock in SPELLINGS:
-        header = read_header(write_fcs(tmp_path / "a.fcs", bytes(8), describe([clock, "FITC-A"], 1, TIMESTEP="fast")))
+        header = read_header(
+            write_fcs(tmp_path / "a.fcs", bytes(8), describe([clock, "FITC-A"], 1, TIMESTEP="fast"))
+        )
         assert any("$TIMESTEP is not a number" in problem for problem in header.problems)

@@ -1,4 +1,5 @@
-"""A compiled strategy can be written as Gating-ML and counts the same when it is read back; bounds follow the file's scale."""
+"""A compiled strategy can be written as Gating-ML and counts the same when it is read back; bounds
+follow the file's scale."""
 
 import numpy as np
 import pytest
@@ -20,7 +21,10 @@ def test_the_realised_gates_read_back_to_the_same_events(pin, tmp_path):
     document = tmp_path / "gates.xml"
     with document.open("wb") as file:
         write_gatingml(compiled.gating, file)
-    kept, again = evaluate(compiled.gating, tube, tube), evaluate(read_gatingml(document), tube, tube)
+    kept, again = (
+        evaluate(compiled.gating, tube, tube),
+        evaluate(read_gatingml(document), tube, tube),
+    )
     assert set(kept.rows) == set(again.rows)
     for path, rows in kept.rows.items():
         assert np.array_equal(rows, again.rows[path]), path
@@ -36,7 +40,9 @@ def test_bounds_follow_the_range_of_the_file():
     compiled = compile_strategy(strategy, match_panel(match.panel, wide.channels), wide)
     assert compiled.value("CD19", "cd19") == 16 * strategy.thresholds["cd19"].value
     again = evaluate(compiled.gating, wide, wide)
-    assert {path: len(rows) for path, rows in again.rows.items()} == {path: len(rows) for path, rows in kept.rows.items()}
+    assert {path: len(rows) for path, rows in again.rows.items()} == {
+        path: len(rows) for path, rows in kept.rows.items()
+    }
 
 
 def test_a_spill_that_leaves_a_marker_out_is_refused():
@@ -47,7 +53,9 @@ def test_a_spill_that_leaves_a_marker_out_is_refused():
 
     partial = Spill(tube.spill.detectors[:-1], tube.spill.matrix[:-1, :-1])
     with pytest.raises(CompensationFault, match="does not cover APC-H7-A"):
-        compile_strategy(strategy, match, ArrayTube(tube.events, tube.detectors, tube.labels, partial))
+        compile_strategy(
+            strategy, match, ArrayTube(tube.events, tube.detectors, tube.labels, partial)
+        )
 
 
 def test_a_strategy_for_other_markers_names_what_is_missing():
@@ -56,7 +64,9 @@ def test_a_strategy_for_other_markers_names_what_is_missing():
         compile_strategy(load_strategy("bcell").strategy, match, tube)
 
 
-@pytest.mark.parametrize("content", ["", "no xml", "<a/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"])
+@pytest.mark.parametrize(
+    "content", ["", "no xml", "<a/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"]
+)
 def test_what_is_no_gatingml_is_refused_with_its_name(tmp_path, content):
     document = tmp_path / "gates.xml"
     document.write_text(content)

@@ -1,4 +1,5 @@
-"""What changed between two versions is said in words, and the version number has to agree with it."""
+"""What changed between two versions is said in words, and the version number has to agree with
+it."""
 
 import json
 from copy import deepcopy
@@ -110,8 +111,15 @@ CASES = {
         {"gate t: lower bound on CD3 stays 1000 and is now a number of its own": "patch"},
     ),
     "a gate and its population": (
-        lambda d: add(d, gate=NEW_GATE, population=NEW_POPULATION | {"id": "cd8_t", "gate": "t8", "label": "T8"}),
-        {"gate t8 is added under t (rectangle CD8)": "minor", "population cd8_t is added: T8, counted in t8": "minor"},
+        lambda d: add(
+            d,
+            gate=NEW_GATE,
+            population=NEW_POPULATION | {"id": "cd8_t", "gate": "t8", "label": "T8"},
+        ),
+        {
+            "gate t8 is added under t (rectangle CD8)": "minor",
+            "population cd8_t is added: T8, counted in t8": "minor",
+        },
     ),
     "a gate less": (lambda d: d["gates"].pop(3), {"gate not_t4 is removed (was under t)": "major"}),
     "a parent renamed": (
@@ -124,13 +132,23 @@ CASES = {
             "population t_cells: gate is now t_all (was t)": "major",
         },
     ),
-    "a gate moved": (lambda d: gate(d, "t4").update(parent="cells"), {"gate t4 moves from under t to under cells": "major"}),
+    "a gate moved": (
+        lambda d: gate(d, "t4").update(parent="cells"),
+        {"gate t4 moves from under t to under cells": "major"},
+    ),
     "a polygon": (
         lambda d: gate(d, "cells")["polygon"]["vertices"].__setitem__(0, [5, 5]),
-        {"gate cells: vertices is now ((5, 5), (90000, 0), (90000, 90000)) (was ((0, 0), (90000, 0), (90000, 90000)))": "major"},
+        {
+            (
+                "gate cells: vertices is now ((5, 5), (90000, 0), (90000, 90000)) (was ((0, 0), "
+                "(90000, 0), (90000, 90000)))"
+            ): "major"
+        },
     ),
     "another shape": (
-        lambda d: d["gates"].__setitem__(3, {"gate": "not_t4", "parent": "t", "rectangle": {"CD4": {"below": 900}}}),
+        lambda d: d["gates"].__setitem__(
+            3, {"gate": "not_t4", "parent": "t", "rectangle": {"CD4": {"below": 900}}}
+        ),
         {"gate not_t4 is now a rectangle CD4 (was a none of t4)": "major"},
     ),
     "other members": (
@@ -139,21 +157,33 @@ CASES = {
     ),
     "a scale": (
         lambda d: d.update(scales={"CD8": {"w": 1.0}}),
-        {"the scale of CD8 is now kind logicle, w 1, m 4.5, a 0 (was kind logicle, w 0.5, m 4.5, a 0)": "major"},
+        {
+            (
+                "the scale of CD8 is now kind logicle, w 1, m 4.5, a 0 (was kind logicle, w 0.5, "
+                "m 4.5, a 0)"
+            ): "major"
+        },
     ),
     "a rule": (
         lambda d: d["populations"][0].update(minimum_parent_events=100),
         {"population t_cells: minimum parent events is now 100 (was 0)": "major"},
     ),
     "words": (
-        lambda d: (d.update(title="T"), gate(d, "t").update(note="why"), d["populations"][0].update(label="T cells")),
+        lambda d: (
+            d.update(title="T"),
+            gate(d, "t").update(note="why"),
+            d["populations"][0].update(label="T cells"),
+        ),
         {
             "gate t: note is now why (was not given)": "patch",
             "population t_cells: label is now T cells (was T)": "patch",
             "strategy: title is now T (was T cells)": "patch",
         },
     ),
-    "order": (lambda d: d["gates"].insert(2, d["gates"].pop(4)), {"the gates are listed in another order": "patch"}),
+    "order": (
+        lambda d: d["gates"].insert(2, d["gates"].pop(4)),
+        {"the gates are listed in another order": "patch"},
+    ),
 }
 
 
@@ -162,14 +192,18 @@ def test_a_change_is_said_in_words_with_the_step_it_asks_for(case):
     edit, expected = CASES[case]
     said = texts(edit)
     assert set(said) == set(expected)
-    assert {text: step for text, step in said.items() if expected[text]} == {t: s for t, s in expected.items() if s}
+    assert {text: step for text, step in said.items() if expected[text]} == {
+        t: s for t, s in expected.items() if s
+    }
 
 
 # Release
 
 
 def write(
-    study: Path, document: dict[str, Any], reasons: str | None = "# small\n\nMoved on control tubes, approved by the head.\n"
+    study: Path,
+    document: dict[str, Any],
+    reasons: str | None = "# small\n\nMoved on control tubes, approved by the head.\n",
 ) -> None:
     folder = study / "strategies" / document["strategy"] / document["version"]
     folder.mkdir(parents=True)
@@ -187,7 +221,10 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_a_released_version_is_locked_and_found(study):
-    assert load_strategy("small@1", study / "strategies").sha256 == read_lock(study / "strategies")["small@1.0.0"]
+    assert (
+        load_strategy("small@1", study / "strategies").sha256
+        == read_lock(study / "strategies")["small@1.0.0"]
+    )
     with pytest.raises(StrategyFault, match=r"small@1\.0\.0 is already released"):
         release_version(study, "small", "1.0.0")
 
@@ -204,7 +241,9 @@ def test_a_released_version_is_locked_and_found(study):
 def test_the_version_number_has_to_say_what_changed(study, case, right, wrong):
     for version in wrong:
         write(study, changed(CASES[case][0], version))
-        with pytest.raises(StrategyFault, match=rf"small@{version}: the number says .* Call it {right} or later"):
+        with pytest.raises(
+            StrategyFault, match=rf"small@{version}: the number says .* Call it {right} or later"
+        ):
             release_version(study, "small", version)
     write(study, changed(CASES[case][0], right))
     release, difference = release_version(study, "small", right)
@@ -235,8 +274,15 @@ def test_a_version_that_changes_nothing_is_not_released(study):
 
 def test_a_successor_of_a_shipped_version_is_held_against_it(tmp_path):
     shipped_version = load_strategy("tbnk").strategy
-    source = YAML(typ="safe", pure=True).load((shipped() / "tbnk" / shipped_version.version / "strategy.yaml").read_text())
-    later = ".".join([*shipped_version.version.split(".")[:2], str(int(shipped_version.version.split(".")[2]) + 1)])
+    source = YAML(typ="safe", pure=True).load(
+        (shipped() / "tbnk" / shipped_version.version / "strategy.yaml").read_text()
+    )
+    later = ".".join(
+        [
+            *shipped_version.version.split(".")[:2],
+            str(int(shipped_version.version.split(".")[2]) + 1),
+        ]
+    )
     write(tmp_path, source | {"version": later, "gates": source["gates"][:-1], "populations": []})
     with pytest.raises(StrategyFault, match="a definition changes"):
         release_version(tmp_path, "tbnk", later)

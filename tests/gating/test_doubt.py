@@ -1,4 +1,5 @@
-"""A count that hangs on where exactly a border was drawn says so, whatever the shape of the border."""
+"""A count that hangs on where exactly a border was drawn says so, whatever the shape of the
+border."""
 
 from dataclasses import replace
 
@@ -21,15 +22,26 @@ PANEL = Panel.model_validate({
 })  # fmt: skip
 DETECTORS = ("FSC-A", "FSC-H", "SSC-A", "Time", "FITC-A", "PE-A")
 LABELS = ("", "", "", "", "CD3", "CD19")
-CENTRE = {"FSC-A": 100_000.0, "FSC-H": 100_000.0, "SSC-A": 50_000.0, "Time": 50.0, "CD3": 10_000.0, "CD19": 10_000.0}
+CENTRE = {
+    "FSC-A": 100_000.0,
+    "FSC-H": 100_000.0,
+    "SSC-A": 50_000.0,
+    "Time": 50.0,
+    "CD3": 10_000.0,
+    "CD19": 10_000.0,
+}
 AXES = ("FSC-A", "FSC-H", "SSC-A", "Time", "CD3", "CD19")
 LOGICLE_10K = 0.6905  # where 10,000 lies on the default logicle scale
 
 
 def crowd(maximum: float = 262_144.0, **spread: float) -> ArrayTube:
-    """Make 4,000 events whose values lie around their centres, each axis by its CV (2 % by default)."""
+    """Make 4,000 events whose values lie around their centres, each axis by its CV (2 % by
+    default)."""
     rng = np.random.default_rng(4)
-    columns = [CENTRE[axis] * np.exp(rng.normal(0, spread.get(axis.replace("-", "_"), 0.02), 4000)) for axis in AXES]
+    columns = [
+        CENTRE[axis] * np.exp(rng.normal(0, spread.get(axis.replace("-", "_"), 0.02), 4000))
+        for axis in AXES
+    ]
     scale = np.array([1.0 if axis == "Time" else maximum / 262_144 for axis in AXES])
     tube = ArrayTube(np.column_stack(columns) * scale, DETECTORS, LABELS)
     for channel in tube.channels:
@@ -52,7 +64,8 @@ def share(strategy: Strategy, tube: ArrayTube) -> float:
 
 
 def edge_at(border: float) -> dict[str, dict[str, object]]:
-    """Draw each shape so that one border lies at ``border`` times the crowd's centre, the others far away."""
+    """Draw each shape so that one border lies at ``border`` times the crowd's centre, the others
+    far away."""
     cd3, ratio, shown = 10_000 * border, border, LOGICLE_10K + np.log10(border) * 0.21
     far, edge = 200_000, 100_000 * border
     whole_scatter = [[edge, 0], [262_143, 0], [262_143, 262_143], [edge, 262_143]]
@@ -63,12 +76,33 @@ def edge_at(border: float) -> dict[str, dict[str, object]]:
         "rectangle": {"rectangle": {"CD3": {"above": cd3}}},
         "rectangle on scatter": {"rectangle": {"FSC-A": {"above": 100_000 * border}}},
         "polygon": {"polygon": {"x": "CD3", "y": "CD19", "vertices": corners}},
-        "polygon on y": {"polygon": {"x": "CD19", "y": "CD3", "vertices": [[y, x] for x, y in corners]}},
+        "polygon on y": {
+            "polygon": {"x": "CD19", "y": "CD3", "vertices": [[y, x] for x, y in corners]}
+        },
         "polygon on scatter": {"polygon": {"x": "FSC-A", "y": "SSC-A", "vertices": whole_scatter}},
-        "ellipse": {"ellipse": {"x": "CD3", "y": "CD19", "centre": [shown + 0.3, LOGICLE_10K], **round_cells}},
-        "quadrant": {"quadrant": {"x": "CD3", "y": "CD19", "x_divider": cd3, "y_divider": 300, "quadrants": names}},
-        "ratio": {"ratio": {"numerator": "CD3", "denominator": "CD19", "above": ratio, "below": 100}},
-        "ratio of a pulse": {"ratio": {"numerator": "FSC-A", "denominator": "FSC-H", "above": ratio, "below": 100}},
+        "ellipse": {
+            "ellipse": {
+                "x": "CD3",
+                "y": "CD19",
+                "centre": [shown + 0.3, LOGICLE_10K],
+                **round_cells,
+            }
+        },
+        "quadrant": {
+            "quadrant": {
+                "x": "CD3",
+                "y": "CD19",
+                "x_divider": cd3,
+                "y_divider": 300,
+                "quadrants": names,
+            }
+        },
+        "ratio": {
+            "ratio": {"numerator": "CD3", "denominator": "CD19", "above": ratio, "below": 100}
+        },
+        "ratio of a pulse": {
+            "ratio": {"numerator": "FSC-A", "denominator": "FSC-H", "above": ratio, "below": 100}
+        },
     }
 
 
@@ -77,7 +111,14 @@ def edge_at(border: float) -> dict[str, dict[str, object]]:
 def test_events_that_crowd_a_border_of_any_shape_are_told(shape: str, maximum: float) -> None:
     tube = crowd(maximum)
     beside, away = (
-        strategy_of({"gate": "q" if shape == "quadrant" else "g", "parent": "root", **edge_at(border)[shape]}, counted="g")
+        strategy_of(
+            {
+                "gate": "q" if shape == "quadrant" else "g",
+                "parent": "root",
+                **edge_at(border)[shape],
+            },
+            counted="g",
+        )
         for border in (0.97, 0.5)
     )
     assert share(beside, tube) > (0.5 if "scatter" in shape or "pulse" in shape else 0.9)
@@ -89,7 +130,9 @@ def test_a_polygon_is_told_as_the_rectangle_with_the_same_border() -> None:
     limits = {"CD3": {"above": 7000, "below": 40_000}, "CD19": {"above": 5000, "below": 30_000}}
     corners = [[7000, 5000], [40_000, 5000], [40_000, 30_000], [7000, 30_000]]
     rectangle = strategy_of({"gate": "g", "parent": "root", "rectangle": limits})
-    polygon = strategy_of({"gate": "g", "parent": "root", "polygon": {"x": "CD3", "y": "CD19", "vertices": corners}})
+    polygon = strategy_of(
+        {"gate": "g", "parent": "root", "polygon": {"x": "CD3", "y": "CD19", "vertices": corners}}
+    )
     assert share(polygon, tube) == share(rectangle, tube) > 0.1
 
 
@@ -121,7 +164,9 @@ def test_an_event_that_one_of_two_gates_keeps_anyway_stands_at_no_border() -> No
     tube = crowd()
     a = {"gate": "a", "parent": "root", "rectangle": {"CD3": {"above": 9700}}}
     b = {"gate": "b", "parent": "root", "rectangle": {"CD3": {"above": 100}}}
-    assert share(strategy_of(a, b, {"gate": "g", "parent": "root", "any_of": ["a", "b"]}), tube) == 0
+    assert (
+        share(strategy_of(a, b, {"gate": "g", "parent": "root", "any_of": ["a", "b"]}), tube) == 0
+    )
 
 
 @pytest.mark.parametrize("maximum", [1024.0, 262_144.0])
@@ -146,14 +191,29 @@ def test_an_edge_at_the_end_of_an_axis_is_no_border(end: float, maximum: float) 
 
 def test_time_has_no_border_that_a_stain_could_cross() -> None:
     tube = crowd(Time=0.5)
-    assert share(strategy_of({"gate": "g", "parent": "root", "rectangle": {"Time": {"above": 45, "below": 55}}}), tube) == 0
+    assert (
+        share(
+            strategy_of(
+                {"gate": "g", "parent": "root", "rectangle": {"Time": {"above": 45, "below": 55}}}
+            ),
+            tube,
+        )
+        == 0
+    )
 
 
 @pytest.mark.parametrize("shape", ["polygon", "ellipse", "quadrant", "ratio"])
 def test_a_strategy_that_measures_no_thresholds_flags_its_crowded_borders_too(shape: str) -> None:
     tube = crowd()
     for border, expected in ((0.97, (str(Flag.THRESHOLD_SENSITIVE),)), (0.5, ())):
-        strategy = strategy_of({"gate": "q" if shape == "quadrant" else "g", "parent": "root", **edge_at(border)[shape]}, counted="g")
+        strategy = strategy_of(
+            {
+                "gate": "q" if shape == "quadrant" else "g",
+                "parent": "root",
+                **edge_at(border)[shape],
+            },
+            counted="g",
+        )
         compiled = compile_strategy(strategy, match_panel(PANEL, tube.channels), tube)
         counts = population_counts(compiled, evaluate(compiled.gating, tube, tube), tube, tube, {})
         assert counts[0].events > 20

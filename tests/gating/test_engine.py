@@ -1,4 +1,5 @@
-"""The engine keeps exactly the events that FlowKit keeps, on documents with published truth and on every shipped strategy."""
+"""The engine keeps exactly the events that FlowKit keeps, on documents with published truth and on
+every shipped strategy."""
 
 import csv
 from pathlib import Path
@@ -17,7 +18,11 @@ from tests.gating.tubes import ArrayTube, random_tube
 from tests.shared_data import SHARED, needs_shared
 
 GATING_ML = SHARED / "gating-ml"
-DOCUMENTS = sorted(p for p in (GATING_ML / "gml").glob("*.xml") if "attr_testing" not in p.name) if SHARED.is_dir() else []
+DOCUMENTS = (
+    sorted(p for p in (GATING_ML / "gml").glob("*.xml") if "attr_testing" not in p.name)
+    if SHARED.is_dir()
+    else []
+)
 REAL_TUBES = [
     ("b-cells-lyoplate/12828_1_Bcell_C01.fcs", "b-cells-lyoplate/12828_1_Bcell_C01.gatingml.xml"),
     *((f"t-cells-activation/Activation_{i}.fcs", f"t-cells-activation/activation_0{i}.gatingml.xml") for i in range(1, 5)),
@@ -41,7 +46,9 @@ def test_gatingml_reference_documents_give_the_membership_flowkit_gives(document
     sample = flowkit.Sample(GATING_ML / "data1.fcs", ignore_offset_error=True)
     expected = flowkit.parse_gating_xml(str(document)).gate_sample(sample)
     for path in kept.rows:
-        assert np.array_equal(kept.mask(path), expected.get_gate_membership(path[-1], path[:-1])), path
+        assert np.array_equal(kept.mask(path), expected.get_gate_membership(path[-1], path[:-1])), (
+            path
+        )
 
 
 @needs_shared
@@ -63,9 +70,13 @@ def test_real_tubes_give_the_membership_flowkit_gives(fcs, document):
     import flowkit
 
     kept = gate_file(SHARED / fcs, SHARED / document)
-    expected = flowkit.parse_gating_xml(str(SHARED / document)).gate_sample(flowkit.Sample(SHARED / fcs))
+    expected = flowkit.parse_gating_xml(str(SHARED / document)).gate_sample(
+        flowkit.Sample(SHARED / fcs)
+    )
     for path in kept.rows:
-        assert np.array_equal(kept.mask(path), expected.get_gate_membership(path[-1], path[:-1])), path
+        assert np.array_equal(kept.mask(path), expected.get_gate_membership(path[-1], path[:-1])), (
+            path
+        )
 
 
 @needs_shared
@@ -76,7 +87,8 @@ def test_the_real_b_cell_panel_gives_the_counts_of_openCyto():
     by_end = {path[-1]: kept.count(path) for path in kept.rows}
     with (folder / "12828_1_Bcell_C01.counts.csv").open() as file:
         recorded = [row for row in csv.DictReader(file) if row["path"] != "root"]
-    # Gating-ML ids are XML names, so +, - and ! of openCyto's names are written out in the document.
+    # Gating-ML ids are XML names, so +, - and ! of openCyto's names are written out in the
+    # document.
     translated = {"IgD+CD27-": 9219, "Plasmablasts": 67, "Transitional": 1070}
     assert sorted(by_path.values()) == sorted(int(row["recorded_count"]) for row in recorded)
     assert all(count in by_end.values() for count in translated.values())
@@ -92,7 +104,13 @@ def test_aurora_tubes_give_the_recorded_counts_per_microlitre():
         stem = Path(row["file"]).stem
         if not (folder / f"{stem}.gatingml.xml").is_file():
             continue
-        kept.setdefault(stem, (gate_file(folder / row["file"], folder / f"{stem}.gatingml.xml"), read_header(folder / row["file"])))
+        kept.setdefault(
+            stem,
+            (
+                gate_file(folder / row["file"], folder / f"{stem}.gatingml.xml"),
+                read_header(folder / row["file"]),
+            ),
+        )
         evaluation, header = kept[stem]
         counts = {path[-1]: evaluation.count(path) for path in evaluation.rows}
         count = counts[row["population"].rsplit("/", 1)[-1]]
@@ -110,7 +128,9 @@ class _Sample:
         self.event_count = tube.count
         self.pnn_labels, self.pns_labels = list(tube.detectors), list(tube.labels)
         self.null_channels = []
-        self.fluoro_indices = [i for i, d in enumerate(tube.detectors) if d[:3] not in ("FSC", "SSC", "Tim")]
+        self.fluoro_indices = [
+            i for i, d in enumerate(tube.detectors) if d[:3] not in ("FSC", "SSC", "Tim")
+        ]
         self._events = tube.events
 
     def get_events(self, source):
@@ -131,7 +151,9 @@ def test_every_shipped_strategy_gives_the_membership_flowkit_gives(pin, seed):
     expected = compiled.gating.gate_sample(_Sample(tube))
     assert set(kept.rows) == set(gate_paths(compiled.gating))
     for path in kept.rows:
-        assert np.array_equal(kept.mask(path), expected.get_gate_membership(path[-1], path[:-1])), path
+        assert np.array_equal(kept.mask(path), expected.get_gate_membership(path[-1], path[:-1])), (
+            path
+        )
 
 
 @pytest.mark.parametrize("pin", known())
@@ -168,7 +190,13 @@ def test_a_tube_without_compensation_is_refused():
 def test_a_tube_whose_stored_compensation_is_faulty_is_refused_with_its_reason():
     strategy = load_strategy("bcell").strategy
     tube, match = random_tube(strategy, events=10, seed=1)
-    faulty = ArrayTube(tube.events, tube.detectors, tube.labels, None, spill_fault="The stored spill cannot be inverted.")
+    faulty = ArrayTube(
+        tube.events,
+        tube.detectors,
+        tube.labels,
+        None,
+        spill_fault="The stored spill cannot be inverted.",
+    )
     with pytest.raises(CompensationFault, match="cannot be inverted"):
         compile_strategy(strategy, match, faulty)
 
@@ -187,21 +215,32 @@ def test_events_left_out_beforehand_are_in_no_gate() -> None:
     kept = np.flatnonzero(np.arange(4000) % 7 > 2)
     part = evaluate(gating, tube, tube, kept)
     assert (part.total, part.count(("root",))) == (4000, len(kept))
-    assert all(np.array_equal(part.rows[path], np.intersect1d(whole.rows[path], kept)) for path in whole.rows)
+    assert all(
+        np.array_equal(part.rows[path], np.intersect1d(whole.rows[path], kept))
+        for path in whole.rows
+    )
     nothing = evaluate(gating, tube, tube, np.empty(0, dtype=np.int64))
     assert all(nothing.count(path) == 0 for path in (*whole.rows, ("root",)))
 
 
 def test_a_polygon_that_crosses_itself_keeps_what_it_winds_around_an_odd_number_of_times():
-    """The crossing polygon of Gating-ML 2.0 (figure 12): the square it surrounds twice is outside, as are the notches."""
+    """The crossing polygon of Gating-ML 2.0 (figure 12): the square it surrounds twice is outside,
+    as are the notches."""
     import flowkit
     from flowkit import gates
 
     corners = [(0, 0), (2, 0), (2, 3), (3, 3), (3, 2), (1, 2), (1, 1), (4, 1), (4, 4), (0, 4)]
     gating = flowkit.GatingStrategy()
     sides = [flowkit.Dimension("X"), flowkit.Dimension("Y")]
-    gating.add_gate(gates.PolygonGate("crossing", sides, [(float(x), float(y)) for x, y in corners]), ("root",))
+    gating.add_gate(
+        gates.PolygonGate("crossing", sides, [(float(x), float(y)) for x, y in corners]), ("root",)
+    )
     places = np.stack(np.meshgrid(np.arange(0.5, 4), np.arange(0.5, 4)), axis=-1).reshape(-1, 2)
     tube = ArrayTube(places, ("X", "Y"), ("", ""))
     inside = evaluate(gating, tube, tube).mask(("root", "crossing")).reshape(4, 4)
-    assert inside.tolist() == [[True, True, False, False], [True, False, True, True], [True, True, False, True], [True, True, True, True]]
+    assert inside.tolist() == [
+        [True, True, False, False],
+        [True, False, True, True],
+        [True, True, False, True],
+        [True, True, True, True],
+    ]

@@ -23,8 +23,21 @@ from gating.fcs.text import read_data_sets
 from panels.text.errors import UnreadableFile
 from tests.shared_data import SHARED, needs_shared
 
-ROOMS = ("instruments", "flowjo", "cell-counts", "t-cells-activation", "b-cells-lyoplate", "b-cells-igm", "gating-ml")
-REAL = sorted(path for room in ROOMS for path in (SHARED / room).rglob("*") if path.suffix.lower() in (".fcs", ".lmd"))
+ROOMS = (
+    "instruments",
+    "flowjo",
+    "cell-counts",
+    "t-cells-activation",
+    "b-cells-lyoplate",
+    "b-cells-igm",
+    "gating-ml",
+)
+REAL = sorted(
+    path
+    for room in ROOMS
+    for path in (SHARED / room).rglob("*")
+    if path.suffix.lower() in (".fcs", ".lmd")
+)
 
 REFUSED = {
     "corrupted__corrupted.fcs": "is not an FCS file",
@@ -58,7 +71,10 @@ def write_fcs(
     """Write a small FCS file: HEADER, TEXT, zeros up to byte 2048, the events."""
     first, last = 2048, 2047 + len(events)
     told = {"$BEGINDATA": str(first), "$ENDDATA": str(last)} if text_offsets else {}
-    text = delimiter + "".join(f"{key(name)}{delimiter}{value}{delimiter}" for name, value in (told | dict(keywords)).items())
+    text = delimiter + "".join(
+        f"{key(name)}{delimiter}{value}{delimiter}"
+        for name, value in (told | dict(keywords)).items()
+    )
     raw = text.encode()
     offsets = header_offsets if header_offsets is not None else (first, last)
     header = f"FCS{version}    {58:8d}{57 + len(raw):8d}{offsets[0]:8d}{offsets[1]:8d}{0:8d}{0:8d}".encode()
@@ -68,15 +84,28 @@ def write_fcs(
 
 
 def describe(names: list[str], count: int, **more: str) -> Keywords:
-    """Give the required keywords of a little-endian float tube with these channels; ``more`` are written with a ``$``."""
-    keywords = {"$BYTEORD": "1,2,3,4", "$DATATYPE": "F", "$MODE": "L", "$NEXTDATA": "0", "$PAR": str(len(names)), "$TOT": str(count)}
+    """Give the required keywords of a little-endian float tube with these channels; ``more`` are
+    written with a ``$``."""
+    keywords = {
+        "$BYTEORD": "1,2,3,4",
+        "$DATATYPE": "F",
+        "$MODE": "L",
+        "$NEXTDATA": "0",
+        "$PAR": str(len(names)),
+        "$TOT": str(count),
+    }
     for n, name in enumerate(names, start=1):
         keywords |= {f"$P{n}N": name, f"$P{n}B": "32", f"$P{n}R": "262144", f"$P{n}E": "0,0"}
     return keywords | {f"${name}": value for name, value in more.items()}
 
 
 def floats(count: int, channels: int) -> NDArray[np.float64]:
-    return np.random.default_rng(7).normal(1000, 300, (count, channels)).astype("<f4").astype(np.float64)
+    return (
+        np.random.default_rng(7)
+        .normal(1000, 300, (count, channels))
+        .astype("<f4")
+        .astype(np.float64)
+    )
 
 
 def everything(path: Path) -> NDArray[np.float64]:
@@ -89,18 +118,24 @@ def opened(path: Path) -> Events:
 
 
 def by_flowio(path: Path) -> NDArray[np.float64]:
-    """Read the last data set as FlowKit's raw events are made of it: FlowIO's array, gain, log and time step undone."""
+    """Read the last data set as FlowKit's raw events are made of it: FlowIO's array, gain, log and
+    time step undone."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "off by one" and byte-order remarks of FlowIO on real files
+        warnings.simplefilter(
+            "ignore"
+        )  # "off by one" and byte-order remarks of FlowIO on real files
         start = read_data_sets(path)[-1].start
-        flow = flowio.FlowData(io.BytesIO(path.read_bytes()), ignore_offset_error=True, nextdata_offset=start)
+        flow = flowio.FlowData(
+            io.BytesIO(path.read_bytes()), ignore_offset_error=True, nextdata_offset=start
+        )
         if path.name == "variable_int_example.fcs":
             flow.text["timestep"] = ""  # anonymised to 'xxxxxxxxx', which FlowIO raises on
         return np.asarray(flow.as_array())
 
 
 def bytewise(path: Path) -> NDArray[np.float64]:
-    """Read a homogeneous data set slowly from its last bytes by FCS's own words, as the truth where FlowIO reads nothing."""
+    """Read a homogeneous data set slowly from its last bytes by FCS's own words, as the truth where
+    FlowIO reads nothing."""
     data_set = read_data_sets(path)[-1]
     text, start = data_set.keywords, data_set.text_offsets[0]
     count, channels, width = int(text["$TOT"]), int(text["$PAR"]), int(text["$P1B"]) // 8
@@ -127,7 +162,8 @@ def bytewise(path: Path) -> NDArray[np.float64]:
     return values
 
 
-# --- real files --------------------------------------------------------------------------------------------------
+# --- real files
+# --------------------------------------------------------------------------------------------------
 
 
 @needs_shared
@@ -170,7 +206,10 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 @needs_shared
 @pytest.mark.parametrize("case", odd_cases(), ids=lambda case: case["file"])
 def test_an_odd_file_is_taken_as_its_manifest_says(case: dict[str, str]) -> None:
-    path, truth = SHARED / "odd" / case["file"], np.load(SHARED / "odd" / case["truth"]).astype(np.float64)
+    path, truth = (
+        SHARED / "odd" / case["file"],
+        np.load(SHARED / "odd" / case["truth"]).astype(np.float64),
+    )
     if case["expect"].startswith("refuse") and case["expect"] != "refuse compensation":
         with pytest.raises(UnreadableFile, match=r"400|two channels called"):
             read_header(path)
@@ -185,13 +224,20 @@ def test_an_odd_file_is_taken_as_its_manifest_says(case: dict[str, str]) -> None
         assert "NOT COUNTED" in header.problems[0]
         truth = truth[:100]
     if header.version == "2.0":
-        truth = np.where(np.array([header.keywords[f"$P{n}E"] != "0,0" for n in range(1, 9)]), 10 ** (4 * truth / 1024), truth)
+        truth = np.where(
+            np.array([header.keywords[f"$P{n}E"] != "0,0" for n in range(1, 9)]),
+            10 ** (4 * truth / 1024),
+            truth,
+        )
     np.testing.assert_array_equal(everything(path), truth)
 
 
 @needs_shared
 def test_the_cut_short_sentence_says_how_many_events_are_there() -> None:
-    with pytest.raises(UnreadableFile, match=r"fcs31_tot_too_big\.fcs is cut short: it announces 500 events but holds 400\. Copy it"):
+    with pytest.raises(
+        UnreadableFile,
+        match=r"fcs31_tot_too_big\.fcs is cut short: it announces 500 events but holds 400\. Copy it",
+    ):
         read_header(SHARED / "odd" / "fcs31_tot_too_big.fcs")
 
 
@@ -204,10 +250,16 @@ def test_a_beckman_file_is_read_from_its_last_fcs_3_data_set() -> None:
 
 @needs_shared
 def test_volumes_are_microlitres_on_every_instrument() -> None:
-    for row in {row["file"]: row for row in rows_of(SHARED / "cell-counts" / "counts.csv")}.values():
-        assert read_header(SHARED / "cell-counts" / row["file"]).acquired_volume_ul == pytest.approx(float(row["vol_uL"]))
+    for row in {
+        row["file"]: row for row in rows_of(SHARED / "cell-counts" / "counts.csv")
+    }.values():
+        assert read_header(
+            SHARED / "cell-counts" / row["file"]
+        ).acquired_volume_ul == pytest.approx(float(row["vol_uL"]))
     assert read_header(SHARED / "instruments" / "flowio" / "G11.fcs").acquired_volume_ul == 46.0
-    assert read_header(SHARED / "instruments" / "flowcal" / "Data004.fcs").acquired_volume_ul is None
+    assert (
+        read_header(SHARED / "instruments" / "flowcal" / "Data004.fcs").acquired_volume_ul is None
+    )
 
 
 @needs_shared
@@ -232,12 +284,15 @@ def test_a_tubes_identity_is_the_hash_of_its_bytes() -> None:
     assert file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-# --- what the standard allows ------------------------------------------------------------------------------------
+# --- what the standard allows
+# ------------------------------------------------------------------------------------
 
 
 def test_columns_and_rows_are_parts_of_the_whole(tmp_path: Path) -> None:
     truth = floats(200, 4)
-    events = opened(write_fcs(tmp_path / "a.fcs", truth.astype("<f4").tobytes(), describe(list("ABCD"), 200)))
+    events = opened(
+        write_fcs(tmp_path / "a.fcs", truth.astype("<f4").tobytes(), describe(list("ABCD"), 200))
+    )
     rows = np.array([3, 199, 0, 3], dtype=np.int64)
     np.testing.assert_array_equal(events.column(2, rows), truth[rows, 2])
     np.testing.assert_array_equal(events.columns([3, 1], rows), truth[rows][:, [3, 1]])
@@ -247,30 +302,63 @@ def test_columns_and_rows_are_parts_of_the_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("order", "endian"), [("1,2,3,4", "little"), ("4,3,2,1", "big")])
-def test_integers_of_mixed_width_are_read_right(tmp_path: Path, order: str, endian: Literal["little", "big"]) -> None:
-    widths, tops, numbers = (1, 3, 2, 4, 8), (256, 2**18, 1000, 2**32, 2**40), np.random.default_rng(3)
+def test_integers_of_mixed_width_are_read_right(
+    tmp_path: Path, order: str, endian: Literal["little", "big"]
+) -> None:
+    widths, tops, numbers = (
+        (1, 3, 2, 4, 8),
+        (256, 2**18, 1000, 2**32, 2**40),
+        np.random.default_rng(3),
+    )
     truth = np.stack([numbers.integers(0, min(top, 1000), 50) for top in tops], axis=1)
     unused = (0, 1 << 20, 1 << 12, 0, 1 << 50)  # bits above $PnR, which must not count
-    raw = b"".join(int(v + u).to_bytes(w, endian) for event in truth for v, u, w in zip(event, unused, widths, strict=True))
+    raw = b"".join(
+        int(v + u).to_bytes(w, endian)
+        for event in truth
+        for v, u, w in zip(event, unused, widths, strict=True)
+    )
     keywords = describe(list("ABCDE"), 50, BYTEORD=order, DATATYPE="I")
-    keywords |= {f"$P{n}B": str(8 * w) for n, w in enumerate(widths, 1)} | {f"$P{n}R": str(top) for n, top in enumerate(tops, 1)}
+    keywords |= {f"$P{n}B": str(8 * w) for n, w in enumerate(widths, 1)} | {
+        f"$P{n}R": str(top) for n, top in enumerate(tops, 1)
+    }
     np.testing.assert_array_equal(everything(write_fcs(tmp_path / "a.fcs", raw, keywords)), truth)
 
 
 def test_an_fcs_3_2_tube_may_mix_number_types(tmp_path: Path) -> None:
     raw = b"".join(struct.pack("<fHd", n / 4, n, n / 3) for n in range(30))
-    keywords = describe(["A", "Time", "C"], 30, P2B="16", P2R="65536", P2DATATYPE="I", P3B="64", P3DATATYPE="D", TIMESTEP="0.5")
+    keywords = describe(
+        ["A", "Time", "C"],
+        30,
+        P2B="16",
+        P2R="65536",
+        P2DATATYPE="I",
+        P3B="64",
+        P3DATATYPE="D",
+        TIMESTEP="0.5",
+    )
     path = write_fcs(tmp_path / "a.fcs", raw, keywords, version="3.2")
     np.testing.assert_array_equal(everything(path), [(n / 4, n * 0.5, n / 3) for n in range(30)])
 
 
 def test_gain_log_amplification_and_time_step_are_undone(tmp_path: Path) -> None:
     stored = np.arange(40, dtype="<u2").reshape(10, 4)
-    keywords = describe(["A", "B", "C", "TIME"], 10, DATATYPE="I", TIMESTEP="0.01", P1G="4", P2E="4,0", P3E="3,0.1", P4G="100")
+    keywords = describe(
+        ["A", "B", "C", "TIME"],
+        10,
+        DATATYPE="I",
+        TIMESTEP="0.01",
+        P1G="4",
+        P2E="4,0",
+        P3E="3,0.1",
+        P4G="100",
+    )
     keywords |= {f"$P{n}B": "16" for n in range(1, 5)} | {f"$P{n}R": "1024" for n in range(1, 5)}
     path = write_fcs(tmp_path / "a.fcs", stored.tobytes(), keywords)
     a, b, c, t = stored.astype(float).T
-    np.testing.assert_allclose(everything(path), np.stack([a / 4, 10 ** (4 * b / 1024), 0.1 * 10 ** (3 * c / 1024), t * 0.01], axis=1))
+    np.testing.assert_allclose(
+        everything(path),
+        np.stack([a / 4, 10 ** (4 * b / 1024), 0.1 * 10 ** (3 * c / 1024), t * 0.01], axis=1),
+    )
     np.testing.assert_array_equal(everything(path), by_flowio(path))
     assert read_header(path).time_step == 0.01
 
@@ -278,7 +366,9 @@ def test_gain_log_amplification_and_time_step_are_undone(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "odd",
     [
-        {"key": lambda name: f" {name} "},  # blanks around keywords, which neither other reader takes
+        {
+            "key": lambda name: f" {name} "
+        },  # blanks around keywords, which neither other reader takes
         {"key": str.lower},
         {"header_offsets": (0, 0)},
         {"text_offsets": False},
@@ -291,7 +381,9 @@ def test_gain_log_amplification_and_time_step_are_undone(tmp_path: Path) -> None
 )
 def test_an_unusual_but_clear_form_is_read(tmp_path: Path, odd: dict[str, object]) -> None:
     truth = floats(20, 2)
-    path = write_fcs(tmp_path / "a.fcs", truth.astype("<f4").tobytes(), describe(["A", "B"], 20), **odd)  # type: ignore[arg-type]
+    path = write_fcs(
+        tmp_path / "a.fcs", truth.astype("<f4").tobytes(), describe(["A", "B"], 20), **odd
+    )  # type: ignore[arg-type]
     np.testing.assert_array_equal(everything(path), truth)
 
 
@@ -303,15 +395,26 @@ def test_empty_values_do_not_hide_what_follows(tmp_path: Path) -> None:
 
 
 def test_padded_values_and_labels_are_read_without_their_blanks(tmp_path: Path) -> None:
-    keywords = describe(["A ", " B"], 5, P1S=" CD19 ", P2S=" ") | {"$TOT": "5        ", "$DATATYPE": "F "}
+    keywords = describe(["A ", " B"], 5, P1S=" CD19 ", P2S=" ") | {
+        "$TOT": "5        ",
+        "$DATATYPE": "F ",
+    }
     header = read_header(write_fcs(tmp_path / "a.fcs", bytes(40), keywords))
-    assert [(channel.detector, channel.label) for channel in header.channels] == [("A", "CD19"), ("B", "")]
+    assert [(channel.detector, channel.label) for channel in header.channels] == [
+        ("A", "CD19"),
+        ("B", ""),
+    ]
 
 
 def test_a_spill_in_the_supplemental_text_is_found(tmp_path: Path) -> None:
     supplement = b"|$SPILLOVER|2,A,B,1,0.1,0,1|"
-    keywords = describe(["A", "B"], 5, BEGINSTEXT=str(2048 + 40), ENDSTEXT=str(2048 + 40 + len(supplement) - 1))
-    assert read_header(write_fcs(tmp_path / "a.fcs", bytes(40), keywords, after=supplement)).spill is not None
+    keywords = describe(
+        ["A", "B"], 5, BEGINSTEXT=str(2048 + 40), ENDSTEXT=str(2048 + 40 + len(supplement) - 1)
+    )
+    assert (
+        read_header(write_fcs(tmp_path / "a.fcs", bytes(40), keywords, after=supplement)).spill
+        is not None
+    )
 
 
 def test_of_three_data_sets_the_last_is_read_and_all_are_named(tmp_path: Path) -> None:
@@ -319,7 +422,11 @@ def test_of_three_data_sets_the_last_is_read_and_all_are_named(tmp_path: Path) -
     for count in (3, 4, 5):
         path = tmp_path / "part.fcs"
         size = 2048 + 4 * count
-        write_fcs(path, np.arange(count, dtype="<f4").tobytes(), describe(["A"], count) | {"$NEXTDATA": "0" if count == 5 else str(size)})
+        write_fcs(
+            path,
+            np.arange(count, dtype="<f4").tobytes(),
+            describe(["A"], count) | {"$NEXTDATA": "0" if count == 5 else str(size)},
+        )
         parts.append(path.read_bytes())
     (tmp_path / "a.fcs").write_bytes(b"".join(parts))
     np.testing.assert_array_equal(everything(tmp_path / "a.fcs")[:, 0], np.arange(5))
@@ -332,7 +439,8 @@ def test_a_tube_without_events_says_so(tmp_path: Path) -> None:
     assert open_events(header).columns([0]).shape == (0, 1)
 
 
-# --- what is refused ---------------------------------------------------------------------------------------------
+# --- what is refused
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -384,7 +492,9 @@ def test_what_is_not_fcs_is_refused(tmp_path: Path, content: bytes, sentence: st
 
 
 def test_padding_smaller_than_an_event_is_no_contradiction(tmp_path: Path) -> None:
-    assert everything(write_fcs(tmp_path / "a.fcs", bytes(80 + 7), describe(["A", "B"], 10))).shape == (10, 2)
+    assert everything(
+        write_fcs(tmp_path / "a.fcs", bytes(80 + 7), describe(["A", "B"], 10))
+    ).shape == (10, 2)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -405,15 +515,21 @@ def test_a_file_cut_after_its_header_was_read_is_refused(tmp_path: Path) -> None
         open_events(header)
 
 
-# --- spill and volume --------------------------------------------------------------------------------------------
+# --- spill and volume
+# --------------------------------------------------------------------------------------------
 
 
 def with_keywords(folder: Path, keywords: Keywords) -> TubeHeader:
-    return read_header(write_fcs(folder / "a.fcs", bytes(24), describe(["Time", "FITC-A", "PE-A"], 2) | keywords))
+    return read_header(
+        write_fcs(folder / "a.fcs", bytes(24), describe(["Time", "FITC-A", "PE-A"], 2) | keywords)
+    )
 
 
 @pytest.mark.parametrize("keyword", ["$SPILLOVER", "SPILL", "spillover", "Spill"])
-@pytest.mark.parametrize("value", ["2,FITC-A,PE-A,1,0.2,1.5,1", " 2, FITC-A , PE-A, 1.0, .2, 1.5, 1, ", "2,2,3,1,0.2,1.5,1"])
+@pytest.mark.parametrize(
+    "value",
+    ["2,FITC-A,PE-A,1,0.2,1.5,1", " 2, FITC-A , PE-A, 1.0, .2, 1.5, 1, ", "2,2,3,1,0.2,1.5,1"],
+)
 def test_a_spill_is_read_in_every_usual_form(tmp_path: Path, keyword: str, value: str) -> None:
     header = with_keywords(tmp_path, {keyword: value})
     assert header.spill is not None
@@ -437,7 +553,9 @@ def test_a_spill_is_read_in_every_usual_form(tmp_path: Path, keyword: str, value
         ("2,FITC-A,PE-A,100,10,0,100", "diagonal"),
     ],
 )
-def test_a_spill_that_cannot_be_used_is_told_and_the_tube_stays_readable(tmp_path: Path, value: str, sentence: str) -> None:
+def test_a_spill_that_cannot_be_used_is_told_and_the_tube_stays_readable(
+    tmp_path: Path, value: str, sentence: str
+) -> None:
     header = with_keywords(tmp_path, {"SPILL": value})
     assert header.spill is None
     assert header.spill_fault is not None
@@ -465,23 +583,32 @@ def test_the_older_compensation_keywords_are_not_used_and_it_is_said(tmp_path: P
         ({"$VOL": "unknown"}, None),
     ],
 )
-def test_the_acquired_volume_is_given_in_microlitres(tmp_path: Path, keywords: Keywords, microlitres: float | None) -> None:
+def test_the_acquired_volume_is_given_in_microlitres(
+    tmp_path: Path, keywords: Keywords, microlitres: float | None
+) -> None:
     assert with_keywords(tmp_path, keywords).acquired_volume_ul == microlitres
 
 
 def test_a_volume_in_a_doubtful_unit_is_not_used(tmp_path: Path) -> None:
-    header = with_keywords(tmp_path, {"$VOL": "30.59", "CREATOR": "another export"})  # as nL it makes every count 1000 times too high
+    header = with_keywords(
+        tmp_path, {"$VOL": "30.59", "CREATOR": "another export"}
+    )  # as nL it makes every count 1000 times too high
     assert header.acquired_volume_ul is None
     assert "unit is in doubt" in header.problems[0]
 
 
-# --- damage and cost ---------------------------------------------------------------------------------------------
+# --- damage and cost
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keywords = describe(["Time", "A", "B"], 6, TIMESTEP="0.01") | {"SPILL": "2,A,B,1,0.1,0,1"}
-    path = write_fcs(tmp_path_factory.mktemp("damage") / "sound.fcs", floats(6, 3).astype("<f4").tobytes(), keywords)
+    path = write_fcs(
+        tmp_path_factory.mktemp("damage") / "sound.fcs",
+        floats(6, 3).astype("<f4").tobytes(),
+        keywords,
+    )
     # What is imported at the first reading is not part of an example's deadline.
     assert everything(path).shape == (6, 3)
     return path
@@ -495,13 +622,24 @@ def readable_or_refused(path: Path, content: bytes) -> NDArray[np.float64] | Non
         return None
 
 
-@settings(max_examples=3 * settings.default.max_examples, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.binary(max_size=300), prefix=st.sampled_from([b"", b"FCS3.1    ", b"FCS3.0          58     100     101     200"]))
+@settings(
+    max_examples=3 * settings.default.max_examples,
+    deadline=5000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    content=st.binary(max_size=300),
+    prefix=st.sampled_from([b"", b"FCS3.1    ", b"FCS3.0          58     100     101     200"]),
+)
 def test_random_bytes_are_refused(sound: Path, content: bytes, prefix: bytes) -> None:
     assert readable_or_refused(sound.with_name("random.fcs"), prefix + content) is None
 
 
-@settings(max_examples=2 * settings.default.max_examples, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=2 * settings.default.max_examples,
+    deadline=5000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.data())
 def test_a_truncated_file_is_refused(sound: Path, data: st.DataObject) -> None:
     whole = sound.read_bytes()
@@ -509,9 +647,15 @@ def test_a_truncated_file_is_refused(sound: Path, data: st.DataObject) -> None:
     assert readable_or_refused(sound.with_name("cut.fcs"), whole[:cut]) is None
 
 
-@settings(max_examples=6 * settings.default.max_examples, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6 * settings.default.max_examples,
+    deadline=5000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.data())
-def test_one_wrong_byte_never_raises_anything_but_unreadable_file(sound: Path, data: st.DataObject) -> None:
+def test_one_wrong_byte_never_raises_anything_but_unreadable_file(
+    sound: Path, data: st.DataObject
+) -> None:
     whole = bytearray(sound.read_bytes())
     text = data.draw(st.booleans())
     place = data.draw(st.integers(0, 600) if text else st.integers(0, len(whole) - 1))
@@ -523,7 +667,9 @@ def test_one_wrong_byte_never_raises_anything_but_unreadable_file(sound: Path, d
 def test_one_column_of_a_large_tube_is_read_alone(tmp_path: Path) -> None:
     count, channels = 300_000, 20
     names = [f"C{n}" for n in range(channels)]
-    path = write_fcs(tmp_path / "a.fcs", bytes(4 * count * channels), describe(names, count, BYTEORD="4,3,2,1"))
+    path = write_fcs(
+        tmp_path / "a.fcs", bytes(4 * count * channels), describe(names, count, BYTEORD="4,3,2,1")
+    )
     events = opened(path)
     events.column(0)
     tracemalloc.start()
@@ -535,6 +681,8 @@ def test_one_column_of_a_large_tube_is_read_alone(tmp_path: Path) -> None:
 
 @needs_shared
 def test_a_spill_that_names_channels_without_coefficients_means_not_compensated():
-    header = read_header(SHARED / "instruments" / "fcsparser" / "FCS3.1__EY_2013-07-19_PBS_FCS_3.1_Well_A1.001.fcs")
+    header = read_header(
+        SHARED / "instruments" / "fcsparser" / "FCS3.1__EY_2013-07-19_PBS_FCS_3.1_Well_A1.001.fcs"
+    )
     assert (header.spill, header.spill_fault) == (None, None)
     assert any("holds no coefficients" in problem for problem in header.problems)

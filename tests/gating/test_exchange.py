@@ -1,4 +1,5 @@
-"""A strategy leaves as Gating-ML that others count the same with, and comes back from Gating-ML and FlowJo with nothing lost in silence."""
+"""A strategy leaves as Gating-ML that others count the same with, and comes back from Gating-ML and
+FlowJo with nothing lost in silence."""
 
 import copy
 import socket
@@ -33,13 +34,18 @@ from tests.gating.tubes import ArrayTube
 from tests.shared_data import SHARED, needs_shared
 
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate"
-DOCUMENTS = sorted(p for p in (SHARED / "gating-ml" / "gml").glob("*.xml") if "attr_testing" not in p.name) if SHARED.is_dir() else []
+DOCUMENTS = (
+    sorted(p for p in (SHARED / "gating-ml" / "gml").glob("*.xml") if "attr_testing" not in p.name)
+    if SHARED.is_dir()
+    else []
+)
 REAL_B_TUBE = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported_before_anything_is_timed() -> None:
-    """Import what the first reading of a document would import, which takes seconds on a busy machine."""
+    """Import what the first reading of a document would import, which takes seconds on a busy
+    machine."""
     import_module("flowkit")
 
 
@@ -48,9 +54,24 @@ def simulated_file(path: Path, panel: Panel, seed: int = 5) -> Path:
     from panels.simulation.expression import cell_table
 
     composition = {kind: 6000 / len(cell_table().kinds) for kind in cell_table().kinds}
-    tube = simulate_tube(panel, composition, Conditions(beads=300 if "bead" in panel.counting else 0), np.random.default_rng(seed))
-    channels = [FcsChannel(detector, label) for detector, label in zip(tube.detectors, tube.labels, strict=True)]
-    write_fcs(path, tube.events, channels, dialect="fcs3.1-le", spill=FcsSpill(tube.spill_detectors, tube.stored_spill), keywords={})
+    tube = simulate_tube(
+        panel,
+        composition,
+        Conditions(beads=300 if "bead" in panel.counting else 0),
+        np.random.default_rng(seed),
+    )
+    channels = [
+        FcsChannel(detector, label)
+        for detector, label in zip(tube.detectors, tube.labels, strict=True)
+    ]
+    write_fcs(
+        path,
+        tube.events,
+        channels,
+        dialect="fcs3.1-le",
+        spill=FcsSpill(tube.spill_detectors, tube.stored_spill),
+        keywords={},
+    )
     return path
 
 
@@ -134,7 +155,10 @@ def test_the_detectors_are_those_of_the_instrument_asked_for():
     strategy, panel = load_strategy("bcell").strategy, load_panel("bcell")
     instrument = next(name for name in panel.detectors() if name != panel.instrument)
     elsewhere = export_strategy(strategy, panel, instrument).decode()
-    assert all(f'"{panel.detectors()[instrument][marker]}"' in elsewhere for marker in ("CD19", "CD20", "IgD"))
+    assert all(
+        f'"{panel.detectors()[instrument][marker]}"' in elsewhere
+        for marker in ("CD19", "CD20", "IgD")
+    )
     with pytest.raises(PanelFault, match="does not know the instrument 'none'"):
         export_strategy(strategy, panel, "none")
 
@@ -162,19 +186,32 @@ def test_a_gate_that_combines_its_own_parent_is_not_written_as_a_circle(tmp_path
 # Documents that would harm
 
 LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 12))
-ROOT = '<gating:Gating-ML xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating">{}</gating:Gating-ML>'
+ROOT = (
+    "<gating:Gating-ML "
+    'xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating">{}</gating:Gating-ML>'
+)
 HARMFUL = {
     "billion laughs": f'<!DOCTYPE r [<!ENTITY l0 "ha">{LAUGHS}]>' + ROOT.format("&l11;"),
     "laughs in an attribute": f'<!DOCTYPE r [<!ENTITY l0 "ha">{LAUGHS}]><r a="&l11;"/>',
     "a file": '<!DOCTYPE r [<!ENTITY f SYSTEM "file://{secret}">]>' + ROOT.format("&f;"),
-    "an address": '<!DOCTYPE r [<!ENTITY f SYSTEM "http://127.0.0.1:{port}/f">]>' + ROOT.format("&f;"),
+    "an address": '<!DOCTYPE r [<!ENTITY f SYSTEM "http://127.0.0.1:{port}/f">]>'
+    + ROOT.format("&f;"),
     "a DTD elsewhere": '<!DOCTYPE r SYSTEM "http://127.0.0.1:{port}/r.dtd">' + ROOT.format(""),
-    "a parameter entity": '<!DOCTYPE r [<!ENTITY % p SYSTEM "http://127.0.0.1:{port}/p"> %p;]>' + ROOT.format(""),
+    "a parameter entity": '<!DOCTYPE r [<!ENTITY % p SYSTEM "http://127.0.0.1:{port}/p"> %p;]>'
+    + ROOT.format(""),
     "a schema elsewhere": ROOT.replace(
-        ">{}", ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="urn:x http://127.0.0.1:{port}/x.xsd">{{}}'
+        ">{}",
+        (
+            ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="urn:x '
+            'http://127.0.0.1:{port}/x.xsd">{{}}'
+        ),
     ).format("<x xmlns='urn:x'/>", port="{port}"),
-    "an inclusion": ROOT.format('<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="http://127.0.0.1:{port}/i" parse="text"/>'),
-    "a style sheet": '<?xml-stylesheet type="text/xsl" href="http://127.0.0.1:{port}/s"?>' + ROOT.format("<x/>"),
+    "an inclusion": ROOT.format(
+        '<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" '
+        'href="http://127.0.0.1:{port}/i" parse="text"/>'
+    ),
+    "a style sheet": '<?xml-stylesheet type="text/xsl" href="http://127.0.0.1:{port}/s"?>'
+    + ROOT.format("<x/>"),
     "a very deep tree": ROOT.format("<a>" * 100_000 + "</a>" * 100_000),
     "no end of comments": "<!--" + "x" * 3_000_000 + "-->" + ROOT.format(""),
     "UTF-16 laughs": f'<!DOCTYPE r [<!ENTITY l0 "ha">{LAUGHS}]><r>&l11;</r>',
@@ -185,7 +222,11 @@ HARMFUL = {
 def test_harmful_xml_is_refused_at_once_and_fetches_nothing(kind, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
-        text = HARMFUL[kind].replace("{port}", str(listening.getsockname()[1])).replace("{secret}", str(tmp_path / "secret"))
+        text = (
+            HARMFUL[kind]
+            .replace("{port}", str(listening.getsockname()[1]))
+            .replace("{secret}", str(tmp_path / "secret"))
+        )
         (tmp_path / "secret").write_text("s3cret")
         document = tmp_path / "gates.xml"
         document.write_bytes(text.encode("utf-16" if kind.startswith("UTF-16") else "utf-8"))
@@ -210,8 +251,10 @@ def test_a_document_of_a_gigabyte_is_refused_at_once(tmp_path):
 
 def test_a_document_with_too_many_gates_is_refused_at_once(tmp_path):
     gate = (
-        '<gating:RectangleGate gating:id="g{}"><gating:dimension gating:compensation-ref="uncompensated" gating:min="1">'
-        '<d:fcs-dimension xmlns:d="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" d:name="X"/></gating:dimension>'
+        '<gating:RectangleGate gating:id="g{}"><gating:dimension '
+        'gating:compensation-ref="uncompensated" gating:min="1">'
+        '<d:fcs-dimension xmlns:d="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" '
+        'd:name="X"/></gating:dimension>'
         "</gating:RectangleGate>"
     )
     document = tmp_path / "gates.xml"
@@ -223,34 +266,59 @@ def test_a_document_with_too_many_gates_is_refused_at_once(tmp_path):
 
 
 GATE = (
-    '<gating:RectangleGate gating:id="{}"{}><gating:dimension gating:compensation-ref="uncompensated" gating:min="1">'
-    '<d:fcs-dimension xmlns:d="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" d:name="FSC-A"/></gating:dimension>'
+    '<gating:RectangleGate gating:id="{}"{}><gating:dimension '
+    'gating:compensation-ref="uncompensated" gating:min="1">'
+    '<d:fcs-dimension xmlns:d="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" '
+    'd:name="FSC-A"/></gating:dimension>'
     "</gating:RectangleGate>"
 )
 BOTH = (
-    '<gating:BooleanGate gating:id="{}"><gating:and><gating:gateReference gating:ref="{}"/><gating:gateReference gating:ref="{}"/>'
+    '<gating:BooleanGate gating:id="{}"><gating:and><gating:gateReference '
+    'gating:ref="{}"/><gating:gateReference gating:ref="{}"/>'
     "</gating:and></gating:BooleanGate>"
 )
 PARENT = ' gating:parent_id="{}"'
 TANGLED = {
-    "a circle of parents": (GATE.format("a", PARENT.format("b")) + GATE.format("b", PARENT.format("a")), "in a circle.*a, b"),
+    "a circle of parents": (
+        GATE.format("a", PARENT.format("b")) + GATE.format("b", PARENT.format("a")),
+        "in a circle.*a, b",
+    ),
     "its own parent": (GATE.format("a", PARENT.format("a")), "in a circle"),
-    "a circle of combinations": (BOTH.format("a", "b", "b") + BOTH.format("b", "a", "a"), "in a circle"),
-    "no such parent": (GATE.format("a", PARENT.format("z")), "'a' refers to 'z', which is not in the document"),
+    "a circle of combinations": (
+        BOTH.format("a", "b", "b") + BOTH.format("b", "a", "a"),
+        "in a circle",
+    ),
+    "no such parent": (
+        GATE.format("a", PARENT.format("z")),
+        "'a' refers to 'z', which is not in the document",
+    ),
     "no such member": (BOTH.format("a", "z", "z"), "'a' refers to 'z'"),
     "one name twice": (GATE.format("a", "") * 2, "two gates are called 'a'"),
-    "no name": (GATE.format("a", "").replace(' gating:id="a"', ""), "line 1: a gate has no gating:id"),
+    "no name": (
+        GATE.format("a", "").replace(' gating:id="a"', ""),
+        "line 1: a gate has no gating:id",
+    ),
     "called root": (GATE.format("root", ""), "called 'root'"),
-    "a deep chain": ("".join(GATE.format(f"g{n}", PARENT.format(f"g{n - 1}") if n else "") for n in range(600)), "30 levels deep"),
+    "a deep chain": (
+        "".join(GATE.format(f"g{n}", PARENT.format(f"g{n - 1}") if n else "") for n in range(600)),
+        "30 levels deep",
+    ),
     "a deep chain from below": (
-        "".join(GATE.format(f"g{n}", PARENT.format(f"g{n - 1}") if n else "") for n in reversed(range(600))),
+        "".join(
+            GATE.format(f"g{n}", PARENT.format(f"g{n - 1}") if n else "")
+            for n in reversed(range(600))
+        ),
         "30 levels deep",
     ),
     "combinations of combinations": (
-        GATE.format("g0", "") + "".join(BOTH.format(f"g{n}", f"g{n - 1}", f"g{n - 1}") for n in range(1, 500)),
+        GATE.format("g0", "")
+        + "".join(BOTH.format(f"g{n}", f"g{n - 1}", f"g{n - 1}") for n in range(1, 500)),
         "30 levels deep",
     ),
-    "a number that is none": (GATE.format("a", "").replace('"1"', '"one"'), "the standard's schema refuses it"),
+    "a number that is none": (
+        GATE.format("a", "").replace('"1"', '"one"'),
+        "the standard's schema refuses it",
+    ),
 }
 
 
@@ -264,13 +332,28 @@ def test_gates_that_cannot_be_put_in_order_are_refused_at_once_with_a_sentence(k
     assert time.monotonic() - begun < 5
 
 
-ENCODINGS = ["nonsense", "UTF0", "rot13", "hex", "base64", "idna", "punycode", "undefined", "utf-7", "big5", "cp037", "UTF" + "9" * 400]
+ENCODINGS = [
+    "nonsense",
+    "UTF0",
+    "rot13",
+    "hex",
+    "base64",
+    "idna",
+    "punycode",
+    "undefined",
+    "utf-7",
+    "big5",
+    "cp037",
+    "UTF" + "9" * 400,
+]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_an_unknown_encoding_is_refused_with_a_sentence(encoding, tmp_path):
     document = tmp_path / "gates.xml"
-    document.write_text(f'<?xml version="1.0" encoding="{encoding}"?>' + ROOT.format(GATE.format("a", "")))
+    document.write_text(
+        f'<?xml version="1.0" encoding="{encoding}"?>' + ROOT.format(GATE.format("a", ""))
+    )
     with pytest.raises(StrategyFault, match=r"gates\.xml.*: .*encoding"):
         read_gatingml(document)
 
@@ -278,19 +361,27 @@ def test_an_unknown_encoding_is_refused_with_a_sentence(encoding, tmp_path):
 def test_gates_named_by_no_xml_name_are_read_and_told(tmp_path):
     document = tmp_path / "gates.xml"
     names = ["IgD+CD27+", "IgD+CD27-", "IgD-CD27+", "a/b", "7"]
-    gates = "".join(GATE.format(name, PARENT.format(names[n - 1]) if n else "") for n, name in enumerate(names))
+    gates = "".join(
+        GATE.format(name, PARENT.format(names[n - 1]) if n else "") for n, name in enumerate(names)
+    )
     document.write_text(ROOT.format(gates + BOTH.format("both of", "a/b", "7")))
     foreign = read_foreign(document)
     assert len(list(gate_paths(foreign.gating))) == 6
     told = {note.text for note in foreign.notes}
     assert "The document calls it 'IgD+CD27+', which is no XML name." in told
-    imported = import_gates(foreign, small_panel({"CD3": "FITC-A"}, ("FSC-A",), compensated=False), "imported")
+    imported = import_gates(
+        foreign, small_panel({"CD3": "FITC-A"}, ("FSC-A",), compensated=False), "imported"
+    )
     assert len(imported.name_of) == 6
     assert not imported.lost
 
 
 @needs_shared
-@pytest.mark.parametrize("document", sorted((SHARED / "field" / "parsers").glob("g*.xml")) if SHARED.is_dir() else [], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "document",
+    sorted((SHARED / "field" / "parsers").glob("g*.xml")) if SHARED.is_dir() else [],
+    ids=lambda p: p.stem,
+)
 def test_the_field_documents_that_broke_a_reader_are_refused(document):
     with pytest.raises(StrategyFault, match="encoding"):
         read_foreign(document)
@@ -309,16 +400,21 @@ def small_panel(markers: dict[str, str], scatter: tuple[str, ...], *, compensate
             "counting": ["dual"],
             "compensated": compensated,
             "scatter": {name: name for name in scatter},
-            "markers": [{"marker": marker, "detector": detector} for marker, detector in markers.items()],
+            "markers": [
+                {"marker": marker, "detector": detector} for marker, detector in markers.items()
+            ],
         }
     )
 
 
 def carried(document: Path, tube: Path, panel: Panel, sample: str | None = None):
-    """Import a document, count a tube under both, and give what each gate counts (document, strategy), and the import."""
+    """Import a document, count a tube under both, and give what each gate counts (document,
+    strategy), and the import."""
     foreign = read_foreign(document, sample)
     header = read_header(tube)
-    imported = import_gates(foreign, panel, "imported", channels=header.channels, stores_spill=header.spill is not None)
+    imported = import_gates(
+        foreign, panel, "imported", channels=header.channels, stores_spill=header.spill is not None
+    )
     text = strategy_yaml(imported)
     if not imported.document["gates"]:
         return {}, imported, foreign
@@ -327,21 +423,36 @@ def carried(document: Path, tube: Path, panel: Panel, sample: str | None = None)
     if imported.panel is None and header.spill is None:
         reads = reads.model_copy(update={"compensated": False})
     place = {channel.detector: channel.index for channel in header.channels}
-    found = {stain.marker: place[stain.detector] for stain in reads.markers} | {name: place[name] for name in reads.scatter}
+    found = {stain.marker: place[stain.detector] for stain in reads.markers} | {
+        name: place[name] for name in reads.scatter
+    }
     compiled = compile_strategy(strategy, PanelMatch(reads, reads.instrument, found, ()), header)
     events = open_events(header)
-    theirs, ours = evaluate(foreign.gating, events, header), evaluate(compiled.gating, events, header)
+    theirs, ours = (
+        evaluate(foreign.gating, events, header),
+        evaluate(compiled.gating, events, header),
+    )
     counts = {
-        path: (theirs.count(path), ours.count(compiled.path_of[imported.name_of[path]])) for path in theirs.rows if path in imported.name_of
+        path: (theirs.count(path), ours.count(compiled.path_of[imported.name_of[path]]))
+        for path in theirs.rows
+        if path in imported.name_of
     }
     told = {note.gate for note in imported.lost}
     assert {"/".join(path[1:]) for path in theirs.rows if path not in imported.name_of} <= told | {
-        "/".join((*path[1:-1],)) + f"/{path[-1]}" for path in theirs.rows if "/".join(path[1:-1]) in told
+        "/".join((*path[1:-1],)) + f"/{path[-1]}"
+        for path in theirs.rows
+        if "/".join(path[1:-1]) in told
     }
     return counts, imported, foreign
 
 
-REFERENCE_MARKERS = {"FL1": "FL1-H", "FL2": "FL2-H", "FL3": "FL3-H", "FL2A": "FL2-A", "FL4": "FL4-H"}
+REFERENCE_MARKERS = {
+    "FL1": "FL1-H",
+    "FL2": "FL2-H",
+    "FL3": "FL3-H",
+    "FL2A": "FL2-A",
+    "FL4": "FL4-H",
+}
 
 
 @needs_shared
@@ -366,27 +477,54 @@ def test_what_the_reference_documents_hold_is_carried_over_or_said_to_be_lost():
         for note in imported.lost:
             reasons.setdefault(note.gate, set()).add(note.text)
     assert len(kept) == 46
-    assert any("dimensions" in text for text in reasons["Ellipsoid3D"]) if "Ellipsoid3D" in reasons else True
+    assert (
+        any("dimensions" in text for text in reasons["Ellipsoid3D"])
+        if "Ellipsoid3D" in reasons
+        else True
+    )
     assert any("has parameters" in text for text in reasons["RatRange2"])
 
 
 @needs_shared
 def test_the_real_b_cell_gates_count_the_same_after_import():
     panel = read_panel(LYOPLATE / "panels" / "lyoplate.yaml")
-    counts, imported, _ = carried(SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.gatingml.xml", REAL_B_TUBE, panel)
+    counts, imported, _ = carried(
+        SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.gatingml.xml", REAL_B_TUBE, panel
+    )
     assert len(counts) == 22
     assert not imported.lost
     assert all(theirs == ours for theirs, ours in counts.values()), counts
 
 
 FLOWJO = [
-    ("simple_diamond_example/simple_diamond_example_quad_gate.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
-    ("simple_diamond_example/test_data_diamond_asinh_rect.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
-    ("simple_diamond_example/test_data_diamond_asinh_rect2.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
-    ("simple_diamond_example/test_data_diamond_biex_rect.wsp", "simple_diamond_example/test_data_diamond_01.fcs"),
-    ("simple_line_example/simple_poly_and_rect.wsp", "simple_line_example/data_set_simple_line_100.fcs"),
-    ("simple_line_example/simple_poly_and_rect_v2_poly50.wsp", "simple_line_example/data_set_simple_line_100.fcs"),
-    ("simple_line_example/single_ellipse_51_events.wsp", "simple_line_example/data_set_simple_line_100.fcs"),
+    (
+        "simple_diamond_example/simple_diamond_example_quad_gate.wsp",
+        "simple_diamond_example/test_data_diamond_01.fcs",
+    ),
+    (
+        "simple_diamond_example/test_data_diamond_asinh_rect.wsp",
+        "simple_diamond_example/test_data_diamond_01.fcs",
+    ),
+    (
+        "simple_diamond_example/test_data_diamond_asinh_rect2.wsp",
+        "simple_diamond_example/test_data_diamond_01.fcs",
+    ),
+    (
+        "simple_diamond_example/test_data_diamond_biex_rect.wsp",
+        "simple_diamond_example/test_data_diamond_01.fcs",
+    ),
+    (
+        "simple_line_example/simple_poly_and_rect.wsp",
+        "simple_line_example/data_set_simple_line_100.fcs",
+    ),
+    (
+        "simple_line_example/simple_poly_and_rect_v2_poly50.wsp",
+        "simple_line_example/data_set_simple_line_100.fcs",
+    ),
+    (
+        "simple_line_example/single_ellipse_51_events.wsp",
+        "simple_line_example/data_set_simple_line_100.fcs",
+    ),
     ("cell_counts/CellCounts.wsp", "cell_counts/CellCounts4L-NY071-1.fcs"),
     ("cell_counts/CellCounts.wsp", "cell_counts/CellCounts4L-NY072-1.fcs"),
 ]
@@ -395,11 +533,16 @@ FLOWJO = [
 @needs_shared
 @pytest.mark.parametrize(("workspace", "tube"), FLOWJO)
 def test_flowjo_workspaces_count_the_same_after_import(workspace, tube):
-    """FlowJo's own counts differ by up to 4 events on 2,193: it decides polygons on a grid. One workspace records 0 for a gate of 50."""
+    """FlowJo's own counts differ by up to 4 events on 2,193: it decides polygons on a grid. One
+    workspace records 0 for a gate of 50."""
     tube = SHARED / "flowjo" / tube
     detectors = [channel.detector for channel in read_header(tube).channels]
     scatter = tuple(d for d in detectors if d in SCATTER)
-    markers = {f"M{i}": d for i, d in enumerate(detectors) if d not in SCATTER and d.endswith(("-A", "A", "B"))}
+    markers = {
+        f"M{i}": d
+        for i, d in enumerate(detectors)
+        if d not in SCATTER and d.endswith(("-A", "A", "B"))
+    }
     panel = small_panel(markers, scatter, compensated="CellCounts" in workspace)
     counts, imported, foreign = carried(SHARED / "flowjo" / workspace, tube, panel, tube.name)
     assert counts
@@ -426,9 +569,19 @@ def test_workspaces_without_their_files_count_the_same_on_made_up_events(workspa
         tubes = []
         for kind in ("bright", "even"):
             shape = (30_000, len(foreign.channels))
-            bright = rng.choice([-0.05, 1.0], shape, p=[0.1, 0.9]) * 10 ** rng.uniform(1, 5.4, shape)
-            events = bright if kind == "bright" else rng.uniform(-500, [c.maximum for c in foreign.channels], shape)
-            tube = ArrayTube(events, tuple(c.detector for c in foreign.channels), tuple(c.label for c in foreign.channels))
+            bright = rng.choice([-0.05, 1.0], shape, p=[0.1, 0.9]) * 10 ** rng.uniform(
+                1, 5.4, shape
+            )
+            events = (
+                bright
+                if kind == "bright"
+                else rng.uniform(-500, [c.maximum for c in foreign.channels], shape)
+            )
+            tube = ArrayTube(
+                events,
+                tuple(c.detector for c in foreign.channels),
+                tuple(c.label for c in foreign.channels),
+            )
             for channel, said in zip(tube.channels, foreign.channels, strict=True):
                 object.__setattr__(channel, "maximum", said.maximum)
             tubes.append(tube)
@@ -436,12 +589,21 @@ def test_workspaces_without_their_files_count_the_same_on_made_up_events(workspa
         for gates in (foreign, side_by_side(foreign)):
             imported = import_gates(gates, panel, "imported")
             assert not imported.lost
-            strategy = Strategy.model_validate(YAML(typ="safe", pure=True).load(strategy_yaml(imported)))
+            strategy = Strategy.model_validate(
+                YAML(typ="safe", pure=True).load(strategy_yaml(imported))
+            )
             for tube in tubes:
-                compiled = compile_strategy(strategy, match_panel(Panel.model_validate(imported.panel), tube.channels), tube)
-                theirs, ours = evaluate(gates.gating, tube, tube), evaluate(compiled.gating, tube, tube)
+                compiled = compile_strategy(
+                    strategy, match_panel(Panel.model_validate(imported.panel), tube.channels), tube
+                )
+                theirs, ours = (
+                    evaluate(gates.gating, tube, tube),
+                    evaluate(compiled.gating, tube, tube),
+                )
                 for path, name in imported.name_of.items():
-                    assert np.array_equal(theirs.rows[path], ours.rows[compiled.path_of[name]]), path
+                    assert np.array_equal(theirs.rows[path], ours.rows[compiled.path_of[name]]), (
+                        path
+                    )
                 reached += sum(0 < len(rows) < tube.count for rows in theirs.rows.values())
         assert reached >= len(imported.name_of)
 
@@ -465,7 +627,8 @@ def side_by_side(foreign: Foreign) -> Foreign:
 
 
 def test_shapes_on_other_scales_are_redrawn_and_said_to_be():
-    """Slanted edges and an ellipse on biexponential and arcsinh axes: at most 1 in 1,000 events changes sides."""
+    """Slanted edges and an ellipse on biexponential and arcsinh axes: at most 1 in 1,000 events
+    changes sides."""
     import flowkit
     from flowkit import gates
     from flowkit._models.transforms import WSPBiexTransform
@@ -478,11 +641,16 @@ def test_shapes_on_other_scales_are_redrawn_and_said_to_be():
     gating.add_gate(gates.PolygonGate("slanted", sides, slanted), ("root",))
     gating.add_gate(gates.PolygonGate("outside", sides, slanted, use_complement=True), ("root",))
     asinh = [flowkit.Dimension("FITC-A", None, "asinh"), flowkit.Dimension("APC-A", None, "asinh")]
-    gating.add_gate(gates.EllipsoidGate("round", asinh, [0.6, 0.6], [[0.02, 0.01], [0.01, 0.03]], 2.0), ("root",))
+    gating.add_gate(
+        gates.EllipsoidGate("round", asinh, [0.6, 0.6], [[0.02, 0.01], [0.01, 0.03]], 2.0),
+        ("root",),
+    )
     panel = small_panel({"CD3": "FITC-A", "CD19": "APC-A"}, (), compensated=False)
     imported = import_gates(Foreign("made up", gating), panel, "imported")
     rng = np.random.default_rng(8)
-    events = rng.choice([-0.01, 1.0], (100_000, 2), p=[0.1, 0.9]) * 10 ** rng.uniform(1, 5.4, (100_000, 2))
+    events = rng.choice([-0.01, 1.0], (100_000, 2), p=[0.1, 0.9]) * 10 ** rng.uniform(
+        1, 5.4, (100_000, 2)
+    )
     tube = ArrayTube(events, ("FITC-A", "APC-A"), ("CD3", "CD19"))
     strategy = Strategy.model_validate(YAML(typ="safe", pure=True).load(strategy_yaml(imported)))
     compiled = compile_strategy(strategy, match_panel(panel, tube.channels), tube)
@@ -500,12 +668,26 @@ def test_a_gate_lost_takes_those_that_stand_on_it_with_it():
     from flowkit import gates
 
     gating = flowkit.GatingStrategy()
-    gating.add_gate(gates.RectangleGate("CD99+", [flowkit.Dimension("Strange-A", None, None, 1.0)]), ("root",))
-    gating.add_gate(gates.RectangleGate("below", [flowkit.Dimension("FITC-A", None, None, 1.0)]), ("root", "CD99+"))
-    gating.add_gate(gates.RectangleGate("CD3+", [flowkit.Dimension("FITC-A", None, None, 1.0)]), ("root",))
-    references = [{"ref": "CD3+", "path": ("root",), "complement": False}, {"ref": "CD99+", "path": ("root",), "complement": True}]
+    gating.add_gate(
+        gates.RectangleGate("CD99+", [flowkit.Dimension("Strange-A", None, None, 1.0)]), ("root",)
+    )
+    gating.add_gate(
+        gates.RectangleGate("below", [flowkit.Dimension("FITC-A", None, None, 1.0)]),
+        ("root", "CD99+"),
+    )
+    gating.add_gate(
+        gates.RectangleGate("CD3+", [flowkit.Dimension("FITC-A", None, None, 1.0)]), ("root",)
+    )
+    references = [
+        {"ref": "CD3+", "path": ("root",), "complement": False},
+        {"ref": "CD99+", "path": ("root",), "complement": True},
+    ]
     gating.add_gate(gates.BooleanGate("both", "and", references), ("root",))
-    imported = import_gates(Foreign("made up", gating), small_panel({"CD3": "FITC-A"}, (), compensated=False), "imported")
+    imported = import_gates(
+        Foreign("made up", gating),
+        small_panel({"CD3": "FITC-A"}, (), compensated=False),
+        "imported",
+    )
     assert imported.name_of == {("root", "CD3+"): "CD3pos"}
     assert {note.gate: note.text for note in imported.lost} == {
         "CD99+": "It needs the channel Strange-A, which the panel lab does not read.",
@@ -544,14 +726,18 @@ def test_a_sample_that_differs_from_its_group_is_told_whatever_it_says_of_itself
     document = etree.parse(source)
     sample = next(document.getroot().iter("SampleNode"))
     time_gate = next(each for each in sample.iter("Population") if each.get("name") == "Time")
-    dimension = next(each for each in time_gate.find("Gate").iter() if etree.QName(each).localname == "dimension")
+    dimension = next(
+        each for each in time_gate.find("Gate").iter() if etree.QName(each).localname == "dimension"
+    )
     place = next(key for key in dimension.attrib if key.endswith(("}min", "}max")))
     dimension.set(place, str(float(dimension.get(place)) + 1))
     last = next(each for each in sample.iter("Population") if each.get("name") == "CD3+")
     last.set("name", "CD3 bright")
     changed = tmp_path / "changed.wsp"
     document.write(str(changed))
-    notes = [note for note in read_foreign(changed, sample.get("name")).notes if note.outcome == "to do"]
+    notes = [
+        note for note in read_foreign(changed, sample.get("name")).notes if note.outcome == "to do"
+    ]
     assert [note.gate.rpartition("/")[2] for note in notes] == ["Time", "CD3 bright", ""]
     assert "DEN has it drawn otherwise" in notes[0].text
     assert "This sample alone has it" in notes[1].text

@@ -39,7 +39,12 @@ SIMULATED: dict[str, Callable[[], FcsFile]] = {
         pairs=[("SPILL", "2,FITC-A,PE-A,1,.1,0,1"), ("$SPILLOVER", "2,PE-A,FITC-A,1,0,0.10,1")]
     ),
 }
-FIELD = ("empty_labels", "spillover_decimal_comma", "text_ends_with_two_delimiters", "no_final_delimiter")
+FIELD = (
+    "empty_labels",
+    "spillover_decimal_comma",
+    "text_ends_with_two_delimiters",
+    "no_final_delimiter",
+)
 NUMBERS = (
     b"0", b"1", b"-1", b"7", b"58", b"99999999", b"1000000000", b"999999999999999999", b"1e308", b"1e-9999",
     b"nan", b"inf", b"4294967296", b"1,2,3,4", b"", b" ", b"0x10", b"1_0", "²".encode(), "٣".encode(),
@@ -135,7 +140,9 @@ def told(path: Path) -> str | None:
 
 
 def is_a_sentence(text: str) -> bool:
-    return text.isprintable() and text.endswith(".") and 20 < len(text) < 600 and "Error" not in text
+    return (
+        text.isprintable() and text.endswith(".") and 20 < len(text) < 600 and "Error" not in text
+    )
 
 
 @settings(

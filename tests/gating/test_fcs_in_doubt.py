@@ -202,7 +202,9 @@ def test_what_is_written_with_doubled_delimiters_is_what_is_read(
     """Also where values are empty, begin or end with a delimiter, or are nothing else."""
     plain = ["".join(part).replace("d", delimiter) for part in parts]
     pairs = [(f"KEY {n}", value) for n, value in enumerate(plain)] + [("LAST", "x")]
-    written = delimiter.join(part.replace(delimiter, delimiter * 2) for pair in pairs for part in pair)
+    written = delimiter.join(
+        part.replace(delimiter, delimiter * 2) for pair in pairs for part in pair
+    )
     found = read_text_segment("a.fcs", f"{delimiter}{written}{delimiter}".encode())
     assert found.pairs == tuple((key, value.strip()) for key, value in pairs)
 

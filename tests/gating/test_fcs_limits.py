@@ -1,4 +1,5 @@
-"""What no cytometer writes ends with one sentence, soon and in little memory, through every door."""
+"""What no cytometer writes ends with one sentence, soon and in little memory, through every
+door."""
 
 import json
 import os
@@ -119,7 +120,16 @@ def test_an_import_with_an_endless_tube_ends_soon(tmp_path: Path) -> None:
     path = ENDLESS["60,000 channels"][0](tmp_path / "gain2.fcs")
     field = SHARED / "field" / "gain2.wsp"
     words = ["strategy", "import", str(field), "--panel", "bcell", "--name", "x"]
-    command = [sys.executable, "-c", COMMANDS, *words, "--output", str(tmp_path), "--fcs", str(path)]
+    command = [
+        sys.executable,
+        "-c",
+        COMMANDS,
+        *words,
+        "--output",
+        str(tmp_path),
+        "--fcs",
+        str(path),
+    ]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         command, cwd=PROJECT, env=environment(), capture_output=True, text=True, check=False

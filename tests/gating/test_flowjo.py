@@ -1,4 +1,5 @@
-"""A FlowJo workspace is read as FlowJo reads it; what cannot be carried over is named and takes nothing with it."""
+"""A FlowJo workspace is read as FlowJo reads it; what cannot be carried over is named and takes
+nothing with it."""
 
 import time
 import warnings
@@ -38,14 +39,25 @@ MOST_PLACES = 256
 
 
 def imported(
-    folder: Path, written: Written, raw: np.ndarray, *, keywords: dict[str, str] | None = None, panel: Panel | None = None
+    folder: Path,
+    written: Written,
+    raw: np.ndarray,
+    *,
+    keywords: dict[str, str] | None = None,
+    panel: Panel | None = None,
 ) -> tuple[dict[str, int | None], CheckedImport]:
     """Import a workspace with its tube; gives what each gate counts under the imported strategy."""
     workspace = written.write(folder / "lab.wsp")
     tube = write_tube(folder / "tube.fcs", raw, keywords=keywords, spill=written.matrix is not None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        done = import_checked(workspace, panel or lab_panel(compensated=written.matrix is not None), "lab", tube=tube, accept=True)
+        done = import_checked(
+            workspace,
+            panel or lab_panel(compensated=written.matrix is not None),
+            "lab",
+            tube=tube,
+            accept=True,
+        )
     return {each.gate: each.counted for each in done.compared}, done
 
 
@@ -72,32 +84,50 @@ def test_gates_on_a_channel_with_a_gain_give_the_recorded_counts(tube):
 
 
 GAINS = {"$P1G": "2", "$P2G": "0.5", "$P3G": "4", "$P4G": "0.25", "$P5G": "8"}
-BIEX = 'biex transforms:length="256" transforms:maxRange="262144" transforms:neg="0" transforms:width="-100" transforms:pos="4.418539922"'
-LOGICLE = 'logicle transforms:length="256" transforms:T="262144" transforms:A="0" transforms:W="0.5" transforms:M="4.5"'
+BIEX = (
+    'biex transforms:length="256" transforms:maxRange="262144" transforms:neg="0" '
+    'transforms:width="-100" transforms:pos="4.418539922"'
+)
+LOGICLE = (
+    'logicle transforms:length="256" transforms:T="262144" transforms:A="0" transforms:W="0.5" '
+    'transforms:M="4.5"'
+)
 ASINH = (
-    'fasinh transforms:length="256" transforms:maxRange="262144" transforms:T="262144" transforms:A="0.5" transforms:M="4" transforms:W="1"'
+    'fasinh transforms:length="256" transforms:maxRange="262144" transforms:T="262144" '
+    'transforms:A="0.5" transforms:M="4" transforms:W="1"'
 )
 LOG = 'log transforms:offset="10" transforms:decades="4.418539922"'
 MARKED = {f"Comp-{detector}": LOGICLE for detector in DETECTORS[2:5]}
 
 
 @pytest.mark.parametrize("keywords_in", ["file", "workspace", "both"])
-def test_every_shape_on_gained_and_compensated_channels_counts_as_without_the_gain(keywords_in, tmp_path):
+def test_every_shape_on_gained_and_compensated_channels_counts_as_without_the_gain(
+    keywords_in, tmp_path
+):
     raw = raw_events()
     gates = "".join(
         [
             recorded("scatter", rectangle(FSC_A=(50_000.0, 180_000.0), SSC_A=(20_000.0, None))),
-            recorded("dyes", rectangle_on({"Comp-FITC-A": (900.0, None), "Comp-PE-A": (None, 5000.0)})),
-            recorded("corners", polygon("Comp-FITC-A", "Comp-APC-A", [(100, 80), (50_000, 300), (9000, 90_000)])),
+            recorded(
+                "dyes", rectangle_on({"Comp-FITC-A": (900.0, None), "Comp-PE-A": (None, 5000.0)})
+            ),
+            recorded(
+                "corners",
+                polygon("Comp-FITC-A", "Comp-APC-A", [(100, 80), (50_000, 300), (9000, 90_000)]),
+            ),
             recorded("round", ellipse("FSC-A", "SSC-A", (120, 90), (60, 25), 0.6)),
         ]
     )
-    written = Written(gates, scales=MARKED, keywords={} if keywords_in == "file" else GAINS, matrix=("Comp-", ""))
+    written = Written(
+        gates, scales=MARKED, keywords={} if keywords_in == "file" else GAINS, matrix=("Comp-", "")
+    )
     plain, _ = imported(tmp_path, Written(gates, scales=MARKED, matrix=("Comp-", "")), raw)
     gained = raw.copy()
     counts, done = imported(tmp_path, written, gained, keywords=GAINS)
     true = raw[:, 2:5] @ np.linalg.inv(SPILL)
-    assert counts["scatter"] == np.sum((raw[:, 0] >= 50_000) & (raw[:, 0] < 180_000) & (raw[:, 1] >= 20_000))
+    assert counts["scatter"] == np.sum(
+        (raw[:, 0] >= 50_000) & (raw[:, 0] < 180_000) & (raw[:, 1] >= 20_000)
+    )
     assert counts["dyes"] == np.sum((true[:, 0] >= 900) & (true[:, 1] < 5000))
     assert counts["round"] == np.sum(in_ellipse(raw[:, :2] / TOP * 256, (120, 90), (60, 25), 0.6))
     assert abs(counts["corners"] - plain["corners"]) <= 2  # redrawn: a logicle of another T
@@ -106,7 +136,9 @@ def test_every_shape_on_gained_and_compensated_channels_counts_as_without_the_ga
 
 
 def test_without_a_file_the_gains_the_workspace_keeps_are_used(tmp_path):
-    workspace = Written(population("R", rectangle(FSC_A=(100_000.0, None)), 1), keywords={"$P1G": "4"}).write(tmp_path / "lab.wsp")
+    workspace = Written(
+        population("R", rectangle(FSC_A=(100_000.0, None)), 1), keywords={"$P1G": "4"}
+    ).write(tmp_path / "lab.wsp")
     done = import_checked(workspace, lab_panel(), "lab")
     assert done.imported.document["gates"][0]["rectangle"] == {"FSC-A": {"above": 25_000.0}}
     assert any("were not compared: no tube is at hand" in note.text for note in done.imported.notes)
@@ -117,12 +149,16 @@ def test_a_file_whose_gain_is_not_the_workspaces_is_told(tmp_path):
     written = Written(recorded("R", rectangle(FSC_A=(100_000.0, None))), keywords={"$P1G": "4"})
     counts, done = imported(tmp_path, written, raw, keywords={"$P1G": "2"})
     assert counts["R"] == np.sum(raw[:, 0] >= 100_000)
-    assert any("declares the gain 2 on FSC-A, the workspace 4" in note.text for note in done.imported.notes)
+    assert any(
+        "declares the gain 2 on FSC-A, the workspace 4" in note.text for note in done.imported.notes
+    )
 
 
 def test_a_gain_of_flowjos_own_is_not_guessed_at(tmp_path):
     scale = f'linear transforms:minRange="0" transforms:maxRange="{TOP:g}" gain="3"'
-    gates = recorded("odd", rectangle(FSC_A=(1.0, None))) + recorded("well", rectangle(SSC_A=(100_000.0, None)))
+    gates = recorded("odd", rectangle(FSC_A=(1.0, None))) + recorded(
+        "well", rectangle(SSC_A=(100_000.0, None))
+    )
     counts, done = imported(tmp_path, Written(gates, scales={"FSC-A": scale}), raw_events())
     assert "gain of its own (3)" in lost(done)["odd"]
     assert counts["odd"] is None
@@ -152,15 +188,27 @@ def test_a_time_gate_keeps_the_ticks_it_kept_in_flowjo(gain, top, step, tmp_path
     raw = raw_events()
     seconds_a_tick = 0.01 if top == TOP * 0.01 else gain
     gate = recorded("T", rectangle(Time=(500 * seconds_a_tick, 1500 * seconds_a_tick)))
-    counts, done = imported(tmp_path, Written(gate, scales=time_scale(gain, top)), raw, keywords={"$TIMESTEP": step} if step else None)
+    counts, done = imported(
+        tmp_path,
+        Written(gate, scales=time_scale(gain, top)),
+        raw,
+        keywords={"$TIMESTEP": step} if step else None,
+    )
     assert not lost(done)
     assert counts["T"] == 1000
 
 
-@pytest.mark.parametrize(("gain", "top", "keywords"), [(1, 60, {"$TIMESTEP": "0.01"}), (0.01, 60, {}), (0, 60, {}), (-1, 60, {})])
+@pytest.mark.parametrize(
+    ("gain", "top", "keywords"),
+    [(1, 60, {"$TIMESTEP": "0.01"}), (0.01, 60, {}), (0, 60, {}), (-1, 60, {})],
+)
 def test_a_time_gate_whose_unit_is_not_clear_is_named_as_left_out(gain, top, keywords, tmp_path):
-    gates = population("T", rectangle(Time=(1.0, 2.0))) + population("R", rectangle(FSC_A=(1.0, None)))
-    workspace = Written(gates, scales=time_scale(gain, top), keywords=keywords).write(tmp_path / "lab.wsp")
+    gates = population("T", rectangle(Time=(1.0, 2.0))) + population(
+        "R", rectangle(FSC_A=(1.0, None))
+    )
+    workspace = Written(gates, scales=time_scale(gain, top), keywords=keywords).write(
+        tmp_path / "lab.wsp"
+    )
     done = import_checked(workspace, lab_panel(), "lab")
     assert lost(done).keys() == {"T"}
     assert "Time" in lost(done)["T"]
@@ -179,9 +227,18 @@ def shown(kind: str, values: np.ndarray) -> np.ndarray:
     if kind == LOG:
         return np.log10(np.maximum(values, 10) / 10) / 4.418539922 * 256
     if kind == ASINH:
-        return (np.arcsinh(values * np.sinh(4 * np.log(10)) / TOP) + 0.5 * np.log(10)) / (4.5 * np.log(10)) * 256
+        return (
+            (np.arcsinh(values * np.sinh(4 * np.log(10)) / TOP) + 0.5 * np.log(10))
+            / (4.5 * np.log(10))
+            * 256
+        )
     if kind == LOGICLE:
-        return np.asarray(flowkit.transforms.LogicleTransform(TOP, 0.5, 4.5, 0).apply(values.reshape(-1, 1)))[:, 0] * 256
+        return (
+            np.asarray(
+                flowkit.transforms.LogicleTransform(TOP, 0.5, 4.5, 0).apply(values.reshape(-1, 1))
+            )[:, 0]
+            * 256
+        )
     from flowkit._models.transforms import WSPBiexTransform
 
     return np.asarray(WSPBiexTransform(0, -100, 4.418539922, TOP).apply(values)) / 16
@@ -202,12 +259,24 @@ SCALES = {
 @pytest.mark.parametrize("scale", SCALES)
 def test_an_ellipse_lies_where_the_display_shows_it(scale, inside, turn, tmp_path):
     raw = raw_events(20_000)
-    kind, other = SCALES[scale], 'linear transforms:minRange="-5000" transforms:maxRange="200000" gain="1"'
+    kind, other = (
+        SCALES[scale],
+        'linear transforms:minRange="-5000" transforms:maxRange="200000" gain="1"',
+    )
     x, y = ("FITC-A", "PE-A") if not kind.startswith("linear") else ("FSC-A", "SSC-A")
     gate = recorded("E", ellipse(x, y, (150, 130), (80, 45), turn, inside=inside))
-    counts, done = imported(tmp_path, Written(gate, scales={x: kind, y: kind if x == "FITC-A" else other}, events=20_000), raw)
+    counts, done = imported(
+        tmp_path,
+        Written(gate, scales={x: kind, y: kind if x == "FITC-A" else other}, events=20_000),
+        raw,
+    )
     columns = [DETECTORS.index(x), DETECTORS.index(y)]
-    places = np.column_stack([shown(kind, raw[:, columns[0]]), shown(kind if x == "FITC-A" else other, raw[:, columns[1]])])
+    places = np.column_stack(
+        [
+            shown(kind, raw[:, columns[0]]),
+            shown(kind if x == "FITC-A" else other, raw[:, columns[1]]),
+        ]
+    )
     truth = in_ellipse(places, (150, 130), (80, 45), turn)
     truth = truth if inside else ~truth
     assert not lost(done)
@@ -217,7 +286,12 @@ def test_an_ellipse_lies_where_the_display_shows_it(scale, inside, turn, tmp_pat
 
 @needs_shared
 def test_an_ellipse_on_a_linear_axis_with_a_negative_minimum_counts_right():
-    done = import_checked(FIELD / "ellipse_negative_min.wsp", lab_panel(), "lab", tube=FIELD / "ellipse_negative_min.fcs")
+    done = import_checked(
+        FIELD / "ellipse_negative_min.wsp",
+        lab_panel(),
+        "lab",
+        tube=FIELD / "ellipse_negative_min.fcs",
+    )
     assert [each.counted for each in done.compared] == [401]
 
 
@@ -225,15 +299,24 @@ def test_a_circle_is_imported_and_so_is_what_stands_beside_it(tmp_path):
     raw = raw_events()
     below = population("below", rectangle(FSC_A=(100_000.0, None)), 1)
     circle = population("C", ellipse("FSC-A", "SSC-A", (100, 140), (40, 40)), 1, below)
-    counts, done = imported(tmp_path, Written(circle + recorded("R", rectangle(FSC_A=(100_000.0, None)))), raw)
+    counts, done = imported(
+        tmp_path, Written(circle + recorded("R", rectangle(FSC_A=(100_000.0, None)))), raw
+    )
     truth = in_ellipse(raw[:, :2] / TOP * 256, (100, 140), (40, 40))
-    assert counts == {"C": truth.sum(), "C/below": (truth & (raw[:, 0] >= 100_000)).sum(), "R": (raw[:, 0] >= 100_000).sum()}
+    assert counts == {
+        "C": truth.sum(),
+        "C/below": (truth & (raw[:, 0] >= 100_000)).sum(),
+        "R": (raw[:, 0] >= 100_000).sum(),
+    }
     assert not lost(done)
 
 
 # One bad gate loses no other
 
-VERTEX = '<gating:vertex><gating:coordinate data-type:value="{}"/><gating:coordinate data-type:value="5"/></gating:vertex>'
+VERTEX = (
+    '<gating:vertex><gating:coordinate data-type:value="{}"/><gating:coordinate '
+    'data-type:value="5"/></gating:vertex>'
+)
 LONG_ELLIPSE = ellipse("FSC-A", "SSC-A", (100, 100), (50, 1))
 BAD = {
     "no Gate": '<Population name="bad" count="1" owningGroup=""/>',
@@ -263,12 +346,26 @@ BAD = {
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_gate_is_named_with_what_stands_on_it_and_the_others_are_imported(kind, tmp_path):
     raw = raw_events()
-    below = population("below", rectangle(FSC_A=(2.0, None)), 1, population("deeper", rectangle(FSC_A=(3.0, None)), 1))
-    bad = BAD[kind].replace("</Population>", f"<Subpopulations>{below}</Subpopulations></Population>")
+    below = population(
+        "below",
+        rectangle(FSC_A=(2.0, None)),
+        1,
+        population("deeper", rectangle(FSC_A=(3.0, None)), 1),
+    )
+    bad = BAD[kind].replace(
+        "</Population>", f"<Subpopulations>{below}</Subpopulations></Population>"
+    )
     both = combination("AndNode", "both", ["bad", "R"], 1)
-    scales = {"FITC-A": 'miltenyi transforms:maxRange="1"', "PE-A": LOGICLE.replace('W="0.5"', 'W="9"')}
+    scales = {
+        "FITC-A": 'miltenyi transforms:maxRange="1"',
+        "PE-A": LOGICLE.replace('W="0.5"', 'W="9"'),
+    }
     written = Written(bad + recorded("R", rectangle(FSC_A=(100_000.0, None))) + both, scales=scales)
-    workspace = written.text().replace("<Keywords>", '<DerivedParameters><DerivedParameter name="Ratio"/></DerivedParameters><Keywords>', 1)
+    workspace = written.text().replace(
+        "<Keywords>",
+        '<DerivedParameters><DerivedParameter name="Ratio"/></DerivedParameters><Keywords>',
+        1,
+    )
     (tmp_path / "text.wsp").write_text(workspace, encoding="utf-8")
     tube = write_tube(tmp_path / "tube.fcs", raw)
     with warnings.catch_warnings():
@@ -285,9 +382,13 @@ def test_a_bad_gate_is_named_with_what_stands_on_it_and_the_others_are_imported(
 
 
 def test_gates_too_deep_are_left_out_and_the_others_imported(tmp_path):
-    chain = "".join(combination("OrNode", f"b{n}", [f"b{n - 1}", f"b{n - 1}"], 1) for n in range(500, 0, -1))
+    chain = "".join(
+        combination("OrNode", f"b{n}", [f"b{n - 1}", f"b{n - 1}"], 1) for n in range(500, 0, -1)
+    )
     begun = time.monotonic()
-    counts, done = imported(tmp_path, Written(chain + recorded("b0", rectangle(FSC_A=(100_000.0, None)))), raw_events())
+    counts, done = imported(
+        tmp_path, Written(chain + recorded("b0", rectangle(FSC_A=(100_000.0, None)))), raw_events()
+    )
     assert time.monotonic() - begun < 5
     assert counts["b0"] == counts["b20"]
     assert counts["b500"] is None
@@ -297,14 +398,25 @@ def test_gates_too_deep_are_left_out_and_the_others_imported(tmp_path):
 # Names
 
 
-MARKS = [("", "*"), ("*", ""), ("(", ")"), ("C+", ".*"), ("[a-", "]"), ("Comp-", "::"), ("\\", "|"), ("Comp-", "-A")]
+MARKS = [
+    ("", "*"),
+    ("*", ""),
+    ("(", ")"),
+    ("C+", ".*"),
+    ("[a-", "]"),
+    ("Comp-", "::"),
+    ("\\", "|"),
+    ("Comp-", "-A"),
+]
 
 
 @pytest.mark.parametrize(("prefix", "suffix"), MARKS)
 def test_marks_of_compensation_are_names_and_no_patterns(prefix, suffix, tmp_path):
     raw = raw_events()
     names = {detector: f"{prefix}{detector}{suffix}" for detector in DETECTORS[2:5]}
-    gates = recorded("C", rectangle_on({names["FITC-A"]: (1000.0, None)})) + recorded("S", rectangle(SSC_A=(1000.0, None)))
+    gates = recorded("C", rectangle_on({names["FITC-A"]: (1000.0, None)})) + recorded(
+        "S", rectangle(SSC_A=(1000.0, None))
+    )
     counts, done = imported(tmp_path, Written(gates, matrix=(prefix, suffix)), raw)
     true = raw[:, 2:5] @ np.linalg.inv(SPILL)
     assert counts == {"C": (true[:, 0] >= 1000).sum(), "S": (raw[:, 1] >= 1000).sum()}
@@ -317,11 +429,28 @@ def test_a_compensated_gate_is_read_on_the_scale_of_its_compensated_channel(tmp_
     written = Written(gate, scales={"Comp-FITC-A": LOGICLE}, matrix=("Comp-", ""), events=20_000)
     counts, _ = imported(tmp_path, written, raw)
     true = raw[:, 2:5] @ np.linalg.inv(SPILL)
-    truth = in_ellipse(np.column_stack([shown(LOGICLE, true[:, 0]), raw[:, 1] / TOP * 256]), (150, 130), (60, 45))
+    truth = in_ellipse(
+        np.column_stack([shown(LOGICLE, true[:, 0]), raw[:, 1] / TOP * 256]), (150, 130), (60, 45)
+    )
     assert abs(counts["E"] - truth.sum()) <= 0.001 * 20_000
 
 
-ODD_NAMES = ["CD4+/CD8-", "a/b/c", "/", "7 days", "naïve ½ (x)", "+", "-", ".", "..", "root", "a&b<c>", '"', "x:y", "日本"]
+ODD_NAMES = [
+    "CD4+/CD8-",
+    "a/b/c",
+    "/",
+    "7 days",
+    "naïve ½ (x)",
+    "+",
+    "-",
+    ".",
+    "..",
+    "root",
+    "a&b<c>",
+    '"',
+    "x:y",
+    "日本",
+]
 ODD_NAMES += [" ", "a\tb", "[*]", "%s{0}"]
 
 
@@ -329,7 +458,9 @@ ODD_NAMES += [" ", "a\tb", "[*]", "%s{0}"]
 def test_a_gate_may_have_any_name_and_so_may_its_parent(name, tmp_path):
     raw = raw_events()
     inner = population(name, rectangle(SSC_A=(100_000.0, None)), 1)
-    gates = population(name, rectangle(FSC_A=(100_000.0, None)), 1, inner) + combination("NotNode", "not it", [name], 1)
+    gates = population(name, rectangle(FSC_A=(100_000.0, None)), 1, inner) + combination(
+        "NotNode", "not it", [name], 1
+    )
     gates += combination("AndNode", "both", [name, f"{name}/{name}"], 1)
     counts, done = imported(tmp_path, Written(gates), raw)
     outer = raw[:, 0] >= 100_000
@@ -340,8 +471,12 @@ def test_a_gate_may_have_any_name_and_so_may_its_parent(name, tmp_path):
 
 def test_two_populations_of_one_name_are_both_imported(tmp_path):
     raw = raw_events()
-    gates = recorded("R", rectangle(FSC_A=(100_000.0, None))) + recorded("R", rectangle(FSC_A=(200_000.0, None)))
-    counts, done = imported(tmp_path, Written(gates + combination("NotNode", "other", ["R"], 1)), raw)
+    gates = recorded("R", rectangle(FSC_A=(100_000.0, None))) + recorded(
+        "R", rectangle(FSC_A=(200_000.0, None))
+    )
+    counts, done = imported(
+        tmp_path, Written(gates + combination("NotNode", "other", ["R"], 1)), raw
+    )
     assert list(counts.values())[:2] == [(raw[:, 0] >= 100_000).sum(), (raw[:, 0] >= 200_000).sum()]
     assert lost(done) == {"other": "It combines R, which is the name of several gates."}
 
@@ -365,9 +500,16 @@ def test_without_a_file_the_scale_ends_where_the_document_ends_it(tmp_path):
     corners = polygon("FITC-A", "PE-A", [(100, 100), (1e6, 100), (1e6, 1e6), (100, 1e6)])
     gates = population("P", corners) + population("R", rectangle_on({"APC-A": (2e6, None)}))
     scales = dict.fromkeys(DETECTORS[2:5], scale)
-    done = import_checked(Written(gates, scales=scales, keywords=keywords).write(tmp_path / "lab.wsp"), lab_panel(), "lab")
+    done = import_checked(
+        Written(gates, scales=scales, keywords=keywords).write(tmp_path / "lab.wsp"),
+        lab_panel(),
+        "lab",
+    )
     written = {gate["gate"]: gate for gate in done.imported.document["gates"]}
-    assert np.allclose(written["P"]["polygon"]["vertices"], np.array([(100, 100), (1e6, 100), (1e6, 1e6), (100, 1e6)]) / 16)
+    assert np.allclose(
+        written["P"]["polygon"]["vertices"],
+        np.array([(100, 100), (1e6, 100), (1e6, 1e6), (100, 1e6)]) / 16,
+    )
     assert written["R"]["rectangle"] == {"CD19": {"above": 125_000.0}}
     assert done.imported.document["scales"]["CD3"] == {"w": 0.5, "m": 4.5, "a": 0.0}
     assert not [note for note in done.imported.notes if note.outcome == "approximated"]
@@ -379,17 +521,22 @@ def test_gatingml_is_read_to_the_end_of_its_own_scale_without_a_file(tmp_path):
         '<gating:Gating-ML xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating" '
         'xmlns:data-type="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" '
         'xmlns:transforms="http://www.isac-net.org/std/Gating-ML/v2.0/transformations">'
-        '<transforms:transformation transforms:id="L"><transforms:logicle transforms:T="4194304" transforms:W="0.5" transforms:M="4.5" '
+        '<transforms:transformation transforms:id="L"><transforms:logicle '
+        'transforms:T="4194304" transforms:W="0.5" transforms:M="4.5" '
         'transforms:A="0"/></transforms:transformation><gating:RectangleGate gating:id="R">'
-        '<gating:dimension gating:compensation-ref="uncompensated" gating:transformation-ref="L" gating:min="0.5">'
+        '<gating:dimension gating:compensation-ref="uncompensated" '
+        'gating:transformation-ref="L" gating:min="0.5">'
         '<data-type:fcs-dimension data-type:name="FITC-A"/></gating:dimension>'
         '<gating:dimension gating:compensation-ref="uncompensated" gating:min="100">'
-        '<data-type:fcs-dimension data-type:name="FSC-A"/></gating:dimension></gating:RectangleGate></gating:Gating-ML>'
+        "<data-type:fcs-dimension "
+        'data-type:name="FSC-A"/></gating:dimension></gating:RectangleGate></gating:Gating-ML>'
     )
     done = import_checked(document, lab_panel(), "lab")
     import flowkit
 
-    place = flowkit.transforms.LogicleTransform(4194304, 0.5, 4.5, 0).inverse(np.array([[0.5]]))[0, 0]
+    place = flowkit.transforms.LogicleTransform(4194304, 0.5, 4.5, 0).inverse(np.array([[0.5]]))[
+        0, 0
+    ]
     sides = done.imported.document["gates"][0]["rectangle"]
     assert sides["CD3"]["above"] == pytest.approx(place / 16)
     assert sides["FSC-A"]["above"] == 100
@@ -402,7 +549,8 @@ def test_gatingml_is_read_to_the_end_of_its_own_scale_without_a_file(tmp_path):
 
 
 def counted_workspace(folder: Path, **counts: int) -> tuple[Path, Path]:
-    """Write a workspace with a rectangle and a polygon whose recorded counts are right, but for those given; and its tube."""
+    """Write a workspace with a rectangle and a polygon whose recorded counts are right, but for
+    those given; and its tube."""
     raw = raw_events()
     inside = ((raw[:, :2] >= 50_000) & (raw[:, :2] < 150_000)).all(axis=1)
     true = {"R": int((raw[:, 0] >= 100_000).sum()), "P": int(inside.sum())} | counts
@@ -419,15 +567,27 @@ def test_a_tube_beside_the_workspace_under_its_name_is_compared(tmp_path):
 
 
 def test_a_difference_within_the_binning_is_imported_and_one_beyond_is_refused(tmp_path):
-    true = {each.gate: each.recorded for each in import_checked(counted_workspace(tmp_path)[0], lab_panel(), "lab").compared}
+    true = {
+        each.gate: each.recorded
+        for each in import_checked(counted_workspace(tmp_path)[0], lab_panel(), "lab").compared
+    }
     workspace, _ = counted_workspace(tmp_path, P=true["P"] + 5)
     done = import_checked(workspace, lab_panel(), "lab")
-    assert [(each.gate, each.difference, each.verdict) for each in done.compared] == [("R", 0, "same"), ("P", -5, "within the binning")]
+    assert [(each.gate, each.difference, each.verdict) for each in done.compared] == [
+        ("R", 0, "same"),
+        ("P", -5, "within the binning"),
+    ]
     workspace, _ = counted_workspace(tmp_path, P=int(true["P"] * 1.015))
     near = import_checked(workspace, lab_panel(), "lab")
-    assert any(note.gate == "P" and "many events lie on the edge" in note.text for note in near.imported.notes)
+    assert any(
+        note.gate == "P" and "many events lie on the edge" in note.text
+        for note in near.imported.notes
+    )
     workspace, _ = counted_workspace(tmp_path, P=int(true["P"] * 1.1))
-    with pytest.raises(StrategyFault, match=rf"P: recorded {int(true['P'] * 1.1):,}, counted {true['P']:,}.*--accept"):
+    with pytest.raises(
+        StrategyFault,
+        match=rf"P: recorded {int(true['P'] * 1.1):,}, counted {true['P']:,}.*--accept",
+    ):
         import_checked(workspace, lab_panel(), "lab")
     # FlowJo decides a rectangle exactly: five events are too many.
     workspace, tube = counted_workspace(tmp_path, R=true["R"] + 5)
@@ -437,15 +597,24 @@ def test_a_difference_within_the_binning_is_imported_and_one_beyond_is_refused(t
     assert any(note.gate == "R" and "--accept" in note.text for note in accepted.imported.notes)
 
 
-def test_a_tube_that_lacks_a_marker_of_the_workspaces_matrix_is_counted_under_the_workspaces_gates(tmp_path):
+def test_a_tube_that_lacks_a_marker_of_the_workspaces_matrix_is_counted_under_the_workspaces_gates(
+    tmp_path,
+):
     raw = raw_events()
     more = {"marker": "CD8", "detector": "BV421-A"}
     panel = lab_panel(compensated=True)
-    panel = Panel.model_validate(panel.model_dump() | {"markers": [*panel.model_dump()["markers"], more]})
-    written = Written(recorded("C", rectangle_on({"Comp-FITC-A": (1000.0, None)})), matrix=("Comp-", ""))
+    panel = Panel.model_validate(
+        panel.model_dump() | {"markers": [*panel.model_dump()["markers"], more]}
+    )
+    written = Written(
+        recorded("C", rectangle_on({"Comp-FITC-A": (1000.0, None)})), matrix=("Comp-", "")
+    )
     counts, done = imported(tmp_path, written, raw, panel=panel)
     assert counts["C"] == ((raw[:, 2:5] @ np.linalg.inv(SPILL))[:, 0] >= 1000).sum()
-    assert any("Counted under the workspace's gates" in note.text and "needs CD8" in note.text for note in done.imported.notes)
+    assert any(
+        "Counted under the workspace's gates" in note.text and "needs CD8" in note.text
+        for note in done.imported.notes
+    )
 
 
 def test_another_tube_than_the_one_gated_is_told_by_its_events(tmp_path):
@@ -464,7 +633,9 @@ def test_the_tube_is_found_in_a_folder_by_the_samples_name(tmp_path):
     tube.rename(tmp_path / "tubes" / "day 1" / "t.fcs")
     assert not import_checked(workspace, lab_panel(), "lab").compared
     assert len(import_checked(workspace, lab_panel(), "lab", tube=tmp_path / "tubes").compared) == 2
-    (tmp_path / "tubes" / "t.fcs").write_bytes((tmp_path / "tubes" / "day 1" / "t.fcs").read_bytes())
+    (tmp_path / "tubes" / "t.fcs").write_bytes(
+        (tmp_path / "tubes" / "day 1" / "t.fcs").read_bytes()
+    )
     with pytest.raises(UsageFault, match=r"several files of t\.fcs"):
         import_checked(workspace, lab_panel(), "lab", tube=tmp_path / "tubes")
 
@@ -487,17 +658,27 @@ def test_a_sample_flowjo_has_not_counted_is_told_and_not_refused(tmp_path):
 def test_a_samples_own_gate_wins_over_its_groups(tmp_path):
     raw = raw_events()
     own = int((raw[:, 0] >= 100_000).sum())
-    group = population("R", rectangle(FSC_A=(140_000.0, None)), 1).replace('owningGroup=""', 'owningGroup="G"')
+    group = population("R", rectangle(FSC_A=(140_000.0, None)), 1).replace(
+        'owningGroup=""', 'owningGroup="G"'
+    )
     groups = (
-        '<Groups><GroupNode name="G" owningGroup="G"><Group name="G"><SampleRefs><SampleRef sampleID="1"/></SampleRefs></Group>'
+        '<Groups><GroupNode name="G" owningGroup="G"><Group name="G"><SampleRefs><SampleRef '
+        'sampleID="1"/></SampleRefs></Group>'
         f"<Subpopulations>{group}</Subpopulations></GroupNode></Groups><SampleList>"
     )
-    text = Written(population("R", rectangle(FSC_A=(100_000.0, None)), own)).text().replace("<SampleList>", groups)
+    text = (
+        Written(population("R", rectangle(FSC_A=(100_000.0, None)), own))
+        .text()
+        .replace("<SampleList>", groups)
+    )
     (tmp_path / "lab.wsp").write_text(text, encoding="utf-8")
     write_tube(tmp_path / "t.fcs", raw)
     done = import_checked(tmp_path / "lab.wsp", lab_panel(), "lab")
     assert [(each.counted, each.verdict) for each in done.compared] == [(own, "same")]
-    assert any(note.gate == "R" and "the group G has it drawn otherwise" in note.text for note in done.imported.notes)
+    assert any(
+        note.gate == "R" and "the group G has it drawn otherwise" in note.text
+        for note in done.imported.notes
+    )
 
 
 def sample_of(text: str, number: int) -> str:
@@ -513,17 +694,28 @@ def test_a_whole_workspace_is_held_against_every_samples_own_gates(tmp_path):
     for number, bound in ((1, 120_000.0), (2, 100_000.0), (3, 100_000.0), (4, 100_000.0)):
         raw = raw_events(seed=number)
         true[f"s{number}"] = int((raw[:, 0] >= bound).sum())
-        written = Written(population("R", rectangle(FSC_A=(bound, None)), true[f"s{number}"]), sample=f"s{number}")
+        written = Written(
+            population("R", rectangle(FSC_A=(bound, None)), true[f"s{number}"]), sample=f"s{number}"
+        )
         samples.append(sample_of(written.text(), number))
         if number != 4:
             write_tube(tubes / f"s{number}.fcs", raw)
-    first = Written(population("R", rectangle(FSC_A=(1.0, None))), more_samples="".join(samples)).text()
-    (tmp_path / "lab.wsp").write_text(first[: first.index("<Sample>")] + "".join(samples) + "</SampleList></Workspace>", encoding="utf-8")
+    first = Written(
+        population("R", rectangle(FSC_A=(1.0, None))), more_samples="".join(samples)
+    ).text()
+    (tmp_path / "lab.wsp").write_text(
+        first[: first.index("<Sample>")] + "".join(samples) + "</SampleList></Workspace>",
+        encoding="utf-8",
+    )
     done = import_workspace(tmp_path / "lab.wsp", lab_panel(), "lab", tubes=tubes)
-    assert [(each.sample, each.counted, each.verdict) for each in done.compared] == [(f"s{n}", true[f"s{n}"], "same") for n in (1, 2, 3)]
+    assert [(each.sample, each.counted, each.verdict) for each in done.compared] == [
+        (f"s{n}", true[f"s{n}"], "same") for n in (1, 2, 3)
+    ]
     assert done.imported.document["gates"][0]["rectangle"] == {"FSC-A": {"above": 100_000.0}}
     told = " ".join(note.text for note in done.imported.notes)
-    assert "The sample s1 has gates of its own (R), which the strategy, made after s2, has not" in told
+    assert (
+        "The sample s1 has gates of its own (R), which the strategy, made after s2, has not" in told
+    )
     assert "not compared, for want of the samples' tubes: s4." in told
     (tubes / "s3.fcs").write_bytes((tubes / "s2.fcs").read_bytes())
     with pytest.raises(StrategyFault, match=r"s3, R: recorded .*--accept"):
@@ -534,7 +726,11 @@ REAL = sorted((SHARED / "flowjo").glob("*/*.wsp")) if SHARED.is_dir() else []
 
 
 @needs_shared
-@pytest.mark.parametrize("workspace", [path for path in REAL if path.parent.name != "workspaces_only"], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "workspace",
+    [path for path in REAL if path.parent.name != "workspaces_only"],
+    ids=lambda p: p.stem,
+)
 def test_real_workspaces_count_as_flowjo_within_its_binning(workspace):
     from gating.exchange.binning import recorded_ranges
 

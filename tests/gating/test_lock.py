@@ -1,4 +1,5 @@
-"""A LOCK vouches for releases: what a copy to Windows does to it changes nothing, and a line that is none is named."""
+"""A LOCK vouches for releases: what a copy to Windows does to it changes nothing, and a line that
+is none is named."""
 
 import shutil
 from pathlib import Path
@@ -52,7 +53,9 @@ def test_line_ends_blank_lines_and_a_byte_order_mark_change_nothing(own: Path, c
 )
 def test_a_line_that_is_no_release_is_named(own: Path, line: bytes) -> None:
     (own / "LOCK").write_bytes(b"# ours\n" + line + b"\n")
-    with pytest.raises(StrategyFault, match=r"(?s)LOCK, line 2: .*put it back from the backup") as caught:
+    with pytest.raises(
+        StrategyFault, match=r"(?s)LOCK, line 2: .*put it back from the backup"
+    ) as caught:
         load_strategy("tbnk@1.0.0", own)
     assert len(str(caught.value)) < 500
 

@@ -34,13 +34,23 @@ def test_every_gate_has_a_view_with_its_own_counts(pin):
 
 def test_points_inside_a_drawn_rectangle_are_the_points_that_were_counted():
     for view in views_of("bcell", 20_000)[3]:
-        two_sided = view.kind == "rectangle" and view.name in ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
+        two_sided = view.kind == "rectangle" and view.name in (
+            "naive_b",
+            "unswitched_memory_b",
+            "switched_memory_b",
+            "double_negative_b",
+        )
         if two_sided and view.points is not None:
             (x0, y0), (x1, y1) = view.outlines[0].min(axis=0), view.outlines[0].max(axis=0)
             x, y = view.points.T
             low_x, low_y = (x0 == view.x.limits[0], y0 == view.y.limits[0])
             high_x, high_y = (x1 == view.x.limits[1], y1 == view.y.limits[1])
-            inside = ((x >= x0) | low_x) & ((x < x1) | high_x) & ((y >= y0) | low_y) & ((y < y1) | high_y)
+            inside = (
+                ((x >= x0) | low_x)
+                & ((x < x1) | high_x)
+                & ((y >= y0) | low_y)
+                & ((y < y1) | high_y)
+            )
             assert inside.sum() == view.events
 
 
@@ -56,7 +66,10 @@ def test_a_tube_without_events_can_still_be_drawn():
     empty = ArrayTube(tube.events[:0], tube.detectors, tube.labels, tube.spill)
     compiled = compile_strategy(strategy, match, empty)
     views = project(compiled, evaluate(compiled.gating, empty, empty), empty, empty)
-    assert all(view.counts.sum() == 0 and view.events == 0 and np.isfinite(view.x.limits).all() for view in views)
+    assert all(
+        view.counts.sum() == 0 and view.events == 0 and np.isfinite(view.x.limits).all()
+        for view in views
+    )
 
 
 def test_gates_are_drawn_beside_whatever_the_tube_has():
@@ -74,7 +87,11 @@ def test_gates_are_drawn_beside_whatever_the_tube_has():
             "populations": [{"id": "p", "gate": "g", "label": "p", "reference": "p"}],
         })  # fmt: skip
         names = ("CD3-A", *scatter.values())
-        tube = ArrayTube(np.random.default_rng(0).uniform(0, 1000, (50, len(names))), names, ("CD3",) + ("",) * len(scatter))
+        tube = ArrayTube(
+            np.random.default_rng(0).uniform(0, 1000, (50, len(names))),
+            names,
+            ("CD3",) + ("",) * len(scatter),
+        )
         compiled = compile_strategy(strategy, match_panel(panel, tube.channels), tube)
         (view,) = project(compiled, evaluate(compiled.gating, tube, tube), tube, tube)
         assert view.outlines
@@ -84,4 +101,7 @@ def test_gates_are_drawn_beside_whatever_the_tube_has():
     assert views({"FSC-A": "FSC-A"}, ["CD3"]) == ("CD3-A", "FSC-A")
     assert views({"SSC-A": "SSC-A"}, ["CD3", "CD4"], y="CD4") == ("CD3-A", "SSC-A")
     assert views({}, ["CD3"]) == ("CD3-A", "CD3-A")
-    assert views({"SSC-A": "SSC-A", "FSC-A": "FSC-A"}, ["CD3"], x="FSC-A", y="CD3") == ("FSC-A", "CD3-A")
+    assert views({"SSC-A": "SSC-A", "FSC-A": "FSC-A"}, ["CD3"], x="FSC-A", y="CD3") == (
+        "FSC-A",
+        "CD3-A",
+    )

@@ -1,4 +1,5 @@
-"""A strategy is refused when it does not hang together, and a release when it is not what was released."""
+"""A strategy is refused when it does not hang together, and a release when it is not what was
+released."""
 
 import json
 import shutil
@@ -10,7 +11,14 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from gating.strategy.catalogue import known, load_strategy, read_lock, read_strategy, shipped, versions
+from gating.strategy.catalogue import (
+    known,
+    load_strategy,
+    read_lock,
+    read_strategy,
+    shipped,
+    versions,
+)
 from gating.strategy.model import Strategy
 from panels.catalogue import load_panel, panel_names
 from panels.text.errors import StrategyFault
@@ -40,14 +48,52 @@ def test_a_small_strategy_is_read():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"gates": [{"gate": "a", "parent": "b", "none_of": ["b"]}, {"gate": "b", "parent": "a", "none_of": ["a"]}]}, "in a circle: a, b"),
-        ({"gates": [{"gate": "a", "parent": "nowhere", "rectangle": {"CD19": {"above": 1.0}}}]}, "refers to 'nowhere'"),
-        ({"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD19": {"above": 5.0, "below": 5.0}}}]}, "must be smaller"),
-        ({"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD19": {"above": "cd91"}}}]}, "'cd91', which is not listed"),
-        ({"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD3": {"above": "cd19"}}}]}, "is for CD19"),
+        (
+            {
+                "gates": [
+                    {"gate": "a", "parent": "b", "none_of": ["b"]},
+                    {"gate": "b", "parent": "a", "none_of": ["a"]},
+                ]
+            },
+            "in a circle: a, b",
+        ),
+        (
+            {"gates": [{"gate": "a", "parent": "nowhere", "rectangle": {"CD19": {"above": 1.0}}}]},
+            "refers to 'nowhere'",
+        ),
+        (
+            {
+                "gates": [
+                    {
+                        "gate": "a",
+                        "parent": "root",
+                        "rectangle": {"CD19": {"above": 5.0, "below": 5.0}},
+                    }
+                ]
+            },
+            "must be smaller",
+        ),
+        (
+            {"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD19": {"above": "cd91"}}}]},
+            "'cd91', which is not listed",
+        ),
+        (
+            {"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD3": {"above": "cd19"}}}]},
+            "is for CD19",
+        ),
         ({"gates": [{"gate": "a", "parent": "root"}]}, "exactly one of"),
-        ({"gates": [{"gate": "a", "parent": "root", "rectangle": {"CD19": {"above": float("nan")}}}]}, "finite"),
-        ({"populations": [{"id": "x", "gate": "gone", "label": "X", "reference": "x"}]}, "'gone', which does not exist"),
+        (
+            {
+                "gates": [
+                    {"gate": "a", "parent": "root", "rectangle": {"CD19": {"above": float("nan")}}}
+                ]
+            },
+            "finite",
+        ),
+        (
+            {"populations": [{"id": "x", "gate": "gone", "label": "X", "reference": "x"}]},
+            "'gone', which does not exist",
+        ),
         ({"beads": "gone"}, "'gone', which does not exist"),
         ({"gate": []}, "Extra inputs"),
     ],
@@ -71,10 +117,14 @@ def test_every_shipped_panel_has_a_released_strategy():
 
 
 def test_the_shipped_strategies_report_the_populations_users_rely_on():
-    ids = {population.id for pin in known() for population in load_strategy(pin).strategy.populations}
+    ids = {
+        population.id for pin in known() for population in load_strategy(pin).strategy.populations
+    }
     assert ids == set(
-        "leukocytes lymphocytes t_cells cd4_t cd8_t nk_cells monocytes b_cells b_cells_cd20 naive_b naive_igm_igd_b transitional_b "
-        "unswitched_memory_b switched_memory_b double_negative_b plasmablasts plasma_cells long_lived_plasma_cells "
+        "leukocytes lymphocytes t_cells cd4_t cd8_t nk_cells monocytes b_cells b_cells_cd20 "
+        "naive_b naive_igm_igd_b transitional_b "
+        "unswitched_memory_b switched_memory_b double_negative_b plasmablasts plasma_cells "
+        "long_lived_plasma_cells "
         "car19_t carbcma_t car_double_positive car_any_t".split()
     )
 
@@ -107,13 +157,23 @@ def test_a_version_that_was_never_released_is_refused(own):
 
 def test_a_pin_takes_the_newest_release_it_allows(own):
     for version in ("1.0.2", "1.0.10", "2.1.0"):
-        content = YAML(typ="safe", pure=True).load((own / "tbnk" / "1.0.0" / "strategy.yaml").read_text()) | {"version": version}
+        content = YAML(typ="safe", pure=True).load(
+            (own / "tbnk" / "1.0.0" / "strategy.yaml").read_text()
+        ) | {"version": version}
         (own / "tbnk" / version).mkdir()
         (own / "tbnk" / version / "strategy.yaml").write_text(json.dumps(content))
         lock_release(own, "tbnk", version)
     assert versions(own, "tbnk") == ["1.0.0", "1.0.2", "1.0.10", "2.1.0"]
-    found = {pin: load_strategy(pin, own).strategy.version for pin in ("tbnk", "tbnk@1", "tbnk@1.0", "tbnk@1.0.2")}
-    assert found == {"tbnk": "2.1.0", "tbnk@1": "1.0.10", "tbnk@1.0": "1.0.10", "tbnk@1.0.2": "1.0.2"}
+    found = {
+        pin: load_strategy(pin, own).strategy.version
+        for pin in ("tbnk", "tbnk@1", "tbnk@1.0", "tbnk@1.0.2")
+    }
+    assert found == {
+        "tbnk": "2.1.0",
+        "tbnk@1": "1.0.10",
+        "tbnk@1.0": "1.0.10",
+        "tbnk@1.0.2": "1.0.2",
+    }
     with pytest.raises(StrategyFault, match="already released"):
         lock_release(own, "tbnk", "2.1.0")
 
@@ -121,13 +181,22 @@ def test_a_pin_takes_the_newest_release_it_allows(own):
 def test_a_release_that_is_killed_leaves_the_lock_whole(own):
     text = (own / "tbnk" / "1.0.0" / "strategy.yaml").read_text(encoding="utf-8")
     (own / "tbnk" / "1.0.1").mkdir()
-    (own / "tbnk" / "1.0.1" / "strategy.yaml").write_text(text.replace("version: 1.0.0", "version: 1.0.1"), encoding="utf-8")
+    (own / "tbnk" / "1.0.1" / "strategy.yaml").write_text(
+        text.replace("version: 1.0.0", "version: 1.0.1"), encoding="utf-8"
+    )
     before = (own / "LOCK").read_bytes()
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom gating.strategy.catalogue import lock_release\n"
-        "Path.replace = lambda path, target: os._exit(9)\nlock_release(Path(sys.argv[1]), 'tbnk', '1.0.1')\n"
+        "import os, sys\nfrom pathlib import Path\nfrom gating.strategy.catalogue import "
+        "lock_release\n"
+        "Path.replace = lambda path, target: os._exit(9)\nlock_release(Path(sys.argv[1]), "
+        "'tbnk', '1.0.1')\n"
     )
-    assert subprocess.run([sys.executable, "-c", script, str(own)], check=False, timeout=120).returncode == 9
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script, str(own)], check=False, timeout=120
+        ).returncode
+        == 9
+    )
     assert (own / "LOCK").read_bytes() == before
     assert lock_release(own, "tbnk", "1.0.1").strategy.name == "tbnk@1.0.1"
     assert set(read_lock(own)) == {*read_lock(shipped()), "tbnk@1.0.1"}
@@ -138,7 +207,9 @@ def test_strategies_released_at_once_are_all_in_the_lock(own):
     numbers = [f"1.0.{number}" for number in range(1, 7)]
     for number in numbers:
         (own / "tbnk" / number).mkdir()
-        (own / "tbnk" / number / "strategy.yaml").write_text(text.replace("version: 1.0.0", f"version: {number}"), encoding="utf-8")
+        (own / "tbnk" / number / "strategy.yaml").write_text(
+            text.replace("version: 1.0.0", f"version: {number}"), encoding="utf-8"
+        )
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda number: lock_release(own, "tbnk", number), numbers))
     assert {f"tbnk@{number}" for number in numbers} <= set(read_lock(own))
@@ -159,7 +230,10 @@ def test_an_unknown_pin_lists_what_there_is():
 def test_an_error_names_the_file_the_gate_and_the_key_that_was_meant(own):
     path = own / "tbnk" / "1.0.0" / "strategy.yaml"
     path.write_text(path.read_text().replace("{above: cd19}", "{abov: cd19}", 1))
-    with pytest.raises(StrategyFault, match=r"strategy\.yaml, line \d+: gates → b_cells → rectangle → CD19 → abov: .*'above'\?$"):
+    with pytest.raises(
+        StrategyFault,
+        match=r"strategy\.yaml, line \d+: gates → b_cells → rectangle → CD19 → abov: .*'above'\?$",
+    ):
         read_strategy(path)
 
 
@@ -177,7 +251,10 @@ def test_a_lab_s_own_panel_and_strategy_give_the_reference_counts_of_the_real_b_
     assert match.problems == ()
     compiled = compile_strategy(strategy, match, header)
     kept = evaluate(compiled.gating, open_events(header), header)
-    counts = {population.id: kept.count(compiled.path_of[population.gate]) for population in strategy.populations}
+    counts = {
+        population.id: kept.count(compiled.path_of[population.gate])
+        for population in strategy.populations
+    }
     assert counts == {
         "lymphocytes": 51652, "t_cells": 32421, "b_cells": 11028, "naive_b": 9219, "transitional_b": 1070, "unswitched_memory_b": 454,
         "switched_memory_b": 590, "double_negative_b": 765, "plasmablasts": 67,

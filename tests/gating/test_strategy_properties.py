@@ -1,4 +1,5 @@
-"""Whatever strategy a laboratory writes, and however its files are written, the events kept are those FlowKit keeps."""
+"""Whatever strategy a laboratory writes, and however its files are written, the events kept are
+those FlowKit keeps."""
 
 import warnings
 from dataclasses import dataclass
@@ -25,7 +26,17 @@ DETECTORS = ("FSC-A", "FSC-H", "SSC-A", "Time", "FITC-A", "PE-A", "APC-A")
 AXES = ("FSC-A", "FSC-H", "SSC-A", "Time", "CD3", "CD19", "CD4")
 SCATTER = AXES[:4]
 RANGES = (1024, 4096, 65_536, 262_144, 4_194_304)
-KINDS = ("rectangle", "polygon", "ellipse", "quadrant", "ratio", "all_of", "any_of", "none_of", "empty")
+KINDS = (
+    "rectangle",
+    "polygon",
+    "ellipse",
+    "quadrant",
+    "ratio",
+    "all_of",
+    "any_of",
+    "none_of",
+    "empty",
+)
 
 
 @dataclass(frozen=True)
@@ -66,19 +77,28 @@ def write_tube(plan: Plan, rng: np.random.Generator, path: Path) -> Path:
     reach[:, 1] = np.minimum(reach[:, 0] * rng.uniform(0.7, 1.4, plan.events), 1)
     events = np.minimum(reach * ranges, ranges - 1)
     events[:, 3] = np.arange(plan.events)
-    keywords = describe(list(DETECTORS), plan.events, TIMESTEP="0.01") | {f"$P{n}R": str(r) for n, r in enumerate(ranges, 1)}
+    keywords = describe(list(DETECTORS), plan.events, TIMESTEP="0.01") | {
+        f"$P{n}R": str(r) for n, r in enumerate(ranges, 1)
+    }
     keywords |= {f"$P{n}S": marker for n, marker in enumerate(AXES[4:], 5)}
     if plan.gains:
-        keywords |= {f"$P{n}G": f"{gain:g}" for n, gain in enumerate(rng.choice([0, 0.5, 1, 2, 4], len(DETECTORS)), 1)}
+        keywords |= {
+            f"$P{n}G": f"{gain:g}"
+            for n, gain in enumerate(rng.choice([0, 0.5, 1, 2, 4], len(DETECTORS)), 1)
+        }
     if plan.integers:
-        keywords |= {"$DATATYPE": "I"} | {f"$P{n}E": str(rng.choice(["0,0", "4,1", "4,0", "3,0.1"])) for n in range(5, 8)}
+        keywords |= {"$DATATYPE": "I"} | {
+            f"$P{n}E": str(rng.choice(["0,0", "4,1", "4,0", "3,0.1"])) for n in range(5, 8)
+        }
         stored = events.astype("<u4").tobytes()
     else:
         events[:, 4:] *= rng.choice([-0.05, 1], events[:, 4:].shape, p=[0.2, 0.8])
         stored = events.astype("<f4").tobytes()
     if plan.compensated:
         spill = np.eye(3) + rng.uniform(0, 0.4, (3, 3)) * (1 - np.eye(3))
-        keywords["$SPILLOVER"] = ",".join(["3", *DETECTORS[4:], *(f"{each:.6f}" for each in spill.ravel())])
+        keywords["$SPILLOVER"] = ",".join(
+            ["3", *DETECTORS[4:], *(f"{each:.6f}" for each in spill.ravel())]
+        )
     return write_fcs(path, stored, keywords)
 
 
@@ -101,10 +121,17 @@ class Writer:
         })  # fmt: skip
 
     def _gate(self, number: int, kind: str) -> dict[str, Any]:
-        gate: dict[str, Any] = {"gate": f"g{number}", "parent": str(self.rng.choice(["root", *self.names]))}
+        gate: dict[str, Any] = {
+            "gate": f"g{number}",
+            "parent": str(self.rng.choice(["root", *self.names])),
+        }
         if kind in ("all_of", "any_of", "none_of"):
             most = 1 if kind == "none_of" else 2
-            kind, shape = (kind, self._chosen(most)) if len(self.names) >= 2 else ("rectangle", self._rectangle())
+            kind, shape = (
+                (kind, self._chosen(most))
+                if len(self.names) >= 2
+                else ("rectangle", self._rectangle())
+            )
         elif kind == "empty":
             kind, shape = "rectangle", {"FSC-A": {"above": 9e8}}
         else:
@@ -124,7 +151,11 @@ class Writer:
         factor = 1.0 if axis == "Time" else self.ranges[column] / 262_144
         if self.rng.random() < 0.5:
             return float(self.rng.choice(self.events[:, column]) / factor)
-        return float(self.rng.uniform(0, self.plan.events / 100) if axis == "Time" else 10 ** self.rng.uniform(2, 5.5))
+        return float(
+            self.rng.uniform(0, self.plan.events / 100)
+            if axis == "Time"
+            else 10 ** self.rng.uniform(2, 5.5)
+        )
 
     def _pair(self) -> tuple[str, str]:
         x, y = self.rng.choice(AXES, 2, replace=False)
@@ -134,21 +165,44 @@ class Writer:
         limits = {}
         for axis in self.rng.choice(AXES, int(self.rng.integers(1, 4)), replace=False):
             low, high = sorted((self._place(axis), self._place(axis)))
-            sided = [{"above": low, "below": high}, {"above": low}, {"below": high}][self.rng.integers(3) if low < high else 1]
+            sided = [{"above": low, "below": high}, {"above": low}, {"below": high}][
+                self.rng.integers(3) if low < high else 1
+            ]
             limits[str(axis)] = sided
         return limits
 
     def _polygon(self) -> dict[str, Any]:
         x, y = self._pair()
-        return {"x": x, "y": y, "vertices": [(self._place(x), self._place(y)) for _ in range(int(self.rng.integers(3, 8)))]}
+        return {
+            "x": x,
+            "y": y,
+            "vertices": [
+                (self._place(x), self._place(y)) for _ in range(int(self.rng.integers(3, 8)))
+            ],
+        }
 
     def _ellipse(self) -> dict[str, Any]:
         x, y = self._pair()
-        span = np.array([1.0 if axis in ("CD3", "CD19") else self.plan.events / 100 if axis == "Time" else 262_144.0 for axis in (x, y)])
+        span = np.array(
+            [
+                1.0
+                if axis in ("CD3", "CD19")
+                else self.plan.events / 100
+                if axis == "Time"
+                else 262_144.0
+                for axis in (x, y)
+            ]
+        )
         tilt = self.rng.uniform(-0.05, 0.05)
         covariance = np.array([[0.08, tilt], [tilt, 0.06]]) * np.outer(span, span)
         centre = (self.rng.uniform(0, 1, 2) * span).tolist()
-        return {"x": x, "y": y, "centre": centre, "covariance": covariance.tolist(), "distance_square": 1.5}
+        return {
+            "x": x,
+            "y": y,
+            "centre": centre,
+            "covariance": covariance.tolist(),
+            "distance_square": 1.5,
+        }
 
     def _quadrant(self) -> dict[str, Any]:
         x, y = self._pair()
@@ -168,16 +222,23 @@ def test_any_strategy_on_any_file_keeps_the_events_flowkit_keeps(plan: Plan) -> 
         path = write_tube(plan, rng, Path(folder) / "a.fcs")
         header = read_header(path)
         events = open_events(header)
-        compiled = compile_strategy(Writer(plan, rng, events).write(), match_panel(panel(plan), header.channels), header)
+        compiled = compile_strategy(
+            Writer(plan, rng, events).write(), match_panel(panel(plan), header.channels), header
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             kept = evaluate(compiled.gating, events, header)
             views = project(compiled, kept, events, header)
-            shares = border_share(compiled, kept, events, header, tuple(compiled.strategy.parent_of()))
+            shares = border_share(
+                compiled, kept, events, header, tuple(compiled.strategy.parent_of())
+            )
         with np.errstate(divide="ignore", invalid="ignore"):
             expected = compiled.gating.gate_sample(flowkit.Sample(path))
     for gate in kept.rows:
-        assert np.array_equal(kept.mask(gate), expected.get_gate_membership(gate[-1], gate[:-1])), (gate, plan)
+        assert np.array_equal(kept.mask(gate), expected.get_gate_membership(gate[-1], gate[:-1])), (
+            gate,
+            plan,
+        )
     for view in views:
         assert view.events == kept.count(compiled.path_of[view.name])
         assert np.isfinite([*view.x.limits, *view.y.limits]).all()

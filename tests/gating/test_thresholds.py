@@ -15,7 +15,14 @@ from gating.strategy.catalogue import load_strategy
 from gating.strategy.gates import Anchor, Negative, Stretch, Threshold
 from gating.strategy.model import Strategy
 from gating.thresholds.apply import apply_strategy
-from gating.thresholds.measure import AnchorReading, NegativeReading, Reading, StretchReading, measure, reading_from
+from gating.thresholds.measure import (
+    AnchorReading,
+    NegativeReading,
+    Reading,
+    StretchReading,
+    measure,
+    reading_from,
+)
 from gating.thresholds.resolution import Others, Prior, priors_of, resolve
 from gating.thresholds.sensitivity import border_share, stands_on
 from gating.thresholds.valley import COFACTOR, find_crossing, find_valley, from_scale, histogram
@@ -27,10 +34,17 @@ from tests.gating.tubes import ArrayTube
 
 
 def cd19_axis(true_b: int, seed: int, cells: int = 20_000) -> np.ndarray:
-    """Draw the CD19 axis of the published demonstration (SCIENCE section 5): negatives, dull cells, and B cells at asinh 4.3."""
+    """Draw the CD19 axis of the published demonstration (SCIENCE section 5): negatives, dull cells,
+    and B cells at asinh 4.3."""
     rng = np.random.default_rng(seed)
     dull = int(0.07 * cells)
-    places = np.concatenate([rng.normal(0.30, 0.42, cells - dull), rng.normal(1.0, 0.45, dull), rng.normal(4.3, 0.32, true_b)])
+    places = np.concatenate(
+        [
+            rng.normal(0.30, 0.42, cells - dull),
+            rng.normal(1.0, 0.45, dull),
+            rng.normal(4.3, 0.32, true_b),
+        ]
+    )
     return np.sinh(places) * COFACTOR
 
 
@@ -40,7 +54,17 @@ CD19 = Threshold(
     value=DECLARED,
     evidence="validation",
     limits=(DECLARED / 4, DECLARED * 4),
-    sources=("fixed", "gain", "control", "fmo", "baseline", "negative", "valley", "mixture", "pooled"),
+    sources=(
+        "fixed",
+        "gain",
+        "control",
+        "fmo",
+        "baseline",
+        "negative",
+        "valley",
+        "mixture",
+        "pooled",
+    ),
     seen_in="lymphocytes",
     negative=Negative(gate="t_cells", spread=60.0),
     anchor=Anchor(gate="beads", median=9000.0),
@@ -52,14 +76,21 @@ def document_of(threshold: Threshold, **change: object) -> dict[str, object]:
 
 
 def strategy_with(threshold: Threshold | dict[str, object]) -> Strategy:
-    gates = [{"gate": name, "parent": "root", "rectangle": {"CD3": {"above": 0}}} for name in ("lymphocytes", "t_cells", "beads")]
-    gates.append({"gate": "b_cells", "parent": "lymphocytes", "rectangle": {"CD19": {"above": "cd19"}}})
+    gates = [
+        {"gate": name, "parent": "root", "rectangle": {"CD3": {"above": 0}}}
+        for name in ("lymphocytes", "t_cells", "beads")
+    ]
+    gates.append(
+        {"gate": "b_cells", "parent": "lymphocytes", "rectangle": {"CD19": {"above": "cd19"}}}
+    )
     document = {
         "strategy": "s",
         "version": "1.0.0",
         "title": "t",
         "panel": "bcell",
-        "thresholds": {"cd19": threshold if isinstance(threshold, dict) else document_of(threshold)},
+        "thresholds": {
+            "cd19": threshold if isinstance(threshold, dict) else document_of(threshold)
+        },
         "gates": gates,
         "populations": [],
     }
@@ -71,18 +102,23 @@ def negatives(spread: float, count: int = 5000, seed: int = 3) -> NegativeReadin
     return NegativeReading(0.0, spread, tuple(histogram(values).tolist()))
 
 
-def reading(true_b: int = 0, *, gain: float = 1.0, seed: int = 1, anchors: int = 500, spread: float = 60.0) -> Reading:
+def reading(
+    true_b: int = 0, *, gain: float = 1.0, seed: int = 1, anchors: int = 500, spread: float = 60.0
+) -> Reading:
     counts = tuple(histogram(gain * cd19_axis(true_b, seed)).tolist())
     return Reading(counts, negatives(gain * spread), AnchorReading(anchors, gain * 9000.0))
 
 
-def settled(own: Reading, others: Others | None = None, *, only: tuple[str, ...] = CD19.sources) -> Resolved:
+def settled(
+    own: Reading, others: Others | None = None, *, only: tuple[str, ...] = CD19.sources
+) -> Resolved:
     strategy = strategy_with(CD19.model_copy(update={"sources": only}))
     return resolve(strategy, {"cd19": own}, others or Others())["cd19"]
 
 
 def plain_valley(values: np.ndarray) -> float | None:
-    """Find the lowest place between the two largest peaks of a kernel density, and ask no question (what the field does)."""
+    """Find the lowest place between the two largest peaks of a kernel density, and ask no question
+    (what the field does)."""
     places = np.arcsinh(values / COFACTOR)
     grid = np.linspace(-2, 6, 400)
     density = gaussian_kde(places, "silverman")(grid)
@@ -97,13 +133,20 @@ def plain_valley(values: np.ndarray) -> float | None:
 def test_no_valley_passes_where_the_population_is_absent_or_tiny(true_b: int) -> None:
     for seed in range(50):
         counts = histogram(cd19_axis(true_b, seed))
-        for found in (find_valley(counts, DECLARED), find_crossing(counts, DECLARED) if seed < 5 else None):
+        for found in (
+            find_valley(counts, DECLARED),
+            find_crossing(counts, DECLARED) if seed < 5 else None,
+        ):
             assert found is None or found.fault()
 
 
 def test_a_valley_finder_that_asks_nothing_invents_cells_where_there_are_none() -> None:
     tubes = [cd19_axis(0, seed) for seed in range(6)]
-    invented = [int((values >= valley).sum()) for values in tubes if (valley := plain_valley(values)) is not None]
+    invented = [
+        int((values >= valley).sum())
+        for values in tubes
+        if (valley := plain_valley(values)) is not None
+    ]
     assert len(invented) >= 3
     assert np.median(invented) >= 5
 
@@ -132,9 +175,16 @@ def test_a_mixture_of_two_real_modes_crosses_between_them_and_of_one_mode_fails(
 def test_empty_and_tiny_gates_give_no_boundary() -> None:
     assert find_valley(histogram(np.empty(0)), DECLARED) is None
     assert find_crossing(histogram(np.empty(0)), DECLARED) is None
-    nothing = Reading(tuple(histogram(np.empty(0)).tolist()), negatives(60.0, count=0), AnchorReading(0, 0.0))
+    nothing = Reading(
+        tuple(histogram(np.empty(0)).tolist()), negatives(60.0, count=0), AnchorReading(0, 0.0)
+    )
     found = settled(nothing)
-    assert (found.value, found.source, found.checked, found.proven) == (DECLARED, "fixed", False, True)
+    assert (found.value, found.source, found.checked, found.proven) == (
+        DECLARED,
+        "fixed",
+        False,
+        True,
+    )
 
 
 def test_the_declared_value_holds_while_nothing_contradicts_it() -> None:
@@ -154,7 +204,10 @@ def test_a_drifted_detector_is_followed_by_its_anchor() -> None:
 
 
 def test_negatives_move_a_boundary_up_fully_and_down_half_as_far() -> None:
-    up, down = (settled(reading(0, gain=gain, anchors=0), only=("fixed", "negative")) for gain in (1.4, 0.65))
+    up, down = (
+        settled(reading(0, gain=gain, anchors=0), only=("fixed", "negative"))
+        for gain in (1.4, 0.65)
+    )
     assert (up.source, down.source) == ("negative", "negative")
     assert up.value == pytest.approx(DECLARED * 1.4)
     assert down.value == pytest.approx(DECLARED * 0.65**0.5)
@@ -167,14 +220,18 @@ def test_a_control_of_the_batch_lends_its_valley_by_the_ratio_of_anchors() -> No
     assert lent is not None
     assert found.source == "control"
     assert found.value == pytest.approx(lent.value * 1.5)
-    empty = settled(reading(0, gain=1.5), Others(controls=[{"cd19": reading(10)}]), only=("fixed", "control"))
+    empty = settled(
+        reading(0, gain=1.5), Others(controls=[{"cd19": reading(10)}]), only=("fixed", "control")
+    )
     assert not empty.proven
     assert "10 events" in empty.tried[1].fault or "needed" in empty.tried[1].fault
 
 
 def test_the_patients_baseline_lends_its_valley_and_without_one_says_so() -> None:
     baseline = {"cd19": reading(3000, seed=9)}
-    found = settled(reading(0, gain=1.3, anchors=0), Others(baseline=baseline), only=("fixed", "baseline"))
+    found = settled(
+        reading(0, gain=1.3, anchors=0), Others(baseline=baseline), only=("fixed", "baseline")
+    )
     assert found.source == "baseline"
     none = settled(reading(0, gain=1.3), only=("fixed", "baseline"))
     assert (none.source, none.proven, none.value) == ("fixed", False, DECLARED)
@@ -190,7 +247,9 @@ def test_an_fmo_control_puts_the_boundary_above_its_cells() -> None:
 
 
 def test_a_source_never_leaves_the_limits_nor_what_is_known() -> None:
-    narrow = CD19.model_copy(update={"limits": (DECLARED * 0.9, DECLARED * 1.1), "sources": ("fixed", "gain")})
+    narrow = CD19.model_copy(
+        update={"limits": (DECLARED * 0.9, DECLARED * 1.1), "sources": ("fixed", "gain")}
+    )
     found = resolve(strategy_with(narrow), {"cd19": reading(0, gain=1.4)}, Others())["cd19"]
     assert not found.proven
     assert "beyond the limits" in found.tried[1].fault
@@ -225,7 +284,9 @@ def test_earlier_references_draw_an_uncertain_valley_towards_theirs() -> None:
     alone = settled(own, only=("fixed", "valley")).value
     shrunk = settled(own, Others(priors={"cd19": prior}), only=("fixed", "valley")).value
     assert from_scale(prior.mean) < shrunk < alone
-    foreign = settled(own, Others(priors={"cd19": Prior(prior.mean - 1.2, 0.05, 9)}), only=("fixed", "valley"))
+    foreign = settled(
+        own, Others(priors={"cd19": Prior(prior.mean - 1.2, 0.05, 9)}), only=("fixed", "valley")
+    )
     assert not foreign.proven
 
 
@@ -238,16 +299,28 @@ def test_the_order_of_gathering_does_not_matter_and_readings_survive_json() -> N
 
 
 BCELL = load_strategy("bcell@2.0.0").strategy
-CELLS = {"granulocyte": 40_000.0, "monocyte": 4_000.0, "t_cd4_cm": 8_000.0, "t_cd8_em": 6_000.0, "nk": 2_000.0}
+CELLS = {
+    "granulocyte": 40_000.0,
+    "monocyte": 4_000.0,
+    "t_cd4_cm": 8_000.0,
+    "t_cd8_em": 6_000.0,
+    "nk": 2_000.0,
+}
 B_CELLS = {"naive_mature_b": 500.0, "transitional_b": 400.0, "switched_memory_b": 200.0}
 
 
 def gated(
     cells: dict[str, float], conditions: Conditions, seed: int
 ) -> tuple[dict[str, Resolved], dict[str, int], dict[str, int], dict[str, int]]:
-    """Simulate a tube and gate it as declared and as resolved; gives resolved thresholds, both counts and the truth."""
+    """Simulate a tube and gate it as declared and as resolved; gives resolved thresholds, both
+    counts and the truth."""
     made = simulate_tube(load_panel("bcell"), cells, conditions, np.random.default_rng(seed))
-    tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
+    tube = ArrayTube(
+        made.events.astype(np.float64),
+        made.detectors,
+        made.labels,
+        Spill(made.spill_detectors, made.stored_spill),
+    )
     match = match_panel(load_panel("bcell"), tube.channels)
     declared = compile_strategy(BCELL, match, tube)
     first = evaluate(declared.gating, tube, tube)
@@ -255,8 +328,15 @@ def gated(
     compiled = compile_strategy(BCELL, match, tube, resolved)
     second = evaluate(compiled.gating, tube, tube)
     gates = [population.gate for population in BCELL.populations]
-    counts = [{gate: each.count(compiled.path_of[gate]) for gate in gates} for each in (first, second)]
-    return resolved, counts[0], counts[1], {name: count.intact for name, count in true_counts(made.truth).items()}
+    counts = [
+        {gate: each.count(compiled.path_of[gate]) for gate in gates} for each in (first, second)
+    ]
+    return (
+        resolved,
+        counts[0],
+        counts[1],
+        {name: count.intact for name, count in true_counts(made.truth).items()},
+    )
 
 
 def all_detectors(gain: float) -> Conditions:
@@ -303,14 +383,25 @@ def test_events_at_a_border_are_told_and_lineages_name_their_thresholds() -> Non
         "cd24_tr",
     )
     assert stands_on(BCELL, "singlets") == ()
-    made = simulate_tube(load_panel("bcell"), {**CELLS, **B_CELLS}, Conditions(), np.random.default_rng(1))
-    tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
+    made = simulate_tube(
+        load_panel("bcell"), {**CELLS, **B_CELLS}, Conditions(), np.random.default_rng(1)
+    )
+    tube = ArrayTube(
+        made.events.astype(np.float64),
+        made.detectors,
+        made.labels,
+        Spill(made.spill_detectors, made.stored_spill),
+    )
     match = match_panel(load_panel("bcell"), tube.channels)
     shares = []
     for value in (1100.0, 9000.0):
-        compiled = compile_strategy(BCELL, match, tube, {"cd19": Resolved(value, "control", "a test")})
+        compiled = compile_strategy(
+            BCELL, match, tube, {"cd19": Resolved(value, "control", "a test")}
+        )
         evaluation = evaluate(compiled.gating, tube, tube)
-        shares.append(border_share(compiled, evaluation, tube, tube, ("b_cells", "leukocytes", "singlets")))
+        shares.append(
+            border_share(compiled, evaluation, tube, tube, ("b_cells", "leukocytes", "singlets"))
+        )
     assert shares[0]["b_cells"] < 0.02
     assert shares[1]["b_cells"] > 0.30
     assert shares[0]["singlets"] < 0.02
@@ -322,7 +413,10 @@ def test_events_at_a_border_are_told_and_lineages_name_their_thresholds() -> Non
     [
         ({"sources": ("fixed", "valley"), "seen_in": None}, "the source 'valley' needs 'seen_in'"),
         ({"sources": ("gain",), "anchor": None}, "the source 'gain' needs 'anchor'"),
-        ({"sources": ("fixed", "negative"), "limits": None}, "the source 'negative' needs 'limits'"),
+        (
+            {"sources": ("fixed", "negative"), "limits": None},
+            "the source 'negative' needs 'limits'",
+        ),
         ({"sources": ("fixed", "fixed")}, "a source is listed twice"),
         ({"sources": ()}, "at least 1 item"),
         ({"seen_in": "nowhere"}, "threshold 'cd19' is read on 'nowhere', which is not a gate"),
@@ -336,9 +430,22 @@ def test_a_chain_that_cannot_be_tried_is_refused(change: dict[str, object], sent
 # CAR borders: the tube's own negative cells, whatever leaks into the detector
 
 
-def car_tube(conditions: Conditions, car: float, seed: int = 11) -> tuple[ArrayTube, dict[str, int]]:
-    cells = {"t_cd4_naive": 8000.0, "t_cd4_cm": 8000.0, "t_cd4_em": 5000.0, "t_cd8_naive": 3000.0, "t_cd8_em": 6000.0, "nk": 3000.0}
-    cells |= {f"t_{kind}_{product}": car / 2 for kind in ("cd8_em", "cd4_cm") for product in ("car19", "carbcma")}
+def car_tube(
+    conditions: Conditions, car: float, seed: int = 11
+) -> tuple[ArrayTube, dict[str, int]]:
+    cells = {
+        "t_cd4_naive": 8000.0,
+        "t_cd4_cm": 8000.0,
+        "t_cd4_em": 5000.0,
+        "t_cd8_naive": 3000.0,
+        "t_cd8_em": 6000.0,
+        "nk": 3000.0,
+    }
+    cells |= {
+        f"t_{kind}_{product}": car / 2
+        for kind in ("cd8_em", "cd4_cm")
+        for product in ("car19", "carbcma")
+    }
     made = simulate_tube(load_panel("cart"), cells, conditions, np.random.default_rng(seed))
     spill = Spill(made.spill_detectors, made.stored_spill)
     truth = {name: count.intact for name, count in true_counts(made.truth).items()}
@@ -348,12 +455,16 @@ def car_tube(conditions: Conditions, car: float, seed: int = 11) -> tuple[ArrayT
 def car_counts(tube: ArrayTube, pin: str) -> tuple[dict[str, int], dict[str, Resolved]]:
     match = match_panel(load_panel("cart"), tube.channels)
     applied = apply_strategy(load_strategy(pin).strategy, match, tube, tube)
-    counts = {name: applied.evaluation.count(applied.compiled.path_of[name]) for name in ("car19_t", "carbcma_t")}
+    counts = {
+        name: applied.evaluation.count(applied.compiled.path_of[name])
+        for name in ("car19_t", "carbcma_t")
+    }
     return counts, dict(applied.compiled.resolved)
 
 
 LEAKS = {"BB515-A": {"PE-A": 0.012}, "APC-R700-A": {"APC-A": 0.008}}
-"""What the compensation of a tube that erred by a few percent leaves in the detectors of the two CAR reagents."""
+"""What the compensation of a tube that erred by a few percent leaves in the detectors of the two
+CAR reagents."""
 
 
 def test_what_the_compensation_leaves_makes_no_car_cells() -> None:
@@ -367,9 +478,14 @@ def test_what_the_compensation_leaves_makes_no_car_cells() -> None:
     assert "with CD8 from 5000 by" in resolved["carbcma"].evidence
 
 
-@pytest.mark.parametrize("conditions", [Conditions(compensation_error=0.0), Conditions(spill_added=LEAKS, compensation_error=0.0)])
+@pytest.mark.parametrize(
+    "conditions",
+    [Conditions(compensation_error=0.0), Conditions(spill_added=LEAKS, compensation_error=0.0)],
+)
 @pytest.mark.parametrize("car", [400, 8000])
-def test_car_cells_stay_counted_when_the_border_moves_above_what_leaks(conditions: Conditions, car: int) -> None:
+def test_car_cells_stay_counted_when_the_border_moves_above_what_leaks(
+    conditions: Conditions, car: int
+) -> None:
     tube, truth = car_tube(conditions, car)
     counts, _ = car_counts(tube, "cart@3.0.0")
     for population in ("car19_t", "carbcma_t"):
@@ -378,10 +494,19 @@ def test_car_cells_stay_counted_when_the_border_moves_above_what_leaks(condition
 
 @pytest.mark.parametrize("share", [0.6, 0.95, 0.99])
 def test_few_cells_without_a_car_do_not_mislead_the_border(share: float) -> None:
-    cells = {f"t_{kind}_{product}": 5000 * share for kind in ("cd8_em", "cd4_cm") for product in ("car19", "carbcma")}
+    cells = {
+        f"t_{kind}_{product}": 5000 * share
+        for kind in ("cd8_em", "cd4_cm")
+        for product in ("car19", "carbcma")
+    }
     cells |= dict.fromkeys(("t_cd4_naive", "t_cd4_cm", "t_cd8_em"), 20000 * (1 - share) / 3)
     made = simulate_tube(load_panel("cart"), cells, Conditions(), np.random.default_rng(3))
-    tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, Spill(made.spill_detectors, made.stored_spill))
+    tube = ArrayTube(
+        made.events.astype(np.float64),
+        made.detectors,
+        made.labels,
+        Spill(made.spill_detectors, made.stored_spill),
+    )
     counts, _ = car_counts(tube, "cart@3.0.0")
     for population, true in ((name, true_counts(made.truth)[name].intact) for name in counts):
         assert counts[population] == pytest.approx(true, rel=0.10), population
@@ -394,11 +519,27 @@ def test_a_good_tube_keeps_the_declared_car_borders() -> None:
 
 
 def test_too_few_cells_of_a_stretch_are_not_asked() -> None:
-    negative = Negative(gate="t_cells", spread=60.0, beside="CD3", clearance=(Stretch(below=100.0, clears=4.0), Stretch(clears=4.0)))
-    threshold = CD19.model_copy(update={"negative": negative, "sources": ("fixed", "negative"), "limits": (DECLARED / 2, 2 * DECLARED)})
-    good, near = StretchReading(600, 0.0, DECLARED / 4, DECLARED), StretchReading(499, DECLARED / 2, DECLARED / 4, DECLARED)
+    negative = Negative(
+        gate="t_cells",
+        spread=60.0,
+        beside="CD3",
+        clearance=(Stretch(below=100.0, clears=4.0), Stretch(clears=4.0)),
+    )
+    threshold = CD19.model_copy(
+        update={
+            "negative": negative,
+            "sources": ("fixed", "negative"),
+            "limits": (DECLARED / 2, 2 * DECLARED),
+        }
+    )
+    good, near = (
+        StretchReading(600, 0.0, DECLARED / 4, DECLARED),
+        StretchReading(499, DECLARED / 2, DECLARED / 4, DECLARED),
+    )
     for events, source in ((499, "fixed"), (500, "negative")):
-        own = Reading(None, replace(negatives(60.0), stretches=(good, replace(near, events=events))), None)
+        own = Reading(
+            None, replace(negatives(60.0), stretches=(good, replace(near, events=events))), None
+        )
         found = resolve(strategy_with(threshold), {"cd19": own}, Others())["cd19"]
         assert found.source == source
     assert found.value == pytest.approx(1.5 * DECLARED)
@@ -407,10 +548,24 @@ def test_too_few_cells_of_a_stretch_are_not_asked() -> None:
 
 @pytest.mark.parametrize(
     "clearance",
-    [[{"clears": 3}, {"clears": 4}], [{"below": 5, "clears": 3}], [{"below": 5, "clears": 3}, {"below": 4, "clears": 3}, {"clears": 3}]],
+    [
+        [{"clears": 3}, {"clears": 4}],
+        [{"below": 5, "clears": 3}],
+        [{"below": 5, "clears": 3}, {"below": 4, "clears": 3}, {"clears": 3}],
+    ],
 )
-def test_stretches_that_do_not_follow_each_other_are_refused(clearance: list[dict[str, float]]) -> None:
+def test_stretches_that_do_not_follow_each_other_are_refused(
+    clearance: list[dict[str, float]],
+) -> None:
     with pytest.raises(ValueError, match="stretches of 'clearance' rise"):
-        Negative.model_validate({"gate": "t_cells", "spread": 60, "beside": "CD3", "clearance": clearance})
+        Negative.model_validate(
+            {"gate": "t_cells", "spread": 60, "beside": "CD3", "clearance": clearance}
+        )
     with pytest.raises(ValueError, match="'beside' must name"):
-        Negative.model_validate({"gate": "t_cells", "spread": 60, "clearance": [{"below": 5, "clears": 3}, {"clears": 3}]})
+        Negative.model_validate(
+            {
+                "gate": "t_cells",
+                "spread": 60,
+                "clearance": [{"below": 5, "clears": 3}, {"clears": 3}],
+            }
+        )

@@ -1,4 +1,5 @@
-"""Stretches of an acquisition that cannot be trusted are left out; clean tubes, and populations that come and go, are left alone."""
+"""Stretches of an acquisition that cannot be trusted are left out; clean tubes, and populations
+that come and go, are left alone."""
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ from panels.simulation.conditions import Conditions
 from panels.simulation.tube import simulate_tube
 from tests.gating.tubes import ArrayTube
 
-CELLS = {"granulocyte": 12_000.0, "monocyte": 1_500.0, "t_cd4_cm": 4_000.0, "t_cd8_em": 4_000.0, "nk": 1_500.0}
+CELLS = {
+    "granulocyte": 12_000.0,
+    "monocyte": 1_500.0,
+    "t_cd4_cm": 4_000.0,
+    "t_cd8_em": 4_000.0,
+    "nk": 1_500.0,
+}
 CAR = {"t_cd8_em_car19": 9_000.0, "t_cd4_cm_car19": 5_000.0}
 
 
@@ -18,10 +25,14 @@ def judged(made: np.ndarray, names: tuple[str, ...]) -> TimeQuality:
     seconds = tube.events.copy()
     seconds[:, -1] *= 0.01
     timed = ArrayTube(seconds, names, ("",) * len(names))
-    return time_quality(timed, timed, {name: i for i, name in enumerate(names) if name not in ("Time", "FSC-H")})
+    return time_quality(
+        timed, timed, {name: i for i, name in enumerate(names) if name not in ("Time", "FSC-H")}
+    )
 
 
-def simulated(cells: dict[str, float], conditions: Conditions, seed: int, panel: str = "cart") -> tuple[TimeQuality, np.ndarray]:
+def simulated(
+    cells: dict[str, float], conditions: Conditions, seed: int, panel: str = "cart"
+) -> tuple[TimeQuality, np.ndarray]:
     made = simulate_tube(load_panel(panel), cells, conditions, np.random.default_rng(seed))
     return judged(made.events, made.detectors), made.truth.time_anomaly
 
@@ -36,7 +47,9 @@ def test_a_clean_tube_keeps_nearly_all_of_its_events(cells: dict[str, float]) ->
 def test_a_clogged_stretch_is_left_out_whole() -> None:
     rng = np.random.default_rng(3)
     n = 60_000
-    clean = np.column_stack([rng.lognormal(11, 0.3, n), rng.lognormal(8, 0.8, n), np.cumsum(rng.exponential(0.03, n))])
+    clean = np.column_stack(
+        [rng.lognormal(11, 0.3, n), rng.lognormal(8, 0.8, n), np.cumsum(rng.exponential(0.03, n))]
+    )
     dim = clean.copy()
     dim[20_000:28_000, :2] *= 0.8
     found = judged(dim, ("FSC-A", "BB515-A", "Time"))
@@ -50,7 +63,9 @@ def test_a_clogged_stretch_is_left_out_whole() -> None:
 def test_a_tube_that_is_mostly_disturbed_at_least_says_that_it_drifted() -> None:
     told = []
     for seed in range(12):
-        found, truth = simulated({kind: 4 * n for kind, n in CELLS.items()}, Conditions(clogs=2), seed)
+        found, truth = simulated(
+            {kind: 4 * n for kind, n in CELLS.items()}, Conditions(clogs=2), seed
+        )
         if truth.mean() > 0.1:
             told.append(found.removed > 0.2 or found.drift > 0.15)
     assert len(told) >= 8
@@ -76,7 +91,9 @@ def test_a_population_that_comes_and_goes_is_no_anomaly() -> None:
     n = 40_000
     marker = rng.normal(0, 100, n)
     marker[10_000:12_000][rng.random(2_000) < 0.10] = 9_000
-    events = np.column_stack([rng.lognormal(11, 0.3, n), marker, 100 * np.cumsum(rng.exponential(1 / 3000, n))])
+    events = np.column_stack(
+        [rng.lognormal(11, 0.3, n), marker, 100 * np.cumsum(rng.exponential(1 / 3000, n))]
+    )
     assert judged(events, ("FSC-A", "PE-A", "Time")).kept is None
 
 
@@ -92,7 +109,11 @@ def test_too_few_events_are_not_judged_and_it_is_said() -> None:
 def test_a_clock_that_cannot_be_believed_is_not_asked(clock: str) -> None:
     rng = np.random.default_rng(9)
     n = 20_000
-    time = {"none": None, "constant": np.full(n, 7.0), "backwards": rng.permutation(n).astype(float)}[clock]
+    time = {
+        "none": None,
+        "constant": np.full(n, 7.0),
+        "backwards": rng.permutation(n).astype(float),
+    }[clock]
     columns = [rng.lognormal(11, 0.3, n)] + ([] if time is None else [time])
     names = ("FSC-A",) if time is None else ("FSC-A", "Time")
     tube = ArrayTube(np.column_stack(columns), names, ("",) * len(names))

@@ -50,7 +50,9 @@ def test_a_move_brings_bytes_and_both_folders_to_the_disk(tmp_path: Path, steps:
     assert steps == ["sync a.fcs", "rename to b.fcs", "sync archive", "sync inbox"]
 
 
-def test_a_share_that_cannot_sync_a_folder_stops_nothing_and_a_full_disk_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_share_that_cannot_sync_a_folder_stops_nothing_and_a_full_disk_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuses(number: int):
         def fsync(_descriptor: int) -> None:
             raise OSError(number, os.strerror(number))

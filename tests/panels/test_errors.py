@@ -1,4 +1,5 @@
-"""Every error comes back whole from a worker process, which can only write it down and have it made anew."""
+"""Every error comes back whole from a worker process, which can only write it down and have it made
+anew."""
 
 import importlib
 import inspect
@@ -20,7 +21,11 @@ def error_classes() -> list[type[Exception]]:
     for room in ROOMS:
         for module in pkgutil.walk_packages([str(ROOT / room)], f"{room}."):
             loaded = importlib.import_module(module.name)
-            own = [each for _, each in inspect.getmembers(loaded, inspect.isclass) if each.__module__ == loaded.__name__]
+            own = [
+                each
+                for _, each in inspect.getmembers(loaded, inspect.isclass)
+                if each.__module__ == loaded.__name__
+            ]
             found.update(each for each in own if issubclass(each, Exception))
     return sorted(found, key=lambda each: f"{each.__module__}.{each.__name__}")
 
@@ -31,11 +36,16 @@ def example(kind: type[Exception]) -> Exception:
         return kind(EXAMPLES[str])
     asked = [each for name, each in inspect.signature(kind).parameters.items() if name != "self"]
     words = [str(each.annotation) for each in asked]
-    values = [EXAMPLES[tuple] if "tuple" in word else EXAMPLES[int] if "int" in word else EXAMPLES[str] for word in words]
+    values = [
+        EXAMPLES[tuple] if "tuple" in word else EXAMPLES[int] if "int" in word else EXAMPLES[str]
+        for word in words
+    ]
     return kind(*values)
 
 
-@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+@pytest.mark.parametrize(
+    "kind", error_classes(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
+)
 def test_an_error_survives_the_way_between_processes(kind: type[Exception]) -> None:
     error = example(kind)
     again = pickle.loads(pickle.dumps(error))

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panels.text.quoting import as_label, is_standard, may_be_shown, note_place, quoted, unexpected, value_shown
+from panels.text.quoting import (
+    as_label,
+    is_standard,
+    may_be_shown,
+    note_place,
+    quoted,
+    unexpected,
+    value_shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +78,9 @@ def test_an_empty_value_is_called_so() -> None:
 def test_only_keywords_of_the_standard_are_named() -> None:
     known = ("$TOT", "$P4000DATATYPE", "$DFC1TO2", "$SRC", "$BEGINSTEXT", "CREATOR", "SPILL")
     assert all(map(is_standard, known))
-    assert not any(map(is_standard, ("$DOE", "$P1DOE", "$P1", "PATIENT DOE", "$TOTDOE", "$P123456N")))
+    assert not any(
+        map(is_standard, ("$DOE", "$P1DOE", "$P1", "PATIENT DOE", "$TOTDOE", "$P123456N"))
+    )
 
 
 @given(st.text(max_size=300))
@@ -80,7 +90,9 @@ def test_a_label_is_one_short_line(text: str) -> None:
     assert not set(label) & set(map(chr, [*range(32), 127, *range(128, 160)]))
 
 
-@pytest.mark.parametrize("value", ["1" * 4_000_000, "A1-" * 1_000_000, "1," * 2_000_000, " " * 4_000_000])
+@pytest.mark.parametrize(
+    "value", ["1" * 4_000_000, "A1-" * 1_000_000, "1," * 2_000_000, " " * 4_000_000]
+)
 @pytest.mark.parametrize("keyword", ["$TOT", "$CYTSN", "$CYT", "$P1E"])
 def test_a_long_value_takes_no_time(keyword: str, value: str) -> None:
     begun = time.process_time()

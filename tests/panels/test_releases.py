@@ -1,4 +1,5 @@
-"""A panel that was released is what was released, or it is refused; one that was not is known by its content."""
+"""A panel that was released is what was released, or it is refused; one that was not is known by
+its content."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,9 @@ def test_a_panel_that_was_never_released_is_known_by_its_content(own: Path) -> N
 def test_a_released_panel_that_was_edited_is_refused(own: Path, was: str, now: str) -> None:
     release_panel(own, "lyoplate", "1.0.0")
     edit(own, was, now)
-    with pytest.raises(PanelFault, match=r"lyoplate\.yaml: lyoplate@1\.0\.0 was changed after its release"):
+    with pytest.raises(
+        PanelFault, match=r"lyoplate\.yaml: lyoplate@1\.0\.0 was changed after its release"
+    ):
         load_panel("lyoplate", own)
     assert "was changed after its release" in verify_panels(own).faults[0]
 
@@ -87,7 +90,9 @@ def test_the_next_version_counts_nothing_until_it_is_released(own: Path) -> None
     edit(own, "title: Lyoplate B-cell panel", "title: Next")
     assert find_panel("lyoplate", own).sha256 == first.sha256
     assert find_panel("lyoplate@1.1", own).panel.title.startswith("Next")
-    assert [(each.pin, each.released) for each in panel_versions(own) if each.name == "lyoplate"] == [
+    assert [
+        (each.pin, each.released) for each in panel_versions(own) if each.name == "lyoplate"
+    ] == [
         ("lyoplate@1.0.0", True),
         ("lyoplate@1.1.0", False),
     ]
@@ -138,7 +143,9 @@ def test_what_cannot_be_released_says_why(own: Path) -> None:
 def test_the_number_of_a_shipped_panel_is_not_given_to_another_content(own: Path) -> None:
     shutil.copy(shipped_panels() / "tbnk.yaml", own / "tbnk.yaml")
     edit(own, "title: T, B and NK cells", "title: Ours", "tbnk")
-    with pytest.raises(PanelFault, match=r"tbnk@1\.0\.0 is also a shipped panel, with another content"):
+    with pytest.raises(
+        PanelFault, match=r"tbnk@1\.0\.0 is also a shipped panel, with another content"
+    ):
         release_panel(own, "tbnk", "1.0.0")
     assert not (own / "LOCK").exists()
 
@@ -174,7 +181,11 @@ def test_releases_made_at_once_are_all_in_the_lock(own: Path) -> None:
 def test_two_versions_are_compared_in_words(own: Path) -> None:
     before = load_panel("lyoplate", own)
     edit(own, "detector: CD3, synonyms: [V450-A]", "detector: V450-A")
-    edit(own, "  - {marker: CD24, detector: CD24, synonyms: [G560-A]}\n", "  - {marker: CD21, detector: CD21, required: false}\n")
+    edit(
+        own,
+        "  - {marker: CD24, detector: CD24, synonyms: [G560-A]}\n",
+        "  - {marker: CD21, detector: CD21, required: false}\n",
+    )
     edit(own, "compensated: false", "compensated: true")
     said = [change.text for change in panel_changes(before, load_panel("lyoplate", own))]
     assert said == [

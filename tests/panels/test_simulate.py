@@ -1,4 +1,5 @@
-"""The simulated tube behaves as a real one: published spreads, believable negatives, and truth that adds up."""
+"""The simulated tube behaves as a real one: published spreads, believable negatives, and truth that
+adds up."""
 
 from dataclasses import replace
 
@@ -15,10 +16,20 @@ from panels.simulation.tube import SimulatedTube, simulate_tube, true_counts
 from panels.text.errors import PanelFault
 
 CLEAN = Conditions(dead_fraction=0, debris_fraction=0, doublet_fraction=0, compensation_error=0)
-BLOOD = {"granulocyte": 9000, "monocyte": 900, "nk": 900, "t_cd4_em": 2500, "t_cd8_em": 2500, "naive_mature_b": 1500, "plasmablast": 100}
+BLOOD = {
+    "granulocyte": 9000,
+    "monocyte": 900,
+    "nk": 900,
+    "t_cd4_em": 2500,
+    "t_cd8_em": 2500,
+    "naive_mature_b": 1500,
+    "plasmablast": 100,
+}
 
 
-def tube(panel: str, composition: dict[str, float], conditions: Conditions = CLEAN, seed: int = 1) -> SimulatedTube:
+def tube(
+    panel: str, composition: dict[str, float], conditions: Conditions = CLEAN, seed: int = 1
+) -> SimulatedTube:
     return simulate_tube(load_panel(panel), composition, conditions, np.random.default_rng(seed))
 
 
@@ -43,27 +54,40 @@ def robust_sd(values: np.ndarray) -> float:
     [("bcell", "t_cd8_em", "CD19"), ("bcell", "t_cd8_em", "IgM"), ("bcell", "t_cd8_em", "CD20"), ("bcell", "t_cd8_em", "IgD"),
      ("bcell", "naive_mature_b", "CD3"), ("tbnk", "nk", "CD4"), ("tbnk", "t_cd4_em", "CD19"), ("tbnk", "naive_mature_b", "CD3")],
 )  # fmt: skip
-def test_negatives_lie_at_the_autofluorescence_after_compensation(panel: str, kind: str, marker: str) -> None:
+def test_negatives_lie_at_the_autofluorescence_after_compensation(
+    panel: str, kind: str, marker: str
+) -> None:
     made = tube(panel, {kind: 6000})
     detector = next(stain.detector for stain in load_panel(panel).markers if stain.marker == marker)
     offset = np.median(compensated(made)[marker]) - 175 * optics().detectors[detector].glow
     assert abs(offset) < 40
 
 
-@pytest.mark.parametrize("detector", ["FITC-A", "PE-A", "PerCP-Cy5.5-A", "PE-Cy7-A", "APC-A", "APC-H7-A"])
+@pytest.mark.parametrize(
+    "detector", ["FITC-A", "PE-A", "PerCP-Cy5.5-A", "PE-Cy7-A", "APC-A", "APC-H7-A"]
+)
 def test_an_unstained_lymphocyte_has_the_spread_of_a_real_negative(detector: str) -> None:
-    made = tube("tbnk", {"erythroblast": 1, "nk": 6000}, replace(CLEAN, abundance=dict.fromkeys(["CD16+CD56", "CD45", "CD8", "CD19"], 0.0)))
+    made = tube(
+        "tbnk",
+        {"erythroblast": 1, "nk": 6000},
+        replace(CLEAN, abundance=dict.fromkeys(["CD16+CD56", "CD45", "CD8", "CD19"], 0.0)),
+    )
     assert 60 <= robust_sd(made.events[:, made.detectors.index(detector)]) <= 160
 
 
 def test_the_fitc_negative_has_the_percentiles_of_a_real_instrument() -> None:
-    made = tube("tbnk", {"nk": 20000}, replace(CLEAN, abundance=dict.fromkeys(["CD16+CD56", "CD45", "CD8", "CD19"], 0.0)))
+    made = tube(
+        "tbnk",
+        {"nk": 20000},
+        replace(CLEAN, abundance=dict.fromkeys(["CD16+CD56", "CD45", "CD8", "CD19"], 0.0)),
+    )
     found = np.percentile(made.events[:, made.detectors.index("FITC-A")], [5, 25, 50])
     assert found == pytest.approx([14, 108, 181], abs=25)
 
 
 def test_a_bright_dye_spreads_into_its_neighbour_as_predicted() -> None:
-    """PE at 1e5 leaking 19.6 % into PerCP-Cy5.5: photon noise of both gives a spread of sqrt(s a/q_j + s² a/q_k + dark)."""
+    """PE at 1e5 leaking 19.6 % into PerCP-Cy5.5: photon noise of both gives a spread of sqrt(s
+    a/q_j + s² a/q_k + dark)."""
     count = 20000
     leak = 0.196
     light = np.tile(np.array([1e5, leak * 1e5], np.float32), (count, 1))
@@ -95,8 +119,14 @@ def test_between_96_and_99_percent_of_cells_are_singlets() -> None:
 
 
 @pytest.mark.parametrize(("marker", "product"), [("CAR19", "car19"), ("CARBCMA", "carbcma")])
-def test_a_dim_tail_of_down_modulated_car_cells_lies_below_the_blank_threshold(marker: str, product: str) -> None:
-    resting = {f"t_{line}_{stage}": 3000 for line in ("cd4", "cd8") for stage in ("naive", "cm", "em", "temra")}
+def test_a_dim_tail_of_down_modulated_car_cells_lies_below_the_blank_threshold(
+    marker: str, product: str
+) -> None:
+    resting = {
+        f"t_{line}_{stage}": 3000
+        for line in ("cd4", "cd8")
+        for stage in ("naive", "cm", "em", "temra")
+    }
     made = tube("cart", {**resting, f"t_cd8_em_{product}": 3000}, replace(CLEAN, car_density=0.6))
     values = compensated(made)[marker]
     is_car = of_kind(made, f"t_cd8_em_{product}")
@@ -110,12 +140,17 @@ def test_truth_adds_up_to_the_events() -> None:
     kinds = [count for name, count in counts.items() if name.startswith("kind:")]
     assert sum(count.cells for count in kinds) == len(made.events) + (made.truth.partner >= 0).sum()
     assert sum(count.intact for count in kinds) == made.truth.intact.sum()
-    assert counts["lymphocytes"].cells == sum(counts[name].cells for name in ("t_cells", "b_cells", "nk_cells"))
+    assert counts["lymphocytes"].cells == sum(
+        counts[name].cells for name in ("t_cells", "b_cells", "nk_cells")
+    )
     assert counts["t_cells"].cells == counts["cd4_t"].cells + counts["cd8_t"].cells
 
 
 def test_numbers_of_cells_are_poisson_around_what_was_asked() -> None:
-    counts = [true_counts(tube("tbnk", {"nk": 50}, seed=seed).truth)["nk_cells"].cells for seed in range(60)]
+    counts = [
+        true_counts(tube("tbnk", {"nk": 50}, seed=seed).truth)["nk_cells"].cells
+        for seed in range(60)
+    ]
     assert np.mean(counts) == pytest.approx(50, abs=4)
     assert np.var(counts) == pytest.approx(50, rel=0.6)
 
@@ -156,10 +191,16 @@ def test_masked_b_cells_keep_cd20() -> None:
 
 
 def test_trogocytosis_puts_cd19_on_the_chosen_share_of_car_cells() -> None:
-    made = tube("bcell", {"t_cd8_em_car19": 4000, "t_cd8_em": 4000}, replace(CLEAN, trogocytosis_fraction=0.1))
+    made = tube(
+        "bcell",
+        {"t_cd8_em_car19": 4000, "t_cd8_em": 4000},
+        replace(CLEAN, trogocytosis_fraction=0.1),
+    )
     above = compensated(made)["CD19"] > 400
     resting = above[of_kind(made, "t_cd8_em")].mean()
-    assert above[of_kind(made, "t_cd8_em_car19")].mean() - resting == pytest.approx(0.1 * 5 / 6, abs=0.02)
+    assert above[of_kind(made, "t_cd8_em_car19")].mean() - resting == pytest.approx(
+        0.1 * 5 / 6, abs=0.02
+    )
 
 
 def test_carry_over_comes_first_and_is_not_counted() -> None:
@@ -174,18 +215,26 @@ def test_carry_over_comes_first_and_is_not_counted() -> None:
 def test_dead_cells_are_bright_in_the_viability_channel_and_sticky() -> None:
     made = tube("bcell", {"t_cd4_em": 4000}, replace(CLEAN, dead_fraction=0.5))
     values = compensated(made)
-    assert np.median(values["CD14+viability"][made.truth.dead]) > 20 * np.median(values["CD14+viability"][made.truth.intact])
+    assert np.median(values["CD14+viability"][made.truth.dead]) > 20 * np.median(
+        values["CD14+viability"][made.truth.intact]
+    )
     assert np.median(values["CD19"][made.truth.dead]) > 200
 
 
 def test_a_wrong_stored_matrix_shifts_negatives_and_the_true_one_does_not() -> None:
     made = tube("bcell", {"t_cd4_em": 4000}, replace(CLEAN, compensation_bias=0.15))
-    wrong, right = np.median(compensated(made, true=False)["CD24"]), np.median(compensated(made)["CD24"])
+    wrong, right = (
+        np.median(compensated(made, true=False)["CD24"]),
+        np.median(compensated(made)["CD24"]),
+    )
     assert right > 0 > wrong
 
 
 def test_the_same_generator_gives_the_same_tube_whatever_the_order_of_the_composition() -> None:
-    one, other = tube("cart", BLOOD, Conditions()), tube("cart", dict(reversed(BLOOD.items())), Conditions())
+    one, other = (
+        tube("cart", BLOOD, Conditions()),
+        tube("cart", dict(reversed(BLOOD.items())), Conditions()),
+    )
     assert np.array_equal(one.events, other.events)
 
 
@@ -202,6 +251,9 @@ def test_unknown_cells_are_refused_by_name() -> None:
 
 def test_a_panel_with_an_undescribed_marker_is_refused() -> None:
     bcell = load_panel("bcell")
-    other = Panel.model_validate(bcell.model_dump() | {"markers": (Stain(marker="CXCR5", detector="BB515-A"),), "instruments": {}})
+    other = Panel.model_validate(
+        bcell.model_dump()
+        | {"markers": (Stain(marker="CXCR5", detector="BB515-A"),), "instruments": {}}
+    )
     with pytest.raises(PanelFault, match="CXCR5"):
         simulate_tube(other, {"nk": 5}, CLEAN, np.random.default_rng(1))

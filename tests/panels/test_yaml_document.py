@@ -1,4 +1,5 @@
-"""Settings, panels and strategies have one reader: what can be taken two ways, or asks for too much, is refused in a sentence."""
+"""Settings, panels and strategies have one reader: what can be taken two ways, or asks for too
+much, is refused in a sentence."""
 
 import math
 import re
@@ -109,7 +110,13 @@ def test_a_day_is_read_where_one_is_expected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["study: x\nworkers: 2\n", "study: x\r\nworkers: 2\r\n", "study: x\rworkers: 2", b"\xef\xbb\xbfstudy: x\nworkers: 2\n"]
+    "text",
+    [
+        "study: x\nworkers: 2\n",
+        "study: x\r\nworkers: 2\r\n",
+        "study: x\rworkers: 2",
+        b"\xef\xbb\xbfstudy: x\nworkers: 2\n",
+    ],
 )
 def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path, text: str | bytes) -> None:
     written(tmp_path, text)
@@ -119,7 +126,10 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path, text: st
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("study: x\nintake:\n\tmode: leave\n", ", line 3: not valid YAML: found character '\\t' that cannot start any token. Indent with"),
+        ("study: x\nintake:\n\tmode: leave\n", (
+", line 3: not valid YAML: found character '\\t' that cannot start any token. Indent "
+"with"
+)),
         ("study: x\nstudy: y\n", ", line 2: 'study' is given twice"),
         ("intake: {mode: move, mode: leave}\n", ", line 1: intake: 'mode' is given twice"),
         ("study: x\n---\nstudy: y\n", ", line 2: a second document begins here"),
@@ -148,7 +158,9 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path, text: st
         ("study: " + "x" * 5000 + "\n", "at most 200 characters"),
     ],
 )  # fmt: skip
-def test_what_is_no_yaml_or_asks_for_too_much_is_said_with_its_line(tmp_path: Path, text: str | bytes, told: str) -> None:
+def test_what_is_no_yaml_or_asks_for_too_much_is_said_with_its_line(
+    tmp_path: Path, text: str | bytes, told: str
+) -> None:
     assert told in refused(tmp_path, text)
 
 
@@ -163,7 +175,11 @@ def test_an_alias_that_multiplies_is_refused(tmp_path: Path) -> None:
 def test_aliases_that_repeat_a_little_are_read(tmp_path: Path) -> None:
     text = "a: &a {x: 1, z: 1}\nb: {<<: *a, z: 2}\nc: [*a, *a]\nd: {<<: [{x: 3}, *a]}\n"
     read = content(tmp_path, text)
-    assert (read["b"], read["c"], read["d"]) == ({"x": 1, "z": 2}, [{"x": 1, "z": 1}] * 2, {"x": 3, "z": 1})
+    assert (read["b"], read["c"], read["d"]) == (
+        {"x": 1, "z": 2},
+        [{"x": 1, "z": 1}] * 2,
+        {"x": 3, "z": 1},
+    )
     assert "'<<' takes in mappings only" in refused(tmp_path, "b: {<<: [1]}\n")
 
 
@@ -179,7 +195,11 @@ def test_files_that_broke_readers_end_in_a_sentence(tmp_path: Path, name: str) -
     kind = name.split(".")[-2]
     started = time.perf_counter()
     shutil.copy(PARSERS / name, tmp_path / "study.yaml")
-    read: Callable[[Path], object] = {"settings": load_settings, "panel": read_panel, "strategy": read_draft}[kind]
+    read: Callable[[Path], object] = {
+        "settings": load_settings,
+        "panel": read_panel,
+        "strategy": read_draft,
+    }[kind]
     with pytest.raises(UsageFault) as caught:
         read(tmp_path if kind == "settings" else tmp_path / "study.yaml")
     assert time.perf_counter() - started < 5
@@ -192,16 +212,25 @@ def test_files_that_broke_readers_end_in_a_sentence(tmp_path: Path, name: str) -
 def test_a_panels_words_are_refused_alike(tmp_path: Path, old: str, word: str) -> None:
     shipped = (ROOT / "panels" / "definitions" / "tbnk.yaml").read_text(encoding="utf-8")
     new = old.replace("FITC-A", word)
-    path = written(tmp_path, shipped.replace(old, new) if old in shipped else f"{shipped}{new}\n", "tbnk.yaml")
+    path = written(
+        tmp_path, shipped.replace(old, new) if old in shipped else f"{shipped}{new}\n", "tbnk.yaml"
+    )
     with pytest.raises(PanelFault, match=r"tbnk\.yaml, line \d+: "):
         read_panel(path)
 
 
 def test_a_command_ends_with_code_2_and_one_sentence_in_little_memory(tmp_path: Path) -> None:
     written(tmp_path, "study: x\nworkers: 020\n")
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); from flows.cli import main; main()"
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); from "
+        "flows.cli import main; main()"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", limited, "status", "--study", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", limited, "status", "--study", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -222,10 +251,37 @@ def test_every_shipped_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {"gate": "b_cells", "parent": "root", "rectangle": {"CD14+viability": {"above": 1e-05, "below": 1e20}}, "on": ["yes", "020"]},
-        ["", "null", "true", "*a", "<<", "1:30", "2026-02-30", "a: b", "#c", "- d", " e ", "é", "line\nbreak", "\u2028", '"', "\\"],
+        {
+            "gate": "b_cells",
+            "parent": "root",
+            "rectangle": {"CD14+viability": {"above": 1e-05, "below": 1e20}},
+            "on": ["yes", "020"],
+        },
+        [
+            "",
+            "null",
+            "true",
+            "*a",
+            "<<",
+            "1:30",
+            "2026-02-30",
+            "a: b",
+            "#c",
+            "- d",
+            " e ",
+            "é",
+            "line\nbreak",
+            "\u2028",
+            '"',
+            "\\",
+        ],
         ["😀", "0x1F"],
-        {"x": [1, -2.5, 1e300, None, True, False], "y": {"z": []}, "1.0.0": "1.0.0", "7": "bcell@1.0.0"},
+        {
+            "x": [1, -2.5, 1e300, None, True, False],
+            "y": {"z": []},
+            "1.0.0": "1.0.0",
+            "7": "bcell@1.0.0",
+        },
     ],
 )
 def test_what_is_written_is_read_as_what_it_was(tmp_path: Path, value: object) -> None:

@@ -16,7 +16,8 @@ SECOND_POPULATION = 0.45
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BeadEvents:
-    """Particles that hold beads: ``light`` (n × k), scatter (n × 2), beads in each (0: fragments)."""
+    """Particles that hold beads: ``light`` (n × k), scatter (n × 2), beads in each (0:
+    fragments)."""
 
     light: Floats
     scatter: Floats

@@ -34,7 +34,8 @@ LITTER = ("red_cell", "debris")
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The kinds of a contract population: ``sure`` ones, and those that ``disputed`` borders cut."""
+    """The kinds of a contract population: ``sure`` ones, and those that ``disputed`` borders
+    cut."""
 
     sure: tuple[str, ...]
     disputed: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
-"""One draw of blood: its tubes as FCS files, its rows of the sample sheet, and the truth of both."""
+"""One draw of blood: its tubes as FCS files, its rows of the sample sheet, and the truth of
+both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ class TubeTruth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawTruth:
-    """The truth of one draw: cells per µL by kind and population, its tubes, its rows of the sheet."""
+    """The truth of one draw: cells per µL by kind and population, its tubes, its rows of the
+    sheet."""
 
     patient: str
     visit: str

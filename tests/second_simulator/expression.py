@@ -47,7 +47,8 @@ BODIES: Mapping[str, Body] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Particles:
-    """Cells before any optics: dyes (n × markers), glow at 530 nm (n), scatter (n × 2: FSC, SSC)."""
+    """Cells before any optics: dyes (n × markers), glow at 530 nm (n), scatter (n × 2: FSC,
+    SSC)."""
 
     dyes: Floats
     glow: Floats

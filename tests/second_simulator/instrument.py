@@ -38,7 +38,8 @@ _GLOW = {488: 1.0, 640: 0.13, 405: 1.15}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instrument:
-    """One cytometer as it stands: ``leak`` is k × k, row = dye, column = detector, at gains of one."""
+    """One cytometer as it stands: ``leak`` is k × k, row = dye, column = detector, at gains of
+    one."""
 
     detectors: tuple[str, ...]
     leak: Floats

@@ -13,7 +13,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """What a course decides: ``levels`` of markers, ``factors`` on others, and the cells' ``bulk``."""
+    """What a course decides: ``levels`` of markers, ``factors`` on others, and the cells'
+    ``bulk``."""
 
     levels: Mapping[str, Floats] = field(default_factory=dict)
     factors: Mapping[str, Floats] = field(default_factory=dict)
@@ -139,7 +140,8 @@ def _activated(rng: np.random.Generator, cells: int) -> Course:
 
 
 def _memory_t(rng: np.random.Generator, kind: str, cells: int) -> Course:
-    """Place memory T cells between central memory (0), effector memory and CD45RA+ effectors (1)."""
+    """Place memory T cells between central memory (0), effector memory and CD45RA+ effectors
+    (1)."""
     place = rng.beta(1.1, 1.7 if kind == "t4_memory" else 0.9, size=cells)
     return Course(
         {

@@ -30,7 +30,8 @@ _BEAD_LABELS = ("bead_fragment", "bead", "bead_pair")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """Particles at the detectors: light (n × k), scatter (n × FSC-A, FSC-H, SSC-A), what they are."""
+    """Particles at the detectors: light (n × k), scatter (n × FSC-A, FSC-H, SSC-A), what they
+    are."""
 
     light: Floats
     scatter: Floats
@@ -95,7 +96,8 @@ def _with_height(rng: np.random.Generator, scatter: Floats, ratio: float) -> Flo
 
 
 def paired(rng: np.random.Generator, cells: Stream, share: float) -> Stream:
-    """Let a share of the cells pass two by two; some lie side by side and look like one tall cell."""
+    """Let a share of the cells pass two by two; some lie side by side and look like one tall
+    cell."""
     order = rng.permutation(len(cells.codes))
     pairs = int(rng.binomial(len(order) // 2, share))
     first, second = cells.taken(order[:pairs]), cells.taken(order[pairs : 2 * pairs])

@@ -41,7 +41,9 @@ DETECTED = {"code": "DNQ", "events": 30, "per_ul": 0.75, "per_ul_low": 0.5, "per
 
 def kinetics(*changes: dict[str, Any]) -> pd.DataFrame:
     measured = [name for name, value in ROW.items() if isinstance(value, float)]
-    return pd.DataFrame([ROW | change for change in changes], columns=KINETICS.names).astype(dict.fromkeys(measured, "float64"))
+    return pd.DataFrame([ROW | change for change in changes], columns=KINETICS.names).astype(
+        dict.fromkeys(measured, "float64")
+    )
 
 
 def at(day: int, **change: Any) -> dict[str, Any]:

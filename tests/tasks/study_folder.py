@@ -15,7 +15,9 @@ DRAWN = "2026-02-07T08:30"
 AT_ONCE = "study: test\nintake: {settle_seconds: 0}\n"
 
 
-def make_study(folder: Path, rows: Sequence[str] = (), *, settings: str = AT_ONCE, header: str = HEADER) -> Study:
+def make_study(
+    folder: Path, rows: Sequence[str] = (), *, settings: str = AT_ONCE, header: str = HEADER
+) -> Study:
     """Make a study whose sample sheet has these rows."""
     (folder / "inbox").mkdir(parents=True)
     (folder / "study.yaml").write_text(settings, encoding="utf-8")
@@ -26,17 +28,26 @@ def make_study(folder: Path, rows: Sequence[str] = (), *, settings: str = AT_ONC
 
 def write_rows(folder: Path, rows: Sequence[str], *, header: str = HEADER) -> None:
     """Write (or mend) the sample sheet."""
-    (folder / "samples.csv").write_text(header + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+    (folder / "samples.csv").write_text(
+        header + "".join(f"{row}\n" for row in rows), encoding="utf-8"
+    )
 
 
-def write_tube(path: Path, panel: str = "bcell", *, seed: int = 1, spill: bool = True, without: str = "") -> Path:
-    """Write a tube of a shipped panel with 60 events; ``without`` leaves one marker's channel out."""
+def write_tube(
+    path: Path, panel: str = "bcell", *, seed: int = 1, spill: bool = True, without: str = ""
+) -> Path:
+    """Write a tube of a shipped panel with 60 events; ``without`` leaves one marker's channel
+    out."""
     definition = load_panel(panel)
     stains = [stain for stain in definition.markers if stain.marker != without]
-    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [FcsChannel(s.detector, s.marker) for s in stains]
+    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [
+        FcsChannel(s.detector, s.marker) for s in stains
+    ]
     events = np.random.default_rng(seed).uniform(0, 1000, (60, len(channels))).astype(np.float32)
     matrix = np.eye(len(stains)) + 0.01 * (1 - np.eye(len(stains)))
     stored = FcsSpill(tuple(s.detector for s in stains), matrix) if spill else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_fcs(path, events, channels, dialect="fcs3.1-le", spill=stored, keywords={"$CYT": "BD FACSLyric"})
+    write_fcs(
+        path, events, channels, dialect="fcs3.1-le", spill=stored, keywords={"$CYT": "BD FACSLyric"}
+    )
     return path

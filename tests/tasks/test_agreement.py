@@ -7,8 +7,14 @@ from hypothesis import strategies as st
 
 from tasks.concordance.agreement import bland_altman, concordance_correlation, f1, passing_bablok
 
-WRIGHT = np.array([494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427], dtype=float)
-MINI = np.array([512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451], dtype=float)
+WRIGHT = np.array(
+    [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427],
+    dtype=float,
+)
+MINI = np.array(
+    [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451],
+    dtype=float,
+)
 """Peak expiratory flow by two meters (Bland & Altman 1986, table 1, first readings)."""
 
 
@@ -86,7 +92,11 @@ def test_exchanging_or_moving_the_methods_gives_the_same_line(seed: int, offset:
 
 
 def test_equal_results_agree_fully() -> None:
-    line, differences, lin = passing_bablok(MINI, MINI), bland_altman(MINI - MINI), concordance_correlation(MINI, MINI)
+    line, differences, lin = (
+        passing_bablok(MINI, MINI),
+        bland_altman(MINI - MINI),
+        concordance_correlation(MINI, MINI),
+    )
     assert line is not None
     assert (line.slope, line.slope_low, line.slope_high, line.intercept) == (1, 1, 1, 0)
     assert differences is not None

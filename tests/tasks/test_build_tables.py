@@ -1,4 +1,5 @@
-"""A patient's tables hold what the store holds, and are written anew exactly when something they are made of changed."""
+"""A patient's tables hold what the store holds, and are written anew exactly when something they
+are made of changed."""
 
 import csv
 import shutil
@@ -32,30 +33,64 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import at, kinetics
 from tests.tasks.study_folder import AT_ONCE, PATIENTS, make_study
 
-EVENTS = {"leukocytes": 50_000, "lymphocytes": 20_000, "b_cells": 500, "naive_b": 300, "plasmablasts": 30, "transitional_b": 3}
+EVENTS = {
+    "leukocytes": 50_000,
+    "lymphocytes": 20_000,
+    "b_cells": 500,
+    "naive_b": 300,
+    "plasmablasts": 30,
+    "transitional_b": 3,
+}
 FILES = {"kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html"}
 
 
 def give(study: Study, patient: str, day: int, **events: int) -> str:
-    """Put a counted B-cell tube in the store: 50,000 leukocytes of 5,000/µL, which is 10 µL of blood."""
+    """Put a counted B-cell tube in the store: 50,000 leukocytes of 5,000/µL, which is 10 µL of
+    blood."""
     sha = f"{patient}-{day}".encode().hex().ljust(64, "0")
     collected = datetime.fromisoformat(f"2026-03-{day:02d}T08:00")
-    identity = TubeIdentity(sha, f"{patient}_{day}.fcs", patient, collected, "bcell", f"M{day}", leukocytes_per_ul=5000.0)
+    identity = TubeIdentity(
+        sha,
+        f"{patient}_{day}.fcs",
+        patient,
+        collected,
+        "bcell",
+        f"M{day}",
+        leukocytes_per_ul=5000.0,
+    )
     used = in_use(study)["bcell"]
     parent_of = used.release.strategy.parent_of()
     found = EVENTS | events
     counts = tuple(
-        PopulationCount(p.id, found.get(p.id, 0), parent_of[p.gate], 50_000, p.reference, found.get(p.reference, 0))
+        PopulationCount(
+            p.id,
+            found.get(p.id, 0),
+            parent_of[p.gate],
+            50_000,
+            p.reference,
+            found.get(p.reference, 0),
+        )
         for p in used.populations.values()
     )
     with study.store() as store:
         with store.writing() as connection:
-            add_file(connection, identity.file, identity.file, f"archive/{identity.file}", Sight(1, 1, 0.0, sha))
+            add_file(
+                connection,
+                identity.file,
+                identity.file,
+                f"archive/{identity.file}",
+                Sight(1, 1, 0.0, sha),
+            )
         file = next(record for record in all_files(store) if record.sha256 == sha)
         with store.writing() as connection:
             save_tube(connection, identity, {})
             set_state(connection, file, "accepted", "")
-        save_gating(store, TubeGating(sha, used.name, used.release.sha256, ENGINE_VERSION, "bcell@1.0.0", 60_000, counts))
+        save_gating(
+            store,
+            TubeGating(
+                sha, used.name, used.release.sha256, ENGINE_VERSION, "bcell@1.0.0", 60_000, counts
+            ),
+        )
     return sha
 
 
@@ -96,7 +131,9 @@ def table(study: Study, patient: str, name: str = "kinetics.csv") -> dict[str, d
 
 def rewrite(study: Study, **texts: str) -> Study:
     for name, text in texts.items():
-        (study.folder / {"settings": "study.yaml", "patients": "patients.csv"}[name]).write_text(text, encoding="utf-8")
+        (study.folder / {"settings": "study.yaml", "patients": "patients.csv"}[name]).write_text(
+            text, encoding="utf-8"
+        )
     return open_study(study.folder)
 
 
@@ -129,7 +166,11 @@ def test_a_new_tube_is_the_business_of_its_patient_alone(study: Study) -> None:
     assert build(study) == ["P01"]
     assert (patient_folder(study, "P02") / "kinetics.csv").stat().st_mtime_ns == other
     with (study.results / "cohort" / "kinetics.csv").open(encoding="utf-8") as file:
-        assert {(row["patient"], row["visit"]) for row in csv.DictReader(file)} == {("P01", "M1"), ("P01", "M20"), ("P02", "M1")}
+        assert {(row["patient"], row["visit"]) for row in csv.DictReader(file)} == {
+            ("P01", "M1"),
+            ("P01", "M20"),
+            ("P02", "M1"),
+        }
 
 
 def test_another_infusion_changes_the_days_of_that_patient_alone(study: Study) -> None:
@@ -144,7 +185,9 @@ def test_a_line_added_above_in_patients_csv_changes_nothing(study: Study) -> Non
 
 
 def test_other_limits_change_every_patient(study: Study) -> None:
-    study = rewrite(study, settings=f"{AT_ONCE}limits: {{detect_events: 31, quantify_events: 60}}\n")
+    study = rewrite(
+        study, settings=f"{AT_ONCE}limits: {{detect_events: 31, quantify_events: 60}}\n"
+    )
     assert build(study) == ["P01", "P02"]
     assert table(study, "P01")["plasmablasts"]["code"] == "ND"
     assert float(table(study, "P01")["b_cells"]["lloq_per_ul"]) == pytest.approx(6)
@@ -181,16 +224,30 @@ def test_patients_are_compared_by_a_column_of_patients_csv(study: Study) -> None
     build(study)
     assert not cohort_is_due(study)
     with (study.results / "cohort" / "recovery_medians.csv").open(encoding="utf-8") as file:
-        assert sorted({row["stratum"] for row in csv.DictReader(file)}) == ["A", "all patients", "not given"]
+        assert sorted({row["stratum"] for row in csv.DictReader(file)}) == [
+            "A",
+            "all patients",
+            "not given",
+        ]
     with (study.results / "cohort" / "parameters_summary.csv").open(encoding="utf-8") as file:
-        assert sorted({row["stratum"] for row in csv.DictReader(file)}) == ["A", "all patients", "not given"]
+        assert sorted({row["stratum"] for row in csv.DictReader(file)}) == [
+            "A",
+            "all patients",
+            "not given",
+        ]
 
 
-@pytest.mark.parametrize(("asked", "told"), [("amr", "did you mean 'arm'"), ("weight", "columns to group by are: arm")])
-def test_a_column_that_patients_csv_does_not_have_is_refused_before_anything_is_written(study: Study, asked: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "told"), [("amr", "did you mean 'arm'"), ("weight", "columns to group by are: arm")]
+)
+def test_a_column_that_patients_csv_does_not_have_is_refused_before_anything_is_written(
+    study: Study, asked: str, told: str
+) -> None:
     before = (study.results / "cohort" / "cohort.html").read_bytes()
     grouped = PATIENTS.replace("infused\n", "infused,arm\n").replace("T11:00\n", "T11:00,A\n")
-    study = rewrite(study, settings=f"{AT_ONCE}cohort: {{stratify_by: {asked}}}\n", patients=grouped)
+    study = rewrite(
+        study, settings=f"{AT_ONCE}cohort: {{stratify_by: {asked}}}\n", patients=grouped
+    )
     with pytest.raises(SettingsFault, match=told):
         build_cohort(study)
     assert (study.results / "cohort" / "cohort.html").read_bytes() == before
@@ -198,7 +255,10 @@ def test_a_column_that_patients_csv_does_not_have_is_refused_before_anything_is_
 
 def test_a_wrong_column_ends_a_pass_before_it_begins(study: Study) -> None:
     study = rewrite(study, settings=f"{AT_ONCE}cohort: {{stratify_by: arm}}\n")
-    with pytest.raises(SettingsFault, match=r"'arm' is no column of patients\.csv"), one_pass(study.folder, "nightly"):
+    with (
+        pytest.raises(SettingsFault, match=r"'arm' is no column of patients\.csv"),
+        one_pass(study.folder, "nightly"),
+    ):
         pytest.fail("the pass began")
     with study.store() as store:
         assert last_run(store) is None
@@ -207,7 +267,9 @@ def test_a_wrong_column_ends_a_pass_before_it_begins(study: Study) -> None:
 def test_rules_of_the_analysis_are_a_part_of_what_results_are_made_of(study: Study) -> None:
     study = rewrite(study, settings=f"{AT_ONCE}kinetics: {{nca: {{auc_method: linear}}}}\n")
     assert [inputs.patient for inputs in due(study)] == ["P01", "P02"]
-    with pytest.raises(SettingsFault, match=r"no setting 'kinetics\.nca\.auc_methd'; did you mean 'auc_method'"):
+    with pytest.raises(
+        SettingsFault, match=r"no setting 'kinetics\.nca\.auc_methd'; did you mean 'auc_method'"
+    ):
         rewrite(study, settings=f"{AT_ONCE}kinetics: {{nca: {{auc_methd: linear}}}}\n")
 
 
@@ -217,7 +279,9 @@ def test_the_two_phase_fit_is_given_only_when_asked_for(study: Study) -> None:
     assert not fitted & set(parameters_frame(frame)["parameter"])
     asked = parameters_frame(frame, ParameterSettings(biexponential=True)).set_index("parameter")
     assert asked.loc[sorted(fitted), "value"].isna().all()
-    assert set(asked.loc[sorted(fitted), "definition"]) == {"biexponential-M3:fewer-than-6-points@1"}
+    assert set(asked.loc[sorted(fitted), "definition"]) == {
+        "biexponential-M3:fewer-than-6-points@1"
+    }
     study = rewrite(study, settings=f"{AT_ONCE}kinetics: {{biexponential: true}}\n")
     assert [inputs.patient for inputs in due(study)] == ["P01", "P02"]
 
@@ -236,7 +300,9 @@ def test_a_patient_whose_tubes_went_to_another_leaves_no_table_behind(study: Stu
     assert not cohort_is_due(study)
 
 
-def test_a_patient_who_left_patients_csv_stops_with_a_sentence_and_keeps_the_earlier_tables(study: Study) -> None:
+def test_a_patient_who_left_patients_csv_stops_with_a_sentence_and_keeps_the_earlier_tables(
+    study: Study,
+) -> None:
     before = (patient_folder(study, "P02") / "kinetics.csv").read_bytes()
     study = rewrite(study, patients="patient,infused\nP01,2026-01-10T11:00\n")
     (inputs,) = due(study)
@@ -247,13 +313,19 @@ def test_a_patient_who_left_patients_csv_stops_with_a_sentence_and_keeps_the_ear
 
 
 def test_an_empty_tube_is_never_a_number(tmp_path: Path) -> None:
-    """No leukocytes: nothing ties the tube to blood, so that nothing can be said of it, and no zero either."""
+    """No leukocytes: nothing ties the tube to blood, so that nothing can be said of it, and no zero
+    either."""
     study = make_study(tmp_path / "s")
     give(study, "P01", 1, **dict.fromkeys(EVENTS, 0))
     build(study)
     for row in table(study, "P01").values():
         assert row["code"] == "NE"
-        assert (row["per_ul"], row["per_ul_low"], row["percent_parent"], row["percent_reference"]) == ("", "", "", "")
+        assert (
+            row["per_ul"],
+            row["per_ul_low"],
+            row["percent_parent"],
+            row["percent_reference"],
+        ) == ("", "", "", "")
 
 
 def test_a_study_without_tubes_has_empty_cohort_tables(tmp_path: Path) -> None:

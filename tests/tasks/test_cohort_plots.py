@@ -24,16 +24,33 @@ from tasks.publish.cohort_overviews import (
     visit_states,
 )
 from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page, summary_cell
-from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery, stratum_colours, visit_medians, with_amounts
+from tasks.publish.cohort_plots import (
+    draw_cohort_curves,
+    draw_recovery,
+    stratum_colours,
+    visit_medians,
+    with_amounts,
+)
 from tasks.publish.figure_bytes import png_bytes
-from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics, parameters
+from tests.tasks.published_rows import (
+    DETECTED,
+    NOT_DETECTED,
+    NOT_EVALUABLE,
+    at,
+    kinetics,
+    parameters,
+)
 
 B = {"population": "b_cells", "panel": "bcell", "parent": "lymphocytes", "reference": "lymphocytes"}
 
 
 def of(patient: str, day: int, level: float | None = None, **change: Any) -> dict[str, Any]:
     """Give one patient's visit; a number is a quantified one."""
-    measured = {} if level is None else {"per_ul": level, "per_ul_low": 0.9 * level, "per_ul_high": 1.1 * level}
+    measured = (
+        {}
+        if level is None
+        else {"per_ul": level, "per_ul_low": 0.9 * level, "per_ul_high": 1.1 * level}
+    )
     tube = f"{sum(map(ord, patient)) * 1000 + day + 100:064x}"
     return at(day, patient=patient, **measured) | {"tube_sha256": tube} | change
 
@@ -56,20 +73,37 @@ def curves(stratum: str) -> list[RecoveryCurve]:
 
 
 def drawn(axes: Axes, sign: str) -> list[list[tuple[float, float]]]:
-    return [list(zip(*line.get_data(), strict=True)) for line in axes.lines if line.get_gid() == sign]  # type: ignore[arg-type]
+    return [
+        list(zip(*line.get_data(), strict=True)) for line in axes.lines if line.get_gid() == sign
+    ]  # type: ignore[arg-type]
 
 
 def said(figure: Figure, sign: str) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_gid() == sign]
 
 
-def everything(frame: pd.DataFrame, study: str = "test", **strata: str) -> tuple[CohortRecord, dict[str, Figure], str]:
+def everything(
+    frame: pd.DataFrame, study: str = "test", **strata: str
+) -> tuple[CohortRecord, dict[str, Figure], str]:
     derived, recovery = parameters_frame(frame), recovery_frame(frame)
     record = CohortRecord(
-        study, tuple(recovery_curves(recovery, strata)), "arm" if strata else None, strata, {"b_cells": "B cells (CD19+)"}
+        study,
+        tuple(recovery_curves(recovery, strata)),
+        "arm" if strata else None,
+        strata,
+        {"b_cells": "B cells (CD19+)"},
     )
-    figures, summary = cohort_figures(record, frame, derived, recovery, composition_frame(frame)), summary_frame(derived, strata)
-    return record, figures, render_cohort_page(record, frame, summary, {name: png_bytes(each) for name, each in figures.items()})
+    figures, summary = (
+        cohort_figures(record, frame, derived, recovery, composition_frame(frame)),
+        summary_frame(derived, strata),
+    )
+    return (
+        record,
+        figures,
+        render_cohort_page(
+            record, frame, summary, {name: png_bytes(each) for name, each in figures.items()}
+        ),
+    )
 
 
 def test_a_patient_s_line_does_not_run_through_a_visit_that_is_not_evaluable() -> None:
@@ -95,8 +129,12 @@ def test_what_is_below_the_limit_stands_hollow_at_the_limit() -> None:
         ([4.0], None),
     ],
 )
-def test_a_median_needs_two_patients_and_half_of_them_quantified(codes: list[float | None], median: float | None) -> None:
-    rows = kinetics(*(of(f"P{i}", 28, level, **({} if level else DETECTED)) for i, level in enumerate(codes)))
+def test_a_median_needs_two_patients_and_half_of_them_quantified(
+    codes: list[float | None], median: float | None
+) -> None:
+    rows = kinetics(
+        *(of(f"P{i}", 28, level, **({} if level else DETECTED)) for i, level in enumerate(codes))
+    )
     (found,) = visit_medians(with_amounts(rows, "car19_t")).to_dict("records")
     assert found["patients"] == len(codes)
     assert (None if pd.isna(found["median"]) else found["median"]) == median
@@ -104,8 +142,18 @@ def test_a_median_needs_two_patients_and_half_of_them_quantified(codes: list[flo
 
 def test_the_number_of_patients_under_the_axis_leaves_out_who_is_not_evaluable() -> None:
     figure = draw_cohort_curves(COHORT)
-    assert [text.get_text() for text in figure.axes[0].texts if text.get_gid() == "count"] == ["2", "2", "2", "1"]
-    assert [text.get_text() for text in figure.axes[1].texts if text.get_gid() == "count"] == ["2", "1", "1", "2"]
+    assert [text.get_text() for text in figure.axes[0].texts if text.get_gid() == "count"] == [
+        "2",
+        "2",
+        "2",
+        "1",
+    ]
+    assert [text.get_text() for text in figure.axes[1].texts if text.get_gid() == "count"] == [
+        "2",
+        "1",
+        "1",
+        "2",
+    ]
 
 
 def test_a_population_without_an_evaluable_visit_says_so() -> None:
@@ -121,7 +169,10 @@ def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None
     assert box.get_bbox().bounds == (56, 0, 28, 0.5)  # type: ignore[attr-defined]
     assert drawn(axes, "known") == [[(0.0, 0.0), (56.0, 0.0)], [(84.0, 0.5), (168.0, 0.5)]]
     assert [line[0] for line in drawn(axes, "unknown")] == [(168.0, 0.5)]
-    assert said(figure, "told") == ["1 of 2 recovered; median after day 56, by day 84", *["no patient seen depleted"] * 3]
+    assert said(figure, "told") == [
+        "1 of 2 recovered; median after day 56, by day 84",
+        *["no patient seen depleted"] * 3,
+    ]
     watched = [text for text in axes.texts if text.get_gid() == "watched"]
     counts = {text.xy[0]: text.get_text() for text in watched}  # type: ignore[attr-defined]
     assert (counts[0], counts[28], counts[84], counts[168]) == ("2", "2", "1", "1")
@@ -129,11 +180,20 @@ def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None
 
 def test_each_stratum_is_told_with_its_own_numbers() -> None:
     figure = draw_recovery([each for name in ("all patients", "A", "B") for each in curves(name)])
-    assert said(figure, "told") == ["A: no patient seen depleted", "B: no patient seen depleted"] * 4
+    assert (
+        said(figure, "told") == ["A: no patient seen depleted", "B: no patient seen depleted"] * 4
+    )
 
 
 def test_visits_are_counted_not_evaluable_missing_or_not_reached() -> None:
-    frame = kinetics(of("P1", 7), of("P1", 28), of("P2", 7, **NOT_EVALUABLE), of("P2", 14), of("P2", 28), of("P3", 7))
+    frame = kinetics(
+        of("P1", 7),
+        of("P1", 28),
+        of("P2", 7, **NOT_EVALUABLE),
+        of("P2", 14),
+        of("P2", 28),
+        of("P3", 7),
+    )
     visits, states = visit_states(frame)
     assert visits == ["D7", "D14", "D28"]
     assert states == {
@@ -141,7 +201,9 @@ def test_visits_are_counted_not_evaluable_missing_or_not_reached() -> None:
         "P2": [NOTHING_EVALUABLE, COUNTED, COUNTED],
         "P3": [COUNTED, NOT_REACHED, NOT_REACHED],
     }
-    assert [patch.get_gid() for patch in draw_completeness(frame).axes[0].patches][:3] == states["P1"]
+    assert [patch.get_gid() for patch in draw_completeness(frame).axes[0].patches][:3] == states[
+        "P1"
+    ]
 
 
 def test_leukocytes_alone_do_not_make_a_visit_counted() -> None:
@@ -159,20 +221,28 @@ def test_who_has_no_exposure_is_named_and_has_no_bar() -> None:
     bars = [(patch.get_gid(), patch.get_height()) for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
     assert bars == [("bound", 300.0), ("exposure", 100.0)]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["P3", "P1"]
-    assert said(figure, "not estimable") == ["not estimable, no bar: P2, P4", "not estimable, no bar: P1, P2, P3, P4"]
+    assert said(figure, "not estimable") == [
+        "not estimable, no bar: P2, P4",
+        "not estimable, no bar: P1, P2, P3, P4",
+    ]
     assert said(figure, "empty") == ["no exposure can be given"]
 
 
 def test_a_swimmer_shows_certain_and_uncertain_stretches_apart() -> None:
     frame = COHORT[COHORT["patient"] == "P1"]
     figure = draw_swimmers(frame, parameters_frame(frame), recovery_frame(frame))
-    bars = {patch.get_gid(): (patch.get_x(), patch.get_x() + patch.get_width()) for patch in figure.axes[0].patches}  # type: ignore[attr-defined]
+    bars = {
+        patch.get_gid(): (patch.get_x(), patch.get_x() + patch.get_width())
+        for patch in figure.axes[0].patches
+    }  # type: ignore[attr-defined]
     assert bars == {"onset": (-7.0, 14.0), "depleted": (14.0, 14.0), "recovery": (14.0, 84.0)}
     assert drawn(figure.axes[0], "last")[0][0][0] == 112.0
 
 
 def test_a_patient_whose_depletion_nobody_saw_has_no_bar() -> None:
-    frame = kinetics(of("P1", -7, 80.0, **B), of("P1", 14, 60.0, **B), of("P2", 14, **NOT_EVALUABLE, **B))
+    frame = kinetics(
+        of("P1", -7, 80.0, **B), of("P1", 14, 60.0, **B), of("P2", 14, **NOT_EVALUABLE, **B)
+    )
     figure = draw_swimmers(frame, parameters_frame(frame), recovery_frame(frame))
     assert list(figure.axes[0].patches) == []
     assert said(figure, "not depleted") == ["not seen depleted", "B cells not evaluable"]
@@ -190,14 +260,33 @@ def test_groups_keep_their_colour_and_their_numbers_in_every_figure() -> None:
     _, figures, page = everything(COHORT, P1="A", P2="B")
     first, second = stratum_colours(["B", "A"]).values()
     axes = figures["curves"].axes[0]
-    assert [line.get_color() for line in axes.lines if line.get_gid() == "patient"] == [first, first, second, second]
-    counts = {(text.get_text(), text.get_color()) for text in axes.texts if text.get_gid() == "count"}
+    assert [line.get_color() for line in axes.lines if line.get_gid() == "patient"] == [
+        first,
+        first,
+        second,
+        second,
+    ]
+    counts = {
+        (text.get_text(), text.get_color()) for text in axes.texts if text.get_gid() == "count"
+    }
     assert counts == {("1", first), ("1", second)}
-    assert [label.get_text() for label in figures["swimmer"].axes[0].get_yticklabels()] == ["A", "P1", "B", "P2"]
-    assert [label.get_text() for label in figures["completeness"].axes[0].get_yticklabels()] == ["A", "P1", "B", "P2"]
+    assert [label.get_text() for label in figures["swimmer"].axes[0].get_yticklabels()] == [
+        "A",
+        "P1",
+        "B",
+        "P2",
+    ]
+    assert [label.get_text() for label in figures["completeness"].axes[0].get_yticklabels()] == [
+        "A",
+        "P1",
+        "B",
+        "P2",
+    ]
     bars = {patch.get_edgecolor()[:3] for patch in figures["exposure"].axes[0].patches}  # type: ignore[attr-defined]
     assert bars <= {first, second}
-    signs = [text.get_text() for legend in figures["exposure"].legends for text in legend.get_texts()]
+    signs = [
+        text.get_text() for legend in figures["exposure"].legends for text in legend.get_texts()
+    ]
     assert signs == ["A (1 patient)", "B (1 patient)"]
     assert "compared by <b>arm</b>" in page
 
@@ -214,7 +303,12 @@ def test_a_median_of_one_patient_is_not_printed_in_the_table_of_groups() -> None
     [
         ("Cmax", "1/uL", (203.4, 203.4, 203.4, 68.0, 698.0), "203 cells/µL (68.0 to 698)"),
         ("Tmax", "d", (10.0, 8.9, 14.0, 8.9, 13.96), "day 10 (8.9 to 14)"),
-        ("AUC0-28", "d/uL", (None, 2074.0, 3185.0, None, None), "between 2074 and 3185 cells × days/µL"),
+        (
+            "AUC0-28",
+            "d/uL",
+            (None, 2074.0, 3185.0, None, None),
+            "between 2074 and 3185 cells × days/µL",
+        ),
         ("AUC0-28", "d/uL", (None, 642.0, None, None, None), "at least 642 cells × days/µL"),
         ("Tlast", "d", (None, 40.0, None, None, None), "after day 40"),
         ("depletion_onset", "d", (None, None, 4.0, None, None), "by day 4"),
@@ -222,8 +316,12 @@ def test_a_median_of_one_patient_is_not_printed_in_the_table_of_groups() -> None
         ("nadir", "1/uL", (None, 0.0, None, None, None), "cannot be given"),
     ],
 )
-def test_a_median_in_words_never_pretends_to_know_more(parameter: str, unit: str, numbers: tuple[float | None, ...], words: str) -> None:
-    named = dict(zip(("median", "median_low", "median_high", "minimum", "maximum"), numbers, strict=True))
+def test_a_median_in_words_never_pretends_to_know_more(
+    parameter: str, unit: str, numbers: tuple[float | None, ...], words: str
+) -> None:
+    named = dict(
+        zip(("median", "median_low", "median_high", "minimum", "maximum"), numbers, strict=True)
+    )
     row = {"parameter": parameter, "unit": unit, "patients": 5, "estimated": 4, **named}
     assert summary_cell(row) == (words, "4 of 5")
 

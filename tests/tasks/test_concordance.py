@@ -1,4 +1,5 @@
-"""Another version is counted beside the one in use, compared, and made current only by an act of its own."""
+"""Another version is counted beside the one in use, compared, and made current only by an act of
+its own."""
 
 import csv
 from pathlib import Path
@@ -10,7 +11,13 @@ from panels.text.errors import SettingsFault, UsageFault
 from tasks.concordance.compare import agreement
 from tasks.concordance.page import verdict, write_concordance
 from tasks.concordance.promotion import promote
-from tasks.concordance.recount import comparison, folder_of, measure_references, recount_tube, tubes_to_compare
+from tasks.concordance.recount import (
+    comparison,
+    folder_of,
+    measure_references,
+    recount_tube,
+    tubes_to_compare,
+)
 from tasks.intake.take_in import take_in
 from tasks.results.build_tables import build_patient, patients_to_build
 from tasks.results.front_page import write_front_page
@@ -42,24 +49,34 @@ def one_night(study: Study) -> int:
 
 
 def own_version(study: Study) -> None:
-    """Release a version of the laboratory's own whose border of transitional B cells lies higher, within its limits."""
+    """Release a version of the laboratory's own whose border of transitional B cells lies higher,
+    within its limits."""
     place = study.folder / "strategies" / "bcell" / "2.0.1"
     place.mkdir(parents=True)
     text = (shipped() / "bcell" / "2.0.0" / "strategy.yaml").read_text(encoding="utf-8")
-    changed = text.replace("version: 2.0.0", "version: 2.0.1").replace("{marker: CD24, value: 5600", "{marker: CD24, value: 8500")
+    changed = text.replace("version: 2.0.0", "version: 2.0.1").replace(
+        "{marker: CD24, value: 5600", "{marker: CD24, value: 8500"
+    )
     (place / "strategy.yaml").write_text(changed, encoding="utf-8")
-    (place / "CHANGES.md").write_text("# 2.0.1\n\nA higher border of CD24 (J. Doe, 2026-11-24).\n", encoding="utf-8")
+    (place / "CHANGES.md").write_text(
+        "# 2.0.1\n\nA higher border of CD24 (J. Doe, 2026-11-24).\n", encoding="utf-8"
+    )
     release_version(study.folder, "bcell", "2.0.1")
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    folder = write_study(tmp_path_factory.mktemp("concordance") / "s", patients=2, visits=5, events=0.1, workers=1).folder
+    folder = write_study(
+        tmp_path_factory.mktemp("concordance") / "s", patients=2, visits=5, events=0.1, workers=1
+    ).folder
     for path in (folder / "inbox").iterdir():
         if "_bcell" not in path.name:
             path.unlink()
     with (folder / "study.yaml").open("a", encoding="utf-8") as file:
-        file.write("intake: {settle_seconds: 0}  # at once\nstrategies:\n  bcell: bcell@2.0.0   # the current one\n")
+        file.write(
+            "intake: {settle_seconds: 0}  # at once\nstrategies:\n  bcell: bcell@2.0.0   # "
+            "the current one\n"
+        )
     made = open_study(folder)
     assert one_night(made) >= 10
     own_version(made)
@@ -88,12 +105,25 @@ def test_the_comparison_shows_what_moved_and_what_did_not(study: Study, page: Pa
     rows = {row["population"]: row for row in table(page.parent / "agreement.csv")}
     assert float(rows["b_cells"]["slope"]) == 1
     assert float(rows["transitional_b"]["bias_percent"]) < -10
-    scores = [float(row["f1"]) for row in table(page.parent / "events.csv") if row["gate"] == "transitional_b" and row["f1"]]
+    scores = [
+        float(row["f1"])
+        for row in table(page.parent / "events.csv")
+        if row["gate"] == "transitional_b" and row["f1"]
+    ]
     assert 0.3 < min(scores) < 0.95
-    assert all(float(row["f1"]) == 1 for row in table(page.parent / "events.csv") if row["gate"] == "b_cells" and row["f1"])
+    assert all(
+        float(row["f1"]) == 1
+        for row in table(page.parent / "events.csv")
+        if row["gate"] == "b_cells" and row["f1"]
+    )
     changed = table(page.parent / "changed.csv")
     assert all(row["current"] != row["other"] for row in changed)
-    assert {row["population"] for row in changed} <= {"transitional_b", "naive_igm_igd_b", "naive_b", "b_cells"}
+    assert {row["population"] for row in changed} <= {
+        "transitional_b",
+        "naive_igm_igd_b",
+        "naive_b",
+        "b_cells",
+    }
     assert (page.parent / "transitional_b.png").stat().st_size > 5_000
     said = verdict(comparison(study, OTHER), agreement(study, comparison(study, OTHER)))
     assert said[0] == f"{len(list((page.parent / 'tubes').iterdir()))} tubes were compared."
@@ -110,7 +140,9 @@ def test_nothing_in_use_is_touched_and_nothing_is_done_twice(study: Study, page:
         sha = table(study.results / "patients" / "P01" / "kinetics.csv")[0]["tube_sha256"]
         assert {gating.strategy for gating in gatings_of(store, sha)} == {"bcell@2.0.0", OTHER}
     assert one_night(study) == 0
-    assert {row["strategy"] for row in table(study.results / "patients" / "P01" / "kinetics.csv")} == {"bcell@2.0.0"}
+    assert {
+        row["strategy"] for row in table(study.results / "patients" / "P01" / "kinetics.csv")
+    } == {"bcell@2.0.0"}
 
 
 def test_a_version_that_was_never_promoted_is_said_to_be_the_sheets(study: Study) -> None:
@@ -130,7 +162,12 @@ def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) 
         assert in_use(promoted)["bcell"].name == OTHER
         with study.store() as store:
             (kept,) = promotions_of(store)
-        assert (kept.from_strategy, kept.to_strategy, kept.approved_by, kept.reason) == ("bcell@2.0.0", OTHER, "J. Doe", "fits our lot")
+        assert (kept.from_strategy, kept.to_strategy, kept.approved_by, kept.reason) == (
+            "bcell@2.0.0",
+            OTHER,
+            "J. Doe",
+            "fits our lot",
+        )
         assert told_of(promoted) == f"promoted {kept.at[:10]} by J. Doe: fits our lot"
         used = in_use(promoted)
         for inputs in patients_to_build(promoted, used):
@@ -140,8 +177,12 @@ def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) 
     finally:
         (study.folder / "study.yaml").write_text(before, encoding="utf-8")
         one_night(open_study(study.folder))
-    assert told_of(open_study(study.folder)).startswith(f"NOT the promoted version: study.yaml was changed by hand ({OTHER} was promoted")
-    assert "NOT the promoted version" in write_front_page(open_study(study.folder)).read_text(encoding="utf-8")
+    assert told_of(open_study(study.folder)).startswith(
+        f"NOT the promoted version: study.yaml was changed by hand ({OTHER} was promoted"
+    )
+    assert "NOT the promoted version" in write_front_page(open_study(study.folder)).read_text(
+        encoding="utf-8"
+    )
 
 
 def told_of(study: Study) -> str:
@@ -155,7 +196,9 @@ def test_a_comparison_of_another_archive_promotes_nothing(study: Study, page: Pa
     kept = mark.read_text()
     try:
         mark.write_text("0" * 64)
-        with pytest.raises(UsageFault, match="not of the archive as it is now; run: reconflow regate"):
+        with pytest.raises(
+            UsageFault, match="not of the archive as it is now; run: reconflow regate"
+        ):
             promote(study, OTHER, "J. Doe", "better")
         mark.unlink()
         with pytest.raises(UsageFault, match="was not compared"):
@@ -167,7 +210,10 @@ def test_a_comparison_of_another_archive_promotes_nothing(study: Study, page: Pa
 
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
-    study = make_study(tmp_path / "s", settings="study: t\nintake: {settle_seconds: 0}\nstrategies: {bcell: bcell@2.0.0}\n")
+    study = make_study(
+        tmp_path / "s",
+        settings="study: t\nintake: {settle_seconds: 0}\nstrategies: {bcell: bcell@2.0.0}\n",
+    )
     with pytest.raises(UsageFault, match="is the version in use"):
         comparison(study, "bcell@2")
     compared = comparison(study, "bcell@1.0.0")

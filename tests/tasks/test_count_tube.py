@@ -49,7 +49,9 @@ def rows(path: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, str]:
     """Count one simulated baseline tube, with its truth beside it."""
-    folder = write_study(tmp_path_factory.mktemp("study") / "s", patients=1, visits=2, events=0.2, workers=1).folder
+    folder = write_study(
+        tmp_path_factory.mktemp("study") / "s", patients=1, visits=2, events=0.2, workers=1
+    ).folder
     for path in (folder / "inbox").iterdir():
         if path.name != "P01_D-7_bcell.fcs":
             path.unlink()
@@ -63,32 +65,50 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, str]:
 
 def test_counts_in_the_store_agree_with_what_was_simulated(simulated: tuple[Study, str]) -> None:
     study, sha = simulated
-    truth = {row["population"]: row for row in rows(study.folder / TRUTH / "populations.csv") if row["file"] == "P01_D-7_bcell.fcs"}
+    truth = {
+        row["population"]: row
+        for row in rows(study.folder / TRUTH / "populations.csv")
+        if row["file"] == "P01_D-7_bcell.fcs"
+    }
     with study.store() as store:
         (gating,) = gatings_of(store, sha)
     counted = {count.population: count for count in gating.counts}
     for name in ("leukocytes", "lymphocytes"):
         assert counted[name].events == pytest.approx(int(truth[name]["intact_events"]), rel=0.1)
-    assert counted["b_cells"].events == pytest.approx(int(truth["b_cells"]["intact_events"]), rel=0.15)
+    assert counted["b_cells"].events == pytest.approx(
+        int(truth["b_cells"]["intact_events"]), rel=0.15
+    )
     for count in gating.counts:
         assert 0 <= count.events <= count.parent_events <= gating.total_events
         assert count.events <= count.reference_events
     assert state(study) == ("counted", "")
 
 
-def test_the_realised_gates_give_the_very_counts_again_as_gatingml(simulated: tuple[Study, str]) -> None:
+def test_the_realised_gates_give_the_very_counts_again_as_gatingml(
+    simulated: tuple[Study, str],
+) -> None:
     """What lies beside the counts is enough to check them with another program."""
     study, sha = simulated
     folder = tube_folder(study, sha)
     with study.store() as store:
         (tube,) = taken_in(store)
-    again = {path[-1]: count for path, count in gate_file(study.path_of(tube.file.place or ""), gatingml=folder / "gates.xml").gates}
-    gate_of = {population.id: population.gate for population in in_use(study)["bcell"].release.strategy.populations}
+    again = {
+        path[-1]: count
+        for path, count in gate_file(
+            study.path_of(tube.file.place or ""), gatingml=folder / "gates.xml"
+        ).gates
+    }
+    gate_of = {
+        population.id: population.gate
+        for population in in_use(study)["bcell"].release.strategy.populations
+    }
     found = {row["population"]: int(row["events"]) for row in rows(folder / "counts.csv")}
     assert found == {population: again[gate_of[population]] for population in found}
 
 
-def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(simulated: tuple[Study, str]) -> None:
+def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(
+    simulated: tuple[Study, str],
+) -> None:
     study, sha = simulated
     folder, used = tube_folder(study, sha), in_use(study)["bcell"]
     with study.store() as store:
@@ -101,7 +121,10 @@ def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(simula
     assert used.release.sha256[:12] in page
     thresholds = rows(folder / "thresholds.csv")
     assert {row["threshold"] for row in thresholds} == set(used.release.strategy.thresholds)
-    assert all(row["source"] and row["evidence"] and row["marker"] and row["detector"] for row in thresholds)
+    assert all(
+        row["source"] and row["evidence"] and row["marker"] and row["detector"]
+        for row in thresholds
+    )
     qc = json.loads((folder / "qc.json").read_text(encoding="utf-8"))
     assert qc["events"] == gating.total_events
     assert set(qc["percent_of_parent"]) == set(names)
@@ -113,7 +136,9 @@ def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(simula
     assert (folder / "gating.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_counting_again_writes_the_same_bytes_and_keeps_one_count(simulated: tuple[Study, str]) -> None:
+def test_counting_again_writes_the_same_bytes_and_keeps_one_count(
+    simulated: tuple[Study, str],
+) -> None:
     study, sha = simulated
     before = files(tube_folder(study, sha))
     for path in tube_folder(study, sha).iterdir():
@@ -124,7 +149,9 @@ def test_counting_again_writes_the_same_bytes_and_keeps_one_count(simulated: tup
         assert len(gatings_of(store, sha)) == 1
 
 
-def test_a_page_is_current_for_the_identity_it_shows_and_no_other(simulated: tuple[Study, str]) -> None:
+def test_a_page_is_current_for_the_identity_it_shows_and_no_other(
+    simulated: tuple[Study, str],
+) -> None:
     from dataclasses import replace
 
     study, _ = simulated
@@ -135,7 +162,9 @@ def test_a_page_is_current_for_the_identity_it_shows_and_no_other(simulated: tup
     assert not page_is_current(study, tube.identity, "bcell@1.1.0", content)
     assert not page_is_current(study, tube.identity, "bcell@2.0.0", "0" * 64)
     assert not page_is_current(study, replace(tube.identity, patient="P02"), "bcell@2.0.0", content)
-    assert not page_is_current(study, replace(tube.identity, tube_sha256="0" * 64), "bcell@2.0.0", content)
+    assert not page_is_current(
+        study, replace(tube.identity, tube_sha256="0" * 64), "bcell@2.0.0", content
+    )
 
 
 def test_nothing_a_cytometer_wrote_of_a_person_reaches_any_result(tmp_path: Path) -> None:
@@ -152,11 +181,27 @@ def test_nothing_a_cytometer_wrote_of_a_person_reaches_any_result(tmp_path: Path
 def named_tube(path: Path) -> None:
     """Write a tube into whose keywords the cytometer put a name."""
     stains = load_panel("bcell").markers
-    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [FcsChannel(s.detector, s.marker) for s in stains]
+    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [
+        FcsChannel(s.detector, s.marker) for s in stains
+    ]
     events = np.random.default_rng(3).uniform(0, 1000, (60, len(channels))).astype(np.float32)
     matrix = np.eye(len(stains)) + 0.01 * (1 - np.eye(len(stains)))
-    keywords = {"$CYT": "BD FACSLyric", "$SRC": SECRET, "PATIENT ID": SECRET, "$FIL": f"{SECRET}.fcs", "$COM": SECRET, "SAMPLE ID": SECRET}
-    write_fcs(path, events, channels, dialect="fcs3.1-le", spill=FcsSpill(tuple(s.detector for s in stains), matrix), keywords=keywords)
+    keywords = {
+        "$CYT": "BD FACSLyric",
+        "$SRC": SECRET,
+        "PATIENT ID": SECRET,
+        "$FIL": f"{SECRET}.fcs",
+        "$COM": SECRET,
+        "SAMPLE ID": SECRET,
+    }
+    write_fcs(
+        path,
+        events,
+        channels,
+        dialect="fcs3.1-le",
+        spill=FcsSpill(tuple(s.detector for s in stains), matrix),
+        keywords=keywords,
+    )
 
 
 def test_a_tube_damaged_since_it_was_taken_in_fails_with_its_reason(tmp_path: Path) -> None:
@@ -188,13 +233,24 @@ def test_an_archive_out_of_reach_is_raised_so_that_it_is_tried_again(tmp_path: P
     assert count_tube(study, sha).counted
 
 
-def test_a_tube_without_a_single_event_is_counted_as_not_evaluable_or_refused_never_as_a_result(tmp_path: Path) -> None:
+def test_a_tube_without_a_single_event_is_counted_as_not_evaluable_or_refused_never_as_a_result(
+    tmp_path: Path,
+) -> None:
     study = make_study(tmp_path / "s", [f"a.fcs,P01,{DRAWN},bcell"])
     stains = load_panel("bcell").markers
-    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [FcsChannel(s.detector, s.marker) for s in stains]
+    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [
+        FcsChannel(s.detector, s.marker) for s in stains
+    ]
     matrix = np.eye(len(stains)) + 0.01 * (1 - np.eye(len(stains)))
     spill = FcsSpill(tuple(s.detector for s in stains), matrix)
-    write_fcs(study.inbox / "a.fcs", np.zeros((0, len(channels)), np.float32), channels, dialect="fcs3.1-le", spill=spill, keywords={})
+    write_fcs(
+        study.inbox / "a.fcs",
+        np.zeros((0, len(channels)), np.float32),
+        channels,
+        dialect="fcs3.1-le",
+        spill=spill,
+        keywords={},
+    )
     take_in(study)
     found, reason = state(study)
     if found == "quarantined":
@@ -203,7 +259,10 @@ def test_a_tube_without_a_single_event_is_counted_as_not_evaluable_or_refused_ne
     with study.store() as store:
         (tube,) = taken_in(store)
     assert count_tube(study, tube.identity.tube_sha256).counted
-    assert all(row["events"] == "0" for row in rows(tube_folder(study, tube.identity.tube_sha256) / "counts.csv"))
+    assert all(
+        row["events"] == "0"
+        for row in rows(tube_folder(study, tube.identity.tube_sha256) / "counts.csv")
+    )
 
 
 FORMULA = "=cmd|' /C calc'!A0"
@@ -213,10 +272,22 @@ def test_a_channel_called_as_a_formula_is_written_as_text(tmp_path: Path) -> Non
     study = make_study(tmp_path / "s", [f"a.fcs,P01,{DRAWN},tbnk"])
     panel = load_panel("tbnk")
     stains = [(FORMULA if s.marker == "CD45" else s.detector, s.marker) for s in panel.markers]
-    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [FcsChannel(*stain) for stain in stains]
+    channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [
+        FcsChannel(*stain) for stain in stains
+    ]
     events = np.random.default_rng(1).uniform(0, 1000, (60, len(channels))).astype(np.float32)
-    spill = FcsSpill(tuple(detector for detector, _ in stains), np.eye(len(stains)) + 0.01 * (1 - np.eye(len(stains))))
-    write_fcs(study.inbox / "a.fcs", events, channels, dialect="fcs3.1-le", spill=spill, keywords={"$CYT": "x"})
+    spill = FcsSpill(
+        tuple(detector for detector, _ in stains),
+        np.eye(len(stains)) + 0.01 * (1 - np.eye(len(stains))),
+    )
+    write_fcs(
+        study.inbox / "a.fcs",
+        events,
+        channels,
+        dialect="fcs3.1-le",
+        spill=spill,
+        keywords={"$CYT": "x"},
+    )
     sha = only(study)
     assert count_tube(study, sha).counted
     read = rows(tube_folder(study, sha) / "thresholds.csv")

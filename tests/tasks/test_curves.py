@@ -23,7 +23,12 @@ SERIES = kinetics(
 
 def drawn(axes: Axes, sign: str) -> list[list[tuple[float, float]]]:
     lines = [line for line in axes.lines if line.get_gid() == sign]
-    return [list(zip(np.asarray(x.get_xdata()).tolist(), np.asarray(x.get_ydata()).tolist(), strict=True)) for x in lines]
+    return [
+        list(
+            zip(np.asarray(x.get_xdata()).tolist(), np.asarray(x.get_ydata()).tolist(), strict=True)
+        )
+        for x in lines
+    ]
 
 
 def points(axes: Axes, sign: str) -> list[tuple[float, float]]:
@@ -32,7 +37,10 @@ def points(axes: Axes, sign: str) -> list[tuple[float, float]]:
 
 def test_each_population_has_its_own_plot_under_its_label():
     figure = draw_kinetic_curves(SERIES, CAR, {"CAR19": 0.0})
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["CAR19 T cells", "CARBCMA T cells"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "CAR19 T cells",
+        "CARBCMA T cells",
+    ]
 
 
 def test_every_code_has_its_own_sign_at_its_own_place():
@@ -41,18 +49,35 @@ def test_every_code_has_its_own_sign_at_its_own_place():
     assert points(axes, "DNQ") == [(56.0, 0.75)]
     assert points(axes, "ND") == [(-7.0, 0.5), (84.0, 0.5), (364.0, 0.5)]
     assert [day for day, _ in points(axes, "NE")] == [21.0]
-    assert [day for day, _ in points(axes, "LLOQ")] == [-7.0, 7.0, 14.0, 21.0, 28.0, 56.0, 84.0, 364.0]
+    assert [day for day, _ in points(axes, "LLOQ")] == [
+        -7.0,
+        7.0,
+        14.0,
+        21.0,
+        28.0,
+        56.0,
+        84.0,
+        364.0,
+    ]
 
 
 def test_no_line_runs_through_a_visit_without_a_number():
     axes = draw_kinetic_curves(SERIES, CAR[:1], {}).axes[0]
-    assert [[day for day, _ in line] for line in drawn(axes, "joined")] == [[7.0, 14.0], [28.0, 56.0]]
+    assert [[day for day, _ in line] for line in drawn(axes, "joined")] == [
+        [7.0, 14.0],
+        [28.0, 56.0],
+    ]
 
 
 def test_intervals_are_drawn_where_there_is_a_number():
     axes = draw_kinetic_curves(SERIES, CAR[:1], {}).axes[0]
     intervals = next(c for c in axes.collections if c.get_gid() == "interval").get_segments()
-    assert [segment[:, 1].tolist() for segment in intervals] == [[30.0, 50.0], [50.0, 70.0], [4.6, 6.1], [0.5, 1.07]]
+    assert [segment[:, 1].tolist() for segment in intervals] == [
+        [30.0, 50.0],
+        [50.0, 70.0],
+        [4.6, 6.1],
+        [0.5, 1.07],
+    ]
 
 
 def test_a_population_nobody_measured_and_one_never_evaluable_say_so():
@@ -84,10 +109,25 @@ def test_axes_carry_units_and_day_labels_do_not_touch():
 
 def test_marrow_is_drawn_in_percent_without_limits():
     marrow = {"specimen": "marrow", "population": "long_lived_plasma_cells", "method": "none"}
-    bare = {"per_ul": None, "per_ul_low": None, "per_ul_high": None, "lod_per_ul": None, "lloq_per_ul": None}
-    rows = kinetics(at(-7, **marrow, **bare, percent_reference=0.3), at(28, **(NOT_DETECTED | marrow | bare)))
-    figure = draw_kinetic_curves(rows, [("long_lived_plasma_cells", "Long-lived plasma cells")], {"CAR19": 0.0}, specimen="marrow")
+    bare = {
+        "per_ul": None,
+        "per_ul_low": None,
+        "per_ul_high": None,
+        "lod_per_ul": None,
+        "lloq_per_ul": None,
+    }
+    rows = kinetics(
+        at(-7, **marrow, **bare, percent_reference=0.3), at(28, **(NOT_DETECTED | marrow | bare))
+    )
+    figure = draw_kinetic_curves(
+        rows,
+        [("long_lived_plasma_cells", "Long-lived plasma cells")],
+        {"CAR19": 0.0},
+        specimen="marrow",
+    )
     assert points(figure.axes[0], "Q") == [(-7.0, 0.3)]
     assert [day for day, _ in points(figure.axes[0], "ND")] == [28.0]
     assert "% of reference (log scale)" in [t.get_text() for t in figure.texts]
-    assert "lower limit of quantification" not in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "lower limit of quantification" not in [
+        t.get_text() for t in figure.legends[0].get_texts()
+    ]

@@ -1,4 +1,5 @@
-"""Drugs are known by what a ward writes; what is not known, or has no stop, is asked about and never passed over."""
+"""Drugs are known by what a ward writes; what is not known, or has no stop, is asked about and
+never passed over."""
 
 from datetime import date
 from pathlib import Path
@@ -18,12 +19,23 @@ DAY = date(2026, 3, 10)
 HEADER = "patient,drug,start,stop\n"
 
 
-def course(drug: str, start: str = "2026-03-01", stop: str | None = None, *, ongoing: bool = False) -> Exposure:
-    return Exposure("P01", drug, date.fromisoformat(start), date.fromisoformat(stop) if stop else None, ongoing, 2)
+def course(
+    drug: str, start: str = "2026-03-01", stop: str | None = None, *, ongoing: bool = False
+) -> Exposure:
+    return Exposure(
+        "P01",
+        drug,
+        date.fromisoformat(start),
+        date.fromisoformat(stop) if stop else None,
+        ongoing,
+        2,
+    )
 
 
 def read(folder: Path, *lines: str, header: str = HEADER):
-    (folder / "drugs.csv").write_text(header + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / "drugs.csv").write_text(
+        header + "".join(f"{line}\n" for line in lines), encoding="utf-8"
+    )
     return read_drugs(folder / "drugs.csv")
 
 
@@ -32,15 +44,25 @@ def read(folder: Path, *lines: str, header: str = HEADER):
     [
         (
             (
-                "Rituximab|rituximab-abbs|RITUXIMAB|MabThera|Rituxan Hycela|Truxima|Rixathon|Riximyo|Ruxience|Gazyva|Gazyvaro|obinutuzumab"
-                "|Ocrevus|ocrelizumab|Kesimpta|Arzerra|ofatumumab|Briumvi|Rituximab (MabThera®) 375 mg/m²|Rixathön|mab thera"
+                "Rituximab|rituximab-abbs|RITUXIMAB|MabThera|Rituxan "
+                "Hycela|Truxima|Rixathon|Riximyo|Ruxience|Gazyva|Gazyvaro|obinutuzumab"
+                "|Ocrevus|ocrelizumab|Kesimpta|Arzerra|ofatumumab|Briumvi|Rituximab "
+                "(MabThera®) 375 mg/m²|Rixathön|mab thera"
             ),
             Flag.CD20_MASKED,
         ),
-        ("Daratumumab|Darzalex Faspro|daratumumab and hyaluronidase-fihj|Sarclisa|isatuximab-irfc", Flag.CD38_MASKED),
         (
             (
-                "IVIG|ivIg|i.v. Ig|IV IG|Octagam 10 %|Privigen|Kiovig|Gamunex-C|Hizentra|SCIG|Immunglobuline|Immune Globulin (human)"
+                "Daratumumab|Darzalex Faspro|daratumumab and "
+                "hyaluronidase-fihj|Sarclisa|isatuximab-irfc"
+            ),
+            Flag.CD38_MASKED,
+        ),
+        (
+            (
+                "IVIG|ivIg|i.v. Ig|IV IG|Octagam 10 "
+                "%|Privigen|Kiovig|Gamunex-C|Hizentra|SCIG|Immunglobuline|Immune Globulin "
+                "(human)"
                 "|immunoglobulin G|Inmunoglobulina|IgVena|Ig Vena|HyQvia|Gammagard|Panzyga"
             ),
             Flag.IMMUNOGLOBULIN_GIVEN,
@@ -53,7 +75,18 @@ def test_brands_synonyms_and_biosimilars_are_known(drugs: str, flag: Flag) -> No
 
 
 @pytest.mark.parametrize(
-    "drug", ["Prednisolon", "MMF", "Mycophenolat", "Hydroxychloroquine", "Benlysta", "belimumab", "Saphnelo", "Cyclophosphamid", "MTX"]
+    "drug",
+    [
+        "Prednisolon",
+        "MMF",
+        "Mycophenolat",
+        "Hydroxychloroquine",
+        "Benlysta",
+        "belimumab",
+        "Saphnelo",
+        "Cyclophosphamid",
+        "MTX",
+    ],
 )
 def test_drugs_that_hide_nothing_need_no_word(drug: str) -> None:
     assert course(drug).flags_on(DAY) == {}
@@ -63,7 +96,10 @@ def test_drugs_that_hide_nothing_need_no_word(drug: str) -> None:
 @pytest.mark.parametrize(
     ("drug", "told"),
     [
-        ("Foobarumab", "drugs.csv, line 2, column drug: 'Foobarumab' is not known here. No count is flagged"),
+        (
+            "Foobarumab",
+            "drugs.csv, line 2, column drug: 'Foobarumab' is not known here. No count is flagged",
+        ),
         ("Rituximb", "did you mean 'rituximab'?"),
         ("Sarklisa", "did you mean 'sarclisa'?"),
         ("Thymoglobuline", "is not known here"),
@@ -80,7 +116,10 @@ def test_an_unknown_drug_is_said_with_its_line(drug: str, told: str) -> None:
 
 def test_a_patient_nobody_knows_is_said() -> None:
     (question,) = drug_questions({"P01": [course("IVIG", stop="2026-03-02")]}, ["P1", "P02"])
-    assert "drugs.csv, line 2, column patient: 'P01' is not in patients.csv; did you mean 'P" in question
+    assert (
+        "drugs.csv, line 2, column patient: 'P01' is not in patients.csv; did you mean 'P"
+        in question
+    )
 
 
 # -- courses
@@ -90,13 +129,18 @@ def said(exposure: Exposure, day: str) -> set[str]:
     return {str(flag) for flag in exposure.flags_on(date.fromisoformat(day)).values()}
 
 
-def test_a_course_without_stop_counts_as_given_at_its_start_and_what_came_later_is_not_known() -> None:
+def test_a_course_without_stop_counts_as_given_at_its_start_and_what_came_later_is_not_known() -> (
+    None
+):
     old = course("rituximab", "2010-05-01")
     assert said(old, "2010-04-30") == set()
     assert said(old, "2011-05-01") == {"cd20_masked_by_drug"}
     assert said(old, "2026-03-10") == {"drug_stop_missing"}
     (question,) = drug_questions({"P01": [old]}, ["P01"])
-    assert "drugs.csv, line 2, column stop: rituximab of P01 was begun on 2010-05-01 and has no stop" in question
+    assert (
+        "drugs.csv, line 2, column stop: rituximab of P01 was begun on 2010-05-01 and has no stop"
+        in question
+    )
     assert "or 'ongoing'" in question
 
 
@@ -118,7 +162,10 @@ def test_a_course_that_goes_on_is_said_to(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ("P01,rituximab,2026-01-01,9999-12-31", "column stop: 9999-12-31 is no day of a treatment"),
-        ("P01,rituximab,2026-01-01,31.12.2026", "column stop: '31.12.2026' is no day: write it as 2026-03-31, or 'ongoing'"),
+        (
+            "P01,rituximab,2026-01-01,31.12.2026",
+            "column stop: '31.12.2026' is no day: write it as 2026-03-31, or 'ongoing'",
+        ),
         ("P01,rituximab,0001-01-01,", "column start: 0001-01-01 is no day of a treatment"),
         ("P01,rituximab,ongoing,", "column start: 'ongoing' is no day"),
         ("P01,rituximab,2026-03-01,2026-02-01", "was stopped on 2026-02-01"),
@@ -127,14 +174,19 @@ def test_a_course_that_goes_on_is_said_to(tmp_path: Path) -> None:
         ("P01,rituximab,2026-03-01,2026-03-02,more", "The line has 5 values"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_named_and_the_others_hold(tmp_path: Path, line: str, told: str) -> None:
+def test_a_line_that_cannot_be_used_is_named_and_the_others_hold(
+    tmp_path: Path, line: str, told: str
+) -> None:
     exposures, (fault,) = read(tmp_path, line, "P02,IVIG,2026-01-01,2026-02-01")
     assert list(exposures) == ["P02"]
     assert str(fault).startswith("drugs.csv, line 2")
     assert told in str(fault)
 
 
-@pytest.mark.parametrize("header", ["patient,drug,start,stopp\n", "patient,drugs,start,stop\n", "patient;drug;start;stop\n"])
+@pytest.mark.parametrize(
+    "header",
+    ["patient,drug,start,stopp\n", "patient,drugs,start,stop\n", "patient;drug;start;stop\n"],
+)
 def test_a_misspelt_column_is_named(tmp_path: Path, header: str) -> None:
     exposures, (fault,) = read(tmp_path, "P01,rituximab,2026-01-01,2026-02-01", header=header)
     assert exposures == {}

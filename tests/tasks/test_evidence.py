@@ -1,4 +1,5 @@
-"""Controls, FMO controls and baseline tubes have a say in other tubes' thresholds, whatever the order in which they come."""
+"""Controls, FMO controls and baseline tubes have a say in other tubes' thresholds, whatever the
+order in which they come."""
 
 import csv
 import json
@@ -33,27 +34,43 @@ ROWS = (
     "batch.fcs,P02,2026-02-07T07:00,bcell,D18,B7,batch",
     "fmo.fcs,P01,2026-02-07T08:00,bcell,D28,B7,fmo:CD19",
 )
-CELLS = {"granulocyte": 9000.0, "monocyte": 1500.0, "t_cd4_cm": 3000.0, "t_cd8_em": 2500.0, "nk": 1500.0}
+CELLS = {
+    "granulocyte": 9000.0,
+    "monocyte": 1500.0,
+    "t_cd4_cm": 3000.0,
+    "t_cd8_em": 2500.0,
+    "nk": 1500.0,
+}
 B_CELLS = {"naive_mature_b": 600.0, "switched_memory_b": 300.0, "unswitched_memory_b": 250.0}
 DRIFT = Conditions(gain={stain.detector: 1.35 for stain in load_panel("bcell").markers})
 
 
 def drop(study: Study, *names: str) -> None:
-    """Drop simulated tubes into the inbox: the late one without B cells and with all detectors at 1.35 times their gain."""
+    """Drop simulated tubes into the inbox: the late one without B cells and with all detectors at
+    1.35 times their gain."""
     truth = study.folder / "truth"
     (truth / "events").mkdir(parents=True, exist_ok=True)
     for name in names:
         cells = CELLS if name == "late.fcs" else CELLS | B_CELLS
         conditions = DRIFT if name != "base.fcs" else Conditions()
         write_tube(
-            TubePlan(name, "bcell", "BD FACSLyric", datetime(2026, 2, 7, tzinfo=UTC), cells, conditions, (3, name, "", "")),
+            TubePlan(
+                name,
+                "bcell",
+                "BD FACSLyric",
+                datetime(2026, 2, 7, tzinfo=UTC),
+                cells,
+                conditions,
+                (3, name, "", ""),
+            ),
             study.inbox,
             truth,
         )
 
 
 def one_night(study: Study) -> list[str]:
-    """Do what a night does until the counts stand; gives the names of the tubes that were counted."""
+    """Do what a night does until the counts stand; gives the names of the tubes that were
+    counted."""
     take_in(study)
     this = Pass(study, in_use(study))
     for sha in this.references():
@@ -72,13 +89,19 @@ def sources(study: Study, name: str) -> dict[str, tuple[str, float]]:
     """Give the source and the value of every threshold in a tube's own table."""
     sha = next(sha for sha, file in name_of(study).items() if file == name)
     with (tube_folder(study, sha) / "thresholds.csv").open(encoding="utf-8", newline="") as file:
-        return {row["threshold"]: (row["source"], float(row["value"])) for row in csv.DictReader(file)}
+        return {
+            row["threshold"]: (row["source"], float(row["value"])) for row in csv.DictReader(file)
+        }
 
 
 def counts(study: Study) -> dict[str, TubeCounts]:
     used = in_use(study)
     with study.store() as store:
-        found = tube_counts(store, {panel: each.name for panel, each in used.items()}, evidence=current_evidence(study, store, used))
+        found = tube_counts(
+            store,
+            {panel: each.name for panel, each in used.items()},
+            evidence=current_evidence(study, store, used),
+        )
     return {tube.identity.file: tube for tube in found}
 
 
@@ -102,7 +125,11 @@ def test_a_drifted_tube_asks_the_control_of_its_batch(at_once: Study) -> None:
 def test_what_was_tried_is_in_the_store_and_on_the_page(at_once: Study) -> None:
     sha = next(sha for sha, file in name_of(at_once).items() if file == "late.fcs")
     with at_once.store() as store, store.reading() as connection:
-        rows = connection.execute(select(thresholds).where(thresholds.c.tube_sha256 == sha, thresholds.c.threshold == "cd19")).all()
+        rows = connection.execute(
+            select(thresholds).where(
+                thresholds.c.tube_sha256 == sha, thresholds.c.threshold == "cd19"
+            )
+        ).all()
     (row,) = rows
     tried = json.loads(row.tried)
     assert [each["source"] for each in tried] == ["fixed", "control"]
@@ -121,8 +148,16 @@ def test_counts_of_a_moved_boundary_are_flagged_and_others_are_not(at_once: Stud
     assert found["late.fcs"].counts["b_cells"].events < 20
 
 
-@pytest.mark.parametrize("order", [("late.fcs", "base.fcs", "batch.fcs", "fmo.fcs"), ("fmo.fcs", "late.fcs", "batch.fcs", "base.fcs")])
-def test_the_same_ledger_gives_the_same_counts_whatever_came_first(at_once: Study, tmp_path: Path, order: Sequence[str]) -> None:
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("late.fcs", "base.fcs", "batch.fcs", "fmo.fcs"),
+        ("fmo.fcs", "late.fcs", "batch.fcs", "base.fcs"),
+    ],
+)
+def test_the_same_ledger_gives_the_same_counts_whatever_came_first(
+    at_once: Study, tmp_path: Path, order: Sequence[str]
+) -> None:
     study = make_study(tmp_path / "s", ROWS, header=HEADER)
     for name in order:
         drop(study, name)
@@ -196,7 +231,14 @@ def test_a_reference_is_measured_on_the_events_that_would_be_counted(tmp_path: P
     channels = [FcsChannel(each.detector, each.label) for each in header.channels]
     spill = FcsSpill(header.spill.detectors, header.spill.matrix) if header.spill else None
     keywords = {"$TIMESTEP": "0.01", "$CYT": "BD FACSLyric"}
-    write_fcs(path, events.astype(np.float32), channels, dialect="fcs3.1-le", spill=spill, keywords=keywords)
+    write_fcs(
+        path,
+        events.astype(np.float32),
+        channels,
+        dialect="fcs3.1-le",
+        spill=spill,
+        keywords=keywords,
+    )
     take_in(study)
     with study.store() as store:
         tube = next(iter(taken_in(store)))

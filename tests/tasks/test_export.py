@@ -21,7 +21,14 @@ from tasks.store.editions import Edition, editions_as_of, save_edition
 from tasks.store.opening import open_store
 from tasks.store.schema import editions
 from tasks.vocabulary.elapsed import elapsed_days
-from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics, parameters
+from tests.tasks.published_rows import (
+    DETECTED,
+    NOT_DETECTED,
+    NOT_EVALUABLE,
+    at,
+    kinetics,
+    parameters,
+)
 from tests.tasks.study_folder import make_study
 
 NOTHING = dict.fromkeys(("per_ul", "per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul"))
@@ -40,7 +47,12 @@ def values(frame: pd.DataFrame, **where: object) -> list[dict[str, object]]:
 
 
 def test_every_result_becomes_a_finding_with_its_limits_and_its_status() -> None:
-    frame = kinetics(at(28), at(42, **DETECTED), at(56, **NOT_DETECTED), at(84, **NOT_EVALUABLE, flags="no_volume"))
+    frame = kinetics(
+        at(28),
+        at(42, **DETECTED),
+        at(56, **NOT_DETECTED),
+        at(84, **NOT_EVALUABLE, flags="no_volume"),
+    )
     made = sdtm_tables(data(frame))
     cp = made["cp"]
     assert list(cp.columns) == [name for name, *_ in CP]
@@ -90,7 +102,9 @@ def test_study_days_have_no_zero() -> None:
         ("2026-10-20T00:00:00+00:00", "2026-10-19T23:30:00+00:00", -1),
     ],
 )
-def test_study_days_are_those_of_dates_on_both_sides_of_midnight_and_of_zones(infused: str, collected: str, day: int) -> None:
+def test_study_days_are_those_of_dates_on_both_sides_of_midnight_and_of_zones(
+    infused: str, collected: str, day: int
+) -> None:
     start, draw = datetime.fromisoformat(infused), datetime.fromisoformat(collected)
     elapsed = float(f"{elapsed_days(start, draw):.10g}")
     made = data(kinetics(at(0, collected=collected) | {"day": elapsed}))
@@ -102,24 +116,58 @@ def test_study_days_are_those_of_dates_on_both_sides_of_midnight_and_of_zones(in
 
 def test_an_infusion_that_was_corrected_since_is_the_one_the_table_was_made_with() -> None:
     made = data(kinetics(at(28, collected="2026-03-29T09:00:00") | {"day": 28.0}))
-    assert set(sdtm_tables(replace(made, infused={"SLE-001": datetime.fromisoformat("2026-03-10T09:00:00")}))["cp"]["CPDY"]) == {29}
+    assert set(
+        sdtm_tables(
+            replace(made, infused={"SLE-001": datetime.fromisoformat("2026-03-10T09:00:00")})
+        )["cp"]["CPDY"]
+    ) == {29}
 
 
 def test_limits_in_percent_are_those_of_the_study() -> None:
-    plasma = {"population": "plasma_cells", "reference": "leukocytes", "parent": "secreting", "panel": "bcell"}
-    gone = at(56, **plasma, **MARROW, code="ND", percent_reference=None, percent_parent=None, events=2)
-    whole = at(56, population="leukocytes", reference="leukocytes", parent="cd45", events=100_000, parent_events=120_000, **MARROW)
+    plasma = {
+        "population": "plasma_cells",
+        "reference": "leukocytes",
+        "parent": "secreting",
+        "panel": "bcell",
+    }
+    gone = at(
+        56, **plasma, **MARROW, code="ND", percent_reference=None, percent_parent=None, events=2
+    )
+    whole = at(
+        56,
+        population="leukocytes",
+        reference="leukocytes",
+        parent="cd45",
+        events=100_000,
+        parent_events=120_000,
+        **MARROW,
+    )
     made = replace(data(kinetics(gone, whole)), detect_events=50)
     cp = sdtm_tables(made)["cp"]
     assert list(cp[cp["CPTEST"] == "plasma_cells"]["CPSTRESC"]) == ["<0.05 %"]
 
 
 def test_marrow_has_percentages_and_no_concentration() -> None:
-    plasma = {"population": "plasma_cells", "reference": "leukocytes", "parent": "secreting", "panel": "bcell"}
+    plasma = {
+        "population": "plasma_cells",
+        "reference": "leukocytes",
+        "parent": "secreting",
+        "panel": "bcell",
+    }
     seen = at(28, **plasma, **MARROW, percent_reference=0.12, events=120)
-    gone = at(56, **plasma, **MARROW, code="ND", percent_reference=None, percent_parent=None, events=2)
+    gone = at(
+        56, **plasma, **MARROW, code="ND", percent_reference=None, percent_parent=None, events=2
+    )
     leukocytes = [
-        at(d, population="leukocytes", reference="leukocytes", parent="cd45", events=100_000, parent_events=120_000, **MARROW)
+        at(
+            d,
+            population="leukocytes",
+            reference="leukocytes",
+            parent="cd45",
+            events=100_000,
+            parent_events=120_000,
+            **MARROW,
+        )
         for d in (28, 56)
     ]
     cp = sdtm_tables(data(kinetics(seen, gone, *leukocytes)))["cp"]
@@ -132,10 +180,39 @@ def test_products_have_concentrations_and_parameters_of_their_own() -> None:
     rows = (
         ("SLE-001", "blood", "car19_t", "Cmax", 54.0, "1/uL", None, None, "none", 9, "Cmax@1"),
         ("SLE-001", "blood", "car19_t", "AUC0-28", 342.0, "d/uL", None, None, "none", 9, "AUC@1"),
-        ("SLE-001", "blood", "car19_t", "half_life", None, "d", None, None, "none", 2, "too-few-points@1"),
-        ("SLE-001", "blood", "b_cells", "recovery_B_10", 95.6, "d", 84.0, 112.0, "interval", 9, "B_10@1"),
+        (
+            "SLE-001",
+            "blood",
+            "car19_t",
+            "half_life",
+            None,
+            "d",
+            None,
+            None,
+            "none",
+            2,
+            "too-few-points@1",
+        ),
+        (
+            "SLE-001",
+            "blood",
+            "b_cells",
+            "recovery_B_10",
+            95.6,
+            "d",
+            84.0,
+            112.0,
+            "interval",
+            9,
+            "B_10@1",
+        ),
     )
-    made = sdtm_tables(data(kinetics(at(28), at(28, population="b_cells", panel="bcell", parent="small_non_t")), rows))
+    made = sdtm_tables(
+        data(
+            kinetics(at(28), at(28, population="b_cells", panel="bcell", parent="small_non_t")),
+            rows,
+        )
+    )
     assert list(made["pc"].columns) == [name for name, *_ in PC]
     assert list(made["pc"]["PCTESTCD"]) == ["CAR19T"]
     pp = made["pp"]
@@ -146,12 +223,20 @@ def test_products_have_concentrations_and_parameters_of_their_own() -> None:
 
 
 def test_the_define_sheet_names_every_variable_and_every_code_is_short_and_used_once() -> None:
-    names = ("b_cells", "car19_t", "1st_lab_population_of_ours", "lab_population_a", "lab_population_b")
+    names = (
+        "b_cells",
+        "car19_t",
+        "1st_lab_population_of_ours",
+        "lab_population_a",
+        "lab_population_b",
+    )
     frame = kinetics(*(at(28, population=name) for name in names))
     made = sdtm_tables(data(frame))
     for name, frame in made.items():
         if name != "define":
-            assert list(made["define"].query("dataset == @name.upper() and type != 'term'")["variable"]) == list(frame.columns)
+            assert list(
+                made["define"].query("dataset == @name.upper() and type != 'term'")["variable"]
+            ) == list(frame.columns)
     codes = list(made["cp"].drop_duplicates("CPTEST")["CPTESTCD"])
     assert len(set(codes)) == len(names)
     assert all(1 <= len(code) <= 8 and code[0].isalpha() and code.isalnum() for code in codes)
@@ -160,9 +245,16 @@ def test_the_define_sheet_names_every_variable_and_every_code_is_short_and_used_
 
 def test_tables_go_out_in_every_form_and_come_back_the_same(tmp_path: Path) -> None:
     frame = kinetics(at(28), at(56, **NOT_DETECTED))
-    whole = replace(data(frame, (CMAX,)), recovery=pd.DataFrame({name: [] for name in RECOVERY_COLUMNS}))
+    whole = replace(
+        data(frame, (CMAX,)), recovery=pd.DataFrame({name: [] for name in RECOVERY_COLUMNS})
+    )
     csv = write_export(whole, "csv", tmp_path / "csv")
-    assert [path.name for path in csv] == ["columns.csv", "kinetics.csv", "parameters.csv", "recovery.csv"]
+    assert [path.name for path in csv] == [
+        "columns.csv",
+        "kinetics.csv",
+        "parameters.csv",
+        "recovery.csv",
+    ]
     parquet = {path.name: path for path in write_export(whole, "parquet", tmp_path / "parquet")}
     assert list(pd.read_parquet(parquet["kinetics.parquet"])["per_ul"].dropna()) == [5.3]
     (book,) = write_export(whole, "xlsx", tmp_path / "xlsx")
@@ -175,7 +267,16 @@ def test_tables_go_out_in_every_form_and_come_back_the_same(tmp_path: Path) -> N
 
 
 RECOVERY_COLUMNS = (
-    *("patient", "population", "definition", "depleted", "depletion_low", "depletion_high", "low", "high"),
+    *(
+        "patient",
+        "population",
+        "definition",
+        "depleted",
+        "depletion_low",
+        "depletion_high",
+        "low",
+        "high",
+    ),
     *("estimate", "censoring", "confirmed", "lost", "visits", "skipped"),
 )
 
@@ -211,7 +312,9 @@ def test_what_changed_since_a_cut_is_told_with_its_reason() -> None:
 
 def test_a_count_made_with_another_content_of_the_panel_says_so() -> None:
     then = data(kinetics(at(28), at(56, panel_sha256="")))
-    now = data(kinetics(*(at(day, panel_sha256="0" * 64, per_ul=5.5, per_ul_high=6.3) for day in (28, 56))))
+    now = data(
+        kinetics(*(at(day, panel_sha256="0" * 64, per_ul=5.5, per_ul_high=6.3) for day in (28, 56)))
+    )
     why = {row["visit"]: row["why"] for row in restatements(then, now).to_dict("records")}
     assert why["D28"] == "counted with another content of the panel cart"
     assert why["D56"].startswith("limits, background")
@@ -229,8 +332,20 @@ def test_a_cut_before_panels_were_noted_is_read_with_an_empty_column(tmp_path: P
     later = kinetics(at(56, patient="SLE-002"))
     nothing = csv_bytes(RECOVERY.frame([]), RECOVERY)
     with study.store() as store:
-        save_edition(store, Edition("SLE-001", "one", csv_bytes(earlier), csv_bytes(made, PARAMETERS), nothing))
-        save_edition(store, Edition("SLE-002", "one", csv_bytes(later, KINETICS), csv_bytes(parameters(), PARAMETERS), nothing))
+        save_edition(
+            store,
+            Edition("SLE-001", "one", csv_bytes(earlier), csv_bytes(made, PARAMETERS), nothing),
+        )
+        save_edition(
+            store,
+            Edition(
+                "SLE-002",
+                "one",
+                csv_bytes(later, KINETICS),
+                csv_bytes(parameters(), PARAMETERS),
+                nothing,
+            ),
+        )
     read = collect(study).kinetics
     assert list(read.columns) == KINETICS.names
     assert list(read["panel_sha256"]) == ["", "ef" * 32]
@@ -254,7 +369,9 @@ def test_a_cut_gives_what_was_known_then(tmp_path: Path) -> None:
 
 
 def test_a_moment_is_read_in_the_time_zone_of_the_study() -> None:
-    assert moment_of("2026-03-31", "Europe/Berlin").isoformat() == "2026-03-31T23:59:59.999999+02:00"
+    assert (
+        moment_of("2026-03-31", "Europe/Berlin").isoformat() == "2026-03-31T23:59:59.999999+02:00"
+    )
     assert moment_of("2026-03-31T18:00", "UTC").isoformat() == "2026-03-31T18:00:00+00:00"
     assert moment_of("2026-03-31T18:00+05:00", "UTC").utcoffset() == timedelta(hours=5)
     for wrong in ("yesterday", "2026-13-01", ""):

@@ -9,21 +9,59 @@ from PIL import Image
 
 from gating.display.gate_view import Axis, GateView
 from tasks.publish.figure_bytes import png_bytes
-from tasks.publish.gating_page import ThresholdLine, TubePage, _uncrowded, draw_gating_page, gating_figure, percent_text, render_gating_page
+from tasks.publish.gating_page import (
+    ThresholdLine,
+    TubePage,
+    _uncrowded,
+    draw_gating_page,
+    gating_figure,
+    percent_text,
+    render_gating_page,
+)
 
 TICKS = ((0.12, "−10³"), (0.20, "0"), (0.28, "10³"), (0.52, "10⁴"), (0.77, "10⁵"))
 CD19 = Axis("CD19", "PE-Cy7-A", "logicle", TICKS, (0.0, 1.0))
 CD3 = Axis("CD3", "BV786-A", "logicle", TICKS, (0.0, 1.0))
 SQUARE = np.array([[0.5, 0.3], [0.9, 0.3], [0.9, 0.6], [0.5, 0.6], [0.5, 0.3]])
-TUBE = TubePage("SLE-001", "D28", "blood", "bcell", "bcell@1.0.0", "ab" * 32, "cd" * 32, 200_000, {"few_beads": "Too few beads."})
+TUBE = TubePage(
+    "SLE-001",
+    "D28",
+    "blood",
+    "bcell",
+    "bcell@1.0.0",
+    "ab" * 32,
+    "cd" * 32,
+    200_000,
+    {"few_beads": "Too few beads."},
+)
 
 
-def view(name="b_cells", parent="lymphocytes", events=4567, parent_events=37_123, points=None, outlines=(SQUARE,)):
+def view(
+    name="b_cells",
+    parent="lymphocytes",
+    events=4567,
+    parent_events=37_123,
+    points=None,
+    outlines=(SQUARE,),
+):
     edges = np.linspace(0, 1, 97)
     cells = np.random.default_rng(7).normal(0.4, 0.15, (parent_events, 2)).clip(0, 1)
     counts = np.histogram2d(cells[:, 0], cells[:, 1], (edges, edges))[0].astype(np.int64)
     shown = cells if points else None
-    return GateView(("root", parent, name), "rectangle", CD19, CD3, counts, edges, edges, outlines, shown, events, parent_events, "fixed")
+    return GateView(
+        ("root", parent, name),
+        "rectangle",
+        CD19,
+        CD3,
+        counts,
+        edges,
+        edges,
+        outlines,
+        shown,
+        events,
+        parent_events,
+        "fixed",
+    )
 
 
 def texts(figure: Figure, kind: str) -> list[str]:
@@ -31,8 +69,14 @@ def texts(figure: Figure, kind: str) -> list[str]:
 
 
 def test_every_gate_is_drawn_once_in_the_order_given_with_its_parent():
-    figure = draw_gating_page("SLE-001", "D28", [view("b_cells"), view("naive_b", "b_cells"), view("singlets", "root")])
-    assert texts(figure, "panel") == ["lymphocytes → b_cells", "b_cells → naive_b", "all events → singlets"]
+    figure = draw_gating_page(
+        "SLE-001", "D28", [view("b_cells"), view("naive_b", "b_cells"), view("singlets", "root")]
+    )
+    assert texts(figure, "panel") == [
+        "lymphocytes → b_cells",
+        "b_cells → naive_b",
+        "all events → singlets",
+    ]
 
 
 def test_a_panel_says_its_share_and_count_its_axes_and_where_the_threshold_comes_from():
@@ -73,7 +117,9 @@ def test_the_density_stands_the_right_way_up():
     counts = np.zeros((10, 10), dtype=np.int64)
     counts[9, 0] = 5  # high on x, low on y: the lower right corner
     lone = GateView(("root", "g"), "rectangle", CD19, CD3, counts, edges, edges, (), None, 5, 5, "")
-    picture = np.asarray(Image.open(io.BytesIO(png_bytes(draw_gating_page("", "", [lone])))).convert("RGB"))
+    picture = np.asarray(
+        Image.open(io.BytesIO(png_bytes(draw_gating_page("", "", [lone])))).convert("RGB")
+    )
     rows, columns = np.where((picture == (253, 231, 36)).all(axis=2))
     assert rows.size
     assert rows.mean() > picture.shape[0] / 2
@@ -84,7 +130,12 @@ def test_the_density_stands_the_right_way_up():
 
 def test_an_open_gate_ends_at_the_frame():
     endless = np.array([[0.5, -np.inf], [0.5, np.inf]])
-    outline = draw_gating_page("", "", [view(outlines=(endless,))]).axes[0].collections[0].get_segments()[0]
+    outline = (
+        draw_gating_page("", "", [view(outlines=(endless,))])
+        .axes[0]
+        .collections[0]
+        .get_segments()[0]
+    )
     assert outline[:, 1].max() - outline[:, 1].min() == pytest.approx(216, abs=5)
 
 
@@ -103,11 +154,31 @@ def test_an_open_gate_ends_at_the_frame():
 def test_a_percentage_is_never_rounded_to_all_or_none(events, parent, text):
     edges = np.linspace(0, 1, 3)
     counts = np.zeros((2, 2), dtype=np.int64)
-    assert percent_text(GateView(("root", "g"), "rectangle", CD19, CD3, counts, edges, edges, (), None, events, parent, "")) == text
+    assert (
+        percent_text(
+            GateView(
+                ("root", "g"),
+                "rectangle",
+                CD19,
+                CD3,
+                counts,
+                edges,
+                edges,
+                (),
+                None,
+                events,
+                parent,
+                "",
+            )
+        )
+        == text
+    )
 
 
 def test_tick_labels_that_would_touch_give_way_to_zero():
-    kept = _uncrowded([(20.0, "−10³"), (30.0, "0"), (100.0, "10³")], 4, lambda text: 7.0 * len(text))
+    kept = _uncrowded(
+        [(20.0, "−10³"), (30.0, "0"), (100.0, "10³")], 4, lambda text: 7.0 * len(text)
+    )
     assert [text for _, text in kept] == ["0", "10³"]
 
 
@@ -119,7 +190,9 @@ def test_titles_and_counts_do_not_overlap_their_neighbours():
         "double_negative_b",
         "a_name_no_one_would_give_a_gate_in_earnest",
     ]
-    figure = draw_gating_page("SLE-001", "x " * 200, [view(n, "unswitched_memory_b", parent_events=50) for n in names])
+    figure = draw_gating_page(
+        "SLE-001", "x " * 200, [view(n, "unswitched_memory_b", parent_events=50) for n in names]
+    )
     png_bytes(figure)
     words = [t for t in figure.findobj(Text) if t.get_text()]
     boxes = [t.get_window_extent() for t in words]
@@ -140,8 +213,24 @@ def test_the_same_tube_gives_the_same_picture():
 
 
 def test_the_page_holds_header_gates_thresholds_and_the_picture_itself():
-    page = render_gating_page(TUBE, [view()], [ThresholdLine("b_cells", "CD19", 1234.5, "fixed", "bcell@1.0.0")], b"\x89PNG")
-    for wanted in ("SLE-001", "D28", "bcell@1.0.0", "abababababab", "200,000", "Too few beads.", "4,567", "12.3 %", "1,234.5", "fixed"):
+    page = render_gating_page(
+        TUBE,
+        [view()],
+        [ThresholdLine("b_cells", "CD19", 1234.5, "fixed", "bcell@1.0.0")],
+        b"\x89PNG",
+    )
+    for wanted in (
+        "SLE-001",
+        "D28",
+        "bcell@1.0.0",
+        "abababababab",
+        "200,000",
+        "Too few beads.",
+        "4,567",
+        "12.3 %",
+        "1,234.5",
+        "fixed",
+    ):
         assert wanted in page
     assert "data:image/png;base64,iVBORw==" in page
     assert "ab" * 32 not in page

@@ -1,4 +1,5 @@
-"""A line that is gone from a sheet takes nothing with it, and is said until it is put back or the tube is withdrawn."""
+"""A line that is gone from a sheet takes nothing with it, and is said until it is put back or the
+tube is withdrawn."""
 
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from tasks.study.folder import Study
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
 from tests.tasks.test_build_tables import give
 
-ROWS = [f"{name}.fcs,P01,{DRAWN},{panel}" for name, panel in (("a", "bcell"), ("b", "cart"), ("c", "tbnk"))]
+ROWS = [
+    f"{name}.fcs,P01,{DRAWN},{panel}"
+    for name, panel in (("a", "bcell"), ("b", "cart"), ("c", "tbnk"))
+]
 
 
 def taken(folder: Path, rows: list[str] = ROWS, **options: str) -> Study:
@@ -35,7 +39,9 @@ def test_a_study_whose_lines_are_all_there_needs_no_word(tmp_path: Path) -> None
     assert sheet_notices(study) == ()
 
 
-def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(tmp_path: Path) -> None:
+def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
+    tmp_path: Path,
+) -> None:
     study = taken(tmp_path / "s")
     before = shas(study)
     write_rows(study.folder, ROWS[1:])
@@ -81,7 +87,10 @@ def test_while_the_inbox_is_away_no_line_is_said_to_be_gone(tmp_path: Path) -> N
 
 
 def test_a_tube_whose_name_says_all_needs_no_line(tmp_path: Path) -> None:
-    settings = "study: s\nintake: {settle_seconds: 0, filename_pattern: '(?P<patient>[^_]+)_(?P<collected>[^_]+)_(?P<panel>.+)'}\n"
+    settings = (
+        "study: s\nintake: {settle_seconds: 0, filename_pattern: "
+        "'(?P<patient>[^_]+)_(?P<collected>[^_]+)_(?P<panel>.+)'}\n"
+    )
     study = make_study(tmp_path / "s", settings=settings)
     write_tube(study.inbox / "P01_20260207T0830_bcell.fcs")
     take_in(study)
@@ -96,7 +105,9 @@ def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path:
     write_rows(study.folder, [f"P01_{day}.fcs,P01,2026-03-{day}T08:00,bcell" for day in (10, 20)])
     for inputs in patients_to_build(study, in_use(study)):
         build_patient(study, inputs)
-    (study.folder / "patients.csv").write_text(PATIENTS.replace("P01,2026-01-10T11:00\n", ""), encoding="utf-8")
+    (study.folder / "patients.csv").write_text(
+        PATIENTS.replace("P01,2026-01-10T11:00\n", ""), encoding="utf-8"
+    )
     (notice,) = sheet_notices(study)
     assert "patients.csv: there is no line of P01 any more, of whom 2 tubes were taken in" in notice
     assert "infused 2026-01-10T11:00" in notice

@@ -1,4 +1,5 @@
-"""Every file of a drop ends in the right state, with a sentence a technician can act on, and nothing is lost."""
+"""Every file of a drop ends in the right state, with a sentence a technician can act on, and
+nothing is lost."""
 
 import hashlib
 import os
@@ -35,7 +36,12 @@ def states(study: Study) -> dict[str, str]:
 
 def bytes_on_disk(study: Study) -> set[str]:
     folders = (study.inbox, study.archive, study.quarantine)
-    found = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in {".fcs", ".lmd"}]
+    found = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix.lower() in {".fcs", ".lmd"}
+    ]
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
@@ -43,8 +49,14 @@ def snapshot(study: Study) -> dict[str, bytes]:
     """Everything on disk and in the ledger's history."""
     with study.store() as store:
         steps = repr([(record, history(store, record.id)) for record in all_files(store)])
-    files = [path for path in study.folder.rglob("*") if path.is_file() and "reconflow.db" not in path.name]
-    return {str(path.relative_to(study.folder)): path.read_bytes() for path in files} | {"ledger": steps.encode()}
+    files = [
+        path
+        for path in study.folder.rglob("*")
+        if path.is_file() and "reconflow.db" not in path.name
+    ]
+    return {str(path.relative_to(study.folder)): path.read_bytes() for path in files} | {
+        "ledger": steps.encode()
+    }
 
 
 def drop_with_good(folder: Path, bad_row: str, *, settings: str = AT_ONCE) -> Study:
@@ -55,7 +67,8 @@ def drop_with_good(folder: Path, bad_row: str, *, settings: str = AT_ONCE) -> St
 
 
 def judged(study: Study, bad: str, state: str) -> str:
-    """Take the drop in; the good tube is accepted, the bad one in ``state``, nothing lost, a rerun changes nothing."""
+    """Take the drop in; the good tube is accepted, the bad one in ``state``, nothing lost, a rerun
+    changes nothing."""
     before = bytes_on_disk(study)
     summary = take_in(study)
     after = records(study)
@@ -79,7 +92,12 @@ def test_an_accepted_tube_is_archived_under_its_patient_with_its_identity(tmp_pa
     assert summary.sentences == ()
     with study.store() as store:
         (tube,) = taken_in(store)
-    assert (tube.identity.patient, tube.identity.visit, tube.identity.panel, tube.identity.specimen) == ("P01", "D28", "bcell", "blood")
+    assert (
+        tube.identity.patient,
+        tube.identity.visit,
+        tube.identity.panel,
+        tube.identity.specimen,
+    ) == ("P01", "D28", "bcell", "blood")
     assert tube.file.place == f"archive/P01/{sha[:12]}.fcs"
 
 
@@ -104,12 +122,18 @@ def test_a_text_renamed_to_fcs_is_quarantined(tmp_path: Path) -> None:
     assert "FCS" in judged(study, "bad.fcs", "quarantined")
 
 
-def test_a_tube_of_another_panel_is_quarantined_and_the_right_panel_is_named(tmp_path: Path) -> None:
+def test_a_tube_of_another_panel_is_quarantined_and_the_right_panel_is_named(
+    tmp_path: Path,
+) -> None:
     study = drop_with_good(tmp_path / "s", f"bad.fcs,P01,{DRAWN},cart")
     write_tube(study.inbox / "bad.fcs", "tbnk", seed=2)
     reason = judged(study, "bad.fcs", "quarantined")
-    assert reason.startswith("It fits the panel tbnk: correct the sample sheet. The tube does not fit the panel cart.")
-    assert "Then run: reconflow run" in (study.quarantine / "bad.fcs.reason.txt").read_text(encoding="utf-8")
+    assert reason.startswith(
+        "It fits the panel tbnk: correct the sample sheet. The tube does not fit the panel cart."
+    )
+    assert "Then run: reconflow run" in (study.quarantine / "bad.fcs.reason.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_tube_missing_cd3_is_quarantined(tmp_path: Path) -> None:
@@ -119,7 +143,11 @@ def test_a_tube_missing_cd3_is_quarantined(tmp_path: Path) -> None:
 
 
 def test_an_fmo_control_may_lack_the_marker_it_is_for(tmp_path: Path) -> None:
-    study = make_study(tmp_path / "s", [f"fmo.fcs,P01,{DRAWN},bcell,fmo:CD27"], header="file,patient,collected,panel,control\n")
+    study = make_study(
+        tmp_path / "s",
+        [f"fmo.fcs,P01,{DRAWN},bcell,fmo:CD27"],
+        header="file,patient,collected,panel,control\n",
+    )
     write_tube(study.inbox / "fmo.fcs", without="CD27")
     take_in(study)
     assert states(study) == {"fmo.fcs": "accepted"}
@@ -132,7 +160,9 @@ def test_a_tube_without_compensation_is_quarantined(tmp_path: Path) -> None:
 
 
 @needs_shared
-def test_real_odd_files_that_fit_no_panel_are_quarantined_with_a_reason_each(tmp_path: Path) -> None:
+def test_real_odd_files_that_fit_no_panel_are_quarantined_with_a_reason_each(
+    tmp_path: Path,
+) -> None:
     study = make_study(tmp_path / "s", [f"*.fcs,P01,{DRAWN},bcell"])
     for path in (SHARED / "odd").glob("*.fcs"):
         shutil.copyfile(path, study.inbox / path.name)
@@ -153,7 +183,11 @@ def test_an_unknown_patient_waits_and_the_sentence_names_patients_csv(tmp_path: 
 
 
 def test_a_tube_collected_before_the_birth_of_the_study_waits(tmp_path: Path) -> None:
-    study = drop_with_good(tmp_path / "s", "bad.fcs,P01,2025-12-01T08:30,bcell", settings=f"{AT_ONCE}start: 2026-01-01\n")
+    study = drop_with_good(
+        tmp_path / "s",
+        "bad.fcs,P01,2025-12-01T08:30,bcell",
+        settings=f"{AT_ONCE}start: 2026-01-01\n",
+    )
     write_tube(study.inbox / "bad.fcs", seed=2)
     reason = judged(study, "bad.fcs", "waiting")
     assert "samples.csv, line 3" in reason
@@ -161,15 +195,21 @@ def test_a_tube_collected_before_the_birth_of_the_study_waits(tmp_path: Path) ->
 
 
 def test_two_rows_for_one_file_make_it_wait_and_both_lines_are_named(tmp_path: Path) -> None:
-    study = make_study(tmp_path / "s", [GOOD, f"bad.fcs,P01,{DRAWN},bcell", f"bad.fcs,P02,{DRAWN},bcell"])
+    study = make_study(
+        tmp_path / "s", [GOOD, f"bad.fcs,P01,{DRAWN},bcell", f"bad.fcs,P02,{DRAWN},bcell"]
+    )
     write_tube(study.inbox / "good.fcs")
     write_tube(study.inbox / "bad.fcs", seed=2)
     assert "samples.csv, line 3 and samples.csv, line 4" in judged(study, "bad.fcs", "waiting")
 
 
-def test_a_sheet_with_a_wrong_column_makes_its_files_wait_and_the_nearest_column_is_named(tmp_path: Path) -> None:
+def test_a_sheet_with_a_wrong_column_makes_its_files_wait_and_the_nearest_column_is_named(
+    tmp_path: Path,
+) -> None:
     study = drop_with_good(tmp_path / "s", "")
-    (study.inbox / "more.csv").write_text(f"file,pateint,collected,panel\nbad.fcs,P01,{DRAWN},bcell\n", encoding="utf-8")
+    (study.inbox / "more.csv").write_text(
+        f"file,pateint,collected,panel\nbad.fcs,P01,{DRAWN},bcell\n", encoding="utf-8"
+    )
     write_tube(study.inbox / "bad.fcs", seed=2)
     reason = judged(study, "bad.fcs", "waiting")
     assert "inbox/more.csv, line 1" in reason
@@ -177,8 +217,13 @@ def test_a_sheet_with_a_wrong_column_makes_its_files_wait_and_the_nearest_column
     assert "'patient'" in reason
 
 
-@pytest.mark.parametrize(("number", "told"), [('"49.713,0"', "decimal point"), ("4,5", "decimal comma"), ("49.713", "too few to be true")])
-def test_a_european_number_makes_its_file_wait_and_is_never_guessed(tmp_path: Path, number: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [('"49.713,0"', "decimal point"), ("4,5", "decimal comma"), ("49.713", "too few to be true")],
+)
+def test_a_european_number_makes_its_file_wait_and_is_never_guessed(
+    tmp_path: Path, number: str, told: str
+) -> None:
     header = "file,patient,collected,panel,beads_per_tube\n"
     rows = [f"good.fcs,P01,{DRAWN},bcell,49713", f"bad.fcs,P01,{DRAWN},bcell,{number}"]
     study = make_study(tmp_path / "s", rows, header=header)
@@ -187,7 +232,9 @@ def test_a_european_number_makes_its_file_wait_and_is_never_guessed(tmp_path: Pa
     assert told in judged(study, "bad.fcs", "waiting")
 
 
-def test_a_file_without_a_line_waits_and_is_taken_up_by_itself_once_the_sheet_is_mended(tmp_path: Path) -> None:
+def test_a_file_without_a_line_waits_and_is_taken_up_by_itself_once_the_sheet_is_mended(
+    tmp_path: Path,
+) -> None:
     study = make_study(tmp_path / "s")
     write_tube(study.inbox / "good.fcs")
     take_in(study)
@@ -225,7 +272,9 @@ def test_copies_that_the_sheet_gives_to_two_patients_both_wait(tmp_path: Path) -
     assert "same bytes" in records(study)["good.fcs"].reason
 
 
-def test_a_line_that_named_one_tube_never_names_another_of_the_same_file_name(tmp_path: Path) -> None:
+def test_a_line_that_named_one_tube_never_names_another_of_the_same_file_name(
+    tmp_path: Path,
+) -> None:
     study = drop_with_good(tmp_path / "s", "")
     take_in(study)
     write_tube(study.inbox / "good.fcs", seed=2)
@@ -233,11 +282,22 @@ def test_a_line_that_named_one_tube_never_names_another_of_the_same_file_name(tm
     take_in(study)
     with study.store() as store:
         found = sorted((record.state, record.inbox_path) for record in all_files(store))
-    assert found == [("accepted", "good.fcs"), ("waiting", "day2/good.fcs"), ("waiting", "good.fcs")]
+    assert found == [
+        ("accepted", "good.fcs"),
+        ("waiting", "day2/good.fcs"),
+        ("waiting", "good.fcs"),
+    ]
 
 
 def test_files_in_sub_folders_are_named_by_path_or_glob(tmp_path: Path) -> None:
-    study = make_study(tmp_path / "s", [f"run1/a.fcs,P01,{DRAWN},bcell", f"run2/*.FCS,P02,{DRAWN},tbnk", f"c.lmd,P01,{DRAWN},cart"])
+    study = make_study(
+        tmp_path / "s",
+        [
+            f"run1/a.fcs,P01,{DRAWN},bcell",
+            f"run2/*.FCS,P02,{DRAWN},tbnk",
+            f"c.lmd,P01,{DRAWN},cart",
+        ],
+    )
     write_tube(study.inbox / "run1" / "a.fcs")
     write_tube(study.inbox / "run2" / "b1.FCS", "tbnk", seed=2)
     write_tube(study.inbox / "run2" / "b2.FCS", "tbnk", seed=3)
@@ -255,7 +315,9 @@ def test_unfinished_and_hidden_files_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_file_that_still_grows_settles_first(tmp_path: Path) -> None:
-    study = make_study(tmp_path / "s", [GOOD], settings="study: test\nintake: {settle_seconds: 0.2}\n")
+    study = make_study(
+        tmp_path / "s", [GOOD], settings="study: test\nintake: {settle_seconds: 0.2}\n"
+    )
     whole = write_tube(tmp_path / "whole.fcs").read_bytes()
     (study.inbox / "good.fcs").write_bytes(whole[:1000])
     with study.store() as store:
@@ -269,7 +331,9 @@ def test_a_file_that_still_grows_settles_first(tmp_path: Path) -> None:
     assert states(study) == {"good.fcs": "accepted"}
 
 
-def test_a_file_whose_bytes_change_under_the_same_size_and_time_settles_again(tmp_path: Path) -> None:
+def test_a_file_whose_bytes_change_under_the_same_size_and_time_settles_again(
+    tmp_path: Path,
+) -> None:
     study = make_study(tmp_path / "s", [GOOD])
     path = write_tube(study.inbox / "good.fcs")
     stamp, whole = path.stat(), path.read_bytes()
@@ -284,7 +348,9 @@ def test_a_file_whose_bytes_change_under_the_same_size_and_time_settles_again(tm
 
 
 def test_left_in_place_the_inbox_is_not_touched(tmp_path: Path) -> None:
-    study = make_study(tmp_path / "s", [GOOD], settings="study: test\nintake: {mode: leave, settle_seconds: 0}\n")
+    study = make_study(
+        tmp_path / "s", [GOOD], settings="study: test\nintake: {mode: leave, settle_seconds: 0}\n"
+    )
     write_tube(study.inbox / "good.fcs")
     write_tube(study.inbox / "good-copy.fcs")
     (study.inbox / "bad.fcs").write_text("no", encoding="utf-8")
@@ -295,7 +361,11 @@ def test_left_in_place_the_inbox_is_not_touched(tmp_path: Path) -> None:
     take_in(study)
     assert snapshot(study) == kept
     assert {p.name: p.read_bytes() for p in study.inbox.iterdir()} == before
-    assert states(study) == {"bad.fcs": "quarantined", "good-copy.fcs": "duplicate", "good.fcs": "accepted"}
+    assert states(study) == {
+        "bad.fcs": "quarantined",
+        "good-copy.fcs": "duplicate",
+        "good.fcs": "accepted",
+    }
     assert (study.quarantine / "bad.fcs.reason.txt").is_file()
 
 
@@ -377,7 +447,10 @@ def test_a_name_of_a_person_stays_in_the_ledger_and_out_of_the_archive(tmp_path:
 def test_lines_that_name_no_file_are_said_until_it_comes(tmp_path: Path) -> None:
     study = drop_with_good(tmp_path / "s", f"Good2.fcs,P01,{DRAWN},bcell")
     (said,) = take_in(study).sentences
-    assert "One line names a file that has not come into the inbox so far: samples.csv, line 3 (Good2.fcs)" in said
+    assert (
+        "One line names a file that has not come into the inbox so far: samples.csv, line 3 "
+        "(Good2.fcs)"
+    ) in said
     write_tube(study.inbox / "Good2.fcs", seed=2)
     assert take_in(study).sentences == ()
 
@@ -385,7 +458,9 @@ def test_lines_that_name_no_file_are_said_until_it_comes(tmp_path: Path) -> None
 # -- mending after acceptance
 
 
-def test_a_mended_line_changes_the_identity_of_its_tube_and_its_history_says_so(tmp_path: Path) -> None:
+def test_a_mended_line_changes_the_identity_of_its_tube_and_its_history_says_so(
+    tmp_path: Path,
+) -> None:
     study = drop_with_good(tmp_path / "s", "")
     take_in(study)
     write_rows(study.folder, [f"good.fcs,P02,{DRAWN},bcell"])
@@ -399,13 +474,17 @@ def test_a_mended_line_changes_the_identity_of_its_tube_and_its_history_says_so(
     assert any("identity mended" in sentence for sentence in summary.sentences)
     assert tube.file.place is not None
     assert tube.file.place.startswith("archive/P02/")
-    assert [p.name for p in (study.archive / "P02").iterdir()] == [tube.file.place.rpartition("/")[2]]
+    assert [p.name for p in (study.archive / "P02").iterdir()] == [
+        tube.file.place.rpartition("/")[2]
+    ]
     kept = snapshot(study)
     take_in(study)
     assert snapshot(study) == kept
 
 
-def test_a_line_mended_wrongly_keeps_the_earlier_identity_and_is_reported_until_it_is_right(tmp_path: Path) -> None:
+def test_a_line_mended_wrongly_keeps_the_earlier_identity_and_is_reported_until_it_is_right(
+    tmp_path: Path,
+) -> None:
     study = drop_with_good(tmp_path / "s", "")
     take_in(study)
     write_rows(study.folder, [f"good.fcs,P99,{DRAWN},bcell"])
@@ -451,39 +530,76 @@ def visits(study: Study) -> dict[str, str]:
         return {tube.identity.file: tube.identity.visit for tube in taken_in(store)}
 
 
-def test_a_visit_label_used_for_two_draws_makes_the_later_file_wait_and_both_are_named(tmp_path: Path) -> None:
-    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M1")
+def test_a_visit_label_used_for_two_draws_makes_the_later_file_wait_and_both_are_named(
+    tmp_path: Path,
+) -> None:
+    study = two_days(
+        tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M1"
+    )
     take_in(study)
     assert states(study) == {"d28.fcs": "accepted", "d56.fcs": "waiting"}
     reason = records(study)["d56.fcs"].reason
-    for told in ("samples.csv, line 3", "d28.fcs (collected 2026-02-07", "d56.fcs (collected 2026-03-07", "visit M1", "28.0 days apart"):
+    for told in (
+        "samples.csv, line 3",
+        "d28.fcs (collected 2026-02-07",
+        "d56.fcs (collected 2026-03-07",
+        "visit M1",
+        "28.0 days apart",
+    ):
         assert told in reason
-    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"], header=VISITS)
+    write_rows(
+        study.folder,
+        [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"],
+        header=VISITS,
+    )
     take_in(study)
     assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
 
 
-def test_a_file_that_waits_for_an_earlier_ones_wrong_label_is_taken_as_soon_as_that_is_mended(tmp_path: Path) -> None:
-    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M2", f"d56.fcs,P01,{LATER},bcell,M2")
+def test_a_file_that_waits_for_an_earlier_ones_wrong_label_is_taken_as_soon_as_that_is_mended(
+    tmp_path: Path,
+) -> None:
+    study = two_days(
+        tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M2", f"d56.fcs,P01,{LATER},bcell,M2"
+    )
     take_in(study)
-    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"], header=VISITS)
+    write_rows(
+        study.folder,
+        [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"],
+        header=VISITS,
+    )
     take_in(study)
     assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
 
 
 def test_two_labels_that_were_swapped_are_mended_together(tmp_path: Path) -> None:
-    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M2", f"d56.fcs,P01,{LATER},bcell,M1")
+    study = two_days(
+        tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M2", f"d56.fcs,P01,{LATER},bcell,M1"
+    )
     take_in(study)
-    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"], header=VISITS)
+    write_rows(
+        study.folder,
+        [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"],
+        header=VISITS,
+    )
     take_in(study)
     assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
 
 
 def test_a_label_mended_into_that_of_another_draw_is_not_taken_over(tmp_path: Path) -> None:
-    study = two_days(tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2")
+    study = two_days(
+        tmp_path / "s", f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M2"
+    )
     take_in(study)
-    write_rows(study.folder, [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M1"], header=VISITS)
-    assert any("28.0 days apart" in sentence and "keeps its identity" in sentence for sentence in take_in(study).sentences)
+    write_rows(
+        study.folder,
+        [f"d28.fcs,P01,{DRAWN},bcell,M1", f"d56.fcs,P01,{LATER},bcell,M1"],
+        header=VISITS,
+    )
+    assert any(
+        "28.0 days apart" in sentence and "keeps its identity" in sentence
+        for sentence in take_in(study).sentences
+    )
     assert visits(study) == {"d28.fcs": "M1", "d56.fcs": "M2"}
 
 
@@ -494,7 +610,9 @@ def test_tubes_of_one_draw_marrow_and_controls_may_share_a_label(tmp_path: Path)
         f"bm.fcs,P01,{LATER},bcell,M1,marrow,",
         f"batch.fcs,P01,{LATER},bcell,M1,,batch",
     ]
-    study = make_study(tmp_path / "s", rows, header="file,patient,collected,panel,visit,specimen,control\n")
+    study = make_study(
+        tmp_path / "s", rows, header="file,patient,collected,panel,visit,specimen,control\n"
+    )
     for seed, name in enumerate(("d28", "d56", "bm", "batch")):
         write_tube(study.inbox / f"{name}.fcs", seed=seed)
     assert take_in(study).ledger["accepted"] == 4
@@ -515,7 +633,11 @@ def _planned(study: Study) -> tuple[Path, Path]:
         target = f"archive/P01/{candidate.sha256[:12]}.fcs"
         with store.writing() as connection:
             save_tube(connection, verdict.identity, verdict.keywords)
-            plan_move(connection, candidate.record, PlannedMove(candidate.record.id, "inbox/good.fcs", target, "accepted", ""))
+            plan_move(
+                connection,
+                candidate.record,
+                PlannedMove(candidate.record.id, "inbox/good.fcs", target, "accepted", ""),
+            )
     return study.inbox / "good.fcs", study.folder / target
 
 
@@ -616,7 +738,11 @@ def test_a_run_killed_at_any_step_is_finished_by_the_next(tmp_path: Path) -> Non
     before = bytes_on_disk(study)
     killed = 0
     for steps in range(1, 8):
-        done = subprocess.run([sys.executable, "-c", _KILLED, str(study.folder), str(steps)], check=False, cwd=Path(__file__).parents[2])
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED, str(study.folder), str(steps)],
+            check=False,
+            cwd=Path(__file__).parents[2],
+        )
         assert done.returncode in {0, 9}
         killed += done.returncode == 9
         assert bytes_on_disk(study) == before
@@ -638,14 +764,23 @@ def _thousand_accepted(study: Study) -> None:
         with store.writing() as connection:
             for record in all_files(store):
                 assert record.sha256
-                tube = TubeIdentity(record.sha256, record.inbox_path, "P01", datetime.fromisoformat(DRAWN), "bcell", "D28")
+                tube = TubeIdentity(
+                    record.sha256,
+                    record.inbox_path,
+                    "P01",
+                    datetime.fromisoformat(DRAWN),
+                    "bcell",
+                    "D28",
+                )
                 save_tube(connection, tube, {})
                 set_state(connection, record, "accepted", "")
 
 
 def test_a_pass_over_a_thousand_known_tubes_opens_none_of_them(tmp_path: Path) -> None:
     rows = [f"t{n:04}.fcs,P01,{DRAWN},bcell" for n in range(1000)]
-    study = make_study(tmp_path / "s", rows, settings="study: test\nintake: {mode: leave, settle_seconds: 0}\n")
+    study = make_study(
+        tmp_path / "s", rows, settings="study: test\nintake: {mode: leave, settle_seconds: 0}\n"
+    )
     _thousand_accepted(study)
     take_in(study)
     for path in study.inbox.glob("*.fcs"):

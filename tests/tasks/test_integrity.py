@@ -177,7 +177,9 @@ def test_a_file_replaced_where_it_was_left_is_not_counted_under_the_old_hash(
 )
 def test_counts_altered_in_the_store_enter_no_table(study: Study, statement: str) -> None:
     sha = archived(study)["P01"].stem
-    change(study, f"{statement} {'AND' if 'WHERE' in statement else 'WHERE'} tube_sha256 LIKE '{sha}%'")
+    change(
+        study, f"{statement} {'AND' if 'WHERE' in statement else 'WHERE'} tube_sha256 LIKE '{sha}%'"
+    )
     before = (patient_folder(study, "P02") / "kinetics.csv").read_bytes()
     summary = night(study)
     assert summary["failed"] == 1
@@ -246,7 +248,10 @@ def test_an_edited_cohort_table_is_written_again(study: Study) -> None:
 def test_tables_altered_in_the_store_are_made_again(study: Study) -> None:
     table = patient_folder(study, "P01") / "kinetics.csv"
     before = table.read_bytes()
-    change(study, "UPDATE editions SET kinetics = (SELECT kinetics FROM editions WHERE patient = 'P02')")
+    change(
+        study,
+        "UPDATE editions SET kinetics = (SELECT kinetics FROM editions WHERE patient = 'P02')",
+    )
     with pytest.raises(ReconflowError, match="of P01 were altered since they were written"):
         collect(study)
     night(study)
@@ -268,7 +273,9 @@ def test_files_that_were_left_on_a_share_are_missed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["inbox", "archive"])
-def test_a_share_that_is_not_mounted_is_noticed_and_nothing_is_written_under_it(study: Study, kind: str) -> None:
+def test_a_share_that_is_not_mounted_is_noticed_and_nothing_is_written_under_it(
+    study: Study, kind: str
+) -> None:
     folder = study.folder / kind
     folder.rename(study.folder / "share")
     folder.mkdir()
@@ -307,7 +314,9 @@ def test_an_archive_restored_without_hidden_files_is_known_by_its_tubes(study: S
     assert marker.read_text(encoding="utf-8") == kept
 
 
-def test_another_programs_files_that_come_and_go_fail_no_tube(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_programs_files_that_come_and_go_fail_no_tube(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file that is listed and gone before it is looked at is nobody's tube."""
     listed = os.scandir
 
@@ -373,7 +382,9 @@ def test_a_tube_overwritten_where_it_was_left_comes_back_with_its_bytes(tmp_path
     write_tube(path, seed=2)
     take_in(study)
     with study.store() as store:
-        assert "overwritten" in {record.state: record.reason for record in all_files(store)}["failed"]
+        assert (
+            "overwritten" in {record.state: record.reason for record in all_files(store)}["failed"]
+        )
     assert retry(study) == ()
     path.write_bytes(kept)
     take_in(study)
@@ -392,7 +403,9 @@ def test_an_archive_that_moved_to_another_folder_is_found_again(study: Study) ->
     assert (summary["failed"], summary["counted"], summary["sentences"]) == (0, 0, [])
 
 
-def test_a_killed_table_is_made_again_and_not_taken_for_edited(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_table_is_made_again_and_not_taken_for_edited(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> bool:
         raise OSError(28, "No space left on device")
 

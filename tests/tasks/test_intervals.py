@@ -47,9 +47,19 @@ def test_garwood_limits(events: int, expected: tuple[float, float]) -> None:
 
 def test_fractions() -> None:
     exact, score = clopper_pearson(7, 100_000), wilson(7, 100_000)
-    assert [f"{limit:.3e}" for limit in (*exact, *score)] == ["2.814e-05", "1.442e-04", "3.391e-05", "1.445e-04"]
+    assert [f"{limit:.3e}" for limit in (*exact, *score)] == [
+        "2.814e-05",
+        "1.442e-04",
+        "3.391e-05",
+        "1.445e-04",
+    ]
     exact, score = clopper_pearson(3, 500), wilson(3, 500)
-    assert [f"{limit:.4g}" for limit in (*score, *exact)] == ["0.002043", "0.01749", "0.001239", "0.01743"]
+    assert [f"{limit:.4g}" for limit in (*score, *exact)] == [
+        "0.002043",
+        "0.01749",
+        "0.001239",
+        "0.01743",
+    ]
 
 
 def test_no_event_in_n_leaves_the_exact_upper_limit() -> None:
@@ -92,7 +102,15 @@ def test_few_events_follow_the_gamma_log_normal_mixture(events: int, spread: flo
     def below(x: float) -> float:
         if spread == 0:
             return float(stats.gamma.cdf(x, events + 0.5))
-        return float(integrate.quad(lambda z: stats.gamma.cdf(x * math.exp(-spread * z), events + 0.5) * stats.norm.pdf(z), -9, 9)[0])
+        return float(
+            integrate.quad(
+                lambda z: (
+                    stats.gamma.cdf(x * math.exp(-spread * z), events + 0.5) * stats.norm.pdf(z)
+                ),
+                -9,
+                9,
+            )[0]
+        )
 
     assert below(limits.low) == pytest.approx(0.025, abs=1e-8)
     assert below(limits.high) == pytest.approx(0.975, abs=1e-8)
@@ -110,20 +128,31 @@ def test_background_subtraction_and_conditional_test() -> None:
 
 
 def test_a_ratio_with_a_certain_base_keeps_the_interval() -> None:
-    assert ratio(6.0, Interval(3.0, 9.0), 2.0, Interval(2.0, 2.0)) == (pytest.approx(1.5), pytest.approx(4.5))
+    assert ratio(6.0, Interval(3.0, 9.0), 2.0, Interval(2.0, 2.0)) == (
+        pytest.approx(1.5),
+        pytest.approx(4.5),
+    )
     assert ratio(6.0, Interval(0.0, 9.0), 2.0, Interval(1.0, 3.0)).low == 0.0
 
 
 @given(events=st.integers(0, 5000), variance=st.floats(0, 0.2), volume=st.floats(0.01, 1e4))
 def test_intervals_contain_the_estimate(events: int, variance: float, volume: float) -> None:
-    for interval in (volumetric(events, volume), scaled_count(events, volume, variance), bead_ratio(events, 2000, 2000 / volume)):
+    for interval in (
+        volumetric(events, volume),
+        scaled_count(events, volume, variance),
+        bead_ratio(events, 2000, 2000 / volume),
+    ):
         assert interval.low <= events / volume <= interval.high
         assert interval.high > 0
 
 
 @given(events=st.integers(1, 2000), factor=st.integers(2, 20))
 def test_relative_width_narrows_with_events(events: int, factor: int) -> None:
-    for interval in (garwood, lambda n: scaled_count(n, 1.0, 0.01), lambda n: clopper_pearson(n, 10 * n)):
+    for interval in (
+        garwood,
+        lambda n: scaled_count(n, 1.0, 0.01),
+        lambda n: clopper_pearson(n, 10 * n),
+    ):
         wide, narrow = interval(events), interval(events * factor)
         assert math.log(narrow.high / narrow.low) < math.log(wide.high / wide.low)
 
@@ -140,7 +169,9 @@ def test_an_error_beside_counting_widens_the_exact_interval() -> None:
     value = BEADS_PER_UL * 4000 / 9500
     assert widened(exact, value, 0.0) == exact
     low, high = widened(exact, value, 0.036**2)
-    assert math.log(high / value) == pytest.approx(math.hypot(math.log(exact.high / value), 1.959964 * 0.036), rel=1e-6)
+    assert math.log(high / value) == pytest.approx(
+        math.hypot(math.log(exact.high / value), 1.959964 * 0.036), rel=1e-6
+    )
     assert low < exact.low < value < exact.high < high
 
 
@@ -148,7 +179,10 @@ def test_the_widened_interval_holds_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(7)
     for truth in (3.0, 40.0, 4000.0):
         counts = rng.poisson(truth * rng.lognormal(0, 0.036, 2000))
-        held = [low <= truth <= high for low, high in (widened(garwood(int(n)), float(n), 0.036**2) for n in counts)]
+        held = [
+            low <= truth <= high
+            for low, high in (widened(garwood(int(n)), float(n), 0.036**2) for n in counts)
+        ]
         assert np.mean(held) == pytest.approx(0.96, abs=0.03)
 
 
@@ -161,7 +195,15 @@ def test_log_normal_is_symmetric_on_the_log_scale() -> None:
     assert np.sqrt(low * high) == pytest.approx(5.0)
 
 
-@pytest.mark.parametrize("call", [lambda: garwood(-1), lambda: wilson(3, 2), lambda: clopper_pearson(0, 0), lambda: bead_ratio(1, 0, 1.0)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: garwood(-1),
+        lambda: wilson(3, 2),
+        lambda: clopper_pearson(0, 0),
+        lambda: bead_ratio(1, 0, 1.0),
+    ],
+)
 def test_impossible_counts_are_refused(call: object) -> None:
     with pytest.raises(ValueError):
         call()  # type: ignore[operator]

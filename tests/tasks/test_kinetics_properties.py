@@ -1,4 +1,5 @@
-"""Whatever the samples, areas add up, units only scale, order and repetition change nothing, and more visits only narrow what is known."""
+"""Whatever the samples, areas add up, units only scale, order and repetition change nothing, and
+more visits only narrow what is known."""
 
 import itertools
 import math
@@ -44,7 +45,9 @@ def test_another_unit_of_concentration_scales_amounts_and_nothing_else(curve, ru
     time, conc = curve
     before, after = analysed(time, conc, rules), analysed(time, conc * factor, rules)
     for name in NAMES:
-        expected = before[name] * factor if name in SIZED and before[name] is not None else before[name]
+        expected = (
+            before[name] * factor if name in SIZED and before[name] is not None else before[name]
+        )
         assert (after[name] is None) == (expected is None), name
         assert expected is None or after[name] == pytest.approx(expected, rel=1e-6), name
 
@@ -52,13 +55,21 @@ def test_another_unit_of_concentration_scales_amounts_and_nothing_else(curve, ru
 @given(curve=CURVES, rules=RULES, factor=st.floats(0.01, 100))
 def test_another_unit_of_time_scales_areas(curve, rules, factor):
     time, conc = curve
-    assert area(time * factor, conc, rules) == pytest.approx(factor * area(time, conc, rules), rel=1e-9)
+    assert area(time * factor, conc, rules) == pytest.approx(
+        factor * area(time, conc, rules), rel=1e-9
+    )
 
 
 @given(curve=CURVES, rules=RULES, more=st.floats(1.0, 10.0), place=st.integers(0, 14))
-@example(curve=(np.array([1.0, 2.5]), np.array([300000.0, 300000.0])), rules=NcaRules(), more=1 + 2**-52, place=0)
+@example(
+    curve=(np.array([1.0, 2.5]), np.array([300000.0, 300000.0])),
+    rules=NcaRules(),
+    more=1 + 2**-52,
+    place=0,
+)
 def test_more_cells_never_make_less_area(curve, rules, more, place):
-    """Of samples that have cells: a fall to zero is a straight line, one to nearly zero a logarithm, and that lies below."""
+    """Of samples that have cells: a fall to zero is a straight line, one to nearly zero a
+    logarithm, and that lies below."""
     time, conc = curve
     assume((conc > 0).any())
     raised = conc.copy()
@@ -78,7 +89,10 @@ def test_the_order_of_rows_changes_nothing(curve, rules, data):
 def test_repeated_samples_are_averaged_or_refused(curve, rules):
     time, conc = curve
     averaging = rules.model_copy(update={"duplicates": "average"})
-    once, twice = analysed(time, conc, averaging), analysed(np.repeat(time, 2), np.repeat(conc, 2), averaging)
+    once, twice = (
+        analysed(time, conc, averaging),
+        analysed(np.repeat(time, 2), np.repeat(conc, 2), averaging),
+    )
     assert twice == pytest.approx(once, rel=1e-12, nan_ok=True)
     halved = analysed(np.repeat(time, 2), np.ravel(np.column_stack([conc, 0 * conc])), averaging)
     assert halved["Cmax"] == (None if once["Cmax"] is None else pytest.approx(once["Cmax"] / 2))
@@ -86,10 +100,19 @@ def test_repeated_samples_are_averaged_or_refused(curve, rules):
         analysed(np.repeat(time, 2), np.repeat(conc, 2), rules)
 
 
-@given(curve=CURVES, rules=RULES, early=st.lists(st.tuples(st.floats(-50, -0.01), st.floats(0, 1e4)), max_size=4, unique_by=lambda e: e[0]))
+@given(
+    curve=CURVES,
+    rules=RULES,
+    early=st.lists(
+        st.tuples(st.floats(-50, -0.01), st.floats(0, 1e4)), max_size=4, unique_by=lambda e: e[0]
+    ),
+)
 def test_samples_before_infusion_and_missing_ones_change_nothing(curve, rules, early):
     time, conc = curve
-    with_early = np.concatenate([[t for t, _ in early], time]), np.concatenate([[c for _, c in early], conc])
+    with_early = (
+        np.concatenate([[t for t, _ in early], time]),
+        np.concatenate([[c for _, c in early], conc]),
+    )
     assert analysed(*with_early, rules) == analysed(time, conc, rules)
     missing = np.append(time, time[-1] + 1), np.append(conc, math.nan)
     assert nca(*missing, missing[1] == 0, rules) == analysed(time, conc, rules)
@@ -116,7 +139,9 @@ def to_day(crossing: Crossing) -> float:
 
 def visit(day: float, level: float) -> VisitCount:
     code = "Q" if level >= 1.25 else "ND"
-    return VisitCount(day, code, level if code == "Q" else None, 0.5, 1.25, None, percent_known=False)
+    return VisitCount(
+        day, code, level if code == "Q" else None, 0.5, 1.25, None, percent_known=False
+    )
 
 
 @given(
@@ -130,12 +155,22 @@ def test_recovery_intervals_nest_as_visits_are_added(bottom, slope, days, kept):
     """Cells that go once and come back once: every visit more can only narrow when."""
 
     def level(day: int) -> float:
-        return 80 * math.exp(-0.8 * max(day, 0)) if day < bottom else 200 / (1 + math.exp(-slope * (day - bottom - 60)))
+        return (
+            80 * math.exp(-0.8 * max(day, 0))
+            if day < bottom
+            else 200 / (1 + math.exp(-slope * (day - bottom - 60)))
+        )
 
     fewer = sorted({days[place % len(days)] for place in kept})
     for definition in (each for each in definitions(RecoverySettings()) if each.basis == "per_ul"):
-        known, better = (recovery([visit(day, level(day)) for day in chosen], definition) for chosen in (fewer, days))
+        known, better = (
+            recovery([visit(day, level(day)) for day in chosen], definition)
+            for chosen in (fewer, days)
+        )
         assume(known.depletion is not None and better.depletion is not None)
-        for before, after in ((known.depletion, better.depletion), (known.recovery, better.recovery)):
+        for before, after in (
+            (known.depletion, better.depletion),
+            (known.recovery, better.recovery),
+        ):
             assert from_day(before) <= from_day(after)
             assert to_day(after) <= to_day(before)

@@ -12,23 +12,47 @@ from panels.text.errors import ReconflowError, SheetFault
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.quantity import Quantity
 from tasks.kinetics.schema import KINETICS
-from tasks.kinetics.table import check_kinetics, kinetics_frame, percent_limits, print_result, wide_frame, winning_rows
+from tasks.kinetics.table import (
+    check_kinetics,
+    kinetics_frame,
+    percent_limits,
+    print_result,
+    wide_frame,
+    winning_rows,
+)
 from tasks.vocabulary.elapsed import elapsed_days
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 INFUSED = {"P01": datetime(2026, 3, 1, 12, tzinfo=UTC), "P02": datetime(2026, 4, 1, 12, tzinfo=UTC)}
 ORDER = {"tbnk@1.0.0": ("leukocytes", "b_cells"), "bcell@1.0.0": ("b_cells", "naive_b")}
 COLUMNS = (
-    "patient, visit, day, collected, specimen, panel, population, events, parent, parent_events, percent_parent, reference, "
-    "percent_reference, per_ul, per_ul_low, per_ul_high, lod_per_ul, lloq_per_ul, code, method, flags, strategy, strategy_sha256, "
+    "patient, visit, day, collected, specimen, panel, population, events, parent, "
+    "parent_events, percent_parent, reference, "
+    "percent_reference, per_ul, per_ul_low, per_ul_high, lod_per_ul, lloq_per_ul, code, "
+    "method, flags, strategy, strategy_sha256, "
     "tube_sha256, panel_sha256"
 ).split(", ")
 
 
-def row(panel: str, population: str, events: int, day: float = 28, patient: str = "P01", **changes: object) -> tuple[TubeCounts, Quantity]:
+def row(
+    panel: str,
+    population: str,
+    events: int,
+    day: float = 28,
+    patient: str = "P01",
+    **changes: object,
+) -> tuple[TubeCounts, Quantity]:
     specimen = str(changes.pop("specimen", "blood"))
     collected = INFUSED[patient] + timedelta(days=day)
-    identity = TubeIdentity(f"{patient}-{panel}-{specimen}-{day}", "a.fcs", patient, collected, panel, f"D{round(day)}", specimen)
+    identity = TubeIdentity(
+        f"{patient}-{panel}-{specimen}-{day}",
+        "a.fcs",
+        patient,
+        collected,
+        panel,
+        f"D{round(day)}",
+        specimen,
+    )
     tube = TubeCounts(identity, f"{panel}@1.0.0", "s" * 64, {})
     volume, method = (18.0, "bead") if panel == "tbnk" else (400.0, "chain")
     code = "Q" if events >= 50 else "DNQ" if events >= 20 else "ND"
@@ -47,7 +71,15 @@ def row(panel: str, population: str, events: int, day: float = 28, patient: str 
         flags=("anchor_leukocytes", "few_lymphocytes") if panel == "bcell" else (),
     )
     if specimen == "marrow":
-        quantity = replace(quantity, per_ul=None, per_ul_low=None, per_ul_high=None, lod_per_ul=None, lloq_per_ul=None, method="none")
+        quantity = replace(
+            quantity,
+            per_ul=None,
+            per_ul_low=None,
+            per_ul_high=None,
+            lod_per_ul=None,
+            lloq_per_ul=None,
+            method="none",
+        )
     return tube, replace(quantity, **changes)  # type: ignore[arg-type]
 
 
@@ -133,9 +165,13 @@ def test_repeated_rows_and_other_columns_are_caught() -> None:
         check_kinetics(frame_of(ROWS).drop(columns="flags"))
 
 
-def test_the_directly_counted_tube_wins_if_it_quantified_else_the_tube_that_could_see_least() -> None:
+def test_the_directly_counted_tube_wins_if_it_quantified_else_the_tube_that_could_see_least() -> (
+    None
+):
     assert wide_frame(frame_of(ROWS))["b_cells"].tolist() == ["12.3", "0.15", "0.3 %", "<1.1"]
-    empty = dict.fromkeys(("per_ul", "per_ul_low", "per_ul_high", "percent_parent", "percent_reference"))
+    empty = dict.fromkeys(
+        ("per_ul", "per_ul_low", "per_ul_high", "percent_parent", "percent_reference")
+    )
     without = [row("tbnk", "b_cells", 0, code="NE", **empty), row("bcell", "b_cells", 60)]
     winners = winning_rows(frame_of(without))
     assert winners["panel"].tolist() == ["bcell"]
@@ -144,21 +180,36 @@ def test_the_directly_counted_tube_wins_if_it_quantified_else_the_tube_that_coul
 def test_of_two_tubes_of_a_panel_one_gives_all_populations() -> None:
     def tube(sha: str, volume: float, counts: tuple[int, int]) -> list[tuple[TubeCounts, Quantity]]:
         limits = {"lod_per_ul": 20 / volume, "lloq_per_ul": 50 / volume}
-        pairs = [row("bcell", p, n, per_ul=n / volume, **limits) for p, n in zip(("b_cells", "naive_b"), counts, strict=True)]
+        pairs = [
+            row("bcell", p, n, per_ul=n / volume, **limits)
+            for p, n in zip(("b_cells", "naive_b"), counts, strict=True)
+        ]
         return [
-            (replace(t, identity=replace(t.identity, tube_sha256=sha)), replace(q, per_ul_low=0.0, per_ul_high=10 * n))
+            (
+                replace(t, identity=replace(t.identity, tube_sha256=sha)),
+                replace(q, per_ul_low=0.0, per_ul_high=10 * n),
+            )
             for (t, q), n in zip(pairs, counts, strict=True)
         ]
 
     both = frame_of([*tube("small", 200.0, (60, 55)), *tube("large", 400.0, (70, 40))])
     assert set(winning_rows(both)["tube_sha256"]) == {"large"}
     other = both[(both["tube_sha256"] == "small") | (both["population"] == "b_cells")]
-    assert winning_rows(other).set_index("population")["tube_sha256"].to_dict() == {"b_cells": "large", "naive_b": "small"}
+    assert winning_rows(other).set_index("population")["tube_sha256"].to_dict() == {
+        "b_cells": "large",
+        "naive_b": "small",
+    }
 
 
 def test_marrow_without_cells_is_printed_below_its_limit_of_detection() -> None:
     reference = row("bcell", "lymphocytes", 80_000, specimen="marrow")
-    reference = reference[0], replace(reference[1], count=PopulationCount("lymphocytes", 80_000, "cells", 90_000, "leukocytes", 90_000))
+    reference = (
+        reference[0],
+        replace(
+            reference[1],
+            count=PopulationCount("lymphocytes", 80_000, "cells", 90_000, "leukocytes", 90_000),
+        ),
+    )
     absent = row("bcell", "b_cells", 0, specimen="marrow")
     frame = frame_of([reference, absent])
     assert wide_frame(frame)["b_cells"].tolist() == ["<0.025 %"]
@@ -169,7 +220,16 @@ def test_marrow_without_cells_is_printed_below_its_limit_of_detection() -> None:
 
 def test_the_wide_table_has_one_row_a_visit_and_specimen() -> None:
     wide = wide_frame(frame_of(ROWS))
-    assert list(wide.columns) == ["patient", "visit", "day", "collected", "specimen", "leukocytes", "b_cells", "naive_b"]
+    assert list(wide.columns) == [
+        "patient",
+        "visit",
+        "day",
+        "collected",
+        "specimen",
+        "leukocytes",
+        "b_cells",
+        "naive_b",
+    ]
     assert wide[["patient", "visit", "specimen"]].agg("/".join, axis=1).tolist() == [
         "P01/D-7/blood",
         "P01/D28/blood",
@@ -195,6 +255,14 @@ def test_the_wide_table_has_one_row_a_visit_and_specimen() -> None:
         ({"specimen": "marrow", "code": "Q", "percent_parent": 80.0}, "NE"),
     ],
 )
-def test_results_are_printed_as_a_laboratory_would(changes: dict[str, object], printed: str) -> None:
-    empty = {"specimen": "blood", "per_ul": None, "percent_reference": None, "percent_parent": None, "lod_per_ul": 1.111}
+def test_results_are_printed_as_a_laboratory_would(
+    changes: dict[str, object], printed: str
+) -> None:
+    empty = {
+        "specimen": "blood",
+        "per_ul": None,
+        "percent_reference": None,
+        "percent_parent": None,
+        "lod_per_ul": 1.111,
+    }
     assert print_result(empty | changes) == printed

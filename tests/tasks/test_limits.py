@@ -25,14 +25,17 @@ from tasks.counting.limits import (
 
 
 @pytest.mark.parametrize(
-    ("background", "blank", "detection"), [(0, 0, 3.00), (0.5, 2, 5.80), (1, 3, 6.75), (2, 5, 8.51), (5, 9, 10.71), (10, 15, 13.10)]
+    ("background", "blank", "detection"),
+    [(0, 0, 3.00), (0.5, 2, 5.80), (1, 3, 6.75), (2, 5, 8.51), (5, 9, 10.71), (10, 15, 13.10)],
 )
 def test_poisson_limits(background: float, blank: int, detection: float) -> None:
     assert limit_of_blank(background) == blank
     assert round(limit_of_detection(background), 2) == detection
 
 
-@pytest.mark.parametrize(("events", "expected"), [(20, 27.9), (50, 62.2), (13, 19.4), (22, 30.2), (1, 3.0)])
+@pytest.mark.parametrize(
+    ("events", "expected"), [(20, 27.9), (50, 62.2), (13, 19.4), (22, 30.2), (1, 3.0)]
+)
 def test_expected_count_for_95_percent_power(events: int, expected: float) -> None:
     assert round(expected_events_needed(events), 1) == expected
 
@@ -51,7 +54,9 @@ def test_the_limit_of_blank_is_the_smallest(background: float) -> None:
 
 def test_without_background_the_study_limits_hold() -> None:
     assert event_limits(LimitSettings(), 10_000) == EventLimits(20, 50)
-    assert event_limits(LimitSettings(), 10_000, detect_events=13, quantify_events=22) == EventLimits(13, 22)
+    assert event_limits(
+        LimitSettings(), 10_000, detect_events=13, quantify_events=22
+    ) == EventLimits(13, 22)
 
 
 def test_no_setting_detects_an_empty_population() -> None:
@@ -59,7 +64,9 @@ def test_no_setting_detects_an_empty_population() -> None:
 
 
 def test_a_background_raises_both_limits() -> None:
-    limits = event_limits(LimitSettings(), 100_000, background=Background("t", events=50, reference_events=50_000))
+    limits = event_limits(
+        LimitSettings(), 100_000, background=Background("t", events=50, reference_events=50_000)
+    )
     assert limits.raised
     assert limits.detect == predicted_blank(50, 2.0) + 1 > limit_of_blank(100.0) + 1
     assert limits.quantify == events_for_net_cv(102.0, 204.0, 0.30)
@@ -67,15 +74,23 @@ def test_a_background_raises_both_limits() -> None:
 
 
 def test_an_empty_small_background_raises_the_limits_of_a_large_tube() -> None:
-    limits = event_limits(LimitSettings(), 100_000, background=Background("t", events=0, reference_events=1_000))
+    limits = event_limits(
+        LimitSettings(), 100_000, background=Background("t", events=0, reference_events=1_000)
+    )
     assert (limits.detect, limits.raised) == (math.ceil(math.log(0.05) / math.log(100 / 101)), True)
     assert limits.quantify > limits.detect > 100
 
 
 @pytest.mark.parametrize(("events", "exposure"), [(0, 1.0), (3, 0.2), (3, 10.0), (50, 2.0)])
-def test_the_predicted_blank_is_the_border_of_the_exact_conditional_test(events: int, exposure: float) -> None:
+def test_the_predicted_blank_is_the_border_of_the_exact_conditional_test(
+    events: int, exposure: float
+) -> None:
     blank = predicted_blank(events, exposure)
-    assert excess_probability(blank + 1, events, exposure) <= 0.05 < excess_probability(blank, events, exposure)
+    assert (
+        excess_probability(blank + 1, events, exposure)
+        <= 0.05
+        < excess_probability(blank, events, exposure)
+    )
 
 
 @given(background=st.floats(0.5, 200))
@@ -86,16 +101,21 @@ def test_a_long_background_count_gives_the_poisson_limit_of_blank(background: fl
 
 @pytest.mark.parametrize("ratio", [0.5, 3.0, 20.0])
 @pytest.mark.parametrize("expected", [0.05, 0.5, 2.0, 8.0])
-def test_tubes_without_cells_are_called_detected_in_at_most_one_of_twenty(ratio: float, expected: float) -> None:
+def test_tubes_without_cells_are_called_detected_in_at_most_one_of_twenty(
+    ratio: float, expected: float
+) -> None:
     false = sum(
-        stats.poisson.pmf(seen, expected) * stats.poisson.sf(predicted_blank(seen, ratio), expected * ratio)
+        stats.poisson.pmf(seen, expected)
+        * stats.poisson.sf(predicted_blank(seen, ratio), expected * ratio)
         for seen in range(int(expected + 12 * expected**0.5) + 12)
     )
     assert false <= 0.05
 
 
 def test_a_clean_background_changes_nothing() -> None:
-    assert event_limits(LimitSettings(), 100_000, background=Background("t", 0, 50_000)) == EventLimits(20, 50)
+    assert event_limits(
+        LimitSettings(), 100_000, background=Background("t", 0, 50_000)
+    ) == EventLimits(20, 50)
 
 
 def test_analyser_cv_steps() -> None:

@@ -1,4 +1,5 @@
-"""A store that was lost is never taken for an empty study: nothing is withdrawn, nothing deleted, and the sentence says what to do."""
+"""A store that was lost is never taken for an empty study: nothing is withdrawn, nothing deleted,
+and the sentence says what to do."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ ROWS = [f"a.fcs,P01,{DRAWN},bcell", f"b.fcs,P02,{DRAWN},bcell"]
 
 
 def with_results(folder: Path) -> Study:
-    """A study with a tube of two patients each, and tables that say they were made of those tubes."""
+    """A study with a tube of two patients each, and tables that say they were made of those
+    tubes."""
     study = make_study(folder, ROWS)
     for seed, name in enumerate("ab"):
         write_tube(study.inbox / f"{name}.fcs", seed=seed)
@@ -43,7 +45,12 @@ def with_results(folder: Path) -> Study:
 
 def on_disk(study: Study) -> dict[str, bytes]:
     folders = (study.inbox, study.archive, study.results)
-    return {str(path): path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path): path.read_bytes()
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def lose_store(study: Study) -> None:
@@ -56,7 +63,9 @@ def test_a_lost_store_stops_the_pass_and_nothing_is_deleted(tmp_path: Path) -> N
     lose_store(study)
     before = on_disk(study)
     with (
-        pytest.raises(UsageFault, match=r"reconflow\.db does not know this study's tubes, but 2 tubes lie in"),
+        pytest.raises(
+            UsageFault, match=r"reconflow\.db does not know this study's tubes, but 2 tubes lie in"
+        ),
         one_pass(study.folder, "run"),
     ):
         pass
@@ -67,7 +76,9 @@ def test_a_lost_store_stops_the_pass_and_nothing_is_deleted(tmp_path: Path) -> N
 
 def test_another_store_stops_the_pass_even_when_new_files_lie_in_the_inbox(tmp_path: Path) -> None:
     study = with_results(tmp_path / "s")
-    (study.folder / "study.yaml").write_text(f"{AT_ONCE}store: sqlite:///other.db\n", encoding="utf-8")
+    (study.folder / "study.yaml").write_text(
+        f"{AT_ONCE}store: sqlite:///other.db\n", encoding="utf-8"
+    )
     study = open_study(study.folder)
     write_tube(study.inbox / "a.fcs", seed=9)
     before = on_disk(study)
@@ -87,19 +98,25 @@ def test_files_left_in_place_are_missed_by_the_results_they_gave(tmp_path: Path)
     assert on_disk(study) == before
 
 
-def test_an_older_copy_of_the_store_keeps_the_patients_it_does_not_know_and_says_so(tmp_path: Path) -> None:
+def test_an_older_copy_of_the_store_keeps_the_patients_it_does_not_know_and_says_so(
+    tmp_path: Path,
+) -> None:
     study = with_results(tmp_path / "s")
     with study.store() as store, store.writing() as connection:
         connection.execute(text("DELETE FROM transitions WHERE file_id = 2"))
         connection.execute(text("DELETE FROM files WHERE id = 2"))
         connection.execute(text("DELETE FROM tubes WHERE patient = 'P02'"))
-    assert any("1 tubes in the archive are unknown" in sentence for sentence in take_in(study).sentences)
+    assert any(
+        "1 tubes in the archive are unknown" in sentence for sentence in take_in(study).sentences
+    )
     cohort_is_due(study)
     build_cohort(study)
     assert built_patients(study) == ["P01", "P02"]
 
 
-def test_results_of_a_patient_whose_tubes_went_to_another_are_set_aside_not_deleted(tmp_path: Path) -> None:
+def test_results_of_a_patient_whose_tubes_went_to_another_are_set_aside_not_deleted(
+    tmp_path: Path,
+) -> None:
     study = with_results(tmp_path / "s")
     kept = (patient_folder(study, "P02") / "kinetics.csv").read_bytes()
     with study.store() as store:

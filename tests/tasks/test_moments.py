@@ -1,4 +1,5 @@
-"""Times with and without an offset from UTC may stand beside each other: whatever is compared is first taken to one clock."""
+"""Times with and without an offset from UTC may stand beside each other: whatever is compared is
+first taken to one clock."""
 
 import re
 from dataclasses import replace
@@ -43,7 +44,9 @@ def at_(text: str) -> datetime:
 
 def dropped(folder: Path, patients: str, *rows: str, settings: str = ZONED) -> Study:
     """A study whose tubes were dropped and taken in; the n-th row names file n.fcs."""
-    study = make_study(folder, [f"{n}.fcs,{row}" for n, row in enumerate(rows)], settings=settings, header=HEADER)
+    study = make_study(
+        folder, [f"{n}.fcs,{row}" for n, row in enumerate(rows)], settings=settings, header=HEADER
+    )
     (folder / "patients.csv").write_text(f"patient,infused\n{patients}\n", encoding="utf-8")
     for n in range(len(rows)):
         write_tube(study.inbox / f"{n}.fcs", seed=n)
@@ -53,7 +56,10 @@ def dropped(folder: Path, patients: str, *rows: str, settings: str = ZONED) -> S
 
 def told(study: Study) -> dict[str, str]:
     with study.store() as store:
-        return {record.inbox_path: record.reason if record.state == "waiting" else record.state for record in all_files(store)}
+        return {
+            record.inbox_path: record.reason if record.state == "waiting" else record.state
+            for record in all_files(store)
+        }
 
 
 # -- the rule
@@ -77,7 +83,9 @@ def test_a_time_without_offset_is_the_local_time_of_the_study() -> None:
         ("2026-04-17T12:00", INFUSED, BERLIN, -28.0),
     ],
 )
-def test_days_are_of_24_hours_over_a_change_of_the_clocks(since: str, until: str, zone: str | None, days: float) -> None:
+def test_days_are_of_24_hours_over_a_change_of_the_clocks(
+    since: str, until: str, zone: str | None, days: float
+) -> None:
     assert elapsed_days(at_(since), at_(until), zone) == pytest.approx(days, abs=1e-12)
 
 
@@ -99,14 +107,19 @@ def test_without_a_time_zone_nothing_is_guessed_between_two_ways_of_writing() ->
         ("2026-03-29T02:30", "UTC", None),
     ],
 )
-def test_a_time_that_was_on_no_clock_or_on_one_twice_is_asked_about(text: str, zone: str | None, doubt: str | None) -> None:
+def test_a_time_that_was_on_no_clock_or_on_one_twice_is_asked_about(
+    text: str, zone: str | None, doubt: str | None
+) -> None:
     said = clock_doubt(at_(text), zone)
     assert said is None if doubt is None else doubt in str(said)
 
 
 def test_of_an_hour_that_was_twice_in_an_old_store_the_first_is_meant() -> None:
     assert instant(at_("2026-10-25T02:30"), BERLIN) == at_("2026-10-25T00:30Z")
-    assert apart(at_("2026-10-25T02:30"), at_("2026-10-25T02:30+01:00"), BERLIN).total_seconds() == 3600
+    assert (
+        apart(at_("2026-10-25T02:30"), at_("2026-10-25T02:30+01:00"), BERLIN).total_seconds()
+        == 3600
+    )
 
 
 def test_the_day_is_that_of_the_studys_calendar() -> None:
@@ -115,7 +128,9 @@ def test_the_day_is_that_of_the_studys_calendar() -> None:
     assert local_day(late, None) == date(2026, 2, 7)
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00", "2026-02-07T08:30+23:00"])
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00", "2026-02-07T08:30+23:00"]
+)
 def test_a_time_that_cannot_be_taken_to_another_clock_is_refused_in_words(text: str) -> None:
     with pytest.raises(ValueError, match="check"):
         read_time(text)
@@ -147,7 +162,10 @@ def test_one_patients_offsets_beside_another_without_stop_no_tube(tmp_path: Path
     )
     assert set(told(study).values()) == {"accepted"}
     with study.store() as store:
-        assert {tube.file for tube in witnesses(study, store).references["bcell"]} == {"0.fcs", "1.fcs"}
+        assert {tube.file for tube in witnesses(study, store).references["bcell"]} == {
+            "0.fcs",
+            "1.fcs",
+        }
     this = Pass(study, in_use(study))
     assert len(this.tubes()) == 4
     assert this.patients() == []
@@ -172,7 +190,9 @@ def test_a_part_of_a_patients_rows_may_have_an_offset(tmp_path: Path) -> None:
     assert found[2].identity.drawn_at == datetime(2026, 4, 17, 10, tzinfo=UTC)
 
 
-def test_without_a_time_zone_a_patients_mixed_times_wait_and_say_how_to_go_on(tmp_path: Path) -> None:
+def test_without_a_time_zone_a_patients_mixed_times_wait_and_say_how_to_go_on(
+    tmp_path: Path,
+) -> None:
     rows = ("P01,2026-03-20T11:00", "P01,2026-04-17T12:00+02:00,bcell,D28")
     study = dropped(tmp_path / "s", *rows, settings="study: test\nintake: {settle_seconds: 0}\n")
     assert "time_zone: Europe/Berlin" in told(study)["0.fcs"]
@@ -192,13 +212,19 @@ def test_a_draw_in_the_hour_of_the_change_waits(tmp_path: Path, collected: str, 
 
 
 def test_an_infusion_in_the_hour_of_the_change_is_named(tmp_path: Path) -> None:
-    (tmp_path / "patients.csv").write_text("patient,infused\nP01,2026-10-25T02:30\nP02,2026-10-25T02:30+01:00\n", encoding="utf-8")
+    (tmp_path / "patients.csv").write_text(
+        "patient,infused\nP01,2026-10-25T02:30\nP02,2026-10-25T02:30+01:00\n", encoding="utf-8"
+    )
     sheet = read_patients(tmp_path / "patients.csv", BERLIN)
     assert list(sheet.patients) == ["P02"]
-    assert "patients.csv, line 2, column infused: 2026-10-25T02:30:00 was twice" in str(sheet.faults[0])
+    assert "patients.csv, line 2, column infused: 2026-10-25T02:30:00 was twice" in str(
+        sheet.faults[0]
+    )
 
 
-def test_products_may_be_written_with_and_without_offset_where_the_zone_is_known(tmp_path: Path) -> None:
+def test_products_may_be_written_with_and_without_offset_where_the_zone_is_known(
+    tmp_path: Path,
+) -> None:
     text = "patient,infused,infused_car19,infused_carbcma\nP01,2026-03-20T11:00,2026-03-20T10:00Z,2026-03-20T13:00\n"
     (tmp_path / "patients.csv").write_text(text, encoding="utf-8")
     patient = read_patients(tmp_path / "patients.csv", BERLIN).patients["P01"]
@@ -212,7 +238,9 @@ def test_products_may_be_written_with_and_without_offset_where_the_zone_is_known
 
 def test_the_tables_have_true_days_and_times_as_they_were_written(tmp_path: Path) -> None:
     study = make_study(tmp_path / "s", settings=ZONED)
-    (study.folder / "patients.csv").write_text(f"patient,infused\nP01,{INFUSED}\n", encoding="utf-8")
+    (study.folder / "patients.csv").write_text(
+        f"patient,infused\nP01,{INFUSED}\n", encoding="utf-8"
+    )
     shas = [give(study, "P01", day) for day in (10, 30)]
     as_text = {shas[0]: "2026-03-30T08:00:00+02:00", shas[1]: "2026-03-30T09:00:00"}
     with study.store() as store:
@@ -222,7 +250,9 @@ def test_the_tables_have_true_days_and_times_as_they_were_written(tmp_path: Path
             with store.writing() as connection:
                 save_tube(connection, replace(tube.identity, collected=collected), {})
     used = in_use(study)
-    frame = patient_kinetics(study, used, study.patients().patients["P01"], counted_tubes(study, used, "P01"))
+    frame = patient_kinetics(
+        study, used, study.patients().patients["P01"], counted_tubes(study, used, "P01")
+    )
     rows = frame.drop_duplicates("tube_sha256")
     assert dict(zip(rows["tube_sha256"], rows["collected"], strict=True)) == as_text
     assert list(rows["day"]) == pytest.approx([10 - 4 / 24, 10 - 3 / 24], abs=1e-9)
@@ -241,7 +271,11 @@ def test_another_time_zone_makes_the_tables_anew(tmp_path: Path) -> None:
 def test_a_study_day_counts_dates_of_the_studys_calendar() -> None:
     def study_day(collected: str, day: float, zone: str | None) -> int:
         frame = kinetics({"day": day}).assign(collected=collected)
-        return int(sdtm_tables(StudyData("trial", None, frame, parameters(), pd.DataFrame(), time_zone=zone))["cp"]["CPDY"][0])
+        return int(
+            sdtm_tables(
+                StudyData("trial", None, frame, parameters(), pd.DataFrame(), time_zone=zone)
+            )["cp"]["CPDY"][0]
+        )
 
     # Infused on 2026-03-29 at 00:30, half an hour into the day on which the clocks went forward.
     assert study_day("2026-03-30T00:30:00", 23 / 24, BERLIN) == 2
@@ -261,7 +295,9 @@ def test_sheets_of_patients_are_read_in_the_studys_time_zone_everywhere() -> Non
 
 
 def test_moments_are_never_compared_as_they_were_written() -> None:
-    raw = re.compile(r"\.(collected|infused|acquired)\s*(<|>|<=|>=|==|!=|-)\s|(<|>|<=|>=|==|!=|-)\s*[\w.]+\.(collected|infused|acquired)\b")
+    raw = re.compile(
+        r"\.(collected|infused|acquired)\s*(<|>|<=|>=|==|!=|-)\s|(<|>|<=|>=|==|!=|-)\s*[\w.]+\.(collected|infused|acquired)\b"
+    )
     found = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for path in (ROOT / "tasks").rglob("*.py")

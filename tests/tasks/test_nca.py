@@ -37,7 +37,13 @@ BLQ = [True, *[False] * 8, True]
 def test_the_published_series() -> None:
     found = nca(TIME, CONC, BLQ)
     assert tuple(found) == NAMES
-    assert (found["Cmax"], found["Tmax"], found["Clast"], found["Tlast"], found["Tbql"]) == (140, 10, 0.9, 56, 84)
+    assert (found["Cmax"], found["Tmax"], found["Clast"], found["Tlast"], found["Tbql"]) == (
+        140,
+        10,
+        0.9,
+        56,
+        84,
+    )
     assert found["AUC0-28"] == pytest.approx(1188.396, abs=5e-4)
     assert found["AUClast"] == found["AUC0-84"] == pytest.approx(1272.469, abs=5e-4)
     assert area_to_first_below(series(TIME, CONC, BLQ)) == pytest.approx(1285.069, abs=5e-4)
@@ -61,13 +67,17 @@ def test_the_terminal_fit() -> None:
 def test_a_blq_between_quantified_samples_is_dropped() -> None:
     blq = [b or t == 21 for t, b in zip(TIME, BLQ, strict=True)]
     assert nca(TIME, CONC, blq)["AUC0-28"] == pytest.approx(1216.633, abs=5e-4)
-    assert nca(TIME, CONC, blq, NcaRules(blq_middle="zero"))["AUC0-28"] == pytest.approx(1098.653, abs=5e-4)
+    assert nca(TIME, CONC, blq, NcaRules(blq_middle="zero"))["AUC0-28"] == pytest.approx(
+        1098.653, abs=5e-4
+    )
 
 
 def test_dropped_samples_without_cells_neither_begin_nor_end_a_curve() -> None:
     early = [0.0, 4, 7, 10, 14], [0.0, 0, 0, 140, 62], [True, True, True, False, False]
     assert nca(*early)["AUClast"] == pytest.approx(140 * 3 / 2 + 4 * (140 - 62) / np.log(140 / 62))
-    assert nca(*early, NcaRules(blq_first="drop"))["AUClast"] == pytest.approx(140 * 10 / 2 + 4 * (140 - 62) / np.log(140 / 62))
+    assert nca(*early, NcaRules(blq_first="drop"))["AUClast"] == pytest.approx(
+        140 * 10 / 2 + 4 * (140 - 62) / np.log(140 / 62)
+    )
     kept, dropped = nca(TIME, CONC, BLQ), nca(TIME, CONC, BLQ, NcaRules(blq_last="drop"))
     assert (kept["Tbql"], kept["AUCall"]) == (84, pytest.approx(1285.069, abs=5e-4))
     assert (dropped["Tbql"], dropped["AUCall"]) == (None, dropped["AUClast"])
@@ -75,17 +85,29 @@ def test_dropped_samples_without_cells_neither_begin_nor_end_a_curve() -> None:
 
 
 def test_every_rule_of_the_terminal_fit_can_be_set() -> None:
-    assert nca(TIME, CONC, BLQ, NcaRules(terminal={"minimum_points": 4}))["lambda_z"] == pytest.approx(0.0833, rel=0.15)
+    assert nca(TIME, CONC, BLQ, NcaRules(terminal={"minimum_points": 4}))[
+        "lambda_z"
+    ] == pytest.approx(0.0833, rel=0.15)
     for strict in ({"minimum_r2": 0.9999}, {"minimum_span": 4.0}, {"maximum_extrapolated": 0.001}):
         assert nca(TIME, CONC, BLQ, NcaRules(terminal=strict))["lambda_z"] is None
-    assert nca(TIME, CONC, BLQ, NcaRules(terminal={"tie": 1.0}))["lambda_z"] != nca(TIME, CONC, BLQ)["lambda_z"]
+    assert (
+        nca(TIME, CONC, BLQ, NcaRules(terminal={"tie": 1.0}))["lambda_z"]
+        != nca(TIME, CONC, BLQ)["lambda_z"]
+    )
 
 
 def test_windows_and_week_24_can_be_set() -> None:
-    time, conc, blq = [0.0, 10, 24, 60, 150], [0.0, 100, 20, 5, 3], [True, False, False, False, False]
+    time, conc, blq = (
+        [0.0, 10, 24, 60, 150],
+        [0.0, 100, 20, 5, 3],
+        [True, False, False, False, False],
+    )
     assert nca(time, conc, blq)["AUC0-28"] is None
     assert nca(time, conc, blq, NcaRules(windows={28: 4, 84: 7, 168: 14}))["AUC0-28"] is not None
-    assert (nca(time, conc, blq)["persistence_wk24"], nca(time, conc, blq, NcaRules(persistence=(140, 196)))["persistence_wk24"]) == (
+    assert (
+        nca(time, conc, blq)["persistence_wk24"],
+        nca(time, conc, blq, NcaRules(persistence=(140, 196)))["persistence_wk24"],
+    ) == (
         None,
         1,
     )
@@ -93,9 +115,22 @@ def test_windows_and_week_24_can_be_set() -> None:
 
 def test_rules_name_what_is_not_usual() -> None:
     assert NcaRules().told() == ""
-    rules = NcaRules(auc_method="linear", blq_middle="zero", terminal={"minimum_r2": 0.8}, windows={28: 4, 84: 7, 168: 14})
-    assert rules.told() == "auc_method=linear;blq_middle=zero;terminal.minimum_r2=0.8;windows=28:4,84:7,168:14"
-    for wrong in ({"windows": {28: 3}}, {"persistence": (200, 100)}, {"auc_methd": "linear"}, {"terminal": {"minimum_points": 2}}):
+    rules = NcaRules(
+        auc_method="linear",
+        blq_middle="zero",
+        terminal={"minimum_r2": 0.8},
+        windows={28: 4, 84: 7, 168: 14},
+    )
+    assert (
+        rules.told()
+        == "auc_method=linear;blq_middle=zero;terminal.minimum_r2=0.8;windows=28:4,84:7,168:14"
+    )
+    for wrong in (
+        {"windows": {28: 3}},
+        {"persistence": (200, 100)},
+        {"auc_methd": "linear"},
+        {"terminal": {"minimum_points": 2}},
+    ):
         with pytest.raises(ValueError, match="validation error"):
             NcaRules.model_validate(wrong)
 
@@ -141,8 +176,13 @@ def test_one_quantified_sample_makes_no_area() -> None:
 
 
 def test_an_area_is_never_extrapolated() -> None:
-    assert partial_area(series([0, 7, 14, 21], [0, 50, 20, 10], [True, False, False, False]), 28) is Why.ENDED_BEFORE
-    within = partial_area(series([0, 7, 14, 27.9], [0, 50, 20, 10], [True, False, False, False]), 28)
+    assert (
+        partial_area(series([0, 7, 14, 21], [0, 50, 20, 10], [True, False, False, False]), 28)
+        is Why.ENDED_BEFORE
+    )
+    within = partial_area(
+        series([0, 7, 14, 27.9], [0, 50, 20, 10], [True, False, False, False]), 28
+    )
     assert isinstance(within, PartialArea)
     assert within.end == "last_sample"
 
@@ -175,12 +215,16 @@ def test_a_series_never_quantified_has_no_numbers() -> None:
         ([0, 6, 7, 8], [9, 1, 1, 9.5], "doubling_time", Why.NOT_RISING),
     ],
 )
-def test_what_cannot_be_given_says_why(time: list[float], conc: list[float], parameter: str, why: Why | None) -> None:
+def test_what_cannot_be_given_says_why(
+    time: list[float], conc: list[float], parameter: str, why: Why | None
+) -> None:
     found = analyse(series(time, conc, [level == 0 for level in conc]))[parameter]
     assert (found if isinstance(found, Why) else None) is why
 
 
-def test_a_rule_that_drops_what_follows_the_last_quantified_sample_is_the_reason_for_no_end() -> None:
+def test_a_rule_that_drops_what_follows_the_last_quantified_sample_is_the_reason_for_no_end() -> (
+    None
+):
     samples = series([7, 14, 28], [50, 9, 0], [False, False, True], NcaRules(blq_last="drop"))
     assert analyse(samples)["Tbql"] is Why.BLQ_LEFT_OUT
 
@@ -192,7 +236,10 @@ def test_persistence_needs_a_sample_in_its_window() -> None:
 
 
 def test_cells_quantified_after_week_24_were_not_lost_there() -> None:
-    assert nca([7, 14, 160, 252], [5, 9, 0, 0.2], [False, False, True, False])["persistence_wk24"] is None
+    assert (
+        nca([7, 14, 160, 252], [5, 9, 0, 0.2], [False, False, True, False])["persistence_wk24"]
+        is None
+    )
 
 
 def test_an_imprecise_decline_has_no_half_life() -> None:
@@ -207,7 +254,9 @@ def test_a_slow_tail_that_carries_the_area_has_no_half_life() -> None:
 def test_doubling_time_of_the_rise() -> None:
     found = doubling_time(series([0, 4, 7, 10, 14], [0, 1, 8, 64, 3], [True, *[False] * 4]))
     assert found == (pytest.approx(1.0), 3)
-    assert doubling_time(series([0, 10, 14], [0, 64, 3], [True, False, False])) is Why.FEW_UP_TO_PEAK
+    assert (
+        doubling_time(series([0, 10, 14], [0, 64, 3], [True, False, False])) is Why.FEW_UP_TO_PEAK
+    )
 
 
 def test_the_first_of_two_equal_peaks_is_the_peak() -> None:
@@ -220,7 +269,9 @@ def test_pre_dose_samples_stay_out() -> None:
 
 @given(order=st.permutations(range(len(TIME))), factor=st.floats(1e-3, 1e3))
 def test_order_changes_nothing_and_scaling_scales(order: list[int], factor: float) -> None:
-    scaled = nca([TIME[i] for i in order], [CONC[i] * factor for i in order], [BLQ[i] for i in order])
+    scaled = nca(
+        [TIME[i] for i in order], [CONC[i] * factor for i in order], [BLQ[i] for i in order]
+    )
     for name, value in nca(TIME, CONC, BLQ).items():
         scales = name.startswith("AUC") or name in ("Cmax", "Clast")
         expected = value * factor if scales and value is not None else value
@@ -247,7 +298,11 @@ def test_a_file_without_groups(tmp_path: Path) -> None:
 
 
 def test_a_file_with_groups_in_order_of_appearance(tmp_path: Path) -> None:
-    found = nca_file(write(tmp_path, "\ufefftime,conc,blq,group\r\n7,5,false,B\r\n7,6,no,A\r\n14,,true,B\r\n\r\n"))
+    found = nca_file(
+        write(
+            tmp_path, "\ufefftime,conc,blq,group\r\n7,5,false,B\r\n7,6,no,A\r\n14,,true,B\r\n\r\n"
+        )
+    )
     assert list(found) == ["B", "A"]
     assert found["B"].values["Tbql"] == 14
 
@@ -282,10 +337,14 @@ def test_a_wrong_file_is_named_with_line_and_mend(tmp_path: Path, text: str, sai
 
 @pytest.mark.parametrize(
     "word",
-    "BQL;blq;BLOQ;<0.1;< 0.1;<LLOQ;≤0,1;ND;n.d.;N/D;not detected;below LLOQ;Below limit;NQ;neg.".split(";"),
+    (
+        "BQL;blq;BLOQ;<0.1;< 0.1;<LLOQ;≤0,1;ND;n.d.;N/D;not detected;below LLOQ;Below limit;NQ;neg."
+    ).split(";"),
 )
 @pytest.mark.parametrize("blq", ["1", "0", ""])
-def test_below_the_limit_written_as_a_concentration_is_told_where_to_go(tmp_path: Path, word: str, blq: str) -> None:
+def test_below_the_limit_written_as_a_concentration_is_told_where_to_go(
+    tmp_path: Path, word: str, blq: str
+) -> None:
     path = write(tmp_path, f'time,conc,blq\n0,,1\n7,"{word}",{blq}\n14,2,0\n')
     with pytest.raises(SheetFault) as fault:
         nca_file(path)
@@ -297,12 +356,15 @@ def test_below_the_limit_written_as_a_concentration_is_told_where_to_go(tmp_path
 def test_the_field_files_are_read_as_they_are_meant(tmp_path: Path) -> None:
     at_28 = "time,conc,blq\n0,,1\n7,10,0\n14,20,0\n28,,1\n42,4,0\n84,1,0\n"
     assert nca_file(write(tmp_path, at_28))[""].values["AUC0-28"] == pytest.approx(332.34, abs=5e-3)
-    with pytest.raises(SheetFault, match=r"line 2: conc is 'BQL'.* leave conc empty and write 1 in blq"):
+    with pytest.raises(
+        SheetFault, match=r"line 2: conc is 'BQL'.* leave conc empty and write 1 in blq"
+    ):
         nca_file(write(tmp_path, "time,conc,blq\n0,BQL,1\n1,2,0\n2,1,0\n"))
 
 
 def curve_to(end: int, blq_at: list[float], after: list[float] | None = None) -> Series:
-    """Cells at 10 and 20 well before ``end``, BLQ samples around it, and cells again (or not) on the days ``after``."""
+    """Cells at 10 and 20 well before ``end``, BLQ samples around it, and cells again (or not) on
+    the days ``after``."""
     seen = [end / 4, end / 2]
     time = [0.0, *seen, *blq_at, *(after or [])]
     conc = [0.0, 10.0, 20.0, *[0.0] * len(blq_at), *[4.0, 1.0][: len(after or [])]]
@@ -313,12 +375,21 @@ def curve_to(end: int, blq_at: list[float], after: list[float] | None = None) ->
 def test_a_dropped_sample_below_the_limit_is_a_sample_at_the_end_of_an_interval(end: int) -> None:
     w, again = NcaRules().windows[end], [end * 1.5, end * 3.0]
     read_across = end / 8 * 10 + end / 4 * 15 + log_area(end / 2, 20, end * 1.5, 4, end)
-    for blq in ([end], [end - w], [end + w], [end + 0.5], [end - 1.0, end + 1.0], [end - 0.5, end, end + 0.5]):
+    for blq in (
+        [end],
+        [end - w],
+        [end + w],
+        [end + 0.5],
+        [end - 1.0, end + 1.0],
+        [end - 0.5, end, end + 0.5],
+    ):
         found = partial_area(curve_to(end, blq, again), end)
         assert isinstance(found, PartialArea), blq
         assert found == PartialArea(pytest.approx(read_across), "interpolated"), blq
     zero = replace(curve_to(end, [end], again), rules=NcaRules(blq_middle="zero"))
-    assert partial_area(zero, end) == PartialArea(pytest.approx(end / 8 * 10 + end / 4 * 15 + end / 2 * 10), "interpolated")
+    assert partial_area(zero, end) == PartialArea(
+        pytest.approx(end / 8 * 10 + end / 4 * 15 + end / 2 * 10), "interpolated"
+    )
 
 
 def log_area(t1: float, c1: float, t2: float, c2: float, end: float) -> float:
@@ -335,7 +406,9 @@ def test_each_reason_for_no_area_around_the_end_is_true(end: int) -> None:
     assert partial_area(curve_to(end, [end + w + 0.5]), end) is Why.LOSS_UNSEEN
     assert partial_area(curve_to(end, []), end) is Why.ENDED_BEFORE
     for gone in ([end], [end + w], [end - w - 0.5, end], [end - 0.5, end + 0.5]):
-        assert partial_area(curve_to(end, gone), end) == PartialArea(area_to_last(curve_to(end, gone)), "last_quantified")
+        assert partial_area(curve_to(end, gone), end) == PartialArea(
+            area_to_last(curve_to(end, gone)), "last_quantified"
+        )
 
 
 def test_rules_that_leave_out_the_sample_at_the_end_are_the_reason_for_no_area() -> None:
@@ -346,14 +419,17 @@ def test_rules_that_leave_out_the_sample_at_the_end_are_the_reason_for_no_area()
 
 @pytest.mark.parametrize("first", ["zero", "drop"])
 def test_cells_first_seen_after_the_end_have_no_area_up_to_it(first: str) -> None:
-    """A zero would be a result, and a line from the infusion to the first cells an area of nothing."""
+    """A zero would be a result, and a line from the infusion to the first cells an area of
+    nothing."""
     rules = NcaRules(blq_first=first)
     for time in ([0, 28, 84, 112], [0, 14, 27, 84], [0, 31, 84, 112]):
         conc = [0.0, 0, 3, 2] if time[2] == 84 else [0.0, 0, 0, 3]
         samples = series([*time, 200], [*conc, 1.0], [level == 0 for level in [*conc, 1.0]], rules)
         assert partial_area(samples, 28) is Why.NOTHING_BY_THE_END
     in_window = series([0, 14, 30, 60], [0, 0, 5, 3], [True, True, False, False])
-    assert partial_area(in_window, 28) == PartialArea(pytest.approx(14 * (5 * 14 / 16) / 2), "interpolated")
+    assert partial_area(in_window, 28) == PartialArea(
+        pytest.approx(14 * (5 * 14 / 16) / 2), "interpolated"
+    )
     at_the_end = series([0, 28, 30, 60], [0, 0, 5, 3], [True, True, False, False])
     assert partial_area(at_the_end, 28) is Why.NOTHING_BY_THE_END
 

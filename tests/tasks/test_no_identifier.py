@@ -67,7 +67,8 @@ PANEL = load_panel("bcell")
 
 
 def all_that_is_said(path: Path) -> str:
-    """Give every word that ``reconflow inspect`` prints, without the time to read its panels anew."""
+    """Give every word that ``reconflow inspect`` prints, without the time to read its panels
+    anew."""
     try:
         header = read_header(path)
     except UnreadableFile as fault:
@@ -105,7 +106,9 @@ many = settings(
 @many
 @given(
     changes=st.lists(
-        st.builds(lambda change, key: change(key), st.sampled_from(CHANGES), st.sampled_from(ALL_KEYS)),
+        st.builds(
+            lambda change, key: change(key), st.sampled_from(CHANGES), st.sampled_from(ALL_KEYS)
+        ),
         min_size=1,
         max_size=3,
     ),
@@ -184,12 +187,15 @@ def test_intake_writes_no_name_into_reason_ledger_or_sheet_notice(tmp_path: Path
 def test_a_keyword_that_the_study_believes_is_not_repeated_before_it_is_known(
     tmp_path: Path, column: str
 ) -> None:
-    """A laboratory that took the wrong keyword for the patient's id reads no name in its quarantine."""
+    """A laboratory that took the wrong keyword for the patient's id reads no name in its
+    quarantine."""
     cells = {"patient": "P01", "collected": DRAWN, "panel": "bcell"} | {column: ""}
     row = ",".join(["t.fcs", *(cells[name] for name in ("patient", "collected", "panel"))])
     settings = f"study: t\nintake: {{settle_seconds: 0, keywords: {{{column}: $SRC}}}}\n"
     study = make_study(tmp_path / "s", [row], settings=settings)
-    said = {"control": "fmo:Quastenflosser", "visit": "Quastenflosser, D3"}.get(column, "Quastenflosser")
+    said = {"control": "fmo:Quastenflosser", "visit": "Quastenflosser, D3"}.get(
+        column, "Quastenflosser"
+    )
     bcell_tube().with_(changed={"$SRC": said}).write(study.inbox / "t.fcs")
     summary = take_in(study)
     assert summary.judged("waiting") == (column != "visit")

@@ -16,7 +16,9 @@ from tests.shared_data import SHARED, needs_shared
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 AURORA = {"$CYT": "Aurora", "CREATOR": "SpectroFlo 3.3.0"}
-RAW = [f"{laser}{n}-A" for laser, most in (("V", 16), ("B", 14), ("R", 8)) for n in range(1, most + 1)]
+RAW = [
+    f"{laser}{n}-A" for laser, most in (("V", 16), ("B", 14), ("R", 8)) for n in range(1, most + 1)
+]
 
 
 def spectral_tube(path: Path, kind: str = "", spill: str = "identity", **keywords: str) -> Path:

@@ -1,4 +1,5 @@
-"""What content of a panel a count was made with is part of the count: an edited panel counts anew, an edited release not at all."""
+"""What content of a panel a count was made with is part of the count: an edited panel counts anew,
+an edited release not at all."""
 
 import csv
 import json
@@ -23,7 +24,8 @@ from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """Make a study with its own B-cell panel (the shipped one under another number), a tube before infusion and one after."""
+    """Make a study with its own B-cell panel (the shipped one under another number), a tube before
+    infusion and one after."""
     rows = [f"a.fcs,P01,{DRAWN},bcell", "b.fcs,P01,2026-01-05T08:30,bcell"]
     made = make_study(tmp_path / "s", rows)
     for seed, name in enumerate(("a", "b")):
@@ -74,18 +76,30 @@ def test_an_edited_panel_that_was_not_released_counts_anew(study: Study) -> None
     assert one_night(study) == (1, 2)
     assert contents(study) == contents(study, Path("cohort/kinetics.csv")) == {second}
     with study.store() as store:
-        kept = [each for tube in taken_in(store) for each in gatings_of(store, tube.identity.tube_sha256)]
+        kept = [
+            each
+            for tube in taken_in(store)
+            for each in gatings_of(store, tube.identity.tube_sha256)
+        ]
     assert [each.panel_sha256 for each in kept] == [first, second] * 2
     sha = kept[0].tube_sha256[:12]
     qc = json.loads((study.results / "tubes" / sha / "qc.json").read_text(encoding="utf-8"))
-    assert (qc["panel"], qc["panel_sha256"], qc["strategy"]) == ("bcell@1.5.0", second, in_use(study)["bcell"].name)
-    assert second[:12] in (study.results / "tubes" / sha / "gating.html").read_text(encoding="utf-8")
+    assert (qc["panel"], qc["panel_sha256"], qc["strategy"]) == (
+        "bcell@1.5.0",
+        second,
+        in_use(study)["bcell"].name,
+    )
+    assert second[:12] in (study.results / "tubes" / sha / "gating.html").read_text(
+        encoding="utf-8"
+    )
 
     edit(study, "synonyms: [", "synonyms: [dump,")
     one_night(study)
     assert contents(study) == {first}
     with study.store() as store:
-        assert all(len(gatings_of(store, tube.identity.tube_sha256)) == 2 for tube in taken_in(store))
+        assert all(
+            len(gatings_of(store, tube.identity.tube_sha256)) == 2 for tube in taken_in(store)
+        )
 
 
 def test_an_edited_release_counts_nothing_and_says_so(study: Study) -> None:
@@ -93,7 +107,10 @@ def test_an_edited_release_counts_nothing_and_says_so(study: Study) -> None:
     one_night(study)
     first = contents(study)
     edit(study, "CD14+FVS780, FVS780]", "FVS780]")
-    with pytest.raises(PanelFault, match=r"bcell@1\.5\.0 was changed after its release"), one_pass(study.folder, "nightly"):
+    with (
+        pytest.raises(PanelFault, match=r"bcell@1\.5\.0 was changed after its release"),
+        one_pass(study.folder, "nightly"),
+    ):
         pytest.fail("a pass began")
     assert contents(study) == first
 

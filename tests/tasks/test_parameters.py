@@ -24,7 +24,19 @@ from tasks.vocabulary.reasons import Why, why_of
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 INFUSED = datetime(2026, 3, 1, 12, tzinfo=UTC)
-CAR = {-7: 0.0, 0: 0.0, 4: 2.1, 7: 85.0, 10: 140.0, 14: 62.0, 21: 18.0, 28: 7.5, 42: 2.4, 56: 0.9, 84: 0.0}
+CAR = {
+    -7: 0.0,
+    0: 0.0,
+    4: 2.1,
+    7: 85.0,
+    10: 140.0,
+    14: 62.0,
+    21: 18.0,
+    28: 7.5,
+    42: 2.4,
+    56: 0.9,
+    84: 0.0,
+}
 B = {-7: 80.0, 0: 12.0, 14: 0.0, 28: 0.0, 56: 0.47, 84: 4.316, 112: 32.657, 168: 144.0}
 PLASMA = {-7: 3.0, 14: 0.0, 84: 0.2, 168: 0.6}
 MARROW = {-7: 600, 28: 0, 168: 90}
@@ -32,15 +44,25 @@ VOLUME = 400.0
 
 
 def blood(
-    population: str, day: float, per_ul: float, patient: str, flags: tuple[str, ...] = (), *, volume: float = VOLUME
+    population: str,
+    day: float,
+    per_ul: float,
+    patient: str,
+    flags: tuple[str, ...] = (),
+    *,
+    volume: float = VOLUME,
 ) -> tuple[TubeCounts, Quantity]:
     collected = INFUSED + timedelta(days=day)
-    identity = TubeIdentity(f"{patient}-{population}-{day}", "a.fcs", patient, collected, "bcell", f"D{day:g}")
+    identity = TubeIdentity(
+        f"{patient}-{population}-{day}", "a.fcs", patient, collected, "bcell", f"D{day:g}"
+    )
     code = "ND" if per_ul * volume < 20 else "DNQ" if per_ul * volume < 50 else "Q"
     given = code != "ND"
     percent = per_ul / 10 if given else None
     quantity = Quantity(
-        count=PopulationCount(population, round(per_ul * VOLUME), "lymphocytes", 10**6, "lymphocytes", 10**6),
+        count=PopulationCount(
+            population, round(per_ul * VOLUME), "lymphocytes", 10**6, "lymphocytes", 10**6
+        ),
         percent_parent=percent,
         percent_reference=percent,
         per_ul=per_ul if given else None,
@@ -56,10 +78,22 @@ def blood(
 
 
 def marrow(day: float, events: int, patient: str) -> tuple[TubeCounts, Quantity]:
-    identity = TubeIdentity(f"{patient}-m-{day}", "m.fcs", patient, INFUSED + timedelta(days=day), "bcell", f"D{day:g}", "marrow")
-    count = PopulationCount("long_lived_plasma_cells", events, "leukocytes", 200_000, "leukocytes", 200_000)
+    identity = TubeIdentity(
+        f"{patient}-m-{day}",
+        "m.fcs",
+        patient,
+        INFUSED + timedelta(days=day),
+        "bcell",
+        f"D{day:g}",
+        "marrow",
+    )
+    count = PopulationCount(
+        "long_lived_plasma_cells", events, "leukocytes", 200_000, "leukocytes", 200_000
+    )
     percent = events / 2000 if events else None
-    quantity = Quantity(count, percent, percent, None, None, None, None, None, "Q" if events else "ND", "none", ())
+    quantity = Quantity(
+        count, percent, percent, None, None, None, None, None, "Q" if events else "ND", "none", ()
+    )
     return TubeCounts(identity, "bcell@1.0.0", "s" * 64, {}), quantity
 
 
@@ -85,16 +119,23 @@ def parameters(kinetics: pd.DataFrame) -> pd.DataFrame:
 
 
 def of(frame: pd.DataFrame, population: str) -> Mapping[str, pd.Series]:
-    return {str(row["parameter"]): row for _, row in frame[frame["population"] == population].iterrows()}
+    return {
+        str(row["parameter"]): row for _, row in frame[frame["population"] == population].iterrows()
+    }
 
 
 def test_names_are_those_of_the_contract(parameters: pd.DataFrame) -> None:
     assert list(parameters.columns) == PARAMETERS.names
-    assert PARAMETERS.names == "patient specimen population parameter value unit low high censoring points definition".split()
+    assert (
+        PARAMETERS.names
+        == "patient specimen population parameter value unit low high censoring points definition".split()
+    )
     assert set(of(parameters, "car19_t")) == set(NAMES)
     assert set(of(parameters, "b_cells")) == set(
-        "depletion_onset recovery_B_10 recovery_B_20 recovery_B_1pct recovery_B_LLN aplasia_duration baseline_ratio_last "
-        "naive_share_at_recovery naive_igm_igd_share_at_recovery transitional_share_at_recovery memory_share_at_recovery".split()
+        "depletion_onset recovery_B_10 recovery_B_20 recovery_B_1pct recovery_B_LLN "
+        "aplasia_duration baseline_ratio_last "
+        "naive_share_at_recovery naive_igm_igd_share_at_recovery "
+        "transitional_share_at_recovery memory_share_at_recovery".split()
     )
     assert set(of(parameters, "plasma_cells")) == {"nadir", "nadir_day", "percent_of_baseline_last"}
 
@@ -106,7 +147,11 @@ def test_the_published_car_series(parameters: pd.DataFrame) -> None:
     assert car["half_life"]["value"] == pytest.approx(9.154, abs=5e-4)
     assert (car["Cmax"]["value"], car["Cmax"]["low"]) == (140, pytest.approx(126))
     assert (car["Tmax"]["value"], car["Tmax"]["censoring"]) == (10, "none")
-    assert (car["Tbql"]["low"], car["Tbql"]["high"], car["Tbql"]["censoring"]) == (56, 84, "interval")
+    assert (car["Tbql"]["low"], car["Tbql"]["high"], car["Tbql"]["censoring"]) == (
+        56,
+        84,
+        "interval",
+    )
     assert (car["lambda_z"]["points"], car["lambda_z"]["definition"]) == (3, "PKNCA-like@1")
     assert car["AUC0-168"]["value"] == car["AUClast"]["value"]
     assert car["AUC0-168"]["definition"] == "PKNCA-like:AUClast-as-BLQ-before-end@1"
@@ -123,17 +168,31 @@ RISE = ((0.0, 0.0, VOLUME), (7.0, 50.0, VOLUME), (14.0, 9.0, VOLUME))
 
 def test_a_sensitive_tube_at_week_24_says_below_which_limit_cells_are_gone() -> None:
     gone = car_course(*RISE, (84, 0.0, VOLUME), (168, 0.0, VOLUME))["persistence_wk24"]
-    assert (gone["value"], gone["censoring"], gone["definition"]) == (0, "left", "quantified-D168±14:LLOQ=0.125/uL@1")
+    assert (gone["value"], gone["censoring"], gone["definition"]) == (
+        0,
+        "left",
+        "quantified-D168±14:LLOQ=0.125/uL@1",
+    )
     traces = car_course(*RISE, (84, 0.0, VOLUME), (168, 0.1, VOLUME))["persistence_wk24"]
-    assert (traces["value"], traces["definition"]) == (0, "quantified-D168±14:LLOQ=0.125/uL:detected@1")
+    assert (traces["value"], traces["definition"]) == (
+        0,
+        "quantified-D168±14:LLOQ=0.125/uL:detected@1",
+    )
     kept = car_course(*RISE, (168, 0.2, VOLUME))["persistence_wk24"]
-    assert (kept["value"], kept["censoring"], kept["definition"]) == (1, "none", "quantified-D168±14@1")
+    assert (kept["value"], kept["censoring"], kept["definition"]) == (
+        1,
+        "none",
+        "quantified-D168±14@1",
+    )
 
 
 def test_an_insensitive_tube_at_week_24_cannot_say_that_cells_are_gone() -> None:
     blind = car_course(*RISE, (84, 0.0, VOLUME), (168, 0.0, 20.0))["persistence_wk24"]
     assert pd.isna(blind["value"])
-    assert (blind["points"], blind["definition"]) == (1, "quantified-D168±14:LLOQ=2.5/uL:too-high@1")
+    assert (blind["points"], blind["definition"]) == (
+        1,
+        "quantified-D168±14:LLOQ=2.5/uL:too-high@1",
+    )
 
 
 def test_cells_are_gone_only_by_a_tube_that_could_have_seen_them() -> None:
@@ -141,13 +200,19 @@ def test_cells_are_gone_only_by_a_tube_that_could_have_seen_them() -> None:
     blind = car_course(*traces, (56, 0.0, 20.0))["Tbql"]
     assert (pd.isna(blind["value"]), blind["low"], blind["censoring"]) == (True, 28, "right")
     found = car_course(*traces, (56, 0.0, 20.0), (84, 0.0, VOLUME))["Tbql"]
-    assert (found["low"], found["high"], found["definition"]) == (28, 84, "PKNCA-like:LLOQ=0.125/uL:unconfirmed@1")
+    assert (found["low"], found["high"], found["definition"]) == (
+        28,
+        84,
+        "PKNCA-like:LLOQ=0.125/uL:unconfirmed@1",
+    )
     sure = car_course(*traces, (84, 0.0, VOLUME), (112, 0.0, VOLUME))["Tbql"]
     assert sure["definition"] == "PKNCA-like:LLOQ=0.125/uL@1"
 
 
 def test_a_product_given_later_has_its_own_clock(kinetics: pd.DataFrame) -> None:
-    car = of(parameters_frame(kinetics, ParameterSettings(offsets={("P01", "car19_t"): 1.0})), "car19_t")
+    car = of(
+        parameters_frame(kinetics, ParameterSettings(offsets={("P01", "car19_t"): 1.0})), "car19_t"
+    )
     assert (car["Tmax"]["value"], car["Tlast"]["value"]) == (9, 55)
 
 
@@ -161,37 +226,66 @@ def test_a_peak_at_the_last_sample_is_right_censored() -> None:
 
 
 def test_a_peak_beside_a_long_gap_is_interval_censored() -> None:
-    rows = [blood("car19_t", day, level, "P01") for day, level in ((0, 0.0), (7, 50.0), (21, 5.0), (28, 1.0))]
+    rows = [
+        blood("car19_t", day, level, "P01")
+        for day, level in ((0, 0.0), (7, 50.0), (21, 5.0), (28, 1.0))
+    ]
     car = of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "car19_t")
-    assert (car["Tmax"]["censoring"], car["Tmax"]["low"], car["Tmax"]["high"]) == ("interval", 0, 21)
+    assert (car["Tmax"]["censoring"], car["Tmax"]["low"], car["Tmax"]["high"]) == (
+        "interval",
+        0,
+        21,
+    )
 
 
 def test_samples_of_two_reagents_are_two_analytes() -> None:
     days = {0: 0.0, 7: 50.0, 14: 20.0, 21: 5.0, 28: 90.0, 56: 30.0, 84: 3.0}
     rows = [blood("car19_t", day, level, "P01") for day, level in days.items()]
     frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
-    reagents = {sha: "idiotype" if day < 28 else "linker" for sha, day in zip(frame["tube_sha256"], frame["day"], strict=True)}
+    reagents = {
+        sha: "idiotype" if day < 28 else "linker"
+        for sha, day in zip(frame["tube_sha256"], frame["day"], strict=True)
+    }
     found = parameters_frame(frame, ParameterSettings(reagents=reagents))
     first, later = of(found, "car19_t"), of(found, "car19_t@linker")
-    assert (first["Cmax"]["value"], first["Tmax"]["value"], first["Tlast"]["value"], first["Tbql"]["censoring"]) == (50, 7, 21, "right")
-    assert (later["Cmax"]["value"], later["Tmax"]["value"], later["Tmax"]["censoring"]) == (90, 28, "left")
+    assert (
+        first["Cmax"]["value"],
+        first["Tmax"]["value"],
+        first["Tlast"]["value"],
+        first["Tbql"]["censoring"],
+    ) == (50, 7, 21, "right")
+    assert (later["Cmax"]["value"], later["Tmax"]["value"], later["Tmax"]["censoring"]) == (
+        90,
+        28,
+        "left",
+    )
     assert all(row["definition"].endswith(";reagent=idiotype") for row in first.values())
     assert all(row["definition"].endswith(";reagent=linker") for row in later.values())
     assert pd.isna(later["AUC0-84"]["value"])
     assert pd.isna(later["AUClast"]["value"])
-    joined = of(parameters_frame(frame, ParameterSettings(reagents=dict.fromkeys(reagents, "idiotype"))), "car19_t")
+    joined = of(
+        parameters_frame(frame, ParameterSettings(reagents=dict.fromkeys(reagents, "idiotype"))),
+        "car19_t",
+    )
     assert joined["Cmax"]["value"] == 90
     assert "reagent" not in joined["Cmax"]["definition"]
 
 
 def test_rules_that_are_not_the_usual_ones_stand_beside_every_value() -> None:
-    rows = [blood("car19_t", day, level, "P01") for day, level in ((0, 0.0), (7, 50.0), (14, 20.0), (28, 5.0))]
+    rows = [
+        blood("car19_t", day, level, "P01")
+        for day, level in ((0, 0.0), (7, 50.0), (14, 20.0), (28, 5.0))
+    ]
     frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
     chosen = (USUAL, NcaRules(auc_method="linear"))
-    usual, linear = (of(parameters_frame(frame, ParameterSettings(nca=rules)), "car19_t") for rules in chosen)
+    usual, linear = (
+        of(parameters_frame(frame, ParameterSettings(nca=rules)), "car19_t") for rules in chosen
+    )
     assert linear["AUC0-28"]["value"] == pytest.approx(np.trapezoid([0, 50, 20, 5], [0, 7, 14, 28]))
     assert linear["AUC0-28"]["value"] > usual["AUC0-28"]["value"]
-    assert {row["definition"].rpartition(";")[2] for row in linear.values()} == {"auc_method=linear"}
+    assert {row["definition"].rpartition(";")[2] for row in linear.values()} == {
+        "auc_method=linear"
+    }
     assert not any("auc_method" in row["definition"] for row in usual.values())
 
 
@@ -199,11 +293,19 @@ def test_b_cells_leave_and_return_between_visits(parameters: pd.DataFrame) -> No
     b = of(parameters, "b_cells")
     assert (b["depletion_onset"]["low"], b["depletion_onset"]["high"]) == (0, 14)
     back = b["recovery_B_10"]
-    assert (back["low"], back["high"], back["censoring"], back["definition"]) == (84, 112, "interval", "B_10@1")
+    assert (back["low"], back["high"], back["censoring"], back["definition"]) == (
+        84,
+        112,
+        "interval",
+        "B_10@1",
+    )
     assert back["value"] == pytest.approx(95.63, abs=5e-3)
     assert (b["aplasia_duration"]["low"], b["aplasia_duration"]["high"]) == (70, 112)
     assert b["recovery_B_LLN"]["definition"] == "B_LLN(77):unconfirmed@1"
-    assert (b["baseline_ratio_last"]["value"], b["baseline_ratio_last"]["low"] < 1.8) == (pytest.approx(1.8), True)
+    assert (b["baseline_ratio_last"]["value"], b["baseline_ratio_last"]["low"] < 1.8) == (
+        pytest.approx(1.8),
+        True,
+    )
 
 
 def test_the_naive_share_at_recovery_has_its_exact_interval(parameters: pd.DataFrame) -> None:
@@ -224,14 +326,21 @@ def test_the_naive_share_stands_with_the_cd19_b_cells_alone(kinetics: pd.DataFra
 def test_the_plasma_cell_nadir_below_detection_is_left_censored(parameters: pd.DataFrame) -> None:
     plasma = of(parameters, "plasma_cells")
     assert pd.isna(plasma["nadir"]["value"])
-    assert (plasma["nadir"]["high"], plasma["nadir"]["censoring"], plasma["nadir_day"]["value"]) == (0.05, "left", 14)
+    assert (
+        plasma["nadir"]["high"],
+        plasma["nadir"]["censoring"],
+        plasma["nadir_day"]["value"],
+    ) == (0.05, "left", 14)
     assert plasma["percent_of_baseline_last"]["value"] == pytest.approx(20)
 
 
 def test_marrow_plasma_cells_are_followed_in_percent(parameters: pd.DataFrame) -> None:
     marrow_cells = of(parameters, "long_lived_plasma_cells")
     assert marrow_cells["nadir"]["unit"] == "%"
-    assert (marrow_cells["nadir"]["high"], marrow_cells["nadir"]["censoring"]) == (pytest.approx(100 * 20 / 200_000), "left")
+    assert (marrow_cells["nadir"]["high"], marrow_cells["nadir"]["censoring"]) == (
+        pytest.approx(100 * 20 / 200_000),
+        "left",
+    )
     assert marrow_cells["nadir_day"]["value"] == 28
     assert marrow_cells["percent_of_baseline_last"]["value"] == pytest.approx(15)
 
@@ -241,12 +350,18 @@ def test_marrow_without_plasma_cells_at_the_end_bounds_the_ratio_to_baseline() -
     frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
     left = of(parameters_frame(frame), "long_lived_plasma_cells")["percent_of_baseline_last"]
     assert (left["high"], left["censoring"]) == (pytest.approx(100 * 0.01 / 0.3), "left")
-    strict = of(parameters_frame(frame, ParameterSettings(detect_events=60)), "long_lived_plasma_cells")
+    strict = of(
+        parameters_frame(frame, ParameterSettings(detect_events=60)), "long_lived_plasma_cells"
+    )
     assert strict["nadir"]["high"] == pytest.approx(0.03)
 
 
 def test_a_population_never_seen_has_no_numbers_but_all_names() -> None:
-    rows = [blood(p, day, 0.0, "P01") for p in ("car19_t", "b_cells", "plasma_cells") for day in (-7, 14, 28)]
+    rows = [
+        blood(p, day, 0.0, "P01")
+        for p in ("car19_t", "b_cells", "plasma_cells")
+        for day in (-7, 14, 28)
+    ]
     frame = parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={}))
     assert set(NAMES) == set(of(frame, "car19_t"))
     assert frame[frame["population"] == "car19_t"]["value"].isna().all()
@@ -266,22 +381,36 @@ def test_the_recovery_table_has_one_row_a_patient_and_definition(kinetics: pd.Da
     assert list(table.columns) == RECOVERY.names
     assert table["patient"].tolist() == ["P01"] * 8 + ["P02"] * 8
     b10 = table[table["definition"] == "B_10@1"].iloc[0]
-    assert (b10["low"], b10["high"], b10["censoring"], bool(b10["confirmed"])) == (84, 112, "interval", True)
+    assert (b10["low"], b10["high"], b10["censoring"], bool(b10["confirmed"])) == (
+        84,
+        112,
+        "interval",
+        True,
+    )
 
 
 def test_the_recovery_table_leaves_depletion_open_where_no_tube_could_tell() -> None:
     rows = [blood("b_cells", -7, 80.0, "P01"), blood("b_cells", 28, 0.0, "P01", volume=20.0)]
-    table = recovery_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})).set_index("definition")
+    table = recovery_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})).set_index(
+        "definition"
+    )
     assert table["depleted"]["B_ND@1"] is None
     assert table["depleted"]["B_10@1"] is True
-    lines = dict(line.split(",")[2:4] for line in csv_bytes(table.reset_index()[RECOVERY.names], RECOVERY).decode().splitlines())
+    lines = dict(
+        line.split(",")[2:4]
+        for line in csv_bytes(table.reset_index()[RECOVERY.names], RECOVERY).decode().splitlines()
+    )
     assert (lines["B_ND@1"], lines["B_10@1"]) == ("", "true")
 
 
-def test_the_cohort_is_the_patients_in_order(kinetics: pd.DataFrame, parameters: pd.DataFrame) -> None:
+def test_the_cohort_is_the_patients_in_order(
+    kinetics: pd.DataFrame, parameters: pd.DataFrame
+) -> None:
     other = patient("P02")
     assert cohort_kinetics([other, kinetics]).equals(cohort_kinetics([kinetics, other]))
-    assert cohort_parameters([parameters_frame(other), parameters])["patient"].is_monotonic_increasing
+    assert cohort_parameters([parameters_frame(other), parameters])[
+        "patient"
+    ].is_monotonic_increasing
     assert list(cohort_parameters([]).columns) == PARAMETERS.names
 
 
@@ -297,9 +426,13 @@ def test_the_cohort_is_the_patients_in_order(kinetics: pd.DataFrame, parameters:
         ({-7: 80.0, 14: 0.0}, "baseline_ratio_last", Why.BELOW_LIMIT),
     ],
 )
-def test_what_cannot_be_said_of_b_cells_says_why(visits: dict[float, float], name: str, why: Why) -> None:
+def test_what_cannot_be_said_of_b_cells_says_why(
+    visits: dict[float, float], name: str, why: Why
+) -> None:
     rows = [blood("b_cells", day, level, "P01") for day, level in visits.items()]
-    found = of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "b_cells")[name]
+    found = of(
+        parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "b_cells"
+    )[name]
     assert pd.isna(found["value"])
     assert why_of(str(found["definition"])) is why
 
@@ -308,7 +441,10 @@ def test_a_value_that_is_missing_without_a_reason_is_refused_when_made_and_read_
     kinetics: pd.DataFrame, parameters: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier = parameters.copy()
-    earlier.loc[earlier["parameter"] == "half_life", ["value", "definition"]] = (np.nan, "PKNCA-like@1")
+    earlier.loc[earlier["parameter"] == "half_life", ["value", "definition"]] = (
+        np.nan,
+        "PKNCA-like@1",
+    )
     assert len(cohort_parameters([earlier])) == len(parameters)
     monkeypatch.setattr("tasks.kinetics.rows.because", lambda rule, _: rule)
     with pytest.raises(ReconflowError, match="of patient P01 has no value and no reason why"):

@@ -39,14 +39,18 @@ def rules(*each: Rule) -> Mapping[str, PopulationRule]:
 
 
 RULES = {
-    "tbnk@1.0.0": rules(Rule("leukocytes"), Rule("lymphocytes"), Rule("b_cells", clinical_threshold_per_ul=10.0)),
+    "tbnk@1.0.0": rules(
+        Rule("leukocytes"), Rule("lymphocytes"), Rule("b_cells", clinical_threshold_per_ul=10.0)
+    ),
     "bcell@1.0.0": rules(
         Rule("leukocytes", anchor=("leukocytes",)),
         Rule("b_cells", clinical_threshold_per_ul=10.0),
         Rule("naive_b", anchor=("b_cells", "leukocytes"), minimum_parent_events=100),
         Rule("long_lived_plasma_cells", specimens=("marrow",)),
     ),
-    "cart@1.0.0": rules(Rule("t_cells"), Rule("car19_t", background="baseline", minimum_parent_events=5000)),
+    "cart@1.0.0": rules(
+        Rule("t_cells"), Rule("car19_t", background="baseline", minimum_parent_events=5000)
+    ),
 }
 COUNTING: dict[str, tuple[CountMethod, ...]] = {
     "tbnk": ("bead", "volumetric", "dual"),
@@ -57,7 +61,9 @@ COUNTING_ONLY = LimitSettings(errors=CountErrors(pipette_cv=0, bead_lot_cv=0))
 COLLECTED = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
-def tube(panel: str, events: Mapping[str, int], beads: int | None = None, **identity: object) -> TubeCounts:
+def tube(
+    panel: str, events: Mapping[str, int], beads: int | None = None, **identity: object
+) -> TubeCounts:
     reference = {"naive_b": "b_cells", "car19_t": "t_cells", "b_cells": "lymphocytes"}
 
     def count(population: str) -> PopulationCount:
@@ -67,17 +73,30 @@ def tube(panel: str, events: Mapping[str, int], beads: int | None = None, **iden
 
     base = TubeIdentity(f"{panel}-sha", f"{panel}.fcs", "P01", COLLECTED, panel, "D28")
     return TubeCounts(
-        replace(base, **identity), f"{panel}@1.0.0", "s" * 64, {name: count(name) for name in events}, beads, 10 * events["leukocytes"]
+        replace(base, **identity),
+        f"{panel}@1.0.0",
+        "s" * 64,
+        {name: count(name) for name in events},
+        beads,
+        10 * events["leukocytes"],
     )
 
 
-def tbnk(b_cells: int = 25, leukocytes: int = 40_000, beads: int | None = 9500, **identity: object) -> TubeCounts:
+def tbnk(
+    b_cells: int = 25, leukocytes: int = 40_000, beads: int | None = 9500, **identity: object
+) -> TubeCounts:
     said: dict[str, object] = {"beads_per_tube": 49713.0, "blood_volume_ul": 50.0} | identity
-    return tube("tbnk", {"leukocytes": leukocytes, "lymphocytes": 20_000, "b_cells": b_cells}, beads, **said)
+    return tube(
+        "tbnk", {"leukocytes": leukocytes, "lymphocytes": 20_000, "b_cells": b_cells}, beads, **said
+    )
 
 
-def bcell(naive: int = 300, b_cells: int = 400, leukocytes: int = 800_000, **identity: object) -> TubeCounts:
-    return tube("bcell", {"leukocytes": leukocytes, "b_cells": b_cells, "naive_b": naive}, **identity)
+def bcell(
+    naive: int = 300, b_cells: int = 400, leukocytes: int = 800_000, **identity: object
+) -> TubeCounts:
+    return tube(
+        "bcell", {"leukocytes": leukocytes, "b_cells": b_cells, "naive_b": naive}, **identity
+    )
 
 
 def quantities(*tubes: TubeCounts, **options: object) -> dict[tuple[str, str], Quantity]:
@@ -89,22 +108,35 @@ def test_beads_give_the_published_concentration() -> None:
     b = quantities(tbnk(b_cells=25), limits=COUNTING_ONLY)["tbnk", "b_cells"]
     assert (b.code, b.method) == ("DNQ", "bead")
     assert b.per_ul == pytest.approx(2.6165, abs=5e-5)
-    assert (b.per_ul_low, b.per_ul_high) == (pytest.approx(1.6924, abs=5e-5), pytest.approx(3.8649, abs=5e-5))
+    assert (b.per_ul_low, b.per_ul_high) == (
+        pytest.approx(1.6924, abs=5e-5),
+        pytest.approx(3.8649, abs=5e-5),
+    )
     beside = quantities(tbnk(b_cells=25))["tbnk", "b_cells"]
     assert beside.per_ul == b.per_ul
-    assert (beside.per_ul_low, beside.per_ul_high) == pytest.approx(widened(Interval(1.6924, 3.8649), 2.6165, 0.03**2 + 0.02**2), abs=1e-3)
+    assert (beside.per_ul_low, beside.per_ul_high) == pytest.approx(
+        widened(Interval(1.6924, 3.8649), 2.6165, 0.03**2 + 0.02**2), abs=1e-3
+    )
     volume = 50 * 9500 / 49713
     assert (b.lod_per_ul, b.lloq_per_ul) == (pytest.approx(20 / volume), pytest.approx(50 / volume))
 
 
-@pytest.mark.parametrize(("events", "code"), [(0, "ND"), (19, "ND"), (20, "DNQ"), (49, "DNQ"), (50, "Q")])
+@pytest.mark.parametrize(
+    ("events", "code"), [(0, "ND"), (19, "ND"), (20, "DNQ"), (49, "DNQ"), (50, "Q")]
+)
 def test_codes_by_events(events: int, code: str) -> None:
     assert quantities(tbnk(b_cells=events))["tbnk", "b_cells"].code == code
 
 
 def test_an_empty_population_has_an_upper_limit_and_no_value() -> None:
     b = quantities(tbnk(b_cells=0), limits=COUNTING_ONLY)["tbnk", "b_cells"]
-    assert (b.code, b.per_ul, b.per_ul_low, b.percent_parent, b.percent_reference) == ("ND", None, None, None, None)
+    assert (b.code, b.per_ul, b.per_ul_low, b.percent_parent, b.percent_reference) == (
+        "ND",
+        None,
+        None,
+        None,
+        None,
+    )
     assert b.per_ul_high == pytest.approx(0.3861, abs=5e-5)
     assert b.lod_per_ul is not None
 
@@ -116,8 +148,19 @@ def test_an_empty_population_has_an_upper_limit_and_no_value() -> None:
     quantify=st.integers(0, 60),
     threshold=st.none() | st.floats(0.01, 100),
 )
-def test_no_result_is_a_bare_zero(events: int, beads: int, detect: int, quantify: int, threshold: float | None) -> None:
-    strict = {"tbnk@1.0.0": rules(Rule("b_cells", detect_events=detect, quantify_events=quantify, clinical_threshold_per_ul=threshold))}
+def test_no_result_is_a_bare_zero(
+    events: int, beads: int, detect: int, quantify: int, threshold: float | None
+) -> None:
+    strict = {
+        "tbnk@1.0.0": rules(
+            Rule(
+                "b_cells",
+                detect_events=detect,
+                quantify_events=quantify,
+                clinical_threshold_per_ul=threshold,
+            )
+        )
+    }
     ((_, b),) = quantify_visit([tbnk(b_cells=events, beads=beads)], strict, counting=COUNTING)
     assert 0 not in (b.per_ul, b.percent_parent, b.percent_reference, b.per_ul_high)
     assert (b.per_ul is not None) == (b.code in ("Q", "DNQ"))
@@ -142,7 +185,9 @@ def test_beads_without_a_lot_value_are_named() -> None:
 
 
 def test_an_acquired_volume_stands_in_for_beads() -> None:
-    b = quantities(tbnk(b_cells=100, beads=None, acquired_volume_ul=200.0, dilution=10.0))["tbnk", "b_cells"]
+    b = quantities(tbnk(b_cells=100, beads=None, acquired_volume_ul=200.0, dilution=10.0))[
+        "tbnk", "b_cells"
+    ]
     assert (b.method, b.per_ul) == ("volumetric", 5.0)
     unknown = quantities(tbnk(b_cells=100, beads=None, acquired_volume_ul=200.0))["tbnk", "b_cells"]
     assert unknown.code == "NE"
@@ -163,7 +208,10 @@ def test_a_tiny_volume_is_not_evaluable_rather_than_not_detected() -> None:
     assert b.lloq_per_ul is not None
     assert b.lloq_per_ul > 10
     assert "lloq_above_threshold" in b.flags
-    assert quantities(tbnk(b_cells=80, beads_per_tube=500_000.0, beads=1200))["tbnk", "b_cells"].code == "Q"
+    assert (
+        quantities(tbnk(b_cells=80, beads_per_tube=500_000.0, beads=1200))["tbnk", "b_cells"].code
+        == "Q"
+    )
 
 
 def test_a_subset_is_tied_to_the_b_cells_of_the_bead_tube() -> None:
@@ -173,7 +221,9 @@ def test_a_subset_is_tied_to_the_b_cells_of_the_bead_tube() -> None:
     assert naive.per_ul == pytest.approx(3000 * anchor / 4000)
     assert naive.flags == ()
     variance = 1 / 3000 + 1 / 4000 + 1 / 200 + 1 / 9500 + 0.03**2 + 0.02**2
-    assert naive.per_ul_high == pytest.approx(naive.per_ul * math.exp(1.959964 * math.sqrt(variance)), rel=1e-6)
+    assert naive.per_ul_high == pytest.approx(
+        naive.per_ul * math.exp(1.959964 * math.sqrt(variance)), rel=1e-6
+    )
 
 
 def test_without_quantified_b_cells_the_leukocytes_anchor() -> None:
@@ -210,9 +260,13 @@ def test_the_analyser_anchors_when_there_is_no_bead_tube() -> None:
 
 
 def test_analyser_counts_of_the_draw_are_shared_unless_they_differ() -> None:
-    other = tube("cart", {"leukocytes": 10_000, "t_cells": 6000, "car19_t": 0}, leukocytes_per_ul=4000.0)
+    other = tube(
+        "cart", {"leukocytes": 10_000, "t_cells": 6000, "car19_t": 0}, leukocytes_per_ul=4000.0
+    )
     assert quantities(bcell(), other)["bcell", "b_cells"].per_ul == pytest.approx(2.0)
-    third = replace(other, identity=replace(other.identity, tube_sha256="third", leukocytes_per_ul=5000.0))
+    third = replace(
+        other, identity=replace(other.identity, tube_sha256="third", leukocytes_per_ul=5000.0)
+    )
     clash = quantities(bcell(), other, third)["bcell", "b_cells"]
     assert clash.code == "NE"
     assert "analyser_counts_differ" in clash.flags
@@ -223,12 +277,22 @@ def test_all_anchors_come_from_the_duplicate_bead_tube_with_most_beads() -> None
     more = tbnk(b_cells=200, leukocytes=40_000, beads=9500, tube_sha256="more")
     found = quantities(fewer, more, bcell(naive=3800, b_cells=4000))
     assert found["bcell", "naive_b"].per_ul == pytest.approx(3800 / 4000 * 200 * 49713 / 50 / 9500)
-    assert found["bcell", "b_cells"].per_ul == pytest.approx(4000 / 800_000 * 40_000 * 49713 / 50 / 9500)
+    assert found["bcell", "b_cells"].per_ul == pytest.approx(
+        4000 / 800_000 * 40_000 * 49713 / 50 / 9500
+    )
 
 
-@pytest.mark.parametrize(("leukocytes", "b_cells", "counts"), [(40_000, 60, "agree"), (34_000, 60, "differ"), (37_500, 70, "agree")])
-def test_duplicate_bead_counts_that_differ_by_more_than_a_tenth_are_flagged(leukocytes: int, b_cells: int, counts: str) -> None:
-    first, second = tbnk(b_cells=60), tbnk(b_cells=b_cells, leukocytes=leukocytes, tube_sha256="second")
+@pytest.mark.parametrize(
+    ("leukocytes", "b_cells", "counts"),
+    [(40_000, 60, "agree"), (34_000, 60, "differ"), (37_500, 70, "agree")],
+)
+def test_duplicate_bead_counts_that_differ_by_more_than_a_tenth_are_flagged(
+    leukocytes: int, b_cells: int, counts: str
+) -> None:
+    first, second = (
+        tbnk(b_cells=60),
+        tbnk(b_cells=b_cells, leukocytes=leukocytes, tube_sha256="second"),
+    )
     rows = quantify_visit([first, second, bcell()], RULES, counting=COUNTING)
     said = {(t.identity.panel, q.count.population): "replicates_differ" in q.flags for t, q in rows}
     assert said["tbnk", "leukocytes"] == said["bcell", "b_cells"] == (counts == "differ")
@@ -265,7 +329,9 @@ def test_marrow_is_coded_by_events_and_has_no_concentration() -> None:
 
 def marrow(plasma: int, leukocytes: int, **options: object) -> Quantity:
     counts = {"leukocytes": leukocytes, "long_lived_plasma_cells": plasma}
-    return quantities(tube("bcell", counts, specimen="marrow"), **options)["bcell", "long_lived_plasma_cells"]
+    return quantities(tube("bcell", counts, specimen="marrow"), **options)[
+        "bcell", "long_lived_plasma_cells"
+    ]
 
 
 def test_marrow_without_enough_cells_is_not_evaluable_rather_than_not_detected() -> None:
@@ -280,11 +346,17 @@ def test_marrow_without_enough_cells_is_not_evaluable_rather_than_not_detected()
 
 def test_a_marrow_lymphocyte_population_needs_lymphocytes() -> None:
     counts = {"leukocytes": 100_000, "lymphocytes": 2_400, "b_cells": 0}
-    assert quantities(tube("bcell", counts, specimen="marrow"))["bcell", "b_cells"].flags == ("few_marrow_cells",)
+    assert quantities(tube("bcell", counts, specimen="marrow"))["bcell", "b_cells"].flags == (
+        "few_marrow_cells",
+    )
 
 
 def test_a_car_percentage_of_few_t_cells_is_flagged_and_of_very_few_not_given() -> None:
-    loose = RULES | {"cart@1.0.0": rules(Rule("t_cells"), Rule("car19_t", minimum_parent_events=500, background="baseline"))}
+    loose = RULES | {
+        "cart@1.0.0": rules(
+            Rule("t_cells"), Rule("car19_t", minimum_parent_events=500, background="baseline")
+        )
+    }
 
     def car(events: int, t_cells: int) -> Quantity:
         return quantify_visit([cart(events, t_cells=t_cells)], loose, counting=COUNTING)[1][1]
@@ -298,21 +370,37 @@ def test_a_car_percentage_of_few_t_cells_is_flagged_and_of_very_few_not_given() 
 
 def test_a_background_of_few_t_cells_is_flagged_and_raises_the_limits() -> None:
     baseline = cart(0, t_cells=1000, sha="base", day=-7)
-    car = quantities(cart(60, t_cells=50_000), backgrounds=baseline_backgrounds([baseline], RULES, infused=COLLECTED))["cart", "car19_t"]
+    car = quantities(
+        cart(60, t_cells=50_000),
+        backgrounds=baseline_backgrounds([baseline], RULES, infused=COLLECTED),
+    )["cart", "car19_t"]
     assert car.code == "ND"
     assert set(car.flags) == {"background_few_events", "limit_raised_by_background"}
 
 
 def test_the_shipped_strategies_ask_for_enough_cells_behind_a_percentage() -> None:
-    cars = [p for p in load_strategy("cart@1.0.0").strategy.populations if p.background == "baseline"]
+    cars = [
+        p for p in load_strategy("cart@1.0.0").strategy.populations if p.background == "baseline"
+    ]
     ids = ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")
     secreting = [p for p in load_strategy("bcell@1.0.0").strategy.populations if p.id in ids]
     assert [p.minimum_parent_events for p in (*cars, *secreting)] == [500] * 4 + [50] * 3
 
 
-def cart(car: int, t_cells: int = 50_000, sha: str = "cart-sha", day: int = 28, reagent: str = "idiotype-1") -> TubeCounts:
+def cart(
+    car: int,
+    t_cells: int = 50_000,
+    sha: str = "cart-sha",
+    day: int = 28,
+    reagent: str = "idiotype-1",
+) -> TubeCounts:
     events = {"leukocytes": 200_000, "t_cells": t_cells, "car19_t": car}
-    identity = {"tube_sha256": sha, "collected": COLLECTED + timedelta(days=day), "visit": f"D{day}", "car_reagent": reagent}
+    identity = {
+        "tube_sha256": sha,
+        "collected": COLLECTED + timedelta(days=day),
+        "visit": f"D{day}",
+        "car_reagent": reagent,
+    }
     return tube("cart", events, leukocytes_per_ul=4000.0, **identity)
 
 
@@ -324,7 +412,10 @@ def test_the_pre_infusion_tube_raises_the_limits() -> None:
     assert limit_of_blank(80.0) >= 60
     assert car.code == "ND"
     assert "limit_raised_by_background" in car.flags
-    assert quantities(cart(400, t_cells=100_000), backgrounds=backgrounds)["cart", "car19_t"].code == "Q"
+    assert (
+        quantities(cart(400, t_cells=100_000), backgrounds=backgrounds)["cart", "car19_t"].code
+        == "Q"
+    )
 
 
 def test_the_baseline_tube_is_not_its_own_background() -> None:
@@ -337,7 +428,9 @@ def test_the_baseline_tube_is_not_its_own_background() -> None:
 
 def test_another_reagent_has_no_background() -> None:
     backgrounds = baseline_backgrounds([cart(0, sha="base", day=-7)], RULES, infused=COLLECTED)
-    flags = quantities(cart(60, reagent="protein-2"), backgrounds=backgrounds)["cart", "car19_t"].flags
+    flags = quantities(cart(60, reagent="protein-2"), backgrounds=backgrounds)[
+        "cart", "car19_t"
+    ].flags
     assert set(flags) == {"no_background", "reagent_changed"}
 
 
@@ -378,23 +471,46 @@ def test_every_flag_is_explained() -> None:
 
 @pytest.mark.parametrize(("specimen", "code"), [("blood", "Q"), ("marrow", "NE")])
 def test_a_percentage_above_a_hundred_is_not_given_and_says_why(specimen: str, code: str) -> None:
-    """A reference of another branch of the gates is no whole: 203 cells are not 203 % of 100 others."""
+    """A reference of another branch of the gates is no whole: 203 cells are not 203 % of 100
+    others."""
     known = {"tbnk@1.0.0": rules(Rule("leukocytes"), Rule("nk_cells"))}
 
     def nk(events: int, reference: int) -> Quantity:
         counts = {
-            "leukocytes": PopulationCount("leukocytes", 90_000, "cells", 99_000, "leukocytes", 90_000),
-            "nk_cells": PopulationCount("nk_cells", events, "small_non_t", 5_000, "b_cells", reference),
+            "leukocytes": PopulationCount(
+                "leukocytes", 90_000, "cells", 99_000, "leukocytes", 90_000
+            ),
+            "nk_cells": PopulationCount(
+                "nk_cells", events, "small_non_t", 5_000, "b_cells", reference
+            ),
         }
-        who = TubeIdentity("a" * 64, "t.fcs", "P01", COLLECTED, "tbnk", "D28", specimen, acquired_volume_ul=20.0, dilution=1.0)
+        who = TubeIdentity(
+            "a" * 64,
+            "t.fcs",
+            "P01",
+            COLLECTED,
+            "tbnk",
+            "D28",
+            specimen,
+            acquired_volume_ul=20.0,
+            dilution=1.0,
+        )
         made = quantify_visit([TubeCounts(who, "tbnk@1.0.0", "", counts)], known, counting=COUNTING)
         return next(quantity for _, quantity in made if quantity.count.population == "nk_cells")
 
     more = nk(203, 100)
-    assert (more.percent_reference, more.percent_parent, more.code) == (None, pytest.approx(4.06), code)
+    assert (more.percent_reference, more.percent_parent, more.code) == (
+        None,
+        pytest.approx(4.06),
+        code,
+    )
     assert "reference_not_parent" in more.flags
     assert "few_parent_events" not in more.flags
     whole, none = nk(100, 100), nk(203, 0)
     assert (whole.percent_reference, "reference_not_parent" in whole.flags) == (100.0, False)
-    assert (none.percent_reference, "reference_not_parent" in none.flags, "few_parent_events" in none.flags) == (None, False, True)
+    assert (
+        none.percent_reference,
+        "reference_not_parent" in none.flags,
+        "few_parent_events" in none.flags,
+    ) == (None, False, True)
     clopper_pearson(whole.count.events, whole.count.reference_events)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.kinetics.recovery import Definition, RecoverySettings, VisitCount, definitions, interpolate, recovery
+from tasks.kinetics.recovery import (
+    Definition,
+    RecoverySettings,
+    VisitCount,
+    definitions,
+    interpolate,
+    recovery,
+)
 
 B_10 = Definition("B_10", "per_ul", 10.0, 10.0)
 
@@ -21,11 +28,21 @@ def course(*levels: tuple[float, float | None]) -> list[VisitCount]:
 
 
 def test_the_published_interval() -> None:
-    found = recovery(course((-7, 80), (14, None), (56, 0.47), (84, 4.316), (112, 32.657), (140, 90)), B_10)
+    found = recovery(
+        course((-7, 80), (14, None), (56, 0.47), (84, 4.316), (112, 32.657), (140, 90)), B_10
+    )
     assert found.depletion is not None
-    assert (found.depletion.low, found.depletion.high, found.depletion.censoring) == (-7, 14, "interval")
+    assert (found.depletion.low, found.depletion.high, found.depletion.censoring) == (
+        -7,
+        14,
+        "interval",
+    )
     assert found.recovery is not None
-    assert (found.recovery.low, found.recovery.high, found.recovery.censoring) == (84, 112, "interval")
+    assert (found.recovery.low, found.recovery.high, found.recovery.censoring) == (
+        84,
+        112,
+        "interval",
+    )
     assert found.recovery.estimate == pytest.approx(95.63, abs=5e-3)
     assert found.duration is not None
     assert (found.duration.low, found.duration.high) == (70, 119)
@@ -34,7 +51,11 @@ def test_the_published_interval() -> None:
 
 
 def test_a_visit_that_cannot_tell_widens_the_interval() -> None:
-    visits = [*course((-7, 80), (14, None), (56, 0.5)), seen(84, None, lloq=12.5), *course((112, 30), (140, 90))]
+    visits = [
+        *course((-7, 80), (14, None), (56, 0.5)),
+        seen(84, None, lloq=12.5),
+        *course((112, 30), (140, 90)),
+    ]
     found = recovery(visits, B_10)
     assert found.recovery is not None
     assert (found.recovery.low, found.recovery.high) == (56, 112)
@@ -42,7 +63,9 @@ def test_a_visit_that_cannot_tell_widens_the_interval() -> None:
 
 
 def test_a_quantified_visit_tells_even_with_a_high_limit() -> None:
-    found = recovery([*course((-7, 80), (14, None)), seen(84, 200.0, lloq=12.5), seen(112, 90.0)], B_10)
+    found = recovery(
+        [*course((-7, 80), (14, None)), seen(84, 200.0, lloq=12.5), seen(112, 90.0)], B_10
+    )
     assert found.recovery is not None
     assert found.recovery.high == 84
 
@@ -62,7 +85,9 @@ def test_a_recovery_at_the_last_visit_is_unconfirmed() -> None:
 
 
 def test_a_recovery_seen_once_and_lost_does_not_count() -> None:
-    found = recovery(course((-7, 80), (14, None), (42, 12), (56, 3), (84, 4), (112, 30), (140, 60)), B_10)
+    found = recovery(
+        course((-7, 80), (14, None), (42, 12), (56, 3), (84, 4), (112, 30), (140, 60)), B_10
+    )
     assert found.recovery is not None
     assert (found.recovery.low, found.recovery.high, found.lost) == (84, 112, 1)
 
@@ -70,9 +95,17 @@ def test_a_recovery_seen_once_and_lost_does_not_count() -> None:
 def test_never_recovered_is_right_censored_at_the_last_evaluable_visit() -> None:
     found = recovery([*course((-7, 80), (14, None), (364, 2)), seen(546, None, lloq=30)], B_10)
     assert found.recovery is not None
-    assert (found.recovery.low, found.recovery.high, found.recovery.censoring) == (364, None, "right")
+    assert (found.recovery.low, found.recovery.high, found.recovery.censoring) == (
+        364,
+        None,
+        "right",
+    )
     assert found.duration is not None
-    assert (found.duration.low, found.duration.high, found.duration.censoring) == (350, None, "right")
+    assert (found.duration.low, found.duration.high, found.duration.censoring) == (
+        350,
+        None,
+        "right",
+    )
 
 
 def test_never_depleted_has_no_recovery() -> None:
@@ -83,7 +116,11 @@ def test_never_depleted_has_no_recovery() -> None:
 def test_depletion_before_the_first_sample_is_left_censored() -> None:
     found = recovery(course((-7, 4), (14, None), (84, 40), (112, 50)), B_10)
     assert found.depletion is not None
-    assert (found.depletion.low, found.depletion.high, found.depletion.censoring) == (None, -7, "left")
+    assert (found.depletion.low, found.depletion.high, found.depletion.censoring) == (
+        None,
+        -7,
+        "left",
+    )
     assert found.duration is not None
     assert found.duration.censoring == "right"
 
@@ -123,7 +160,9 @@ def test_a_value_below_quantification_is_no_level_to_interpolate_with() -> None:
         ([seen(-7, 80.0), seen(14, None, lloq=30.0), seen(28, None)], True),
     ],
 )
-def test_depletion_is_denied_only_when_every_visit_could_have_shown_it(visits: list[VisitCount], depleted: object) -> None:
+def test_depletion_is_denied_only_when_every_visit_could_have_shown_it(
+    visits: list[VisitCount], depleted: object
+) -> None:
     assert recovery(visits, B_10).depleted is depleted
 
 
@@ -146,14 +185,18 @@ def test_percentages_need_enough_lymphocytes() -> None:
 def test_deep_depletion_needs_enough_blood() -> None:
     deep = Definition("B_ND", "detection")
     shallow = VisitCount(14, "ND", None, 1.1, 2.8)
-    found = recovery([seen(-7, 80.0), shallow, VisitCount(28, "ND", None, 0.05, 0.125), seen(56, 0.06)], deep)
+    found = recovery(
+        [seen(-7, 80.0), shallow, VisitCount(28, "ND", None, 0.05, 0.125), seen(56, 0.06)], deep
+    )
     assert found.skipped == 1
     assert found.depletion is not None
     assert (found.depletion.low, found.depletion.high) == (-7, 28)
 
 
 def test_definitions_are_versioned() -> None:
-    assert [d.version for d in definitions(RecoverySettings(lln_per_ul=77), baseline_per_ul=80)] == [
+    assert [
+        d.version for d in definitions(RecoverySettings(lln_per_ul=77), baseline_per_ul=80)
+    ] == [
         "B_ND@1",
         "B_10@1",
         "B_20@1",
@@ -172,9 +215,18 @@ def test_definitions_are_versioned() -> None:
     few=st.sets(st.integers(4, 400), min_size=3, max_size=8),
     more=st.sets(st.integers(4, 400), max_size=8),
 )
-def test_intervals_nest_as_visits_are_added_and_hold_the_truth(returned: float, rate: float, few: set[int], more: set[int]) -> None:
+def test_intervals_nest_as_visits_are_added_and_hold_the_truth(
+    returned: float, rate: float, few: set[int], more: set[int]
+) -> None:
     def visits(days: set[int]) -> list[VisitCount]:
-        return [seen(-7, 80.0), seen(0, None), *(seen(day, 10 * math.exp(rate * (day - returned)), lloq=1e-30) for day in sorted(days))]
+        return [
+            seen(-7, 80.0),
+            seen(0, None),
+            *(
+                seen(day, 10 * math.exp(rate * (day - returned)), lloq=1e-30)
+                for day in sorted(days)
+            ),
+        ]
 
     coarse, fine = recovery(visits(few), B_10).recovery, recovery(visits(few | more), B_10).recovery
     assert coarse is not None

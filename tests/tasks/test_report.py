@@ -17,7 +17,15 @@ from tasks.publish.report import (
 )
 from tasks.publish.wording import METHODS, NAMES, explained, parameter_sentence
 from tasks.vocabulary.flags import Flag
-from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, ROW, at, kinetics, parameters
+from tests.tasks.published_rows import (
+    DETECTED,
+    NOT_DETECTED,
+    NOT_EVALUABLE,
+    ROW,
+    at,
+    kinetics,
+    parameters,
+)
 
 MEANINGS = {flag.value: flag.sentence for flag in Flag}
 RECORD = PatientRecord(
@@ -33,7 +41,9 @@ ROWS = kinetics(
     at(21, **NOT_EVALUABLE, flags="lloq_above_threshold"),
     at(56, **DETECTED),
 )
-CMAX = parameters(("SLE-001", "blood", "car19_t", "Cmax", 60.1, "1/uL", None, None, "none", 9, "nca@1"))
+CMAX = parameters(
+    ("SLE-001", "blood", "car19_t", "Cmax", 60.1, "1/uL", None, None, "none", 9, "nca@1")
+)
 OUTWARD = r"(https?:)?//|<script|<link|@import|url\("
 
 
@@ -82,7 +92,10 @@ def test_hostile_text_is_shown_and_does_nothing():
     overview = CohortOverview(evil, {"waiting": 1}, (LedgerLine(evil, "waiting", evil),), None)
     front = render_index(overview, ROWS.assign(patient=evil, visit=evil))
     report = render_patient_report(
-        PatientRecord(evil, {evil: datetime(2026, 3, 1, tzinfo=UTC)}), ROWS.assign(flags=evil, panel=evil), CMAX, {}
+        PatientRecord(evil, {evil: datetime(2026, 3, 1, tzinfo=UTC)}),
+        ROWS.assign(flags=evil, panel=evil),
+        CMAX,
+        {},
     )
     for page in (front, report):
         assert "<script" not in page
@@ -90,24 +103,44 @@ def test_hostile_text_is_shown_and_does_nothing():
 
 
 def test_a_patient_without_a_counted_tube_has_a_report_that_says_so():
-    page = render_patient_report(PatientRecord("SLE-009", {}), ROWS[:0], CMAX[:0], patient_figures(PatientRecord("SLE-009", {}), ROWS[:0]))
-    for text in ("not recorded", "No tube of this patient has been counted.", "No parameter can be given yet.", "Nothing was measured."):
+    page = render_patient_report(
+        PatientRecord("SLE-009", {}),
+        ROWS[:0],
+        CMAX[:0],
+        patient_figures(PatientRecord("SLE-009", {}), ROWS[:0]),
+    )
+    for text in (
+        "not recorded",
+        "No tube of this patient has been counted.",
+        "No parameter can be given yet.",
+        "Nothing was measured.",
+    ):
         assert text in page
 
 
 def test_the_tables_hold_one_line_a_visit_and_leave_what_nobody_measured_empty():
     rows = kinetics(at(7), at(28), at(28, population="carbcma_t", per_ul=2.0))
     table = visit_tables(RECORD, rows)[0]
-    assert (table.title, table.populations) == ("CAR T cells", ("Anti-CD19 CAR-T cells", "carbcma t"))
-    assert [(visit, [text for text, _, _ in cells]) for visit, _, cells in table.rows] == [("D7", ["5.3", ""]), ("D28", ["5.3", "2.0"])]
+    assert (table.title, table.populations) == (
+        "CAR T cells",
+        ("Anti-CD19 CAR-T cells", "carbcma t"),
+    )
+    assert [(visit, [text for text, _, _ in cells]) for visit, _, cells in table.rows] == [
+        ("D7", ["5.3", ""]),
+        ("D28", ["5.3", "2.0"]),
+    ]
 
 
 def test_a_labs_own_population_is_not_lost():
-    assert [t.title for t in visit_tables(RECORD, kinetics(at(7, population="odd_cells")))] == ["Other populations"]
+    assert [t.title for t in visit_tables(RECORD, kinetics(at(7, population="odd_cells")))] == [
+        "Other populations"
+    ]
 
 
 def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infusions_clock():
-    marrow = at(28, specimen="marrow", population="plasma_cells", method="none", tube_sha256="e" * 64)
+    marrow = at(
+        28, specimen="marrow", population="plasma_cells", method="none", tube_sha256="e" * 64
+    )
     figures = patient_figures(RECORD, pd.concat([ROWS, kinetics(marrow)]))
     assert list(figures) == ["CAR T cells", "Marrow"]
     assert RECORD.infusion_days() == {"CAR19": 0.0, "CARBCMA": 1.0}
@@ -121,7 +154,10 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         (("half_life", 9.154, "d"), "9.15 days"),
         (("half_life", None, "d"), "cannot be given"),
         (("recovery_B_10", None, "d", 84.0, 112.0, "interval"), "between day 84 and day 112"),
-        (("recovery_B_10", 95.6, "d", 84.0, 112.0, "interval"), "between day 84 and day 112, estimated day 95.6"),
+        (
+            ("recovery_B_10", 95.6, "d", 84.0, 112.0, "interval"),
+            "between day 84 and day 112, estimated day 95.6",
+        ),
         (("Tbql", 84.0, "d", 56.0, 84.0, "interval"), "between day 56 and day 84"),
         (("recovery_B_LLN", None, "d", 364.0, None, "right"), "after day 364, not seen yet"),
         (("Tmax", 84.0, "d", 56.0, None, "right"), "day 84, possibly later"),
@@ -129,10 +165,16 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         (("depletion_onset", None, "d", None, 4.0, "left"), "before day 4"),
         (("AUC0-28", 342.0, "d/uL", 342.0, None, "right"), "at least 342 cells × days/µL"),
         (("nadir", None, "1/uL", None, 0.067, "left"), "less than 0.0670 cells/µL"),
-        (("aplasia_duration", None, "d", 77.0, 105.0, "interval"), "between 77.0 days and 105 days"),
+        (
+            ("aplasia_duration", None, "d", 77.0, 105.0, "interval"),
+            "between 77.0 days and 105 days",
+        ),
         (("aplasia_duration", None, "d", None, None, "right"), "cannot be given"),
         (("persistence_wk24", 1.0), "yes"),
-        (("persistence_wk24", 0.0, "1", None, None, "left"), "no, below the limit of quantification"),
+        (
+            ("persistence_wk24", 0.0, "1", None, None, "left"),
+            "no, below the limit of quantification",
+        ),
         (("persistence_wk24", None), "cannot be given"),
         (("baseline_ratio_last", 1.9, "1", 1.5, 2.4), "1.90 (1.50 to 2.40)"),
     ],
@@ -142,7 +184,14 @@ def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):
 
 
 def test_every_parameter_of_the_contract_has_words():
-    assert {"Cmax", "Tbql", "lambda_z", "recovery_B_LLN", "naive_share_at_recovery", "percent_of_baseline_last"} <= set(NAMES)
+    assert {
+        "Cmax",
+        "Tbql",
+        "lambda_z",
+        "recovery_B_LLN",
+        "naive_share_at_recovery",
+        "percent_of_baseline_last",
+    } <= set(NAMES)
     assert len(NAMES) == 33
 
 
@@ -169,7 +218,12 @@ def test_the_front_page_tells_full_partial_missed_and_coming_visits_apart():
 def test_the_front_page_lists_what_needs_a_hand_the_last_run_and_every_patient():
     line = LedgerLine("x.fcs", "quarantined", "CD3 is missing.")
     overview = CohortOverview(
-        "Study", {"counted": 4, "quarantined": 1}, (line,), datetime(2026, 11, 3, 2, 14, tzinfo=UTC), "4 counted", ("SLE-001", "SLE-002")
+        "Study",
+        {"counted": 4, "quarantined": 1},
+        (line,),
+        datetime(2026, 11, 3, 2, 14, tzinfo=UTC),
+        "4 counted",
+        ("SLE-001", "SLE-002"),
     )
     page = render_index(overview, ROWS)
     for text in (

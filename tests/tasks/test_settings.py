@@ -39,32 +39,54 @@ def test_a_name_is_all_a_study_needs(tmp_path: Path) -> None:
 
 
 def test_one_pinned_strategy_leaves_the_others_as_shipped(tmp_path: Path) -> None:
-    assert settings(tmp_path, "study: s\nstrategies: {bcell: bcell@1.1.0}\n").strategies == SHIPPED_STRATEGIES | {"bcell": "bcell@1.1.0"}
+    assert settings(
+        tmp_path, "study: s\nstrategies: {bcell: bcell@1.1.0}\n"
+    ).strategies == SHIPPED_STRATEGIES | {"bcell": "bcell@1.1.0"}
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("study: s\nworker: 2\n", ["line 2", "'worker'", "'workers'"]),
-        ("study: s\nintake:\n  mode: move\n  settle_secs: 2\n", ["line 4", "'intake.settle_secs'", "'settle_seconds'"]),
-        ("study: s\nlimits: {detect_event: 2}\n", ["line 2", "'limits.detect_event'", "'detect_events'"]),
+        (
+            "study: s\nintake:\n  mode: move\n  settle_secs: 2\n",
+            ["line 4", "'intake.settle_secs'", "'settle_seconds'"],
+        ),
+        (
+            "study: s\nlimits: {detect_event: 2}\n",
+            ["line 2", "'limits.detect_event'", "'detect_events'"],
+        ),
         ("study: s\nzzz: 2\n", ["'zzz'", "known are: study, start"]),
-        ("study: s\nintake: {mode: copy}\n", ["line 2", "intake.mode", "'move' or 'leave'", "'copy'"]),
+        (
+            "study: s\nintake: {mode: copy}\n",
+            ["line 2", "intake.mode", "'move' or 'leave'", "'copy'"],
+        ),
         ("study: s\nworkers: 0\n", ["line 2", "workers", "greater than or equal to 1"]),
         ("study: s\nstart: yesterday\n", ["line 2", "start", "date"]),
         ("study: s\nstrategies: {bcell: newest}\n", ["strategies.bcell", "bcell@1.0.0"]),
         ("study: s\nnightly: {time_zone: Europe/Berlim}\n", ["nightly.time_zone", "Europe/Berlin"]),
         ("study: s\nnightly: {cron: daily}\n", ["nightly.cron", "0 2 * * *"]),
-        ("study: s\nintake: {filename_pattern: '{pateint}_{visit}'}\n", ["intake.filename_pattern", "'pateint'", "'patient'"]),
-        ("study: s\nintake: {filename_pattern: '(?P<patient>'}\n", ["intake.filename_pattern", "cannot be read|pattern"]),
+        (
+            "study: s\nintake: {filename_pattern: '{pateint}_{visit}'}\n",
+            ["intake.filename_pattern", "'pateint'", "'patient'"],
+        ),
+        (
+            "study: s\nintake: {filename_pattern: '(?P<patient>'}\n",
+            ["intake.filename_pattern", "cannot be read|pattern"],
+        ),
         ("study: s\nintake: {keywords: {patent: $SRC}}\n", ["intake.keywords", "'patient'"]),
-        ("study: s\nlimits: {detect_events: 60}\n", ["limits", "quantify_events must not be below detect_events"]),
+        (
+            "study: s\nlimits: {detect_events: 60}\n",
+            ["limits", "quantify_events must not be below detect_events"],
+        ),
         ("study: s\nstudy: t\n", ["line 2", "set twice", "line 1"]),
         ("study: [\n", ["not valid YAML"]),
         ("- study\n", ["key: value"]),
     ],
 )
-def test_what_is_wrong_is_named_with_file_line_key_and_mend(tmp_path: Path, text: str, told: list[str]) -> None:
+def test_what_is_wrong_is_named_with_file_line_key_and_mend(
+    tmp_path: Path, text: str, told: list[str]
+) -> None:
     sentence = fault(tmp_path, text)
     assert "study.yaml" in sentence
     for word in told:
@@ -91,14 +113,20 @@ def test_the_new_study_can_be_read_and_is_never_overwritten(tmp_path: Path) -> N
 
 def test_every_setting_of_the_template_is_a_setting_commented_or_not(tmp_path: Path) -> None:
     lines = [line.removeprefix("# ").rstrip() for line in TEMPLATE.format(name="s").splitlines()]
-    text = "\n".join(line for line in lines if line and not line.startswith(("Settings of", "store:", "#")))
+    text = "\n".join(
+        line for line in lines if line and not line.startswith(("Settings of", "store:", "#"))
+    )
     assert isinstance(YAML(typ="safe", pure=True).load(text), dict)
-    assert set(StudySettings.model_fields) - set(YAML(typ="safe", pure=True).load(text)) == {"store"}
+    assert set(StudySettings.model_fields) - set(YAML(typ="safe", pure=True).load(text)) == {
+        "store"
+    }
     settings(tmp_path, text)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("pins", ["", "strategies:\n  bcell: bcell@2.0.0 # ours\n", "strategies:\n  cart: cart@3.0.0\n"])
+@pytest.mark.parametrize(
+    "pins", ["", "strategies:\n  bcell: bcell@2.0.0 # ours\n", "strategies:\n  cart: cart@3.0.0\n"]
+)
 def test_a_promotion_changes_one_line_and_no_line_end(tmp_path: Path, pins: str, end: str) -> None:
     path = tmp_path / "study.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + f"study: s\n{pins}".replace("\n", end).encode())
@@ -119,6 +147,8 @@ def test_a_name_with_one_separator_too_many_fits_no_pattern() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "workers: 2\n", "# nothing set\n"])
-def test_nothing_has_to_be_set_and_an_unnamed_study_is_called_as_its_folder(tmp_path: Path, text: str) -> None:
+def test_nothing_has_to_be_set_and_an_unnamed_study_is_called_as_its_folder(
+    tmp_path: Path, text: str
+) -> None:
     (tmp_path / "study.yaml").write_text(text)
     assert load_settings(tmp_path).study == tmp_path.name

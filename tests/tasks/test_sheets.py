@@ -1,4 +1,5 @@
-"""A sheet is read strictly: a wrong line is named and stops no other, and what can be read two ways is not read."""
+"""A sheet is read strictly: a wrong line is named and stops no other, and what can be read two ways
+is not read."""
 
 from datetime import datetime
 from pathlib import Path
@@ -25,11 +26,18 @@ def only_fault(sheet: SampleSheet) -> SheetProblem:
 
 def test_a_line_is_read_with_its_types(tmp_path: Path) -> None:
     (row,) = read(tmp_path, HEADER + GOOD).rows
-    assert row.values == {"patient": "P01", "collected": datetime(2026, 2, 7, 8, 30), "panel": "tbnk", "beads_per_tube": 49713.0}  # noqa: DTZ001
+    assert row.values == {
+        "patient": "P01",
+        "collected": datetime(2026, 2, 7, 8, 30),  # noqa: DTZ001 - as it stands in the sheet
+        "panel": "tbnk",
+        "beads_per_tube": 49713.0,
+    }
     assert str(row) == "samples.csv, line 2"
 
 
-def test_byte_order_mark_windows_line_ends_blank_lines_and_capitals_do_no_harm(tmp_path: Path) -> None:
+def test_byte_order_mark_windows_line_ends_blank_lines_and_capitals_do_no_harm(
+    tmp_path: Path,
+) -> None:
     text = "\ufeff" + (HEADER.replace("file", " File") + "\n,,,,,,\n" + GOOD).replace("\n", "\r\n")
     (row,) = read(tmp_path, text.encode()).rows
     assert row.file == "a.fcs"
@@ -63,7 +71,9 @@ def test_empty_columns_at_the_right_do_no_harm(tmp_path: Path) -> None:
         ("b.fcs,P01.,2026-02-07T08:30,tbnk,,,", "patient", "cannot be a patient id"),
     ],
 )
-def test_a_wrong_line_names_its_column_and_mend_and_stops_no_other(tmp_path: Path, line: str, column: str, told: str) -> None:
+def test_a_wrong_line_names_its_column_and_mend_and_stops_no_other(
+    tmp_path: Path, line: str, column: str, told: str
+) -> None:
     sheet = read(tmp_path, f"{HEADER}{line}\n{GOOD}")
     fault = only_fault(sheet)
     assert (fault.line, fault.column, fault.concerns) == (2, column, ("b.fcs",))
@@ -82,7 +92,9 @@ def test_a_wrong_line_names_its_column_and_mend_and_stops_no_other(tmp_path: Pat
         ("dilution", "0.1", "final volume over the volume of blood"),
     ],
 )
-def test_a_number_in_another_unit_is_asked_about(tmp_path: Path, column: str, number: str, told: str) -> None:
+def test_a_number_in_another_unit_is_asked_about(
+    tmp_path: Path, column: str, number: str, told: str
+) -> None:
     fault = only_fault(read(tmp_path, f"file,{column}\nb.fcs,{number}\n"))
     assert fault.column == column
     assert told in fault.sentence
@@ -90,11 +102,18 @@ def test_a_number_in_another_unit_is_asked_about(tmp_path: Path, column: str, nu
 
 @pytest.mark.parametrize("cells", ["50,5,1", "500,500,10", ",5,", "480,,2.5"])
 def test_small_counts_that_can_be_true_are_taken(tmp_path: Path, cells: str) -> None:
-    assert read(tmp_path, f"file,leukocytes_per_ul,lymphocytes_per_ul,dilution\nb.fcs,{cells}\n").faults == ()
+    assert (
+        read(
+            tmp_path, f"file,leukocytes_per_ul,lymphocytes_per_ul,dilution\nb.fcs,{cells}\n"
+        ).faults
+        == ()
+    )
 
 
 def test_more_lymphocytes_than_leukocytes_are_in_doubt_and_both_are_named(tmp_path: Path) -> None:
-    fault = only_fault(read(tmp_path, "file,leukocytes_per_ul,lymphocytes_per_ul\nb.fcs,500,5000\n"))
+    fault = only_fault(
+        read(tmp_path, "file,leukocytes_per_ul,lymphocytes_per_ul\nb.fcs,500,5000\n")
+    )
     assert "5000 lymphocytes per µL are more than all leukocytes (500 per µL)" in fault.sentence
 
 
@@ -111,7 +130,9 @@ def test_more_lymphocytes_than_leukocytes_are_in_doubt_and_both_are_named(tmp_pa
         (b"well,dye\nA1,PE\n", "not a sample sheet"),
     ],
 )
-def test_a_sheet_that_cannot_be_read_says_how_to_save_it(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_sheet_that_cannot_be_read_says_how_to_save_it(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
     sheet = read(tmp_path, content)
     assert sheet.rows == ()
     assert told in only_fault(sheet).sentence
@@ -138,10 +159,15 @@ def test_an_unknown_column_is_named_with_the_nearest_and_no_line_is_used(tmp_pat
         ("Zo\u00eb.fcs", ["Zoe\u0308.fcs"], ["Zoe.fcs"]),
     ],
 )
-def test_a_line_names_files_by_path_name_or_glob(tmp_path: Path, pattern: str, named: list[str], not_named: list[str]) -> None:
+def test_a_line_names_files_by_path_name_or_glob(
+    tmp_path: Path, pattern: str, named: list[str], not_named: list[str]
+) -> None:
     sheet = read(tmp_path, f"file,patient\n{pattern},P01\n")
     assert sheet.faults == ()
-    assert all(isinstance(sheet.naming(name)[0], SampleRow) and len(sheet.naming(name)) == 1 for name in named)
+    assert all(
+        isinstance(sheet.naming(name)[0], SampleRow) and len(sheet.naming(name)) == 1
+        for name in named
+    )
     assert all(sheet.naming(name) == [] for name in not_named)
 
 
@@ -164,9 +190,15 @@ def patients_file(folder: Path, text: str) -> Path:
 
 def test_patients_have_products_a_baseline_and_any_further_column_as_text(tmp_path: Path) -> None:
     times = "2026-01-10T11:00,2026-01-10T11:00,2026-01-10T13:00"
-    text = f"patient,infused,infused_car19,infused_carbcma,baseline_visit,arm\nP01,{times},D-7,dose 2\n"
+    text = (
+        f"patient,infused,infused_car19,infused_carbcma,baseline_visit,arm\nP01,{times},D-7,dose "
+        f"2\n"
+    )
     patient = read_patients(patients_file(tmp_path, text)).patients["P01"]
-    assert patient.products == {"car19": datetime(2026, 1, 10, 11), "carbcma": datetime(2026, 1, 10, 13)}  # noqa: DTZ001
+    assert patient.products == {
+        "car19": datetime(2026, 1, 10, 11),  # noqa: DTZ001 - the same
+        "carbcma": datetime(2026, 1, 10, 13),  # noqa: DTZ001 - the same
+    }
     assert patient.baseline_visit == "D-7"
     assert patient.strata == {"arm": "dose 2"}
 
@@ -182,7 +214,9 @@ def test_patients_have_products_a_baseline_and_any_further_column_as_text(tmp_pa
     ],
 )
 def test_a_wrong_patient_stops_no_other(tmp_path: Path, line: str, told: str) -> None:
-    sheet = read_patients(patients_file(tmp_path, f"patient,infused\n{line}\nP01,2026-01-10T11:00\n"))
+    sheet = read_patients(
+        patients_file(tmp_path, f"patient,infused\n{line}\nP01,2026-01-10T11:00\n")
+    )
     assert set(sheet.patients) == {"P01"}
     assert told in str(sheet.faults[0])
     assert "patients.csv, line 2" in str(sheet.faults[0])
@@ -192,26 +226,41 @@ def test_a_wrong_patient_stops_no_other(tmp_path: Path, line: str, told: str) ->
     ("times", "earliest"),
     [
         ("2026-01-10T11:00,2026-01-08T11:00,", "infused_car19 2026-01-08T11:00:00"),
-        ("2026-01-10T11:00,2026-01-12T11:00,2026-01-11T11:00", "infused_carbcma 2026-01-11T11:00:00"),
+        (
+            "2026-01-10T11:00,2026-01-12T11:00,2026-01-11T11:00",
+            "infused_carbcma 2026-01-11T11:00:00",
+        ),
     ],
 )
-def test_an_infusion_that_is_not_that_of_the_first_product_is_refused(tmp_path: Path, times: str, earliest: str) -> None:
-    sheet = read_patients(patients_file(tmp_path, f"patient,infused,infused_car19,infused_carbcma\nP01,{times}\n"))
+def test_an_infusion_that_is_not_that_of_the_first_product_is_refused(
+    tmp_path: Path, times: str, earliest: str
+) -> None:
+    sheet = read_patients(
+        patients_file(tmp_path, f"patient,infused,infused_car19,infused_carbcma\nP01,{times}\n")
+    )
     assert sheet.patients == {}
-    assert f"infused is 2026-01-10T11:00:00, but the earliest of the products is {earliest}" in str(sheet.faults[0])
+    assert f"infused is 2026-01-10T11:00:00, but the earliest of the products is {earliest}" in str(
+        sheet.faults[0]
+    )
 
 
 def test_a_patient_twice_is_used_nowhere(tmp_path: Path) -> None:
-    sheet = read_patients(patients_file(tmp_path, "patient,infused\nP01,2026-01-10T11:00\np01,2026-01-11T11:00\n"))
+    sheet = read_patients(
+        patients_file(tmp_path, "patient,infused\nP01,2026-01-10T11:00\np01,2026-01-11T11:00\n")
+    )
     assert sheet.patients == {}
     assert "line 2" in sheet.why_not("P01")
     assert "line 3" in sheet.why_not("p01")
 
 
 def test_a_second_course_of_treatment_is_told_how_to_be_written(tmp_path: Path) -> None:
-    sheet = read_patients(patients_file(tmp_path, "patient,infused\nP01,2026-01-10T11:00\nP01,2027-01-11T11:00\n"))
+    sheet = read_patients(
+        patients_file(tmp_path, "patient,infused\nP01,2026-01-10T11:00\nP01,2027-01-11T11:00\n")
+    )
     assert sheet.patients == {}
-    assert sheet.why_not("P01").endswith("A second course of treatment is a patient of its own here, such as P01-2.")
+    assert sheet.why_not("P01").endswith(
+        "A second course of treatment is a patient of its own here, such as P01-2."
+    )
 
 
 def test_a_column_nearly_called_infused_is_asked_about(tmp_path: Path) -> None:

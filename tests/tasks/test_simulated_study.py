@@ -15,7 +15,15 @@ from panels.panel import match_panel
 from panels.simulation.expression import cell_table
 from panels.text.errors import UsageFault
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
-from tasks.simulate.patient import BCourse, CarCourse, Patient, b_lineage, blood, draw_patient, marrow
+from tasks.simulate.patient import (
+    BCourse,
+    CarCourse,
+    Patient,
+    b_lineage,
+    blood,
+    draw_patient,
+    marrow,
+)
 from tasks.simulate.plan import total
 from tasks.simulate.study import SimulatedStudy, write_study
 from tasks.simulate.tube import generator
@@ -26,7 +34,9 @@ EVENTS = 0.02
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> SimulatedStudy:
-    return write_study(tmp_path_factory.mktemp("study") / "demo", patients=2, visits=3, workers=1, events=EVENTS)
+    return write_study(
+        tmp_path_factory.mktemp("study") / "demo", patients=2, visits=3, workers=1, events=EVENTS
+    )
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -35,7 +45,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 # The patient
@@ -46,11 +60,15 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     [(4, 0.6), (7, 7.3), (10, 54), (14, 22), (21, 5), (28, 1.2), (42, 0.21), (56, 0.14), (84, 0.10), (112, 0.07), (168, 0.036)],
 )  # fmt: skip
 def test_the_typical_car_course_has_the_published_values(day: float, per_ul: float) -> None:
-    """The published typical values belong to a peak at 9.5 days; at the stated median of 9.8 days day 7 would be 6.1/µL."""
+    """The published typical values belong to a peak at 9.5 days; at the stated median of 9.8 days
+    day 7 would be 6.1/µL."""
     assert CarCourse(tmax=9.5).at(day) == pytest.approx(per_ul, rel=0.06)
 
 
-@pytest.mark.parametrize(("day", "per_ul"), [(-7, 80), (7, 0.30), (14, 0), (28, 0), (56, 0.47), (84, 4.3), (112, 32.7), (168, 144)])
+@pytest.mark.parametrize(
+    ("day", "per_ul"),
+    [(-7, 80), (7, 0.30), (14, 0), (28, 0), (56, 0.47), (84, 4.3), (112, 32.7), (168, 144)],
+)
 def test_the_typical_b_cell_course_has_the_published_values(day: float, per_ul: float) -> None:
     assert BCourse().at(day) == pytest.approx(per_ul, rel=0.02)
 
@@ -104,7 +122,9 @@ def test_the_cohort_has_correlated_peaks_and_some_who_never_recover() -> None:
     peaks = np.log([[patient.car19.cmax, patient.carbcma.cmax] for patient in cohort])
     assert np.exp(np.median(peaks[:, 0])) == pytest.approx(60, rel=0.2)
     assert np.corrcoef(peaks.T)[0, 1] == pytest.approx(0.5, abs=0.12)
-    assert np.mean([patient.b_cells.crossing is None for patient in cohort]) == pytest.approx(0.07, abs=0.04)
+    assert np.mean([patient.b_cells.crossing is None for patient in cohort]) == pytest.approx(
+        0.07, abs=0.04
+    )
 
 
 # The files
@@ -116,7 +136,14 @@ def test_two_readers_read_what_was_written(tmp_path: Path, dialect: str) -> None
     channels = [FcsChannel("FSC-A", voltage=300), FcsChannel("PE-A", "CAR19"), FcsChannel("Time")]
     spill = FcsSpill(("PE-A",), np.array([[1.0]]))
     path = tmp_path / "tube.fcs"
-    write_fcs(path, events, channels, dialect=dialect, spill=spill, keywords={"$TIMESTEP": "0.01", "NOTE": "a\x0cb"})
+    write_fcs(
+        path,
+        events,
+        channels,
+        dialect=dialect,
+        spill=spill,
+        keywords={"$TIMESTEP": "0.01", "NOTE": "a\x0cb"},
+    )
     read = flowio.FlowData(str(path))
     assert np.array_equal(read.as_array(preprocess=False).astype(np.float32), events)
     assert read.text["note"] == "a\x0cb"
@@ -144,7 +171,10 @@ def test_an_array_of_the_wrong_width_is_refused(tmp_path: Path) -> None:
 def test_every_tube_fits_its_panel_and_stores_its_spill(study: SimulatedStudy) -> None:
     for row in rows(study.folder / "samples.csv"):
         meta = fcsparser.parse(str(study.folder / "inbox" / row["file"]), meta_data_only=True)
-        channels = [Channel(n, meta[f"$P{n + 1}N"], meta.get(f"$P{n + 1}S", "")) for n in range(int(meta["$PAR"]))]
+        channels = [
+            Channel(n, meta[f"$P{n + 1}N"], meta.get(f"$P{n + 1}S", ""))
+            for n in range(int(meta["$PAR"]))
+        ]
         match = match_panel(load_panel(row["panel"]), channels)
         assert match.problems == ()
         assert match.instrument == row["instrument"]
@@ -167,7 +197,9 @@ class Channel:
 def test_the_study_has_three_blood_tubes_a_visit_and_three_marrows(study: SimulatedStudy) -> None:
     samples = rows(study.folder / "samples.csv")
     assert len(samples) == 2 * 3 * 3 + 2 * 2 == len(study.tubes)
-    assert {path.name for path in (study.folder / "inbox").iterdir()} == {row["file"] for row in samples}
+    assert {path.name for path in (study.folder / "inbox").iterdir()} == {
+        row["file"] for row in samples
+    }
     assert {row["specimen"] for row in samples} == {"blood", "marrow"}
     assert all((row["beads_per_tube"] == "49713") == (row["panel"] == "tbnk") for row in samples)
     assert all(bool(row["car_reagent"]) == (row["panel"] == "cart") for row in samples)
@@ -178,7 +210,9 @@ def test_the_analyser_is_near_the_true_leukocytes(study: SimulatedStudy) -> None
     true = {row["file"]: row["leukocytes_per_ul"] for row in rows(study.truth / "tubes.csv")}
     for row in rows(study.folder / "samples.csv"):
         if row["leukocytes_per_ul"]:
-            assert float(row["leukocytes_per_ul"]) == pytest.approx(float(true[row["file"]]), rel=0.35)
+            assert float(row["leukocytes_per_ul"]) == pytest.approx(
+                float(true[row["file"]]), rel=0.35
+            )
 
 
 def test_the_true_counts_agree_with_the_events_and_the_volume(study: SimulatedStudy) -> None:
@@ -189,7 +223,11 @@ def test_the_true_counts_agree_with_the_events_and_the_volume(study: SimulatedSt
             assert abs(int(row["cells"]) - expected) < 5 * expected**0.5
     for file, row in tubes.items():
         labels = pd.read_parquet(study.truth / "events" / f"{Path(file).stem}.parquet")
-        assert len(labels) == int(row["events"]) == flowio.FlowData(str(study.folder / "inbox" / file), only_text=True).event_count
+        assert (
+            len(labels)
+            == int(row["events"])
+            == flowio.FlowData(str(study.folder / "inbox" / file), only_text=True).event_count
+        )
 
 
 def test_bead_counting_with_the_truth_gives_the_true_concentration(study: SimulatedStudy) -> None:
@@ -202,8 +240,19 @@ def test_bead_counting_with_the_truth_gives_the_true_concentration(study: Simula
 
 
 def test_nothing_of_the_truth_is_in_a_file_or_a_sheet(study: SimulatedStudy) -> None:
-    words = {*cell_table().kinds, *cell_table().populations(), "truth", "simulat", "intact", "v_eff"} - {"bead", "nk"}
-    said = "".join(",".join(row.values()) for name in ("samples.csv", "patients.csv") for row in rows(study.folder / name))
+    words = {
+        *cell_table().kinds,
+        *cell_table().populations(),
+        "truth",
+        "simulat",
+        "intact",
+        "v_eff",
+    } - {"bead", "nk"}
+    said = "".join(
+        ",".join(row.values())
+        for name in ("samples.csv", "patients.csv")
+        for row in rows(study.folder / name)
+    )
     for file in study.tubes:
         said += repr(flowio.FlowData(str(study.folder / "inbox" / file), only_text=True).text)
     assert [word for word in words if word in said.lower()] == []
@@ -218,10 +267,14 @@ def test_no_patient_or_visit_is_named_inside_a_file_but_in_its_name(study: Simul
 def test_the_same_study_is_written_whatever_the_number_of_workers(tmp_path: Path) -> None:
     options = {"patients": 1, "visits": 2, "events": 0.005}
     told: list[tuple[str, int, int]] = []
-    one = write_study(tmp_path / "one", workers=1, progress=lambda *step: told.append(step), **options)
+    one = write_study(
+        tmp_path / "one", workers=1, progress=lambda *step: told.append(step), **options
+    )
     two = write_study(tmp_path / "two", workers=2, **options)
     assert bytes_of(one.folder) == bytes_of(two.folder)
-    assert [step[1:] for step in told] == [(n, len(one.tubes)) for n in range(1, len(one.tubes) + 1)]
+    assert [step[1:] for step in told] == [
+        (n, len(one.tubes)) for n in range(1, len(one.tubes) + 1)
+    ]
     other = write_study(tmp_path / "other", workers=1, seed=2, **options)
     assert bytes_of(other.folder) != bytes_of(one.folder)
 

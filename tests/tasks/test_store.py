@@ -1,4 +1,5 @@
-"""The store keeps everything once, changes nothing it has kept, and is the same on SQLite and PostgreSQL."""
+"""The store keeps everything once, changes nothing it has kept, and is the same on SQLite and
+PostgreSQL."""
 
 import os
 from collections.abc import Iterator
@@ -40,12 +41,31 @@ from tasks.store.tubes import altered_identities, save_tube, taken_in, tubes_to_
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 SHA = "a" * 64
-TUBE = TubeIdentity(SHA, "a.fcs", "P01", datetime(2026, 2, 7, 8, 30, tzinfo=UTC), "bcell", "D28", leukocytes_per_ul=0.1 + 0.2)
+TUBE = TubeIdentity(
+    SHA,
+    "a.fcs",
+    "P01",
+    datetime(2026, 2, 7, 8, 30, tzinfo=UTC),
+    "bcell",
+    "D28",
+    leukocytes_per_ul=0.1 + 0.2,
+)
 COUNTS = (
     PopulationCount("b_cells", 120, "leukocytes", 5000, "lymphocytes", 4000),
     PopulationCount("naive_b", 0, "b_cells", 120, "b_cells", 120),
 )
-GATING = TubeGating(SHA, "bcell@1.0.0", "f" * 64, "0.1.0", "bcell", 9000, COUNTS, None, ("few_events",), {"dead": 0.1})
+GATING = TubeGating(
+    SHA,
+    "bcell@1.0.0",
+    "f" * 64,
+    "0.1.0",
+    "bcell",
+    9000,
+    COUNTS,
+    None,
+    ("few_events",),
+    {"dead": 0.1},
+)
 
 
 @pytest.fixture
@@ -57,7 +77,9 @@ def store(url: str) -> Iterator[Store]:
 def accept(store: Store, identity: TubeIdentity = TUBE) -> int:
     with store.writing() as connection:
         sight = Sight(10, 2**62, 1.5, identity.tube_sha256)
-        add_file(connection, identity.file, identity.file, f"archive/{identity.tube_sha256[:12]}", sight)
+        add_file(
+            connection, identity.file, identity.file, f"archive/{identity.tube_sha256[:12]}", sight
+        )
         save_tube(connection, identity, {"instrument": "Lyric µ"})
     record = all_files(store)[-1]
     with store.writing() as connection:
@@ -80,7 +102,12 @@ def test_counts_come_back_in_order_and_make_the_file_counted(store: Store) -> No
     (counted,) = tube_counts(store, {"bcell": "bcell@1.0.0"})
     assert list(counted.counts) == ["b_cells", "naive_b"]
     assert counted.identity == TUBE
-    assert (counted.strategy, counted.total_events, counted.beads, counted.flags) == ("bcell@1.0.0", 9000, None, ("few_events",))
+    assert (counted.strategy, counted.total_events, counted.beads, counted.flags) == (
+        "bcell@1.0.0",
+        9000,
+        None,
+        ("few_events",),
+    )
     assert count_by_state(store)["counted"] == 1
 
 
@@ -103,12 +130,17 @@ def test_other_numbers_from_the_same_engine_are_refused_and_the_first_stay(store
 
 def test_another_engine_or_strategy_version_is_kept_beside_the_first(store: Store) -> None:
     accept(store)
-    newer = replace(GATING, engine_version="0.2.0", counts=(replace(COUNTS[0], events=121), COUNTS[1]))
+    newer = replace(
+        GATING, engine_version="0.2.0", counts=(replace(COUNTS[0], events=121), COUNTS[1])
+    )
     other = replace(GATING, strategy="bcell@1.1.0")
     for gating in (GATING, newer, other):
         assert save_gating(store, gating)
     assert len(gatings_of(store, SHA)) == 3
-    by_engine = {engine: tube_counts(store, {"bcell": "bcell@1.0.0"}, engine)[0].counts["b_cells"].events for engine in ("0.1.0", "0.2.0")}
+    by_engine = {
+        engine: tube_counts(store, {"bcell": "bcell@1.0.0"}, engine)[0].counts["b_cells"].events
+        for engine in ("0.1.0", "0.2.0")
+    }
     assert by_engine == {"0.1.0": 120, "0.2.0": 121}
     assert tube_counts(store, {"bcell": "bcell@1.0.0"})[0].counts["b_cells"].events == 121
     assert tube_counts(store, {"bcell": "bcell@1.1.0"})[0].strategy == "bcell@1.1.0"
@@ -121,19 +153,26 @@ def test_only_tubes_not_yet_counted_are_to_be_counted(store: Store) -> None:
     pins = {"bcell": "bcell@1.0.0"}
     save_gating(store, GATING)
     assert [tube.identity.file for tube in tubes_to_count(store, pins, "0.1.0")] == ["b.fcs"]
-    assert [tube.identity.file for tube in tubes_to_count(store, pins, "0.2.0")] == ["a.fcs", "b.fcs"]
+    assert [tube.identity.file for tube in tubes_to_count(store, pins, "0.2.0")] == [
+        "a.fcs",
+        "b.fcs",
+    ]
     record_failure(store, "b" * 64, "disk full")
     assert tubes_to_count(store, pins, "0.1.0") == []
 
 
-def test_a_strategy_changed_under_the_same_version_is_noticed_and_the_first_counts_stay(store: Store) -> None:
+def test_a_strategy_changed_under_the_same_version_is_noticed_and_the_first_counts_stay(
+    store: Store,
+) -> None:
     accept(store)
     save_gating(store, GATING)
     pins = {"bcell": "bcell@1.0.0"}
     assert tubes_to_count(store, pins, "0.1.0", released={"bcell@1.0.0": "f" * 64}) == []
     (tube,) = tubes_to_count(store, pins, "0.1.0", released={"bcell@1.0.0": "e" * 64})
     assert tube.identity == TUBE
-    with pytest.raises(TubeFault, match=r"another bcell@1\.0\.0 \(content ffffffffffff, now eeeeeeeeeeee"):
+    with pytest.raises(
+        TubeFault, match=r"another bcell@1\.0\.0 \(content ffffffffffff, now eeeeeeeeeeee"
+    ):
         save_gating(store, replace(GATING, strategy_sha256="e" * 64))
     assert gatings_of(store, SHA) == [GATING]
 
@@ -201,7 +240,9 @@ def test_many_workers_open_a_new_store_and_write_at_once(url: str) -> None:
 
 
 def test_a_store_that_cannot_be_opened_says_so_without_its_password(tmp_path: Path) -> None:
-    (tmp_path / "broken.db").write_text("this is no database, but a long enough text to be read as one" * 20, encoding="utf-8")
+    (tmp_path / "broken.db").write_text(
+        "this is no database, but a long enough text to be read as one" * 20, encoding="utf-8"
+    )
     for address in (
         f"sqlite:///{tmp_path / 'broken.db'}",
         f"sqlite:///{tmp_path / 'none' / 'x.db'}",
@@ -225,17 +266,24 @@ def test_a_store_of_the_first_version_keeps_its_counts_when_it_is_opened(url: st
         connection.execute(text(FIRST_COUNTS))
         connection.execute(
             text(
-                "INSERT INTO gatings VALUES (:tube, 'bcell', '1.0.0', '0.1.0', :hash, 'bcell', 9000, NULL, '[\"few_events\"]',"
+                "INSERT INTO gatings VALUES (:tube, 'bcell', '1.0.0', '0.1.0', :hash, "
+                "'bcell', 9000, NULL, '[\"few_events\"]',"
                 " '{\"dead\": 0.1}', '2026-02-08T02:00:00+00:00')"
             ),
             {"tube": SHA, "hash": "f" * 64},
         )
         for place, count in enumerate(COUNTS):
-            values = {"tube": SHA, "place": place} | {name: getattr(count, name) for name in ("population", "events", "parent")}
-            values |= {name: getattr(count, name) for name in ("parent_events", "reference", "reference_events")}
+            values = {"tube": SHA, "place": place} | {
+                name: getattr(count, name) for name in ("population", "events", "parent")
+            }
+            values |= {
+                name: getattr(count, name)
+                for name in ("parent_events", "reference", "reference_events")
+            }
             connection.execute(
                 text(
-                    "INSERT INTO counts VALUES (:tube, 'bcell', '1.0.0', '0.1.0', :population, :place, :events, :parent,"
+                    "INSERT INTO counts VALUES (:tube, 'bcell', '1.0.0', '0.1.0', "
+                    ":population, :place, :events, :parent,"
                     " :parent_events, :reference, :reference_events)"
                 ),
                 values,
@@ -244,11 +292,15 @@ def test_a_store_of_the_first_version_keeps_its_counts_when_it_is_opened(url: st
     for _ in range(2):
         with open_store(url) as store:
             assert gatings_of(store, SHA) == [GATING]
-            assert "tubes_by_patient" in {index["name"] for index in inspect(store.engine).get_indexes("tubes")}
+            assert "tubes_by_patient" in {
+                index["name"] for index in inspect(store.engine).get_indexes("tubes")
+            }
             assert not save_gating(store, GATING)
 
 
-def test_a_store_of_the_third_version_keeps_its_counts_and_has_them_counted_once_more(url: str) -> None:
+def test_a_store_of_the_third_version_keeps_its_counts_and_has_them_counted_once_more(
+    url: str,
+) -> None:
     with open_store(url) as store:
         accept(store)
     engine = create_engine(url)
@@ -278,7 +330,9 @@ def test_a_store_of_the_third_version_keeps_its_counts_and_has_them_counted_once
         assert tubes_to_count(store, pins, "0.1.0", panels=panels) == []
 
 
-def test_rows_of_a_store_of_the_fourth_version_get_their_digests_when_it_is_opened(url: str) -> None:
+def test_rows_of_a_store_of_the_fourth_version_get_their_digests_when_it_is_opened(
+    url: str,
+) -> None:
     edition = Edition("P01", "made of one tube", b"kinetics", b"parameters", b"recovery")
     with open_store(url) as store:
         accept(store)
@@ -316,8 +370,14 @@ def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:
     assert tubes_to_count(store, pins, "0.1.0", panels=one) == []
     assert [tube.identity for tube in tubes_to_count(store, pins, "0.1.0", panels=other)] == [TUBE]
     assert tube_counts(store, pins, panels=other) == []
-    assert save_gating(store, replace(GATING, panel_sha256="2" * 64, counts=(replace(COUNTS[0], events=7), COUNTS[1])))
-    found = {sha[0]: tube_counts(store, pins, panels={"bcell": sha})[0].counts["b_cells"].events for sha in ("1" * 64, "2" * 64)}
+    assert save_gating(
+        store,
+        replace(GATING, panel_sha256="2" * 64, counts=(replace(COUNTS[0], events=7), COUNTS[1])),
+    )
+    found = {
+        sha[0]: tube_counts(store, pins, panels={"bcell": sha})[0].counts["b_cells"].events
+        for sha in ("1" * 64, "2" * 64)
+    }
     assert found == {"1": 120, "2": 7}
     assert tubes_to_count(store, pins, "0.1.0", panels=one) == []
 
@@ -378,7 +438,9 @@ def test_no_two_files_with_the_same_bytes_are_taken_in(store: Store) -> None:
     first, second = all_files(store)
     with store.writing() as connection:
         refuse_twin(connection, first)
-        plan_move(connection, first, PlannedMove(first.id, "inbox/a.fcs", "archive/a.fcs", "accepted", ""))
+        plan_move(
+            connection, first, PlannedMove(first.id, "inbox/a.fcs", "archive/a.fcs", "accepted", "")
+        )
     with pytest.raises(StateConflict), store.writing() as connection:
         refuse_twin(connection, second)
 
@@ -392,13 +454,17 @@ def test_a_place_is_entered_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
-def test_an_sqlite_store_on_a_network_share_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """The list of mounts is real but for the type: a share that this machine could mount is not to be had in a test."""
+def test_an_sqlite_store_on_a_network_share_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The list of mounts is real but for the type: a share that this machine could mount is not to
+    be had in a test."""
     number = f"{os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)}"
     mounts = tmp_path / "mountinfo"
     mounts.write_text(
         "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
-        f"31 27 {number} / /media/with\\040blank rw,relatime shared:7 master:1 - {kind} server:/data rw,vers=4.2\n",
+        f"31 27 {number} / /media/with\\040blank rw,relatime shared:7 master:1 - {kind} "
+        f"server:/data rw,vers=4.2\n",
         encoding="utf-8",
     )
     open_store(f"sqlite:///{tmp_path / 'reconflow.db'}").close()
@@ -406,15 +472,23 @@ def test_an_sqlite_store_on_a_network_share_is_refused(tmp_path: Path, monkeypat
     link = tmp_path / "link.db"
     link.symlink_to(tmp_path / "reconflow.db")
     for file in (tmp_path / "reconflow.db", link):
-        with pytest.raises(SettingsFault, match=rf"{file.name} lies on a network share \({kind}\).*disk of this computer.*PostgreSQL"):
+        with pytest.raises(
+            SettingsFault,
+            match=rf"{file.name} lies on a network share \({kind}\).*disk of this computer.*PostgreSQL",
+        ):
             open_store(f"sqlite:///{file}")
 
 
 @pytest.mark.parametrize("kind", ["ext4", "tmpfs", "9p", "overlay"])
-def test_a_store_on_a_disk_of_the_machine_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_store_on_a_disk_of_the_machine_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     number = f"{os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)}"
     monkeypatch.setattr(shares, "MOUNTS", tmp_path / "mountinfo")
-    shares.MOUNTS.write_text(f"31 27 {number} / / rw - {kind} x rw\n30 27 0:999 / /media rw - nfs x rw\n", encoding="utf-8")
+    shares.MOUNTS.write_text(
+        f"31 27 {number} / / rw - {kind} x rw\n30 27 0:999 / /media rw - nfs x rw\n",
+        encoding="utf-8",
+    )
     open_store(f"sqlite:///{tmp_path / 'reconflow.db'}").close()
 
 

@@ -13,9 +13,15 @@ from tests.tasks.published_rows import parameters
 Known = tuple[float | None, float | None, float | None, str]
 
 
-def summed(*known: Known, parameter: str = "Cmax", strata: dict[str, str] | None = None) -> list[dict[str, object]]:
-    """Sum one parameter up of patients P0, P1 … of whom (value, low, high, censoring) is known; empty cells as None."""
-    rows = [(f"P{i}", "blood", "car19_t", parameter, v, "1/uL", low, high, kind, 3, "x@1") for i, (v, low, high, kind) in enumerate(known)]
+def summed(
+    *known: Known, parameter: str = "Cmax", strata: dict[str, str] | None = None
+) -> list[dict[str, object]]:
+    """Sum one parameter up of patients P0, P1 … of whom (value, low, high, censoring) is known;
+    empty cells as None."""
+    rows = [
+        (f"P{i}", "blood", "car19_t", parameter, v, "1/uL", low, high, kind, 3, "x@1")
+        for i, (v, low, high, kind) in enumerate(known)
+    ]
     frame = summary_frame(parameters(*rows), strata)
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
@@ -30,7 +36,13 @@ NOT_ESTIMABLE: Known = (None, None, None, "none")
 def test_values_have_their_median_quartiles_and_range_whatever_their_own_intervals() -> None:
     (row,) = summed(*map(exact, (1.0, 2.0, 3.0, 4.0, 10.0)), NOT_ESTIMABLE)
     assert (row["patients"], row["estimated"], row["bounded"]) == (6, 5, 0)
-    assert (row["minimum"], row["lower_quartile"], row["median"], row["upper_quartile"], row["maximum"]) == (1, 2, 3, 4, 10)
+    assert (
+        row["minimum"],
+        row["lower_quartile"],
+        row["median"],
+        row["upper_quartile"],
+        row["maximum"],
+    ) == (1, 2, 3, 4, 10)
     assert (row["median_low"], row["median_high"]) == (3, 3)
 
 
@@ -58,30 +70,59 @@ def test_what_lies_below_a_limit_lies_between_it_and_zero() -> None:
 
 
 def test_b_cells_gone_at_the_first_visit_may_have_gone_before_infusion() -> None:
-    (row,) = summed((None, None, 4.0, "left"), (None, None, 7.0, "left"), (None, -7.0, 4.0, "interval"), parameter="depletion_onset")
+    (row,) = summed(
+        (None, None, 4.0, "left"),
+        (None, None, 7.0, "left"),
+        (None, -7.0, 4.0, "interval"),
+        parameter="depletion_onset",
+    )
     assert (row["median_low"], row["median_high"]) == (None, 4)
 
 
 def test_the_median_of_times_between_visits_is_an_interval() -> None:
-    (row,) = summed((None, 56.0, 84.0, "interval"), (None, 84.0, 112.0, "interval"), (None, 28.0, 56.0, "interval"))
+    (row,) = summed(
+        (None, 56.0, 84.0, "interval"),
+        (None, 84.0, 112.0, "interval"),
+        (None, 28.0, 56.0, "interval"),
+    )
     assert (row["median_low"], row["median_high"]) == (56, 84)
 
 
 def test_yes_and_no_give_a_share_and_never_a_median() -> None:
-    (row,) = summed((1.0, None, None, "none"), (0.0, None, None, "left"), NOT_ESTIMABLE, parameter="persistence_wk24")
+    (row,) = summed(
+        (1.0, None, None, "none"),
+        (0.0, None, None, "left"),
+        NOT_ESTIMABLE,
+        parameter="persistence_wk24",
+    )
     assert (row["share_yes"], row["estimated"], row["patients"], row["median"]) == (0.5, 2, 3, None)
 
 
 def test_groups_follow_all_patients_and_who_is_in_none_counts_among_all() -> None:
-    rows = summed(*map(exact, (1.0, 2.0, 3.0, 9.0)), strata={"P0": "low", "P1": "low", "P2": "high"})
-    assert [(row["stratum"], row["patients"]) for row in rows] == [("all patients", 4), ("high", 1), ("low", 2)]
+    rows = summed(
+        *map(exact, (1.0, 2.0, 3.0, 9.0)), strata={"P0": "low", "P1": "low", "P2": "high"}
+    )
+    assert [(row["stratum"], row["patients"]) for row in rows] == [
+        ("all patients", 4),
+        ("high", 1),
+        ("low", 2),
+    ]
 
 
 def test_a_study_without_patients_has_an_empty_summary() -> None:
     assert summed() == []
 
 
-@given(st.lists(st.tuples(st.floats(0.1, 1e3), st.floats(0, 1e3), st.sampled_from(["none", "interval", "right", "left"])), min_size=2))
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.1, 1e3),
+            st.floats(0, 1e3),
+            st.sampled_from(["none", "interval", "right", "left"]),
+        ),
+        min_size=2,
+    )
+)
 def test_the_true_median_lies_in_its_interval(patients: list[tuple[float, float, str]]) -> None:
     """Whatever is hidden of each patient, the interval holds the median of the true values."""
     known = []

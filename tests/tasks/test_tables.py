@@ -18,7 +18,9 @@ from tasks.publish.workbook import workbook_bytes
 from tests.tasks.published_rows import NOT_DETECTED, at, kinetics, parameters
 
 ROWS = kinetics(at(-7, **NOT_DETECTED), at(28, per_ul=1 / 3, flags="few_beads"))
-CMAX = parameters(("SLE-001", "blood", "car19_t", "Cmax", 60.125, "cells/uL", None, None, "none", 9, "nca@1"))
+CMAX = parameters(
+    ("SLE-001", "blood", "car19_t", "Cmax", 60.125, "cells/uL", None, None, "none", 9, "nca@1")
+)
 
 
 def cells(content: bytes) -> list[list[str]]:
@@ -26,7 +28,9 @@ def cells(content: bytes) -> list[list[str]]:
 
 
 def book(frame=ROWS, parameters_frame=CMAX, flags=None) -> bytes:
-    return workbook_bytes(frame, wide_frame(frame), parameters_frame, flags or {"few_beads": "Too few beads."})
+    return workbook_bytes(
+        frame, wide_frame(frame), parameters_frame, flags or {"few_beads": "Too few beads."}
+    )
 
 
 def test_csv_has_the_stated_columns_rounds_to_ten_digits_and_ends_lines_with_line_feeds():
@@ -41,12 +45,27 @@ def test_csv_has_the_stated_columns_rounds_to_ten_digits_and_ends_lines_with_lin
 
 
 def test_not_measured_is_empty_and_measured_none_is_zero():
-    frame = pd.DataFrame({"a": [None, 0.0, np.nan], "b": [pd.NaT, datetime(2026, 3, 1, 9, tzinfo=UTC), pd.NaT], "c": [0, 1, 2]})
-    assert cells(csv_bytes(frame))[1:] == [["", "", "0"], ["0.0", "2026-03-01T09:00:00+00:00", "1"], ["", "", "2"]]
+    frame = pd.DataFrame(
+        {
+            "a": [None, 0.0, np.nan],
+            "b": [pd.NaT, datetime(2026, 3, 1, 9, tzinfo=UTC), pd.NaT],
+            "c": [0, 1, 2],
+        }
+    )
+    assert cells(csv_bytes(frame))[1:] == [
+        ["", "", "0"],
+        ["0.0", "2026-03-01T09:00:00+00:00", "1"],
+        ["", "", "2"],
+    ]
 
 
 def test_counts_stay_whole_numbers_when_one_is_missing():
-    rows = parameters(*(("p", "blood", "b_cells", "nadir", 1.0, "1/uL", None, None, "none", n, "d") for n in (3, None)))
+    rows = parameters(
+        *(
+            ("p", "blood", "b_cells", "nadir", 1.0, "1/uL", None, None, "none", n, "d")
+            for n in (3, None)
+        )
+    )
     assert [row[9] for row in cells(csv_bytes(rows, PARAMETERS))[1:]] == ["3", ""]
 
 
@@ -97,7 +116,15 @@ def test_printed_results_are_numbers_in_the_workbook_and_limits_are_text():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(4628.432468, "0"), (96.654, "0.0"), (1.24, "0.00"), (0.0456, "0.0000"), (-7.1139, "0.00"), (0.0, "0"), (99.96, "0.0")],
+    [
+        (4628.432468, "0"),
+        (96.654, "0.0"),
+        (1.24, "0.00"),
+        (0.0456, "0.0000"),
+        (-7.1139, "0.00"),
+        (0.0, "0"),
+        (99.96, "0.0"),
+    ],
 )
 def test_a_number_is_shown_with_three_digits_and_kept_with_all(value: float, shown: str):
     sheet = openpyxl.load_workbook(io.BytesIO(book(kinetics(at(28) | {"day": value}))))["kinetics"]
@@ -107,7 +134,9 @@ def test_a_number_is_shown_with_three_digits_and_kept_with_all(value: float, sho
 
 
 def test_no_text_becomes_a_formula_in_the_workbook():
-    hostile = kinetics(at(28, visit="=HYPERLINK(A1)", flags="+A1", panel="@x", strategy="-x", parent="a\x07b"))
+    hostile = kinetics(
+        at(28, visit="=HYPERLINK(A1)", flags="+A1", panel="@x", strategy="-x", parent="a\x07b")
+    )
     row = openpyxl.load_workbook(io.BytesIO(book(hostile)))["kinetics"][2]
     texts = {cell.value: cell for cell in row}
     for text in ("=HYPERLINK(A1)", "+A1", "@x", "-x"):
@@ -127,7 +156,12 @@ def test_the_same_tables_give_the_same_bytes_at_another_time():
 def test_the_patients_files_are_written_whole_and_nothing_else_is_left(tmp_path):
     write_patient_tables(tmp_path, ROWS, CMAX, wide_frame(ROWS))
     write_patient_tables(tmp_path, ROWS, CMAX, wide_frame(ROWS))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["kinetics.csv", "kinetics.xlsx", "kinetics_wide.csv", "parameters.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "kinetics.csv",
+        "kinetics.xlsx",
+        "kinetics_wide.csv",
+        "parameters.csv",
+    ]
 
 
 def test_cohort_tables_come_patient_by_patient_whatever_order_patients_finished_in(tmp_path):
@@ -135,9 +169,17 @@ def test_cohort_tables_come_patient_by_patient_whatever_order_patients_finished_
     nobody = pd.DataFrame(columns=RECOVERY.names)
     write_cohort_tables(tmp_path / "a", pd.concat([ROWS, other]), CMAX, nobody)
     write_cohort_tables(tmp_path / "b", pd.concat([other, ROWS]), CMAX, nobody)
-    names = ["kinetics.csv", "kinetics.parquet", "parameters.csv", "parameters.parquet", "recovery.csv"]
+    names = [
+        "kinetics.csv",
+        "kinetics.parquet",
+        "parameters.csv",
+        "parameters.parquet",
+        "recovery.csv",
+    ]
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == names
-    assert all((tmp_path / "a" / n).read_bytes() == (tmp_path / "b" / n).read_bytes() for n in names)
+    assert all(
+        (tmp_path / "a" / n).read_bytes() == (tmp_path / "b" / n).read_bytes() for n in names
+    )
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path):

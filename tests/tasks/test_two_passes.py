@@ -119,7 +119,9 @@ def identities(study: Study) -> list[str]:
 def files(study: Study, *folders: str) -> dict[str, str]:
     """Every file in some folders of a study but the markers, by its place and hash."""
     paths = [
-        path for name in folders for path in (study.folder / name).rglob("*")
+        path
+        for name in folders
+        for path in (study.folder / name).rglob("*")
         if path.is_file() and not path.name.startswith(".reconflow-")
     ]
     return {

@@ -1,4 +1,5 @@
-"""A study keeps the versions that counted it until others are promoted, and a promotion is whole or is finished later."""
+"""A study keeps the versions that counted it until others are promoted, and a promotion is whole or
+is finished later."""
 
 import csv
 import shutil
@@ -52,7 +53,8 @@ def regated(study: Study) -> None:
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a study that pins nothing, counted when the program shipped an older version, and compared since."""
+    """Make a study that pins nothing, counted when the program shipped an older version, and
+    compared since."""
     study = make_study(tmp_path_factory.mktemp("versions") / "s", [f"a.fcs,P01,{DRAWN},cart"])
     write_tube(study.inbox / "a.fcs", "cart")
     with pytest.MonkeyPatch.context() as patch:
@@ -69,7 +71,9 @@ def study(counted: Path, tmp_path: Path) -> Study:
 
 
 def strategies_in_tables(study: Study) -> set[str]:
-    with (study.results / "patients" / "P01" / "kinetics.csv").open(encoding="utf-8", newline="") as file:
+    with (study.results / "patients" / "P01" / "kinetics.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:
         return {row["strategy"] for row in csv.DictReader(file)}
 
 
@@ -96,7 +100,9 @@ def test_a_newer_shipped_version_counts_only_after_it_was_promoted(study: Study)
 
 
 @pytest.mark.parametrize("forgotten", [(counted_with,), (counted_with, editions)])
-def test_a_store_that_does_not_remember_tells_by_its_tables_or_its_first_count(study: Study, forgotten: tuple) -> None:
+def test_a_store_that_does_not_remember_tells_by_its_tables_or_its_first_count(
+    study: Study, forgotten: tuple
+) -> None:
     with study.store() as store, store.writing() as connection:
         for table in forgotten:
             connection.execute(delete(table))
@@ -104,7 +110,9 @@ def test_a_store_that_does_not_remember_tells_by_its_tables_or_its_first_count(s
     a_pass(study)
     assert strategies_in_tables(study) == {OLD}
     with study.store() as store, store.reading() as connection:
-        assert [(row.panel, row.strategy) for row in connection.execute(counted_with.select())] == [("cart", OLD)]
+        assert [(row.panel, row.strategy) for row in connection.execute(counted_with.select())] == [
+            ("cart", OLD)
+        ]
 
 
 def test_a_pin_taken_out_of_the_settings_moves_nothing(study: Study) -> None:
@@ -162,11 +170,15 @@ PROMOTED = KILLED.replace("Path.replace = cut", "")
 
 
 def python(script: str, *words: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", script, *map(str, words)], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, words)], stderr=subprocess.PIPE, text=True
+    )
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_promotion_that_was_killed_is_finished_by_the_next_pass(study: Study, moment: str) -> None:
+def test_a_promotion_that_was_killed_is_finished_by_the_next_pass(
+    study: Study, moment: str
+) -> None:
     process = python(KILLED, study.folder, moment)
     process.communicate(timeout=300)
     assert process.returncode == 9
@@ -174,13 +186,17 @@ def test_a_promotion_that_was_killed_is_finished_by_the_next_pass(study: Study, 
     with study.store() as store:
         (kept,) = promotions_of(store)
         assert (kept.from_strategy, kept.to_strategy) == (OLD, NEW)
-        assert "interrupted" in next(each.told for each in standing(open_study(study.folder), store) if each.panel == "cart")
+        assert "interrupted" in next(
+            each.told for each in standing(open_study(study.folder), store) if each.panel == "cart"
+        )
     assert a_pass(open_study(study.folder))[0] == 1
     assert pin_of(study) == NEW
     assert strategies_in_tables(study) == {NEW}
     with study.store() as store:
         assert (len(promotions_of(store)), pin_changes_of(store)) == (1, {})
-        told = next(each.told for each in standing(open_study(study.folder), store) if each.panel == "cart")
+        told = next(
+            each.told for each in standing(open_study(study.folder), store) if each.panel == "cart"
+        )
     assert told.startswith("promoted ")
 
 

@@ -1,4 +1,5 @@
-"""The tables have one row a visit: a label that stands for two draws stops them, and what is missing is said."""
+"""The tables have one row a visit: a label that stands for two draws stops them, and what is
+missing is said."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,7 +31,9 @@ def counts(identity: TubeIdentity) -> TubeCounts:
     return TubeCounts(identity, "bcell@1.0.0", "f" * 64, {}, None, 1000, ())
 
 
-def test_two_draws_under_one_label_that_came_in_earlier_stop_the_patients_tables(tmp_path: Path) -> None:
+def test_two_draws_under_one_label_that_came_in_earlier_stop_the_patients_tables(
+    tmp_path: Path,
+) -> None:
     study = make_study(tmp_path / "s")
     patient = read_patients(study.patients_sheet).patients["P01"]
     later = replace(TUBE, tube_sha256="b" * 64, file="b.fcs", collected=DRAWN + timedelta(days=28))
@@ -55,9 +58,15 @@ def two_visits(folder: Path, baseline: str, *rows: str) -> Study:
 
 
 @pytest.mark.parametrize(
-    ("baseline", "told"), [("D-07", "no visit 'D-07' so far; did you mean 'D-7'"), ("D28", "'D28' is not before the infusion")]
+    ("baseline", "told"),
+    [
+        ("D-07", "no visit 'D-07' so far; did you mean 'D-7'"),
+        ("D28", "'D28' is not before the infusion"),
+    ],
 )
-def test_a_baseline_that_is_no_visit_before_infusion_is_said_with_the_visits_there_are(tmp_path: Path, baseline: str, told: str) -> None:
+def test_a_baseline_that_is_no_visit_before_infusion_is_said_with_the_visits_there_are(
+    tmp_path: Path, baseline: str, told: str
+) -> None:
     study = two_visits(tmp_path / "s", baseline)
     take_in(study)
     doubt = baseline_doubts(study)["P01"]
@@ -81,34 +90,60 @@ def test_a_visit_after_infusion_is_never_taken_for_the_baseline(tmp_path: Path) 
     frame = kinetics(*(at(day, patient="P01", population="b_cells") for day in (-7, 28)))
     assert parameter_settings(study, patients, frame).baseline_visits == {"P01": ""}
     (study.folder / "patients.csv").write_text(PATIENTS.format("D-7"), encoding="utf-8")
-    assert parameter_settings(study, read_patients(study.patients_sheet).patients, frame).baseline_visits == {"P01": "D-7"}
+    assert parameter_settings(
+        study, read_patients(study.patients_sheet).patients, frame
+    ).baseline_visits == {"P01": "D-7"}
 
 
-def test_tubes_that_wait_failed_or_were_refused_are_said_in_the_patients_report_without_their_names(tmp_path: Path) -> None:
-    rows = ["Anna1.fcs,P01,2027-02-07T08:30,cart,D56", "Anna2.fcs,P01,2026-02-07T08:30,cart,D28", "Anna3.fcs,P01,7.2.26,bcell,D28"]
+def test_tubes_that_wait_failed_or_were_refused_are_said_in_the_patients_report_without_their_names(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        "Anna1.fcs,P01,2027-02-07T08:30,cart,D56",
+        "Anna2.fcs,P01,2026-02-07T08:30,cart,D28",
+        "Anna3.fcs,P01,7.2.26,bcell,D28",
+    ]
     study = two_visits(tmp_path / "s", "D-7", *rows)
     write_tube(study.inbox / "Anna1.fcs", "cart", seed=7)
     write_tube(study.inbox / "Anna2.fcs", "tbnk", seed=8)
     write_tube(study.inbox / "Anna3.fcs", seed=9)
     take_in(study)
     with study.store() as store:
-        failed = next(tube.identity.tube_sha256 for tube in taken_in(store) if tube.identity.visit == "D28")
+        failed = next(
+            tube.identity.tube_sha256 for tube in taken_in(store) if tube.identity.visit == "D28"
+        )
         record_failure(store, failed, "the file was damaged")
     notes = patient_notes(study)
     assert notes == {
         "P01": (
-            f"The bcell tube {failed[:12]} of visit D28 (blood) failed and is in no table; the overview says why.",
-            "The cart tube of visit D28, samples.csv, line 5 was refused and is in no table; the overview says why.",
-            "The cart tube of visit D56, samples.csv, line 4 waits and is in no table; the overview says why.",
+            (
+                f"The bcell tube {failed[:12]} of visit D28 (blood) failed and is in no table; "
+                f"the overview says why."
+            ),
+            (
+                "The cart tube of visit D28, samples.csv, line 5 was refused and is in no table; "
+                "the overview says why."
+            ),
+            (
+                "The cart tube of visit D56, samples.csv, line 4 waits and is in no table; the "
+                "overview says why."
+            ),
             "The file of samples.csv, line 6 waits and is in no table; the overview says why.",
         )
     }
-    page = render_patient_report(PatientRecord("P01", {}, notes=notes["P01"]), kinetics(at(-7, patient="P01")), parameters(), {})
+    page = render_patient_report(
+        PatientRecord("P01", {}, notes=notes["P01"]),
+        kinetics(at(-7, patient="P01")),
+        parameters(),
+        {},
+    )
     assert "of visit D28 (blood) failed and is in no table" in page
     assert "Anna" not in page
 
 
-def test_a_report_is_due_again_when_a_tube_of_its_patient_begins_to_wait_and_when_it_no_longer_does(tmp_path: Path) -> None:
+def test_a_report_is_due_again_when_a_tube_of_its_patient_begins_to_wait_and_when_it_no_longer_does(
+    tmp_path: Path,
+) -> None:
     study = make_study(tmp_path / "s")
     used = in_use(study)
     give(study, "P01", 1)
@@ -120,7 +155,9 @@ def test_a_report_is_due_again_when_a_tube_of_its_patient_begins_to_wait_and_whe
     take_in(study)
     (waits,) = patients_to_build(study, used)
     assert waits.fingerprint != before.fingerprint
-    assert waits.notes == ("The cart tube of samples.csv, line 2 waits and is in no table; the overview says why.",)
+    assert waits.notes == (
+        "The cart tube of samples.csv, line 2 waits and is in no table; the overview says why.",
+    )
     path.unlink()
     take_in(study)
     assert patients_to_build(study, used) == [before]

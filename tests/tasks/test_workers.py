@@ -1,4 +1,5 @@
-"""Work in processes of its own: results and errors come back, and a process that dies hangs nothing."""
+"""Work in processes of its own: results and errors come back, and a process that dies hangs
+nothing."""
 
 import math
 import multiprocessing
@@ -30,7 +31,9 @@ def test_little_work_is_done_here_and_much_in_other_processes() -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_results_and_errors_come_back_and_a_process_that_dies_does_not_stop_the_next(tmp_path: Path) -> None:
+def test_results_and_errors_come_back_and_a_process_that_dies_does_not_stop_the_next(
+    tmp_path: Path,
+) -> None:
     with workers(2, 100):
         assert apart(math.sqrt, 9.0) == 3.0
         with pytest.raises(FileNotFoundError, match="nowhere"):
@@ -44,7 +47,8 @@ def test_results_and_errors_come_back_and_a_process_that_dies_does_not_stop_the_
 
 
 def test_many_threads_get_an_answer_each_when_processes_die() -> None:
-    """Everything that is under way when a process dies fails in a way that is retried; nothing waits for ever."""
+    """Everything that is under way when a process dies fails in a way that is retried; nothing
+    waits for ever."""
     with workers(2, 100), ThreadPoolExecutor(8) as threads:
         work = [(os._exit, 1) if n % 5 == 0 else (math.sqrt, float(n * n)) for n in range(20)]
         futures = [threads.submit(copy_context().run, apart, *each) for each in work]

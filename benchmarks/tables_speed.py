@@ -36,7 +36,7 @@ from tasks.results.build_tables import (
     patients_to_build,
 )
 from tasks.store.counts import TubeGating, save_gating
-from tasks.store.ledger import Sight, add_file, all_files, set_state
+from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.tubes import save_tube
 from tasks.strategies.in_use import in_use
 from tasks.study.folder import Study, open_study
@@ -71,7 +71,7 @@ def make_study(folder: Path, patients: int) -> Study:
                     identity.file,
                     identity.file,
                     f"archive/{identity.file}",
-                    Sight(1, 1, 0.0, sha),
+                    FileStat(1, 1, 0.0, sha),
                 )
         records = {record.sha256: record for record in all_files(store)}
         with store.writing() as connection:
@@ -143,7 +143,9 @@ def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
     rows = 0
     for each in inputs:
         name = each.patient
-        tubes = counted_tubes(study, used, name, evidence=each.evidence, bead_rates=each.bead_rates)
+        tubes = counted_tubes(
+            study, used, name, reference_sets=each.reference_sets, bead_rates=each.bead_rates
+        )
         kinetics = patient_kinetics(study, used, everyone[name], tubes)
         settings = parameter_settings(study, {name: everyone[name]}, kinetics)
         read = kinetic_rows(kinetics, settings.detect_events)

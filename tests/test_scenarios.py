@@ -25,7 +25,7 @@ from tasks.counting.volume import CountMethod
 from tasks.intake.take_in import take_in
 from tasks.kinetics.nca import nca
 from tasks.kinetics.recovery import Definition, VisitCount, recovery
-from tasks.results.series_flags import with_circumstances
+from tasks.results.series_flags import with_series_flags
 from tasks.sheets.drugs import read_drugs
 from tasks.store.tubes import taken_in
 from tasks.tubes.count_tube import count_tube
@@ -344,7 +344,7 @@ def test_scenario_m_a_reagent_switched_and_known_from_before_infusion_is_said_to
             dilution=1.0,
         ).counts
 
-    told = with_circumstances(
+    told = with_series_flags(
         [tube(-7, "idiotype"), tube(-6, "linker"), tube(10, "linker"), tube(14, "idiotype")], {}
     )
     assert ["reagent_changed" in each.counts["car19_t"].flags for each in told] == [
@@ -383,7 +383,7 @@ def with_drug(folder: Path, drug: str, start: str) -> Mapping[str, Quantity]:
         f"patient,drug,start,stop\nP01,{drug},{start},{start}\n", encoding="utf-8"
     )
     made = make("bcell", RESTING | B_CELLS, acquired_volume_ul=20.0, dilution=1.0)
-    found = quantified(with_circumstances([made.counts], read_drugs(folder / "drugs.csv")[0]))
+    found = quantified(with_series_flags([made.counts], read_drugs(folder / "drugs.csv")[0]))
     return {population: quantity for (_, _, population), quantity in found.items()}
 
 

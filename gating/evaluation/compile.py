@@ -44,7 +44,7 @@ class RealisedThreshold:
     detector: str
     value: float
     source: str
-    evidence: str
+    rationale: str
     tried: tuple[Tried, ...] = ()
 
 
@@ -499,7 +499,7 @@ def _with_thresholds(compiled: Compiled) -> Compiled:
             compiled.detector_of[t.marker],
             compiled.value(t.marker, name),
             r.source,
-            r.evidence,
+            r.rationale,
             r.tried,
         )
         for (name, t), r in zip(declared.items(), resolved.values(), strict=True)

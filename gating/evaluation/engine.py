@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.evaluation.compensated_values import Channels
-from gating.evaluation.gate_membership import inside_of, side_of
+from gating.evaluation.gate_membership import dimension_of, membership_of
 from gating.fcs.event_source import CHUNK, EventSource, Rows
 from panels.text.errors import StrategyFault
 from panels.text.printable import shown
@@ -162,7 +162,10 @@ class _Walk:
         sided = [
             (
                 gate,
-                [side_of(self.gating, self.channels, dimension) for dimension in gate.dimensions],
+                [
+                    dimension_of(self.gating, self.channels, dimension)
+                    for dimension in gate.dimensions
+                ],
             )
             for gate in siblings.values()
         ]
@@ -171,7 +174,7 @@ class _Walk:
         for part in _parts(rows, self.channels.count):
             columns = dict(zip(keys, self.channels.linear(keys, part), strict=True))
             for gate, sides in sided:
-                for name, inside in inside_of(gate, sides, columns):
+                for name, inside in membership_of(gate, sides, columns):
                     kept.setdefault((*parent, *name), []).append(
                         _chosen(part, inside, self.channels.count)
                     )

@@ -32,7 +32,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class GateDimension:
     """One side of a gate: the linear columns it comes from, its display transform, its bounds."""
 
     name: str
@@ -84,11 +84,11 @@ class Side:
         return inside
 
 
-def side_of(
+def dimension_of(
     gating: flowkit.GatingStrategy,
     channels: Channels,
     dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider,
-) -> Side:
+) -> GateDimension:
     """Resolve what one side of a gate refers to; raises StrategyFault when it is not defined, PanelMismatch when the tube lacks it."""
     transform = _transform(gating, dimension.transformation_ref)
     name = getattr(dimension, "ratio_ref", None)
@@ -116,7 +116,7 @@ def side_of(
     low, high = (
         bound_on(transform, getattr(dimension, end, None), exact=exact) for end in ("min", "max")
     )
-    return Side(str(name or dimension.id), keys, transform, ratio, low, high)
+    return GateDimension(str(name or dimension.id), keys, transform, ratio, low, high)
 
 
 def _transform(
@@ -142,8 +142,8 @@ def bound_on(
     )
 
 
-def inside_of(
-    gate: flowkit.gates.Gate, sides: list[Side], columns: Columns
+def membership_of(
+    gate: flowkit.gates.Gate, sides: list[GateDimension], columns: Columns
 ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
     """Tell which events each population of a gate keeps: its own, or its quadrants'; raises StrategyFault for one without sides."""
     from flowkit import gates
@@ -167,7 +167,7 @@ def inside_of(
         yield (gate.gate_name,), _in_shape(gate, sides, columns)
 
 
-def _in_shape(gate: flowkit.gates.Gate, sides: list[Side], columns: Columns) -> np.ndarray:
+def _in_shape(gate: flowkit.gates.Gate, sides: list[GateDimension], columns: Columns) -> np.ndarray:
     """Apply a polygon or an ellipse; events beside a polygon's outermost vertices need no display scale to be outside."""
     from flowkit import gates
 

@@ -12,7 +12,7 @@ class Tried:
     source: str
     value: float | None
     fault: str
-    evidence: str
+    rationale: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Resolved:
 
     value: float
     source: str
-    evidence: str
+    rationale: str
     tried: tuple[Tried, ...] = ()
     checked: bool = True
     proven: bool = True

@@ -26,7 +26,7 @@ class CannotCarry(Exception):
 
 
 @dataclass(slots=True)
-class Readings:
+class DimensionMapping:
     """How the gates of a document read their events: the marker, the scale, and the compensation that the first of them settles.
 
     ``own_panel`` is the panel with the document's matrix, once a gate asked for one.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from gating.exchange.gatingml_structure import SPACES, XML_NAME, check_structure, mend_names
+from gating.exchange.gatingml_structure import SPACES, XML_NAME, check_structure, make_names_valid
 from gating.exchange.gatingml_structure import qualified as _tag
 from gating.exchange.safe_xml import read_xml
 from panels.text.errors import StrategyFault
@@ -52,7 +52,7 @@ def read_named_gatingml(path: Path) -> tuple[flowkit.GatingStrategy, dict[str, s
 
     root = read_xml(path)
     check_structure(path, root)
-    names = mend_names(root)
+    names = make_names_valid(root)
     # After the document was looked at: FlowKit takes seconds to import.
     import flowkit
 

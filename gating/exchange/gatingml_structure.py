@@ -126,7 +126,7 @@ def _check_levels(path: Path, needs: Mapping[str, list[str]]) -> None:
             del waiting[name]
 
 
-def mend_names(root: etree._Element) -> dict[str, str]:
+def make_names_valid(root: etree._Element) -> dict[str, str]:
     """Give what is named by no XML name (``IgD+CD27+``, as FlowKit writes) one, wherever it is named; new name → the document's."""
     attributes = [
         (element, key)

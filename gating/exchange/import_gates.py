@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gating.exchange.dimension_mapping import CannotCarry, Readings
+from gating.exchange.dimension_mapping import CannotCarry, DimensionMapping
 from gating.exchange.import_notes import Note, Outcome
 from gating.exchange.read_document import Foreign, RangedChannel
 from gating.exchange.scale_conversion import ChannelNames, is_scatter
@@ -69,8 +69,10 @@ def import_gates(
         )
     listed = channels or foreign.channels
     notes = list(foreign.notes)
-    readings = Readings(foreign, panel, name, ChannelNames(panel, listed), stores_spill, notes)
-    return _Import(foreign, panel, name, readings, notes=notes).run()
+    mapping = DimensionMapping(
+        foreign, panel, name, ChannelNames(panel, listed), stores_spill, notes
+    )
+    return _Import(foreign, panel, name, mapping, notes=notes).run()
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ class _Import:
     foreign: Foreign
     panel: Panel
     name: str
-    readings: Readings
+    mapping: DimensionMapping
     notes: list[Note]
     name_of: dict[Path, str] = field(default_factory=dict)
     gates: list[dict[str, Any]] = field(default_factory=list)
@@ -88,12 +90,12 @@ class _Import:
     @property
     def shapes(self) -> Shapes:
         """Give what writes the gates' shapes."""
-        return Shapes(self.readings, self._note)
+        return Shapes(self.mapping, self._note)
 
     def run(self) -> Imported:
         """Carry over gate by gate, parents and members first."""
         nodes = self._nodes()
-        self.readings.settle_scales(nodes)
+        self.mapping.settle_scales(nodes)
         for path in nodes:
             for each in (path, *self._quadrant_paths(path, nodes[path])):
                 self.name_of[each] = self._free(each[-1], each)
@@ -102,7 +104,7 @@ class _Import:
         for path in self.lost:
             self.name_of.pop(path, None)
         return Imported(
-            self._document(), self.readings.own_panel, (*self.notes, *self._summary()), self.name_of
+            self._document(), self.mapping.own_panel, (*self.notes, *self._summary()), self.name_of
         )
 
     # Names and order
@@ -223,7 +225,7 @@ class _Import:
             sides: dict[str, dict[str, float]] = {}
             for reference in quadrant.divider_refs:
                 side = divider[reference]
-                axis = self.readings.axis(side)
+                axis = self.mapping.axis(side)
                 limits = self.shapes.limits(
                     axis, side.transformation_ref, *quadrant.get_divider_range(reference)
                 )
@@ -300,14 +302,14 @@ class _Import:
         used = {axis for gate in self.gates for axis in _axes_of(gate)}
         scales = {
             axis: _written(scale)
-            for axis, scale in sorted(self.readings.scales.items())
+            for axis, scale in sorted(self.mapping.scales.items())
             if axis in used and not is_scatter(axis)
         }
         return {
             "strategy": self.name,
             "version": VERSION,
             "title": f"Imported from {self.foreign.source}",
-            "panel": self.panel.panel if self.readings.own_panel is None else self.name,
+            "panel": self.panel.panel if self.mapping.own_panel is None else self.name,
             "scales": scales,
             "gates": self.gates,
             "populations": [],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gating.exchange.dimension_mapping import CannotCarry, Readings
+from gating.exchange.dimension_mapping import CannotCarry, DimensionMapping
 from gating.exchange.ellipses import CORNERS, ellipse_corners
 from gating.exchange.import_notes import Outcome
 from gating.exchange.scale_conversion import linear_bound, redraw, same_scale
@@ -22,12 +22,12 @@ LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Write shapes as ``readings`` reads their axes; ``note`` (outcome, path, text) takes what the report has to say.
+    """Write shapes as ``mapping`` reads their axes; ``note`` (outcome, path, text) takes what the report has to say.
 
     Each raises CannotCarry for a shape that a strategy cannot say.
     """
 
-    readings: Readings
+    mapping: DimensionMapping
     note: Callable[[Outcome, Path, str], None]
 
     def rectangle(self, gate: flowkit.gates.RectangleGate) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Shapes:
             return self._ratio(ratios[0])
         sides: dict[str, dict[str, float]] = {}
         for dimension in gate.dimensions:
-            axis = self.readings.axis(dimension)
+            axis = self.mapping.axis(dimension)
             limits = self.limits(axis, dimension.transformation_ref, dimension.min, dimension.max)
             if limits:
                 if axis in sides:
@@ -53,17 +53,17 @@ class Shapes:
         self, axis: str, reference: str | None, low: float | None, high: float | None
     ) -> dict[str, float]:
         """Bring the two bounds of an axis to the strategy's linear units."""
-        transform = self.readings.transform(reference)
+        transform = self.mapping.transform(reference)
         lowest, highest = _ends(transform)
         limits: dict[str, float] = {}
         if low is not None and low > lowest:
-            limits["above"] = linear_bound(transform, low) / self.readings.names.factor(axis)
+            limits["above"] = linear_bound(transform, low) / self.mapping.names.factor(axis)
         if high is not None:
             if high <= lowest:
                 raise CannotCarry(f"Its bound on {axis} lies below the scale, so it keeps nothing.")
             limits["below"] = linear_bound(
                 transform, min(high, highest)
-            ) / self.readings.names.factor(axis)
+            ) / self.mapping.names.factor(axis)
         if any(not np.isfinite(value) for value in limits.values()):
             raise CannotCarry(f"A bound on {axis} lies where its scale has no number.")
         if len(limits) == 2 and limits["above"] >= limits["below"]:
@@ -71,7 +71,7 @@ class Shapes:
         return limits
 
     def _ratio(self, dimension: flowkit.RatioDimension) -> dict[str, Any]:
-        ratio = self.readings.transform(dimension.ratio_ref)
+        ratio = self.mapping.transform(dimension.ratio_ref)
         if ratio is None:
             raise CannotCarry("Its ratio is not defined.")
         if ratio.param_b or ratio.param_c or ratio.param_a <= 0:
@@ -79,8 +79,8 @@ class Shapes:
                 "Its ratio has parameters (an offset, or a factor that is not positive), "
                 "which a strategy's ratio has not."
             )
-        axes = [self.readings.known_axis(name) for name in ratio.dimensions]
-        scale = self.readings.transform(dimension.transformation_ref)
+        axes = [self.mapping.known_axis(name) for name in ratio.dimensions]
+        scale = self.mapping.transform(dimension.transformation_ref)
         low, high = (
             None if b is None else linear_bound(scale, b) / ratio.param_a
             for b in (dimension.min, dimension.max)
@@ -97,11 +97,11 @@ class Shapes:
         self, path: Path, dimensions: Any, corners: list[tuple[float, float]]
     ) -> dict[str, Any]:
         """Write a polygon, its edges redrawn where they are straight on a scale that a strategy has not."""
-        axes = [self.readings.axis(d) for d in dimensions]
+        axes = [self.mapping.axis(d) for d in dimensions]
         if axes[0] == axes[1]:
             raise CannotCarry(f"Both its axes are {axes[0]}.")
-        transforms = [self.readings.transform(d.transformation_ref) for d in dimensions]
-        ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
+        transforms = [self.mapping.transform(d.transformation_ref) for d in dimensions]
+        ours = [(self.mapping.scales[axis], self.mapping.names.maximum(axis)) for axis in axes]
         if all(
             same_scale(t, scale, maximum)
             for t, (scale, maximum) in zip(transforms, ours, strict=True)
@@ -120,7 +120,7 @@ class Shapes:
             self.note(
                 "approximated", path, f"{text} Events on the edge may fall on the other side."
             )
-        factors = [self.readings.names.factor(axis) for axis in axes]
+        factors = [self.mapping.names.factor(axis) for axis in axes]
         vertices = [[place[0] / factors[0], place[1] / factors[1]] for place in places]
         if not np.isfinite(np.array(vertices)).all():
             raise CannotCarry("A vertex lies where its scale has no number.")
@@ -132,8 +132,8 @@ class Shapes:
             raise CannotCarry(
                 f"It is an ellipsoid in {len(gate.dimensions)} dimensions; a strategy's has two."
             )
-        axes = [self.readings.axis(d) for d in gate.dimensions]
-        transforms = [self.readings.transform(d.transformation_ref) for d in gate.dimensions]
+        axes = [self.mapping.axis(d) for d in gate.dimensions]
+        transforms = [self.mapping.transform(d.transformation_ref) for d in gate.dimensions]
         covariance, centre = (
             np.array(gate.covariance_matrix, dtype=np.float64),
             np.array(gate.coordinates, dtype=np.float64),
@@ -144,7 +144,7 @@ class Shapes:
             or not (np.linalg.eigvalsh(covariance) > 0).all()
         ):
             raise CannotCarry("Its covariance is that of no ellipse.")
-        ours = [(self.readings.scales[axis], self.readings.names.maximum(axis)) for axis in axes]
+        ours = [(self.mapping.scales[axis], self.mapping.names.maximum(axis)) for axis in axes]
         if not all(
             same_scale(t, scale, maximum)
             for t, (scale, maximum) in zip(transforms, ours, strict=True)
@@ -161,13 +161,13 @@ class Shapes:
                 path, gate.dimensions, ellipse_corners(centre, covariance, gate.distance_square)
             )
         for i, (axis, transform) in enumerate(zip(axes, transforms, strict=True)):
-            if self.readings.scales[axis].kind == "linear":
+            if self.mapping.scales[axis].kind == "linear":
                 unit = 1.0 if transform is None else transform.param_t + transform.param_a
                 centre[i] = (
                     centre[i] if transform is None else linear_bound(transform, centre[i])
-                ) / self.readings.names.factor(axis)
-                covariance[i, :] *= unit / self.readings.names.factor(axis)
-                covariance[:, i] *= unit / self.readings.names.factor(axis)
+                ) / self.mapping.names.factor(axis)
+                covariance[i, :] *= unit / self.mapping.names.factor(axis)
+                covariance[:, i] *= unit / self.mapping.names.factor(axis)
         if not np.isfinite(covariance).all() or not np.isfinite(centre).all():
             raise CannotCarry("It lies where its scale has no number.")
         shape = {

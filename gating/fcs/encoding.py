@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gating.fcs.data_offsets import EventBlock, find_events
 from gating.fcs.limits import MOST_NAME
-from gating.fcs.second_readers import Reading
+from gating.fcs.second_readers import ParsedHeader
 from gating.fcs.text import DataSet
 from panels.acquisition_time import time_channel
 from panels.text.errors import UnreadableFile
@@ -77,9 +77,11 @@ class Layout:
     encodings: tuple[Encoding, ...]
 
 
-def channels_of(name: str, reading: Reading, keywords: Mapping[str, str]) -> tuple[Channel, ...]:
+def channels_of(
+    name: str, parsed: ParsedHeader, keywords: Mapping[str, str]
+) -> tuple[Channel, ...]:
     """List the channels; raises UnreadableFile when two have one name."""
-    detectors = [_bounded(name, f"$P{n}N", each) for n, each in enumerate(reading.detectors, 1)]
+    detectors = [_bounded(name, f"$P{n}N", each) for n, each in enumerate(parsed.detectors, 1)]
     twice = [detector for detector, times in Counter(detectors).items() if times > 1]
     if twice:
         raise UnreadableFile(
@@ -132,18 +134,18 @@ def finite(text: str) -> float | None:
 
 def encodings_of(
     name: str,
-    reading: Reading,
+    parsed: ParsedHeader,
     keywords: Mapping[str, str],
     channels: Sequence[Channel],
     time_step: float | None,
 ) -> tuple[Encoding, ...]:
     """Say how each channel is written; raises UnreadableFile when it is in a way not supported."""
-    places = [bits // 8 for bits in accumulate(reading.bits, initial=0)][: len(channels)]
+    places = [bits // 8 for bits in accumulate(parsed.bits, initial=0)][: len(channels)]
     clock = time_channel(channels)
     return tuple(
         _encoding(
             name,
-            reading,
+            parsed,
             keywords,
             channel,
             place,
@@ -155,7 +157,7 @@ def encodings_of(
 
 def _encoding(
     name: str,
-    reading: Reading,
+    parsed: ParsedHeader,
     keywords: Mapping[str, str],
     channel: Channel,
     byte: int,
@@ -163,8 +165,8 @@ def _encoding(
     time_step: float | None,
 ) -> Encoding:
     """Say how a channel is written; ``time_step`` is the clock's (None: the channel is none)."""
-    number, bits = channel.index + 1, reading.bits[channel.index]
-    kind = _kind(name, channel, _datatype(reading, keywords, number), bits)
+    number, bits = channel.index + 1, parsed.bits[channel.index]
+    kind = _kind(name, channel, _datatype(parsed, keywords, number), bits)
     decades, log_zero = _amplification(name, keywords, channel, kind)
     return Encoding(
         kind=kind,
@@ -180,26 +182,26 @@ def _encoding(
     )
 
 
-def _datatype(reading: Reading, keywords: Mapping[str, str], number: int) -> str:
+def _datatype(parsed: ParsedHeader, keywords: Mapping[str, str], number: int) -> str:
     """Give the type of a channel's values, which may differ from ``$DATATYPE`` from FCS 3.2 on."""
     own = keywords.get(f"$P{number}DATATYPE", "").upper()
-    return own if own and reading.version >= "3.2" else reading.datatype
+    return own if own and parsed.version >= "3.2" else parsed.datatype
 
 
-def ignored_datatypes(reading: Reading, keywords: Mapping[str, str]) -> tuple[str, ...]:
+def ignored_datatypes(parsed: ParsedHeader, keywords: Mapping[str, str]) -> tuple[str, ...]:
     """Say where a ``$PnDATATYPE`` that FCS below 3.2 does not know asks for other values."""
-    if reading.version >= "3.2":
+    if parsed.version >= "3.2":
         return ()
-    numbers = range(1, reading.channel_count + 1)
+    numbers = range(1, parsed.channel_count + 1)
     asked = [
         f"$P{n}DATATYPE"
         for n in numbers
-        if keywords.get(f"$P{n}DATATYPE", reading.datatype).upper() != reading.datatype
+        if keywords.get(f"$P{n}DATATYPE", parsed.datatype).upper() != parsed.datatype
     ]
     more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
     sentence = (
-        f"{asked[0] if asked else ''} was ignored{more}: FCS {reading.version} does not know it, "
-        f"all values are of type {value_shown('$DATATYPE', reading.datatype)} ($DATATYPE)."
+        f"{asked[0] if asked else ''} was ignored{more}: FCS {parsed.version} does not know it, "
+        f"all values are of type {value_shown('$DATATYPE', parsed.datatype)} ($DATATYPE)."
     )
     return (sentence,) if asked else ()
 
@@ -255,7 +257,7 @@ def _bit_mask(name: str, channel: Channel, bits: int) -> int | None:
 
 
 def layout_of(
-    name: str, size: int, data_set: DataSet, reading: Reading, encodings: tuple[Encoding, ...]
+    name: str, size: int, data_set: DataSet, parsed: ParsedHeader, encodings: tuple[Encoding, ...]
 ) -> tuple[Layout, tuple[str, ...]]:
     """Find where the events lie and check that as many lie there as are announced.
 
@@ -268,8 +270,8 @@ def layout_of(
             f"Export it in list mode."
         )
     event_bytes = sum(encoding.width for encoding in encodings)
-    order = _order(name, reading.byte_order, max(encoding.width for encoding in encodings))
-    place = find_events(name, size, data_set, EventBlock(reading.event_count, event_bytes))
+    order = _order(name, parsed.byte_order, max(encoding.width for encoding in encodings))
+    place = find_events(name, size, data_set, EventBlock(parsed.event_count, event_bytes))
     return Layout(place.start, event_bytes, order, encodings), place.problems
 
 

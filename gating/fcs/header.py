@@ -15,7 +15,7 @@ from gating.fcs.encoding import (
     layout_of,
 )
 from gating.fcs.limits import MOST_EVENTS
-from gating.fcs.second_readers import confirm, own_reading
+from gating.fcs.second_readers import confirm, parsed_header
 from gating.fcs.spillover import Spill, read_spill
 from gating.fcs.text import DataSet, read_data_sets, whole_number
 from gating.fcs.vendor_quirks import acquired_volume_ul
@@ -64,23 +64,23 @@ def read_header(path: Path) -> TubeHeader:
         (n for n, each in enumerate(data_sets) if each.version >= "3"), default=len(data_sets) - 1
     )
     data_set = data_sets[index]
-    keywords, reading = data_set.keywords, own_reading(name, data_set)
-    channels = channels_of(name, reading, keywords)
+    keywords, parsed = data_set.keywords, parsed_header(name, data_set)
+    channels = channels_of(name, parsed, keywords)
     time_step, time_problems = _time_step(keywords, channels)
-    encodings = encodings_of(name, reading, keywords, channels, time_step)
-    layout, layout_problems = layout_of(name, size, data_set, reading, encodings)
-    if reading.event_count > MOST_EVENTS:
+    encodings = encodings_of(name, parsed, keywords, channels, time_step)
+    layout, layout_problems = layout_of(name, size, data_set, parsed, encodings)
+    if parsed.event_count > MOST_EVENTS:
         raise UnreadableFile(f"{name} holds more than {MOST_EVENTS:,} events. Export it in parts.")
-    confirm(path, data_sets, index, reading)
+    confirm(path, data_sets, index, parsed)
     stored = read_spill(keywords, data_set.spills, [each.detector for each in channels])
     volume, volume_problems = acquired_volume_ul(keywords)
-    empty = ("The tube holds no events.",) if reading.event_count == 0 else ()
+    empty = ("The tube holds no events.",) if parsed.event_count == 0 else ()
     return TubeHeader(
         path=path,
-        version=reading.version,
+        version=parsed.version,
         keywords=keywords,
         channels=channels,
-        event_count=reading.event_count,
+        event_count=parsed.event_count,
         data_sets=len(data_sets),
         spill=stored.spill,
         spill_fault=stored.fault,
@@ -92,7 +92,7 @@ def read_header(path: Path) -> TubeHeader:
             *_data_set_problems(data_sets, index),
             *data_set.problems,
             *layout_problems,
-            *ignored_datatypes(reading, keywords),
+            *ignored_datatypes(parsed, keywords),
             *empty,
             *stored.problems,
             *volume_problems,

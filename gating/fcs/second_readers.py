@@ -21,7 +21,7 @@ from panels.text.quoting import quoted
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedHeader:
     """What one reader says of a data set; two readers must agree on all of it."""
 
     version: str
@@ -35,7 +35,7 @@ class Reading:
     text_offsets: Offsets
 
 
-def own_reading(name: str, data_set: DataSet) -> Reading:
+def parsed_header(name: str, data_set: DataSet) -> ParsedHeader:
     """Read what decides where and how the events lie.
 
     Raises UnreadableFile when a required keyword is missing or wrong.
@@ -58,7 +58,7 @@ def own_reading(name: str, data_set: DataSet) -> Reading:
             f"{name} holds its events as text ($DATATYPE A). "
             f"Export it as FCS 3.1 with floating-point numbers."
         )
-    return Reading(
+    return ParsedHeader(
         version=data_set.version,
         channel_count=channel_count,
         event_count=_number(name, keywords, "$TOT"),
@@ -71,7 +71,7 @@ def own_reading(name: str, data_set: DataSet) -> Reading:
     )
 
 
-def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: Reading) -> None:
+def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: ParsedHeader) -> None:
     """Have FlowIO and fcsparser confirm a reading.
 
     Raises UnreadableFile when one of them disagrees, or when neither can read the file. A TEXT that
@@ -86,7 +86,7 @@ def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: Reading) 
         "fcsparser": _by_fcsparser(path, data_sets, index),
     }
     for reader, other in others.items():
-        for field in fields(Reading) if other is not None else ():
+        for field in fields(ParsedHeader) if other is not None else ():
             here, there = getattr(own, field.name), getattr(other, field.name)
             if here != there:
                 what = f"{field.name.replace('_', ' ').capitalize()}{_numbers(here, there)}"
@@ -125,11 +125,11 @@ def _number(name: str, keywords: Mapping[str, str], key: str) -> int:
     return value
 
 
-def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
+def _by_flowio(path: Path, data_set: DataSet) -> ParsedHeader | None:
     """Give FlowIO's reading, or None where it cannot read the file."""
     import flowio
 
-    def read() -> Reading:
+    def read() -> ParsedHeader:
         # Not its path: FlowIO reads as many bytes as an offset asks for, and leaves files open.
         with path.open("rb") as file:
             flow = flowio.FlowData(
@@ -139,7 +139,7 @@ def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
                 ignore_offset_discrepancy=True,
             )
         channels = range(1, flow.channel_count + 1)
-        return Reading(
+        return ParsedHeader(
             version=flow.version, channel_count=flow.channel_count, event_count=flow.event_count,
             datatype=flow.data_type.strip().upper(), byte_order=_plain_order(flow.text["byteord"]),
             # FlowIO drops every $ of TEXT, in values too.
@@ -152,7 +152,7 @@ def _by_flowio(path: Path, data_set: DataSet) -> Reading | None:
     return _unless_it_fails(read, flowio.exceptions.FlowIOException)
 
 
-def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> Reading | None:
+def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> ParsedHeader | None:
     """Give fcsparser's reading, or None where it cannot read the file, or only at great length.
 
     From the third data set on it looks in the wrong place.
@@ -163,14 +163,14 @@ def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> Readi
 
     data_set = data_sets[index]
 
-    def read() -> Reading:
+    def read() -> ParsedHeader:
         # Latin-1 reads any byte; only the names may hold more than ASCII.
         parser = FCSParser(encoding="latin-1")
         with path.open("rb") as file:
             parser.load_file(_Bounded(file), data_set=index, read_data=False)
         told = parser.annotation
         header, channels = told["__header__"], range(1, told["$PAR"] + 1)
-        return Reading(
+        return ParsedHeader(
             version=header["FCS format"][3:].decode("ascii"), channel_count=told["$PAR"], event_count=told["$TOT"],
             datatype=told["$DATATYPE"].strip().upper(), byte_order=_plain_order(told["$BYTEORD"]),
             detectors=tuple(told[f"$P{n}N"].encode("latin-1").decode(data_set.encoding).strip() for n in channels),
@@ -182,7 +182,9 @@ def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> Readi
     return _unless_it_fails(read, ParserFeatureNotImplementedError)
 
 
-def _unless_it_fails(read: Callable[[], Reading], own_error: type[Exception]) -> Reading | None:
+def _unless_it_fails(
+    read: Callable[[], ParsedHeader], own_error: type[Exception]
+) -> ParsedHeader | None:
     """Run another reader; a reader that fails has no voice, since its reason may be its own limit."""
     with warnings.catch_warnings():
         warnings.simplefilter(

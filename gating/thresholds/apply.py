@@ -12,8 +12,8 @@ from gating.fcs.event_source import EventSource, Rows
 from gating.fcs.header import TubeHeader
 from gating.strategy.display_scale import FULL_SCALE
 from gating.strategy.model import Strategy
-from gating.thresholds.measure import Reading, measure, measures
-from gating.thresholds.resolution import Others, resolve
+from gating.thresholds.measure import ThresholdMeasurement, measure, measures
+from gating.thresholds.resolution import ReferenceMeasurements, resolve
 from panels.panel import PanelMatch
 
 
@@ -23,7 +23,7 @@ class Applied:
 
     compiled: Compiled
     evaluation: Evaluation
-    readings: Mapping[str, Reading]
+    measurements: Mapping[str, ThresholdMeasurement]
     beads: BeadFinding = NO_BEADS
 
 
@@ -34,7 +34,7 @@ def apply_strategy(
     events: EventSource,
     *,
     rows: Rows | None = None,
-    ask: Callable[[], Others] | None = None,
+    ask: Callable[[], ReferenceMeasurements] | None = None,
 ) -> Applied:
     """Gate the events of a tube (``rows``: only these, sorted).
 
@@ -46,16 +46,16 @@ def apply_strategy(
     compiled, evaluation, beads = declared.compiled, declared.evaluation, declared.beads
     if not measures(strategy):
         return declared
-    readings = measure(compiled, evaluation, events, header)
-    resolved = resolve(strategy, readings, Others())
+    measurements = measure(compiled, evaluation, events, header)
+    resolved = resolve(strategy, measurements, ReferenceMeasurements())
     if ask is not None and any(
         len(each.tried) > 1 or not each.proven for each in resolved.values()
     ):
-        resolved = resolve(strategy, readings, ask())
+        resolved = resolve(strategy, measurements, ask())
     compiled = compile_strategy(strategy, match, header, resolved, beads)
     if any(each.source != "fixed" for each in resolved.values()):
         evaluation = evaluate(compiled.gating, events, header, rows)
-    return Applied(compiled, evaluation, readings, beads)
+    return Applied(compiled, evaluation, measurements, beads)
 
 
 def apply_declared(

@@ -28,7 +28,7 @@ ONE_SD = 0.682689492137
 
 
 @dataclass(frozen=True, slots=True)
-class StretchReading:
+class StretchMeasurement:
     """The negative cells of one stretch of the axis beside: how many, their mode and left-sided SD, and the declared boundary there."""
 
     events: int
@@ -38,7 +38,7 @@ class StretchReading:
 
 
 @dataclass(frozen=True, slots=True)
-class NegativeReading:
+class NegativeMeasurement:
     """Cells that never carry the marker: where their mode lies, their left-sided SD, and the histogram of all.
 
     The spread is that of the half below the mode, which no positive cell can widen. ``stretches``
@@ -48,7 +48,7 @@ class NegativeReading:
     mode: float
     spread: float
     counts: tuple[int, ...]
-    stretches: tuple[StretchReading, ...] = ()
+    stretches: tuple[StretchMeasurement, ...] = ()
 
     @property
     def events(self) -> int:
@@ -61,7 +61,7 @@ class NegativeReading:
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorReading:
+class AnchorMeasurement:
     """Cells that always carry the marker alike: how many, and their median."""
 
     events: int
@@ -69,12 +69,12 @@ class AnchorReading:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ThresholdMeasurement:
     """What a tube tells about one threshold; values in the strategy's linear units. ``counts`` is the histogram of the gate ``seen_in``."""
 
     counts: tuple[int, ...] | None
-    negative: NegativeReading | None
-    anchor: AnchorReading | None
+    negative: NegativeMeasurement | None
+    anchor: AnchorMeasurement | None
 
     def document(self) -> dict[str, Any]:
         """Give it as JSON holds it; the histogram by its first bin and the counts from there."""
@@ -85,19 +85,19 @@ class Reading:
         return document
 
 
-def reading_from(document: Mapping[str, Any]) -> Reading:
+def measurement_from(document: Mapping[str, Any]) -> ThresholdMeasurement:
     """Read a reading back from JSON."""
     negative, anchor, counts = document["negative"], document["anchor"], document["counts"]
-    return Reading(
+    return ThresholdMeasurement(
         None if counts is None else _unpacked(counts),
         negative
-        and NegativeReading(
+        and NegativeMeasurement(
             negative["mode"],
             negative["spread"],
             _unpacked(negative["counts"]),
-            tuple(StretchReading(**stretch) for stretch in negative["stretches"]),
+            tuple(StretchMeasurement(**stretch) for stretch in negative["stretches"]),
         ),
-        anchor and AnchorReading(**anchor),
+        anchor and AnchorMeasurement(**anchor),
     )
 
 
@@ -120,7 +120,7 @@ def measures(strategy: Strategy) -> bool:
 
 def measure(
     compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
-) -> dict[str, Reading]:
+) -> dict[str, ThresholdMeasurement]:
     """Take the readings of every threshold that asks for one, from a tube evaluated at the declared values."""
     channels = Channels(compiled.gating, events, header)
     wanted = {
@@ -142,12 +142,12 @@ def measure(
         for gate, own in markers.items()
         for m, column in _columns(compiled, evaluation, channels, gate, own).items()
     }
-    found: dict[str, Reading] = {}
+    found: dict[str, ThresholdMeasurement] = {}
     for name, threshold in compiled.strategy.thresholds.items():
         if not threshold.is_measured:
             continue
         seen_in, negative, anchor = threshold.seen_in, threshold.negative, threshold.anchor
-        found[name] = Reading(
+        found[name] = ThresholdMeasurement(
             tuple(histogram(values[seen_in, threshold.marker]).tolist()) if seen_in else None,
             _negative(compiled, name, values) if negative else None,
             _anchor(values[anchor.gate, threshold.marker]) if anchor else None,
@@ -173,7 +173,7 @@ def _columns(
 
 def _negative(
     compiled: Compiled, name: str, values: Mapping[tuple[str, str], np.ndarray]
-) -> NegativeReading:
+) -> NegativeMeasurement:
     threshold = compiled.strategy.thresholds[name]
     if threshold.negative is None:
         raise ValueError(f"{name} declares no negative cells")
@@ -190,12 +190,12 @@ def _negative(
         if beside is not None and inside.any():
             border = _border_at(compiled, name, beside, float(np.median(places[inside])))
         stretches.append(
-            StretchReading(
+            StretchMeasurement(
                 int(inside.sum()), *_left_half(own[inside], border)[:2], _rounded(border)
             )
         )
         low = high
-    return NegativeReading(mode, spread, tuple(counts.tolist()), tuple(stretches))
+    return NegativeMeasurement(mode, spread, tuple(counts.tolist()), tuple(stretches))
 
 
 def _left_half(values: np.ndarray, border: float) -> tuple[float, float, np.ndarray]:
@@ -235,8 +235,10 @@ def _border_at(compiled: Compiled, name: str, beside: str, place: float) -> floa
     return linear(compiled, threshold.marker, lowest)
 
 
-def _anchor(values: np.ndarray) -> AnchorReading:
-    return AnchorReading(len(values), _rounded(float(np.median(values))) if len(values) else 0.0)
+def _anchor(values: np.ndarray) -> AnchorMeasurement:
+    return AnchorMeasurement(
+        len(values), _rounded(float(np.median(values))) if len(values) else 0.0
+    )
 
 
 def _rounded(value: float) -> float:

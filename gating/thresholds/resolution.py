@@ -19,7 +19,7 @@ import numpy as np
 from gating.evaluation.resolved import Resolved, Tried
 from gating.strategy.gates import Source, Stretch, Threshold
 from gating.strategy.model import Strategy
-from gating.thresholds.measure import Reading, StretchReading
+from gating.thresholds.measure import StretchMeasurement, ThresholdMeasurement
 from gating.thresholds.valley import (
     FARTHEST,
     Valley,
@@ -31,7 +31,7 @@ from gating.thresholds.valley import (
     to_scale,
 )
 
-Readings = Mapping[str, Reading]
+Measurements = Mapping[str, ThresholdMeasurement]
 
 ANCHOR_EVENTS = 100
 NEGATIVE_EVENTS = 500
@@ -64,20 +64,22 @@ class Prior:
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
+class ReferenceMeasurements:
     """What other tubes told, oldest first: controls of the same batch, FMO controls by marker, the patient's baseline, the batch's pool.
 
     ``priors`` are by threshold.
     """
 
-    controls: Sequence[Readings] = ()
-    fmo: Mapping[str, Readings] = field(default_factory=dict)
-    baseline: Readings | None = None
-    pool: Sequence[Readings] = ()
+    controls: Sequence[Measurements] = ()
+    fmo: Mapping[str, Measurements] = field(default_factory=dict)
+    baseline: Measurements | None = None
+    pool: Sequence[Measurements] = ()
     priors: Mapping[str, Prior] = field(default_factory=dict)
 
 
-def resolve(strategy: Strategy, own: Readings, others: Others) -> dict[str, Resolved]:
+def resolve(
+    strategy: Strategy, own: Measurements, others: ReferenceMeasurements
+) -> dict[str, Resolved]:
     """Decide every threshold of a tube that asks the tube or other tubes; the rest hold as declared and are not in the answer."""
     return {
         name: _Chain(name, threshold, own[name], others).resolve()
@@ -86,13 +88,13 @@ def resolve(strategy: Strategy, own: Readings, others: Others) -> dict[str, Reso
     }
 
 
-def priors_of(strategy: Strategy, earlier: Sequence[Readings]) -> dict[str, Prior]:
+def priors_of(strategy: Strategy, earlier: Sequence[Measurements]) -> dict[str, Prior]:
     """Gather where thresholds lay in earlier tubes: of each tube the valley that passes, within the declared limits."""
     found: dict[str, Prior] = {}
     for name, threshold in strategy.thresholds.items():
         if threshold.seen_in is None or threshold.limits is None:
             continue
-        valleys = [_valley_of(readings.get(name), threshold.value) for readings in earlier]
+        valleys = [_valley_of(measurements.get(name), threshold.value) for measurements in earlier]
         places = [
             float(to_scale(v.value))
             for v in valleys
@@ -111,8 +113,8 @@ class _Chain:
 
     name: str
     threshold: Threshold
-    own: Reading
-    others: Others
+    own: ThresholdMeasurement
+    others: ReferenceMeasurements
 
     def resolve(self) -> Resolved:
         tried: list[Tried] = []
@@ -120,15 +122,15 @@ class _Chain:
             attempt = self._checked(_SOURCES[source](self))
             tried.append(attempt)
             if not attempt.fault and attempt.value is not None:
-                checked = source != "fixed" or attempt.evidence != UNCHECKED
-                evidence = (
-                    f"{self.threshold.evidence}; {attempt.evidence}"
+                checked = source != "fixed" or attempt.rationale != UNCHECKED
+                rationale = (
+                    f"{self.threshold.evidence}; {attempt.rationale}"
                     if source == "fixed"
-                    else attempt.evidence
+                    else attempt.rationale
                 )
-                return Resolved(attempt.value, source, evidence, tuple(tried), checked=checked)
-        evidence = f"declared value, contradicted ({tried[0].fault}), and no other source passed"
-        return Resolved(self.threshold.value, "fixed", evidence, tuple(tried), proven=False)
+                return Resolved(attempt.value, source, rationale, tuple(tried), checked=checked)
+        rationale = f"declared value, contradicted ({tried[0].fault}), and no other source passed"
+        return Resolved(self.threshold.value, "fixed", rationale, tuple(tried), proven=False)
 
     def fixed(self) -> Tried:
         """Ask everything in the tube that could contradict the declared value."""
@@ -164,8 +166,10 @@ class _Chain:
         )
 
     def fmo(self) -> Tried:
-        readings = self.others.fmo.get(self.threshold.marker)
-        counts = readings[self.name].counts if readings and self.name in readings else None
+        measurements = self.others.fmo.get(self.threshold.marker)
+        counts = (
+            measurements[self.name].counts if measurements and self.name in measurements else None
+        )
         if counts is None or sum(counts) < FMO_EVENTS:
             seen = (
                 "no FMO control"
@@ -187,7 +191,7 @@ class _Chain:
         Downwards it goes half as far (on the logarithm), since tails shrink less: a reagent that
         sticks to a few cells leaves the half below the mode narrow and the upper tail where it was.
         """
-        reading, declared = self.own.negative, self.threshold.negative
+        measurement, declared = self.own.negative, self.threshold.negative
         if self._stretches():
             ratio = _half_down(self._needed()[0])
             return Tried(
@@ -196,15 +200,15 @@ class _Chain:
                 "",
                 f"declared value × {ratio:.2f}: {self._clearance()[1]}",
             )
-        if reading is None or declared is None or reading.events < NEGATIVE_EVENTS:
+        if measurement is None or declared is None or measurement.events < NEGATIVE_EVENTS:
             return Tried("negative", None, f"fewer than {NEGATIVE_EVENTS} negative events", "")
-        spread = reading.spread / declared.spread
+        spread = measurement.spread / declared.spread
         ratio = _half_down(spread)
-        evidence = (
-            f"declared value × {ratio:.2f}, as {reading.events} {declared.gate} spread "
+        rationale = (
+            f"declared value × {ratio:.2f}, as {measurement.events} {declared.gate} spread "
             f"{spread:.2f} × the expected {declared.spread:g}"
         )
-        return Tried("negative", self.threshold.value * ratio, "", evidence)
+        return Tried("negative", self.threshold.value * ratio, "", rationale)
 
     def valley(self) -> Tried:
         return self._found("valley", _valley_of(self.own, self._expected()))
@@ -221,7 +225,11 @@ class _Chain:
     def pooled(self) -> Tried:
         tubes = [
             self.own,
-            *(readings[self.name] for readings in self.others.pool if self.name in readings),
+            *(
+                measurements[self.name]
+                for measurements in self.others.pool
+                if self.name in measurements
+            ),
         ]
         if len(tubes) < 2:
             return Tried("pooled", None, "no other control or baseline tube of the batch", "")
@@ -231,36 +239,36 @@ class _Chain:
             "pooled",
             attempt.value,
             attempt.fault,
-            f"{len(tubes)} tubes of the batch: {attempt.evidence}",
+            f"{len(tubes)} tubes of the batch: {attempt.rationale}",
         )
 
     def _anchored(self) -> tuple[str, str]:
-        ratio, declared, reading = self._gain(), self.threshold.anchor, self.own.anchor
-        if ratio is None or declared is None or reading is None:
+        ratio, declared, measurement = self._gain(), self.threshold.anchor, self.own.anchor
+        if ratio is None or declared is None or measurement is None:
             return "", ""
         words = (
-            f"{self.threshold.marker} of {reading.events} {declared.gate} is {ratio:.2f} × the "
+            f"{self.threshold.marker} of {measurement.events} {declared.gate} is {ratio:.2f} × the "
             f"expected {declared.median:.0f}"
         )
         return ("" if _within(GAIN_KEPT, ratio) else words), words
 
     def _spread(self) -> tuple[str, str]:
-        reading, declared = self.own.negative, self.threshold.negative
-        if reading is None or declared is None or reading.events < NEGATIVE_EVENTS:
+        measurement, declared = self.own.negative, self.threshold.negative
+        if measurement is None or declared is None or measurement.events < NEGATIVE_EVENTS:
             return "", ""
-        ratio = reading.spread / declared.spread
+        ratio = measurement.spread / declared.spread
         words = (
-            f"{self.threshold.marker} of {reading.events} {declared.gate} spreads {ratio:.2f} × "
+            f"{self.threshold.marker} of {measurement.events} {declared.gate} spreads {ratio:.2f} × "
             f"the expected {declared.spread:.0f}"
         )
         return ("" if _within(SPREAD_KEPT, ratio) else words), words
 
-    def _stretches(self) -> list[tuple[Stretch, StretchReading]]:
+    def _stretches(self) -> list[tuple[Stretch, StretchMeasurement]]:
         """Pair the declared stretches with those of this tube that hold enough cells."""
-        reading, declared = self.own.negative, self.threshold.negative
-        if reading is None or declared is None:
+        measurement, declared = self.own.negative, self.threshold.negative
+        if measurement is None or declared is None:
             return []
-        pairs = zip(declared.clearance, reading.stretches, strict=True)
+        pairs = zip(declared.clearance, measurement.stretches, strict=True)
         return [
             (stretch, read)
             for stretch, read in pairs
@@ -300,17 +308,17 @@ class _Chain:
 
     def _tail(self, value: float) -> tuple[str, str]:
         """Ask how many negative cells reach a value; where they and the positives are of one gate nobody can tell."""
-        reading, declared = self.own.negative, self.threshold.negative
+        measurement, declared = self.own.negative, self.threshold.negative
         if (
-            reading is None
+            measurement is None
             or declared is None
             or declared.gate == self.threshold.seen_in
-            or reading.events < NEGATIVE_EVENTS
+            or measurement.events < NEGATIVE_EVENTS
         ):
             return "", ""
-        expected = declared.tail * reading.events
-        reach = reading.reaching(value)
-        words = f"{reach} of {reading.events} {declared.gate} reach it"
+        expected = declared.tail * measurement.events
+        reach = measurement.reaching(value)
+        words = f"{reach} of {measurement.events} {declared.gate} reach it"
         return (
             f"{words}, at most {expected:.0f} should"
             if reach > expected + ONE_SIDED_95 * math.sqrt(expected) + 1
@@ -341,32 +349,32 @@ class _Chain:
         )
         return (words if share > MISJUDGED else ""), words
 
-    def _transferred(self, source: Source, tubes: Sequence[Readings], absent: str) -> Tried:
+    def _transferred(self, source: Source, tubes: Sequence[Measurements], absent: str) -> Tried:
         """Take another tube's valley, times the ratio of the anchors where both tubes have them."""
         faults = []
-        for readings in tubes:
-            reading = readings.get(self.name)
-            found = self._found(source, _valley_of(reading, self._expected()))
-            if found.fault or found.value is None or reading is None:
+        for measurements in tubes:
+            measurement = measurements.get(self.name)
+            found = self._found(source, _valley_of(measurement, self._expected()))
+            if found.fault or found.value is None or measurement is None:
                 faults.append(found.fault)
                 continue
             ratio = 1.0
             if (
-                _counts_as_anchor(reading)
+                _counts_as_anchor(measurement)
                 and _counts_as_anchor(self.own)
-                and reading.anchor
+                and measurement.anchor
                 and self.own.anchor
             ):
-                ratio = self.own.anchor.median / reading.anchor.median
+                ratio = self.own.anchor.median / measurement.anchor.median
             return Tried(
-                source, found.value * ratio, "", f"{found.evidence}, × {ratio:.2f} by the anchor"
+                source, found.value * ratio, "", f"{found.rationale}, × {ratio:.2f} by the anchor"
             )
         return Tried(source, None, "; ".join(faults) or absent, "")
 
     def _found(self, source: Source, valley: Valley | None) -> Tried:
         if valley is None:
             return Tried(source, None, "one mode only", "")
-        return Tried(source, self._shrunk(valley), valley.fault(), valley.evidence())
+        return Tried(source, self._shrunk(valley), valley.fault(), valley.rationale())
 
     def _shrunk(self, valley: Valley) -> float:
         """Draw a valley towards earlier tubes' as far as it is less sure than they agree."""
@@ -390,7 +398,7 @@ class _Chain:
             fault = f"{value:.0f} is more than 0.3 decades from the expected {self._expected():.0f}"
         else:
             fault = self._tail(value)[0]
-        return Tried(attempt.source, float(f"{value:.10g}"), fault, attempt.evidence)
+        return Tried(attempt.source, float(f"{value:.10g}"), fault, attempt.rationale)
 
     def _expected(self) -> float:
         prior = self.others.priors.get(self.name)
@@ -421,19 +429,19 @@ _SOURCES: Mapping[Source, Callable[[_Chain], Tried]] = {
 }
 
 
-def _valley_of(reading: Reading | None, near: float) -> Valley | None:
+def _valley_of(measurement: ThresholdMeasurement | None, near: float) -> Valley | None:
     return (
-        find_valley(np.asarray(reading.counts), near)
-        if reading is not None and reading.counts is not None
+        find_valley(np.asarray(measurement.counts), near)
+        if measurement is not None and measurement.counts is not None
         else None
     )
 
 
-def _counts_as_anchor(reading: Reading) -> bool:
+def _counts_as_anchor(measurement: ThresholdMeasurement) -> bool:
     return (
-        reading.anchor is not None
-        and reading.anchor.events >= ANCHOR_EVENTS
-        and reading.anchor.median > 0
+        measurement.anchor is not None
+        and measurement.anchor.events >= ANCHOR_EVENTS
+        and measurement.anchor.median > 0
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.evaluation.compensated_values import Channels
-from gating.evaluation.gate_membership import Key, Side, inside_of, side_of
+from gating.evaluation.gate_membership import GateDimension, Key, dimension_of, membership_of
 from gating.fcs.event_source import EventSource, Rows
 from gating.strategy.gates import SCATTER, Gate
 from gating.strategy.model import Strategy
@@ -127,7 +127,7 @@ class _Asked:
 
     family: Mapping[str, Gate]
     columns: Mapping[Key, np.ndarray]
-    shapes: Mapping[str, tuple[flowkit.gates.Gate, list[Side]]]
+    shapes: Mapping[str, tuple[flowkit.gates.Gate, list[GateDimension]]]
     axis_of: Mapping[int, str]
     end_of: Mapping[int, float]
     reach: Mapping[str, frozenset[str]]
@@ -143,7 +143,10 @@ class _Asked:
             shape = compiled.gating.get_gate(gate.gate, compiled.path_of[gate.parent])
             shapes[gate.gate] = (
                 shape,
-                [side_of(compiled.gating, channels, dimension) for dimension in shape.dimensions],
+                [
+                    dimension_of(compiled.gating, channels, dimension)
+                    for dimension in shape.dimensions
+                ],
             )
         keys = sorted(
             {key for _, sides in shapes.values() for side in sides for key in side.keys}, key=str
@@ -178,7 +181,7 @@ class _Asked:
     def _inside(self, gate: Gate, move: Move) -> dict[str, np.ndarray]:
         shape, sides = self.shapes[gate.gate]
         columns = {key: self._displaced(key, move) for side in sides for key in side.keys}
-        return {path[-1]: inside for path, inside in inside_of(shape, sides, columns)}
+        return {path[-1]: inside for path, inside in membership_of(shape, sides, columns)}
 
     def _displaced(self, key: Key, move: Move) -> np.ndarray:
         """Displace the events on one channel, none of them beyond its end."""

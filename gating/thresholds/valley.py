@@ -57,7 +57,7 @@ class Valley:
             )
         return ""
 
-    def evidence(self) -> str:
+    def rationale(self) -> str:
         """Describe it in words."""
         sides = f"{self.low_events} events below, {self.high_events} above"
         return (

@@ -13,12 +13,12 @@ from panels.text.errors import TubeFault, UsageFault
 from tasks.concordance.agreement import f1
 from tasks.publish.tables import write_atomically
 from tasks.store.counts import save_gating
-from tasks.store.readings import save_readings
+from tasks.store.measurements import save_measurements
 from tasks.store.tubes import taken_in, tubes_to_count
 from tasks.strategies.in_use import InUse, in_use
 from tasks.study.folder import Study
 from tasks.tubes.gate_tube import gate_tube, measure_tube
-from tasks.tubes.reference_tubes import asks_others, is_fmo, measured_with, witnesses
+from tasks.tubes.reference_tubes import is_fmo, measured_with, needs_references, reference_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +94,17 @@ def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
 
 def measure_references(study: Study, compared: Comparison) -> list[str]:
     """Measure controls and baseline tubes under the other version, so that its thresholds may ask them; gives what failed."""
-    if not asks_others(compared.other.release.strategy):
+    if not needs_references(compared.other.release.strategy):
         return []
     faults = []
     with study.store() as store:
-        known = witnesses(study, store, panels=(compared.other.panel_sha256,))
+        known = reference_index(study, store, panels=(compared.other.panel_sha256,))
         for identity in known.references.get(compared.panel, []):
             if (identity.tube_sha256, compared.other.name) in known.have:
                 continue
             tube = next(iter(taken_in(store, tube_sha256=identity.tube_sha256)))
             try:
-                save_readings(
+                save_measurements(
                     store,
                     identity.tube_sha256,
                     measured_with(compared.other),

@@ -82,7 +82,7 @@ class _Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Evidence:
+class _CodeInputs:
     """All that decides the code of one population in one tube."""
 
     count: PopulationCount
@@ -263,13 +263,11 @@ def _quantify(
     count = tube.counts[rule.id]
     volume, volume_flags = _volume(draw, tube, rule)
     verdict = _verdict(check, tube, rule, volume)
-    evidence = _Evidence(
+    inputs = _CodeInputs(
         count, rule, limits, volume, needs_volume=tube.identity.specimen == "blood"
     )
     percentages, percent_flags = _percentages(count, rule, draw.limits)
-    code, code_flags = (
-        _code(evidence, percentages[1], draw.limits) if tube.is_usable else ("NE", ())
-    )
+    code, code_flags = _code(inputs, percentages[1], draw.limits) if tube.is_usable else ("NE", ())
     percentages = percentages if tube.is_usable else (None, None)
     if verdict.contradicting:
         code_flags = (*code_flags, Flag.CONCENTRATION_CONTRADICTED)
@@ -285,7 +283,7 @@ def _quantify(
     percent_parent, percent_reference = (
         percentages if count.events >= limits.detect else (None, None)
     )
-    low, value, high = _concentration(evidence, code)
+    low, value, high = _concentration(inputs, code)
     return Quantity(
         count=count,
         percent_parent=percent_parent,
@@ -370,25 +368,25 @@ def _percentages(
 
 
 def _code(
-    evidence: _Evidence, percentage: float | None, limits: LimitSettings
+    inputs: _CodeInputs, percentage: float | None, limits: LimitSettings
 ) -> tuple[Code, tuple[Flag, ...]]:
     """Decide what the count is worth; too little specimen or too small a denominator is never called "not detected".
 
     ``percentage`` is that of the reference, which marrow is reported in.
     """
     events, decided, threshold = (
-        evidence.count.events,
-        evidence.limits,
-        evidence.rule.clinical_threshold_per_ul,
+        inputs.count.events,
+        inputs.limits,
+        inputs.rule.clinical_threshold_per_ul,
     )
-    if evidence.needs_volume and evidence.volume is None:
+    if inputs.needs_volume and inputs.volume is None:
         return "NE", ()
-    if not evidence.needs_volume:
+    if not inputs.needs_volume:
         if percentage is None:
             return "NE", ()
-        if events < decided.quantify and _too_little_marrow(evidence, limits):
+        if events < decided.quantify and _too_little_marrow(inputs, limits):
             return "NE", (Flag.FEW_MARROW_CELLS,)
-    lloq = decided.quantify / evidence.volume.microlitres if evidence.volume else None
+    lloq = decided.quantify / inputs.volume.microlitres if inputs.volume else None
     if (
         lloq is not None
         and threshold is not None
@@ -401,38 +399,36 @@ def _code(
     return ("Q" if events >= decided.quantify else "DNQ"), ()
 
 
-def _too_little_marrow(evidence: _Evidence, limits: LimitSettings) -> bool:
+def _too_little_marrow(inputs: _CodeInputs, limits: LimitSettings) -> bool:
     """Tell whether a marrow tube has too few cells to miss a population; B-cell subsets have their own minimum."""
-    count = evidence.count
+    count = inputs.count
     if count.reference == "leukocytes":
-        return 100 * evidence.limits.detect > limits.marrow_limit_percent * count.reference_events
+        return 100 * inputs.limits.detect > limits.marrow_limit_percent * count.reference_events
     return count.reference == "lymphocytes" and count.reference_events < limits.minimum_lymphocytes
 
 
 def _concentration(
-    evidence: _Evidence, code: Code
+    inputs: _CodeInputs, code: Code
 ) -> tuple[float | None, float | None, float | None]:
     """Give low, value and high in cells/µL: only the upper limit when not detected, nothing when not evaluable.
 
     The value is of all events counted. The lower limit allows for those that the background
     explains.
     """
-    if evidence.volume is None or code == "NE":
+    if inputs.volume is None or code == "NE":
         return None, None, None
-    value, interval = evidence.volume.concentration(evidence.count.events)
+    value, interval = inputs.volume.concentration(inputs.count.events)
     return (
         (None, None, interval.high)
         if code == "ND"
-        else (interval.low * _net_share(evidence), value, interval.high)
+        else (interval.low * _net_share(inputs), value, interval.high)
     )
 
 
-def _net_share(evidence: _Evidence) -> float:
+def _net_share(inputs: _CodeInputs) -> float:
     """Give the lower limit of the events beyond the background (MOVER) over that of all events."""
-    events, background = evidence.count.events, evidence.limits.background
+    events, background = inputs.count.events, inputs.limits.background
     if background is None or not background.reference_events or not events:
         return 1.0
-    net = difference(
-        events, background.events, evidence.limits.exposed / background.reference_events
-    )
+    net = difference(events, background.events, inputs.limits.exposed / background.reference_events)
     return max(net.low, 0.0) / garwood(events).low

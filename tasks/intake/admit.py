@@ -19,7 +19,7 @@ from gating.fcs.header import TubeHeader, read_header
 from panels.files.plain_file import regular_sha256
 from panels.text.errors import StateConflict, UnreadableFile
 from panels.text.printable import printable
-from tasks.intake.identify import Identification, Registry, believed_keywords, identify
+from tasks.intake.identify import Identification, Registry, identify, trusted_keywords
 from tasks.intake.inbox import Candidate, Listing, is_fcs_name, note_locked
 from tasks.intake.moving import (
     CHANGED,
@@ -58,7 +58,7 @@ _MOMENT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class IntakeContext:
     """What a judgement needs: the study, its open store, its sheets, and which files each line of a sheet names.
 
     ``unused`` are the lines that name no file that ever came in.
@@ -92,7 +92,7 @@ class Outcome:
     reason: str
 
 
-def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
+def open_intake(study: Study, store: Store, listing: Listing) -> IntakeContext:
     """Read all sheets once, for one pass."""
     samples = read_samples(study.samples_sheet, study.inbox, listing.sheets)
     patients = study.patients()
@@ -109,21 +109,21 @@ def open_desk(study: Study, store: Store, listing: Listing) -> Desk:
             if not line.many:
                 claims.setdefault(line, []).append(record)
     unused = tuple(line for line in samples.rows if line not in used)
-    return Desk(
+    return IntakeContext(
         study, store, registry, {line: tuple(records) for line, records in claims.items()}, unused
     )
 
 
-def admit(desk: Desk, candidate: Candidate) -> Outcome:
+def admit(context: IntakeContext, candidate: Candidate) -> Outcome:
     """Judge one file and carry the judgement out; an unreadable share leaves it settling for the next pass.
 
     What another pass makes of the file at the same time stays, and is given.
     """
     for _ in range(_ATTEMPTS):
         try:
-            return _admit(desk, candidate)
+            return _admit(context, candidate)
         except StateConflict:
-            now = file_now(desk.store, candidate.record.id)
+            now = file_now(context.store, candidate.record.id)
         if (now.place, now.sha256) != (candidate.record.place, candidate.sha256):
             break
         candidate = replace(candidate, record=now)
@@ -131,45 +131,47 @@ def admit(desk: Desk, candidate: Candidate) -> Outcome:
     return Outcome(now.inbox_path, candidate.sha256, now.state, now.reason)
 
 
-def _admit(desk: Desk, candidate: Candidate) -> Outcome:
+def _admit(context: IntakeContext, candidate: Candidate) -> Outcome:
     try:
-        verdict = judge(desk, candidate)
+        verdict = judge(context, candidate)
         verdict = replace(verdict, reason=printable(verdict.reason))
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise
         if not candidate.path.exists():
             raise StateConflict(f"{candidate.path.name} left the inbox meanwhile.") from error
-        reason = note_locked(desk.study, desk.store, candidate.path, candidate.record, error)
+        reason = note_locked(context.study, context.store, candidate.path, candidate.record, error)
         return Outcome(candidate.record.inbox_path, candidate.sha256, "settling", reason)
-    state, reason = _carry_out(desk, candidate, verdict)
+    state, reason = _carry_out(context, candidate, verdict)
     return Outcome(candidate.record.inbox_path, candidate.sha256, state, reason)
 
 
-def judge(desk: Desk, candidate: Candidate) -> Verdict:
+def judge(context: IntakeContext, candidate: Candidate) -> Verdict:
     """Decide what becomes of a file; nothing is changed by it."""
     if not is_fcs_name(candidate.path):
         return Verdict("quarantined", _not_fcs(candidate.path))
     same = [
         record
-        for record in files_with_bytes(desk.store, candidate.sha256)
+        for record in files_with_bytes(context.store, candidate.sha256)
         if record.id != candidate.record.id
     ]
-    by_sheet = _identify(desk, candidate, {})
+    by_sheet = _identify(context, candidate, {})
     twin = next((record for record in same if record.state in TAKEN_IN and record.place), None)
     if twin:
-        return _duplicate(desk, candidate, twin, by_sheet)
+        return _duplicate(context, candidate, twin, by_sheet)
     if (
         candidate.record.state == "waiting"
         and by_sheet.identity is None
-        and not desk.registry.settings.intake.keywords
+        and not context.registry.settings.intake.keywords
     ):
         return _waiting(by_sheet, same)
-    header = _whole_header(desk, candidate)
-    return header if isinstance(header, Verdict) else _judge_readable(desk, candidate, header, same)
+    header = _whole_header(context, candidate)
+    return (
+        header if isinstance(header, Verdict) else _judge_readable(context, candidate, header, same)
+    )
 
 
-def _whole_header(desk: Desk, candidate: Candidate) -> TubeHeader | Verdict:
+def _whole_header(context: IntakeContext, candidate: Candidate) -> TubeHeader | Verdict:
     """Read the header of a file that is whole; gives the verdict on any other."""
     header = None
     try:
@@ -179,26 +181,26 @@ def _whole_header(desk: Desk, candidate: Candidate) -> TubeHeader | Verdict:
     except UnreadableFile as fault:
         missing = unreadable_part(candidate.path, fault)
         refusal = missing.refusal if missing else str(fault)
-    if missing and not _is_patience_over(desk, candidate):
-        return _unfinished(desk, missing)
+    if missing and not _is_patience_over(context, candidate):
+        return _unfinished(context, missing)
     if refusal or header is None:
         return Verdict("quarantined", refusal)
     return header
 
 
-def _is_patience_over(desk: Desk, candidate: Candidate) -> bool:
+def _is_patience_over(context: IntakeContext, candidate: Candidate) -> bool:
     """Tell whether a file that is not whole has not changed for so long that no copy goes on.
 
     Both clocks are asked: a share's may be wrong, and a copy may be given the time of its original.
     """
     stat = candidate.path.lstat()
-    now, patience = time.time(), desk.study.settings.intake.patience_seconds
+    now, patience = time.time(), context.study.settings.intake.patience_seconds
     unchanged = (now - candidate.record.seen_at, now - max(stat.st_mtime, stat.st_ctime))
     return patience == 0 or max(unchanged) >= patience
 
 
-def _unfinished(desk: Desk, missing: MissingPart) -> Verdict:
-    patience = desk.study.settings.intake.patience_seconds
+def _unfinished(context: IntakeContext, missing: MissingPart) -> Verdict:
+    patience = context.study.settings.intake.patience_seconds
     told = f"{patience:.0f} seconds" if patience < 120 else f"{patience / 60:.0f} minutes"
     return Verdict(
         "settling",
@@ -208,28 +210,30 @@ def _unfinished(desk: Desk, missing: MissingPart) -> Verdict:
 
 
 def _judge_readable(
-    desk: Desk, candidate: Candidate, header: TubeHeader, same: list[FileRecord]
+    context: IntakeContext, candidate: Candidate, header: TubeHeader, same: list[FileRecord]
 ) -> Verdict:
-    keywords = believed_keywords(header, desk.registry.settings)
-    found = _identify(desk, candidate, keywords)
+    keywords = trusted_keywords(header, context.registry.settings)
+    found = _identify(context, candidate, keywords)
     if found.identity is None:
         return _waiting(found, same)
     doubt = (
-        _claimed_twice(desk, candidate, found)
-        or _two_owners(desk, same, found.identity, keywords)
-        or _label_used_twice(desk, found.identity, found.row)
+        _claimed_twice(context, candidate, found)
+        or _two_owners(context, same, found.identity, keywords)
+        or _label_used_twice(context, found.identity, found.row)
     )
     if doubt:
         return Verdict("waiting", doubt)
-    misfit = find_misfit(header, found.identity, desk.study.own_panels, found.secret)
+    misfit = find_misfit(header, found.identity, context.study.own_panels, found.secret)
     if misfit:
         where = f"{found.row}: " if found.row and misfit.state == "waiting" else ""
         return Verdict(misfit.state, f"{where}{misfit.sentence}")
     return Verdict("accepted", " ".join(header.problems), found.identity, keywords)
 
 
-def _identify(desk: Desk, candidate: Candidate, keywords: Mapping[str, str]) -> Identification:
-    return identify(desk.registry, candidate.record.inbox_path, candidate.sha256, keywords)
+def _identify(
+    context: IntakeContext, candidate: Candidate, keywords: Mapping[str, str]
+) -> Identification:
+    return identify(context.registry, candidate.record.inbox_path, candidate.sha256, keywords)
 
 
 def _waiting(found: Identification, same: list[FileRecord]) -> Verdict:
@@ -238,9 +242,11 @@ def _waiting(found: Identification, same: list[FileRecord]) -> Verdict:
     return Verdict("waiting", " ".join(found.sentences) + also)
 
 
-def _claimed_twice(desk: Desk, candidate: Candidate, found: Identification) -> str | None:
+def _claimed_twice(
+    context: IntakeContext, candidate: Candidate, found: Identification
+) -> str | None:
     """Refuse to let one line of a sheet identify two different tubes: cytometers write Tube_001.fcs every day."""
-    claims = desk.claims.get(found.row, ()) if found.row else ()
+    claims = context.claims.get(found.row, ()) if found.row else ()
     other = next(
         (
             record
@@ -263,12 +269,15 @@ def _claimed_twice(desk: Desk, candidate: Candidate, found: Identification) -> s
 
 
 def _two_owners(
-    desk: Desk, same: list[FileRecord], identity: TubeIdentity, keywords: Mapping[str, str]
+    context: IntakeContext,
+    same: list[FileRecord],
+    identity: TubeIdentity,
+    keywords: Mapping[str, str],
 ) -> str | None:
     """Refuse the same bytes when the sheet gives them to two draws."""
     for record in same:
         if record.state in {"settling", "waiting"} and record.place:
-            other = identify(desk.registry, record.inbox_path, identity.tube_sha256, keywords)
+            other = identify(context.registry, record.inbox_path, identity.tube_sha256, keywords)
             if other.identity and _draw(other.identity) != _draw(identity):
                 both = f"{identity.file} and {record.inbox_path}"
                 return (
@@ -278,21 +287,23 @@ def _two_owners(
     return None
 
 
-def _label_used_twice(desk: Desk, identity: TubeIdentity, row: SampleRow | None) -> str | None:
+def _label_used_twice(
+    context: IntakeContext, identity: TubeIdentity, row: SampleRow | None
+) -> str | None:
     """Refuse a visit label that a tube of another day has: the label is what a table's row is called by."""
-    others = [tube.identity for tube in taken_in(desk.store, patient=identity.patient)]
-    doubt = two_draws(identity, others, desk.study.settings.limits.same_draw_hours)
+    others = [tube.identity for tube in taken_in(context.store, patient=identity.patient)]
+    doubt = two_draws(identity, others, context.study.settings.limits.same_draw_hours)
     return f"{row}: {doubt}" if doubt and row else doubt
 
 
 def _duplicate(
-    desk: Desk, candidate: Candidate, twin: FileRecord, found: Identification
+    context: IntakeContext, candidate: Candidate, twin: FileRecord, found: Identification
 ) -> Verdict:
     reason = (
         f"The same bytes as {twin.inbox_path}, which was taken in before (tube "
         f"{candidate.sha256[:12]})."
     )
-    first = identify(desk.registry, twin.inbox_path, candidate.sha256, {}).identity
+    first = identify(context.registry, twin.inbox_path, candidate.sha256, {}).identity
     if first and found.identity and _draw(first) != _draw(found.identity):
         reason += (
             f" But {found.row or 'its name'} says it is a different tube: one of the two is "
@@ -317,9 +328,9 @@ def _not_fcs(path: Path) -> str:
     )
 
 
-def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[State, str]:
+def _carry_out(context: IntakeContext, candidate: Candidate, verdict: Verdict) -> tuple[State, str]:
     """Give the file its state and bring it where it belongs; gives the state it got, and why."""
-    study, record = desk.study, candidate.record
+    study, record = context.study, candidate.record
     source = study.place_of(candidate.path)
     move = PlannedMove(
         record.id, source, source, verdict.state, verdict.reason, verdict.duplicate_of
@@ -328,33 +339,35 @@ def _carry_out(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[Stat
         if study.settings.intake.mode == "move":
             move = replace(move, target=study.place_of(_target(study, candidate, verdict)))
         if move.target == source:
-            return _settle_in_place(desk, candidate, verdict)
-        lost = _lost_before(desk, candidate)
-        with desk.store.writing() as connection:
+            return _settle_in_place(context, candidate, verdict)
+        lost = _lost_before(context, candidate)
+        with context.store.writing() as connection:
             if verdict.identity:
                 save_tube(connection, verdict.identity, verdict.keywords)
                 _retire_lost(connection, lost, record)
                 refuse_twin(connection, record)
             plan_move(connection, record, move)
-        return move_file(study, desk.store, move, record)
+        return move_file(study, context.store, move, record)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        note_unmoved(study, desk.store, move, record, error)
+        note_unmoved(study, context.store, move, record, error)
         return "settling", why_unmoved(study, error)
 
 
-def _settle_in_place(desk: Desk, candidate: Candidate, verdict: Verdict) -> tuple[State, str]:
+def _settle_in_place(
+    context: IntakeContext, candidate: Candidate, verdict: Verdict
+) -> tuple[State, str]:
     """Give a file that stays where it is its state, unless its bytes changed since."""
-    study, record = desk.study, candidate.record
+    study, record = context.study, candidate.record
     state, reason = verdict.state, verdict.reason
     if state == "accepted" and regular_sha256(candidate.path) != candidate.sha256:
         state, reason = "settling", CHANGED
     if state == "quarantined":
         refused = quarantine_target(study, record, candidate.sha256)
         write_reason(refused, record.inbox_path, candidate.sha256, reason)
-    lost = _lost_before(desk, candidate)
-    with desk.store.writing() as connection:
+    lost = _lost_before(context, candidate)
+    with context.store.writing() as connection:
         if verdict.identity and state == "accepted":
             save_tube(connection, verdict.identity, verdict.keywords)
             _retire_lost(connection, lost, record)
@@ -363,9 +376,9 @@ def _settle_in_place(desk: Desk, candidate: Candidate, verdict: Verdict) -> tupl
     return state, reason
 
 
-def _lost_before(desk: Desk, candidate: Candidate) -> list[FileRecord]:
+def _lost_before(context: IntakeContext, candidate: Candidate) -> list[FileRecord]:
     """List the tubes taken in with the same bytes whose file was lost since."""
-    same = files_with_bytes(desk.store, candidate.sha256)
+    same = files_with_bytes(context.store, candidate.sha256)
     return [each for each in same if each.state in TAKEN_IN and each.place is None]
 
 

@@ -22,7 +22,7 @@ from tasks.sheets.patients import Patient, PatientSheet
 from tasks.sheets.samples import SampleRow, SampleSheet
 from tasks.study.settings import StudySettings
 from tasks.vocabulary.elapsed import elapsed_days
-from tasks.vocabulary.moments import apart, clock_doubt, comparable, local_day, same_moment
+from tasks.vocabulary.moments import ambiguous_time, apart, comparable, local_day, same_moment
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 SAME_NUMBER = 0.01
@@ -86,7 +86,7 @@ class Registry:
     now: datetime
 
 
-def believed_keywords(header: TubeHeader, settings: StudySettings) -> dict[str, str]:
+def trusted_keywords(header: TubeHeader, settings: StudySettings) -> dict[str, str]:
     """Read from a tube's header what may be believed: the acquired volume, and the keywords that study.yaml names."""
     said = {
         column: header.keywords.get(keyword.upper(), "").strip()
@@ -100,7 +100,7 @@ def believed_keywords(header: TubeHeader, settings: StudySettings) -> dict[str, 
 def identify(
     registry: Registry, inbox_path: str, tube_sha256: str, keywords: Mapping[str, str]
 ) -> Identification:
-    """Find out whose tube the file at ``inbox_path`` is; ``keywords`` is what ``believed_keywords`` read from it."""
+    """Find out whose tube the file at ``inbox_path`` is; ``keywords`` is what ``trusted_keywords`` read from it."""
     lines = registry.samples.naming(inbox_path)
     faults = tuple(str(line) for line in lines if isinstance(line, SheetProblem))
     rows = [line for line in lines if isinstance(line, SampleRow)]
@@ -123,7 +123,7 @@ def identify(
         return Identification(None, sentences, row)
     shown = {column for source in sources if not source.secret for column in source.values}
     secret = frozenset(values) - shown
-    sentences = _doubts(registry, values, str(row or inbox_path), secret)
+    sentences = _contradictions(registry, values, str(row or inbox_path), secret)
     sentences += _maybe_marrow(values, inbox_path, row)
     if sentences:
         return Identification(None, sentences, row)
@@ -232,7 +232,7 @@ def _nearest_line(samples: SampleSheet, inbox_path: str) -> SampleRow | None:
     return called[near[0]] if near else None
 
 
-def _doubts(
+def _contradictions(
     registry: Registry, values: Mapping[str, Cell], where: str, secret: frozenset[str]
 ) -> tuple[str, ...]:
     """Check patient and times; every sentence says where to mend."""
@@ -247,8 +247,8 @@ def _doubts(
     unclear = _unclear_times(patient, times, zone)
     if unclear:
         return tuple(f"{where}: {sentence}" for sentence in unclear)
-    doubts = _doubtful_times(registry, patient, collected, times["acquired"])
-    doubts = doubts or _doubtful_visit(values, elapsed_days(patient.infused, collected, zone))
+    doubts = _unlikely_times(registry, patient, collected, times["acquired"])
+    doubts = doubts or _unlikely_visit(values, elapsed_days(patient.infused, collected, zone))
     if contradiction(values):
         # One of the two comes from a keyword, or the line itself would be at fault.
         doubts.append("lymphocytes_per_ul is above leukocytes_per_ul. Correct the wrong one.")
@@ -269,11 +269,11 @@ def _unclear_times(
                 f"(time_zone: Europe/Berlin)."
             )
         ]
-    doubts = {name: clock_doubt(moment, time_zone) for name, moment in known.items()}
+    doubts = {name: ambiguous_time(moment, time_zone) for name, moment in known.items()}
     return [f"{name} {doubt}." for name, doubt in doubts.items() if doubt]
 
 
-def _doubtful_visit(values: Mapping[str, Cell], day: float) -> list[str]:
+def _unlikely_visit(values: Mapping[str, Cell], day: float) -> list[str]:
     """Hold a label that names a day (``D28``) against the day of the draw; visits have windows, so that some days are allowed."""
     named = _DAY_LABEL.fullmatch(str(values.get("visit", "")))
     if named is None:
@@ -313,7 +313,7 @@ def _maybe_marrow(
     return (f"{row or inbox_path}: {said}",)
 
 
-def _doubtful_times(
+def _unlikely_times(
     registry: Registry, patient: Patient, collected: datetime, acquired: datetime | None
 ) -> list[str]:
     start, when, zone = registry.settings.start, collected.isoformat(), registry.settings.local_zone

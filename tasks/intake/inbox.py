@@ -21,7 +21,7 @@ from tasks.intake.quarantine import remove_reason, withdraw
 from tasks.intake.whole import continues
 from tasks.store.ledger import (
     FileRecord,
-    Sight,
+    FileStat,
     add_file,
     claim,
     files_called,
@@ -178,8 +178,8 @@ def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> 
                 return None
         # The moment of seeing is before the bytes are read: whatever is written after it counts as
         # a change.
-        sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
-        return _note_sight(study, store, path, record, sight)
+        now = FileStat(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
+        return _note_stat(study, store, path, record, now)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -188,35 +188,35 @@ def _look(study: Study, store: Store, path: Path, record: FileRecord | None) -> 
         return None
 
 
-def _note_sight(
-    study: Study, store: Store, path: Path, record: FileRecord | None, sight: Sight
+def _note_stat(
+    study: Study, store: Store, path: Path, record: FileRecord | None, stat: FileStat
 ) -> Candidate | None:
     # A file that another pass has in hand is left to it.
     with suppress(StateConflict):
         if record is None:
-            _enter(study, store, path, sight)
+            _enter(study, store, path, stat)
         else:
-            return _note_change(study, store, path, record, sight)
+            return _note_change(study, store, path, record, stat)
     return None
 
 
 def _note_change(
-    study: Study, store: Store, path: Path, record: FileRecord, sight: Sight
+    study: Study, store: Store, path: Path, record: FileRecord, stat: FileStat
 ) -> Candidate | None:
     unchanged = (record.size, record.mtime_ns, record.sha256) == (
-        sight.size,
-        sight.mtime_ns,
-        sight.sha256,
+        stat.size,
+        stat.mtime_ns,
+        stat.sha256,
     )
-    if record.state in {"settling", "waiting"} and unchanged and sight.sha256:
-        return Candidate(record, path, sight.sha256)
+    if record.state in {"settling", "waiting"} and unchanged and stat.sha256:
+        return Candidate(record, path, stat.sha256)
     with store.writing() as connection:
         if record.state in {"settling", "waiting"}:
-            set_state(connection, see_again(connection, record, sight), "settling", "")
-        elif record.sha256 == sight.sha256:
-            see_again(connection, record, sight)
+            set_state(connection, see_again(connection, record, stat), "settling", "")
+        elif record.sha256 == stat.sha256:
+            see_again(connection, record, stat)
         elif record.state == "quarantined":
-            set_state(connection, see_again(connection, record, sight), "settling", "dropped again")
+            set_state(connection, see_again(connection, record, stat), "settling", "dropped again")
             with suppress(OSError):  # the reason is wrong now, but the ledger tells the truth
                 remove_reason(study.quarantine, record.name, record.sha256 or "")
         else:
@@ -227,11 +227,11 @@ def _note_change(
                 OVERWRITTEN,
                 place=None,
             )
-            _add(study, connection, path, sight)
+            _add(study, connection, path, stat)
     return None
 
 
-def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
+def _enter(study: Study, store: Store, path: Path, stat: FileStat) -> None:
     """Enter a file that is new at its place: as itself when it only moved or was dropped again, else as a new one.
 
     Raises StateConflict when another pass has entered it, or moved it away, meanwhile.
@@ -240,7 +240,7 @@ def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
     earlier = next(
         (
             record
-            for record in files_with_bytes(store, sight.sha256 or "")
+            for record in files_with_bytes(store, stat.sha256 or "")
             if _can_return(study, record)
         ),
         None,
@@ -248,9 +248,9 @@ def _enter(study: Study, store: Store, path: Path, sight: Sight) -> None:
     earlier = earlier or _refused_part(study, store, path)
     with store.writing() as connection:
         if earlier is None:
-            _add(study, connection, path, sight)
+            _add(study, connection, path, stat)
         else:
-            seen = see_again(connection, earlier, sight)
+            seen = see_again(connection, earlier, stat)
             set_state(
                 connection,
                 seen,
@@ -286,13 +286,15 @@ def _refused_part(study: Study, store: Store, path: Path) -> FileRecord | None:
     return None
 
 
-def _add(study: Study, connection: Connection, path: Path, sight: Sight, reason: str = "") -> None:
+def _add(
+    study: Study, connection: Connection, path: Path, stat: FileStat, reason: str = ""
+) -> None:
     add_file(
         connection,
         path.name,
         path.relative_to(study.inbox).as_posix(),
         study.place_of(path),
-        sight,
+        stat,
         reason,
     )
 
@@ -310,11 +312,11 @@ def note_locked(
     )
     with store.writing() as connection:
         if record is None:
-            _add(study, connection, path, Sight(-1, -1, time.time(), None), reason)
+            _add(study, connection, path, FileStat(-1, -1, time.time(), None), reason)
         elif record.state in {"settling", "waiting"}:
             seen = record
             if record.size >= 0:
-                seen = see_again(connection, record, Sight(-1, -1, time.time(), record.sha256))
+                seen = see_again(connection, record, FileStat(-1, -1, time.time(), record.sha256))
             set_state(connection, seen, "settling", reason)
     return reason
 

@@ -10,7 +10,7 @@ from panels.text.errors import StateConflict
 from panels.text.printable import printable
 from tasks.intake.moving import plan_back, put_back
 from tasks.intake.unmoved import why_unmoved
-from tasks.store.ledger import FileRecord, Sight, State, all_files, planned_moves, see_again
+from tasks.store.ledger import FileRecord, FileStat, State, all_files, planned_moves, see_again
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 
@@ -51,11 +51,11 @@ def _has_changed(store: Store, record: FileRecord, path: Path) -> bool:
         return False
     if (stat.st_size, stat.st_mtime_ns) == (record.size, record.mtime_ns):
         return False
-    sight = Sight(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
-    if sight.sha256 != record.sha256:
+    now = FileStat(stat.st_size, stat.st_mtime_ns, time.time(), regular_sha256(path))
+    if now.sha256 != record.sha256:
         return True
     with suppress(StateConflict), store.writing() as connection:
-        see_again(connection, record, sight)
+        see_again(connection, record, now)
     return False
 
 

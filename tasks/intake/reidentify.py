@@ -8,7 +8,7 @@ from pathlib import Path
 from gating.fcs.header import read_header
 from panels.files.user_file import NotReadable, read_user_file
 from panels.text.errors import StateConflict, UnreadableFile
-from tasks.intake.admit import Desk
+from tasks.intake.admit import IntakeContext
 from tasks.intake.identify import Identification, identify
 from tasks.intake.inbox import Listing
 from tasks.intake.moving import archive_target, move_file
@@ -25,28 +25,30 @@ _NOTE = "sheets"
 _ATTEMPTS = 3
 
 
-def mend_identities(desk: Desk, listing: Listing) -> tuple[str, ...]:
+def correct_identities(context: IntakeContext, listing: Listing) -> tuple[str, ...]:
     """Identify all accepted tubes again if a sheet changed since the last pass, and say what was changed or cannot be.
 
     A tube whose line is wrong now, or gone, keeps the identity it had. So does one whose line names
     another patient and another time of collection at once: that is the line of a later tube whose
     file has the same name.
     """
-    fingerprint = _fingerprint(desk.study, listing)
-    if recall(desk.store, _NOTE) == fingerprint:
+    fingerprint = _fingerprint(context.study, listing)
+    if recall(context.store, _NOTE) == fingerprint:
         return ()
-    tubes = taken_in(desk.store)
+    tubes = taken_in(context.store)
     found = [
-        identify(desk.registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords)
+        identify(context.registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords)
         for tube in tubes
     ]
     meant: dict[Draw, list[TubeIdentity]] = {}
     for tube, now in zip(tubes, found, strict=True):
         identity = now.identity or tube.identity
         meant.setdefault(draw_of(identity), []).append(identity)
-    said = [_mend_present(desk, tube, now, meant) for tube, now in zip(tubes, found, strict=True)]
+    said = [
+        _correct_present(context, tube, now, meant) for tube, now in zip(tubes, found, strict=True)
+    ]
     if not any(problem for problem, _ in said):
-        remember(desk.store, _NOTE, fingerprint)
+        remember(context.store, _NOTE, fingerprint)
     return tuple(sentence for problem, change in said for sentence in (problem, change) if sentence)
 
 
@@ -69,21 +71,27 @@ def _digest_of(sheet: Path) -> bytes:
         return b""
 
 
-def _mend_present(
-    desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]
+def _correct_present(
+    context: IntakeContext,
+    tube: Tube,
+    found: Identification,
+    meant: Mapping[Draw, Sequence[TubeIdentity]],
 ) -> tuple[str, str]:
     """Mend one tube as `_mend` does; one that a pass counts or moves meanwhile is read again."""
     for _ in range(_ATTEMPTS):
         try:
-            return _mend(desk, tube, found, meant)
+            return _correct(context, tube, found, meant)
         except StateConflict:
-            tube = next(iter(taken_in(desk.store, tube_sha256=tube.identity.tube_sha256)), tube)
+            tube = next(iter(taken_in(context.store, tube_sha256=tube.identity.tube_sha256)), tube)
     file = tube.file.inbox_path
     return f"{file}: another reconflow is at work on it; the next run mends its identity.", ""
 
 
-def _mend(
-    desk: Desk, tube: Tube, found: Identification, meant: Mapping[Draw, Sequence[TubeIdentity]]
+def _correct(
+    context: IntakeContext,
+    tube: Tube,
+    found: Identification,
+    meant: Mapping[Draw, Sequence[TubeIdentity]],
 ) -> tuple[str, str]:
     """Mend one tube; gives what keeps it from being mended, and what was changed.
 
@@ -92,7 +100,7 @@ def _mend(
     """
     file, short = tube.file.inbox_path, tube.identity.tube_sha256[:12]
     if found.identity is None:
-        named = bool(desk.registry.samples.naming(file))
+        named = bool(context.registry.samples.naming(file))
         return (
             f"{' '.join(found.sentences)} Tube {short}, taken in before, keeps its identity."
             if named
@@ -101,8 +109,8 @@ def _mend(
     changes = _changes(tube.identity, found.identity)
     if not changes:
         return "", ""
-    hours = desk.study.settings.limits.same_draw_hours
-    doubt = _reused(desk, tube, found) or two_draws(
+    hours = context.study.settings.limits.same_draw_hours
+    doubt = _reused(context, tube, found) or two_draws(
         found.identity, meant[draw_of(found.identity)], hours
     )
     if doubt:
@@ -114,7 +122,7 @@ def _mend(
         found.identity.panel,
         found.identity.control,
     )
-    misfit = _misfit(desk, tube, found.identity, found.secret) if restained else ""
+    misfit = _misfit(context, tube, found.identity, found.secret) if restained else ""
     if misfit:
         return (
             f"{found.row or file}: {misfit} Tube {short}, taken in before, keeps its identity.",
@@ -122,15 +130,18 @@ def _mend(
         )
     reason = f"{found.row or file}: {changes}"
     try:
-        _write(desk, tube, found.identity, reason)
+        _write(context, tube, found.identity, reason)
     except OSError as error:
-        return f"{file}: {why_unmoved(desk.study, error)}", f"{file}: identity mended ({changes})."
+        return (
+            f"{file}: {why_unmoved(context.study, error)}",
+            f"{file}: identity mended ({changes}).",
+        )
     return "", f"{file}: identity mended ({changes})."
 
 
-def _reused(desk: Desk, tube: Tube, found: Identification) -> str:
+def _reused(context: IntakeContext, tube: Tube, found: Identification) -> str:
     """Tell whether the line seems to be about another tube by now; says why, or nothing."""
-    claims = desk.claims.get(found.row, ()) if found.row else ()
+    claims = context.claims.get(found.row, ()) if found.row else ()
     if any(record.sha256 != tube.identity.tube_sha256 for record in claims):
         return "the line fits more than one tube."
     new, old = found.identity, tube.identity
@@ -153,20 +164,22 @@ def _changes(before: TubeIdentity, after: TubeIdentity) -> str:
     )
 
 
-def _misfit(desk: Desk, tube: Tube, identity: TubeIdentity, secret: frozenset[str]) -> str:
+def _misfit(
+    context: IntakeContext, tube: Tube, identity: TubeIdentity, secret: frozenset[str]
+) -> str:
     if tube.file.place is None:
         return "The file's bytes are lost, so that its new panel cannot be checked."
     try:
-        header = read_header(desk.study.path_of(tube.file.place))
-        misfit = find_misfit(header, identity, desk.study.own_panels, secret)
+        header = read_header(context.study.path_of(tube.file.place))
+        misfit = find_misfit(header, identity, context.study.own_panels, secret)
     except (UnreadableFile, OSError) as error:
         return str(error)
     return misfit.sentence if misfit else ""
 
 
-def _write(desk: Desk, tube: Tube, identity: TubeIdentity, reason: str) -> None:
+def _write(context: IntakeContext, tube: Tube, identity: TubeIdentity, reason: str) -> None:
     """Write the new identity; another panel is counted anew, another patient's file goes to that patient's folder."""
-    study, record = desk.study, tube.file
+    study, record = context.study, tube.file
     state = "accepted" if identity.panel != tube.identity.panel else record.state
     move = None
     if (
@@ -176,7 +189,7 @@ def _write(desk: Desk, tube: Tube, identity: TubeIdentity, reason: str) -> None:
     ):
         target = archive_target(study, identity.patient, record, identity.tube_sha256)
         move = PlannedMove(record.id, record.place, study.place_of(target), state, record.reason)
-    with desk.store.writing() as connection:
+    with context.store.writing() as connection:
         save_tube(connection, identity, tube.keywords)
         note_change(connection, record.id, reason)
         changed = set_state(
@@ -185,4 +198,4 @@ def _write(desk: Desk, tube: Tube, identity: TubeIdentity, reason: str) -> None:
         if move:
             plan_move(connection, changed, move)
     if move:
-        move_file(study, desk.store, move, changed)
+        move_file(study, context.store, move, changed)

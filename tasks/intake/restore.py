@@ -4,8 +4,8 @@ from contextlib import suppress
 
 from gating.fcs.header import read_header
 from panels.text.errors import StateConflict, TubeFault
-from tasks.intake.admit import Desk
-from tasks.intake.identify import believed_keywords, identify
+from tasks.intake.admit import IntakeContext
+from tasks.intake.identify import identify, trusted_keywords
 from tasks.store.ledger import note_change, record_failure, set_state
 from tasks.store.tubes import Tube, altered_identities, save_tube
 from tasks.study.archived_bytes import verified_bytes
@@ -13,28 +13,28 @@ from tasks.study.archived_bytes import verified_bytes
 ALTERED = "Its identity was altered in the store after it was written"
 
 
-def restore_identities(desk: Desk) -> tuple[str, ...]:
+def restore_identities(context: IntakeContext) -> tuple[str, ...]:
     """Give altered tubes the identity that the sheets say; one they do not name is failed.
 
     Until then such a tube is in no table.
     """
-    return tuple(_restore(desk, tube) for tube in altered_identities(desk.store))
+    return tuple(_restore(context, tube) for tube in altered_identities(context.store))
 
 
-def _restore(desk: Desk, tube: Tube) -> str:
+def _restore(context: IntakeContext, tube: Tube) -> str:
     file, sha256 = tube.file.inbox_path, tube.identity.tube_sha256
     try:
-        with verified_bytes(desk.study, tube) as path:
-            keywords = believed_keywords(read_header(path), desk.registry.settings)
+        with verified_bytes(context.study, tube) as path:
+            keywords = trusted_keywords(read_header(path), context.registry.settings)
     except (TubeFault, OSError):
         keywords = {}
-    found = identify(desk.registry, file, sha256, keywords)
+    found = identify(context.registry, file, sha256, keywords)
     if found.identity is None:
         reason = f"{ALTERED}, and it is in no table. {' '.join(found.sentences)}"
-        record_failure(desk.store, sha256, reason)
+        record_failure(context.store, sha256, reason)
         return f"{file}: {reason}"
     change = f"{ALTERED}; it is again what {found.row or 'its name'} says."
-    with suppress(StateConflict), desk.store.writing() as connection:
+    with suppress(StateConflict), context.store.writing() as connection:
         save_tube(connection, found.identity, keywords)
         note_change(connection, tube.file.id, change)
         if tube.file.state == "failed" and tube.file.reason.startswith(ALTERED):

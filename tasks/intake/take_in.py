@@ -8,13 +8,13 @@ from pathlib import Path
 
 from panels.text.errors import SettingsFault, StateConflict, UsageFault
 from panels.text.printable import printable
-from tasks.intake.admit import Outcome, admit, open_desk
+from tasks.intake.admit import Outcome, admit, open_intake
 from tasks.intake.inbox import Candidate, Listing, list_inbox, scan_inbox
 from tasks.intake.leftovers import remove_unfinished, return_changed
 from tasks.intake.marker_files import check_folders, mark_folders
 from tasks.intake.moving import finish_moves, inbox_target, move_file
 from tasks.intake.quarantine import remove_reason
-from tasks.intake.reidentify import mend_identities
+from tasks.intake.reidentify import correct_identities
 from tasks.intake.restore import restore_identities
 from tasks.intake.store_check import check_ledger
 from tasks.sheets.samples import SampleRow
@@ -108,25 +108,26 @@ def _take_in(
     candidates: Sequence[Candidate],
     unknown: Sequence[str],
 ) -> IntakeSummary:
-    desk = open_desk(study, store, listing)
+    context = open_intake(study, store, listing)
     # First those taken in before: a file may wait only because an earlier tube had its visit by
     # mistake.
-    mended = (*restore_identities(desk), *mend_identities(desk, listing))
-    outcomes = {candidate.record.id: admit(desk, candidate) for candidate in candidates}
+    mended = (*restore_identities(context), *correct_identities(context, listing))
+    outcomes = {candidate.record.id: admit(context, candidate) for candidate in candidates}
     accepted = {outcome.tube_sha256 for outcome in outcomes.values() if outcome.state == "accepted"}
     for candidate in candidates:
         # A copy that came first in the alphabet waited, then its twin was accepted: now it is a
         # duplicate.
         if candidate.sha256 in accepted and outcomes[candidate.record.id].state == "waiting":
-            outcomes[candidate.record.id] = admit(desk, candidate)
+            outcomes[candidate.record.id] = admit(context, candidate)
     faults = [
-        str(fault) for fault in (*desk.registry.patients.faults, *desk.registry.samples.faults)
+        str(fault)
+        for fault in (*context.registry.patients.faults, *context.registry.samples.faults)
     ]
     open_files = all_files(store, ("waiting", "settling"))
     waiting = [f"{printable(each.inbox_path)}: {each.reason}" for each in open_files if each.reason]
     sentences = tuple(
         dict.fromkeys(
-            (*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(desk.unused))
+            (*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(context.unused))
         )
     )
     sheet_faults, judged = tuple(dict.fromkeys(faults)), tuple(outcomes.values())

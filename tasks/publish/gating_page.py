@@ -167,7 +167,7 @@ class ThresholdLine:
     channel: str
     value: float
     source: str
-    evidence: str = ""
+    rationale: str = ""
 
 
 def gating_figure(tube: TubePage, views: Sequence[GateView]) -> "Figure":

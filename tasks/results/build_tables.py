@@ -26,7 +26,7 @@ from tasks.publish.tables import csv_bytes, write_atomically
 from tasks.results.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
 from tasks.results.draw_checks import compare_draws, contradictions, draws_in_qc
 from tasks.results.patient_notes import patient_notes
-from tasks.results.series_flags import with_circumstances
+from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import (
     begin_tables,
     edited_tables,
@@ -49,7 +49,7 @@ from tasks.store.editions import (
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import InUse, in_use
 from tasks.study.folder import Study
-from tasks.tubes.reference_tubes import current_evidence
+from tasks.tubes.reference_tubes import current_reference_sets
 from tasks.vocabulary.elapsed import elapsed_days
 from tasks.vocabulary.flags import meanings
 
@@ -82,7 +82,7 @@ ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
 class PatientInputs:
     """All that one patient's results are made of; ``fingerprint`` changes when any of it does.
 
-    ``notes`` are sentences on what the tables do not hold; ``evidence`` is, for those of the
+    ``notes`` are sentences on what the tables do not hold; ``reference_sets`` is, for those of the
     patient's tubes that may ask others, the hash of whom they may ask now; ``bead_rates`` is what
     their batches let expect; ``edited`` names the published tables that somebody changed.
     """
@@ -90,7 +90,7 @@ class PatientInputs:
     patient: str
     fingerprint: str
     notes: tuple[str, ...] = ()
-    evidence: Mapping[str, str] = field(default_factory=dict)
+    reference_sets: Mapping[str, str] = field(default_factory=dict)
     bead_rates: Mapping[str, float] = field(default_factory=dict)
     edited: tuple[str, ...] = ()
 
@@ -113,15 +113,15 @@ def tables_due(study: Study, used: Mapping[str, InUse]) -> TablesDue:
     everyone = study.patients().patients
     with study.store() as store:
         known = taken_in(store)
-        evidence = current_evidence(study, store, used, known)
+        reference_sets = current_reference_sets(study, store, used, known)
         read = read_counts(
-            store, _names(used), evidence=evidence, panels=_contents(used), known=known
+            store, _names(used), reference_sets=reference_sets, panels=_contents(used), known=known
         )
     counted = read.counted
     notes, rules = patient_notes(study, known), _rules(study, used)
     rates, built = expected_bead_rates(counted), _built_from(study)
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in with_circumstances(
+    for tube in with_series_flags(
         with_bead_rates(counted, rates), read_drugs(study.drugs_sheet)[0]
     ):
         tubes.setdefault(tube.identity.patient, []).append(tube)
@@ -131,9 +131,9 @@ def tables_due(study: Study, used: Mapping[str, InUse]) -> TablesDue:
             _fingerprint(rules, everyone.get(name), own, notes.get(name, ())),
             notes.get(name, ()),
             {
-                sha: evidence[sha]
+                sha: reference_sets[sha]
                 for sha in (tube.identity.tube_sha256 for tube in own)
-                if sha in evidence
+                if sha in reference_sets
             },
             {
                 sha: rates[sha]
@@ -164,7 +164,11 @@ def build_patient(study: Study, inputs: PatientInputs) -> None:
     if patient is None:
         raise ReconflowError(everyone.why_not(inputs.patient))
     tubes = counted_tubes(
-        study, used, inputs.patient, evidence=inputs.evidence, bead_rates=inputs.bead_rates
+        study,
+        used,
+        inputs.patient,
+        reference_sets=inputs.reference_sets,
+        bead_rates=inputs.bead_rates,
     )
     kinetics = patient_kinetics(study, used, patient, tubes)
     settings = parameter_settings(study, {patient.patient: patient}, kinetics, tubes)
@@ -367,24 +371,26 @@ def counted_tubes(
     used: Mapping[str, InUse],
     patient: str | None = None,
     *,
-    evidence: Mapping[str, str] | None = None,
+    reference_sets: Mapping[str, str] | None = None,
     bead_rates: Mapping[str, float] | None = None,
 ) -> list[TubeCounts]:
     """Give the counts of a study's tubes (or one patient's) under the strategies in use, with what the sheets say of them.
 
-    ``evidence`` is that of ``current_evidence``, ``bead_rates`` what batches let expect, where
+    ``reference_sets`` is that of ``current_reference_sets``, ``bead_rates`` what batches let expect, where
     these are known already: to know them takes a look at all tubes of the study.
     """
     only = None if bead_rates is None else patient
     with study.store() as store:
-        known = current_evidence(study, store, used) if evidence is None else evidence
+        known = (
+            current_reference_sets(study, store, used) if reference_sets is None else reference_sets
+        )
         counted = tube_counts(
-            store, _names(used), patient=only, evidence=known, panels=_contents(used)
+            store, _names(used), patient=only, reference_sets=known, panels=_contents(used)
         )
     expected = expected_bead_rates(counted) if bead_rates is None else bead_rates
     rated = with_bead_rates(counted, expected)
     own = [tube for tube in rated if patient is None or tube.identity.patient == patient]
-    return with_circumstances(own, read_drugs(study.drugs_sheet)[0])
+    return with_series_flags(own, read_drugs(study.drugs_sheet)[0])
 
 
 def _populations(used: Mapping[str, InUse]) -> Rules:

@@ -57,12 +57,12 @@ def patient_notes(study: Study, known: Sequence[Tube] | None = None) -> dict[str
             said.setdefault(patient, set()).add(
                 f"{fault} Until it is mended no count says whether such a drug hides it."
             )
-    for patient, doubt in baseline_doubts(study, tubes).items():
+    for patient, doubt in baseline_warnings(study, tubes).items():
         said.setdefault(patient, set()).add(doubt)
     return {patient: tuple(sorted(sentences)) for patient, sentences in said.items()}
 
 
-def baseline_doubts(study: Study, known: Sequence[Tube] | None = None) -> dict[str, str]:
+def baseline_warnings(study: Study, known: Sequence[Tube] | None = None) -> dict[str, str]:
     """Say for each patient whose ``baseline_visit`` is none of its visits before infusion which visits there are."""
     if known is None:
         with study.store() as store:
@@ -73,14 +73,14 @@ def baseline_doubts(study: Study, known: Sequence[Tube] | None = None) -> dict[s
             found.setdefault(tube.identity.patient, []).append(tube.identity)
     everyone = study.patients().patients
     doubts = {
-        name: _baseline_doubt(everyone[name], own)
+        name: _baseline_warning(everyone[name], own)
         for name, own in sorted(found.items())
         if name in everyone
     }
     return {name: doubt for name, doubt in doubts.items() if doubt}
 
 
-def _baseline_doubt(patient: Patient, tubes: Iterable[TubeIdentity]) -> str | None:
+def _baseline_warning(patient: Patient, tubes: Iterable[TubeIdentity]) -> str | None:
     days = _visit_days(patient, tubes)
     named = patient.baseline_visit
     if named is None or not days or days.get(named, 0.0) < 0:

@@ -25,7 +25,7 @@ detectors off by no more."""
 CAR_POPULATIONS = frozenset({"car19_t", "carbcma_t", "car_double_positive", "car_any_t"})
 
 
-def with_circumstances(
+def with_series_flags(
     tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequence[Exposure]]
 ) -> list[TubeCounts]:
     """Give the tubes with the words of their circumstances added."""

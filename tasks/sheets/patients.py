@@ -15,7 +15,7 @@ from tasks.sheets.csv_text import (
     line_problem,
     read_table,
 )
-from tasks.vocabulary.moments import clock_doubt, comparable, instant, same_moment
+from tasks.vocabulary.moments import ambiguous_time, comparable, instant, same_moment
 
 NAME = "patients.csv"
 COLUMNS = ("patient", "infused", "baseline_visit")
@@ -209,7 +209,7 @@ def _read(column: str, text: str, time_zone: str | None) -> datetime | None:
         read_patient(text)
     elif text and (column == "infused" or column.startswith(_PRODUCT)):
         moment = read_time(text)
-        doubt = clock_doubt(moment, time_zone)
+        doubt = ambiguous_time(moment, time_zone)
         if doubt:
             raise ValueError(doubt)
         return moment

@@ -15,7 +15,7 @@ from tasks.intake.store_check import check_ledger
 from tasks.intake.take_in import IntakeSummary
 from tasks.results.build_tables import PatientInputs, built_patients, cohort_is_due, tables_due
 from tasks.results.cohort_estimates import strata_of
-from tasks.results.patient_notes import baseline_doubts
+from tasks.results.patient_notes import baseline_warnings
 from tasks.sheets.drugs import read_drugs
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.faults import in_words
@@ -30,11 +30,11 @@ from tasks.study.integrity import check_integrity, fail_altered
 from tasks.study.lock import study_lock
 from tasks.tubes.count_tube import CountOutcome, page_is_current
 from tasks.tubes.reference_tubes import (
-    asks_others,
-    current_evidence,
+    current_reference_sets,
     is_fmo,
+    needs_references,
     panel_contents,
-    witnesses,
+    reference_index,
 )
 
 
@@ -63,9 +63,14 @@ class Pass:
         released = {used.name: used.release.sha256 for used in self.used.values()}
         panels = {panel: used.panel_sha256 for panel, used in self.used.items()}
         with self.study.store() as store:
-            evidence = current_evidence(self.study, store, self.used)
+            reference_sets = current_reference_sets(self.study, store, self.used)
             wanted = tubes_to_count(
-                store, pins, ENGINE_VERSION, released=released, evidence=evidence, panels=panels
+                store,
+                pins,
+                ENGINE_VERSION,
+                released=released,
+                reference_sets=reference_sets,
+                panels=panels,
             )
             due = {tube.identity.tube_sha256 for tube in wanted}
             present = [tube for tube in taken_in(store) if tube.file.state != "failed"]
@@ -84,10 +89,10 @@ class Pass:
         asking = {
             panel: used.name
             for panel, used in self.used.items()
-            if asks_others(used.release.strategy)
+            if needs_references(used.release.strategy)
         }
         with self.study.store() as store:
-            known = witnesses(self.study, store, panels=panel_contents(self.used))
+            known = reference_index(self.study, store, panels=panel_contents(self.used))
         wanted = [tube for panel in asking for tube in known.references.get(panel, [])]
         return [
             tube.tube_sha256
@@ -205,7 +210,7 @@ def _summary(this: Pass) -> dict[str, Any]:
         "sentences": [
             *this.altered,
             *judged,
-            *baseline_doubts(this.study).values(),
+            *baseline_warnings(this.study).values(),
             *newer_defaults(this.study, this.used),
         ],
         "sheet_faults": [

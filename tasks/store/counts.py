@@ -24,7 +24,7 @@ class TubeGating:
     """What gating one tube gave under one strategy version (``bcell@1.0.0``) by one engine version.
 
     ``flags`` and ``qc`` (values JSON can hold) say what quality control found; ``beads`` is None
-    without bead gate. ``evidence`` stands for the other tubes that had a say in this tube's
+    without bead gate. ``reference_set_sha256`` stands for the other tubes that had a say in this tube's
     thresholds (empty: none). ``thresholds`` are written, and not read back. ``panel`` names the
     panel's version, ``panel_sha256`` its content (empty: counted by a program that did not note
     it). One that is not ``intact`` was altered in the store since it was written, and has no
@@ -41,7 +41,7 @@ class TubeGating:
     beads: int | None = None
     flags: tuple[str, ...] = ()
     qc: Mapping[str, Any] = field(default_factory=dict)
-    evidence: str = ""
+    reference_set_sha256: str = ""
     thresholds: tuple[RealisedThreshold, ...] = ()
     panel_sha256: str = ""
     intact: bool = True
@@ -124,14 +124,14 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     engine_version: str | None = None,
     *,
     patient: str | None = None,
-    evidence: Mapping[str, str] | None = None,
+    reference_sets: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
     known: Sequence[Tube] | None = None,
 ) -> CountsRead:
     """Give the counts of all tubes taken in under the strategy of their panel (panel → ``name@1.0.0``), with their identity as it is now.
 
     Without ``engine_version`` the latest counting of each tube is given, the one with its present
-    ``evidence`` (by SHA-256 of the tube) where there is one, or without any. With ``panels`` (panel
+    ``reference_sets`` (by SHA-256 of the tube) where there is one, or without any. With ``panels`` (panel
     → SHA-256 of its content now) counts made with another content are none; those that do not know
     theirs stand until the tube is counted again. Ordered as the tubes are; tubes not yet counted
     are left out. With ``patient`` only that patient's tubes are read; without, ``known`` may be all
@@ -160,7 +160,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
             and engine_version in {None, row.engine_version}
         ]
         found = _assemble(rows, connection.execute(_in_order(counted)).all())
-    current = {"": ""} if evidence is None else evidence
+    current = {"": ""} if reference_sets is None else reference_sets
     if panels is not None:
         contents = {t.identity.tube_sha256: panels.get(t.identity.panel) for t in own}
         found = [
@@ -170,7 +170,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
         ]
     found.sort(
         key=lambda gating: (
-            gating.evidence in {"", current.get(gating.tube_sha256)},
+            gating.reference_set_sha256 in {"", current.get(gating.tube_sha256)},
             bool(panels and gating.panel_sha256),
         )
     )
@@ -246,7 +246,7 @@ def _threshold_values(realised: RealisedThreshold) -> dict[str, object]:
         name: getattr(realised, name)
         for name in ("threshold", "marker", "detector", "value", "source")
     }
-    return named | {"evidence_text": realised.evidence, "tried": tried}
+    return named | {"evidence_text": realised.rationale, "tried": tried}
 
 
 def _gating(connection: Connection, like: TubeGating) -> TubeGating | None:
@@ -270,7 +270,7 @@ def _key(gating: TubeGating) -> dict[str, str]:
         name,
         version,
         gating.engine_version,
-        gating.evidence,
+        gating.reference_set_sha256,
         gating.panel_sha256,
     )
     return dict(zip(GATING_KEY, values, strict=True))
@@ -302,7 +302,7 @@ def _gating_of(row: Row[Any], its_counts: Sequence[Row[Any]]) -> TubeGating:
         beads=row.beads,
         flags=_words(row.flags) if intact else (),
         qc=json.loads(row.qc) if intact else {},
-        evidence=row.evidence,
+        reference_set_sha256=row.evidence,
         panel_sha256=row.panel_sha256,
         intact=intact,
     )

@@ -36,7 +36,7 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class FileStat:
     """What was seen of a file at one moment."""
 
     size: int
@@ -68,14 +68,14 @@ class PlannedMove:
 
 
 def add_file(
-    connection: Connection, name: str, inbox_path: str, place: str, sight: Sight, reason: str = ""
+    connection: Connection, name: str, inbox_path: str, place: str, stat: FileStat, reason: str = ""
 ) -> int | None:
     """Enter a file that was seen for the first time; it settles. Gives its id.
 
     None when another pass has entered a file at this place meanwhile; then nothing is changed.
     """
     values = {"name": name, "inbox_path": inbox_path, "place": place, "state": "settling"}
-    values |= {"reason": reason, "changed_at": utc_now(), **_sight_values(sight)}
+    values |= {"reason": reason, "changed_at": utc_now(), **_stat_values(stat)}
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(files).values(**values)
     statement = statement.on_conflict_do_nothing(index_elements=["place"])
@@ -108,13 +108,13 @@ def refuse_twin(connection: Connection, record: FileRecord) -> None:
         raise StateConflict(f"{record.inbox_path}: the same bytes are being taken in.")
 
 
-def see_again(connection: Connection, record: FileRecord, sight: Sight) -> FileRecord:
+def see_again(connection: Connection, record: FileRecord, stat: FileStat) -> FileRecord:
     """Note what a file looks like now and give its record; its state is not touched.
 
     Raises StateConflict when its row is not ``record`` any more.
     """
     claim(connection, record)
-    values = _sight_values(sight)
+    values = _stat_values(stat)
     connection.execute(update(files).where(files.c.id == record.id).values(**values))
     return replace(record, **values)
 
@@ -338,12 +338,12 @@ def _append(
     )
 
 
-def _sight_values(sight: Sight) -> Mapping[str, Any]:
+def _stat_values(stat: FileStat) -> Mapping[str, Any]:
     return {
-        "size": sight.size,
-        "mtime_ns": sight.mtime_ns,
-        "seen_at": sight.seen_at,
-        "sha256": sight.sha256,
+        "size": stat.size,
+        "mtime_ns": stat.mtime_ns,
+        "seen_at": stat.seen_at,
+        "sha256": stat.sha256,
     }
 
 

@@ -87,19 +87,19 @@ def tubes_to_count(
     engine_version: str,
     *,
     released: Mapping[str, str] | None = None,
-    evidence: Mapping[str, str] | None = None,
+    reference_sets: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
 ) -> list[Tube]:
     """List the tubes to count: accepted ones, and those this engine has not counted under their panel's strategy.
 
     ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps ``name@1.0.0`` to the
     SHA-256 of its content, a tube counted under the same name with another content is to be counted
-    too: `save_gating` then says so. With ``evidence`` (tube → hash of the other tubes it may ask
+    too: `save_gating` then says so. With ``reference_sets`` (tube → hash of the other tubes it may ask
     now) so is a tube that asked others, and would ask other ones now. With ``panels`` (panel →
     SHA-256 of its content now) so is a tube counted with another content of its panel. Failed tubes
     are left out until ``reconflow retry``; so are tubes of a panel without strategy.
     """
-    counted = _counted(store, engine_version, released or {}, evidence)
+    counted = _counted(store, engine_version, released or {}, reference_sets)
     wanted = [
         tube
         for tube in taken_in(store)
@@ -127,7 +127,7 @@ def _counted(
     store: Store,
     engine_version: str,
     released: Mapping[str, str],
-    evidence: Mapping[str, str] | None,
+    reference_sets: Mapping[str, str] | None,
 ) -> dict[tuple[str, str], set[str]]:
     """Map tube and strategy to the contents of the panel they were counted with."""
     names = ("tube_sha256", "strategy", "version", "strategy_sha256", "evidence", "panel_sha256")
@@ -137,8 +137,8 @@ def _counted(
                 gatings.c.engine_version == engine_version
             )
         ).all()
-    if evidence is not None:
-        rows = [row for row in rows if row.evidence in {"", evidence.get(row.tube_sha256)}]
+    if reference_sets is not None:
+        rows = [row for row in rows if row.evidence in {"", reference_sets.get(row.tube_sha256)}]
     found: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         name = f"{row.strategy}@{row.version}"

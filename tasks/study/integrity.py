@@ -16,14 +16,14 @@ from panels.text.errors import StateConflict
 from tasks.store.ledger import (
     TAKEN_IN,
     FileRecord,
-    Sight,
+    FileStat,
     all_files,
     record_failure,
     see_again,
     set_state,
 )
+from tasks.store.measurements import remove_altered_measurements
 from tasks.store.opening import Store
-from tasks.store.readings import remove_altered_readings
 from tasks.study.archived_bytes import BY_ITSELF
 from tasks.study.folder import Study
 
@@ -132,8 +132,8 @@ def _check_bytes(store: Store, record: FileRecord, path: Path, found: os.stat_re
         reason = f"{record.place} holds other bytes than were taken in: it was replaced or damaged."
         return _fail(store, record, f"{reason} Put the right file back from the backup.")
     with store.writing() as connection:
-        sight = Sight(found.st_size, found.st_mtime_ns, record.seen_at, sha256)
-        seen = see_again(connection, record, sight)
+        now = FileStat(found.st_size, found.st_mtime_ns, record.seen_at, sha256)
+        seen = see_again(connection, record, now)
         if waits:
             set_state(connection, seen, "accepted", "the right file is back")
     if not waits:
@@ -149,7 +149,7 @@ def _fail(store: Store, record: FileRecord, reason: str) -> str:
 
 
 def _check_readings(store: Store) -> Iterator[str]:
-    for tube_sha256 in remove_altered_readings(store):
+    for tube_sha256 in remove_altered_measurements(store):
         yield (
             f"What tube {tube_sha256[:12]} tells about thresholds was altered in the store "
             f"{store.shown}; it is measured again."

@@ -21,7 +21,7 @@ from tasks.publish.tables import write_atomically
 from tasks.store.counted_with import remember_strategies
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import record_failure
-from tasks.store.readings import save_readings
+from tasks.store.measurements import save_measurements
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies.in_use import in_use
 from tasks.study.folder import Study
@@ -76,10 +76,12 @@ def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         used = in_use(study)[tube.identity.panel]
         try:
-            save_readings(store, tube_sha256, measured_with(used), measure_tube(study, tube, used))
+            save_measurements(
+                store, tube_sha256, measured_with(used), measure_tube(study, tube, used)
+            )
         except TubeFault as fault:
             if is_fmo(tube.identity) and isinstance(fault, PanelMismatch):
-                save_readings(store, tube_sha256, measured_with(used), {})
+                save_measurements(store, tube_sha256, measured_with(used), {})
             else:
                 record_failure(store, tube_sha256, str(fault), seen=tube.file)
             return CountOutcome(tube_sha256, counted=False, reason=str(fault))
@@ -135,7 +137,7 @@ def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
     )
     png = png_bytes(gating_figure(page, views))
     lines = [
-        ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.evidence)
+        ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.rationale)
         for t in compiled.thresholds
     ]
     write_atomically(folder / "gating.png", png)
@@ -169,7 +171,7 @@ def _threshold_rows(compiled: Compiled) -> bytes:
             _number(declared),
             _number(t.value),
             t.source,
-            t.evidence,
+            t.rationale,
             _told(t.tried),
         )
         for t in compiled.thresholds

@@ -16,8 +16,8 @@ from gating.fcs.events import Events, open_events
 from gating.fcs.header import TubeHeader, read_header
 from gating.quality.acquisition import time_quality
 from gating.thresholds.apply import apply_declared, apply_strategy
-from gating.thresholds.measure import Reading, measure
-from gating.thresholds.resolution import Others
+from gating.thresholds.measure import ThresholdMeasurement, measure
+from gating.thresholds.resolution import ReferenceMeasurements
 from panels.acquisition_time import TIME
 from panels.panel import PanelMatch, match_panel
 from panels.text.errors import PanelMismatch
@@ -28,7 +28,7 @@ from tasks.study.archived_bytes import verified_bytes
 from tasks.study.folder import Study
 from tasks.tubes.bead_count import count_beads, seconds_counted
 from tasks.tubes.population_counts import population_counts
-from tasks.tubes.reference_tubes import asks_others, others_of, witnesses
+from tasks.tubes.reference_tubes import needs_references, reference_index, reference_measurements
 from tasks.tubes.tube_quality import judge_time, judge_tube
 from tasks.vocabulary.flags import Flag
 
@@ -58,7 +58,7 @@ def _gate(study: Study, tube: Tube, used: InUse, path: Path) -> GatedTube:
     header, match, events = _open(path, used)
     asked = _Asked(study, tube, used)
     steady = time_quality(events, header, match.channel)
-    ask = asked if asks_others(used.release.strategy) else None
+    ask = asked if needs_references(used.release.strategy) else None
     applied = apply_strategy(
         used.release.strategy, match, header, events, rows=steady.kept, ask=ask
     )
@@ -69,7 +69,9 @@ def _gate(study: Study, tube: Tube, used: InUse, path: Path) -> GatedTube:
     )
     timed = judge_time(steady)
     negatives = {
-        name: reading.negative for name, reading in applied.readings.items() if reading.negative
+        name: measurement.negative
+        for name, measurement in applied.measurements.items()
+        if measurement.negative
     }
     gating = TubeGating(
         tube_sha256=tube.identity.tube_sha256,
@@ -93,13 +95,13 @@ def _gate(study: Study, tube: Tube, used: InUse, path: Path) -> GatedTube:
         | timed.numbers
         | judged.numbers
         | dict(counted.numbers),
-        evidence=asked.evidence,
+        reference_set_sha256=asked.reference_set_sha256,
         thresholds=compiled.thresholds,
     )
     return GatedTube(header, events, compiled, evaluation, gating)
 
 
-def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, Reading]:
+def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, ThresholdMeasurement]:
     """Measure what one tube tells about the thresholds of a strategy, of the events that would be counted; raises as ``gate_tube``."""
     with verified_bytes(study, tube) as path:
         header, match, events = _open(path, used)
@@ -127,14 +129,14 @@ class _Asked:
     study: Study
     tube: Tube
     used: InUse
-    evidence: str = ""
+    reference_set_sha256: str = ""
 
-    def __call__(self) -> Others:
+    def __call__(self) -> ReferenceMeasurements:
         with self.study.store() as store:
-            found = witnesses(self.study, store, panels=(self.used.panel_sha256,))
-            evidence = found.about(self.tube.identity, self.used.name)
-            self.evidence = evidence.sha256
-            return others_of(store, evidence, self.used)
+            found = reference_index(self.study, store, panels=(self.used.panel_sha256,))
+            references = found.references_for(self.tube.identity, self.used.name)
+            self.reference_set_sha256 = references.sha256
+            return reference_measurements(store, references, self.used)
 
 
 def _flags(header: TubeHeader) -> list[Flag]:

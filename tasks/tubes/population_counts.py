@@ -9,7 +9,7 @@ from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
 from gating.strategy.gates import Population
-from gating.thresholds.measure import NegativeReading
+from gating.thresholds.measure import NegativeMeasurement
 from gating.thresholds.sensitivity import border_share, stands_on
 from tasks.counting.counts import PopulationCount
 from tasks.vocabulary.flags import Flag
@@ -25,7 +25,7 @@ def population_counts(
     evaluation: Evaluation,
     events: EventSource,
     header: TubeHeader,
-    negatives: Mapping[str, NegativeReading],
+    negatives: Mapping[str, NegativeMeasurement],
 ) -> tuple[PopulationCount, ...]:
     """Count every reported population; ``negatives`` are the tube's negative cells by threshold (empty: none were read)."""
     strategy = compiled.strategy
@@ -70,7 +70,7 @@ def _flags(compiled: Compiled, population: Population, near: float, events: int)
 
 
 def _negatives(
-    compiled: Compiled, population: Population, negatives: Mapping[str, NegativeReading]
+    compiled: Compiled, population: Population, negatives: Mapping[str, NegativeMeasurement]
 ) -> tuple[int, int] | None:
     """Give how many of the tube's negative cells reach the boundary of a population that asks for it, and how many there are."""
     if population.background != "negative":

@@ -17,8 +17,8 @@ from itertools import chain, islice, product
 from typing import TYPE_CHECKING
 
 from gating.evaluation.engine import ENGINE_VERSION
-from gating.thresholds.resolution import Others, priors_of
-from tasks.store.readings import MeasuredWith, measured, readings_of
+from gating.thresholds.resolution import ReferenceMeasurements, priors_of
+from tasks.store.measurements import MeasuredWith, measured, measurements_of
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.tube_identity import TubeIdentity
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 BATCH_CONTROL = "batch"
 FMO = "fmo:"
-ASKS_OTHERS = frozenset({"control", "fmo", "baseline", "pooled"})
+REFERENCE_SOURCES = frozenset({"control", "fmo", "baseline", "pooled"})
 EARLIER_TUBES = 50
 """So many of the latest earlier references tell where a threshold usually lies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ReferenceTubes:
     """The tubes one tube may ask, by SHA-256, in order of collection; FMO controls by marker."""
 
     controls: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Witnesses:
+class ReferenceIndex:
     """All tubes of a study and what is needed to say who may be asked about whom."""
 
     tubes: Sequence[TubeIdentity]
@@ -96,7 +96,7 @@ class Witnesses:
                 found.setdefault((strategy, tube.panel, *key), []).append(tube)
         return found
 
-    def about(self, tube: TubeIdentity, strategy: str) -> Evidence:
+    def references_for(self, tube: TubeIdentity, strategy: str) -> ReferenceTubes:
         """Give the measured tubes that may be asked about a tube counted under ``strategy``."""
 
         def others(*key: str | None) -> list[TubeIdentity]:
@@ -118,7 +118,7 @@ class Witnesses:
             : bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)
         ]
         earlier = (other.tube_sha256 for other in reversed(before) if not is_fmo(other))
-        return Evidence(
+        return ReferenceTubes(
             controls=tuple(other.tube_sha256 for other in batch if other.control == BATCH_CONTROL),
             fmo=tuple(
                 (_left_out(other), other.tube_sha256) for other in sorted(fmo.values(), key=_when)
@@ -148,18 +148,20 @@ def is_fmo(tube: TubeIdentity) -> bool:
     return (tube.control or "").startswith(FMO)
 
 
-def asks_others(strategy: Strategy) -> bool:
+def needs_references(strategy: Strategy) -> bool:
     """Tell whether any threshold of a strategy may be taken from another tube."""
-    return any(ASKS_OTHERS & set(threshold.sources) for threshold in strategy.thresholds.values())
+    return any(
+        REFERENCE_SOURCES & set(threshold.sources) for threshold in strategy.thresholds.values()
+    )
 
 
-def witnesses(
+def reference_index(
     study: Study,
     store: Store,
     known: Sequence[Tube] | None = None,
     *,
     panels: Collection[str] | None = None,
-) -> Witnesses:
+) -> ReferenceIndex:
     """Read the ledger for who may be asked; ``known`` are all tubes taken in, where they were read already.
 
     With ``panels`` only what was measured with one of these contents (SHA-256) of a panel is asked.
@@ -169,21 +171,21 @@ def witnesses(
         for tube in (taken_in(store) if known is None else known)
         if tube.file.state != "failed"
     ]
-    return Witnesses(tubes, study.patients().patients, measured(store, ENGINE_VERSION, panels))
+    return ReferenceIndex(tubes, study.patients().patients, measured(store, ENGINE_VERSION, panels))
 
 
-def current_evidence(
+def current_reference_sets(
     study: Study, store: Store, used: Mapping[str, InUse], known: Sequence[Tube] | None = None
 ) -> dict[str, str]:
-    """Give for each tube whose strategy may ask other tubes the hash of whom it may ask now; ``known`` as for ``witnesses``."""
+    """Give for each tube whose strategy may ask other tubes the hash of whom it may ask now; ``known`` as for ``reference_index``."""
     asking = {
-        panel: each.name for panel, each in used.items() if asks_others(each.release.strategy)
+        panel: each.name for panel, each in used.items() if needs_references(each.release.strategy)
     }
     if not asking:
         return {}
-    found = witnesses(study, store, known, panels=panel_contents(used))
+    found = reference_index(study, store, known, panels=panel_contents(used))
     return {
-        t.tube_sha256: found.about(t, asking[t.panel]).sha256
+        t.tube_sha256: found.references_for(t, asking[t.panel]).sha256
         for t in found.tubes
         if t.panel in asking and not is_fmo(t)
     }
@@ -194,15 +196,17 @@ def panel_contents(used: Mapping[str, InUse]) -> frozenset[str]:
     return frozenset(each.panel_sha256 for each in used.values())
 
 
-def others_of(store: Store, evidence: Evidence, used: InUse) -> Others:
-    """Fetch what the tubes of ``evidence`` told, measured as ``used`` has it."""
-    told = readings_of(store, evidence.tubes, measured_with(used))
-    return Others(
-        controls=[told[tube] for tube in evidence.controls],
-        fmo={marker: told[tube] for marker, tube in evidence.fmo},
-        baseline=told[evidence.baseline] if evidence.baseline else None,
-        pool=[told[tube] for tube in evidence.pool],
-        priors=priors_of(used.release.strategy, [told[tube] for tube in evidence.earlier]),
+def reference_measurements(
+    store: Store, references: ReferenceTubes, used: InUse
+) -> ReferenceMeasurements:
+    """Fetch what the tubes of ``references`` told, measured as ``used`` has it."""
+    told = measurements_of(store, references.tubes, measured_with(used))
+    return ReferenceMeasurements(
+        controls=[told[tube] for tube in references.controls],
+        fmo={marker: told[tube] for marker, tube in references.fmo},
+        baseline=told[references.baseline] if references.baseline else None,
+        pool=[told[tube] for tube in references.pool],
+        priors=priors_of(used.release.strategy, [told[tube] for tube in references.earlier]),
     )
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 
 def instant(moment: datetime, time_zone: str | None) -> datetime:
-    """Give a time in UTC. Of an hour that the clocks show twice the first is meant (``clock_doubt`` tells of it)."""
+    """Give a time in UTC. Of an hour that the clocks show twice the first is meant (``ambiguous_time`` tells of it)."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=ZoneInfo(time_zone) if time_zone else UTC)
     return moment.astimezone(UTC)
@@ -42,7 +42,7 @@ def apart(one: datetime, other: datetime, time_zone: str | None) -> timedelta:
     return instant(other, time_zone) - instant(one, time_zone)
 
 
-def clock_doubt(moment: datetime, time_zone: str | None) -> str | None:
+def ambiguous_time(moment: datetime, time_zone: str | None) -> str | None:
     """Say of a time without offset that it was on no clock of the study, or on one twice, because the clocks were changed."""
     if moment.tzinfo is not None or time_zone is None:
         return None

@@ -16,14 +16,14 @@ from gating.strategy.gates import Anchor, Negative, Stretch, Threshold
 from gating.strategy.model import Strategy
 from gating.thresholds.apply import apply_strategy
 from gating.thresholds.measure import (
-    AnchorReading,
-    NegativeReading,
-    Reading,
-    StretchReading,
+    AnchorMeasurement,
+    NegativeMeasurement,
+    StretchMeasurement,
+    ThresholdMeasurement,
     measure,
-    reading_from,
+    measurement_from,
 )
-from gating.thresholds.resolution import Others, Prior, priors_of, resolve
+from gating.thresholds.resolution import Prior, ReferenceMeasurements, priors_of, resolve
 from gating.thresholds.sensitivity import border_share, stands_on
 from gating.thresholds.valley import COFACTOR, find_crossing, find_valley, from_scale, histogram
 from panels.catalogue import load_panel
@@ -97,23 +97,28 @@ def strategy_with(threshold: Threshold | dict[str, object]) -> Strategy:
     return Strategy.model_validate(document)
 
 
-def negatives(spread: float, count: int = 5000, seed: int = 3) -> NegativeReading:
+def negatives(spread: float, count: int = 5000, seed: int = 3) -> NegativeMeasurement:
     values = np.random.default_rng(seed).normal(0, spread, count)
-    return NegativeReading(0.0, spread, tuple(histogram(values).tolist()))
+    return NegativeMeasurement(0.0, spread, tuple(histogram(values).tolist()))
 
 
 def reading(
     true_b: int = 0, *, gain: float = 1.0, seed: int = 1, anchors: int = 500, spread: float = 60.0
-) -> Reading:
+) -> ThresholdMeasurement:
     counts = tuple(histogram(gain * cd19_axis(true_b, seed)).tolist())
-    return Reading(counts, negatives(gain * spread), AnchorReading(anchors, gain * 9000.0))
+    return ThresholdMeasurement(
+        counts, negatives(gain * spread), AnchorMeasurement(anchors, gain * 9000.0)
+    )
 
 
 def settled(
-    own: Reading, others: Others | None = None, *, only: tuple[str, ...] = CD19.sources
+    own: ThresholdMeasurement,
+    others: ReferenceMeasurements | None = None,
+    *,
+    only: tuple[str, ...] = CD19.sources,
 ) -> Resolved:
     strategy = strategy_with(CD19.model_copy(update={"sources": only}))
-    return resolve(strategy, {"cd19": own}, others or Others())["cd19"]
+    return resolve(strategy, {"cd19": own}, others or ReferenceMeasurements())["cd19"]
 
 
 def plain_valley(values: np.ndarray) -> float | None:
@@ -175,8 +180,8 @@ def test_a_mixture_of_two_real_modes_crosses_between_them_and_of_one_mode_fails(
 def test_empty_and_tiny_gates_give_no_boundary() -> None:
     assert find_valley(histogram(np.empty(0)), DECLARED) is None
     assert find_crossing(histogram(np.empty(0)), DECLARED) is None
-    nothing = Reading(
-        tuple(histogram(np.empty(0)).tolist()), negatives(60.0, count=0), AnchorReading(0, 0.0)
+    nothing = ThresholdMeasurement(
+        tuple(histogram(np.empty(0)).tolist()), negatives(60.0, count=0), AnchorMeasurement(0, 0.0)
     )
     found = settled(nothing)
     assert (found.value, found.source, found.checked, found.proven) == (
@@ -192,7 +197,7 @@ def test_the_declared_value_holds_while_nothing_contradicts_it() -> None:
         found = settled(reading(true_b))
         assert (found.value, found.source, found.checked) == (DECLARED, "fixed", True)
         assert [attempt.source for attempt in found.tried] == ["fixed"]
-        assert "beads is 1.00 ×" in found.evidence
+        assert "beads is 1.00 ×" in found.rationale
 
 
 def test_a_drifted_detector_is_followed_by_its_anchor() -> None:
@@ -215,13 +220,17 @@ def test_negatives_move_a_boundary_up_fully_and_down_half_as_far() -> None:
 
 def test_a_control_of_the_batch_lends_its_valley_by_the_ratio_of_anchors() -> None:
     control = {"cd19": reading(3000, gain=1.0, seed=7)}
-    found = settled(reading(0, gain=1.5), Others(controls=[control]), only=("fixed", "control"))
+    found = settled(
+        reading(0, gain=1.5), ReferenceMeasurements(controls=[control]), only=("fixed", "control")
+    )
     lent = find_valley(np.array(control["cd19"].counts), DECLARED)
     assert lent is not None
     assert found.source == "control"
     assert found.value == pytest.approx(lent.value * 1.5)
     empty = settled(
-        reading(0, gain=1.5), Others(controls=[{"cd19": reading(10)}]), only=("fixed", "control")
+        reading(0, gain=1.5),
+        ReferenceMeasurements(controls=[{"cd19": reading(10)}]),
+        only=("fixed", "control"),
     )
     assert not empty.proven
     assert "10 events" in empty.tried[1].fault or "needed" in empty.tried[1].fault
@@ -230,7 +239,9 @@ def test_a_control_of_the_batch_lends_its_valley_by_the_ratio_of_anchors() -> No
 def test_the_patients_baseline_lends_its_valley_and_without_one_says_so() -> None:
     baseline = {"cd19": reading(3000, seed=9)}
     found = settled(
-        reading(0, gain=1.3, anchors=0), Others(baseline=baseline), only=("fixed", "baseline")
+        reading(0, gain=1.3, anchors=0),
+        ReferenceMeasurements(baseline=baseline),
+        only=("fixed", "baseline"),
     )
     assert found.source == "baseline"
     none = settled(reading(0, gain=1.3), only=("fixed", "baseline"))
@@ -240,7 +251,9 @@ def test_the_patients_baseline_lends_its_valley_and_without_one_says_so() -> Non
 
 def test_an_fmo_control_puts_the_boundary_above_its_cells() -> None:
     unstained = {"cd19": reading(0, gain=2.0, seed=5)}
-    found = settled(reading(0, gain=1.4), Others(fmo={"CD19": unstained}), only=("fixed", "fmo"))
+    found = settled(
+        reading(0, gain=1.4), ReferenceMeasurements(fmo={"CD19": unstained}), only=("fixed", "fmo")
+    )
     values = 2.0 * cd19_axis(0, 5)
     assert found.source == "fmo"
     assert float((values >= found.value).mean()) == pytest.approx(0.0005, abs=0.0003)
@@ -250,7 +263,9 @@ def test_a_source_never_leaves_the_limits_nor_what_is_known() -> None:
     narrow = CD19.model_copy(
         update={"limits": (DECLARED * 0.9, DECLARED * 1.1), "sources": ("fixed", "gain")}
     )
-    found = resolve(strategy_with(narrow), {"cd19": reading(0, gain=1.4)}, Others())["cd19"]
+    found = resolve(strategy_with(narrow), {"cd19": reading(0, gain=1.4)}, ReferenceMeasurements())[
+        "cd19"
+    ]
     assert not found.proven
     assert "beyond the limits" in found.tried[1].fault
     far = settled(reading(0, gain=3.0), only=("fixed", "gain"))
@@ -269,7 +284,7 @@ def test_the_pool_of_a_batch_has_the_events_one_tube_lacks() -> None:
     own = reading(60, gain=1.3, anchors=0)
     pool = [{"cd19": reading(60, gain=1.3, seed=seed)} for seed in range(10, 16)]
     assert settled(own, only=("fixed", "valley")).proven is False
-    found = settled(own, Others(pool=pool), only=("fixed", "valley", "pooled"))
+    found = settled(own, ReferenceMeasurements(pool=pool), only=("fixed", "valley", "pooled"))
     assert found.source == "pooled"
     assert int((1.3 * cd19_axis(60, 1) >= found.value).sum()) == pytest.approx(60, abs=3)
 
@@ -282,10 +297,14 @@ def test_earlier_references_draw_an_uncertain_valley_towards_theirs() -> None:
     assert "cd19" not in priors_of(strategy, earlier[:4])
     own = reading(2000, gain=1.5, anchors=0)
     alone = settled(own, only=("fixed", "valley")).value
-    shrunk = settled(own, Others(priors={"cd19": prior}), only=("fixed", "valley")).value
+    shrunk = settled(
+        own, ReferenceMeasurements(priors={"cd19": prior}), only=("fixed", "valley")
+    ).value
     assert from_scale(prior.mean) < shrunk < alone
     foreign = settled(
-        own, Others(priors={"cd19": Prior(prior.mean - 1.2, 0.05, 9)}), only=("fixed", "valley")
+        own,
+        ReferenceMeasurements(priors={"cd19": Prior(prior.mean - 1.2, 0.05, 9)}),
+        only=("fixed", "valley"),
     )
     assert not foreign.proven
 
@@ -293,9 +312,9 @@ def test_earlier_references_draw_an_uncertain_valley_towards_theirs() -> None:
 def test_the_order_of_gathering_does_not_matter_and_readings_survive_json() -> None:
     own = reading(2000, gain=1.5)
     assert settled(own) == settled(own)
-    assert reading_from(json.loads(json.dumps(own.document()))) == own
-    bare = Reading(None, None, AnchorReading(5, 1.0))
-    assert reading_from(json.loads(json.dumps(bare.document()))) == bare
+    assert measurement_from(json.loads(json.dumps(own.document()))) == own
+    bare = ThresholdMeasurement(None, None, AnchorMeasurement(5, 1.0))
+    assert measurement_from(json.loads(json.dumps(bare.document()))) == bare
 
 
 BCELL = load_strategy("bcell@2.0.0").strategy
@@ -324,7 +343,7 @@ def gated(
     match = match_panel(load_panel("bcell"), tube.channels)
     declared = compile_strategy(BCELL, match, tube)
     first = evaluate(declared.gating, tube, tube)
-    resolved = resolve(BCELL, measure(declared, first, tube, tube), Others())
+    resolved = resolve(BCELL, measure(declared, first, tube, tube), ReferenceMeasurements())
     compiled = compile_strategy(BCELL, match, tube, resolved)
     second = evaluate(compiled.gating, tube, tube)
     gates = [population.gate for population in BCELL.populations]
@@ -474,8 +493,8 @@ def test_what_the_compensation_leaves_makes_no_car_cells() -> None:
     after, resolved = car_counts(tube, "cart@3.0.0")
     assert max(before.values()) >= 50
     assert max(after.values()) < 20
-    assert "with CD45RA from 10000 by" in resolved["car19"].evidence
-    assert "with CD8 from 5000 by" in resolved["carbcma"].evidence
+    assert "with CD45RA from 10000 by" in resolved["car19"].rationale
+    assert "with CD8 from 5000 by" in resolved["carbcma"].rationale
 
 
 @pytest.mark.parametrize(
@@ -533,17 +552,17 @@ def test_too_few_cells_of_a_stretch_are_not_asked() -> None:
         }
     )
     good, near = (
-        StretchReading(600, 0.0, DECLARED / 4, DECLARED),
-        StretchReading(499, DECLARED / 2, DECLARED / 4, DECLARED),
+        StretchMeasurement(600, 0.0, DECLARED / 4, DECLARED),
+        StretchMeasurement(499, DECLARED / 2, DECLARED / 4, DECLARED),
     )
     for events, source in ((499, "fixed"), (500, "negative")):
-        own = Reading(
+        own = ThresholdMeasurement(
             None, replace(negatives(60.0), stretches=(good, replace(near, events=events))), None
         )
-        found = resolve(strategy_with(threshold), {"cd19": own}, Others())["cd19"]
+        found = resolve(strategy_with(threshold), {"cd19": own}, ReferenceMeasurements())["cd19"]
         assert found.source == source
     assert found.value == pytest.approx(1.5 * DECLARED)
-    assert reading_from(json.loads(json.dumps(own.document()))) == own
+    assert measurement_from(json.loads(json.dumps(own.document()))) == own
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tasks.results.build_tables import (
 )
 from tasks.steps.one_pass import one_pass
 from tasks.store.counts import TubeGating, save_gating
-from tasks.store.ledger import Sight, add_file, all_files, set_state
+from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
 from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies.in_use import in_use
@@ -79,7 +79,7 @@ def give(study: Study, patient: str, day: int, **events: int) -> str:
                 identity.file,
                 identity.file,
                 f"archive/{identity.file}",
-                Sight(1, 1, 0.0, sha),
+                FileStat(1, 1, 0.0, sha),
             )
         file = next(record for record in all_files(store) if record.sha256 == sha)
         with store.writing() as connection:

@@ -16,7 +16,7 @@ from tasks.counting.secreting import QUADRANTS, secreting_b_cells
 from tasks.kinetics.composition import ALL_PARTS, NAIVE_PARTS, PARTS, composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.publish.composition_plots import cohort_bars, draw_composition, patient_bars
-from tasks.results.series_flags import with_circumstances
+from tasks.results.series_flags import with_series_flags
 from tasks.vocabulary.reasons import Why, why_of
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import NOT_DETECTED, NOT_EVALUABLE, at, kinetics
@@ -302,7 +302,7 @@ def test_the_b_cells_of_a_tube_say_that_many_of_them_secrete_antibodies() -> Non
         who = TubeIdentity(
             "a" * 64, "b.fcs", "P01", datetime(2026, 3, 1, 8, tzinfo=UTC), "bcell", "D56"
         )
-        told = with_circumstances([TubeCounts(who, "bcell@2.0.0", "", counts)], {})[0]
+        told = with_series_flags([TubeCounts(who, "bcell@2.0.0", "", counts)], {})[0]
         assert told.counts["plasma_cells"].flags == ()
         return told.counts["b_cells"].flags
 
@@ -354,5 +354,5 @@ def test_what_is_said_of_a_simulated_tube_is_true_of_its_cells_but_for_those_of_
     assert 0.8 * plasma_cells < found.plasma_cells <= plasma_cells + neither
     assert found.neither == 0
     assert (
-        "many_secreting_b_cells" in with_circumstances([made.counts], {})[0].counts["b_cells"].flags
+        "many_secreting_b_cells" in with_series_flags([made.counts], {})[0].counts["b_cells"].flags
     )

@@ -19,12 +19,12 @@ from tasks.results.build_tables import patient_folder
 from tasks.simulate.tube import TubePlan, write_tube
 from tasks.steps.one_pass import Pass
 from tasks.store.counts import gatings_of, tube_counts
-from tasks.store.readings import measured
+from tasks.store.measurements import measured
 from tasks.store.schema import thresholds
 from tasks.strategies.in_use import in_use
 from tasks.study.folder import Study
 from tasks.tubes.count_tube import count_tube, measure_reference, tube_folder
-from tasks.tubes.reference_tubes import current_evidence, witnesses
+from tasks.tubes.reference_tubes import current_reference_sets, reference_index
 from tests.tasks.study_folder import make_study
 
 HEADER = "file,patient,collected,panel,visit,batch,control\n"
@@ -82,7 +82,7 @@ def one_night(study: Study) -> list[str]:
 
 def name_of(study: Study) -> dict[str, str]:
     with study.store() as store:
-        return {tube.tube_sha256: tube.file for tube in witnesses(study, store).tubes}
+        return {tube.tube_sha256: tube.file for tube in reference_index(study, store).tubes}
 
 
 def sources(study: Study, name: str) -> dict[str, tuple[str, float]]:
@@ -100,7 +100,7 @@ def counts(study: Study) -> dict[str, TubeCounts]:
         found = tube_counts(
             store,
             {panel: each.name for panel, each in used.items()},
-            evidence=current_evidence(study, store, used),
+            reference_sets=current_reference_sets(study, store, used),
         )
     return {tube.identity.file: tube for tube in found}
 
@@ -178,7 +178,7 @@ def test_a_late_control_supersedes_a_count_and_overwrites_none(tmp_path: Path) -
     with study.store() as store:
         kept = gatings_of(store, sha)
         assert (sha, "bcell@2.0.0") not in measured(store, ENGINE_VERSION)
-    assert len({gating.evidence for gating in kept}) == 2
+    assert len({gating.reference_set_sha256 for gating in kept}) == 2
     assert counts(study)["late.fcs"].counts["b_cells"].events == kept[-1].counts[2].events
 
 
@@ -193,21 +193,21 @@ def test_who_may_ask_whom(tmp_path: Path) -> None:
     drop(study, *(row.split(",")[0] for row in rows if ",bcell," in row))
     take_in(study)
     with study.store() as store:
-        before = witnesses(study, store)
+        before = reference_index(study, store)
         of = {tube.file: tube for tube in before.tubes}
-        assert before.about(of["late.fcs"], "bcell@2.0.0").tubes == frozenset()
+        assert before.references_for(of["late.fcs"], "bcell@2.0.0").tubes == frozenset()
         for sha in Pass(study, in_use(study)).references():
             measure_reference(study, sha)
-        after = witnesses(study, store)
+        after = reference_index(study, store)
     sha = {file: tube.tube_sha256 for file, tube in of.items()}
-    late = after.about(of["late.fcs"], "bcell@2.0.0")
+    late = after.references_for(of["late.fcs"], "bcell@2.0.0")
     assert late.controls == (sha["batch.fcs"],)
     assert late.fmo == (("CD19", sha["fmo.fcs"]),)
     assert late.baseline == sha["base.fcs"]
     assert late.earlier == (sha["earlier.fcs"], sha["base.fcs"], sha["batch.fcs"])
-    base = after.about(of["base.fcs"], "bcell@2.0.0")
+    base = after.references_for(of["base.fcs"], "bcell@2.0.0")
     assert (base.baseline, base.controls, base.earlier) == (None, (), (sha["earlier.fcs"],))
-    assert after.about(of["apart.fcs"], "bcell@2.0.0").controls == ()
+    assert after.references_for(of["apart.fcs"], "bcell@2.0.0").controls == ()
     assert not patient_folder(study, "P01").exists()
 
 

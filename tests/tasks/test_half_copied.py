@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gating.fcs.header import read_header
-from tasks.intake.admit import admit, open_desk
+from tasks.intake.admit import admit, open_intake
 from tasks.intake.inbox import list_inbox, scan_inbox
 from tasks.intake.take_in import take_in
 from tasks.intake.whole import missing_part
@@ -262,11 +262,11 @@ def test_bytes_that_change_between_the_judgement_and_the_move_are_never_accepted
     with study.store() as store, path.open("r+b", buffering=0) as writer:
         scan_inbox(study, store)
         (candidate,) = scan_inbox(study, store)
-        desk = open_desk(study, store, list_inbox(study))
+        context = open_intake(study, store, list_inbox(study))
         writer.seek(-8, os.SEEK_END)
         writer.write(b"\1" * 8)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        outcome = admit(desk, candidate)
+        outcome = admit(context, candidate)
     assert outcome.state == "settling"
     assert "changed while it was being taken in" in outcome.reason
     record = only(study)
@@ -341,11 +341,11 @@ def test_an_inbox_on_another_disk_loses_nothing_to_a_writer(
     with study.store() as store:
         scan_inbox(study, store)
         (candidate,) = scan_inbox(study, store)
-        desk = open_desk(study, store, list_inbox(study))
+        context = open_intake(study, store, list_inbox(study))
         if changes:
             path.write_bytes(path.read_bytes()[:-8] + b"\1" * 8)
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        outcome = admit(desk, candidate)
+        outcome = admit(context, candidate)
     assert outcome.state == ("settling" if changes else "accepted")
     kept = path if changes else next(study.archive.rglob("*.fcs"))
     is_counted_once_and_whole(study, kept.read_bytes())

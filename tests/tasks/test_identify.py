@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gating.fcs.header import read_header
-from tasks.intake.identify import Identification, Registry, believed_keywords, identify
+from tasks.intake.identify import Identification, Registry, identify, trusted_keywords
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples
 from tasks.study.settings import StudySettings
@@ -85,11 +85,11 @@ def test_sheet_and_name_that_contradict_each_other_are_both_named(tmp_path: Path
 
 def test_no_keyword_is_believed_unless_the_study_says_so(tmp_path: Path) -> None:
     header = read_header(write_tube(tmp_path / "a.fcs"))
-    assert believed_keywords(header, StudySettings(study="s")) == {}
+    assert trusted_keywords(header, StudySettings(study="s")) == {}
     named = StudySettings.model_validate(
         {"study": "s", "intake": {"keywords": {"instrument": "$CYT"}}}
     )
-    assert believed_keywords(header, named) == {"instrument": "BD FACSLyric"}
+    assert trusted_keywords(header, named) == {"instrument": "BD FACSLyric"}
 
 
 def test_a_keyword_completes_the_sheet(tmp_path: Path) -> None:

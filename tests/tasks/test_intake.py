@@ -623,12 +623,12 @@ def test_tubes_of_one_draw_marrow_and_controls_may_share_a_label(tmp_path: Path)
 
 def _planned(study: Study) -> tuple[Path, Path]:
     """Bring a study to the moment where acceptance is written down and the file has not moved."""
-    from tasks.intake.admit import judge, open_desk
+    from tasks.intake.admit import judge, open_intake
 
     with study.store() as store:
         scan_inbox(study, store)
         (candidate,) = scan_inbox(study, store)
-        verdict = judge(open_desk(study, store, list_inbox(study)), candidate)
+        verdict = judge(open_intake(study, store, list_inbox(study)), candidate)
         assert verdict.identity is not None
         target = f"archive/P01/{candidate.sha256[:12]}.fcs"
         with store.writing() as connection:

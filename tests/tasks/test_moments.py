@@ -23,9 +23,9 @@ from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies.in_use import in_use
 from tasks.study.folder import Study, open_study
 from tasks.study.settings import StudySettings
-from tasks.tubes.reference_tubes import witnesses
+from tasks.tubes.reference_tubes import reference_index
 from tasks.vocabulary.elapsed import elapsed_days
-from tasks.vocabulary.moments import apart, clock_doubt, instant, local_day
+from tasks.vocabulary.moments import ambiguous_time, apart, instant, local_day
 from tests.tasks.published_rows import kinetics, parameters
 from tests.tasks.study_folder import make_study, write_tube
 from tests.tasks.test_build_tables import give
@@ -110,7 +110,7 @@ def test_without_a_time_zone_nothing_is_guessed_between_two_ways_of_writing() ->
 def test_a_time_that_was_on_no_clock_or_on_one_twice_is_asked_about(
     text: str, zone: str | None, doubt: str | None
 ) -> None:
-    said = clock_doubt(at_(text), zone)
+    said = ambiguous_time(at_(text), zone)
     assert said is None if doubt is None else doubt in str(said)
 
 
@@ -162,7 +162,7 @@ def test_one_patients_offsets_beside_another_without_stop_no_tube(tmp_path: Path
     )
     assert set(told(study).values()) == {"accepted"}
     with study.store() as store:
-        assert {tube.file for tube in witnesses(study, store).references["bcell"]} == {
+        assert {tube.file for tube in reference_index(study, store).references["bcell"]} == {
             "0.fcs",
             "1.fcs",
         }
@@ -182,7 +182,7 @@ def test_a_part_of_a_patients_rows_may_have_an_offset(tmp_path: Path) -> None:
     assert set(told(study).values()) == {"accepted"}
     with study.store() as store:
         found = taken_in(store)
-        (reference,) = witnesses(study, store).references["bcell"]
+        (reference,) = reference_index(study, store).references["bcell"]
     assert [tube.identity.file for tube in found] == ["0.fcs", "1.fcs", "2.fcs"]
     assert reference.file == "0.fcs"
     assert found[2].identity.visit == "D28"

@@ -18,8 +18,8 @@ from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
 from tasks.store.editions import Edition, last_editions, save_edition
 from tasks.store.lease import lease
 from tasks.store.ledger import (
+    FileStat,
     PlannedMove,
-    Sight,
     add_file,
     all_files,
     count_by_state,
@@ -33,8 +33,13 @@ from tasks.store.ledger import (
     see_again,
     set_state,
 )
+from tasks.store.measurements import (
+    MeasuredWith,
+    measured,
+    remove_altered_measurements,
+    save_measurements,
+)
 from tasks.store.opening import Store, open_store
-from tasks.store.readings import MeasuredWith, measured, remove_altered_readings, save_readings
 from tasks.store.runs import begin_run, end_run, last_run
 from tasks.store.schema import readings, thresholds, versions
 from tasks.store.tubes import altered_identities, save_tube, taken_in, tubes_to_count
@@ -76,9 +81,9 @@ def store(url: str) -> Iterator[Store]:
 
 def accept(store: Store, identity: TubeIdentity = TUBE) -> int:
     with store.writing() as connection:
-        sight = Sight(10, 2**62, 1.5, identity.tube_sha256)
+        stat = FileStat(10, 2**62, 1.5, identity.tube_sha256)
         add_file(
-            connection, identity.file, identity.file, f"archive/{identity.tube_sha256[:12]}", sight
+            connection, identity.file, identity.file, f"archive/{identity.tube_sha256[:12]}", stat
         )
         save_tube(connection, identity, {"instrument": "Lyric µ"})
     record = all_files(store)[-1]
@@ -227,7 +232,7 @@ def test_many_workers_open_a_new_store_and_write_at_once(url: str) -> None:
                 sha = f"{worker}{number}".ljust(64, "0")
                 accept_one = replace(TUBE, tube_sha256=sha, file=f"{sha[:2]}.fcs")
                 with store.writing() as connection:
-                    add_file(connection, sha, sha, sha, Sight(1, 1, 1.0, sha))
+                    add_file(connection, sha, sha, sha, FileStat(1, 1, 1.0, sha))
                     save_tube(connection, accept_one, {})
                 assert save_gating(store, replace(GATING, tube_sha256=sha))
                 assert not save_gating(store, replace(GATING, tube_sha256=sha))
@@ -337,7 +342,7 @@ def test_rows_of_a_store_of_the_fourth_version_get_their_digests_when_it_is_open
     with open_store(url) as store:
         accept(store)
         save_gating(store, GATING)
-        save_readings(store, SHA, MeasuredWith("bcell@1.0.0", "0.1.0"), {})
+        save_measurements(store, SHA, MeasuredWith("bcell@1.0.0", "0.1.0"), {})
         save_edition(store, edition)
     engine = create_engine(url)
     with engine.begin() as connection:
@@ -350,7 +355,7 @@ def test_rows_of_a_store_of_the_fourth_version_get_their_digests_when_it_is_open
             assert gatings_of(store, SHA) == [GATING]
             assert [tube.identity for tube in taken_in(store)] == [TUBE]
             assert last_editions(store) == {"P01": edition}
-            assert remove_altered_readings(store) == []
+            assert remove_altered_measurements(store) == []
     with open_store(url) as store:
         with store.writing() as connection:
             connection.execute(text("UPDATE tubes SET patient = 'P02'"))
@@ -360,7 +365,7 @@ def test_rows_of_a_store_of_the_fourth_version_get_their_digests_when_it_is_open
         assert gatings_of(store, SHA) == taken_in(store) == []
         assert [tube.identity.tube_sha256 for tube in altered_identities(store)] == [SHA]
         assert last_editions(store) == {}
-        assert remove_altered_readings(store) == [SHA]
+        assert remove_altered_measurements(store) == [SHA]
 
 
 def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:
@@ -408,7 +413,7 @@ def test_a_file_is_changed_only_from_the_state_that_was_read(store: Store) -> No
     move = PlannedMove(file_id, seen.place or "", "elsewhere", "waiting", "")
     for change in (
         lambda connection: set_state(connection, seen, "waiting", "left the inbox", place=None),
-        lambda connection: see_again(connection, seen, Sight(1, 1, 1.0, "b" * 64)),
+        lambda connection: see_again(connection, seen, FileStat(1, 1, 1.0, "b" * 64)),
         lambda connection: plan_move(connection, seen, move),
     ):
         with pytest.raises(StateConflict), store.writing() as connection:
@@ -434,7 +439,7 @@ def test_a_file_that_is_being_moved_is_planned_to_no_other_place(store: Store) -
 def test_no_two_files_with_the_same_bytes_are_taken_in(store: Store) -> None:
     with store.writing() as connection:
         for name in ("a.fcs", "copy.fcs"):
-            assert add_file(connection, name, name, f"inbox/{name}", Sight(1, 1, 1.0, SHA))
+            assert add_file(connection, name, name, f"inbox/{name}", FileStat(1, 1, 1.0, SHA))
     first, second = all_files(store)
     with store.writing() as connection:
         refuse_twin(connection, first)
@@ -447,9 +452,11 @@ def test_no_two_files_with_the_same_bytes_are_taken_in(store: Store) -> None:
 
 def test_a_place_is_entered_once(store: Store) -> None:
     with store.writing() as connection:
-        assert add_file(connection, "a.fcs", "a.fcs", "inbox/a.fcs", Sight(1, 1, 1.0, SHA))
+        assert add_file(connection, "a.fcs", "a.fcs", "inbox/a.fcs", FileStat(1, 1, 1.0, SHA))
     with store.writing() as connection:
-        assert add_file(connection, "a.fcs", "a.fcs", "inbox/a.fcs", Sight(1, 1, 1.0, SHA)) is None
+        assert (
+            add_file(connection, "a.fcs", "a.fcs", "inbox/a.fcs", FileStat(1, 1, 1.0, SHA)) is None
+        )
     assert len(all_files(store)) == 1
 
 

@@ -13,7 +13,7 @@ from panels.catalogue import load_panel
 from panels.simulation.conditions import Conditions
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
 from tasks.results.build_tables import patients_to_build
-from tasks.results.series_flags import with_circumstances
+from tasks.results.series_flags import with_series_flags
 from tasks.sheets.drugs import read_drugs
 from tasks.strategies.in_use import in_use
 from tasks.tubes.tube_quality import judge_time
@@ -119,7 +119,7 @@ def test_drugs_are_said_on_the_populations_and_days_they_concern(tmp_path: Path)
         (each.identity.patient, each.identity.visit): {
             name: count.flags for name, count in each.counts.items() if count.flags
         }
-        for each in with_circumstances(
+        for each in with_series_flags(
             [tube("P01", 28), tube("P01", 300), tube("P02", 28), tube("P03", 28), tube("P04", 28)],
             exposures,
         )
@@ -158,7 +158,7 @@ def test_a_tube_without_negative_cells_tells_nothing_of_its_compensation() -> No
 def test_a_late_acquisition_is_said() -> None:
     drawn = INFUSED + timedelta(days=28)
     late, soon = (tube("P01", 28, acquired=drawn + timedelta(hours=hours)) for hours in (25, 23))
-    assert [each.flags for each in with_circumstances([late, soon], {})] == [
+    assert [each.flags for each in with_series_flags([late, soon], {})] == [
         ("late_acquisition",),
         (),
     ]
@@ -199,7 +199,7 @@ def test_detectors_are_held_against_the_first_tube_of_the_series(
 ) -> None:
     first = run_at(-7, 500.0)
     for order in ([first, changed], [changed, first]):
-        told = {each.identity.visit: each.flags for each in with_circumstances(order, {})}
+        told = {each.identity.visit: each.flags for each in with_series_flags(order, {})}
         assert told == {first.identity.visit: (), changed.identity.visit: flags}
 
 
@@ -211,7 +211,7 @@ def test_times_with_and_without_a_zone_in_one_study_stop_nothing() -> None:
             aware.identity, patient="P02", collected=aware.identity.collected.replace(tzinfo=None)
         ),
     )
-    assert [each.flags for each in with_circumstances([aware, naive], {})] == [(), ()]
+    assert [each.flags for each in with_series_flags([aware, naive], {})] == [(), ()]
 
 
 def test_cells_at_the_end_of_a_detectors_range_are_said() -> None:

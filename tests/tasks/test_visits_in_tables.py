@@ -12,7 +12,7 @@ from tasks.counting.counts import TubeCounts
 from tasks.intake.take_in import take_in
 from tasks.publish.report import PatientRecord, render_patient_report
 from tasks.results.build_tables import parameter_settings, patient_kinetics, patients_to_build
-from tasks.results.patient_notes import baseline_doubts, patient_notes
+from tasks.results.patient_notes import baseline_warnings, patient_notes
 from tasks.sheets.patients import read_patients
 from tasks.store.ledger import record_failure
 from tasks.store.tubes import taken_in
@@ -69,7 +69,7 @@ def test_a_baseline_that_is_no_visit_before_infusion_is_said_with_the_visits_the
 ) -> None:
     study = two_visits(tmp_path / "s", baseline)
     take_in(study)
-    doubt = baseline_doubts(study)["P01"]
+    doubt = baseline_warnings(study)["P01"]
     assert "patients.csv, line 2, column baseline_visit" in doubt
     assert told in doubt
     assert "D-7 (day -7.1), D28 (day 27.9)" in doubt
@@ -78,9 +78,9 @@ def test_a_baseline_that_is_no_visit_before_infusion_is_said_with_the_visits_the
 
 def test_a_right_baseline_needs_no_word(tmp_path: Path) -> None:
     study = two_visits(tmp_path / "s", "D-7")
-    assert baseline_doubts(study) == {}
+    assert baseline_warnings(study) == {}
     take_in(study)
-    assert baseline_doubts(study) == {}
+    assert baseline_warnings(study) == {}
     assert patient_notes(study) == {}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gating.thresholds.measure import Reading, reading_from
+from gating.thresholds.measure import ThresholdMeasurement, measurement_from
 from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store
 from tasks.store.schema import readings
@@ -22,8 +22,8 @@ class MeasuredWith:
     panel_sha256: str = ""
 
 
-def save_readings(
-    store: Store, tube_sha256: str, made: MeasuredWith, found: Mapping[str, Reading]
+def save_measurements(
+    store: Store, tube_sha256: str, made: MeasuredWith, found: Mapping[str, ThresholdMeasurement]
 ) -> None:
     """Write a tube's readings; they never change once written."""
     document = json.dumps(
@@ -51,9 +51,9 @@ def measured(
         }
 
 
-def readings_of(
+def measurements_of(
     store: Store, tubes: Collection[str], made: MeasuredWith
-) -> dict[str, dict[str, Reading]]:
+) -> dict[str, dict[str, ThresholdMeasurement]]:
     """Give the readings of some tubes that were made alike: SHA-256 → threshold → reading; tubes without any are left out."""
     chosen = (
         select(readings).where(readings.c.tube_sha256.in_(sorted(tubes))).filter_by(**_key(made))
@@ -61,12 +61,14 @@ def readings_of(
     with store.reading() as connection:
         rows = [row for row in connection.execute(chosen) if is_intact(readings, row)]
     return {
-        row.tube_sha256: {key: reading_from(each) for key, each in json.loads(row.document).items()}
+        row.tube_sha256: {
+            key: measurement_from(each) for key, each in json.loads(row.document).items()
+        }
         for row in rows
     }
 
 
-def remove_altered_readings(store: Store) -> list[str]:
+def remove_altered_measurements(store: Store) -> list[str]:
     """Remove the readings that were altered since they were written, which the next pass measures again; gives their tubes."""
     removed = []
     with store.reading() as connection:

@@ -82,6 +82,9 @@ def test_every_contract_of_the_rooms_is_stated() -> None:
     assert set(settings["root_packages"]) == set(ROOMS)
     assert {contract["id"] for contract in settings["contracts"]} == {
         "rooms",
+        "rooms-of-gating",
+        "rooms-of-tasks",
+        "rooms-of-panels",
         "pure-rooms",
         "pure-arithmetic",
         "one-door-to-prefect",

@@ -27,18 +27,17 @@ from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetic_rows, wide_frame
 from tasks.publish.tables import csv_bytes
-from tasks.results.build_tables import (
-    PatientInputs,
+from tasks.results.patient_inputs import PatientInputs, tables_due
+from tasks.results.patient_tables import (
     build_patient,
     counted_tubes,
     parameter_settings,
     patient_kinetics,
-    patients_to_build,
 )
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.tubes import save_tube
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import Study, open_study
 from tasks.vocabulary.tube_identity import TubeIdentity
 
@@ -58,7 +57,7 @@ def make_study(folder: Path, patients: int) -> Study:
     lines = [f"{name},{INFUSED.isoformat()}\n" for name in names]
     (folder / "patients.csv").write_text("patient,infused\n" + "".join(lines), encoding="utf-8")
     study = open_study(folder)
-    used = in_use(study)
+    used = strategies_in_use(study)
     with study.store() as store:
         identities = [
             _identity(name, day, panel) for name in names for day in DAYS for panel in PANELS
@@ -139,15 +138,16 @@ def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
     rows.
     """
     study = open_study(folder)
-    used, everyone = in_use(study), study.patients().patients
+    snapshot = read_snapshot(study)
+    everyone = snapshot.patients.patients
     rows = 0
     for each in inputs:
         name = each.patient
         tubes = counted_tubes(
-            study, used, name, reference_sets=each.reference_sets, bead_rates=each.bead_rates
+            snapshot, name, reference_sets=each.reference_sets, bead_rates=each.bead_rates
         )
-        kinetics = patient_kinetics(study, used, everyone[name], tubes)
-        settings = parameter_settings(study, {name: everyone[name]}, kinetics)
+        kinetics = patient_kinetics(snapshot, everyone[name], tubes)
+        settings = parameter_settings(study.settings, {name: everyone[name]}, kinetics)
         read = kinetic_rows(kinetics, settings.detect_events)
         parameters, recovery = (
             parameters_frame(kinetics, settings, read),
@@ -166,8 +166,9 @@ def tables_alone(folder: Path, inputs: list[PatientInputs]) -> int:
 
 def everything(folder: Path, inputs: list[PatientInputs]) -> int:
     """Build all files of some patients, as a pass does."""
+    snapshot = read_snapshot(open_study(folder))
     for each in inputs:
-        build_patient(open_study(folder), each)
+        build_patient(snapshot, each)
     return len(inputs)
 
 
@@ -205,7 +206,7 @@ def main() -> None:
             study.results, ignore_errors=True
         )  # what an earlier run of this file built is not due
         start = time.perf_counter()
-        due = patients_to_build(study, in_use(study))
+        due = tables_due(read_snapshot(study)).patients
         print(
             f"asking what all patients' results are made of: "
             f"{time.perf_counter() - start:.1f} s, {len(due)} are due"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
-from tasks.results.build_tables import patient_folder
+from tasks.results.stored_tables import patient_folder
 from tasks.study.folder import Study
 
 

@@ -92,10 +92,11 @@ def regate(
     """Recount the archive under another strategy version, beside the counts in use, and compare; nothing in use is changed."""
     from flows.progress import progress_shown
     from tasks.concordance.recount import comparison
+    from tasks.strategies.in_use import read_snapshot
     from tasks.study.folder import open_study
 
     opened = open_study(study)
-    comparison(opened, strategy)
+    comparison(read_snapshot(opened), strategy)
     with progress_shown(quiet=json), _server(opened.folder):
         from flows.regate import regate as run_regate
 

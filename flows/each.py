@@ -1,4 +1,4 @@
-"""Run one step for many things at once."""
+"""Run one step, for one thing or for many at once, with what its work shares."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -7,7 +7,6 @@ from prefect import Task
 
 from flows.progress import track
 from tasks.steps.worker_pool import workers
-from tasks.study.folder import Study
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,13 +14,15 @@ Result = TypeVar("Result")
 
 def each(
     step: Task[Any, Result],
-    study: Study,
+    shared: object,
     items: Sequence[Item],
     *,
+    processes: int,
     unexpected: Callable[[Item, BaseException], Result] | None = None,
 ) -> list[Result]:
-    """Submit ``step(study folder, item)`` for every item and give the results in the items' order.
+    """Submit ``step(item)`` for every item and give the results in the items' order.
 
+    ``shared`` is what the work of all items needs; each of the ``processes`` is given it once.
     ``unexpected`` turns an error that survived its retries into a result, so that one item does not
     stop the others.
     """
@@ -29,8 +30,8 @@ def each(
         return []
     show = track(step.name)
     results: list[Result] = []
-    with workers(study.settings.workers, len(items)):
-        futures = [step.submit(study.folder, item) for item in items]
+    with workers(processes, len(items), shared):
+        futures = [step.submit(item) for item in items]
         for done, (item, future) in enumerate(zip(items, futures, strict=True), 1):
             found = future.result(raise_on_failure=unexpected is None)
             results.append(
@@ -40,3 +41,9 @@ def each(
             )
             show(done, len(items))
     return results
+
+
+def once(step: Task[[], Result], shared: object) -> Result:
+    """Run one step that needs ``shared``, in this process."""
+    with workers(1, 1, shared):
+        return step()

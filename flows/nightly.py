@@ -1,5 +1,6 @@
 """Run one study from the inbox to the report: the steps, in order."""
 
+from functools import partial
 from typing import Any, cast
 
 from prefect import flow
@@ -9,7 +10,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.artifacts import show_patient, show_report
-from flows.each import each
+from flows.each import each, once
 from flows.served_study import served_study
 from tasks.steps.one_pass import one_pass
 from tasks.steps.prefect_tasks import (
@@ -34,18 +35,22 @@ def nightly(study: str) -> dict[str, Any]:
     """
     folder, log = served_study(study), get_run_logger()
     with one_pass(folder, "nightly") as this:
-        this.taken_in = take_in_files(folder)
-        measured = each(measure, this.study, this.references(), unexpected=this.note_failure)
-        this.counted = each(count, this.study, this.tubes(), unexpected=this.note_failure)
+        this.note_intake(take_in_files(folder))
+        run_each = partial(each, processes=this.snapshot.study.settings.workers)
+        measured = run_each(measure, this.snapshot, this.references(), unexpected=this.note_failure)
+        tubes = this.tubes()
+        this.counted = run_each(count, this.counting, tubes, unexpected=this.note_failure)
         for outcome in (*measured, *this.counted):
             if not outcome.counted:
                 log.warning("tube %s: %s", outcome.tube_sha256[:12], outcome.reason)
         patients = this.patients()
-        this.faults = [fault for fault in each(patient_tables, this.study, patients) if fault]
+        this.faults = [
+            fault for fault in run_each(patient_tables, this.snapshot, patients) if fault
+        ]
         if patients or this.cohort_is_due():
-            cohort_tables(folder)
-        this.report = front_page(folder)
+            once(cohort_tables, this.snapshot)
+        this.report = once(front_page, this.snapshot)
         show_report(this.report)
         for inputs in patients:
-            show_patient(this.study, inputs.patient)
+            show_patient(this.snapshot.study, inputs.patient)
     return this.summary

@@ -17,6 +17,7 @@ from tasks.concordance.recount import (
     comparison,
     folder_of,
     measure_references,
+    recount_inputs,
     tubes_to_compare,
 )
 from tasks.steps.one_pass import one_pass
@@ -29,15 +30,21 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
 def regate(study: str, strategy: str) -> dict[str, Any]:
     """Recount the archive beside the current counts, compare, and write results/concordance; gives what was found."""
     with one_pass(served_study(study), "regate") as this:
-        compared = comparison(this.study, strategy)
-        faults = measure_references(this.study, compared)
-        due = tubes_to_compare(this.study, compared)
-        done = each(recount, this.study, [(tube, strategy) for tube in due], unexpected=_unexpected)
+        snapshot, archive = this.snapshot, this.snapshot.study
+        compared = comparison(snapshot, strategy)
+        faults = measure_references(snapshot, compared)
+        done = each(
+            recount,
+            recount_inputs(snapshot, compared),
+            tubes_to_compare(archive, compared),
+            processes=archive.settings.workers,
+            unexpected=_unexpected,
+        )
         faults += [
             f"{outcome.tube_sha256[:12]}: {outcome.fault}" for outcome in done if outcome.fault
         ]
-        found = agreement(this.study, compared)
-        page = write_concordance(this.study, compared, found, faults)
+        found = agreement(snapshot, compared)
+        page = write_concordance(archive, compared, found, faults)
     return {
         "current": compared.current.name,
         "other": compared.other.name,
@@ -46,11 +53,11 @@ def regate(study: str, strategy: str) -> dict[str, Any]:
         "changed": len(found.changed),
         "faults": faults,
         "verdict": verdict(compared, found),
-        "folder": str(folder_of(this.study, compared)),
+        "folder": str(folder_of(archive, compared)),
         "page": page,
     }
 
 
-def _unexpected(item: tuple[str, str], error: BaseException) -> Recount:
+def _unexpected(tube_sha256: str, error: BaseException) -> Recount:
     what = str(error) if isinstance(error, OSError) else f"Unexpected {unexpected(error)}"
-    return Recount(item[0], f"{what}. The next regate tries again.")
+    return Recount(tube_sha256, f"{what}. The next regate tries again.")

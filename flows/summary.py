@@ -68,33 +68,34 @@ def status_document(
     """
     from tasks.intake.inbox import inbox_faults
     from tasks.intake.sheet_notices import sheet_notices
-    from tasks.sheets.drugs import read_drugs
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
-    from tasks.strategies.in_use import standing, standing_panels
+    from tasks.strategies.in_use import read_snapshot
+    from tasks.strategies.standing import panel_standing, strategy_standing
 
+    snapshot = read_snapshot(study)
     with study.store() as store:
         states = count_by_state(store)
         files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
         last = last_run(store, "nightly")
-        strategies = standing(study, store)
+        strategies = strategy_standing(snapshot, store)
     return {
         "inbox": list(inbox_faults(study)),
-        "sheets": [*map(str, read_drugs(study.drugs_sheet)[1]), *sheet_notices(study)],
+        "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot)],
         "states": states,
         "strategies": [
             {
                 "panel": s.panel,
                 "strategy": s.strategy,
                 "sha256": s.sha256,
-                "standing": s.told,
+                "standing": s.description,
                 "newer": s.newer,
             }
             for s in strategies
         ],
         "panels": [
-            {"panel": p.panel, "version": p.pin, "sha256": p.sha256, "standing": p.told}
-            for p in standing_panels(study)
+            {"panel": p.panel, "version": p.pin, "sha256": p.sha256, "standing": p.description}
+            for p in panel_standing(snapshot)
         ],
         "open": [{"file": f.inbox_path, "state": f.state, "reason": f.reason} for f in files],
         "last_run": None

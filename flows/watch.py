@@ -89,6 +89,7 @@ def _look(folder: Path, memory: _Memory) -> None:
     from tasks.intake.take_in import take_in
     from tasks.results.front_page import write_front_page
     from tasks.steps.one_pass import what_is_due
+    from tasks.strategies.in_use import read_snapshot
     from tasks.study.folder import open_study
 
     study = open_study(folder)
@@ -99,18 +100,19 @@ def _look(folder: Path, memory: _Memory) -> None:
             f"{outcome.inbox_path}: "
             f"{outcome.state}{'. ' + outcome.reason if outcome.reason else ''}"
         )
-    due = what_is_due(study)
+    due = what_is_due(read_snapshot(study))
     if due - memory.tried or (due and time.monotonic() - memory.tried_at > AGAIN_SECONDS):
         from flows.nightly import nightly
 
         summary = nightly(str(folder))
-        memory.tried, memory.tried_at = what_is_due(study), time.monotonic()
+        memory.tried = what_is_due(read_snapshot(study))
+        memory.tried_at = time.monotonic()
         told = ", ".join(f"{summary[what]} {what}" for what in ("accepted", "counted", "failed"))
         _say(f"{told}; report: {summary['report']}")
         for fault in summary["table_faults"]:
             _say(fault)
     elif news:
-        write_front_page(study)
+        write_front_page(read_snapshot(study))
     _say_once((*taken.inbox_faults, *taken.sheet_faults), memory)
 
 

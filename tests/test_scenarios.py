@@ -28,7 +28,8 @@ from tasks.kinetics.recovery import Definition, VisitCount, recovery
 from tasks.results.series_flags import with_series_flags
 from tasks.sheets.drugs import read_drugs
 from tasks.store.tubes import taken_in
-from tasks.tubes.count_tube import count_tube
+from tasks.strategies.in_use import read_snapshot
+from tasks.tubes.count_tube import count_tube, counting_inputs
 from tasks.tubes.population_counts import population_counts
 from tasks.tubes.tube_quality import TubeJudgement, judge_tube
 from tasks.vocabulary.elapsed import elapsed_days
@@ -452,7 +453,7 @@ def test_scenario_u_a_name_in_the_first_data_set_reaches_no_result(tmp_path: Pat
     take_in(study)
     with study.store() as store:
         (tube,) = taken_in(store)
-    assert count_tube(study, tube.identity.tube_sha256).counted
+    assert count_tube(counting_inputs(read_snapshot(study)), tube.identity.tube_sha256).counted
     written = [path for path in study.results.rglob("*") if path.is_file()]
     assert len(written) >= 6
     assert [

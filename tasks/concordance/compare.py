@@ -21,13 +21,13 @@ from tasks.counting.counts import TubeCounts
 from tasks.kinetics.schema import KINETICS, PARAMETERS, population_rank
 from tasks.kinetics.table import print_result
 from tasks.publish.tables import csv_bytes
-from tasks.results.build_tables import counted_tubes, parameter_settings, patient_kinetics
-from tasks.strategies.in_use import in_use
+from tasks.results.patient_tables import counted_tubes, parameter_settings, patient_kinetics
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.study.folder import Study
+    from tasks.study.snapshot import StudySnapshot
 
 BRIDGING_SAMPLES = 10
 """A comparison of fewer samples decides nothing (SCIENCE 6)."""
@@ -56,11 +56,12 @@ class Agreement:
     fingerprint: str
 
 
-def agreement(study: Study, compared: Comparison) -> Agreement:
+def agreement(snapshot: StudySnapshot, compared: Comparison) -> Agreement:
     """Make both versions' tables of every patient by the code that makes the study's, and compare them."""
     import pandas as pd
 
-    current, other = _tables(study, compared, "current"), _tables(study, compared, "other")
+    current = _tables(snapshot, compared, "current")
+    other = _tables(snapshot, compared, "other")
     pairs = current[0].merge(other[0], on=KEY, suffixes=("_current", "_other"), how="inner")
     pairs["rank"] = [population_rank(name) for name in pairs["population"]]
     pairs = pairs.sort_values(
@@ -83,13 +84,20 @@ def agreement(study: Study, compared: Comparison) -> Agreement:
         [_agreement_of(name, own) for name, own in pairs.groupby("population", sort=False)],
         columns=AGREEMENT,
     )
-    fingerprint = fingerprint_of(study, compared, current[0], other[0])
-    return Agreement(pairs, by_population, _events(study, compared), changed, missing, fingerprint)
+    fingerprint = fingerprint_of(snapshot, compared, current[0], other[0])
+    return Agreement(
+        pairs, by_population, _events(snapshot.study, compared), changed, missing, fingerprint
+    )
 
 
-def fingerprint_of(study: Study, compared: Comparison, *kinetics: pd.DataFrame) -> str:
-    """Hash the results that are compared, so that a promotion can tell whether the comparison is of the archive as it is."""
-    tables = kinetics or tuple(_tables(study, compared, side)[0] for side in ("current", "other"))
+def fingerprint_of(snapshot: StudySnapshot, compared: Comparison, *kinetics: pd.DataFrame) -> str:
+    """Hash the results that are compared.
+
+    A promotion can so tell whether the comparison is of the archive as it is.
+    """
+    tables = kinetics or tuple(
+        _tables(snapshot, compared, side)[0] for side in ("current", "other")
+    )
     digest = hashlib.sha256(
         (
             f"{compared.current.release.sha256} {compared.other.release.sha256} "
@@ -101,25 +109,27 @@ def fingerprint_of(study: Study, compared: Comparison, *kinetics: pd.DataFrame) 
     return digest.hexdigest()
 
 
-def _tables(study: Study, compared: Comparison, side: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give the kinetics (of the compared panel's tubes) and the parameters of every patient, under one version."""
+def _tables(
+    snapshot: StudySnapshot, compared: Comparison, side: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give kinetics (of the compared panel's tubes) and parameters of every patient, by a version."""
     import pandas as pd
 
     from tasks.kinetics.parameters import parameters_frame
 
     chosen = compared.current if side == "current" else compared.other
-    used = in_use(study) | {compared.panel: chosen}
-    patients = study.patients().patients
+    snapshot = snapshot.with_strategy(compared.panel, chosen)
+    patients, settings = snapshot.patients.patients, snapshot.study.settings
     kinetics, parameters = [], []
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in counted_tubes(study, used):
+    for tube in counted_tubes(snapshot):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     for name in sorted(tubes.keys() & set(patients)):
-        table = patient_kinetics(study, used, patients[name], tubes[name])
+        table = patient_kinetics(snapshot, patients[name], tubes[name])
         kinetics.append(table[table["panel"] == compared.panel])
         parameters.append(
             parameters_frame(
-                table, parameter_settings(study, {name: patients[name]}, table, tubes[name])
+                table, parameter_settings(settings, {name: patients[name]}, table, tubes[name])
             )
         )
     empty = (

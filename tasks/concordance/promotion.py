@@ -7,6 +7,7 @@ from tasks.concordance.compare import fingerprint_of
 from tasks.concordance.page import INPUTS
 from tasks.concordance.recount import comparison, folder_of, tubes_to_compare
 from tasks.store.promotions import PinChange, Promotion, begin_promotion, end_promotion
+from tasks.strategies.in_use import read_snapshot
 from tasks.strategies.pins import changed_settings, finish_promotions, write_pin
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import study_lock
@@ -39,15 +40,16 @@ def promote(study: Study, strategy: str, approved_by: str, reason: str) -> Promo
 
 
 def _judged(study: Study, strategy: str, approved_by: str, reason: str) -> Promotion:
-    """Give the promotion if the version was compared with the one in use, over the archive as it is now."""
-    compared = comparison(study, strategy)
+    """Give the promotion if the version was compared over the archive as it is now."""
+    snapshot = read_snapshot(study)
+    compared = comparison(snapshot, strategy)
     mark = folder_of(study, compared) / INPUTS
     how = f"run: reconflow regate --strategy {compared.other.name}"
     if not mark.is_file():
         raise UsageFault(
             f"{compared.other.name} was not compared with {compared.current.name} yet; {how}"
         )
-    if tubes_to_compare(study, compared) or mark.read_text() != fingerprint_of(study, compared):
+    if tubes_to_compare(study, compared) or mark.read_text() != fingerprint_of(snapshot, compared):
         raise UsageFault(
             f"The comparison of {compared.other.name} is not of the archive as it is now; {how}"
         )

@@ -15,10 +15,16 @@ from tasks.publish.tables import write_atomically
 from tasks.store.counts import save_gating
 from tasks.store.measurements import save_measurements
 from tasks.store.tubes import taken_in, tubes_to_count
-from tasks.strategies.in_use import InUse, in_use
 from tasks.study.folder import Study
+from tasks.study.snapshot import StrategyInUse, StudySnapshot
 from tasks.tubes.gate_tube import gate_tube, measure_tube
-from tasks.tubes.reference_tubes import is_fmo, measured_with, needs_references, reference_index
+from tasks.tubes.reference_tubes import (
+    ReferenceIndex,
+    is_fmo,
+    measured_with,
+    needs_references,
+    reference_index,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,8 @@ class Comparison:
     """The version in use (``current``) and the one it is compared with."""
 
     panel: str
-    current: InUse
-    other: InUse
+    current: StrategyInUse
+    other: StrategyInUse
 
     @property
     def name(self) -> str:
@@ -43,11 +49,23 @@ class Recount:
     fault: str = ""
 
 
-def comparison(study: Study, strategy: str) -> Comparison:
-    """Resolve what ``strategy`` is compared with; raises UsageFault when there is nothing to compare."""
-    release = load_strategy(strategy, study.own_strategies)
+@dataclass(frozen=True, slots=True)
+class RecountInputs:
+    """What tubes are recounted with: the study, both versions, and the tubes' reference tubes."""
+
+    study: Study
+    compared: Comparison
+    references: ReferenceIndex
+
+
+def comparison(snapshot: StudySnapshot, strategy: str) -> Comparison:
+    """Resolve what ``strategy`` is compared with.
+
+    Raises UsageFault when there is nothing to compare.
+    """
+    release = load_strategy(strategy, snapshot.study.own_strategies)
     panel = release.strategy.panel
-    used = in_use(study)
+    used = snapshot.strategies
     if panel not in used:
         raise UsageFault(
             f"{release.strategy.name} gates the panel {panel}, which this study does not "
@@ -58,7 +76,7 @@ def comparison(study: Study, strategy: str) -> Comparison:
         raise UsageFault(
             f"{release.strategy.name} is the version in use: there is nothing to compare it with."
         )
-    return Comparison(panel, current, InUse(release=release, defined=current.defined))
+    return Comparison(panel, current, StrategyInUse(release=release, defined=current.defined))
 
 
 def folder_of(study: Study, compared: Comparison) -> Path:
@@ -92,15 +110,26 @@ def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
     ]
 
 
-def measure_references(study: Study, compared: Comparison) -> list[str]:
-    """Measure controls and baseline tubes under the other version, so that its thresholds may ask them; gives what failed."""
+def recount_inputs(snapshot: StudySnapshot, compared: Comparison) -> RecountInputs:
+    """Read which reference tubes there are; to be called once they were measured."""
+    with snapshot.study.store() as store:
+        panels = (compared.other.panel_sha256,)
+        references = reference_index(snapshot, store, panels=panels)
+    return RecountInputs(snapshot.study, compared, references)
+
+
+def measure_references(snapshot: StudySnapshot, compared: Comparison) -> list[str]:
+    """Measure controls and baseline tubes under the other version; gives what failed.
+
+    Its thresholds may then be taken from them.
+    """
     if not needs_references(compared.other.release.strategy):
         return []
-    faults = []
+    study, faults = snapshot.study, []
     with study.store() as store:
-        known = reference_index(study, store, panels=(compared.other.panel_sha256,))
+        known = reference_index(snapshot, store, panels=(compared.other.panel_sha256,))
         for identity in known.references.get(compared.panel, []):
-            if (identity.tube_sha256, compared.other.name) in known.have:
+            if (identity.tube_sha256, compared.other.name) in known.measured:
                 continue
             tube = next(iter(taken_in(store, tube_sha256=identity.tube_sha256)))
             try:
@@ -115,18 +144,19 @@ def measure_references(study: Study, compared: Comparison) -> list[str]:
     return faults
 
 
-def recount_tube(study: Study, tube_sha256: str, strategy: str) -> Recount:
-    """Gate one tube under both versions, keep the other's counts beside the current ones, and note event by event how the gates agree.
+def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
+    """Gate one tube under both versions and note event by event how the gates agree.
 
-    The tube's state, its page and its tables are not touched. Raises OSError when the archive
-    cannot be reached.
+    The other version's counts are kept beside the current ones; the tube's state, its page and its tables
+    are not touched. Raises OSError when the archive cannot be reached.
     """
-    compared = comparison(study, strategy)
+    study, compared = inputs.study, inputs.compared
     with study.store() as store:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         try:
             current, other = (
-                gate_tube(study, tube, each) for each in (compared.current, compared.other)
+                gate_tube(study, tube, each, inputs.references)
+                for each in (compared.current, compared.other)
             )
             save_gating(store, other.gating, seen=tube.file)
         except TubeFault as fault:

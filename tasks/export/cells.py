@@ -14,10 +14,11 @@ from gating.strategy.gates import SCATTER
 from panels.files.durable import rename_durably
 from panels.text.errors import ReconflowError, TubeFault, UsageFault
 from tasks.store.tubes import Tube, taken_in
-from tasks.strategies.in_use import InUse, in_use
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
+from tasks.study.snapshot import StrategyInUse, StudySnapshot
 from tasks.tubes.gate_tube import GatedTube, gate_tube
-from tasks.tubes.reference_tubes import is_fmo
+from tasks.tubes.reference_tubes import is_fmo, reference_index
 from tasks.vocabulary.elapsed import elapsed_days
 
 if TYPE_CHECKING:
@@ -41,9 +42,14 @@ def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, lis
     except ModuleNotFoundError as error:
         raise UsageFault("h5ad needs the package 'anndata': install reconflow[h5ad].") from error
     parts, left_out = [], []
-    for tube, used in _counted(study):
+    snapshot = read_snapshot(study)
+    with study.store() as store:
+        references = reference_index(snapshot, store)
+    for tube, used in _counted(snapshot):
         try:
-            parts.append(_cells(study, tube, gate_tube(study, tube, used), per_population))
+            parts.append(
+                _cells(snapshot, tube, gate_tube(study, tube, used, references), per_population)
+            )
         except (TubeFault, OSError) as error:
             left_out.append(f"{tube.identity.tube_sha256[:12]} was left out: {error}")
     if not any(len(part) for part in parts):
@@ -61,9 +67,9 @@ def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, lis
     return len(joined), left_out
 
 
-def _counted(study: Study) -> Iterator[tuple[Tube, InUse]]:
-    used = in_use(study)
-    with study.store() as store:
+def _counted(snapshot: StudySnapshot) -> Iterator[tuple[Tube, StrategyInUse]]:
+    used = snapshot.strategies
+    with snapshot.study.store() as store:
         tubes = taken_in(store)
     for tube in tubes:
         if (
@@ -75,7 +81,7 @@ def _counted(study: Study) -> Iterator[tuple[Tube, InUse]]:
             yield tube, used[tube.identity.panel]
 
 
-def _cells(study: Study, tube: Tube, gated: GatedTube, most: int) -> anndata.AnnData:
+def _cells(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, most: int) -> anndata.AnnData:
     import anndata
     import pandas as pd
 
@@ -92,7 +98,7 @@ def _cells(study: Study, tube: Tube, gated: GatedTube, most: int) -> anndata.Ann
     ).astype(np.float32)
     cells = anndata.AnnData(
         X=np.arcsinh(linear / COFACTOR),
-        obs=_obs(study, tube, gated, rows),
+        obs=_obs(snapshot, tube, gated, rows),
         var=pd.DataFrame(index=markers),
         layers={"linear": linear},
     )
@@ -110,11 +116,11 @@ def _chosen(gated: GatedTube, most: int, seed: int) -> np.ndarray:
     return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
 
 
-def _obs(study: Study, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.DataFrame:
+def _obs(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     identity, compiled = tube.identity, gated.compiled
-    patient = study.patients().patients.get(identity.patient)
+    patient = snapshot.patients.patients.get(identity.patient)
     codes, gates = gated.evaluation.codes()
     member = {
         each.id: np.array([compiled.path_of[each.gate] in inside for inside in gates])[codes[rows]]

@@ -26,9 +26,8 @@ MOST_TOLD = 5
 """So many tubes are told of one by one."""
 
 
-def gone_lines(study: Study, known: Sequence[Tube]) -> tuple[str, ...]:
+def gone_lines(study: Study, patients: PatientSheet, known: Sequence[Tube]) -> tuple[str, ...]:
     """Give a sentence for every line that is gone; ``known`` are all tubes taken in."""
-    patients = study.patients()
     samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
     registry = Registry(samples, patients, study.settings, datetime.now(UTC).replace(tzinfo=None))
     # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known

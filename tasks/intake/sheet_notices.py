@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 from tasks.intake.gone_lines import gone_lines
-from tasks.sheets.drugs import drug_questions, read_drugs
+from tasks.sheets.drugs import drug_questions
 from tasks.store.tubes import Tube, taken_in
-from tasks.study.folder import Study
+from tasks.study.snapshot import StudySnapshot
 
 
-def sheet_notices(study: Study, known: Sequence[Tube] | None = None) -> tuple[str, ...]:
-    """Give a sentence for each, in a fixed order; ``known`` are all tubes taken in, where they were read already."""
+def sheet_notices(snapshot: StudySnapshot, known: Sequence[Tube] | None = None) -> tuple[str, ...]:
+    """Give a sentence for each, in a fixed order.
+
+    ``known`` are all tubes taken in, where they were read already.
+    """
     if known is None:
-        with study.store() as store:
+        with snapshot.study.store() as store:
             known = taken_in(store)
-    exposures, _ = read_drugs(study.drugs_sheet)
-    return (*gone_lines(study, known), *drug_questions(exposures, study.patients().patients))
+    questions = drug_questions(snapshot.exposures, snapshot.patients.patients)
+    return (*gone_lines(snapshot.study, snapshot.patients, known), *questions)

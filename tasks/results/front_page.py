@@ -9,22 +9,24 @@ from tasks.kinetics.cohort import cohort_kinetics
 from tasks.kinetics.schema import KINETICS
 from tasks.publish.report import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import write_atomically
-from tasks.results.build_tables import built_patients
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
-from tasks.results.stored_tables import frames_of, stored_tables
-from tasks.sheets.drugs import read_drugs
+from tasks.results.stored_tables import built_patients, frames_of, stored_tables
 from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.runs import last_run
-from tasks.strategies.in_use import standing
-from tasks.study.folder import Study
+from tasks.strategies.standing import strategy_standing
+from tasks.study.snapshot import StudySnapshot
 
 OPEN_STATES: tuple[State, ...] = ("settling", "waiting", "failed", "quarantined")
 
 
-def write_front_page(study: Study) -> Path:
-    """Write results/index.html: every patient's visits, and every file that waits, failed or was refused, with its reason."""
+def write_front_page(snapshot: StudySnapshot) -> Path:
+    """Write results/index.html: every patient's visits, and every file that needs a person.
+
+    Each file that waits, failed or was refused is listed with its reason.
+    """
     import pandas as pd
 
+    study = snapshot.study
     tables = frames_of(stored_tables(study).values(), "kinetics")
     kinetics = cohort_kinetics(tables) if tables else pd.DataFrame(columns=KINETICS.names)
     with study.store() as store:
@@ -35,8 +37,8 @@ def write_front_page(study: Study) -> Path:
         ]
         run = last_run(store)
         strategies = {
-            (each.panel, each.strategy): " ".join(filter(None, (each.told, each.newer)))
-            for each in standing(study, store)
+            (each.panel, each.strategy): " ".join(filter(None, (each.description, each.newer)))
+            for each in strategy_standing(snapshot, store)
         }
     overview = CohortOverview(
         study=study.settings.study,
@@ -49,8 +51,8 @@ def write_front_page(study: Study) -> Path:
         strategies=strategies,
         notices=(
             *inbox_faults(study),
-            *map(str, read_drugs(study.drugs_sheet)[1]),
-            *sheet_notices(study),
+            *map(str, snapshot.drug_problems),
+            *sheet_notices(snapshot),
         ),
     )
     page = study.results / "index.html"

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from panels.text.spelling import nearest
 from tasks.intake.inbox import list_inbox
 from tasks.sheets.csv_text import SheetProblem
-from tasks.sheets.drugs import read_drugs
-from tasks.sheets.patients import NAME, Patient
+from tasks.sheets.patients import NAME, Patient, PatientSheet
 from tasks.sheets.samples import SampleRow, SampleSheet, read_samples
 from tasks.store.ledger import FileRecord, State, all_files
-from tasks.store.tubes import Tube, taken_in
-from tasks.study.folder import Study
+from tasks.store.tubes import Tube
+from tasks.study.snapshot import StudySnapshot
 from tasks.vocabulary.elapsed import elapsed_days
 from tasks.vocabulary.moments import comparable
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -22,13 +21,13 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 _OPEN: tuple[State, ...] = ("waiting", "quarantined")
 
 
-def patient_notes(study: Study, known: Sequence[Tube] | None = None) -> dict[str, tuple[str, ...]]:
+def patient_notes(snapshot: StudySnapshot, tubes: Sequence[Tube]) -> dict[str, tuple[str, ...]]:
     """Give for each patient the sentences its report has to begin with, in a fixed order.
 
-    ``known`` are all tubes taken in, where they were read already.
+    ``tubes`` are all tubes taken in.
     """
+    study = snapshot.study
     with study.store() as store:
-        tubes = taken_in(store) if known is None else known
         open_files = [record for record in all_files(store, _OPEN) if record.place]
     samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
     said: dict[str, set[str]] = {}
@@ -49,7 +48,7 @@ def patient_notes(study: Study, known: Sequence[Tube] | None = None) -> dict[str
             said.setdefault(patient, set()).add(
                 f"{what} {became} and is in no table; the overview says why."
             )
-    for fault in read_drugs(study.drugs_sheet)[1]:
+    for fault in snapshot.drug_problems:
         concerned = (
             [fault.patient] if fault.patient else sorted({tube.identity.patient for tube in tubes})
         )
@@ -57,27 +56,24 @@ def patient_notes(study: Study, known: Sequence[Tube] | None = None) -> dict[str
             said.setdefault(patient, set()).add(
                 f"{fault} Until it is mended no count says whether such a drug hides it."
             )
-    for patient, doubt in baseline_warnings(study, tubes).items():
-        said.setdefault(patient, set()).add(doubt)
+    for patient, warning in baseline_warnings(snapshot.patients, tubes).items():
+        said.setdefault(patient, set()).add(warning)
     return {patient: tuple(sorted(sentences)) for patient, sentences in said.items()}
 
 
-def baseline_warnings(study: Study, known: Sequence[Tube] | None = None) -> dict[str, str]:
-    """Say for each patient whose ``baseline_visit`` is none of its visits before infusion which visits there are."""
-    if known is None:
-        with study.store() as store:
-            known = taken_in(store)
-    found: dict[str, list[TubeIdentity]] = {}
-    for tube in known:
+def baseline_warnings(patients: PatientSheet, tubes: Iterable[Tube]) -> dict[str, str]:
+    """Warn of each patient whose ``baseline_visit`` is none of its visits before infusion."""
+    of_patient: dict[str, list[TubeIdentity]] = {}
+    for tube in tubes:
         if not tube.identity.control:
-            found.setdefault(tube.identity.patient, []).append(tube.identity)
-    everyone = study.patients().patients
-    doubts = {
-        name: _baseline_warning(everyone[name], own)
-        for name, own in sorted(found.items())
-        if name in everyone
-    }
-    return {name: doubt for name, doubt in doubts.items() if doubt}
+            of_patient.setdefault(tube.identity.patient, []).append(tube.identity)
+    warnings: dict[str, str] = {}
+    for name, identities in sorted(of_patient.items()):
+        patient = patients.patients.get(name)
+        warning = _baseline_warning(patient, identities) if patient else None
+        if warning:
+            warnings[name] = warning
+    return warnings
 
 
 def _baseline_warning(patient: Patient, tubes: Iterable[TubeIdentity]) -> str | None:

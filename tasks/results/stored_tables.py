@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from panels.files.durable import remove_unfinished
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.publish.tables import read_table, write_atomically
-from tasks.store.editions import Edition, last_editions
+from tasks.store.editions import Edition, last_editions, last_fingerprints
 from tasks.study.folder import Study
 
 if TYPE_CHECKING:
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 SCHEMAS = {"kinetics": KINETICS, "parameters": PARAMETERS, "recovery": RECOVERY}
 MARK = ".inputs.sha256"
 """Beside published tables: what they were made of, and the SHA-256 of each table as written."""
+
+
+def patient_folder(study: Study, patient: str) -> Path:
+    """Give the results folder of a patient."""
+    return study.results / "patients" / patient
+
+
+def built_patients(study: Study) -> list[str]:
+    """List the patients who have tables, by name."""
+    with study.store() as store:
+        return sorted(last_fingerprints(store))
 
 
 def stored_tables(study: Study) -> dict[str, Edition]:

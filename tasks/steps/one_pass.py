@@ -1,8 +1,8 @@
-"""Frame one pass over a study: one at a time, noted in the store, summed up at the end."""
+"""Frame one pass, one run over a study: one at a time, noted in the store, summed up at the end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +13,11 @@ from tasks.intake.marker_files import check_folders
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.intake.store_check import check_ledger
 from tasks.intake.take_in import IntakeSummary
-from tasks.results.build_tables import PatientInputs, built_patients, cohort_is_due, tables_due
 from tasks.results.cohort_estimates import strata_of
+from tasks.results.cohort_tables import cohort_is_due
+from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_notes import baseline_warnings
+from tasks.results.stored_tables import built_patients
 from tasks.sheets.drugs import read_drugs
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.faults import in_words
@@ -23,29 +25,31 @@ from tasks.store.ledger import FileRecord, count_by_state, record_failure
 from tasks.store.opening import Store
 from tasks.store.runs import begin_run, end_run
 from tasks.store.tubes import taken_in, tubes_to_count
-from tasks.strategies.in_use import InUse, in_use, newer_defaults
+from tasks.strategies.in_use import read_snapshot
 from tasks.strategies.pins import finish_promotions
+from tasks.strategies.standing import newer_defaults
 from tasks.study.folder import Study, open_study
 from tasks.study.integrity import check_integrity, fail_altered
 from tasks.study.lock import study_lock
-from tasks.tubes.count_tube import CountOutcome, page_is_current
+from tasks.study.snapshot import StudySnapshot
+from tasks.tubes.count_tube import CountingInputs, CountOutcome, counting_inputs
 from tasks.tubes.reference_tubes import (
-    current_reference_sets,
     is_fmo,
     needs_references,
-    panel_contents,
     reference_index,
+    reference_sets,
 )
+from tasks.tubes.tube_pages import page_is_current
 
 
 @dataclass(slots=True)
 class Pass:
-    """One pass under way, and what came of its steps so far."""
+    """One run over a study under way, and what came of its steps so far."""
 
-    study: Study
-    used: Mapping[str, InUse]
+    snapshot: StudySnapshot
     altered: list[str] = field(default_factory=list)
     taken_in: IntakeSummary | None = None
+    counting: CountingInputs | None = None
     counted: Sequence[CountOutcome] = ()
     faults: Sequence[str] = ()
     world_faults: list[str] = field(default_factory=list)
@@ -53,56 +57,74 @@ class Pass:
     report: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
 
-    def tubes(self) -> list[str]:
-        """List the SHA-256 of the tubes to count now: not counted yet, or without a page that shows how and names them rightly.
+    @property
+    def study(self) -> Study:
+        """Give the study's folder and settings."""
+        return self.snapshot.study
 
-        A control that leaves a marker out on purpose cannot be gated as a tube of its panel, and
-        enters no table.
-        """
-        pins = {panel: used.name for panel, used in self.used.items()}
-        released = {used.name: used.release.sha256 for used in self.used.values()}
-        panels = {panel: used.panel_sha256 for panel, used in self.used.items()}
-        with self.study.store() as store:
-            reference_sets = current_reference_sets(self.study, store, self.used)
-            wanted = tubes_to_count(
-                store,
-                pins,
-                ENGINE_VERSION,
-                released=released,
-                reference_sets=reference_sets,
-                panels=panels,
-            )
-            due = {tube.identity.tube_sha256 for tube in wanted}
-            present = [tube for tube in taken_in(store) if tube.file.state != "failed"]
-        self.seen |= {tube.identity.tube_sha256: tube.file for tube in present}
-        known = [tube.identity for tube in present if tube.identity.panel in pins]
-        stained = [identity for identity in known if not is_fmo(identity)]
-        return [
-            t.tube_sha256
-            for t in stained
-            if t.tube_sha256 in due
-            or not page_is_current(self.study, t, pins[t.panel], panels[t.panel])
-        ]
+    def note_intake(self, taken: IntakeSummary) -> None:
+        """Keep what was taken in, and read the sheets as they are now: its files were judged by them."""
+        self.taken_in = taken
+        exposures, problems = read_drugs(self.study.drugs_sheet)
+        self.snapshot = replace(
+            self.snapshot,
+            patients=self.study.patients(),
+            exposures=exposures,
+            drug_problems=problems,
+        )
 
     def references(self) -> list[str]:
-        """List the SHA-256 of the controls and baseline tubes to measure now, before any tube that may ask them is counted."""
-        asking = {
+        """List the SHA-256 of the controls and baseline tubes to measure before others are counted."""
+        strategies = {
             panel: used.name
-            for panel, used in self.used.items()
+            for panel, used in self.snapshot.strategies.items()
             if needs_references(used.release.strategy)
         }
         with self.study.store() as store:
-            known = reference_index(self.study, store, panels=panel_contents(self.used))
-        wanted = [tube for panel in asking for tube in known.references.get(panel, [])]
+            index = reference_index(self.snapshot, store)
+        wanted = [tube for panel in strategies for tube in index.references.get(panel, [])]
         return [
             tube.tube_sha256
             for tube in wanted
-            if (tube.tube_sha256, asking[tube.panel]) not in known.have
+            if (tube.tube_sha256, strategies[tube.panel]) not in index.measured
         ]
+
+    def tubes(self) -> list[str]:
+        """List the SHA-256 of the tubes to count now, and read what they are counted with.
+
+        These are the tubes not counted yet, or without a page that shows how and names them
+        rightly. A control that leaves a marker out on purpose cannot be gated as a tube of its
+        panel, and enters no table.
+        """
+        versions, panels = self.snapshot.versions(), self.snapshot.panel_contents()
+        released = {used.name: used.release.sha256 for used in self.snapshot.strategies.values()}
+        self.counting = counting_inputs(self.snapshot)
+        with self.study.store() as store:
+            wanted = tubes_to_count(
+                store,
+                versions,
+                ENGINE_VERSION,
+                released=released,
+                reference_sets=reference_sets(self.snapshot, store),
+                panels=panels,
+            )
+            present = [tube for tube in taken_in(store) if tube.file.state != "failed"]
+        due = {tube.identity.tube_sha256 for tube in wanted}
+        self.seen |= {tube.identity.tube_sha256: tube.file for tube in present}
+        listed = []
+        for identity in (tube.identity for tube in present):
+            if identity.panel not in versions or is_fmo(identity):
+                continue
+            version, content = versions[identity.panel], panels[identity.panel]
+            if identity.tube_sha256 in due or not page_is_current(
+                self.study, identity, version, content
+            ):
+                listed.append(identity.tube_sha256)
+        return listed
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
-        due = tables_due(self.study, self.used)
+        due = tables_due(self.snapshot)
         self.altered += fail_altered(self.study, due.altered)
         for each in due.patients:
             self.altered += [_edited(each.patient, name) for name in each.edited]
@@ -144,14 +166,14 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
     _check(open_study(folder))
     with study_lock(open_study(folder)):
         study = finish_promotions(open_study(folder))
-        used = _check(study)
+        snapshot = _check(study)
         with study.store() as store:
             check_folders(study, store)
             check_ledger(study, store)
             altered = check_integrity(study, store)
-            _keep_versions(store, used)
+            _keep_versions(store, snapshot)
             run = begin_run(store, kind)
-        this = Pass(study, used, altered=altered)
+        this = Pass(snapshot, altered=altered)
         outcome: Literal["done", "failed"] = "failed"
         try:
             yield this
@@ -162,17 +184,18 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
                 end_run(store, run, outcome, this.summary)
 
 
-def _check(study: Study) -> Mapping[str, InUse]:
-    """Give what counts the study's tubes; raises UsageFault when its strategies, panels, settings or patients are wrong."""
-    used = in_use(study)
-    strata_of(study, study.patients().patients)
-    return used
+def _check(study: Study) -> StudySnapshot:
+    """Read the study; raises UsageFault when strategies, panels, settings or patients are wrong."""
+    snapshot = read_snapshot(study)
+    strata_of(study, snapshot.patients.patients)
+    return snapshot
 
 
-def _keep_versions(store: Store, used: Mapping[str, InUse]) -> None:
-    """Remember the version of every panel of which tubes were counted, whatever this program or a later one ships."""
-    counted = strategies_counted_with(store, list(used))
-    remember_strategies(store, {panel: used[panel].name for panel in counted})
+def _keep_versions(store: Store, snapshot: StudySnapshot) -> None:
+    """Remember which version counts each panel, whatever this program or a later one ships."""
+    versions = snapshot.versions()
+    counted = strategies_counted_with(store, list(versions))
+    remember_strategies(store, {panel: versions[panel] for panel in counted})
 
 
 def study_folder(study: str) -> Path:
@@ -194,38 +217,35 @@ def _edited(patient: str, name: str) -> str:
 
 def _summary(this: Pass) -> dict[str, Any]:
     """Sum a pass up: what it did, and what waits or was refused now."""
+    snapshot = this.snapshot
     with this.study.store() as store:
         states = count_by_state(store)
-    taken = this.taken_in
-    judged = [s for s in taken.sentences if s not in taken.sheet_faults] if taken else []
+        tubes = taken_in(store)
+    taken = this.taken_in or IntakeSummary((), {}, ())
+    sentences = [each for each in taken.sentences if each not in taken.sheet_faults]
+    warnings = baseline_warnings(snapshot.patients, tubes).values()
     return {
-        "accepted": taken.judged("accepted") if taken else 0,
+        "accepted": taken.judged("accepted"),
         "counted": sum(outcome.counted for outcome in this.counted),
-        "duplicates": taken.judged("duplicate") if taken else 0,
+        "duplicates": taken.judged("duplicate"),
         "waiting": states["waiting"] + states["settling"],
         "quarantined": states["quarantined"],
         "failed": states["failed"],
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [
-            *this.altered,
-            *judged,
-            *baseline_warnings(this.study).values(),
-            *newer_defaults(this.study, this.used),
-        ],
-        "sheet_faults": [
-            *(taken.sheet_faults if taken else ()),
-            *map(str, read_drugs(this.study.drugs_sheet)[1]),
-        ],
+        "sentences": [*this.altered, *sentences, *warnings, *newer_defaults(snapshot)],
+        "sheet_faults": [*taken.sheet_faults, *map(str, snapshot.drug_problems)],
         "table_faults": [*this.faults, *this.world_faults],
-        "notices": list(sheet_notices(this.study)),
+        "notices": list(sheet_notices(snapshot, tubes)),
     }
 
 
-def what_is_due(study: Study) -> frozenset[str]:
-    """Name what a pass would do now: tubes to count, patients' tables to write (with what they would be made of), the cohort."""
-    this = Pass(study, in_use(study))
-    patients = {
-        f"{each.patient} {each.fingerprint}" for each in tables_due(study, this.used).patients
-    }
-    return frozenset({*this.tubes(), *patients, *({"cohort"} if this.cohort_is_due() else ())})
+def what_is_due(snapshot: StudySnapshot) -> frozenset[str]:
+    """Name what a pass would do now: tubes to count, patients' tables to write, the cohort.
+
+    Tables are named with what they would be made of.
+    """
+    this = Pass(snapshot)
+    patients = {f"{each.patient} {each.fingerprint}" for each in tables_due(snapshot).patients}
+    cohort = {"cohort"} if this.cohort_is_due() else set()
+    return frozenset({*this.tubes(), *patients, *cohort})

@@ -4,24 +4,30 @@ How long a piece of work may take is bounded where it can be ended, in the proce
 tasks/steps/worker_pool.py. A timeout of Prefect's would only mark a task whose thread hangs in the
 operating system, and the thread would hang on.
 
-Paths and hashes cross a task's border, events and frames never do. Only what touches the world (the
+Paths, hashes and names cross a task's border, events and frames never do; what a study is made of
+lies with the workers (tasks/steps/worker_pool.py). Only what touches the world (the
 shared folder) is retried, and only for faults that pass. Run names carry a tube's short hash and a
 patient's pseudonym, nothing else.
 """
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from panels.text.errors import LeaseLost, ReconflowError, StoreBusy
 from tasks.concordance.recount import Recount
 from tasks.intake.take_in import IntakeSummary
-from tasks.results.build_tables import PatientInputs
+from tasks.results.patient_inputs import PatientInputs
+from tasks.steps.worker_pool import apart
 from tasks.tubes.count_tube import CountOutcome
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 RETRIES = 2
 STAYS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
@@ -38,13 +44,21 @@ def _may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, OSError | StoreBusy)
 
 
-@task(
-    name="take in",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=SECONDS_BETWEEN,
-    retry_condition_fn=_may_pass,
-)
+def step(
+    name: str, run_name: str | None = None
+) -> Callable[[Callable[P, Result]], Task[P, Result]]:
+    """Make a function a Prefect task that is tried again for faults of the world, never cached."""
+    return task(
+        name=name,
+        task_run_name=run_name,
+        cache_policy=NO_CACHE,
+        retries=RETRIES,
+        retry_delay_seconds=SECONDS_BETWEEN,
+        retry_condition_fn=_may_pass,
+    )
+
+
+@step("take in")
 def take_in_files(study: Path) -> IntakeSummary:
     """Take up what lies in the inbox; gives the summary of the intake."""
     from tasks.intake.take_in import take_in
@@ -53,72 +67,37 @@ def take_in_files(study: Path) -> IntakeSummary:
     return take_in(open_study(study))
 
 
-@task(
-    name="measure",
-    task_run_name="measure {tube_sha256:.12}",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=SECONDS_BETWEEN,
-    retry_condition_fn=_may_pass,
-)
-def measure(study: Path, tube_sha256: str) -> CountOutcome:
-    """Measure what a control or baseline tube tells about thresholds."""
-    from tasks.steps.worker_pool import apart
-    from tasks.study.folder import open_study
+@step("measure", "measure {tube_sha256:.12}")
+def measure(tube_sha256: str) -> CountOutcome:
+    """Measure what a control or baseline tube shows of each threshold."""
     from tasks.tubes.count_tube import measure_reference
 
-    return apart(measure_reference, open_study(study), tube_sha256)
+    return apart(measure_reference, tube_sha256)
 
 
-@task(
-    name="count",
-    task_run_name="count {tube_sha256:.12}",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=SECONDS_BETWEEN,
-    retry_condition_fn=_may_pass,
-)
-def count(study: Path, tube_sha256: str) -> CountOutcome:
+@step("count", "count {tube_sha256:.12}")
+def count(tube_sha256: str) -> CountOutcome:
     """Gate and count one tube."""
-    from tasks.steps.worker_pool import apart
-    from tasks.study.folder import open_study
     from tasks.tubes.count_tube import count_tube
 
-    return apart(count_tube, open_study(study), tube_sha256)
+    return apart(count_tube, tube_sha256)
 
 
-@task(
-    name="recount",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=SECONDS_BETWEEN,
-    retry_condition_fn=_may_pass,
-)
-def recount(study: Path, item: tuple[str, str]) -> Recount:
-    """Gate one tube (SHA-256) under another strategy beside the current one."""
+@step("recount")
+def recount(tube_sha256: str) -> Recount:
+    """Gate one tube under another version of its strategy beside the current one."""
     from tasks.concordance.recount import recount_tube
-    from tasks.steps.worker_pool import apart
-    from tasks.study.folder import open_study
 
-    return apart(recount_tube, open_study(study), *item)
+    return apart(recount_tube, tube_sha256)
 
 
-@task(
-    name="tables",
-    task_run_name="tables {inputs.patient}",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=SECONDS_BETWEEN,
-    retry_condition_fn=_may_pass,
-)
-def patient_tables(study: Path, inputs: PatientInputs) -> str | None:
-    """Write one patient's tables and report; gives the sentence of the fault that stopped it, if one did."""
-    from tasks.results.build_tables import build_patient
-    from tasks.steps.worker_pool import apart
-    from tasks.study.folder import open_study
+@step("tables", "tables {inputs.patient}")
+def patient_tables(inputs: PatientInputs) -> str | None:
+    """Write one patient's tables and report; gives the sentence of the fault that stopped it."""
+    from tasks.results.patient_tables import build_patient
 
     try:
-        apart(build_patient, open_study(study), inputs)
+        apart(build_patient, inputs)
     except (StoreBusy, LeaseLost):
         raise
     except ReconflowError as fault:
@@ -126,31 +105,17 @@ def patient_tables(study: Path, inputs: PatientInputs) -> str | None:
     return None
 
 
-@task(
-    name="cohort",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=SECONDS_BETWEEN,
-    retry_condition_fn=_may_pass,
-)
-def cohort_tables(study: Path) -> int:
+@step("cohort")
+def cohort_tables() -> int:
     """Join the patients' tables into the cohort's; gives the number of patients."""
-    from tasks.results.build_tables import build_cohort
-    from tasks.study.folder import open_study
+    from tasks.results.cohort_tables import build_cohort
 
-    return build_cohort(open_study(study))
+    return apart(build_cohort)
 
 
-@task(
-    name="front page",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=SECONDS_BETWEEN,
-    retry_condition_fn=_may_pass,
-)
-def front_page(study: Path) -> str:
+@step("front page")
+def front_page() -> str:
     """Write results/index.html; gives its path."""
     from tasks.results.front_page import write_front_page
-    from tasks.study.folder import open_study
 
-    return str(write_front_page(open_study(study)))
+    return str(apart(write_front_page))

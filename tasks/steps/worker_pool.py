@@ -4,6 +4,9 @@ Prefect's tasks wait in threads; gating and drawing would hold each other up the
 handed to a pool of spawned processes, which know nothing of Prefect. Measured on two cores with 80
 tasks of 0.3 s: threads alone 27 s, Prefect's own process runner 19 s (and a Ctrl-C that hangs),
 this 15 s.
+
+What every piece of work needs (the study as it was read) is handed to each process once, when it
+starts; a piece of work is then named by an id.
 """
 
 import multiprocessing
@@ -17,13 +20,11 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from panels.text.quoting import note_place, unexpected
 from tasks.store.fence import Held, held, holding
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 LONGEST_SECONDS = 3600.0
@@ -33,16 +34,24 @@ FEW = 3
 
 
 class Workers:
-    """Some processes, started when the first work comes; one that dies takes the pool with it, and the next work a new one."""
+    """Some processes that share what they work with, started when the first work comes.
 
-    def __init__(self, number: int, longest_seconds: float = LONGEST_SECONDS) -> None:
+    A process that dies takes the pool with it, and the next work starts a new one.
+    """
+
+    def __init__(
+        self, number: int, shared: object, longest_seconds: float = LONGEST_SECONDS
+    ) -> None:
         self._number = number
+        self._shared = shared
         self._longest_seconds = longest_seconds
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
 
-    def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do one piece of work and give its result; raises what it raised, and OSError when its process died or does not end.
+    def run(self, work: Callable[..., R], *args: object) -> R:
+        """Give the result of ``work(shared, *args)``.
+
+        Raises what it raised, and OSError when its process died or does not end.
 
         A process that hangs in the operating system (a share that went away) can only be given up
         with its pool; what others were doing in it fails too, and is tried again as after every
@@ -50,10 +59,10 @@ class Workers:
         """
         if self._number < 2:
             with self._lock:
-                return work(*args, **kwargs)
+                return work(self._shared, *args)
         pool = self._ready_pool()
         try:
-            future = pool.submit(_picklable, partial(work, *args, **kwargs), held())
+            future = pool.submit(_run_in_worker, work, args, held())
             done, _ = wait([future], timeout=self._longest_seconds)
             if not done:
                 self._give_up(pool)
@@ -76,7 +85,10 @@ class Workers:
             if self._pool is None:
                 spawn = multiprocessing.get_context("spawn")
                 self._pool = ProcessPoolExecutor(
-                    self._number, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),)
+                    self._number,
+                    mp_context=spawn,
+                    initializer=_begin,
+                    initargs=(os.getpid(), self._shared),
                 )
             return self._pool
 
@@ -98,13 +110,18 @@ class Workers:
         broken.shutdown()
 
 
-_WORKERS: ContextVar[Workers | None] = ContextVar("workers", default=None)
+_WORKERS: ContextVar[Workers] = ContextVar("workers")
+_SHARED: ContextVar[object] = ContextVar("shared")
+"""In a worker process: what its pool was given."""
 
 
 @contextmanager
-def workers(number: int, pieces: int) -> Iterator[None]:
-    """Have ``number`` processes ready in the block for that many pieces of work; few pieces are done in this process."""
-    chosen = Workers(1 if pieces <= FEW else min(number, pieces))
+def workers(number: int, pieces: int, shared: object) -> Iterator[None]:
+    """Have ``number`` processes ready in the block for that many pieces of work with ``shared``.
+
+    Few pieces are done in this process.
+    """
+    chosen = Workers(1 if pieces <= FEW else min(number, pieces), shared)
     token = _WORKERS.set(chosen)
     try:
         yield
@@ -113,14 +130,17 @@ def workers(number: int, pieces: int) -> Iterator[None]:
         chosen.close()
 
 
-def apart(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do one piece of work in the processes of the surrounding ``workers`` block, or here when there is none."""
-    chosen = _WORKERS.get()
-    return work(*args, **kwargs) if chosen is None else chosen.run(work, *args, **kwargs)
+def apart(work: Callable[..., R], *args: object) -> R:
+    """Give the result of ``work(shared, *args)``, done by the surrounding ``workers`` block."""
+    return _WORKERS.get().run(work, *args)
 
 
-def _begin(parent: int) -> None:
-    """Set a worker process up: Ctrl-C is its parent's to judge, and it does not outlive a parent that was killed."""
+def _begin(parent: int, shared: object) -> None:
+    """Set a worker process up with what it shares.
+
+    Ctrl-C is its parent's to handle, and it does not outlive a parent that was killed.
+    """
+    _SHARED.set(shared)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
@@ -131,14 +151,14 @@ def _begin(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _picklable(work: Callable[[], R], locks: Sequence[Held] = ()) -> R:
-    """Do the work in a worker process, under the locks of its parent.
+def _run_in_worker(work: Callable[..., R], args: Sequence[object], locks: Sequence[Held] = ()) -> R:
+    """Do one piece of work in a worker process, under the locks of its parent.
 
     An error that cannot cross the border would break the whole pool.
     """
     try:
         with holding(*locks):
-            return work()
+            return work(_SHARED.get(), *args)
     except Exception as error:
         note_place(error)
         if _crosses(error):

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from gating.display.projection import project
-from gating.evaluation.compile import Compiled
-from gating.evaluation.resolved import Tried
-from gating.exchange.gatingml import write_gatingml
-from panels.files.csv_cells import csv_text
-from panels.files.durable import remove_unfinished
 from panels.text.errors import PanelMismatch, TubeFault
-from tasks.publish.figure_bytes import png_bytes
-from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, render_gating_page
-from tasks.publish.tables import write_atomically
 from tasks.store.counted_with import remember_strategies
-from tasks.store.counts import TubeGating, save_gating
+from tasks.store.counts import save_gating
 from tasks.store.ledger import record_failure
 from tasks.store.measurements import save_measurements
-from tasks.store.tubes import Tube, taken_in
-from tasks.strategies.in_use import in_use
-from tasks.study.folder import Study
-from tasks.tubes.bead_count import beads_in_words
-from tasks.tubes.gate_tube import GatedTube, gate_tube, measure_tube
-from tasks.tubes.qc_file import DRAW, QC, qc_bytes
-from tasks.tubes.reference_tubes import is_fmo, measured_with
-from tasks.vocabulary.flags import meanings
-from tasks.vocabulary.tube_identity import TubeIdentity
-
-PAGE = "gating.html"
-SHOWN = ".shown.json"
-"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a mended
-sheet makes it anew."""
+from tasks.store.tubes import taken_in
+from tasks.study.snapshot import StudySnapshot
+from tasks.tubes.gate_tube import gate_tube, measure_tube
+from tasks.tubes.reference_tubes import ReferenceIndex, is_fmo, measured_with, reference_index
+from tasks.tubes.tube_pages import tube_folder, write_tube_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +25,33 @@ class CountOutcome:
     reason: str = ""
 
 
-def count_tube(study: Study, tube_sha256: str) -> CountOutcome:
-    """Gate one tube of the archive; a fault of the tube is recorded against it and does not stop the night.
+@dataclass(frozen=True, slots=True)
+class CountingInputs:
+    """What tubes are counted with: the study as it was read, and its reference tubes."""
 
-    Raises OSError when the archive cannot be reached, which may pass.
+    snapshot: StudySnapshot
+    references: ReferenceIndex
+
+
+def counting_inputs(snapshot: StudySnapshot) -> CountingInputs:
+    """Read which reference tubes there are; to be called once they were measured."""
+    with snapshot.study.store() as store:
+        return CountingInputs(snapshot, reference_index(snapshot, store))
+
+
+def count_tube(inputs: CountingInputs, tube_sha256: str) -> CountOutcome:
+    """Gate and count one tube of the archive, write its pages, and keep its counts in the store.
+
+    A fault of the tube is recorded against it and does not stop the night. Raises OSError when the
+    archive cannot be reached, which may pass.
     """
+    study = inputs.snapshot.study
     with study.store() as store:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
-        used = in_use(study)[tube.identity.panel]
+        used = inputs.snapshot.strategies[tube.identity.panel]
         try:
-            gated = gate_tube(study, tube, used)
-            _publish(tube_folder(study, tube_sha256), tube, gated)
+            gated = gate_tube(study, tube, used, inputs.references)
+            write_tube_pages(tube_folder(study, tube_sha256), tube, gated)
             remember_strategies(store, {tube.identity.panel: used.name})
             save_gating(store, gated.gating, seen=tube.file)
         except TubeFault as fault:
@@ -66,19 +60,20 @@ def count_tube(study: Study, tube_sha256: str) -> CountOutcome:
     return CountOutcome(tube_sha256, counted=True)
 
 
-def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
-    """Measure what a control or baseline tube tells about thresholds and keep it; a fault of the tube is recorded against it.
+def measure_reference(snapshot: StudySnapshot, tube_sha256: str) -> CountOutcome:
+    """Measure what a control or baseline tube shows of each threshold, and keep it in the store.
 
-    An FMO control whose cytometer did not even record the detector tells nothing, which is no fault
-    of the tube. Raises OSError when the archive cannot be reached, which may pass.
+    A fault of the tube is recorded against it. An FMO control whose cytometer did not even record
+    the detector shows nothing, which is no fault of the tube. Raises OSError when the archive
+    cannot be reached, which may pass.
     """
+    study = snapshot.study
     with study.store() as store:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
-        used = in_use(study)[tube.identity.panel]
+        used = snapshot.strategies[tube.identity.panel]
         try:
-            save_measurements(
-                store, tube_sha256, measured_with(used), measure_tube(study, tube, used)
-            )
+            measurements = measure_tube(study, tube, used)
+            save_measurements(store, tube_sha256, measured_with(used), measurements)
         except TubeFault as fault:
             if is_fmo(tube.identity) and isinstance(fault, PanelMismatch):
                 save_measurements(store, tube_sha256, measured_with(used), {})
@@ -86,118 +81,3 @@ def measure_reference(study: Study, tube_sha256: str) -> CountOutcome:
                 record_failure(store, tube_sha256, str(fault), seen=tube.file)
             return CountOutcome(tube_sha256, counted=False, reason=str(fault))
     return CountOutcome(tube_sha256, counted=True)
-
-
-def tube_folder(study: Study, tube_sha256: str) -> Path:
-    """Give the results folder of a tube."""
-    return study.results / "tubes" / tube_sha256[:12]
-
-
-def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_sha256: str) -> bool:
-    """Tell whether a tube has its page, and the page says of it what is known now, by this strategy and content of the panel."""
-    folder = tube_folder(study, identity.tube_sha256)
-    shown = folder / SHOWN
-    return (
-        (folder / PAGE).is_file()
-        and shown.is_file()
-        and shown.read_bytes() == _shown(identity, strategy, panel_sha256)
-    )
-
-
-def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
-    said = (
-        identity.patient,
-        identity.visit,
-        identity.specimen,
-        identity.panel,
-        strategy,
-        panel_sha256,
-    )
-    return (json.dumps(said, ensure_ascii=False) + "\n").encode()
-
-
-def _publish(folder: Path, tube: Tube, gated: GatedTube) -> None:
-    """Write the page, the picture, the realised gates and the tables of one tube."""
-    remove_unfinished(folder)
-    gating, compiled = gated.gating, gated.compiled
-    views = project(compiled, gated.evaluation, gated.events, gated.header)
-    page = TubePage(
-        patient=tube.identity.patient,
-        visit=tube.identity.visit,
-        specimen=tube.identity.specimen,
-        panel=tube.identity.panel,
-        strategy=gating.strategy,
-        strategy_sha256=gating.strategy_sha256,
-        tube_sha256=gating.tube_sha256,
-        events=gating.total_events,
-        flags={flag: meanings()[flag] for flag in gating.flags},
-        beads=beads_in_words(gating.qc),
-        panel_version=gating.panel,
-        panel_sha256=gating.panel_sha256,
-    )
-    png = png_bytes(gating_figure(page, views))
-    lines = [
-        ThresholdLine(t.threshold, f"{t.marker} ({t.detector})", t.value, t.source, t.rationale)
-        for t in compiled.thresholds
-    ]
-    write_atomically(folder / "gating.png", png)
-    write_atomically(folder / "gates.xml", _gates_document(compiled))
-    write_atomically(folder / "thresholds.csv", _threshold_rows(compiled))
-    write_atomically(folder / "counts.csv", _count_rows(gating))
-    write_atomically(folder / QC, qc_bytes(dict(gating.qc) | _draw_in(folder / QC)))
-    write_atomically(folder / PAGE, render_gating_page(page, views, lines, png).encode())
-    write_atomically(folder / SHOWN, _shown(tube.identity, gating.strategy, gating.panel_sha256))
-
-
-def _draw_in(qc: Path) -> dict[str, object]:
-    """Keep what the tables said last of the tube's draw; the tables are made after the tube is counted, and not each time."""
-    known = json.loads(qc.read_text(encoding="utf-8")) if qc.is_file() else {}
-    return {DRAW: known[DRAW]} if DRAW in known else {}
-
-
-def _gates_document(compiled: Compiled) -> bytes:
-    written = io.BytesIO()
-    write_gatingml(compiled.gating, written)
-    return written.getvalue()
-
-
-def _threshold_rows(compiled: Compiled) -> bytes:
-    header = ("threshold", "marker", "detector", "declared", "value", "source", "evidence", "tried")
-    rows = [
-        (
-            t.threshold,
-            t.marker,
-            t.detector,
-            _number(declared),
-            _number(t.value),
-            t.source,
-            t.rationale,
-            _told(t.tried),
-        )
-        for t in compiled.thresholds
-        for declared in [
-            compiled.strategy.thresholds[t.threshold].value * compiled.factor(t.marker)
-        ]
-    ]
-    return csv_text(header, rows).encode()
-
-
-def _told(tried: Iterable[Tried]) -> str:
-    """Say in one cell what each source gave and why it failed."""
-    return " | ".join(
-        (
-            f"{t.source}: {'none' if t.value is None else f'{t.value:.4g}'}, "
-            f"{f'refused ({t.fault})' if t.fault else 'passed'}"
-        )
-        for t in tried
-    )
-
-
-def _number(value: float) -> float:
-    return float(f"{value:.10g}")
-
-
-def _count_rows(gating: TubeGating) -> bytes:
-    header = ("population", "events", "parent", "parent_events", "reference", "reference_events")
-    rows = [tuple(getattr(count, name) for name in header) for count in gating.counts]
-    return csv_text(header, rows).encode()

@@ -1,7 +1,14 @@
-"""Gate one tube of the archive under one strategy: what is drawn, compared and counted afterwards."""
+"""Gate one tube of the archive under one strategy.
+
+The way of a tube, from top to bottom: read the file; leave out stretches of bad acquisition; apply
+the strategy, its thresholds checked in the tube and taken from reference tubes where the tube
+contradicts them; judge quality; count beads and populations. Concentrations follow when tables are
+made, because they need the other tubes of the draw (``tasks.counting.quantity``).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,28 +21,34 @@ from gating.evaluation.engine import ENGINE_VERSION, Evaluation
 from gating.fcs.encoding import finite
 from gating.fcs.events import Events, open_events
 from gating.fcs.header import TubeHeader, read_header
-from gating.quality.acquisition import time_quality
-from gating.thresholds.apply import apply_declared, apply_strategy
+from gating.quality.acquisition import TimeQuality, time_quality
+from gating.thresholds.apply import Applied, apply_declared, apply_strategy
 from gating.thresholds.measure import ThresholdMeasurement, measure
 from gating.thresholds.resolution import ReferenceMeasurements
 from panels.acquisition_time import TIME
 from panels.panel import PanelMatch, match_panel
 from panels.text.errors import PanelMismatch
+from tasks.counting.counts import PopulationCount
 from tasks.store.counts import TubeGating
 from tasks.store.tubes import Tube
-from tasks.strategies.in_use import InUse
 from tasks.study.archived_bytes import verified_bytes
 from tasks.study.folder import Study
+from tasks.study.snapshot import StrategyInUse
 from tasks.tubes.bead_count import count_beads, seconds_counted
 from tasks.tubes.population_counts import population_counts
-from tasks.tubes.reference_tubes import needs_references, reference_index, reference_measurements
+from tasks.tubes.reference_tubes import (
+    ReferenceIndex,
+    needs_references,
+    reference_measurements,
+)
 from tasks.tubes.tube_quality import judge_time, judge_tube
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class GatedTube:
-    """One gated tube: its events, the gates as they were used, who is in them, and what the store keeps of it."""
+    """One gated tube: its events, the gates as they were used, and what the store keeps of it."""
 
     header: TubeHeader
     events: Events
@@ -44,73 +57,61 @@ class GatedTube:
     gating: TubeGating
 
 
-def gate_tube(study: Study, tube: Tube, used: InUse) -> GatedTube:
+def gate_tube(
+    study: Study, tube: Tube, used: StrategyInUse, references: ReferenceIndex
+) -> GatedTube:
     """Gate one tube under a strategy; nothing is written.
 
     Raises TubeFault when the file holds other bytes than were taken in, cannot be read, fits its
     panel no more or cannot be compensated, OSError when the archive cannot be reached.
     """
     with verified_bytes(study, tube) as path:
-        return _gate(study, tube, used, path)
+        header, match, events = _read(path, used)
+        acquisition = time_quality(events, header, match.channel)
+        lookup = _ReferenceLookup(study, tube.identity, used, references)
+        applied = apply_strategy(
+            used.release.strategy,
+            match,
+            header,
+            events,
+            rows=acquisition.kept,
+            ask=lookup.fetch if needs_references(used.release.strategy) else None,
+        )
+        quality = _quality(applied, acquisition, events, header)
+        qc = _made_with(used) | _qc(applied, header, match.instrument) | quality.numbers
+        gating = TubeGating(
+            tube_sha256=tube.identity.tube_sha256,
+            strategy=used.name,
+            strategy_sha256=used.release.sha256,
+            engine_version=ENGINE_VERSION,
+            panel=f"{used.panel.panel}@{used.panel.version}",
+            panel_sha256=used.panel_sha256,
+            total_events=applied.evaluation.total,
+            counts=_counts(applied, events, header, quality),
+            beads=quality.beads,
+            flags=quality.flags,
+            qc=qc,
+            reference_set_sha256=lookup.reference_set_sha256,
+            thresholds=applied.compiled.thresholds,
+        )
+    return GatedTube(header, events, applied.compiled, applied.evaluation, gating)
 
 
-def _gate(study: Study, tube: Tube, used: InUse, path: Path) -> GatedTube:
-    header, match, events = _open(path, used)
-    asked = _Asked(study, tube, used)
-    steady = time_quality(events, header, match.channel)
-    ask = asked if needs_references(used.release.strategy) else None
-    applied = apply_strategy(
-        used.release.strategy, match, header, events, rows=steady.kept, ask=ask
-    )
-    compiled, evaluation = applied.compiled, applied.evaluation
-    judged = judge_tube(compiled, evaluation, events, header)
-    counted = count_beads(
-        compiled, evaluation, applied.beads, seconds_counted(header, events, 1 - steady.removed)
-    )
-    timed = judge_time(steady)
-    negatives = {
-        name: measurement.negative
-        for name, measurement in applied.measurements.items()
-        if measurement.negative
-    }
-    gating = TubeGating(
-        tube_sha256=tube.identity.tube_sha256,
-        strategy=used.name,
-        strategy_sha256=used.release.sha256,
-        engine_version=ENGINE_VERSION,
-        panel=f"{used.panel.panel}@{used.panel.version}",
-        panel_sha256=used.panel_sha256,
-        total_events=evaluation.total,
-        counts=tuple(
-            replace(
-                count,
-                flags=(*count.flags, *map(str, judged.of_population.get(count.population, ()))),
-            )
-            for count in population_counts(compiled, evaluation, events, header, negatives)
-        ),
-        beads=counted.beads,
-        flags=tuple(str(flag) for flag in (*_flags(header), *timed.flags, *judged.flags)),
-        qc=_made_with(used)
-        | _qc(compiled, evaluation, header, match.instrument)
-        | timed.numbers
-        | judged.numbers
-        | dict(counted.numbers),
-        reference_set_sha256=asked.reference_set_sha256,
-        thresholds=compiled.thresholds,
-    )
-    return GatedTube(header, events, compiled, evaluation, gating)
+def measure_tube(study: Study, tube: Tube, used: StrategyInUse) -> dict[str, ThresholdMeasurement]:
+    """Measure what a reference tube shows of each threshold, in the events that would be counted.
 
-
-def measure_tube(study: Study, tube: Tube, used: InUse) -> dict[str, ThresholdMeasurement]:
-    """Measure what one tube tells about the thresholds of a strategy, of the events that would be counted; raises as ``gate_tube``."""
+    Raises as ``gate_tube`` does.
+    """
     with verified_bytes(study, tube) as path:
-        header, match, events = _open(path, used)
-        steady = time_quality(events, header, match.channel)
-        declared = apply_declared(used.release.strategy, match, header, events, rows=steady.kept)
+        header, match, events = _read(path, used)
+        acquisition = time_quality(events, header, match.channel)
+        declared = apply_declared(
+            used.release.strategy, match, header, events, rows=acquisition.kept
+        )
         return measure(declared.compiled, declared.evaluation, events, header)
 
 
-def _open(path: Path, used: InUse) -> tuple[TubeHeader, PanelMatch, Events]:
+def _read(path: Path, used: StrategyInUse) -> tuple[TubeHeader, PanelMatch, Events]:
     """Read one tube's header and events and find its panel's markers in it."""
     header = read_header(path)
     match = match_panel(used.panel, header.channels)
@@ -123,27 +124,74 @@ def _open(path: Path, used: InUse) -> tuple[TubeHeader, PanelMatch, Events]:
 
 
 @dataclass(slots=True)
-class _Asked:
-    """Ask other tubes about one tube's thresholds, and remember which ones could have been asked (empty: none was)."""
+class _ReferenceLookup:
+    """Fetch the reference measurements of a tube when it needs them, and remember that it did.
+
+    ``reference_set_sha256`` stays empty for a tube that agrees with all declared thresholds.
+    """
 
     study: Study
-    tube: Tube
-    used: InUse
+    tube: TubeIdentity
+    used: StrategyInUse
+    index: ReferenceIndex
     reference_set_sha256: str = ""
 
-    def __call__(self) -> ReferenceMeasurements:
+    def fetch(self) -> ReferenceMeasurements:
+        references = self.index.references_for(self.tube, self.used.name)
+        self.reference_set_sha256 = references.sha256
         with self.study.store() as store:
-            found = reference_index(self.study, store, panels=(self.used.panel_sha256,))
-            references = found.references_for(self.tube.identity, self.used.name)
-            self.reference_set_sha256 = references.sha256
             return reference_measurements(store, references, self.used)
 
 
-def _flags(header: TubeHeader) -> list[Flag]:
-    return [Flag.SEVERAL_DATA_SETS] if header.data_sets > 1 else []
+@dataclass(frozen=True, slots=True)
+class _Quality:
+    """What the quality checks of a tube gave; ``numbers`` are those behind the flags."""
+
+    flags: tuple[str, ...]
+    of_population: Mapping[str, Sequence[Flag]]
+    beads: int | None
+    numbers: dict[str, Any]
 
 
-def _made_with(used: InUse) -> dict[str, Any]:
+def _quality(
+    applied: Applied, acquisition: TimeQuality, events: Events, header: TubeHeader
+) -> _Quality:
+    """Check the acquisition, the gates and the beads of a gated tube."""
+    judged = judge_tube(applied.compiled, applied.evaluation, events, header)
+    seconds = seconds_counted(header, events, 1 - acquisition.removed)
+    beads = count_beads(applied.compiled, applied.evaluation, applied.beads, seconds)
+    timed = judge_time(acquisition)
+    flags = [*timed.flags, *judged.flags]
+    if header.data_sets > 1:
+        flags.insert(0, Flag.SEVERAL_DATA_SETS)
+    return _Quality(
+        tuple(str(flag) for flag in flags),
+        judged.of_population,
+        beads.beads,
+        timed.numbers | judged.numbers | dict(beads.numbers),
+    )
+
+
+def _counts(
+    applied: Applied, events: Events, header: TubeHeader, quality: _Quality
+) -> tuple[PopulationCount, ...]:
+    """Count the reported populations, each with the flags of its gates and of its events."""
+    negatives = {
+        name: measurement.negative
+        for name, measurement in applied.measurements.items()
+        if measurement.negative
+    }
+    counts = population_counts(applied.compiled, applied.evaluation, events, header, negatives)
+    return tuple(
+        replace(
+            count,
+            flags=(*count.flags, *map(str, quality.of_population.get(count.population, ()))),
+        )
+        for count in counts
+    )
+
+
+def _made_with(used: StrategyInUse) -> dict[str, Any]:
     return {
         "strategy": used.name,
         "strategy_sha256": used.release.sha256,
@@ -152,30 +200,33 @@ def _made_with(used: InUse) -> dict[str, Any]:
     }
 
 
-def _qc(
-    compiled: Compiled, evaluation: Evaluation, header: TubeHeader, instrument: str
-) -> dict[str, Any]:
-    """Gather what a reviewer asks of a tube, and what made its numbers."""
-    parent_of, path_of = compiled.strategy.parent_of(), compiled.path_of
-    percent = {
-        gate: round(100 * evaluation.count(path_of[gate]) / total, 6)
-        if (total := evaluation.count(path_of[parent]))
-        else None
-        for gate, parent in parent_of.items()
-    }
+def _qc(applied: Applied, header: TubeHeader, instrument: str) -> dict[str, Any]:
+    """Gather what a reviewer wants to know of a tube, and what made its numbers."""
+    compiled, evaluation = applied.compiled, applied.evaluation
+    condition = None
+    if compiled.matrix is not None:
+        condition = round(float(np.linalg.cond(compiled.matrix)), 6)
     return {
         "fcs_version": header.version,
         "events": evaluation.total,
         "instrument": instrument,
         "problems": list(header.problems),
         "detectors": _detectors(compiled, header),
-        "compensation_condition": None
-        if compiled.matrix is None
-        else round(float(np.linalg.cond(compiled.matrix)), 6),
-        "percent_of_parent": percent,
+        "compensation_condition": condition,
+        "percent_of_parent": _percents_of_parent(compiled, evaluation),
         "reconflow": version("reconflow"),
         "engine": ENGINE_VERSION,
     }
+
+
+def _percents_of_parent(compiled: Compiled, evaluation: Evaluation) -> dict[str, float | None]:
+    """Give each gate's share of its parent in percent; None where the parent is empty."""
+    percents: dict[str, float | None] = {}
+    for gate, parent in compiled.strategy.parent_of().items():
+        total = evaluation.count(compiled.path_of[parent])
+        events = evaluation.count(compiled.path_of[gate])
+        percents[gate] = round(100 * events / total, 6) if total else None
+    return percents
 
 
 def _detectors(compiled: Compiled, header: TubeHeader) -> dict[str, dict[str, Any]]:

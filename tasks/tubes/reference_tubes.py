@@ -1,8 +1,9 @@
-"""Name the tubes that may be asked about another tube's thresholds: controls of its batch, its patient's baseline, earlier references.
+"""Choose the reference tubes of a tube: controls of its batch, its patient's baseline, earlier ones.
 
-References (batch controls, FMO controls, tubes taken before infusion) are measured before anything
-is counted. What a tube may ask is derived from the ledger alone, so the same ledger gives the same
-thresholds whatever the order in which files came or were counted.
+Where a tube contradicts a declared threshold, the threshold may be taken from reference tubes:
+batch controls, FMO controls, and tubes taken before infusion. These are measured before anything
+is counted. Which of them are references of a tube follows from the ledger alone, so the same ledger
+gives the same thresholds whatever the order in which files came or were counted.
 """
 
 from __future__ import annotations
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from tasks.sheets.patients import Patient
     from tasks.store.opening import Store
     from tasks.store.tubes import Tube
-    from tasks.strategies.in_use import InUse
-    from tasks.study.folder import Study
+    from tasks.study.snapshot import StrategyInUse, StudySnapshot
 
 BATCH_CONTROL = "batch"
 FMO = "fmo:"
@@ -41,7 +41,7 @@ EARLIER_TUBES = 50
 
 @dataclass(frozen=True, slots=True)
 class ReferenceTubes:
-    """The tubes one tube may ask, by SHA-256, in order of collection; FMO controls by marker."""
+    """The reference tubes of one tube, by SHA-256, in order of collection; FMO controls by marker."""
 
     controls: tuple[str, ...] = ()
     fmo: tuple[tuple[str, str], ...] = ()
@@ -52,40 +52,48 @@ class ReferenceTubes:
     @property
     def tubes(self) -> frozenset[str]:
         """List them all."""
-        own = {*self.controls, *self.pool, *self.earlier, *(tube for _, tube in self.fmo)}
-        return frozenset(own | {self.baseline} if self.baseline else own)
+        listed = {*self.controls, *self.pool, *self.earlier, *(tube for _, tube in self.fmo)}
+        if self.baseline:
+            listed.add(self.baseline)
+        return frozenset(listed)
 
     @property
     def sha256(self) -> str:
-        """Hash who may be asked: a count made with other evidence is superseded."""
-        said = [self.controls, self.fmo, self.baseline, self.pool, self.earlier]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        """Hash which tubes they are: a count made with other references is superseded."""
+        listed = [self.controls, self.fmo, self.baseline, self.pool, self.earlier]
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class ReferenceIndex:
-    """All tubes of a study and what is needed to say who may be asked about whom."""
+    """All tubes of a study, and what is needed to choose the reference tubes of each.
+
+    ``measured`` lists which reference tube was measured under which strategy.
+    """
 
     tubes: Sequence[TubeIdentity]
     patients: Mapping[str, Patient]
-    have: Collection[tuple[str, str]]
+    measured: Collection[tuple[str, str]]
 
     @cached_property
     def references(self) -> dict[str, list[TubeIdentity]]:
-        """Give by panel the tubes that others may ask, in order of collection."""
-        found: dict[str, list[TubeIdentity]] = {}
+        """List the tubes of each panel that may be references, in order of collection."""
+        by_panel: dict[str, list[TubeIdentity]] = {}
         for tube in sorted(self.tubes, key=_when):
             if tube.control or self._is_before_infusion(tube):
-                found.setdefault(tube.panel, []).append(tube)
-        return found
+                by_panel.setdefault(tube.panel, []).append(tube)
+        return by_panel
 
     @cached_property
-    def _near(self) -> dict[tuple[str | None, ...], list[TubeIdentity]]:
-        """Give the measured references by strategy, panel and batch, instrument, or patient and specimen, in order of collection."""
+    def _measured_references(self) -> dict[tuple[str | None, ...], list[TubeIdentity]]:
+        """List the measured references that share something, in order of collection.
+
+        Keys: strategy, panel and a batch, an instrument, or a patient with a specimen.
+        """
         strategies: dict[str, list[str]] = {}
-        for sha, strategy in self.have:
+        for sha, strategy in self.measured:
             strategies.setdefault(sha, []).append(strategy)
-        found: dict[tuple[str | None, ...], list[TubeIdentity]] = {}
+        listed: dict[tuple[str | None, ...], list[TubeIdentity]] = {}
         for tube in chain.from_iterable(self.references.values()):
             keys = (
                 ("batch", tube.batch),
@@ -93,58 +101,55 @@ class ReferenceIndex:
                 ("patient", tube.patient, tube.specimen),
             )
             for strategy, key in product(strategies.get(tube.tube_sha256, ()), keys):
-                found.setdefault((strategy, tube.panel, *key), []).append(tube)
-        return found
+                listed.setdefault((strategy, tube.panel, *key), []).append(tube)
+        return listed
 
     def references_for(self, tube: TubeIdentity, strategy: str) -> ReferenceTubes:
-        """Give the measured tubes that may be asked about a tube counted under ``strategy``."""
-
-        def others(*key: str | None) -> list[TubeIdentity]:
-            return [
-                other
-                for other in self._near.get((strategy, tube.panel, *key), ())
-                if other.tube_sha256 != tube.tube_sha256
-            ]
-
-        batch = others("batch", tube.batch) if tube.batch is not None else []
-        own = others("patient", tube.patient, tube.specimen)
-        fmo = {
-            other.tube_sha256: other
-            for other in (*batch, *own)
-            if is_fmo(other) and (other in batch or _same_draw(other, tube))
-        }
-        instrument = self._near.get((strategy, tube.panel, "instrument", tube.instrument), [])
-        before = instrument[
-            : bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)
-        ]
-        earlier = (other.tube_sha256 for other in reversed(before) if not is_fmo(other))
+        """Choose the reference tubes of a tube that is counted under ``strategy``."""
+        batch = self._others(tube, strategy, "batch", tube.batch) if tube.batch is not None else []
+        patient = self._others(tube, strategy, "patient", tube.patient, tube.specimen)
+        same_draw = [other for other in patient if _same_draw(other, tube)]
+        fmo = {other.tube_sha256: other for other in (*batch, *same_draw) if is_fmo(other)}
         return ReferenceTubes(
             controls=tuple(other.tube_sha256 for other in batch if other.control == BATCH_CONTROL),
             fmo=tuple(
                 (_left_out(other), other.tube_sha256) for other in sorted(fmo.values(), key=_when)
             ),
-            baseline=self._baseline(tube, [other for other in own if not other.control]),
+            baseline=self._baseline(tube, [other for other in patient if not other.control]),
             pool=tuple(other.tube_sha256 for other in batch if not is_fmo(other)),
-            earlier=tuple(islice(earlier, EARLIER_TUBES))[::-1],
+            earlier=self._earlier(tube, strategy),
         )
+
+    def _others(self, tube: TubeIdentity, strategy: str, *key: str | None) -> list[TubeIdentity]:
+        """List the other measured references of a tube's panel that share ``key`` with it."""
+        sharing = self._measured_references.get((strategy, tube.panel, *key), ())
+        return [other for other in sharing if other.tube_sha256 != tube.tube_sha256]
+
+    def _earlier(self, tube: TubeIdentity, strategy: str) -> tuple[str, ...]:
+        """List the last references that the tube's instrument measured before it."""
+        key = (strategy, tube.panel, "instrument", tube.instrument)
+        instrument = self._measured_references.get(key, [])
+        end = bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)
+        latest_first = (
+            other.tube_sha256 for other in reversed(instrument[:end]) if not is_fmo(other)
+        )
+        return tuple(islice(latest_first, EARLIER_TUBES))[::-1]
 
     def _is_before_infusion(self, tube: TubeIdentity) -> bool:
         patient = self.patients.get(tube.patient)
         return patient is not None and tube.drawn_at < patient.infused_at
 
-    def _baseline(self, tube: TubeIdentity, own: Sequence[TubeIdentity]) -> str | None:
-        """Choose of the patient's ``own`` references that of the named baseline visit, else the last before infusion."""
-        if tube.control or self._is_before_infusion(tube):
+    def _baseline(self, tube: TubeIdentity, references: Sequence[TubeIdentity]) -> str | None:
+        """Choose the patient's tube of the named baseline visit, else the last before infusion."""
+        if tube.control or self._is_before_infusion(tube) or not references:
             return None
-        named = (
-            self.patients[tube.patient].baseline_visit if tube.patient in self.patients else None
-        )
-        chosen = [other for other in own if other.visit == named] or own
-        return chosen[-1].tube_sha256 if chosen else None
+        patient = self.patients.get(tube.patient)
+        named = [other for other in references if patient and other.visit == patient.baseline_visit]
+        return (named or references)[-1].tube_sha256
 
 
 def is_fmo(tube: TubeIdentity) -> bool:
-    """Tell whether a tube leaves a stain out on purpose."""
+    """Tell whether a tube leaves a stain out on purpose (fluorescence minus one)."""
     return (tube.control or "").startswith(FMO)
 
 
@@ -156,62 +161,66 @@ def needs_references(strategy: Strategy) -> bool:
 
 
 def reference_index(
-    study: Study,
+    snapshot: StudySnapshot,
     store: Store,
     known: Sequence[Tube] | None = None,
     *,
     panels: Collection[str] | None = None,
 ) -> ReferenceIndex:
-    """Read the ledger for who may be asked; ``known`` are all tubes taken in, where they were read already.
+    """Read from the ledger which tubes there are and which references were measured.
 
-    With ``panels`` only what was measured with one of these contents (SHA-256) of a panel is asked.
+    ``known`` are all tubes taken in, where they were read already. Measurements count that were
+    made with one of the panels in use, or with one of ``panels`` (SHA-256 of their contents).
     """
     tubes = [
         tube.identity
         for tube in (taken_in(store) if known is None else known)
         if tube.file.state != "failed"
     ]
-    return ReferenceIndex(tubes, study.patients().patients, measured(store, ENGINE_VERSION, panels))
-
-
-def current_reference_sets(
-    study: Study, store: Store, used: Mapping[str, InUse], known: Sequence[Tube] | None = None
-) -> dict[str, str]:
-    """Give for each tube whose strategy may ask other tubes the hash of whom it may ask now; ``known`` as for ``reference_index``."""
-    asking = {
-        panel: each.name for panel, each in used.items() if needs_references(each.release.strategy)
-    }
-    if not asking:
-        return {}
-    found = reference_index(study, store, known, panels=panel_contents(used))
-    return {
-        t.tube_sha256: found.references_for(t, asking[t.panel]).sha256
-        for t in found.tubes
-        if t.panel in asking and not is_fmo(t)
-    }
-
-
-def panel_contents(used: Mapping[str, InUse]) -> frozenset[str]:
-    """Give the contents (SHA-256) of the panels in use."""
-    return frozenset(each.panel_sha256 for each in used.values())
-
-
-def reference_measurements(
-    store: Store, references: ReferenceTubes, used: InUse
-) -> ReferenceMeasurements:
-    """Fetch what the tubes of ``references`` told, measured as ``used`` has it."""
-    told = measurements_of(store, references.tubes, measured_with(used))
-    return ReferenceMeasurements(
-        controls=[told[tube] for tube in references.controls],
-        fmo={marker: told[tube] for marker, tube in references.fmo},
-        baseline=told[references.baseline] if references.baseline else None,
-        pool=[told[tube] for tube in references.pool],
-        priors=priors_of(used.release.strategy, [told[tube] for tube in references.earlier]),
+    contents = set(snapshot.panel_contents().values()) if panels is None else panels
+    return ReferenceIndex(
+        tubes, snapshot.patients.patients, measured(store, ENGINE_VERSION, contents)
     )
 
 
-def measured_with(used: InUse) -> MeasuredWith:
-    """Say what a tube's readings are made with."""
+def reference_sets(
+    snapshot: StudySnapshot, store: Store, known: Sequence[Tube] | None = None
+) -> dict[str, str]:
+    """Map each tube whose strategy may take thresholds from others to the hash of its references.
+
+    ``known`` as for ``reference_index``.
+    """
+    strategies = {
+        panel: used.name
+        for panel, used in snapshot.strategies.items()
+        if needs_references(used.release.strategy)
+    }
+    if not strategies:
+        return {}
+    index = reference_index(snapshot, store, known)
+    return {
+        tube.tube_sha256: index.references_for(tube, strategies[tube.panel]).sha256
+        for tube in index.tubes
+        if tube.panel in strategies and not is_fmo(tube)
+    }
+
+
+def reference_measurements(
+    store: Store, references: ReferenceTubes, used: StrategyInUse
+) -> ReferenceMeasurements:
+    """Fetch what the reference tubes measured for the thresholds of the strategy in use."""
+    kept = measurements_of(store, references.tubes, measured_with(used))
+    return ReferenceMeasurements(
+        controls=[kept[tube] for tube in references.controls],
+        fmo={marker: kept[tube] for marker, tube in references.fmo},
+        baseline=kept[references.baseline] if references.baseline else None,
+        pool=[kept[tube] for tube in references.pool],
+        priors=priors_of(used.release.strategy, [kept[tube] for tube in references.earlier]),
+    )
+
+
+def measured_with(used: StrategyInUse) -> MeasuredWith:
+    """Describe what a tube is measured with: strategy, engine and content of the panel."""
     return MeasuredWith(used.name, ENGINE_VERSION, used.panel_sha256)
 
 

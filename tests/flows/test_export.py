@@ -8,24 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.intake.take_in import take_in
-from tasks.results.build_tables import build_patient, patients_to_build
 from tasks.simulate.study import write_study
-from tasks.steps.one_pass import Pass
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import strategies_in_use
 from tasks.study.folder import Study, open_study
-from tasks.tubes.count_tube import count_tube
 from tests.flows.command import Said, reconflow_here
-
-
-def one_night(study: Study) -> None:
-    """Take in, count and write the patients' tables."""
-    take_in(study)
-    used = in_use(study)
-    for sha in Pass(study, used).tubes():
-        assert count_tube(study, sha).counted
-    for inputs in patients_to_build(study, used):
-        build_patient(study, inputs)
+from tests.tasks.plain_pass import plain_night
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +23,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     with (folder / "study.yaml").open("a", encoding="utf-8") as file:
         file.write("intake: {settle_seconds: 0}\n")
     made = open_study(folder)
-    one_night(made)
+    plain_night(made)
     return made
 
 
@@ -72,7 +59,9 @@ def test_cells_carry_patient_visit_population_and_markers(
     assert said.document["cells"] == len(cells) > 500
     assert {"CD19", "CAR19", "CD3"} <= set(cells.var_names)
     assert set(cells.obs["patient"]) == {"P01"}
-    assert set(cells.obs["panel_sha256"]) == {used.panel_sha256 for used in in_use(study).values()}
+    assert set(cells.obs["panel_sha256"]) == {
+        used.panel_sha256 for used in strategies_in_use(study).values()
+    }
     assert set(cells.obs["visit"]) == {"D-7", "D4", "D7"} or len(set(cells.obs["visit"])) == 3
     b_cells = cells[(cells.obs["panel"] == "bcell") & cells.obs["is_b_cells"]]
     t_cells = cells[(cells.obs["panel"] == "cart") & cells.obs["is_t_cells"]]
@@ -100,7 +89,7 @@ def test_a_cut_stays_what_it_was_and_the_restatement_says_why(study: Study, expo
     try:
         sheet.write_text(text.replace("T11:", "T09:").replace("T10:", "T08:"), encoding="utf-8")
         assert sheet.read_text(encoding="utf-8") != text
-        one_night(study)
+        plain_night(study)
         said = export("--format", "csv", "--as-of", cut)
         kept = {Path(name).name: Path(name).read_bytes() for name in said.document["files"]}
         assert {name: kept[name] for name in before} == before
@@ -111,7 +100,7 @@ def test_a_cut_stays_what_it_was_and_the_restatement_says_why(study: Study, expo
         assert "the time of infusion is another one" in set(restated["why"])
     finally:
         sheet.write_text(text, encoding="utf-8")
-        one_night(study)
+        plain_night(study)
 
 
 def test_wrong_calls_are_said_in_a_sentence(export) -> None:

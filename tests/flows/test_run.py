@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from tasks.intake.take_in import take_in
-from tasks.results.build_tables import patient_folder
+from tasks.results.stored_tables import patient_folder
 from tasks.simulate.study import TRUTH, write_study
 from tasks.steps.one_pass import one_pass
 from tasks.store.ledger import FileRecord, all_files
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
-from tasks.tubes.count_tube import tube_folder
+from tasks.tubes.count_tube import counting_inputs
+from tasks.tubes.tube_pages import tube_folder
 from tests.flows.command import Said, reconflow, reconflow_here, wait_until
 from tests.shared_data import SHARED, needs_shared
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
@@ -357,16 +359,16 @@ def test_an_unexpected_error_in_one_tube_is_recorded_against_it_and_the_others_g
     bad = records(study)["b.fcs"].sha256 or ""
 
     @task(name="count or stumble")
-    def stumble(folder: Path, tube_sha256: str) -> CountOutcome:
+    def stumble(tube_sha256: str) -> CountOutcome:
         if tube_sha256 == bad:
             raise ZeroDivisionError("a fault of ours")
-        return count_tube(open_study(folder), tube_sha256)
+        return count_tube(counting_inputs(read_snapshot(study)), tube_sha256)
 
     @flow(name="one bad tube")
     def night() -> list[CountOutcome]:
         with one_pass(study.folder, "nightly") as this:
-            this.taken_in = take_in(study)
-            return each(stumble, study, this.tubes(), unexpected=this.note_failure)
+            this.note_intake(take_in(study))
+            return each(stumble, None, this.tubes(), processes=1, unexpected=this.note_failure)
 
     outcomes = night()
     assert sorted(outcome.counted for outcome in outcomes) == [False, True]

@@ -15,7 +15,7 @@ import pytest
 from panels.text.errors import StoreBusy, StoreFault
 from tasks.intake import take_in as turn
 from tasks.intake.take_in import take_in
-from tasks.results.build_tables import patient_folder
+from tasks.results.stored_tables import patient_folder
 from tasks.store import fence, lease, opening
 from tasks.store.ledger import all_files, count_by_state
 from tasks.study.folder import Study, open_study

@@ -12,22 +12,16 @@ from gating.evaluation.engine import ENGINE_VERSION
 from panels.text.errors import ReconflowError, SettingsFault
 from tasks.counting.counts import PopulationCount
 from tasks.kinetics.parameters import ParameterSettings, parameters_frame
-from tasks.results.build_tables import (
-    COHORT_FILES,
-    PatientInputs,
-    build_cohort,
-    build_patient,
-    built_patients,
-    cohort_is_due,
-    patient_folder,
-    patients_to_build,
-)
+from tasks.results.cohort_tables import COHORT_FILES, build_cohort, cohort_is_due
+from tasks.results.patient_inputs import PatientInputs, tables_due
+from tasks.results.patient_tables import build_patient
+from tasks.results.stored_tables import built_patients, patient_folder
 from tasks.steps.one_pass import one_pass
 from tasks.store.counts import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
 from tasks.store.tubes import save_tube, taken_in
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import Study, open_study
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import at, kinetics
@@ -58,7 +52,7 @@ def give(study: Study, patient: str, day: int, **events: int) -> str:
         f"M{day}",
         leukocytes_per_ul=5000.0,
     )
-    used = in_use(study)["bcell"]
+    used = strategies_in_use(study)["bcell"]
     parent_of = used.release.strategy.parent_of()
     found = EVENTS | events
     counts = tuple(
@@ -114,14 +108,14 @@ def build(study: Study) -> list[str]:
     """Write what is due, as a pass does; gives the patients written."""
     wanted = due(study)
     for inputs in wanted:
-        build_patient(study, inputs)
+        build_patient(read_snapshot(study), inputs)
     if wanted or cohort_is_due(study):
-        build_cohort(study)
+        build_cohort(read_snapshot(study))
     return [inputs.patient for inputs in wanted]
 
 
 def due(study: Study) -> list[PatientInputs]:
-    return patients_to_build(study, in_use(study))
+    return tables_due(read_snapshot(study)).patients
 
 
 def table(study: Study, patient: str, name: str = "kinetics.csv") -> dict[str, dict[str, str]]:
@@ -212,7 +206,7 @@ def test_the_cohort_is_due_when_one_of_its_files_is_lost(study: Study) -> None:
         (folder / name).write_bytes(content)
         assert not cohort_is_due(study)
     shutil.rmtree(folder)
-    assert build_cohort(study) == 2
+    assert build_cohort(read_snapshot(study)) == 2
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -249,7 +243,7 @@ def test_a_column_that_patients_csv_does_not_have_is_refused_before_anything_is_
         study, settings=f"{AT_ONCE}cohort: {{stratify_by: {asked}}}\n", patients=grouped
     )
     with pytest.raises(SettingsFault, match=told):
-        build_cohort(study)
+        build_cohort(read_snapshot(study))
     assert (study.results / "cohort" / "cohort.html").read_bytes() == before
 
 
@@ -307,7 +301,7 @@ def test_a_patient_who_left_patients_csv_stops_with_a_sentence_and_keeps_the_ear
     study = rewrite(study, patients="patient,infused\nP01,2026-01-10T11:00\n")
     (inputs,) = due(study)
     with pytest.raises(ReconflowError, match=r"'P02' is not in patients.csv"):
-        build_patient(study, inputs)
+        build_patient(read_snapshot(study), inputs)
     assert (patient_folder(study, "P02") / "kinetics.csv").read_bytes() == before
     assert [inputs.patient for inputs in due(study)] == ["P02"]
 
@@ -332,6 +326,6 @@ def test_a_study_without_tubes_has_empty_cohort_tables(tmp_path: Path) -> None:
     study = make_study(tmp_path / "s")
     assert due(study) == []
     assert cohort_is_due(study)
-    assert build_cohort(study) == 0
+    assert build_cohort(read_snapshot(study)) == 0
     assert not cohort_is_due(study)
     assert (study.results / "cohort" / "kinetics.csv").read_text(encoding="utf-8").count("\n") == 1

@@ -15,21 +15,20 @@ from tasks.concordance.recount import (
     comparison,
     folder_of,
     measure_references,
-    recount_tube,
     tubes_to_compare,
 )
-from tasks.intake.take_in import take_in
-from tasks.results.build_tables import build_patient, patients_to_build
 from tasks.results.front_page import write_front_page
+from tasks.results.patient_inputs import tables_due
+from tasks.results.patient_tables import build_patient
 from tasks.simulate.study import write_study
-from tasks.steps.one_pass import Pass
 from tasks.store.counts import gatings_of
 from tasks.store.promotions import promotions_of
-from tasks.strategies.in_use import in_use, standing
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.strategies.release import release_version
+from tasks.strategies.standing import strategy_standing
 from tasks.study.folder import Study, open_study
 from tasks.study.settings import load_settings
-from tasks.tubes.count_tube import count_tube, measure_reference
+from tests.tasks.plain_pass import plain_night, recount_all
 from tests.tasks.study_folder import make_study
 
 OTHER = "bcell@2.0.1"
@@ -37,15 +36,7 @@ OTHER = "bcell@2.0.1"
 
 def one_night(study: Study) -> int:
     """Take in, count and write tables; gives how many tubes were counted."""
-    take_in(study)
-    used = in_use(study)
-    for sha in Pass(study, used).references():
-        assert measure_reference(study, sha).counted
-    due = Pass(study, used).tubes()
-    assert all(count_tube(study, sha).counted for sha in due)
-    for inputs in patients_to_build(study, used):
-        build_patient(study, inputs)
-    return len(due)
+    return len(plain_night(study).counted)
 
 
 def own_version(study: Study) -> None:
@@ -89,11 +80,12 @@ def page(study: Study) -> Path:
 
 
 def regated(study: Study) -> Path:
-    compared = comparison(study, OTHER)
-    faults = measure_references(study, compared)
-    for sha in tubes_to_compare(study, compared):
-        assert not recount_tube(study, sha, OTHER).fault
-    return Path(write_concordance(study, compared, agreement(study, compared), faults))
+    compared = comparison(read_snapshot(study), OTHER)
+    faults = measure_references(read_snapshot(study), compared)
+    recount_all(study, compared)
+    return Path(
+        write_concordance(study, compared, agreement(read_snapshot(study), compared), faults)
+    )
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -125,7 +117,10 @@ def test_the_comparison_shows_what_moved_and_what_did_not(study: Study, page: Pa
         "b_cells",
     }
     assert (page.parent / "transitional_b.png").stat().st_size > 5_000
-    said = verdict(comparison(study, OTHER), agreement(study, comparison(study, OTHER)))
+    said = verdict(
+        comparison(read_snapshot(study), OTHER),
+        agreement(read_snapshot(study), comparison(read_snapshot(study), OTHER)),
+    )
     assert said[0] == f"{len(list((page.parent / 'tubes').iterdir()))} tubes were compared."
     assert any(sentence.startswith("transitional_b: -") for sentence in said)
     assert "transitional" in page.read_text(encoding="utf-8")
@@ -133,7 +128,7 @@ def test_the_comparison_shows_what_moved_and_what_did_not(study: Study, page: Pa
 
 def test_nothing_in_use_is_touched_and_nothing_is_done_twice(study: Study, page: Path) -> None:
     kept = {path: path.read_bytes() for path in study.results.rglob("*") if path.is_file()}
-    assert tubes_to_compare(study, comparison(study, OTHER)) == []
+    assert tubes_to_compare(study, comparison(read_snapshot(study), OTHER)) == []
     regated(study)
     assert {path: path.read_bytes() for path in study.results.rglob("*") if path.is_file()} == kept
     with study.store() as store:
@@ -159,7 +154,7 @@ def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) 
         after = (study.folder / "study.yaml").read_text(encoding="utf-8")
         assert after == before.replace("bcell@2.0.0   # the", f"{OTHER}   # the")
         promoted = open_study(study.folder)
-        assert in_use(promoted)["bcell"].name == OTHER
+        assert strategies_in_use(promoted)["bcell"].name == OTHER
         with study.store() as store:
             (kept,) = promotions_of(store)
         assert (kept.from_strategy, kept.to_strategy, kept.approved_by, kept.reason) == (
@@ -169,9 +164,8 @@ def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) 
             "fits our lot",
         )
         assert told_of(promoted) == f"promoted {kept.at[:10]} by J. Doe: fits our lot"
-        used = in_use(promoted)
-        for inputs in patients_to_build(promoted, used):
-            build_patient(promoted, inputs)
+        for inputs in tables_due(read_snapshot(promoted)).patients:
+            build_patient(read_snapshot(promoted), inputs)
         rows = table(study.results / "patients" / "P01" / "kinetics.csv")
         assert {row["strategy"] for row in rows} == {OTHER}
     finally:
@@ -180,15 +174,19 @@ def test_promotion_is_an_act_with_a_name_and_a_reason(study: Study, page: Path) 
     assert told_of(open_study(study.folder)).startswith(
         f"NOT the promoted version: study.yaml was changed by hand ({OTHER} was promoted"
     )
-    assert "NOT the promoted version" in write_front_page(open_study(study.folder)).read_text(
-        encoding="utf-8"
-    )
+    assert "NOT the promoted version" in write_front_page(
+        read_snapshot(open_study(study.folder))
+    ).read_text(encoding="utf-8")
 
 
 def told_of(study: Study) -> str:
     """Give what status and front page say of the B-cell panel's version."""
     with study.store() as store:
-        return next(each.told for each in standing(study, store) if each.panel == "bcell")
+        return next(
+            each.description
+            for each in strategy_standing(read_snapshot(study), store)
+            if each.panel == "bcell"
+        )
 
 
 def test_a_comparison_of_another_archive_promotes_nothing(study: Study, page: Path) -> None:
@@ -215,10 +213,10 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         settings="study: t\nintake: {settle_seconds: 0}\nstrategies: {bcell: bcell@2.0.0}\n",
     )
     with pytest.raises(UsageFault, match="is the version in use"):
-        comparison(study, "bcell@2")
-    compared = comparison(study, "bcell@1.0.0")
+        comparison(read_snapshot(study), "bcell@2")
+    compared = comparison(read_snapshot(study), "bcell@1.0.0")
     assert tubes_to_compare(study, compared) == []
-    found = agreement(study, compared)
+    found = agreement(read_snapshot(study), compared)
     assert Path(write_concordance(study, compared, found, [])).is_file()
     assert "too few to decide anything" in verdict(compared, found)[0]
     with pytest.raises(SettingsFault, match="by hand"):

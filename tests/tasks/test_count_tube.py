@@ -14,10 +14,11 @@ from tasks.simulate.study import TRUTH, write_study
 from tasks.store.counts import gatings_of, tube_counts
 from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import Study, open_study
-from tasks.tubes.count_tube import count_tube, page_is_current, tube_folder
+from tasks.tubes.count_tube import count_tube, counting_inputs
 from tasks.tubes.single_file import gate_file
+from tasks.tubes.tube_pages import page_is_current, tube_folder
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 SECRET = "DOE^JANE"
@@ -59,7 +60,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, str]:
         file.write("intake: {settle_seconds: 0}\n")
     study = open_study(folder)
     sha = only(study)
-    assert count_tube(study, sha).counted
+    assert count_tube(counting_inputs(read_snapshot(study)), sha).counted
     return study, sha
 
 
@@ -100,7 +101,7 @@ def test_the_realised_gates_give_the_very_counts_again_as_gatingml(
     }
     gate_of = {
         population.id: population.gate
-        for population in in_use(study)["bcell"].release.strategy.populations
+        for population in strategies_in_use(study)["bcell"].release.strategy.populations
     }
     found = {row["population"]: int(row["events"]) for row in rows(folder / "counts.csv")}
     assert found == {population: again[gate_of[population]] for population in found}
@@ -110,7 +111,7 @@ def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(
     simulated: tuple[Study, str],
 ) -> None:
     study, sha = simulated
-    folder, used = tube_folder(study, sha), in_use(study)["bcell"]
+    folder, used = tube_folder(study, sha), strategies_in_use(study)["bcell"]
     with study.store() as store:
         (gating,) = gatings_of(store, sha)
     written = [(row["population"], int(row["events"])) for row in rows(folder / "counts.csv")]
@@ -143,7 +144,7 @@ def test_counting_again_writes_the_same_bytes_and_keeps_one_count(
     before = files(tube_folder(study, sha))
     for path in tube_folder(study, sha).iterdir():
         path.unlink()
-    assert count_tube(study, sha).counted
+    assert count_tube(counting_inputs(read_snapshot(study)), sha).counted
     assert files(tube_folder(study, sha)) == before
     with study.store() as store:
         assert len(gatings_of(store, sha)) == 1
@@ -157,7 +158,7 @@ def test_a_page_is_current_for_the_identity_it_shows_and_no_other(
     study, _ = simulated
     with study.store() as store:
         (tube,) = taken_in(store)
-    content = in_use(study)["bcell"].panel_sha256
+    content = strategies_in_use(study)["bcell"].panel_sha256
     assert page_is_current(study, tube.identity, "bcell@2.0.0", content)
     assert not page_is_current(study, tube.identity, "bcell@1.1.0", content)
     assert not page_is_current(study, tube.identity, "bcell@2.0.0", "0" * 64)
@@ -171,7 +172,7 @@ def test_nothing_a_cytometer_wrote_of_a_person_reaches_any_result(tmp_path: Path
     study = make_study(tmp_path / "s", [f"a.fcs,P01,{DRAWN},bcell"])
     named_tube(study.inbox / "a.fcs")
     sha = only(study)
-    assert count_tube(study, sha).counted
+    assert count_tube(counting_inputs(read_snapshot(study)), sha).counted
     kept = [path for path in study.results.rglob("*") if path.is_file()]
     assert len(kept) > 5
     assert [path.name for path in kept if SECRET.encode() in path.read_bytes()] == []
@@ -212,7 +213,7 @@ def test_a_tube_damaged_since_it_was_taken_in_fails_with_its_reason(tmp_path: Pa
         (tube,) = taken_in(store)
     archived = study.path_of(tube.file.place or "")
     archived.write_bytes(archived.read_bytes()[:3000])
-    outcome = count_tube(study, sha)
+    outcome = count_tube(counting_inputs(read_snapshot(study)), sha)
     assert not outcome.counted
     assert state(study) == ("failed", outcome.reason)
     assert f"{sha[:12]}.fcs holds other bytes than were taken in as a.fcs" in outcome.reason
@@ -227,10 +228,10 @@ def test_an_archive_out_of_reach_is_raised_so_that_it_is_tried_again(tmp_path: P
     sha = only(study)
     study.archive.rename(tmp_path / "unplugged")
     with pytest.raises(OSError, match=f"{sha[:12]}.fcs"):
-        count_tube(study, sha)
+        count_tube(counting_inputs(read_snapshot(study)), sha)
     assert state(study)[0] == "accepted"
     (tmp_path / "unplugged").rename(study.archive)
-    assert count_tube(study, sha).counted
+    assert count_tube(counting_inputs(read_snapshot(study)), sha).counted
 
 
 def test_a_tube_without_a_single_event_is_counted_as_not_evaluable_or_refused_never_as_a_result(
@@ -258,7 +259,7 @@ def test_a_tube_without_a_single_event_is_counted_as_not_evaluable_or_refused_ne
         return
     with study.store() as store:
         (tube,) = taken_in(store)
-    assert count_tube(study, tube.identity.tube_sha256).counted
+    assert count_tube(counting_inputs(read_snapshot(study)), tube.identity.tube_sha256).counted
     assert all(
         row["events"] == "0"
         for row in rows(tube_folder(study, tube.identity.tube_sha256) / "counts.csv")
@@ -289,7 +290,7 @@ def test_a_channel_called_as_a_formula_is_written_as_text(tmp_path: Path) -> Non
         keywords={"$CYT": "x"},
     )
     sha = only(study)
-    assert count_tube(study, sha).counted
+    assert count_tube(counting_inputs(read_snapshot(study)), sha).counted
     read = rows(tube_folder(study, sha) / "thresholds.csv")
     assert {row["detector"] for row in read if row["marker"] == "CD45"} == {f"'{FORMULA}"}
     assert all(float(row["value"]) for row in read)

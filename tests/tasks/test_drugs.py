@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tasks.intake.sheet_notices import sheet_notices
-from tasks.results.build_tables import patients_to_build
-from tasks.results.patient_notes import patient_notes
+from tasks.results.patient_inputs import tables_due
 from tasks.sheets.drugs import Exposure, drug_questions, read_drugs
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot
 from tasks.vocabulary.flags import Flag
+from tests.tasks.plain_pass import notes
 from tests.tasks.study_folder import make_study
 from tests.tasks.test_build_tables import give
 
@@ -200,8 +200,8 @@ def test_a_sheet_that_cannot_be_read_is_said_and_the_night_goes_on(tmp_path: Pat
     exposures, (fault,) = read_drugs(study.drugs_sheet)
     assert exposures == {}
     assert "not UTF-8" in str(fault)
-    assert "no count says whether such a drug hides it" in " ".join(patient_notes(study)["P01"])
-    assert [inputs.patient for inputs in patients_to_build(study, in_use(study))] == ["P01"]
+    assert "no count says whether such a drug hides it" in " ".join(notes(study)["P01"])
+    assert [inputs.patient for inputs in tables_due(read_snapshot(study)).patients] == ["P01"]
 
 
 def test_a_wrong_line_stands_in_the_report_of_its_patient(tmp_path: Path) -> None:
@@ -209,5 +209,7 @@ def test_a_wrong_line_stands_in_the_report_of_its_patient(tmp_path: Path) -> Non
     for patient in ("P01", "P02"):
         give(study, patient, 10)
     read(study.folder, "P01,rituximab,2026-01-01,9999-12-31", "P02,Rituximb,2026-01-01,2026-01-02")
-    assert list(patient_notes(study)) == ["P01"]
-    assert any("did you mean 'rituximab'" in notice for notice in sheet_notices(study))
+    assert list(notes(study)) == ["P01"]
+    assert any(
+        "did you mean 'rituximab'" in notice for notice in sheet_notices(read_snapshot(study))
+    )

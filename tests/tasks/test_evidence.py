@@ -15,16 +15,18 @@ from panels.catalogue import load_panel
 from panels.simulation.conditions import Conditions
 from tasks.counting.counts import TubeCounts
 from tasks.intake.take_in import take_in
-from tasks.results.build_tables import patient_folder
+from tasks.results.stored_tables import patient_folder
 from tasks.simulate.tube import TubePlan, write_tube
 from tasks.steps.one_pass import Pass
 from tasks.store.counts import gatings_of, tube_counts
 from tasks.store.measurements import measured
 from tasks.store.schema import thresholds
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import Study
-from tasks.tubes.count_tube import count_tube, measure_reference, tube_folder
-from tasks.tubes.reference_tubes import current_reference_sets, reference_index
+from tasks.tubes.count_tube import measure_reference
+from tasks.tubes.reference_tubes import reference_index, reference_sets
+from tasks.tubes.tube_pages import tube_folder
+from tests.tasks.plain_pass import count_all
 from tests.tasks.study_folder import make_study
 
 HEADER = "file,patient,collected,panel,visit,batch,control\n"
@@ -72,17 +74,18 @@ def one_night(study: Study) -> list[str]:
     """Do what a night does until the counts stand; gives the names of the tubes that were
     counted."""
     take_in(study)
-    this = Pass(study, in_use(study))
-    for sha in this.references():
-        measure_reference(study, sha)
-    due = this.tubes()
-    assert all(count_tube(study, sha).counted for sha in due)
-    return sorted(name_of(study)[sha] for sha in due)
+    this = Pass(read_snapshot(study))
+    count_all(this)
+    assert all(outcome.counted for outcome in this.counted)
+    return sorted(name_of(study)[outcome.tube_sha256] for outcome in this.counted)
 
 
 def name_of(study: Study) -> dict[str, str]:
     with study.store() as store:
-        return {tube.tube_sha256: tube.file for tube in reference_index(study, store).tubes}
+        return {
+            tube.tube_sha256: tube.file
+            for tube in reference_index(read_snapshot(study), store).tubes
+        }
 
 
 def sources(study: Study, name: str) -> dict[str, tuple[str, float]]:
@@ -95,12 +98,12 @@ def sources(study: Study, name: str) -> dict[str, tuple[str, float]]:
 
 
 def counts(study: Study) -> dict[str, TubeCounts]:
-    used = in_use(study)
+    used = strategies_in_use(study)
     with study.store() as store:
         found = tube_counts(
             store,
             {panel: each.name for panel, each in used.items()},
-            reference_sets=current_reference_sets(study, store, used),
+            reference_sets=reference_sets(read_snapshot(study), store),
         )
     return {tube.identity.file: tube for tube in found}
 
@@ -193,12 +196,12 @@ def test_who_may_ask_whom(tmp_path: Path) -> None:
     drop(study, *(row.split(",")[0] for row in rows if ",bcell," in row))
     take_in(study)
     with study.store() as store:
-        before = reference_index(study, store)
+        before = reference_index(read_snapshot(study), store)
         of = {tube.file: tube for tube in before.tubes}
         assert before.references_for(of["late.fcs"], "bcell@2.0.0").tubes == frozenset()
-        for sha in Pass(study, in_use(study)).references():
-            measure_reference(study, sha)
-        after = reference_index(study, store)
+        for sha in Pass(read_snapshot(study)).references():
+            measure_reference(read_snapshot(study), sha)
+        after = reference_index(read_snapshot(study), store)
     sha = {file: tube.tube_sha256 for file, tube in of.items()}
     late = after.references_for(of["late.fcs"], "bcell@2.0.0")
     assert late.controls == (sha["batch.fcs"],)
@@ -242,8 +245,9 @@ def test_a_reference_is_measured_on_the_events_that_would_be_counted(tmp_path: P
     take_in(study)
     with study.store() as store:
         tube = next(iter(taken_in(store)))
-    used = in_use(study)["bcell"]
-    gated = gate_tube(study, tube, used)
+        index = reference_index(read_snapshot(study), store)
+    used = strategies_in_use(study)["bcell"]
+    gated = gate_tube(study, tube, used, index)
     assert 0.25 < gated.gating.qc["time"]["removed"] < 0.45
     found = measure_tube(study, tube, used)
     negative = found["cd19"].negative

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.intake.take_in import take_in
-from tasks.results.build_tables import build_patient, patients_to_build
 from tasks.results.front_page import write_front_page
+from tasks.results.patient_inputs import tables_due
+from tasks.results.patient_tables import build_patient
 from tasks.store.tubes import taken_in
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
 from tests.tasks.test_build_tables import give
@@ -36,7 +37,7 @@ def shas(study: Study) -> dict[str, str]:
 def test_a_study_whose_lines_are_all_there_needs_no_word(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     assert len(shas(study)) == 3
-    assert sheet_notices(study) == ()
+    assert sheet_notices(read_snapshot(study)) == ()
 
 
 def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
@@ -47,43 +48,45 @@ def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
     write_rows(study.folder, ROWS[1:])
     for _ in range(2):
         take_in(study)
-        (notice,) = sheet_notices(study)
+        (notice,) = sheet_notices(read_snapshot(study))
     assert "samples.csv: no line names a.fcs any more" in notice
     assert before["a.fcs"][:12] in notice
     assert "patient P01, collected 2026-02-07T08:30:00, panel bcell, visit D28, blood" in notice
     assert "Put the line back, or withdraw the tube" in notice
     assert shas(study) == before
-    assert "no line names a.fcs any more" in write_front_page(study).read_text(encoding="utf-8")
+    assert "no line names a.fcs any more" in write_front_page(read_snapshot(study)).read_text(
+        encoding="utf-8"
+    )
     write_rows(study.folder, ROWS)
     take_in(study)
-    assert sheet_notices(study) == ()
+    assert sheet_notices(read_snapshot(study)) == ()
 
 
 def test_a_line_that_names_another_file_now_is_gone_too(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     write_rows(study.folder, [ROWS[0].replace("a.fcs", "z.fcs"), *ROWS[1:]])
-    assert "no line names a.fcs any more" in sheet_notices(study)[0]
+    assert "no line names a.fcs any more" in sheet_notices(read_snapshot(study))[0]
 
 
 def test_a_sheet_that_is_gone_is_said_in_one_sentence(tmp_path: Path) -> None:
     rows = [f"{number}.fcs,P01,{DRAWN},bcell" for number in range(7)]
     study = taken(tmp_path / "s", rows)
     study.samples_sheet.unlink()
-    (notice,) = sheet_notices(study)
+    (notice,) = sheet_notices(read_snapshot(study))
     assert "no line names 7 tubes any more" in notice
 
 
 def test_a_sheet_that_cannot_be_read_is_no_line_that_is_gone(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     study.samples_sheet.write_bytes(b"file;patient;collected;panel\n")
-    assert sheet_notices(study) == ()
+    assert sheet_notices(read_snapshot(study)) == ()
 
 
 def test_while_the_inbox_is_away_no_line_is_said_to_be_gone(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     write_rows(study.folder, ROWS[1:])
     study.inbox.rename(tmp_path / "away")
-    assert sheet_notices(study) == ()
+    assert sheet_notices(read_snapshot(study)) == ()
 
 
 def test_a_tube_whose_name_says_all_needs_no_line(tmp_path: Path) -> None:
@@ -95,7 +98,7 @@ def test_a_tube_whose_name_says_all_needs_no_line(tmp_path: Path) -> None:
     write_tube(study.inbox / "P01_20260207T0830_bcell.fcs")
     take_in(study)
     assert len(shas(study)) == 1
-    assert sheet_notices(study) == ()
+    assert sheet_notices(read_snapshot(study)) == ()
 
 
 def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path: Path) -> None:
@@ -103,12 +106,12 @@ def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path:
     for day in (10, 20):
         give(study, "P01", day)
     write_rows(study.folder, [f"P01_{day}.fcs,P01,2026-03-{day}T08:00,bcell" for day in (10, 20)])
-    for inputs in patients_to_build(study, in_use(study)):
-        build_patient(study, inputs)
+    for inputs in tables_due(read_snapshot(study)).patients:
+        build_patient(read_snapshot(study), inputs)
     (study.folder / "patients.csv").write_text(
         PATIENTS.replace("P01,2026-01-10T11:00\n", ""), encoding="utf-8"
     )
-    (notice,) = sheet_notices(study)
+    (notice,) = sheet_notices(read_snapshot(study))
     assert "patients.csv: there is no line of P01 any more, of whom 2 tubes were taken in" in notice
     assert "infused 2026-01-10T11:00" in notice
     assert "Put the line back" in notice
@@ -117,4 +120,4 @@ def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path:
 def test_a_patient_whose_line_is_wrong_is_not_said_to_be_gone(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     (study.folder / "patients.csv").write_text("patient,infused\nP01,yesterday\n", encoding="utf-8")
-    assert sheet_notices(study) == ()
+    assert sheet_notices(read_snapshot(study)) == ()

@@ -716,7 +716,7 @@ _KILLED = """
 import os, sys
 from pathlib import Path
 from tasks.intake.take_in import take_in
-from tasks.study.folder.folder import open_study
+from tasks.study.folder import open_study
 steps = int(sys.argv[2])
 def watch(name, args):
     global steps

@@ -12,16 +12,17 @@ from sqlalchemy import text
 from panels.text.errors import ReconflowError, SettingsFault
 from tasks.export.study_data import collect
 from tasks.intake.take_in import retry, take_in
-from tasks.results.build_tables import build_cohort, patient_folder
+from tasks.results.cohort_tables import build_cohort
 from tasks.results.front_page import write_front_page
+from tasks.results.stored_tables import patient_folder
 from tasks.steps.one_pass import one_pass
 from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.archived_bytes import verified_bytes
 from tasks.study.folder import Study, open_study
 from tasks.study.integrity import check_integrity
-from tasks.tubes.count_tube import count_tube, measure_reference
+from tasks.tubes.count_tube import count_tube, counting_inputs, measure_reference
 from tasks.tubes.gate_tube import gate_tube
 from tests.tasks.plain_pass import take_in_count_and_build
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_tube
@@ -34,8 +35,8 @@ def night(study: Study) -> dict[str, Any]:
     with one_pass(study.folder, "run") as this:
         take_in_count_and_build(this)
         if this.cohort_is_due():
-            build_cohort(this.study)
-        this.report = str(write_front_page(this.study))
+            build_cohort(read_snapshot(this.study))
+        this.report = str(write_front_page(read_snapshot(this.study)))
     return this.summary
 
 
@@ -114,9 +115,10 @@ def test_a_file_swapped_under_its_time_and_size_is_never_gated(study: Study) -> 
     os.utime(one, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     with study.store() as store:
         tube = taken_in(store, patient="P01")[0]
+    inputs = counting_inputs(read_snapshot(study))
     with pytest.raises(ReconflowError, match=r"holds other bytes than were taken in as a\.fcs"):
-        gate_tube(study, tube, in_use(study)["bcell"])
-    outcome = count_tube(study, tube.identity.tube_sha256)
+        gate_tube(study, tube, inputs.snapshot.strategies["bcell"], inputs.references)
+    outcome = count_tube(counting_inputs(read_snapshot(study)), tube.identity.tube_sha256)
     assert not outcome.counted
     assert states(study)["a.fcs"][0] == "failed"
 
@@ -159,7 +161,7 @@ def test_a_file_replaced_where_it_was_left_is_not_counted_under_the_old_hash(
     write_tube(path, seed=2)
     with study.store() as store:
         (tube,) = taken_in(store)
-    outcome = count_tube(study, tube.identity.tube_sha256)
+    outcome = count_tube(counting_inputs(read_snapshot(study)), tube.identity.tube_sha256)
     assert not outcome.counted
     assert "holds other bytes" in outcome.reason
 
@@ -347,7 +349,7 @@ def test_a_pipe_in_the_place_of_a_tube_is_not_opened(study: Study) -> None:
     os.mkfifo(path)
     with study.store() as store:
         tube = taken_in(store, patient="P01")[0]
-    outcome = count_tube(study, tube.identity.tube_sha256)
+    outcome = count_tube(counting_inputs(read_snapshot(study)), tube.identity.tube_sha256)
     assert "it is a pipe" in outcome.reason
     with study.store() as store:
         (sentence,) = check_integrity(study, store)
@@ -369,7 +371,7 @@ def test_a_control_with_other_bytes_fails_and_is_not_taken_for_one_that_tells_no
     write_tube(path, seed=9)
     with study.store() as store:
         (tube,) = taken_in(store)
-    assert not measure_reference(study, tube.identity.tube_sha256).counted
+    assert not measure_reference(read_snapshot(study), tube.identity.tube_sha256).counted
     assert states(study)["a.fcs"][0] == "failed"
 
 
@@ -412,7 +414,7 @@ def test_a_killed_table_is_made_again_and_not_taken_for_edited(
     edited = study.patients_sheet.read_text(encoding="utf-8").replace("T11:00", "T12:00")
     study.patients_sheet.write_text(edited, encoding="utf-8")
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.results.build_tables.save_edition", full)
+        patch.setattr("tasks.results.patient_tables.save_edition", full)
         with pytest.raises(OSError, match="No space"):
             night(study)
     night(study)

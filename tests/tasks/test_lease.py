@@ -234,12 +234,12 @@ def test_worker_processes_work_under_the_lock_of_their_parent(
 ) -> None:
     # The processes import this module, whichever way the tests were started.
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2]))
-    with lease(store, "run"), workers(2, 4):
-        apart(_writes, url, "under the lock")
+    with lease(store, "run"), workers(2, 4, url):
+        apart(_writes, "under the lock")
     mine = module.Held(module.address(store.engine.url), "run", "mine")
     put(store, a_lease())
-    with holding(mine), workers(2, 4), pytest.raises(LeaseLost):
-        apart(_writes, url, "too late")
+    with holding(mine), workers(2, 4, url), pytest.raises(LeaseLost):
+        apart(_writes, "too late")
     assert recall(store, "written") == "under the lock"
     assert held() == ()
 

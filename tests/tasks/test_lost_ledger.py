@@ -10,10 +10,12 @@ from sqlalchemy import text
 from panels.text.errors import UsageFault
 from tasks.intake.take_in import take_in
 from tasks.kinetics.schema import KINETICS, PARAMETERS
-from tasks.results.build_tables import build_cohort, built_patients, cohort_is_due, patient_folder
+from tasks.results.cohort_tables import build_cohort, cohort_is_due
+from tasks.results.stored_tables import built_patients, patient_folder
 from tasks.steps.one_pass import one_pass
 from tasks.store.editions import Edition, save_edition
 from tasks.store.tubes import save_tube, taken_in
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tests.tasks.published_rows import ROW
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_tube
@@ -110,7 +112,7 @@ def test_an_older_copy_of_the_store_keeps_the_patients_it_does_not_know_and_says
         "1 tubes in the archive are unknown" in sentence for sentence in take_in(study).sentences
     )
     cohort_is_due(study)
-    build_cohort(study)
+    build_cohort(read_snapshot(study))
     assert built_patients(study) == ["P01", "P02"]
 
 
@@ -125,6 +127,6 @@ def test_results_of_a_patient_whose_tubes_went_to_another_are_set_aside_not_dele
             save_tube(connection, replace(tube.identity, patient="P01"), {})
     (study.results / "withdrawn" / "P02").mkdir(parents=True)
     assert cohort_is_due(study)
-    assert build_cohort(study) == 1
+    assert build_cohort(read_snapshot(study)) == 1
     assert built_patients(study) == ["P01"]
     assert (study.results / "withdrawn" / "P02-2" / "kinetics.csv").read_bytes() == kept

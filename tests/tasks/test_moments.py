@@ -14,13 +14,14 @@ from tasks.export.sdtm import sdtm_tables
 from tasks.export.study_data import StudyData
 from tasks.intake.take_in import take_in
 from tasks.publish.report import PatientRecord
-from tasks.results.build_tables import counted_tubes, patient_kinetics, patients_to_build
+from tasks.results.patient_inputs import tables_due
+from tasks.results.patient_tables import counted_tubes, patient_kinetics
 from tasks.sheets.columns import read_time
 from tasks.sheets.patients import read_patients
 from tasks.steps.one_pass import Pass
 from tasks.store.ledger import all_files
 from tasks.store.tubes import save_tube, taken_in
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tasks.study.settings import StudySettings
 from tasks.tubes.reference_tubes import reference_index
@@ -162,11 +163,13 @@ def test_one_patients_offsets_beside_another_without_stop_no_tube(tmp_path: Path
     )
     assert set(told(study).values()) == {"accepted"}
     with study.store() as store:
-        assert {tube.file for tube in reference_index(study, store).references["bcell"]} == {
+        assert {
+            tube.file for tube in reference_index(read_snapshot(study), store).references["bcell"]
+        } == {
             "0.fcs",
             "1.fcs",
         }
-    this = Pass(study, in_use(study))
+    this = Pass(read_snapshot(study))
     assert len(this.tubes()) == 4
     assert this.patients() == []
 
@@ -182,7 +185,7 @@ def test_a_part_of_a_patients_rows_may_have_an_offset(tmp_path: Path) -> None:
     assert set(told(study).values()) == {"accepted"}
     with study.store() as store:
         found = taken_in(store)
-        (reference,) = reference_index(study, store).references["bcell"]
+        (reference,) = reference_index(read_snapshot(study), store).references["bcell"]
     assert [tube.identity.file for tube in found] == ["0.fcs", "1.fcs", "2.fcs"]
     assert reference.file == "0.fcs"
     assert found[2].identity.visit == "D28"
@@ -249,10 +252,9 @@ def test_the_tables_have_true_days_and_times_as_they_were_written(tmp_path: Path
             collected = datetime.fromisoformat(text)
             with store.writing() as connection:
                 save_tube(connection, replace(tube.identity, collected=collected), {})
-    used = in_use(study)
-    frame = patient_kinetics(
-        study, used, study.patients().patients["P01"], counted_tubes(study, used, "P01")
-    )
+    snapshot = read_snapshot(study)
+    patient = snapshot.patients.patients["P01"]
+    frame = patient_kinetics(snapshot, patient, counted_tubes(snapshot, "P01"))
     rows = frame.drop_duplicates("tube_sha256")
     assert dict(zip(rows["tube_sha256"], rows["collected"], strict=True)) == as_text
     assert list(rows["day"]) == pytest.approx([10 - 4 / 24, 10 - 3 / 24], abs=1e-9)
@@ -261,10 +263,10 @@ def test_the_tables_have_true_days_and_times_as_they_were_written(tmp_path: Path
 def test_another_time_zone_makes_the_tables_anew(tmp_path: Path) -> None:
     study = make_study(tmp_path / "s")
     give(study, "P01", 10)
-    (before,) = patients_to_build(study, in_use(study))
+    (before,) = tables_due(read_snapshot(study)).patients
     (study.folder / "study.yaml").write_text(ZONED, encoding="utf-8")
     study = open_study(study.folder)
-    (after,) = patients_to_build(study, in_use(study))
+    (after,) = tables_due(read_snapshot(study)).patients
     assert before.fingerprint != after.fingerprint
 
 

@@ -12,13 +12,14 @@ from panels.catalogue import find_panel, shipped_panels
 from panels.releasing import release_panel
 from panels.text.errors import PanelFault
 from tasks.intake.take_in import take_in
-from tasks.results.build_tables import build_cohort, build_patient, patients_to_build
+from tasks.results.cohort_tables import build_cohort
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.counts import gatings_of
 from tasks.store.tubes import taken_in
-from tasks.strategies.in_use import in_use, standing_panels
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
+from tasks.strategies.standing import panel_standing
 from tasks.study.folder import Study
-from tasks.tubes.count_tube import count_tube, measure_reference
+from tests.tasks.plain_pass import plain_night
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 
@@ -46,15 +47,10 @@ def edit(study: Study, was: str, now: str) -> None:
 def one_night(study: Study) -> tuple[int, int]:
     """Take in, measure, count and write tables; gives how many tubes were measured and counted."""
     take_in(study)
-    used = in_use(study)
-    references = Pass(study, used).references()
-    assert all(measure_reference(study, sha).counted for sha in references)
-    due = Pass(study, used).tubes()
-    assert all(count_tube(study, sha).counted for sha in due)
-    for inputs in patients_to_build(study, used):
-        build_patient(study, inputs)
-    build_cohort(study)
-    return len(references), len(due)
+    references = Pass(read_snapshot(study)).references()
+    this = plain_night(study)
+    build_cohort(this.snapshot)
+    return len(references), len(this.counted)
 
 
 def contents(study: Study, table: Path = Path("patients/P01/kinetics.csv")) -> set[str]:
@@ -64,14 +60,14 @@ def contents(study: Study, table: Path = Path("patients/P01/kinetics.csv")) -> s
 
 def test_an_edited_panel_that_was_not_released_counts_anew(study: Study) -> None:
     assert one_night(study) == (1, 2)
-    first = in_use(study)["bcell"].panel_sha256
+    first = strategies_in_use(study)["bcell"].panel_sha256
     assert contents(study) == contents(study, Path("cohort/kinetics.csv")) == {first}
     assert one_night(study) == (0, 0)
     edit(study, "panel: bcell", "panel:   bcell   # spaces and words are no content")
     assert one_night(study) == (0, 0)
 
     edit(study, "synonyms: [dump,", "synonyms: [")
-    second = in_use(study)["bcell"].panel_sha256
+    second = strategies_in_use(study)["bcell"].panel_sha256
     assert second != first
     assert one_night(study) == (1, 2)
     assert contents(study) == contents(study, Path("cohort/kinetics.csv")) == {second}
@@ -87,7 +83,7 @@ def test_an_edited_panel_that_was_not_released_counts_anew(study: Study) -> None
     assert (qc["panel"], qc["panel_sha256"], qc["strategy"]) == (
         "bcell@1.5.0",
         second,
-        in_use(study)["bcell"].name,
+        strategies_in_use(study)["bcell"].name,
     )
     assert second[:12] in (study.results / "tubes" / sha / "gating.html").read_text(
         encoding="utf-8"
@@ -122,16 +118,16 @@ def test_the_next_version_counts_from_its_release_on(study: Study) -> None:
     edit(study, "CD14+FVS780, FVS780]", "FVS780]")
     assert one_night(study) == (0, 0)
     assert contents(study) == {find_panel("bcell@1.5.0", study.own_panels).sha256}
-    (said,) = [each for each in standing_panels(study) if each.panel == "bcell"]
+    (said,) = [each for each in panel_standing(read_snapshot(study)) if each.panel == "bcell"]
     assert said.pin == "bcell@1.5.0"
-    assert "bcell@1.6.0 is not released" in said.told
+    assert "bcell@1.6.0 is not released" in said.description
     release_panel(study.own_panels, "bcell", "1.6.0")
     assert one_night(study) == (1, 2)
-    assert contents(study) == {in_use(study)["bcell"].panel_sha256}
+    assert contents(study) == {strategies_in_use(study)["bcell"].panel_sha256}
 
 
 def test_an_own_panel_that_is_not_released_is_said(study: Study) -> None:
-    told = {each.panel: each.told for each in standing_panels(study)}
+    told = {each.panel: each.description for each in panel_standing(read_snapshot(study))}
     assert told["tbnk"] == "released"
     assert "not released" in told["bcell"]
     assert "reconflow panel release bcell 1.5.0" in told["bcell"]

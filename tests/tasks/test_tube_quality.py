@@ -12,10 +12,10 @@ from gating.quality.residual_spillover import Residual, residuals, worst_of
 from panels.catalogue import load_panel
 from panels.simulation.conditions import Conditions
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
-from tasks.results.build_tables import patients_to_build
+from tasks.results.patient_inputs import tables_due
 from tasks.results.series_flags import with_series_flags
 from tasks.sheets.drugs import read_drugs
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot
 from tasks.tubes.tube_quality import judge_time
 from tasks.vocabulary.flags import Flag
 from tests.tasks.study_folder import make_study
@@ -283,7 +283,7 @@ def test_a_study_without_the_sheet_has_no_exposure_and_a_wrong_header_is_named(
     assert exposures == {}
     assert "'drug' is missing" in str(faults[0])
     study = make_study(tmp_path / "s")
-    assert patients_to_build(study, in_use(study)) == []
+    assert tables_due(read_snapshot(study)).patients == []
 
 
 def test_carry_over_is_judged_on_the_events_that_are_counted(tmp_path: Path) -> None:

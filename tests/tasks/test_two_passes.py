@@ -13,13 +13,14 @@ import pytest
 
 import tasks.study.lock
 from tasks.intake.take_in import take_in
-from tasks.results.build_tables import build_cohort, build_patient
+from tasks.results.cohort_tables import build_cohort
+from tasks.results.patient_tables import build_patient
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.counts import gatings_of
 from tasks.store.ledger import all_files, history, planned_moves
 from tasks.store.tubes import taken_in
 from tasks.study.folder import Study, open_study
-from tasks.tubes.count_tube import count_tube, measure_reference
+from tests.tasks.plain_pass import count_all
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -43,25 +44,23 @@ def runs(study: Study) -> None:
     with one_pass(study.folder, "nightly") as this:
         _count(this)
         for inputs in this.patients():
-            build_patient(this.study, inputs)
+            build_patient(this.snapshot, inputs)
         if this.cohort_is_due():
-            build_cohort(this.study)
+            build_cohort(this.snapshot)
     if this.summary["failed"] or this.summary["table_faults"]:
         raise SystemExit(1)
 
 
 def _count(this: Pass) -> None:
-    this.taken_in = take_in(this.study)
-    for sha in this.references():
-        measure_reference(this.study, sha)
-    this.counted = [count_tube(this.study, sha) for sha in this.tubes()]
+    this.note_intake(take_in(this.study))
+    count_all(this)
 
 
 def _child(what: Callable[[Study], None], folder: Path, leased: str, together: Barrier) -> None:
     # As on two machines that mount one share without its locks.
     fcntl.flock = lambda *_: None  # type: ignore[assignment]
     if leased == "without":
-        tasks.study_lock.lease = lambda *_: nullcontext()  # type: ignore[assignment]
+        tasks.study.lock.lease = lambda *_: nullcontext()  # type: ignore[assignment]
     together.wait(60)
     what(open_study(folder))
 

@@ -18,18 +18,19 @@ from panels.text.errors import SettingsFault, UsageFault
 from tasks.concordance.compare import agreement
 from tasks.concordance.page import write_concordance
 from tasks.concordance.promotion import promote
-from tasks.concordance.recount import comparison, measure_references, recount_tube, tubes_to_compare
-from tasks.results.build_tables import patients_to_build
+from tasks.concordance.recount import comparison, measure_references
+from tasks.results.patient_inputs import tables_due
 from tasks.steps.one_pass import one_pass
 from tasks.store.counted_with import remember_strategies
 from tasks.store.promotions import pin_changes_of, promotions_of
 from tasks.store.schema import counted_with, editions
-from tasks.strategies.in_use import in_use, standing
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.strategies.release import lock_release
+from tasks.strategies.standing import strategy_standing
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import is_running, study_lock
 from tasks.study.settings import SHIPPED_STRATEGIES
-from tests.tasks.plain_pass import take_in_count_and_build
+from tests.tasks.plain_pass import recount_all, take_in_count_and_build
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 OLD, NEW = "cart@2.0.0", "cart@3.0.0"
@@ -39,16 +40,15 @@ def a_pass(study: Study) -> tuple[int, str]:
     """Make one pass without Prefect; gives how many tubes were counted and what the pass says."""
     with one_pass(study.folder, "nightly") as this:
         take_in_count_and_build(this)
-    assert not patients_to_build(this.study, in_use(this.study))
+    assert not tables_due(read_snapshot(this.study)).patients
     return this.summary["counted"], pass_text(this.summary)
 
 
 def regated(study: Study) -> None:
-    compared = comparison(study, NEW)
-    faults = measure_references(study, compared)
-    for sha in tubes_to_compare(study, compared):
-        assert not recount_tube(study, sha, NEW).fault
-    write_concordance(study, compared, agreement(study, compared), faults)
+    compared = comparison(read_snapshot(study), NEW)
+    faults = measure_references(read_snapshot(study), compared)
+    recount_all(study, compared)
+    write_concordance(study, compared, agreement(read_snapshot(study), compared), faults)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def pin_of(study: Study) -> str | None:
 
 def test_a_newer_shipped_version_counts_only_after_it_was_promoted(study: Study) -> None:
     assert SHIPPED_STRATEGIES["cart"] == NEW
-    assert in_use(study)["cart"].name == OLD
+    assert strategies_in_use(study)["cart"].name == OLD
     number, said = a_pass(study)
     assert (number, strategies_in_tables(study)) == (0, {OLD})
     for told in (said, status_text(status_document(study, None))):
@@ -106,7 +106,7 @@ def test_a_store_that_does_not_remember_tells_by_its_tables_or_its_first_count(
     with study.store() as store, store.writing() as connection:
         for table in forgotten:
             connection.execute(delete(table))
-    assert in_use(study)["cart"].name == OLD
+    assert strategies_in_use(study)["cart"].name == OLD
     a_pass(study)
     assert strategies_in_tables(study) == {OLD}
     with study.store() as store, store.reading() as connection:
@@ -121,14 +121,14 @@ def test_a_pin_taken_out_of_the_settings_moves_nothing(study: Study) -> None:
     settings.write_text(f"{plain}strategies: {{cart: cart@1.0.0}}\n", encoding="utf-8")
     assert a_pass(open_study(study.folder))[0] == 1
     settings.write_text(plain, encoding="utf-8")
-    assert in_use(open_study(study.folder))["cart"].name == "cart@1.0.0"
+    assert strategies_in_use(open_study(study.folder))["cart"].name == "cart@1.0.0"
     assert a_pass(open_study(study.folder))[0] == 0
 
 
 def test_a_panel_that_was_never_counted_gets_what_is_shipped_now(study: Study) -> None:
-    assert {panel: used.name for panel, used in in_use(study).items() if panel != "cart"} == {
-        panel: pin for panel, pin in SHIPPED_STRATEGIES.items() if panel != "cart"
-    }
+    assert {
+        panel: used.name for panel, used in strategies_in_use(study).items() if panel != "cart"
+    } == {panel: pin for panel, pin in SHIPPED_STRATEGIES.items() if panel != "cart"}
 
 
 def test_a_pin_that_leaves_the_version_open_moves_with_no_release(tmp_path: Path) -> None:
@@ -138,13 +138,13 @@ def test_a_pin_that_leaves_the_version_open_moves_with_no_release(tmp_path: Path
     text = (shipped() / "bcell" / "2.0.0" / "strategy.yaml").read_text(encoding="utf-8")
     place.write_text(text.replace("version: 2.0.0", "version: 2.0.1"), encoding="utf-8")
     lock_release(study.own_strategies, "bcell", "2.0.1")
-    assert in_use(study)["bcell"].name == "bcell@2.0.1"
+    assert strategies_in_use(study)["bcell"].name == "bcell@2.0.1"
     with study.store() as store:
         remember_strategies(store, {"bcell": "bcell@2.0.0"})
-    assert in_use(study)["bcell"].name == "bcell@2.0.0"
+    assert strategies_in_use(study)["bcell"].name == "bcell@2.0.0"
     with study.store() as store:
         remember_strategies(store, {"bcell": "bcell@1.0.0"})
-    assert in_use(study)["bcell"].name == "bcell@2.0.1"
+    assert strategies_in_use(study)["bcell"].name == "bcell@2.0.1"
 
 
 # promotion
@@ -154,7 +154,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tasks.concordance.promotion import promote
-from tasks.study.folder.folder import open_study
+from tasks.study.folder import open_study
 
 whole = Path.replace
 def cut(path, target):
@@ -187,7 +187,9 @@ def test_a_promotion_that_was_killed_is_finished_by_the_next_pass(
         (kept,) = promotions_of(store)
         assert (kept.from_strategy, kept.to_strategy) == (OLD, NEW)
         assert "interrupted" in next(
-            each.told for each in standing(open_study(study.folder), store) if each.panel == "cart"
+            each.description
+            for each in strategy_standing(read_snapshot(open_study(study.folder)), store)
+            if each.panel == "cart"
         )
     assert a_pass(open_study(study.folder))[0] == 1
     assert pin_of(study) == NEW
@@ -195,7 +197,9 @@ def test_a_promotion_that_was_killed_is_finished_by_the_next_pass(
     with study.store() as store:
         assert (len(promotions_of(store)), pin_changes_of(store)) == (1, {})
         told = next(
-            each.told for each in standing(open_study(study.folder), store) if each.panel == "cart"
+            each.description
+            for each in strategy_standing(read_snapshot(open_study(study.folder)), store)
+            if each.panel == "cart"
         )
     assert told.startswith("promoted ")
 

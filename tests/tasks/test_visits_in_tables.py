@@ -11,14 +11,15 @@ from panels.text.errors import ReconflowError
 from tasks.counting.counts import TubeCounts
 from tasks.intake.take_in import take_in
 from tasks.publish.report import PatientRecord, render_patient_report
-from tasks.results.build_tables import parameter_settings, patient_kinetics, patients_to_build
-from tasks.results.patient_notes import baseline_warnings, patient_notes
+from tasks.results.patient_inputs import tables_due
+from tasks.results.patient_tables import parameter_settings, patient_kinetics
 from tasks.sheets.patients import read_patients
 from tasks.store.ledger import record_failure
 from tasks.store.tubes import taken_in
-from tasks.strategies.in_use import in_use
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.vocabulary.tube_identity import TubeIdentity
+from tests.tasks.plain_pass import notes, warnings
 from tests.tasks.published_rows import at, kinetics, parameters
 from tests.tasks.study_folder import make_study, write_rows, write_tube
 from tests.tasks.test_build_tables import give
@@ -35,10 +36,11 @@ def test_two_draws_under_one_label_that_came_in_earlier_stop_the_patients_tables
     tmp_path: Path,
 ) -> None:
     study = make_study(tmp_path / "s")
-    patient = read_patients(study.patients_sheet).patients["P01"]
+    snapshot = read_snapshot(study)
+    patient = snapshot.patients.patients["P01"]
     later = replace(TUBE, tube_sha256="b" * 64, file="b.fcs", collected=DRAWN + timedelta(days=28))
     with pytest.raises(ReconflowError, match=r"b\.fcs .*a\.fcs .*28\.0 days apart"):
-        patient_kinetics(study, {}, patient, [counts(TUBE), counts(later)])
+        patient_kinetics(snapshot, patient, [counts(TUBE), counts(later)])
 
 
 # -- what a report begins with
@@ -69,29 +71,29 @@ def test_a_baseline_that_is_no_visit_before_infusion_is_said_with_the_visits_the
 ) -> None:
     study = two_visits(tmp_path / "s", baseline)
     take_in(study)
-    doubt = baseline_warnings(study)["P01"]
+    doubt = warnings(study)["P01"]
     assert "patients.csv, line 2, column baseline_visit" in doubt
     assert told in doubt
     assert "D-7 (day -7.1), D28 (day 27.9)" in doubt
-    assert patient_notes(study) == {"P01": (doubt,)}
+    assert notes(study) == {"P01": (doubt,)}
 
 
 def test_a_right_baseline_needs_no_word(tmp_path: Path) -> None:
     study = two_visits(tmp_path / "s", "D-7")
-    assert baseline_warnings(study) == {}
+    assert warnings(study) == {}
     take_in(study)
-    assert baseline_warnings(study) == {}
-    assert patient_notes(study) == {}
+    assert warnings(study) == {}
+    assert notes(study) == {}
 
 
 def test_a_visit_after_infusion_is_never_taken_for_the_baseline(tmp_path: Path) -> None:
     study = two_visits(tmp_path / "s", "D28")
     patients = read_patients(study.patients_sheet).patients
     frame = kinetics(*(at(day, patient="P01", population="b_cells") for day in (-7, 28)))
-    assert parameter_settings(study, patients, frame).baseline_visits == {"P01": ""}
+    assert parameter_settings(study.settings, patients, frame).baseline_visits == {"P01": ""}
     (study.folder / "patients.csv").write_text(PATIENTS.format("D-7"), encoding="utf-8")
     assert parameter_settings(
-        study, read_patients(study.patients_sheet).patients, frame
+        study.settings, read_patients(study.patients_sheet).patients, frame
     ).baseline_visits == {"P01": "D-7"}
 
 
@@ -113,8 +115,7 @@ def test_tubes_that_wait_failed_or_were_refused_are_said_in_the_patients_report_
             tube.identity.tube_sha256 for tube in taken_in(store) if tube.identity.visit == "D28"
         )
         record_failure(store, failed, "the file was damaged")
-    notes = patient_notes(study)
-    assert notes == {
+    assert notes(study) == {
         "P01": (
             (
                 f"The bcell tube {failed[:12]} of visit D28 (blood) failed and is in no table; "
@@ -132,7 +133,7 @@ def test_tubes_that_wait_failed_or_were_refused_are_said_in_the_patients_report_
         )
     }
     page = render_patient_report(
-        PatientRecord("P01", {}, notes=notes["P01"]),
+        PatientRecord("P01", {}, notes=notes(study)["P01"]),
         kinetics(at(-7, patient="P01")),
         parameters(),
         {},
@@ -145,19 +146,18 @@ def test_a_report_is_due_again_when_a_tube_of_its_patient_begins_to_wait_and_whe
     tmp_path: Path,
 ) -> None:
     study = make_study(tmp_path / "s")
-    used = in_use(study)
     give(study, "P01", 1)
     study.archive.mkdir()
     (study.archive / "P01_1.fcs").touch()
-    (before,) = patients_to_build(study, used)
+    (before,) = tables_due(read_snapshot(study)).patients
     write_rows(study.folder, ["x.fcs,P01,2027-02-07T08:30,cart"])
     path = write_tube(study.inbox / "x.fcs", "cart")
     take_in(study)
-    (waits,) = patients_to_build(study, used)
+    (waits,) = tables_due(read_snapshot(study)).patients
     assert waits.fingerprint != before.fingerprint
     assert waits.notes == (
         "The cart tube of samples.csv, line 2 waits and is in no table; the overview says why.",
     )
     path.unlink()
     take_in(study)
-    assert patients_to_build(study, used) == [before]
+    assert tables_due(read_snapshot(study)).patients == [before]

@@ -1,0 +1,138 @@
+"""Find the patients whose tables have to be made anew: what their results are made of has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+
+from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
+from tasks.counting.counts import TubeCounts
+from tasks.results.patient_notes import patient_notes
+from tasks.results.series_flags import with_series_flags
+from tasks.results.stored_tables import edited_tables, made_of, patient_folder
+from tasks.sheets.patients import Patient
+from tasks.store.counts import read_counts
+from tasks.store.editions import last_fingerprints
+from tasks.store.opening import Store
+from tasks.store.tubes import taken_in
+from tasks.study.folder import Study
+from tasks.study.snapshot import StudySnapshot
+from tasks.tubes.reference_tubes import reference_sets
+
+PATIENT_FILES = (
+    "kinetics.csv",
+    "kinetics_wide.csv",
+    "parameters.csv",
+    "kinetics.xlsx",
+    "report.html",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientInputs:
+    """All that one patient's results are made of; ``fingerprint`` changes when any of it does.
+
+    ``notes`` are sentences on what the tables do not hold; ``reference_sets`` is, for those of the
+    patient's tubes that have reference tubes, the hash of which these are now; ``bead_rates`` is
+    what their batches let expect; ``edited`` names the published tables that somebody changed.
+    """
+
+    patient: str
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+    reference_sets: Mapping[str, str] = field(default_factory=dict)
+    bead_rates: Mapping[str, float] = field(default_factory=dict)
+    edited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TablesDue:
+    """The patients whose tables have to be made, and the tubes whose counts were altered in the store."""
+
+    patients: list[PatientInputs]
+    altered: frozenset[str]
+
+
+def tables_due(snapshot: StudySnapshot) -> TablesDue:
+    """Compare the results of every patient with what they would be made of now."""
+    study = snapshot.study
+    with study.store() as store:
+        known = taken_in(store)
+        references = reference_sets(snapshot, store, known)
+        read = read_counts(
+            store,
+            snapshot.versions(),
+            reference_sets=references,
+            panels=snapshot.panel_contents(),
+            known=known,
+        )
+        built = _built_from(study, store)
+    notes, rules = patient_notes(snapshot, known), _rules(snapshot)
+    rates = expected_bead_rates(read.counted)
+    tubes: dict[str, list[TubeCounts]] = {}
+    for tube in with_series_flags(with_bead_rates(read.counted, rates), snapshot.exposures):
+        tubes.setdefault(tube.identity.patient, []).append(tube)
+    due = []
+    for name, counted in sorted(tubes.items()):
+        said = notes.get(name, ())
+        shas = [tube.identity.tube_sha256 for tube in counted]
+        inputs = PatientInputs(
+            name,
+            _fingerprint(rules, snapshot.patients.patients.get(name), counted, said),
+            said,
+            {sha: references[sha] for sha in shas if sha in references},
+            {sha: rates[sha] for sha in shas if sha in rates},
+            tuple(edited_tables(patient_folder(study, name))),
+        )
+        if inputs.edited or built.get(name) != inputs.fingerprint:
+            due.append(inputs)
+    return TablesDue(due, read.altered)
+
+
+def _rules(snapshot: StudySnapshot) -> dict[str, object]:
+    """Gather what enters the results of every patient: strategies, settings, program."""
+    settings = snapshot.study.settings
+    return {
+        "strategies": {
+            panel: (used.release.sha256, used.panel_sha256)
+            for panel, used in snapshot.strategies.items()
+        },
+        "limits": settings.limits.model_dump(mode="json"),
+        "recovery": settings.recovery.model_dump(mode="json"),
+        "kinetics": settings.kinetics.model_dump(mode="json"),
+        "reconflow": version("reconflow"),
+    }
+
+
+def _fingerprint(
+    rules: Mapping[str, object],
+    patient: Patient | None,
+    tubes: Sequence[TubeCounts],
+    notes: Sequence[str],
+) -> str:
+    """Hash everything that enters a patient's results: counts, identities, infusions, rules."""
+    inputs = {
+        **rules,
+        "tubes": [repr(tube) for tube in tubes],
+        "notes": list(notes),
+        "patient": None if patient is None else asdict(patient) | {"line": None},
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _built_from(study: Study, store: Store) -> dict[str, str]:
+    """Map each patient whose results are complete, and are those of the store, to what they were made of."""
+    built = {}
+    for name in last_fingerprints(store):
+        folder = patient_folder(study, name)
+        if all((folder / file).is_file() for file in PATIENT_FILES):
+            built[name] = made_of(folder)
+    return built

@@ -1,0 +1,89 @@
+"""Hold what one run needs to know of a study, read once: settings, sheets, strategies and panels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gating.strategy.gates import Population
+    from gating.strategy.model import Release
+    from panels.catalogue import PanelVersion
+    from panels.panel import Panel
+    from tasks.counting.volume import CountMethod
+    from tasks.sheets.csv_text import SheetProblem
+    from tasks.sheets.drugs import Exposure
+    from tasks.sheets.patients import PatientSheet
+    from tasks.study.folder import Study
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyInUse:
+    """What the tubes of one panel are counted with: a released strategy and a version of the panel."""
+
+    release: Release
+    defined: PanelVersion
+
+    @property
+    def panel(self) -> Panel:
+        """Give the panel's definition."""
+        return self.defined.panel
+
+    @property
+    def panel_sha256(self) -> str:
+        """Give the hash of the panel's content."""
+        return self.defined.sha256
+
+    @property
+    def name(self) -> str:
+        """Give the strategy as ``name@1.0.0``."""
+        return self.release.strategy.name
+
+    @property
+    def populations(self) -> Mapping[str, Population]:
+        """Map each reported population to its rules, in the strategy's order."""
+        return {population.id: population for population in self.release.strategy.populations}
+
+
+@dataclass(frozen=True, slots=True)
+class StudySnapshot:
+    """A study as it was when a run began to count: what follows in the run is made of this alone.
+
+    ``strategies`` are by panel, ``exposures`` (courses of drugs) by patient; ``drug_problems`` are
+    the lines of drugs.csv that could not be read.
+    """
+
+    study: Study
+    patients: PatientSheet
+    exposures: Mapping[str, Sequence[Exposure]]
+    drug_problems: Sequence[SheetProblem]
+    strategies: Mapping[str, StrategyInUse]
+
+    def versions(self) -> dict[str, str]:
+        """Map each panel to the strategy that counts it, as ``name@1.0.0``."""
+        return {panel: used.name for panel, used in self.strategies.items()}
+
+    def panel_contents(self) -> dict[str, str]:
+        """Map each panel to the SHA-256 of its content."""
+        return {panel: used.panel_sha256 for panel, used in self.strategies.items()}
+
+    def populations(self) -> dict[str, Mapping[str, Population]]:
+        """Map each strategy in use to its reported populations and their rules."""
+        return {used.name: used.populations for used in self.strategies.values()}
+
+    def counting(self) -> dict[str, tuple[CountMethod, ...]]:
+        """Map each panel to the ways in which its counts may become concentrations."""
+        return {panel: used.panel.counting for panel, used in self.strategies.items()}
+
+    def labels(self) -> dict[str, str]:
+        """Map each reported population to its name on pages."""
+        return {
+            population.id: population.label
+            for used in self.strategies.values()
+            for population in used.populations.values()
+        }
+
+    def with_strategy(self, panel: str, used: StrategyInUse) -> StudySnapshot:
+        """Give the study as it would be if another strategy counted one of its panels."""
+        return replace(self, strategies={**self.strategies, panel: used})

@@ -22,14 +22,14 @@ class Named(Protocol):
 AnyChannel = TypeVar("AnyChannel", bound=Named)
 
 
-def tells_time(detector: str) -> bool:
+def is_time_channel(detector: str) -> bool:
     """Tell whether a channel of this name is a clock."""
     return _plain(detector) in SPELLINGS
 
 
 def time_channel(channels: Sequence[AnyChannel]) -> AnyChannel | None:
     """Find the channel that tells the time (that with the standard's name before others), None without."""
-    clocks = [channel for channel in channels if tells_time(channel.detector)]
+    clocks = [channel for channel in channels if is_time_channel(channel.detector)]
     return min(clocks, key=lambda channel: SPELLINGS.index(_plain(channel.detector)), default=None)
 
 

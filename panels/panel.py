@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
-from panels.acquisition_time import TIME, tells_time, time_channel
+from panels.acquisition_time import TIME, is_time_channel, time_channel
 from panels.text.quoting import as_label
 
 Counting = Literal["bead", "volumetric", "chain", "dual"]
@@ -83,7 +83,9 @@ class Panel(BaseModel):
     @classmethod
     def _the_clock_has_one_name(cls, scatter: Mapping[str, str]) -> Mapping[str, str]:
         """Call the clock ``Time``, whatever the cytometer calls it."""
-        return {TIME if tells_time(name) else name: detector for name, detector in scatter.items()}
+        return {
+            TIME if is_time_channel(name) else name: detector for name, detector in scatter.items()
+        }
 
     def detectors(self) -> dict[str, dict[str, str]]:
         """Give for each known instrument the detector of every marker."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gating.exchange.foreign_document import ForeignChannel
 from gating.exchange.import_notes import Note
 from gating.fcs.limits import MOST_CHANNELS
-from panels.acquisition_time import tells_time
+from panels.acquisition_time import is_time_channel
 from panels.text.quoting import as_label
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class SampleChannels:
         ``scale_gain`` and ``scale_top`` are those of the linear scale FlowJo draws the channel on.
         Raises LeftOut when it is not clear.
         """
-        if tells_time(name):
+        if is_time_channel(name):
             return (self.time_step or 1.0) / self._seconds_a_tick(name, scale_gain, scale_top)
         if scale_gain != 1.0:
             raise LeftOut(
@@ -124,7 +124,7 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
     scaled = [
         f"{as_label(detector)} ({gain:g})"
         for detector, gain in gains.items()
-        if gain != 1.0 and not tells_time(detector)
+        if gain != 1.0 and not is_time_channel(detector)
     ]
     if scaled:
         more = f" and {len(scaled) - MOST_NAMED} more" if len(scaled) > MOST_NAMED else ""

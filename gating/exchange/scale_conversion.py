@@ -10,7 +10,7 @@ import numpy as np
 from gating.exchange.read_document import RangedChannel
 from gating.strategy.display_scale import FULL_SCALE, apply_transform, transform_of
 from gating.strategy.gates import SCATTER, Scale
-from panels.acquisition_time import TIME, tells_time
+from panels.acquisition_time import TIME, is_time_channel
 from panels.panel import Panel, match_panel, plain
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ChannelNames:
     def axis(self, name: str, matrix: flowkit.Matrix | None = None) -> str | None:
         """Give the marker or scatter parameter of a channel; None when the panel does not read it."""
         found = self._axis.get(plain(name))
-        if found is None and self._timed and tells_time(name):
+        if found is None and self._timed and is_time_channel(name):
             return TIME
         if found is None and matrix is not None and name in matrix.fluorochromes:
             found = self._axis.get(plain(matrix.detectors[list(matrix.fluorochromes).index(name)]))

@@ -1,6 +1,5 @@
 """Read what an FCS file says of its tube before an event is read."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +98,6 @@ def read_header(path: Path) -> TubeHeader:
             *time_problems,
         ),
     )
-
-
-def file_sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file's bytes, which is the identity of its tube."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _time_step(

@@ -21,7 +21,7 @@ import numpy as np
 
 from gating.fcs.event_source import EventSource, Rows
 from gating.fcs.header import TubeHeader
-from panels.acquisition_time import tells_time, time_channel
+from panels.acquisition_time import is_time_channel, time_channel
 
 LEAST_EVENTS = 1500
 MOST_BINS = 500
@@ -86,7 +86,7 @@ def time_quality(
     found: dict[str, int] = {}
     drift = 0.0
     for name, index in channels.items():
-        if tells_time(header.channels[index].detector):
+        if is_time_channel(header.channels[index].detector):
             continue
         medians = _bin_medians(events.column(index), size, bins)
         stands_out = _stands_out(medians, LEAST_DEVIATION)

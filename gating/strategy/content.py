@@ -4,18 +4,10 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from gating.strategy.gates import (
-    SCATTER,
-    Bound,
-    Cluster,
-    Coincidence,
-    Gate,
-    Identifier,
-    Population,
-    Scale,
-    StrictModel,
-    Threshold,
-)
+from gating.strategy.gates import SCATTER, Bound, Cluster, Coincidence, Gate, Scale
+from gating.strategy.population import Population
+from gating.strategy.strict_model import Identifier, StrictModel
+from gating.strategy.threshold import Threshold
 
 
 class StrategyContent(StrictModel):

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from gating.strategy.gates import Bound, Gate, Limits, Population, Threshold
+from gating.strategy.gates import Bound, Gate, Limits
 from gating.strategy.model import Strategy
+from gating.strategy.population import Population
+from gating.strategy.threshold import Threshold
 
 Step = Literal["none", "patch", "minor", "major"]
 STEPS: tuple[Step, ...] = ("none", "patch", "minor", "major")

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gating.evaluation.resolved import Resolved, Tried
-from gating.strategy.gates import Source, Stretch, Threshold
 from gating.strategy.model import Strategy
+from gating.strategy.threshold import Source, Stretch, Threshold
 from gating.thresholds.measure import StretchMeasurement, ThresholdMeasurement
 from gating.thresholds.valley import (
     FARTHEST,

@@ -49,7 +49,10 @@ def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
 
 
 def regular_sha256(path: Path, *, follow: bool = False) -> str:
-    """Compute the SHA-256 of a regular file's bytes; raises as ``open_regular`` does."""
+    """Compute the SHA-256 of a file's bytes, which is the identity of a tube.
+
+    Raises as ``open_regular`` does.
+    """
     with open_regular(path, follow=follow) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from gating.display.projection import outlines_on, project
 from gating.fcs.events import Events, open_events
-from gating.fcs.header import TubeHeader, file_sha256, read_header
+from gating.fcs.header import TubeHeader, read_header
 from gating.strategy.difference import Difference, compare
 from gating.strategy.model import Strategy
 from gating.thresholds.apply import Applied, apply_strategy
 from panels.catalogue import load_panel
+from panels.files.plain_file import regular_sha256
 from panels.panel import match_panel
 from panels.text.errors import PanelMismatch, UsageFault
 from tasks.concordance.agreement import f1
@@ -99,7 +100,7 @@ def overlay(old: Strategy, new: Strategy, tube: Path, panels: Path | None = None
     }
     gates = _pairs(before, after, was)
     drawn = _drawn(before, after, gates, events, header)
-    digest = file_sha256(tube)[:12]
+    digest = regular_sha256(tube, follow=True)[:12]
     picture = b""
     if drawn:
         title, subtitle = (

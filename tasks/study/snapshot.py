@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gating.strategy.gates import Population
     from gating.strategy.model import Release
+    from gating.strategy.population import Population
     from panels.catalogue import PanelVersion
     from panels.panel import Panel
     from tasks.counting.volume import CountMethod

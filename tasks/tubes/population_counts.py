@@ -8,7 +8,7 @@ from gating.evaluation.compile import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
-from gating.strategy.gates import Population
+from gating.strategy.population import Population
 from gating.thresholds.measure import NegativeMeasurement
 from gating.thresholds.sensitivity import border_share, stands_on
 from tasks.counting.counts import PopulationCount

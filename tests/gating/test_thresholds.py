@@ -12,8 +12,8 @@ from gating.evaluation.engine import evaluate
 from gating.evaluation.resolved import Resolved
 from gating.fcs.spillover import Spill
 from gating.strategy.catalogue import load_strategy
-from gating.strategy.gates import Anchor, Negative, Stretch, Threshold
 from gating.strategy.model import Strategy
+from gating.strategy.threshold import Anchor, Negative, Stretch, Threshold
 from gating.thresholds.apply import apply_strategy
 from gating.thresholds.measure import (
     AnchorMeasurement,

@@ -1,0 +1,23 @@
+"""Describe a reported population of a strategy and the rules of its report."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gating.strategy.strict_model import Identifier, StrictModel
+
+
+class Population(StrictModel):
+    """One reported population and the rules of its report (docs/design.md, Counting rules)."""
+
+    id: Identifier
+    gate: Identifier
+    label: str
+    reference: Identifier
+    anchor: tuple[Identifier, ...] = ()
+    minimum_parent_events: int = Field(default=0, ge=0)
+    detect_events: int | None = Field(default=None, gt=0)
+    quantify_events: int | None = Field(default=None, gt=0)
+    clinical_threshold_per_ul: float | None = Field(default=None, gt=0)
+    background: Literal["none", "baseline", "negative"] = "none"
+    specimens: tuple[Literal["blood", "marrow"], ...] = ("blood", "marrow")

@@ -1,7 +1,7 @@
-"""Find panel definitions, the laboratory's own folder first, and prove that a released one is what was released.
+"""Find panel definitions, the laboratory's before the shipped ones, and check released ones.
 
-A panel lies in ``NAME.yaml``, and each released version beside it in ``NAME/VERSION/panel.yaml``;
-either may be missing.
+A released panel whose content is not what its LOCK says is refused. A panel lies in ``NAME.yaml``,
+and each released version beside it in ``NAME/VERSION/panel.yaml``; either may be missing.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ KEPT = "panel.yaml"
 class PanelVersion:
     """One version of a panel: its definition, the SHA-256 of its content, and whether it is locked.
 
-    ``name`` is what its file is called by, which is what sheets and settings call it by.
+    ``name`` is that of its file, by which sheets and settings refer to it.
     """
 
     name: str
@@ -42,26 +42,27 @@ def shipped_panels() -> Path:
     return Path(str(files("panels") / "definitions"))
 
 
-def load_panel(name: str, own: Path | None = None) -> Panel:
-    """Load the panel called ``name`` from the folder ``own``, else from the shipped definitions; raises as ``find_panel`` does."""
-    return find_panel(name, own).panel
+def load_panel(name: str, laboratory: Path | None = None) -> Panel:
+    """Load the definition of a panel; takes and raises what ``find_panel`` does."""
+    return find_panel(name, laboratory).panel
 
 
-def find_panel(pin: str, own: Path | None = None) -> PanelVersion:
-    """Find the panel a name or pin means: ``bcell``, ``bcell@1`` or ``bcell@1.0.0``, in the folder ``own`` before the shipped ones.
+def find_panel(pin: str, laboratory: Path | None = None) -> PanelVersion:
+    """Find the panel that a name or pin means: ``bcell``, ``bcell@1`` or ``bcell@1.0.0``.
 
-    The newest release that fits is taken; a version that is not in the LOCK only where nothing of
-    that name was released in the folder. Raises PanelFault when there is none, a definition is
-    wrong, or a released one is not what was released.
+    The folder ``laboratory`` comes before the shipped definitions. The newest release that fits is
+    taken; a version that is not in the LOCK only where nothing of that name was released in the
+    folder. Raises PanelFault when there is none, a definition is wrong, or a released one is not
+    what was released.
     """
     name, _, wanted = pin.partition("@")
-    for folder in _folders(own):
-        found = _newest(folder, name, wanted)
-        if found is not None:
-            return found
-    known = panel_names(own)
+    for folder in _folders(laboratory):
+        newest = _newest(folder, name, wanted)
+        if newest is not None:
+            return newest
+    known = panel_names(laboratory)
     if name in known:
-        versions = ", ".join(each.pin for each in panel_versions(own) if each.name == name)
+        versions = ", ".join(each.pin for each in panel_versions(laboratory) if each.name == name)
         raise PanelFault(f"There is no version '{wanted}' of the panel {name}. Known: {versions}.")
     raise PanelFault(
         f"There is no panel called '{name}'{nearest(name, known) or '.'} Known panels: "
@@ -69,9 +70,9 @@ def find_panel(pin: str, own: Path | None = None) -> PanelVersion:
     )
 
 
-def panel_names(own: Path | None = None) -> list[str]:
+def panel_names(laboratory: Path | None = None) -> list[str]:
     """List the names of all panels that can be loaded."""
-    return sorted({name for folder in _folders(own) for name in _definitions(folder)})
+    return sorted({name for folder in _folders(laboratory) for name in _definitions(folder)})
 
 
 def panel_names_in(folder: Path) -> list[str]:
@@ -79,28 +80,34 @@ def panel_names_in(folder: Path) -> list[str]:
     return sorted(_definitions(folder))
 
 
-def panel_versions(own: Path | None = None) -> list[PanelVersion]:
-    """List every version of every panel that can be found, by name and version; raises as ``find_panel`` does."""
-    found: dict[str, PanelVersion] = {}
-    for folder in _folders(own):
+def panel_versions(laboratory: Path | None = None) -> list[PanelVersion]:
+    """List every version of every panel that can be found, by name and version.
+
+    Raises as ``find_panel`` does.
+    """
+    by_pin: dict[str, PanelVersion] = {}
+    for folder in _folders(laboratory):
         versions = [each for name in _definitions(folder) for each in versions_of(folder, name)]
-        found = {each.pin: each for each in versions} | found
-    return sorted(found.values(), key=lambda each: (each.name, version_order(each.panel.version)))
+        by_pin = {each.pin: each for each in versions} | by_pin
+    return sorted(by_pin.values(), key=lambda each: (each.name, version_order(each.panel.version)))
 
 
 def versions_of(folder: Path, name: str) -> list[PanelVersion]:
-    """Read all versions of one panel in one folder, each once, oldest first; raises PanelFault for what is not as released."""
+    """Read all versions of one panel in one folder, each once, oldest first.
+
+    Raises PanelFault for what is not as released.
+    """
     locked = read_locked(folder, PanelFault)
-    found: dict[str, PanelVersion] = {}
+    by_pin: dict[str, PanelVersion] = {}
     for path in _definitions(folder).get(name, []):
         version = _read(path, name, locked)
-        other = found.setdefault(version.pin, version)
+        other = by_pin.setdefault(version.pin, version)
         if other.sha256 != version.sha256:
             raise PanelFault(
                 f"{path}: {version.pin} is also in {other.path}, with another content. Give "
                 f"one of them another version."
             )
-    return sorted(found.values(), key=lambda each: version_order(each.panel.version))
+    return sorted(by_pin.values(), key=lambda each: version_order(each.panel.version))
 
 
 def releases_in(folder: Path) -> list[str]:
@@ -139,7 +146,11 @@ def _read(path: Path, name: str, locked: dict[str, str]) -> PanelVersion:
 
 
 def _newest(folder: Path, name: str, wanted: str) -> PanelVersion | None:
-    """Choose the newest release that fits, or the newest version where none of that name was ever released in this folder."""
+    """Choose the newest release that fits.
+
+    Where none of that name was ever released in this folder, the newest version is taken. Raises
+    PanelFault where the file of a release is gone.
+    """
     fitting = [each for each in versions_of(folder, name) if allows(wanted, each.panel.version)]
     released = [each for each in fitting if each.released]
     if released:
@@ -147,25 +158,29 @@ def _newest(folder: Path, name: str, wanted: str) -> PanelVersion | None:
     pins = (pin.rpartition("@") for pin in releases_in(folder))
     gone = [version for other, _, version in pins if other == name and allows(wanted, version)]
     if gone:
+        latest = max(gone, key=version_order)
         raise PanelFault(
-            f"{kept_at(folder, name, max(gone, key=version_order))}: "
-            f"{name}@{max(gone, key=version_order)} was released and its file is "
-            "gone. Put it back."
+            f"{kept_at(folder, name, latest)}: {name}@{latest} was released and its file is gone. "
+            f"Put it back."
         )
     return fitting[-1] if fitting else None
 
 
-def _folders(own: Path | None) -> Sequence[Path]:
-    return [folder for folder in (own, shipped_panels()) if folder is not None and folder.is_dir()]
+def _folders(laboratory: Path | None) -> Sequence[Path]:
+    folders = (laboratory, shipped_panels())
+    return [folder for folder in folders if folder is not None and folder.is_dir()]
 
 
 def _definitions(folder: Path) -> dict[str, list[Path]]:
-    """List the files of each panel in a folder: its own, then those of its versions; hidden files are none."""
-    found: dict[str, list[Path]] = {}
+    """List the files of each panel in a folder: ``NAME.yaml``, then those of its versions.
+
+    Hidden files are left out.
+    """
+    files_of: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.yaml")):
         if not path.name.startswith("."):
-            found.setdefault(path.stem, []).append(path)
+            files_of.setdefault(path.stem, []).append(path)
     for path in sorted(folder.glob(f"*/*/{KEPT}")):
         if VERSION.fullmatch(path.parent.name):
-            found.setdefault(path.parent.parent.name, []).append(path)
-    return found
+            files_of.setdefault(path.parent.parent.name, []).append(path)
+    return files_of

@@ -1,6 +1,6 @@
 """Say in words what changed from one version of a panel to another."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from panels.panel import Panel, Stain
@@ -10,7 +10,10 @@ PLAIN = ("title", "instrument", "counting", "co_infusion", "compensated")
 
 @dataclass(frozen=True, slots=True)
 class PanelChange:
-    """One thing that changed: ``where`` names it, ``was`` and ``now`` are None where it was added or removed."""
+    """One thing that changed between two versions of a panel.
+
+    ``where`` names it; ``was`` is None where it was added, ``now`` where it was removed.
+    """
 
     kind: str
     where: str
@@ -21,10 +24,10 @@ class PanelChange:
     def text(self) -> str:
         """Say it in a sentence."""
         if self.was is None:
-            return f"{self.where}: {_told(self.now)} is new"
+            return f"{self.where}: {_written(self.now)} is new"
         if self.now is None:
-            return f"{self.where}: {_told(self.was)} is gone"
-        return f"{self.where}: {_told(self.was)} becomes {_told(self.now)}"
+            return f"{self.where}: {_written(self.was)} is gone"
+        return f"{self.where}: {_written(self.was)} becomes {_written(self.now)}"
 
     def document(self) -> dict[str, object]:
         """Give what ``reconflow panel diff --json`` prints of it."""
@@ -59,11 +62,12 @@ def _markers(old: Panel, new: Panel) -> Iterator[PanelChange]:
     before, after = ({stain.marker: stain for stain in each.markers} for each in (old, new))
     for name in dict.fromkeys((*before, *after)):
         was, now = before.get(name), after.get(name)
-        if was is None or now is None:
-            kind = "marker_added" if was is None else "marker_removed"
-            yield PanelChange(kind, f"marker {name}", was and was.detector, now and now.detector)
-        else:
+        if was is not None and now is not None:
             yield from _stain(was, now)
+        elif now is not None:
+            yield PanelChange("marker_added", f"marker {name}", None, now.detector)
+        elif was is not None:
+            yield PanelChange("marker_removed", f"marker {name}", was.detector, None)
     if list(before) != list(after) and set(before) == set(after):
         yield PanelChange("marker_order", "order of the markers", tuple(before), tuple(after))
 
@@ -76,31 +80,18 @@ def _stain(was: Stain, now: Stain) -> Iterator[PanelChange]:
 
 
 def _instruments(old: Panel, new: Panel) -> Iterator[PanelChange]:
-    for name in dict.fromkeys((*old.instruments, *new.instruments)):
-        if name in old.instruments and name in new.instruments:
-            yield from _pairs(
-                "instrument_detector", name, old.instruments[name], new.instruments[name]
-            )
+    before, after = old.instruments, new.instruments
+    for name in dict.fromkeys((*before, *after)):
+        where = f"instrument {name}"
+        if name not in before:
+            yield PanelChange("instrument_added", where, None, dict(after[name]))
+        elif name not in after:
+            yield PanelChange("instrument_removed", where, dict(before[name]), None)
         else:
-            was, now = (
-                None if name not in each else dict(each[name])
-                for each in (old.instruments, new.instruments)
-            )
-            yield PanelChange(
-                "instrument_added" if was is None else "instrument_removed",
-                f"instrument {name}",
-                was,
-                now,
-            )
-    if list(old.instruments) != list(new.instruments) and set(old.instruments) == set(
-        new.instruments
-    ):
-        yield PanelChange(
-            "instrument_order",
-            "order of the instruments",
-            tuple(old.instruments),
-            tuple(new.instruments),
-        )
+            yield from _pairs("instrument_detector", name, before[name], after[name])
+    if list(before) != list(after) and set(before) == set(after):
+        where = "order of the instruments"
+        yield PanelChange("instrument_order", where, tuple(before), tuple(after))
 
 
 def _pairs(
@@ -116,19 +107,21 @@ def _matrix(old: Panel, new: Panel) -> Iterator[PanelChange]:
         return
     was, now = old.matrix or (), new.matrix or ()
     if [len(row) for row in was] != [len(row) for row in now]:
-        told = (f"{len(each)} × {len(each)}" if each else None for each in (was, now))
-        yield PanelChange("matrix", "matrix", *told)
+        yield PanelChange("matrix", "matrix", _size(was), _size(now))
         return
     markers = [stain.marker for stain in new.markers]
     for row, (before, after) in enumerate(zip(was, now, strict=True)):
         for column, (first, second) in enumerate(zip(before, after, strict=True)):
             if first != second:
-                yield PanelChange(
-                    "matrix", f"matrix, {markers[row]} into {markers[column]}", first, second
-                )
+                where = f"matrix, {markers[row]} into {markers[column]}"
+                yield PanelChange("matrix", where, first, second)
 
 
-def _told(value: object) -> str:
+def _size(matrix: Sequence[object]) -> str | None:
+    return f"{len(matrix)} × {len(matrix)}" if matrix else None
+
+
+def _written(value: object) -> str:
     """Write a value as the definition does."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -136,4 +129,6 @@ def _told(value: object) -> str:
         return f"[{', '.join(map(str, value))}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {each}" for key, each in value.items()) + "}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)

@@ -5,7 +5,7 @@ the two contradict each other nothing is guessed: the tube is refused and the se
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -43,7 +43,11 @@ class Stain(BaseModel):
 
 
 class Panel(BaseModel):
-    """One version of a panel: markers, detectors per instrument, scatter channels and how its cells may be counted."""
+    """One version of a panel: its markers and channels, and how its cells may be counted.
+
+    ``instruments`` maps an instrument to its detectors (marker → detector) where they differ from
+    those of ``markers``, which are those of ``instrument``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,9 +75,8 @@ class Panel(BaseModel):
                     f"instrument {instrument!r} names {unknown[0]!r}, which is not a marker "
                     f"of this panel"
                 )
-        if self.matrix is not None and [len(row) for row in self.matrix] != [len(names)] * len(
-            names
-        ):
+        square = [len(names)] * len(names)
+        if self.matrix is not None and [len(row) for row in self.matrix] != square:
             raise ValueError(
                 "matrix must have one row and one column for each marker, in the order of markers"
             )
@@ -81,17 +84,15 @@ class Panel(BaseModel):
 
     @field_validator("scatter")
     @classmethod
-    def _the_clock_has_one_name(cls, scatter: Mapping[str, str]) -> Mapping[str, str]:
-        """Call the clock ``Time``, whatever the cytometer calls it."""
-        return {
-            TIME if is_time_channel(name) else name: detector for name, detector in scatter.items()
-        }
+    def _time_has_one_name(cls, scatter: Mapping[str, str]) -> Mapping[str, str]:
+        """Call the time channel ``Time``, however the cytometer spells it."""
+        return {_scatter_name(name): detector for name, detector in scatter.items()}
 
     def detectors(self) -> dict[str, dict[str, str]]:
         """Give for each known instrument the detector of every marker."""
-        own = {stain.marker: stain.detector for stain in self.markers}
-        return {self.instrument: own} | {
-            name: own | dict(other) for name, other in self.instruments.items()
+        usual = {stain.marker: stain.detector for stain in self.markers}
+        return {self.instrument: usual} | {
+            name: usual | dict(other) for name, other in self.instruments.items()
         }
 
 
@@ -127,7 +128,7 @@ class PanelMatch:
 
 @lru_cache(maxsize=16_384)
 def plain(name: str) -> str:
-    """Reduce a label or detector name to its letters and digits, upper case (``PerCP-Cy5-5-A`` → ``PERCPCY55A``)."""
+    """Reduce a name to its letters and digits, upper case: ``PerCP-Cy5-5-A`` → ``PERCPCY55A``."""
     return re.sub(r"[^A-Z0-9]", "", name.upper())
 
 
@@ -141,7 +142,7 @@ def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
     }
     instrument, detectors = _best_instrument(panel, by_label, usable)
     owner = {plain(detector): marker for marker, detector in detectors.items()}
-    found: dict[str, int] = {}
+    channel_of: dict[str, int] = {}
     problems: list[str] = []
     for stain in panel.markers:
         channel, problem = _resolve(
@@ -150,26 +151,40 @@ def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
         if problem:
             problems.append(problem)
         elif channel is not None:
-            found[stain.marker] = channel.index
+            channel_of[stain.marker] = channel.index
     for name, detector in panel.scatter.items():
-        same = (c for c in channels if plain(c.detector) == plain(detector))
-        channel = next(same, None) or (time_channel(channels) if name == TIME else None)
+        channel = _scatter_channel(name, detector, channels)
         if channel is None:
             problems.append(f"The channel {detector} is missing: record it on the cytometer.")
         else:
-            found[name] = channel.index
-    return PanelMatch(panel=panel, instrument=instrument, channel=found, problems=tuple(problems))
+            channel_of[name] = channel.index
+    return PanelMatch(panel, instrument, channel_of, tuple(problems))
+
+
+def _scatter_name(name: str) -> str:
+    return TIME if is_time_channel(name) else name
+
+
+def _scatter_channel(
+    name: str, detector: str, channels: Sequence[ChannelLike]
+) -> ChannelLike | None:
+    """Find the channel of a scatter parameter; the time channel may have any known spelling."""
+    same = next((c for c in channels if plain(c.detector) == plain(detector)), None)
+    if same is None and name == TIME:
+        return time_channel(channels)
+    return same
 
 
 def _area_channels(channels: Iterable[ChannelLike]) -> list[ChannelLike]:
     """Drop height and width channels of a detector whose area is recorded too."""
     every = list(channels)
     areas = {c.detector[:-2].upper() for c in every if c.detector.upper().endswith("-A")}
-    return [
-        c
-        for c in every
-        if not (c.detector.upper().endswith(("-H", "-W")) and c.detector[:-2].upper() in areas)
-    ]
+    return [c for c in every if not _is_beside_area(c.detector.upper(), areas)]
+
+
+def _is_beside_area(detector: str, areas: Collection[str]) -> bool:
+    """Tell whether a detector (upper case) is the height or width of one of the ``areas``."""
+    return detector.endswith(("-H", "-W")) and detector[:-2] in areas
 
 
 @lru_cache(maxsize=16_384)
@@ -192,13 +207,16 @@ def _names_of(stain: Stain) -> frozenset[str]:
 def _best_instrument(
     panel: Panel, by_label: Mapping[str, list[ChannelLike]], channels: Sequence[ChannelLike]
 ) -> tuple[str, dict[str, str]]:
-    """Choose the detector map with which most labelled markers, then most detectors, agree (first listed on ties)."""
+    """Choose the detector map that agrees with most labelled markers, then with most detectors.
+
+    On ties the first listed is taken.
+    """
     present = {plain(c.detector) for c in channels}
 
     def agreement(detectors: Mapping[str, str]) -> tuple[int, int]:
         labelled = sum(
-            any(plain(c.detector) == plain(detectors[m]) for c in found)
-            for m, found in by_label.items()
+            any(plain(c.detector) == plain(detectors[m]) for c in labelled_channels)
+            for m, labelled_channels in by_label.items()
         )
         return labelled, sum(plain(d) in present for d in detectors.values())
 
@@ -212,14 +230,12 @@ def _resolve(
     detector: str,
     owner: Mapping[str, str],
 ) -> tuple[ChannelLike | None, str | None]:
-    """Decide which channel reads a marker: its channel, or the sentence that says why none can be trusted."""
+    """Decide which channel reads a marker, or give the sentence why none can be trusted.
+
+    ``owner`` maps a detector (``plain``) to the marker that the panel reads on it.
+    """
     if len(labelled) > 1:
-        named = [as_label(c.detector) for c in labelled[:_MOST_NAMED]]
-        names = " and ".join([*named, *(["others"] if len(labelled) > _MOST_NAMED else [])])
-        return None, (
-            f"{stain.marker} is labelled on {names}: only one detector may carry it. "
-            f"Correct the labels."
-        )
+        return None, _labelled_twice(stain, labelled)
     if labelled:
         other = owner.get(plain(labelled[0].detector))
         if other is not None and other != stain.marker:
@@ -232,11 +248,24 @@ def _resolve(
     at_detector = next((c for c in channels if plain(c.detector) == plain(detector)), None)
     if at_detector is not None and not at_detector.label.strip():
         return at_detector, None
-    return None, _missing(stain, detector, at_detector) if stain.required else None
+    if not stain.required:
+        return None, None
+    return None, _missing(stain, detector, at_detector)
+
+
+def _labelled_twice(stain: Stain, labelled: Sequence[ChannelLike]) -> str:
+    """Name the channels that all carry the label of one marker."""
+    names = [as_label(c.detector) for c in labelled[:_MOST_NAMED]]
+    if len(labelled) > _MOST_NAMED:
+        names.append("others")
+    return (
+        f"{stain.marker} is labelled on {' and '.join(names)}: only one detector may carry it. "
+        f"Correct the labels."
+    )
 
 
 def _missing(stain: Stain, detector: str, at_detector: ChannelLike | None) -> str:
-    """Say what stands where the marker should be."""
+    """Describe what the tube has in place of the marker."""
     if at_detector is None:
         return (
             f"{stain.marker} is missing: no channel is labelled {stain.marker} and there is no "

@@ -1,4 +1,4 @@
-"""Freeze a version of a laboratory's own panel."""
+"""Freeze a version of a laboratory's panel."""
 
 import re
 from pathlib import Path
@@ -21,11 +21,12 @@ from panels.text.spelling import nearest
 def release_panel(
     folder: Path, name: str, version: str
 ) -> tuple[PanelVersion, tuple[PanelChange, ...] | None]:
-    """Write a version's SHA-256 into the LOCK of ``folder`` and keep a copy; gives what changed since the release before it.
+    """Release a version of a panel: write its SHA-256 into the LOCK of ``folder`` and keep a copy.
 
-    The copy lies in ``NAME/VERSION/panel.yaml``, so that ``NAME.yaml`` may go on to the next
-    version. Raises PanelFault when there is no such version, it is released already, or a shipped
-    panel has its number.
+    Gives the release and what changed since the one before it (None: there is none). The copy lies
+    in ``NAME/VERSION/panel.yaml``, so that ``NAME.yaml`` may go on to the next version. Raises
+    PanelFault when there is no such version, it is released already, or a shipped panel has its
+    number.
     """
     if not re.fullmatch(r"[\w-]+", name) or not VERSION.fullmatch(version):
         raise PanelFault(
@@ -48,15 +49,14 @@ def release_panel(
 
 
 def _draft(folder: Path, name: str, version: str) -> PanelVersion:
-    found = {
-        each.panel.version: each for each in (versions_of(folder, name) if folder.is_dir() else [])
-    }
-    if version in found:
-        return found[version]
-    if found:
+    written = versions_of(folder, name) if folder.is_dir() else []
+    by_version = {each.panel.version: each for each in written}
+    if version in by_version:
+        return by_version[version]
+    if by_version:
         raise PanelFault(
             f"There is no version {version} of {name} in {folder}; there is "
-            f"{', '.join(found)}. Write 'version: {version}' in "
+            f"{', '.join(by_version)}. Write 'version: {version}' in "
             f"{folder / f'{name}.yaml'}."
         )
     if name in panel_names():
@@ -64,33 +64,32 @@ def _draft(folder: Path, name: str, version: str) -> PanelVersion:
             f"{name} is a shipped panel, which is released. To change it, write a version of "
             f"your own into {folder / f'{name}.yaml'}."
         )
-    own = panel_names(folder) if folder.is_dir() else []
+    known = panel_names(folder) if folder.is_dir() else []
     raise PanelFault(
-        f"{folder / f'{name}.yaml'}: there is no such file{nearest(name, own) or '.'} Write "
+        f"{folder / f'{name}.yaml'}: there is no such file{nearest(name, known) or '.'} Write "
         f"the panel there."
     )
 
 
 def _since_the_last(folder: Path, draft: PanelVersion) -> tuple[PanelChange, ...] | None:
-    """Compare with the newest release below this version, among the laboratory's own and the shipped ones."""
-    known = [
+    """Compare with the newest release below this version, the laboratory's or a shipped one."""
+    releases = [
         each
         for place in (shipped_panels(), folder)
         for each in versions_of(place, draft.name)
         if each.released
     ]
-    same = next((each for each in known if each.pin == draft.pin), None)
+    same = next((each for each in releases if each.pin == draft.pin), None)
     if same is not None and same.sha256 != draft.sha256:
         raise PanelFault(
             f"{draft.path}: {draft.pin} is also a shipped panel, with another content. Give "
             f"yours another version."
         )
-    lower = [
-        each
-        for each in known
-        if version_order(each.panel.version) < version_order(draft.panel.version)
-    ]
+    lower = [each for each in releases if _order(each) < _order(draft)]
     if not lower:
         return None
-    before = max(lower, key=lambda each: version_order(each.panel.version))
-    return panel_changes(before.panel, draft.panel)
+    return panel_changes(max(lower, key=_order).panel, draft.panel)
+
+
+def _order(release: PanelVersion) -> tuple[int, ...]:
+    return version_order(release.panel.version)

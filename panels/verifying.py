@@ -22,45 +22,51 @@ class Verified:
     unreadable: tuple[str, ...] = ()
 
 
-def verify_panels(own: Path | None = None) -> Verified:
-    """Read every panel of the shipped and the laboratory's own folder; nothing is raised, every fault is a sentence."""
+def verify_panels(laboratory: Path | None = None) -> Verified:
+    """Check every panel of the laboratory's and the shipped folder.
+
+    Nothing is raised: every fault is a sentence.
+    """
     verified: list[str] = []
     unreleased: list[str] = []
     faults: list[str] = []
     unreadable: list[str] = []
-    for folder in (each for each in (own, shipped_panels()) if each is not None and each.is_dir()):
+    folders = (laboratory, shipped_panels())
+    for folder in (each for each in folders if each is not None and each.is_dir()):
         try:
             released = releases_in(folder)
         except PanelFault as fault:
             unreadable.append(str(fault))
             continue
-        found, wrong = _read(folder)
+        readable, wrong = _read(folder)
         frozen = {pin.rpartition("@")[0] for pin in released}
         faults += [sentence for name, sentence in wrong if name in frozen]
         unreadable += [sentence for name, sentence in wrong if name not in frozen]
-        verified += [pin for pin, is_released in found if is_released]
-        unreleased += [pin for pin, is_released in found if not is_released]
-        faults += _gone(folder, released, {pin for pin, _ in found}, {name for name, _ in wrong})
-    frozen_once, drafts_once = tuple(dict.fromkeys(verified)), tuple(dict.fromkeys(unreleased))
-    return Verified(frozen_once, drafts_once, tuple(faults), tuple(unreadable))
+        verified += [pin for pin, is_released in readable if is_released]
+        unreleased += [pin for pin, is_released in readable if not is_released]
+        faults += _gone(folder, released, {pin for pin, _ in readable}, {name for name, _ in wrong})
+    verified_once = tuple(dict.fromkeys(verified))
+    unreleased_once = tuple(dict.fromkeys(unreleased))
+    return Verified(verified_once, unreleased_once, tuple(faults), tuple(unreadable))
 
 
 def _read(folder: Path) -> tuple[list[tuple[str, bool]], list[tuple[str, str]]]:
-    """Give the versions that can be read, with whether they are released, and the names of the others with what is wrong."""
-    found: list[tuple[str, bool]] = []
+    """Read the panels of a folder: (pin, whether released), and (name, sentence) for faulty ones."""
+    readable: list[tuple[str, bool]] = []
     wrong: list[tuple[str, str]] = []
     for name in panel_names_in(folder):
         try:
-            found += [(each.pin, each.released) for each in versions_of(folder, name)]
+            readable += [(each.pin, each.released) for each in versions_of(folder, name)]
         except PanelFault as fault:
             wrong.append((name, str(fault)))
-    return found, wrong
+    return readable, wrong
 
 
-def _gone(folder: Path, released: list[str], found: set[str], wrong: set[str]) -> Iterator[str]:
+def _gone(folder: Path, released: list[str], readable: set[str], wrong: set[str]) -> Iterator[str]:
+    """Describe each release that has no file any more."""
     for pin in released:
         name, _, version = pin.rpartition("@")
-        if pin not in found and name not in wrong:
+        if pin not in readable and name not in wrong:
             yield (
                 f"{kept_at(folder, name, version)}: {pin} was released and its file is gone. Put "
                 f"it back."

@@ -19,7 +19,8 @@ from gating.fcs.second_readers import ParsedHeader
 from gating.fcs.text import DataSet
 from panels.acquisition_time import time_channel
 from panels.text.errors import UnreadableFile
-from panels.text.quoting import as_label, may_be_shown, quoted, value_shown, without_controls
+from panels.text.printable import without_controls
+from panels.text.quoting import as_label, may_be_shown, quoted, value_shown
 
 MOST_DECADES = 10.0
 WHOLE_WIDTHS = (1, 2, 4, 8)

@@ -15,7 +15,8 @@ from gating.fcs.limits import MOST_SPILL_CHANNELS, MOST_SPILLS
 from gating.fcs.text_segment import SPILL_KEYWORDS
 from panels.panel import FLUOROCHROMES, plain
 from panels.text.errors import CompensationFault
-from panels.text.quoting import is_standard, without_controls
+from panels.text.printable import without_controls
+from panels.text.quoting import is_standard
 
 IDENTITY_TOLERANCE = 1e-4
 """Spill below 0.01 % everywhere is none: the Aurora writes 1e-6 in one cell of its placeholder."""

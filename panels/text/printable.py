@@ -1,35 +1,53 @@
-"""Write what somebody else wrote so that it can be shown: on one line, and no terminal obeys it."""
+"""Make text of others fit to be shown: on one line, and without what steers a terminal."""
 
-LONGEST_SAID = 160
+import re
+
+LONGEST_PARSER_MESSAGE = 160
 LONGEST_SHOWN = 60
 LONGEST_SENTENCE = 900
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
 def printable(text: str) -> str:
-    """Write letters that are not to be seen as their escapes.
+    """Replace characters that cannot be seen by their escapes.
 
     Such are line breaks, the escapes of a terminal, marks that turn the direction of reading, and
     halves of letters, which no encoding can write.
     """
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    return "".join(_visible(letter) for letter in text)
+
+
+def without_controls(text: str) -> str:
+    """Put a blank in the place of characters that steer a terminal or end a line.
+
+    Names of channels are kept this way, not by ``printable``: the letters of an escape would become
+    part of a name, which panels and gates match.
+    """
+    return _CONTROLS.sub(" ", text)
 
 
 def printable_lines(text: str) -> str:
-    """Write a text of several lines as ``printable`` does, without taking its lines for letters."""
+    """Make each line of a text printable; the line breaks stay."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Give what somebody wrote as it is repeated in a sentence, at most ``longest`` letters."""
-    return printable(text if len(text) <= longest else f"{text[: longest - 1]}…")
+    """Make text of others fit to be repeated in a sentence: printable, ``longest`` letters at most."""
+    if len(text) > longest:
+        text = f"{text[: longest - 1]}…"
+    return printable(text)
 
 
-def one_line(said: object) -> str:
-    """Give what a parser says of a document in one short line, without a point at its end."""
-    return printable(" ".join(str(said).split())[:LONGEST_SAID]).rstrip(".")
+def one_line(message: object) -> str:
+    """Put a parser's message into one short line, without a point at its end."""
+    return printable(" ".join(str(message).split())[:LONGEST_PARSER_MESSAGE]).rstrip(".")
 
 
-def _escaped(letter: str) -> str:
+def _visible(letter: str) -> str:
+    if letter.isprintable():
+        return letter
     return letter.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""Repeat what an FCS file says of itself in a sentence, where it cannot name a person.
+"""Quote the keywords of an FCS file in sentences, where they cannot name a person.
 
 Cytometers keep names of patients and operators in many keywords, and a damaged file gives the value
 of one keyword to another. So a value enters a sentence by this list alone: the keyword must be on
@@ -10,6 +10,8 @@ import re
 import traceback
 from pathlib import Path
 from types import TracebackType
+
+from panels.text.printable import without_controls
 
 LONGEST_SHOWN = 64
 """Characters of a label, a detector or a cytometer's name that a sentence repeats."""
@@ -72,28 +74,29 @@ def may_be_shown(keyword: str, value: str) -> bool:
 def value_shown(keyword: str, value: str) -> str:
     """Give the value, or say in brackets how long it is where it could be a person's."""
     value = value.strip()
-    return value if may_be_shown(keyword, value) else f"({_described(value)}, not shown)"
+    if may_be_shown(keyword, value):
+        return value
+    return f"({_described(value)}, not shown)"
 
 
 def quoted(keyword: str, value: str) -> str:
     """Quote the value for a sentence, or say its length: ``'4,3,2,1'``, ``a text of 7 characters``."""
     value = value.strip()
-    return f"'{value}'" if may_be_shown(keyword, value) else _described(value)
+    if may_be_shown(keyword, value):
+        return f"'{value}'"
+    return _described(value)
 
 
 def as_label(text: str) -> str:
-    """Give a label or a detector as it is shown: on one line, and not endless."""
+    """Shorten a label or a detector for a sentence: one line, at most ``LONGEST_SHOWN`` letters."""
     plain = without_controls(text)
-    return plain if len(plain) <= LONGEST_SHOWN else f"{plain[: LONGEST_SHOWN - 1]}…"
-
-
-def without_controls(text: str) -> str:
-    """Put a blank in the place of characters that steer a terminal or end a line."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text)
+    if len(plain) > LONGEST_SHOWN:
+        return f"{plain[: LONGEST_SHOWN - 1]}…"
+    return plain
 
 
 def unexpected(error: BaseException) -> str:
-    """Describe an error nobody foresaw by its kind and place.
+    """Describe an unforeseen error by its kind and place.
 
     Its message is not repeated: libraries quote in it what they could not read.
     """

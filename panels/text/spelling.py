@@ -1,10 +1,10 @@
-"""Guess which known name somebody meant, to say so; never to act on it."""
+"""Suggest the known name that is spelt most like an unknown one; nothing ever acts on it."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which of the known names is meant most likely (``; did you mean 'x'?``), or nothing when none is near."""
+    """Suggest the known name nearest in spelling (``; did you mean 'x'?``); empty when none is."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -51,7 +51,7 @@ def verify_panels(laboratory: Path | None = None) -> Verified:
 
 
 def _read(folder: Path) -> tuple[list[tuple[str, bool]], list[tuple[str, str]]]:
-    """Read the panels of a folder: (pin, whether released), and (name, sentence) for faulty ones."""
+    """Read the panels of a folder: (pin, whether released), and (name, sentence) of faulty ones."""
     readable: list[tuple[str, bool]] = []
     wrong: list[tuple[str, str]] = []
     for name in panel_names_in(folder):

@@ -1,10 +1,10 @@
-"""Write tables as CSV so that no spreadsheet runs what stands in a cell."""
+"""Write tables as CSV, with no cell that a spreadsheet would run as a formula."""
 
 import re
 from collections.abc import Iterable, Sequence
 
 RISKY = ("=", "@", "\t", "\r", "\n", "+", "-")
-"""How a text begins that a spreadsheet might run."""
+"""The first letters of a text that a spreadsheet might run."""
 _ENDS = re.compile(r'[,"\n\r]')
 _HARMLESS_SIGN = re.compile(r"[+-][\w.]*")
 """A signed label or number that can call nothing (``-1w``)."""
@@ -37,8 +37,10 @@ def harmless(value: object) -> str:
     """Write one cell; a text that a spreadsheet would run gets an apostrophe in front."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        return repr(float(value))
     if not isinstance(value, str):
-        return repr(float(value)) if isinstance(value, float) else str(value)
+        return str(value)
     if not value.startswith(RISKY) or _HARMLESS_SIGN.fullmatch(value):
         return value
     return f"'{value}"

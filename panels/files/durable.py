@@ -1,8 +1,8 @@
-"""Write and move files so that they last through a power cut, and a reader sees the old file or the new one, never a part.
+"""Write and move files so that they survive a power cut.
 
-A name that is on the disk before its bytes are would be an empty or half file after a power cut, so
-the order is: write under an unfinished name, bring the bytes to the disk, rename, bring the folder
-to the disk.
+A reader sees the old file or the new one, never a part of one. A name that is on the disk before
+its bytes are would be an empty or half file after a power cut, so the order is: write under an
+unfinished name, bring the bytes to the disk, rename, bring the folder to the disk.
 """
 
 import errno
@@ -17,12 +17,15 @@ UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _NOT_ON_A_SHARE = frozenset(
     {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR}
 )
-"""What a network share answers that cannot bring a folder to its disk; its server does so by
+"""The errors of a network share that cannot bring a folder to its disk; its server does so by
 itself."""
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file whole, with the rights of the one it replaces; its folder is made where it is missing."""
+    """Write a file whole, with the rights of the one it replaces.
+
+    Its folder is made where it is missing.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -40,7 +43,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 @contextmanager
 def full_disk_named(path: Path) -> Iterator[None]:
-    """Let a fault of writing say for which file; the operating system does not when a disk is full."""
+    """Name the file in an error of writing; the operating system does not when a disk is full."""
     try:
         yield
     except OSError as error:
@@ -57,7 +60,10 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def rename_durably(source: Path, target: Path) -> None:
-    """Rename a file that somebody else wrote, its bytes first brought to the disk; what lay at ``target`` is replaced."""
+    """Bring the bytes of a file to the disk, then rename it; what lay at ``target`` is replaced.
+
+    It is for files that another program wrote.
+    """
     sync_file(source)
     source.replace(target)
     sync_folder(target.parent)

@@ -1,8 +1,8 @@
 """Prove that what was released still is what was released: strategies and panels alike.
 
 Every release has a line ``name@version sha256`` in the LOCK of its folder. The SHA-256 is that of
-the canonical content: the parsed YAML as JSON with sorted keys, so that a comment may be mended but
-no number, name or order.
+the canonical content: the parsed YAML as JSON with sorted keys, so that a comment may be changed
+but no number, name or order.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ _LINE = re.compile(r"(?P<pin>[\w.+-]+@\d+\.\d+\.\d+)\s+(?P<sha256>[0-9a-f]{64})"
 
 
 def canonical_sha256(content: Any) -> str:
-    """Hash a parsed document so that layout and comments do not matter, and everything else does."""
+    """Hash the content of a document: layout and comments do not matter, everything else does."""
     text = json.dumps(
         content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
@@ -42,12 +42,18 @@ def version_order(version: str) -> tuple[int, ...]:
 
 
 def allows(wanted: str, version: str) -> bool:
-    """Tell whether a version is one of those wanted: ``1`` allows 1.0.0 and 1.2.3, the empty text every version."""
-    return f"{version}.".startswith(f"{wanted}." if wanted else "")
+    """Tell whether a version is one of those wanted: ``1`` allows 1.0.0 and 1.2.3.
+
+    The empty text allows every version.
+    """
+    return not wanted or f"{version}.".startswith(f"{wanted}.")
 
 
 def read_locked(folder: Path, fault: type[UsageFault]) -> dict[str, str]:
-    """Read the LOCK of a folder: release → SHA-256; raises ``fault`` naming the line that is none of a LOCK."""
+    """Read the LOCK of a folder: release → SHA-256; empty where there is no LOCK.
+
+    Raises ``fault`` naming the first line that does not belong into a LOCK.
+    """
     path = folder / LOCK
     try:
         written = read_user_file(path, MOST_BYTES)
@@ -60,22 +66,22 @@ def read_locked(folder: Path, fault: type[UsageFault]) -> dict[str, str]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        found = _LINE.fullmatch(line.strip())
-        if found is None or locked.get(found["pin"], found["sha256"]) != found["sha256"]:
+        entry = _LINE.fullmatch(line.strip())
+        if entry is None or locked.get(entry["pin"], entry["sha256"]) != entry["sha256"]:
             raise fault(
-                f"{path}, line {number}: a release and its SHA-256 are expected, "
-                "each release once, "
-                f"not '{printable(line.strip()[:MOST_SHOWN])}'. "
-                "The LOCK is written by `release` alone: put it back from the backup."
+                f"{path}, line {number}: a release and its SHA-256 are expected, each release "
+                f"once, not '{printable(line.strip()[:MOST_SHOWN])}'. "
+                f"The LOCK is written by `release` alone: put it back from the backup."
             )
-        locked[found["pin"]] = found["sha256"]
+        locked[entry["pin"]] = entry["sha256"]
     return locked
 
 
 def lock_content(folder: Path, pin: str, sha256: str, fault: type[UsageFault]) -> None:
-    """Write the SHA-256 of a release into the LOCK of its folder; raises ``fault`` when the release is there already.
+    """Write the SHA-256 of a release into the LOCK of its folder.
 
-    Two releases at once are both kept, and the LOCK is never seen half-written.
+    Raises ``fault`` when the release is there already. Two releases at once are both kept, and the
+    LOCK is never seen half-written.
     """
     with _alone_in(folder):
         locked = read_locked(folder, fault)

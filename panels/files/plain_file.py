@@ -1,4 +1,4 @@
-"""Open what a laboratory dropped only where it is a regular file, whatever takes its place.
+"""Open a file of a laboratory only where it is a regular file, whatever takes its place.
 
 Opening a pipe waits for whoever writes into it, reading a device never ends, and a link may lead to
 a file that is nobody's sample.
@@ -26,20 +26,22 @@ class NotRegular(OSError):
 
 
 def kind_of(mode: int) -> str:
-    """Name what is no regular file, in words; empty where it is one. ``mode`` is that of a stat."""
+    """Name the kind of what is no regular file; empty for a regular one. ``mode`` is of a stat."""
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "")
 
 
 def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
-    """Open a regular file for reading, without waiting for anybody; a link only with ``follow``.
+    """Open a regular file for reading, without ever waiting; a link only with ``follow``.
 
     Raises NotRegular for everything else, and OSError when the file cannot be opened.
     """
-    mode = (path.stat() if follow else path.lstat()).st_mode
+    mode = path.stat(follow_symlinks=follow).st_mode
     if not stat.S_ISREG(mode):
         raise _not_regular(path, mode)
     # Something else may have taken its place since.
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    if not follow:
+        flags |= os.O_NOFOLLOW
     descriptor = os.open(path, flags)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):

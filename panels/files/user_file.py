@@ -23,7 +23,7 @@ class TooLarge(NotReadable):
 def read_user_file(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
     """Give the bytes of a file, at most ``most_bytes`` of them; a link is read with ``follow``.
 
-    Raises NotReadable, with what to mend; FileNotFoundError where there is no such file.
+    Raises NotReadable, with what to correct; FileNotFoundError where there is no such file.
     """
     try:
         with open_regular(path, follow=follow) as file:
@@ -31,20 +31,23 @@ def read_user_file(path: Path, most_bytes: int, *, follow: bool = True) -> bytes
             content = b"" if os.fstat(handle).st_size > most_bytes else file.read(most_bytes + 1)
             size = max(os.fstat(handle).st_size, len(content))
     except NotRegular as error:
-        told = str(error.strerror).replace("it is", "this is", 1)
-        raise NotReadable(f"{told}, not a file. Put the file itself here.") from error
+        kind = str(error.strerror).replace("it is", "this is", 1)
+        raise NotReadable(f"{kind}, not a file. Put the file itself here.") from error
     except FileNotFoundError as error:
         if path.is_symlink():
             raise NotReadable("this is a link to a file that is not there.") from error
         raise
     except OSError as error:
-        told = f"the file cannot be opened ({error.strerror or error})"
-        raise NotReadable(f"{told}. Close it in other programs, or correct its rights.") from error
+        raise NotReadable(
+            f"the file cannot be opened ({error.strerror or error}). "
+            f"Close it in other programs, or correct its rights."
+        ) from error
     except ValueError as error:
         raise NotReadable("the file's name holds a character that no name can hold.") from error
     if size > most_bytes:
-        told = f"the file is larger than {_in_words(most_bytes)} and was not read."
-        raise TooLarge(f"{told} Is it another file?")
+        raise TooLarge(
+            f"the file is larger than {_in_words(most_bytes)} and was not read. Is it another file?"
+        )
     return content
 
 

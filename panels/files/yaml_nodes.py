@@ -1,4 +1,4 @@
-"""Read the text of a YAML file into nodes that know their lines, with bounds on what a file may ask for.
+"""Read the text of a YAML file into nodes that know their lines, within bounds.
 
 Settings, panels and strategies are short and flat. A file that is long, nested without end, or
 makes much of little (an alias that is repeated in what is repeated) is refused before it is built
@@ -38,17 +38,21 @@ _TEXT_TAGS = frozenset({None, "!", f"{_TAG}str"})
 _KIND_TAGS = {"list": f"{_TAG}seq", "mapping": f"{_TAG}map"}
 _MERGE = "<<"
 _UNWRITABLE = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
+    r"\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 """Control characters, marks that turn the direction of reading, and halves of letters."""
-_UNWRITABLE_TOLD = (
+_UNWRITABLE_SENTENCE = (
     "'{}' holds a character that is no letter (a control character or the half of one). "
     "Write it again without."
 )
 
 
 class YamlProblem(ValueError):
-    """What keeps a file from being read: a sentence, and the line (from 1; None where it is of the whole file)."""
+    """What keeps a file from being read.
+
+    ``line`` counts from 1, and is None where the sentence is about the whole file.
+    """
 
     def __init__(self, sentence: str, line: int | None) -> None:
         super().__init__(sentence, line)
@@ -62,10 +66,11 @@ class YamlProblem(ValueError):
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One value of a file: ``word`` of a scalar (``plain``: without quotes), ``items`` of a list, ``pairs`` of a mapping.
+    """One value of a file: a scalar, a list or a mapping.
 
+    A scalar has a ``word`` (``plain``: without quotes), a list ``items``, a mapping ``pairs``.
     ``key`` is one whose value has not come yet. ``size`` is the number of values it stands for,
-    those that aliases repeat counted each time.
+    those that aliases repeat counted each time. ``whole`` tells that its end has been read.
     """
 
     kind: str
@@ -88,9 +93,8 @@ def compose(text: str, most_values: int = MOST_VALUES) -> Node | None:
     except YamlProblem:
         raise
     except YAMLError as error:
-        raise YamlProblem(
-            f"not valid YAML: {(str(error).splitlines() or ['it cannot be read'])[0]}.", None
-        ) from error
+        message = (str(error).splitlines() or ["it cannot be read"])[0]
+        raise YamlProblem(f"not valid YAML: {message}.", None) from error
     except (
         ArithmeticError,
         AssertionError,
@@ -114,40 +118,47 @@ def _compose(events: Iterator[Any], most_values: int) -> Node | None:
     for event in events:
         documents += isinstance(event, DocumentStartEvent)
         if documents > 1:
-            raise YamlProblem(
-                "a second document begins here ('---'). Remove the line, or all that follows it.",
-                _line(event),
+            sentence = (
+                "a second document begins here ('---'). Remove the line, or all that follows it."
             )
+            raise YamlProblem(sentence, _line(event))
         if isinstance(event, CollectionEndEvent):
             open_nodes.pop().whole = True
         if not isinstance(event, NodeEvent):
             continue
-        node = anchors.get(event.anchor) if isinstance(event, AliasEvent) else _begun(event)
-        if node is None or (isinstance(event, AliasEvent) and not node.whole):
-            raise YamlProblem(
-                (
-                    f"the alias '*{event.anchor}' stands for nothing, or for what it is a part "
-                    f"of. Write it out."
-                ),
-                _line(event),
-            )
-        if event.anchor and not isinstance(event, AliasEvent):
-            anchors[event.anchor] = node
+        node = _node_of(event, anchors)
         root = root or node
         _add(open_nodes, node)
         if root.size > most_values:
             raise YamlProblem(_too_many(most_values), node.line)
         if not node.whole:
-            open_nodes.append(node)
-            if len(open_nodes) > MOST_LEVELS:
-                raise YamlProblem(
-                    (
-                        f"more than {MOST_LEVELS} levels of lists and mappings. Is a bracket not "
-                        f"closed?"
-                    ),
-                    node.line,
-                )
+            _open(open_nodes, node)
     return root
+
+
+def _node_of(event: Any, anchors: dict[str, Node]) -> Node:
+    """Give the node that an event begins, or the one that an alias repeats."""
+    if not isinstance(event, AliasEvent):
+        node = _begun(event)
+        if event.anchor:
+            anchors[event.anchor] = node
+        return node
+    repeated = anchors.get(str(event.anchor))
+    if repeated is None or not repeated.whole:
+        sentence = (
+            f"the alias '*{event.anchor}' stands for nothing, or for what it is a part of. "
+            f"Write it out."
+        )
+        raise YamlProblem(sentence, _line(event))
+    return repeated
+
+
+def _open(open_nodes: list[Node], node: Node) -> None:
+    """Enter a list or mapping, so that the nodes that follow are put into it."""
+    open_nodes.append(node)
+    if len(open_nodes) > MOST_LEVELS:
+        sentence = f"more than {MOST_LEVELS} levels of lists and mappings. Is a bracket not closed?"
+        raise YamlProblem(sentence, node.line)
 
 
 def _begun(event: Any) -> Node:
@@ -155,9 +166,10 @@ def _begun(event: Any) -> Node:
     line = _line(event)
     if isinstance(event, ScalarEvent):
         if event.tag not in _TEXT_TAGS:
-            raise YamlProblem(_tag_told(str(event.tag)), line)
+            raise YamlProblem(_tag_refused(str(event.tag)), line)
         if _UNWRITABLE.search(event.value):
-            raise YamlProblem(_UNWRITABLE_TOLD.format(printable(shortened(event.value))), line)
+            word = printable(shortened(event.value))
+            raise YamlProblem(_UNWRITABLE_SENTENCE.format(word), line)
         return Node(
             "scalar",
             line,
@@ -167,12 +179,15 @@ def _begun(event: Any) -> Node:
         )
     kind = "list" if isinstance(event, SequenceStartEvent) else "mapping"
     if event.tag not in {None, "!", _KIND_TAGS[kind]}:
-        raise YamlProblem(_tag_told(event.tag), line)
+        raise YamlProblem(_tag_refused(event.tag), line)
     return Node(kind, line)
 
 
 def _add(open_nodes: list[Node], node: Node) -> None:
-    """Put a node into the list or mapping that is open; in a mapping the first of two is the key of the second."""
+    """Put a node into the list or mapping that is open.
+
+    In a mapping the first of two nodes is the key of the second.
+    """
     if not open_nodes:
         return
     inside = open_nodes[-1]
@@ -202,7 +217,7 @@ def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _tag_told(tag: str) -> str:
+def _tag_refused(tag: str) -> str:
     short = f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag
     return (
         f"'{short[:40]}' is a tag of YAML, which is not used here. Remove it; a text is written "
@@ -211,25 +226,25 @@ def _tag_told(tag: str) -> str:
 
 
 def _in_words(error: MarkedYAMLError) -> YamlProblem:
-    """Put what the parser found into one line: what, where, and in what it was found."""
+    """Put the parser's error into one line: what is wrong, where, and within what."""
     problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
-    mark = error.problem_mark or error.context_mark
     begun = error.context_mark
-    inside = (
-        f" ({' '.join(str(error.context).split())} that begins in line {begun.line + 1})"
-        if error.context and begun
-        else ""
-    )
-    hint = " Indent with spaces, not with tabs." if "\\t" in problem else ""
-    return YamlProblem(
-        f"not valid YAML: {problem}{inside}.{hint}", None if mark is None else int(mark.line) + 1
-    )
+    inside = hint = ""
+    if error.context and begun:
+        context = " ".join(str(error.context).split())
+        inside = f" ({context} that begins in line {begun.line + 1})"
+    if "\\t" in problem:
+        hint = " Indent with spaces, not with tabs."
+    mark = error.problem_mark or begun
+    line = None if mark is None else int(mark.line) + 1
+    return YamlProblem(f"not valid YAML: {problem}{inside}.{hint}", line)
 
 
 def content_of(node: Node | None, days: frozenset[Place] = frozenset(), at: Place = ()) -> Content:
-    """Give what a node stands for; raises YamlProblem, with the key, for what would be read otherwise than it looks.
+    """Give the value that a node stands for.
 
-    ``days`` are the places where a day is expected, ``at`` is the place of the node.
+    ``days`` are the places where a day is expected, ``at`` is the place of the node. Raises
+    YamlProblem, with the key, for what would be read otherwise than it looks.
     """
     if node is None:
         return None
@@ -250,25 +265,31 @@ def _scalar(node: Node, at: Place, *, day: bool = False) -> Scalar:
 
 
 def _mapping(node: Node, days: frozenset[Place], at: Place) -> dict[Any, Content]:
-    found: dict[Any, Content] = {}
+    content: dict[Any, Content] = {}
     merged: dict[Any, Content] = {}
     lines: dict[str, int] = {}
     for key, value in node.pairs:
         if key.word in lines:
-            told = f"'{shortened(key.word)}' is given twice. Remove one."
-            first = f"What is set twice (first in line {lines[key.word]}) is not guessed at."
-            raise YamlProblem(f"{_where(at)}{told} {first}", key.line)
+            sentence = (
+                f"'{shortened(key.word)}' is given twice. Remove one. "
+                f"What is set twice (first in line {lines[key.word]}) is not guessed at."
+            )
+            raise YamlProblem(f"{_where(at)}{sentence}", key.line)
         lines[key.word] = key.line
         if key.plain and key.word == _MERGE:
-            for each in reversed(value.items if value.kind == "list" else [value]):
+            sources = value.items if value.kind == "list" else [value]
+            for each in reversed(sources):
                 merged |= _mapping_of(each, days, at)
         else:
             name = _scalar(key, (*at, key.word))
-            if name in found:
-                told = f"'{shortened(key.word)}' is a key that is given already, in another way."
-                raise YamlProblem(f"{_where(at)}{told} Remove one.", key.line)
-            found[name] = content_of(value, days, (*at, key.word))
-    return merged | found
+            if name in content:
+                sentence = (
+                    f"'{shortened(key.word)}' is a key that is given already, in another way. "
+                    f"Remove one."
+                )
+                raise YamlProblem(f"{_where(at)}{sentence}", key.line)
+            content[name] = content_of(value, days, (*at, key.word))
+    return merged | content
 
 
 def _mapping_of(node: Node, days: frozenset[Place], at: Place) -> dict[Any, Content]:

@@ -1,4 +1,4 @@
-"""Say what a word of a YAML file means, and write words so that they are read as what they are.
+"""Give words of a YAML file their meaning, and write words so that they keep it.
 
 A word that readers of YAML take for different things is refused rather than read: ``020`` is 16 to
 one and 20 to another, ``no`` is "false" or a word, ``1:30`` is 90 or a word. Days are read only
@@ -7,7 +7,7 @@ where one is expected.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 Scalar = str | int | float | bool | None
 
@@ -22,7 +22,8 @@ _BOUNDLESS = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _OTHER_BASE = re.compile(r"([-+]?)(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+)")
 _SIXTIES = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _SPACED = re.compile(
-    r"[-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+][0-9]+)?|[-+]?[0-9]*\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+    r"[-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+][0-9]+)?"
+    r"|[-+]?[0-9]*\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
 )
 _POWER = re.compile(r"[-+]?[0-9]*\.?[0-9]*[eE][-+]?[0-9]+")
 _DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:(?:[Tt]|[ \t]+)\d{1,2}:\d{2}.*)?")
@@ -30,9 +31,10 @@ _PLAIN = re.compile(r"(?!\d)\w[\w+./@-]*(?: [\w+./@()-]+)*|\d+\.\d+\.\d+")
 
 
 def meaning(word: str, *, day: bool = False) -> Scalar:
-    """Give what a word that is not in quotes stands for; raises ValueError with a sentence where that can be taken two ways.
+    """Give what a word that is not in quotes stands for.
 
-    Where a ``day`` is expected, one is given as the text it is.
+    Where a ``day`` is expected, one is given as the text it is. Raises ValueError with a sentence
+    where the word can be taken two ways.
     """
     if word in NULLS:
         return None
@@ -70,9 +72,8 @@ def _number(word: str) -> Scalar:
     other = _other_number(word)
     if other:
         raise ValueError(
-            f"YAML takes '{shortened(word)}' for {other}. Write the number without leading "
-            f"zeros or ':'. "
-            "If it is a name, write it in quotes."
+            f"YAML takes '{shortened(word)}' for {other}. Write the number without leading zeros "
+            f"or ':'. If it is a name, write it in quotes."
         )
     if _POWER.fullmatch(word) and any(map(str.isdigit, word.lower().partition("e")[0])):
         _finite(word)
@@ -87,27 +88,34 @@ def _finite(word: str) -> float:
 
 
 def _other_number(word: str) -> str:
-    """Give the number that a reader of YAML may take a word for that does not look like it; empty when none does."""
-    digits = word.replace("_", "")
-    if len(word) > MOST_DIGITS and (
-        _OTHER_BASE.fullmatch(word) or _SIXTIES.fullmatch(word) or _SPACED.fullmatch(word)
-    ):
+    """Give the number that another reader of YAML may take a word for; empty when there is none."""
+    forms = (_OTHER_BASE, _SIXTIES, _SPACED)
+    if len(word) > MOST_DIGITS and any(form.fullmatch(word) for form in forms):
         return "another number"
+    digits = word.replace("_", "")
+    minus = "-" if digits.startswith("-") else ""
     based = _OTHER_BASE.fullmatch(digits)
     if based:
-        base = {"b": 2, "x": 16}.get(based[2][1:2], 8)
-        return f"{'-' if based[1] == '-' else ''}{int(based[2].removeprefix('0o') if base == 8 else based[2], base)}"
+        return f"{minus}{_based_number(based[2])}"
     if _SIXTIES.fullmatch(word):
         parts = [float(part) for part in digits.lstrip("+-").split(":")]
         value = sum(part * 60**power for power, part in enumerate(reversed(parts)))
-        return f"{'-' if digits.startswith('-') else ''}{value:g}"
+        return f"{minus}{value:g}"
     if "_" in word and _SPACED.fullmatch(word):
         return f"{float(digits):g}"
     return ""
 
 
+def _based_number(digits: str) -> int:
+    """Read a number to the base 2 (``0b…``), 16 (``0x…``) or 8 (``0…`` or ``0o…``)."""
+    base = {"b": 2, "x": 16}.get(digits[1:2], 8)
+    if base == 8:
+        digits = digits.removeprefix("0o")
+    return int(digits, base)
+
+
 def shortened(word: str) -> str:
-    """Give a word as it is repeated in a sentence."""
+    """Shorten a word for a sentence, to 40 characters."""
     return word if len(word) <= 40 else f"{word[:37]}…"
 
 
@@ -127,30 +135,37 @@ def flow(value: object) -> str:
 
 
 def block(values: Mapping[str, object]) -> str:
-    """Write a mapping with one key a line; a value that is a list or mapping of mappings has one line each too."""
+    """Write a mapping with one key a line.
+
+    A list or mapping that holds lists or mappings has one line for each of them.
+    """
     lines = []
     for key, value in values.items():
-        if isinstance(value, Mapping) and any(
-            isinstance(each, Mapping | list | tuple) for each in value.values()
-        ):
-            lines += [
-                f"{flow(key)}:",
-                *(f"  {flow(name)}: {flow(each)}" for name, each in value.items()),
-            ]
-        elif isinstance(value, list | tuple) and any(
-            isinstance(each, Mapping | list | tuple) for each in value
-        ):
-            lines += [f"{flow(key)}:", *(f"  - {flow(each)}" for each in value)]
+        if isinstance(value, Mapping) and _is_nested(value.values()):
+            lines.append(f"{flow(key)}:")
+            lines += [f"  {flow(name)}: {flow(each)}" for name, each in value.items()]
+        elif isinstance(value, list | tuple) and _is_nested(value):
+            lines.append(f"{flow(key)}:")
+            lines += [f"  - {flow(each)}" for each in value]
         else:
             lines.append(f"{flow(key)}: {flow(value)}")
     return "".join(f"{line}\n" for line in lines)
 
 
+def _is_nested(values: Iterable[object]) -> bool:
+    return any(isinstance(each, Mapping | list | tuple) for each in values)
+
+
 def _written(number: float) -> str:
-    if not math.isfinite(number):
-        return ".nan" if math.isnan(number) else f"{'-' if number < 0 else ''}.inf"
+    """Write a number so that every reader of YAML takes it for one: ``1.0e-07``, not ``1e-07``."""
+    if math.isnan(number):
+        return ".nan"
+    if math.isinf(number):
+        return ".inf" if number > 0 else "-.inf"
     whole, power, exponent = repr(number).partition("e")
-    return f"{whole}{'.0' if power and '.' not in whole else ''}{power}{exponent}"
+    if power and "." not in whole:
+        whole = f"{whole}.0"
+    return f"{whole}{power}{exponent}"
 
 
 def _quoted(text: str) -> str:

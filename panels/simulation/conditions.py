@@ -1,4 +1,4 @@
-"""Say how well a simulated tube was taken, stained and run."""
+"""Describe how well a simulated tube was taken, stained and run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,23 +6,31 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The circumstances of one simulated tube; the defaults are a good fresh tube on a good day.
+    """How one simulated tube was taken, stained and run.
 
-    gain                    detector, FSC-A or SSC-A → factor on its signal: drift abundance
-    marker → factor on what every cell carries of it: reagent lot, masking car_density
-    factor on the CAR of CAR-T cells alone: below 1 once they have been down-modulated dead_fraction
-    share of the cells that are dead (2-8 %; a storm is 40 %) debris_fraction         share of the
-    particles that are debris or red cells (5-25 %; up to 60 % under lymphodepletion)
-    doublet_fraction        share of the particles that pass the laser with a partner's help (1-4 %)
-    beads                   expected number of counting beads carry_over              kind →
-    expected number of cells of the tube before, in the first seconds clogs                   how
-    often the stream narrows: a gap, then 20-60 s of dim blue-laser signals compensation_error
-    SD of the relative error of each stored spillover coefficient compensation_bias       relative
-    error common to all coefficients: 0.15 overcompensates spill_added             dye → detector →
-    fraction leaking beyond the stored matrix: a degraded tandem lot cd19_masked_fraction    share
-    of the B lineage whose CD19 cannot be stained trogocytosis_fraction   share of the CAR19 T cells
-    that carry CD19 taken from their targets trigger                 channel and raw value below
-    which the instrument does not record
+    The defaults are a good fresh tube on a good day.
+
+    gain                   detector, FSC-A or SSC-A → factor on its signal: drift
+    abundance              marker → factor on what every cell carries of it: reagent lot, masking
+    car_density            factor on the CAR of CAR-T cells alone: below 1 when down-modulated
+    dead_fraction          share of the cells that are dead (2-8 %; a storm is 40 %)
+    debris_fraction        share of the particles that are debris or red cells (5-25 %; up to 60 %
+                           under lymphodepletion)
+    doublet_fraction       share of the particles that pass the laser with a partner (1-4 %)
+    beads                  expected number of counting beads
+    carry_over             kind → expected number of cells of the previous tube, in the first
+                           seconds
+    clogs                  how often the stream narrows: a gap, then 20-60 s of dim blue-laser
+                           signals
+    compensation_error     SD of the relative error of each stored spillover coefficient
+    compensation_bias      relative error common to all coefficients: 0.15 overcompensates
+    spill_added            dye → detector → fraction leaking beyond the stored matrix: a degraded
+                           tandem lot
+    cd19_masked_fraction   share of the B lineage whose CD19 cannot be stained
+    trogocytosis_fraction  share of the CAR19 T cells that carry CD19 taken from their targets
+    trigger                channel and raw value below which the instrument does not record
+    events_per_second      rate of acquisition
+    time_step              seconds per unit of the Time channel
     """
 
     gain: Mapping[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Decide which cells pass the laser, when, with whom, and what dye and scatter they bring."""
+"""Draw which cells pass the laser, when, with which partner, with how much dye and scatter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,9 +28,10 @@ _RAMP_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Every particle that passes the laser, in order of arrival; all arrays have one entry a particle.
+    """Every particle that passes the laser, in order of arrival.
 
-    ``dimming`` is the factor on blue-laser and forward-scatter signals (1 but after a clog).
+    All arrays have one entry a particle. ``seconds`` is its time of arrival. ``dimming`` is the
+    factor on blue-laser and forward-scatter signals (1 but after a clog).
     """
 
     kind: NDArray[np.int16]
@@ -44,7 +45,7 @@ class Crowd:
 def draw_crowd(
     table: CellTable, composition: Mapping[str, float], conditions: Conditions, rng: Generator
 ) -> Crowd:
-    """Draw how many particles of each kind come (Poisson), which are dead, and when each arrives."""
+    """Draw the particles of each kind (Poisson), which of them are dead, and when each arrives."""
     cells = sum(composition.values())
     debris = cells * conditions.debris_fraction / (1 - conditions.debris_fraction)
     expected = dict(composition) | {
@@ -52,18 +53,18 @@ def draw_crowd(
         "erythrocyte": debris / 3,
         "bead": conditions.beads,
     }
-    own, carried = _draw_kinds(table, expected, rng), _draw_kinds(table, conditions.carry_over, rng)
-    seconds = np.concatenate(
-        [_arrivals(own.size, conditions, rng), rng.exponential(_CARRY_OVER_SECONDS, carried.size)]
-    )
+    of_tube = _draw_kinds(table, expected, rng)
+    carried = _draw_kinds(table, conditions.carry_over, rng)
+    arrivals = _arrivals(of_tube.size, conditions, rng)
+    seconds = np.concatenate([arrivals, rng.exponential(_CARRY_OVER_SECONDS, carried.size)])
     order = np.argsort(seconds, kind="stable")
-    kind = np.concatenate([own, carried])[order]
+    kind = np.concatenate([of_tube, carried])[order]
     seconds, anomaly, dimming = _clog(seconds[order], conditions.clogs, rng)
     is_cell = ~np.isin(kind, [table.index(name) for name in NOT_CELLS])
     return Crowd(
         kind=kind,
         dead=is_cell & (rng.random(kind.size) < conditions.dead_fraction),
-        carried_over=(np.arange(kind.size) >= own.size)[order],
+        carried_over=(np.arange(kind.size) >= of_tube.size)[order],
         seconds=seconds,
         anomaly=anomaly,
         dimming=dimming,
@@ -71,7 +72,11 @@ def draw_crowd(
 
 
 def draw_pairs(count: int, fraction: float, rng: Generator) -> tuple[IndexArray, IndexArray]:
-    """Choose which particles pass the laser together: the second of each pair is seen as part of the first."""
+    """Choose which particles pass the laser together.
+
+    Gives the indices of the first and of the second of each pair; the second is seen as part of the
+    first.
+    """
     pairs = int(rng.binomial(count // 2, min(1.0, 2 * fraction)))
     chosen = rng.choice(count, 2 * pairs, replace=False)
     return chosen[:pairs], chosen[pairs:]
@@ -80,7 +85,10 @@ def draw_pairs(count: int, fraction: float, rng: Generator) -> tuple[IndexArray,
 def carried_dye(
     table: CellTable, crowd: Crowd, panel: Panel, conditions: Conditions, rng: Generator
 ) -> FloatArray:
-    """Draw the amount of every dye on every particle (n × markers), log-normal with a size factor common to one cell."""
+    """Draw the amount of every dye on every particle (n × markers).
+
+    It is log-normal, with a size factor common to all dyes of one cell.
+    """
     markers = [stain.marker for stain in panel.markers]
     log_median, spread = table.stain(markers)
     amount = rng.standard_normal((crowd.kind.size, len(markers)), dtype=np.float32)
@@ -107,7 +115,10 @@ def scatter(
     conditions: Conditions,
     rng: Generator,
 ) -> FloatArray:
-    """Draw the scatter channels (n × 5, in the order of SCATTER); area/height tells doublets from single cells."""
+    """Draw the scatter channels (n × 5, in the order of SCATTER).
+
+    The ratio of area to height tells doublets from single cells.
+    """
     median, spread, _ = table.scatter()
     areas = median[crowd.kind] * np.exp(
         spread[crowd.kind] * rng.standard_normal((crowd.kind.size, 2), dtype=np.float32)
@@ -133,7 +144,10 @@ def scatter(
 
 
 def _joint_height(one: FloatArray, other: FloatArray, rng: Generator) -> FloatArray:
-    """Give the height of a doublet: that of the larger cell, raised by 15-35 % of the smaller that overlaps it."""
+    """Draw the height of a doublet: the larger cell's, plus 15-35 % of the smaller one's.
+
+    The two pulses overlap by so much.
+    """
     overlap = rng.uniform(0.15, 0.35, (len(one), 1)).astype(np.float32)
     return np.maximum(one, other) + overlap * np.minimum(one, other)
 
@@ -141,7 +155,10 @@ def _joint_height(one: FloatArray, other: FloatArray, rng: Generator) -> FloatAr
 def _draw_kinds(
     table: CellTable, expected: Mapping[str, float], rng: Generator
 ) -> NDArray[np.int16]:
-    """Draw the particles of every kind, in the order of the cell table so that the mapping's order does not matter."""
+    """Draw the particles of every kind from their expected numbers.
+
+    They come in the order of the cell table, so that the order of the mapping does not matter.
+    """
     rates = np.zeros(len(table.kinds))
     for name, number in expected.items():
         rates[table.index(name)] += number
@@ -161,7 +178,9 @@ def _clog(
     """Insert gaps, each followed by a while of dim signals."""
     anomaly, dimming = np.zeros(seconds.size, bool), np.ones(seconds.size, np.float32)
     late = seconds.copy()
-    for _ in range(clogs if seconds.size else 0):
+    if not seconds.size:
+        return late, anomaly, dimming
+    for _ in range(clogs):
         start = rng.uniform(0.15, 0.8) * seconds[-1]
         gap, length, factor = rng.uniform(0.5, 5.0), rng.uniform(20.0, 60.0), rng.uniform(0.7, 0.9)
         dim = (seconds > start) & (seconds < start + length)
@@ -174,21 +193,23 @@ def _clog(
 def _add_minorities(
     amount: FloatArray, table: CellTable, crowd: Crowd, markers: list[str], rng: Generator
 ) -> None:
-    """Give a share of a kind the marker that the rest of it lacks (CD20dim T cells, CD19 on a few NK cells)."""
+    """Give a share of the cells of a kind a marker that the others of that kind lack.
+
+    Such are CD20dim T cells, and CD19 on a few NK cells.
+    """
     for row, look in enumerate(table.looks):
         for marker, (share, median, spread) in look.some.items():
             if marker in markers:
-                mine = np.flatnonzero(crowd.kind == row)
-                mine = mine[rng.random(mine.size) < share]
-                amount[mine, markers.index(marker)] = rng.lognormal(
-                    np.log(median), spread, mine.size
-                )
+                of_kind = np.flatnonzero(crowd.kind == row)
+                chosen = of_kind[rng.random(of_kind.size) < share]
+                stained = rng.lognormal(np.log(median), spread, chosen.size)
+                amount[chosen, markers.index(marker)] = stained
 
 
 def _alter_cd19(
     cd19: FloatArray, table: CellTable, crowd: Crowd, conditions: Conditions, rng: Generator
 ) -> None:
-    """Hide CD19 on B cells under CAR pressure, and let CAR-T cells carry CD19 taken from their targets."""
+    """Hide CD19 on B cells under CAR pressure, and put CD19 of their targets on CAR-T cells."""
     if conditions.cd19_masked_fraction:
         b_line = np.flatnonzero(
             (table.members("b_cells") | table.members("b_cells_cd20"))[crowd.kind]
@@ -204,5 +225,6 @@ def _stain_dead(amount: FloatArray, crowd: Crowd, markers: list[str], rng: Gener
     """Let dead cells take up the viability dye and bind every antibody a little."""
     dead = np.flatnonzero(crowd.dead)
     for column, marker in enumerate(markers):
-        median, spread = _DEAD_VIABILITY if marker == VIABILITY else _DEAD_STICKINESS
+        taken_up = _DEAD_VIABILITY if marker == VIABILITY else _DEAD_STICKINESS
+        median, spread = taken_up
         amount[dead, column] += rng.lognormal(np.log(median), spread, dead.size)

@@ -1,7 +1,7 @@
-"""Say what simulated cells carry and how a cytometer sees it, as read from ``definitions/simulation``.
+"""Read what simulated cells carry, and how the simulated cytometer sees it.
 
-The tables are data so that a biologist can review them line by line; ``panels.simulation.tube``
-turns them into events.
+The tables lie in ``definitions/simulation``. They are data so that a biologist can review them line
+by line; ``panels.simulation.tube`` turns them into events.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,13 @@ FloatArray = NDArray[np.float32]
 
 
 class Look(BaseModel):
-    """One trait of a cell: what it stains, how it scatters, which populations it puts the cell in."""
+    """One trait of a cell: its stains and scatter, and the populations it puts the cell in.
+
+    ``stain`` maps a marker to the median amount of its dye (full scale 262143) and the spread of
+    ln(amount); ``some`` maps one that only a share of the cells carry to that share, median and
+    spread. ``fsc`` and ``ssc`` are median and spread, ``glow`` is the autofluorescence relative to
+    a lymphocyte.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,7 +72,10 @@ class _CellFile(BaseModel):
 
 
 class Detector(BaseModel):
-    """One fluorescence detector: its laser, the autofluorescence it sees and how much light it turns into signal."""
+    """One fluorescence detector: its laser, and how much autofluorescence and light it detects.
+
+    ``photoelectrons`` is what it makes of one unit of light.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,7 +85,10 @@ class Detector(BaseModel):
 
 
 class Optics(BaseModel):
-    """The detectors of the simulated cytometer and the percentage of each dye that leaks into the others."""
+    """The detectors of the simulated cytometer, and its spillover.
+
+    ``spill`` maps dye → detector → percentage of the dye that leaks into it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -86,7 +98,10 @@ class Optics(BaseModel):
     spill: Mapping[str, Mapping[str, float]]
 
     def spill_among(self, detectors: Iterable[str]) -> NDArray[np.float64]:
-        """Give the true spillover matrix (row = dye, column = detector, 1 on the diagonal) of these detectors."""
+        """Give the true spillover matrix of these detectors.
+
+        Row = dye, column = detector, 1 on the diagonal.
+        """
         names = list(detectors)
         matrix = np.eye(len(names))
         for i, dye in enumerate(names):
@@ -98,13 +113,13 @@ class Optics(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class CellTable:
-    """All kinds of simulated particles; every array has one row a kind, in the order of ``kinds``."""
+    """All kinds of simulated particles; arrays have one row a kind, in the order of ``kinds``."""
 
     kinds: tuple[str, ...]
     looks: tuple[Look, ...]
 
     def index(self, kind: str) -> int:
-        """Find the row of a kind; raises PanelFault when there is no such kind."""
+        """Find the row of a kind; raises PanelFault when there is none of that name."""
         if kind not in self.kinds:
             raise PanelFault(
                 f"The simulation knows no cells called '{kind}'. It knows: {', '.join(self.kinds)}."
@@ -130,15 +145,14 @@ class CellTable:
             return np.log(amounts[..., 0]), amounts[..., 1]
 
     def scatter(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Give median and spread of FSC-A and SSC-A (kinds × 2 each) and the relative autofluorescence (kinds)."""
-        pairs = np.array(
-            [[look.fsc or (0.0, 0.0), look.ssc or (0.0, 0.0)] for look in self.looks], np.float32
-        )
-        return (
-            pairs[..., 0],
-            pairs[..., 1],
-            np.array([look.glow or 0.0 for look in self.looks], np.float32),
-        )
+        """Give median and spread of FSC-A and SSC-A, and the relative autofluorescence.
+
+        The first two have the shape kinds × 2, the last has one entry a kind.
+        """
+        none = (0.0, 0.0)
+        pairs = np.array([[look.fsc or none, look.ssc or none] for look in self.looks], np.float32)
+        glow = np.array([look.glow or 0.0 for look in self.looks], np.float32)
+        return pairs[..., 0], pairs[..., 1], glow
 
 
 @lru_cache(maxsize=1)
@@ -165,7 +179,7 @@ def optics() -> Optics:
 
 
 def check_panel(panel: Panel) -> None:
-    """Refuse a panel with a marker or detector the simulation has no description of."""
+    """Raise PanelFault for a marker or detector that the simulation does not describe."""
     stained = {marker for look in cell_table().looks for marker in (*look.stain, *look.some)}
     for stain in panel.markers:
         if stain.marker not in stained:
@@ -180,6 +194,5 @@ def check_panel(panel: Panel) -> None:
 
 
 def _content(name: str) -> Any:
-    return read_yaml(
-        Path(str(files("panels") / "definitions" / "simulation" / name)), PanelFault
-    ).content
+    path = Path(str(files("panels") / "definitions" / "simulation" / name))
+    return read_yaml(path, PanelFault).content

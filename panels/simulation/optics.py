@@ -1,4 +1,4 @@
-"""Turn the dye on cells into detector signals: leak, autofluorescence, photon noise, electronics."""
+"""Turn dye into detector signals: spillover, autofluorescence, photon noise, electronics."""
 
 import numpy as np
 from numpy.random import Generator
@@ -29,7 +29,10 @@ def true_spill(detectors: tuple[str, ...], conditions: Conditions) -> NDArray[np
 def stored_spill(
     detectors: tuple[str, ...], conditions: Conditions, rng: Generator
 ) -> NDArray[np.float64]:
-    """Give the matrix the instrument writes into the file: the usual one with the error of its controls."""
+    """Draw the matrix that the instrument writes into the file (row = dye, column = detector).
+
+    It is the usual one with the error of its compensation controls.
+    """
     matrix = optics().spill_among(detectors)
     error = rng.normal(
         1 + conditions.compensation_bias, conditions.compensation_error, matrix.shape
@@ -44,7 +47,10 @@ def stored_spill(
 def add_glow(
     light: FloatArray, table: CellTable, crowd: Crowd, detectors: tuple[str, ...], rng: Generator
 ) -> None:
-    """Add autofluorescence to what reaches the detectors (n × detectors), and let beads outshine everything."""
+    """Add autofluorescence to the light on the detectors (n × detectors), and set that of beads.
+
+    Beads outshine everything.
+    """
     glow = table.scatter()[2][crowd.kind] * np.where(crowd.dead, np.float32(2.5), np.float32(1))
     glow *= np.float32(_GLOW[0]) * np.exp(
         np.float32(_GLOW[1]) * rng.standard_normal(glow.size, dtype=np.float32)
@@ -59,7 +65,7 @@ def add_glow(
 
 
 def merge(light: FloatArray, pairs: tuple[IndexArray, IndexArray]) -> None:
-    """Let the two cells of a doublet shine together, in the row of the first."""
+    """Add the light of the second cell of each doublet to that of the first, in its row."""
     light[pairs[0]] += light[pairs[1]]
 
 
@@ -70,11 +76,12 @@ def detect(
     conditions: Conditions,
     rng: Generator,
 ) -> FloatArray:
-    """Turn light into the recorded signal (n × detectors): jitter, photons, background, electronic noise, clipping.
+    """Turn light into the recorded signal (n × detectors).
 
-    Photoelectrons are Poisson; drawn here as the skewed normal of the same mean, variance and third
-    moment (Cornish-Fisher), a tenth of the cost: the electronic noise hides the single
-    photoelectron anyway.
+    It adds jitter, photon noise, background and electronic noise, then clips. Photoelectrons are
+    Poisson; drawn here as the skewed normal of the same mean, variance and third moment
+    (Cornish-Fisher), a tenth of the cost: the electronic noise hides the single photoelectron
+    anyway.
     """
     known = [optics().detectors[name] for name in detectors]
     lasers = sorted({detector.laser for detector in known})

@@ -1,4 +1,4 @@
-"""Make the events of one tube of a panel from the cells that are in it, and keep the truth beside them.
+"""Simulate the events of one tube from the cells that are in it, with the truth beside them.
 
 The order is that of the instrument: cells carry dye and scatter, two may pass the laser together,
 dye leaks into other detectors, few photons make noise, the electronics add theirs and clip.
@@ -31,10 +31,11 @@ from panels.simulation.optics import FULL_SCALE, add_glow, detect, merge, stored
 
 @dataclass(frozen=True, slots=True)
 class EventTruth:
-    """What each recorded event really is; every array has one entry an event, in the order of the events.
+    """What each recorded event really is.
 
-    ``kind`` and ``partner`` are rows of ``kinds``; ``partner`` is -1 unless the event is a doublet.
-    ``dead`` of a doublet means that either cell is dead.
+    Every array has one entry an event, in the order of the events. ``kind`` and ``partner`` are
+    rows of ``kinds``; ``partner`` is -1 unless the event is a doublet. ``dead`` of a doublet means
+    that either cell is dead.
     """
 
     kinds: tuple[str, ...]
@@ -52,7 +53,10 @@ class EventTruth:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedTube:
-    """Raw events as a cytometer exports them (n × channels, uncompensated), the stored spill, and the truth apart."""
+    """Raw events as a cytometer exports them, the stored spill, and the truth apart.
+
+    ``events`` is n × channels, uncompensated; ``time_step`` is in seconds.
+    """
 
     events: FloatArray
     detectors: tuple[str, ...]
@@ -80,11 +84,11 @@ class TrueCount:
 def simulate_tube(
     panel: Panel, composition: Mapping[str, float], conditions: Conditions, rng: Generator
 ) -> SimulatedTube:
-    """Simulate one tube of ``panel`` that holds the expected number of cells of each kind in ``composition``.
+    """Simulate one tube of a panel from the expected number of cells of each kind.
 
-    Numbers are drawn from a Poisson law. Channels are scatter, the panel's own detectors (FACSLyric
-    names), Time in units of ``time_step``. Raises PanelFault for a kind, marker or detector the
-    simulation has no description of.
+    ``composition`` maps kind → expected number; the numbers are drawn from a Poisson law. Channels
+    are scatter, the panel's detectors (FACSLyric names), Time in units of ``time_step``. Raises
+    PanelFault for a kind, marker or detector the simulation has no description of.
     """
     check_panel(panel)
     table = cell_table()
@@ -117,23 +121,24 @@ def simulate_tube(
 
 
 def true_counts(truth: EventTruth) -> dict[str, TrueCount]:
-    """Count the cells of every reported population, and of every kind (keys ``kind:<name>``), in a tube."""
+    """Count the cells of every reported population, and of every kind, in a tube.
+
+    The keys are the populations, and ``kind:<name>``.
+    """
     table = cell_table()
-    own = ~truth.carried_over
+    of_tube = ~truth.carried_over
     width = len(table.kinds)
-    single = np.bincount(truth.kind[truth.intact], minlength=width)
-    partners = truth.partner[own & (truth.partner >= 0)]
-    every = np.bincount(truth.kind[own], minlength=width) + np.bincount(partners, minlength=width)
-    counts = {
-        name: TrueCount(
-            int(single[table.members(name)].sum()), int(every[table.members(name)].sum())
-        )
-        for name in table.populations()
-    }
-    return counts | {
-        f"kind:{kind}": TrueCount(int(single[row]), int(every[row]))
-        for row, kind in enumerate(table.kinds)
-    }
+    intact = np.bincount(truth.kind[truth.intact], minlength=width)
+    partners = truth.partner[of_tube & (truth.partner >= 0)]
+    cells = np.bincount(truth.kind[of_tube], minlength=width)
+    cells += np.bincount(partners, minlength=width)
+    counts: dict[str, TrueCount] = {}
+    for name in table.populations():
+        members = table.members(name)
+        counts[name] = TrueCount(int(intact[members].sum()), int(cells[members].sum()))
+    for row, kind in enumerate(table.kinds):
+        counts[f"kind:{kind}"] = TrueCount(int(intact[row]), int(cells[row]))
+    return counts
 
 
 def _truth(crowd: Crowd, pairs: tuple[IndexArray, IndexArray], recorded: BoolArray) -> EventTruth:

@@ -36,7 +36,7 @@ def printable_lines(text: str) -> str:
 
 
 def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Make text of others fit to be repeated in a sentence: printable, ``longest`` letters at most."""
+    """Shorten a text to ``longest`` letters and make it printable, for a sentence."""
     if len(text) > longest:
         text = f"{text[: longest - 1]}…"
     return printable(text)

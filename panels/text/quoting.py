@@ -80,7 +80,7 @@ def value_shown(keyword: str, value: str) -> str:
 
 
 def quoted(keyword: str, value: str) -> str:
-    """Quote the value for a sentence, or say its length: ``'4,3,2,1'``, ``a text of 7 characters``."""
+    """Quote a value, or give its length: ``'4,3,2,1'``, ``a text of 7 characters``."""
     value = value.strip()
     if may_be_shown(keyword, value):
         return f"'{value}'"

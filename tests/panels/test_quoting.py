@@ -114,7 +114,7 @@ def test_the_place_of_an_error_crosses_to_another_process() -> None:
     here = unexpected(caught.value)
     there = unexpected(pickle.loads(pickle.dumps(caught.value)))
     assert here == there
-    assert here.startswith("TypeError in panels/text/quoting.py, line ")
+    assert here.startswith("TypeError in panels/text/printable.py, line ")
 
 
 def test_a_note_that_is_no_place_is_not_said() -> None:

@@ -1,4 +1,4 @@
-"""Tell whether a peak of one channel was cut at its low side, as an acquisition trigger or a drawn region cuts it."""
+"""Tell whether a trigger or a drawn region cut a peak of one channel at its low side."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ MODE_BINS = 400
 
 
 def is_cut_below(column: Floats, *, steep: bool = False) -> bool:
-    """Tell whether the low tail of a peak is far smaller than its high tail, beyond chance (``steep``: and its edge is).
+    """Tell whether the low tail of a peak is far smaller than its high tail, beyond chance.
 
-    ``column`` (n,) are signals as shares of their range. The tails of a whole peak hold about as
+    ``column`` (n,) are signals as shares of their range. With ``steep`` the peak must also end in a
+    steep edge. The tails of a whole peak hold about as
     many events on either side; a one-sided binomial test (P < 1e-6) and half as many at the most
     make a cut.
     """
@@ -33,8 +34,10 @@ def is_cut_below(column: Floats, *, steep: bool = False) -> bool:
     places = np.arcsinh(column / COFACTOR)
     mode = _mode(places)
     upper = places[places > mode]
-    spread = float(np.quantile(upper, 0.6827)) - mode if len(upper) else 0.0
-    if len(upper) < LEAST_EVENTS or spread <= 0 or (steep and not _ends_steeply(places, spread)):
+    if len(upper) < LEAST_EVENTS:
+        return False
+    spread = float(np.quantile(upper, 0.6827)) - mode
+    if spread <= 0 or (steep and not _ends_steeply(places, spread)):
         return False
     beyond = (places - mode) / spread
     for distance in TAILS:
@@ -46,7 +49,10 @@ def is_cut_below(column: Floats, *, steep: bool = False) -> bool:
 
 
 def _ends_steeply(places: Floats, spread: float) -> bool:
-    """Tell whether the lowest fifth of a spread already holds a third of the density of the densest one."""
+    """Tell whether the lowest bin already holds a third of the events of the fullest one.
+
+    Bins are a fifth of a spread wide.
+    """
     width = STEEP_WIDTH * spread
     bins = ((places - np.quantile(places, 0.001)) / width).astype(np.int64)
     counts = np.bincount(np.maximum(bins, 0))
@@ -54,7 +60,7 @@ def _ends_steeply(places: Floats, spread: float) -> bool:
 
 
 def _mode(values: Floats) -> float:
-    """Give the highest place of a histogram smoothed over half a robust SD."""
+    """Give the mode of a distribution: the peak of a histogram smoothed over half a robust SD."""
     from scipy.ndimage import gaussian_filter1d
 
     low, quarter, three_quarters, high = np.quantile(values, (0.002, 0.25, 0.75, 0.998))
@@ -62,9 +68,6 @@ def _mode(values: Floats) -> float:
         return float(low)
     counts, edges = np.histogram(values, bins=MODE_BINS, range=(low, high))
     width = (three_quarters - quarter) / 1.349 / 2 / (edges[1] - edges[0])
-    place = int(
-        np.argmax(
-            gaussian_filter1d(counts.astype(np.float64), max(float(width), 1.0), mode="constant")
-        )
-    )
-    return float(edges[place] + edges[place + 1]) / 2
+    smooth = gaussian_filter1d(counts.astype(np.float64), max(float(width), 1.0), mode="constant")
+    peak = int(np.argmax(smooth))
+    return float(edges[peak] + edges[peak + 1]) / 2

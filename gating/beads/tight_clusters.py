@@ -1,4 +1,4 @@
-"""Find tight clusters among the events that are bright in several uncompensated detectors at once."""
+"""Find tight clusters among events that are bright in several uncompensated detectors at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gating.beads.peak_edge import COFACTOR
 Floats = NDArray[np.float64]
 
 BRIGHT = 0.02
-"""Share of a detector's range from which a bead is called bright in it."""
+"""Share of a detector's range from which a bead counts as bright in it."""
 SEVERAL = 3
 NEAR, WIDE = 0.15, 0.45
 TIGHT = 0.25
@@ -28,7 +28,11 @@ ROOM, ROOM_SPREADS = 0.25, 6.0
 
 @dataclass(frozen=True, slots=True)
 class TightCluster:
-    """A tight cluster on the arcsinh scale: ``middle`` and ``spread`` by detector (robust SD), ``used`` those it is bright in."""
+    """A tight cluster on the arcsinh scale.
+
+    ``middle`` and ``spread`` (median and robust SD) have one entry a detector; ``used`` are the
+    detectors in which the cluster is bright and narrow.
+    """
 
     middle: Floats
     spread: Floats
@@ -45,41 +49,50 @@ class TightCluster:
         return np.maximum(ROOM, ROOM_SPREADS * self.spread[self.used])
 
     def depth(self, places: Floats) -> Floats:
-        """Give each event's lowest place among the used detectors, in units of the room below the middle."""
+        """Give each event's lowest place among the used detectors (n,).
+
+        The unit is the room: -1 is the lower border of the cluster.
+        """
         lowest: Floats = ((places[:, self.used] - self.middle[self.used]) / self.room).min(axis=1)
         return lowest
 
 
 def tight_clusters(places: Floats) -> list[TightCluster]:
     """Find the tight clusters among bright events, the largest core first (two at most)."""
-    found: list[TightCluster] = []
+    clusters: list[TightCluster] = []
     left = places
     for _ in range(TRIES):
-        if len(left) < LEAST_EVENTS or len(found) == 2:
+        if len(left) < LEAST_EVENTS or len(clusters) == 2:
             break
         seed = _densest(left)
         if seed is None:
             break
-        cluster = _settled(left, seed)
+        cluster = _converged(left, seed)
         near = np.abs(left - cluster.middle).max(axis=1) <= WIDE
         if len(cluster.used) >= min(SEVERAL, places.shape[1]) and near.sum() >= LEAST_EVENTS:
-            found.append(cluster)
+            clusters.append(cluster)
         left = left[~near]
-    return found
+    return clusters
 
 
 def _densest(places: Floats) -> Floats | None:
-    """Give the place with most events near it, among those that have about as few in a wider box as in a narrow one."""
+    """Give the place with most events near it, among those that lie in a tight cluster.
+
+    There a wider box holds hardly more events than a narrow one.
+    """
     from scipy.spatial.distance import cdist
 
     sample = places[:: -(-len(places) // SAMPLED)]
     apart = cdist(sample, sample, "chebyshev")
     near, wide = ((apart <= radius).sum(axis=1) for radius in (NEAR, WIDE))
     tight = near >= np.maximum(5, TIGHT * wide)
-    return sample[int(np.argmax(np.where(tight, near, -1)))] if tight.any() else None
+    if not tight.any():
+        return None
+    densest: Floats = sample[int(np.argmax(np.where(tight, near, -1)))]
+    return densest
 
 
-def _settled(places: Floats, seed: Floats) -> TightCluster:
+def _converged(places: Floats, seed: Floats) -> TightCluster:
     """Move a box to the median of what is in it until it rests."""
     middle, spread = seed, np.full(len(seed), NEAR / 3)
     sample = places[:: -(-len(places) // SETTLED_ON)]

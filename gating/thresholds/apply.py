@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gating.beads.finding import NO_BEADS, BeadFinding, bead_signals, find_beads
+from gating.beads.finding import NO_BEADS, BeadFinding, find_beads
+from gating.beads.signals import bead_signals
 from gating.evaluation.compile import Compiled, compile_strategy
 from gating.evaluation.engine import Evaluation, evaluate
 from gating.fcs.event_source import EventSource, Rows

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gating.beads.finding import BeadFinding, Signals, find_beads
+from gating.beads.finding import BeadFinding, find_beads
+from gating.beads.signals import Signals
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
 from gating.strategy.catalogue import load_strategy

@@ -25,7 +25,7 @@ from panels.text.errors import CompensationFault, PanelFault, PanelMismatch
 if TYPE_CHECKING:
     import flowkit
 
-    from gating.fcs.encoding import Channel
+    from gating.fcs.channels import Channel
     from gating.fcs.header import TubeHeader
     from panels.panel import Panel, PanelMatch
 

@@ -1,4 +1,4 @@
-"""Find the first byte of the events, where HEADER and TEXT may contradict each other or themselves.
+"""Find the first byte of the events, though HEADER and TEXT may contradict each other.
 
 A place that lies within the keywords is never read. Where HEADER and TEXT name two places that
 could both be meant, the file is refused.
@@ -26,87 +26,85 @@ class EventBlock:
 
 @dataclass(frozen=True, slots=True)
 class DataPlace:
-    """The first byte of the events in the file, and sentences on how it was found."""
+    """The first byte of the events in the file, and sentences on how it was determined."""
 
     start: int
     problems: tuple[str, ...] = ()
 
 
 def find_events(name: str, size: int, data_set: DataSet, block: EventBlock) -> DataPlace:
-    """Say where the events of a data set begin, in a file of ``size`` bytes.
+    """Find where the events of a data set begin, in a file of ``size`` bytes.
 
-    Raises UnreadableFile when it is not said, when two places are said, or when fewer or more
-    events lie there than are announced.
+    Raises UnreadableFile when neither HEADER nor TEXT names a place, when they name two places, or
+    when fewer or more events lie there than are announced.
     """
-    told = _told(data_set)
-    if not told and block.count:
+    stated = _stated_offsets(data_set)
+    if not stated and block.count:
         raise UnreadableFile(
             f"{name} does not say where its events lie. Export it again from the cytometer."
         )
-    told, problems = _outside_the_keywords(name, told, data_set, block)
-    firsts = sorted({first for first, _ in told.values()})
+    stated, problems = _outside_the_keywords(name, stated, data_set, block)
+    firsts = sorted({first for first, _ in stated.values()})
     if len(firsts) > 1:
         raise UnreadableFile(
             f"{name} says in two places where its events begin: {firsts[0]} and {firsts[1]}. "
             f"Export it again."
         )
     start = data_set.start + (firsts[0] if firsts else 0)
-    for first, last in told.values():
+    for first, last in stated.values():
         _check_count(name, block.count, max(last - first + 1, 0) // block.event_bytes)
     in_the_file = max(size - start, 0) // block.event_bytes
     _check_count(name, block.count, min(in_the_file, block.count))
     return DataPlace(start, problems)
 
 
-def _told(data_set: DataSet) -> dict[str, Offsets]:
-    """Give what HEADER and TEXT say, each where it says something.
+def _stated_offsets(data_set: DataSet) -> dict[str, Offsets]:
+    """Give first and last byte of the events as HEADER and TEXT state them; one may state nothing.
 
     FCS 2.0 knows offsets in the HEADER alone; those past 99,999,999 are 0 there, or cut to eight
     digits, and stand in TEXT alone.
     """
     header, text = data_set.header_offsets, data_set.text_offsets
-    beyond = text[1] > LAST_HEADER_OFFSET
-    if beyond:
-        could_say = text[0] <= LAST_HEADER_OFFSET and header[0] not in (0, LAST_HEADER_OFFSET)
-        header = (header[0] if could_say else text[0], text[1])
-    told = {"HEADER": header, "TEXT": text}
+    if text[1] > LAST_HEADER_OFFSET:
+        first_fits = text[0] <= LAST_HEADER_OFFSET and header[0] not in (0, LAST_HEADER_OFFSET)
+        header = (header[0] if first_fits else text[0], text[1])
+    stated = {"HEADER": header, "TEXT": text}
     if data_set.version == "2.0" and header[0]:
-        del told["TEXT"]
-    return {source: offsets for source, offsets in told.items() if offsets[0]}
+        del stated["TEXT"]
+    return {source: offsets for source, offsets in stated.items() if offsets[0]}
 
 
 def _outside_the_keywords(
-    name: str, told: Mapping[str, Offsets], data_set: DataSet, block: EventBlock
+    name: str, stated: Mapping[str, Offsets], data_set: DataSet, block: EventBlock
 ) -> tuple[dict[str, Offsets], tuple[str, ...]]:
-    """Leave out a place within the keywords when the other one fits the events; this is said.
+    """Leave out a place within the keywords when the other one fits the events.
 
-    Raises UnreadableFile when no other place is said.
+    Gives a sentence on what was left out. Raises UnreadableFile when there is no other place.
     """
-    inside = {
-        source: segment
-        for source, offsets in told.items()
-        if (segment := _overlapped(offsets, data_set, block)) is not None
+    overlapped = {
+        source: _overlapped(offsets, data_set, block) for source, offsets in stated.items()
     }
+    inside = {source: segment for source, segment in overlapped.items() if segment is not None}
     if not inside:
-        return dict(told), ()
+        return dict(stated), ()
     source, segment = next(iter(inside.items()))
-    wrong = told[source][0]
-    if len(inside) == len(told):
+    wrong = stated[source][0]
+    if len(inside) == len(stated):
         raise UnreadableFile(
             f"{name}: DATA overlaps {segment}: the events would begin at byte {wrong}, "
             f"so every channel would be read at a wrong place. Export it again from the cytometer."
         )
     right = "HEADER" if source == "TEXT" else "TEXT"
-    lengths = [last - first + 1 for first, last in (told[right], told[source])]
+    lengths = [last - first + 1 for first, last in (stated[right], stated[source])]
     agreed = lengths[0] == lengths[1] or right == "HEADER"
     if lengths[0] // block.event_bytes != block.count or not agreed:
-        return dict(told), ()  # two places, which is refused
-    speaker = "$BEGINDATA" if source == "TEXT" else "The HEADER's first byte of DATA"
+        return dict(stated), ()  # two places, which is refused
+    offset = "$BEGINDATA" if source == "TEXT" else "The HEADER's first byte of DATA"
     sentence = (
-        f"{speaker} ({wrong}) points into {segment}: "
-        f"the events were read where the {right} says, from byte {told[right][0]} on."
+        f"{offset} ({wrong}) points into {segment}: "
+        f"the events were read where the {right} says, from byte {stated[right][0]} on."
     )
-    return {right: told[right]}, (sentence,)
+    return {right: stated[right]}, (sentence,)
 
 
 def _overlapped(offsets: Offsets, data_set: DataSet, block: EventBlock) -> str | None:
@@ -114,7 +112,7 @@ def _overlapped(offsets: Offsets, data_set: DataSet, block: EventBlock) -> str |
     first, last = offsets
     if block.length == 0:
         return None
-    last = min(last, first + block.length - 1) if last > first else first
+    last = max(first, min(last, first + block.length - 1))
     segments = {"the HEADER": (0, HEADER_BYTES - 1), **data_set.segments}
     return next((each for each, (a, b) in segments.items() if first <= b and last >= a), None)
 

@@ -1,4 +1,4 @@
-"""Say what a source of events gives: linear values by channel, for all events or for some."""
+"""Define what a source of events offers, and how some of its events are named."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Protocol
 import numpy as np
 
 Rows = np.ndarray
-
+"""Sorted indices of events."""
 
 Some = Rows | slice | None
-"""Which events: sorted indices, a stretch, or None for all of them."""
-
+"""Which events: sorted indices, a slice, or None for all of them."""
 
 CHUNK = 16_384
 """Events that are read at a time: few enough for a processor's cache, and for a block of memory

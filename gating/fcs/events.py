@@ -1,7 +1,7 @@
 """Read the events of FCS files: the only reader of them in this program.
 
-The file is mapped into memory and a column is converted when it is asked for, so a tube never lies
-in memory whole. A value that cannot be trusted is never given: the file is refused with a sentence,
+The file is mapped into memory and a column is converted when it is read, so a tube never lies in
+memory whole. A value that cannot be trusted is never given: the file is refused with a sentence,
 or the sentence stands in ``problems``.
 """
 
@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gating.fcs.encoding import (
-    event_type,
-    linear_values,
-)
+from gating.fcs.encoding import linear_values
 from gating.fcs.event_source import Some
 from gating.fcs.header import TubeHeader
+from gating.fcs.layout import event_type
 from panels.text.errors import UnreadableFile
 from panels.text.quoting import as_label
 
@@ -36,41 +34,35 @@ class Events:
 
     @property
     def count(self) -> int:
-        """Tell how many events there are."""
+        """Give the number of events."""
         return self.header.event_count
 
     def column(self, index: int, rows: Some = None) -> NDArray[np.float64]:
-        """Read one channel of all events, or of the events at ``rows`` (indices or a stretch), as linear float64 (n,).
+        """Read one channel as linear float64 (n,).
 
-        Time step, log amplification ($PnE) and gain ($PnG) are applied as FlowKit's raw events have
-        them. Raises UnreadableFile when a value is not a finite number.
+        ``rows`` are indices of events or a slice; without it all events are read. Time step, log
+        amplification ($PnE) and gain ($PnG) are applied as FlowKit's raw events have them. Raises
+        UnreadableFile when a value is not a finite number.
         """
         layout, stored = self.header.layout, self.table[str(index)]
+        if rows is not None:
+            stored = stored[rows]
         with np.errstate(over="ignore", invalid="ignore"):
-            values = linear_values(
-                stored if rows is None else stored[rows], layout.encodings[index], layout.order
-            )
+            values = linear_values(stored, layout.encodings[index], layout.order)
         if not np.isfinite(values).all():
             raise self._not_finite(index)
         return values
 
     def columns(self, indices: Sequence[int], rows: Some = None) -> NDArray[np.float64]:
         """Read several channels as linear float64 (n × k); see ``column``."""
-        if self.plain is None or not all(
-            self.header.layout.encodings[index].is_linear for index in indices
-        ):
+        encodings = self.header.layout.encodings
+        if self.plain is None or not all(encodings[index].is_linear for index in indices):
             values = [self.column(index, rows) for index in indices]
             return np.column_stack(values) if values else np.empty((self._length(rows), 0))
         # Whole events lie together in the file: fetching them whole is one access an event instead
         # of one a value. They are fetched as bytes, because NumPy copies a whole table that does
         # not begin at a round address before it takes from it.
-        events = (
-            self.table
-            if rows is None
-            else self.table[rows]
-            if isinstance(rows, slice)
-            else self.table.take(rows)
-        )
+        events = self._whole_events(rows)
         stored = events.view(self.plain).reshape(len(events), -1)[:, _run_of(indices)]
         with np.errstate(invalid="ignore"):
             block = stored.astype(np.float64)
@@ -79,14 +71,19 @@ class Events:
             raise self._not_finite(indices[int(np.flatnonzero(~finite.all(axis=0))[0])])
         return block
 
+    def _whole_events(self, rows: Some) -> NDArray[np.void]:
+        if rows is None:
+            return self.table
+        if isinstance(rows, slice):
+            return self.table[rows]
+        return self.table.take(rows)
+
     def _length(self, rows: Some) -> int:
-        return (
-            self.count
-            if rows is None
-            else len(range(self.count)[rows])
-            if isinstance(rows, slice)
-            else len(rows)
-        )
+        if rows is None:
+            return self.count
+        if isinstance(rows, slice):
+            return len(range(self.count)[rows])
+        return len(rows)
 
     def _not_finite(self, index: int) -> UnreadableFile:
         name = self.header.path.name
@@ -98,13 +95,18 @@ class Events:
 
 
 def _run_of(indices: Sequence[int]) -> slice | list[int]:
-    """Write channels that lie side by side as a stretch, which is fetched without a list of places."""
-    first, last = (indices[0], indices[-1] + 1) if indices else (0, 0)
-    return slice(first, last) if list(indices) == list(range(first, last)) else list(indices)
+    """Write channels that lie side by side as a slice, which is fetched faster than a list."""
+    if not indices:
+        return slice(0, 0)
+    run = range(indices[0], indices[-1] + 1)
+    return slice(run.start, run.stop) if list(indices) == list(run) else list(indices)
 
 
 def open_events(header: TubeHeader) -> Events:
-    """Map the events of a tube, without reading them; raises UnreadableFile when the file changed since its header was read."""
+    """Map the events of a tube, without reading them.
+
+    Raises UnreadableFile when the file has become shorter since its header was read.
+    """
     layout, stored = header.layout, event_type(header.layout)
     if header.event_count == 0:
         return Events(header=header, table=np.empty(0, dtype=stored), plain=None)
@@ -113,12 +115,9 @@ def open_events(header: TubeHeader) -> Events:
             f"{header.path.name} has become shorter since it was first read. Copy it again "
             f"from the cytometer."
         )
-    mapped = np.asarray(
-        np.memmap(
-            header.path, dtype=stored, mode="r", offset=layout.start, shape=(header.event_count,)
-        )
-    )
+    shape = (header.event_count,)
+    mapped = np.memmap(header.path, dtype=stored, mode="r", offset=layout.start, shape=shape)
     kinds = {(each.kind, each.width) for each in layout.encodings}
     same = len(kinds) == 1 and "I" not in next(iter(kinds))
     plain = np.dtype(f"{layout.order}f{layout.encodings[0].width}") if same else None
-    return Events(header=header, table=mapped, plain=plain)
+    return Events(header=header, table=np.asarray(mapped), plain=plain)

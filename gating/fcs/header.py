@@ -1,22 +1,17 @@
-"""Read what an FCS file says of its tube before an event is read."""
+"""Read all that an FCS file tells of its tube before an event is read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gating.fcs.encoding import (
-    Channel,
-    Layout,
-    channels_of,
-    encodings_of,
-    finite,
-    ignored_datatypes,
-    layout_of,
-)
+from gating.fcs.channels import Channel, channels_of
+from gating.fcs.encoding import encodings_of, ignored_datatypes
+from gating.fcs.keyword_numbers import finite_number, whole_number
+from gating.fcs.layout import Layout, layout_of
 from gating.fcs.limits import MOST_EVENTS
 from gating.fcs.second_readers import confirm, parsed_header
 from gating.fcs.spillover import Spill, read_spill
-from gating.fcs.text import DataSet, read_data_sets, whole_number
+from gating.fcs.text import DataSet, read_data_sets
 from gating.fcs.vendor_quirks import acquired_volume_ul
 from panels.acquisition_time import time_channel
 from panels.text.errors import UnreadableFile
@@ -27,7 +22,7 @@ MOST_LISTED = 12
 
 @dataclass(frozen=True, slots=True)
 class TubeHeader:
-    """All a file says of its tube before an event is read.
+    """All that a file tells of its tube before an event is read.
 
     ``keywords`` have upper-case names with their ``$``. ``problems`` are sentences to show; they do
     not refuse the tube. ``spill`` is None when none is stored, when it is an identity
@@ -51,7 +46,7 @@ class TubeHeader:
 
 
 def read_header(path: Path) -> TubeHeader:
-    """Read what a file says of its tube; HEADER and TEXT are confirmed by a second reader.
+    """Read the header of a tube; HEADER and TEXT are confirmed by a second reader.
 
     Of several data sets the last FCS 3 one is read, and ``problems`` says so. Raises UnreadableFile
     with a sentence a technician can act on, and OSError when the file cannot be opened at all
@@ -59,9 +54,7 @@ def read_header(path: Path) -> TubeHeader:
     """
     name, size = path.name, path.stat().st_size
     data_sets = read_data_sets(path)
-    index = max(
-        (n for n, each in enumerate(data_sets) if each.version >= "3"), default=len(data_sets) - 1
-    )
+    index = _last_of_fcs3(data_sets)
     data_set = data_sets[index]
     keywords, parsed = data_set.keywords, parsed_header(name, data_set)
     channels = channels_of(name, parsed, keywords)
@@ -103,33 +96,45 @@ def read_header(path: Path) -> TubeHeader:
 def _time_step(
     keywords: Mapping[str, str], channels: Sequence[Channel]
 ) -> tuple[float | None, tuple[str, ...]]:
-    """Read ``$TIMESTEP``; what is no positive number there is said when the tube has a time channel."""
+    """Read ``$TIMESTEP`` in seconds; None where it is no positive number.
+
+    Then a tube with a time channel gets a sentence on it, unless the keyword is missing.
+    """
     text = keywords.get("$TIMESTEP", keywords.get("TIMESTEP", ""))
-    step = finite(text)
+    step = finite_number(text)
     if step is not None and step > 0:
         return step, ()
-    timed = text and time_channel(channels) is not None
-    told = "$TIMESTEP is not a number of seconds: Time is left in the cytometer's ticks."
-    return None, (told,) if timed else ()
+    if not text or time_channel(channels) is None:
+        return None, ()
+    sentence = "$TIMESTEP is not a number of seconds: Time is left in the cytometer's ticks."
+    return None, (sentence,)
+
+
+def _last_of_fcs3(data_sets: Sequence[DataSet]) -> int:
+    """Give the index of the last data set of FCS 3, else that of the last one."""
+    numbers = [n for n, each in enumerate(data_sets) if each.version >= "3"]
+    return numbers[-1] if numbers else len(data_sets) - 1
 
 
 def _data_set_problems(data_sets: Sequence[DataSet], index: int) -> tuple[str, ...]:
+    """List the data sets of a file with several of them, and name the one that is read."""
     if len(data_sets) == 1:
         return ()
     listed = ", ".join(map(_of_data_set, data_sets[:MOST_LISTED]))
     more = ", …" if len(data_sets) > MOST_LISTED else ""
-    told = (
+    sentence = (
         f"This file holds {len(data_sets)} data sets ({listed}{more}). "
         f"Only number {index + 1} is read."
     )
     if sum(each.version >= "3" for each in data_sets) > 1:
-        told += (
+        sentence += (
             " THE EVENTS OF THE OTHERS ARE NOT COUNTED: export each acquisition to a file of its "
             "own."
         )
-    return (told,)
+    return (sentence,)
 
 
 def _of_data_set(data_set: DataSet) -> str:
     count = whole_number(data_set.keywords.get("$TOT"))
-    return f"FCS {data_set.version} with {'?' if count is None else count} events"
+    written = "?" if count is None else str(count)
+    return f"FCS {data_set.version} with {written} events"

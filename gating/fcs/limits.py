@@ -1,4 +1,4 @@
-"""Say how much of an FCS file is read: what no cytometer writes is refused before it costs a thing.
+"""Limit how much of an FCS file is read: what no cytometer writes is refused before it is read.
 
 Each limit lies several times above the largest tube of its kind; together they keep one file below
 5 s and 1 GiB through every command.
@@ -34,7 +34,7 @@ once for each of them, one second in all."""
 
 
 def refuse_endless(name: str, data_sets: int, read: int, keywords: int) -> None:
-    """Stop at what no cytometer writes, before the next data set is read; raises UnreadableFile."""
+    """Raise UnreadableFile for more than any cytometer writes, before the next data set is read."""
     if read > MOST_FILE_KEYWORD_BYTES:
         raise too_long(name, MOST_FILE_KEYWORD_BYTES)
     if keywords > MOST_FILE_KEYWORDS:
@@ -47,7 +47,7 @@ def refuse_endless(name: str, data_sets: int, read: int, keywords: int) -> None:
 
 
 def too_long(name: str, most: int) -> UnreadableFile:
-    """Give the fault of a segment or file with more than ``most`` bytes of keywords."""
+    """Make the fault of a segment or file with more than ``most`` bytes of keywords."""
     return UnreadableFile(
         f"{name} has more than {most // 2**20} MB of keywords, which no cytometer writes. "
         f"Export it again from the cytometer."
@@ -55,7 +55,7 @@ def too_long(name: str, most: int) -> UnreadableFile:
 
 
 def too_many_keywords(name: str, most: int) -> UnreadableFile:
-    """Give the fault of a data set or file with more keywords than ``most``."""
+    """Make the fault of a data set or file with more keywords than ``most``."""
     return UnreadableFile(
         f"{name} has more than {most:,} keywords, which no cytometer writes. "
         f"Export it again from the cytometer."

@@ -1,9 +1,9 @@
-"""Read what decides where and how events lie, and let two other readers confirm it.
+"""Read the keywords that decide where and how events lie, and have two other readers confirm them.
 
-FlowIO and fcsparser each trip over something the standard allows (offsets of 0 in the HEADER, a
-second data set, blanks around keywords), so there are three voices: this reading, FlowIO's and
-fcsparser's. Every voice that can read the file must say the same; two are the fewest trusted,
-except where the others cannot read a form at all: then keywords and the extent of DATA must agree.
+FlowIO and fcsparser each fail on something the standard allows (offsets of 0 in the HEADER, a
+second data set, blanks around keywords), so there are three readers: this one, FlowIO and
+fcsparser. All that can read the file must agree, and two are the fewest trusted, except where the
+others cannot read a form at all: then keywords and the extent of DATA must agree.
 """
 
 import re
@@ -14,15 +14,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
+from gating.fcs.keyword_numbers import whole_number
 from gating.fcs.limits import MOST_CHANNELS, MOST_SECOND_WORK, MOST_TEXT_BYTES
-from gating.fcs.text import DataSet, Offsets, whole_number
+from gating.fcs.text import DataSet, Offsets
 from panels.text.errors import UnreadableFile
 from panels.text.quoting import quoted
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedHeader:
-    """What one reader says of a data set; two readers must agree on all of it."""
+    """What one reader reads of a data set; two readers must agree on all of it."""
 
     version: str
     channel_count: int
@@ -36,7 +37,7 @@ class ParsedHeader:
 
 
 def parsed_header(name: str, data_set: DataSet) -> ParsedHeader:
-    """Read what decides where and how the events lie.
+    """Read the keywords that decide where and how the events lie.
 
     Raises UnreadableFile when a required keyword is missing or wrong.
     """
@@ -71,12 +72,12 @@ def parsed_header(name: str, data_set: DataSet) -> ParsedHeader:
     )
 
 
-def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: ParsedHeader) -> None:
-    """Have FlowIO and fcsparser confirm a reading.
+def confirm(path: Path, data_sets: Sequence[DataSet], index: int, parsed: ParsedHeader) -> None:
+    """Have FlowIO and fcsparser confirm the header of a data set.
 
     Raises UnreadableFile when one of them disagrees, or when neither can read the file. A TEXT that
-    breaks the standard is read by neither, and what they make of it is not asked: there every
-    required keyword and the extent of DATA have confirmed the reading.
+    breaks the standard is read by neither, and they are not used: there every required keyword and
+    the extent of DATA have confirmed the header.
     """
     data_set, name = data_sets[index], path.name
     if data_set.irregular:
@@ -86,14 +87,8 @@ def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: ParsedHea
         "fcsparser": _by_fcsparser(path, data_sets, index),
     }
     for reader, other in others.items():
-        for field in fields(ParsedHeader) if other is not None else ():
-            here, there = getattr(own, field.name), getattr(other, field.name)
-            if here != there:
-                what = f"{field.name.replace('_', ' ').capitalize()}{_numbers(here, there)}"
-                raise UnreadableFile(
-                    f"{name}: its header can be read in two ways. {what} as {reader} reads it. "
-                    f"Export the file again."
-                )
+        if other is not None:
+            _refuse_disagreement(name, parsed, reader, other)
     if not any(others.values()) and not data_set.padded:
         raise UnreadableFile(
             f"{name}: neither FlowIO nor fcsparser can read its header. "
@@ -101,10 +96,23 @@ def confirm(path: Path, data_sets: Sequence[DataSet], index: int, own: ParsedHea
         )
 
 
-def _numbers(here: object, there: object) -> str:
-    """Repeat two readings that are numbers; else what was misread may be any keyword's text."""
-    numbers = isinstance(here, int) and isinstance(there, int)
-    return f": {here}, but {there}" if numbers else " are others"
+def _refuse_disagreement(name: str, parsed: ParsedHeader, reader: str, other: ParsedHeader) -> None:
+    """Raise UnreadableFile for the first field that another reader reads differently."""
+    for field in fields(ParsedHeader):
+        here, there = getattr(parsed, field.name), getattr(other, field.name)
+        if here != there:
+            what = f"{field.name.replace('_', ' ').capitalize()}{_compared(here, there)}"
+            raise UnreadableFile(
+                f"{name}: its header can be read in two ways. {what} as {reader} reads it. "
+                f"Export the file again."
+            )
+
+
+def _compared(here: object, there: object) -> str:
+    """Repeat two values that are numbers; others may hold the text of any keyword."""
+    if isinstance(here, int) and isinstance(there, int):
+        return f": {here}, but {there}"
+    return " are others"
 
 
 def _required(name: str, keywords: Mapping[str, str], key: str) -> str:
@@ -126,11 +134,11 @@ def _number(name: str, keywords: Mapping[str, str], key: str) -> int:
 
 
 def _by_flowio(path: Path, data_set: DataSet) -> ParsedHeader | None:
-    """Give FlowIO's reading, or None where it cannot read the file."""
+    """Read a data set with FlowIO; None where it cannot read the file."""
     import flowio
 
     def read() -> ParsedHeader:
-        # Not its path: FlowIO reads as many bytes as an offset asks for, and leaves files open.
+        # Not by its path: FlowIO reads as many bytes as an offset announces, and leaves files open.
         with path.open("rb") as file:
             flow = flowio.FlowData(
                 _Bounded(file),
@@ -138,24 +146,30 @@ def _by_flowio(path: Path, data_set: DataSet) -> ParsedHeader | None:
                 nextdata_offset=data_set.start,
                 ignore_offset_discrepancy=True,
             )
-        channels = range(1, flow.channel_count + 1)
+        text, channels = flow.text, range(1, flow.channel_count + 1)
+        # FlowIO drops every $ of TEXT, in values too.
+        detectors = (
+            _with_dollars(text[f"p{n}n"], data_set.keywords.get(f"$P{n}N", "")) for n in channels
+        )
         return ParsedHeader(
-            version=flow.version, channel_count=flow.channel_count, event_count=flow.event_count,
-            datatype=flow.data_type.strip().upper(), byte_order=_plain_order(flow.text["byteord"]),
-            # FlowIO drops every $ of TEXT, in values too.
-            detectors=tuple(_with_dollars(flow.text[f"p{n}n"], data_set.keywords.get(f"$P{n}N", "")) for n in channels),
-            bits=tuple(int(flow.text[f"p{n}b"]) for n in channels),
+            version=flow.version,
+            channel_count=flow.channel_count,
+            event_count=flow.event_count,
+            datatype=flow.data_type.strip().upper(),
+            byte_order=_plain_order(text["byteord"]),
+            detectors=tuple(detectors),
+            bits=tuple(int(text[f"p{n}b"]) for n in channels),
             header_offsets=(flow.header["data_start"], flow.header["data_stop"]),
-            text_offsets=(whole_number(flow.text.get("begindata")) or 0, whole_number(flow.text.get("enddata")) or 0),
-        )  # fmt: skip
+            text_offsets=_text_offsets(text, "begindata", "enddata"),
+        )
 
     return _unless_it_fails(read, flowio.exceptions.FlowIOException)
 
 
 def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> ParsedHeader | None:
-    """Give fcsparser's reading, or None where it cannot read the file, or only at great length.
+    """Read a data set with fcsparser; None where it cannot read the file, or only at great length.
 
-    From the third data set on it looks in the wrong place.
+    From the third data set on it reads the wrong place.
     """
     if index > 1 or any(_is_laborious(path, each) for each in data_sets[: index + 1]):
         return None
@@ -168,34 +182,43 @@ def _by_fcsparser(path: Path, data_sets: Sequence[DataSet], index: int) -> Parse
         parser = FCSParser(encoding="latin-1")
         with path.open("rb") as file:
             parser.load_file(_Bounded(file), data_set=index, read_data=False)
-        told = parser.annotation
-        header, channels = told["__header__"], range(1, told["$PAR"] + 1)
+        text = parser.annotation
+        header, channels = text["__header__"], range(1, text["$PAR"] + 1)
+        detectors = (
+            text[f"$P{n}N"].encode("latin-1").decode(data_set.encoding).strip() for n in channels
+        )
+        first, last = (header[end] - data_set.start for end in ("data start", "data end"))
         return ParsedHeader(
-            version=header["FCS format"][3:].decode("ascii"), channel_count=told["$PAR"], event_count=told["$TOT"],
-            datatype=told["$DATATYPE"].strip().upper(), byte_order=_plain_order(told["$BYTEORD"]),
-            detectors=tuple(told[f"$P{n}N"].encode("latin-1").decode(data_set.encoding).strip() for n in channels),
-            bits=tuple(told[f"$P{n}B"] for n in channels),
-            header_offsets=(header["data start"] - data_set.start, header["data end"] - data_set.start),
-            text_offsets=(whole_number(told.get("$BEGINDATA")) or 0, whole_number(told.get("$ENDDATA")) or 0),
-        )  # fmt: skip
+            version=header["FCS format"][3:].decode("ascii"),
+            channel_count=text["$PAR"],
+            event_count=text["$TOT"],
+            datatype=text["$DATATYPE"].strip().upper(),
+            byte_order=_plain_order(text["$BYTEORD"]),
+            detectors=tuple(detectors),
+            bits=tuple(text[f"$P{n}B"] for n in channels),
+            header_offsets=(first, last),
+            text_offsets=_text_offsets(text, "$BEGINDATA", "$ENDDATA"),
+        )
 
     return _unless_it_fails(read, ParserFeatureNotImplementedError)
 
 
 def _unless_it_fails(
-    read: Callable[[], ParsedHeader], own_error: type[Exception]
+    read: Callable[[], ParsedHeader], refusal: type[Exception]
 ) -> ParsedHeader | None:
-    """Run another reader; a reader that fails has no voice, since its reason may be its own limit."""
+    """Run another reader; one that fails does not count, since the limit may be its own.
+
+    ``refusal`` is the error by which it refuses a file on purpose.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # both warn of ANALYSIS segments and padding, which are not read here
+        # Both warn of ANALYSIS segments and padding, which are not read here.
+        warnings.simplefilter("ignore")
         try:
             return read()
-        except own_error:  # what it refuses on purpose
+        except refusal:
             return None
         except (
-            ValueError,  # a number or a character it cannot read (UnicodeDecodeError is one), a seek outside the file
+            ValueError,  # a number or character it cannot read, a seek outside the file
             LookupError,  # a keyword or a TEXT segment that is not there (KeyError, IndexError)
             TypeError,  # a keyword that is not what it takes it for
             ArithmeticError,  # an offset too large for a seek (OverflowError)
@@ -211,15 +234,21 @@ def _plain_order(value: str) -> str:
     return re.sub(r"\s", "", value)
 
 
-def _with_dollars(name: str, own: str) -> str:
-    """Put back the dollar signs FlowIO drops from a name, when nothing else differs from our own reading."""
-    return own if name.strip() == own.replace("$", "").strip() else name.strip()
+def _text_offsets(text: Mapping[str, str], first: str, last: str) -> Offsets:
+    return whole_number(text.get(first)) or 0, whole_number(text.get(last)) or 0
+
+
+def _with_dollars(name: str, expected: str) -> str:
+    """Put back the dollar signs that FlowIO drops, when nothing else differs from ``expected``."""
+    if name.strip() == expected.replace("$", "").strip():
+        return expected
+    return name.strip()
 
 
 class _Bounded:
-    """A file from which nobody reads more than two TEXT segments may hold.
+    """A file of which no more can be read than two TEXT segments may hold.
 
-    The libraries read, and make a dictionary of, as many bytes as ANALYSIS or any offset asks for.
+    The libraries read, and make a dictionary of, as many bytes as ANALYSIS or any offset announces.
     """
 
     def __init__(self, file: BinaryIO) -> None:

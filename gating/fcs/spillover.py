@@ -43,7 +43,8 @@ class Spill:
 class StoredSpill:
     """What a tube stores: a spill to use, or the sentence why none can be used (``fault``).
 
-    ``identity`` tells that the only spill stored is an identity matrix, ``problems`` what to know.
+    ``identity`` tells that the only spill stored is an identity matrix; ``problems`` are sentences
+    to show.
     """
 
     spill: Spill | None = None
@@ -81,21 +82,21 @@ def read_spill(
         return StoredSpill(fault=_two_spills([key for key, _ in stored]))
     if all(_has_no_coefficients(value) for _, value in stored):
         key = stored[0][0]
-        told = f"{key} names channels but holds no coefficients: this tube is not compensated."
-        return StoredSpill(problems=(told,))
+        sentence = f"{key} names channels but holds no coefficients: this tube is not compensated."
+        return StoredSpill(problems=(sentence,))
     try:
         written = [_parse(keyword, value, detectors) for keyword, value in stored]
         spill = _only_one(written)
     except CompensationFault as fault:
         return StoredSpill(fault=str(fault))
     if np.abs(spill.matrix - np.eye(len(spill.detectors))).max() <= IDENTITY_TOLERANCE:
-        told = f"{stored[0][0]} is an identity matrix: this tube is not compensated."
-        return StoredSpill(identity=True, problems=(told,))
+        sentence = f"{stored[0][0]} is an identity matrix: this tube is not compensated."
+        return StoredSpill(identity=True, problems=(sentence,))
     return StoredSpill(spill=spill)
 
 
 def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
-    """Say of the compensation keywords of FCS 2.0 and 3.0 that they are no spill.
+    """Give a sentence on compensation keywords of FCS 2.0 and 3.0, which are no spill.
 
     $COMP holds the percentages that "have been subtracted electronically" (FCS 3.0, $COMP),
     $DFCiTOj one of them each: used as a spill they would compensate what is compensated already.
@@ -138,7 +139,7 @@ def _two_spills(keywords: Sequence[str]) -> str:
 def _same(
     one: Spill, other: Spill, rounding: NDArray[np.float64], others: NDArray[np.float64]
 ) -> bool:
-    """Compare two spills detector by detector; what their rounding explains is no difference."""
+    """Compare two spills detector by detector, within what their rounding explains."""
     if set(one.detectors) != set(other.detectors):
         return False
     order = [other.detectors.index(detector) for detector in one.detectors]
@@ -178,10 +179,10 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
 
 
 def _refuse_decimal_comma(keyword: str, value: str, parts: Sequence[str], size: int) -> None:
-    """Name the cause when a PC with a decimal comma wrote the coefficients.
+    """Raise CompensationFault, naming the cause, when a PC with a decimal comma wrote the spill.
 
-    Each then takes two fields, or fields are kept apart by semicolons. They are not put together
-    again: where some are written without decimals, several matrices would fit.
+    Each coefficient then takes two fields, or fields are kept apart by semicolons. They are not put
+    together again: where some are written without decimals, several matrices would fit.
     """
     fields = [field.strip() for field in value.split(";")]
     by_semicolon = len(fields) > 1 and any(re.fullmatch(r"[+-]?[0-9]*,[0-9]+", f) for f in fields)
@@ -243,7 +244,7 @@ def _named(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tupl
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise CompensationFault(
-            f"{keyword} names {_told_channel(unknown, names.index(unknown) + 1)}, "
+            f"{keyword} names {_channel_described(unknown, names.index(unknown) + 1)}, "
             f"which this tube does not have. Export the tube again."
         )
     if len(set(names)) != len(names):
@@ -251,7 +252,7 @@ def _named(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tupl
     return tuple(names)
 
 
-def _told_channel(name: str, place: int) -> str:
+def _channel_described(name: str, place: int) -> str:
     """Name a channel of a spill; what is not built as a detector's name could be a person's."""
     if re.fullmatch(r"number [0-9]+", name):
         return f"the channel {name}"

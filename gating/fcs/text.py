@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from gating.fcs.keyword_numbers import whole_number
 from gating.fcs.limits import MOST_TEXT_BYTES, refuse_endless, too_long
 from gating.fcs.text_segment import PADDING, Pair, TextSegment, keywords_of, read_text_segment
 from panels.text.errors import CutShort, UnreadableFile
@@ -24,12 +25,12 @@ Offsets = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One data set as its HEADER and TEXT describe it; offsets count from its first byte, ``start``.
+    """One data set as its HEADER and TEXT describe it.
 
-    ``keywords`` have upper-case names with their ``$``, ``spills`` all values of each spill
-    keyword. ``padded`` tells that blanks stood around a keyword's name, ``irregular`` that HEADER
-    or TEXT is written in a way the standard forbids. ``segments`` are first and last byte of what
-    is not DATA.
+    Offsets count from its first byte, ``start``. ``keywords`` have upper-case names with their
+    ``$``, ``spills`` all values of each spill keyword. ``padded`` tells that blanks stood around a
+    keyword's name, ``irregular`` that HEADER or TEXT is written in a way the standard forbids.
+    ``segments`` are first and last byte of what is not DATA.
     """
 
     start: int
@@ -45,7 +46,7 @@ class DataSet:
 
     @property
     def text_offsets(self) -> Offsets:
-        """Give first and last byte of the events as TEXT says, or zeros where it does not."""
+        """Give first and last byte of the events as TEXT states them, or zeros."""
         return _offsets(self.keywords, "DATA")
 
 
@@ -83,34 +84,32 @@ def read_data_sets(path: Path) -> tuple[DataSet, ...]:
     size = path.stat().st_size
     if size == 0:
         raise CutShort(f"{path.name} is empty (0 bytes). Copy it again from the cytometer.")
-    found: list[DataSet] = []
-    read = written = 0
+    data_sets: list[DataSet] = []
+    text_bytes = keywords = 0
     with path.open("rb") as file:
-        for start in _starts(path.name, size, found):
-            found.append(_read_data_set(_Source(file, path.name, size, start)))
-            read += sum(last - first + 1 for first, last in found[-1].segments.values())
-            written += len(found[-1].keywords)
-            refuse_endless(path.name, len(found), read, written)
-    return tuple(found)
+        for start in _starts(path.name, size, data_sets):
+            latest = _read_data_set(_Source(file, path.name, size, start))
+            data_sets.append(latest)
+            text_bytes += sum(last - first + 1 for first, last in latest.segments.values())
+            keywords += len(latest.keywords)
+            refuse_endless(path.name, len(data_sets), text_bytes, keywords)
+    return tuple(data_sets)
 
 
-def whole_number(value: str | None) -> int | None:
-    """Read a whole number as TEXT writes it (padded, with leading zeros), or None if it is none."""
-    digits = (value or "").strip()
-    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
+def _starts(name: str, size: int, data_sets: list[DataSet]) -> Iterator[int]:
+    """Follow ``$NEXTDATA`` through a file; each data set must lie behind the one read before.
 
-
-def _starts(name: str, size: int, found: list[DataSet]) -> Iterator[int]:
-    """Follow ``$NEXTDATA`` through a file; each data set must lie behind the one read before."""
+    ``data_sets`` are those read so far: the caller adds to them between two steps.
+    """
     yield 0
     while True:
-        latest = found[-1]
-        told = latest.keywords.get("$NEXTDATA", "0")
-        step = whole_number(told)
+        latest = data_sets[-1]
+        written = latest.keywords.get("$NEXTDATA", "0")
+        step = whole_number(written)
         if step is None:
             raise UnreadableFile(
-                f"{name}: $NEXTDATA is {quoted('$NEXTDATA', told)}, which is not a number of bytes "
-                f"to go on by. Export the file again."
+                f"{name}: $NEXTDATA is {quoted('$NEXTDATA', written)}, which is not a number of "
+                f"bytes to go on by. Export the file again."
             )
         if step == 0:
             return
@@ -135,9 +134,8 @@ def _read_data_set(source: _Source) -> DataSet:
     """Read HEADER, TEXT and supplemental TEXT of one data set."""
     header = _read_header(source)
     text = read_text_segment(source.name, _segment(source, header.text))
-    own = dict(text.pairs)
     _refuse_cut_text(source, header, text)
-    supplement, offsets, problems = _read_supplement(source, own, header.text)
+    supplement, offsets, problems = _read_supplement(source, dict(text.pairs), header.text)
     keywords, spills, repeated = keywords_of(source.name, [*text.pairs, *supplement])
     # fcsparser makes a list as long as $PAR, so an absurd one would fill the memory.
     if (whole_number(keywords.get("$PAR")) or 0) > len(keywords):
@@ -171,11 +169,10 @@ def _read_header(source: _Source) -> _Header:
             f"Export it from the cytometer as FCS."
         )
     if version not in VERSIONS:
-        told = f" calls itself FCS{version}" if re.fullmatch(r"[0-9]\.[0-9]", version) else ""
+        is_version = re.fullmatch(r"[0-9]\.[0-9]", version)
+        what = f"calls itself FCS{version}" if is_version else "does not name its version of FCS"
         raise UnreadableFile(
-            f"{name}{told or ' does not name its version of FCS'}. "
-            f"Only FCS {', '.join(VERSIONS)} can be read: "
-            f"export it as FCS 3.1."
+            f"{name} {what}. Only FCS {', '.join(VERSIONS)} can be read: export it as FCS 3.1."
         )
     if len(raw) < HEADER_BYTES:
         raise CutShort(
@@ -186,8 +183,9 @@ def _read_header(source: _Source) -> _Header:
     large = source.size > LAST_HEADER_OFFSET
     unsaid = [large and re.fullmatch(rb"[ \0]*[0-9]*[ \0]*", field) is None for field in fields]
     text = (_header_number(name, fields[0]), _header_number(name, fields[1]))
-    data = [0 if unsaid[n] else _header_number(name, fields[n]) for n in (2, 3)]
-    return _Header(version, text, (data[0], data[1]), irregular=any(unsaid))
+    first = 0 if unsaid[2] else _header_number(name, fields[2])
+    last = 0 if unsaid[3] else _header_number(name, fields[3])
+    return _Header(version, text, (first, last), irregular=any(unsaid))
 
 
 def _header_number(name: str, field: bytes) -> int:
@@ -219,9 +217,10 @@ def _segment(source: _Source, offsets: Offsets) -> bytes:
 
 
 def _refuse_cut_text(source: _Source, header: _Header, text: TextSegment) -> None:
-    """Tell a TEXT without its last delimiter from one that is cut off within its last value.
+    """Raise CutShort for a TEXT that is cut off within its last value.
 
-    It is whole when padding or another segment follows it, and DATA lies in the file.
+    One that only lacks its last delimiter is whole: padding or another segment follows it, and DATA
+    lies in the file.
     """
     if not text.unfinished:
         return
@@ -255,7 +254,7 @@ def _read_supplement(
 ) -> tuple[tuple[Pair, ...], dict[str, Offsets], tuple[str, ...]]:
     """Read the supplemental TEXT, where labels and spill may lie; give its pairs and its place.
 
-    What cannot be read there is said, not fatal.
+    One that cannot be read gives a sentence, and is not fatal.
     """
     offsets = _offsets(keywords, "STEXT")
     if offsets == primary or offsets[1] <= offsets[0] or offsets[0] == 0:
@@ -272,6 +271,6 @@ def _read_supplement(
 
 
 def _offsets(keywords: Mapping[str, str], segment: str) -> Offsets:
-    """Give first and last byte of a segment as TEXT says, or zeros where it does not."""
+    """Give first and last byte of a segment as TEXT states them, or zeros where it does not."""
     first, last = (whole_number(keywords.get(f"${end}{segment}")) for end in ("BEGIN", "END"))
     return first or 0, last or 0

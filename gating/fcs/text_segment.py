@@ -1,9 +1,9 @@
-"""Split a TEXT segment into keywords: as the standard has it (FCS 3.1, TEXT), and as cytometers write it.
+"""Split a TEXT segment into keywords, as the standard (FCS 3.1, TEXT) and cytometers write it.
 
 Three things are written that the standard forbids: an empty value (two delimiters meet), no last
-delimiter (SpectroFlo 2.2), and one delimiter too many at the end (Accuri). They leave no doubt,
-because a keyword's name is never empty and never holds the delimiter: of a run of delimiters behind
-a name the first ends the name, of a run within a value an odd one ends the value.
+delimiter (SpectroFlo 2.2), and one delimiter too many at the end (Accuri). They can be read in one
+way only, because a keyword's name is never empty and never holds the delimiter: of a run of
+delimiters behind a name the first ends the name, of a run within a value an odd one ends the value.
 """
 
 import re
@@ -20,7 +20,8 @@ DECISIVE = frozenset({"CREATOR", "TIMESTEP"})
 """Keywords without a ``$`` that decide how values are read."""
 
 _NAME_OF_THE_STANDARD = re.compile(
-    r"\$(?:P[0-9]+[A-Z]+|PAR|TOT|MODE|BYTEORD|DATATYPE|NEXTDATA|(?:BEGIN|END)(?:DATA|STEXT|ANALYSIS)"
+    r"\$(?:P[0-9]+[A-Z]+|PAR|TOT|MODE|BYTEORD|DATATYPE|NEXTDATA"
+    r"|(?:BEGIN|END)(?:DATA|STEXT|ANALYSIS)"
     r"|SPILLOVER|TIMESTEP|VOL|CYT|CYTSN|FIL|SRC|OP|EXP|COM|DATE|BTIM|ETIM|SMNO|SYS|INST|PROJ|CELLS)",
     re.IGNORECASE,
 )
@@ -82,7 +83,8 @@ def _pairs(name: str, body: str, delimiter: str) -> tuple[list[Pair], bool, bool
     if delimiter * 2 not in body:
         pieces = body.split(delimiter)
         unfinished = pieces[-1] != ""
-        pieces = pieces if unfinished else pieces[:-1]
+        if not unfinished:
+            pieces.pop()
         pairs = list(zip(pieces[::2], pieces[1::2], strict=False))
         if len(pieces) % 2 or not all(key.strip() for key, _ in pairs):
             raise _damaged(name)
@@ -119,7 +121,8 @@ def _pairs_of_runs(name: str, body: str, delimiter: str) -> tuple[list[Pair], Pa
         if ended:
             pairs.append((key, "".join(value)))
             key = None
-    return pairs, None if key is None else (key, "".join(value))
+    pending = None if key is None else (key, "".join(value))
+    return pairs, pending
 
 
 def _damaged(name: str) -> UnreadableFile:
@@ -134,8 +137,8 @@ def _refuse_shifted(name: str, pairs: Iterable[Pair], delimiter: str) -> None:
     Then a delimiter is missing or too many before it, and reading on gives one keyword's value to
     another.
     """
-    for _, value in pairs:
-        for part in value.split(delimiter) if "$" in value else ():
+    for value in (value for _, value in pairs if "$" in value):
+        for part in value.split(delimiter):
             keyword = part.strip()
             if _NAME_OF_THE_STANDARD.fullmatch(keyword):
                 where = keyword if is_standard(keyword.upper()) else "a keyword"
@@ -150,8 +153,8 @@ def keywords_of(
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]], tuple[str, ...]]:
     """Put the pairs of all TEXT segments together: keywords, the values of every spill, sentences.
 
-    A keyword written twice with different values is never chosen from: it refuses the file, or
-    where nothing hangs on it, it is left out and said. Raises UnreadableFile.
+    A keyword written twice with different values is never chosen from. Where nothing depends on it,
+    it is left out and a sentence says so. Else UnreadableFile is raised.
     """
     keywords: dict[str, str] = {}
     twice: dict[str, dict[str, None]] = {}
@@ -160,25 +163,29 @@ def keywords_of(
             twice.setdefault(key, {keywords[key]: None})[value] = None
     for key, values in twice.items():
         if key not in SPILL_KEYWORDS and (key.startswith("$") or key in DECISIVE):
-            told = _twice(key, *list(values)[:2])
-            raise UnreadableFile(f"{name}: {told}. Export the file again.")
+            described = _written_twice(key, *list(values)[:2])
+            raise UnreadableFile(f"{name}: {described}. Export the file again.")
     spills = {
         key: tuple(twice.get(key, (keywords[key],))) for key in SPILL_KEYWORDS if key in keywords
     }
     dropped = [key for key in twice if key not in SPILL_KEYWORDS]
     for key in dropped:
         del keywords[key]
-    # The cytometer's own keywords may be called by a person's name, so they are counted, not named.
-    many = f"{len(dropped)} keywords without $ are"
-    count = "1 keyword without $ is" if len(dropped) == 1 else many
-    told = f"{count} written twice with different values: none of them is used."
-    return keywords, spills, (told,) if dropped else ()
+    return keywords, spills, _dropped(len(dropped))
 
 
-def _twice(key: str, first: str, second: str) -> str:
-    """Say what stands there twice; a name or a value that could be a person's is not repeated."""
+def _dropped(count: int) -> tuple[str, ...]:
+    """Give the number of keywords left out; they may be called by a person's name."""
+    if count == 0:
+        return ()
+    keywords = "1 keyword without $ is" if count == 1 else f"{count} keywords without $ are"
+    return (f"{keywords} written twice with different values: none of them is used.",)
+
+
+def _written_twice(key: str, first: str, second: str) -> str:
+    """Describe a keyword with two values; a name or value that could be a person's is left out."""
     if not is_standard(key):
         return "A keyword with $ that the standard does not know is written twice"
-    shown = may_be_shown(key, first) and may_be_shown(key, second)
-    how = f"as '{first}' and '{second}'" if shown else "with different values"
-    return f"{key} is written twice, {how}"
+    if may_be_shown(key, first) and may_be_shown(key, second):
+        return f"{key} is written twice, as '{first}' and '{second}'"
+    return f"{key} is written twice, with different values"

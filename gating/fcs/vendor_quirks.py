@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-from gating.fcs.encoding import (
-    finite,
-)
+from gating.fcs.keyword_numbers import finite_number
 from panels.text.quoting import quoted
 
 LEAST_VOLUME_UL, MOST_VOLUME_UL = 1.0, 20_000.0
@@ -14,11 +12,12 @@ LEAST_VOLUME_UL, MOST_VOLUME_UL = 1.0, 20_000.0
 def acquired_volume_ul(keywords: Mapping[str, str]) -> tuple[float | None, tuple[str, ...]]:
     """Read ``$VOL`` in µL; FCS 3.1 says nanolitres, but Cytek SpectroFlo writes microlitres."""
     text = keywords.get("$VOL", "")
-    stored = finite(text)
+    stored = finite_number(text)
     if not stored:
         return None, ()
     creator = keywords.get("CREATOR", keywords.get("$CREATOR", ""))
-    volume = stored if creator.lower().startswith("spectroflo") else stored / 1000
+    in_microlitres = creator.lower().startswith("spectroflo")
+    volume = stored if in_microlitres else stored / 1000
     if LEAST_VOLUME_UL <= volume <= MOST_VOLUME_UL:
         return volume, ()
     sentence = (

@@ -19,7 +19,8 @@ import numpy as np
 
 from gating.fcs.events import open_events
 from gating.fcs.header import TubeHeader
-from gating.fcs.text import HEADER_BYTES, whole_number
+from gating.fcs.keyword_numbers import whole_number
+from gating.fcs.text import HEADER_BYTES
 from panels.acquisition_time import time_channel
 from panels.files.plain_file import open_regular
 from panels.text.errors import CutShort, UnreadableFile

@@ -18,9 +18,9 @@ import numpy as np
 
 from gating.evaluation.compile import Compiled
 from gating.evaluation.engine import ENGINE_VERSION, Evaluation
-from gating.fcs.encoding import finite
 from gating.fcs.events import Events, open_events
 from gating.fcs.header import TubeHeader, read_header
+from gating.fcs.keyword_numbers import finite_number
 from gating.quality.acquisition import TimeQuality, time_quality
 from gating.thresholds.apply import Applied, apply_declared, apply_strategy
 from gating.thresholds.measure import ThresholdMeasurement, measure
@@ -235,7 +235,7 @@ def _detectors(compiled: Compiled, header: TubeHeader) -> dict[str, dict[str, An
     return {
         marker: {
             "detector": detector,
-            "voltage": finite(header.keywords.get(f"$P{number[detector]}V", "")),
+            "voltage": finite_number(header.keywords.get(f"$P{number[detector]}V", "")),
         }
         for marker, detector in sorted(compiled.detector_of.items())
         if marker != TIME

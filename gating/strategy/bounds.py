@@ -1,4 +1,4 @@
-"""State how much a gating document may hold, so that none stops a night.
+"""Limit how much a gating document may hold, so that none stops a night.
 
 Each bound is several times what a laboratory's strategies and workspaces hold.
 """

@@ -1,4 +1,4 @@
-"""Find released strategies and prove that they are what was released (``panels.files.lock``)."""
+"""Find released strategies and check that they are what was released (``panels.files.lock``)."""
 
 import re
 from importlib.resources import files
@@ -7,7 +7,7 @@ from pathlib import Path
 from gating.strategy.coherence import unknown_marker
 from gating.strategy.model import Release, Strategy
 from panels.catalogue import load_panel
-from panels.files.lock import allows, canonical_sha256, read_locked, version_order
+from panels.files.lock import VERSION, allows, canonical_sha256, read_locked, version_order
 from panels.files.yaml_document import YamlDocument, read_yaml
 from panels.text.errors import StrategyFault
 
@@ -20,60 +20,60 @@ def shipped() -> Path:
     return Path(str(files("gating") / "strategies"))
 
 
-def load_strategy(pin: str, own: Path | None = None) -> Release:
-    """Load the newest release that ``pin`` allows: ``bcell``, ``bcell@1``, ``bcell@1.0`` or ``bcell@1.0.0``.
+def load_strategy(pin: str, laboratory: Path | None = None) -> Release:
+    """Load the newest release that a pin allows.
 
-    The lab's own folder is looked at first; a draft that is not in its LOCK is passed over while a
-    release fits. Raises StrategyFault when no release fits, or when the content of the one that
+    A pin is ``bcell``, ``bcell@1``, ``bcell@1.0`` or ``bcell@1.0.0``. The folder ``laboratory``
+    comes before the shipped one; a draft that is not in its LOCK is passed over while a release
+    fits. Raises StrategyFault when no release fits, or when the content of the one that
     fits is not what its LOCK says was released.
     """
     name, _, wanted = pin.partition("@")
     drafts: list[tuple[Path, str]] = []
-    for folder in [f for f in (own, shipped()) if f is not None and f.is_dir()]:
+    for folder in _folders(laboratory):
         fitting = [v for v in versions(folder, name) if allows(wanted, v)]
         released = [v for v in fitting if f"{name}@{v}" in read_lock(folder)]
         newest = max(released, key=version_order, default=None)
-        # A copy of a release that no LOCK beside it vouches for must not pass for the release.
+        # A copy of a release that is in no LOCK beside it must not pass for the release.
         if newest is not None and newest not in {version for _, version in drafts}:
             return read_release(folder, name, newest)
         drafts += [(folder, version) for version in fitting]
     if drafts:
         return read_release(drafts[0][0], name, drafts[0][1])
-    raise StrategyFault(f"There is no strategy '{pin}'. Known: {', '.join(known(own)) or 'none'}.")
+    releases = ", ".join(known(laboratory)) or "none"
+    raise StrategyFault(f"There is no strategy '{pin}'. Known: {releases}.")
 
 
-def known(own: Path | None = None) -> list[str]:
+def known(laboratory: Path | None = None) -> list[str]:
     """List every release as ``name@version``; a draft that is not in the LOCK is none."""
-    folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
-    listed = {
-        f"{p.name}@{v}"
-        for folder in folders
-        for p in folder.iterdir()
-        if p.is_dir()
-        for v in versions(folder, p.name)
-    }
+    folders = _folders(laboratory)
+    listed: set[str] = set()
+    for folder in folders:
+        names = [path.name for path in folder.iterdir() if path.is_dir()]
+        listed |= {f"{name}@{version}" for name in names for version in versions(folder, name)}
     return sorted(listed & {pin for folder in folders for pin in read_lock(folder)})
 
 
-def missing_releases(own: Path | None = None) -> list[str]:
-    """List what a LOCK says was released and whose file is gone."""
-    folders = [f for f in (own, shipped()) if f is not None and f.is_dir()]
+def missing_releases(laboratory: Path | None = None) -> list[str]:
+    """List the releases that are in a LOCK and whose file is gone."""
     return sorted(
         pin
-        for folder in folders
+        for folder in _folders(laboratory)
         for pin in read_lock(folder)
         if not (folder / pin.replace("@", "/") / "strategy.yaml").is_file()
     )
 
 
+def _folders(laboratory: Path | None) -> list[Path]:
+    return [each for each in (laboratory, shipped()) if each is not None and each.is_dir()]
+
+
 def versions(folder: Path, name: str) -> list[str]:
     """List the versions of one strategy in one folder, oldest first."""
-    found = (
-        [path.parent.name for path in folder.glob(f"{name}/*/strategy.yaml")]
-        if re.fullmatch(r"\w+", name)
-        else []
-    )
-    return sorted((v for v in found if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=version_order)
+    if not re.fullmatch(r"\w+", name):
+        return []
+    names = [path.parent.name for path in folder.glob(f"{name}/*/strategy.yaml")]
+    return sorted((each for each in names if VERSION.fullmatch(each)), key=version_order)
 
 
 def read_release(folder: Path, name: str, version: str) -> Release:
@@ -101,20 +101,23 @@ def read_release(folder: Path, name: str, version: str) -> Release:
 
 
 def read_strategy(path: Path) -> Release:
-    """Read a strategy file without asking whether it was released; raises StrategyFault naming file, line and place."""
+    """Read a strategy file, whether it was released or not.
+
+    Raises StrategyFault naming file, line and place.
+    """
     return _read(path)[0]
 
 
 def read_draft(path: Path, panels: Path | None = None) -> Release:
-    """Read a strategy that is not released yet and hold its markers against its panel (of the folder ``panels``, or a shipped one).
+    """Read a strategy that is not released yet and check its markers against its panel.
 
-    Raises StrategyFault naming file, line and place; PanelFault when there is no such panel.
+    The panel is one of the folder ``panels``, or a shipped one. Raises StrategyFault naming file,
+    line and place; PanelFault when there is no such panel.
     """
     release, document = _read(path)
     panel = load_panel(release.strategy.panel, panels)
-    misfit = unknown_marker(
-        release.strategy, [*(stain.marker for stain in panel.markers), *panel.scatter], panel.panel
-    )
+    read = [*(stain.marker for stain in panel.markers), *panel.scatter]
+    misfit = unknown_marker(release.strategy, read, panel.panel)
     if misfit is not None:
         raise document.fault_of(misfit, StrategyFault)
     return release

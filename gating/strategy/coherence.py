@@ -1,4 +1,4 @@
-"""Check that the parts of a strategy hang together, and say where in its document one does not."""
+"""Check that the parts of a strategy fit together, and name the place where one does not."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from panels.files.yaml_document import Misfit
 from panels.text.spelling import nearest
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gating.strategy.content import StrategyContent
     from gating.strategy.gates import Bound, Gate
+    from gating.strategy.population import Population
 
 At = tuple[int | str, ...]
 SHAPES_ON_AXES = ("polygon", "ellipse", "quadrant")
 
 
 def check_coherence(strategy: StrategyContent) -> None:
-    """Raise Misfit for the first name that leads nowhere, the first gate that stands on itself, the first range that is none."""
-    if len(strategy.gates) > MOST_GATES:
-        many = f"{len(strategy.gates):,} gates are more than a strategy has"
-        raise Misfit(f"{many} ({MOST_GATES} at most)", ("gates",))
+    """Raise Misfit for the first part that does not fit.
+
+    Such are a name that nothing has, a gate that depends on itself, and a range that is empty.
+    """
+    count = len(strategy.gates)
+    if count > MOST_GATES:
+        sentence = f"{count:,} gates are more than a strategy has ({MOST_GATES} at most)"
+        raise Misfit(sentence, ("gates",))
     _check_names(strategy)
     _check_references(strategy)
     _check_circles(strategy)
@@ -33,7 +40,10 @@ def check_coherence(strategy: StrategyContent) -> None:
 
 
 def unknown_marker(strategy: StrategyContent, known: Iterable[str], panel: str) -> Misfit | None:
-    """Find the first marker or scatter parameter of a strategy that its panel does not read; None when there is none."""
+    """Find the first marker or scatter parameter that the panel of a strategy does not read.
+
+    ``known`` are those that it reads. None when it reads all.
+    """
     read = list(known)
     for axis, at in _axes_in(strategy):
         if axis not in read:
@@ -42,16 +52,13 @@ def unknown_marker(strategy: StrategyContent, known: Iterable[str], panel: str) 
 
 
 def _check_names(strategy: StrategyContent) -> None:
-    seen: set[str] = {"root"}
+    seen: set[str] = set()
     for number, gate in enumerate(strategy.gates):
         for name in dict.fromkeys((gate.gate, *gate.names)):
+            if name == "root":
+                raise Misfit("no gate may be called 'root'", ("gates", number))
             if name in seen:
-                raise Misfit(
-                    f"the gate '{name}' is defined twice"
-                    if name != "root"
-                    else "no gate may be called 'root'",
-                    ("gates", number),
-                )
+                raise Misfit(f"the gate '{name}' is defined twice", ("gates", number))
             seen.add(name)
 
 
@@ -59,23 +66,25 @@ def _check_references(strategy: StrategyContent) -> None:
     names = list(strategy.parent_of())
     for number, gate in enumerate(strategy.gates):
         if len(gate.combined) > MOST_GATES:
-            many = f"gate '{gate.gate}' combines {len(gate.combined):,} gates"
-            raise Misfit(f"{many} ({MOST_GATES} at most)", ("gates", number, gate.shape))
+            sentence = (
+                f"gate '{gate.gate}' combines {len(gate.combined):,} gates ({MOST_GATES} at most)"
+            )
+            raise Misfit(sentence, ("gates", number, gate.shape))
         for other, key in _references_of(gate):
-            if other not in names and not (other == "root" and key == ("parent",)):
-                raise Misfit(
-                    (
-                        f"gate '{gate.gate}' refers to '{other}', which is not a gate of this "
-                        f"strategy{nearest(other, names)}"
-                    ),
-                    ("gates", number, *key),
+            if other not in names:
+                sentence = (
+                    f"gate '{gate.gate}' refers to '{other}', which is not a gate of this "
+                    f"strategy{nearest(other, names)}"
                 )
+                raise Misfit(sentence, ("gates", number, *key))
 
 
 def _references_of(gate: Gate) -> Iterator[tuple[str, At]]:
-    yield gate.parent, ("parent",)
-    if gate.combined:
-        yield from ((other, (gate.shape, place)) for place, other in enumerate(gate.combined))
+    """Yield the other gates that a gate names, with the key of each; a parent may be the root."""
+    if gate.parent != "root":
+        yield gate.parent, ("parent",)
+    for place, other in enumerate(gate.combined):
+        yield other, (gate.shape, place)
 
 
 def _check_circles(strategy: StrategyContent) -> None:
@@ -91,13 +100,15 @@ def _check_circles(strategy: StrategyContent) -> None:
             raise Misfit(sentence, ("gates", min(place[name] for name in circle)))
         levels += 1
         if levels > MOST_LEVELS:
-            deep = f"gates stand on each other more than {MOST_LEVELS} levels deep"
-            raise Misfit(f"{deep}: no strategy does", ("gates", min(place[name] for name in ready)))
+            sentence = (
+                f"gates stand on each other more than {MOST_LEVELS} levels deep: no strategy does"
+            )
+            raise Misfit(sentence, ("gates", min(place[name] for name in ready)))
         settled |= ready
 
 
 def _circle(name: str, needs: Mapping[str, tuple[str, ...]], settled: set[str]) -> list[str]:
-    """Follow what waits for what until a gate comes back."""
+    """Follow the gates that a gate needs until one comes back."""
     trail: list[str] = []
     while name not in trail:
         trail.append(name)
@@ -116,41 +127,46 @@ def _check_thresholds(strategy: StrategyContent) -> None:
                 )
                 raise Misfit(sentence, ("thresholds", name, *key))
     for number, gate in enumerate(strategy.gates):
-        followed = gate.polygon.follows if gate.polygon else None
-        fitting = [
-            name for name, threshold in strategy.thresholds.items() if threshold.marker in gate.axes
-        ]
-        if followed and followed not in fitting:
-            sentence = (
-                f"gate '{gate.gate}' follows '{followed}', which is not a threshold on one of its "
-                f"axes{nearest(followed, fitting)}"
-            )
-            raise Misfit(sentence, ("gates", number, "polygon", "follows"))
+        _check_followed(strategy, gate, number)
         for axis, bound, place in _bounds_of(gate):
             if isinstance(bound, str):
                 _check_bound(strategy, gate, (axis, bound), ("gates", number, *place))
 
 
+def _check_followed(strategy: StrategyContent, gate: Gate, number: int) -> None:
+    """Refuse a polygon that follows what is not a threshold on one of its axes."""
+    if gate.polygon is None or not gate.polygon.follows:
+        return
+    followed = gate.polygon.follows
+    thresholds = strategy.thresholds.items()
+    fitting = [name for name, threshold in thresholds if threshold.marker in gate.axes]
+    if followed not in fitting:
+        sentence = (
+            f"gate '{gate.gate}' follows '{followed}', which is not a threshold on one of its "
+            f"axes{nearest(followed, fitting)}"
+        )
+        raise Misfit(sentence, ("gates", number, "polygon", "follows"))
+
+
 def _check_bound(strategy: StrategyContent, gate: Gate, used: tuple[str, str], at: At) -> None:
+    """Refuse a bound that names a threshold that is not there, or is on another marker.
+
+    ``used`` are the axis and the name.
+    """
     axis, bound = used
     threshold = strategy.thresholds.get(bound)
     if threshold is None:
-        known = nearest(bound, strategy.thresholds)
-        raise Misfit(
-            (
-                f"gate '{gate.gate}' uses the threshold '{bound}', which is not listed under "
-                f"thresholds{known}"
-            ),
-            at,
+        sentence = (
+            f"gate '{gate.gate}' uses the threshold '{bound}', which is not listed under "
+            f"thresholds{nearest(bound, strategy.thresholds)}"
         )
+        raise Misfit(sentence, at)
     if threshold.marker != axis:
-        raise Misfit(
-            (
-                f"gate '{gate.gate}' uses '{bound}' on {axis}, but that threshold is for "
-                f"{threshold.marker}"
-            ),
-            at,
+        sentence = (
+            f"gate '{gate.gate}' uses '{bound}' on {axis}, but that threshold is for "
+            f"{threshold.marker}"
         )
+        raise Misfit(sentence, at)
 
 
 def _bounds_of(gate: Gate) -> Iterator[tuple[str, Bound, At]]:
@@ -170,34 +186,33 @@ def _check_shapes(strategy: StrategyContent) -> None:
         for axis, limits in (gate.rectangle or {}).items():
             if limits.above is not None and limits.below is not None:
                 low, high = strategy.value_of(limits.above), strategy.value_of(limits.below)
-                if low >= high:
-                    sentence = (
-                        f"gate '{gate.gate}': 'above' ({low:g}) must be smaller than 'below' "
-                        f"({high:g})"
-                    )
-                    raise Misfit(sentence, ("gates", number, "rectangle", axis))
-        if gate.ratio and gate.ratio.above >= gate.ratio.below:
+                _check_range(gate, low, high, ("gates", number, "rectangle", axis))
+        if gate.ratio:
+            _check_range(gate, gate.ratio.above, gate.ratio.below, ("gates", number, "ratio"))
+        if gate.ellipse and _is_of_no_ellipse(np.array(gate.ellipse.covariance)):
             sentence = (
-                f"gate '{gate.gate}': 'above' ({gate.ratio.above:g}) must be smaller than 'below' "
-                f"({gate.ratio.below:g})"
+                f"gate '{gate.gate}': the covariance is that of no ellipse (it must be "
+                f"symmetric and positive definite)"
             )
-            raise Misfit(sentence, ("gates", number, "ratio"))
-        if gate.ellipse:
-            covariance = np.array(gate.ellipse.covariance)
-            if (
-                covariance[0, 1] != covariance[1, 0]
-                or covariance[0, 0] <= 0
-                or np.linalg.det(covariance) <= 0
-            ):
-                sentence = (
-                    f"gate '{gate.gate}': the covariance is that of no ellipse (it must be "
-                    f"symmetric and positive definite)"
-                )
-                raise Misfit(sentence, ("gates", number, "ellipse", "covariance"))
+            raise Misfit(sentence, ("gates", number, "ellipse", "covariance"))
+
+
+def _check_range(gate: Gate, low: float, high: float, at: At) -> None:
+    if low >= high:
+        sentence = f"gate '{gate.gate}': 'above' ({low:g}) must be smaller than 'below' ({high:g})"
+        raise Misfit(sentence, at)
+
+
+def _is_of_no_ellipse(covariance: NDArray[np.float64]) -> bool:
+    """Tell whether a 2 × 2 covariance is not symmetric or not positive definite."""
+    if covariance[0, 1] != covariance[1, 0]:
+        return True
+    return bool(covariance[0, 0] <= 0 or np.linalg.det(covariance) <= 0)
 
 
 def _check_populations(strategy: StrategyContent) -> None:
-    gates, ids = list(strategy.parent_of()), [population.id for population in strategy.populations]
+    gates = list(strategy.parent_of())
+    ids = [population.id for population in strategy.populations]
     for number, population in enumerate(strategy.populations):
         at: At = ("populations", number)
         if population.id in ids[:number]:
@@ -205,13 +220,10 @@ def _check_populations(strategy: StrategyContent) -> None:
         if population.gate not in gates:
             sentence = (
                 f"population '{population.id}' is counted in gate '{population.gate}', which does "
-                f"not exist"
+                f"not exist{nearest(population.gate, gates)}"
             )
-            raise Misfit(sentence + nearest(population.gate, gates), (*at, "gate"))
-        for other, key in (
-            (population.reference, ("reference",)),
-            *((each, ("anchor", i)) for i, each in enumerate(population.anchor)),
-        ):
+            raise Misfit(sentence, (*at, "gate"))
+        for other, key in _populations_of(population):
             if other not in ids:
                 sentence = (
                     f"population '{population.id}' refers to '{other}', which is not a reported "
@@ -221,15 +233,21 @@ def _check_populations(strategy: StrategyContent) -> None:
     _check_beads(strategy, gates)
 
 
+def _populations_of(population: Population) -> Iterator[tuple[str, At]]:
+    """Yield the other populations that a population names, with the key of each."""
+    yield population.reference, ("reference",)
+    for place, other in enumerate(population.anchor):
+        yield other, ("anchor", place)
+
+
 def _check_beads(strategy: StrategyContent, gates: list[str]) -> None:
+    """Refuse bead gates and gates of coincidence that are not there, and a cluster elsewhere."""
     if strategy.beads is not None and strategy.beads not in gates:
-        raise Misfit(
-            (
-                f"beads are counted in gate '{strategy.beads}', which does not "
-                f"exist{nearest(strategy.beads, gates)}"
-            ),
-            ("beads",),
+        sentence = (
+            f"beads are counted in gate '{strategy.beads}', which does not "
+            f"exist{nearest(strategy.beads, gates)}"
         )
+        raise Misfit(sentence, ("beads",))
     for number, gate in enumerate(strategy.gates):
         if gate.cluster is not None and (gate.gate != strategy.beads or gate.parent != "root"):
             sentence = (
@@ -247,33 +265,38 @@ def _check_beads(strategy: StrategyContent, gates: list[str]) -> None:
 
 def _axes_in(strategy: StrategyContent) -> Iterator[tuple[str, At]]:
     """Yield every marker or scatter parameter a strategy names, with its place."""
-    yield from ((axis, ("scales", axis)) for axis in strategy.scales)
-    yield from (
-        (threshold.marker, ("thresholds", name, "marker"))
-        for name, threshold in strategy.thresholds.items()
-    )
+    for axis in strategy.scales:
+        yield axis, ("scales", axis)
+    for name, threshold in strategy.thresholds.items():
+        yield threshold.marker, ("thresholds", name, "marker")
     for name, threshold in strategy.thresholds.items():
         if threshold.negative and threshold.negative.beside:
             yield threshold.negative.beside, ("thresholds", name, "negative", "beside")
     for number, gate in enumerate(strategy.gates):
-        at: At = ("gates", number)
-        yield from ((axis, (*at, "rectangle", axis)) for axis in gate.rectangle or {})
-        for name in SHAPES_ON_AXES:
-            shape = getattr(gate, name)
-            if shape is not None:
-                yield from ((getattr(shape, axis), (*at, name, axis)) for axis in ("x", "y"))
-        if gate.ratio:
-            yield from (
-                (getattr(gate.ratio, side), (*at, "ratio", side))
-                for side in ("numerator", "denominator")
-            )
-        if gate.cluster:
-            yield from (
-                (axis, (*at, "cluster", "markers", place))
-                for place, axis in enumerate(gate.cluster.markers)
-            )
-        yield from (
-            (axis, (*at, "plot", key))
-            for key, axis in (("x", gate.plot.x), ("y", gate.plot.y))
-            if axis is not None
-        )
+        for axis, key in (*_axes_of(gate), *_axes_of_plot(gate)):
+            yield axis, ("gates", number, *key)
+
+
+def _axes_of(gate: Gate) -> Iterator[tuple[str, At]]:
+    """Yield every marker or scatter parameter that defines a gate, with its key."""
+    for axis in gate.rectangle or {}:
+        yield axis, ("rectangle", axis)
+    for name in SHAPES_ON_AXES:
+        shape = getattr(gate, name)
+        if shape is not None:
+            yield shape.x, (name, "x")
+            yield shape.y, (name, "y")
+    if gate.ratio:
+        yield gate.ratio.numerator, ("ratio", "numerator")
+        yield gate.ratio.denominator, ("ratio", "denominator")
+    if gate.cluster:
+        for place, axis in enumerate(gate.cluster.markers):
+            yield axis, ("cluster", "markers", place)
+
+
+def _axes_of_plot(gate: Gate) -> Iterator[tuple[str, At]]:
+    """Yield the axes that a gate is drawn on where its definition does not tell, with their keys."""
+    if gate.plot.x is not None:
+        yield gate.plot.x, ("plot", "x")
+    if gate.plot.y is not None:
+        yield gate.plot.y, ("plot", "y")

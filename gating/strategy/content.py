@@ -1,4 +1,4 @@
-"""Hold what a strategy file says: its scales, thresholds, gates and reported populations."""
+"""Hold the content of a strategy file: scales, thresholds, gates and reported populations."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from gating.strategy.threshold import Threshold
 
 
 class StrategyContent(StrictModel):
-    """All that a strategy file says; whether its parts fit together is not checked yet."""
+    """The content of a strategy file; whether its parts fit together is not checked yet."""
 
     strategy: Identifier
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
@@ -42,22 +42,24 @@ class StrategyContent(StrictModel):
 
     def value_of(self, bound: Bound) -> float:
         """Resolve a bound: a number, or the value of a named threshold."""
-        return self.thresholds[bound].value if isinstance(bound, str) else bound
+        if isinstance(bound, str):
+            return self.thresholds[bound].value
+        return bound
 
     @property
     def bead_cluster(self) -> Cluster | None:
-        """Give the cluster that the bead gate looks for; None where it declares its borders, or there is none."""
+        """Give the cluster that the bead gate looks for.
+
+        None where the gate declares its borders, or there is no bead gate.
+        """
         return next((gate.cluster for gate in self.gates if gate.gate == self.beads), None)
 
     def drawn(self) -> set[str]:
-        """List the axes that gates are drawn on beside their own."""
-        plots = {
-            axis for gate in self.gates for axis in (gate.plot.x, gate.plot.y) if axis is not None
-        }
-        return plots | {"SSC-A", "FSC-A"}
+        """List the axes that gates are drawn on beside those that define them."""
+        axes = {axis for gate in self.gates for axis in (gate.plot.x, gate.plot.y)}
+        return {axis for axis in axes if axis is not None} | {"SSC-A", "FSC-A"}
 
     def markers(self) -> set[str]:
         """List every marker and scatter parameter the gates need."""
-        return {axis for gate in self.gates for axis in gate.axes} | {
-            t.marker for t in self.thresholds.values()
-        }
+        of_gates = {axis for gate in self.gates for axis in gate.axes}
+        return of_gates | {threshold.marker for threshold in self.thresholds.values()}

@@ -32,19 +32,20 @@ def apply_transform(transform: flowkit.transforms.Transform, values: np.ndarray)
 
 
 def is_monotone(transform: flowkit.transforms.Transform | None) -> bool:
-    """Tell whether a scale rises everywhere and its inverse can be trusted to rounding; no transform is such a scale."""
+    """Tell whether a scale rises everywhere and its inverse is exact to rounding.
+
+    The linear scale (None) is such a scale.
+    """
     from flowkit import transforms
 
-    return transform is None or isinstance(
-        transform,
-        transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform,
+    monotone = (
+        transforms.LogicleTransform | transforms.AsinhTransform | transforms.HyperlogTransform
     )
+    return transform is None or isinstance(transform, monotone)
 
 
 def linear_bound(bound: float, transform: flowkit.transforms.Transform | None) -> float:
     """Bring a bound from the display scale to the linear one."""
-    return (
-        float(bound)
-        if transform is None
-        else float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])
-    )
+    if transform is None:
+        return float(bound)
+    return float(np.asarray(transform.inverse(np.array([[bound]])))[0, 0])

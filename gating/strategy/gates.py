@@ -13,7 +13,10 @@ SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", TIME)
 
 
 class Scale(StrictModel):
-    """How a fluorescence axis is displayed; T always comes from the file's ``$PnR`` (Gating-ML 2.0, section 6)."""
+    """How a fluorescence axis is displayed (Gating-ML 2.0, section 6).
+
+    T always comes from the file's ``$PnR``.
+    """
 
     kind: Literal["logicle", "linear"] = "logicle"
     w: float = 0.5
@@ -22,7 +25,10 @@ class Scale(StrictModel):
 
 
 class Limits(StrictModel):
-    """The part of an axis that a gate keeps: ``above`` is included, ``below`` is not (Gating-ML 2.0, 5.1.1)."""
+    """The part of an axis that a gate keeps.
+
+    ``above`` is included, ``below`` is not (Gating-ML 2.0, 5.1.1).
+    """
 
     above: Bound | None = None
     below: Bound | None = None
@@ -31,14 +37,9 @@ class Limits(StrictModel):
     def _some_limit(self) -> "Limits":
         if self.above is None and self.below is None:
             raise ValueError("give 'above', 'below' or both")
-        if (
-            isinstance(self.above, float)
-            and isinstance(self.below, float)
-            and self.above >= self.below
-        ):
-            raise ValueError(
-                f"'above' ({self.above:g}) must be smaller than 'below' ({self.below:g})"
-            )
+        low, high = self.above, self.below
+        if isinstance(low, float) and isinstance(high, float) and low >= high:
+            raise ValueError(f"'above' ({low:g}) must be smaller than 'below' ({high:g})")
         return self
 
 
@@ -69,7 +70,7 @@ class Ellipse(StrictModel):
 
 
 class Quadrant(StrictModel):
-    """Two dividers and the names of the four quadrants, written ``++ +- -+ --`` (first x, then y)."""
+    """Two dividers and the names of the quadrants, written ``++ +- -+ --`` (first x, then y)."""
 
     x: str
     y: str
@@ -88,18 +89,18 @@ class Ratio(StrictModel):
 
 
 class Cluster(StrictModel):
-    """Counting beads: the one tight cluster, bright in several of the ``markers``' detectors (``gating.beads.finding``).
+    """Counting beads: the one tight cluster that is bright in several detectors of ``markers``.
 
-    Each tube tells where it lies, uncompensated. ``expected`` (marker → linear units) is where it
-    usually does: it chooses between two clusters, and stands for the place where no tube is at
-    hand.
+    Where it lies is measured in each tube, uncompensated (``gating.beads.finding``). ``expected``
+    (marker → linear units) is where it usually does: it chooses between two clusters, and stands
+    for the place where no tube is at hand.
     """
 
     markers: tuple[str, ...] = Field(min_length=2)
     expected: Mapping[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _expects_what_it_reads(self) -> "Cluster":
+    def _expected_is_among_markers(self) -> "Cluster":
         other = sorted(set(self.expected) - set(self.markers))
         if other:
             raise ValueError(f"'expected' names {other[0]!r}, which is not among 'markers'")
@@ -107,7 +108,10 @@ class Cluster(StrictModel):
 
 
 class Coincidence(StrictModel):
-    """Two gates of the same cells: those that passed the laser alone, and those that passed it together and are in no count."""
+    """Two gates of the same cells: those that passed the laser alone, and those that did not.
+
+    The latter passed it together and are in no count.
+    """
 
     alone: Identifier
     together: Identifier
@@ -134,7 +138,10 @@ SHAPES = (
 
 
 class Gate(StrictModel):
-    """One gate: its parent and exactly one shape. ``all_of``, ``any_of`` and ``none_of`` combine other gates."""
+    """One gate: its parent and exactly one shape.
+
+    ``all_of``, ``any_of`` and ``none_of`` combine other gates.
+    """
 
     gate: Identifier
     parent: Identifier
@@ -168,7 +175,9 @@ class Gate(StrictModel):
     @property
     def names(self) -> tuple[str, ...]:
         """List the populations this gate makes: itself, or its quadrants."""
-        return tuple(self.quadrant.quadrants.values()) if self.quadrant else (self.gate,)
+        if self.quadrant:
+            return tuple(self.quadrant.quadrants.values())
+        return (self.gate,)
 
     @property
     def combined(self) -> tuple[str, ...]:
@@ -185,22 +194,24 @@ class Gate(StrictModel):
                 return (shape.x, shape.y)
         if self.cluster is not None:
             return self.cluster.markers
-        return (self.ratio.numerator, self.ratio.denominator) if self.ratio else ()
+        if self.ratio is not None:
+            return (self.ratio.numerator, self.ratio.denominator)
+        return ()
 
     @property
     def thresholds(self) -> frozenset[str]:
-        """Name the thresholds this gate stands on."""
+        """Name the thresholds that this gate depends on."""
         named = {bound for _, bound in self.bounds() if isinstance(bound, str)}
-        return frozenset(
-            named | {self.polygon.follows} if self.polygon and self.polygon.follows else named
-        )
+        if self.polygon and self.polygon.follows:
+            named.add(self.polygon.follows)
+        return frozenset(named)
 
     def bounds(self) -> Iterator[tuple[str, Bound]]:
         """Yield every (axis, bound) of a rectangle or quadrant."""
         for axis, limits in (self.rectangle or {}).items():
-            yield from (
-                (axis, bound) for bound in (limits.above, limits.below) if bound is not None
-            )
+            for bound in (limits.above, limits.below):
+                if bound is not None:
+                    yield axis, bound
         if self.quadrant:
             yield self.quadrant.x, self.quadrant.x_divider
             yield self.quadrant.y, self.quadrant.y_divider

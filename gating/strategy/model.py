@@ -1,6 +1,6 @@
-"""Read a gating strategy: one released version of a hierarchy, as a value a biologist can review line by line.
+"""Define a gating strategy: one version of a hierarchy, which a biologist can review line by line.
 
-A strategy speaks markers; a panel says on which detector each is read. Bounds are linear,
+A strategy names markers; a panel says on which detector each is read. Bounds are linear,
 compensated intensities on a scale that ends at 262144 (a file whose ``$PnR`` differs has its bounds
 scaled by ``$PnR``/262144), so that the same number can be read off any cytometer's own display. A
 named threshold is written once and used by every gate that needs that boundary.

@@ -25,9 +25,10 @@ NEEDED_BY: Mapping[Source, tuple[str, ...]] = {
 
 
 class Stretch(StrictModel):
-    """A part of the axis beside a boundary: up to where it goes, and how far the boundary clears the negative cells' mode there.
+    """A part of the axis of another marker, and how far the boundary clears negative cells there.
 
-    ``clears`` is in SDs of the half below the mode, in a tube where all is right.
+    It goes up to ``below``. ``clears`` is the distance from the negative cells' mode to the
+    boundary, in SDs of the half below the mode, in a tube where all is right.
     """
 
     below: float | None = None
@@ -35,10 +36,11 @@ class Stretch(StrictModel):
 
 
 class Negative(StrictModel):
-    """A gate whose cells never carry the marker (or mostly not), and the robust SD of their linear values where the value is right.
+    """A gate whose cells never carry the marker, or mostly not.
 
-    ``clearance`` says how far the boundary lies above them, in each stretch of the marker
-    ``beside`` (whose dye may leak in).
+    ``spread`` is the robust SD of their linear values where the declared value is right, ``tail``
+    the share of them that may lie beyond the boundary. ``clearance`` says how far the boundary lies
+    above them, in each stretch of the marker ``beside`` (whose dye may leak in).
     """
 
     gate: Identifier
@@ -51,7 +53,8 @@ class Negative(StrictModel):
     def _stretches_follow_each_other(self) -> "Negative":
         ends = [stretch.below for stretch in self.clearance]
         inner = [end for end in ends[:-1] if end is not None]
-        if ends and (ends[-1] is not None or len(inner) < len(ends) - 1 or sorted(inner) != inner):
+        all_but_last = len(inner) == len(ends) - 1
+        if ends and (ends[-1] is not None or not all_but_last or sorted(inner) != inner):
             raise ValueError(
                 "the stretches of 'clearance' rise: each but the last has 'below', the last "
                 "has none"
@@ -65,20 +68,23 @@ class Negative(StrictModel):
 
 
 class Anchor(StrictModel):
-    """A gate whose cells always carry the marker alike, and the median of their linear values where the declared value is right."""
+    """A gate whose cells always carry the marker alike.
+
+    ``median`` is that of their linear values where the declared value is right.
+    """
 
     gate: Identifier
     median: float = Field(gt=0)
 
 
 class Threshold(StrictModel):
-    """One named boundary on one marker: its value, where it may come from in a tube, and the evidence for it.
+    """One named boundary on one marker: its value, and where a tube's value may come from.
 
-    ``limits`` are how far a patch version, and any source but ``fixed``, may move the value without
-    it being another definition. ``sources`` are tried in order until one passes its own test
-    (``gating.thresholds.resolution``): ``seen_in`` is the gate whose cells show both sides of the
-    boundary, ``negative`` and ``anchor`` tell whether the tube is stained and detected as the
-    declared value supposes.
+    ``evidence`` is the reason for the value. ``limits`` are how far a patch version, and any source
+    but ``fixed``, may move the value without it being another definition. ``sources`` are tried in
+    order until one passes its own test (``gating.thresholds.resolution``): ``seen_in`` is the gate
+    whose cells show both sides of the boundary, ``negative`` and ``anchor`` tell whether the tube
+    is stained and detected as the declared value supposes.
     """
 
     marker: str
@@ -98,23 +104,26 @@ class Threshold(StrictModel):
                 f"{self.limits[1]:g})"
             )
         for source in self.sources:
-            wanting = [name for name in NEEDED_BY[source] if getattr(self, name) is None]
-            if wanting:
-                raise ValueError(
-                    f"the source '{source}' needs {' and '.join(repr(name) for name in wanting)}"
-                )
+            missing = [name for name in NEEDED_BY[source] if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"the source '{source}' needs {' and '.join(map(repr, missing))}")
         if len(set(self.sources)) < len(self.sources):
             raise ValueError("a source is listed twice")
         return self
 
     @property
     def is_measured(self) -> bool:
-        """Tell whether the tube itself has a say in this threshold."""
+        """Tell whether the threshold is measured in the tube itself."""
         return any((self.seen_in, self.negative, self.anchor))
 
     @property
     def gates(self) -> dict[str, tuple[str, ...]]:
-        """Map each gate that tells about this threshold to the key that names it."""
-        named = {self.negative.gate: ("negative", "gate")} if self.negative else {}
-        named |= {self.anchor.gate: ("anchor", "gate")} if self.anchor else {}
-        return named | ({self.seen_in: ("seen_in",)} if self.seen_in else {})
+        """Map each gate that this threshold is measured on to the key that names it."""
+        keys: dict[str, tuple[str, ...]] = {}
+        if self.negative:
+            keys[self.negative.gate] = ("negative", "gate")
+        if self.anchor:
+            keys[self.anchor.gate] = ("anchor", "gate")
+        if self.seen_in:
+            keys[self.seen_in] = ("seen_in",)
+        return keys

@@ -14,7 +14,8 @@ from gating.strategy.catalogue import (
     shipped,
     versions,
 )
-from gating.strategy.difference import MEANING, STEPS, Difference, Step, compare
+from gating.strategy.change import MEANING, STEPS, Step
+from gating.strategy.difference import Difference, compare
 from gating.strategy.model import Release
 from panels.catalogue import load_panel
 from panels.files.lock import lock_content, version_order

@@ -295,7 +295,7 @@ def _axes_of(gate: Gate) -> Iterator[tuple[str, At]]:
 
 
 def _axes_of_plot(gate: Gate) -> Iterator[tuple[str, At]]:
-    """Yield the axes that a gate is drawn on where its definition does not tell, with their keys."""
+    """Yield the axes that a gate is drawn on beside those that define it, with their keys."""
     if gate.plot.x is not None:
         yield gate.plot.x, ("plot", "x")
     if gate.plot.y is not None:

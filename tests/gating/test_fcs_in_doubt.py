@@ -405,7 +405,7 @@ def test_two_thousand_headers_with_one_text_take_neither_time_nor_memory() -> No
     """The readers' libraries are in memory before the file is looked at, as they always are."""
     script = (
         "import sys, flowio, fcsparser, resource; from pathlib import Path\n"
-        "from gating.fcs.events import read_header\nfrom panels.text.errors import UnreadableFile\n"
+        "from gating.fcs.header import read_header\nfrom panels.text.errors import UnreadableFile\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_header(Path(sys.argv[1]))\n"
         "except UnreadableFile as fault: print(fault)\n"

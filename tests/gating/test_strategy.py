@@ -186,10 +186,11 @@ def test_a_release_that_is_killed_leaves_the_lock_whole(own):
     )
     before = (own / "LOCK").read_bytes()
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom gating.strategy.catalogue import "
-        "lock_release\n"
-        "Path.replace = lambda path, target: os._exit(9)\nlock_release(Path(sys.argv[1]), "
-        "'tbnk', '1.0.1')\n"
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from tasks.strategies.release import lock_release\n"
+        "Path.replace = lambda path, target: os._exit(9)\n"
+        "lock_release(Path(sys.argv[1]), 'tbnk', '1.0.1')\n"
     )
     assert (
         subprocess.run(

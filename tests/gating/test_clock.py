@@ -24,21 +24,40 @@ SPELLINGS = ("Time", "TIME", "time", "HDR-T", "hdr-t", "HDR_T", " Time")
 
 
 def panel_with(clock: str, name: str = "Time") -> Panel:
-    return Panel.model_validate({
-        "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i", "counting": ["dual"], "compensated": False,
-        "scatter": {"SSC-A": "SSC-A", name: clock}, "markers": [{"marker": "CD3", "detector": "FITC-A"}],
-    })  # fmt: skip
+    return Panel.model_validate(
+        {
+            "panel": "lab",
+            "version": "1.0.0",
+            "title": "t",
+            "instrument": "i",
+            "counting": ["dual"],
+            "compensated": False,
+            "scatter": {"SSC-A": "SSC-A", name: clock},
+            "markers": [{"marker": "CD3", "detector": "FITC-A"}],
+        }
+    )
 
 
 def strategy() -> Strategy:
-    return Strategy.model_validate({
-        "strategy": "s", "version": "1.0.0", "title": "t", "panel": "lab",
-        "gates": [
-            {"gate": "early", "parent": "root", "rectangle": {"Time": {"above": 10, "below": 60}}},
-            {"gate": "bright", "parent": "root", "rectangle": {"CD3": {"above": 50_000}}},
-        ],
-        "populations": [{"id": "bright", "gate": "bright", "label": "p", "reference": "bright"}],
-    })  # fmt: skip
+    return Strategy.model_validate(
+        {
+            "strategy": "s",
+            "version": "1.0.0",
+            "title": "t",
+            "panel": "lab",
+            "gates": [
+                {
+                    "gate": "early",
+                    "parent": "root",
+                    "rectangle": {"Time": {"above": 10, "below": 60}},
+                },
+                {"gate": "bright", "parent": "root", "rectangle": {"CD3": {"above": 50_000}}},
+            ],
+            "populations": [
+                {"id": "bright", "gate": "bright", "label": "p", "reference": "bright"}
+            ],
+        }
+    )
 
 
 def tube_at(folder: Path, clock: str) -> Path:

@@ -25,15 +25,32 @@ BASE: dict[str, Any] = {
         "cd4": {"marker": "CD4", "value": 900, "evidence": "valley"},
     },
     "gates": [
-        {"gate": "cells", "parent": "root", "polygon": {"x": "FSC-A", "y": "SSC-A", "vertices": [[0, 0], [9e4, 0], [9e4, 9e4]]}},
+        {
+            "gate": "cells",
+            "parent": "root",
+            "polygon": {"x": "FSC-A", "y": "SSC-A", "vertices": [[0, 0], [9e4, 0], [9e4, 9e4]]},
+        },
         {"gate": "t", "parent": "cells", "rectangle": {"CD3": {"above": "cd3"}}},
-        {"gate": "t4", "parent": "t", "rectangle": {"CD4": {"above": "cd4"}, "CD8": {"below": 700}}},
+        {
+            "gate": "t4",
+            "parent": "t",
+            "rectangle": {"CD4": {"above": "cd4"}, "CD8": {"below": 700}},
+        },
         {"gate": "not_t4", "parent": "t", "none_of": ["t4"]},
-        {"gate": "four", "parent": "t", "quadrant": {"x": "CD4", "y": "CD8", "x_divider": "cd4", "y_divider": 700.0,
-                                                      "quadrants": {"+-": "helper", "-+": "killer"}}},
+        {
+            "gate": "four",
+            "parent": "t",
+            "quadrant": {
+                "x": "CD4",
+                "y": "CD8",
+                "x_divider": "cd4",
+                "y_divider": 700.0,
+                "quadrants": {"+-": "helper", "-+": "killer"},
+            },
+        },
     ],
     "populations": [{"id": "t_cells", "gate": "t", "label": "T", "reference": "t_cells"}],
-}  # fmt: skip
+}
 
 
 def changed(edit, version: str = "1.0.0") -> dict[str, Any]:

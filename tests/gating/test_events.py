@@ -43,7 +43,9 @@ REAL = sorted(
 REFUSED = {
     "corrupted__corrupted.fcs": "is not an FCS file",
     "cytek-nl-2000__sample_header.fcs": "keywords are damaged or cut off",
-    "data_start_offset_discrepancy_example.fcs": "says in two places where its events begin: 5555 and 6081",
+    "data_start_offset_discrepancy_example.fcs": (
+        "says in two places where its events begin: 5555 and 6081"
+    ),
     "data_stop_offset_discrepancy_example.fcs": "announces 2 events but holds 16",
 }
 NOT_READ_BY_FLOWIO = {
@@ -78,7 +80,8 @@ def write_fcs(
     )
     raw = text.encode()
     offsets = header_offsets if header_offsets is not None else (first, last)
-    header = f"FCS{version}    {58:8d}{57 + len(raw):8d}{offsets[0]:8d}{offsets[1]:8d}{0:8d}{0:8d}".encode()
+    numbers = (58, 57 + len(raw), *offsets, 0, 0)
+    header = f"FCS{version}    {''.join(f'{each:8d}' for each in numbers)}".encode()
     assert len(header + raw) <= first
     path.write_bytes((header + raw).ljust(first, b"\0") + events + after)
     return path
@@ -237,7 +240,8 @@ def test_an_odd_file_is_taken_as_its_manifest_says(case: dict[str, str]) -> None
 def test_the_cut_short_sentence_says_how_many_events_are_there() -> None:
     with pytest.raises(
         UnreadableFile,
-        match=r"fcs31_tot_too_big\.fcs is cut short: it announces 500 events but holds 400\. Copy it",
+        match=r"fcs31_tot_too_big\.fcs is cut short: "
+        r"it announces 500 events but holds 400\. Copy it",
     ):
         read_header(SHARED / "odd" / "fcs31_tot_too_big.fcs")
 

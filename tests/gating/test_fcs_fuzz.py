@@ -46,12 +46,14 @@ FIELD = (
     "no_final_delimiter",
 )
 NUMBERS = (
-    b"0", b"1", b"-1", b"7", b"58", b"99999999", b"1000000000", b"999999999999999999", b"1e308", b"1e-9999",
-    b"nan", b"inf", b"4294967296", b"1,2,3,4", b"", b" ", b"0x10", b"1_0", "²".encode(), "٣".encode(),
+    b"0", b"1", b"-1", b"7", b"58", b"99999999", b"1000000000", b"999999999999999999",
+    b"1e308", b"1e-9999", b"nan", b"inf", b"4294967296", b"1,2,3,4", b"", b" ", b"0x10", b"1_0",
+    "²".encode(), "٣".encode(),
 )  # fmt: skip
 PIECES = (
-    b"/", b"//", b"///", b"$", b"\0", b"\xff", b"\xe9", b"\n", b"FCS3.1    ", b"/$PAR/9/", b"/$TOT/9/",
-    b"/$NEXTDATA/58/", b"/$P1E/4,1/", b"/$P1S/CD3/", b"/SPILL/1,PE-A,1/", b"/$DATATYPE/I/", b"/$MODE/C/",
+    b"/", b"//", b"///", b"$", b"\0", b"\xff", b"\xe9", b"\n", b"FCS3.1    ",
+    b"/$PAR/9/", b"/$TOT/9/", b"/$NEXTDATA/58/", b"/$P1E/4,1/", b"/$P1S/CD3/",
+    b"/SPILL/1,PE-A,1/", b"/$DATATYPE/I/", b"/$MODE/C/",
 )  # fmt: skip
 MEMORY = 200 * 2**10
 """Kilobytes that one file may add, the readers' libraries included."""

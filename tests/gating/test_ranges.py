@@ -19,11 +19,21 @@ RANGES = (1024.0, 4_194_304.0, 16_777_216.0)
 EVENTS = FEW_EVENTS - 1
 AXES = ("FSC-A", "FSC-H", "SSC-A", "Time", "CD3", "CD19")
 
-PANEL = Panel.model_validate({
-    "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i", "counting": ["dual"], "compensated": False,
-    "scatter": {name: name for name in ("FSC-A", "FSC-H", "SSC-A", "Time")},
-    "markers": [{"marker": "CD3", "detector": "FITC-A"}, {"marker": "CD19", "detector": "PE-A"}],
-})  # fmt: skip
+PANEL = Panel.model_validate(
+    {
+        "panel": "lab",
+        "version": "1.0.0",
+        "title": "t",
+        "instrument": "i",
+        "counting": ["dual"],
+        "compensated": False,
+        "scatter": {name: name for name in ("FSC-A", "FSC-H", "SSC-A", "Time")},
+        "markers": [
+            {"marker": "CD3", "detector": "FITC-A"},
+            {"marker": "CD19", "detector": "PE-A"},
+        ],
+    }
+)
 
 
 def ellipse(
@@ -79,11 +89,16 @@ SHAPES: dict[str, dict[str, object]] = {
 
 def strategy_of(shape: str, **gate: object) -> Strategy:
     name = "q" if shape == "quadrant" else "g"
-    return Strategy.model_validate({
-        "strategy": "s", "version": "1.0.0", "title": "t", "panel": "lab",
-        "gates": [{"gate": name, "parent": "root", **SHAPES[shape], **gate}],
-        "populations": [{"id": "p", "gate": "g", "label": "p", "reference": "p"}],
-    })  # fmt: skip
+    return Strategy.model_validate(
+        {
+            "strategy": "s",
+            "version": "1.0.0",
+            "title": "t",
+            "panel": "lab",
+            "gates": [{"gate": name, "parent": "root", **SHAPES[shape], **gate}],
+            "populations": [{"id": "p", "gate": "g", "label": "p", "reference": "p"}],
+        }
+    )
 
 
 def relative_events() -> np.ndarray:

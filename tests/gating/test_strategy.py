@@ -36,9 +36,15 @@ def document(**changes):
     populations = [{"id": "b_cells", "gate": "b_cells", "label": "B", "reference": "b_cells"}]
     thresholds = {"cd19": {"marker": "CD19", "value": 1000.0, "evidence": "test"}}
     return {
-        "strategy": "s", "version": "1.0.0", "title": "t", "panel": "p",
-        "gates": gates, "populations": populations, "thresholds": thresholds, **changes,
-    }  # fmt: skip
+        "strategy": "s",
+        "version": "1.0.0",
+        "title": "t",
+        "panel": "p",
+        "gates": gates,
+        "populations": populations,
+        "thresholds": thresholds,
+        **changes,
+    }
 
 
 def test_a_small_strategy_is_read():
@@ -257,7 +263,14 @@ def test_a_lab_s_own_panel_and_strategy_give_the_reference_counts_of_the_real_b_
         for population in strategy.populations
     }
     assert counts == {
-        "lymphocytes": 51652, "t_cells": 32421, "b_cells": 11028, "naive_b": 9219, "transitional_b": 1070, "unswitched_memory_b": 454,
-        "switched_memory_b": 590, "double_negative_b": 765, "plasmablasts": 67,
-    }  # fmt: skip
+        "lymphocytes": 51652,
+        "t_cells": 32421,
+        "b_cells": 11028,
+        "naive_b": 9219,
+        "transitional_b": 1070,
+        "unswitched_memory_b": 454,
+        "switched_memory_b": 590,
+        "double_negative_b": 765,
+        "plasmablasts": 67,
+    }
     assert read_lock(shipped())

@@ -63,11 +63,21 @@ PLANS = st.builds(
 
 
 def panel(plan: Plan) -> Panel:
-    return Panel.model_validate({
-        "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i", "counting": ["dual"], "compensated": plan.compensated,
-        "scatter": {name: name for name in SCATTER},
-        "markers": [{"marker": marker, "detector": detector} for marker, detector in zip(AXES[4:], DETECTORS[4:], strict=True)],
-    })  # fmt: skip
+    return Panel.model_validate(
+        {
+            "panel": "lab",
+            "version": "1.0.0",
+            "title": "t",
+            "instrument": "i",
+            "counting": ["dual"],
+            "compensated": plan.compensated,
+            "scatter": {name: name for name in SCATTER},
+            "markers": [
+                {"marker": marker, "detector": detector}
+                for marker, detector in zip(AXES[4:], DETECTORS[4:], strict=True)
+            ],
+        }
+    )
 
 
 def write_tube(plan: Plan, rng: np.random.Generator, path: Path) -> Path:
@@ -114,11 +124,18 @@ class Writer:
     def write(self) -> Strategy:
         gates = [self._gate(number, kind) for number, kind in enumerate(self.plan.kinds)]
         population = {"id": "p", "gate": self.names[-1], "label": "p", "reference": "p"}
-        return Strategy.model_validate({
-            "strategy": "s", "version": "1.0.0", "title": "t", "panel": "lab", "gates": gates, "populations": [population],
-            "scale": {"w": float(self.rng.choice([0.3, 0.5, 1.0]))},
-            "scales": {"CD4": {"kind": "linear"}},
-        })  # fmt: skip
+        return Strategy.model_validate(
+            {
+                "strategy": "s",
+                "version": "1.0.0",
+                "title": "t",
+                "panel": "lab",
+                "gates": gates,
+                "populations": [population],
+                "scale": {"w": float(self.rng.choice([0.3, 0.5, 1.0]))},
+                "scales": {"CD4": {"kind": "linear"}},
+            }
+        )
 
     def _gate(self, number: int, kind: str) -> dict[str, Any]:
         gate: dict[str, Any] = {

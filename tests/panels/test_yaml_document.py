@@ -56,9 +56,12 @@ def refused(folder: Path, text: str | bytes) -> str:
 @pytest.mark.parametrize(
     ("word", "meant"),
     [
-        ("20", 20), ("-3", -3), ("0", 0), ("1_000", 1000), ("12_345_678", 12345678), ("0.5", 0.5), (".5", 0.5), ("1.0e+3", 1000.0),
-        ("true", True), ("False", False), ("null", None), ("~", None), ("1.0.0", "1.0.0"), ("bcell@1.0", "bcell@1.0"), ("y", "y"),
-        ("CD14+viability", "CD14+viability"), ("-", "-"), ("Norway", "Norway"), ("D-7", "D-7"), ("08:30 h", "08:30 h"), ("8 µl", "8 µl"),
+        ("20", 20), ("-3", -3), ("0", 0), ("1_000", 1000), ("12_345_678", 12345678),
+        ("0.5", 0.5), (".5", 0.5), ("1.0e+3", 1000.0),
+        ("true", True), ("False", False), ("null", None), ("~", None),
+        ("1.0.0", "1.0.0"), ("bcell@1.0", "bcell@1.0"), ("y", "y"), ("Norway", "Norway"),
+        ("CD14+viability", "CD14+viability"), ("-", "-"), ("D-7", "D-7"), ("08:30 h", "08:30 h"),
+        ("8 µl", "8 µl"),
     ],
 )  # fmt: skip
 def test_a_word_is_read_as_it_looks(word: str, meant: object) -> None:
@@ -133,11 +136,13 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path, text: st
         ("study: x\nstudy: y\n", ", line 2: 'study' is given twice"),
         ("intake: {mode: move, mode: leave}\n", ", line 1: intake: 'mode' is given twice"),
         ("study: x\n---\nstudy: y\n", ", line 2: a second document begins here"),
-        ("study: &a\n  x: *a\n", ", line 2: the alias '*a' stands for nothing, or for what it is a part of"),
+        ("study: &a\n  x: *a\n",
+         ", line 2: the alias '*a' stands for nothing, or for what it is a part of"),
         ("study: *b\n", "the alias '*b'"),
         ("study: !!float 'abc'\n", ", line 1: '!!float' is a tag of YAML"),
         ("study: !!timestamp 2026-02-30\n", "'!!timestamp' is a tag"),
-        ("study: !!python/object/apply:os.system [id]\n", "'!!python/object/apply:os.system' is a tag"),
+        ("study: !!python/object/apply:os.system [id]\n",
+         "'!!python/object/apply:os.system' is a tag"),
         ("study: !!binary aGVsbG8=\n", "'!!binary' is a tag"),
         ("study: !!set {a, b}\n", "'!!set' is a tag"),
         ("!!omap [a: 1]\n", "'!!omap' is a tag"),
@@ -154,7 +159,8 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path, text: st
         ("study: [a\nworkers: 2\n", "that begins in line 1"),
         (b"study: M\xfcller\n", ", line 1: the file is not UTF-8 text"),
         ("study: x\n".encode("utf-16"), "saved as UTF-16"),
-        ("limits: {same_draw_hours: .inf}\n", "limits.same_draw_hours: input should be a finite number"),
+        ("limits: {same_draw_hours: .inf}\n",
+         "limits.same_draw_hours: input should be a finite number"),
         ("study: " + "x" * 5000 + "\n", "at most 200 characters"),
     ],
 )  # fmt: skip

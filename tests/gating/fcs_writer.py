@@ -63,7 +63,7 @@ class FcsFile:
 
     def _text(self, first: int) -> str:
         count, last = len(self.events), first + len(self.data) - 1
-        told = {
+        keywords = {
             "$BEGINDATA": f"{first + self.moved:012d}",
             "$ENDDATA": f"{last + self.moved:012d}",
             "$BEGINSTEXT": f"{last + 1 if self.supplement else 0:012d}",
@@ -76,13 +76,13 @@ class FcsFile:
             "$TOT": str(count),
         }
         for n, name in enumerate(self.names, start=1):
-            told |= {
+            keywords |= {
                 f"$P{n}N": name,
                 f"$P{n}B": str(self.bits),
                 f"$P{n}R": "1024",
                 f"$P{n}E": "0,0",
             }
-        pairs = [*(told | self.changed).items(), *self.pairs]
+        pairs = [*(keywords | self.changed).items(), *self.pairs]
         d = self.delimiter
         escaped = [(key, value.replace(d, d * 2)) for key, value in pairs]
         text = d + d.join(part for pair in escaped for part in pair) + d + self.tail

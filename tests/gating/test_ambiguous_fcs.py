@@ -252,7 +252,7 @@ def test_a_text_with_two_readings_is_refused(tmp_path: Path, tail: str) -> None:
 def test_begindata_within_text_is_overruled_by_a_header_that_fits() -> None:
     header = read_header(FIELD / "begindata_inside_text.fcs")
     assert (header.event_count, header.layout.start) == (500, 518)
-    assert [told for told in header.problems if "$BEGINDATA (84) points into TEXT" in told]
+    assert [each for each in header.problems if "$BEGINDATA (84) points into TEXT" in each]
 
 
 @needs_shared
@@ -291,9 +291,9 @@ def test_data_that_overlaps_the_supplemental_text_is_refused(tmp_path: Path) -> 
     path = more.write(tmp_path / "b.fcs")
     raw = path.read_bytes()
     end = int(raw[34:42]) + 16
-    told = f"$ENDDATA/{end - 16:012d}/".encode()
+    written = f"$ENDDATA/{end - 16:012d}/".encode()
     raw = raw[:34] + f"{end:8d}".encode() + raw[42:]
-    path.write_bytes(raw.replace(told, f"$ENDDATA/{end:012d}/".encode()))
+    path.write_bytes(raw.replace(written, f"$ENDDATA/{end:012d}/".encode()))
     refused(path, "DATA overlaps supplemental TEXT")
 
 
@@ -308,10 +308,10 @@ LARGE = 6_400_000
 FIRST = 2048
 
 
-def large_file(path: Path, header: tuple[str, str], version: str = "3.1", **told: str) -> Path:
+def large_file(path: Path, header: tuple[str, str], version: str = "3.1", **stated: str) -> Path:
     """Write a tube of 102.4 MB that is a hole on the disk, but for its last event."""
     last = FIRST + LARGE * 16 - 1
-    keywords = {"$BEGINDATA": str(FIRST), "$ENDDATA": str(last)} | told
+    keywords = {"$BEGINDATA": str(FIRST), "$ENDDATA": str(last)} | stated
     keywords |= {"$MODE": "L", "$DATATYPE": "F", "$BYTEORD": "1,2,3,4", "$NEXTDATA": "0"}
     keywords |= {"$PAR": "4", "$TOT": str(LARGE)}
     for n, name in enumerate(TUBE.names, start=1):
@@ -369,7 +369,7 @@ def test_pndatatype_is_ignored_before_fcs_3_2_and_that_is_said() -> None:
     header = read_header(FIELD / "fcs31_P1DATATYPE_I.fcs")
     truth = np.load(SHARED / "odd" / "truth_float.npy").astype(np.float64)
     np.testing.assert_array_equal(values(header), truth)
-    assert any("$P1DATATYPE was ignored" in told for told in header.problems)
+    assert any("$P1DATATYPE was ignored" in each for each in header.problems)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -483,7 +483,7 @@ def test_many_data_sets_that_lead_on_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "described"),
     [
         ("$TOT", "19", "'20' and '19'"),
         ("$PAR", "3", "'4' and '3'"),
@@ -499,13 +499,13 @@ def test_many_data_sets_that_lead_on_are_read(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("where", ["text", "supplement"])
 def test_a_keyword_with_two_values_is_never_chosen_from(
-    tmp_path: Path, key: str, value: str, told: str, where: str
+    tmp_path: Path, key: str, value: str, described: str, where: str
 ) -> None:
     pairs = [("$P2S", "CD3"), ("$P2G", "1"), ("$TIMESTEP", "0.01"), ("CREATOR", "BD")]
     tube = TUBE.with_(pairs=[*pairs, (key, value)] if where == "text" else pairs)
     tube = tube.with_(supplement=f"/{key}/{value}/" if where == "supplement" else "")
     path = tube.write(tmp_path / "a.fcs")
-    refused(path, rf"{re.escape(key)} is written twice.*{re.escape(told)}|written twice")
+    refused(path, rf"{re.escape(key)} is written twice.*{re.escape(described)}|written twice")
 
 
 def test_the_same_value_twice_is_one_value(tmp_path: Path) -> None:
@@ -526,8 +526,8 @@ def test_a_cytometers_own_keyword_with_two_values_is_left_out_and_said(tmp_path:
     header = read_header(tube.write(tmp_path / "a.fcs"))
     assert "PATIENT ID" not in header.keywords
     assert header.keywords["WELL"] == "A1"
-    assert any("written twice" in told for told in header.problems)
-    assert not any("P01" in told or "PATIENT" in told for told in header.problems)
+    assert any("written twice" in each for each in header.problems)
+    assert not any("P01" in each or "PATIENT" in each for each in header.problems)
 
 
 def test_the_header_of_a_tube_is_read_in_milliseconds(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_navios_file_numbers_its_compensation_by_dye_and_not_by_channel() -> N
     assert header.keywords["$DFC10TO10"] == "0.0"
     assert len(header.channels) == 7
     assert header.spill is None
-    assert any("$DFC1TO1" in told and "twice" in told for told in header.problems)
+    assert any("$DFC1TO1" in each and "twice" in each for each in header.problems)
 
 
 def test_no_spill_is_no_fault() -> None:

@@ -73,10 +73,10 @@ def write_fcs(
 ) -> Path:
     """Write a small FCS file: HEADER, TEXT, zeros up to byte 2048, the events."""
     first, last = 2048, 2047 + len(events)
-    told = {"$BEGINDATA": str(first), "$ENDDATA": str(last)} if text_offsets else {}
+    stated = {"$BEGINDATA": str(first), "$ENDDATA": str(last)} if text_offsets else {}
     text = delimiter + "".join(
         f"{key(name)}{delimiter}{value}{delimiter}"
-        for name, value in (told | dict(keywords)).items()
+        for name, value in (stated | dict(keywords)).items()
     )
     raw = text.encode()
     offsets = header_offsets if header_offsets is not None else (first, last)

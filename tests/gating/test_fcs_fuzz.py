@@ -85,8 +85,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def text_end(raw: bytes) -> int:
     """Give where TEXT ends as the HEADER says, or the end of the file."""
-    told = raw[18:26].strip()
-    return min(int(told) + 1, len(raw)) if told.isdigit() else len(raw)
+    digits = raw[18:26].strip()
+    return min(int(digits) + 1, len(raw)) if digits.isdigit() else len(raw)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ harms = st.builds(
 )
 
 
-def told(path: Path) -> str | None:
+def refusal(path: Path) -> str | None:
     """Read all of a file; gives the sentence that refuses it, None when it was read."""
     try:
         header = read_header(path)
@@ -164,7 +164,7 @@ def test_a_file_changed_at_random_is_read_or_refused_with_a_sentence(
         raw = harm(raw) if len(raw) > 60 else raw
     path.write_bytes(raw)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sentence = told(path)
+    sentence = refusal(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
     if raw == whole:
         assert sentence is None or "decimal comma" in sentence
@@ -179,7 +179,7 @@ def test_a_file_cut_anywhere_is_refused(seeds: Seeds, path: Path, name: str) -> 
     raw = seeds[name]
     for length in range(0, len(raw), 7):
         path.write_bytes(raw[:length])
-        sentence = told(path)
+        sentence = refusal(path)
         if name == "a supplemental TEXT" and length >= int(raw[34:42]) + 1:
             assert "supplemental TEXT" in read_header(path).problems[0]
         else:

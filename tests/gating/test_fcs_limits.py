@@ -35,8 +35,8 @@ for line in sys.stdin:
     try:
         header = read_header(Path(line.strip()))
         open_events(header)
-        told = [*header.problems, header.spill_fault or "", refusal(header, panel, None) or ""]
-        sentence = " ".join(told)
+        sentences = [*header.problems, header.spill_fault or "", refusal(header, panel, None) or ""]
+        sentence = " ".join(sentences)
     except TubeFault as fault:
         sentence = str(fault)
     taken = time.process_time() - begun

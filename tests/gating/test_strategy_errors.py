@@ -52,7 +52,7 @@ def fault(tmp_path, old, new, read=read_strategy):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "told"),
+    ("old", "new", "line", "message"),
     [
         (
             "value: 500",
@@ -172,11 +172,11 @@ def fault(tmp_path, old, new, read=read_strategy):
     ],
 )
 def test_a_mistake_is_named_with_its_line_its_gate_and_the_nearest_word(
-    tmp_path, old, new, line, told
+    tmp_path, old, new, line, message
 ):
     sentence = fault(tmp_path, old, new)
     assert sentence.startswith(f"line {line}: ")
-    assert told in sentence
+    assert message in sentence
 
 
 def test_what_is_no_yaml_is_refused_with_its_line(tmp_path):
@@ -186,10 +186,10 @@ def test_what_is_no_yaml_is_refused_with_its_line(tmp_path):
 
 
 def test_a_draft_s_marker_that_its_panel_lacks_is_named_with_its_line(tmp_path):
-    told = fault(
+    sentence = fault(
         tmp_path, "CD19: {above: cd19, below: 5000}", "CD199: {above: 100, below: 5000}", read_draft
     )
-    assert told == "line 25: the panel bcell does not read 'CD199'; did you mean 'CD19'?"
+    assert sentence == "line 25: the panel bcell does not read 'CD199'; did you mean 'CD19'?"
 
 
 def test_the_strategy_without_a_mistake_is_read(tmp_path):

@@ -126,14 +126,14 @@ def test_a_release_whose_file_is_gone_is_told_and_no_shipped_one_takes_its_place
 
 
 def test_what_cannot_be_released_says_why(own: Path) -> None:
-    for name, version, told in (
+    for name, version, message in (
         ("lyoplate", "1.0", "not a panel's name and a version"),
         ("lyo plate", "1.0.0", "not a panel's name and a version"),
         ("lyoplate", "1.1.0", r"no version 1\.1\.0 of lyoplate .* there is 1\.0\.0"),
         ("lyoplat", "1.0.0", "there is no such file"),
         ("bcell", "1.0.0", "is a shipped panel"),
     ):
-        with pytest.raises(PanelFault, match=told):
+        with pytest.raises(PanelFault, match=message):
             release_panel(own, name, version)
     release_panel(own, "lyoplate", "1.0.0")
     with pytest.raises(PanelFault, match="already released"):

@@ -70,7 +70,7 @@ def test_a_word_is_read_as_it_looks(word: str, meant: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("020", "'020' for 16"),
         ("-010", "'-010' for -8"),
@@ -95,10 +95,12 @@ def test_a_word_is_read_as_it_looks(word: str, meant: object) -> None:
         ("0" + "7" * 5000, "another number"),
     ],
 )
-def test_a_word_that_can_be_taken_two_ways_is_refused(tmp_path: Path, word: str, told: str) -> None:
+def test_a_word_that_can_be_taken_two_ways_is_refused(
+    tmp_path: Path, word: str, message: str
+) -> None:
     sentence = refused(tmp_path, f"study: x\nintake:\n  settle_seconds: {word}\n")
     assert sentence.startswith(", line 3: intake → settle_seconds: ")
-    assert told in sentence
+    assert message in sentence
     assert content(tmp_path, f'x: "{word}"\n') == {"x": word}
     assert "line 1" in refused(tmp_path, f"{word}: x\n" if len(word) < 100 else f"study: {word}\n")
 
@@ -127,7 +129,7 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path, text: st
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("study: x\nintake:\n\tmode: leave\n", (
 ", line 3: not valid YAML: found character '\\t' that cannot start any token. Indent "
@@ -165,9 +167,9 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path, text: st
     ],
 )  # fmt: skip
 def test_what_is_no_yaml_or_asks_for_too_much_is_said_with_its_line(
-    tmp_path: Path, text: str | bytes, told: str
+    tmp_path: Path, text: str | bytes, message: str
 ) -> None:
-    assert told in refused(tmp_path, text)
+    assert message in refused(tmp_path, text)
 
 
 def test_an_alias_that_multiplies_is_refused(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def _count(
         strategy, match_panel(load_panel(case.panel), header.channels), header, events
     )
     negatives = {
-        name: reading.negative for name, reading in applied.readings.items() if reading.negative
+        name: reading.negative for name, reading in applied.measurements.items() if reading.negative
     }
     counts = population_counts(applied.compiled, applied.evaluation, events, header, negatives)
     return TubeCounts(

@@ -175,7 +175,7 @@ def contend_shipped(name: str, path: Path) -> dict[str, object]:
             applied = apply_strategy(strategy, match, header, events, rows=steady.kept)
             negatives = {
                 name: reading.negative
-                for name, reading in applied.readings.items()
+                for name, reading in applied.measurements.items()
                 if reading.negative
             }
             judge_tube(applied.compiled, applied.evaluation, events, header)

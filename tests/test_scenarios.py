@@ -104,7 +104,7 @@ def make(
     strategy = load_strategy(panel).strategy
     applied = apply_strategy(strategy, match_panel(load_panel(panel), tube.channels), tube, tube)
     negatives = {
-        name: reading.negative for name, reading in applied.readings.items() if reading.negative
+        name: reading.negative for name, reading in applied.measurements.items() if reading.negative
     }
     judged = judge_tube(applied.compiled, applied.evaluation, timed, timed)
     counts = {

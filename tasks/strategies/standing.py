@@ -13,7 +13,10 @@ from tasks.study.snapshot import StudySnapshot
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Which version counts a panel, and in words how it came to; ``newer`` is a sentence when the program ships a newer one."""
+    """Which version counts a panel, and in words how that came to be.
+
+    ``newer`` is a sentence when the program ships a newer version.
+    """
 
     panel: str
     strategy: str
@@ -33,11 +36,14 @@ class PanelStanding:
 
 
 def strategy_standing(snapshot: StudySnapshot, store: Store) -> list[Standing]:
-    """Say of every panel which version counts it and who made it so; one that was pinned past its last promotion is named as such."""
+    """Describe for every panel which version counts it and who decided so.
+
+    One that was pinned past its last promotion is named as such.
+    """
     last = {promotion.panel: promotion for promotion in promotions_of(store)}
     unfinished = pin_changes_of(store)
     settings = snapshot.study.settings
-    found = []
+    standings = []
     for panel, used in snapshot.strategies.items():
         promoted = last.get(panel)
         if panel in unfinished:
@@ -56,17 +62,17 @@ def strategy_standing(snapshot: StudySnapshot, store: Store) -> list[Standing]:
         else:
             by = f"{promoted.to_strategy} was promoted {promoted.at[:10]} by {promoted.approved_by}"
             description = f"NOT the promoted version: study.yaml was changed by hand ({by})"
-        found.append(
+        standings.append(
             Standing(
                 panel, used.name, used.release.sha256, description, newer_default(panel, used.name)
             )
         )
-    return found
+    return standings
 
 
 def panel_standing(snapshot: StudySnapshot) -> list[PanelStanding]:
     """Say of every panel that is counted which version is in use and whether it is released."""
-    found = []
+    standings = []
     for panel, used in snapshot.strategies.items():
         defined = used.defined
         if defined.released:
@@ -76,12 +82,15 @@ def panel_standing(snapshot: StudySnapshot) -> list[PanelStanding]:
                 f"not released: an edit counts its tubes anew. To lock it: reconflow panel "
                 f"release {panel} {defined.panel.version}"
             )
-        found.append(PanelStanding(panel, defined.pin, defined.sha256, description))
-    return found
+        standings.append(PanelStanding(panel, defined.pin, defined.sha256, description))
+    return standings
 
 
 def newer_default(panel: str, strategy: str) -> str:
-    """Say how to go over to the version that the program ships for a panel, where that is newer than the one in use; else nothing."""
+    """Describe how to go over to the shipped version of a panel's strategy, where it is newer.
+
+    Empty where the version in use is as new.
+    """
     default = SHIPPED_STRATEGIES.get(panel, "")
     name, _, version = default.partition("@")
     used, _, number = strategy.partition("@")

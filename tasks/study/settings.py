@@ -1,4 +1,4 @@
-"""Read a study's settings, ``study.yaml``: what may be set, what holds when nothing is set, and what is wrong with it."""
+"""Read a study's settings, ``study.yaml``: what may be set, defaults, and what is wrong."""
 
 import os
 import re
@@ -124,7 +124,7 @@ class IntakeSettings(_Settings):
 
 
 class NightlySettings(_Settings):
-    """When the nightly run starts: five cron fields and the time zone they are meant in (the study's unless set)."""
+    """When the nightly run starts: five cron fields and a time zone (the study's unless set)."""
 
     cron: str = "0 2 * * *"
     time_zone: TimeZone = "UTC"
@@ -146,7 +146,9 @@ class CohortSettings(_Settings):
 
 
 class KineticsSettings(_Settings):
-    """How the kinetics of CAR T cells are derived: the rules of the non-compartmental analysis, and the two-phase fit only when asked for.
+    """How the kinetics of CAR T cells are derived.
+
+    The rules of the non-compartmental analysis; the two-phase fit is made only where it is set.
 
     The fit takes about half a second a population.
     """
@@ -156,7 +158,7 @@ class KineticsSettings(_Settings):
 
 
 class StudySettings(_Settings):
-    """All settings of a study. Folders are relative to the study folder unless they are absolute."""
+    """All settings of a study; folders are relative to the study folder unless absolute."""
 
     study: str = Field(min_length=1, max_length=200)
     start: Day | None = None
@@ -180,7 +182,7 @@ class StudySettings(_Settings):
 
     @property
     def pinned(self) -> frozenset[str]:
-        """Name the panels whose strategy study.yaml itself names; the others have a default in ``strategies``."""
+        """Name the panels whose strategy study.yaml names; the others have a default."""
         return self._pinned
 
     @model_validator(mode="wrap")
@@ -198,7 +200,7 @@ class StudySettings(_Settings):
 
     @property
     def local_zone(self) -> str | None:
-        """Give the time zone in which times without an offset are meant; None where the study names none."""
+        """Give the time zone of times without offset; None where the study names none."""
         if self.time_zone is not None:
             return self.time_zone
         return self.nightly.time_zone if "time_zone" in self.nightly.model_fields_set else None
@@ -214,7 +216,9 @@ class StudySettings(_Settings):
 
 
 def load_settings(folder: Path) -> StudySettings:
-    """Read ``study.yaml`` of a study folder; raises SettingsFault naming file, line, key and what was expected.
+    """Read ``study.yaml`` of a study folder.
+
+    Raises SettingsFault naming file, line, key and what was expected.
 
     Nothing has to be set: an unnamed study is called as its folder is.
     """
@@ -291,8 +295,10 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
         return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
     message = error["msg"].removeprefix("Value error, ")
     # The value of `store` may hold a password and is never repeated.
-    told = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
-    return f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{told}', LONGEST_SENTENCE)}"
+    given = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
+    return (
+        f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{given}', LONGEST_SENTENCE)}"
+    )
 
 
 def _model_at(parts: list[str]) -> type[BaseModel]:

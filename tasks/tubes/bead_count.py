@@ -1,4 +1,4 @@
-"""Decide what the beads of a gated tube are worth, and which share of its cells was counted one by one."""
+"""Count the beads of a gated tube, and the share of its cells that were counted one by one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ GATE_AGREES = 0.02
 
 @dataclass(frozen=True, slots=True)
 class BeadCount:
-    """The beads of one tube (None: its strategy counts none) and the numbers behind them, as values JSON can hold."""
+    """The beads of one tube (None: its strategy counts none) and the numbers behind them.
+
+    ``numbers`` holds values that JSON can hold.
+    """
 
     beads: int | None = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def count_beads(
-    compiled: Compiled, evaluation: Evaluation, found: BeadFinding, seconds: float | None = None
+    compiled: Compiled, evaluation: Evaluation, finding: BeadFinding, seconds: float | None = None
 ) -> BeadCount:
-    """Count the beads of a tube by the finding, or by its strategy's own gate where that agrees with it.
+    """Count the beads of a tube by the cluster found, or by a bead gate that agrees with it.
 
     A bead gate with declared borders counts what it counted when it was released; it is trusted
     only where the cluster that the tube shows is proven whole and holds as many events.
@@ -37,23 +40,26 @@ def count_beads(
     gate = compiled.strategy.beads
     if gate is None:
         return BeadCount()
-    counted, proof, reason = found.beads, found.state, found.reason
+    counted, proof, reason = finding.beads, finding.state, finding.reason
     if compiled.strategy.bead_cluster is None:
         counted = evaluation.count(compiled.path_of[gate])
-        if proof == "proven" and abs(counted - found.events) > GATE_AGREES * found.events:
+        if proof == "proven" and abs(counted - finding.events) > GATE_AGREES * finding.events:
             proof, reason = (
                 "incomplete",
-                f"The declared gate holds {counted} events, the cluster of beads {found.events}.",
+                f"The declared gate holds {counted} events, the cluster of beads {finding.events}.",
             )
-    beads = dict(found.numbers) | {"counted": counted, "state": proof, "reason": reason}
+    beads = dict(finding.numbers) | {"counted": counted, "state": proof, "reason": reason}
     beads["per_second"] = round(counted / seconds, 4) if seconds else None
     return BeadCount(
-        counted, {"beads": beads, "coincidence": _together(compiled, evaluation, found)}
+        counted, {"beads": beads, "coincidence": _together(compiled, evaluation, finding)}
     )
 
 
 def seconds_counted(header: TubeHeader, events: EventSource, kept: float) -> float | None:
-    """Give how long the events that were kept (a share of all) took; None without a clock whose ticks are known."""
+    """Give the seconds that the kept share of the events took.
+
+    None without a time channel whose steps are known.
+    """
     clock = time_channel(header.channels)
     if clock is None or header.time_step is None or not events.count:
         return None
@@ -62,8 +68,8 @@ def seconds_counted(header: TubeHeader, events: EventSource, kept: float) -> flo
     return lasted if lasted > 0 else None
 
 
-def _together(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) -> dict[str, float]:
-    """Say how many cells passed the laser alone, and how many in the company of another cell or a bead.
+def _together(compiled: Compiled, evaluation: Evaluation, finding: BeadFinding) -> dict[str, float]:
+    """Count cells that passed the laser alone, and those with another cell or a bead.
 
     The latter are in no count, although they are of the same blood: each event of two cells hides
     two, each bead with a cell one. ``share`` is that of the cells counted alone (1 where nothing
@@ -75,21 +81,23 @@ def _together(compiled: Compiled, evaluation: Evaluation, found: BeadFinding) ->
     alone, together = (
         evaluation.count(compiled.path_of[name]) for name in (gates.alone, gates.together)
     )
-    with_bead = found.with_cell if found.state == "proven" else 0
+    with_bead = finding.with_cell if finding.state == "proven" else 0
     share = alone / (alone + 2 * together + with_bead) if alone else 1.0
     return {"alone": alone, "together": together, "with_bead": with_bead, "share": round(share, 6)}
 
 
 def beads_in_words(qc: Mapping[str, Any]) -> str:
-    """Say in one line what was found of a tube's beads; empty for a tube whose strategy counts none."""
+    """Describe a tube's beads in one line; empty for a tube whose strategy counts none."""
     beads = qc.get("beads")
     if beads is None:
         return ""
     if beads["state"] == "absent":
         return "none found"
-    told = (
+    description = (
         f"{beads['counted']:,} ({beads['single']:,} alone, {beads['several_beads']:,} events "
         f"of several, "
         f"{beads['with_cell']:,} with a cell; {beads['just_outside']:,} events just outside)"
     )
-    return told if beads["state"] == "proven" else f"not used: {beads['reason']} {told}"
+    return (
+        description if beads["state"] == "proven" else f"not used: {beads['reason']} {description}"
+    )

@@ -1,4 +1,4 @@
-"""Gate one accepted tube, write its counts to the store and its pages to ``results/tubes/<hash>/``."""
+"""Gate one accepted tube, write its pages, and keep its counts in the store."""
 
 from __future__ import annotations
 

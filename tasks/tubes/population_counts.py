@@ -1,4 +1,7 @@
-"""Count the reported populations of a gated tube, and say of each what is doubtful about its boundaries and its background."""
+"""Count the reported populations of a gated tube, and flag uncertain boundaries.
+
+Cells that never carry a marker give the background of those that do.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def population_counts(
     header: TubeHeader,
     negatives: Mapping[str, NegativeMeasurement],
 ) -> tuple[PopulationCount, ...]:
-    """Count every reported population; ``negatives`` are the tube's negative cells by threshold (empty: none were read)."""
+    """Count every reported population of a tube.
+
+    ``negatives`` are the tube's negative cells by threshold (empty: none were measured).
+    """
     strategy = compiled.strategy
     gate_of = {population.id: population.gate for population in strategy.populations}
     parent_of = strategy.parent_of()
@@ -72,13 +78,16 @@ def _flags(compiled: Compiled, population: Population, near: float, events: int)
 def _negatives(
     compiled: Compiled, population: Population, negatives: Mapping[str, NegativeMeasurement]
 ) -> tuple[int, int] | None:
-    """Give how many of the tube's negative cells reach the boundary of a population that asks for it, and how many there are."""
+    """Give how many of the tube's negative cells reach a population's boundary, and of how many.
+
+    None for a population whose background does not come from negative cells.
+    """
     if population.background != "negative":
         return None
     gate = next(gate for gate in compiled.strategy.gates if population.gate in gate.names)
-    found = [
+    measured = [
         (negatives[name], compiled.value_of(name))
         for name in sorted(gate.thresholds)
         if name in negatives
     ]
-    return (found[0][0].reaching(found[0][1]), found[0][0].events) if found else None
+    return (measured[0][0].reaching(measured[0][1]), measured[0][0].events) if measured else None

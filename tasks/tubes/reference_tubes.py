@@ -1,4 +1,4 @@
-"""Choose the reference tubes of a tube: controls of its batch, its patient's baseline, earlier ones.
+"""Choose a tube's reference tubes: controls of its batch, its baseline, and earlier ones.
 
 Where a tube contradicts a declared threshold, the threshold may be taken from reference tubes:
 batch controls, FMO controls, and tubes taken before infusion. These are measured before anything
@@ -41,7 +41,7 @@ EARLIER_TUBES = 50
 
 @dataclass(frozen=True, slots=True)
 class ReferenceTubes:
-    """The reference tubes of one tube, by SHA-256, in order of collection; FMO controls by marker."""
+    """The reference tubes of a tube (SHA-256) in order of collection; FMO controls by marker."""
 
     controls: tuple[str, ...] = ()
     fmo: tuple[tuple[str, str], ...] = ()

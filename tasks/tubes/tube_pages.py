@@ -1,4 +1,4 @@
-"""Write what a person opens of one tube: its page, picture, gates, thresholds, counts and quality figures."""
+"""Write the files of one tube: page, picture, gates, thresholds, counts, quality figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAGE = "gating.html"
 
 
 SHOWN = ".shown.json"
-"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a mended
+"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a corrected
 sheet makes it anew."""
 
 
@@ -39,7 +39,10 @@ def tube_folder(study: Study, tube_sha256: str) -> Path:
 
 
 def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_sha256: str) -> bool:
-    """Tell whether a tube has its page, and the page says of it what is known now, by this strategy and content of the panel."""
+    """Tell whether a tube's page exists and shows what is known of the tube now.
+
+    ``strategy`` and ``panel_sha256`` are those that count it.
+    """
     folder = tube_folder(study, identity.tube_sha256)
     shown = folder / SHOWN
     return (
@@ -50,7 +53,7 @@ def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_s
 
 
 def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
-    said = (
+    identified_by = (
         identity.patient,
         identity.visit,
         identity.specimen,
@@ -58,7 +61,7 @@ def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
         strategy,
         panel_sha256,
     )
-    return (json.dumps(said, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(identified_by, ensure_ascii=False) + "\n").encode()
 
 
 def write_tube_pages(folder: Path, tube: Tube, gated: GatedTube) -> None:
@@ -95,7 +98,10 @@ def write_tube_pages(folder: Path, tube: Tube, gated: GatedTube) -> None:
 
 
 def _draw_in(qc: Path) -> dict[str, object]:
-    """Keep what the tables said last of the tube's draw; the tables are made after the tube is counted, and not each time."""
+    """Keep what was compared within the tube's draw when its tables were last made.
+
+    Tables are made after the tube is counted, and not each time.
+    """
     known = json.loads(qc.read_text(encoding="utf-8")) if qc.is_file() else {}
     return {DRAW: known[DRAW]} if DRAW in known else {}
 

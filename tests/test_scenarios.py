@@ -32,7 +32,7 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.tubes.count_tube import count_tube, counting_inputs
 from tasks.tubes.population_counts import population_counts
 from tasks.tubes.tube_quality import TubeJudgement, judge_tube
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.gating.test_events import describe, write_fcs
 from tests.gating.tubes import ArrayTube

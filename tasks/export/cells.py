@@ -19,7 +19,7 @@ from tasks.study.folder import Study
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
 from tasks.tubes.gate_tube import GatedTube, gate_tube
 from tasks.tubes.reference_tubes import is_fmo, reference_index
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 
 if TYPE_CHECKING:
     import anndata

@@ -17,7 +17,7 @@ from tasks.counting.quantity import Quantity
 from tasks.kinetics.rounding import nine_digits
 from tasks.kinetics.rows import Row, rows_of
 from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 
 DETECT_EVENTS = LimitSettings().detect_events
 METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")

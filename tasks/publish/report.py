@@ -13,8 +13,7 @@ from tasks.counting.limits import LimitSettings
 from tasks.kinetics.schema import population_rank
 from tasks.publish.pages import render
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
-from tasks.vocabulary.elapsed import elapsed_days
-from tasks.vocabulary.moments import instant
+from tasks.vocabulary.moments import elapsed_days, instant
 
 if TYPE_CHECKING:
     import pandas as pd

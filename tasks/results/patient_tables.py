@@ -24,8 +24,8 @@ from tasks.store.editions import Edition, save_edition
 from tasks.study.settings import StudySettings
 from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.reference_tubes import reference_sets as current_reference_sets
-from tasks.vocabulary.elapsed import elapsed_days
 from tasks.vocabulary.flags import meanings
+from tasks.vocabulary.moments import elapsed_days
 
 if TYPE_CHECKING:
     import pandas as pd

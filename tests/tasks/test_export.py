@@ -20,7 +20,7 @@ from tasks.publish.tables import csv_bytes
 from tasks.store.editions import Edition, editions_as_of, save_edition
 from tasks.store.opening import open_store
 from tasks.store.schema import editions
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 from tests.tasks.published_rows import (
     DETECTED,
     NOT_DETECTED,

@@ -20,7 +20,7 @@ from tasks.kinetics.table import (
     wide_frame,
     winning_rows,
 )
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 INFUSED = {"P01": datetime(2026, 3, 1, 12, tzinfo=UTC), "P02": datetime(2026, 4, 1, 12, tzinfo=UTC)}

@@ -52,20 +52,6 @@ def clopper_pearson(events: int, total: int, level: float = LEVEL) -> Interval:
     return Interval(low, high)
 
 
-def wilson(events: int, total: int, level: float = LEVEL) -> Interval:
-    """Enclose a fraction with score limits (Wilson 1927), as used for display."""
-    _require_part(events, total)
-    z = _normal_quantile(level)
-    fraction = events / total
-    centre = fraction + z * z / (2 * total)
-    half = z * math.sqrt(fraction * (1 - fraction) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    return Interval(
-        max(0.0, (centre - half) / scale) if events else 0.0,
-        min(1.0, (centre + half) / scale) if events < total else 1.0,
-    )
-
-
 def bead_ratio(events: int, beads: int, beads_per_ul: float, level: float = LEVEL) -> Interval:
     """Enclose a concentration counted against beads, in cells/µL.
 
@@ -149,19 +135,6 @@ def difference(
     low = net - math.hypot(sample - own.low, other.high - subtracted)
     high = net + math.hypot(own.high - sample, subtracted - other.low)
     return Interval(low, high)
-
-
-def excess_probability(sample: int, background: int, exposure_ratio: float = 1.0) -> float:
-    """Give the one-sided probability of so many sample events, were they background only (exact conditional test).
-
-    ``exposure_ratio`` is the sample's exposure (volume, reference events) over the background's.
-    """
-    _require_count(sample)
-    _require_count(background)
-    if sample == 0:
-        return 1.0
-    share = exposure_ratio / (1 + exposure_ratio)
-    return float(special.betainc(sample, background + 1, share))
 
 
 def ratio(value: float, interval: Interval, base: float, base_interval: Interval) -> Interval:

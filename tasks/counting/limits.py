@@ -166,24 +166,6 @@ def predicted_blank(
     return high
 
 
-def limit_of_detection(background: float, confidence: float = CONFIDENCE) -> float:
-    """Give the net expected events that exceed the limit of blank with 95 % probability."""
-    return (
-        float(special.gammaincinv(limit_of_blank(background, confidence) + 1, confidence))
-        - background
-    )
-
-
-def expected_events_needed(events: int, power: float = CONFIDENCE) -> float:
-    """Give the expected count at which at least ``events`` are seen with probability ``power`` (27.9 for 20 events)."""
-    return float(special.gammaincinv(events, power))
-
-
-def counting_cv(events: int) -> float:
-    """Give the coefficient of variation of a count: 1/√N (50 events: 0.141)."""
-    return 1 / math.sqrt(events)
-
-
 def events_for_net_cv(background: float, background_variance: float, cv: float) -> int:
     """Give the smallest count whose net value (count − background) has at most the coefficient of variation ``cv``."""
     square = cv * cv

@@ -31,7 +31,6 @@ from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import Analyser, LimitSettings
 from tasks.counting.volume import (
     ANALYSER,
-    ANCHORS,
     Draw,
     Volume,
     analyser_counts,
@@ -42,6 +41,7 @@ from tasks.counting.volume import (
     partner_of,
     same_draw,
 )
+from tasks.vocabulary.populations import ANCHORS, LEUKOCYTES
 
 _Z = 2.576
 """Two-sided 99 %: several pairs of every draw are compared."""
@@ -159,10 +159,10 @@ def _by_what_they_judge(found: Sequence[Comparison]) -> tuple[list[Comparison], 
     agreed = {
         (e.one.source, e.other.source)
         for e in found
-        if e.one.population == "leukocytes" and not e.contradicted
+        if e.one.population == LEUKOCYTES and not e.contradicted
     }
     judge_row = [
-        (e.one.source, e.other.source) in agreed and e.one.population != "leukocytes" for e in found
+        (e.one.source, e.other.source) in agreed and e.one.population != LEUKOCYTES for e in found
     ]
     volumes = [each for each, row in zip(found, judge_row, strict=True) if not row]
     return volumes, [each for each, row in zip(found, judge_row, strict=True) if row]
@@ -313,14 +313,14 @@ def _tied_to(draw: Draw, tube: TubeCounts) -> tuple[TubeCounts, Volume] | None:
     able = [
         (events, each.identity.tube_sha256, each)
         for each in same_draw(draw, tube)
-        if (events := anchor_events(draw, each, "leukocytes"))
+        if (events := anchor_events(draw, each, LEUKOCYTES))
         and (each.beads is None or each.bead_proof == "proven")
     ]
     if len(counts) != 1 or not able:
         return None
     events, sha, other = max(able, key=lambda each: each[:2])
     tied = Volume(
-        events / next(iter(counts)), "dual", 0.0, sources=(anchor_source(sha, "leukocytes"),)
+        events / next(iter(counts)), "dual", 0.0, sources=(anchor_source(sha, LEUKOCYTES),)
     )
     return None if other is tube else (other, tied)
 

@@ -18,12 +18,11 @@ from tasks.counting.limits import Background, LimitSettings, event_limits
 from tasks.counting.replicates import differing_replicates
 from tasks.counting.volume import CountMethod, Draw, Method, Volume, anchored_volume, direct_volume
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import LEUKOCYTES, LYMPHOCYTES, TOTAL_B
 
 Code = Literal["Q", "DNQ", "ND", "NE"]
 BackgroundKey = tuple[str, str | None, str]
 """Specimen, CAR reagent, population."""
-
-B_CELLS = frozenset({"b_cells", "b_cells_cd20"})
 
 
 class PopulationRule(Protocol):
@@ -343,7 +342,7 @@ def _percentages(
     whole of it, and gives no percentage.
     """
     floor = full = max(1, rule.minimum_parent_events)
-    if count.reference in B_CELLS and rule.id not in B_CELLS:
+    if count.reference in TOTAL_B and rule.id not in TOTAL_B:
         full = max(full, limits.b_subset_events)
         floor = (
             floor
@@ -402,9 +401,9 @@ def _code(
 def _too_little_marrow(inputs: _CodeInputs, limits: LimitSettings) -> bool:
     """Tell whether a marrow tube has too few cells to miss a population; B-cell subsets have their own minimum."""
     count = inputs.count
-    if count.reference == "leukocytes":
+    if count.reference == LEUKOCYTES:
         return 100 * inputs.limits.detect > limits.marrow_limit_percent * count.reference_events
-    return count.reference == "lymphocytes" and count.reference_events < limits.minimum_lymphocytes
+    return count.reference == LYMPHOCYTES and count.reference_events < limits.minimum_lymphocytes
 
 
 def _concentration(

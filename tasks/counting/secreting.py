@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 
 from tasks.counting.counts import TubeCounts
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import B_CELLS, PLASMA_CELLS, PLASMABLASTS, QUADRANTS
 
-B_CELLS = "b_cells"
-QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
-PLASMABLASTS, PLASMA_CELLS = "plasmablasts", "plasma_cells"
 MANY = 0.10
 """From this share of the B cells on the reader is told that b_cells are not resting B cells
 alone."""

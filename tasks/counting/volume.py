@@ -16,12 +16,11 @@ from tasks.counting.intervals import (
 )
 from tasks.counting.limits import Analyser, LimitSettings
 from tasks.vocabulary.flags import Flag, anchor_flag
+from tasks.vocabulary.populations import ANCHORS, LYMPHOCYTES
 
 CountMethod = Literal["bead", "volumetric", "chain", "dual"]
 Method = Literal["bead", "volumetric", "dual", "chain", "none"]
 
-ANCHORS = ("leukocytes", "lymphocytes", "t_cells", "b_cells")
-"""Populations that tubes of different panels share."""
 ANCHORS_APART = 0.10
 """SD between anchors, on the logarithm, from which they are said to differ."""
 ANALYSER = "the analyser"
@@ -106,7 +105,7 @@ def direct_volume(
             flags.append(flag)
         if found:
             break
-    lymphocytes = tube.counts.get("lymphocytes")
+    lymphocytes = tube.counts.get(LYMPHOCYTES)
     if found and lymphocytes is not None and lymphocytes.events < limits.minimum_lymphocytes:
         flags.append(Flag.FEW_LYMPHOCYTES)
     return found, tuple(flags)

@@ -17,6 +17,7 @@ from tasks.export.study_day import study_day
 from tasks.kinetics.table import percent_limits, print_result, winning_rows
 from tasks.publish.wording import CODES
 from tasks.vocabulary.flags import meanings
+from tasks.vocabulary.populations import CAR_PRODUCTS, SDTM_CODES
 from tasks.vocabulary.reasons import why_of
 
 if TYPE_CHECKING:
@@ -28,31 +29,6 @@ Row = Mapping[Hashable, Any]
 Variables = tuple[tuple[str, str, str, str], ...]
 """Name, label, type and origin of each variable of a data set."""
 
-TEST_CODES = {
-    "leukocytes": "LEUKO",
-    "lymphocytes": "LYMPHO",
-    "t_cells": "TCELL",
-    "cd4_t": "CD4T",
-    "cd8_t": "CD8T",
-    "nk_cells": "NKCELL",
-    "monocytes": "MONO",
-    "b_cells": "BCELL",
-    "b_cells_cd20": "BCELLC20",
-    "naive_b": "BNAIVE",
-    "naive_igm_igd_b": "BNAIVEMD",
-    "transitional_b": "BTRANS",
-    "unswitched_memory_b": "BUNSWMEM",
-    "switched_memory_b": "BSWMEM",
-    "double_negative_b": "BDBLNEG",
-    "plasmablasts": "PLBLAST",
-    "plasma_cells": "PLASMA",
-    "long_lived_plasma_cells": "PLASMALL",
-    "car19_t": "CAR19T",
-    "carbcma_t": "CARBCMAT",
-    "car_double_positive": "CARDBLP",
-    "car_any_t": "CARANYT",
-}
-PRODUCTS = ("car19_t", "carbcma_t")
 PARAMETER_CODES = {
     "Cmax": ("CMAX", "Max Conc", ""),
     "Tmax": ("TMAX", "Time of CMAX", ""),
@@ -278,7 +254,7 @@ def _concentrations(data: StudyData) -> Iterator[tuple[object, ...]]:
     codes = _codes(data)
     blood = data.kinetics[data.kinetics["specimen"] == "blood"]
     for patient, rows in _by_patient(winning_rows(blood)):
-        own = [row for row in rows if row["population"] in PRODUCTS]
+        own = [row for row in rows if row["population"] in CAR_PRODUCTS]
         for number, row in enumerate(own, 1):
             value = _number(row["per_ul"]) if row["code"] in ("Q", "DNQ") else None
             told = print_result(row)
@@ -320,7 +296,7 @@ def _parameters(data: StudyData) -> Iterator[tuple[object, ...]]:
         own = [
             row
             for row in rows
-            if row["population"] in PRODUCTS and row["parameter"] in PARAMETER_CODES
+            if row["population"] in CAR_PRODUCTS and row["parameter"] in PARAMETER_CODES
         ]
         for number, row in enumerate(own, 1):
             code, name, end = PARAMETER_CODES[row["parameter"]]
@@ -378,7 +354,7 @@ def _codes(data: StudyData) -> dict[str, str]:
     found: dict[str, str] = {}
     for population in dict.fromkeys(data.kinetics["population"]):
         plain = re.sub(r"[^A-Z0-9]", "", str(population).upper()).lstrip("0123456789") or "POP"
-        code, number = TEST_CODES.get(population, plain[:8]), 2
+        code, number = SDTM_CODES.get(population, plain[:8]), 2
         while code in found.values():
             code, number = f"{plain[: 8 - len(str(number))]}{number}", number + 1
         found[population] = code

@@ -11,8 +11,7 @@ from tasks.kinetics.recovery import Definition, Recovery
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.kinetics.table import KineticRows, check_kinetics, check_shape, kinetic_rows
-
-POPULATION = "b_cells"
+from tasks.vocabulary.populations import B_CELLS
 
 
 def cohort_kinetics(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -82,7 +81,7 @@ def _joined(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
 def _b_cells_by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
-        if row["specimen"] == "blood" and row["population"] == POPULATION:
+        if row["specimen"] == "blood" and row["population"] == B_CELLS:
             found.setdefault(row["patient"], []).append(row)
     return found
 
@@ -91,7 +90,7 @@ def _record(patient: str, definition: Definition, judged: Recovery) -> tuple[obj
     gone, back = judged.depletion, judged.recovery
     return (
         patient,
-        POPULATION,
+        B_CELLS,
         definition.version,
         judged.depleted,
         gone.low if gone else None,

@@ -7,14 +7,13 @@ import pandas as pd
 
 from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
-from tasks.counting.secreting import B_CELLS, QUADRANTS, are_many, secreting_b_cells
+from tasks.counting.secreting import are_many, secreting_b_cells
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import COMPOSITION
 from tasks.kinetics.table import check_shape, kinetic_rows
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import B_CELLS, NAIVE_B, NAIVE_PARTS, QUADRANTS
 
-WHOLE = B_CELLS
-NAIVE_PARTS = ("naive_igm_igd_b", "transitional_b")
 PARTS: Mapping[str, str] = MappingProxyType(
     {
         "naive_igm_igd_b": "naive IgM+ IgD+",
@@ -64,9 +63,9 @@ def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = Non
             of_tube.setdefault((row["tube_sha256"], row["strategy"]), {})[row["population"]] = row
     records: list[tuple[object, ...]] = []
     for chosen in read.visits:
-        if chosen["specimen"] == "blood" and chosen["population"] == QUADRANTS[0]:
+        if chosen["specimen"] == "blood" and chosen["population"] == NAIVE_B:
             own = of_tube[chosen["tube_sha256"], chosen["strategy"]]
-            if {WHOLE, *QUADRANTS, *NAIVE_PARTS} <= set(own) and own[WHOLE]["code"] != "NE":
+            if {B_CELLS, *QUADRANTS, *NAIVE_PARTS} <= set(own) and own[B_CELLS]["code"] != "NE":
                 records += _parts(own, settings)
     frame = COMPOSITION.frame(records)
     check_shape(frame, COMPOSITION, "composition")
@@ -77,8 +76,8 @@ def counts_of_parts(own: Mapping[str, Row]) -> dict[str, int]:
     """Give the events of each part from a tube's rows by population; nothing where a strategy lets its subsets overlap."""
     events = {population: int(row["events"]) for population, row in own.items()}
     rest = {
-        "other_naive_b": events["naive_b"] - sum(events[part] for part in NAIVE_PARTS),
-        "other_b": events[WHOLE] - sum(events[quadrant] for quadrant in QUADRANTS),
+        "other_naive_b": events[NAIVE_B] - sum(events[part] for part in NAIVE_PARTS),
+        "other_b": events[B_CELLS] - sum(events[quadrant] for quadrant in QUADRANTS),
     }
     if min(rest.values()) < 0:
         return {}
@@ -93,7 +92,7 @@ def counts_of_parts(own: Mapping[str, Row]) -> dict[str, int]:
 
 
 def _parts(own: Mapping[str, Row], limits: LimitSettings) -> Sequence[tuple[object, ...]]:
-    row, total = own[WHOLE], int(own[WHOLE]["events"])
+    row, total = own[B_CELLS], int(own[B_CELLS]["events"])
     place = tuple(row[name] for name in ("patient", "visit", "day"))
     parts = counts_of_parts(own)
     many = are_many(sum(parts.get(part, 0) for part in SECRETING_PARTS), total)

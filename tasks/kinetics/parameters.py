@@ -20,22 +20,14 @@ from tasks.kinetics.reconstitution import b_lineage_parameters, plasma_cell_para
 from tasks.kinetics.recovery import Censoring, RecoverySettings
 from tasks.kinetics.rounding import DAYS, Numbers, exceeds, within_days
 from tasks.kinetics.rows import Parameter, Row, missing, number
-from tasks.kinetics.schema import PARAMETERS, population_rank
+from tasks.kinetics.schema import PARAMETERS
 from tasks.kinetics.table import DETECT_EVENTS, KineticRows, check_shape, kinetic_rows
+from tasks.vocabulary.populations import TOTAL_B, population_rank, with_role
 from tasks.vocabulary.reasons import Why, because, why_of
 
-CAR_POPULATIONS = ("car19_t", "carbcma_t", "car_any_t")
-B_POPULATIONS = ("b_cells", "b_cells_cd20")
-B_SUBSETS = (
-    "naive_b",
-    "naive_igm_igd_b",
-    "transitional_b",
-    "unswitched_memory_b",
-    "switched_memory_b",
-    "double_negative_b",
-    "plasmablasts",
-)
-PLASMA_CELLS = ("plasma_cells", "long_lived_plasma_cells")
+CAR_POPULATIONS = with_role("car_kinetics")
+PLASMA_CELLS = with_role("plasma_cells")
+WITH_BASELINE_RATIO = with_role("baseline_ratio")
 
 NCA = "PKNCA-like@1"
 TWO_PHASES = "biexponential-M3"
@@ -161,8 +153,8 @@ def _parameters(
         }
     if specimen == "blood" and population in CAR_POPULATIONS:
         return car_parameters(rows, settings.offsets.get((patient, population), 0.0), settings)
-    if specimen == "blood" and population in (*B_POPULATIONS, *B_SUBSETS):
-        whole = tubes if population in B_POPULATIONS else None
+    if specimen == "blood" and population in (*TOTAL_B, *WITH_BASELINE_RATIO):
+        whole = tubes if population in TOTAL_B else None
         return {
             population: b_lineage_parameters(
                 rows, whole, settings.recovery, baseline_visit=baseline

@@ -17,21 +17,21 @@ from tasks.kinetics.recovery import (
 from tasks.kinetics.rounding import DAYS, exceeds, nine_digits
 from tasks.kinetics.rows import Parameter, Row, missing, number
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import B_CELLS, LYMPHOCYTES, MEMORY_PARTS, NAIVE_B
 from tasks.vocabulary.reasons import Why, because
 
 BASELINE_DAY = -5.0
 """Lymphodepletion starts about here; a baseline is better taken before it."""
 
 SHARE_B_EVENTS = 100
-SHARED_POPULATION = "b_cells"
 SHARES = (
-    ("naive_share_at_recovery", "naive-of-B-at-B_10", ("naive_b",)),
+    ("naive_share_at_recovery", "naive-of-B-at-B_10", (NAIVE_B,)),
     ("naive_igm_igd_share_at_recovery", "naive-IgM-IgD-of-B-at-B_10", ("naive_igm_igd_b",)),
     ("transitional_share_at_recovery", "transitional-of-B-at-B_10", ("transitional_b",)),
     (
         "memory_share_at_recovery",
         "memory-of-B-at-B_10",
-        ("unswitched_memory_b", "switched_memory_b"),
+        MEMORY_PARTS,
     ),
 )
 """Name of the parameter, its rule, and the disjoint populations that make the share."""
@@ -83,7 +83,7 @@ def b_lineage_parameters(
             )
     shares = (
         shares_at_recovery(tubes, main, none)
-        if all(row["population"] == SHARED_POPULATION for row in rows)
+        if all(row["population"] == B_CELLS for row in rows)
         else []
     )
     return [
@@ -136,7 +136,7 @@ def visit_counts(rows: Sequence[Row]) -> list[VisitCount]:
     found: list[VisitCount] = []
     for row in rows:
         few = str(Flag.FEW_LYMPHOCYTES) in str(row["flags"]).split(";") and row["code"] != "Q"
-        of_lymphocytes = row["reference"] == "lymphocytes"
+        of_lymphocytes = row["reference"] == LYMPHOCYTES
         found.append(
             VisitCount(
                 day=float(row["day"]),
@@ -206,14 +206,14 @@ def shares_at_recovery(
     for name, rule, parts in SHARES:
         able = [
             (
-                own[SHARED_POPULATION]["day"],
-                own[SHARED_POPULATION]["events"],
+                own[B_CELLS]["day"],
+                own[B_CELLS]["events"],
                 sum(own[part]["events"] for part in parts),
             )
             for own in found.values()
-            if {SHARED_POPULATION, *parts} <= set(own)
-            and own[SHARED_POPULATION]["code"] == "Q"
-            and own[SHARED_POPULATION]["events"] >= SHARE_B_EVENTS
+            if {B_CELLS, *parts} <= set(own)
+            and own[B_CELLS]["code"] == "Q"
+            and own[B_CELLS]["events"] >= SHARE_B_EVENTS
         ]
         able = [each for each in able if each[2] <= each[1]]
         if not able:

@@ -10,32 +10,6 @@ if TYPE_CHECKING:
 Kind = Literal["text", "integer", "number"]
 COUNTED_UNITS = frozenset({"events", "patients", "samples", "visits"})
 
-POPULATIONS = (
-    "leukocytes",
-    "lymphocytes",
-    "t_cells",
-    "cd4_t",
-    "cd8_t",
-    "nk_cells",
-    "monocytes",
-    "b_cells",
-    "b_cells_cd20",
-    "naive_b",
-    "naive_igm_igd_b",
-    "transitional_b",
-    "unswitched_memory_b",
-    "switched_memory_b",
-    "double_negative_b",
-    "plasmablasts",
-    "plasma_cells",
-    "long_lived_plasma_cells",
-    "car19_t",
-    "carbcma_t",
-    "car_double_positive",
-    "car_any_t",
-)
-"""Population ids in the order in which tables show them; a lab's own populations follow by name."""
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -352,10 +326,3 @@ PARAMETER_SUMMARY = TableSchema(
     ),
     invariants=("estimated ≤ patients", "median_low ≤ median ≤ median_high where given"),
 )
-
-
-def population_rank(population: str) -> tuple[int, str]:
-    """Give the place of a population in the order of the tables."""
-    return (
-        POPULATIONS.index(population) if population in POPULATIONS else len(POPULATIONS)
-    ), population

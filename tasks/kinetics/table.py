@@ -16,8 +16,9 @@ from tasks.counting.limits import LimitSettings
 from tasks.counting.quantity import Quantity
 from tasks.kinetics.rounding import nine_digits
 from tasks.kinetics.rows import Row, rows_of
-from tasks.kinetics.schema import KINETICS, TableSchema, population_rank
+from tasks.kinetics.schema import KINETICS, TableSchema
 from tasks.vocabulary.moments import elapsed_days
+from tasks.vocabulary.populations import population_rank
 
 DETECT_EVENTS = LimitSettings().detect_events
 METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")

@@ -10,35 +10,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasks.counting.limits import LimitSettings
-from tasks.kinetics.schema import population_rank
 from tasks.publish.pages import render
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
 from tasks.vocabulary.moments import elapsed_days, instant
+from tasks.vocabulary.populations import in_family, population_rank
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("CAR T cells", ("car19_t", "carbcma_t", "car_double_positive", "car_any_t")),
-    (
-        "B cells",
-        (
-            "b_cells",
-            "b_cells_cd20",
-            "naive_b",
-            "naive_igm_igd_b",
-            "transitional_b",
-            "unswitched_memory_b",
-            "switched_memory_b",
-            "double_negative_b",
-        ),
-    ),
-    ("Plasmablasts and plasma cells", ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")),
-    (
-        "Leukocytes, T and NK cells",
-        ("leukocytes", "lymphocytes", "t_cells", "cd4_t", "cd8_t", "nk_cells", "monocytes"),
-    ),
+    ("CAR T cells", in_family("car_t")),
+    ("B cells", in_family("b_cells")),
+    ("Plasmablasts and plasma cells", in_family("secreting")),
+    ("Leukocytes, T and NK cells", in_family("leukocytes")),
 )
 DRAWN = GROUPS[:3]
 

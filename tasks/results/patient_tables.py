@@ -26,6 +26,7 @@ from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.reference_tubes import reference_sets as current_reference_sets
 from tasks.vocabulary.flags import meanings
 from tasks.vocabulary.moments import elapsed_days
+from tasks.vocabulary.populations import POPULATION_OF_PRODUCT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from tasks.kinetics.parameters import ParameterSettings
 
 PATIENT_TABLES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv")
-ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
-"""Product (``infused_<product>`` of patients.csv) → the population whose clock it starts."""
 
 
 def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
@@ -132,12 +131,12 @@ def parameter_settings(
     from tasks.kinetics.parameters import ParameterSettings
 
     offsets = {
-        (patient.patient, ANALYTE_OF[product]): elapsed_days(
+        (patient.patient, POPULATION_OF_PRODUCT[product]): elapsed_days(
             patient.infused, infused, patient.time_zone
         )
         for patient in patients.values()
         for product, infused in patient.products.items()
-        if product in ANALYTE_OF
+        if product in POPULATION_OF_PRODUCT
     }
     later = kinetics[kinetics["day"] >= 0]
     too_late = set(zip(later["patient"], later["visit"], strict=True))

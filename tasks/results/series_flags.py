@@ -15,13 +15,14 @@ from tasks.counting.secreting import with_secreting_cells
 from tasks.sheets.drugs import Exposure
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.moments import comparable, elapsed_days
+from tasks.vocabulary.populations import in_family
 
 LATE_DAYS = 1.0
 VOLTAGE_POWER, MOST_VOLTS = 7, 50.0
 GAIN_KEPT, GAIN_PROVEN = 0.05, (0.7, 1.4)
 """Signals that move by less are taken for the same; boundaries are proven (benchmarks) for
 detectors off by no more."""
-CAR_POPULATIONS = frozenset({"car19_t", "carbcma_t", "car_double_positive", "car_any_t"})
+CAR_POPULATIONS = frozenset(in_family("car_t"))
 
 
 def with_series_flags(

@@ -12,11 +12,12 @@ from matplotlib.text import Text
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
-from tasks.counting.secreting import QUADRANTS, secreting_b_cells
-from tasks.kinetics.composition import ALL_PARTS, NAIVE_PARTS, PARTS, composition_frame
+from tasks.counting.secreting import secreting_b_cells
+from tasks.kinetics.composition import ALL_PARTS, PARTS, composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.publish.composition_plots import cohort_bars, draw_composition, patient_bars
 from tasks.results.series_flags import with_series_flags
+from tasks.vocabulary.populations import NAIVE_PARTS, QUADRANTS
 from tasks.vocabulary.reasons import Why, why_of
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import NOT_DETECTED, NOT_EVALUABLE, at, kinetics

@@ -20,7 +20,8 @@ from panels.simulation.tube import TrueCount, simulate_tube, true_counts
 from panels.text.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
-from tasks.counting.quantity import Quantity, group_by_visit, quantify_visit
+from tasks.counting.quantity import Quantity, quantify_visit
+from tasks.counting.visit import group_by_visit
 from tasks.counting.volume import CountMethod
 from tasks.intake.take_in import take_in
 from tasks.kinetics.nca import nca

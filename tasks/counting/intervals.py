@@ -38,17 +38,18 @@ def garwood(events: int, level: float = LEVEL) -> Interval:
     _require_count(events)
     tail = (1 - level) / 2
     low = float(special.gammaincinv(events, tail)) if events else 0.0
-    return Interval(low, float(special.gammaincinv(events + 1, 1 - tail)))
+    high = float(special.gammaincinv(events + 1, 1 - tail))
+    return Interval(low, high)
 
 
 def clopper_pearson(events: int, total: int, level: float = LEVEL) -> Interval:
-    """Enclose a fraction with exact binomial limits (Clopper & Pearson 1934), as used for limits and decisions."""
+    """Enclose a fraction with exact binomial limits (Clopper & Pearson 1934)."""
     _require_part(events, total)
     tail = (1 - level) / 2
     low = float(special.betaincinv(events, total - events + 1, tail)) if events else 0.0
-    high = (
-        float(special.betaincinv(events + 1, total - events, 1 - tail)) if events < total else 1.0
-    )
+    high = 1.0
+    if events < total:
+        high = float(special.betaincinv(events + 1, total - events, 1 - tail))
     return Interval(low, high)
 
 
@@ -89,33 +90,31 @@ def scaled_count(
     if events == 0:
         return Interval(0.0, _mixture_quantile(1.0, spread, 1 - tail) / volume_ul)
     shape = events + 0.5
-    return Interval(
-        _mixture_quantile(shape, spread, tail), _mixture_quantile(shape, spread, 1 - tail)
-    ).times(1 / volume_ul)
+    low = _mixture_quantile(shape, spread, tail)
+    high = _mixture_quantile(shape, spread, 1 - tail)
+    return Interval(low, high).times(1 / volume_ul)
 
 
 def widened(
     exact: Interval, value: float, relative_variance: float, level: float = LEVEL
 ) -> Interval:
-    """Add what does not come from counting (pipette, bead lot) to an exact interval of a count around ``value``.
+    """Add errors that do not come from counting (pipette, bead lot) to an exact interval.
 
-    On the logarithm the two errors add in quadrature, each side for itself. With no event there is
-    no logarithm: the upper limit grows as that of gamma(1) × log-normal does. Without such an error
-    the exact interval stays as it is.
+    ``exact`` encloses a count or concentration around ``value``; ``relative_variance`` is the sum
+    of the squared CVs of the other errors. On the logarithm the two errors add in quadrature, each
+    side for itself. With no event there is no logarithm: the upper limit grows as that of gamma(1)
+    × log-normal does. Without such an error the exact interval stays as it is.
     """
     if relative_variance == 0:
         return exact
     spread = math.sqrt(relative_variance)
     if value == 0:
         tail = (1 - level) / 2
-        return Interval(
-            exact.low, exact.high * _mixture_quantile(1.0, spread, 1 - tail) / -math.log(tail)
-        )
+        high = exact.high * _mixture_quantile(1.0, spread, 1 - tail) / -math.log(tail)
+        return Interval(exact.low, high)
     other = _normal_quantile(level) * spread
-    down, up = (
-        math.hypot(_log_gap(exact.low, value), other),
-        math.hypot(_log_gap(value, exact.high), other),
-    )
+    down = math.hypot(_log_gap(exact.low, value), other)
+    up = math.hypot(_log_gap(value, exact.high), other)
     return Interval(value * math.exp(-down), value * math.exp(up))
 
 
@@ -128,17 +127,24 @@ def log_normal(value: float, relative_variance: float, level: float = LEVEL) -> 
 def difference(
     sample: int, background: int, exposure_ratio: float = 1.0, level: float = LEVEL
 ) -> Interval:
-    """Enclose sample − ``exposure_ratio`` × background, both counts (MOVER with Garwood limits, Donner & Zou 2012)."""
-    own, other = garwood(sample, level), garwood(background, level).times(exposure_ratio)
+    """Enclose sample − ``exposure_ratio`` × background, both counts.
+
+    Uses MOVER with Garwood limits (Donner & Zou 2012).
+    """
+    of_sample = garwood(sample, level)
+    of_background = garwood(background, level).times(exposure_ratio)
     subtracted = background * exposure_ratio
     net = sample - subtracted
-    low = net - math.hypot(sample - own.low, other.high - subtracted)
-    high = net + math.hypot(own.high - sample, subtracted - other.low)
+    low = net - math.hypot(sample - of_sample.low, of_background.high - subtracted)
+    high = net + math.hypot(of_sample.high - sample, subtracted - of_background.low)
     return Interval(low, high)
 
 
 def ratio(value: float, interval: Interval, base: float, base_interval: Interval) -> Interval:
-    """Enclose value/base from the intervals of two independent positive values (MOVER on the logarithm)."""
+    """Enclose value/base from the intervals of two independent positive values.
+
+    Uses MOVER on the logarithm.
+    """
     quotient = value / base
     down = math.hypot(_log_gap(interval.low, value), _log_gap(base, base_interval.high))
     up = math.hypot(_log_gap(value, interval.high), _log_gap(base_interval.low, base))
@@ -160,7 +166,10 @@ def _hermite() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
 
 
 def _mixture_quantile(shape: float, spread: float, probability: float) -> float:
-    """Invert the distribution of gamma(``shape``) × exp(``spread`` × normal) by Newton's steps on the logarithm, held in a bracket."""
+    """Invert the distribution of gamma(``shape``) × exp(``spread`` × normal).
+
+    Newton's steps on the logarithm, held in a bracket.
+    """
     normals, weights = _hermite()
     factors = np.exp(-spread * normals)
     place = math.log(float(special.gammaincinv(shape, probability)))

@@ -9,7 +9,8 @@ from panels.text.errors import ReconflowError
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import TubeCounts
-from tasks.counting.quantity import group_by_visit, quantify_visit
+from tasks.counting.quantity import quantify_visit
+from tasks.counting.visit import group_by_visit
 from tasks.kinetics.schema import RECOVERY
 from tasks.publish.table_files import write_patient_tables
 from tasks.publish.tables import csv_bytes, write_atomically

@@ -12,7 +12,7 @@ class Explained(NamedTuple):
 
 
 class ExplainedWord(StrEnum):
-    """One word of a closed list; ``sentence`` explains it to the reader of the table it stands in."""
+    """One word of a closed list; ``sentence`` explains it to the reader of the tables."""
 
     sentence: str
 

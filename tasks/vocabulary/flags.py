@@ -1,4 +1,4 @@
-"""List every word that may stand in the ``flags`` column, each with the sentence that explains it."""
+"""List every word of the ``flags`` column, each with the sentence that explains it."""
 
 from tasks.vocabulary.explained_word import Explained, ExplainedWord
 from tasks.vocabulary.populations import ANCHORS
@@ -266,7 +266,7 @@ class Flag(ExplainedWord):
 
 
 def anchor_flag(population: str) -> Flag:
-    """Give the word for a count that was tied to ``population`` because a preferred anchor failed."""
+    """Give the word for a count tied to ``population`` because a preferred anchor failed."""
     if population in ANCHORS:
         return Flag[f"ANCHOR_{population.upper()}"]
     return Flag.ANCHOR_OTHER

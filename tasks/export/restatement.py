@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.kinetics.schema import Column, TableSchema
+from tasks.kinetics.table_schema import Column, TableSchema
 
 if TYPE_CHECKING:
     import pandas as pd

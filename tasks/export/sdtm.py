@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.export.study_day import study_day
-from tasks.kinetics.table import percent_limits, print_result, winning_rows
+from tasks.kinetics.wide_table import print_result
+from tasks.kinetics.winning_rows import percent_limits, winning_rows
 from tasks.publish.wording import CODES
 from tasks.vocabulary.flags import meanings
 from tasks.vocabulary.populations import CAR_PRODUCTS, SDTM_CODES

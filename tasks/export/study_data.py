@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from panels.text.errors import UsageFault
 from tasks.counting.limits import LimitSettings
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
-from tasks.kinetics.schema import RECOVERY, TableSchema
+from tasks.kinetics.schema import RECOVERY
+from tasks.kinetics.table_schema import TableSchema
 from tasks.results.stored_tables import SCHEMAS, frames_of
 from tasks.sheets.columns import FIRST_YEAR, LAST_YEAR
 from tasks.store.editions import Edition, editions_as_of, first_edition

@@ -10,7 +10,9 @@ from tasks.kinetics.reconstitution import recoveries
 from tasks.kinetics.recovery import Definition, Recovery
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
-from tasks.kinetics.table import KineticRows, check_kinetics, check_shape, kinetic_rows
+from tasks.kinetics.table import check_kinetics
+from tasks.kinetics.table_schema import check_shape
+from tasks.kinetics.winning_rows import KineticRows, kinetic_rows
 from tasks.vocabulary.populations import B_CELLS
 
 

@@ -10,7 +10,8 @@ from tasks.counting.limits import LimitSettings
 from tasks.counting.secreting import are_many, secreting_b_cells
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import COMPOSITION
-from tasks.kinetics.table import check_shape, kinetic_rows
+from tasks.kinetics.table_schema import check_shape
+from tasks.kinetics.winning_rows import kinetic_rows
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.populations import B_CELLS, NAIVE_B, NAIVE_PARTS, QUADRANTS
 

@@ -21,7 +21,8 @@ from tasks.kinetics.recovery import Censoring, RecoverySettings
 from tasks.kinetics.rounding import DAYS, Numbers, exceeds, within_days
 from tasks.kinetics.rows import Parameter, Row, missing, number
 from tasks.kinetics.schema import PARAMETERS
-from tasks.kinetics.table import DETECT_EVENTS, KineticRows, check_shape, kinetic_rows
+from tasks.kinetics.table_schema import check_shape
+from tasks.kinetics.winning_rows import DETECT_EVENTS, KineticRows, kinetic_rows
 from tasks.vocabulary.populations import TOTAL_B, population_rank, with_role
 from tasks.vocabulary.reasons import Why, because, why_of
 

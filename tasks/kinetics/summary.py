@@ -8,7 +8,7 @@ import pandas as pd
 
 from tasks.kinetics.rows import Row, number, rows_of
 from tasks.kinetics.schema import PARAMETER_SUMMARY
-from tasks.kinetics.table import check_shape
+from tasks.kinetics.table_schema import check_shape
 from tasks.kinetics.turnbull import EVERYONE
 
 MAY_BE_NEGATIVE = frozenset({"depletion_onset"})

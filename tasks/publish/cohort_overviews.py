@@ -69,7 +69,7 @@ def draw_swimmers(
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    from tasks.kinetics.table import winning_rows
+    from tasks.kinetics.winning_rows import winning_rows
 
     lines = lines_of(sorted(set(kinetics["patient"])), strata)
     blood = winning_rows(kinetics[(kinetics["specimen"] == "blood") & (kinetics["code"] != "NE")])

@@ -135,7 +135,7 @@ def draw_cohort_curves(
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    from tasks.kinetics.table import winning_rows
+    from tasks.kinetics.winning_rows import winning_rows
 
     blood = winning_rows(kinetics[(kinetics["specimen"] == "blood")])
     groups = stratum_colours((strata or {}).values())

@@ -183,7 +183,7 @@ def render_patient_report(
 
 def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitTable]:
     """Lay out what was measured as one table a group of populations and specimen."""
-    from tasks.kinetics.table import with_percent_limits
+    from tasks.kinetics.winning_rows import with_percent_limits
 
     chosen = with_percent_limits(kinetics, record.limits.detect_events)
     known = {p for _, group in GROUPS for p in group}
@@ -228,7 +228,7 @@ def _visit_table(
 
 def _printed_cell(row: Row | None) -> tuple[str, str, str]:
     """Give a cell's text, its code as a style class, and what to show of its evidence."""
-    from tasks.kinetics.table import print_result
+    from tasks.kinetics.wide_table import print_result
 
     if row is None:
         return "", "absent", "not measured"
@@ -282,7 +282,7 @@ def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
 
 def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
     """List by visit what could not be evaluated in any tube, and why: (visit, populations, reason)."""
-    from tasks.kinetics.table import winning_rows
+    from tasks.kinetics.winning_rows import winning_rows
 
     reasons: dict[tuple[str, str], list[str]] = {}
     lost = winning_rows(kinetics)

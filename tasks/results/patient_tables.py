@@ -46,7 +46,8 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     """
     from tasks.kinetics.cohort import recovery_frame
     from tasks.kinetics.parameters import parameters_frame
-    from tasks.kinetics.table import kinetic_rows, wide_frame
+    from tasks.kinetics.wide_table import wide_frame
+    from tasks.kinetics.winning_rows import kinetic_rows
 
     study, everyone = snapshot.study, snapshot.patients
     patient = everyone.patients.get(inputs.patient)

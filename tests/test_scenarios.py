@@ -24,7 +24,6 @@ from tasks.counting.quantity import Quantity, quantify_visit
 from tasks.counting.visit import group_by_visit
 from tasks.counting.volume import CountMethod
 from tasks.intake.take_in import take_in
-from tasks.kinetics.nca import nca
 from tasks.kinetics.recovery import Definition, VisitCount, recovery
 from tasks.results.series_flags import with_series_flags
 from tasks.sheets.drugs import read_drugs
@@ -38,6 +37,7 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.gating.test_events import describe, write_fcs
 from tests.gating.tubes import ArrayTube
 from tests.shared_data import SHARED, needs_shared
+from tests.tasks.nca_values import nca
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 COUNTING: dict[str, tuple[CountMethod, ...]] = {

@@ -52,7 +52,9 @@ def anchored_volume(
 def _anchor_flags(anchor: str, preferred: str, population: str) -> tuple[Flag, ...]:
     if anchor == population:
         return (Flag.ANCHOR_ITSELF,)
-    return () if anchor == preferred else (anchor_flag(anchor),)
+    if anchor == preferred:
+        return ()
+    return (anchor_flag(anchor),)
 
 
 def _tied(volume: Volume, tube: TubeCounts, anchor: str, population: str) -> Volume:

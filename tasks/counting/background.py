@@ -61,11 +61,13 @@ def background_flags(
     """
     if background is not None:
         needed = max(few_events, rule.minimum_parent_events)
-        return [Flag.BACKGROUND_FEW_EVENTS] if background.reference_events < needed else []
+        if background.reference_events < needed:
+            return [Flag.BACKGROUND_FEW_EVENTS]
+        return []
     of_another_reagent = any(
         specimen == tube.identity.specimen and population == rule.id
         for specimen, _, population in backgrounds
     )
-    return (
-        [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED] if of_another_reagent else [Flag.NO_BACKGROUND]
-    )
+    if of_another_reagent:
+        return [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED]
+    return [Flag.NO_BACKGROUND]

@@ -61,7 +61,9 @@ def anchor_events(draw: Draw, tube: TubeCounts, anchor: str) -> int | None:
         return None
     row = (tube.identity.tube_sha256, anchor)
     needed = draw.quantify_events.get(row, draw.limits.quantify_events)
-    return count.events if count.events >= needed else None
+    if count.events >= needed:
+        return count.events
+    return None
 
 
 def analyser_counts(tubes: Iterable[TubeCounts], analysed: Analyser) -> set[float]:

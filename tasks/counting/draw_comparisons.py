@@ -73,7 +73,9 @@ def _largest(draw: Draw, tube: TubeCounts) -> str | None:
         if anchor_events(draw, tube, name):
             return name
     most = max(tube.counts, key=lambda name: (tube.counts[name].events, name), default=None)
-    return most if most is not None and tube.counts[most].events else None
+    if most is not None and tube.counts[most].events:
+        return most
+    return None
 
 
 def _between_analyser_counts(draw: Draw, tube: TubeCounts) -> Iterator[Comparison]:

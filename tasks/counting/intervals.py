@@ -152,7 +152,9 @@ def ratio(value: float, interval: Interval, base: float, base_interval: Interval
 
 
 def _log_gap(smaller: float, larger: float) -> float:
-    return math.log(larger / smaller) if smaller > 0 else math.inf
+    if smaller > 0:
+        return math.log(larger / smaller)
+    return math.inf
 
 
 def _normal_quantile(level: float) -> float:

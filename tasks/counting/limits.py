@@ -114,7 +114,9 @@ class Background:
         return predicted_blank(self.events, self._exposure(reference_events))
 
     def _exposure(self, reference_events: int) -> float:
-        return reference_events / self.reference_events if self.reference_events else 0.0
+        if self.reference_events:
+            return reference_events / self.reference_events
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)

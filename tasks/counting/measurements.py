@@ -80,4 +80,6 @@ def compare(one: Measurement, other: Measurement, limits: LimitSettings) -> Comp
     contradicted = difference > max(math.log1p(limits.concentration_difference), chance)
     refused = contradicted and difference > math.log(limits.concentration_refused)
     comparison = Comparison(one, other, contradicted, refused)
-    return replace(comparison, refused=False) if comparison.is_by_rate else comparison
+    if comparison.is_by_rate:
+        return replace(comparison, refused=False)
+    return comparison

@@ -65,4 +65,6 @@ def _denominators(
 
 
 def _percent(events: int, total: int, least: int) -> float | None:
-    return 100 * events / total if total >= least else None
+    if total >= least:
+        return 100 * events / total
+    return None

@@ -53,7 +53,9 @@ def print_result(row: Mapping[Any, Any]) -> str:
     if row["specimen"] != "blood":
         value, limit, unit = row["percent_reference"], row.get("lod_percent"), " %"
     if code == "ND":
-        return f"<{_digits(limit)}{unit}" if pd.notna(limit) else "ND"
+        if pd.notna(limit):
+            return f"<{_digits(limit)}{unit}"
+        return "ND"
     if code == "NE" or pd.isna(value):
         return "NE"
     mark = " (DNQ)" if code == "DNQ" else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.kinetics.reconstitution import SHARES
+from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.rows import number
 from tasks.kinetics.summary import YES_OR_NO
 from tasks.kinetics.turnbull import EVERYONE, RecoveryCurve

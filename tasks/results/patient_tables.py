@@ -32,7 +32,7 @@ from tasks.vocabulary.populations import POPULATION_OF_PRODUCT
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.kinetics.parameters import ParameterSettings
+    from tasks.kinetics.parameter_settings import ParameterSettings
 
 PATIENT_TABLES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv")
 
@@ -130,7 +130,7 @@ def parameter_settings(
 
     ``tubes`` are those that the kinetics were made of.
     """
-    from tasks.kinetics.parameters import ParameterSettings
+    from tasks.kinetics.parameter_settings import ParameterSettings
 
     offsets = {
         (patient.patient, POPULATION_OF_PRODUCT[product]): elapsed_days(

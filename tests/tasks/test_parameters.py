@@ -14,9 +14,10 @@ from tasks.kinetics.areas import USUAL
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 from tasks.kinetics.nca import NAMES
 from tasks.kinetics.nca_rules import NcaRules
-from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame
-from tasks.kinetics.reconstitution import SHARES
+from tasks.kinetics.parameter_settings import ParameterSettings
+from tasks.kinetics.parameters import check_parameters, parameters_frame
 from tasks.kinetics.recovery import RecoverySettings
+from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
 from tasks.publish.tables import csv_bytes

@@ -13,7 +13,8 @@ import pytest
 from panels.text.errors import UsageFault
 from tasks.export.files import write_export
 from tasks.export.restatement import restatements
-from tasks.export.sdtm import CP, DATASETS, PC, PP, sdtm_tables
+from tasks.export.sdtm import sdtm_tables
+from tasks.export.sdtm_variables import CP, DATASETS, PC, PP
 from tasks.export.study_data import StudyData, collect, moment_of
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.publish.tables import csv_bytes

@@ -103,6 +103,6 @@ def spans_enough(slope: TerminalSlope, rules: TerminalRules) -> bool:
 def leaves_little(
     slope: TerminalSlope, last_conc: float, area_to_last: float, rules: TerminalRules
 ) -> bool:
-    """Decide whether so little of the whole area lies beyond the last sample as the rules require."""
+    """Decide whether little enough of the whole area lies beyond the last sample."""
     beyond = last_conc / slope.lambda_z
     return not exceeds(beyond / (beyond + area_to_last), rules.maximum_extrapolated)

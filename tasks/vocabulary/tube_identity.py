@@ -11,8 +11,9 @@ class TubeIdentity:
     """What the sample sheet, the file name and the keywords state of one tube.
 
     ``tube_sha256`` is the tube's identity; ``file`` is only its name. ``dilution`` is the final
-    volume of the stained tube over the volume of blood in it. ``None`` means that nothing was written.
-    Times are as they were written; those without an offset are meant in ``time_zone``, the study's.
+    volume of the stained tube over the volume of blood in it. ``None`` means that nothing was
+    written. Times are as they were written; those without an offset are meant in ``time_zone``, the
+    study's.
     """
 
     tube_sha256: str

@@ -323,9 +323,7 @@ def test_the_mean_of_a_cohort_is_of_all_patients_whatever_their_strategies_tell_
     assert bar.shares["other_b"] == pytest.approx(2.5)
 
 
-def test_what_is_said_of_a_simulated_tube_is_true_of_its_cells_but_for_those_of_neither_population() -> (
-    None
-):
+def test_the_parts_of_a_simulated_tube_are_true_but_for_cells_of_neither_population() -> None:
     cells = {
         "plasmablast": 60.0,
         "plasma_cell_cd19pos": 150.0,

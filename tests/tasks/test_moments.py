@@ -225,7 +225,10 @@ def test_an_infusion_in_the_hour_of_the_change_is_named(tmp_path: Path) -> None:
 def test_products_may_be_written_with_and_without_offset_where_the_zone_is_known(
     tmp_path: Path,
 ) -> None:
-    text = "patient,infused,infused_car19,infused_carbcma\nP01,2026-03-20T11:00,2026-03-20T10:00Z,2026-03-20T13:00\n"
+    text = (
+        "patient,infused,infused_car19,infused_carbcma\n"
+        "P01,2026-03-20T11:00,2026-03-20T10:00Z,2026-03-20T13:00\n"
+    )
     (tmp_path / "patients.csv").write_text(text, encoding="utf-8")
     patient = read_patients(tmp_path / "patients.csv", BERLIN).patients["P01"]
     record = PatientRecord("P01", patient.products, time_zone=BERLIN)

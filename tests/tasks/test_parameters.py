@@ -129,7 +129,9 @@ def test_names_are_those_of_the_contract(parameters: pd.DataFrame) -> None:
     assert list(parameters.columns) == PARAMETERS.names
     assert (
         PARAMETERS.names
-        == "patient specimen population parameter value unit low high censoring points definition".split()
+        == (
+            "patient specimen population parameter value unit low high censoring points definition"
+        ).split()
     )
     assert set(of(parameters, "car19_t")) == set(NAMES)
     assert set(of(parameters, "b_cells")) == set(
@@ -438,7 +440,7 @@ def test_what_cannot_be_said_of_b_cells_says_why(
     assert why_of(str(found["definition"])) is why
 
 
-def test_a_value_that_is_missing_without_a_reason_is_refused_when_made_and_read_from_an_earlier_program(
+def test_a_missing_value_without_reason_is_refused_when_made_but_read_from_an_earlier_program(
     kinetics: pd.DataFrame, parameters: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier = parameters.copy()

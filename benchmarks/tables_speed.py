@@ -25,7 +25,8 @@ from tasks.counting.counts import PopulationCount
 from tasks.kinetics.cohort import recovery_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
-from tasks.kinetics.table import kinetic_rows, wide_frame
+from tasks.kinetics.wide_table import wide_frame
+from tasks.kinetics.winning_rows import kinetic_rows
 from tasks.publish.tables import csv_bytes
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_tables import (

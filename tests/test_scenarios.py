@@ -20,10 +20,10 @@ from panels.simulation.tube import TrueCount, simulate_tube, true_counts
 from panels.text.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import TubeCounts
-from tasks.counting.quantity import Quantity, group_by_visit, quantify_visit
+from tasks.counting.quantity import Quantity, quantify_visit
+from tasks.counting.visit import group_by_visit
 from tasks.counting.volume import CountMethod
 from tasks.intake.take_in import take_in
-from tasks.kinetics.nca import nca
 from tasks.kinetics.recovery import Definition, VisitCount, recovery
 from tasks.results.series_flags import with_series_flags
 from tasks.sheets.drugs import read_drugs
@@ -32,11 +32,12 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.tubes.count_tube import count_tube, counting_inputs
 from tasks.tubes.population_counts import population_counts
 from tasks.tubes.tube_quality import TubeJudgement, judge_tube
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.gating.test_events import describe, write_fcs
 from tests.gating.tubes import ArrayTube
 from tests.shared_data import SHARED, needs_shared
+from tests.tasks.nca_values import nca
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 COUNTING: dict[str, tuple[CountMethod, ...]] = {

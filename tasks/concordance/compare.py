@@ -18,10 +18,11 @@ from tasks.concordance.agreement import (
 )
 from tasks.concordance.recount import Comparison, folder_of
 from tasks.counting.counts import TubeCounts
-from tasks.kinetics.schema import KINETICS, PARAMETERS, population_rank
-from tasks.kinetics.table import print_result
+from tasks.kinetics.schema import KINETICS, PARAMETERS
+from tasks.kinetics.wide_table import print_result
 from tasks.publish.tables import csv_bytes
 from tasks.results.patient_tables import counted_tubes, parameter_settings, patient_kinetics
+from tasks.vocabulary.populations import population_rank
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,12 +1,18 @@
 """Learn from a patient's pre-infusion tube what each stain shows without the cells it looks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import Background
-from tasks.counting.quantity import BackgroundKey, Rules, rules_of
+from tasks.counting.population_rules import PopulationRule, Rules, rules_of
+from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.moments import instant
+
+BackgroundKey = tuple[str, str | None, str]
+"""Specimen, CAR reagent, population."""
+NO_BACKGROUNDS: Mapping[BackgroundKey, Background] = MappingProxyType({})
 
 
 def baseline_backgrounds(
@@ -16,11 +22,11 @@ def baseline_backgrounds(
     infused: datetime,
     baseline_visit: str | None = None,
 ) -> dict[BackgroundKey, Background]:
-    """Find for each specimen, CAR reagent and population with ``background: baseline`` the tube that tells its background.
+    """Choose the tube that shows the background of each specimen, CAR reagent and population.
 
-    ``tubes`` are one patient's. A tube of ``baseline_visit`` goes first; among the others collected
-    before ``infused`` the one with most reference events is taken, since it knows the background
-    best. Control tubes are left out.
+    ``tubes`` are one patient's; only populations with ``background: baseline`` have one. A tube of
+    ``baseline_visit`` goes first; among the others collected before ``infused`` the one with most
+    reference events is taken, since it knows the background best. Control tubes are left out.
     """
     best: dict[BackgroundKey, tuple[tuple[bool, int, str], Background]] = {}
     for tube in tubes:
@@ -34,11 +40,34 @@ def baseline_backgrounds(
             key = (identity.specimen, identity.car_reagent, rule.id)
             rank = (identity.visit != baseline_visit, -count.reference_events, identity.tube_sha256)
             if key not in best or rank < best[key][0]:
-                best[key] = (
-                    rank,
-                    Background(identity.tube_sha256, count.events, count.reference_events),
-                )
-    return {
-        key: background
-        for key, (_, background) in sorted(best.items(), key=lambda item: str(item[0]))
-    }
+                background = Background(identity.tube_sha256, count.events, count.reference_events)
+                best[key] = (rank, background)
+    ordered = sorted(best.items(), key=lambda item: str(item[0]))
+    return {key: background for key, (_, background) in ordered}
+
+
+def background_flags(
+    tube: TubeCounts,
+    rule: PopulationRule,
+    *,
+    background: Background | None,
+    backgrounds: Mapping[BackgroundKey, Background],
+    few_events: int,
+) -> list[Flag]:
+    """List what is doubtful about the pre-infusion background of a population in a tube.
+
+    A background of fewer than ``few_events`` reference events is poorly known. Where there is none,
+    ``backgrounds`` tells whether the patient has one of another CAR reagent.
+    """
+    if background is not None:
+        needed = max(few_events, rule.minimum_parent_events)
+        if background.reference_events < needed:
+            return [Flag.BACKGROUND_FEW_EVENTS]
+        return []
+    of_another_reagent = any(
+        specimen == tube.identity.specimen and population == rule.id
+        for specimen, _, population in backgrounds
+    )
+    if of_another_reagent:
+        return [Flag.NO_BACKGROUND, Flag.REAGENT_CHANGED]
+    return [Flag.NO_BACKGROUND]

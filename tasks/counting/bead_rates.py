@@ -1,4 +1,7 @@
-"""Say how many beads a second a tube's batch lets expect: one lot in one volume at one flow rate brings them evenly."""
+"""Expect how many beads a second come in a tube, from the other tubes of its batch.
+
+One lot in one volume of blood at one flow rate brings its beads evenly.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ OTHER_TUBES = 4
 """So many other tubes of the batch are needed to know its rate."""
 STEADY = 0.10
 """Robust SD of a batch's rates, on the logarithm, up to which it has a rate: a flow set anew for
-each tube tells nothing."""
+each tube shows nothing."""
 
 
 def expected_bead_rates(tubes: Iterable[TubeCounts]) -> dict[str, float]:
-    """Give for each tube (SHA-256) the median beads per second of the others of its batch, where these agree among themselves.
+    """Give for each tube (SHA-256) the median beads per second of the others of its batch.
 
-    Tubes are comparable when panel, instrument, batch, beads per tube and blood volume are the same
-    and their beads are proven.
+    It is given where at least four others agree among themselves. Tubes are comparable when panel,
+    instrument, batch, beads per tube and blood volume are the same and their beads are proven.
     """
-    groups: dict[tuple[object, ...], list[TubeCounts]] = {}
+    batches: dict[tuple[object, ...], list[TubeCounts]] = {}
     for tube in tubes:
         identity = tube.identity
         if identity.batch and tube.bead_rate and tube.bead_proof == "proven" and tube.is_usable:
@@ -34,23 +37,24 @@ def expected_bead_rates(tubes: Iterable[TubeCounts]) -> dict[str, float]:
                 identity.beads_per_tube,
                 identity.blood_volume_ul,
             )
-            groups.setdefault(key, []).append(tube)
+            batches.setdefault(key, []).append(tube)
     expected: dict[str, float] = {}
-    for group in groups.values():
-        for tube in group:
-            rates = [other.bead_rate for other in group if other is not tube and other.bead_rate]
+    for batch in batches.values():
+        for tube in batch:
+            rates = [other.bead_rate for other in batch if other is not tube and other.bead_rate]
             if len(rates) >= OTHER_TUBES and _spread(rates) <= STEADY:
                 expected[tube.identity.tube_sha256] = statistics.median(rates)
     return expected
 
 
 def with_bead_rates(tubes: Iterable[TubeCounts], expected: Mapping[str, float]) -> list[TubeCounts]:
-    """Give the tubes with what their batch lets expect."""
+    """Give the tubes with the bead rate that their batch lets expect."""
     return [
         replace(tube, expected_bead_rate=expected.get(tube.identity.tube_sha256)) for tube in tubes
     ]
 
 
 def _spread(rates: list[float]) -> float:
+    """Give the robust SD of the rates on the logarithm (1.4826 × median absolute deviation)."""
     logs = np.log(rates)
     return float(1.4826 * np.median(np.abs(logs - np.median(logs))))

@@ -14,7 +14,7 @@ cluster at all."""
 
 @dataclass(frozen=True, slots=True)
 class PopulationCount:
-    """Events of one population in one tube, beside those of its parent gate and of its reference population.
+    """Events of one population in one tube, of its parent gate and of its reference population.
 
     ``flags`` concern this population alone. ``negatives``: how many of the tube's cells that cannot
     belong to it reach its boundary all the same, and how many such cells there are.
@@ -32,7 +32,7 @@ class PopulationCount:
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """The detector that read a marker in one tube, and its voltage where the file tells one."""
+    """The detector that read a marker in one tube, and its voltage where the file states one."""
 
     name: str
     voltage: float | None = None
@@ -40,14 +40,14 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class TubeCounts:
-    """All counts of one tube under one strategy version (written ``bcell@1.0.0``); ``beads`` is ``None`` without bead gate.
+    """All counts of one tube under one strategy version (written ``bcell@1.0.0``).
 
-    ``kept`` is the share of the acquisition that was counted: the rest, cells and beads alike, was
-    left out as unsteady. ``alone`` is the share of the cells that passed the laser one by one: the
-    others are in no count, though of the same blood. ``bead_rate`` is that of its beads per second,
-    ``expected_bead_rate`` what the other tubes of its batch let expect. ``detectors`` are those of
-    the markers the strategy needs, ``panel`` is the version of the panel they were found by,
-    ``panel_sha256`` its content.
+    ``beads`` is ``None`` without bead gate. ``kept`` is the share of the acquisition that was
+    counted: the rest, cells and beads alike, was left out as unsteady. ``alone`` is the share of
+    the cells that passed the laser one by one: the others are in no count, though of the same
+    blood. ``bead_rate`` is in beads per second, ``expected_bead_rate`` what the other tubes of its
+    batch let expect. ``detectors`` are those of the markers the strategy needs, ``panel`` is the
+    version of the panel that matched them, ``panel_sha256`` its content.
     """
 
     identity: TubeIdentity
@@ -68,5 +68,5 @@ class TubeCounts:
 
     @property
     def is_usable(self) -> bool:
-        """Tell whether anything of this tube may be evaluated."""
+        """Decide whether anything of this tube may be evaluated."""
         return Flag.ACQUISITION_UNUSABLE not in self.flags

@@ -38,32 +38,19 @@ def garwood(events: int, level: float = LEVEL) -> Interval:
     _require_count(events)
     tail = (1 - level) / 2
     low = float(special.gammaincinv(events, tail)) if events else 0.0
-    return Interval(low, float(special.gammaincinv(events + 1, 1 - tail)))
-
-
-def clopper_pearson(events: int, total: int, level: float = LEVEL) -> Interval:
-    """Enclose a fraction with exact binomial limits (Clopper & Pearson 1934), as used for limits and decisions."""
-    _require_part(events, total)
-    tail = (1 - level) / 2
-    low = float(special.betaincinv(events, total - events + 1, tail)) if events else 0.0
-    high = (
-        float(special.betaincinv(events + 1, total - events, 1 - tail)) if events < total else 1.0
-    )
+    high = float(special.gammaincinv(events + 1, 1 - tail))
     return Interval(low, high)
 
 
-def wilson(events: int, total: int, level: float = LEVEL) -> Interval:
-    """Enclose a fraction with score limits (Wilson 1927), as used for display."""
+def clopper_pearson(events: int, total: int, level: float = LEVEL) -> Interval:
+    """Enclose a fraction with exact binomial limits (Clopper & Pearson 1934)."""
     _require_part(events, total)
-    z = _normal_quantile(level)
-    fraction = events / total
-    centre = fraction + z * z / (2 * total)
-    half = z * math.sqrt(fraction * (1 - fraction) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    return Interval(
-        max(0.0, (centre - half) / scale) if events else 0.0,
-        min(1.0, (centre + half) / scale) if events < total else 1.0,
-    )
+    tail = (1 - level) / 2
+    low = float(special.betaincinv(events, total - events + 1, tail)) if events else 0.0
+    high = 1.0
+    if events < total:
+        high = float(special.betaincinv(events + 1, total - events, 1 - tail))
+    return Interval(low, high)
 
 
 def bead_ratio(events: int, beads: int, beads_per_ul: float, level: float = LEVEL) -> Interval:
@@ -103,33 +90,31 @@ def scaled_count(
     if events == 0:
         return Interval(0.0, _mixture_quantile(1.0, spread, 1 - tail) / volume_ul)
     shape = events + 0.5
-    return Interval(
-        _mixture_quantile(shape, spread, tail), _mixture_quantile(shape, spread, 1 - tail)
-    ).times(1 / volume_ul)
+    low = _mixture_quantile(shape, spread, tail)
+    high = _mixture_quantile(shape, spread, 1 - tail)
+    return Interval(low, high).times(1 / volume_ul)
 
 
 def widened(
     exact: Interval, value: float, relative_variance: float, level: float = LEVEL
 ) -> Interval:
-    """Add what does not come from counting (pipette, bead lot) to an exact interval of a count around ``value``.
+    """Add errors that do not come from counting (pipette, bead lot) to an exact interval.
 
-    On the logarithm the two errors add in quadrature, each side for itself. With no event there is
-    no logarithm: the upper limit grows as that of gamma(1) × log-normal does. Without such an error
-    the exact interval stays as it is.
+    ``exact`` encloses a count or concentration around ``value``; ``relative_variance`` is the sum
+    of the squared CVs of the other errors. On the logarithm the two errors add in quadrature, each
+    side for itself. With no event there is no logarithm: the upper limit grows as that of gamma(1)
+    × log-normal does. Without such an error the exact interval stays as it is.
     """
     if relative_variance == 0:
         return exact
     spread = math.sqrt(relative_variance)
     if value == 0:
         tail = (1 - level) / 2
-        return Interval(
-            exact.low, exact.high * _mixture_quantile(1.0, spread, 1 - tail) / -math.log(tail)
-        )
+        high = exact.high * _mixture_quantile(1.0, spread, 1 - tail) / -math.log(tail)
+        return Interval(exact.low, high)
     other = _normal_quantile(level) * spread
-    down, up = (
-        math.hypot(_log_gap(exact.low, value), other),
-        math.hypot(_log_gap(value, exact.high), other),
-    )
+    down = math.hypot(_log_gap(exact.low, value), other)
+    up = math.hypot(_log_gap(value, exact.high), other)
     return Interval(value * math.exp(-down), value * math.exp(up))
 
 
@@ -142,30 +127,24 @@ def log_normal(value: float, relative_variance: float, level: float = LEVEL) -> 
 def difference(
     sample: int, background: int, exposure_ratio: float = 1.0, level: float = LEVEL
 ) -> Interval:
-    """Enclose sample − ``exposure_ratio`` × background, both counts (MOVER with Garwood limits, Donner & Zou 2012)."""
-    own, other = garwood(sample, level), garwood(background, level).times(exposure_ratio)
+    """Enclose sample − ``exposure_ratio`` × background, both counts.
+
+    Uses MOVER with Garwood limits (Donner & Zou 2012).
+    """
+    of_sample = garwood(sample, level)
+    of_background = garwood(background, level).times(exposure_ratio)
     subtracted = background * exposure_ratio
     net = sample - subtracted
-    low = net - math.hypot(sample - own.low, other.high - subtracted)
-    high = net + math.hypot(own.high - sample, subtracted - other.low)
+    low = net - math.hypot(sample - of_sample.low, of_background.high - subtracted)
+    high = net + math.hypot(of_sample.high - sample, subtracted - of_background.low)
     return Interval(low, high)
 
 
-def excess_probability(sample: int, background: int, exposure_ratio: float = 1.0) -> float:
-    """Give the one-sided probability of so many sample events, were they background only (exact conditional test).
-
-    ``exposure_ratio`` is the sample's exposure (volume, reference events) over the background's.
-    """
-    _require_count(sample)
-    _require_count(background)
-    if sample == 0:
-        return 1.0
-    share = exposure_ratio / (1 + exposure_ratio)
-    return float(special.betainc(sample, background + 1, share))
-
-
 def ratio(value: float, interval: Interval, base: float, base_interval: Interval) -> Interval:
-    """Enclose value/base from the intervals of two independent positive values (MOVER on the logarithm)."""
+    """Enclose value/base from the intervals of two independent positive values.
+
+    Uses MOVER on the logarithm.
+    """
     quotient = value / base
     down = math.hypot(_log_gap(interval.low, value), _log_gap(base, base_interval.high))
     up = math.hypot(_log_gap(value, interval.high), _log_gap(base_interval.low, base))
@@ -173,7 +152,9 @@ def ratio(value: float, interval: Interval, base: float, base_interval: Interval
 
 
 def _log_gap(smaller: float, larger: float) -> float:
-    return math.log(larger / smaller) if smaller > 0 else math.inf
+    if smaller > 0:
+        return math.log(larger / smaller)
+    return math.inf
 
 
 def _normal_quantile(level: float) -> float:
@@ -187,7 +168,10 @@ def _hermite() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
 
 
 def _mixture_quantile(shape: float, spread: float, probability: float) -> float:
-    """Invert the distribution of gamma(``shape``) × exp(``spread`` × normal) by Newton's steps on the logarithm, held in a bracket."""
+    """Invert the distribution of gamma(``shape``) × exp(``spread`` × normal).
+
+    Newton's steps on the logarithm, held in a bracket.
+    """
     normals, weights = _hermite()
     factors = np.exp(-spread * normals)
     place = math.log(float(special.gammaincinv(shape, probability)))

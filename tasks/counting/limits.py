@@ -35,14 +35,13 @@ class CountErrors(BaseModel):
     def analyser_cv(self, population: Analyser, per_ul: float) -> float:
         """Give the CV of the analyser's count of leukocytes or lymphocytes at ``per_ul``."""
         steps = self.leukocyte_cv if population == "leukocytes" else self.lymphocyte_cv
-        return max(
-            (step for step in steps if step[0] <= per_ul),
-            default=max(steps, key=lambda step: step[1]),
-        )[1]
+        worst = max(steps, key=lambda step: step[1])
+        _, cv = max((step for step in steps if step[0] <= per_ul), default=worst)
+        return cv
 
 
 class LimitSettings(BaseModel):
-    """Hold the laboratory's own limits; ``validation_id`` names the validation that justifies them.
+    """Hold the laboratory's limits; ``validation_id`` names the validation that justifies them.
 
     20 clustered events count as detected and 50 as quantifiable (common rare-event practice). A
     laboratory that has validated other limits sets them here or for one population in the strategy.
@@ -85,7 +84,7 @@ class LimitSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Events of a population where there are none: what the stain gives among ``reference_events`` without its cells.
+    """Events that a stain gives among ``reference_events`` of which none has the marker.
 
     Counted in the patient's pre-infusion tube (``tube_sha256``), or among the tube's own cells that
     cannot carry the marker.
@@ -108,16 +107,24 @@ class Background:
         return self.expected(reference_events) * self._exposure(reference_events)
 
     def limit_of_blank(self, reference_events: int) -> int:
-        """Give the most background events to expect, with 95 % confidence, among ``reference_events`` of another tube."""
+        """Give the most background events to expect among ``reference_events`` of another tube.
+
+        The confidence is 95 %.
+        """
         return predicted_blank(self.events, self._exposure(reference_events))
 
     def _exposure(self, reference_events: int) -> float:
-        return reference_events / self.reference_events if self.reference_events else 0.0
+        if self.reference_events:
+            return reference_events / self.reference_events
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class EventLimits:
-    """Events from which a population of one tube is detected and quantified; ``raised`` by its background."""
+    """Events from which a population of one tube is detected and quantified.
+
+    ``raised``: its background lifted them.
+    """
 
     detect: int
     quantify: int
@@ -125,7 +132,10 @@ class EventLimits:
 
 
 def limit_of_blank(background: float, confidence: float = CONFIDENCE) -> int:
-    """Give the most events a blank shows with 95 % confidence: the smallest k with P(Poisson(background) ≤ k) ≥ 0.95."""
+    """Give the most events that a blank shows with 95 % confidence.
+
+    It is the smallest k with P(Poisson(background) ≤ k) ≥ 0.95.
+    """
     if background < 0:
         raise ValueError(f"an expected background cannot be negative: {background}")
     low, high = -1, math.ceil(background + 10 * math.sqrt(background)) + 1
@@ -166,26 +176,11 @@ def predicted_blank(
     return high
 
 
-def limit_of_detection(background: float, confidence: float = CONFIDENCE) -> float:
-    """Give the net expected events that exceed the limit of blank with 95 % probability."""
-    return (
-        float(special.gammaincinv(limit_of_blank(background, confidence) + 1, confidence))
-        - background
-    )
-
-
-def expected_events_needed(events: int, power: float = CONFIDENCE) -> float:
-    """Give the expected count at which at least ``events`` are seen with probability ``power`` (27.9 for 20 events)."""
-    return float(special.gammaincinv(events, power))
-
-
-def counting_cv(events: int) -> float:
-    """Give the coefficient of variation of a count: 1/√N (50 events: 0.141)."""
-    return 1 / math.sqrt(events)
-
-
 def events_for_net_cv(background: float, background_variance: float, cv: float) -> int:
-    """Give the smallest count whose net value (count − background) has at most the coefficient of variation ``cv``."""
+    """Give the smallest count whose net value (count − background) is precise enough.
+
+    Its coefficient of variation is at most ``cv``; ``background`` is the expected one, in events.
+    """
     square = cv * cv
     net = (1 + math.sqrt(1 + 4 * square * (background + background_variance))) / (2 * square)
     return math.ceil(background + net - 1e-9)
@@ -199,26 +194,23 @@ def event_limits(
     quantify_events: int | None = None,
     background: Background | None = None,
 ) -> EventLimits:
-    """Decide the limits of one population in one tube with ``reference_events`` in its reference population.
+    """Decide the limits of one population in one tube.
 
-    ``detect_events`` and ``quantify_events`` override the study's. A background lifts detection
-    above its limit of blank, which allows for the counting error of the background itself, and
-    quantification to a net CV of at most ``maximum_net_cv``. At least one event is always needed:
-    an empty population is never detected.
+    ``reference_events`` are those of its reference population. ``detect_events`` and
+    ``quantify_events`` override the study's. A background lifts detection above its limit of blank,
+    which allows for the counting error of the background itself, and quantification to a net CV of
+    at most ``maximum_net_cv``. At least one event is always needed: an empty population is never
+    detected.
     """
     detect = max(1, settings.detect_events if detect_events is None else detect_events)
     quantify = max(detect, settings.quantify_events if quantify_events is None else quantify_events)
     if background is None:
         return EventLimits(detect, quantify)
-    expected, variance = (
-        background.expected(reference_events),
-        background.variance(reference_events),
-    )
+    expected = background.expected(reference_events)
+    variance = background.variance(reference_events)
     above_blank = background.limit_of_blank(reference_events) + 1
-    precise = events_for_net_cv(expected, variance, settings.maximum_net_cv) if expected > 0 else 0
-    raised = EventLimits(max(detect, above_blank), max(quantify, above_blank, precise), raised=True)
-    return (
-        raised
-        if (raised.detect, raised.quantify) != (detect, quantify)
-        else EventLimits(detect, quantify)
-    )
+    precise = 0
+    if expected > 0:
+        precise = events_for_net_cv(expected, variance, settings.maximum_net_cv)
+    raised = (max(detect, above_blank), max(quantify, above_blank, precise))
+    return EventLimits(*raised, raised=raised != (detect, quantify))

@@ -1,6 +1,8 @@
-"""Tell how many of the B cells (CD19+) secrete antibodies: they are in no quadrant of IgD × CD27.
+"""Estimate how many of the B cells (CD19+) secrete antibodies, which puts them in no quadrant.
 
-Neither the plasmablasts' gate nor the plasma cells' hangs under the B cells: plasmablasts are
+The quadrants are those of IgD × CD27.
+
+Neither the plasmablasts' gate nor the plasma cells' is a child of the B cells': plasmablasts are
 larger than lymphocytes, and some plasma cells have lost CD19. So the strategy counts how many B
 cells lie outside the quadrants, and how many plasmablasts and plasma cells there are, but not how
 many of each are B cells.
@@ -11,17 +13,13 @@ from dataclasses import dataclass, replace
 
 from tasks.counting.counts import TubeCounts
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import B_CELLS, PLASMA_CELLS, PLASMABLASTS, QUADRANTS
 
-B_CELLS = "b_cells"
-QUADRANTS = ("naive_b", "unswitched_memory_b", "switched_memory_b", "double_negative_b")
-PLASMABLASTS, PLASMA_CELLS = "plasmablasts", "plasma_cells"
 MANY = 0.10
-"""From this share of the B cells on the reader is told that b_cells are not resting B cells
-alone."""
+"""From this share of the B cells on a flag says that b_cells are not resting B cells alone."""
 
 FEWEST_EVENTS = 20
-"""Fewer B cells or fewer secreting ones are no finding: they are what every tube calls not
-detected."""
+"""Fewer B cells or fewer secreting ones are not reported: every tube calls so few not detected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +51,26 @@ def secreting_b_cells(events: Mapping[str, int]) -> SecretingBCells | None:
     if not {B_CELLS, *QUADRANTS, PLASMABLASTS, PLASMA_CELLS} <= set(events):
         return None
     outside = events[B_CELLS] - sum(events[quadrant] for quadrant in QUADRANTS)
-    blasts, cells = events[PLASMABLASTS], events[PLASMA_CELLS]
     if outside < 0:
         return None
-    sure_blasts, sure_cells = (
-        min(blasts, max(0, outside - cells)),
-        min(cells, max(0, outside - blasts)),
-    )
-    neither = max(0, outside - blasts - cells)
-    return SecretingBCells(
-        sure_blasts, sure_cells, outside - sure_blasts - sure_cells - neither, neither
-    )
+    plasmablasts, plasma_cells = events[PLASMABLASTS], events[PLASMA_CELLS]
+    surely_plasmablasts = min(plasmablasts, max(0, outside - plasma_cells))
+    surely_plasma_cells = min(plasma_cells, max(0, outside - plasmablasts))
+    neither = max(0, outside - plasmablasts - plasma_cells)
+    either = outside - surely_plasmablasts - surely_plasma_cells - neither
+    return SecretingBCells(surely_plasmablasts, surely_plasma_cells, either, neither)
 
 
 def are_many(secreting: int, b_cells: int) -> bool:
-    """Tell whether so many of the B cells secrete antibodies that a reader must know."""
+    """Decide whether so many of the B cells secrete antibodies that a reader must know."""
     return min(secreting, b_cells) >= FEWEST_EVENTS and secreting > MANY * b_cells
 
 
 def with_secreting_cells(tube: TubeCounts) -> TubeCounts:
-    """Say of a tube's B cells that many of them are plasmablasts or plasma cells."""
-    found = secreting_b_cells({name: count.events for name, count in tube.counts.items()})
-    if found is None or not are_many(found.secreting, tube.counts[B_CELLS].events):
+    """Flag a tube's B cells where many of them are plasmablasts or plasma cells."""
+    divided = secreting_b_cells({name: count.events for name, count in tube.counts.items()})
+    if divided is None or not are_many(divided.secreting, tube.counts[B_CELLS].events):
         return tube
     count = tube.counts[B_CELLS]
-    said = replace(
-        count, flags=tuple(dict.fromkeys((*count.flags, str(Flag.MANY_SECRETING_B_CELLS))))
-    )
-    return replace(tube, counts={**tube.counts, B_CELLS: said})
+    flags = dict.fromkeys((*count.flags, str(Flag.MANY_SECRETING_B_CELLS)))
+    return replace(tube, counts={**tube.counts, B_CELLS: replace(count, flags=tuple(flags))})

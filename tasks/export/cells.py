@@ -1,8 +1,8 @@
-"""Write gated cells of the whole study as AnnData (h5ad): cells × markers, with patient, visit and population of each cell."""
+"""Write gated cells of the whole study as AnnData (h5ad), cells × markers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,7 +19,7 @@ from tasks.study.folder import Study
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
 from tasks.tubes.gate_tube import GatedTube, gate_tube
 from tasks.tubes.reference_tubes import is_fmo, reference_index
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 
 if TYPE_CHECKING:
     import anndata
@@ -30,12 +30,13 @@ COFACTOR = 150.0
 
 
 def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, list[str]]:
-    """Write at most ``per_population`` cells of every reported population of every counted tube; gives cells and what was left out.
+    """Write at most ``per_population`` cells of every reported population of every counted tube.
 
-    ``X`` is asinh(compensated / 150) on a scale of 2^18, the layer ``linear`` the compensated
-    values; a marker that a panel lacks is NaN. ``obs`` has one row a cell: patient, visit, day,
-    specimen, panel, tube, event, its deepest population, and one Boolean a population. Raises
-    UsageFault without the package anndata, ReconflowError when no cell could be written.
+    Gives the number of cells, and sentences on the tubes that were left out. ``X`` is
+    asinh(compensated / 150) on a scale of 2^18, the layer ``linear`` the compensated values; a
+    marker that a panel lacks is NaN. ``obs`` has one row a cell: patient, visit, day, specimen,
+    panel, tube, event, its deepest population, and one Boolean a population. Raises UsageFault
+    without the package anndata, ReconflowError when no cell could be written.
     """
     try:
         import anndata
@@ -57,27 +58,29 @@ def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, lis
     joined = anndata.concat([part for part in parts if len(part)], join="outer", fill_value=np.nan)
     for column in joined.obs.columns[joined.obs.columns.str.startswith("is_")]:
         joined.obs[column] = joined.obs[column].fillna(value=False).astype(bool)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        joined.write_h5ad(partial, compression="gzip")
-        rename_durably(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    _write_durably(joined, path)
     return len(joined), left_out
 
 
+def _write_durably(cells: anndata.AnnData, path: Path) -> None:
+    """Write beside the target first, so that no half file ever has its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        cells.write_h5ad(partial, compression="gzip")
+        rename_durably(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _counted(snapshot: StudySnapshot) -> Iterator[tuple[Tube, StrategyInUse]]:
+    """Yield the counted tubes that are no controls, with the strategy in use for their panel."""
     used = snapshot.strategies
     with snapshot.study.store() as store:
         tubes = taken_in(store)
     for tube in tubes:
-        if (
-            tube.file.state == "counted"
-            and tube.identity.panel in used
-            and not tube.identity.control
-            and not is_fmo(tube.identity)
-        ):
+        is_control = tube.identity.control or is_fmo(tube.identity)
+        if tube.file.state == "counted" and tube.identity.panel in used and not is_control:
             yield tube, used[tube.identity.panel]
 
 
@@ -86,34 +89,44 @@ def _cells(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, most: int) -> 
     import pandas as pd
 
     rows = _chosen(gated, most, int(tube.identity.tube_sha256[:8], 16))
-    strategy, compiled = gated.compiled.strategy, gated.compiled
-    markers = [marker for marker in compiled.detector_of if marker not in SCATTER]
-    channels = Channels(compiled.gating, gated.events, gated.header)
-    compensation = None if compiled.matrix is None else compiled.compensation
-    columns = channels.linear(
-        [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers], rows
-    )
-    linear = np.column_stack(
-        [c / compiled.factor(m) for c, m in zip(columns, markers, strict=True)]
-    ).astype(np.float32)
+    markers = [marker for marker in gated.compiled.detector_of if marker not in SCATTER]
+    linear = _linear(gated, markers, rows)
     cells = anndata.AnnData(
         X=np.arcsinh(linear / COFACTOR),
         obs=_obs(snapshot, tube, gated, rows),
         var=pd.DataFrame(index=markers),
         layers={"linear": linear},
     )
-    cells.uns["strategy"] = strategy.name
+    cells.uns["strategy"] = gated.compiled.strategy.name
     return cells
+
+
+def _linear(gated: GatedTube, markers: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    """Give the compensated values (cells × markers) on a scale of 2^18."""
+    compiled = gated.compiled
+    channels = Channels(compiled.gating, gated.events, gated.header)
+    compensation = None if compiled.matrix is None else compiled.compensation
+    columns = channels.linear(
+        [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers], rows
+    )
+    scaled = [
+        column / compiled.factor(marker) for column, marker in zip(columns, markers, strict=True)
+    ]
+    return np.column_stack(scaled).astype(np.float32)
 
 
 def _chosen(gated: GatedTube, most: int, seed: int) -> np.ndarray:
     """Choose cells of every population at random, the same ones each time."""
     rng = np.random.default_rng([SEED, seed])
-    found = []
+    chosen: list[np.ndarray] = []
     for population in gated.compiled.strategy.populations:
         rows = gated.evaluation.rows[gated.compiled.path_of[population.gate]]
-        found.append(rows if len(rows) <= most else rng.choice(rows, most, replace=False))
-    return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+        if len(rows) > most:
+            rows = rng.choice(rows, most, replace=False)
+        chosen.append(rows)
+    if not chosen:
+        return np.empty(0, dtype=np.int64)
+    return np.unique(np.concatenate(chosen))
 
 
 def _obs(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, rows: np.ndarray) -> pd.DataFrame:
@@ -121,28 +134,44 @@ def _obs(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, rows: np.ndarray
 
     identity, compiled = tube.identity, gated.compiled
     patient = snapshot.patients.patients.get(identity.patient)
-    codes, gates = gated.evaluation.codes()
-    member = {
-        each.id: np.array([compiled.path_of[each.gate] in inside for inside in gates])[codes[rows]]
-        for each in compiled.strategy.populations
-    }
-    depth = {each.id: len(compiled.path_of[each.gate]) for each in compiled.strategy.populations}
-    deepest = np.full(len(rows), "", dtype=object)
-    for name in sorted(member, key=lambda each: depth[each]):
-        deepest[member[name]] = name
-    same: Mapping[str, object] = {
+    day = np.nan
+    if patient:
+        day = elapsed_days(patient.infused, identity.collected, identity.time_zone)
+    members = _members(gated, rows)
+    same_for_all: Mapping[str, object] = {
         "patient": identity.patient,
         "visit": identity.visit,
-        "day": elapsed_days(patient.infused, identity.collected, identity.time_zone)
-        if patient
-        else np.nan,
+        "day": day,
         "specimen": identity.specimen,
         "panel": identity.panel,
         "strategy": compiled.strategy.name,
         "panel_sha256": gated.gating.panel_sha256,
         "tube_sha256": identity.tube_sha256,
     }
-    columns = {**same, "event": rows, "population": deepest} | {
-        f"is_{name}": inside for name, inside in member.items()
+    columns = {
+        **same_for_all,
+        "event": rows,
+        "population": _deepest(gated, members, len(rows)),
+        **{f"is_{name}": inside for name, inside in members.items()},
     }
     return pd.DataFrame(columns, index=[f"{identity.tube_sha256[:12]}-{row}" for row in rows])
+
+
+def _members(gated: GatedTube, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Mark for each population which of the rows belong to it."""
+    compiled = gated.compiled
+    codes, gates = gated.evaluation.codes()
+    return {
+        each.id: np.array([compiled.path_of[each.gate] in inside for inside in gates])[codes[rows]]
+        for each in compiled.strategy.populations
+    }
+
+
+def _deepest(gated: GatedTube, members: Mapping[str, np.ndarray], cells: int) -> np.ndarray:
+    """Name for each cell the population whose gate lies deepest among those it belongs to."""
+    compiled = gated.compiled
+    depth = {each.id: len(compiled.path_of[each.gate]) for each in compiled.strategy.populations}
+    deepest = np.full(cells, "", dtype=object)
+    for name in sorted(members, key=lambda each: depth[each]):
+        deepest[members[name]] = name
+    return deepest

@@ -1,4 +1,4 @@
-"""Write the whole study as one data set: CSV, Parquet, Excel, SDTM-shaped, or gated cells (h5ad)."""
+"""Write the tables of the whole study as one data set: CSV, Parquet, Excel or SDTM-shaped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ Format = Literal["csv", "xlsx", "parquet", "sdtm"]
 def write_export(
     data: StudyData, kind: Format, folder: Path, restated: pd.DataFrame | None = None
 ) -> list[Path]:
-    """Write a study's tables in one format into ``folder``; with ``restated`` also what changed since. Gives the files, by name."""
+    """Write a study's tables in one format into ``folder``, and give the files by name.
+
+    With ``restated`` what changed since the data-cut is written too.
+    """
     files = WRITERS[kind](data, restated)
     for name, content in files.items():
         write_atomically(folder / name, content)
@@ -43,20 +46,21 @@ def _parquet(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, byt
 
 
 def _xlsx(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]:
-    tables = data.tables() + (
-        [] if restated is None else [("restatements", restated, RESTATEMENTS)]
-    )
+    tables = data.tables()
+    if restated is not None:
+        tables.append(("restatements", restated, RESTATEMENTS))
     return {"study.xlsx": study_workbook_bytes(tables, meanings())}
 
 
 def _sdtm(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]:
-    return {
-        f"{name}.csv": csv_bytes(frame) for name, frame in sdtm_tables(data).items()
-    } | _restatements(restated)
+    files = {f"{name}.csv": csv_bytes(frame) for name, frame in sdtm_tables(data).items()}
+    return files | _restatements(restated)
 
 
 def _restatements(restated: pd.DataFrame | None) -> dict[str, bytes]:
-    return {} if restated is None else {"restatements.csv": csv_bytes(restated, RESTATEMENTS)}
+    if restated is None:
+        return {}
+    return {"restatements.csv": csv_bytes(restated, RESTATEMENTS)}
 
 
 def _dictionary(data: StudyData) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.kinetics.schema import Column, TableSchema
+from tasks.kinetics.table_schema import Column, TableSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,11 @@ Row = Mapping[Hashable, Any]
 
 
 def restatements(then: StudyData, now: StudyData) -> pd.DataFrame:
-    """Compare a cut with what is known now: rows that came or went, and values that changed, each with its reason."""
+    """Compare the tables of a data-cut with those of now.
+
+    Gives the columns of ``RESTATEMENTS``: rows that came or went, and values that changed, each
+    with its reason.
+    """
     import pandas as pd
 
     rows = [*_kinetics(then.kinetics, now.kinetics), *_parameters(then.parameters, now.parameters)]
@@ -57,60 +61,55 @@ def restatements(then: StudyData, now: StudyData) -> pd.DataFrame:
 
 
 def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    was, is_ = (
-        _by_key(then, ("tube_sha256", "population")),
-        _by_key(now, ("tube_sha256", "population")),
-    )
-    tubes_then, tubes_now = {tube for tube, _ in was}, {tube for tube, _ in is_}
-    for key in sorted({*was, *is_}):
-        old, new = was.get(key), is_.get(key)
-        if old is None or new is None:
-            present = new or old or {}
-            why = _came_or_went(
-                key, tubes_now if old is not None else tubes_then, came=old is None, row=present
-            )
-            yield _line(
-                "kinetics",
-                present,
-                ROW,
-                "" if old is None else _told(old["per_ul"]),
-                "" if new is None else _told(new["per_ul"]),
-                why,
-            )
-            continue
-        changed = [
-            name for name in (*IDENTITY, "day", *VALUES) if _told(old[name]) != _told(new[name])
-        ]
-        why = _why(old, new, changed)
-        yield from (
-            _line("kinetics", new, name, _told(old[name]), _told(new[name]), why)
-            for name in changed
-        )
+    key = ("tube_sha256", "population")
+    rows_then, rows_now = _by_key(then, key), _by_key(now, key)
+    tubes_then = {tube for tube, _ in rows_then}
+    tubes_now = {tube for tube, _ in rows_now}
+    for each in sorted({*rows_then, *rows_now}):
+        old, new = rows_then.get(each), rows_now.get(each)
+        if old is not None and new is not None:
+            yield from _changes(old, new)
+        elif new is not None:
+            why = _why_it_came(new, has_tube=each[0] in tubes_then)
+            yield _line("kinetics", new, ROW, ("", _written(new["per_ul"])), why)
+        elif old is not None:
+            why = _why_it_went(old, has_tube=each[0] in tubes_now)
+            yield _line("kinetics", old, ROW, (_written(old["per_ul"]), ""), why)
+
+
+def _changes(old: Row, new: Row) -> Iterator[tuple[object, ...]]:
+    """Yield a line for each value of a row that is another one now."""
+    changed = [
+        name for name in (*IDENTITY, "day", *VALUES) if _written(old[name]) != _written(new[name])
+    ]
+    why = _why(old, new, changed)
+    for name in changed:
+        yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), why)
 
 
 def _parameters(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     key = ("patient", "specimen", "population", "parameter")
-    was, is_ = _by_key(then, key), _by_key(now, key)
-    for each in sorted({*was, *is_}):
-        old, new = was.get(each), is_.get(each)
-        pairs = [
-            (_told(old[name]) if old else "", _told(new[name]) if new else "")
-            for name in PARAMETER_VALUES
-        ]
-        if any(before != after for before, after in pairs):
-            rule = old is not None and new is not None and old["definition"] != new["definition"]
-            why = (
-                "the rule of the parameter is another one"
-                if rule
-                else "follows from the kinetic table"
-            )
-            yield _line(
-                "parameters", new or old or {}, each[3], _shown(pairs, 0), _shown(pairs, 1), why
-            )
+    rows_then, rows_now = _by_key(then, key), _by_key(now, key)
+    for each in sorted({*rows_then, *rows_now}):
+        old, new = rows_then.get(each), rows_now.get(each)
+        before, after = _parameter_values(old), _parameter_values(new)
+        if before == after:
+            continue
+        why = "follows from the kinetic table"
+        if old is not None and new is not None and old["definition"] != new["definition"]:
+            why = "the rule of the parameter is another one"
+        shown = (_with_limits(before), _with_limits(after))
+        yield _line("parameters", new or old or {}, each[3], shown, why)
+
+
+def _parameter_values(row: Row | None) -> list[str]:
+    if not row:
+        return [""] * len(PARAMETER_VALUES)
+    return [_written(row[name]) for name in PARAMETER_VALUES]
 
 
 def _why(old: Row, new: Row, changed: list[str]) -> str:
-    """Name the cause that lies farthest back: strategy, panel, identity, infusion, thresholds, rules."""
+    """Give the cause that lies farthest back: strategy, panel, sheet, infusion, counts, draw."""
     if (old["strategy"], old["strategy_sha256"]) != (new["strategy"], new["strategy_sha256"]):
         return f"counted under {new['strategy']} instead of {old['strategy']}"
     if old["panel_sha256"] and old["panel_sha256"] != new["panel_sha256"]:
@@ -124,40 +123,50 @@ def _why(old: Row, new: Row, changed: list[str]) -> str:
     return "limits, background or a companion tube of the draw changed"
 
 
-def _came_or_went(key: tuple[str, ...], others: set[str], *, came: bool, row: Row) -> str:
-    if key[0] in others:
-        return (
-            f"{row['strategy']} reports this population"
-            if came
-            else f"{row['strategy']} reported this population; the version in use does not"
-        )
-    return (
-        "the tube was counted after the cut" if came else "the tube is not in the tables any more"
-    )
+def _why_it_came(row: Row, *, has_tube: bool) -> str:
+    """Give the reason for a new row; ``has_tube``: the tube was in the tables at the cut."""
+    if has_tube:
+        return f"{row['strategy']} reports this population"
+    return "the tube was counted after the cut"
+
+
+def _why_it_went(row: Row, *, has_tube: bool) -> str:
+    """Give the reason for a lost row; ``has_tube``: the tube is still in the tables."""
+    if has_tube:
+        return f"{row['strategy']} reported this population; the version in use does not"
+    return "the tube is not in the tables any more"
 
 
 def _by_key(frame: pd.DataFrame, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
     return {tuple(str(row[name]) for name in key): row for row in frame.to_dict("records")}
 
 
-def _line(table: str, row: Row, what: str, then: str, now: str, why: str) -> tuple[object, ...]:
-    place = (
+def _line(table: str, row: Row, what: str, values: tuple[str, str], why: str) -> tuple[object, ...]:
+    """Lay out one line of ``RESTATEMENTS``; ``values`` are those then and now."""
+    return (
+        table,
         row["patient"],
         row.get("visit", ""),
         row["specimen"],
         row["population"],
         row.get("tube_sha256", ""),
+        what,
+        *values,
+        why,
     )
-    return (table, *place, what, then, now, why)
 
 
-def _shown(pairs: list[tuple[str, str]], side: int) -> str:
-    value, low, high, *_ = (pair[side] for pair in pairs)
-    return f"{value} ({low} to {high})" if low or high else value
+def _with_limits(values: list[str]) -> str:
+    value, low, high, *_ = values
+    if low or high:
+        return f"{value} ({low} to {high})"
+    return value
 
 
-def _told(value: object) -> str:
+def _written(value: object) -> str:
     """Write a value as the tables do; nothing for not measured."""
     if value is None or value != value:  # noqa: PLR0124 - the one value that is not itself is NaN
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return str(value)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from panels.text.errors import UsageFault
 from tasks.counting.limits import LimitSettings
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters
-from tasks.kinetics.schema import RECOVERY, TableSchema
+from tasks.kinetics.schema import RECOVERY
+from tasks.kinetics.table_schema import TableSchema
 from tasks.results.stored_tables import SCHEMAS, frames_of
 from tasks.sheets.columns import FIRST_YEAR, LAST_YEAR
 from tasks.store.editions import Edition, editions_as_of, first_edition
@@ -47,21 +48,27 @@ class StudyData:
 def collect(study: Study, as_of: datetime | None = None) -> StudyData:
     """Read the tables from the store's editions; raises UsageFault when there were none (yet)."""
     with study.store() as store:
-        found, first = editions_as_of(store, as_of), first_edition(store)
-    if not found:
+        editions, first = editions_as_of(store, as_of), first_edition(store)
+    if not editions:
         raise UsageFault(_nothing(as_of, first))
-    kinetics = cohort_kinetics(frames_of(found, "kinetics"))
-    parameters = cohort_parameters(frames_of(found, "parameters"))
-    infused = {name: patient.infused for name, patient in study.patients().patients.items()}
-    detect_events = study.settings.limits.detect_events
-    tables = kinetics, parameters, _recovery(found)
     return StudyData(
-        study.settings.study, as_of, *tables, detect_events, infused, study.settings.local_zone
+        study=study.settings.study,
+        as_of=as_of,
+        kinetics=cohort_kinetics(frames_of(editions, "kinetics")),
+        parameters=cohort_parameters(frames_of(editions, "parameters")),
+        recovery=_recovery(editions),
+        detect_events=study.settings.limits.detect_events,
+        infused={name: patient.infused for name, patient in study.patients().patients.items()},
+        time_zone=study.settings.local_zone,
     )
 
 
 def moment_of(text: str, time_zone: str) -> datetime:
-    """Read ``--as-of``: a day means its end, a time without offset is meant in the study's time zone; raises UsageFault."""
+    """Read the moment of a data-cut (``--as-of``).
+
+    A day means its end, a time without offset is meant in the study's time zone. Raises UsageFault
+    for what is no day or time of a study.
+    """
     zone = ZoneInfo(time_zone)
     try:
         if len(text) == len("2026-01-31"):
@@ -74,18 +81,18 @@ def moment_of(text: str, time_zone: str) -> datetime:
         ) from error
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise UsageFault(f"--as-of {text}: no time of a study; check the year.")
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    if moment.tzinfo:
+        return moment
+    return moment.replace(tzinfo=zone)
 
 
-def _recovery(found: Iterable[Edition]) -> pd.DataFrame:
+def _recovery(editions: Iterable[Edition]) -> pd.DataFrame:
     import pandas as pd
 
-    frames = [frame for frame in frames_of(found, "recovery") if len(frame)]
-    return (
-        pd.concat(frames, ignore_index=True)
-        if frames
-        else pd.DataFrame({name: [] for name in RECOVERY.names})
-    )
+    frames = [frame for frame in frames_of(editions, "recovery") if len(frame)]
+    if not frames:
+        return pd.DataFrame({name: [] for name in RECOVERY.names})
+    return pd.concat(frames, ignore_index=True)
 
 
 def _nothing(as_of: datetime | None, first: str | None) -> str:

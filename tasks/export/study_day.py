@@ -24,13 +24,16 @@ def study_day(
         return _without_zero(local_day(collected, time_zone) - local_day(infusion, time_zone))
     given = _moment_of_infusion(collected, day)
     if infused is not None and (infused.tzinfo is None) == (given.tzinfo is None):
-        there = given.astimezone(infused.tzinfo) if infused.tzinfo else given
-        given = infused if abs(there - infused) <= NEAREST else there
+        given = given.astimezone(infused.tzinfo) if infused.tzinfo else given
+        if abs(given - infused) <= NEAREST:
+            given = infused
     return _without_zero(collected.date() - given.date())
 
 
-def _without_zero(apart: timedelta) -> int:
-    return apart.days + 1 if apart.days >= 0 else apart.days
+def _without_zero(elapsed: timedelta) -> int:
+    if elapsed.days >= 0:
+        return elapsed.days + 1
+    return elapsed.days
 
 
 def _moment_of_infusion(collected: datetime, day: float) -> datetime:

@@ -21,8 +21,14 @@ from tasks.sheets.filename_pattern import compile_pattern
 from tasks.sheets.patients import Patient, PatientSheet
 from tasks.sheets.samples import SampleRow, SampleSheet
 from tasks.study.settings import StudySettings
-from tasks.vocabulary.elapsed import elapsed_days
-from tasks.vocabulary.moments import ambiguous_time, apart, comparable, local_day, same_moment
+from tasks.vocabulary.moments import (
+    ambiguous_time,
+    comparable,
+    elapsed_days,
+    instant,
+    local_day,
+    same_moment,
+)
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 SAME_NUMBER = 0.01
@@ -30,7 +36,7 @@ SAME_NUMBER = 0.01
 FARTHEST_CLOCK = timedelta(hours=14)
 """Where the study names no time zone, a time may come from a place so much ahead of UTC; later than
 that it lies in the future."""
-EARLIEST_BASELINE = timedelta(days=365)
+EARLIEST_BASELINE_DAYS = 365.0
 """Without a study start, a tube from more than a year before infusion is taken for a slip in the
 year."""
 
@@ -322,7 +328,7 @@ def _unlikely_times(
         doubts.append(
             f"collected {when} is before the study started ({start}, study.yaml). Correct the date."
         )
-    if start is None and apart(collected, patient.infused, zone) > EARLIEST_BASELINE:
+    if start is None and elapsed_days(collected, patient.infused, zone) > EARLIEST_BASELINE_DAYS:
         doubts.append(
             f"collected {when} is more than a year before the infusion "
             f"({patient.infused.isoformat()}). Correct the date; "
@@ -331,7 +337,7 @@ def _unlikely_times(
     for name, moment in (("collected", collected), ("acquired", acquired)):
         if moment is not None and _is_future(moment, registry.now, zone):
             doubts.append(f"{name} {moment.isoformat()} lies in the future. Correct the date.")
-    if acquired is not None and apart(collected, acquired, zone) < timedelta():
+    if acquired is not None and elapsed_days(collected, acquired, zone) < 0:
         doubts.append(
             f"acquired {acquired.isoformat()} is before collected {when}. Correct one of them."
         )
@@ -340,7 +346,7 @@ def _unlikely_times(
 
 def _is_future(moment: datetime, now: datetime, time_zone: str | None) -> bool:
     ahead = FARTHEST_CLOCK if moment.tzinfo is None and time_zone is None else timedelta()
-    return apart(now.replace(tzinfo=UTC), moment, time_zone) > ahead
+    return instant(moment, time_zone) - now.replace(tzinfo=UTC) > ahead
 
 
 def _identity(

@@ -7,7 +7,7 @@ M3); to leave it out would make the slow phase look slower than it is.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -42,7 +42,10 @@ ALPHA, BETA, FB = 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with the limits of its 95 % profile-likelihood interval; ``None`` is a side on which the samples set no limit."""
+    """A value with the limits of its 95 % profile-likelihood interval.
+
+    ``None`` is a side on which the samples set no limit.
+    """
 
     value: float
     low: float | None
@@ -50,17 +53,19 @@ class Estimate:
 
     def half_life(self) -> "Estimate":
         """Turn a rate per day into a half-life in days."""
-        low = None if self.high is None else math.log(2) / self.high
         return Estimate(
-            math.log(2) / self.value, low, None if self.low is None else math.log(2) / self.low
+            _half_life(self.value),
+            _if_given(self.high, _half_life),
+            _if_given(self.low, _half_life),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """The fitted decline: rates per day, FB as a fraction of the peak; or, without estimates, the ``reason`` there are none.
+    """The fitted decline: rates per day, FB as a fraction of the peak.
 
-    ``points`` are the quantified samples after the peak.
+    Without estimates, ``reason`` says why there are none. ``points`` are the quantified samples
+    after the peak.
     """
 
     points: int
@@ -73,7 +78,11 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class _Samples:
-    """Samples from the peak on: days after it, the quantified ones' logarithms, the others' log limits."""
+    """Samples from the peak on.
+
+    ``day`` and ``log_level`` are those of the quantified samples, ``blq_day`` and ``log_limit`` (of
+    quantification) those of the others; days are counted from the peak.
+    """
 
     day: Numbers
     log_level: Numbers
@@ -81,7 +90,10 @@ class _Samples:
     log_limit: Numbers
 
     def over_the_first(self) -> "_Samples":
-        """Divide all by the first level, so that the unit of the concentrations does not steer the fit."""
+        """Divide all by the first level.
+
+        The unit of the concentrations then does not steer the fit.
+        """
         first = self.log_level[0]
         return replace(self, log_level=self.log_level - first, log_limit=self.log_limit - first)
 
@@ -93,6 +105,14 @@ class _Samples:
         residual = (self.log_level - _log_curve(self.day, theta)) / sigma
         below = (self.log_limit - _log_curve(self.blq_day, theta)) / sigma
         return float(0.5 * residual @ residual + self.day.size * theta[4] - log_ndtr(below).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Parameters as in ``_Samples.minus_log_likelihood``, and its value there."""
+
+    theta: Numbers
+    minus_log_likelihood: float
 
 
 def fit_decline(
@@ -114,21 +134,18 @@ def fit_decline(
     if samples.day[-1] - samples.day[1] < MINIMUM_SPAN_DAYS - DAYS:
         return Decline(points, Why.SHORT_DECLINE)
     samples = samples.over_the_first()
-    best = min((_minimise(samples, start) for start in _starts(samples)), key=lambda fit: fit[1])
-    if best[0][ALPHA] < best[0][BETA]:
-        best = (
-            np.array([best[0][0], best[0][BETA], best[0][ALPHA], -best[0][FB], best[0][4]]),
-            best[1],
-        )
-    one_phase = min(
-        (_minimise(samples, start, {BETA: LOWEST, FB: FRACTION[0]}) for start in _starts(samples)),
-        key=lambda fit: fit[1],
-    )
-    if 2 * (one_phase[1] - best[1]) < _critical(samples.day.size, 2):
+    best = _faster_first(_best_of(samples, {}))
+    one_phase = _best_of(samples, {BETA: LOWEST, FB: FRACTION[0]})
+    if 2 * (one_phase.minus_log_likelihood - best.minus_log_likelihood) < _critical(
+        samples.day.size, 2
+    ):
         return Decline(points, Why.ONE_PHASE)
-    alpha, beta = (_interval(samples, best, which, math.exp) for which in (ALPHA, BETA))
     return Decline(
-        points, None, alpha, beta, _interval(samples, best, FB, _fraction), math.exp(best[0][4])
+        points,
+        alpha=_interval(samples, best, ALPHA, math.exp),
+        beta=_interval(samples, best, BETA, math.exp),
+        fb=_interval(samples, best, FB, _fraction),
+        sigma=math.exp(best.theta[4]),
     )
 
 
@@ -145,19 +162,31 @@ def _after_peak(
     below &= (day > peak) & (limit > 0)
     order = np.argsort(day[seen], kind="stable")
     return _Samples(
-        day[seen][order] - peak, np.log(level[seen][order]), day[below] - peak, np.log(limit[below])
+        day=day[seen][order] - peak,
+        log_level=np.log(level[seen][order]),
+        blq_day=day[below] - peak,
+        log_limit=np.log(limit[below]),
     )
 
 
 def _log_curve(day: Numbers, theta: Numbers) -> Numbers:
     """Give ln C, from logarithms alone so that nothing underflows in years."""
     rest = -np.logaddexp(0.0, theta[FB])
-    fast, slow = rest - math.exp(theta[ALPHA]) * day, rest + theta[FB] - math.exp(theta[BETA]) * day
+    fast = rest - math.exp(theta[ALPHA]) * day
+    slow = rest + theta[FB] - math.exp(theta[BETA]) * day
     return np.asarray(theta[0] + np.logaddexp(fast, slow), dtype=float)
 
 
 def _fraction(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
+
+
+def _half_life(rate: float) -> float:
+    return math.log(2) / rate
+
+
+def _if_given(limit: float | None, convert: Callable[[float], float]) -> float | None:
+    return None if limit is None else convert(limit)
 
 
 def _starts(samples: _Samples) -> Iterator[Numbers]:
@@ -173,33 +202,51 @@ def _starts(samples: _Samples) -> Iterator[Numbers]:
         )
 
 
-def _minimise(
-    samples: _Samples, start: Numbers, fixed: dict[int, float] | None = None
-) -> tuple[Numbers, float]:
-    """Minimise from one start, some parameters held; a held rate bounds the other, so that the fast one stays the faster."""
+def _best_of(samples: _Samples, fixed: Mapping[int, float]) -> _Fit:
+    """Minimise from all starts and give the most likely fit."""
+    fits = (_minimise(samples, start, fixed) for start in _starts(samples))
+    return min(fits, key=lambda fit: fit.minus_log_likelihood)
+
+
+def _faster_first(fit: _Fit) -> _Fit:
+    """Swap the two phases where the first is the slower one."""
+    peak, alpha, beta, fb, sigma = fit.theta
+    if alpha < beta:
+        return replace(fit, theta=np.array([peak, beta, alpha, -fb, sigma]))
+    return fit
+
+
+def _minimise(samples: _Samples, start: Numbers, fixed: Mapping[int, float]) -> _Fit:
+    """Minimise from one start, some parameters held.
+
+    A held rate bounds the other, so that the fast one stays the faster.
+    """
     from scipy.optimize import minimize
 
     peak = float(samples.log_level[0])
     bounds = [(peak - 4, peak + 4), (LOWEST, HIGHEST), (LOWEST, HIGHEST), FRACTION, SIGMA]
-    for index, value in (fixed or {}).items():
+    for index, value in fixed.items():
         bounds[index] = (value, value)
-        if fixed and index == ALPHA:
-            bounds[BETA] = (LOWEST, value)
-        if len(fixed or {}) == 1 and index == BETA:
-            bounds[ALPHA] = (value, HIGHEST)
+    if ALPHA in fixed:
+        bounds[BETA] = (LOWEST, fixed[ALPHA])
+    if [*fixed] == [BETA]:
+        bounds[ALPHA] = (fixed[BETA], HIGHEST)
     inside = np.clip(start, [low for low, _ in bounds], [high for _, high in bounds])
-    found = minimize(
+    minimum = minimize(
         samples.minus_log_likelihood,
         inside,
         method="L-BFGS-B",
         bounds=bounds,
         options={"maxiter": 400},
     )
-    return np.asarray(found.x, dtype=float), float(found.fun)
+    return _Fit(np.asarray(minimum.x, dtype=float), float(minimum.fun))
 
 
 def _critical(samples: int, degrees: int) -> float:
-    """Give the rise of −2 ln L that is allowed; exact in a linear model whose residual is estimated too."""
+    """Give the rise of −2 ln L that is allowed.
+
+    It is exact in a linear model whose residual is estimated too.
+    """
     from scipy.stats import f
 
     free = max(1, samples - MEAN_PARAMETERS)
@@ -207,34 +254,35 @@ def _critical(samples: int, degrees: int) -> float:
 
 
 def _interval(
-    samples: _Samples, best: tuple[Numbers, float], which: int, value_of: Callable[[float], float]
+    samples: _Samples, best: _Fit, which: int, value_of: Callable[[float], float]
 ) -> Estimate:
     low, high = (_limit(samples, best, which, direction) for direction in (-1, 1))
-    value = value_of(float(best[0][which]))
     return Estimate(
-        value, None if low is None else value_of(low), None if high is None else value_of(high)
+        value_of(float(best.theta[which])), _if_given(low, value_of), _if_given(high, value_of)
     )
 
 
-def _limit(
-    samples: _Samples, best: tuple[Numbers, float], which: int, direction: int
-) -> float | None:
-    """Walk the profile away from the best fit until it is too unlikely, and halve the last step; ``None`` if it never is."""
-    allowed = best[1] + _critical(samples.day.size, 1) / 2
+def _limit(samples: _Samples, best: _Fit, which: int, direction: int) -> float | None:
+    """Walk the profile away from the best fit until it is too unlikely, and halve the last step.
+
+    Gives ``None`` if it never is too unlikely.
+    """
+    allowed = best.minus_log_likelihood + _critical(samples.day.size, 1) / 2
     bounds = FRACTION if which == FB else (LOWEST, HIGHEST)
-    theta, inside, step = best[0], float(best[0][which]), 0.2
+    theta, inside, step = best.theta, float(best.theta[which]), 0.2
     while True:
         outside = inside + direction * step
         if not bounds[0] < outside < bounds[1]:
             return None
         fit = _minimise(samples, theta, {which: outside})
-        if fit[1] > allowed:
+        if fit.minus_log_likelihood > allowed:
             break
-        theta, inside, step = fit[0], outside, step * 1.4
+        theta, inside, step = fit.theta, outside, step * 1.4
     for _ in range(10):
         middle = (inside + outside) / 2
         fit = _minimise(samples, theta, {which: middle})
-        theta, inside, outside = (
-            (fit[0], middle, outside) if fit[1] <= allowed else (theta, inside, middle)
-        )
+        if fit.minus_log_likelihood <= allowed:
+            theta, inside = fit.theta, middle
+        else:
+            outside = middle
     return (inside + outside) / 2

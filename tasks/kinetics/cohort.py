@@ -5,14 +5,18 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from panels.text.errors import ReconflowError
-from tasks.kinetics.parameters import ParameterSettings, check_parameters
+from tasks.kinetics.parameter_settings import ParameterSettings
+from tasks.kinetics.parameters import check_parameters
 from tasks.kinetics.reconstitution import recoveries
-from tasks.kinetics.recovery import Definition, Recovery
+from tasks.kinetics.recovery import Crossing, Definition, Recovery
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
-from tasks.kinetics.table import KineticRows, check_kinetics, check_shape, kinetic_rows
+from tasks.kinetics.table import check_kinetics
+from tasks.kinetics.table_schema import check_shape
+from tasks.kinetics.winning_rows import KineticRows, kinetic_rows
+from tasks.vocabulary.populations import B_CELLS
 
-POPULATION = "b_cells"
+NEVER_SEEN = Crossing(None, None, "none")
 
 
 def cohort_kinetics(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -23,7 +27,10 @@ def cohort_kinetics(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def cohort_parameters(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Join the patients' parameters, one row a patient × specimen × population × parameter, by patient."""
+    """Join the patients' parameters by patient.
+
+    The grain is one row a patient × specimen × population × parameter.
+    """
     joined = _joined(frames, PARAMETERS.names)
     check_parameters(joined)
     return joined
@@ -40,12 +47,11 @@ def recovery_frame(
     """
     chosen = settings or ParameterSettings()
     read = rows or kinetic_rows(kinetics, chosen.detect_events)
-    won_of, tubes_of = _b_cells_by_patient(read.visits), _b_cells_by_patient(read.tubes)
+    visits_of, tubes_of = _b_cells_by_patient(read.visits), _b_cells_by_patient(read.tubes)
     records: list[tuple[object, ...]] = []
-    for patient, won in sorted(won_of.items()):
-        visits = sorted(won, key=lambda row: row["day"])
+    for patient, visits in sorted(visits_of.items()):
         judged = recoveries(
-            visits,
+            sorted(visits, key=lambda row: row["day"]),
             tubes_of[patient],
             chosen.recovery,
             baseline_visit=chosen.baseline_visits.get(patient),
@@ -80,26 +86,27 @@ def _joined(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
 
 
 def _b_cells_by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
+    by_patient: dict[str, list[Row]] = {}
     for row in rows:
-        if row["specimen"] == "blood" and row["population"] == POPULATION:
-            found.setdefault(row["patient"], []).append(row)
-    return found
+        if row["specimen"] == "blood" and row["population"] == B_CELLS:
+            by_patient.setdefault(row["patient"], []).append(row)
+    return by_patient
 
 
 def _record(patient: str, definition: Definition, judged: Recovery) -> tuple[object, ...]:
-    gone, back = judged.depletion, judged.recovery
+    depletion = judged.depletion or NEVER_SEEN
+    regained = judged.recovery or NEVER_SEEN
     return (
         patient,
-        POPULATION,
+        B_CELLS,
         definition.version,
         judged.depleted,
-        gone.low if gone else None,
-        gone.high if gone else None,
-        back.low if back else None,
-        back.high if back else None,
-        back.estimate if back else None,
-        back.censoring if back else "none",
+        depletion.low,
+        depletion.high,
+        regained.low,
+        regained.high,
+        regained.estimate,
+        regained.censoring,
         judged.confirmed,
         judged.lost,
         judged.evaluable,

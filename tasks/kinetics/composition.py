@@ -1,4 +1,7 @@
-"""Say of which subsets the B cells of a visit consist: whether those that come back are naive, transitional or memory cells."""
+"""Divide the B cells of a visit into subsets.
+
+They show whether the cells that come back are naive, transitional or memory cells.
+"""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -7,14 +10,14 @@ import pandas as pd
 
 from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
-from tasks.counting.secreting import B_CELLS, QUADRANTS, are_many, secreting_b_cells
+from tasks.counting.secreting import are_many, secreting_b_cells
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import COMPOSITION
-from tasks.kinetics.table import check_shape, kinetic_rows
+from tasks.kinetics.table_schema import check_shape
+from tasks.kinetics.winning_rows import kinetic_rows
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import B_CELLS, NAIVE_B, NAIVE_PARTS, QUADRANTS
 
-WHOLE = B_CELLS
-NAIVE_PARTS = ("naive_igm_igd_b", "transitional_b")
 PARTS: Mapping[str, str] = MappingProxyType(
     {
         "naive_igm_igd_b": "naive IgM+ IgD+",
@@ -48,9 +51,10 @@ ALL_PARTS: Mapping[str, str] = MappingProxyType(
 
 
 def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = None) -> pd.DataFrame:
-    """Divide the B cells of every visit's blood into parts, with the columns of ``COMPOSITION``; all parts are of one tube.
+    """Divide the B cells of every visit's blood into parts, with the columns of ``COMPOSITION``.
 
-    The parts are ``ALL_PARTS`` where the tube counts plasmablasts and plasma cells, else ``PARTS``.
+    All parts of a visit are of one tube. The parts are ``ALL_PARTS`` where the tube counts
+    plasmablasts and plasma cells, else ``PARTS``.
 
     A share (percent, with exact binomial limits) needs as many B cells in that tube as percentages
     of subsets do (``limits`` of the study: 50, indicative below 100). With fewer, or where B cells
@@ -64,50 +68,55 @@ def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = Non
             of_tube.setdefault((row["tube_sha256"], row["strategy"]), {})[row["population"]] = row
     records: list[tuple[object, ...]] = []
     for chosen in read.visits:
-        if chosen["specimen"] == "blood" and chosen["population"] == QUADRANTS[0]:
-            own = of_tube[chosen["tube_sha256"], chosen["strategy"]]
-            if {WHOLE, *QUADRANTS, *NAIVE_PARTS} <= set(own) and own[WHOLE]["code"] != "NE":
-                records += _parts(own, settings)
+        if chosen["specimen"] == "blood" and chosen["population"] == NAIVE_B:
+            rows = of_tube[chosen["tube_sha256"], chosen["strategy"]]
+            reports_all = {B_CELLS, *QUADRANTS, *NAIVE_PARTS} <= set(rows)
+            if reports_all and rows[B_CELLS]["code"] != "NE":
+                records += _parts(rows, settings)
     frame = COMPOSITION.frame(records)
     check_shape(frame, COMPOSITION, "composition")
     return frame
 
 
-def counts_of_parts(own: Mapping[str, Row]) -> dict[str, int]:
-    """Give the events of each part from a tube's rows by population; nothing where a strategy lets its subsets overlap."""
-    events = {population: int(row["events"]) for population, row in own.items()}
+def counts_of_parts(rows: Mapping[str, Row]) -> dict[str, int]:
+    """Give the events of each part from a tube's rows by population.
+
+    There is no part where a strategy lets its subsets overlap.
+    """
+    events = {population: int(row["events"]) for population, row in rows.items()}
     rest = {
-        "other_naive_b": events["naive_b"] - sum(events[part] for part in NAIVE_PARTS),
-        "other_b": events[WHOLE] - sum(events[quadrant] for quadrant in QUADRANTS),
+        "other_naive_b": events[NAIVE_B] - sum(events[part] for part in NAIVE_PARTS),
+        "other_b": events[B_CELLS] - sum(events[quadrant] for quadrant in QUADRANTS),
     }
     if min(rest.values()) < 0:
         return {}
-    found = secreting_b_cells(events)
-    if found is None:
+    secreting = secreting_b_cells(events)
+    if secreting is None:
         return {part: (events | rest)[part] for part in PARTS}
-    rest |= dict(
-        zip(SECRETING_PARTS, (found.plasmablasts, found.plasma_cells, found.either), strict=True)
-    )
-    rest["other_b"] = found.neither
+    counts = (secreting.plasmablasts, secreting.plasma_cells, secreting.either)
+    rest |= dict(zip(SECRETING_PARTS, counts, strict=True))
+    rest["other_b"] = secreting.neither
     return {part: (events | rest)[part] for part in ALL_PARTS}
 
 
-def _parts(own: Mapping[str, Row], limits: LimitSettings) -> Sequence[tuple[object, ...]]:
-    row, total = own[WHOLE], int(own[WHOLE]["events"])
+def _parts(rows: Mapping[str, Row], limits: LimitSettings) -> Sequence[tuple[object, ...]]:
+    """Lay out the parts of one tube's B cells; ``rows`` are the tube's by population."""
+    row, total = rows[B_CELLS], int(rows[B_CELLS]["events"])
     place = tuple(row[name] for name in ("patient", "visit", "day"))
-    parts = counts_of_parts(own)
-    many = are_many(sum(parts.get(part, 0) for part in SECRETING_PARTS), total)
-    tube = (row["strategy"], row["tube_sha256"], str(Flag.MANY_SECRETING_B_CELLS) if many else "")
+    parts = counts_of_parts(rows)
+    note = ""
+    if are_many(sum(parts.get(part, 0) for part in SECRETING_PARTS), total):
+        note = str(Flag.MANY_SECRETING_B_CELLS)
+    tube = (row["strategy"], row["tube_sha256"], note)
     if total < limits.b_subset_indicative_events or row["code"] == "ND":
         return [
             (*place, part, events, total, None, None, None, "few_cells", *tube)
             for part, events in parts.items()
         ]
     basis = "indicative" if total < limits.b_subset_events else "enough"
-    found = []
+    records: list[tuple[object, ...]] = []
     for part, events in parts.items():
         low, high = clopper_pearson(events, total)
-        found.append(
-            (*place, part, events, total, 100 * events / total, 100 * low, 100 * high, basis, *tube)
-        )
-    return found
+        share = (100 * events / total, 100 * low, 100 * high)
+        records.append((*place, part, events, total, *share, basis, *tube))
+    return records

@@ -13,17 +13,16 @@ rises nor falls, and a day's end is known to a tenth of a second.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from tasks.kinetics.areas import USUAL, area, level_at
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
-from tasks.kinetics.rounding import DAYS, Mask, Numbers, first_highest, within_days
+from tasks.kinetics.rounding import DAYS, within_days
+from tasks.kinetics.sample_series import Series, series
 from tasks.kinetics.series_file import read_series
 from tasks.kinetics.slopes import (
     TerminalSlope,
@@ -59,53 +58,6 @@ AreaEnd = Literal["interpolated", "last_quantified", "last_sample"]
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """Samples in order of time, from infusion on; ``quantified`` tells those above the limit of quantification."""
-
-    time: Numbers
-    conc: Numbers
-    quantified: Mask
-    rules: NcaRules = USUAL
-
-    @property
-    def last(self) -> int:
-        """Give the index of the last quantified sample, or −1."""
-        found = np.flatnonzero(self.quantified)
-        return int(found[-1]) if found.size else -1
-
-    @property
-    def peak(self) -> int:
-        """Give the index of the first highest quantified sample, or −1."""
-        if not self.quantified.any():
-            return -1
-        return first_highest(np.where(self.quantified, self.conc, -1.0).tolist())
-
-    @property
-    def highest(self) -> float:
-        """Give the highest quantified concentration (Cmax)."""
-        return float(self.conc[self.quantified].max())
-
-    def sampled_within(self, first: float, last: float) -> bool:
-        """Tell whether any sample, quantified or not, was taken in [``first``, ``last``] days."""
-        return bool(within_days(self.time, first, last).any())
-
-    def curve(self) -> tuple[Numbers, Numbers]:
-        """Give the times and concentrations that make the area: those quantified, and BLQ as zero where the rules keep it."""
-        if self.last < 0:
-            return np.empty(0), np.empty(0)
-        first = int(np.flatnonzero(self.quantified)[0])
-        index, rules = np.arange(self.time.size), self.rules
-        kept = self.quantified.copy()
-        kept |= (index < first) & (rules.blq_first == "zero")
-        kept |= (index > first) & (index < self.last) & (rules.blq_middle == "zero")
-        kept |= (index > self.last) & (rules.blq_last == "zero")
-        time, conc = self.time[kept], np.where(self.quantified, self.conc, 0.0)[kept]
-        if time[0] > 0:
-            time, conc = np.concatenate(([0.0], time)), np.concatenate(([0.0], conc))
-        return time, conc
-
-
-@dataclass(frozen=True, slots=True)
 class PartialArea:
     """The area from infusion to a day, and how it ended.
 
@@ -120,101 +72,78 @@ class PartialArea:
 
 @dataclass(frozen=True, slots=True)
 class GroupResult:
-    """The parameters of one group of a table, without its ``early`` samples (before time 0) and ``absent`` ones (no concentration)."""
+    """The parameters of one group of a table.
+
+    ``early`` samples (before time 0) and ``absent`` ones (no concentration) were left out.
+    """
 
     values: dict[str, float | Why]
     early: int
     absent: int
 
 
-def series(
-    time: Sequence[float] | Numbers,
-    conc: Sequence[float] | Numbers,
-    blq: Sequence[bool] | npt.NDArray[np.bool_],
-    rules: NcaRules = USUAL,
-) -> Series:
-    """Order samples by time, leaving out those before infusion and those without a concentration that are not BLQ.
-
-    Raises ValueError for a time that is not finite, a negative concentration or, unless the rules
-    average them, two samples at one time.
-    """
-    times, concs, below = (
-        np.asarray(time, dtype=float),
-        np.asarray(conc, dtype=float),
-        np.asarray(blq, dtype=bool),
-    )
-    if not times.shape == concs.shape == below.shape or times.ndim != 1:
-        raise ValueError("time, conc and blq must be equally long")
-    if not np.isfinite(times).all() or np.isinf(concs).any() or (concs < 0).any():
-        raise ValueError("times must be finite and concentrations finite and not negative")
-    kept = (times >= 0) & (below | ~np.isnan(concs))
-    order = np.argsort(times[kept], kind="stable")
-    times, concs = times[kept][order], np.where(below, 0.0, concs)[kept][order]
-    if (np.diff(times) == 0).any():
-        if rules.duplicates == "refuse":
-            raise ValueError("two samples have the same time")
-        times, place = np.unique(times, return_inverse=True)
-        concs = np.bincount(place, weights=concs) / np.bincount(place)
-    return Series(times, concs, concs > 0, rules)
-
-
-def nca(
-    time: Sequence[float] | Numbers,
-    conc: Sequence[float] | Numbers,
-    blq: Sequence[bool] | npt.NDArray[np.bool_],
-    rules: NcaRules = USUAL,
-) -> dict[str, float | None]:
-    """Compute the cellular-kinetic parameters of one series; ``None`` is "not estimable", never 0."""
-    found = analyse(series(time, conc, blq, rules))
-    return {name: None if isinstance(value, Why) else value for name, value in found.items()}
-
-
 def analyse(samples: Series) -> dict[str, float | Why]:
     """Give the cellular-kinetic parameters of one series, or why there is none."""
-    slope, doubling, nothing = (
-        terminal_slope(samples),
-        doubling_time(samples),
-        not_quantified(samples),
-    )
-    areas = [partial_area(samples, end) for end in WINDOWS]
-    peak, last = samples.peak, samples.last
+    nothing = not_quantified(samples)
     values: tuple[float | Why, ...] = (
         nothing or samples.highest,
-        nothing or float(samples.time[peak]),
-        *(each if isinstance(each, Why) else each.value for each in areas),
+        nothing or float(samples.time[samples.peak]),
+        *(_area_value(samples, end) for end in WINDOWS),
         area_to_last(samples),
         area_to_first_below(samples),
-        nothing or float(samples.conc[last]),
-        nothing or float(samples.time[last]),
+        nothing or float(samples.conc[samples.last]),
+        nothing or float(samples.time[samples.last]),
         time_below(samples),
-        slope if isinstance(slope, Why) else slope.lambda_z,
-        slope if isinstance(slope, Why) else slope.half_life,
-        doubling if isinstance(doubling, Why) else doubling[0],
+        *_decline(samples),
+        _doubling(samples),
         persistence(samples),
     )
     return dict(zip(NAMES, values, strict=True))
 
 
+def _area_value(samples: Series, end: int) -> float | Why:
+    area_to_end = partial_area(samples, end)
+    if isinstance(area_to_end, Why):
+        return area_to_end
+    return area_to_end.value
+
+
+def _decline(samples: Series) -> tuple[float | Why, float | Why]:
+    """Give lambda_z and the terminal half-life."""
+    slope = terminal_slope(samples)
+    if isinstance(slope, Why):
+        return slope, slope
+    return slope.lambda_z, slope.half_life
+
+
+def _doubling(samples: Series) -> float | Why:
+    doubling = doubling_time(samples)
+    if isinstance(doubling, Why):
+        return doubling
+    return doubling[0]
+
+
 def not_quantified(samples: Series) -> Why | None:
-    """Say why nothing at all can be given, where that is so."""
+    """Give the reason why nothing at all can be given, where that is so."""
     if samples.last >= 0:
         return None
-    return Why.NEVER_QUANTIFIED if samples.time.size else Why.NO_SAMPLE
+    if samples.time.size:
+        return Why.NEVER_QUANTIFIED
+    return Why.NO_SAMPLE
 
 
 def area_to_last(samples: Series) -> float | Why:
-    """Give the area from infusion to the last quantified sample (AUClast); one quantified sample makes none."""
-    if lacking := _no_area(samples):
-        return lacking
+    """Give the area from infusion to the last quantified sample (AUClast).
+
+    One quantified sample makes no area.
+    """
+    if nothing := not_quantified(samples):
+        return nothing
+    if samples.quantified.sum() < MINIMUM_AREA_POINTS:
+        return Why.ONE_QUANTIFIED
     time, conc = samples.curve()
     kept = time <= samples.time[samples.last]
     return area(time[kept], conc[kept], samples.rules)
-
-
-def _no_area(samples: Series) -> Why | None:
-    return not_quantified(samples) or (
-        Why.ONE_QUANTIFIED if samples.quantified.sum() < MINIMUM_AREA_POINTS else None
-    )
 
 
 def area_to_first_below(samples: Series) -> float | Why:
@@ -248,45 +177,55 @@ def partial_area(samples: Series, end: int) -> PartialArea | Why:
         return PartialArea(to_last, "last_quantified")
     if reached:
         return PartialArea(to_last, "last_sample")
-    left_out = gone is Why.BLQ_LEFT_OUT and samples.time[-1] >= end - window - DAYS
-    return (
-        Why.BLQ_LEFT_OUT
-        if left_out
-        else Why.ENDED_BEFORE
-        if isinstance(gone, Why)
-        else Why.LOSS_UNSEEN
-    )
+    return _why_not_reached(samples, end)
+
+
+def _why_not_reached(samples: Series, end: int) -> Why:
+    """Give the reason why samples that end long before ``end`` have no area."""
+    gone, window = time_below(samples), samples.rules.windows[end]
+    if not isinstance(gone, Why):
+        return Why.LOSS_UNSEEN
+    if gone is Why.BLQ_LEFT_OUT and samples.time[-1] >= end - window - DAYS:
+        return Why.BLQ_LEFT_OUT
+    return Why.ENDED_BEFORE
 
 
 def _area_until(samples: Series, day: int) -> PartialArea | Why:
-    """Cut the curve at ``day``, which it reaches; cells first quantified beyond the window around it have no area up to there."""
+    """Take the area of the curve up to ``day``, which it reaches.
+
+    Cells first quantified beyond the window around that day have no area up to there.
+    """
     if samples.time[samples.quantified][0] > day + samples.rules.windows[day] + DAYS:
         return Why.NOTHING_BY_THE_END
     end = float(day)
     time, conc = samples.curve()
     nearest = float(time[np.abs(time - end).argmin()])
-    end = nearest if abs(nearest - end) <= DAYS else end
+    if abs(nearest - end) <= DAYS:
+        end = nearest
     kept = time < end
     level = level_at(time, conc, end, samples.rules)
     cut = area(np.append(time[kept], end), np.append(conc[kept], level), samples.rules)
-    return PartialArea(cut, "interpolated") if cut > 0 else Why.NOTHING_BY_THE_END
+    if cut > 0:
+        return PartialArea(cut, "interpolated")
+    return Why.NOTHING_BY_THE_END
 
 
 def time_below(samples: Series) -> float | Why:
     """Give the first BLQ time after the last quantified sample (Tbql), or why there is none."""
-    if lacking := not_quantified(samples):
-        return lacking
+    if nothing := not_quantified(samples):
+        return nothing
     if samples.last == samples.time.size - 1:
         return Why.STILL_QUANTIFIED
-    return (
-        Why.BLQ_LEFT_OUT
-        if samples.rules.blq_last == "drop"
-        else float(samples.time[samples.last + 1])
-    )
+    if samples.rules.blq_last == "drop":
+        return Why.BLQ_LEFT_OUT
+    return float(samples.time[samples.last + 1])
 
 
 def terminal_slope(samples: Series) -> TerminalSlope | Why:
-    """Fit the terminal decline as PKNCA does (`TerminalRules`), or say why no fit is good enough."""
+    """Fit the terminal decline as PKNCA does, or give the reason why no fit is good enough.
+
+    The rules are ``TerminalRules``.
+    """
     rules, to_last = samples.rules.terminal, area_to_last(samples)
     if isinstance(to_last, Why):
         return to_last
@@ -305,22 +244,23 @@ def terminal_slope(samples: Series) -> TerminalSlope | Why:
 
 
 def doubling_time(samples: Series) -> tuple[float, int] | Why:
-    """Give the doubling time of the rise up to the peak, and the number of quantified samples it rests on (two or more)."""
-    if lacking := not_quantified(samples):
-        return lacking
+    """Give the doubling time (days) of the rise up to the peak.
+
+    The second value is the number of quantified samples that it rests on (two or more).
+    """
+    if nothing := not_quantified(samples):
+        return nothing
     rising = samples.quantified & (np.arange(samples.time.size) <= samples.peak)
     if rising.sum() < MINIMUM_RISE_POINTS:
         return Why.FEW_UP_TO_PEAK
     rise = line(samples.time[rising], samples.conc[rising])
-    return (
-        (math.log(2) / rise.slope, rise.points)
-        if rise is not None and rise.rises
-        else Why.NOT_RISING
-    )
+    if rise is None or not rise.rises:
+        return Why.NOT_RISING
+    return math.log(2) / rise.slope, rise.points
 
 
 def persistence(samples: Series) -> float | Why:
-    """Tell whether the cells were quantified in the window around week 24 (1 or 0).
+    """Decide whether the cells were quantified in the window around week 24 (1 or 0).
 
     Cells that were not quantified there but later were not lost: then nothing is said.
     """
@@ -335,13 +275,16 @@ def persistence(samples: Series) -> float | Why:
 
 
 def nca_file(path: Path, rules: NcaRules = USUAL) -> dict[str, GroupResult]:
-    """Analyse a CSV table ``time,conc,blq[,group]`` group by group; raises SheetFault naming file, line and mend."""
-    found = {}
+    """Analyse a CSV table ``time,conc,blq[,group]`` group by group.
+
+    Raises SheetFault, which names file, line and what to correct.
+    """
+    results = {}
     for group, samples in read_series(path, repeated=rules.duplicates == "average").items():
         time, conc, blq = zip(*samples, strict=True)
         early = sum(each < 0 for each in time)
         absent = sum(
             math.isnan(level) and not below for level, below in zip(conc, blq, strict=True)
         )
-        found[group] = GroupResult(analyse(series(time, conc, blq, rules)), early, absent)
-    return found
+        results[group] = GroupResult(analyse(series(time, conc, blq, rules)), early, absent)
+    return results

@@ -60,29 +60,31 @@ class NcaRules(_Rules):
             raise ValueError("persistence is a first and a last day")
         return self
 
-    def told(self) -> str:
-        """Name the rules that are not the usual ones, as they stand beside a parameter: ``auc_method=linear;blq_middle=zero``."""
-        given, usual = self.model_dump(), NcaRules().model_dump()
-        flat = {
-            name: value
-            for name, value in given.items()
-            if name != "terminal" and value != usual[name]
-        }
-        flat |= {
-            f"terminal.{name}": value
-            for name, value in given["terminal"].items()
-            if value != usual["terminal"][name]
-        }
-        return ";".join(f"{name}={_short(value)}" for name, value in sorted(flat.items()))
+    def unusual(self) -> str:
+        """Name the rules that are not the usual ones, as they stand beside a parameter.
+
+        Written like ``auc_method=linear;blq_middle=zero``.
+        """
+        given, usual = _flat(self), _flat(NcaRules())
+        return ";".join(
+            f"{name}={_short(value)}"
+            for name, value in sorted(given.items())
+            if value != usual[name]
+        )
+
+
+def _flat(rules: NcaRules) -> dict[str, object]:
+    """Give every rule by its name in study.yaml, terminal ones as ``terminal.…``."""
+    flat = rules.model_dump()
+    terminal = flat.pop("terminal")
+    return flat | {f"terminal.{name}": value for name, value in terminal.items()}
 
 
 def _short(value: object) -> str:
     if isinstance(value, Mapping):
         return ",".join(f"{key}:{each:g}" for key, each in value.items())
-    return (
-        "-".join(f"{each:g}" for each in value)
-        if isinstance(value, tuple)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, tuple):
+        return "-".join(f"{each:g}" for each in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)

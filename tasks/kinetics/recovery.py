@@ -60,10 +60,10 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class VisitCount:
-    """B cells of one visit: day, code, cells/µL, the tube's limits, percent of lymphocytes (``None``: not given).
+    """B cells of one visit: day, code, cells/µL, the tube's limits, percent of lymphocytes.
 
-    ``percent_known`` is false where the denominator is another population or has too few events to
-    judge by.
+    ``None`` is "not given". ``percent_known`` is false where the denominator is another population
+    or has too few events to judge by.
     """
 
     day: float
@@ -77,7 +77,10 @@ class VisitCount:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A time known to lie in (``low``, ``high``]; ``estimate`` interpolates it log-linearly where both values are known."""
+    """A time known to lie in (``low``, ``high``], in days.
+
+    ``estimate`` interpolates it log-linearly where both values are known.
+    """
 
     low: float | None
     high: float | None
@@ -95,7 +98,6 @@ class Recovery:
     """
 
     depleted: bool | None
-
     depletion: Crossing | None
     recovery: Crossing | None
     duration: Crossing | None
@@ -106,7 +108,9 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _JudgedVisit:
+    """A visit that can tell whether the cells are depleted or recovered; ``level`` where known."""
+
     day: float
     depleted: bool
     recovered: bool
@@ -116,7 +120,10 @@ class _Standing:
 def definitions(
     settings: RecoverySettings, baseline_per_ul: float | None = None
 ) -> tuple[Definition, ...]:
-    """List the definitions of depletion and recovery; half and all of the baseline (``B_ratio``) only where that is known."""
+    """List the definitions of depletion and recovery.
+
+    Half and all of the baseline (``B_ratio``, ``B_ratio_100``) are there only where it is known.
+    """
     lln = settings.lln_per_ul
     known = (
         Definition("B_ND", "detection"),
@@ -143,33 +150,36 @@ def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
     visit, or the very last one (unconfirmed).
     """
     ordered = sorted(visits, key=lambda visit: visit.day)
-    judged = [_standing(visit, definition) for visit in ordered]
-    after = [standing for visit, standing in zip(ordered, judged, strict=True) if visit.day >= 0]
-    seen = [standing for standing in judged if standing is not None]
+    judged = [_judge(visit, definition) for visit in ordered]
+    after = [each for visit, each in zip(ordered, judged, strict=True) if visit.day >= 0]
+    seen = [each for each in judged if each is not None]
     skipped = len(judged) - len(seen)
-    start = next(
-        (i for i, standing in enumerate(seen) if standing.depleted and standing.day >= 0), None
-    )
+    start = next((i for i, each in enumerate(seen) if each.depleted and each.day >= 0), None)
     if start is None:
         # Every visit that was skipped may have been a depleted one.
-        known = False if after and None not in after else None
+        is_known = bool(after) and None not in after
         return Recovery(
-            known, None, None, None, confirmed=False, lost=0, evaluable=len(seen), skipped=skipped
+            depleted=False if is_known else None,
+            depletion=None,
+            recovery=None,
+            duration=None,
+            confirmed=False,
+            lost=0,
+            evaluable=len(seen),
+            skipped=skipped,
         )
     onset = start
     while onset > 0 and seen[onset - 1].depleted:
         onset -= 1
     depletion = _depletion(seen, onset, definition)
-    back, lost = _first_confirmed(seen, start)
-    found = _recovered(seen, back, definition)
-    confirmed = back is not None and back < len(seen) - 1
-    duration = _duration(depletion, found)
+    first_recovered, lost = _first_confirmed(seen, start)
+    regained = _recovered(seen, first_recovered, definition)
     return Recovery(
         depleted=True,
         depletion=depletion,
-        recovery=found,
-        duration=duration,
-        confirmed=confirmed,
+        recovery=regained,
+        duration=_duration(depletion, regained),
+        confirmed=first_recovered is not None and first_recovered < len(seen) - 1,
         lost=lost,
         evaluable=len(seen),
         skipped=skipped,
@@ -179,11 +189,14 @@ def recovery(visits: Sequence[VisitCount], definition: Definition) -> Recovery:
 def interpolate(
     day0: float, level0: float, day1: float, level1: float, *, threshold: float
 ) -> float:
-    """Give the day at which a level that changes exponentially between two visits crosses ``threshold``."""
+    """Give the day on which a level crosses ``threshold`` between two visits.
+
+    The level changes exponentially; days and levels are those of the two visits.
+    """
     return day0 + (day1 - day0) * (log_ratio(threshold, level0) / log_ratio(level1, level0))
 
 
-def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
+def _judge(visit: VisitCount, definition: Definition) -> _JudgedVisit | None:
     """Judge one visit; ``None`` where it cannot tell."""
     if visit.code == "NE":
         return None
@@ -193,43 +206,43 @@ def _standing(visit: VisitCount, definition: Definition) -> _Standing | None:
         return _by_percent(visit, definition)
     level = visit.per_ul
     if visit.code == "Q" and level is not None:
-        depleted, recovered = (
-            not reaches(level, definition.depleted),
-            reaches(level, definition.recovered),
-        )
-        return _Standing(visit.day, depleted, recovered, level)
+        depleted = not reaches(level, definition.depleted)
+        recovered = reaches(level, definition.recovered)
+        return _JudgedVisit(visit.day, depleted, recovered, level)
     if visit.lloq_per_ul is None or exceeds(visit.lloq_per_ul, definition.depleted):
         return None
     # What was detected below the limit of quantification has no level to interpolate with.
-    return _Standing(visit.day, depleted=True, recovered=False, level=None)
+    return _JudgedVisit(visit.day, depleted=True, recovered=False, level=None)
 
 
-def _by_detection(visit: VisitCount) -> _Standing | None:
+def _by_detection(visit: VisitCount) -> _JudgedVisit | None:
     if visit.code in ("Q", "DNQ"):
-        return _Standing(visit.day, depleted=False, recovered=True, level=None)
-    deep = visit.lod_per_ul is not None and not exceeds(visit.lod_per_ul, DEEP_VOLUME_LOD)
-    return _Standing(visit.day, depleted=True, recovered=False, level=None) if deep else None
+        return _JudgedVisit(visit.day, depleted=False, recovered=True, level=None)
+    if visit.lod_per_ul is None or exceeds(visit.lod_per_ul, DEEP_VOLUME_LOD):
+        return None
+    return _JudgedVisit(visit.day, depleted=True, recovered=False, level=None)
 
 
-def _by_percent(visit: VisitCount, definition: Definition) -> _Standing | None:
-    known = definition.or_per_ul is not None and visit.code == "Q" and visit.per_ul is not None
-    if known and exceeds(visit.per_ul or 0.0, definition.or_per_ul or 0.0):
-        return _Standing(visit.day, depleted=False, recovered=True, level=None)
+def _by_percent(visit: VisitCount, definition: Definition) -> _JudgedVisit | None:
+    enough, level = definition.or_per_ul, visit.per_ul
+    if enough is not None and level is not None and visit.code == "Q" and exceeds(level, enough):
+        return _JudgedVisit(visit.day, depleted=False, recovered=True, level=None)
     if not visit.percent_known:
         return None
     if visit.code == "ND":
-        return _Standing(visit.day, depleted=True, recovered=False, level=None)
+        return _JudgedVisit(visit.day, depleted=True, recovered=False, level=None)
     if visit.percent is None:
         return None
-    beyond = exceeds if definition.strict else reaches
-    depleted, recovered = (
-        not reaches(visit.percent, definition.depleted),
-        beyond(visit.percent, definition.recovered),
+    is_beyond = exceeds if definition.strict else reaches
+    return _JudgedVisit(
+        visit.day,
+        depleted=not reaches(visit.percent, definition.depleted),
+        recovered=is_beyond(visit.percent, definition.recovered),
+        level=visit.percent if visit.code == "Q" else None,
     )
-    return _Standing(visit.day, depleted, recovered, visit.percent if visit.code == "Q" else None)
 
 
-def _first_confirmed(seen: Sequence[_Standing], start: int) -> tuple[int | None, int]:
+def _first_confirmed(seen: Sequence[_JudgedVisit], start: int) -> tuple[int | None, int]:
     lost = 0
     for i in range(start + 1, len(seen)):
         if not seen[i].recovered:
@@ -240,7 +253,7 @@ def _first_confirmed(seen: Sequence[_Standing], start: int) -> tuple[int | None,
     return None, lost
 
 
-def _depletion(seen: Sequence[_Standing], onset: int, definition: Definition) -> Crossing:
+def _depletion(seen: Sequence[_JudgedVisit], onset: int, definition: Definition) -> Crossing:
     first = seen[onset]
     if onset == 0:
         return Crossing(None, first.day, "left")
@@ -251,21 +264,26 @@ def _depletion(seen: Sequence[_Standing], onset: int, definition: Definition) ->
     return Crossing(before.day, first.day, "interval", estimate)
 
 
-def _recovered(seen: Sequence[_Standing], back: int | None, definition: Definition) -> Crossing:
-    if back is None:
+def _recovered(
+    seen: Sequence[_JudgedVisit], first_recovered: int | None, definition: Definition
+) -> Crossing:
+    if first_recovered is None:
         return Crossing(_last_not_recovered(seen), None, "right")
-    before = seen[back - 1]
-    return Crossing(
-        before.day, seen[back].day, "interval", _estimate(before, seen[back], definition.recovered)
-    )
+    before, after = seen[first_recovered - 1], seen[first_recovered]
+    estimate = _estimate(before, after, definition.recovered)
+    return Crossing(before.day, after.day, "interval", estimate)
 
 
-def _last_not_recovered(seen: Sequence[_Standing]) -> float:
-    return next(standing.day for standing in reversed(seen) if not standing.recovered)
+def _last_not_recovered(seen: Sequence[_JudgedVisit]) -> float:
+    return next(each.day for each in reversed(seen) if not each.recovered)
 
 
-def _estimate(before: _Standing, after: _Standing, threshold: float) -> float | None:
-    """Interpolate where both levels are known, differ, and really lie on both sides of the threshold."""
+def _estimate(before: _JudgedVisit, after: _JudgedVisit, threshold: float) -> float | None:
+    """Interpolate the day of a crossing.
+
+    Gives ``None`` unless both levels are known, differ, and really lie on both sides of the
+    threshold.
+    """
     first, second = before.level, after.level
     if not first or not second:
         return None
@@ -281,14 +299,12 @@ def _or(day: float | None, otherwise: float) -> float:
     return otherwise if day is None else day
 
 
-def _duration(depletion: Crossing, found: Crossing) -> Crossing:
+def _duration(depletion: Crossing, regained: Crossing) -> Crossing:
     """Bound the time from depletion to recovery: [R_low − D_high, R_high − D_low]."""
-    low = max(0.0, _or(found.low, 0.0) - _or(depletion.high, 0.0))
-    if found.high is None or depletion.low is None:
+    low = max(0.0, _or(regained.low, 0.0) - _or(depletion.high, 0.0))
+    if regained.high is None or depletion.low is None:
         return Crossing(low, None, "right")
-    estimate = (
-        None
-        if found.estimate is None or depletion.estimate is None
-        else found.estimate - depletion.estimate
-    )
-    return Crossing(low, found.high - depletion.low, "interval", estimate)
+    estimate = None
+    if regained.estimate is not None and depletion.estimate is not None:
+        estimate = regained.estimate - depletion.estimate
+    return Crossing(low, regained.high - depletion.low, "interval", estimate)

@@ -19,17 +19,17 @@ Mask = npt.NDArray[np.bool_]
 
 
 def reaches(value: float, bound: float) -> bool:
-    """Tell whether ``value`` is ``bound`` or more."""
+    """Decide whether ``value`` is ``bound`` or more."""
     return value >= bound - RELATIVE * abs(bound)
 
 
 def exceeds(value: float, bound: float) -> bool:
-    """Tell whether ``value`` is more than ``bound``."""
+    """Decide whether ``value`` is more than ``bound``."""
     return value > bound + RELATIVE * abs(bound)
 
 
 def within_days(time: Numbers, first: float, last: float) -> Mask:
-    """Tell which times (days) lie in [``first``, ``last``]."""
+    """Mark the times (days) that lie in [``first``, ``last``]."""
     return np.asarray((time >= first - DAYS) & (time <= last + DAYS), dtype=bool)
 
 

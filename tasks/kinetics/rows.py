@@ -1,4 +1,4 @@
-"""Hold one derived parameter, and read rows and numbers out of tables."""
+"""Read rows and numbers out of tables, and hold one row of the parameters table."""
 
 import math
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Parameter:
 
 
 def missing(name: str, unit: str, rule: str, why: Why, points: int = 0) -> Parameter:
-    """Give a parameter that cannot be given, with the reason in its definition."""
+    """Give a parameter without a value, with the reason in its definition."""
     return Parameter(name, None, unit, points=points, definition=because(rule, why))
 
 
@@ -50,7 +50,12 @@ def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 
 def number(value: object) -> float | None:
     """Read a cell of a table as a number, or ``None`` where it is empty."""
-    found = (
-        value if isinstance(value, float) else float(str(value)) if value is not None else math.nan
-    )
-    return None if math.isnan(found) else found
+    if value is None:
+        return None
+    read = value if isinstance(value, float) else float(str(value))
+    return None if math.isnan(read) else read
+
+
+def or_infinite(limit: float) -> float:
+    """Give infinity for a limit that is not given (NaN), so that it ranks last."""
+    return math.inf if math.isnan(limit) else limit

@@ -1,92 +1,6 @@
 """State what each kinetics table promises: grain, columns with units, invariants."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-Kind = Literal["text", "integer", "number"]
-COUNTED_UNITS = frozenset({"events", "patients", "samples", "visits"})
-
-POPULATIONS = (
-    "leukocytes",
-    "lymphocytes",
-    "t_cells",
-    "cd4_t",
-    "cd8_t",
-    "nk_cells",
-    "monocytes",
-    "b_cells",
-    "b_cells_cd20",
-    "naive_b",
-    "naive_igm_igd_b",
-    "transitional_b",
-    "unswitched_memory_b",
-    "switched_memory_b",
-    "double_negative_b",
-    "plasmablasts",
-    "plasma_cells",
-    "long_lived_plasma_cells",
-    "car19_t",
-    "carbcma_t",
-    "car_double_positive",
-    "car_any_t",
-)
-"""Population ids in the order in which tables show them; a lab's own populations follow by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table: its name, unit ("" for none) and meaning.
-
-    A table of an earlier edition may lack a column that was ``added_later``; it reads as empty.
-    """
-
-    name: str
-    unit: str
-    meaning: str
-    added_later: bool = False
-
-    @property
-    def kind(self) -> Kind:
-        """Tell what its cells hold: things counted are whole numbers, what has another unit is a number."""
-        if self.unit in COUNTED_UNITS:
-            return "integer"
-        return "number" if self.unit else "text"
-
-
-@dataclass(frozen=True, slots=True)
-class TableSchema:
-    """What a table holds: one row a ``grain``, unique on ``key``, with ``invariants`` in words."""
-
-    grain: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-    invariants: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> list[str]:
-        """List the column names in order."""
-        return [column.name for column in self.columns]
-
-    def frame(self, records: Iterable[Sequence[object]]) -> "pd.DataFrame":
-        """Make a table of records whose values come in the order of the columns; None in a column of numbers is "not measured"."""
-        import numpy as np
-        import pandas as pd
-
-        values = list(zip(*records, strict=True)) or [()] * len(self.columns)
-        types = {"number": np.float64, "integer": np.int64, "text": np.object_}
-        # A text column with anything in it is left to pandas, which knows true and false.
-        columns: dict[str, object] = {
-            column.name: list(own)
-            if own and column.kind == "text"
-            else np.array(own, dtype=types[column.kind])
-            for column, own in zip(self.columns, values, strict=True)
-        }
-        return pd.DataFrame(columns)
-
+from tasks.kinetics.table_schema import Column, TableSchema
 
 KINETICS = TableSchema(
     grain="one row a tube × population",
@@ -352,10 +266,3 @@ PARAMETER_SUMMARY = TableSchema(
     ),
     invariants=("estimated ≤ patients", "median_low ≤ median ≤ median_high where given"),
 )
-
-
-def population_rank(population: str) -> tuple[int, str]:
-    """Give the place of a population in the order of the tables."""
-    return (
-        POPULATIONS.index(population) if population in POPULATIONS else len(POPULATIONS)
-    ), population

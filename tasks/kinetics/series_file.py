@@ -23,6 +23,10 @@ _WORDS_FOR_BELOW = frozenset(
 )
 """What laboratories write into a column of concentrations for "below the limit", letters only."""
 
+_YES_OR_NO = {
+    **dict.fromkeys(("1", "true", "yes"), True),
+    **dict.fromkeys(("0", "false", "no", ""), False),
+}
 AVERAGED = (
     "A study whose settings say 'kinetics: {nca: {duplicates: average}}' takes their mean "
     "(--study)."
@@ -30,11 +34,12 @@ AVERAGED = (
 
 
 def read_series(path: Path, *, repeated: bool = False) -> dict[str, list[Sample]]:
-    """Read a CSV table ``time,conc,blq[,group]``; raises SheetFault naming file, line and mend.
+    """Read a CSV table ``time,conc,blq[,group]``.
 
-    ``blq`` is 1/0, true/false, yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or
-    the sample is missing. Groups come in the order in which they first appear; without a group
-    column the only one is called "". ``repeated`` lets two samples of a group have one time.
+    Raises SheetFault, which names file, line and what to correct. ``blq`` is 1/0, true/false,
+    yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or the sample is missing.
+    Groups come in the order in which they first appear; without a group column the only one is
+    called "". ``repeated`` lets two samples of a group have one time.
     """
     groups: dict[str, list[Sample]] = {}
     seen: dict[tuple[str, float], int] = {}
@@ -63,8 +68,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except NotReadable as error:
         raise SheetFault(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
-        told = "cannot be read, because it is not UTF-8 text. Save it as CSV UTF-8."
-        raise SheetFault(f"{path}: {told}") from error
+        raise SheetFault(
+            f"{path}: cannot be read, because it is not UTF-8 text. Save it as CSV UTF-8."
+        ) from error
     try:
         reader = csv.reader(text.splitlines(), strict=True)
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
@@ -75,10 +81,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     filled = [(line, cells) for line, cells in lines if any(cells)]
     header = [name.lower() for name in filled[0][1]] if filled else []
     if not {"time", "conc", "blq"} <= set(header) or len(set(header)) != len(header):
-        found = shown(text.strip().partition("\n")[0].strip())
+        first_line = shown(text.strip().partition("\n")[0].strip())
         raise SheetFault(
             f"{path}, line 1: the header must be time,conc,blq and, if wanted, group, with "
-            f"commas; found '{found}'."
+            f"commas; found '{first_line}'."
         )
     for line, cells in filled[1:]:
         if len(cells) != len(header):
@@ -90,36 +96,35 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
-    answers = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "": False,
-    }
-    blq = answers.get(row["blq"].lower())
+    blq = _YES_OR_NO.get(row["blq"].lower())
     if blq is None:
-        told = f"blq is '{shown(row['blq'])}'"
         raise SheetFault(
-            f"{path}, line {line}: {told}. Write 1 for below the limit of quantification, else 0."
+            f"{path}, line {line}: blq is '{shown(row['blq'])}'. Write 1 for below the limit of "
+            f"quantification, else 0."
         )
     time = _number(path, line, "time", row["time"])
     return time, _concentration(path, line, row["conc"]), blq
 
 
 def _concentration(path: Path, line: int, text: str) -> float:
-    """Read a concentration; "below the limit" has its own column, and a number made of "<0.1" would be one nobody measured."""
+    """Read a concentration; an empty cell is none (NaN).
+
+    "Below the limit" has a column of its own, and a number made of "<0.1" would be one nobody
+    measured.
+    """
     if text == "":
         return math.nan
     if _says_below(text):
-        told = f"conc is '{shown(text)}', which says below the limit of quantification"
-        raise SheetFault(f"{path}, line {line}: {told}: {_BELOW}.")
+        raise SheetFault(
+            f"{path}, line {line}: conc is '{shown(text)}', which says below the limit of "
+            f"quantification: {_BELOW}."
+        )
     value = _number(path, line, "conc", text)
     if value < 0:
-        told = f"conc is negative ({shown(text)}). If it is below the limit of quantification"
-        raise SheetFault(f"{path}, line {line}: {told}, {_BELOW}.")
+        raise SheetFault(
+            f"{path}, line {line}: conc is negative ({shown(text)}). If it is below the limit of "
+            f"quantification, {_BELOW}."
+        )
     return value
 
 
@@ -134,14 +139,16 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        mend = "Write it with a point as decimal mark"
+        cure = "Write it with a point as decimal mark"
         if column == "conc":
-            mend += (
+            cure += (
                 f", or leave it empty where the sample is missing; below the limit of "
                 f"quantification, {_BELOW}"
             )
-        raise SheetFault(f"{path}, line {line}: {column} is '{shown(text)}', not a number. {mend}.")
+        raise SheetFault(f"{path}, line {line}: {column} is '{shown(text)}', not a number. {cure}.")
     if value and not LEAST_NUMBER <= abs(value) <= MOST_NUMBER:
-        told = f"{column} is '{shown(text)}', which nobody can have measured"
-        raise SheetFault(f"{path}, line {line}: {told}. Correct it.")
+        raise SheetFault(
+            f"{path}, line {line}: {column} is '{shown(text)}', which nobody can have measured. "
+            f"Correct it."
+        )
     return value

@@ -25,12 +25,12 @@ class Line:
 
     @property
     def rises(self) -> bool:
-        """Tell whether it rises by more than rounding could make it."""
+        """Decide whether it rises by more than rounding could make it."""
         return self.change > RELATIVE
 
     @property
     def falls(self) -> bool:
-        """Tell whether it falls by more than rounding could make it."""
+        """Decide whether it falls by more than rounding could make it."""
         return self.change < -RELATIVE
 
     @property
@@ -91,18 +91,18 @@ def steadiest(time: Numbers, conc: Numbers, rules: TerminalRules) -> TerminalSlo
 
 
 def fits_well(slope: TerminalSlope, rules: TerminalRules) -> bool:
-    """Tell whether the samples lie on the line as closely as the rules ask."""
+    """Decide whether the samples lie on the line as closely as the rules require."""
     return reaches(slope.r_squared, rules.minimum_r2)
 
 
 def spans_enough(slope: TerminalSlope, rules: TerminalRules) -> bool:
-    """Tell whether the line spans as many half-lives as the rules ask."""
+    """Decide whether the line spans as many half-lives as the rules require."""
     return reaches(slope.span_ratio, rules.minimum_span)
 
 
 def leaves_little(
     slope: TerminalSlope, last_conc: float, area_to_last: float, rules: TerminalRules
 ) -> bool:
-    """Tell whether so little of the whole area lies beyond the last sample as the rules ask."""
+    """Decide whether little enough of the whole area lies beyond the last sample."""
     beyond = last_conc / slope.lambda_z
     return not exceeds(beyond / (beyond + area_to_last), rules.maximum_extrapolated)

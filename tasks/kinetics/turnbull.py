@@ -1,8 +1,8 @@
-"""Estimate when the patients of a cohort recovered, from intervals alone: Turnbull's estimator (NPMLE).
+"""Estimate when the patients of a cohort recovered, from intervals alone.
 
-Nobody sees a recovery, only the visits around it; a Kaplan–Meier curve on visit dates is late by
-about half a visit gap. The estimate says in which intervals recoveries lie and how many; where
-inside such an interval the curve falls is unknown.
+The estimator is Turnbull's (NPMLE). Nobody sees a recovery, only the visits around it; a
+Kaplan–Meier curve on visit dates is late by about half a visit gap. The estimate says in which
+intervals recoveries lie and how many; where inside such an interval the curve falls is unknown.
 """
 
 import re
@@ -16,7 +16,7 @@ import pandas as pd
 
 from panels.text.errors import ReconflowError
 from tasks.kinetics.schema import RECOVERY_CURVES, RECOVERY_MEDIANS
-from tasks.kinetics.table import check_shape
+from tasks.kinetics.table_schema import check_shape
 
 DEFINITIONS = ("B_10", "B_20", "B_1pct", "B_LLN")
 EVERYONE = "all patients"
@@ -35,9 +35,10 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A share of the patients (``mass``) who recovered somewhere in (``low``, ``high``] days; ``high`` ``None``: nobody knows when.
+    """A share of the patients (``mass``) who recovered somewhere in (``low``, ``high``] days.
 
-    ``remaining`` is the share not recovered after it; ``None`` where nobody knows.
+    Without ``high`` nobody knows when. ``remaining`` is the share not recovered after it; ``None``
+    where nobody knows.
     """
 
     low: float
@@ -68,11 +69,11 @@ class RecoveryCurve:
 
 
 def turnbull(low: Sequence[float], high: Sequence[float]) -> tuple[Step, ...]:
-    """Find the shares of patients that make their intervals (low, high] most likely (Turnbull 1976, J R Stat Soc B 38:290).
+    """Find the shares of patients that make their intervals (low, high] most likely.
 
-    ``low`` and ``high`` are days, equally long; ``high`` is infinite for who has not recovered.
-    Equal ends are an exact time. No patient gives no step. Raises ValueError for an interval that
-    ends before it begins.
+    After Turnbull 1976, J R Stat Soc B 38:290. ``low`` and ``high`` are days, equally long;
+    ``high`` is infinite for who has not recovered. Equal ends are an exact time. No patient gives
+    no step. Raises ValueError for an interval that ends before it begins.
     """
     lows, highs = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     if (lows > highs).any() or not np.isfinite(lows).all() or np.isnan(highs).any():
@@ -84,33 +85,41 @@ def turnbull(low: Sequence[float], high: Sequence[float]) -> tuple[Step, ...]:
     # An interval is open on the left: (56, 84] and (84, 112] share no day, so that it begins just
     # after its last visit.
     begins = np.where(lows < highs, np.nextafter(lows, np.inf), lows)
-    ends = sorted([(float(day), 0) for day in begins] + [(float(day), 1) for day in highs])
-    supports = [
-        (first, last)
-        for (first, is_end), (last, is_last) in pairwise(ends)
-        if not is_end and is_last
-    ]
+    supports = _supports(begins, highs)
     inside = [(begins <= first) & (last <= highs) for first, last in supports]
     shares = _most_likely(np.column_stack(inside).astype(float)).tolist()
     lower_end = dict(zip(begins.tolist(), lows.tolist(), strict=True))
-    kept = [
-        (lower_end[first], last, share)
-        for (first, last), share in zip(supports, shares, strict=True)
-        if share > NEGLIGIBLE
+    return _steps(
+        [
+            (lower_end[first], last, share)
+            for (first, last), share in zip(supports, shares, strict=True)
+            if share > NEGLIGIBLE
+        ]
+    )
+
+
+def _supports(begins: Numbers, ends: Numbers) -> list[tuple[float, float]]:
+    """List the intervals that can hold recoveries: from a beginning to the end right after it."""
+    marks = sorted([(float(day), 0) for day in begins] + [(float(day), 1) for day in ends])
+    return [
+        (first, last)
+        for (first, is_end), (last, is_last) in pairwise(marks)
+        if not is_end and is_last
     ]
-    total = sum(share for *_, share in kept)
-    steps, remaining = [], 1.0
-    for first, last, share in kept:
+
+
+def _steps(shares: Sequence[tuple[float, float, float]]) -> tuple[Step, ...]:
+    """Turn (low, high, share) in order of time into steps whose masses sum to 1."""
+    total = sum(share for *_, share in shares)
+    steps: list[Step] = []
+    remaining = 1.0
+    for low, high, share in shares:
+        mass = round(share / total, 6)
         remaining = max(0.0, round(remaining - share / total, 6))
-        known = bool(np.isfinite(last))
-        steps.append(
-            Step(
-                first,
-                last if known else None,
-                round(share / total, 6),
-                remaining if known else None,
-            )
-        )
+        if np.isfinite(high):
+            steps.append(Step(low, high, mass, remaining))
+        else:
+            steps.append(Step(low, None, mass, None))
     return tuple(steps)
 
 
@@ -122,9 +131,10 @@ def recovery_curves(
     ``recovery`` has the columns of ``RECOVERY``; ``strata`` maps patients to theirs. A definition
     without patients has a curve without steps.
     """
+    stratum_of = strata or {}
     groups = {EVERYONE: recovery}
-    for stratum in sorted(set((strata or {}).values())):
-        groups[stratum] = recovery[recovery["patient"].map(strata or {}) == stratum]
+    for stratum in sorted(set(stratum_of.values())):
+        groups[stratum] = recovery[recovery["patient"].map(stratum_of) == stratum]
     return [
         _curve(stratum, definition, rows)
         for stratum, rows in groups.items()
@@ -150,7 +160,7 @@ def curves_frame(curves: Sequence[RecoveryCurve]) -> pd.DataFrame:
 
 
 def medians_frame(curves: Sequence[RecoveryCurve]) -> pd.DataFrame:
-    """Lay the medians out with the columns of ``RECOVERY_MEDIANS``, one row a stratum × definition."""
+    """Lay the medians out with the columns of ``RECOVERY_MEDIANS``."""
     rows = [
         (
             c.stratum,
@@ -169,12 +179,12 @@ def medians_frame(curves: Sequence[RecoveryCurve]) -> pd.DataFrame:
 
 
 def _most_likely(inside: Numbers) -> Numbers:
-    """Find the shares (m,) of the m intervals that maximise the likelihood; ``inside`` (n × m) is 1 where a patient's holds one.
+    """Find the shares (m,) of the m intervals that maximise the likelihood.
 
-    Constrained Newton steps by non-negative least squares (Wang 2007, J R Stat Soc B 69:185; Wang
-    2008, Comput Stat Data Anal 52:2388): unlike the self-consistency iteration it reaches shares of
-    zero, and the slope at its end proves the optimum. Raises ReconflowError when it does not get
-    there.
+    ``inside`` (n × m) is 1 where the interval of a patient holds one of the m. Constrained Newton
+    steps by non-negative least squares (Wang 2007, J R Stat Soc B 69:185; Wang 2008, Comput Stat
+    Data Anal 52:2388): unlike the self-consistency iteration it reaches shares of zero, and the
+    slope at its end proves the optimum. Raises ReconflowError when it does not get there.
     """
     from scipy.optimize import nnls
 
@@ -188,11 +198,12 @@ def _most_likely(inside: Numbers) -> Numbers:
         target = np.append(np.zeros(patients), 1.0)
         step = nnls(np.vstack([slopes - 2, np.ones(intervals)]), target)[0]
         step = step / step.sum() - shares
-        wanted, length = float((slopes @ step).sum()) / 3, 1.0
-        while (
-            length > 1e-9
-            and _log(inside @ (shares + length * step)) < _log(likelihood) + length * wanted
-        ):
+        wanted = float((slopes @ step).sum()) / 3
+        length = 1.0
+        while length > 1e-9:
+            risen = _log(inside @ (shares + length * step))
+            if not risen < _log(likelihood) + length * wanted:
+                break
             length /= 2
         shares = shares + length * step
     raise ReconflowError(
@@ -211,17 +222,19 @@ def _curve(stratum: str, definition: str, recovery: pd.DataFrame) -> RecoveryCur
     gone = rows[rows["depleted"].eq(True)]
     lows = gone["low"].fillna(0.0).tolist()
     steps = turnbull(lows, gone["high"].fillna(np.inf).tolist())
-    middle = next(
-        (step for step in steps if step.remaining is None or step.remaining <= 0.5 + NEGLIGIBLE),
-        None,
-    )
+    middle = next((step for step in steps if _is_middle(step)), None)
     return RecoveryCurve(
-        stratum,
-        version,
-        len(gone),
-        int(gone["high"].notna().sum()),
-        steps,
-        tuple(sorted(lows)),
-        middle.low if middle else None,
-        middle.high if middle else None,
+        stratum=stratum,
+        definition=version,
+        patients=len(gone),
+        recovered=int(gone["high"].notna().sum()),
+        steps=steps,
+        last_low=tuple(sorted(lows)),
+        median_low=middle.low if middle else None,
+        median_high=middle.high if middle else None,
     )
+
+
+def _is_middle(step: Step) -> bool:
+    """Decide whether at most half of the patients may not have recovered after a step."""
+    return step.remaining is None or step.remaining <= 0.5 + NEGLIGIBLE

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.publish.cohort_plots import DRAWN, WIDTH, Colour, stratum_colours, stratum_signs
 from tasks.publish.curves import DPI, EARLY_DAYS, FADED, INK, scale_days
 from tasks.publish.wording import significant
+from tasks.vocabulary.populations import B_CELLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ def draw_swimmers(
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    from tasks.kinetics.table import winning_rows
+    from tasks.kinetics.winning_rows import winning_rows
 
     lines = lines_of(sorted(set(kinetics["patient"])), strata)
     blood = winning_rows(kinetics[(kinetics["specimen"] == "blood") & (kinetics["code"] != "NE")])
@@ -94,7 +95,7 @@ def draw_swimmers(
                 continue
             own = blood[blood["patient"] == line.name]
             _draw_depletion(
-                axes, row, judged.get(line.name), own[own["population"] == "b_cells"], colours[0]
+                axes, row, judged.get(line.name), own[own["population"] == B_CELLS], colours[0]
             )
             for lane, (population, _) in enumerate(PRODUCTS):
                 tbql = parameters[

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.kinetics.reconstitution import SHARES
+from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.rows import number
 from tasks.kinetics.summary import YES_OR_NO
 from tasks.kinetics.turnbull import EVERYONE, RecoveryCurve
 from tasks.publish.wording import NAMES, POINTS_IN_TIME, UNITS, Row, significant
+from tasks.vocabulary.populations import B_CELLS, CAR_PRODUCTS, PLASMA_CELLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
 _CAR = ("Cmax", "Tmax", "AUC0-28", "Tlast", "Tbql", "half_life", "persistence_wk24")
 MAIN_PARAMETERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "car19_t": _CAR,
-        "carbcma_t": _CAR,
-        "b_cells": ("depletion_onset", "aplasia_duration", *(name for name, _, _ in SHARES)),
-        "plasma_cells": ("nadir", "nadir_day", "percent_of_baseline_last"),
+        **dict.fromkeys(CAR_PRODUCTS, _CAR),
+        B_CELLS: ("depletion_onset", "aplasia_duration", *(name for name, _, _ in SHARES)),
+        PLASMA_CELLS: ("nadir", "nadir_day", "percent_of_baseline_last"),
     }
 )
 

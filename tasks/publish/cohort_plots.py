@@ -7,6 +7,7 @@ from tasks.kinetics.summary import FEWEST_FOR_MEDIAN, FEWEST_FOR_QUARTILES
 from tasks.kinetics.turnbull import DEFINITIONS, EVERYONE, RecoveryCurve, definition_id
 from tasks.publish.curves import DPI, EARLY_DAYS, FADED, INK, scale_days
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import IN_COHORT_FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 Colour = tuple[float, float, float]
 WIDTH = 9.4
-DRAWN = (("b_cells", "B cells"), ("car19_t", "CAR19 T cells"), ("carbcma_t", "CARBCMA T cells"))
+DRAWN = IN_COHORT_FIGURES
 
 
 def stratum_colours(strata: Iterable[str]) -> dict[str, Colour]:
@@ -134,7 +135,7 @@ def draw_cohort_curves(
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    from tasks.kinetics.table import winning_rows
+    from tasks.kinetics.winning_rows import winning_rows
 
     blood = winning_rows(kinetics[(kinetics["specimen"] == "blood")])
     groups = stratum_colours((strata or {}).values())

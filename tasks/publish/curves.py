@@ -80,7 +80,7 @@ def draw_kinetic_curves(
 
 
 def _with_limits(kinetics: "pd.DataFrame", detect_events: int | None) -> "pd.DataFrame":
-    from tasks.kinetics.table import DETECT_EVENTS, with_percent_limits
+    from tasks.kinetics.winning_rows import DETECT_EVENTS, with_percent_limits
 
     return with_percent_limits(kinetics, detect_events or DETECT_EVENTS)
 

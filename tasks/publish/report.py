@@ -10,36 +10,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasks.counting.limits import LimitSettings
-from tasks.kinetics.schema import population_rank
 from tasks.publish.pages import render
 from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
-from tasks.vocabulary.elapsed import elapsed_days
-from tasks.vocabulary.moments import instant
+from tasks.vocabulary.moments import elapsed_days, instant
+from tasks.vocabulary.populations import in_family, population_rank
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("CAR T cells", ("car19_t", "carbcma_t", "car_double_positive", "car_any_t")),
-    (
-        "B cells",
-        (
-            "b_cells",
-            "b_cells_cd20",
-            "naive_b",
-            "naive_igm_igd_b",
-            "transitional_b",
-            "unswitched_memory_b",
-            "switched_memory_b",
-            "double_negative_b",
-        ),
-    ),
-    ("Plasmablasts and plasma cells", ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")),
-    (
-        "Leukocytes, T and NK cells",
-        ("leukocytes", "lymphocytes", "t_cells", "cd4_t", "cd8_t", "nk_cells", "monocytes"),
-    ),
+    ("CAR T cells", in_family("car_t")),
+    ("B cells", in_family("b_cells")),
+    ("Plasmablasts and plasma cells", in_family("secreting")),
+    ("Leukocytes, T and NK cells", in_family("leukocytes")),
 )
 DRAWN = GROUPS[:3]
 
@@ -199,7 +183,7 @@ def render_patient_report(
 
 def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitTable]:
     """Lay out what was measured as one table a group of populations and specimen."""
-    from tasks.kinetics.table import with_percent_limits
+    from tasks.kinetics.winning_rows import with_percent_limits
 
     chosen = with_percent_limits(kinetics, record.limits.detect_events)
     known = {p for _, group in GROUPS for p in group}
@@ -244,7 +228,7 @@ def _visit_table(
 
 def _printed_cell(row: Row | None) -> tuple[str, str, str]:
     """Give a cell's text, its code as a style class, and what to show of its evidence."""
-    from tasks.kinetics.table import print_result
+    from tasks.kinetics.wide_table import print_result
 
     if row is None:
         return "", "absent", "not measured"
@@ -298,7 +282,7 @@ def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
 
 def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
     """List by visit what could not be evaluated in any tube, and why: (visit, populations, reason)."""
-    from tasks.kinetics.table import winning_rows
+    from tasks.kinetics.winning_rows import winning_rows
 
     reasons: dict[tuple[str, str], list[str]] = {}
     lost = winning_rows(kinetics)

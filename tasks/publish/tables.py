@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from panels.files.csv_cells import csv_text
 from panels.files.durable import write_durably
-from tasks.kinetics.schema import Kind, TableSchema
+from tasks.kinetics.table_schema import Kind, TableSchema
 
 if TYPE_CHECKING:
     import pandas as pd

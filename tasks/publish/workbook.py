@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from panels.files.csv_cells import RISKY
-from tasks.kinetics.schema import KINETICS, PARAMETERS, TableSchema
+from tasks.kinetics.schema import KINETICS, PARAMETERS
+from tasks.kinetics.table_schema import TableSchema
 from tasks.publish.tables import Cell, cells
 from tasks.publish.wording import CODES, METHODS
 from tasks.vocabulary.reasons import Why

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from tasks.counting.counts import TubeCounts
-from tasks.counting.cross_check import Comparison
 from tasks.counting.limits import LimitSettings
-from tasks.counting.quantity import Rules, compare_visit, group_by_visit
+from tasks.counting.measurements import Comparison
+from tasks.counting.population_rules import Rules
+from tasks.counting.visit import compare_visit, group_by_visit
 from tasks.counting.volume import CountMethod
 from tasks.publish.tables import write_atomically
 from tasks.study.folder import Study

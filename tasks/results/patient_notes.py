@@ -16,8 +16,7 @@ from tasks.sheets.samples import SampleRow, SampleSheet, read_samples
 from tasks.store.ledger import FileRecord, State, all_files
 from tasks.store.tubes import Tube
 from tasks.study.snapshot import StudySnapshot
-from tasks.vocabulary.elapsed import elapsed_days
-from tasks.vocabulary.moments import comparable
+from tasks.vocabulary.moments import comparable, elapsed_days
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 _OPEN: tuple[State, ...] = ("waiting", "quarantined")

@@ -9,7 +9,8 @@ from panels.text.errors import ReconflowError
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import TubeCounts
-from tasks.counting.quantity import group_by_visit, quantify_visit
+from tasks.counting.quantity import quantify_visit
+from tasks.counting.visit import group_by_visit
 from tasks.kinetics.schema import RECOVERY
 from tasks.publish.table_files import write_patient_tables
 from tasks.publish.tables import csv_bytes, write_atomically
@@ -24,17 +25,16 @@ from tasks.store.editions import Edition, save_edition
 from tasks.study.settings import StudySettings
 from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.reference_tubes import reference_sets as current_reference_sets
-from tasks.vocabulary.elapsed import elapsed_days
 from tasks.vocabulary.flags import meanings
+from tasks.vocabulary.moments import elapsed_days
+from tasks.vocabulary.populations import POPULATION_OF_PRODUCT
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.kinetics.parameters import ParameterSettings
+    from tasks.kinetics.parameter_settings import ParameterSettings
 
 PATIENT_TABLES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv")
-ANALYTE_OF = {"car19": "car19_t", "carbcma": "carbcma_t"}
-"""Product (``infused_<product>`` of patients.csv) → the population whose clock it starts."""
 
 
 def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
@@ -46,7 +46,8 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     """
     from tasks.kinetics.cohort import recovery_frame
     from tasks.kinetics.parameters import parameters_frame
-    from tasks.kinetics.table import kinetic_rows, wide_frame
+    from tasks.kinetics.wide_table import wide_frame
+    from tasks.kinetics.winning_rows import kinetic_rows
 
     study, everyone = snapshot.study, snapshot.patients
     patient = everyone.patients.get(inputs.patient)
@@ -129,15 +130,15 @@ def parameter_settings(
 
     ``tubes`` are those that the kinetics were made of.
     """
-    from tasks.kinetics.parameters import ParameterSettings
+    from tasks.kinetics.parameter_settings import ParameterSettings
 
     offsets = {
-        (patient.patient, ANALYTE_OF[product]): elapsed_days(
+        (patient.patient, POPULATION_OF_PRODUCT[product]): elapsed_days(
             patient.infused, infused, patient.time_zone
         )
         for patient in patients.values()
         for product, infused in patient.products.items()
-        if product in ANALYTE_OF
+        if product in POPULATION_OF_PRODUCT
     }
     later = kinetics[kinetics["day"] >= 0]
     too_late = set(zip(later["patient"], later["visit"], strict=True))

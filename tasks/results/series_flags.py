@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from tasks.counting.counts import TubeCounts
 from tasks.counting.secreting import with_secreting_cells
 from tasks.sheets.drugs import Exposure
 from tasks.vocabulary.flags import Flag
-from tasks.vocabulary.moments import apart, comparable
+from tasks.vocabulary.moments import comparable, elapsed_days
+from tasks.vocabulary.populations import in_family
 
-LATE = timedelta(hours=24)
+LATE_DAYS = 1.0
 VOLTAGE_POWER, MOST_VOLTS = 7, 50.0
 GAIN_KEPT, GAIN_PROVEN = 0.05, (0.7, 1.4)
 """Signals that move by less are taken for the same; boundaries are proven (benchmarks) for
 detectors off by no more."""
-CAR_POPULATIONS = frozenset({"car19_t", "carbcma_t", "car_double_positive", "car_any_t"})
+CAR_POPULATIONS = frozenset(in_family("car_t"))
 
 
 def with_series_flags(
@@ -101,7 +101,7 @@ def _with_delay(tube: TubeCounts) -> TubeCounts:
     if (
         acquired is None
         or not comparable(collected, acquired, zone)
-        or apart(collected, acquired, zone) <= LATE
+        or elapsed_days(collected, acquired, zone) <= LATE_DAYS
     ):
         return tube
     return replace(tube, flags=(*tube.flags, str(Flag.LATE_ACQUISITION)))

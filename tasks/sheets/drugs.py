@@ -22,18 +22,10 @@ from tasks.sheets.csv_text import (
 )
 from tasks.sheets.drug_names import ANTI_CD19, ANTI_CD20, ANTI_CD38, IMMUNOGLOBULIN, KNOWN, names
 from tasks.vocabulary.flags import Flag
+from tasks.vocabulary.populations import B_SUBSETS, in_family
 
 NAME = "drugs.csv"
 COLUMNS = ("patient", "drug", "start", "stop")
-B_SUBSETS = (
-    "naive_b",
-    "naive_igm_igd_b",
-    "transitional_b",
-    "unswitched_memory_b",
-    "switched_memory_b",
-    "double_negative_b",
-)
-SECRETING = ("plasmablasts", "plasma_cells", "long_lived_plasma_cells")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +45,12 @@ MASKING = (
         Flag.CD20_MASKED,
         ("b_cells_cd20",),
     ),
-    Masking(ANTI_CD38, timedelta(days=183), Flag.CD38_MASKED, (*SECRETING, "transitional_b")),
+    Masking(
+        ANTI_CD38,
+        timedelta(days=183),
+        Flag.CD38_MASKED,
+        (*in_family("secreting"), "transitional_b"),
+    ),
     Masking(IMMUNOGLOBULIN, timedelta(days=28), Flag.IMMUNOGLOBULIN_GIVEN, B_SUBSETS),
 )
 """After SCIENCE 2.1: anti-CD20 within 12 months, daratumumab for months, immunoglobulin as long as

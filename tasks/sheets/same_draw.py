@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from tasks.vocabulary.moments import apart, comparable
+from tasks.vocabulary.moments import comparable, elapsed_days
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 Draw = tuple[str, str, str]
@@ -32,14 +32,14 @@ def two_draws(
             continue
         if not comparable(other.collected, identity.collected, identity.time_zone):
             continue
-        between = abs(apart(other.collected, identity.collected, identity.time_zone))
-        if between > timedelta(hours=same_draw_hours):
+        days = abs(elapsed_days(other.collected, identity.collected, identity.time_zone))
+        if days > timedelta(hours=same_draw_hours) / timedelta(days=1):
             return (
                 f"{identity.file} (collected {identity.collected.isoformat()}) and "
                 f"{other.file} (collected {other.collected.isoformat()}) "
                 f"are both {identity.specimen} of {identity.patient}, visit {identity.visit}, "
                 f"but were drawn "
-                f"{between / timedelta(days=1):.1f} days apart. Correct 'collected', or give "
+                f"{days:.1f} days apart. Correct 'collected', or give "
                 f"each draw a visit of its own."
             )
     return None

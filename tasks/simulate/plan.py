@@ -10,7 +10,7 @@ from panels.simulation.conditions import Conditions
 from panels.simulation.expression import cell_table, optics
 from tasks.simulate.patient import Composition, Patient, blood, draw_patient, marrow, with_residual
 from tasks.simulate.tube import Instrument, TubePlan, generator
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.vocabulary.moments import elapsed_days
 
 BEADS_PER_TUBE = 49_713
 TBNK_BLOOD_UL = 50.0

@@ -1,11 +1,18 @@
 """Give a word of a closed list the sentence that explains it."""
 
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
+
+
+class Explained(NamedTuple):
+    """A word with its sentence, as a member of an ``ExplainedWord`` is written."""
+
+    word: str
+    sentence: str
 
 
 class ExplainedWord(StrEnum):
-    """One word of a closed list; ``sentence`` says what it means for the reader of the table it stands in."""
+    """One word of a closed list; ``sentence`` explains it to the reader of the tables."""
 
     sentence: str
 

@@ -10,9 +10,14 @@ changed.
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from panels.text.errors import SheetFault
+
 
 def instant(moment: datetime, time_zone: str | None) -> datetime:
-    """Give a time in UTC. Of an hour that the clocks show twice the first is meant (``ambiguous_time`` tells of it)."""
+    """Give a time in UTC.
+
+    Of an hour that the clocks show twice the first is meant (``ambiguous_time`` describes it).
+    """
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=ZoneInfo(time_zone) if time_zone else UTC)
     return moment.astimezone(UTC)
@@ -26,24 +31,37 @@ def local_day(moment: datetime, time_zone: str | None) -> date:
 
 
 def comparable(one: datetime, other: datetime, time_zone: str | None) -> bool:
-    """Tell whether it can be known which of two times was first and by how much."""
+    """Decide whether it can be known which of two times was first and by how much."""
     return time_zone is not None or (one.tzinfo is None) == (other.tzinfo is None)
 
 
 def same_moment(one: datetime, other: datetime, time_zone: str | None) -> bool:
-    """Tell whether two times are the same, however they were written."""
-    return comparable(one, other, time_zone) and instant(one, time_zone) == instant(
-        other, time_zone
-    )
+    """Decide whether two times are the same, however they were written."""
+    if not comparable(one, other, time_zone):
+        return False
+    return instant(one, time_zone) == instant(other, time_zone)
 
 
-def apart(one: datetime, other: datetime, time_zone: str | None) -> timedelta:
-    """Give the time from ``one`` to ``other``, negative when it was before."""
-    return instant(other, time_zone) - instant(one, time_zone)
+def elapsed_days(since: datetime, until: datetime, time_zone: str | None = None) -> float:
+    """Give the days of 24 hours from ``since`` to ``until``, negative where that is earlier.
+
+    Times without an offset are meant in ``time_zone``. Raises SheetFault when only one of them has
+    an offset and the study names no time zone.
+    """
+    if not comparable(since, until, time_zone):
+        raise SheetFault(
+            f"The times {since.isoformat()} and {until.isoformat()} cannot be compared: one has an "
+            "offset from UTC and the other has none. Write the study's time zone in study.yaml "
+            "(time_zone: Europe/Berlin), or all times of the patient alike."
+        )
+    return (instant(until, time_zone) - instant(since, time_zone)) / timedelta(days=1)
 
 
 def ambiguous_time(moment: datetime, time_zone: str | None) -> str | None:
-    """Say of a time without offset that it was on no clock of the study, or on one twice, because the clocks were changed."""
+    """Describe a time that the study's clocks never showed, or showed twice, as they were changed.
+
+    Gives ``None`` for a time with an offset, and where the study names no time zone.
+    """
     if moment.tzinfo is not None or time_zone is None:
         return None
     zone = ZoneInfo(time_zone)

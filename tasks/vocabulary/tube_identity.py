@@ -1,4 +1,4 @@
-"""Say which blood or marrow draw a tube belongs to."""
+"""Identify the blood or marrow draw that a tube belongs to."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,11 +8,12 @@ from tasks.vocabulary.moments import instant, local_day
 
 @dataclass(frozen=True, slots=True)
 class TubeIdentity:
-    """What the sample sheet, the file name and the keywords say of one tube.
+    """What the sample sheet, the file name and the keywords state of one tube.
 
     ``tube_sha256`` is the tube's identity; ``file`` is only its name. ``dilution`` is the final
-    volume of the stained tube over the volume of blood in it. ``None`` means that nothing was said.
-    Times are as they were written; those without an offset are meant in ``time_zone``, the study's.
+    volume of the stained tube over the volume of blood in it. ``None`` means that nothing was
+    written. Times are as they were written; those without an offset are meant in ``time_zone``, the
+    study's.
     """
 
     tube_sha256: str

@@ -11,7 +11,8 @@ import pytest
 from gating.evaluation.engine import ENGINE_VERSION
 from panels.text.errors import ReconflowError, SettingsFault
 from tasks.counting.counts import PopulationCount
-from tasks.kinetics.parameters import ParameterSettings, parameters_frame
+from tasks.kinetics.parameter_settings import ParameterSettings
+from tasks.kinetics.parameters import parameters_frame
 from tasks.results.cohort_tables import COHORT_FILES, build_cohort, cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_tables import build_patient

@@ -12,11 +12,12 @@ from matplotlib.text import Text
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.intervals import clopper_pearson
 from tasks.counting.limits import LimitSettings
-from tasks.counting.secreting import QUADRANTS, secreting_b_cells
-from tasks.kinetics.composition import ALL_PARTS, NAIVE_PARTS, PARTS, composition_frame
+from tasks.counting.secreting import secreting_b_cells
+from tasks.kinetics.composition import ALL_PARTS, PARTS, composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.publish.composition_plots import cohort_bars, draw_composition, patient_bars
 from tasks.results.series_flags import with_series_flags
+from tasks.vocabulary.populations import NAIVE_PARTS, QUADRANTS
 from tasks.vocabulary.reasons import Why, why_of
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import NOT_DETECTED, NOT_EVALUABLE, at, kinetics
@@ -322,9 +323,7 @@ def test_the_mean_of_a_cohort_is_of_all_patients_whatever_their_strategies_tell_
     assert bar.shares["other_b"] == pytest.approx(2.5)
 
 
-def test_what_is_said_of_a_simulated_tube_is_true_of_its_cells_but_for_those_of_neither_population() -> (
-    None
-):
+def test_the_parts_of_a_simulated_tube_are_true_but_for_cells_of_neither_population() -> None:
     cells = {
         "plasmablast": 60.0,
         "plasma_cell_cd19pos": 150.0,

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gating.strategy.catalogue import load_strategy
+from tasks.counting.anchored_volume import anchor_variance
 from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import PopulationCount, TubeCounts
+from tasks.counting.draw import Draw
 from tasks.counting.limits import LimitSettings
-from tasks.counting.quantity import Quantity, compare_visit, quantify_visit
-from tasks.counting.volume import CountMethod, Draw, anchor_variance
+from tasks.counting.quantity import Quantity, quantify_visit
+from tasks.counting.visit import compare_visit
+from tasks.counting.volume import CountMethod
 from tasks.results.draw_checks import contradictions
 from tasks.vocabulary.tube_identity import TubeIdentity
 

@@ -10,9 +10,11 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tasks.kinetics.areas import area
-from tasks.kinetics.nca import NAMES, PartialArea, nca, partial_area, series
+from tasks.kinetics.nca import NAMES, PartialArea, partial_area
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import Crossing, RecoverySettings, VisitCount, definitions, recovery
+from tasks.kinetics.sample_series import series
+from tests.tasks.nca_values import nca
 
 CONC = st.one_of(st.just(0.0), st.floats(1e-3, 1e5))
 CURVES = st.lists(st.tuples(st.floats(0.01, 30.0), CONC), min_size=2, max_size=15).map(

@@ -12,15 +12,10 @@ from panels.text.errors import ReconflowError, SheetFault
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.quantity import Quantity
 from tasks.kinetics.schema import KINETICS
-from tasks.kinetics.table import (
-    check_kinetics,
-    kinetics_frame,
-    percent_limits,
-    print_result,
-    wide_frame,
-    winning_rows,
-)
-from tasks.vocabulary.elapsed import elapsed_days
+from tasks.kinetics.table import check_kinetics, kinetics_frame
+from tasks.kinetics.wide_table import print_result, wide_frame
+from tasks.kinetics.winning_rows import percent_limits, winning_rows
+from tasks.vocabulary.moments import elapsed_days
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 INFUSED = {"P01": datetime(2026, 3, 1, 12, tzinfo=UTC), "P02": datetime(2026, 4, 1, 12, tzinfo=UTC)}

@@ -14,20 +14,19 @@ from tasks.kinetics.nca import (
     NAMES,
     GroupResult,
     PartialArea,
-    Series,
     analyse,
     area_to_first_below,
     area_to_last,
     doubling_time,
-    nca,
     nca_file,
     partial_area,
-    series,
     terminal_slope,
 )
 from tasks.kinetics.nca_rules import NcaRules
+from tasks.kinetics.sample_series import Series, series
 from tasks.kinetics.slopes import TerminalSlope
 from tasks.vocabulary.reasons import Why
+from tests.tasks.nca_values import nca
 
 TIME = [0.0, 4, 7, 10, 14, 21, 28, 42, 56, 84]
 CONC = [0.0, 2.1, 85, 140, 62, 18, 7.5, 2.4, 0.9, 0.0]
@@ -114,7 +113,7 @@ def test_windows_and_week_24_can_be_set() -> None:
 
 
 def test_rules_name_what_is_not_usual() -> None:
-    assert NcaRules().told() == ""
+    assert NcaRules().unusual() == ""
     rules = NcaRules(
         auc_method="linear",
         blq_middle="zero",
@@ -122,7 +121,7 @@ def test_rules_name_what_is_not_usual() -> None:
         windows={28: 4, 84: 7, 168: 14},
     )
     assert (
-        rules.told()
+        rules.unusual()
         == "auc_method=linear;blq_middle=zero;terminal.minimum_r2=0.8;windows=28:4,84:7,168:14"
     )
     for wrong in (

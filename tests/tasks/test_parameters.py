@@ -14,9 +14,10 @@ from tasks.kinetics.areas import USUAL
 from tasks.kinetics.cohort import cohort_kinetics, cohort_parameters, recovery_frame
 from tasks.kinetics.nca import NAMES
 from tasks.kinetics.nca_rules import NcaRules
-from tasks.kinetics.parameters import ParameterSettings, check_parameters, parameters_frame
-from tasks.kinetics.reconstitution import SHARES
+from tasks.kinetics.parameter_settings import ParameterSettings
+from tasks.kinetics.parameters import check_parameters, parameters_frame
 from tasks.kinetics.recovery import RecoverySettings
+from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
 from tasks.publish.tables import csv_bytes
@@ -128,7 +129,9 @@ def test_names_are_those_of_the_contract(parameters: pd.DataFrame) -> None:
     assert list(parameters.columns) == PARAMETERS.names
     assert (
         PARAMETERS.names
-        == "patient specimen population parameter value unit low high censoring points definition".split()
+        == (
+            "patient specimen population parameter value unit low high censoring points definition"
+        ).split()
     )
     assert set(of(parameters, "car19_t")) == set(NAMES)
     assert set(of(parameters, "b_cells")) == set(
@@ -437,7 +440,7 @@ def test_what_cannot_be_said_of_b_cells_says_why(
     assert why_of(str(found["definition"])) is why
 
 
-def test_a_value_that_is_missing_without_a_reason_is_refused_when_made_and_read_from_an_earlier_program(
+def test_a_missing_value_without_reason_is_refused_when_made_but_read_from_an_earlier_program(
     kinetics: pd.DataFrame, parameters: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier = parameters.copy()

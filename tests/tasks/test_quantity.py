@@ -16,7 +16,9 @@ from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.intervals import Interval, bead_ratio, clopper_pearson, widened
 from tasks.counting.limits import CountErrors, LimitSettings, limit_of_blank
-from tasks.counting.quantity import PopulationRule, Quantity, group_by_visit, quantify_visit
+from tasks.counting.population_rules import PopulationRule
+from tasks.counting.quantity import Quantity, quantify_visit
+from tasks.counting.visit import group_by_visit
 from tasks.counting.volume import CountMethod
 from tasks.vocabulary.flags import Flag, anchor_flag
 from tasks.vocabulary.tube_identity import TubeIdentity

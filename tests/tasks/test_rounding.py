@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.kinetics.nca import NAMES, analyse, partial_area, series
+from tasks.kinetics.cellular_kinetics import _peak_censoring
+from tasks.kinetics.nca import NAMES, analyse, partial_area
 from tasks.kinetics.nca_rules import NcaRules
-from tasks.kinetics.parameters import _peak_censoring
 from tasks.kinetics.recovery import Definition, RecoverySettings, VisitCount, definitions, recovery
 from tasks.kinetics.rounding import exceeds, log_ratio, nine_digits, reaches
+from tasks.kinetics.sample_series import series
 from tasks.kinetics.slopes import line
 from tasks.vocabulary.reasons import Why
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
-from tasks.kinetics.table import wide_frame
+from tasks.kinetics.wide_table import wide_frame
 from tasks.publish.table_files import write_cohort_tables, write_patient_tables
 from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import workbook_bytes

@@ -25,11 +25,12 @@ NEVER = math.inf
 # Months to cosmetic deterioration under radiotherapy alone: Finkelstein & Wolfe 1985, Biometrics
 # 41:933.
 COSMESIS = [
-    (45, NEVER), (6, 10), (0, 7), (46, NEVER), (46, NEVER), (7, 16), (17, NEVER), (7, 14), (37, 44), (0, 8), (4, 11), (15, NEVER),
-    (11, 15), (22, NEVER), (46, NEVER), (46, NEVER), (25, 37), (46, NEVER), (26, 40), (46, NEVER), (27, 34), (36, 44), (46, NEVER),
-    (36, 48), (37, NEVER), (40, NEVER), (17, 25), (46, NEVER), (11, 18), (38, NEVER), (5, 12), (37, NEVER), (0, 5), (18, NEVER),
-    (24, NEVER), (36, NEVER), (5, 11), (19, 35), (17, 25), (24, NEVER), (32, NEVER), (33, NEVER), (19, 26), (37, NEVER),
-    (34, NEVER), (36, NEVER),
+    (45, NEVER), (6, 10), (0, 7), (46, NEVER), (46, NEVER), (7, 16), (17, NEVER), (7, 14),
+    (37, 44), (0, 8), (4, 11), (15, NEVER), (11, 15), (22, NEVER), (46, NEVER), (46, NEVER),
+    (25, 37), (46, NEVER), (26, 40), (46, NEVER), (27, 34), (36, 44), (46, NEVER), (36, 48),
+    (37, NEVER), (40, NEVER), (17, 25), (46, NEVER), (11, 18), (38, NEVER), (5, 12), (37, NEVER),
+    (0, 5), (18, NEVER), (24, NEVER), (36, NEVER), (5, 11), (19, 35), (17, 25), (24, NEVER),
+    (32, NEVER), (33, NEVER), (19, 26), (37, NEVER), (34, NEVER), (36, NEVER),
 ]  # fmt: skip
 
 

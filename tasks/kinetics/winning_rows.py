@@ -1,0 +1,169 @@
+"""Choose one row a visit × specimen × population where several tubes report the same population."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+
+import pandas as pd
+
+from tasks.counting.limits import LimitSettings
+from tasks.kinetics.rounding import nine_digits
+from tasks.kinetics.rows import Row, or_infinite, rows_of
+
+DETECT_EVENTS = LimitSettings().detect_events
+METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")
+"""The methods of counting, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class KineticRows:
+    """The rows of a kinetics table.
+
+    ``tubes`` are all of them; ``visits`` are the winning ones, with ``lod_percent`` beside the
+    columns.
+    """
+
+    tubes: Sequence[Row]
+    visits: Sequence[Row]
+
+
+def kinetic_rows(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> KineticRows:
+    """Read a kinetics table row by row; ``detect_events`` is the study's limit of detection."""
+    rows = rows_of(frame)
+    limits = _percent_limits(rows, detect_events)
+    visits = [rows[index] | {"lod_percent": limits[index]} for index in _winning(rows)]
+    return KineticRows(rows, visits)
+
+
+def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep one row a visit × specimen × population.
+
+    Of several tubes of one panel only the best is used, so that subsets and wholes come from one
+    tube. Between panels a directly counted row wins if it is quantified (bead, volumetric, chain,
+    dual). If none is, the tube that would have seen least wins, whatever it saw: a small bead
+    tube's "not detected" must not hide the big tube. An evaluable row goes before one that is not;
+    ties go to the better method, the earlier draw, and at last the tube's hash.
+    """
+    return frame.iloc[_winning(rows_of(frame))]
+
+
+def with_percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> pd.DataFrame:
+    """Give the winning rows with one more column, ``lod_percent``, which ``print_result`` reads."""
+    return winning_rows(frame.assign(lod_percent=percent_limits(frame, detect_events)))
+
+
+def percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> "pd.Series[float]":
+    """Give each marrow row's limit of detection in percent of its reference; blood has none.
+
+    It is 100·detect/reference events. The events of the reference are those of its own row in the
+    same tube, or of a row whose parent it is. A limit is never put below what was seen and still
+    not called detected.
+    """
+    limits = _percent_limits(rows_of(frame), detect_events)
+    return pd.Series(limits, index=frame.index, dtype="float64")
+
+
+def _percent_limits(rows: Sequence[Row], detect_events: int) -> list[float]:
+    events = _events_by_population(rows)
+    return [_percent_limit(row, events, detect_events) for row in rows]
+
+
+def _events_by_population(rows: Sequence[Row]) -> Mapping[tuple[str, str, str], int]:
+    """Give the events of every (tube, strategy, population or parent gate)."""
+    events: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        parent = (row["tube_sha256"], row["strategy"], row["parent"])
+        events[parent] = max(events.get(parent, 0), row["parent_events"])
+    for row in rows:
+        events[row["tube_sha256"], row["strategy"], row["population"]] = row["events"]
+    return events
+
+
+def _percent_limit(
+    row: Row, events: Mapping[tuple[str, str, str], int], detect_events: int
+) -> float:
+    if row["specimen"] == "blood":
+        return nan
+    reference = events.get((row["tube_sha256"], row["strategy"], row["reference"]), 0)
+    if reference <= 0:
+        return nan
+    needed = detect_events
+    if row["code"] == "ND":
+        needed = max(detect_events, int(row["events"]) + 1)
+    return 100 * needed / reference
+
+
+def _winning(rows: Sequence[Row]) -> list[int]:
+    """Give the places of the winning rows, in the order of the table."""
+    candidates: dict[tuple[object, ...], list[int]] = {}
+    for index in _in_best_tube(rows):
+        row = rows[index]
+        result = (row["patient"], row["visit"], row["specimen"], row["population"])
+        candidates.setdefault(result, []).append(index)
+    return sorted(_best(rows, indices) for indices in candidates.values())
+
+
+def _best(rows: Sequence[Row], indices: Sequence[int]) -> int:
+    if len(indices) == 1:
+        return indices[0]
+    best = min(indices, key=lambda index: _rank(rows[index], _method_of, _lloq_of))
+    if rows[best]["code"] == "Q":
+        return best
+    return min(indices, key=lambda index: _rank(rows[index], _lloq_of, _method_of))
+
+
+def _rank(row: Row, *measures: Callable[[Row], float]) -> tuple[object, ...]:
+    return (
+        row["code"] == "NE",
+        *(measure(row) for measure in measures),
+        row["day"],
+        row["tube_sha256"],
+        row["strategy"],
+    )
+
+
+def _method_of(row: Row) -> float:
+    return METHOD_ORDER.index(row["method"])
+
+
+def _lloq_of(row: Row) -> float:
+    return nine_digits(or_infinite(row["lloq_per_ul"]))
+
+
+def _in_best_tube(rows: Sequence[Row]) -> list[int]:
+    """List the rows of each visit's best tube of a panel.
+
+    Populations that only another tube of the panel reports are taken from that one.
+    """
+    panels: dict[tuple[object, ...], dict[tuple[str, str], list[int]]] = {}
+    for index, row in enumerate(rows):
+        panel = (row["patient"], row["visit"], row["specimen"], row["panel"])
+        tube = (row["tube_sha256"], row["strategy"])
+        panels.setdefault(panel, {}).setdefault(tube, []).append(index)
+    kept: list[int] = []
+    for tubes in panels.values():
+        taken: set[str] = set()
+        ranked = sorted(
+            tubes, key=lambda tube: _tube_rank(tube, [rows[index] for index in tubes[tube]])
+        )
+        for tube in ranked:
+            kept += [index for index in tubes[tube] if rows[index]["population"] not in taken]
+            taken |= {rows[index]["population"] for index in tubes[tube]}
+    return kept
+
+
+def _tube_rank(tube: tuple[str, str], rows: Sequence[Row]) -> tuple[object, ...]:
+    """Rank a tube by its rows: the best comes first.
+
+    The best tube has the smallest share of rows that are not evaluable, then the best method, then
+    most blood (the lowest limit of detection; in marrow most cells), as the counting chooses the
+    tube that ties the others to a concentration.
+    """
+    return (
+        sum(row["code"] == "NE" for row in rows) / len(rows),
+        min(map(_method_of, rows)),
+        nine_digits(min(or_infinite(row["lod_per_ul"]) for row in rows)),
+        -max(row["parent_events"] for row in rows),
+        min(row["day"] for row in rows),
+        *tube,
+    )

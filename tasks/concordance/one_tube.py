@@ -38,7 +38,7 @@ class GatePair:
     f1: float | None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Say what became of the gate's events."""
         if self.old_events is None or self.new_events is None:
             return (
@@ -47,11 +47,11 @@ class GatePair:
                 else f"removed: {self.old_events:,}"
             )
         return f"{self.old_events:,} → {self.new_events:,}" + (
-            "" if self.f1 is None else f"    F1 {self.f1_told}"
+            "" if self.f1 is None else f"    F1 {self.f1_text}"
         )
 
     @property
-    def f1_told(self) -> str:
+    def f1_text(self) -> str:
         """Write F1 so that only identical events read 1."""
         return "–" if self.f1 is None else "1" if self.f1 == 1 else f"{min(self.f1, 0.9999):.4f}"
 
@@ -176,10 +176,10 @@ def _drawn(
         ):
             continue
         if view is not None:
-            drawn.append((view, Before(outlines or (), pair.told)))
+            drawn.append((view, Before(outlines or (), pair.description)))
         if pair.was is not None and outlines is None:
             earlier = old_views[pair.was]
-            told = pair.told if view is None else "before, on its own axes"
+            told = pair.description if view is None else "before, on its own axes"
             drawn.append((replace(earlier, outlines=()), Before(earlier.outlines, told)))
     return drawn
 

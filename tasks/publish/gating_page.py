@@ -39,7 +39,7 @@ class Before:
     """What another version made of the gate that is drawn: its outlines in display units, and both counts in words."""
 
     outlines: tuple[NDArray[np.float64], ...]
-    told: str
+    counts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ def _draw_words(canvas: "Axes", panel: Panel) -> None:
     view, middle = panel.view, PLOT_SIZE / 2
     title, size = _fitted(f"{view.parent} → {view.name}")
     count = f"{percent_text(view)}    {view.events:,}" if view.parent_events else "0"
-    count = count if panel.before is None else panel.before.told
+    count = count if panel.before is None else panel.before.counts
     canvas.text(
         panel.left - TITLE_OUTDENT,
         panel.top - 25,

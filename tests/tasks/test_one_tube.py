@@ -109,7 +109,7 @@ def test_a_moved_boundary_is_drawn_over_the_older_one_with_both_counts_and_f1(tu
     assert pair.old_events > pair.new_events > 0
     assert pair.f1 == pytest.approx(2 * both / (masks[0].sum() + masks[1].sum()))
     view, older = next((view, older) for view, older in drawn if view.name == "b_cells")
-    assert older.told.startswith(f"{pair.old_events:,} → {pair.new_events:,}")
+    assert older.counts.startswith(f"{pair.old_events:,} → {pair.new_events:,}")
     (new_line,), (old_line,) = view.outlines, older.outlines
     assert new_line.shape == old_line.shape
     assert not np.array_equal(new_line, old_line)
@@ -134,8 +134,8 @@ def test_added_removed_and_renamed_gates_are_told_apart(tube, drawn):
     found = overlay(version(), version("2.0.0", change), tube)
     pairs = {each.gate: each for each in found.gates}
     assert (pairs["natural_killers"].was, pairs["natural_killers"].f1) == ("nk_cells", 1.0)
-    assert pairs["bright"].told == f"new: {pairs['bright'].new_events:,}"
-    assert pairs["cd8_t"].told == f"removed: {pairs['cd8_t'].old_events:,}"
+    assert pairs["bright"].description == f"new: {pairs['bright'].new_events:,}"
+    assert pairs["cd8_t"].description == f"removed: {pairs['cd8_t'].old_events:,}"
     assert {view.name: (bool(view.outlines), bool(older.outlines)) for view, older in drawn} == {
         "bright": (True, False),
         "cd8_t": (False, True),
@@ -151,13 +151,13 @@ def test_a_gate_that_moves_to_other_axes_is_drawn_on_both(tube, drawn):
         gate(document, "b_cells")["plot"] = {"x": "CD19", "y": "CD8"}
 
     overlay(version(), version("2.0.0", change), tube)
-    told = [
-        ({view.x.label, view.y.label}, older.told)
+    counts = [
+        ({view.x.label, view.y.label}, older.counts)
         for view, older in drawn
         if view.name == "b_cells"
     ]
-    assert told[0][0] == {"CD19", "CD8"}
-    assert told[1] == ({"CD3", "CD19"}, "before, on its own axes")
+    assert counts[0][0] == {"CD19", "CD8"}
+    assert counts[1] == ({"CD3", "CD19"}, "before, on its own axes")
 
 
 def test_versions_for_different_panels_share_no_tube(tube):

@@ -5,13 +5,10 @@ import pandas as pd
 import pytest
 
 from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.front_page import CohortOverview, LedgerLine, completeness, render_index
 from tasks.publish.report import (
-    CohortOverview,
-    LedgerLine,
     PatientRecord,
-    completeness,
     patient_figures,
-    render_index,
     render_patient_report,
     visit_tables,
 )

@@ -20,7 +20,8 @@ from panels.panel import match_panel
 from panels.text.errors import PanelMismatch, UsageFault
 from tasks.concordance.agreement import f1
 from tasks.publish.figure_bytes import png_bytes
-from tasks.publish.gating_page import Before, draw_gating_page
+from tasks.publish.gating_panel import Before
+from tasks.publish.gating_picture import draw_gating_page
 from tasks.publish.pages import render
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class CohortOverview:
-    """What the front page says beside the tables: files by state, what waits or failed, the last run.
+    """What the front page says beside the tables: files by state, open files, the last run.
 
-    ``patients`` names all patients of the study, so that one without a counted tube is not
-    forgotten; ``cohort_page`` tells whether there is a page of all patients together;
-    ``strategies`` maps panel and version to how that version came to count it; ``notices`` are
-    sentences on the sheets.
+    Open files wait or failed. ``patients`` names all patients of the study, so that one without a
+    counted tube is not forgotten; ``cohort_page`` says whether there is a page of all patients
+    together; ``strategies`` maps panel and version to how that version came to count it;
+    ``notices`` are sentences on the sheets.
     """
 
     study: str
@@ -51,35 +51,41 @@ class GridCell:
 
 
 def render_index(overview: CohortOverview, kinetics: "pd.DataFrame") -> str:
-    """Write results/index.html: who has which visits, what waits or failed and why, and the way to every report."""
+    """Write results/index.html: who has which visits, what waits or failed and why.
+
+    It leads to every report.
+    """
     visits, grid = completeness(kinetics)
     everyone = {patient: grid.get(patient, []) for patient in sorted({*grid, *overview.patients})}
     return render("index.html", {"overview": overview, "visits": visits, "grid": everyone})
 
 
 def completeness(kinetics: "pd.DataFrame") -> tuple[list[str], dict[str, list[GridCell]]]:
-    """Say for each patient and visit how many of the cohort's blood panels are counted, and which are missing."""
+    """Say for each patient and visit how many of the cohort's blood panels are counted.
+
+    Gives the visits by median day, and each patient's cells in their order, with the panels that
+    are missing.
+    """
     tubes = kinetics.drop_duplicates("tube_sha256")
     panels = sorted(set(tubes.loc[tubes["specimen"] == "blood", "panel"]))
-    visits = [
-        str(v) for v in tubes.groupby("visit")["day"].median().sort_values(kind="stable").index
-    ]
+    days = tubes.groupby("visit")["day"].median().sort_values(kind="stable")
+    visits = [str(visit) for visit in days.index]
     grid = {}
-    for patient, own in tubes.groupby("patient"):
-        last = max((visits.index(v) for v in own["visit"]), default=-1)
+    for patient, of_patient in tubes.groupby("patient"):
+        last = max((visits.index(visit) for visit in of_patient["visit"]), default=-1)
         grid[str(patient)] = [
-            _grid_cell(own[own["visit"] == v], panels, reached=i <= last)
-            for i, v in enumerate(visits)
+            _grid_cell(of_patient[of_patient["visit"] == visit], panels, reached=i <= last)
+            for i, visit in enumerate(visits)
         ]
     return visits, grid
 
 
 def _grid_cell(tubes: "pd.DataFrame", panels: Sequence[str], *, reached: bool) -> GridCell:
+    """Describe one visit of one patient; ``reached``: the patient came then or later."""
     blood = set(tubes.loc[tubes["specimen"] == "blood", "panel"])
     marrow = " +M" if (tubes["specimen"] == "marrow").any() else ""
-    missing = tuple(p for p in panels if p not in blood)
-    if not blood:
-        return GridCell("missed", f"–{marrow}", missing) if reached else GridCell("ahead", "")
-    return GridCell(
-        "partial" if missing else "full", f"{len(blood)}/{len(panels)}{marrow}", missing
-    )
+    missing = tuple(panel for panel in panels if panel not in blood)
+    if blood:
+        kind = "partial" if missing else "full"
+        return GridCell(kind, f"{len(blood)}/{len(panels)}{marrow}", missing)
+    return GridCell("missed", f"–{marrow}", missing) if reached else GridCell("ahead", "")

@@ -214,8 +214,8 @@ def _troubles(panel: str) -> dict[str, Conditions]:
 
 
 def judge(case: Case) -> list[dict[str, object]]:
-    """Simulate one tube (a CAR tube with the patient's baseline tube) and count the
-    about: one row a method.
+    """Simulate one tube (a CAR tube with the patient's baseline tube) and count the judged
+    population: one row a method.
     """
     with TemporaryDirectory() as folder:
         (Path(folder) / "events").mkdir()

@@ -146,11 +146,14 @@ def _pairs(before: Applied, after: Applied, renamed: dict[str, str]) -> tuple[Ga
 
 
 def _pair(gate: str, was: str | None, old: np.ndarray | None, new: np.ndarray | None) -> GatePair:
-    if old is None:
-        return GatePair(gate, was, None, len(new) if new is not None else None, None)
-    if new is None:
-        return GatePair(gate, was, len(old), None, None)
-    return GatePair(gate, was, len(old), len(new), f1(old, new))
+    score = None
+    if old is not None and new is not None:
+        score = f1(old, new)
+    return GatePair(gate, was, _count(old), _count(new), score)
+
+
+def _count(events: np.ndarray | None) -> int | None:
+    return None if events is None else len(events)
 
 
 def _gate_names(applied: Applied) -> list[str]:

@@ -171,23 +171,31 @@ def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
     return Recount(tube_sha256)
 
 
-def _gates_compared(current: GatedTube, other: GatedTube) -> dict[str, dict[str, object]]:
+def _gates_compared(current: GatedTube, other: GatedTube) -> dict[str, dict[str, float | None]]:
     """Give the events of every gate under both versions, and their F1; None where it is missing."""
-    gates: dict[str, dict[str, object]] = {}
+    gates: dict[str, dict[str, float | None]] = {}
     for gate in dict.fromkeys((*current.compiled.path_of, *other.compiled.path_of)):
         if gate == "root":
             continue
         first, second = _events_of(current, gate), _events_of(other, gate)
-        events: dict[str, object] = {"current": None, "other": None, "f1": None}
-        if first is not None:
-            events["current"] = len(first)
-        if second is not None:
-            events["other"] = len(second)
-        if first is not None and second is not None:
-            score = f1(first, second)
-            events["f1"] = None if score is None else float(f"{score:.10g}")
-        gates[gate] = events
+        gates[gate] = {
+            "current": _count(first),
+            "other": _count(second),
+            "f1": _score(first, second),
+        }
     return gates
+
+
+def _count(events: np.ndarray | None) -> int | None:
+    return None if events is None else len(events)
+
+
+def _score(first: np.ndarray | None, second: np.ndarray | None) -> float | None:
+    """Give F1 with 10 significant digits, None where a gate is missing or both are empty."""
+    if first is None or second is None:
+        return None
+    score = f1(first, second)
+    return None if score is None else float(f"{score:.10g}")
 
 
 def _events_of(gated: GatedTube, gate: str) -> np.ndarray | None:

@@ -101,9 +101,10 @@ def _median_words(row: Row) -> str:
     )
     written = days_text if row["unit"] == "d" else significant
     is_day = row["parameter"] in POINTS_IN_TIME
-    unit = "" if is_day else f" {UNITS.get(row['unit'], row['unit'])}".rstrip()
+    before, unit = "day ", ""
+    if not is_day:
+        before, unit = "", f" {UNITS.get(row['unit'], row['unit'])}".rstrip()
     if median is not None and least is not None and most is not None:
-        before = "day " if is_day else ""
         return f"{before}{written(median)}{unit} ({written(least)} to {written(most)})"
     # An amount of at least 0 is no bound.
     lower = written(low) if low else ""

@@ -94,13 +94,18 @@ def _draw_product(axes: "Axes", rows: "pd.DataFrame", colours: Mapping[str, Colo
         axes.set_ylim(0, float(given["value"].max()) * 1.18)
     without = [name for name in colours if name not in set(given["patient"])]
     if without:
-        _name_without(axes, without, turned=len(given) > MOST_UPRIGHT_NAMES)
+        turned = len(given) > MOST_UPRIGHT_NAMES
+        _name_without(axes, without, below=44 if turned else 24)
 
 
 def _name_patients(axes: "Axes", patients: Sequence[str]) -> None:
-    rotation = 90 if len(patients) > MOST_UPRIGHT_NAMES else 0
+    rotation, size = 0, 8.5
+    if len(patients) > MOST_UPRIGHT_NAMES:
+        rotation = 90
+    if len(patients) > MOST_LARGE_NAMES:
+        size = 6.5
     axes.set_xticks(range(len(patients)), patients, rotation=rotation)
-    axes.tick_params(labelsize=8.5 if len(patients) <= MOST_LARGE_NAMES else 6.5)
+    axes.tick_params(labelsize=size)
     axes.set_xlim(-0.6, max(len(patients), 6) - 0.4)
 
 
@@ -129,12 +134,12 @@ def _write_number(axes: "Axes", place: int, row: Row, bars: int) -> None:
         label.set(fontsize=6.5, rotation=90)
 
 
-def _name_without(axes: "Axes", patients: Sequence[str], *, turned: bool) -> None:
-    """Name under the plot who has no bar; further below where the patients' names are turned."""
+def _name_without(axes: "Axes", patients: Sequence[str], *, below: int) -> None:
+    """Name under the plot who has no bar, so many points below the axis."""
     note = axes.annotate(
         textwrap.fill(f"not estimable, no bar: {', '.join(patients)}", 130),
         (0, 0),
-        (0, -44 if turned else -24),
+        (0, -below),
         xycoords="axes fraction",
         textcoords="offset points",
         va="top",

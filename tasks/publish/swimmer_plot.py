@@ -130,9 +130,8 @@ def _draw_depletion(
     axes: "Axes", row: int, recovery: Mapping[Hashable, Any] | None, colour: Colour
 ) -> None:
     """Draw when the B cells fell, were gone and came back; or say that nobody saw them gone."""
-    depleted = recovery["depleted"] if recovery is not None else None
-    if recovery is None or depleted is not True:
-        known = depleted is False
+    if recovery is None or recovery["depleted"] is not True:
+        known = recovery is not None and recovery["depleted"] is False
         why = "not seen depleted" if known else "nobody can tell whether depleted"
         _say_not_depleted(axes, row, why)
         return

@@ -135,7 +135,9 @@ def _spread(low: float | None, high: float | None) -> str:
         return f" ({significant(low)} to {significant(high)})"
     if low is not None:
         return f" (above {significant(low)}, no upper limit)"
-    return f" (below {significant(high)}, no lower limit)" if high is not None else ""
+    if high is not None:
+        return f" (below {significant(high)}, no lower limit)"
+    return ""
 
 
 def _bounded(censoring: str, sizes: Sequence[str | None], *, in_time: bool, inside: bool) -> str:

@@ -143,7 +143,9 @@ def _filled(sheet: Any, value: Cell) -> Any:
 
 def _number_format(value: float) -> str:
     """Give the format that shows three significant digits; the cell holds them all."""
-    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    if not value:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
     return f"0.{'0' * min(digits, 12)}" if digits > 0 else "0"
 
 

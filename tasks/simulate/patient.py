@@ -60,7 +60,7 @@ class CarCourse:
     beta: float = 0.012
 
     def at(self, day: float) -> float:
-        """Give the concentration at a day since this product's own infusion; none before it."""
+        """Give the concentration at a day since the infusion of this product; none before it."""
         if day < 0:
             return 0.0
         if day < self.tmax:
@@ -192,7 +192,7 @@ def marrow(patient: Patient, day: float) -> Composition:
 
 
 def _cars(patient: Patient, day: float) -> Composition:
-    """Give each product's concentration in blood, cells/µL, on the clock of its own infusion."""
+    """Give each product's concentration in blood, cells/µL, counted from its infusion."""
     return {
         "car19": patient.car19.at(day),
         "carbcma": patient.carbcma.at(day - patient.carbcma_delay),

@@ -54,7 +54,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTube:
-    """One tube of a draw. ``v_eff_ul`` is the blood its events stand for; marrow has none."""
+    """One tube of a draw. ``v_eff_ul`` is the blood its events come from; marrow has none."""
 
     draw: Draw
     plan: TubePlan

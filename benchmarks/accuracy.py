@@ -5,8 +5,8 @@ what the field does otherwise.
 
 Writes tubes.csv (one row a tube × method), the tables absent.csv, titration.csv, coverage.csv and
 drift.csv, and accuracy.png. Peers, on the same tubes: ``fixed`` (bcell@1.0.0, cart@1.0.0),
-``valley`` (lowest place between the two largest peaks of a kernel density, nothing asked),
-``mixture`` (two normal modes, nothing asked). ``reconflow`` is the shipped strategy with its
+``valley`` (lowest place between the two largest peaks of a kernel density, no reference used),
+``mixture`` (two normal modes, no reference used). ``reconflow`` is the shipped strategy with its
 thresholds, backgrounds and limits.
 """
 
@@ -45,7 +45,7 @@ SHIPPED = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0"}
 FIXED = {"bcell": "bcell@1.0.0", "cart": "cart@1.0.0"}
 INFUSED = datetime(2026, 1, 1, tzinfo=UTC)
 MICROLITRES = 50.0
-"""Blood that every simulated tube stands for."""
+"""Blood that the events of every simulated tube come from."""
 RESTING = {
     "granulocyte": 52_000.0,
     "monocyte": 6_000.0,
@@ -71,15 +71,15 @@ LEVELS = (0, 3, 10, 30, 100, 300, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One tube: what is in it (expected cells), how it was taken, and the expected number of cells
-    that is asked about.
+    """One tube: what is in it (expected cells), how it was taken, the population that is judged,
+    and its expected number of cells.
     """
 
     name: str
     panel: str
     cells: Mapping[str, float]
     conditions: Conditions
-    asked: str
+    population: str
     expected: float
     seed: int
     peers: bool = True
@@ -128,19 +128,19 @@ def titration(seed: int, repeats: int) -> Iterator[Case]:
     """Yield tubes with known expected numbers of B cells and of CAR19 T cells, detectors off by 4 %
     each.
     """
-    for panel, asked, mix in (("bcell", "b_cells", B_LINEAGE), ("cart", "car19_t", CAR19)):
+    for panel, population, mix in (("bcell", "b_cells", B_LINEAGE), ("cart", "car19_t", CAR19)):
         for level in LEVELS:
             for number in range(repeats):
-                rng = np.random.default_rng([seed, 2, crc32(asked.encode()), level, number])
+                rng = np.random.default_rng([seed, 2, crc32(population.encode()), level, number])
                 cells = RESTING | {kind: level * part for kind, part in mix.items()}
                 conditions = Conditions(gain=_gains(panel, rng, 0.04))
-                name = f"titration-{asked}-{level}-{number}"
+                name = f"titration-{population}-{level}-{number}"
                 yield Case(
                     name,
                     panel,
                     cells,
                     conditions,
-                    asked,
+                    population,
                     float(level),
                     seed,
                     number < 5,
@@ -151,24 +151,24 @@ def titration(seed: int, repeats: int) -> Iterator[Case]:
 
 def drift(seed: int, repeats: int) -> Iterator[Case]:
     """Yield tubes with 600 B cells or 600 CAR19 T cells under the troubles a laboratory meets."""
-    for panel, asked, mix in (
+    for panel, population, mix in (
         ("bcell", "b_cells", B_LINEAGE),
         ("bcell", "transitional_b", B_LINEAGE),
         ("cart", "car19_t", CAR19),
     ):
-        share = mix.get(asked, 1.0)
+        share = mix.get(population, 1.0)
         cells = RESTING | {
-            kind: 600 * part / (share if asked == "transitional_b" else 1)
+            kind: 600 * part / (share if population == "transitional_b" else 1)
             for kind, part in mix.items()
         }
         for name, conditions in _troubles(panel).items():
             for number in range(repeats):
                 yield Case(
-                    f"drift-{name}-{asked}-{number}",
+                    f"drift-{name}-{population}-{number}",
                     panel,
                     cells,
                     conditions,
-                    asked,
+                    population,
                     600.0,
                     seed,
                     number == 0,
@@ -214,12 +214,12 @@ def _troubles(panel: str) -> dict[str, Conditions]:
 
 
 def judge(case: Case) -> list[dict[str, object]]:
-    """Simulate one tube (a CAR tube with the patient's baseline tube) and count what is asked
-    about: one row a method.
+    """Simulate one tube (a CAR tube with the patient's baseline tube) and count the judged
+    population: one row a method.
     """
     with TemporaryDirectory() as folder:
         (Path(folder) / "events").mkdir()
-        days = {28.0: case.cells} | ({-7.0: RESTING} if case.asked == "car19_t" else {})
+        days = {28.0: case.cells} | ({-7.0: RESTING} if case.population == "car19_t" else {})
         taken = {day: _take(case, day, cells, Path(folder)) for day, cells in days.items()}
         truth = taken[28.0][1]
         rows = []
@@ -232,7 +232,7 @@ def judge(case: Case) -> list[dict[str, object]]:
                 tube, applied[day] = _count(case, strategy, day, days[day], path)
                 tubes.append(tube)
             rows.append(_row(case, method, truth, *_quantity(case, strategy, tubes)))
-            if method == "fixed" and case.asked in MARKERS:
+            if method == "fixed" and case.population in MARKERS:
                 values = _axis(case, applied[28.0], taken[28.0][0])
                 rows += [
                     _row(case, name, truth, _above(values, finder(values)))
@@ -242,12 +242,12 @@ def judge(case: Case) -> list[dict[str, object]]:
 
 
 def _take(case: Case, day: float, cells: Mapping[str, float], folder: Path) -> tuple[Path, int]:
-    """Write one tube; gives its path and how often what is asked about truly is in it."""
+    """Write one tube; gives its path and how many cells of the judged population are in it."""
     seed = (case.seed, case.name, f"{day:.0f}", "accuracy")
     plan = TubePlan(
         f"d{day:.0f}.fcs", case.panel, "BD FACSLyric", INFUSED, cells, case.conditions, seed
     )
-    return folder / plan.file, write_tube(plan, folder, folder).counts[case.asked].intact
+    return folder / plan.file, write_tube(plan, folder, folder).counts[case.population].intact
 
 
 def _count(
@@ -259,7 +259,9 @@ def _count(
         strategy, match_panel(load_panel(case.panel), header.channels), header, events
     )
     negatives = {
-        name: reading.negative for name, reading in applied.measurements.items() if reading.negative
+        name: measured.negative
+        for name, measured in applied.measurements.items()
+        if measured.negative
     }
     counts = population_counts(applied.compiled, applied.evaluation, events, header, negatives)
     return TubeCounts(
@@ -272,8 +274,10 @@ def _quantity(case: Case, strategy: Strategy, tubes: Sequence[TubeCounts]) -> tu
     known = baseline_backgrounds(tubes, rules, infused=INFUSED)
     late = [tube for tube in tubes if tube.identity.collected > INFUSED]
     quantities = quantify_visit(late, rules, counting={case.panel: ("dual",)}, backgrounds=known)
-    found = next(quantity for _, quantity in quantities if quantity.count.population == case.asked)
-    return found.count.events, found
+    judged = next(
+        quantity for _, quantity in quantities if quantity.count.population == case.population
+    )
+    return judged.count.events, judged
 
 
 def _identity(case: Case, day: float, expected: Mapping[str, float]) -> TubeIdentity:
@@ -310,7 +314,7 @@ def _row(
     return {
         "case": case.name,
         "group": case.group,
-        "asked": case.asked,
+        "asked": case.population,
         "level": case.level,
         "method": method,
         "expected": case.expected,
@@ -328,7 +332,7 @@ MARKERS = {"b_cells": ("small_non_t", "CD19"), "car19_t": ("t_cells", "CAR19")}
 
 def _axis(case: Case, applied: Applied, path: Path) -> np.ndarray:
     """Give the asinh values that a plain finder would cut."""
-    gate, marker = MARKERS[case.asked]
+    gate, marker = MARKERS[case.population]
     header = read_header(path)
     channels = Channels(applied.compiled.gating, open_events(header), header)
     rows = applied.evaluation.rows[applied.compiled.path_of[gate]]
@@ -401,12 +405,12 @@ def summarise(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         median_events=("events", "median"),
         median_ratio=("recovered", "median"),
     )
-    own = titrated[(titrated["method"] == "reconflow") & titrated["covered"].notna()].astype(
+    shipped = titrated[(titrated["method"] == "reconflow") & titrated["covered"].notna()].astype(
         {"covered": bool}
     )
-    whole = own.assign(level="all")
+    whole = shipped.assign(level="all")
     coverage = (
-        pd.concat([own, whole])
+        pd.concat([shipped, whole])
         .groupby(["asked", "level"], sort=False)["covered"]
         .agg(tubes="count", covered_share="mean")
     )
@@ -441,8 +445,8 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         "valley": "#e69138",
         "mixture": "#cc0000",
     }
-    for axis, (asked, own) in zip(axes, titrated.groupby("asked"), strict=True):
-        for method, found in own.groupby("method", sort=False):
+    for axis, (population, of_population) in zip(axes, titrated.groupby("asked"), strict=True):
+        for method, tubes in of_population.groupby("method", sort=False):
             size, order = (14, 3) if method == "reconflow" else (26, 2)
             marks = {
                 "s": size,
@@ -451,7 +455,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
                 "linewidths": 0,
                 "zorder": order,
             }
-            axis.scatter(found["true_events"] + 0.5, found["events"] + 0.5, label=method, **marks)
+            axis.scatter(tubes["true_events"] + 0.5, tubes["events"] + 0.5, label=method, **marks)
         axis.plot([0.5, 2e3], [0.5, 2e3], color="#444444", linewidth=0.8)
         for limit, word in ((20, "detected"), (50, "quantified")):
             axis.axhline(limit, color="#999999", linewidth=0.6, linestyle="--")
@@ -459,7 +463,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         axis.set(
             xscale="log",
             yscale="log",
-            title=f"{asked}: events found",
+            title=f"{population}: events found",
             xlabel="true cells in the tube + 0.5",
             ylabel="events counted + 0.5",
         )
@@ -485,7 +489,8 @@ def main() -> None:
         *drift(chosen.seed, 3),
     ]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        rows = pd.DataFrame([row for found in pool.map(judge, cases, chunksize=4) for row in found])
+        judged = pool.map(judge, cases, chunksize=4)
+        rows = pd.DataFrame([row for of_case in judged for row in of_case])
     chosen.output.mkdir(parents=True, exist_ok=True)
     rows.to_csv(chosen.output / "tubes.csv", index=False)
     for name, table in summarise(rows).items():

@@ -2,7 +2,8 @@
 membership.
 
     python benchmarks/gating_speed.py [--events 1000000] [--rounds 3]
-    python benchmarks/gating_speed.py --growth      cost against the number of events and of gates, memory of five million events
+    python benchmarks/gating_speed.py --growth
+        cost against the number of events and of gates, memory of five million events
 
 Every contender runs in a process of its own: imports first, then the clock and the memory baseline
 start. Ratios are of medians over rounds in which the contenders take turns, so that a machine's
@@ -31,7 +32,7 @@ CONTENDERS = (
     "bcell_2_whole",
 )
 """``bcell_2_gates``: the shipped bcell@2.0.0 on its declared boundaries; ``bcell_2_whole``: with
-time quality, thresholds and doubts."""
+time quality, thresholds and their sensitivity."""
 
 
 def make_tube(path: Path, events: int) -> None:
@@ -42,10 +43,20 @@ def make_tube(path: Path, events: int) -> None:
     from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 
     shares = {
-        "granulocyte": 0.60, "monocyte": 0.08, "nk": 0.04, "t_cd4_naive": 0.05, "t_cd4_em": 0.06, "t_cd8_em": 0.06, "t_cd8_naive": 0.04,
-        "naive_mature_b": 0.04, "transitional_b": 0.008, "switched_memory_b": 0.012, "dn1_b": 0.006, "plasmablast": 0.002,
+        "granulocyte": 0.60,
+        "monocyte": 0.08,
+        "nk": 0.04,
+        "t_cd4_naive": 0.05,
+        "t_cd4_em": 0.06,
+        "t_cd8_em": 0.06,
+        "t_cd8_naive": 0.04,
+        "naive_mature_b": 0.04,
+        "transitional_b": 0.008,
+        "switched_memory_b": 0.012,
+        "dn1_b": 0.006,
+        "plasmablast": 0.002,
         "plasma_cell_cd19neg": 0.002,
-    }  # fmt: skip
+    }
     tube = simulate_tube(
         load_panel("bcell"),
         {k: v * events * 0.885 for k, v in shares.items()},
@@ -142,7 +153,7 @@ def contend(name: str, path: Path) -> dict[str, object]:
 
 def contend_shipped(name: str, path: Path) -> dict[str, object]:
     """Run the shipped strategy once: its gates alone, or with time quality, thresholds and
-    doubts.
+    their sensitivity.
     """
     import scipy.special  # noqa: F401 - imported before the clock starts
 
@@ -174,9 +185,9 @@ def contend_shipped(name: str, path: Path) -> dict[str, object]:
             )
             applied = apply_strategy(strategy, match, header, events, rows=steady.kept)
             negatives = {
-                name: reading.negative
-                for name, reading in applied.measurements.items()
-                if reading.negative
+                name: measured.negative
+                for name, measured in applied.measurements.items()
+                if measured.negative
             }
             judge_tube(applied.compiled, applied.evaluation, events, header)
             population_counts(applied.compiled, applied.evaluation, events, header, negatives)
@@ -283,7 +294,8 @@ def growth(rounds: int) -> None:
                 )
                 runs.setdefault((name, count), []).append(result)
         print(
-            f"{'tube':10}{'gates':>6}{'seconds':>9}{'time / one, 24':>16}{'peak / file':>13}{'whole process MB':>18}"
+            f"{'tube':10}{'gates':>6}{'seconds':>9}{'time / one, 24':>16}{'peak / file':>13}"
+            f"{'whole process MB':>18}"
         )
         first = statistics.median(run["seconds"] for run in runs["one", 24])
         for (name, count), results in runs.items():
@@ -293,7 +305,8 @@ def growth(rounds: int) -> None:
             )
             size = tubes[name].stat().st_size
             print(
-                f"{name:10}{count:6}{seconds:9.3f}{seconds / first:16.2f}{peak / size:13.2f}{whole / 1e6:18.0f}"
+                f"{name:10}{count:6}{seconds:9.3f}{seconds / first:16.2f}{peak / size:13.2f}"
+                f"{whole / 1e6:18.0f}"
             )
 
 
@@ -349,7 +362,8 @@ def main() -> None:
     print(f"{'':16}{'seconds':>9}{'time / reconflow':>18}{'peak / file':>13}")
     for name in CONTENDERS:
         print(
-            f"{name:16}{seconds[name]:9.3f}{seconds[name] / seconds['reconflow']:18.2f}{peaks[name] / size:13.2f}"
+            f"{name:16}{seconds[name]:9.3f}{seconds[name] / seconds['reconflow']:18.2f}"
+            f"{peaks[name] / size:13.2f}"
         )
     same = (
         runs["reconflow"][0]["kept"]

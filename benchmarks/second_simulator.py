@@ -36,7 +36,7 @@ CODES = ("Q", "DNQ", "ND", "NE")
 
 def main() -> None:
     """Simulate, run, compare, print."""
-    options = asked()
+    options = command_line()
     with tempfile.TemporaryDirectory() as spare:
         folder = (options.folder or Path(spare) / "study").resolve()
         if not (folder / "truth").is_dir():
@@ -51,8 +51,8 @@ def main() -> None:
         show_beads(compared, beads(folder))
 
 
-def asked() -> argparse.Namespace:
-    """Read what was asked for on the command line."""
+def command_line() -> argparse.Namespace:
+    """Read the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -115,7 +115,7 @@ def run(folder: Path) -> None:
 def compare(folder: Path) -> pd.DataFrame:
     """Put the rows of kinetics.csv beside the truth: one row a tube × population."""
     paths = sorted((folder / "results" / "patients").glob("*/kinetics.csv"))
-    found = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    kinetics = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
     truth, tubes = (pd.read_csv(folder / "truth" / name) for name in ("draws.csv", "tubes.csv"))
     events = pd.read_csv(folder / "truth" / "events.csv").merge(
         tubes[["file", "patient", "visit", "panel", "verdict"]]
@@ -125,7 +125,7 @@ def compare(folder: Path) -> pd.DataFrame:
         columns={"events": "true_events", "low": "events_low", "high": "events_high"}
     )
     events = events.drop(columns=["file"])
-    joined = found.merge(truth, on=["patient", "visit", "population"])
+    joined = kinetics.merge(truth, on=["patient", "visit", "population"])
     return joined.merge(events, on=["patient", "visit", "panel", "population"])
 
 
@@ -144,13 +144,13 @@ def beads(folder: Path) -> pd.DataFrame:
     files.
     """
     query = (
-        "select g.beads as found, t.file, t.tube_sha256 from gatings g join tubes t using "
+        "select g.beads as counted, t.file, t.tube_sha256 from gatings g join tubes t using "
         "(tube_sha256)"
     )
     with closing(sqlite3.connect(f"file:{folder / 'reconflow.db'}?mode=ro", uri=True)) as store:
-        found = pd.read_sql_query(query, store)
-    found["file"] = found["file"].str.split("/").str[-1]
-    return found.merge(pd.read_csv(folder / "truth" / "tubes.csv"), on="file").query(
+        tubes = pd.read_sql_query(query, store)
+    tubes["file"] = tubes["file"].str.split("/").str[-1]
+    return tubes.merge(pd.read_csv(folder / "truth" / "tubes.csv"), on="file").query(
         "panel == 'tbnk'"
     )
 
@@ -161,11 +161,11 @@ def show_beads(compared: pd.DataFrame, counted: pd.DataFrame) -> None:
     """
     t_cells = compared[(compared["population"] == "t_cells") & (compared["panel"] == "tbnk")]
     joined = t_cells.merge(
-        counted[["tube_sha256", "found", "beads", "bead_variant"]], on="tube_sha256"
+        counted[["tube_sha256", "counted", "beads", "bead_variant"]], on="tube_sha256"
     )
     print("\nbead tubes by what became of the beads; found ÷ true single beads, T cells ÷ truth:\n")
     for variant, part in joined.groupby("bead_variant"):
-        share = part["found"].astype(float) / part["beads"].clip(lower=1)
+        share = part["counted"].astype(float) / part["beads"].clip(lower=1)
         ratio = part["per_ul"] / part["true"]
         codes = (part["method"] + " " + part["code"]).value_counts().to_dict()
         words = (

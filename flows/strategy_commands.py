@@ -180,7 +180,7 @@ def diff(
             [
                 difference.text(),
                 "",
-                *(f"  {g.gate:<28}{g.told}" for g in overlaid.gates),
+                *(f"  {g.gate:<28}{g.description}" for g in overlaid.gates),
                 "",
                 f"{page}",
             ]

@@ -1,4 +1,8 @@
-"""Say how well two methods agree on the same samples: Passing–Bablok, Bland–Altman, concordance correlation, F1."""
+"""Say how well two methods agree on the same samples.
+
+Regression by Passing and Bablok, differences by Bland and Altman, Lin's concordance correlation,
+and F1 of events.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Mean difference with its 95 % interval, and the limits between which 95 % of differences lie."""
+    """Mean difference with its 95 % interval, and the limits between which 95 % of them lie."""
 
     bias: Estimate
     lower_limit: float
@@ -44,10 +48,11 @@ class Differences:
 
 
 def passing_bablok(x: np.ndarray, y: np.ndarray) -> Line | None:
-    """Fit y against x where both err (Passing & Bablok 1983, J Clin Chem Clin Biochem 21:709); None when it cannot be.
+    """Fit y against x where both err; None when it cannot be fitted.
 
-    The slope is the median of all pairwise slopes, shifted by the number of slopes below -1 so that
-    exchanging x and y gives the same line; identical points and slopes of exactly -1 are left out.
+    Passing & Bablok 1983, J Clin Chem Clin Biochem 21:709. The slope is the median of all pairwise
+    slopes, shifted by the number of slopes below -1 so that exchanging x and y gives the same line;
+    identical points and slopes of exactly -1 are left out.
     """
     n = len(x)
     if n < LEAST_PAIRS:
@@ -72,11 +77,15 @@ def passing_bablok(x: np.ndarray, y: np.ndarray) -> Line | None:
     low, high = (float(slopes[rank - 1]) for rank in ranks)
     if not all(map(math.isfinite, (slope, low, high))):
         return None
-    return Line(slope, low, high, *(float(np.median(y - each * x)) for each in (slope, high, low)))
+    intercepts = (float(np.median(y - each * x)) for each in (slope, high, low))
+    return Line(slope, low, high, *intercepts)
 
 
 def bland_altman(differences: np.ndarray) -> Differences | None:
-    """Give bias and limits of agreement of paired differences (Bland & Altman 1986, Lancet 327:307)."""
+    """Give bias and limits of agreement of paired differences.
+
+    Bland & Altman 1986, Lancet 327:307. None from fewer than five pairs.
+    """
     n = len(differences)
     if n < LEAST_PAIRS:
         return None
@@ -86,7 +95,11 @@ def bland_altman(differences: np.ndarray) -> Differences | None:
 
 
 def concordance_correlation(x: np.ndarray, y: np.ndarray) -> Estimate | None:
-    """Give Lin's concordance correlation with its interval by Fisher's z (Lin 1989, Biometrics 45:255; corrected 2000, 56:324)."""
+    """Give Lin's concordance correlation with its interval by Fisher's z.
+
+    Lin 1989, Biometrics 45:255; corrected 2000, 56:324. None from fewer than five pairs, or where
+    either method gave one value only.
+    """
     n = len(x)
     if n < LEAST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
@@ -108,6 +121,11 @@ def concordance_correlation(x: np.ndarray, y: np.ndarray) -> Estimate | None:
 
 
 def f1(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Give twice the shared events over the sum of both (two sorted arrays of event indices); None where neither has any."""
+    """Give twice the shared events over the sum of both; None where neither has any.
+
+    Both are sorted arrays of event indices.
+    """
     total = len(first) + len(second)
-    return 2 * len(np.intersect1d(first, second, assume_unique=True)) / total if total else None
+    if not total:
+        return None
+    return 2 * len(np.intersect1d(first, second, assume_unique=True)) / total

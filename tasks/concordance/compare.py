@@ -1,4 +1,7 @@
-"""Compare the results of two versions: amounts by population, events by gate, and every result that would read otherwise."""
+"""Compare the results of two versions of a strategy.
+
+Compared are amounts by population, events by gate, and every result that would read otherwise.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ from tasks.concordance.agreement import (
 )
 from tasks.concordance.recount import Comparison, folder_of
 from tasks.counting.counts import TubeCounts
+from tasks.kinetics.rows import number
 from tasks.kinetics.schema import KINETICS, PARAMETERS
+from tasks.kinetics.table_schema import TableSchema
 from tasks.kinetics.wide_table import print_result
 from tasks.publish.tables import csv_bytes
 from tasks.results.patient_tables import counted_tubes, parameter_settings, patient_kinetics
@@ -43,11 +48,38 @@ CLINICAL_PARAMETERS = (
     "nadir",
 )
 KEY = ["patient", "tube_sha256", "population"]
+AGREEMENT = [
+    "population",
+    "unit",
+    "pairs",
+    "slope",
+    "slope_low",
+    "slope_high",
+    "intercept",
+    "intercept_low",
+    "intercept_high",
+    "concordance",
+    "concordance_low",
+    "concordance_high",
+    "bias_percent",
+    "bias_low",
+    "bias_high",
+    "limit_low",
+    "limit_high",
+    "note",
+]
+CHANGED = ["patient", "visit", "day", "population", "what", "current", "other"]
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Everything that was compared: the pairs, agreement by population, events by tube and gate, and what changed."""
+    """Everything that was compared.
+
+    ``pairs`` are both versions' results of the same tube and population; ``by_population`` has the
+    columns of ``AGREEMENT``, ``changed`` those of ``CHANGED``; ``events`` are by tube and gate;
+    ``missing`` says in sentences what one version lacks; ``fingerprint`` is the hash of the results
+    compared.
+    """
 
     pairs: pd.DataFrame
     by_population: pd.DataFrame
@@ -58,7 +90,7 @@ class Agreement:
 
 
 def agreement(snapshot: StudySnapshot, compared: Comparison) -> Agreement:
-    """Make both versions' tables of every patient by the code that makes the study's, and compare them."""
+    """Make both versions' tables of every patient as the study's are made, and compare them."""
     import pandas as pd
 
     current = _tables(snapshot, compared, "current")
@@ -68,21 +100,13 @@ def agreement(snapshot: StudySnapshot, compared: Comparison) -> Agreement:
     pairs = pairs.sort_values(
         ["rank", "patient", "day_current", "tube_sha256"], kind="stable", ignore_index=True
     ).drop(columns="rank")
-    lost = sorted(set(current[0]["tube_sha256"]) - set(other[0]["tube_sha256"]))
-    only = sorted(set(current[0]["population"]) ^ set(other[0]["population"]), key=population_rank)
-    missing = (
-        *(
-            f"Tube {sha[:12]} has no counts under {compared.other.name}: it would be in no table."
-            for sha in lost
-        ),
-        *(f"The population {name} is reported by one version only." for name in only),
-    )
+    missing = tuple(_missing(current[0], other[0], compared.other.name))
     changed = pd.DataFrame(
         [*_changed_results(pairs, compared), *_changed_parameters(current[1], other[1])],
         columns=CHANGED,
     )
     by_population = pd.DataFrame(
-        [_agreement_of(name, own) for name, own in pairs.groupby("population", sort=False)],
+        [_agreement_of(name, rows) for name, rows in pairs.groupby("population", sort=False)],
         columns=AGREEMENT,
     )
     fingerprint = fingerprint_of(snapshot, compared, current[0], other[0])
@@ -91,10 +115,18 @@ def agreement(snapshot: StudySnapshot, compared: Comparison) -> Agreement:
     )
 
 
-def fingerprint_of(snapshot: StudySnapshot, compared: Comparison, *kinetics: pd.DataFrame) -> str:
-    """Hash the results that are compared.
+def _missing(current: pd.DataFrame, other: pd.DataFrame, other_name: str) -> Iterator[str]:
+    """Say in sentences which tubes and populations one version lacks."""
+    for sha in sorted(set(current["tube_sha256"]) - set(other["tube_sha256"])):
+        yield f"Tube {sha[:12]} has no counts under {other_name}: it would be in no table."
+    for name in sorted(set(current["population"]) ^ set(other["population"]), key=population_rank):
+        yield f"The population {name} is reported by one version only."
 
-    A promotion can so tell whether the comparison is of the archive as it is.
+
+def fingerprint_of(snapshot: StudySnapshot, compared: Comparison, *kinetics: pd.DataFrame) -> str:
+    """Hash the results that are compared, or those of the archive as it is now.
+
+    A promotion compares the hashes, to know whether the comparison is of the archive as it is.
     """
     tables = kinetics or tuple(
         _tables(snapshot, compared, side)[0] for side in ("current", "other")
@@ -113,7 +145,10 @@ def fingerprint_of(snapshot: StudySnapshot, compared: Comparison, *kinetics: pd.
 def _tables(
     snapshot: StudySnapshot, compared: Comparison, side: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give kinetics (of the compared panel's tubes) and parameters of every patient, by a version."""
+    """Give the kinetics and the parameters of every patient under one version.
+
+    The kinetics are those of the compared panel's tubes.
+    """
     import pandas as pd
 
     from tasks.kinetics.parameters import parameters_frame
@@ -128,66 +163,40 @@ def _tables(
     for name in sorted(tubes.keys() & set(patients)):
         table = patient_kinetics(snapshot, patients[name], tubes[name])
         kinetics.append(table[table["panel"] == compared.panel])
-        parameters.append(
-            parameters_frame(
-                table, parameter_settings(settings, {name: patients[name]}, table, tubes[name])
-            )
-        )
-    empty = (
-        pd.DataFrame({column: [] for column in KINETICS.names}),
-        pd.DataFrame({column: [] for column in PARAMETERS.names}),
-    )
-    return (
-        pd.concat(kinetics, ignore_index=True) if kinetics else empty[0],
-        pd.concat(parameters, ignore_index=True) if parameters else empty[1],
-    )
+        rules = parameter_settings(settings, {name: patients[name]}, table, tubes[name])
+        parameters.append(parameters_frame(table, rules))
+    if not kinetics:
+        return _empty(KINETICS), _empty(PARAMETERS)
+    return pd.concat(kinetics, ignore_index=True), pd.concat(parameters, ignore_index=True)
 
 
-AGREEMENT = [
-    *(
-        "population",
-        "unit",
-        "pairs",
-        "slope",
-        "slope_low",
-        "slope_high",
-        "intercept",
-        "intercept_low",
-        "intercept_high",
-    ),
-    *(
-        "concordance",
-        "concordance_low",
-        "concordance_high",
-        "bias_percent",
-        "bias_low",
-        "bias_high",
-        "limit_low",
-        "limit_high",
-        "note",
-    ),
-]
+def _empty(schema: TableSchema) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({column: [] for column in schema.names})
 
 
-def amounts(own: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
-    """Give the pairs that both versions detected, and their unit: cells/µL in blood, percent where there is no concentration."""
+def amounts(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
+    """Give the pairs that both versions detected, and their unit.
+
+    The unit is cells/µL in blood, percent where there is no concentration.
+    """
     for column, unit in (("per_ul", "1/uL"), ("percent_reference", "%")):
-        pair = own[[f"{column}_current", f"{column}_other"]].dropna()
+        pair = rows[[f"{column}_current", f"{column}_other"]].dropna()
         if len(pair):
             return pair.iloc[:, 0].to_numpy(float), pair.iloc[:, 1].to_numpy(float), unit
     return np.empty(0), np.empty(0), "1/uL"
 
 
-def _agreement_of(population: object, own: pd.DataFrame) -> tuple[object, ...]:
-    x, y, unit = amounts(own)
+def _agreement_of(population: object, rows: pd.DataFrame) -> tuple[object, ...]:
+    """Give one row of the table of agreement, in the order of ``AGREEMENT``."""
+    x, y, unit = amounts(rows)
     line = passing_bablok(x, y)
-    differences = bland_altman(np.log(y / x)) if len(x) else None
-    concordance = concordance_correlation(np.log10(x), np.log10(y)) if len(x) else None
-    note = (
-        ""
-        if len(x) >= BRIDGING_SAMPLES
-        else f"{len(x)} pairs, {BRIDGING_SAMPLES} are needed to decide anything"
-    )
+    differences = bland_altman(np.log(y / x))
+    concordance = concordance_correlation(np.log10(x), np.log10(y))
+    note = ""
+    if len(x) < BRIDGING_SAMPLES:
+        note = f"{len(x)} pairs, {BRIDGING_SAMPLES} are needed to decide anything"
     fitted = (None,) * 6 if line is None else astuple(line)
     lin = (None,) * 3 if concordance is None else astuple(concordance)
     return (population, unit, len(x), *fitted, *lin, *_percents(differences), note)
@@ -199,9 +208,6 @@ def _percents(differences: Differences | None) -> tuple[float | None, ...]:
         return (None,) * 5
     logarithms = (*astuple(differences.bias), differences.lower_limit, differences.upper_limit)
     return tuple(100 * float(np.expm1(value)) for value in logarithms)
-
-
-CHANGED = ["patient", "visit", "day", "population", "what", "current", "other"]
 
 
 def _changed_results(pairs: pd.DataFrame, compared: Comparison) -> Iterator[tuple[object, ...]]:
@@ -217,15 +223,8 @@ def _changed_results(pairs: pd.DataFrame, compared: Comparison) -> Iterator[tupl
         if threshold is not None and _above(sides[0], threshold) != _above(sides[1], threshold):
             what.append(f"clinical threshold {threshold:g}/uL")
         if what:
-            told = [print_result(side) for side in sides]
-            yield (
-                row["patient"],
-                row["visit_current"],
-                row["day_current"],
-                row["population"],
-                " and ".join(what),
-                *told,
-            )
+            visit = (row["patient"], row["visit_current"], row["day_current"])
+            yield (*visit, row["population"], " and ".join(what), *map(print_result, sides))
 
 
 def _side(row: dict[Any, Any], end: str) -> dict[Hashable, Any]:
@@ -235,30 +234,30 @@ def _side(row: dict[Any, Any], end: str) -> dict[Hashable, Any]:
 
 
 def _above(side: dict[Hashable, Any], threshold: float) -> bool:
-    return bool(
-        side["per_ul"] == side["per_ul"]
-        and side["per_ul"] is not None
-        and side["per_ul"] >= threshold
-    )
+    per_ul = number(side["per_ul"])
+    return per_ul is not None and per_ul >= threshold
 
 
 def _changed_parameters(current: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     key = ["patient", "specimen", "population", "parameter"]
     both = current.merge(other, on=key, suffixes=("_current", "_other"))
     for row in both[both["parameter"].isin(CLINICAL_PARAMETERS)].to_dict("records"):
-        told = [_interval(row, end) for end in ("_current", "_other")]
-        if told[0] != told[1]:
-            yield (row["patient"], "", None, row["population"], row["parameter"], *told)
+        current_text, other_text = _interval(row, "_current"), _interval(row, "_other")
+        if current_text != other_text:
+            what = (row["patient"], "", None, row["population"], row["parameter"])
+            yield (*what, current_text, other_text)
 
 
 def _interval(row: dict[Any, Any], end: str) -> str:
-    low, high, value = (row[f"{name}{end}"] for name in ("low", "high", "value"))
-    told = ["–" if each is None or each != each else f"{each:.4g}" for each in (low, high, value)]  # noqa: PLR0124 - NaN
-    return (
-        f"({told[0]}, {told[1]}]"
-        if row[f"censoring{end}"] in ("interval", "right", "left")
-        else told[2]
-    )
+    low, high, value = (_printed(row[f"{name}{end}"]) for name in ("low", "high", "value"))
+    if row[f"censoring{end}"] in ("interval", "right", "left"):
+        return f"({low}, {high}]"
+    return value
+
+
+def _printed(value: object) -> str:
+    known = number(value)
+    return "–" if known is None else f"{known:.4g}"
 
 
 def _events(study: Study, compared: Comparison) -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""Lay the gates of two versions over each other on one tube: what differs in words, drawn on its events, counted event by event."""
+"""Lay the gates of two versions over each other on one tube.
+
+What differs is said in words, drawn on the tube's events, and counted event by event.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ from panels.panel import match_panel
 from panels.text.errors import PanelMismatch, UsageFault
 from tasks.concordance.agreement import f1
 from tasks.publish.figure_bytes import png_bytes
-from tasks.publish.gating_page import Before, draw_gating_page
+from tasks.publish.gating_panel import Before
+from tasks.publish.gating_picture import draw_gating_page
 from tasks.publish.pages import render
 
 if TYPE_CHECKING:
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GatePair:
-    """One gate (under its newer name) in both versions: events (None: that version has no such gate) and F1 of the two."""
+    """One gate in both versions: its newer name, its older one (``was``), its events and their F1.
+
+    Events are None where that version has no such gate.
+    """
 
     gate: str
     was: str | None
@@ -38,27 +45,26 @@ class GatePair:
     f1: float | None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Say what became of the gate's events."""
-        if self.old_events is None or self.new_events is None:
-            return (
-                f"new: {self.new_events:,}"
-                if self.old_events is None
-                else f"removed: {self.old_events:,}"
-            )
-        return f"{self.old_events:,} → {self.new_events:,}" + (
-            "" if self.f1 is None else f"    F1 {self.f1_told}"
-        )
+        if self.old_events is None:
+            return f"new: {self.new_events:,}"
+        if self.new_events is None:
+            return f"removed: {self.old_events:,}"
+        counts = f"{self.old_events:,} → {self.new_events:,}"
+        return counts if self.f1 is None else f"{counts}    F1 {self.f1_text}"
 
     @property
-    def f1_told(self) -> str:
+    def f1_text(self) -> str:
         """Write F1 so that only identical events read 1."""
-        return "–" if self.f1 is None else "1" if self.f1 == 1 else f"{min(self.f1, 0.9999):.4f}"
+        if self.f1 is None:
+            return "–"
+        return "1" if self.f1 == 1 else f"{min(self.f1, 0.9999):.4f}"
 
 
 @dataclass(frozen=True, slots=True)
 class Overlaid:
-    """Two versions on one tube: the difference in words, every gate's events, and the self-contained page."""
+    """Two versions on one tube: the difference in words, every gate's events, and the page."""
 
     difference: Difference
     gates: tuple[GatePair, ...]
@@ -75,11 +81,11 @@ class Overlaid:
 
 
 def overlay(old: Strategy, new: Strategy, tube: Path, panels: Path | None = None) -> Overlaid:
-    """Gate one tube under both versions and draw every gate whose outline or events differ, the older outline dashed.
+    """Gate one tube under both versions and draw every gate whose outline or events differ.
 
-    Boundaries are this tube's own: no other tube is asked, and no stretch of time is left out.
-    Raises UsageFault when the versions are for different panels, TubeFault when the tube cannot be
-    gated.
+    The older outline is dashed. Boundaries come from this tube alone: no reference tube is used,
+    and no stretch of time is left out. Raises UsageFault when the versions are for different
+    panels, TubeFault when the tube cannot be gated.
     """
     if old.panel != new.panel:
         raise UsageFault(
@@ -95,23 +101,18 @@ def overlay(old: Strategy, new: Strategy, tube: Path, panels: Path | None = None
     events = open_events(header)
     before, after = (apply_strategy(strategy, match, header, events) for strategy in (old, new))
     difference = compare(old, new)
-    was = {
+    renamed = {
         change.where: str(change.was) for change in difference.changes if change.kind == "renamed"
     }
-    gates = _pairs(before, after, was)
+    gates = _pairs(before, after, renamed)
     drawn = _drawn(before, after, gates, events, header)
     digest = regular_sha256(tube, follow=True)[:12]
     picture = b""
     if drawn:
-        title, subtitle = (
-            f"{old.name} → {new.name}",
-            f"tube {digest}   ·   {header.event_count:,} events",
-        )
-        picture = png_bytes(
-            draw_gating_page(
-                title, subtitle, [view for view, _ in drawn], [pair for _, pair in drawn]
-            )
-        )
+        title = f"{old.name} → {new.name}"
+        subtitle = f"tube {digest}   ·   {header.event_count:,} events"
+        views, older = zip(*drawn, strict=True)
+        picture = png_bytes(draw_gating_page(title, subtitle, views, older))
     page = render(
         "difference.html",
         {
@@ -125,66 +126,77 @@ def overlay(old: Strategy, new: Strategy, tube: Path, panels: Path | None = None
     return Overlaid(difference, gates, page)
 
 
-def _pairs(before: Applied, after: Applied, was: dict[str, str]) -> tuple[GatePair, ...]:
-    """Pair the gates of both versions, in the order of the newer one, removed ones last."""
-    old, new = (
-        [name for gate in each.compiled.strategy.gates for name in gate.names]
-        for each in (before, after)
-    )
-    earlier = {name: was.get(name, name) for name in new}
+def _pairs(before: Applied, after: Applied, renamed: dict[str, str]) -> tuple[GatePair, ...]:
+    """Pair the gates of both versions, in the order of the newer one, removed ones last.
+
+    ``renamed`` maps new names to old ones.
+    """
+    old, new = _gate_names(before), _gate_names(after)
+    older_names = {name: renamed.get(name, name) for name in new}
     pairs = []
-    for name in (*new, *(name for name in old if name not in earlier.values())):
-        first = (
-            before.evaluation.rows[before.compiled.path_of[earlier.get(name, name)]]
-            if earlier.get(name, name) in old
-            else None
-        )
-        second = after.evaluation.rows[after.compiled.path_of[name]] if name in new else None
-        score = None if first is None or second is None else f1(first, second)
-        sizes = [None if rows is None else len(rows) for rows in (first, second)]
-        pairs.append(
-            GatePair(
-                name, None if first is None else earlier.get(name, name), sizes[0], sizes[1], score
-            )
-        )
+    for name in new:
+        was = older_names[name]
+        if was in old:
+            pairs.append(_pair(name, was, _events_of(before, was), _events_of(after, name)))
+        else:
+            pairs.append(_pair(name, None, None, _events_of(after, name)))
+    kept = set(older_names.values())
+    pairs += [_pair(name, name, _events_of(before, name), None) for name in old if name not in kept]
     return tuple(pairs)
+
+
+def _pair(gate: str, was: str | None, old: np.ndarray | None, new: np.ndarray | None) -> GatePair:
+    score = None
+    if old is not None and new is not None:
+        score = f1(old, new)
+    return GatePair(gate, was, _count(old), _count(new), score)
+
+
+def _count(events: np.ndarray | None) -> int | None:
+    return None if events is None else len(events)
+
+
+def _gate_names(applied: Applied) -> list[str]:
+    return [name for gate in applied.compiled.strategy.gates for name in gate.names]
+
+
+def _events_of(applied: Applied, gate: str) -> np.ndarray:
+    """Give the indices of the events in a gate."""
+    return applied.evaluation.rows[applied.compiled.path_of[gate]]
 
 
 def _drawn(
     before: Applied, after: Applied, gates: tuple[GatePair, ...], events: Events, header: TubeHeader
 ) -> list[tuple[GateView, Before]]:
-    """Pair what is drawn with the older outlines; a gate that moved to other axes is drawn on both."""
-    new_views = {
-        view.name: view for view in project(after.compiled, after.evaluation, events, header)
-    }
-    old_views = {
-        view.name: view for view in project(before.compiled, before.evaluation, events, header)
-    }
+    """Pair what is drawn with the older outlines; a gate that moved to other axes is drawn on both.
+
+    A gate with the same outline and the same events is not drawn.
+    """
+    new_views = _views(after, events, header)
+    old_views = _views(before, events, header)
     drawn = []
     for pair in gates:
-        view = new_views.get(pair.gate)
-        outlines = (
-            None
-            if view is None or pair.was is None
-            else outlines_on(view, after.compiled, before.compiled, pair.was)
-        )
-        if (
-            view is not None
-            and outlines is not None
-            and pair.f1 in (None, 1.0)
-            and _alike(view.outlines, outlines)
-        ):
-            continue
-        if view is not None:
-            drawn.append((view, Before(outlines or (), pair.told)))
+        view, outlines = new_views.get(pair.gate), None
+        if view is not None and pair.was is not None:
+            outlines = outlines_on(view, after.compiled, before.compiled, pair.was)
+        if view is not None and not _is_unchanged(pair, view, outlines):
+            drawn.append((view, Before(outlines or (), pair.description)))
         if pair.was is not None and outlines is None:
             earlier = old_views[pair.was]
-            told = pair.told if view is None else "before, on its own axes"
-            drawn.append((replace(earlier, outlines=()), Before(earlier.outlines, told)))
+            counts = pair.description if view is None else "before, on its own axes"
+            drawn.append((replace(earlier, outlines=()), Before(earlier.outlines, counts)))
     return drawn
 
 
-def _alike(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]) -> bool:
-    return len(first) == len(second) and all(
-        np.array_equal(a, b) for a, b in zip(first, second, strict=True)
+def _views(applied: Applied, events: Events, header: TubeHeader) -> dict[str, GateView]:
+    views = project(applied.compiled, applied.evaluation, events, header)
+    return {view.name: view for view in views}
+
+
+def _is_unchanged(pair: GatePair, view: GateView, outlines: tuple[np.ndarray, ...] | None) -> bool:
+    """Tell whether a gate has the same events and, on its axes, the same outlines as before."""
+    if outlines is None or pair.f1 not in (None, 1.0):
+        return False
+    return len(view.outlines) == len(outlines) and all(
+        np.array_equal(new, old) for new, old in zip(view.outlines, outlines, strict=True)
     )

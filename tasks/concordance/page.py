@@ -1,15 +1,20 @@
-"""Write what two versions agree on: tables, one picture a population, and a page that begins with what it means."""
+"""Write how two versions agree: tables, one picture a population, and a page.
+
+The page begins with what the comparison means.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.concordance.compare import BRIDGING_SAMPLES, Agreement, amounts
 from tasks.concordance.recount import Comparison, folder_of
+from tasks.kinetics.rows import number
 from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.figure_style import FADED, INK
 from tasks.publish.pages import render
 from tasks.publish.tables import csv_bytes, write_atomically
 
@@ -22,127 +27,84 @@ if TYPE_CHECKING:
 
 INPUTS = ".inputs.sha256"
 PAGE = "concordance.html"
-INK, FADED, BLUE, ORANGE = "#1b1f24", "#667080", "#0b5394", "#b45f06"
+BLUE, ORANGE = "#0b5394", "#b45f06"
+LIMITS = ("limit_low", "limit_high")
+DRAWN_STATISTICS = ("slope", "slope_low", "slope_high", "intercept", "bias_percent", *LIMITS)
 
 
 def write_concordance(
-    study: Study, compared: Comparison, found: Agreement, faults: Sequence[str]
+    study: Study, compared: Comparison, results: Agreement, faults: Sequence[str]
 ) -> str:
     """Write the folder of a comparison; gives the path of its page."""
     folder = folder_of(study, compared)
     labels = {name: each.label for name, each in compared.current.populations.items()}
     pictures: dict[str, bytes] = {}
-    for name, own in found.pairs.groupby("population", sort=False):
-        if len(amounts(own)[0]):
-            pictures[str(name)] = png_bytes(
-                draw_agreement(
-                    labels.get(str(name), str(name)), own, compared, _row_of(found, str(name))
-                )
-            )
-            write_atomically(folder / f"{name}.png", pictures[str(name)])
-    write_atomically(folder / "agreement.csv", csv_bytes(found.by_population))
-    write_atomically(folder / "events.csv", csv_bytes(found.events))
-    write_atomically(folder / "changed.csv", csv_bytes(found.changed))
-    write_atomically(folder / PAGE, _page(compared, found, pictures, labels, faults).encode())
-    write_atomically(folder / INPUTS, found.fingerprint.encode())
+    for key, rows in results.pairs.groupby("population", sort=False):
+        name = str(key)
+        if len(amounts(rows)[0]):
+            figure = draw_agreement(labels.get(name, name), rows, compared, _row_of(results, name))
+            pictures[name] = png_bytes(figure)
+            write_atomically(folder / f"{name}.png", pictures[name])
+    write_atomically(folder / "agreement.csv", csv_bytes(results.by_population))
+    write_atomically(folder / "events.csv", csv_bytes(results.events))
+    write_atomically(folder / "changed.csv", csv_bytes(results.changed))
+    write_atomically(folder / PAGE, _page(compared, results, pictures, labels, faults).encode())
+    write_atomically(folder / INPUTS, results.fingerprint.encode())
     return str(folder / PAGE)
 
 
-def verdict(compared: Comparison, found: Agreement) -> list[str]:
+def verdict(compared: Comparison, results: Agreement) -> list[str]:
     """Say in plain words what the comparison shows; fewer than ten samples decide nothing."""
-    tubes = found.pairs["tube_sha256"].nunique()
+    tubes = results.pairs["tube_sha256"].nunique()
+    scope = f"{tubes} tubes were compared."
     if tubes < BRIDGING_SAMPLES:
-        said = [
-            (
-                f"{tubes} tubes were compared: too few to decide anything ({BRIDGING_SAMPLES} are "
-                f"needed)."
-            )
-        ]
-    else:
-        said = [f"{tubes} tubes were compared."]
-    results = found.changed[found.changed["visit"] != ""]
-    parameters = found.changed[found.changed["visit"] == ""]
-    if len(found.changed) == 0:
-        said.append(
-            f"No result changes its code or its side of a clinical threshold under "
-            f"{compared.other.name}."
+        scope = (
+            f"{tubes} tubes were compared: too few to decide anything ({BRIDGING_SAMPLES} are "
+            f"needed)."
         )
-    else:
-        said.append(
-            f"{len(results)} results change their code or their side of a clinical threshold, "
-            f"and {len(parameters)} parameters change."
+    changed = results.changed
+    changes = (
+        f"No result changes its code or its side of a clinical threshold under "
+        f"{compared.other.name}."
+    )
+    if len(changed):
+        changes = (
+            f"{(changed['visit'] != '').sum()} results change their code or their side of a "
+            f"clinical threshold, and {(changed['visit'] == '').sum()} parameters change."
         )
-    off = found.by_population[found.by_population["bias_percent"].astype(float).abs() > 10]
-    said += [
+    biased = results.by_population["bias_percent"].astype(float).abs() > 10
+    biases = [
         f"{row.population}: {row.bias_percent:+.0f} % on average over {row.pairs} pairs."
-        for row in off.itertuples()
+        for row in results.by_population[biased].itertuples()
     ]
-    return said
+    return [scope, changes, *biases]
 
 
 def draw_agreement(
-    label: str, own: pd.DataFrame, compared: Comparison, row: Mapping[str, object] | None
+    label: str, rows: pd.DataFrame, compared: Comparison, agreement: Mapping[str, object] | None
 ) -> Figure:
-    """Draw both versions against each other (log axes) with the Passing–Bablok line, and their ratio against their mean."""
+    """Draw both versions against each other, and their ratio against their mean.
+
+    ``rows`` are the pairs of one population, ``agreement`` is its row of the table of agreement.
+    The axes of amounts are logarithmic; over the pairs lies the Passing–Bablok line, over the
+    ratios the mean difference with the limits of agreement.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    x, y, unit = amounts(own)
+    x, y, unit = amounts(rows)
+    statistics = _statistics(agreement)
     figure = Figure(figsize=(10, 4.2), dpi=110, facecolor="white", layout="constrained")
     left, right = figure.subplots(1, 2)
-    figure.suptitle(
-        f"{label}: {len(x)} pairs", x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK
-    )
-    words = "cells/µL" if unit == "1/uL" else "% of reference"
-    low, high = min(x.min(), y.min()) / 1.5, max(x.max(), y.max()) * 1.5
-    grid = np.geomspace(low, high, 100)
-    left.plot(grid, grid, color=FADED, linewidth=0.8, linestyle="--", label="equal")
-    if row is not None and row["slope"] == row["slope"] and row["slope"] is not None:
-        _draw_line(left, grid, row)
-    left.scatter(x, y, s=18, color=BLUE, alpha=0.7, linewidths=0, zorder=3)
-    left.set(
-        xscale="log",
-        yscale="log",
-        xlim=(low, high),
-        ylim=(low, high),
-        xlabel=f"{compared.current.name}, {words}",
-        ylabel=f"{compared.other.name}, {words}",
-    )
-    left.legend(frameon=False, fontsize=8.5, loc="upper left")
-    ratio, mean = 100 * (y / x - 1), np.sqrt(x * y)
-    right.scatter(mean, ratio, s=18, color=BLUE, alpha=0.7, linewidths=0, zorder=3)
-    right.axhline(0, color=FADED, linewidth=0.8, linestyle="--")
-    if (
-        row is not None
-        and row["bias_percent"] == row["bias_percent"]
-        and row["bias_percent"] is not None
-    ):
-        for name, style in (("bias_percent", "-"), ("limit_low", ":"), ("limit_high", ":")):
-            right.axhline(float(str(row[name])), color=ORANGE, linewidth=1.2, linestyle=style)
-        right.set_title(
-            "solid: mean difference, dotted: 95 % of differences",
-            fontsize=9,
-            color=FADED,
-            loc="left",
-        )
-    right.set(
-        xscale="log",
-        xlabel=f"geometric mean of both, {words}",
-        ylabel=f"difference, % of {compared.current.name}",
-    )
-    limits = (
-        []
-        if row is None
-        else [
-            abs(float(str(row[name])))
-            for name in ("limit_low", "limit_high")
-            if row[name] is not None
-        ]
-    )
-    reach = 1.2 * max(
-        [5.0, float(np.abs(ratio).max()), *(limit for limit in limits if np.isfinite(limit))]
-    )
-    right.set_ylim(-reach, reach)
+    title = figure.suptitle(f"{label}: {len(x)} pairs", x=0.01, ha="left")
+    title.set(fontsize=12, fontweight="bold", color=INK)
+    unit_words = "cells/µL" if unit == "1/uL" else "% of reference"
+    _draw_pairs(left, x, y, statistics)
+    left.set_xlabel(f"{compared.current.name}, {unit_words}")
+    left.set_ylabel(f"{compared.other.name}, {unit_words}")
+    _draw_differences(right, x, y, statistics)
+    right.set_xlabel(f"geometric mean of both, {unit_words}")
+    right.set_ylabel(f"difference, % of {compared.current.name}")
     for axis in (left.xaxis, left.yaxis, right.xaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -152,53 +114,79 @@ def draw_agreement(
     return figure
 
 
-def _draw_line(axes: Axes, grid: np.ndarray, row: Mapping[str, object]) -> None:
-    slope, low, high, intercept = (
-        float(str(row[name])) for name in ("slope", "slope_low", "slope_high", "intercept")
-    )
-    values = intercept + slope * grid
+def _statistics(agreement: Mapping[str, object] | None) -> dict[str, float]:
+    """Give the numbers of a row of the table of agreement that are known."""
+    numbers = {name: number((agreement or {}).get(name)) for name in DRAWN_STATISTICS}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _draw_pairs(axes: Axes, x: np.ndarray, y: np.ndarray, statistics: Mapping[str, float]) -> None:
+    low, high = min(x.min(), y.min()) / 1.5, max(x.max(), y.max()) * 1.5
+    grid = np.geomspace(low, high, 100)
+    axes.plot(grid, grid, color=FADED, linewidth=0.8, linestyle="--", label="equal")
+    if "slope" in statistics:
+        _draw_line(axes, grid, statistics)
+    axes.scatter(x, y, s=18, color=BLUE, alpha=0.7, linewidths=0, zorder=3)
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left")
+
+
+def _draw_differences(
+    axes: Axes, x: np.ndarray, y: np.ndarray, statistics: Mapping[str, float]
+) -> None:
+    ratio, mean = 100 * (y / x - 1), np.sqrt(x * y)
+    axes.scatter(mean, ratio, s=18, color=BLUE, alpha=0.7, linewidths=0, zorder=3)
+    axes.axhline(0, color=FADED, linewidth=0.8, linestyle="--")
+    if "bias_percent" in statistics:
+        for name, style in (("bias_percent", "-"), ("limit_low", ":"), ("limit_high", ":")):
+            axes.axhline(statistics[name], color=ORANGE, linewidth=1.2, linestyle=style)
+        title = axes.set_title("solid: mean difference, dotted: 95 % of differences", loc="left")
+        title.set(fontsize=9, color=FADED)
+    axes.set_xscale("log")
+    limits = [abs(statistics[name]) for name in LIMITS if name in statistics]
+    reach = 1.2 * max([5.0, float(np.abs(ratio).max()), *filter(np.isfinite, limits)])
+    axes.set_ylim(-reach, reach)
+
+
+def _draw_line(axes: Axes, grid: np.ndarray, statistics: Mapping[str, float]) -> None:
+    slope, low, high = (statistics[name] for name in ("slope", "slope_low", "slope_high"))
+    values = statistics["intercept"] + slope * grid
     shown = values > 0
-    axes.plot(
-        grid[shown],
-        values[shown],
-        color=ORANGE,
-        linewidth=1.4,
-        label=f"Passing–Bablok, slope {slope:.3f} ({low:.3f} to {high:.3f})",
-    )
+    label = f"Passing–Bablok, slope {slope:.3f} ({low:.3f} to {high:.3f})"
+    axes.plot(grid[shown], values[shown], color=ORANGE, linewidth=1.4, label=label)
 
 
-def _row_of(found: Agreement, population: str) -> Mapping[str, object] | None:
-    rows = found.by_population[found.by_population["population"] == population].to_dict("records")
-    return {str(key): value for key, value in rows[0].items()} if rows else None
+def _row_of(results: Agreement, population: str) -> Mapping[str, object] | None:
+    table = results.by_population
+    for row in table[table["population"] == population].to_dict("records"):
+        return {str(key): value for key, value in row.items()}
+    return None
 
 
 def _page(
     compared: Comparison,
-    found: Agreement,
+    results: Agreement,
     pictures: Mapping[str, bytes],
     labels: Mapping[str, str],
     faults: Sequence[str],
 ) -> str:
-    gates = (
-        found.events.dropna(subset=["f1"])
-        .groupby("gate", sort=False)["f1"]
-        .agg(["count", "median", "min"])
-        .reset_index()
-    )
+    by_gate = results.events.dropna(subset=["f1"]).groupby("gate", sort=False)["f1"]
+    gates = by_gate.agg(["count", "median", "min"]).reset_index()
     return render(
         "concordance.html",
         {
             "compared": compared,
-            "verdict": verdict(compared, found),
-            "missing": [*found.missing, *faults],
-            "rows": found.by_population.astype(object)
-            .where(found.by_population.notna(), None)
-            .to_dict("records"),
-            "changed": found.changed.astype(object)
-            .where(found.changed.notna(), None)
-            .to_dict("records"),
+            "verdict": verdict(compared, results),
+            "missing": [*results.missing, *faults],
+            "rows": _rows(results.by_population),
+            "changed": _rows(results.changed),
             "gates": gates.to_dict("records"),
             "pictures": pictures,
             "labels": labels,
         },
     )
+
+
+def _rows(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Give a table's rows as the template reads them: None where a cell is empty."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")

@@ -1,4 +1,4 @@
-"""Make a compared version the current one: an act of its own, recorded with who, why and on what comparison."""
+"""Make a compared version the current one, recorded with who, why and on what comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def promote(study: Study, strategy: str, approved_by: str, reason: str) -> Promo
         )
     with study_lock(study):
         present = finish_promotions(open_study(study.folder))
-        promotion = _judged(present, strategy, approved_by, reason)
+        promotion = _promotion_of(present, strategy, approved_by, reason)
         text = changed_settings(
             present, PinChange(promotion.panel, promotion.from_strategy, promotion.to_strategy)
         )
@@ -39,17 +39,21 @@ def promote(study: Study, strategy: str, approved_by: str, reason: str) -> Promo
     return promotion
 
 
-def _judged(study: Study, strategy: str, approved_by: str, reason: str) -> Promotion:
-    """Give the promotion if the version was compared over the archive as it is now."""
+def _promotion_of(study: Study, strategy: str, approved_by: str, reason: str) -> Promotion:
+    """Give the promotion, if the version was compared with the one in use.
+
+    Raises UsageFault when it was not, or not over the archive as it is now.
+    """
     snapshot = read_snapshot(study)
     compared = comparison(snapshot, strategy)
-    mark = folder_of(study, compared) / INPUTS
+    fingerprint = folder_of(study, compared) / INPUTS
     how = f"run: reconflow regate --strategy {compared.other.name}"
-    if not mark.is_file():
+    if not fingerprint.is_file():
         raise UsageFault(
             f"{compared.other.name} was not compared with {compared.current.name} yet; {how}"
         )
-    if tubes_to_compare(study, compared) or mark.read_text() != fingerprint_of(snapshot, compared):
+    pending = tubes_to_compare(study, compared)
+    if pending or fingerprint.read_text() != fingerprint_of(snapshot, compared):
         raise UsageFault(
             f"The comparison of {compared.other.name} is not of the archive as it is now; {how}"
         )
@@ -59,5 +63,5 @@ def _judged(study: Study, strategy: str, approved_by: str, reason: str) -> Promo
         compared.other.name,
         approved_by,
         reason,
-        mark.read_text(),
+        fingerprint.read_text(),
     )

@@ -1,11 +1,12 @@
-"""Count a tube under another version beside the current one, and compare which events the gates of both hold."""
+"""Count a tube under another version beside the current one, and compare their gates' events."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from gating.evaluation.engine import ENGINE_VERSION
 from gating.strategy.catalogue import load_strategy
@@ -17,7 +18,7 @@ from tasks.store.measurements import save_measurements
 from tasks.store.tubes import taken_in, tubes_to_count
 from tasks.study.folder import Study
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
-from tasks.tubes.gate_tube import gate_tube, measure_tube
+from tasks.tubes.gate_tube import GatedTube, gate_tube, measure_tube
 from tasks.tubes.reference_tubes import (
     ReferenceIndex,
     is_fmo,
@@ -85,12 +86,13 @@ def folder_of(study: Study, compared: Comparison) -> Path:
 
 
 def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
-    """List the counted tubes of the panel that were not compared yet; raises UsageFault when the current version has to count first."""
+    """List the counted tubes of the panel that were not compared yet.
+
+    Raises UsageFault when the current version has to count first.
+    """
+    pins = {compared.panel: compared.current.name}
+    contents = {compared.panel: compared.current.panel_sha256}
     with study.store() as store:
-        pins, contents = (
-            {compared.panel: compared.current.name},
-            {compared.panel: compared.current.panel_sha256},
-        )
         due = tubes_to_count(store, pins, ENGINE_VERSION, panels=contents)
         tubes = [
             tube
@@ -121,7 +123,7 @@ def recount_inputs(snapshot: StudySnapshot, compared: Comparison) -> RecountInpu
 def measure_references(snapshot: StudySnapshot, compared: Comparison) -> list[str]:
     """Measure controls and baseline tubes under the other version; gives what failed.
 
-    Its thresholds may then be taken from them.
+    Its thresholds fetch their references from these measurements.
     """
     if not needs_references(compared.other.release.strategy):
         return []
@@ -133,22 +135,19 @@ def measure_references(snapshot: StudySnapshot, compared: Comparison) -> list[st
                 continue
             tube = next(iter(taken_in(store, tube_sha256=identity.tube_sha256)))
             try:
-                save_measurements(
-                    store,
-                    identity.tube_sha256,
-                    measured_with(compared.other),
-                    measure_tube(study, tube, compared.other),
-                )
+                measured = measure_tube(study, tube, compared.other)
+                with_versions = measured_with(compared.other)
+                save_measurements(store, identity.tube_sha256, with_versions, measured)
             except TubeFault as fault:
                 faults.append(str(fault))
     return faults
 
 
 def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
-    """Gate one tube under both versions and note event by event how the gates agree.
+    """Gate one tube under both versions, and write down event by event how the gates agree.
 
-    The other version's counts are kept beside the current ones; the tube's state, its page and its tables
-    are not touched. Raises OSError when the archive cannot be reached.
+    The other version's counts are kept beside the current ones. The tube's state, its page and its
+    tables are not touched. Raises OSError when the archive cannot be reached.
     """
     study, compared = inputs.study, inputs.compared
     with study.store() as store:
@@ -161,29 +160,48 @@ def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
             save_gating(store, other.gating, seen=tube.file)
         except TubeFault as fault:
             return Recount(tube_sha256, str(fault))
-    gates: dict[str, Any] = {}
-    for gate in dict.fromkeys((*current.compiled.path_of, *other.compiled.path_of)):
-        if gate == "root":
-            continue
-        first, second = (
-            g.evaluation.rows[g.compiled.path_of[gate]] if gate in g.compiled.path_of else None
-            for g in (current, other)
-        )
-        score = None if first is None or second is None else f1(first, second)
-        gates[gate] = {
-            "current": None if first is None else len(first),
-            "other": None if second is None else len(second),
-            "f1": None if score is None else float(f"{score:.10g}"),
-        }
     document = {
         "tube_sha256": tube_sha256,
         "visit": tube.identity.visit,
         "made_of": _made_of(compared),
-        "gates": gates,
+        "gates": _gates_compared(current, other),
     }
     path = folder_of(study, compared) / "tubes" / f"{tube_sha256[:12]}.json"
     write_atomically(path, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
     return Recount(tube_sha256)
+
+
+def _gates_compared(current: GatedTube, other: GatedTube) -> dict[str, dict[str, float | None]]:
+    """Give the events of every gate under both versions, and their F1; None where it is missing."""
+    gates: dict[str, dict[str, float | None]] = {}
+    for gate in dict.fromkeys((*current.compiled.path_of, *other.compiled.path_of)):
+        if gate == "root":
+            continue
+        first, second = _events_of(current, gate), _events_of(other, gate)
+        gates[gate] = {
+            "current": _count(first),
+            "other": _count(second),
+            "f1": _score(first, second),
+        }
+    return gates
+
+
+def _count(events: np.ndarray | None) -> int | None:
+    return None if events is None else len(events)
+
+
+def _score(first: np.ndarray | None, second: np.ndarray | None) -> float | None:
+    """Give F1 with 10 significant digits, None where a gate is missing or both are empty."""
+    if first is None or second is None:
+        return None
+    score = f1(first, second)
+    return None if score is None else float(f"{score:.10g}")
+
+
+def _events_of(gated: GatedTube, gate: str) -> np.ndarray | None:
+    """Give the indices of a gate's events, None where the version has no such gate."""
+    path = gated.compiled.path_of.get(gate)
+    return None if path is None else gated.evaluation.rows[path]
 
 
 def _made_of(compared: Comparison) -> str:

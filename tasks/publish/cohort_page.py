@@ -1,4 +1,7 @@
-"""Write the page of a cohort: its figures, each with what it shows and what it does not, and the medians as intervals."""
+"""Write the page of a cohort: its figures, each with what it shows and does not, and medians.
+
+A median is given as an interval where some patients are known only by an interval or a bound.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +12,17 @@ from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.rows import number
 from tasks.kinetics.summary import YES_OR_NO
 from tasks.kinetics.turnbull import EVERYONE, RecoveryCurve
-from tasks.publish.wording import NAMES, POINTS_IN_TIME, UNITS, Row, significant
+from tasks.publish.wording import (
+    CANNOT,
+    NAMES,
+    POINTS_IN_TIME,
+    UNITS,
+    Row,
+    days_text,
+    definition_words,
+    median_words,
+    significant,
+)
 from tasks.vocabulary.populations import B_CELLS, CAR_PRODUCTS, PLASMA_CELLS
 
 if TYPE_CHECKING:
@@ -28,7 +41,10 @@ MAIN_PARAMETERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 class SummaryCell(NamedTuple):
-    """What the patients of a group show together of one parameter, and of how many of them anything is known."""
+    """What the patients of a group show together of one parameter.
+
+    ``known`` says of how many of them anything is known.
+    """
 
     amount: str
     known: str
@@ -36,9 +52,10 @@ class SummaryCell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CohortRecord:
-    """What the page says beside the tables: the study, the recovery curves, the column patients are grouped by (if any), their groups.
+    """What the page says beside the tables: the study and its recovery curves.
 
-    ``labels`` names the populations in words.
+    ``stratify_by`` is the column patients are grouped by, if any, ``strata`` maps patients to their
+    groups; ``labels`` names the populations in words.
     """
 
     study: str
@@ -51,7 +68,7 @@ class CohortRecord:
 def summary_lines(
     record: CohortRecord, summary: "pd.DataFrame"
 ) -> list[tuple[str, str, tuple[SummaryCell, ...]]]:
-    """Lay the main parameters out: population and parameter in words, and for each stratum what its patients show together."""
+    """Lay the main parameters out: population and parameter in words, and a cell a stratum."""
     blood = summary[summary["specimen"] == "blood"].to_dict("records")
     rows = {(row["stratum"], row["population"], row["parameter"]): row for row in blood}
     strata = list(dict.fromkeys(summary["stratum"]))
@@ -59,9 +76,9 @@ def summary_lines(
     for population, parameters in MAIN_PARAMETERS.items():
         label = record.labels.get(population, population).split(" (")[0]
         for parameter in parameters:
-            own = [rows.get((stratum, population, parameter)) for stratum in strata]
-            if any(own):
-                lines.append((label, NAMES[parameter], tuple(map(summary_cell, own))))
+            of_strata = [rows.get((stratum, population, parameter)) for stratum in strata]
+            if any(of_strata):
+                lines.append((label, NAMES[parameter], tuple(map(summary_cell, of_strata))))
     return lines
 
 
@@ -69,41 +86,50 @@ def summary_cell(row: Row | None) -> SummaryCell:
     """Put one row of the summary into words."""
     if row is None:
         return SummaryCell("", "")
-    return SummaryCell(
-        _yes_words(row) if row["parameter"] in YES_OR_NO else _middle_words(row),
-        f"{row['estimated']} of {row['patients']}",
-    )
+    known = f"{row['estimated']} of {row['patients']}"
+    if row["parameter"] not in YES_OR_NO:
+        return SummaryCell(_median_words(row), known)
+    if not row["estimated"]:
+        return SummaryCell("nobody can tell", known)
+    return SummaryCell(f"yes in {row['share_yes'] * row['estimated']:.0f}", known)
 
 
-def _yes_words(row: Row) -> str:
-    return (
-        f"yes in {row['share_yes'] * row['estimated']:.0f}"
-        if row["estimated"]
-        else "nobody can tell"
-    )
-
-
-def _middle_words(row: Row) -> str:
-    middle, low, high, least, most = (
+def _median_words(row: Row) -> str:
+    """Write the median with the smallest and largest value, or the interval it lies in."""
+    median, low, high, least, most = (
         number(row[name]) for name in ("median", "median_low", "median_high", "minimum", "maximum")
     )
-    day = "day " if row["parameter"] in POINTS_IN_TIME else ""
-    after = "" if day else f" {UNITS.get(row['unit'], row['unit'])}".rstrip()
-    sized = _in_days if row["unit"] == "d" else significant
-    if middle is not None and least is not None and most is not None:
-        return f"{day}{sized(middle)}{after} ({sized(least)} to {sized(most)})"
+    written = days_text if row["unit"] == "d" else significant
+    is_day = row["parameter"] in POINTS_IN_TIME
+    before, unit = "day ", ""
+    if not is_day:
+        before, unit = "", f" {UNITS.get(row['unit'], row['unit'])}".rstrip()
+    if median is not None and least is not None and most is not None:
+        return f"{before}{written(median)}{unit} ({written(least)} to {written(most)})"
     # An amount of at least 0 is no bound.
-    if high is None:
-        if not low:
-            return "fewer than two patients" if row["estimated"] == 1 else "cannot be given"
-        return f"after {day}{sized(low)}" if day else f"at least {sized(low)}{after}"
+    lower = written(low) if low else ""
+    upper = written(high) if high is not None else ""
+    if not lower and not upper:
+        return "fewer than two patients" if row["estimated"] == 1 else CANNOT
+    if is_day:
+        return _day_between(lower, upper)
+    return f"{_amount_between(lower, upper)}{unit}"
+
+
+def _day_between(low: str, high: str) -> str:
+    if not high:
+        return f"after day {low}"
     if not low:
-        return f"by {day}{sized(high)}" if day else f"at most {sized(high)}{after}"
-    return f"between {day}{sized(low)} and {sized(high)}{after}"
+        return f"by day {high}"
+    return f"between day {low} and {high}"
 
 
-def _in_days(days: float) -> str:
-    return f"{days:.1f}".removesuffix(".0")
+def _amount_between(low: str, high: str) -> str:
+    if not high:
+        return f"at least {low}"
+    if not low:
+        return f"at most {high}"
+    return f"between {low} and {high}"
 
 
 def cohort_figures(
@@ -113,15 +139,19 @@ def cohort_figures(
     recovery: "pd.DataFrame",
     composition: "pd.DataFrame",
 ) -> dict[str, "Figure"]:
-    """Draw the cohort's figures, by the name of their file; the frames have the columns of the schemas that bear their names."""
-    from tasks.publish.cohort_overviews import draw_completeness, draw_exposure, draw_swimmers
-    from tasks.publish.cohort_plots import draw_cohort_curves, draw_recovery
-    from tasks.publish.composition_plots import cohort_bars, draw_composition
+    """Draw the cohort's figures, by the name of their file.
 
-    groups = composition.groupby(
-        composition["patient"].map(record.strata) if record.strata else lambda _: EVERYONE
-    )
-    bars = {str(name): cohort_bars(own) for name, own in groups}
+    The frames have the columns of the schemas that bear their names.
+    """
+    from tasks.publish.cohort_curves import draw_cohort_curves
+    from tasks.publish.completeness_plot import draw_completeness
+    from tasks.publish.composition_plots import cohort_bars, draw_composition
+    from tasks.publish.exposure_plot import draw_exposure
+    from tasks.publish.recovery_plot import draw_recovery
+    from tasks.publish.swimmer_plot import draw_swimmers
+
+    strata = composition["patient"].map(record.strata or (lambda _: EVERYONE))
+    bars = {str(name): cohort_bars(rows) for name, rows in composition.groupby(strata)}
     return {
         "time_to_recovery": draw_recovery(record.curves),
         "curves": draw_cohort_curves(kinetics, strata=record.strata),
@@ -138,8 +168,11 @@ def render_cohort_page(
     summary: "pd.DataFrame",
     pictures: Mapping[str, bytes],
 ) -> str:
-    """Write cohort.html; ``summary`` is that of ``summary_frame``, ``pictures`` maps the names of ``cohort_figures`` to PNG bytes."""
-    from tasks.publish.cohort_plots import definition_words, median_words
+    """Write cohort.html.
+
+    ``summary`` is that of ``summary_frame``, ``pictures`` maps the names of ``cohort_figures`` to
+    PNG bytes.
+    """
     from tasks.publish.pages import render
 
     medians = [

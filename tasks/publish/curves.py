@@ -1,12 +1,23 @@
 """Draw a patient's cells over time, with what was not detected or not evaluable shown as such.
 
-Each population has its own small plot on common axes. Nothing is drawn through a visit without a
+Each population has a small plot, all on common axes. Nothing is drawn through a visit without a
 number: a line joins neighbouring visits only where both detected the cells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasks.publish.day_axis import EARLY_DAYS, scale_days
+from tasks.publish.figure_style import (
+    DPI,
+    FADED,
+    INK,
+    LLOQ_DASHES,
+    Colour,
+    label_left,
+    paper_style,
+    say_empty,
+)
 from tasks.vocabulary.flags import Flag
 
 if TYPE_CHECKING:
@@ -16,10 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from numpy.typing import NDArray
 
-DPI = 110
-EARLY_DAYS = 28.0
-INK, FADED = "#1b1f24", "#667080"
-TICK_DAYS = (0, 28, 84, 168, 364, 728, 14, 56, 7, 112, 252, 546, -7, 21, 42, 1092, 1456)
 CONCENTRATION = {
     "amount": "per_ul",
     "low": "per_ul_low",
@@ -27,7 +34,9 @@ CONCENTRATION = {
     "lod": "lod_per_ul",
     "lloq": "lloq_per_ul",
 }
+"""What is drawn of a concentration, and the column of ``KINETICS`` that holds it."""
 Specimen = Literal["blood", "marrow"]
+COLUMNS, COLOURS = 3, 6
 
 
 def draw_kinetic_curves(
@@ -38,43 +47,35 @@ def draw_kinetic_curves(
     specimen: Specimen = "blood",
     detect_events: int | None = None,
 ) -> "Figure":
-    """Draw one small plot for each population (id, label) of one patient: cells per µL in blood, percent in marrow.
+    """Draw one small plot for each population (id, label) of one patient.
 
-    ``infusions`` maps each product to its day on the patient's clock (the first is day 0). Where
-    several tubes of a visit counted a population, the one of the wide table is drawn.
-    ``detect_events`` is the study's, where it set its own: in marrow it gives the limit of
-    detection.
+    The unit is cells per µL in blood, percent of the reference population in marrow. ``infusions``
+    maps each product to its day on the patient's clock (the first is day 0). Where several tubes of
+    a visit counted a population, the one of the wide table is drawn. ``detect_events`` is the
+    study's setting, where it has one: in marrow it gives the limit of detection.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    drawn = _drawable(
+    rows = _drawable(
         _with_limits(kinetics, detect_events), [name for name, _ in populations], specimen
     )
-    columns = max(1, min(3, len(populations)))
-    rows = max(1, -(-len(populations) // columns))
-    with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=1.0):
-        figure = Figure(
-            figsize=(0.9 + 3.4 * columns, 1.25 + 2.35 * rows), dpi=DPI, facecolor="white"
-        )
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        colours = sns.color_palette("colorblind", 6)
-        for i, axes in enumerate(grid.flat):
-            if i >= len(populations):
-                axes.set_visible(False)
-                continue
-            name, label = populations[i]
-            axes.set_title(
-                label,
-                loc="left",
-                fontsize=min(10.0, 340 / max(len(label), 1)),
-                fontweight="bold",
-                color=INK,
-            )
-            _draw_population(axes, drawn[drawn["population"] == name], colours[i % 6])
+    across = max(1, min(COLUMNS, len(populations)))
+    down = max(1, -(-len(populations) // across))
+    with paper_style():
+        size = (0.9 + 3.4 * across, 1.25 + 2.35 * down)
+        figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+        colours = sns.color_palette("colorblind", COLOURS)
+        for i, (axes, (name, label)) in enumerate(zip(grid.flat, populations, strict=False)):
+            title_size = min(10.0, 340 / max(len(label), 1))
+            axes.set_title(label, loc="left", fontsize=title_size, fontweight="bold", color=INK)
+            _draw_population(axes, rows[rows["population"] == name], colours[i % COLOURS])
             _mark_infusions(axes, infusions)
             sns.despine(ax=axes)
-        _scale(grid.flat[0], drawn)
+        for axes in grid.flat[len(populations) :]:
+            axes.set_visible(False)
+        _scale(grid.flat[0], rows)
         _label(figure, grid, specimen, len(populations))
     return figure
 
@@ -88,111 +89,93 @@ def _with_limits(kinetics: "pd.DataFrame", detect_events: int | None) -> "pd.Dat
 def _drawable(
     winners: "pd.DataFrame", populations: Sequence[str], specimen: Specimen
 ) -> "pd.DataFrame":
-    """Choose the rows to draw and give them the columns amount, low, high, lod and lloq in the drawn unit, by day."""
+    """Choose the rows to draw, by day, and give them their numbers in the drawn unit.
+
+    The columns are amount, low, high, lod and lloq; in marrow only amount and lod are known.
+    """
     import pandas as pd
 
     chosen = winners[
         (winners["specimen"] == specimen) & winners["population"].isin(populations)
     ].copy()
-    for target, source in CONCENTRATION.items():
-        chosen[target] = (
-            pd.to_numeric(chosen[source]).astype(float) if specimen == "blood" else float("nan")
-        )
-    if specimen == "marrow":
+    if specimen == "blood":
+        for target, source in CONCENTRATION.items():
+            chosen[target] = pd.to_numeric(chosen[source]).astype(float)
+    else:
+        chosen[list(CONCENTRATION)] = float("nan")
         chosen["amount"] = pd.to_numeric(chosen["percent_reference"]).astype(float)
         chosen["lod"] = chosen["lod_percent"]
     chosen["day"] = pd.to_numeric(chosen["day"]).astype(float)
     return chosen.dropna(subset=["day"]).sort_values("day", kind="stable")
 
 
-def _draw_population(
-    axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, float, float]
-) -> None:
-    """Draw one population: quantified, detected, not detected and not evaluable visits each in their own sign."""
-    on_axis = axes.get_xaxis_transform()
+def _draw_population(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
+    """Draw one population, each visit in the sign of its code.
+
+    Visits are quantified, detected, not detected or not evaluable.
+    """
     missed = rows[rows["code"] == "NE"]
-    axes.plot(
-        missed["day"],
-        [0.035] * len(missed),
-        "x",
-        transform=on_axis,
-        color=FADED,
-        markersize=5,
-        markeredgewidth=1.2,
-        gid="NE",
-    )
-    if rows.empty or (rows["code"] == "NE").all():
-        text = "not measured" if rows.empty else "no evaluable visit"
-        axes.text(
-            0.5,
-            0.5,
-            text,
-            transform=axes.transAxes,
-            ha="center",
-            va="center",
-            color=FADED,
-            gid="empty",
-        )
-        return
+    on_axis = axes.get_xaxis_transform()
+    signs = axes.plot(missed["day"], [0.035] * len(missed), "x", transform=on_axis, gid="NE")
+    signs[0].set(color=FADED, markersize=5, markeredgewidth=1.2)
+    if rows.empty:
+        say_empty(axes, "not measured")
+    elif len(missed) == len(rows):
+        say_empty(axes, "no evaluable visit")
+    else:
+        _draw_quantification_limit(axes, rows)
+        _draw_detected(axes, rows, colour)
+        _draw_not_detected(axes, rows, colour)
+
+
+def _draw_quantification_limit(axes: "Axes", rows: "pd.DataFrame") -> None:
+    """Draw each visit's lower limit of quantification as a step, a single one as a dash."""
     limits = rows.dropna(subset=["lloq"])
-    axes.step(
-        limits["day"],
-        limits["lloq"],
-        where="mid",
-        color=FADED,
-        linewidth=0.9,
-        linestyle=(0, (4, 2)),
-        gid="LLOQ",
-        zorder=1,
-    )
+    line = axes.step(limits["day"], limits["lloq"], where="mid", gid="LLOQ", zorder=1)[0]
+    line.set(color=FADED, linewidth=0.9, linestyle=LLOQ_DASHES)
     if len(limits) == 1:
         axes.plot(limits["day"], limits["lloq"], "_", color=FADED, markersize=14, zorder=1)
-    _draw_detected(axes, rows, colour)
+
+
+def _draw_not_detected(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
+    """Draw visits without cells at their limit of detection, or on the axis if it is unknown."""
     absent = rows[rows["code"] == "ND"]
     known = absent.dropna(subset=["lod"])
     unknown = absent[absent["lod"].isna()]
+    on_axis = axes.get_xaxis_transform()
     signs = axes.plot(known["day"], known["lod"], "v", gid="ND")
     signs += axes.plot(unknown["day"], [0.06] * len(unknown), "v", transform=on_axis, gid="ND")
     for sign in signs:
         sign.set(markerfacecolor="white", markeredgecolor=colour, markersize=6, zorder=4)
 
 
-def _draw_detected(axes: "Axes", rows: "pd.DataFrame", colour: tuple[float, float, float]) -> None:
-    """Draw detected visits with their 95 % intervals, and join neighbours with nothing undetected or unknown between them.
-
-    What was stained with another CAR reagent is not joined to what came before.
-    """
-    seen = rows["code"].isin(["Q", "DNQ"]) & (rows["amount"] > 0)
-    restained = rows["flags"].fillna("").str.contains(str(Flag.REAGENT_CHANGED))
-    run = ((~seen) | (restained != restained.shift(fill_value=False))).cumsum()[seen]
-    for _, stretch in rows[seen].groupby(run):
-        axes.plot(
-            stretch["day"], stretch["amount"], color=colour, linewidth=1.4, gid="joined", zorder=2
-        )
-    ranged = rows[seen].dropna(subset=["low", "high"])
+def _draw_detected(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
+    """Draw detected visits with their 95 % intervals, joined to their neighbours."""
+    detected = rows["code"].isin(["Q", "DNQ"]) & (rows["amount"] > 0)
+    for stretch in joined_stretches(rows, detected):
+        line = axes.plot(stretch["day"], stretch["amount"], gid="joined", zorder=2)[0]
+        line.set(color=colour, linewidth=1.4)
+    ranged = rows[detected].dropna(subset=["low", "high"])
     # A logarithmic axis has no zero: an interval that reaches it leaves the plot below.
-    axes.vlines(
-        ranged["day"],
-        ranged["low"].clip(lower=1e-9),
-        ranged["high"],
-        color=colour,
-        linewidth=1.0,
-        alpha=0.75,
-        gid="interval",
-        zorder=2,
-    )
+    low = ranged["low"].clip(lower=1e-9)
+    bars = axes.vlines(ranged["day"], low, ranged["high"], gid="interval", zorder=2)
+    bars.set(color=colour, linewidth=1.0, alpha=0.75)
     for code, fill in (("Q", colour), ("DNQ", "white")):
-        points = rows[seen & (rows["code"] == code)]
-        axes.plot(
-            points["day"],
-            points["amount"],
-            "o",
-            markerfacecolor=fill,
-            markeredgecolor=colour,
-            markersize=5.5,
-            gid=code,
-            zorder=3,
-        )
+        points = rows[detected & (rows["code"] == code)]
+        sign = axes.plot(points["day"], points["amount"], "o", gid=code, zorder=3)[0]
+        sign.set(markerfacecolor=fill, markeredgecolor=colour, markersize=5.5)
+
+
+def joined_stretches(rows: "pd.DataFrame", seen: "pd.Series[bool]") -> Iterator["pd.DataFrame"]:
+    """Part the seen visits of one population, by day, into stretches that a line may join.
+
+    Between the visits of a stretch there is none undetected or unknown. What was stained with
+    another CAR reagent is not joined to what came before.
+    """
+    restained = rows["flags"].fillna("").str.contains(str(Flag.REAGENT_CHANGED))
+    breaks = (~seen) | (restained != restained.shift(fill_value=False))
+    for _, stretch in rows[seen].groupby(breaks.cumsum()[seen]):
+        yield stretch
 
 
 def _mark_infusions(axes: "Axes", infusions: Mapping[str, float]) -> None:
@@ -206,9 +189,8 @@ def _scale(axes: "Axes", drawn: "pd.DataFrame") -> None:
 
     shown = drawn[drawn["code"] != "NE"]
     seen = shown[shown["code"] != "ND"]
-    values = [
-        float(v) for v in (*seen["amount"], *seen["high"], *shown["lod"], *shown["lloq"]) if v > 0
-    ]
+    numbers = (*seen["amount"], *seen["high"], *shown["lod"], *shown["lloq"])
+    values = [float(number) for number in numbers if number > 0]
     highest = max(values, default=100.0) * 1.8
     axes.set_yscale("log")
     axes.set_ylim(min(min(values, default=0.1) / 2.5, highest / 50), highest)
@@ -217,60 +199,23 @@ def _scale(axes: "Axes", drawn: "pd.DataFrame") -> None:
     scale_days(axes, min([0.0, *drawn["day"]]), max([7.0, *drawn["day"]]))
 
 
-def scale_days(axes: "Axes", first: float, last: float, *, even: bool = False) -> None:
-    """Set an axis of days with the usual milestones: even up to day 28 and logarithmic after it, or ``even`` throughout."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    if last > 2 * EARLY_DAYS and not even:
-        axes.set_xscale("symlog", linthresh=EARLY_DAYS, linscale=1.0, subs=[])
-    span = axes.xaxis.get_transform().transform([first, last])
-    margin = 0.04 * (span[1] - span[0])
-    low, high = (
-        axes.xaxis.get_transform().inverted().transform([span[0] - margin, span[1] + margin])
-    )
-    axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(_tick_days(axes, low, high)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda day, _: f"{day:.0f}".replace("-", "−")))
-
-
-def _tick_days(axes: "Axes", low: float, high: float) -> list[float]:
-    """Choose the visit days whose labels have room, the usual milestones first."""
-    place = axes.xaxis.get_transform().transform
-    start, end = place([low, high])
-    kept: list[float] = []
-    for day in TICK_DAYS:
-        position = place([day])[0]
-        if start <= position <= end and all(
-            abs(position - place([other])[0]) >= 0.075 * (end - start) for other in kept
-        ):
-            kept.append(float(day))
-    return sorted(kept)
-
-
 def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: int) -> None:
     """Name units and signs once for the whole figure."""
     width, height = figure.get_size_inches()
     signs = _signs(specimen)
-    legend_columns = 6 if width > 9 else 3 if width > 6 else 2
-    legend_height = 0.16 + 0.19 * -(-len(signs) // legend_columns)
-    logarithmic = grid[0, 0].get_xscale() == "symlog"
+    columns = _legend_columns(width)
+    legend_height = 0.16 + 0.19 * -(-len(signs) // columns)
     figure.subplots_adjust(
         left=0.78 / width, right=1 - 0.15 / width, top=1 - 0.32 / height, wspace=0.08, hspace=0.24
     )
     figure.subplots_adjust(bottom=(legend_height + 0.56) / height)
-    clock = f"days since infusion{' (logarithmic after day 28)' if logarithmic else ''}"
-    figure.text(0.5, (legend_height + 0.1) / height, clock, ha="center", fontsize=9.5)
+    days = "days since infusion"
+    logarithmic = grid[0, 0].get_xscale() == "symlog"
+    if logarithmic:
+        days += " (logarithmic after day 28)"
+    figure.text(0.5, (legend_height + 0.1) / height, days, ha="center", fontsize=9.5)
     unit = "cells per µL (log scale)" if specimen == "blood" else "% of reference (log scale)"
-    figure.text(
-        0.14 / width,
-        0.5 + (legend_height + 0.24) / 2 / height,
-        unit,
-        rotation=90,
-        va="center",
-        ha="center",
-        fontsize=9.5,
-    )
+    label_left(figure, unit, 0.14 / width, 0.5 + (legend_height + 0.24) / 2 / height)
     for i, axes in enumerate(grid.flat):
         axes.tick_params(labelbottom=i + grid.shape[1] >= count, labelsize=8.5)
         if logarithmic:
@@ -278,7 +223,7 @@ def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: in
     figure.legend(
         handles=signs,
         loc="lower center",
-        ncols=legend_columns,
+        ncols=columns,
         frameon=False,
         fontsize=8,
         handletextpad=0.4,
@@ -286,39 +231,35 @@ def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: in
     )
 
 
+def _legend_columns(width: float) -> int:
+    """Choose how many signs are side by side in a figure of so many inches."""
+    if width > 9:
+        return 6
+    return 3 if width > 6 else 2
+
+
 def _signs(specimen: Specimen) -> list["Line2D"]:
     """List the signs of the legend; percentages have no interval and no limits."""
     from matplotlib.lines import Line2D
 
-    blood = specimen == "blood"
-
-    def sign(marker: str, fill: str, label: str) -> Line2D:
-        return Line2D(
-            [],
-            [],
-            linestyle="none",
-            marker=marker,
-            color=INK,
-            markerfacecolor=fill,
-            markersize=5.5,
-            label=label,
-        )
-
+    infusion = Line2D([], [], color=INK, linewidth=0.8, linestyle=":", label="infusion")
     signs = [
-        sign("o", INK, "quantified, 95 % interval" if blood else "quantified"),
-        sign("o", "white", "detected, not quantified"),
-        sign("v", "white", "not detected (at the limit)"),
-        sign("x", INK, "not evaluable"),
+        _point("o", INK, "quantified"),
+        _point("o", "white", "detected, not quantified"),
+        _point("v", "white", "not detected (at the limit)"),
+        _point("x", INK, "not evaluable"),
     ]
-    if blood:
-        signs.append(
-            Line2D(
-                [],
-                [],
-                color=FADED,
-                linewidth=0.9,
-                linestyle=(0, (4, 2)),
-                label="lower limit of quantification",
-            )
-        )
-    return [*signs, Line2D([], [], color=INK, linewidth=0.8, linestyle=":", label="infusion")]
+    if specimen != "blood":
+        return [*signs, infusion]
+    signs[0].set_label("quantified, 95 % interval")
+    limit = Line2D([], [], color=FADED, linewidth=0.9, linestyle=LLOQ_DASHES)
+    limit.set_label("lower limit of quantification")
+    return [*signs, limit, infusion]
+
+
+def _point(marker: str, fill: str, label: str) -> "Line2D":
+    from matplotlib.lines import Line2D
+
+    point = Line2D([], [], linestyle="none", marker=marker, color=INK, label=label)
+    point.set(markerfacecolor=fill, markersize=5.5)
+    return point

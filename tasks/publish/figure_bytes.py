@@ -8,7 +8,10 @@ if TYPE_CHECKING:
 
 
 def png_bytes(figure: "Figure") -> bytes:
-    """Render a figure at its own resolution as PNG, packed lightly because packing hard costs more than drawing."""
+    """Render a figure as PNG at the figure's resolution.
+
+    It is packed lightly, because packing hard costs more than drawing.
+    """
     packed = io.BytesIO()
     figure.savefig(packed, format="png", dpi=figure.dpi, pil_kwargs={"compress_level": 2})
     return packed.getvalue()

@@ -1,13 +1,12 @@
-"""Write the pages a clinic reads: one report a patient, and the study's front page.
+"""Write the report of one patient: curves, tables and parameters in words.
 
-Pages are complete in themselves: styles and pictures are inside, nothing is fetched, no script
-runs. Whatever came from a file or a sheet is escaped. A patient appears by pseudonym only.
+A patient appears by pseudonym only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.counting.limits import LimitSettings
 from tasks.publish.pages import render
@@ -19,13 +18,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+B_CELLS = "B cells"
+PLASMA_CELLS = in_family("secreting")
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("CAR T cells", in_family("car_t")),
-    ("B cells", in_family("b_cells")),
-    ("Plasmablasts and plasma cells", in_family("secreting")),
+    (B_CELLS, in_family("b_cells")),
+    ("Plasmablasts and plasma cells", PLASMA_CELLS),
     ("Leukocytes, T and NK cells", in_family("leukocytes")),
 )
+"""The tables of a report, each with its populations in order."""
 DRAWN = GROUPS[:3]
+TUBE_COLUMNS = ("visit", "day", "specimen", "panel", "strategy")
+UNITS = (("blood", "cells per µL"), ("marrow", "percent of the reference population"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,94 +55,73 @@ class PatientRecord:
 
     def infusion_days(self) -> dict[str, float]:
         """Give each product's day on the patient's clock, which starts with the first infusion."""
-        first = min(
-            self.infusions.values(), key=lambda time: instant(time, self.time_zone), default=None
-        )
-        return (
-            {
-                product: elapsed_days(first, time, self.time_zone)
-                for product, time in self.infusions.items()
-            }
-            if first
-            else {}
-        )
+        if not self.infusions:
+            return {}
+        first = min(self.infusions.values(), key=lambda time: instant(time, self.time_zone))
+        return {
+            product: elapsed_days(first, time, self.time_zone)
+            for product, time in self.infusions.items()
+        }
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerLine:
-    """One file that is not counted: its state, and in words why and what to do."""
+class PrintedCell(NamedTuple):
+    """One result as it is printed: its text, its code as a style class, and what it rests on."""
 
-    file: str
-    state: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CohortOverview:
-    """What the front page says beside the tables: files by state, what waits or failed, the last run.
-
-    ``patients`` names all patients of the study, so that one without a counted tube is not
-    forgotten; ``cohort_page`` tells whether there is a page of all patients together;
-    ``strategies`` maps panel and version to how that version came to count it; ``notices`` are
-    sentences on the sheets.
-    """
-
-    study: str
-    states: Mapping[str, int]
-    open_files: Sequence[LedgerLine]
-    last_run: datetime | None
-    last_run_outcome: str = ""
-    patients: Sequence[str] = ()
-    cohort_page: bool = False
-    strategies: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    notices: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GridCell:
-    """One visit of one patient: its tubes, and which panels of the cohort it lacks."""
-
-    kind: str
     text: str
-    missing: tuple[str, ...] = ()
+    style: str
+    basis: str
 
 
 @dataclass(frozen=True, slots=True)
 class VisitTable:
-    """One table of printed results: populations across, visits down; ``rows`` hold visit, day and (text, css class) pairs."""
+    """One table of printed results: populations across, visits down.
+
+    ``rows`` hold visit, day and the printed cells.
+    """
 
     title: str
     unit: str
     populations: tuple[str, ...]
-    rows: tuple[tuple[str, float, tuple[tuple[str, str, str], ...]], ...]
+    rows: tuple[tuple[str, float, tuple[PrintedCell, ...]], ...]
 
 
 def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str, "Figure"]:
-    """Draw a patient's curves: CAR T cells, B cells and what they consist of, plasma cells; and marrow where it was measured."""
+    """Draw a patient's curves, by their titles.
+
+    They are CAR T cells, B cells and what they consist of, plasma cells; and marrow where it was
+    measured.
+    """
     from tasks.kinetics.composition import composition_frame
     from tasks.publish.composition_plots import draw_composition, patient_bars
     from tasks.publish.curves import draw_kinetic_curves
 
     days = record.infusion_days()
     blood, marrow = (
-        set(kinetics.loc[kinetics["specimen"] == s, "population"]) for s in ("blood", "marrow")
+        set(kinetics.loc[kinetics["specimen"] == specimen, "population"])
+        for specimen in ("blood", "marrow")
     )
     figures: dict[str, Figure] = {}
     for title, group in DRAWN:
-        populations = [(p, record.label(p)) for p in group if p in blood]
+        populations = _named(record, group, blood)
         if populations:
             figures[title] = draw_kinetic_curves(kinetics, populations, days)
-        bars = (
-            patient_bars(composition_frame(kinetics, record.limits)) if title == DRAWN[1][0] else []
-        )
-        if bars:
-            figures["What the B cells consist of"] = draw_composition({"": bars}, "B cells")
-    in_marrow = [(p, record.label(p)) for p in DRAWN[2][1] if p in marrow]
+        if title == B_CELLS:
+            bars = patient_bars(composition_frame(kinetics, record.limits))
+            if bars:
+                figures["What the B cells consist of"] = draw_composition({"": bars}, B_CELLS)
+    in_marrow = _named(record, PLASMA_CELLS, marrow)
     if in_marrow:
         figures["Marrow"] = draw_kinetic_curves(
             kinetics, in_marrow, days, specimen="marrow", detect_events=record.limits.detect_events
         )
     return figures
+
+
+def _named(
+    record: PatientRecord, group: Sequence[str], measured: Container[str]
+) -> list[tuple[str, str]]:
+    """Pair the measured populations of a group with their names."""
+    return [(name, record.label(name)) for name in group if name in measured]
 
 
 def render_patient_report(
@@ -147,38 +130,34 @@ def render_patient_report(
     parameters: "pd.DataFrame",
     pictures: Mapping[str, bytes],
 ) -> str:
-    """Write a patient's report.html; ``pictures`` maps the titles of `patient_figures` to PNG bytes."""
-    words = {flag for flags in kinetics["flags"] for flag in _flags(flags)}
+    """Write a patient's report.html.
+
+    ``pictures`` maps the titles of ``patient_figures`` to PNG bytes.
+    """
+    flags = {flag for words in kinetics["flags"] for flag in _flags(words)}
+    populations = sorted(set(kinetics["population"]), key=population_rank)
+    methods = set(kinetics["method"])
     values = {
         "record": record,
         "tables": visit_tables(record, kinetics),
         "pictures": pictures,
         "parameters": parameter_sentences(record, parameters),
         "tubes": tube_rows(kinetics),
-        "strategies": sorted(
-            {
-                (str(s), str(h))
-                for s, h in zip(kinetics["strategy"], kinetics["strategy_sha256"], strict=True)
-            }
-        ),
-        "panels": sorted(
-            {
-                (str(p), str(h))
-                for p, h in zip(kinetics["panel"], kinetics["panel_sha256"], strict=True)
-                if h
-            }
-        ),
+        "strategies": _versions(kinetics, "strategy"),
+        "panels": _versions(kinetics[kinetics["panel_sha256"].astype(bool)], "panel"),
         "not_evaluable": not_evaluable(record, kinetics),
-        "flags": explained(words, record.flag_meanings),
-        "populations": {
-            p: record.labels[p]
-            for p in sorted(set(kinetics["population"]), key=population_rank)
-            if p in record.labels
-        },
+        "flags": explained(flags, record.flag_meanings),
+        "populations": {name: record.labels[name] for name in populations if name in record.labels},
         "codes": CODES,
-        "methods": {m: METHODS[m] for m in METHODS if m in set(kinetics["method"])},
+        "methods": {name: words for name, words in METHODS.items() if name in methods},
     }
     return render("report.html", values)
+
+
+def _versions(kinetics: "pd.DataFrame", column: str) -> list[tuple[str, str]]:
+    """List what the column names, each with its content hash, in alphabetical order."""
+    pairs = zip(kinetics[column], kinetics[f"{column}_sha256"], strict=True)
+    return sorted({(str(name), str(sha256)) for name, sha256 in pairs})
 
 
 def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitTable]:
@@ -186,74 +165,61 @@ def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitT
     from tasks.kinetics.winning_rows import with_percent_limits
 
     chosen = with_percent_limits(kinetics, record.limits.detect_events)
-    known = {p for _, group in GROUPS for p in group}
-    others = tuple(p for p in dict.fromkeys(chosen["population"]) if p not in known)
+    grouped = {name for _, group in GROUPS for name in group}
+    others = tuple(name for name in dict.fromkeys(chosen["population"]) if name not in grouped)
     tables = []
-    for specimen, unit in (
-        ("blood", "cells per µL"),
-        ("marrow", "percent of the reference population"),
-    ):
+    for specimen, unit in UNITS:
         rows = chosen[chosen["specimen"] == specimen]
+        measured = set(rows["population"])
         for title, group in (*GROUPS, ("Other populations", others)):
-            present = tuple(p for p in group if p in set(rows["population"]))
-            if present:
-                suffix = " in marrow" if specimen == "marrow" else ""
-                tables.append(
-                    _visit_table(
-                        record,
-                        rows[rows["population"].isin(present)],
-                        present,
-                        (title + suffix, unit),
-                    )
-                )
+            populations = tuple(name for name in group if name in measured)
+            if populations:
+                heading = f"{title} in marrow" if specimen == "marrow" else title
+                lines = _visit_lines(rows[rows["population"].isin(populations)], populations)
+                names = tuple(map(record.label, populations))
+                tables.append(VisitTable(heading, unit, names, lines))
     return tables
 
 
-def _visit_table(
-    record: PatientRecord,
-    rows: "pd.DataFrame",
-    populations: tuple[str, ...],
-    heading: tuple[str, str],
-) -> VisitTable:
+def _visit_lines(
+    rows: "pd.DataFrame", populations: Sequence[str]
+) -> tuple[tuple[str, float, tuple[PrintedCell, ...]], ...]:
+    """Give a line for each visit, by day, with a cell for each population."""
     lines = []
     for visit, group in rows.groupby("visit", sort=False):
-        found = {str(row["population"]): row for row in group.to_dict("records")}
-        cells = tuple(_printed_cell(found.get(p)) for p in populations)
+        by_population = {str(row["population"]): row for row in group.to_dict("records")}
+        cells = tuple(_printed_cell(by_population.get(name)) for name in populations)
         lines.append((str(visit), float(group["day"].min()), cells))
-    lines.sort(key=lambda line: line[1])
-    return VisitTable(
-        heading[0], heading[1], tuple(record.label(p) for p in populations), tuple(lines)
-    )
+    return tuple(sorted(lines, key=lambda line: line[1]))
 
 
-def _printed_cell(row: Row | None) -> tuple[str, str, str]:
-    """Give a cell's text, its code as a style class, and what to show of its evidence."""
+def _printed_cell(row: Row | None) -> PrintedCell:
     from tasks.kinetics.wide_table import print_result
 
     if row is None:
-        return "", "absent", "not measured"
-    evidence = (
-        f"{row['events']} events in {row['panel']}, "
-        f"{METHODS.get(str(row['method']), row['method'])}"
-    )
-    return (
-        print_result(row),
-        str(row["code"]),
-        f"{evidence}; {row['flags']}" if _flags(row["flags"]) else evidence,
-    )
+        return PrintedCell("", "absent", "not measured")
+    method = METHODS.get(str(row["method"]), row["method"])
+    basis = f"{row['events']} events in {row['panel']}, {method}"
+    if _flags(row["flags"]):
+        basis = f"{basis}; {row['flags']}"
+    return PrintedCell(print_result(row), str(row["code"]), basis)
 
 
 def parameter_sentences(
     record: PatientRecord, parameters: "pd.DataFrame"
 ) -> list[tuple[str, list[Sentence]]]:
     """Put the parameters into words, one list a population (and specimen other than blood)."""
-    found: dict[tuple[str, str], list[Sentence]] = {}
+    sentences: dict[tuple[str, str], list[Sentence]] = {}
     for row in parameters.to_dict("records"):
-        found.setdefault((str(row["specimen"]), str(row["population"])), []).append(
-            parameter_sentence(row)
-        )
-    keys = sorted(found, key=lambda key: (key[0], population_rank(key[1])))
-    return [(record.label(p) + ("" if s == "blood" else f" ({s})"), found[s, p]) for s, p in keys]
+        key = str(row["specimen"]), str(row["population"])
+        sentences.setdefault(key, []).append(parameter_sentence(row))
+    titled = []
+    for specimen, name in sorted(sentences, key=lambda key: (key[0], population_rank(key[1]))):
+        title = record.label(name)
+        if specimen != "blood":
+            title = f"{title} ({specimen})"
+        titled.append((title, sentences[specimen, name]))
+    return titled
 
 
 def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
@@ -264,24 +230,20 @@ def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
         flags = sorted({flag for flags in group["flags"] for flag in _flags(flags)})
         tubes.append(
             {
-                **{k: first[k] for k in ("visit", "day", "specimen", "panel", "strategy")},
+                **{name: first[name] for name in TUBE_COLUMNS},
                 "sha": str(sha),
                 "flags": flags,
             }
         )
-    return sorted(
-        tubes,
-        key=lambda tube: (
-            float(str(tube["day"])),
-            str(tube["specimen"]),
-            str(tube["panel"]),
-            tube["sha"],
-        ),
-    )
+    return sorted(tubes, key=_tube_order)
+
+
+def _tube_order(tube: Mapping[str, object]) -> tuple[float, str, str, str]:
+    return float(str(tube["day"])), str(tube["specimen"]), str(tube["panel"]), str(tube["sha"])
 
 
 def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
-    """List by visit what could not be evaluated in any tube, and why: (visit, populations, reason)."""
+    """List by visit what could not be evaluated in any tube: (visit, populations, reason)."""
     from tasks.kinetics.winning_rows import winning_rows
 
     reasons: dict[tuple[str, str], list[str]] = {}
@@ -295,41 +257,6 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
     return [
         (tube, ", ".join(populations), reason) for (tube, reason), populations in reasons.items()
     ]
-
-
-def render_index(overview: CohortOverview, kinetics: "pd.DataFrame") -> str:
-    """Write results/index.html: who has which visits, what waits or failed and why, and the way to every report."""
-    visits, grid = completeness(kinetics)
-    everyone = {patient: grid.get(patient, []) for patient in sorted({*grid, *overview.patients})}
-    return render("index.html", {"overview": overview, "visits": visits, "grid": everyone})
-
-
-def completeness(kinetics: "pd.DataFrame") -> tuple[list[str], dict[str, list[GridCell]]]:
-    """Say for each patient and visit how many of the cohort's blood panels are counted, and which are missing."""
-    tubes = kinetics.drop_duplicates("tube_sha256")
-    panels = sorted(set(tubes.loc[tubes["specimen"] == "blood", "panel"]))
-    visits = [
-        str(v) for v in tubes.groupby("visit")["day"].median().sort_values(kind="stable").index
-    ]
-    grid = {}
-    for patient, own in tubes.groupby("patient"):
-        last = max((visits.index(v) for v in own["visit"]), default=-1)
-        grid[str(patient)] = [
-            _grid_cell(own[own["visit"] == v], panels, reached=i <= last)
-            for i, v in enumerate(visits)
-        ]
-    return visits, grid
-
-
-def _grid_cell(tubes: "pd.DataFrame", panels: Sequence[str], *, reached: bool) -> GridCell:
-    blood = set(tubes.loc[tubes["specimen"] == "blood", "panel"])
-    marrow = " +M" if (tubes["specimen"] == "marrow").any() else ""
-    missing = tuple(p for p in panels if p not in blood)
-    if not blood:
-        return GridCell("missed", f"–{marrow}", missing) if reached else GridCell("ahead", "")
-    return GridCell(
-        "partial" if missing else "full", f"{len(blood)}/{len(panels)}{marrow}", missing
-    )
 
 
 def _flags(flags: object) -> list[str]:

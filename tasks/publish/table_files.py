@@ -22,26 +22,27 @@ def write_patient_tables(
 ) -> tuple[bytes, bytes]:
     """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx.
 
-    The workbook's legend explains the flags given, and tells the contradicted concentrations
+    The workbook's legend explains the flags given, and lists the contradicted concentrations
     (visit, sentence).
 
-    Gives what kinetics.csv and parameters.csv hold.
+    Gives the bytes of kinetics.csv and parameters.csv.
     """
-    kept = csv_bytes(kinetics, KINETICS), csv_bytes(parameters, PARAMETERS)
-    write_atomically(folder / "kinetics.csv", kept[0])
+    kinetics_csv, parameters_csv = csv_bytes(kinetics, KINETICS), csv_bytes(parameters, PARAMETERS)
+    write_atomically(folder / "kinetics.csv", kinetics_csv)
     write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
-    write_atomically(folder / "parameters.csv", kept[1])
-    write_atomically(
-        folder / "kinetics.xlsx",
-        workbook_bytes(kinetics, wide, parameters, flag_meanings or {}, contradictions),
-    )
-    return kept
+    write_atomically(folder / "parameters.csv", parameters_csv)
+    book = workbook_bytes(kinetics, wide, parameters, flag_meanings or {}, contradictions)
+    write_atomically(folder / "kinetics.xlsx", book)
+    return kinetics_csv, parameters_csv
 
 
 def write_cohort_tables(
     folder: Path, kinetics: "pd.DataFrame", parameters: "pd.DataFrame", recovery: "pd.DataFrame"
 ) -> None:
-    """Write the cohort's kinetics and parameters as CSV and Parquet, and recovery.csv, patient by patient."""
+    """Write the cohort's tables, patient by patient.
+
+    Kinetics and parameters are written as CSV and as Parquet, the recoveries as recovery.csv.
+    """
     for name, frame, schema in (
         ("kinetics", kinetics, KINETICS),
         ("parameters", parameters, PARAMETERS),

@@ -23,7 +23,10 @@ Cell = str | int | float | None
 
 
 def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes:
-    """Write a table as CSV: UTF-8, line feed at line ends; text that a spreadsheet would run gets an apostrophe in front."""
+    """Write a table as CSV: UTF-8, line feed at line ends.
+
+    Text that a spreadsheet would run gets an apostrophe in front.
+    """
     return csv_text(frame.columns, zip(*_columns(frame, schema), strict=True)).encode()
 
 
@@ -47,9 +50,10 @@ def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
 
 
 def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
-    """Read a table that ``csv_bytes`` wrote, each column in the type of its schema; an empty text stays an empty text.
+    """Read a table that ``csv_bytes`` wrote, each column in the type of its schema.
 
-    Columns that were added to the schema later are empty where the table is older.
+    An empty text stays an empty text. Columns that were added to the schema later are empty where
+    the table is older.
     """
     import pandas as pd
 
@@ -72,21 +76,26 @@ def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
 
 
 def cells(frame: "pd.DataFrame", schema: TableSchema | None = None) -> list[list[Cell]]:
-    """Give a table's rows as plain values: None for not measured, ISO 8601 for times, floats of 10 significant digits."""
+    """Give a table's rows as plain values.
+
+    None is not measured, times are ISO 8601 text, floats have 10 significant digits.
+    """
     return [list(row) for row in zip(*_columns(frame, schema), strict=True)]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its target and rename it: a reader sees the old file or the new one, never a part, power cut or not."""
+    """Write a file beside its target and rename it.
+
+    A reader sees the old file or the new one, never a part, power cut or not.
+    """
     write_durably(path, content)
 
 
 def _columns(frame: "pd.DataFrame", schema: TableSchema | None) -> list[list[Cell]]:
+    kinds: Sequence[Kind | None] = [None] * len(frame.columns)
     if schema:
         _check_columns(frame, schema)
-    kinds: Sequence[Kind | None] = (
-        [c.kind for c in schema.columns] if schema else [None] * len(frame.columns)
-    )
+        kinds = [column.kind for column in schema.columns]
     return [
         [_cell(value, kind) for value in frame.iloc[:, place].tolist()]
         for place, kind in enumerate(kinds)
@@ -94,19 +103,24 @@ def _columns(frame: "pd.DataFrame", schema: TableSchema | None) -> list[list[Cel
 
 
 def _check_columns(frame: "pd.DataFrame", schema: TableSchema) -> None:
-    found = [str(name) for name in frame.columns]
-    if found != schema.names:
+    names = [str(name) for name in frame.columns]
+    if names != schema.names:
         raise ValueError(
             f"A table of {schema.grain} must have the columns {', '.join(schema.names)}, not "
-            f"{', '.join(found)}."
+            f"{', '.join(names)}."
         )
 
 
 def _cell(value: object, kind: Kind | None) -> Cell:
+    """Turn a value into what its cell holds; without a kind, a whole number stays whole."""
     if isinstance(value, float) and kind != "text":
         return None if isnan(value) else _number(value, kind or "number")
-    if (isinstance(value, str) and kind in ("text", None)) or not _known(value):
-        return value if isinstance(value, str) else None
+    if isinstance(value, str) and kind in ("text", None):
+        return value
+    return _known_cell(value, kind) if _is_known(value) else None
+
+
+def _known_cell(value: object, kind: Kind | None) -> Cell:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bool) or type(value).__name__ == "bool":
@@ -121,10 +135,8 @@ def _number(value: object, kind: Kind) -> float | int:
     return int(number) if kind == "integer" else float(f"{number:.10g}")
 
 
-def _known(value: object) -> bool:
+def _is_known(value: object) -> bool:
     """Tell a measured value from None, NaN, NaT and NA."""
-    return (
-        value is not None
-        and type(value).__name__ not in ("NAType", "NaTType")
-        and not (isinstance(value, float) and isnan(value))
-    )
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return False
+    return not (isinstance(value, float) and isnan(value))

@@ -2,9 +2,12 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isnan
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.vocabulary.reasons import why_of
+
+if TYPE_CHECKING:
+    from tasks.kinetics.turnbull import RecoveryCurve
 
 CODES = {
     "Q": "quantified: the number is the result",
@@ -57,6 +60,12 @@ NAMES = {
     "nadir_day": "Day of the lowest value",
     "percent_of_baseline_last": "Last visit, percent of baseline",
 }
+RECOVERY_DEFINITIONS = {
+    "B_10": "10 B cells per µL or more",
+    "B_20": "20 B cells per µL or more",
+    "B_1pct": "more than 1 % of lymphocytes, or 100 per µL",
+    "B_LLN": "lower limit of normal or more",
+}
 CANNOT = "cannot be given"
 Row = Mapping[Hashable, Any]
 RECOVERIES = ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN")
@@ -65,7 +74,10 @@ UNITS = {"1/uL": "cells/µL", "d/uL": "cells × days/µL", "1/d": "per day", "d"
 
 
 class Sentence(NamedTuple):
-    """One parameter in words: what it is, how much, the measurements it rests on, the definition it follows."""
+    """One parameter in words: what it is, and how much.
+
+    ``points`` is the number of measurements it rests on, ``definition`` the rule it follows.
+    """
 
     name: str
     amount: str
@@ -74,7 +86,10 @@ class Sentence(NamedTuple):
 
 
 def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, str]:
-    """Give the meaning of each flag, in alphabetical order; a flag without one says so instead of vanishing."""
+    """Give the meaning of each flag, in alphabetical order.
+
+    A flag without one says so instead of vanishing.
+    """
     return {
         flag: meanings.get(flag, f"No explanation is on file for '{flag}'.")
         for flag in sorted(set(flags))
@@ -84,32 +99,34 @@ def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, st
 def parameter_sentence(row: Row) -> Sentence:
     """Put one row of parameters.csv into words, saying what is only known to lie in an interval."""
     parameter = str(row["parameter"])
-    points = _number(row["points"])
     definition = row["definition"] if isinstance(row["definition"], str) else ""
     amount, why = _amount(parameter, row), why_of(definition)
-    told = f"{amount}: {why.sentence}" if amount == CANNOT and why else amount
-    return Sentence(
-        NAMES.get(parameter, parameter), told, "" if points is None else f"{points:.0f}", definition
-    )
+    if amount == CANNOT and why:
+        amount = f"{amount}: {why.sentence}"
+    number = _number(row["points"])
+    points = "" if number is None else f"{number:.0f}"
+    return Sentence(NAMES.get(parameter, parameter), amount, points, definition)
 
 
 def _amount(parameter: str, row: Row) -> str:
     value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
+    if parameter.startswith("persistence") and value is not None:
+        # The definition says what "no" could not see: LLOQ=…
+        return "yes" if value else "no, below the limit of quantification"
     unit = row["unit"] if isinstance(row["unit"], str) else ""
     in_time = unit == "d" and parameter in POINTS_IN_TIME
-    sizes = [
-        None if number is None else _sized(number, unit, in_time=in_time)
-        for number in (value, low, high)
-    ]
-    if parameter.startswith("persistence") and value is not None:
-        # What "no" could not see stands in the definition: LLOQ=…
-        return "yes" if value else "no, below the limit of quantification"
     if row["censoring"] in ("interval", "right", "left"):
-        inside = value is not None and low is not None and high is not None and low < value < high
+        sizes = [_size(number, unit, in_time=in_time) for number in (value, low, high)]
+        inside = _lies_inside(value, low, high)
         return _bounded(str(row["censoring"]), sizes, in_time=in_time, inside=inside)
     if value is None:
         return CANNOT
-    return f"{sizes[0]}{_spread(low, high)}"
+    return f"{_size(value, unit, in_time=in_time)}{_spread(low, high)}"
+
+
+def _lies_inside(value: float | None, low: float | None, high: float | None) -> bool:
+    """Tell whether a value is an estimate between its bounds, not one of them."""
+    return value is not None and low is not None and high is not None and low < value < high
 
 
 def _spread(low: float | None, high: float | None) -> str:
@@ -118,33 +135,79 @@ def _spread(low: float | None, high: float | None) -> str:
         return f" ({significant(low)} to {significant(high)})"
     if low is not None:
         return f" (above {significant(low)}, no upper limit)"
-    return f" (below {significant(high)}, no lower limit)" if high is not None else ""
+    if high is not None:
+        return f" (below {significant(high)}, no lower limit)"
+    return ""
 
 
 def _bounded(censoring: str, sizes: Sequence[str | None], *, in_time: bool, inside: bool) -> str:
-    """Say what is known of a value that lies in an interval, or beyond a bound."""
+    """Say what is known of a value that lies in an interval, or beyond a bound.
+
+    ``sizes`` are value and bounds in words; a value ``inside`` its bounds is an estimate.
+    """
     value, low, high = sizes
-    if censoring == "interval" and low and high:
-        return f"between {low} and {high}" + (f", estimated {value}" if inside else "")
-    if censoring == "right" and in_time and (value or low):
-        return f"{value}, possibly later" if value else f"after {low}, not seen yet"
-    if censoring == "left" and in_time and (value or high):
-        return f"{value}, possibly earlier" if value else f"before {high}"
-    if censoring == "right" and (low or value):
+    if censoring == "right":
+        return _at_least(value, low, in_time=in_time)
+    if censoring == "left":
+        return _at_most(value, high, in_time=in_time)
+    if not (low and high):
+        return CANNOT
+    estimate = f", estimated {value}" if inside else ""
+    return f"between {low} and {high}{estimate}"
+
+
+def _at_least(value: str | None, low: str | None, *, in_time: bool) -> str:
+    if not (value or low):
+        return CANNOT
+    if not in_time:
         return f"at least {low or value}"
-    if censoring == "left" and (high or value):
+    return f"{value}, possibly later" if value else f"after {low}, not seen yet"
+
+
+def _at_most(value: str | None, high: str | None, *, in_time: bool) -> str:
+    if not (value or high):
+        return CANNOT
+    if not in_time:
         return f"less than {high or value}"
-    return CANNOT
+    return f"{value}, possibly earlier" if value else f"before {high}"
 
 
-def _sized(value: float, unit: str, *, in_time: bool) -> str:
+def _size(value: float | None, unit: str, *, in_time: bool) -> str | None:
+    if value is None:
+        return None
     if in_time:
-        return f"day {value:.1f}".removesuffix(".0")
+        return f"day {days_text(value)}"
     return f"{significant(value)} {UNITS.get(unit, unit)}".strip()
 
 
+def definition_words(version: str) -> str:
+    """Put a versioned definition of recovery into words."""
+    name, _, limit = version.split("@", maxsplit=1)[0].rstrip(")").partition("(")
+    if name == "B_LLN" and limit:
+        return f"lower limit of normal ({limit} per µL) or more"
+    return RECOVERY_DEFINITIONS.get(name, version)
+
+
+def median_words(curve: "RecoveryCurve") -> str:
+    """Say in which interval the median time to recovery lies."""
+    if not curve.patients:
+        return "no patient seen depleted"
+    low = days_text(curve.median_low or 0.0)
+    if curve.median_high is None:
+        return f"median not reached, after day {low}"
+    return f"median after day {low}, by day {days_text(curve.median_high)}"
+
+
+def days_text(days: float) -> str:
+    """Write days with one decimal, which is left out when it is zero."""
+    return f"{days:.1f}".removesuffix(".0")
+
+
 def significant(value: float, digits: int = 3) -> str:
-    """Write a number with so many significant digits and never in scientific notation; whole from 100 on."""
+    """Write a number with so many significant digits; whole from 100 on.
+
+    It is never in scientific notation.
+    """
     if value == 0 or abs(value) >= 100:
         return f"{value:.0f}"
     exponent = int(f"{value:.{digits - 1}e}".split("e")[1])

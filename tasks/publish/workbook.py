@@ -5,7 +5,7 @@ import math
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from panels.files.csv_cells import RISKY
 from tasks.kinetics.schema import KINETICS, PARAMETERS
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 LEGEND = ["about", "term", "meaning"]
+WIDE_SHEET = "kinetics wide"
+WIDE_GRAIN = (
+    "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference"
+)
+NARROWEST, WIDEST = 9.0, 60.0
+"""The least and the greatest width of a column, in characters."""
 
 
 def workbook_bytes(
@@ -30,55 +36,38 @@ def workbook_bytes(
     flag_meanings: Mapping[str, str],
     contradictions: Sequence[tuple[str, str]] = (),
 ) -> bytes:
-    """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend that explains codes, methods, columns and flags.
+    """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend.
 
-    The legend begins with the concentrations that contradict each other: (visit, sentence with both
-    values and their ratio).
+    The legend explains codes, methods, columns and flags. It begins with the concentrations that
+    contradict each other: (visit, sentence with both values and their ratio).
     """
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
     _add_sheet(book, "kinetics", KINETICS.names, cells(kinetics, KINETICS))
-    _add_sheet(
-        book,
-        "kinetics wide",
-        list(wide.columns),
-        [[_number(value) for value in row] for row in cells(wide)],
-    )
+    printed = [[_number(value) for value in row] for row in cells(wide)]
+    _add_sheet(book, WIDE_SHEET, list(wide.columns), printed)
     _add_sheet(book, "parameters", PARAMETERS.names, cells(parameters, PARAMETERS))
-    wide_row: list[Cell] = [
-        "sheets",
-        "kinetics wide",
-        "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference",
-    ]
-    against: list[list[Cell]] = [
+    legend: list[list[Cell]] = [
         ["contradicted concentrations", visit, sentence] for visit, sentence in contradictions
     ]
-    _add_sheet(
-        book,
-        "legend",
-        LEGEND,
-        [
-            *against,
-            wide_row,
-            *_legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings),
-        ],
-    )
+    legend.append(["sheets", WIDE_SHEET, WIDE_GRAIN])
+    legend += _legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings)
+    _add_sheet(book, "legend", LEGEND, legend)
     return _saved(book)
 
 
 def study_workbook_bytes(
     tables: "Sequence[tuple[str, pd.DataFrame, TableSchema]]", flag_meanings: Mapping[str, str]
 ) -> bytes:
-    """Give a workbook of the whole study: each table (name, rows, schema) as a sheet, and the legend."""
+    """Give a workbook of the study: each table (name, rows, schema) as a sheet, and a legend."""
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
     for name, frame, schema in tables:
         _add_sheet(book, name, schema.names, cells(frame, schema))
-    _add_sheet(
-        book, "legend", LEGEND, _legend({name: schema for name, _, schema in tables}, flag_meanings)
-    )
+    legend = _legend({name: schema for name, _, schema in tables}, flag_meanings)
+    _add_sheet(book, "legend", LEGEND, legend)
     return _saved(book)
 
 
@@ -90,11 +79,9 @@ def _saved(book: "Workbook") -> bytes:
 
 def _number(printed: Cell) -> Cell:
     """Turn a printed result that is nothing but a number back into one."""
-    return (
-        float(printed)
-        if isinstance(printed, str) and re.fullmatch(r"\d+(\.\d+)?", printed)
-        else printed
-    )
+    if isinstance(printed, str) and re.fullmatch(r"\d+(\.\d+)?", printed):
+        return float(printed)
+    return printed
 
 
 def _legend(
@@ -108,16 +95,17 @@ def _legend(
     rows += [["method", method, meaning] for method, meaning in METHODS.items()]
     rows += [["reason in a definition", why.value, why.sentence] for why in Why]
     rows += [["flag", flag, meaning] for flag, meaning in sorted(flag_meanings.items())]
-    return rows + [
-        line for name, schema in schemas.items() for line in _column_legend(name, schema)
-    ]
+    for name, schema in schemas.items():
+        rows += _column_legend(name, schema)
+    return rows
 
 
 def _column_legend(sheet: str, schema: TableSchema) -> list[list[Cell]]:
-    return [
-        [f"column of {sheet}", c.name, f"{c.meaning} [{c.unit}]" if c.unit else c.meaning]
-        for c in schema.columns
-    ]
+    rows: list[list[Cell]] = []
+    for column in schema.columns:
+        unit = f" [{column.unit}]" if column.unit else ""
+        rows.append([f"column of {sheet}", column.name, f"{column.meaning}{unit}"])
+    return rows
 
 
 def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[Cell]]) -> None:
@@ -136,31 +124,37 @@ def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[
         cell.font, cell.fill = bold, shade
     sheet.append(head)
     for row in rows:
-        sheet.append(
-            [
-                _styled(WriteOnlyCell(sheet), value) if isinstance(value, str | float) else value
-                for value in row
-            ]
-        )
+        sheet.append([_filled(sheet, value) for value in row])
     if rows:
         sheet.auto_filter.ref = f"A1:{get_column_letter(len(header))}{len(rows) + 1}"
 
 
-def _styled(cell: "SheetCell", value: str | float) -> "SheetCell":
+def _filled(sheet: Any, value: Cell) -> Any:
+    """Give what a row of a write-only sheet takes for a value: whole numbers as they are."""
+    from openpyxl.cell import WriteOnlyCell
+
+    if not isinstance(value, str | float):
+        return value
+    cell = WriteOnlyCell(sheet)
     if isinstance(value, str):
         return _text(cell, value)
-    cell.value, cell.number_format = value, _shown(value)
+    cell.value, cell.number_format = value, _number_format(value)
     return cell
 
 
-def _shown(value: float) -> str:
+def _number_format(value: float) -> str:
     """Give the format that shows three significant digits; the cell holds them all."""
-    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    if not value:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
     return f"0.{'0' * min(digits, 12)}" if digits > 0 else "0"
 
 
 def _text(cell: "SheetCell", text: str) -> "SheetCell":
-    """Write text as text: never as a formula, whatever it starts with, and without control characters Excel refuses."""
+    """Write text as text: never as a formula, whatever it starts with.
+
+    Control characters that Excel refuses are replaced.
+    """
     cell.value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", text)
     cell.data_type = "s"
     if text.startswith(RISKY):
@@ -169,7 +163,8 @@ def _text(cell: "SheetCell", text: str) -> "SheetCell":
 
 
 def _width(column: Iterable[Cell]) -> float:
-    return min(60.0, max(9.0, 1.5 + max(len(str(value)) for value in column if value is not None)))
+    longest = max(len(str(value)) for value in column if value is not None)
+    return min(WIDEST, max(NARROWEST, 1.5 + longest))
 
 
 def _timeless(book: bytes) -> bytes:

@@ -7,7 +7,7 @@ from tasks.intake.inbox import inbox_faults
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.kinetics.cohort import cohort_kinetics
 from tasks.kinetics.schema import KINETICS
-from tasks.publish.report import CohortOverview, LedgerLine, render_index
+from tasks.publish.front_page import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
 from tasks.results.stored_tables import built_patients, frames_of, stored_tables

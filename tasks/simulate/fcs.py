@@ -22,8 +22,28 @@ _HEADER_LIMIT = 99_999_999
 
 
 @dataclass(frozen=True, slots=True)
+class _Style:
+    """How a family of instruments writes: ``number`` is the type of an event's values."""
+
+    version: str
+    number: str
+    byte_order: str
+    spill_keyword: str
+    count_width: int
+
+
+_STYLES: Mapping[Dialect, _Style] = {
+    "fcs3.1-le": _Style("FCS3.1", "<f4", "1,2,3,4", "$SPILLOVER", 0),
+    "diva-fcs3.0-be": _Style("FCS3.0", ">f4", "4,3,2,1", "SPILL", _WIDTH),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class FcsChannel:
-    """One parameter of the file: ``$PnN``, ``$PnS`` and ``$PnV`` (left out when empty), ``$PnR``."""
+    """One parameter of the file: ``$PnN``, ``$PnS``, ``$PnR`` and ``$PnV``.
+
+    ``$PnS`` and ``$PnV`` are left out when empty.
+    """
 
     detector: str
     label: str = ""
@@ -53,24 +73,25 @@ def write_fcs(
     spill: FcsSpill | None,
     keywords: Mapping[str, str],
 ) -> None:
-    """Write ``events`` (n × channels, linear values) as one FCS data set, with further ``keywords``.
+    """Write ``events`` (n × channels, linear values) as one FCS data set.
 
-    Raises ValueError when the array does not have one column a channel.
+    ``keywords`` are written beside those the format requires. Raises ValueError when the array does
+    not have one column a channel.
     """
     if events.ndim != 2 or events.shape[1] != len(channels):
         raise ValueError(
             f"{path.name}: the events must have {len(channels)} columns, one a channel, not "
             f"shape {events.shape}."
         )
-    big = dialect == "diva-fcs3.0-be"
-    content = np.ascontiguousarray(events, dtype=">f4" if big else "<f4")
-    spilled = {"SPILL" if big else "$SPILLOVER": spill.text()} if spill else {}
-    count = f"{len(events):<{_WIDTH}}" if big else str(len(events))
-    required = _required(count, len(channels), "4,3,2,1" if big else "1,2,3,4")
-    described = required | _parameters(channels) | spilled | dict(keywords)
+    style = _STYLES[dialect]
+    content = np.ascontiguousarray(events, dtype=style.number)
+    stored_spill = {style.spill_keyword: spill.text()} if spill else {}
+    count = f"{len(events):<{style.count_width}}"
+    required = _required(count, len(channels), style.byte_order)
+    described = required | _parameters(channels) | stored_spill | dict(keywords)
     text, start = _placed_text(described, content.nbytes)
     end = max(start + content.nbytes - 1, start)
-    header = _header("FCS3.0" if big else "FCS3.1", (_TEXT_START, start - 1), (start, end))
+    header = _header(style.version, (_TEXT_START, start - 1), (start, end))
     with path.open("wb") as file:
         file.write(header)
         file.write(text)
@@ -110,7 +131,10 @@ def _parameters(channels: Sequence[FcsChannel]) -> dict[str, str]:
 
 
 def _placed_text(keywords: dict[str, str], size: int) -> tuple[bytes, int]:
-    """Build the TEXT segment; its own length decides where the data begin, so those two numbers have a fixed width."""
+    """Build the TEXT segment, and give the place where the data begin after it.
+
+    The segment's length decides that place, so the numbers that name it have a fixed width.
+    """
     start = _TEXT_START + len(_text(keywords | _place(0, 0)))
     return _text(keywords | _place(start, max(start + size - 1, start))), start
 
@@ -120,17 +144,21 @@ def _place(start: int, end: int) -> dict[str, str]:
 
 
 def _text(keywords: Mapping[str, str]) -> bytes:
-    """Join keys and values; a delimiter inside a value is doubled, an empty value becomes a space (FCS 3.1, 3.2.9)."""
-    parts = [
-        (value.replace(_DELIMITER, _DELIMITER * 2) or " ")
-        for pair in keywords.items()
-        for value in pair
-    ]
+    """Join keys and values (FCS 3.1, 3.2.9).
+
+    A delimiter inside a value is doubled, an empty value becomes a space.
+    """
+    words = [word for pair in keywords.items() for word in pair]
+    parts = [word.replace(_DELIMITER, _DELIMITER * 2) or " " for word in words]
     return (_DELIMITER + _DELIMITER.join(parts) + _DELIMITER).encode("utf-8")
 
 
 def _header(version: str, text: tuple[int, int], data: tuple[int, int]) -> bytes:
-    """Write the HEADER; a data segment too far for eight digits is given as 0 and found from TEXT."""
-    data = data if data[1] <= _HEADER_LIMIT else (0, 0)
+    """Write the HEADER.
+
+    A data segment too far for eight digits is given as 0; readers take its place from TEXT.
+    """
+    if data[1] > _HEADER_LIMIT:
+        data = (0, 0)
     offsets = "".join(f"{number:>8}" for number in (*text, *data, 0, 0))
     return f"{version}    {offsets}".encode("ascii")

@@ -1,4 +1,4 @@
-"""Follow a simulated lupus patient through lymphodepletion, CAR-T expansion, B-cell depletion and recovery.
+"""Follow a simulated lupus patient: lymphodepletion, CAR-T expansion, B cells gone and back.
 
 Everything is a function of the time since infusion in days. Shapes and distributions are design
 assumptions (science notes, 4.5); the CAR course has the form Stein et al. 2019 fitted to
@@ -60,7 +60,7 @@ class CarCourse:
     beta: float = 0.012
 
     def at(self, day: float) -> float:
-        """Give the concentration at a day since this product's own infusion; none before it."""
+        """Give the concentration at a day since the infusion of this product; none before it."""
         if day < 0:
             return 0.0
         if day < self.tmax:
@@ -74,7 +74,10 @@ class CarCourse:
 
 @dataclass(frozen=True, slots=True)
 class BCourse:
-    """B cells before, under and after depletion, cells/µL. ``crossing`` is the day 10/µL are reached (None: never)."""
+    """B cells before, under and after depletion, cells/µL.
+
+    ``crossing`` is the day 10/µL are reached (None: never).
+    """
 
     baseline: float = 80.0
     lag: float = 3.0
@@ -84,10 +87,9 @@ class BCourse:
     steady: float = 150.0
 
     def at(self, day: float) -> float:
-        """Give the concentration at a day: exponential depletion, a true zero, logistic recovery."""
+        """Give the concentration at a day: exponential fall, a true zero, logistic recovery."""
         falling = self.baseline * exp(-self.decay * max(day - self.lag, 0.0))
-        total = (falling if falling >= _ZERO_B_PER_UL else 0.0) + self.returning(day)
-        return total if total >= _ZERO_B_PER_UL else 0.0
+        return _or_zero(_or_zero(falling, _ZERO_B_PER_UL) + self.returning(day), _ZERO_B_PER_UL)
 
     def returning(self, day: float) -> float:
         """Give the part of the B cells that came back from the marrow."""
@@ -99,7 +101,7 @@ class BCourse:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One simulated patient: courses and the factors by which this patient's blood differs from the typical."""
+    """One simulated patient: courses, and factors by which the blood differs from the typical."""
 
     name: str
     car19: CarCourse = CarCourse()
@@ -114,7 +116,10 @@ class Patient:
 
 
 def draw_patient(name: str, rng: Generator, carbcma_delay: float = 0.0) -> Patient:
-    """Draw a patient of the cohort: correlated CAR peaks, 7 % who never recover B cells, 5 % who rebound early."""
+    """Draw a patient of the cohort at random.
+
+    CAR peaks are correlated; 7 % never recover B cells, 5 % rebound early.
+    """
     shared = rng.standard_normal(2) @ np.linalg.cholesky([[1, 0.5], [0.5, 1]]).T
     return Patient(
         name=name,
@@ -145,11 +150,8 @@ def draw_patient(name: str, rng: Generator, carbcma_delay: float = 0.0) -> Patie
 
 
 def blood(patient: Patient, day: float) -> Composition:
-    """Give the concentration (cells/µL) of every kind of cell in the patient's blood at a day since infusion."""
-    cars = {
-        "car19": patient.car19.at(day),
-        "carbcma": patient.carbcma.at(day - patient.carbcma_delay),
-    }
+    """Give the cells/µL of every kind of cell in the patient's blood at a day since infusion."""
+    cars = _cars(patient, day)
     bystanders = 2 * sum(cars.values())
     lymphocytes = patient.lymphocytes * _log_linear(_LYMPHOCYTES, day)
     t_cells = 0.80 * lymphocytes + bystanders
@@ -169,20 +171,14 @@ def blood(patient: Patient, day: float) -> Composition:
 
 
 def marrow(patient: Patient, day: float) -> Composition:
-    """Give the share of every kind of cell among the nucleated cells of a marrow aspirate at a day since infusion.
+    """Give the share of every kind of cell in a marrow aspirate at a day since infusion.
 
-    CD19-negative plasma cells are present before infusion and gone at four weeks; they return after
-    about seven months.
+    Shares are of the nucleated cells. CD19-negative plasma cells are present before infusion and
+    gone at four weeks; they return after about seven months.
     """
     b_share = 0.03 * patient.b_cells.at(day) / patient.b_cells.baseline
-    plasma = patient.marrow_plasma_share * (
-        1.0 if day < 3 else 0.0 if day < 212 else min(1.0, (day - 212) / 365)
-    )
-    cars = {
-        "car19": patient.car19.at(day),
-        "carbcma": patient.carbcma.at(day - patient.carbcma_delay),
-    }
-    car_share = {name: min(0.03, value / 2000) for name, value in cars.items()}
+    plasma = patient.marrow_plasma_share * _marrow_plasma_left(day)
+    car_share = {name: min(0.03, value / 2000) for name, value in _cars(patient, day).items()}
     mature = b_lineage(patient.b_cells, day)
     scale = b_share / max(sum(mature.values()), 1e-9)
     cells = (
@@ -195,8 +191,29 @@ def marrow(patient: Patient, day: float) -> Composition:
     return cells | {"granulocyte": 1 - sum(cells.values())}
 
 
+def _cars(patient: Patient, day: float) -> Composition:
+    """Give each product's concentration in blood, cells/µL, counted from its infusion."""
+    return {
+        "car19": patient.car19.at(day),
+        "carbcma": patient.carbcma.at(day - patient.carbcma_delay),
+    }
+
+
+def _marrow_plasma_left(day: float) -> float:
+    """Give the marrow's plasma cells as a share of those before infusion."""
+    if day < 3:
+        return 1.0
+    if day < 212:
+        return 0.0
+    return min(1.0, (day - 212) / 365)
+
+
 def b_lineage(course: BCourse, day: float) -> Composition:
-    """Split the B cells into subsets: the lupus mix before, mostly transitional then naive cells after recovery."""
+    """Split the B cells into subsets.
+
+    Before depletion they are the mix of lupus, after recovery mostly transitional, then naive
+    cells.
+    """
     returning = course.returning(day)
     old = max(course.at(day) - returning, 0.0)
     before = {
@@ -206,7 +223,9 @@ def b_lineage(course: BCourse, day: float) -> Composition:
         "switched_memory_b": 0.14,
     }
     before |= {"dn1_b": 0.07, "dn2_b": 0.05, "plasmablast": 0.07}
-    since = max(0.0, day - course.crossing) if course.crossing is not None else 0.0
+    since = 0.0
+    if course.crossing is not None:
+        since = max(0.0, day - course.crossing)
     transitional = 0.65 * exp(-since / 45) + 0.05
     memory = 0.015 + 0.10 * (1 - exp(-since / 300))
     after = {
@@ -220,30 +239,32 @@ def b_lineage(course: BCourse, day: float) -> Composition:
 
 
 def blood_plasma_cells(patient: Patient, day: float) -> Composition:
-    """Give circulating CD138-positive plasma cells (cells/µL): below 0.02 from two weeks on, back slowly after months."""
+    """Give circulating CD138-positive plasma cells (cells/µL).
+
+    They are below 0.02 from two weeks on, and back slowly after months.
+    """
     leaving = patient.plasma_cells * exp(-0.5 * max(day - 3, 0.0))
-    back = _log_linear(_BLOOD_PLASMA_RETURN, day) if day >= min(_BLOOD_PLASMA_RETURN) else 0.0
+    back = 0.0
+    if day >= min(_BLOOD_PLASMA_RETURN):
+        back = _log_linear(_BLOOD_PLASMA_RETURN, day)
     total = (leaving if leaving > 1e-3 else 0.0) + back
     return {"plasma_cell_cd19pos": 0.8 * total, "plasma_cell_cd19neg": 0.2 * total}
 
 
 def with_residual(composition: Mapping[str, float], rng: Generator) -> Composition:
-    """Scatter each CAR product around its course (log-normal, 25 %), as repeated samples of a patient do."""
-    factor = {
-        "_car19": _log_normal(rng, 1.0, exp(0.25)),
-        "_carbcma": _log_normal(rng, 1.0, exp(0.25)),
+    """Scatter each CAR product around its course (log-normal, 25 %), as repeated samples do."""
+    factors = {
+        "car19": _log_normal(rng, 1.0, exp(0.25)),
+        "carbcma": _log_normal(rng, 1.0, exp(0.25)),
     }
     return {
-        kind: value * next((f for end, f in factor.items() if kind.endswith(end)), 1.0)
+        kind: value * factors.get(kind.rpartition("_")[2], 1.0)
         for kind, value in composition.items()
     }
 
 
 def _draw_b_course(rng: Generator) -> BCourse:
-    fate = rng.random()
-    crossing = (
-        None if fate < 0.07 else 42.0 if fate < 0.12 else max(_log_normal(rng, 95, 1.45), 50.0)
-    )
+    crossing = _draw_crossing(rng)
     return BCourse(
         baseline=float(np.clip(_log_normal(rng, 80, 2.0), 20, 400)),
         lag=rng.uniform(2, 4),
@@ -254,8 +275,26 @@ def _draw_b_course(rng: Generator) -> BCourse:
     )
 
 
+def _draw_crossing(rng: Generator) -> float | None:
+    """Draw the day on which 10 B cells/µL are reached: never, early, or as most patients do."""
+    fate = rng.random()
+    if fate < 0.07:
+        return None
+    if fate < 0.12:
+        return 42.0
+    return max(_log_normal(rng, 95, 1.45), 50.0)
+
+
+def _or_zero(value: float, least: float) -> float:
+    """Give a concentration, or zero below the least that is a cell."""
+    return value if value >= least else 0.0
+
+
 def _resting_t(total: float, day: float) -> Composition:
-    """Split CAR-negative CD4 and CD8 T cells into memory subsets; lymphodepletion costs the naive ones most."""
+    """Split CAR-negative CD4 and CD8 T cells into memory subsets.
+
+    Lymphodepletion costs the naive ones most.
+    """
     rebuilt = 1.0 if day < 0 else 0.6 * (1 - exp(-day / 200))
     usual = {"cd4": (0.45, 0.30, 0.22, 0.03), "cd8": (0.35, 0.12, 0.30, 0.23)}
     depleted = {"cd4": (0.15, 0.35, 0.45, 0.05), "cd8": (0.08, 0.12, 0.55, 0.25)}
@@ -270,7 +309,10 @@ def _resting_t(total: float, day: float) -> Composition:
 
 
 def _car_t(cars: Mapping[str, float], cd8_share: float) -> Composition:
-    """Split CAR-T cells by lineage and memory: mostly effector memory; truly double-positive cells do not exist."""
+    """Split CAR-T cells by lineage and memory, mostly effector memory.
+
+    Truly double-positive cells do not exist.
+    """
     stages = dict(zip(MEMORY, (0.03, 0.25, 0.60, 0.12), strict=True))
     lines = {"cd4": 1 - cd8_share, "cd8": cd8_share}
     return {

@@ -1,4 +1,4 @@
-"""Plan a simulated study: which visits, what is in the blood and marrow then, which tubes are filled and how they fare."""
+"""Plan a simulated study: visits, what is in blood and marrow then, and which tubes are filled."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,10 @@ _FIRST_INFUSION = datetime.fromisoformat("2025-01-14T11:00")
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One visit of one patient: when, what is in the blood (cells/µL) and the marrow (shares), what the analyser says."""
+    """One visit of one patient: when, and what is in the blood (cells/µL) and the marrow (shares).
+
+    ``analyser_leukocytes`` is what the haematology analyser counts per µL.
+    """
 
     patient: Patient
     number: int
@@ -51,7 +54,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTube:
-    """One tube of a draw. ``v_eff_ul`` is the blood its events stand for; marrow has none."""
+    """One tube of a draw. ``v_eff_ul`` is the blood its events come from; marrow has none."""
 
     draw: Draw
     plan: TubePlan
@@ -63,7 +66,7 @@ class PlannedTube:
         return "marrow" if self.v_eff_ul is None else "blood"
 
     @property
-    def held(self) -> Composition:
+    def filled_from(self) -> Composition:
         """Give what the tube was filled from: cells/µL of blood, or shares of the marrow."""
         return self.draw.blood if self.v_eff_ul is not None else self.draw.marrow or {}
 
@@ -93,7 +96,10 @@ def plan_draws(number: int, visits: int, seed: int) -> Iterator[Draw]:
 
 
 def plan_tubes(draw: Draw, seed: int, scale: float) -> Iterator[PlannedTube]:
-    """Plan the tubes of a visit; blood volume bounds what can be acquired when leukocytes are few."""
+    """Plan the tubes of a visit, ``scale`` times the usual number of events in each.
+
+    The volume of blood bounds what can be acquired when leukocytes are few.
+    """
     leukocytes = total(draw.blood, "leukocytes")
     pipetting = generator(seed, draw.patient.name, draw.visit, "volume")
     beads_per_ul = BEADS_PER_TUBE / TBNK_BLOOD_UL
@@ -121,21 +127,41 @@ def total(composition: Mapping[str, float], population: str) -> float:
 
 
 def _collected(infused: datetime, nominal: int, rng: Generator) -> datetime:
-    """Draw when blood was really taken: in the morning, within the visit's window (±2 days from D21, ±7 from D42, ±14 later)."""
-    window = 0 if nominal <= 14 else 2 if nominal <= 28 else 7 if nominal <= 168 else 14
+    """Draw when blood was really taken: in the morning, within the visit's window."""
+    window = _visit_window(nominal)
     off = round(min(max(float(rng.normal(0, window / 2)), -window), window))
     morning = infused.replace(hour=7, minute=30) + timedelta(days=nominal + off)
     return morning + timedelta(minutes=int(rng.integers(0, 120)))
 
 
+def _visit_window(nominal: int) -> int:
+    """Give how many days a visit may be early or late: more the later it is."""
+    if nominal <= 14:
+        return 0
+    if nominal <= 28:
+        return 2
+    return 7 if nominal <= 168 else 14
+
+
 def _analyser(true_per_ul: float, rng: Generator) -> float:
-    """Read the leukocyte count as a haematology analyser does: 3 % error, 10 % when there are few; steps of 10/µL."""
-    error = 0.03 if true_per_ul > 2000 else 0.10 if true_per_ul < 500 else 0.06
+    """Read the leukocyte count as a haematology analyser does, in steps of 10/µL.
+
+    Its error is 3 %, 6 % below 2000/µL and 10 % below 500/µL.
+    """
+    if true_per_ul > 2000:
+        error = 0.03
+    elif true_per_ul < 500:
+        error = 0.10
+    else:
+        error = 0.06
     return float(max(10.0, round(true_per_ul * rng.lognormal(0, error), -1)))
 
 
 def _tube(draw: Draw, tube: str, content: Composition, beads: float, seed: int) -> TubePlan:
-    """Choose instrument, time and conditions. Marrow, and TBNK of every second patient, run on FACSDiva instruments."""
+    """Choose instrument, time and conditions of a tube.
+
+    Marrow, and TBNK of every second patient, run on FACSDiva instruments.
+    """
     key = (seed, draw.patient.name, draw.visit, tube)
     rng = generator(seed, *key[1:], "conditions")
     panel = tube.partition("_")[0]
@@ -153,27 +179,40 @@ def _tube(draw: Draw, tube: str, content: Composition, beads: float, seed: int) 
 
 
 def _conditions(draw: Draw, panel: str, cells: float, beads: float, rng: Generator) -> Conditions:
-    """Choose how the tube fares: more dead cells and debris under lymphodepletion, CAR down-modulated after the peak."""
+    """Choose the conditions of a tube.
+
+    Under lymphodepletion there are more dead cells and debris; after the peak the CAR is
+    down-modulated. The lysed tubes (TBNK) are not washed: they trigger on CD45.
+    """
     depleted = 0 <= draw.nominal <= 14
     washed = panel != "tbnk"
+    dead_range = (0.06, 0.10) if depleted else (0.02, 0.05)
+    debris_range = (0.25, 0.40) if depleted else (0.05, 0.15)
+    dead, doublets, trigger = 0.01, 0.006, ("PerCP-Cy5.5-A", 500.0)
+    # The generator gives its numbers in this order: another one would be another study.
+    gain = _drift(draw, rng)
+    if washed:
+        dead = rng.uniform(*dead_range)
+    debris = rng.uniform(*debris_range)
+    if washed:
+        doublets, trigger = rng.uniform(0.010, 0.016), ("FSC-A", 5000.0)
     return Conditions(
-        gain=_drift(draw, rng),
+        gain=gain,
         car_density=0.6 if draw.nominal > 28 else 1.0,
-        dead_fraction=0.01
-        if not washed
-        else rng.uniform(0.06, 0.10)
-        if depleted
-        else rng.uniform(0.02, 0.05),
-        debris_fraction=rng.uniform(0.25, 0.40) if depleted else rng.uniform(0.05, 0.15),
-        doublet_fraction=rng.uniform(0.010, 0.016) if washed else 0.006,
+        dead_fraction=dead,
+        debris_fraction=debris,
+        doublet_fraction=doublets,
         beads=beads,
-        trigger=("FSC-A", 5000.0) if washed else ("PerCP-Cy5.5-A", 500.0),
+        trigger=trigger,
         events_per_second=min(4000.0, max(300.0, cells / 30)),
     )
 
 
 def _drift(draw: Draw, rng: Generator) -> dict[str, float]:
-    """Give the gain of each detector: light lost over months, of which the daily set-up restores four fifths, and its scatter."""
+    """Give the gain of each detector: light lost over months, and its scatter.
+
+    The daily set-up restores four fifths of the loss.
+    """
     months = (draw.collected - _FIRST_INFUSION) / timedelta(days=30.4)
     return {
         name: float((1 - 0.005 * months * 0.2) * rng.lognormal(0, 0.013))

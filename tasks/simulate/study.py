@@ -1,4 +1,7 @@
-"""Make a whole simulated study folder: settings, sheets, an inbox of genuine FCS files, and the truth in a folder of its own."""
+"""Make a whole simulated study folder: settings, sheets and an inbox of genuine FCS files.
+
+The truth is in a folder apart.
+"""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,19 +37,20 @@ CAR_REAGENT = "anti-FMC63 idiotype PE lot A1 + BCMA-His APC lot B1"
 SETTINGS = "# A simulated study: no patient was ever behind it.\nstudy: demo-sle\n"
 _PATIENT_COLUMNS = ("patient", "infused", "infused_car19", "infused_carbcma", "baseline_visit")
 _SAMPLE_COLUMNS = (
-    *(
-        "file",
-        "patient",
-        "collected",
-        "panel",
-        "visit",
-        "specimen",
-        "acquired",
-        "instrument",
-        "batch",
-        "operator",
-    ),
-    *("leukocytes_per_ul", "beads_per_tube", "blood_volume_ul", "car_reagent"),
+    "file",
+    "patient",
+    "collected",
+    "panel",
+    "visit",
+    "specimen",
+    "acquired",
+    "instrument",
+    "batch",
+    "operator",
+    "leukocytes_per_ul",
+    "beads_per_tube",
+    "blood_volume_ul",
+    "car_reagent",
 )
 _DRAW_COLUMNS = ("file", "patient", "visit", "day", "panel", "specimen")
 _TUBE_COLUMNS = (*_DRAW_COLUMNS, "v_eff_ul", "events", "beads", "leukocytes_per_ul")
@@ -63,7 +67,7 @@ _KIND_COLUMNS = (*_DRAW_COLUMNS, "kind", "per_ul", "intact_events", "cells")
 
 @dataclass(frozen=True, slots=True)
 class SimulatedStudy:
-    """A study folder that was written: its tubes (file names in the inbox) and where the truth lies."""
+    """A study folder that was written: its tubes (file names in the inbox), the truth's folder."""
 
     folder: Path
     tubes: tuple[str, ...]
@@ -81,11 +85,12 @@ def write_study(  # noqa: PLR0913 - keyword-only options of one call
     settings: str = SETTINGS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SimulatedStudy:
-    """Write a simulated study into ``folder``: the same arguments give the same bytes, whatever ``workers`` is.
+    """Write a simulated study into ``folder``.
 
-    ``events`` scales how much of each tube is acquired; ``settings`` is the text of study.yaml;
-    ``progress`` is told each file, how many are done and how many there will be. Raises UsageFault
-    when the folder already holds a study or the numbers make no sense.
+    The same arguments give the same bytes, whatever ``workers`` is. ``events`` scales how much of
+    each tube is acquired; ``settings`` is the text of study.yaml; ``progress`` is called with each
+    file, how many are done and how many there will be. Raises UsageFault when the folder already
+    holds a study or the numbers make no sense.
     """
     _check(folder, patients, visits)
     truth = folder / TRUTH
@@ -135,14 +140,16 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[WrittenTube]]]:
 def _write_sheets(folder: Path, draws: Sequence[Draw], tubes: Sequence[PlannedTube]) -> None:
     infusions = {draw.patient.name: draw.infused for draw in draws}
     patients = [
-        (name, _iso(at), _iso(at), _iso(at + SECOND_PRODUCT), "D-7")
+        {
+            "patient": name,
+            "infused": _iso(at),
+            "infused_car19": _iso(at),
+            "infused_carbcma": _iso(at + SECOND_PRODUCT),
+            "baseline_visit": "D-7",
+        }
         for name, at in infusions.items()
     ]
-    _write_rows(
-        folder / "patients.csv",
-        _PATIENT_COLUMNS,
-        (dict(zip(_PATIENT_COLUMNS, row, strict=True)) for row in patients),
-    )
+    _write_rows(folder / "patients.csv", _PATIENT_COLUMNS, patients)
     _write_rows(folder / "samples.csv", _SAMPLE_COLUMNS, map(_sample_row, tubes))
 
 
@@ -171,7 +178,10 @@ def _sample_row(tube: PlannedTube) -> dict[str, object]:
 
 
 def _write_truth(truth: Path, tubes: Sequence[PlannedTube], written: Sequence[WrittenTube]) -> None:
-    """Write what the pipeline must find: one row a tube, one a tube × population, one a tube × kind of cell."""
+    """Write what the pipeline must find.
+
+    There is one row a tube, one a tube × population, one a tube × kind of cell.
+    """
     pairs = list(zip(tubes, written, strict=True))
     _write_rows(truth / "tubes.csv", _TUBE_COLUMNS, (_tube_truth(*pair) for pair in pairs))
     _write_rows(
@@ -191,16 +201,16 @@ def _tube_truth(tube: PlannedTube, written: WrittenTube) -> dict[str, object]:
         "v_eff_ul": "" if tube.v_eff_ul is None else _number(tube.v_eff_ul),
         "events": written.events,
         "beads": written.counts["kind:bead"].intact,
-        "leukocytes_per_ul": _per_ul(tube, total(tube.held, "leukocytes")),
+        "leukocytes_per_ul": _per_ul(tube, total(tube.filled_from, "leukocytes")),
     }
 
 
 def _population_truth(tube: PlannedTube, written: WrittenTube) -> Iterator[dict[str, object]]:
-    leukocytes = total(tube.held, "leukocytes")
+    leukocytes = total(tube.filled_from, "leukocytes")
     for population in cell_table().populations():
         if population == "long_lived_plasma_cells" and tube.specimen == "blood":
             continue
-        amount = total(tube.held, population)
+        amount = total(tube.filled_from, population)
         yield _draw_row(tube) | {
             "population": population,
             "per_ul": _per_ul(tube, amount),
@@ -215,7 +225,7 @@ def _kind_truth(tube: PlannedTube, written: WrittenTube) -> Iterator[dict[str, o
         count = written.counts[f"kind:{kind}"]
         yield _draw_row(tube) | {
             "kind": kind,
-            "per_ul": _per_ul(tube, tube.held.get(kind, 0.0)),
+            "per_ul": _per_ul(tube, tube.filled_from.get(kind, 0.0)),
             "intact_events": count.intact,
             "cells": count.cells,
         }

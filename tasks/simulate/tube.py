@@ -1,4 +1,7 @@
-"""Write one simulated tube: the FCS file into the inbox, the truth beside the study where the pipeline never looks."""
+"""Write one simulated tube: the FCS file into the inbox, the truth into a folder apart.
+
+The pipeline never reads the truth.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +18,14 @@ from panels.catalogue import load_panel
 from panels.panel import Panel
 from panels.simulation.conditions import Conditions
 from panels.simulation.tube import EventTruth, SimulatedTube, TrueCount, simulate_tube, true_counts
-from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
+from tasks.simulate.fcs import Dialect, FcsChannel, FcsSpill, write_fcs
 
 Instrument = Literal["BD FACSLyric", "BD FACSDiva"]
+
+_DIALECTS: Mapping[Instrument, Dialect] = {
+    "BD FACSLyric": "fcs3.1-le",
+    "BD FACSDiva": "diva-fcs3.0-be",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,10 @@ class TubePlan:
 
 @dataclass(frozen=True, slots=True)
 class WrittenTube:
-    """What was written: the number of events and the true counts by population and by kind (``kind:<name>``)."""
+    """What was written: the number of events and the true counts.
+
+    Counts are by population and by kind of cell (``kind:<name>``).
+    """
 
     file: str
     events: int
@@ -47,7 +58,10 @@ class WrittenTube:
 
 
 def generator(seed: int, *names: str) -> Generator:
-    """Give the random generator of a study, patient, visit or tube: the same names, the same numbers, on any machine."""
+    """Give the random generator of a study, patient, visit or tube.
+
+    The same names give the same numbers, on any machine.
+    """
     return default_rng(SeedSequence([seed, *(crc32(name.encode()) for name in names)]))
 
 
@@ -57,15 +71,15 @@ def write_tube(plan: TubePlan, inbox: Path, truth: Path) -> WrittenTube:
     panel = load_panel(plan.panel)
     tube = simulate_tube(panel, plan.composition, plan.conditions, rng)
     names = _detector_names(panel, plan.instrument)
-    big = plan.instrument == "BD FACSDiva"
+    channels = [
+        _channel(names.get(name, name), label)
+        for name, label in zip(tube.detectors, tube.labels, strict=True)
+    ]
     write_fcs(
         inbox / plan.file,
         tube.events,
-        [
-            _channel(names.get(name, name), label)
-            for name, label in zip(tube.detectors, tube.labels, strict=True)
-        ],
-        dialect="diva-fcs3.0-be" if big else "fcs3.1-le",
+        channels,
+        dialect=_DIALECTS[plan.instrument],
         spill=FcsSpill(tuple(names[name] for name in tube.spill_detectors), tube.stored_spill),
         keywords=_keywords(plan, tube, rng),
     )
@@ -74,14 +88,15 @@ def write_tube(plan: TubePlan, inbox: Path, truth: Path) -> WrittenTube:
 
 
 def _detector_names(panel: Panel, instrument: Instrument) -> dict[str, str]:
-    """Translate the panel's own detector names; FACSDiva writes PerCP-Cy5-5-A where others write PerCP-Cy5.5-A."""
-    there = panel.detectors()[instrument]
-    return {
-        stain.detector: there[stain.marker].replace(".", "-")
-        if instrument == "BD FACSDiva"
-        else there[stain.marker]
-        for stain in panel.markers
-    }
+    """Translate the panel's detector names into those of an instrument.
+
+    FACSDiva writes PerCP-Cy5-5-A where others write PerCP-Cy5.5-A.
+    """
+    of_marker = panel.detectors()[instrument]
+    names = {stain.detector: of_marker[stain.marker] for stain in panel.markers}
+    if instrument == "BD FACSDiva":
+        return {detector: name.replace(".", "-") for detector, name in names.items()}
+    return names
 
 
 def _channel(detector: str, label: str) -> FcsChannel:
@@ -90,31 +105,31 @@ def _channel(detector: str, label: str) -> FcsChannel:
 
 
 def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, str]:
-    """Give the acquisition keywords an instrument of this family writes; nothing in them tells of a patient."""
-    end = plan.acquired + timedelta(
-        seconds=float(tube.events[-1, -1]) * tube.time_step if len(tube.events) else 0
-    )
+    """Give the acquisition keywords an instrument of this family writes; none names a patient."""
+    seconds = 0.0
+    if len(tube.events):
+        seconds = float(tube.events[-1, -1]) * tube.time_step
+    begin, end = plan.acquired, plan.acquired + timedelta(seconds=seconds)
     common = {
         "$FIL": plan.file,
-        "$DATE": plan.acquired.strftime("%d-%b-%Y").upper(),
+        "$DATE": begin.strftime("%d-%b-%Y").upper(),
         "$TIMESTEP": f"{tube.time_step:g}",
         "TUBE NAME": plan.panel,
     }
     if plan.instrument == "BD FACSLyric":
-        times = {
-            "$BTIM": plan.acquired.strftime("%H:%M:%S.00"),
+        return {
+            **common,
+            "$BTIM": begin.strftime("%H:%M:%S.00"),
             "$ETIM": end.strftime("%H:%M:%S.00"),
+            "$CYT": "BD FACSLyric",
+            "$CYTSN": "R659180000000",
+            "CREATOR": "BD FACSuite 1.5",
         }
-        return (
-            common
-            | times
-            | {"$CYT": "BD FACSLyric", "$CYTSN": "R659180000000", "CREATOR": "BD FACSuite 1.5"}
-        )
-    times = {"$BTIM": plan.acquired.strftime("%H:%M:%S"), "$ETIM": end.strftime("%H:%M:%S")}
     channel, minimum = plan.conditions.trigger
     return {
         **common,
-        **times,
+        "$BTIM": begin.strftime("%H:%M:%S"),
+        "$ETIM": end.strftime("%H:%M:%S"),
         "$CYT": "FACSCanto II" if plan.panel == "tbnk" else "FACSymphony A3",
         "CYTNUM": "V96300000",
         "CREATOR": "BD FACSDiva Software Version 8.0.1",

@@ -25,18 +25,20 @@ def brute_force_slopes(x: np.ndarray, y: np.ndarray) -> list[float]:
 
 
 def test_the_published_differences_of_two_flow_meters() -> None:
-    found = bland_altman(WRIGHT - MINI)
-    assert found is not None
-    assert found.bias.value == pytest.approx(-2.1, abs=0.05)
-    assert (found.upper_limit - found.lower_limit) / (2 * 1.959964) == pytest.approx(38.8, abs=0.05)
-    assert (found.bias.low, found.bias.high) == pytest.approx((-22.0, 17.8), abs=0.1)
+    differences = bland_altman(WRIGHT - MINI)
+    assert differences is not None
+    assert differences.bias.value == pytest.approx(-2.1, abs=0.05)
+    assert (differences.upper_limit - differences.lower_limit) / (2 * 1.959964) == pytest.approx(
+        38.8, abs=0.05
+    )
+    assert (differences.bias.low, differences.bias.high) == pytest.approx((-22.0, 17.8), abs=0.1)
 
 
 def test_the_published_concordance_of_two_flow_meters() -> None:
-    found = concordance_correlation(WRIGHT, MINI)
-    assert found is not None
-    assert found.value == pytest.approx(0.943, abs=5e-4)
-    assert found.low < found.value < found.high < 1
+    concordance = concordance_correlation(WRIGHT, MINI)
+    assert concordance is not None
+    assert concordance.value == pytest.approx(0.943, abs=5e-4)
+    assert concordance.low < concordance.value < concordance.high < 1
 
 
 def test_the_interval_of_the_concordance_covers_the_truth() -> None:
@@ -45,24 +47,24 @@ def test_the_interval_of_the_concordance_covers_the_truth() -> None:
     for _ in range(400):
         truth = rng.normal(0, 1, 40)
         x, y = truth + rng.normal(0, 0.3, 40), 0.1 + 1.1 * truth + rng.normal(0, 0.3, 40)
-        found = concordance_correlation(x, y)
-        assert found is not None
+        concordance = concordance_correlation(x, y)
+        assert concordance is not None
         true = 2 * 1.1 / (1 + 0.09 + 1.21 + 0.09 + 0.01)
-        covered.append(found.low <= true <= found.high)
+        covered.append(concordance.low <= true <= concordance.high)
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_passing_bablok_is_the_shifted_median_of_all_slopes() -> None:
-    found = passing_bablok(WRIGHT, MINI)
+    fitted = passing_bablok(WRIGHT, MINI)
     slopes = brute_force_slopes(WRIGHT, MINI)
     shift = sum(slope < -1 for slope in slopes)
     count = len(slopes)
     middle = [slopes[(count - 1) // 2 + shift], slopes[count // 2 + shift]]
-    assert found is not None
-    assert found.slope == pytest.approx(np.mean(middle))
-    assert found.slope_low < found.slope < found.slope_high
-    assert found.intercept == pytest.approx(np.median(MINI - found.slope * WRIGHT))
-    assert found.intercept_low < found.intercept < found.intercept_high
+    assert fitted is not None
+    assert fitted.slope == pytest.approx(np.mean(middle))
+    assert fitted.slope_low < fitted.slope < fitted.slope_high
+    assert fitted.intercept == pytest.approx(np.median(MINI - fitted.slope * WRIGHT))
+    assert fitted.intercept_low < fitted.intercept < fitted.intercept_high
 
 
 def test_the_line_is_found_although_both_methods_err_and_its_interval_covers_it() -> None:
@@ -71,9 +73,9 @@ def test_the_line_is_found_although_both_methods_err_and_its_interval_covers_it(
     for _ in range(200):
         truth = rng.uniform(10, 100, 40)
         x, y = truth + rng.normal(0, 3, 40), 5 + 1.2 * truth + rng.normal(0, 3.6, 40)
-        found = passing_bablok(x, y)
-        assert found is not None
-        covered.append(found.slope_low <= 1.2 <= found.slope_high)
+        fitted = passing_bablok(x, y)
+        assert fitted is not None
+        covered.append(fitted.slope_low <= 1.2 <= fitted.slope_high)
     assert 0.92 <= np.mean(covered) <= 0.99
 
 

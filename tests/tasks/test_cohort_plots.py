@@ -13,25 +13,22 @@ from tasks.kinetics.composition import composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.summary import summary_frame
 from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, recovery_curves
-from tasks.publish.cohort_overviews import (
+from tasks.publish.cohort_curves import draw_cohort_curves
+from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page, summary_cell
+from tasks.publish.completeness_plot import (
     COUNTED,
     MISSING,
     NOT_REACHED,
     NOTHING_EVALUABLE,
     draw_completeness,
-    draw_exposure,
-    draw_swimmers,
     visit_states,
 )
-from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page, summary_cell
-from tasks.publish.cohort_plots import (
-    draw_cohort_curves,
-    draw_recovery,
-    stratum_colours,
-    visit_medians,
-    with_amounts,
-)
+from tasks.publish.exposure_plot import draw_exposure
 from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.recovery_plot import draw_recovery
+from tasks.publish.strata import stratum_colours
+from tasks.publish.swimmer_plot import draw_swimmers
+from tasks.publish.visit_medians import visit_medians, with_amounts
 from tests.tasks.published_rows import (
     DETECTED,
     NOT_DETECTED,
@@ -78,7 +75,7 @@ def drawn(axes: Axes, sign: str) -> list[list[tuple[float, float]]]:
     ]  # type: ignore[arg-type]
 
 
-def said(figure: Figure, sign: str) -> list[str]:
+def texts(figure: Figure, sign: str) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_gid() == sign]
 
 
@@ -135,9 +132,9 @@ def test_a_median_needs_two_patients_and_half_of_them_quantified(
     rows = kinetics(
         *(of(f"P{i}", 28, level, **({} if level else DETECTED)) for i, level in enumerate(codes))
     )
-    (found,) = visit_medians(with_amounts(rows, "car19_t")).to_dict("records")
-    assert found["patients"] == len(codes)
-    assert (None if pd.isna(found["median"]) else found["median"]) == median
+    (visit,) = visit_medians(with_amounts(rows, "car19_t")).to_dict("records")
+    assert visit["patients"] == len(codes)
+    assert (None if pd.isna(visit["median"]) else visit["median"]) == median
 
 
 def test_the_number_of_patients_under_the_axis_leaves_out_who_is_not_evaluable() -> None:
@@ -157,7 +154,7 @@ def test_the_number_of_patients_under_the_axis_leaves_out_who_is_not_evaluable()
 
 
 def test_a_population_without_an_evaluable_visit_says_so() -> None:
-    assert said(draw_cohort_curves(COHORT), "empty") == ["no evaluable visit"]
+    assert texts(draw_cohort_curves(COHORT), "empty") == ["no evaluable visit"]
 
 
 def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None:
@@ -169,7 +166,7 @@ def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None
     assert box.get_bbox().bounds == (56, 0, 28, 0.5)  # type: ignore[attr-defined]
     assert drawn(axes, "known") == [[(0.0, 0.0), (56.0, 0.0)], [(84.0, 0.5), (168.0, 0.5)]]
     assert [line[0] for line in drawn(axes, "unknown")] == [(168.0, 0.5)]
-    assert said(figure, "told") == [
+    assert texts(figure, "description") == [
         "1 of 2 recovered; median after day 56, by day 84",
         *["no patient seen depleted"] * 3,
     ]
@@ -178,10 +175,11 @@ def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None
     assert (counts[0], counts[28], counts[84], counts[168]) == ("2", "2", "1", "1")
 
 
-def test_each_stratum_is_told_with_its_own_numbers() -> None:
+def test_each_stratum_is_described_by_its_own_numbers() -> None:
     figure = draw_recovery([each for name in ("all patients", "A", "B") for each in curves(name)])
     assert (
-        said(figure, "told") == ["A: no patient seen depleted", "B: no patient seen depleted"] * 4
+        texts(figure, "description")
+        == ["A: no patient seen depleted", "B: no patient seen depleted"] * 4
     )
 
 
@@ -221,11 +219,11 @@ def test_who_has_no_exposure_is_named_and_has_no_bar() -> None:
     bars = [(patch.get_gid(), patch.get_height()) for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
     assert bars == [("bound", 300.0), ("exposure", 100.0)]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["P3", "P1"]
-    assert said(figure, "not estimable") == [
+    assert texts(figure, "not estimable") == [
         "not estimable, no bar: P2, P4",
         "not estimable, no bar: P1, P2, P3, P4",
     ]
-    assert said(figure, "empty") == ["no exposure can be given"]
+    assert texts(figure, "empty") == ["no exposure can be given"]
 
 
 def test_a_swimmer_shows_certain_and_uncertain_stretches_apart() -> None:
@@ -245,7 +243,7 @@ def test_a_patient_whose_depletion_nobody_saw_has_no_bar() -> None:
     )
     figure = draw_swimmers(frame, parameters_frame(frame), recovery_frame(frame))
     assert list(figure.axes[0].patches) == []
-    assert said(figure, "not depleted") == ["not seen depleted", "B cells not evaluable"]
+    assert texts(figure, "not depleted") == ["not seen depleted", "B cells not evaluable"]
 
 
 def test_the_page_is_complete_in_itself_and_escapes_what_came_from_a_sheet() -> None:
@@ -334,4 +332,4 @@ def test_a_study_without_patients_has_a_page() -> None:
     record, figures, page = everything(COHORT[:0])
     assert [curve.patients for curve in record.curves] == [0, 0, 0, 0]
     assert "no patient seen depleted" in page
-    assert said(figures["swimmer"], "empty") == ["no patient yet"]
+    assert texts(figures["swimmer"], "empty") == ["no patient yet"]

@@ -83,8 +83,8 @@ def test_intervals_are_drawn_where_there_is_a_number():
 def test_a_population_nobody_measured_and_one_never_evaluable_say_so():
     lost = kinetics(at(7, **NOT_EVALUABLE))
     figure = draw_kinetic_curves(lost, CAR, {})
-    said = [t.get_text() for t in figure.findobj(Text) if t.get_gid() == "empty"]
-    assert said == ["no evaluable visit", "not measured"]
+    reasons = [t.get_text() for t in figure.findobj(Text) if t.get_gid() == "empty"]
+    assert reasons == ["no evaluable visit", "not measured"]
 
 
 def test_a_patient_without_any_result_still_has_a_figure():

@@ -9,15 +9,9 @@ from PIL import Image
 
 from gating.display.gate_view import Axis, GateView
 from tasks.publish.figure_bytes import png_bytes
-from tasks.publish.gating_page import (
-    ThresholdLine,
-    TubePage,
-    _uncrowded,
-    draw_gating_page,
-    gating_figure,
-    percent_text,
-    render_gating_page,
-)
+from tasks.publish.gating_frames import _uncrowded
+from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, render_gating_page
+from tasks.publish.gating_picture import draw_gating_page, percent_text
 
 TICKS = ((0.12, "−10³"), (0.20, "0"), (0.28, "10³"), (0.52, "10⁴"), (0.77, "10⁵"))
 CD19 = Axis("CD19", "PE-Cy7-A", "logicle", TICKS, (0.0, 1.0))

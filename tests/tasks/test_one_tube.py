@@ -1,5 +1,5 @@
 """Two versions on one tube: every gate whose outline or events differ is drawn, and no other; the
-numbers are the gates' own."""
+numbers are those of the gates."""
 
 import json
 import re
@@ -82,11 +82,11 @@ def drawn(monkeypatch):
 
 
 def test_versions_that_gate_alike_say_so_and_draw_nothing(tube, drawn):
-    found = overlay(version(), version("1.0.1"), tube)
+    overlaid = overlay(version(), version("1.0.1"), tube)
     assert drawn == []
-    assert "Every gate is defined alike and keeps the same events." in found.page
-    assert "<img" not in found.page
-    assert {pair.f1 for pair in found.gates} <= {1.0, None}
+    assert "Every gate is defined alike and keeps the same events." in overlaid.page
+    assert "<img" not in overlaid.page
+    assert {pair.f1 for pair in overlaid.gates} <= {1.0, None}
 
 
 def test_a_moved_boundary_is_drawn_over_the_older_one_with_both_counts_and_f1(tube, drawn):
@@ -94,7 +94,7 @@ def test_a_moved_boundary_is_drawn_over_the_older_one_with_both_counts_and_f1(tu
         version(),
         version("1.0.1", lambda d: d["thresholds"]["cd19"].update(value=20000)),
     )
-    found = overlay(before, after, tube)
+    overlaid = overlay(before, after, tube)
     header = read_header(tube)
     match = match_panel(load_panel("tbnk"), header.channels)
     masks = []
@@ -104,19 +104,19 @@ def test_a_moved_boundary_is_drawn_over_the_older_one_with_both_counts_and_f1(tu
             evaluate(compiled.gating, open_events(header), header).mask(compiled.path_of["b_cells"])
         )
     both = np.count_nonzero(masks[0] & masks[1])
-    pair = next(each for each in found.gates if each.gate == "b_cells")
+    pair = next(each for each in overlaid.gates if each.gate == "b_cells")
     assert (pair.old_events, pair.new_events) == (masks[0].sum(), masks[1].sum())
     assert pair.old_events > pair.new_events > 0
     assert pair.f1 == pytest.approx(2 * both / (masks[0].sum() + masks[1].sum()))
     view, older = next((view, older) for view, older in drawn if view.name == "b_cells")
-    assert older.told.startswith(f"{pair.old_events:,} → {pair.new_events:,}")
+    assert older.counts.startswith(f"{pair.old_events:,} → {pair.new_events:,}")
     (new_line,), (old_line,) = view.outlines, older.outlines
     assert new_line.shape == old_line.shape
     assert not np.array_equal(new_line, old_line)
     assert {view.name for view, _ in drawn} == {
-        each.gate for each in found.gates if each.f1 not in (None, 1.0)
+        each.gate for each in overlaid.gates if each.f1 not in (None, 1.0)
     }
-    assert len(re.findall("<img", found.page)) == 1
+    assert len(re.findall("<img", overlaid.page)) == 1
 
 
 def test_added_removed_and_renamed_gates_are_told_apart(tube, drawn):
@@ -131,11 +131,11 @@ def test_added_removed_and_renamed_gates_are_told_apart(tube, drawn):
         document["gates"].remove(gate(document, "cd8_t"))
         document["populations"] = [p for p in document["populations"] if p["gate"] != "cd8_t"]
 
-    found = overlay(version(), version("2.0.0", change), tube)
-    pairs = {each.gate: each for each in found.gates}
+    overlaid = overlay(version(), version("2.0.0", change), tube)
+    pairs = {each.gate: each for each in overlaid.gates}
     assert (pairs["natural_killers"].was, pairs["natural_killers"].f1) == ("nk_cells", 1.0)
-    assert pairs["bright"].told == f"new: {pairs['bright'].new_events:,}"
-    assert pairs["cd8_t"].told == f"removed: {pairs['cd8_t'].old_events:,}"
+    assert pairs["bright"].description == f"new: {pairs['bright'].new_events:,}"
+    assert pairs["cd8_t"].description == f"removed: {pairs['cd8_t'].old_events:,}"
     assert {view.name: (bool(view.outlines), bool(older.outlines)) for view, older in drawn} == {
         "bright": (True, False),
         "cd8_t": (False, True),
@@ -151,13 +151,13 @@ def test_a_gate_that_moves_to_other_axes_is_drawn_on_both(tube, drawn):
         gate(document, "b_cells")["plot"] = {"x": "CD19", "y": "CD8"}
 
     overlay(version(), version("2.0.0", change), tube)
-    told = [
-        ({view.x.label, view.y.label}, older.told)
+    counts = [
+        ({view.x.label, view.y.label}, older.counts)
         for view, older in drawn
         if view.name == "b_cells"
     ]
-    assert told[0][0] == {"CD19", "CD8"}
-    assert told[1] == ({"CD3", "CD19"}, "before, on its own axes")
+    assert counts[0][0] == {"CD19", "CD8"}
+    assert counts[1] == ({"CD3", "CD19"}, "before, on its own axes")
 
 
 def test_versions_for_different_panels_share_no_tube(tube):

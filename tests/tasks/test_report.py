@@ -5,13 +5,10 @@ import pandas as pd
 import pytest
 
 from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.front_page import CohortOverview, LedgerLine, completeness, render_index
 from tasks.publish.report import (
-    CohortOverview,
-    LedgerLine,
     PatientRecord,
-    completeness,
     patient_figures,
-    render_index,
     render_patient_report,
     visit_tables,
 )
@@ -47,7 +44,7 @@ CMAX = parameters(
 OUTWARD = r"(https?:)?//|<script|<link|@import|url\("
 
 
-def told(parameter, value=None, unit="", low=None, high=None, censoring="none"):
+def amount_of(parameter, value=None, unit="", low=None, high=None, censoring="none"):
     row = ("SLE-001", "blood", "b_cells", parameter, value, unit, low, high, censoring, 5, "d@1")
     return parameter_sentence(parameters(row).to_dict("records")[0]).amount
 
@@ -180,7 +177,7 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
     ],
 )
 def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):
-    assert told(*sentence) == amount
+    assert amount_of(*sentence) == amount
 
 
 def test_every_parameter_of_the_contract_has_words():

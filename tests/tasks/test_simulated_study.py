@@ -248,14 +248,14 @@ def test_nothing_of_the_truth_is_in_a_file_or_a_sheet(study: SimulatedStudy) -> 
         "intact",
         "v_eff",
     } - {"bead", "nk"}
-    said = "".join(
+    written = "".join(
         ",".join(row.values())
         for name in ("samples.csv", "patients.csv")
         for row in rows(study.folder / name)
     )
     for file in study.tubes:
-        said += repr(flowio.FlowData(str(study.folder / "inbox" / file), only_text=True).text)
-    assert [word for word in words if word in said.lower()] == []
+        written += repr(flowio.FlowData(str(study.folder / "inbox" / file), only_text=True).text)
+    assert [word for word in words if word in written.lower()] == []
 
 
 def test_no_patient_or_visit_is_named_inside_a_file_but_in_its_name(study: SimulatedStudy) -> None:
@@ -266,13 +266,13 @@ def test_no_patient_or_visit_is_named_inside_a_file_but_in_its_name(study: Simul
 
 def test_the_same_study_is_written_whatever_the_number_of_workers(tmp_path: Path) -> None:
     options = {"patients": 1, "visits": 2, "events": 0.005}
-    told: list[tuple[str, int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     one = write_study(
-        tmp_path / "one", workers=1, progress=lambda *step: told.append(step), **options
+        tmp_path / "one", workers=1, progress=lambda *step: steps.append(step), **options
     )
     two = write_study(tmp_path / "two", workers=2, **options)
     assert bytes_of(one.folder) == bytes_of(two.folder)
-    assert [step[1:] for step in told] == [
+    assert [step[1:] for step in steps] == [
         (n, len(one.tubes)) for n in range(1, len(one.tubes) + 1)
     ]
     other = write_study(tmp_path / "other", workers=1, seed=2, **options)

@@ -1,0 +1,49 @@
+"""Order the lines of a figure with one line for each patient, and write their names beside them."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.publish.figure_style import INK, WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, slots=True)
+class PatientLine:
+    """One line of a figure: a patient, or the name of the group whose patients follow."""
+
+    name: str
+    is_group: bool = False
+
+
+def patient_lines(patients: Sequence[str], strata: Mapping[str, str]) -> list[PatientLine]:
+    """Order the patients by group and name, each group under its name; without groups by name."""
+    ordered = sorted(patients, key=lambda name: (strata.get(name, ""), name))
+    lines: list[PatientLine] = []
+    for group, members in itertools.groupby(ordered, lambda name: strata.get(name, "")):
+        if group:
+            lines.append(PatientLine(group, is_group=True))
+        lines += [PatientLine(name) for name in members]
+    return lines
+
+
+def name_lines(axes: "Axes", lines: Sequence[PatientLine], middle: float) -> None:
+    """Write the names beside their lines, those of groups in bold.
+
+    ``middle`` says how far below its upper end a line's middle is.
+    """
+    axes.set_yticks([row + middle for row in range(len(lines))], [line.name for line in lines])
+    labels, ticks = axes.get_yticklabels(), axes.yaxis.get_major_ticks()
+    for label, tick, line in zip(labels, ticks, lines, strict=True):
+        if line.is_group:
+            label.set(fontweight="bold", color=INK)
+            tick.tick1line.set_visible(False)
+
+
+def label_room(lines: Sequence[PatientLine]) -> float:
+    """Give the share of the figure's width that the longest name needs."""
+    longest = max((len(line.name) for line in lines), default=1)
+    return min(0.3, (0.3 + 0.082 * longest) / WIDTH)

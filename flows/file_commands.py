@@ -76,12 +76,15 @@ def nca(
 ) -> Outcome:
     """Derive cellular-kinetic parameters from any time,conc,blq[,group] table."""
     from tasks.kinetics.areas import USUAL
-    from tasks.kinetics.nca import nca_file
+    from tasks.kinetics.nca import nca_groups
+    from tasks.sheets.series_file import read_series
     from tasks.study.settings import load_settings
 
     if not file.is_file():
         raise SheetFault(f"{file}: there is no such file.")
-    found = nca_file(file, load_settings(study).kinetics.nca if study else USUAL)
+    rules = load_settings(study).kinetics.nca if study else USUAL
+    groups = read_series(file, repeated=rules.duplicates == "average")
+    found = nca_groups(groups, rules)
     lines = []
     for group, result in found.items():
         lines += [
@@ -97,7 +100,7 @@ def nca(
             for count, what in told
             if count
         ]
-    groups = {
+    values = {
         group: {name: _number_or_none(value) for name, value in each.values.items()}
         for group, each in found.items()
     }
@@ -105,7 +108,7 @@ def nca(
         group: {n: v.sentence for n, v in each.values.items() if isinstance(v, Why)}
         for group, each in found.items()
     }
-    return Outcome(document={"groups": groups, "reasons": reasons}, text="\n".join(lines))
+    return Outcome(document={"groups": values, "reasons": reasons}, text="\n".join(lines))
 
 
 def _nca_value(value: float | Why) -> str:

@@ -25,10 +25,11 @@ from panels.panel import match_panel
 from panels.text.errors import PanelFault, StrategyFault, TubeFault, UsageFault
 from tasks.intake.identify import Registry, identify
 from tasks.kinetics.areas import USUAL
-from tasks.kinetics.nca import nca_file
+from tasks.kinetics.nca import nca_groups
 from tasks.sheets.drugs import drug_questions, read_drugs
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples
+from tasks.sheets.series_file import read_series
 from tasks.strategies.write_import import write_import
 from tasks.study.settings import StudySettings, load_settings
 from tests.gating.workspaces import (
@@ -296,7 +297,7 @@ def test_sheets_never_stop_a_pass(samples: bytes, patients: bytes, drugs: bytes)
 @QUICK
 def test_a_series(content: bytes) -> None:
     with written(content, "series.csv") as path:
-        read_or_refuse(lambda: nca_file(path, USUAL), UsageFault)
+        read_or_refuse(lambda: nca_groups(read_series(path), USUAL), UsageFault)
 
 
 @given(spoiled(GATINGML))

@@ -16,7 +16,7 @@ from typing import cast
 
 from gating.fcs.header import TubeHeader
 from tasks.sheets.columns import NUMBER_COLUMNS, REQUIRED_COLUMNS, Cell, contradiction, read_cell
-from tasks.sheets.csv_text import SheetProblem
+from tasks.sheets.csv_table import SheetProblem
 from tasks.sheets.filename_pattern import compile_pattern
 from tasks.sheets.patients import Patient, PatientSheet
 from tasks.sheets.samples import SampleRow, SampleSheet

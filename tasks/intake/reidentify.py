@@ -14,7 +14,7 @@ from tasks.intake.inbox import Listing
 from tasks.intake.moving import archive_target, move_file
 from tasks.intake.panel_fit import find_misfit
 from tasks.intake.unmoved import why_unmoved
-from tasks.sheets.csv_text import MOST_BYTES
+from tasks.sheets.csv_table import MOST_BYTES
 from tasks.sheets.same_draw import Draw, draw_of, two_draws
 from tasks.store.ledger import PlannedMove, note_change, plan_move, recall, remember, set_state
 from tasks.store.tubes import Tube, save_tube, taken_in

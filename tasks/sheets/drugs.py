@@ -12,14 +12,14 @@ from pathlib import Path
 from panels.files.yaml_scalars import shortened
 from panels.text.spelling import nearest
 from tasks.sheets.columns import read_patient, read_text
-from tasks.sheets.csv_text import (
+from tasks.sheets.csv_table import (
     MOST_LINES_BY_HAND,
-    CsvLine,
     CsvTable,
     SheetProblem,
     line_problem,
     read_table,
 )
+from tasks.sheets.csv_text import CsvLine
 from tasks.sheets.drug_names import ANTI_CD19, ANTI_CD20, ANTI_CD38, IMMUNOGLOBULIN, KNOWN, names
 from tasks.vocabulary.flags import Flag
 

@@ -7,14 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.sheets.columns import read_patient, read_text, read_time
-from tasks.sheets.csv_text import (
+from tasks.sheets.csv_table import (
     MOST_LINES_BY_HAND,
-    CsvLine,
     CsvTable,
     SheetProblem,
     line_problem,
     read_table,
 )
+from tasks.sheets.csv_text import CsvLine
 from tasks.vocabulary.moments import ambiguous_time, comparable, instant, same_moment
 
 NAME = "patients.csv"

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from panels.text.printable import printable
 from panels.text.spelling import nearest
 from tasks.sheets.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
-from tasks.sheets.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.sheets.csv_table import CsvTable, SheetProblem, line_problem, read_table
+from tasks.sheets.csv_text import CsvLine
 from tasks.sheets.globs import WILDCARD, Glob, glob_of
 
 NAME = "samples.csv"

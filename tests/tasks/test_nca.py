@@ -20,13 +20,14 @@ from tasks.kinetics.nca import (
     area_to_last,
     doubling_time,
     nca,
-    nca_file,
+    nca_groups,
     partial_area,
     series,
     terminal_slope,
 )
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.slopes import TerminalSlope
+from tasks.sheets.series_file import read_series
 from tasks.vocabulary.reasons import Why
 
 TIME = [0.0, 4, 7, 10, 14, 21, 28, 42, 56, 84]
@@ -283,6 +284,10 @@ def test_impossible_series_are_refused() -> None:
         nca([1, 1], [1, 2], [False, False])
     with pytest.raises(ValueError, match="not negative"):
         nca([1, 2], [1, -2], [False, False])
+
+
+def nca_file(path: Path) -> dict[str, GroupResult]:
+    return nca_groups(read_series(path))
 
 
 def write(folder: Path, text: str) -> Path:

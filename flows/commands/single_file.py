@@ -13,9 +13,11 @@ from panels.text.quoting import as_label, value_shown
 from tasks.vocabulary.reasons import Why
 
 if TYPE_CHECKING:
+    from gating.fcs.spillover import Spill
+    from tasks.kinetics.nca import GroupResult
     from tasks.tubes.single_file import Inspection
 
-OwnStudy = Annotated[
+LaboratoryStudy = Annotated[
     Path | None,
     Parameter(name="--study", help="A study whose own panels and strategies are found first."),
 ]
@@ -25,17 +27,18 @@ def inspect(
     file: Path,
     *,
     panel: Annotated[str | None, Parameter(help="Hold the file against this panel.")] = None,
-    study: OwnStudy = None,
+    study: LaboratoryStudy = None,
     json: Json = False,
 ) -> Outcome:
-    """Show an FCS file's version, events, channels, markers, panel, compensation, and what is wrong with it."""
+    """Show an FCS file's events, channels, panel and compensation, and what is wrong with it."""
     from tasks.tubes.single_file import KEPT_KEYWORDS, inspect_file
 
     _must_exist(file)
-    found = inspect_file(file, panel, study)
-    document = found.document()
+    inspected = inspect_file(file, panel, study)
     return Outcome(
-        document=document, text=_inspection(file, found, KEPT_KEYWORDS), failed=found.refused
+        document=inspected.document(),
+        text=_inspection(file, inspected, KEPT_KEYWORDS),
+        failed=inspected.refused,
     )
 
 
@@ -46,7 +49,7 @@ def gate(
         str | None, Parameter(help="A released strategy, such as bcell@1.0.0.")
     ] = None,
     gatingml: Annotated[Path | None, Parameter(help="A Gating-ML 2.0 document.")] = None,
-    study: OwnStudy = None,
+    study: LaboratoryStudy = None,
     json: Json = False,
 ) -> Outcome:
     """Count one file under a strategy or a Gating-ML document."""
@@ -57,12 +60,12 @@ def gate(
     _must_exist(file)
     if gatingml is not None:
         _must_exist(gatingml)
-    found = gate_file(file, strategy=strategy, gatingml=gatingml, study=study)
-    for problem in found.problems:
+    gated = gate_file(file, strategy=strategy, gatingml=gatingml, study=study)
+    for problem in gated.problems:
         sys.stderr.write(f"{file.name}: {problem}\n")
-    lines = [f"{count:>10,}  {'  ' * (len(path) - 1)}{path[-1]}" for path, count in found.gates]
-    text = "\n".join([f"{found.events:,} events, {found.seconds:.2f} s", *lines])
-    return Outcome(document=found.document(), text=text)
+    lines = [f"{count:>10,}  {'  ' * (len(path) - 1)}{path[-1]}" for path, count in gated.gates]
+    text = "\n".join([f"{gated.events:,} events, {gated.seconds:.2f} s", *lines])
+    return Outcome(document=gated.document(), text=text)
 
 
 def nca(
@@ -84,39 +87,39 @@ def nca(
         raise SheetFault(f"{file}: there is no such file.")
     rules = load_settings(study).kinetics.nca if study else USUAL
     groups = read_series(file, repeated=rules.duplicates == "average")
-    found = nca_groups(groups, rules)
-    lines = []
-    for group, result in found.items():
-        lines += [
-            group or "(no group)",
-            *(f"  {name:<18}{_nca_value(value)}" for name, value in result.values.items()),
-        ]
-        told = (
-            (result.early, "before time 0"),
-            (result.absent, "without a concentration and not below the limit"),
-        )
-        lines += [
-            f"  left out: {count} sample{'' if count == 1 else 's'} {what}"
-            for count, what in told
-            if count
-        ]
-    values = {
-        group: {name: _number_or_none(value) for name, value in each.values.items()}
-        for group, each in found.items()
+    results = nca_groups(groups, rules)
+    lines = [line for group, result in results.items() for line in _group_lines(group, result)]
+    document = {
+        "groups": {group: _numbers(result.values) for group, result in results.items()},
+        "reasons": {group: _reasons(result.values) for group, result in results.items()},
     }
-    reasons = {
-        group: {n: v.sentence for n, v in each.values.items() if isinstance(v, Why)}
-        for group, each in found.items()
-    }
-    return Outcome(document={"groups": values, "reasons": reasons}, text="\n".join(lines))
+    return Outcome(document=document, text="\n".join(lines))
+
+
+def _group_lines(group: str, result: "GroupResult") -> list[str]:
+    lines = [group or "(no group)"]
+    lines += [f"  {name:<18}{_nca_value(value)}" for name, value in result.values.items()]
+    left_out = (
+        (result.early, "before time 0"),
+        (result.absent, "without a concentration and not below the limit"),
+    )
+    for count, reason in left_out:
+        plural = "" if count == 1 else "s"
+        if count:
+            lines.append(f"  left out: {count} sample{plural} {reason}")
+    return lines
 
 
 def _nca_value(value: float | Why) -> str:
     return f"NE ({value.sentence})" if isinstance(value, Why) else f"{value:.6g}"
 
 
-def _number_or_none(value: float | Why) -> float | None:
-    return None if isinstance(value, Why) else value
+def _numbers(values: Mapping[str, float | Why]) -> dict[str, float | None]:
+    return {name: None if isinstance(value, Why) else value for name, value in values.items()}
+
+
+def _reasons(values: Mapping[str, float | Why]) -> dict[str, str]:
+    return {name: value.sentence for name, value in values.items() if isinstance(value, Why)}
 
 
 def _must_exist(path: Path) -> None:
@@ -129,36 +132,32 @@ def _channel_line(channel: Mapping[str, str | None]) -> str:
     return f"{detector:<24}{label:<24}{channel['marker'] or ''}"
 
 
-def _inspection(file: Path, found: "Inspection", kept: tuple[str, ...]) -> str:
-    header = found.header
+def _inspection(file: Path, inspected: "Inspection", kept: tuple[str, ...]) -> str:
+    """Show a file; ``kept`` are the keywords that a pass would keep."""
+    header = inspected.header
     if header is None:
-        return "\n".join([f"{file.name} would be refused.", *found.problems])
-    document = found.document()
+        return "\n".join([f"{file.name} would be refused.", *inspected.problems])
+    document = inspected.document()
+    keywords = {key: header.keywords[key] for key in kept if key in header.keywords}
+    channels = len(header.channels)
     lines = [
-        (
-            f"{file.name}: {header.version}, {header.event_count:,} events, "
-            f"{len(header.channels)} channels"
-        ),
+        f"{file.name}: {header.version}, {header.event_count:,} events, {channels} channels",
         f"panel: {document['panel'] or 'none that is known'}",
-        (
-            f"compensation: "
-            f"{'stored, ' + str(len(header.spill.detectors)) + ' detectors' if header.spill else 'none that can be used'}"
-        ),
+        f"compensation: {_compensation(header.spill)}",
         "",
         f"{'detector':<24}{'label':<24}marker",
         *map(_channel_line, document["channels"]),
         "",
         "keywords that would be kept (all others may name a person and are not read):",
-        *(
-            f"  {key} = {value_shown(key, header.keywords[key])}"
-            for key in kept
-            if key in header.keywords
-        ),
-        *(
-            ["", "This file would be refused:" if found.refused else "To know:"]
-            if found.problems
-            else []
-        ),
-        *(f"  {problem}" for problem in found.problems),
+        *(f"  {key} = {value_shown(key, value)}" for key, value in keywords.items()),
     ]
+    if inspected.problems:
+        lines += ["", "This file would be refused:" if inspected.refused else "To know:"]
+        lines += [f"  {problem}" for problem in inspected.problems]
     return "\n".join(lines)
+
+
+def _compensation(spill: "Spill | None") -> str:
+    if spill is None:
+        return "none that can be used"
+    return f"stored, {len(spill.detectors)} detectors"

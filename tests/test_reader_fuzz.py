@@ -23,10 +23,12 @@ from panels.catalogue import load_panel, read_panel
 from panels.files.lock import canonical_sha256, read_locked
 from panels.panel import match_panel
 from panels.text.errors import PanelFault, StrategyFault, TubeFault, UsageFault
-from tasks.intake.identify import Registry, identify
+from tasks.intake.identify import identify
+from tasks.intake.registry import Registry
 from tasks.kinetics.areas import USUAL
 from tasks.kinetics.nca import nca_groups
-from tasks.sheets.drugs import drug_questions, read_drugs
+from tasks.sheets.drug_notices import drug_notices
+from tasks.sheets.drugs import read_drugs
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples
 from tasks.sheets.series_file import read_series
@@ -281,7 +283,7 @@ def test_sheets_never_stop_a_pass(samples: bytes, patients: bytes, drugs: bytes)
         )
         said = [
             *map(str, (*sheet.faults, *people.faults, *faults)),
-            *drug_questions(exposures, people.patients),
+            *drug_notices(exposures, people.patients),
         ]
         for name in ("P01_D28.fcs", "sub/x/a1.fcs"):
             said += identify(registry, name, "0" * 64, {"collected": "2026-02-07T08:30"}).sentences

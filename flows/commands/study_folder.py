@@ -173,7 +173,7 @@ def status(*, study: Study = Path(), json: Json = False, strict: Strict = False)
 
 def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
     """Take refused or failed files up again with the next run; without FILE, all of them."""
-    from tasks.intake.take_in import retry as take_up_again
+    from tasks.intake.retry import retry as take_up_again
     from tasks.study.folder import open_study
 
     taken_up = take_up_again(open_study(study), files or None)

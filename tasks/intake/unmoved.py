@@ -1,4 +1,4 @@
-"""Say why a file cannot be moved, and what to mend."""
+"""Say why a file cannot be moved, and what to correct."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ _AGAIN = "it is tried again by itself."
 
 
 def why_unmoved(study: Study, error: OSError) -> str:
-    """Say why a file cannot be moved and what to mend; names the folder that may not be written."""
+    """Say why a file cannot be moved and what to do; names the folder that may not be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"The file cannot be moved: the disk is full. Free some space; {_AGAIN}"
     for name in (error.filename2, error.filename):

@@ -33,7 +33,7 @@ _MAGIC = b"FCS"
 
 @dataclass(frozen=True, slots=True)
 class MissingPart:
-    """What a file lacks, to be said while it may still come.
+    """What a file lacks, in words for as long as it may still come.
 
     ``refusal`` is the sentence for a file that never became whole; it is empty where the events are
     all there and the file is judged as it is.

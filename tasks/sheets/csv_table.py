@@ -46,7 +46,7 @@ class SheetProblem:
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """Header and lines of a sheet; ``fault`` says why it could not be read (then it has no lines)."""
+    """Header and lines of a sheet, or the ``fault`` for which it could not be read."""
 
     name: str
     header: tuple[str, ...]

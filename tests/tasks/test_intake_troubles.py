@@ -16,8 +16,10 @@ from flows.watch import _print
 from panels.files.plain_file import NotRegular, regular_sha256
 from panels.text.errors import SettingsFault
 from panels.text.printable import printable
-from tasks.intake.inbox import list_inbox, scan_inbox
-from tasks.intake.take_in import retry, take_in
+from tasks.intake.inbox import list_inbox
+from tasks.intake.retry import retry
+from tasks.intake.scan import scan_inbox
+from tasks.intake.take_in import take_in
 from tasks.sheets.drugs import read_drugs
 from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, planned_moves
 from tasks.store.tubes import taken_in

@@ -78,7 +78,9 @@ def _export_tables(study: "OpenStudy", form: TableForm, folder: Path, as_of: str
 
     moment = moment_of(as_of, study.settings.local_zone or "UTC") if as_of else None
     tables = collect(study, moment)
-    restated = restatements(tables, collect(study)) if moment else None
+    restated = None
+    if moment:
+        restated = restatements(tables, collect(study))
     written = [str(path) for path in write_export(tables, form, folder, restated)]
     document: dict[str, object] = {
         "files": written,

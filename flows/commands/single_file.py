@@ -104,9 +104,10 @@ def _group_lines(group: str, result: "GroupResult") -> list[str]:
         (result.absent, "without a concentration and not below the limit"),
     )
     for count, reason in left_out:
-        plural = "" if count == 1 else "s"
-        if count:
-            lines.append(f"  left out: {count} sample{plural} {reason}")
+        if count == 1:
+            lines.append(f"  left out: 1 sample {reason}")
+        elif count:
+            lines.append(f"  left out: {count} samples {reason}")
     return lines
 
 

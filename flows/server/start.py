@@ -152,11 +152,13 @@ def _launch(
     """Start the server's process; it inherits the lock, so that an orphan still holds its home."""
     module = [sys.executable, "-P", "-m", "flows.server.process"]
     options = ["--socket", str(listening), "--parent", str(os.getpid())]
+    if services:
+        options.append("--services")
     with home_folder.open_private(home / home_folder.LOG) as log:
         # A session of its own: Ctrl-C in the terminal reaches this process first, which then
         # stops the server in order.
         return subprocess.Popen(
-            [*module, *options, *(["--services"] if services else [])],
+            [*module, *options],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -250,7 +252,9 @@ def _check_site(url: str) -> None:
 def _tail(log: Path, lines: int = 12) -> str:
     text = log.read_text(encoding="utf-8", errors="replace").strip()
     last = "\n".join(text.splitlines()[-lines:])
-    return f"\nIts last words:\n{last}" if text else " It left no message."
+    if not text:
+        return " It left no message."
+    return f"\nIts last words:\n{last}"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -48,10 +48,9 @@ def _line_used_twice(
 
     Cytometers write Tube_001.fcs every day.
     """
-    claims = context.claims.get(row, ()) if row else ()
     others = (
         record
-        for record in claims
+        for record in context.claimed_by(row)
         if record.sha256 != candidate.sha256 and record.id != candidate.record.id
     )
     other = next(others, None)
@@ -91,4 +90,6 @@ def _label_used_twice(
     """Refuse a visit label that a tube of another day has: a table's row is called by it."""
     others = [tube.identity for tube in taken_in(context.store, patient=identity.patient)]
     conflict = two_draws(identity, others, context.study.settings.limits.same_draw_hours)
-    return f"{row}: {conflict}" if conflict and row else conflict
+    if conflict and row:
+        return f"{row}: {conflict}"
+    return conflict

@@ -24,6 +24,10 @@ class IntakeContext:
     claims: Mapping[SampleRow, tuple[FileRecord, ...]]
     unused: tuple[SampleRow, ...] = ()
 
+    def claimed_by(self, row: SampleRow | None) -> tuple[FileRecord, ...]:
+        """Give the files that a line names; none where there is no line."""
+        return self.claims.get(row, ()) if row else ()
+
 
 def open_intake(study: Study, store: Store, listing: Listing) -> IntakeContext:
     """Read all sheets once, for one pass."""

@@ -9,7 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from tasks.intake.identify import identify
@@ -95,6 +95,14 @@ def _infused_by_tables(study: Study, patient: str) -> str:
         return ""
     zone, collected = study.settings.local_zone, datetime.fromisoformat(row["collected"])
     infused = instant(collected, zone) - timedelta(seconds=round(float(row["day"]) * 86_400))
-    local = infused.astimezone(ZoneInfo(zone) if zone else collected.tzinfo or UTC)
-    written = local if collected.tzinfo else local.replace(tzinfo=None)
-    return f" By its tables it said: infused {written.isoformat(timespec='minutes')}."
+    local = infused.astimezone(_zone(zone, collected))
+    if collected.tzinfo is None:
+        local = local.replace(tzinfo=None)
+    return f" By its tables it said: infused {local.isoformat(timespec='minutes')}."
+
+
+def _zone(time_zone: str | None, collected: datetime) -> tzinfo:
+    """Give the study's zone, else that of the times in the tables."""
+    if time_zone:
+        return ZoneInfo(time_zone)
+    return collected.tzinfo or UTC

@@ -106,7 +106,9 @@ def _nearest_line(samples: SampleSheet, inbox_path: str) -> SampleRow | None:
     called = {PurePosixPath(row.file).name.lower(): row for row in samples.rows if not row.many}
     alike = [other for other in called if _DIGITS.findall(other) == _DIGITS.findall(name)]
     near = get_close_matches(name, alike, n=1, cutoff=_ALIKE)
-    return called[near[0]] if near else None
+    if not near:
+        return None
+    return called[near[0]]
 
 
 def _identity(

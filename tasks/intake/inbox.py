@@ -91,7 +91,9 @@ def _named(study: Study, path: Path) -> str:
 
 def inbox_faults(study: Study) -> tuple[str, ...]:
     """Say what lies in the inbox and is not read; nothing while the inbox itself is away."""
-    return list_inbox(study).faults if study.inbox.is_dir() else ()
+    if not study.inbox.is_dir():
+        return ()
+    return list_inbox(study).faults
 
 
 def _can_be_written(path: Path) -> bool:

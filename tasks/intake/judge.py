@@ -56,16 +56,17 @@ def judge(context: IntakeContext, candidate: Candidate) -> Verdict:
 
 def _whole_header(context: IntakeContext, candidate: Candidate) -> TubeHeader | Verdict:
     """Read the header of a file that is whole; gives the verdict on any other."""
-    header = None
+    header, refusal = None, ""
     try:
         header = read_header(candidate.path)
         missing = missing_part(candidate.path, header)
-        refusal = missing.refusal if missing else ""
     except UnreadableFile as fault:
         missing = unreadable_part(candidate.path, fault)
-        refusal = missing.refusal if missing else str(fault)
+        refusal = str(fault)
     if missing and not _is_patience_over(context, candidate):
         return _unfinished(context, missing)
+    if missing:
+        refusal = missing.refusal
     if refusal or header is None:
         return Verdict("quarantined", refusal)
     return header
@@ -107,8 +108,10 @@ def _judge_readable(
         return Verdict("waiting", conflict)
     misfit = find_misfit(header, identified.identity, context.study.own_panels, identified.secret)
     if misfit:
-        where = f"{identified.row}: " if identified.row and misfit.state == "waiting" else ""
-        return Verdict(misfit.state, f"{where}{misfit.sentence}")
+        sentence = misfit.sentence
+        if identified.row and misfit.state == "waiting":
+            sentence = f"{identified.row}: {sentence}"
+        return Verdict(misfit.state, sentence)
     return Verdict("accepted", " ".join(header.problems), identified.identity, keywords)
 
 

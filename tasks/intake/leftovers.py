@@ -29,8 +29,10 @@ def return_changed(study: Study, store: Store) -> tuple[str, ...]:
     sentences = []
     refused: tuple[State, ...] = ("quarantined",)
     for record in all_files(store, refused):
-        path = study.path_of(record.place) if record.place else None
-        if path is None or not path.is_relative_to(study.quarantine):
+        if not record.place:
+            continue
+        path = study.path_of(record.place)
+        if not path.is_relative_to(study.quarantine):
             continue
         try:
             if _has_changed(store, record, path):

@@ -107,9 +107,11 @@ def _with_a_free_target(
 def _note_arrival(store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
     """Strike out a move that was made, and give the file its place and state."""
     changes = {"place": move.target, "duplicate_of": move.duplicate_of}
-    # A tube that was taken in before only changes its place; a pass may have counted it meanwhile.
-    stays = record.state in TAKEN_IN and move.state in TAKEN_IN
-    state, reason = (record.state, record.reason) if stays else (move.state, move.reason)
+    state, reason = move.state, move.reason
+    if record.state in TAKEN_IN and state in TAKEN_IN:
+        # A tube that was taken in before only changes its place; a pass may have counted it
+        # meanwhile.
+        state, reason = record.state, record.reason
     with store.writing() as connection:
         set_state(connection, record, state, reason, **changes)
         end_move(connection, record.id)

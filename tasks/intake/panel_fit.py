@@ -53,7 +53,9 @@ def find_misfit(
             return Misfit("waiting", _unknown_marker(panel, marker, secret))
         panel = _without(panel, marker)
     sentence = refusal(header, panel, own_panels)
-    return Misfit("quarantined", sentence) if sentence else None
+    if sentence:
+        return Misfit("quarantined", sentence)
+    return None
 
 
 def refusal(header: TubeHeader, panel: Panel, own_panels: Path | None) -> str | None:
@@ -87,13 +89,11 @@ def _unknown_marker(panel: Panel, marker: str, secret: frozenset[str]) -> str:
 
 def _without(panel: Panel, marker: str) -> Panel:
     """Drop the one stain that a fluorescence-minus-one control leaves out."""
-    kept = tuple(
-        stain.model_copy(update={"required": False})
-        if plain(stain.marker) == plain(marker)
-        else stain
-        for stain in panel.markers
-    )
-    return panel.model_copy(update={"markers": kept})
+    markers = list(panel.markers)
+    for place, stain in enumerate(markers):
+        if plain(stain.marker) == plain(marker):
+            markers[place] = stain.model_copy(update={"required": False})
+    return panel.model_copy(update={"markers": tuple(markers)})
 
 
 def _better(header: TubeHeader, own_panels: Path | None) -> str:

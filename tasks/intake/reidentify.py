@@ -117,8 +117,9 @@ def _correct(
     file, identity = tube.file.inbox_path, identified.identity
     keeps = f"Tube {tube.identity.tube_sha256[:12]}, taken in before, keeps its identity."
     if identity is None:
-        named = bool(context.registry.samples.naming(file))
-        return _Correction(f"{' '.join(identified.sentences)} {keeps}" if named else "")
+        if not context.registry.samples.naming(file):
+            return _Correction()
+        return _Correction(f"{' '.join(identified.sentences)} {keeps}")
     changes = _changes(tube.identity, identity)
     if not changes:
         return _Correction()
@@ -160,7 +161,7 @@ def _objection(
 
 def _reused(context: IntakeContext, tube: Tube, identified: Identification) -> str:
     """Say why the line seems to be about another tube by now, or nothing."""
-    claims = context.claims.get(identified.row, ()) if identified.row else ()
+    claims = context.claimed_by(identified.row)
     if any(record.sha256 != tube.identity.tube_sha256 for record in claims):
         return "the line fits more than one tube."
     new, old = identified.identity, tube.identity

@@ -166,8 +166,9 @@ def _can_return(study: Study, record: FileRecord) -> bool:
     It was refused, or it left the inbox before it was taken in.
     """
     if record.state == "quarantined":
-        place = study.path_of(record.place) if record.place is not None else None
-        return place is not None and place.is_relative_to(study.quarantine)
+        if record.place is None:
+            return False
+        return study.path_of(record.place).is_relative_to(study.quarantine)
     return record.state in {"settling", "waiting", "failed"} and record.place is None
 
 

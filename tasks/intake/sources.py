@@ -34,8 +34,9 @@ class Source:
         """Say what the source says, without the value where that is secret."""
         if self.secret:
             return f"{self.name} says something else"
-        written = value.isoformat() if isinstance(value, datetime) else value
-        return f"{self.name} says {written}"
+        if isinstance(value, datetime):
+            return f"{self.name} says {value.isoformat()}"
+        return f"{self.name} says {value}"
 
 
 def trusted_keywords(header: TubeHeader, settings: StudySettings) -> dict[str, str]:
@@ -100,7 +101,9 @@ def _readable(source: str, texts: Mapping[str, str], *, secret: bool) -> list[So
             values[column] = read_cell(column, text)
         except ValueError:
             continue
-    return [Source(source, values, secret)] if values else []
+    if not values:
+        return []
+    return [Source(source, values, secret)]
 
 
 def _same(column: str, one: Cell, other: Cell, time_zone: str | None) -> bool:

@@ -55,7 +55,9 @@ def missing_part(path: Path, header: TubeHeader) -> MissingPart | None:
         refusal = f"{path.name} is cut short: {why}, as a copy leaves them that stopped."
         return MissingPart(why, f"{refusal} Copy it again from the cytometer.")
     beyond = _segment_beyond(header, size)
-    return MissingPart(f"its {beyond} lies behind the end of the file") if beyond else None
+    if beyond:
+        return MissingPart(f"its {beyond} lies behind the end of the file")
+    return None
 
 
 def unreadable_part(path: Path, fault: UnreadableFile) -> MissingPart | None:

@@ -107,10 +107,9 @@ def _header_fault(table: CsvTable) -> SheetProblem | None:
         alike = get_close_matches(column, table.header, n=3, cutoff=_ALIKE)
         near = [other for other in alike if other not in COLUMNS]
         if near or column != "stop":
-            hint = f" Is '{near[0]}' meant to be it?" if near else ""
-            sentence = (
-                f"The column '{column}' is missing. The first line is {','.join(COLUMNS)}.{hint}"
-            )
+            sentence = f"The column '{column}' is missing. The first line is {','.join(COLUMNS)}."
+            if near:
+                sentence += f" Is '{near[0]}' meant to be it?"
             return SheetProblem(NAME, 1, column, sentence)
     return None
 
@@ -160,7 +159,9 @@ def _day(column: str, text: str) -> date | None:
     """Read a day, with or without a time behind it; None for an empty cell."""
     if not text:
         return None
-    still = f", or '{ONGOING}' if it is still given" if column == "stop" else ""
+    still = ""
+    if column == "stop":
+        still = f", or '{ONGOING}' if it is still given"
     try:
         day = date.fromisoformat(text[:10]) if _DAY.fullmatch(text) else None
     except ValueError:

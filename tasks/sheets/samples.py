@@ -79,7 +79,8 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
     for path in dropped:
         place = path.relative_to(inbox)
         name = printable(f"{inbox.name}/{place.as_posix()}")
-        sheets.append((path, name, f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
+        folder = place.as_posix().removesuffix(place.name)
+        sheets.append((path, name, folder))
     rows: list[SampleRow] = []
     faults: list[SheetProblem] = []
     named: dict[str, list[SampleRow | SheetProblem]] = {}
@@ -174,12 +175,11 @@ def _patient(cells: Mapping[str, str]) -> str:
 
 def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
     """List the cells of a line that name a file, even where a decimal comma has shifted them."""
-    at = table.header.index("file") if "file" in table.header else -1
-    named = {
-        cell
-        for place, cell in enumerate(line.cells)
-        if place == at or cell.lower().endswith((".fcs", ".lmd"))
-    }
+    named = {cell for cell in line.cells if cell.lower().endswith((".fcs", ".lmd"))}
+    # A line may have more cells than the header, or fewer.
+    named.update(
+        cell for column, cell in zip(table.header, line.cells, strict=False) if column == "file"
+    )
     return tuple(sorted(named - {""}))
 
 

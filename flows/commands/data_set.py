@@ -20,7 +20,7 @@ def export(
     *,
     study: Study = Path(),
     format: Annotated[  # noqa: A002 - the option's name is --format
-        TableForm | Literal["h5ad"],
+        Literal["csv", "xlsx", "parquet", "sdtm", "h5ad"],
         Parameter(help="The form of the data set; h5ad holds gated cells."),
     ] = "csv",
     as_of: Annotated[

@@ -10,8 +10,9 @@ from cyclopts import App, Parameter
 from flows.cli import Json, Outcome, Study
 
 if TYPE_CHECKING:
-    from gating.strategy.gates import Gate, Threshold
+    from gating.strategy.gates import Gate
     from gating.strategy.model import Strategy
+    from gating.strategy.threshold import Threshold
 
 strategy = App(
     name="strategy",

@@ -40,7 +40,7 @@ def main() -> None:
 
 def measure(folder: Path, patients: int, rounds: int) -> None:
     """Time ``rounds`` quiet nights over the study in ``folder``."""
-    from flows.server import prefect_server
+    from flows.server.start import prefect_server
     from tasks.simulate.study import is_complete, write_study
     from tasks.store.ledger import count_by_state
     from tasks.study.folder import open_study

@@ -9,8 +9,9 @@ prints it. It is registered under its name, and imports what it needs inside its
         \"\"\"Show the ledger by state, and what waits and why.\"\"\"
         from tasks.store.ledger import states
 
-        found = states(study)
-        return Outcome(document=found, text=f"{found['waiting']} tubes wait", waits=found["waiting"] > 0)
+        number = states(study)
+        waits = number["waiting"]
+        return Outcome(document=number, text=f"{waits} tubes wait", waits=waits > 0)
 
 Faults are raised, never printed: ``UsageFault`` ends the command with code 2, any other
 ``ReconflowError`` with code 1. With ``--json`` the document is the only thing on stdout; whatever
@@ -55,11 +56,11 @@ Strict = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command found: ``document`` for programs (``--json``), ``text`` for people.
+    """The result of a command: ``document`` for programs (``--json``), ``text`` for people.
 
     ``failed`` means that the work was done but its answer is a refusal (code 1); ``wrong`` that a
-    sheet has to be mended, though everything else was done (code 2); ``waits`` that something waits
-    or is quarantined (code 3 under ``--strict``).
+    sheet has to be corrected, though everything else was done (code 2); ``waits`` that something
+    waits or is quarantined (code 3 under ``--strict``).
     """
 
     document: Mapping[str, object]
@@ -88,24 +89,31 @@ app = App(
 )
 
 
+# The commands by module and function below flows/commands, each with its line of `--help`.
 COMMANDS = {
-    "commands:demo": "make a simulated study and run the whole pipeline over it",
-    "commands:init": "write a commented, ready-to-edit study folder",
-    "commands:up": "server, nightly schedule and watcher, until stopped",
-    "commands:run": "one full pass: take in, gate, count, tables, report",
-    "commands:regate": "recount the archive under another strategy version and compare, before it is promoted",
-    "commands:watch": "take files up as they become stable, until stopped",
-    "commands:status": "the ledger by state, what waits and why, last and next run",
-    "commands:retry": "take refused or failed files up again",
-    "file_commands:inspect": "what an FCS file says of itself, and whether it would be refused",
-    "file_commands:gate": "counts of one file under a strategy or a Gating-ML document",
-    "file_commands:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",
-    "export_commands:export": "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells",
-    "panel_commands:panel": "list, show, verify, compare and release panels",
-    "strategy_commands:strategy": "list, show, verify, compare, release, import and export gating strategies",
+    "study_folder:demo": "make a simulated study and run the whole pipeline over it",
+    "study_folder:init": "write a commented, ready-to-edit study folder",
+    "study_folder:up": "server, nightly schedule and watcher, until stopped",
+    "study_folder:run": "one full pass: take in, gate, count, tables, report",
+    "study_folder:regate": (
+        "recount the archive under another strategy version and compare, before it is promoted"
+    ),
+    "study_folder:watch": "take files up as they become stable, until stopped",
+    "study_folder:status": "the ledger by state, what waits and why, last and next run",
+    "study_folder:retry": "take refused or failed files up again",
+    "single_file:inspect": "what an FCS file says of itself, and whether it would be refused",
+    "single_file:gate": "counts of one file under a strategy or a Gating-ML document",
+    "single_file:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",
+    "data_set:export": (
+        "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells"
+    ),
+    "panel_versions:panel": "list, show, verify, compare and release panels",
+    "strategy_versions:strategy": (
+        "list, show, verify, compare, release, import and export gating strategies"
+    ),
 }
 for _place, _help in COMMANDS.items():
-    app.command(f"flows.{_place}", help=_help)
+    app.command(f"flows.commands.{_place}", help=_help)
 
 
 def main() -> NoReturn:
@@ -114,23 +122,25 @@ def main() -> NoReturn:
     # Our child processes must not import what somebody has put into the folder we are called from.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     signal.signal(signal.SIGTERM, _terminate)
-    sys.excepthook = _last_words
+    sys.excepthook = _report_own_fault
     sys.exit(run(sys.argv[1:]))
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Run one command and give its exit code: 0 done, 1 failed, 2 wrongly called, 3 something waits (``--strict``)."""
+    """Run one command and give its exit code.
+
+    0: done; 1: failed; 2: wrongly called; 3: something waits or is quarantined (``--strict``);
+    130: interrupted.
+    """
     as_json = "--json" in tokens
     try:
         with _stdout_for_the_document(redirect=as_json):
             outcome = _call(tokens)
-        code = (
-            _show(outcome, as_json=as_json, strict="--strict" in tokens)
-            if isinstance(outcome, Outcome)
-            else DONE
-        )
+        code = DONE
+        if isinstance(outcome, Outcome):
+            code = _show(outcome, as_json=as_json, strict="--strict" in tokens)
     except BrokenPipeError:
-        code = _fall_silent()
+        code = _end_quietly()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except (UsageFault, CycloptsError) as error:
@@ -138,7 +148,7 @@ def run(tokens: Sequence[str]) -> int:
     except ReconflowError as error:
         code = _refuse(str(error), code=FAILED, as_json=as_json)
     except OSError as error:
-        code = _refuse(_sentence(error), code=FAILED, as_json=as_json)
+        code = _refuse(_described(error), code=FAILED, as_json=as_json)
     return code
 
 
@@ -168,21 +178,24 @@ def _print_document(document: Mapping[str, object]) -> None:
 
 
 def _refuse(message: str, *, code: int, as_json: bool) -> int:
-    """Say what went wrong on stderr, and under ``--json`` as a document too, so that a program always gets one."""
+    """Print on stderr what went wrong.
+
+    Under ``--json`` it is printed as a document too, so that a program always gets one.
+    """
     sys.stderr.write(f"reconflow: {printable_lines(message)}\n")
     if as_json:
         _print_document({"error": message})
     return code
 
 
-def _fall_silent() -> int:
-    """End quietly when the reader of our output (``head``, a closed pager) has gone: there is nobody left to tell."""
+def _end_quietly() -> int:
+    """End without a message when the reader of our output (``head``, a closed pager) has gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
 
 
-def _sentence(error: OSError) -> str:
-    """Put a failure of the file system or network into words (a full disk, a folder that may not be read)."""
+def _described(error: OSError) -> str:
+    """Put a failure of the file system or the network into words, such as a full disk."""
     from tasks.store.faults import in_words
 
     return in_words(error)
@@ -190,7 +203,10 @@ def _sentence(error: OSError) -> str:
 
 @contextmanager
 def _stdout_for_the_document(*, redirect: bool) -> Iterator[None]:
-    """Send everything printed in the block to stderr, at the file descriptor, so that child processes follow."""
+    """Send everything printed in the block to stderr.
+
+    It is done at the file descriptor, so that child processes follow.
+    """
     if not redirect:
         yield
         return
@@ -207,18 +223,20 @@ def _stdout_for_the_document(*, redirect: bool) -> Iterator[None]:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Turn a request to stop into an orderly end, so that servers and workers we started are stopped too."""
+    """Turn a request to stop into an orderly end: our servers and workers are stopped too."""
     raise SystemExit(TERMINATED)
 
 
-def _last_words(
+def _report_own_fault(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Report a fault of our own in one line; the traceback is for us, and shown when asked for."""
+    """Report a fault of reconflow in one line; the traceback is shown where it is asked for."""
     if os.environ.get("RECONFLOW_TRACEBACK"):
         sys.__excepthook__(kind, error, trace)
-    what = unexpected(error)
-    message = f"unexpected {what}. This is a fault in reconflow: RECONFLOW_TRACEBACK=1 shows more."
+    described = unexpected(error)
+    message = (
+        f"unexpected {described}. This is a fault in reconflow: RECONFLOW_TRACEBACK=1 shows more."
+    )
     _refuse(message, code=FAILED, as_json="--json" in sys.argv)
 
 

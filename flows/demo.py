@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from flows.progress import progress_shown, track
-from flows.server import starting_server
+from flows.server.start import starting_server
 from panels.text.errors import UsageFault
 
 
 def demo(
     folder: Path, *, patients: int = 2, visits: int = 12, seed: int = 1, quiet: bool = False
 ) -> dict[str, Any]:
-    """Simulate a study in ``folder``, unless the demo is there already, and give the summary of the run over it.
+    """Simulate a study in ``folder``, run the pipeline over it and give the summary of the run.
 
-    The server starts while the tubes are being made. Raises UsageFault when the folder holds
-    something else.
+    A demo that is there already is not simulated again. The server starts while the tubes are
+    being made. Raises UsageFault when the folder holds something else.
     """
     from tasks.simulate.study import SETTINGS, is_complete, write_study
     from tasks.study.starter import PINS

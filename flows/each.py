@@ -33,12 +33,10 @@ def each(
     with workers(processes, len(items), shared):
         futures = [step.submit(item) for item in items]
         for done, (item, future) in enumerate(zip(items, futures, strict=True), 1):
-            found = future.result(raise_on_failure=unexpected is None)
-            results.append(
-                unexpected(item, found)
-                if unexpected and isinstance(found, BaseException)
-                else found
-            )
+            result = future.result(raise_on_failure=unexpected is None)
+            if unexpected and isinstance(result, BaseException):
+                result = unexpected(item, result)
+            results.append(result)
             show(done, len(items))
     return results
 

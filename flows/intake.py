@@ -1,4 +1,4 @@
-"""Take up what the laboratory dropped, without counting it: for a site that schedules the two apart."""
+"""Take up what the laboratory dropped, without counting: some sites schedule the two apart."""
 
 from prefect import flow
 

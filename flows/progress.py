@@ -14,7 +14,10 @@ _SHOWN: ContextVar["Progress | None"] = ContextVar("shown_progress", default=Non
 
 @contextmanager
 def progress_shown(*, quiet: bool = False) -> Iterator[None]:
-    """Draw a bar for each step of the block; where stderr is no terminal, the bars are printed once, at the end."""
+    """Draw a bar for each step of the block.
+
+    Where stderr is no terminal, the bars are printed once, at the end.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -1,4 +1,4 @@
-"""Compare another version of a strategy with the one in use, over the whole archive: the steps, in order."""
+"""Compare another version of a strategy with the one in use, over the archive: the steps."""
 
 from typing import Any, cast
 
@@ -28,36 +28,38 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
 
 @flow(name="regate", task_runner=THREADS)
 def regate(study: str, strategy: str) -> dict[str, Any]:
-    """Recount the archive beside the current counts, compare, and write results/concordance; gives what was found."""
+    """Recount the archive beside the current counts, compare, and write results/concordance.
+
+    Gives what ``reconflow regate --json`` prints. Raises UsageFault where the process serves
+    another study.
+    """
     with one_pass(served_study(study), "regate") as this:
         snapshot, archive = this.snapshot, this.snapshot.study
         compared = comparison(snapshot, strategy)
         faults = measure_references(snapshot, compared)
-        done = each(
+        recounts = each(
             recount,
             recount_inputs(snapshot, compared),
             tubes_to_compare(archive, compared),
             processes=archive.settings.workers,
             unexpected=_unexpected,
         )
-        faults += [
-            f"{outcome.tube_sha256[:12]}: {outcome.fault}" for outcome in done if outcome.fault
-        ]
-        found = agreement(snapshot, compared)
-        page = write_concordance(archive, compared, found, faults)
+        faults += [f"{tube.tube_sha256[:12]}: {tube.fault}" for tube in recounts if tube.fault]
+        agreed = agreement(snapshot, compared)
+        page = write_concordance(archive, compared, agreed, faults)
     return {
         "current": compared.current.name,
         "other": compared.other.name,
-        "recounted": len(done),
-        "tubes": int(found.pairs["tube_sha256"].nunique()),
-        "changed": len(found.changed),
+        "recounted": len(recounts),
+        "tubes": int(agreed.pairs["tube_sha256"].nunique()),
+        "changed": len(agreed.changed),
         "faults": faults,
-        "verdict": verdict(compared, found),
+        "verdict": verdict(compared, agreed),
         "folder": str(folder_of(archive, compared)),
         "page": page,
     }
 
 
 def _unexpected(tube_sha256: str, error: BaseException) -> Recount:
-    what = str(error) if isinstance(error, OSError) else f"Unexpected {unexpected(error)}"
-    return Recount(tube_sha256, f"{what}. The next regate tries again.")
+    described = str(error) if isinstance(error, OSError) else f"Unexpected {unexpected(error)}"
+    return Recount(tube_sha256, f"{described}. The next regate tries again.")

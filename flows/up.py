@@ -1,4 +1,4 @@
-"""Keep a laboratory running: the nightly schedule served, the inbox watched, until somebody stops it."""
+"""Keep a laboratory running: serve the nightly schedule and watch the inbox, until stopped."""
 
 import hashlib
 import re
@@ -18,23 +18,25 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.nightly import nightly
 from flows.served_study import serving
-from flows.server_home import LOGIN
+from flows.server.home_folder import LOGIN
 from flows.watch import watch_study
 from tasks.study.folder import Study
 
 PROGRAM = Path(__file__).resolve().parents[1]
-"""Where the nights run: Prefect imports the flow from the working folder first, whoever filled
-it."""
+"""Where the nights run: Prefect imports the flow from the working folder first, whatever it is."""
 
 
 def deployment_name(study: Study) -> str:
-    """Name a study's deployment: on the server of a site one study must not take the night of another, or of its own copy."""
+    """Name a study's deployment, by the study and its folder.
+
+    On the server of a site one study must not take the night of another, or of its own copy.
+    """
     words = re.sub(r"[^\w.-]+", "-", study.settings.study).strip("-")[:60]
     return f"{words}-{hashlib.sha256(str(study.folder).encode()).hexdigest()[:6]}".lstrip("-")
 
 
-def say_where(url: str, home: Path) -> None:
-    """Say where the pages of our own Prefect server are, and how to log in."""
+def print_address(url: str, home: Path) -> None:
+    """Print where the pages of our own Prefect server are, and how to log in."""
     sys.stderr.write(
         f"Prefect's pages: {url.removesuffix('/api')} (log in with the line in {home / LOGIN},"
         " which only this account can read)\n"
@@ -44,10 +46,9 @@ def say_where(url: str, home: Path) -> None:
 def up_study(study: Study, interval: float) -> None:
     """Serve the nightly run at most once at a time and watch the inbox; returns when interrupted.
 
-    Nothing that is started here, by whomever, runs another study.
-
-    A night that is still running when the next is due goes on alone. Nights missed while the server
-    was down are not made up one by one: each pass does all there is to do.
+    Nothing that is started here, by whomever, runs another study. A night that is still running
+    when the next is due goes on alone. Nights missed while the server was down are not made up one
+    by one: each pass does all there is to do.
     """
     night = study.settings.nightly
     deployment = nightly.to_deployment(

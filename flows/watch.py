@@ -4,13 +4,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from panels.text.errors import ReconflowError
 from panels.text.printable import printable
@@ -25,67 +25,79 @@ AGAIN_SECONDS = 900.0
 
 @dataclass(slots=True)
 class _Memory:
-    """What the watcher has said and tried, so that it neither repeats itself nor runs a pass in vain at every look."""
+    """What the watcher has printed and tried.
 
-    told: tuple[str, ...] = ()
+    With it, nothing is printed twice and no pass is run in vain at every look.
+    """
+
+    printed: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     tried: frozenset[str] = frozenset()
     tried_at: float = 0.0
 
     def is_new(self, outcome: "Outcome") -> bool:
-        """Tell whether this was not said yet of the file; what waits is judged at every look."""
-        what = f"{outcome.tube_sha256} {outcome.state} {outcome.reason}"
-        known = self.files.get(outcome.inbox_path) == what
-        self.files[outcome.inbox_path] = what
+        """Tell whether this was not printed yet of the file; what waits is judged at every look."""
+        judgement = f"{outcome.tube_sha256} {outcome.state} {outcome.reason}"
+        known = self.files.get(outcome.inbox_path) == judgement
+        self.files[outcome.inbox_path] = judgement
         return not known
+
+    def is_worth_a_pass(self, due: frozenset[str]) -> bool:
+        """Tell whether something is due that the last pass did not just try in vain."""
+        if due - self.tried:
+            return True
+        return bool(due) and time.monotonic() - self.tried_at > AGAIN_SECONDS
 
 
 def watch_study(folder: Path, interval: float, stop: threading.Event | None = None) -> None:
     """Watch until ``stop`` is set or the process is interrupted.
 
     A periodic look is the truth: a shared folder sends no word of what other computers write into
-    it. A share that drops or a sheet that is wrong ends nothing; it is said once and looked at
+    it. A share that drops or a sheet that is wrong ends nothing; it is printed once and looked at
     again.
     """
     if stop is not None:
         _watch(folder, interval, stop)
         return
-    with _told_by_ctrl_c() as asked:
-        _watch(folder, interval, asked)
+    with _set_by_ctrl_c() as interrupted:
+        _watch(folder, interval, interrupted)
     raise KeyboardInterrupt
 
 
 @contextmanager
-def _told_by_ctrl_c() -> Iterator[threading.Event]:
-    """Remember that Ctrl-C was pressed: its exception alone is lost where it falls into a library's callback or clean-up."""
-    asked, usual = threading.Event(), signal.getsignal(signal.SIGINT)
+def _set_by_ctrl_c() -> Iterator[threading.Event]:
+    """Give an event that is set when Ctrl-C is pressed.
+
+    Its exception alone is lost where it falls into a library's callback or clean-up.
+    """
+    interrupted, usual = threading.Event(), signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
+        interrupted.set()
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, note)
     try:
-        yield asked
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, usual)
 
 
 def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
     memory = _Memory()
-    _say(f"Watching {folder}. Press Ctrl-C to stop.")
+    _print(f"Watching {folder}. Press Ctrl-C to stop.")
     while not stop.is_set():
         try:
             _look(folder, memory)
         except (ReconflowError, OSError) as error:
-            _say_once(str(error).split("\n"), memory)
-        except Exception as error:  # noqa: BLE001 - a watcher that died of one bad look would leave a laboratory unwatched
-            _say_once([f"Unexpected {unexpected(error)}. Watching goes on."], memory)
+            _print_once(str(error).split("\n"), memory)
+        except Exception as error:  # noqa: BLE001 - one bad look must not leave a laboratory unwatched
+            _print_once([f"Unexpected {unexpected(error)}. Watching goes on."], memory)
         stop.wait(interval)
 
 
 def _look(folder: Path, memory: _Memory) -> None:
-    """Take in what has settled, and run the flow when something is due that was not just tried in vain."""
+    """Take in what has settled, and run the flow when something is due."""
     from tasks.intake.take_in import take_in
     from tasks.results.front_page import write_front_page
     from tasks.steps.one_pass import what_is_due
@@ -96,33 +108,34 @@ def _look(folder: Path, memory: _Memory) -> None:
     taken = take_in(study, wait=False)
     news = [outcome for outcome in taken.outcomes if memory.is_new(outcome)]
     for outcome in news:
-        _say(
-            f"{outcome.inbox_path}: "
-            f"{outcome.state}{'. ' + outcome.reason if outcome.reason else ''}"
-        )
-    due = what_is_due(read_snapshot(study))
-    if due - memory.tried or (due and time.monotonic() - memory.tried_at > AGAIN_SECONDS):
+        reason = f". {outcome.reason}" if outcome.reason else ""
+        _print(f"{outcome.inbox_path}: {outcome.state}{reason}")
+    if memory.is_worth_a_pass(what_is_due(read_snapshot(study))):
         from flows.nightly import nightly
 
         summary = nightly(str(folder))
         memory.tried = what_is_due(read_snapshot(study))
         memory.tried_at = time.monotonic()
-        told = ", ".join(f"{summary[what]} {what}" for what in ("accepted", "counted", "failed"))
-        _say(f"{told}; report: {summary['report']}")
-        for fault in summary["table_faults"]:
-            _say(fault)
+        _print_summary(summary)
     elif news:
         write_front_page(read_snapshot(study))
-    _say_once((*taken.inbox_faults, *taken.sheet_faults), memory)
+    _print_once((*taken.inbox_faults, *taken.sheet_faults), memory)
 
 
-def _say_once(sentences: Sequence[str], memory: _Memory) -> None:
-    told = tuple(sentences)
-    for sentence in told if told != memory.told else ():
-        _say(sentence)
-    memory.told = told
+def _print_summary(summary: Mapping[str, Any]) -> None:
+    counts = ", ".join(f"{summary[state]} {state}" for state in ("accepted", "counted", "failed"))
+    _print(f"{counts}; report: {summary['report']}")
+    for fault in summary["table_faults"]:
+        _print(fault)
 
 
-def _say(sentence: str) -> None:
+def _print_once(sentences: Sequence[str], memory: _Memory) -> None:
+    if tuple(sentences) != memory.printed:
+        for sentence in sentences:
+            _print(sentence)
+    memory.printed = tuple(sentences)
+
+
+def _print(sentence: str) -> None:
     sys.stderr.write(f"{datetime.now().astimezone():%H:%M:%S}  {printable(sentence)}\n")
     sys.stderr.flush()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 import flows.one_thread  # noqa: F401 - before a test module imports numpy
-from flows.server import StartingServer, starting_server
+from flows.server.start import StartingServer, starting_server
 from tests.postgres import empty_postgres, postgres, url
 
 __all__ = ["empty_postgres", "postgres", "url"]

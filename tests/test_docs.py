@@ -38,7 +38,7 @@ def test_every_reason_is_documented_with_its_own_sentence() -> None:
 def test_the_readme_names_every_command_and_only_pictures_that_exist() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     for place in COMMANDS:
-        assert f"reconflow {place.partition(':')[2]}" in readme or place == "commands:demo"
+        assert f"reconflow {place.partition(':')[2]}" in readme or place == "study_folder:demo"
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
     assert pictures
     assert all((PROJECT / picture).is_file() for picture in pictures)

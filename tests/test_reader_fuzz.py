@@ -23,12 +23,15 @@ from panels.catalogue import load_panel, read_panel
 from panels.files.lock import canonical_sha256, read_locked
 from panels.panel import match_panel
 from panels.text.errors import PanelFault, StrategyFault, TubeFault, UsageFault
-from tasks.intake.identify import Registry, identify
+from tasks.intake.identify import identify
+from tasks.intake.registry import Registry
 from tasks.kinetics.areas import USUAL
-from tasks.kinetics.nca import nca_file
-from tasks.sheets.drugs import drug_questions, read_drugs
+from tasks.kinetics.nca import nca_groups
+from tasks.sheets.drug_notices import drug_notices
+from tasks.sheets.drugs import read_drugs
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples
+from tasks.sheets.series_file import read_series
 from tasks.strategies.write_import import write_import
 from tasks.study.settings import StudySettings, load_settings
 from tests.gating.workspaces import (
@@ -280,7 +283,7 @@ def test_sheets_never_stop_a_pass(samples: bytes, patients: bytes, drugs: bytes)
         )
         said = [
             *map(str, (*sheet.faults, *people.faults, *faults)),
-            *drug_questions(exposures, people.patients),
+            *drug_notices(exposures, people.patients),
         ]
         for name in ("P01_D28.fcs", "sub/x/a1.fcs"):
             said += identify(registry, name, "0" * 64, {"collected": "2026-02-07T08:30"}).sentences
@@ -296,7 +299,7 @@ def test_sheets_never_stop_a_pass(samples: bytes, patients: bytes, drugs: bytes)
 @QUICK
 def test_a_series(content: bytes) -> None:
     with written(content, "series.csv") as path:
-        read_or_refuse(lambda: nca_file(path, USUAL), UsageFault)
+        read_or_refuse(lambda: nca_groups(read_series(path), USUAL), UsageFault)
 
 
 @given(spoiled(GATINGML))

@@ -9,8 +9,11 @@ from panels.files.plain_file import kind_of
 
 
 @dataclass(slots=True)
-class Found:
-    """What lies in a folder: regular files, other things with their kind, folders, unread folders."""
+class FolderContent:
+    """What lies in a folder: regular files, other things with their kind, and folders.
+
+    ``unread`` are folders that could not be read, with the reason.
+    """
 
     files: list[Path] = field(default_factory=list)
     others: list[tuple[Path, str]] = field(default_factory=list)
@@ -18,24 +21,28 @@ class Found:
     folders: list[Path] = field(default_factory=list)
 
 
-def list_folder(top: Path, wanted: Callable[[str], bool]) -> Found:
+def list_folder(top: Path, wanted: Callable[[str], bool]) -> FolderContent:
     """List all below a folder whose name is wanted; no hidden folder and no link is entered."""
-    found, waiting = Found(), [top]
-    while waiting:
-        folder = waiting.pop()
+    content, open_folders = FolderContent(), [top]
+    while open_folders:
+        folder = open_folders.pop()
         try:
             entries = list(_entries(folder))
         except OSError as error:
-            found.unread.append((folder, error.strerror or type(error).__name__))
+            content.unread.append((folder, error.strerror or type(error).__name__))
             continue
         for entry, kind in entries:
             path = Path(entry.path)
             if kind == "a folder" and not entry.name.startswith("."):
-                found.folders.append(path)
-                waiting.append(path)
-            elif kind != "a folder" and wanted(entry.name):
-                found.others.append((path, kind)) if kind else found.files.append(path)
-    return found
+                content.folders.append(path)
+                open_folders.append(path)
+            elif kind == "a folder" or not wanted(entry.name):
+                continue
+            elif kind:
+                content.others.append((path, kind))
+            else:
+                content.files.append(path)
+    return content
 
 
 def _entries(folder: Path) -> Iterator[tuple["os.DirEntry[str]", str]]:

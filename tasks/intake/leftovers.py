@@ -1,4 +1,4 @@
-"""Look after what earlier passes left: refused files that changed, halves of killed copies."""
+"""Tidy up what earlier passes left: refused files that changed, halves of killed copies."""
 
 import re
 import time
@@ -26,11 +26,13 @@ def return_changed(study: Study, store: Store) -> tuple[str, ...]:
     A copy that was taken for cut short may go on in the quarantine. Gives sentences on those that
     cannot be moved.
     """
-    said = []
+    sentences = []
     refused: tuple[State, ...] = ("quarantined",)
     for record in all_files(store, refused):
-        path = study.path_of(record.place) if record.place else None
-        if path is None or not path.is_relative_to(study.quarantine):
+        if not record.place:
+            continue
+        path = study.path_of(record.place)
+        if not path.is_relative_to(study.quarantine):
             continue
         try:
             if _has_changed(store, record, path):
@@ -39,8 +41,8 @@ def return_changed(study: Study, store: Store) -> tuple[str, ...]:
         except StateConflict:
             continue
         except OSError as error:
-            said.append(f"{printable(record.inbox_path)}: {why_unmoved(study, error)}")
-    return tuple(said)
+            sentences.append(f"{printable(record.inbox_path)}: {why_unmoved(study, error)}")
+    return tuple(sentences)
 
 
 def _has_changed(store: Store, record: FileRecord, path: Path) -> bool:
@@ -68,6 +70,6 @@ def remove_unfinished(study: Study, store: Store) -> None:
     for path, ours in (*archived, *refused):
         if path.name.startswith(going_on) or not ours.fullmatch(path.name) or path.is_symlink():
             continue
-        # A folder that may not be written is said where something has to be moved.
+        # A folder that may not be written is reported where something has to be moved.
         with suppress(OSError):
             path.unlink()

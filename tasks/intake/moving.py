@@ -8,19 +8,17 @@ A rename does not take a file from whoever holds it open, so its bytes are hashe
 arrived. One that changed goes back to the inbox and settles.
 """
 
-import errno
 import os
-import shutil
-import uuid
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from panels.files.durable import full_disk_named, rename_durably, sync_folder
-from panels.files.plain_file import open_regular, regular_sha256
+from panels.files.plain_file import regular_sha256
 from panels.text.errors import StateConflict
 from panels.text.printable import printable
-from tasks.intake.quarantine import kept_name, like_names, reason_path, write_reason
+from tasks.intake.destinations import free_path, inbox_target
+from tasks.intake.quarantine import reason_path, write_reason
+from tasks.intake.transfer import relocate, transfer
 from tasks.intake.unmoved import why_unmoved
 from tasks.store.ledger import (
     TAKEN_IN,
@@ -39,9 +37,6 @@ from tasks.store.opening import Store
 from tasks.study.folder import Study
 
 _ATTEMPTS = 3
-DUPLICATES = "_duplicates"
-"""Folder of the archive for second copies; no patient's id begins with an underscore."""
-UNFINISHED = ".part"
 LOST = "The file disappeared while it was being moved. Drop it in the inbox again."
 CHANGED = "The file changed while it was being taken in; it settles again."
 NOT_ITS_BYTES = (
@@ -50,36 +45,6 @@ NOT_ITS_BYTES = (
 )
 Arrival = tuple[State, str]
 """The state that a move left its file in, and why."""
-
-
-def archive_target(study: Study, patient: str, record: FileRecord, sha256: str) -> Path:
-    """Choose where an accepted tube is kept: ``archive/<patient>/<sha12>.fcs``.
-
-    Its own name stays in the ledger alone: operators write names of persons there, and an archive
-    is kept for good.
-    """
-    return _free(
-        study.archive / patient / _kept_name(record, sha256), sha256, same_bytes_are_free=True
-    )
-
-
-def duplicate_target(study: Study, record: FileRecord, sha256: str) -> Path:
-    """Choose where a second copy is kept."""
-    return _free(study.archive / DUPLICATES / _kept_name(record, sha256), sha256)
-
-
-def _kept_name(record: FileRecord, sha256: str) -> str:
-    return sha256[:12] + Path(record.name).suffix.lower()
-
-
-def quarantine_target(study: Study, record: FileRecord, sha256: str) -> Path:
-    """Choose where a refused file is kept, under its own name when that is free."""
-    return _free(study.quarantine / kept_name(record.name), sha256)
-
-
-def inbox_target(study: Study, record: FileRecord, sha256: str) -> Path:
-    """Choose where a refused file is put back: where it was dropped when that is free."""
-    return _free(study.inbox / record.inbox_path, sha256)
 
 
 def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
@@ -109,12 +74,9 @@ def move_file(study: Study, store: Store, move: PlannedMove, record: FileRecord)
 def _move(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
     if move.state == "settling":
         return put_back(study, store, move, record)
+    move = _with_a_free_target(study, store, move, record)
     source, target = study.path_of(move.source), study.path_of(move.target)
     sha256 = record.sha256 or ""
-    if target.exists() and source.exists() and regular_sha256(target) != sha256:
-        # Somebody put another file there since the move was planned.
-        move = _plan_again(study, store, record, move, _free(target, sha256))
-        target = study.path_of(move.target)
     # The source first: it lies at the target when another pass has taken it from here just now.
     gone = not source.exists()
     if target.exists():
@@ -122,16 +84,34 @@ def _move(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> 
             source.unlink(missing_ok=True)
     elif gone:
         return _give_up(store, record, LOST, None)
-    elif not _transfer(source, target, record):
+    elif not transfer(source, target, record):
         return _give_up(store, record, CHANGED, move.source)
     if regular_sha256(target) != sha256:
         return _bring_back(study, store, move, record)
     if move.state == "quarantined":
         write_reason(target, record.inbox_path, sha256, move.reason)
+    return _note_arrival(store, move, record)
+
+
+def _with_a_free_target(
+    study: Study, store: Store, move: PlannedMove, record: FileRecord
+) -> PlannedMove:
+    """Give the move, with another target where somebody put a file since it was planned."""
+    source, target = study.path_of(move.source), study.path_of(move.target)
+    sha256 = record.sha256 or ""
+    if target.exists() and source.exists() and regular_sha256(target) != sha256:
+        return _plan_again(study, store, record, move, free_path(target, sha256))
+    return move
+
+
+def _note_arrival(store: Store, move: PlannedMove, record: FileRecord) -> Arrival:
+    """Strike out a move that was made, and give the file its place and state."""
     changes = {"place": move.target, "duplicate_of": move.duplicate_of}
-    # A tube that was taken in before only changes its place; a pass may have counted it meanwhile.
-    stays = record.state in TAKEN_IN and move.state in TAKEN_IN
-    state, reason = (record.state, record.reason) if stays else (move.state, move.reason)
+    state, reason = move.state, move.reason
+    if record.state in TAKEN_IN and state in TAKEN_IN:
+        # A tube that was taken in before only changes its place; a pass may have counted it
+        # meanwhile.
+        state, reason = record.state, record.reason
     with store.writing() as connection:
         set_state(connection, record, state, reason, **changes)
         end_move(connection, record.id)
@@ -139,14 +119,14 @@ def _move(study: Study, store: Store, move: PlannedMove, record: FileRecord) -> 
 
 
 def finish_moves(study: Study, store: Store) -> tuple[str, ...]:
-    """Finish the moves that an earlier pass wrote down; says which still cannot be made."""
-    said = []
+    """Finish the moves that an earlier pass wrote down; gives sentences on those still not made."""
+    sentences = []
     for move, record in planned_moves(store):
         try:
             move_file(study, store, move, record)
         except OSError as error:
-            said.append(note_unmoved(study, store, move, record, error))
-    return tuple(said)
+            sentences.append(note_unmoved(study, store, move, record, error))
+    return tuple(sentences)
 
 
 def note_unmoved(
@@ -158,10 +138,11 @@ def note_unmoved(
     plan.
     """
     reason = why_unmoved(study, error)
-    told = f"{printable(record.inbox_path)}: {reason}"
+    sentence = f"{printable(record.inbox_path)}: {reason}"
     if record.state in TAKEN_IN:
-        return told
-    there, arrived = (os.path.lexists(study.path_of(place)) for place in (move.source, move.target))
+        return sentence
+    there = os.path.lexists(study.path_of(move.source))
+    arrived = os.path.lexists(study.path_of(move.target))
     with suppress(StateConflict), store.writing() as connection:
         claim(connection, record)
         if record.state in {"settling", "waiting"}:
@@ -169,7 +150,7 @@ def note_unmoved(
             set_state(connection, record, "settling", reason, place=place)
         if there and not arrived and record.state != "quarantined":
             end_move(connection, record.id)
-    return told
+    return sentence
 
 
 def _plan_again(
@@ -189,12 +170,13 @@ def put_back(study: Study, store: Store, move: PlannedMove, record: FileRecord) 
         if regular_sha256(source) == regular_sha256(target):
             source.unlink()
         else:
-            free = _free(target, record.sha256 or "")
+            free = free_path(target, record.sha256 or "")
             move = _plan_again(study, store, record, move, free)
             target = study.path_of(move.target)
     if source.exists():
-        if not _relocate(source, target):
-            return record.state, record.reason  # it changed while it was copied: the plan stays
+        if not relocate(source, target):
+            # It changed while it was copied: the plan stays.
+            return record.state, record.reason
     elif not target.exists():
         return _give_up(store, record, LOST, None)
     reason_path(source).unlink(missing_ok=True)
@@ -236,70 +218,3 @@ def _give_up(store: Store, record: FileRecord, reason: str, place: str | None) -
         set_state(connection, record, state, reason, place=place)
         end_move(connection, record.id)
     return state, reason
-
-
-def _transfer(source: Path, target: Path, record: FileRecord) -> bool:
-    """Bring the bytes to ``target``; tells whether they were those hashed when they left."""
-    same = _looks(source) == (record.size, record.mtime_ns)
-    if not same and regular_sha256(source, follow=True) != record.sha256:
-        return False
-    if source.is_symlink():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return _copy(source, target, record.sha256 or "")
-    return _relocate(source, target, record.sha256)
-
-
-def _relocate(source: Path, target: Path, sha256: str | None = None) -> bool:
-    """Rename a file, or copy it to another file system; tells whether it held these bytes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        rename_durably(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        return _copy(source, target, sha256 or regular_sha256(source))
-    return True
-
-
-def _copy(source: Path, target: Path, sha256: str) -> bool:
-    """Copy to another file system under an unfinished name, verify, rename, remove the source.
-
-    Tells whether source and copy held the bytes expected; if not, there is only the source.
-    """
-    # A name of its own: another pass may be copying the same file.
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{UNFINISHED}")
-    before = _looks(source)
-    try:
-        with (
-            full_disk_named(target),
-            open_regular(source, follow=True) as old,
-            unfinished.open("wb") as new,
-        ):
-            shutil.copyfileobj(old, new, 1 << 20)
-            new.flush()
-            os.fsync(new.fileno())
-        shutil.copystat(source, unfinished)
-        if regular_sha256(unfinished) != sha256 or _looks(source) != before:
-            return False
-        unfinished.rename(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    sync_folder(target.parent)
-    source.unlink(missing_ok=True)
-    sync_folder(source.parent)
-    return True
-
-
-def _looks(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
-
-
-def _free(wanted: Path, sha256: str, *, same_bytes_are_free: bool = False) -> Path:
-    """Give ``wanted``, or a like name nothing lies under: first with the short hash in it, then with a number."""
-    for path in like_names(wanted, sha256):
-        if not path.exists() and not reason_path(path).exists():
-            return path
-        if same_bytes_are_free and path.is_file() and regular_sha256(path, follow=True) == sha256:
-            return path
-    return wanted.with_name(f"{sha256}{wanted.suffix}")

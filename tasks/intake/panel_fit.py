@@ -1,7 +1,7 @@
 """Check whether a tube can be gated with the panel it was stained for.
 
 ``refusal`` is the one judgement of a tube against its panel: intake and ``reconflow inspect`` both
-ask it, so that what one accepts the other does, in the same words.
+use it, so that what one accepts the other does, in the same words.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MOST_SENTENCES = 4
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why a tube cannot be gated: it ``waits`` when the sheet can mend it, else it is refused."""
+    """Why a tube cannot be gated: it waits when the sheet can be corrected, else it is refused."""
 
     state: Literal["waiting", "quarantined"]
     sentence: str
@@ -34,7 +34,7 @@ def find_misfit(
     own_panels: Path,
     secret: frozenset[str] = frozenset(),
 ) -> Misfit | None:
-    """Hold a tube against the panel its sheet names, without the marker an FMO control leaves out.
+    """Compare a tube with the panel its sheet names, without the marker an FMO control leaves out.
 
     ``secret`` are the columns that a keyword of the file filled, which no sentence repeats.
     """
@@ -47,44 +47,53 @@ def find_misfit(
         panel = load_panel(identity.panel, own_panels)
     except PanelFault as fault:
         return Misfit("waiting", str(fault))
-    control = (identity.control or "").removeprefix(_FMO)
-    if control and control != "batch":
-        if plain(control) not in {plain(stain.marker) for stain in panel.markers}:
-            markers = [stain.marker for stain in panel.markers]
-            hint = nearest(control, markers)
-            named = "what a keyword of the file names" if "control" in secret else f"'{control}'"
-            return Misfit(
-                "waiting", f"control: {named} is not a marker of the panel {panel.panel}{hint}"
-            )
-        panel = _without(panel, control)
+    marker = (identity.control or "").removeprefix(_FMO)
+    if marker and marker != "batch":
+        if not _has_marker(panel, marker):
+            return Misfit("waiting", _unknown_marker(panel, marker, secret))
+        panel = _without(panel, marker)
     sentence = refusal(header, panel, own_panels)
-    return Misfit("quarantined", sentence) if sentence else None
+    if sentence:
+        return Misfit("quarantined", sentence)
+    return None
 
 
 def refusal(header: TubeHeader, panel: Panel, own_panels: Path | None) -> str | None:
-    """Say why a tube of this panel is refused: a marker is not in place, or it cannot be compensated."""
+    """Say why a tube of this panel is refused, or nothing.
+
+    A marker is not in place, or the tube cannot be compensated.
+    """
     problems = match_panel(panel, header.channels).problems
     if not problems:
         return compensation_fault(header, panel)
     raw = raw_spectral(header)
     if raw:
         return raw
-    rest = len(problems) - _MOST_SENTENCES
-    more = f" ({rest} more like this.)" if rest > 0 else ""
-    told = " ".join(problems[:_MOST_SENTENCES])
+    sentences = " ".join(problems[:_MOST_SENTENCES])
+    if len(problems) > _MOST_SENTENCES:
+        sentences += f" ({len(problems) - _MOST_SENTENCES} more like this.)"
     better = _better(header, own_panels)
-    return f"{better}The tube does not fit the panel {panel.panel}. {told}{more}"
+    return f"{better}The tube does not fit the panel {panel.panel}. {sentences}"
+
+
+def _has_marker(panel: Panel, marker: str) -> bool:
+    return plain(marker) in {plain(stain.marker) for stain in panel.markers}
+
+
+def _unknown_marker(panel: Panel, marker: str, secret: frozenset[str]) -> str:
+    named, hint = f"'{marker}'", nearest(marker, [stain.marker for stain in panel.markers])
+    if "control" in secret:
+        named = "what a keyword of the file names"
+    return f"control: {named} is not a marker of the panel {panel.panel}{hint}"
 
 
 def _without(panel: Panel, marker: str) -> Panel:
     """Drop the one stain that a fluorescence-minus-one control leaves out."""
-    kept = tuple(
-        stain.model_copy(update={"required": False})
-        if plain(stain.marker) == plain(marker)
-        else stain
-        for stain in panel.markers
-    )
-    return panel.model_copy(update={"markers": kept})
+    markers = list(panel.markers)
+    for place, stain in enumerate(markers):
+        if plain(stain.marker) == plain(marker):
+            markers[place] = stain.model_copy(update={"required": False})
+    return panel.model_copy(update={"markers": tuple(markers)})
 
 
 def _better(header: TubeHeader, own_panels: Path | None) -> str:
@@ -95,7 +104,8 @@ def _better(header: TubeHeader, own_panels: Path | None) -> str:
             fits = match_panel(load_panel(name, own_panels), header.channels).fits
         except PanelFault:
             continue
-        fitting += [name] if fits else []
+        if fits:
+            fitting.append(name)
     if not fitting:
         return ""
     return f"It fits the panel {' or '.join(fitting)}: correct the sample sheet. "

@@ -14,7 +14,7 @@ MOST_ENDING_BYTES = 16
 
 
 def kept_name(name: str) -> str:
-    """Give the name under which a file is kept: its own, or the beginning of one too long."""
+    """Give the name under which a file is kept: unchanged, or the beginning of one too long."""
     if len(name.encode()) <= MOST_NAME_BYTES:
         return name
     ending = Path(name).suffix
@@ -39,7 +39,7 @@ def reason_path(refused: Path) -> Path:
 
 
 def write_reason(refused: Path, inbox_path: str, sha256: str, reason: str) -> None:
-    """Write the reason beside a refused file; ``inbox_path`` is said in full."""
+    """Write the reason beside a refused file; ``inbox_path`` is given in full."""
     text = (
         f"{printable(inbox_path)} was not taken in.\n\n{reason}\n\n"
         f"When this is mended, drop the file in the inbox again, or run: {_retry(sha256)}\n"

@@ -1,11 +1,12 @@
-"""Identify tubes again whose identity was altered in the store; the sheets are the source of it."""
+"""Identify tubes again whose identity was altered in the store, from the sheets."""
 
 from contextlib import suppress
 
 from gating.fcs.header import read_header
 from panels.text.errors import StateConflict, TubeFault
-from tasks.intake.admit import IntakeContext
-from tasks.intake.identify import identify, trusted_keywords
+from tasks.intake.context import IntakeContext
+from tasks.intake.identify import identify
+from tasks.intake.sources import trusted_keywords
 from tasks.store.ledger import note_change, record_failure, set_state
 from tasks.store.tubes import Tube, altered_identities, save_tube
 from tasks.study.archived_bytes import verified_bytes
@@ -28,14 +29,14 @@ def _restore(context: IntakeContext, tube: Tube) -> str:
             keywords = trusted_keywords(read_header(path), context.registry.settings)
     except (TubeFault, OSError):
         keywords = {}
-    found = identify(context.registry, file, sha256, keywords)
-    if found.identity is None:
-        reason = f"{ALTERED}, and it is in no table. {' '.join(found.sentences)}"
+    identified = identify(context.registry, file, sha256, keywords)
+    if identified.identity is None:
+        reason = f"{ALTERED}, and it is in no table. {' '.join(identified.sentences)}"
         record_failure(context.store, sha256, reason)
         return f"{file}: {reason}"
-    change = f"{ALTERED}; it is again what {found.row or 'its name'} says."
+    change = f"{ALTERED}; it is again what {identified.row or 'its name'} says."
     with suppress(StateConflict), context.store.writing() as connection:
-        save_tube(connection, found.identity, keywords)
+        save_tube(connection, identified.identity, keywords)
         note_change(connection, tube.file.id, change)
         if tube.file.state == "failed" and tube.file.reason.startswith(ALTERED):
             set_state(connection, tube.file, "accepted", "")

@@ -1,9 +1,12 @@
-"""Gather what the sheets leave open although the work goes on: lines that are gone, courses without stop, drugs nobody knows."""
+"""Gather what the sheets leave open although the work goes on.
+
+These are lines that are gone, courses of a drug without stop, and drugs nobody knows.
+"""
 
 from collections.abc import Sequence
 
 from tasks.intake.gone_lines import gone_lines
-from tasks.sheets.drugs import drug_questions
+from tasks.sheets.drug_notices import drug_notices
 from tasks.store.tubes import Tube, taken_in
 from tasks.study.snapshot import StudySnapshot
 
@@ -16,5 +19,7 @@ def sheet_notices(snapshot: StudySnapshot, known: Sequence[Tube] | None = None) 
     if known is None:
         with snapshot.study.store() as store:
             known = taken_in(store)
-    questions = drug_questions(snapshot.exposures, snapshot.patients.patients)
-    return (*gone_lines(snapshot.study, snapshot.patients, known), *questions)
+    return (
+        *gone_lines(snapshot.study, snapshot.patients, known),
+        *drug_notices(snapshot.exposures, snapshot.patients.patients),
+    )

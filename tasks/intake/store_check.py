@@ -1,7 +1,7 @@
-"""Hold the ledger against what lies in archive and results, so that a lost store is never taken for an empty study."""
+"""Compare the ledger with archive and results: a lost store is not to be taken for a new study."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from panels.text.errors import UsageFault
@@ -15,49 +15,52 @@ _MOST_NAMED = 3
 
 
 def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
-    """Give a sentence when the archive holds some tubes that the ledger does not know (an older copy of the store).
+    """Give a sentence when the archive holds some tubes that the ledger does not know.
 
-    Raises UsageFault when the ledger knows none of the archive's tubes, or no tube at all while
-    there are patients' results: then the store was lost, or ``store`` names another one, and
-    whatever is derived from it would be wrong.
+    Then the store is an older copy. Raises UsageFault when the ledger knows none of the archive's
+    tubes, or no tube at all while there are patients' results: then the store was lost, or
+    ``store`` names another one, and whatever is derived from it would be wrong.
     """
-    # What lies there first: a file is in the ledger before another pass brings it into the archive.
+    # The archive is listed first: another pass enters a file in the ledger before it brings it
+    # there.
     archived = sorted(_archived(study.archive))
     published = any((study.results / "patients").glob("*/kinetics.csv"))
     files = all_files(store)
     known = {(record.sha256 or "")[:12] for record in files}
     strangers = [path for short, path in archived if short not in known]
-    lost = bool(archived) and len(strangers) == len(archived)
-    forgotten = published and not any(record.state in TAKEN_IN for record in files)
-    if lost or forgotten:
-        held = (
-            f"{len(archived)} tubes lie in {study.archive}"
-            if lost
-            else f"there are patients' tables in {study.results}"
-        )
-        raise UsageFault(
-            f"study.yaml: store: the store {store.shown} does not know this study's tubes, "
-            f"but {held}. Nothing was changed. Put the store "
-            "back from a copy, or correct 'store'. If this is a new study, give it an archive "
-            "and results folder of its own."
-        )
+    if archived and len(strangers) == len(archived):
+        raise _lost_store(store, f"{len(archived)} tubes lie in {study.archive}")
+    if published and not any(record.state in TAKEN_IN for record in files):
+        raise _lost_store(store, f"there are patients' tables in {study.results}")
     if not strangers:
         return ()
-    named = ", ".join(study.place_of(path) for path in strangers[:_MOST_NAMED]) + (
-        " …" if len(strangers) > _MOST_NAMED else ""
+    return (_older_copy(study, store, strangers),)
+
+
+def _lost_store(store: Store, present: str) -> UsageFault:
+    return UsageFault(
+        f"study.yaml: store: the store {store.shown} does not know this study's tubes, "
+        f"but {present}. Nothing was changed. Put the store "
+        "back from a copy, or correct 'store'. If this is a new study, give it an archive "
+        "and results folder of its own."
     )
-    said = (
+
+
+def _older_copy(study: Study, store: Store, strangers: Sequence[Path]) -> str:
+    named = ", ".join(study.place_of(path) for path in strangers[:_MOST_NAMED])
+    if len(strangers) > _MOST_NAMED:
+        named += " …"
+    return (
         f"{len(strangers)} tubes in the archive are unknown to the store {store.shown} and "
         f"are in no table: {named}. Is it an older copy? "
         "Put the newest copy of the store back, or take them out of the archive and drop them "
         "in the inbox again, "
         "with a line of samples.csv for each name."
     )
-    return (said,)
 
 
 def _archived(archive: Path) -> Iterator[tuple[str, Path]]:
-    """List the tubes of the archive by the beginning of their SHA-256, which their names begin with."""
+    """List the tubes of the archive by the 12 digits of their SHA-256 that begin their names."""
     for path in archive.glob("*/*"):
         kept = _KEPT_NAME.fullmatch(path.name)
         if kept and is_fcs_name(path):

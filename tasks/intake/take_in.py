@@ -2,31 +2,23 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from panels.text.errors import SettingsFault, StateConflict, UsageFault
+from panels.text.errors import SettingsFault
 from panels.text.printable import printable
-from tasks.intake.admit import Outcome, admit, open_intake
-from tasks.intake.inbox import Candidate, Listing, list_inbox, scan_inbox
+from tasks.intake.admit import Outcome, admit
+from tasks.intake.context import IntakeContext, open_intake
+from tasks.intake.inbox import Listing, list_inbox
 from tasks.intake.leftovers import remove_unfinished, return_changed
 from tasks.intake.marker_files import check_folders, mark_folders
-from tasks.intake.moving import finish_moves, inbox_target, move_file
-from tasks.intake.quarantine import remove_reason
+from tasks.intake.moving import finish_moves
 from tasks.intake.reidentify import correct_identities
 from tasks.intake.restore import restore_identities
+from tasks.intake.scan import Candidate, scan_inbox
 from tasks.intake.store_check import check_ledger
 from tasks.sheets.samples import SampleRow
-from tasks.store.ledger import (
-    FileRecord,
-    PlannedMove,
-    State,
-    all_files,
-    count_by_state,
-    plan_move,
-    set_state,
-)
+from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 from tasks.study.lock import intake_lock
@@ -36,10 +28,10 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class IntakeSummary:
-    """What one pass did: ``outcomes`` of the files it judged, the whole ledger by state, and sentences to show.
+    """What one pass did: the outcomes of the files it judged, and the whole ledger by state.
 
     ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were
-    mended; ``sheet_faults`` are those among them that somebody has to mend in a sheet,
+    corrected; ``sheet_faults`` are those among them that somebody has to correct in a sheet,
     ``inbox_faults`` what is not read in the inbox.
     """
 
@@ -76,42 +68,41 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
         return _take_in(study, store, listing, candidates, (*unknown, *unmoved))
 
 
-def retry(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Put refused files back in the inbox and failed tubes back among the accepted; gives the files taken up again.
-
-    ``names`` are file names, paths in the inbox, or the beginning of a SHA-256 (8 characters or
-    more); None means all. Raises UsageFault for a name that fits no refused or failed file; then
-    nothing is done.
-    """
-    with study.store() as store, intake_lock(store):
-        check_folders(study, store)
-        finish_moves(study, store)
-        open_files = all_files(store, ("quarantined", "failed"))
-        # One whose bytes are lost can only come back with its file.
-        stuck = [each for each in open_files if each.state == "quarantined" or each.place]
-        chosen = (
-            stuck
-            if names is None
-            else [record for name in names for record in _called(name, stuck)]
-        )
-        for record in dict.fromkeys(chosen):
-            # Whoever changed the file meanwhile has taken it up.
-            with suppress(StateConflict):
-                _take_up(study, store, record)
-        return tuple(record.inbox_path for record in dict.fromkeys(chosen))
-
-
 def _take_in(
     study: Study,
     store: Store,
     listing: Listing,
     candidates: Sequence[Candidate],
-    unknown: Sequence[str],
+    notices: Sequence[str],
 ) -> IntakeSummary:
+    """Judge the files at rest; ``notices`` are the sentences that the pass has so far."""
     context = open_intake(study, store, listing)
     # First those taken in before: a file may wait only because an earlier tube had its visit by
     # mistake.
-    mended = (*restore_identities(context), *correct_identities(context, listing))
+    corrected = (*restore_identities(context), *correct_identities(context, listing))
+    outcomes = _admit_all(context, candidates)
+    registry = context.registry
+    sheet_faults = tuple(map(str, (*registry.patients.faults, *registry.samples.faults)))
+    open_files = all_files(store, ("waiting", "settling"))
+    waiting = [f"{printable(each.inbox_path)}: {each.reason}" for each in open_files if each.reason]
+    sentences = (
+        *notices,
+        *listing.faults,
+        *sheet_faults,
+        *waiting,
+        *corrected,
+        *_unused(context.unused),
+    )
+    return IntakeSummary(
+        outcomes,
+        count_by_state(store),
+        sentences=_without_repeats(sentences),
+        sheet_faults=_without_repeats(sheet_faults),
+        inbox_faults=listing.faults,
+    )
+
+
+def _admit_all(context: IntakeContext, candidates: Sequence[Candidate]) -> tuple[Outcome, ...]:
     outcomes = {candidate.record.id: admit(context, candidate) for candidate in candidates}
     accepted = {outcome.tube_sha256 for outcome in outcomes.values() if outcome.state == "accepted"}
     for candidate in candidates:
@@ -119,46 +110,41 @@ def _take_in(
         # duplicate.
         if candidate.sha256 in accepted and outcomes[candidate.record.id].state == "waiting":
             outcomes[candidate.record.id] = admit(context, candidate)
-    faults = [
-        str(fault)
-        for fault in (*context.registry.patients.faults, *context.registry.samples.faults)
-    ]
-    open_files = all_files(store, ("waiting", "settling"))
-    waiting = [f"{printable(each.inbox_path)}: {each.reason}" for each in open_files if each.reason]
-    sentences = tuple(
-        dict.fromkeys(
-            (*unknown, *listing.faults, *faults, *waiting, *mended, *_unused(context.unused))
-        )
-    )
-    sheet_faults, judged = tuple(dict.fromkeys(faults)), tuple(outcomes.values())
-    return IntakeSummary(judged, count_by_state(store), sentences, sheet_faults, listing.faults)
+    return tuple(outcomes.values())
+
+
+def _without_repeats(sentences: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sentences))
 
 
 def _unused(lines: Sequence[SampleRow]) -> tuple[str, ...]:
-    """Say which lines of the sheets name no file: a slip in the name, or a tube that has not come yet."""
+    """Say which lines of the sheets name no file.
+
+    There is a slip in the name, or the tube has not come yet.
+    """
     if not lines:
         return ()
     named = ", ".join(f"{line} ({printable(line.file)})" for line in lines[:_MOST_NAMED])
-    named += " …" if len(lines) > _MOST_NAMED else ""
+    if len(lines) > _MOST_NAMED:
+        named += " …"
     number = "One line names" if len(lines) == 1 else f"{len(lines)} lines name"
-    return (
-        (
-            f"{number} a file that has not come into the inbox so far: {named}. Check the name, "
-            f"or drop the file."
-        ),
+    sentence = (
+        f"{number} a file that has not come into the inbox so far: {named}. Check the name, "
+        f"or drop the file."
     )
+    return (sentence,)
 
 
 def _settle(study: Study, store: Store) -> bool:
     """Wait until the files seen just now may be looked at again; tells whether there were any."""
     unsettled: tuple[State, ...] = ("settling",)
-    settling = [
-        record for record in all_files(store, unsettled) if record.place and record.size >= 0
-    ]
+    records = all_files(store, unsettled)
+    settling = [record for record in records if record.place and record.size >= 0]
     if not settling:
         return False
-    last = max(record.seen_at for record in settling) + study.settings.intake.settle_seconds
-    time.sleep(min(max(last - time.time(), 0.0), study.settings.intake.settle_seconds))
+    seconds = study.settings.intake.settle_seconds
+    last = max(record.seen_at for record in settling) + seconds
+    time.sleep(min(max(last - time.time(), 0.0), seconds))
     return True
 
 
@@ -169,39 +155,3 @@ def _check_inbox(study: Study, store: Store) -> None:
         )
     check_folders(study, store)
     study.inbox.mkdir(parents=True, exist_ok=True)
-
-
-def _called(name: str, stuck: Sequence[FileRecord]) -> list[FileRecord]:
-    base = Path(name).name
-    found = [
-        record
-        for record in stuck
-        if name in {record.inbox_path, record.place}
-        or base in {record.name, Path(record.place or "").name}
-        or (len(name) >= 8 and (record.sha256 or "").startswith(name.lower()))
-    ]
-    if not found:
-        raise UsageFault(
-            f"No refused or failed file is called '{name}'. `reconflow status` lists them."
-        )
-    return found
-
-
-def _take_up(study: Study, store: Store, record: FileRecord) -> None:
-    if record.state == "failed":
-        with store.writing() as connection:
-            set_state(connection, record, "accepted", "taken up again")
-        return
-    place = study.path_of(record.place) if record.place else None
-    if place is None or place.is_relative_to(study.inbox):
-        remove_reason(study.quarantine, record.name, record.sha256 or "")
-        with store.writing() as connection:
-            set_state(connection, record, "settling", "taken up again")
-        return
-    target = inbox_target(study, record, record.sha256 or "")
-    move = PlannedMove(
-        record.id, study.place_of(place), study.place_of(target), "settling", "taken up again"
-    )
-    with store.writing() as connection:
-        plan_move(connection, record, move)
-    move_file(study, store, move, record)

@@ -1,4 +1,4 @@
-"""Say why a file cannot be moved, and what to mend."""
+"""Say why a file cannot be moved, and what to correct."""
 
 import errno
 import os
@@ -11,19 +11,21 @@ _AGAIN = "it is tried again by itself."
 
 
 def why_unmoved(study: Study, error: OSError) -> str:
-    """Say why a file cannot be moved and what to mend; names the folder that may not be written."""
+    """Say why a file cannot be moved and what to do; names the folder that may not be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"The file cannot be moved: the disk is full. Free some space; {_AGAIN}"
-    for name in (error.filename2, error.filename):
-        folder = _nearest_folder(Path(name)) if isinstance(name, str) else None
+    names = (error.filename2, error.filename)
+    paths = [Path(name) for name in names if isinstance(name, str)]
+    for path in paths:
+        folder = _nearest_folder(path)
         if folder is not None and not _may_write(folder):
             return (
                 f"The file cannot be moved: the folder {printable(study.place_of(folder))} "
                 f"may not be written ({error.strerror}). Correct its rights; {_AGAIN}"
             )
-    name = error.filename2 or error.filename
-    where = f"{printable(study.place_of(Path(name)))}: " if isinstance(name, str) else ""
-    cause = f"{where}{error.strerror}"
+    cause = str(error.strerror)
+    if paths:
+        cause = f"{printable(study.place_of(paths[0]))}: {cause}"
     return f"The file cannot be moved ({cause}). Close it in other programs; {_AGAIN}"
 
 

@@ -33,7 +33,7 @@ _MAGIC = b"FCS"
 
 @dataclass(frozen=True, slots=True)
 class MissingPart:
-    """What a file lacks, to be said while it may still come.
+    """What a file lacks, in words for as long as it may still come.
 
     ``refusal`` is the sentence for a file that never became whole; it is empty where the events are
     all there and the file is judged as it is.
@@ -55,7 +55,9 @@ def missing_part(path: Path, header: TubeHeader) -> MissingPart | None:
         refusal = f"{path.name} is cut short: {why}, as a copy leaves them that stopped."
         return MissingPart(why, f"{refusal} Copy it again from the cytometer.")
     beyond = _segment_beyond(header, size)
-    return MissingPart(f"its {beyond} lies behind the end of the file") if beyond else None
+    if beyond:
+        return MissingPart(f"its {beyond} lies behind the end of the file")
+    return None
 
 
 def unreadable_part(path: Path, fault: UnreadableFile) -> MissingPart | None:

@@ -13,8 +13,8 @@ rises nor falls, and a day's end is known to a tenth of a second.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,7 +23,6 @@ from tasks.kinetics.areas import USUAL, area, level_at
 from tasks.kinetics.nca_rules import WINDOWS, NcaRules
 from tasks.kinetics.rounding import DAYS, within_days
 from tasks.kinetics.sample_series import Series, series
-from tasks.kinetics.series_file import read_series
 from tasks.kinetics.slopes import (
     TerminalSlope,
     fits_well,
@@ -274,13 +273,15 @@ def persistence(samples: Series) -> float | Why:
     return Why.QUANTIFIED_LATER if later else 0.0
 
 
-def nca_file(path: Path, rules: NcaRules = USUAL) -> dict[str, GroupResult]:
-    """Analyse a CSV table ``time,conc,blq[,group]`` group by group.
+def nca_groups(
+    groups: Mapping[str, Sequence[tuple[float, float, bool]]], rules: NcaRules = USUAL
+) -> dict[str, GroupResult]:
+    """Analyse each group's samples: time, concentration (NaN: none given), below the limit or not.
 
-    Raises SheetFault, which names file, line and what to correct.
+    Raises ValueError as ``series`` does.
     """
     results = {}
-    for group, samples in read_series(path, repeated=rules.duplicates == "average").items():
+    for group, samples in groups.items():
         time, conc, blq = zip(*samples, strict=True)
         early = sum(each < 0 for each in time)
         absent = sum(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from panels.text.spelling import nearest
 from tasks.intake.inbox import list_inbox
-from tasks.sheets.csv_text import SheetProblem
+from tasks.sheets.csv_table import SheetProblem
 from tasks.sheets.patients import NAME, Patient, PatientSheet
 from tasks.sheets.samples import SampleRow, SampleSheet, read_samples
 from tasks.store.ledger import FileRecord, State, all_files

@@ -1,4 +1,4 @@
-"""Say which columns the sample sheet has and read their cells, each strictly: what can be read two ways is not read."""
+"""Name the columns of the sample sheet and read their cells; what can be read two ways is not."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,12 @@ from panels.text.spelling import nearest
 REQUIRED_COLUMNS = ("file", "patient", "collected", "panel")
 TIME_COLUMNS = ("collected", "acquired")
 NUMBER_COLUMNS = (
-    "leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul", "acquired_volume_ul", "dilution",
+    "leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul",
+    "acquired_volume_ul", "dilution",
 )  # fmt: skip
 SHEET_COLUMNS = (
-    *REQUIRED_COLUMNS, "visit", "specimen", "acquired", "instrument", "batch", "operator", *NUMBER_COLUMNS,
-    "control", "car_reagent", "comment",
+    *REQUIRED_COLUMNS, "visit", "specimen", "acquired", "instrument", "batch", "operator",
+    *NUMBER_COLUMNS, "control", "car_reagent", "comment",
 )  # fmt: skip
 IDENTITY_COLUMNS = SHEET_COLUMNS[1:]
 """What a file-name pattern or a keyword may say too: everything but the file itself."""
@@ -27,6 +28,7 @@ FEWEST_PER_UL = {"leukocytes_per_ul": 50, "lymphocytes_per_ul": 5}
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 """Years outside of these are slips; at the ends of the calendar no time can be taken to another
 clock."""
+
 LEAST_NUMBER, MOST_NUMBER = 1e-6, 1e9
 """No volume, count or dilution lies beyond; what does would be lost in the calculation."""
 FARTHEST_WEST, FARTHEST_EAST = timedelta(hours=-12), timedelta(hours=14)
@@ -34,7 +36,8 @@ FARTHEST_WEST, FARTHEST_EAST = timedelta(hours=-12), timedelta(hours=14)
 Cell = str | float | datetime
 
 _TIME = re.compile(
-    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?|\d{8}T\d{4}(\d{2})?(Z|[+-]\d{4})?"
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?"
+    r"|\d{8}T\d{4}(\d{2})?(Z|[+-]\d{4})?"
 )
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _PATIENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
@@ -42,7 +45,7 @@ _LONGEST_TEXT = 500
 
 
 def read_cell(column: str, text: str) -> Cell:
-    """Read one cell that is not empty; raises ValueError with a sentence that says how to write it."""
+    """Read one cell that is not empty; raises ValueError with how to write it."""
     if column in TIME_COLUMNS:
         return read_time(text)
     if column in NUMBER_COLUMNS:
@@ -72,7 +75,11 @@ def contradiction(values: Mapping[str, Cell]) -> str | None:
 
 
 def read_time(text: str) -> datetime:
-    """Read a date with its time as ISO 8601 has it; a date alone, or one written another way, is not guessed at."""
+    """Read a date with its time as ISO 8601 has it.
+
+    A date alone, or one written another way, is not guessed at. Raises ValueError with how to
+    write it.
+    """
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         raise ValueError(
             f"'{text}' is a date without time: write it as {text}T08:30 with the true time"
@@ -126,6 +133,12 @@ def _read_number(column: str, text: str) -> float:
             f"not measured"
         )
     number = float(text)
+    _refuse_impossible(column, text, number)
+    return number
+
+
+def _refuse_impossible(column: str, text: str, number: float) -> None:
+    """Raise ValueError for a number that cannot have been measured, or is most likely a slip."""
     if number <= 0:
         raise ValueError(f"'{text}' must be above 0: leave it empty if it was not measured")
     if not LEAST_NUMBER <= number <= MOST_NUMBER:
@@ -137,9 +150,11 @@ def _read_number(column: str, text: str) -> float:
         )
     fewest = FEWEST_PER_UL.get(column, 0)
     if number < fewest:
-        meant = f" Is it in 10⁹/L? Then write {number * 1000:g}." if number * 1000 >= fewest else ""
+        hint = ""
+        if number * 1000 >= fewest:
+            hint = f" Is it in 10⁹/L? Then write {number * 1000:g}."
         raise ValueError(
-            f"'{text}' per µL is below {fewest}.{meant} If it is true, leave it empty: it is "
+            f"'{text}' per µL is below {fewest}.{hint} If it is true, leave it empty: it is "
             f"too few to count by"
         )
     if column == "dilution" and number < 1:
@@ -147,4 +162,3 @@ def _read_number(column: str, text: str) -> float:
             f"'{text}' is below 1: write the final volume over the volume of blood in it, "
             f"such as 10 for 100 µL in 1 mL"
         )
-    return number

@@ -1,49 +1,33 @@
-"""Read a CSV file as a laboratory's spreadsheet saves it, and say what to mend where it cannot be read for certain."""
+"""Read comma-separated text that a person or a program wrote: its letters, its lines, its cells.
+
+This is the one reader of such files. It says what kind of thing is wrong and where; the sheets and
+the series of concentrations each say in sentences of their own what to do about it.
+"""
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panels.files.user_file import MEGABYTE, NotReadable, read_user_file
-from panels.files.yaml_scalars import shortened
-from panels.text.printable import printable
+from panels.files.user_file import NotReadable, read_user_file
 
-HOW_TO_SAVE = "Save it from the spreadsheet as 'CSV UTF-8 (comma delimited)'."
-MOST_BYTES = 10 * MEGABYTE
-MOST_LINES = 50_000
-"""A trial of 500 patients has some 20,000 tubes, 200 bytes each; more takes memory and minutes."""
-MOST_LINES_BY_HAND = 5_000
-"""Of the sheets with a line for each patient, or each course of a drug."""
 EMPTY_TOO = 4
 """So many times the lines a file may have with those that are empty, or go on inside of quotes."""
-MOST_COLUMNS = 500
-LONGEST_NAME = 200
-LONGEST_CELL = 1_000
-"""Letters; a remark has at most 500."""
+_FIRST_BYTES = 4000
+"""Where a zero byte shows that each letter takes two bytes, or that this is no text."""
 
 
-@dataclass(frozen=True, slots=True)
-class SheetProblem:
-    """One thing wrong with a sheet: where, and what to do.
+class NotUtf8(Exception):
+    """The letters of a file cannot be known.
 
-    ``column`` is empty when the whole line is meant. ``concerns`` are the files (or patients) that
-    cannot be used for it; ``patient`` is whom a sample's line is about, where that could be read.
+    ``line`` counts lines from 1 and has the first byte that is not UTF-8; it is None where the
+    whole file is UTF-16 or no text at all.
     """
 
-    file: str
-    line: int
-    column: str
-    sentence: str
-    concerns: tuple[str, ...] = ()
-    patient: str = ""
-
-    def __str__(self) -> str:
-        """Write the place and the sentence."""
-        column = f", column {shortened(self.column)}" if self.column else ""
-        return printable(f"{self.file}, line {self.line}{column}: {self.sentence}")
+    def __init__(self, line: int | None) -> None:
+        """Keep the line."""
+        super().__init__(line)
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,142 +38,42 @@ class CsvLine:
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CsvTable:
-    """Header and lines of a CSV file; ``fault`` says why it could not be read (then there are no lines)."""
+def read_csv_text(path: Path, most_bytes: int, *, follow: bool = True) -> str:
+    """Read the letters of a file of at most ``most_bytes``; a link is read with ``follow``.
 
-    name: str
-    header: tuple[str, ...]
-    lines: tuple[CsvLine, ...]
-    fault: SheetProblem | None = None
-
-
-def read_table(
-    path: Path, name: str, most_lines: int = MOST_LINES, *, follow: bool = True
-) -> CsvTable:
-    """Read a comma-separated file; ``name`` is what it is called in sentences.
-
-    Column names are trimmed and lower-cased; a link is read with ``follow``. Raises
-    FileNotFoundError where there is no such file;
-    whatever else is wrong with it is the table's ``fault``.
+    Raises FileNotFoundError where there is no such file, NotReadable where it is no regular file
+    or too large, and NotUtf8.
     """
+    content = read_user_file(path, most_bytes, follow=follow)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in content[:_FIRST_BYTES]:
+        raise NotUtf8(None)
     try:
-        text, fault = _decoded(read_user_file(path, MOST_BYTES, follow=follow))
-        rows = [] if fault else _rows(text, most_lines)
-    except NotReadable as error:
-        told = str(error)
-        return _unread(name, 1, f"{told[:1].upper()}{told[1:]}")
-    except csv.Error as error:
-        return _unread(name, 1, f"This is not a CSV file that can be read ({error}). {HOW_TO_SAVE}")
-    if fault:
-        return _unread(name, 1, fault)
-    if not rows:
-        return _unread(name, 1, "The sheet is empty: its first line must name the columns.")
-    return _table(name, rows)
-
-
-def _table(name: str, rows: list[CsvLine]) -> CsvTable:
-    """Take the first line for the columns' names; what Excel adds at the right is left out."""
-    first, lines = rows[0], rows[1:]
-    fault = _separator_fault(first.cells)
-    if fault:
-        return _unread(name, first.number, fault)
-    header = tuple(cell.lower() for cell in first.cells)
-    width = _used_columns(header, lines)
-    if width < len(header):
-        # Excel saves columns that were once formatted as empty ones at the right.
-        header = header[:width]
-        lines = [CsvLine(line.number, _without_empty_end(line.cells, width)) for line in lines]
-    if width > MOST_COLUMNS:
-        told = f"The first line names {width:,} columns, more than a sheet has"
-        return _unread(name, first.number, f"{told} ({MOST_COLUMNS} at most). Is it another file?")
-    longest = max(map(len, header))
-    if longest > LONGEST_NAME:
-        told = f"The first line has a name of {longest:,} letters, more than a column's"
-        return _unread(name, first.number, f"{told} ({LONGEST_NAME} at most). Is it another file?")
-    twice = sorted(column for column, times in Counter(header).items() if times > 1)
-    if twice:
-        told = f"The column '{shortened(twice[0])}' is there twice. Remove or rename one."
-        return _unread(name, first.number, told)
-    return CsvTable(name, header, tuple(lines))
-
-
-def _separator_fault(header: Sequence[str]) -> str:
-    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-        if any(mark in cell for cell in header):
-            told = f"The columns are separated by {word}, not commas. {HOW_TO_SAVE}"
-            return f"{told} Decimal numbers need a point (4.5), not a comma."
-    return ""
-
-
-def _used_columns(header: Sequence[str], lines: Sequence[CsvLine]) -> int:
-    """Count the columns up to the last that has a name, or a value in some line."""
-    named = max((place for place, cell in enumerate(header, 1) if cell), default=0)
-    filled = (_filled(line.cells, named, len(header)) for line in lines)
-    return max(filled, default=named)
-
-
-def _without_empty_end(cells: tuple[str, ...], width: int) -> tuple[str, ...]:
-    return cells if any(cells[width:]) else cells[:width]
-
-
-def _filled(cells: Sequence[str], named: int, width: int) -> int:
-    """Count the cells up to the last that holds something, from the last named column on."""
-    places = range(min(width, len(cells)), named, -1)
-    return next((place for place in places if cells[place - 1]), named)
-
-
-def line_problem(table: CsvTable, line: CsvLine) -> str | None:
-    """Say when a line has more or fewer values than the header has columns, or one too long."""
-    found, wanted = len(line.cells), len(table.header)
-    if found > wanted:
-        return (
-            f"The line has {found} values, but there are {wanted} columns. Is there a decimal "
-            f"comma? Write 4.5, not 4,5; "
-            "put a text that holds a comma between double quotes."
-        )
-    if found < wanted:
-        return (
-            f"The line has {found} values, but there are {wanted} columns. Write a comma for "
-            f"every empty cell."
-        )
-    longest = max(map(len, line.cells), default=0)
-    if longest > LONGEST_CELL:
-        told = f"A value has {longest:,} letters, more than a cell has ({LONGEST_CELL:,} at most)."
-        return f"{told} Is a double quote missing?"
-    return None
-
-
-def _decoded(content: bytes) -> tuple[str, str]:
-    """Give the text, or the sentence why its letters cannot be known."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in content[:4000]:
-        return "", f"The sheet is saved as UTF-16 ('Unicode text') or is no text. {HOW_TO_SAVE}"
-    try:
-        return content.decode("utf-8-sig"), ""
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        return (
-            "",
-            (
-                f"Line {line} has a letter that is not UTF-8 (an old Windows or Latin-1 file?). "
-                f"{HOW_TO_SAVE}"
-            ),
-        )
+        raise NotUtf8(content[: error.start].count(b"\n") + 1) from error
 
 
-def _rows(text: str, most_lines: int) -> list[CsvLine]:
+def csv_lines(text: str, most_lines: int | None = None) -> list[CsvLine]:
+    """Split text into the lines that hold something, the first one included.
+
+    A line that goes on inside of quotes has the number at which it begins. Raises csv.Error where
+    the quotes do not fit, and NotReadable for more than ``most_lines`` below the first.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, start = [], 1
+    lines: list[CsvLine] = []
+    start = 1
     for cells in reader:
         trimmed = tuple(cell.strip() for cell in cells)
         if any(trimmed):
-            rows.append(CsvLine(start, trimmed))
-        if len(rows) > most_lines + 1 or reader.line_num > EMPTY_TOO * most_lines:
-            told = f"the sheet has more than {most_lines:,} lines and was not read."
-            raise NotReadable(f"{told} Is it another file?")
+            lines.append(CsvLine(start, trimmed))
+        if most_lines is not None:
+            _refuse_too_many(len(lines), reader.line_num, most_lines)
         start = reader.line_num + 1
-    return rows
+    return lines
 
 
-def _unread(name: str, line: int, sentence: str) -> CsvTable:
-    return CsvTable(name, (), (), SheetProblem(name, line, "", sentence))
+def _refuse_too_many(filled: int, read: int, most_lines: int) -> None:
+    if filled > most_lines + 1 or read > EMPTY_TOO * most_lines:
+        raise NotReadable(
+            f"the sheet has more than {most_lines:,} lines and was not read. Is it another file?"
+        )

@@ -1,201 +1,59 @@
-"""Know drugs by the names a laboratory or a ward writes: substances, brands, biosimilars and abbreviations.
+"""Know drugs by the names that a laboratory or a ward writes.
 
-A name is found wherever it stands in the cell, whatever the case, spaces, accents and marks around
-it, so that ``rituximab-abbs``, ``Rituximab (MabThera®)`` and ``IV IG`` are what they are.
+These are substances, brands, biosimilars and abbreviations. A name is recognised wherever it
+stands in the cell, whatever the case, spaces, accents and marks around it, so that
+``rituximab-abbs``, ``Rituximab (MabThera®)`` and ``IV IG`` are what they are.
 """
 
 import re
 import unicodedata
 from itertools import pairwise
 
-ANTI_CD20 = (
-    *(
-        "rituximab",
-        "mabthera",
-        "rituxan",
-        "truxima",
-        "rixathon",
-        "riximyo",
-        "blitzima",
-        "ritemvia",
-        "tuxella",
-        "ruxience",
-    ),
-    *("riabni", "ituxredi", "reditux", "zytux", "acellbia", "novex", "halpryza", "hanlikang"),
-    *(
-        "obinutuzumab",
-        "gazyva",
-        "ocrelizumab",
-        "ocrevus",
-        "ofatumumab",
-        "kesimpta",
-        "arzerra",
-        "ublituximab",
-        "briumvi",
-    ),
-    *("veltuzumab", "tositumomab", "bexxar", "ibritumomab", "zevalin"),
-    *(
-        "mosunetuzumab",
-        "lunsumio",
-        "glofitamab",
-        "columvi",
-        "epcoritamab",
-        "epkinly",
-        "tepkinly",
-        "odronextamab",
-        "ordspono",
-    ),
+ANTI_CD20 = tuple(
+    """
+    rituximab mabthera rituxan truxima rixathon riximyo blitzima ritemvia tuxella ruxience
+    riabni ituxredi reditux zytux acellbia novex halpryza hanlikang
+    obinutuzumab gazyva ocrelizumab ocrevus ofatumumab kesimpta arzerra ublituximab briumvi
+    veltuzumab tositumomab bexxar ibritumomab zevalin
+    mosunetuzumab lunsumio glofitamab columvi epcoritamab epkinly tepkinly
+    odronextamab ordspono
+    """.split()
 )
 ANTI_CD38 = ("daratumumab", "darzalex", "isatuximab", "sarclisa", "felzartamab", "mezagitamab")
-IMMUNOGLOBULIN = (
-    *(
-        "immunoglobulin",
-        "immunglobulin",
-        "inmunoglobulin",
-        "imunoglobulin",
-        "immuneglobulin",
-        "gammaglobulin",
-        "ivig",
-        "scig",
-        "fscig",
-    ),
-    *(
-        "octagam",
-        "privigen",
-        "kiovig",
-        "gamunex",
-        "gammagard",
-        "gammaked",
-        "gammaplex",
-        "gammanorm",
-        "gamimune",
-        "hizentra",
-        "hyqvia",
-    ),
-    *(
-        "cuvitru",
-        "cutaquig",
-        "xembify",
-        "evogam",
-        "subgam",
-        "subcuvia",
-        "vivaglobin",
-        "panzyga",
-        "flebogamma",
-        "intratect",
-    ),
-    *(
-        "bivigam",
-        "asceniv",
-        "yimmugo",
-        "iqymune",
-        "igvena",
-        "nanogam",
-        "vigam",
-        "sandoglobulin",
-        "carimune",
-        "pentaglobin",
-        "intragam",
-    ),
+IMMUNOGLOBULIN = tuple(
+    """
+    immunoglobulin immunglobulin inmunoglobulin imunoglobulin immuneglobulin gammaglobulin
+    ivig scig fscig octagam privigen kiovig gamunex gammagard gammaked gammaplex gammanorm
+    gamimune hizentra hyqvia cuvitru cutaquig xembify evogam subgam subcuvia vivaglobin
+    panzyga flebogamma intratect bivigam asceniv yimmugo iqymune igvena nanogam vigam
+    sandoglobulin carimune pentaglobin intragam
+    """.split()
 )
-ANTI_CD19 = (
-    *(
-        "inebilizumab",
-        "uplizna",
-        "blinatumomab",
-        "blincyto",
-        "tafasitamab",
-        "monjuvi",
-        "minjuvi",
-        "loncastuximab",
-        "zynlonta",
-    ),
-    "obexelimab",
+ANTI_CD19 = tuple(
+    """
+    inebilizumab uplizna blinatumomab blincyto tafasitamab monjuvi minjuvi loncastuximab
+    zynlonta obexelimab
+    """.split()
 )
-"""They may hide CD19 itself, for which there is no rule: that is said."""
+"""They may hide CD19 itself, for which there is no flag: a notice says so."""
 
-HIDES_NOTHING = (
-    *(
-        "prednis",
-        "methylprednis",
-        "dexamethason",
-        "cortison",
-        "budesonid",
-        "mycophenol",
-        "cellcept",
-        "myfortic",
-        "mmf",
-    ),
-    *(
-        "hydroxychloroquin",
-        "chloroquin",
-        "plaquenil",
-        "quensyl",
-        "azathioprin",
-        "imuran",
-        "imurek",
-        "methotrexat",
-        "mtx",
-    ),
-    *(
-        "cyclophosphamid",
-        "endoxan",
-        "fludarabin",
-        "bendamustin",
-        "tacrolimus",
-        "ciclosporin",
-        "cyclosporin",
-        "voclosporin",
-        "lupkynis",
-    ),
-    *(
-        "belimumab",
-        "benlysta",
-        "anifrolumab",
-        "saphnelo",
-        "telitacicept",
-        "tocilizumab",
-        "actemra",
-        "roactemra",
-        "siltuximab",
-    ),
-    *(
-        "anakinra",
-        "kineret",
-        "leflunomid",
-        "abatacept",
-        "orencia",
-        "baricitinib",
-        "upadacitinib",
-        "tofacitinib",
-        "bortezomib",
-    ),
-    *(
-        "levetiracetam",
-        "aciclovir",
-        "acyclovir",
-        "cotrimoxazol",
-        "trimethoprim",
-        "filgrastim",
-        "paracetamol",
-        "acetaminophen",
-    ),
-    *(
-        "ibuprofen",
-        "aspirin",
-        "heparin",
-        "colchicin",
-        "ramipril",
-        "pantoprazol",
-        "fluconazol",
-        "vitamind",
-    ),
+HIDES_NOTHING = tuple(
+    """
+    prednis methylprednis dexamethason cortison budesonid mycophenol cellcept myfortic mmf
+    hydroxychloroquin chloroquin plaquenil quensyl azathioprin imuran imurek methotrexat mtx
+    cyclophosphamid endoxan fludarabin bendamustin tacrolimus ciclosporin cyclosporin
+    voclosporin lupkynis belimumab benlysta anifrolumab saphnelo telitacicept tocilizumab
+    actemra roactemra siltuximab anakinra kineret leflunomid abatacept orencia baricitinib
+    upadacitinib tofacitinib bortezomib levetiracetam aciclovir acyclovir cotrimoxazol
+    trimethoprim filgrastim paracetamol acetaminophen ibuprofen aspirin heparin colchicin
+    ramipril pantoprazol fluconazol vitamind
+    """.split()
 )
 """Drugs of these patients that bind no stained marker."""
 
 KNOWN = (*ANTI_CD20, *ANTI_CD38, *IMMUNOGLOBULIN, *ANTI_CD19, *HIDES_NOTHING)
-LETTER_NAMES = 5
-"""A name this short counts only as a word of its own, or it would be found inside others."""
+SHORTEST_WITHIN_WORDS = 5
+"""A shorter name counts only as a whole word, or it would be recognised inside others."""
 
 
 def names(written: str, known: tuple[str, ...]) -> bool:
@@ -203,7 +61,9 @@ def names(written: str, known: tuple[str, ...]) -> bool:
     words = re.findall(r"[a-z0-9]+", _plain(written))
     joined = "".join(words)
     short = {*words, *("".join(pair) for pair in pairwise(words)), joined}
-    return any(name in short if len(name) < LETTER_NAMES else name in joined for name in known)
+    return any(
+        name in short if len(name) < SHORTEST_WITHIN_WORDS else name in joined for name in known
+    )
 
 
 def _plain(written: str) -> str:

@@ -80,7 +80,8 @@ def _taken_apart(words: list[str]) -> Glob:
     for word in words[1:]:
         if not WILDCARD.fullmatch(word):
             glob.letters += word
-            glob.runs += [word] if word else []
+            if word:
+                glob.runs.append(word)
             continue
         place = 1 << len(glob.letters)
         if word == "**/":

@@ -1,4 +1,4 @@
-"""Read ``patients.csv``: who takes part, when each product was infused, and how patients may be grouped."""
+"""Read ``patients.csv``: who takes part, when each product was infused, and further columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,26 +7,29 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.sheets.columns import read_patient, read_text, read_time
-from tasks.sheets.csv_text import (
+from tasks.sheets.csv_table import (
     MOST_LINES_BY_HAND,
-    CsvLine,
     CsvTable,
     SheetProblem,
     line_problem,
     read_table,
 )
+from tasks.sheets.csv_text import CsvLine
 from tasks.vocabulary.moments import ambiguous_time, comparable, instant, same_moment
 
 NAME = "patients.csv"
 COLUMNS = ("patient", "infused", "baseline_visit")
 _PRODUCT = "infused_"
+_ALIKE = 0.85
+"""So much of two names is the same where one is the other mistyped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One patient: first infusion, infusion of each product, baseline visit, and every further column as text.
+    """One patient: first infusion, infusion of each product, and baseline visit.
 
-    Times are as they were written; those without an offset are meant in ``time_zone``, the study's.
+    ``strata`` is every further column as text, by which patients may be grouped. Times are as they
+    were written; those without an offset are meant in ``time_zone``, the study's.
     """
 
     patient: str
@@ -51,7 +54,7 @@ class PatientSheet:
     faults: tuple[SheetProblem, ...]
 
     def why_not(self, patient: str, called: str | None = None) -> str:
-        """Say why there is no such patient; ``called`` stands for a name that is not to be said."""
+        """Say why there is no such patient; ``called`` replaces an id that must not be shown."""
         for fault in self.faults:
             if not fault.concerns or patient in fault.concerns:
                 return str(fault)
@@ -63,7 +66,10 @@ class PatientSheet:
 
 
 def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
-    """Read the patients sheet of a study with this time zone; a line that is wrong does not stop the others."""
+    """Read the patients sheet of a study with this time zone.
+
+    A line that is wrong does not stop the others.
+    """
     try:
         table = read_table(path, NAME, MOST_LINES_BY_HAND)
     except FileNotFoundError:
@@ -79,68 +85,51 @@ def read_patients(path: Path, time_zone: str | None = None) -> PatientSheet:
     folders: dict[str, Patient] = {}
     refused: set[str] = set()
     for line in table.lines:
-        found = _patient(table, line, time_zone)
-        if isinstance(found, SheetProblem):
-            faults.append(found)
+        patient = _patient(table, line, time_zone)
+        if isinstance(patient, SheetProblem):
+            faults.append(patient)
             continue
-        twin = folders.setdefault(found.patient.lower(), found)
-        if twin is not found:
-            refused |= {twin.patient, found.patient}
-            again = twin.patient == found.patient and not same_moment(
-                twin.infused, found.infused, time_zone
-            )
-            course = (
-                (
-                    f" A second course of treatment is a patient of its own here, such as "
-                    f"{found.patient}-2."
-                )
-                if again
-                else ""
-            )
-            sentence = (
-                f"Patient '{found.patient}' is in line {twin.line} already ('{twin.patient}'). "
-                f"Keep one of the two lines.{course}"
-            )
-            faults.append(
-                SheetProblem(
-                    NAME,
-                    line.number,
-                    "patient",
-                    sentence,
-                    tuple(sorted({twin.patient, found.patient})),
-                )
-            )
-        patients.setdefault(found.patient, found)
-    return PatientSheet(
-        {name: patient for name, patient in patients.items() if name not in refused}, tuple(faults)
+        twin = folders.setdefault(patient.patient.lower(), patient)
+        if twin is not patient:
+            refused |= {twin.patient, patient.patient}
+            faults.append(_twice(twin, patient))
+        patients.setdefault(patient.patient, patient)
+    usable = {name: patient for name, patient in patients.items() if name not in refused}
+    return PatientSheet(usable, tuple(faults))
+
+
+def _twice(first: Patient, second: Patient) -> SheetProblem:
+    """Say that a patient has two lines; another infusion is a second course of treatment."""
+    course = ""
+    if first.patient == second.patient and not same_moment(
+        first.infused, second.infused, second.time_zone
+    ):
+        course = (
+            f" A second course of treatment is a patient of its own here, such as "
+            f"{second.patient}-2."
+        )
+    sentence = (
+        f"Patient '{second.patient}' is in line {first.line} already ('{first.patient}'). "
+        f"Keep one of the two lines.{course}"
     )
+    concerns = tuple(sorted({first.patient, second.patient}))
+    return SheetProblem(NAME, second.line, "patient", sentence, concerns)
 
 
 def _header_faults(table: CsvTable) -> list[SheetProblem]:
-    faults = [
-        SheetProblem(
-            NAME,
-            1,
-            column,
-            (
+    faults = []
+    for column in COLUMNS[:2]:
+        if column not in table.header:
+            sentence = (
                 f"The column '{column}' is missing. The first line is patient,infused and what "
                 f"else is known."
-            ),
-        )
-        for column in COLUMNS[:2]
-        if column not in table.header
-    ]
-    for column in table.header:
-        near = get_close_matches(column, COLUMNS, n=1, cutoff=0.85)
-        if near and column not in COLUMNS and near[0] not in table.header:
-            faults.append(
-                SheetProblem(
-                    NAME,
-                    1,
-                    column,
-                    f"Is '{column}' meant to be '{near[0]}'? Correct it, or choose another name.",
-                )
             )
+            faults.append(SheetProblem(NAME, 1, column, sentence))
+    for column in table.header:
+        near = get_close_matches(column, COLUMNS, n=1, cutoff=_ALIKE)
+        if near and column not in COLUMNS and near[0] not in table.header:
+            sentence = f"Is '{column}' meant to be '{near[0]}'? Correct it, or choose another name."
+            faults.append(SheetProblem(NAME, 1, column, sentence))
         if not column:
             faults.append(SheetProblem(NAME, 1, "", "A column has no name. Name it or remove it."))
     return faults
@@ -158,7 +147,8 @@ def _patient(table: CsvTable, line: CsvLine, time_zone: str | None) -> Patient |
             moment = _read(column, text, time_zone)
         except ValueError as error:
             return SheetProblem(NAME, line.number, column, f"{error}.", concerns)
-        times |= {column: moment} if moment else {}
+        if moment:
+            times[column] = moment
     wrong = _contradictory(times, time_zone)
     if wrong:
         return SheetProblem(NAME, line.number, "infused", wrong, concerns)
@@ -169,13 +159,13 @@ def _patient(table: CsvTable, line: CsvLine, time_zone: str | None) -> Patient |
         line=line.number,
         products={column.removeprefix(_PRODUCT): moment for column, moment in times.items()},
         baseline_visit=cells.get("baseline_visit") or None,
-        strata={
-            column: text
-            for column, text in cells.items()
-            if column not in COLUMNS and not column.startswith(_PRODUCT)
-        },
+        strata={column: text for column, text in cells.items() if _is_stratum(column)},
         time_zone=time_zone,
     )
+
+
+def _is_stratum(column: str) -> bool:
+    return column not in COLUMNS and not column.startswith(_PRODUCT)
 
 
 def _contradictory(times: Mapping[str, datetime], time_zone: str | None) -> str | None:
@@ -200,19 +190,22 @@ def _contradictory(times: Mapping[str, datetime], time_zone: str | None) -> str 
 
 def _read(column: str, text: str, time_zone: str | None) -> datetime | None:
     """Check one cell, and read it when it is a time; raises ValueError with a sentence."""
-    if not text and column in {"patient", "infused"}:
-        raise ValueError(
-            f"{column} is empty"
-            + (": write when it was, as 2026-03-01T11:00" if column == "infused" else "")
-        )
+    if not text and column == "patient":
+        raise ValueError("patient is empty")
+    if not text and column == "infused":
+        raise ValueError("infused is empty: write when it was, as 2026-03-01T11:00")
+    if text and (column == "infused" or column.startswith(_PRODUCT)):
+        return _unambiguous(read_time(text), time_zone)
     if column == "patient":
         read_patient(text)
-    elif text and (column == "infused" or column.startswith(_PRODUCT)):
-        moment = read_time(text)
-        doubt = ambiguous_time(moment, time_zone)
-        if doubt:
-            raise ValueError(doubt)
-        return moment
     else:
         read_text(text)
     return None
+
+
+def _unambiguous(moment: datetime, time_zone: str | None) -> datetime:
+    """Give the time; raises ValueError for one that could be two moments, or none."""
+    ambiguity = ambiguous_time(moment, time_zone)
+    if ambiguity:
+        raise ValueError(ambiguity)
+    return moment

@@ -1,4 +1,7 @@
-"""Tell when one visit label is used for two draws: a table that has one row a visit would silently lose one of them."""
+"""Tell when one visit label is used for two draws.
+
+A table that has one row a visit would silently lose one of them.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -17,20 +20,15 @@ def draw_of(identity: TubeIdentity) -> Draw:
 def two_draws(
     identity: TubeIdentity, others: Iterable[TubeIdentity], same_draw_hours: float
 ) -> str | None:
-    """Say which of the other tubes has the same patient, specimen and visit, but was drawn at another time.
+    """Say which other tube has the same patient, specimen and visit, but another time of draw.
 
-    Controls count nowhere and are left out.
+    Times more than ``same_draw_hours`` apart are those of two draws. Controls count nowhere and
+    are left out.
     """
     if identity.control:
         return None
     for other in others:
-        if (
-            other.tube_sha256 == identity.tube_sha256
-            or other.control
-            or draw_of(other) != draw_of(identity)
-        ):
-            continue
-        if not comparable(other.collected, identity.collected, identity.time_zone):
+        if not _is_of_the_same_label(identity, other):
             continue
         days = abs(elapsed_days(other.collected, identity.collected, identity.time_zone))
         if days > timedelta(hours=same_draw_hours) / timedelta(days=1):
@@ -43,3 +41,12 @@ def two_draws(
                 f"each draw a visit of its own."
             )
     return None
+
+
+def _is_of_the_same_label(identity: TubeIdentity, other: TubeIdentity) -> bool:
+    """Tell whether another tube, no control, has this draw's label and a comparable time."""
+    if other.tube_sha256 == identity.tube_sha256 or other.control:
+        return False
+    if draw_of(other) != draw_of(identity):
+        return False
+    return comparable(other.collected, identity.collected, identity.time_zone)

@@ -1,8 +1,8 @@
-"""Read the sample sheets: the study's ``samples.csv`` and those dropped in the inbox beside the files.
+"""Read the sample sheets: the study's ``samples.csv`` and those dropped in the inbox.
 
 A line that is wrong does not stop the others: the files it names wait, with the sentence that says
-what to mend. A sheet with a column nobody knows is not used at all, because the column may be the
-one that matters.
+what to correct. A sheet with a column nobody knows is not used at all, because the column may be
+the one that matters.
 """
 
 import unicodedata
@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from panels.text.printable import printable
 from panels.text.spelling import nearest
 from tasks.sheets.columns import SHEET_COLUMNS, Cell, contradiction, read_cell, read_patient
-from tasks.sheets.csv_text import CsvLine, CsvTable, SheetProblem, line_problem, read_table
+from tasks.sheets.csv_table import CsvTable, SheetProblem, line_problem, read_table
+from tasks.sheets.csv_text import CsvLine
 from tasks.sheets.globs import WILDCARD, Glob, glob_of
 
 NAME = "samples.csv"
@@ -21,7 +22,10 @@ NAME = "samples.csv"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleRow:
-    """One line of a sheet: the files it names (relative to the inbox) and what it says of them; empty cells are left out."""
+    """One line of a sheet: the files it names and what it says of them.
+
+    ``file`` is relative to the inbox; empty cells are not in ``values``.
+    """
 
     sheet: str
     line: int
@@ -53,14 +57,16 @@ class SampleSheet:
     def naming(self, inbox_path: str) -> list[SampleRow | SheetProblem]:
         """List the lines that name a file: by its path in the inbox, its bare name, or a glob."""
         path = _plain(inbox_path)
-        found = list(self.named.get(path, ()))
+        lines = list(self.named.get(path, ()))
         if "/" in path:
-            found += self.named.get(path.rpartition("/")[2], ())
-        found += [row for pattern, rows in self.globs if pattern.matches(path) for row in rows]
-        return list(dict.fromkeys(found))
+            lines += self.named.get(path.rpartition("/")[2], ())
+        for pattern, rows in self.globs:
+            if pattern.matches(path):
+                lines += rows
+        return list(dict.fromkeys(lines))
 
     def unread(self) -> list[SheetProblem]:
-        """List the faults of which it cannot be known which files they concern: a whole sheet that could not be read."""
+        """List the faults of whole sheets, of which it cannot be known which files they concern."""
         return [fault for fault in self.faults if not fault.concerns]
 
 
@@ -73,26 +79,28 @@ def read_samples(samples: Path, inbox: Path, dropped: Iterable[Path] = ()) -> Sa
     for path in dropped:
         place = path.relative_to(inbox)
         name = printable(f"{inbox.name}/{place.as_posix()}")
-        sheets.append((path, name, f"{place.parent.as_posix()}/" if len(place.parts) > 1 else ""))
+        folder = place.as_posix().removesuffix(place.name)
+        sheets.append((path, name, folder))
     rows: list[SampleRow] = []
     faults: list[SheetProblem] = []
     named: dict[str, list[SampleRow | SheetProblem]] = {}
     globs: dict[str, tuple[Glob, list[SampleRow | SheetProblem]]] = {}
     for path, name, folder in sheets:
-        for found in _read_sheet(path, name):
-            if isinstance(found, SampleRow):
-                rows.append(found)
+        for line in _read_sheet(path, name):
+            if isinstance(line, SampleRow):
+                rows.append(line)
             else:
-                faults.append(found)
-            for form in _forms(found, folder):
-                named.setdefault(form, []).append(found)
+                faults.append(line)
+            for form in _forms(line, folder):
+                named.setdefault(form, []).append(line)
                 if WILDCARD.search(form):
-                    globs.setdefault(form, (glob_of(form), []))[1].append(found)
+                    globs.setdefault(form, (glob_of(form), []))[1].append(line)
     return SampleSheet(tuple(rows), tuple(faults), named, tuple(globs.values()))
 
 
-def _forms(found: SampleRow | SheetProblem, folder: str) -> set[str]:
-    names = (found.file,) if isinstance(found, SampleRow) else found.concerns
+def _forms(line: SampleRow | SheetProblem, folder: str) -> set[str]:
+    """Give the names of a line as they may stand relative to the inbox, or below ``folder``."""
+    names = (line.file,) if isinstance(line, SampleRow) else line.concerns
     return {_plain(form) for name in names for form in (name, f"{folder}{name}") if name}
 
 
@@ -122,18 +130,14 @@ def _header_fault(table: CsvTable) -> SheetProblem | None:
     for column in table.header:
         if column not in SHEET_COLUMNS:
             hint = nearest(column, SHEET_COLUMNS) or f"; known are: {', '.join(SHEET_COLUMNS)}"
-            told = (
+            sentence = (
                 f"'{column}' is not a column of the sample sheet{hint}. No line of this sheet is "
                 f"used until it is mended."
             )
-            return SheetProblem(table.name, 1, column, told)
+            return SheetProblem(table.name, 1, column, sentence)
     if "file" not in table.header:
-        return SheetProblem(
-            table.name,
-            1,
-            "file",
-            "The column 'file' is missing: it says which file each line is about.",
-        )
+        sentence = "The column 'file' is missing: it says which file each line is about."
+        return SheetProblem(table.name, 1, "file", sentence)
     return None
 
 
@@ -144,9 +148,9 @@ def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
         return SheetProblem(table.name, line.number, "", wrong, named)
     cells = dict(zip(table.header, line.cells, strict=True))
     if not cells["file"]:
-        return SheetProblem(
-            table.name, line.number, "file", "The line does not say which file it is about."
-        )
+        sentence = "The line does not say which file it is about."
+        return SheetProblem(table.name, line.number, "file", sentence)
+    patient = _patient(cells)
     values: dict[str, Cell] = {}
     for column, text in cells.items():
         if not text or column == "file":
@@ -154,14 +158,10 @@ def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
         try:
             values[column] = read_cell(column, text)
         except ValueError as error:
-            return SheetProblem(
-                table.name, line.number, column, f"{error}.", named, _patient(cells)
-            )
+            return SheetProblem(table.name, line.number, column, f"{error}.", named, patient)
     wrong = contradiction(values)
     if wrong:
-        return SheetProblem(
-            table.name, line.number, "lymphocytes_per_ul", wrong, named, _patient(cells)
-        )
+        return SheetProblem(table.name, line.number, "lymphocytes_per_ul", wrong, named, patient)
     return SampleRow(table.name, line.number, _plain(cells["file"]), values)
 
 
@@ -175,15 +175,17 @@ def _patient(cells: Mapping[str, str]) -> str:
 
 def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
     """List the cells of a line that name a file, even where a decimal comma has shifted them."""
-    at = table.header.index("file") if "file" in table.header else -1
-    named = {
-        cell
-        for place, cell in enumerate(line.cells)
-        if place == at or cell.lower().endswith((".fcs", ".lmd"))
-    }
+    named = {cell for cell in line.cells if cell.lower().endswith((".fcs", ".lmd"))}
+    # A line may have more cells than the header, or fewer.
+    named.update(
+        cell for column, cell in zip(table.header, line.cells, strict=False) if column == "file"
+    )
     return tuple(sorted(named - {""}))
 
 
 def _plain(name: str) -> str:
-    """Write a file name as it is compared: forward slashes, composed letters (macOS writes é as two)."""
+    """Write a file name as it is compared: forward slashes, and composed letters.
+
+    macOS writes é as two letters.
+    """
     return unicodedata.normalize("NFC", str(PurePosixPath(name.replace("\\", "/"))))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from panels.catalogue import PanelVersion
     from panels.panel import Panel
     from tasks.counting.volume import CountMethod
-    from tasks.sheets.csv_text import SheetProblem
+    from tasks.sheets.csv_table import SheetProblem
     from tasks.sheets.drugs import Exposure
     from tasks.sheets.patients import PatientSheet
     from tasks.study.folder import Study

@@ -140,7 +140,7 @@ def test_a_fault_of_ours_is_one_line(
 ) -> None:
     monkeypatch.delenv("RECONFLOW_TRACEBACK", raising=False)
     monkeypatch.setattr(sys, "argv", ["reconflow"])
-    cli._last_words(ValueError, ValueError("Surname"), None)
+    cli._report_own_fault(ValueError, ValueError("Surname"), None)
     said = capfd.readouterr().err
     assert said.startswith("reconflow: unexpected ValueError. This is a fault in reconflow")
     assert "Surname" not in said

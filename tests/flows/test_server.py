@@ -13,7 +13,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from flows.server import (
+from flows.server.access import Access
+from flows.server.home_folder import lock_home
+from flows.server.start import (
     ServerFault,
     StartingServer,
     prefect_server,
@@ -21,8 +23,6 @@ from flows.server import (
     server_for_a_command,
     starting_server,
 )
-from flows.server_access import Access
-from flows.server_home import lock_home
 from panels.text.errors import ReconflowError, UsageFault
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -31,7 +31,7 @@ FLOW = """
 import os, sys
 sys.path.insert(0, os.getcwd())
 from prefect import flow
-from flows.server import prefect_server
+from flows.server.start import prefect_server
 
 @flow
 def greet(name: str) -> str:
@@ -138,7 +138,7 @@ def test_a_terminated_command_takes_its_server_with_it(tmp_path: Path) -> None:
         import signal, sys, time
         from pathlib import Path
         from flows.cli import _terminate
-        from flows.server import starting_server
+        from flows.server.start import starting_server
         signal.signal(signal.SIGTERM, _terminate)
         with starting_server(Path({str(tmp_path)!r})) as server:
             print(server.process.pid, flush=True)

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flows import server_home
-from flows.server import StartingServer, prefect_server, starting_server
+from flows.server import home_folder
+from flows.server.start import StartingServer, prefect_server, starting_server
 from panels.text.errors import UsageFault
 from tests.flows.command import alive, reconflow_here, wait_until
 
@@ -279,7 +279,7 @@ def test_status_tells_another_account_who_keeps_the_schedule(
 ) -> None:
     study = open_place / "study"
     reconflow_here(capfd, "init", study)
-    server_home.close_to_others(study / ".prefect")
+    home_folder.close_to_others(study / ".prefect")
     plain = reconflow_here(capfd, "status", "--study", study)
     assert "next run: none is scheduled; `reconflow up` keeps the schedule" in plain.out
     for path in (study, *study.iterdir()):
@@ -296,7 +296,7 @@ def test_status_tells_another_account_who_keeps_the_schedule(
 
 KILLED = """
     import sys, time
-    from flows.server import starting_server
+    from flows.server.start import starting_server
     with starting_server() as server:
         print(server.process.pid, server.access.home, flush=True)
         time.sleep(60)
@@ -320,7 +320,7 @@ def test_folders_that_killed_commands_left_are_removed_by_the_next(
         unlike[1].symlink_to(used.access.home or "")
         unlike[2].mkdir()
         assert not Path(left).exists()
-        with server_home.temporary_home() as ours:
+        with home_folder.temporary_home() as ours:
             assert ours.stat().st_mode & 0o777 == 0o700
             assert all(path.exists() for path in [*unlike, used.access.home or Path()])
     assert sorted(tmp_path.iterdir()) == sorted(unlike)
@@ -335,10 +335,10 @@ def test_the_temporary_folder_of_another_account_is_left_alone(
     others.mkdir()
     (others / "server.lock").write_text("1\n")
     os.chown(others, NOBODY, NOBODY)
-    with server_home.temporary_home():
+    with home_folder.temporary_home():
         assert others.exists()
     os.chown(others, 0, 0)
-    with server_home.temporary_home():
+    with home_folder.temporary_home():
         assert not others.exists()
 
 
@@ -346,19 +346,19 @@ def test_only_a_kept_database_that_nobody_else_wrote_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    home = server_home.close_to_others(tmp_path / "home")
-    assert server_home.lay_database(home)
+    home = home_folder.close_to_others(tmp_path / "home")
+    assert home_folder.lay_database(home)
     (home / "prefect.db").touch()
-    server_home.keep_template(home)
+    home_folder.keep_template(home)
     (template,) = (tmp_path / "cache" / "reconflow").iterdir()
     assert rights(template) == {0o600}
     template.chmod(0o644)
     (home / "prefect.db").unlink()
-    assert not server_home.lay_database(home)
+    assert not home_folder.lay_database(home)
     assert rights(template, home / "prefect.db") == {0o600}
     template.chmod(0o666)
     (home / "prefect.db").unlink()
-    assert server_home.lay_database(home)
+    assert home_folder.lay_database(home)
     assert not (home / "prefect.db").exists()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from panels.text.errors import StoreBusy, StoreFault
-from tasks.intake import take_in as turn
+from tasks.intake import take_in as intake_pass
 from tasks.intake.take_in import take_in
 from tasks.results.stored_tables import patient_folder
 from tasks.store import fence, lease, opening
@@ -207,8 +207,8 @@ def test_every_step_of_a_pass_works_under_its_lock(tmp_path: Path, run, monkeypa
 
         return noted
 
-    monkeypatch.setattr(turn, "take_in", noting(turn.take_in))
-    monkeypatch.setattr(turn, "_take_in", noting(turn._take_in))
+    monkeypatch.setattr(intake_pass, "take_in", noting(intake_pass.take_in))
+    monkeypatch.setattr(intake_pass, "_take_in", noting(intake_pass._take_in))
     monkeypatch.setattr(count_tube, "count_tube", noting(count_tube.count_tube))
     assert run(some_tubes(tmp_path / "s")).code == 0
     assert held == {"take_in": {"run"}, "_take_in": {"run", "intake"}, "count_tube": {"run"}}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import running_server
-from flows.server_access import Access
+from flows.server.access import Access
+from flows.server.start import running_server
 from flows.up import deployment_name
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.study.folder import Study, open_study

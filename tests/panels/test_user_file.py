@@ -15,8 +15,8 @@ from panels.files.user_file import NotReadable, read_user_file
 from panels.files.yaml_document import read_yaml
 from panels.text.errors import PanelFault, StrategyFault, UsageFault
 from panels.text.printable import printable, shown
-from tasks.kinetics.series_file import read_series
-from tasks.sheets.csv_text import read_table
+from tasks.sheets.csv_table import read_table
+from tasks.sheets.series_file import read_series
 
 
 def large(path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.results.patient_inputs import tables_due
-from tasks.sheets.drugs import Exposure, drug_questions, read_drugs
+from tasks.sheets.drug_notices import drug_notices
+from tasks.sheets.drugs import Exposure, read_drugs
 from tasks.strategies.in_use import read_snapshot
 from tasks.vocabulary.flags import Flag
 from tests.tasks.plain_pass import notes
@@ -90,7 +91,7 @@ def test_brands_synonyms_and_biosimilars_are_known(drugs: str, flag: Flag) -> No
 )
 def test_drugs_that_hide_nothing_need_no_word(drug: str) -> None:
     assert course(drug).flags_on(DAY) == {}
-    assert drug_questions({"P01": [course(drug)]}, ["P01"]) == ()
+    assert drug_notices({"P01": [course(drug)]}, ["P01"]) == ()
 
 
 @pytest.mark.parametrize(
@@ -110,15 +111,14 @@ def test_drugs_that_hide_nothing_need_no_word(drug: str) -> None:
 )
 def test_an_unknown_drug_is_said_with_its_line(drug: str, told: str) -> None:
     assert course(drug).flags_on(DAY) == {}
-    (question,) = drug_questions({"P01": [course(drug, stop="2026-03-02")]}, ["P01"])
-    assert told in question
+    (notice,) = drug_notices({"P01": [course(drug, stop="2026-03-02")]}, ["P01"])
+    assert told in notice
 
 
 def test_a_patient_nobody_knows_is_said() -> None:
-    (question,) = drug_questions({"P01": [course("IVIG", stop="2026-03-02")]}, ["P1", "P02"])
+    (notice,) = drug_notices({"P01": [course("IVIG", stop="2026-03-02")]}, ["P1", "P02"])
     assert (
-        "drugs.csv, line 2, column patient: 'P01' is not in patients.csv; did you mean 'P"
-        in question
+        "drugs.csv, line 2, column patient: 'P01' is not in patients.csv; did you mean 'P" in notice
     )
 
 
@@ -136,26 +136,26 @@ def test_a_course_without_stop_counts_as_given_at_its_start_and_what_came_later_
     assert said(old, "2010-04-30") == set()
     assert said(old, "2011-05-01") == {"cd20_masked_by_drug"}
     assert said(old, "2026-03-10") == {"drug_stop_missing"}
-    (question,) = drug_questions({"P01": [old]}, ["P01"])
+    (notice,) = drug_notices({"P01": [old]}, ["P01"])
     assert (
         "drugs.csv, line 2, column stop: rituximab of P01 was begun on 2010-05-01 and has no stop"
-        in question
+        in notice
     )
-    assert "or 'ongoing'" in question
+    assert "or 'ongoing'" in notice
 
 
 def test_a_course_with_stop_is_felt_for_its_time_and_no_longer() -> None:
     ended = course("rituximab", "2010-05-01", "2025-04-01")
     assert said(ended, "2026-04-01") == {"cd20_masked_by_drug"}
     assert said(ended, "2026-04-02") == set()
-    assert drug_questions({"P01": [ended]}, ["P01"]) == ()
+    assert drug_notices({"P01": [ended]}, ["P01"]) == ()
 
 
 def test_a_course_that_goes_on_is_said_to(tmp_path: Path) -> None:
     exposures, faults = read(tmp_path, "P01,IVIG,2024-01-01,Ongoing")
     assert faults == ()
     assert said(exposures["P01"][0], "2026-03-10") == {"immunoglobulin_given"}
-    assert drug_questions(exposures, ["P01"]) == ()
+    assert drug_notices(exposures, ["P01"]) == ()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from gating.fcs.header import read_header
-from tasks.intake.admit import admit, open_intake
-from tasks.intake.inbox import list_inbox, scan_inbox
+from tasks.intake.admit import admit
+from tasks.intake.context import open_intake
+from tasks.intake.inbox import list_inbox
+from tasks.intake.scan import scan_inbox
 from tasks.intake.take_in import take_in
 from tasks.intake.whole import missing_part
 from tasks.simulate.fcs import FcsChannel, write_fcs

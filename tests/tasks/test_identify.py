@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from gating.fcs.header import read_header
-from tasks.intake.identify import Identification, Registry, identify, trusted_keywords
+from tasks.intake.identify import Identification, identify
+from tasks.intake.registry import Registry
+from tasks.intake.sources import trusted_keywords
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples
 from tasks.study.settings import StudySettings

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from panels.text.errors import SettingsFault, UsageFault
-from tasks.intake.inbox import list_inbox, scan_inbox
-from tasks.intake.take_in import retry, take_in
+from tasks.intake.inbox import list_inbox
+from tasks.intake.retry import retry
+from tasks.intake.scan import scan_inbox
+from tasks.intake.take_in import take_in
 from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, set_state
 from tasks.store.tubes import save_tube, taken_in
 from tasks.study.folder import Study
@@ -623,7 +625,8 @@ def test_tubes_of_one_draw_marrow_and_controls_may_share_a_label(tmp_path: Path)
 
 def _planned(study: Study) -> tuple[Path, Path]:
     """Bring a study to the moment where acceptance is written down and the file has not moved."""
-    from tasks.intake.admit import judge, open_intake
+    from tasks.intake.context import open_intake
+    from tasks.intake.judge import judge
 
     with study.store() as store:
         scan_inbox(study, store)

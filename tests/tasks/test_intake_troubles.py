@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.summary import pass_text, status_document, status_text
-from flows.watch import _say
+from flows.commands.pass_summary import pass_text
+from flows.commands.status import status_document, status_text
+from flows.watch import _print
 from panels.files.plain_file import NotRegular, regular_sha256
 from panels.text.errors import SettingsFault
 from panels.text.printable import printable
-from tasks.intake.inbox import list_inbox, scan_inbox
-from tasks.intake.take_in import retry, take_in
+from tasks.intake.inbox import list_inbox
+from tasks.intake.retry import retry
+from tasks.intake.scan import scan_inbox
+from tasks.intake.take_in import take_in
 from tasks.sheets.drugs import read_drugs
 from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, planned_moves
 from tasks.store.tubes import taken_in
@@ -167,7 +170,7 @@ def test_a_name_does_nothing_to_a_terminal(
         pass_text(document | {"sentences": summary.sentences, "report": ""}),
         status_text(status_document(study, None)),
     ]
-    _say(next(sentence for sentence in summary.sentences if "link" in sentence))
+    _print(next(sentence for sentence in summary.sentences if "link" in sentence))
     shown += [
         capsys.readouterr().err,
         *(path.read_text("utf-8") for path in study.quarantine.glob("*.reason.txt")),

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from panels.text.errors import ReconflowError, SettingsFault
 from tasks.export.study_data import collect
-from tasks.intake.take_in import retry, take_in
+from tasks.intake.retry import retry
+from tasks.intake.take_in import take_in
 from tasks.results.cohort_tables import build_cohort
 from tasks.results.front_page import write_front_page
 from tasks.results.stored_tables import patient_folder

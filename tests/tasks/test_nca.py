@@ -18,13 +18,14 @@ from tasks.kinetics.nca import (
     area_to_first_below,
     area_to_last,
     doubling_time,
-    nca_file,
+    nca_groups,
     partial_area,
     terminal_slope,
 )
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.sample_series import Series, series
 from tasks.kinetics.slopes import TerminalSlope
+from tasks.sheets.series_file import read_series
 from tasks.vocabulary.reasons import Why
 from tests.tasks.nca_values import nca
 
@@ -282,6 +283,10 @@ def test_impossible_series_are_refused() -> None:
         nca([1, 1], [1, 2], [False, False])
     with pytest.raises(ValueError, match="not negative"):
         nca([1, 2], [1, -2], [False, False])
+
+
+def nca_file(path: Path) -> dict[str, GroupResult]:
+    return nca_groups(read_series(path))
 
 
 def write(folder: Path, text: str) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flows.file_commands import _inspection
+from flows.commands.single_file import _inspection
 from gating.evaluation.compensation import compensation_fault
 from gating.fcs.header import read_header
 from panels.catalogue import load_panel

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.sheets.csv_text import SheetProblem
+from tasks.sheets.csv_table import SheetProblem
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import SampleRow, SampleSheet, read_samples
 

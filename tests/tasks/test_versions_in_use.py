@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from flows.summary import pass_text, status_document, status_text
+from flows.commands.pass_summary import pass_text
+from flows.commands.status import status_document, status_text
 from gating.strategy.catalogue import shipped
 from panels.text.errors import SettingsFault, UsageFault
 from tasks.concordance.compare import agreement

@@ -16,7 +16,7 @@ HOSTS = ("127.0.0.1", "localhost")
 
 def main() -> None:
     """Serve until SIGTERM, or until the process that started this one is gone."""
-    parser = ArgumentParser(prog="flows.server_process")
+    parser = ArgumentParser(prog="flows.server.process")
     parser.add_argument("--socket", type=int, required=True, help="listening socket, inherited")
     parser.add_argument("--parent", type=int, required=True, help="process to end with")
     parser.add_argument("--services", action="store_true", help="run the scheduler and its like")

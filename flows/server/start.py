@@ -26,8 +26,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
-from flows import server_home
-from flows.server_access import LOOPBACK, Access
+from flows.server import home_folder
+from flows.server.access import LOOPBACK, Access
 from panels.text.errors import ReconflowError, UsageFault
 
 START_SECONDS = 120.0
@@ -40,7 +40,7 @@ class ServerFault(ReconflowError):
 
 @dataclass(frozen=True, slots=True)
 class StartingServer:
-    """Hold a server that was told to start; ``process`` is None when none had to be.
+    """Hold a server that is being started; ``process`` is None when none had to be.
 
     ``fresh`` says that its database is made new by this start, so that it can hold no study's
     history.
@@ -57,11 +57,11 @@ class StartingServer:
         if home is None:
             _check_site(self.access.url)
         elif self.process is not None:
-            _await_health(self.access.url, self.process, home / server_home.LOG, seconds)
+            _await_health(self.access.url, self.process, home / home_folder.LOG, seconds)
             if self.fresh:
-                server_home.keep_template(home)
-            server_home.write_private(home / server_home.LOGIN, f"{self.access.login}\n")
-            server_home.write_private(home / server_home.URL, self.access.url)
+                home_folder.keep_template(home)
+            home_folder.write_private(home / home_folder.LOGIN, f"{self.access.login}\n")
+            home_folder.write_private(home / home_folder.URL, self.access.url)
         with self.access.used():
             yield self.access.url
 
@@ -87,12 +87,12 @@ def starting_server(home: Path | None = None, *, port: int = 0) -> Iterator[Star
         yield StartingServer(Access(site))
     elif home is None:
         with (
-            server_home.temporary_home() as folder,
+            home_folder.temporary_home() as folder,
             _own_server(folder, port=0, standing=False) as server,
         ):
             yield server
     else:
-        folder = server_home.close_to_others(home)
+        folder = home_folder.close_to_others(home)
         with _own_server(folder, port=port, standing=True) as server:
             yield server
 
@@ -116,10 +116,10 @@ def running_server(home: Path) -> Access | None:
     would be given our login.
     """
     try:
-        if not server_home.is_held(home):
+        if not home_folder.is_held(home):
             return None
-        login = (home / server_home.LOGIN).read_text(encoding="utf-8").strip()
-        url = (home / server_home.URL).read_text(encoding="utf-8").strip()
+        login = (home / home_folder.LOGIN).read_text(encoding="utf-8").strip()
+        url = (home / home_folder.URL).read_text(encoding="utf-8").strip()
     except OSError:
         return None
     return Access(url, login, home.resolve()) if _is_healthy(url) else None
@@ -128,13 +128,13 @@ def running_server(home: Path) -> Access | None:
 @contextmanager
 def _own_server(home: Path, *, port: int, standing: bool) -> Iterator[StartingServer]:
     """Run Prefect's server on a loopback port, in a process group of its own, for the block."""
-    with server_home.lock_home(home) as lock, _listening(port) as listening:
+    with home_folder.lock_home(home) as lock, _listening(port) as listening:
         # Those of a server that was killed: its port may be somebody else's by now.
-        for name in (server_home.URL, server_home.LOGIN):
+        for name in (home_folder.URL, home_folder.LOGIN):
             (home / name).unlink(missing_ok=True)
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}/api"
         login = f"reconflow:{secrets.token_urlsafe(32)}"
-        fresh = server_home.lay_database(home)
+        fresh = home_folder.lay_database(home)
         environment = _server_environment(url, login, home, pages=standing)
         process = _launch(home, environment, lock.fileno(), listening.fileno(), services=standing)
         threading.Thread(target=_refuse_calls, args=(process, listening), daemon=True).start()
@@ -142,21 +142,23 @@ def _own_server(home: Path, *, port: int, standing: bool) -> Iterator[StartingSe
             yield StartingServer(Access(url, login, home), process, fresh)
         finally:
             _stop(process)
-            (home / server_home.URL).unlink(missing_ok=True)
-            (home / server_home.LOGIN).unlink(missing_ok=True)
+            (home / home_folder.URL).unlink(missing_ok=True)
+            (home / home_folder.LOGIN).unlink(missing_ok=True)
 
 
 def _launch(
     home: Path, environment: dict[str, str], lock: int, listening: int, *, services: bool
 ) -> subprocess.Popen[bytes]:
     """Start the server's process; it inherits the lock, so that an orphan still holds its home."""
-    module = [sys.executable, "-P", "-m", "flows.server_process"]
+    module = [sys.executable, "-P", "-m", "flows.server.process"]
     options = ["--socket", str(listening), "--parent", str(os.getpid())]
-    with server_home.open_private(home / server_home.LOG) as log:
+    if services:
+        options.append("--services")
+    with home_folder.open_private(home / home_folder.LOG) as log:
         # A session of its own: Ctrl-C in the terminal reaches this process first, which then
         # stops the server in order.
         return subprocess.Popen(
-            [*module, *options, *(["--services"] if services else [])],
+            [*module, *options],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -203,7 +205,7 @@ def _server_environment(url: str, login: str, home: Path, *, pages: bool) -> dic
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": (
-            f"sqlite+aiosqlite:///{home / server_home.DATABASE}"
+            f"sqlite+aiosqlite:///{home / home_folder.DATABASE}"
         ),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "NO_COLOR": "1",
@@ -250,7 +252,9 @@ def _check_site(url: str) -> None:
 def _tail(log: Path, lines: int = 12) -> str:
     text = log.read_text(encoding="utf-8", errors="replace").strip()
     last = "\n".join(text.splitlines()[-lines:])
-    return f"\nIts last words:\n{last}" if text else " It left no message."
+    if not text:
+        return " It left no message."
+    return f"\nIts last words:\n{last}"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

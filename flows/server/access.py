@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-LAST_WORDS_SECONDS = 10.0
+DRAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Access:
             try:
                 yield
             finally:
-                _send_the_rest()
+                _drain_logs_and_events()
 
     @contextmanager
     def settings(self) -> Iterator[None]:
@@ -51,9 +51,9 @@ class Access:
 
 
 def _client_environment(url: str, login: str, home: Path) -> dict[str, str]:
-    """Say what this process and its children must know.
+    """Give the environment with which this process and its children call the server.
 
-    A hospital's proxy must not be asked for loopback addresses.
+    A hospital's proxy must not be used for loopback addresses.
     """
     proxied = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
     direct = ",".join(filter(None, [proxied, LOOPBACK]))
@@ -81,7 +81,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _send_the_rest() -> None:
+def _drain_logs_and_events() -> None:
     """Let Prefect send what it still holds of logs and events.
 
     Without their server it would wait for a minute at exit.
@@ -89,5 +89,5 @@ def _send_the_rest() -> None:
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
-    APILogWorker.drain_all(timeout=LAST_WORDS_SECONDS)
-    EventsWorker.drain_all(timeout=LAST_WORDS_SECONDS)
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import Json, Outcome, Strict, Study
-from flows.server import prefect_server, running_server, server_for_a_command
-from flows.server_access import Access
-from flows.server_home import owner_of
+from flows.server.access import Access
+from flows.server.home_folder import owner_of
+from flows.server.start import prefect_server, running_server, server_for_a_command
 from panels.text.errors import UsageFault
 from panels.text.printable import printable
 
@@ -48,12 +48,11 @@ def demo(
     visits: How many visits each.
     seed: Another number makes other patients.
     """
+    from flows.commands.pass_summary import demo_text
     from flows.demo import demo as run_demo
 
     _quiet_prefect()
     summary = run_demo(folder, patients=patients, visits=visits, seed=seed, quiet=json)
-    from flows.summary import demo_text
-
     return _outcome(summary, demo_text(folder.resolve(), summary))
 
 
@@ -71,8 +70,8 @@ def init(folder: Path, *, json: Json = False) -> Outcome:
 
 def run(*, study: Study = Path(), json: Json = False, strict: Strict = False) -> Outcome:
     """Make one full pass: take in, gate and count, write tables and report."""
+    from flows.commands.pass_summary import pass_text
     from flows.progress import progress_shown
-    from flows.summary import pass_text
     from tasks.study.folder import open_study
 
     opened = open_study(study)
@@ -89,7 +88,10 @@ def regate(
     study: Study = Path(),
     json: Json = False,
 ) -> Outcome:
-    """Recount the archive under another strategy version, beside the counts in use, and compare; nothing in use is changed."""
+    """Recount the archive under another strategy version and compare.
+
+    The counts lie beside those in use; nothing in use is changed.
+    """
     from flows.progress import progress_shown
     from tasks.concordance.recount import comparison
     from tasks.strategies.in_use import read_snapshot
@@ -100,17 +102,17 @@ def regate(
     with progress_shown(quiet=json), _server(opened.folder):
         from flows.regate import regate as run_regate
 
-        found = run_regate(str(opened.folder), strategy)
-    for sentence in found["faults"]:
+        compared = run_regate(str(opened.folder), strategy)
+    for sentence in compared["faults"]:
         sys.stderr.write(f"reconflow: {sentence}\n")
     text = "\n".join(
         [
-            *found["verdict"],
-            f"page: {found['page']}",
-            f"To make it current: reconflow strategy promote {found['other']}",
+            *compared["verdict"],
+            f"page: {compared['page']}",
+            f"To make it current: reconflow strategy promote {compared['other']}",
         ]
     )
-    return Outcome(document=found, text=text, failed=bool(found["faults"]))
+    return Outcome(document=compared, text=text, failed=bool(compared["faults"]))
 
 
 def watch(
@@ -138,7 +140,7 @@ def up(
 ) -> None:
     """Run a laboratory: Prefect server, nightly schedule and watcher, until stopped (Ctrl-C)."""
     _quiet_prefect()
-    from flows.up import say_where, up_study
+    from flows.up import print_address, up_study
     from tasks.study.folder import open_study
 
     opened = open_study(study)
@@ -148,13 +150,13 @@ def up(
         raise UsageFault(f"{message} Leave one of the two out.")
     with prefect_server(opened.folder / HOME, port=port or 0) as url:
         if not site:
-            say_where(url, opened.folder / HOME)
+            print_address(url, opened.folder / HOME)
         up_study(opened, interval)
 
 
 def status(*, study: Study = Path(), json: Json = False, strict: Strict = False) -> Outcome:
     """Show the ledger by state, what waits and why, and the last and next nightly run."""
-    from flows.summary import status_document, status_text
+    from flows.commands.status import status_document, status_text
     from tasks.study.folder import open_study
 
     opened = open_study(study)
@@ -171,17 +173,21 @@ def status(*, study: Study = Path(), json: Json = False, strict: Strict = False)
 
 def retry(*files: str, study: Study = Path(), json: Json = False) -> Outcome:
     """Take refused or failed files up again with the next run; without FILE, all of them."""
-    from tasks.intake.take_in import retry as take_up_again
+    from tasks.intake.retry import retry as take_up_again
     from tasks.study.folder import open_study
 
-    taken = take_up_again(open_study(study), files or None)
-    first = f"{len(taken)} taken up again; the next run looks at them."
-    text = "\n".join([first, *map(printable, taken)])
-    return Outcome(document={"taken_up": list(taken)}, text=text)
+    taken_up = take_up_again(open_study(study), files or None)
+    first = f"{len(taken_up)} taken up again; the next run looks at them."
+    text = "\n".join([first, *map(printable, taken_up)])
+    return Outcome(document={"taken_up": list(taken_up)}, text=text)
 
 
 def _outcome(summary: dict[str, Any], text: str) -> Outcome:
-    """Judge a pass; what somebody has to mend is said on stderr, where a program that reads stdout leaves it to a person."""
+    """Give the outcome of a pass.
+
+    What somebody has to correct is printed on stderr: a program that reads stdout leaves it to a
+    person.
+    """
     for sentence in (*summary["sheet_faults"], *summary["table_faults"], *summary["notices"]):
         sys.stderr.write(f"reconflow: {printable(sentence)}\n")
     return Outcome(
@@ -195,7 +201,7 @@ def _outcome(summary: dict[str, Any], text: str) -> Outcome:
 
 @contextmanager
 def _server(folder: Path) -> Iterator[None]:
-    """Use the site's server, the one that ``reconflow up`` runs for this study, or one for this command."""
+    """Use the site's server, that of ``reconflow up`` for this study, or one for this command."""
     _quiet_prefect()
     with server_for_a_command(folder / HOME):
         yield
@@ -213,5 +219,5 @@ def _keeper(home: Path) -> str | None:
 
 
 def _quiet_prefect() -> None:
-    """Keep Prefect's own log out of the terminal unless it is asked for; its pages have it all the same."""
+    """Keep Prefect's own log out of the terminal unless it is asked for; its pages have it too."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

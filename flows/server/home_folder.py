@@ -99,8 +99,8 @@ def _sweep(folder: Path) -> None:
     """Remove this account's temporary homes that no server holds any more."""
     for home in folder.glob(f"{TEMPORARY}*"):
         with suppress(OSError):
-            found = home.lstat()
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            status = home.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
                 _remove_unless_held(home)
 
 
@@ -194,11 +194,11 @@ def _is_usable(template: Path) -> bool:
     them wider.
     """
     try:
-        found = template.lstat()
+        status = template.lstat()
     except OSError:
         return False
-    ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-    if not ours or found.st_mode & 0o022:
+    ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+    if not ours or status.st_mode & 0o022:
         return False
     template.chmod(0o600)
     return True

@@ -3,11 +3,13 @@
 import csv
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from panels.files.user_file import MEGABYTE, NotReadable, read_user_file
+from panels.files.user_file import MEGABYTE, NotReadable
 from panels.text.errors import SheetFault
 from panels.text.printable import shown
+from tasks.sheets.csv_text import CsvLine, NotUtf8, csv_lines, read_csv_text
 
 Sample = tuple[float, float, bool]
 """Time, concentration (NaN: none given), below the limit of quantification."""
@@ -15,6 +17,7 @@ MOST_BYTES = 20 * MEGABYTE
 """Half a million samples."""
 LEAST_NUMBER, MOST_NUMBER = 1e-30, 1e30
 """Beyond these an area can no longer be calculated."""
+_COLUMNS = frozenset({"time", "conc", "blq"})
 _BELOW = "leave conc empty and write 1 in blq"
 _WORDS_FOR_BELOW = frozenset(
     "bql blq bloq bloqs lloq belowlloq bll bld blod lod loq nd nq neg negative undetectable "
@@ -22,11 +25,11 @@ _WORDS_FOR_BELOW = frozenset(
     "notdetectable nondetect nondetected nondetectable dnq unquantifiable".split()
 )
 """What laboratories write into a column of concentrations for "below the limit", letters only."""
+_IS_BELOW: Mapping[str, bool] = {
+    "1": True, "true": True, "yes": True,
+    "0": False, "false": False, "no": False, "": False,
+}  # fmt: skip
 
-_YES_OR_NO = {
-    **dict.fromkeys(("1", "true", "yes"), True),
-    **dict.fromkeys(("0", "false", "no", ""), False),
-}
 AVERAGED = (
     "A study whose settings say 'kinetics: {nca: {duplicates: average}}' takes their mean "
     "(--study)."
@@ -34,12 +37,12 @@ AVERAGED = (
 
 
 def read_series(path: Path, *, repeated: bool = False) -> dict[str, list[Sample]]:
-    """Read a CSV table ``time,conc,blq[,group]``.
+    """Read a CSV table ``time,conc,blq[,group]`` group by group.
 
-    Raises SheetFault, which names file, line and what to correct. ``blq`` is 1/0, true/false,
-    yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or the sample is missing.
-    Groups come in the order in which they first appear; without a group column the only one is
-    called "". ``repeated`` lets two samples of a group have one time.
+    ``blq`` is 1/0, true/false, yes/no or empty (no). ``conc`` may be empty where ``blq`` is true or
+    the sample is missing. Groups come in the order in which they first appear; without a group
+    column the only one is called "". ``repeated`` lets two samples of a group have one time.
+    Raises SheetFault naming the file, the line and what to correct.
     """
     groups: dict[str, list[Sample]] = {}
     seen: dict[tuple[str, float], int] = {}
@@ -61,42 +64,51 @@ def read_series(path: Path, *, repeated: bool = False) -> dict[str, list[Sample]
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the number of each line and its cells by column."""
+    text = _text(path)
     try:
-        text = read_user_file(path, MOST_BYTES).decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise SheetFault(f"{path}: cannot be read, because there is no such file.") from error
-    except NotReadable as error:
-        raise SheetFault(f"{path}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise SheetFault(
-            f"{path}: cannot be read, because it is not UTF-8 text. Save it as CSV UTF-8."
-        ) from error
-    try:
-        reader = csv.reader(text.splitlines(), strict=True)
-        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+        lines = csv_lines(text)
     except csv.Error as error:
         raise SheetFault(
             f"{path}: not a valid CSV file ({error}). Save it again as comma-separated UTF-8."
         ) from error
-    filled = [(line, cells) for line, cells in lines if any(cells)]
-    header = [name.lower() for name in filled[0][1]] if filled else []
-    if not {"time", "conc", "blq"} <= set(header) or len(set(header)) != len(header):
-        first_line = shown(text.strip().partition("\n")[0].strip())
+    header = _header(path, text, lines[:1])
+    for line in lines[1:]:
+        if len(line.cells) != len(header):
+            raise SheetFault(
+                f"{path}, line {line.number}: {len(line.cells)} cells where the header has "
+                f"{len(header)}. Use a point as decimal mark."
+            )
+    return [(line.number, dict(zip(header, line.cells, strict=True))) for line in lines[1:]]
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_csv_text(path, MOST_BYTES)
+    except FileNotFoundError as error:
+        raise SheetFault(f"{path}: cannot be read, because there is no such file.") from error
+    except NotReadable as error:
+        raise SheetFault(f"{path}: {error}") from error
+    except NotUtf8 as error:
+        raise SheetFault(
+            f"{path}: cannot be read, because it is not UTF-8 text. Save it as CSV UTF-8."
+        ) from error
+
+
+def _header(path: Path, text: str, first: Sequence[CsvLine]) -> list[str]:
+    """Give the columns' names in small letters."""
+    header = [name.lower() for line in first for name in line.cells]
+    if not set(header) >= _COLUMNS or len(set(header)) != len(header):
+        present = shown(text.strip().partition("\n")[0].strip())
         raise SheetFault(
             f"{path}, line 1: the header must be time,conc,blq and, if wanted, group, with "
-            f"commas; found '{first_line}'."
+            f"commas; found '{present}'."
         )
-    for line, cells in filled[1:]:
-        if len(cells) != len(header):
-            raise SheetFault(
-                f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. "
-                f"Use a point as decimal mark."
-            )
-    return [(line, dict(zip(header, cells, strict=True))) for line, cells in filled[1:]]
+    return header
 
 
-def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
-    blq = _YES_OR_NO.get(row["blq"].lower())
+def _sample(path: Path, line: int, row: Mapping[str, str]) -> Sample:
+    blq = _IS_BELOW.get(row["blq"].lower())
     if blq is None:
         raise SheetFault(
             f"{path}, line {line}: blq is '{shown(row['blq'])}'. Write 1 for below the limit of "
@@ -107,10 +119,9 @@ def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
 
 
 def _concentration(path: Path, line: int, text: str) -> float:
-    """Read a concentration; an empty cell is none (NaN).
+    """Read a concentration, NaN where none is given.
 
-    "Below the limit" has a column of its own, and a number made of "<0.1" would be one nobody
-    measured.
+    "Below the limit" has its own column: a number made of "<0.1" would be one nobody measured.
     """
     if text == "":
         return math.nan
@@ -139,13 +150,15 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        cure = "Write it with a point as decimal mark"
+        remedy = "Write it with a point as decimal mark"
         if column == "conc":
-            cure += (
+            remedy += (
                 f", or leave it empty where the sample is missing; below the limit of "
                 f"quantification, {_BELOW}"
             )
-        raise SheetFault(f"{path}, line {line}: {column} is '{shown(text)}', not a number. {cure}.")
+        raise SheetFault(
+            f"{path}, line {line}: {column} is '{shown(text)}', not a number. {remedy}."
+        )
     if value and not LEAST_NUMBER <= abs(value) <= MOST_NUMBER:
         raise SheetFault(
             f"{path}, line {line}: {column} is '{shown(text)}', which nobody can have measured. "

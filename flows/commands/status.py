@@ -1,0 +1,142 @@
+"""Gather and show how a study stands: the ledger, what is open, the last and the next run."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flows.server.access import Access
+from panels.text.printable import printable
+from tasks.study.folder import Study
+
+if TYPE_CHECKING:
+    from tasks.store.ledger import FileRecord
+    from tasks.store.runs import Run
+    from tasks.strategies.standing import PanelStanding, Standing
+
+
+def status_document(
+    study: Study, server: Access | None, *, kept_by: str | None = None
+) -> dict[str, Any]:
+    """Gather the ledger by state, what is open and why, and the last and next nightly run.
+
+    ``kept_by`` is the account that keeps the schedule, where it is not shown to this one.
+    """
+    from tasks.intake.inbox import inbox_faults
+    from tasks.intake.sheet_notices import sheet_notices
+    from tasks.store.ledger import all_files, count_by_state
+    from tasks.store.runs import last_run
+    from tasks.strategies.in_use import read_snapshot
+    from tasks.strategies.standing import panel_standing, strategy_standing
+
+    snapshot = read_snapshot(study)
+    with study.store() as store:
+        states = count_by_state(store)
+        files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
+        last = last_run(store, "nightly")
+        strategies = strategy_standing(snapshot, store)
+    return {
+        "inbox": list(inbox_faults(study)),
+        "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot)],
+        "states": states,
+        "strategies": [_strategy_document(each) for each in strategies],
+        "panels": [_panel_document(each) for each in panel_standing(snapshot)],
+        "open": [_file_document(each) for each in files],
+        "last_run": _run_document(study, last) if last else None,
+        "next_run": _next_run(study, server) if server else None,
+        "schedule_kept_by": kept_by,
+    }
+
+
+def status_text(document: Mapping[str, Any]) -> str:
+    """Write the status for a person: what needs a hand comes last, so that it is read."""
+    last = document["last_run"]
+    strategies = document["strategies"]
+    lines = [
+        "  ".join(f"{state} {number}" for state, number in document["states"].items()),
+        f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
+        f"next run: {_next_run_text(document)}",
+        *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in strategies),
+        *(each["newer"] for each in strategies if each["newer"]),
+        *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
+        *document["inbox"],
+        *document["sheets"],
+        *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
+    ]
+    return "\n".join(map(printable, lines))
+
+
+def _strategy_document(used: "Standing") -> dict[str, str]:
+    return {
+        "panel": used.panel,
+        "strategy": used.strategy,
+        "sha256": used.sha256,
+        "standing": used.description,
+        "newer": used.newer,
+    }
+
+
+def _panel_document(used: "PanelStanding") -> dict[str, str]:
+    return {
+        "panel": used.panel,
+        "version": used.pin,
+        "sha256": used.sha256,
+        "standing": used.description,
+    }
+
+
+def _file_document(file: "FileRecord") -> dict[str, str]:
+    return {"file": file.inbox_path, "state": file.state, "reason": file.reason}
+
+
+def _run_document(study: Study, run: "Run") -> dict[str, object]:
+    return {"started": run.started_at, "ended": run.ended_at, "outcome": _outcome(study, run)}
+
+
+def _outcome(study: Study, run: "Run") -> str:
+    """Give how a run ended: one noted as running that nothing runs any more was interrupted."""
+    from tasks.study.lock import is_running
+
+    return "interrupted" if run.outcome == "running" and not is_running(study) else run.outcome
+
+
+def _next_run_text(document: Mapping[str, Any]) -> str:
+    keeper = document["schedule_kept_by"]
+    if document["next_run"]:
+        return str(document["next_run"])
+    if keeper:
+        return f"not shown to this account; `{keeper}` runs `reconflow up` and sees it"
+    return "none is scheduled; `reconflow up` keeps the schedule"
+
+
+def _next_run(study: Study, server: Access) -> str | None:
+    """Fetch from a server when this study runs next.
+
+    A site's server runs other studies and other programs too.
+    """
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        FlowFilter,
+        FlowFilterName,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import StateType
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    scheduled = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+    )
+    nightly = FlowFilter(name=FlowFilterName(any_=["nightly"]))
+    try:
+        with server.settings(), get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(
+                flow_filter=nightly,
+                flow_run_filter=scheduled,
+                sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+            )
+    except httpx.HTTPError:
+        return None
+    folder = str(study.folder)
+    starts = (run.expected_start_time for run in runs if run.parameters.get("study") == folder)
+    return next((moment.isoformat() for moment in starts if moment), None)

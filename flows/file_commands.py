@@ -57,7 +57,7 @@ def gate(
     _must_exist(file)
     if gatingml is not None:
         _must_exist(gatingml)
-    found = gate_file(file, strategy=strategy, gatingml=gatingml, study=study)
+    found = gate_file(file, strategy=strategy, gatingml=gatingml, own=study)
     for problem in found.problems:
         sys.stderr.write(f"{file.name}: {problem}\n")
     lines = [f"{count:>10,}  {'  ' * (len(path) - 1)}{path[-1]}" for path, count in found.gates]

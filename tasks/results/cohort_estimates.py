@@ -1,4 +1,4 @@
-"""Write what the patients of a study show together: estimates, and the page with figures."""
+"""Write what the patients of a study show together: time to recovery, and the page with the cohort's figures."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ MOST_STRATA = 6
 
 
 def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
-    """Give each patient's group under ``cohort.stratify_by``.
-
-    None when nothing is set or nobody is in patients.csv.
+    """Give each patient's group under ``cohort.stratify_by``; none when nothing is set or nobody is in patients.csv.
 
     Raises SettingsFault when that is no column of patients.csv, or one with too many values to
     compare.
@@ -55,10 +53,10 @@ def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
     groups = {name: patient.strata.get(column) or NOT_GIVEN for name, patient in patients.items()}
     # The name under which all patients stand together cannot be that of some of them.
     groups = {name: f"'{group}'" if group == EVERYONE else group for name, group in groups.items()}
-    number = len(set(groups.values()))
-    if number > MOST_STRATA:
+    found = len(set(groups.values()))
+    if found > MOST_STRATA:
         raise SettingsFault(
-            f"{where}: '{column}' has {number} different values; at most {MOST_STRATA} groups "
+            f"{where}: '{column}' has {found} different values; at most {MOST_STRATA} groups "
             f"can be compared."
         )
     return groups
@@ -73,10 +71,7 @@ def write_estimates(
     strata: Mapping[str, str],
     labels: Mapping[str, str],
 ) -> None:
-    """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort.
-
-    ``labels`` names the populations.
-    """
+    """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort; ``labels`` names the populations."""
     from tasks.kinetics.composition import composition_frame
     from tasks.kinetics.schema import (
         COMPOSITION,

@@ -39,7 +39,7 @@ COHORT_FILES = (*COHORT_TABLES, *ESTIMATE_FILES)
 
 
 def cohort_is_due(study: Study) -> bool:
-    """Tell whether the cohort's results are missing or made of other tables than there are."""
+    """Tell whether the cohort's results are missing or not those of the present patients' tables."""
     folder = study.results / "cohort"
     with study.store() as store:
         patients = last_fingerprints(store)
@@ -108,7 +108,7 @@ def _set_aside(study: Study, patient: str) -> None:
 
 
 def _cohort_fingerprint(study: Study, patients: Mapping[str, str]) -> str:
-    """Hash what enters the cohort's results: what each patient's were made of, and the groups."""
+    """Hash everything that enters the cohort's results: what each patient's were made of, and how patients are grouped."""
     inputs = {
         "study": study.settings.study,
         "patients": dict(patients),

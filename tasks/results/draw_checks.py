@@ -1,4 +1,4 @@
-"""Write down how the concentrations of each draw agree: in qc.json, report and legend."""
+"""Write down what the measurements of each draw say of each other: in qc.json of every tube, in words for report and legend."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def compare_draws(
 ) -> dict[tuple[str, str], dict[str, tuple[Comparison, ...]]]:
     """Give for each (visit, specimen) of one patient the comparisons of every tube (SHA-256)."""
     return {
-        (visit, specimen): compare_visit(draw, rules, counting=counting, limits=limits)
-        for (_, specimen, visit), draw in group_by_visit(tubes).items()
+        (visit, specimen): compare_visit(own, rules, counting=counting, limits=limits)
+        for (_, specimen, visit), own in group_by_visit(tubes).items()
     }
 
 
@@ -37,18 +37,15 @@ def contradictions(
     compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comparison]]],
 ) -> tuple[Contradiction, ...]:
     """Say of each visit, worst first, which independent concentrations contradict each other."""
-    listed: list[Contradiction] = []
+    found: list[Contradiction] = []
     for (visit, specimen), of_tube in compared.items():
         against = {
-            each.sentence: each
-            for comparisons in of_tube.values()
-            for each in comparisons
-            if each.contradicted
+            each.sentence: each for own in of_tube.values() for each in own if each.contradicted
         }
         where = visit if specimen == "blood" else f"{visit} ({specimen})"
         ordered = sorted(against, key=lambda sentence: (not against[sentence].refused, sentence))
-        listed += [(where, f"{sentence}.{_outcome(against[sentence])}") for sentence in ordered]
-    return tuple(listed)
+        found += [(where, f"{sentence}.{_outcome(against[sentence])}") for sentence in ordered]
+    return tuple(found)
 
 
 def _outcome(comparison: Comparison) -> str:
@@ -62,15 +59,12 @@ def _outcome(comparison: Comparison) -> str:
 def draws_in_qc(
     study: Study, compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comparison]]]
 ) -> None:
-    """Write every tube's comparisons beside its other quality figures.
-
-    A file that has them already is left alone.
-    """
+    """Write every tube's comparisons beside its other quality figures, where they are not there already."""
     for of_tube in compared.values():
-        for sha, comparisons in of_tube.items():
+        for sha, own in of_tube.items():
             path = study.results / "tubes" / sha[:12] / QC
             if path.is_file():
                 known = json.loads(path.read_text(encoding="utf-8"))
-                written = known | {DRAW: [each.numbers() for each in comparisons]}
+                written = known | {DRAW: [each.numbers() for each in own]}
                 if written != known:
                     write_atomically(path, qc_bytes(written))

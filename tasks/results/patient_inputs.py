@@ -1,4 +1,4 @@
-"""Find the patients whose tables have to be made anew, because their inputs changed."""
+"""Find the patients whose tables have to be made anew: what their results are made of has changed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PatientInputs:
 
 @dataclass(frozen=True, slots=True)
 class TablesDue:
-    """The patients whose tables have to be made, and the tubes with altered counts in the store."""
+    """The patients whose tables have to be made, and the tubes whose counts were altered in the store."""
 
     patients: list[PatientInputs]
     altered: frozenset[str]
@@ -78,12 +78,12 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
         tubes.setdefault(tube.identity.patient, []).append(tube)
     due = []
     for name, counted in sorted(tubes.items()):
-        sentences = notes.get(name, ())
+        said = notes.get(name, ())
         shas = [tube.identity.tube_sha256 for tube in counted]
         inputs = PatientInputs(
             name,
-            _fingerprint(rules, snapshot.patients.patients.get(name), counted, sentences),
-            sentences,
+            _fingerprint(rules, snapshot.patients.patients.get(name), counted, said),
+            said,
             {sha: references[sha] for sha in shas if sha in references},
             {sha: rates[sha] for sha in shas if sha in rates},
             tuple(edited_tables(patient_folder(study, name))),
@@ -129,7 +129,7 @@ def _plain(value: object) -> str:
 
 
 def _built_from(study: Study, store: Store) -> dict[str, str]:
-    """Map each patient whose results are complete to what they were made of."""
+    """Map each patient whose results are complete, and are those of the store, to what they were made of."""
     built = {}
     for name in last_fingerprints(store):
         folder = patient_folder(study, name)

@@ -1,8 +1,6 @@
-"""Tell in a patient's report what its tables do not hold, and why.
+"""Say in a patient's report what its tables do not hold: tubes that failed, wait or were refused, and a baseline that cannot be one.
 
-These are tubes that failed, wait or were refused, and a baseline visit that cannot be one.
-
-A file's name is not repeated here, because a cytometer's operator may have written a person's
+A file's own name is not repeated here, because a cytometer's operator may have written a person's
 name in it; the front page has it.
 """
 
@@ -31,7 +29,7 @@ def patient_notes(snapshot: StudySnapshot, tubes: Sequence[Tube]) -> dict[str, t
     with study.store() as store:
         open_files = [record for record in all_files(store, _OPEN) if record.place]
     samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
-    sentences_of: dict[str, set[str]] = {}
+    said: dict[str, set[str]] = {}
     for tube in tubes:
         if tube.file.state == "failed" and not (tube.identity.control or "").startswith("fmo:"):
             short = tube.identity.tube_sha256[:12]
@@ -39,14 +37,14 @@ def patient_notes(snapshot: StudySnapshot, tubes: Sequence[Tube]) -> dict[str, t
                 f"The {tube.identity.panel} tube {short} of visit {tube.identity.visit} "
                 f"({tube.identity.specimen})"
             )
-            sentences_of.setdefault(tube.identity.patient, set()).add(
+            said.setdefault(tube.identity.patient, set()).add(
                 f"{what} failed and is in no table; the overview says why."
             )
     taken = {tube.file.inbox_path for tube in tubes}
     for record in open_files:
         for patient, what in _meant(samples, record) if record.inbox_path not in taken else ():
             became = "waits" if record.state == "waiting" else "was refused"
-            sentences_of.setdefault(patient, set()).add(
+            said.setdefault(patient, set()).add(
                 f"{what} {became} and is in no table; the overview says why."
             )
     for fault in snapshot.drug_problems:
@@ -54,12 +52,12 @@ def patient_notes(snapshot: StudySnapshot, tubes: Sequence[Tube]) -> dict[str, t
             [fault.patient] if fault.patient else sorted({tube.identity.patient for tube in tubes})
         )
         for patient in concerned:
-            sentences_of.setdefault(patient, set()).add(
+            said.setdefault(patient, set()).add(
                 f"{fault} Until it is mended no count says whether such a drug hides it."
             )
     for patient, warning in baseline_warnings(snapshot.patients, tubes).items():
-        sentences_of.setdefault(patient, set()).add(warning)
-    return {patient: tuple(sorted(sentences)) for patient, sentences in sentences_of.items()}
+        said.setdefault(patient, set()).add(warning)
+    return {patient: tuple(sorted(sentences)) for patient, sentences in said.items()}
 
 
 def baseline_warnings(patients: PatientSheet, tubes: Iterable[Tube]) -> dict[str, str]:
@@ -83,7 +81,7 @@ def _baseline_warning(patient: Patient, tubes: Iterable[TubeIdentity]) -> str | 
     if named is None or not days or days.get(named, 0.0) < 0:
         return None
     where = f"{NAME}, line {patient.line}, column baseline_visit: {patient.patient}"
-    listed = ", ".join(
+    told = ", ".join(
         f"{visit} (day {day:.1f})" for visit, day in sorted(days.items(), key=lambda item: item[1])
     )
     wrong = (
@@ -92,7 +90,7 @@ def _baseline_warning(patient: Patient, tubes: Iterable[TubeIdentity]) -> str | 
         else f"there is no visit '{named}' so far{nearest(named, days)}"
     )
     return (
-        f"{where}: {wrong.rstrip('?')}. The visits are {listed}. Until this is mended nothing is "
+        f"{where}: {wrong.rstrip('?')}. The visits are {told}. Until this is mended nothing is "
         f"compared with a baseline."
     )
 
@@ -108,10 +106,7 @@ def _visit_days(patient: Patient, tubes: Iterable[TubeIdentity]) -> Mapping[str,
 
 
 def _meant(samples: SampleSheet, record: FileRecord) -> list[tuple[str, str]]:
-    """Give the patients a file belongs to by the sheets, and a description of the file.
-
-    The description does not repeat the file's name.
-    """
+    """Give the patients a file is meant for by the sheets, and what to call the file without its name."""
     meant = []
     for line in samples.naming(record.inbox_path):
         if isinstance(line, SheetProblem):

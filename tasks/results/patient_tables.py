@@ -172,7 +172,7 @@ def counted_tubes(
     reference_sets: Mapping[str, str] | None = None,
     bead_rates: Mapping[str, float] | None = None,
 ) -> list[TubeCounts]:
-    """Give the counts of a study's tubes (or one patient's), with the flags of the sheets.
+    """Give the counts of a study's tubes (or one patient's), flagged by what the sheets say of them.
 
     ``reference_sets`` (of ``tasks.tubes.reference_tubes``) and ``bead_rates``, what batches let
     expect, are handed in where they are known: to find them takes a look at all tubes of the study.

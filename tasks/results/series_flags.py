@@ -2,7 +2,7 @@
 
 That is: a late acquisition, other detectors or voltages, another CAR reagent, drugs that hide a
 marker, B cells that are plasma cells. These words are added when tables are built, not when tubes
-are counted, because the sheets may be corrected later.
+are counted, because the sheets may be mended later.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def with_series_flags(
         alike.setdefault((*_series_of(tube), tube.identity.instrument), tube)
         if not tube.identity.control:
             first.setdefault(_series_of(tube), tube)
-    flagged = [
+    told = [
         _with_settings(tube, alike[*_series_of(tube), tube.identity.instrument]) for tube in tubes
     ]
-    flagged = [with_secreting_cells(_with_delay(_with_reagent(tube, first))) for tube in flagged]
-    return [_with_drugs(tube, exposures.get(tube.identity.patient, ())) for tube in flagged]
+    told = [with_secreting_cells(_with_delay(_with_reagent(tube, first))) for tube in told]
+    return [_with_drugs(tube, exposures.get(tube.identity.patient, ())) for tube in told]
 
 
 def _series_of(tube: TubeCounts) -> tuple[str, str, str]:
@@ -47,32 +47,32 @@ def _series_of(tube: TubeCounts) -> tuple[str, str, str]:
 
 
 def _with_settings(tube: TubeCounts, first: TubeCounts) -> TubeCounts:
-    """Flag a tube whose detectors ran otherwise than in the first tube of its series.
+    """Say of a tube that its detectors ran otherwise than in the first of its series on the same instrument.
 
-    The first tube is that of the same instrument. A photomultiplier's signal goes with about the
-    seventh power of its voltage (SCIENCE section 5: six to eight).
+    A photomultiplier's signal goes with about the seventh power of its voltage (SCIENCE section 5:
+    six to eight).
     """
-    flags: list[str] = []
+    said: list[str] = []
     pairs = [
-        (first.detectors[marker], detector)
-        for marker, detector in tube.detectors.items()
+        (first.detectors[marker], own)
+        for marker, own in tube.detectors.items()
         if marker in first.detectors
     ]
-    if tube.panel != first.panel or any(before.name != detector.name for before, detector in pairs):
-        flags.append(str(Flag.PANEL_CHANGED))
+    if tube.panel != first.panel or any(before.name != own.name for before, own in pairs):
+        said.append(str(Flag.PANEL_CHANGED))
     volts = [
-        (before.voltage, detector.voltage)
-        for before, detector in pairs
-        if before.voltage and detector.voltage and before.name == detector.name
+        (before.voltage, own.voltage)
+        for before, own in pairs
+        if before.voltage and own.voltage and before.name == own.name
     ]
-    gains = [(now / before) ** VOLTAGE_POWER for before, now in volts]
-    if any(abs(now - before) > MOST_VOLTS for before, now in volts) or any(
+    gains = [(own / before) ** VOLTAGE_POWER for before, own in volts]
+    if any(abs(own - before) > MOST_VOLTS for before, own in volts) or any(
         not GAIN_PROVEN[0] <= gain <= GAIN_PROVEN[1] for gain in gains
     ):
-        flags.append(str(Flag.VOLTAGE_BEYOND_LIMITS))
+        said.append(str(Flag.VOLTAGE_BEYOND_LIMITS))
     elif any(abs(gain - 1) > GAIN_KEPT for gain in gains):
-        flags.append(str(Flag.VOLTAGE_CHANGED))
-    return replace(tube, flags=(*tube.flags, *flags)) if flags else tube
+        said.append(str(Flag.VOLTAGE_CHANGED))
+    return replace(tube, flags=(*tube.flags, *said)) if said else tube
 
 
 def _with_reagent(
@@ -82,9 +82,9 @@ def _with_reagent(
     earliest = first.get(_series_of(tube), tube)
     if earliest.identity.car_reagent == tube.identity.car_reagent:
         return tube
-    flag = str(Flag.REAGENT_CHANGED)
+    said = str(Flag.REAGENT_CHANGED)
     counts = {
-        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, flag))))
+        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, said))))
         if name in CAR_POPULATIONS
         else count
         for name, count in tube.counts.items()
@@ -108,14 +108,14 @@ def _with_delay(tube: TubeCounts) -> TubeCounts:
 
 
 def _with_drugs(tube: TubeCounts, exposures: Sequence[Exposure]) -> TubeCounts:
-    flags: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {}
     for exposure in exposures:
         for population, flag in exposure.flags_on(tube.identity.drawn_on).items():
-            flags.setdefault(population, []).append(str(flag))
+            said.setdefault(population, []).append(str(flag))
     counts = {
-        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, *flags[name]))))
-        if name in flags
+        name: replace(count, flags=tuple(dict.fromkeys((*count.flags, *said[name]))))
+        if name in said
         else count
         for name, count in tube.counts.items()
     }
-    return replace(tube, counts=counts) if flags else tube
+    return replace(tube, counts=counts) if said else tube

@@ -44,9 +44,9 @@ def stored_tables(study: Study) -> dict[str, Edition]:
         return last_editions(store)
 
 
-def frames_of(editions: Iterable[Edition], table: str) -> list[pd.DataFrame]:
+def frames_of(found: Iterable[Edition], table: str) -> list[pd.DataFrame]:
     """Read one table (a key of ``SCHEMAS``) of each edition."""
-    return [read_table(io.BytesIO(getattr(each, table)), SCHEMAS[table]) for each in editions]
+    return [read_table(io.BytesIO(getattr(each, table)), SCHEMAS[table]) for each in found]
 
 
 def write_mark(folder: Path, fingerprint: str, tables: Sequence[str]) -> None:
@@ -62,10 +62,7 @@ def made_of(folder: Path) -> str:
 
 
 def edited_tables(folder: Path) -> list[str]:
-    """List the tables of a folder that are not as they were written.
-
-    A missing table is not an edited one.
-    """
+    """List the tables of a folder that are not as they were written; a missing one is not edited."""
     mark = folder / MARK
     if not mark.is_file():
         return []

@@ -63,10 +63,7 @@ class Pass:
         return self.snapshot.study
 
     def note_intake(self, taken: IntakeSummary) -> None:
-        """Keep what was taken in, and read the sheets as they are now.
-
-        The files were judged by these sheets.
-        """
+        """Keep what was taken in, and read the sheets as they are now: its files were judged by them."""
         self.taken_in = taken
         exposures, problems = read_drugs(self.study.drugs_sheet)
         self.snapshot = replace(
@@ -77,7 +74,7 @@ class Pass:
         )
 
     def references(self) -> list[str]:
-        """List the SHA-256 of the controls and baseline tubes to measure before counting."""
+        """List the SHA-256 of the controls and baseline tubes to measure before others are counted."""
         strategies = {
             panel: used.name
             for panel, used in self.snapshot.strategies.items()
@@ -138,9 +135,7 @@ class Pass:
         return cohort_is_due(self.study)
 
     def note_failure(self, tube_sha256: str, error: BaseException) -> CountOutcome:
-        """Record an unexpected error against its tube, so that the night goes on.
-
-        The tube can be retried.
+        """Record against a tube what no step expected, so that the night goes on and the tube can be retried.
 
         A fault of the world (a full disk, a locked store, a file gone from the archive) is not the
         tube's: it is said, and the next pass tries again.
@@ -163,7 +158,7 @@ class Pass:
 
 @contextmanager
 def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
-    """Open a study for one pass; a second pass waits until the first has ended.
+    """Open a study for one pass; a second one waits until the first has ended, and finds little left to do.
 
     Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes
     or the settings name a column that patients.csv lacks.
@@ -204,10 +199,7 @@ def _keep_versions(store: Store, snapshot: StudySnapshot) -> None:
 
 
 def study_folder(study: str) -> Path:
-    """Read which study a run was started for.
-
-    An empty name is refused: it would silently mean the worker's own folder.
-    """
+    """Read the study a run was started for; an empty name would silently mean the worker's own folder."""
     if not study.strip():
         raise UsageFault(
             "No study was named: set the parameter 'study' of the deployment (RECONFLOW_STUDY "

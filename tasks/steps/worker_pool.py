@@ -167,7 +167,7 @@ def _run_in_worker(work: Callable[..., R], args: Sequence[object], locks: Sequen
 
 
 def _crosses(error: Exception) -> bool:
-    """Tell whether an error can be pickled here and made anew by the process that waits."""
+    """Tell whether an error can be written down here and made anew by the process that waits for it."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - what was written in the same line
     except Exception:  # noqa: BLE001 - whatever its class raises, it does not cross

@@ -40,7 +40,7 @@ def strategies_in_use(study: Study) -> dict[str, StrategyInUse]:
 
 
 def pins_of(study: Study) -> dict[str, str]:
-    """Give the version that counts each panel: pinned by study.yaml, else the one used so far.
+    """Give what counts each panel: what study.yaml pins, and where that leaves it open what has counted the panel so far.
 
     Only where nothing was counted yet does the version hold that the program ships now.
     """

@@ -1,4 +1,4 @@
-"""Write which strategy version counts a panel into study.yaml; finish killed promotions."""
+"""Write which strategy version counts a panel into study.yaml, and finish what a killed promotion left half-done."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ MARK = "\ufeff"
 
 
 def finish_promotions(study: Study) -> Study:
-    """Give study.yaml the pins of promotions that were interrupted; gives the study as it is then.
+    """Give study.yaml the pins of promotions that were written down and then interrupted; gives the study as it is then.
 
     A pin that somebody wrote by hand in the meantime stays. To be called under the study's lock.
     """
@@ -39,9 +39,7 @@ def write_pin(study: Study, text: str) -> None:
 
 
 def changed_settings(study: Study, change: PinChange) -> str:
-    """Give study.yaml with one pin changed and every other byte left.
-
-    Raises SettingsFault where that is better done by hand.
+    """Give study.yaml with one pin changed and every other byte left; raises SettingsFault where that is better done by hand.
 
     Where it names no strategies at all it gets those in use of all panels.
     """
@@ -93,6 +91,6 @@ def _with_pin(
 
 
 def _settings_in(text: str, path: Path) -> dict[str, Any]:
-    """Read what the settings would be; the file was read before, so it is a mapping or empty."""
+    """Read what the settings would be; the file itself was read before, so that it is a mapping or empty."""
     content = parse_yaml(text, path, SettingsFault, days=DAYS).content
     return content if isinstance(content, dict) else {}

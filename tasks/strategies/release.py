@@ -1,11 +1,11 @@
-"""Freeze a version of a laboratory's strategy, once number and CHANGES.md tell what changed."""
+"""Freeze a version of a laboratory's own strategy, when its number says what changed and its CHANGES.md says why."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from gating.evaluation.compile import compile_reference
+from gating.evaluation.reference_gates import compile_reference
 from gating.strategy.catalogue import (
     load_strategy,
     read_draft,
@@ -24,9 +24,7 @@ from panels.text.errors import StrategyFault
 
 
 def release_version(study: Path, name: str, version: str) -> tuple[Release, Difference | None]:
-    """Write a version's SHA-256 into the LOCK of the study's strategies.
-
-    Gives the release, and what changed since the version before it.
+    """Write a version's SHA-256 into the LOCK of the study's strategies; gives what changed since the version before it.
 
     Raises StrategyFault when it is released already, when CHANGES.md is missing or empty, or when
     the step of the version number contradicts what changed; PanelFault when its panel does not read
@@ -94,8 +92,8 @@ def _check_step(difference: Difference, version: str) -> None:
     """Refuse a version number that says less, or more, than what changed."""
     old = version_order(difference.old.partition("@")[2])
     new = version_order(version)
-    announced: Step = "major" if new[0] > old[0] else "minor" if new[1] > old[1] else "patch"
-    if announced == difference.step:
+    said: Step = "major" if new[0] > old[0] else "minor" if new[1] > old[1] else "patch"
+    if said == difference.step:
         return
     if difference.step == "none":
         raise StrategyFault(
@@ -112,7 +110,7 @@ def _check_step(difference: Difference, version: str) -> None:
         if STEPS.index(change.step) == STEPS.index(difference.step)
     ]
     raise StrategyFault(
-        f"{difference.new}: the number says that {MEANING[announced]} since {difference.old}, but "
+        f"{difference.new}: the number says that {MEANING[said]} since {difference.old}, but "
         f"{MEANING[difference.step]}: "
         f"{'; '.join(reasons[:3])}{' …' if len(reasons) > 3 else ''}. Call it "
         f"{'.'.join(map(str, right))} or later."
@@ -120,10 +118,7 @@ def _check_step(difference: Difference, version: str) -> None:
 
 
 def lock_release(folder: Path, name: str, version: str) -> Release:
-    """Freeze one version: write its SHA-256 into the folder's LOCK.
-
-    Raises StrategyFault when it is there already.
-    """
+    """Freeze one version: write its SHA-256 into the folder's LOCK; raises StrategyFault when it is there already."""
     path = folder / name / version / "strategy.yaml"
     release = read_strategy(path)
     lock_content(folder, release.strategy.name, release.sha256, StrategyFault)

@@ -13,10 +13,7 @@ from tasks.study.snapshot import StudySnapshot
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Which version counts a panel, and in words how that came to be.
-
-    ``newer`` is a sentence when the program ships a newer version.
-    """
+    """Which version counts a panel, and in words how it came to; ``newer`` is a sentence when the program ships a newer one."""
 
     panel: str
     strategy: str
@@ -36,14 +33,11 @@ class PanelStanding:
 
 
 def strategy_standing(snapshot: StudySnapshot, store: Store) -> list[Standing]:
-    """Describe for every panel which version counts it and who decided so.
-
-    One that was pinned past its last promotion is named as such.
-    """
+    """Say of every panel which version counts it and who made it so; one that was pinned past its last promotion is named as such."""
     last = {promotion.panel: promotion for promotion in promotions_of(store)}
     unfinished = pin_changes_of(store)
     settings = snapshot.study.settings
-    standings = []
+    found = []
     for panel, used in snapshot.strategies.items():
         promoted = last.get(panel)
         if panel in unfinished:
@@ -62,17 +56,17 @@ def strategy_standing(snapshot: StudySnapshot, store: Store) -> list[Standing]:
         else:
             by = f"{promoted.to_strategy} was promoted {promoted.at[:10]} by {promoted.approved_by}"
             description = f"NOT the promoted version: study.yaml was changed by hand ({by})"
-        standings.append(
+        found.append(
             Standing(
                 panel, used.name, used.release.sha256, description, newer_default(panel, used.name)
             )
         )
-    return standings
+    return found
 
 
 def panel_standing(snapshot: StudySnapshot) -> list[PanelStanding]:
     """Say of every panel that is counted which version is in use and whether it is released."""
-    standings = []
+    found = []
     for panel, used in snapshot.strategies.items():
         defined = used.defined
         if defined.released:
@@ -82,15 +76,12 @@ def panel_standing(snapshot: StudySnapshot) -> list[PanelStanding]:
                 f"not released: an edit counts its tubes anew. To lock it: reconflow panel "
                 f"release {panel} {defined.panel.version}"
             )
-        standings.append(PanelStanding(panel, defined.pin, defined.sha256, description))
-    return standings
+        found.append(PanelStanding(panel, defined.pin, defined.sha256, description))
+    return found
 
 
 def newer_default(panel: str, strategy: str) -> str:
-    """Describe how to go over to the shipped version of a panel's strategy, where it is newer.
-
-    Empty where the version in use is as new.
-    """
+    """Say how to go over to the version that the program ships for a panel, where that is newer than the one in use; else nothing."""
     default = SHIPPED_STRATEGIES.get(panel, "")
     name, _, version = default.partition("@")
     used, _, number = strategy.partition("@")

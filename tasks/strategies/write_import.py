@@ -1,4 +1,4 @@
-"""Write an imported strategy into a folder, with its panel and a report on every gate."""
+"""Write an imported strategy into a folder: strategy.yaml, its panel, and what became of every gate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from panels.text.errors import StrategyFault
 
 
 def write_import(imported: Imported, folder: Path, counts: str | None = None) -> list[Path]:
-    """Write strategy.yaml and IMPORT.md under ``folder``; gives what was written.
-
-    panel.yaml is written too when the document brings a matrix.
+    """Write strategy.yaml, IMPORT.md and, when the document brings a matrix, panel.yaml under ``folder``; gives what was written.
 
     ``counts`` is the comparison with the recorded counts (IMPORT_COUNTS.csv), where there is one.
 

@@ -51,5 +51,5 @@ def _refuse_changed(path: Path, before: tuple[int, ...]) -> None:
 
 def _signature(path: Path) -> tuple[int, ...]:
     """Tell one version of a file from another without reading it (shares may renumber inodes)."""
-    stat = path.lstat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    found = path.lstat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -81,10 +81,7 @@ class Study:
         return read_patients(self.patients_sheet, self.settings.local_zone)
 
     def place_of(self, path: Path) -> str:
-        """Write a path as the ledger does: relative to the study where it lies in it.
-
-        So the study can be moved.
-        """
+        """Write a path as the ledger does: relative to the study where it lies in it, so that the study can be moved."""
         return (
             path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
         ).as_posix()

@@ -1,4 +1,4 @@
-"""Read a study's settings, ``study.yaml``: what may be set, defaults, and what is wrong."""
+"""Read a study's settings, ``study.yaml``: what may be set, what holds when nothing is set, and what is wrong with it."""
 
 import os
 import re
@@ -124,7 +124,7 @@ class IntakeSettings(_Settings):
 
 
 class NightlySettings(_Settings):
-    """When the nightly run starts: five cron fields and a time zone (the study's unless set)."""
+    """When the nightly run starts: five cron fields and the time zone they are meant in (the study's unless set)."""
 
     cron: str = "0 2 * * *"
     time_zone: TimeZone = "UTC"
@@ -146,9 +146,7 @@ class CohortSettings(_Settings):
 
 
 class KineticsSettings(_Settings):
-    """How the kinetics of CAR T cells are derived.
-
-    The rules of the non-compartmental analysis; the two-phase fit is made only where it is set.
+    """How the kinetics of CAR T cells are derived: the rules of the non-compartmental analysis, and the two-phase fit only when asked for.
 
     The fit takes about half a second a population.
     """
@@ -158,7 +156,7 @@ class KineticsSettings(_Settings):
 
 
 class StudySettings(_Settings):
-    """All settings of a study; folders are relative to the study folder unless absolute."""
+    """All settings of a study. Folders are relative to the study folder unless they are absolute."""
 
     study: str = Field(min_length=1, max_length=200)
     start: Day | None = None
@@ -182,7 +180,7 @@ class StudySettings(_Settings):
 
     @property
     def pinned(self) -> frozenset[str]:
-        """Name the panels whose strategy study.yaml names; the others have a default."""
+        """Name the panels whose strategy study.yaml itself names; the others have a default in ``strategies``."""
         return self._pinned
 
     @model_validator(mode="wrap")
@@ -200,7 +198,7 @@ class StudySettings(_Settings):
 
     @property
     def local_zone(self) -> str | None:
-        """Give the time zone of times without offset; None where the study names none."""
+        """Give the time zone in which times without an offset are meant; None where the study names none."""
         if self.time_zone is not None:
             return self.time_zone
         return self.nightly.time_zone if "time_zone" in self.nightly.model_fields_set else None
@@ -216,9 +214,7 @@ class StudySettings(_Settings):
 
 
 def load_settings(folder: Path) -> StudySettings:
-    """Read ``study.yaml`` of a study folder.
-
-    Raises SettingsFault naming file, line, key and what was expected.
+    """Read ``study.yaml`` of a study folder; raises SettingsFault naming file, line, key and what was expected.
 
     Nothing has to be set: an unnamed study is called as its folder is.
     """
@@ -295,10 +291,8 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
         return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
     message = error["msg"].removeprefix("Value error, ")
     # The value of `store` may hold a password and is never repeated.
-    given = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
-    return (
-        f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{given}', LONGEST_SENTENCE)}"
-    )
+    told = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
+    return f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{told}', LONGEST_SENTENCE)}"
 
 
 def _model_at(parts: list[str]) -> type[BaseModel]:

@@ -1,7 +1,4 @@
-"""Hold what one run needs to know of a study, read once.
-
-These are its settings, sheets, strategies and panels.
-"""
+"""Hold what one run needs to know of a study, read once: settings, sheets, strategies and panels."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StrategyInUse:
-    """What a panel's tubes are counted with: a released strategy and a version of the panel."""
+    """What the tubes of one panel are counted with: a released strategy and a version of the panel."""
 
     release: Release
     defined: PanelVersion

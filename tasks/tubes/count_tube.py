@@ -1,4 +1,4 @@
-"""Gate one accepted tube, write its pages, and keep its counts in the store."""
+"""Gate one accepted tube, write its counts to the store and its pages to ``results/tubes/<hash>/``."""
 
 from __future__ import annotations
 

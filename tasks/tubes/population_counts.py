@@ -1,19 +1,16 @@
-"""Count the reported populations of a gated tube, and flag uncertain boundaries.
-
-Cells that never carry a marker give the background of those that do.
-"""
+"""Count the reported populations of a gated tube, and say of each what is doubtful about its boundaries and its background."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
 from gating.strategy.population import Population
 from gating.thresholds.measure import NegativeMeasurement
-from gating.thresholds.sensitivity import border_share, stands_on
+from gating.thresholds.sensitivity import border_share, thresholds_of
 from tasks.counting.counts import PopulationCount
 from tasks.vocabulary.flags import Flag
 
@@ -30,10 +27,7 @@ def population_counts(
     header: TubeHeader,
     negatives: Mapping[str, NegativeMeasurement],
 ) -> tuple[PopulationCount, ...]:
-    """Count every reported population of a tube.
-
-    ``negatives`` are the tube's negative cells by threshold (empty: none were measured).
-    """
+    """Count every reported population; ``negatives`` are the tube's negative cells by threshold (empty: none were read)."""
     strategy = compiled.strategy
     gate_of = {population.id: population.gate for population in strategy.populations}
     parent_of = strategy.parent_of()
@@ -60,7 +54,7 @@ def population_counts(
 
 
 def _flags(compiled: Compiled, population: Population, near: float, events: int) -> list[Flag]:
-    lineage = stands_on(compiled.strategy, population.gate)
+    lineage = thresholds_of(compiled.strategy, population.gate)
     resolved = {name: compiled.resolved[name] for name in lineage if name in compiled.resolved}
     ratios = [
         each.value / compiled.strategy.thresholds[name].value for name, each in resolved.items()
@@ -78,16 +72,13 @@ def _flags(compiled: Compiled, population: Population, near: float, events: int)
 def _negatives(
     compiled: Compiled, population: Population, negatives: Mapping[str, NegativeMeasurement]
 ) -> tuple[int, int] | None:
-    """Give how many of the tube's negative cells reach a population's boundary, and of how many.
-
-    None for a population whose background does not come from negative cells.
-    """
+    """Give how many of the tube's negative cells reach the boundary of a population that asks for it, and how many there are."""
     if population.background != "negative":
         return None
     gate = next(gate for gate in compiled.strategy.gates if population.gate in gate.names)
-    measured = [
+    found = [
         (negatives[name], compiled.value_of(name))
         for name in sorted(gate.thresholds)
         if name in negatives
     ]
-    return (measured[0][0].reaching(measured[0][1]), measured[0][0].events) if measured else None
+    return (found[0][0].reaching(found[0][1]), found[0][0].events) if found else None

@@ -1,4 +1,4 @@
-"""Choose a tube's reference tubes: controls of its batch, its baseline, and earlier ones.
+"""Choose the reference tubes of a tube: controls of its batch, its patient's baseline, earlier ones.
 
 Where a tube contradicts a declared threshold, the threshold may be taken from reference tubes:
 batch controls, FMO controls, and tubes taken before infusion. These are measured before anything
@@ -18,7 +18,7 @@ from itertools import chain, islice, product
 from typing import TYPE_CHECKING
 
 from gating.evaluation.engine import ENGINE_VERSION
-from gating.thresholds.resolution import ReferenceMeasurements, priors_of
+from gating.thresholds.reference_measurements import ReferenceMeasurements, priors_of
 from tasks.store.measurements import MeasuredWith, measured, measurements_of
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -41,7 +41,7 @@ EARLIER_TUBES = 50
 
 @dataclass(frozen=True, slots=True)
 class ReferenceTubes:
-    """The reference tubes of a tube (SHA-256) in order of collection; FMO controls by marker."""
+    """The reference tubes of one tube, by SHA-256, in order of collection; FMO controls by marker."""
 
     controls: tuple[str, ...] = ()
     fmo: tuple[tuple[str, str], ...] = ()

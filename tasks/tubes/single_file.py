@@ -1,7 +1,4 @@
-"""Inspect or gate one FCS file outside any study.
-
-Inspecting tells what the file says of itself; gating counts by a strategy or Gating-ML.
-"""
+"""Look at one FCS file outside any study: what it says of itself, and what a strategy or a Gating-ML document counts in it."""
 
 from __future__ import annotations
 
@@ -41,10 +38,7 @@ person."""
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What one file says of itself.
-
-    ``refused`` means that no study could use it; ``problems`` are sentences.
-    """
+    """What one file says of itself. ``refused`` means that no study could use it; ``problems`` are sentences."""
 
     header: TubeHeader | None
     panel: Panel | None
@@ -78,20 +72,20 @@ class Inspection:
         return {match.channel[marker]: marker for marker in stains if marker in match.channel}
 
 
-def inspect_file(path: Path, panel: str | None = None, study: Path | None = None) -> Inspection:
+def inspect_file(path: Path, panel: str | None = None, own: Path | None = None) -> Inspection:
     """Say what a file holds, which panel it fits, and why it would be refused.
 
     The judgement is intake's (``tasks.intake.panel_fit``), in the same words. Which panel a tube
     was stained for is the sample sheet's to say: without ``panel``, a file is held against the
     panel it comes nearest to, and one that has not even half the markers of any is described; then
-    only a spill that cannot be used, or raw spectral signals, refuse it. ``study`` is a study's
+    only a spill that cannot be used, or raw spectral signals, refuse it. ``own`` is a study's
     folder, whose panels are found first.
     """
     try:
         header = read_header(path)
     except TubeFault as fault:
         return Inspection(header=None, panel=None, problems=(str(fault),), refused=True)
-    panels = study / "panels" if study else None
+    panels = own / "panels" if own else None
     match = (
         match_panel(load_panel(panel, panels), header.channels)
         if panel
@@ -103,17 +97,14 @@ def inspect_file(path: Path, panel: str | None = None, study: Path | None = None
         problems = [f"The channels fit none of the known panels ({known})."]
     else:
         refused, problems = refusal(header, match.panel, panels), []
-    sentences = (*header.problems, *([refused] if refused else []), *problems)
+    told = (*header.problems, *([refused] if refused else []), *problems)
     fitting = match.panel if match and match.fits else None
-    return Inspection(header, fitting, sentences, refused=refused is not None)
+    return Inspection(header, fitting, told, refused=refused is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class GatedFile:
-    """The counts of one file: (path from root, events) of every gate.
-
-    ``problems`` are sentences to show.
-    """
+    """The counts of one file: (path from root, events) of every gate; ``problems`` are sentences to show."""
 
     events: int
     seconds: float
@@ -131,7 +122,7 @@ def gate_file(
     *,
     strategy: str | None = None,
     gatingml: Path | None = None,
-    study: Path | None = None,
+    own: Path | None = None,
 ) -> GatedFile:
     """Count one file under a released strategy or a Gating-ML document.
 
@@ -141,7 +132,7 @@ def gate_file(
     ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is
     read, before the clock starts.
     """
-    prepare = _by_strategy(strategy, study) if strategy else _by_document(gatingml or Path())
+    prepare = _by_strategy(strategy, own) if strategy else _by_document(gatingml or Path())
     gate = prepare(read_header(path))  # a file that is refused is refused before seconds of imports
     start = time.perf_counter()
     header = read_header(path)
@@ -153,12 +144,12 @@ def gate_file(
     )
 
 
-def _by_strategy(pin: str, study: Path | None) -> Callable[[TubeHeader], Gate]:
+def _by_strategy(pin: str, own: Path | None) -> Callable[[TubeHeader], Gate]:
     """Read a strategy and its panel; gives what refuses a tube, or imports what gates it."""
     from gating.strategy.catalogue import load_strategy
 
-    release = load_strategy(pin, study / "strategies" if study else None)
-    panel = load_panel(release.strategy.panel, study / "panels" if study else None)
+    release = load_strategy(pin, own / "strategies" if own else None)
+    panel = load_panel(release.strategy.panel, own / "panels" if own else None)
 
     def gate(header: TubeHeader) -> Evaluation:
         from gating.thresholds.apply import apply_strategy
@@ -167,7 +158,7 @@ def _by_strategy(pin: str, study: Path | None) -> Callable[[TubeHeader], Gate]:
         return apply_strategy(release.strategy, match, header, open_events(header)).evaluation
 
     def prepare(header: TubeHeader) -> Gate:
-        refused = refusal(header, panel, study / "panels" if study else None)
+        refused = refusal(header, panel, own / "panels" if own else None)
         if refused:
             raise PanelMismatch(f"{header.path.name}: {refused}")
         import flowkit  # noqa: F401 - imported before the clock starts
@@ -185,14 +176,14 @@ def _by_document(document: Path) -> Callable[[TubeHeader], Gate]:
 
 def _reading(document: Path) -> Gate:
     from gating.evaluation.engine import evaluate
-    from gating.exchange.gatingml import read_gatingml
+    from gating.exchange.read_gatingml import read_gatingml
 
     gating = read_gatingml(document)
     return lambda header: evaluate(gating, open_events(header), header)
 
 
 def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]:
-    """Warn where Gating-ML compensates a file that stores no matrix, which it allows silently."""
+    """Say aloud what Gating-ML lets pass in silence: compensation asked of a file that stores none."""
     if (
         document is None
         or header.spill is not None
@@ -207,9 +198,9 @@ def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]
     )
 
 
-def _nearest(header: TubeHeader, study: Path | None) -> PanelMatch | None:
+def _nearest(header: TubeHeader, own: Path | None) -> PanelMatch | None:
     """Find the panel that fits, or comes nearest with more than half of its markers."""
-    matches = [match_panel(load_panel(name, study), header.channels) for name in panel_names(study)]
+    matches = [match_panel(load_panel(name, own), header.channels) for name in panel_names(own)]
     near = [m for m in matches if m.fits or 2 * _markers_found(m) > len(m.panel.markers)]
     return max(near, key=lambda m: (m.fits, _markers_found(m)), default=None)
 

@@ -1,4 +1,4 @@
-"""Write the files of one tube: page, picture, gates, thresholds, counts, quality figures."""
+"""Write what a person opens of one tube: its page, picture, gates, thresholds, counts and quality figures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gating.display.projection import project
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.resolved import Tried
-from gating.exchange.gatingml import write_gatingml
+from gating.exchange.write_gatingml import write_gatingml
 from panels.files.csv_cells import csv_text
 from panels.files.durable import remove_unfinished
 from tasks.publish.figure_bytes import png_bytes
@@ -29,7 +29,7 @@ PAGE = "gating.html"
 
 
 SHOWN = ".shown.json"
-"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a corrected
+"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a mended
 sheet makes it anew."""
 
 
@@ -39,10 +39,7 @@ def tube_folder(study: Study, tube_sha256: str) -> Path:
 
 
 def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_sha256: str) -> bool:
-    """Tell whether a tube's page exists and shows what is known of the tube now.
-
-    ``strategy`` and ``panel_sha256`` are those that count it.
-    """
+    """Tell whether a tube has its page, and the page says of it what is known now, by this strategy and content of the panel."""
     folder = tube_folder(study, identity.tube_sha256)
     shown = folder / SHOWN
     return (
@@ -53,7 +50,7 @@ def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_s
 
 
 def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
-    identified_by = (
+    said = (
         identity.patient,
         identity.visit,
         identity.specimen,
@@ -61,7 +58,7 @@ def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
         strategy,
         panel_sha256,
     )
-    return (json.dumps(identified_by, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(said, ensure_ascii=False) + "\n").encode()
 
 
 def write_tube_pages(folder: Path, tube: Tube, gated: GatedTube) -> None:
@@ -98,10 +95,7 @@ def write_tube_pages(folder: Path, tube: Tube, gated: GatedTube) -> None:
 
 
 def _draw_in(qc: Path) -> dict[str, object]:
-    """Keep what was compared within the tube's draw when its tables were last made.
-
-    Tables are made after the tube is counted, and not each time.
-    """
+    """Keep what the tables said last of the tube's draw; the tables are made after the tube is counted, and not each time."""
     known = json.loads(qc.read_text(encoding="utf-8")) if qc.is_file() else {}
     return {DRAW: known[DRAW]} if DRAW in known else {}
 

@@ -1,7 +1,4 @@
-"""Check the quality of a gated tube and of single populations in it.
-
-Each finding is a flag, with its number in qc.json.
-"""
+"""Judge a gated tube as a whole, and single populations in it: each doubt is a word in ``flags`` with its number in qc.json."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
@@ -41,30 +38,28 @@ JUDGED_EVENTS = 500
 
 @dataclass(slots=True)
 class TubeJudgement:
-    """Flags of the whole tube, flags by population, and the numbers behind them."""
+    """What is doubtful: words for the whole tube, words by population, and the numbers behind them."""
 
     flags: list[Flag] = field(default_factory=list)
     of_population: dict[str, list[Flag]] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def judge_time(acquisition: TimeQuality) -> TubeJudgement:
-    """Flag an acquisition that was cleaned, or that drifts."""
+def judge_time(found: TimeQuality) -> TubeJudgement:
+    """Judge what the time told."""
     made = TubeJudgement()
-    if acquisition.removed > REMOVED_UNUSABLE:
+    if found.removed > REMOVED_UNUSABLE:
         made.flags.append(Flag.ACQUISITION_UNUSABLE)
-    elif acquisition.removed > REMOVED_FLAGGED:
+    elif found.removed > REMOVED_FLAGGED:
         made.flags.append(Flag.UNSTEADY_ACQUISITION)
-    if acquisition.drift > DRIFT:
+    if found.drift > DRIFT:
         made.flags.append(Flag.SIGNAL_DRIFT)
     made.numbers["time"] = {
-        "removed": round(acquisition.removed, 6),
-        "bins": acquisition.bins,
-        "bins_that_stood_out": {
-            name: number for name, number in acquisition.channels.items() if number
-        },
-        "drift": round(acquisition.drift, 6),
-        "skipped": acquisition.skipped,
+        "removed": round(found.removed, 6),
+        "bins": found.bins,
+        "bins_that_stood_out": {name: number for name, number in found.channels.items() if number},
+        "drift": round(found.drift, 6),
+        "skipped": found.skipped,
     }
     return made
 
@@ -72,12 +67,10 @@ def judge_time(acquisition: TimeQuality) -> TubeJudgement:
 def judge_tube(
     compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
 ) -> TubeJudgement:
-    """Check what the gates show; a check whose gates a strategy lacks is left out."""
+    """Judge what the gates told; a question whose gates a strategy lacks is not asked."""
     gates = _Gates(compiled, evaluation)
     made = TubeJudgement()
-    _viability(gates, made)
-    _singlets(gates, made)
-    _lymphosum(gates, made)
+    _shares(gates, made)
     _doublets_of_cars(gates, made)
     _discordant_b_cells(gates, made)
     if compiled.matrix is not None and float(np.linalg.cond(compiled.matrix)) > CONDITION:
@@ -103,52 +96,37 @@ class _Gates:
         return self.evaluation.rows[self.compiled.path_of[name]]
 
 
-def _viability(gates: _Gates, made: TubeJudgement) -> None:
-    counted = gates.count("cd45_positive", "leukocytes")
-    if not counted or counted[0] < JUDGED_EVENTS:
-        return
-    viable = counted[1] / counted[0]
-    made.numbers["viable_share"] = round(viable, 6)
-    if viable < VIABLE_AT_LEAST:
-        made.flags.append(Flag.VERY_LOW_VIABILITY)
-    elif viable < VIABLE:
-        made.flags.append(Flag.LOW_VIABILITY)
-
-
-def _singlets(gates: _Gates, made: TubeJudgement) -> None:
-    """Flag many doublets; beads and the debris of a tube that is not washed are none of cells."""
-    counted = gates.count("root", "singlets")
+def _shares(gates: _Gates, made: TubeJudgement) -> None:
+    if (found := gates.count("cd45_positive", "leukocytes")) and found[0] >= JUDGED_EVENTS:
+        viable = found[1] / found[0]
+        made.numbers["viable_share"] = round(viable, 6)
+        if viable < VIABLE:
+            made.flags.append(
+                Flag.VERY_LOW_VIABILITY if viable < VIABLE_AT_LEAST else Flag.LOW_VIABILITY
+            )
+    # Beads and the debris of a tube that is not washed are no doublets of cells.
     washed = gates.compiled.strategy.beads is None
-    if not washed or not counted or counted[0] < JUDGED_EVENTS:
-        return
-    single = counted[1] / counted[0]
-    made.numbers["singlet_share"] = round(single, 6)
-    if single < SINGLE:
-        made.flags.append(Flag.MANY_DOUBLETS)
-
-
-def _lymphosum(gates: _Gates, made: TubeJudgement) -> None:
-    """Flag lymphocytes that are not, together, T, B and NK cells."""
-    counted = gates.count("lymphocytes", "t_cells", "b_cells", "nk_cells")
-    if not counted or counted[0] < JUDGED_EVENTS:
-        return
-    total = sum(counted[1:]) / counted[0]
-    made.numbers["lymphosum"] = round(total, 6)
-    if not LYMPHOSUM[0] <= total <= LYMPHOSUM[1]:
-        made.flags.append(Flag.LYMPHOSUM_OFF)
+    if washed and (found := gates.count("root", "singlets")) and found[0] >= JUDGED_EVENTS:
+        made.numbers["singlet_share"] = round(found[1] / found[0], 6)
+        if found[1] / found[0] < SINGLE:
+            made.flags.append(Flag.MANY_DOUBLETS)
+    if (found := gates.count("lymphocytes", "t_cells", "b_cells", "nk_cells")) and found[
+        0
+    ] >= JUDGED_EVENTS:
+        total = sum(found[1:]) / found[0]
+        made.numbers["lymphosum"] = round(total, 6)
+        if not LYMPHOSUM[0] <= total <= LYMPHOSUM[1]:
+            made.flags.append(Flag.LYMPHOSUM_OFF)
 
 
 def _doublets_of_cars(gates: _Gates, made: TubeJudgement) -> None:
-    """Compare T cells with both CARs with the doublets that may pass as single cells.
-
-    Doublets pass no more often than singlets are refused.
-    """
-    counted = gates.count(
+    """Hold the T cells with both CARs against the doublets that pass as single cells, no more often than singlets are refused."""
+    found = gates.count(
         "root", "singlets", "t_cells", "car19_t", "carbcma_t", "car_double_positive"
     )
-    if not counted or not counted[0] or not counted[2]:
+    if not found or not found[0] or not found[2]:
         return
-    events, single, t_cells, car19, carbcma, both = counted
+    events, single, t_cells, car19, carbcma, both = found
     expected = 2 * (1 - single / events) * car19 * carbcma / t_cells
     made.numbers["car_double_positive"] = {
         "events": both,
@@ -159,14 +137,14 @@ def _doublets_of_cars(gates: _Gates, made: TubeJudgement) -> None:
 
 
 def _discordant_b_cells(gates: _Gates, made: TubeJudgement) -> None:
-    counted = gates.count("b_cells", "b_cells_cd20")
-    if not counted or not counted[1]:
+    found = gates.count("b_cells", "b_cells_cd20")
+    if not found or not found[1]:
         return
     lacking = len(
         np.setdiff1d(gates.rows("b_cells_cd20"), gates.rows("b_cells"), assume_unique=True)
     )
     made.numbers["cd20_without_cd19"] = lacking
-    if lacking >= DISCORDANT_EVENTS and lacking > DISCORDANT_SHARE * counted[1]:
+    if lacking >= DISCORDANT_EVENTS and lacking > DISCORDANT_SHARE * found[1]:
         for population in ("b_cells", "b_cells_cd20"):
             made.of_population[population] = [Flag.CD19_LOW_B_CELLS]
 
@@ -174,10 +152,7 @@ def _discordant_b_cells(gates: _Gates, made: TubeJudgement) -> None:
 def _carried_over(
     gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement
 ) -> None:
-    """Flag populations that came in the first seconds far more often than all events did.
-
-    So cells of the tube before look that were carried over.
-    """
+    """Ask of each reported population whether it came in the first seconds far more often than all events that are counted did."""
     clock = time_channel(header.channels)
     kept = gates.evaluation.root
     if clock is None or gates.evaluation.count(ROOT) < JUDGED_EVENTS:
@@ -204,28 +179,22 @@ def _carried_over(
 
 
 def _residuals(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
-    """Measure how far cells that lack a marker shift with another, and flag large shifts.
-
-    A shift is large when it could carry them towards a boundary.
-    """
-    measured = residuals(gates.compiled, gates.evaluation, events, header)
+    """Ask of each marker how far cells that lack it shift with another, and flag what could carry them towards a boundary."""
+    found = residuals(gates.compiled, gates.evaluation, events, header)
     made.numbers["compensation_residual"] = {
         each.marker: {
             "beside": each.beside,
             "shift": round(each.shift, 4),
             "of_boundary": round(each.of_boundary, 6),
         }
-        for each in measured
+        for each in found
     }
-    if any(each.of_boundary > RESIDUAL for each in measured):
+    if any(each.of_boundary > RESIDUAL for each in found):
         made.flags.append(Flag.COMPENSATION_RESIDUAL)
 
 
 def _margins(gates: _Gates, events: EventSource, header: TubeHeader, made: TubeJudgement) -> None:
-    """Count cells (never beads) at the end of each detector's range, where none can be told apart.
-
-    An even sample of the cells is used.
-    """
+    """Count cells (never beads) at the end of each detector's range, on an even sample: there they cannot be told apart."""
     compiled, evaluation = gates.compiled, gates.evaluation
     cells = "not_beads" if "not_beads" in compiled.path_of else "root"
     total = evaluation.count(compiled.path_of[cells])

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from gating.evaluation.compile import compile_reference
 from gating.evaluation.engine import evaluate
+from gating.evaluation.reference_gates import compile_reference
 from gating.exchange.checked_import import import_checked
-from gating.exchange.gatingml import read_gatingml
 from gating.exchange.import_files import report
+from gating.exchange.read_gatingml import read_gatingml
 from gating.exchange.recorded_counts import counts_csv
 from gating.fcs.events import open_events
 from gating.fcs.header import TubeHeader, read_header

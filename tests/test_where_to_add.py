@@ -11,7 +11,7 @@ from flows.export_commands import export
 from prefect import Task
 
 from gating.strategy.threshold import Source
-from gating.thresholds import threshold_chain
+from gating.thresholds import resolution
 from tasks.export.files import WRITERS
 from tasks.steps import prefect_tasks
 from tasks.vocabulary.flags import Flag
@@ -54,7 +54,7 @@ def test_a_place_of_the_table_is_there(place: str) -> None:
 
 
 def test_every_source_of_thresholds_has_its_method() -> None:
-    methods = vars(threshold_chain.ThresholdChain)
+    methods = vars(resolution._Resolution)
     assert [source for source in typing.get_args(Source) if source not in methods] == []
 
 

@@ -1,7 +1,7 @@
-"""Hold one gate of one tube as it is drawn: the parent's events as a histogram, and the gate's outline over it.
+"""Hold one gate of one tube as it is drawn: a histogram of the parent's events, and an outline.
 
-Positions are in display units, that is after the axis' own scale (logicle or linear) has been
-applied, so that whoever draws needs no transform and never gates.
+Positions are in display units, that is after the axis' scale (logicle or linear) has been applied,
+so that whoever draws needs no transform and never gates.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Scale = Literal["logicle", "linear"]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Describe one axis of a view: what it measures, how it is scaled, where its ticks stand.
+    """One axis of a view: what it measures, how it is scaled, and its ticks.
 
     ``ticks`` pairs a position in display units with its text (``(0.55, "10³")``); ``limits`` is the
     drawn range.
@@ -30,22 +30,20 @@ class Axis:
     @property
     def title(self) -> str:
         """Write the axis' title as a lab does, ``CD19 (PE-Cy7-A)``."""
-        return (
-            f"{self.label} ({self.detector})"
-            if self.label and self.label != self.detector
-            else self.detector
-        )
+        if not self.label or self.label == self.detector:
+            return self.detector
+        return f"{self.label} ({self.detector})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GateView:
     """One gate of one tube as it is drawn.
 
-    ``path`` runs from ``root`` to the gate's own name. ``counts`` (bins × bins, first index x) is
+    ``path`` runs from ``root`` to the gate's name. ``counts`` (bins × bins, first index x) is
     the histogram of the parent's events, or of an even sample when they are very many, over evenly
     spaced edges. ``outlines`` are (k × 2) polylines; a closed one repeats its first point, and a
     combination of other gates has none. ``points`` (n × 2) holds every parent event when they are
-    few, else None. ``source`` says where the threshold comes from.
+    few, else None. ``source`` names the sources of the gate's thresholds.
     """
 
     path: tuple[str, ...]
@@ -63,15 +61,19 @@ class GateView:
 
     @property
     def name(self) -> str:
-        """Give the gate's own name."""
+        """Give the gate's name."""
         return self.path[-1]
 
     @property
     def parent(self) -> str:
-        """Name the parent gate; ``all events`` when the gate stands at the top."""
-        return self.path[-2] if len(self.path) > 1 and self.path[-2] != "root" else "all events"
+        """Name the parent gate; ``all events`` when the gate is at the top."""
+        if len(self.path) < 2 or self.path[-2] == "root":
+            return "all events"
+        return self.path[-2]
 
     @property
     def percent_parent(self) -> float | None:
         """Give the gated events in percent of the parent's; None when the parent is empty."""
-        return 100.0 * self.events / self.parent_events if self.parent_events else None
+        if not self.parent_events:
+            return None
+        return 100.0 * self.events / self.parent_events

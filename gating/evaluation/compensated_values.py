@@ -1,4 +1,4 @@
-"""Give the linear values of a tube's channels: compensated when a gate asks for it, for only the events it asks about."""
+"""Read the linear values of a tube's channels, compensated where a gate needs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Channels:
-    """The linear values of a tube's channels: compensated when asked, for only the rows asked.
+    """The linear values of a tube's channels, read for chosen events and compensations only.
 
     Compensated columns come in blocks of rows, all detectors of the matrix at once, so that memory
     stays small.
@@ -49,24 +49,22 @@ class Channels:
         matrix = self._matrices.get(compensation) if compensation else None
         if matrix is not None and name in matrix.fluorochromes:
             return self._detectors.index(matrix.detectors[matrix.fluorochromes.index(name)])
-        told = f"a gate needs the channel '{shown(name)}', which this tube does not have"
-        raise PanelMismatch(f"{self._header.path.name}: {told}.")
+        missing = f"a gate needs the channel '{shown(name)}', which this tube does not have"
+        raise PanelMismatch(f"{self._header.path.name}: {missing}.")
 
     def linear(self, wanted: Sequence[tuple[int, str | None]], rows: Some) -> list[np.ndarray]:
         """Give one linear column for each (channel index, compensation) wanted."""
         columns: dict[tuple[int, str | None], np.ndarray] = {}
         for compensation in {c for _, c in wanted}:
             indices = sorted({i for i, c in wanted if c == compensation})
-            columns |= {
-                (i, compensation): v
-                for i, v in zip(indices, self._block(indices, compensation, rows), strict=True)
-            }
+            block = self._block(indices, compensation, rows)
+            columns |= {(i, compensation): v for i, v in zip(indices, block, strict=True)}
         return [columns[key] for key in wanted]
 
     def _block(self, indices: list[int], compensation: str | None, rows: Some) -> list[np.ndarray]:
-        detectors, inverse = self._inverse(compensation) if compensation else ([], np.empty((0, 0)))
+        detectors, inverse = self._inverse(compensation)
         mixed = [i for i in indices if i in detectors]
-        found = {i: self._events.column(i, rows) for i in indices if i not in detectors}
+        values = {i: self._events.column(i, rows) for i in indices if i not in detectors}
         if mixed:
             unmix = np.ascontiguousarray(inverse[:, [detectors.index(i) for i in mixed]])
             parts = list(_parts(rows, self._events.count))
@@ -75,41 +73,41 @@ class Channels:
             for part, length in parts:
                 out[:, start : start + length] = (self._events.columns(detectors, part) @ unmix).T
                 start += length
-            found |= dict(zip(mixed, out, strict=True))
-        return [found[i] for i in indices]
+            values |= dict(zip(mixed, out, strict=True))
+        return [values[i] for i in indices]
 
-    def _inverse(self, compensation: str) -> tuple[list[int], np.ndarray]:
+    def _inverse(self, compensation: str | None) -> tuple[list[int], np.ndarray]:
+        """Give the detectors of a matrix and its inverse; both are empty for no compensation."""
+        if not compensation:
+            return [], np.empty((0, 0))
         if compensation not in self._inverses:
             self._inverses[compensation] = self._invert(compensation)
         return self._inverses[compensation]
 
     def _invert(self, compensation: str) -> tuple[list[int], np.ndarray]:
-        detectors: Sequence[str]
-        if compensation == "FCS":
-            spill: Spill | None = self._header.spill
-            if self._header.spill_fault:
-                raise CompensationFault(f"{self._header.path.name}: {self._header.spill_fault}")
-            if spill is None:
-                # Gating-ML 2.0, section 4.1: without a spill keyword, "FCS" means uncompensated.
-                return [], np.empty((0, 0))
-            detectors, matrix = spill.detectors, spill.matrix
-        elif compensation in self._matrices:
-            detectors, matrix = (
-                self._matrices[compensation].detectors,
-                self._matrices[compensation].matrix,
-            )
-        else:
-            raise StrategyFault(
-                f"a gate refers to the compensation '{shown(compensation)}', which is not defined."
-            )
+        spill = self._spill(compensation)
+        if spill is None:
+            return [], np.empty((0, 0))
+        matrix = np.asarray(spill.matrix, dtype=np.float64)
         try:
-            return [self.index(d) for d in detectors], np.linalg.inv(
-                np.asarray(matrix, dtype=np.float64)
-            )
+            return [self.index(d) for d in spill.detectors], np.linalg.inv(matrix)
         except np.linalg.LinAlgError as error:
             raise CompensationFault(
                 f"{self._header.path.name}: the compensation matrix cannot be inverted."
             ) from error
+
+    def _spill(self, compensation: str) -> Spill | flowkit.Matrix | None:
+        """Give the matrix a compensation refers to; None where it leaves the values as they are."""
+        if compensation == "FCS":
+            if self._header.spill_fault:
+                raise CompensationFault(f"{self._header.path.name}: {self._header.spill_fault}")
+            # Gating-ML 2.0, section 4.1: without a spill keyword, "FCS" means uncompensated.
+            return self._header.spill
+        if compensation in self._matrices:
+            return self._matrices[compensation]
+        raise StrategyFault(
+            f"a gate refers to the compensation '{shown(compensation)}', which is not defined."
+        )
 
 
 def _parts(rows: Some, total: int) -> Iterator[tuple[Rows | slice, int]]:

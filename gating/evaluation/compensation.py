@@ -1,8 +1,8 @@
-"""Judge whether a tube can be compensated as its panel asks, and name the cure.
+"""Judge whether a tube can be compensated as its panel requires, and say what cures it.
 
-Intake, ``reconflow inspect`` and gating all ask here. Spectral cytometers write an identity matrix
-as ``$SPILLOVER``: for raw signals, which nothing can compensate, and for unmixed ones, which need
-no compensation. The two need opposite cures.
+Intake, ``reconflow inspect`` and gating all use this judgement. Spectral cytometers write an
+identity matrix as ``$SPILLOVER``: for raw signals, which nothing can compensate, and for unmixed
+ones, which need no compensation. The two need opposite cures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SPECTRAL = re.compile(
 
 
 def compensation_fault(header: TubeHeader, panel: Panel) -> str | None:
-    """Say why a tube cannot be used as ``panel`` asks, and what to do; None when it can."""
+    """Say why a tube cannot be compensated as its panel requires, and what to do; else None."""
     if not panel.compensated or panel.matrix is not None:
         return None
     if header.spill_fault:
@@ -36,7 +36,10 @@ def compensation_fault(header: TubeHeader, panel: Panel) -> str | None:
 
 
 def raw_spectral(header: TubeHeader) -> str | None:
-    """Say that a file holds a spectral cytometer's raw signals; no detector reads one dye alone."""
+    """Say that a file holds a spectral cytometer's raw signals; None when it does not.
+
+    No detector of a spectral cytometer reads one dye alone.
+    """
     types = _types(header)
     named = sum(_RAW_NAME.fullmatch(channel.detector) is not None for channel in header.channels)
     count = sum(each.startswith("raw") for each in types) or named
@@ -71,10 +74,11 @@ def _without_spill(header: TubeHeader, panel: str) -> str:
 
 
 def _is_unmixed(header: TubeHeader) -> bool:
-    """Tell whether the file says that it comes unmixed from a spectral cytometer."""
-    told = (header.keywords.get(key, "") for key in ("CREATOR", "$CREATOR", "$CYT"))
-    unmixed = any(each.startswith("unmixed") for each in _types(header))
-    return unmixed or (header.identity_spill and any(map(_SPECTRAL.search, told)))
+    """Tell whether the file is marked as unmixed by a spectral cytometer."""
+    if any(each.startswith("unmixed") for each in _types(header)):
+        return True
+    software = (header.keywords.get(key, "") for key in ("CREATOR", "$CREATOR", "$CYT"))
+    return header.identity_spill and any(map(_SPECTRAL.search, software))
 
 
 def _types(header: TubeHeader) -> list[str]:

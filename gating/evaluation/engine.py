@@ -2,11 +2,11 @@
 
 A gate reads only the channels it needs, of only the events its parent kept; compensation and
 display transforms are computed for those alone, a part of the events at a time, so that what is
-held is little more than who is in which gate. Membership is the same, event for event, as FlowKit's
-own ``gate_sample`` gives: gates are applied by FlowKit's gate objects, except rectangles on
-monotone scales, which are compared on the linear scale (a bound is brought there by the transform's
-inverse, and the few events nearer to it than rounding could tell are judged on the display scale);
-a polygon is asked only about events within the reach of its vertices.
+held in memory is little more than the membership of the gates. Membership is the same, event for
+event, as FlowKit's own ``gate_sample`` gives: gates are applied by FlowKit's gate objects, except
+rectangles on monotone scales, which are compared on the linear scale (a bound is converted by the
+transform's inverse, and the few events nearer to it than rounding can decide are compared on the
+display scale); a polygon is applied only to events within the range of its vertices.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.evaluation.compensated_values import Channels
-from gating.evaluation.gate_membership import dimension_of, membership_of
+from gating.evaluation.gate_membership import GateDimension, dimension_of, membership_of
 from gating.fcs.event_source import CHUNK, EventSource, Rows
 from panels.text.errors import StrategyFault
 from panels.text.printable import shown
@@ -39,8 +39,7 @@ MOST_INT32 = 2**31 - 1
 class Evaluation:
     """Which events each gate kept: ``rows`` maps a gate's path to sorted event indices.
 
-    Root holds every one of the ``total`` events, or those of ``root`` when others were left out
-    beforehand.
+    The root holds all ``total`` events, or those of ``root`` when others were left out beforehand.
     """
 
     total: int
@@ -64,12 +63,18 @@ class Evaluation:
         """Give the rows of a gate, None for every event."""
         return self.root if path == ("root",) else self.rows[path]
 
-    def codes(self) -> tuple[np.ndarray, tuple[tuple[Path, ...], ...]]:
-        """Give every event's membership as one number, and for each number the gates it stands for.
+    def sample(self, path: Path, most: int) -> Rows:
+        """Take every k-th event of a gate, at most ``most``; gives sorted event indices."""
+        rows = self.of(path)
+        if rows is None:
+            rows = np.arange(self.total)
+        return rows[:: max(1, -(-len(rows) // most))]
 
-        The numbers (total,) have the least unsigned type that holds them. Gates may overlap: a
-        number stands for a set of gates, in the order of ``rows``; the empty set is that of events
-        in no gate.
+    def codes(self) -> tuple[np.ndarray, tuple[tuple[Path, ...], ...]]:
+        """Give every event's membership as one number, and for each number its set of gates.
+
+        The numbers (total,) have the smallest unsigned type that fits. Gates may overlap: a number
+        means a set of gates, in the order of ``rows``; the empty set is that of events in no gate.
         """
         codes = np.zeros(self.total, dtype=np.uint32)
         sets: list[tuple[Path, ...]] = [()]
@@ -92,7 +97,9 @@ def evaluate(
     header: TubeHeader,
     rows: Rows | None = None,
 ) -> Evaluation:
-    """Evaluate every gate of ``gating`` on one tube (``rows``: sorted indices of the only events that count).
+    """Evaluate every gate of ``gating`` on one tube.
+
+    ``rows`` are the sorted indices of the only events that count (None: all).
 
     Raises PanelMismatch when a gate names a channel the tube lacks, CompensationFault when it names
     a matrix that does not fit, StrategyFault when its references do not resolve.
@@ -105,7 +112,7 @@ def evaluate(
 
 
 class _Walk:
-    """One evaluation under way: the gates, and who is in those that are done."""
+    """One evaluation under way: the gates, and the events of those that are evaluated."""
 
     def __init__(
         self, gating: flowkit.GatingStrategy, channels: Channels, root: Rows | None
@@ -123,7 +130,7 @@ class _Walk:
             self.rows_of(path)
 
     def rows_of(self, path: Path) -> Rows:
-        """Give the events of a gate, evaluating it (with its brothers and sisters) and what it stands on first."""
+        """Give the events of a gate; it is evaluated, with its sibling gates, after its parent."""
         from flowkit import gates
 
         if path not in self.done:
@@ -133,12 +140,12 @@ class _Walk:
                 )
             gate, parent = self._nodes[path]
             if isinstance(gate, gates.BooleanGate):
-                self.done[path] = self._boolean(gate, self._above(parent))
+                self.done[path] = self._boolean(gate, self._parent_rows(parent))
             else:
                 self._siblings(parent)
         return self.done[path]
 
-    def _above(self, parent: Path) -> Rows | None:
+    def _parent_rows(self, parent: Path) -> Rows | None:
         return self.root if parent == ("root",) else self.rows_of(parent)
 
     def _gate_at(self, path: Path) -> tuple[flowkit.gates.Gate, Path]:
@@ -150,54 +157,50 @@ class _Walk:
             return self.gating.get_gate(path[-2], path[:-2]), path[:-2]
 
     def _siblings(self, parent: Path) -> None:
-        """Evaluate all gates under one parent that read events, in one pass over the columns that any of them needs."""
+        """Evaluate the gates under one parent together, in one pass over the columns they need.
+
+        Boolean gates, which read no events, are left out.
+        """
         from flowkit import gates
 
-        rows = self._above(parent)
+        rows = self._parent_rows(parent)
         siblings = {
             id(gate): gate
             for gate, above in self._nodes.values()
             if above == parent and not isinstance(gate, gates.BooleanGate)
         }
-        sided = [
-            (
-                gate,
-                [
-                    dimension_of(self.gating, self.channels, dimension)
-                    for dimension in gate.dimensions
-                ],
-            )
-            for gate in siblings.values()
-        ]
-        keys = sorted({key for _, sides in sided for side in sides for key in side.keys}, key=str)
+        dimensioned = [(gate, self._dimensions(gate)) for gate in siblings.values()]
+        keys = sorted({key for _, each in dimensioned for d in each for key in d.keys}, key=str)
         kept: dict[Path, list[Rows]] = {}
         for part in _parts(rows, self.channels.count):
             columns = dict(zip(keys, self.channels.linear(keys, part), strict=True))
-            for gate, sides in sided:
-                for name, inside in membership_of(gate, sides, columns):
+            for gate, dimensions in dimensioned:
+                for name, inside in membership_of(gate, dimensions, columns):
                     kept.setdefault((*parent, *name), []).append(
                         _chosen(part, inside, self.channels.count)
                     )
         self.done |= {path: np.concatenate(pieces) for path, pieces in kept.items()}
 
+    def _dimensions(self, gate: flowkit.gates.Gate) -> list[GateDimension]:
+        return [dimension_of(self.gating, self.channels, each) for each in gate.dimensions]
+
     def _boolean(self, gate: flowkit.gates.BooleanGate, rows: Rows | None) -> Rows:
         """Combine other gates on the parent's events."""
-        parts = []
+        total = self.channels.count
+        part: Rows | slice = slice(0, total) if rows is None else rows
+        members = []
         for reference in gate.gate_refs:
-            inside = np.zeros(self.channels.count, dtype=bool)
+            inside = np.zeros(total, dtype=bool)
             inside[self.rows_of((*reference["path"], reference["ref"]))] = True
-            part = inside if rows is None else inside[rows]
-            parts.append(~part if reference["complement"] else part)
-        kept = (
-            ~parts[0]
-            if gate.type == "not"
-            else (np.logical_or if gate.type == "or" else np.logical_and).reduce(parts)
-        )
-        return _chosen(
-            slice(0, self.channels.count) if rows is None else rows,
-            np.asarray(kept),
-            self.channels.count,
-        )
+            member = inside[part]
+            members.append(~member if reference["complement"] else member)
+        if gate.type == "not":
+            kept = ~members[0]
+        elif gate.type == "or":
+            kept = np.logical_or.reduce(members)
+        else:
+            kept = np.logical_and.reduce(members)
+        return _chosen(part, np.asarray(kept), total)
 
 
 def _parts(rows: Rows | None, total: int) -> Iterator[Rows | slice]:
@@ -209,7 +212,7 @@ def _parts(rows: Rows | None, total: int) -> Iterator[Rows | slice]:
 
 
 def _chosen(part: Rows | slice, inside: np.ndarray, total: int) -> Rows:
-    """Give the indices of the events of a part that are inside, in the least type that holds them."""
+    """Give the indices of the events of a part that are inside, in the smallest type that fits."""
     if isinstance(part, slice):
         part = np.arange(part.start, part.stop, dtype=np.int32 if total <= MOST_INT32 else np.int64)
     chosen: Rows = part[inside]
@@ -217,7 +220,10 @@ def _chosen(part: Rows | slice, inside: np.ndarray, total: int) -> Rows:
 
 
 def gate_paths(gating: flowkit.GatingStrategy) -> Iterator[Path]:
-    """Yield the path of every gate and quadrant, parents before children (a quadrant gate itself holds no events)."""
+    """Yield the path of every gate and quadrant, parents before children.
+
+    A quadrant gate itself holds no events, so it is left out.
+    """
     from flowkit import gates
     from flowkit.exceptions import QuadrantReferenceError
 

@@ -1,4 +1,8 @@
-"""Apply one gate to a part of the events: bounds on the linear scale where that is exact, FlowKit's own gate objects elsewhere."""
+"""Decide which of some events lie inside one gate.
+
+Bounds are compared on the linear scale where that is exact; elsewhere FlowKit's gate objects
+decide.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,10 @@ NEAR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A bound on the display scale, and the same on the linear one (None where the scale's inverse cannot be trusted)."""
+    """A bound on the display scale, and the same on the linear one.
+
+    ``linear`` is None where the scale's inverse is not exact.
+    """
 
     shown: float
     linear: float | None
@@ -33,7 +40,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class GateDimension:
-    """One side of a gate: the linear columns it comes from, its display transform, its bounds."""
+    """One dimension of a gate: its linear columns, its display transform and its bounds."""
 
     name: str
     keys: tuple[Key, ...]
@@ -44,7 +51,7 @@ class GateDimension:
 
     @property
     def is_monotone(self) -> bool:
-        """Tell whether linear values can stand for displayed ones."""
+        """Tell whether linear values can be compared instead of displayed ones."""
         return self.ratio is None and is_monotone(self.transform)
 
     def linear(self, columns: Columns) -> np.ndarray:
@@ -59,22 +66,31 @@ class GateDimension:
                 values = self.ratio.param_a * (
                     (values - self.ratio.param_b) / (columns[self.keys[1]] - self.ratio.param_c)
                 )
+        return self.on_scale(values)
+
+    def on_scale(self, values: np.ndarray) -> np.ndarray:
+        """Convert linear values or ratios to the display scale."""
         return values if self.transform is None else apply_transform(self.transform, values)
 
     def within(self, columns: Columns) -> np.ndarray:
-        """Tell which events lie between the bounds: the lower one is included, the upper one is not."""
+        """Tell which events lie between the bounds: the lower is included, the upper is not."""
         values = self.linear(columns) if self.is_monotone else self.displayed(columns)
         if self.low is None:
-            return (
-                np.ones(len(values), dtype=bool)
-                if self.high is None
-                else ~self._at_least(values, self.high)
-            )
+            return self._below_high(values)
         inside = self._at_least(values, self.low)
         return inside if self.high is None else inside & ~self._at_least(values, self.high)
 
+    def _below_high(self, values: np.ndarray) -> np.ndarray:
+        if self.high is None:
+            return np.ones(len(values), dtype=bool)
+        below: np.ndarray = ~self._at_least(values, self.high)
+        return below
+
     def _at_least(self, values: np.ndarray, bound: Bound) -> np.ndarray:
-        """Compare values with a bound; the few that lie nearer to it than rounding could tell are judged on the display scale."""
+        """Tell which values reach a bound.
+
+        Those that lie nearer to it than rounding can decide are compared on the display scale.
+        """
         if bound.linear is None or self.transform is None:
             return values >= bound.shown
         inside = values >= bound.linear
@@ -89,34 +105,34 @@ def dimension_of(
     channels: Channels,
     dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider,
 ) -> GateDimension:
-    """Resolve what one side of a gate refers to; raises StrategyFault when it is not defined, PanelMismatch when the tube lacks it."""
+    """Resolve the channels, transform and bounds that one dimension of a gate refers to.
+
+    Raises StrategyFault when one is not defined, PanelMismatch when the tube lacks a channel.
+    """
     transform = _transform(gating, dimension.transformation_ref)
     name = getattr(dimension, "ratio_ref", None)
     ratio: flowkit.transforms.RatioTransform | None = None
+    keys: tuple[Key, ...]
     if name is not None:
         ratio = _transform(gating, str(name))
         if ratio is None:
             raise StrategyFault(f"the ratio '{shown(name)}' is not defined.")
-        keys: tuple[Key, ...] = tuple((channels.index(each), None) for each in ratio.dimensions)
+        keys = tuple((channels.index(each), None) for each in ratio.dimensions)
     else:
-        compensation = (
-            None
-            if dimension.compensation_ref in (None, "uncompensated")
-            else dimension.compensation_ref
-        )
-        keys = (
-            (
-                channels.index(
-                    getattr(dimension, "dimension_ref", None) or dimension.id, compensation
-                ),
-                compensation,
-            ),
-        )
+        compensation = dimension.compensation_ref
+        if compensation == "uncompensated":
+            compensation = None
+        channel = getattr(dimension, "dimension_ref", None) or dimension.id
+        keys = ((channels.index(channel, compensation), compensation),)
     exact = ratio is None and is_monotone(transform)
-    low, high = (
-        bound_on(transform, getattr(dimension, end, None), exact=exact) for end in ("min", "max")
+    return GateDimension(
+        name=str(name or dimension.id),
+        keys=keys,
+        transform=transform,
+        ratio=ratio,
+        low=_bound_on(transform, getattr(dimension, "min", None), exact=exact),
+        high=_bound_on(transform, getattr(dimension, "max", None), exact=exact),
     )
-    return GateDimension(str(name or dimension.id), keys, transform, ratio, low, high)
 
 
 def _transform(
@@ -131,75 +147,75 @@ def _transform(
     return gating.transformations[reference]
 
 
-def bound_on(
-    transform: flowkit.transforms.Transform | None, shown: float | None, *, exact: bool
+def _bound_on(
+    transform: flowkit.transforms.Transform | None, displayed: float | None, *, exact: bool
 ) -> Bound | None:
-    """Bring a bound from the display scale to the linear one, where that is ``exact``."""
-    return (
-        None
-        if shown is None
-        else Bound(float(shown), linear_bound(shown, transform) if exact else None)
-    )
+    """Convert a bound from the display scale to the linear one, where that is ``exact``."""
+    if displayed is None:
+        return None
+    return Bound(float(displayed), linear_bound(displayed, transform) if exact else None)
 
 
 def membership_of(
-    gate: flowkit.gates.Gate, sides: list[GateDimension], columns: Columns
+    gate: flowkit.gates.Gate, dimensions: list[GateDimension], columns: Columns
 ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-    """Tell which events each population of a gate keeps: its own, or its quadrants'; raises StrategyFault for one without sides."""
+    """Yield each population of a gate, itself or its quadrants, with the events it keeps.
+
+    A population is given by its names below the gate's parent, the events as a Boolean for each.
+    Raises StrategyFault for a rectangle without dimensions.
+    """
     from flowkit import gates
 
     if isinstance(gate, gates.QuadrantGate):
         frame = _Frame(
             {
-                d.dimension_ref: side.displayed(columns)
-                for d, side in zip(gate.dimensions, sides, strict=True)
+                divider.dimension_ref: dimension.displayed(columns)
+                for divider, dimension in zip(gate.dimensions, dimensions, strict=True)
             }
         )
         yield from (((gate.gate_name, name), inside) for name, inside in gate.apply(frame).items())
     elif isinstance(gate, gates.RectangleGate):
-        if not sides:
+        if not dimensions:
             raise StrategyFault(f"the rectangle '{shown(gate.gate_name)}' has no dimension.")
-        within = sides[0].within(columns)
-        for side in sides[1:]:
-            within &= side.within(columns)
+        within = dimensions[0].within(columns)
+        for dimension in dimensions[1:]:
+            within &= dimension.within(columns)
         yield (gate.gate_name,), ~within if gate.use_complement else within
     else:
-        yield (gate.gate_name,), _in_shape(gate, sides, columns)
+        yield (gate.gate_name,), _in_shape(gate, dimensions, columns)
 
 
-def _in_shape(gate: flowkit.gates.Gate, sides: list[GateDimension], columns: Columns) -> np.ndarray:
-    """Apply a polygon or an ellipse; events beside a polygon's outermost vertices need no display scale to be outside."""
+def _in_shape(
+    gate: flowkit.gates.Gate, dimensions: list[GateDimension], columns: Columns
+) -> np.ndarray:
+    """Tell which events lie in a polygon or an ellipse.
+
+    Events beyond a polygon's outermost vertices are outside whatever the display scale.
+    """
     from flowkit import gates
 
-    if not isinstance(gate, gates.PolygonGate) or not all(side.is_monotone for side in sides):
-        return np.asarray(
-            gate.apply(_Frame({side.name: side.displayed(columns) for side in sides}))
-        )
-    linear = [side.linear(columns) for side in sides]
+    if not isinstance(gate, gates.PolygonGate) or not all(d.is_monotone for d in dimensions):
+        return np.asarray(gate.apply(_Frame({d.name: d.displayed(columns) for d in dimensions})))
+    linear = [dimension.linear(columns) for dimension in dimensions]
     near = np.ones(len(linear[0]), dtype=bool)
-    for column, side, places in zip(
-        linear, sides, np.asarray(gate.vertices, dtype=np.float64).T, strict=True
-    ):
-        low, high = (
-            linear_bound(places.min(), side.transform),
-            linear_bound(places.max(), side.transform),
-        )
+    corners = np.asarray(gate.vertices, dtype=np.float64).T
+    for column, dimension, ends in zip(linear, dimensions, corners, strict=True):
+        low = linear_bound(ends.min(), dimension.transform)
+        high = linear_bound(ends.max(), dimension.transform)
         room = NEAR * max(abs(low), abs(high), 1.0)
         near &= (column >= low - room) & (column <= high + room)
     inside = np.full(len(near), fill_value=gate.use_complement)
     if near.any():
-        shown = [
-            v[near] if s.transform is None else apply_transform(s.transform, v[near])
-            for v, s in zip(linear, sides, strict=True)
-        ]
-        inside[near] = gate.apply(
-            _Frame(dict(zip((side.name for side in sides), shown, strict=True)))
-        )
+        displayed = {
+            dimension.name: dimension.on_scale(column[near])
+            for dimension, column in zip(dimensions, linear, strict=True)
+        }
+        inside[near] = gate.apply(_Frame(displayed))
     return inside
 
 
 class _Frame:
-    """The little of a data frame that FlowKit's gates ask for: columns by name, as arrays."""
+    """The part of a data frame that FlowKit's gates read: columns by name, as arrays."""
 
     def __init__(self, columns: dict[str, np.ndarray]) -> None:
         self._columns = columns

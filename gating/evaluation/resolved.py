@@ -1,4 +1,4 @@
-"""Say where one boundary lies in one tube, which source put it there, and what the other sources gave."""
+"""Say where one boundary lies in one tube, which source gave it, and what the others gave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One source that was tried: the value it would give (None: none), and why it failed (empty: it passed)."""
+    """One source that was tried for a threshold.
+
+    ``value`` is what it would give (None: nothing); ``fault`` says why it failed (empty: it
+    passed).
+    """
 
     source: str
     value: float | None
@@ -19,8 +23,8 @@ class Tried:
 class Resolved:
     """Where a threshold lies in one tube, in the strategy's linear units.
 
-    ``checked`` is False when nothing in the tube could speak for or against the value; ``proven``
-    is False when the declared value was contradicted and no other source passed either.
+    ``checked`` is False when nothing in the tube supports or contradicts the value; ``proven`` is
+    False when the declared value was contradicted and no other source passed either.
     """
 
     value: float

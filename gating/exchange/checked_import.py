@@ -1,4 +1,7 @@
-"""Import another program's gates and hold them against the counts it recorded, wherever the tube they are of is at hand."""
+"""Import another program's gates and compare their counts with those it recorded.
+
+Counts are compared where the tube that the gates were drawn on is at hand.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gating.exchange.flowjo_groups import drawing, gates_of_its_own
+from gating.exchange.flowjo_groups import differing_gates, gate_signature, shortlist
 from gating.exchange.flowjo_workspace import read_sample
 from gating.exchange.import_gates import Imported, import_gates
 from gating.exchange.import_notes import Note
@@ -22,12 +25,13 @@ from panels.text.errors import StrategyFault, TubeFault, UsageFault
 if TYPE_CHECKING:
     from lxml import etree
 
-MOST_NAMED = 6
-
 
 @dataclass(frozen=True, slots=True)
 class CheckedImport:
-    """An import, and how its counts compare with the recorded ones (empty when there are none, or no tube to count)."""
+    """An import, and how its counts compare with the recorded ones.
+
+    ``compared`` is empty when no counts were recorded, or no tube is at hand.
+    """
 
     foreign: Foreign
     imported: Imported
@@ -46,7 +50,7 @@ def import_checked(
     """Import a document's gates as a strategy called ``name``.
 
     ``tube`` is the FCS file the gates were drawn on, or a folder that holds it; when not named it
-    is looked for beside the document. Raises StrategyFault when recorded counts differ beyond
+    is searched for beside the document. Raises StrategyFault when recorded counts differ beyond
     FlowJo's binning, unless ``accept``; TubeFault when a named tube cannot be read.
     """
     place = tube_of_sample(document, sample, tube)
@@ -59,12 +63,36 @@ def import_checked(
 def import_workspace(
     document: Path, panel: Panel, name: str, *, tubes: Path | None = None, accept: bool = False
 ) -> CheckedImport:
-    """Import a whole FlowJo workspace: the gates most samples have, each sample's own gates held against its own counts.
+    """Import a whole FlowJo workspace: the gates that most samples have.
 
-    ``tubes`` is the folder with the samples' FCS files; when not named they are looked for beside
-    the workspace. A sample whose gates are not those of the strategy is named. Raises as
-    ``import_checked`` does.
+    Each sample's gates are compared with that sample's counts. ``tubes`` is the folder with the
+    samples' FCS files; when not named they are searched for beside the workspace. A sample whose
+    gates are not those of the strategy is named. Raises as ``import_checked`` does.
     """
+    root = _workspace(document)
+    if tubes is not None and not tubes.is_dir():
+        raise UsageFault(
+            f"{tubes}: is no folder. With --all-samples, --fcs is the folder with the "
+            f"samples' files."
+        )
+    files = tubes_in(tubes or document.parent, deep=tubes is not None)
+    done: dict[str, CheckedImport] = {}
+    nodes: dict[str, etree._Element] = {}
+    for node in root.iterfind(".//Sample/SampleNode"):
+        sample = node.get("name", "")
+        place = tube_of_sample(document, sample, None, root=root, files=files)
+        header, unread = _header(place, named=False)
+        nodes[sample] = node
+        checked = _checked(read_sample(document, root, sample, header), panel, name, header)
+        done[sample] = _with_notes(checked, unread)
+    chosen = _most_common(document, nodes)
+    compared = tuple(row for each in done.values() for row in each.compared)
+    _refuse(document, compared, accept=accept)
+    notes = [*_differing_samples(nodes, chosen), *_accepted(compared), *_uncounted(done)]
+    return replace(_with_notes(done[chosen], notes), compared=compared)
+
+
+def _workspace(document: Path) -> etree._Element:
     from lxml import etree
 
     root = read_xml(document)
@@ -72,54 +100,32 @@ def import_workspace(
         raise UsageFault(
             f"{document}: is not a FlowJo workspace, so it has no samples. Leave --all-samples out."
         )
-    if tubes is not None and not tubes.is_dir():
-        raise UsageFault(
-            f"{tubes}: is no folder. With --all-samples, --fcs is the folder with the "
-            f"samples' files."
-        )
-    files = tubes_in(document.parent if tubes is None else tubes, deep=tubes is not None)
-    done: dict[str, CheckedImport] = {}
-    nodes: dict[str, etree._Element] = {}
-    for node in root.iterfind(".//Sample/SampleNode"):
-        sample = node.get("name", "")
-        header, unread = _header(
-            tube_of_sample(document, sample, None, root=root, files=files), named=False
-        )
-        nodes[sample] = node
-        done[sample] = _with_notes(
-            _checked(read_sample(document, root, sample, header), panel, name, header), unread
-        )
-    chosen = _most_common(document, nodes)
-    compared = tuple(row for each in done.values() for row in each.compared)
-    _refuse(document, compared, accept=accept)
-    told = [*_own_gates(nodes, chosen), *_accepted(compared), *_uncounted(done)]
-    return replace(_with_notes(done[chosen], told), compared=compared)
+    return root
+
+
+NO_TUBE = (
+    "The counts the workspace recorded were not compared: no tube is at hand. Name it, or "
+    "its folder, with --fcs."
+)
 
 
 def _checked(foreign: Foreign, panel: Panel, name: str, header: TubeHeader | None) -> CheckedImport:
     """Import one document or sample, and compare its counts where its tube is at hand."""
-    channels = header.channels if header else ()
+    if header is None:
+        imported = import_gates(foreign, panel, name)
+        notes = [Note("to do", "", NO_TUBE)] if foreign.recorded else []
+        return _with_notes(CheckedImport(foreign, imported, ()), notes)
+    stores_spill = header.spill is not None
     imported = import_gates(
-        foreign,
-        panel,
-        name,
-        channels=channels,
-        stores_spill=None if header is None else header.spill is not None,
+        foreign, panel, name, channels=header.channels, stores_spill=stores_spill
     )
-    notes: list[Note] = []
+    if not foreign.recorded or not imported.document["gates"]:
+        return CheckedImport(foreign, imported, ())
     compared: list[Compared] = []
-    if header is not None and foreign.recorded and imported.document["gates"]:
-        try:
-            compared, notes = compare_counts(foreign, imported, panel, header)
-        except TubeFault as fault:
-            notes = [
-                Note("to do", "", f"The counts the workspace recorded were not compared: {fault}")
-            ]
-    elif foreign.recorded and header is None:
-        text = (
-            "The counts the workspace recorded were not compared: no tube is at hand. Name it, or "
-            "its folder, with --fcs."
-        )
+    try:
+        compared, notes = compare_counts(foreign, imported, panel, header)
+    except TubeFault as fault:
+        text = f"The counts the workspace recorded were not compared: {fault}"
         notes = [Note("to do", "", text)]
     return _with_notes(CheckedImport(foreign, imported, tuple(compared)), notes)
 
@@ -162,50 +168,40 @@ def _most_common(document: Path, nodes: dict[str, etree._Element]) -> str:
     """Choose the sample whose gates most samples have; of equals the first."""
     alike: dict[object, list[str]] = {}
     for sample, node in nodes.items():
-        drawn = drawing(node)
-        if drawn:
-            alike.setdefault(drawn, []).append(sample)
+        signature = gate_signature(node)
+        if signature:
+            alike.setdefault(signature, []).append(sample)
     if not alike:
         raise StrategyFault(f"{document}: no sample has a gate.")
     return max(alike.values(), key=len)[0]
 
 
-def _own_gates(nodes: dict[str, etree._Element], chosen: str) -> Iterator[Note]:
+def _differing_samples(nodes: dict[str, etree._Element], chosen: str) -> Iterator[Note]:
     """Name the samples whose gates are not those of the strategy."""
     for sample, node in nodes.items():
-        own = gates_of_its_own(node, nodes[chosen])
-        missing = [path for path in gates_of_its_own(nodes[chosen], node) if path not in own]
-        if own:
-            listed = ", ".join(own[:MOST_NAMED]) + (" …" if len(own) > MOST_NAMED else "")
+        extra = differing_gates(node, nodes[chosen])
+        missing = [path for path in differing_gates(nodes[chosen], node) if path not in extra]
+        if extra:
             text = (
-                f"The sample {sample} has gates of its own ({listed}), which the strategy, made "
-                f"after {chosen}, has not."
+                f"The sample {sample} has gates of its own ({shortlist(extra)}), which the "
+                f"strategy, made after {chosen}, has not. Its counts were compared under its own. "
+                f"To have them, import it with --sample."
             )
-            yield Note(
-                "to do",
-                "",
-                (
-                    f"{text} Its counts were compared under its own. To have them, import it with "
-                    f"--sample."
-                ),
-            )
+            yield Note("to do", "", text)
         elif missing:
-            yield Note(
-                "to do",
-                "",
-                (
-                    f"The sample {sample} lacks {len(missing)} of the gates of the strategy, made "
-                    f"after {chosen}."
-                ),
+            text = (
+                f"The sample {sample} lacks {len(missing)} of the gates of the strategy, made "
+                f"after {chosen}."
             )
+            yield Note("to do", "", text)
 
 
 def _uncounted(done: dict[str, CheckedImport]) -> Iterator[Note]:
-    bare = [sample for sample, each in done.items() if each.foreign.recorded and not each.compared]
-    if bare:
-        listed = ", ".join(bare[:MOST_NAMED]) + (" …" if len(bare) > MOST_NAMED else "")
-        yield Note(
-            "to do",
-            "",
-            f"Recorded counts that were not compared, for want of the samples' tubes: {listed}.",
+    """Name the samples whose recorded counts were not compared."""
+    samples = [name for name, each in done.items() if each.foreign.recorded and not each.compared]
+    if samples:
+        text = (
+            f"Recorded counts that were not compared, for want of the samples' tubes: "
+            f"{shortlist(samples)}."
         )
+        yield Note("to do", "", text)

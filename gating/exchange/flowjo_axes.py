@@ -1,7 +1,7 @@
-"""Read the axes of a FlowJo sample: which channel a gate's axis is, on which scale it is drawn, and with which matrix compensated.
+"""Read the axes of a FlowJo sample: the channel, scale and matrix of a gate's axis.
 
-A FlowJo scale is taken apart from the gain of its channel (``gating.exchange.flowjo_channels``), so
-that it shows our own linear numbers where FlowJo shows its own.
+A FlowJo scale is separated from the gain of its channel (``gating.exchange.flowjo_channels``), so
+that it shows our linear numbers where FlowJo shows its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.exchange.flowjo_channels import LeftOut, SampleChannels
-from gating.exchange.gatingml import FLOWKIT_ERRORS
+from gating.exchange.flowkit_errors import FLOWKIT_ERRORS
 from gating.exchange.gatingml_structure import SPACES
 from gating.exchange.gatingml_structure import qualified as _attribute
 from panels.files.yaml_scalars import shortened
@@ -33,7 +33,10 @@ RESERVED = {"", "FCS", "uncompensated"}
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of a gate: a place on it is ``transform(number × factor)``; it is ``length`` long, or of no known length (None)."""
+    """One axis of a gate: a place on it is ``transform(number × factor)``.
+
+    It is ``length`` long, or of no known length (None).
+    """
 
     channel: str
     compensation: str | None
@@ -51,7 +54,11 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class SampleMatrix:
-    """A sample's compensation: its ``name``, how FlowJo marks compensated channels, and the ``matrix`` in our units (None: unusable)."""
+    """A sample's compensation.
+
+    ``prefix`` and ``suffix`` mark compensated channels in FlowJo; ``matrix`` is in our units (None:
+    unusable, for the reason in ``trouble``).
+    """
 
     name: str
     prefix: str
@@ -63,10 +70,9 @@ class SampleMatrix:
     def bare(self, name: str) -> str | None:
         """Give the channel of which a name is the compensated form; None when it is none."""
         end = len(name) - len(self.suffix)
-        marked = (
-            name.startswith(self.prefix) and name.endswith(self.suffix) and end > len(self.prefix)
-        )
-        return name[len(self.prefix) : end] if marked else None
+        if not name.startswith(self.prefix) or not name.endswith(self.suffix):
+            return None
+        return name[len(self.prefix) : end] or None
 
     @property
     def changes(self) -> bool:
@@ -78,7 +84,10 @@ class SampleMatrix:
 
 @dataclass(slots=True)
 class SampleAxes:
-    """Reads the axes of one sample; ``transforms`` are the scales that were used so far, by the name of their channel."""
+    """Reads the axes of one sample.
+
+    ``transforms`` are the scales that were used so far, by the name of their channel.
+    """
 
     channels: SampleChannels
     scales: Mapping[str, etree._Element]
@@ -99,8 +108,7 @@ class SampleAxes:
         if reference not in self.transforms:
             self.transforms[reference] = _transform(name, scale, factor)
         transform = self.transforms[reference]
-        length = BIEX_PLACES if type(transform).__name__ == "WSPBiexTransform" else 1.0
-        return Axis(channel, compensation, reference, transform, factor, length)
+        return Axis(channel, compensation, reference, transform, factor, length_of(transform))
 
     def _channel(self, name: str) -> tuple[str, str | None]:
         """Give the channel an axis shows, and the matrix it is compensated with."""
@@ -116,17 +124,18 @@ class SampleAxes:
                 f"It is drawn on the uncompensated {name}; a strategy compensates every "
                 f"fluorescence."
             )
-        if (
-            bare is not None
-            and self.channels.named(name) is None
-            and self.channels.named(bare) is not None
-        ):
-            return bare, None
-        return name, None
+        if bare is None or self.channels.named(name) or not self.channels.named(bare):
+            return name, None
+        return bare, None
+
+
+def length_of(transform: Transform) -> float:
+    """Give the length of an axis in display units, by its scale."""
+    return BIEX_PLACES if type(transform).__name__ == "WSPBiexTransform" else 1.0
 
 
 def sample_axes(sample: etree._Element, channels: SampleChannels) -> SampleAxes:
-    """Read what a sample says of its axes."""
+    """Read the scales, derived parameters and compensation of a sample."""
     scales = {}
     for scale in sample.iterfind("Transformations/*"):
         for parameter in scale.iterfind("data-type:parameter", SPACES):
@@ -140,18 +149,20 @@ def _gain_and_top(scale: etree._Element | None) -> tuple[float, float | None]:
 
     if scale is None or etree.QName(scale).localname != "linear":
         return 1.0, None
-    return number(scale.get("gain", "1"), "the gain of a scale"), number(
-        _written(scale).get("maxRange", ""), "the end of a scale"
-    )
+    gain = number(scale.get("gain", "1"), "the gain of a scale")
+    return gain, number(_written(scale).get("maxRange", ""), "the end of a scale")
 
 
 def _transform(name: str, scale: etree._Element, factor: float) -> Transform:
-    """Build a scale for our numbers: every length on the linear side is multiplied by ``factor``."""
+    """Build a scale for our numbers: every linear length is multiplied by ``factor``."""
     from lxml import etree
 
     kind = etree.QName(scale).localname
     written = _written(scale)
-    if kind not in _SCALES or (kind == "biex" and written.get("length") != BIEX_LENGTH):
+    published = kind in _SCALES
+    if kind == "biex":
+        published = written.get("length") == BIEX_LENGTH
+    if not published:
         raise LeftOut(
             f"The scale of {name} is FlowJo's own and not published. Save it as "
             f"biexponential, logicle, arcsinh or linear."
@@ -177,24 +188,12 @@ _SCALES = {
 
 
 def _built(kind: str, values: Mapping[str, float], factor: float) -> Transform:
-    """Build one scale; raises ValueError where its parameters make none (Gating-ML 2.0, 6.2 to 6.5, and FlowJo's own)."""
+    """Build one scale; raises ValueError where its parameters make none."""
     from flowkit import transforms
     from flowkit._models.transforms import WSPBiexTransform, WSPLogTransform
 
     v = values
-    sound = {
-        "linear": lambda: v["maxRange"] > v["minRange"],
-        "log": lambda: v["offset"] > 0 and v["decades"] > 0,
-        "logicle": lambda: (
-            v["T"] > 0
-            and v["M"] > 0
-            and 0 <= v["W"] <= v["M"] / 2
-            and -v["W"] <= v["A"] <= v["M"] - 2 * v["W"]
-        ),
-        "biex": lambda: v["maxRange"] > 0 and v["pos"] > 0 and v["width"] < 0 <= v["neg"],
-        "fasinh": lambda: v["T"] > 0 and v["M"] > 0 and v["A"] >= 0,
-    }
-    if not sound[kind]():
+    if not _is_sound(kind, v):
         raise ValueError(kind)
     if kind == "linear":
         # FlowJo shows minRange at 0 and maxRange at 1; Gating-ML's flin shows −A at 0 and T at 1.
@@ -214,51 +213,58 @@ def _built(kind: str, values: Mapping[str, float], factor: float) -> Transform:
     return transforms.AsinhTransform(param_t=v["T"] * factor, param_m=v["M"], param_a=v["A"])
 
 
+def _is_sound(kind: str, v: Mapping[str, float]) -> bool:
+    """Tell whether parameters make a scale (Gating-ML 2.0, 6.2 to 6.5, and FlowJo's own)."""
+    if kind == "linear":
+        return v["maxRange"] > v["minRange"]
+    if kind == "log":
+        return v["offset"] > 0 and v["decades"] > 0
+    if kind == "biex":
+        return v["maxRange"] > 0 and v["pos"] > 0 and v["width"] < 0 <= v["neg"]
+    if v["T"] <= 0 or v["M"] <= 0:
+        return False
+    if kind == "fasinh":
+        return v["A"] >= 0
+    return 0 <= v["W"] <= v["M"] / 2 and -v["W"] <= v["A"] <= v["M"] - 2 * v["W"]
+
+
 def _matrix(sample: etree._Element, channels: SampleChannels) -> SampleMatrix | None:
     """Read a sample's compensation matrix in our units."""
     import flowkit
 
-    found = sample.findall("transforms:spilloverMatrix", SPACES)
-    if not found:
+    matrices = sample.findall("transforms:spilloverMatrix", SPACES)
+    if not matrices:
         return None
-    written = found[0]
+    written = matrices[0]
     name = written.get("name", "")
+    if name in RESERVED:
+        name = f"FlowJo {name}".strip()
     detectors = tuple(
         p.get(_attribute("data-type:name"), "")
         for p in written.iterfind("data-type:parameters/data-type:parameter", SPACES)
     )
-    prefix, suffix = written.get("prefix", ""), written.get("suffix", "")
-    name = f"FlowJo {name}".strip() if name in RESERVED else name
+    matrix, trouble = None, ""
     try:
-        values = _in_our_units(_coefficients(found, detectors), detectors, channels)
-        return SampleMatrix(
-            name,
-            prefix,
-            suffix,
-            detectors,
-            flowkit.Matrix(values, list(detectors), fluorochromes=list(detectors)),
-        )
+        values = _in_our_units(_coefficients(matrices, detectors), detectors, channels)
+        matrix = flowkit.Matrix(values, list(detectors), fluorochromes=list(detectors))
     except LeftOut as reason:
-        return SampleMatrix(name, prefix, suffix, detectors, None, str(reason))
+        trouble = str(reason)
+    prefix, suffix = written.get("prefix", ""), written.get("suffix", "")
+    return SampleMatrix(name, prefix, suffix, detectors, matrix, trouble)
 
 
-def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np.ndarray:
-    """Read the spill of each dye (row) into each detector (column), by the names that stand beside the numbers."""
-    if len(found) > 1:
-        raise LeftOut("the sample has several compensations.")
-    if found[0].get("spectral") == "1":
-        raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
-    if len(detectors) > MOST_DETECTORS:
-        many = f"its compensation has {len(detectors):,} channels"
-        raise LeftOut(f"{many}, more than a cytometer ({MOST_DETECTORS} at most).")
+def _coefficients(matrices: list[etree._Element], detectors: tuple[str, ...]) -> np.ndarray:
+    """Read the spill of each dye (row) into each detector (column).
+
+    Rows and columns are placed by the names written beside the numbers, else by their order.
+    """
+    _refuse_unusable(matrices, detectors)
     place = {detector: number for number, detector in enumerate(detectors)}
     values = np.full((len(detectors), len(detectors)), np.nan)
-    for i, row in enumerate(found[0].findall("transforms:spillover", SPACES)):
-        dye = row.get(_attribute("data-type:parameter"), detectors[i] if i < len(detectors) else "")
+    for i, row in enumerate(matrices[0].findall("transforms:spillover", SPACES)):
+        dye = _channel_of(row, i, detectors)
         for j, cell in enumerate(row.findall("transforms:coefficient", SPACES)):
-            detector = cell.get(
-                _attribute("data-type:parameter"), detectors[j] if j < len(detectors) else ""
-            )
+            detector = _channel_of(cell, j, detectors)
             if dye not in place or detector not in place:
                 raise LeftOut("its compensation names channels it does not list.")
             text = cell.get(_attribute("transforms:value"), "")
@@ -270,16 +276,35 @@ def _coefficients(found: list[etree._Element], detectors: tuple[str, ...]) -> np
     return values
 
 
+def _refuse_unusable(matrices: list[etree._Element], detectors: tuple[str, ...]) -> None:
+    if len(matrices) > 1:
+        raise LeftOut("the sample has several compensations.")
+    if matrices[0].get("spectral") == "1":
+        raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
+    if len(detectors) > MOST_DETECTORS:
+        many = f"its compensation has {len(detectors):,} channels"
+        raise LeftOut(f"{many}, more than a cytometer ({MOST_DETECTORS} at most).")
+
+
+def _channel_of(element: etree._Element, position: int, detectors: tuple[str, ...]) -> str:
+    """Give the channel a row or a cell names, else the one listed at its position."""
+    listed = detectors[position] if position < len(detectors) else ""
+    return str(element.get(_attribute("data-type:parameter"), listed))
+
+
 def _in_our_units(
     values: np.ndarray, detectors: tuple[str, ...], channels: SampleChannels
 ) -> np.ndarray:
-    """Bring a spill between numbers that ignore the gain to numbers divided by it: row i, column j times gain i over gain j."""
+    """Convert a spill between numbers that ignore the gain to one between numbers divided by it.
+
+    Row i, column j is multiplied by gain i over gain j.
+    """
     gains = np.array([1.0 / channels.factor(detector, 1.0, None) for detector in detectors])
     return values if (gains == 1.0).all() else values * gains[:, None] / gains[None, :]
 
 
 def number(text: str, what: str) -> float:
-    """Read a finite number of a workspace; raises LeftOut, saying what it is of, where there is none."""
+    """Read a finite number of a workspace; raises LeftOut, naming ``what``, when it is none."""
     try:
         value = float(text)
     except ValueError:

@@ -1,14 +1,14 @@
-"""Say how the numbers of a FlowJo sample become ours, channel by channel.
+"""Give the factor by which FlowJo's numbers of each channel become ours.
 
 FlowJo 10 leaves the gain a file declares (``$PnG``) alone; FCS 3.1 (3.2.20) divides by it, and so
-does our reader. On Time FlowJo multiplies the cytometer's ticks by a gain of its own; our reader
+does our reader. On Time FlowJo multiplies the cytometer's ticks by a gain it chooses; our reader
 multiplies them by ``$TIMESTEP``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,12 @@ UNKNOWN_RANGE = 262144.0
 
 
 class LeftOut(Exception):
-    """Say why a gate of a workspace cannot be carried over; caught by its reader, which reports it."""
+    """The reason why a gate of a workspace cannot be carried over; its reader notes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleChannels:
-    """The channels of one sample: what the file, or else the workspace, says of each."""
+    """The channels of one sample, as its file describes them, or else the workspace."""
 
     listed: tuple[ForeignChannel, ...]
     gains: Mapping[str, float]
@@ -46,14 +46,10 @@ class SampleChannels:
 
     def named(self, name: str) -> ForeignChannel | None:
         """Find a channel by its detector; FlowJo writes '_' for a '/' in it."""
-        return next(
-            (
-                each
-                for each in self.listed
-                if name in {each.detector, each.detector.replace("/", "_")}
-            ),
-            None,
-        )
+        for each in self.listed:
+            if name in {each.detector, each.detector.replace("/", "_")}:
+                return each
+        return None
 
     def factor(self, name: str, scale_gain: float, scale_top: float | None) -> float:
         """Give what FlowJo's number of a channel is multiplied by to be ours.
@@ -97,7 +93,7 @@ class SampleChannels:
 
 
 def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleChannels:
-    """Read the channels of a sample from its file, or from the keywords the workspace keeps of it."""
+    """Read the channels of a sample from its file, else from the keywords in the workspace."""
     kept = {
         node.get("name", "").strip().upper(): node.get("value", "")
         for node in sample.iterfind("Keywords/Keyword")
@@ -111,16 +107,19 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
             break
         maximum, gain = _positive(keywords.get(f"$P{number}R", "")), _gain(keywords, number)
         label = keywords.get(f"$P{number}S", "").strip()
-        listed.append(
-            ForeignChannel(number - 1, detector, label, maximum or _top_of_scales(sample, detector))
-        )
+        if maximum is None:
+            maximum = _top_of_scales(sample, detector)
+        listed.append(ForeignChannel(number - 1, detector, label, maximum))
         gains[detector] = gain
-        if (
-            tube is not None
-            and kept.get(f"$P{number}N", "").strip() == detector
-            and _gain(kept, number) != gain
-        ):
+        in_workspace = kept.get(f"$P{number}N", "").strip() == detector
+        if tube is not None and in_workspace and _gain(kept, number) != gain:
             notes.append(_gains_differ(tube, detector, gain, _gain(kept, number)))
+    notes += _gain_notes(gains)
+    return SampleChannels(tuple(listed), gains, step, tube is not None, tuple(notes))
+
+
+def _gain_notes(gains: Mapping[str, float]) -> Iterator[Note]:
+    """Note the channels, other than Time, on which the file declares a gain."""
     scaled = [
         f"{as_label(detector)} ({gain:g})"
         for detector, gain in gains.items()
@@ -132,8 +131,7 @@ def sample_channels(sample: etree._Element, tube: TubeHeader | None) -> SampleCh
             f"The file declares a gain on {', '.join(scaled[:MOST_NAMED])}{more}. "
             f"FlowJo ignores it and we divide by it: bounds there were divided too."
         )
-        notes.append(Note("changed", "", text))
-    return SampleChannels(tuple(listed), gains, step, tube is not None, tuple(notes))
+        yield Note("changed", "", text)
 
 
 def _gains_differ(tube: TubeHeader, detector: str, gain: float, kept: float) -> Note:
@@ -158,7 +156,7 @@ def _positive(text: str) -> float | None:
 
 
 def _top_of_scales(sample: etree._Element, detector: str) -> float:
-    """Give where the scale ends that FlowJo draws a channel on, for a channel whose ``$PnR`` is not known."""
+    """Give where FlowJo's scale of a channel ends, for a channel whose ``$PnR`` is not known."""
     from lxml import etree
 
     for scale in sample.iterfind("Transformations/*"):

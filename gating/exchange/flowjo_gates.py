@@ -1,4 +1,7 @@
-"""Read the shapes FlowJo draws (rectangles, polygons, ellipses) as FlowKit gates, one at a time, so that a bad one is left out alone."""
+"""Read the shapes FlowJo draws (rectangles, polygons, ellipses) as FlowKit gates.
+
+They are read one at a time, so that a bad one is left out alone.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 from gating.exchange.ellipses import ellipse_corners
 from gating.exchange.flowjo_axes import Axis, SampleAxes, number
 from gating.exchange.flowjo_channels import LeftOut
-from gating.exchange.gatingml_structure import SPACES
+from gating.exchange.gatingml_structure import SPACES, qualified
 from gating.strategy.bounds import MOST_CORNERS
 from panels.text.printable import shown
 
@@ -25,19 +28,25 @@ other."""
 LEAST_CORNERS = 3
 KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 DEFAULT_BINS = 256
+MOST_BINS = 2**16
 _BINS = re.compile(r"[0-9]{1,5}")
 
 
 def shape_of(population: etree._Element) -> etree._Element:
-    """Give the one shape of a population; raises LeftOut when it has none, several, or one that a strategy has no counterpart to."""
+    """Give the one shape of a population.
+
+    Raises LeftOut when it has none, several, or one without a counterpart in a strategy.
+    """
     from lxml import etree
 
     gate = population.find("Gate")
     shapes = [] if gate is None else [each for each in gate if isinstance(each.tag, str)]
     kinds = [etree.QName(shape).localname for shape in shapes]
     if len(kinds) == 1 and "Curly" in kinds[0]:
-        told = f"Curly quadrants ({shown(kinds[0])}) follow a curve that FlowJo does not publish."
-        raise LeftOut(f"{told} Draw straight quadrants or polygons.")
+        raise LeftOut(
+            f"Curly quadrants ({shown(kinds[0])}) follow a curve that FlowJo does not publish. "
+            f"Draw straight quadrants or polygons."
+        )
     if len(kinds) != 1 or kinds[0] not in KINDS:
         kind = shown(" and ".join(kinds)) or "unknown"
         raise LeftOut(f"FlowJo's gate of the kind {kind} has no counterpart here.")
@@ -45,33 +54,41 @@ def shape_of(population: etree._Element) -> etree._Element:
 
 
 def read_shape(name: str, shape: etree._Element, axes: SampleAxes) -> flowkit.gates.Gate:
-    """Read a shape as a gate called ``name``; raises LeftOut, saying why, when it cannot be read."""
+    """Read a shape as a gate called ``name``; raises LeftOut with the reason when it cannot be."""
     from lxml import etree
 
     kind = etree.QName(shape).localname
     inside = shape.get("eventsInside", "1").strip()
     if inside not in {"0", "1"}:
-        told = "Whether it keeps its inside or its outside is not clear"
-        raise LeftOut(f"{told} (eventsInside '{shown(inside)}').")
+        raise LeftOut(
+            f"Whether it keeps its inside or its outside is not clear "
+            f"(eventsInside '{shown(inside)}')."
+        )
+    outside = inside == "0"
     with np.errstate(all="ignore"):
         if kind == "RectangleGate":
-            return _rectangle(name, shape, axes, outside=inside == "0")
-        sides = [axes.axis(_channel_of(dimension)) for dimension in _dimensions(shape)]
-        if len(sides) != 2:
-            raise LeftOut(f"It has {len(sides)} axes where a shape has two.")
+            return _rectangle(name, shape, axes, outside=outside)
+        pair = [axes.axis(_channel_of(dimension)) for dimension in _dimensions(shape)]
+        if len(pair) != 2:
+            raise LeftOut(f"It has {len(pair)} axes where a shape has two.")
         if kind == "PolygonGate":
-            return _polygon(name, shape, sides, outside=inside == "0")
-        return _ellipse(name, shape, sides, outside=inside == "0")
+            return _polygon(name, shape, pair, outside=outside)
+        return _ellipse(name, shape, pair, outside=outside)
 
 
 def bins_of(shape: etree._Element) -> int | None:
-    """Give into how many parts FlowJo cuts an axis to decide who is in a shape; None for a rectangle, which it decides exactly."""
+    """Give into how many parts FlowJo cuts an axis to decide which events are in a shape.
+
+    None for a rectangle, which it decides exactly.
+    """
     from lxml import etree
 
     if etree.QName(shape).localname == "RectangleGate":
         return None
     written = shape.get("gateResolution", "")
-    return int(written) if _BINS.fullmatch(written) and 0 < int(written) <= 2**16 else DEFAULT_BINS
+    if _BINS.fullmatch(written) and 0 < int(written) <= MOST_BINS:
+        return int(written)
+    return DEFAULT_BINS
 
 
 def _rectangle(
@@ -79,32 +96,36 @@ def _rectangle(
 ) -> flowkit.gates.RectangleGate:
     from flowkit import gates
 
-    sides = []
-    for dimension in _dimensions(shape):
-        axis = axes.axis(_channel_of(dimension))
-        ends = [dimension.get(f"{{{SPACES['gating']}}}{end}") for end in ("min", "max")]
-        places = [
-            None if end is None else axis.place(number(end, f"a bound on {axis.channel}"))
-            for end in ends
-        ]
-        sides.append(_dimension(axis, places[0], places[1]))
-    if not sides:
+    dimensions = []
+    for written in _dimensions(shape):
+        axis = axes.axis(_channel_of(written))
+        low, high = _bound(written, "min", axis), _bound(written, "max", axis)
+        dimensions.append(_dimension(axis, low, high))
+    if not dimensions:
         raise LeftOut("It has no axis.")
-    return gates.RectangleGate(name, sides, use_complement=outside)
+    return gates.RectangleGate(name, dimensions, use_complement=outside)
+
+
+def _bound(dimension: etree._Element, end: str, axis: Axis) -> float | None:
+    """Give where one end of a rectangle lies on its axis; None where it is open."""
+    written = dimension.get(qualified(f"gating:{end}"))
+    if written is None:
+        return None
+    return axis.place(number(written, f"a bound on {axis.channel}"))
 
 
 def _polygon(
-    name: str, shape: etree._Element, sides: list[Axis], *, outside: bool
+    name: str, shape: etree._Element, axes: list[Axis], *, outside: bool
 ) -> flowkit.gates.PolygonGate:
     corners = [
-        [side.place(each) for side, each in zip(sides, corner, strict=True)]
+        [axis.place(each) for axis, each in zip(axes, corner, strict=True)]
         for corner in _corners(shape.findall("gating:vertex", SPACES), "a corner")
     ]
-    return _polygon_of(name, sides, corners, outside=outside)
+    return _polygon_of(name, axes, corners, outside=outside)
 
 
 def _polygon_of(
-    name: str, sides: list[Axis], corners: Sequence[Sequence[float]], *, outside: bool
+    name: str, axes: list[Axis], corners: Sequence[Sequence[float]], *, outside: bool
 ) -> flowkit.gates.PolygonGate:
     from flowkit import gates
 
@@ -116,14 +137,14 @@ def _polygon_of(
         raise LeftOut("A corner lies where its scale has no place.")
     return gates.PolygonGate(
         name,
-        [_dimension(side) for side in sides],
+        [_dimension(axis) for axis in axes],
         [list(each) for each in corners],
         use_complement=outside,
     )
 
 
 def _ellipse(
-    name: str, shape: etree._Element, sides: list[Axis], *, outside: bool
+    name: str, shape: etree._Element, axes: list[Axis], *, outside: bool
 ) -> flowkit.gates.Gate:
     """Read an ellipse from its two foci and four points of its edge, the ends of its two diameters.
 
@@ -133,7 +154,7 @@ def _ellipse(
     """
     from flowkit import gates
 
-    lengths = np.array([_length(side) for side in sides])
+    lengths = np.array([_length(axis) for axis in axes])
     foci = np.array(_corners(shape.findall("gating:foci/gating:vertex", SPACES), "a focus"))
     edge = np.array(
         _corners(shape.findall("gating:edge/gating:vertex", SPACES), "a point of the edge")
@@ -151,20 +172,19 @@ def _ellipse(
     covariance = short_squared * np.eye(2) + (long**2 - short_squared) * np.outer(along, along)
     unit = lengths / DISPLAY
     centre, covariance = foci.mean(axis=0) * unit, covariance * np.outer(unit, unit)
-    if not outside:
-        return gates.EllipsoidGate(
-            name, [_dimension(side) for side in sides], centre.tolist(), covariance.tolist(), 1.0
-        )
-    return _polygon_of(name, sides, ellipse_corners(centre, covariance), outside=True)
+    if outside:
+        return _polygon_of(name, axes, ellipse_corners(centre, covariance), outside=True)
+    dimensions = [_dimension(axis) for axis in axes]
+    return gates.EllipsoidGate(name, dimensions, centre.tolist(), covariance.tolist(), 1.0)
 
 
-def _length(side: Axis) -> float:
-    if side.length is None:
+def _length(axis: Axis) -> float:
+    if axis.length is None:
         raise LeftOut(
-            f"It is an ellipse on {side.channel}, of which the workspace keeps no scale: "
+            f"It is an ellipse on {axis.channel}, of which the workspace keeps no scale: "
             f"where it lies is not known."
         )
-    return side.length
+    return axis.length
 
 
 def _dimensions(shape: etree._Element) -> Iterator[etree._Element]:
@@ -173,7 +193,7 @@ def _dimensions(shape: etree._Element) -> Iterator[etree._Element]:
 
 def _channel_of(dimension: etree._Element) -> str:
     channel = dimension.find("data-type:fcs-dimension", SPACES)
-    name = None if channel is None else channel.get(f"{{{SPACES['data-type']}}}name")
+    name = None if channel is None else channel.get(qualified("data-type:name"))
     if not name:
         raise LeftOut("One of its axes names no channel.")
     return str(name)
@@ -183,7 +203,7 @@ def _corners(vertices: list[etree._Element], what: str) -> list[list[float]]:
     corners = []
     for vertex in vertices:
         coordinates = [
-            each.get(f"{{{SPACES['data-type']}}}value", "")
+            each.get(qualified("data-type:value"), "")
             for each in vertex.iterfind("gating:coordinate", SPACES)
         ]
         if len(coordinates) != 2:
@@ -193,10 +213,10 @@ def _corners(vertices: list[etree._Element], what: str) -> list[list[float]]:
 
 
 def _dimension(
-    side: Axis, low: float | None = None, high: float | None = None
+    axis: Axis, low: float | None = None, high: float | None = None
 ) -> flowkit.Dimension:
     import flowkit
 
     return flowkit.Dimension(
-        side.channel, side.compensation, side.reference, range_min=low, range_max=high
+        axis.channel, axis.compensation, axis.reference, range_min=low, range_max=high
     )

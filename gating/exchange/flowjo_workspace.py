@@ -1,4 +1,4 @@
-"""Read one sample of a FlowJo 10 workspace: its own gates, and no other sample's or group's."""
+"""Read the gates of one sample of a FlowJo 10 workspace, and of no other sample or group."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from gating.exchange.flowjo_axes import SampleAxes, sample_axes
 from gating.exchange.flowjo_channels import LeftOut, sample_channels
 from gating.exchange.flowjo_gates import bins_of, read_shape, shape_of
-from gating.exchange.flowjo_groups import own_gates
+from gating.exchange.flowjo_groups import notes_on_groups
+from gating.exchange.flowkit_errors import FLOWKIT_ERRORS
 from gating.exchange.foreign_document import Foreign, Path
-from gating.exchange.gatingml import FLOWKIT_ERRORS
 from gating.exchange.import_notes import Note
 from gating.strategy.bounds import LONGEST_NAME, MOST_CORNERS_TOGETHER, MOST_GATES, MOST_LEVELS
 from panels.text.errors import StrategyFault
@@ -34,12 +34,16 @@ _COUNT = re.compile(r"[0-9]{1,15}")
 def read_sample(
     path: FilePath, root: etree._Element, sample: str | None, tube: TubeHeader | None
 ) -> Foreign:
-    """Read one sample of a workspace; raises StrategyFault when it cannot be told which, or when FlowJo 9 or less wrote it."""
+    """Read one sample of a workspace.
+
+    ``tube`` is the sample's file, where it is at hand. Raises StrategyFault when the sample is not
+    clear, or when FlowJo 9 or less wrote the workspace.
+    """
     version = shown(root.get("flowJoVersion", ""))
     major = version.partition(".")[0]
     if not _VERSION.fullmatch(major) or int(major) < LEAST_VERSION:
         raise StrategyFault(f"{path}: was written by FlowJo '{version}'. Save it with FlowJo 10.")
-    chosen = choose(path, root, sample)
+    chosen = choose_sample(path, root, sample)
     node = chosen.find("SampleNode")
     channels = sample_channels(chosen, tube)
     axes = sample_axes(chosen, channels)
@@ -47,17 +51,12 @@ def read_sample(
     tree = _Tree(axes)
     tree.read(node)
     gating = tree.gating()
-    derived = [
-        Note(
-            "lost", "", f"The derived parameter '{name}' is FlowJo's own; gates on it are left out."
-        )
-        for name in sorted(axes.derived)
-    ]
+    derived = [_derived_note(name) for name in sorted(axes.derived)]
     return Foreign(
         source=printable(f"{path.name}, sample {node.get('name')} (FlowJo {version})"),
         gating=gating,
         channels=channels.listed,
-        notes=(*own_gates(root, node), *channels.notes, *derived, *tree.notes),
+        notes=(*notes_on_groups(root, node), *channels.notes, *derived, *tree.notes),
         recorded=tree.recorded,
         sample=node.get("name", ""),
         events=_count(node),
@@ -65,42 +64,52 @@ def read_sample(
     )
 
 
+def _derived_note(name: str) -> Note:
+    text = f"The derived parameter '{name}' is FlowJo's own; gates on it are left out."
+    return Note("lost", "", text)
+
+
 def _check_sizes(path: FilePath, sample: etree._Element) -> None:
-    """Refuse names that are none, and more corners than a strategy can have."""
+    """Refuse names too long to be names, and more corners than a strategy can have."""
     for each in sample.iter("SampleNode", "Population", *BOOLEANS, "Dependent", "{*}fcs-dimension"):
         longest = max(map(len, each.attrib.values()), default=0)
         if longest > LONGEST_NAME:
-            told = f"a name of {longest:,} letters is none ({LONGEST_NAME} at most). Correct it."
-            raise StrategyFault(f"{path}, line {each.sourceline}: {told}")
+            raise StrategyFault(
+                f"{path}, line {each.sourceline}: a name of {longest:,} letters is none "
+                f"({LONGEST_NAME} at most). Correct it."
+            )
     corners = sum(1 for _ in sample.iter("{*}vertex"))
     if corners > MOST_CORNERS_TOGETHER:
-        told = f"the gates of one sample have {corners:,} corners together"
         raise StrategyFault(
-            f"{path}: {told} ({MOST_CORNERS_TOGETHER:,} at most). Draw them with fewer."
+            f"{path}: the gates of one sample have {corners:,} corners together "
+            f"({MOST_CORNERS_TOGETHER:,} at most). Draw them with fewer."
         )
 
 
-def choose(path: FilePath, root: etree._Element, sample: str | None) -> etree._Element:
-    """Give the sample that was asked for, or the only one; raises StrategyFault when there is none such or there are several."""
-    found: dict[str, list[etree._Element]] = {}
+def choose_sample(path: FilePath, root: etree._Element, sample: str | None) -> etree._Element:
+    """Give the named sample, or the only one.
+
+    Raises StrategyFault when there is no such sample or several.
+    """
+    samples: dict[str, list[etree._Element]] = {}
     for node in root.iterfind(".//Sample/SampleNode"):
-        found.setdefault(node.get("name", ""), []).append(node.getparent())
-    listed = ", ".join(shown(name) for name in list(found)[:12]) or "none"
+        samples.setdefault(node.get("name", ""), []).append(node.getparent())
+    listed = ", ".join(shown(name) for name in list(samples)[:12]) or "none"
     if sample is None:
-        if sum(map(len, found.values())) == 1:
-            return next(iter(found.values()))[0]
+        if sum(map(len, samples.values())) == 1:
+            return next(iter(samples.values()))[0]
         raise StrategyFault(
             f"{path}: holds the gates of several samples: choose one with --sample. Samples: "
             f"{listed}."
         )
-    if sample not in found:
+    if sample not in samples:
         raise StrategyFault(f"{path}: has no sample '{shown(sample)}'. Samples: {listed}.")
-    if len(found[sample]) > 1:
+    if len(samples[sample]) > 1:
         raise StrategyFault(
-            f"{path}: has {len(found[sample])} samples called '{sample}'. Give them names of "
+            f"{path}: has {len(samples[sample])} samples called '{sample}'. Give them names of "
             f"their own in FlowJo."
         )
-    return found[sample][0]
+    return samples[sample][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ class _Node:
 
 @dataclass(slots=True)
 class _Tree:
-    """The populations of one sample: those that can be carried over, and a note on each that cannot."""
+    """The populations of one sample that can be carried over, and a note on each that cannot."""
 
     axes: SampleAxes
     notes: list[Note] = field(default_factory=list)
@@ -130,43 +139,43 @@ class _Tree:
         while waiting:
             above, parent, written = waiting.pop(0)
             for each in above.iterfind("Subpopulations/*"):
-                if not isinstance(each.tag, str) or not (
-                    each.tag == "Population" or each.tag in BOOLEANS
-                ):
+                if each.tag != "Population" and each.tag not in BOOLEANS:
                     continue
-                if len(self._nodes) >= MOST_GATES:
-                    raise StrategyFault(
-                        f"More than {MOST_GATES:,} gates in one sample are more than one "
-                        f"strategy has."
-                    )
-                path = self._free((*parent, _plain(each.get("name") or "unnamed")))
+                path = self._unique((*parent, _plain(each.get("name") or "unnamed")))
                 names = f"{written}/{each.get('name')}" if written else str(each.get("name"))
                 self._written.setdefault(names, []).append(path)
-                self._nodes[path] = _Node(
-                    path, each, _combined(each) if each.tag in BOOLEANS else None
-                )
-                count = _count(each)
-                if count is not None:
-                    self.recorded[path] = count
+                self._add(path, each)
                 waiting.append((each, path, names))
 
-    def _free(self, path: Path) -> Path:
-        """Tell two populations of one name under one parent apart."""
-        free, number = path, 2
-        while free in self._nodes:
-            free, number = (*path[:-1], f"{path[-1]} ({number})"), number + 1
-        if free != path:
-            self.notes.append(
-                Note(
-                    "changed",
-                    "/".join(free[1:]),
-                    "Two populations have this name: this is the second.",
-                )
+    def _add(self, path: Path, element: etree._Element) -> None:
+        combined = _combined(element) if element.tag in BOOLEANS else None
+        self._nodes[path] = _Node(path, element, combined)
+        count = _count(element)
+        if count is not None:
+            self.recorded[path] = count
+
+    def _unique(self, path: Path) -> Path:
+        """Number a population that has the name of another under the same parent.
+
+        Raises StrategyFault when there are already as many as one strategy has.
+        """
+        if len(self._nodes) >= MOST_GATES:
+            raise StrategyFault(
+                f"More than {MOST_GATES:,} gates in one sample are more than one strategy has."
             )
-        return free
+        unique, number = path, 2
+        while unique in self._nodes:
+            unique, number = (*path[:-1], f"{path[-1]} ({number})"), number + 1
+        if unique != path:
+            text = "Two populations have this name: this is the second."
+            self.notes.append(Note("changed", "/".join(unique[1:]), text))
+        return unique
 
     def gating(self) -> flowkit.GatingStrategy:
-        """Make gates of the populations, parents and combined ones first; what cannot be carried over takes with it what stands on it."""
+        """Make gates of the populations, parents and combined gates first.
+
+        A gate that depends on one that cannot be carried over is not carried over either.
+        """
         gates: dict[Path, flowkit.gates.Gate] = {}
         lost: set[Path] = set()
         waiting = dict(self._nodes)
@@ -177,29 +186,28 @@ class _Tree:
                     gate = self._gate(node, gates, lost)
                 except LeftOut as reason:
                     lost.add(path)
-                    self.notes.append(Note("lost", "/".join(path[1:]), str(reason)))
+                    self._note_lost(path, str(reason))
                     del waiting[path]
                     continue
                 if gate is not None:
                     gates[path] = gate
                     del waiting[path]
             if len(waiting) == before:
-                lost |= set(waiting)
-                self.notes += [
-                    Note(
-                        "lost",
-                        "/".join(path[1:]),
-                        "It combines gates that stand on it in a circle.",
-                    )
-                    for path in waiting
-                ]
+                for path in waiting:
+                    self._note_lost(path, "It combines gates that stand on it in a circle.")
                 break
         return self._assembled(gates)
+
+    def _note_lost(self, path: Path, reason: str) -> None:
+        self.notes.append(Note("lost", "/".join(path[1:]), reason))
 
     def _gate(
         self, node: _Node, gates: Mapping[Path, flowkit.gates.Gate], lost: set[Path]
     ) -> flowkit.gates.Gate | None:
-        """Make one gate; None while what it needs is not made yet. Raises LeftOut when it cannot be made."""
+        """Make one gate; None while what it needs is not made yet.
+
+        Raises LeftOut when it cannot be made.
+        """
         parent = node.path[:-1]
         if parent in lost:
             raise LeftOut(f"Its parent {parent[-1]} could not be carried over.")
@@ -237,7 +245,7 @@ class _Tree:
         return kinds.BooleanGate(node.path[-1], BOOLEANS[node.element.tag], references)
 
     def _settle(self, path: Path, members: Iterable[Path]) -> None:
-        """Count how many gates stand below one; an evaluation follows them one by one."""
+        """Count the levels of gates that one depends on; an evaluation follows them one by one."""
         self._levels[path] = 1 + max(self._levels.get(each, 0) for each in (path[:-1], *members))
         if self._levels[path] > MOST_LEVELS:
             raise LeftOut(
@@ -246,14 +254,16 @@ class _Tree:
             )
 
     def _named(self, name: str) -> Path:
-        """Find the population a combination names; FlowJo writes the way to it with '/', which may stand in a name too."""
-        found = self._written.get(name, [])
-        if len(found) != 1:
-            raise LeftOut(
-                f"It combines {name}, which is "
-                f"{'the name of several gates' if found else 'not there'}."
-            )
-        return found[0]
+        """Find the population a combination names.
+
+        FlowJo writes the path to it with '/', which may be part of a name too.
+        """
+        paths = self._written.get(name, [])
+        if not paths:
+            raise LeftOut(f"It combines {name}, which is not there.")
+        if len(paths) > 1:
+            raise LeftOut(f"It combines {name}, which is the name of several gates.")
+        return paths[0]
 
     def _assembled(self, gates: Mapping[Path, flowkit.gates.Gate]) -> flowkit.GatingStrategy:
         import flowkit
@@ -275,7 +285,7 @@ class _Tree:
 
 
 def _plain(name: str) -> str:
-    """Write a name so that a path of names can hold it: on one line, without '/', and none that means a place."""
+    """Write a name so that a path can hold it: on one line, without '/', and not '.' or 'root'."""
     plain = printable(" ".join(name.split())).replace("/", "_") or "unnamed"
     return f"{plain}_" if plain in {".", "..", "root"} else plain
 

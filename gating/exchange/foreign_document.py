@@ -1,4 +1,7 @@
-"""Hold what was read of another program's gates: the gates themselves, its channels, its own counts, and what was left behind."""
+"""Hold what was read of another program's gates.
+
+The gates themselves, the program's channels and counts, and notes on what was left out.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Path = tuple[str, ...]
 
 
 class RangedChannel(ChannelLike, Protocol):
-    """What an import needs to know of a channel beside what a panel does: its range."""
+    """What an import needs of a channel beside what a panel needs: its range."""
 
     @property
     def maximum(self) -> float: ...
@@ -35,12 +38,12 @@ class ForeignChannel:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Gates of another program, in the linear units of our own reader.
+    """Gates of another program, in the linear units of our reader of FCS files.
 
     ``channels`` are empty when the document does not list them. Of a FlowJo sample, ``events`` is
     how many it has, ``recorded`` the counts the workspace keeps of its gates (of those left out
-    too), and ``bins`` into how many parts FlowJo cuts an axis to decide who is in a polygon or
-    ellipse.
+    too), and ``bins`` into how many parts FlowJo cuts an axis to decide which events are in a
+    polygon or ellipse.
     """
 
     source: str

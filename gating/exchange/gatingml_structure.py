@@ -1,4 +1,7 @@
-"""Look at how the gates of a Gating-ML document refer to each other before a parser follows them, and mend names that are no XML names."""
+"""Check how the gates of a Gating-ML document refer to each other before a parser follows them.
+
+Names that are no XML names are replaced by valid ones.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,24 @@ SPACES = {
 KINDS = ("RectangleGate", "PolygonGate", "EllipsoidGate", "QuadrantGate", "BooleanGate")
 XML_NAME = re.compile(r"[^\W\d][\w.\-]*")
 NAMES = (
-    "gating:id", "gating:parent_id", "gating:ref", "gating:divider_ref", "gating:transformation-ref", "gating:compensation-ref",
-    "transforms:id", "data-type:transformation-ref",
-)  # fmt: skip
+    "gating:id",
+    "gating:parent_id",
+    "gating:ref",
+    "gating:divider_ref",
+    "gating:transformation-ref",
+    "gating:compensation-ref",
+    "transforms:id",
+    "data-type:transformation-ref",
+)
 """Attributes that name a gate, a divider, a scale or a matrix."""
 
 
 def check_structure(path: Path, root: etree._Element) -> None:
-    """Refuse gates without a name or of one name, that refer to none, to themselves in a circle, or stand on each other too deep."""
+    """Refuse a document whose gates cannot be evaluated one after the other.
+
+    Raises StrategyFault for gates without a name or of one name, for references to a gate that is
+    not there, for circles, and for too many gates, levels, corners or letters in a name.
+    """
     gates = list(root.iterchildren(*(qualified(f"gating:{kind}") for kind in KINDS)))
     if len(gates) > MOST_GATES:
         raise StrategyFault(
@@ -47,39 +60,57 @@ def check_structure(path: Path, root: etree._Element) -> None:
     for gate in gates:
         for name, needed in _named(path, gate):
             if name in needs:
-                told = f"two gates are called '{shown(name)}'"
-                raise StrategyFault(f"{path}: {told}. Give each a name of its own.")
-            if name == "root":
                 raise StrategyFault(
-                    f"{path}: a gate is called 'root', which stands for all events. Rename it."
+                    f"{path}: two gates are called '{shown(name)}'. Give each a name of its own."
                 )
-            if len(needed) > MOST_GATES:
-                told = f"the gate '{shown(name)}' combines {len(needed):,} gates"
-                raise StrategyFault(f"{path}: {told} ({MOST_GATES} at most).")
+            _check_name(path, name, needed)
             needs[name] = needed
-    for name, needed in needs.items():
-        missing = [other for other in needed if other not in needs]
-        if missing:
-            told = f"the gate '{shown(name)}' refers to '{shown(missing[0])}'"
-            raise StrategyFault(f"{path}: {told}, which is not in the document.")
+    _check_present(path, needs)
     _check_levels(path, needs)
 
 
+def _check_name(path: Path, name: str, needed: list[str]) -> None:
+    if name == "root":
+        raise StrategyFault(
+            f"{path}: a gate is called 'root', which stands for all events. Rename it."
+        )
+    if len(needed) > MOST_GATES:
+        raise StrategyFault(
+            f"{path}: the gate '{shown(name)}' combines {len(needed):,} gates "
+            f"({MOST_GATES} at most)."
+        )
+
+
+def _check_present(path: Path, needs: Mapping[str, list[str]]) -> None:
+    """Refuse references to gates that are not there."""
+    for name, needed in needs.items():
+        missing = [other for other in needed if other not in needs]
+        if missing:
+            raise StrategyFault(
+                f"{path}: the gate '{shown(name)}' refers to '{shown(missing[0])}', which is not "
+                f"in the document."
+            )
+
+
 def _check_sizes(path: Path, root: etree._Element) -> None:
-    """Refuse names that are none, and polygons that would take minutes a tube."""
+    """Refuse names too long to be names, and polygons that would take minutes a tube."""
     for element in root.iter("{*}*"):
         longest = max(map(len, element.attrib.values()), default=0)
         if longest > LONGEST_NAME:
-            told = f"a name or number of {longest:,} letters is none ({LONGEST_NAME} at most)"
-            raise StrategyFault(f"{path}, line {element.sourceline}: {told}. Correct it.")
+            raise StrategyFault(
+                f"{path}, line {element.sourceline}: a name or number of {longest:,} letters is "
+                f"none ({LONGEST_NAME} at most). Correct it."
+            )
     together = 0
     for polygon in root.iter(qualified("gating:PolygonGate")):
         corners = sum(1 for _ in polygon.iterchildren(qualified("gating:vertex")))
         together += corners
         if corners > MOST_CORNERS or together > MOST_CORNERS_TOGETHER:
-            most = f"{MOST_CORNERS:,} corners, or {MOST_CORNERS_TOGETHER:,} together"
-            told = f"has polygons of more than {most}. Draw them with fewer."
-            raise StrategyFault(f"{path}, line {polygon.sourceline}: {told}")
+            raise StrategyFault(
+                f"{path}, line {polygon.sourceline}: has polygons of more than "
+                f"{MOST_CORNERS:,} corners, or {MOST_CORNERS_TOGETHER:,} together. "
+                f"Draw them with fewer."
+            )
 
 
 def _named(path: Path, gate: etree._Element) -> Iterator[tuple[str, list[str]]]:
@@ -87,10 +118,10 @@ def _named(path: Path, gate: etree._Element) -> Iterator[tuple[str, list[str]]]:
     parent = gate.get(qualified("gating:parent_id"))
     above = [] if parent is None else [parent]
     references = gate.iter(qualified("gating:gateReference"))
-    own = _identifier(path, gate)
-    yield own, [*above, *(each.get(qualified("gating:ref"), "") for each in references)]
+    name = _identifier(path, gate)
+    yield name, [*above, *(each.get(qualified("gating:ref"), "") for each in references)]
     for quadrant in gate.iter(qualified("gating:Quadrant")):
-        yield _identifier(path, quadrant), [own]
+        yield _identifier(path, quadrant), [name]
 
 
 def _identifier(path: Path, element: etree._Element) -> str:
@@ -103,7 +134,11 @@ def _identifier(path: Path, element: etree._Element) -> str:
 
 
 def _check_levels(path: Path, needs: Mapping[str, list[str]]) -> None:
-    """Settle gates level by level: those whose needs are settled come next, and what never does refers to itself."""
+    """Refuse circles and too many levels of gates.
+
+    Gates are settled level by level: those whose needs are settled come next, and what never is
+    refers to itself.
+    """
     settled: set[str] = set()
     waiting = dict(needs)
     levels = 0
@@ -127,7 +162,10 @@ def _check_levels(path: Path, needs: Mapping[str, list[str]]) -> None:
 
 
 def make_names_valid(root: etree._Element) -> dict[str, str]:
-    """Give what is named by no XML name (``IgD+CD27+``, as FlowKit writes) one, wherever it is named; new name → the document's."""
+    """Replace names that are no XML names (``IgD+CD27+``, as FlowKit writes) wherever they occur.
+
+    Gives new name → the document's.
+    """
     attributes = [
         (element, key)
         for element in root.iter("{*}*")
@@ -137,15 +175,18 @@ def make_names_valid(root: etree._Element) -> dict[str, str]:
     used = {element.get(key) for element, key in attributes}
     new: dict[str, str] = {}
     for name in sorted(name for name in used if not XML_NAME.fullmatch(name)):
-        mended = re.sub(r"[^\w.\-]", "_", name)
-        mended = mended if XML_NAME.fullmatch(mended) else f"_{mended}"
-        while mended in used:
-            mended += "_"
-        used.add(mended)
-        new[name] = mended
-    for element, key in attributes if new else ():
-        element.set(key, new.get(element.get(key), element.get(key)))
-    return {mended: name for name, mended in new.items()}
+        valid = re.sub(r"[^\w.\-]", "_", name)
+        if not XML_NAME.fullmatch(valid):
+            valid = f"_{valid}"
+        while valid in used:
+            valid += "_"
+        used.add(valid)
+        new[name] = valid
+    for element, key in attributes:
+        name = element.get(key)
+        if name in new:
+            element.set(key, new[name])
+    return {valid: name for name, valid in new.items()}
 
 
 def qualified(name: str) -> str:

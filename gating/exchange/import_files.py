@@ -1,4 +1,4 @@
-"""Write an imported strategy as the YAML a biologist reads line by line, and the report of the import beside it."""
+"""Write an imported strategy as YAML with one gate a line, and the report of the import."""
 
 from __future__ import annotations
 
@@ -40,10 +40,9 @@ def strategy_yaml(imported: Imported) -> str:
 def strategy_of(imported: Imported) -> Strategy:
     """Read what an import will write as a strategy; raises StrategyFault when it is none."""
     text = strategy_yaml(imported)
+    parsed = parse_yaml(text, Path("strategy.yaml"), StrategyFault, most_values=MOST_VALUES)
     try:
-        return Strategy.model_validate(
-            parse_yaml(text, Path("strategy.yaml"), StrategyFault, most_values=MOST_VALUES).content
-        )
+        return Strategy.model_validate(parsed.content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -53,7 +52,7 @@ def strategy_of(imported: Imported) -> Strategy:
 
 
 def report(imported: Imported) -> str:
-    """Say what became of the gates, worst first."""
+    """Write what became of the gates, worst first."""
     gates = len(imported.name_of)
     title = printable(imported.document["title"])
     lines = [f"# {title}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
@@ -65,4 +64,6 @@ def report(imported: Imported) -> str:
 
 
 def _line(note: Note) -> str:
-    return f"- {printable(f'{note.gate}: ' if note.gate else '')}{printable(note.text)}"
+    if not note.gate:
+        return f"- {printable(note.text)}"
+    return f"- {printable(f'{note.gate}: ')}{printable(note.text)}"

@@ -8,7 +8,10 @@ Outcome = Literal["lost", "approximated", "changed", "to do"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One sentence of an import's report: what became of a gate, or of the document as a whole (``gate`` empty)."""
+    """One sentence of an import's report: what became of a gate, or of the whole document.
+
+    ``gate`` is empty for the document.
+    """
 
     outcome: Outcome
     gate: str

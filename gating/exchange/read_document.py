@@ -1,4 +1,7 @@
-"""Read the gates of other programs (Gating-ML 2.0, one sample of a FlowJo 10 workspace) as FlowKit gates, and say what was left behind."""
+"""Read the gates of other programs as FlowKit gates, with notes on what was left out.
+
+A document is Gating-ML 2.0 or a FlowJo 10 workspace, of which one sample is read.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from gating.exchange.flowjo_workspace import read_sample
 from gating.exchange.foreign_document import Foreign, ForeignChannel, RangedChannel
-from gating.exchange.gatingml import read_named_gatingml
 from gating.exchange.import_notes import Note
+from gating.exchange.read_gatingml import read_named_gatingml
 from gating.exchange.safe_xml import read_xml
 from panels.text.errors import StrategyFault
 from panels.text.printable import printable

@@ -1,6 +1,6 @@
-"""Read XML that came from outside: bounded in size, without entities, and without anything fetched because it says so.
+"""Read XML that came from outside: bounded in size, without entities, fetching nothing.
 
-A document is looked at before a parser that follows it may see it. One with a DOCTYPE is refused,
+A document is checked before a parser that follows it reads it. One with a DOCTYPE is refused,
 because entities (a billion laughs, a file or an address read into the document) can only be
 declared there; neither Gating-ML nor FlowJo writes one.
 """
@@ -32,7 +32,7 @@ class _Declared(Exception):
 
 
 class _Begun(Exception):
-    """The first element was reached, whose name this holds: nothing can be declared any more."""
+    """The first element was reached, whose name this holds: nothing can be declared after it."""
 
 
 def read_xml(path: Path) -> etree._Element:
@@ -69,25 +69,33 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise StrategyFault(f"{path}: there is no such file.") from error
     except TooLarge as error:
-        told = f"{path}: {error} Of a workspace, save one sample and import that."
-        raise StrategyFault(told) from error
+        raise StrategyFault(
+            f"{path}: {error} Of a workspace, save one sample and import that."
+        ) from error
     except NotReadable as error:
         raise StrategyFault(f"{path}: {error}") from error
+    _check_size(path, content)
+    return content
+
+
+def _check_size(path: Path, content: bytes) -> None:
+    """Refuse a document with more tags and attributes than gating needs."""
     first = _first_element(path, content)
     marks = content.count(b"<") + content.count(b"=")
     if first.rpartition(":")[2] != "Workspace" and marks > MOST_TAGS:
-        told = f"has {marks:,} tags and attributes, more than a gating document"
-        raise StrategyFault(f"{path}: {told} ({MOST_TAGS:,} at most).")
+        raise StrategyFault(
+            f"{path}: has {marks:,} tags and attributes, more than a gating document "
+            f"({MOST_TAGS:,} at most)."
+        )
     if marks > MOST_MARKS:
         raise StrategyFault(
             f"{path}: has millions of tags, more than a gating document. Save a workspace "
             f"with one sample and import that."
         )
-    return content
 
 
 def _first_element(path: Path, content: bytes) -> str:
-    """Give the name of the first element, by a parser that stops at a DOCTYPE before it acts on it."""
+    """Give the name of the first element, by a parser that stops at a DOCTYPE before using it."""
     parser = expat.ParserCreate()
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.StartDoctypeDeclHandler = _declared
@@ -103,15 +111,16 @@ def _first_element(path: Path, content: bytes) -> str:
             f"documents need none: remove it."
         ) from None
     except expat.ExpatError as error:
-        told = expat.ErrorString(error.code) or "it cannot be read"
-        mend = " Save it as UTF-8." if "encoding" in told else ""
+        reason = expat.ErrorString(error.code) or "it cannot be read"
+        remedy = " Save it as UTF-8." if "encoding" in reason else ""
         place = f"{path}, line {error.lineno}"
-        raise StrategyFault(f"{place}: not well-formed XML: {told}.{mend}") from error
+        raise StrategyFault(f"{place}: not well-formed XML: {reason}.{remedy}") from error
     except (LookupError, ValueError) as error:
-        # Python's codecs are asked for an encoding the parser does not know itself, and answer in
-        # ways of their own.
-        told = f"declares an encoding that cannot be read ({one_line(error)})"
-        raise StrategyFault(f"{path}: {told}. Save it as UTF-8.") from error
+        # Python's codecs decode what the parser cannot, and raise errors of several kinds.
+        raise StrategyFault(
+            f"{path}: declares an encoding that cannot be read ({one_line(error)}). "
+            f"Save it as UTF-8."
+        ) from error
     raise StrategyFault(
         f"{path}: not an XML document: no element in its first "
         f"{min(len(content), LONGEST_PROLOGUE):,} bytes."

@@ -1,4 +1,4 @@
-"""Find the FCS file of a FlowJo sample: the one named, or the one that bears its name in a folder."""
+"""Find the FCS file of a FlowJo sample: the one named, or the one of its name in a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from gating.exchange.flowjo_workspace import choose
+from gating.exchange.flowjo_workspace import choose_sample
 from gating.exchange.safe_xml import read_xml
 from panels.text.errors import StrategyFault, UsageFault
 
@@ -23,11 +23,11 @@ Files = Mapping[str, Sequence[Path]]
 
 def tubes_in(folder: Path, *, deep: bool) -> Files:
     """List the FCS files of a folder, and of those in it (``deep``)."""
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for file in sorted(folder.rglob("*") if deep else folder.iterdir()):
         if file.suffix.lower() in SUFFIXES and file.is_file():
-            found.setdefault(file.name.lower(), []).append(file)
-    return found
+            files.setdefault(file.name.lower(), []).append(file)
+    return files
 
 
 def tube_of_sample(
@@ -38,11 +38,12 @@ def tube_of_sample(
     root: etree._Element | None = None,
     files: Files | None = None,
 ) -> Path | None:
-    """Give the FCS file of a sample: ``named`` itself, or in the folder ``named``, or beside the workspace (None when not there).
+    """Give the FCS file of a sample.
 
-    ``root`` is the workspace where it was read already, ``files`` what to look among where it was
-    listed already. Raises UsageFault when what was named is not there or a folder does not hold the
-    sample's file, or holds several.
+    It is ``named`` itself, or in the folder ``named``, or beside the workspace (None when not
+    there). ``root`` is the workspace where it was read already, ``files`` the files to search where
+    they were listed already. Raises UsageFault when what was named is not there or a folder does
+    not hold the sample's file, or holds several.
     """
     from lxml import etree
 
@@ -50,38 +51,48 @@ def tube_of_sample(
         raise UsageFault(f"{named}: there is no such file or folder.")
     if named is not None and named.is_file():
         return named
-    root = read_xml(workspace) if root is None else root
-    if etree.QName(root).localname != "Workspace":
-        if named is not None:
-            raise UsageFault(
-                f"{named}: is a folder. {workspace.name} tells of no sample: name one FCS file."
-            )
-        return None
-    names = list(dict.fromkeys(_names(choose(workspace, root, sample))))
-    place = named or workspace.parent
-    listed = tubes_in(place, deep=named is not None) if files is None else files
-    found = [file for name in names for file in listed.get(name.lower(), ())]
-    if not found and named is not None:
-        # The last of the names is the value of $FIL, which may hold a person's name.
+    if root is None:
+        root = read_xml(workspace)
+    if etree.QName(root).localname == "Workspace":
+        names = list(dict.fromkeys(_names(choose_sample(workspace, root, sample))))
+        if files is None:
+            files = tubes_in(named or workspace.parent, deep=named is not None)
+        fitting = [file for name in names for file in files.get(name.lower(), ())]
+        return _only_tube(names, fitting, workspace, named)
+    if named is not None:
+        raise UsageFault(
+            f"{named}: is a folder. {workspace.name} tells of no sample: name one FCS file."
+        )
+    return None
+
+
+def _only_tube(
+    names: Sequence[str], fitting: Sequence[Path], workspace: Path, named: Path | None
+) -> Path | None:
+    """Give the one file of a sample; None when there is none beside the workspace."""
+    if not fitting and named is not None:
+        # Other names than the first may be the value of $FIL, which may hold a person's name.
         raise UsageFault(
             f"{named}: holds no file called {names[0]}, or as the workspace calls it elsewhere."
         )
-    if len(found) > 1:
+    if len(fitting) > 1:
         raise UsageFault(
-            f"{place}: holds several files of {names[0]}, such as {found[0]} and {found[1]}. "
-            f"Name one of them."
+            f"{named or workspace.parent}: holds several files of {names[0]}, such as "
+            f"{fitting[0]} and {fitting[1]}. Name one of them."
         )
-    return found[0] if found else None
+    return next(iter(fitting), None)
 
 
 def _names(sample: etree._Element) -> Iterator[str]:
-    """Give the names a sample's file may have: the sample's own, that of where FlowJo read it, and ``$FIL``."""
+    """Give the names a sample's file may have: the sample's, that FlowJo read it by, ``$FIL``."""
     node, source = sample.find("SampleNode"), sample.find("DataSet")
     if node is None:
         raise StrategyFault(
             "A sample of the workspace has no SampleNode: save it again with FlowJo."
         )
-    written = [node.get("name", ""), "" if source is None else unquote(source.get("uri", ""))]
+    written = [node.get("name", "")]
+    if source is not None:
+        written.append(unquote(source.get("uri", "")))
     written += [
         each.get("value", "")
         for each in sample.iterfind("Keywords/Keyword")

@@ -1,8 +1,12 @@
-"""Translate between another program's axes and a strategy's: which marker a channel is, and where a place on its scale lies on ours."""
+"""Translate another program's axes to a strategy's.
+
+Which marker a channel is, how far its values reach, and where a place on its scale lies on ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +30,7 @@ Point = tuple[float, float]
 
 
 class ChannelNames:
-    """Which marker or scatter parameter of a panel each channel is, and how far its values reach."""
+    """The marker or scatter parameter of a panel that each channel is, and how far it reaches."""
 
     def __init__(self, panel: Panel, channels: Sequence[RangedChannel]) -> None:
         self._axis: dict[str, str] = {}
@@ -43,43 +47,43 @@ class ChannelNames:
             }
         self._axis |= {plain(detector): name for name, detector in panel.scatter.items()}
         for stain in panel.markers:
-            self._axis |= {
-                plain(name): stain.marker
-                for name in (stain.marker, *stain.synonyms)
-                if plain(name) not in self._axis
-            }
+            for name in (stain.marker, *stain.synonyms):
+                self._axis.setdefault(plain(name), stain.marker)
 
     def _match(self, panel: Panel, channels: Sequence[RangedChannel]) -> None:
-        """Find the panel in the channels of a file; what its labels do not settle is known by its detector."""
-        found = {index: axis for axis, index in match_panel(panel, channels).channel.items()}
+        """Match the panel to the channels of a file: by their labels, else by their detectors."""
+        axis_of = {index: axis for axis, index in match_panel(panel, channels).channel.items()}
         by_detector = {
             plain(stain.detector): stain.marker
             for stain in panel.markers
-            if stain.marker not in found.values()
+            if stain.marker not in axis_of.values()
         }
         for channel in channels:
-            axis = found.get(channel.index) or by_detector.get(plain(channel.detector))
-            if axis is not None:
-                names = (channel.detector, channel.label, channel.detector.replace("/", "_"))
-                self._axis |= {
-                    plain(name): axis for name in names if name and plain(name) not in self._axis
-                }
-                self._maximum[axis] = channel.maximum
+            axis = axis_of.get(channel.index) or by_detector.get(plain(channel.detector))
+            if axis is None:
+                continue
+            for name in (channel.detector, channel.label, channel.detector.replace("/", "_")):
+                if name:
+                    self._axis.setdefault(plain(name), axis)
+            self._maximum[axis] = channel.maximum
 
     def axis(self, name: str, matrix: flowkit.Matrix | None = None) -> str | None:
-        """Give the marker or scatter parameter of a channel; None when the panel does not read it."""
-        found = self._axis.get(plain(name))
-        if found is None and self._timed and is_time_channel(name):
+        """Give the marker or scatter parameter of a channel; None when the panel lacks it."""
+        axis = self._axis.get(plain(name))
+        if axis is not None:
+            return axis
+        if self._timed and is_time_channel(name):
             return TIME
-        if found is None and matrix is not None and name in matrix.fluorochromes:
-            found = self._axis.get(plain(matrix.detectors[list(matrix.fluorochromes).index(name)]))
-        return found
+        if matrix is None or name not in matrix.fluorochromes:
+            return None
+        detector = matrix.detectors[list(matrix.fluorochromes).index(name)]
+        return self._axis.get(plain(detector))
 
-    def learn(self, axis: str, maximum: float) -> None:
-        """Take in how far the values of an axis reach, where no file says it."""
+    def set_maximum(self, axis: str, maximum: float) -> None:
+        """Set how far the values of an axis reach, where no file gives it."""
         self._maximum.setdefault(axis, maximum)
 
-    def knows(self, axis: str) -> bool:
+    def has_maximum(self, axis: str) -> bool:
         """Tell whether it is known how far the values of an axis reach."""
         return axis in self._maximum
 
@@ -93,7 +97,7 @@ class ChannelNames:
 
 
 def linear_bound(transform: flowkit.transforms.Transform | None, place: float) -> float:
-    """Bring a place on a foreign scale to linear units, as the shortest number that lies there."""
+    """Convert a place on a foreign scale to linear units, as the shortest number that fits."""
     if transform is None:
         return float(place)
     exact = float(_inverse(transform, np.array([place]))[0])
@@ -114,16 +118,12 @@ def same_scale(
     kind = type(transform).__name__
     if scale.kind == "linear":
         return transform is None or kind == "LinearTransform"
-    return kind == "LogicleTransform" and _parameters(transform) == (
-        maximum,
-        scale.w,
-        scale.m,
-        scale.a,
-    )
+    ours = (maximum, scale.w, scale.m, scale.a)
+    return kind == "LogicleTransform" and _parameters(transform) == ours
 
 
 def top_of(transform: flowkit.transforms.Transform | None) -> float | None:
-    """Give where a scale ends, in linear units; None for one that says nothing of it."""
+    """Give where a scale ends, in linear units; None for one that does not define it."""
     kind = type(transform).__name__
     if transform is None or kind == "RatioTransform":
         return None
@@ -150,37 +150,46 @@ def redraw(
     transforms: Sequence[flowkit.transforms.Transform | None],
     ours: Sequence[tuple[Scale, float]],
 ) -> list[Point]:
-    """Redraw a polygon with straight edges on foreign scales as one whose many edges are straight on ours; linear units."""
+    """Redraw a polygon with straight edges on foreign scales as one straight on ours.
+
+    It has as many edges as that needs. ``ours`` is the scale and the maximum of each axis; vertices
+    come in linear units.
+    """
     drawn: list[Point] = []
     for start, end in zip(corners, (*corners[1:], corners[0]), strict=True):
-        shares = _shares(np.array(start), np.array(end), transforms, ours, (0.0, 1.0), 0)
-        places = np.array(start) + np.array(shares[:-1])[:, None] * (
-            np.array(end) - np.array(start)
-        )
-        drawn += [(float(x), float(y)) for x, y in _linear(places, transforms)]
+        edge = _Edge(np.array(start), np.array(end), transforms, ours)
+        linear = edge.linear(np.array(edge.cuts(0.0, 1.0)[:-1]))
+        drawn += [(float(x), float(y)) for x, y in linear]
     return drawn
 
 
-def _shares(
-    start: np.ndarray,
-    end: np.ndarray,
-    transforms: Sequence[flowkit.transforms.Transform | None],
-    ours: Sequence[tuple[Scale, float]],
-    part: tuple[float, float],
-    depth: int,
-) -> list[float]:
-    """Cut an edge until each piece is straight on our scales."""
-    inner = np.linspace(part[0], part[1], 5)
-    places = _displayed(_linear(start + inner[:, None] * (end - start), transforms), ours)
-    chord = places[0] + np.linspace(0, 1, 5)[:, None] * (places[-1] - places[0])
-    if depth >= DEEPEST or float(_away(places, chord)) <= BEND:
-        return [part[0], part[1]]
-    middle = (part[0] + part[1]) / 2
-    left = _shares(start, end, transforms, ours, (part[0], middle), depth + 1)
-    return left[:-1] + _shares(start, end, transforms, ours, (middle, part[1]), depth + 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Edge:
+    """An edge that is straight on foreign scales, from ``start`` (2,) to ``end`` (2,)."""
+
+    start: np.ndarray
+    end: np.ndarray
+    transforms: Sequence[flowkit.transforms.Transform | None]
+    ours: Sequence[tuple[Scale, float]]
+
+    def linear(self, shares: np.ndarray) -> np.ndarray:
+        """Give places on the edge (shares of its length, n) in linear units (n × 2)."""
+        return _linear(self.start + shares[:, None] * (self.end - self.start), self.transforms)
+
+    def cuts(self, low: float, high: float, depth: int = 0) -> list[float]:
+        """Cut a part of the edge until each piece is straight on our scales.
+
+        Parts and cuts are shares of the edge's length.
+        """
+        places = _displayed(self.linear(np.linspace(low, high, 5)), self.ours)
+        chord = places[0] + np.linspace(0, 1, 5)[:, None] * (places[-1] - places[0])
+        if depth >= DEEPEST or _distance(places, chord) <= BEND:
+            return [low, high]
+        middle = (low + high) / 2
+        return self.cuts(low, middle, depth + 1)[:-1] + self.cuts(middle, high, depth + 1)
 
 
-def _away(places: np.ndarray, chord: np.ndarray) -> float:
+def _distance(places: np.ndarray, chord: np.ndarray) -> float:
     """Give the largest distance of places from a chord, across it."""
     along = chord[-1] - chord[0]
     length = float(np.hypot(*along))
@@ -193,6 +202,7 @@ def _away(places: np.ndarray, chord: np.ndarray) -> float:
 def _linear(
     places: np.ndarray, transforms: Sequence[flowkit.transforms.Transform | None]
 ) -> np.ndarray:
+    """Convert places (n × 2) on foreign scales to linear units."""
     columns = [
         places[:, i] if t is None else _inverse(t, places[:, i]) for i, t in enumerate(transforms)
     ]
@@ -204,21 +214,18 @@ def _displayed(linear: np.ndarray, ours: Sequence[tuple[Scale, float]]) -> np.nd
     columns = []
     for i, (scale, maximum) in enumerate(ours):
         transform = transform_of(scale, maximum)
-        columns.append(
-            linear[:, i] / maximum
-            if transform is None
-            else apply_transform(transform, linear[:, i])
-        )
+        if transform is None:
+            columns.append(linear[:, i] / maximum)
+        else:
+            columns.append(apply_transform(transform, linear[:, i]))
     return np.column_stack(columns)
 
 
 def _inverse(transform: flowkit.transforms.Transform, places: np.ndarray) -> np.ndarray:
     if type(transform).__name__ == "WSPLogTransform":
         return np.asarray(transform.offset * 10 ** (places * transform.decades), dtype=np.float64)
-    return np.asarray(
-        transform.inverse(np.ascontiguousarray(places, dtype=np.float64).reshape(-1, 1)),
-        dtype=np.float64,
-    )[:, 0]
+    column = np.ascontiguousarray(places, dtype=np.float64).reshape(-1, 1)
+    return np.asarray(transform.inverse(column), dtype=np.float64)[:, 0]
 
 
 def _parameters(transform: flowkit.transforms.Transform) -> tuple[float, float, float, float]:

@@ -1,4 +1,4 @@
-"""Write the shape of another program's gate in the terms of a strategy: its axes, and bounds in linear units."""
+"""Write the shape of another program's gate in a strategy's terms: axes, and linear bounds."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Write shapes as ``mapping`` reads their axes; ``note`` (outcome, path, text) takes what the report has to say.
+    """Writes shapes in a strategy's terms, on the axes that ``mapping`` gives.
 
-    Each raises CannotCarry for a shape that a strategy cannot say.
+    ``note`` (outcome, path, text) takes a note for the report. Every method raises CannotCarry for
+    a shape that a strategy cannot express.
     """
 
     mapping: DimensionMapping
@@ -37,33 +38,32 @@ class Shapes:
             if len(gate.dimensions) > 1:
                 raise CannotCarry("It bounds a ratio together with another axis.")
             return self._ratio(ratios[0])
-        sides: dict[str, dict[str, float]] = {}
+        limits_of: dict[str, dict[str, float]] = {}
         for dimension in gate.dimensions:
             axis = self.mapping.axis(dimension)
             limits = self.limits(axis, dimension.transformation_ref, dimension.min, dimension.max)
+            if limits and axis in limits_of:
+                raise CannotCarry(f"It bounds {axis} twice.")
             if limits:
-                if axis in sides:
-                    raise CannotCarry(f"It bounds {axis} twice.")
-                sides[axis] = limits
-        if not sides:
+                limits_of[axis] = limits
+        if not limits_of:
             raise CannotCarry("It has no bound, so it keeps every event of its parent.")
-        return {"rectangle": sides}
+        return {"rectangle": limits_of}
 
     def limits(
         self, axis: str, reference: str | None, low: float | None, high: float | None
     ) -> dict[str, float]:
-        """Bring the two bounds of an axis to the strategy's linear units."""
+        """Convert the two bounds of an axis to the strategy's linear units."""
         transform = self.mapping.transform(reference)
+        factor = self.mapping.names.factor(axis)
         lowest, highest = _ends(transform)
         limits: dict[str, float] = {}
         if low is not None and low > lowest:
-            limits["above"] = linear_bound(transform, low) / self.mapping.names.factor(axis)
+            limits["above"] = linear_bound(transform, low) / factor
         if high is not None:
             if high <= lowest:
                 raise CannotCarry(f"Its bound on {axis} lies below the scale, so it keeps nothing.")
-            limits["below"] = linear_bound(
-                transform, min(high, highest)
-            ) / self.mapping.names.factor(axis)
+            limits["below"] = linear_bound(transform, min(high, highest)) / factor
         if any(not np.isfinite(value) for value in limits.values()):
             raise CannotCarry(f"A bound on {axis} lies where its scale has no number.")
         if len(limits) == 2 and limits["above"] >= limits["below"]:
@@ -81,45 +81,38 @@ class Shapes:
             )
         axes = [self.mapping.known_axis(name) for name in ratio.dimensions]
         scale = self.mapping.transform(dimension.transformation_ref)
-        low, high = (
-            None if b is None else linear_bound(scale, b) / ratio.param_a
-            for b in (dimension.min, dimension.max)
-        )
-        shape = {
-            "numerator": axes[0],
-            "denominator": axes[1],
-            "above": -LARGEST if low is None else low,
-            "below": high or LARGEST,
-        }
+        low, high = -LARGEST, LARGEST
+        if dimension.min is not None:
+            low = linear_bound(scale, dimension.min) / ratio.param_a
+        if dimension.max is not None:
+            high = linear_bound(scale, dimension.max) / ratio.param_a or LARGEST
+        shape = {"numerator": axes[0], "denominator": axes[1], "above": low, "below": high}
         return {"ratio": shape}
 
     def polygon(
         self, path: Path, dimensions: Any, corners: list[tuple[float, float]]
     ) -> dict[str, Any]:
-        """Write a polygon, its edges redrawn where they are straight on a scale that a strategy has not."""
+        """Write a polygon; its edges are redrawn where a strategy does not have their scale."""
         axes = [self.mapping.axis(d) for d in dimensions]
         if axes[0] == axes[1]:
             raise CannotCarry(f"Both its axes are {axes[0]}.")
         transforms = [self.mapping.transform(d.transformation_ref) for d in dimensions]
-        ours = [(self.mapping.scales[axis], self.mapping.names.maximum(axis)) for axis in axes]
-        if all(
-            same_scale(t, scale, maximum)
-            for t, (scale, maximum) in zip(transforms, ours, strict=True)
-        ):
+        places: list[tuple[float, ...]]
+        if self._on_our_scales(axes, transforms):
             places = [
                 tuple(linear_bound(t, v) for t, v in zip(transforms, corner, strict=True))
                 for corner in corners
             ]
         else:
-            places = list(redraw(corners, transforms, ours))
+            ours = [(self.mapping.scales[axis], self.mapping.names.maximum(axis)) for axis in axes]
+            places = [*redraw(corners, transforms, ours)]
             scales = " and ".join(_scale_name(t) for t in transforms)
             text = (
                 f"Its edges are straight on scales ({scales}) that a strategy has not; they were "
-                f"redrawn with {len(places)} vertices."
+                f"redrawn with {len(places)} vertices. Events on the edge may fall on the other "
+                f"side."
             )
-            self.note(
-                "approximated", path, f"{text} Events on the edge may fall on the other side."
-            )
+            self.note("approximated", path, text)
         factors = [self.mapping.names.factor(axis) for axis in axes]
         vertices = [[place[0] / factors[0], place[1] / factors[1]] for place in places]
         if not np.isfinite(np.array(vertices)).all():
@@ -127,47 +120,35 @@ class Shapes:
         return {"polygon": {"x": axes[0], "y": axes[1], "vertices": vertices}}
 
     def ellipse(self, path: Path, gate: flowkit.gates.EllipsoidGate) -> dict[str, Any]:
-        """Write an ellipse, or the polygon nearest to it where its scale is none of a strategy's."""
+        """Write an ellipse, or the polygon nearest to it where a strategy lacks its scale."""
         if len(gate.dimensions) != 2:
             raise CannotCarry(
                 f"It is an ellipsoid in {len(gate.dimensions)} dimensions; a strategy's has two."
             )
         axes = [self.mapping.axis(d) for d in gate.dimensions]
         transforms = [self.mapping.transform(d.transformation_ref) for d in gate.dimensions]
-        covariance, centre = (
-            np.array(gate.covariance_matrix, dtype=np.float64),
-            np.array(gate.coordinates, dtype=np.float64),
-        )
-        if (
-            not np.isfinite(covariance).all()
-            or not np.allclose(covariance, covariance.T)
-            or not (np.linalg.eigvalsh(covariance) > 0).all()
-        ):
+        covariance = np.array(gate.covariance_matrix, dtype=np.float64)
+        centre = np.array(gate.coordinates, dtype=np.float64)
+        if not _is_covariance(covariance):
             raise CannotCarry("Its covariance is that of no ellipse.")
-        ours = [(self.mapping.scales[axis], self.mapping.names.maximum(axis)) for axis in axes]
-        if not all(
-            same_scale(t, scale, maximum)
-            for t, (scale, maximum) in zip(transforms, ours, strict=True)
-        ):
-            self.note(
-                "approximated",
-                path,
-                (
-                    f"An ellipse on a scale that a strategy has not: written as a polygon of "
-                    f"{CORNERS} sides."
-                ),
+        if not self._on_our_scales(axes, transforms):
+            text = (
+                f"An ellipse on a scale that a strategy has not: written as a polygon of "
+                f"{CORNERS} sides."
             )
-            return self.polygon(
-                path, gate.dimensions, ellipse_corners(centre, covariance, gate.distance_square)
-            )
+            self.note("approximated", path, text)
+            corners = ellipse_corners(centre, covariance, gate.distance_square)
+            return self.polygon(path, gate.dimensions, corners)
         for i, (axis, transform) in enumerate(zip(axes, transforms, strict=True)):
-            if self.mapping.scales[axis].kind == "linear":
-                unit = 1.0 if transform is None else transform.param_t + transform.param_a
-                centre[i] = (
-                    centre[i] if transform is None else linear_bound(transform, centre[i])
-                ) / self.mapping.names.factor(axis)
-                covariance[i, :] *= unit / self.mapping.names.factor(axis)
-                covariance[:, i] *= unit / self.mapping.names.factor(axis)
+            if self.mapping.scales[axis].kind != "linear":
+                continue
+            factor, unit = self.mapping.names.factor(axis), 1.0
+            if transform is not None:
+                unit = transform.param_t + transform.param_a
+                centre[i] = linear_bound(transform, centre[i])
+            centre[i] /= factor
+            covariance[i, :] *= unit / factor
+            covariance[:, i] *= unit / factor
         if not np.isfinite(covariance).all() or not np.isfinite(centre).all():
             raise CannotCarry("It lies where its scale has no number.")
         shape = {
@@ -178,23 +159,36 @@ class Shapes:
         }
         return {"ellipse": shape | {"distance_square": float(gate.distance_square)}}
 
+    def _on_our_scales(
+        self, axes: list[str], transforms: list[flowkit.transforms.Transform | None]
+    ) -> bool:
+        """Tell whether straight edges on the foreign scales are straight on the strategy's."""
+        return all(
+            same_scale(transform, self.mapping.scales[axis], self.mapping.names.maximum(axis))
+            for axis, transform in zip(axes, transforms, strict=True)
+        )
+
+
+def _is_covariance(matrix: np.ndarray) -> bool:
+    """Tell whether a matrix (2 × 2) is finite, symmetric and positive definite."""
+    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T):
+        return False
+    return bool((np.linalg.eigvalsh(matrix) > 0).all())
+
 
 def _ends(transform: flowkit.transforms.Transform | None) -> tuple[float, float]:
-    """Give the places between which a scale tells values apart: FlowJo's put what lies beyond on the edge."""
+    """Give the places between which a scale distinguishes values.
+
+    FlowJo's scales put what lies beyond on the edge.
+    """
     kind = type(transform).__name__
-    return (
-        (0.0, 4096.0)
-        if kind == "WSPBiexTransform"
-        else (0.0, np.inf)
-        if kind == "WSPLogTransform"
-        else (-np.inf, np.inf)
-    )
+    if kind == "WSPBiexTransform":
+        return 0.0, 4096.0
+    return (0.0, np.inf) if kind == "WSPLogTransform" else (-np.inf, np.inf)
 
 
 def _scale_name(transform: flowkit.transforms.Transform | None) -> str:
+    if transform is None:
+        return "linear"
     name = type(transform).__name__.removesuffix("Transform").removeprefix("WSP")
-    return (
-        "linear"
-        if transform is None
-        else {"Biex": "biexponential", "Asinh": "arcsinh"}.get(name, name.lower())
-    )
+    return {"Biex": "biexponential", "Asinh": "arcsinh"}.get(name, name.lower())

@@ -1,15 +1,15 @@
-"""Find the stretches of an acquisition that cannot be trusted: clogs, bubbles, jumps of the signal or of the flow rate.
+"""Find the unstable stretches of an acquisition: clogs, bubbles, jumps of signal or flow rate.
 
 Events are taken in the order of acquisition, in bins of equal numbers. In each channel the bins'
-medians are smoothed and held against their own median absolute deviation, as PeacoQC does for its
-peaks; the flow rate is held against the tube's own in the same way, as flowAI does. A bin that
-stands out in any channel is left out whole, with everything in it, beads too: a volume and a count
-that are taken from the same stretch keep their ratio. Medians over all cells hardly move with a
-population that comes or goes.
+medians are smoothed and compared with their median absolute deviation, as PeacoQC does for its
+peaks; the flow rate is compared with the tube's usual rate in the same way, as flowAI does. A bin
+that stands out in any channel is left out whole, with everything in it, beads too: a volume and a
+count that are taken from the same stretch keep their ratio. Medians over all cells hardly move with
+a population that comes or goes.
 
 Limits are those PeacoQC publishes: 6 MAD, bins of at least 150 events and at most 500 bins, good
 stretches of fewer than 5 bins between bad ones are left out as well. Its isolation tree is not
-used: it asks how bins differ from each other, also where none is bad.
+used: it compares bins with each other, also where none is bad.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ COFACTOR = 150.0
 LEAST_DEVIATION = 0.02
 """Units of asinh: a signal this steady is never called unsteady."""
 CERTAIN = 8.0
-"""A drift is told when it is so many times its own standard error."""
+"""A drift is reported when it is so many times its standard error."""
 LEAST_RATE_DEVIATION = 0.40
 """Units of the logarithm: a flow within 1.5 times its usual rate is never called uneven."""
 RAMP_SECONDS = 3.0
-"""A flow needs so long to settle; until then its rate says nothing."""
+"""A flow needs so long to settle; until then its rate is not used."""
 RATE_EVENTS, RATE_TICKS = 1000, 50
-"""A rate is taken over so many events, and so many ticks of the clock, that neither counting nor
-ticking makes it jump."""
+"""A rate is taken over so many events, and so many ticks of the time channel, that neither
+counting nor ticking makes it jump."""
 LEAST_REMOVED = 0.05
 """A smaller share of bins changes no result, so the tube is counted as it is; what stood out is
-told all the same."""
+reported all the same."""
 BACKWARDS = 0.001
-"""Share of steps back in time from which the clock is not believed."""
+"""Share of steps back in time from which the time channel is not monotone enough to be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class TimeQuality:
     ``kept``: sorted event indices, None for all. ``removed``: share of the events left out.
     ``channels``: for each channel (or ``rate``) in how many bins it stood out. ``drift``: largest
     change of a channel's median from the first to the last quarter, as a factor - 1. ``skipped``
-    says why nothing was looked at (empty when it was).
+    says why nothing was examined (empty when it was).
     """
 
     kept: Rows | None
@@ -69,41 +69,38 @@ class TimeQuality:
 def time_quality(
     events: EventSource, header: TubeHeader, channels: Mapping[str, int]
 ) -> TimeQuality:
-    """Judge the stretches of one tube by some of its channels (name → index); a clock among them is no signal."""
+    """Judge the stretches of one tube by some of its channels (name → index).
+
+    A time channel among them is no signal and is passed over.
+    """
     n = events.count
     if n < LEAST_EVENTS:
-        return TimeQuality(
-            None,
-            0.0,
-            0,
-            {},
-            0.0,
-            f"{n} events are too few to judge the acquisition by ({LEAST_EVENTS} are needed)",
-        )
+        few = f"{n} events are too few to judge the acquisition by ({LEAST_EVENTS} are needed)"
+        return TimeQuality(None, 0.0, 0, {}, 0.0, few)
     size = max(LEAST_PER_BIN, -(-n // MOST_BINS))
     bins = n // size
     bad = np.zeros(bins, dtype=bool)
-    found: dict[str, int] = {}
+    bad_bins: dict[str, int] = {}
     drift = 0.0
     for name, index in channels.items():
         if is_time_channel(header.channels[index].detector):
             continue
         medians = _bin_medians(events.column(index), size, bins)
         stands_out = _stands_out(medians, LEAST_DEVIATION)
-        found[name] = int(stands_out.sum())
+        bad_bins[name] = int(stands_out.sum())
         bad |= stands_out
         drift = max(drift, _drift(medians))
     rate = _rate(events, header, size, bins)
     if rate is not None:
         stands_out = _stands_out(rate, LEAST_RATE_DEVIATION, smooth=False)
-        found["rate"] = int(stands_out.sum())
+        bad_bins["rate"] = int(stands_out.sum())
         bad |= stands_out
     bad = _without_short_good_runs(bad)
     if bad.mean() <= LEAST_REMOVED:
-        return TimeQuality(None, 0.0, bins, found, drift)
+        return TimeQuality(None, 0.0, bins, bad_bins, drift)
     keep = np.repeat(~bad, size)
     keep = np.concatenate([keep, np.full(n - len(keep), fill_value=not bad[-1])])
-    return TimeQuality(np.flatnonzero(keep), float(1 - keep.mean()), bins, found, drift)
+    return TimeQuality(np.flatnonzero(keep), float(1 - keep.mean()), bins, bad_bins, drift)
 
 
 def _bin_medians(values: np.ndarray, size: int, bins: int) -> np.ndarray:
@@ -123,10 +120,11 @@ def _stands_out(series: np.ndarray, least: float, *, smooth: bool = True) -> np.
 
 
 def _drift(medians: np.ndarray) -> float:
-    """Give the change from the first to the last quarter as a factor - 1; 0 where it is not plainly more than the bins' own noise.
+    """Give the change from the first to the last quarter as a factor - 1.
 
-    The noise is that of neighbouring bins, which no drift widens. It is large where the median of
-    all cells lies between two modes.
+    It is 0 where it is not clearly more than the noise of the bins. The noise is that of
+    neighbouring bins, which no drift widens. It is large where the median of all cells lies between
+    two modes.
     """
     quarter = max(1, len(medians) // 4)
     change = abs(float(np.median(medians[-quarter:]) - np.median(medians[:quarter])))
@@ -144,11 +142,11 @@ def _running_mean(series: np.ndarray) -> np.ndarray:
 
 
 def _rate(events: EventSource, header: TubeHeader, size: int, bins: int) -> np.ndarray | None:
-    """Give the logarithm of each bin's flow rate, None when there is no clock that can be believed."""
-    clock = time_channel(header.channels)
-    if clock is None:
+    """Give the logarithm of each bin's flow rate; None without a monotone time channel."""
+    channel = time_channel(header.channels)
+    if channel is None:
         return None
-    time = events.column(clock.index)
+    time = events.column(channel.index)
     steps = np.diff(time)
     if len(steps) == 0 or (steps < 0).mean() > BACKWARDS or time[-1] <= time[0]:
         return None
@@ -166,11 +164,11 @@ def _rate(events: EventSource, header: TubeHeader, size: int, bins: int) -> np.n
 
 
 def _without_short_good_runs(bad: np.ndarray) -> np.ndarray:
-    """Call fewer than five good bins between bad ones bad too."""
-    judged = bad.copy()
+    """Mark fewer than five good bins between bad ones as bad too."""
+    widened = bad.copy()
     edges = np.flatnonzero(np.diff(np.concatenate([[True], bad, [True]]).astype(np.int8)))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         inner = start > 0 and end < len(bad)
         if inner and end - start < CONSECUTIVE:
-            judged[start:end] = True
-    return judged
+            widened[start:end] = True
+    return widened

@@ -1,30 +1,37 @@
-"""Measure what the compensation left: how far cells that do not carry a marker shift with the brightness of another."""
+"""Measure the spillover that compensation left.
+
+It shows in how far cells that do not carry a marker shift with the brightness of another marker.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gating.evaluation.compensated_values import Channels
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
 from gating.strategy.gates import SCATTER
+from gating.strategy.threshold import Threshold
 from gating.thresholds.valley import histogram, mode_of
 
 MOST_EVENTS = 20_000
 LEAST_EVENTS = 200
 BRIGHT, DIM = 0.9, 0.5
 APART = 2_000.0
-"""Linear units between bright and dim cells of the other marker from which they tell anything."""
+"""Linear units that bright and dim cells of the other marker must lie apart to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """How far the mode of negative cells in ``marker`` shifts between cells dim and bright in ``beside``; in parts of the boundary too."""
+    """How far the mode of negative cells in ``marker`` shifts with their brightness in ``beside``.
+
+    ``shift`` is in the strategy's linear units, ``of_boundary`` its size as a part of the boundary.
+    """
 
     marker: str
     beside: str
@@ -35,46 +42,52 @@ class Residual:
 def residuals(
     compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
 ) -> list[Residual]:
-    """Give, for each threshold that declares negative cells, the other marker with which these shift most."""
+    """Give for each threshold with negative cells the other marker with which these shift most."""
     channels = Channels(compiled.gating, events, header)
     markers = [marker for marker in compiled.detector_of if marker not in SCATTER]
-    compensation = None if compiled.matrix is None else compiled.compensation
+    compensation = compiled.applied_compensation
     keys = [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers]
     values_of: dict[str, dict[str, np.ndarray]] = {}
-    found: dict[str, Residual] = {}
+    worst: dict[str, Residual] = {}
     for threshold in compiled.strategy.thresholds.values():
         if threshold.negative is None or compensation is None:
             continue
         gate = threshold.negative.gate
         if gate not in values_of:
-            rows = evaluation.of(compiled.path_of[gate])
-            rows = np.arange(evaluation.total) if rows is None else rows
-            columns = channels.linear(keys, rows[:: max(1, -(-len(rows) // MOST_EVENTS))])
+            columns = channels.linear(keys, evaluation.sample(compiled.path_of[gate], MOST_EVENTS))
             values_of[gate] = {
                 m: column / compiled.factor(m) for m, column in zip(markers, columns, strict=True)
             }
-        own = [
-            Residual(threshold.marker, beside, shift, abs(shift) / threshold.value)
-            for beside, place in values_of[gate].items()
-            if beside != threshold.marker
-            and (shift := _shift(values_of[gate][threshold.marker], place, threshold.value))
-            is not None
-        ]
-        if own:
-            found[threshold.marker] = worst_of(own)
-    return list(found.values())
+        shifted = _shifted(threshold, values_of[gate])
+        if shifted:
+            worst[threshold.marker] = worst_of(shifted)
+    return list(worst.values())
 
 
-def worst_of(found: Sequence[Residual]) -> Residual:
-    """Choose the largest shift; of those that differ only by rounding, always the same one.
+def _shifted(threshold: Threshold, values: Mapping[str, np.ndarray]) -> list[Residual]:
+    """Measure the shift of negative cells with every other marker that allows it."""
+    residuals = []
+    for beside, places in values.items():
+        if beside == threshold.marker:
+            continue
+        shift = _shift(values[threshold.marker], places, threshold.value)
+        if shift is not None:
+            share = abs(shift) / threshold.value
+            residuals.append(Residual(threshold.marker, beside, shift, share))
+    return residuals
+
+
+def worst_of(residuals: Sequence[Residual]) -> Residual:
+    """Choose the largest shift; among shifts that differ only by rounding, always the same one.
 
     Two markers often shift by the same bins of a histogram, and linear algebra rounds them
-    otherwise from one run to the next.
+    differently from one run to the next.
     """
-    return min(found, key=lambda residual: (-round(residual.of_boundary, 6), residual.beside))
+    return min(residuals, key=lambda residual: (-round(residual.of_boundary, 6), residual.beside))
 
 
 def _shift(values: np.ndarray, beside: np.ndarray, boundary: float) -> float | None:
+    """Give how far the mode shifts from dim to bright cells; None for too few or too alike ones."""
     if len(values) < LEAST_EVENTS / (1 - BRIGHT):
         return None
     bright, dim = beside >= np.quantile(beside, BRIGHT), beside <= np.quantile(beside, DIM)

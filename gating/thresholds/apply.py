@@ -1,26 +1,32 @@
-"""Gate one tube with the boundaries that hold in it: evaluate as declared, measure, resolve, and evaluate again where one moved."""
+"""Gate one tube with the boundaries that hold in it.
+
+The tube is evaluated with the declared values, its thresholds are measured and resolved, and it is
+evaluated again where one moved.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gating.beads.finding import NO_BEADS, BeadFinding, find_beads
 from gating.beads.signals import bead_signals
-from gating.evaluation.compile import Compiled, compile_strategy
+from gating.evaluation.compile import compile_strategy
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation, evaluate
 from gating.fcs.event_source import EventSource, Rows
 from gating.fcs.header import TubeHeader
 from gating.strategy.display_scale import FULL_SCALE
 from gating.strategy.model import Strategy
-from gating.thresholds.measure import ThresholdMeasurement, measure, measures
-from gating.thresholds.resolution import ReferenceMeasurements, resolve
+from gating.thresholds.measure import ThresholdMeasurement, is_measured, measure
+from gating.thresholds.reference_measurements import ReferenceMeasurements
+from gating.thresholds.resolution import resolve
 from panels.panel import PanelMatch
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One strategy on one tube: the gates as they were used, who is in them, and what the tube told about its thresholds."""
+    """One strategy on one tube: the gates as used, their events, and the threshold measurements."""
 
     compiled: Compiled
     evaluation: Evaluation
@@ -35,24 +41,23 @@ def apply_strategy(
     events: EventSource,
     *,
     rows: Rows | None = None,
-    ask: Callable[[], ReferenceMeasurements] | None = None,
+    fetch_references: Callable[[], ReferenceMeasurements] | None = None,
 ) -> Applied:
     """Gate the events of a tube (``rows``: only these, sorted).
 
-    ``ask`` fetches what other tubes told; it is called only when the tube contradicts a declared
-    value. Raises PanelMismatch when the tube lacks a marker, CompensationFault when it cannot be
-    compensated.
+    ``fetch_references`` gives the measurements of other tubes; it is called only when the tube
+    contradicts a declared value. Raises PanelMismatch when the tube lacks a marker,
+    CompensationFault when it cannot be compensated.
     """
     declared = apply_declared(strategy, match, header, events, rows=rows)
     compiled, evaluation, beads = declared.compiled, declared.evaluation, declared.beads
-    if not measures(strategy):
+    if not is_measured(strategy):
         return declared
     measurements = measure(compiled, evaluation, events, header)
     resolved = resolve(strategy, measurements, ReferenceMeasurements())
-    if ask is not None and any(
-        len(each.tried) > 1 or not each.proven for each in resolved.values()
-    ):
-        resolved = resolve(strategy, measurements, ask())
+    contradicted = any(len(each.tried) > 1 or not each.proven for each in resolved.values())
+    if contradicted and fetch_references is not None:
+        resolved = resolve(strategy, measurements, fetch_references())
     compiled = compile_strategy(strategy, match, header, resolved, beads)
     if any(each.source != "fixed" for each in resolved.values()):
         evaluation = evaluate(compiled.gating, events, header, rows)
@@ -67,7 +72,10 @@ def apply_declared(
     *,
     rows: Rows | None = None,
 ) -> Applied:
-    """Gate a tube with every threshold at its declared value; its beads lie where they are found. Raises as ``apply_strategy`` does."""
+    """Gate a tube with every threshold at its declared value, and its beads where they are found.
+
+    Raises as ``apply_strategy`` does.
+    """
     beads = _beads_of(strategy, match, header, events, rows)
     compiled = compile_strategy(strategy, match, header, beads=beads)
     return Applied(compiled, evaluate(compiled.gating, events, header, rows), {}, beads)
@@ -80,13 +88,16 @@ def _beads_of(
     events: EventSource,
     rows: Rows | None,
 ) -> BeadFinding:
-    """Find the counting beads of a tube whose strategy counts them, also where its bead gate has declared borders."""
+    """Find the counting beads of a tube whose strategy counts them.
+
+    They are found also where the strategy's bead gate has declared borders.
+    """
     if strategy.beads is None:
         return NO_BEADS
+    markers: Sequence[str] = [stain.marker for stain in match.panel.markers]
+    expected: dict[str, float] = {}
     cluster = strategy.bead_cluster
-    markers = cluster.markers if cluster else [stain.marker for stain in match.panel.markers]
-    expected = {
-        marker: value / FULL_SCALE
-        for marker, value in (cluster.expected if cluster else {}).items()
-    }
+    if cluster is not None:
+        markers = cluster.markers
+        expected = {marker: value / FULL_SCALE for marker, value in cluster.expected.items()}
     return find_beads(bead_signals(events, header, match, markers, rows), expected)

@@ -1,8 +1,8 @@
-"""Measure what one tube tells about its thresholds, before any of them is decided.
+"""Measure what one tube shows of its thresholds, before any of them is resolved.
 
-A reading depends on the tube and the strategy alone, so it can be kept and asked by other tubes. It
-is taken on the gates as the declared values draw them: medians and spreads of large populations
-hardly depend on where exactly their gates lie.
+A measurement depends on the tube and the strategy alone, so it can be kept and used as a reference
+for other tubes. It is taken on the gates as the declared values draw them: medians and spreads of
+large populations hardly depend on where exactly their gates lie.
 """
 
 from __future__ import annotations
@@ -13,23 +13,31 @@ from typing import Any
 
 import numpy as np
 
+from gating.evaluation.axis_units import to_display, to_linear
 from gating.evaluation.compensated_values import Channels
-from gating.evaluation.compile import Compiled, displayed, linear
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
+from gating.strategy.gates import Polygon
 from gating.strategy.model import Strategy
-from gating.thresholds.valley import BINS, bin_of, histogram, mode_of
+from gating.strategy.threshold import Negative
+from gating.thresholds.valley import BINS, Valley, bin_of, find_valley, histogram, mode_of
 
 MOST_EVENTS = 200_000
 """Of larger gates, events are read at even steps: their medians and valleys need no more."""
+ANCHOR_EVENTS = 100
+"""So many cells an anchor needs to be used."""
 ONE_SD = 0.682689492137
 """Share of a normal mode within one SD of its centre."""
 
 
 @dataclass(frozen=True, slots=True)
 class StretchMeasurement:
-    """The negative cells of one stretch of the axis beside: how many, their mode and left-sided SD, and the declared boundary there."""
+    """The negative cells of one stretch of the axis beside, and the declared boundary there.
+
+    ``mode``, ``spread`` (the left-sided SD) and ``border`` are in the strategy's linear units.
+    """
 
     events: int
     mode: float
@@ -39,7 +47,7 @@ class StretchMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class NegativeMeasurement:
-    """Cells that never carry the marker: where their mode lies, their left-sided SD, and the histogram of all.
+    """Cells that never carry the marker: their mode, their left-sided SD and their histogram.
 
     The spread is that of the half below the mode, which no positive cell can widen. ``stretches``
     are as the threshold declares them.
@@ -52,7 +60,7 @@ class NegativeMeasurement:
 
     @property
     def events(self) -> int:
-        """Count the cells that were read."""
+        """Count the cells that were measured."""
         return sum(self.counts)
 
     def reaching(self, value: float) -> int:
@@ -70,14 +78,31 @@ class AnchorMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdMeasurement:
-    """What a tube tells about one threshold; values in the strategy's linear units. ``counts`` is the histogram of the gate ``seen_in``."""
+    """What a tube shows of one threshold; values are in the strategy's linear units.
+
+    ``counts`` is the histogram of the gate ``seen_in``.
+    """
 
     counts: tuple[int, ...] | None
     negative: NegativeMeasurement | None
     anchor: AnchorMeasurement | None
 
+    @property
+    def usable_anchor(self) -> AnchorMeasurement | None:
+        """Give the anchor when it has enough cells and a median above 0."""
+        anchor = self.anchor
+        if anchor is None or anchor.events < ANCHOR_EVENTS or anchor.median <= 0:
+            return None
+        return anchor
+
+    def valley_near(self, value: float) -> Valley | None:
+        """Find the tube's valley near a value; None when there is none or no histogram."""
+        if self.counts is None:
+            return None
+        return find_valley(np.asarray(self.counts), value)
+
     def document(self) -> dict[str, Any]:
-        """Give it as JSON holds it; the histogram by its first bin and the counts from there."""
+        """Give it as JSON holds it; histograms as their first filled bin and what follows."""
         document = asdict(self)
         document["counts"] = None if self.counts is None else _packed(self.counts)
         if self.negative is not None:
@@ -86,25 +111,32 @@ class ThresholdMeasurement:
 
 
 def measurement_from(document: Mapping[str, Any]) -> ThresholdMeasurement:
-    """Read a reading back from JSON."""
-    negative, anchor, counts = document["negative"], document["anchor"], document["counts"]
-    return ThresholdMeasurement(
-        None if counts is None else _unpacked(counts),
-        negative
-        and NegativeMeasurement(
-            negative["mode"],
-            negative["spread"],
-            _unpacked(negative["counts"]),
-            tuple(StretchMeasurement(**stretch) for stretch in negative["stretches"]),
-        ),
-        anchor and AnchorMeasurement(**anchor),
+    """Read a measurement back from JSON."""
+    counts = negative = anchor = None
+    if document["counts"] is not None:
+        counts = _unpacked(document["counts"])
+    if document["negative"]:
+        negative = _negative_from(document["negative"])
+    if document["anchor"]:
+        anchor = AnchorMeasurement(**document["anchor"])
+    return ThresholdMeasurement(counts, negative, anchor)
+
+
+def _negative_from(document: Mapping[str, Any]) -> NegativeMeasurement:
+    return NegativeMeasurement(
+        mode=document["mode"],
+        spread=document["spread"],
+        counts=_unpacked(document["counts"]),
+        stretches=tuple(StretchMeasurement(**stretch) for stretch in document["stretches"]),
     )
 
 
 def _packed(counts: Sequence[int]) -> list[int]:
     """Write a histogram as its first filled bin and the counts from there."""
     filled = np.flatnonzero(counts)
-    first, last = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
+    if len(filled) == 0:
+        return [0]
+    first, last = int(filled[0]), int(filled[-1]) + 1
     return [first, *counts[first:last]]
 
 
@@ -113,56 +145,57 @@ def _unpacked(packed: Sequence[int]) -> tuple[int, ...]:
     return (*([0] * first), *counts, *([0] * (BINS - first - len(counts))))
 
 
-def measures(strategy: Strategy) -> bool:
-    """Tell whether any threshold of a strategy asks the tube itself."""
+def is_measured(strategy: Strategy) -> bool:
+    """Tell whether any threshold of a strategy is measured in the tube itself."""
     return any(threshold.is_measured for threshold in strategy.thresholds.values())
 
 
 def measure(
     compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
 ) -> dict[str, ThresholdMeasurement]:
-    """Take the readings of every threshold that asks for one, from a tube evaluated at the declared values."""
-    channels = Channels(compiled.gating, events, header)
-    wanted = {
-        (gate, threshold.marker): None
-        for threshold in compiled.strategy.thresholds.values()
-        for gate in threshold.gates
-    }
-    negatives = [
-        threshold.negative
-        for threshold in compiled.strategy.thresholds.values()
-        if threshold.negative
-    ]
-    wanted |= {(negative.gate, negative.beside): None for negative in negatives if negative.beside}
-    markers: dict[str, list[str]] = {}
-    for gate, marker in wanted:
-        markers.setdefault(gate, []).append(marker)
-    values = {
-        (gate, m): column
-        for gate, own in markers.items()
-        for m, column in _columns(compiled, evaluation, channels, gate, own).items()
-    }
-    found: dict[str, ThresholdMeasurement] = {}
+    """Measure every threshold that needs it, in a tube evaluated at the declared values."""
+    values = _values(compiled, evaluation, Channels(compiled.gating, events, header))
+    measurements: dict[str, ThresholdMeasurement] = {}
     for name, threshold in compiled.strategy.thresholds.items():
         if not threshold.is_measured:
             continue
-        seen_in, negative, anchor = threshold.seen_in, threshold.negative, threshold.anchor
-        found[name] = ThresholdMeasurement(
-            tuple(histogram(values[seen_in, threshold.marker]).tolist()) if seen_in else None,
-            _negative(compiled, name, values) if negative else None,
-            _anchor(values[anchor.gate, threshold.marker]) if anchor else None,
-        )
-    return found
+        counts = negative = anchor = None
+        if threshold.seen_in:
+            seen = values[threshold.seen_in, threshold.marker]
+            counts = tuple(histogram(seen).tolist())
+        if threshold.negative:
+            negative = _negative(compiled, name, threshold.negative, values)
+        if threshold.anchor:
+            anchor = _anchor(values[threshold.anchor.gate, threshold.marker])
+        measurements[name] = ThresholdMeasurement(counts, negative, anchor)
+    return measurements
+
+
+def _values(
+    compiled: Compiled, evaluation: Evaluation, channels: Channels
+) -> dict[tuple[str, str], np.ndarray]:
+    """Read by (gate, marker) the values that thresholds need, in the strategy's linear units."""
+    thresholds = compiled.strategy.thresholds.values()
+    needed = {(gate, each.marker): None for each in thresholds for gate in each.gates}
+    for threshold in thresholds:
+        negative = threshold.negative
+        if negative and negative.beside:
+            needed[negative.gate, negative.beside] = None
+    markers_of: dict[str, list[str]] = {}
+    for gate, marker in needed:
+        markers_of.setdefault(gate, []).append(marker)
+    values = {}
+    for gate, markers in markers_of.items():
+        columns = _columns(compiled, evaluation, channels, gate, markers)
+        values.update({(gate, marker): column for marker, column in columns.items()})
+    return values
 
 
 def _columns(
     compiled: Compiled, evaluation: Evaluation, channels: Channels, gate: str, markers: list[str]
 ) -> dict[str, np.ndarray]:
-    path = compiled.path_of[gate]
-    rows = evaluation.of(path)
-    rows = np.arange(evaluation.total) if rows is None else rows
-    rows = rows[:: max(1, -(-len(rows) // MOST_EVENTS))]
-    compensation = None if compiled.matrix is None else compiled.compensation
+    rows = evaluation.sample(compiled.path_of[gate], MOST_EVENTS)
+    compensation = compiled.applied_compensation
     keys = [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers]
     columns = channels.linear(keys, rows)
     return {
@@ -172,27 +205,30 @@ def _columns(
 
 
 def _negative(
-    compiled: Compiled, name: str, values: Mapping[tuple[str, str], np.ndarray]
+    compiled: Compiled,
+    name: str,
+    declared: Negative,
+    values: Mapping[tuple[str, str], np.ndarray],
 ) -> NegativeMeasurement:
+    """Measure the negative cells of a threshold, as a whole and by stretches of the axis beside."""
     threshold = compiled.strategy.thresholds[name]
-    if threshold.negative is None:
-        raise ValueError(f"{name} declares no negative cells")
-    own = values[threshold.negative.gate, threshold.marker]
-    mode, spread, counts = _left_half(own, threshold.value)
-    stretches, low, beside = [], -np.inf, threshold.negative.beside
-    places = own if beside is None else values[threshold.negative.gate, beside]
-    for stretch in threshold.negative.clearance:
+    cells = values[declared.gate, threshold.marker]
+    mode, spread, counts = _left_half(cells, threshold.value)
+    stretches = []
+    low = -np.inf
+    for stretch in declared.clearance:
         high = np.inf if stretch.below is None else stretch.below
-        inside = (
-            np.ones(len(own), dtype=bool) if beside is None else (places >= low) & (places < high)
-        )
+        inside = np.ones(len(cells), dtype=bool)
         border = threshold.value
-        if beside is not None and inside.any():
-            border = _border_at(compiled, name, beside, float(np.median(places[inside])))
+        if declared.beside is not None:
+            places = values[declared.gate, declared.beside]
+            inside = (places >= low) & (places < high)
+            if inside.any():
+                middle = float(np.median(places[inside]))
+                border = _border_at(compiled, name, declared.beside, middle)
+        part_mode, part_spread, _ = _left_half(cells[inside], border)
         stretches.append(
-            StretchMeasurement(
-                int(inside.sum()), *_left_half(own[inside], border)[:2], _rounded(border)
-            )
+            StretchMeasurement(int(inside.sum()), part_mode, part_spread, _rounded(border))
         )
         low = high
     return NegativeMeasurement(mode, spread, tuple(counts.tolist()), tuple(stretches))
@@ -203,42 +239,45 @@ def _left_half(values: np.ndarray, border: float) -> tuple[float, float, np.ndar
     counts = histogram(values)
     mode = mode_of(counts, border)
     below = mode - values[values <= mode]
-    return (
-        _rounded(mode),
-        _rounded(float(np.quantile(below, ONE_SD)) if len(below) else 0.0),
-        counts,
-    )
+    spread = float(np.quantile(below, ONE_SD)) if len(below) else 0.0
+    return _rounded(mode), _rounded(spread), counts
 
 
 def _border_at(compiled: Compiled, name: str, beside: str, place: float) -> float:
-    """Give where a boundary lies at a place of the axis beside: the lower edge there of the polygon that follows the threshold."""
+    """Give where a boundary lies at a place of the axis beside.
+
+    It is the lower edge there of the polygon that follows the threshold, else the declared value.
+    """
     threshold = compiled.strategy.thresholds[name]
-    shapes = (
-        gate.polygon
-        for gate in compiled.strategy.gates
-        if gate.polygon and gate.polygon.follows == name
-    )
-    shape = next((shape for shape in shapes if beside in (shape.x, shape.y)), None)
+    shape = _following(compiled, name, beside)
     if shape is None:
         return threshold.value
-    corners = np.array(shape.vertices) if shape.x == beside else np.array(shape.vertices)[:, ::-1]
-    shown = [
-        displayed(compiled, axis, list(column))
-        for axis, column in zip((beside, threshold.marker), corners.T, strict=True)
-    ]
-    x, y = (np.append(column, column[0]) for column in shown)
-    at = float(displayed(compiled, beside, [place])[0])
+    corners = np.array(shape.vertices)
+    if shape.x != beside:
+        corners = corners[:, ::-1]
+    across = to_display(compiled, beside, list(corners[:, 0]))
+    up = to_display(compiled, threshold.marker, list(corners[:, 1]))
+    x, y = np.append(across, across[0]), np.append(up, up[0])
+    at = float(to_display(compiled, beside, [place])[0])
     crossed = np.flatnonzero((np.minimum(x[:-1], x[1:]) <= at) & (np.maximum(x[:-1], x[1:]) > at))
     if not len(crossed):
         return threshold.value
     lowest = min(float(y[i] + (at - x[i]) / (x[i + 1] - x[i]) * (y[i + 1] - y[i])) for i in crossed)
-    return linear(compiled, threshold.marker, lowest)
+    return to_linear(compiled, threshold.marker, lowest)
+
+
+def _following(compiled: Compiled, name: str, beside: str) -> Polygon | None:
+    """Find the first polygon that follows a threshold and lies on the axis beside."""
+    for gate in compiled.strategy.gates:
+        shape = gate.polygon
+        if shape is not None and shape.follows == name and beside in (shape.x, shape.y):
+            return shape
+    return None
 
 
 def _anchor(values: np.ndarray) -> AnchorMeasurement:
-    return AnchorMeasurement(
-        len(values), _rounded(float(np.median(values))) if len(values) else 0.0
-    )
+    median = float(np.median(values)) if len(values) else 0.0
+    return AnchorMeasurement(len(values), _rounded(median))
 
 
 def _rounded(value: float) -> float:

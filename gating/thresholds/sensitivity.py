@@ -1,4 +1,4 @@
-"""Say of each gate how much its count hangs on where exactly the boundaries lie, and which boundaries it stands on."""
+"""Measure how sensitive a gate's count is to its boundaries, and list the thresholds it uses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from panels.acquisition_time import TIME
 if TYPE_CHECKING:
     import flowkit
 
-    from gating.evaluation.compile import Compiled
+    from gating.evaluation.compiled_strategy import Compiled
     from gating.evaluation.engine import Evaluation
     from gating.fcs.header import TubeHeader
 
@@ -32,20 +32,21 @@ OPEN_END = 0.99
 """Part of an axis from which an edge leaves nothing out: there the axis ends, and no boundary
 lies."""
 MOST_EVENTS = 2_000
-"""Of larger gates every k-th event is asked: a share of a tenth is then known to within one
+"""Of larger gates every k-th event is tested: a share of a tenth is then known to within one
 hundredth."""
 
-Move = Mapping[str, float]
+Displacement = Mapping[str, float]
 """The axes on which events are displaced together, each with its factor."""
-NOWHERE: Move = {}
+IN_PLACE: Displacement = {}
 
 
-def stands_on(strategy: Strategy, gate: str) -> tuple[str, ...]:
-    """List the thresholds a gate stands on: its own, its ancestors' and those of the gates it combines, in the strategy's order."""
-    found = {
-        threshold for each in _family(strategy, (gate,)).values() for threshold in each.thresholds
-    }
-    return tuple(name for name in strategy.thresholds if name in found)
+def thresholds_of(strategy: Strategy, gate: str) -> tuple[str, ...]:
+    """List the thresholds a gate depends on, in the strategy's order.
+
+    They are the gate's, its ancestors' and those of the gates it combines.
+    """
+    used = {name for each in _family(strategy, (gate,)).values() for name in each.thresholds}
+    return tuple(name for name in strategy.thresholds if name in used)
 
 
 def border_share(
@@ -55,74 +56,78 @@ def border_share(
     header: TubeHeader,
     gates: tuple[str, ...],
 ) -> dict[str, float]:
-    """Give for each gate the share of its events that lies within 15 % (on scatter 5 %) of a boundary it stands on (0 to 1).
+    """Give for each gate the share (0 to 1) of its events that lie near one of its boundaries.
 
-    An event does when so much more or less of one of its values would take it out of the gate, as
-    if the outlines were drawn that much larger or smaller along one axis: whatever their shape,
-    however they are combined. An edge at the end of an axis or at 0 leaves nothing out, and time
-    has no such boundary. Of gates with more than 2,000 events every k-th is asked.
+    Near is within 15 % (on scatter 5 %). An event is near a boundary when so much more or less of
+    one of its values would take it out of the gate, as if the outlines were drawn that much larger
+    or smaller along one axis: whatever their shape, however they are combined. An edge at the end
+    of an axis or at 0 leaves nothing out, and time has no such boundary. Of gates with more than
+    2,000 events every k-th is tested.
     """
     family = _family(compiled.strategy, gates)
-    asked_of = {gate: _some(evaluation.rows[compiled.path_of[gate]]) for gate in gates}
-    rows = (
-        np.unique(np.concatenate(list(asked_of.values())))
-        if asked_of
-        else np.empty(0, dtype=np.int64)
-    )
+    sample_of = {gate: _sampled(evaluation.rows[compiled.path_of[gate]]) for gate in gates}
+    rows = np.unique(np.concatenate([np.empty(0, dtype=np.int32), *sample_of.values()]))
     if len(rows) == 0:
         return dict.fromkeys(gates, 0.0)
-    asked = _Asked.of(compiled, Channels(compiled.gating, events, header), family, rows)
-    place = {gate: np.searchsorted(rows, own) for gate, own in asked_of.items()}
-    near = {gate: np.zeros(len(own), dtype=bool) for gate, own in asked_of.items()}
-    still = _Displaced(asked, NOWHERE)
-    for move in _moves(_axes(family)):
-        displaced = _Displaced(asked, move, still)
+    channels = Channels(compiled.gating, events, header)
+    sample = _EventSample.of(compiled, channels, family, rows)
+    place = {gate: np.searchsorted(rows, sampled) for gate, sampled in sample_of.items()}
+    near = {gate: np.zeros(len(sampled), dtype=bool) for gate, sampled in sample_of.items()}
+    in_place = _Membership(sample, IN_PLACE)
+    for displacement in _displacements(_axes(family)):
+        displaced = _Membership(sample, displacement, in_place)
         for gate in gates:
-            if asked.touches(gate, move):
+            if sample.is_affected(gate, displacement):
                 near[gate] |= ~displaced.members(gate)[place[gate]]
-    return {gate: float(own.mean()) if len(own) else 0.0 for gate, own in near.items()}
+    return {gate: _share(each) for gate, each in near.items()}
 
 
-def _some(rows: Rows) -> Rows:
+def _share(chosen: np.ndarray) -> float:
+    return float(chosen.mean()) if len(chosen) else 0.0
+
+
+def _sampled(rows: Rows) -> Rows:
     """Take every k-th of many events."""
     return rows[:: max(1, -(-len(rows) // MOST_EVENTS))]
 
 
 def _family(strategy: Strategy, names: Iterable[str]) -> dict[str, Gate]:
     """Gather some gates with their ancestors and all that they are combined of, by name."""
-    return _under({own: each for each in strategy.gates for own in each.names}, names)
+    return _with_ancestors({name: gate for gate in strategy.gates for name in gate.names}, names)
 
 
-def _under(gates: Mapping[str, Gate], names: Iterable[str]) -> dict[str, Gate]:
-    found: dict[str, Gate] = {}
+def _with_ancestors(gates: Mapping[str, Gate], names: Iterable[str]) -> dict[str, Gate]:
+    gathered: dict[str, Gate] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name != "root" and name not in found:
-            found[name] = gates[name]
-            waiting += [gates[name].parent, *gates[name].combined]
-    return found
+        if name == "root" or name in gathered:
+            continue
+        gathered[name] = gates[name]
+        waiting += [gates[name].parent, *gates[name].combined]
+    return gathered
 
 
 def _axes(gates: Mapping[str, Gate]) -> frozenset[str]:
     return frozenset(axis for gate in gates.values() for axis in gate.axes)
 
 
-def _moves(axes: frozenset[str]) -> list[Move]:
+def _displacements(axes: frozenset[str]) -> list[Displacement]:
     """List how events are displaced: up and down on one axis after the other."""
-    factors = {
-        axis: SCATTER_WINDOW if axis in SCATTER else WINDOW for axis in sorted(axes) if axis != TIME
-    }
-    return [{axis: factor} for axis, most in factors.items() for factor in (most, 1 / most)]
+    displacements: list[Displacement] = []
+    for axis in sorted(axes - {TIME}):
+        most = SCATTER_WINDOW if axis in SCATTER else WINDOW
+        displacements += [{axis: most}, {axis: 1 / most}]
+    return displacements
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """Some events of a tube, with all that some gates read of them.
+class _EventSample:
+    """Some events of a tube, with the values that some gates read of them.
 
-    ``shapes`` are the gates as FlowKit has them, with their sides; ``axis_of`` and ``end_of`` tell
-    by channel which axis it is and where that ends; ``reach`` lists the axes a gate stands on;
-    ``still`` is who is inside each shape as the events are.
+    ``shapes`` are the gates as FlowKit has them, with their dimensions; ``axis_of`` and ``end_of``
+    give by channel its axis and where that ends; ``reach`` lists the axes a gate depends on;
+    ``in_place`` is the membership of each shape without a displacement.
     """
 
     family: Mapping[str, Gate]
@@ -131,26 +136,16 @@ class _Asked:
     axis_of: Mapping[int, str]
     end_of: Mapping[int, float]
     reach: Mapping[str, frozenset[str]]
-    still: dict[str, np.ndarray] = field(default_factory=dict)
+    in_place: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, compiled: Compiled, channels: Channels, family: Mapping[str, Gate], rows: Rows
-    ) -> _Asked:
-        """Read what the gates of a family ask of the events at ``rows``."""
-        shapes = {}
-        for gate in {each.gate: each for each in family.values() if each.axes}.values():
-            shape = compiled.gating.get_gate(gate.gate, compiled.path_of[gate.parent])
-            shapes[gate.gate] = (
-                shape,
-                [
-                    dimension_of(compiled.gating, channels, dimension)
-                    for dimension in shape.dimensions
-                ],
-            )
-        keys = sorted(
-            {key for _, sides in shapes.values() for side in sides for key in side.keys}, key=str
-        )
+    ) -> _EventSample:
+        """Read what the gates of a family need of the events at ``rows``."""
+        shapes = _shapes(compiled, channels, family)
+        used = {key for _, dimensions in shapes.values() for d in dimensions for key in d.keys}
+        keys = sorted(used, key=str)
         index_of = {
             axis: channels.index(detector) for axis, detector in compiled.detector_of.items()
         }
@@ -162,58 +157,81 @@ class _Asked:
             end_of={
                 index: OPEN_END * compiled.maximum_of[axis] for axis, index in index_of.items()
             },
-            reach={name: _axes(_under(family, (name,))) for name in family},
+            reach={name: _axes(_with_ancestors(family, (name,))) for name in family},
         )
 
-    def touches(self, name: str, move: Move) -> bool:
-        """Tell whether a displacement could change who is in a gate."""
-        return name != "root" and not self.reach[name].isdisjoint(move)
+    def is_affected(self, name: str, displacement: Displacement) -> bool:
+        """Tell whether a displacement could change which events are in a gate."""
+        return name != "root" and not self.reach[name].isdisjoint(displacement)
 
-    def shaped(self, name: str, move: Move) -> np.ndarray:
-        """Tell which events lie inside a gate's own shape when they are displaced."""
+    def inside_shape(self, name: str, displacement: Displacement) -> np.ndarray:
+        """Tell which events lie inside a gate's shape when displaced, whatever its parent holds."""
         gate = self.family[name]
-        if not move.keys() & set(gate.axes):
-            if name not in self.still:
-                self.still.update(self._inside(gate, NOWHERE))
-            return self.still[name]
-        return self._inside(gate, move)[name]
+        if displacement.keys() & set(gate.axes):
+            return self._inside(gate, displacement)[name]
+        if name not in self.in_place:
+            self.in_place.update(self._inside(gate, IN_PLACE))
+        return self.in_place[name]
 
-    def _inside(self, gate: Gate, move: Move) -> dict[str, np.ndarray]:
-        shape, sides = self.shapes[gate.gate]
-        columns = {key: self._displaced(key, move) for side in sides for key in side.keys}
-        return {path[-1]: inside for path, inside in membership_of(shape, sides, columns)}
+    def _inside(self, gate: Gate, displacement: Displacement) -> dict[str, np.ndarray]:
+        shape, dimensions = self.shapes[gate.gate]
+        columns = {
+            key: self._displaced(key, displacement)
+            for dimension in dimensions
+            for key in dimension.keys
+        }
+        return {path[-1]: inside for path, inside in membership_of(shape, dimensions, columns)}
 
-    def _displaced(self, key: Key, move: Move) -> np.ndarray:
+    def _displaced(self, key: Key, displacement: Displacement) -> np.ndarray:
         """Displace the events on one channel, none of them beyond its end."""
-        values, factor = self.columns[key], move.get(self.axis_of[key[0]])
+        values, factor = self.columns[key], displacement.get(self.axis_of[key[0]])
         if factor is None:
             return values
         return np.asarray(np.minimum(values * factor, np.maximum(values, self.end_of[key[0]])))
 
 
-@dataclass(frozen=True, slots=True)
-class _Displaced:
-    """Who is in which gate when events are displaced."""
+def _shapes(
+    compiled: Compiled, channels: Channels, family: Mapping[str, Gate]
+) -> dict[str, tuple[flowkit.gates.Gate, list[GateDimension]]]:
+    """Give FlowKit's gate and its dimensions for every gate that reads axes."""
+    shapes = {}
+    for gate in {each.gate: each for each in family.values() if each.axes}.values():
+        shape = compiled.gating.get_gate(gate.gate, compiled.path_of[gate.parent])
+        dimensions = [dimension_of(compiled.gating, channels, each) for each in shape.dimensions]
+        shapes[gate.gate] = (shape, dimensions)
+    return shapes
 
-    asked: _Asked
-    move: Move
-    still: _Displaced | None = None
+
+@dataclass(frozen=True, slots=True)
+class _Membership:
+    """Which events are in which gate when all are displaced.
+
+    ``in_place`` is the membership without a displacement, for gates that it does not affect.
+    """
+
+    sample: _EventSample
+    displacement: Displacement
+    in_place: _Membership | None = None
     known: dict[str, np.ndarray] = field(default_factory=dict)
 
     def members(self, name: str) -> np.ndarray:
         """Tell which of the events a gate holds."""
-        if self.still is not None and not self.asked.touches(name, self.move):
-            return self.still.members(name)
+        if self.in_place is not None and not self.sample.is_affected(name, self.displacement):
+            return self.in_place.members(name)
         if name not in self.known:
-            gate = self.asked.family[name]
-            own = self._combined(gate) if gate.combined else self.asked.shaped(name, self.move)
-            self.known[name] = own if gate.parent == "root" else own & self.members(gate.parent)
+            gate = self.sample.family[name]
+            inside = self._alone(name, gate)
+            if gate.parent != "root":
+                inside = inside & self.members(gate.parent)
+            self.known[name] = inside
         return self.known[name]
 
-    def _combined(self, gate: Gate) -> np.ndarray:
+    def _alone(self, name: str, gate: Gate) -> np.ndarray:
+        """Tell which events a gate's shape or combination holds, whatever its parent holds."""
+        if not gate.combined:
+            return self.sample.inside_shape(name, self.displacement)
         parts = [self.members(other) for other in gate.combined]
         if gate.all_of:
             return np.asarray(np.logical_and.reduce(parts))
-        return (
-            np.asarray(np.logical_or.reduce(parts)) if gate.any_of else ~np.logical_or.reduce(parts)
-        )
+        any_of = np.asarray(np.logical_or.reduce(parts))
+        return any_of if gate.any_of else ~any_of

@@ -1,4 +1,4 @@
-"""Find the valley between two modes of one marker, and say how much it can be trusted.
+"""Find the valley between two modes of one marker, and how certain it is.
 
 Everything works on one histogram a threshold: counts in equal bins of asinh(linear / 150), linear
 units on a scale that ends at 262144. A histogram is small enough to be kept and pooled, and all
@@ -32,7 +32,11 @@ SEED = 20250717
 
 @dataclass(frozen=True, slots=True)
 class Valley:
-    """A valley: its place in linear units, events on either side, depth relative to the smaller mode, bootstrap SD in asinh units."""
+    """A valley between two modes of a histogram.
+
+    ``value`` is its place in linear units, ``depth`` is relative to the smaller mode, ``sd`` is the
+    bootstrap SD in asinh units.
+    """
 
     value: float
     low_events: int
@@ -41,7 +45,10 @@ class Valley:
     sd: float
 
     def fault(self) -> str:
-        """Say why it may not be used, empty when it may (SCIENCE: 100 events in both modes, depth 0.5, SD 0.1 decade)."""
+        """Say why it may not be used; empty when it may.
+
+        It needs 100 events in both modes, a depth of 0.5 and an SD below 0.1 decade (SCIENCE).
+        """
         fewer = min(self.low_events, self.high_events)
         if fewer < MODE_EVENTS:
             return f"{fewer} events in the smaller mode, {MODE_EVENTS} are needed"
@@ -59,25 +66,28 @@ class Valley:
 
     def rationale(self) -> str:
         """Describe it in words."""
-        sides = f"{self.low_events} events below, {self.high_events} above"
+        events = f"{self.low_events} events below, {self.high_events} above"
         return (
-            f"valley at {self.value:.0f} ({sides}, depth {100 * self.depth:.0f} %, SD "
+            f"valley at {self.value:.0f} ({events}, depth {100 * self.depth:.0f} %, SD "
             f"{self.sd / math.log(10):.3f} decades)"
         )
 
 
 def to_scale(linear: np.ndarray | float) -> np.ndarray:
-    """Bring linear values to the asinh scale."""
+    """Convert linear values to the asinh scale."""
     return np.arcsinh(np.asarray(linear, dtype=np.float64) / COFACTOR)
 
 
 def from_scale(place: float) -> float:
-    """Bring a place of the asinh scale back to linear units."""
+    """Convert a place on the asinh scale back to linear units."""
     return math.sinh(place) * COFACTOR
 
 
 def histogram(linear: np.ndarray) -> np.ndarray:
-    """Count linear values in the bins of the asinh scale; values beyond an end are counted in its outermost bin."""
+    """Count linear values in the bins of the asinh scale.
+
+    Values beyond an end are counted in its outermost bin.
+    """
     places = np.clip((to_scale(linear) - LOWEST) / WIDTH, 0, BINS - 1)
     return np.bincount(places.astype(np.int64), minlength=BINS)
 
@@ -88,29 +98,30 @@ def bin_of(linear: float) -> int:
 
 
 def share_below(counts: np.ndarray, share: float) -> float:
-    """Give the linear value, to the width of a bin, under which a share of a histogram's events lies."""
+    """Give the linear value below which a share of a histogram's events lies, to a bin's width."""
     place = int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
     return from_scale(_centre(place) + WIDTH / 2)
 
 
 def find_valley(counts: np.ndarray, near: float) -> Valley | None:
-    """Find among the valleys of a histogram the one nearest to ``near`` (linear units) that passes, else the nearest; None without any."""
+    """Find the valley of a histogram nearest to ``near`` (linear units) that passes.
+
+    Of the three nearest, the first that passes is given, else the nearest; None without any valley.
+    """
     places = _valleys(_smooth(counts))
     if not places:
         return None
     target = float(to_scale(near))
-    found = [
-        _judge(counts, place)
-        for place in sorted(places, key=lambda p: abs(_centre(p) - target))[:3]
-    ]
-    return next((valley for valley in found if not valley.fault()), found[0])
+    nearest = sorted(places, key=lambda place: abs(_centre(place) - target))[:3]
+    valleys = [_valley_at(counts, place) for place in nearest]
+    return next((valley for valley in valleys if not valley.fault()), valleys[0])
 
 
 def find_crossing(counts: np.ndarray, near: float) -> Valley | None:
-    """Fit two normal modes to a histogram and give the place between them where an event belongs to either alike.
+    """Fit two normal modes to a histogram and give the place where either is equally likely.
 
-    The modes start on either side of ``near``. Judged as a valley is: a mixture always finds two
-    modes, also where there is one.
+    The modes start on either side of ``near`` (linear units). The place is tested as a valley is: a
+    mixture always finds two modes, also where there is one.
     """
     from sklearn.mixture import GaussianMixture
 
@@ -132,7 +143,8 @@ def find_crossing(counts: np.ndarray, near: float) -> Valley | None:
     if len(grid) == 0:
         return None
     share = model.predict_proba(grid.reshape(-1, 1))[:, upper]
-    return _judge(counts, bin_of(from_scale(grid[int(np.argmin(np.abs(share - 0.5)))])))
+    equal = grid[int(np.argmin(np.abs(share - 0.5)))]
+    return _valley_at(counts, bin_of(from_scale(equal)))
 
 
 def mode_of(counts: np.ndarray, below: float) -> float:
@@ -161,21 +173,23 @@ def _valleys(smooth: np.ndarray) -> list[int]:
     return places
 
 
-def _judge(counts: np.ndarray, place: int) -> Valley:
+def _valley_at(counts: np.ndarray, place: int) -> Valley:
+    """Measure the valley at a bin: events on either side, depth and bootstrap SD."""
     smooth = _smooth(counts)
     below, above = int(counts[:place].sum()), int(counts[place:].sum())
     smaller = min(float(smooth[:place].max(initial=0.0)), float(smooth[place:].max(initial=0.0)))
     depth = 1 - float(smooth[place]) / smaller if smaller > 0 else 0.0
-    sd = (
-        _bootstrap_sd(counts, place)
-        if min(below, above) >= MODE_EVENTS and depth >= DEPTH
-        else math.inf
-    )
+    sd = math.inf
+    if min(below, above) >= MODE_EVENTS and depth >= DEPTH:
+        sd = _bootstrap_sd(counts, place)
     return Valley(from_scale(_centre(place)), below, above, depth, sd)
 
 
 def _bootstrap_sd(counts: np.ndarray, place: int) -> float:
-    """Resample the histogram and give the SD of the nearest valley; a resample without one counts as a far move."""
+    """Give the SD of the nearest valley over resamples of the histogram, in asinh units.
+
+    A resample without a valley counts as a move across the whole scale.
+    """
     rng = np.random.default_rng(SEED)
     total = int(counts.sum())
     moved = []
@@ -188,7 +202,8 @@ def _bootstrap_sd(counts: np.ndarray, place: int) -> float:
 def _sample(counts: np.ndarray, most: int = 4000) -> np.ndarray:
     """Spread at most ``most`` events evenly over the quantiles of a histogram."""
     total = int(counts.sum())
-    ranks = (np.arange(min(total, most)) + 0.5) / min(total, most) if total else np.empty(0)
+    size = min(total, most)
+    ranks = (np.arange(size) + 0.5) / max(size, 1)
     return LOWEST + (np.searchsorted(np.cumsum(counts), ranks * total, side="right") + 0.5) * WIDTH
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gating.evaluation.compile import RealisedThreshold
+from gating.evaluation.compiled_strategy import RealisedThreshold
 from panels.text.errors import TubeFault
 from tasks.counting.counts import Detector, PopulationCount, TubeCounts
 from tasks.store.digests import gating_digest, is_intact_gating

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gating.evaluation.compile import compile_reference
+from gating.evaluation.reference_gates import compile_reference
 from gating.strategy.catalogue import (
     load_strategy,
     read_draft,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gating.beads.finding import BeadFinding
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import ENGINE_VERSION, Evaluation
 from gating.fcs.events import Events, open_events
 from gating.fcs.header import TubeHeader, read_header
@@ -24,7 +24,7 @@ from gating.fcs.keyword_numbers import finite_number
 from gating.quality.acquisition import TimeQuality, time_quality
 from gating.thresholds.apply import Applied, apply_declared, apply_strategy
 from gating.thresholds.measure import ThresholdMeasurement, measure
-from gating.thresholds.resolution import ReferenceMeasurements
+from gating.thresholds.reference_measurements import ReferenceMeasurements
 from panels.acquisition_time import TIME
 from panels.panel import PanelMatch, match_panel
 from panels.text.errors import PanelMismatch
@@ -75,7 +75,7 @@ def gate_tube(
             header,
             events,
             rows=acquisition.kept,
-            ask=lookup.fetch if needs_references(used.release.strategy) else None,
+            fetch_references=lookup.fetch if needs_references(used.release.strategy) else None,
         )
         quality = _quality(applied, acquisition, events, header)
         qc = _made_with(used) | _qc(applied, header, match.instrument) | quality.numbers

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
 from gating.strategy.population import Population
 from gating.thresholds.measure import NegativeMeasurement
-from gating.thresholds.sensitivity import border_share, stands_on
+from gating.thresholds.sensitivity import border_share, thresholds_of
 from tasks.counting.counts import PopulationCount
 from tasks.vocabulary.flags import Flag
 
@@ -60,7 +60,7 @@ def population_counts(
 
 
 def _flags(compiled: Compiled, population: Population, near: float, events: int) -> list[Flag]:
-    lineage = stands_on(compiled.strategy, population.gate)
+    lineage = thresholds_of(compiled.strategy, population.gate)
     resolved = {name: compiled.resolved[name] for name in lineage if name in compiled.resolved}
     ratios = [
         each.value / compiled.strategy.thresholds[name].value for name, each in resolved.items()

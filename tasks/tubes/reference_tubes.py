@@ -18,7 +18,7 @@ from itertools import chain, islice, product
 from typing import TYPE_CHECKING
 
 from gating.evaluation.engine import ENGINE_VERSION
-from gating.thresholds.resolution import ReferenceMeasurements, priors_of
+from gating.thresholds.reference_measurements import ReferenceMeasurements, priors_of
 from tasks.store.measurements import MeasuredWith, measured, measurements_of
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.tube_identity import TubeIdentity

@@ -185,7 +185,7 @@ def _by_document(document: Path) -> Callable[[TubeHeader], Gate]:
 
 def _reading(document: Path) -> Gate:
     from gating.evaluation.engine import evaluate
-    from gating.exchange.gatingml import read_gatingml
+    from gating.exchange.read_gatingml import read_gatingml
 
     gating = read_gatingml(document)
     return lambda header: evaluate(gating, open_events(header), header)

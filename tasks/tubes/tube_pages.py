@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gating.display.projection import project
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.resolved import Tried
-from gating.exchange.gatingml import write_gatingml
+from gating.exchange.write_gatingml import write_gatingml
 from panels.files.csv_cells import csv_text
 from panels.files.durable import remove_unfinished
 from tasks.publish.figure_bytes import png_bytes

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gating.evaluation.compile import Compiled
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader

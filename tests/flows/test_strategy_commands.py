@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gating.evaluation.engine import gate_paths
-from gating.exchange.gatingml import read_gatingml
+from gating.exchange.read_gatingml import read_gatingml
 from tests.flows.command import Said, reconflow_here
 from tests.shared_data import SHARED, needs_shared
 

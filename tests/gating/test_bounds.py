@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gating.exchange.gatingml import read_gatingml
+from gating.exchange.read_gatingml import read_gatingml
 from gating.strategy.bounds import MOST_GATES, MOST_LEVELS
 from gating.strategy.catalogue import read_strategy
 from panels.text.errors import StrategyFault
@@ -127,19 +127,19 @@ def read_by_a_child(
     done = subprocess.run(
         [sys.executable, "-c", CHILD, *paths], cwd=root, capture_output=True, text=True, check=True
     )
-    *found, peak = done.stdout.splitlines()
-    return dict(zip(ENDLESS, map(json.loads, found), strict=True)), int(peak) / 1024
+    *outcomes, peak = done.stdout.splitlines()
+    return dict(zip(ENDLESS, map(json.loads, outcomes), strict=True)), int(peak) / 1024
 
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_gates_without_end_are_refused_soon(
     read_by_a_child: tuple[dict[str, dict[str, Any]], float], name: str
 ) -> None:
-    found = read_by_a_child[0][name]
-    assert ENDLESS[name][1] in found["said"]
-    assert len(found["said"]) < 500
-    assert "\n" not in found["said"]
-    assert found["seconds"] < 5
+    outcomes = read_by_a_child[0][name]
+    assert ENDLESS[name][1] in outcomes["said"]
+    assert len(outcomes["said"]) < 500
+    assert "\n" not in outcomes["said"]
+    assert outcomes["seconds"] < 5
 
 
 def test_they_take_less_than_a_gibibyte(

@@ -6,7 +6,8 @@ import pytest
 
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
-from gating.exchange.gatingml import read_gatingml, write_gatingml
+from gating.exchange.read_gatingml import read_gatingml
+from gating.exchange.write_gatingml import write_gatingml
 from gating.strategy.catalogue import known, load_strategy
 from panels.panel import match_panel
 from panels.text.errors import PanelMismatch, StrategyFault

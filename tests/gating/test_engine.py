@@ -9,7 +9,7 @@ import pytest
 
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate, gate_paths
-from gating.exchange.gatingml import read_gatingml
+from gating.exchange.read_gatingml import read_gatingml
 from gating.fcs.events import open_events
 from gating.fcs.header import read_header
 from gating.strategy.catalogue import known, load_strategy
@@ -25,9 +25,11 @@ DOCUMENTS = (
 )
 REAL_TUBES = [
     ("b-cells-lyoplate/12828_1_Bcell_C01.fcs", "b-cells-lyoplate/12828_1_Bcell_C01.gatingml.xml"),
-    *((f"t-cells-activation/Activation_{i}.fcs", f"t-cells-activation/activation_0{i}.gatingml.xml") for i in range(1, 5)),
+    *((f"t-cells-activation/Activation_{i}.fcs",
+       f"t-cells-activation/activation_0{i}.gatingml.xml") for i in range(1, 5)),
     *((f"cell-counts/{stem}.fcs", f"cell-counts/{stem}.gatingml.xml") for stem in (
-        "CellCounts5L_AB_01-INF041-04_02", "CellCounts5L_AB_01-INF041-09_01", "CellCounts5L_AB_01-INF041-09_02",
+        "CellCounts5L_AB_01-INF041-04_02", "CellCounts5L_AB_01-INF041-09_01",
+        "CellCounts5L_AB_01-INF041-09_02",
         "CellCounts5L_AB_01-INF041-Cord", "CellCounts5L_AB_01-ND006-01")),
 ]  # fmt: skip
 

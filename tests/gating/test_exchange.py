@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gating.evaluation.compile import compile_strategy, expected_beads
+from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate, gate_paths
+from gating.evaluation.reference_gates import expected_beads
 from gating.exchange.export_gates import export_strategy
-from gating.exchange.gatingml import read_gatingml
 from gating.exchange.import_files import strategy_yaml
 from gating.exchange.import_gates import import_gates
 from gating.exchange.read_document import Foreign, read_foreign, sample_names
+from gating.exchange.read_gatingml import read_gatingml
 from gating.exchange.safe_xml import read_xml
 from gating.fcs.events import open_events
 from gating.fcs.header import read_header
@@ -109,7 +110,7 @@ def test_flowkit_counts_the_same_with_every_exported_version(pin, tmp_path):
 
 
 @needs_shared
-def test_a_laboratorys_own_strategy_leaves_as_it_counts(tmp_path):
+def test_a_laboratorys_strategy_is_exported_as_it_counts(tmp_path):
     strategy = load_strategy("lyoplate_b", LYOPLATE / "strategies").strategy
     panel = read_panel(LYOPLATE / "panels" / "lyoplate.yaml")
     document = tmp_path / "strategy.xml"
@@ -130,7 +131,8 @@ ODD = {
         {"gate": "four", "parent": "scale_CD3", "quadrant": {
             "x": "CD4", "y": "CD8", "x_divider": -20.0, "y_divider": 0.0,
             "quadrants": {"++": "pp", "+-": "pm", "-+": "mp", "--": "mm"}}},
-        {"gate": "four_x", "parent": "mm", "ratio": {"numerator": "FSC-A", "denominator": "FSC-H", "above": 0.9, "below": 1.3}},
+        {"gate": "four_x", "parent": "mm", "ratio": {
+            "numerator": "FSC-A", "denominator": "FSC-H", "above": 0.9, "below": 1.3}},
         {"gate": "ratio_four_x", "parent": "root", "none_of": ["pp", "mm"]},
         {"gate": "alone", "parent": "pp", "none_of": ["ratio_four_x"]},
     ],
@@ -358,7 +360,7 @@ def test_an_unknown_encoding_is_refused_with_a_sentence(encoding, tmp_path):
         read_gatingml(document)
 
 
-def test_gates_named_by_no_xml_name_are_read_and_told(tmp_path):
+def test_gates_named_by_no_xml_name_are_read_and_noted(tmp_path):
     document = tmp_path / "gates.xml"
     names = ["IgD+CD27+", "IgD+CD27-", "IgD-CD27+", "a/b", "7"]
     gates = "".join(
@@ -367,8 +369,8 @@ def test_gates_named_by_no_xml_name_are_read_and_told(tmp_path):
     document.write_text(ROOT.format(gates + BOTH.format("both of", "a/b", "7")))
     foreign = read_foreign(document)
     assert len(list(gate_paths(foreign.gating))) == 6
-    told = {note.text for note in foreign.notes}
-    assert "The document calls it 'IgD+CD27+', which is no XML name." in told
+    noted = {note.text for note in foreign.notes}
+    assert "The document calls it 'IgD+CD27+', which is no XML name." in noted
     imported = import_gates(
         foreign, small_panel({"CD3": "FITC-A"}, ("FSC-A",), compensated=False), "imported"
     )
@@ -437,11 +439,11 @@ def carried(document: Path, tube: Path, panel: Panel, sample: str | None = None)
         for path in theirs.rows
         if path in imported.name_of
     }
-    told = {note.gate for note in imported.lost}
-    assert {"/".join(path[1:]) for path in theirs.rows if path not in imported.name_of} <= told | {
+    noted = {note.gate for note in imported.lost}
+    assert {"/".join(path[1:]) for path in theirs.rows if path not in imported.name_of} <= noted | {
         "/".join((*path[1:-1],)) + f"/{path[-1]}"
         for path in theirs.rows
-        if "/".join(path[1:-1]) in told
+        if "/".join(path[1:-1]) in noted
     }
     return counts, imported, foreign
 
@@ -466,7 +468,7 @@ def test_gatingml_reference_documents_count_the_same_after_import(document):
 
 
 @needs_shared
-def test_what_the_reference_documents_hold_is_carried_over_or_said_to_be_lost():
+def test_what_the_reference_documents_hold_is_carried_over_or_noted_as_lost():
     document = SHARED / "gating-ml" / "gml" / "gml_all_gates.xml"
     reasons: dict[str, set[str]] = {}
     kept = {}
@@ -626,7 +628,7 @@ def side_by_side(foreign: Foreign) -> Foreign:
     return Foreign(foreign.source, flat, foreign.channels)
 
 
-def test_shapes_on_other_scales_are_redrawn_and_said_to_be():
+def test_shapes_on_other_scales_are_redrawn_and_noted():
     """Slanted edges and an ellipse on biexponential and arcsinh axes: at most 1 in 1,000 events
     changes sides."""
     import flowkit
@@ -658,12 +660,12 @@ def test_shapes_on_other_scales_are_redrawn_and_said_to_be():
     for path, name in imported.name_of.items():
         assert 5_000 < theirs.count(path) < 95_000
         assert np.setxor1d(theirs.rows[path], ours.rows[compiled.path_of[name]]).size <= 100, path
-    told = {note.gate for note in imported.notes if note.outcome == "approximated"}
-    assert told == {"slanted", "outside", "round"}
+    noted = {note.gate for note in imported.notes if note.outcome == "approximated"}
+    assert noted == {"slanted", "outside", "round"}
     assert any("none_of" in note.text for note in imported.notes if note.gate == "outside")
 
 
-def test_a_gate_lost_takes_those_that_stand_on_it_with_it():
+def test_gates_that_depend_on_a_lost_gate_are_lost_too():
     import flowkit
     from flowkit import gates
 
@@ -710,16 +712,16 @@ def test_a_gate_lost_takes_those_that_stand_on_it_with_it():
         ("workspaces_only/8_color_ICS_sample_without_gates.wsp", set()),
     ],
 )
-def test_a_gate_drawn_for_one_sample_alone_is_told(workspace, own):
+def test_a_gate_drawn_for_one_sample_alone_is_noted(workspace, own):
     path = SHARED / "flowjo" / workspace
     notes = read_foreign(path, sample_names(path)[0]).notes
-    told = {note.gate: note.text for note in notes if note.outcome == "to do"}
-    assert told.keys() == own
-    assert all(text.startswith("This sample's own: the group ") for text in told.values())
+    noted = {note.gate: note.text for note in notes if note.outcome == "to do"}
+    assert noted.keys() == own
+    assert all(text.startswith("This sample's own: the group ") for text in noted.values())
 
 
 @needs_shared
-def test_a_sample_that_differs_from_its_group_is_told_whatever_it_says_of_itself(tmp_path):
+def test_a_sample_that_differs_from_its_group_is_noted_whatever_owner_it_names(tmp_path):
     from lxml import etree
 
     source = SHARED / "flowjo" / "workspaces_only" / "8_color_ICS_simple.wsp"

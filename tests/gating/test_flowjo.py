@@ -144,7 +144,7 @@ def test_without_a_file_the_gains_the_workspace_keeps_are_used(tmp_path):
     assert any("were not compared: no tube is at hand" in note.text for note in done.imported.notes)
 
 
-def test_a_file_whose_gain_is_not_the_workspaces_is_told(tmp_path):
+def test_a_file_whose_gain_is_not_the_workspaces_is_noted(tmp_path):
     raw = raw_events()
     written = Written(recorded("R", rectangle(FSC_A=(100_000.0, None))), keywords={"$P1G": "4"})
     counts, done = imported(tmp_path, written, raw, keywords={"$P1G": "2"})
@@ -154,7 +154,7 @@ def test_a_file_whose_gain_is_not_the_workspaces_is_told(tmp_path):
     )
 
 
-def test_a_gain_of_flowjos_own_is_not_guessed_at(tmp_path):
+def test_a_gain_chosen_by_flowjo_is_not_guessed(tmp_path):
     scale = f'linear transforms:minRange="0" transforms:maxRange="{TOP:g}" gain="3"'
     gates = recorded("odd", rectangle(FSC_A=(1.0, None))) + recorded(
         "well", rectangle(SSC_A=(100_000.0, None))
@@ -295,7 +295,7 @@ def test_an_ellipse_on_a_linear_axis_with_a_negative_minimum_counts_right():
     assert [each.counted for each in done.compared] == [401]
 
 
-def test_a_circle_is_imported_and_so_is_what_stands_beside_it(tmp_path):
+def test_a_circle_is_imported_and_so_are_the_gates_beside_it(tmp_path):
     raw = raw_events()
     below = population("below", rectangle(FSC_A=(100_000.0, None)), 1)
     circle = population("C", ellipse("FSC-A", "SSC-A", (100, 140), (40, 40)), 1, below)
@@ -318,22 +318,28 @@ VERTEX = (
     'data-type:value="5"/></gating:vertex>'
 )
 LONG_ELLIPSE = ellipse("FSC-A", "SSC-A", (100, 100), (50, 1))
+NAMELESS = '<gating:RectangleGate><gating:dimension gating:min="1"/></gating:RectangleGate>'
+OPEN = rectangle(FSC_A=(1.0, None))
+TRIANGLE = polygon("FSC-A", "SSC-A", [(1, 1), (2, 2), (3, 1)])
+ROUND = ellipse("FSC-A", "SSC-A", (9, 9), (5, 4))
 BAD = {
     "no Gate": '<Population name="bad" count="1" owningGroup=""/>',
     "empty Gate": population("bad", "", 1),
     "two shapes": population("bad", rectangle(FSC_A=(1.0, None)) + rectangle(SSC_A=(1.0, None)), 1),
     "unknown kind": population("bad", "<gating:SpiderGate/>", 1),
     "Curly quadrant": population("bad", "<gating:CurlyQuad/>", 1),
-    "no channel": population("bad", '<gating:RectangleGate><gating:dimension gating:min="1"/></gating:RectangleGate>', 1),
-    "word for a bound": population("bad", rectangle(FSC_A=(1.0, None)).replace('"1.0"', '"one"'), 1),
-    "NaN for a bound": population("bad", rectangle(FSC_A=(1.0, None)).replace('"1.0"', '"nan"'), 1),
+    "no channel": population("bad", NAMELESS, 1),
+    "word for a bound": population("bad", OPEN.replace('"1.0"', '"one"'), 1),
+    "NaN for a bound": population("bad", OPEN.replace('"1.0"', '"nan"'), 1),
     "no axis": population("bad", "<gating:RectangleGate/>", 1),
     "two corners": population("bad", polygon("FSC-A", "SSC-A", [(1, 1), (2, 2)]), 1),
-    "one axis": population("bad", polygon("FSC-A", "SSC-A", [(1, 1), (2, 2), (3, 1)]).replace('name="SSC-A"', 'name=""'), 1),
-    "endless corner": population("bad", polygon("FSC-A", "SSC-A", [(1, 1), (2, 2), (3, 1)]).replace('"3.0"', '"inf"'), 1),
-    "no foci": population("bad", ellipse("FSC-A", "SSC-A", (9, 9), (5, 4)).replace("gating:foci", "gating:other"), 1),
-    "foci beyond the edge": population("bad", LONG_ELLIPSE.replace('"150.0"', '"101.0"').replace('"50.0"', '"99.0"'), 1),
-    "eventsInside": population("bad", rectangle(FSC_A=(1.0, None)).replace('eventsInside="1"', 'eventsInside="maybe"'), 1),
+    "one axis": population("bad", TRIANGLE.replace('name="SSC-A"', 'name=""'), 1),
+    "endless corner": population("bad", TRIANGLE.replace('"3.0"', '"inf"'), 1),
+    "no foci": population("bad", ROUND.replace("gating:foci", "gating:other"), 1),
+    "foci beyond the edge": population(
+        "bad", LONG_ELLIPSE.replace('"150.0"', '"101.0"').replace('"50.0"', '"99.0"'), 1),
+    "eventsInside": population(
+        "bad", OPEN.replace('eventsInside="1"', 'eventsInside="maybe"'), 1),
     "unpublished scale": population("bad", polygon("FITC-A", "SSC-A", [(1, 1), (2, 9), (9, 1)]), 1),
     "broken scale": population("bad", rectangle_on({"PE-A": (1.0, None)}), 1),
     "derived parameter": population("bad", rectangle_on({"Ratio": (1.0, None)}), 1),
@@ -344,7 +350,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_gate_is_named_with_what_stands_on_it_and_the_others_are_imported(kind, tmp_path):
+def test_a_bad_gate_is_named_with_those_that_depend_on_it_and_the_others_are_imported(
+    kind, tmp_path
+):
     raw = raw_events()
     below = population(
         "below",
@@ -372,12 +380,12 @@ def test_a_bad_gate_is_named_with_what_stands_on_it_and_the_others_are_imported(
         warnings.simplefilter("error")
         done = import_checked(tmp_path / "text.wsp", lab_panel(), "lab", tube=tube, accept=True)
     assert {each.gate: each.counted for each in done.compared}["R"] == (raw[:, 0] >= 100_000).sum()
-    told = lost(done)
-    assert told["bad"]
-    assert "bad" in told["both"] or "circle" in told["both"]
+    noted = lost(done)
+    assert noted["bad"]
+    assert "bad" in noted["both"] or "circle" in noted["both"]
     if "below" in bad and "<Subpopulations>" in bad:
-        assert told["bad/below"] == "Its parent bad could not be carried over."
-        assert told["bad/below/deeper"] == "Its parent below could not be carried over."
+        assert noted["bad/below"] == "Its parent bad could not be carried over."
+        assert noted["bad/below/deeper"] == "Its parent below could not be carried over."
     strategy_of(done.imported)
 
 
@@ -540,9 +548,9 @@ def test_gatingml_is_read_to_the_end_of_its_own_scale_without_a_file(tmp_path):
     sides = done.imported.document["gates"][0]["rectangle"]
     assert sides["CD3"]["above"] == pytest.approx(place / 16)
     assert sides["FSC-A"]["above"] == 100
-    told = " ".join(note.text for note in done.imported.notes)
-    assert "the end of the document's own scale was taken: CD3 4194304." in told
-    assert "does not say how far values reach on FSC-A: 262144 was taken" in told
+    noted = " ".join(note.text for note in done.imported.notes)
+    assert "the end of the document's own scale was taken: CD3 4194304." in noted
+    assert "does not say how far values reach on FSC-A: 262144 was taken" in noted
 
 
 # Counts the workspace recorded
@@ -617,7 +625,7 @@ def test_a_tube_that_lacks_a_marker_of_the_workspaces_matrix_is_counted_under_th
     )
 
 
-def test_another_tube_than_the_one_gated_is_told_by_its_events(tmp_path):
+def test_another_tube_than_the_one_gated_is_recognised_by_its_events(tmp_path):
     workspace, _ = counted_workspace(tmp_path)
     other = write_tube(tmp_path / "other.fcs", raw_events(5000, seed=9))
     with pytest.raises(StrategyFault, match=r"t\.fcs has 6,000 events, the tube 5,000"):
@@ -648,14 +656,14 @@ def test_a_broken_tube_beside_the_workspace_does_not_stop_the_import(tmp_path):
     assert any("beside the workspace cannot be read" in note.text for note in done.imported.notes)
 
 
-def test_a_sample_flowjo_has_not_counted_is_told_and_not_refused(tmp_path):
+def test_a_sample_flowjo_has_not_counted_is_noted_and_not_refused(tmp_path):
     workspace, _ = counted_workspace(tmp_path, R=0, P=0)
     done = import_checked(workspace, lab_panel(), "lab")
     assert {each.verdict for each in done.compared} == {"not counted by FlowJo"}
     assert any("FlowJo had not counted it" in note.text for note in done.imported.notes)
 
 
-def test_a_samples_own_gate_wins_over_its_groups(tmp_path):
+def test_a_gate_of_the_sample_wins_over_its_groups(tmp_path):
     raw = raw_events()
     own = int((raw[:, 0] >= 100_000).sum())
     group = population("R", rectangle(FSC_A=(140_000.0, None)), 1).replace(
@@ -687,7 +695,7 @@ def sample_of(text: str, number: int) -> str:
     return inner.replace('sampleID="1"', f'sampleID="{number}"')
 
 
-def test_a_whole_workspace_is_held_against_every_samples_own_gates(tmp_path):
+def test_a_whole_workspace_is_compared_under_the_gates_of_each_sample(tmp_path):
     samples, tubes = [], tmp_path / "tubes"
     tubes.mkdir()
     true = {}
@@ -712,11 +720,12 @@ def test_a_whole_workspace_is_held_against_every_samples_own_gates(tmp_path):
         (f"s{n}", true[f"s{n}"], "same") for n in (1, 2, 3)
     ]
     assert done.imported.document["gates"][0]["rectangle"] == {"FSC-A": {"above": 100_000.0}}
-    told = " ".join(note.text for note in done.imported.notes)
+    noted = " ".join(note.text for note in done.imported.notes)
     assert (
-        "The sample s1 has gates of its own (R), which the strategy, made after s2, has not" in told
+        "The sample s1 has gates of its own (R), which the strategy, made after s2, has not"
+        in noted
     )
-    assert "not compared, for want of the samples' tubes: s4." in told
+    assert "not compared, for want of the samples' tubes: s4." in noted
     (tubes / "s3.fcs").write_bytes((tubes / "s2.fcs").read_bytes())
     with pytest.raises(StrategyFault, match=r"s3, R: recorded .*--accept"):
         import_workspace(tmp_path / "lab.wsp", lab_panel(), "lab", tubes=tubes)

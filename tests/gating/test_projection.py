@@ -19,7 +19,7 @@ def views_of(pin, events):
 
 
 @pytest.mark.parametrize("pin", known())
-def test_every_gate_has_a_view_with_its_own_counts(pin):
+def test_every_gate_has_a_view_with_its_counts(pin):
     strategy, kept, compiled, views = views_of(pin, 20_000)
     assert [view.name for view in views] == [name for gate in strategy.gates for name in gate.names]
     for view in views:
@@ -78,12 +78,16 @@ def test_gates_are_drawn_beside_whatever_the_tube_has():
 
     def views(scatter: dict[str, str], markers: list[str], **plot: str):
         panel = Panel.model_validate({
-            "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i", "counting": ["dual"], "compensated": False,
-            "scatter": scatter, "markers": [{"marker": m, "detector": f"{m}-A", "required": m == "CD3"} for m in markers],
+            "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i",
+            "counting": ["dual"], "compensated": False, "scatter": scatter,
+            "markers": [
+                {"marker": m, "detector": f"{m}-A", "required": m == "CD3"} for m in markers],
         })  # fmt: skip
         strategy = Strategy.model_validate({
             "strategy": "s", "version": "1.0.0", "title": "t", "panel": "lab",
-            "gates": [{"gate": "g", "parent": "root", "rectangle": {"CD3": {"above": 100}}, "plot": plot}],
+            "gates": [
+                {"gate": "g", "parent": "root", "plot": plot,
+                 "rectangle": {"CD3": {"above": 100}}}],
             "populations": [{"id": "p", "gate": "g", "label": "p", "reference": "p"}],
         })  # fmt: skip
         names = ("CD3-A", *scatter.values())

@@ -11,7 +11,7 @@ from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
 from gating.strategy.model import Strategy
 from panels.panel import Panel, match_panel
-from tests.gating.test_doubt import DETECTORS, LABELS
+from tests.gating.test_sensitivity import DETECTORS, LABELS
 from tests.gating.tubes import ArrayTube
 
 USUAL = 262_144.0

@@ -23,8 +23,9 @@ from gating.thresholds.measure import (
     measure,
     measurement_from,
 )
-from gating.thresholds.resolution import Prior, ReferenceMeasurements, priors_of, resolve
-from gating.thresholds.sensitivity import border_share, stands_on
+from gating.thresholds.reference_measurements import Prior, ReferenceMeasurements, priors_of
+from gating.thresholds.resolution import resolve
+from gating.thresholds.sensitivity import border_share, thresholds_of
 from gating.thresholds.valley import COFACTOR, find_crossing, find_valley, from_scale, histogram
 from panels.catalogue import load_panel
 from panels.panel import match_panel
@@ -102,7 +103,7 @@ def negatives(spread: float, count: int = 5000, seed: int = 3) -> NegativeMeasur
     return NegativeMeasurement(0.0, spread, tuple(histogram(values).tolist()))
 
 
-def reading(
+def measurement(
     true_b: int = 0, *, gain: float = 1.0, seed: int = 1, anchors: int = 500, spread: float = 60.0
 ) -> ThresholdMeasurement:
     counts = tuple(histogram(gain * cd19_axis(true_b, seed)).tolist())
@@ -138,14 +139,14 @@ def plain_valley(values: np.ndarray) -> float | None:
 def test_no_valley_passes_where_the_population_is_absent_or_tiny(true_b: int) -> None:
     for seed in range(50):
         counts = histogram(cd19_axis(true_b, seed))
-        for found in (
+        for result in (
             find_valley(counts, DECLARED),
             find_crossing(counts, DECLARED) if seed < 5 else None,
         ):
-            assert found is None or found.fault()
+            assert result is None or result.fault()
 
 
-def test_a_valley_finder_that_asks_nothing_invents_cells_where_there_are_none() -> None:
+def test_a_valley_finder_that_tests_nothing_invents_cells_where_there_are_none() -> None:
     tubes = [cd19_axis(0, seed) for seed in range(6)]
     invented = [
         int((values >= valley).sum())
@@ -183,8 +184,8 @@ def test_empty_and_tiny_gates_give_no_boundary() -> None:
     nothing = ThresholdMeasurement(
         tuple(histogram(np.empty(0)).tolist()), negatives(60.0, count=0), AnchorMeasurement(0, 0.0)
     )
-    found = settled(nothing)
-    assert (found.value, found.source, found.checked, found.proven) == (
+    result = settled(nothing)
+    assert (result.value, result.source, result.checked, result.proven) == (
         DECLARED,
         "fixed",
         False,
@@ -194,23 +195,23 @@ def test_empty_and_tiny_gates_give_no_boundary() -> None:
 
 def test_the_declared_value_holds_while_nothing_contradicts_it() -> None:
     for true_b in (0, 20, 1000):
-        found = settled(reading(true_b))
-        assert (found.value, found.source, found.checked) == (DECLARED, "fixed", True)
-        assert [attempt.source for attempt in found.tried] == ["fixed"]
-        assert "beads is 1.00 ×" in found.rationale
+        result = settled(measurement(true_b))
+        assert (result.value, result.source, result.checked) == (DECLARED, "fixed", True)
+        assert [attempt.source for attempt in result.tried] == ["fixed"]
+        assert "beads is 1.00 ×" in result.rationale
 
 
 def test_a_drifted_detector_is_followed_by_its_anchor() -> None:
     for gain in (0.7, 1.4):
-        found = settled(reading(0, gain=gain))
-        assert found.source == "gain"
-        assert found.value == pytest.approx(DECLARED * gain)
-        assert "is 0.70 ×" in found.tried[0].fault or "is 1.40 ×" in found.tried[0].fault
+        result = settled(measurement(0, gain=gain))
+        assert result.source == "gain"
+        assert result.value == pytest.approx(DECLARED * gain)
+        assert "is 0.70 ×" in result.tried[0].fault or "is 1.40 ×" in result.tried[0].fault
 
 
 def test_negatives_move_a_boundary_up_fully_and_down_half_as_far() -> None:
     up, down = (
-        settled(reading(0, gain=gain, anchors=0), only=("fixed", "negative"))
+        settled(measurement(0, gain=gain, anchors=0), only=("fixed", "negative"))
         for gain in (1.4, 0.65)
     )
     assert (up.source, down.source) == ("negative", "negative")
@@ -219,83 +220,87 @@ def test_negatives_move_a_boundary_up_fully_and_down_half_as_far() -> None:
 
 
 def test_a_control_of_the_batch_lends_its_valley_by_the_ratio_of_anchors() -> None:
-    control = {"cd19": reading(3000, gain=1.0, seed=7)}
-    found = settled(
-        reading(0, gain=1.5), ReferenceMeasurements(controls=[control]), only=("fixed", "control")
+    control = {"cd19": measurement(3000, gain=1.0, seed=7)}
+    result = settled(
+        measurement(0, gain=1.5),
+        ReferenceMeasurements(controls=[control]),
+        only=("fixed", "control"),
     )
     lent = find_valley(np.array(control["cd19"].counts), DECLARED)
     assert lent is not None
-    assert found.source == "control"
-    assert found.value == pytest.approx(lent.value * 1.5)
+    assert result.source == "control"
+    assert result.value == pytest.approx(lent.value * 1.5)
     empty = settled(
-        reading(0, gain=1.5),
-        ReferenceMeasurements(controls=[{"cd19": reading(10)}]),
+        measurement(0, gain=1.5),
+        ReferenceMeasurements(controls=[{"cd19": measurement(10)}]),
         only=("fixed", "control"),
     )
     assert not empty.proven
     assert "10 events" in empty.tried[1].fault or "needed" in empty.tried[1].fault
 
 
-def test_the_patients_baseline_lends_its_valley_and_without_one_says_so() -> None:
-    baseline = {"cd19": reading(3000, seed=9)}
-    found = settled(
-        reading(0, gain=1.3, anchors=0),
+def test_the_patients_baseline_lends_its_valley_and_a_missing_one_is_a_fault() -> None:
+    baseline = {"cd19": measurement(3000, seed=9)}
+    result = settled(
+        measurement(0, gain=1.3, anchors=0),
         ReferenceMeasurements(baseline=baseline),
         only=("fixed", "baseline"),
     )
-    assert found.source == "baseline"
-    none = settled(reading(0, gain=1.3), only=("fixed", "baseline"))
+    assert result.source == "baseline"
+    none = settled(measurement(0, gain=1.3), only=("fixed", "baseline"))
     assert (none.source, none.proven, none.value) == ("fixed", False, DECLARED)
     assert none.tried[1].fault == "no counted baseline tube of the patient"
 
 
 def test_an_fmo_control_puts_the_boundary_above_its_cells() -> None:
-    unstained = {"cd19": reading(0, gain=2.0, seed=5)}
-    found = settled(
-        reading(0, gain=1.4), ReferenceMeasurements(fmo={"CD19": unstained}), only=("fixed", "fmo")
+    unstained = {"cd19": measurement(0, gain=2.0, seed=5)}
+    result = settled(
+        measurement(0, gain=1.4),
+        ReferenceMeasurements(fmo={"CD19": unstained}),
+        only=("fixed", "fmo"),
     )
     values = 2.0 * cd19_axis(0, 5)
-    assert found.source == "fmo"
-    assert float((values >= found.value).mean()) == pytest.approx(0.0005, abs=0.0003)
+    assert result.source == "fmo"
+    assert float((values >= result.value).mean()) == pytest.approx(0.0005, abs=0.0003)
 
 
 def test_a_source_never_leaves_the_limits_nor_what_is_known() -> None:
     narrow = CD19.model_copy(
         update={"limits": (DECLARED * 0.9, DECLARED * 1.1), "sources": ("fixed", "gain")}
     )
-    found = resolve(strategy_with(narrow), {"cd19": reading(0, gain=1.4)}, ReferenceMeasurements())[
-        "cd19"
-    ]
-    assert not found.proven
-    assert "beyond the limits" in found.tried[1].fault
-    far = settled(reading(0, gain=3.0), only=("fixed", "gain"))
+    result = resolve(
+        strategy_with(narrow), {"cd19": measurement(0, gain=1.4)}, ReferenceMeasurements()
+    )["cd19"]
+    assert not result.proven
+    assert "beyond the limits" in result.tried[1].fault
+    far = settled(measurement(0, gain=3.0), only=("fixed", "gain"))
     assert not far.proven
     assert "0.3 decades" in far.tried[1].fault
 
 
 def test_a_boundary_that_the_negatives_reach_is_refused() -> None:
-    wide = replace(reading(0, gain=1.0), negative=negatives(600.0))
-    found = settled(wide, only=("fixed", "gain"))
-    assert "reach it" in found.tried[0].fault
-    assert not found.proven
+    wide = replace(measurement(0, gain=1.0), negative=negatives(600.0))
+    result = settled(wide, only=("fixed", "gain"))
+    assert "reach it" in result.tried[0].fault
+    assert not result.proven
 
 
 def test_the_pool_of_a_batch_has_the_events_one_tube_lacks() -> None:
-    own = reading(60, gain=1.3, anchors=0)
-    pool = [{"cd19": reading(60, gain=1.3, seed=seed)} for seed in range(10, 16)]
+    own = measurement(60, gain=1.3, anchors=0)
+    pool = [{"cd19": measurement(60, gain=1.3, seed=seed)} for seed in range(10, 16)]
     assert settled(own, only=("fixed", "valley")).proven is False
-    found = settled(own, ReferenceMeasurements(pool=pool), only=("fixed", "valley", "pooled"))
-    assert found.source == "pooled"
-    assert int((1.3 * cd19_axis(60, 1) >= found.value).sum()) == pytest.approx(60, abs=3)
+    result = settled(own, ReferenceMeasurements(pool=pool), only=("fixed", "valley", "pooled"))
+    assert result.source == "pooled"
+    assert int((1.3 * cd19_axis(60, 1) >= result.value).sum()) == pytest.approx(60, abs=3)
 
 
-def test_earlier_references_draw_an_uncertain_valley_towards_theirs() -> None:
+def test_earlier_references_shrink_an_uncertain_valley_towards_theirs() -> None:
     strategy = strategy_with(CD19)
-    earlier = [{"cd19": reading(2000, seed=seed)} for seed in range(20, 26)]
+    earlier = [{"cd19": measurement(2000, seed=seed)} for seed in range(20, 26)]
     prior = priors_of(strategy, earlier)["cd19"]
     assert prior.tubes == 6
     assert "cd19" not in priors_of(strategy, earlier[:4])
-    own = reading(2000, gain=1.5, anchors=0)
+    own = measurement(2000, gain=1.5, anchors=0)
     alone = settled(own, only=("fixed", "valley")).value
     shrunk = settled(
         own, ReferenceMeasurements(priors={"cd19": prior}), only=("fixed", "valley")
@@ -309,8 +314,8 @@ def test_earlier_references_draw_an_uncertain_valley_towards_theirs() -> None:
     assert not foreign.proven
 
 
-def test_the_order_of_gathering_does_not_matter_and_readings_survive_json() -> None:
-    own = reading(2000, gain=1.5)
+def test_the_order_of_gathering_does_not_matter_and_measurements_survive_json() -> None:
+    own = measurement(2000, gain=1.5)
     assert settled(own) == settled(own)
     assert measurement_from(json.loads(json.dumps(own.document()))) == own
     bare = ThresholdMeasurement(None, None, AnchorMeasurement(5, 1.0))
@@ -387,8 +392,8 @@ def test_a_tube_without_b_cells_has_none_whatever_the_gain(gain: float) -> None:
         assert counts["b_cells_cd20"] < 20
 
 
-def test_events_at_a_border_are_told_and_lineages_name_their_thresholds() -> None:
-    assert stands_on(BCELL, "naive_mature") == (
+def test_events_at_a_border_are_counted_and_lineages_name_their_thresholds() -> None:
+    assert thresholds_of(BCELL, "naive_mature") == (
         "cd45",
         "dump",
         "cd3",
@@ -401,7 +406,7 @@ def test_events_at_a_border_are_told_and_lineages_name_their_thresholds() -> Non
         "cd38_tr",
         "cd24_tr",
     )
-    assert stands_on(BCELL, "singlets") == ()
+    assert thresholds_of(BCELL, "singlets") == ()
     made = simulate_tube(
         load_panel("bcell"), {**CELLS, **B_CELLS}, Conditions(), np.random.default_rng(1)
     )
@@ -537,7 +542,7 @@ def test_a_good_tube_keeps_the_declared_car_borders() -> None:
         assert [each.source for each in resolved.values()] == ["fixed"] * len(resolved)
 
 
-def test_too_few_cells_of_a_stretch_are_not_asked() -> None:
+def test_too_few_cells_of_a_stretch_are_not_used() -> None:
     negative = Negative(
         gate="t_cells",
         spread=60.0,
@@ -559,9 +564,9 @@ def test_too_few_cells_of_a_stretch_are_not_asked() -> None:
         own = ThresholdMeasurement(
             None, replace(negatives(60.0), stretches=(good, replace(near, events=events))), None
         )
-        found = resolve(strategy_with(threshold), {"cd19": own}, ReferenceMeasurements())["cd19"]
-        assert found.source == source
-    assert found.value == pytest.approx(1.5 * DECLARED)
+        result = resolve(strategy_with(threshold), {"cd19": own}, ReferenceMeasurements())["cd19"]
+        assert result.source == source
+    assert result.value == pytest.approx(1.5 * DECLARED)
     assert measurement_from(json.loads(json.dumps(own.document()))) == own
 
 

@@ -16,7 +16,8 @@ from tasks.vocabulary.flags import Flag
 from tests.gating.tubes import ArrayTube
 
 PANEL = Panel.model_validate({
-    "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i", "counting": ["dual"], "compensated": False,
+    "panel": "lab", "version": "1.0.0", "title": "t", "instrument": "i",
+    "counting": ["dual"], "compensated": False,
     "scatter": {name: name for name in ("FSC-A", "FSC-H", "SSC-A", "Time")},
     "markers": [{"marker": "CD3", "detector": "FITC-A"}, {"marker": "CD19", "detector": "PE-A"}],
 })  # fmt: skip
@@ -53,7 +54,8 @@ def strategy_of(*gates: dict[str, object], counted: str = "") -> Strategy:
     name = counted or str(gates[-1]["gate"])
     population = {"id": "p", "gate": name, "label": "p", "reference": "p"}
     return Strategy.model_validate({
-        "strategy": "s", "version": "1.0.0", "title": "t", "panel": "lab", "gates": list(gates), "populations": [population],
+        "strategy": "s", "version": "1.0.0", "title": "t", "panel": "lab",
+        "gates": list(gates), "populations": [population],
     })  # fmt: skip
 
 
@@ -108,7 +110,9 @@ def edge_at(border: float) -> dict[str, dict[str, object]]:
 
 @pytest.mark.parametrize("shape", edge_at(1.0))
 @pytest.mark.parametrize("maximum", [1024.0, 262_144.0, 16_777_216.0])
-def test_events_that_crowd_a_border_of_any_shape_are_told(shape: str, maximum: float) -> None:
+def test_events_that_crowd_a_border_of_any_shape_are_counted_as_near_it(
+    shape: str, maximum: float
+) -> None:
     tube = crowd(maximum)
     beside, away = (
         strategy_of(
@@ -125,7 +129,7 @@ def test_events_that_crowd_a_border_of_any_shape_are_told(shape: str, maximum: f
     assert share(away, tube) == 0
 
 
-def test_a_polygon_is_told_as_the_rectangle_with_the_same_border() -> None:
+def test_a_polygon_has_the_share_of_the_rectangle_with_the_same_border() -> None:
     tube = crowd(CD3=0.5, CD19=0.5)
     limits = {"CD3": {"above": 7000, "below": 40_000}, "CD19": {"above": 5000, "below": 30_000}}
     corners = [[7000, 5000], [40_000, 5000], [40_000, 30_000], [7000, 30_000]]
@@ -152,15 +156,15 @@ def test_descendants_and_combinations_inherit_a_crowded_border(child: dict[str, 
     assert share(strategy_of(a, b, empty, {"gate": "g", "parent": parent, **child}), tube) > 0.9
 
 
-def test_a_combination_is_asked_about_the_gates_it_leaves_out() -> None:
+def test_a_combination_has_the_borders_of_the_gates_it_leaves_out() -> None:
     tube = crowd()
     for border, expected in ((10_500, 0.9), (40_000, None)):
         out = {"gate": "out", "parent": "root", "rectangle": {"CD3": {"above": border}}}
-        found = share(strategy_of(out, {"gate": "g", "parent": "root", "none_of": ["out"]}), tube)
-        assert found > expected if expected else found == 0
+        near = share(strategy_of(out, {"gate": "g", "parent": "root", "none_of": ["out"]}), tube)
+        assert near > expected if expected else near == 0
 
 
-def test_an_event_that_one_of_two_gates_keeps_anyway_stands_at_no_border() -> None:
+def test_an_event_that_one_of_two_gates_keeps_anyway_is_near_no_border() -> None:
     tube = crowd()
     a = {"gate": "a", "parent": "root", "rectangle": {"CD3": {"above": 9700}}}
     b = {"gate": "b", "parent": "root", "rectangle": {"CD3": {"above": 100}}}

@@ -52,24 +52,24 @@ def test_a_clogged_stretch_is_left_out_whole() -> None:
     )
     dim = clean.copy()
     dim[20_000:28_000, :2] *= 0.8
-    found = judged(dim, ("FSC-A", "BB515-A", "Time"))
-    assert found.kept is not None
-    inside = np.isin(np.arange(20_000, 28_000), found.kept)
+    quality = judged(dim, ("FSC-A", "BB515-A", "Time"))
+    assert quality.kept is not None
+    inside = np.isin(np.arange(20_000, 28_000), quality.kept)
     assert inside.mean() < 0.05
-    assert found.removed == pytest.approx(8_000 / n, abs=0.03)
+    assert quality.removed == pytest.approx(8_000 / n, abs=0.03)
     assert judged(clean, ("FSC-A", "BB515-A", "Time")).kept is None
 
 
-def test_a_tube_that_is_mostly_disturbed_at_least_says_that_it_drifted() -> None:
-    told = []
+def test_a_tube_that_is_mostly_disturbed_at_least_reports_its_drift() -> None:
+    noticed = []
     for seed in range(12):
-        found, truth = simulated(
+        quality, truth = simulated(
             {kind: 4 * n for kind, n in CELLS.items()}, Conditions(clogs=2), seed
         )
         if truth.mean() > 0.1:
-            told.append(found.removed > 0.2 or found.drift > 0.15)
-    assert len(told) >= 8
-    assert np.mean(told) >= 0.8
+            noticed.append(quality.removed > 0.2 or quality.drift > 0.15)
+    assert len(noticed) >= 8
+    assert np.mean(noticed) >= 0.8
 
 
 def test_a_gap_in_the_flow_is_seen_and_a_settling_flow_is_not() -> None:
@@ -79,11 +79,11 @@ def test_a_gap_in_the_flow_is_seen_and_a_settling_flow_is_not() -> None:
     steps[:2000] *= 3
     steps[30_000:33_000] *= 6
     events = np.column_stack([rng.lognormal(11, 0.3, n), 100 * np.cumsum(steps)])
-    found = judged(events, ("FSC-A", "Time"))
-    assert found.channels["rate"] > 0
-    assert found.kept is not None
-    assert found.kept[0] == 0
-    assert not np.isin(np.arange(31_000, 32_000), found.kept).any()
+    quality = judged(events, ("FSC-A", "Time"))
+    assert quality.channels["rate"] > 0
+    assert quality.kept is not None
+    assert quality.kept[0] == 0
+    assert not np.isin(np.arange(31_000, 32_000), quality.kept).any()
 
 
 def test_a_population_that_comes_and_goes_is_no_anomaly() -> None:
@@ -97,16 +97,16 @@ def test_a_population_that_comes_and_goes_is_no_anomaly() -> None:
     assert judged(events, ("FSC-A", "PE-A", "Time")).kept is None
 
 
-def test_too_few_events_are_not_judged_and_it_is_said() -> None:
+def test_too_few_events_are_not_judged_and_the_reason_is_given() -> None:
     events = np.column_stack([np.ones(LEAST_EVENTS - 1), np.arange(LEAST_EVENTS - 1)])
-    found = judged(events, ("FSC-A", "Time"))
-    assert (found.kept, found.removed) == (None, 0.0)
-    assert "1499 events are too few" in found.skipped
+    quality = judged(events, ("FSC-A", "Time"))
+    assert (quality.kept, quality.removed) == (None, 0.0)
+    assert "1499 events are too few" in quality.skipped
     assert "0 events are too few" in judged(np.empty((0, 2)), ("FSC-A", "Time")).skipped
 
 
 @pytest.mark.parametrize("clock", ["none", "constant", "backwards"])
-def test_a_clock_that_cannot_be_believed_is_not_asked(clock: str) -> None:
+def test_a_time_channel_that_is_not_monotone_is_not_used(clock: str) -> None:
     rng = np.random.default_rng(9)
     n = 20_000
     time = {
@@ -117,6 +117,6 @@ def test_a_clock_that_cannot_be_believed_is_not_asked(clock: str) -> None:
     columns = [rng.lognormal(11, 0.3, n)] + ([] if time is None else [time])
     names = ("FSC-A",) if time is None else ("FSC-A", "Time")
     tube = ArrayTube(np.column_stack(columns), names, ("",) * len(names))
-    found = time_quality(tube, tube, {"FSC-A": 0})
-    assert "rate" not in found.channels
-    assert found.kept is None
+    quality = time_quality(tube, tube, {"FSC-A": 0})
+    assert "rate" not in quality.channels
+    assert quality.kept is None

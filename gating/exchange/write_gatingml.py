@@ -1,4 +1,4 @@
-"""Read Gating-ML 2.0, and write FlowKit gates as a document that FlowKit, R's flow tools and the standard's schema all read.
+"""Write FlowKit gates as Gating-ML 2.0 that FlowKit, R's flow tools and the standard's schema read.
 
 FlowKit's own writer places the quadrants of a divider at or below zero on the wrong side of it,
 looks gates up by a bare name, and writes identifiers that its reader then refuses; so the document
@@ -9,25 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
-
-from gating.exchange.gatingml_structure import SPACES, XML_NAME, check_structure, make_names_valid
+from gating.exchange.gatingml_structure import SPACES, XML_NAME
 from gating.exchange.gatingml_structure import qualified as _tag
-from gating.exchange.safe_xml import read_xml
 from panels.text.errors import StrategyFault
-from panels.text.printable import one_line
 
 if TYPE_CHECKING:
     import flowkit
     from lxml import etree
 
-FLOWKIT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, RecursionError, SyntaxError)
-PART = "a part or a number of a gate or scale is missing, or is not what it must be."
-SCHEMA = f"the standard's schema refuses it: {PART}"
 PARAMETERS = {
     "LogicleTransform": ("logicle", "TWMA"),
     "HyperlogTransform": ("hyperlog", "TWMA"),
@@ -38,88 +29,18 @@ PARAMETERS = {
 }
 
 
-def read_gatingml(path: Path) -> flowkit.GatingStrategy:
-    """Read a Gating-ML 2.0 document; raises StrategyFault when it is not one, or not one that is safe to read."""
-    return read_named_gatingml(path)[0]
-
-
-def read_named_gatingml(path: Path) -> tuple[flowkit.GatingStrategy, dict[str, str]]:
-    """Read a Gating-ML 2.0 document, and what the document calls those gates that had to be given another name.
-
-    Raises StrategyFault when it is not one, or not one that is safe to read.
-    """
-    from lxml import etree
-
-    root = read_xml(path)
-    check_structure(path, root)
-    names = make_names_valid(root)
-    # After the document was looked at: FlowKit takes seconds to import.
-    import flowkit
-
-    try:
-        gating = flowkit.parse_gating_xml(BytesIO(etree.tostring(_with_spaces_on_top(root))))
-    except (*FLOWKIT_ERRORS, etree.LxmlError, flowkit.exceptions.FlowKitException) as error:
-        # FlowKit lets whatever goes wrong inside a malformed document escape as it is.
-        told = f"{path}: not a usable Gating-ML 2.0 document: {_reason(error)}"
-        raise StrategyFault(told) from error
-    for name, ancestors in gating.get_gate_ids():
-        _check_ellipse(path, gating, name, ancestors)
-    return gating, names
-
-
-def _reason(error: Exception) -> str:
-    """Put into words what FlowKit met: its refusals are sentences, other errors are Python's."""
-    import flowkit
-
-    if "neither GatingML" in str(error):
-        return SCHEMA
-    return f"{one_line(error)}." if isinstance(error, flowkit.exceptions.FlowKitException) else PART
-
-
-def _with_spaces_on_top(root: etree._Element) -> etree._Element:
-    """Declare the standard's name spaces at the top: FlowKit knows them by what is declared there, XML wherever they are declared."""
-    from lxml import etree
-
-    top = etree.Element(root.tag, dict(root.attrib), nsmap=SPACES)
-    top.extend(list(root))
-    return top
-
-
-def _check_ellipse(
-    path: Path, gating: flowkit.GatingStrategy, name: str, ancestors: tuple[str, ...]
-) -> None:
-    """Refuse an ellipse whose covariance cannot be inverted: no event can be held against it."""
-    from flowkit import gates
-    from flowkit.exceptions import QuadrantReferenceError
-
-    try:
-        gate = gating.get_gate(name, ancestors)
-    except QuadrantReferenceError:
-        return
-    if isinstance(gate, gates.EllipsoidGate):
-        try:
-            np.linalg.inv(np.array(gate.covariance_matrix, dtype=np.float64))
-        except (np.linalg.LinAlgError, ValueError) as error:
-            raise StrategyFault(
-                f"{path}: the covariance of '{name}' is that of no ellipse. Correct or take "
-                f"out that gate."
-            ) from error
-
-
 def write_gatingml(gating: flowkit.GatingStrategy, file: BinaryIO) -> None:
     """Write gates, transforms and matrices as Gating-ML 2.0.
 
-    Raises StrategyFault when the standard cannot say it: two gates of one name, a name that is no
-    XML name, a complement of a shape, a transform of FlowJo's own.
+    Raises StrategyFault when the standard cannot express it: two gates of one name, a name that is
+    no XML name, a complement of a shape, a transform that only FlowJo has.
     """
     from lxml import etree
 
     root = etree.Element(_tag("gating:Gating-ML"), nsmap=SPACES)
     nodes = list(_gates(gating))
     _check_names(nodes)
-    names = _Names(
-        {name for gate, _ in nodes for name in (gate.gate_name, *getattr(gate, "quadrants", ()))}
-    )
+    names = _Names({name for gate, _ in nodes for name in _populations(gate)})
     for reference, transform in gating.transformations.items():
         _transform(root, names.of(reference), transform)
     for reference, matrix in gating.comp_matrices.items():
@@ -130,7 +51,10 @@ def write_gatingml(gating: flowkit.GatingStrategy, file: BinaryIO) -> None:
 
 
 class _Names:
-    """Identifiers of one document: all of one kind in XML, so a transform may not bear the name of a gate."""
+    """The identifiers of one document.
+
+    They are all of one kind in XML, so a transform may not have the name of a gate.
+    """
 
     def __init__(self, taken: set[str]) -> None:
         self._taken = taken
@@ -142,7 +66,8 @@ class _Names:
             return reference
         if reference not in self._given:
             name = re.sub(r"[^\w.\-]", "_", reference)
-            name = name if XML_NAME.fullmatch(name) else f"_{name}"
+            if not XML_NAME.fullmatch(name):
+                name = f"_{name}"
             while name in self._taken or name in {"FCS", "uncompensated"}:
                 name += "_"
             self._taken.add(name)
@@ -162,10 +87,15 @@ def _gates(gating: flowkit.GatingStrategy) -> Iterator[tuple[flowkit.gates.Gate,
         yield gate, ancestors[-1] if len(ancestors) > 1 else None
 
 
+def _populations(gate: flowkit.gates.Gate) -> tuple[str, ...]:
+    """List the names a gate uses: its name and those of its quadrants."""
+    return (gate.gate_name, *getattr(gate, "quadrants", ()))
+
+
 def _check_names(nodes: Iterable[tuple[flowkit.gates.Gate, str | None]]) -> None:
     seen: set[str] = set()
     for gate, _ in nodes:
-        for name in (gate.gate_name, *getattr(gate, "quadrants", ())):
+        for name in _populations(gate):
             if name in seen:
                 raise StrategyFault(
                     f"Two gates are called '{name}': Gating-ML knows a gate by its name "
@@ -236,24 +166,22 @@ def _dimension(
     dimension: flowkit.Dimension | flowkit.RatioDimension | flowkit.QuadrantDivider,
     names: _Names,
 ) -> None:
-    reference, ratio = (
-        getattr(dimension, "dimension_ref", None),
-        getattr(dimension, "ratio_ref", None),
-    )
+    reference = getattr(dimension, "dimension_ref", None)
+    ratio = getattr(dimension, "ratio_ref", None)
     attributes = {
         "gating:compensation-ref": names.of(dimension.compensation_ref or "uncompensated")
     }
     if dimension.transformation_ref is not None:
         attributes["gating:transformation-ref"] = names.of(dimension.transformation_ref)
-    for side in ("min", "max"):
-        bound = getattr(dimension, side, None)
+    for end in ("min", "max"):
+        bound = getattr(dimension, end, None)
         if bound is not None:
-            attributes[f"gating:{side}"] = _number(bound)
+            attributes[f"gating:{end}"] = _number(bound)
+    tag = "gating:dimension"
     if reference is not None:
+        tag = "gating:divider"
         attributes["gating:id"] = names.of(dimension.id)
-    inner = _add(
-        element, "gating:divider" if reference is not None else "gating:dimension", **attributes
-    )
+    inner = _add(element, tag, **attributes)
     if ratio is not None:
         _add(inner, "data-type:new-dimension", **{"data-type:transformation-ref": names.of(ratio)})
         return
@@ -284,36 +212,46 @@ def _quadrants(element: etree._Element, gate: flowkit.gates.QuadrantGate, names:
 
 
 def _inside(low: float | None, high: float | None) -> float:
-    """Give a place between two dividers, well away from them (Gating-ML 2.0, 5.1.4: a quadrant is named by any point in it)."""
-    if low is None and high is None:
-        return 0.0
-    if low is None or high is None:
-        cut, side = (high, -1.0) if low is None else (low, 1.0)
-        return float(cut or 0.0) + side * max(1.0, abs(float(cut or 0.0)))
-    return low + (high - low) / 2
+    """Give a place between two dividers, well away from them.
+
+    Gating-ML 2.0, 5.1.4: a quadrant is named by any point in it.
+    """
+    if low is not None and high is not None:
+        return low + (high - low) / 2
+    if low is not None:
+        return float(low) + max(1.0, abs(float(low)))
+    if high is not None:
+        return float(high) - max(1.0, abs(float(high)))
+    return 0.0
 
 
 def _references(
     element: etree._Element, gate: flowkit.gates.BooleanGate, parent: str | None
 ) -> None:
+    for reference in _without_parent(gate, parent):
+        attributes = {"gating:ref": reference["ref"]}
+        if reference["complement"]:
+            attributes["gating:use-as-complement"] = "true"
+        _add(element, "gating:gateReference", **attributes)
+
+
+def _without_parent(gate: flowkit.gates.BooleanGate, parent: str | None) -> list[dict[str, Any]]:
+    """List the gates a Boolean gate combines, without its parent.
+
+    FlowKit's reader takes a gate that names its own parent for a circle; in an "and" the parent
+    adds nothing to the gate's place. Raises StrategyFault where leaving it out changes the gate.
+    """
     listed = list(gate.gate_refs)
-    if parent is not None and any(reference["ref"] == parent for reference in listed):
-        # FlowKit's reader takes a gate that names its own parent for a circle; in an "and" it says
-        # nothing that its place does not say.
-        others = [reference for reference in listed if reference["ref"] != parent]
-        if (
-            gate.type != "and"
-            or not others
-            or any(r["ref"] == parent and r["complement"] for r in listed)
-        ):
-            raise StrategyFault(
-                f"The gate '{gate.gate_name}' combines its own parent '{parent}': it keeps "
-                f"all of it or nothing. Take it out."
-            )
-        listed = others if len(others) > 1 else others * 2
-    for reference in listed:
-        complement = {"gating:use-as-complement": "true"} if reference["complement"] else {}
-        _add(element, "gating:gateReference", **{"gating:ref": reference["ref"]}, **complement)
+    parents = [reference for reference in listed if reference["ref"] == parent]
+    if parent is None or not parents:
+        return listed
+    others = [reference for reference in listed if reference["ref"] != parent]
+    if gate.type != "and" or not others or any(each["complement"] for each in parents):
+        raise StrategyFault(
+            f"The gate '{gate.gate_name}' combines its own parent '{parent}': it keeps "
+            f"all of it or nothing. Take it out."
+        )
+    return others if len(others) > 1 else others * 2
 
 
 def _coordinates(element: etree._Element, values: Iterable[float]) -> None:

@@ -9,11 +9,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Row, Table
 
-from tasks.store.schema import GATING_KEY, counts, editions, gatings, readings, tubes
-
-SEALED_TABLES = (gatings, tubes, readings, editions)
+from tasks.store.schema import GATING_KEY
 
 
 def row_digest(values: Iterable[Any]) -> str:
@@ -45,34 +43,9 @@ def is_intact_gating(row: Sequence[Any], its_counts: Iterable[Sequence[Any]]) ->
     return bool(row[-1] == gating_digest(row[:-1], its_counts))
 
 
-def seal_earlier_rows(connection: Connection) -> None:
-    """Give the rows of a store older than version 5 the digest that they were written without."""
-    held = _counts_by_key(connection)
-    for table in SEALED_TABLES:
-        for row in connection.execute(select(table).where(table.c.digest == "")).all():
-            cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
-            values = [cells[name] for name in _names(table)]
-            counted = held.get(_key_of(row), ())
-            digest = gating_digest(values, counted) if table is gatings else row_digest(values)
-            key = {column.name: cells[column.name] for column in table.primary_key}
-            connection.execute(update(table).filter_by(**key).values(digest=digest))
-
-
 def _names(table: Table) -> list[str]:
     """Name the columns that a digest covers; a running number is the database's own."""
     return [column.name for column in table.c if column.name not in {"digest", "id"}]
-
-
-def _counts_by_key(connection: Connection) -> dict[tuple[str, ...], list[Sequence[Any]]]:
-    found: dict[tuple[str, ...], list[Sequence[Any]]] = {}
-    for row in connection.execute(select(counts)):
-        found.setdefault(_key_of(row), []).append(row)
-    return found
-
-
-def _key_of(row: Sequence[Any]) -> tuple[str, ...]:
-    """Give the key of a row of ``gatings`` or ``counts``; both tables begin with it."""
-    return tuple(row[: len(GATING_KEY)])
 
 
 def _plain(value: object) -> object:

@@ -15,19 +15,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from panels.text.errors import SettingsFault, StoreFault
-from tasks.store.digests import SEALED_TABLES, seal_earlier_rows
 from tasks.store.faults import faults_in_words, is_passing
 from tasks.store.fence import check_held
-from tasks.store.schema import (
-    SCHEMA_VERSION,
-    TUBES_BY_PATIENT,
-    counts,
-    gatings,
-    metadata,
-    readings,
-    thresholds,
-    versions,
-)
+from tasks.store.schema import SCHEMA_VERSION, versions
 from tasks.store.shares import network_type
 
 BUSY_SECONDS = 30
@@ -124,7 +114,7 @@ def open_store(url: str, time_zone: str | None = None) -> Store:
         _prepare_sqlite(engine)
     store = Store(engine, time_zone)
     try:
-        _make_tables(store, shown)
+        _bring_up_to_date(store, shown)
     except (DBAPIError, StoreFault) as error:
         store.close()
         cause = error if isinstance(error, DBAPIError) else error.__cause__
@@ -187,86 +177,40 @@ def _write_ahead(cursor: Any) -> None:
         time.sleep(0.02)
 
 
-def _make_tables(store: Store, shown: str) -> None:
+def _bring_up_to_date(store: Store, shown: str) -> None:
+    """Make the tables of a new store, or bring those of an earlier version to the present one.
+
+    A store that is up to date is only read. Everything is done in one transaction, so that a
+    process that is killed leaves the store as it was, and one at a time: who waited finds it done.
+    """
     with store.reading() as connection:
-        if inspect(connection).has_table(versions.name) and _check_version(connection, shown):
+        if _version(connection, shown) == SCHEMA_VERSION:
             return
     with store.writing() as connection:
         if store.engine.dialect.name == "postgresql":
             # Two workers that open a new store at once would both make its tables.
             connection.execute(text("SELECT pg_advisory_xact_lock(7266632)"))
-        earlier = (_version(connection) or SCHEMA_VERSION) < SCHEMA_VERSION
-        if earlier:
-            _add_digests(connection)
-            _renew_keys(connection)
-        metadata.create_all(connection)
-        if earlier:
-            seal_earlier_rows(connection)
-        TUBES_BY_PATIENT.create(
-            connection, checkfirst=True
-        )  # version 3; a table that exists already gets no index from create_all
-        if not _check_version(connection, shown):
-            connection.execute(insert(versions).values(version=SCHEMA_VERSION))
+        version = _version(connection, shown)
+        if version == SCHEMA_VERSION:
+            return
+        from tasks.store.migrations.upgrade import upgrade_to_head
+
+        upgrade_to_head(connection, version)
+        connection.execute(insert(versions).values(version=SCHEMA_VERSION))
 
 
-def _version(connection: Connection) -> int | None:
+def _version(connection: Connection, shown: str) -> int | None:
+    """Read the version of a store, None when it is new.
+
+    Raises SettingsFault when the store is newer than this program.
+    """
     if not inspect(connection).has_table(versions.name):
         return None
-    return connection.execute(select(func.max(versions.c.version))).scalar()
-
-
-def _add_digests(connection: Connection) -> None:
-    """Make room for the digests of version 5, which are computed from what the rows hold now."""
-    for table in SEALED_TABLES:
-        if not inspect(connection).has_table(table.name):
-            continue
-        names = {column["name"] for column in inspect(connection).get_columns(table.name)}
-        if "digest" not in names:
-            added = f"ALTER TABLE {table.name} ADD COLUMN digest TEXT NOT NULL DEFAULT ''"
-            connection.execute(text(added))
-
-
-def _renew_keys(connection: Connection) -> None:
-    """Bring the tables whose key has grown to the present version, with all their rows.
-
-    Version 2 added ``evidence`` to the key of every count, and flags; version 4 the content of the
-    panel, which earlier rows do not know.
-    """
-    added = {
-        "digest": "''",
-        "evidence": "''",
-        "flags": "'[]'",
-        "negatives": "NULL",
-        "panel_sha256": "''",
-    }
-    for table in (gatings, counts, thresholds, readings):
-        if not inspect(connection).has_table(table.name):
-            continue
-        before = {column["name"] for column in inspect(connection).get_columns(table.name)}
-        if before == {column.name for column in table.c}:
-            continue
-        earlier = f"{table.name}_earlier"
-        connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {earlier}"))
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"ALTER TABLE {earlier} DROP CONSTRAINT {table.name}_pkey"))
-        table.create(connection)
-        names = ", ".join(column.name for column in table.c)
-        values = ", ".join(
-            column.name if column.name in before else added[column.name] for column in table.c
-        )
-        connection.execute(
-            text(f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {earlier}")  # noqa: S608 - names of our own tables
-        )
-        connection.execute(text(f"DROP TABLE {earlier}"))
-
-
-def _check_version(connection: Connection, shown: str) -> bool:
-    """Tell whether the store has this program's version; raises SettingsFault when it has a newer one."""
-    version = connection.execute(select(func.max(versions.c.version))).scalar()
+    version: int | None = connection.execute(select(func.max(versions.c.version))).scalar()
     if version is not None and version > SCHEMA_VERSION:
         raise SettingsFault(
             f"The store {shown} was written by a newer reconflow (store version {version}; "
             f"this program knows {SCHEMA_VERSION}). "
             "Install the newer reconflow; nothing was changed."
         )
-    return version == SCHEMA_VERSION
+    return version

@@ -254,4 +254,4 @@ runs = Table(
 """One row a pass over the study."""
 
 Index("files_by_inbox_path", files.c.inbox_path)
-TUBES_BY_PATIENT = Index("tubes_by_patient", tubes.c.patient)
+Index("tubes_by_patient", tubes.c.patient)

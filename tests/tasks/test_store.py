@@ -14,23 +14,20 @@ from sqlalchemy import text
 from panels.text.errors import SettingsFault, StateConflict, TubeFault
 from tasks.counting.counts import PopulationCount
 from tasks.store import shares
-from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
+from tasks.store.counts import tube_counts
+from tasks.store.gatings import TubeGating, gatings_of, save_gating
 from tasks.store.ledger import (
     FileStat,
-    PlannedMove,
     add_file,
     all_files,
     count_by_state,
     history,
-    plan_move,
-    planned_moves,
-    recall,
     record_failure,
-    refuse_twin,
-    remember,
     see_again,
     set_state,
 )
+from tasks.store.moves import PlannedMove, plan_move, planned_moves, refuse_twin
+from tasks.store.notes import recall, remember
 from tasks.store.opening import Store, open_store
 from tasks.store.runs import begin_run, end_run, last_run
 from tasks.store.tubes import save_tube, taken_in, tubes_to_count

@@ -17,8 +17,9 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, func, inspect, select, text
 
 from tasks.store import digests
-from tasks.store.counts import gatings_of, save_gating, tube_counts
+from tasks.store.counts import tube_counts
 from tasks.store.editions import last_editions
+from tasks.store.gatings import gatings_of, save_gating
 from tasks.store.lease import is_held, lease
 from tasks.store.ledger import FileStat, add_file, all_files, history
 from tasks.store.measurements import measured, remove_altered_measurements

@@ -15,9 +15,10 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def upgrade_to_head(connection: Connection, version: int | None) -> None:
-    """Migrate a store from a version (None: it has no tables yet) to the newest, in its transaction.
+    """Migrate a store from a version to the newest, in the transaction of the connection.
 
-    The version is the store's own record, ``schema_version``; alembic's record is set to it first.
+    The version (None: the store has no tables yet) is the store's own record, ``schema_version``.
+    alembic's record is set to it first.
     """
     config = Config()
     config.set_main_option("script_location", "tasks.store:migrations")

@@ -35,7 +35,7 @@ from tasks.results.patient_tables import (
     parameter_settings,
     patient_kinetics,
 )
-from tasks.store.counts import TubeGating, save_gating
+from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.tubes import save_tube
 from tasks.strategies.in_use import read_snapshot, strategies_in_use

@@ -13,7 +13,7 @@ from gating.strategy.catalogue import load_strategy
 from panels.text.errors import TubeFault, UsageFault
 from tasks.concordance.agreement import f1
 from tasks.publish.tables import write_atomically
-from tasks.store.counts import save_gating
+from tasks.store.gatings import save_gating
 from tasks.store.measurements import save_measurements
 from tasks.store.tubes import taken_in, tubes_to_count
 from tasks.study.folder import Study

@@ -24,17 +24,8 @@ from tasks.intake.moving import CHANGED, move_file, note_unmoved
 from tasks.intake.quarantine import write_reason
 from tasks.intake.scan import Candidate, note_locked
 from tasks.intake.unmoved import why_unmoved
-from tasks.store.ledger import (
-    TAKEN_IN,
-    FileRecord,
-    PlannedMove,
-    State,
-    file_now,
-    files_with_bytes,
-    plan_move,
-    refuse_twin,
-    set_state,
-)
+from tasks.store.ledger import TAKEN_IN, FileRecord, State, file_now, files_with_bytes, set_state
+from tasks.store.moves import PlannedMove, plan_move, refuse_twin
 from tasks.store.tubes import save_tube
 from tasks.study.folder import Study
 

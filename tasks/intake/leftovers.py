@@ -10,7 +10,8 @@ from panels.text.errors import StateConflict
 from panels.text.printable import printable
 from tasks.intake.moving import plan_back, put_back
 from tasks.intake.unmoved import why_unmoved
-from tasks.store.ledger import FileRecord, FileStat, State, all_files, planned_moves, see_again
+from tasks.store.ledger import FileRecord, FileStat, State, all_files, see_again
+from tasks.store.moves import planned_moves
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 

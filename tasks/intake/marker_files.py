@@ -10,14 +10,8 @@ from pathlib import Path
 
 from panels.files.durable import write_durably
 from panels.text.errors import SettingsFault
-from tasks.store.ledger import (
-    TAKEN_IN,
-    FileRecord,
-    all_files,
-    forget,
-    recall,
-    remember_first,
-)
+from tasks.store.ledger import TAKEN_IN, FileRecord, all_files
+from tasks.store.notes import forget, recall, remember_first
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 

@@ -20,19 +20,8 @@ from tasks.intake.destinations import free_path, inbox_target
 from tasks.intake.quarantine import reason_path, write_reason
 from tasks.intake.transfer import relocate, transfer
 from tasks.intake.unmoved import why_unmoved
-from tasks.store.ledger import (
-    TAKEN_IN,
-    FileRecord,
-    PlannedMove,
-    State,
-    claim,
-    end_move,
-    file_now,
-    is_planned,
-    plan_anew,
-    planned_moves,
-    set_state,
-)
+from tasks.store.ledger import TAKEN_IN, FileRecord, State, claim, file_now, set_state
+from tasks.store.moves import PlannedMove, end_move, is_planned, plan_anew, planned_moves
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 

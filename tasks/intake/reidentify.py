@@ -17,7 +17,9 @@ from tasks.intake.panel_fit import find_misfit
 from tasks.intake.unmoved import why_unmoved
 from tasks.sheets.csv_table import MOST_BYTES
 from tasks.sheets.same_draw import Draw, draw_of, two_draws
-from tasks.store.ledger import PlannedMove, note_change, plan_move, recall, remember, set_state
+from tasks.store.ledger import note_change, set_state
+from tasks.store.moves import PlannedMove, plan_move
+from tasks.store.notes import recall, remember
 from tasks.store.tubes import Tube, save_tube, taken_in
 from tasks.study.folder import Study
 from tasks.vocabulary.tube_identity import TubeIdentity

@@ -9,7 +9,8 @@ from tasks.intake.destinations import inbox_target
 from tasks.intake.marker_files import check_folders
 from tasks.intake.moving import finish_moves, move_file
 from tasks.intake.quarantine import remove_reason
-from tasks.store.ledger import FileRecord, PlannedMove, all_files, plan_move, set_state
+from tasks.store.ledger import FileRecord, all_files, set_state
+from tasks.store.moves import PlannedMove, plan_move
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 from tasks.study.lock import intake_lock

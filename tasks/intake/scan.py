@@ -26,10 +26,10 @@ from tasks.store.ledger import (
     files_called,
     files_with_bytes,
     files_within,
-    is_planned,
     see_again,
     set_state,
 )
+from tasks.store.moves import is_planned
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 

@@ -9,11 +9,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Row, Table
 
-from tasks.store.schema import GATING_KEY, counts, editions, gatings, readings, tubes
-
-SEALED_TABLES = (gatings, tubes, readings, editions)
+from tasks.store.schema import GATING_KEY
 
 
 def row_digest(values: Iterable[Any]) -> str:
@@ -23,7 +21,7 @@ def row_digest(values: Iterable[Any]) -> str:
 
 
 def gating_digest(gating: Iterable[Any], its_counts: Iterable[Sequence[Any]]) -> str:
-    """Hash one row of ``gatings`` (without its digest) with its rows of ``counts``, in any order."""
+    """Hash a row of ``gatings`` (without its digest) with its rows of ``counts``, in any order."""
     rows = sorted(tuple(row)[len(GATING_KEY) :] for row in its_counts)
     document = json.dumps([list(gating), rows], ensure_ascii=False)
     return hashlib.sha256(document.encode()).hexdigest()
@@ -31,13 +29,14 @@ def gating_digest(gating: Iterable[Any], its_counts: Iterable[Sequence[Any]]) ->
 
 def sealed(table: Table, values: dict[str, Any]) -> dict[str, Any]:
     """Add its digest to the values of a new row."""
-    return values | {"digest": row_digest(values.get(name) for name in _names(table))}
+    return values | {"digest": row_digest(values.get(name) for name in _covered_columns(table))}
 
 
 def is_intact(table: Table, row: Row[Any]) -> bool:
     """Tell whether a row that holds all columns of a table is as it was written."""
     cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
-    return bool(cells["digest"] == row_digest(cells[name] for name in _names(table)))
+    expected = row_digest(cells[name] for name in _covered_columns(table))
+    return bool(cells["digest"] == expected)
 
 
 def is_intact_gating(row: Sequence[Any], its_counts: Iterable[Sequence[Any]]) -> bool:
@@ -45,38 +44,15 @@ def is_intact_gating(row: Sequence[Any], its_counts: Iterable[Sequence[Any]]) ->
     return bool(row[-1] == gating_digest(row[:-1], its_counts))
 
 
-def seal_earlier_rows(connection: Connection) -> None:
-    """Give the rows of a store older than version 5 the digest that they were written without."""
-    held = _counts_by_key(connection)
-    for table in SEALED_TABLES:
-        for row in connection.execute(select(table).where(table.c.digest == "")).all():
-            cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
-            values = [cells[name] for name in _names(table)]
-            counted = held.get(_key_of(row), ())
-            digest = gating_digest(values, counted) if table is gatings else row_digest(values)
-            key = {column.name: cells[column.name] for column in table.primary_key}
-            connection.execute(update(table).filter_by(**key).values(digest=digest))
-
-
-def _names(table: Table) -> list[str]:
+def _covered_columns(table: Table) -> list[str]:
     """Name the columns that a digest covers; a running number is the database's own."""
     return [column.name for column in table.c if column.name not in {"digest", "id"}]
-
-
-def _counts_by_key(connection: Connection) -> dict[tuple[str, ...], list[Sequence[Any]]]:
-    found: dict[tuple[str, ...], list[Sequence[Any]]] = {}
-    for row in connection.execute(select(counts)):
-        found.setdefault(_key_of(row), []).append(row)
-    return found
-
-
-def _key_of(row: Sequence[Any]) -> tuple[str, ...]:
-    """Give the key of a row of ``gatings`` or ``counts``; both tables begin with it."""
-    return tuple(row[: len(GATING_KEY)])
 
 
 def _plain(value: object) -> object:
     """Write a value as JSON can; a database may give back 30.0 where 30 was written."""
     if isinstance(value, bytes):
         return hashlib.sha256(value).hexdigest()
-    return float(value) if isinstance(value, int) else value
+    if isinstance(value, int):
+        return float(value)
+    return value

@@ -1,4 +1,4 @@
-"""Keep every edition of a patient's tables, so that what was known on an earlier day can be shown again."""
+"""Keep every edition of a patient's tables, to show again what was known on an earlier day."""
 
 import zlib
 from dataclasses import dataclass
@@ -14,12 +14,14 @@ from tasks.store.schema import editions
 
 WITHDRAWN = "withdrawn"
 """Fingerprint of the edition without rows that a patient gets whose tubes all went elsewhere."""
-TABLES = ("kinetics", "parameters", "recovery")
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """The tables of one patient as they were written once (CSV); ``fingerprint`` stands for what they were made of."""
+    """The tables of one patient as they were written once (CSV).
+
+    ``fingerprint`` stands for what they were made of.
+    """
 
     patient: str
     fingerprint: str
@@ -29,19 +31,22 @@ class Edition:
 
 
 def save_edition(store: Store, edition: Edition) -> bool:
-    """Add an edition unless the patient's last one is the same; tells whether it was added."""
-    values: dict[str, Any] = {name: zlib.compress(getattr(edition, name), 6) for name in TABLES}
-    values |= {"patient": edition.patient, "at": utc_now(), "fingerprint": edition.fingerprint}
+    """Add an edition unless the patient's last one is the same, and tell whether it was added."""
+    values = {
+        "patient": edition.patient,
+        "at": utc_now(),
+        "fingerprint": edition.fingerprint,
+        "kinetics": zlib.compress(edition.kinetics, 6),
+        "parameters": zlib.compress(edition.parameters, 6),
+        "recovery": zlib.compress(edition.recovery, 6),
+    }
     with store.writing() as connection:
         if connection.dialect.name == "postgresql":
             # Two that add the same edition at once would both find it missing.
             connection.execute(text("LOCK TABLE editions IN SHARE ROW EXCLUSIVE MODE"))
         last = connection.execute(_last_rows(edition.patient)).first()
-        if (
-            last is not None
-            and is_intact(editions, last)
-            and last.fingerprint == edition.fingerprint
-        ):
+        same = last is not None and last.fingerprint == edition.fingerprint
+        if last is not None and same and is_intact(editions, last):
             return False
         connection.execute(insert(editions).values(**sealed(editions, values)))
     return True
@@ -57,12 +62,17 @@ def last_editions(store: Store, patient: str | None = None) -> dict[str, Edition
 
 
 def last_fingerprints(store: Store) -> dict[str, str]:
-    """Map each patient of ``last_editions`` to what the tables were made of, without reading the tables."""
+    """Map each patient of ``last_editions`` to the fingerprint of what the tables were made of.
+
+    The tables themselves are not unpacked.
+    """
     return {row.patient: row.fingerprint for row in _intact_rows(store)}
 
 
 def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition]:
-    """Give each patient's last edition at a moment (an aware time; None: now), by patient; withdrawn patients are left out.
+    """Give each patient's last edition at a moment (an aware time; None: now), by patient.
+
+    Withdrawn patients are left out.
 
     Raises ReconflowError when one of them was altered since it was written: what was known then
     cannot be told any more.
@@ -70,11 +80,9 @@ def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition
     chosen = select(editions).order_by(editions.c.id)
     with store.reading() as connection:
         rows = connection.execute(chosen).all()
-    last = {
-        row.patient: row
-        for row in rows
-        if moment is None or datetime.fromisoformat(row.at) <= moment
-    }
+    if moment is not None:
+        rows = [row for row in rows if datetime.fromisoformat(row.at) <= moment]
+    last = {row.patient: row for row in rows}
     altered = sorted(row.patient for row in last.values() if not is_intact(editions, row))
     if altered:
         raise ReconflowError(
@@ -82,8 +90,14 @@ def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition
             f"were written. Run `reconflow run`, which "
             "makes the present ones again; earlier ones can only come from a copy of the store."
         )
-    found = [_edition(row) for row in last.values()]
-    return sorted((each for each in found if each.kinetics), key=lambda each: each.patient)
+    known = [_edition(row) for row in last.values()]
+    return sorted((each for each in known if each.kinetics), key=lambda each: each.patient)
+
+
+def first_edition(store: Store) -> str | None:
+    """Give the time of the first edition of all, None without any."""
+    with store.reading() as connection:
+        return connection.execute(select(editions.c.at).order_by(editions.c.id).limit(1)).scalar()
 
 
 def _intact_rows(store: Store, patient: str | None = None) -> list[Row[Any]]:
@@ -101,11 +115,9 @@ def _last_rows(patient: str | None = None) -> Select[Any]:
 
 def _edition(row: Row[Any]) -> Edition:
     return Edition(
-        row.patient, row.fingerprint, *(zlib.decompress(getattr(row, name)) for name in TABLES)
+        patient=row.patient,
+        fingerprint=row.fingerprint,
+        kinetics=zlib.decompress(row.kinetics),
+        parameters=zlib.decompress(row.parameters),
+        recovery=zlib.decompress(row.recovery),
     )
-
-
-def first_edition(store: Store) -> str | None:
-    """Give the time of the first edition of all, None without any."""
-    with store.reading() as connection:
-        return connection.execute(select(editions.c.at).order_by(editions.c.id).limit(1)).scalar()

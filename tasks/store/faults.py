@@ -1,4 +1,4 @@
-"""Put into words what a database refused, and who or what stands in its way."""
+"""Describe what a database or a disk refused, and which process or disk is the cause."""
 
 import errno
 import os
@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from panels.text.errors import StoreBusy, StoreFault
 
 LOCKS = Path("/proc/locks")
-_LITTLE = 1 << 20
-"""A disk with fewer bytes free than this is called full: SQLite only says "disk I/O error"."""
+_FULL_BELOW_BYTES = 1 << 20
+"""A disk with less free space is taken for full: SQLite only reports "disk I/O error"."""
 _BUSY = ("is locked", "lock timeout", "deadlock", "could not serialize")
 _FULL = ("disk is full", "no space left", "disk full", "disk quota exceeded")
 _READ_ONLY = ("readonly database", "read-only transaction")
@@ -36,22 +36,22 @@ def faults_in_words(url: URL) -> Iterator[None]:
 
 
 def store_fault(error: DBAPIError, url: URL) -> StoreFault:
-    """Say what is wrong with the store at this address, and what to do."""
+    """Describe what is wrong with the store at this address, and what to do."""
     shown = f"The store {url.render_as_string(hide_password=True)}"
-    said = " ".join(str(error.orig).split())
-    lower = said.lower()
+    message = " ".join(str(error.orig).split())
+    lower = message.lower()
     if any(word in lower for word in _FULL) or _is_full(url):
         disk = _disk(url)
         return StoreFault(f"{shown} cannot grow: {disk} is full. Free space there, then run again.")
     if any(word in lower for word in _BUSY):
-        return StoreBusy(f"{shown} is locked: {_locker(url)} Then run again.")
+        return StoreBusy(f"{shown} is locked: {_lock_holder(url)} Then run again.")
     if any(word in lower for word in _READ_ONLY):
         return StoreFault(f"{shown} can only be read. Let reconflow write to its file and folder.")
     if any(word in lower for word in _DAMAGED):
-        return StoreFault(f"{shown} is damaged ({said}). Put it back from the backup.")
+        return StoreFault(f"{shown} is damaged ({message}). Put it back from the backup.")
     if url.get_backend_name() == "postgresql":
-        return StoreBusy(f"{shown} does not answer ({said}). Is the server up? Then run again.")
-    return StoreBusy(f"{shown} cannot be used ({said}). Is its disk connected? Then run again.")
+        return StoreBusy(f"{shown} does not answer ({message}). Is the server up? Then run again.")
+    return StoreBusy(f"{shown} cannot be used ({message}). Is its disk connected? Then run again.")
 
 
 def is_passing(error: DBAPIError, url: URL) -> bool:
@@ -61,7 +61,7 @@ def is_passing(error: DBAPIError, url: URL) -> bool:
 
 
 def in_words(error: OSError) -> str:
-    """Say what the operating system refused, and what to do about it."""
+    """Describe what the operating system refused, and what to do about it."""
     full = "The disk is full: free some space there."
     sentences = {
         errno.ENOSPC: full,
@@ -70,20 +70,24 @@ def in_words(error: OSError) -> str:
         errno.EACCES: "It may not be read or written: correct the rights of the folder.",
         errno.ENOENT: "It is not there: restore it from the backup, or connect the share.",
     }
-    what = f"{error.filename}: " if error.filename else ""
-    said = error.strerror or str(error) or type(error).__name__
-    return f"{what}{sentences.get(error.errno or 0, said)}"
+    message = error.strerror or str(error) or type(error).__name__
+    sentence = sentences.get(error.errno or 0, message)
+    if error.filename:
+        return f"{error.filename}: {sentence}"
+    return sentence
 
 
 def _file(url: URL) -> Path | None:
     """Give the file of an SQLite store."""
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    return Path(url.database)
 
 
 def _is_full(url: URL) -> bool:
     file = _file(url)
     try:
-        return file is not None and shutil.disk_usage(file.parent).free < _LITTLE
+        return file is not None and shutil.disk_usage(file.parent).free < _FULL_BELOW_BYTES
     except OSError:
         return False
 
@@ -97,16 +101,17 @@ def _disk(url: URL) -> str:
     return f"the disk at {mount}"
 
 
-def _locker(url: URL) -> str:
-    """Say who has locked a store, as far as the system tells."""
+def _lock_holder(url: URL) -> str:
+    """Name the processes that have locked a store, as far as the system knows them."""
     file = _file(url)
-    names = [name for pid in _lockers(file) if (name := _process(pid))] if file else []
-    if names:
-        return f"{' and '.join(names)} is writing to it and does not end. End it, or wait."
+    processes = _locking_processes(file) if file else []
+    if processes:
+        names = " and ".join(_process_name(pid) for pid in processes)
+        return f"{names} is writing to it and does not end. End it, or wait."
     return "another program is writing to it and does not end. Close what has it open, or wait."
 
 
-def _lockers(file: Path) -> list[int]:
+def _locking_processes(file: Path) -> list[int]:
     """List the processes of this machine that hold a writer's lock on an SQLite store."""
     try:
         parts = [file, file.with_name(f"{file.name}-shm")]
@@ -115,15 +120,17 @@ def _lockers(file: Path) -> list[int]:
     except OSError:
         return []
     # "1: POSIX ADVISORY WRITE 123 fe:00:4567 120 120"; with "->" it only waits for the lock.
-    found = {
-        int(words[4])
-        for words in lines
-        if words[1] != "->" and words[3] == "WRITE" and int(words[5].rpartition(":")[2]) in nodes
-    }
-    return sorted(found - {os.getpid(), 0, -1})
+    holding = [words for words in lines if words[1] != "->" and words[3] == "WRITE"]
+    processes = {int(words[4]) for words in holding if _locked_node(words[5]) in nodes}
+    return sorted(processes - {os.getpid(), 0, -1})
 
 
-def _process(pid: int) -> str:
+def _locked_node(place: str) -> int:
+    """Read the number of the file from ``fe:00:4567``: two of the device, then the file's."""
+    return int(place.rpartition(":")[2])
+
+
+def _process_name(pid: int) -> str:
     try:
         return f"process {pid} ({Path(f'/proc/{pid}/comm').read_text(encoding='utf-8').strip()})"
     except OSError:

@@ -43,20 +43,23 @@ def holding(*locks: Held) -> Iterator[None]:
 
 
 def address(url: URL) -> tuple[object, ...]:
-    """Give what tells one store from another, without names of users and passwords."""
+    """Identify a store by its host, port, name and options, without user and password."""
     return url.host, url.port, url.database, *sorted(url.query.items())
 
 
 def check_held(connection: Connection) -> None:
     """Raise LeaseLost when another process has taken a lock over that is held here."""
-    store = address(connection.engine.url) if _HELD.get() else ()
-    mine = {(lock.name, lock.holder) for lock in _HELD.get() if lock.store == store}
-    if not mine:
+    if not _HELD.get():
         return
-    # At every change of the store, so that not even a statement is built for it.
-    ends = " FOR SHARE" if connection.dialect.name == "postgresql" else ""
-    rows = connection.exec_driver_sql(f"SELECT name, holder FROM leases{ends}")  # noqa: S608
-    if not mine <= {tuple(row) for row in rows}:
+    store = address(connection.engine.url)
+    here = {(lock.name, lock.holder) for lock in _HELD.get() if lock.store == store}
+    if not here:
+        return
+    # As plain SQL: it runs at every change of the store, and building a statement would cost more.
+    statement = "SELECT name, holder FROM leases"
+    if connection.dialect.name == "postgresql":
+        statement += " FOR SHARE"
+    if not here <= {tuple(row) for row in connection.exec_driver_sql(statement)}:
         raise LeaseLost(
             "Another reconflow took the lock of this study over, because this one was suspended or "
             "cut off for too long. What was done before is kept, and nothing was changed since. "

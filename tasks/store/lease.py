@@ -1,6 +1,6 @@
 """Let one process at a time do what two must not do at once, on whatever machines they run.
 
-The lock lies in the store, where everybody who works on a study meets. On PostgreSQL it is an
+The lock lies in the store, which every process that works on a study opens. On PostgreSQL it is an
 advisory lock of a session, which the server frees when the session ends. SQLite has no such lock
 that outlives a transaction, so there it is a lease: a row that its holder renews while it lives.
 On both, the row says who holds the lock, and what is written under it checks that row (`fence.py`).
@@ -15,11 +15,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, text, update
 
 from panels.text.errors import LeaseLost, StoreFault
 from tasks.store.fence import Held, address, holding
@@ -36,10 +36,10 @@ then is late by one heartbeat. The time is measured by the one who waits: clocks
 differ. A holder on this machine that has ended is not waited for at all.
 """
 POLL_SECONDS = 0.2
-SAID_AFTER_SECONDS = 1.0
-"""Who waits no longer than this says nothing: passes of the watcher are often so short."""
+ANNOUNCED_AFTER_SECONDS = 1.0
+"""A shorter wait is not announced: passes of the watcher are often so short."""
 _DEAD_AFTER = {"tcp_keepalives_idle": 15, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
-"""PostgreSQL notices in these seconds that the machine of a holder has gone without a word."""
+"""PostgreSQL notices in these seconds that the machine of a holder is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,11 @@ class Lease:
         """Tell whether the holder ran on this machine and has ended; False where nobody knows."""
         if self.machine != _machine():
             return False
-        now = _started(self.pid)
-        return now is None or bool(now and self.started and now != self.started)
+        started = _started(self.pid)
+        if started is None:
+            return True
+        both_known = bool(started and self.started)
+        return both_known and started != self.started
 
 
 @contextmanager
@@ -74,11 +77,10 @@ def lease(store: Store, name: str) -> Iterator[None]:
     Whatever this process or its workers write in the block raises LeaseLost once the lock has been
     taken over. Raises StoreFault when the store cannot be used.
     """
-    mine = Lease(
-        name, uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(),
-        _started(os.getpid()) or "", utc_now(), 0,
-    )  # fmt: skip
-    waits = _on_the_server if store.engine.dialect.name == "postgresql" else _by_a_row
+    mine = _new_lease(name)
+    waits = _renewed_row
+    if store.engine.dialect.name == "postgresql":
+        waits = _advisory_lock
     with waits(store, mine):
         try:
             with holding(Held(address(store.engine.url), name, mine.holder)):
@@ -92,10 +94,25 @@ def is_held(store: Store, name: str) -> bool:
     with store.reading() as connection:
         if connection.dialect.name == "postgresql":
             return bool(connection.execute(text(_LOCKED), _key(connection, name)).scalar())
-        found = _row(connection, name)
-    if found is None or found.is_over:
+        held = _row(connection, name)
+    if held is None or held.is_over:
         return False
-    return found.machine == _machine() or _beats(store, found)
+    return held.machine == _machine() or _is_renewed(store, held)
+
+
+def _new_lease(name: str) -> Lease:
+    """Describe a lock that this process takes now."""
+    pid = os.getpid()
+    return Lease(
+        name=name,
+        holder=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        machine=_machine(),
+        pid=pid,
+        started=_started(pid) or "",
+        taken_at=utc_now(),
+        heartbeat=0,
+    )
 
 
 @dataclass(slots=True)
@@ -104,87 +121,94 @@ class _Wait:
 
     begun: float = field(default_factory=time.monotonic)
     last: Lease | None = None
-    since: float = 0.0
-    said: bool = False
+    unchanged_since: float = 0.0
+    announced: bool = False
 
-    def is_free(self, found: Lease | None) -> bool:
+    def is_free(self, current: Lease | None) -> bool:
         """Tell whether a lease may be taken: nobody has it, its holder ended or is silent."""
         now = time.monotonic()
-        if found != self.last:
-            self.last, self.since = found, now
-        return found is None or found.is_over or now - self.since > STALE_SECONDS
+        if current != self.last:
+            self.last, self.unchanged_since = current, now
+        if current is None or current.is_over:
+            return True
+        return now - self.unchanged_since > STALE_SECONDS
 
-    def on(self, found: Lease | None) -> None:
-        """Wait a moment, and once say for whom."""
-        if not self.said and time.monotonic() - self.begun > SAID_AFTER_SECONDS:
-            who = f" on {found.host}, process {found.pid}, since {found.taken_at}" if found else ""
+    def wait_for(self, holder: Lease | None) -> None:
+        """Wait a moment, and once announce for whom."""
+        if not self.announced and time.monotonic() - self.begun > ANNOUNCED_AFTER_SECONDS:
             sys.stderr.write(
-                f"reconflow: Another reconflow works on this study ({found.name if found else 'it'}"
-                f"{who}); this one waits for its end.\n"
+                f"reconflow: Another reconflow works on this study ({_described(holder)}); "
+                "this one waits for its end.\n"
             )
             sys.stderr.flush()
-            self.said = True
+            self.announced = True
         time.sleep(POLL_SECONDS)
 
 
+def _described(holder: Lease | None) -> str:
+    if holder is None:
+        return "it"
+    return f"{holder.name} on {holder.host}, process {holder.pid}, since {holder.taken_at}"
+
+
 @contextmanager
-def _by_a_row(store: Store, mine: Lease) -> Iterator[None]:
+def _renewed_row(store: Store, mine: Lease) -> Iterator[None]:
     """Take a lease, and renew it from a thread while the block lasts."""
     wait = _Wait()
-    while not _taken(store, mine, wait):
-        wait.on(wait.last)
+    while not _take(store, mine, wait):
+        wait.wait_for(wait.last)
     ended = threading.Event()
-    beating = threading.Thread(target=_beat, args=(store, mine, ended), daemon=True)
-    beating.start()
+    renewing = threading.Thread(target=_keep_renewing, args=(store, mine, ended), daemon=True)
+    renewing.start()
     try:
         yield
     finally:
         ended.set()
-        beating.join()
+        renewing.join()
 
 
-def _taken(store: Store, mine: Lease, wait: _Wait) -> bool:
+def _take(store: Store, mine: Lease, wait: _Wait) -> bool:
+    """Take a lease if it is free, and tell whether it was."""
     with store.reading() as connection:
-        found = _row(connection, mine.name)
-    if not wait.is_free(found):
+        current = _row(connection, mine.name)
+    if not wait.is_free(current):
         return False
     with store.writing() as connection:
-        if _row(connection, mine.name) != found:
+        if _row(connection, mine.name) != current:
             return False
         _write(connection, mine)
     return True
 
 
-def _beat(store: Store, mine: Lease, ended: threading.Event) -> None:
+def _keep_renewing(store: Store, mine: Lease, ended: threading.Event) -> None:
     """Renew a lease until it is given back or lost; a store that is busy is tried again."""
-    own = (leases.c.name == mine.name) & (leases.c.holder == mine.holder)
-    grown = update(leases).where(own).values(heartbeat=leases.c.heartbeat + 1)
+    renewal = update(leases).where(_is_row_of(mine)).values(heartbeat=leases.c.heartbeat + 1)
     while not ended.wait(HEARTBEAT_SECONDS):
         with suppress(StoreFault, LeaseLost), store.writing() as connection:
-            if not connection.execute(grown).rowcount:
+            if not connection.execute(renewal).rowcount:
                 return
 
 
-def _beats(store: Store, found: Lease) -> bool:
+def _is_renewed(store: Store, seen: Lease) -> bool:
     """Watch a lease for longer than a heartbeat takes; tells whether it changed."""
     until = time.monotonic() + 2 * HEARTBEAT_SECONDS
     while time.monotonic() < until:
         time.sleep(POLL_SECONDS)
         with store.reading() as connection:
-            if _row(connection, found.name) != found:
+            if _row(connection, seen.name) != seen:
                 return True
     return False
 
 
 @contextmanager
-def _on_the_server(store: Store, mine: Lease) -> Iterator[None]:
+def _advisory_lock(store: Store, mine: Lease) -> Iterator[None]:
     """Take an advisory lock on a connection that is kept for the block."""
     with store.alone() as session:
         for name, seconds in _DEAD_AFTER.items():
             session.execute(text(f"SET {name} = {seconds}"))
         key, wait = _key(session, mine.name), _Wait()
         while not session.execute(text(_LOCK), key).scalar():
-            wait.on(_row(session, mine.name))
+            wait.wait_for(_row(session, mine.name))
         # Not before the lock is held: who was cut off and lost it may still be writing.
         with store.writing() as connection:
             _write(connection, mine)
@@ -207,21 +231,24 @@ def _key(connection: Connection, name: str) -> dict[str, int]:
 
 
 def _row(connection: Connection, name: str) -> Lease | None:
-    row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
-    return None if row is None else Lease(**row._mapping)  # noqa: SLF001 - public in SQLAlchemy
+    chosen = select(leases).where(leases.c.name == name)
+    row = connection.execute(chosen).mappings().one_or_none()
+    return None if row is None else Lease(**row)
 
 
 def _write(connection: Connection, mine: Lease) -> None:
-    values = {name: getattr(mine, name) for name in Lease.__slots__}
     connection.execute(delete(leases).where(leases.c.name == mine.name))
-    connection.execute(insert(leases).values(**values))
+    connection.execute(insert(leases).values(**asdict(mine)))
+
+
+def _is_row_of(mine: Lease) -> ColumnElement[bool]:
+    return (leases.c.name == mine.name) & (leases.c.holder == mine.holder)
 
 
 def _release(store: Store, mine: Lease) -> None:
     """Give a lock back; where the store cannot be used any more, the end of the process does."""
-    own = (leases.c.name == mine.name) & (leases.c.holder == mine.holder)
     with suppress(StoreFault, LeaseLost), store.writing() as connection:
-        connection.execute(delete(leases).where(own))
+        connection.execute(delete(leases).where(_is_row_of(mine)))
 
 
 @lru_cache

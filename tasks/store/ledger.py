@@ -1,16 +1,16 @@
-"""Keep the ledger: every file that ever entered the inbox, its one present state, and how it came to it."""
+"""Keep the ledger: every file that ever entered the inbox, its present state and its history."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from panels.text.errors import StateConflict
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import files, moves, notes, transitions
+from tasks.store.schema import files, transitions
+from tasks.store.upsert import insert_into
 
 State = Literal["settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate"]
 TAKEN_IN: tuple[State, ...] = ("accepted", "counted", "failed")
@@ -19,7 +19,10 @@ TAKEN_IN: tuple[State, ...] = ("accepted", "counted", "failed")
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One file of the ledger. ``inbox_path`` is how it came in, ``place`` where its bytes lie now (None: gone)."""
+    """One file of the ledger.
+
+    ``inbox_path`` is the name it came in under, ``place`` where its bytes lie now (None: gone).
+    """
 
     id: int
     name: str
@@ -55,29 +58,16 @@ class Transition:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedMove:
-    """A move that is under way: what the file becomes when it has arrived."""
-
-    file_id: int
-    source: str
-    target: str
-    state: State
-    reason: str
-    duplicate_of: str | None = None
-
-
 def add_file(
     connection: Connection, name: str, inbox_path: str, place: str, stat: FileStat, reason: str = ""
 ) -> int | None:
-    """Enter a file that was seen for the first time; it settles. Gives its id.
+    """Enter a file that was seen for the first time, as settling, and give its id.
 
     None when another pass has entered a file at this place meanwhile; then nothing is changed.
     """
     values = {"name": name, "inbox_path": inbox_path, "place": place, "state": "settling"}
-    values |= {"reason": reason, "changed_at": utc_now(), **_stat_values(stat)}
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(files).values(**values)
+    values |= {"reason": reason, "changed_at": utc_now(), **asdict(stat)}
+    statement = insert_into(connection, files).values(**values)
     statement = statement.on_conflict_do_nothing(index_elements=["place"])
     file_id = connection.execute(statement.returning(files.c.id)).scalar()
     if file_id is not None:
@@ -86,26 +76,14 @@ def add_file(
 
 
 def claim(connection: Connection, record: FileRecord) -> None:
-    """Keep a file's row as it is until the end of the change; everything else here begins with it.
+    """Lock a file's row until the end of the transaction; every change of a file begins with it.
 
     Raises StateConflict when it is not as it was read: another pass has the file in hand.
     """
     chosen = select(files).where(files.c.id == record.id).with_for_update()
     row = connection.execute(chosen).one_or_none()
-    if row is None or _record(row) != record:
+    if row is None or record_of(row) != record:
         raise StateConflict(f"{record.inbox_path} was changed by another reconflow meanwhile.")
-
-
-def refuse_twin(connection: Connection, record: FileRecord) -> None:
-    """Raise StateConflict when a file with the same bytes was taken in, or is about to be.
-
-    To be called after the tube's identity was written, which makes two that write it wait.
-    """
-    same = (files.c.sha256 == record.sha256) & (files.c.id != record.id)
-    coming = select(moves.c.file_id).where(moves.c.state.in_(TAKEN_IN))
-    chosen = select(files.c.id).where(same, files.c.state.in_(TAKEN_IN) | files.c.id.in_(coming))
-    if connection.execute(chosen).first() is not None:
-        raise StateConflict(f"{record.inbox_path}: the same bytes are being taken in.")
 
 
 def see_again(connection: Connection, record: FileRecord, stat: FileStat) -> FileRecord:
@@ -114,7 +92,7 @@ def see_again(connection: Connection, record: FileRecord, stat: FileStat) -> Fil
     Raises StateConflict when its row is not ``record`` any more.
     """
     claim(connection, record)
-    values = _stat_values(stat)
+    values = asdict(stat)
     connection.execute(update(files).where(files.c.id == record.id).values(**values))
     return replace(record, **values)
 
@@ -133,7 +111,7 @@ def set_state(
 
 
 def note_change(connection: Connection, file_id: int, reason: str) -> None:
-    """Append a change that leaves the state as it is (a mended identity) to a file's history."""
+    """Append a change that leaves the state as it is (a corrected identity) to a file's history."""
     state = connection.execute(select(files.c.state).where(files.c.id == file_id)).scalar_one()
     _append(connection, file_id, state, state, reason)
 
@@ -154,7 +132,7 @@ def set_tube_state(
     row = connection.execute(chosen.order_by(files.c.id).with_for_update()).first()
     if row is None:
         return
-    now = _record(row)
+    now = record_of(row)
     if seen is None or (now.state, now.reason) == (seen.state, seen.reason):
         _change(connection, now, state, reason, {})
 
@@ -170,143 +148,61 @@ def record_failure(
 def file_now(store: Store, file_id: int) -> FileRecord:
     """Read a file of the ledger again."""
     with store.reading() as connection:
-        return _record(connection.execute(select(files).where(files.c.id == file_id)).one())
+        return record_of(connection.execute(select(files).where(files.c.id == file_id)).one())
 
 
 def all_files(store: Store, states: Collection[State] = get_args(State)) -> list[FileRecord]:
     """List the files in any of these states, in order of arrival."""
-    with store.reading() as connection:
-        return [
-            _record(row)
-            for row in connection.execute(
-                select(files).where(files.c.state.in_(states)).order_by(files.c.id)
-            )
-        ]
+    return _files(store, select(files).where(files.c.state.in_(states)))
 
 
 def files_within(store: Store, folder: str) -> dict[str, FileRecord]:
     """Map each place below ``folder`` to the file that lies there."""
     inside = files.c.place.startswith(f"{folder}/", autoescape=True)
     with store.reading() as connection:
-        return {row.place: _record(row) for row in connection.execute(select(files).where(inside))}
+        rows = connection.execute(select(files).where(inside)).all()
+    return {row.place: record_of(row) for row in rows}
 
 
 def files_with_bytes(store: Store, sha256: str) -> list[FileRecord]:
-    """List the files that hold the same bytes."""
-    with store.reading() as connection:
-        return [
-            _record(row)
-            for row in connection.execute(
-                select(files).where(files.c.sha256 == sha256).order_by(files.c.id)
-            )
-        ]
+    """List the files that hold the same bytes, in order of arrival."""
+    return _files(store, select(files).where(files.c.sha256 == sha256))
 
 
 def files_called(store: Store, inbox_path: str) -> list[FileRecord]:
     """List the files that came in under the same name, in order of arrival."""
-    chosen = select(files).where(files.c.inbox_path == inbox_path).order_by(files.c.id)
-    with store.reading() as connection:
-        return [_record(row) for row in connection.execute(chosen)]
+    return _files(store, select(files).where(files.c.inbox_path == inbox_path))
 
 
 def count_by_state(store: Store) -> dict[State, int]:
     """Count the files of the ledger in every state."""
+    chosen = select(files.c.state, func.count().label("number")).group_by(files.c.state)
     with store.reading() as connection:
-        rows = connection.execute(
-            select(files.c.state, func.count().label("number")).group_by(files.c.state)
-        )
-        found = {row.state: int(row.number) for row in rows}
-    return {state: found.get(state, 0) for state in get_args(State)}
+        numbers = {row.state: int(row.number) for row in connection.execute(chosen)}
+    return {state: numbers.get(state, 0) for state in get_args(State)}
 
 
 def history(store: Store, file_id: int) -> list[Transition]:
     """List every step of one file, first to last."""
-    chosen = select(transitions).where(transitions.c.file_id == file_id).order_by(transitions.c.id)
+    columns = (
+        transitions.c.at,
+        transitions.c.from_state,
+        transitions.c.to_state,
+        transitions.c.reason,
+    )
+    chosen = select(*columns).where(transitions.c.file_id == file_id).order_by(transitions.c.id)
     with store.reading() as connection:
-        return [
-            Transition(row.at, row.from_state, row.to_state, row.reason)
-            for row in connection.execute(chosen)
-        ]
+        return [Transition(*row) for row in connection.execute(chosen)]
 
 
-def plan_move(connection: Connection, record: FileRecord, move: PlannedMove) -> None:
-    """Write down a move of a file that is as it was read, before the move is made.
-
-    Raises StateConflict when its row is not ``record`` any more, or when another pass is moving it
-    to another place.
-    """
-    claim(connection, record)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    values = {name: getattr(move, name) for name in PlannedMove.__slots__}
-    statement = dialect.insert(moves).values(**values)
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["file_id"]))
-    target = select(moves.c.target).where(moves.c.file_id == move.file_id)
-    if connection.execute(target).scalar() != move.target:
-        raise StateConflict(f"{record.inbox_path} is being moved by another reconflow.")
+def record_of(row: Row[Any]) -> FileRecord:
+    """Read a whole row of ``files``."""
+    return FileRecord(**row._mapping)  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
 
 
-def plan_anew(connection: Connection, record: FileRecord, move: PlannedMove) -> None:
-    """Write down a move of a file in the place of another, where there is one.
-
-    Raises StateConflict when the file's row is not ``record`` any more.
-    """
-    claim(connection, record)
-    connection.execute(delete(moves).where(moves.c.file_id == move.file_id))
-    values = {name: getattr(move, name) for name in PlannedMove.__slots__}
-    connection.execute(insert(moves).values(**values))
-
-
-def is_planned(connection: Connection, file_id: int) -> bool:
-    """Tell whether a move of a file was written down and not ended."""
-    chosen = select(moves.c.file_id).where(moves.c.file_id == file_id)
-    return connection.execute(chosen).first() is not None
-
-
-def end_move(connection: Connection, file_id: int) -> None:
-    """Strike out a move that was made or given up."""
-    connection.execute(delete(moves).where(moves.c.file_id == file_id))
-
-
-def planned_moves(store: Store, file_id: int | None = None) -> list[tuple[PlannedMove, FileRecord]]:
-    """List the moves (all, or a file's) that were planned and not finished, with their files."""
-    wanted = select(moves).order_by(moves.c.file_id)
-    wanted = wanted if file_id is None else wanted.where(moves.c.file_id == file_id)
+def _files(store: Store, chosen: Select[Any]) -> list[FileRecord]:
     with store.reading() as connection:
-        planned = [PlannedMove(**row._mapping) for row in connection.execute(wanted)]  # noqa: SLF001
-        chosen = select(files).where(files.c.id.in_([move.file_id for move in planned]))
-        known = {row.id: _record(row) for row in connection.execute(chosen)}
-    return [(move, known[move.file_id]) for move in planned]
-
-
-def remember(store: Store, name: str, value: str) -> None:
-    """Keep one note for the next pass."""
-    with store.writing() as connection:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(notes).values(name=name, value=value)
-        statement = statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
-        connection.execute(statement)
-
-
-def remember_first(store: Store, name: str, value: str) -> str:
-    """Keep a note unless there is one; gives the one that is kept."""
-    with store.writing() as connection:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(notes).values(name=name, value=value)
-        connection.execute(statement.on_conflict_do_nothing(index_elements=["name"]))
-        kept = connection.execute(select(notes.c.value).where(notes.c.name == name)).scalar_one()
-    return str(kept)
-
-
-def forget(store: Store, name: str) -> None:
-    """Remove a note."""
-    with store.writing() as connection:
-        connection.execute(delete(notes).where(notes.c.name == name))
-
-
-def recall(store: Store, name: str) -> str | None:
-    """Give a note that an earlier pass kept."""
-    with store.reading() as connection:
-        return connection.execute(select(notes.c.value).where(notes.c.name == name)).scalar()
+        return [record_of(row) for row in connection.execute(chosen.order_by(files.c.id))]
 
 
 def _change(
@@ -336,16 +232,3 @@ def _append(
             file_id=file_id, at=utc_now(), from_state=before, to_state=after, reason=reason
         )
     )
-
-
-def _stat_values(stat: FileStat) -> Mapping[str, Any]:
-    return {
-        "size": stat.size,
-        "mtime_ns": stat.mtime_ns,
-        "seen_at": stat.seen_at,
-        "sha256": stat.sha256,
-    }
-
-
-def _record(row: Row[Any]) -> FileRecord:
-    return FileRecord(**row._mapping)  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy

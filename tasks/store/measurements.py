@@ -1,21 +1,27 @@
-"""Keep what controls and baseline tubes tell about thresholds, so that other tubes can ask without opening their files."""
+"""Keep what was measured of thresholds in controls and baseline tubes.
+
+Other tubes use these measurements as references without opening the files again.
+"""
 
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gating.thresholds.measure import ThresholdMeasurement, measurement_from
 from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store
 from tasks.store.schema import readings
+from tasks.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWith:
-    """What a tube is measured with: strategy (``bcell@2.0.0``), engine, and the content of the panel that finds its markers."""
+    """What a tube is measured with: strategy (``bcell@2.0.0``), engine, and content of the panel.
+
+    ``panel_sha256`` is that of the panel that names the tube's markers.
+    """
 
     strategy: str
     engine_version: str
@@ -23,64 +29,66 @@ class MeasuredWith:
 
 
 def save_measurements(
-    store: Store, tube_sha256: str, made: MeasuredWith, found: Mapping[str, ThresholdMeasurement]
+    store: Store,
+    tube_sha256: str,
+    made: MeasuredWith,
+    measurements: Mapping[str, ThresholdMeasurement],
 ) -> None:
-    """Write a tube's readings; they never change once written."""
-    document = json.dumps(
-        {name: reading.document() for name, reading in found.items()}, separators=(",", ":")
-    )
-    values = {"tube_sha256": tube_sha256, "document": document} | _key(made)
-    values = sealed(readings, values)
+    """Write a tube's measurements (by threshold); they never change once written."""
+    documents = {name: measurement.document() for name, measurement in measurements.items()}
+    document = json.dumps(documents, separators=(",", ":"))
+    values = sealed(readings, {"tube_sha256": tube_sha256, "document": document} | _key(made))
     with store.writing() as connection:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        connection.execute(dialect.insert(readings).values(**values).on_conflict_do_nothing())
+        statement = insert_into(connection, readings).values(**values)
+        connection.execute(statement.on_conflict_do_nothing())
 
 
 def measured(
     store: Store, engine_version: str, panels: Collection[str] | None = None
 ) -> set[tuple[str, str]]:
-    """List the tubes with readings as (SHA-256, strategy); with ``panels`` only those made with one of these contents of a panel."""
-    chosen = select(readings.c.tube_sha256, readings.c.strategy, readings.c.version).where(
-        readings.c.engine_version == engine_version
-    )
+    """List the tubes that this engine has measured, as (SHA-256, strategy).
+
+    With ``panels`` only those measured with one of these contents of a panel.
+    """
+    chosen = select(readings.c.tube_sha256, readings.c.strategy, readings.c.version)
+    chosen = chosen.where(readings.c.engine_version == engine_version)
     if panels is not None:
         chosen = chosen.where(readings.c.panel_sha256.in_(sorted(panels)))
     with store.reading() as connection:
-        return {
-            (row.tube_sha256, f"{row.strategy}@{row.version}") for row in connection.execute(chosen)
-        }
+        rows = connection.execute(chosen).all()
+    return {(row.tube_sha256, f"{row.strategy}@{row.version}") for row in rows}
 
 
 def measurements_of(
     store: Store, tubes: Collection[str], made: MeasuredWith
 ) -> dict[str, dict[str, ThresholdMeasurement]]:
-    """Give the readings of some tubes that were made alike: SHA-256 → threshold → reading; tubes without any are left out."""
-    chosen = (
-        select(readings).where(readings.c.tube_sha256.in_(sorted(tubes))).filter_by(**_key(made))
-    )
+    """Give the measurements of some tubes that were made alike: SHA-256 → threshold → measurement.
+
+    Tubes without any are left out, as are those whose measurements were altered in the store.
+    """
+    chosen = select(readings).where(readings.c.tube_sha256.in_(sorted(tubes)))
     with store.reading() as connection:
-        rows = [row for row in connection.execute(chosen) if is_intact(readings, row)]
-    return {
-        row.tube_sha256: {
-            key: measurement_from(each) for key, each in json.loads(row.document).items()
-        }
-        for row in rows
-    }
+        rows = connection.execute(chosen.filter_by(**_key(made))).all()
+    return {row.tube_sha256: _read(row.document) for row in rows if is_intact(readings, row)}
 
 
 def remove_altered_measurements(store: Store) -> list[str]:
-    """Remove the readings that were altered since they were written, which the next pass measures again; gives their tubes."""
-    removed = []
+    """Remove the measurements that were altered since they were written, and give their tubes.
+
+    The next pass measures these tubes again.
+    """
     with store.reading() as connection:
-        altered = [
-            row for row in connection.execute(select(readings)) if not is_intact(readings, row)
-        ]
+        rows = connection.execute(select(readings)).all()
+    altered = [row for row in rows if not is_intact(readings, row)]
     with store.writing() as connection:
         for row in altered:
-            key = {column.name: row._mapping[column.name] for column in readings.primary_key}  # noqa: SLF001
+            key = {column.name: getattr(row, column.name) for column in readings.primary_key}
             connection.execute(delete(readings).filter_by(**key))
-            removed.append(row.tube_sha256)
-    return sorted(set(removed))
+    return sorted({row.tube_sha256 for row in altered})
+
+
+def _read(document: str) -> dict[str, ThresholdMeasurement]:
+    return {name: measurement_from(each) for name, each in json.loads(document).items()}
 
 
 def _key(made: MeasuredWith) -> dict[str, str]:

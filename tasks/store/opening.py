@@ -15,19 +15,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from panels.text.errors import SettingsFault, StoreFault
-from tasks.store.digests import SEALED_TABLES, seal_earlier_rows
 from tasks.store.faults import faults_in_words, is_passing
 from tasks.store.fence import check_held
-from tasks.store.schema import (
-    SCHEMA_VERSION,
-    TUBES_BY_PATIENT,
-    counts,
-    gatings,
-    metadata,
-    readings,
-    thresholds,
-    versions,
-)
+from tasks.store.schema import SCHEMA_VERSION, versions
 from tasks.store.shares import network_type
 
 BUSY_SECONDS = 30
@@ -70,8 +60,8 @@ class Store:
     @contextmanager
     def alone(self) -> Iterator[Connection]:
         """Give a connection for the whole block that is in no transaction and is then closed."""
-        mapped = faults_in_words(self.engine.url)
-        with mapped, self._connected(isolation_level="AUTOCOMMIT") as connection:
+        described = faults_in_words(self.engine.url)
+        with described, self._connected(isolation_level="AUTOCOMMIT") as connection:
             try:
                 yield connection
             finally:
@@ -97,42 +87,26 @@ class Store:
 
 
 def open_store(url: str, time_zone: str | None = None) -> Store:
-    """Open the store of a study with this time zone at a database address, and make its tables when it is new.
+    """Open the store at a database address, and make its tables when it is new.
 
-    Raises SettingsFault when it cannot be reached, is no database, lies on a network share, or was
-    written by a newer reconflow; StoreFault when it is locked or its disk is full. The address is
-    repeated without its password.
+    ``time_zone`` is that of the study. Raises SettingsFault when the store cannot be reached, is no
+    database, lies on a network share, or was written by a newer reconflow; StoreFault when it is
+    locked or its disk is full. The address is repeated without its password.
     """
-    shown = url
+    store = Store(_engine(url), time_zone)
+    if store.engine.dialect.name == "sqlite":
+        _check_disk(store)
+        _prepare_sqlite(store.engine)
     try:
-        shown = make_url(url).render_as_string(hide_password=True)
-        engine = create_engine(
-            url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {}
-        )
-    except ArgumentError as error:
-        raise SettingsFault(
-            "study.yaml: store: no database address; write sqlite:///reconflow.db or "
-            "postgresql+psycopg://…"
-        ) from error
-    except ModuleNotFoundError as error:
-        raise SettingsFault(
-            f"study.yaml: store: {shown} needs the package '{error.name}': install "
-            f"reconflow[postgres]."
-        ) from error
-    if engine.dialect.name == "sqlite":
-        _check_disk(engine, shown)
-        _prepare_sqlite(engine)
-    store = Store(engine, time_zone)
-    try:
-        _make_tables(store, shown)
+        _bring_up_to_date(store)
     except (DBAPIError, StoreFault) as error:
         store.close()
         cause = error if isinstance(error, DBAPIError) else error.__cause__
-        if not isinstance(cause, DBAPIError) or is_passing(cause, engine.url):
+        if not isinstance(cause, DBAPIError) or is_passing(cause, store.engine.url):
             raise
-        said = " ".join(str(cause.orig).split())
+        message = " ".join(str(cause.orig).split())
         raise SettingsFault(
-            f"study.yaml: store: the store {shown} cannot be opened: {said}"
+            f"study.yaml: store: the store {store.shown} cannot be opened: {message}"
         ) from error
     except SettingsFault:
         store.close()
@@ -145,20 +119,43 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _check_disk(engine: Engine, shown: str) -> None:
+def _engine(url: str) -> Engine:
+    """Prepare connections to a database address, without connecting yet."""
+    options = {}
+    if url.startswith("sqlite"):
+        options["timeout"] = BUSY_SECONDS
+    try:
+        return create_engine(url, connect_args=options)
+    except ArgumentError as error:
+        raise SettingsFault(
+            "study.yaml: store: no database address; write sqlite:///reconflow.db or "
+            "postgresql+psycopg://…"
+        ) from error
+    except ModuleNotFoundError as error:
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise SettingsFault(
+            f"study.yaml: store: {shown} needs the package '{error.name}': install "
+            f"reconflow[postgres]."
+        ) from error
+
+
+def _check_disk(store: Store) -> None:
     """Refuse a store on a network share: two machines that write there do not see each other."""
-    kind = network_type(Path(engine.url.database or "").resolve().parent)
+    kind = network_type(Path(store.engine.url.database or "").resolve().parent)
     if kind:
         raise SettingsFault(
-            f"study.yaml: store: the store {shown} lies on a network share ({kind}), where SQLite "
-            "loses what is written. Put it on a disk of this computer (sqlite:////folder/"
+            f"study.yaml: store: the store {store.shown} lies on a network share ({kind}), where "
+            "SQLite loses what is written. Put it on a disk of this computer (sqlite:////folder/"
             "reconflow.db), or name a PostgreSQL database (postgresql+psycopg://…). The other "
             "folders may stay on the share."
         )
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Let readers and one writer work side by side, and take the writer's turn at the start of a change, not in its middle."""
+    """Let readers and one writer work side by side.
+
+    Who is going to write waits for the other writer at the start of a change, not in its middle.
+    """
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
@@ -170,12 +167,15 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _began(connection: Connection) -> None:
-        reads = connection.get_execution_options().get("only_reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        only_reads = connection.get_execution_options().get("only_reads", False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
 def _write_ahead(cursor: Any) -> None:
-    """Switch to the write-ahead log; SQLite does not wait by itself when another worker is switching a new store."""
+    """Switch to the write-ahead log.
+
+    SQLite does not wait by itself when another worker is switching a new store.
+    """
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -187,86 +187,40 @@ def _write_ahead(cursor: Any) -> None:
         time.sleep(0.02)
 
 
-def _make_tables(store: Store, shown: str) -> None:
+def _bring_up_to_date(store: Store) -> None:
+    """Make the tables of a new store, or bring those of an earlier version to the present one.
+
+    A store that is up to date is only read. Everything is done in one transaction, so that a
+    process that is killed leaves the store as it was, and one at a time: who waited finds it done.
+    """
     with store.reading() as connection:
-        if inspect(connection).has_table(versions.name) and _check_version(connection, shown):
+        if _version(connection, store.shown) == SCHEMA_VERSION:
             return
     with store.writing() as connection:
         if store.engine.dialect.name == "postgresql":
             # Two workers that open a new store at once would both make its tables.
             connection.execute(text("SELECT pg_advisory_xact_lock(7266632)"))
-        earlier = (_version(connection) or SCHEMA_VERSION) < SCHEMA_VERSION
-        if earlier:
-            _add_digests(connection)
-            _renew_keys(connection)
-        metadata.create_all(connection)
-        if earlier:
-            seal_earlier_rows(connection)
-        TUBES_BY_PATIENT.create(
-            connection, checkfirst=True
-        )  # version 3; a table that exists already gets no index from create_all
-        if not _check_version(connection, shown):
-            connection.execute(insert(versions).values(version=SCHEMA_VERSION))
+        version = _version(connection, store.shown)
+        if version == SCHEMA_VERSION:
+            return
+        from tasks.store.migrations.upgrade import upgrade_to_head
+
+        upgrade_to_head(connection, version)
+        connection.execute(insert(versions).values(version=SCHEMA_VERSION))
 
 
-def _version(connection: Connection) -> int | None:
+def _version(connection: Connection, shown: str) -> int | None:
+    """Read the version of a store, None when it is new.
+
+    Raises SettingsFault when the store is newer than this program.
+    """
     if not inspect(connection).has_table(versions.name):
         return None
-    return connection.execute(select(func.max(versions.c.version))).scalar()
-
-
-def _add_digests(connection: Connection) -> None:
-    """Make room for the digests of version 5, which are computed from what the rows hold now."""
-    for table in SEALED_TABLES:
-        if not inspect(connection).has_table(table.name):
-            continue
-        names = {column["name"] for column in inspect(connection).get_columns(table.name)}
-        if "digest" not in names:
-            added = f"ALTER TABLE {table.name} ADD COLUMN digest TEXT NOT NULL DEFAULT ''"
-            connection.execute(text(added))
-
-
-def _renew_keys(connection: Connection) -> None:
-    """Bring the tables whose key has grown to the present version, with all their rows.
-
-    Version 2 added ``evidence`` to the key of every count, and flags; version 4 the content of the
-    panel, which earlier rows do not know.
-    """
-    added = {
-        "digest": "''",
-        "evidence": "''",
-        "flags": "'[]'",
-        "negatives": "NULL",
-        "panel_sha256": "''",
-    }
-    for table in (gatings, counts, thresholds, readings):
-        if not inspect(connection).has_table(table.name):
-            continue
-        before = {column["name"] for column in inspect(connection).get_columns(table.name)}
-        if before == {column.name for column in table.c}:
-            continue
-        earlier = f"{table.name}_earlier"
-        connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {earlier}"))
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"ALTER TABLE {earlier} DROP CONSTRAINT {table.name}_pkey"))
-        table.create(connection)
-        names = ", ".join(column.name for column in table.c)
-        values = ", ".join(
-            column.name if column.name in before else added[column.name] for column in table.c
-        )
-        connection.execute(
-            text(f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {earlier}")  # noqa: S608 - names of our own tables
-        )
-        connection.execute(text(f"DROP TABLE {earlier}"))
-
-
-def _check_version(connection: Connection, shown: str) -> bool:
-    """Tell whether the store has this program's version; raises SettingsFault when it has a newer one."""
-    version = connection.execute(select(func.max(versions.c.version))).scalar()
+    version: int | None = connection.execute(select(func.max(versions.c.version))).scalar()
     if version is not None and version > SCHEMA_VERSION:
         raise SettingsFault(
             f"The store {shown} was written by a newer reconflow (store version {version}; "
             f"this program knows {SCHEMA_VERSION}). "
             "Install the newer reconflow; nothing was changed."
         )
-    return version == SCHEMA_VERSION
+    return version

@@ -1,6 +1,9 @@
-"""Keep who made which strategy version the current one of a panel, when and why, and whether study.yaml says so yet."""
+"""Keep who made which strategy version the current one of a panel, when and why.
 
-from dataclasses import dataclass
+A promotion is written before study.yaml has its pin: until it has, the pin is kept here, too.
+"""
+
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, insert, select
 
@@ -32,17 +35,23 @@ class PinChange:
 
 
 def begin_promotion(store: Store, promotion: Promotion) -> None:
-    """Write a promotion down, which is never changed, and that study.yaml has to get its pin; ``end_promotion`` says that it has."""
-    values = {name: getattr(promotion, name) for name in Promotion.__slots__ if name != "at"}
-    change = {name: values[name] for name in PinChange.__slots__}
+    """Write a promotion down, which is never changed, and that study.yaml has to get its pin.
+
+    ``end_promotion`` notes that it has.
+    """
+    values = asdict(promotion) | {"at": utc_now()}
+    change = PinChange(promotion.panel, promotion.from_strategy, promotion.to_strategy)
     with store.writing() as connection:
-        connection.execute(insert(promotions).values(at=utc_now(), **values))
+        connection.execute(insert(promotions).values(**values))
         connection.execute(delete(pin_changes).where(pin_changes.c.panel == promotion.panel))
-        connection.execute(insert(pin_changes).values(**change))
+        connection.execute(insert(pin_changes).values(**asdict(change)))
 
 
 def end_promotion(store: Store, panel: str, strategy: str) -> None:
-    """Note that study.yaml has the pin of a promotion, or that somebody wrote another there, and what counts the panel now."""
+    """Note that study.yaml has the pin of a promotion, and which strategy counts the panel now.
+
+    Also where somebody wrote another pin there meanwhile.
+    """
     with store.writing() as connection:
         connection.execute(delete(pin_changes).where(pin_changes.c.panel == panel))
         write_strategies(connection, {panel: strategy})
@@ -59,4 +68,15 @@ def promotions_of(store: Store) -> list[Promotion]:
     """List all promotions, oldest first."""
     with store.reading() as connection:
         rows = connection.execute(select(promotions).order_by(promotions.c.id)).all()
-    return [Promotion(**{name: getattr(row, name) for name in Promotion.__slots__}) for row in rows]
+    return [
+        Promotion(
+            panel=row.panel,
+            from_strategy=row.from_strategy,
+            to_strategy=row.to_strategy,
+            approved_by=row.approved_by,
+            reason=row.reason,
+            concordance=row.concordance,
+            at=row.at,
+        )
+        for row in rows
+    ]

@@ -27,12 +27,9 @@ class Run:
 
 def begin_run(store: Store, kind: str) -> int:
     """Note that a pass (``run``, ``nightly``, ``watch`` …) begins, and give its number."""
+    values = {"kind": kind, "started_at": utc_now(), "outcome": "running", "summary": "{}"}
     with store.writing() as connection:
-        statement = (
-            insert(runs)
-            .values(kind=kind, started_at=utc_now(), outcome="running", summary="{}")
-            .returning(runs.c.id)
-        )
+        statement = insert(runs).values(**values).returning(runs.c.id)
         return int(connection.execute(statement).scalar_one())
 
 
@@ -52,14 +49,11 @@ def end_run(
 def last_run(store: Store, kind: str | None = None) -> Run | None:
     """Give the latest pass, of one kind or of any."""
     chosen = select(runs).order_by(runs.c.id.desc()).limit(1)
+    if kind is not None:
+        chosen = chosen.where(runs.c.kind == kind)
     with store.reading() as connection:
-        row = connection.execute(
-            chosen if kind is None else chosen.where(runs.c.kind == kind)
-        ).one_or_none()
-    return (
-        None
-        if row is None
-        else Run(
-            row.id, row.kind, row.started_at, row.ended_at, row.outcome, json.loads(row.summary)
-        )
-    )
+        row = connection.execute(chosen).one_or_none()
+    if row is None:
+        return None
+    summary = json.loads(row.summary)
+    return Run(row.id, row.kind, row.started_at, row.ended_at, row.outcome, summary)

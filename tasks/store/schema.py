@@ -30,7 +30,7 @@ versions = Table("schema_version", metadata, Column("version", Integer, primary_
 notes = Table(
     "notes", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)
 )
-"""What the program remembers from one pass to the next; losing it costs time, never truth."""
+"""What the program keeps from one pass to the next; losing it costs time, never a result."""
 
 leases = Table(
     "leases",
@@ -116,7 +116,7 @@ tubes = Table(
     Column("keywords", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
-"""One row an accepted tube: its identity; ``keywords`` is what the file itself said of it, as
+"""One row an accepted tube: its identity; ``keywords`` is what the file itself says of it, as
 JSON."""
 
 GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
@@ -137,11 +137,11 @@ gatings = Table(
 """One row a tube × strategy version × engine version × evidence × content of the panel: what holds
 for all its counts.
 
-``evidence`` names what other tubes told about this tube's thresholds (a hash, empty when nothing
-but the tube itself and the strategy did). When a control or a baseline tube comes late, a row with
-other evidence supersedes the earlier one, which stays. ``panel_sha256`` is empty in rows of stores
-older than version 4, which did not know with which content of the panel they counted: such tubes
-are counted once more. ``digest`` is that of the row and its counts.
+``evidence`` is a hash of the reference tubes that this tube's thresholds depend on (empty when they
+depend on nothing but the tube itself and the strategy). When a control or a baseline tube comes
+late, a row with other evidence supersedes the earlier one, which stays. ``panel_sha256`` is empty
+in rows of stores older than version 4, which did not know with which content of the panel they
+counted: such tubes are counted once more. ``digest`` is that of the row and its counts.
 """
 
 counts = Table(
@@ -182,8 +182,8 @@ readings = Table(
     Column("document", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version × content of the panel: what the tube tells
-about its thresholds, as JSON."""
+"""One row a tube × strategy version × engine version × content of the panel: what was measured
+of the tube's thresholds, as JSON."""
 
 editions = Table(
     "editions",
@@ -254,4 +254,4 @@ runs = Table(
 """One row a pass over the study."""
 
 Index("files_by_inbox_path", files.c.inbox_path)
-TUBES_BY_PATIENT = Index("tubes_by_patient", tubes.c.patient)
+Index("tubes_by_patient", tubes.c.patient)

@@ -1,4 +1,4 @@
-"""Keep who each accepted tube is."""
+"""Keep the identity of each accepted tube."""
 
 import json
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks.store.digests import is_intact, sealed
 from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
 from tasks.store.schema import files, gatings, tubes
+from tasks.store.upsert import insert_into
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 _FIELDS = tuple(field.name for field in fields(TubeIdentity) if field.name != "time_zone")
@@ -21,7 +21,10 @@ _TIMES = ("collected", "acquired")
 
 @dataclass(frozen=True, slots=True)
 class Tube:
-    """An accepted tube: identity, its file in the ledger, and what the file itself said of it (sheet column → text)."""
+    """An accepted tube: its identity, its file in the ledger, and what the file itself says of it.
+
+    ``keywords`` maps columns of the sample sheet to the text of the FCS file's keyword.
+    """
 
     identity: TubeIdentity
     file: FileRecord
@@ -30,29 +33,24 @@ class Tube:
 
 def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[str, str]) -> None:
     """Write a tube's identity, or replace the one it had."""
-    values = {name: getattr(identity, name) for name in _FIELDS} | {
-        name: _text(getattr(identity, name)) for name in _TIMES
-    }
+    values = {name: getattr(identity, name) for name in _FIELDS}
+    values |= {name: _text(values[name]) for name in _TIMES}
     values["keywords"] = json.dumps(dict(keywords), sort_keys=True, ensure_ascii=False)
     values = sealed(tubes, values)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(tubes).values(**values)
+    statement = insert_into(connection, tubes).values(**values)
     connection.execute(statement.on_conflict_do_update(index_elements=["tube_sha256"], set_=values))
 
 
 def taken_in(
     store: Store, *, patient: str | None = None, tube_sha256: str | None = None
 ) -> list[Tube]:
-    """List the tubes that were taken in (all, a patient's, or one), ordered by patient, time of collection, panel and SHA-256.
+    """List the tubes that were taken in: all, a patient's, or one.
 
-    A tube whose identity was altered in the store is left out until it is identified again
-    (`altered_identities`).
+    They are ordered by patient, time of collection, panel and SHA-256. A tube whose identity was
+    altered in the store is left out until it is identified again (`altered_identities`).
     """
-    return [
-        tube
-        for tube, intact in _taken_in(store, patient=patient, tube_sha256=tube_sha256)
-        if intact
-    ]
+    read = _taken_in(store, patient=patient, tube_sha256=tube_sha256)
+    return [tube for tube, intact in read if intact]
 
 
 def altered_identities(store: Store) -> list[Tube]:
@@ -63,22 +61,20 @@ def altered_identities(store: Store) -> list[Tube]:
 def _taken_in(
     store: Store, *, patient: str | None = None, tube_sha256: str | None = None
 ) -> list[tuple[Tube, bool]]:
-    chosen = select(tubes, *(column.label(f"file_{column.name}") for column in files.c)).join(
-        files, files.c.sha256 == tubes.c.tube_sha256
-    )
+    """List tubes taken in, each with whether its stored identity is as it was written."""
+    file_columns = [column.label(f"file_{column.name}") for column in files.c]
+    chosen = select(tubes, *file_columns).join(files, files.c.sha256 == tubes.c.tube_sha256)
     chosen = chosen.where(files.c.state.in_(TAKEN_IN))
     if patient is not None:
         chosen = chosen.where(tubes.c.patient == patient)
     if tube_sha256 is not None:
         chosen = chosen.where(tubes.c.tube_sha256 == tube_sha256)
     with store.reading() as connection:
-        found = [
-            (_tube(row, store.time_zone), is_intact(tubes, row))
-            for row in connection.execute(chosen)
-        ]
+        rows = connection.execute(chosen).all()
+    read = [(_tube(row, store.time_zone), is_intact(tubes, row)) for row in rows]
     # Not by the database: times are kept as they were written, and texts with different offsets do
     # not sort by time.
-    return sorted(found, key=lambda each: _order(each[0].identity))
+    return sorted(read, key=lambda each: _order(each[0].identity))
 
 
 def tubes_to_count(
@@ -90,40 +86,37 @@ def tubes_to_count(
     reference_sets: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
 ) -> list[Tube]:
-    """List the tubes to count: accepted ones, and those this engine has not counted under their panel's strategy.
+    """List the tubes to count.
 
-    ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps ``name@1.0.0`` to the
-    SHA-256 of its content, a tube counted under the same name with another content is to be counted
-    too: `save_gating` then says so. With ``reference_sets`` (tube → hash of the other tubes it may ask
-    now) so is a tube that asked others, and would ask other ones now. With ``panels`` (panel →
-    SHA-256 of its content now) so is a tube counted with another content of its panel. Failed tubes
-    are left out until ``reconflow retry``; so are tubes of a panel without strategy.
+    These are accepted ones, and those that this engine has not counted under their panel's
+    strategy. ``strategies`` maps panel to ``name@1.0.0``. With ``released``, which maps
+    ``name@1.0.0`` to the SHA-256 of its content, a tube counted under the same name with another
+    content is to be counted too: `save_gating` then refuses it with a sentence. With
+    ``reference_sets`` (tube → hash of its present reference tubes) so is a tube that was counted
+    with other reference tubes. With ``panels`` (panel → SHA-256 of its content now) so is a tube
+    counted with another content of its panel. Failed tubes are left out until ``reconflow retry``;
+    so are tubes of a panel without strategy.
     """
-    counted = _counted(store, engine_version, released or {}, reference_sets)
-    wanted = [
-        tube
-        for tube in taken_in(store)
-        if tube.file.state != "failed" and tube.identity.panel in strategies
-    ]
-    return [
-        tube
-        for tube in wanted
-        if tube.file.state == "accepted"
-        or not _is_counted(tube.identity, strategies[tube.identity.panel], counted, panels)
-    ]
+    counted = _panels_counted_with(store, engine_version, released or {}, reference_sets)
+    due = []
+    for tube in taken_in(store):
+        strategy = strategies.get(tube.identity.panel)
+        if strategy is None or tube.file.state == "failed":
+            continue
+        contents = counted.get((tube.identity.tube_sha256, strategy), set())
+        if tube.file.state == "accepted" or not _is_counted(tube, contents, panels):
+            due.append(tube)
+    return due
 
 
-def _is_counted(
-    tube: TubeIdentity,
-    strategy: str,
-    counted: Mapping[tuple[str, str], set[str]],
-    panels: Mapping[str, str] | None,
-) -> bool:
-    contents = counted.get((tube.tube_sha256, strategy), set())
-    return bool(contents) if panels is None else panels.get(tube.panel) in contents
+def _is_counted(tube: Tube, contents: set[str], panels: Mapping[str, str] | None) -> bool:
+    """Tell whether a tube was counted with the present content of its panel (None: with any)."""
+    if panels is None:
+        return bool(contents)
+    return panels.get(tube.identity.panel) in contents
 
 
-def _counted(
+def _panels_counted_with(
     store: Store,
     engine_version: str,
     released: Mapping[str, str],
@@ -131,20 +124,17 @@ def _counted(
 ) -> dict[tuple[str, str], set[str]]:
     """Map tube and strategy to the contents of the panel they were counted with."""
     names = ("tube_sha256", "strategy", "version", "strategy_sha256", "evidence", "panel_sha256")
+    chosen = select(*(gatings.c[name] for name in names))
     with store.reading() as connection:
-        rows = connection.execute(
-            select(*(gatings.c[name] for name in names)).where(
-                gatings.c.engine_version == engine_version
-            )
-        ).all()
+        rows = connection.execute(chosen.where(gatings.c.engine_version == engine_version)).all()
     if reference_sets is not None:
         rows = [row for row in rows if row.evidence in {"", reference_sets.get(row.tube_sha256)}]
-    found: dict[tuple[str, str], set[str]] = {}
+    contents: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         name = f"{row.strategy}@{row.version}"
         if released.get(name, row.strategy_sha256) == row.strategy_sha256:
-            found.setdefault((row.tube_sha256, name), set()).add(row.panel_sha256)
-    return found
+            contents.setdefault((row.tube_sha256, name), set()).add(row.panel_sha256)
+    return contents
 
 
 def _order(identity: TubeIdentity) -> tuple[object, ...]:
@@ -154,15 +144,19 @@ def _order(identity: TubeIdentity) -> tuple[object, ...]:
 def _tube(row: Row[Any], time_zone: str | None) -> Tube:
     cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
     record = FileRecord(**{field.name: cells[f"file_{field.name}"] for field in fields(FileRecord)})
-    return Tube(
-        identity=_identity_of(cells, time_zone), file=record, keywords=json.loads(cells["keywords"])
-    )
+    identity = _identity_of(cells, time_zone)
+    return Tube(identity=identity, file=record, keywords=json.loads(cells["keywords"]))
 
 
 def _identity_of(cells: Mapping[Any, Any], time_zone: str | None) -> TubeIdentity:
-    times = {name: datetime.fromisoformat(cells[name]) if cells[name] else None for name in _TIMES}
-    return TubeIdentity(**({name: cells[name] for name in _FIELDS} | times), time_zone=time_zone)
+    values = {name: cells[name] for name in _FIELDS}
+    values |= {name: _moment(cells[name]) for name in _TIMES}
+    return TubeIdentity(**values, time_zone=time_zone)
 
 
 def _text(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from panels.text.errors import PanelMismatch, TubeFault
 from tasks.store.counted_with import remember_strategies
-from tasks.store.counts import save_gating
+from tasks.store.gatings import save_gating
 from tasks.store.ledger import record_failure
 from tasks.store.measurements import save_measurements
 from tasks.store.tubes import taken_in

@@ -29,7 +29,7 @@ from panels.acquisition_time import TIME
 from panels.panel import PanelMatch, match_panel
 from panels.text.errors import PanelMismatch
 from tasks.counting.counts import PopulationCount
-from tasks.store.counts import TubeGating
+from tasks.store.gatings import TubeGating
 from tasks.store.tubes import Tube
 from tasks.study.archived_bytes import verified_bytes
 from tasks.study.folder import Study

@@ -16,7 +16,7 @@ from panels.files.durable import remove_unfinished
 from tasks.publish.figure_bytes import png_bytes
 from tasks.publish.gating_page import ThresholdLine, TubePage, gating_figure, render_gating_page
 from tasks.publish.tables import write_atomically
-from tasks.store.counts import TubeGating
+from tasks.store.gatings import TubeGating
 from tasks.store.tubes import Tube
 from tasks.study.folder import Study
 from tasks.tubes.bead_count import beads_in_words

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tasks.intake.take_in import take_in
-from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move
+from tasks.store.ledger import FileRecord, all_files, history
+from tasks.store.moves import PlannedMove, plan_move
 from tasks.study.folder import Study
 from tests.flows.command import Said, reconflow_here
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube

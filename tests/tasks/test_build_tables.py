@@ -18,7 +18,7 @@ from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_tables import build_patient
 from tasks.results.stored_tables import built_patients, patient_folder
 from tasks.steps.one_pass import one_pass
-from tasks.store.counts import TubeGating, save_gating
+from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
 from tasks.store.tubes import save_tube, taken_in

@@ -21,7 +21,7 @@ from tasks.results.front_page import write_front_page
 from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_tables import build_patient
 from tasks.simulate.study import write_study
-from tasks.store.counts import gatings_of
+from tasks.store.gatings import gatings_of
 from tasks.store.promotions import promotions_of
 from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.strategies.release import release_version

@@ -11,7 +11,8 @@ from panels.catalogue import load_panel
 from tasks.intake.take_in import take_in
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.study import TRUTH, write_study
-from tasks.store.counts import gatings_of, tube_counts
+from tasks.store.counts import tube_counts
+from tasks.store.gatings import gatings_of
 from tasks.store.ledger import all_files
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot, strategies_in_use

@@ -18,7 +18,8 @@ from tasks.intake.take_in import take_in
 from tasks.results.stored_tables import patient_folder
 from tasks.simulate.tube import TubePlan, write_tube
 from tasks.steps.one_pass import Pass
-from tasks.store.counts import gatings_of, tube_counts
+from tasks.store.counts import tube_counts
+from tasks.store.gatings import gatings_of
 from tasks.store.measurements import measured
 from tasks.store.schema import thresholds
 from tasks.strategies.in_use import read_snapshot, strategies_in_use

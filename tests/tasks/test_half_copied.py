@@ -22,7 +22,8 @@ from tasks.intake.scan import scan_inbox
 from tasks.intake.take_in import take_in
 from tasks.intake.whole import missing_part
 from tasks.simulate.fcs import FcsChannel, write_fcs
-from tasks.store.ledger import FileRecord, PlannedMove, State, all_files, history, plan_move
+from tasks.store.ledger import FileRecord, State, all_files, history
+from tasks.store.moves import PlannedMove, plan_move
 from tasks.store.tubes import taken_in
 from tasks.study.folder import Study, open_study
 from tests.gating.test_events import describe

@@ -17,7 +17,8 @@ from tasks.intake.inbox import list_inbox
 from tasks.intake.retry import retry
 from tasks.intake.scan import scan_inbox
 from tasks.intake.take_in import take_in
-from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, set_state
+from tasks.store.ledger import FileRecord, all_files, history, set_state
+from tasks.store.moves import PlannedMove, plan_move
 from tasks.store.tubes import save_tube, taken_in
 from tasks.study.folder import Study
 from tasks.vocabulary.tube_identity import TubeIdentity

@@ -21,7 +21,8 @@ from tasks.intake.retry import retry
 from tasks.intake.scan import scan_inbox
 from tasks.intake.take_in import take_in
 from tasks.sheets.drugs import read_drugs
-from tasks.store.ledger import FileRecord, PlannedMove, all_files, history, plan_move, planned_moves
+from tasks.store.ledger import FileRecord, all_files, history
+from tasks.store.moves import PlannedMove, plan_move, planned_moves
 from tasks.store.tubes import taken_in
 from tasks.study.folder import Study
 from tasks.study.settings import FOLDERS, load_settings

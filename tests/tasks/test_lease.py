@@ -22,7 +22,7 @@ from tasks.steps.worker_pool import apart, workers
 from tasks.store import lease as module
 from tasks.store.fence import held, holding
 from tasks.store.lease import Lease, is_held, lease
-from tasks.store.ledger import recall, remember
+from tasks.store.notes import recall, remember
 from tasks.store.opening import Store, open_store
 from tasks.store.schema import leases
 
@@ -30,7 +30,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 HOLDS = """
 import signal, sys, time
 from tasks.store.lease import lease
-from tasks.store.ledger import remember
+from tasks.store.notes import remember
 from tasks.store.opening import open_store
 def end(*_):
     raise SystemExit(143)
@@ -197,7 +197,7 @@ def test_a_lease_of_another_machine_is_taken_over_only_when_its_heartbeat_stands
     ended = threading.Event()
     with open_store(f"sqlite:///{tmp_path / 'reconflow.db'}") as store:
         put(store, a_lease())
-        beats = threading.Thread(target=module._beat, args=(store, a_lease(), ended))
+        beats = threading.Thread(target=module._keep_renewing, args=(store, a_lease(), ended))
         beats.start()
         threading.Timer(2.0, ended.set).start()
         assert is_held(store, "run")

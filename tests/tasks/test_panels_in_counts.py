@@ -14,7 +14,7 @@ from panels.text.errors import PanelFault
 from tasks.intake.take_in import take_in
 from tasks.results.cohort_tables import build_cohort
 from tasks.steps.one_pass import Pass, one_pass
-from tasks.store.counts import gatings_of
+from tasks.store.gatings import gatings_of
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.strategies.standing import panel_standing

@@ -9,40 +9,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, func, inspect, select, text
+from sqlalchemy import text
 
 from panels.text.errors import SettingsFault, StateConflict, TubeFault
 from tasks.counting.counts import PopulationCount
 from tasks.store import shares
-from tasks.store.counts import TubeGating, gatings_of, save_gating, tube_counts
-from tasks.store.editions import Edition, last_editions, save_edition
-from tasks.store.lease import lease
+from tasks.store.counts import tube_counts
+from tasks.store.gatings import TubeGating, gatings_of, save_gating
 from tasks.store.ledger import (
     FileStat,
-    PlannedMove,
     add_file,
     all_files,
     count_by_state,
     history,
-    plan_move,
-    planned_moves,
-    recall,
     record_failure,
-    refuse_twin,
-    remember,
     see_again,
     set_state,
 )
-from tasks.store.measurements import (
-    MeasuredWith,
-    measured,
-    remove_altered_measurements,
-    save_measurements,
-)
+from tasks.store.moves import PlannedMove, plan_move, planned_moves, refuse_twin
+from tasks.store.notes import recall, remember
 from tasks.store.opening import Store, open_store
 from tasks.store.runs import begin_run, end_run, last_run
-from tasks.store.schema import readings, thresholds, versions
-from tasks.store.tubes import altered_identities, save_tube, taken_in, tubes_to_count
+from tasks.store.tubes import save_tube, taken_in, tubes_to_count
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 SHA = "a" * 64
@@ -258,116 +246,6 @@ def test_a_store_that_cannot_be_opened_says_so_without_its_password(tmp_path: Pa
         assert "secret" not in str(caught.value)
 
 
-def test_a_store_of_the_first_version_keeps_its_counts_when_it_is_opened(url: str) -> None:
-    with open_store(url) as store:
-        accept(store)
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for table in ("thresholds", "readings", "promotions", "counts", "gatings"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("DROP INDEX tubes_by_patient"))
-        connection.execute(text("UPDATE schema_version SET version = 1"))
-        connection.execute(text(FIRST_GATINGS))
-        connection.execute(text(FIRST_COUNTS))
-        connection.execute(
-            text(
-                "INSERT INTO gatings VALUES (:tube, 'bcell', '1.0.0', '0.1.0', :hash, "
-                "'bcell', 9000, NULL, '[\"few_events\"]',"
-                " '{\"dead\": 0.1}', '2026-02-08T02:00:00+00:00')"
-            ),
-            {"tube": SHA, "hash": "f" * 64},
-        )
-        for place, count in enumerate(COUNTS):
-            values = {"tube": SHA, "place": place} | {
-                name: getattr(count, name) for name in ("population", "events", "parent")
-            }
-            values |= {
-                name: getattr(count, name)
-                for name in ("parent_events", "reference", "reference_events")
-            }
-            connection.execute(
-                text(
-                    "INSERT INTO counts VALUES (:tube, 'bcell', '1.0.0', '0.1.0', "
-                    ":population, :place, :events, :parent,"
-                    " :parent_events, :reference, :reference_events)"
-                ),
-                values,
-            )
-    engine.dispose()
-    for _ in range(2):
-        with open_store(url) as store:
-            assert gatings_of(store, SHA) == [GATING]
-            assert "tubes_by_patient" in {
-                index["name"] for index in inspect(store.engine).get_indexes("tubes")
-            }
-            assert not save_gating(store, GATING)
-
-
-def test_a_store_of_the_third_version_keeps_its_counts_and_has_them_counted_once_more(
-    url: str,
-) -> None:
-    with open_store(url) as store:
-        accept(store)
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for table in ("thresholds", "readings", "counts", "gatings", "pin_changes", "counted_with"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("UPDATE schema_version SET version = 3"))
-        for statement in (*THIRD_TABLES, *THIRD_ROWS):
-            connection.execute(text(statement.replace("SHA", SHA).replace("HASH", "f" * 64)))
-    engine.dispose()
-    pins, panels = {"bcell": "bcell@1.0.0"}, {"bcell": "e" * 64}
-    noted = replace(GATING, panel_sha256="e" * 64)
-    for _ in range(2):
-        with open_store(url) as store:
-            assert gatings_of(store, SHA)[0] == GATING
-            (counted,) = tube_counts(store, pins, panels=panels)
-            assert counted.panel_sha256 in {"", "e" * 64}
-            with store.reading() as connection:
-                assert [row.panel_sha256 for row in connection.execute(select(thresholds))] == [""]
-                assert [row.panel_sha256 for row in connection.execute(select(readings))] == [""]
-            assert measured(store, "0.1.0") == {(SHA, "bcell@1.0.0")}
-            assert measured(store, "0.1.0", {"e" * 64}) == set()
-            save_gating(store, noted)
-    with open_store(url) as store:
-        assert gatings_of(store, SHA) == [GATING, noted]
-        assert [each.panel_sha256 for each in tube_counts(store, pins, panels=panels)] == ["e" * 64]
-        assert tubes_to_count(store, pins, "0.1.0", panels=panels) == []
-
-
-def test_rows_of_a_store_of_the_fourth_version_get_their_digests_when_it_is_opened(
-    url: str,
-) -> None:
-    edition = Edition("P01", "made of one tube", b"kinetics", b"parameters", b"recovery")
-    with open_store(url) as store:
-        accept(store)
-        save_gating(store, GATING)
-        save_measurements(store, SHA, MeasuredWith("bcell@1.0.0", "0.1.0"), {})
-        save_edition(store, edition)
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for table in ("gatings", "tubes", "readings", "editions"):
-            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN digest"))
-        connection.execute(text("UPDATE schema_version SET version = 4"))
-    engine.dispose()
-    for _ in range(2):
-        with open_store(url) as store:
-            assert gatings_of(store, SHA) == [GATING]
-            assert [tube.identity for tube in taken_in(store)] == [TUBE]
-            assert last_editions(store) == {"P01": edition}
-            assert remove_altered_measurements(store) == []
-    with open_store(url) as store:
-        with store.writing() as connection:
-            connection.execute(text("UPDATE tubes SET patient = 'P02'"))
-            connection.execute(text("UPDATE counts SET events = 0"))
-            connection.execute(text("UPDATE readings SET document = '{\"a\": 1}'"))
-            connection.execute(text("UPDATE editions SET fingerprint = 'x'"))
-        assert gatings_of(store, SHA) == taken_in(store) == []
-        assert [tube.identity.tube_sha256 for tube in altered_identities(store)] == [SHA]
-        assert last_editions(store) == {}
-        assert remove_altered_measurements(store) == [SHA]
-
-
 def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:
     accept(store)
     pins, one, other = {"bcell": "bcell@1.0.0"}, {"bcell": "1" * 64}, {"bcell": "2" * 64}
@@ -385,24 +263,6 @@ def test_counts_of_another_content_of_the_panel_are_none(store: Store) -> None:
     }
     assert found == {"1": 120, "2": 7}
     assert tubes_to_count(store, pins, "0.1.0", panels=one) == []
-
-
-def test_a_store_of_the_fourth_version_is_brought_up_and_can_be_locked(url: str) -> None:
-    with open_store(url) as store:
-        file_id = accept(store)
-        save_gating(store, GATING)
-        steps = history(store, file_id)
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE leases"))
-        connection.execute(text("UPDATE schema_version SET version = 4"))
-    engine.dispose()
-    for _ in range(2):
-        with open_store(url) as store, lease(store, "run"):
-            assert gatings_of(store, SHA) == [GATING]
-            assert history(store, file_id) == steps
-            with store.reading() as connection:
-                assert connection.execute(select(func.max(versions.c.version))).scalar() == 5
 
 
 def test_a_file_is_changed_only_from_the_state_that_was_read(store: Store) -> None:
@@ -497,41 +357,3 @@ def test_a_store_on_a_disk_of_the_machine_is_opened(
         encoding="utf-8",
     )
     open_store(f"sqlite:///{tmp_path / 'reconflow.db'}").close()
-
-
-THIRD_TABLES = (
-    """CREATE TABLE gatings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
-     evidence TEXT NOT NULL, strategy_sha256 TEXT NOT NULL, panel TEXT NOT NULL, total_events BIGINT NOT NULL, beads BIGINT,
-     flags TEXT NOT NULL, qc TEXT NOT NULL, counted_at TEXT NOT NULL,
-     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence))""",
-    """CREATE TABLE counts (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
-     evidence TEXT NOT NULL, population TEXT NOT NULL, position INTEGER NOT NULL, events BIGINT NOT NULL, parent TEXT NOT NULL,
-     parent_events BIGINT NOT NULL, reference TEXT NOT NULL, reference_events BIGINT NOT NULL, flags TEXT NOT NULL, negatives TEXT,
-     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, population),
-     CONSTRAINT child_within_parent CHECK (events >= 0 AND events <= parent_events))""",
-    """CREATE TABLE thresholds (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
-     evidence TEXT NOT NULL, threshold TEXT NOT NULL, marker TEXT NOT NULL, detector TEXT NOT NULL, source TEXT NOT NULL,
-     evidence_text TEXT NOT NULL, tried TEXT NOT NULL, value FLOAT NOT NULL,
-     PRIMARY KEY (tube_sha256, strategy, version, engine_version, evidence, threshold))""",
-    """CREATE TABLE readings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL, engine_version TEXT NOT NULL,
-     document TEXT NOT NULL, PRIMARY KEY (tube_sha256, strategy, version, engine_version))""",
-)
-THIRD_ROWS = (
-    """INSERT INTO gatings VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'HASH', 'bcell', 9000, NULL, '["few_events"]', '{"dead": 0.1}',
-     '2026-02-08T02:00:00+00:00')""",
-    """INSERT INTO counts VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'b_cells', 0, 120, 'leukocytes', 5000, 'lymphocytes', 4000,
-     '[]', NULL)""",
-    """INSERT INTO counts VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'naive_b', 1, 0, 'b_cells', 120, 'b_cells', 120, '[]', NULL)""",
-    """INSERT INTO thresholds VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '', 'cd19', 'CD19', 'PE-Cy7-A', 'fixed', 'read', '[]', 1400.5)""",
-    """INSERT INTO readings VALUES ('SHA', 'bcell', '1.0.0', '0.1.0', '{}')""",
-)
-"""The tables whose key has changed since, as the third version made them, and one tube in them."""
-FIRST_GATINGS = """CREATE TABLE gatings (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL,
- engine_version TEXT NOT NULL, strategy_sha256 TEXT NOT NULL, panel TEXT NOT NULL, total_events BIGINT NOT NULL, beads BIGINT,
- flags TEXT NOT NULL, qc TEXT NOT NULL, counted_at TEXT NOT NULL, PRIMARY KEY (tube_sha256, strategy, version, engine_version))"""
-FIRST_COUNTS = """CREATE TABLE counts (tube_sha256 TEXT NOT NULL, strategy TEXT NOT NULL, version TEXT NOT NULL,
- engine_version TEXT NOT NULL, population TEXT NOT NULL, position INTEGER NOT NULL, events BIGINT NOT NULL, parent TEXT NOT NULL,
- parent_events BIGINT NOT NULL, reference TEXT NOT NULL, reference_events BIGINT NOT NULL,
- PRIMARY KEY (tube_sha256, strategy, version, engine_version, population),
- CONSTRAINT child_within_parent CHECK (events >= 0 AND events <= parent_events))"""
-"""The tables whose key has changed since, as the first version made them."""

@@ -16,8 +16,9 @@ from tasks.intake.take_in import take_in
 from tasks.results.cohort_tables import build_cohort
 from tasks.results.patient_tables import build_patient
 from tasks.steps.one_pass import Pass, one_pass
-from tasks.store.counts import gatings_of
-from tasks.store.ledger import all_files, history, planned_moves
+from tasks.store.gatings import gatings_of
+from tasks.store.ledger import all_files, history
+from tasks.store.moves import planned_moves
 from tasks.store.tubes import taken_in
 from tasks.study.folder import Study, open_study
 from tests.tasks.plain_pass import count_all

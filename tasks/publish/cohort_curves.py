@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.publish.curves import joined_stretches
 from tasks.publish.day_axis import EARLY_DAYS, count_below, name_counts, scale_days
 from tasks.publish.figure_style import (
-    COHORT_POPULATIONS,
     DPI,
     FADED,
     INK,
@@ -20,6 +19,7 @@ from tasks.publish.figure_style import (
 )
 from tasks.publish.strata import NO_STRATA, stratum_colours, stratum_signs
 from tasks.publish.visit_medians import visit_medians, with_amounts
+from tasks.vocabulary.populations import IN_COHORT_FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ class CountPlace(NamedTuple):
 
 def draw_cohort_curves(
     kinetics: "pd.DataFrame",
-    populations: Sequence[tuple[str, str]] = COHORT_POPULATIONS,
+    populations: Sequence[tuple[str, str]] = IN_COHORT_FIGURES,
     strata: Mapping[str, str] = NO_STRATA,
 ) -> "Figure":
     """Draw every patient's course in blood and, visit by visit, the median, one plot a population.

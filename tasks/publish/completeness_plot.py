@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.publish.figure_style import COHORT_POPULATIONS, DPI, FADED, INK, WIDTH, say_empty
+from tasks.publish.figure_style import DPI, FADED, INK, WIDTH, say_empty
 from tasks.publish.patient_lines import label_room, name_lines, patient_lines
 from tasks.publish.strata import NO_STRATA
+from tasks.vocabulary.populations import IN_COHORT_FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ def visit_states(kinetics: "pd.DataFrame") -> tuple[list[str], dict[str, list[st
     blood = kinetics[kinetics["specimen"] == "blood"]
     days = blood.groupby("visit")["day"].median().sort_values(kind="stable")
     visits = [str(visit) for visit in days.index]
-    shown = blood["population"].isin([name for name, _ in COHORT_POPULATIONS])
+    shown = blood["population"].isin([name for name, _ in IN_COHORT_FIGURES])
     evaluable = blood[shown & (blood["code"] != "NE")]
     with_tube = set(zip(blood["patient"], blood["visit"], strict=True))
     counted = set(zip(evaluable["patient"], evaluable["visit"], strict=True))

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.publish.figure_style import (
-    COHORT_POPULATIONS,
     DPI,
     FADED,
     HATCH,
@@ -20,13 +19,14 @@ from tasks.publish.figure_style import (
 )
 from tasks.publish.strata import NO_STRATA, stratum_colours, stratum_signs
 from tasks.publish.wording import Row, significant
+from tasks.vocabulary.populations import IN_COHORT_FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PRODUCTS = COHORT_POPULATIONS[1:]
+PRODUCTS = IN_COHORT_FIGURES[1:]
 STRATA_A_LINE = 3
 MOST_UPRIGHT_NAMES = 14
 """With more patients their names are turned."""
@@ -58,7 +58,7 @@ def draw_exposure(
     with paper_style():
         figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
         grid = figure.subplots(len(PRODUCTS), 1, squeeze=False)[:, 0]
-        colours = sns.color_palette("colorblind", len(COHORT_POPULATIONS))[1:]
+        colours = sns.color_palette("colorblind", len(IN_COHORT_FIGURES))[1:]
         for axes, (population, label), colour in zip(grid, PRODUCTS, colours, strict=True):
             bars = {patient: groups.get(strata.get(patient, ""), colour) for patient in patients}
             _draw_product(axes, in_blood[in_blood["population"] == population], bars)

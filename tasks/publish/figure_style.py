@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tasks.vocabulary.populations import IN_COHORT_FIGURES
-
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -19,8 +17,6 @@ WIDTH = 9.4
 INK, FADED = "#1b1f24", "#667080"
 HATCH = "/////"
 DOTTED, DASHED, LLOQ_DASHES = (0, (1, 1)), (0, (3, 2)), (0, (4, 2))
-COHORT_POPULATIONS = IN_COHORT_FIGURES
-"""The populations that the figures of a cohort show, with their names; the CAR products last."""
 
 
 @contextmanager

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-B_CELLS = "B cells"
-PLASMA_CELLS = in_family("secreting")
+B_CELLS_TITLE = "B cells"
+SECRETING = in_family("secreting")
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("CAR T cells", in_family("car_t")),
-    (B_CELLS, in_family("b_cells")),
-    ("Plasmablasts and plasma cells", PLASMA_CELLS),
+    (B_CELLS_TITLE, in_family("b_cells")),
+    ("Plasmablasts and plasma cells", SECRETING),
     ("Leukocytes, T and NK cells", in_family("leukocytes")),
 )
 """The tables of a report, each with its populations in order."""
@@ -105,11 +105,11 @@ def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str
         populations = _named(record, group, blood)
         if populations:
             figures[title] = draw_kinetic_curves(kinetics, populations, days)
-        if title == B_CELLS:
+        if title == B_CELLS_TITLE:
             bars = patient_bars(composition_frame(kinetics, record.limits))
             if bars:
-                figures["What the B cells consist of"] = draw_composition({"": bars}, B_CELLS)
-    in_marrow = _named(record, PLASMA_CELLS, marrow)
+                figures["What the B cells consist of"] = draw_composition({"": bars}, B_CELLS_TITLE)
+    in_marrow = _named(record, SECRETING, marrow)
     if in_marrow:
         figures["Marrow"] = draw_kinetic_curves(
             kinetics, in_marrow, days, specimen="marrow", detect_events=record.limits.detect_events

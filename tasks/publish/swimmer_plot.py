@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tasks.kinetics.rows import number
 from tasks.publish.day_axis import EARLY_DAYS, scale_days
 from tasks.publish.figure_style import (
-    COHORT_POPULATIONS,
     DOTTED,
     DPI,
     FADED,
@@ -21,7 +20,7 @@ from tasks.publish.figure_style import (
 )
 from tasks.publish.patient_lines import label_room, name_lines, patient_lines
 from tasks.publish.strata import NO_STRATA
-from tasks.vocabulary.populations import B_CELLS
+from tasks.vocabulary.populations import B_CELLS, IN_COHORT_FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PRODUCTS = COHORT_POPULATIONS[1:]
+PRODUCTS = IN_COHORT_FIGURES[1:]
 DEFINITION = "B_10"
 """The definition of recovery that is drawn: 10 B cells per µL."""
 EARLIEST_DRAWN_DAY = -14.0
@@ -77,7 +76,7 @@ def draw_swimmers(
             top=1 - 0.1 / height,
             bottom=1.25 / height,
         )
-        colours = sns.color_palette("colorblind", len(COHORT_POPULATIONS))
+        colours = sns.color_palette("colorblind", len(IN_COHORT_FIGURES))
         for row, line in enumerate(lines):
             if not line.is_group:
                 _draw_course(axes, row, courses[line.name], colours)

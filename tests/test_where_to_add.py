@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flows.export_commands import export
 from prefect import Task
 
+from flows.commands.data_set import export
 from gating.strategy.threshold import Source
 from gating.thresholds import resolution
 from tasks.export.files import WRITERS

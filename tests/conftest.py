@@ -14,8 +14,20 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 import flows.one_thread  # noqa: F401 - before a test module imports numpy
 from flows.server.start import StartingServer, starting_server
 from tests.postgres import empty_postgres, postgres, url
+from tests.shared_data import (
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
 
-__all__ = ["empty_postgres", "postgres", "url"]
+__all__ = [
+    "empty_postgres",
+    "postgres",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_terminal_summary",
+    "url",
+]
 
 # Set before any test module imports Prefect or matplotlib, which read these at import.
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"):

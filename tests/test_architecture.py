@@ -6,7 +6,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -24,6 +25,11 @@ TOP_FILES = {
     "Makefile",
     "constraints.txt",
 }
+NOT_IMPORTED = {
+    "psycopg": "SQLAlchemy imports it where a study's store is a postgresql:// address",
+    "umap-learn": "chosen by the laboratory for the map of a tube's cells, which nothing draws yet",
+}
+"""Distributions that are declared although no module imports them, and why."""
 TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".html", ".csv", ".cfg", ".css", ".js", ""}
 
 # Paths of a machine or a person, and addresses that a package would be downloaded from.
@@ -82,6 +88,7 @@ def test_every_contract_of_the_rooms_is_stated() -> None:
     assert set(settings["root_packages"]) == set(ROOMS)
     assert {contract["id"] for contract in settings["contracts"]} == {
         "rooms",
+        "no-circles",
         "rooms-of-gating",
         "rooms-of-tasks",
         "rooms-of-panels",
@@ -149,24 +156,49 @@ def test_a_relative_path_is_no_stray_path(line: str) -> None:
 def test_every_imported_distribution_is_declared() -> None:
     """What arrives only because another package brings it can go away with that package's next
     version."""
+    # pydantic's other half, which pins it exactly and whose documentation names it
+    declared = {*declared_distributions(), "pydantic-core"}
+    undeclared = [
+        f"{path.relative_to(PROJECT)}: {module}"
+        for path in sources()
+        for module, distributions in imported_distributions(path).items()
+        if not distributions & declared
+    ]
+    assert undeclared == []
+
+
+def test_every_declared_distribution_is_imported() -> None:
+    """What nobody imports is downloaded, kept and watched for faults all the same."""
+    imported = {
+        name
+        for path in sources()
+        for distributions in imported_distributions(path).values()
+        for name in distributions
+    }
+    assert declared_distributions() - imported == set(NOT_IMPORTED)
+
+
+def declared_distributions() -> set[str]:
+    """Name the distributions that the project runs with, its extras among them."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    declared = {
-        _plain(line) for line in [*project["dependencies"], *extras["postgres"], *extras["h5ad"]]
+    lines = [*project["dependencies"]]
+    for extra in extras.keys() - {"dev"}:
+        lines += extras[extra]
+    return {_plain(line) for line in lines}
+
+
+def imported_distributions(path: Path) -> dict[str, set[str]]:
+    """Give what a source file imports from outside, and the distributions that bring it."""
+    modules = set(_imported(path)) - sys.stdlib_module_names - set(ROOMS)
+    return {
+        module: {_plain(name) for name in _owners().get(module, [module])} for module in modules
     }
-    declared.add(
-        "pydantic-core"
-    )  # pydantic's other half, which pins it exactly and whose documentation names it
-    owners = packages_distributions()
-    undeclared = set()
-    for path in sources():
-        for module in _imported(path):
-            if module in sys.stdlib_module_names or module in ROOMS:
-                continue
-            distributions = {_plain(name) for name in owners.get(module, [module])}
-            if not distributions & declared:
-                undeclared.add(f"{path.relative_to(PROJECT)}: {module}")
-    assert undeclared == set()
+
+
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def _imported(path: Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ up, so that no file can stop a night.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -28,6 +29,9 @@ MOST_BYTES = 400_000
 MOST_LEVELS = 50
 MOST_VALUES = 10_000
 """About three seconds of reading; the largest shipped strategy has a thousand."""
+
+KEPT_DOCUMENTS = 32
+"""More than a study reads: its settings, and the panels and strategies in use."""
 
 Place = tuple[int | str, ...]
 Content = Any
@@ -84,8 +88,13 @@ class Node:
     whole: bool = False
 
 
+@lru_cache(maxsize=KEPT_DOCUMENTS)
 def compose(text: str, most_values: int = MOST_VALUES) -> Node | None:
-    """Read the one document of a text; None when it is empty. Raises YamlProblem."""
+    """Read the one document of a text; None when it is empty. Raises YamlProblem.
+
+    The same text gives the same nodes, which nobody changes: to parse a strategy takes 0.2 s, and
+    every tube asks for the panels and strategies in use.
+    """
     try:
         return _compose(YAML(typ="safe", pure=True).parse(text), most_values)
     except MarkedYAMLError as error:

@@ -1,5 +1,6 @@
 """``reconflow export`` over a counted study, as a statistician calls it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.export.sdtm import PARAMETER_CODES
 from tasks.simulate.study import write_study
 from tasks.strategies.in_use import strategies_in_use
 from tasks.study.folder import Study, open_study
@@ -48,6 +50,88 @@ def test_the_whole_study_goes_out_in_every_form(
     }
     table = pd.read_csv(study.results / "patients" / "P01" / "kinetics.csv")
     assert said.document["rows"]["kinetics"] == len(table)
+
+
+KEYS = {
+    "kinetics": ["patient", "tube_sha256", "population"],
+    "parameters": ["patient", "specimen", "population", "parameter"],
+}
+
+
+def published(study: Study, name: str) -> pd.DataFrame:
+    """Join a table of all patients, as text, keyed by what names its rows."""
+    files = sorted((study.results / "patients").glob(f"*/{name}.csv"))
+    tables = [pd.read_csv(file, dtype=str, keep_default_na=False) for file in files]
+    return pd.concat(tables).set_index(KEYS[name], verify_integrity=True)
+
+
+def exported(files: Sequence[str], kind: str, name: str) -> pd.DataFrame:
+    """Read a table of an export as the published ones are read."""
+    if kind == "xlsx":
+        table = pd.read_excel(files[0], sheet_name=name, dtype=str, keep_default_na=False)
+    elif kind == "parquet":
+        table = pd.read_parquet(next(each for each in files if each.endswith(f"{name}.parquet")))
+    else:
+        path = next(each for each in files if each.endswith(f"/{name}.csv"))
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return table.set_index(KEYS[name], verify_integrity=True)
+
+
+def same(given: object, wanted: str) -> bool:
+    """Tell whether a cell of an export is what was published: empty, the same text or number."""
+    text = "" if given is None or given != given else str(given)  # noqa: PLR0124 - NaN
+    return text == wanted or (bool(text and wanted) and float(text) == float(wanted))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx"])
+@pytest.mark.parametrize("name", ["kinetics", "parameters"])
+def test_every_value_of_an_export_is_the_published_one_of_its_row(
+    study: Study, export, kind: str, name: str
+) -> None:
+    wanted = published(study, name)
+    found = exported(export("--format", kind).document["files"], kind, name)
+    assert sorted(found.index) == sorted(wanted.index)
+    assert list(found.columns) == list(wanted.columns)
+    assert len(wanted) > 60
+    different = [
+        (row, column, given, wanted.loc[row, column])
+        for row, cells in found.iterrows()
+        for column, given in cells.items()
+        if not same(given, wanted.loc[row, column])
+    ]
+    assert different == []
+
+
+def test_every_value_of_the_sdtm_data_sets_is_the_published_one_of_its_row(
+    study: Study, export
+) -> None:
+    files = {Path(each).stem: each for each in export("--format", "sdtm").document["files"]}
+    cp, pp = (pd.read_csv(files[n], dtype=str, keep_default_na=False) for n in ("cp", "pp"))
+    rows = {
+        (sha[:12], population): row
+        for (_, sha, population), row in published(study, "kinetics").iterrows()
+    }
+    by_scale = {"CONCENTRATION": "per_ul", "PERCENTAGE": "percent_reference"}
+    for _, record in cp.iterrows():
+        row = rows[record["CPGRPID"], record["CPTEST"]]
+        if record["CPSTAT"] == "NOT DONE":
+            assert (row["code"], record["CPSTRESN"]) == ("NE", "")
+        else:
+            assert same(record["CPSTRESN"], row[by_scale[record["CPSCAT"]]]), dict(record)
+        if record["CPSCAT"] == "CONCENTRATION":
+            assert same(record["CPLLOQ"], row["lloq_per_ul"]), dict(record)
+        assert record["CPDTC"] == row["collected"]
+    seen = {(each["CPGRPID"], each["CPTEST"]) for _, each in cp.iterrows()}
+    assert seen == set(rows)
+    parameters = published(study, "parameters")
+    ends = {"P28D": "AUC0-28", "P84D": "AUC0-84", "P168D": "AUC0-168"}
+    names = {code: name for name, (code, _, end) in PARAMETER_CODES.items() if not end}
+    for _, record in pp.iterrows():
+        name = ends.get(record["PPENINT"]) or names[record["PPTESTCD"]]
+        patient = record["USUBJID"].removeprefix(f"{record['STUDYID']}-")
+        row = parameters.loc[patient, "blood", record["PPCAT"], name]
+        assert same(record["PPSTRESN"], row["value"]), dict(record)
+    assert len(pp) == 2 * len(PARAMETER_CODES)
 
 
 def test_cells_carry_patient_visit_population_and_markers(

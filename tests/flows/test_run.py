@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -331,8 +330,7 @@ def test_a_worker_process_that_is_killed_neither_hangs_the_pass_nor_loses_a_tube
     killed: list[int] = []
 
     def kill_one() -> None:
-        wait_until(multiprocessing.active_children, 60, "no worker was started")
-        time.sleep(1)
+        wait_until(lambda: any(study.results.glob("tubes/*/*")), 60, "no tube was begun")
         child = multiprocessing.active_children()[0]
         killed.append(child.pid or 0)
         os.kill(killed[0], signal.SIGKILL)

@@ -4,15 +4,19 @@ interrupted as a user does."""
 import re
 import shutil
 import socket
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from flows import watch
 from flows.server.access import Access
 from flows.server.start import running_server
 from flows.up import deployment_name
+from flows.watch import watch_study
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.study.folder import Study, open_study
 from tests.flows.command import descendants, reconflow, running, wait_until
@@ -27,7 +31,7 @@ PATIENCE = 240
 SETTINGS = """\
 study: test
 workers: 1
-intake: {settle_seconds: 3}
+intake: {settle_seconds: 1.5}
 nightly: {cron: "17 3 * * *", time_zone: Europe/Berlin}
 """
 ROWS = [f"{name}.fcs,P01,{DRAWN},bcell" for name in "ab"]
@@ -48,7 +52,7 @@ def is_counted(study: Study, name: str) -> bool:
     return found is not None and found.state == "counted"
 
 
-def drop_slowly(whole: bytes, target: Path, *, pieces: int = 6, pause: float = 1.0) -> None:
+def drop_slowly(whole: bytes, target: Path, *, pieces: int = 6, pause: float = 0.4) -> None:
     """Write a file as a slow network does, with halts shorter than the time a file must be at
     rest."""
     step = -(-len(whole) // pieces)
@@ -64,21 +68,23 @@ def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(
     whole = write_tube(tmp_path / "whole.fcs").read_bytes()
     with running(
         "watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log"
-    ) as watch:
-        wait_until(lambda: "Watching" in watch.said(), PATIENCE, "the watcher did not start")
+    ) as watcher:
+        wait_until(lambda: "Watching" in watcher.said(), PATIENCE, "the watcher did not start")
         drop_slowly(whole, study.inbox / "a.fcs")
-        wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, watch.said)
+        wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, watcher.said)
         shutil.copyfile(tmp_path / "whole.fcs", study.inbox / "copy.fcs")
         write_tube(study.inbox / "lost.fcs", seed=7)
         wait_until(
-            lambda: "lost.fcs: waiting" in watch.said() and "copy.fcs: duplicate" in watch.said(),
+            lambda: (
+                "lost.fcs: waiting" in watcher.said() and "copy.fcs: duplicate" in watcher.said()
+            ),
             PATIENCE,
-            watch.said,
+            watcher.said,
         )
-        code, seconds = watch.stop()
+        code, seconds = watcher.stop()
     assert code == 130
     assert seconds < 10
-    said = watch.said()
+    said = watcher.said()
     assert "Traceback" not in said
     # Whichever took it in, the look of the watcher or the flow that the look began, says so.
     assert "a.fcs: accepted" in said or "1 accepted" in said
@@ -96,27 +102,68 @@ def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(
     assert (study.results / "patients" / "P01" / "kinetics.csv").is_file()
 
 
+class Looks(threading.Event):
+    """Let a watcher in this process look again at once, with a step between one look and the next."""
+
+    def __init__(self, *between: Callable[[], object]) -> None:
+        super().__init__()
+        self.between = list(between)
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - no time passes
+        if not self.between:
+            self.set()
+        else:
+            self.between.pop(0)()
+        return self.is_set()
+
+
+def look_again() -> None:
+    """Change nothing between two looks."""
+
+
 def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(
-    prefect_api: str, study: Study, tmp_path: Path
+    prefect_api: str, study: Study, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    right = (
-        (study.folder / "study.yaml")
-        .read_text(encoding="utf-8")
-        .replace("settle_seconds: 3", "settle_seconds: 0")
-    )
-    with running(
-        "watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log"
-    ) as watch:
-        wait_until(lambda: "Watching" in watch.said(), PATIENCE, "the watcher did not start")
-        (study.folder / "study.yaml").write_text(f"{right}wrokers: 1\n", encoding="utf-8")
-        wait_until(lambda: "'wrokers'" in watch.said(), 30, watch.said)
-        time.sleep(1)
-        (study.folder / "study.yaml").write_text(right, encoding="utf-8")
+    file = study.folder / "study.yaml"
+    right = file.read_text(encoding="utf-8").replace("settle_seconds: 1.5", "settle_seconds: 0")
+
+    def correct() -> None:
+        file.write_text(right, encoding="utf-8")
         write_tube(study.inbox / "b.fcs", seed=2)
-        wait_until(lambda: is_counted(study, "b.fcs"), PATIENCE, watch.said)
-        code, _ = watch.stop()
-    assert code == 130
-    assert watch.said().count("there is no setting 'wrokers'") == 1
+
+    file.write_text(f"{right}wrokers: 1\n", encoding="utf-8")
+    watch_study(study.folder, 0.2, Looks(look_again, look_again, correct))
+    assert is_counted(study, "b.fcs")
+    said = capfd.readouterr().err
+    assert said.count("there is no setting 'wrokers'") == 1
+    assert said.index("'wrokers'") < said.index("1 counted")
+
+
+def test_watch_does_not_run_a_pass_in_vain_at_every_look(
+    prefect_api: str,
+    study: Study,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (study.folder / "study.yaml").write_text(
+        "workers: 1\nintake: {settle_seconds: 0}\n", encoding="utf-8"
+    )
+    patients = study.patients_sheet.read_text(encoding="utf-8").splitlines()[0] + "\n"
+    write_tube(study.inbox / "a.fcs")
+    watch_study(
+        study.folder,
+        0.2,
+        Looks(
+            lambda: study.patients_sheet.write_text(patients, encoding="utf-8"),
+            *[look_again] * 5,
+            lambda: monkeypatch.setattr(watch, "AGAIN_SECONDS", 0.0),
+        ),
+    )
+    said = capfd.readouterr().err
+    assert said.count("1 counted") == 1
+    assert "Patient 'P01' is not in patients.csv" in said
+    # Once when the patient was gone, and once more when the time to try again had come.
+    assert said.count("0 counted") == 2
 
 
 def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(
@@ -254,23 +301,3 @@ def state_of(access: Access, name: str) -> tuple[str, str]:
         found = client.read_flow_runs(flow_run_filter=wanted)
     state = found[0].state if found else None
     return (state.type.value, state.message or "") if state else ("", "")
-
-
-def test_watch_does_not_run_a_pass_in_vain_at_every_look(
-    prefect_api: str, study: Study, tmp_path: Path
-) -> None:
-    (study.folder / "study.yaml").write_text(
-        "workers: 1\nintake: {settle_seconds: 0}\n", encoding="utf-8"
-    )
-    patients = study.patients_sheet.read_text(encoding="utf-8")
-    with running(
-        "watch", "--study", study.folder, "--interval", "0.2", log=tmp_path / "log"
-    ) as watch:
-        write_tube(study.inbox / "a.fcs")
-        wait_until(lambda: "1 counted" in watch.said(), PATIENCE, watch.said)
-        study.patients_sheet.write_text(patients.splitlines()[0] + "\n", encoding="utf-8")
-        wait_until(lambda: "0 counted" in watch.said(), PATIENCE, watch.said)
-        time.sleep(4)
-        watch.stop()
-    assert watch.said().count("0 counted") == 1, watch.said()
-    assert "Patient 'P01' is not in patients.csv" in watch.said()

@@ -1,6 +1,6 @@
 """Lay out real study folders with small, genuine FCS files for the tests of intake and store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,18 @@ def write_rows(folder: Path, rows: Sequence[str], *, header: str = HEADER) -> No
 
 
 def write_tube(
-    path: Path, panel: str = "bcell", *, seed: int = 1, spill: bool = True, without: str = ""
+    path: Path,
+    panel: str = "bcell",
+    *,
+    seed: int = 1,
+    spill: bool = True,
+    without: str = "",
+    keywords: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a tube of a shipped panel with 60 events; ``without`` leaves one marker's channel
-    out."""
+    """Write a tube of a shipped panel with 60 events.
+
+    ``without`` leaves one marker's channel out; ``keywords`` are further ones of its TEXT.
+    """
     definition = load_panel(panel)
     stains = [stain for stain in definition.markers if stain.marker != without]
     channels = [FcsChannel(name) for name in ("FSC-A", "FSC-H", "SSC-A")] + [
@@ -48,6 +56,11 @@ def write_tube(
     stored = FcsSpill(tuple(s.detector for s in stains), matrix) if spill else None
     path.parent.mkdir(parents=True, exist_ok=True)
     write_fcs(
-        path, events, channels, dialect="fcs3.1-le", spill=stored, keywords={"$CYT": "BD FACSLyric"}
+        path,
+        events,
+        channels,
+        dialect="fcs3.1-le",
+        spill=stored,
+        keywords={"$CYT": "BD FACSLyric"} | dict(keywords or {}),
     )
     return path

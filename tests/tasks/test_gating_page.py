@@ -1,11 +1,9 @@
-import io
 import re
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
 
 from gating.display.gate_view import Axis, GateView
 from tasks.publish.figure_bytes import png_bytes
@@ -111,15 +109,17 @@ def test_the_density_stands_the_right_way_up():
     counts = np.zeros((10, 10), dtype=np.int64)
     counts[9, 0] = 5  # high on x, low on y: the lower right corner
     lone = GateView(("root", "g"), "rectangle", CD19, CD3, counts, edges, edges, (), None, 5, 5, "")
-    picture = np.asarray(
-        Image.open(io.BytesIO(png_bytes(draw_gating_page("", "", [lone])))).convert("RGB")
-    )
-    rows, columns = np.where((picture == (253, 231, 36)).all(axis=2))
-    assert rows.size
-    assert rows.mean() > picture.shape[0] / 2
-    left, right = 14 + 64, 14 + 64 + 216
-    assert columns.min() >= right - 216 / 10 - 2 > left
-    assert columns.max() <= right + 1
+    (picture,) = draw_gating_page("", "", [lone]).axes[0].images
+    left, right, bottom, top = picture.get_extent()
+    colours = np.asarray(picture.get_array())
+    if picture.origin == "upper":
+        colours = colours[::-1]
+    rows, columns = np.nonzero(colours[..., 3])
+    assert (rows.tolist(), columns.tolist()) == ([0], [9])  # rows from the bottom edge upwards
+    assert left < right
+    # The page counts downwards: what is lower on it has the larger number.
+    assert bottom > top
+    assert picture.axes.yaxis_inverted()
 
 
 def test_an_open_gate_ends_at_the_frame():

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tasks.concordance.promotion import promote
 from tasks.concordance.recount import comparison, measure_references
 from tasks.results.patient_inputs import tables_due
 from tasks.steps.one_pass import one_pass
+from tasks.store import lease
 from tasks.store.counted_with import remember_strategies
 from tasks.store.promotions import pin_changes_of, promotions_of
 from tasks.store.schema import counted_with, editions
@@ -31,6 +31,7 @@ from tasks.strategies.standing import strategy_standing
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import is_running, study_lock
 from tasks.study.settings import SHIPPED_STRATEGIES
+from tests.flows.command import wait_until
 from tests.tasks.plain_pass import recount_all, take_in_count_and_build
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
@@ -225,11 +226,20 @@ def test_of_two_promotions_at_once_one_is_made(study: Study) -> None:
         assert len(promotions_of(store)) == 1
 
 
-def test_a_promotion_waits_for_the_pass_under_way(study: Study) -> None:
+def test_a_promotion_waits_for_the_pass_under_way(
+    study: Study, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "SAID_AFTER_SECONDS", 0.0)
+    said: list[str] = []
+
+    def waits() -> bool:
+        said.append(capfd.readouterr().err)
+        return "this one waits for its end" in "".join(said)
+
     thread = threading.Thread(target=promote, args=(study, NEW, "J. Doe", "better borders"))
     with study_lock(study):
         thread.start()
-        time.sleep(1)
+        wait_until(waits, 60, "the promotion does not wait")
         assert is_running(study)
         assert pin_of(study) is None
     thread.join(timeout=120)

@@ -69,6 +69,13 @@ def test_bead_ratio(events: int, value: float, low: float, high: float, digits: 
     assert printed(bead_ratio(events, 9500, BEADS_PER_UL), digits) == (low, high)
 
 
+def test_one_bead_or_one_event_is_enough_for_an_exact_limit() -> None:
+    share = clopper_pearson(0, 1)
+    assert share == (0.0, pytest.approx(0.975))
+    assert clopper_pearson(1, 1) == (pytest.approx(0.025), 1.0)
+    assert bead_ratio(0, 1, 2.0) == (0.0, pytest.approx(2.0 * 0.975 / 0.025))
+
+
 def test_few_beads_widen_the_interval() -> None:
     many, few = bead_ratio(100, 10_000, 1000.0), bead_ratio(10, 1000, 1000.0)
     assert few.low < many.low < 10 < many.high < few.high
@@ -102,6 +109,17 @@ def test_few_events_follow_the_gamma_log_normal_mixture(events: int, spread: flo
     assert below(limits.high) == pytest.approx(0.975, abs=1e-8)
 
 
+def test_twice_the_blood_halves_the_limits_of_few_events_and_of_many() -> None:
+    for events in (0, 3, 9, 10, 400):
+        whole, half = scaled_count(events, 2.0, 0.01), scaled_count(events, 1.0, 0.01).times(0.5)
+        assert whole == (pytest.approx(half.low), pytest.approx(half.high)), events
+
+
+def test_from_ten_events_on_a_scaled_count_is_log_normal() -> None:
+    assert scaled_count(10, 1.0, 0.04) == log_normal(10.0, 1 / 10 + 0.04)
+    assert scaled_count(9, 1.0, 0.04) != log_normal(9.0, 1 / 9 + 0.04)
+
+
 def test_no_event_with_a_certain_volume_gives_the_exact_poisson_limit() -> None:
     assert scaled_count(0, 2.0, 0.0) == (0.0, pytest.approx(garwood(0).high / 2))
     assert scaled_count(0, 2.0, 0.04).high > garwood(0).high / 2
@@ -109,6 +127,17 @@ def test_no_event_with_a_certain_volume_gives_the_exact_poisson_limit() -> None:
 
 def test_background_subtraction() -> None:
     assert printed(difference(12, 3), 3) == (0.821, 18.273)
+
+
+def test_a_background_counted_among_more_cells_is_scaled_before_it_is_subtracted() -> None:
+    """Ten of a hundred thousand cells are one of ten thousand, known better than one of ten thousand."""
+    net = 12 - 0.1 * 30
+    low = net - math.hypot(12 - garwood(12).low, 0.1 * garwood(30).high - 3)
+    high = net + math.hypot(garwood(12).high - 12, 3 - 0.1 * garwood(30).low)
+    found = difference(12, 30, 0.1)
+    assert found == (pytest.approx(low), pytest.approx(high))
+    rough = difference(12, 3)
+    assert rough.low < found.low < net < found.high < rough.high
 
 
 def test_a_ratio_with_a_certain_base_keeps_the_interval() -> None:
@@ -168,6 +197,22 @@ def test_the_widened_interval_holds_the_truth_as_often_as_it_says() -> None:
             for low, high in (widened(garwood(int(n)), float(n), 0.036**2) for n in counts)
         ]
         assert np.mean(held) == pytest.approx(0.96, abs=0.03)
+
+
+@pytest.mark.parametrize("variance", [0.04, 1.0])
+@pytest.mark.parametrize("events", [1, 2, 50])
+def test_any_error_beside_counting_widens_both_sides(events: int, variance: float) -> None:
+    exact = garwood(events)
+    low, high = widened(exact, float(events), variance)
+    assert 0 < low < exact.low < events < exact.high < high
+
+
+def test_a_limit_below_one_is_a_limit() -> None:
+    certain = Interval(1.0, 1.0)
+    assert ratio(1.0, Interval(0.5, 2.0), 1.0, certain) == (
+        pytest.approx(0.5),
+        pytest.approx(2.0),
+    )
 
 
 def test_no_event_is_bounded_by_the_mixture_when_the_volume_is_uncertain() -> None:

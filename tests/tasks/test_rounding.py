@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tasks.kinetics.cellular_kinetics import _peak_censoring
 from tasks.kinetics.nca import NAMES, analyse, partial_area
-from tasks.kinetics.nca_rules import NcaRules
+from tasks.kinetics.nca_rules import NcaRules, TerminalRules
 from tasks.kinetics.recovery import Definition, RecoverySettings, VisitCount, definitions, recovery
-from tasks.kinetics.rounding import exceeds, log_ratio, nine_digits, reaches
+from tasks.kinetics.rounding import exceeds, log_ratio, nine_digits, reaches, within_days
 from tasks.kinetics.sample_series import series
-from tasks.kinetics.slopes import line
+from tasks.kinetics.slopes import line, steadiest
 from tasks.vocabulary.reasons import Why
 
 B_10 = Definition("B_10", "per_ul", 10.0, 10.0)
@@ -64,6 +64,34 @@ def assert_same(before, after, factor=1.0):
             assert after[name] is before[name], name
         else:
             assert after[name] == pytest.approx(before[name] * sized, rel=1e-6), name
+
+
+@pytest.mark.parametrize("bound", [10.0, -10.0, 1e-6, 3e5])
+def test_a_value_within_a_billionth_of_a_bound_lies_on_it_and_one_beyond_does_not(bound):
+    near, far = 0.95e-9 * abs(bound), 1.05e-9 * abs(bound)
+    assert reaches(bound, bound)
+    assert reaches(bound - near, bound)
+    assert not reaches(bound - far, bound)
+    assert not exceeds(bound, bound)
+    assert not exceeds(bound + near, bound)
+    assert exceeds(bound + far, bound)
+
+
+def test_a_time_within_a_tenth_of_a_second_of_a_day_is_that_day_and_one_beyond_is_not():
+    near, far = 0.95e-6, 1.05e-6
+    times = np.array([25 - far, 25 - near, 25, 28, 31, 31 + near, 31 + far])
+    assert within_days(times, 25, 31).tolist() == [False, *[True] * 5, False]
+
+
+def test_of_fits_equally_good_the_one_with_most_samples_is_taken_and_none_is_better_than_perfect():
+    for points in range(3, 9):
+        for ratio in (0.5, 0.7, 1 / 3, 0.123):
+            time, conc = np.arange(1.0, points + 2), 100 * ratio ** np.arange(points + 1)
+            slope = steadiest(time[1:], conc[1:], TerminalRules())
+            assert slope is not None
+            assert slope.points == points
+            assert slope.r_squared <= 1.0
+            assert slope.lambda_z == pytest.approx(-math.log(ratio))
 
 
 @given(curve=CURVES, rules=RULES, factor=st.floats(-200, 200).map(lambda power: 10.0**power))

@@ -1,4 +1,4 @@
-"""Simulate and gate the tubes of the acceptance scenarios, and follow a patient's draws to the tables."""
+"""Simulate and gate the tubes of the acceptance scenarios, and follow draws to the tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -172,7 +172,7 @@ def drift(panel: str, gain: float) -> Conditions:
 
 @dataclass(frozen=True)
 class Course:
-    """What a patient's tables hold: kinetics, parameters by (population, name), recovery by definition."""
+    """What a patient's tables hold: kinetics, parameters by population and name, recovery."""
 
     kinetics: pd.DataFrame
     parameters: Mapping[tuple[str, str], pd.Series]

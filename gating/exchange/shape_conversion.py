@@ -85,7 +85,7 @@ class Shapes:
         if dimension.min is not None:
             low = linear_bound(scale, dimension.min) / ratio.param_a
         if dimension.max is not None:
-            high = linear_bound(scale, dimension.max) / ratio.param_a or LARGEST
+            high = linear_bound(scale, dimension.max) / ratio.param_a
         shape = {"numerator": axes[0], "denominator": axes[1], "above": low, "below": high}
         return {"ratio": shape}
 

@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -63,17 +63,20 @@ class Workers:
         pool = self._ready_pool()
         try:
             future = pool.submit(_run_in_worker, work, args, held())
-            done, _ = wait([future], timeout=self._longest_seconds)
-            if not done:
-                self._give_up(pool)
-                raise TimeoutError(
-                    f"The work did not end within {self._longest_seconds:g} seconds. Does the "
-                    f"share answer?"
-                )
-            return future.result()
+            return future.result(timeout=self._longest_seconds)
+        except CancelledError as error:
+            raise OSError("The run was stopped before this work began.") from error
         except BrokenProcessPool as error:
             self._drop(pool)
             raise OSError("A worker process died, perhaps for lack of memory.") from error
+        except TimeoutError as error:
+            if future.done():
+                raise
+            self._give_up(pool)
+            raise TimeoutError(
+                f"The work did not end within {self._longest_seconds:g} seconds. Does the "
+                f"share answer?"
+            ) from error
 
     def close(self) -> None:
         """End the processes without waiting for work that has not begun."""

@@ -507,8 +507,9 @@ def test_the_real_b_cell_tube_goes_the_whole_way_under_a_panel_and_strategy_of_i
 
     rows = {row["population"]: row for row in table(patient_folder(study, "P01") / "kinetics.csv")}
     published = {
-        "lymphocytes": 51652, "b_cells": 11028, "naive_b": 9219, "transitional_b": 1070, "unswitched_memory_b": 454,
-        "switched_memory_b": 590, "double_negative_b": 765, "plasmablasts": 67,
+        "lymphocytes": 51652, "b_cells": 11028, "naive_b": 9219, "transitional_b": 1070,
+        "unswitched_memory_b": 454, "switched_memory_b": 590, "double_negative_b": 765,
+        "plasmablasts": 67,
     }  # fmt: skip
     assert {name: int(rows[name]["events"]) for name in published} == published
     for name, events in published.items():

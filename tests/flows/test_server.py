@@ -82,7 +82,7 @@ def test_a_site_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyP
     with (
         pytest.raises(
             ServerFault,
-            match=r"PREFECT_API_URL names http://127\.0\.0\.1:9/api, where no Prefect server answers",
+            match=r"names http://127\.0\.0\.1:9/api, where no Prefect server answers",
         ),
         prefect_server(),
     ):

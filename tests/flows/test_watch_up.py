@@ -103,7 +103,7 @@ def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(
 
 
 class Looks(threading.Event):
-    """Let a watcher in this process look again at once, with a step between one look and the next."""
+    """Let a watcher in this process look again at once, with a step between two looks."""
 
     def __init__(self, *between: Callable[[], object]) -> None:
         super().__init__()

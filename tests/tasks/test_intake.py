@@ -724,7 +724,8 @@ from tasks.study.folder import open_study
 steps = int(sys.argv[2])
 def watch(name, args):
     global steps
-    if name in {"os.rename", "os.mkdir", "sqlite3.connect"} or (name == "open" and "part" in str(args[0])):
+    writes = name == "open" and "part" in str(args[0])
+    if writes or name in {"os.rename", "os.mkdir", "sqlite3.connect"}:
         steps -= 1
         if steps < 0:
             os._exit(9)

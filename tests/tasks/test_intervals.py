@@ -130,7 +130,7 @@ def test_background_subtraction() -> None:
 
 
 def test_a_background_counted_among_more_cells_is_scaled_before_it_is_subtracted() -> None:
-    """Ten of a hundred thousand cells are one of ten thousand, known better than one of ten thousand."""
+    """Ten of a hundred thousand cells are one of ten thousand, but known better."""
     net = 12 - 0.1 * 30
     low = net - math.hypot(12 - garwood(12).low, 0.1 * garwood(30).high - 3)
     high = net + math.hypot(garwood(12).high - 12, 3 - 0.1 * garwood(30).low)

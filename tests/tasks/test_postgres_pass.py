@@ -1,4 +1,4 @@
-"""A study whose store is PostgreSQL has the tables, pages and exports of one whose store is SQLite."""
+"""A study with a PostgreSQL store has the tables, pages and exports of one with SQLite."""
 
 import csv
 import hashlib

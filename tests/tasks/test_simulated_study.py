@@ -57,7 +57,10 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("day", "per_ul"),
-    [(4, 0.6), (7, 7.3), (10, 54), (14, 22), (21, 5), (28, 1.2), (42, 0.21), (56, 0.14), (84, 0.10), (112, 0.07), (168, 0.036)],
+    [
+        (4, 0.6), (7, 7.3), (10, 54), (14, 22), (21, 5), (28, 1.2),
+        (42, 0.21), (56, 0.14), (84, 0.10), (112, 0.07), (168, 0.036),
+    ],
 )  # fmt: skip
 def test_the_typical_car_course_has_the_published_values(day: float, per_ul: float) -> None:
     """The published typical values belong to a peak at 9.5 days; at the stated median of 9.8 days

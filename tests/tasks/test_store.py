@@ -341,7 +341,7 @@ def test_an_sqlite_store_on_a_network_share_is_refused(
     for file in (tmp_path / "reconflow.db", link):
         with pytest.raises(
             SettingsFault,
-            match=rf"{file.name} lies on a network share \({kind}\).*disk of this computer.*PostgreSQL",
+            match=rf"{file.name} lies on a network share \({kind}\).*this computer.*PostgreSQL",
         ):
             open_store(f"sqlite:///{file}")
 

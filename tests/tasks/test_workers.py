@@ -80,6 +80,18 @@ def test_work_that_does_not_end_is_given_up_and_the_next_is_done() -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_work_that_has_not_begun_when_a_run_is_stopped_keeps_no_thread_waiting() -> None:
+    stopped = Workers(2, call)
+    with ThreadPoolExecutor(12) as threads:
+        futures = [threads.submit(stopped.run, call, time.sleep, 2) for _ in range(12)]
+        while not multiprocessing.active_children():
+            time.sleep(0.05)
+        stopped.close()
+        ends = [future.exception(timeout=60) for future in futures]
+    assert sum(isinstance(end, OSError) and "was stopped" in str(end) for end in ends) >= 4
+    assert multiprocessing.active_children() == []
+
+
 def test_an_error_that_cannot_be_made_anew_does_not_break_the_pool() -> None:
     with workers(2, 100, call):
         with pytest.raises(RuntimeError, match="SAXParseException"):

@@ -1,7 +1,7 @@
 """Take in what lies in the inbox: one pass, from files at rest to accepted tubes."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tasks.intake.restore import restore_identities
 from tasks.intake.scan import Candidate, scan_inbox
 from tasks.intake.store_check import check_ledger
 from tasks.sheets.samples import SampleRow
-from tasks.store.ledger import State, all_files, count_by_state
+from tasks.store.ledger import State, all_files
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 from tasks.study.lock import intake_lock
@@ -28,7 +28,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class IntakeSummary:
-    """What one pass did: the outcomes of the files it judged, and the whole ledger by state.
+    """What one pass did: the outcomes of the files it judged, and what is to be said of the rest.
 
     ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were
     corrected; ``sheet_faults`` are those among them that somebody has to correct in a sheet,
@@ -36,7 +36,6 @@ class IntakeSummary:
     """
 
     outcomes: tuple[Outcome, ...]
-    ledger: Mapping[State, int]
     sentences: tuple[str, ...]
     sheet_faults: tuple[str, ...] = ()
     inbox_faults: tuple[str, ...] = ()
@@ -95,7 +94,6 @@ def _take_in(
     )
     return IntakeSummary(
         outcomes,
-        count_by_state(store),
         sentences=_without_repeats(sentences),
         sheet_faults=_without_repeats(sheet_faults),
         inbox_faults=listing.faults,

@@ -229,7 +229,7 @@ def _summary(this: Pass) -> dict[str, Any]:
     with this.study.store() as store:
         states = count_by_state(store)
         tubes = taken_in(store)
-    taken = this.taken_in or IntakeSummary((), {}, ())
+    taken = this.taken_in or IntakeSummary((), ())
     sentences = [each for each in taken.sentences if each not in taken.sheet_faults]
     warnings = baseline_warnings(snapshot.patients, tubes).values()
     return {

@@ -7,10 +7,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from panels.text.errors import UsageFault
+from tests.flows.command import wait_until
 
 pytestmark = [
     pytest.mark.server,
@@ -74,6 +76,15 @@ def test_deploying_again_keeps_one_schedule(prefect_api: str, study: Path) -> No
     ]
 
 
+def test_the_nights_to_come_are_planned(prefect_api: str, study: Path) -> None:
+    """A run that is started by hand says nothing of them: with Prefect 3.8 on SQLAlchemy 2.1 the
+    scheduler stopped, and a deployment that could be run had no night."""
+    prefect("work-pool", "create", "reconflow", "--type", "process", "--overwrite")
+    zone = "Asia/Kathmandu"
+    prefect("deploy", "--all", RECONFLOW_STUDY=str(study), RECONFLOW_TIMEZONE=zone)
+    wait_until(lambda: planned(zone) == {"02:00"}, 60, "Prefect's scheduler plans no night")
+
+
 def prefect(*words: str, **variables: str) -> str:
     """Run Prefect's own command from the project folder, as an operator would, and give what it
     said."""
@@ -98,6 +109,19 @@ def run_as_the_worker(deployment: dict[str, Any], **parameters: str) -> None:
         for name, value in deployment["job_variables"]["env"].items():
             environment.setenv(name, value)
         nightly(**{**deployment["parameters"], **parameters})
+
+
+def planned(zone: str) -> set[str]:
+    """Give the hours for which the scheduler has planned runs, on the clock of a zone."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState
+    from prefect.client.schemas.filters import FlowRunFilterStateName as Named
+
+    waiting = FlowRunFilter(state=FlowRunFilterState(name=Named(any_=["Scheduled"])))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=waiting)
+    times = [run.expected_start_time for run in runs if run.auto_scheduled]
+    return {f"{when.astimezone(ZoneInfo(zone)):%H:%M}" for when in times if when}
 
 
 def state_of(flow_run: str) -> str:

@@ -90,5 +90,5 @@ def _counts_by_gating() -> Mapping[Row, list[Row]]:
 
 
 def _rows(name: str, *columns: str) -> list[Row]:
-    chosen = select(*map(column, columns)).select_from(table(name))
+    chosen = select(table(name, *map(column, columns)))
     return [tuple(row) for row in op.get_bind().execute(chosen)]

@@ -14,7 +14,7 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.vocabulary.flags import Flag
 from tests.tasks.plain_pass import notes
 from tests.tasks.study_folder import make_study
-from tests.tasks.test_build_tables import give
+from tests.tasks.test_patient_tables import give
 
 DAY = date(2026, 3, 10)
 HEADER = "patient,drug,start,stop\n"

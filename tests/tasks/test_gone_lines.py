@@ -12,7 +12,7 @@ from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
-from tests.tasks.test_build_tables import give
+from tests.tasks.test_patient_tables import give
 
 ROWS = [
     f"{name}.fcs,P01,{DRAWN},{panel}"

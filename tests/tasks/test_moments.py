@@ -28,7 +28,7 @@ from tasks.tubes.reference_tubes import reference_index
 from tasks.vocabulary.moments import ambiguous_time, elapsed_days, instant, local_day
 from tests.tasks.published_rows import kinetics, parameters
 from tests.tasks.study_folder import make_study, write_tube
-from tests.tasks.test_build_tables import give
+from tests.tasks.test_patient_tables import give
 
 ROOT = Path(__file__).resolve().parents[2]
 BERLIN = "Europe/Berlin"

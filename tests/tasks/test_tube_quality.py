@@ -293,7 +293,7 @@ def test_carry_over_is_judged_on_the_events_that_are_counted(tmp_path: Path) -> 
     from gating.fcs.header import read_header
     from panels.panel import match_panel
     from tasks.tubes.tube_quality import judge_tube
-    from tests.gating.test_clock import panel_with, strategy, tube_at
+    from tests.gating.test_time_channel import panel_with, strategy, tube_at
 
     header = read_header(tube_at(tmp_path, "Time"))
     events = open_events(header)

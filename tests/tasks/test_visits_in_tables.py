@@ -22,7 +22,7 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.plain_pass import notes, warnings
 from tests.tasks.published_rows import at, kinetics, parameters
 from tests.tasks.study_folder import make_study, write_rows, write_tube
-from tests.tasks.test_build_tables import give
+from tests.tasks.test_patient_tables import give
 
 DRAWN = datetime(2026, 2, 7, 8, 30)  # noqa: DTZ001
 TUBE = TubeIdentity("a" * 64, "a.fcs", "P01", DRAWN, "bcell", "M1")

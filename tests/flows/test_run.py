@@ -458,7 +458,9 @@ def test_a_mended_identity_reaches_the_tables_and_the_page_of_its_tube(tmp_path:
 # As a user runs it
 
 
-def test_exit_codes_and_words_of_a_run_as_a_user_sees_them(tmp_path: Path) -> None:
+def test_exit_codes_and_words_of_a_run_as_a_user_sees_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     study = make_study(tmp_path / "s", [f"a.fcs,P01,{DRAWN},bcell"], settings=SETTINGS)
     for name in ("a.fcs", "b.fcs"):
         write_tube(study.inbox / name, seed=len(name) + ord(name[0]))
@@ -473,9 +475,9 @@ def test_exit_codes_and_words_of_a_run_as_a_user_sees_them(tmp_path: Path) -> No
         ("b.fcs", "waiting")
     ]
     assert status.document["last_run"]["outcome"] == "done"
-    assert reconflow("status", "--study", tmp_path / "nowhere").code == 2
+    assert reconflow_here(capfd, "status", "--study", tmp_path / "nowhere").code == 2
     (study.folder / "study.yaml").write_text("study: test\nworkrs: 2\n", encoding="utf-8")
-    wrong = reconflow("run", "--study", study.folder, "--json")
+    wrong = reconflow_here(capfd, "run", "--study", study.folder, "--json")
     assert wrong.code == 2
     assert "study.yaml, line 2" in wrong.document["error"]
     assert "workers" in wrong.document["error"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from flows.up import deployment_name
 from flows.watch import watch_study
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.study.folder import Study, open_study
-from tests.flows.command import descendants, reconflow, running, wait_until
+from tests.flows.command import descendants, reconflow, reconflow_here, running, wait_until
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 # With the demo rather than with the other tests of the shared server, so that two workers have as
@@ -167,7 +168,7 @@ def test_watch_does_not_run_a_pass_in_vain_at_every_look(
 
 
 def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(
-    study: Study, tmp_path: Path
+    study: Study, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home, port = study.folder / ".prefect", free_port()
     write_tube(study.inbox / "a.fcs")
@@ -183,11 +184,11 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(
         assert f"Prefect's pages: http://127.0.0.1:{port} (log in with the line in" in up.said()
         assert (home / "server.login").read_text(encoding="utf-8") == f"{access.login}\n"
         wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, up.said)
-        wait_until(
-            lambda: reconflow("status", "--study", study.folder, "--json").document["next_run"],
-            PATIENCE,
-            "no next run is shown",
-        )
+
+        def status_here() -> dict[str, Any]:
+            return reconflow_here(capfd, "status", "--study", study.folder, "--json").document
+
+        wait_until(lambda: status_here()["next_run"], PATIENCE, "no next run is shown")
         status = reconflow("status", "--study", study.folder, "--json")
         assert status.document["next_run"][14:16] == "17"
         assert status.document["states"]["counted"] == 1
@@ -218,7 +219,7 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(
         assert str(access.login).partition(":")[2] not in log.read_text(encoding="utf-8")
     assert "Traceback" not in (home / "server.log").read_text(encoding="utf-8")
     assert running_server(home) is None
-    assert reconflow("status", "--study", study.folder, "--json").document["next_run"] is None
+    assert status_here()["next_run"] is None
 
 
 def test_up_uses_the_server_of_the_site_and_leaves_it_standing(

@@ -67,6 +67,10 @@ settings.register_profile(
 settings.load_profile("reconflow")
 
 
+# A module whose tests share a costly set-up (a counted study) is an xdist group of its own: spread
+# over the workers, its tests would have each of them make the same study.
+
+
 @pytest.fixture(scope="session")
 def standing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartingServer]:
     """Start one real server, with its services, for all tests of this process that ask for

@@ -16,6 +16,8 @@ from tasks.study.folder import Study, open_study
 from tests.flows.command import Said, reconflow_here
 from tests.tasks.plain_pass import plain_night
 
+pytestmark = pytest.mark.xdist_group("export")
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:

@@ -31,6 +31,8 @@ from tasks.study.settings import load_settings
 from tests.tasks.plain_pass import plain_night, recount_all
 from tests.tasks.study_folder import make_study
 
+pytestmark = pytest.mark.xdist_group("concordance")
+
 OTHER = "bcell@2.0.1"
 
 

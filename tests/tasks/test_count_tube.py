@@ -22,6 +22,8 @@ from tasks.tubes.single_file import gate_file
 from tasks.tubes.tube_pages import page_is_current, tube_folder
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
+pytestmark = pytest.mark.xdist_group("count tube")
+
 SECRET = "DOE^JANE"
 
 

@@ -28,6 +28,8 @@ from tasks.tubes.gate_tube import gate_tube
 from tests.tasks.plain_pass import take_in_count_and_build
 from tests.tasks.study_folder import AT_ONCE, DRAWN, make_study, write_tube
 
+pytestmark = pytest.mark.xdist_group("integrity")
+
 ROWS = [f"a.fcs,P01,{DRAWN},bcell", f"b.fcs,P02,{DRAWN},bcell"]
 
 

@@ -26,6 +26,8 @@ from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tests.flows.command import reconflow_here
 from tests.tasks.study_folder import write_tube
 
+pytestmark = pytest.mark.xdist_group("one tube")
+
 SHARES = {
     "granulocyte": 3000,
     "monocyte": 400,

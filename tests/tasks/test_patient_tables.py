@@ -28,6 +28,8 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import at, kinetics
 from tests.tasks.study_folder import AT_ONCE, PATIENTS, make_study
 
+pytestmark = pytest.mark.xdist_group("patient tables")
+
 EVENTS = {
     "leukocytes": 50_000,
     "lymphocytes": 20_000,

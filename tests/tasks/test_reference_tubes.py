@@ -30,6 +30,8 @@ from tasks.tubes.tube_pages import tube_folder
 from tests.tasks.plain_pass import count_all
 from tests.tasks.study_folder import make_study
 
+pytestmark = pytest.mark.xdist_group("references")
+
 HEADER = "file,patient,collected,panel,visit,batch,control\n"
 ROWS = (
     "base.fcs,P01,2026-01-03T08:00,bcell,D-7,,",

@@ -29,6 +29,8 @@ from tasks.simulate.study import SimulatedStudy, write_study
 from tasks.simulate.tube import generator
 from tasks.study.settings import load_settings
 
+pytestmark = pytest.mark.xdist_group("simulated study")
+
 EVENTS = 0.02
 
 

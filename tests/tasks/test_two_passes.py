@@ -24,6 +24,8 @@ from tasks.study.folder import Study, open_study
 from tests.tasks.plain_pass import count_all
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
+pytestmark = pytest.mark.xdist_group("two passes")
+
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["tests.tasks.test_two_passes", "tasks.publish.report", "tasks.kinetics.cohort"]

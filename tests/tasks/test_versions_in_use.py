@@ -35,6 +35,8 @@ from tests.flows.command import wait_until
 from tests.tasks.plain_pass import recount_all, take_in_count_and_build
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
+pytestmark = pytest.mark.xdist_group("versions")
+
 OLD, NEW = "cart@2.0.0", "cart@3.0.0"
 
 

@@ -33,13 +33,14 @@ def night_schedule(folder: Path) -> CronSchedule:
 
 
 @pytest.mark.parametrize(
-    ("changed", "offset_hours"),
-    [(date(2026, 3, 29), 1), (date(2026, 10, 25), 2)],
+    "changed",
+    [date(2026, 3, 29), date(2026, 10, 25)],
     ids=["02:30 never was", "02:30 was twice"],
 )
 def test_a_night_at_half_past_two_comes_once_where_the_clocks_change(
-    tmp_path: Path, changed: date, offset_hours: int
+    tmp_path: Path, changed: date
 ) -> None:
+    """Before or after the hour that is missing or doubled: Prefect's versions differ in that."""
     schedule = night_schedule(tmp_path / "s")
     noon = datetime(changed.year, changed.month, changed.day, 12, tzinfo=BERLIN)
     first, last = noon - timedelta(days=3), noon + timedelta(days=2)
@@ -55,8 +56,8 @@ def test_a_night_at_half_past_two_comes_once_where_the_clocks_change(
     local = [night.astimezone(BERLIN) for night in sorted(nights)]
     assert [night.date() for night in local] == [changed + timedelta(days=n) for n in range(-2, 3)]
     of_the_change = local[2]
-    assert of_the_change.utcoffset() == timedelta(hours=offset_hours)
-    assert of_the_change.hour in (1, 2, 3)
+    midnight = datetime(changed.year, changed.month, changed.day, tzinfo=UTC)
+    assert timedelta(minutes=30) <= of_the_change - midnight <= timedelta(minutes=90)
     assert {(night.hour, night.minute) for night in local if night != of_the_change} == {(2, 30)}
 
 

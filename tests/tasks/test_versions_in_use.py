@@ -231,7 +231,7 @@ def test_of_two_promotions_at_once_one_is_made(study: Study) -> None:
 def test_a_promotion_waits_for_the_pass_under_way(
     study: Study, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "SAID_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(lease, "ANNOUNCED_AFTER_SECONDS", 0.0)
     said: list[str] = []
 
     def waits() -> bool:

@@ -1,14 +1,17 @@
 """Find released strategies and check that they are what was released (``panels.files.lock``)."""
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from gating.calibration.catalogue import find_calibration
+from gating.strategy.calibrated import own_numbers, with_numbers
 from gating.strategy.coherence import unknown_marker
 from gating.strategy.model import Release, Strategy
 from panels.catalogue import load_panel
 from panels.files.lock import VERSION, allows, canonical_sha256, read_locked, version_order
-from panels.files.yaml_document import YamlDocument, read_yaml
+from panels.files.yaml_document import Misfit, YamlDocument, read_yaml
 from panels.text.errors import StrategyFault
 
 MOST_VALUES = 30_000
@@ -125,7 +128,7 @@ def read_draft(path: Path, panels: Path | None = None) -> Release:
 
 def _read(path: Path) -> tuple[Release, YamlDocument]:
     document = read_yaml(path, StrategyFault, most_values=MOST_VALUES)
-    strategy = document.validate(Strategy, StrategyFault)
+    strategy = _with_numbers(path, document).validate(Strategy, StrategyFault)
     try:
         return Release(strategy=strategy, sha256=canonical_sha256(document.content)), document
     except (TypeError, ValueError) as error:
@@ -133,6 +136,29 @@ def _read(path: Path) -> tuple[Release, YamlDocument]:
             f"{path}: a number in it is no number, or numbers and words are mixed as keys "
             f"({error})."
         ) from error
+
+
+def _with_numbers(path: Path, document: YamlDocument) -> YamlDocument:
+    """Add the numbers of the calibration that a strategy names to its content.
+
+    Calibrations lie in a folder beside that of the strategies, or are shipped. Raises StrategyFault
+    for a strategy that names one and has numbers of its own, CalibrationFault when there is none.
+    """
+    content = document.content
+    pin = content.get("calibration") if isinstance(content, dict) else None
+    if not isinstance(pin, str):
+        return document
+    own = own_numbers(content)
+    if own is not None:
+        sentence = (
+            f"the numbers of this strategy are those of the calibration {pin}: take them out of "
+            f"this file"
+        )
+        raise document.fault_of(Misfit(sentence, own), StrategyFault)
+    folders = path.resolve().parents
+    laboratory = folders[2].parent / "calibrations" if len(folders) > 2 else None
+    release = find_calibration(pin, laboratory)
+    return replace(document, content=with_numbers(content, release.calibration))
 
 
 def read_lock(folder: Path) -> dict[str, str]:

@@ -36,6 +36,7 @@ def check_coherence(strategy: StrategyContent) -> None:
     _check_circles(strategy)
     _check_thresholds(strategy)
     _check_shapes(strategy)
+    _check_landmarks(strategy)
     _check_populations(strategy)
 
 
@@ -180,6 +181,17 @@ def _bounds_of(gate: Gate) -> Iterator[tuple[str, Bound, At]]:
         yield gate.quadrant.y, gate.quadrant.y_divider, ("quadrant", "y_divider")
 
 
+def _check_landmarks(strategy: StrategyContent) -> None:
+    gates = list(strategy.parent_of())
+    for name, landmark in strategy.landmarks.items():
+        if landmark.gate not in gates:
+            sentence = (
+                f"the landmark '{name}' is read on '{landmark.gate}', which is not a gate of this "
+                f"strategy{nearest(landmark.gate, gates)}"
+            )
+            raise Misfit(sentence, ("landmarks", name, "gate"))
+
+
 def _check_shapes(strategy: StrategyContent) -> None:
     """Refuse a shape that can hold no event, or is none."""
     for number, gate in enumerate(strategy.gates):
@@ -272,6 +284,9 @@ def _axes_in(strategy: StrategyContent) -> Iterator[tuple[str, At]]:
     for name, threshold in strategy.thresholds.items():
         if threshold.negative and threshold.negative.beside:
             yield threshold.negative.beside, ("thresholds", name, "negative", "beside")
+    for name, landmark in strategy.landmarks.items():
+        for place, axis in enumerate(landmark.axes):
+            yield axis, ("landmarks", name, "axes", place)
     for number, gate in enumerate(strategy.gates):
         for axis, key in (*_axes_of(gate), *_axes_of_plot(gate)):
             yield axis, ("gates", number, *key)

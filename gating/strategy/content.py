@@ -1,25 +1,36 @@
-"""Hold the content of a strategy file: scales, thresholds, gates and reported populations."""
+"""Hold the content of a strategy: scales, thresholds, landmarks, gates, reported populations."""
 
 from collections.abc import Mapping
 
 from pydantic import Field
 
+from gating.calibration.model import PIN
 from gating.strategy.gates import SCATTER, Bound, Cluster, Coincidence, Gate, Scale
+from gating.strategy.landmark import Landmark
 from gating.strategy.population import Population
-from gating.strategy.strict_model import Identifier, StrictModel
 from gating.strategy.threshold import Threshold
+from panels.files.strict_model import Identifier, StrictModel
 
 
 class StrategyContent(StrictModel):
-    """The content of a strategy file; whether its parts fit together is not checked yet."""
+    """The content of a strategy; whether its parts fit together is not checked yet.
+
+    ``calibration`` names the calibration on whose instrument the strategy was drawn: its file has
+    no numbers of thresholds then, and they are read from there. ``instruments`` are the cytometers
+    (``$CYT``, or as the sample sheet names them) for which the numbers of a file that holds its own
+    were set; empty: any.
+    """
 
     strategy: Identifier
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     title: str
     panel: str
+    calibration: str | None = Field(default=None, pattern=PIN)
+    instruments: tuple[str, ...] = ()
     scale: Scale = Scale()
     scales: Mapping[str, Scale] = Field(default_factory=dict)
     thresholds: Mapping[Identifier, Threshold] = Field(default_factory=dict)
+    landmarks: Mapping[Identifier, Landmark] = Field(default_factory=dict)
     beads: Identifier | None = None
     coincidence: Coincidence | None = None
     gates: tuple[Gate, ...] = Field(min_length=1)

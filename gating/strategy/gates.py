@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gating.strategy.strict_model import Identifier, StrictModel
 from panels.acquisition_time import TIME
+from panels.files.strict_model import Identifier, StrictModel
 
 Bound = float | str
 SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W", TIME)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gating.strategy.strict_model import Identifier, StrictModel
+from panels.files.strict_model import Identifier, StrictModel
 
 
 class Population(StrictModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gating.strategy.strict_model import Identifier, StrictModel
+from panels.files.strict_model import Identifier, StrictModel
 
 Source = Literal[
     "fixed", "gain", "control", "fmo", "baseline", "negative", "valley", "mixture", "pooled"

@@ -1,4 +1,4 @@
-"""Prove that what was released still is what was released: strategies and panels alike.
+"""Prove that what was released still is what was released: strategies, panels and calibrations.
 
 Every release has a line ``name@version sha256`` in the LOCK of its folder. The SHA-256 is that of
 the canonical content: the parsed YAML as JSON with sorted keys, so that a comment may be changed
@@ -25,7 +25,7 @@ MOST_BYTES = 4_000_000
 """Some 40,000 releases, a hundred bytes each."""
 MOST_SHOWN = 60
 VERSION = re.compile(r"\d+\.\d+\.\d+")
-_LINE = re.compile(r"(?P<pin>[\w.+-]+@\d+\.\d+\.\d+)\s+(?P<sha256>[0-9a-f]{64})", re.ASCII)
+_LINE = re.compile(r"(?P<pin>[\w./+-]+@\d+\.\d+\.\d+)\s+(?P<sha256>[0-9a-f]{64})", re.ASCII)
 
 
 def canonical_sha256(content: Any) -> str:

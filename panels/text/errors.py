@@ -16,7 +16,8 @@ One tree, so that a caller can tell whose fault it is::
         ├── SettingsFault    study.yaml
         ├── SheetFault       samples.csv, patients.csv, drugs.csv
         ├── PanelFault       a panel definition
-        └── StrategyFault    a strategy definition, its lock or an imported gating document
+        ├── StrategyFault    a strategy definition, its lock or an imported gating document
+        └── CalibrationFault  a calibration, its lock, or the tubes it was to be measured on
 
 A message says what is wrong, in which file, what was expected and what to do.
 """
@@ -80,3 +81,7 @@ class PanelFault(UsageFault):
 
 class StrategyFault(UsageFault):
     """A strategy, its lock or an imported gating document is wrong."""
+
+
+class CalibrationFault(UsageFault):
+    """A calibration, its lock, or the choice of tubes to measure one on is wrong."""

@@ -1,0 +1,133 @@
+"""Choose the calibration that holds for a tube: that of its own instrument, at its own time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from gating.calibration.model import Calibration, Cytometer
+from panels.files.lock import version_order
+
+
+@dataclass(frozen=True, slots=True)
+class TubeInstrument:
+    """What is known of where and when a tube was acquired.
+
+    ``named`` is the instrument of the sample sheet, ``cytometer`` and ``serial`` are the file's own
+    (``$CYT``, ``$CYTSN``); each is None where nothing is written.
+    """
+
+    named: str | None
+    cytometer: str | None
+    serial: str | None
+    collected_on: date
+    batch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The calibration that holds for a tube (its place in the list), or why none does."""
+
+    place: int | None
+    reason: str = ""
+
+
+def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]) -> Choice:
+    """Choose among the released calibrations of a tube's panel; the newest that fits is taken.
+
+    Where the sheet names an instrument, its calibration must not name another cytometer than the
+    file does: two witnesses that contradict each other leave the tube without a calibration.
+    """
+    of_instrument = [
+        place for place, each in enumerate(calibrations) if _is_of_instrument(tube, each)
+    ]
+    if not of_instrument:
+        return Choice(None, f"no calibration of {_described(tube)}")
+    agreeing = [place for place in of_instrument if _agrees(tube, calibrations[place])]
+    if not agreeing:
+        other = calibrations[of_instrument[-1]]
+        names = " or ".join(_written(each) for each in other.cytometers)
+        return Choice(
+            None,
+            f"the sheet says {tube.named}, whose calibration is of {names}, but the file is of "
+            f"{_of_file(tube)}",
+        )
+    fitting = [place for place in agreeing if _holds(tube, calibrations[place])]
+    if not fitting:
+        return Choice(
+            None,
+            f"no calibration of {_described(tube)} holds on {tube.collected_on}"
+            + (f" for batch {tube.batch}" if tube.batch else ""),
+        )
+    return Choice(max(fitting, key=lambda place: _preference(calibrations[place])))
+
+
+def is_of_cytometer(cytometer: Cytometer, name: str | None, serial: str | None) -> bool:
+    """Tell whether ``$CYT`` and serial number of a file are those of a cytometer.
+
+    A serial number is compared where both have one.
+    """
+    if name is None or _plain(cytometer.name) != _plain(name):
+        return False
+    return cytometer.serial is None or (
+        serial is not None and _plain(cytometer.serial) == _plain(serial)
+    )
+
+
+def names_instrument(tube: TubeInstrument, names: Sequence[str]) -> bool:
+    """Tell whether some names of instruments are those of a tube's: in the sheet, or ``$CYT``."""
+    own = {_plain(name) for name in (tube.named, tube.cytometer) if name is not None}
+    return any(_plain(name) in own for name in names)
+
+
+def _is_of_instrument(tube: TubeInstrument, calibration: Calibration) -> bool:
+    if tube.named is not None and _plain(tube.named) == _plain(calibration.instrument):
+        return True
+    return any(
+        is_of_cytometer(each, tube.cytometer, tube.serial) for each in calibration.cytometers
+    )
+
+
+def _agrees(tube: TubeInstrument, calibration: Calibration) -> bool:
+    """Tell whether the file's cytometer is the calibration's, as far as both are known."""
+    if tube.cytometer is None or not calibration.cytometers:
+        return True
+    return any(
+        is_of_cytometer(each, tube.cytometer, tube.serial or each.serial)
+        for each in calibration.cytometers
+    )
+
+
+def _holds(tube: TubeInstrument, calibration: Calibration) -> bool:
+    if calibration.since is not None and tube.collected_on < calibration.since:
+        return False
+    return not calibration.batches or tube.batch in calibration.batches
+
+
+def _preference(calibration: Calibration) -> tuple[bool, date, tuple[int, ...]]:
+    """Prefer one of the tube's own batch, then the one begun last, then the highest version."""
+    since = calibration.since or date.min
+    return bool(calibration.batches), since, version_order(calibration.version)
+
+
+def _described(tube: TubeInstrument) -> str:
+    if tube.named is not None:
+        return f"the instrument {tube.named}"
+    return (
+        "its instrument, which neither sheet nor file names"
+        if not tube.cytometer
+        else (_of_file(tube))
+    )
+
+
+def _of_file(tube: TubeInstrument) -> str:
+    return f"{tube.cytometer}" + (f" (serial {tube.serial})" if tube.serial else "")
+
+
+def _written(cytometer: Cytometer) -> str:
+    return cytometer.name + (f" (serial {cytometer.serial})" if cytometer.serial else "")
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

@@ -1,0 +1,111 @@
+"""Define a calibration: the numbers of one panel on one instrument, apart from the strategy.
+
+A strategy says which cells are meant, by which markers and in which order; a calibration says where
+the boundaries lie on one cytometer. All numbers are linear, compensated intensities on a scale that
+ends at 262144, as those of a strategy are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from panels.files.strict_model import Identifier, StrictModel
+
+PIN = r"^[\w-]+/[\w.-]+@\d+\.\d+\.\d+$"
+STRATEGY_PIN = r"^\w+@\d+\.\d+\.\d+$"
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Cytometer(StrictModel):
+    """An instrument as its files name it: ``$CYT``, and the serial number where there is one."""
+
+    name: str
+    serial: str | None = None
+
+
+class ThresholdNumbers(StrictModel):
+    """The numbers of one threshold on one instrument, in linear units.
+
+    ``anchor`` is the median of the anchor cells, ``spread`` the SD of the half of the negative
+    cells below their mode, ``clears`` how many such SDs the boundary lies above the mode in each
+    stretch of the threshold's ``clearance``.
+    """
+
+    value: float
+    limits: tuple[float, float] | None = None
+    anchor: Positive | None = None
+    spread: Positive | None = None
+    clears: tuple[Positive, ...] = ()
+
+    @model_validator(mode="after")
+    def _value_within_limits(self) -> ThresholdNumbers:
+        if self.limits is not None and not self.limits[0] <= self.value <= self.limits[1]:
+            raise ValueError(
+                f"'value' ({self.value:g}) must lie within 'limits' ({self.limits[0]:g} to "
+                f"{self.limits[1]:g})"
+            )
+        return self
+
+
+class Target(StrictModel):
+    """What a signal was in the tubes of the calibration, for control charts.
+
+    ``mean`` and ``sd`` (between tubes) are in the unit of the signal; ``tubes`` is their number.
+    """
+
+    mean: float
+    sd: float = Field(ge=0)
+    tubes: int = Field(gt=0)
+
+
+class Calibration(StrictModel):
+    """One version of the numbers of a panel on one instrument.
+
+    ``strategy`` is the release whose thresholds and landmarks were measured; ``relative_to`` is
+    the calibration whose landmarks the strategy is drawn on (None: this one is it).
+    ``cytometers`` are the instruments as their files name them. The calibration holds for tubes
+    collected from ``since`` on, and, where ``batches`` are named, for those alone. ``unmeasured``
+    names each threshold that no tube could tell of, with the reason: the strategy's own number
+    stands in for it, and what hangs on it is flagged.
+    """
+
+    panel: str = Field(pattern=r"^[\w-]+$")
+    instrument: str = Field(pattern=r"^[\w.-]+$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    title: str
+    strategy: str = Field(pattern=STRATEGY_PIN)
+    relative_to: str | None = Field(default=None, pattern=PIN)
+    cytometers: tuple[Cytometer, ...] = ()
+    since: date | None = None
+    batches: tuple[str, ...] = ()
+    thresholds: Mapping[Identifier, ThresholdNumbers]
+    landmarks: Mapping[Identifier, Mapping[str, Positive]] = Field(default_factory=dict)
+    beads: Mapping[str, Positive] = Field(default_factory=dict)
+    unmeasured: Mapping[Identifier, str] = Field(default_factory=dict)
+    targets: Mapping[str, Target] = Field(default_factory=dict)
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _day(cls, written: object) -> object:
+        """Take a day as it is written: 2026-01-31."""
+        if isinstance(written, str):
+            return date.fromisoformat(written)
+        return written
+
+    @property
+    def pin(self) -> str:
+        """Write the version as users do: ``bcell/lyric-2@1.0.0``."""
+        return f"{self.panel}/{self.instrument}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRelease:
+    """A calibration together with the SHA-256 of its canonical content."""
+
+    calibration: Calibration
+    sha256: str

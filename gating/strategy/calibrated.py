@@ -147,16 +147,25 @@ def _threshold(
     threshold: Threshold, numbers: ThresholdNumbers | None, maps: Mapping[str, AxisMap]
 ) -> Threshold:
     """Give a threshold its numbers; one that was not measured moves with its detector's gain."""
-    moved = maps.get(threshold.marker, UNMOVED)
     if numbers is None:
-        limits = threshold.limits and (moved.at(threshold.limits[0]), moved.at(threshold.limits[1]))
-        return threshold.model_copy(update={"value": moved.at(threshold.value), "limits": limits})
+        numbers = _moved(threshold, maps.get(threshold.marker, UNMOVED))
     update: Document = {"value": numbers.value, "limits": numbers.limits}
     if threshold.anchor is not None and numbers.anchor is not None:
         update["anchor"] = threshold.anchor.model_copy(update={"median": numbers.anchor})
     if threshold.negative is not None:
         update["negative"] = _negative(threshold.negative, numbers, maps)
     return threshold.model_copy(update=update)
+
+
+def _moved(threshold: Threshold, moved: AxisMap) -> ThresholdNumbers:
+    """Move all numbers of a threshold along its axis."""
+    limits = threshold.limits
+    return ThresholdNumbers(
+        value=moved.at(threshold.value),
+        limits=None if limits is None else (moved.at(limits[0]), moved.at(limits[1])),
+        anchor=None if threshold.anchor is None else moved.at(threshold.anchor.median),
+        spread=None if threshold.negative is None else threshold.negative.spread * moved.gain,
+    )
 
 
 def _negative(

@@ -1,0 +1,247 @@
+"""Measure the calibration of one panel on one instrument from its tubes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gating.calibration.model import Calibration, Cytometer, Target, ThresholdNumbers
+from gating.strategy.axis_map import AxisMap, axis_maps
+from gating.strategy.calibrated import calibrated
+from gating.strategy.display_scale import FULL_SCALE
+from gating.strategy.model import Strategy
+from gating.strategy.threshold import Threshold
+from gating.thresholds.measure import StretchMeasurement, ThresholdMeasurement
+from gating.thresholds.measured_threshold import NEGATIVE_EVENTS
+from tasks.calibrate.alignment import Alignment, align, at_landmarks, observe_all
+from tasks.calibrate.landmark_estimates import found_places
+from tasks.calibrate.observation import Observation
+from tasks.calibrate.threshold_proposals import (
+    SeenTube,
+    SourceEstimate,
+    source_estimates,
+)
+from tasks.calibrate.tube import CalibrationTube
+
+ORDER = ("fmo", "landmark", "valley", "negative")
+"""Controls first; then the place of the same cells; then what tubes show of the boundary itself."""
+DISAGREE = 0.3 * np.log(10)
+"""Sources that differ by more than 0.3 decades contradict each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The value proposed for one threshold (None: nothing measures it) and what each source gave.
+
+    ``declared`` is the value on the instrument the strategy is drawn on; ``doubt`` says which
+    source contradicts the one that was taken (empty: none).
+    """
+
+    threshold: str
+    marker: str
+    declared: float
+    value: float | None
+    source: str
+    sources: tuple[SourceEstimate, ...]
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A calibration as it was measured, with all that it rests on.
+
+    ``final`` is what each tube shows under it, in the order of the tubes.
+    """
+
+    calibration: Calibration
+    strategy: Strategy
+    alignment: Alignment
+    proposals: tuple[Proposal, ...]
+    tubes: tuple[CalibrationTube, ...]
+    final: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a calibration is called and which instrument it is of."""
+
+    instrument: str
+    version: str
+    title: str
+    cytometers: tuple[Cytometer, ...]
+
+
+def measure_calibration(
+    strategy: Strategy, heading: Heading, tubes: Sequence[CalibrationTube]
+) -> Measured:
+    """Measure every number of a strategy on an instrument's tubes.
+
+    ``strategy`` has the numbers of the instrument it is drawn on. Raises as ``observe`` does.
+    """
+    full = [tube for tube in tubes if not tube.left_out]
+    alignment = align(strategy, full)
+    seen = _seen(alignment.strategy, tubes)
+    maps = axis_maps(strategy, _landmarks_only(strategy, heading, alignment))
+    proposals = tuple(
+        _proposal(name, strategy, alignment, seen, maps) for name in strategy.thresholds
+    )
+    first = _calibration(strategy, heading, alignment, proposals)
+    final = observe_all(calibrated(strategy, first), full)
+    calibration = first.model_copy(
+        update={
+            "thresholds": {
+                name: _with_reference_cells(strategy.thresholds[name], numbers, name, final)
+                for name, numbers in first.thresholds.items()
+            },
+            "beads": _beads(strategy, final),
+            "targets": _targets(final),
+        }
+    )
+    return Measured(
+        Calibration.model_validate(calibration.model_dump()),
+        calibrated(strategy, calibration),
+        alignment,
+        proposals,
+        tuple(full),
+        tuple(final),
+    )
+
+
+def _seen(strategy: Strategy, tubes: Sequence[CalibrationTube]) -> list[SeenTube]:
+    observations = observe_all(strategy, tubes)
+    return [SeenTube(tube, seen) for tube, seen in zip(tubes, observations, strict=True)]
+
+
+def _landmarks_only(strategy: Strategy, heading: Heading, alignment: Alignment) -> Calibration:
+    return _calibration(strategy, heading, alignment, ())
+
+
+def _calibration(
+    strategy: Strategy, heading: Heading, alignment: Alignment, proposals: Sequence[Proposal]
+) -> Calibration:
+    return Calibration(
+        panel=strategy.panel,
+        instrument=heading.instrument,
+        version=heading.version,
+        title=heading.title,
+        strategy=strategy.name,
+        relative_to=strategy.calibration,
+        cytometers=heading.cytometers,
+        thresholds={
+            each.threshold: _numbers(strategy.thresholds[each.threshold], each.value)
+            for each in proposals
+            if each.value is not None
+        },
+        landmarks=found_places(alignment.landmarks),
+        unmeasured={
+            each.threshold: "; ".join(f"{s.source}: {s.fault}" for s in each.sources)
+            for each in proposals
+            if each.value is None
+        },
+    )
+
+
+def _proposal(
+    name: str,
+    strategy: Strategy,
+    alignment: Alignment,
+    seen: Sequence[SeenTube],
+    maps: Mapping[str, AxisMap],
+) -> Proposal:
+    """Take the first source that gives a value, and compare the others with it."""
+    declared = strategy.thresholds[name]
+    of_axis = [each for (_, axis), each in alignment.landmarks.items() if axis == declared.marker]
+    moved = maps.get(declared.marker, AxisMap())
+    sources = source_estimates(name, strategy, alignment.strategy, seen, (moved, of_axis))
+    by_name = {each.source: each for each in sources}
+    taken = next(
+        (by_name[each] for each in ORDER if each in by_name and by_name[each].value is not None),
+        None,
+    )
+    if taken is None or taken.value is None:
+        return Proposal(name, declared.marker, declared.value, None, "", sources)
+    value = float(f"{taken.value:.3g}")
+    return Proposal(
+        name, declared.marker, declared.value, value, taken.source, sources, _doubt(taken, sources)
+    )
+
+
+def _doubt(taken: SourceEstimate, sources: Sequence[SourceEstimate]) -> str:
+    """Name the sources that contradict the one that was taken, by more than a factor of two."""
+    place = taken.value or 1.0
+    return "; ".join(
+        f"{each.source} gives {each.value:.0f}, {each.value / place:.2f} × {taken.source}"
+        for each in sources
+        if each.value is not None and abs(np.log(each.value / place)) > DISAGREE
+    )
+
+
+def _numbers(declared: Threshold, value: float) -> ThresholdNumbers:
+    """Give a threshold's value, and limits as far from it as they are declared."""
+    limits = None
+    if declared.limits is not None and declared.value:
+        ratio = value / declared.value
+        limits = (_short(declared.limits[0] * ratio), _short(declared.limits[1] * ratio))
+        limits = (min(limits[0], value), max(limits[1], value))
+    return ThresholdNumbers(value=value, limits=limits)
+
+
+def _with_reference_cells(
+    declared: Threshold, numbers: ThresholdNumbers, name: str, final: Sequence[Observation]
+) -> ThresholdNumbers:
+    """Add the medians, spreads and clearances of a threshold's reference cells."""
+    seen = [each.measurements[name] for each in final if name in each.measurements]
+    update: dict[str, object] = {}
+    anchors = [each.usable_anchor.median for each in seen if each.usable_anchor is not None]
+    if declared.anchor is not None and anchors:
+        update["anchor"] = _short(float(np.median(anchors)))
+    if declared.negative is not None:
+        spreads = [
+            each.negative.spread
+            for each in seen
+            if each.negative is not None and each.negative.events >= NEGATIVE_EVENTS
+        ]
+        if spreads:
+            update["spread"] = _short(float(np.median(spreads)))
+        update["clears"] = tuple(
+            _clears(place, stretch.clears, seen)
+            for place, stretch in enumerate(declared.negative.clearance)
+        )
+    return numbers.model_copy(update=update)
+
+
+def _clears(place: int, declared: float, seen: Sequence[ThresholdMeasurement]) -> float:
+    """Give how many SDs the boundary lies above the mode in one stretch; as declared if unseen."""
+    stretches: list[StretchMeasurement] = [
+        each.negative.stretches[place]
+        for each in seen
+        if each.negative is not None and each.negative.stretches[place].events >= NEGATIVE_EVENTS
+    ]
+    measured = [(each.border - each.mode) / each.spread for each in stretches if each.spread > 0]
+    return _short(float(np.median(measured))) if measured else declared
+
+
+def _beads(strategy: Strategy, final: Sequence[Observation]) -> dict[str, float]:
+    """Give where the bead cluster lies in each detector, in the tubes that have it."""
+    cluster = strategy.bead_cluster
+    if cluster is None:
+        return {}
+    centres = [each.beads.centre for each in final if each.beads.centre]
+    return {
+        marker: _short(float(np.median([each[marker] for each in centres])) * FULL_SCALE)
+        for marker in cluster.markers
+        if centres and all(marker in each for each in centres)
+    }
+
+
+def _targets(final: Sequence[Observation]) -> dict[str, Target]:
+    return {}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+__all__ = ["Heading", "Measured", "Proposal", "at_landmarks", "measure_calibration"]

@@ -1,0 +1,110 @@
+"""Estimate where an instrument's landmarks lie, from all tubes together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gating.strategy.model import Strategy
+from tasks.calibrate.half_sample_mode import mode_on_log
+from tasks.calibrate.observation import Observation
+
+Floats = NDArray[np.float64]
+CELLS = 100
+"""So many cells a landmark needs in one tube, or in all tubes together."""
+TUBES = 3
+"""So many tubes with enough cells give a median of modes; fewer are pooled."""
+MOST_SD = 0.15 * np.log(10)
+"""Tubes whose modes differ by more (a robust SD of 0.15 decades) show no landmark."""
+RESAMPLES = 200
+SEED = 20261130
+MAD_TO_SD = 1.4826
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkEstimate:
+    """Where the cells of a landmark lie on one axis, in linear units (None: nobody can tell).
+
+    ``low`` and ``high`` are the 95 % bootstrap interval over tubes and cells, ``between`` the
+    robust SD between tubes on the natural logarithm (nan: fewer than three). ``fault`` says why
+    there is no value.
+    """
+
+    value: float | None
+    low: float
+    high: float
+    cells: int
+    tubes: int
+    between: float
+    fault: str = ""
+
+
+def landmark_estimates(
+    strategy: Strategy, observations: Sequence[Observation]
+) -> dict[tuple[str, str], LandmarkEstimate]:
+    """Estimate every landmark of a strategy on each of its axes."""
+    return {
+        (name, axis): estimate([each.landmarks[name, axis] for each in observations])
+        for name, landmark in strategy.landmarks.items()
+        for axis in landmark.axes
+    }
+
+
+def estimate(tubes: Sequence[Floats]) -> LandmarkEstimate:
+    """Estimate one landmark: the median of the tubes' modes, or the mode of all cells together.
+
+    ``tubes`` are the linear values of its cells in each tube (cells,).
+    """
+    positive = [values[values > 0] for values in tubes]
+    enough = [values for values in positive if len(values) >= CELLS]
+    used = enough if len(enough) >= TUBES else [values for values in positive if len(values)]
+    cells = sum(map(len, used))
+    if cells < CELLS:
+        fault = f"{cells} cells in {len(used)} tubes, {CELLS} are needed"
+        return LandmarkEstimate(None, np.nan, np.nan, cells, len(used), np.nan, fault)
+    between = np.nan
+    if len(enough) >= TUBES:
+        modes = np.log([mode_on_log(values) for values in enough])
+        between = MAD_TO_SD * float(np.median(np.abs(modes - np.median(modes))))
+        if between > MOST_SD:
+            fault = f"{len(enough)} tubes differ by {between / np.log(10):.2f} decades (SD)"
+            return LandmarkEstimate(None, np.nan, np.nan, cells, len(used), between, fault)
+    low, high = _interval(used, pooled=len(enough) < TUBES)
+    value = _value(used, pooled=len(enough) < TUBES)
+    return LandmarkEstimate(value, low, high, cells, len(used), between)
+
+
+def _value(tubes: Sequence[Floats], *, pooled: bool) -> float:
+    if pooled:
+        return mode_on_log(np.concatenate(tubes))
+    return float(np.exp(np.median(np.log([mode_on_log(values) for values in tubes]))))
+
+
+def _interval(tubes: Sequence[Floats], *, pooled: bool) -> tuple[float, float]:
+    """Give the 95 % interval over resamples of the tubes (of the cells too where they are pooled)."""
+    rng = np.random.default_rng(SEED)
+    modes = None if pooled else np.log([mode_on_log(values) for values in tubes])
+    values = []
+    for _ in range(RESAMPLES):
+        chosen = rng.integers(0, len(tubes), len(tubes))
+        if modes is not None:
+            values.append(float(np.exp(np.median(modes[chosen]))))
+            continue
+        cells = np.concatenate([tubes[place] for place in chosen])
+        values.append(mode_on_log(rng.choice(cells, len(cells))))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def found_places(
+    estimates: Mapping[tuple[str, str], LandmarkEstimate],
+) -> dict[str, dict[str, float]]:
+    """Give the landmarks that were found, as a calibration holds them: name → axis → place."""
+    places: dict[str, dict[str, float]] = {}
+    for (name, axis), each in estimates.items():
+        if each.value is not None:
+            places.setdefault(name, {})[axis] = float(f"{each.value:.4g}")
+    return places

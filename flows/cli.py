@@ -107,6 +107,9 @@ COMMANDS = {
     "data_set:export": (
         "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells"
     ),
+    "calibration_versions:calibrate": (
+        "measure an instrument's numbers from its own tubes; list, show, verify, release them"
+    ),
     "panel_versions:panel": "list, show, verify, compare and release panels",
     "strategy_versions:strategy": (
         "list, show, verify, compare, release, import and export gating strategies"

@@ -24,8 +24,8 @@ from tasks.calibrate.observation import Observation, observe
 from tasks.calibrate.tube import CalibrationTube
 
 MOST_ROUNDS = 8
-SETTLED = 0.02
-"""Landmarks that all move by less than this (as a ratio) have been found."""
+SETTLED = 0.05
+"""Landmarks that all move by less (as a ratio) have been found: a mode is known no better."""
 TUBES_A_ROUND = 8
 
 Estimates = Mapping[tuple[str, str], LandmarkEstimate]

@@ -1,8 +1,8 @@
-"""Estimate where cells are densest on an axis: the half-sample mode, robust to tails on either side.
+"""Estimate where cells are densest on an axis: the half-sample mode, which tails cannot move.
 
-The half-sample mode (Robertson and Cryer 1974; Bickel and Frühwirth 2006) takes again and again the
-narrower half of the values. Run to its end it hangs on a few values; here it stops when a quarter is
-left, of which the median is taken.
+It takes again and again the narrower half of the values (Robertson and Cryer 1974; Bickel and
+Frühwirth 2006). Run to its end it hangs on a few values; here it stops when a quarter is left, of
+which the median is taken.
 """
 
 import numpy as np

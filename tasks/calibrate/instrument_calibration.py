@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gating.calibration.model import Calibration, Cytometer, Target, ThresholdNumbers
+from gating.calibration.model import Calibration, Cytometer, ThresholdNumbers
 from gating.strategy.axis_map import AxisMap, axis_maps
 from gating.strategy.calibrated import calibrated
 from gating.strategy.display_scale import FULL_SCALE
@@ -15,7 +15,7 @@ from gating.strategy.model import Strategy
 from gating.strategy.threshold import Threshold
 from gating.thresholds.measure import StretchMeasurement, ThresholdMeasurement
 from gating.thresholds.measured_threshold import NEGATIVE_EVENTS
-from tasks.calibrate.alignment import Alignment, align, at_landmarks, observe_all
+from tasks.calibrate.alignment import Alignment, align, observe_all
 from tasks.calibrate.landmark_estimates import found_places
 from tasks.calibrate.observation import Observation
 from tasks.calibrate.threshold_proposals import (
@@ -52,10 +52,12 @@ class Proposal:
 class Measured:
     """A calibration as it was measured, with all that it rests on.
 
-    ``final`` is what each tube shows under it, in the order of the tubes.
+    ``drawn`` is the strategy with the numbers of the instrument it is drawn on, ``strategy`` with
+    those measured. ``final`` is what each of the full ``tubes`` shows under it.
     """
 
     calibration: Calibration
+    drawn: Strategy
     strategy: Strategy
     alignment: Alignment
     proposals: tuple[Proposal, ...]
@@ -96,11 +98,11 @@ def measure_calibration(
                 for name, numbers in first.thresholds.items()
             },
             "beads": _beads(strategy, final),
-            "targets": _targets(final),
         }
     )
     return Measured(
         Calibration.model_validate(calibration.model_dump()),
+        strategy,
         calibrated(strategy, calibration),
         alignment,
         proposals,
@@ -236,12 +238,5 @@ def _beads(strategy: Strategy, final: Sequence[Observation]) -> dict[str, float]
     }
 
 
-def _targets(final: Sequence[Observation]) -> dict[str, Target]:
-    return {}
-
-
 def _short(value: float) -> float:
     return float(f"{value:.4g}")
-
-
-__all__ = ["Heading", "Measured", "Proposal", "at_landmarks", "measure_calibration"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gating.strategy.display_scale import FULL_SCALE
 from gating.strategy.model import Strategy
 from tasks.calibrate.half_sample_mode import mode_on_log
 from tasks.calibrate.observation import Observation
@@ -19,6 +20,9 @@ TUBES = 3
 """So many tubes with enough cells give a median of modes; fewer are pooled."""
 MOST_SD = 0.15 * np.log(10)
 """Tubes whose modes differ by more (a robust SD of 0.15 decades) show no landmark."""
+END = 0.999 * FULL_SCALE
+MOST_AT_END = 0.1
+"""Where more cells than this lie at the end of the detector's range, their mode is not seen."""
 RESAMPLES = 200
 SEED = 20261130
 MAD_TO_SD = 1.4826
@@ -59,6 +63,10 @@ def estimate(tubes: Sequence[Floats]) -> LandmarkEstimate:
     ``tubes`` are the linear values of its cells in each tube (cells,).
     """
     positive = [values[values > 0] for values in tubes]
+    at_end = [float(np.mean(values >= END)) for values in positive if len(values)]
+    if at_end and np.median(at_end) > MOST_AT_END:
+        fault = f"{100 * np.median(at_end):.0f} % of these cells lie at the end of the range"
+        return LandmarkEstimate(None, np.nan, np.nan, 0, len(at_end), np.nan, fault)
     enough = [values for values in positive if len(values) >= CELLS]
     used = enough if len(enough) >= TUBES else [values for values in positive if len(values)]
     cells = sum(map(len, used))
@@ -84,7 +92,7 @@ def _value(tubes: Sequence[Floats], *, pooled: bool) -> float:
 
 
 def _interval(tubes: Sequence[Floats], *, pooled: bool) -> tuple[float, float]:
-    """Give the 95 % interval over resamples of the tubes (of the cells too where they are pooled)."""
+    """Give the 95 % interval over resamples of the tubes, of pooled ones with their cells."""
     rng = np.random.default_rng(SEED)
     modes = None if pooled else np.log([mode_on_log(values) for values in tubes])
     values = []

@@ -1,4 +1,4 @@
-"""Observe one tube of an instrument: where its landmarks lie and what it shows of each threshold."""
+"""Observe one tube of an instrument: its landmarks, and what it shows of each threshold."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gating.evaluation.compensated_values import Channels
 from gating.strategy.gates import SCATTER
 from gating.thresholds.apply import Applied, apply_declared
 from gating.thresholds.measure import ThresholdMeasurement, measure
+from gating.thresholds.valley import histogram
 
 if TYPE_CHECKING:
     from gating.beads.finding import BeadFinding
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from panels.panel import PanelMatch
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 MOST_CELLS = 4_000
 """Of a landmark's cells in one tube: their mode needs no more."""
 
@@ -31,17 +33,23 @@ class Observation:
     """What one tube shows under the numbers of a strategy, in the strategy's linear units.
 
     ``landmarks`` holds the values of the cells of each landmark on each of its axes (cells,);
-    ``measurements`` are by threshold, ``counts`` by gate.
+    ``measurements`` are by threshold, ``counts`` by gate. ``histograms`` are what a picture of each
+    threshold shows: the cells of ``shown_gate`` in the bins of ``gating.thresholds.valley``.
     """
 
     landmarks: Mapping[tuple[str, str], Floats]
     measurements: Mapping[str, ThresholdMeasurement]
+    histograms: Mapping[str, Counts]
     counts: Mapping[str, int]
     beads: BeadFinding
 
 
 def observe(
-    strategy: Strategy, match: PanelMatch, header: TubeHeader, events: EventSource, rows: Rows
+    strategy: Strategy,
+    match: PanelMatch,
+    header: TubeHeader,
+    events: EventSource,
+    rows: Rows | None,
 ) -> Observation:
     """Gate a tube (``rows``: only these) at the declared values and read its landmarks.
 
@@ -56,9 +64,23 @@ def observe(
         for name, landmark in strategy.landmarks.items()
         for axis, values in _values(applied, channels, landmark.gate, landmark.axes).items()
     }
+    histograms = {
+        name: histogram(_values(applied, channels, gate, (threshold.marker,))[threshold.marker])
+        for name, threshold in strategy.thresholds.items()
+        if (gate := shown_gate(strategy, name)) is not None
+    }
     measurements = measure(compiled, evaluation, events, header)
     counts = {gate: evaluation.count(path) for gate, path in compiled.path_of.items()}
-    return Observation(landmarks, measurements, counts, applied.beads)
+    return Observation(landmarks, measurements, histograms, counts, applied.beads)
+
+
+def shown_gate(strategy: Strategy, threshold: str) -> str | None:
+    """Name the gate whose cells show both sides of a threshold: the first that it divides."""
+    seen_in = strategy.thresholds[threshold].seen_in
+    if seen_in is not None:
+        return seen_in
+    parents = (gate.parent for gate in strategy.gates if threshold in gate.thresholds)
+    return next((parent for parent in parents if parent != "root"), None)
 
 
 def _values(

@@ -63,6 +63,11 @@ class Study:
         return self.folder / "strategies"
 
     @property
+    def own_calibrations(self) -> Path:
+        """Give the folder of the laboratory's own calibrations, which may not exist."""
+        return self.folder / "calibrations"
+
+    @property
     def store_url(self) -> str:
         """Give the address of the store; a relative SQLite file lies in the study folder."""
         url = self.settings.store

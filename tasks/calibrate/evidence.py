@@ -1,0 +1,131 @@
+"""Lay out the evidence of a draft on one page: every number, its sources, and a picture of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gating.thresholds.valley import HIGHEST, LOWEST, WIDTH
+from tasks.calibrate.effect import Effect
+from tasks.calibrate.instrument_calibration import Measured, Proposal
+from tasks.calibrate.observation import shown_gate
+from tasks.calibrate.threshold_proposals import SourceEstimate
+from tasks.publish.calibration_page import (
+    CalibrationPage,
+    LandmarkLine,
+    ShownThreshold,
+    SourceLine,
+    calibration_page,
+)
+from tasks.publish.threshold_plot import ThresholdPlot
+
+SOURCES = {
+    "fmo": "FMO controls: above 99.95 % of the cells without the stain",
+    "landmark": "reference cells of this detector",
+    "valley": "valley between two modes",
+    "negative": "negative cells, as far above them as on the strategy's own instrument",
+}
+WHAT_WOULD_TELL = {
+    "fmo": "an FMO control of {marker} (sample sheet, control: fmo:{marker}) with 2,000 cells",
+    "landmark": "more tubes before infusion, or of healthy donors, that hold these cells",
+    "valley": "more tubes in which both populations are present (100 cells each)",
+    "negative": "tubes with 500 negative cells",
+}
+
+
+def evidence_page(measured: Measured, changed: Sequence[Effect], notes: Sequence[str]) -> str:
+    """Make the page on which a person decides whether to rely on a draft."""
+    calibration = measured.calibration
+    return calibration_page(
+        CalibrationPage(
+            pin=calibration.pin,
+            strategy=calibration.strategy,
+            relative_to=calibration.relative_to or "its own numbers",
+            cytometer=", ".join(
+                " ".join(filter(None, (each.name, each.serial))) for each in calibration.cytometers
+            ),
+            tubes=[(tube.name, tube.role) for tube in measured.tubes],
+            notes=notes,
+            thresholds=[*_thresholds(measured)],
+            landmarks=[*_landmarks(measured)],
+            effects=[
+                (each.label, sum(each.before), sum(each.after), each.ratio) for each in changed
+            ],
+        )
+    )
+
+
+def _thresholds(measured: Measured) -> Iterator[ShownThreshold]:
+    """Show the thresholds, those that nobody could tell or that sources dispute first."""
+    order = sorted(measured.proposals, key=lambda each: (each.value is not None, not each.doubt))
+    for proposal in order:
+        yield ShownThreshold(
+            name=proposal.threshold,
+            marker=proposal.marker,
+            value=proposal.value,
+            drawn_on=proposal.declared,
+            source=SOURCES.get(proposal.source, ""),
+            doubt=proposal.doubt,
+            sources=[_source_line(each, proposal) for each in proposal.sources],
+            would_tell=[]
+            if proposal.value is not None
+            else [
+                WHAT_WOULD_TELL[each.source].format(marker=proposal.marker)
+                for each in proposal.sources
+            ],
+            plot=_plot(measured, proposal),
+        )
+
+
+def _source_line(each: SourceEstimate, proposal: Proposal) -> SourceLine:
+    return SourceLine(
+        SOURCES[each.source],
+        each.value,
+        (each.low, each.high),
+        each.tubes,
+        each.cells,
+        100 * each.between,
+        each.fault,
+        each.source == proposal.source,
+    )
+
+
+def _plot(measured: Measured, proposal: Proposal) -> ThresholdPlot:
+    """Show the cells of all tubes on both sides of a threshold, and what each source gives."""
+    name = proposal.threshold
+    counts: list[NDArray[np.int64]] = [
+        each.histograms[name] for each in measured.final if name in each.histograms
+    ]
+    taken = next((each for each in proposal.sources if each.source == proposal.source), None)
+    return ThresholdPlot(
+        marker=proposal.marker,
+        gate=shown_gate(measured.strategy, name) or "",
+        counts=np.sum(counts, axis=0) if counts else np.zeros(0, dtype=np.int64),
+        edges=np.linspace(LOWEST, HIGHEST, round((HIGHEST - LOWEST) / WIDTH) + 1),
+        value=proposal.value,
+        interval=None if taken is None else (taken.low, taken.high),
+        drawn_on=proposal.declared,
+        others={
+            each.source: each.value
+            for each in proposal.sources
+            if each.value is not None and each.source != proposal.source
+        },
+    )
+
+
+def _landmarks(measured: Measured) -> Iterator[LandmarkLine]:
+    for (name, axis), each in measured.alignment.landmarks.items():
+        drawn = measured.drawn.landmarks[name]
+        yield LandmarkLine(
+            drawn.gate,
+            axis,
+            each.value,
+            drawn.at.get(axis),
+            (each.low, each.high),
+            each.tubes,
+            each.cells,
+            100 * each.between,
+            each.fault,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ MOST_SD = 0.15 * np.log(10)
 END = 0.999 * FULL_SCALE
 MOST_AT_END = 0.1
 """Where more cells than this lie at the end of the detector's range, their mode is not seen."""
+CLEAR = 1.5
+"""So far above its threshold (as a ratio) the mode of a population lies that is really there."""
 RESAMPLES = 200
 SEED = 20261130
 MAD_TO_SD = 1.4826
@@ -47,14 +49,48 @@ class LandmarkEstimate:
 
 
 def landmark_estimates(
-    strategy: Strategy, observations: Sequence[Observation]
+    strategy: Strategy, observations: Sequence[Observation], *, clear: float = CLEAR
 ) -> dict[tuple[str, str], LandmarkEstimate]:
-    """Estimate every landmark of a strategy on each of its axes."""
+    """Estimate every landmark on each of its axes, in tubes observed under ``strategy``.
+
+    A mode below ``clear`` times the threshold that its cells are cut off at is none: where the
+    population is absent, what lies beyond its threshold is the tail of other cells.
+    """
     return {
-        (name, axis): estimate([each.landmarks[name, axis] for each in observations])
+        (name, axis): _with_own_mode(
+            estimate([each.landmarks[name, axis] for each in observations]),
+            cut_off(strategy, landmark.gate, axis),
+            clear,
+        )
         for name, landmark in strategy.landmarks.items()
         for axis in landmark.axes
     }
+
+
+def cut_off(strategy: Strategy, gate: str, axis: str) -> float | None:
+    """Give the highest threshold on an axis that a gate's cells lie above; None where none does."""
+    by_name = {name: each for each in strategy.gates for name in each.names}
+    parent_of = strategy.parent_of()
+    bounds = []
+    while gate in by_name:
+        for limits in (by_name[gate].rectangle or {}).items():
+            if limits[0] == axis and limits[1].above is not None:
+                bounds.append(strategy.value_of(limits[1].above))
+        gate = parent_of[gate]
+    return max(bounds, default=None)
+
+
+def _with_own_mode(
+    found: LandmarkEstimate, bound: float | None, clear: float
+) -> LandmarkEstimate:
+    """Refuse a mode that lies at the threshold its cells are cut off at."""
+    if found.value is None or bound is None or found.value >= clear * bound:
+        return found
+    fault = (
+        f"the cells beyond {bound:.0f} are densest at {found.value:.0f}: the tail of others, no "
+        f"population of their own"
+    )
+    return replace(found, value=None, low=np.nan, high=np.nan, fault=fault)
 
 
 def estimate(tubes: Sequence[Floats]) -> LandmarkEstimate:

@@ -15,12 +15,15 @@ from panels.files.strict_model import Identifier, StrictModel
 class Landmark(StrictModel):
     """A gate, and the axes on which its cells' mode is a landmark.
 
+    ``bright``: of cells that carry the marker or not, those beyond the valley between the two.
+
     ``at`` is where the modes lie on the instrument that the strategy is drawn on, in linear units;
     a strategy that names a calibration has them there.
     """
 
     gate: Identifier
     axes: tuple[str, ...] = Field(min_length=1)
+    bright: bool = False
     at: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -117,6 +117,13 @@ def find_valley(counts: np.ndarray, near: float) -> Valley | None:
     return next((valley for valley in valleys if not valley.fault()), valleys[0])
 
 
+def deepest_valley(counts: np.ndarray) -> Valley | None:
+    """Find the deepest valley of a histogram that passes; None when none does."""
+    valleys = [_valley_at(counts, place) for place in _valleys(_smooth(counts))]
+    passed = [valley for valley in valleys if not valley.fault()]
+    return max(passed, key=lambda valley: valley.depth, default=None)
+
+
 def find_crossing(counts: np.ndarray, near: float) -> Valley | None:
     """Fit two normal modes to a histogram and give the place where either is equally likely.
 

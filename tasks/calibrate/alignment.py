@@ -28,7 +28,7 @@ SETTLED = 0.05
 """Landmarks that all move by less (as a ratio) have been found: a mode is known no better."""
 TUBES_A_ROUND = 8
 CLEAR_AT_FIRST = 1.15
-"""As ``landmark_estimates`` asks at the end: before it boundaries lie wrong by up to a gain of 2.5."""
+"""Less than ``landmark_estimates`` asks at the end: at first boundaries lie wrong by a gain."""
 
 Estimates = Mapping[tuple[str, str], LandmarkEstimate]
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gating.thresholds.valley import HIGHEST, LOWEST, WIDTH
+from gating.thresholds.valley import HIGHEST, LOWEST, WIDTH, bin_of
 from tasks.calibrate.effect import Effect
-from tasks.calibrate.instrument_calibration import Measured, Proposal
+from tasks.calibrate.instrument_calibration import Measured
 from tasks.calibrate.observation import shown_gate
-from tasks.calibrate.threshold_proposals import SourceEstimate
+from tasks.calibrate.threshold_proposals import Proposal
+from tasks.calibrate.threshold_sources import SourceEstimate
 from tasks.publish.calibration_page import (
     CalibrationPage,
     LandmarkLine,
@@ -26,12 +27,14 @@ SOURCES = {
     "landmark": "reference cells of this detector",
     "valley": "valley between two modes",
     "negative": "negative cells, as far above them as on the strategy's own instrument",
+    "tail": "raised until few enough cells from before the infusion lie beyond",
 }
 WHAT_WOULD_TELL = {
     "fmo": "an FMO control of {marker} (sample sheet, control: fmo:{marker}) with 2,000 cells",
     "landmark": "more tubes before infusion, or of healthy donors, that hold these cells",
     "valley": "more tubes in which both populations are present (100 cells each)",
     "negative": "tubes with 500 negative cells",
+    "tail": "tubes from before the infusion",
 }
 
 
@@ -75,8 +78,32 @@ def _thresholds(measured: Measured) -> Iterator[ShownThreshold]:
                 WHAT_WOULD_TELL[each.source].format(marker=proposal.marker)
                 for each in proposal.sources
             ],
+            hangs_on=_hangs_on(measured, proposal),
             plot=_plot(measured, proposal),
         )
+
+
+def _hangs_on(measured: Measured, proposal: Proposal) -> str:
+    """Say how many cells lie beyond a threshold, in its interval, and up to the strategy's own."""
+    counts = _counts(measured, proposal.threshold)
+    taken = next((each for each in proposal.sources if each.source == proposal.source), None)
+    if proposal.value is None or not len(counts) or not counts.sum():
+        return ""
+    place = bin_of(proposal.value)
+    beyond = int(counts[place:].sum())
+    low, high = sorted((place, bin_of(proposal.declared)))
+    sentences = [f"{beyond:,} of {int(counts.sum()):,} cells lie beyond it"]
+    if taken is not None and np.isfinite(taken.low) and beyond:
+        within = int(counts[bin_of(taken.low) : bin_of(taken.high)].sum())
+        sentences.append(f"{within:,} ({100 * within / beyond:.1f} %) within its interval")
+    sentences.append(f"{int(counts[low:high].sum()):,} between it and the strategy's own value")
+    return f"{', '.join(sentences)}."
+
+
+def _counts(measured: Measured, name: str) -> NDArray[np.int64]:
+    """Add up the cells of all tubes on both sides of a threshold, in the bins of the scale."""
+    counts = [each.histograms[name] for each in measured.final if name in each.histograms]
+    return np.sum(counts, axis=0) if counts else np.zeros(0, dtype=np.int64)
 
 
 def _source_line(each: SourceEstimate, proposal: Proposal) -> SourceLine:
@@ -95,14 +122,11 @@ def _source_line(each: SourceEstimate, proposal: Proposal) -> SourceLine:
 def _plot(measured: Measured, proposal: Proposal) -> ThresholdPlot:
     """Show the cells of all tubes on both sides of a threshold, and what each source gives."""
     name = proposal.threshold
-    counts: list[NDArray[np.int64]] = [
-        each.histograms[name] for each in measured.final if name in each.histograms
-    ]
     taken = next((each for each in proposal.sources if each.source == proposal.source), None)
     return ThresholdPlot(
         marker=proposal.marker,
         gate=shown_gate(measured.strategy, name) or "",
-        counts=np.sum(counts, axis=0) if counts else np.zeros(0, dtype=np.int64),
+        counts=_counts(measured, name),
         edges=np.linspace(LOWEST, HIGHEST, round((HIGHEST - LOWEST) / WIDTH) + 1),
         value=proposal.value,
         interval=None if taken is None else (taken.low, taken.high),

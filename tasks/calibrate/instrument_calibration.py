@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gating.calibration.model import Calibration, Cytometer, ThresholdNumbers
-from gating.strategy.axis_map import AxisMap, axis_maps
+from gating.strategy.axis_map import axis_maps
 from gating.strategy.calibrated import calibrated
 from gating.strategy.display_scale import FULL_SCALE
 from gating.strategy.model import Strategy
@@ -17,35 +17,14 @@ from gating.thresholds.measure import StretchMeasurement, ThresholdMeasurement
 from gating.thresholds.measured_threshold import NEGATIVE_EVENTS
 from tasks.calibrate.alignment import Alignment, align, observe_all
 from tasks.calibrate.landmark_estimates import found_places
+from tasks.calibrate.negative_tail import too_many_beyond
 from tasks.calibrate.observation import Observation
-from tasks.calibrate.threshold_proposals import (
-    SeenTube,
-    SourceEstimate,
-    source_estimates,
-)
+from tasks.calibrate.threshold_proposals import Proposal, propose, raised
+from tasks.calibrate.threshold_sources import SeenTube
 from tasks.calibrate.tube import CalibrationTube
 
-ORDER = ("fmo", "landmark", "valley", "negative")
-"""Controls first; then the place of the same cells; then what tubes show of the boundary itself."""
-DISAGREE = 0.3 * np.log(10)
-"""Sources that differ by more than 0.3 decades contradict each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """The value proposed for one threshold (None: nothing measures it) and what each source gave.
-
-    ``declared`` is the value on the instrument the strategy is drawn on; ``doubt`` says which
-    source contradicts the one that was taken (empty: none).
-    """
-
-    threshold: str
-    marker: str
-    declared: float
-    value: float | None
-    source: str
-    sources: tuple[SourceEstimate, ...]
-    doubt: str = ""
+MOST_STEPS = 14
+"""So often a boundary is moved up by a step: 2.3 times as high at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +66,20 @@ def measure_calibration(
     seen = _seen(alignment.strategy, tubes)
     maps = axis_maps(strategy, _landmarks_only(strategy, heading, alignment))
     proposals = tuple(
-        _proposal(name, strategy, alignment, seen, maps) for name in strategy.thresholds
+        propose(name, strategy, alignment, seen, maps) for name in strategy.thresholds
     )
     first = _calibration(strategy, heading, alignment, proposals)
     final = observe_all(calibrated(strategy, first), full)
+    for _ in range(MOST_STEPS):
+        beyond = [too_many_beyond(strategy, name, full, final) for name in strategy.thresholds]
+        if not any(beyond):
+            break
+        proposals = tuple(
+            each if excess is None else raised(each, excess)
+            for each, excess in zip(proposals, beyond, strict=True)
+        )
+        first = _calibration(strategy, heading, alignment, proposals)
+        final = observe_all(calibrated(strategy, first), full)
     calibration = first.model_copy(
         update={
             "thresholds": {
@@ -142,41 +131,6 @@ def _calibration(
             for each in proposals
             if each.value is None
         },
-    )
-
-
-def _proposal(
-    name: str,
-    strategy: Strategy,
-    alignment: Alignment,
-    seen: Sequence[SeenTube],
-    maps: Mapping[str, AxisMap],
-) -> Proposal:
-    """Take the first source that gives a value, and compare the others with it."""
-    declared = strategy.thresholds[name]
-    of_axis = [each for (_, axis), each in alignment.landmarks.items() if axis == declared.marker]
-    moved = maps.get(declared.marker, AxisMap())
-    sources = source_estimates(name, strategy, alignment.strategy, seen, (moved, of_axis))
-    by_name = {each.source: each for each in sources}
-    taken = next(
-        (by_name[each] for each in ORDER if each in by_name and by_name[each].value is not None),
-        None,
-    )
-    if taken is None or taken.value is None:
-        return Proposal(name, declared.marker, declared.value, None, "", sources)
-    value = float(f"{taken.value:.3g}")
-    return Proposal(
-        name, declared.marker, declared.value, value, taken.source, sources, _doubt(taken, sources)
-    )
-
-
-def _doubt(taken: SourceEstimate, sources: Sequence[SourceEstimate]) -> str:
-    """Name the sources that contradict the one that was taken, by more than a factor of two."""
-    place = taken.value or 1.0
-    return "; ".join(
-        f"{each.source} gives {each.value:.0f}, {each.value / place:.2f} × {taken.source}"
-        for each in sources
-        if each.value is not None and abs(np.log(each.value / place)) > DISAGREE
     )
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.strategy.display_scale import FULL_SCALE
+from gating.strategy.landmark import Landmark
 from gating.strategy.model import Strategy
+from gating.thresholds.valley import deepest_valley, histogram
 from tasks.calibrate.half_sample_mode import mode_on_log
 from tasks.calibrate.observation import Observation
 
@@ -58,7 +60,7 @@ def landmark_estimates(
     """
     return {
         (name, axis): _with_own_mode(
-            estimate([each.landmarks[name, axis] for each in observations]),
+            _estimate_of(landmark, [each.landmarks[name, axis] for each in observations]),
             cut_off(strategy, landmark.gate, axis),
             clear,
         )
@@ -67,22 +69,33 @@ def landmark_estimates(
     }
 
 
+def _estimate_of(landmark: Landmark, tubes: Sequence[Floats]) -> LandmarkEstimate:
+    """Estimate a landmark from all its cells, or from the bright ones of each tube."""
+    if not landmark.bright:
+        return estimate(tubes)
+    return estimate([_bright(values) for values in tubes])
+
+
+def _bright(values: Floats) -> Floats:
+    """Keep the cells beyond the deepest valley; none where the tube shows no valley."""
+    valley = deepest_valley(histogram(values)) if len(values) else None
+    return values[values > valley.value] if valley is not None else np.empty(0)
+
+
 def cut_off(strategy: Strategy, gate: str, axis: str) -> float | None:
     """Give the highest threshold on an axis that a gate's cells lie above; None where none does."""
     by_name = {name: each for each in strategy.gates for name in each.names}
     parent_of = strategy.parent_of()
     bounds = []
     while gate in by_name:
-        for limits in (by_name[gate].rectangle or {}).items():
-            if limits[0] == axis and limits[1].above is not None:
-                bounds.append(strategy.value_of(limits[1].above))
+        limits = (by_name[gate].rectangle or {}).get(axis)
+        if limits is not None and limits.above is not None:
+            bounds.append(strategy.value_of(limits.above))
         gate = parent_of[gate]
     return max(bounds, default=None)
 
 
-def _with_own_mode(
-    found: LandmarkEstimate, bound: float | None, clear: float
-) -> LandmarkEstimate:
+def _with_own_mode(found: LandmarkEstimate, bound: float | None, clear: float) -> LandmarkEstimate:
     """Refuse a mode that lies at the threshold its cells are cut off at."""
     if found.value is None or bound is None or found.value >= clear * bound:
         return found

@@ -1,211 +1,121 @@
-"""Propose the threshold values of an instrument, each from every source that can tell.
+"""Propose a threshold's value: of the first source that gives one, held to the others.
 
-The sources are those of a threshold in a tube, and the landmarks: where the reference cells of the
-same detector lie here and where they lay on the instrument the strategy is drawn on. A number that
-no source gives is not proposed.
+Controls without the stain come first; then the place of reference cells of the same detector, which
+carries the boundary from the strategy's own instrument and so keeps what it means; then the valley
+and the negative cells of the tubes themselves. What was not taken is a witness.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gating.strategy.axis_map import AxisMap
 from gating.strategy.model import Strategy
-from gating.strategy.threshold import Threshold
-from gating.thresholds.measure import ThresholdMeasurement
-from gating.thresholds.measured_threshold import MeasuredThreshold
-from gating.thresholds.resolution import FMO_EVENTS, FMO_SHARE
-from gating.thresholds.valley import find_valley, share_below
-from tasks.calibrate.landmark_estimates import MAD_TO_SD, RESAMPLES, SEED, LandmarkEstimate
-from tasks.calibrate.observation import Observation
-from tasks.calibrate.tube import CalibrationTube
+from gating.thresholds.measured_threshold import MISJUDGED
+from gating.thresholds.valley import bin_of
+from tasks.calibrate.threshold_sources import (
+    Seen,
+    SourceEstimate,
+    pooled_counts,
+    source_estimates,
+)
 
-LEAST_TUBES = 3
-"""So many tubes whose valleys pass give a median; fewer are pooled."""
-MOST_BETWEEN = 0.15 * np.log(10)
-"""Tubes that differ by more (a robust SD of 0.15 decades) give no value."""
+if TYPE_CHECKING:
+    from tasks.calibrate.alignment import Alignment
+    from tasks.calibrate.negative_tail import Excess
+
+ORDER = ("fmo", "landmark", "valley", "negative")
+STEP = 1.06
+"""So much a boundary is moved up at a time where too many negative cells lie beyond it."""
+FAR = 2.0
+HIGHER = 1.5
+"""Sources contradict a value that differs by more than a factor of 2; negative cells one that they
+would have 1.5 times as high."""
 
 
 @dataclass(frozen=True, slots=True)
-class SourceEstimate:
-    """What one source gives for a threshold, in linear units (None: nothing, ``fault`` says why).
+class Proposal:
+    """The value proposed for one threshold (None: nothing measures it) and what each source gave.
 
-    ``low`` and ``high`` are the 95 % interval by bootstrap over tubes, ``between`` the robust SD
-    between tubes on the natural logarithm (nan: too few), ``cells`` those it rests on.
+    ``declared`` is the value on the instrument the strategy is drawn on; ``doubt`` says which
+    source contradicts the one that was taken (empty: none).
     """
 
-    source: str
+    threshold: str
+    marker: str
+    declared: float
     value: float | None
-    low: float = np.nan
-    high: float = np.nan
-    tubes: int = 0
-    cells: int = 0
-    between: float = np.nan
-    fault: str = ""
+    source: str
+    sources: tuple[SourceEstimate, ...]
+    doubt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SeenTube:
-    """A tube of the calibration with what it shows under the aligned strategy."""
-
-    tube: CalibrationTube
-    seen: Observation
-
-
-Seen = Sequence[SeenTube]
-
-
-def landmark_source(
-    declared: Threshold, moved: AxisMap, estimates: Sequence[LandmarkEstimate]
-) -> SourceEstimate:
-    """Move the value of the strategy's own instrument with the landmarks of its detector.
-
-    ``estimates`` are those of the axis; ``moved`` is made of them.
-    """
-    found = [each for each in estimates if each.value is not None]
-    if not found:
-        fault = "; ".join(each.fault for each in estimates) or "no landmark on this detector"
-        return SourceEstimate("landmark", None, fault=fault)
-    value = moved.at(declared.value)
-    nearest = min(found, key=lambda each: abs(np.log((each.value or 1.0) / value)))
-    place = nearest.value or 1.0
-    return SourceEstimate(
-        "landmark",
-        value,
-        value * nearest.low / place,
-        value * nearest.high / place,
-        nearest.tubes,
-        nearest.cells,
-        nearest.between,
-    )
-
-
-def fmo_source(name: str, threshold: Threshold, tubes: Seen) -> SourceEstimate:
-    """Take the value above 99.95 % of the cells that lack the stain, in FMO controls."""
-    controls = [
-        each.seen.measurements[name]
-        for each in tubes
-        if each.tube.left_out == threshold.marker and name in each.seen.measurements
-    ]
-    counts = [np.asarray(each.counts) for each in controls if each.counts is not None]
-    enough = [each for each in counts if each.sum() >= FMO_EVENTS]
-    if not enough:
-        fault = f"no FMO control of {threshold.marker} with {FMO_EVENTS} cells"
-        return SourceEstimate("fmo", None, fault=fault)
-    values = [share_below(each, FMO_SHARE) for each in enough]
-    return _median("fmo", values, int(sum(each.sum() for each in enough)))
-
-
-def valley_source(name: str, threshold: Threshold, tubes: Seen) -> SourceEstimate:
-    """Take the median of the tubes' valleys; of all cells together where fewer than three pass."""
-    histograms = [
-        np.asarray(measurement.counts)
-        for measurement in _of_full_tubes(name, tubes)
-        if measurement.counts is not None
-    ]
-    if not histograms:
-        return SourceEstimate("valley", None, fault="no gate shows both sides of the boundary")
-    valleys = [find_valley(each, threshold.value) for each in histograms]
-    passed = [each for each in valleys if each is not None and not each.fault()]
-    if len(passed) >= LEAST_TUBES:
-        cells = sum(each.low_events + each.high_events for each in passed)
-        return _median("valley", [each.value for each in passed], cells)
-    pooled = find_valley(np.sum(histograms, axis=0), threshold.value)
-    if pooled is None or pooled.fault():
-        fault = "one mode only" if pooled is None else pooled.fault()
-        return SourceEstimate("valley", None, fault=fault)
-    spread = float(np.exp(1.96 * pooled.sd))
-    return SourceEstimate(
-        "valley",
-        pooled.value,
-        pooled.value / spread,
-        pooled.value * spread,
-        len(histograms),
-        pooled.low_events + pooled.high_events,
-    )
-
-
-def negative_source(name: str, threshold: Threshold, tubes: Seen) -> SourceEstimate:
-    """Place the boundary as far above the negative cells as on the strategy's own instrument.
-
-    That is in SDs of the half below their mode, in each stretch where the threshold declares it;
-    else the value goes with their spread. ``threshold`` is the aligned one.
-    """
-    values, cells = [], 0
-    for measurement in _of_full_tubes(name, tubes):
-        measured = MeasuredThreshold(threshold, measurement)
-        if measured.stretches():
-            values.append(threshold.value * measured.needed_move()[0])
-        elif (negatives := measured.negatives()) is not None:
-            values.append(threshold.value * negatives[0].spread / negatives[1].spread)
-        else:
-            continue
-        cells += measurement.negative.events if measurement.negative else 0
-    if not values:
-        return SourceEstimate("negative", None, fault="fewer than 500 negative cells in each tube")
-    return _median("negative", values, cells)
-
-
-def _of_full_tubes(name: str, tubes: Seen) -> list[ThresholdMeasurement]:
-    """List a threshold's measurements in the tubes with all stains."""
-    return [
-        each.seen.measurements[name]
-        for each in tubes
-        if not each.tube.left_out and name in each.seen.measurements
-    ]
-
-
-def _median(source: str, values: Sequence[float], cells: int) -> SourceEstimate:
-    """Sum up the tubes' values: their median, its interval and their robust SD on the logarithm."""
-    positive = np.log([value for value in values if value > 0])
-    if not len(positive):
-        return SourceEstimate(source, None, fault="every tube's value lies below 0")
-    middle = float(np.median(positive))
-    between = np.nan
-    if len(positive) >= LEAST_TUBES:
-        between = MAD_TO_SD * float(np.median(np.abs(positive - middle)))
-    rng = np.random.default_rng(SEED)
-    chosen = rng.integers(0, len(positive), (RESAMPLES, len(positive)))
-    low, high = np.exp(np.percentile(np.median(positive[chosen], axis=1), [2.5, 97.5]))
-    fault = ""
-    if between > MOST_BETWEEN:
-        fault = f"{len(positive)} tubes differ by {between / np.log(10):.2f} decades (SD)"
-    return SourceEstimate(
-        source,
-        None if fault else float(np.exp(middle)),
-        float(low),
-        float(high),
-        len(positive),
-        cells,
-        between,
-        fault,
-    )
-
-
-Estimates = Mapping[str, Callable[[], SourceEstimate]]
-
-
-def source_estimates(
+def propose(
     name: str,
-    declared: Strategy,
-    aligned: Strategy,
-    tubes: Seen,
-    landmarks: tuple[AxisMap, Sequence[LandmarkEstimate]],
-) -> tuple[SourceEstimate, ...]:
-    """Ask every source that a threshold has for its value on the instrument."""
-    threshold = aligned.thresholds[name]
-    estimates = [landmark_source(declared.thresholds[name], *landmarks)]
-    if "fmo" in threshold.sources:
-        estimates.append(fmo_source(name, threshold, tubes))
-    if threshold.seen_in is not None and threshold.seen_in != _negative_gate(threshold):
-        estimates.append(valley_source(name, threshold, tubes))
-    if threshold.negative is not None:
-        estimates.append(negative_source(name, threshold, tubes))
-    return tuple(estimates)
+    strategy: Strategy,
+    alignment: Alignment,
+    seen: Seen,
+    maps: Mapping[str, AxisMap],
+) -> Proposal:
+    """Propose the value of one threshold, and say which source contradicts it.
+
+    ``strategy`` has the numbers of the instrument it is drawn on; ``maps`` are by axis.
+    """
+    declared = strategy.thresholds[name]
+    of_axis = [each for (_, axis), each in alignment.landmarks.items() if axis == declared.marker]
+    moved = maps.get(declared.marker, AxisMap())
+    sources = source_estimates(name, strategy, alignment.strategy, seen, (moved, of_axis))
+    by_name = {each.source: each for each in sources}
+    taken = next(
+        (by_name[each] for each in ORDER if each in by_name and by_name[each].value is not None),
+        None,
+    )
+    if taken is None or taken.value is None:
+        return Proposal(name, declared.marker, declared.value, None, "", sources)
+    value = float(f"{taken.value:.3g}")
+    counts = pooled_counts(name, seen)
+    doubts = (_contradiction(each, value, counts) for each in sources if each is not taken)
+    return Proposal(
+        name,
+        declared.marker,
+        declared.value,
+        value,
+        taken.source,
+        sources,
+        "; ".join(filter(None, doubts)),
+    )
 
 
-def _negative_gate(threshold: Threshold) -> str | None:
-    return threshold.negative.gate if threshold.negative else None
+def raised(proposal: Proposal, excess: Excess) -> Proposal:
+    """Move a boundary up by a step: too many cells that cannot be positive lie beyond it."""
+    if proposal.value is None:
+        return proposal
+    value = float(f"{proposal.value * STEP:.3g}")
+    moved = SourceEstimate("tail", value, tubes=excess.tubes, cells=excess.cells)
+    others = tuple(each for each in proposal.sources if each.source != "tail")
+    return replace(proposal, value=value, source="tail", sources=(*others, moved))
+
+
+def _contradiction(source: SourceEstimate, value: float, counts: np.ndarray | None) -> str:
+    """Say how a source contradicts a value; empty where it does not.
+
+    A valley does by the cells between the two, as in a tube: more than a tenth of the smaller mode.
+    """
+    if source.value is None:
+        return ""
+    ratio = source.value / value
+    described = f"{source.source} gives {source.value:.0f}, {ratio:.2f} times as much"
+    if source.source == "valley" and counts is not None:
+        low, high = sorted((bin_of(source.value), bin_of(value)))
+        place = bin_of(source.value)
+        smaller = min(counts[:place].sum(), counts[place:].sum())
+        share = counts[low:high].sum() / max(smaller, 1)
+        between = f", and {100 * share:.0f} % of the smaller mode lie between"
+        return f"{described}{between}" if share > MISJUDGED else ""
+    if source.source == "negative":
+        return described if ratio > HIGHER else ""
+    return described if max(ratio, 1 / ratio) > FAR else ""

@@ -26,7 +26,11 @@ class SourceLine:
 
 @dataclass(frozen=True)
 class ShownThreshold:
-    """One threshold of the page; ``would_tell`` names tubes that would tell an unmeasured one."""
+    """One threshold of the page.
+
+    ``would_tell`` names tubes that would tell an unmeasured one; ``hangs_on`` says in words how
+    many cells hang on where it lies.
+    """
 
     name: str
     marker: str
@@ -36,6 +40,7 @@ class ShownThreshold:
     doubt: str
     sources: Sequence[SourceLine]
     would_tell: Sequence[str]
+    hangs_on: str
     plot: ThresholdPlot
 
 

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 SIZE = (5.2, 2.3)
 VALUE, INTERVAL, DRAWN, CELLS = "#a3123f", "#f0c6d2", "#0b5c8e", "#c9d2dc"
-STYLES = {"landmark": "-.", "valley": ":", "negative": (0, (1, 2)), "fmo": "--"}
+STYLES = {
+    "landmark": "-.",
+    "valley": ":",
+    "negative": (0, (5, 1, 1, 1, 1, 1)),
+    "tail": (0, (3, 2)),
+    "fmo": "--",
+}
 DECADES = (-1_000, 0, 1_000, 10_000, 100_000)
 LABELS = ("-10³", "0", "10³", "10⁴", "10⁵")
 

@@ -150,6 +150,9 @@ def _threshold(
     if numbers is None:
         numbers = _moved(threshold, maps.get(threshold.marker, UNMOVED))
     update: Document = {"value": numbers.value, "limits": numbers.limits}
+    if numbers.limits is None and threshold.limits is not None and threshold.value > 0:
+        ratio = numbers.value / threshold.value
+        update["limits"] = (threshold.limits[0] * ratio, threshold.limits[1] * ratio)
     if threshold.anchor is not None and numbers.anchor is not None:
         update["anchor"] = threshold.anchor.model_copy(update={"median": numbers.anchor})
     if threshold.negative is not None:

@@ -92,10 +92,10 @@ def _hangs_on(measured: Measured, proposal: Proposal) -> str:
     place = bin_of(proposal.value)
     beyond = int(counts[place:].sum())
     low, high = sorted((place, bin_of(proposal.declared)))
-    sentences = [f"{beyond:,} of {int(counts.sum()):,} cells lie beyond it"]
-    if taken is not None and np.isfinite(taken.low) and beyond:
+    sentences = [f"Of {int(counts.sum()):,} cells (a sample) {beyond:,} lie beyond it"]
+    if taken is not None and np.isfinite(taken.low):
         within = int(counts[bin_of(taken.low) : bin_of(taken.high)].sum())
-        sentences.append(f"{within:,} ({100 * within / beyond:.1f} %) within its interval")
+        sentences.append(f"{within:,} within its interval")
     sentences.append(f"{int(counts[low:high].sum()):,} between it and the strategy's own value")
     return f"{', '.join(sentences)}."
 

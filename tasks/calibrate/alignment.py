@@ -54,7 +54,7 @@ def align(strategy: Strategy, tubes: Sequence[CalibrationTube]) -> Alignment:
     while not settled and rounds < MOST_ROUNDS:
         estimates = landmark_estimates(current, observe_all(current, few), clear=CLEAR_AT_FIRST)
         places = found_places(estimates)
-        settled = _largest_move(before, places) < SETTLED
+        settled = _is_settled(before, estimates)
         current, before, rounds = at_landmarks(strategy, places), places, rounds + 1
     estimates = landmark_estimates(current, observe_all(current, tubes))
     return Alignment(at_landmarks(strategy, found_places(estimates)), estimates, rounds, settled)
@@ -83,15 +83,15 @@ def _places(strategy: Strategy) -> dict[str, dict[str, float]]:
     return {name: dict(landmark.at) for name, landmark in strategy.landmarks.items()}
 
 
-def _largest_move(
-    before: Mapping[str, Mapping[str, float]], after: Mapping[str, Mapping[str, float]]
-) -> float:
-    """Give the largest relative move of a landmark; infinite where one came or went."""
-    keys = {(name, axis) for places in (before, after) for name in places for axis in places[name]}
-    moves = [
-        abs(np.log(after[name][axis] / before[name][axis]))
-        if axis in before.get(name, {}) and axis in after.get(name, {})
-        else np.inf
-        for name, axis in keys
-    ]
-    return float(max(moves, default=0.0))
+def _is_settled(before: Mapping[str, Mapping[str, float]], estimates: Estimates) -> bool:
+    """Tell whether every landmark stayed where it is known to be, and none came or went."""
+    for (name, axis), found in estimates.items():
+        earlier = before.get(name, {}).get(axis)
+        if (earlier is None) != (found.value is None):
+            return False
+        if earlier is None or found.value is None:
+            continue
+        known = max(SETTLED, 0.5 * float(np.log(found.high / found.low)))
+        if abs(np.log(found.value / earlier)) > known:
+            return False
+    return True

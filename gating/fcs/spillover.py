@@ -20,6 +20,9 @@ from panels.text.quoting import is_standard
 
 IDENTITY_TOLERANCE = 1e-4
 """Spill below 0.01 % everywhere is none: the Aurora writes 1e-6 in one cell of its placeholder."""
+NEAR_IDENTITY = 1e-3
+"""Up to 0.1 % of a dye is no spill that a gate could see: of the brightest signal that a detector
+with a range of 262,144 records it is 262, and unstained cells scatter by as much."""
 MOST_ROUNDING = 5e-4
 """Coefficients that differ by more are two, however few digits are written: 0.05 % of a dye."""
 WORST_CONDITION = 1e4
@@ -55,11 +58,15 @@ class StoredSpill:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Written:
-    """One spill as it is written, its k × k coefficients as text too."""
+    """One spill as it is written, its k × k coefficients as text too.
+
+    ``left_out`` are sentences on the channels that were left out.
+    """
 
     keyword: str
     spill: Spill
     coefficients: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def rounding(self) -> NDArray[np.float64]:
@@ -89,10 +96,11 @@ def read_spill(
         spill = _only_one(written)
     except CompensationFault as fault:
         return StoredSpill(fault=str(fault))
+    left_out = tuple(dict.fromkeys(sentence for each in written for sentence in each.left_out))
     if np.abs(spill.matrix - np.eye(len(spill.detectors))).max() <= IDENTITY_TOLERANCE:
         sentence = f"{stored[0][0]} is an identity matrix: this tube is not compensated."
-        return StoredSpill(identity=True, problems=(sentence,))
-    return StoredSpill(spill=spill)
+        return StoredSpill(identity=True, problems=(sentence, *left_out))
+    return StoredSpill(spill=spill, problems=left_out)
 
 
 def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
@@ -170,12 +178,39 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
             f"{keyword} is not a number n, n channels and n × n coefficients. "
             f"Export the tube with its compensation."
         )
-    named = _named(keyword, [without_controls(part) for part in parts[1 : 1 + size]], detectors)
-    coefficients = parts[1 + size :]
-    matrix = _numbers(keyword, coefficients).reshape(size, size)
+    named = [without_controls(part) for part in parts[1 : 1 + size]]
+    matrix = _numbers(keyword, parts[1 + size :]).reshape(size, size)
     _refuse_useless(keyword, matrix)
-    matrix.setflags(write=False)
-    return _Written(keyword, Spill(detectors=named, matrix=matrix), tuple(coefficients))
+    names = _with_numbers_named(named, detectors)
+    gone = [n for n, name in enumerate(names) if name not in set(detectors)]
+    if len(gone) == size or not all(stands_apart(matrix, place) for place in gone):
+        gone = []
+    kept = [place for place in range(size) if place not in gone]
+    known = _known(keyword, [names[place] for place in kept], detectors)
+    coefficients = np.array(parts[1 + size :], dtype=object).reshape(size, size)
+    square = np.ix_(kept, kept)
+    spill = Spill(detectors=known, matrix=matrix[square])
+    spill.matrix.setflags(write=False)
+    left_out = tuple(_left_out(keyword, names[place], place) for place in gone)
+    return _Written(keyword, spill, tuple(coefficients[square].ravel()), left_out)
+
+
+def stands_apart(matrix: NDArray[np.float64], place: int) -> bool:
+    """Tell whether a row of a spill and its column are those of an identity (``NEAR_IDENTITY``).
+
+    Such a channel gives nothing to the others and takes nothing from them, so that the matrix
+    without it compensates the others alike.
+    """
+    unit = np.eye(len(matrix))[place]
+    differences = np.abs([matrix[place] - unit, matrix[:, place] - unit])
+    return bool(differences.max() <= NEAR_IDENTITY)
+
+
+def _left_out(keyword: str, name: str, place: int) -> str:
+    return (
+        f"{keyword} names {_channel_described(name, place + 1)}, which this tube does not have. "
+        f"It spills nowhere and nothing spills into it, so it is left out."
+    )
 
 
 def _refuse_decimal_comma(keyword: str, value: str, parts: Sequence[str], size: int) -> None:
@@ -235,12 +270,18 @@ def _half_a_digit(number: str) -> float:
     return 0.5 * 10.0 ** -max(min(decimals, 20), 0)
 
 
-def _named(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tuple[str, ...]:
-    """Find the channels a spill names; Beckman writes channel numbers from 1 instead of names."""
+def _with_numbers_named(names: Sequence[str], detectors: Sequence[str]) -> list[str]:
+    """Give the channels a spill names; Beckman writes channel numbers from 1 instead of names."""
     known = set(detectors)
-    if not set(names) & known and all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
-        numbers = [int(name) for name in names]
-        names = [detectors[n - 1] if 1 <= n <= len(detectors) else f"number {n}" for n in numbers]
+    if set(names) & known or not all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
+        return list(names)
+    numbers = [int(name) for name in names]
+    return [detectors[n - 1] if 1 <= n <= len(detectors) else f"number {n}" for n in numbers]
+
+
+def _known(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tuple[str, ...]:
+    """Refuse a spill that names a channel the tube lacks, or one twice."""
+    known = set(detectors)
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise CompensationFault(

@@ -14,8 +14,27 @@ if TYPE_CHECKING:
 
 panel = App(
     name="panel",
-    help="List, show, compare, verify and release the versioned panels.",
+    help="Draft, check, list, show, compare, verify and release the versioned panels.",
     help_format="plaintext",
+)
+
+panel.command(
+    "flows.commands.panel_drafts:draft_panel",
+    name="draft",
+    help=(
+        "Draft a panel from a laboratory's own files: FCS files (or folders of them), FlowJo "
+        "workspaces, Gating-ML 2.0 documents.\n\n"
+        "It is written as STUDY/panels/NAME.yaml, or as NAME.yaml in the current folder, with a "
+        "remark beside whatever was guessed. Nothing is ever replaced."
+    ),
+)
+panel.command(
+    "flows.commands.panel_drafts:check_panel",
+    name="check",
+    help=(
+        "Say channel by channel what of a panel each FCS file has, and whether it would be "
+        "accepted.\n\nEnds with 1 when a study would refuse one of the files."
+    ),
 )
 
 LaboratoryStudy = Annotated[

@@ -109,7 +109,7 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     $COMP holds the percentages that "have been subtracted electronically" (FCS 3.0, $COMP),
     $DFCiTOj one of them each: used as a spill they would compensate what is compensated already.
     """
-    older = next((key for key in keywords if _is_subtracted(key)), None)
+    older = next((key for key in keywords if is_subtracted(key)), None)
     if older is None:
         return ()
     sentence = (
@@ -119,7 +119,8 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     return (sentence,)
 
 
-def _is_subtracted(keyword: str) -> bool:
+def is_subtracted(keyword: str) -> bool:
+    """Tell whether a keyword tells what the cytometer subtracted before it stored the values."""
     return is_standard(keyword) and ALREADY_SUBTRACTED.fullmatch(keyword) is not None
 
 

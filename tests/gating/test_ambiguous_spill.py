@@ -185,9 +185,7 @@ def test_a_channel_without_spill_need_not_be_in_the_tube(
 
 
 @pytest.mark.parametrize(("out", "into"), [(1.1e-3, 0.0), (0.0, 1.1e-3), (0.0, -0.02)])
-def test_a_channel_with_spill_must_be_in_the_tube(
-    tmp_path: Path, out: float, into: float
-) -> None:
+def test_a_channel_with_spill_must_be_in_the_tube(tmp_path: Path, out: float, into: float) -> None:
     header = tube(tmp_path, ("SPILL", spilling(out=out, into=into)))
     assert header.spill is None
     assert header.spill_fault is not None

@@ -1,12 +1,14 @@
 """The commands that draft a panel from a laboratory's files, and check files against a panel."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from flows.cli import Json, Outcome
+from panels.acquisition_time import is_time_channel
 from panels.text.errors import UsageFault
 from panels.text.quoting import as_label
 
@@ -53,7 +55,10 @@ def draft_panel(
 
 
 def check_panel(
-    panel: str,
+    panel: Annotated[
+        str, Parameter(help="A panel, such as bcell or bcell@1.0.0, or its YAML file.")
+    ],
+    /,
     *files: Annotated[Path, Parameter(help="FCS files, or folders of them.")],
     study: Annotated[
         Path | None,
@@ -62,21 +67,21 @@ def check_panel(
     json: Json = False,
 ) -> Outcome:
     """Say channel by channel what of PANEL each FCS file has, and whether it would be accepted."""
+    from flows.commands.panel_versions import panel_or_file
     from gating.exchange.describe_files import fcs_and_documents
-    from panels.catalogue import find_panel
     from tasks.intake.panel_check import check_file
 
     laboratory = _laboratory_panels(study)
-    version = find_panel(panel, laboratory)
-    fits = [check_file(path, version.panel, laboratory) for path in fcs_and_documents(files)]
+    value = panel_or_file(panel, study)
+    pin = f"{value.panel}@{value.version}"
+    fits = [check_file(path, value, laboratory) for path in fcs_and_documents(files)]
     refused = [each for each in fits if each.refused is not None]
     accepted = len(fits) - len(refused)
-    summary = f"{version.pin}: {accepted} of {len(fits)} files would be accepted."
+    summary = f"{pin}: {accepted} of {len(fits)} files would be accepted."
     lines = [line for alike in _alike(fits) for line in (*_fit_lines(alike), "")]
     return Outcome(
         document={
-            "panel": version.pin,
-            "sha256": version.sha256,
+            "panel": pin,
             "accepted": accepted,
             "refused": len(refused),
             "files": [each.document() for each in fits],
@@ -119,17 +124,18 @@ def _draft_lines(
         yield f"  reconflow panel check {written.panel} FILE…{of_study}"
         yield f"  reconflow panel release {written.panel} {written.version}{of_study}"
     else:
+        yield f"  reconflow panel check {path} FILE…"
         yield f"  copy {path} into the panels folder of a study (STUDY/panels)"
-        yield f"  reconflow panel check {written.panel} FILE… --study STUDY"
 
 
 def _alike(fits: "Sequence[FileFit]") -> "list[list[FileFit]]":
     """Put files together of which the same is to be said."""
     groups: dict[object, list[FileFit]] = {}
     for each in fits:
-        groups.setdefault((each.instrument, each.channels, each.refused, each.remarks), []).append(
-            each
-        )
+        # The range of Time is the length of the acquisition, another one in each file.
+        said = [replace(c, maximum=0) if is_time_channel(c.expected) else c for c in each.channels]
+        key = (each.instrument, tuple(said), each.refused, each.remarks)
+        groups.setdefault(key, []).append(each)
     return list(groups.values())
 
 

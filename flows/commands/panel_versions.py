@@ -136,7 +136,7 @@ def diff(old: str, new: str, *, study: LaboratoryStudy = None, json: Json = Fals
     """Say in words what changed from OLD to NEW: panels such as bcell@1.0.0, or YAML files."""
     from panels.difference import panel_changes
 
-    before, after = _panel_or_file(old, study), _panel_or_file(new, study)
+    before, after = panel_or_file(old, study), panel_or_file(new, study)
     changes = panel_changes(before, after)
     names = [f"{each.panel}@{each.version}" for each in (before, after)]
     lines = [f"  {change.text}" for change in changes] or ["  nothing"]
@@ -188,7 +188,7 @@ def _stain_line(stain: "Stain") -> str:
     return f"  {stain.marker:<16}{stain.detector:<18}{synonyms}{optional}".rstrip()
 
 
-def _panel_or_file(name: str, study: Path | None) -> "Panel":
+def panel_or_file(name: str, study: Path | None) -> "Panel":
     """Read a panel by its name, or a definition that need not be released."""
     from panels.catalogue import load_panel, read_panel
     from panels.text.errors import PanelFault

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from gating.exchange.flowjo_channels import sample_channels
 from gating.exchange.foreign_document import ForeignChannel
 from gating.exchange.gatingml_structure import qualified
 from gating.fcs.keyword_numbers import finite_number
-from gating.fcs.spillover import StoredSpill, is_subtracted, read_spill
+from gating.fcs.spillover import StoredSpill, is_identity, is_subtracted, read_spill
 from gating.fcs.text_segment import SPILL_KEYWORDS
 from gating.fcs.vendor_quirks import acquired_volume_ul
 from gating.strategy.bounds import LONGEST_NAME
@@ -170,9 +171,8 @@ class _Prefixed:
             finite_number(each.get(qualified("transforms:value"), ""))
             for each in matrix.iter(qualified("transforms:coefficient"))
         ]
-        size = round(len(values) ** 0.5)
-        identity = values == np.eye(size).ravel().tolist()
-        return cls(matrix.get("prefix", ""), matrix.get("suffix", ""), not identity)
+        changes = not _is_identity([math.nan if value is None else value for value in values])
+        return cls(matrix.get("prefix", ""), matrix.get("suffix", ""), changes)
 
     def marks(self, name: str) -> bool:
         """Tell whether a name is that of a compensated channel."""
@@ -184,3 +184,9 @@ class _Prefixed:
         if not self.marks(name):
             return name
         return name.removeprefix(self.prefix).removesuffix(self.suffix)
+
+
+def _is_identity(values: Sequence[float]) -> bool:
+    """Tell whether coefficients, row after row, are those of an identity matrix."""
+    size = round(len(values) ** 0.5)
+    return len(values) == size * size > 0 and is_identity(np.array(values).reshape(size, size))

@@ -14,7 +14,7 @@ import numpy as np
 from gating.exchange.import_notes import Note
 from gating.exchange.read_document import Foreign
 from gating.exchange.scale_conversion import ChannelNames, is_scatter, scale_like, top_of
-from gating.fcs.spillover import stands_apart
+from gating.fcs.spillover import is_identity, stands_apart
 from gating.strategy.gates import Scale
 from panels.acquisition_time import TIME
 from panels.panel import Panel
@@ -103,7 +103,7 @@ class DimensionMapping:
             return None
         if reference == "FCS" and self.stores_spill is False:
             return None
-        if matrix is not None and np.array_equal(matrix.matrix, np.eye(len(matrix.matrix))):
+        if matrix is not None and len(set(matrix.matrix.shape)) == 1 and is_identity(matrix.matrix):
             return None
         return reference
 

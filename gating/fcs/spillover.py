@@ -97,7 +97,7 @@ def read_spill(
     except CompensationFault as fault:
         return StoredSpill(fault=str(fault))
     left_out = tuple(dict.fromkeys(sentence for each in written for sentence in each.left_out))
-    if np.abs(spill.matrix - np.eye(len(spill.detectors))).max() <= IDENTITY_TOLERANCE:
+    if is_identity(spill.matrix):
         sentence = f"{stored[0][0]} is an identity matrix: this tube is not compensated."
         return StoredSpill(identity=True, problems=(sentence, *left_out))
     return StoredSpill(spill=spill, problems=left_out)
@@ -194,6 +194,11 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
     spill.matrix.setflags(write=False)
     left_out = tuple(_left_out(keyword, names[place], place) for place in gone)
     return _Written(keyword, spill, tuple(coefficients[square].ravel()), left_out)
+
+
+def is_identity(matrix: NDArray[np.float64]) -> bool:
+    """Tell whether a square matrix (k × k) compensates nothing (``IDENTITY_TOLERANCE``)."""
+    return bool(np.abs(matrix - np.eye(len(matrix))).max() <= IDENTITY_TOLERANCE)
 
 
 def stands_apart(matrix: NDArray[np.float64], place: int) -> bool:

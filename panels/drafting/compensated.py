@@ -51,6 +51,10 @@ def settle_compensation(
         )
     if "stored" in kinds:
         return Compensated(True, _stored(tubes), _others(tubes))
+    if any(tube.raw for tube in tubes):
+        return Compensated(
+            False, "raw signals of a spectral cytometer, which gates read as they are"
+        )
     if kinds and kinds <= set(AS_THEY_ARE):
         return Compensated(False, next(_WHY[each] for each in AS_THEY_ARE if each in kinds))
     read = {each.compensated for each in gates if each.compensated is not None}

@@ -141,7 +141,7 @@ def _common_scatter(tubes: Sequence[TubeReadings]) -> dict[str, str]:
     first, *others = tubes
     return {
         name: detector
-        for name, detector in first.scatter.items()
+        for name, detector in sorted(first.scatter.items())
         if all(plain(other.scatter.get(name, "")) == plain(detector) for other in others)
     }
 

@@ -8,6 +8,7 @@ from panels.text.printable import printable
 
 WIDTH = 110
 WIDEST = 62
+MOST_LISTED = 24
 
 
 def panel_yaml(draft: PanelDraft, version: str) -> str:
@@ -107,4 +108,6 @@ def _to_decide(draft: PanelDraft) -> Iterator[str]:
 def _left_out(draft: PanelDraft) -> Iterator[str]:
     for section in draft.sections:
         yield "#"
-        yield from _comment(f"{section.heading}: {', '.join(section.channels)}.")
+        more = len(section.channels) - MOST_LISTED
+        listed = [*section.channels[:MOST_LISTED], *([f"{more} more"] if more > 0 else [])]
+        yield from _comment(f"{section.heading}: {', '.join(listed)}.")

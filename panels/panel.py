@@ -134,7 +134,7 @@ class PanelMatch:
 @lru_cache(maxsize=16_384)
 def plain(name: str) -> str:
     """Reduce a name to its letters and digits, upper case: ``PerCP-Cy5-5-A`` → ``PERCPCY55A``."""
-    return re.sub(r"[^A-Z0-9]", "", name.upper())
+    return re.sub(r"[\W_]", "", name.upper())
 
 
 def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
@@ -201,7 +201,7 @@ def label_meanings(label: str) -> frozenset[str]:
     beside = [(whole[:cut], whole[cut:]) for cut in cuts]
     heads = [head for head, tail in beside if tail in FLUOROCHROMES]
     tails = [tail for head, tail in beside if head in FLUOROCHROMES]
-    return frozenset([plain(label), *heads, *tails])
+    return frozenset(filter(None, [plain(label), *heads, *tails]))
 
 
 @lru_cache(maxsize=4_096)
@@ -252,7 +252,7 @@ def _resolve(
             )
         return labelled[0], None
     at_detector = next((c for c in channels if plain(c.detector) == plain(detector)), None)
-    if at_detector is not None and not at_detector.label.strip():
+    if at_detector is not None and not plain(at_detector.label):
         return at_detector, None
     if not stain.required:
         return None, None

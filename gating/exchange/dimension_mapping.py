@@ -103,9 +103,20 @@ class DimensionMapping:
             return None
         if reference == "FCS" and self.stores_spill is False:
             return None
-        if matrix is not None and len(set(matrix.matrix.shape)) == 1 and is_identity(matrix.matrix):
+        if matrix is not None and self._changes_nothing(matrix.matrix):
             return None
         return reference
+
+    def _changes_nothing(self, matrix: np.ndarray) -> bool:
+        """Tell whether a matrix is an identity; for a panel that compensates, an exact one.
+
+        Such a panel may hold a matrix that hardly compensates.
+        """
+        if len(set(matrix.shape)) != 1:
+            return False
+        if self.panel.compensated:
+            return np.array_equal(matrix, np.eye(len(matrix)))
+        return is_identity(matrix)
 
     def _agree_on(self, wanted: str, matrix: flowkit.Matrix | None) -> None:
         """Take the first compensation for the strategy's; a gate with another is refused."""

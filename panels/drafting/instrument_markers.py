@@ -36,7 +36,8 @@ class InstrumentMarkers:
 def by_instrument(tubes: Sequence[TubeReadings]) -> tuple[InstrumentMarkers, ...]:
     """Group tubes by ``$CYT`` and ``$CYTSN``, in the order of their first tubes.
 
-    Raises PanelFault when one detector has two markers, or one marker two detectors.
+    Raises PanelFault when one detector has two markers, one marker two detectors, or a tube has
+    mostly other markers than another.
     """
     groups: dict[tuple[str, str], list[TubeReadings]] = {}
     for each in tubes:
@@ -50,10 +51,25 @@ def by_instrument(tubes: Sequence[TubeReadings]) -> tuple[InstrumentMarkers, ...
             f"{' '.join(faults[:MOST_SAID])}{more} Draft a panel from the tubes of one staining "
             f"and one instrument, or correct the labels."
         )
+    _refuse_other_stainings(tubes)
     return tuple(
         InstrumentMarkers(name, tuple(group), _markers(group))
         for name, group in zip(names, groups.values(), strict=True)
     )
+
+
+def _refuse_other_stainings(tubes: Sequence[TubeReadings]) -> None:
+    """Refuse a tube that shares less than half of its markers with the one that has most."""
+    names = [{plain(reading.marker) for reading in each.markers} for each in tubes]
+    place = max(range(len(tubes)), key=lambda each: len(names[each]))
+    for each, markers in zip(tubes, names, strict=True):
+        common = len(markers & names[place])
+        if 2 * common < len(markers):
+            raise PanelFault(
+                f"{shown(each.tube.source)} has another staining than "
+                f"{shown(tubes[place].tube.source)}: only {common} of its {len(markers)} markers "
+                f"are there too. Draft a panel for each staining."
+            )
 
 
 def _markers(group: Iterable[TubeReadings]) -> dict[str, Reading]:
@@ -82,7 +98,7 @@ def joined_synonyms(*readings: Reading) -> tuple[str, ...]:
 def _has(tube: TubeReadings, marker: str, detector: str) -> bool:
     named = any(plain(each.marker) == marker for each in tube.markers)
     return named or any(
-        plain(c.detector) == plain(detector) and not c.label.strip() for c in tube.unnamed
+        plain(c.detector) == plain(detector) and not plain(c.label) for c in tube.unnamed
     )
 
 
@@ -97,6 +113,18 @@ def _contradictions(group: Sequence[TubeReadings]) -> Iterator[str]:
         ((plain(reading.marker), plain(reading.detector)), source, reading)
         for source, reading in seen
     )
+    for each in group:
+        yield from _twice(each)
+
+
+def _twice(tube: TubeReadings) -> Iterator[str]:
+    """Name each marker that one tube has twice on detectors whose names differ in signs alone."""
+    first: dict[str, Reading] = {}
+    for reading in tube.markers:
+        other = first.setdefault(plain(reading.marker), reading)
+        if other is not reading and plain(other.detector) == plain(reading.detector):
+            source = tube.tube.source
+            yield f"{_where(other, source)}, {_where(reading, source)}."
 
 
 def _differing(entries: Iterable[tuple[tuple[str, str], str, Reading]]) -> Iterator[str]:

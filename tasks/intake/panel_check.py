@@ -8,9 +8,12 @@ from typing import Literal
 from gating.fcs.channels import Channel
 from gating.fcs.header import TubeHeader, read_header
 from panels.panel import Panel, PanelMatch, Stain, label_meanings, match_panel, plain
-from panels.text.errors import TubeFault
+from panels.text.errors import UnreadableFile
 from panels.text.quoting import as_label
+from tasks.intake.inbox import is_fcs_name
+from tasks.intake.judge import not_fcs
 from tasks.intake.panel_fit import refusal
+from tasks.intake.whole import missing_part, unreadable_part
 
 FoundBy = Literal["label", "synonym", "detector", "not found"]
 
@@ -62,20 +65,30 @@ class FileFit:
 
 
 def check_file(path: Path, panel: Panel, own_panels: Path | None) -> FileFit:
-    """Check one file against a panel; one that cannot be read is refused as intake refuses it."""
+    """Check one file against a panel.
+
+    One that cannot be read, or of which a part is missing, is refused as intake refuses it in the
+    end. ``own_panels`` is the folder of the laboratory's panels, of which a better one is named.
+    """
+    place = path.resolve()
     try:
-        header = read_header(path)
-    except TubeFault as fault:
-        return FileFit(path, None, (), str(fault))
+        header = read_header(place)
+    except UnreadableFile as fault:
+        missing = unreadable_part(place, fault)
+        return FileFit(path, None, (), (missing and missing.refusal) or str(fault))
     match = match_panel(panel, header.channels)
     channels = tuple(_channels(match, header))
-    return FileFit(
-        path,
-        match.instrument,
-        channels,
-        refusal(header, panel, own_panels),
-        tuple(_remarks(panel, header, channels)),
-    )
+    refused = _refused_whole(path, header) or refusal(header, panel, own_panels)
+    remarks = tuple(_remarks(panel, header, channels))
+    return FileFit(path, match.instrument, channels, refused, remarks)
+
+
+def _refused_whole(path: Path, header: TubeHeader) -> str | None:
+    """Say why a file is refused whatever its panel: by its name, or because a part is missing."""
+    if not is_fcs_name(path):
+        return not_fcs(path)
+    missing = missing_part(header.path, header)
+    return missing.refusal or None if missing else None
 
 
 def _channels(match: PanelMatch, header: TubeHeader) -> Iterator[ChannelFit]:

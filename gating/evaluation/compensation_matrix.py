@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.evaluation.compensation import compensation_fault
-from gating.fcs.spillover import stands_apart
+from gating.fcs.near_identity import stands_apart
 from gating.strategy.gates import SCATTER
 from panels.text.errors import CompensationFault, PanelMismatch
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gating.exchange.foreign_document import ForeignChannel
 from gating.exchange.gatingml_structure import check_structure, qualified
+from gating.exchange.mixed_detectors import mixed_detectors
 from gating.strategy.display_scale import FULL_SCALE
 from panels.drafting.channel_names import is_scatter
 from panels.drafting.described import DescribedGates, DescribedTube
@@ -34,12 +35,14 @@ def describe_gatingml(path: Path, root: etree._Element) -> DescribedGates:
         source=path.name,
         channels=tuple(dict.fromkeys(names)),
         compensated=any(colours) if colours else None,
+        mixed=tuple(dict.fromkeys(_mixed(root))),
     )
 
 
 def tube_of_gates(gates: Sequence[DescribedGates]) -> DescribedTube:
     """Make a tube of the channels that gates read, where no file is at hand."""
-    names = list(dict.fromkeys(name for each in gates for name in each.channels))
+    read = (name for each in gates for name in (*each.channels, *each.mixed))
+    names = list(dict.fromkeys(read))
     channels = [ForeignChannel(n, name, "", FULL_SCALE) for n, name in enumerate(names)]
     return DescribedTube(source=gates[0].source, channels=channels)
 
@@ -61,6 +64,20 @@ def _dyes(root: etree._Element) -> Iterator[tuple[str, str]]:
             for kind in ("fluorochromes", "detectors")
         )
         yield from zip(dyes, detectors, strict=False)
+
+
+def _mixed(root: etree._Element) -> Iterator[str]:
+    """Yield the detectors that the document's matrices need."""
+    for matrix in root.iter(qualified("transforms:spectrumMatrix")):
+        names = [
+            without_controls(each.get(qualified("data-type:name"), ""))
+            for each in _dimensions(matrix, "detectors")
+        ]
+        coefficients = [
+            each.get(qualified("transforms:value"), "")
+            for each in matrix.iter(qualified("transforms:coefficient"))
+        ]
+        yield from mixed_detectors(names, coefficients)
 
 
 def _dimensions(matrix: etree._Element, kind: str) -> Iterator[etree._Element]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from gating.evaluation.compensation import is_unmixed, raw_spectral
 from gating.exchange.flowjo_channels import sample_channels
 from gating.exchange.foreign_document import ForeignChannel
 from gating.exchange.gatingml_structure import qualified
-from gating.fcs.keyword_numbers import finite_number
-from gating.fcs.spillover import StoredSpill, is_identity, is_subtracted, read_spill
+from gating.exchange.mixed_detectors import mixed_detectors
+from gating.fcs.spillover import StoredSpill, is_subtracted, read_spill
 from gating.fcs.text_segment import SPILL_KEYWORDS
 from gating.fcs.vendor_quirks import acquired_volume_ul
 from gating.strategy.bounds import LONGEST_NAME
@@ -66,7 +63,7 @@ def describe_workspace(path: Path, root: etree._Element) -> Described:
     left = len(samples) - len(tubes)
     notes = [f"{path.name}: {left} samples without channels were left out."] if left else []
     gates = [gates for sample in samples for gates in _gates(path, sample)]
-    own = any(_Prefixed.of(sample).changes for sample in samples)
+    own = any(_Prefixed.of(sample).mixed for sample in samples)
     if own and not any(each.covered for each in tubes):
         notes.append(
             f"{path.name}: the compensation is the workspace's own and not in the files. "
@@ -150,29 +147,35 @@ def _gates(path: Path, sample: etree._Element) -> Iterator[DescribedGates]:
     yield DescribedGates(
         source=path.name,
         channels=tuple(dict.fromkeys(channels)),
-        compensated=any(colours) and bare.changes if colours else None,
+        compensated=any(colours) and bool(bare.mixed) if colours else None,
+        mixed=bare.mixed,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Prefixed:
-    """How FlowJo marks compensated channels, and whether the compensation changes any value."""
+    """How FlowJo marks compensated channels, and which detectors its matrix needs."""
 
     prefix: str = ""
     suffix: str = ""
-    changes: bool = False
+    mixed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, sample: etree._Element) -> _Prefixed:
         matrix = sample.find(qualified("transforms:spilloverMatrix"))
         if matrix is None:
             return cls()
-        values = [
-            finite_number(each.get(qualified("transforms:value"), ""))
+        listed = qualified("data-type:parameters"), qualified("data-type:parameter")
+        names = [
+            without_controls(each.get(qualified("data-type:name"), ""))
+            for each in matrix.iterfind("/".join(listed))
+        ]
+        coefficients = [
+            each.get(qualified("transforms:value"), "")
             for each in matrix.iter(qualified("transforms:coefficient"))
         ]
-        changes = not _is_identity([math.nan if value is None else value for value in values])
-        return cls(matrix.get("prefix", ""), matrix.get("suffix", ""), changes)
+        mixed = mixed_detectors(names, coefficients)
+        return cls(matrix.get("prefix", ""), matrix.get("suffix", ""), mixed)
 
     def marks(self, name: str) -> bool:
         """Tell whether a name is that of a compensated channel."""
@@ -184,9 +187,3 @@ class _Prefixed:
         if not self.marks(name):
             return name
         return name.removeprefix(self.prefix).removesuffix(self.suffix)
-
-
-def _is_identity(values: Sequence[float]) -> bool:
-    """Tell whether coefficients, row after row, are those of an identity matrix."""
-    size = round(len(values) ** 0.5)
-    return len(values) == size * size > 0 and is_identity(np.array(values).reshape(size, size))

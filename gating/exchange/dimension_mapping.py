@@ -14,7 +14,7 @@ import numpy as np
 from gating.exchange.import_notes import Note
 from gating.exchange.read_document import Foreign
 from gating.exchange.scale_conversion import ChannelNames, is_scatter, scale_like, top_of
-from gating.fcs.spillover import is_identity, stands_apart
+from gating.fcs.near_identity import is_identity, stands_apart
 from gating.strategy.gates import Scale
 from panels.acquisition_time import TIME
 from panels.panel import Panel

@@ -17,7 +17,7 @@ from gating.exchange.flowjo_channels import LeftOut, SampleChannels
 from gating.exchange.flowkit_errors import FLOWKIT_ERRORS
 from gating.exchange.gatingml_structure import SPACES
 from gating.exchange.gatingml_structure import qualified as _attribute
-from gating.fcs.spillover import is_identity
+from gating.fcs.near_identity import is_identity
 from panels.files.yaml_scalars import shortened
 
 if TYPE_CHECKING:

@@ -12,17 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.fcs.limits import MOST_SPILL_CHANNELS, MOST_SPILLS
+from gating.fcs.near_identity import IDENTITY_TOLERANCE, is_identity, stands_apart
 from gating.fcs.text_segment import SPILL_KEYWORDS
 from panels.panel import FLUOROCHROMES, plain
 from panels.text.errors import CompensationFault
 from panels.text.printable import without_controls
 from panels.text.quoting import is_standard
 
-IDENTITY_TOLERANCE = 1e-4
-"""Spill below 0.01 % everywhere is none: the Aurora writes 1e-6 in one cell of its placeholder."""
-NEAR_IDENTITY = 1e-3
-"""Up to 0.1 % of a dye is no spill that a gate could see: of the brightest signal that a detector
-with a range of 262,144 records it is 262, and unstained cells scatter by as much."""
 MOST_ROUNDING = 5e-4
 """Coefficients that differ by more are two, however few digits are written: 0.05 % of a dye."""
 WORST_CONDITION = 1e4
@@ -194,22 +190,6 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
     spill.matrix.setflags(write=False)
     left_out = tuple(_left_out(keyword, names[place], place) for place in gone)
     return _Written(keyword, spill, tuple(coefficients[square].ravel()), left_out)
-
-
-def is_identity(matrix: NDArray[np.float64]) -> bool:
-    """Tell whether a square matrix (k × k) compensates nothing (``IDENTITY_TOLERANCE``)."""
-    return bool(np.abs(matrix - np.eye(len(matrix))).max() <= IDENTITY_TOLERANCE)
-
-
-def stands_apart(matrix: NDArray[np.float64], place: int) -> bool:
-    """Tell whether a row of a spill and its column are those of an identity (``NEAR_IDENTITY``).
-
-    Such a channel gives nothing to the others and takes nothing from them, so that the matrix
-    without it compensates the others alike.
-    """
-    unit = np.eye(len(matrix))[place]
-    differences = np.abs([matrix[place] - unit, matrix[:, place] - unit])
-    return bool(differences.max() <= NEAR_IDENTITY)
 
 
 def _left_out(keyword: str, name: str, place: int) -> str:

@@ -36,12 +36,14 @@ class DescribedTube:
 class DescribedGates:
     """The channels that the gates of a document read.
 
-    ``compensated`` tells whether they read fluorescence compensated (None: no gate tells).
+    ``compensated`` tells whether they read fluorescence compensated (None: no gate tells),
+    ``mixed`` are the detectors that the document's own matrix needs to compensate them.
     """
 
     source: str
     channels: tuple[str, ...]
     compensated: bool | None = None
+    mixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

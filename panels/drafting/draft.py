@@ -110,7 +110,7 @@ def _with_unnamed(
     tubes: Sequence[TubeReadings], gates: Sequence[DescribedGates]
 ) -> list[TubeReadings]:
     """Take unnamed channels for markers where gates read them, or where nothing has a name."""
-    used = {plain(name) for each in gates for name in each.channels}
+    used = {plain(name) for each in gates for name in (*each.channels, *each.mixed)}
     if not any(each.markers or each.tube.raw for each in tubes):
         return [each.with_unnamed() for each in tubes]
     return [each.with_unnamed(used) for each in tubes]

@@ -29,11 +29,14 @@ class Reading:
 
 
 class KnownMarkers:
-    """The markers that panels know, by their names and synonyms."""
+    """The markers that panels know, by their names and synonyms.
+
+    A marker called by its dye, as a draft calls it that nobody corrected, is none.
+    """
 
     def __init__(self, stains: Iterable[Stain]) -> None:
         self._stain_of: dict[str, Stain] = {}
-        for stain in stains:
+        for stain in (each for each in stains if not is_dye(each.marker)):
             for name in names_of(stain):
                 other = self._stain_of.setdefault(name, stain)
                 if plain(other.marker) != plain(stain.marker) and name == plain(stain.marker):

@@ -102,6 +102,8 @@ def test_a_gating_document_alone_says_what_it_cannot_tell() -> None:
     assert any("no labels, no instrument" in " ".join(note.split()) for note in described.notes)
     draft = draft_panel("mine", described, KNOWN, KNOWN)
     assert draft.compensated.value
+    # An import keeps the document's matrix, which needs all of its detectors.
+    assert len(draft.stains) == 11
     assert {"PE", "7-AAD"} <= {stain.marker for stain in draft.stains}
 
 
@@ -133,6 +135,7 @@ def test_a_workspace_with_a_matrix_of_its_own_says_so(tmp_path: Path) -> None:
     assert [c.label for c in described.tubes[0].channels if c.label] == ["CD3", "CD4", "CD19"]
     assert described.gates[0].channels == ("FITC-A",)
     assert described.gates[0].compensated
+    assert described.gates[0].mixed == ("FITC-A", "PE-A", "APC-A")
     assert any("workspace's own" in note for note in described.notes)
     draft = draft_panel("mine", described, KNOWN, KNOWN)
     assert draft.compensated.value

@@ -10,10 +10,11 @@ from panels.text.quoting import as_label
 
 @dataclass(frozen=True, slots=True)
 class DraftCounting:
-    """The panel's ``counting``, and why."""
+    """The panel's ``counting``, why, and what a person has to decide (empty: nothing)."""
 
     methods: tuple[Counting, ...]
     reason: str
+    to_decide: str = ""
 
 
 def settle_counting(
@@ -39,6 +40,8 @@ def settle_counting(
         return DraftCounting(
             ("volumetric", "chain", "dual"),
             "from $VOL; with beads write [bead, dual], after a wash [chain, dual]",
+            "counting: the acquired volume ($VOL) gives concentrations only of tubes that were not "
+            "washed. If these were, write `counting: [chain, dual]`.",
         )
     return DraftCounting(
         ("chain", "dual"),

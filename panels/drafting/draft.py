@@ -164,7 +164,8 @@ def _with_notes(
     draft: PanelDraft, described: Described, instruments: Sequence[InstrumentMarkers]
 ) -> PanelDraft:
     """Add the sentences for whoever drafts: what to decide, and how the files differ."""
-    notes = [draft.compensated.to_decide] if draft.compensated.to_decide else []
+    decide = (draft.compensated.to_decide, draft.counting.to_decide)
+    notes = [sentence for sentence in decide if sentence]
     uncertain = [
         as_label(reading.marker)
         for reading in instruments[0].markers.values()

@@ -67,8 +67,8 @@ def _refuse_other_stainings(tubes: Sequence[TubeReadings]) -> None:
         if 2 * common < len(markers):
             raise PanelFault(
                 f"{shown(each.tube.source)} has another staining than "
-                f"{shown(tubes[place].tube.source)}: only {common} of its {len(markers)} markers "
-                f"are there too. Draft a panel for each staining."
+                f"{shown(tubes[place].tube.source)}: it shares {common} of its {len(markers)} "
+                f"markers with it. Draft a panel for each staining."
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from panels.drafting.draft import DraftStain, PanelDraft
+from panels.drafting.instrument_markers import UNNAMED
 from panels.files.yaml_scalars import flow
 from panels.text.printable import printable
 
@@ -35,8 +36,8 @@ def _settings(draft: PanelDraft, version: str) -> Iterator[str]:
     settings: list[tuple[str, str]] = [
         (f"panel: {flow(draft.name)}", "as its file is called"),
         (f"version: {version}", "once released it is fixed; a change takes the next number"),
-        (f"title: {flow(f'{draft.name}, {colours}')}", "yours to write"),
-        (f"instrument: {flow(draft.instrument)}", "$CYT of the first file"),
+        (f"title: {flow(f'{draft.name} ({colours})')}", "yours to write"),
+        (f"instrument: {flow(draft.instrument)}", _named(draft.instrument)),
         (f"counting: [{', '.join(draft.counting.methods)}]", draft.counting.reason),
         (f"compensated: {str(draft.compensated.value).lower()}", draft.compensated.reason),
     ]
@@ -45,6 +46,12 @@ def _settings(draft: PanelDraft, version: str) -> Iterator[str]:
     if {"CAR19", "CARBCMA"} <= {stain.marker for stain in draft.stains}:
         yield "# co_infusion: separate     # or bicistronic: are the two products one construct?"
     yield f"scatter: {flow(draft.scatter)}"
+
+
+def _named(instrument: str) -> str:
+    if instrument.startswith(UNNAMED):
+        return "the first file does not name its cytometer ($CYT): write it"
+    return "$CYT of the first file"
 
 
 def _remarked(line: str, remark: str) -> Iterator[str]:

@@ -172,5 +172,5 @@ def _remarks(panel: Panel, header: TubeHeader, fits: Sequence[ChannelFit]) -> It
     if elsewhere:
         yield (
             f"On other detectors than the panel knows: {', '.join(elsewhere)}. The labels were "
-            f"believed; is it another instrument, list it under instruments."
+            f"believed. If this is another instrument, list it under `instruments` of the panel."
         )

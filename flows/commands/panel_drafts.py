@@ -33,14 +33,16 @@ def draft_panel(
     from gating.exchange.describe_files import describe_files
     from panels.catalogue import load_panel, panel_names
     from panels.drafting.draft import draft_panel as draft_from
-    from panels.drafting.place_draft import known_panels, refuse_existing, write_draft
+    from panels.drafting.place_draft import known_panels, misfits, refuse_existing, write_draft
 
     laboratory = _laboratory_panels(study)
     folder = laboratory or Path()
     refuse_existing(folder, name)
     shipped = [load_panel(each) for each in panel_names()]
-    draft = draft_from(name, describe_files(files), known_panels(laboratory), shipped)
+    described = describe_files(files)
+    draft = draft_from(name, described, known_panels(laboratory), shipped)
     path, written = write_draft(draft, folder, laboratory)
+    draft = replace(draft, notes=(*draft.notes, *misfits(written, described)))
     document = {
         "path": str(path),
         "panel": f"{written.panel}@{written.version}",
@@ -104,10 +106,9 @@ def _draft_lines(
     """Say what was drafted, what to decide, and how to go on."""
     yield f"{path}: a draft of {written.panel}@{written.version}, to be read and corrected"
     yield ""
-    width = max(len(stain.marker) for stain in draft.stains) + 2
-    for stain in draft.stains:
-        detector = f"{as_label(stain.detector):<24}"
-        yield f"  {as_label(stain.marker):<{width}}{detector}{stain.remark}".rstrip()
+    rows = [("marker", "detector", "remark")]
+    rows += [(as_label(s.marker), as_label(s.detector), s.remark) for s in draft.stains]
+    yield from _columns(rows)
     yield ""
     yield f"  instrument   {', '.join([draft.instrument, *draft.instruments])}"
     yield f"  compensated  {str(written.compensated).lower()}: {draft.compensated.reason}"
@@ -156,7 +157,11 @@ def _table(channels: "Sequence[ChannelFit]") -> Iterator[str]:
     if not channels:
         return
     head = ("marker", "expected", "found on", "label", "by", "range", "spill")
-    rows = [head, *(_row(each) for each in channels)]
+    yield from _columns([head, *(_row(each) for each in channels)])
+
+
+def _columns(rows: "Sequence[tuple[str, ...]]") -> Iterator[str]:
+    """Set rows below each other, each column as wide as its widest cell."""
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(len(rows[0]))]
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))

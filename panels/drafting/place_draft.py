@@ -1,14 +1,17 @@
 """Write a drafted panel into a folder, with a version that no other panel of its name has."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from panels.catalogue import panel_versions, read_panel, shipped_panels
+from panels.drafting.described import Described
 from panels.drafting.draft import PanelDraft
 from panels.drafting.write_draft import panel_yaml
 from panels.files.durable import write_durably
 from panels.files.lock import version_order
-from panels.panel import Panel
+from panels.panel import Panel, match_panel
 from panels.text.errors import PanelFault
+from panels.text.printable import shown
 
 FIRST = "1.0.0"
 
@@ -40,6 +43,18 @@ def write_draft(draft: PanelDraft, folder: Path, laboratory: Path | None) -> tup
     path = refuse_existing(folder, draft.name)
     write_durably(path, panel_yaml(draft, next_version(draft.name, laboratory)).encode())
     return path, read_panel(path)
+
+
+def misfits(panel: Panel, described: Described) -> Iterator[str]:
+    """Name each tube that does not fit the panel drafted from it, with the first reason why.
+
+    That happens where an instrument reads a marker on a detector which another instrument has for
+    a marker that the first one lacks.
+    """
+    for tube in described.tubes:
+        problems = match_panel(panel, tube.channels).problems
+        if problems:
+            yield f"{shown(tube.source)} does not fit this draft yet. {problems[0]}"
 
 
 def next_version(name: str, laboratory: Path | None) -> str:

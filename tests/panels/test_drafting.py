@@ -12,7 +12,7 @@ from panels.catalogue import load_panel, panel_names, read_panel
 from panels.drafting.channel_names import is_dye, is_scatter, scatter_name
 from panels.drafting.described import Described, DescribedGates, DescribedTube
 from panels.drafting.draft import PanelDraft, draft_panel
-from panels.drafting.place_draft import known_panels, next_version, write_draft
+from panels.drafting.place_draft import known_panels, misfits, next_version, write_draft
 from panels.drafting.write_draft import panel_yaml
 from panels.panel import Panel, match_panel
 from panels.text.errors import PanelFault, UsageFault
@@ -208,6 +208,18 @@ def test_other_instruments_are_listed_with_the_detectors_that_differ(tmp_path: P
     assert dict(panel.instruments) == {"CytoFLEX": {"CD19": "FL2-A"}}
     assert match_panel(panel, other.channels).instrument == "CytoFLEX"
     assert any("CytoFLEX differs from BD FACSLyric (1): CD19 FL2-A" in n for n in draft.notes)
+
+
+def test_a_tube_that_its_draft_would_refuse_is_named(tmp_path: Path) -> None:
+    first = tube(("FITC-A", "CD3"), ("PE-A", "CD4"), ("APC-A", "CD8"), ("PC5-A", "CD19"))
+    second = tube(
+        ("PE-A", "CD3"), ("APC-A", "CD8"), ("PC5-A", "CD19"), source="b.fcs", cytometer="CytoFLEX"
+    )
+    described = Described((first, second))
+    _, panel = write_draft(drafted(first, second), tmp_path, tmp_path)
+    sentences = list(misfits(panel, described))
+    assert len(sentences) == 1
+    assert sentences[0].startswith("b.fcs does not fit this draft yet. CD3 is labelled on PE-A")
 
 
 def test_only_scatter_that_all_tubes_have_under_one_name_is_asked_for() -> None:

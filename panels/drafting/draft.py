@@ -74,8 +74,8 @@ def draft_panel(
     stains = _stains(instruments)
     if not stains:
         raise PanelFault(
-            f"{shown(tubes[0].tube.source)} has no fluorescence channel, so there is no marker to "
-            f"draft a panel of."
+            f"{shown(tubes[0].tube.source)} has no fluorescence channel for a marker, so there "
+            f"is no panel to draft."
         )
     scatter = _common_scatter(named)
     compensated = settle_compensation(described.tubes, described.gates)

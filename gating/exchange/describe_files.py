@@ -85,7 +85,7 @@ def describe_tube(header: TubeHeader) -> DescribedTube:
         source=header.path.name,
         channels=header.channels,
         cytometer=header.keywords.get("$CYT", ""),
-        serial=header.keywords.get("$CYTSN", ""),
+        serial=header.keywords.get("$CYTSN") or header.keywords.get("CYTNUM", ""),
         covered=() if spill is None else spill.detectors,
         compensation=_compensation(header),
         remark=header.spill_fault or "",

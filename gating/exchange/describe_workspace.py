@@ -90,7 +90,7 @@ def _tube(path: Path, sample: etree._Element) -> Iterator[DescribedTube]:
         source=printable(f"{path.name}, sample {shown(name) or 'without a name'}"),
         channels=channels,
         cytometer=kept.get("$CYT", ""),
-        serial=kept.get("$CYTSN", ""),
+        serial=kept.get("$CYTSN") or kept.get("CYTNUM", ""),
         covered=() if stored.spill is None else stored.spill.detectors,
         compensation=_compensation(keywords),
         remark=stored.fault or "",

@@ -16,9 +16,10 @@ cytometer unmixed it; its spill cannot be used; the cytometer subtracted before 
 class DescribedTube:
     """One tube as its FCS file, or a workspace that keeps its keywords, describes it.
 
-    ``cytometer`` and ``serial`` are ``$CYT`` and ``$CYTSN`` (empty when absent), ``covered`` the
-    detectors its spill names, ``remark`` why a spill cannot be used. ``raw`` tells that the
-    channels are raw signals of a spectral cytometer, ``volume`` that ``$VOL`` can be used.
+    ``cytometer`` and ``serial`` are ``$CYT`` and ``$CYTSN`` (FACSDiva's ``CYTNUM``; empty when
+    absent), ``covered`` the detectors its spill names, ``remark`` why a spill cannot be used.
+    ``raw`` tells that the channels are raw signals of a spectral cytometer, ``volume`` that
+    ``$VOL`` can be used.
     """
 
     source: str

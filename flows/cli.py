@@ -110,7 +110,7 @@ COMMANDS = {
     "calibration_versions:calibrate": (
         "measure an instrument's numbers from its own tubes; list, show, verify, release them"
     ),
-    "panel_versions:panel": "list, show, verify, compare and release panels",
+    "panel_versions:panel": "draft, check, list, show, verify, compare and release panels",
     "strategy_versions:strategy": (
         "list, show, verify, compare, release, import and export gating strategies"
     ),

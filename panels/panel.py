@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
-from panels.acquisition_time import TIME, is_time_channel, time_channel
+from panels.acquisition_time import TIME, AnyChannel, is_time_channel, time_channel
 from panels.text.quoting import as_label
 
 Counting = Literal["bead", "volumetric", "chain", "dual"]
@@ -111,54 +111,59 @@ class ChannelLike(Protocol):
 class PanelMatch:
     """Where each marker and scatter parameter of a panel was found in a tube.
 
-    ``channel`` maps marker or scatter name to the channel's index; ``problems`` are sentences: any
-    of them means that the tube does not fit the panel.
+    ``channel`` maps marker or scatter name to the channel's index, ``problem_of`` to the sentence
+    why it was not found: any of them means that the tube does not fit the panel.
     """
 
     panel: Panel
     instrument: str
     channel: Mapping[str, int]
-    problems: tuple[str, ...]
+    problem_of: Mapping[str, str]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """List the sentences, markers before scatter."""
+        return tuple(self.problem_of.values())
 
     @property
     def fits(self) -> bool:
         """Tell whether the tube can be gated with this panel."""
-        return not self.problems
+        return not self.problem_of
 
 
 @lru_cache(maxsize=16_384)
 def plain(name: str) -> str:
     """Reduce a name to its letters and digits, upper case: ``PerCP-Cy5-5-A`` → ``PERCPCY55A``."""
-    return re.sub(r"[^A-Z0-9]", "", name.upper())
+    return re.sub(r"[\W_]", "", name.upper())
 
 
 def match_panel(panel: Panel, channels: Sequence[ChannelLike]) -> PanelMatch:
     """Find every marker of ``panel`` among ``channels`` and check it against the detector map."""
-    usable = _area_channels(channels)
-    meanings = [(c, _meanings(c.label)) for c in usable]
+    usable = area_channels(channels)
+    meanings = [(c, label_meanings(c.label)) for c in usable]
     by_label = {
-        stain.marker: [c for c, names in meanings if names & _names_of(stain)]
+        stain.marker: [c for c, names in meanings if names & names_of(stain)]
         for stain in panel.markers
     }
     instrument, detectors = _best_instrument(panel, by_label, usable)
     owner = {plain(detector): marker for marker, detector in detectors.items()}
     channel_of: dict[str, int] = {}
-    problems: list[str] = []
+    problem_of: dict[str, str] = {}
     for stain in panel.markers:
         channel, problem = _resolve(
             stain, by_label[stain.marker], usable, detectors[stain.marker], owner
         )
         if problem:
-            problems.append(problem)
+            problem_of[stain.marker] = problem
         elif channel is not None:
             channel_of[stain.marker] = channel.index
     for name, detector in panel.scatter.items():
         channel = _scatter_channel(name, detector, channels)
         if channel is None:
-            problems.append(f"The channel {detector} is missing: record it on the cytometer.")
+            problem_of[name] = f"The channel {detector} is missing: record it on the cytometer."
         else:
             channel_of[name] = channel.index
-    return PanelMatch(panel, instrument, channel_of, tuple(problems))
+    return PanelMatch(panel, instrument, channel_of, problem_of)
 
 
 def _scatter_name(name: str) -> str:
@@ -175,7 +180,7 @@ def _scatter_channel(
     return same
 
 
-def _area_channels(channels: Iterable[ChannelLike]) -> list[ChannelLike]:
+def area_channels(channels: Iterable[AnyChannel]) -> list[AnyChannel]:
     """Drop height and width channels of a detector whose area is recorded too."""
     every = list(channels)
     areas = {c.detector[:-2].upper() for c in every if c.detector.upper().endswith("-A")}
@@ -188,7 +193,7 @@ def _is_beside_area(detector: str, areas: Collection[str]) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def _meanings(label: str) -> frozenset[str]:
+def label_meanings(label: str) -> frozenset[str]:
     """Give the markers that a ``$PnS`` label may name, alone or beside a fluorochrome."""
     words = re.split(r"[\s_:|]+|(?<=\w)-(?=[A-Z]{2})", label.strip())
     parts = [plain(word) for word in words if word]
@@ -196,11 +201,12 @@ def _meanings(label: str) -> frozenset[str]:
     beside = [(whole[:cut], whole[cut:]) for cut in cuts]
     heads = [head for head, tail in beside if tail in FLUOROCHROMES]
     tails = [tail for head, tail in beside if head in FLUOROCHROMES]
-    return frozenset([plain(label), *heads, *tails])
+    return frozenset(filter(None, [plain(label), *heads, *tails]))
 
 
 @lru_cache(maxsize=4_096)
-def _names_of(stain: Stain) -> frozenset[str]:
+def names_of(stain: Stain) -> frozenset[str]:
+    """Give the marker and its synonyms, each reduced to its letters and digits (``plain``)."""
     return frozenset(plain(name) for name in (stain.marker, *stain.synonyms))
 
 
@@ -246,7 +252,7 @@ def _resolve(
             )
         return labelled[0], None
     at_detector = next((c for c in channels if plain(c.detector) == plain(detector)), None)
-    if at_detector is not None and not at_detector.label.strip():
+    if at_detector is not None and not plain(at_detector.label):
         return at_detector, None
     if not stain.required:
         return None, None

@@ -14,8 +14,27 @@ if TYPE_CHECKING:
 
 panel = App(
     name="panel",
-    help="List, show, compare, verify and release the versioned panels.",
+    help="Draft, check, list, show, compare, verify and release the versioned panels.",
     help_format="plaintext",
+)
+
+panel.command(
+    "flows.commands.panel_drafts:draft_panel",
+    name="draft",
+    help=(
+        "Draft a panel from a laboratory's own files: FCS files (or folders of them), FlowJo "
+        "workspaces, Gating-ML 2.0 documents.\n\n"
+        "It is written as STUDY/panels/NAME.yaml, or as NAME.yaml in the current folder, with a "
+        "remark beside whatever was guessed. Nothing is ever replaced."
+    ),
+)
+panel.command(
+    "flows.commands.panel_drafts:check_panel",
+    name="check",
+    help=(
+        "Say channel by channel what of a panel each FCS file has, and whether it would be "
+        "accepted.\n\nEnds with 1 when a study would refuse one of the files."
+    ),
 )
 
 LaboratoryStudy = Annotated[
@@ -117,7 +136,7 @@ def diff(old: str, new: str, *, study: LaboratoryStudy = None, json: Json = Fals
     """Say in words what changed from OLD to NEW: panels such as bcell@1.0.0, or YAML files."""
     from panels.difference import panel_changes
 
-    before, after = _panel_or_file(old, study), _panel_or_file(new, study)
+    before, after = panel_or_file(old, study), panel_or_file(new, study)
     changes = panel_changes(before, after)
     names = [f"{each.panel}@{each.version}" for each in (before, after)]
     lines = [f"  {change.text}" for change in changes] or ["  nothing"]
@@ -169,7 +188,7 @@ def _stain_line(stain: "Stain") -> str:
     return f"  {stain.marker:<16}{stain.detector:<18}{synonyms}{optional}".rstrip()
 
 
-def _panel_or_file(name: str, study: Path | None) -> "Panel":
+def panel_or_file(name: str, study: Path | None) -> "Panel":
     """Read a panel by its name, or a definition that need not be released."""
     from panels.catalogue import load_panel, read_panel
     from panels.text.errors import PanelFault

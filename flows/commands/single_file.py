@@ -34,6 +34,8 @@ def inspect(
     from tasks.tubes.single_file import KEPT_KEYWORDS, inspect_file
 
     _must_exist(file)
+    if study is not None and not study.is_dir():
+        raise UsageFault(f"{study}: there is no such study. Make one: reconflow init {study}")
     inspected = inspect_file(file, panel, study)
     return Outcome(
         document=inspected.document(),

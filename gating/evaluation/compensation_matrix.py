@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.evaluation.compensation import compensation_fault
+from gating.fcs.near_identity import stands_apart
 from gating.strategy.gates import SCATTER
 from panels.text.errors import CompensationFault, PanelMismatch
 
@@ -60,10 +61,20 @@ def refuse_uncovered(
 def _panel_matrix(
     match: PanelMatch, coefficients: Sequence[Sequence[float]], header: TubeHeader
 ) -> flowkit.Matrix:
+    """Give the panel's matrix on the tube's detectors.
+
+    A marker the tube lacks is left out where it spills nowhere and nothing spills into it.
+    """
+    matrix = np.array(coefficients, dtype=np.float64)
     markers = [stain.marker for stain in match.panel.markers]
-    missing = [marker for marker in markers if marker not in match.channel]
+    present = [place for place, marker in enumerate(markers) if marker in match.channel]
+    missing = [
+        marker
+        for place, marker in enumerate(markers)
+        if place not in present and not stands_apart(matrix, place)
+    ]
     if missing:
         needed = f"the matrix of the panel {match.panel.panel} needs {', '.join(missing)}"
         raise PanelMismatch(f"{header.path.name}: {needed}, which this tube does not have.")
-    detectors = [header.channels[match.channel[marker]].detector for marker in markers]
-    return matrix_on(np.array(coefficients, dtype=np.float64), detectors)
+    detectors = [header.channels[match.channel[markers[place]]].detector for place in present]
+    return matrix_on(matrix[np.ix_(present, present)], detectors)

@@ -5,7 +5,7 @@ A gate that a strategy would read differently cannot be carried over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from gating.exchange.import_notes import Note
 from gating.exchange.read_document import Foreign
 from gating.exchange.scale_conversion import ChannelNames, is_scatter, scale_like, top_of
+from gating.fcs.near_identity import is_identity, stands_apart
 from gating.strategy.gates import Scale
 from panels.acquisition_time import TIME
 from panels.panel import Panel
@@ -102,9 +103,20 @@ class DimensionMapping:
             return None
         if reference == "FCS" and self.stores_spill is False:
             return None
-        if matrix is not None and np.array_equal(matrix.matrix, np.eye(len(matrix.matrix))):
+        if matrix is not None and self._changes_nothing(matrix.matrix):
             return None
         return reference
+
+    def _changes_nothing(self, matrix: np.ndarray) -> bool:
+        """Tell whether a matrix is an identity; for a panel that compensates, an exact one.
+
+        Such a panel may hold a matrix that hardly compensates.
+        """
+        if len(set(matrix.shape)) != 1:
+            return False
+        if self.panel.compensated:
+            return np.array_equal(matrix, np.eye(len(matrix)))
+        return is_identity(matrix)
 
     def _agree_on(self, wanted: str, matrix: flowkit.Matrix | None) -> None:
         """Take the first compensation for the strategy's; a gate with another is refused."""
@@ -121,21 +133,18 @@ class DimensionMapping:
         """Give the panel with the document's matrix as the panel's."""
         if matrix is None:
             raise CannotCarry(f"The compensation {reference} is not defined.")
+        if matrix.matrix.shape[0] != matrix.matrix.shape[1]:
+            raise CannotCarry(
+                f"The compensation {reference} has more detectors than dyes: not of this panel."
+            )
         order = [stain.marker for stain in self.panel.markers]
         axes = [self.names.axis(detector) for detector in matrix.detectors]
-        unknown = [
-            detector
-            for detector, axis in zip(matrix.detectors, axes, strict=True)
-            if axis not in order
-        ]
-        if unknown or matrix.matrix.shape[0] != matrix.matrix.shape[1]:
-            raise CannotCarry(
-                f"The compensation {reference} has "
-                f"{', '.join(unknown) or 'more detectors than dyes'}: not of this panel."
-            )
+        unknown = [place for place, axis in enumerate(axes) if axis not in order]
+        self._leave_out(reference, matrix, unknown)
+        of_panel = [place for place in range(len(axes)) if place not in unknown]
         full = np.eye(len(order))
-        places = [order.index(str(axis)) for axis in axes]
-        full[np.ix_(places, places)] = matrix.matrix
+        places = [order.index(str(axes[place])) for place in of_panel]
+        full[np.ix_(places, places)] = matrix.matrix[np.ix_(of_panel, of_panel)]
         text = (
             f"The compensation {reference} is kept as the matrix of the panel {self.name}, which "
             f"the strategy refers to. Copy panel.yaml into the study's panels folder as "
@@ -148,6 +157,26 @@ class DimensionMapping:
             "title": f"{self.panel.title}, with the matrix {reference}",
         }
         return self.panel.model_dump(mode="json", exclude_defaults=True) | changed
+
+    def _leave_out(self, reference: str, matrix: flowkit.Matrix, unknown: Sequence[int]) -> None:
+        """Note the detectors that the panel does not read, where the others do without them.
+
+        Raises CannotCarry where one of them spills into others, or they into it.
+        """
+        apart = [place for place in unknown if stands_apart(matrix.matrix, place)]
+        mixed = [matrix.detectors[place] for place in unknown if place not in apart]
+        if mixed:
+            raise CannotCarry(
+                f"The compensation {reference} has {', '.join(mixed)}: not of this panel."
+            )
+        if apart:
+            names = ", ".join(matrix.detectors[place] for place in apart)
+            text = (
+                f"The compensation {reference} also lists {names}, which the panel "
+                f"{self.panel.panel} does not read: no spill goes there or comes from there, so "
+                f"they were left out."
+            )
+            self.notes.append(Note("changed", "", text))
 
     def settle_scales(self, nodes: Mapping[Path, flowkit.gates.Gate]) -> None:
         """Choose a scale for each axis: of its ellipses, else its polygons, else its other gates.

@@ -17,6 +17,7 @@ from gating.exchange.flowjo_channels import LeftOut, SampleChannels
 from gating.exchange.flowkit_errors import FLOWKIT_ERRORS
 from gating.exchange.gatingml_structure import SPACES
 from gating.exchange.gatingml_structure import qualified as _attribute
+from gating.fcs.near_identity import is_identity
 from panels.files.yaml_scalars import shortened
 
 if TYPE_CHECKING:
@@ -77,9 +78,7 @@ class SampleMatrix:
     @property
     def changes(self) -> bool:
         """Tell whether it changes any value."""
-        return self.matrix is None or not np.array_equal(
-            self.matrix.matrix, np.eye(len(self.matrix.matrix))
-        )
+        return self.matrix is None or not is_identity(self.matrix.matrix)
 
 
 @dataclass(slots=True)

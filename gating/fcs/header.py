@@ -44,6 +44,11 @@ class TubeHeader:
     time_step: float | None
     layout: Layout
 
+    @property
+    def stores_spill(self) -> bool:
+        """Tell whether the file stores a spill, be it one that cannot be used."""
+        return self.spill is not None or self.spill_fault is not None
+
 
 def read_header(path: Path) -> TubeHeader:
     """Read the header of a tube; HEADER and TEXT are confirmed by a second reader.

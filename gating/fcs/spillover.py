@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.fcs.limits import MOST_SPILL_CHANNELS, MOST_SPILLS
+from gating.fcs.near_identity import IDENTITY_TOLERANCE, is_identity, stands_apart
 from gating.fcs.text_segment import SPILL_KEYWORDS
 from panels.panel import FLUOROCHROMES, plain
 from panels.text.errors import CompensationFault
 from panels.text.printable import without_controls
 from panels.text.quoting import is_standard
 
-IDENTITY_TOLERANCE = 1e-4
-"""Spill below 0.01 % everywhere is none: the Aurora writes 1e-6 in one cell of its placeholder."""
 MOST_ROUNDING = 5e-4
 """Coefficients that differ by more are two, however few digits are written: 0.05 % of a dye."""
 WORST_CONDITION = 1e4
@@ -55,11 +54,15 @@ class StoredSpill:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Written:
-    """One spill as it is written, its k × k coefficients as text too."""
+    """One spill as it is written, its k × k coefficients as text too.
+
+    ``left_out`` are sentences on the channels that were left out.
+    """
 
     keyword: str
     spill: Spill
     coefficients: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def rounding(self) -> NDArray[np.float64]:
@@ -89,10 +92,11 @@ def read_spill(
         spill = _only_one(written)
     except CompensationFault as fault:
         return StoredSpill(fault=str(fault))
-    if np.abs(spill.matrix - np.eye(len(spill.detectors))).max() <= IDENTITY_TOLERANCE:
+    left_out = tuple(dict.fromkeys(sentence for each in written for sentence in each.left_out))
+    if is_identity(spill.matrix):
         sentence = f"{stored[0][0]} is an identity matrix: this tube is not compensated."
-        return StoredSpill(identity=True, problems=(sentence,))
-    return StoredSpill(spill=spill)
+        return StoredSpill(identity=True, problems=(sentence, *left_out))
+    return StoredSpill(spill=spill, problems=left_out)
 
 
 def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
@@ -101,7 +105,7 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     $COMP holds the percentages that "have been subtracted electronically" (FCS 3.0, $COMP),
     $DFCiTOj one of them each: used as a spill they would compensate what is compensated already.
     """
-    older = next((key for key in keywords if _is_subtracted(key)), None)
+    older = next((key for key in keywords if is_subtracted(key)), None)
     if older is None:
         return ()
     sentence = (
@@ -111,7 +115,8 @@ def _already_subtracted(keywords: Mapping[str, str]) -> tuple[str, ...]:
     return (sentence,)
 
 
-def _is_subtracted(keyword: str) -> bool:
+def is_subtracted(keyword: str) -> bool:
+    """Tell whether a keyword tells what the cytometer subtracted before it stored the values."""
     return is_standard(keyword) and ALREADY_SUBTRACTED.fullmatch(keyword) is not None
 
 
@@ -170,12 +175,28 @@ def _parse(keyword: str, value: str, detectors: Sequence[str]) -> _Written:
             f"{keyword} is not a number n, n channels and n × n coefficients. "
             f"Export the tube with its compensation."
         )
-    named = _named(keyword, [without_controls(part) for part in parts[1 : 1 + size]], detectors)
-    coefficients = parts[1 + size :]
-    matrix = _numbers(keyword, coefficients).reshape(size, size)
+    named = [without_controls(part) for part in parts[1 : 1 + size]]
+    matrix = _numbers(keyword, parts[1 + size :]).reshape(size, size)
     _refuse_useless(keyword, matrix)
-    matrix.setflags(write=False)
-    return _Written(keyword, Spill(detectors=named, matrix=matrix), tuple(coefficients))
+    names = _with_numbers_named(named, detectors)
+    gone = [n for n, name in enumerate(names) if name not in set(detectors)]
+    if len(gone) == size or not all(stands_apart(matrix, place) for place in gone):
+        gone = []
+    kept = [place for place in range(size) if place not in gone]
+    known = _known(keyword, [names[place] for place in kept], detectors)
+    coefficients = np.array(parts[1 + size :], dtype=object).reshape(size, size)
+    square = np.ix_(kept, kept)
+    spill = Spill(detectors=known, matrix=matrix[square])
+    spill.matrix.setflags(write=False)
+    left_out = tuple(_left_out(keyword, names[place], place) for place in gone)
+    return _Written(keyword, spill, tuple(coefficients[square].ravel()), left_out)
+
+
+def _left_out(keyword: str, name: str, place: int) -> str:
+    return (
+        f"{keyword} names {_channel_described(name, place + 1)}, which this tube does not have. "
+        f"It spills nowhere and nothing spills into it, so it is left out."
+    )
 
 
 def _refuse_decimal_comma(keyword: str, value: str, parts: Sequence[str], size: int) -> None:
@@ -235,12 +256,18 @@ def _half_a_digit(number: str) -> float:
     return 0.5 * 10.0 ** -max(min(decimals, 20), 0)
 
 
-def _named(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tuple[str, ...]:
-    """Find the channels a spill names; Beckman writes channel numbers from 1 instead of names."""
+def _with_numbers_named(names: Sequence[str], detectors: Sequence[str]) -> list[str]:
+    """Give the channels a spill names; Beckman writes channel numbers from 1 instead of names."""
     known = set(detectors)
-    if not set(names) & known and all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
-        numbers = [int(name) for name in names]
-        names = [detectors[n - 1] if 1 <= n <= len(detectors) else f"number {n}" for n in numbers]
+    if set(names) & known or not all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
+        return list(names)
+    numbers = [int(name) for name in names]
+    return [detectors[n - 1] if 1 <= n <= len(detectors) else f"number {n}" for n in numbers]
+
+
+def _known(keyword: str, names: Sequence[str], detectors: Sequence[str]) -> tuple[str, ...]:
+    """Refuse a spill that names a channel the tube lacks, or one twice."""
+    known = set(detectors)
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise CompensationFault(

@@ -36,7 +36,7 @@ class Verdict:
 def judge(context: IntakeContext, candidate: Candidate) -> Verdict:
     """Decide what becomes of a file; nothing is changed by it."""
     if not is_fcs_name(candidate.path):
-        return Verdict("quarantined", _not_fcs(candidate.path))
+        return Verdict("quarantined", not_fcs(candidate.path))
     records = files_with_bytes(context.store, candidate.sha256)
     same_bytes = [record for record in records if record.id != candidate.record.id]
     by_sheet = _identify(context, candidate, {})
@@ -145,7 +145,8 @@ def _duplicate(
     return Verdict("duplicate", reason, duplicate_of=candidate.sha256)
 
 
-def _not_fcs(path: Path) -> str:
+def not_fcs(path: Path) -> str:
+    """Say that the name of a file is not that of an FCS file, and what to drop instead."""
     if path.suffix.lower() in _SHEET_LIKE:
         return (
             "This is not an FCS file. If it is a sample sheet, save it as 'CSV UTF-8 (comma "

@@ -47,12 +47,10 @@ def find_misfit(
         panel = load_panel(identity.panel, own_panels)
     except PanelFault as fault:
         return Misfit("waiting", str(fault))
-    marker = (identity.control or "").removeprefix(_FMO)
-    if marker and marker != "batch":
-        if not _has_marker(panel, marker):
-            return Misfit("waiting", _unknown_marker(panel, marker, secret))
-        panel = _without(panel, marker)
-    sentence = refusal(header, panel, own_panels)
+    marker = _left_out_by(identity.control or "")
+    if marker and not _has_marker(panel, marker):
+        return Misfit("waiting", _unknown_marker(panel, marker, secret))
+    sentence = refusal(header, without_fmo(panel, identity.control or ""), own_panels)
     if sentence:
         return Misfit("quarantined", sentence)
     return None
@@ -74,6 +72,17 @@ def refusal(header: TubeHeader, panel: Panel, own_panels: Path | None) -> str | 
         sentences += f" ({len(problems) - _MOST_SENTENCES} more like this.)"
     better = _better(header, own_panels)
     return f"{better}The tube does not fit the panel {panel.panel}. {sentences}"
+
+
+def without_fmo(panel: Panel, control: str) -> Panel:
+    """Let the marker be missing that a control of ``samples.csv`` (``fmo:CD27``) leaves out."""
+    marker = _left_out_by(control)
+    return _without(panel, marker) if marker else panel
+
+
+def _left_out_by(control: str) -> str:
+    marker = control.removeprefix(_FMO)
+    return "" if marker == "batch" else marker
 
 
 def _has_marker(panel: Panel, marker: str) -> bool:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gating.evaluation.compensation import raw_spectral
+from gating.evaluation.compensation import compensation_fault, raw_spectral
 from gating.fcs.events import open_events
 from gating.fcs.header import TubeHeader, read_header
-from panels.catalogue import load_panel, panel_names
+from panels.catalogue import load_panel, panel_names, panel_names_in
 from panels.panel import Panel, PanelMatch, match_panel
 from panels.text.errors import PanelMismatch, TubeFault
+from tasks.intake.named_panel import NamedPanel, named_panel
 from tasks.intake.panel_fit import refusal
 
 if TYPE_CHECKING:
@@ -83,27 +84,30 @@ def inspect_file(path: Path, panel: str | None = None, study: Path | None = None
 
     The judgement is intake's (``tasks.intake.panel_fit``), in the same words. Which panel a tube
     was stained for is the sample sheet's to say: without ``panel``, a file is held against the
-    panel it comes nearest to, and one that has not even half the markers of any is described; then
-    only a spill that cannot be used, or raw spectral signals, refuse it. ``study`` is a study's
-    folder, whose panels are found first.
+    panel that the study in the folder ``study`` says it has, else against the one it comes nearest
+    to; one that has not even half the markers of any is described, and then only a spill that
+    cannot be used, or raw spectral signals, refuse it. The study's own panels are found first.
     """
     try:
         header = read_header(path)
     except TubeFault as fault:
         return Inspection(header=None, panel=None, problems=(str(fault),), refused=True)
     panels = study / "panels" if study else None
-    match = (
-        match_panel(load_panel(panel, panels), header.channels)
-        if panel
-        else _nearest(header, panels)
-    )
+    named = named_panel(study, path, header) if study and not panel else NamedPanel()
+    wanted = load_panel(panel, panels) if panel else named.panel
+    match = match_panel(wanted, header.channels) if wanted else _nearest(header, panels)
     if match is None:
         refused = header.spill_fault or raw_spectral(header)
         known = ", ".join(panel_names(panels))
         problems = [f"The channels fit none of the known panels ({known})."]
     else:
         refused, problems = refusal(header, match.panel, panels), []
-    sentences = (*header.problems, *([refused] if refused else []), *problems)
+    sentences = (
+        *header.problems,
+        *([refused] if refused else []),
+        *named.sentences,
+        *problems,
+    )
     fitting = match.panel if match and match.fits else None
     return Inspection(header, fitting, sentences, refused=refused is not None)
 
@@ -207,11 +211,24 @@ def _uncompensated(header: TubeHeader, document: Path | None) -> tuple[str, ...]
     )
 
 
-def _nearest(header: TubeHeader, study: Path | None) -> PanelMatch | None:
-    """Find the panel that fits, or comes nearest with more than half of its markers."""
-    matches = [match_panel(load_panel(name, study), header.channels) for name in panel_names(study)]
-    near = [m for m in matches if m.fits or 2 * _markers_found(m) > len(m.panel.markers)]
-    return max(near, key=lambda m: (m.fits, _markers_found(m)), default=None)
+def _nearest(header: TubeHeader, own: Path | None) -> PanelMatch | None:
+    """Find the panel that fits, or comes nearest with more than half of its markers.
+
+    Of several, one under which the tube can be compensated comes first, then the one with most
+    markers, then the study's own.
+    """
+    names = panel_names(own)
+    of_study = set(panel_names_in(own)) if own is not None and own.is_dir() else set()
+
+    def rank(name: str, match: PanelMatch) -> tuple[bool, bool, int, bool]:
+        usable = match.fits and compensation_fault(header, match.panel) is None
+        return match.fits, usable, _markers_found(match), name in of_study
+
+    matches = {name: match_panel(load_panel(name, own), header.channels) for name in names}
+    near = {
+        n: m for n, m in matches.items() if m.fits or 2 * _markers_found(m) > len(m.panel.markers)
+    }
+    return max(near.items(), key=lambda each: rank(*each), default=(None, None))[1]
 
 
 def _markers_found(match: PanelMatch) -> int:

@@ -162,3 +162,37 @@ def test_a_navios_file_numbers_its_compensation_by_dye_and_not_by_channel() -> N
 def test_no_spill_is_no_fault() -> None:
     stored = read_spill({}, {}, ["FITC-A"])
     assert (stored.spill, stored.fault, stored.identity, stored.problems) == (None, None, False, ())
+
+
+# --- a channel that the tube does not have ------------------------------------------------------
+
+
+def spilling(*, out: float = 0.0, into: float = 0.0) -> str:
+    """Write a spill of FITC and PE, and of BV421, which the tube does not have."""
+    rows = f"1,0.18,{into},0.012,1,0,{out},0,1"
+    return f"3,FITC-A,PE-A,BV421-A,{rows}"
+
+
+@pytest.mark.parametrize(("out", "into"), [(0.0, 0.0), (1e-3, 0.0), (0.0, 1e-3)])
+def test_a_channel_without_spill_need_not_be_in_the_tube(
+    tmp_path: Path, out: float, into: float
+) -> None:
+    header = tube(tmp_path, ("SPILL", spilling(out=out, into=into)))
+    assert header.spill is not None
+    assert header.spill.detectors == ("FITC-A", "PE-A")
+    assert header.spill.matrix.tolist() == [[1.0, 0.18], [0.012, 1.0]]
+    assert any("BV421-A" in sentence and "left out" in sentence for sentence in header.problems)
+
+
+@pytest.mark.parametrize(("out", "into"), [(1.1e-3, 0.0), (0.0, 1.1e-3), (0.0, -0.02)])
+def test_a_channel_with_spill_must_be_in_the_tube(tmp_path: Path, out: float, into: float) -> None:
+    header = tube(tmp_path, ("SPILL", spilling(out=out, into=into)))
+    assert header.spill is None
+    assert header.spill_fault is not None
+    assert "SPILL names the channel 'BV421-A', which this tube does not have" in header.spill_fault
+
+
+def test_the_rounding_of_the_other_spill_is_that_of_the_same_coefficients(tmp_path: Path) -> None:
+    header = tube(tmp_path, ("SPILL", spilling()), ("$SPILLOVER", GOOD))
+    assert header.spill is not None
+    assert header.spill.detectors == ("FITC-A", "PE-A")

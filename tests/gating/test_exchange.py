@@ -428,7 +428,7 @@ def carried(document: Path, tube: Path, panel: Panel, sample: str | None = None)
     found = {stain.marker: place[stain.detector] for stain in reads.markers} | {
         name: place[name] for name in reads.scatter
     }
-    compiled = compile_strategy(strategy, PanelMatch(reads, reads.instrument, found, ()), header)
+    compiled = compile_strategy(strategy, PanelMatch(reads, reads.instrument, found, {}), header)
     events = open_events(header)
     theirs, ours = (
         evaluate(foreign.gating, events, header),

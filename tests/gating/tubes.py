@@ -48,6 +48,10 @@ class ArrayTube:
     def count(self) -> int:
         return len(self.events)
 
+    @property
+    def stores_spill(self) -> bool:
+        return self.spill is not None or self.spill_fault is not None
+
     def column(self, index: int, rows: np.ndarray | slice | None = None) -> np.ndarray:
         return self.events[:, index] if rows is None else self.events[rows, index]
 

@@ -78,6 +78,8 @@ def same_sentence(study: Study, panel: str | None = None) -> str:
         ("", "identity", AURORA),
         ("", "identity", {"$CYT": "ID7000"}),
         ("", "identity", {"$CYT": "Northern Lights"}),
+        ("", "identity", {"$CYT": "NovoCyte Opteon"}),
+        ("", "none", {"$CYT": "ID7000"}),
     ],
 )
 @pytest.mark.parametrize("panel", ["bcell", None])
@@ -102,6 +104,14 @@ def test_the_cure_for_an_unmixed_spectral_tube_helps(tmp_path: Path) -> None:
     assert not found.refused
     assert found.document()["panel"] == "unmixed"
     assert judged(study)[0] == "accepted"
+
+
+def test_no_spill_of_a_cytometer_that_also_compensates_is_to_be_exported_again(
+    tmp_path: Path,
+) -> None:
+    study = study_of(tmp_path / "s")
+    spectral_tube(study.inbox / "t.fcs", spill="none", **{"$CYT": "NovoCyte Opteon"})
+    assert "Export it again" in same_sentence(study)
 
 
 def test_an_identity_spill_of_any_other_cytometer_names_both_cures(tmp_path: Path) -> None:

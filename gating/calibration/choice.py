@@ -36,14 +36,16 @@ class Choice:
 def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]) -> Choice:
     """Choose among the released calibrations of a tube's panel; the newest that fits is taken.
 
-    Where the sheet names an instrument, its calibration must not name another cytometer than the
-    file does: two witnesses that contradict each other leave the tube without a calibration.
+    Where the sheet names the instrument of a calibration, that one must not name another cytometer
+    than the file does: two witnesses that contradict each other leave the tube without a
+    calibration, though there be one of the file's.
     """
-    of_instrument = [
-        place for place, each in enumerate(calibrations) if _is_of_instrument(tube, each)
+    of_sheet = [place for place, each in enumerate(calibrations) if _is_named(tube, each)]
+    of_instrument = of_sheet or [
+        place for place, each in enumerate(calibrations) if _is_of_file(tube, each)
     ]
     if not of_instrument:
-        return Choice(None, f"no calibration of {_described(tube)}")
+        return Choice(None, f"there is no calibration of {_described(tube)}")
     agreeing = [place for place in of_instrument if _agrees(tube, calibrations[place])]
     if not agreeing:
         other = calibrations[of_instrument[-1]]
@@ -81,9 +83,12 @@ def names_instrument(tube: TubeInstrument, names: Sequence[str]) -> bool:
     return any(_plain(name) in own for name in names)
 
 
-def _is_of_instrument(tube: TubeInstrument, calibration: Calibration) -> bool:
-    if tube.named is not None and _plain(tube.named) == _plain(calibration.instrument):
-        return True
+def _is_named(tube: TubeInstrument, calibration: Calibration) -> bool:
+    """Tell whether the sheet names the instrument of a calibration."""
+    return tube.named is not None and _plain(tube.named) == _plain(calibration.instrument)
+
+
+def _is_of_file(tube: TubeInstrument, calibration: Calibration) -> bool:
     return any(
         is_of_cytometer(each, tube.cytometer, tube.serial) for each in calibration.cytometers
     )

@@ -9,6 +9,9 @@ from datetime import date
 from gating.calibration.model import Calibration, Cytometer
 from panels.files.lock import version_order
 
+NONE = "there is no calibration of"
+"""How the reason begins where a tube's instrument has none at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class TubeInstrument:
@@ -27,10 +30,14 @@ class TubeInstrument:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The calibration that holds for a tube (its place in the list), or why none does."""
+    """The calibration that holds for a tube (its place in the list), or why none does.
+
+    ``contradicted`` means that sheet and file name different instruments.
+    """
 
     place: int | None
     reason: str = ""
+    contradicted: bool = False
 
 
 def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]) -> Choice:
@@ -45,7 +52,7 @@ def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]
         place for place, each in enumerate(calibrations) if _is_of_file(tube, each)
     ]
     if not of_instrument:
-        return Choice(None, f"there is no calibration of {_described(tube)}")
+        return Choice(None, f"{NONE} {_described(tube)}")
     agreeing = [place for place in of_instrument if _agrees(tube, calibrations[place])]
     if not agreeing:
         other = calibrations[of_instrument[-1]]
@@ -54,6 +61,7 @@ def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]
             None,
             f"the sheet says {tube.named}, whose calibration is of {names}, but the file is of "
             f"{_of_file(tube)}",
+            contradicted=True,
         )
     fitting = [place for place in agreeing if _holds(tube, calibrations[place])]
     if not fitting:

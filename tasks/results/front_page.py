@@ -11,6 +11,7 @@ from tasks.publish.front_page import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
 from tasks.results.stored_tables import built_patients, frames_of, stored_tables
+from tasks.results.uncalibrated import uncalibrated_sentence, uncalibrated_tubes
 from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.runs import last_run
 from tasks.strategies.standing import strategy_standing
@@ -49,6 +50,7 @@ def write_front_page(snapshot: StudySnapshot) -> Path:
         patients=tuple(built_patients(study)),
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
         strategies=strategies,
+        uncalibrated=uncalibrated_sentence(uncalibrated_tubes(snapshot)),
         notices=(
             *inbox_faults(study),
             *map(str, snapshot.drug_problems),

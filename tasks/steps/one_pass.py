@@ -19,6 +19,7 @@ from tasks.results.cohort_tables import cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_notes import baseline_warnings
 from tasks.results.stored_tables import built_patients
+from tasks.results.uncalibrated import uncalibrated_sentence, uncalibrated_tubes
 from tasks.sheets.drugs import read_drugs
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.faults import in_words
@@ -240,6 +241,8 @@ def _summary(this: Pass) -> dict[str, Any]:
     taken = this.taken_in or IntakeSummary((), ())
     sentences = [each for each in taken.sentences if each not in taken.sheet_faults]
     warnings = baseline_warnings(snapshot.patients, tubes).values()
+    without = uncalibrated_tubes(snapshot, tubes)
+    first = filter(None, [uncalibrated_sentence(without)])
     return {
         "accepted": taken.judged("accepted"),
         "counted": sum(outcome.counted for outcome in this.counted),
@@ -247,9 +250,10 @@ def _summary(this: Pass) -> dict[str, Any]:
         "waiting": states["waiting"] + states["settling"],
         "quarantined": states["quarantined"],
         "failed": states["failed"],
+        "uncalibrated": sum(each.tubes for each in without),
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [*this.altered, *sentences, *warnings, *newer_defaults(snapshot)],
+        "sentences": [*first, *this.altered, *sentences, *warnings, *newer_defaults(snapshot)],
         "sheet_faults": [*taken.sheet_faults, *map(str, snapshot.drug_problems)],
         "table_faults": [*this.faults, *this.world_faults],
         "notices": list(sheet_notices(snapshot, tubes)),

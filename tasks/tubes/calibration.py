@@ -43,6 +43,7 @@ def in_words(calibrated: CalibratedStrategy) -> str:
         name for name in calibrated.strategy.thresholds if name in calibrated.unmeasured
     )
     return (
-        f"{calibrated.calibration} could not measure {named}: {', '.join(populations)} hang on the "
-        f"number that the strategy brought."
+        f"{calibrated.calibration} could not measure {named}: the counts of "
+        f"{', '.join(populations)} rest on the strategy's own number, which was set on another "
+        f"instrument."
     )

@@ -269,6 +269,7 @@ def test_a_second_run_counts_nothing_and_leaves_every_byte_even_without_the_trut
         "waiting": 0,
         "quarantined": 0,
         "failed": 0,
+        "uncalibrated": 0,
     }
     assert said.document == nothing | {"patients": 2, "report": report}
     assert hashes(demo / "results") == before

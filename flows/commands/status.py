@@ -26,6 +26,7 @@ def status_document(
     from tasks.results.uncalibrated import uncalibrated_tubes
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
+    from tasks.store.tubes import taken_in
     from tasks.strategies.in_use import read_snapshot
     from tasks.strategies.standing import panel_standing, strategy_standing
 
@@ -35,10 +36,11 @@ def status_document(
         files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
         last = last_run(store, "nightly")
         strategies = strategy_standing(snapshot, store)
-    without = uncalibrated_tubes(snapshot)
+        known = taken_in(store)
+    without = uncalibrated_tubes(snapshot, known)
     return {
         "inbox": list(inbox_faults(study)),
-        "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot)],
+        "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot, known)],
         "states": states,
         "uncalibrated": sum(each.tubes for each in without),
         "without_calibration": [asdict(each) for each in without],

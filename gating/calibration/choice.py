@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from gating.calibration.model import Calibration, Cytometer
 from panels.files.lock import version_order
@@ -142,5 +143,7 @@ def _written(cytometer: Cytometer) -> str:
     return cytometer.name + (f" (serial {cytometer.serial})" if cytometer.serial else "")
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
+    """Give what of a name is compared; a study asks for the same few of every tube."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gating.calibration.choice import NONE
 from panels.text.printable import shown
-from tasks.store.tubes import taken_in
+from tasks.tubes.calibration import in_words
 
 if TYPE_CHECKING:
+    from gating.strategy.calibrated import CalibratedStrategy
     from tasks.store.tubes import Tube
     from tasks.study.snapshot import StudySnapshot
 
@@ -30,16 +32,11 @@ class UncalibratedTubes:
     reason: str
 
 
-def uncalibrated_tubes(
-    snapshot: StudySnapshot, known: Sequence[Tube] | None = None
-) -> list[UncalibratedTubes]:
+def uncalibrated_tubes(snapshot: StudySnapshot, known: Sequence[Tube]) -> list[UncalibratedTubes]:
     """List the counted tubes without a calibration by panel and instrument, most tubes first.
 
-    ``known`` are all tubes taken in, where they were read already.
+    ``known`` are all tubes taken in.
     """
-    if known is None:
-        with snapshot.study.store() as store:
-            known = taken_in(store)
     reasons: dict[tuple[str, str], list[str]] = {}
     for tube in known:
         used = snapshot.strategies.get(tube.identity.panel)
@@ -69,6 +66,26 @@ def uncalibrated_sentence(listed: Sequence[UncalibratedTubes]) -> str:
         f"by any amount: {named}{more}. Measure one from your own tubes: reconflow calibrate draft "
         f"--panel {listed[0].panel} --instrument NAME --study FOLDER."
     )
+
+
+def unmeasured_notices(snapshot: StudySnapshot, known: Sequence[Tube]) -> list[str]:
+    """Say of each calibration that lacks a threshold what hangs on it, and in how many tubes."""
+    numbers: dict[str, CalibratedStrategy] = {}
+    tubes: Counter[str] = Counter()
+    for tube in known:
+        used = snapshot.strategies.get(tube.identity.panel)
+        if used is None or tube.file.state != "counted":
+            continue
+        calibrated = used.for_tube(tube)
+        if calibrated.unmeasured and not calibrated.fault:
+            numbers[calibrated.calibration] = calibrated
+            tubes[calibrated.calibration] += 1
+    notices = ((tubes[pin], in_words(each)) for pin, each in sorted(numbers.items()))
+    return [
+        f"{count:,} {'tube' if count == 1 else 'tubes'}: {words}"
+        for count, words in notices
+        if words
+    ]
 
 
 def _in_words(group: UncalibratedTubes) -> str:

@@ -18,7 +18,12 @@ from tasks.intake.cytometers import ask_for_cytometers
 from tasks.intake.take_in import take_in
 from tasks.results.cohort_tables import build_cohort
 from tasks.results.patient_tables import counted_tubes
-from tasks.results.uncalibrated import uncalibrated_sentence, uncalibrated_tubes
+from tasks.results.uncalibrated import (
+    UncalibratedTubes,
+    uncalibrated_sentence,
+    uncalibrated_tubes,
+    unmeasured_notices,
+)
 from tasks.simulate.tube import SERIAL, TubePlan, write_tube
 from tasks.steps.one_pass import Pass
 from tasks.store.gatings import gatings_of
@@ -120,6 +125,11 @@ def flagged(study: Study) -> dict[str, set[str]]:
         tube.identity.file: {name for name, each in tube.counts.items() if FLAG in each.flags}
         for tube in counted_tubes(read_snapshot(study))
     }
+
+
+def without_calibration(study: Study) -> list[UncalibratedTubes]:
+    with study.store() as store:
+        return uncalibrated_tubes(read_snapshot(study), taken_in(store))
 
 
 def folder_of(study: Study, name: str) -> Path:
@@ -246,7 +256,7 @@ def test_a_sheet_that_contradicts_the_file_is_said_with_both_witnesses(
     release(study, "one")
     release(study, "two")
     plain_night(study)
-    (group,) = uncalibrated_tubes(read_snapshot(study))
+    (group,) = without_calibration(study)
     assert (group.panel, group.instrument, group.tubes) == ("bcell", "one", 1)
     assert "the sheet says one" in group.reason
     assert "(serial R1000002)" in uncalibrated_sentence([group])
@@ -276,7 +286,12 @@ def test_an_unmeasured_threshold_flags_the_populations_that_hang_on_it_and_no_ot
     assert "unswitched_memory_b" in expected
     assert "b_cells" not in expected
     assert flagged(study) == {"one.fcs": expected, "one_before.fcs": expected}
-    assert uncalibrated_tubes(read_snapshot(study)) == []
+    assert without_calibration(study) == []
+    with study.store() as store:
+        (notice,) = unmeasured_notices(read_snapshot(study), taken_in(store))
+    assert notice.startswith(
+        "2 tubes: bcell/one@1.0.0 could not measure cd27: the counts of naive_b"
+    )
     page = (folder_of(study, "one.fcs") / "gating.html").read_text("utf-8")
     assert "could not measure cd27" in page
 

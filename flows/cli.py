@@ -49,7 +49,9 @@ Json = Annotated[
 Strict = Annotated[
     bool,
     Parameter(
-        name="--strict", negative="", help="End with code 3 when something waits or is quarantined."
+        name="--strict",
+        negative="",
+        help="End with code 3 when something waits, is quarantined or is uncalibrated.",
     ),
 ]
 
@@ -60,7 +62,7 @@ class Outcome:
 
     ``failed`` means that the work was done but its answer is a refusal (code 1); ``wrong`` that a
     sheet has to be corrected, though everything else was done (code 2); ``waits`` that something
-    waits or is quarantined (code 3 under ``--strict``).
+    waits, is quarantined or was counted without a calibration (code 3 under ``--strict``).
     """
 
     document: Mapping[str, object]
@@ -132,8 +134,8 @@ def main() -> NoReturn:
 def run(tokens: Sequence[str]) -> int:
     """Run one command and give its exit code.
 
-    0: done; 1: failed; 2: wrongly called; 3: something waits or is quarantined (``--strict``);
-    130: interrupted.
+    0: done; 1: failed; 2: wrongly called; 3: something waits, is quarantined or is uncalibrated
+    (``--strict``); 130: interrupted.
     """
     as_json = "--json" in tokens
     try:

@@ -24,6 +24,8 @@ def pass_text(summary: Mapping[str, Any]) -> str:
         f"{summary[key]} {key}"
         for key in ("accepted", "counted", "duplicates", "waiting", "quarantined", "failed")
     )
+    if summary["uncalibrated"]:
+        counts += f", {summary['uncalibrated']} uncalibrated"
     sentences = [f"  {printable(sentence)}" for sentence in summary["sentences"]]
     return "\n".join([counts, *sentences, f"report: {summary['report']}"])
 

@@ -66,7 +66,10 @@ def gate(
     for problem in gated.problems:
         sys.stderr.write(f"{file.name}: {problem}\n")
     lines = [f"{count:>10,}  {'  ' * (len(path) - 1)}{path[-1]}" for path, count in gated.gates]
-    text = "\n".join([f"{gated.events:,} events, {gated.seconds:.2f} s", *lines])
+    counted = f"{gated.events:,} events, {gated.seconds:.2f} s"
+    if gated.calibration:
+        counted += f", calibration {gated.calibration}"
+    text = "\n".join([counted, *lines])
     return Outcome(document=gated.document(), text=text)
 
 
@@ -147,6 +150,7 @@ def _inspection(file: Path, inspected: "Inspection", kept: tuple[str, ...]) -> s
         f"{file.name}: {header.version}, {header.event_count:,} events, {channels} channels",
         f"panel: {document['panel'] or 'none that is known'}",
         f"compensation: {_compensation(header.spill)}",
+        *([f"calibration: {inspected.calibration}"] if inspected.calibration else []),
         "",
         f"{'detector':<24}{'label':<24}marker",
         *map(_channel_line, document["channels"]),

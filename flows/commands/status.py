@@ -1,6 +1,7 @@
 """Gather and show how a study stands: the ledger, what is open, the last and the next run."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flows.server.access import Access
@@ -22,8 +23,10 @@ def status_document(
     """
     from tasks.intake.inbox import inbox_faults
     from tasks.intake.sheet_notices import sheet_notices
+    from tasks.results.uncalibrated import uncalibrated_tubes
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
+    from tasks.store.tubes import taken_in
     from tasks.strategies.in_use import read_snapshot
     from tasks.strategies.standing import panel_standing, strategy_standing
 
@@ -33,10 +36,14 @@ def status_document(
         files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
         last = last_run(store, "nightly")
         strategies = strategy_standing(snapshot, store)
+        known = taken_in(store)
+    without = uncalibrated_tubes(snapshot, known)
     return {
         "inbox": list(inbox_faults(study)),
-        "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot)],
+        "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot, known)],
         "states": states,
+        "uncalibrated": sum(each.tubes for each in without),
+        "without_calibration": [asdict(each) for each in without],
         "strategies": [_strategy_document(each) for each in strategies],
         "panels": [_panel_document(each) for each in panel_standing(snapshot)],
         "open": [_file_document(each) for each in files],
@@ -48,9 +55,13 @@ def status_document(
 
 def status_text(document: Mapping[str, Any]) -> str:
     """Write the status for a person: what needs a hand comes last, so that it is read."""
+    from tasks.results.uncalibrated import UncalibratedTubes, uncalibrated_sentence
+
     last = document["last_run"]
+    without = [UncalibratedTubes(**each) for each in document["without_calibration"]]
     strategies = document["strategies"]
     lines = [
+        *filter(None, [uncalibrated_sentence(without)]),
         "  ".join(f"{state} {number}" for state, number in document["states"].items()),
         f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
         f"next run: {_next_run_text(document)}",

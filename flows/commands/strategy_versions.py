@@ -88,6 +88,7 @@ def show(name: str, *, study: LaboratoryStudy = None, json: Json = False) -> Out
     lines = [
         f"{value.name}  {release.sha256[:12]}  panel {value.panel}",
         value.title,
+        *_numbers_line(value),
         "",
         "Gates",
         *_gate_lines(value.gates),
@@ -101,6 +102,14 @@ def show(name: str, *, study: LaboratoryStudy = None, json: Json = False) -> Out
     return Outcome(
         document={"sha256": release.sha256, **value.model_dump(mode="json")}, text="\n".join(lines)
     )
+
+
+def _numbers_line(value: "Strategy") -> Iterator[str]:
+    """Say whose numbers are shown, where they are not the file's own."""
+    if value.calibration:
+        yield f"Its numbers are those of the calibration {value.calibration}."
+    if value.instruments:
+        yield f"Its numbers were set for {', '.join(value.instruments)}."
 
 
 def _gate_lines(gates: Sequence["Gate"]) -> Iterator[str]:
@@ -125,7 +134,7 @@ def _threshold_line(name: str, threshold: "Threshold") -> str:
 def verify(*, study: LaboratoryStudy = None, json: Json = False) -> Outcome:
     """Check that every released strategy still is what was released."""
     from gating.strategy.catalogue import known, load_strategy, missing_releases
-    from panels.text.errors import StrategyFault
+    from panels.text.errors import CalibrationFault, StrategyFault
 
     strategies = strategies_of(study)
     verified: list[str] = []
@@ -137,7 +146,7 @@ def verify(*, study: LaboratoryStudy = None, json: Json = False) -> Outcome:
     for pin in known(strategies):
         try:
             verified.append(load_strategy(pin, strategies).strategy.name)
-        except StrategyFault as fault:
+        except (StrategyFault, CalibrationFault) as fault:
             faults.append(str(fault))
             sys.stderr.write(f"reconflow: {fault}\n")
     text = "\n".join([*(f"{name}: as released" for name in verified), *faults])

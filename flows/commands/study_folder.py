@@ -26,6 +26,7 @@ SUMMARY = (
     "waiting",
     "quarantined",
     "failed",
+    "uncalibrated",
     "patients",
     "report",
 )
@@ -167,7 +168,7 @@ def status(*, study: Study = Path(), json: Json = False, strict: Strict = False)
     return Outcome(
         document=document,
         text=status_text(document),
-        waits=bool(states["waiting"] or states["quarantined"]),
+        waits=bool(states["waiting"] or states["quarantined"] or document["uncalibrated"]),
     )
 
 
@@ -195,7 +196,7 @@ def _outcome(summary: dict[str, Any], text: str) -> Outcome:
         text=text,
         failed=bool(summary["failed"] or summary["table_faults"]),
         wrong=bool(summary["sheet_faults"]),
-        waits=bool(summary["waiting"] or summary["quarantined"]),
+        waits=bool(summary["waiting"] or summary["quarantined"] or summary["uncalibrated"]),
     )
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from gating.calibration.model import Calibration, Cytometer
 from panels.files.lock import version_order
+
+NONE = "there is no calibration of"
+"""How the reason begins where a tube's instrument has none at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +31,29 @@ class TubeInstrument:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The calibration that holds for a tube (its place in the list), or why none does."""
+    """The calibration that holds for a tube (its place in the list), or why none does.
+
+    ``contradicted`` means that sheet and file name different instruments.
+    """
 
     place: int | None
     reason: str = ""
+    contradicted: bool = False
 
 
 def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]) -> Choice:
     """Choose among the released calibrations of a tube's panel; the newest that fits is taken.
 
-    Where the sheet names an instrument, its calibration must not name another cytometer than the
-    file does: two witnesses that contradict each other leave the tube without a calibration.
+    Where the sheet names the instrument of a calibration, that one must not name another cytometer
+    than the file does: two witnesses that contradict each other leave the tube without a
+    calibration, though there be one of the file's.
     """
-    of_instrument = [
-        place for place, each in enumerate(calibrations) if _is_of_instrument(tube, each)
+    of_sheet = [place for place, each in enumerate(calibrations) if _is_named(tube, each)]
+    of_instrument = of_sheet or [
+        place for place, each in enumerate(calibrations) if _is_of_file(tube, each)
     ]
     if not of_instrument:
-        return Choice(None, f"no calibration of {_described(tube)}")
+        return Choice(None, f"{NONE} {_described(tube)}")
     agreeing = [place for place in of_instrument if _agrees(tube, calibrations[place])]
     if not agreeing:
         other = calibrations[of_instrument[-1]]
@@ -52,6 +62,7 @@ def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]
             None,
             f"the sheet says {tube.named}, whose calibration is of {names}, but the file is of "
             f"{_of_file(tube)}",
+            contradicted=True,
         )
     fitting = [place for place in agreeing if _holds(tube, calibrations[place])]
     if not fitting:
@@ -81,9 +92,12 @@ def names_instrument(tube: TubeInstrument, names: Sequence[str]) -> bool:
     return any(_plain(name) in own for name in names)
 
 
-def _is_of_instrument(tube: TubeInstrument, calibration: Calibration) -> bool:
-    if tube.named is not None and _plain(tube.named) == _plain(calibration.instrument):
-        return True
+def _is_named(tube: TubeInstrument, calibration: Calibration) -> bool:
+    """Tell whether the sheet names the instrument of a calibration."""
+    return tube.named is not None and _plain(tube.named) == _plain(calibration.instrument)
+
+
+def _is_of_file(tube: TubeInstrument, calibration: Calibration) -> bool:
     return any(
         is_of_cytometer(each, tube.cytometer, tube.serial) for each in calibration.cytometers
     )
@@ -129,5 +143,7 @@ def _written(cytometer: Cytometer) -> str:
     return cytometer.name + (f" (serial {cytometer.serial})" if cytometer.serial else "")
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
+    """Give what of a name is compared; a study asks for the same few of every tube."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())

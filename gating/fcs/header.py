@@ -12,7 +12,7 @@ from gating.fcs.limits import MOST_EVENTS
 from gating.fcs.second_readers import confirm, parsed_header
 from gating.fcs.spillover import Spill, read_spill
 from gating.fcs.text import DataSet, read_data_sets
-from gating.fcs.vendor_quirks import acquired_volume_ul
+from gating.fcs.vendor_quirks import acquired_volume_ul, cytometer_name, cytometer_serial
 from panels.acquisition_time import time_channel
 from panels.text.errors import UnreadableFile
 
@@ -48,6 +48,16 @@ class TubeHeader:
     def stores_spill(self) -> bool:
         """Tell whether the file stores a spill, be it one that cannot be used."""
         return self.spill is not None or self.spill_fault is not None
+
+    @property
+    def cytometer(self) -> str:
+        """Give the instrument as the file names it (``$CYT``); empty where it names none."""
+        return cytometer_name(self.keywords)
+
+    @property
+    def serial(self) -> str:
+        """Give the instrument's serial number; empty where the file has none."""
+        return cytometer_serial(self.keywords)
 
 
 def read_header(path: Path) -> TubeHeader:

@@ -31,13 +31,15 @@ class InstrumentNumbers:
     def for_tube(self, tube: TubeInstrument) -> CalibratedStrategy:
         """Give the strategy with the numbers of a tube's instrument.
 
-        Where no calibration holds, the strategy's default numbers are given with the fault that
-        says so.
+        Where no calibration holds, or sheet and file name different instruments, the strategy's
+        default numbers are given with the fault that says so.
         """
         choice = choose_calibration(tube, self.calibrations)
         if choice.place is not None:
             return self.strategies[choice.place]
         instruments = self.default.strategy.instruments
+        if choice.contradicted:
+            return replace(self.default, fault=choice.reason)
         if names_instrument(tube, instruments):
             return self.default
         if choose_calibration(tube, self.drawn_on).place is not None:

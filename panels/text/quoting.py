@@ -29,7 +29,7 @@ _STANDARD = re.compile(
     | LAST_MODIFIED | LAST_MODIFIER | LOCATIONID | LOST | MODE | NEXTDATA | OP | ORIGINALITY | PAR
     | PLATEID | PLATENAME | PROJ | SMNO | SPILL | SPILLOVER | SRC | SYS | TIMESTEP | TOT | TR
     | UNICODE | UNSTAINEDCENTERS | UNSTAINEDINFO | VOL | WELLID)
-    | CREATOR | TIMESTEP | SPILL | SPILLOVER""",
+    | CREATOR | CYTNUM | TIMESTEP | SPILL | SPILLOVER""",
     re.VERBOSE,
 )
 _NUMERIC = (
@@ -46,7 +46,10 @@ _ALLOWED = tuple(
         (r"\$(?:DATATYPE|MODE|P[0-9]{1,5}DATATYPE)", r"[A-Za-z]"),
         (r"\$CYT|\$?CREATOR", rf"[A-Za-z0-9µ®™ ./()+&:_-]{{1,{LONGEST_SHOWN}}}"),
         # A serial number begins with few letters and holds digits, a name of a person does not.
-        (r"\$CYTSN", r"[A-Za-z]{0,5}[-_. ]?[A-Za-z]?[0-9]{1,20}[-_.0-9A-Z]{0,16}"),
+        (
+            r"\$CYTSN|CYTNUM",
+            r"[A-Za-z]{0,5}[-_. ]?[A-Za-z]?[0-9]{1,20}[-_.0-9A-Z]{0,16}|SIMULATED",
+        ),
         ("APPLY COMPENSATION", r"(?i:true|false|yes|no|on|off|0|1)"),
         (
             "CST SETUP STATUS",

@@ -15,7 +15,8 @@ from tasks.concordance.agreement import f1
 from tasks.publish.tables import write_atomically
 from tasks.store.gatings import save_gating
 from tasks.store.measurements import save_measurements
-from tasks.store.tubes import taken_in, tubes_to_count
+from tasks.store.tubes import Tube, taken_in, tubes_to_count
+from tasks.strategies.in_use import in_use
 from tasks.study.folder import Study
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
 from tasks.tubes.gate_tube import GatedTube, gate_tube, measure_tube
@@ -77,7 +78,7 @@ def comparison(snapshot: StudySnapshot, strategy: str) -> Comparison:
         raise UsageFault(
             f"{release.strategy.name} is the version in use: there is nothing to compare it with."
         )
-    return Comparison(panel, current, StrategyInUse(release=release, defined=current.defined))
+    return Comparison(panel, current, in_use(snapshot.study, release, current.defined))
 
 
 def folder_of(study: Study, compared: Comparison) -> Path:
@@ -93,12 +94,21 @@ def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
     pins = {compared.panel: compared.current.name}
     contents = {compared.panel: compared.current.panel_sha256}
     with study.store() as store:
-        due = tubes_to_count(store, pins, ENGINE_VERSION, panels=contents)
         tubes = [
             tube
             for tube in taken_in(store)
             if tube.identity.panel == compared.panel and not is_fmo(tube.identity)
         ]
+        made_of = {tube.identity.tube_sha256: _made_of(compared, tube) for tube in tubes}
+        due = tubes_to_count(
+            store,
+            pins,
+            ENGINE_VERSION,
+            panels=contents,
+            calibrations={
+                tube.identity.tube_sha256: compared.current.for_tube(tube).sha256 for tube in tubes
+            },
+        )
     if due:
         raise UsageFault(
             f"{len(due)} tubes are not counted under {compared.current.name} yet: run "
@@ -108,15 +118,16 @@ def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
     return [
         t.identity.tube_sha256
         for t in tubes
-        if t.file.state == "counted" and not _is_done(done, t.identity.tube_sha256, compared)
+        if t.file.state == "counted"
+        and not _is_done(done, t.identity.tube_sha256, made_of[t.identity.tube_sha256])
     ]
 
 
 def recount_inputs(snapshot: StudySnapshot, compared: Comparison) -> RecountInputs:
     """Read which reference tubes there are; to be called once they were measured."""
     with snapshot.study.store() as store:
-        panels = (compared.other.panel_sha256,)
-        references = reference_index(snapshot, store, panels=panels)
+        strategies = (compared.current, compared.other)
+        references = reference_index(snapshot, store, strategies=strategies)
     return RecountInputs(snapshot.study, compared, references)
 
 
@@ -129,14 +140,14 @@ def measure_references(snapshot: StudySnapshot, compared: Comparison) -> list[st
         return []
     study, faults = snapshot.study, []
     with study.store() as store:
-        known = reference_index(snapshot, store, panels=(compared.other.panel_sha256,))
+        known = reference_index(snapshot, store, strategies=(compared.other,))
         for identity in known.references.get(compared.panel, []):
-            if (identity.tube_sha256, compared.other.name) in known.measured:
+            if known.is_measured(identity, compared.other.name):
                 continue
             tube = next(iter(taken_in(store, tube_sha256=identity.tube_sha256)))
             try:
                 measured = measure_tube(study, tube, compared.other)
-                with_versions = measured_with(compared.other)
+                with_versions = measured_with(compared.other, compared.other.for_tube(tube))
                 save_measurements(store, identity.tube_sha256, with_versions, measured)
             except TubeFault as fault:
                 faults.append(str(fault))
@@ -163,7 +174,7 @@ def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
     document = {
         "tube_sha256": tube_sha256,
         "visit": tube.identity.visit,
-        "made_of": _made_of(compared),
+        "made_of": _made_of(compared, tube),
         "gates": _gates_compared(current, other),
     }
     path = folder_of(study, compared) / "tubes" / f"{tube_sha256[:12]}.json"
@@ -204,18 +215,24 @@ def _events_of(gated: GatedTube, gate: str) -> np.ndarray | None:
     return None if path is None else gated.evaluation.rows[path]
 
 
-def _made_of(compared: Comparison) -> str:
-    return (
-        f"{compared.current.release.sha256} {compared.other.release.sha256} "
-        f"{compared.current.panel_sha256} {ENGINE_VERSION}"
+def _made_of(compared: Comparison, tube: Tube) -> str:
+    """Name all that the comparison of a tube hangs on: strategies, panel, engine, calibrations."""
+    strategies = (compared.current, compared.other)
+    calibrations = (each.for_tube(tube).sha256 for each in strategies)
+    return " ".join(
+        (
+            compared.current.release.sha256,
+            compared.other.release.sha256,
+            compared.current.panel_sha256,
+            ENGINE_VERSION,
+            *filter(None, calibrations),
+        )
     )
 
 
-def _is_done(folder: Path, tube_sha256: str, compared: Comparison) -> bool:
+def _is_done(folder: Path, tube_sha256: str, made_of: str) -> bool:
     path = folder / f"{tube_sha256[:12]}.json"
     if not path.is_file():
         return False
     document = json.loads(path.read_text(encoding="utf-8"))
-    return bool(
-        document.get("tube_sha256") == tube_sha256 and document.get("made_of") == _made_of(compared)
-    )
+    return bool(document.get("tube_sha256") == tube_sha256 and document.get("made_of") == made_of)

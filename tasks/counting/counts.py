@@ -47,7 +47,9 @@ class TubeCounts:
     the cells that passed the laser one by one: the others are in no count, though of the same
     blood. ``bead_rate`` is in beads per second, ``expected_bead_rate`` what the other tubes of its
     batch let expect. ``detectors`` are those of the markers the strategy needs, ``panel`` is the
-    version of the panel that matched them, ``panel_sha256`` its content.
+    version of the panel that matched them, ``panel_sha256`` its content. ``calibration`` names the
+    calibration whose numbers counted (empty: the strategy's own), ``calibration_sha256`` its
+    content.
     """
 
     identity: TubeIdentity
@@ -65,6 +67,8 @@ class TubeCounts:
     panel: str = ""
     detectors: Mapping[str, Detector] = field(default_factory=dict)
     panel_sha256: str = ""
+    calibration: str = ""
+    calibration_sha256: str = ""
 
     @property
     def is_usable(self) -> bool:

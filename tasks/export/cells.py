@@ -35,8 +35,8 @@ def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, lis
     Gives the number of cells, and sentences on the tubes that were left out. ``X`` is
     asinh(compensated / 150) on a scale of 2^18, the layer ``linear`` the compensated values; a
     marker that a panel lacks is NaN. ``obs`` has one row a cell: patient, visit, day, specimen,
-    panel, tube, event, its deepest population, and one Boolean a population. Raises UsageFault
-    without the package anndata, ReconflowError when no cell could be written.
+    panel, calibration, tube, event, its deepest population, and one Boolean a population. Raises
+    UsageFault without the package anndata, ReconflowError when no cell could be written.
     """
     try:
         import anndata
@@ -146,6 +146,8 @@ def _obs(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, rows: np.ndarray
         "panel": identity.panel,
         "strategy": compiled.strategy.name,
         "panel_sha256": gated.gating.panel_sha256,
+        "calibration": gated.gating.calibration,
+        "calibration_sha256": gated.gating.calibration_sha256,
         "tube_sha256": identity.tube_sha256,
     }
     columns = {

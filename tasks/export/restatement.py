@@ -109,11 +109,10 @@ def _parameter_values(row: Row | None) -> list[str]:
 
 
 def _why(old: Row, new: Row, changed: list[str]) -> str:
-    """Give the cause that lies farthest back: strategy, panel, sheet, infusion, counts, draw."""
-    if (old["strategy"], old["strategy_sha256"]) != (new["strategy"], new["strategy_sha256"]):
-        return f"counted under {new['strategy']} instead of {old['strategy']}"
-    if old["panel_sha256"] and old["panel_sha256"] != new["panel_sha256"]:
-        return f"counted with another content of the panel {new['panel']}"
+    """Give the cause that lies farthest back: what counted, sheet, infusion, counts, draw."""
+    made_with = _made_with_another(old, new)
+    if made_with:
+        return made_with
     if any(name in changed for name in IDENTITY):
         return "the sample sheet says otherwise now"
     if "day" in changed:
@@ -121,6 +120,18 @@ def _why(old: Row, new: Row, changed: list[str]) -> str:
     if "events" in changed or "parent_events" in changed:
         return "the tube was counted anew: controls or a baseline tube came, or the program changed"
     return "limits, background or a companion tube of the draw changed"
+
+
+def _made_with_another(old: Row, new: Row) -> str:
+    """Name the strategy, panel or calibration that a row was counted with and was not before."""
+    if (old["strategy"], old["strategy_sha256"]) != (new["strategy"], new["strategy_sha256"]):
+        return f"counted under {new['strategy']} instead of {old['strategy']}"
+    if old["panel_sha256"] and old["panel_sha256"] != new["panel_sha256"]:
+        return f"counted with another content of the panel {new['panel']}"
+    if old["calibration_sha256"] != new["calibration_sha256"]:
+        then, now = (each["calibration"] or "the strategy's own numbers" for each in (old, new))
+        return f"counted with {now} instead of {then}"
+    return ""
 
 
 def _why_it_came(row: Row, *, has_tube: bool) -> str:

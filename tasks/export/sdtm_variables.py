@@ -138,4 +138,6 @@ QUALIFIERS = (
     ("CPFLAGS", "Flags", "flags"),
     ("CPSTRATG", "Gating Strategy", "strategy"),
     ("CPPANSHA", "SHA-256 of Panel Definition", "panel_sha256"),
+    ("CPCALIB", "Calibration of Instrument", "calibration"),
+    ("CPCALSHA", "SHA-256 of Calibration", "calibration_sha256"),
 )

@@ -127,7 +127,13 @@ def _enter_tube(
 ) -> None:
     """Save the identity of an accepted tube, which its file stands for from now on."""
     if verdict.identity:
-        save_tube(connection, verdict.identity, verdict.keywords)
+        save_tube(
+            connection,
+            verdict.identity,
+            verdict.keywords,
+            cytometer=verdict.cytometer,
+            serial=verdict.serial,
+        )
         _retire_lost(connection, lost, record)
         refuse_twin(connection, record)
 

@@ -24,13 +24,18 @@ _SHEET_LIKE = frozenset({".xlsx", ".xls", ".ods", ".tsv", ".txt"})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a file, and why; an accepted one has its identity and trusted keywords."""
+    """What becomes of a file, and why.
+
+    An accepted one has its identity, its trusted keywords and the instrument that it names.
+    """
 
     state: State
     reason: str
     identity: TubeIdentity | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
     duplicate_of: str | None = None
+    cytometer: str = ""
+    serial: str = ""
 
 
 def judge(context: IntakeContext, candidate: Candidate) -> Verdict:
@@ -112,7 +117,14 @@ def _judge_readable(
         if identified.row and misfit.state == "waiting":
             sentence = f"{identified.row}: {sentence}"
         return Verdict(misfit.state, sentence)
-    return Verdict("accepted", " ".join(header.problems), identified.identity, keywords)
+    return Verdict(
+        "accepted",
+        " ".join(header.problems),
+        identified.identity,
+        keywords,
+        cytometer=header.cytometer,
+        serial=header.serial,
+    )
 
 
 def _identify(

@@ -214,7 +214,7 @@ def _write(context: IntakeContext, tube: Tube, identity: TubeIdentity, reason: s
         target = archive_target(study, identity.patient, record, identity.tube_sha256)
         move = PlannedMove(record.id, record.place, study.place_of(target), state, record.reason)
     with context.store.writing() as connection:
-        save_tube(connection, identity, tube.keywords)
+        save_tube(connection, identity, tube.keywords, cytometer=tube.cytometer, serial=tube.serial)
         note_change(connection, record.id, reason)
         changed = set_state(connection, record, state, state_reason)
         if move:

@@ -24,9 +24,12 @@ def restore_identities(context: IntakeContext) -> tuple[str, ...]:
 
 def _restore(context: IntakeContext, tube: Tube) -> str:
     file, sha256 = tube.file.inbox_path, tube.identity.tube_sha256
+    cytometer = serial = None
     try:
         with verified_bytes(context.study, tube) as path:
-            keywords = trusted_keywords(read_header(path), context.registry.settings)
+            header = read_header(path)
+        keywords = trusted_keywords(header, context.registry.settings)
+        cytometer, serial = header.cytometer, header.serial
     except (TubeFault, OSError):
         keywords = {}
     identified = identify(context.registry, file, sha256, keywords)
@@ -36,7 +39,7 @@ def _restore(context: IntakeContext, tube: Tube) -> str:
         return f"{file}: {reason}"
     change = f"{ALTERED}; it is again what {identified.row or 'its name'} says."
     with suppress(StateConflict), context.store.writing() as connection:
-        save_tube(connection, identified.identity, keywords)
+        save_tube(connection, identified.identity, keywords, cytometer=cytometer, serial=serial)
         note_change(connection, tube.file.id, change)
         if tube.file.state == "failed" and tube.file.reason.startswith(ALTERED):
             set_state(connection, tube.file, "accepted", "")

@@ -46,6 +46,18 @@ KINETICS = TableSchema(
             "hash of the panel's content; empty in tables written before it was noted",
             added_later=True,
         ),
+        Column(
+            "calibration",
+            "",
+            "calibration that counted, panel/instrument@version; empty: the strategy's own numbers",
+            added_later=True,
+        ),
+        Column(
+            "calibration_sha256",
+            "",
+            "hash of the calibration's content; empty where there is none",
+            added_later=True,
+        ),
     ),
     invariants=(
         "a population never has more events than its parent",

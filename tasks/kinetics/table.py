@@ -118,6 +118,8 @@ def _record(
         "strategy_sha256": tube.strategy_sha256,
         "tube_sha256": identity.tube_sha256,
         "panel_sha256": tube.panel_sha256,
+        "calibration": tube.calibration,
+        "calibration_sha256": tube.calibration_sha256,
     }
 
 

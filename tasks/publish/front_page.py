@@ -27,7 +27,8 @@ class CohortOverview:
     Open files wait or failed. ``patients`` names all patients of the study, so that one without a
     counted tube is not forgotten; ``cohort_page`` says whether there is a page of all patients
     together; ``strategies`` maps panel and version to how that version came to count it;
-    ``notices`` are sentences on the sheets.
+    ``notices`` are sentences on the sheets; ``uncalibrated`` says which tubes were counted without
+    a calibration of their instrument (empty: none).
     """
 
     study: str
@@ -39,6 +40,7 @@ class CohortOverview:
     cohort_page: bool = False
     strategies: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notices: Sequence[str] = ()
+    uncalibrated: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class TubePage:
     """What the head of a tube's page says.
 
-    ``flags`` pairs each flag with its meaning in words; ``beads`` says how many there are.
+    ``flags`` pairs each flag with its meaning in words; ``beads`` says how many there are;
+    ``calibration`` names the numbers that counted, and ``uncalibrated`` says what is counted with
+    numbers of another instrument, and why (empty: nothing is).
     """
 
     patient: str
@@ -30,6 +32,9 @@ class TubePage:
     beads: str = ""
     panel_version: str = ""
     panel_sha256: str = ""
+    calibration: str = ""
+    calibration_sha256: str = ""
+    uncalibrated: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ def render_patient_report(
         "parameters": parameter_sentences(record, parameters),
         "tubes": tube_rows(kinetics),
         "strategies": _versions(kinetics, "strategy"),
+        "calibrations": _versions(kinetics[kinetics["calibration"].astype(bool)], "calibration"),
         "panels": _versions(kinetics[kinetics["panel_sha256"].astype(bool)], "panel"),
         "not_evaluable": not_evaluable(record, kinetics),
         "flags": explained(flags, record.flag_meanings),

@@ -11,8 +11,14 @@ from tasks.publish.front_page import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
 from tasks.results.stored_tables import built_patients, frames_of, stored_tables
+from tasks.results.uncalibrated import (
+    uncalibrated_sentence,
+    uncalibrated_tubes,
+    unmeasured_notices,
+)
 from tasks.store.ledger import State, all_files, count_by_state
 from tasks.store.runs import last_run
+from tasks.store.tubes import taken_in
 from tasks.strategies.standing import strategy_standing
 from tasks.study.snapshot import StudySnapshot
 
@@ -36,6 +42,7 @@ def write_front_page(snapshot: StudySnapshot) -> Path:
             for record in all_files(store, OPEN_STATES)
         ]
         run = last_run(store)
+        known = taken_in(store)
         strategies = {
             (each.panel, each.strategy): " ".join(filter(None, (each.description, each.newer)))
             for each in strategy_standing(snapshot, store)
@@ -49,10 +56,12 @@ def write_front_page(snapshot: StudySnapshot) -> Path:
         patients=tuple(built_patients(study)),
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
         strategies=strategies,
+        uncalibrated=uncalibrated_sentence(uncalibrated_tubes(snapshot, known)),
         notices=(
             *inbox_faults(study),
             *map(str, snapshot.drug_problems),
-            *sheet_notices(snapshot),
+            *sheet_notices(snapshot, known),
+            *unmeasured_notices(snapshot, known),
         ),
     )
     page = study.results / "index.html"

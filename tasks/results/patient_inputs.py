@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import TubeCounts
+from tasks.results.calibration_flags import with_calibration_flags
 from tasks.results.patient_notes import patient_notes
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import edited_tables, made_of, patient_folder
@@ -68,13 +69,15 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
             snapshot.versions(),
             reference_sets=references,
             panels=snapshot.panel_contents(),
+            calibrations=snapshot.calibrations(known),
             known=known,
         )
         built = _built_from(study, store)
     notes, rules = patient_notes(snapshot, known), _rules(snapshot)
     rates = expected_bead_rates(read.counted)
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in with_series_flags(with_bead_rates(read.counted, rates), snapshot.exposures):
+    calibrated = with_calibration_flags(snapshot, read.counted, known)
+    for tube in with_series_flags(with_bead_rates(calibrated, rates), snapshot.exposures):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     due = []
     for name, counted in sorted(tubes.items()):

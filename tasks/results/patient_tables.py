@@ -14,6 +14,7 @@ from tasks.counting.visit import group_by_visit
 from tasks.kinetics.schema import RECOVERY
 from tasks.publish.table_files import write_patient_tables
 from tasks.publish.tables import csv_bytes, write_atomically
+from tasks.results.calibration_flags import with_calibration_flags
 from tasks.results.draw_checks import compare_draws, contradictions, draws_in_qc
 from tasks.results.patient_inputs import PatientInputs
 from tasks.results.series_flags import with_series_flags
@@ -22,6 +23,7 @@ from tasks.sheets.patients import Patient
 from tasks.sheets.same_draw import two_draws
 from tasks.store.counts import tube_counts
 from tasks.store.editions import Edition, save_edition
+from tasks.store.tubes import taken_in
 from tasks.study.settings import StudySettings
 from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.reference_tubes import reference_sets as current_reference_sets
@@ -181,15 +183,18 @@ def counted_tubes(
     with snapshot.study.store() as store:
         if reference_sets is None:
             reference_sets = current_reference_sets(snapshot, store)
+        known = taken_in(store, patient=only)
         counted = tube_counts(
             store,
             snapshot.versions(),
             patient=only,
             reference_sets=reference_sets,
             panels=snapshot.panel_contents(),
+            calibrations=snapshot.calibrations(known),
+            known=known,
         )
     expected = expected_bead_rates(counted) if bead_rates is None else bead_rates
-    rated = with_bead_rates(counted, expected)
+    rated = with_bead_rates(with_calibration_flags(snapshot, counted, known), expected)
     chosen = [tube for tube in rated if patient is None or tube.identity.patient == patient]
     return with_series_flags(chosen, snapshot.exposures)
 

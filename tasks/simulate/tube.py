@@ -20,6 +20,8 @@ from panels.simulation.conditions import Conditions
 from panels.simulation.tube import EventTruth, SimulatedTube, TrueCount, simulate_tube, true_counts
 from tasks.simulate.fcs import Dialect, FcsChannel, FcsSpill, write_fcs
 
+SERIAL = "SIMULATED"
+"""The serial number of the simulated instruments, which no real one has."""
 Instrument = Literal["BD FACSLyric", "BD FACSDiva"]
 
 _DIALECTS: Mapping[Instrument, Dialect] = {
@@ -122,7 +124,7 @@ def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, 
             "$BTIM": begin.strftime("%H:%M:%S.00"),
             "$ETIM": end.strftime("%H:%M:%S.00"),
             "$CYT": "BD FACSLyric",
-            "$CYTSN": "R659180000000",
+            "$CYTSN": SERIAL,
             "CREATOR": "BD FACSuite 1.5",
         }
     channel, minimum = plan.conditions.trigger
@@ -131,7 +133,7 @@ def _keywords(plan: TubePlan, tube: SimulatedTube, rng: Generator) -> dict[str, 
         "$BTIM": begin.strftime("%H:%M:%S"),
         "$ETIM": end.strftime("%H:%M:%S"),
         "$CYT": "FACSCanto II" if plan.panel == "tbnk" else "FACSymphony A3",
-        "CYTNUM": "V96300000",
+        "CYTNUM": SERIAL,
         "CREATOR": "BD FACSDiva Software Version 8.0.1",
         "APPLY COMPENSATION": "TRUE",
         "THRESHOLD": f"{channel.removesuffix('-A')},{minimum:.0f}",

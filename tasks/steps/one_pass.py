@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gating.evaluation.engine import ENGINE_VERSION
 from panels.text.errors import StoreFault, UsageFault
 from panels.text.quoting import unexpected
+from tasks.intake.cytometers import ask_for_cytometers
 from tasks.intake.marker_files import check_folders
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.intake.store_check import check_ledger
@@ -18,13 +19,14 @@ from tasks.results.cohort_tables import cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_notes import baseline_warnings
 from tasks.results.stored_tables import built_patients
+from tasks.results.uncalibrated import uncalibrated_sentence, uncalibrated_tubes
 from tasks.sheets.drugs import read_drugs
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.faults import in_words
 from tasks.store.ledger import FileRecord, count_by_state, record_failure
 from tasks.store.opening import Store
 from tasks.store.runs import begin_run, end_run
-from tasks.store.tubes import taken_in, tubes_to_count
+from tasks.store.tubes import Tube, taken_in, tubes_to_count
 from tasks.strategies.in_use import read_snapshot
 from tasks.strategies.pins import finish_promotions
 from tasks.strategies.standing import newer_defaults
@@ -89,7 +91,7 @@ class Pass:
         return [
             tube.tube_sha256
             for tube in wanted
-            if (tube.tube_sha256, strategies[tube.panel]) not in index.measured
+            if not index.is_measured(tube, strategies[tube.panel])
         ]
 
     def tubes(self) -> list[str]:
@@ -103,6 +105,7 @@ class Pass:
         released = {used.name: used.release.sha256 for used in self.snapshot.strategies.values()}
         self.counting = counting_inputs(self.snapshot)
         with self.study.store() as store:
+            known = taken_in(store)
             wanted = tubes_to_count(
                 store,
                 versions,
@@ -110,20 +113,25 @@ class Pass:
                 released=released,
                 reference_sets=reference_sets(self.snapshot, store),
                 panels=panels,
+                calibrations=self.snapshot.calibrations(known),
             )
-            present = [tube for tube in taken_in(store) if tube.file.state != "failed"]
+        present = [tube for tube in known if tube.file.state != "failed"]
         due = {tube.identity.tube_sha256 for tube in wanted}
         self.seen |= {tube.identity.tube_sha256: tube.file for tube in present}
         listed = []
-        for identity in (tube.identity for tube in present):
+        for tube in present:
+            identity = tube.identity
             if identity.panel not in versions or is_fmo(identity):
                 continue
-            version, content = versions[identity.panel], panels[identity.panel]
-            if identity.tube_sha256 in due or not page_is_current(
-                self.study, identity, version, content
-            ):
+            if identity.tube_sha256 in due or not self._has_page(tube):
                 listed.append(identity.tube_sha256)
         return listed
+
+    def _has_page(self, tube: Tube) -> bool:
+        """Tell whether a tube has a page that shows how it is counted now."""
+        used = self.snapshot.strategies[tube.identity.panel]
+        calibrated = used.for_tube(tube)
+        return page_is_current(self.study, tube.identity, used.name, used.panel_sha256, calibrated)
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
@@ -176,6 +184,7 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
             check_folders(study, store)
             check_ledger(study, store)
             altered = check_integrity(study, store)
+            ask_for_cytometers(study, store)
             _keep_versions(store, snapshot)
             run = begin_run(store, kind)
         this = Pass(snapshot, altered=altered)
@@ -232,6 +241,8 @@ def _summary(this: Pass) -> dict[str, Any]:
     taken = this.taken_in or IntakeSummary((), ())
     sentences = [each for each in taken.sentences if each not in taken.sheet_faults]
     warnings = baseline_warnings(snapshot.patients, tubes).values()
+    without = uncalibrated_tubes(snapshot, tubes)
+    first = filter(None, [uncalibrated_sentence(without)])
     return {
         "accepted": taken.judged("accepted"),
         "counted": sum(outcome.counted for outcome in this.counted),
@@ -239,9 +250,10 @@ def _summary(this: Pass) -> dict[str, Any]:
         "waiting": states["waiting"] + states["settling"],
         "quarantined": states["quarantined"],
         "failed": states["failed"],
+        "uncalibrated": sum(each.tubes for each in without),
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [*this.altered, *sentences, *warnings, *newer_defaults(snapshot)],
+        "sentences": [*first, *this.altered, *sentences, *warnings, *newer_defaults(snapshot)],
         "sheet_faults": [*taken.sheet_faults, *map(str, snapshot.drug_problems)],
         "table_faults": [*this.faults, *this.world_faults],
         "notices": list(sheet_notices(snapshot, tubes)),

@@ -40,6 +40,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     patient: str | None = None,
     reference_sets: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
+    calibrations: Mapping[str, str] | None = None,
     known: Sequence[Tube] | None = None,
 ) -> CountsRead:
     """Give the counts of all tubes taken in under the strategy of their panel.
@@ -50,8 +51,10 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     Without ``engine_version`` the latest counting of each tube is given, the one with its present
     ``reference_sets`` (by SHA-256 of the tube) where there is one, or without any. With ``panels``
     (panel → SHA-256 of its content now) counts made with another content are none; those that do
-    not know theirs stand until the tube is counted again. With ``patient`` only that patient's
-    tubes are read; without, ``known`` may be all tubes taken in, where they were read already.
+    not know theirs stand until the tube is counted again. With ``calibrations`` (tube → SHA-256 of
+    the content that holds for it now) counts made with another are none. With ``patient`` only that
+    patient's tubes are read; without, ``known`` may be all tubes taken in, where they were read
+    already.
     """
     if known is None:
         known = taken_in(store, patient=patient)
@@ -61,6 +64,10 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     read = _gatings_under(store, set(strategies.values()), engine_version, tubes)
     if panels is not None:
         read = _with_panel_content(read, known, panels)
+    if calibrations is not None:
+        read = [
+            each for each in read if each.calibration_sha256 == calibrations.get(each.tube_sha256)
+        ]
     latest = _latest(read, reference_sets or {}, prefer_known_panel=bool(panels))
     pairs = []
     for tube in known:
@@ -143,5 +150,7 @@ def _tube_counts(identity: TubeIdentity, gating: TubeGating) -> TubeCounts:
         alone=float(quality.get("coincidence", {}).get("share", 1.0)),
         panel=gating.panel,
         panel_sha256=gating.panel_sha256,
+        calibration=gating.calibration,
+        calibration_sha256=gating.calibration_sha256,
         detectors=detectors,
     )

@@ -21,8 +21,11 @@ def row_digest(values: Iterable[Any]) -> str:
 
 
 def gating_digest(gating: Iterable[Any], its_counts: Iterable[Sequence[Any]]) -> str:
-    """Hash a row of ``gatings`` (without its digest) with its rows of ``counts``, in any order."""
-    rows = sorted(tuple(row)[len(GATING_KEY) :] for row in its_counts)
+    """Hash a row of ``gatings`` (without its digest) with its rows of ``counts``, in any order.
+
+    The rows of ``counts`` come without the key that they share with that of ``gatings``.
+    """
+    rows = sorted(map(tuple, its_counts))
     document = json.dumps([list(gating), rows], ensure_ascii=False)
     return hashlib.sha256(document.encode()).hexdigest()
 
@@ -41,7 +44,8 @@ def is_intact(table: Table, row: Row[Any]) -> bool:
 
 def is_intact_gating(row: Sequence[Any], its_counts: Iterable[Sequence[Any]]) -> bool:
     """Tell whether a whole row of ``gatings`` and its counts are as they were written."""
-    return bool(row[-1] == gating_digest(row[:-1], its_counts))
+    of_populations = [tuple(each)[len(GATING_KEY) :] for each in its_counts]
+    return bool(row[-1] == gating_digest(row[:-1], of_populations))
 
 
 def _covered_columns(table: Table) -> list[str]:

@@ -26,8 +26,9 @@ class TubeGating:
     None without bead gate. ``reference_set_sha256`` stands for the other tubes that this tube's
     thresholds depend on (empty: none). ``thresholds`` are written, and not read back. ``panel``
     names the panel's version, ``panel_sha256`` its content (empty: counted by a program that did
-    not note it). One that is not ``intact`` was altered in the store since it was written, and has
-    no counts.
+    not note it). ``calibration`` names the calibration whose numbers counted,
+    ``calibration_sha256`` its content (both empty: the strategy's own numbers). One that is not
+    ``intact`` was altered in the store since it was written, and has no counts.
     """
 
     tube_sha256: str
@@ -43,6 +44,8 @@ class TubeGating:
     reference_set_sha256: str = ""
     thresholds: tuple[RealisedThreshold, ...] = ()
     panel_sha256: str = ""
+    calibration: str = ""
+    calibration_sha256: str = ""
     intact: bool = True
 
 
@@ -138,7 +141,7 @@ def _insert(connection: Connection, gating: TubeGating) -> bool:
     ]
     digest = gating_digest(
         [values[column.name] for column in gatings.c if column.name != "digest"],
-        [[row[column.name] for column in counts.c] for row in rows],
+        [[row[column.name] for column in counts.c if column.name not in key] for row in rows],
     )
     statement = insert_into(connection, gatings).values(**values, digest=digest)
     statement = statement.on_conflict_do_nothing(index_elements=list(GATING_KEY))
@@ -174,6 +177,7 @@ def _key(gating: TubeGating) -> dict[str, str]:
         "engine_version": gating.engine_version,
         "evidence": gating.reference_set_sha256,
         "panel_sha256": gating.panel_sha256,
+        "calibration_sha256": gating.calibration_sha256,
     }
 
 
@@ -181,6 +185,7 @@ def _gating_values(gating: TubeGating) -> dict[str, Any]:
     return {
         "strategy_sha256": gating.strategy_sha256,
         "panel": gating.panel,
+        "calibration": gating.calibration,
         "total_events": gating.total_events,
         "beads": gating.beads,
         "flags": json.dumps(gating.flags),
@@ -234,6 +239,8 @@ def _gating_of(row: Row[Any], its_counts: Sequence[Row[Any]]) -> TubeGating:
         beads=row.beads,
         reference_set_sha256=row.evidence,
         panel_sha256=row.panel_sha256,
+        calibration=row.calibration,
+        calibration_sha256=row.calibration_sha256,
         intact=False,
     )
     if not is_intact_gating(row, its_counts):

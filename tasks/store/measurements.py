@@ -18,14 +18,16 @@ from tasks.store.upsert import insert_into
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWith:
-    """What a tube is measured with: strategy (``bcell@2.0.0``), engine, and content of the panel.
+    """What a tube is measured with: strategy (``bcell@2.0.0``), engine, panel and calibration.
 
-    ``panel_sha256`` is that of the panel that names the tube's markers.
+    ``panel_sha256`` is that of the panel that names the tube's markers, ``calibration_sha256`` that
+    of the calibration of its instrument (empty: the strategy's own numbers).
     """
 
     strategy: str
     engine_version: str
     panel_sha256: str = ""
+    calibration_sha256: str = ""
 
 
 def save_measurements(
@@ -45,18 +47,21 @@ def save_measurements(
 
 def measured(
     store: Store, engine_version: str, panels: Collection[str] | None = None
-) -> set[tuple[str, str]]:
-    """List the tubes that this engine has measured, as (SHA-256, strategy).
+) -> set[tuple[str, str, str]]:
+    """List the tubes that this engine has measured, as (SHA-256, strategy, calibration's SHA-256).
 
     With ``panels`` only those measured with one of these contents of a panel.
     """
-    chosen = select(readings.c.tube_sha256, readings.c.strategy, readings.c.version)
+    names = ("tube_sha256", "strategy", "version", "calibration_sha256")
+    chosen = select(*(readings.c[name] for name in names))
     chosen = chosen.where(readings.c.engine_version == engine_version)
     if panels is not None:
         chosen = chosen.where(readings.c.panel_sha256.in_(sorted(panels)))
     with store.reading() as connection:
         rows = connection.execute(chosen).all()
-    return {(row.tube_sha256, f"{row.strategy}@{row.version}") for row in rows}
+    return {
+        (row.tube_sha256, f"{row.strategy}@{row.version}", row.calibration_sha256) for row in rows
+    }
 
 
 def measurements_of(
@@ -98,4 +103,5 @@ def _key(made: MeasuredWith) -> dict[str, str]:
         "version": version,
         "engine_version": made.engine_version,
         "panel_sha256": made.panel_sha256,
+        "calibration_sha256": made.calibration_sha256,
     }

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -113,13 +113,19 @@ tubes = Table(
         for name in ("leukocytes_per_ul", "lymphocytes_per_ul", "beads_per_tube", "blood_volume_ul")
     ),
     *(Column(name, Float) for name in ("acquired_volume_ul", "dilution")),
+    *(Column(name, Text) for name in ("cytometer", "serial")),
     Column("keywords", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
 """One row an accepted tube: its identity; ``keywords`` is what the file itself says of it, as
-JSON."""
+JSON.
 
-GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", "panel_sha256")
+``cytometer`` and ``serial`` are the file's own (``$CYT`` and its serial number; empty: it names
+none). They are None in rows of stores older than version 6 until the file was asked.
+"""
+
+MADE_WITH = ("panel_sha256", "calibration_sha256")
+GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", *MADE_WITH)
 
 gatings = Table(
     "gatings",
@@ -127,6 +133,7 @@ gatings = Table(
     *(Column(name, Text, primary_key=True) for name in GATING_KEY),
     Column("strategy_sha256", Text, nullable=False),
     Column("panel", Text, nullable=False),
+    Column("calibration", Text, nullable=False),
     Column("total_events", BigInteger, nullable=False),
     Column("beads", BigInteger),
     Column("flags", Text, nullable=False),
@@ -134,14 +141,15 @@ gatings = Table(
     Column("counted_at", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version × evidence × content of the panel: what holds
-for all its counts.
+"""One row a tube × strategy version × engine version × evidence × content of the panel × content of
+the calibration: what holds for all its counts.
 
 ``evidence`` is a hash of the reference tubes that this tube's thresholds depend on (empty when they
 depend on nothing but the tube itself and the strategy). When a control or a baseline tube comes
 late, a row with other evidence supersedes the earlier one, which stays. ``panel_sha256`` is empty
 in rows of stores older than version 4, which did not know with which content of the panel they
-counted: such tubes are counted once more. ``digest`` is that of the row and its counts.
+counted: such tubes are counted once more. ``calibration_sha256`` and ``calibration`` (its pin) are
+empty where the strategy's own numbers counted. ``digest`` is that of the row and its counts.
 """
 
 counts = Table(
@@ -177,13 +185,13 @@ readings = Table(
     metadata,
     *(
         Column(name, Text, primary_key=True)
-        for name in ("tube_sha256", "strategy", "version", "engine_version", "panel_sha256")
+        for name in ("tube_sha256", "strategy", "version", "engine_version", *MADE_WITH)
     ),
     Column("document", Text, nullable=False),
     Column("digest", Text, nullable=False),
 )
-"""One row a tube × strategy version × engine version × content of the panel: what was measured
-of the tube's thresholds, as JSON."""
+"""One row a tube × strategy version × engine version × content of the panel × content of the
+calibration: what was measured of the tube's thresholds, as JSON."""
 
 editions = Table(
     "editions",

@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, update
 
 from tasks.store.digests import is_intact, sealed
 from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
-from tasks.store.schema import files, gatings, tubes
+from tasks.store.schema import MADE_WITH, files, gatings, tubes
 from tasks.store.upsert import insert_into
 from tasks.vocabulary.tube_identity import TubeIdentity
 
@@ -24,21 +24,50 @@ class Tube:
     """An accepted tube: its identity, its file in the ledger, and what the file itself says of it.
 
     ``keywords`` maps columns of the sample sheet to the text of the FCS file's keyword.
+    ``cytometer`` and ``serial`` are the instrument as the file names it; empty where it names none,
+    None where an earlier program took the tube in and the file was not asked yet.
     """
 
     identity: TubeIdentity
     file: FileRecord
     keywords: Mapping[str, str]
+    cytometer: str | None = None
+    serial: str | None = None
 
 
-def save_tube(connection: Connection, identity: TubeIdentity, keywords: Mapping[str, str]) -> None:
-    """Write a tube's identity, or replace the one it had."""
-    values = {name: getattr(identity, name) for name in _FIELDS}
+def save_tube(
+    connection: Connection,
+    identity: TubeIdentity,
+    keywords: Mapping[str, str],
+    *,
+    cytometer: str | None = None,
+    serial: str | None = None,
+) -> None:
+    """Write a tube's identity, or replace the one it had; all of it is as in ``Tube``."""
+    values: dict[str, Any] = {name: getattr(identity, name) for name in _FIELDS}
+    values |= {"cytometer": cytometer, "serial": serial}
     values |= {name: _text(values[name]) for name in _TIMES}
     values["keywords"] = json.dumps(dict(keywords), sort_keys=True, ensure_ascii=False)
     values = sealed(tubes, values)
     statement = insert_into(connection, tubes).values(**values)
     connection.execute(statement.on_conflict_do_update(index_elements=["tube_sha256"], set_=values))
+
+
+def name_cytometer(store: Store, tube_sha256: str, cytometer: str, serial: str) -> None:
+    """Write down which instrument a tube's file names; all else stays as it is.
+
+    A row that was altered, or is written by another pass meanwhile, is left alone.
+    """
+    this = tubes.c.tube_sha256 == tube_sha256
+    with store.writing() as connection:
+        row = connection.execute(select(tubes).where(this)).first()
+        if row is None or not is_intact(tubes, row):
+            return
+        named = {"cytometer": cytometer, "serial": serial}
+        cells = dict(row._mapping)  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
+        digest = sealed(tubes, cells | named)["digest"]
+        unchanged = update(tubes).where(this, tubes.c.digest == row.digest)
+        connection.execute(unchanged.values(**named, digest=digest))
 
 
 def taken_in(
@@ -77,7 +106,7 @@ def _taken_in(
     return sorted(read, key=lambda each: _order(each[0].identity))
 
 
-def tubes_to_count(
+def tubes_to_count(  # noqa: PLR0913 - keyword-only options of one query
     store: Store,
     strategies: Mapping[str, str],
     engine_version: str,
@@ -85,6 +114,7 @@ def tubes_to_count(
     released: Mapping[str, str] | None = None,
     reference_sets: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
+    calibrations: Mapping[str, str] | None = None,
 ) -> list[Tube]:
     """List the tubes to count.
 
@@ -94,46 +124,56 @@ def tubes_to_count(
     content is to be counted too: `save_gating` then refuses it with a sentence. With
     ``reference_sets`` (tube → hash of its present reference tubes) so is a tube that was counted
     with other reference tubes. With ``panels`` (panel → SHA-256 of its content now) so is a tube
-    counted with another content of its panel. Failed tubes are left out until ``reconflow retry``;
-    so are tubes of a panel without strategy.
+    counted with another content of its panel; with ``calibrations`` (tube → SHA-256 of the content
+    that holds for it now) so is one counted with another calibration. Failed tubes are left out
+    until ``reconflow retry``; so are tubes of a panel without strategy.
     """
-    counted = _panels_counted_with(store, engine_version, released or {}, reference_sets)
+    counted = _contents_counted_with(store, engine_version, released or {}, reference_sets)
     due = []
     for tube in taken_in(store):
         strategy = strategies.get(tube.identity.panel)
         if strategy is None or tube.file.state == "failed":
             continue
         contents = counted.get((tube.identity.tube_sha256, strategy), set())
-        if tube.file.state == "accepted" or not _is_counted(tube, contents, panels):
+        if tube.file.state == "accepted" or not _is_counted(tube, contents, panels, calibrations):
             due.append(tube)
     return due
 
 
-def _is_counted(tube: Tube, contents: set[str], panels: Mapping[str, str] | None) -> bool:
-    """Tell whether a tube was counted with the present content of its panel (None: with any)."""
-    if panels is None:
-        return bool(contents)
-    return panels.get(tube.identity.panel) in contents
+def _is_counted(
+    tube: Tube,
+    contents: set[tuple[str, str]],
+    panels: Mapping[str, str] | None,
+    calibrations: Mapping[str, str] | None,
+) -> bool:
+    """Tell whether a tube was counted with its present panel and calibration (None: with any)."""
+    identity = tube.identity
+    return any(
+        (panels is None or panel == panels.get(identity.panel))
+        and (calibrations is None or calibration == calibrations.get(identity.tube_sha256))
+        for panel, calibration in contents
+    )
 
 
-def _panels_counted_with(
+def _contents_counted_with(
     store: Store,
     engine_version: str,
     released: Mapping[str, str],
     reference_sets: Mapping[str, str] | None,
-) -> dict[tuple[str, str], set[str]]:
-    """Map tube and strategy to the contents of the panel they were counted with."""
-    names = ("tube_sha256", "strategy", "version", "strategy_sha256", "evidence", "panel_sha256")
+) -> dict[tuple[str, str], set[tuple[str, str]]]:
+    """Map tube and strategy to the contents of panel and calibration they were counted with."""
+    names = ("tube_sha256", "strategy", "version", "strategy_sha256", "evidence", *MADE_WITH)
     chosen = select(*(gatings.c[name] for name in names))
     with store.reading() as connection:
         rows = connection.execute(chosen.where(gatings.c.engine_version == engine_version)).all()
     if reference_sets is not None:
         rows = [row for row in rows if row.evidence in {"", reference_sets.get(row.tube_sha256)}]
-    contents: dict[tuple[str, str], set[str]] = {}
+    contents: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for row in rows:
         name = f"{row.strategy}@{row.version}"
         if released.get(name, row.strategy_sha256) == row.strategy_sha256:
-            contents.setdefault((row.tube_sha256, name), set()).add(row.panel_sha256)
+            made_with = (row.panel_sha256, row.calibration_sha256)
+            contents.setdefault((row.tube_sha256, name), set()).add(made_with)
     return contents
 
 
@@ -145,7 +185,8 @@ def _tube(row: Row[Any], time_zone: str | None) -> Tube:
     cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
     record = FileRecord(**{field.name: cells[f"file_{field.name}"] for field in fields(FileRecord)})
     identity = _identity_of(cells, time_zone)
-    return Tube(identity=identity, file=record, keywords=json.loads(cells["keywords"]))
+    keywords = json.loads(cells["keywords"])
+    return Tube(identity, record, keywords, cells["cytometer"], cells["serial"])
 
 
 def _identity_of(cells: Mapping[Any, Any], time_zone: str | None) -> TubeIdentity:

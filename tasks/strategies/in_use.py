@@ -1,7 +1,9 @@
 """Resolve which released strategy and which panel count the tubes of a study."""
 
 from gating.strategy.catalogue import load_strategy
-from panels.catalogue import find_panel
+from gating.strategy.instrument_numbers import instrument_numbers
+from gating.strategy.model import Release
+from panels.catalogue import PanelVersion, find_panel
 from panels.files.lock import allows
 from panels.text.errors import SettingsFault
 from tasks.sheets.drugs import read_drugs
@@ -13,8 +15,8 @@ from tasks.study.snapshot import StrategyInUse, StudySnapshot
 def read_snapshot(study: Study) -> StudySnapshot:
     """Read settings, sheets, strategies and panels of a study as they are now.
 
-    Raises SettingsFault when a strategy is for another panel, and StrategyFault or PanelFault when
-    one cannot be found or is not what was released.
+    Raises SettingsFault when a strategy is for another panel, and StrategyFault, PanelFault or
+    CalibrationFault when one cannot be found or is not what was released.
     """
     strategies = strategies_in_use(study)
     exposures, problems = read_drugs(study.drugs_sheet)
@@ -35,8 +37,16 @@ def strategies_in_use(study: Study) -> dict[str, StrategyInUse]:
                 f"{release.strategy.panel}, not {panel}."
             )
         defined = find_panel(panel, study.own_panels)
-        resolved[panel] = StrategyInUse(release=release, defined=defined)
+        resolved[panel] = in_use(study, release, defined)
     return resolved
+
+
+def in_use(study: Study, release: Release, defined: PanelVersion) -> StrategyInUse:
+    """Give a strategy of a study with the numbers of every instrument that has a calibration.
+
+    Raises CalibrationFault when a released calibration is not what was released.
+    """
+    return StrategyInUse(release, defined, instrument_numbers(release, study.own_calibrations))
 
 
 def pins_of(study: Study) -> dict[str, str]:

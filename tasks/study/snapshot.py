@@ -5,11 +5,15 @@ These are its settings, sheets, strategies and panels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gating.calibration.choice import TubeInstrument
+
 if TYPE_CHECKING:
+    from gating.strategy.calibrated import CalibratedStrategy
+    from gating.strategy.instrument_numbers import InstrumentNumbers
     from gating.strategy.model import Release
     from gating.strategy.population import Population
     from panels.catalogue import PanelVersion
@@ -18,15 +22,20 @@ if TYPE_CHECKING:
     from tasks.sheets.csv_table import SheetProblem
     from tasks.sheets.drugs import Exposure
     from tasks.sheets.patients import PatientSheet
+    from tasks.store.tubes import Tube
     from tasks.study.folder import Study
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyInUse:
-    """What a panel's tubes are counted with: a released strategy and a version of the panel."""
+    """What a panel's tubes are counted with: a released strategy and a version of the panel.
+
+    ``numbers`` are those of the instruments that have a calibration for the panel.
+    """
 
     release: Release
     defined: PanelVersion
+    numbers: InstrumentNumbers
 
     @property
     def panel(self) -> Panel:
@@ -47,6 +56,19 @@ class StrategyInUse:
     def populations(self) -> Mapping[str, Population]:
         """Map each reported population to its rules, in the strategy's order."""
         return {population.id: population for population in self.release.strategy.populations}
+
+    def for_tube(self, tube: Tube) -> CalibratedStrategy:
+        """Give the strategy with the numbers of the instrument that acquired a tube."""
+        identity = tube.identity
+        return self.numbers.for_tube(
+            TubeInstrument(
+                named=identity.instrument or None,
+                cytometer=tube.cytometer or None,
+                serial=tube.serial or None,
+                collected_on=identity.drawn_on,
+                batch=identity.batch,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,18 @@ class StudySnapshot:
     def panel_contents(self) -> dict[str, str]:
         """Map each panel to the SHA-256 of its content."""
         return {panel: used.panel_sha256 for panel, used in self.strategies.items()}
+
+    def calibrations(self, tubes: Iterable[Tube]) -> dict[str, str]:
+        """Map tubes to the SHA-256 of the calibration that counts them now.
+
+        It is empty where the strategy's own numbers do; tubes of a panel without strategy are left
+        out.
+        """
+        return {
+            tube.identity.tube_sha256: self.strategies[tube.identity.panel].for_tube(tube).sha256
+            for tube in tubes
+            if tube.identity.panel in self.strategies
+        }
 
     def populations(self) -> dict[str, Mapping[str, Population]]:
         """Map each strategy in use to its reported populations and their rules."""

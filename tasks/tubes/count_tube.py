@@ -71,12 +71,13 @@ def measure_reference(snapshot: StudySnapshot, tube_sha256: str) -> CountOutcome
     with study.store() as store:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         used = snapshot.strategies[tube.identity.panel]
+        made = measured_with(used, used.for_tube(tube))
         try:
             measurements = measure_tube(study, tube, used)
-            save_measurements(store, tube_sha256, measured_with(used), measurements)
+            save_measurements(store, tube_sha256, made, measurements)
         except TubeFault as fault:
             if is_fmo(tube.identity) and isinstance(fault, PanelMismatch):
-                save_measurements(store, tube_sha256, measured_with(used), {})
+                save_measurements(store, tube_sha256, made, {})
             else:
                 record_failure(store, tube_sha256, str(fault), seen=tube.file)
             return CountOutcome(tube_sha256, counted=False, reason=str(fault))

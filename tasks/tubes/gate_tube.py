@@ -22,6 +22,7 @@ from gating.fcs.events import Events, open_events
 from gating.fcs.header import TubeHeader, read_header
 from gating.fcs.keyword_numbers import finite_number
 from gating.quality.acquisition import TimeQuality, time_quality
+from gating.strategy.calibrated import CalibratedStrategy
 from gating.thresholds.apply import Applied, apply_declared, apply_strategy
 from gating.thresholds.measure import ThresholdMeasurement, measure
 from gating.thresholds.reference_measurements import ReferenceMeasurements
@@ -48,37 +49,42 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 
 @dataclass(frozen=True, slots=True)
 class GatedTube:
-    """One gated tube: its events, the gates as they were used, and what the store keeps of it."""
+    """One gated tube: its events, the gates as they were used, and what the store keeps of it.
+
+    ``calibrated`` is the strategy with the numbers of its instrument.
+    """
 
     header: TubeHeader
     events: Events
     compiled: Compiled
     evaluation: Evaluation
     gating: TubeGating
+    calibrated: CalibratedStrategy
 
 
 def gate_tube(
     study: Study, tube: Tube, used: StrategyInUse, references: ReferenceIndex
 ) -> GatedTube:
-    """Gate one tube under a strategy; nothing is written.
+    """Gate one tube under a strategy with the numbers of its instrument; nothing is written.
 
     Raises TubeFault when the file holds other bytes than were taken in, cannot be read, fits its
     panel no more or cannot be compensated, OSError when the archive cannot be reached.
     """
+    calibrated = used.for_tube(tube)
     with verified_bytes(study, tube) as path:
         header, match, events = _read(path, used)
         acquisition = time_quality(events, header, match.channel)
-        lookup = _ReferenceLookup(study, tube.identity, used, references)
+        lookup = _ReferenceLookup(study, tube.identity, used, calibrated, references)
         applied = apply_strategy(
-            used.release.strategy,
+            calibrated.strategy,
             match,
             header,
             events,
             rows=acquisition.kept,
-            fetch_references=lookup.fetch if needs_references(used.release.strategy) else None,
+            fetch_references=lookup.fetch if needs_references(calibrated.strategy) else None,
         )
         quality = _quality(applied, acquisition, events, header)
-        qc = _made_with(used) | _qc(applied, header, match.instrument) | quality.numbers
+        qc = _made_with(used, calibrated) | _qc(applied, header, match.instrument) | quality.numbers
         gating = TubeGating(
             tube_sha256=tube.identity.tube_sha256,
             strategy=used.name,
@@ -86,6 +92,8 @@ def gate_tube(
             engine_version=ENGINE_VERSION,
             panel=f"{used.panel.panel}@{used.panel.version}",
             panel_sha256=used.panel_sha256,
+            calibration=calibrated.calibration,
+            calibration_sha256=calibrated.sha256,
             total_events=applied.evaluation.total,
             counts=_counts(applied, events, header, quality),
             beads=quality.beads,
@@ -94,7 +102,7 @@ def gate_tube(
             reference_set_sha256=lookup.reference_set_sha256,
             thresholds=applied.compiled.thresholds,
         )
-    return GatedTube(header, events, applied.compiled, applied.evaluation, gating)
+    return GatedTube(header, events, applied.compiled, applied.evaluation, gating, calibrated)
 
 
 def measure_tube(study: Study, tube: Tube, used: StrategyInUse) -> dict[str, ThresholdMeasurement]:
@@ -105,9 +113,8 @@ def measure_tube(study: Study, tube: Tube, used: StrategyInUse) -> dict[str, Thr
     with verified_bytes(study, tube) as path:
         header, match, events = _read(path, used)
         acquisition = time_quality(events, header, match.channel)
-        declared = apply_declared(
-            used.release.strategy, match, header, events, rows=acquisition.kept
-        )
+        strategy = used.for_tube(tube).strategy
+        declared = apply_declared(strategy, match, header, events, rows=acquisition.kept)
         return measure(declared.compiled, declared.evaluation, events, header)
 
 
@@ -133,14 +140,15 @@ class _ReferenceLookup:
     study: Study
     tube: TubeIdentity
     used: StrategyInUse
+    calibrated: CalibratedStrategy
     index: ReferenceIndex
     reference_set_sha256: str = ""
 
     def fetch(self) -> ReferenceMeasurements:
-        references = self.index.references_for(self.tube, self.used.name)
+        references = self.index.references_for(self.tube, self.used.name, self.calibrated.sha256)
         self.reference_set_sha256 = references.sha256
         with self.study.store() as store:
-            return reference_measurements(store, references, self.used)
+            return reference_measurements(store, references, self.used, self.calibrated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +199,16 @@ def _counts(
     )
 
 
-def _made_with(used: StrategyInUse) -> dict[str, Any]:
+def _made_with(used: StrategyInUse, calibrated: CalibratedStrategy) -> dict[str, Any]:
     return {
         "strategy": used.name,
         "strategy_sha256": used.release.sha256,
         "panel": f"{used.panel.panel}@{used.panel.version}",
         "panel_sha256": used.panel_sha256,
+        "calibration": calibrated.calibration,
+        "calibration_sha256": calibrated.sha256,
+        "calibration_fault": calibrated.fault,
+        "unmeasured_thresholds": sorted(calibrated.unmeasured),
     }
 
 

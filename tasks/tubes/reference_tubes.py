@@ -26,6 +26,7 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gating.strategy.calibrated import CalibratedStrategy
     from gating.strategy.model import Strategy
     from tasks.sheets.patients import Patient
     from tasks.store.opening import Store
@@ -68,12 +69,15 @@ class ReferenceTubes:
 class ReferenceIndex:
     """All tubes of a study, and what is needed to choose the reference tubes of each.
 
-    ``measured`` lists which reference tube was measured under which strategy.
+    ``measured`` lists which reference tube was measured under which strategy and calibration;
+    ``calibrations`` is, by strategy, which one holds for a tube now (SHA-256; empty: the strategy's
+    own numbers). A measurement under another one is none.
     """
 
     tubes: Sequence[TubeIdentity]
     patients: Mapping[str, Patient]
-    measured: Collection[tuple[str, str]]
+    measured: Collection[tuple[str, str, str]]
+    calibrations: Mapping[str, Mapping[str, str]]
 
     @cached_property
     def references(self) -> dict[str, list[TubeIdentity]]:
@@ -88,11 +92,12 @@ class ReferenceIndex:
     def _measured_references(self) -> dict[tuple[str | None, ...], list[TubeIdentity]]:
         """List the measured references that share something, in order of collection.
 
-        Keys: strategy, panel and a batch, an instrument, or a patient with a specimen.
+        Keys: strategy, calibration, panel and a batch, an instrument, or a patient with a specimen.
         """
-        strategies: dict[str, list[str]] = {}
-        for sha, strategy in self.measured:
-            strategies.setdefault(sha, []).append(strategy)
+        made: dict[str, list[tuple[str, str]]] = {}
+        for sha, strategy, calibration in self.measured:
+            if self.calibrations.get(strategy, {}).get(sha) == calibration:
+                made.setdefault(sha, []).append((strategy, calibration))
         listed: dict[tuple[str | None, ...], list[TubeIdentity]] = {}
         for tube in chain.from_iterable(self.references.values()):
             keys = (
@@ -100,14 +105,26 @@ class ReferenceIndex:
                 ("instrument", tube.instrument),
                 ("patient", tube.patient, tube.specimen),
             )
-            for strategy, key in product(strategies.get(tube.tube_sha256, ()), keys):
-                listed.setdefault((strategy, tube.panel, *key), []).append(tube)
+            for made_with, key in product(made.get(tube.tube_sha256, ()), keys):
+                listed.setdefault((*made_with, tube.panel, *key), []).append(tube)
         return listed
 
-    def references_for(self, tube: TubeIdentity, strategy: str) -> ReferenceTubes:
-        """Choose the reference tubes of a tube that is counted under ``strategy``."""
-        batch = self._others(tube, strategy, "batch", tube.batch) if tube.batch is not None else []
-        patient = self._others(tube, strategy, "patient", tube.patient, tube.specimen)
+    def is_measured(self, tube: TubeIdentity, strategy: str) -> bool:
+        """Tell whether a tube was measured under a strategy with the numbers that hold for it."""
+        calibration = self.calibrations[strategy][tube.tube_sha256]
+        return (tube.tube_sha256, strategy, calibration) in self.measured
+
+    def references_for(
+        self, tube: TubeIdentity, strategy: str, calibration_sha256: str
+    ) -> ReferenceTubes:
+        """Choose the reference tubes of a tube that is counted under a strategy and calibration.
+
+        Only tubes that were measured with the same calibration are: linear values are those of one
+        instrument.
+        """
+        made_with = (strategy, calibration_sha256)
+        batch = self._others(tube, made_with, "batch", tube.batch) if tube.batch is not None else []
+        patient = self._others(tube, made_with, "patient", tube.patient, tube.specimen)
         same_draw = [other for other in patient if _same_draw(other, tube)]
         fmo = {other.tube_sha256: other for other in (*batch, *same_draw) if is_fmo(other)}
         return ReferenceTubes(
@@ -117,17 +134,19 @@ class ReferenceIndex:
             ),
             baseline=self._baseline(tube, [other for other in patient if not other.control]),
             pool=tuple(other.tube_sha256 for other in batch if not is_fmo(other)),
-            earlier=self._earlier(tube, strategy),
+            earlier=self._earlier(tube, made_with),
         )
 
-    def _others(self, tube: TubeIdentity, strategy: str, *key: str | None) -> list[TubeIdentity]:
+    def _others(
+        self, tube: TubeIdentity, made_with: tuple[str, str], *key: str | None
+    ) -> list[TubeIdentity]:
         """List the other measured references of a tube's panel that share ``key`` with it."""
-        sharing = self._measured_references.get((strategy, tube.panel, *key), ())
+        sharing = self._measured_references.get((*made_with, tube.panel, *key), ())
         return [other for other in sharing if other.tube_sha256 != tube.tube_sha256]
 
-    def _earlier(self, tube: TubeIdentity, strategy: str) -> tuple[str, ...]:
+    def _earlier(self, tube: TubeIdentity, made_with: tuple[str, str]) -> tuple[str, ...]:
         """List the last references that the tube's instrument measured before it."""
-        key = (strategy, tube.panel, "instrument", tube.instrument)
+        key = (*made_with, tube.panel, "instrument", tube.instrument)
         instrument = self._measured_references.get(key, [])
         end = bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)
         latest_first = (
@@ -165,22 +184,35 @@ def reference_index(
     store: Store,
     known: Sequence[Tube] | None = None,
     *,
-    panels: Collection[str] | None = None,
+    strategies: Sequence[StrategyInUse] | None = None,
 ) -> ReferenceIndex:
     """Read from the ledger which tubes there are and which references were measured.
 
     ``known`` are all tubes taken in, where they were read already. Measurements count that were
-    made with one of the panels in use, or with one of ``panels`` (SHA-256 of their contents).
+    made under ``strategies`` (None: those in use), with their panel and their calibrations of now.
     """
-    tubes = [
-        tube.identity
+    present = [
+        tube
         for tube in (taken_in(store) if known is None else known)
         if tube.file.state != "failed"
     ]
-    contents = set(snapshot.panel_contents().values()) if panels is None else panels
+    used = list(snapshot.strategies.values()) if strategies is None else strategies
+    contents = {each.panel_sha256 for each in used}
     return ReferenceIndex(
-        tubes, snapshot.patients.patients, measured(store, ENGINE_VERSION, contents)
+        [tube.identity for tube in present],
+        snapshot.patients.patients,
+        measured(store, ENGINE_VERSION, contents),
+        {each.name: _calibrations(each, present) for each in used},
     )
+
+
+def _calibrations(used: StrategyInUse, tubes: Sequence[Tube]) -> dict[str, str]:
+    """Map the tubes of a strategy's panel to the calibration that holds for them (SHA-256)."""
+    return {
+        tube.identity.tube_sha256: used.for_tube(tube).sha256
+        for tube in tubes
+        if tube.identity.panel == used.panel.panel
+    }
 
 
 def reference_sets(
@@ -198,30 +230,35 @@ def reference_sets(
     if not strategies:
         return {}
     index = reference_index(snapshot, store, known)
-    return {
-        tube.tube_sha256: index.references_for(tube, strategies[tube.panel]).sha256
-        for tube in index.tubes
-        if tube.panel in strategies and not is_fmo(tube)
-    }
+    sets = {}
+    for tube in index.tubes:
+        if tube.panel in strategies and not is_fmo(tube):
+            strategy = strategies[tube.panel]
+            calibration = index.calibrations[strategy][tube.tube_sha256]
+            sets[tube.tube_sha256] = index.references_for(tube, strategy, calibration).sha256
+    return sets
 
 
 def reference_measurements(
-    store: Store, references: ReferenceTubes, used: StrategyInUse
+    store: Store, references: ReferenceTubes, used: StrategyInUse, calibrated: CalibratedStrategy
 ) -> ReferenceMeasurements:
-    """Fetch what the reference tubes measured for the thresholds of the strategy in use."""
-    kept = measurements_of(store, references.tubes, measured_with(used))
+    """Fetch what the reference tubes measured for the thresholds of the strategy in use.
+
+    ``calibrated`` is that strategy with the numbers of the tube's instrument, and of theirs.
+    """
+    kept = measurements_of(store, references.tubes, measured_with(used, calibrated))
     return ReferenceMeasurements(
         controls=[kept[tube] for tube in references.controls],
         fmo={marker: kept[tube] for marker, tube in references.fmo},
         baseline=kept[references.baseline] if references.baseline else None,
         pool=[kept[tube] for tube in references.pool],
-        priors=priors_of(used.release.strategy, [kept[tube] for tube in references.earlier]),
+        priors=priors_of(calibrated.strategy, [kept[tube] for tube in references.earlier]),
     )
 
 
-def measured_with(used: StrategyInUse) -> MeasuredWith:
-    """Describe what a tube is measured with: strategy, engine and content of the panel."""
-    return MeasuredWith(used.name, ENGINE_VERSION, used.panel_sha256)
+def measured_with(used: StrategyInUse, calibrated: CalibratedStrategy) -> MeasuredWith:
+    """Describe what a tube is measured with: strategy, engine, panel and calibration."""
+    return MeasuredWith(used.name, ENGINE_VERSION, used.panel_sha256, calibrated.sha256)
 
 
 def _when(tube: TubeIdentity) -> tuple[datetime, str]:

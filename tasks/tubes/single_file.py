@@ -19,6 +19,7 @@ from panels.panel import Panel, PanelMatch, match_panel
 from panels.text.errors import PanelMismatch, TubeFault
 from tasks.intake.named_panel import NamedPanel, named_panel
 from tasks.intake.panel_fit import refusal
+from tasks.tubes.file_calibration import calibration_in_words, instrument_of, numbers_in_words
 
 if TYPE_CHECKING:
     from gating.evaluation.engine import Evaluation
@@ -44,13 +45,15 @@ person."""
 class Inspection:
     """What one file says of itself.
 
-    ``refused`` means that no study could use it; ``problems`` are sentences.
+    ``refused`` means that no study could use it; ``problems`` are sentences. ``calibration`` names
+    the calibration of its instrument in a study, or says why there is none (empty: no study).
     """
 
     header: TubeHeader | None
     panel: Panel | None
     problems: tuple[str, ...]
     refused: bool
+    calibration: str = ""
 
     def document(self) -> dict[str, Any]:
         """Give what ``reconflow inspect --json`` prints."""
@@ -68,7 +71,7 @@ class Inspection:
             if spill
             else None,
             "problems": list(self.problems),
-        }
+        } | ({"calibration": self.calibration} if self.calibration else {})
 
     def _markers(self) -> dict[int, str]:
         """Give the marker that the panel reads on each channel."""
@@ -109,25 +112,31 @@ def inspect_file(path: Path, panel: str | None = None, study: Path | None = None
         *problems,
     )
     fitting = match.panel if match and match.fits else None
-    return Inspection(header, fitting, sentences, refused=refused is not None)
+    calibration = ""
+    if fitting and study:
+        calibration = calibration_in_words(header, fitting.panel, study / "calibrations")
+    return Inspection(header, fitting, sentences, refused is not None, calibration)
 
 
 @dataclass(frozen=True, slots=True)
 class GatedFile:
     """The counts of one file: (path from root, events) of every gate.
 
-    ``problems`` are sentences to show.
+    ``problems`` are sentences to show. ``calibration`` names the calibration whose numbers counted
+    (empty: those of the strategy or document itself).
     """
 
     events: int
     seconds: float
     gates: tuple[tuple[tuple[str, ...], int], ...]
     problems: tuple[str, ...]
+    calibration: str = ""
 
     def document(self) -> dict[str, object]:
         """Give what ``reconflow gate --json`` prints."""
         gates = [{"path": list(path), "count": count} for path, count in self.gates]
-        return {"events": self.events, "seconds": round(self.seconds, 4), "gates": gates}
+        document = {"events": self.events, "seconds": round(self.seconds, 4), "gates": gates}
+        return document | ({"calibration": self.calibration} if self.calibration else {})
 
 
 def gate_file(
@@ -139,52 +148,70 @@ def gate_file(
 ) -> GatedFile:
     """Count one file under a released strategy or a Gating-ML document.
 
-    Where the strategy lets the tube have a say in its thresholds, this tube alone is asked: there
-    is no study, so no other.
+    The numbers are those of the calibration of the file's instrument, found in the study first.
+    Where the strategy lets the tube have a say in its thresholds, this tube alone is asked: no
+    other is read.
 
     ``seconds`` is reading and gating: the libraries are imported, and the document or strategy is
     read, before the clock starts.
     """
     prepare = _by_strategy(strategy, study) if strategy else _by_document(gatingml or Path())
-    gate = prepare(read_header(path))  # a file that is refused is refused before seconds of imports
+    gating = prepare(read_header(path))  # a refused file is refused before seconds of imports
     start = time.perf_counter()
     header = read_header(path)
-    evaluation = gate(header)
+    evaluation = gating.gate(header)
     seconds = time.perf_counter() - start
     counted = tuple((gate, evaluation.count(gate)) for gate in evaluation.rows)
     return GatedFile(
-        evaluation.total, seconds, counted, (*header.problems, *_uncompensated(header, gatingml))
+        evaluation.total,
+        seconds,
+        counted,
+        (*header.problems, *filter(None, [gating.notice]), *_uncompensated(header, gatingml)),
+        gating.calibration,
     )
 
 
-def _by_strategy(pin: str, study: Path | None) -> Callable[[TubeHeader], Gate]:
+@dataclass(frozen=True, slots=True)
+class _Gating:
+    """What gates a file, whose numbers it uses, and a sentence where they are another's."""
+
+    gate: Gate
+    calibration: str = ""
+    notice: str = ""
+
+
+def _by_strategy(pin: str, study: Path | None) -> Callable[[TubeHeader], _Gating]:
     """Read a strategy and its panel; gives what refuses a tube, or imports what gates it."""
     from gating.strategy.catalogue import load_strategy
+    from gating.strategy.instrument_numbers import instrument_numbers
 
     release = load_strategy(pin, study / "strategies" if study else None)
     panel = load_panel(release.strategy.panel, study / "panels" if study else None)
+    numbers = instrument_numbers(release, study / "calibrations" if study else None)
 
-    def gate(header: TubeHeader) -> Evaluation:
-        from gating.thresholds.apply import apply_strategy
-
-        match = match_panel(panel, header.channels)
-        return apply_strategy(release.strategy, match, header, open_events(header)).evaluation
-
-    def prepare(header: TubeHeader) -> Gate:
+    def prepare(header: TubeHeader) -> _Gating:
         refused = refusal(header, panel, study / "panels" if study else None)
         if refused:
             raise PanelMismatch(f"{header.path.name}: {refused}")
         import flowkit  # noqa: F401 - imported before the clock starts
 
-        import gating.thresholds.apply  # noqa: F401 - the same
+        from gating.thresholds.apply import apply_strategy
 
-        return gate
+        calibrated = numbers.for_tube(instrument_of(header))
+
+        def gate(header: TubeHeader) -> Evaluation:
+            match = match_panel(panel, header.channels)
+            events = open_events(header)
+            return apply_strategy(calibrated.strategy, match, header, events).evaluation
+
+        notice = numbers_in_words(numbers, calibrated)
+        return _Gating(gate, calibrated.calibration, notice)
 
     return prepare
 
 
-def _by_document(document: Path) -> Callable[[TubeHeader], Gate]:
-    return lambda _header: _reading(document)
+def _by_document(document: Path) -> Callable[[TubeHeader], _Gating]:
+    return lambda _header: _Gating(_reading(document))
 
 
 def _reading(document: Path) -> Gate:

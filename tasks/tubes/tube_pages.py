@@ -11,6 +11,7 @@ from gating.display.projection import project
 from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.resolved import Tried
 from gating.exchange.write_gatingml import write_gatingml
+from gating.strategy.calibrated import CalibratedStrategy
 from panels.files.csv_cells import csv_text
 from panels.files.durable import remove_unfinished
 from tasks.publish.figure_bytes import png_bytes
@@ -20,6 +21,7 @@ from tasks.store.gatings import TubeGating
 from tasks.store.tubes import Tube
 from tasks.study.folder import Study
 from tasks.tubes.bead_count import beads_in_words
+from tasks.tubes.calibration import in_words
 from tasks.tubes.gate_tube import GatedTube
 from tasks.tubes.qc_file import DRAW, QC, qc_bytes
 from tasks.vocabulary.flags import meanings
@@ -29,8 +31,8 @@ PAGE = "gating.html"
 
 
 SHOWN = ".shown.json"
-"""Beside each page: whose tube it says it is, and by which strategy and panel, so that a corrected
-sheet makes it anew."""
+"""Beside each page: whose tube it says it is, by which strategy, panel and calibration, so that a
+corrected sheet makes it anew."""
 
 
 def tube_folder(study: Study, tube_sha256: str) -> Path:
@@ -38,21 +40,31 @@ def tube_folder(study: Study, tube_sha256: str) -> Path:
     return study.results / "tubes" / tube_sha256[:12]
 
 
-def page_is_current(study: Study, identity: TubeIdentity, strategy: str, panel_sha256: str) -> bool:
+def page_is_current(
+    study: Study,
+    identity: TubeIdentity,
+    strategy: str,
+    panel_sha256: str,
+    calibrated: CalibratedStrategy,
+) -> bool:
     """Tell whether a tube's page exists and shows what is known of the tube now.
 
-    ``strategy`` and ``panel_sha256`` are those that count it.
+    ``strategy``, ``panel_sha256`` and the numbers of ``calibrated`` are those that count it.
     """
     folder = tube_folder(study, identity.tube_sha256)
     shown = folder / SHOWN
     return (
         (folder / PAGE).is_file()
         and shown.is_file()
-        and shown.read_bytes() == _shown(identity, strategy, panel_sha256)
+        and shown.read_bytes() == _shown(identity, strategy, panel_sha256, calibrated)
     )
 
 
-def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
+def _shown(
+    identity: TubeIdentity, strategy: str, panel_sha256: str, calibrated: CalibratedStrategy
+) -> bytes:
+    # A page that shows neither calibration nor fault stays as earlier programs made it.
+    numbers = [each for each in (calibrated.sha256, calibrated.fault) if each]
     identified_by = (
         identity.patient,
         identity.visit,
@@ -60,6 +72,7 @@ def _shown(identity: TubeIdentity, strategy: str, panel_sha256: str) -> bytes:
         identity.panel,
         strategy,
         panel_sha256,
+        *numbers,
     )
     return (json.dumps(identified_by, ensure_ascii=False) + "\n").encode()
 
@@ -82,6 +95,9 @@ def write_tube_pages(folder: Path, tube: Tube, gated: GatedTube) -> None:
         beads=beads_in_words(gating.qc),
         panel_version=gating.panel,
         panel_sha256=gating.panel_sha256,
+        calibration=gating.calibration,
+        calibration_sha256=gating.calibration_sha256,
+        uncalibrated=in_words(gated.calibrated),
     )
     png = png_bytes(gating_figure(page, views))
     lines = [
@@ -94,7 +110,8 @@ def write_tube_pages(folder: Path, tube: Tube, gated: GatedTube) -> None:
     write_atomically(folder / "counts.csv", _count_rows(gating))
     write_atomically(folder / QC, qc_bytes(dict(gating.qc) | _draw_in(folder / QC)))
     write_atomically(folder / PAGE, render_gating_page(page, views, lines, png).encode())
-    write_atomically(folder / SHOWN, _shown(tube.identity, gating.strategy, gating.panel_sha256))
+    shown = _shown(tube.identity, gating.strategy, gating.panel_sha256, gated.calibrated)
+    write_atomically(folder / SHOWN, shown)
 
 
 def _draw_in(qc: Path) -> dict[str, object]:

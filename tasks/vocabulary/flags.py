@@ -11,6 +11,11 @@ class Flag(ExplainedWord):
         "several_data_sets",
         "The file holds more than one data set: only the last FCS 3 one was counted.",
     )
+    UNCALIBRATED = Explained(
+        "uncalibrated",
+        "Counted with numbers that were not measured on the tube's own instrument: the count may "
+        "be wrong by any amount (qc.json says why).",
+    )
     THRESHOLD_MOVED = Explained(
         "threshold_moved",
         "A gate boundary lay more than a tenth from its declared value in this tube; "

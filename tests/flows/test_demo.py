@@ -27,7 +27,7 @@ KINETICS = (
     "patient visit day collected specimen panel population events parent parent_events "
     "percent_parent reference percent_reference "
     "per_ul per_ul_low per_ul_high lod_per_ul lloq_per_ul code method flags strategy "
-    "strategy_sha256 tube_sha256 panel_sha256"
+    "strategy_sha256 tube_sha256 panel_sha256 calibration calibration_sha256"
 ).split()
 PARAMETERS = (
     "patient specimen population parameter value unit low high censoring points definition".split()
@@ -269,6 +269,7 @@ def test_a_second_run_counts_nothing_and_leaves_every_byte_even_without_the_trut
         "waiting": 0,
         "quarantined": 0,
         "failed": 0,
+        "uncalibrated": 0,
     }
     assert said.document == nothing | {"patients": 2, "report": report}
     assert hashes(demo / "results") == before

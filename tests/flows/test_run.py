@@ -189,6 +189,7 @@ def test_a_drop_of_everything_bad_is_sorted_out_mended_and_loses_nothing(
         "waiting": 6,
         "quarantined": 7,
         "failed": 0,
+        "uncalibrated": 0,
         "patients": 2,
     }
     assert said.document == expected | {"report": str(study.results / "index.html")}

@@ -32,6 +32,8 @@ ROW = {
     "strategy_sha256": "ab" * 32,
     "tube_sha256": "cd" * 32,
     "panel_sha256": "ef" * 32,
+    "calibration": "",
+    "calibration_sha256": "",
 }
 NO_AMOUNT = {"per_ul": None, "percent_parent": None, "percent_reference": None}
 NOT_DETECTED = {"code": "ND", "events": 3, **NO_AMOUNT, "per_ul_low": 0.0, "per_ul_high": 0.2}

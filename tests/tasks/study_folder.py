@@ -7,6 +7,7 @@ import numpy as np
 
 from panels.catalogue import load_panel
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
+from tasks.simulate.tube import SERIAL
 from tasks.study.folder import Study, open_study
 
 HEADER = "file,patient,collected,panel\n"
@@ -61,6 +62,6 @@ def write_tube(
         channels,
         dialect="fcs3.1-le",
         spill=stored,
-        keywords={"$CYT": "BD FACSLyric"} | dict(keywords or {}),
+        keywords={"$CYT": "BD FACSLyric", "$CYTSN": SERIAL} | dict(keywords or {}),
     )
     return path

@@ -161,14 +161,15 @@ def test_a_page_is_current_for_the_identity_it_shows_and_no_other(
     study, _ = simulated
     with study.store() as store:
         (tube,) = taken_in(store)
-    content = strategies_in_use(study)["bcell"].panel_sha256
-    assert page_is_current(study, tube.identity, "bcell@2.0.0", content)
-    assert not page_is_current(study, tube.identity, "bcell@1.1.0", content)
-    assert not page_is_current(study, tube.identity, "bcell@2.0.0", "0" * 64)
-    assert not page_is_current(study, replace(tube.identity, patient="P02"), "bcell@2.0.0", content)
-    assert not page_is_current(
-        study, replace(tube.identity, tube_sha256="0" * 64), "bcell@2.0.0", content
-    )
+    used = strategies_in_use(study)["bcell"]
+    now, content, identity = used.for_tube(tube), used.panel_sha256, tube.identity
+    assert page_is_current(study, identity, used.name, content, now)
+    assert not page_is_current(study, identity, "bcell@1.1.0", content, now)
+    assert not page_is_current(study, identity, used.name, "0" * 64, now)
+    for other in (replace(identity, patient="P02"), replace(identity, tube_sha256="0" * 64)):
+        assert not page_is_current(study, other, used.name, content, now)
+    for numbers in (replace(now, sha256="0" * 64), replace(now, fault="there is none")):
+        assert not page_is_current(study, identity, used.name, content, numbers)
 
 
 def test_nothing_a_cytometer_wrote_of_a_person_reaches_any_result(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ COLUMNS = (
     "parent_events, percent_parent, reference, "
     "percent_reference, per_ul, per_ul_low, per_ul_high, lod_per_ul, lloq_per_ul, code, "
     "method, flags, strategy, strategy_sha256, "
-    "tube_sha256, panel_sha256"
+    "tube_sha256, panel_sha256, calibration, calibration_sha256"
 ).split(", ")
 
 

@@ -85,7 +85,7 @@ def _digests(name: str) -> Mapping[Row, str]:
 def _counts_by_gating() -> Mapping[Row, list[Row]]:
     counts: defaultdict[Row, list[Row]] = defaultdict(list)
     for row in _rows("counts", *_GATING_KEY, *_COUNTS):
-        counts[row[: len(_GATING_KEY)]].append(row)
+        counts[row[: len(_GATING_KEY)]].append(row[len(_GATING_KEY) :])
     return counts
 
 

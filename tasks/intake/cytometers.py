@@ -1,0 +1,23 @@
+"""Ask the files of tubes that an earlier program took in which cytometer acquired them."""
+
+from gating.fcs.header import read_header
+from panels.text.errors import UnreadableFile
+from tasks.store.opening import Store
+from tasks.store.tubes import name_cytometer, taken_in
+from tasks.study.folder import Study
+
+
+def ask_for_cytometers(study: Study, store: Store) -> None:
+    """Write down which cytometer each tube's file names, where that is not known yet.
+
+    A file that is gone or cannot be read is asked again by the next pass: counting its tube tells
+    what is wrong with it.
+    """
+    for tube in taken_in(store):
+        if tube.cytometer is not None or tube.file.place is None:
+            continue
+        try:
+            header = read_header(study.path_of(tube.file.place))
+        except (UnreadableFile, OSError):
+            continue
+        name_cytometer(store, tube.identity.tube_sha256, header.cytometer, header.serial)

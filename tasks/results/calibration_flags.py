@@ -1,0 +1,49 @@
+"""Flag what was counted with numbers that are not those of the tube's own instrument.
+
+These words are added when tables are built, not when tubes are counted: the sheet that names a
+tube's instrument may be corrected, and a calibration released, without any count changing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tasks.tubes.calibration import uncalibrated_populations
+from tasks.vocabulary.flags import Flag
+
+if TYPE_CHECKING:
+    from tasks.counting.counts import TubeCounts
+    from tasks.store.tubes import Tube
+    from tasks.study.snapshot import StudySnapshot
+
+
+def with_calibration_flags(
+    snapshot: StudySnapshot, counted: Sequence[TubeCounts], known: Sequence[Tube]
+) -> list[TubeCounts]:
+    """Give counted tubes with ``uncalibrated`` on each population that it holds for.
+
+    ``known`` are the tubes as they are in the ledger, at least those that were counted.
+    """
+    tube_of = {tube.identity.tube_sha256: tube for tube in known}
+    flagged = []
+    for each in counted:
+        tube = tube_of[each.identity.tube_sha256]
+        calibrated = snapshot.strategies[tube.identity.panel].for_tube(tube)
+        flagged.append(_with_flag(each, uncalibrated_populations(calibrated)))
+    return flagged
+
+
+def _with_flag(tube: TubeCounts, populations: Collection[str]) -> TubeCounts:
+    if not populations:
+        return tube
+    return replace(
+        tube,
+        counts={
+            name: replace(count, flags=(*count.flags, str(Flag.UNCALIBRATED)))
+            if name in populations
+            else count
+            for name, count in tube.counts.items()
+        },
+    )

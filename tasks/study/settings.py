@@ -41,7 +41,7 @@ MOST_SENTENCES = 10
 """So many faults of the settings are said at once; more are of one kind."""
 DAYS = (("start",),)
 """Settings that are days."""
-SHIPPED_STRATEGIES = {"bcell": "bcell@2.0.0", "cart": "cart@3.0.0", "tbnk": "tbnk@3.0.0"}
+SHIPPED_STRATEGIES = {"bcell": "bcell@3.0.0", "cart": "cart@4.0.0", "tbnk": "tbnk@4.0.0"}
 """What a new study is counted with. A study that was counted before keeps its versions until others
 are promoted."""
 

@@ -1,7 +1,7 @@
 """The commands that bring gates to other programs and take them from there."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -10,15 +10,27 @@ from flows.commands.strategy_versions import LaboratoryStudy, panels_of, strateg
 
 if TYPE_CHECKING:
     from gating.exchange.adopt_workspace import Adoption
+    from gating.strategy.model import Strategy
+    from panels.panel import Panel
     from tasks.strategies.draft import Draft
 
 Output = Annotated[Path | None, Parameter(help="The file to write; printed when not given.")]
 
 
-def export_gates(
+def export_gates(  # noqa: PLR0913 - keyword-only options of one command
     name: str,
     *,
     output: Output = None,
+    format: Annotated[  # noqa: A002 - the option is called so
+        Literal["gatingml", "wsp"],
+        Parameter(help="gatingml: Gating-ML 2.0. wsp: a FlowJo 10 workspace."),
+    ] = "gatingml",
+    fcs: Annotated[
+        Path | None,
+        Parameter(
+            help="With --format wsp: the FCS file or the folder of files to show the gates on."
+        ),
+    ] = None,
     panel: Annotated[
         str | None,
         Parameter(help="Take the detectors' names from this panel instead of the strategy's own."),
@@ -29,19 +41,25 @@ def export_gates(
     study: LaboratoryStudy = None,
     json: Json = False,
 ) -> Outcome:
-    """Write NAME (bcell@1.0.0) as Gating-ML 2.0, the standard that other programs read."""
-    from gating.exchange.export_gates import export_strategy
+    """Write NAME (bcell@1.0.0) as Gating-ML 2.0, or as a FlowJo 10 workspace."""
     from gating.strategy.catalogue import load_strategy
     from panels.catalogue import load_panel
+    from panels.text.errors import UsageFault
 
     release = load_strategy(name, strategies_of(study))
     reads = load_panel(panel or release.strategy.panel, panels_of(study))
-    document = export_strategy(release.strategy, reads, instrument)
     exported: dict[str, object] = {
         "strategy": release.strategy.name,
         "sha256": release.sha256,
         "panel": reads.panel,
     }
+    if format == "wsp":
+        return _export_wsp(release.strategy, reads, exported, fcs, instrument, output)
+    if fcs is not None:
+        raise UsageFault("--fcs says which files a workspace shows: add --format wsp.")
+    from gating.exchange.export_gates import export_strategy
+
+    document = export_strategy(release.strategy, reads, instrument)
     if output is None:
         return Outcome(document=exported | {"gatingml": document.decode()}, text=document.decode())
     output.write_bytes(document)
@@ -49,6 +67,31 @@ def export_gates(
         document=exported | {"output": str(output)},
         text=f"{output}: {release.strategy.name} as Gating-ML 2.0",
     )
+
+
+def _export_wsp(
+    strategy: "Strategy",
+    panel: "Panel",
+    exported: dict[str, object],
+    fcs: Path | None,
+    instrument: str | None,
+    output: Path | None,
+) -> Outcome:
+    from gating.exchange.export_workspace import export_workspace, tubes_to_show
+
+    made = export_workspace(strategy, panel, tubes_to_show(fcs), instrument)
+    notes = [{"gate": note.gate, "text": note.text} for note in made.notes]
+    exported |= {"samples": list(made.samples), "left_out": list(made.left_out), "notes": notes}
+    if output is None:
+        text = made.content.decode()
+        return Outcome(document=exported | {"workspace": text}, text=text)
+    output.write_bytes(made.content)
+    lines = [
+        f"{output}: {strategy.name} as a FlowJo 10 workspace with {len(made.samples)} samples",
+        *(f"  {note.gate}: {note.text}" if note.gate else f"  {note.text}" for note in made.notes),
+        *(f"  Left out: {sentence}" for sentence in made.left_out),
+    ]
+    return Outcome(document=exported | {"output": str(output)}, text="\n".join(lines))
 
 
 def import_gates(  # noqa: PLR0913 - keyword-only options of one command

@@ -32,7 +32,7 @@ from gating.exchange.sample_tube import tubes_in
 from gating.exchange.workspace_samples import WorkspaceSample, samples_of
 from gating.fcs.events import open_events
 from panels.panel import Panel
-from panels.text.errors import TubeFault, UsageFault
+from panels.text.errors import StrategyFault, TubeFault, UsageFault
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -81,6 +81,8 @@ def adopt_workspace(
     samples = samples_of(document, root, files)
     common = common_gates(document, root, samples, panel, group)
     adopted = _adopted(document, root, common, panel, name)
+    if not adopted.document["gates"]:
+        raise StrategyFault(_nothing_carried(document, adopted))
     results = [
         _sample(document, root, sample, common, adopted, panel, name) for sample in common.members
     ]
@@ -131,6 +133,14 @@ def _adopted(
     version = flowjo_version(document, root)
     foreign = replace(foreign, source=f"{document.name}, {of} (FlowJo {version})")
     return _imported(foreign, panel, name, common.template)
+
+
+def _nothing_carried(document: FilePath, adopted: Imported) -> str:
+    """Say why no gate was carried over, and what would cure it."""
+    first = next((note for note in adopted.lost if note.gate), None)
+    why = "" if first is None else f" {first.gate}: {first.text}"
+    cures = " ".join(note.text for note in adopted.notes if note.outcome == "to do")
+    return f"{document}: no gate could be carried over.{why} {cures}".strip()
 
 
 def _imported(foreign: Foreign, panel: Panel, name: str, sample: WorkspaceSample) -> Imported:
@@ -226,6 +236,8 @@ def _counted(
             counts.recorded.get(path), own.get(path), ranges.get(path), was_counted=was_counted
         )
         verdicts[path] = _against_strategy(path, counts, verdict, adopted)
+        if path in sample.gates and path not in counts.recorded:
+            verdicts[path] = "not counted by FlowJo"
     return counts, verdicts, notes
 
 

@@ -180,7 +180,9 @@ class _Gates:
     def _rank_of_name(self, name: str, signs: PopulationSigns) -> int | None:
         written = plain_population_name(self.called[name])
         below = signs.lineage is None or self._is_below(name, signs.lineage)
-        if written in signs.names or (below and written in signs.words):
+        if signs.id == self.called[name] or written in signs.names:
+            return 0
+        if below and written in signs.words:
             return 0
         together = self._together(name, self.named, signs.lineage)
         return 1 if below and _tells(signs, together, self.named[name]) else None

@@ -33,7 +33,7 @@ class PopulationSigns:
 RECOGNISED = (
     PopulationSigns(
         "leukocytes",
-        ("leukocytes", "leucocytes", "wbc", "white blood", "cd45", "cd45+", "cd45pos"),
+        ("leukocytes", "leucocytes", "wbc", "white blood"),
         signs=("CD45+",),
         may=("CD14-",),
     ),
@@ -43,7 +43,7 @@ RECOGNISED = (
     ),
     PopulationSigns(
         "t_cells",
-        ("t", "t lymphocytes", "cd3 t", "cd3+ t", "total t", "cd3+"),
+        ("t", "t lymphocytes", "cd3 t", "cd3+ t", "total t"),
         signs=("CD3+",),
         may=("CD19-", "CD14-", "CD45+", "CD20-"),
     ),
@@ -77,13 +77,13 @@ RECOGNISED = (
     ),
     PopulationSigns(
         "b_cells",
-        ("b", "b lymphocytes", "total b", "cd19 b", "cd19+ b", "cd19+", "cd19pos", "cd19"),
+        ("b", "b lymphocytes", "total b", "cd19 b", "cd19+ b"),
         signs=("CD19+",),
         may=("CD3-", "CD14-", "CD20+", "CD45+", "CD56-", "CD16CD56-"),
     ),
     PopulationSigns(
         "b_cells_cd20",
-        ("cd20 b", "cd20+ b", "cd20+", "cd20pos b"),
+        ("cd20 b", "cd20+ b"),
         signs=("CD20+",),
         may=("CD3-", "CD14-", "CD45+"),
     ),

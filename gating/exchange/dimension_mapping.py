@@ -180,7 +180,8 @@ class DimensionMapping:
         mixed = [matrix.detectors[place] for place in unknown if place not in apart]
         if mixed:
             raise CannotCarry(
-                f"The compensation {reference} has {', '.join(mixed)}: not of this panel."
+                f"The compensation {reference} has {', '.join(mixed)}: not of this panel.",
+                f"Add {', '.join(mixed)} to the panel {self.panel.panel} as detectors of markers.",
             )
         if apart:
             names = ", ".join(matrix.detectors[place] for place in apart)

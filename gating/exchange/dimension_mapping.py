@@ -161,7 +161,7 @@ class DimensionMapping:
         text = (
             f"The compensation {reference} is kept as the matrix of the panel {self.name}, which "
             f"the strategy refers to. Copy panel.yaml into the study's panels folder as "
-            f"{self.name}.yaml."
+            f"{self.name}.yaml, unless the import wrote it there (--study)."
         )
         self.notes.append(Note("changed", "", text))
         changed = {

@@ -27,6 +27,9 @@ may run."""
 DEEPEST = 9
 SAME_END = 0.001
 """Two scales whose ends differ by less than this part of a decade end at the same place."""
+SAME_TOP = 1e-5
+"""Two logicle scales of one shape whose ends differ by less than this part are one, to less than a
+millionth of the axis: some programs end them at 262143 where ``$PnR`` is 262144."""
 PLACES = 6
 DIGITS = 12
 """A corner that was calculated is written to this many digits."""
@@ -124,8 +127,10 @@ def same_scale(
     kind = type(transform).__name__
     if scale.kind == "linear":
         return transform is None or kind == "LinearTransform"
-    ours = (maximum, scale.w, scale.m, scale.a)
-    return kind == "LogicleTransform" and _parameters(transform) == ours
+    if transform is None or kind != "LogicleTransform":
+        return False
+    top, *shape = _parameters(transform)
+    return shape == [scale.w, scale.m, scale.a] and math.isclose(top, maximum, rel_tol=SAME_TOP)
 
 
 def top_of(transform: flowkit.transforms.Transform | None) -> float | None:

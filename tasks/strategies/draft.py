@@ -86,7 +86,7 @@ def _with_populations(
 ) -> tuple[Imported, ProposedPopulations]:
     proposed = propose_populations(imported, panel, report)
     notes = [
-        Note("changed", each.gate, f"Reported as {each.population}, recognised {each.how}.")
+        Note("changed", each.gate, f"Reported as {each.population}, {each.how}.")
         for each in proposed.recognised
     ]
     notes += [Note("to do", "", sentence) for sentence in proposed.unclear]

@@ -21,7 +21,7 @@ from tasks.vocabulary.population_names import (
     PopulationSigns,
     plain_population_name,
 )
-from tasks.vocabulary.populations import ANCHORS, population_rank
+from tasks.vocabulary.populations import ANCHORS, LEUKOCYTES, LYMPHOCYTES, population_rank
 
 SHIPPED = ("bcell", "cart", "tbnk")
 TELLING = frozenset(
@@ -29,7 +29,11 @@ TELLING = frozenset(
 ) | {"CD21", "CD56", "CD16"}
 """The markers that tell populations apart; others (viability, scatter) tell nothing."""
 LINEAGES = ("b_cells", "t_cells")
-HOW = ("by its name", "by the markers in its name", "by the markers it is drawn on")
+HOW = (
+    "recognised by its name",
+    "recognised by the markers in its name",
+    "recognised by the markers it is drawn on",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +283,9 @@ def _proposed(
     above = [known[gate] for gate in gates.above(found.gate) if gate in known]
     called = gates.called[found.gate]
     anchors = [each for each in (rule.anchor if rule else ()) if each in ids]
-    anchors = anchors or [each for each in above if each in ANCHORS][-1:]
+    # An analyser counts leukocytes and lymphocytes alone, so one of them has to be among them.
+    if not {LEUKOCYTES, LYMPHOCYTES} & set(anchors):
+        anchors += [each for each in above if each in ANCHORS and each not in anchors][-1:]
     if not anchors and found.population in ANCHORS:
         anchors = [found.population]
     reference = next(iter(above), found.population)

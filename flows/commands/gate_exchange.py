@@ -86,8 +86,9 @@ def _export_wsp(
         text = made.content.decode()
         return Outcome(document=exported | {"workspace": text}, text=text)
     output.write_bytes(made.content)
+    shown = _many(len(made.samples), "sample")
     lines = [
-        f"{output}: {strategy.name} as a FlowJo 10 workspace with {len(made.samples)} samples",
+        f"{output}: {strategy.name} as a FlowJo 10 workspace with {shown}",
         *(f"  {note.gate}: {note.text}" if note.gate else f"  {note.text}" for note in made.notes),
         *(f"  Left out: {sentence}" for sentence in made.left_out),
     ]
@@ -185,10 +186,15 @@ def _adopted(name: str, adoption: "Adoption", draft: "Draft") -> Outcome:
     }
     verdicts = ", ".join(verdict_lines(adoption))
     head = [
-        f"{len(adoption.members)} samples, recorded against counted: {verdicts}.",
-        f"{len(adoption.deviations)} deviations of single samples (DEVIATIONS.csv).",
+        f"{_many(len(adoption.members), 'sample')}, recorded against counted: {verdicts}.",
+        f"{_many(len(adoption.deviations), 'deviation')} of single samples (DEVIATIONS.csv).",
     ]
     return Outcome(document, text="\n".join([*head, "", _draft_text(draft)]))
+
+
+def _many(number: int, of: str) -> str:
+    """Write a number of things: ``1 sample``, ``2 samples``."""
+    return f"{number} {of}" if number == 1 else f"{number} {of}s"
 
 
 def _draft_text(draft: "Draft") -> str:

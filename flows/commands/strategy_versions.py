@@ -42,16 +42,16 @@ strategy.command(
         "Turn the gates of a Gating-ML 2.0 document or a FlowJo 10 workspace into a draft "
         "strategy, with a report beside it.\n\n"
         "Where the tube of a FlowJo sample is at hand (--fcs, or beside the workspace under its "
-        "name),\nthe counts the workspace recorded are compared with ours: a difference beyond "
-        "FlowJo's own\nbinning refuses the import.\n\n"
+        "name), the counts the workspace recorded are compared with ours: a difference beyond "
+        "FlowJo's own binning refuses the import.\n\n"
         "--all-samples adopts a whole workspace: the gates of its group (--group) become the "
-        "strategy,\nwhat single samples have otherwise is listed in DEVIATIONS.csv, and "
-        "IMPORT_COUNTS.csv and .html\nshow every gate of every sample, recorded against "
+        "strategy, what single samples have otherwise is listed in DEVIATIONS.csv, and "
+        "IMPORT_COUNTS.csv and .html show every gate of every sample, recorded against "
         "counted.\n\n"
         "Which gates are carried over depends on these keys of the panel: 'detector' and "
-        "'synonyms' of its\nmarkers and 'scatter' (a gate on a channel that none of them names is "
-        "left out), and\n'compensated' (write 'compensated: false' where gates read values as the "
-        "files hold them).\nGates that were left out are listed with what would keep them."
+        "'synonyms' of its markers and 'scatter' (a gate on a channel that none of them names is "
+        "left out), and 'compensated' (write 'compensated: false' where gates read values as the "
+        "files hold them). Gates that were left out are listed with what would keep them."
     ),
 )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gating.exchange.foreign_document import Path
+from gating.strategy.bounds import MOST_GATES
+from panels.text.errors import StrategyFault
 from panels.text.printable import printable
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def drawn_populations(node: etree._Element) -> dict[Path, Drawn]:
     """Give every population below a sample's or group's node by its path, parents first.
 
     A second population of one name under the same parent is numbered, as ``Foreign`` numbers it.
+    Raises StrategyFault when there are more than a strategy has.
     """
     drawn: dict[Path, Drawn] = {}
     waiting: list[tuple[etree._Element, Path]] = [(node, ROOT)]
@@ -46,6 +49,11 @@ def drawn_populations(node: etree._Element) -> dict[Path, Drawn]:
         above, parent = waiting.pop(0)
         for each in above.iterfind("Subpopulations/*"):
             if each.tag == "Population" or each.tag in BOOLEANS:
+                if len(drawn) >= MOST_GATES:
+                    raise StrategyFault(
+                        f"More than {MOST_GATES:,} gates in one sample or group are more than one "
+                        f"strategy has."
+                    )
                 path = unique_path((*parent, plain_name(each.get("name") or "unnamed")), drawn)
                 drawn[path] = Drawn(path, each, each.get("owningGroup") or "", _shape(each))
                 waiting.append((each, path))

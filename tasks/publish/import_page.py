@@ -75,6 +75,7 @@ def import_page(adoption: Adoption) -> str:
             "deviations": adoption.deviations,
             "in_words": _in_words,
             "verdicts": VERDICTS,
+            "severity": {verdict: words.severity for verdict, words in VERDICTS.items()},
             "many": many,
             "sentence": _sentence(rows, many),
             "samples": list(dict.fromkeys(row.sample for row in adoption.compared)),
@@ -96,10 +97,16 @@ def _sentence(rows: Sequence[Compared], many: Counter[Verdict]) -> str:
     if len(counted) == alike:
         return f"All {alike:,} counts that could be compared agree with those FlowJo recorded."
     parts = [f"{alike:,} of {len(counted):,} counts agree with those FlowJo recorded."]
-    if many["differs"]:
-        parts.append(f"{many['differs']:,} differ beyond FlowJo's binning.")
-    if many["own gate in this sample"]:
-        parts.append(f"{many['own gate in this sample']:,} are of samples with gates of their own.")
+    differing, own = many["differs"], many["own gate in this sample"]
+    if differing:
+        verb = "differs" if differing == 1 else "differ"
+        parts.append(f"{differing:,} {verb} beyond FlowJo's binning.")
+    if own:
+        one, several = (
+            "is of a sample with a gate of its own",
+            "are of samples with gates of their own",
+        )
+        parts.append(f"{own:,} {one if own == 1 else several}.")
     return " ".join(parts)
 
 

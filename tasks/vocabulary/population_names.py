@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Sign = Literal["+", "-"]
 Lineage = Literal["b_cells", "t_cells"]
 
 

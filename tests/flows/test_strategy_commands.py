@@ -396,7 +396,7 @@ def test_an_adoption_that_counts_otherwise_is_refused_with_its_evidence(
     refused = tmp_path / "strategies" / "x" / "refused"
     assert str(refused / "IMPORT_COUNTS.html") in done.err
     page = (refused / "IMPORT_COUNTS.html").read_text(encoding="utf-8")
-    assert "1 differ beyond FlowJo&#39;s binning." in page
+    assert "1 differs beyond FlowJo&#39;s binning." in page
     assert not (tmp_path / "strategies" / "x" / "1.0.0").exists()
     accepted = said(*words, "--accept")
     assert accepted.code == 0, accepted.err

@@ -154,7 +154,9 @@ def test_a_gate_is_reported_when_the_user_says_so():
     assert found(done) == {"b_cells": "B", "Bregs": "Bregs"}
     breg = next(each for each in done.populations if each["id"] == "Bregs")
     assert (breg["reference"], breg["anchor"]) == ("b_cells", ["b_cells"])
-    with pytest.raises(UsageFault, match=r"'Treg' is no gate that was carried over\. Gates: B, Bregs"):
+    with pytest.raises(
+        UsageFault, match=r"'Treg' is no gate that was carried over\. Gates: B, Bregs"
+    ):
         propose_populations(gates, PANEL, ["Treg"])
     with pytest.raises(UsageFault, match="'a b' is no id"):
         propose_populations(gates, PANEL, ["Bregs=a b"])

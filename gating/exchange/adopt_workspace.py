@@ -17,7 +17,7 @@ from gating.exchange.deviations import Deviation, SampleCounts, deviates, deviat
 from gating.exchange.flowjo_groups import shortlist
 from gating.exchange.flowjo_workspace import flowjo_version, read_element
 from gating.exchange.foreign_document import Foreign, Path
-from gating.exchange.import_gates import Imported, import_gates
+from gating.exchange.import_gates import NO_THRESHOLDS, Imported, import_gates
 from gating.exchange.import_notes import Note
 from gating.exchange.recorded_counts import (
     Compared,
@@ -139,7 +139,8 @@ def _nothing_carried(document: FilePath, adopted: Imported) -> str:
     """Say why no gate was carried over, and what would cure it."""
     first = next((note for note in adopted.lost if note.gate), None)
     why = "" if first is None else f" {first.gate}: {first.text}"
-    cures = " ".join(note.text for note in adopted.notes if note.outcome == "to do")
+    to_do = [note.text for note in adopted.notes if note.outcome == "to do"]
+    cures = " ".join(text for text in to_do if text != NO_THRESHOLDS)
     return f"{document}: no gate could be carried over.{why} {cures}".strip()
 
 

@@ -77,14 +77,22 @@ def common_gates(
     """
     fitting, left_out = _of_panel(document, samples, panel)
     group, notes = _group(document, root, fitting, wanted)
-    members = fitting
-    if group is not None:
+    # Without a group a control without gates is like any other sample, and would be a majority.
+    members = [each for each in fitting if each.gates]
+    if group is None:
+        left_out |= {each.label: NO_GATES for each in fitting if not each.gates}
+    else:
         members = [each for each in fitting if each.number in group.members]
         reason = f"not in the group {shown(group.name)}"
         left_out |= {each.label: reason for each in fitting if each not in members}
+    if not members:
+        raise StrategyFault(f"{document}: no sample that the panel {panel.panel} reads has a gate.")
     gates = _gates(members, {} if group is None else group.gates)
     if not gates:
-        raise StrategyFault(f"{document}: no sample that the panel {panel.panel} reads has a gate.")
+        raise StrategyFault(
+            f"{document}: no gate is in more than half of the samples that the panel "
+            f"{panel.panel} reads. Import the gates of one with --sample."
+        )
     return CommonGates(
         group="" if group is None else group.name,
         gates=gates,
@@ -150,6 +158,7 @@ def _group(
     return chosen[0], notes
 
 
+NO_GATES = "it has no gates"
 NO_GROUP = (
     "No group of the workspace has gates: the strategy has the gates that most of the samples "
     "have. Look whether they are the ones that are meant for all."
@@ -174,16 +183,27 @@ def _gates(members: Sequence[WorkspaceSample], of_group: Mapping[Path, Drawn]) -
 
 
 def _template(members: Sequence[WorkspaceSample]) -> WorkspaceSample:
-    """Choose the sample whose scales and compensation are taken: best one with its file."""
-    for wanted in ("at hand", "another FCS file"):
-        found = next((each for each in members if each.state == wanted and each.gates), None)
-        if found is not None:
-            return found
-    return next((each for each in members if each.gates), members[0])
+    """Choose the sample whose scales and compensation are taken.
+
+    It is one whose file is at hand, where there is one, with the axes that most of them have.
+    """
+    gated = [each for each in members if each.gates] or list(members)
+    at_hand = [each for each in gated if each.state == "at hand"]
+    known = at_hand or [each for each in gated if each.header is not None] or gated
+    axes = [_axes_of(each) for each in known]
+    return known[axes.index(Counter(axes).most_common(1)[0][0])]
+
+
+def _axes_of(sample: WorkspaceSample) -> tuple[object, ...]:
+    """Give what tells the scales and the compensation of a sample from those of another."""
+    scales = sample.element.iterfind("Transformations/*")
+    matrix = sample.element.iterfind(".//{*}spilloverMatrix//{*}coefficient")
+    return tuple(tuple(sorted(each.attrib.items())) for each in (*scales, *matrix))
 
 
 def _left_out_notes(left_out: Mapping[str, str]) -> Iterator[Note]:
     for reason in dict.fromkeys(left_out.values()):
         labels = [label for label, each in left_out.items() if each == reason]
         text = f"Samples left out ({reason}): {shortlist(labels)}."
-        yield Note("to do", "", f"{text} Import them under another name, with their own panel.")
+        cure = " Import them under another name, with their own panel or --group."
+        yield Note("to do", "", text if reason == NO_GATES else text + cure)

@@ -151,6 +151,26 @@ def test_without_groups_the_gates_most_samples_have_are_taken_gate_by_gate(works
     assert ("s1.fcs", "R/only here", None, "not carried over") in rows(done)
 
 
+def test_controls_without_gates_are_no_majority(workspace):
+    raw = raw_events()
+    for number in (1, 2, 3):
+        workspace.sample(Written("", sample=f"control{number}.fcs"), tube=raw)
+    workspace.sample(Written(gate(100_000.0, above(raw, 100_000.0)), sample="s.fcs"), tube=raw)
+    done = workspace.adopt()
+    assert done.members == ("s.fcs",)
+    assert set(done.left_out.values()) == {"it has no gates"}
+    assert rows(done)[0] == ("s.fcs", "R", above(raw, 100_000.0), "same")
+    assert [row[3] for row in rows(done)[1:]] == ["sample left out"] * 3
+
+
+def test_gates_that_no_two_samples_share_make_no_strategy(workspace):
+    for number in (1, 2):
+        shape = population(f"G{number}", rectangle(FSC_A=(1.0, None)), 1)
+        workspace.sample(Written(shape, sample=f"s{number}.fcs"), tube=raw_events())
+    with pytest.raises(StrategyFault, match=r"no gate is in more than half.*--sample"):
+        workspace.adopt()
+
+
 def test_a_gate_that_a_sample_lacks_is_a_row_and_a_deviation(workspace):
     raw = raw_events()
     full = gate(100_000.0, above(raw, 100_000.0), population("B", rectangle(SSC_A=(5.0, None)), 1))

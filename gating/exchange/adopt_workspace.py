@@ -11,10 +11,10 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from gating.evaluation.engine import evaluate
+from gating.exchange.adoption_notes import notes_on_deviations, notes_on_samples
 from gating.exchange.binning import recorded_ranges
 from gating.exchange.common_gates import CommonGates, common_gates
 from gating.exchange.deviations import Deviation, SampleCounts, deviates, deviations_of
-from gating.exchange.flowjo_groups import shortlist
 from gating.exchange.flowjo_workspace import flowjo_version, read_element
 from gating.exchange.foreign_document import Foreign, Path
 from gating.exchange.import_gates import NO_THRESHOLDS, Imported, import_gates
@@ -91,9 +91,9 @@ def adopt_workspace(
     deviations = [each for result in results for each in result.deviations]
     notes = [
         *common.notes,
-        *(note for sample in common.members for note in sample.notes),
+        *notes_on_samples(common.members),
         *(note for result in results for note in result.notes),
-        *_on_deviations(deviations),
+        *notes_on_deviations(deviations),
     ]
     return Adoption(
         source=adopted.document["title"].removeprefix("Imported from "),
@@ -260,35 +260,3 @@ def _against_strategy(
 def _left_out(sample: WorkspaceSample, left_out: Mapping[str, str]) -> Iterator[Compared]:
     if sample.label in left_out:
         yield Compared(sample.label, "", sample.events, None, "sample left out")
-
-
-def _on_deviations(deviations: Sequence[Deviation]) -> Iterator[Note]:
-    """Name the samples that have anything otherwise, and what the strategy counts in its place."""
-    by_sample: dict[str, list[Deviation]] = {}
-    for each in deviations:
-        by_sample.setdefault(each.sample, []).append(each)
-    for sample, found in by_sample.items():
-        said = "; ".join(
-            f"{kind}: {shortlist([_place_of(each) for each in found if each.kind == kind])}"
-            for kind in dict.fromkeys(each.kind for each in found)
-        )
-        yield Note(
-            "to do",
-            "",
-            f"{sample} has not the common gates throughout ({said}).{_effect(found)} Listed in "
-            f"DEVIATIONS.csv; the strategy has the common ones.",
-        )
-
-
-def _place_of(deviation: Deviation) -> str:
-    return deviation.gate or deviation.own or "all gates"
-
-
-def _effect(found: Sequence[Deviation]) -> str:
-    worst = max(found, key=lambda each: abs(each.percent or 0.0))
-    if not worst.percent:
-        return ""
-    return (
-        f" The strategy counts {worst.counted_strategy:,} in {worst.gate}, where the sample's own "
-        f"gates keep {worst.counted_own:,} ({worst.percent:+.1f} %)."
-    )

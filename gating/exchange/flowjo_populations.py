@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gating.exchange.foreign_document import Path
 from gating.strategy.bounds import MOST_GATES
 from panels.text.errors import StrategyFault
-from panels.text.printable import printable
+from panels.text.printable import printable, shown
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -51,8 +51,8 @@ def drawn_populations(node: etree._Element) -> dict[Path, Drawn]:
             if each.tag == "Population" or each.tag in BOOLEANS:
                 if len(drawn) >= MOST_GATES:
                     raise StrategyFault(
-                        f"More than {MOST_GATES:,} gates in one sample or group are more than one "
-                        f"strategy has."
+                        f"'{shown(node.get('name', ''))}', line {node.sourceline}, has more than "
+                        f"{MOST_GATES:,} gates in one sample or group: more than one strategy has."
                     )
                 path = unique_path((*parent, plain_name(each.get("name") or "unnamed")), drawn)
                 drawn[path] = Drawn(path, each, each.get("owningGroup") or "", _shape(each))

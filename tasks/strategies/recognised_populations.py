@@ -6,7 +6,6 @@ strategies give it; the other gates stay unreported and are listed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from gating.strategy.catalogue import load_strategy
 from gating.strategy.population import Population
 from panels.panel import Panel, plain
 from panels.text.errors import UsageFault
+from tasks.strategies.marker_signs import drawn_signs, named_signs
 from tasks.vocabulary.population_names import (
     RECOGNISED,
     PopulationSigns,
@@ -104,13 +104,13 @@ class _Gates:
     def of(cls, imported: Imported, panel: Panel) -> _Gates:
         called = {gate: path[-1] for path, gate in imported.name_of.items()}
         documents = {gate["gate"]: gate for gate in imported.document["gates"]}
-        drawn = {name: _drawn_signs(name, documents) for name in called}
+        drawn = {name: drawn_signs(name, documents) for name in called}
         markers = [*(stain.marker for stain in panel.markers)]
         return cls(
             called=called,
             parent_of={name: gate["parent"] for name, gate in documents.items()},
             drawn=drawn,
-            named={name: _named_signs(text, markers) for name, text in called.items()},
+            named={name: named_signs(text, markers) for name, text in called.items()},
         )
 
     def report(self, wanted: str) -> None:
@@ -237,33 +237,6 @@ def _contradiction(signs: PopulationSigns, drawn: Mapping[str, str]) -> str:
         if kept is not None and kept != wanted:
             return f"{marker}{kept}"
     return ""
-
-
-def _drawn_signs(name: str, documents: Mapping[str, dict[str, Any]]) -> dict[str, str]:
-    """Tell which markers a gate keeps above or below one bound; a combination, all its members."""
-    signs: dict[str, str] = {}
-    waiting, seen = [name], set()
-    while waiting:
-        gate = documents.get(waiting.pop(), {})
-        if gate.get("gate") in seen:
-            continue
-        seen.add(gate.get("gate"))
-        waiting += gate.get("all_of", ())
-        for axis, limits in gate.get("rectangle", {}).items():
-            if len(limits) == 1:
-                signs[plain(axis)] = "+" if "above" in limits else "-"
-    return signs
-
-
-def _named_signs(name: str, markers: Sequence[str]) -> dict[str, str]:
-    """Read signs such as ``CD27- IgD+`` or ``IgDposCD27neg`` in a name."""
-    known = sorted({*markers, *(sign[:-1] for each in RECOGNISED for sign in each.signs)}, key=len)
-    either = "|".join(re.escape(marker) for marker in reversed(known))
-    pattern = re.compile(rf"({either})[ _]?(\+|pos|hi|high|bright|[-−]|neg)", re.IGNORECASE)
-    return {
-        plain(marker): "-" if sign.lower() in {"-", "−", "neg"} else "+"
-        for marker, sign in pattern.findall(name)
-    }
 
 
 def _shipped_rules() -> dict[str, Population]:

@@ -205,6 +205,20 @@ def test_missing_and_exchanged_files_are_rows_with_a_verdict_in_words(workspace)
     assert "c.fcs has 6,000 events, the tube 500" in str(done.fault)
 
 
+def test_many_missing_files_are_one_sentence(workspace):
+    for number in range(7):
+        workspace.sample(Written(gate(100_000.0, 5), sample=f"s{number}.fcs"))
+    noted = [note.text for note in workspace.adopt().imported.notes if "not there" in note.text]
+    (sentence,) = noted
+    assert sentence.startswith("The FCS files of 7 samples are not there: s0.fcs, s1.fcs")
+
+
+def test_more_gates_than_a_strategy_has_are_refused_at_once(workspace):
+    workspace.sample(Written(gate(1.0) * 601))
+    with pytest.raises(StrategyFault, match=r"'t\.fcs', line 1, has more than 600 gates"):
+        workspace.adopt()
+
+
 def test_a_file_acquired_at_another_time_is_said_although_its_counts_are_compared(workspace):
     raw = raw_events()
     written = Written(gate(100_000.0, 3), sample="a.fcs", keywords={"$BTIM": "09:00:00"})

@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gating.exchange.flowjo_groups import notes_on_other_samples
+from gating.exchange.flowjo_workspace import choose_sample
 from gating.exchange.import_gates import Imported, import_gates
 from gating.exchange.import_notes import Note
 from gating.exchange.read_document import Foreign, read_foreign
 from gating.exchange.recorded_counts import Compared, compare_counts, refusal, shown_count
+from gating.exchange.safe_xml import read_xml
 from gating.exchange.sample_tube import tube_of_sample
 from gating.fcs.header import TubeHeader, read_header
 from panels.panel import Panel
@@ -49,7 +52,18 @@ def import_checked(
     header, unread = _header(place, named=tube is not None)
     done = _checked(read_foreign(document, sample, header), panel, name, header)
     _refuse(document, done.compared, accept=accept)
-    return _with_notes(done, [*unread, *accepted(done.compared)])
+    notes = [*unread, *accepted(done.compared), *_on_other_samples(document, sample)]
+    return _with_notes(done, notes)
+
+
+def _on_other_samples(document: Path, sample: str | None) -> list[Note]:
+    """Note the gates that other samples of a workspace have otherwise."""
+    from lxml import etree
+
+    root = read_xml(document)
+    if etree.QName(root).localname != "Workspace":
+        return []
+    return notes_on_other_samples(root, choose_sample(document, root, sample).find("SampleNode"))
 
 
 NO_TUBE = (

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from gating.exchange.flowjo_populations import Drawn, drawn_populations
 from gating.exchange.foreign_document import Path
 from gating.exchange.import_notes import Note
+from panels.text.errors import StrategyFault
+from panels.text.printable import shown
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -55,6 +57,40 @@ def notes_on_groups(root: etree._Element, sample: etree._Element) -> list[Note]:
     if not groups or not drawn:
         return []
     return [*_differing_from_groups(drawn, groups), *_missing_from_sample(drawn, groups)]
+
+
+def notes_on_other_samples(root: etree._Element, sample: etree._Element) -> list[Note]:
+    """Note that other samples of a workspace have gates of this one drawn otherwise, and which."""
+    drawn = drawn_populations(sample)
+    differing: dict[str, list[str]] = {}
+    for other in root.iterfind(".//Sample/SampleNode"):
+        if other is sample:
+            continue
+        theirs = _readable(other)
+        otherwise = [
+            "/".join(path[1:])
+            for path, own in drawn.items()
+            if path in theirs and theirs[path].shape != own.shape
+        ]
+        for gate in otherwise:
+            differing.setdefault(gate, []).append(shown(other.get("name", "")))
+    return [
+        Note(
+            "to do",
+            gate,
+            f"Other samples have it drawn otherwise ({shortlist(samples)}): it is this sample's. "
+            f"--all-samples adopts the whole workspace and lists what each sample has.",
+        )
+        for gate, samples in differing.items()
+    ]
+
+
+def _readable(sample: etree._Element) -> Mapping[Path, Drawn]:
+    """Give the gates of a sample that is not the one asked for; none where it has too many."""
+    try:
+        return drawn_populations(sample)
+    except StrategyFault:
+        return {}
 
 
 def _differing_from_groups(

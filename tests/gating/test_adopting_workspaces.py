@@ -219,6 +219,17 @@ def test_more_gates_than_a_strategy_has_are_refused_at_once(workspace):
         workspace.adopt()
 
 
+def test_the_import_of_one_sample_says_that_others_have_its_gate_otherwise(workspace):
+    for number, bound in enumerate((100_000.0, 120_000.0, 120_000.0), 1):
+        workspace.sample(Written(gate(bound, 5), sample=f"s{number}.fcs"))
+    workspace.adopt()
+    document = workspace.folder / "lab.wsp"
+    noted = import_checked(document, lab_panel(), "x", sample="s1.fcs").imported.notes
+    assert [note.gate for note in noted if "s2.fcs, s3.fcs" in note.text] == ["R"]
+    others = import_checked(document, lab_panel(), "x", sample="s2.fcs").imported.notes
+    assert any("drawn otherwise (s1.fcs)" in note.text for note in others)
+
+
 def test_a_file_acquired_at_another_time_is_said_although_its_counts_are_compared(workspace):
     raw = raw_events()
     written = Written(gate(100_000.0, 3), sample="a.fcs", keywords={"$BTIM": "09:00:00"})

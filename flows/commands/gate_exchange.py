@@ -10,7 +10,8 @@ from flows.commands.strategy_versions import LaboratoryStudy, panels_of, strateg
 
 if TYPE_CHECKING:
     from gating.exchange.adopt_workspace import Adoption
-    from gating.strategy.model import Strategy
+    from gating.exchange.export_workspace import ExportedWorkspace
+    from gating.strategy.model import Release
     from panels.panel import Panel
     from tasks.strategies.draft import Draft
 
@@ -54,7 +55,8 @@ def export_gates(  # noqa: PLR0913 - keyword-only options of one command
         "panel": reads.panel,
     }
     if format == "wsp":
-        return _export_wsp(release.strategy, reads, exported, fcs, instrument, output)
+        made = _workspace(release, reads, fcs, instrument, study)
+        return _export_wsp(release.strategy.name, made, exported, output)
     if fcs is not None:
         raise UsageFault("--fcs says which files a workspace shows: add --format wsp.")
     from gating.exchange.export_gates import export_strategy
@@ -69,17 +71,31 @@ def export_gates(  # noqa: PLR0913 - keyword-only options of one command
     )
 
 
-def _export_wsp(
-    strategy: "Strategy",
+def _workspace(
+    release: "Release",
     panel: "Panel",
-    exported: dict[str, object],
     fcs: Path | None,
     instrument: str | None,
-    output: Path | None,
-) -> Outcome:
+    study: Path | None,
+) -> "ExportedWorkspace":
+    """Write the gates on the tubes, each with the numbers of its own instrument."""
     from gating.exchange.export_workspace import export_workspace, tubes_to_show
+    from gating.strategy.instrument_numbers import instrument_numbers
+    from tasks.tubes.file_calibration import instrument_of
 
-    made = export_workspace(strategy, panel, tubes_to_show(fcs), instrument)
+    numbers = instrument_numbers(release, study / "calibrations" if study else None)
+    return export_workspace(
+        release.strategy,
+        panel,
+        tubes_to_show(fcs),
+        instrument,
+        lambda header: numbers.for_tube(instrument_of(header)).strategy,
+    )
+
+
+def _export_wsp(
+    name: str, made: "ExportedWorkspace", exported: dict[str, object], output: Path | None
+) -> Outcome:
     notes = [{"gate": note.gate, "text": note.text} for note in made.notes]
     exported |= {"samples": list(made.samples), "left_out": list(made.left_out), "notes": notes}
     if output is None:
@@ -88,7 +104,7 @@ def _export_wsp(
     output.write_bytes(made.content)
     shown = _many(len(made.samples), "sample")
     lines = [
-        f"{output}: {strategy.name} as a FlowJo 10 workspace with {shown}",
+        f"{output}: {name} as a FlowJo 10 workspace with {shown}",
         *(f"  {note.gate}: {note.text}" if note.gate else f"  {note.text}" for note in made.notes),
         *(f"  Left out: {sentence}" for sentence in made.left_out),
     ]

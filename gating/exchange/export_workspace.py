@@ -6,7 +6,7 @@ read with it; so the document is written here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import flowkit
     from lxml import etree
 
+NumbersFor = Callable[[TubeHeader], Strategy]
 VERSION = "10.8.1"
 """The version of FlowJo whose workspaces are written so."""
 KEPT = ("$TOT", "$PAR", "$TIMESTEP", "$CYT")
@@ -67,12 +68,14 @@ def export_workspace(
     panel: Panel,
     tubes: Sequence[FilePath] = (),
     instrument: str | None = None,
+    numbers_for: NumbersFor | None = None,
 ) -> ExportedWorkspace:
     """Give a strategy as a FlowJo 10 workspace, its gates owned by a group of the strategy's name.
 
-    Each tube has its own boundaries and the counts of ``reconflow gate``. Without tubes the group
-    has no sample. Raises UsageFault when none of the tubes fits the panel, PanelFault when the
-    panel does not read a marker.
+    Each tube has its own boundaries and the counts of ``reconflow gate``; ``numbers_for`` gives the
+    strategy with the numbers of a tube's instrument. Without tubes the group has no sample. Raises
+    UsageFault when none of the tubes fits the panel, PanelFault when the panel does not read a
+    marker.
     """
     from lxml import etree
 
@@ -81,7 +84,7 @@ def export_workspace(
     root.set("flowJoVersion", VERSION)
     add(root, "Matrices")
     groups, listed = add(root, "Groups"), add(root, "SampleList")
-    gated, left_out = _gated(strategy, panel, tubes)
+    gated, left_out = _gated(strategy, panel, tubes, numbers_for or (lambda _header: strategy))
     numbers = [str(number) for number, _ in enumerate(gated, 1)]
     _group(groups, "All Samples", numbers)
     own = _group(groups, strategy.name, numbers)
@@ -116,13 +119,13 @@ def tubes_to_show(place: FilePath | None) -> list[FilePath]:
 
 
 def _gated(
-    strategy: Strategy, panel: Panel, tubes: Sequence[FilePath]
+    strategy: Strategy, panel: Panel, tubes: Sequence[FilePath], numbers_for: NumbersFor
 ) -> tuple[list[_Tube], tuple[str, ...]]:
     """Count the tubes that fit the panel; say why others do not."""
     gated, left_out = [], []
     for path in tubes:
         try:
-            gated.append(_tube(strategy, panel, path))
+            gated.append(_tube(numbers_for, panel, path))
         except TubeFault as fault:
             left_out.append(str(fault))
     if tubes and not gated:
@@ -133,10 +136,10 @@ def _gated(
     return gated, tuple(left_out)
 
 
-def _tube(strategy: Strategy, panel: Panel, path: FilePath) -> _Tube:
+def _tube(numbers_for: NumbersFor, panel: Panel, path: FilePath) -> _Tube:
     header = read_header(path)
     match = match_panel(panel, header.channels)
-    applied = apply_strategy(strategy, match, header, open_events(header))
+    applied = apply_strategy(numbers_for(header), match, header, open_events(header))
     gating = applied.compiled.gating
     channels = {
         channel.detector: WrittenChannel(

@@ -29,7 +29,10 @@ strategy.command(
     name="export",
     help=(
         "Write NAME (bcell@1.0.0) as Gating-ML 2.0, for FlowKit, R's flow tools and whatever else "
-        "reads the standard."
+        "reads the standard, or (--format wsp) as a FlowJo 10 workspace.\n\n"
+        "A workspace shows the gates on the files of --fcs: each file has its own boundaries and "
+        "counts, as `reconflow gate` gives them. What FlowJo cannot hold as it is (a ratio, none "
+        "of several gates, bounds on three axes) is written otherwise and said."
     ),
 )
 strategy.command(
@@ -39,8 +42,16 @@ strategy.command(
         "Turn the gates of a Gating-ML 2.0 document or a FlowJo 10 workspace into a draft "
         "strategy, with a report beside it.\n\n"
         "Where the tube of a FlowJo sample is at hand (--fcs, or beside the workspace under its "
-        "name),\nthe counts the workspace recorded are compared with ours: a difference beyond "
-        "FlowJo's own\nbinning refuses the import."
+        "name), the counts the workspace recorded are compared with ours: a difference beyond "
+        "FlowJo's own binning refuses the import.\n\n"
+        "--all-samples adopts a whole workspace: the gates of its group (--group) become the "
+        "strategy, what single samples have otherwise is listed in DEVIATIONS.csv, and "
+        "IMPORT_COUNTS.csv and .html show every gate of every sample, recorded against "
+        "counted.\n\n"
+        "Which gates are carried over depends on these keys of the panel: 'detector' and "
+        "'synonyms' of its markers and 'scatter' (a gate on a channel that none of them names is "
+        "left out), and 'compensated' (write 'compensated: false' where gates read values as the "
+        "files hold them). Gates that were left out are listed with what would keep them."
     ),
 )
 

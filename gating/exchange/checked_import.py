@@ -5,25 +5,20 @@ Counts are compared where the tube that the gates were drawn on is at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gating.exchange.flowjo_groups import differing_gates, gate_signature, shortlist
-from gating.exchange.flowjo_workspace import read_sample
+from gating.exchange.flowjo_groups import notes_on_other_samples
+from gating.exchange.flowjo_workspace import choose_sample
 from gating.exchange.import_gates import Imported, import_gates
 from gating.exchange.import_notes import Note
 from gating.exchange.read_document import Foreign, read_foreign
-from gating.exchange.recorded_counts import Compared, compare_counts, refusal
+from gating.exchange.recorded_counts import Compared, compare_counts, refusal, shown_count
 from gating.exchange.safe_xml import read_xml
-from gating.exchange.sample_tube import tube_of_sample, tubes_in
+from gating.exchange.sample_tube import tube_of_sample
 from gating.fcs.header import TubeHeader, read_header
 from panels.panel import Panel
-from panels.text.errors import StrategyFault, TubeFault, UsageFault
-
-if TYPE_CHECKING:
-    from lxml import etree
+from panels.text.errors import StrategyFault, TubeFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,50 +52,18 @@ def import_checked(
     header, unread = _header(place, named=tube is not None)
     done = _checked(read_foreign(document, sample, header), panel, name, header)
     _refuse(document, done.compared, accept=accept)
-    return _with_notes(done, [*unread, *_accepted(done.compared)])
+    notes = [*unread, *accepted(done.compared), *_on_other_samples(document, sample)]
+    return _with_notes(done, notes)
 
 
-def import_workspace(
-    document: Path, panel: Panel, name: str, *, tubes: Path | None = None, accept: bool = False
-) -> CheckedImport:
-    """Import a whole FlowJo workspace: the gates that most samples have.
-
-    Each sample's gates are compared with that sample's counts. ``tubes`` is the folder with the
-    samples' FCS files; when not named they are searched for beside the workspace. A sample whose
-    gates are not those of the strategy is named. Raises as ``import_checked`` does.
-    """
-    root = _workspace(document)
-    if tubes is not None and not tubes.is_dir():
-        raise UsageFault(
-            f"{tubes}: is no folder. With --all-samples, --fcs is the folder with the "
-            f"samples' files."
-        )
-    files = tubes_in(tubes or document.parent, deep=tubes is not None)
-    done: dict[str, CheckedImport] = {}
-    nodes: dict[str, etree._Element] = {}
-    for node in root.iterfind(".//Sample/SampleNode"):
-        sample = node.get("name", "")
-        place = tube_of_sample(document, sample, None, root=root, files=files)
-        header, unread = _header(place, named=False)
-        nodes[sample] = node
-        checked = _checked(read_sample(document, root, sample, header), panel, name, header)
-        done[sample] = _with_notes(checked, unread)
-    chosen = _most_common(document, nodes)
-    compared = tuple(row for each in done.values() for row in each.compared)
-    _refuse(document, compared, accept=accept)
-    notes = [*_differing_samples(nodes, chosen), *_accepted(compared), *_uncounted(done)]
-    return replace(_with_notes(done[chosen], notes), compared=compared)
-
-
-def _workspace(document: Path) -> etree._Element:
+def _on_other_samples(document: Path, sample: str | None) -> list[Note]:
+    """Note the gates that other samples of a workspace have otherwise."""
     from lxml import etree
 
     root = read_xml(document)
     if etree.QName(root).localname != "Workspace":
-        raise UsageFault(
-            f"{document}: is not a FlowJo workspace, so it has no samples. Leave --all-samples out."
-        )
-    return root
+        return []
+    return notes_on_other_samples(root, choose_sample(document, root, sample).find("SampleNode"))
 
 
 NO_TUBE = (
@@ -152,56 +115,15 @@ def _refuse(document: Path, compared: tuple[Compared, ...], *, accept: bool) -> 
         raise StrategyFault(fault)
 
 
-def _accepted(compared: tuple[Compared, ...]) -> list[Note]:
-    text = (
-        "{}: we count {:,} where the workspace recorded {:,}; it was imported all the same "
-        "(--accept)."
-    )
-    differing = [each for each in compared if each.verdict == "differs"]
+def accepted(compared: tuple[Compared, ...]) -> list[Note]:
+    """Note the counts that differ although the import was accepted."""
     return [
-        Note("to do", each.gate, text.format(each.sample, each.counted, each.recorded))
-        for each in differing
-    ]
-
-
-def _most_common(document: Path, nodes: dict[str, etree._Element]) -> str:
-    """Choose the sample whose gates most samples have; of equals the first."""
-    alike: dict[object, list[str]] = {}
-    for sample, node in nodes.items():
-        signature = gate_signature(node)
-        if signature:
-            alike.setdefault(signature, []).append(sample)
-    if not alike:
-        raise StrategyFault(f"{document}: no sample has a gate.")
-    return max(alike.values(), key=len)[0]
-
-
-def _differing_samples(nodes: dict[str, etree._Element], chosen: str) -> Iterator[Note]:
-    """Name the samples whose gates are not those of the strategy."""
-    for sample, node in nodes.items():
-        extra = differing_gates(node, nodes[chosen])
-        missing = [path for path in differing_gates(nodes[chosen], node) if path not in extra]
-        if extra:
-            text = (
-                f"The sample {sample} has gates of its own ({shortlist(extra)}), which the "
-                f"strategy, made after {chosen}, has not. Its counts were compared under its own. "
-                f"To have them, import it with --sample."
-            )
-            yield Note("to do", "", text)
-        elif missing:
-            text = (
-                f"The sample {sample} lacks {len(missing)} of the gates of the strategy, made "
-                f"after {chosen}."
-            )
-            yield Note("to do", "", text)
-
-
-def _uncounted(done: dict[str, CheckedImport]) -> Iterator[Note]:
-    """Name the samples whose recorded counts were not compared."""
-    samples = [name for name, each in done.items() if each.foreign.recorded and not each.compared]
-    if samples:
-        text = (
-            f"Recorded counts that were not compared, for want of the samples' tubes: "
-            f"{shortlist(samples)}."
+        Note(
+            "to do",
+            each.gate,
+            f"{each.sample}: we count {shown_count(each.counted)} where the workspace recorded "
+            f"{shown_count(each.recorded)}; it was imported all the same (--accept).",
         )
-        yield Note("to do", "", text)
+        for each in compared
+        if each.verdict == "differs"
+    ]

@@ -26,7 +26,14 @@ Path = tuple[str, ...]
 
 
 class CannotCarry(Exception):
-    """The reason why one gate cannot be carried over; the import notes it."""
+    """The reason why one gate cannot be carried over; the import notes it.
+
+    ``cure`` says what the user can change so that it is (empty: nothing).
+    """
+
+    def __init__(self, reason: str, cure: str = "") -> None:
+        super().__init__(reason)
+        self.cure = cure
 
 
 @dataclass(slots=True)
@@ -55,7 +62,9 @@ class DimensionMapping:
         axis = self.names.axis(name, matrix)
         if axis is None:
             raise CannotCarry(
-                f"It needs the channel {name}, which the panel {self.panel.panel} does not read."
+                f"It needs the channel {name}, which the panel {self.panel.panel} does not read.",
+                f"Add {name} to the panel: as the detector or a synonym of a marker, or, if it is "
+                f"scatter or time, under 'scatter'.",
             )
         return axis
 
@@ -84,12 +93,16 @@ class DimensionMapping:
         """Refuse a fluorescence that the panel would compensate differently."""
         if self.panel.compensated and wanted is None:
             raise CannotCarry(
-                f"It reads {axis} uncompensated, and the panel {self.panel.panel} compensates it."
+                f"It reads {axis} uncompensated, and the panel {self.panel.panel} compensates it.",
+                f"If the files hold values that need no compensation (compensated or unmixed "
+                f"already), write 'compensated: false' into the panel {self.panel.panel}.",
             )
         if not self.panel.compensated and wanted is not None:
             raise CannotCarry(
                 f"It reads {axis} compensated, and the panel {self.panel.panel} takes its "
-                f"files as they are."
+                f"files as they are.",
+                f"Take 'compensated: false' out of the panel {self.panel.panel} if its files are "
+                f"to be compensated.",
             )
         if wanted is not None:
             self._agree_on(wanted, matrix)
@@ -148,7 +161,7 @@ class DimensionMapping:
         text = (
             f"The compensation {reference} is kept as the matrix of the panel {self.name}, which "
             f"the strategy refers to. Copy panel.yaml into the study's panels folder as "
-            f"{self.name}.yaml."
+            f"{self.name}.yaml, unless the import wrote it there (--study)."
         )
         self.notes.append(Note("changed", "", text))
         changed = {
@@ -167,7 +180,8 @@ class DimensionMapping:
         mixed = [matrix.detectors[place] for place in unknown if place not in apart]
         if mixed:
             raise CannotCarry(
-                f"The compensation {reference} has {', '.join(mixed)}: not of this panel."
+                f"The compensation {reference} has {', '.join(mixed)}: not of this panel.",
+                f"Add {', '.join(mixed)} to the panel {self.panel.panel} as detectors of markers.",
             )
         if apart:
             names = ", ".join(matrix.detectors[place] for place in apart)

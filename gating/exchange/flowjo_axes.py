@@ -6,30 +6,27 @@ that it shows our linear numbers where FlowJo shows its own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gating.exchange.flowjo_channels import LeftOut, SampleChannels
+from gating.exchange.flowjo_channels import LeftOut, SampleChannels, number
+from gating.exchange.flowjo_matrix import SampleMatrix, sample_matrix
 from gating.exchange.flowkit_errors import FLOWKIT_ERRORS
 from gating.exchange.gatingml_structure import SPACES
 from gating.exchange.gatingml_structure import qualified as _attribute
-from gating.fcs.near_identity import is_identity
-from panels.files.yaml_scalars import shortened
 
 if TYPE_CHECKING:
-    import flowkit
     from flowkit.transforms import Transform
     from lxml import etree
 
-MOST_DETECTORS = 500
+    from gating.fcs.header import TubeHeader
+
 BIEX_LENGTH = "256"
 BIEX_PLACES = 4096.0
 """Places of FlowKit's biexponential scale; every other scale is shown from 0 to 1."""
-RESERVED = {"", "FCS", "uncompensated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +48,6 @@ class Axis:
         if self.transform is None:
             return number * self.factor
         return float(np.asarray(self.transform.apply(np.array([[number * self.factor]])))[0, 0])
-
-
-@dataclass(frozen=True, slots=True)
-class SampleMatrix:
-    """A sample's compensation.
-
-    ``prefix`` and ``suffix`` mark compensated channels in FlowJo; ``matrix`` is in our units (None:
-    unusable, for the reason in ``trouble``).
-    """
-
-    name: str
-    prefix: str
-    suffix: str
-    detectors: tuple[str, ...]
-    matrix: flowkit.Matrix | None
-    trouble: str = ""
-
-    def bare(self, name: str) -> str | None:
-        """Give the channel of which a name is the compensated form; None when it is none."""
-        end = len(name) - len(self.suffix)
-        if not name.startswith(self.prefix) or not name.endswith(self.suffix):
-            return None
-        return name[len(self.prefix) : end] or None
-
-    @property
-    def changes(self) -> bool:
-        """Tell whether it changes any value."""
-        return self.matrix is None or not is_identity(self.matrix.matrix)
 
 
 @dataclass(slots=True)
@@ -133,14 +102,20 @@ def length_of(transform: Transform) -> float:
     return BIEX_PLACES if type(transform).__name__ == "WSPBiexTransform" else 1.0
 
 
-def sample_axes(sample: etree._Element, channels: SampleChannels) -> SampleAxes:
-    """Read the scales, derived parameters and compensation of a sample."""
+def sample_axes(
+    sample: etree._Element, channels: SampleChannels, tube: TubeHeader | None = None
+) -> SampleAxes:
+    """Read the scales, derived parameters and compensation of a sample.
+
+    A compensation that is the spill stored in the sample's ``tube`` is called so: other tubes then
+    have their own.
+    """
     scales = {}
     for scale in sample.iterfind("Transformations/*"):
         for parameter in scale.iterfind("data-type:parameter", SPACES):
             scales[parameter.get(_attribute("data-type:name"), "")] = scale
     derived = frozenset(each.get("name", "") for each in sample.iter("DerivedParameter"))
-    return SampleAxes(channels, scales, _matrix(sample, channels), derived)
+    return SampleAxes(channels, scales, sample_matrix(sample, channels, tube), derived)
 
 
 def _gain_and_top(scale: etree._Element | None) -> tuple[float, float | None]:
@@ -225,92 +200,6 @@ def _is_sound(kind: str, v: Mapping[str, float]) -> bool:
     if kind == "fasinh":
         return v["A"] >= 0
     return 0 <= v["W"] <= v["M"] / 2 and -v["W"] <= v["A"] <= v["M"] - 2 * v["W"]
-
-
-def _matrix(sample: etree._Element, channels: SampleChannels) -> SampleMatrix | None:
-    """Read a sample's compensation matrix in our units."""
-    import flowkit
-
-    matrices = sample.findall("transforms:spilloverMatrix", SPACES)
-    if not matrices:
-        return None
-    written = matrices[0]
-    name = written.get("name", "")
-    if name in RESERVED:
-        name = f"FlowJo {name}".strip()
-    detectors = tuple(
-        p.get(_attribute("data-type:name"), "")
-        for p in written.iterfind("data-type:parameters/data-type:parameter", SPACES)
-    )
-    matrix, trouble = None, ""
-    try:
-        values = _in_our_units(_coefficients(matrices, detectors), detectors, channels)
-        matrix = flowkit.Matrix(values, list(detectors), fluorochromes=list(detectors))
-    except LeftOut as reason:
-        trouble = str(reason)
-    prefix, suffix = written.get("prefix", ""), written.get("suffix", "")
-    return SampleMatrix(name, prefix, suffix, detectors, matrix, trouble)
-
-
-def _coefficients(matrices: list[etree._Element], detectors: tuple[str, ...]) -> np.ndarray:
-    """Read the spill of each dye (row) into each detector (column).
-
-    Rows and columns are placed by the names written beside the numbers, else by their order.
-    """
-    _refuse_unusable(matrices, detectors)
-    place = {detector: number for number, detector in enumerate(detectors)}
-    values = np.full((len(detectors), len(detectors)), np.nan)
-    for i, row in enumerate(matrices[0].findall("transforms:spillover", SPACES)):
-        dye = _channel_of(row, i, detectors)
-        for j, cell in enumerate(row.findall("transforms:coefficient", SPACES)):
-            detector = _channel_of(cell, j, detectors)
-            if dye not in place or detector not in place:
-                raise LeftOut("its compensation names channels it does not list.")
-            text = cell.get(_attribute("transforms:value"), "")
-            values[place[dye], place[detector]] = number(text, "a coefficient of the compensation")
-    if np.isnan(values).any() or len(set(detectors)) < len(detectors):
-        raise LeftOut("its compensation is no square table of numbers.")
-    if np.linalg.matrix_rank(values) < len(detectors):
-        raise LeftOut("its compensation cannot be inverted.")
-    return values
-
-
-def _refuse_unusable(matrices: list[etree._Element], detectors: tuple[str, ...]) -> None:
-    if len(matrices) > 1:
-        raise LeftOut("the sample has several compensations.")
-    if matrices[0].get("spectral") == "1":
-        raise LeftOut("it is unmixed by FlowJo, not compensated; unmix before the files come here.")
-    if len(detectors) > MOST_DETECTORS:
-        many = f"its compensation has {len(detectors):,} channels"
-        raise LeftOut(f"{many}, more than a cytometer ({MOST_DETECTORS} at most).")
-
-
-def _channel_of(element: etree._Element, position: int, detectors: tuple[str, ...]) -> str:
-    """Give the channel a row or a cell names, else the one listed at its position."""
-    listed = detectors[position] if position < len(detectors) else ""
-    return str(element.get(_attribute("data-type:parameter"), listed))
-
-
-def _in_our_units(
-    values: np.ndarray, detectors: tuple[str, ...], channels: SampleChannels
-) -> np.ndarray:
-    """Convert a spill between numbers that ignore the gain to one between numbers divided by it.
-
-    Row i, column j is multiplied by gain i over gain j.
-    """
-    gains = np.array([1.0 / channels.factor(detector, 1.0, None) for detector in detectors])
-    return values if (gains == 1.0).all() else values * gains[:, None] / gains[None, :]
-
-
-def number(text: str, what: str) -> float:
-    """Read a finite number of a workspace; raises LeftOut, naming ``what``, when it is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise LeftOut(f"'{shortened(text)}' stands for {what}, which is no number.")
-    return value
 
 
 def _written(scale: etree._Element) -> dict[str, str]:

@@ -16,6 +16,7 @@ from gating.exchange.foreign_document import ForeignChannel
 from gating.exchange.import_notes import Note
 from gating.fcs.limits import MOST_CHANNELS
 from panels.acquisition_time import is_time_channel
+from panels.files.yaml_scalars import shortened
 from panels.text.quoting import as_label
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ UNKNOWN_RANGE = 262144.0
 
 class LeftOut(Exception):
     """The reason why a gate of a workspace cannot be carried over; its reader notes it."""
+
+
+def number(text: str, what: str) -> float:
+    """Read a finite number of a workspace; raises LeftOut, naming ``what``, when it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise LeftOut(f"'{shortened(text)}' stands for {what}, which is no number.")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

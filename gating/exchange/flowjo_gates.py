@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.exchange.ellipses import ellipse_corners
-from gating.exchange.flowjo_axes import Axis, SampleAxes, number
-from gating.exchange.flowjo_channels import LeftOut
+from gating.exchange.flowjo_axes import Axis, SampleAxes
+from gating.exchange.flowjo_channels import LeftOut, number
 from gating.exchange.gatingml_structure import SPACES, qualified
 from gating.strategy.bounds import MOST_CORNERS
 from panels.text.printable import shown

@@ -6,20 +6,40 @@ A strategy made of them would hold for that sample alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gating.exchange.flowjo_populations import Drawn, drawn_populations
+from gating.exchange.foreign_document import Path
 from gating.exchange.import_notes import Note
+from panels.text.errors import StrategyFault
+from panels.text.printable import shown
 
 if TYPE_CHECKING:
     from lxml import etree
 
 MOST_NAMED = 6
-Path = tuple[str, ...]
-Shape = tuple[object, ...]
-Gates = dict[Path, tuple[str, Shape]]
-"""The group that owns each gate, and the gate's shape."""
-DECIDING = ("min", "max", "value", "name", "eventsInside", "distance")
-"""The attributes of a shape that decide which events it keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of a workspace: its gates, and the ``sampleID`` of the samples in it."""
+
+    name: str
+    gates: Mapping[Path, Drawn]
+    members: frozenset[str]
+
+
+def groups_of(root: etree._Element) -> list[Group]:
+    """List the groups of a workspace in its order."""
+    return [
+        Group(
+            node.get("name", ""),
+            drawn_populations(node),
+            frozenset(reference.get("sampleID", "") for reference in node.iter("SampleRef")),
+        )
+        for node in root.iter("GroupNode")
+    ]
 
 
 def notes_on_groups(root: etree._Element, sample: etree._Element) -> list[Note]:
@@ -29,21 +49,57 @@ def notes_on_groups(root: etree._Element, sample: etree._Element) -> list[Note]:
     one. There are no notes when no group has gates.
     """
     groups = {
-        name: gates
-        for name, gates, members in _groups(root)
-        if sample.get("sampleID") in members and gates
+        group.name: group.gates
+        for group in groups_of(root)
+        if sample.get("sampleID") in group.members and group.gates
     }
-    drawn = dict(_gates(sample))
+    drawn = drawn_populations(sample)
     if not groups or not drawn:
         return []
     return [*_differing_from_groups(drawn, groups), *_missing_from_sample(drawn, groups)]
 
 
-def _differing_from_groups(drawn: Gates, groups: Mapping[str, Gates]) -> Iterator[Note]:
+def notes_on_other_samples(root: etree._Element, sample: etree._Element) -> list[Note]:
+    """Note that other samples of a workspace have gates of this one drawn otherwise, and which."""
+    drawn = drawn_populations(sample)
+    differing: dict[str, list[str]] = {}
+    for other in root.iterfind(".//Sample/SampleNode"):
+        if other is sample:
+            continue
+        theirs = _readable(other)
+        otherwise = [
+            "/".join(path[1:])
+            for path, own in drawn.items()
+            if path in theirs and theirs[path].shape != own.shape
+        ]
+        for gate in otherwise:
+            differing.setdefault(gate, []).append(shown(other.get("name", "")))
+    return [
+        Note(
+            "to do",
+            gate,
+            f"Other samples have it drawn otherwise ({shortlist(samples)}): it is this sample's. "
+            f"--all-samples adopts the whole workspace and lists what each sample has.",
+        )
+        for gate, samples in differing.items()
+    ]
+
+
+def _readable(sample: etree._Element) -> Mapping[Path, Drawn]:
+    """Give the gates of a sample that is not the one asked for; none where it has too many."""
+    try:
+        return drawn_populations(sample)
+    except StrategyFault:
+        return {}
+
+
+def _differing_from_groups(
+    drawn: Mapping[Path, Drawn], groups: Mapping[str, Mapping[Path, Drawn]]
+) -> Iterator[Note]:
     """Note each gate of a sample that its group lacks or has drawn otherwise."""
-    for path, (owner, shape) in drawn.items():
-        group = owner
-        if owner not in groups:
+    for path, own in drawn.items():
+        group = own.owner
+        if group not in groups:
             group = next((name for name, gates in groups.items() if path in gates), "")
         in_group = groups[group].get(path) if group else None
         if in_group is None:
@@ -51,17 +107,19 @@ def _differing_from_groups(drawn: Gates, groups: Mapping[str, Gates]) -> Iterato
                 f"This sample alone has it: no gate of that name belongs to its group "
                 f"{' or '.join(groups)}."
             )
-        elif in_group[1] != shape:
+        elif in_group.shape != own.shape:
             text = f"This sample's own: the group {group} has it drawn otherwise."
         else:
             continue
-        yield Note("to do", "/".join(path), f"{text} Decide which one the strategy is to have.")
+        yield Note("to do", "/".join(path[1:]), f"{text} Decide which one the strategy is to have.")
 
 
-def _missing_from_sample(drawn: Gates, groups: Mapping[str, Gates]) -> Iterator[Note]:
+def _missing_from_sample(
+    drawn: Mapping[Path, Drawn], groups: Mapping[str, Mapping[Path, Drawn]]
+) -> Iterator[Note]:
     """Note for each group the gates that a sample lacks, unless it lacks all of them."""
     for group, gates in groups.items():
-        missing = ["/".join(path) for path in gates if path not in drawn]
+        missing = ["/".join(path[1:]) for path in gates if path not in drawn]
         if missing and len(missing) < len(gates):
             text = f"The group {group} has gates that this sample has not: {shortlist(missing)}."
             yield Note("to do", "", text)
@@ -71,56 +129,3 @@ def shortlist(names: Sequence[str]) -> str:
     """List the first six names, with an ellipsis where there are more."""
     listed = ", ".join(names[:MOST_NAMED])
     return f"{listed} …" if len(names) > MOST_NAMED else listed
-
-
-def differing_gates(sample: etree._Element, other: etree._Element) -> list[str]:
-    """List the paths of the gates that one sample has and another lacks or has drawn otherwise."""
-    others = {path: shape for path, (_, shape) in _gates(other)}
-    return ["/".join(path) for path, (_, shape) in _gates(sample) if others.get(path) != shape]
-
-
-def gate_signature(sample: etree._Element) -> frozenset[object]:
-    """Give a sample's gates with all that decides which events they keep.
-
-    Two samples with the same signature keep the same events.
-    """
-    return frozenset((path, shape) for path, (_, shape) in _gates(sample))
-
-
-def _groups(root: etree._Element) -> Iterator[tuple[str, Gates, set[str]]]:
-    for node in root.iter("GroupNode"):
-        members = {reference.get("sampleID", "") for reference in node.iter("SampleRef")}
-        yield node.get("name", ""), dict(_gates(node)), members
-
-
-def _gates(node: etree._Element, above: Path = ()) -> Iterator[tuple[Path, tuple[str, Shape]]]:
-    """Yield path, owning group and shape of every population below a node."""
-    for populations in node.findall("Subpopulations"):
-        for each in populations:
-            if isinstance(each.tag, str) and each.get("name") is not None:
-                path = (*above, each.get("name", ""))
-                yield path, (each.get("owningGroup") or "", _shape(each))
-                yield from _gates(each, path)
-
-
-def _shape(population: etree._Element) -> Shape:
-    """Give what decides which events a population keeps: kinds, channels and numbers.
-
-    Identifiers and colours are left out.
-    """
-    from lxml import etree
-
-    shape: list[object] = [etree.QName(population).localname]
-    for part in (*population.findall("Gate"), *population.findall("Dependents")):
-        for element in part.iter(etree.Element):
-            written = {etree.QName(key).localname: value for key, value in element.attrib.items()}
-            deciding = [(key, _number(written[key])) for key in DECIDING if key in written]
-            shape.append((etree.QName(element).localname, tuple(sorted(deciding))))
-    return tuple(shape)
-
-
-def _number(text: str) -> object:
-    try:
-        return float(text)
-    except ValueError:
-        return text

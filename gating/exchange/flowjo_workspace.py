@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from gating.evaluation.reference_gates import FILE_SPILL
 from gating.exchange.flowjo_axes import SampleAxes, sample_axes
 from gating.exchange.flowjo_channels import LeftOut, sample_channels
 from gating.exchange.flowjo_gates import bins_of, read_shape, shape_of
 from gating.exchange.flowjo_groups import notes_on_groups
+from gating.exchange.flowjo_populations import BOOLEANS, plain_name, unique_path
 from gating.exchange.flowkit_errors import FLOWKIT_ERRORS
 from gating.exchange.foreign_document import Foreign, Path
 from gating.exchange.import_notes import Note
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from gating.fcs.header import TubeHeader
 
-BOOLEANS = {"AndNode": "and", "OrNode": "or", "NotNode": "not"}
 LEAST_VERSION = 10
 _VERSION = re.compile(r"[0-9]{1,4}")
 _COUNT = re.compile(r"[0-9]{1,15}")
@@ -39,14 +40,21 @@ def read_sample(
     ``tube`` is the sample's file, where it is at hand. Raises StrategyFault when the sample is not
     clear, or when FlowJo 9 or less wrote the workspace.
     """
-    version = shown(root.get("flowJoVersion", ""))
-    major = version.partition(".")[0]
-    if not _VERSION.fullmatch(major) or int(major) < LEAST_VERSION:
-        raise StrategyFault(f"{path}: was written by FlowJo '{version}'. Save it with FlowJo 10.")
+    flowjo_version(path, root)
     chosen = choose_sample(path, root, sample)
+    foreign = read_element(path, root, chosen, tube)
+    notes = notes_on_groups(root, chosen.find("SampleNode"))
+    return replace(foreign, notes=(*notes, *foreign.notes))
+
+
+def read_element(
+    path: FilePath, root: etree._Element, chosen: etree._Element, tube: TubeHeader | None
+) -> Foreign:
+    """Read the gates of a ``Sample`` element of a workspace, as ``read_sample`` does."""
+    version = flowjo_version(path, root)
     node = chosen.find("SampleNode")
     channels = sample_channels(chosen, tube)
-    axes = sample_axes(chosen, channels)
+    axes = sample_axes(chosen, channels, tube)
     _check_sizes(path, node)
     tree = _Tree(axes)
     tree.read(node)
@@ -56,12 +64,21 @@ def read_sample(
         source=printable(f"{path.name}, sample {node.get('name')} (FlowJo {version})"),
         gating=gating,
         channels=channels.listed,
-        notes=(*notes_on_groups(root, node), *channels.notes, *derived, *tree.notes),
+        notes=(*channels.notes, *derived, *tree.notes),
         recorded=tree.recorded,
         sample=node.get("name", ""),
-        events=_count(node),
+        events=count_of(node),
         bins=tree.bins,
     )
+
+
+def flowjo_version(path: FilePath, root: etree._Element) -> str:
+    """Give the version of FlowJo; raises StrategyFault for FlowJo 9 or less."""
+    version = shown(root.get("flowJoVersion", ""))
+    major = version.partition(".")[0]
+    if not _VERSION.fullmatch(major) or int(major) < LEAST_VERSION:
+        raise StrategyFault(f"{path}: was written by FlowJo '{version}'. Save it with FlowJo 10.")
+    return version
 
 
 def _derived_note(name: str) -> Note:
@@ -141,7 +158,7 @@ class _Tree:
             for each in above.iterfind("Subpopulations/*"):
                 if each.tag != "Population" and each.tag not in BOOLEANS:
                     continue
-                path = self._unique((*parent, _plain(each.get("name") or "unnamed")))
+                path = self._unique((*parent, plain_name(each.get("name") or "unnamed")))
                 names = f"{written}/{each.get('name')}" if written else str(each.get("name"))
                 self._written.setdefault(names, []).append(path)
                 self._add(path, each)
@@ -150,7 +167,7 @@ class _Tree:
     def _add(self, path: Path, element: etree._Element) -> None:
         combined = _combined(element) if element.tag in BOOLEANS else None
         self._nodes[path] = _Node(path, element, combined)
-        count = _count(element)
+        count = count_of(element)
         if count is not None:
             self.recorded[path] = count
 
@@ -163,9 +180,7 @@ class _Tree:
             raise StrategyFault(
                 f"More than {MOST_GATES:,} gates in one sample are more than one strategy has."
             )
-        unique, number = path, 2
-        while unique in self._nodes:
-            unique, number = (*path[:-1], f"{path[-1]} ({number})"), number + 1
+        unique = unique_path(path, self._nodes)
         if unique != path:
             text = "Two populations have this name: this is the second."
             self.notes.append(Note("changed", "/".join(unique[1:]), text))
@@ -270,7 +285,7 @@ class _Tree:
 
         gating = flowkit.GatingStrategy()
         matrix = self.axes.matrix
-        if matrix is not None and matrix.matrix is not None:
+        if matrix is not None and matrix.matrix is not None and matrix.name != FILE_SPILL:
             gating.add_comp_matrix(matrix.name, matrix.matrix)
         for reference, transform in self.axes.transforms.items():
             gating.add_transform(reference, transform)
@@ -284,18 +299,12 @@ class _Tree:
         return gating
 
 
-def _plain(name: str) -> str:
-    """Write a name so that a path can hold it: on one line, without '/', and not '.' or 'root'."""
-    plain = printable(" ".join(name.split())).replace("/", "_") or "unnamed"
-    return f"{plain}_" if plain in {".", "..", "root"} else plain
-
-
 def _combined(node: etree._Element) -> tuple[str, ...]:
     named: Iterable[etree._Element] = node.iterfind("Dependents/Dependent")
     return tuple(each.get("name", "") for each in named)
 
 
-def _count(node: etree._Element) -> int | None:
+def count_of(node: etree._Element) -> int | None:
     """Read the count FlowJo keeps of a population; it writes -1 where it has not counted."""
     written = (node.get("count") or "").strip()
     return int(written) if _COUNT.fullmatch(written) else None

@@ -33,7 +33,11 @@ def strategy_yaml(imported: Imported) -> str:
             "scales:",
             *(f"  {flow(axis)}: {flow(scale)}" for axis, scale in document["scales"].items()),
         ]
-    lines += ["gates:", *(f"  - {flow(gate)}" for gate in document["gates"]), "populations: []"]
+    lines += ["gates:", *(f"  - {flow(gate)}" for gate in document["gates"])]
+    populations = document["populations"]
+    if not populations:
+        return "\n".join([*lines, "populations: []"]) + "\n"
+    lines += ["populations:", *(f"  - {flow(population)}" for population in populations)]
     return "\n".join(lines) + "\n"
 
 

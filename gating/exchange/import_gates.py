@@ -32,10 +32,6 @@ NO_THRESHOLDS = (
     "Bounds have no names and no evidence yet: write them as thresholds where they are one "
     "boundary."
 )
-NO_POPULATIONS = (
-    "No population is reported yet: list those that are, with their reference and anchor. Write "
-    "CHANGES.md."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +90,7 @@ class _Import:
     gates: list[dict[str, Any]] = field(default_factory=list)
     taken: set[str] = field(default_factory=lambda: {"root"})
     lost: set[Path] = field(default_factory=set)
+    cures: dict[str, list[Path]] = field(default_factory=dict)
 
     @property
     def shapes(self) -> Shapes:
@@ -173,6 +170,7 @@ class _Import:
             with np.errstate(all="ignore"):
                 self._add(path, gate)
         except CannotCarry as fault:
+            self.cures.setdefault(fault.cure, []).append(path)
             return self._lose(path, str(fault), gate)
         if path in self.name_of:
             self._note_renamed(path)
@@ -284,8 +282,16 @@ class _Import:
         """Note what remains to be done in the strategy."""
         if self.foreign.recorded and any("polygon" in gate for gate in self.gates):
             yield Note("changed", "", POLYGON_BINS)
+        yield from self._cures()
         yield Note("to do", "", NO_THRESHOLDS)
-        yield Note("to do", "", NO_POPULATIONS)
+
+    def _cures(self) -> Iterator[Note]:
+        """Say for each cause that the user can change which gates it cost, with those on them."""
+        for cure, causes in self.cures.items():
+            gone = [path for path in self.lost if any(path[: len(c)] == c for c in causes)]
+            if cure:
+                names = ", ".join(sorted("/".join(path[1:]) for path in gone))
+                yield Note("to do", "", f"{cure} Left out for want of it: {names}.")
 
     def _document(self) -> dict[str, Any]:
         used = {axis for gate in self.gates for axis in _axes_of(gate)}

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from gating.fcs.header import TubeHeader
 
 Verdict = Literal[
-    "same", "within the binning", "differs", "not counted by FlowJo", "not carried over"
+    "same",
+    "within the binning",
+    "differs",
+    "own gate in this sample",
+    "not in this sample",
+    "not counted by FlowJo",
+    "not carried over",
+    "not counted",
+    "no FCS file",
+    "another FCS file",
+    "unreadable FCS file",
+    "sample left out",
 ]
 COLUMNS = ("sample", "gate", "recorded", "counted", "difference", "percent", "verdict")
 TOLERANCE = (
@@ -49,14 +60,16 @@ class Compared:
 
     sample: str
     gate: str
-    recorded: int
+    recorded: int | None
     counted: int | None
     verdict: Verdict
 
     @property
     def difference(self) -> int | None:
         """Give how many events more (or fewer) we count."""
-        return None if self.counted is None else self.counted - self.recorded
+        if self.counted is None or self.recorded is None:
+            return None
+        return self.counted - self.recorded
 
     @property
     def percent(self) -> float | None:
@@ -87,7 +100,7 @@ def compare_counts(
     Raises TubeFault when the tube lacks what the gates read.
     """
     events = open_events(header)
-    counted, notes = _counts(foreign, imported, panel, header)
+    counted, notes = counts_under(foreign, imported, panel, header)
     ranges = recorded_ranges(foreign, events, header)
     compared = []
     if foreign.events not in {None, header.event_count}:
@@ -97,18 +110,18 @@ def compare_counts(
     was_counted = any(foreign.recorded.values())
     for path, recorded in foreign.recorded.items():
         ours = counted.get(path)
-        verdict = _verdict(recorded, ours, ranges.get(path), was_counted=was_counted)
+        verdict = verdict_on(recorded, ours, ranges.get(path), was_counted=was_counted)
         compared.append(Compared(foreign.sample, "/".join(path[1:]), recorded, ours, verdict))
     if any(each.verdict == "not counted by FlowJo" for each in compared):
         notes.append(Note("to do", "", NOT_COUNTED))
-    return compared, [*notes, *_notable(compared)]
+    return compared, [*notes, *notable(compared)]
 
 
-def _verdict(
-    recorded: int, ours: int | None, possible: Range | None, *, was_counted: bool
+def verdict_on(
+    recorded: int | None, ours: int | None, possible: Range | None, *, was_counted: bool
 ) -> Verdict:
     """Compare two counts; ``possible`` are those that FlowJo's binning can give."""
-    if ours is None:
+    if ours is None or recorded is None:
         return "not carried over"
     if ours == recorded:
         return "same"
@@ -119,7 +132,7 @@ def _verdict(
     return "differs"
 
 
-def _notable(compared: Sequence[Compared]) -> Iterator[Note]:
+def notable(compared: Sequence[Compared]) -> Iterator[Note]:
     """Name the gates whose counts the binning can explain although they lie far apart."""
     for each in compared:
         if each.verdict == "within the binning" and abs(each.percent or 100.0) > NOTABLE_PERCENT:
@@ -130,7 +143,7 @@ def _notable(compared: Sequence[Compared]) -> Iterator[Note]:
             yield Note("to do", each.gate, text)
 
 
-def _counts(
+def counts_under(
     foreign: Foreign, imported: Imported, panel: Panel, header: TubeHeader
 ) -> tuple[Mapping[Path, int], list[Note]]:
     """Count under the strategy as a study would.
@@ -174,9 +187,15 @@ def refusal(compared: Sequence[Compared], document: str) -> str | None:
 
 
 def _described(each: Compared) -> str:
+    recorded, counted = shown_count(each.recorded), shown_count(each.counted)
     if not each.gate:
-        return f"{each.sample} has {each.recorded:,} events, the tube {each.counted:,}"
-    return f"{each.sample}, {each.gate}: recorded {each.recorded:,}, counted {each.counted:,}"
+        return f"{each.sample} has {recorded} events, the tube {counted}"
+    return f"{each.sample}, {each.gate}: recorded {recorded}, counted {counted}"
+
+
+def shown_count(count: int | None) -> str:
+    """Write a count for a sentence; 'nothing' where there is none."""
+    return "nothing" if count is None else f"{count:,}"
 
 
 def counts_csv(compared: Sequence[Compared]) -> str:

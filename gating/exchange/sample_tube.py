@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from gating.exchange.flowjo_workspace import choose_sample
 from gating.exchange.safe_xml import read_xml
-from panels.text.errors import StrategyFault, UsageFault
+from panels.text.errors import UsageFault
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -54,7 +54,7 @@ def tube_of_sample(
     if root is None:
         root = read_xml(workspace)
     if etree.QName(root).localname == "Workspace":
-        names = list(dict.fromkeys(_names(choose_sample(workspace, root, sample))))
+        names = list(dict.fromkeys(file_names(choose_sample(workspace, root, sample))))
         if files is None:
             files = tubes_in(named or workspace.parent, deep=named is not None)
         fitting = [file for name in names for file in files.get(name.lower(), ())]
@@ -70,6 +70,11 @@ def _only_tube(
     names: Sequence[str], fitting: Sequence[Path], workspace: Path, named: Path | None
 ) -> Path | None:
     """Give the one file of a sample; None when there is none beside the workspace."""
+    if not names and named is not None:
+        raise UsageFault(
+            f"{workspace}: the sample has neither a name, nor the address of its file, nor $FIL, "
+            f"so no file of {named} can be told to be its. Name its FCS file itself with --fcs."
+        )
     if not fitting and named is not None:
         # Other names than the first may be the value of $FIL, which may hold a person's name.
         raise UsageFault(
@@ -83,14 +88,10 @@ def _only_tube(
     return next(iter(fitting), None)
 
 
-def _names(sample: etree._Element) -> Iterator[str]:
+def file_names(sample: etree._Element) -> Iterator[str]:
     """Give the names a sample's file may have: the sample's, that FlowJo read it by, ``$FIL``."""
     node, source = sample.find("SampleNode"), sample.find("DataSet")
-    if node is None:
-        raise StrategyFault(
-            "A sample of the workspace has no SampleNode: save it again with FlowJo."
-        )
-    written = [node.get("name", "")]
+    written = [] if node is None else [node.get("name", "")]
     if source is not None:
         written.append(unquote(source.get("uri", "")))
     written += [

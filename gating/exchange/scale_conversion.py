@@ -5,6 +5,7 @@ Which marker a channel is, how far its values reach, and where a place on its sc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,14 @@ BEND = 1e-4
 """How far from a straight edge, in parts of the displayed axis, an edge redrawn on another scale
 may run."""
 DEEPEST = 9
+SAME_END = 0.001
+"""Two scales whose ends differ by less than this part of a decade end at the same place."""
+SAME_TOP = 1e-5
+"""Two logicle scales of one shape whose ends differ by less than this part are one, to less than a
+millionth of the axis: some programs end them at 262143 where ``$PnR`` is 262144."""
+PLACES = 6
+DIGITS = 12
+"""A corner that was calculated is written to this many digits."""
 MOST_DIGITS = 18
 
 Point = tuple[float, float]
@@ -118,8 +127,10 @@ def same_scale(
     kind = type(transform).__name__
     if scale.kind == "linear":
         return transform is None or kind == "LinearTransform"
-    ours = (maximum, scale.w, scale.m, scale.a)
-    return kind == "LogicleTransform" and _parameters(transform) == ours
+    if transform is None or kind != "LogicleTransform":
+        return False
+    top, *shape = _parameters(transform)
+    return shape == [scale.w, scale.m, scale.a] and math.isclose(top, maximum, rel_tol=SAME_TOP)
 
 
 def top_of(transform: flowkit.transforms.Transform | None) -> float | None:
@@ -135,14 +146,27 @@ def top_of(transform: flowkit.transforms.Transform | None) -> float | None:
 
 
 def scale_like(transform: flowkit.transforms.Transform | None, maximum: float) -> Scale:
-    """Choose the scale of ours that is, or comes nearest to, a foreign one."""
+    """Choose the scale of ours that is, or comes nearest to, a foreign one.
+
+    A logicle scale that ends elsewhere is the same scale with other decades (Gating-ML 2.0, 6.2).
+    FlowJo's biexponential is drawn after a logicle one: its width w and its decades are those of
+    log10(-width)/2 and of the positive decades.
+    """
     kind = type(transform).__name__
     if transform is None or kind == "LinearTransform":
         return Scale(kind="linear")
-    if kind == "LogicleTransform" and _parameters(transform)[0] == maximum:
-        _, w, m, a = _parameters(transform)
-        return Scale(w=w, m=m, a=a)
-    return Scale()
+    if kind == "LogicleTransform":
+        top, w, m, a = _parameters(transform)
+    elif kind == "WSPBiexTransform":
+        top, m, a = transform.max_value, transform.positive, transform.negative
+        w = math.log10(-transform.width) / 2
+    else:
+        return Scale()
+    longer = math.log10(maximum / top)
+    if abs(longer) > SAME_END:
+        m = round(m + longer, PLACES)
+    fits = 0 <= w <= m / 2 and -w <= a <= m - 2 * w
+    return Scale(w=float(w), m=float(m), a=float(a)) if fits else Scale()
 
 
 def redraw(
@@ -159,8 +183,12 @@ def redraw(
     for start, end in zip(corners, (*corners[1:], corners[0]), strict=True):
         edge = _Edge(np.array(start), np.array(end), transforms, ours)
         linear = edge.linear(np.array(edge.cuts(0.0, 1.0)[:-1]))
-        drawn += [(float(x), float(y)) for x, y in linear]
+        drawn += [(_rounded(x), _rounded(y)) for x, y in linear]
     return drawn
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,7 +98,11 @@ class Shapes:
             raise CannotCarry(f"Both its axes are {axes[0]}.")
         transforms = [self.mapping.transform(d.transformation_ref) for d in dimensions]
         places: list[tuple[float, ...]]
-        if self._on_our_scales(axes, transforms):
+        on_our_scales = self._on_our_scales(axes, transforms)
+        upright = None if on_our_scales else _upright(corners)
+        if upright is not None:
+            return self._upright_rectangle(path, dimensions, axes, upright)
+        if on_our_scales:
             places = [
                 tuple(linear_bound(t, v) for t, v in zip(transforms, corner, strict=True))
                 for corner in corners
@@ -118,6 +122,20 @@ class Shapes:
         if not np.isfinite(np.array(vertices)).all():
             raise CannotCarry("A vertex lies where its scale has no number.")
         return {"polygon": {"x": axes[0], "y": axes[1], "vertices": vertices}}
+
+    def _upright_rectangle(
+        self, path: Path, dimensions: Any, axes: list[str], sides: list[tuple[float, float]]
+    ) -> dict[str, Any]:
+        """Write a polygon whose edges are upright as the bounds that it is on any scale."""
+        limits_of = {
+            axis: self.limits(axis, dimension.transformation_ref, low, high)
+            for axis, dimension, (low, high) in zip(axes, dimensions, sides, strict=True)
+        }
+        limits_of = {axis: limits for axis, limits in limits_of.items() if limits}
+        if not limits_of:
+            raise CannotCarry("It covers both its scales, so it keeps every event of its parent.")
+        self.note("changed", path, "It is a rectangle drawn as a polygon: written as its bounds.")
+        return {"rectangle": limits_of}
 
     def ellipse(self, path: Path, gate: flowkit.gates.EllipsoidGate) -> dict[str, Any]:
         """Write an ellipse, or the polygon nearest to it where a strategy lacks its scale."""
@@ -167,6 +185,18 @@ class Shapes:
             same_scale(transform, self.mapping.scales[axis], self.mapping.names.maximum(axis))
             for axis, transform in zip(axes, transforms, strict=True)
         )
+
+
+def _upright(corners: list[tuple[float, float]]) -> list[tuple[float, float]] | None:
+    """Give the two ends of each axis of a polygon that is an upright rectangle, else None."""
+    distinct = list(dict.fromkeys(corners))
+    ends = [sorted({corner[i] for corner in distinct}) for i in (0, 1)]
+    if len(distinct) != 4 or any(len(each) != 2 for each in ends):
+        return None
+    turns = zip(distinct, (*distinct[1:], distinct[0]), strict=True)
+    if any((one[0] == other[0]) == (one[1] == other[1]) for one, other in turns):
+        return None
+    return [(each[0], each[1]) for each in ends]
 
 
 def _is_covariance(matrix: np.ndarray) -> bool:

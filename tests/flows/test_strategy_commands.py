@@ -1,5 +1,6 @@
 """The commands about strategies: what they write, what they say, and what they refuse."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from gating.exchange.read_gatingml import read_gatingml
 from tests.flows.command import Said, reconflow_here
 from tests.shared_data import SHARED, needs_shared
 
+LYOPLATE_TUBES = SHARED / "b-cells-lyoplate"
+LINE_PANEL = (
+    "panel: line\nversion: 1.0.0\ntitle: t\ninstrument: i\ncounting: [dual]\ncompensated: false\n"
+    "scatter: {}\n"
+    "markers: [{marker: A, detector: channel_A}, {marker: B, detector: channel_B}]\n"
+)
 LYOPLATE = Path(__file__).resolve().parents[1] / "data" / "lyoplate"
 REAL_B_TUBE = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.fcs"
 
@@ -318,3 +325,95 @@ def test_documents_that_broke_a_reader_are_a_wrong_call(
     assert done.code == 2
     assert "encoding" in done.err
     assert said("gate", FIELD / "gain2.fcs", "--gatingml", document).code == 2
+
+
+# adopting a whole workspace, and the way back
+
+
+@needs_shared
+def test_a_strategy_goes_to_flowjo_and_its_workspace_is_adopted(study: Path, said) -> None:
+    tubes = LYOPLATE_TUBES
+    workspace = study / "out.wsp"
+    exported = ("strategy", "export", "lyoplate_b@1.0.0", "--study", study, "--format", "wsp")
+    done = said(*exported, "--fcs", tubes, "--output", workspace, "--json")
+    assert (done.code, done.document["samples"]) == (0, ["12828_1_Bcell_C01.fcs"])
+    words = ("strategy", "import", workspace, "--all-samples", "--fcs", tubes)
+    done = said(*words, "--panel", "lyoplate", "--name", "back", "--study", study, "--json")
+    assert done.code == 0, done.err
+    assert len(done.document["counts"]) == 15
+    assert {each["verdict"] for each in done.document["counts"]} == {"same"}
+    assert done.document["deviations"] == []
+    assert {"b_cells", "naive_b", "plasmablasts"} <= {
+        each["id"] for each in done.document["populations"]
+    }
+    place = study / "strategies" / "back" / "1.0.0"
+    assert {path.name for path in place.iterdir()} == {
+        "strategy.yaml",
+        "IMPORT.md",
+        "IMPORT_COUNTS.csv",
+        "IMPORT_COUNTS.html",
+        "DEVIATIONS.csv",
+        "CHANGES.md",
+    }
+    changes = (place / "CHANGES.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(workspace.read_bytes()).hexdigest() in changes
+    assert "Reported: naive_b, the gate naive_b" in changes
+    page = (place / "IMPORT_COUNTS.html").read_text(encoding="utf-8")
+    assert "All 15 counts that could be compared agree" in page
+    assert page.count('data-verdict="same"') == 15
+    assert "<link" not in page
+    assert "src=" not in page
+
+
+def test_an_export_to_flowjo_without_files_says_so(tmp_path: Path, said) -> None:
+    done = said(
+        "strategy", "export", "bcell@2.0.0", "--format", "wsp", "--output", tmp_path / "b.wsp"
+    )
+    assert done.code == 0
+    assert "with 0 samples" in done.out
+    assert "No file was named with --fcs" in done.out
+    refused = said("strategy", "export", "bcell@2.0.0", "--fcs", tmp_path)
+    assert refused.code == 2
+    assert "add --format wsp" in refused.err
+
+
+@needs_shared
+def test_an_adoption_that_counts_otherwise_is_refused_with_its_evidence(
+    tmp_path: Path, said
+) -> None:
+    """FlowJo's count of one gate is made another; the page is written although nothing is."""
+    folder = SHARED / "flowjo" / "simple_line_example"
+    (tmp_path / "panels").mkdir()
+    (tmp_path / "panels" / "line.yaml").write_text(LINE_PANEL, encoding="utf-8")
+    written = (folder / "single_ellipse_51_events.wsp").read_text(encoding="utf-8")
+    assert written.count('count="51"') == 1
+    (tmp_path / "lab.wsp").write_text(written.replace('count="51"', 'count="70"'), encoding="utf-8")
+    words = ("strategy", "import", tmp_path / "lab.wsp", "--all-samples", "--fcs", folder)
+    words = (*words, "--panel", "line", "--name", "x", "--study", tmp_path)
+    done = said(*words)
+    assert done.code == 2
+    assert "recorded 70, counted 51" in done.err
+    refused = tmp_path / "strategies" / "x" / "refused"
+    assert str(refused / "IMPORT_COUNTS.html") in done.err
+    page = (refused / "IMPORT_COUNTS.html").read_text(encoding="utf-8")
+    assert "1 differs beyond FlowJo&#39;s binning." in page
+    assert not (tmp_path / "strategies" / "x" / "1.0.0").exists()
+    accepted = said(*words, "--accept")
+    assert accepted.code == 0, accepted.err
+    assert "we count 51 where the workspace recorded 70" in accepted.out
+
+
+@needs_shared
+def test_an_import_says_which_gates_were_left_out_and_what_would_keep_them(
+    study: Path, said
+) -> None:
+    panel = study / "panels" / "lyoplate.yaml"
+    text = panel.read_text(encoding="utf-8")
+    panel.write_text(text.replace("compensated: false\n", ""), encoding="utf-8")
+    document = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.gatingml.xml"
+    words = ("strategy", "import", document, "--panel", "lyoplate", "--study", study)
+    done = said(*words, "--name", "few")
+    assert "3 gates were carried over, 19 were not." in done.out
+    (cure,) = [line for line in done.out.splitlines() if "compensated: false" in line]
+    assert cure.count("boundary/nonDebris/lymph/Live") == 19
+    assert said(*words, "--name", "x", "--group", "G").code == 2

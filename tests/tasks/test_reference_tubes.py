@@ -183,9 +183,15 @@ def test_a_late_control_supersedes_a_count_and_overwrites_none(tmp_path: Path) -
     sha = next(sha for sha, file in name_of(study).items() if file == "late.fcs")
     with study.store() as store:
         kept = gatings_of(store, sha)
-        assert (sha, "bcell@2.0.0", "") not in measured(store, ENGINE_VERSION)
+        assert (sha, *used(study)) not in measured(store, ENGINE_VERSION)
     assert len({gating.reference_set_sha256 for gating in kept}) == 2
     assert counts(study)["late.fcs"].counts["b_cells"].events == kept[-1].counts[2].events
+
+
+def used(study: Study) -> tuple[str, str]:
+    """Give the strategy of B-cell tubes, and the hash of the calibration it is drawn on."""
+    strategy = read_snapshot(study).strategies["bcell"]
+    return strategy.name, strategy.numbers.default.sha256
 
 
 def test_who_may_ask_whom(tmp_path: Path) -> None:
@@ -201,19 +207,19 @@ def test_who_may_ask_whom(tmp_path: Path) -> None:
     with study.store() as store:
         before = reference_index(read_snapshot(study), store)
         of = {tube.file: tube for tube in before.tubes}
-        assert before.references_for(of["late.fcs"], "bcell@2.0.0", "").tubes == frozenset()
+        assert before.references_for(of["late.fcs"], *used(study)).tubes == frozenset()
         for sha in Pass(read_snapshot(study)).references():
             measure_reference(read_snapshot(study), sha)
         after = reference_index(read_snapshot(study), store)
     sha = {file: tube.tube_sha256 for file, tube in of.items()}
-    late = after.references_for(of["late.fcs"], "bcell@2.0.0", "")
+    late = after.references_for(of["late.fcs"], *used(study))
     assert late.controls == (sha["batch.fcs"],)
     assert late.fmo == (("CD19", sha["fmo.fcs"]),)
     assert late.baseline == sha["base.fcs"]
     assert late.earlier == (sha["earlier.fcs"], sha["base.fcs"], sha["batch.fcs"])
-    base = after.references_for(of["base.fcs"], "bcell@2.0.0", "")
+    base = after.references_for(of["base.fcs"], *used(study))
     assert (base.baseline, base.controls, base.earlier) == (None, (), (sha["earlier.fcs"],))
-    assert after.references_for(of["apart.fcs"], "bcell@2.0.0", "").controls == ()
+    assert after.references_for(of["apart.fcs"], *used(study)).controls == ()
     assert not patient_folder(study, "P01").exists()
 
 

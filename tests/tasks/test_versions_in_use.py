@@ -37,7 +37,7 @@ from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 pytestmark = pytest.mark.xdist_group("versions")
 
-OLD, NEW = "cart@2.0.0", "cart@3.0.0"
+OLD, NEW = "cart@2.0.0", "cart@4.0.0"
 
 
 def a_pass(study: Study) -> tuple[int, str]:
@@ -168,7 +168,7 @@ def cut(path, target):
         os._exit(9)
     return whole(path, target)
 Path.replace = cut
-promote(open_study(Path(sys.argv[1])), "cart@3.0.0", "J. Doe", "better borders")
+promote(open_study(Path(sys.argv[1])), "cart@4.0.0", "J. Doe", "better borders")
 """
 PROMOTED = KILLED.replace("Path.replace = cut", "")
 

@@ -62,6 +62,39 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     if patient is not None:
         tubes = [tube.identity.tube_sha256 for tube in known]
     read = _gatings_under(store, set(strategies.values()), engine_version, tubes)
+    pairs = _in_use(read, known, strategies, reference_sets=reference_sets, panels=panels)
+    return CountsRead(
+        counted=[_tube_counts(identity, gating) for identity, gating in pairs if gating.intact],
+        altered=frozenset(gating.tube_sha256 for _, gating in pairs if not gating.intact),
+    )
+
+
+def gatings_in_use(
+    store: Store,
+    strategies: Mapping[str, str],
+    *,
+    known: Sequence[Tube],
+    reference_sets: Mapping[str, str] | None = None,
+    panels: Mapping[str, str] | None = None,
+) -> list[tuple[TubeIdentity, TubeGating]]:
+    """Give the gatings whose counts ``read_counts`` gives, with all that the store keeps of them.
+
+    What was altered in the store since it was written is left out.
+    """
+    read = _gatings_under(store, set(strategies.values()), None, None)
+    pairs = _in_use(read, known, strategies, reference_sets=reference_sets, panels=panels)
+    return [(identity, gating) for identity, gating in pairs if gating.intact]
+
+
+def _in_use(
+    read: Sequence[TubeGating],
+    known: Sequence[Tube],
+    strategies: Mapping[str, str],
+    *,
+    reference_sets: Mapping[str, str] | None,
+    panels: Mapping[str, str] | None,
+) -> list[tuple[TubeIdentity, TubeGating]]:
+    """Choose for each tube the gating that counts it; tubes not yet counted are left out."""
     if panels is not None:
         read = _with_panel_content(read, known, panels)
     if calibrations is not None:
@@ -76,10 +109,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
         gating = latest.get((identity.tube_sha256, strategy))
         if gating is not None:
             pairs.append((identity, gating))
-    return CountsRead(
-        counted=[_tube_counts(identity, gating) for identity, gating in pairs if gating.intact],
-        altered=frozenset(gating.tube_sha256 for _, gating in pairs if not gating.intact),
-    )
+    return pairs
 
 
 def _gatings_under(

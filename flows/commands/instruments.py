@@ -1,0 +1,24 @@
+"""Show how the instruments of a study stand: signals, rules that are broken, lots compared."""
+
+from pathlib import Path
+
+from flows.cli import Json, Outcome, Study
+from panels.text.printable import printable_lines
+
+
+def monitor(*, study: Study = Path(), json: Json = False) -> Outcome:
+    """Judge every instrument by its tubes so far, write its control charts, and say what drifts."""
+    from tasks.monitor.document import monitoring_document, monitoring_text
+    from tasks.monitor.instruments import monitor as judge_instruments
+    from tasks.monitor.pages import write_instrument_pages
+    from tasks.strategies.in_use import read_snapshot
+    from tasks.study.folder import open_study
+
+    opened = open_study(study)
+    monitoring = judge_instruments(read_snapshot(opened))
+    write_instrument_pages(opened, monitoring)
+    return Outcome(
+        document=monitoring_document(monitoring),
+        text=printable_lines(monitoring_text(monitoring)),
+        wrong=bool(monitoring.problems),
+    )

@@ -9,14 +9,11 @@ from panels.text.printable import printable_lines
 def monitor(*, study: Study = Path(), json: Json = False) -> Outcome:
     """Judge every instrument by its tubes so far, write its control charts, and say what drifts."""
     from tasks.monitor.document import monitoring_document, monitoring_text
-    from tasks.monitor.instruments import monitor as judge_instruments
-    from tasks.monitor.pages import write_instrument_pages
+    from tasks.monitor.pages import judge_and_write
     from tasks.strategies.in_use import read_snapshot
     from tasks.study.folder import open_study
 
-    opened = open_study(study)
-    monitoring = judge_instruments(read_snapshot(opened))
-    write_instrument_pages(opened, monitoring)
+    monitoring = judge_and_write(read_snapshot(open_study(study)))
     return Outcome(
         document=monitoring_document(monitoring),
         text=printable_lines(monitoring_text(monitoring)),

@@ -98,10 +98,13 @@ def _runs(
 ) -> Iterator[Violation]:
     """Find the runs above a limit that are long enough."""
     first = 0
+    present: set[str] = set()
     for place, value in enumerate(values):
         if value <= rule.limit:
-            first = place + 1
-        elif place - first + 1 >= rule.length and (
-            patients is None or len({*patients[first : place + 1]}) >= rule.patients
-        ):
+            first, present = place + 1, set()
+            continue
+        if patients is not None:
+            present.add(patients[place])
+        long_enough = place - first + 1 >= rule.length
+        if long_enough and (patients is None or len(present) >= rule.patients):
             yield Violation(rule.rule, first, place)

@@ -7,6 +7,7 @@ No column says so: two tubes of the same patient, specimen, visit and panel with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import combinations
 
 from tasks.control_charts.bridging import Bridging, bridge
@@ -21,14 +22,15 @@ LEAST_EVENTS = 50
 def lot_bridgings(tubes: Sequence[MeasuredTube]) -> list[Bridging]:
     """Compare every two lots that stained the same draws on one instrument, by panel.
 
-    ``tubes`` are in order of acquisition; of two lots the one that was used first is the old one.
+    ``tubes`` are in order of acquisition. Of two lots the one that was used first is the old one;
+    of two that were first used at the same time, the first by name.
     """
-    first_used: dict[tuple[str, str], int] = {}
+    first_used: dict[tuple[str, str], tuple[datetime, str]] = {}
     draws: dict[tuple[str, ...], dict[str, MeasuredTube]] = {}
-    for place, tube in enumerate(tubes):
+    for tube in tubes:
         panel, lot = tube.identity.panel, tube.identity.batch
         if lot:
-            first_used.setdefault((panel, lot), place)
+            first_used.setdefault((panel, lot), (tube.acquired, lot))
             draws.setdefault((panel, *draw_of(tube.identity)), {}).setdefault(lot, tube)
     samples: dict[tuple[str, str, str], list[tuple[Mapping[str, float], ...]]] = {}
     for (panel, *_), of_lot in sorted(draws.items()):

@@ -40,19 +40,17 @@ class InstrumentKey:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredTube:
-    """One counted tube with its signals, and the calibration that held for it (None: none did)."""
+    """One counted tube with its signals, and the calibration that held for it (None: none did).
+
+    ``acquired`` is in UTC, ``day`` is the day of it on the study's calendar.
+    """
 
     identity: TubeIdentity
     gating: TubeGating
     key: InstrumentKey
     acquired: datetime
     calibration: Calibration | None
-
-    @property
-    def day(self) -> str:
-        """Give the day of acquisition on the study's calendar."""
-        zone = self.identity.time_zone
-        return local_day(self.identity.acquired or self.identity.collected, zone).isoformat()
+    day: str
 
 
 @dataclass(slots=True)
@@ -98,8 +96,15 @@ def read_tubes(snapshot: StudySnapshot) -> TubesRead:
         of_panel = calibrations[identity.panel]
         place = choose_calibration(where, of_panel).place
         calibration = None if place is None else of_panel[place]
-        acquired = instant(identity.acquired or identity.collected, identity.time_zone)
-        tube = MeasuredTube(identity, gating, key, acquired, calibration)
+        at = identity.acquired or identity.collected
+        tube = MeasuredTube(
+            identity,
+            gating,
+            key,
+            instant(at, identity.time_zone),
+            calibration,
+            local_day(at, identity.time_zone).isoformat(),
+        )
         read.of_instrument.setdefault(key, []).append(tube)
     for tubes in read.of_instrument.values():
         tubes.sort(key=lambda tube: (tube.acquired, tube.identity.tube_sha256))

@@ -75,7 +75,13 @@ def lay_out(chart: Chart, events: Sequence[Event] = ()) -> Drawing:
         # Only where a rule begins to be broken is it written; the dots that follow are coloured.
         fresh = ", ".join(rule for rule in broken if rule not in named)
         dots.append(
-            Dot(xs[place], heights[place], _kind(chart, place), _told(chart, place, broken), fresh)
+            Dot(
+                xs[place],
+                heights[place],
+                _kind(chart, place, broken=bool(broken)),
+                _told(chart, place, broken),
+                fresh,
+            )
         )
         if chart.z[place] is not None:
             named = broken
@@ -186,12 +192,12 @@ def _rules_by_place(chart: Chart) -> dict[int, tuple[str, ...]]:
     return rules
 
 
-def _kind(chart: Chart, place: int) -> Kind:
+def _kind(chart: Chart, place: int, *, broken: bool) -> Kind:
     if place in chart.reference.places:
         return "aside" if place in chart.reference.outlying else "reference"
     if chart.z[place] is None:
         return "aside" if chart.series.readings[place].not_judged else "reference"
-    return "broken" if any(each.at == place for each in chart.violations) else "good"
+    return "broken" if broken else "good"
 
 
 def _told(chart: Chart, place: int, rules: Sequence[str]) -> str:

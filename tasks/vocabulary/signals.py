@@ -8,6 +8,7 @@ their gate's name is. docs/monitoring.md explains each statistic.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 Statistic = Literal["median", "mode", "spread", "cv", "spill", "margin"]
@@ -59,6 +60,7 @@ class SignalName:
         }[self.statistic]
 
 
+@lru_cache(maxsize=4_096)
 def signal_name(text: str) -> SignalName | None:
     """Read a signal's name; None for one that this program does not know."""
     gate, _, rest = text.partition("/")

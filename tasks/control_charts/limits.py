@@ -16,6 +16,9 @@ ENOUGH, LEAST = 20, 10
 OUTLYING = 4.0
 """So many robust SDs from the median a first tube is left out: one bad stain would widen the limits
 so far that nothing is ever seen again."""
+MOST_OUTLYING = 0.1
+"""A larger share of outlying tubes is no mishap but how the instrument reads; then all of the first
+tubes count."""
 _SD_OF_MAD = 1.4826
 """The SD of a normal distribution over its median absolute deviation."""
 
@@ -63,6 +66,8 @@ def limits_of_first(values: Sequence[float]) -> Reference:
     apart = np.abs(first - np.median(first))
     spread = _SD_OF_MAD * float(np.median(apart))
     outlying = apart > OUTLYING * spread if spread > 0 else np.zeros(number, dtype=bool)
+    if outlying.mean() > MOST_OUTLYING:
+        outlying[:] = False
     kept = first[~outlying]
     sd = float(np.std(kept, ddof=1))
     # Values that differ by the rounding of a sum do not vary.

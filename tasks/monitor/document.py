@@ -136,10 +136,19 @@ def _instrument_lines(instrument: Instrument) -> Iterator[str]:
     for bridging in instrument.bridgings:
         yield (
             f"  new lot {bridging.new} against {bridging.old} ({bridging.panel}, "
-            f"{bridging.samples} draws with both):"
+            f"{bridging.samples} draws with both): {_verdicts(bridging)}"
         )
-        for ratio in bridging.ratios:
-            yield f"    {ratio.signal}: ratio {ratio.ratio:.2f}, {ratio.in_words}"
+
+
+def _verdicts(bridging: Bridging) -> str:
+    """Sum the verdicts on a lot up; what is refused is named."""
+    of_verdict: dict[str, list[SignalRatio]] = {}
+    for ratio in bridging.ratios:
+        of_verdict.setdefault(ratio.in_words, []).append(ratio)
+    refused = of_verdict.pop("refused", [])
+    told = [f"{each.signal} refused (ratio {each.ratio:.2f})" for each in refused]
+    told += [f"{words} in {len(ratios)} signals" for words, ratios in sorted(of_verdict.items())]
+    return ", ".join(told) or "nothing in common to compare"
 
 
 def _row(chart: Chart) -> tuple[str, ...]:

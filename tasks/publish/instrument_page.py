@@ -69,14 +69,14 @@ def render_instrument_page(page: InstrumentPage) -> str:
     watched = [each for each in page.charts if each.series.signal.is_watched]
     broken = [_on_page(each, page.events) for each in watched if each.now]
     quiet = [_on_page(each, page.events) for each in watched if not each.now]
-    moved = [
-        _on_page(each, page.events) for each in page.charts if not each.series.signal.is_watched
-    ]
+    moved = [each for each in page.charts if not each.series.signal.is_watched]
+    varying = [each for each in moved if len({r.value for r in each.series.readings}) > 1]
     values = {
         "page": page,
         "broken": broken,
         "quiet": quiet,
-        "moved": moved,
+        "moved": [_on_page(each, page.events) for each in varying],
+        "still": len(moved) - len(varying),
         "limits": (LOW, HIGH),
         "size": {
             "width": WIDTH,

@@ -18,7 +18,7 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.tubes.count_tube import counting_inputs
 from tasks.tubes.gate_tube import gate_tube
-from tests.tasks.study_folder import make_study
+from tests.tasks.study_folder import AT_ONCE, make_study, write_rows
 
 HEADER = "file,patient,collected,panel,visit,acquired,instrument,batch,control\n"
 BLOOD = {
@@ -54,7 +54,21 @@ def instrument_study(
     folder: Path, runs: Sequence[Run], *, infused: Mapping[str, datetime]
 ) -> Study:
     """Write a study of these tubes, take them in and count them; ``infused`` is by patient."""
-    study = make_study(folder)
+    study = write_instrument_study(folder, runs, infused=infused)
+    take_in(study)
+    count_without_pictures(study)
+    return study
+
+
+def write_instrument_study(
+    folder: Path,
+    runs: Sequence[Run],
+    *,
+    infused: Mapping[str, datetime],
+    settings: str = AT_ONCE,
+) -> Study:
+    """Write a study with these tubes in its inbox; ``infused`` is by patient."""
+    study = make_study(folder, settings=settings)
     for number, run in enumerate(runs):
         _write(study.inbox / _file(number), run, np.random.default_rng([20, number]))
     rows = [
@@ -62,13 +76,9 @@ def instrument_study(
         f"V{run.day:g},{_time(run.day)},{run.named},{run.lot},{run.control}"
         for number, run in enumerate(runs)
     ]
-    (folder / "samples.csv").write_text(HEADER + "\n".join(rows) + "\n", encoding="utf-8")
-    lines = [f"{patient},{at.isoformat()}" for patient, at in infused.items()]
-    (folder / "patients.csv").write_text(
-        "patient,infused\n" + "\n".join(lines) + "\n", encoding="utf-8"
-    )
-    take_in(study)
-    count_without_pictures(study)
+    write_rows(folder, rows, header=HEADER)
+    lines = "".join(f"{patient},{at.isoformat()}\n" for patient, at in infused.items())
+    study.patients_sheet.write_text("patient,infused\n" + lines, encoding="utf-8")
     return study
 
 

@@ -97,6 +97,13 @@ def test_one_bad_tube_among_the_first_does_not_widen_the_limits() -> None:
     assert not reference.limits.provisional
 
 
+def test_first_tubes_of_two_levels_are_all_kept() -> None:
+    reference = limits_of_first([*steady(12), *[1500.0, 1505.0] * 4])
+    assert reference.outlying == ()
+    assert reference.limits is not None
+    assert reference.limits.sd > 200
+
+
 def test_a_signal_that_does_not_vary_has_no_limits() -> None:
     chart = judge(series([0.0] * 30))
     assert set(chart.limits) == {None}

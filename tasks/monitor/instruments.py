@@ -18,6 +18,8 @@ from tasks.study.snapshot import StudySnapshot
 
 FOLDER = "instruments"
 NOT_NAMED = "an instrument without a name"
+LONGEST_STEM = 80
+"""Letters of a page's file name."""
 MOST_SAID = 5
 """So many sentences the front page gives; the others are on the instruments' pages."""
 
@@ -160,7 +162,7 @@ def _pages(names: Mapping[InstrumentKey, Sequence[str]]) -> dict[InstrumentKey, 
     pages: dict[InstrumentKey, str] = {}
     for key, own in sorted(names.items()):
         called = own[0] if len(own) == 1 and owners[plain(own[0])] == 1 else title_of(key)
-        stem = re.sub(r"[^\w.-]+", "-", called).strip("-.") or "instrument"
+        stem = re.sub(r"[^\w.-]+", "-", called)[:LONGEST_STEM].strip("-.") or "instrument"
         page, number = f"{stem}.html", 2
         while page.casefold() in {each.casefold() for each in pages.values()}:
             page, number = f"{stem}-{number}.html", number + 1

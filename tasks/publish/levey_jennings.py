@@ -12,6 +12,7 @@ from typing import Literal
 
 from tasks.control_charts.drift import Event, lot_changes
 from tasks.control_charts.history import breaches
+from tasks.control_charts.limits import ENOUGH, LEAST
 from tasks.control_charts.series import Chart
 
 WIDTH, HEIGHT = 1150, 172
@@ -49,8 +50,9 @@ class Line:
 class Drawing:
     """A chart as the template draws it.
 
-    ``levels`` are the target and its SDs (none without limits), ``lots`` and ``events`` upright
-    lines, ``days`` the words under the chart, ``left_out`` the number of older tubes.
+    ``levels`` are the target and its SDs (without limits, the lowest and highest value); ``lots``
+    and ``events`` are upright lines, ``days`` the words under the chart; ``left_out`` counts the
+    older tubes.
     """
 
     dots: tuple[Dot, ...]
@@ -107,7 +109,11 @@ def chart_in_words(chart: Chart) -> str:
     if limits is None:
         if chart.reference.places:
             return "does not vary, so there are no limits"
-        return "no limits yet: 10 tubes are needed for provisional ones, 20 for final ones"
+        judged = sum(not each.not_judged for each in chart.series.readings)
+        return (
+            f"no limits yet: {judged} tube{'s' if judged != 1 else ''} that can set them, {LEAST} "
+            f"are needed ({ENOUGH} for final ones)"
+        )
     if chart.last is None:
         return "no tube is judged yet: these set the target"
     earlier = len(breaches(chart))
@@ -124,7 +130,7 @@ def limits_in_words(chart: Chart) -> str:
     origin = f"{limits.tubes} tubes of calibration {limits.origin}"
     if not limits.origin:
         origin = f"the instrument's first {limits.tubes} tubes"
-    words = f"{provisional}target {_number(limits.mean)} ± {_number(limits.sd)} of {origin}"
+    words = f"{provisional}target {_number(limits.mean)} ± {limits.sd:.3g} of {origin}"
     if chart.reference.outlying and not limits.origin:
         words += f" ({len(chart.reference.outlying)} outlying left out)"
     return words
@@ -150,6 +156,10 @@ def _heights(chart: Chart, shown: range) -> dict[int, float]:
 def _levels(chart: Chart) -> Iterator[Line]:
     known = [limits for limits in chart.limits if limits is not None]
     if not known:
+        values = [reading.value for reading in chart.series.readings[-MOST_DRAWN:]]
+        if min(values) < max(values):
+            yield Line(_y(3), "highest", _number(max(values)))
+            yield Line(_y(-3), "lowest", _number(min(values)))
         return
     limits = known[-1]
     for sds in range(-3, 4):

@@ -74,15 +74,15 @@ def gatings_in_use(
     strategies: Mapping[str, str],
     *,
     known: Sequence[Tube],
-    reference_sets: Mapping[str, str] | None = None,
-    panels: Mapping[str, str] | None = None,
+    panels: Mapping[str, str],
 ) -> list[tuple[TubeIdentity, TubeGating]]:
-    """Give the gatings whose counts ``read_counts`` gives, with all that the store keeps of them.
+    """Give the latest gating of each tube, with all that the store keeps of it.
 
-    What was altered in the store since it was written is left out.
+    ``strategies``, ``known`` and ``panels`` are as in ``read_counts``. What was altered in the
+    store since it was written is left out.
     """
     read = _gatings_under(store, set(strategies.values()), None, None)
-    pairs = _in_use(read, known, strategies, reference_sets=reference_sets, panels=panels)
+    pairs = _in_use(read, known, strategies, reference_sets=None, panels=panels)
     return [(identity, gating) for identity, gating in pairs if gating.intact]
 
 

@@ -15,9 +15,10 @@ from gating.calibration.model import Calibration
 from panels.files.lock import lock_content
 from panels.text.errors import CalibrationFault
 from tasks.monitor.document import monitoring_document, monitoring_text
-from tasks.monitor.instruments import MOST_SAID, Monitoring, monitor
+from tasks.monitor.instruments import MOST_SAID, Monitoring, monitor, title_of
 from tasks.monitor.overview import KEPT, kept_overview
 from tasks.monitor.pages import judge_and_write
+from tasks.monitor.readings import InstrumentKey
 from tasks.results.front_page import write_front_page
 from tasks.sheets.instruments import read_instrument_events
 from tasks.strategies.in_use import read_snapshot
@@ -102,7 +103,7 @@ def test_three_tubes_are_charted_without_limits(study: Study) -> None:
     assert all(each["target"] is None and each["last"]["z"] is None for each in few.values())
     judge_and_write(read_snapshot(study))
     page = (study.results / "instruments" / "new-one.html").read_text(encoding="utf-8")
-    assert "no limits yet: 10 tubes are needed for provisional ones, 20 for final ones" in page
+    assert "no limits yet: 3 tubes that can set them, 10 are needed (20 for final ones)" in page
     assert "<svg" in page
 
 
@@ -183,6 +184,22 @@ def test_not_more_than_a_handful_is_said(study: Study) -> None:
     notices = many.notices()
     assert len(notices) == MOST_SAID + 1
     assert notices[-1] == "2 more signals have drifted: see the instruments' pages."
+
+
+@pytest.mark.parametrize(
+    ("key", "title"),
+    [
+        (InstrumentKey("BD FACSLyric", "R659", ""), "BD FACSLyric R659"),
+        (InstrumentKey("FACSCanto II", "", "BD FACSDiva"), "BD FACSDiva (FACSCanto II)"),
+        (InstrumentKey("BD FACSLyric", "", "bd-facslyric"), "BD FACSLyric"),
+        (InstrumentKey("", "", "lyric-2"), "lyric-2"),
+        (InstrumentKey("", "", ""), "an instrument without a name"),
+    ],
+)
+def test_an_instrument_is_called_as_its_files_and_the_sheet_say(
+    key: InstrumentKey, title: str
+) -> None:
+    assert title_of(key) == title
 
 
 # Services

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +11,9 @@ from itertools import groupby
 from tasks.control_charts.limits import ControlLimits, Reference, limits_of_first
 from tasks.control_charts.westgard import RUN_RULES, SHIFT_RULES, Rule, Violation, violations
 from tasks.vocabulary.signals import SignalName
+
+KNOWN_BY = 3
+"""Of so many tubes among the first a patient is part of the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +132,34 @@ def judge(series: Series) -> Chart:
         else round(each.z(reading.value), 9)
         for place, (reading, each) in enumerate(zip(series.readings, limits, strict=True))
     )
-    found = tuple(_violations(series, z, limits))
-    chart = Chart(series, z, limits, reference, found, None)
+    chart = Chart(series, z, limits, reference, (), None)
+    chart = replace(chart, violations=tuple(_violations(chart)))
     return replace(chart, shift=_shift(chart))
 
 
-def _violations(
-    series: Series, z: Sequence[float | None], limits: Sequence[ControlLimits | None]
-) -> Iterator[Violation]:
-    judged = [place for place, value in enumerate(z) if value is not None]
-    for _, stretch in groupby(judged, key=lambda place: limits[place]):
+def _violations(chart: Chart) -> Iterator[Violation]:
+    """Find where the judged readings break rules, stretch by stretch of the same limits."""
+    judged = [place for place, value in enumerate(chart.z) if value is not None]
+    witnesses = _witnesses(chart)
+    for _, stretch in groupby(judged, key=lambda place: chart.limits[place]):
         places = list(stretch)
-        values = [value for place in places if (value := z[place]) is not None]
-        sources = [_witness(series.readings[place]) for place in places]
-        for each in violations(values, sources):
+        values = [value for place in places if (value := chart.z[place]) is not None]
+        for each in violations(values, [witnesses[place] for place in places]):
             yield Violation(each.rule, places[each.first], places[each.at])
 
 
-def _witness(reading: Reading) -> str:
-    """Give what counts once in a run: the patient, or the tube where the material is the same."""
-    return reading.tube if reading.is_control else reading.donor
+def _witnesses(chart: Chart) -> list[str]:
+    """Give for each reading what counts once in a run: its patient, or its tube.
+
+    Each tube counts where the material is always the same, and where the target already holds what
+    is usual for the patient.
+    """
+    readings = chart.series.readings
+    first_tubes = Counter(readings[place].donor for place in chart.reference.places)
+    return [
+        each.tube if each.is_control or first_tubes[each.donor] >= KNOWN_BY else each.donor
+        for each in readings
+    ]
 
 
 def _shift(chart: Chart) -> Shift | None:

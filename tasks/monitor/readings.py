@@ -21,8 +21,9 @@ from tasks.vocabulary.moments import instant, local_day
 from tasks.vocabulary.signals import BEADS, SignalName, signal_name
 from tasks.vocabulary.tube_identity import TubeIdentity
 
-UNSETTLED = timedelta(days=28)
-"""So long after an infusion T cells may be activated, expanding or new, and stain otherwise."""
+UNSETTLED = timedelta(days=14)
+"""So long after an infusion T cells are activated and expand, and stain otherwise (SCIENCE section
+2: the first two weeks); few cells and much debris follow lymphodepletion in the same weeks."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -168,6 +168,25 @@ def test_new_patients_who_differ_are_no_drift_and_the_same_ones_are() -> None:
     assert matters(same)
 
 
+def test_a_patient_whose_tubes_set_the_target_is_a_witness_each_time() -> None:
+    """Where all tubes are of one patient, the target is that patient's own."""
+    values = [*steady(25), *[1100.0] * 12]
+    chart = judge(series(values, donors=("P1",)))
+    assert Rule.TEN_X in chart.now
+    assert matters(chart)
+    rare = series(values, donors=[*(f"Q{i}" for i in range(18)), "P1", "P1"])
+    later = judge(
+        replace(
+            rare,
+            readings=tuple(
+                replace(each, donor="P1") if i >= 25 else each
+                for i, each in enumerate(rare.readings)
+            ),
+        )
+    )
+    assert Rule.TEN_X not in later.now
+
+
 def test_beads_need_no_patients() -> None:
     chart = judge(series([*steady(25), *[1100.0] * 4], BEADS))
     assert matters(chart)

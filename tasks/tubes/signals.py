@@ -12,7 +12,9 @@ from gating.beads.finding import BeadFinding
 from gating.evaluation.compiled_strategy import Compiled
 from gating.fcs.header import TubeHeader
 from gating.strategy.display_scale import FULL_SCALE
+from gating.strategy.model import Strategy
 from gating.thresholds.apply import Applied
+from gating.thresholds.measure import ThresholdMeasurement
 from gating.thresholds.measured_threshold import NEGATIVE_EVENTS
 from panels.acquisition_time import TIME
 from panels.text.quoting import may_be_shown
@@ -32,14 +34,14 @@ def tube_signals(
     """
     compiled = applied.compiled
     gathered = (
-        *_of_thresholds(applied),
-        *_of_beads(applied.beads),
+        *threshold_signals(compiled.strategy, applied.measurements),
+        *bead_signals(applied.beads),
         *_residual_spillover(applied, numbers),
         *_margins(applied, numbers),
     )
     return {
-        "cytometer": _instrument_word("$CYT", header),
-        "serial": _instrument_word("$CYTSN", header),
+        "cytometer": _word(header, "$CYT", "$CYT"),
+        "serial": _word(header, "$CYTSN", "$CYTSN") or _word(header, "CYTNUM", "$CYTSN"),
         "values": {
             str(name): {
                 "value": float(f"{value:.10g}"),
@@ -51,16 +53,21 @@ def tube_signals(
     }
 
 
-def _instrument_word(keyword: str, header: TubeHeader) -> str:
-    """Read a keyword that names the instrument; empty where it could be a person's name."""
+def _word(header: TubeHeader, keyword: str, standard: str) -> str:
+    """Read a keyword that names the instrument; empty where it could be a person's name.
+
+    ``standard`` is the keyword of the standard for it (FACSDiva writes a serial number elsewhere).
+    """
     value = header.keywords.get(keyword, "").strip()
-    return value if may_be_shown(keyword, value) else ""
+    return value if may_be_shown(standard, value) else ""
 
 
-def _of_thresholds(applied: Applied) -> Iterator[Signal]:
+def threshold_signals(
+    strategy: Strategy, measurements: Mapping[str, ThresholdMeasurement]
+) -> Iterator[Signal]:
     """Give the medians of anchors, and mode and spread of negative cells."""
-    for name, measured in applied.measurements.items():
-        threshold = applied.compiled.strategy.thresholds[name]
+    for name, measured in measurements.items():
+        threshold = strategy.thresholds[name]
         anchor, negative = measured.usable_anchor, measured.negative
         if threshold.anchor and anchor:
             cells = threshold.anchor.gate
@@ -75,7 +82,7 @@ def _of_thresholds(applied: Applied) -> Iterator[Signal]:
                 yield SignalName(cells, threshold.marker, statistic), value, negative.events
 
 
-def _of_beads(beads: BeadFinding) -> Iterator[Signal]:
+def bead_signals(beads: BeadFinding) -> Iterator[Signal]:
     """Give medians and CVs of single beads, uncompensated, where all beads are proven to be there.
 
     A median at the end of the range would be that of the range.

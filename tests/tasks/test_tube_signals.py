@@ -98,7 +98,11 @@ def test_beads_at_the_end_of_the_range_are_no_signal() -> None:
 def test_the_instrument_is_named_and_no_person() -> None:
     named = signals("tbnk", BLOOD, keywords={"$CYT": "BD FACSLyric", "$CYTSN": "R659180000000"})
     assert (named["cytometer"], named["serial"]) == ("BD FACSLyric", "R659180000000")
-    person = signals("tbnk", BLOOD, keywords={"$CYT": "DOE^JANE", "$CYTSN": "Jane Doe"})
+    diva = signals("tbnk", BLOOD, keywords={"$CYT": "FACSCanto II", "CYTNUM": "V96300000"})
+    assert (diva["cytometer"], diva["serial"]) == ("FACSCanto II", "V96300000")
+    person = signals(
+        "tbnk", BLOOD, keywords={"$CYT": "DOE^JANE", "$CYTSN": "Jane Doe", "CYTNUM": "Jane"}
+    )
     assert (person["cytometer"], person["serial"]) == ("", "")
     assert (signals("tbnk", BLOOD)["cytometer"], signals("tbnk", BLOOD)["serial"]) == ("", "")
 

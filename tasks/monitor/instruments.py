@@ -77,10 +77,7 @@ class Monitoring:
 
 
 def monitor(snapshot: StudySnapshot) -> Monitoring:
-    """Judge every instrument of a study by the tubes counted so far.
-
-    Raises CalibrationFault when a released calibration is not what was released.
-    """
+    """Judge every instrument of a study by the tubes counted so far."""
     read = read_tubes(snapshot)
     listed, faults = read_instrument_events(snapshot.study.instruments_sheet)
     names = {key: _names(tubes) for key, tubes in read.of_instrument.items()}

@@ -46,7 +46,7 @@ def lot_bridgings(tubes: Sequence[MeasuredTube]) -> list[Bridging]:
 def _compared(tube: MeasuredTube) -> dict[str, float]:
     """Gather what two lots are compared in: medians of cells, and percentages of populations."""
     values = {}
-    for text, measured in tube.gating.qc["signals"]["values"].items():
+    for text, measured in tube.gating.qc["signals"].items():
         name = signal_name(text)
         if name is not None and name.statistic == "median" and not name.of_beads:
             values[text] = float(measured["value"])

@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from panels.files.durable import remove_unfinished
-from panels.text.errors import CalibrationFault
 from tasks.monitor.instruments import FOLDER, Instrument, Monitoring, monitor
-from tasks.monitor.overview import InstrumentsOverview, keep_overview, overview_of
+from tasks.monitor.overview import keep_overview, overview_of
 from tasks.publish.instrument_page import OURS, InstrumentPage, render_instrument_page
 from tasks.publish.tables import write_atomically
 from tasks.study.folder import Study
@@ -20,17 +19,11 @@ from tasks.study.snapshot import StudySnapshot
 def judge_and_write(snapshot: StudySnapshot) -> Monitoring:
     """Judge every instrument of a study, write its page, and keep what the front page says.
 
-    Raises CalibrationFault when a released calibration is not what was released (the front page
-    says so then), OSError when nothing can be written.
+    Raises OSError when nothing can be written.
     """
-    study = snapshot.study
-    try:
-        monitoring = monitor(snapshot)
-    except CalibrationFault as fault:
-        keep_overview(study, InstrumentsOverview((f"The instruments are not watched: {fault}",)))
-        raise
-    write_instrument_pages(study, monitoring)
-    keep_overview(study, overview_of(monitoring))
+    monitoring = monitor(snapshot)
+    write_instrument_pages(snapshot.study, monitoring)
+    keep_overview(snapshot.study, overview_of(monitoring))
     return monitoring
 
 

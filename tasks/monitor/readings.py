@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from gating.calibration.catalogue import calibrations_of
-from gating.calibration.choice import TubeInstrument, choose_calibration
 from gating.calibration.model import Calibration
 from tasks.control_charts.limits import ENOUGH, ControlLimits
 from tasks.control_charts.series import Reading, Series
 from tasks.sheets.patients import Patient
 from tasks.store.counts import gatings_in_use
 from tasks.store.gatings import TubeGating
-from tasks.store.tubes import taken_in
-from tasks.study.snapshot import StudySnapshot
+from tasks.store.tubes import Tube, taken_in
+from tasks.study.snapshot import StrategyInUse, StudySnapshot
 from tasks.vocabulary.moments import instant, local_day
 from tasks.vocabulary.signals import BEADS, SignalName, signal_name
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -66,50 +64,50 @@ class TubesRead:
 
 
 def read_tubes(snapshot: StudySnapshot) -> TubesRead:
-    """Read the counted tubes of a study with their signals.
-
-    Raises CalibrationFault when a released calibration is not what was released.
-    """
-    study, versions = snapshot.study, snapshot.versions()
-    calibrations = {
-        panel: [each.calibration for each in calibrations_of(panel, study.folder / "calibrations")]
-        for panel in versions
-    }
-    with study.store() as store:
+    """Read the counted tubes of a study with their signals."""
+    with snapshot.study.store() as store:
+        known = taken_in(store)
         counted = gatings_in_use(
-            store, versions, known=taken_in(store), panels=snapshot.panel_contents()
+            store,
+            snapshot.versions(),
+            known=known,
+            panels=snapshot.panel_contents(),
+            calibrations=snapshot.calibrations(known),
         )
+    tubes_by_sha = {tube.identity.tube_sha256: tube for tube in known}
     read = TubesRead()
     for identity, gating in counted:
-        signals = gating.qc.get("signals")
-        if signals is None:
+        if "signals" not in gating.qc:
             read.without_signals += 1
             continue
-        cytometer, serial = signals["cytometer"], signals["serial"]
-        key = InstrumentKey(cytometer, serial, "" if serial else identity.instrument or "")
-        where = TubeInstrument(
-            identity.instrument,
-            cytometer or None,
-            serial or None,
-            identity.drawn_on,
-            identity.batch,
-        )
-        of_panel = calibrations[identity.panel]
-        place = choose_calibration(where, of_panel).place
-        calibration = None if place is None else of_panel[place]
+        tube = tubes_by_sha[identity.tube_sha256]
         at = identity.acquired or identity.collected
-        tube = MeasuredTube(
+        measured = MeasuredTube(
             identity,
             gating,
-            key,
+            _key(tube),
             instant(at, identity.time_zone),
-            calibration,
+            _calibration(snapshot.strategies[identity.panel], tube),
             local_day(at, identity.time_zone).isoformat(),
         )
-        read.of_instrument.setdefault(key, []).append(tube)
+        read.of_instrument.setdefault(measured.key, []).append(measured)
     for tubes in read.of_instrument.values():
         tubes.sort(key=lambda tube: (tube.acquired, tube.identity.tube_sha256))
     return read
+
+
+def _key(tube: Tube) -> InstrumentKey:
+    cytometer, serial = tube.cytometer or "", tube.serial or ""
+    return InstrumentKey(cytometer, serial, "" if serial else tube.identity.instrument or "")
+
+
+def _calibration(used: StrategyInUse, tube: Tube) -> Calibration | None:
+    """Give the calibration of a tube's own instrument; numbers that stand in for one are none."""
+    numbers = used.for_tube(tube)
+    if numbers.fault:
+        return None
+    of_panel = {each.pin: each for each in used.numbers.calibrations}
+    return of_panel.get(numbers.calibration)
 
 
 def series_of(tubes: Sequence[MeasuredTube], patients: Mapping[str, Patient]) -> list[Series]:
@@ -118,7 +116,7 @@ def series_of(tubes: Sequence[MeasuredTube], patients: Mapping[str, Patient]) ->
     detectors: dict[tuple[str, SignalName], str] = {}
     for tube in tubes:
         unsettled = _why_unsettled(tube.identity, patients)
-        for text, measured in tube.gating.qc["signals"]["values"].items():
+        for text, measured in tube.gating.qc["signals"].items():
             name = signal_name(text)
             if name is None:
                 continue

@@ -86,7 +86,7 @@ def gate_tube(
         )
         quality = _quality(applied, acquisition, events, header)
         qc = _made_with(used, calibrated) | _qc(applied, header, match.instrument) | quality.numbers
-        qc["signals"] = tube_signals(applied, header, quality.numbers)
+        qc["signals"] = tube_signals(applied, quality.numbers)
         gating = TubeGating(
             tube_sha256=tube.identity.tube_sha256,
             strategy=used.name,

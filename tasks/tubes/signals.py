@@ -10,23 +10,19 @@ from typing import Any
 
 from gating.beads.finding import BeadFinding
 from gating.evaluation.compiled_strategy import Compiled
-from gating.fcs.header import TubeHeader
 from gating.strategy.display_scale import FULL_SCALE
 from gating.strategy.model import Strategy
 from gating.thresholds.apply import Applied
 from gating.thresholds.measure import ThresholdMeasurement
 from gating.thresholds.measured_threshold import NEGATIVE_EVENTS
 from panels.acquisition_time import TIME
-from panels.text.quoting import may_be_shown
 from tasks.vocabulary.signals import BEADS, SignalName, Statistic
 
 Signal = tuple[SignalName, float, int]
 """Name, value and number of events of one signal."""
 
 
-def tube_signals(
-    applied: Applied, header: TubeHeader, numbers: Mapping[str, Any]
-) -> dict[str, object]:
+def tube_signals(applied: Applied, numbers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Gather the signals of a gated tube, each with its events and its detector.
 
     ``numbers`` are the quality figures that the tube's checks gave. A signal of too few cells is
@@ -40,26 +36,13 @@ def tube_signals(
         *_margins(applied, numbers),
     )
     return {
-        "cytometer": _word(header, "$CYT", "$CYT"),
-        "serial": _word(header, "$CYTSN", "$CYTSN") or _word(header, "CYTNUM", "$CYTSN"),
-        "values": {
-            str(name): {
-                "value": float(f"{value:.10g}"),
-                "events": events,
-                "detector": compiled.detector_of[name.marker],
-            }
-            for name, value, events in gathered
-        },
+        str(name): {
+            "value": float(f"{value:.10g}"),
+            "events": events,
+            "detector": compiled.detector_of[name.marker],
+        }
+        for name, value, events in gathered
     }
-
-
-def _word(header: TubeHeader, keyword: str, standard: str) -> str:
-    """Read a keyword that names the instrument; empty where it could be a person's name.
-
-    ``standard`` is the keyword of the standard for it (FACSDiva writes a serial number elsewhere).
-    """
-    value = header.keywords.get(keyword, "").strip()
-    return value if may_be_shown(standard, value) else ""
 
 
 def threshold_signals(

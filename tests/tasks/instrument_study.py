@@ -51,10 +51,14 @@ class Run:
 
 
 def instrument_study(
-    folder: Path, runs: Sequence[Run], *, infused: Mapping[str, datetime]
+    folder: Path,
+    runs: Sequence[Run],
+    *,
+    infused: Mapping[str, datetime],
+    settings: str = AT_ONCE,
 ) -> Study:
     """Write a study of these tubes, take them in and count them; ``infused`` is by patient."""
-    study = write_instrument_study(folder, runs, infused=infused)
+    study = write_instrument_study(folder, runs, infused=infused, settings=settings)
     take_in(study)
     count_without_pictures(study)
     return study

@@ -1,8 +1,6 @@
 """Instruments are judged by their own tubes: one drifts, one does not, one has hardly begun."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gating.calibration.catalogue import place_of, read_calibration
-from gating.calibration.model import Calibration
+from gating.calibration.catalogue import find_calibration, place_of, read_calibration
+from gating.calibration.model import Cytometer, Target
 from panels.files.lock import lock_content
 from panels.text.errors import CalibrationFault
 from tasks.monitor.document import monitoring_document, monitoring_text
@@ -24,7 +22,14 @@ from tasks.sheets.instruments import read_instrument_events
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tests.flows.command import Said, reconflow_here
-from tests.tasks.instrument_study import INFUSED, Run, daily_gain, instrument_study
+from tests.tasks.instrument_study import (
+    INFUSED,
+    Run,
+    count_without_pictures,
+    daily_gain,
+    instrument_study,
+)
+from tests.tasks.study_folder import AT_ONCE
 
 pytestmark = pytest.mark.xdist_group("monitor")
 
@@ -264,68 +269,55 @@ def test_without_a_sheet_there_are_no_events(tmp_path: Path) -> None:
 # Calibrations
 
 
-def calibration(**changes: Any) -> Calibration:
-    return Calibration.model_validate(
-        {
-            "panel": "tbnk",
+def release(study: Study, serial: str) -> None:
+    """Release the shipped numbers as the calibration of an instrument, with a target of CD3."""
+    shipped = find_calibration("tbnk/simulated@1.0.0").calibration
+    own = shipped.model_copy(
+        update={
             "instrument": "lyric-1",
-            "version": "1.0.0",
-            "title": "Lyric 1",
-            "strategy": "tbnk@3.0.0",
-            "cytometers": [{"name": "BD FACSLyric", "serial": "R003"}],
-            "thresholds": {},
-            "targets": {"t_cells/CD3/median": {"mean": 9000, "sd": 200, "tubes": 24}},
+            "cytometers": (Cytometer(name="BD FACSLyric", serial=serial),),
+            "targets": {"t_cells/CD3/median": Target(mean=9000, sd=200, tubes=24)},
+            "relative_to": shipped.pin,
         }
-        | changes
     )
+    place = place_of(study.own_calibrations, own.pin)
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(own.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+    lock_content(study.own_calibrations, own.pin, read_calibration(place).sha256, CalibrationFault)
 
 
-def released(study: Study, text: str) -> Path:
-    """Release a calibration of the laboratory; gives its file."""
-    folder, pin = study.folder / "calibrations", "tbnk/lyric-1@1.0.0"
-    place = place_of(folder, pin)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text, encoding="utf-8")
-    lock_content(folder, pin, read_calibration(place).sha256, CalibrationFault)
-    return place
-
-
-@pytest.fixture
-def calibrated(study: Study) -> Iterator[Path]:
-    text = json.dumps(calibration().model_dump(mode="json", exclude_none=True))
-    yield released(study, text)
-    shutil.rmtree(study.folder / "calibrations")
-    judge_and_write(read_snapshot(study))
-
-
-def test_a_calibration_gives_the_target_from_the_first_tube_on(
-    study: Study, calibrated: Path
-) -> None:
-    assert calibrated.is_file()
-    signal = signals(study)["R003", "t_cells/CD3/median"]
-    assert signal["target"] == {
+def test_a_calibration_gives_the_target_from_the_first_tube_on(tmp_path: Path) -> None:
+    """Its tubes are counted again with it; an instrument without one keeps its first tubes."""
+    rng = np.random.default_rng(17)
+    planned = [
+        Run(serial, number + place / 4, PATIENTS[number % 2], gain=daily_gain(rng))
+        for number in range(3)
+        for place, serial in enumerate(("R003", "R004"))
+    ]
+    study = instrument_study(
+        tmp_path / "s",
+        planned,
+        infused=dict.fromkeys(PATIENTS, INFUSED),
+        settings=f"{AT_ONCE}strategies: {{tbnk: tbnk@4.0.0}}\n",
+    )
+    name = "t_cells/CD3/median"
+    assert signals(study)["R003", name]["target"] is None
+    release(study, "R003")
+    assert ("R003", name) not in signals(study)
+    count_without_pictures(study)
+    known = signals(study)
+    assert known["R003", name]["target"] == {
         "mean": 9000,
         "sd": 200,
         "tubes": 24,
         "provisional": False,
         "from": "tbnk/lyric-1@1.0.0",
     }
-    assert signal["judged"] == 3
-    assert {"1-3s", "2-2s"} <= set(signal["broken_now"])
-    other = signals(study)["R001", "t_cells/CD3/median"]
-    assert other["target"]["from"] == "the first tubes"
-
-
-def test_an_altered_calibration_is_said_and_stops_no_front_page(
-    study: Study, calibrated: Path
-) -> None:
-    calibrated.write_text(
-        calibrated.read_text(encoding="utf-8").replace("9000", "9100"), encoding="utf-8"
-    )
-    with pytest.raises(CalibrationFault, match="changed after its release"):
-        judge_and_write(read_snapshot(study))
-    page = write_front_page(read_snapshot(study)).read_text(encoding="utf-8")
-    assert "The instruments are not watched:" in page
+    assert known["R003", name]["judged"] == 3
+    assert {"1-3s", "2-2s"} <= set(known["R003", name]["broken_now"])
+    assert known["R004", name]["target"] is None
+    calibrations = [each.calibrations for each in judged(study).instruments]
+    assert calibrations == [("tbnk/lyric-1@1.0.0",), ()]
 
 
 # Lots

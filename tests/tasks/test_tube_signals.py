@@ -29,25 +29,21 @@ def signals(
     panel: str,
     cells: Mapping[str, float],
     conditions: Conditions | None = None,
-    keywords: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Simulate and gate a tube; gives its signals."""
     made = simulate_tube(
         load_panel(panel), cells, conditions or Conditions(), np.random.default_rng(11)
     )
     spill = Spill(made.spill_detectors, made.stored_spill)
-    tube = ArrayTube(
-        made.events.astype(np.float64), made.detectors, made.labels, spill, keywords=keywords or {}
-    )
+    tube = ArrayTube(made.events.astype(np.float64), made.detectors, made.labels, spill)
     match = match_panel(load_panel(panel), tube.channels)
     applied = apply_strategy(load_strategy(panel).strategy, match, tube, tube)
     judged = judge_tube(applied.compiled, applied.evaluation, tube, tube)
-    gathered: dict[str, Any] = tube_signals(applied, tube, judged.numbers)  # type: ignore[arg-type]
-    return gathered
+    return tube_signals(applied, judged.numbers)
 
 
 def test_medians_spreads_spill_and_margins_are_kept_with_their_events() -> None:
-    values = signals("bcell", {name: 6 * number for name, number in BLOOD.items()})["values"]
+    values = signals("bcell", {name: 6 * number for name, number in BLOOD.items()})
     assert values["t_cells/CD3/median"]["value"] == pytest.approx(11_500, rel=0.05)
     assert values["t_cells/CD3/median"]["detector"] == "BV786-A"
     assert values["t_cells/CD45/median"]["value"] == pytest.approx(26_600, rel=0.05)
@@ -60,8 +56,8 @@ def test_medians_spreads_spill_and_margins_are_kept_with_their_events() -> None:
 
 
 def test_what_a_detector_gains_is_seen_in_its_signal_alone() -> None:
-    usual = signals("tbnk", BLOOD)["values"]
-    louder = signals("tbnk", BLOOD, Conditions(gain={"FITC-A": 1.2}))["values"]
+    usual = signals("tbnk", BLOOD)
+    louder = signals("tbnk", BLOOD, Conditions(gain={"FITC-A": 1.2}))
     name = "t_cells/CD3/median"
     assert louder[name]["value"] / usual[name]["value"] == pytest.approx(1.2, rel=0.02)
     name = "t_cells/CD45/median"
@@ -70,41 +66,29 @@ def test_what_a_detector_gains_is_seen_in_its_signal_alone() -> None:
 
 def test_a_signal_of_too_few_cells_is_left_out_and_never_zero() -> None:
     few = {name: number for name, number in BLOOD.items() if not name.startswith("t_")}
-    values = signals("bcell", few | {"t_cd4_cm": 60.0})["values"]
+    values = signals("bcell", few | {"t_cd4_cm": 60.0})
     assert not any(name.startswith("t_cells/") for name in values)
     assert "root/SSC-A/margin" in values
-    some = signals("bcell", few | {"t_cd4_cm": 300.0})["values"]
+    some = signals("bcell", few | {"t_cd4_cm": 300.0})
     assert some["t_cells/CD3/median"]["events"] > 100
     assert "t_cells/CD19/spread" not in some
 
 
 def test_beads_are_measured_where_they_lie_within_the_range() -> None:
     half = replace(drift("tbnk", 0.5), beads=800.0)
-    values = signals("tbnk", BLOOD, half)["values"]
+    values = signals("tbnk", BLOOD, half)
     beads = {name: each for name, each in values.items() if name.startswith("beads/")}
     assert len(beads) == 12
     assert all(each["events"] > 600 for each in beads.values())
     dimmer = replace(half, gain=dict(half.gain) | {"FITC-A": 0.45})
-    again = signals("tbnk", BLOOD, dimmer)["values"]["beads/CD3/median"]["value"]
+    again = signals("tbnk", BLOOD, dimmer)["beads/CD3/median"]["value"]
     assert again / beads["beads/CD3/median"]["value"] == pytest.approx(0.9, rel=0.02)
     assert 0.01 < beads["beads/CD3/cv"]["value"] < 0.08
 
 
 def test_beads_at_the_end_of_the_range_are_no_signal() -> None:
-    values = signals("tbnk", BLOOD, Conditions(beads=800.0))["values"]
+    values = signals("tbnk", BLOOD, Conditions(beads=800.0))
     assert not any(name.startswith("beads/") for name in values)
-
-
-def test_the_instrument_is_named_and_no_person() -> None:
-    named = signals("tbnk", BLOOD, keywords={"$CYT": "BD FACSLyric", "$CYTSN": "R659180000000"})
-    assert (named["cytometer"], named["serial"]) == ("BD FACSLyric", "R659180000000")
-    diva = signals("tbnk", BLOOD, keywords={"$CYT": "FACSCanto II", "CYTNUM": "V96300000"})
-    assert (diva["cytometer"], diva["serial"]) == ("FACSCanto II", "V96300000")
-    person = signals(
-        "tbnk", BLOOD, keywords={"$CYT": "DOE^JANE", "$CYTSN": "Jane Doe", "CYTNUM": "Jane"}
-    )
-    assert (person["cytometer"], person["serial"]) == ("", "")
-    assert (signals("tbnk", BLOOD)["cytometer"], signals("tbnk", BLOOD)["serial"]) == ("", "")
 
 
 def test_the_store_keeps_them_with_the_gating(tmp_path: Path) -> None:
@@ -112,6 +96,5 @@ def test_the_store_keeps_them_with_the_gating(tmp_path: Path) -> None:
     with study.store() as store:
         (tube,) = taken_in(store)
         (gating,) = gatings_of(store, tube.identity.tube_sha256)
-    kept = gating.qc["signals"]
-    assert (kept["cytometer"], kept["serial"]) == ("BD FACSLyric", "R001")
-    assert kept["values"]["t_cells/CD3/median"]["value"] > 0
+    assert gating.qc["signals"]["t_cells/CD3/median"]["value"] > 0
+    assert (tube.cytometer, tube.serial) == ("BD FACSLyric", "R001")

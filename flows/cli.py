@@ -102,6 +102,7 @@ COMMANDS = {
     ),
     "study_folder:watch": "take files up as they become stable, until stopped",
     "study_folder:status": "the ledger by state, what waits and why, last and next run",
+    "instruments:monitor": "control charts of every instrument, and what has drifted",
     "study_folder:retry": "take refused or failed files up again",
     "single_file:inspect": "what an FCS file says of itself, and whether it would be refused",
     "single_file:gate": "counts of one file under a strategy or a Gating-ML document",

@@ -17,6 +17,7 @@ from tasks.steps.prefect_tasks import (
     cohort_tables,
     count,
     front_page,
+    instrument_pages,
     measure,
     patient_tables,
     take_in_files,
@@ -49,6 +50,8 @@ def nightly(study: str) -> dict[str, Any]:
         ]
         if patients or this.cohort_is_due():
             once(cohort_tables, this.snapshot)
+        unwritten = once(instrument_pages, this.snapshot)
+        this.faults.extend(unwritten)
         this.report = once(front_page, this.snapshot)
         show_report(this.report)
         for inputs in patients:

@@ -29,6 +29,7 @@ from tasks.kinetics.areas import USUAL
 from tasks.kinetics.nca import nca_groups
 from tasks.sheets.drug_notices import drug_notices
 from tasks.sheets.drugs import read_drugs
+from tasks.sheets.instruments import read_instrument_events
 from tasks.sheets.patients import read_patients
 from tasks.sheets.samples import read_samples
 from tasks.sheets.series_file import read_series
@@ -120,6 +121,7 @@ DRUGS = (
     b"patient,drug,start,stop\nP01,rituximab,2026-01-02,2026-02-03\n"
     b"P01,IVIG,2026-01-02,ongoing\nP02,dara,2026-01-02,\n"
 )
+SERVICES = b"instrument,date,event\nlyric-1,2026-02-20,laser replaced\nR659,2026-03-01,cleaned\n"
 SERIES = b"time,conc,blq,group\n0,,1,a\n7,12.5,0,a\n14,50,0,a\n28,20,0,a\n56,,1,a\n0,1,0,b\n"
 GATINGML = b"""<?xml version="1.0" encoding="UTF-8"?>
 <gating:Gating-ML xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating"
@@ -261,6 +263,15 @@ def test_a_strategy(content: bytes) -> None:
 def test_a_lock(content: bytes) -> None:
     with written(content, "LOCK") as path:
         read_or_refuse(lambda: read_locked(path.parent, StrategyFault), StrategyFault)
+
+
+@given(spoiled(SERVICES))
+@QUICK
+def test_a_sheet_of_services_is_read_or_said(services: bytes) -> None:
+    with written(services, "instruments.csv") as path:
+        events, problems = read_instrument_events(path)
+    assert all(1900 <= each.day.year <= 2100 and each.instrument for each in events)
+    assert all(str(each).isprintable() for each in problems)
 
 
 @given(spoiled(SAMPLES), spoiled(PATIENTS), spoiled(DRUGS))

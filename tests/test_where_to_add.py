@@ -67,7 +67,8 @@ def test_a_word_of_the_vocabulary_is_written_there_alone(words: type[Flag | Why]
         if name.startswith(("tasks/", "flows/")) and not name.startswith("tasks/vocabulary/")
     }
     # A figure of a tube's quality has a flag's name as its key in qc.json.
-    figures = {"tasks/tubes/tube_quality.py": ["compensation_residual"]} if words is Flag else {}
+    reading = ("tasks/tubes/signals.py", "tasks/tubes/tube_quality.py")
+    figures = {name: ["compensation_residual"] for name in reading} if words is Flag else {}
     assert {name: present for name, present in elsewhere.items() if present} == figures
 
 

@@ -16,6 +16,7 @@ from gating.strategy.threshold import Threshold
 from gating.thresholds.measure import StretchMeasurement, ThresholdMeasurement
 from gating.thresholds.measured_threshold import NEGATIVE_EVENTS
 from tasks.calibrate.alignment import Alignment, align, observe_all
+from tasks.calibrate.control_targets import control_targets
 from tasks.calibrate.landmark_estimates import found_places
 from tasks.calibrate.negative_tail import too_many_beyond
 from tasks.calibrate.observation import Observation
@@ -87,6 +88,7 @@ def measure_calibration(
                 for name, numbers in first.thresholds.items()
             },
             "beads": _beads(strategy, final),
+            "targets": control_targets(strategy, final),
         }
     )
     return Measured(

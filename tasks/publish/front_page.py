@@ -27,8 +27,9 @@ class CohortOverview:
     Open files wait or failed. ``patients`` names all patients of the study, so that one without a
     counted tube is not forgotten; ``cohort_page`` says whether there is a page of all patients
     together; ``strategies`` maps panel and version to how that version came to count it;
-    ``notices`` are sentences on the sheets; ``uncalibrated`` says which tubes were counted without
-    a calibration of their instrument (empty: none).
+    ``notices`` are sentences on the sheets and the instruments; ``uncalibrated`` says which tubes
+    were counted without a calibration of their instrument (empty: none); ``instruments`` maps the
+    address of each instrument's page to its name and how it stands.
     """
 
     study: str
@@ -41,6 +42,7 @@ class CohortOverview:
     strategies: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notices: Sequence[str] = ()
     uncalibrated: str = ""
+    instruments: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from tasks.intake.inbox import inbox_faults
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.kinetics.cohort import cohort_kinetics
 from tasks.kinetics.schema import KINETICS
+from tasks.monitor.overview import kept_overview
 from tasks.publish.front_page import CohortOverview, LedgerLine, render_index
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
@@ -47,6 +48,7 @@ def write_front_page(snapshot: StudySnapshot) -> Path:
             (each.panel, each.strategy): " ".join(filter(None, (each.description, each.newer)))
             for each in strategy_standing(snapshot, store)
         }
+    instruments = kept_overview(study)
     overview = CohortOverview(
         study=study.settings.study,
         states={str(state): number for state, number in states.items()},
@@ -62,7 +64,9 @@ def write_front_page(snapshot: StudySnapshot) -> Path:
             *map(str, snapshot.drug_problems),
             *sheet_notices(snapshot, known),
             *unmeasured_notices(snapshot, known),
+            *instruments.notices,
         ),
+        instruments=instruments.standing,
     )
     page = study.results / "index.html"
     write_atomically(page, render_index(overview, kinetics).encode())

@@ -21,6 +21,7 @@ from tasks.results.patient_notes import baseline_warnings
 from tasks.results.stored_tables import built_patients
 from tasks.results.uncalibrated import uncalibrated_sentence, uncalibrated_tubes
 from tasks.sheets.drugs import read_drugs
+from tasks.sheets.instruments import read_instrument_events
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.faults import in_words
 from tasks.store.ledger import FileRecord, count_by_state, record_failure
@@ -53,7 +54,7 @@ class Pass:
     taken_in: IntakeSummary | None = None
     counting: CountingInputs | None = None
     counted: Sequence[CountOutcome] = ()
-    faults: Sequence[str] = ()
+    faults: list[str] = field(default_factory=list)
     world_faults: list[str] = field(default_factory=list)
     seen: dict[str, FileRecord] = field(default_factory=dict)
     report: str = ""
@@ -240,6 +241,7 @@ def _summary(this: Pass) -> dict[str, Any]:
         tubes = taken_in(store)
     taken = this.taken_in or IntakeSummary((), ())
     sentences = [each for each in taken.sentences if each not in taken.sheet_faults]
+    sheet = this.study.instruments_sheet
     warnings = baseline_warnings(snapshot.patients, tubes).values()
     without = uncalibrated_tubes(snapshot, tubes)
     first = filter(None, [uncalibrated_sentence(without)])
@@ -254,7 +256,10 @@ def _summary(this: Pass) -> dict[str, Any]:
         "patients": len(built_patients(this.study)),
         "report": this.report,
         "sentences": [*first, *this.altered, *sentences, *warnings, *newer_defaults(snapshot)],
-        "sheet_faults": [*taken.sheet_faults, *map(str, snapshot.drug_problems)],
+        "sheet_faults": [
+            *taken.sheet_faults,
+            *map(str, (*snapshot.drug_problems, *read_instrument_events(sheet)[1])),
+        ],
         "table_faults": [*this.faults, *this.world_faults],
         "notices": list(sheet_notices(snapshot, tubes)),
     }

@@ -20,6 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from panels.text.errors import LeaseLost, ReconflowError, StoreBusy
+from panels.text.quoting import unexpected
 from tasks.concordance.recount import Recount
 from tasks.intake.take_in import IntakeSummary
 from tasks.results.patient_inputs import PatientInputs
@@ -111,6 +112,25 @@ def cohort_tables() -> int:
     from tasks.results.cohort_tables import build_cohort
 
     return apart(build_cohort)
+
+
+@step("instruments")
+def instrument_pages() -> list[str]:
+    """Write the control charts of every instrument; gives the sentence of what stopped it.
+
+    Whatever goes wrong here must not keep the front page from being written.
+    """
+    from tasks.monitor.pages import judge_and_write
+
+    try:
+        apart(judge_and_write)
+    except LeaseLost:
+        raise
+    except (ReconflowError, OSError) as fault:
+        return [f"The instruments' control charts were not written: {fault}"]
+    except Exception as error:  # noqa: BLE001 - a fault of ours is said, and the night goes on
+        return [f"The instruments' control charts were not written: {unexpected(error)}."]
+    return []
 
 
 @step("front page")

@@ -62,12 +62,45 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     if patient is not None:
         tubes = [tube.identity.tube_sha256 for tube in known]
     read = _gatings_under(store, set(strategies.values()), engine_version, tubes)
+    if calibrations is not None:
+        read = _with_calibration(read, calibrations)
+    pairs = _in_use(read, known, strategies, reference_sets=reference_sets, panels=panels)
+    return CountsRead(
+        counted=[_tube_counts(identity, gating) for identity, gating in pairs if gating.intact],
+        altered=frozenset(gating.tube_sha256 for _, gating in pairs if not gating.intact),
+    )
+
+
+def gatings_in_use(
+    store: Store,
+    strategies: Mapping[str, str],
+    *,
+    known: Sequence[Tube],
+    panels: Mapping[str, str],
+    calibrations: Mapping[str, str],
+) -> list[tuple[TubeIdentity, TubeGating]]:
+    """Give the latest gating of each tube, with all that the store keeps of it.
+
+    ``strategies``, ``known``, ``panels`` and ``calibrations`` are as in ``read_counts``. What was
+    altered in the store since it was written is left out.
+    """
+    read = _gatings_under(store, set(strategies.values()), None, None)
+    read = _with_calibration(read, calibrations)
+    pairs = _in_use(read, known, strategies, reference_sets=None, panels=panels)
+    return [(identity, gating) for identity, gating in pairs if gating.intact]
+
+
+def _in_use(
+    read: Sequence[TubeGating],
+    known: Sequence[Tube],
+    strategies: Mapping[str, str],
+    *,
+    reference_sets: Mapping[str, str] | None,
+    panels: Mapping[str, str] | None,
+) -> list[tuple[TubeIdentity, TubeGating]]:
+    """Choose for each tube the gating that counts it; tubes not yet counted are left out."""
     if panels is not None:
         read = _with_panel_content(read, known, panels)
-    if calibrations is not None:
-        read = [
-            each for each in read if each.calibration_sha256 == calibrations.get(each.tube_sha256)
-        ]
     latest = _latest(read, reference_sets or {}, prefer_known_panel=bool(panels))
     pairs = []
     for tube in known:
@@ -76,10 +109,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
         gating = latest.get((identity.tube_sha256, strategy))
         if gating is not None:
             pairs.append((identity, gating))
-    return CountsRead(
-        counted=[_tube_counts(identity, gating) for identity, gating in pairs if gating.intact],
-        altered=frozenset(gating.tube_sha256 for _, gating in pairs if not gating.intact),
-    )
+    return pairs
 
 
 def _gatings_under(
@@ -100,6 +130,13 @@ def _gatings_under(
     gated = gated.order_by(gatings.c.counted_at, gatings.c.engine_version)
     with store.reading() as connection:
         return read_gatings(connection, gated, counted)
+
+
+def _with_calibration(
+    read: Sequence[TubeGating], calibrations: Mapping[str, str]
+) -> list[TubeGating]:
+    """Leave out what was counted with another calibration than the one that holds now."""
+    return [each for each in read if each.calibration_sha256 == calibrations.get(each.tube_sha256)]
 
 
 def _with_panel_content(

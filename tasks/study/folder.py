@@ -53,6 +53,11 @@ class Study:
         return self.folder / "drugs.csv"
 
     @property
+    def instruments_sheet(self) -> Path:
+        """Give the sheet of services and other events of instruments, which may not exist."""
+        return self.folder / "instruments.csv"
+
+    @property
     def own_panels(self) -> Path:
         """Give the folder of the laboratory's own panels, which may not exist."""
         return self.folder / "panels"

@@ -42,6 +42,7 @@ from tasks.tubes.reference_tubes import (
     needs_references,
     reference_measurements,
 )
+from tasks.tubes.signals import tube_signals
 from tasks.tubes.tube_quality import judge_time, judge_tube
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -85,6 +86,7 @@ def gate_tube(
         )
         quality = _quality(applied, acquisition, events, header)
         qc = _made_with(used, calibrated) | _qc(applied, header, match.instrument) | quality.numbers
+        qc["signals"] = tube_signals(applied, quality.numbers)
         gating = TubeGating(
             tube_sha256=tube.identity.tube_sha256,
             strategy=used.name,

@@ -190,9 +190,7 @@ def _cytometers(tubes: Sequence[CalibrationTube]) -> tuple[Cytometer, ...]:
 
 
 def _cytometer(tube: CalibrationTube) -> tuple[str, str]:
-    keywords = tube.header.keywords
-    serial = keywords.get("$CYTSN") or keywords.get("CYTNUM") or ""
-    return keywords.get("$CYT", "").strip(), serial.strip()
+    return tube.header.cytometer, tube.header.serial
 
 
 def _listed(names: Sequence[str]) -> str:

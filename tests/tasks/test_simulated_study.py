@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gating.calibration.catalogue import calibrations_of
+from gating.calibration.choice import choose_calibration
+from gating.fcs.header import read_header
 from panels.catalogue import load_panel
 from panels.panel import match_panel
 from panels.simulation.expression import cell_table
@@ -28,6 +31,7 @@ from tasks.simulate.plan import total
 from tasks.simulate.study import SimulatedStudy, write_study
 from tasks.simulate.tube import SERIAL, generator
 from tasks.study.settings import load_settings
+from tasks.tubes.file_calibration import instrument_of
 
 pytestmark = pytest.mark.xdist_group("simulated study")
 
@@ -263,6 +267,17 @@ def test_nothing_of_the_truth_is_in_a_file_or_a_sheet(study: SimulatedStudy) -> 
     # The instrument may say that it is none: that is no truth of any cell.
     written = written.replace(SERIAL, "")
     assert [word for word in words if word in written.lower()] == []
+
+
+def test_every_simulated_tube_has_a_shipped_calibration(study: SimulatedStudy) -> None:
+    known = set()
+    for row in rows(study.folder / "samples.csv"):
+        header = read_header(study.folder / "inbox" / row["file"])
+        shipped = [each.calibration for each in calibrations_of(row["panel"])]
+        choice = choose_calibration(instrument_of(header), shipped)
+        assert choice.reason == "", row["file"]
+        known.add((row["panel"], header.cytometer, header.serial))
+    assert {("tbnk", "FACSCanto II", SERIAL), ("bcell", "FACSymphony A3", SERIAL)} < known
 
 
 def test_no_patient_or_visit_is_named_inside_a_file_but_in_its_name(study: SimulatedStudy) -> None:

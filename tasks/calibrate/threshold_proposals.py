@@ -1,8 +1,9 @@
 """Propose a threshold's value: of the first source that gives one, held to the others.
 
-Controls without the stain come first; then the place of reference cells of the same detector, which
-carries the boundary from the strategy's own instrument and so keeps what it means; then the valley
-and the negative cells of the tubes themselves. What was not taken is a witness.
+The place of reference cells of the same detector carries the boundary from the strategy's own
+instrument, and so keeps what it means; controls without the stain have the last word where they
+would have it higher: no boundary may lie among cells that cannot be positive. Without either the
+valley and the negative cells of the tubes tell. What was not taken is a witness.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tasks.calibrate.alignment import Alignment
     from tasks.calibrate.negative_tail import Excess
 
-ORDER = ("fmo", "landmark", "valley", "negative")
+ORDER = ("landmark", "fmo", "valley", "negative")
 STEP = 1.06
 """So much a boundary is moved up at a time where too many negative cells lie beyond it."""
 FAR = 2.0
@@ -76,6 +77,9 @@ def propose(
     )
     if taken is None or taken.value is None:
         return Proposal(name, declared.marker, declared.value, None, "", sources)
+    control = by_name.get("fmo")
+    if control is not None and control.value is not None and control.value > taken.value:
+        taken = control
     value = float(f"{taken.value:.3g}")
     counts = pooled_counts(name, seen)
     doubts = (_contradiction(each, value, counts) for each in sources if each is not taken)
@@ -116,6 +120,6 @@ def _contradiction(source: SourceEstimate, value: float, counts: np.ndarray | No
         share = counts[low:high].sum() / max(smaller, 1)
         between = f", and {100 * share:.0f} % of the smaller mode lie between"
         return f"{described}{between}" if share > MISJUDGED else ""
-    if source.source == "negative":
+    if source.source in {"negative", "fmo"}:
         return described if ratio > HIGHER else ""
     return described if max(ratio, 1 / ratio) > FAR else ""

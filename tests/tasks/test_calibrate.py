@@ -48,6 +48,7 @@ B_CELLS = {
     "plasma_cell_cd19pos": 80.0,
 }
 CAR = {"t_cd8_em_car19": 500.0, "t_cd4_cm_carbcma": 300.0}
+GOOD = Conditions()
 HEADING = Heading("five", "1.0.0", "another instrument", ())
 POPULATIONS = {
     "bcell": ("b_cells", "naive_b", "naive_igm_igd_b", "transitional_b", "plasma_cells"),
@@ -56,11 +57,11 @@ POPULATIONS = {
 
 
 def write_simulated(
-    path: Path, panel: str, blood: Mapping[str, float], seed: int
+    path: Path, panel: str, blood: Mapping[str, float], seed: int, conditions: Conditions
 ) -> dict[str, int]:
     """Write a simulated tube as a cytometer would; gives its true counts."""
     rng = np.random.default_rng(seed)
-    made = simulate_tube(load_panel(panel), blood, Conditions(), rng)
+    made = simulate_tube(load_panel(panel), blood, conditions, rng)
     channels = [
         FcsChannel(name, label) for name, label in zip(made.detectors, made.labels, strict=True)
     ]
@@ -83,13 +84,14 @@ def tubes_of(
     *,
     role: Role = "baseline",
     first: int = 0,
+    conditions: Conditions = GOOD,
 ) -> list[tuple[CalibrationTube, dict[str, int]]]:
     """Simulate tubes and rewrite them as another instrument's; gives them with their counts."""
     write_panel(folder / "panels", panel, instrument)
     definition = load_panel(panel, folder / "panels")
     made = []
     for number, blood in enumerate(bloods, first):
-        truth = write_simulated(folder / "plain.fcs", panel, blood, 100 + number)
+        truth = write_simulated(folder / "plain.fcs", panel, blood, 100 + number, conditions)
         path = folder / f"{panel}_{number}.fcs"
         rewrite_tube(folder / "plain.fcs", path, panel, instrument)
         made.append((open_tube(path, definition, name=path.name, role=role), truth))
@@ -330,3 +332,44 @@ def with_sticky_cells(
             return np.column_stack([self.column(each, rows) for each in indices])
 
     return replace(tube, events=Sticky())  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def with_controls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[CalibrationTube]]:
+    """Make three baselines and a control that lacks the stain of CD19."""
+    folder = tmp_path_factory.mktemp("controls")
+    instrument = other_instrument(3)
+    bloods = [varied(BLOOD | B_CELLS, number) for number in range(3)]
+    tubes = [tube for tube, _ in tubes_of(folder, "bcell", bloods, instrument)]
+    unstained = Conditions(abundance={"CD19": 0.0})
+    made = tubes_of(
+        folder, "bcell", bloods[:1], instrument, role="FMO control", first=40, conditions=unstained
+    )
+    return folder, [*tubes, replace(made[0][0], left_out="CD19")]
+
+
+def test_a_control_below_the_reference_cells_moves_nothing(
+    with_controls: tuple[Path, list[CalibrationTube]],
+) -> None:
+    measured = measure_calibration(strategy_of("bcell"), HEADING, with_controls[1])
+    cd19 = next(each for each in measured.proposals if each.threshold == "cd19")
+    sources = {each.source: each.value for each in cd19.sources}
+    assert cd19.source == "landmark"
+    assert sources["fmo"] is not None
+    assert cd19.value is not None
+    assert sources["fmo"] < cd19.value
+    assert len(measured.tubes) == 3
+
+
+def test_no_boundary_lies_among_cells_that_lack_the_stain(
+    with_controls: tuple[Path, list[CalibrationTube]],
+) -> None:
+    *tubes, control = with_controls[1]
+    sticky = with_sticky_cells(control, "CD19", share=0.02, at=2500.0)
+    measured = measure_calibration(strategy_of("bcell"), HEADING, [*tubes, sticky])
+    cd19 = next(each for each in measured.proposals if each.threshold == "cd19")
+    landmark = next(each.value for each in cd19.sources if each.source == "landmark")
+    assert cd19.source == "fmo"
+    assert cd19.value is not None
+    assert landmark is not None
+    assert cd19.value > landmark

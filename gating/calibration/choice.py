@@ -119,10 +119,14 @@ def _holds(tube: TubeInstrument, calibration: Calibration) -> bool:
     return not calibration.batches or tube.batch in calibration.batches
 
 
-def _preference(calibration: Calibration) -> tuple[bool, date, tuple[int, ...]]:
-    """Prefer one of the tube's own batch, then the one begun last, then the highest version."""
+def _preference(calibration: Calibration) -> tuple[bool, bool, date, tuple[int, ...]]:
+    """Prefer a measured one, one of the tube's own batch, the one begun last, the highest version.
+
+    A measured one is relative to that on which the strategy is drawn.
+    """
     since = calibration.since or date.min
-    return bool(calibration.batches), since, version_order(calibration.version)
+    version = version_order(calibration.version)
+    return calibration.relative_to is not None, bool(calibration.batches), since, version
 
 
 def _described(tube: TubeInstrument) -> str:

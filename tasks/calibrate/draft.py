@@ -31,6 +31,7 @@ from tasks.strategies.in_use import strategies_in_use
 
 if TYPE_CHECKING:
     from gating.strategy.model import Strategy
+    from tasks.calibrate.threshold_proposals import Proposal
     from tasks.study.folder import Study
 
 MEASUREMENTS, EVIDENCE = "measurements.csv", "evidence.html"
@@ -184,7 +185,7 @@ def calibration_yaml(measured: Measured) -> str:
     header = HEADER.format(panel=value.panel, instrument=value.instrument, version=value.version)
     lines = [header + block(head).rstrip("\n")]
     lines += _section("cytometers", document.get("cytometers"))
-    sources = {each.threshold: _source(each.source, measured) for each in measured.proposals}
+    sources = {each.threshold: _source(each) for each in measured.proposals if each.source}
     lines.append("thresholds:" if document["thresholds"] else "thresholds: {}")
     for name, numbers in document["thresholds"].items():
         lines.append(f"  {name}: {flow(numbers)}  # {sources[name]}")
@@ -212,5 +213,7 @@ def _section(key: str, value: object) -> list[str]:
     return block({key: value}).rstrip("\n").splitlines()
 
 
-def _source(source: str, measured: Measured) -> str:
-    return f"{source}, {len(measured.tubes)} tubes"
+def _source(proposal: Proposal) -> str:
+    """Name the source that a value was taken from, and on how many tubes it rests."""
+    taken = next(each for each in proposal.sources if each.source == proposal.source)
+    return f"{taken.source}, {taken.tubes} tubes"

@@ -220,6 +220,12 @@ def test_the_newest_that_holds_is_taken() -> None:
     assert "holds on 2026-11-30" in only_later.reason
 
 
+def test_a_measured_calibration_comes_before_the_one_the_strategy_is_drawn_on() -> None:
+    drawn_on = calibration(instrument="a", version="9.0.0", relative_to=None)
+    assert choose_calibration(tube(), [drawn_on, calibration()]).place == 1
+    assert choose_calibration(tube(), [calibration(), drawn_on]).place == 0
+
+
 def test_a_tube_without_a_calibration_keeps_the_numbers_with_the_fault(tmp_path: Path) -> None:
     written(tmp_path, calibration(thresholds={"cd19": {"value": 2000}}))
     numbers = instrument_numbers(load_strategy("bcell@3.0.0"), tmp_path)

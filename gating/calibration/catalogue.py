@@ -8,14 +8,13 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from gating.calibration.model import Calibration, CalibrationRelease
-from panels.files.lock import VERSION, canonical_sha256, read_locked, version_order
+from gating.calibration.model import PIN, Calibration, CalibrationRelease
+from panels.files.lock import LOCK, VERSION, canonical_sha256, read_locked, version_order
 from panels.files.yaml_document import read_yaml
 from panels.text.errors import CalibrationFault
 from panels.text.spelling import nearest
 
 FILE = "calibration.yaml"
-_PIN = re.compile(r"(?P<panel>[\w-]+)/(?P<instrument>[\w.-]+)@(?P<version>\d+\.\d+\.\d+)")
 
 
 def shipped_calibrations() -> Path:
@@ -28,10 +27,14 @@ def find_calibration(pin: str, laboratory: Path | None = None) -> CalibrationRel
 
     Raises CalibrationFault when there is none, or it is not what its LOCK says was released.
     """
-    parts = _PIN.fullmatch(pin)
-    for folder in _folders(laboratory) if parts else ():
-        if pin in read_lock(folder):
-            return read_release(folder, pin)
+    holding = [each for each in _folders(laboratory) if pin in read_lock(each)]
+    if holding and re.fullmatch(PIN, pin):
+        if len({read_lock(folder)[pin] for folder in holding}) > 1:
+            raise CalibrationFault(
+                f"{holding[0] / LOCK}: {pin} is also a shipped calibration, with other numbers. "
+                f"Give yours the name of its own instrument."
+            )
+        return read_release(holding[0], pin)
     known = known_calibrations(laboratory)
     raise CalibrationFault(
         f"There is no released calibration '{pin}'{nearest(pin, known) or '.'} Known: "

@@ -71,7 +71,28 @@ def choose_calibration(tube: TubeInstrument, calibrations: Sequence[Calibration]
             f"no calibration of {_described(tube)} holds on {tube.collected_on}"
             + (f" for batch {tube.batch}" if tube.batch else ""),
         )
-    return Choice(max(fitting, key=lambda place: _preference(calibrations[place])))
+    return _newest(tube, fitting, calibrations)
+
+
+def _newest(
+    tube: TubeInstrument, fitting: Sequence[int], calibrations: Sequence[Calibration]
+) -> Choice:
+    """Choose the newest of those that fit, unless they are of several instruments.
+
+    One that was measured comes before that on which a strategy is drawn, one whose serial number is
+    the file's before one without.
+    """
+    measured = [place for place in fitting if calibrations[place].relative_to is not None]
+    with_serial = [place for place in measured if _has_serial(tube, calibrations[place])]
+    left = with_serial or measured or fitting
+    instruments = sorted({calibrations[place].instrument for place in left})
+    if len(instruments) > 1:
+        return Choice(
+            None,
+            f"the calibrations of {' and '.join(instruments)} fit {_described(tube)}: name the "
+            f"instrument in the sample sheet",
+        )
+    return Choice(max(left, key=lambda place: _preference(calibrations[place])))
 
 
 def is_of_cytometer(cytometer: Cytometer, name: str | None, serial: str | None) -> bool:
@@ -98,8 +119,23 @@ def _is_named(tube: TubeInstrument, calibration: Calibration) -> bool:
 
 
 def _is_of_file(tube: TubeInstrument, calibration: Calibration) -> bool:
+    """Tell whether the file is of a calibration's cytometer.
+
+    Where the sheet names an instrument of another name, its model alone says nothing: the serial
+    number has to be the same.
+    """
+    if tube.named is not None:
+        return _has_serial(tube, calibration)
     return any(
         is_of_cytometer(each, tube.cytometer, tube.serial) for each in calibration.cytometers
+    )
+
+
+def _has_serial(tube: TubeInstrument, calibration: Calibration) -> bool:
+    """Tell whether a calibration names the file's cytometer with its serial number."""
+    return any(
+        each.serial is not None and is_of_cytometer(each, tube.cytometer, tube.serial)
+        for each in calibration.cytometers
     )
 
 
@@ -119,14 +155,10 @@ def _holds(tube: TubeInstrument, calibration: Calibration) -> bool:
     return not calibration.batches or tube.batch in calibration.batches
 
 
-def _preference(calibration: Calibration) -> tuple[bool, bool, date, tuple[int, ...]]:
-    """Prefer a measured one, one of the tube's own batch, the one begun last, the highest version.
-
-    A measured one is relative to that on which the strategy is drawn.
-    """
+def _preference(calibration: Calibration) -> tuple[bool, date, tuple[int, ...]]:
+    """Prefer one of the tube's own batch, then the one begun last, then the highest version."""
     since = calibration.since or date.min
-    version = version_order(calibration.version)
-    return calibration.relative_to is not None, bool(calibration.batches), since, version
+    return bool(calibration.batches), since, version_order(calibration.version)
 
 
 def _described(tube: TubeInstrument) -> str:

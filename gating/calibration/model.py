@@ -16,9 +16,15 @@ from pydantic import Field, field_validator, model_validator
 
 from panels.files.strict_model import Identifier, StrictModel
 
-PIN = r"^[\w-]+/[\w.-]+@\d+\.\d+\.\d+$"
-STRATEGY_PIN = r"^\w+@\d+\.\d+\.\d+$"
-Positive = Annotated[float, Field(gt=0)]
+NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,58}[A-Za-z0-9])?"
+"""Of a panel or instrument: a folder's name on any system, and a line of the LOCK."""
+NUMBER = r"(?:0|[1-9][0-9]{0,5})"
+VERSION = rf"{NUMBER}\.{NUMBER}\.{NUMBER}"
+PIN = rf"^{NAME}/{NAME}@{VERSION}$"
+STRATEGY_PIN = rf"^[A-Za-z0-9_]+@{VERSION}$"
+END_OF_SCALE = 262144.0
+Place = Annotated[float, Field(gt=0, le=END_OF_SCALE)]
+"""A linear intensity that lies on the scale."""
 
 
 class Cytometer(StrictModel):
@@ -26,6 +32,14 @@ class Cytometer(StrictModel):
 
     name: str
     serial: str | None = None
+
+    @field_validator("name", "serial")
+    @classmethod
+    def _can_be_compared(cls, written: str | None) -> str | None:
+        """Refuse what holds neither letter nor digit: it would be like any other such name."""
+        if written is not None and not any(letter.isalnum() for letter in written):
+            raise ValueError("a name with letters or digits is expected")
+        return written
 
 
 class ThresholdNumbers(StrictModel):
@@ -36,11 +50,11 @@ class ThresholdNumbers(StrictModel):
     stretch of the threshold's ``clearance``.
     """
 
-    value: float
-    limits: tuple[float, float] | None = None
-    anchor: Positive | None = None
-    spread: Positive | None = None
-    clears: tuple[Positive, ...] = ()
+    value: Place
+    limits: tuple[Place, Place] | None = None
+    anchor: Place | None = None
+    spread: Place | None = None
+    clears: tuple[Annotated[float, Field(gt=0)], ...] = ()
 
     @model_validator(mode="after")
     def _value_within_limits(self) -> ThresholdNumbers:
@@ -70,13 +84,14 @@ class Calibration(StrictModel):
     the calibration whose landmarks the strategy is drawn on (None: this one is it).
     ``cytometers`` are the instruments as their files name them. The calibration holds for tubes
     collected from ``since`` on, and, where ``batches`` are named, for those alone. ``unmeasured``
-    names each threshold that no tube could tell of, with the reason: the strategy's own number
-    stands in for it, and what hangs on it is flagged.
+    names each threshold that no tube could tell of, with the reason: the strategy's own number,
+    moved with the landmarks of its detector where there are any, stands in for it, and what hangs
+    on it is flagged.
     """
 
-    panel: str = Field(pattern=r"^[\w-]+$")
-    instrument: str = Field(pattern=r"^[\w.-]+$")
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    panel: str = Field(pattern=rf"^{NAME}$")
+    instrument: str = Field(pattern=rf"^{NAME}$")
+    version: str = Field(pattern=rf"^{VERSION}$")
     title: str
     strategy: str = Field(pattern=STRATEGY_PIN)
     relative_to: str | None = Field(default=None, pattern=PIN)
@@ -84,8 +99,8 @@ class Calibration(StrictModel):
     since: date | None = None
     batches: tuple[str, ...] = ()
     thresholds: Mapping[Identifier, ThresholdNumbers]
-    landmarks: Mapping[Identifier, Mapping[str, Positive]] = Field(default_factory=dict)
-    beads: Mapping[str, Positive] = Field(default_factory=dict)
+    landmarks: Mapping[Identifier, Mapping[str, Place]] = Field(default_factory=dict)
+    beads: Mapping[str, Place] = Field(default_factory=dict)
     unmeasured: Mapping[Identifier, str] = Field(default_factory=dict)
     targets: Mapping[str, Target] = Field(default_factory=dict)
 
@@ -95,7 +110,16 @@ class Calibration(StrictModel):
         """Take a day as it is written: 2026-01-31."""
         if isinstance(written, str):
             return date.fromisoformat(written)
-        return written
+        if written is None or isinstance(written, date):
+            return written
+        raise ValueError("a day such as 2026-01-31 is expected")
+
+    @model_validator(mode="after")
+    def _measured_or_not(self) -> Calibration:
+        both = sorted(set(self.thresholds) & set(self.unmeasured))
+        if both:
+            raise ValueError(f"{both[0]!r} stands under 'thresholds' and under 'unmeasured'")
+        return self
 
     @property
     def pin(self) -> str:

@@ -58,13 +58,20 @@ class AxisMap:
 
 def axis_maps(strategy: StrategyContent, calibration: Calibration) -> dict[str, AxisMap]:
     """Make the map of every axis on which strategy and calibration share a landmark."""
+    return {axis: _map_of(pairs) for axis, pairs in landmark_pairs(strategy, calibration).items()}
+
+
+def landmark_pairs(
+    strategy: StrategyContent, calibration: Calibration
+) -> dict[str, list[tuple[float, float]]]:
+    """List by axis where each shared landmark lies for the strategy, and on the instrument."""
     pairs: dict[str, list[tuple[float, float]]] = {}
     for name, landmark in strategy.landmarks.items():
         found = calibration.landmarks.get(name, {})
         for axis in landmark.axes:
             if axis in found and axis in landmark.at:
                 pairs.setdefault(axis, []).append((landmark.at[axis], found[axis]))
-    return {axis: _map_of(each) for axis, each in pairs.items()}
+    return pairs
 
 
 def moved_axes(maps: Mapping[str, AxisMap], axes: Iterable[str]) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from gating.calibration.model import Calibration, ThresholdNumbers
 from gating.strategy.axis_map import AxisMap, axis_maps, moved_axes
 from gating.strategy.gates import Bound, Gate, Limits, Polygon
@@ -26,13 +28,20 @@ def with_numbers(content: Document, calibration: Calibration) -> Document:
             for name, threshold in _parts(content, "thresholds")
         },
         "landmarks": {
-            name: {**landmark, "at": dict(calibration.landmarks.get(name, {}))}
+            name: {**landmark, "at": _places(landmark.get("axes"), name, calibration)}
             for name, landmark in _parts(content, "landmarks")
         },
     }
     if isinstance(content.get("gates"), list):
         filled["gates"] = [_with_beads(gate, calibration.beads) for gate in content["gates"]]
     return filled
+
+
+def _places(axes: object, landmark: str, calibration: Calibration) -> dict[str, float]:
+    """Give the places of a landmark on those of its axes that the strategy names."""
+    named = axes if isinstance(axes, list | tuple) else ()
+    places = calibration.landmarks.get(landmark, {})
+    return {axis: place for axis, place in places.items() if axis in named}
 
 
 def own_numbers(content: Document) -> tuple[str, ...] | None:
@@ -85,7 +94,8 @@ class CalibratedStrategy:
 
     ``calibration`` is its pin (empty: the strategy's file holds its own numbers), ``sha256`` the
     hash of its content. ``unmeasured`` names the thresholds that the instrument's tubes could not
-    tell of. ``fault`` says why the numbers are not those of the tube's instrument (empty: they
+    tell of, ``unplaced`` the axes on which gates draw numbers and no landmark was found. ``fault``
+    says why the numbers are not those of the tube's instrument (empty: they
     are).
     """
 
@@ -93,6 +103,7 @@ class CalibratedStrategy:
     calibration: str = ""
     sha256: str = ""
     unmeasured: frozenset[str] = frozenset()
+    unplaced: frozenset[str] = frozenset()
     fault: str = ""
 
 
@@ -100,6 +111,14 @@ def misfit(strategy: Strategy, calibration: Calibration) -> str:
     """Say why a calibration's numbers are not those of a strategy's thresholds; empty: they are."""
     if calibration.pin == strategy.calibration:
         return ""
+    for name, threshold in strategy.thresholds.items():
+        clears = calibration.thresholds[name].clears if name in calibration.thresholds else ()
+        stretches = threshold.negative.clearance if threshold.negative else ()
+        if clears and len(clears) != len(stretches):
+            return (
+                f"{calibration.pin} has {len(clears)} numbers under 'clears' of {name}, which has "
+                f"{len(stretches)} stretches in {strategy.name}"
+            )
     if strategy.calibration is None:
         if calibration.strategy == strategy.name:
             return ""
@@ -131,7 +150,7 @@ def calibrated(strategy: Strategy, calibration: Calibration) -> Strategy:
     }
     landmarks = {
         name: landmark.model_copy(
-            update={"at": {**landmark.at, **calibration.landmarks.get(name, {})}}
+            update={"at": {**landmark.at, **_places(landmark.axes, name, calibration)}}
         )
         for name, landmark in strategy.landmarks.items()
     }
@@ -143,16 +162,25 @@ def calibrated(strategy: Strategy, calibration: Calibration) -> Strategy:
     )
 
 
+def first_sentence(error: ValueError) -> str:
+    """Give what is wrong with numbers that make no strategy, without the words of a library."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    place = " → ".join(map(str, first["loc"]))
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
 def _threshold(
-    threshold: Threshold, numbers: ThresholdNumbers | None, maps: Mapping[str, AxisMap]
+    threshold: Threshold, measured: ThresholdNumbers | None, maps: Mapping[str, AxisMap]
 ) -> Threshold:
-    """Give a threshold its numbers; one that was not measured moves with its detector's gain."""
-    if numbers is None:
-        numbers = _moved(threshold, maps.get(threshold.marker, UNMOVED))
+    """Give a threshold its numbers; what was not measured moves with its detector's gain.
+
+    A number of another instrument would contradict every tube of this one.
+    """
+    numbers = _numbers(threshold, measured, maps)
     update: Document = {"value": numbers.value, "limits": numbers.limits}
-    if numbers.limits is None and threshold.limits is not None and threshold.value > 0:
-        ratio = numbers.value / threshold.value
-        update["limits"] = (threshold.limits[0] * ratio, threshold.limits[1] * ratio)
     if threshold.anchor is not None and numbers.anchor is not None:
         update["anchor"] = threshold.anchor.model_copy(update={"median": numbers.anchor})
     if threshold.negative is not None:
@@ -160,10 +188,45 @@ def _threshold(
     return threshold.model_copy(update=update)
 
 
-def _moved(threshold: Threshold, moved: AxisMap) -> ThresholdNumbers:
+def _numbers(
+    threshold: Threshold, measured: ThresholdNumbers | None, maps: Mapping[str, AxisMap]
+) -> _Numbers:
+    """Take what was measured of a threshold, and move the rest."""
+    if measured is None:
+        return _moved(threshold, maps.get(threshold.marker, UNMOVED))
+    if threshold.marker in maps or threshold.value <= 0:
+        moved = _moved(threshold, maps.get(threshold.marker, UNMOVED))
+    else:
+        moved = _scaled(threshold, measured.value / threshold.value)
+    return _Numbers(
+        measured.value,
+        measured.limits or _around(measured.value, moved.limits),
+        measured.anchor or moved.anchor,
+        measured.spread or moved.spread,
+        measured.clears,
+    )
+
+
+def _around(value: float, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Widen limits so far that they hold a value."""
+    return None if limits is None else (min(limits[0], value), max(limits[1], value))
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The numbers of a threshold on an instrument, measured or moved; units as a strategy's."""
+
+    value: float
+    limits: tuple[float, float] | None
+    anchor: float | None
+    spread: float | None
+    clears: tuple[float, ...] = ()
+
+
+def _moved(threshold: Threshold, moved: AxisMap) -> _Numbers:
     """Move all numbers of a threshold along its axis."""
     limits = threshold.limits
-    return ThresholdNumbers(
+    return _Numbers(
         value=moved.at(threshold.value),
         limits=None if limits is None else (moved.at(limits[0]), moved.at(limits[1])),
         anchor=None if threshold.anchor is None else moved.at(threshold.anchor.median),
@@ -171,9 +234,18 @@ def _moved(threshold: Threshold, moved: AxisMap) -> ThresholdNumbers:
     )
 
 
-def _negative(
-    negative: Negative, numbers: ThresholdNumbers, maps: Mapping[str, AxisMap]
-) -> Negative:
+def _scaled(threshold: Threshold, ratio: float) -> _Numbers:
+    """Multiply all numbers of a threshold."""
+    limits = threshold.limits
+    return _Numbers(
+        value=threshold.value * ratio,
+        limits=None if limits is None else (limits[0] * ratio, limits[1] * ratio),
+        anchor=None if threshold.anchor is None else threshold.anchor.median * ratio,
+        spread=None if threshold.negative is None else threshold.negative.spread * ratio,
+    )
+
+
+def _negative(negative: Negative, numbers: _Numbers, maps: Mapping[str, AxisMap]) -> Negative:
     beside = maps.get(negative.beside or "", UNMOVED)
     clears = numbers.clears or tuple(each.clears for each in negative.clearance)
     stretches = tuple(

@@ -155,6 +155,9 @@ def _with_numbers(path: Path, document: YamlDocument) -> YamlDocument:
             f"this file"
         )
         raise document.fault_of(Misfit(sentence, own), StrategyFault)
+    if pin.partition("/")[0] != content.get("panel"):
+        sentence = f"{pin} is a calibration of another panel than {content.get('panel')}"
+        raise document.fault_of(Misfit(sentence, ("calibration",)), StrategyFault)
     folders = path.resolve().parents
     laboratory = folders[2].parent / "calibrations" if len(folders) > 2 else None
     release = find_calibration(pin, laboratory)

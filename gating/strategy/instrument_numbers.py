@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gating.calibration.catalogue import calibrations_of, shipped_calibrations
+from gating.calibration.catalogue import (
+    calibrations_of,
+    find_calibration,
+    shipped_calibrations,
+)
 from gating.calibration.catalogue import read_lock as read_calibration_lock
 from gating.calibration.choice import TubeInstrument, choose_calibration, names_instrument
-from gating.calibration.model import Calibration
-from gating.strategy.calibrated import CalibratedStrategy, calibrated, misfit
+from gating.calibration.model import Calibration, CalibrationRelease
+from gating.strategy.axis_map import axis_maps
+from gating.strategy.calibrated import CalibratedStrategy, calibrated, first_sentence, misfit
 from gating.strategy.catalogue import read_lock, shipped
-from gating.strategy.model import Release
+from gating.strategy.drawn_numbers import drawn_axes
+from gating.strategy.model import Release, Strategy
+from panels.text.errors import CalibrationFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ def instrument_numbers(release: Release, calibrations: Path | None) -> Instrumen
     default = CalibratedStrategy(strategy)
     drawn_on: Sequence[Calibration] = ()
     if strategy.calibration is not None:
-        drawn = next(each for each in fitting if each.calibration.pin == strategy.calibration)
+        drawn = find_calibration(strategy.calibration, calibrations)
         default = CalibratedStrategy(strategy, strategy.calibration, drawn.sha256)
     elif read_lock(shipped()).get(strategy.name) == release.sha256:
         with_reconflow = read_calibration_lock(shipped_calibrations())
@@ -71,19 +78,45 @@ def instrument_numbers(release: Release, calibrations: Path | None) -> Instrumen
     return InstrumentNumbers(
         default,
         tuple(each.calibration for each in fitting),
-        tuple(
-            CalibratedStrategy(
-                calibrated(strategy, each.calibration),
-                each.calibration.pin,
-                each.sha256,
-                _unmeasured(release, each.calibration),
-            )
-            for each in fitting
-        ),
+        tuple(_with_numbers_of(strategy, each) for each in fitting),
         tuple(drawn_on),
     )
 
 
-def _unmeasured(release: Release, calibration: Calibration) -> frozenset[str]:
-    """Name the thresholds of a strategy for which a calibration has no numbers."""
-    return frozenset(set(release.strategy.thresholds) - set(calibration.thresholds))
+def _with_numbers_of(strategy: Strategy, release: CalibrationRelease) -> CalibratedStrategy:
+    """Give a strategy the numbers of a released calibration, and say what they leave open.
+
+    Raises CalibrationFault when they make no strategy.
+    """
+    calibration = release.calibration
+    try:
+        numbered = calibrated(strategy, calibration)
+    except ValueError as error:
+        raise CalibrationFault(
+            f"{calibration.pin}: its numbers make no strategy of {strategy.name} "
+            f"({first_sentence(error)}). Release another version of it, or count with the strategy "
+            f"that it was measured for."
+        ) from error
+    unplaced = _unplaced(strategy, calibration)
+    beside = {
+        name
+        for name, threshold in strategy.thresholds.items()
+        if threshold.negative
+        and threshold.negative.beside in unplaced
+        and len(threshold.negative.clearance) > 1
+    }
+    unmeasured = set(strategy.thresholds) - set(calibration.thresholds)
+    return CalibratedStrategy(
+        numbered, calibration.pin, release.sha256, frozenset(unmeasured | beside), unplaced
+    )
+
+
+def _unplaced(strategy: Strategy, calibration: Calibration) -> frozenset[str]:
+    """Name the axes on which gates or stretches are drawn as numbers, and no landmark was found."""
+    if calibration.pin == strategy.calibration:
+        return frozenset()
+    drawn = {axis for gate in strategy.gates for axis in drawn_axes(strategy, gate)}
+    for threshold in strategy.thresholds.values():
+        if threshold.negative and len(threshold.negative.clearance) > 1:
+            drawn.add(threshold.negative.beside or "")
+    return frozenset(drawn - {""} - set(axis_maps(strategy, calibration)))

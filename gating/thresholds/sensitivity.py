@@ -11,6 +11,7 @@ import numpy as np
 from gating.evaluation.compensated_values import Channels
 from gating.evaluation.gate_membership import GateDimension, Key, dimension_of, membership_of
 from gating.fcs.event_source import EventSource, Rows
+from gating.strategy.drawn_numbers import drawn_axes
 from gating.strategy.gates import SCATTER, Gate
 from gating.strategy.model import Strategy
 from panels.acquisition_time import TIME
@@ -47,6 +48,12 @@ def thresholds_of(strategy: Strategy, gate: str) -> tuple[str, ...]:
     """
     used = {name for each in _family(strategy, (gate,)).values() for name in each.thresholds}
     return tuple(name for name in strategy.thresholds if name in used)
+
+
+def axes_drawn_by(strategy: Strategy, gate: str) -> frozenset[str]:
+    """List the axes on which a gate, its ancestors or those it combines are drawn as numbers."""
+    family = _family(strategy, (gate,)).values()
+    return frozenset().union(*(drawn_axes(strategy, each) for each in family))
 
 
 def border_share(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gating.calibration.model import Calibration, Cytometer, ThresholdNumbers
+from gating.calibration.model import END_OF_SCALE, Calibration, Cytometer, ThresholdNumbers
 from gating.strategy.axis_map import axis_maps
 from gating.strategy.calibrated import calibrated
 from gating.strategy.display_scale import FULL_SCALE
@@ -20,7 +20,7 @@ from tasks.calibrate.control_targets import control_targets
 from tasks.calibrate.landmark_estimates import found_places
 from tasks.calibrate.negative_tail import too_many_beyond
 from tasks.calibrate.observation import Observation
-from tasks.calibrate.threshold_proposals import Proposal, propose, raised
+from tasks.calibrate.threshold_proposals import Proposal, propose, raised, refused
 from tasks.calibrate.threshold_sources import SeenTube
 from tasks.calibrate.tube import CalibrationTube
 
@@ -77,6 +77,15 @@ def measure_calibration(
             break
         proposals = tuple(
             each if excess is None else raised(each, excess)
+            for each, excess in zip(proposals, beyond, strict=True)
+        )
+        first = _calibration(strategy, heading, alignment, proposals)
+        final = observe_all(calibrated(strategy, first), full)
+    else:
+        # Still too many: these cells are no negative ones, or the stain tells nothing.
+        beyond = [too_many_beyond(strategy, name, full, final) for name in strategy.thresholds]
+        proposals = tuple(
+            each if excess is None else refused(each, excess)
             for each, excess in zip(proposals, beyond, strict=True)
         )
         first = _calibration(strategy, heading, alignment, proposals)
@@ -141,8 +150,8 @@ def _numbers(declared: Threshold, value: float) -> ThresholdNumbers:
     limits = None
     if declared.limits is not None and declared.value:
         ratio = value / declared.value
-        limits = (_short(declared.limits[0] * ratio), _short(declared.limits[1] * ratio))
-        limits = (min(limits[0], value), max(limits[1], value))
+        low, high = (_short(each * ratio) for each in declared.limits)
+        limits = (min(low, value), min(max(high, value), END_OF_SCALE))
     return ThresholdNumbers(value=value, limits=limits)
 
 

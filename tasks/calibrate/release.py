@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations, pairwise
 from pathlib import Path
 
 from gating.calibration.catalogue import (
@@ -13,39 +15,48 @@ from gating.calibration.catalogue import (
     place_of,
     read_calibration,
     read_lock,
+    shipped_calibrations,
 )
-from gating.calibration.model import Calibration, CalibrationRelease
-from gating.strategy.calibrated import calibrated, misfit
+from gating.calibration.model import PIN, Calibration, CalibrationRelease
+from gating.strategy.axis_map import landmark_pairs
+from gating.strategy.calibrated import calibrated, first_sentence, misfit
 from gating.strategy.catalogue import load_strategy
+from gating.strategy.model import Strategy
 from panels.files.durable import write_durably
-from panels.files.lock import VERSION, lock_content, version_order
+from panels.files.lock import lock_content, version_order
 from panels.text.errors import CalibrationFault
+from panels.text.spelling import nearest
 
 CHANGES = "CHANGES.md"
 
 
+Entry = float | str
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One number that differs between two calibrations (None: it is in one of them alone)."""
+    """One entry that differs between two calibrations (None: it is in one of them alone)."""
 
     name: str
-    old: float | None
-    new: float | None
+    old: Entry | None
+    new: Entry | None
 
     @property
     def ratio(self) -> float | None:
-        """Give new over old; None where either is missing or 0."""
-        return self.new / self.old if self.old and self.new else None
+        """Give new over old; None where either is no number, missing or 0."""
+        if isinstance(self.old, str) or isinstance(self.new, str) or not self.old or not self.new:
+            return None
+        return self.new / self.old
 
     @property
     def text(self) -> str:
         """Say what changed in words."""
         if self.old is None:
-            return f"{self.name}: {self.new:g}, which was not measured before"
+            return f"{self.name}: {_written(self.new)}, which was not there before"
         if self.new is None:
-            return f"{self.name}: {self.old:g} before, not measured now"
+            return f"{self.name}: {_written(self.old)} before, not there now"
         ratio = "" if self.ratio is None else f" ({self.ratio:.2f} ×)"
-        return f"{self.name}: {self.old:g} → {self.new:g}{ratio}"
+        return f"{self.name}: {_written(self.old)} → {_written(self.new)}{ratio}"
 
     def document(self) -> dict[str, object]:
         """Give it for programs."""
@@ -64,8 +75,15 @@ def release_calibration(
     panel, instrument = name
     folder = study / "calibrations"
     pin = f"{panel}/{instrument}@{version}"
-    if not VERSION.fullmatch(version):
-        raise CalibrationFault(f"'{version}' is no version such as 1.0.0.")
+    if not re.fullmatch(PIN, pin):
+        raise CalibrationFault(
+            f"'{pin}' is no name of a calibration such as bcell/lyric-2@1.0.0: letters from A to "
+            f"Z, digits, '-', '_' and '.'."
+        )
+    if pin in read_lock(shipped_calibrations()):
+        raise CalibrationFault(
+            f"{pin} is a shipped calibration. Give yours the name of its own instrument."
+        )
     for option, value in (("--by", by), ("--reason", reason)):
         if not value.strip():
             raise CalibrationFault(f"{option} is empty: a released calibration needs it.")
@@ -85,8 +103,8 @@ def release_calibration(
     _refuse_misfit(study, draft.calibration)
     before = _predecessor(folder, draft.calibration)
     changes = None if before is None else list(calibration_changes(before, draft.calibration))
-    write_durably(path.with_name(CHANGES), _changes_text(pin, by, reason, changes).encode())
     lock_content(folder, pin, draft.sha256, CalibrationFault)
+    write_durably(path.with_name(CHANGES), _changes_text(pin, by, reason, changes).encode())
     return find_calibration(pin, folder), changes
 
 
@@ -118,25 +136,59 @@ def verify_calibrations(laboratory: Path | None) -> Verified:
 
 
 def _refuse_misfit(study: Path, calibration: Calibration) -> None:
-    """Refuse numbers that make no strategy, or of thresholds that the strategy does not have."""
+    """Refuse numbers that make no strategy, or name what the strategy does not have."""
     strategy = load_strategy(calibration.strategy, study / "strategies").strategy
-    fault = misfit(strategy, calibration)
-    unknown = sorted(set(calibration.thresholds) - set(strategy.thresholds))
-    if not fault and unknown:
-        fault = f"{strategy.name} has no threshold '{unknown[0]}'"
+    fault = misfit(strategy, calibration) or next(_unknown(strategy, calibration), "")
+    if not fault and not calibration.cytometers:
+        fault = (
+            "it names no cytometer. Write under 'cytometers' how its files name it ($CYT, serial)"
+        )
+    if not fault:
+        try:
+            numbered = calibrated(strategy, calibration)
+        except ValueError as error:
+            fault = f"its numbers make no strategy ({first_sentence(error)})"
+        else:
+            fault = next(_disordered(strategy, numbered, calibration), "")
     if fault:
         raise CalibrationFault(f"{calibration.pin} cannot be released: {fault}.")
-    if not calibration.cytometers:
-        raise CalibrationFault(
-            f"{calibration.pin} cannot be released: it names no cytometer. Write under "
-            f"'cytometers' how its files name it ($CYT, serial)."
-        )
-    try:
-        calibrated(strategy, calibration)
-    except ValueError as error:
-        raise CalibrationFault(
-            f"{calibration.pin} cannot be released: its numbers make no strategy ({error})."
-        ) from error
+
+
+def _unknown(strategy: Strategy, calibration: Calibration) -> Iterator[str]:
+    """Yield what a calibration names and its strategy does not have."""
+    if strategy.panel != calibration.panel:
+        yield f"{strategy.name} gates the panel {strategy.panel}, not {calibration.panel}"
+    for name in sorted((*calibration.thresholds, *calibration.unmeasured)):
+        if name not in strategy.thresholds:
+            yield f"{strategy.name} has no threshold '{name}'{nearest(name, strategy.thresholds)}"
+    for name, places in calibration.landmarks.items():
+        landmark = strategy.landmarks.get(name)
+        if landmark is None:
+            yield f"{strategy.name} has no landmark '{name}'{nearest(name, strategy.landmarks)}"
+            continue
+        for axis in sorted(set(places) - set(landmark.axes)):
+            yield f"the landmark '{name}' of {strategy.name} is not read on '{axis}'"
+    markers = strategy.bead_cluster.markers if strategy.bead_cluster else ()
+    for marker in sorted(set(calibration.beads) - set(markers)):
+        yield f"{strategy.name} looks for no beads on '{marker}'"
+
+
+def _disordered(strategy: Strategy, numbered: Strategy, calibration: Calibration) -> Iterator[str]:
+    """Yield what lies in another order on this instrument than where the strategy is drawn."""
+    for one, other in combinations(strategy.thresholds, 2):
+        before = [strategy.thresholds[name] for name in (one, other)]
+        after = [numbered.thresholds[name].value for name in (one, other)]
+        if before[0].marker != before[1].marker:
+            continue
+        if (before[0].value - before[1].value) * (after[0] - after[1]) < 0:
+            yield (
+                f"on {before[0].marker} '{one}' ({after[0]:g}) and '{other}' ({after[1]:g}) lie in "
+                f"the other order than in {strategy.name}"
+            )
+    for axis, pairs in landmark_pairs(strategy, calibration).items():
+        rising = sorted(pairs)
+        if any(low[1] >= high[1] for low, high in pairwise(rising) if low[0] < high[0]):
+            yield f"the landmarks on {axis} lie in another order than in {strategy.name}"
 
 
 def _predecessor(folder: Path, calibration: Calibration) -> Calibration | None:
@@ -151,18 +203,35 @@ def _predecessor(folder: Path, calibration: Calibration) -> Calibration | None:
     return find_calibration(lower[-1], folder).calibration if lower else None
 
 
-def _numbers(calibration: Calibration) -> dict[str, float]:
-    """List all numbers of a calibration by name."""
-    numbers: dict[str, float] = {}
+def _numbers(calibration: Calibration) -> dict[str, Entry]:
+    """List everything that decides where a calibration holds and what it says, by name."""
+    entries: dict[str, Entry] = {"strategy": calibration.strategy}
+    for place, cytometer in enumerate(calibration.cytometers, 1):
+        entries[f"cytometer {place}"] = " ".join(filter(None, (cytometer.name, cytometer.serial)))
+    if calibration.since is not None:
+        entries["since"] = calibration.since.isoformat()
+    if calibration.batches:
+        entries["batches"] = ", ".join(calibration.batches)
     for name, threshold in calibration.thresholds.items():
-        numbers[name] = threshold.value
-        if threshold.anchor is not None:
-            numbers[f"{name} anchor"] = threshold.anchor
-        if threshold.spread is not None:
-            numbers[f"{name} spread"] = threshold.spread
+        entries[name] = threshold.value
+        low, high = threshold.limits or (None, None)
+        of_threshold = {
+            "lower limit": low,
+            "upper limit": high,
+            "anchor": threshold.anchor,
+            "spread": threshold.spread,
+        }
+        of_threshold |= {f"clears {place}": n for place, n in enumerate(threshold.clears, 1)}
+        entries |= {f"{name} {key}": n for key, n in of_threshold.items() if n is not None}
     for name, places in calibration.landmarks.items():
-        numbers |= {f"landmark {name} {axis}": place for axis, place in places.items()}
-    return numbers | {f"beads {marker}": place for marker, place in calibration.beads.items()}
+        entries |= {f"landmark {name} {axis}": place for axis, place in places.items()}
+    for signal, target in calibration.targets.items():
+        entries |= {f"target {signal}": target.mean, f"target {signal} SD": target.sd}
+    return entries | {f"beads {marker}": place for marker, place in calibration.beads.items()}
+
+
+def _written(entry: Entry | None) -> str:
+    return f"{entry:g}" if isinstance(entry, float) else str(entry)
 
 
 def _changes_text(pin: str, by: str, reason: str, changes: list[Change] | None) -> str:

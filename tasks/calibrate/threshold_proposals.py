@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.calibration.model import END_OF_SCALE
 from gating.strategy.axis_map import AxisMap
 from gating.strategy.model import Strategy
 from gating.thresholds.measured_threshold import MISJUDGED
@@ -81,6 +82,10 @@ def propose(
     if control is not None and control.value is not None and control.value > taken.value:
         taken = control
     value = float(f"{taken.value:.3g}")
+    if not 0 < value <= END_OF_SCALE:
+        beyond = replace(taken, value=None, fault=f"{value:.0f} lies beyond the scale")
+        sources = tuple(beyond if each is taken else each for each in sources)
+        return Proposal(name, declared.marker, declared.value, None, "", sources)
     counts = pooled_counts(name, seen)
     doubts = (_contradiction(each, value, counts) for each in sources if each is not taken)
     return Proposal(
@@ -101,7 +106,30 @@ def raised(proposal: Proposal, excess: Excess) -> Proposal:
     value = float(f"{proposal.value * STEP:.3g}")
     moved = SourceEstimate("tail", value, tubes=excess.tubes, cells=excess.cells)
     others = tuple(each for each in proposal.sources if each.source != "tail")
-    return replace(proposal, value=value, source="tail", sources=(*others, moved))
+    doubts = (_contradiction(each, value, None) for each in others)
+    return replace(
+        proposal,
+        value=value,
+        source="tail",
+        sources=(*others, moved),
+        doubt="; ".join(filter(None, doubts)),
+    )
+
+
+def refused(proposal: Proposal, excess: Excess) -> Proposal:
+    """Propose nothing where too many cells that cannot be positive lie beyond any boundary."""
+    fault = (
+        f"{excess.beyond:,} of {excess.cells:,} cells from before the infusion still lie beyond "
+        f"{proposal.value:.0f}"
+    )
+    others = tuple(each for each in proposal.sources if each.source != "tail")
+    return replace(
+        proposal,
+        value=None,
+        source="",
+        sources=(*others, SourceEstimate("tail", None, fault=fault)),
+        doubt="",
+    )
 
 
 def _contradiction(source: SourceEstimate, value: float, counts: np.ndarray | None) -> str:

@@ -28,10 +28,15 @@ def with_calibration_flags(
     """
     tube_of = {tube.identity.tube_sha256: tube for tube in known}
     flagged = []
+    # Tubes of one instrument have the same numbers, and what hangs on them is the same.
+    known_populations: dict[tuple[str, str, str], tuple[str, ...]] = {}
     for each in counted:
         tube = tube_of[each.identity.tube_sha256]
         calibrated = snapshot.strategies[tube.identity.panel].for_tube(tube)
-        flagged.append(_with_flag(each, uncalibrated_populations(calibrated)))
+        key = (calibrated.strategy.name, calibrated.calibration, calibrated.fault)
+        if key not in known_populations:
+            known_populations[key] = uncalibrated_populations(calibrated)
+        flagged.append(_with_flag(each, known_populations[key]))
     return flagged
 
 

@@ -14,7 +14,7 @@ from tests.tasks.calibrations import (
 )
 from tests.tasks.study_folder import make_study, write_tube
 
-PIN, PINNED = "bcell/simulated@1.0.0", "bcell/lyric@1.0.0"
+PIN, PINNED = "bcell/drawn@1.0.0", "bcell/lyric@1.0.0"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_strategy_shows_the_numbers_of_the_calibration_it_names(study: Study, 
     assert re.search(r"lower bound on CD19 moves from 1,?100 to 1,?650", difference.out)
     verified = said("strategy", "verify", *here)
     assert (verified.code, "bcell@2.9.0: as released" in verified.out) == (0, True)
-    path = study.own_calibrations / "bcell" / "simulated" / "1.0.0" / "calibration.yaml"
+    path = study.own_calibrations / "bcell" / "drawn" / "1.0.0" / "calibration.yaml"
     path.write_text(path.read_text("utf-8").replace("gain 1.5", "gain 2"), encoding="utf-8")
     verified = said("strategy", "verify", *here)
     assert verified.code == 1

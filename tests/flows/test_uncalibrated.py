@@ -98,7 +98,7 @@ def test_tables_are_the_same_bytes_with_one_worker_and_with_two(tmp_path: Path, 
         with (folder / "study.yaml").open("a", encoding="utf-8") as settings:
             settings.write(f"workers: {workers}\nstrategies: {{bcell: {PIN}}}\n")
         release_calibration(
-            open_study(folder), "bcell/simulated@1.0.0", {"BD FACSLyric": "SIMULATED"}, gain=1.1
+            open_study(folder), "bcell/own@1.0.0", {"BD FACSLyric": "SIMULATED"}, gain=1.1
         )
         said = say("run", "--study", study.folder, "--json")
         assert said.code == 0
@@ -111,4 +111,4 @@ def test_tables_are_the_same_bytes_with_one_worker_and_with_two(tmp_path: Path, 
     assert tables[0] == tables[1]
     rows = list(csv.DictReader(tables[0]["results/cohort/kinetics.csv"].decode().splitlines()))
     named = {row["panel"]: row["calibration"] for row in rows if row["specimen"] == "blood"}
-    assert named["bcell"] == "bcell/simulated@1.0.0"
+    assert named["bcell"] == "bcell/own@1.0.0"

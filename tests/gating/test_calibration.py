@@ -22,6 +22,7 @@ from gating.strategy.instrument_numbers import instrument_numbers
 from gating.strategy.model import Strategy
 from panels.files.lock import lock_content
 from panels.text.errors import CalibrationFault, StrategyFault
+from tasks.tubes.calibration import uncalibrated_populations
 
 LYRIC = Cytometer(name="BD FACSLyric", serial="R123")
 MONDAY = date(2026, 11, 30)
@@ -220,6 +221,97 @@ def test_the_newest_that_holds_is_taken() -> None:
     assert "holds on 2026-11-30" in only_later.reason
 
 
+def test_a_model_without_a_serial_number_is_no_proof() -> None:
+    model = Cytometer(name="BD FACSLyric").model_dump()
+    other_site = calibration(instrument="other-site", cytometers=[model])
+    # The sheet names an instrument of its own: the same model elsewhere is another instrument.
+    assert choose_calibration(tube(named="five"), [other_site]).place is None
+    assert choose_calibration(tube(serial=None), [other_site]).place == 0
+    # Of two that fit by the model alone nobody can tell which is meant.
+    both = [other_site, calibration(instrument="third", version="2.0.0", cytometers=[model])]
+    choice = choose_calibration(tube(serial=None), both)
+    assert choice.place is None
+    assert "other-site and third fit" in choice.reason
+    assert "name the instrument in the sample sheet" in choice.reason
+    # The file's own serial number decides.
+    assert choose_calibration(tube(), [*both, calibration()]).place == 2
+
+
+def whole(**other: object) -> Calibration:
+    """Make a calibration with every number of bcell@3.0.0, those of the simulated instrument."""
+    drawn = find_calibration("bcell/simulated@1.0.0").calibration
+    thresholds = {
+        name: numbers.model_dump(exclude_none=True) for name, numbers in drawn.thresholds.items()
+    }
+    landmarks = {name: dict(places) for name, places in drawn.landmarks.items()}
+    return calibration(**({"thresholds": thresholds, "landmarks": landmarks} | other))
+
+
+def flagged(tmp_path: Path, value: Calibration) -> tuple[str, ...]:
+    """Name the populations of a tube of the calibration's instrument that are uncalibrated."""
+    written(tmp_path, value)
+    numbers = instrument_numbers(load_strategy("bcell@3.0.0"), tmp_path).for_tube(tube())
+    assert numbers.calibration == "bcell/lyric-2@1.0.0"
+    return uncalibrated_populations(numbers)
+
+
+def test_a_whole_calibration_leaves_nothing_open(tmp_path: Path) -> None:
+    assert flagged(tmp_path, whole()) == ()
+
+
+@pytest.mark.parametrize(
+    ("landmark", "axis", "meant"),
+    [
+        ("lymphocytes", "CD45", "lymphocytes"),
+        ("monocytes", "CD14+viability", "leukocytes"),
+        ("granulocytes", "SSC-A", None),
+    ],
+)
+def test_gates_whose_scale_nobody_found_are_flagged(
+    tmp_path: Path, landmark: str, axis: str, meant: str | None
+) -> None:
+    landmarks = {name: dict(places) for name, places in whole().landmarks.items()}
+    del landmarks[landmark][axis]
+    populations = flagged(tmp_path, whole(landmarks=landmarks))
+    # Side scatter has the lymphocytes as another landmark.
+    assert (meant in populations) if meant else (populations == ())
+
+
+def test_without_any_landmark_everything_on_scatter_is_flagged(tmp_path: Path) -> None:
+    assert set(flagged(tmp_path, whole(landmarks={}))) == {each.id for each in bcell().populations}
+
+
+def test_an_anchor_nobody_measured_goes_with_the_detector() -> None:
+    at = bcell().landmarks["lymphocytes"].at
+    numbers = {"cd45": {"value": 3000}}
+    with_landmark = {"lymphocytes": {"CD45": 2 * at["CD45"]}}
+    for landmarks in (with_landmark, {}):
+        moved = calibrated(bcell(), calibration(thresholds=numbers, landmarks=landmarks))
+        anchor = moved.thresholds["cd45"].anchor
+        assert anchor is not None
+        assert anchor.median == pytest.approx(2 * 26700, rel=1e-3)
+
+
+def test_a_calibration_with_other_stretches_is_of_another_strategy() -> None:
+    cart = load_strategy("cart@4.0.0").strategy
+    of_cart = {"panel": "cart", "strategy": "cart@4.0.0", "relative_to": "cart/simulated@1.0.0"}
+    two = calibration(**of_cart, thresholds={"car19": {"value": 720, "clears": [3.9, 3.7]}})
+    assert "2 numbers under 'clears' of car19" in misfit(cart, two)
+    assert misfit(cart, calibration(**of_cart, thresholds={"car19": {"value": 720}})) == ""
+
+
+def test_a_landmark_axis_that_a_strategy_no_longer_names_is_left_out() -> None:
+    moved = calibrated(bcell(), calibration(landmarks={"b_cells": {"CD19": 9000, "CD99": 5}}))
+    assert set(moved.landmarks["b_cells"].at) == {"CD19", "CD20"}
+
+
+def test_a_laboratory_may_not_rename_the_shipped_one(tmp_path: Path) -> None:
+    value = calibration(instrument="simulated", relative_to=None)
+    written(tmp_path, value)
+    with pytest.raises(CalibrationFault, match="is also a shipped calibration"):
+        find_calibration("bcell/simulated@1.0.0", tmp_path)
+
+
 def test_a_measured_calibration_comes_before_the_one_the_strategy_is_drawn_on() -> None:
     drawn_on = calibration(instrument="a", version="9.0.0", relative_to=None)
     assert choose_calibration(tube(), [drawn_on, calibration()]).place == 1
@@ -339,6 +431,18 @@ def test_a_draft_counts_nothing(tmp_path: Path) -> None:
     [
         ({"thresholds": {"cd19": {"value": 10, "limits": [20, 30]}}}, "must lie within 'limits'"),
         ({"instrument": "no spaces"}, "instrument"),
+        ({"instrument": ".."}, "instrument"),
+        ({"instrument": "Gerät"}, "instrument"),
+        ({"version": "01.0.0"}, "version"),
+        ({"since": 0}, "since"),
+        ({"cytometers": [{"name": "?"}]}, "letters or digits"),
+        ({"thresholds": {"cd19": {"value": -500}}}, "greater than 0"),
+        ({"thresholds": {"cd19": {"value": 1e9}}}, "less than or equal to 262144"),
+        ({"landmarks": {"b_cells": {"CD19": 1e9}}}, "less than or equal to 262144"),
+        (
+            {"thresholds": {"cd19": {"value": 5}}, "unmeasured": {"cd19": "?"}},
+            "under 'thresholds' and under 'unmeasured'",
+        ),
         ({"landmarks": {"b_cells": {"CD19": -4}}}, "greater than 0"),
         ({"since": "30.11.2026"}, "since"),
         ({"threshold": {}}, "did you mean 'thresholds'"),

@@ -37,7 +37,8 @@ def release_calibration(
     measure. Gives the SHA-256 of its content.
     """
     (panel, instrument), version = pin.partition("@")[0].split("/"), pin.partition("@")[2]
-    declared = load_strategy(strategy, study.own_strategies).strategy.thresholds
+    drawn = load_strategy(strategy, study.own_strategies).strategy
+    declared = drawn.thresholds
     content = {
         "panel": panel,
         "instrument": instrument,
@@ -47,6 +48,13 @@ def release_calibration(
         "cytometers": [{"name": name, "serial": each} for name, each in cytometers.items()],
         "thresholds": {
             name: _numbers(each, gain) for name, each in declared.items() if name not in without
+        },
+        "landmarks": {
+            name: {
+                axis: at if axis.startswith(NOT_SCALED) else at * gain
+                for axis, at in landmark.at.items()
+            }
+            for name, landmark in drawn.landmarks.items()
         },
         "unmeasured": dict.fromkeys(without, "no tube holds such cells"),
         **more,
@@ -62,14 +70,19 @@ def release_calibration(
 def release_strategy(study: Study, instruments: Collection[str]) -> str:
     """Release the shipped B-cell strategy as the study's own, with numbers for some instruments.
 
-    Gives its pin.
+    It has the landmarks of the version after it. Gives its pin.
     """
+    landmarks = {
+        name: landmark.model_dump(mode="json")
+        for name, landmark in load_strategy("bcell@3.0.0").strategy.landmarks.items()
+    }
     written = (shipped() / "bcell" / "2.0.0" / "strategy.yaml").read_text(encoding="utf-8")
     assert written.count("version: 2.0.0\n") == 1
     named = f"version: 2.0.9\ninstruments: [{', '.join(instruments)}]\n"
     path = study.own_strategies / "bcell" / "2.0.9" / "strategy.yaml"
     path.parent.mkdir(parents=True)
-    path.write_text(written.replace("version: 2.0.0\n", named), encoding="utf-8")
+    text = written.replace("version: 2.0.0\n", named) + yaml.safe_dump({"landmarks": landmarks})
+    path.write_text(text, encoding="utf-8")
     return lock_release(study.own_strategies, "bcell", "2.0.9").strategy.name
 
 

@@ -255,7 +255,7 @@ def beads_in(tube: SimulatedTube) -> int:
     return int((tube.truth.kind == bead).sum() + (tube.truth.partner == bead).sum())
 
 
-def applied(tube: ArrayTube, pin: str = "tbnk@3.0.0"):
+def applied(tube: ArrayTube, pin: str = "tbnk"):
     return apply_strategy(
         load_strategy(pin).strategy, match_panel(load_panel("tbnk"), tube.channels), tube, tube
     )  # type: ignore[arg-type]
@@ -297,7 +297,7 @@ def test_a_strategy_whose_gate_has_declared_borders_is_held_against_the_beads_fo
 
 
 def test_the_bead_gate_is_written_where_the_strategy_expects_it() -> None:
-    strategy = load_strategy("tbnk@3.0.0").strategy
+    strategy = load_strategy("tbnk").strategy
     _, tube = simulated(beads=4000.0)
     match = match_panel(load_panel("tbnk"), tube.channels)
     nowhere = compile_strategy(strategy, match, tube)  # type: ignore[arg-type]

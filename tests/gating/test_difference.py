@@ -300,7 +300,12 @@ def test_a_successor_of_a_shipped_version_is_held_against_it(tmp_path):
             str(int(shipped_version.version.split(".")[2]) + 1),
         ]
     )
-    write(tmp_path, source | {"version": later, "gates": source["gates"][:-1], "populations": []})
+    *kept, dropped = source["gates"]
+    landmarks = {
+        name: each for name, each in source["landmarks"].items() if each["gate"] != dropped["gate"]
+    }
+    changes = {"version": later, "gates": kept, "landmarks": landmarks, "populations": []}
+    write(tmp_path, source | changes)
     with pytest.raises(StrategyFault, match="a definition changes"):
         release_version(tmp_path, "tbnk", later)
 

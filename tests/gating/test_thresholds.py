@@ -495,7 +495,7 @@ def test_what_the_compensation_leaves_makes_no_car_cells() -> None:
     tube, truth = car_tube(Conditions(spill_added=LEAKS, compensation_error=0.0), 0)
     assert truth["car19_t"] == truth["carbcma_t"] == 0
     before, _ = car_counts(tube, "cart@2.0.0")
-    after, resolved = car_counts(tube, "cart@3.0.0")
+    after, resolved = car_counts(tube, "cart")
     assert max(before.values()) >= 50
     assert max(after.values()) < 20
     assert "with CD45RA from 10000 by" in resolved["car19"].rationale
@@ -511,7 +511,7 @@ def test_car_cells_stay_counted_when_the_border_moves_above_what_leaks(
     conditions: Conditions, car: int
 ) -> None:
     tube, truth = car_tube(conditions, car)
-    counts, _ = car_counts(tube, "cart@3.0.0")
+    counts, _ = car_counts(tube, "cart")
     for population in ("car19_t", "carbcma_t"):
         assert counts[population] == pytest.approx(truth[population], rel=0.10), population
 
@@ -531,14 +531,14 @@ def test_few_cells_without_a_car_do_not_mislead_the_border(share: float) -> None
         made.labels,
         Spill(made.spill_detectors, made.stored_spill),
     )
-    counts, _ = car_counts(tube, "cart@3.0.0")
+    counts, _ = car_counts(tube, "cart")
     for population, true in ((name, true_counts(made.truth)[name].intact) for name in counts):
         assert counts[population] == pytest.approx(true, rel=0.10), population
 
 
 def test_a_good_tube_keeps_the_declared_car_borders() -> None:
     for car in (0, 400):
-        _, resolved = car_counts(car_tube(Conditions(compensation_error=0.0), car)[0], "cart@3.0.0")
+        _, resolved = car_counts(car_tube(Conditions(compensation_error=0.0), car)[0], "cart")
         assert [each.source for each in resolved.values()] == ["fixed"] * len(resolved)
 
 

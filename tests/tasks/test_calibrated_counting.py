@@ -237,14 +237,15 @@ def test_a_later_version_of_a_calibration_counts_its_tubes_from_its_day_on(
 def test_a_corrected_sheet_gives_a_tube_the_calibration_it_names(
     tubes: Path, tmp_path: Path
 ) -> None:
-    study = make(tmp_path, tubes, ROWS[2:])
+    study = make(tmp_path, tubes, ROWS[3:])
     release_calibration(study, "bcell/two@1.0.0", {}, gain=2.5, strategy=STRATEGY)
     plain_night(study)
+    assert set(flagged(study)) == {"two.fcs"}
     assert all(flagged(study).values())
-    write_rows(study.folder, [f"{row}two" for row in ROWS[2:]], header=HEADER)
-    assert counted_in(plain_night(study)) == ["two.fcs", "two_before.fcs"]
+    write_rows(study.folder, [f"{row}two" for row in ROWS[3:]], header=HEADER)
+    assert counted_in(plain_night(study)) == ["two.fcs"]
     assert not any(flagged(study).values())
-    write_rows(study.folder, [f"{row}canto" for row in ROWS[2:]], header=HEADER)
+    write_rows(study.folder, [f"{row}canto" for row in ROWS[3:]], header=HEADER)
     plain_night(study)
     assert all(flagged(study).values())
 

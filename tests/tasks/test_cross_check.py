@@ -19,6 +19,7 @@ from tasks.counting.quantity import Quantity, quantify_visit
 from tasks.counting.visit import compare_visit
 from tasks.counting.volume import CountMethod
 from tasks.results.draw_checks import contradictions
+from tasks.study.settings import SHIPPED_STRATEGIES
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 COLLECTED = datetime(2026, 3, 1, 9)  # noqa: DTZ001 - a study's own local time
@@ -27,10 +28,14 @@ COUNTING: dict[str, tuple[CountMethod, ...]] = {
     "bcell": ("chain", "dual"),
     "cart": ("chain", "dual"),
 }
-PINS = ("tbnk@3.0.0", "bcell@2.0.0", "cart@3.0.0")
-RULES = {pin: {p.id: p for p in load_strategy(pin).strategy.populations} for pin in PINS}
+TBNK, BCELL, CART = (SHIPPED_STRATEGIES[panel] for panel in ("tbnk", "bcell", "cart"))
+RULES = {
+    pin: {p.id: p for p in load_strategy(pin).strategy.populations}
+    for pin in SHIPPED_STRATEGIES.values()
+}
 REFERENCE = {
-    pin: {p.id: p.reference for p in load_strategy(pin).strategy.populations} for pin in PINS
+    pin: {p.id: p.reference for p in load_strategy(pin).strategy.populations}
+    for pin in SHIPPED_STRATEGIES.values()
 }
 # 5,000 leukocytes, 1,000 T cells, 150 B cells per µL; 10 µL of blood by 9,943 beads of 49,713 in 50
 # µL.
@@ -70,7 +75,7 @@ def tube(
 
 
 def bead_tube(beads: int = 9943, **identity: object) -> TubeCounts:
-    return tube("tbnk@3.0.0", BLOOD, 10.0, beads=beads, **(BEADS | identity))
+    return tube(TBNK, BLOOD, 10.0, beads=beads, **(BEADS | identity))
 
 
 def found(*tubes: TubeCounts, **limits: object) -> dict[tuple[str, str], Quantity]:
@@ -98,7 +103,7 @@ def test_beads_and_an_analyser_that_agree_are_said_to_have_been_compared() -> No
 def test_a_difference_beyond_a_quarter_marks_every_number_that_hangs_on_the_beads(
     analyser: float,
 ) -> None:
-    chained = tube("bcell@2.0.0", BLOOD | {"naive_b": 100.0}, 200.0)
+    chained = tube(BCELL, BLOOD | {"naive_b": 100.0}, 200.0)
     told = found(bead_tube(leukocytes_per_ul=analyser), chained)
     assert {q.code for q in told.values()} == {"Q"}
     assert all("concentration_contradicted" in q.flags for q in told.values())
@@ -106,7 +111,7 @@ def test_a_difference_beyond_a_quarter_marks_every_number_that_hangs_on_the_bead
 
 @pytest.mark.parametrize("analyser", [1000.0, 25_000.0])
 def test_beyond_twofold_nothing_is_given_until_a_person_decides(analyser: float) -> None:
-    chained = tube("cart@3.0.0", BLOOD | {"car19_t": 20.0}, 200.0)
+    chained = tube(CART, BLOOD | {"car19_t": 20.0}, 200.0)
     told = found(bead_tube(leukocytes_per_ul=analyser), chained)
     for quantity in told.values():
         assert (quantity.code, quantity.per_ul, quantity.per_ul_high) == ("NE", None, None)
@@ -114,7 +119,7 @@ def test_beyond_twofold_nothing_is_given_until_a_person_decides(analyser: float)
 
 
 def test_the_analyser_counts_on_whichever_tube_of_the_draw_it_stands() -> None:
-    beside = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=20_000.0)
+    beside = tube(BCELL, BLOOD, 200.0, leukocytes_per_ul=20_000.0)
     assert found(bead_tube(), beside)["tbnk", "t_cells"].code == "NE"
     another_day = replace(
         beside, identity=replace(beside.identity, collected=COLLECTED + timedelta(days=3))
@@ -124,7 +129,7 @@ def test_the_analyser_counts_on_whichever_tube_of_the_draw_it_stands() -> None:
 
 def test_an_acquired_volume_far_from_the_analyser_is_refused() -> None:
     draw = tube(
-        "tbnk@3.0.0",
+        TBNK,
         BLOOD,
         10.0,
         acquired_volume_ul=5500.0,
@@ -163,22 +168,22 @@ def test_more_that_agree_than_contradict_are_believed_and_a_tie_is_not() -> None
 
 def test_what_one_comparison_refuses_no_milder_one_gives_back() -> None:
     lymphocytes_off = bead_tube(leukocytes_per_ul=5000.0, lymphocytes_per_ul=450.0)
-    mild = tube("bcell@2.0.0", BLOOD | {"lymphocytes": 1050.0}, 200.0)
+    mild = tube(BCELL, BLOOD | {"lymphocytes": 1050.0}, 200.0)
     assert found(lymphocytes_off)["tbnk", "lymphocytes"].code == "NE"
     assert found(lymphocytes_off, mild)["tbnk", "lymphocytes"].code == "NE"
 
 
 def test_analyser_counts_that_contradict_each_other_are_said_where_numbers_hang_on_them() -> None:
-    bcell = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=5000.0)
-    cart = tube("cart@3.0.0", BLOOD, 200.0, leukocytes_per_ul=12_000.0)
+    bcell = tube(BCELL, BLOOD, 200.0, leukocytes_per_ul=5000.0)
+    cart = tube(CART, BLOOD, 200.0, leukocytes_per_ul=12_000.0)
     told = found(bcell, cart)
     assert {q.code for q in told.values()} == {"NE"}
     assert all("concentration_contradicted" in q.flags for q in told.values())
 
 
 def test_tubes_without_any_volume_of_their_own_are_compared_with_each_other() -> None:
-    bcell = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=5000.0)
-    cart = tube("cart@3.0.0", BLOOD | {"lymphocytes": 700.0}, 150.0)
+    bcell = tube(BCELL, BLOOD, 200.0, leukocytes_per_ul=5000.0)
+    cart = tube(CART, BLOOD | {"lymphocytes": 700.0}, 150.0)
     told = found(bcell, cart)
     assert told["cart", "lymphocytes"].code == told["bcell", "lymphocytes"].code == "NE"
     assert told["bcell", "b_cells"].code == "Q"
@@ -186,9 +191,7 @@ def test_tubes_without_any_volume_of_their_own_are_compared_with_each_other() ->
 
 def test_a_tube_with_hardly_a_leukocyte_is_held_against_the_analyser_too() -> None:
     empty = {name: value / 1000 for name, value in BLOOD.items()}
-    told = found(
-        tube("tbnk@3.0.0", empty, 10.0, beads=9943, **(BEADS | {"leukocytes_per_ul": 5000.0}))
-    )
+    told = found(tube(TBNK, empty, 10.0, beads=9943, **(BEADS | {"leukocytes_per_ul": 5000.0})))
     assert {q.code for q in told.values()} == {"NE"}
 
 
@@ -196,8 +199,7 @@ def test_a_strategy_with_names_of_its_own_is_compared_all_the_same() -> None:
     own = {"cd45": "leukocytes", "helpers": "t_cells"}
     rules = {
         "mine@1.0.0": {
-            name: RULES["tbnk@3.0.0"][like].model_copy(update={"id": name})
-            for name, like in own.items()
+            name: RULES[TBNK][like].model_copy(update={"id": name}) for name, like in own.items()
         }
     }
     counts = {
@@ -211,21 +213,21 @@ def test_a_strategy_with_names_of_its_own_is_compared_all_the_same() -> None:
 
 
 def test_the_volume_that_a_washed_tube_took_in_says_nothing_of_the_blood() -> None:
-    washed = tube("bcell@2.0.0", BLOOD, 200.0, acquired_volume_ul=600.0, dilution=10.0)
+    washed = tube(BCELL, BLOOD, 200.0, acquired_volume_ul=600.0, dilution=10.0)
     assert {q.code for q in found(bead_tube(), washed).values()} == {"Q"}
 
 
 def test_the_analysers_count_beside_a_control_or_an_unusable_tube_is_known_to_the_draw() -> None:
-    unusable = tube("bcell@2.0.0", BLOOD, 200.0, leukocytes_per_ul=1500.0)
+    unusable = tube(BCELL, BLOOD, 200.0, leukocytes_per_ul=1500.0)
     unusable = replace(unusable, flags=("acquisition_unusable",))
     assert found(bead_tube(), unusable)["tbnk", "t_cells"].code == "NE"
-    control = tube("cart@3.0.0", BLOOD, 200.0, leukocytes_per_ul=1500.0, control="fmo:CAR19")
+    control = tube(CART, BLOOD, 200.0, leukocytes_per_ul=1500.0, control="fmo:CAR19")
     assert found(bead_tube(), control)["tbnk", "t_cells"].code == "NE"
 
 
 def test_duplicates_are_compared_by_every_population_they_share() -> None:
     other = tube(
-        "tbnk@3.0.0",
+        TBNK,
         BLOOD | {"t_cells": 320.0},
         10.0,
         beads=9943,
@@ -243,21 +245,21 @@ def test_marrow_has_no_concentration_to_contradict() -> None:
 
 
 def test_numbers_tied_to_a_contradicted_analyser_are_marked_too() -> None:
-    dual = tube("cart@3.0.0", BLOOD, 200.0, leukocytes_per_ul=5000.0)
-    volumetric = tube("tbnk@3.0.0", BLOOD, 10.0, acquired_volume_ul=300.0, dilution=10.0)
+    dual = tube(CART, BLOOD, 200.0, leukocytes_per_ul=5000.0)
+    volumetric = tube(TBNK, BLOOD, 10.0, acquired_volume_ul=300.0, dilution=10.0)
     told = quantify_visit([dual, volumetric], RULES, counting=COUNTING | {"cart": ("dual",)})
     assert {q.code for t, q in told if q.method == "dual"} == {"NE"}
 
 
 def test_the_same_population_in_two_tubes_is_compared() -> None:
-    lost = tube("cart@3.0.0", BLOOD | {"t_cells": 700.0, "car19_t": 20.0}, 200.0)
+    lost = tube(CART, BLOOD | {"t_cells": 700.0, "car19_t": 20.0}, 200.0)
     told = found(bead_tube(), lost)
     for row in (("cart", "t_cells"), ("cart", "car19_t"), ("tbnk", "t_cells")):
         assert "concentration_contradicted" in told[row].flags
         assert told[row].code == "Q"
     for row in (("tbnk", "leukocytes"), ("tbnk", "b_cells"), ("cart", "leukocytes")):
         assert "concentration_contradicted" not in told[row].flags
-    third = tube("cart@3.0.0", BLOOD | {"t_cells": 300.0, "car19_t": 20.0}, 200.0)
+    third = tube(CART, BLOOD | {"t_cells": 300.0, "car19_t": 20.0}, 200.0)
     assert {
         found(bead_tube(), third)[row].code
         for row in (("cart", "t_cells"), ("cart", "car19_t"), ("tbnk", "t_cells"))
@@ -271,8 +273,8 @@ def test_leukocytes_that_agree_leave_the_beads_alone_when_only_the_lymphocytes_d
 
 
 def test_few_cells_raise_no_alarm_by_chance() -> None:
-    chained = tube("bcell@2.0.0", BLOOD | {"b_cells": 0.5}, 200.0)
-    few = tube("tbnk@3.0.0", BLOOD | {"b_cells": 6.5}, 10.0, beads=9943, **BEADS)
+    chained = tube(BCELL, BLOOD | {"b_cells": 0.5}, 200.0)
+    few = tube(TBNK, BLOOD | {"b_cells": 6.5}, 10.0, beads=9943, **BEADS)
     assert not any(
         "concentration_contradicted" in q.flags
         for q in found(few, chained).values()
@@ -282,7 +284,7 @@ def test_few_cells_raise_no_alarm_by_chance() -> None:
 
 def test_an_analyser_is_poor_at_counting_few_leukocytes() -> None:
     low = {name: value / 20 for name, value in BLOOD.items()}
-    counted = tube("tbnk@3.0.0", low, 10.0, beads=9943, **(BEADS | {"leukocytes_per_ul": 185.0}))
+    counted = tube(TBNK, low, 10.0, beads=9943, **(BEADS | {"leukocytes_per_ul": 185.0}))
     assert "concentration_contradicted" not in found(counted)["tbnk", "leukocytes"].flags
     assert (
         "concentration_contradicted"
@@ -307,8 +309,8 @@ def test_the_limits_are_the_studys() -> None:
 
 
 def test_anchors_that_differ_widen_the_interval_by_what_they_differ() -> None:
-    shifted = tube("cart@3.0.0", BLOOD | {"t_cells": 1120.0}, 400.0)
-    even = tube("cart@3.0.0", BLOOD, 400.0)
+    shifted = tube(CART, BLOOD | {"t_cells": 1120.0}, 400.0)
+    even = tube(CART, BLOOD, 400.0)
     wide, narrow = (found(bead_tube(), each)["cart", "leukocytes"] for each in (shifted, even))
     assert wide.per_ul_high is not None
     assert narrow.per_ul_high is not None
@@ -382,8 +384,8 @@ def test_no_concentration_is_given_that_another_of_the_draw_contradicts_by_far(
 def test_the_order_of_tubes_changes_nothing() -> None:
     tubes = [
         bead_tube(leukocytes_per_ul=9000.0),
-        tube("cart@3.0.0", BLOOD, 100.0),
-        tube("bcell@2.0.0", BLOOD, 200.0),
+        tube(CART, BLOOD, 100.0),
+        tube(BCELL, BLOOD, 200.0),
     ]
     forward = quantify_visit(tubes, RULES, counting=COUNTING)
     assert quantify_visit(tubes[::-1], RULES, counting=COUNTING) == forward

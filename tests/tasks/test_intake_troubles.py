@@ -166,6 +166,7 @@ def test_a_name_does_nothing_to_a_terminal(
         "waiting": 2,
         "quarantined": 1,
         "failed": 0,
+        "uncalibrated": 0,
     }
     shown = [
         pass_text(document | {"sentences": summary.sentences, "report": ""}),

@@ -21,6 +21,7 @@ from tasks.results.front_page import write_front_page
 from tasks.sheets.instruments import read_instrument_events
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
+from tasks.study.settings import SHIPPED_STRATEGIES
 from tests.flows.command import Said, reconflow_here
 from tests.tasks.instrument_study import (
     INFUSED,
@@ -298,7 +299,7 @@ def test_a_calibration_gives_the_target_from_the_first_tube_on(tmp_path: Path) -
         tmp_path / "s",
         planned,
         infused=dict.fromkeys(PATIENTS, INFUSED),
-        settings=f"{AT_ONCE}strategies: {{tbnk: tbnk@4.0.0}}\n",
+        settings=f"{AT_ONCE}strategies: {{tbnk: {SHIPPED_STRATEGIES['tbnk']}}}\n",
     )
     name = "t_cells/CD3/median"
     assert signals(study)["R003", name]["target"] is None

@@ -17,6 +17,7 @@ from tasks.results.cohort_tables import COHORT_FILES, build_cohort, cohort_is_du
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_tables import build_patient
 from tasks.results.stored_tables import built_patients, patient_folder
+from tasks.simulate.tube import SERIAL
 from tasks.steps.one_pass import one_pass
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
@@ -80,12 +81,23 @@ def give(study: Study, patient: str, day: int, **events: int) -> str:
             )
         file = next(record for record in all_files(store) if record.sha256 == sha)
         with store.writing() as connection:
-            save_tube(connection, identity, {})
+            save_tube(connection, identity, {}, cytometer="BD FACSLyric", serial=SERIAL)
             set_state(connection, file, "accepted", "")
+        tube = next(each for each in taken_in(store) if each.identity.tube_sha256 == sha)
+        calibrated = used.for_tube(tube)
         save_gating(
             store,
             TubeGating(
-                sha, used.name, used.release.sha256, ENGINE_VERSION, "bcell@1.0.0", 60_000, counts
+                tube_sha256=sha,
+                strategy=used.name,
+                strategy_sha256=used.release.sha256,
+                engine_version=ENGINE_VERSION,
+                panel=used.defined.pin,
+                panel_sha256=used.panel_sha256,
+                total_events=60_000,
+                counts=counts,
+                calibration=calibrated.calibration,
+                calibration_sha256=calibrated.sha256,
             ),
         )
     return sha

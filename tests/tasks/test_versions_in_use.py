@@ -37,7 +37,7 @@ from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 pytestmark = pytest.mark.xdist_group("versions")
 
-OLD, NEW = "cart@2.0.0", "cart@4.0.0"
+OLD, NEW = "cart@2.0.0", SHIPPED_STRATEGIES["cart"]
 
 
 def a_pass(study: Study) -> tuple[int, str]:
@@ -87,7 +87,6 @@ def pin_of(study: Study) -> str | None:
 
 
 def test_a_newer_shipped_version_counts_only_after_it_was_promoted(study: Study) -> None:
-    assert SHIPPED_STRATEGIES["cart"] == NEW
     assert strategies_in_use(study)["cart"].name == OLD
     number, said = a_pass(study)
     assert (number, strategies_in_tables(study)) == (0, {OLD})
@@ -168,7 +167,7 @@ def cut(path, target):
         os._exit(9)
     return whole(path, target)
 Path.replace = cut
-promote(open_study(Path(sys.argv[1])), "cart@4.0.0", "J. Doe", "better borders")
+promote(open_study(Path(sys.argv[1])), sys.argv[3], "J. Doe", "better borders")
 """
 PROMOTED = KILLED.replace("Path.replace = cut", "")
 
@@ -183,7 +182,7 @@ def python(script: str, *words: str | Path) -> subprocess.Popen[str]:
 def test_a_promotion_that_was_killed_is_finished_by_the_next_pass(
     study: Study, moment: str
 ) -> None:
-    process = python(KILLED, study.folder, moment)
+    process = python(KILLED, study.folder, moment, NEW)
     process.communicate(timeout=300)
     assert process.returncode == 9
     assert pin_of(study) == (None if moment == "before" else NEW)
@@ -209,7 +208,7 @@ def test_a_promotion_that_was_killed_is_finished_by_the_next_pass(
 
 
 def test_a_pin_written_by_hand_after_a_killed_promotion_stays(study: Study) -> None:
-    python(KILLED, study.folder, "before").communicate(timeout=300)
+    python(KILLED, study.folder, "before", NEW).communicate(timeout=300)
     with (study.folder / "study.yaml").open("a", encoding="utf-8") as file:
         file.write("strategies: {cart: cart@1.0.0}\n")
     a_pass(open_study(study.folder))
@@ -219,7 +218,7 @@ def test_a_pin_written_by_hand_after_a_killed_promotion_stays(study: Study) -> N
 
 
 def test_of_two_promotions_at_once_one_is_made(study: Study) -> None:
-    processes = [python(PROMOTED, study.folder, "whole") for _ in range(2)]
+    processes = [python(PROMOTED, study.folder, "whole", NEW) for _ in range(2)]
     said = [process.communicate(timeout=300)[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1]
     assert sum("is the version in use" in each for each in said) == 1

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from gating.fcs.events import Events
     from gating.fcs.header import TubeHeader
     from panels.panel import Panel, PanelMatch
+    from tasks.store.tubes import Tube
 
 Role = Literal["baseline", "batch control", "FMO control", "other"]
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationTube:
-    """One tube of an instrument; ``left_out`` is the marker that an FMO control lacks."""
+    """One tube of an instrument; ``left_out`` is the marker that an FMO control lacks.
+
+    ``tube`` is what the study knows of it (None: a file that was never taken in).
+    """
 
     name: str
     role: Role
@@ -32,10 +36,17 @@ class CalibrationTube:
     events: Events
     rows: Rows | None
     left_out: str = ""
+    tube: Tube | None = None
 
 
 def open_tube(
-    path: Path, panel: Panel, *, name: str, role: Role, left_out: str = ""
+    path: Path,
+    panel: Panel,
+    *,
+    name: str,
+    role: Role,
+    left_out: str = "",
+    tube: Tube | None = None,
 ) -> CalibrationTube:
     """Read a tube's header and find the events that would be counted.
 
@@ -44,9 +55,7 @@ def open_tube(
     header = read_header(path)
     match = match_panel(panel, header.channels)
     if not match.fits:
-        raise PanelMismatch(
-            f"{name} does not fit the panel {panel.panel}: {' '.join(match.problems)}"
-        )
+        raise PanelMismatch(f"it does not fit the panel {panel.panel}: {' '.join(match.problems)}")
     events = open_events(header)
     rows = time_quality(events, header, match.channel).kept
-    return CalibrationTube(name, role, header, match, events, rows, left_out)
+    return CalibrationTube(name, role, header, match, events, rows, left_out, tube)

@@ -211,14 +211,20 @@ def test_the_mode_goes_with_the_gain() -> None:
 @pytest.mark.parametrize(
     ("tubes", "said"),
     [
-        ([np.full(40, 900.0), np.full(50, 900.0)], "90 cells in 2 tubes, 100 are needed"),
+        (
+            [np.full(40, 900.0), np.full(50, 900.0)],
+            "90 cells of t_cells in 2 tubes; 100 are needed",
+        ),
         ([np.full(200, at) for at in (100.0, 1000.0, 10_000.0, 300.0)], "4 tubes differ by"),
-        ([np.full(200, 262_143.0)] * 3, "100 % of these cells lie at the end of the range"),
-        ([np.full(200, -5.0)] * 3, "0 cells in 0 tubes"),
+        (
+            [np.full(200, 262_143.0)] * 3,
+            "100 % of the cells of t_cells lie at the end of the detector's range",
+        ),
+        ([np.full(200, -5.0)] * 3, "0 cells of t_cells in 0 tubes"),
     ],
 )
 def test_a_landmark_that_cannot_be_seen_has_no_place(tubes: list[np.ndarray], said: str) -> None:
-    found = estimate(tubes)
+    found = estimate(tubes, "t_cells")
     assert found.value is None
     assert said in found.fault
 
@@ -228,7 +234,7 @@ def test_a_landmark_has_an_interval_that_shrinks_with_more_tubes() -> None:
 
     def width(number: int) -> float:
         tubes = [rng.lognormal(9 + rng.normal(0, 0.1), 0.2, 500) for _ in range(number)]
-        found = estimate(tubes)
+        found = estimate(tubes, "t_cells")
         assert found.value is not None
         assert found.low <= found.value <= found.high
         return float(np.log(found.high / found.low))

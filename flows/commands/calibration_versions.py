@@ -104,11 +104,11 @@ def _what_to_do(drafted: "Draft", study: Path) -> Iterator[str]:
         f"reconflow calibrate release {calibration.panel} {calibration.instrument} "
         f"{calibration.version} --by NAME --reason TEXT{here}"
     )
-    page = drafted.folder / "evidence.html"
+    place, page = _from_here(drafted.release_from), _from_here(drafted.folder / "evidence.html")
     if drafted.folder.resolve() == drafted.release_from.resolve():
         yield f"Look at {page}, then: {release_it}"
         return
-    yield f"Look at {page}. Before a release, put the three files into {drafted.release_from},"
+    yield f"Look at {page}. Before a release, put the three files into {place},"
     yield f"then: {release_it}"
 
 
@@ -250,6 +250,12 @@ def _sections(value: "Calibration") -> dict[str, list[str]]:
             for name, each in value.targets.items()
         ],
     }
+
+
+def _from_here(path: Path) -> Path:
+    """Write a path as seen from the current folder where it lies in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _threshold_line(name: str, numbers: "ThresholdNumbers") -> str:

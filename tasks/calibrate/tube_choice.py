@@ -68,7 +68,7 @@ def chosen_tubes(
             if not each.left_out:
                 raise _unusable(each, fault, patterns) from fault
             left_out.append(f"{each.name} was left out: {str(fault).rstrip('. ')}")
-        except TubeFault as fault:
+        except (TubeFault, OSError) as fault:
             raise _unusable(each, fault, patterns) from fault
     if not any(not tube.left_out for tube in tubes):
         reason = _nothing(study, panel.panel, instrument, known, patterns)
@@ -94,10 +94,13 @@ def _path(study: Study, candidate: Candidate, within: ExitStack) -> Path:
     return within.enter_context(verified_bytes(study, candidate.source))
 
 
-def _unusable(candidate: Candidate, fault: TubeFault, patterns: Sequence[str]) -> CalibrationFault:
+def _unusable(
+    candidate: Candidate, fault: TubeFault | OSError, patterns: Sequence[str]
+) -> CalibrationFault:
     """Say that a tube stands in the way, and how to go on without it."""
     cure = "Leave it out of --tubes." if patterns else "Name the other tubes with --tubes."
-    return CalibrationFault(f"{candidate.name} cannot be used: {fault} {cure}")
+    reason = f"{fault.strerror}." if isinstance(fault, OSError) else str(fault)
+    return CalibrationFault(f"{candidate.name} cannot be used: {reason} {cure}")
 
 
 def _nothing(

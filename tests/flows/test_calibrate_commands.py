@@ -400,6 +400,14 @@ def test_a_named_tube_that_does_not_fit_is_refused_with_the_way_out(
     assert "Leave it out of --tubes." in refused.err
 
 
+def test_a_tube_whose_file_is_gone_is_named(study: Path, said) -> None:
+    one_tube(study).unlink()
+    refused = said(*DRAFT, "--study", study)
+    assert refused.code == 2
+    assert "P01_D-7_bcell.fcs cannot be used: No such file or directory." in refused.err
+    assert "Name the other tubes with --tubes." in refused.err
+
+
 def test_what_a_strategy_cannot_tell_is_said(study: Path, said, tmp_path: Path) -> None:
     """Without landmarks gates stay where they are; without baselines CAR borders are not held."""
     full = other_file(one_tube(study), tmp_path / "full.fcs")

@@ -230,6 +230,7 @@ def other_file(
     events: int | None = None,
     without: Collection[str] = (),
     without_marker: str = "",
+    without_beads: bool = False,
     **keywords: str,
 ) -> Path:
     """Write a tube anew: other keywords, some of its events, without some keyword or channel."""
@@ -239,6 +240,9 @@ def other_file(
     values = np.asarray(open_events(header).columns(places, slice(None)))[:events]
     channels = [FcsChannel(each.detector, each.label, int(each.maximum), 450) for each in recorded]
     stains = [each.detector for each in recorded if each.label]
+    if without_beads:  # They alone are bright in every detector.
+        stained = values[:, [place for place, each in enumerate(recorded) if each.label]]
+        values = values[stained.min(axis=1) < 0.1 * recorded[0].maximum]
     kept = {
         key: header.keywords[key]
         for key in ("$CYT", "$CYTSN", "$TIMESTEP")
@@ -423,6 +427,18 @@ def test_what_a_strategy_cannot_tell_is_said(study: Path, said, tmp_path: Path) 
     assert "1 of 1 tube is not known to be from before the infusion: car19, carbcma were" in (
         drafted.out
     )
+
+
+def test_beads_that_no_tube_shows_are_said(study: Path, said, tmp_path: Path) -> None:
+    words = ("calibrate", "draft", "--panel", "tbnk", "--instrument", "five", "--study", study)
+    notes = {}
+    for beads in (True, False):
+        tube = other_file(one_tube(study, "tbnk"), tmp_path / "t.fcs", without_beads=not beads)
+        drafted = said(*words, "--tubes", str(tube), "--output", tmp_path / "x", "--json")
+        assert drafted.code == 0, drafted.err
+        notes[beads] = " ".join(drafted.document["notes"])
+    assert "no tube shows the cluster of the gate beads: beads were not measured" in notes[False]
+    assert "cluster of the gate" not in notes[True]
 
 
 def test_a_calibration_is_shown_whole(study: Path, said) -> None:

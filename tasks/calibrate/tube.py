@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from gating.evaluation.compensation import compensation_fault
 from gating.fcs.events import open_events
 from gating.fcs.header import read_header
 from gating.quality.acquisition import time_quality
 from panels.panel import match_panel
-from panels.text.errors import PanelMismatch
+from panels.text.errors import CompensationFault, PanelMismatch
 
 if TYPE_CHECKING:
     from gating.fcs.event_source import Rows
@@ -50,12 +51,15 @@ def open_tube(
 ) -> CalibrationTube:
     """Read a tube's header and find the events that would be counted.
 
-    Raises UnreadableFile, and PanelMismatch where the tube does not fit the panel.
+    Raises UnreadableFile, PanelMismatch where the tube does not fit the panel, and
+    CompensationFault where it cannot be compensated as the panel asks.
     """
     header = read_header(path)
     match = match_panel(panel, header.channels)
     if not match.fits:
         raise PanelMismatch(f"it does not fit the panel {panel.panel}: {' '.join(match.problems)}")
+    if fault := compensation_fault(header, panel):
+        raise CompensationFault(fault)
     events = open_events(header)
     rows = time_quality(events, header, match.channel).kept
     return CalibrationTube(name, role, header, match, events, rows, left_out, tube)

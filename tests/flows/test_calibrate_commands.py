@@ -311,9 +311,15 @@ def test_a_strategy_without_reference_cells_is_refused(study: Path, said) -> Non
 def test_uncompensated_tubes_are_refused(study: Path, said) -> None:
     path = study / "panels" / "bcell.yaml"
     path.write_text(path.read_text().replace("compensated: false", "compensated: true"))
-    refused = said(*DRAFT, "--study", study)
-    assert refused.code != 0
-    assert ".fcs" in refused.err
+    for words, cure in (
+        ((), "Name the other tubes with --tubes."),
+        (("--tubes", "P0*7_bcell.fcs"), "Leave it out of --tubes."),
+    ):
+        refused = said(*DRAFT, *words, "--study", study)
+        assert refused.code == 2
+        assert "P01_D-7_bcell.fcs cannot be used: " in refused.err
+        assert "has no compensation" in refused.err
+        assert refused.err.rstrip().endswith(cure)
 
 
 def without_events(source: Path, target: Path) -> Path:

@@ -1,15 +1,20 @@
 """The commands about the calibrations of instruments."""
 
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.study_given import refuse_no_study
+from panels.text.plural import counted
 
 if TYPE_CHECKING:
     from gating.calibration.model import Calibration, ThresholdNumbers
+    from tasks.calibrate.draft import Draft
 
 calibrate = App(
     name="calibrate",
@@ -62,16 +67,13 @@ def draft(  # noqa: PLR0913 - options of one command
     request = DraftRequest(panel, instrument, tubes, strategy, output)
     drafted = draft_calibration(open_study(study), request)
     calibration = drafted.measured.calibration
-    measured, unmeasured = len(calibration.thresholds), len(calibration.unmeasured)
-    release_it = (
-        f"reconflow calibrate release {panel} {calibration.instrument} {calibration.version} --by "
-        f"NAME --reason TEXT"
-    )
+    measured = counted(len(calibration.thresholds), "threshold")
+    unmeasured = len(calibration.unmeasured)
     lines = [
-        f"{calibration.pin}: {measured} thresholds measured on {len(drafted.measured.tubes)} tubes"
+        f"{calibration.pin}: {measured} measured on {counted(drafted.telling, 'tube')}"
         + (f", {unmeasured} not." if unmeasured else "."),
         *(f"  {note}" for note in drafted.notes),
-        f"Look at {drafted.folder / 'evidence.html'}, then: {release_it}",
+        *_what_to_do(drafted, study),
     ]
     document = {
         "calibration": calibration.pin,
@@ -87,10 +89,27 @@ def draft(  # noqa: PLR0913 - options of one command
             for each in drafted.measured.proposals
         },
         "unmeasured": dict(calibration.unmeasured),
-        "effects": {each.population: each.ratio for each in drafted.effects},
+        "compared_with": drafted.effects.compared_with,
+        "effects": {each.population: each.ratio for each in drafted.effects.populations},
         "notes": list(drafted.notes),
     }
     return Outcome(document=document, text="\n".join(lines))
+
+
+def _what_to_do(drafted: "Draft", study: Path) -> Iterator[str]:
+    """Say what comes after a draft: look at it, and release it from where it can be found."""
+    calibration = drafted.measured.calibration
+    here = "" if study == Path() else f" --study {shlex.quote(str(study))}"
+    release_it = (
+        f"reconflow calibrate release {calibration.panel} {calibration.instrument} "
+        f"{calibration.version} --by NAME --reason TEXT{here}"
+    )
+    place, page = _from_here(drafted.release_from), _from_here(drafted.folder / "evidence.html")
+    if drafted.folder.resolve() == drafted.release_from.resolve():
+        yield f"Look at {page}, then: {release_it}"
+        return
+    yield f"Look at {page}. Before a release, put the three files into {place},"
+    yield f"then: {release_it}"
 
 
 @calibrate.command
@@ -107,6 +126,7 @@ def release(  # noqa: PLR0913 - options of one command
     """Freeze VERSION of PANEL on INSTRUMENT: its tubes are counted with it from the next run on."""
     from tasks.calibrate.release import release_calibration
 
+    _calibrations_of(study)
     frozen, changes = release_calibration(study, (panel, instrument), version, by=by, reason=reason)
     lines = [
         f"{frozen.calibration.pin} is released ({frozen.sha256[:12]}) by {by}.",
@@ -125,9 +145,16 @@ def release(  # noqa: PLR0913 - options of one command
 def list_calibrations(*, study: LaboratoryStudy = None, json: Json = False) -> Outcome:
     """List every released calibration, and the study's drafts."""
     from gating.calibration.catalogue import drafts_in, find_calibration, known_calibrations
+    from panels.text.errors import CalibrationFault
 
     folder = _calibrations_of(study)
-    released = [find_calibration(pin, folder) for pin in known_calibrations(folder)]
+    released, faults = [], []
+    for pin in known_calibrations(folder):
+        try:
+            released.append(find_calibration(pin, folder))
+        except CalibrationFault as fault:
+            faults.append(str(fault))
+            sys.stderr.write(f"reconflow: {fault}\n")
     documents = [
         {
             "calibration": each.calibration.pin,
@@ -145,34 +172,21 @@ def list_calibrations(*, study: LaboratoryStudy = None, json: Json = False) -> O
         f"{each['calibration']:<34}{each['sha256'][:12]:<14}{each['state']:<10}{each['title']}"
         for each in documents
     ]
-    return Outcome(document={"calibrations": documents}, text="\n".join(lines))
+    return Outcome(
+        document={"calibrations": documents, "faults": faults},
+        text="\n".join(lines),
+        failed=bool(faults),
+    )
 
 
 @calibrate.command
 def show(name: str, *, study: LaboratoryStudy = None, json: Json = False) -> Outcome:
     """Show the numbers of NAME (bcell/lyric-2@1.0.0, or a calibration.yaml)."""
     value = _calibration_or_file(name, study)
-    lines = [
-        f"{value.pin}  for {value.strategy}",
-        value.title,
-        "",
-        "Thresholds (linear, 0 to 262144)",
-        *(
-            f"  {name:<14}{numbers.value:>10g}"
-            + (
-                ""
-                if numbers.limits is None
-                else f"  {numbers.limits[0]:g} to {numbers.limits[1]:g}"
-            )
-            for name, numbers in value.thresholds.items()
-        ),
-    ]
-    if value.unmeasured:
-        lines += ["", "Not measured", *(f"  {k}: {v}" for k, v in value.unmeasured.items())]
-    if value.landmarks:
-        lines += ["", "Landmarks"]
-        for landmark, places in value.landmarks.items():
-            lines.append(f"  {landmark:<22}" + "  ".join(f"{k} {v:g}" for k, v in places.items()))
+    lines = [*_heading_lines(value)]
+    for title, section in _sections(value).items():
+        if section:
+            lines += ["", title, *(f"  {line}" for line in section)]
     return Outcome(document=value.model_dump(mode="json"), text="\n".join(lines))
 
 
@@ -199,22 +213,66 @@ def verify(*, study: LaboratoryStudy = None, json: Json = False) -> Outcome:
 
     result = verify_calibrations(_calibrations_of(study))
     sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in result.faults))
-    lines = [*(f"{pin}: as released" for pin in result.verified), *result.faults]
     return Outcome(
         document={"verified": list(result.verified), "faults": list(result.faults)},
-        text="\n".join(lines),
+        text="\n".join(f"{pin}: as released" for pin in result.verified),
         failed=bool(result.faults),
     )
+
+
+def _heading_lines(value: "Calibration") -> Iterator[str]:
+    """Say what a calibration is of, and for which tubes it holds."""
+    yield f"{value.pin}  for {value.strategy}"
+    yield value.title
+    if value.relative_to:
+        yield f"The strategy is drawn on {value.relative_to}."
+    names = [" ".join(filter(None, (each.name, each.serial))) for each in value.cytometers]
+    yield f"Cytometer: {', '.join(names) or 'none is named'}"
+    since = f"collected from {value.since} on" if value.since else "of any day"
+    batches = f" and of batch {', '.join(value.batches)}" if value.batches else ""
+    yield f"Holds for tubes {since}{batches}"
+
+
+def _sections(value: "Calibration") -> dict[str, list[str]]:
+    """Write all numbers of a calibration under their headings."""
+    return {
+        "Thresholds (linear, 0 to 262144)": [
+            _threshold_line(name, each) for name, each in value.thresholds.items()
+        ],
+        "Not measured": [f"{name}: {why}" for name, why in value.unmeasured.items()],
+        "Landmarks": [
+            f"{name:<22}" + "  ".join(f"{axis} {place:g}" for axis, place in places.items())
+            for name, places in value.landmarks.items()
+        ],
+        "Beads": [f"{marker:<14}{place:>10g}" for marker, place in value.beads.items()],
+        "Targets of the control charts": [
+            f"{name:<36}{each.mean:g} ± {each.sd:g} (SD), {counted(each.tubes, 'tube')}"
+            for name, each in value.targets.items()
+        ],
+    }
+
+
+def _from_here(path: Path) -> Path:
+    """Write a path as seen from the current folder where it lies in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _threshold_line(name: str, numbers: "ThresholdNumbers") -> str:
     limits = numbers.limits
     within = "" if limits is None else f"  {limits[0]:g} to {limits[1]:g}"
-    return f"  {name:<14}{numbers.value:>10g}{within}"
+    more = (("anchor", numbers.anchor), ("spread", numbers.spread))
+    cells = "".join(f"  {what} {place:g}" for what, place in more if place is not None)
+    clears = "/".join(f"{each:g}" for each in numbers.clears)
+    return f"{name:<14}{numbers.value:>10g}{within}{cells}" + (f"  clears {clears}" * bool(clears))
 
 
 def _calibrations_of(study: Path | None) -> Path | None:
-    return study / "calibrations" if study else None
+    """Give the folder of a study's own calibrations; raises SettingsFault where it is no study."""
+    if study is None:
+        return None
+    refuse_no_study(study)
+    return study / "calibrations"
 
 
 def _calibration_or_file(name: str, study: Path | None) -> "Calibration":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.study_given import refuse_no_study
 
 if TYPE_CHECKING:
     from panels.catalogue import PanelVersion
@@ -105,6 +106,8 @@ def verify(*, study: LaboratoryStudy = None, json: Json = False) -> Outcome:
     """Check that every released panel still is what was released."""
     from panels.verifying import verify_panels
 
+    if study is not None:
+        refuse_no_study(study)
     result = verify_panels(_laboratory_panels(study))
     faults = [*result.faults, *result.unreadable]
     sys.stderr.write("".join(f"reconflow: {fault}\n" for fault in faults))

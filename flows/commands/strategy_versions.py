@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.study_given import refuse_no_study
 
 if TYPE_CHECKING:
     from gating.strategy.gates import Gate
@@ -147,6 +148,8 @@ def verify(*, study: LaboratoryStudy = None, json: Json = False) -> Outcome:
     from gating.strategy.catalogue import known, load_strategy, missing_releases
     from panels.text.errors import CalibrationFault, StrategyFault
 
+    if study is not None:
+        refuse_no_study(study)
     strategies = strategies_of(study)
     verified: list[str] = []
     faults = [

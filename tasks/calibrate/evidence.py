@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gating.thresholds.valley import HIGHEST, LOWEST, WIDTH, bin_of
-from tasks.calibrate.effect import Effect
+from panels.text.plural import counted
+from tasks.calibrate.draft_notes import silent_tubes, telling_tubes
+from tasks.calibrate.effect import OWN, Effects
 from tasks.calibrate.instrument_calibration import Measured
 from tasks.calibrate.observation import shown_gate
 from tasks.calibrate.threshold_proposals import Proposal
@@ -31,30 +33,33 @@ SOURCES = {
 }
 WHAT_WOULD_TELL = {
     "fmo": "an FMO control of {marker} (sample sheet, control: fmo:{marker}) with 2,000 cells",
-    "landmark": "more tubes before infusion, or of healthy donors, that hold these cells",
-    "valley": "more tubes in which both populations are present (100 cells each)",
-    "negative": "tubes with 500 negative cells",
-    "tail": "tubes from before the infusion",
+    "landmark": "more tubes from before the infusion, or of healthy donors, that hold {cells}",
+    "valley": "more tubes whose {gate} hold both populations (100 cells each)",
+    "negative": "tubes with 500 cells of {negative}",
 }
+BY_HAND = "no tube, for the strategy names no cells for it: write a value into calibration.yaml"
 
 
-def evidence_page(measured: Measured, changed: Sequence[Effect], notes: Sequence[str]) -> str:
+def evidence_page(measured: Measured, changed: Effects, notes: Sequence[str]) -> str:
     """Make the page on which a person decides whether to rely on a draft."""
-    calibration = measured.calibration
+    calibration, silent = measured.calibration, silent_tubes(measured)
     return calibration_page(
         CalibrationPage(
             pin=calibration.pin,
             strategy=calibration.strategy,
-            relative_to=calibration.relative_to or "its own numbers",
+            relative_to=calibration.relative_to or OWN,
+            compared_with=changed.compared_with,
             cytometer=", ".join(
                 " ".join(filter(None, (each.name, each.serial))) for each in calibration.cytometers
             ),
-            tubes=[(tube.name, tube.role) for tube in measured.tubes],
+            telling=counted(telling_tubes(measured), "tube"),
+            tubes=[(tube.name, tube.role, tube.name not in silent) for tube in measured.tubes],
             notes=notes,
             thresholds=[*_thresholds(measured)],
             landmarks=[*_landmarks(measured)],
             effects=[
-                (each.label, sum(each.before), sum(each.after), each.ratio) for each in changed
+                (each.label, sum(each.before), sum(each.after), each.ratio)
+                for each in changed.populations
             ],
         )
     )
@@ -72,15 +77,28 @@ def _thresholds(measured: Measured) -> Iterator[ShownThreshold]:
             source=SOURCES.get(proposal.source, ""),
             doubt=proposal.doubt,
             sources=[_source_line(each, proposal) for each in proposal.sources],
-            would_tell=[]
-            if proposal.value is not None
-            else [
-                WHAT_WOULD_TELL[each.source].format(marker=proposal.marker)
-                for each in proposal.sources
-            ],
+            would_tell=[] if proposal.value is not None else _would_tell(measured, proposal),
             hangs_on=_hangs_on(measured, proposal),
             plot=_plot(measured, proposal),
         )
+
+
+def _would_tell(measured: Measured, proposal: Proposal) -> list[str]:
+    """Name the tubes that would tell an unmeasured threshold; landmarks where there are any."""
+    strategy, marker = measured.drawn, proposal.marker
+    threshold = strategy.thresholds[proposal.threshold]
+    landmarks = [each.gate for each in strategy.landmarks.values() if marker in each.axes]
+    told = [
+        WHAT_WOULD_TELL[each.source].format(
+            marker=marker,
+            cells=" or ".join(dict.fromkeys(landmarks)),
+            gate=threshold.seen_in,
+            negative=threshold.negative.gate if threshold.negative else "",
+        )
+        for each in proposal.sources
+        if each.source != "landmark" or (landmarks and proposal.declared > 0)
+    ]
+    return told or [BY_HAND]
 
 
 def _hangs_on(measured: Measured, proposal: Proposal) -> str:

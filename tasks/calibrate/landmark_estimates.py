@@ -12,6 +12,7 @@ from gating.strategy.display_scale import FULL_SCALE
 from gating.strategy.landmark import Landmark
 from gating.strategy.model import Strategy
 from gating.thresholds.valley import deepest_valley, histogram
+from panels.text.plural import counted
 from tasks.calibrate.half_sample_mode import mode_on_log
 from tasks.calibrate.observation import Observation
 
@@ -61,6 +62,7 @@ def landmark_estimates(
     return {
         (name, axis): _with_own_mode(
             _estimate_of(landmark, [each.landmarks[name, axis] for each in observations]),
+            landmark.gate,
             cut_off(strategy, landmark.gate, axis),
             clear,
         )
@@ -72,8 +74,8 @@ def landmark_estimates(
 def _estimate_of(landmark: Landmark, tubes: Sequence[Floats]) -> LandmarkEstimate:
     """Estimate a landmark from all its cells, or from the bright ones of each tube."""
     if not landmark.bright:
-        return estimate(tubes)
-    return estimate([_bright(values) for values in tubes])
+        return estimate(tubes, landmark.gate)
+    return estimate([_bright(values) for values in tubes], f"bright {landmark.gate}")
 
 
 def _bright(values: Floats) -> Floats:
@@ -95,39 +97,45 @@ def cut_off(strategy: Strategy, gate: str, axis: str) -> float | None:
     return max(bounds, default=None)
 
 
-def _with_own_mode(found: LandmarkEstimate, bound: float | None, clear: float) -> LandmarkEstimate:
+def _with_own_mode(
+    found: LandmarkEstimate, gate: str, bound: float | None, clear: float
+) -> LandmarkEstimate:
     """Refuse a mode that lies at the threshold its cells are cut off at."""
     if found.value is None or bound is None or found.value >= clear * bound:
         return found
     fault = (
-        f"the cells beyond {bound:.0f} are densest at {found.value:.0f}: the tail of others, no "
-        f"population of their own"
+        f"the cells of {gate} above {bound:.0f} are densest at {found.value:.0f}: the tail of "
+        f"other cells, no population of their own"
     )
     return replace(found, value=None, low=np.nan, high=np.nan, fault=fault)
 
 
-def estimate(tubes: Sequence[Floats]) -> LandmarkEstimate:
+def estimate(tubes: Sequence[Floats], named: str) -> LandmarkEstimate:
     """Estimate one landmark: the median of the tubes' modes, or the mode of all cells together.
 
-    ``tubes`` are the linear values of its cells in each tube (cells,).
+    ``tubes`` are the linear values of its cells in each tube (cells,), ``named`` what the cells are
+    called in a fault.
     """
     positive = [values[values > 0] for values in tubes]
     at_end = [float(np.mean(values >= END)) for values in positive if len(values)]
     if at_end and np.median(at_end) > MOST_AT_END:
-        fault = f"{100 * np.median(at_end):.0f} % of these cells lie at the end of the range"
+        share = f"{100 * np.median(at_end):.0f} %"
+        fault = f"{share} of the cells of {named} lie at the end of the detector's range"
         return LandmarkEstimate(None, np.nan, np.nan, 0, len(at_end), np.nan, fault)
     enough = [values for values in positive if len(values) >= CELLS]
     used = enough if len(enough) >= TUBES else [values for values in positive if len(values)]
     cells = sum(map(len, used))
     if cells < CELLS:
-        fault = f"{cells} cells in {len(used)} tubes, {CELLS} are needed"
+        seen = f"{counted(cells, 'cell')} of {named} in {counted(len(used), 'tube')}"
+        fault = f"{seen}; {CELLS} are needed"
         return LandmarkEstimate(None, np.nan, np.nan, cells, len(used), np.nan, fault)
     between = np.nan
     if len(enough) >= TUBES:
         modes = np.log([mode_on_log(values) for values in enough])
         between = MAD_TO_SD * float(np.median(np.abs(modes - np.median(modes))))
         if between > MOST_SD:
-            fault = f"{len(enough)} tubes differ by {between / np.log(10):.2f} decades (SD)"
+            apart = f"{between / np.log(10):.2f} decades (SD)"
+            fault = f"{len(enough)} tubes differ by {apart} in where {named} lie"
             return LandmarkEstimate(None, np.nan, np.nan, cells, len(used), between, fault)
     low, high = _interval(used, pooled=len(enough) < TUBES)
     value = _value(used, pooled=len(enough) < TUBES)

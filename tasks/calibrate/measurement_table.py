@@ -130,4 +130,4 @@ def _percent(between: float) -> object:
 
 
 def _ratio(value: float | None, drawn: float | None) -> object:
-    return "" if value is None or not drawn else round(value / drawn, 4)
+    return "" if value is None or not drawn or drawn < 0 else round(value / drawn, 4)

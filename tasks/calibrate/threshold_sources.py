@@ -16,13 +16,14 @@ from gating.strategy.axis_map import AxisMap
 from gating.strategy.model import Strategy
 from gating.strategy.threshold import Threshold
 from gating.thresholds.measure import ThresholdMeasurement
-from gating.thresholds.measured_threshold import MeasuredThreshold
+from gating.thresholds.measured_threshold import NEGATIVE_EVENTS, MeasuredThreshold
 from gating.thresholds.resolution import FMO_EVENTS, FMO_SHARE
 from gating.thresholds.valley import find_valley, share_below
 from tasks.calibrate.landmark_estimates import MAD_TO_SD, RESAMPLES, SEED, LandmarkEstimate
 from tasks.calibrate.observation import Observation
 from tasks.calibrate.tube import CalibrationTube
 
+NO_LANDMARK = "the strategy has no landmark on this detector"
 LEAST_TUBES = 3
 """So many tubes whose valleys pass give a median; fewer are pooled."""
 MOST_BETWEEN = 0.15 * np.log(10)
@@ -65,9 +66,12 @@ def landmark_source(
 
     ``estimates`` are those of the axis; ``moved`` is made of them.
     """
+    if declared.value <= 0:
+        fault = "the strategy's own value is 0 or below: no gain moves it"
+        return SourceEstimate("landmark", None, fault=fault)
     found = [each for each in estimates if each.value is not None]
     if not found:
-        fault = "; ".join(each.fault for each in estimates) or "no landmark on this detector"
+        fault = "; ".join(each.fault for each in estimates) or NO_LANDMARK
         return SourceEstimate("landmark", None, fault=fault)
     value = moved.at(declared.value)
     nearest = min(found, key=lambda each: abs(np.log((each.value or 1.0) / value)))
@@ -93,7 +97,8 @@ def fmo_source(name: str, threshold: Threshold, tubes: Seen) -> SourceEstimate:
     counts = [np.asarray(each.counts) for each in controls if each.counts is not None]
     enough = [each for each in counts if each.sum() >= FMO_EVENTS]
     if not enough:
-        fault = f"no FMO control of {threshold.marker} with {FMO_EVENTS} cells"
+        gate = f" of {threshold.seen_in}" if threshold.seen_in else ""
+        fault = f"no FMO control of {threshold.marker} with {FMO_EVENTS:,} cells{gate}"
         return SourceEstimate("fmo", None, fault=fault)
     values = [share_below(each, FMO_SHARE) for each in enough]
     return _median("fmo", values, int(sum(each.sum() for each in enough)))
@@ -107,7 +112,8 @@ def valley_source(name: str, threshold: Threshold, tubes: Seen) -> SourceEstimat
         if measurement.counts is not None
     ]
     if not histograms:
-        return SourceEstimate("valley", None, fault="no gate shows both sides of the boundary")
+        fault = f"no tube shows {threshold.seen_in} on both sides of the boundary"
+        return SourceEstimate("valley", None, fault=fault)
     valleys = [find_valley(each, threshold.value) for each in histograms]
     passed = [each for each in valleys if each is not None and not each.fault()]
     if len(passed) >= LEAST_TUBES:
@@ -115,7 +121,8 @@ def valley_source(name: str, threshold: Threshold, tubes: Seen) -> SourceEstimat
         return _median("valley", [each.value for each in passed], cells)
     pooled = find_valley(np.sum(histograms, axis=0), threshold.value)
     if pooled is None or pooled.fault():
-        fault = "one mode only" if pooled is None else pooled.fault()
+        why = "one population only" if pooled is None else pooled.fault()
+        fault = f"no valley in {threshold.seen_in}: {why}"
         return SourceEstimate("valley", None, fault=fault)
     spread = float(np.exp(1.96 * pooled.sd))
     return SourceEstimate(
@@ -151,7 +158,9 @@ def negative_source(name: str, threshold: Threshold, tubes: Seen) -> SourceEstim
             continue
         cells += measurement.negative.events if measurement.negative else 0
     if not values:
-        return SourceEstimate("negative", None, fault="fewer than 500 negative cells in each tube")
+        gate = threshold.negative.gate if threshold.negative else "its negative gate"
+        fault = f"fewer than {NEGATIVE_EVENTS} negative cells of {gate} in every tube"
+        return SourceEstimate("negative", None, fault=fault)
     return _median("negative", values, cells)
 
 

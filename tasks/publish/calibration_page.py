@@ -61,13 +61,20 @@ class LandmarkLine:
 
 @dataclass(frozen=True)
 class CalibrationPage:
-    """All that the page shows; ``effects`` are (population, events before, after, ratio)."""
+    """All that the page shows; ``effects`` are (population, events before, after, ratio).
+
+    ``tubes`` are (file, role, whether it tells anything), ``telling`` says how many do;
+    ``relative_to`` is the calibration the strategy is drawn on, ``compared_with`` names the numbers
+    that the counts before are made with.
+    """
 
     pin: str
     strategy: str
     relative_to: str
+    compared_with: str
     cytometer: str
-    tubes: Sequence[tuple[str, str]]
+    telling: str
+    tubes: Sequence[tuple[str, str, bool]]
     notes: Sequence[str]
     thresholds: Sequence[ShownThreshold]
     landmarks: Sequence[LandmarkLine]
@@ -79,7 +86,14 @@ def calibration_page(page: CalibrationPage) -> str:
     plots = {each.name: draw_threshold(each.plot) for each in page.thresholds}
     return render(
         "calibration.html",
-        {"page": page, "plots": plots, "whole": whole, "span": span, "percent": percent},
+        {
+            "page": page,
+            "plots": plots,
+            "whole": whole,
+            "span": span,
+            "times": times,
+            "percent": percent,
+        },
     )
 
 
@@ -91,6 +105,11 @@ def whole(value: float | None) -> str:
 def span(interval: tuple[float, float]) -> str:
     """Write an interval; a dash where there is none."""
     return f"{whole(interval[0])} to {whole(interval[1])}" if isfinite(interval[0]) else "–"
+
+
+def times(value: float, drawn_on: float | None) -> str:
+    """Write a value as a multiple of the strategy's own; empty where that is 0 or below."""
+    return f"{value / drawn_on:.2f}" if drawn_on is not None and drawn_on > 0 else ""
 
 
 def percent(value: float) -> str:

@@ -1,8 +1,11 @@
 """The commands about calibrations: what they measure and write, what they say, what they refuse."""
 
 import csv
+import os
 import re
 import shutil
+from collections.abc import Collection
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,12 @@ from gating.fcs.header import read_header
 from tasks.intake.take_in import take_in
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.study import write_study
+from tasks.store.ledger import record_failure
+from tasks.store.tubes import taken_in
 from tasks.study.folder import open_study
 from tests.flows.command import Said, reconflow_here
 from tests.other_instrument import other_instrument, rewrite_study
+from tests.tasks.calibrations import release_calibration
 
 SETTINGS = (
     "study: test\nintake: {settle_seconds: 0}\n"
@@ -46,6 +52,11 @@ def keep_rows(study: Path, wanted) -> None:
     """Keep some lines of the sample sheet."""
     with (study / "samples.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if wanted(row)]
+    write_rows(study, rows)
+
+
+def write_rows(study: Path, rows: list[dict[str, str]]) -> None:
+    """Write the sample sheet."""
     with (study / "samples.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
@@ -71,6 +82,7 @@ def said(capfd: pytest.CaptureFixture[str]):
 
 def test_a_draft_is_measured_looked_at_and_released(study: Path, said) -> None:
     drafted = said(*DRAFT, "--study", study, "--json").document
+    assert drafted["compared_with"] == "bcell/simulated@1.0.0"
     assert drafted["calibration"] == "bcell/five@1.0.0"
     assert len(drafted["tubes"]) == 4
     assert {each["source"] for each in drafted["thresholds"].values()} <= {
@@ -113,8 +125,17 @@ def test_a_draft_is_measured_looked_at_and_released(study: Path, said) -> None:
 
 
 def test_the_same_tubes_give_the_same_draft(study: Path, said, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        assert said(*DRAFT, "--study", study, "--output", tmp_path / name).code == 0
+    """The order they are named in changes nothing, nor that one is named twice or copied."""
+    copied = shutil.copy(one_tube(study), tmp_path / "copied.fcs")
+    first = said(*DRAFT, "--study", study, "--output", tmp_path / "one")
+    assert first.code == 0
+    assert "13 thresholds measured on 4 tubes" in first.out
+    place = study / "calibrations" / "bcell" / "five" / "1.0.0"
+    assert f"put the three files into {place}" in first.out
+    assert f"--reason TEXT --study {study}" in first.out
+    named = ("--tubes", copied, "P04*7_bcell.fcs", "P0*7_bcell.fcs", "P01*7_bcell.fcs")
+    again = said(*DRAFT, *named, "--study", study, "--output", tmp_path / "two", "--json")
+    assert again.document["tubes"] == [f"P0{number}_D-7_bcell.fcs" for number in (1, 2, 3, 4)]
     for file in ("calibration.yaml", "measurements.csv", "evidence.html"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -124,6 +145,7 @@ def test_the_next_draft_has_the_next_version_and_says_what_changed(study: Path, 
     said(*RELEASE, *REASON, "--study", study)
     drafted = said(*DRAFT, "--tubes", "P01*", "P02*", "P03*", "--study", study, "--json").document
     assert drafted["calibration"] == "bcell/five@1.1.0"
+    assert drafted["compared_with"] == "bcell/five@1.0.0"
     second = study / "calibrations" / "bcell" / "five" / "1.1.0" / "calibration.yaml"
     differs = said("calibrate", "diff", "bcell/five@1.0.0", second, "--study", study, "--json")
     changes = {each["name"]: each for each in differs.document["changes"]}
@@ -146,10 +168,17 @@ def test_a_changed_release_is_found(study: Path, said) -> None:
     said(*DRAFT, "--study", study)
     said(*RELEASE, *REASON, "--study", study)
     path = study / "calibrations" / "bcell" / "five" / "1.0.0" / "calibration.yaml"
+    onto = said(*DRAFT, "--study", study, "--output", path.parent)
+    assert onto.code == 2
+    assert "holds bcell/five@1.0.0, which is released" in onto.err
     path.write_text(path.read_text().replace("title: bcell on five", "title: other"))
     verified = said("calibrate", "verify", "--study", study)
-    assert verified.code != 0
-    assert "was changed after its release" in verified.err
+    assert verified.code == 1
+    assert (verified.out + verified.err).count("was changed after its release") == 1
+    listed = said("calibrate", "list", "--study", study)
+    assert listed.code == 1
+    assert "was changed after its release" in listed.err
+    assert "tbnk/simulated@1.0.0" in listed.out
 
 
 @pytest.mark.parametrize(
@@ -161,6 +190,24 @@ def test_a_changed_release_is_found(study: Path, said) -> None:
             "instruments are five",
         ),
         ((*DRAFT, "--tubes", "nothing*.fcs"), "neither a tube of the panel bcell in the study"),
+        (
+            (
+                "calibrate",
+                "draft",
+                "--panel",
+                "bcell",
+                "--instrument",
+                "six",
+                "--tubes",
+                "*bcell.fcs",
+            ),
+            "P01_D-7_bcell.fcs is a tube of the instrument five in the sample sheet, not of six",
+        ),
+        (
+            ("calibrate", "draft", "--panel", "bcell", "--instrument", "x" * 300),
+            "it has 300 letters",
+        ),
+        (("calibrate", "draft", "--panel", "bcell", "--instrument", ".."), "no name of an inst"),
         ((*DRAFT, "--strategy", "cart@4.0.0"), "gates the panel cart, not bcell"),
         ((*DRAFT, "--strategy", "bcell@9.0.0"), "There is no strategy"),
         ((*RELEASE, *REASON), "Draft it first"),
@@ -176,18 +223,34 @@ def test_what_cannot_be_done_is_said(
     assert reason in refused.err
 
 
-def other_file(source: Path, target: Path, **keywords: str) -> Path:
-    """Write a tube anew with other keywords."""
+def other_file(
+    source: Path,
+    target: Path,
+    *,
+    events: int | None = None,
+    without: Collection[str] = (),
+    without_marker: str = "",
+    without_beads: bool = False,
+    **keywords: str,
+) -> Path:
+    """Write a tube anew: other keywords, some of its events, without some keyword or channel."""
     header = read_header(source)
-    events = np.asarray(open_events(header).columns(list(range(len(header.channels))), slice(None)))
-    channels = [
-        FcsChannel(each.detector, each.label, int(each.maximum), 450) for each in header.channels
-    ]
-    stains = [each.detector for each in header.channels if each.label]
-    kept = {key: header.keywords[key] for key in ("$CYT", "$CYTSN", "$TIMESTEP")}
+    recorded = [each for each in header.channels if each.label != without_marker or not each.label]
+    places = [header.channels.index(each) for each in recorded]
+    values = np.asarray(open_events(header).columns(places, slice(None)))[:events]
+    channels = [FcsChannel(each.detector, each.label, int(each.maximum), 450) for each in recorded]
+    stains = [each.detector for each in recorded if each.label]
+    if without_beads:  # They alone are bright in every detector.
+        stained = values[:, [place for place, each in enumerate(recorded) if each.label]]
+        values = values[stained.min(axis=1) < 0.1 * recorded[0].maximum]
+    kept = {
+        key: header.keywords[key]
+        for key in ("$CYT", "$CYTSN", "$TIMESTEP")
+        if key in header.keywords and key not in without
+    }
     write_fcs(
         target,
-        events.astype(np.float32),
+        values.astype(np.float32),
         channels,
         dialect="fcs3.1-le",
         spill=FcsSpill(tuple(stains), np.eye(len(stains))),
@@ -196,10 +259,10 @@ def other_file(source: Path, target: Path, **keywords: str) -> Path:
     return target
 
 
-def one_tube(study: Path) -> Path:
+def one_tube(study: Path, panel: str = "bcell") -> Path:
     files = sorted((study / "archive").rglob("*.fcs"))
     named = {read_header(path).keywords["$FIL"]: path for path in files}
-    return named["P01_D-7_bcell.fcs"]
+    return named[f"P01_D-7_{panel}.fcs"]
 
 
 def test_tubes_of_two_instruments_are_refused(study: Path, said, tmp_path: Path) -> None:
@@ -212,14 +275,13 @@ def test_tubes_of_two_instruments_are_refused(study: Path, said, tmp_path: Path)
 
 
 def test_tubes_of_two_settings_are_refused(study: Path, said, tmp_path: Path) -> None:
-    for name, volts in (("low", "450"), ("high", "600")):
+    for name, volts in (("middle", "450"), ("low", "420"), ("high", "480")):
         path = other_file(one_tube(study), tmp_path / f"{name}.fcs")
         path.write_bytes(re.sub(rb"(\$P9V\x0c)450", rb"\g<1>" + volts.encode(), path.read_bytes()))
     refused = said(*DRAFT, "--tubes", f"{tmp_path}/*.fcs", "--study", study)
     assert refused.code == 2
     assert "was set otherwise: voltage" in refused.err
-    assert "low.fcs" in refused.err
-    assert "high.fcs" in refused.err
+    assert "420 in low.fcs, 480 in high.fcs" in refused.err
 
 
 def test_a_file_that_is_no_tube_is_named(study: Path, said, tmp_path: Path) -> None:
@@ -249,6 +311,154 @@ def test_a_strategy_without_reference_cells_is_refused(study: Path, said) -> Non
 def test_uncompensated_tubes_are_refused(study: Path, said) -> None:
     path = study / "panels" / "bcell.yaml"
     path.write_text(path.read_text().replace("compensated: false", "compensated: true"))
+    for words, cure in (
+        ((), "Name the other tubes with --tubes."),
+        (("--tubes", "P0*7_bcell.fcs"), "Leave it out of --tubes."),
+    ):
+        refused = said(*DRAFT, *words, "--study", study)
+        assert refused.code == 2
+        assert "P01_D-7_bcell.fcs cannot be used: " in refused.err
+        assert "has no compensation" in refused.err
+        assert refused.err.rstrip().endswith(cure)
+
+
+def without_events(source: Path, target: Path) -> Path:
+    """Write a tube in which nothing was acquired, and that does not name its cytometer."""
+    return other_file(source, target, events=0, without=("$CYT", "$CYTSN"))
+
+
+def test_an_empty_tube_is_said_to_tell_nothing(study: Path, said, tmp_path: Path) -> None:
+    full = other_file(one_tube(study), tmp_path / "full.fcs", without=("$CYT", "$CYTSN"))
+    empty = without_events(full, tmp_path / "empty.fcs")
+    drafted = said(*DRAFT, "--tubes", str(empty), str(full), "--study", study)
+    assert drafted.code == 0
+    assert "measured on 1 tube," in drafted.out
+    assert "it rests on 1 tube: at least 5" in drafted.out
+    assert "empty.fcs tells nothing" in drafted.out
+    assert "write its name under 'cytometers'" in drafted.out
+    assert re.search(r"the landmark plasma_cells was not found on .* cells? of ", drafted.out)
+    assert "1 tubes" not in drafted.out
+    folder = study / "calibrations" / "bcell" / "five" / "1.0.0"
+    page = (folder / "evidence.html").read_text(encoding="utf-8")
+    assert "measured on 1 tube." in page
+    assert "tells nothing: too few cells" in page
+    assert "Every number was measured" not in page
+    assert "1 tubes" not in page + (folder / "calibration.yaml").read_text(encoding="utf-8")
+
+
+def test_a_draft_of_nothing_is_not_written(study: Path, said, tmp_path: Path) -> None:
+    empty = without_events(one_tube(study), tmp_path / "empty.fcs")
+    refused = said(*DRAFT, "--tubes", str(empty), "--study", study)
+    assert refused.code == 2
+    assert "Nothing could be measured on 1 tube: " in refused.err
+    assert "empty.fcs hold" in refused.err
+    assert not (study / "calibrations").exists()
+
+
+def test_a_place_that_is_no_folder_is_refused(study: Path, said, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    for output in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        refused = said(*DRAFT, "--study", study, "--output", output)
+        assert refused.code == 2
+        assert "taken is a file: name a folder" in refused.err
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "calibration.yaml")
+    refused = said(*DRAFT, "--study", study, "--output", tmp_path / "pipe")
+    assert refused.code == 2
+    assert "calibration.yaml: this is a pipe, not a file" in refused.err
+
+
+def test_a_folder_that_is_no_study_is_refused(said, tmp_path: Path) -> None:
+    for words in (("calibrate", "verify"), ("calibrate", "list"), ("strategy", "verify")):
+        refused = said(*words, "--study", tmp_path)
+        assert (refused.code, refused.out) == (2, "")
+        assert "is not a study: it has no study.yaml" in refused.err
+    assert said("panel", "verify", "--study", tmp_path).code == 2
+
+
+def test_tubes_that_cannot_be_used_are_left_out_and_said(study: Path, said) -> None:
+    """A tube that failed and a control whose own detector was not recorded stop no draft."""
+    opened = open_study(study)
+    source = one_tube(study)
+    other_file(source, study / "inbox" / "P01_D-7_fmo19.fcs", without_marker="CD19")
+    with (study / "samples.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    control = next(row for row in rows if row["file"] == "P01_D-7_bcell.fcs")
+    rows = [{**row, "control": ""} for row in rows]
+    rows.append(control | {"file": "P01_D-7_fmo19.fcs", "control": "fmo:CD19"})
+    write_rows(study, rows)
+    take_in(opened)
+    with opened.store() as store:
+        failing = next(
+            tube for tube in taken_in(store) if tube.file.inbox_path == "P02_D-7_bcell.fcs"
+        )
+        record_failure(store, failing.identity.tube_sha256, "its spill cannot be inverted.")
+    drafted = said(*DRAFT, "--study", study, "--json").document
+    assert drafted["tubes"] == [f"P0{number}_D-7_bcell.fcs" for number in (1, 3, 4)]
+    notes = drafted["notes"]
+    assert "P02_D-7_bcell.fcs was left out: its spill cannot be inverted" in notes
+    assert any(each.startswith("P01_D-7_fmo19.fcs was left out: it does not fit") for each in notes)
+
+
+def test_a_named_tube_that_does_not_fit_is_refused_with_the_way_out(
+    study: Path, said, tmp_path: Path
+) -> None:
+    other_file(one_tube(study), tmp_path / "short.fcs", without_marker="CD19")
+    refused = said(*DRAFT, "--tubes", "P0*", str(tmp_path / "short.fcs"), "--study", study)
+    assert refused.code == 2
+    assert "short.fcs cannot be used: it does not fit the panel bcell" in refused.err
+    assert "Leave it out of --tubes." in refused.err
+
+
+def test_a_tube_whose_file_is_gone_is_named(study: Path, said) -> None:
+    one_tube(study).unlink()
     refused = said(*DRAFT, "--study", study)
-    assert refused.code != 0
-    assert ".fcs" in refused.err
+    assert refused.code == 2
+    assert "P01_D-7_bcell.fcs cannot be used: No such file or directory." in refused.err
+    assert "Name the other tubes with --tubes." in refused.err
+
+
+def test_what_a_strategy_cannot_tell_is_said(study: Path, said, tmp_path: Path) -> None:
+    """Without landmarks gates stay where they are; without baselines CAR borders are not held."""
+    full = other_file(one_tube(study), tmp_path / "full.fcs")
+    words = (*DRAFT, "--strategy", "bcell@2.0.0", "--tubes", str(full), "--study", study)
+    drafted = said(*words)
+    assert drafted.code == 0
+    assert "bcell@2.0.0 has no landmarks, so scatter gates stay where they are" in drafted.out
+    assert "use a strategy that has (bcell@3.0.0)" in drafted.out
+    car = other_file(one_tube(study, "cart"), tmp_path / "car.fcs")
+    words = ("calibrate", "draft", "--panel", "cart", "--instrument", "five", "--study", study)
+    drafted = said(*words, "--tubes", str(car))
+    assert drafted.code == 0
+    assert "1 of 1 tube is not known to be from before the infusion: car19, carbcma were" in (
+        drafted.out
+    )
+
+
+def test_beads_that_no_tube_shows_are_said(study: Path, said, tmp_path: Path) -> None:
+    words = ("calibrate", "draft", "--panel", "tbnk", "--instrument", "five", "--study", study)
+    notes = {}
+    for beads in (True, False):
+        tube = other_file(one_tube(study, "tbnk"), tmp_path / "t.fcs", without_beads=not beads)
+        drafted = said(*words, "--tubes", str(tube), "--output", tmp_path / "x", "--json")
+        assert drafted.code == 0, drafted.err
+        notes[beads] = " ".join(drafted.document["notes"])
+    assert "no tube shows the cluster of the gate beads: beads were not measured" in notes[False]
+    assert "cluster of the gate" not in notes[True]
+
+
+def test_a_calibration_is_shown_whole(study: Path, said) -> None:
+    release_calibration(
+        open_study(study),
+        "bcell/six@1.0.0",
+        {"Spectral Six": "SN-6"},
+        since=date(2026, 3, 1),
+        batches=["LOT-7"],
+        beads={"CD19": 200000},
+        targets={"anchor CD3": {"mean": 11000, "sd": 300, "tubes": 12}},
+    )
+    shown = said("calibrate", "show", "bcell/six@1.0.0", "--study", study).out
+    assert "Cytometer: Spectral Six SN-6" in shown
+    assert "Holds for tubes collected from 2026-03-01 on and of batch LOT-7" in shown
+    assert re.search(r"Beads\n  CD19 +200000", shown)
+    assert re.search(r"anchor CD3 +11000 ± 300 \(SD\), 12 tubes", shown)

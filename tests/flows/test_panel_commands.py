@@ -24,6 +24,7 @@ def said(capfd: pytest.CaptureFixture[str]):
 def study(tmp_path: Path) -> Path:
     """Make a study with a panel of its own."""
     shutil.copytree(LYOPLATE, tmp_path / "study", dirs_exist_ok=True)
+    (tmp_path / "study" / "study.yaml").write_text("study: test\n", encoding="utf-8")
     return tmp_path / "study"
 
 

@@ -35,6 +35,7 @@ def said(capfd: pytest.CaptureFixture[str]):
 def study(tmp_path: Path) -> Path:
     """Make a study with strategies and panels of its own."""
     shutil.copytree(LYOPLATE, tmp_path / "study", dirs_exist_ok=True)
+    (tmp_path / "study" / "study.yaml").write_text("study: test\n", encoding="utf-8")
     return tmp_path / "study"
 
 

@@ -1,5 +1,6 @@
 """An instrument's numbers are measured on its own tubes, and none is invented."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gating.strategy.axis_map import AxisMap
 from gating.strategy.catalogue import load_strategy
 from gating.strategy.model import Strategy
 from gating.thresholds.apply import apply_strategy
@@ -16,16 +18,20 @@ from gating.thresholds.valley import histogram
 from panels.catalogue import load_panel
 from panels.simulation.conditions import Conditions
 from panels.simulation.tube import simulate_tube, true_counts
+from tasks.calibrate.effect import Effects
+from tasks.calibrate.evidence import evidence_page
 from tasks.calibrate.half_sample_mode import half_sample_mode, mode_on_log
 from tasks.calibrate.instrument_calibration import Heading, Measured, measure_calibration
-from tasks.calibrate.landmark_estimates import estimate
+from tasks.calibrate.landmark_estimates import LandmarkEstimate, estimate
 from tasks.calibrate.threshold_sources import (
     SeenTube,
     fmo_source,
+    landmark_source,
     negative_source,
     valley_source,
 )
 from tasks.calibrate.tube import CalibrationTube, Role, open_tube
+from tasks.publish.calibration_page import times
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tests.other_instrument import OtherInstrument, other_instrument, rewrite_tube, write_panel
 
@@ -211,14 +217,20 @@ def test_the_mode_goes_with_the_gain() -> None:
 @pytest.mark.parametrize(
     ("tubes", "said"),
     [
-        ([np.full(40, 900.0), np.full(50, 900.0)], "90 cells in 2 tubes, 100 are needed"),
+        (
+            [np.full(40, 900.0), np.full(50, 900.0)],
+            "90 cells of t_cells in 2 tubes; 100 are needed",
+        ),
         ([np.full(200, at) for at in (100.0, 1000.0, 10_000.0, 300.0)], "4 tubes differ by"),
-        ([np.full(200, 262_143.0)] * 3, "100 % of these cells lie at the end of the range"),
-        ([np.full(200, -5.0)] * 3, "0 cells in 0 tubes"),
+        (
+            [np.full(200, 262_143.0)] * 3,
+            "100 % of the cells of t_cells lie at the end of the detector's range",
+        ),
+        ([np.full(200, -5.0)] * 3, "0 cells of t_cells in 0 tubes"),
     ],
 )
 def test_a_landmark_that_cannot_be_seen_has_no_place(tubes: list[np.ndarray], said: str) -> None:
-    found = estimate(tubes)
+    found = estimate(tubes, "t_cells")
     assert found.value is None
     assert said in found.fault
 
@@ -228,7 +240,7 @@ def test_a_landmark_has_an_interval_that_shrinks_with_more_tubes() -> None:
 
     def width(number: int) -> float:
         tubes = [rng.lognormal(9 + rng.normal(0, 0.1), 0.2, 500) for _ in range(number)]
-        found = estimate(tubes)
+        found = estimate(tubes, "t_cells")
         assert found.value is not None
         assert found.low <= found.value <= found.high
         return float(np.log(found.high / found.low))
@@ -282,6 +294,38 @@ def test_an_fmo_control_tells_where_cells_without_the_stain_end() -> None:
     none = fmo_source("cd19", cd19(), [seen(cells(0, 9000))])
     assert none.value is None
     assert "no FMO control of CD19" in none.fault
+
+
+@pytest.mark.parametrize("value", [0.0, -120.0])
+def test_a_landmark_moves_no_value_of_0_or_below(value: float) -> None:
+    found = LandmarkEstimate(9000.0, 8900.0, 9100.0, 4000, 5, 0.05)
+    moved = AxisMap((4500.0,), (9000.0,))
+    declared = cd19().model_copy(update={"value": value})
+    none = landmark_source(declared, moved, [found])
+    assert none.value is None
+    assert "0 or below" in none.fault
+    assert landmark_source(cd19(), moved, [found]).value == pytest.approx(2 * cd19().value)
+    assert times(700.0, value) == ""
+    assert times(700.0, 350.0) == "2.00"
+
+
+def test_what_would_tell_names_only_what_the_strategy_has(calibrated_panel: Calibrated) -> None:
+    panel, _, measured, _ = calibrated_panel
+    name = {"bcell": "cd27", "cart": "carbcma"}[panel]
+    unmeasured = tuple(
+        replace(each, value=None, source="") if each.threshold == name else each
+        for each in measured.proposals
+    )
+    page = evidence_page(
+        replace(measured, proposals=unmeasured), Effects("what counts now", ()), ["a note"]
+    )
+    told = re.search(r"What would tell: ([^<]*)<", page)
+    assert told is not None
+    if panel == "bcell":
+        assert "that hold switched_memory_b" in told[1]
+    else:
+        assert "healthy donors" not in told[1]
+        assert "500 cells of" in told[1]
 
 
 def test_negative_cells_that_were_not_seen_give_nothing() -> None:

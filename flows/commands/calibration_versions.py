@@ -42,7 +42,7 @@ def draft(  # noqa: PLR0913 - options of one command
     *,
     panel: Annotated[str, Parameter(help="The panel whose tubes are measured.")],
     instrument: Annotated[
-        str, Parameter(help="The instrument, as the sample sheet names it (or a name for it).")
+        str, Parameter(help="The instrument: its name in the sample sheet, or one of your own.")
     ],
     study: Study = Path(),
     tubes: Annotated[
@@ -130,7 +130,7 @@ def release(  # noqa: PLR0913 - options of one command
     frozen, changes = release_calibration(study, (panel, instrument), version, by=by, reason=reason)
     lines = [
         f"{frozen.calibration.pin} is released ({frozen.sha256[:12]}) by {by}.",
-        "The next run counts the tubes of its instrument with it.",
+        _counted_with(study, frozen.calibration),
         *(f"  {change.text}" for change in changes or ()),
     ]
     document = {
@@ -139,6 +139,23 @@ def release(  # noqa: PLR0913 - options of one command
         "difference": None if changes is None else [change.document() for change in changes],
     }
     return Outcome(document=document, text="\n".join(lines))
+
+
+def _counted_with(study: Path, calibration: "Calibration") -> str:
+    """Say whether the strategy in use counts with a calibration, and what to do where not."""
+    from gating.strategy.calibrated import misfit
+    from tasks.strategies.in_use import strategies_in_use
+    from tasks.study.folder import open_study
+
+    used = strategies_in_use(open_study(study)).get(calibration.panel)
+    fault = "" if used is None else misfit(used.release.strategy, calibration)
+    if used is None or not fault:
+        return "The next run counts the tubes of its instrument with it."
+    return (
+        f"No tube is counted with it yet: the panel is counted with {used.name}, and {fault}. To "
+        f"change: reconflow regate --strategy {calibration.strategy}, then reconflow strategy "
+        f"promote."
+    )
 
 
 @calibrate.command(name="list")
@@ -228,6 +245,8 @@ def _heading_lines(value: "Calibration") -> Iterator[str]:
         yield f"The strategy is drawn on {value.relative_to}."
     names = [" ".join(filter(None, (each.name, each.serial))) for each in value.cytometers]
     yield f"Cytometer: {', '.join(names) or 'none is named'}"
+    if value.known_as:
+        yield f"In sample sheets also: {', '.join(value.known_as)}"
     since = f"collected from {value.since} on" if value.since else "of any day"
     batches = f" and of batch {', '.join(value.batches)}" if value.batches else ""
     yield f"Holds for tubes {since}{batches}"

@@ -115,7 +115,8 @@ def names_instrument(tube: TubeInstrument, names: Sequence[str]) -> bool:
 
 def _is_named(tube: TubeInstrument, calibration: Calibration) -> bool:
     """Tell whether the sheet names the instrument of a calibration."""
-    return tube.named is not None and _plain(tube.named) == _plain(calibration.instrument)
+    names = (calibration.instrument, *calibration.known_as)
+    return tube.named is not None and _plain(tube.named) in map(_plain, names)
 
 
 def _is_of_file(tube: TubeInstrument, calibration: Calibration) -> bool:

@@ -82,7 +82,8 @@ class Calibration(StrictModel):
 
     ``strategy`` is the release whose thresholds and landmarks were measured; ``relative_to`` is
     the calibration whose landmarks the strategy is drawn on (None: this one is it).
-    ``cytometers`` are the instruments as their files name them. The calibration holds for tubes
+    ``cytometers`` are the instruments as their files name them, ``known_as`` further names that
+    sample sheets give the instrument. The calibration holds for tubes
     collected from ``since`` on, and, where ``batches`` are named, for those alone. ``unmeasured``
     names each threshold that no tube could tell of, with the reason: the strategy's own number,
     moved with the landmarks of its detector where there are any, stands in for it, and what hangs
@@ -95,6 +96,7 @@ class Calibration(StrictModel):
     title: str
     strategy: str = Field(pattern=STRATEGY_PIN)
     relative_to: str | None = Field(default=None, pattern=PIN)
+    known_as: tuple[str, ...] = ()
     cytometers: tuple[Cytometer, ...] = ()
     since: date | None = None
     batches: tuple[str, ...] = ()

@@ -84,7 +84,7 @@ def draft_calibration(study: Study, request: DraftRequest) -> Draft:
     with ExitStack() as files:
         chosen = chosen_tubes(study, used.panel, request.instrument, request.tubes, files)
         title = f"{request.panel} on {request.instrument}"
-        heading = Heading(instrument, version, title, chosen.cytometers)
+        heading = Heading(instrument, version, title, chosen.cytometers, chosen.known_as)
         measured = measure_calibration(strategy, heading, chosen.tubes)
         _refuse_nothing_measured(measured)
         changed = effects_of(measured, used, request.instrument)

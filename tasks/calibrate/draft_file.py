@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.calibrate.instrument_calibration import Measured
     from tasks.calibrate.threshold_proposals import Proposal
 
-HEAD = ("panel", "instrument", "version", "title", "strategy", "relative_to")
+HEAD = ("panel", "instrument", "version", "title", "strategy", "relative_to", "known_as")
 HEADER = """\
 # A draft. Look at evidence.html, take out what you do not believe, then release it:
 #   reconflow calibrate release {panel} {instrument} {version} --by NAME --reason TEXT

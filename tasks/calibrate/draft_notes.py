@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gating.calibration.model import Cytometer
 from gating.strategy.catalogue import known, load_strategy
 from gating.strategy.model import Strategy
 from panels.text.plural import counted
@@ -22,7 +21,7 @@ def draft_notes(measured: Measured, chosen: ChosenTubes) -> tuple[str, ...]:
         *_on_tubes(measured, chosen),
         *_on_landmarks(measured),
         *_on_thresholds(measured),
-        *_on_names(chosen.cytometers),
+        *_on_names(chosen),
         *_on_beads(measured),
     )
 
@@ -112,8 +111,10 @@ def _on_thresholds(measured: Measured) -> Iterator[str]:
             yield f"{each.threshold}: {each.doubt}"
 
 
-def _on_names(cytometers: tuple[Cytometer, ...]) -> Iterator[str]:
-    if not cytometers:
+def _on_names(chosen: ChosenTubes) -> Iterator[str]:
+    for name in chosen.known_as:
+        yield f"the sample sheet calls this instrument {name}: its tubes are meant (known_as)"
+    if not chosen.cytometers:
         yield (
             "the files do not say which cytometer acquired them ($CYT): before the release write "
             "its name under 'cytometers' in calibration.yaml"

@@ -53,6 +53,7 @@ class Heading:
     version: str
     title: str
     cytometers: tuple[Cytometer, ...]
+    known_as: tuple[str, ...] = ()
 
 
 def measure_calibration(
@@ -130,6 +131,7 @@ def _calibration(
         title=heading.title,
         strategy=strategy.name,
         relative_to=strategy.calibration,
+        known_as=heading.known_as,
         cytometers=heading.cytometers,
         thresholds={
             each.threshold: _numbers(strategy.thresholds[each.threshold], each.value)

@@ -208,6 +208,8 @@ def _numbers(calibration: Calibration) -> dict[str, Entry]:
     entries: dict[str, Entry] = {"strategy": calibration.strategy}
     for place, cytometer in enumerate(calibration.cytometers, 1):
         entries[f"cytometer {place}"] = " ".join(filter(None, (cytometer.name, cytometer.serial)))
+    if calibration.known_as:
+        entries["known as"] = ", ".join(calibration.known_as)
     if calibration.since is not None:
         entries["since"] = calibration.since.isoformat()
     if calibration.batches:

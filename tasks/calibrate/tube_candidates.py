@@ -44,12 +44,13 @@ def reference_candidates(
 ) -> tuple[list[Candidate], list[str]]:
     """List the baselines and controls of an instrument, and say which of them had failed.
 
-    They are those whose line of the sample sheet names the instrument; all where no line does.
+    They are those whose line of the sample sheet names the instrument; all where no line names any,
+    or all lines name the same one, which then is another name of it.
     """
     patients = study.patients()
     candidates = [_candidate(tube, patients) for tube in known]
     found = [each for each in candidates if each.role != "other"]
-    if any(_named_instrument(each) for each in found):
+    if len({_plain(_named_instrument(each)) for each in found} - {""}) > 1:
         wanted = _plain(instrument)
         found = [each for each in found if _plain(_named_instrument(each)) == wanted]
     usable, failed = [], []
@@ -68,7 +69,7 @@ def named_candidates(
     """List the tubes of the study, else the files, that some patterns name.
 
     A file that holds the bytes of a tube of the study is that tube. Raises CalibrationFault where a
-    pattern names none, a file cannot be read, or the sheet names another instrument for a tube.
+    pattern names none, a file cannot be read, or the sheet names several instruments for them.
     """
     patients = study.patients()
     of_study = [_candidate(tube, patients) for tube in known]
@@ -83,9 +84,16 @@ def named_candidates(
                 f"has such a name."
             )
         found += fitting or [by_content.get(each.sha256, each) for each in files]
-    for each in found:
-        _refuse_other_instrument(each, instrument)
+    if len({_plain(_named_instrument(each)) for each in found} - {""}) > 1:
+        for each in found:
+            _refuse_other_instrument(each, instrument)
     return _once(found)
+
+
+def sheet_names(candidates: Iterable[Candidate], instrument: str) -> tuple[str, ...]:
+    """Give the name of the instrument in the sample sheet, where it is not ``instrument``."""
+    named = {_named_instrument(each) for each in candidates} - {""}
+    return tuple(sorted(each for each in named if _plain(each) != _plain(instrument)))
 
 
 def instruments_of(known: Iterable[Tube]) -> str:

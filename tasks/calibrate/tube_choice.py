@@ -21,6 +21,7 @@ from tasks.calibrate.tube_candidates import (
     instruments_of,
     named_candidates,
     reference_candidates,
+    sheet_names,
 )
 from tasks.calibrate.tube_settings import cytometer_of, refuse_mixed
 from tasks.store.tubes import taken_in
@@ -34,10 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChosenTubes:
-    """The tubes of one cytometer at one setting, by name; ``left_out`` says of others why not."""
+    """The tubes of one cytometer at one setting, by name; ``left_out`` says of others why not.
+
+    ``known_as`` is the instrument's name in the sample sheet, where it is another one.
+    """
 
     tubes: tuple[CalibrationTube, ...]
     cytometers: tuple[Cytometer, ...]
+    known_as: tuple[str, ...]
     left_out: tuple[str, ...]
 
 
@@ -74,7 +79,8 @@ def chosen_tubes(
         reason = _nothing(study, panel.panel, instrument, known, patterns)
         raise CalibrationFault(" ".join([reason, *(f"{each}." for each in left_out)]))
     refuse_mixed(tubes)
-    return ChosenTubes(tuple(tubes), _cytometers(tubes), tuple(left_out))
+    names = sheet_names(candidates, instrument)
+    return ChosenTubes(tuple(tubes), _cytometers(tubes), names, tuple(left_out))
 
 
 def _open(study: Study, candidate: Candidate, panel: Panel, within: ExitStack) -> CalibrationTube:

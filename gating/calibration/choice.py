@@ -100,23 +100,23 @@ def is_of_cytometer(cytometer: Cytometer, name: str | None, serial: str | None) 
 
     A serial number is compared where both have one.
     """
-    if name is None or _plain(cytometer.name) != _plain(name):
+    if name is None or plain_name(cytometer.name) != plain_name(name):
         return False
     return cytometer.serial is None or (
-        serial is not None and _plain(cytometer.serial) == _plain(serial)
+        serial is not None and plain_name(cytometer.serial) == plain_name(serial)
     )
 
 
 def names_instrument(tube: TubeInstrument, names: Sequence[str]) -> bool:
     """Tell whether some names of instruments are those of a tube's: in the sheet, or ``$CYT``."""
-    own = {_plain(name) for name in (tube.named, tube.cytometer) if name is not None}
-    return any(_plain(name) in own for name in names)
+    own = {plain_name(name) for name in (tube.named, tube.cytometer) if name is not None}
+    return any(plain_name(name) in own for name in names)
 
 
 def _is_named(tube: TubeInstrument, calibration: Calibration) -> bool:
     """Tell whether the sheet names the instrument of a calibration."""
     names = (calibration.instrument, *calibration.known_as)
-    return tube.named is not None and _plain(tube.named) in map(_plain, names)
+    return tube.named is not None and plain_name(tube.named) in map(plain_name, names)
 
 
 def _is_of_file(tube: TubeInstrument, calibration: Calibration) -> bool:
@@ -181,6 +181,6 @@ def _written(cytometer: Cytometer) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Give what of a name is compared; a study asks for the same few of every tube."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())

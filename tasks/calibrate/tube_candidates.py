@@ -9,6 +9,7 @@ from glob import glob
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from gating.calibration.choice import plain_name
 from panels.files.plain_file import regular_sha256
 from panels.text.errors import CalibrationFault
 from tasks.calibrate.tube import Role
@@ -50,9 +51,9 @@ def reference_candidates(
     patients = study.patients()
     candidates = [_candidate(tube, patients) for tube in known]
     found = [each for each in candidates if each.role != "other"]
-    if len({_plain(_named_instrument(each)) for each in found} - {""}) > 1:
-        wanted = _plain(instrument)
-        found = [each for each in found if _plain(_named_instrument(each)) == wanted]
+    if len({plain_name(_named_instrument(each)) for each in found} - {""}) > 1:
+        wanted = plain_name(instrument)
+        found = [each for each in found if plain_name(_named_instrument(each)) == wanted]
     usable, failed = [], []
     for each in found:
         if each.tube is not None and each.tube.file.state == "failed":
@@ -84,7 +85,7 @@ def named_candidates(
                 f"has such a name."
             )
         found += fitting or [by_content.get(each.sha256, each) for each in files]
-    if len({_plain(_named_instrument(each)) for each in found} - {""}) > 1:
+    if len({plain_name(_named_instrument(each)) for each in found} - {""}) > 1:
         for each in found:
             _refuse_other_instrument(each, instrument)
     return _once(found)
@@ -93,7 +94,7 @@ def named_candidates(
 def sheet_names(candidates: Iterable[Candidate], instrument: str) -> tuple[str, ...]:
     """Give the name of the instrument in the sample sheet, where it is not ``instrument``."""
     named = {_named_instrument(each) for each in candidates} - {""}
-    return tuple(sorted(each for each in named if _plain(each) != _plain(instrument)))
+    return tuple(sorted(each for each in named if plain_name(each) != plain_name(instrument)))
 
 
 def instruments_of(known: Iterable[Tube]) -> str:
@@ -140,7 +141,7 @@ def _files(pattern: str) -> Iterator[Candidate]:
 
 def _refuse_other_instrument(candidate: Candidate, instrument: str) -> None:
     named = _named_instrument(candidate)
-    if named and _plain(named) != _plain(instrument):
+    if named and plain_name(named) != plain_name(instrument):
         raise CalibrationFault(
             f"{candidate.name} is a tube of the instrument {named} in the sample sheet, not of "
             f"{instrument}. Leave it out of --tubes, or calibrate {named}."
@@ -158,7 +159,3 @@ def _once(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def _named_instrument(candidate: Candidate) -> str:
     return (candidate.tube.identity.instrument or "") if candidate.tube is not None else ""
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())

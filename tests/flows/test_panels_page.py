@@ -33,6 +33,7 @@ def test_the_page_shows_what_the_commands_say(
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "data").symlink_to(SHARED.resolve())
     (tmp_path / "work" / "lab").mkdir(parents=True)
+    (tmp_path / "work" / "lab" / "study.yaml").write_text("study: lab\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path / "work")
     commands = shown()
     assert len(commands) >= 7

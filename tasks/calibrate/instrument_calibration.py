@@ -66,31 +66,12 @@ def measure_calibration(
     full = [tube for tube in tubes if not tube.left_out]
     alignment = align(strategy, full)
     seen = _seen(alignment.strategy, tubes)
-    maps = axis_maps(strategy, _landmarks_only(strategy, heading, alignment))
+    maps = axis_maps(strategy, _calibration(strategy, heading, alignment, ()))
     proposals = tuple(
         propose(name, strategy, alignment, seen, maps) for name in strategy.thresholds
     )
-    first = _calibration(strategy, heading, alignment, proposals)
-    final = observe_all(calibrated(strategy, first), full)
-    for _ in range(MOST_STEPS):
-        beyond = [too_many_beyond(strategy, name, full, final) for name in strategy.thresholds]
-        if not any(beyond):
-            break
-        proposals = tuple(
-            each if excess is None else raised(each, excess)
-            for each, excess in zip(proposals, beyond, strict=True)
-        )
-        first = _calibration(strategy, heading, alignment, proposals)
-        final = observe_all(calibrated(strategy, first), full)
-    else:
-        # Still too many: these cells are no negative ones, or the stain tells nothing.
-        beyond = [too_many_beyond(strategy, name, full, final) for name in strategy.thresholds]
-        proposals = tuple(
-            each if excess is None else refused(each, excess)
-            for each, excess in zip(proposals, beyond, strict=True)
-        )
-        first = _calibration(strategy, heading, alignment, proposals)
-        final = observe_all(calibrated(strategy, first), full)
+    held = _Held(strategy, heading, alignment, full)
+    proposals, first, final = held.to_negative_cells(proposals)
     calibration = first.model_copy(
         update={
             "thresholds": {
@@ -117,8 +98,45 @@ def _seen(strategy: Strategy, tubes: Sequence[CalibrationTube]) -> list[SeenTube
     return [SeenTube(tube, seen) for tube, seen in zip(tubes, observations, strict=True)]
 
 
-def _landmarks_only(strategy: Strategy, heading: Heading, alignment: Alignment) -> Calibration:
-    return _calibration(strategy, heading, alignment, ())
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What proposals are tried on: the strategy, and the tubes with all stains."""
+
+    strategy: Strategy
+    heading: Heading
+    alignment: Alignment
+    tubes: Sequence[CalibrationTube]
+
+    def to_negative_cells(
+        self, proposals: tuple[Proposal, ...]
+    ) -> tuple[tuple[Proposal, ...], Calibration, list[Observation]]:
+        """Raise boundaries while too many cells that cannot be positive lie beyond them.
+
+        Gives the proposals, their calibration, and what the tubes show under it. Where the last
+        step does not suffice nothing is proposed: these cells are no negative ones, or the stain
+        tells nothing.
+        """
+        calibration, seen = self._tried(proposals)
+        for step in range(MOST_STEPS + 1):
+            beyond = [
+                None
+                if each.value is None
+                else too_many_beyond(self.strategy, each.threshold, self.tubes, seen)
+                for each in proposals
+            ]
+            if not any(beyond):
+                break
+            answer = raised if step < MOST_STEPS else refused
+            proposals = tuple(
+                each if excess is None else answer(each, excess)
+                for each, excess in zip(proposals, beyond, strict=True)
+            )
+            calibration, seen = self._tried(proposals)
+        return proposals, calibration, seen
+
+    def _tried(self, proposals: Sequence[Proposal]) -> tuple[Calibration, list[Observation]]:
+        calibration = _calibration(self.strategy, self.heading, self.alignment, proposals)
+        return calibration, observe_all(calibrated(self.strategy, calibration), self.tubes)
 
 
 def _calibration(
@@ -170,7 +188,9 @@ def _with_reference_cells(
         spreads = [
             each.negative.spread
             for each in seen
-            if each.negative is not None and each.negative.events >= NEGATIVE_EVENTS
+            if each.negative is not None
+            and each.negative.events >= NEGATIVE_EVENTS
+            and each.negative.spread > 0
         ]
         if spreads:
             update["spread"] = _short(float(np.median(spreads)))
@@ -189,7 +209,8 @@ def _clears(place: int, declared: float, seen: Sequence[ThresholdMeasurement]) -
         if each.negative is not None and each.negative.stretches[place].events >= NEGATIVE_EVENTS
     ]
     measured = [(each.border - each.mode) / each.spread for each in stretches if each.spread > 0]
-    return _short(float(np.median(measured))) if measured else declared
+    clear = _short(float(np.median(measured))) if measured else declared
+    return clear if clear > 0 else declared
 
 
 def _beads(strategy: Strategy, final: Sequence[Observation]) -> dict[str, float]:

@@ -101,9 +101,7 @@ def propose(
 
 def raised(proposal: Proposal, excess: Excess) -> Proposal:
     """Move a boundary up by a step: too many cells that cannot be positive lie beyond it."""
-    if proposal.value is None:
-        return proposal
-    value = float(f"{proposal.value * STEP:.3g}")
+    value = float(f"{(proposal.value or 0.0) * STEP:.3g}")
     moved = SourceEstimate("tail", value, tubes=excess.tubes, cells=excess.cells)
     others = tuple(each for each in proposal.sources if each.source != "tail")
     doubts = (_contradiction(each, value, None) for each in others)
@@ -120,7 +118,7 @@ def refused(proposal: Proposal, excess: Excess) -> Proposal:
     """Propose nothing where too many cells that cannot be positive lie beyond any boundary."""
     fault = (
         f"{excess.beyond:,} of {excess.cells:,} cells from before the infusion still lie beyond "
-        f"{proposal.value:.0f}"
+        f"{proposal.value or 0.0:.0f}"
     )
     others = tuple(each for each in proposal.sources if each.source != "tail")
     return replace(

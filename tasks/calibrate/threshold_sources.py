@@ -7,7 +7,7 @@ no source gives is not proposed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,9 +198,6 @@ def _median(source: str, values: Sequence[float], cells: int) -> SourceEstimate:
         between,
         fault,
     )
-
-
-Estimates = Mapping[str, Callable[[], SourceEstimate]]
 
 
 def source_estimates(

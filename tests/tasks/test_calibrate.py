@@ -417,3 +417,16 @@ def test_no_boundary_lies_among_cells_that_lack_the_stain(
     assert cd19.value is not None
     assert landmark is not None
     assert cd19.value > landmark
+
+
+def test_a_border_that_nobody_measured_is_not_raised_either(tmp_path: Path) -> None:
+    """Few T cells in each tube tell no CAR border, however many lie beyond the strategy's own."""
+    instrument = other_instrument(4, low=2.5, high=2.5, scatter={}, panels=("cart",))
+    few = {kind: cells * 0.05 for kind, cells in BLOOD.items()}
+    tubes = [tube for tube, _ in tubes_of(tmp_path, "cart", [few] * 4, instrument)]
+    measured = measure_calibration(strategy_of("cart"), HEADING, tubes)
+    assert {"car19", "carbcma"} <= set(measured.calibration.unmeasured)
+    counts = [each.counts for each in measured.final]
+    assert sum(each["carbcma_t"] for each in counts) > 0.01 * sum(
+        each["t_cells"] for each in counts
+    )

@@ -10,6 +10,8 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 BeadProof = Literal["proven", "incomplete", "absent"]
 """Whether the beads of a tube are proven to be all there, are there and not proven, or form no
 cluster at all."""
+Review = Literal["", "accepted", "queried", "repeat", "excluded"]
+"""What a reviewer decided on a visit or a tube; a tube that is ``excluded`` enters no series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class TubeCounts:
     batch let expect. ``detectors`` are those of the markers the strategy needs, ``panel`` is the
     version of the panel that matched them, ``panel_sha256`` its content. ``calibration`` names the
     calibration whose numbers counted (empty: the strategy's own), ``calibration_sha256`` its
-    content.
+    content. ``corrected`` names the populations that a person's correction counted, ``review`` is
+    what a reviewer decided (empty: nobody did).
     """
 
     identity: TubeIdentity
@@ -69,6 +72,8 @@ class TubeCounts:
     panel_sha256: str = ""
     calibration: str = ""
     calibration_sha256: str = ""
+    corrected: frozenset[str] = frozenset()
+    review: Review = ""
 
     @property
     def is_usable(self) -> bool:

@@ -18,6 +18,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -26,5 +27,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    base = Path(__file__).with_name("app") / "base.css"
+    environment.globals["base_style"] = Markup(base.read_text(encoding="utf-8"))
     environment.filters["picture"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
     return environment

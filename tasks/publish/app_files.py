@@ -1,0 +1,41 @@
+"""Write the script and the style sheet that all pages of a study share."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from tasks.publish.tables import write_atomically
+
+SOURCES = Path(__file__).with_name("app")
+SCRIPTS = ("core.js",)
+"""The parts of app.js in the order in which they are put together."""
+STYLES = ("base.css",)
+
+
+@lru_cache(maxsize=1)
+def app_script() -> bytes:
+    """Put the parts of app.js together as one function, so that none of their names leaks.
+
+    It is no ES module: browsers refuse to load those into a page that was opened by double click.
+    """
+    parts = "\n".join(f"// {name}\n{_source(name)}" for name in SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}}})();\n'.encode()
+
+
+@lru_cache(maxsize=1)
+def app_style() -> bytes:
+    """Put the parts of app.css together."""
+    return "\n".join(map(_source, STYLES)).encode()
+
+
+def write_app(results: Path) -> None:
+    """Write app.js and app.css where they are missing or of another release."""
+    for name, content in (("app.js", app_script()), ("app.css", app_style())):
+        path = results / name
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomically(path, content)
+
+
+def _source(name: str) -> str:
+    return (SOURCES / name).read_text(encoding="utf-8")

@@ -9,19 +9,20 @@ from hypothesis import settings
 from flows.cli import COMMANDS
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.reasons import Why
+from tasks.vocabulary.severity import severity_of, why_so_severe
 
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def test_every_flag_is_documented_with_its_sentence() -> None:
-    rows = dict(
-        re.findall(
-            r"^\| `(\w+)` \| (.+) \|$",
-            (PROJECT / "docs" / "flags.md").read_text(encoding="utf-8"),
-            re.MULTILINE,
-        )
+def test_every_flag_is_documented_with_its_severity_and_its_sentences() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| ([^|]+) \| ([^|]+) \|$",
+        (PROJECT / "docs" / "flags.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
-    assert rows == {flag.value: flag.sentence for flag in Flag}
+    assert rows == [
+        (flag.value, severity_of(flag), flag.sentence, why_so_severe(flag)) for flag in Flag
+    ]
 
 
 def test_every_reason_is_documented_with_its_own_sentence() -> None:

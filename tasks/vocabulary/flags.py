@@ -31,6 +31,10 @@ class Flag(ExplainedWord):
         "More than a tenth of these events lie within 15 % (on scatter 5 %) of a gate boundary: "
         "the count hangs on where exactly it was drawn.",
     )
+    CORRECTED = Explained(
+        "corrected",
+        "A person set a threshold or gate of this tube; corrections.csv says who, when and why.",
+    )
     UNSTEADY_ACQUISITION = Explained(
         "unsteady_acquisition",
         "More than 20 % of the acquisition was left out: the signal or the flow jumped (qc.json: "

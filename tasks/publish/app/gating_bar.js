@@ -1,0 +1,89 @@
+// The bar above the plots: what is laid over them, what is lit, and the way to other visits.
+class GatingBar {
+  constructor(gatingPage) {
+    this.page = gatingPage;
+    this.told = element("p", { class: "bar-told", "aria-live": "polite" });
+    this.overlays = new Map(pageAddress.OVERLAYS.map((overlay) => [overlay.name, this.overlayButton(overlay)]));
+    this.lamp = element("button", { type: "button", "aria-pressed": "false", onclick: () => gatingPage.lightChosen() }, "Light the gate ", key("l"));
+    this.large = element("button", { type: "button", onclick: () => gatingPage.set({ large: true }) }, "Enlarge ", key("Enter"));
+    this.strip = element("a", { class: "bar-strip" }, "This gate at all visits");
+    this.bar = element(
+      "div",
+      { class: "gating-bar" },
+      element("div", { class: "bar-top" }, this.visits(), this.strip, element("button", { type: "button", onclick: () => gatingPage.help.showModal() }, "Keys ", key("?"))),
+      element("div", { class: "bar-tools", role: "toolbar", "aria-label": "Plots" }, this.large, this.lamp, element("span", { class: "faded" }, "Lay over:"), [...this.overlays.values()]),
+      this.told,
+    );
+
+    function key(name) {
+      return element("kbd", {}, name);
+    }
+  }
+
+  overlayButton({ name, key, words }) {
+    const fault = this.unavailable(name);
+    return element(
+      "button",
+      { type: "button", "aria-pressed": "false", disabled: Boolean(fault), title: fault, onclick: () => this.page.lay(name) },
+      `${words} `,
+      element("kbd", {}, key),
+    );
+  }
+
+  /** Say why something cannot be laid over the plots, or "". */
+  unavailable(name) {
+    const { beside, tube } = this.page;
+    if (name === "declared") {
+      const moved = tube.gates.some((gate) => gate.declared.length);
+      return moved ? "" : "Every gate lies where the strategy declares it.";
+    }
+    if (!beside.own) return "The patient's tables, which name the other tubes, have not been written yet.";
+    if (name === "control") return beside.controls.length ? "" : "No control of this panel was run for this patient.";
+    if (beside[name]) return "";
+    return name === "previous" ? "This is the first visit of this panel." : "This is the baseline, or there is none of this panel.";
+  }
+
+  visits() {
+    const { previous, next, own } = this.page.beside;
+    if (!own) return null;
+    this.links = { previous: this.visitLink(previous, "← "), next: this.visitLink(next, "", " →") };
+    const here = element("b", {}, `${own.visit}${tubeVisits.dayWords(own)}`);
+    return element("nav", { class: "bar-visits", "aria-label": "Visits of this panel" }, this.links.previous, here, this.links.next);
+  }
+
+  visitLink(entry, before, after = "") {
+    if (!entry) return element("span", { class: "faded" }, before ? "first visit" : "last visit");
+    return element("a", {}, `${before}${entry.visit}${tubeVisits.dayWords(entry)}${after}`);
+  }
+
+  /** Show the chosen and the lit gate and what is laid over. */
+  update(chosen, light) {
+    const { state, beside, tube } = this.page;
+    this.overlays.forEach((button, name) => button.setAttribute("aria-pressed", String(state.with === name)));
+    this.lamp.setAttribute("aria-pressed", String(light >= 0));
+    this.lamp.disabled = chosen < 0 && light < 0;
+    this.large.disabled = chosen < 0;
+    for (const side of ["previous", "next"]) {
+      if (beside[side]) this.links[side].href = pageAddress.tube(beside[side].sha12, state);
+    }
+    this.strip.hidden = chosen < 0;
+    if (chosen >= 0) this.strip.href = pageAddress.strip(tube.head.patient, tube.gates[chosen].name);
+    this.lit = light;
+  }
+
+  /** Say what is laid over and what is lit. */
+  tell(laid) {
+    this.told.replaceChildren([this.litWords(), laid].filter(Boolean).join(" "));
+    this.told.hidden = !this.told.textContent;
+  }
+
+  litWords() {
+    if (this.lit < 0) return "";
+    const { tube } = this.page;
+    const gate = tube.gates[this.lit];
+    const share = tube.share(this.lit);
+    const shown = Math.round(share * gate.events);
+    const part = share >= 1 ? "all of them" : `${numberWords.count(shown)} of them (${numberWords.percent(shown, gate.events)}), an even sample`;
+    return `Lit in orange: ${gateWords.name(gate)}, ${numberWords.events(gate.events)}; shown: ${part}. Pale: outside a plot's parent.`;
+  }
+}

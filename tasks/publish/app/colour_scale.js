@@ -8,8 +8,8 @@ const colourScale = (() => {
     dot: "#3b2a66", density: VIRIDIS, grey: ["d3d9df", "56616d"],
   };
   const DARK = {
-    name: "dark", paper: "#0d1014", ink: "#e6eaef", faded: "#9aa6b2", gate: "#ff7d9c",
-    tint: "rgba(255, 125, 156, 0.10)", other: "#8cc4ff", lit: "#ffa94d", limit: "#c8a8f0",
+    name: "dark", paper: "#0d1014", ink: "#e6eaef", faded: "#9aa6b2", gate: "#ff5470",
+    tint: "rgba(255, 84, 112, 0.10)", other: "#8cc4ff", lit: "#ffa94d", limit: "#c8a8f0",
     dot: "#b9a8f0", density: VIRIDIS.slice(2), grey: ["2c343c", "87939f"],
   };
   let printing = false;

@@ -28,6 +28,7 @@ const filmstrip = (() => {
 
     /** Load a tube and draw its gate into its card; what is missing is said in words. */
     async fill(card, entry) {
+      card.firstChild.classList.remove("strip-coming");
       try {
         const tube = tubeData.open(await load("tube", entry.sha12));
         const number = tube.find(this.gate);
@@ -103,12 +104,13 @@ const filmstrip = (() => {
       const unit = this.patient.populations[population]?.unit?.[entry.specimen] ?? "";
       const interval = numberWords.interval(count.low, count.high);
       const unused = count.used === false ? "; not the visit's result, which comes from another tube" : "";
-      const told = count.code === "NE" ? `: ${this.patient.codes.NE ?? "not evaluable"}` : "";
+      const told = count.code === "NE" ? (this.patient.codes.NE ?? "not evaluable") : gateCaptions.codeOf(count);
+      const words = [interval, told].filter(Boolean).join(", ");
       return element(
         "span",
         { class: "strip-result" },
         element("b", {}, gateCaptions.resultWords({ ...count, unit })),
-        element("span", { class: "faded" }, ` ${interval ? `${interval}, ` : ""}${count.code}${told}${unused}`),
+        element("span", { class: "faded" }, ` ${words}${unused}`),
       );
     }
   }

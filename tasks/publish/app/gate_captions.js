@@ -33,7 +33,9 @@ const gateCaptions = (() => {
 
   /** Write a printed result with its unit; codes and percentages say what they are by themselves. */
   function resultWords({ printed, unit }) {
-    return /%|^N[DE]$/.test(printed) || !unit ? printed : `${printed} ${unit.replace("cells", "")}`;
+    if (/%|^N[DE]$/.test(printed) || !unit) return printed;
+    const [, value, mark] = /^(.*?)( \(\w+\))?$/.exec(printed);
+    return `${value} ${unit.replace("cells/", "/")}${mark ?? ""}`;
   }
 
   /** Say what the gates of a plot cut on axes that are not drawn, or what they combine. */
@@ -65,12 +67,14 @@ const gateCaptions = (() => {
     ].filter(Boolean);
   }
 
+  /** Give the code of a result where its printed form does not hold it already. */
+  const codeOf = ({ printed, code }) => (printed.includes(code) ? "" : code);
+
   function resultLine(gate, results) {
     const result = results[gate.population];
     if (!result) return null;
     const interval = numberWords.interval(result.low, result.high);
-    const code = result.code ? `, ${result.code}` : "";
-    return ` ${result.printed}${interval ? ` (${interval})` : ""}${result.unit && !result.printed.includes("%") ? ` ${result.unit}` : ""}${code}.`;
+    return ` ${[resultWords(result), interval, codeOf(result)].filter(Boolean).join(", ")}.`;
   }
 
   function thresholdLine(threshold) {
@@ -91,5 +95,5 @@ const gateCaptions = (() => {
     return flags.size ? element("p", {}, `Flags: ${[...flags].join(", ")}`) : null;
   }
 
-  return { caption, resultWords, told, words };
+  return { caption, codeOf, resultWords, told, words };
 })();

@@ -147,9 +147,8 @@ const gatingPages = (() => {
       });
     }
 
-    /** Load the tubes that are laid over; one that cannot be read is told. */
+    /** Load the tubes that are laid over; one that cannot be read is kept as null. */
     async fetchOthers() {
-      this.fault = "";
       const wanted = new Set(this.plots.map((plot) => this.entryFor(plot)).filter(Boolean));
       await Promise.all([...wanted].map((entry) => this.fetchOther(entry)));
     }
@@ -159,7 +158,7 @@ const gatingPages = (() => {
       try {
         this.others.set(sha12, tubeData.open(await load("tube", sha12)));
       } catch {
-        this.fault = "The plots of that tube are not there: it was not gated for display.";
+        this.others.set(sha12, null);
       }
     }
 
@@ -182,11 +181,13 @@ const gatingPages = (() => {
     laidWords() {
       const { with: over } = this.state;
       if (!over) return "";
-      if (over === "declared") return "Dashed: the declared gates. Solid: the gates as applied to this tube.";
+      if (over === "declared") return "Blue dashes: the declared gates. Red lines: the gates as applied to this tube.";
       const entries = new Set(this.plots.map((plot) => this.entryFor(plot)).filter(Boolean));
       if (!entries.size) return "No such tube lies beside this one.";
-      const names = [...entries].map(tubeVisits.told).join("; ");
-      return this.fault || `Lines (or dots) in blue: the events of ${names}; dashed: the gates of that tube. Lines hold 95, 80 and 50 % of them.`;
+      const names = (drawn) => [...entries].filter(({ sha12 }) => Boolean(this.others.get(sha12)) === drawn).map(tubeVisits.told).join("; ");
+      const laid = names(true) && `Blue lines (or dots): the events of ${names(true)}; lines hold 95, 80 and 50 % of them. Blue dashes: the gates of that tube.`;
+      const missing = names(false) && `There are no plots of ${names(false)}.`;
+      return [laid, missing].filter(Boolean).join(" ");
     }
 
     /** Bring the chosen gate's plot into view. */

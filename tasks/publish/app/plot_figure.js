@@ -31,23 +31,23 @@ const plotFigures = (() => {
     /** Change what is asked of the plot; it is drawn again when it is in view. */
     update(changes) {
       this.asked = { ...this.asked, ...changes };
-      this.stale = true;
+      this.drawn = false;
       if (this.visible) this.refresh();
     }
 
     seen(visible) {
       this.visible = visible;
-      if (visible && (this.stale || !this.scene)) this.refresh();
+      if (visible && !this.drawn) this.refresh();
     }
 
     async refresh() {
       const asked = this.asked;
-      this.stale = false;
+      this.drawn = true;
       try {
         const scene = await plotScene.of(asked);
         if (asked !== this.asked) return;
         this.scene = scene;
-        this.notes.replaceChildren(scene.notes.join(" "));
+        this.notes.replaceChildren(scene.notes.filter(Boolean).join(" "));
         this.paint();
       } catch (error) {
         this.notes.replaceChildren(`This plot cannot be drawn: ${error.message}`);
@@ -71,7 +71,7 @@ const plotFigures = (() => {
 
   /** Draw, while the browser has nothing else to do, what has not come into view yet. */
   function drawRest() {
-    const next = [...shown.values()].find((plot) => plot.stale || !plot.scene);
+    const next = [...shown.values()].find((plot) => !plot.drawn);
     if (!next) return;
     next.refresh().finally(() => whenIdle(drawRest));
   }

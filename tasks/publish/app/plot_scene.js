@@ -98,6 +98,7 @@ const plotScene = (() => {
   }
 
   function sampledWords(shown, events) {
+    if (!events) return "";
     if (shown >= events) return "Red: each of its events.";
     return `Red: ${numberWords.count(shown)} of its events, an even sample.`;
   }

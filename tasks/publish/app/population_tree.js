@@ -70,7 +70,7 @@ const populationTree = (() => {
     }
 
     fold(number, depth, below) {
-      const words = `${below} below, none with events`;
+      const words = below === 1 ? "1 below, without events" : `${below} below, all without events`;
       const button = element("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: () => this.unfold(number) }, words);
       this.folds.set(number, button);
       const name = element("td", { colspan: 5, class: `depth-${Math.min(depth + 1, DEEPEST)}` }, button);

@@ -4,7 +4,7 @@ const tubeHead = (() => {
 
   function fact(title, ...contents) {
     const given = contents.filter((content) => content);
-    return given.length ? element("li", {}, element("b", {}, title), given) : null;
+    return given.length ? element("li", {}, element("b", {}, title), element("bdi", {}, given)) : null;
   }
 
   function pinned(text, hash) {
@@ -17,7 +17,7 @@ const tubeHead = (() => {
     const { head } = tube;
     const instrument = [head.instrument || head.cytometer, head.serial].filter(Boolean).join(", ");
     const entries = [
-      fact("File", head.file ? element("bdi", {}, head.file) : null),
+      fact("File", head.file),
       fact("Collected", timeWords(head.collected)),
       fact("Acquired", timeWords(head.acquired)),
       fact("Specimen", head.specimen),
@@ -110,7 +110,7 @@ const tubeHead = (() => {
     const users = tube.gates.filter((gate) => gate.thresholds.includes(number));
     const links = users.flatMap((gate, place) => [
       place ? ", " : null,
-      element("a", { href: gateWords.address(gate) }, gateWords.name(gate)),
+      element("a", { href: gateWords.address(gate) }, element("bdi", {}, gateWords.name(gate))),
     ]);
     const moved = value && declared && value[0] !== declared[0];
     return element(
@@ -124,7 +124,7 @@ const tubeHead = (() => {
       element("td", {}, source),
       element("td", {}, threshold.tried.map((tried) => element("div", {}, gateWords.tried(tried)))),
       element("td", { class: "why" }, rationale),
-      element("td", {}, links),
+      element("td", { class: "users" }, links),
     );
   }
 

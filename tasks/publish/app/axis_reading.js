@@ -1,6 +1,7 @@
 // Read values off an axis of which only ticks are known, and choose the ticks that are drawn.
 const axisReading = (() => {
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  const readings = new WeakMap();
   const TIMES = { "": 1, K: 1e3, M: 1e6 };
 
   /** Give the value that a tick's text names (10³, -10³, 50K), or NaN. */
@@ -22,32 +23,38 @@ const axisReading = (() => {
   }
 
   /**
-   * Give the channel value at a display position, or NaN where the ticks do not tell.
-   * Between decades the logarithm is interpolated, below the first one a hyperbolic sine: the
-   * shape of a logicle scale, so that the result is near, not exact.
+   * Give the channel value at a display position, or NaN where the ticks do not tell. It is read off
+   * the logicle scale that runs through the ticks; where none does, it is interpolated.
    */
   function valueAt(axis, position) {
     if (axis.scale === "linear") return position;
+    if (!readings.has(axis)) readings.set(axis, reading(axis));
+    return readings.get(axis)(position);
+  }
+
+  function reading(axis) {
     const known = anchors(axis);
     const zero = known.find((anchor) => anchor.value === 0);
     const decades = known.filter((anchor) => anchor.value > 0);
-    if (!zero || decades.length < 2) return NaN;
-    if (position < zero.place) return -valueAbove(zero, decades, 2 * zero.place - position);
-    return valueAbove(zero, decades, position);
+    if (!zero || decades.length < 2) return () => NaN;
+    const above = logicleFit.of(zero, decades) ?? interpolated(zero, decades);
+    return (position) =>
+      position < zero.place ? -above(2 * zero.place - position) : above(position);
   }
 
-  function valueAbove(zero, decades, position) {
-    const [first, second] = decades;
-    if (position < first.place) {
-      const steep = Math.log(second.value / first.value) / (second.place - first.place);
-      const share = Math.sinh(steep * (position - zero.place));
-      return (first.value * share) / Math.sinh(steep * (first.place - zero.place));
-    }
-    let upper = decades.findIndex((anchor) => anchor.place >= position);
-    upper = upper < 0 ? decades.length - 1 : Math.max(1, upper);
-    const [low, high] = [decades[upper - 1], decades[upper]];
-    const share = (position - low.place) / (high.place - low.place);
-    return low.value * (high.value / low.value) ** share;
+  /** Interpolate the logarithm between decades, and evenly below the first. */
+  function interpolated(zero, decades) {
+    return (position) => {
+      const first = decades[0];
+      if (position < first.place) {
+        return (first.value * (position - zero.place)) / (first.place - zero.place);
+      }
+      let upper = decades.findIndex((anchor) => anchor.place >= position);
+      upper = upper < 0 ? decades.length - 1 : Math.max(1, upper);
+      const [low, high] = [decades[upper - 1], decades[upper]];
+      const share = (position - low.place) / (high.place - low.place);
+      return low.value * (high.value / low.value) ** share;
+    };
   }
 
   /** Give the display position of a channel value, found by halving. */
@@ -120,7 +127,9 @@ const axisReading = (() => {
     if (one.scale === "linear") return true;
     const places = new Map(one.ticks.map(([place, text]) => [text, place]));
     const shared = other.ticks.filter(([, text]) => text && places.has(text));
-    return shared.length > 1 && shared.every(([at, text]) => Math.abs(at - places.get(text)) < 1e-4);
+    return (
+      shared.length > 1 && shared.every(([at, text]) => Math.abs(at - places.get(text)) < 1e-4)
+    );
   }
 
   /** Write an axis' title as a laboratory does: CD19 (PE-Cy7-A). */

@@ -1,16 +1,44 @@
 // Colours of plots: how many events lie in a bin, and what is drawn over them.
 const colourScale = (() => {
-  const VIRIDIS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"];
+  const VIRIDIS = [
+    "440154",
+    "472d7b",
+    "3b528b",
+    "2c728e",
+    "21918c",
+    "28ae80",
+    "5ec962",
+    "addc30",
+    "fde725",
+  ];
 
   const LIGHT = {
-    name: "light", paper: "#ffffff", ink: "#1b1f24", faded: "#5d6875", gate: "#c2103f",
-    tint: "rgba(194, 16, 63, 0.07)", other: "#0a55b0", lit: "#d75a00", limit: "#6b3fa0",
-    dot: "#3b2a66", density: VIRIDIS, grey: ["d3d9df", "56616d"],
+    name: "light",
+    paper: "#ffffff",
+    ink: "#1b1f24",
+    faded: "#5d6875",
+    gate: "#c2103f",
+    tint: "rgba(194, 16, 63, 0.07)",
+    other: "#0a55b0",
+    lit: "#d75a00",
+    limit: "#6b3fa0",
+    dot: "#3b2a66",
+    density: VIRIDIS,
+    grey: ["d3d9df", "56616d"],
   };
   const DARK = {
-    name: "dark", paper: "#0d1014", ink: "#e6eaef", faded: "#9aa6b2", gate: "#ff5470",
-    tint: "rgba(255, 84, 112, 0.10)", other: "#8cc4ff", lit: "#ffa94d", limit: "#c8a8f0",
-    dot: "#b9a8f0", density: VIRIDIS.slice(2), grey: ["2c343c", "87939f"],
+    name: "dark",
+    paper: "#0d1014",
+    ink: "#e6eaef",
+    faded: "#9aa6b2",
+    gate: "#ff5470",
+    tint: "rgba(255, 84, 112, 0.10)",
+    other: "#8cc4ff",
+    lit: "#ffa94d",
+    limit: "#c8a8f0",
+    dot: "#b9a8f0",
+    density: VIRIDIS.slice(2),
+    grey: ["2c343c", "87939f"],
   };
   let printing = false;
 
@@ -33,7 +61,8 @@ const colourScale = (() => {
       const place = (step / 255) * (colours.length - 1);
       const lower = Math.min(Math.floor(place), colours.length - 2);
       const between = (channel) =>
-        colours[lower][channel] + (place - lower) * (colours[lower + 1][channel] - colours[lower][channel]);
+        colours[lower][channel] +
+        (place - lower) * (colours[lower + 1][channel] - colours[lower][channel]);
       return [0, 1, 2].map((channel) => Math.round(between(channel)));
     });
   }

@@ -58,7 +58,12 @@ const contours = (() => {
     const corners = [grid[at], grid[at + bins], grid[at + bins + 1], grid[at + 1]];
     const above = corners.map((height) => height > level);
     if (above.every((is) => is === above[0])) return;
-    const places = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1]];
+    const places = [
+      [x, y],
+      [x + 1, y],
+      [x + 1, y + 1],
+      [x, y + 1],
+    ];
     const crossings = [];
     for (let side = 0; side < 4; side += 1) {
       const next = (side + 1) % 4;
@@ -80,7 +85,10 @@ const contours = (() => {
     return levels(grid).map((level, number) => ({
       share: SHARES[number],
       stretches: stretches(grid, bins, level).map(([x1, y1, x2, y2]) => [
-        placed(x, x1), placed(y, y1), placed(x, x2), placed(y, y2),
+        placed(x, x1),
+        placed(y, y1),
+        placed(x, x2),
+        placed(y, y2),
       ]),
     }));
   }

@@ -8,12 +8,18 @@ const filmstrip = (() => {
       Object.assign(this, { patient, gate, tubes });
       this.figures = [];
       this.window = null;
-      this.inView = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: COMING });
+      this.inView = new IntersectionObserver((entries) => this.seen(entries), {
+        rootMargin: COMING,
+      });
       this.cards = new Map(tubes.map((entry) => [this.card(), entry]));
     }
 
     card() {
-      const made = element("div", { class: "strip-card" }, element("p", { class: "strip-wait strip-coming faded" }, "…"));
+      const made = element(
+        "div",
+        { class: "strip-card" },
+        element("p", { class: "strip-wait strip-coming faded" }, "…"),
+      );
       this.inView.observe(made);
       return made;
     }
@@ -32,7 +38,11 @@ const filmstrip = (() => {
       try {
         const tube = tubeData.open(await load("tube", entry.sha12));
         const number = tube.find(this.gate);
-        card.replaceChildren(number < 0 ? this.without(entry, `${entry.strategy} has no such gate.`) : this.draw(entry, tube, number));
+        card.replaceChildren(
+          number < 0
+            ? this.without(entry, `${entry.strategy} has no such gate.`)
+            : this.draw(entry, tube, number),
+        );
       } catch {
         card.replaceChildren(this.without(entry, "There are no plots of this tube."));
       }
@@ -48,7 +58,12 @@ const filmstrip = (() => {
     }
 
     without(entry, sentence) {
-      return element("div", { class: "strip-wait" }, this.caption(entry, null, -1), element("p", {}, sentence));
+      return element(
+        "div",
+        { class: "strip-wait" },
+        this.caption(entry, null, -1),
+        element("p", {}, sentence),
+      );
     }
 
     draw(entry, tube, number) {
@@ -71,7 +86,10 @@ const filmstrip = (() => {
       this.axes ??= axes;
       this.window = joined(this.window, plotScene.wholeWindow(axes));
       for (const figure of this.figures) {
-        const own = { x: figure.asked.tube.axes[figure.asked.plot.x], y: figure.asked.tube.axes[figure.asked.plot.y] };
+        const own = {
+          x: figure.asked.tube.axes[figure.asked.plot.x],
+          y: figure.asked.tube.axes[figure.asked.plot.y],
+        };
         const alike = ["x", "y"].every((side) => axisReading.alike(own[side], this.axes[side]));
         figure.update(alike ? { window: this.window } : {});
       }
@@ -82,8 +100,14 @@ const filmstrip = (() => {
       const href = pageAddress.tube(entry.sha12, { gate: this.gate });
       const baseline = entry.visit === this.patient.baseline ? " · baseline" : "";
       return [
-        element("a", { class: "strip-visit", href }, `${entry.visit}${tubeVisits.dayWords(entry)}${baseline}`),
-        entry.severity ? gateWords.mark(entry.severity, `${entry.severity}: ${entry.flags.join(", ")}`) : null,
+        element(
+          "a",
+          { class: "strip-visit", href },
+          `${entry.visit}${tubeVisits.dayWords(entry)}${baseline}`,
+        ),
+        entry.severity
+          ? gateWords.mark(entry.severity, `${entry.severity}: ${entry.flags.join(", ")}`)
+          : null,
         number >= 0 ? this.counts(tube, number) : null,
         this.result(entry, tube, number),
         element("span", { class: "plot-parent" }, element("bdi", {}, entry.file)),
@@ -94,7 +118,16 @@ const filmstrip = (() => {
       const gate = tube.gates[number];
       const share = numberWords.percent(gate.events, gate.parent_events);
       const parent = gateWords.parentName(tube, gate.parent);
-      return element("span", { class: "plot-numbers" }, element("b", {}, share), element("span", {}, `${numberWords.count(gate.events)} of ${numberWords.count(gate.parent_events)} ${parent}`));
+      return element(
+        "span",
+        { class: "plot-numbers" },
+        element("b", {}, share),
+        element(
+          "span",
+          {},
+          `${numberWords.count(gate.events)} of ${numberWords.count(gate.parent_events)} ${parent}`,
+        ),
+      );
     }
 
     result(entry, tube, number) {
@@ -103,8 +136,12 @@ const filmstrip = (() => {
       if (!count) return null;
       const unit = this.patient.populations[population]?.unit?.[entry.specimen] ?? "";
       const interval = numberWords.interval(count.low, count.high);
-      const unused = count.used === false ? "; not the visit's result, which comes from another tube" : "";
-      const told = count.code === "NE" ? (this.patient.codes.NE ?? "not evaluable") : gateCaptions.codeOf(count);
+      const unused =
+        count.used === false ? "; not the visit's result, which comes from another tube" : "";
+      const told =
+        count.code === "NE"
+          ? (this.patient.codes.NE ?? "not evaluable")
+          : gateCaptions.codeOf(count);
       const words = [interval, told].filter(Boolean).join(", ");
       return element(
         "span",
@@ -118,7 +155,10 @@ const filmstrip = (() => {
   /** Join two windows into one that holds both. */
   function joined(one, other) {
     if (!one) return other;
-    const side = (name) => [Math.min(one[name][0], other[name][0]), Math.max(one[name][1], other[name][1])];
+    const side = (name) => [
+      Math.min(one[name][0], other[name][0]),
+      Math.max(one[name][1], other[name][1]),
+    ];
     return { x: side("x"), y: side("y") };
   }
 
@@ -151,7 +191,9 @@ const filmstrip = (() => {
   function missing(patient, group) {
     const there = new Set(group.map(({ visit }) => visit));
     const names = patient.visits.map(({ visit }) => visit).filter((visit) => !there.has(visit));
-    return names.length ? element("p", { class: "faded" }, `No tube at: ${names.join(", ")}.`) : null;
+    return names.length
+      ? element("p", { class: "faded" }, `No tube at: ${names.join(", ")}.`)
+      : null;
   }
 
   /** Fill, one after the other, what has not come into view, so that print and search find it. */
@@ -169,9 +211,16 @@ const filmstrip = (() => {
       if (!(await holds(group, gate))) continue;
       const strip = new Strip(patient, gate, group);
       strips.push(strip);
-      main.append(...[element("h2", {}, name), missing(patient, group), element("div", { class: "plot-grid" }, [...strip.cards.keys()])].filter(Boolean));
+      main.append(
+        ...[
+          element("h2", {}, name),
+          missing(patient, group),
+          element("div", { class: "plot-grid" }, [...strip.cards.keys()]),
+        ].filter(Boolean),
+      );
     }
-    if (!strips.length) main.append(element("p", {}, `No tube of ${key} was gated with a gate of this name.`));
+    if (!strips.length)
+      main.append(element("p", {}, `No tube of ${key} was gated with a gate of this name.`));
     plotFigures.whenIdle(() => fillRest(strips));
   });
 

@@ -3,10 +3,24 @@ const gateCaptions = (() => {
   /** Make the caption of a plot in the grid. choose(number) is called when a gate's name is. */
   function caption(tube, plot, results, choose) {
     return [
-      element("span", { class: "plot-parent" }, "of ", element("bdi", {}, gateWords.parentName(tube, plot.parent)), ` · ${numberWords.events(plot.events)}`),
-      element("ul", { class: "plot-gates" }, plot.gates.map((number) => gateLine(tube, number, results, choose))),
+      element(
+        "span",
+        { class: "plot-parent" },
+        "of ",
+        element("bdi", {}, gateWords.parentName(tube, plot.parent)),
+        ` · ${numberWords.events(plot.events)}`,
+      ),
+      element(
+        "ul",
+        { class: "plot-gates" },
+        plot.gates.map((number) => gateLine(tube, number, results, choose)),
+      ),
       ...cuts(tube, plot),
-      element("span", { class: "plot-thresholds" }, thresholdsOf(tube, plot).map(gateWords.thresholdShort).join(" · ")),
+      element(
+        "span",
+        { class: "plot-thresholds" },
+        thresholdsOf(tube, plot).map(gateWords.thresholdShort).join(" · "),
+      ),
     ];
   }
 
@@ -20,7 +34,11 @@ const gateCaptions = (() => {
     return element(
       "li",
       {},
-      element("a", { href: gateWords.address(gate), onclick: act }, element("bdi", {}, gateWords.name(gate))),
+      element(
+        "a",
+        { href: gateWords.address(gate), onclick: act },
+        element("bdi", {}, gateWords.name(gate)),
+      ),
       element(
         "span",
         { class: "plot-numbers" },
@@ -31,7 +49,7 @@ const gateCaptions = (() => {
     );
   }
 
-  /** Write a printed result with its unit; codes and percentages say what they are by themselves. */
+  /** Write a printed result with its unit; codes and percentages stand by themselves. */
   function resultWords({ printed, unit }) {
     if (/%|^N[DE]$/.test(printed) || !unit) return printed;
     const [, value, mark] = /^(.*?)( \(\w+\))?$/.exec(printed);
@@ -58,8 +76,25 @@ const gateCaptions = (() => {
   function words(tube, plot, results) {
     const limited = thresholdsOf(tube, plot);
     return [
-      element("p", { class: "plot-parent" }, "of ", element("bdi", {}, gateWords.parentName(tube, plot.parent)), ` · ${numberWords.events(plot.events)}`),
-      element("ul", { class: "plot-told" }, plot.gates.map((number) => element("li", {}, gateWords.sentence(tube, number), resultLine(tube.gates[number], results)))),
+      element(
+        "p",
+        { class: "plot-parent" },
+        "of ",
+        element("bdi", {}, gateWords.parentName(tube, plot.parent)),
+        ` · ${numberWords.events(plot.events)}`,
+      ),
+      element(
+        "ul",
+        { class: "plot-told" },
+        plot.gates.map((number) =>
+          element(
+            "li",
+            {},
+            gateWords.sentence(tube, number),
+            resultLine(tube.gates[number], results),
+          ),
+        ),
+      ),
       ...cuts(tube, plot),
       limited.length ? element("h3", {}, "Thresholds") : null,
       limited.length ? element("ul", { class: "plot-told" }, limited.map(thresholdLine)) : null,
@@ -79,7 +114,8 @@ const gateCaptions = (() => {
 
   function thresholdLine(threshold) {
     const limits = gateWords.limits(threshold);
-    const declared = threshold.declared && threshold.value && threshold.declared[0] !== threshold.value[0];
+    const declared =
+      threshold.declared && threshold.value && threshold.declared[0] !== threshold.value[0];
     return element(
       "li",
       {},

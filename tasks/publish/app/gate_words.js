@@ -46,7 +46,11 @@ const gateWords = (() => {
   /** Make the sign of a severity: told apart by its shape, its letter and its colour. */
   function mark(severity, words = severity) {
     const known = SEVERITIES.includes(severity) ? severity : "know";
-    return element("span", { class: `severity-mark severity-${known}`, role: "img", "aria-label": words, title: words }, MARKS[known]);
+    return element(
+      "span",
+      { class: `severity-mark severity-${known}`, role: "img", "aria-label": words, title: words },
+      MARKS[known],
+    );
   }
 
   /** Give the worst of severities, or "" where there is none. */

@@ -3,15 +3,45 @@ class GatingBar {
   constructor(gatingPage) {
     this.page = gatingPage;
     this.told = element("p", { class: "bar-told", "aria-live": "polite" });
-    this.overlays = new Map(pageAddress.OVERLAYS.map((overlay) => [overlay.name, this.overlayButton(overlay)]));
-    this.lamp = element("button", { type: "button", "aria-pressed": "false", onclick: () => gatingPage.lightChosen() }, "Light the gate ", key("l"));
-    this.large = element("button", { type: "button", onclick: () => gatingPage.set({ large: true }) }, "Enlarge ", key("Enter"));
+    this.overlays = new Map(
+      pageAddress.OVERLAYS.map((overlay) => [overlay.name, this.overlayButton(overlay)]),
+    );
+    this.lamp = element(
+      "button",
+      { type: "button", "aria-pressed": "false", onclick: () => gatingPage.lightChosen() },
+      "Light the gate ",
+      key("l"),
+    );
+    this.large = element(
+      "button",
+      { type: "button", onclick: () => gatingPage.set({ large: true }) },
+      "Enlarge ",
+      key("Enter"),
+    );
     this.strip = element("a", { class: "bar-strip" }, "This gate at all visits");
     this.bar = element(
       "div",
       { class: "gating-bar" },
-      element("div", { class: "bar-top" }, this.visits(), this.strip, element("button", { type: "button", onclick: () => gatingPage.help.showModal() }, "Keys ", key("?"))),
-      element("div", { class: "bar-tools", role: "toolbar", "aria-label": "Plots" }, this.large, this.lamp, element("span", { class: "faded" }, "Lay over:"), [...this.overlays.values()]),
+      element(
+        "div",
+        { class: "bar-top" },
+        this.visits(),
+        this.strip,
+        element(
+          "button",
+          { type: "button", onclick: () => gatingPage.help.showModal() },
+          "Keys ",
+          key("?"),
+        ),
+      ),
+      element(
+        "div",
+        { class: "bar-tools", role: "toolbar", "aria-label": "Plots" },
+        this.large,
+        this.lamp,
+        element("span", { class: "faded" }, "Lay over:"),
+        [...this.overlays.values()],
+      ),
       this.told,
     );
 
@@ -24,7 +54,13 @@ class GatingBar {
     const fault = this.unavailable(name);
     return element(
       "button",
-      { type: "button", "aria-pressed": "false", disabled: Boolean(fault), title: fault, onclick: () => this.page.lay(name) },
+      {
+        type: "button",
+        "aria-pressed": "false",
+        disabled: Boolean(fault),
+        title: fault,
+        onclick: () => this.page.lay(name),
+      },
       `${words} `,
       element("kbd", {}, key),
     );
@@ -37,18 +73,31 @@ class GatingBar {
       const moved = tube.gates.some((gate) => gate.declared.length);
       return moved ? "" : "Every gate lies where the strategy declares it.";
     }
-    if (!beside.own) return "The patient's tables, which name the other tubes, have not been written yet.";
-    if (name === "control") return beside.controls.length ? "" : "No control of this panel was run for this patient.";
+    if (!beside.own)
+      return "The patient's tables, which name the other tubes, have not been written yet.";
+    if (name === "control")
+      return beside.controls.length ? "" : "No control of this panel was run for this patient.";
     if (beside[name]) return "";
-    return name === "previous" ? "This is the first visit of this panel." : "This is the baseline, or there is none of this panel.";
+    return name === "previous"
+      ? "This is the first visit of this panel."
+      : "This is the baseline, or there is none of this panel.";
   }
 
   visits() {
     const { previous, next, own } = this.page.beside;
     if (!own) return null;
-    this.links = { previous: this.visitLink(previous, "← "), next: this.visitLink(next, "", " →") };
+    this.links = {
+      previous: this.visitLink(previous, "← "),
+      next: this.visitLink(next, "", " →"),
+    };
     const here = element("b", {}, `${own.visit}${tubeVisits.dayWords(own)}`);
-    return element("nav", { class: "bar-visits", "aria-label": "Visits of this panel" }, this.links.previous, here, this.links.next);
+    return element(
+      "nav",
+      { class: "bar-visits", "aria-label": "Visits of this panel" },
+      this.links.previous,
+      here,
+      this.links.next,
+    );
   }
 
   visitLink(entry, before, after = "") {
@@ -59,7 +108,9 @@ class GatingBar {
   /** Show the chosen and the lit gate and what is laid over. */
   update(chosen, light) {
     const { state, beside, tube } = this.page;
-    this.overlays.forEach((button, name) => button.setAttribute("aria-pressed", String(state.with === name)));
+    this.overlays.forEach((button, name) =>
+      button.setAttribute("aria-pressed", String(state.with === name)),
+    );
     this.lamp.setAttribute("aria-pressed", String(light >= 0));
     this.lamp.disabled = chosen < 0 && light < 0;
     this.large.disabled = chosen < 0;
@@ -67,7 +118,8 @@ class GatingBar {
       if (beside[side]) this.links[side].href = pageAddress.tube(beside[side].sha12, state);
     }
     this.strip.hidden = chosen < 0;
-    if (chosen >= 0) this.strip.href = pageAddress.strip(tube.head.patient, tube.gates[chosen].name);
+    if (chosen >= 0)
+      this.strip.href = pageAddress.strip(tube.head.patient, tube.gates[chosen].name);
     this.lit = light;
   }
 
@@ -81,9 +133,15 @@ class GatingBar {
     if (this.lit < 0) return "";
     const { tube } = this.page;
     const gate = tube.gates[this.lit];
-    const share = tube.share(this.lit);
+    const lit = `Lit in orange: ${gateWords.name(gate)}, ${numberWords.events(gate.events)}`;
+    return `${lit}; shown: ${this.shownWords(gate)}. Pale: outside a plot's parent.`;
+  }
+
+  shownWords(gate) {
+    const share = this.page.tube.share(this.lit);
+    if (share >= 1) return "all of them";
     const shown = Math.round(share * gate.events);
-    const part = share >= 1 ? "all of them" : `${numberWords.count(shown)} of them (${numberWords.percent(shown, gate.events)}), an even sample`;
-    return `Lit in orange: ${gateWords.name(gate)}, ${numberWords.events(gate.events)}; shown: ${part}. Pale: outside a plot's parent.`;
+    const percent = numberWords.percent(shown, gate.events);
+    return `${numberWords.count(shown)} of them (${percent}), an even sample`;
   }
 }

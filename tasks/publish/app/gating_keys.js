@@ -15,8 +15,16 @@ const gatingHelp = (() => {
 
   /** Make the help: a dialog that lists the keys. */
   function make() {
-    const rows = KEYS.flatMap(([key, words]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, words)]);
-    const dialog = element("dialog", { class: "help-dialog", "aria-labelledby": "help-title" }, element("h2", { id: "help-title" }, "Keys"), element("dl", {}, rows));
+    const rows = KEYS.flatMap(([key, words]) => [
+      element("dt", {}, element("kbd", {}, key)),
+      element("dd", {}, words),
+    ]);
+    const dialog = element(
+      "dialog",
+      { class: "help-dialog", "aria-labelledby": "help-title" },
+      element("h2", { id: "help-title" }, "Keys"),
+      element("dl", {}, rows),
+    );
     dialog.append(element("button", { type: "button", onclick: () => dialog.close() }, "Close"));
     return dialog;
   }
@@ -65,7 +73,9 @@ const gatingKeys = (() => {
 
   /** Enter enlarges, unless it presses the button or follows the link that has the focus. */
   function enlarges(shown, event) {
-    return !shown.dialog.open && shown.state.gate && !event.target.closest("a, button, summary, dialog");
+    return (
+      !shown.dialog.open && shown.state.gate && !event.target.closest("a, button, summary, dialog")
+    );
   }
 
   return { listen };

@@ -7,7 +7,7 @@ const gatingPages = (() => {
       this.patient = patient;
       this.beside = tubeVisits.beside(patient, tubeVisits.shortName());
       this.results = resultsOf(patient, tube, tubeVisits.shortName());
-      this.others = new Map();
+      this.laid = new LaidOver(tube, this.plots, this.beside);
       this.state = pageAddress.read(location.hash);
     }
 
@@ -25,15 +25,30 @@ const gatingPages = (() => {
       main.append(
         tubeHead.facts(this.tube),
         ...parts("Flags", "flags", tubeHead.flags(this.tube, this.patient?.flags ?? {})),
-        element("div", { class: "tube-gates" }, element("div", { class: "tube-tree" }, this.tree.table, this.codes()), element("section", { class: "tube-plots", "aria-label": "Plots" }, this.bar.bar, this.grid(figures), legend())),
+        element(
+          "div",
+          { class: "tube-gates" },
+          element("div", { class: "tube-tree" }, this.tree.table, this.codes()),
+          element(
+            "section",
+            { class: "tube-plots", "aria-label": "Plots" },
+            this.bar.bar,
+            this.grid(figures),
+            element("p", { class: "plot-legend faded" }, LEGEND),
+          ),
+        ),
         ...parts("Thresholds", "thresholds", tubeHead.thresholds(this.tube)),
         this.help,
       );
     }
 
     makeTree() {
-      const severities = Object.fromEntries(this.tube.value.flags.map(({ word, severity }) => [word, severity]));
-      Object.entries(this.patient?.flags ?? {}).forEach(([word, { severity }]) => (severities[word] ??= severity));
+      const severities = Object.fromEntries(
+        this.tube.value.flags.map(({ word, severity }) => [word, severity]),
+      );
+      Object.entries(this.patient?.flags ?? {}).forEach(
+        ([word, { severity }]) => (severities[word] ??= severity),
+      );
       return new populationTree.PopulationTree({
         tube: this.tube,
         counts: this.results,
@@ -46,10 +61,19 @@ const gatingPages = (() => {
     }
 
     codes() {
-      if (!this.patient) return element("p", { class: "faded" }, "Concentrations are not shown: this patient's tables have not been written yet.");
+      if (!this.patient)
+        return element(
+          "p",
+          { class: "faded" },
+          "Concentrations are not shown: this patient's tables have not been written yet.",
+        );
       const used = new Set(Object.values(this.results).map(({ code }) => code));
       const told = Object.entries(this.patient.codes).filter(([code]) => used.has(code));
-      return element("dl", { class: "tube-codes" }, told.flatMap(([code, sentence]) => [element("dt", {}, code), element("dd", {}, sentence)]));
+      return element(
+        "dl",
+        { class: "tube-codes" },
+        told.flatMap(([code, sentence]) => [element("dt", {}, code), element("dd", {}, sentence)]),
+      );
     }
 
     makeFigure(plot) {
@@ -64,11 +88,25 @@ const gatingPages = (() => {
 
     /** Place the plots; those whose parent holds no event are folded into one line. */
     grid(figures) {
-      const [filled, empty] = [[], []];
-      figures.forEach((figure) => (figure.asked.plot.events ? filled : empty).push(figure.figure));
-      const words = `${empty.length === 1 ? "1 plot" : `${empty.length} plots`} without events in the parent`;
-      this.emptyPlots = empty.length ? element("details", { class: "empty-plots" }, element("summary", {}, words), element("div", { class: "plot-grid" }, empty)) : null;
-      return [element("div", { class: "plot-grid" }, filled), this.emptyPlots];
+      const empty = figures.filter(({ asked }) => !asked.plot.events);
+      const filled = figures.filter(({ asked }) => asked.plot.events);
+      this.emptyPlots = empty.length ? this.foldAway(empty) : null;
+      const shown = filled.map(({ figure }) => figure);
+      return [element("div", { class: "plot-grid" }, shown), this.emptyPlots];
+    }
+
+    foldAway(empty) {
+      const plots = empty.length === 1 ? "1 plot" : `${empty.length} plots`;
+      return element(
+        "details",
+        { class: "empty-plots", ontoggle: () => empty.forEach((figure) => figure.paint()) },
+        element("summary", {}, `${plots} without events in the parent`),
+        element(
+          "div",
+          { class: "plot-grid" },
+          empty.map(({ figure }) => figure),
+        ),
+      );
     }
 
     /** Give the name of the chosen gate where a plot shows it, else of its first gate. */
@@ -124,16 +162,22 @@ const gatingPages = (() => {
       const [chosen, light] = [tube.find(state.gate), tube.find(state.light)];
       this.tree.update(chosen, light);
       this.bar.update(chosen, light);
-      this.figures.forEach((figure) => figure.figure.classList.toggle("chosen", figure.asked.plot.gates.includes(chosen)));
-      if (state.with) await this.fetchOthers();
+      this.figures.forEach((figure) =>
+        figure.figure.classList.toggle("chosen", figure.asked.plot.gates.includes(chosen)),
+      );
+      await this.laid.choose(state.with);
       if (state !== this.state) return;
-      this.figures.forEach((figure) => figure.update({ chosen, light, ...this.laidOver(figure.asked.plot) }));
-      this.bar.tell(this.laidWords());
+      this.figures.forEach((figure) =>
+        figure.update({ chosen, light, ...this.laid.over(figure.asked.plot) }),
+      );
+      this.bar.tell(this.laid.told());
       this.enlarge(chosen);
     }
 
     enlarge(chosen) {
-      const figure = this.state.large ? this.figures.find(({ asked }) => asked.plot.gates.includes(chosen)) : null;
+      const figure = this.state.large
+        ? this.figures.find(({ asked }) => asked.plot.gates.includes(chosen))
+        : null;
       if (!figure) {
         this.dialog.hide();
         return;
@@ -142,52 +186,12 @@ const gatingPages = (() => {
       this.dialog.show({
         asked: figure.asked,
         title: gateWords.name(this.tube.gates[chosen]),
-        words: [...gateCaptions.words(this.tube, plot, this.results), element("p", { class: "plot-notes" }, this.laidWords())],
+        words: [
+          ...gateCaptions.words(this.tube, plot, this.results),
+          element("p", { class: "plot-notes" }, this.laid.told()),
+        ],
         told: gateCaptions.told(this.tube, plot),
       });
-    }
-
-    /** Load the tubes that are laid over; one that cannot be read is kept as null. */
-    async fetchOthers() {
-      const wanted = new Set(this.plots.map((plot) => this.entryFor(plot)).filter(Boolean));
-      await Promise.all([...wanted].map((entry) => this.fetchOther(entry)));
-    }
-
-    async fetchOther({ sha12 }) {
-      if (this.others.has(sha12)) return;
-      try {
-        this.others.set(sha12, tubeData.open(await load("tube", sha12)));
-      } catch {
-        this.others.set(sha12, null);
-      }
-    }
-
-    /** Give the entry of the tube that is laid over one plot, or null. */
-    entryFor(plot) {
-      const { with: over } = this.state;
-      if (over === "control") {
-        const labels = [plot.x, plot.y].map((axis) => this.tube.axes[axis].label);
-        return tubeVisits.controlFor(this.beside.controls, labels);
-      }
-      return over === "baseline" || over === "previous" ? this.beside[over] : null;
-    }
-
-    laidOver(plot) {
-      const entry = this.entryFor(plot);
-      return { other: entry ? (this.others.get(entry.sha12) ?? null) : null, declared: this.state.with === "declared" };
-    }
-
-    /** Say what is laid over the plots, for the legend. */
-    laidWords() {
-      const { with: over } = this.state;
-      if (!over) return "";
-      if (over === "declared") return "Blue dashes: the declared gates. Red lines: the gates as applied to this tube.";
-      const entries = new Set(this.plots.map((plot) => this.entryFor(plot)).filter(Boolean));
-      if (!entries.size) return "No such tube lies beside this one.";
-      const names = (drawn) => [...entries].filter(({ sha12 }) => Boolean(this.others.get(sha12)) === drawn).map(tubeVisits.told).join("; ");
-      const laid = names(true) && `Blue lines (or dots): the events of ${names(true)}; lines hold 95, 80 and 50 % of them. Blue dashes: the gates of that tube.`;
-      const missing = names(false) && `There are no plots of ${names(false)}.`;
-      return [laid, missing].filter(Boolean).join(" ");
     }
 
     /** Bring the chosen gate's plot into view. */
@@ -203,13 +207,12 @@ const gatingPages = (() => {
     return [element("h2", { id }, title), content];
   }
 
-  function legend() {
-    return element(
-      "p",
-      { class: "plot-legend faded" },
-      "Colour: the parent's events in a bin, few (dark) to many (yellow), by the logarithm; paper where there is none; of few events, each is a dot. Red: gates. Dotted: limits within which a threshold is believed. A plot without an outline shows a combination of other gates: its events are red.",
-    );
-  }
+  const LEGEND = [
+    "Colour: the parent's events in a bin, few (dark) to many (yellow), by the logarithm; paper",
+    "where there is none; of few events, each is a dot. Red lines: gates. Dotted: limits within which",
+    "a threshold is believed. A plot without an outline shows a combination of other gates: its",
+    "events are red.",
+  ].join(" ");
 
   /** Give the results of a tube by population, each with its unit. */
   function resultsOf(patient, tube, key) {

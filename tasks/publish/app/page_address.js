@@ -36,7 +36,8 @@ const pageAddress = (() => {
 
   /** Write the address of the page that shows one gate at all visits of a patient. */
   function strip(patient, gate) {
-    return `${root()}patients/${encodeURIComponent(patient)}/gates/${encodeURIComponent(gate)}.html`;
+    const [folder, name] = [patient, gate].map(encodeURIComponent);
+    return `${root()}patients/${folder}/gates/${name}.html`;
   }
 
   return { OVERLAYS, read, strip, tube, write };

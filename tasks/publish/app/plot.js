@@ -1,31 +1,11 @@
-// Draw one plot on a canvas: frame, ticks, density or dots, outlines and what is laid over them.
+// Draw one plot on a canvas: density or dots, outlines and what is laid over them.
 const plotDrawing = (() => {
-  const MARGIN = { left: 52, right: 10, top: 8, bottom: 42 };
-  const FONT = 'system-ui, "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif';
+  const { FONT, fitted, haloed, xPixel, yPixel } = plotFrame;
   const painted = new WeakMap();
-
-  /** Give the frame of a plot that is so many CSS pixels wide: a square within its margins. */
-  function frameOf(width) {
-    const size = Math.max(40, width - MARGIN.left - MARGIN.right);
-    const grown = size > 440 ? 1.35 : 1;
-    return { left: MARGIN.left, top: MARGIN.top, size, grown, height: size + MARGIN.top + MARGIN.bottom };
-  }
-
-  const xPixel = (frame, [low, high], place) => frame.left + ((place - low) / (high - low)) * frame.size;
-  const yPixel = (frame, [low, high], place) =>
-    frame.top + frame.size - ((place - low) / (high - low)) * frame.size;
-
-  /** Give the display positions under a pixel of the plot, or null outside its frame. */
-  function positionsAt(frame, shown, left, top) {
-    const [x, y] = [(left - frame.left) / frame.size, 1 - (top - frame.top) / frame.size];
-    if (x < 0 || x > 1 || y < 0 || y > 1) return null;
-    const within = ([low, high], share) => low + share * (high - low);
-    return { x: within(shown.x, x), y: within(shown.y, y) };
-  }
 
   /** Draw a scene (plot_scene.js) on a canvas that is so many CSS pixels wide. */
   function draw(canvas, scene, width) {
-    const frame = frameOf(width);
+    const frame = plotFrame.of(width);
     const density = Math.max(2, window.devicePixelRatio || 1);
     canvas.width = Math.round(width * density);
     canvas.height = Math.round(frame.height * density);
@@ -35,9 +15,7 @@ const plotDrawing = (() => {
     pen.fillStyle = plot.theme.paper;
     pen.fillRect(0, 0, width, frame.height);
     clipped(plot, drawContents);
-    drawFrame(plot);
-    drawAxis(plot, "x");
-    drawAxis(plot, "y");
+    plotFrame.draw(plot);
     if (scene.words) drawWords(plot, scene.words);
   }
 
@@ -59,7 +37,12 @@ const plotDrawing = (() => {
     scene.contours.forEach((contour) => drawContour(plot, contour));
     drawDots(plot, scene.otherDots, theme.other, 2);
     drawDots(plot, scene.paleDots, theme.lit, 1.4, 0.35);
-    drawDots(plot, scene.litDots, scene.combined ? theme.gate : theme.lit, radiusFor(scene.litDots));
+    drawDots(
+      plot,
+      scene.litDots,
+      scene.combined ? theme.gate : theme.lit,
+      radiusFor(scene.litDots),
+    );
     scene.outlines.forEach((outline) => drawOutline(plot, outline));
     scene.dashed.forEach((lines) => drawDashed(plot, lines));
     scene.outlines.forEach((outline) => drawLabel(plot, outline));
@@ -69,10 +52,20 @@ const plotDrawing = (() => {
 
   function drawDensity({ pen, frame, scene, theme }) {
     const { density, window: shown } = scene;
-    const [left, right] = [density.x.low, density.x.high].map((place) => xPixel(frame, shown.x, place));
-    const [bottom, top] = [density.y.low, density.y.high].map((place) => yPixel(frame, shown.y, place));
+    const [left, right] = [density.x.low, density.x.high].map((place) =>
+      xPixel(frame, shown.x, place),
+    );
+    const [bottom, top] = [density.y.low, density.y.high].map((place) =>
+      yPixel(frame, shown.y, place),
+    );
     pen.imageSmoothingEnabled = false;
-    pen.drawImage(imageOf(density, scene.grey ? theme.grey : theme.density, theme), left, top, right - left, bottom - top);
+    pen.drawImage(
+      imageOf(density, scene.grey ? theme.grey : theme.density, theme),
+      left,
+      top,
+      right - left,
+      bottom - top,
+    );
   }
 
   function imageOf(density, stops, theme) {
@@ -96,7 +89,13 @@ const plotDrawing = (() => {
     pen.globalAlpha = alpha;
     for (const [x, y] of dots) {
       pen.beginPath();
-      pen.arc(xPixel(frame, scene.window.x, x), yPixel(frame, scene.window.y, y), radius * frame.grown, 0, 2 * Math.PI);
+      pen.arc(
+        xPixel(frame, scene.window.x, x),
+        yPixel(frame, scene.window.y, y),
+        radius * frame.grown,
+        0,
+        2 * Math.PI,
+      );
       pen.fill();
     }
     pen.globalAlpha = 1;
@@ -138,7 +137,8 @@ const plotDrawing = (() => {
 
   /** Trace a polyline; what lies on the frame is moved inwards, where a line is seen beside it. */
   function trace({ pen, frame, scene }, line) {
-    const inset = (pixel, start) => Math.min(start + frame.size - 1.5, Math.max(start + 1.5, pixel));
+    const inset = (pixel, start) =>
+      Math.min(start + frame.size - 1.5, Math.max(start + 1.5, pixel));
     const whole = scene.whole;
     pen.beginPath();
     for (const [x, y] of line) {
@@ -188,85 +188,18 @@ const plotDrawing = (() => {
     const room = Math.max(90, right - left) - pen.measureText(` ${label.share}`).width;
     const text = `${fitted(pen, label.name, room, pen.font)} ${label.share}`;
     const half = pen.measureText(text).width / 2 + 3;
-    const middle = Math.min(frame.left + frame.size - half, Math.max(frame.left + half, (left + right) / 2));
-    haloed(pen, text, middle, Math.min(top + 13 * frame.grown, frame.top + frame.size - 4), theme, theme.ink);
-  }
-
-  function haloed(pen, text, x, y, theme, colour) {
-    pen.textAlign = "center";
-    pen.lineJoin = "round";
-    pen.strokeStyle = theme.paper;
-    pen.lineWidth = 3.5;
-    pen.strokeText(text, x, y);
-    pen.fillStyle = colour;
-    pen.fillText(text, x, y);
-  }
-
-  /** Set the font and shorten a text until it fits. */
-  function fitted(pen, text, room, font) {
-    pen.font = font;
-    if (pen.measureText(text).width <= room) return text;
-    let kept = [...text];
-    while (kept.length > 4 && pen.measureText(`${kept.join("")}…`).width > room) kept = kept.slice(0, -1);
-    return `${kept.join("")}…`;
-  }
-
-  function drawFrame({ pen, frame, theme }) {
-    pen.strokeStyle = theme.faded;
-    pen.lineWidth = 1;
-    pen.strokeRect(frame.left - 0.5, frame.top - 0.5, frame.size + 1, frame.size + 1);
-  }
-
-  function drawAxis(plot, side) {
-    const { pen, frame, scene, theme } = plot;
-    const axis = scene.axes[side];
-    const pixel = side === "x" ? xPixel : yPixel;
-    const ticks = axisReading
-      .ticksIn(axis, scene.window[side])
-      .map(([place, text]) => [pixel(frame, scene.window[side], place), text]);
-    pen.font = `11px ${FONT}`;
-    pen.fillStyle = theme.ink;
-    pen.strokeStyle = theme.faded;
-    pen.beginPath();
-    ticks.forEach(([place]) => tick(plot, side, place));
-    pen.stroke();
-    const length = side === "x" ? (text) => pen.measureText(text).width : () => 11;
-    const labels = axisReading.uncrowded(ticks, side === "x" ? 4 : 1, length);
-    labels.forEach(([place, text]) => tickLabel(plot, side, place, text));
-    drawTitle(plot, side, axisReading.title(axis));
-  }
-
-  function tick({ pen, frame }, side, place) {
-    const end = side === "x" ? frame.top + frame.size : frame.left;
-    if (side === "x") {
-      pen.moveTo(place, end);
-      pen.lineTo(place, end + 4);
-    } else {
-      pen.moveTo(end, place);
-      pen.lineTo(end - 4, place);
-    }
-  }
-
-  function tickLabel({ pen, frame }, side, place, text) {
-    pen.textAlign = side === "x" ? "center" : "right";
-    if (side === "x") pen.fillText(text, place, frame.top + frame.size + 16);
-    else pen.fillText(text, frame.left - 7, place + 4);
-  }
-
-  function drawTitle({ pen, frame, theme }, side, title) {
-    const text = fitted(pen, title, frame.size + 20, `11.5px ${FONT}`);
-    pen.fillStyle = theme.ink;
-    pen.textAlign = "center";
-    const middle = frame.size / 2;
-    if (side === "x") {
-      pen.fillText(text, frame.left + middle, frame.top + frame.size + 35);
-      return;
-    }
-    pen.save();
-    pen.translate(12, frame.top + middle);
-    pen.rotate(-Math.PI / 2);
-    pen.fillText(text, 0, 0);
-    pen.restore();
+    const middle = Math.min(
+      frame.left + frame.size - half,
+      Math.max(frame.left + half, (left + right) / 2),
+    );
+    haloed(
+      pen,
+      text,
+      middle,
+      Math.min(top + 13 * frame.grown, frame.top + frame.size - 4),
+      theme,
+      theme.ink,
+    );
   }
 
   function drawWords({ pen, frame, theme }, words) {
@@ -274,7 +207,7 @@ const plotDrawing = (() => {
     haloed(pen, text, frame.left + frame.size / 2, frame.top + frame.size / 2, theme, theme.faded);
   }
 
-  return { draw, frameOf, positionsAt };
+  return { draw };
 })();
 
 /**

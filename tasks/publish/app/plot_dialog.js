@@ -9,7 +9,12 @@ const plotDialogs = (() => {
       this.canvas = element("canvas", { role: "img", width: 600, height: 590 });
       this.title = element("h2", { id: "plot-dialog-title" });
       this.words = element("div", { class: "plot-dialog-words" });
-      const button = (text, words, act) => element("button", { type: "button", title: words, "aria-label": words, onclick: act }, text);
+      const button = (text, words, act) =>
+        element(
+          "button",
+          { type: "button", title: words, "aria-label": words, onclick: act },
+          text,
+        );
       this.tools = element(
         "div",
         { class: "plot-dialog-tools" },
@@ -42,7 +47,10 @@ const plotDialogs = (() => {
     /** Show a plot: asked as plotScene.of takes it, a title, and elements of words. */
     async show({ asked, title, words, told }) {
       const moved = this.asked?.plot !== asked.plot;
-      const whole = plotScene.wholeWindow({ x: asked.tube.axes[asked.plot.x], y: asked.tube.axes[asked.plot.y] });
+      const whole = plotScene.wholeWindow({
+        x: asked.tube.axes[asked.plot.x],
+        y: asked.tube.axes[asked.plot.y],
+      });
       this.whole = whole;
       if (moved || !this.window) this.window = whole;
       this.asked = asked;
@@ -95,7 +103,10 @@ const plotDialogs = (() => {
 
     /** Move the part shown by shares of its width and height. */
     pan(across, up) {
-      const moved = ([low, high], share) => [low + share * (high - low), high + share * (high - low)];
+      const moved = ([low, high], share) => [
+        low + share * (high - low),
+        high + share * (high - low),
+      ];
       this.look({ x: moved(this.window.x, across), y: moved(this.window.y, up) });
     }
 
@@ -108,7 +119,12 @@ const plotDialogs = (() => {
         "−": () => this.zoom(STEP),
         0: () => this.reset(),
       };
-      const pans = { ArrowLeft: [-0.2, 0], ArrowRight: [0.2, 0], ArrowUp: [0, 0.2], ArrowDown: [0, -0.2] };
+      const pans = {
+        ArrowLeft: [-0.2, 0],
+        ArrowRight: [0.2, 0],
+        ArrowUp: [0, 0.2],
+        ArrowDown: [0, -0.2],
+      };
       if (event.shiftKey && pans[event.key]) this.pan(...pans[event.key]);
       else if (acts[event.key]) acts[event.key]();
       else return false;
@@ -126,12 +142,14 @@ const plotDialogs = (() => {
 
     wheel(event) {
       event.preventDefault();
-      const at = this.scene && plotDrawing.positionsAt(this.frame(), this.window, event.offsetX, event.offsetY);
+      const at =
+        this.scene &&
+        plotFrame.positionsAt(this.frame(), this.window, event.offsetX, event.offsetY);
       if (at) this.zoom(event.deltaY < 0 ? 1 / STEP : STEP, at);
     }
 
     frame() {
-      return plotDrawing.frameOf(this.canvas.clientWidth);
+      return plotFrame.of(this.canvas.clientWidth);
     }
 
     grip(event) {
@@ -148,7 +166,8 @@ const plotDialogs = (() => {
   }
 
   const mean = ([low, high]) => (low + high) / 2;
-  const same = (one, other) => ["x", "y"].every((side) => one[side][0] === other[side][0] && one[side][1] === other[side][1]);
+  const same = (one, other) =>
+    ["x", "y"].every((side) => one[side][0] === other[side][0] && one[side][1] === other[side][1]);
 
   /** Hold a stretch within another: no wider, no narrower than a fiftieth of it, not beyond it. */
   function held([low, high], [least, most]) {

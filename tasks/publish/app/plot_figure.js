@@ -11,17 +11,27 @@ const plotFigures = (() => {
 
   class PlotFigure {
     /**
-     * asked: as plotScene.of takes it; caption: elements; told: a sentence; open: what a click does,
-     * or href: where it leads.
+     * asked: as plotScene.of takes it; caption: elements; told: a sentence; open: what a click
+     * does, or href: where it leads.
      */
     constructor({ asked, caption, told, open, href }) {
       this.asked = asked;
       this.canvas = element("canvas", { role: "img", "aria-label": told, width: 300, height: 288 });
       this.notes = element("p", { class: "plot-notes" });
       const face = open
-        ? element("button", { type: "button", class: "plot-face", title: "Enlarge", onclick: open }, this.canvas)
+        ? element(
+            "button",
+            { type: "button", class: "plot-face", title: "Enlarge", onclick: open },
+            this.canvas,
+          )
         : element("a", { class: "plot-face", href }, this.canvas);
-      this.figure = element("figure", { class: "plot" }, element("figcaption", {}, caption), face, this.notes);
+      this.figure = element(
+        "figure",
+        { class: "plot" },
+        element("figcaption", {}, caption),
+        face,
+        this.notes,
+      );
       plotHover.attach(this.canvas, () => this.scene ?? null);
       shown.set(this.canvas, this);
       inView.observe(this.canvas);
@@ -37,7 +47,9 @@ const plotFigures = (() => {
 
     seen(visible) {
       this.visible = visible;
-      if (visible && !this.drawn) this.refresh();
+      if (!visible) return;
+      if (this.drawn) this.paint();
+      else this.refresh();
     }
 
     async refresh() {
@@ -56,7 +68,8 @@ const plotFigures = (() => {
 
     paint() {
       const now = [this.canvas.clientWidth, this.scene, colourScale.theme()];
-      if (!this.scene || !now[0] || now.every((part, place) => part === this.painted?.[place])) return;
+      if (!this.scene || !now[0] || now.every((part, place) => part === this.painted?.[place]))
+        return;
       this.painted = now;
       plotDrawing.draw(this.canvas, this.scene, now[0]);
     }
@@ -76,7 +89,8 @@ const plotFigures = (() => {
     next.refresh().finally(() => whenIdle(drawRest));
   }
 
-  const whenIdle = (act) => (window.requestIdleCallback ? requestIdleCallback(act) : setTimeout(act, 30));
+  const whenIdle = (act) =>
+    window.requestIdleCallback ? requestIdleCallback(act) : setTimeout(act, 30);
 
   function paintAll() {
     shown.forEach((plot) => plot.paint());

@@ -17,7 +17,7 @@ const plotHover = (() => {
   function show(canvas, scene, event) {
     const box = canvas.getBoundingClientRect();
     const [left, top] = [event.clientX - box.left, event.clientY - box.top];
-    const at = scene && plotDrawing.positionsAt(plotDrawing.frameOf(box.width), scene.window, left, top);
+    const at = scene && plotFrame.positionsAt(plotFrame.of(box.width), scene.window, left, top);
     if (!at) {
       hide();
       return;

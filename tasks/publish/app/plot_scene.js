@@ -5,9 +5,9 @@ const plotScene = (() => {
   const FEW_OTHERS = 150;
 
   /**
-   * Give a promise of the scene of one plot. asked: tube, plot (of tubeData.plots), chosen and light
-   * (numbers of gates, -1 none), declared (lay declared outlines over), other (another tube to lay
-   * over), window (the part shown).
+   * Give a promise of the scene of one plot. asked: tube, plot (of tubeData.plots), chosen and
+   * light (numbers of gates, -1 none), declared (lay declared outlines over), other (another tube
+   * to lay over), window (the part shown).
    */
   async function of(asked) {
     const { tube, plot } = asked;
@@ -58,7 +58,9 @@ const plotScene = (() => {
       const { axis, low, high } = tube.thresholds[number];
       const side = { [plot.y]: "y", [plot.x]: "x" }[axis];
       if (!side) return [];
-      return [low, high].filter((pair) => pair && pair[1] !== null).map((pair) => ({ side, place: pair[1] }));
+      return [low, high]
+        .filter((pair) => pair && pair[1] !== null)
+        .map((pair) => ({ side, place: pair[1] }));
     });
   }
 
@@ -119,7 +121,11 @@ const plotScene = (() => {
     }
     if (!theirs.events) notes.push("The tube laid over has no events in the parent.");
     const outlines = theirs.gates.map((number) => other.gates[number].outlines);
-    return { grey: true, ...(await theirEvents(other, theirs)), ...(declared ? {} : { dashed: outlines }) };
+    return {
+      grey: true,
+      ...(await theirEvents(other, theirs)),
+      ...(declared ? {} : { dashed: outlines }),
+    };
   }
 
   function counterpart(tube, plot, other) {
@@ -127,7 +133,10 @@ const plotScene = (() => {
     const number = names.map((name) => other.find(name)).find((found) => found >= 0) ?? -1;
     if (number < 0) return null;
     const theirs = tubeData.plots(other).find(({ gates }) => gates.includes(number));
-    return { ...theirs, gates: names.map((name) => other.find(name)).filter((found) => found >= 0) };
+    return {
+      ...theirs,
+      gates: names.map((name) => other.find(name)).filter((found) => found >= 0),
+    };
   }
 
   async function theirEvents(other, plot) {

@@ -32,19 +32,34 @@ const populationTree = (() => {
   }
 
   class PopulationTree {
-    /** counts: the series' counts of this tube by population (or {}); choose and light: callbacks. */
+    /** counts: the series' counts of this tube by population; choose and light: callbacks. */
     constructor({ tube, counts, codes, severities, unit, choose, light }) {
       Object.assign(this, { tube, counts, codes, severities, choose, light });
       this.rows = new Map();
       this.hidden = folded(tube.gates);
       this.folds = new Map();
       const titles = ["population", "events", "% of parent", unit, "light"];
-      const body = element("tbody", {}, this.allEvents(), ordered(tube.gates).flatMap((entry) => this.branch(entry)));
+      const body = element(
+        "tbody",
+        {},
+        this.allEvents(),
+        ordered(tube.gates).flatMap((entry) => this.branch(entry)),
+      );
       this.table = element(
         "table",
         { class: "population-tree" },
         element("caption", {}, "Populations"),
-        element("thead", {}, element("tr", {}, titles.map((title, place) => element("th", { scope: "col", class: place > 0 && place < 4 && "n" }, title)))),
+        element(
+          "thead",
+          {},
+          element(
+            "tr",
+            {},
+            titles.map((title, place) =>
+              element("th", { scope: "col", class: place > 0 && place < 4 && "n" }, title),
+            ),
+          ),
+        ),
         body,
       );
     }
@@ -71,16 +86,30 @@ const populationTree = (() => {
 
     fold(number, depth, below) {
       const words = below === 1 ? "1 below, without events" : `${below} below, all without events`;
-      const button = element("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: () => this.unfold(number) }, words);
+      const button = element(
+        "button",
+        {
+          type: "button",
+          class: "fold",
+          "aria-expanded": "false",
+          onclick: () => this.unfold(number),
+        },
+        words,
+      );
       this.folds.set(number, button);
-      const name = element("td", { colspan: 5, class: `depth-${Math.min(depth + 1, DEEPEST)}` }, button);
+      const name = element(
+        "td",
+        { colspan: 5, class: `depth-${Math.min(depth + 1, DEEPEST)}` },
+        button,
+      );
       return element("tr", { class: "fold-row" }, name);
     }
 
     /** Show or hide again the branch below a gate without events. */
     unfold(number, open = this.folds.get(number).getAttribute("aria-expanded") !== "true") {
       this.folds.get(number).setAttribute("aria-expanded", String(open));
-      for (const [gate, root] of this.hidden) if (root === number) this.rows.get(gate).hidden = !open;
+      for (const [gate, root] of this.hidden)
+        if (root === number) this.rows.get(gate).hidden = !open;
     }
 
     row(number, depth) {
@@ -89,15 +118,29 @@ const populationTree = (() => {
         event.preventDefault();
         this.choose(number);
       };
-      const link = element("a", { href: gateWords.address(gate), onclick: choose }, element("bdi", {}, gateWords.name(gate)));
-      const lamp = element("button", { type: "button", class: "lamp", "aria-pressed": "false", onclick: () => this.light(number) });
+      const link = element(
+        "a",
+        { href: gateWords.address(gate), onclick: choose },
+        element("bdi", {}, gateWords.name(gate)),
+      );
+      const lamp = element("button", {
+        type: "button",
+        class: "lamp",
+        "aria-pressed": "false",
+        onclick: () => this.light(number),
+      });
       lamp.setAttribute("aria-label", `Light the events of ${gateWords.name(gate)} in every plot`);
       lamp.title = lamp.getAttribute("aria-label");
       const classes = gate.population ? "reported" : "helper";
       return element(
         "tr",
         { class: classes },
-        element("th", { scope: "row", class: `depth-${Math.min(depth, DEEPEST)}` }, link, this.mark(gate)),
+        element(
+          "th",
+          { scope: "row", class: `depth-${Math.min(depth, DEEPEST)}` },
+          link,
+          this.mark(gate),
+        ),
         element("td", { class: "n" }, numberWords.count(gate.events)),
         element("td", { class: "n" }, numberWords.percent(gate.events, gate.parent_events)),
         element("td", { class: "n" }, this.concentration(gate)),
@@ -119,9 +162,21 @@ const populationTree = (() => {
       const count = this.counts[gate.population];
       if (!count) return null;
       const interval = numberWords.interval(count.low, count.high);
-      const code = count.code ? element("abbr", { title: this.codes[count.code] ?? "" }, count.code) : null;
-      const below = element("span", { class: "interval" }, code, code && interval ? " · " : null, interval || null);
-      const unused = element("abbr", { class: "interval", title: "The visit's result comes from another row" }, "not the visit's");
+      const code = count.code
+        ? element("abbr", { title: this.codes[count.code] ?? "" }, count.code)
+        : null;
+      const below = element(
+        "span",
+        { class: "interval" },
+        code,
+        code && interval ? " · " : null,
+        interval || null,
+      );
+      const unused = element(
+        "abbr",
+        { class: "interval", title: "The visit's result comes from another row" },
+        "not the visit's",
+      );
       return [count.printed, below, count.used === false ? unused : null];
     }
 

@@ -4,12 +4,18 @@ const tubeHead = (() => {
 
   function fact(title, ...contents) {
     const given = contents.filter((content) => content);
-    return given.length ? element("li", {}, element("b", {}, title), element("bdi", {}, given)) : null;
+    return given.length
+      ? element("li", {}, element("b", {}, title), element("bdi", {}, given))
+      : null;
   }
 
   function pinned(text, hash) {
     if (!text) return null;
-    return [text, hash ? " " : null, hash ? element("code", { title: hash }, hash.slice(0, 12)) : null];
+    return [
+      text,
+      hash ? " " : null,
+      hash ? element("code", { title: hash }, hash.slice(0, 12)) : null,
+    ];
   }
 
   /** Make the list of facts of a tube. */
@@ -40,8 +46,12 @@ const tubeHead = (() => {
 
   /** Write a time of a data file (ISO) as date, hours and minutes. */
   function timeWords(text) {
-    const parts = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(.*)$/.exec(text || "");
-    return parts ? `${parts[1]} ${parts[2]}${parts[3] === "Z" ? " UTC" : ` ${parts[3]}`}`.trim() : text;
+    const parts = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(.*)$/.exec(
+      text || "",
+    );
+    return parts
+      ? `${parts[1]} ${parts[2]}${parts[3] === "Z" ? " UTC" : ` ${parts[3]}`}`.trim()
+      : text;
   }
 
   function eventWords({ events, kept }) {
@@ -83,14 +93,26 @@ const tubeHead = (() => {
         word === "uncalibrated" && uncalibrated ? ` ${uncalibrated}` : null,
       ),
     );
-    if (!entries.length) return element("p", { class: "faded" }, "No flag was raised on this tube.");
+    if (!entries.length)
+      return element("p", { class: "faded" }, "No flag was raised on this tube.");
     return element("ul", { class: "tube-flags" }, entries);
   }
 
   /** Make the table of thresholds in words; a gate's name leads to its plot. */
   function thresholds(tube) {
-    if (!tube.thresholds.length) return element("p", { class: "faded" }, "No gate of this tube uses a threshold.");
-    const titles = ["threshold", "on", "value", "declared", "believed within", "source", "what was tried", "why", "gates"];
+    if (!tube.thresholds.length)
+      return element("p", { class: "faded" }, "No gate of this tube uses a threshold.");
+    const titles = [
+      "threshold",
+      "on",
+      "value",
+      "declared",
+      "believed within",
+      "source",
+      "what was tried",
+      "why",
+      "gates",
+    ];
     const numeric = new Set(["value", "declared"]);
     return element(
       "div",
@@ -98,8 +120,22 @@ const tubeHead = (() => {
       element(
         "table",
         { class: "thresholds" },
-        element("thead", {}, element("tr", {}, titles.map((title) => element("th", { scope: "col", class: numeric.has(title) && "n" }, title)))),
-        element("tbody", {}, tube.thresholds.map((threshold, number) => thresholdRow(tube, threshold, number))),
+        element(
+          "thead",
+          {},
+          element(
+            "tr",
+            {},
+            titles.map((title) =>
+              element("th", { scope: "col", class: numeric.has(title) && "n" }, title),
+            ),
+          ),
+        ),
+        element(
+          "tbody",
+          {},
+          tube.thresholds.map((threshold, number) => thresholdRow(tube, threshold, number)),
+        ),
       ),
     );
   }
@@ -122,7 +158,11 @@ const tubeHead = (() => {
       element("td", { class: "n" }, written(declared)),
       element("td", {}, gateWords.limits(threshold) || "–"),
       element("td", {}, source),
-      element("td", {}, threshold.tried.map((tried) => element("div", {}, gateWords.tried(tried)))),
+      element(
+        "td",
+        {},
+        threshold.tried.map((tried) => element("div", {}, gateWords.tried(tried))),
+      ),
       element("td", { class: "why" }, rationale),
       element("td", { class: "users" }, links),
     );

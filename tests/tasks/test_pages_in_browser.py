@@ -114,7 +114,7 @@ def test_a_plot_is_enlarged_zoomed_and_closed_by_keys(browser, results):
     browser.until(f"{canvas}.toDataURL() === '{whole}'")
     browser.press("Escape")
     browser.until("!document.querySelector('.plot-dialog').open")
-    assert browser.evaluate("location.hash") == "#gate=b_cells"
+    browser.until("location.hash === '#gate=b_cells'")
     browser.press("?")
     assert browser.evaluate("document.querySelector('.help-dialog').open")
     assert not browser.console
@@ -145,6 +145,8 @@ def test_a_deep_link_unfolds_its_branch_and_a_key_leads_to_the_next_visit(browse
     assert lit == "Light the events of B cells (CD19+) in every plot"
     browser.evaluate("location.hash = '#gate=not_b'")
     browser.until(f"{text('.population-tree [aria-current]')}.startsWith('not_b')")
+    browser.evaluate("location.hash = '#gate=gone'")
+    browser.until(f"{text('.bar-told')} === 'The strategy of this tube has no gate gone.'")
 
 
 def test_hostile_names_are_shown_as_texts(browser, results):

@@ -39,9 +39,10 @@ def test_numbers_are_written_as_tables_and_pictures_write_them(browser, tmp_path
     assert told[2:] == ["1.2 to 45.7", ""]
 
 
-def test_a_value_read_off_a_logicle_axis_is_near_the_true_one(browser, tmp_path):
+@pytest.mark.parametrize("linear_decades", [0.5, 1.0, 1.38])
+def test_a_value_read_off_a_logicle_axis_is_near_the_true_one(browser, tmp_path, linear_decades):
     maximum = 262144.0
-    transform = transform_of(Scale(kind="logicle"), maximum)
+    transform = transform_of(Scale(kind="logicle", w=linear_decades), maximum)
     assert transform is not None
     places = apply_transform(transform, np.array(_decades(maximum)))
     ticks = [[place, _power(value)] for place, value in zip(places, _decades(maximum), strict=True)]

@@ -23,7 +23,7 @@ const axisReading = (() => {
   }
 
   /**
-   * Give the channel value at a display position, or NaN where the ticks do not tell. It is read off
+   * Give the channel value at a display position, or NaN where ticks do not tell. It is read off
    * the logicle scale that runs through the ticks; where none does, it is interpolated.
    */
   function valueAt(axis, position) {

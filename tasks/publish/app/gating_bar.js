@@ -117,16 +117,25 @@ class GatingBar {
     for (const side of ["previous", "next"]) {
       if (beside[side]) this.links[side].href = pageAddress.tube(beside[side].sha12, state);
     }
-    this.strip.hidden = chosen < 0;
-    if (chosen >= 0)
+    this.strip.hidden = chosen < 0 || !beside.own;
+    if (!this.strip.hidden) {
       this.strip.href = pageAddress.strip(tube.head.patient, tube.gates[chosen].name);
+    }
     this.lit = light;
   }
 
-  /** Say what is laid over and what is lit. */
+  /** Say which gate is not there, what is lit and what is laid over; gives the words. */
   tell(laid) {
-    this.told.replaceChildren([this.litWords(), laid].filter(Boolean).join(" "));
-    this.told.hidden = !this.told.textContent;
+    const words = [this.missingWords(), this.litWords(), laid].filter(Boolean).join(" ");
+    this.told.replaceChildren(words);
+    this.told.hidden = !words;
+    return words;
+  }
+
+  missingWords() {
+    const { state, tube } = this.page;
+    const missing = [state.gate, state.light].filter((name) => name && tube.find(name) < 0);
+    return missing.length ? `The strategy of this tube has no gate ${missing.join(", ")}.` : "";
   }
 
   litWords() {

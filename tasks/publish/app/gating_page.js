@@ -23,7 +23,7 @@ const gatingPages = (() => {
       const figures = this.plots.map((plot) => this.makeFigure(plot));
       this.figures = figures;
       main.append(
-        tubeHead.facts(this.tube),
+        tubeHead.facts(this.tube, this.beside.own),
         ...parts("Flags", "flags", tubeHead.flags(this.tube, this.patient?.flags ?? {})),
         element(
           "div",
@@ -170,11 +170,10 @@ const gatingPages = (() => {
       this.figures.forEach((figure) =>
         figure.update({ chosen, light, ...this.laid.over(figure.asked.plot) }),
       );
-      this.bar.tell(this.laid.told());
-      this.enlarge(chosen);
+      this.enlarge(chosen, this.bar.tell(this.laid.told()));
     }
 
-    enlarge(chosen) {
+    enlarge(chosen, told) {
       const figure = this.state.large
         ? this.figures.find(({ asked }) => asked.plot.gates.includes(chosen))
         : null;
@@ -188,7 +187,7 @@ const gatingPages = (() => {
         title: gateWords.name(this.tube.gates[chosen]),
         words: [
           ...gateCaptions.words(this.tube, plot, this.results),
-          element("p", { class: "plot-notes" }, this.laid.told()),
+          element("p", { class: "plot-notes" }, told),
         ],
         told: gateCaptions.told(this.tube, plot),
       });
@@ -198,6 +197,7 @@ const gatingPages = (() => {
     reveal() {
       const figure = this.figures.find(({ figure: shown }) => shown.classList.contains("chosen"));
       if (!figure) return;
+      this.tree.reveal();
       if (this.emptyPlots?.contains(figure.figure)) this.emptyPlots.open = true;
       figure.figure.scrollIntoView({ block: "nearest" });
     }
@@ -209,9 +209,9 @@ const gatingPages = (() => {
 
   const LEGEND = [
     "Colour: the parent's events in a bin, few (dark) to many (yellow), by the logarithm; paper",
-    "where there is none; of few events, each is a dot. Red lines: gates. Dotted: limits within which",
-    "a threshold is believed. A plot without an outline shows a combination of other gates: its",
-    "events are red.",
+    "where there is none; of few events, each is a dot. Red lines: gates. Dotted: limits within",
+    "which a threshold is believed. A plot without an outline shows a combination of other gates:",
+    "its events are red.",
   ].join(" ");
 
   /** Give the results of a tube by population, each with its unit. */

@@ -172,12 +172,18 @@ const populationTree = (() => {
         code && interval ? " · " : null,
         interval || null,
       );
-      const unused = element(
-        "abbr",
-        { class: "interval", title: "The visit's result comes from another row" },
-        "not the visit's",
-      );
-      return [count.printed, below, count.used === false ? unused : null];
+      return [count.printed, below, ...this.remarks(count)];
+    }
+
+    /** Say what else matters about a result: a correction, another row that is the visit's. */
+    remarks({ corrected, used }) {
+      const remark = (title, words) => element("abbr", { class: "interval", title }, words);
+      return [
+        corrected ? remark("A person set a threshold or a gate of it", "corrected") : null,
+        used === false
+          ? remark("The visit's result comes from another row", "not the visit's")
+          : null,
+      ].filter(Boolean);
     }
 
     /** Mark the chosen and the lit gate; the chosen one's branch is unfolded. */
@@ -190,6 +196,11 @@ const populationTree = (() => {
         else row.removeAttribute("aria-current");
         row.querySelector(".lamp").setAttribute("aria-pressed", String(number === lit));
       });
+    }
+
+    /** Bring the chosen gate's row into view. */
+    reveal() {
+      this.table.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
     }
 
     /** List the gates in the order of their rows, without those folded away. */

@@ -18,8 +18,8 @@ const tubeHead = (() => {
     ];
   }
 
-  /** Make the list of facts of a tube. */
-  function facts(tube) {
+  /** Make the list of facts of a tube; own is its entry in the patient's series, or null. */
+  function facts(tube, own) {
     const { head } = tube;
     const instrument = [head.instrument || head.cytometer, head.serial].filter(Boolean).join(", ");
     const entries = [
@@ -36,6 +36,7 @@ const tubeHead = (() => {
       fact("Strategy", ...(pinned(head.strategy, head.strategy_sha256) ?? [])),
       fact("Panel", ...(pinned(panelName(head), head.panel_sha256) ?? [])),
       fact("Calibration", ...(pinned(head.calibration, head.calibration_sha256) ?? [])),
+      fact("Review", own?.review),
       fact("Tube", ...(pinned(" ", head.tube_sha256) ?? [])),
     ];
     return element("ul", { class: "facts tube-facts" }, entries);

@@ -153,3 +153,18 @@ def test_an_address_is_read_as_it_was_written(browser, tmp_path):
         " pageAddress.write(pageAddress.read(''))];",
     )
     assert told == [state, {"gate": "", "light": "", "with": "", "large": False}, ""]
+
+
+def test_a_thumbnail_is_drawn_as_wide_as_its_canvas_and_refused_without_its_gate(browser, tmp_path):
+    told = computed(
+        browser,
+        tmp_path,
+        "const canvas = element('canvas', {}); canvas.style.width = '200px';"
+        "document.body.append(canvas);"
+        f"const value = {json.dumps(tube_value())}; const before = canvas.toDataURL();"
+        "const none = await drawThumbnail(canvas, value, 'none');"
+        "const untouched = canvas.toDataURL() === before;"
+        "const drawn = await drawThumbnail(canvas, value, 'b_cells');"
+        "return [none, untouched, drawn, canvas.width, canvas.toDataURL() === before];",
+    )
+    assert told == [False, True, True, 400, False]

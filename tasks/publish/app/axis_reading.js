@@ -123,7 +123,7 @@ const axisReading = (() => {
 
   /** Tell whether positions of two axes mean the same values: same scale, same ticks. */
   function alike(one, other) {
-    if (one.scale !== other.scale || one.label !== other.label) return false;
+    if (["scale", "label", "raw"].some((part) => one[part] !== other[part])) return false;
     if (one.scale === "linear") return true;
     const places = new Map(one.ticks.map(([place, text]) => [text, place]));
     const shared = other.ticks.filter(([, text]) => text && places.has(text));
@@ -134,8 +134,9 @@ const axisReading = (() => {
 
   /** Write an axis' title as a laboratory does: CD19 (PE-Cy7-A). */
   function title(axis) {
-    if (!axis.label || axis.label === axis.detector) return axis.detector;
-    return `${axis.label} (${axis.detector})`;
+    const { label, detector, raw } = axis;
+    const short = !label || label === detector ? detector : `${label} (${detector})`;
+    return raw ? `${short}, uncompensated` : short;
   }
 
   return { alike, named, positionOf, ticksIn, title, told, uncrowded, valueAt };

@@ -218,7 +218,8 @@ async function drawThumbnail(canvas, value, gateName) {
   const tube = tubeData.open(value);
   const number = tube.find(gateName);
   if (number < 0) return false;
-  const plot = tubeData.plots(tube).find(({ gates }) => gates.includes(number));
+  const shared = tubeData.plots(tube).find(({ gates }) => gates.includes(number));
+  const plot = { ...shared, gates: [number] };
   const scene = await plotScene.of({ tube, plot, chosen: number });
   plotDrawing.draw(canvas, scene, canvas.clientWidth || 260);
   return true;

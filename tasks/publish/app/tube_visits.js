@@ -38,7 +38,7 @@ const tubeVisits = (() => {
   }
 
   function controlsOf(patient, own) {
-    const away = (tube) => Math.abs((tube.day ?? 0) - (own.day ?? 0));
+    const away = ({ day }) => (day === null ? Number.MAX_VALUE : Math.abs(day - (own.day ?? 0)));
     return patient.tubes
       .filter((tube) => tube.control && tube.panel === own.panel && tube !== own)
       .sort((one, other) => away(one) - away(other));
@@ -55,8 +55,8 @@ const tubeVisits = (() => {
 
   /** Name a tube for a legend: visit, day, file. */
   function told(entry) {
-    const control = entry.control ? `${controlWords(entry.control)}, ` : "";
-    return `${control}${entry.visit}${dayWords(entry)}, ${entry.file}`;
+    const control = entry.control ? controlWords(entry.control) : "";
+    return [control, `${entry.visit}${dayWords(entry)}`, entry.file].filter(Boolean).join(", ");
   }
 
   function dayWords({ day }) {

@@ -170,6 +170,19 @@ def test_a_tube_without_events_and_one_of_a_single_event_are_drawn(browser, resu
     assert not browser.console
 
 
+def test_a_tube_of_which_no_gate_was_drawn_says_so(browser, results):
+    value = tube_value()
+    value.update(gates=[], densities=[], thresholds=[])
+    browser.open(write_tube(results, "here0", value))
+    browser.until("document.querySelector('.tube-plots')")
+    assert "No gate was drawn for this tube." in browser.evaluate(text("main"))
+    assert "No gate of this tube uses a threshold." in browser.evaluate(text("main"))
+    browser.press("l")
+    browser.press("j")
+    assert browser.evaluate("location.hash") == ""
+    assert not browser.console
+
+
 def test_without_the_patients_series_the_page_works_and_says_so(browser, tmp_path):
     opened(browser, tmp_path)
     tree = browser.evaluate(text(".tube-tree"))

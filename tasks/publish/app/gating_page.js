@@ -91,6 +91,7 @@ const gatingPages = (() => {
       const empty = figures.filter(({ asked }) => !asked.plot.events);
       const filled = figures.filter(({ asked }) => asked.plot.events);
       this.emptyPlots = empty.length ? this.foldAway(empty) : null;
+      if (!figures.length) return element("p", {}, "No gate was drawn for this tube.");
       const shown = filled.map(({ figure }) => figure);
       return [element("div", { class: "plot-grid" }, shown), this.emptyPlots];
     }
@@ -152,7 +153,11 @@ const gatingPages = (() => {
 
     set(changes) {
       this.state = { ...this.state, ...changes };
-      history.replaceState(null, "", pageAddress.write(this.state) || location.pathname);
+      history.replaceState(
+        null,
+        "",
+        pageAddress.write(this.state) || location.pathname + location.search,
+      );
       this.apply();
     }
 

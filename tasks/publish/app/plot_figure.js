@@ -19,11 +19,7 @@ const plotFigures = (() => {
       this.canvas = element("canvas", { role: "img", "aria-label": told, width: 300, height: 288 });
       this.notes = element("p", { class: "plot-notes" });
       const face = open
-        ? element(
-            "button",
-            { type: "button", class: "plot-face", title: "Enlarge", onclick: open },
-            this.canvas,
-          )
+        ? element("button", { type: "button", class: "plot-face", onclick: open }, this.canvas)
         : element("a", { class: "plot-face", href }, this.canvas);
       this.figure = element(
         "figure",

@@ -3,67 +3,40 @@ class GatingBar {
   constructor(gatingPage) {
     this.page = gatingPage;
     this.told = element("p", { class: "bar-told", "aria-live": "polite" });
-    this.overlays = new Map(
-      pageAddress.OVERLAYS.map((overlay) => [overlay.name, this.overlayButton(overlay)]),
-    );
-    this.lamp = element(
-      "button",
-      { type: "button", "aria-pressed": "false", onclick: () => gatingPage.lightChosen() },
-      "Light the gate ",
-      key("l"),
-    );
-    this.large = element(
-      "button",
-      { type: "button", onclick: () => gatingPage.set({ large: true }) },
-      "Enlarge ",
-      key("Enter"),
-    );
-    this.strip = element("a", { class: "bar-strip" }, "This gate at all visits");
+    this.overlays = [];
+    this.lamps = [];
+    this.links = [];
+    this.large = this.button("Enlarge", "Enter", () => gatingPage.set({ large: true }));
+    this.strip = element("a", {}, "This gate at all visits");
+    const help = this.button("Keys", "?", () => gatingPage.help.showModal());
     this.bar = element(
       "div",
       { class: "gating-bar" },
-      element(
-        "div",
-        { class: "bar-top" },
-        this.visits(),
-        this.strip,
-        element(
-          "button",
-          { type: "button", onclick: () => gatingPage.help.showModal() },
-          "Keys ",
-          key("?"),
-        ),
-      ),
-      element(
-        "div",
-        { class: "bar-tools", role: "toolbar", "aria-label": "Plots" },
-        this.large,
-        this.lamp,
-        element("span", { class: "faded" }, "Lay over:"),
-        [...this.overlays.values()],
-      ),
+      element("div", { class: "bar-top" }, this.visits(), this.strip, help),
+      element("div", { class: "bar-tools" }, this.large, this.switches()),
       this.told,
     );
+  }
 
-    function key(name) {
-      return element("kbd", {}, name);
-    }
+  button(words, key, act, more = {}) {
+    const attributes = { type: "button", onclick: act, ...more };
+    return element("button", attributes, `${words} `, element("kbd", {}, key));
+  }
+
+  /** Make a set of switches: what is lit, what is laid over. There may be several sets. */
+  switches() {
+    const lamp = this.button("Light the gate", "l", () => this.page.lightChosen());
+    const overlays = pageAddress.OVERLAYS.map((overlay) => this.overlayButton(overlay));
+    this.lamps.push(lamp);
+    return [lamp, element("span", { class: "faded" }, "Lay over:"), ...overlays];
   }
 
   overlayButton({ name, key, words }) {
     const fault = this.unavailable(name);
-    return element(
-      "button",
-      {
-        type: "button",
-        "aria-pressed": "false",
-        disabled: Boolean(fault),
-        title: fault,
-        onclick: () => this.page.lay(name),
-      },
-      `${words} `,
-      element("kbd", {}, key),
-    );
+    const more = { disabled: Boolean(fault), title: fault };
+    const made = this.button(words, key, () => this.page.lay(name), more);
+    this.overlays.push([name, made]);
+    return made;
   }
 
   /** Say why something cannot be laid over the plots, or "". */
@@ -83,40 +56,40 @@ class GatingBar {
       : "This is the baseline, or there is none of this panel.";
   }
 
+  /** Make the way to the previous and to the next visit. There may be several of it. */
   visits() {
     const { previous, next, own } = this.page.beside;
     if (!own) return null;
-    this.links = {
-      previous: this.visitLink(previous, "← "),
-      next: this.visitLink(next, "", " →"),
-    };
-    const here = element("b", {}, `${own.visit}${tubeVisits.dayWords(own)}`);
     return element(
       "nav",
       { class: "bar-visits", "aria-label": "Visits of this panel" },
-      this.links.previous,
-      here,
-      this.links.next,
+      previous ? this.visitLink(previous, "← ", "") : faded("first visit"),
+      element("b", {}, `${own.visit}${tubeVisits.dayWords(own)}`),
+      next ? this.visitLink(next, "", " →") : faded("last visit"),
     );
+
+    function faded(words) {
+      return element("span", { class: "faded" }, words);
+    }
   }
 
-  visitLink(entry, before, after = "") {
-    if (!entry) return element("span", { class: "faded" }, before ? "first visit" : "last visit");
-    return element("a", {}, `${before}${entry.visit}${tubeVisits.dayWords(entry)}${after}`);
+  visitLink(entry, before, after) {
+    const link = element("a", {}, `${before}${entry.visit}${tubeVisits.dayWords(entry)}${after}`);
+    this.links.push([entry, link]);
+    return link;
   }
 
   /** Show the chosen and the lit gate and what is laid over. */
   update(chosen, light) {
     const { state, beside, tube } = this.page;
-    this.overlays.forEach((button, name) =>
-      button.setAttribute("aria-pressed", String(state.with === name)),
-    );
-    this.lamp.setAttribute("aria-pressed", String(light >= 0));
-    this.lamp.disabled = chosen < 0 && light < 0;
+    const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
+    this.overlays.forEach(([name, button]) => press(button, state.with === name));
+    this.lamps.forEach((lamp) => {
+      press(lamp, light >= 0);
+      lamp.disabled = chosen < 0 && light < 0;
+    });
+    this.links.forEach(([entry, link]) => (link.href = pageAddress.tube(entry.sha12, state)));
     this.large.disabled = chosen < 0;
-    for (const side of ["previous", "next"]) {
-      if (beside[side]) this.links[side].href = pageAddress.tube(beside[side].sha12, state);
-    }
     this.strip.hidden = chosen < 0 || !beside.own;
     if (!this.strip.hidden) {
       this.strip.href = pageAddress.strip(tube.head.patient, tube.gates[chosen].name);

@@ -18,7 +18,8 @@ const gatingPages = (() => {
       this.dialog = new plotDialogs.PlotDialog({
         closed: () => this.state.large && this.set({ large: false }),
         step: (by) => this.step(by),
-        tools: [],
+        visits: this.bar.visits(),
+        switches: this.bar.switches(),
       });
       const figures = this.plots.map((plot) => this.makeFigure(plot));
       this.figures = figures;
@@ -134,8 +135,9 @@ const gatingPages = (() => {
     }
 
     lay(name) {
-      if (this.bar.unavailable(name)) return;
-      this.set({ with: this.state.with === name ? "" : name });
+      const fault = this.bar.unavailable(name);
+      if (fault) this.bar.tell(fault);
+      else this.set({ with: this.state.with === name ? "" : name });
     }
 
     /** Choose the gate that stands so many rows further down the tree. */

@@ -4,8 +4,11 @@ const plotDialogs = (() => {
   const STEP = 1.4;
 
   class PlotDialog {
-    /** closed: called when the dialog is closed; step(by): another gate; tools: further buttons. */
-    constructor({ closed, step, tools }) {
+    /**
+     * closed: called when the dialog is closed; step(by): shows another gate; visits and switches:
+     * elements of its two bars.
+     */
+    constructor({ closed, step, visits, switches }) {
       this.canvas = element("canvas", { role: "img", width: 600, height: 590 });
       this.title = element("h2", { id: "plot-dialog-title" });
       this.words = element("div", { class: "plot-dialog-words" });
@@ -23,7 +26,7 @@ const plotDialogs = (() => {
         button("Whole", "Show the whole plot (0)", () => this.reset()),
         button("↑", "Gate before (k)", () => step(-1)),
         button("↓", "Next gate (j)", () => step(1)),
-        tools,
+        visits,
         button("Close", "Close (Esc)", () => this.dialog.close()),
       );
       const side = element("div", { class: "plot-dialog-side" }, this.words);
@@ -32,6 +35,7 @@ const plotDialogs = (() => {
         { class: "plot-dialog", "aria-labelledby": "plot-dialog-title", onclose: closed },
         this.title,
         this.tools,
+        element("div", { class: "plot-dialog-tools" }, switches),
         element("div", { class: "plot-dialog-body" }, this.canvas, side),
       );
       document.body.append(this.dialog);

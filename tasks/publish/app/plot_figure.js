@@ -25,8 +25,8 @@ const plotFigures = (() => {
         "figure",
         { class: "plot" },
         element("figcaption", {}, caption),
-        face,
         this.notes,
+        face,
       );
       plotHover.attach(this.canvas, () => this.scene ?? null);
       shown.set(this.canvas, this);

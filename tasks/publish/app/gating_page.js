@@ -61,20 +61,15 @@ const gatingPages = (() => {
       });
     }
 
+    /** Explain the codes of the results, and the rows that are not the visit's. */
     codes() {
-      if (!this.patient)
-        return element(
-          "p",
-          { class: "faded" },
-          "Concentrations are not shown: this patient's tables have not been written yet.",
-        );
-      const used = new Set(Object.values(this.results).map(({ code }) => code));
+      if (!this.patient) return element("p", { class: "faded" }, NO_TABLES);
+      const results = Object.values(this.results);
+      const used = new Set(results.map(({ code }) => code));
       const told = Object.entries(this.patient.codes).filter(([code]) => used.has(code));
-      return element(
-        "dl",
-        { class: "tube-codes" },
-        told.flatMap(([code, sentence]) => [element("dt", {}, code), element("dd", {}, sentence)]),
-      );
+      if (results.some((result) => result.used === false)) told.push(NOT_THE_VISITS);
+      const line = ([term, words]) => [element("dt", {}, term), element("dd", {}, words)];
+      return element("dl", { class: "tube-codes" }, told.flatMap(line));
     }
 
     makeFigure(plot) {
@@ -214,6 +209,12 @@ const gatingPages = (() => {
     return [element("h2", { id }, title), content];
   }
 
+  const NO_TABLES =
+    "Concentrations are not shown: this patient's tables have not been written yet.";
+  const NOT_THE_VISITS = [
+    "not the visit's",
+    "counted, but another tube of the visit gives the result that tables and curves take",
+  ];
   const LEGEND = [
     "Colour: the parent's events in a bin, few (dark) to many (yellow), by the logarithm; paper",
     "where there is none; of few events, each is a dot. Red lines: gates. Dotted: limits within",

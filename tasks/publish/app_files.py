@@ -8,9 +8,34 @@ from pathlib import Path
 from tasks.publish.tables import write_atomically
 
 SOURCES = Path(__file__).with_name("app")
-SCRIPTS = ("core.js",)
+SCRIPTS = (
+    "core.js",
+    "number_words.js",
+    "logicle_fit.js",
+    "axis_reading.js",
+    "colour_scale.js",
+    "contours.js",
+    "tube_data.js",
+    "tube_visits.js",
+    "page_address.js",
+    "plot_scene.js",
+    "plot_frame.js",
+    "plot.js",
+    "plot_hover.js",
+    "plot_figure.js",
+    "plot_dialog.js",
+    "gate_words.js",
+    "gate_captions.js",
+    "tube_head.js",
+    "population_tree.js",
+    "gating_bar.js",
+    "gating_keys.js",
+    "laid_over.js",
+    "gating_page.js",
+    "filmstrip.js",
+)
 """The parts of app.js in the order in which they are put together."""
-STYLES = ("base.css",)
+STYLES = ("base.css", "plot.css", "gating.css")
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,66 @@
+// What is laid over the plots of a tube: events and gates of other tubes, or the declared gates.
+class LaidOver {
+  /** beside: as tubeVisits.beside gives it. */
+  constructor(tube, plots, beside) {
+    Object.assign(this, { tube, plots, beside });
+    this.others = new Map();
+    this.what = "";
+  }
+
+  /** Choose what is laid over ("" for nothing) and load the tubes it needs. */
+  async choose(what) {
+    this.what = what;
+    await Promise.all([...this.entries()].map((entry) => this.fetch(entry)));
+  }
+
+  /** Load one tube; one that cannot be read is kept as null. */
+  async fetch({ sha12 }) {
+    if (this.others.has(sha12)) return;
+    const value = await load("tube", sha12).catch(() => null);
+    this.others.set(sha12, value && tubeData.open(value));
+  }
+
+  /** Give the entries of all tubes that are laid over one plot or another. */
+  entries() {
+    return new Set(this.plots.map((plot) => this.entryFor(plot)).filter(Boolean));
+  }
+
+  /** Give the entry of the tube that is laid over one plot, or null. */
+  entryFor(plot) {
+    if (this.what === "control") {
+      const labels = [plot.x, plot.y].map((axis) => this.tube.axes[axis].label);
+      return tubeVisits.controlFor(this.beside.controls, labels);
+    }
+    return ["baseline", "previous"].includes(this.what) ? this.beside[this.what] : null;
+  }
+
+  /** Give what plotScene.of asks about one plot: the other tube, and whether gates are declared. */
+  over(plot) {
+    const entry = this.entryFor(plot);
+    const other = entry ? (this.others.get(entry.sha12) ?? null) : null;
+    return { other, declared: this.what === "declared" };
+  }
+
+  /** Say what is laid over the plots, for the legend; "" for nothing. */
+  told() {
+    if (!this.what) return "";
+    if (this.what === "declared") {
+      return "Blue dashes: the declared gates. Red lines: the gates as applied to this tube.";
+    }
+    const [drawn, missing] = [true, false].map((there) => this.names(there));
+    if (!drawn && !missing) return "No such tube lies beside this one.";
+    const sentences = [
+      drawn && `Blue lines (or dots): the events of ${drawn}; lines hold 95, 80 and 50 % of them.`,
+      drawn && "Blue dashes: the gates of that tube.",
+      missing && `There are no plots of ${missing}.`,
+    ];
+    return sentences.filter(Boolean).join(" ");
+  }
+
+  names(there) {
+    return [...this.entries()]
+      .filter(({ sha12 }) => Boolean(this.others.get(sha12)) === there)
+      .map(tubeVisits.told)
+      .join("; ");
+  }
+}

@@ -58,6 +58,47 @@ KINETICS = TableSchema(
             "hash of the calibration's content; empty where there is none",
             added_later=True,
         ),
+        Column("file", "", "name that the tube's file came in with", added_later=True),
+        Column("instrument", "", "cytometer, as the sheet or the file names it", added_later=True),
+        Column("batch", "", "batch of staining and acquisition", added_later=True),
+        Column(
+            "used",
+            "",
+            "Y where the wide table, the parameters and the figures take this row for its visit; N "
+            "where another tube's row is taken, or the tube is excluded; empty in older tables",
+            added_later=True,
+        ),
+        Column(
+            "corrected",
+            "",
+            "Y where a person's correction of a gate counted this row, else N",
+            added_later=True,
+        ),
+        Column(
+            "review",
+            "",
+            "what a reviewer decided: accepted, queried, repeat or excluded; empty: nobody did",
+            added_later=True,
+        ),
+        Column(
+            "nominal_day",
+            "d",
+            "day that the visit's label names (28 for D28); empty where it names none",
+            added_later=True,
+        ),
+        Column(
+            "percent_low",
+            "%",
+            "lower limit of the 95 % interval of percent_reference (Wilson)",
+            added_later=True,
+        ),
+        Column("percent_high", "%", "upper limit, likewise", added_later=True),
+        Column(
+            "panel_version",
+            "",
+            "version of the panel that named the tube's markers, name@version",
+            added_later=True,
+        ),
     ),
     invariants=(
         "a population never has more events than its parent",
@@ -67,6 +108,11 @@ KINETICS = TableSchema(
         ),
         "ND gives no percentage and no per_ul; in blood it gives lod_per_ul and the upper limit",
         "NE gives no per_ul and no limits of it",
+        "percent_low and percent_high are given with percent_reference alone, and enclose it",
+        (
+            "one row of a visit, specimen and population is used, unless every tube that could "
+            "give it is excluded; no row of an excluded tube is"
+        ),
         "rows come by patient, time, specimen, panel, tube and the strategy's order of populations",
     ),
 )

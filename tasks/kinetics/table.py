@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from tasks.counting.counts import TubeCounts
 from tasks.counting.quantity import Quantity
 from tasks.kinetics.schema import KINETICS
 from tasks.kinetics.table_schema import check_shape
-from tasks.kinetics.winning_rows import METHOD_ORDER
+from tasks.kinetics.winning_rows import METHOD_ORDER, VISIT_RESULT, judged_winners
 from tasks.vocabulary.moments import elapsed_days
+from tasks.vocabulary.visit_labels import nominal_day
 
 
 def kinetics_frame(
@@ -31,6 +33,9 @@ def kinetics_frame(
         (_record(tube, quantity, infused) for tube, quantity in rows),
         key=lambda record: _row_order(record, order),
     )
+    used = set(judged_winners(records))
+    for place, record in enumerate(records):
+        record["used"] = "Y" if place in used else "N"
     frame = KINETICS.frame([record[name] for name in KINETICS.names] for record in records)
     check_kinetics(frame)
     return frame
@@ -61,6 +66,8 @@ def _broken_promises(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
         for name in ("per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul")
     )
     part, whole = column["percent_parent"], column["percent_reference"]
+    no_limits = np.isnan(column["percent_low"]) & np.isnan(column["percent_high"])
+    is_used = column["used"] == "Y"
     same = np.append([False], column["patient"][1:] == column["patient"][:-1])
     return {
         "unknown code": ~(q_or_dnq | nd | ne),
@@ -77,15 +84,27 @@ def _broken_promises(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
         "an empty population that counts as detected": (column["events"] == 0) & q_or_dnq,
         "not detected, yet with a percentage": nd & ~(np.isnan(whole) & np.isnan(part)),
         "a percentage of zero or less": (whole <= 0) | (part <= 0),
+        "limits of a percentage that is not given": np.isnan(whole) & ~no_limits,
+        "a percentage outside its limits": (whole < column["percent_low"])
+        | (whole > column["percent_high"]),
+        "a row of an excluded tube that is used": is_used & (column["review"] == "excluded"),
+        "two rows used for one visit": is_used & _repeated(frame, is_used),
         "not detected in blood without upper limit": blood & nd & (high | lod),
         "not evaluable, yet with limits": ne & ~(low & high),
         "out of order in time": same & (np.diff(column["day"], prepend=-np.inf) < 0),
     }
 
 
+def _repeated(frame: pd.DataFrame, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the used rows that follow another used one of the same visit and population."""
+    repeated = np.zeros(len(frame), dtype=bool)
+    repeated[used] = frame.loc[used, list(VISIT_RESULT)].duplicated().to_numpy()
+    return repeated
+
+
 def _record(
     tube: TubeCounts, quantity: Quantity, infused: Mapping[str, datetime]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     identity, count = tube.identity, quantity.count
     if identity.patient not in infused:
         raise SheetFault(
@@ -120,6 +139,16 @@ def _record(
         "panel_sha256": tube.panel_sha256,
         "calibration": tube.calibration,
         "calibration_sha256": tube.calibration_sha256,
+        "file": identity.file.rsplit("/", 1)[-1],
+        "instrument": identity.instrument or "",
+        "batch": identity.batch or "",
+        "used": "",
+        "corrected": "Y" if count.population in tube.corrected else "N",
+        "review": tube.review,
+        "nominal_day": nominal_day(identity.visit),
+        "percent_low": quantity.percent_low,
+        "percent_high": quantity.percent_high,
+        "panel_version": tube.panel,
     }
 
 

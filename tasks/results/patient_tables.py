@@ -100,7 +100,9 @@ def patient_kinetics(
     rules, counting = snapshot.populations(), snapshot.counting()
     visits = list(group_by_visit(tubes).values())
     for visit in visits:
-        identities = [tube.identity for tube in visit if not tube.identity.control]
+        identities = [
+            tube.identity for tube in visit if not (tube.identity.control or tube.is_excluded)
+        ]
         if identities:
             fault = two_draws(identities[-1], identities[:1], limits.same_draw_hours)
             if fault:

@@ -25,7 +25,8 @@ COLUMNS = (
     "parent_events, percent_parent, reference, "
     "percent_reference, per_ul, per_ul_low, per_ul_high, lod_per_ul, lloq_per_ul, code, "
     "method, flags, strategy, strategy_sha256, "
-    "tube_sha256, panel_sha256, calibration, calibration_sha256"
+    "tube_sha256, panel_sha256, calibration, calibration_sha256, file, instrument, batch, used, "
+    "corrected, review, nominal_day, percent_low, percent_high, panel_version"
 ).split(", ")
 
 
@@ -187,10 +188,11 @@ def test_of_two_tubes_of_a_panel_one_gives_all_populations() -> None:
             for (t, q), n in zip(pairs, counts, strict=True)
         ]
 
-    both = frame_of([*tube("small", 200.0, (60, 55)), *tube("large", 400.0, (70, 40))])
-    assert set(winning_rows(both)["tube_sha256"]) == {"large"}
-    other = both[(both["tube_sha256"] == "small") | (both["population"] == "b_cells")]
-    assert winning_rows(other).set_index("population")["tube_sha256"].to_dict() == {
+    small, large = tube("small", 200.0, (60, 55)), tube("large", 400.0, (70, 40))
+    assert set(winning_rows(frame_of([*small, *large]))["tube_sha256"]) == {"large"}
+    assert winning_rows(frame_of([*small, large[0]])).set_index("population")[
+        "tube_sha256"
+    ].to_dict() == {
         "b_cells": "large",
         "naive_b": "small",
     }

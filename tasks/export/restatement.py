@@ -43,6 +43,8 @@ VALUES = (
     "method",
     "flags",
 )
+DECISIONS = ("used", "corrected", "review")
+"""What is compared where the table at the cut held it already."""
 PARAMETER_VALUES = ("value", "low", "high", "censoring", "definition")
 
 Row = Mapping[Hashable, Any]
@@ -79,9 +81,8 @@ def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, .
 
 def _changes(old: Row, new: Row) -> Iterator[tuple[object, ...]]:
     """Yield a line for each value of a row that is another one now."""
-    changed = [
-        name for name in (*IDENTITY, "day", *VALUES) if _written(old[name]) != _written(new[name])
-    ]
+    compared = (*IDENTITY, "day", *VALUES, *(DECISIONS if old["used"] else ()))
+    changed = [name for name in compared if _written(old[name]) != _written(new[name])]
     why = _why(old, new, changed)
     for name in changed:
         yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), why)
@@ -117,6 +118,10 @@ def _why(old: Row, new: Row, changed: list[str]) -> str:
         return "the sample sheet says otherwise now"
     if "day" in changed:
         return "the time of infusion is another one"
+    if "review" in changed:
+        return f"the review of the tube says {new['review'] or 'nothing'} now"
+    if "corrected" in changed:
+        return "a person corrected a gate of the tube, or took a correction back"
     if "events" in changed or "parent_events" in changed:
         return "the tube was counted anew: controls or a baseline tube came, or the program changed"
     return "limits, background or a companion tube of the draw changed"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.export.sdtm_variables import (
     DATASETS,
     PARAMETER_CODES,
+    PERCENT_LIMITS,
     QUALIFIERS,
     SPECIMENS,
 )
@@ -105,9 +106,13 @@ def _finding(data: StudyData, row: Row, code: str, category: str) -> Record:
 
 def _qualifiers(finding: Record, row: Row) -> Iterator[Record]:
     """Yield the records of SUPPCP that belong to a record of CP."""
-    if finding["CPSCAT"] != "CONCENTRATION" and row["specimen"] == "blood":
-        return
-    for name, label, column in QUALIFIERS:
+    qualifiers = QUALIFIERS
+    if finding["CPSCAT"] != "CONCENTRATION":
+        qualifiers = PERCENT_LIMITS
+        if row["specimen"] != "blood":
+            named = {name for name, *_ in PERCENT_LIMITS}
+            qualifiers += tuple(each for each in QUALIFIERS if each[0] not in named)
+    for name, label, column in qualifiers:
         text = _written(row[column])
         if text:
             yield {

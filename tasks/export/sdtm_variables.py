@@ -140,4 +140,16 @@ QUALIFIERS = (
     ("CPPANSHA", "SHA-256 of Panel Definition", "panel_sha256"),
     ("CPCALIB", "Calibration of Instrument", "calibration"),
     ("CPCALSHA", "SHA-256 of Calibration", "calibration_sha256"),
+    ("CPPANVER", "Version of Panel Definition", "panel_version"),
+    ("CPFILE", "File of the Tube", "file"),
+    ("CPINSTR", "Instrument", "instrument"),
+    ("CPBATCH", "Batch", "batch"),
+    ("CPUSED", "Used for the Visit", "used"),
+    ("CPCORR", "Gate Corrected by a Person", "corrected"),
+    ("CPREVIEW", "Review Decision", "review"),
 )
+PERCENT_LIMITS = (
+    ("CPCILOW", "Lower Limit of 95% Interval", "percent_low"),
+    ("CPCIHIGH", "Upper Limit of 95% Interval", "percent_high"),
+)
+"""The qualifiers of a percentage; in blood they are its only ones."""

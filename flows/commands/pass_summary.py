@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from panels.text.printable import printable
+from tasks.publish.wording import amount_text, is_point_in_time
 from tasks.vocabulary.reasons import why_of
 
 SHOWN = (
@@ -57,11 +58,17 @@ def _parameters(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
 
 
 def _value(row: Mapping[str, str]) -> str:
+    unit = row["unit"]
+    in_time = is_point_in_time(row["parameter"], unit)
+
+    def written(column: str) -> str:
+        return amount_text(float(row[column]), unit, in_time=in_time)
+
     if row["censoring"] == "interval" and row["low"] and row["high"]:
-        return f"({float(row['low']):.3g}, {float(row['high']):.3g}]"
+        return f"({written('low')}, {written('high')}]"
     if row["censoring"] == "right" and row["low"]:
-        return f"> {float(row['low']):.3g}"
+        return f"> {written('low')}"
     if row["value"]:
-        return f"{float(row['value']):.3g}"
+        return written("value")
     why = why_of(row["definition"])
     return f"NE ({why.sentence})" if why else "NE"

@@ -111,17 +111,13 @@ def _parameter_values(row: Row | None) -> list[str]:
 
 def _why(old: Row, new: Row, changed: list[str]) -> str:
     """Give the cause that lies farthest back: what counted, sheet, infusion, counts, draw."""
-    made_with = _made_with_another(old, new)
-    if made_with:
-        return made_with
+    known = _made_with_another(old, new) or _decided(new, changed)
+    if known:
+        return known
     if any(name in changed for name in IDENTITY):
         return "the sample sheet says otherwise now"
     if "day" in changed:
         return "the time of infusion is another one"
-    if "review" in changed:
-        return f"the review of the tube says {new['review'] or 'nothing'} now"
-    if "corrected" in changed:
-        return "a person corrected a gate of the tube, or took a correction back"
     if "events" in changed or "parent_events" in changed:
         return "the tube was counted anew: controls or a baseline tube came, or the program changed"
     return "limits, background or a companion tube of the draw changed"
@@ -136,6 +132,15 @@ def _made_with_another(old: Row, new: Row) -> str:
     if old["calibration_sha256"] != new["calibration_sha256"]:
         then, now = (each["calibration"] or "the strategy's own numbers" for each in (old, new))
         return f"counted with {now} instead of {then}"
+    return ""
+
+
+def _decided(new: Row, changed: list[str]) -> str:
+    """Name what a person decided on the tube since."""
+    if "review" in changed:
+        return f"the review of the tube says {new['review'] or 'nothing'} now"
+    if "corrected" in changed:
+        return "a person corrected a gate of the tube, or took a correction back"
     return ""
 
 

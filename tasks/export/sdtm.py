@@ -87,7 +87,7 @@ def _finding(data: StudyData, row: Row, code: str, category: str) -> Record:
     amount = _number(row["per_ul"] if is_concentration else row["percent_reference"])
     unit = "/uL" if is_concentration else f"% of {row['reference']}"
     is_printed = is_concentration or row["specimen"] != "blood"
-    text = print_result(row) if is_printed else f"{amount:.10g}"
+    text = print_result(row, with_unit=False) if is_printed else f"{amount:.10g}"
     value = None if is_concentration and row["code"] not in {"Q", "DNQ"} else amount
     return {
         "CPGRPID": str(row["tube_sha256"])[:12],

@@ -142,7 +142,7 @@ def test_an_acquired_volume_far_from_the_analyser_is_refused() -> None:
         {("D28", "blood"): compare_visit([draw], RULES, counting=COUNTING)}
     )
     assert visit == "D28"
-    assert sentence.startswith("leukocytes: 90.91/µL by the acquired volume of tube")
+    assert sentence.startswith("leukocytes: 90.9/µL by the acquired volume of tube")
     assert "against 5000/µL by the analyser, ratio 0.0182" in sentence
     assert "until a person decides" in sentence
     ((_, large),) = contradictions(

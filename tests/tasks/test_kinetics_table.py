@@ -164,7 +164,9 @@ def test_repeated_rows_and_other_columns_are_caught() -> None:
 def test_the_directly_counted_tube_wins_if_it_quantified_else_the_tube_that_could_see_least() -> (
     None
 ):
-    assert wide_frame(frame_of(ROWS))["b_cells"].tolist() == ["12.3", "0.15", "0.3 %", "<1.1"]
+    wide = wide_frame(frame_of(ROWS))
+    assert wide["b_cells"].tolist() == ["12.3", "0.15", "", "<1.1"]
+    assert wide["b_cells_marrow_percent"].tolist() == ["", "", "0.3", ""]
     empty = dict.fromkeys(
         ("per_ul", "per_ul_low", "per_ul_high", "percent_parent", "percent_reference")
     )
@@ -209,8 +211,9 @@ def test_marrow_without_cells_is_printed_below_its_limit_of_detection() -> None:
     )
     absent = row("bcell", "b_cells", 0, specimen="marrow")
     frame = frame_of([reference, absent])
-    assert wide_frame(frame)["b_cells"].tolist() == ["<0.025 %"]
-    assert wide_frame(frame, detect_events=40)["b_cells"].tolist() == ["<0.05 %"]
+    assert "b_cells" not in wide_frame(frame)
+    assert wide_frame(frame)["b_cells_marrow_percent"].tolist() == ["<0.025"]
+    assert wide_frame(frame, detect_events=40)["b_cells_marrow_percent"].tolist() == ["<0.05"]
     blood = frame_of([row("tbnk", "b_cells", 0)])
     assert percent_limits(blood).isna().all()
 
@@ -226,6 +229,7 @@ def test_the_wide_table_has_one_row_a_visit_and_specimen() -> None:
         "leukocytes",
         "b_cells",
         "naive_b",
+        "b_cells_marrow_percent",
     ]
     assert wide[["patient", "visit", "specimen"]].agg("/".join, axis=1).tolist() == [
         "P01/D-7/blood",

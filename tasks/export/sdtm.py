@@ -14,10 +14,11 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from tasks.export.sdtm_variables import (
+    CONCENTRATION_LIMITS,
     DATASETS,
+    OF_THE_ROW,
     PARAMETER_CODES,
     PERCENT_LIMITS,
-    QUALIFIERS,
     SPECIMENS,
 )
 from tasks.export.study_day import study_day
@@ -106,12 +107,10 @@ def _finding(data: StudyData, row: Row, code: str, category: str) -> Record:
 
 def _qualifiers(finding: Record, row: Row) -> Iterator[Record]:
     """Yield the records of SUPPCP that belong to a record of CP."""
-    qualifiers = QUALIFIERS
-    if finding["CPSCAT"] != "CONCENTRATION":
-        qualifiers = PERCENT_LIMITS
-        if row["specimen"] != "blood":
-            named = {name for name, *_ in PERCENT_LIMITS}
-            qualifiers += tuple(each for each in QUALIFIERS if each[0] not in named)
+    is_percent = finding["CPSCAT"] != "CONCENTRATION"
+    qualifiers = PERCENT_LIMITS if is_percent else CONCENTRATION_LIMITS
+    if not (is_percent and row["specimen"] == "blood"):
+        qualifiers += OF_THE_ROW
     for name, label, column in qualifiers:
         text = _written(row[column])
         if text:

@@ -1,6 +1,6 @@
 """Lay a kinetics table out with one column a population, printed as a laboratory would."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -66,7 +66,8 @@ def print_result(row: Mapping[Any, Any], *, with_unit: bool = True) -> str:
     not detected (``<0.03 %``). ``with_unit`` is to be false where a header names the percent.
     """
     code, unit = row["code"], ""
-    value, limit, text = row["per_ul"], row["lod_per_ul"], concentration_text
+    value, limit = row["per_ul"], row["lod_per_ul"]
+    text: Callable[[float], str] = concentration_text
     if row["specimen"] != "blood":
         value, limit, text = row["percent_reference"], row.get("lod_percent"), percent_text
         unit = " %" if with_unit else ""

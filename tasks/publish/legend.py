@@ -3,14 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasks.kinetics.table_schema import TableSchema
-from tasks.kinetics.wide_table import IN_MARROW
+from tasks.kinetics.schema import KINETICS
+from tasks.kinetics.table_schema import Column, TableSchema
+from tasks.kinetics.wide_table import IN_MARROW, VISIT_COLUMNS
 from tasks.publish.tables import Cell
 from tasks.publish.wording import CODES, METHODS
 from tasks.vocabulary.populations import population_rank
 from tasks.vocabulary.reasons import Why
 from tasks.vocabulary.severity import severity_of, worst_first
 
+WIDE_GRAIN = (
+    "one row a visit and specimen; blood in cells per µL, marrow in columns of its own in percent "
+    "of the reference"
+)
 LEGEND = ["about", "term", "unit or severity", "meaning"]
 SEVERITIES = {
     "stop": "the value is not to be used before a person decided",
@@ -81,15 +86,20 @@ def legend_rows(words: LegendWords, schemas: Mapping[str, TableSchema]) -> list[
     return rows + [["reason in a definition", why.value, "", why.sentence] for why in Why]
 
 
-def wide_legend(sheet: str, columns: Sequence[str], labels: Mapping[str, str]) -> list[list[Cell]]:
-    """Explain the columns of results of the wide table, each with its unit."""
-    rows: list[list[Cell]] = []
-    for column in columns:
+def wide_schema(
+    columns: Sequence[str], labels: Mapping[str, str], references: Mapping[str, str]
+) -> TableSchema:
+    """Describe the columns of the wide table.
+
+    ``references`` names for each population measured in marrow what its percentage is of.
+    """
+    described = [each for each in KINETICS.columns if each.name in VISIT_COLUMNS]
+    for column in columns[len(described) :]:
         population = column.removesuffix(IN_MARROW)
         label = labels.get(population, population)
         if column.endswith(IN_MARROW):
-            meaning = f"{label}: percent of their reference in marrow"
-            rows.append([f"column of {sheet}", column, "%", meaning])
+            whole = labels.get(references[population], references[population]).split(" (")[0]
+            described.append(Column(column, "%", f"{label}: percent of {whole}, in marrow"))
         else:
-            rows.append([f"column of {sheet}", column, "1/uL", f"{label}: in blood"])
-    return rows
+            described.append(Column(column, "1/uL", f"{label}: in blood"))
+    return TableSchema(WIDE_GRAIN, ("patient", "visit", "specimen"), tuple(described))

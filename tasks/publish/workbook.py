@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.kinetics.table_schema import TableSchema
 from tasks.kinetics.wide_table import IN_MARROW, VISIT_COLUMNS
-from tasks.publish.legend import LEGEND, OFFSET, LegendWords, legend_rows, wide_legend
+from tasks.publish.legend import LEGEND, OFFSET, LegendWords, legend_rows, wide_schema
 from tasks.publish.sheet import MOST_LINKS, Link, Sheet, Value, add_sheet
 from tasks.publish.tables import Cell, cells
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 WIDE_SHEET = "kinetics wide"
-WIDE_GRAIN = (
-    "one row a visit and specimen; blood in cells per µL, marrow in columns of its own in percent "
-    "of the reference"
-)
 FIRST_EXCEL_YEAR = 1900
 FROZEN = {"kinetics": "C2", "parameters": "E2", WIDE_SHEET: "F2"}
 """The first cell that scrolls, by sheet."""
@@ -39,22 +35,20 @@ def workbook_bytes(
     """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend.
 
     Links are relative to the patient's folder in results. Times of collection are local date-times;
-    the column ``utc_offset`` at the end of the first sheet says how far they are from UTC, where
+    the column ``utc_offset`` at the end of a sheet says how far they are from UTC, where
     that was written.
     """
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
-    long = _sheet("kinetics", kinetics, KINETICS, results="../../")
-    add_sheet(book, long)
+    add_sheet(book, _sheet("kinetics", kinetics, KINETICS, results="../../"))
     add_sheet(book, _wide_sheet(wide))
     add_sheet(book, _sheet("parameters", parameters, PARAMETERS))
-    legend = legend_rows(words, {"kinetics": KINETICS, "parameters": PARAMETERS})
-    place = len(words.contradictions)
-    legend.insert(place, ["sheets", WIDE_SHEET, "", WIDE_GRAIN])
-    results = [str(name) for name in wide.columns if name not in VISIT_COLUMNS]
-    legend += wide_legend(WIDE_SHEET, results, words.labels)
-    add_sheet(book, Sheet("legend", LEGEND, legend))
+    marrow = kinetics[kinetics["specimen"] != "blood"]
+    references = dict(zip(marrow["population"], marrow["reference"], strict=True))
+    described = wide_schema([str(name) for name in wide.columns], words.labels, references)
+    schemas = {"kinetics": KINETICS, WIDE_SHEET: described, "parameters": PARAMETERS}
+    add_sheet(book, Sheet("legend", LEGEND, legend_rows(words, schemas)))
     return _saved(book)
 
 
@@ -86,10 +80,7 @@ def _sheet(
     rows: list[list[Value]] = [list(row) for row in cells(frame, schema)]
     links = {} if results is None else _links(header, rows, results)
     if "collected" in header:
-        place = header.index("collected")
-        for row in rows:
-            row[place], offset = _local_time(row[place])
-            row.append(offset)
+        _part_times(rows, header.index("collected"))
         header, units = [*header, OFFSET], [*units, ""]
     frozen = FROZEN.get(title, "B2")
     return Sheet(title, header, rows, units, frozen, links, greyed="used")
@@ -100,10 +91,8 @@ def _wide_sheet(wide: "pd.DataFrame") -> Sheet:
     rows: list[list[Value]] = [[_number(value) for value in row] for row in cells(wide)]
     units = ["d" if name == "day" else "" for name in VISIT_COLUMNS]
     units += ["%" if name.endswith(IN_MARROW) else "1/uL" for name in header[len(units) :]]
-    place = header.index("collected")
-    for row in rows:
-        row[place] = _local_time(row[place])[0]
-    return Sheet(WIDE_SHEET, header, rows, units, FROZEN[WIDE_SHEET])
+    _part_times(rows, header.index("collected"))
+    return Sheet(WIDE_SHEET, [*header, OFFSET], rows, [*units, ""], FROZEN[WIDE_SHEET])
 
 
 def _links(
@@ -129,6 +118,13 @@ def _links(
                 page = f"{results}tubes/{quote(str(row[tube])[:12])}/gating.html"
                 links[number, place] = Link(page, f"gate={quote(str(row[place]))}")
     return links
+
+
+def _part_times(rows: Sequence[list[Value]], place: int) -> None:
+    """Make the times of a column local date-times, with their offsets at the ends of the rows."""
+    for row in rows:
+        row[place], offset = _local_time(row[place])
+        row.append(offset)
 
 
 def _local_time(value: Value) -> tuple[Value, str]:

@@ -60,7 +60,10 @@ def test_the_legend_explains_every_column_code_flag_and_population() -> None:
         for column in schema.columns:
             assert told[f"column of {sheet}", column.name] == (column.unit, column.meaning)
     assert {code for about, code in told if about == "code"} == {"Q", "DNQ", "ND", "NE"}
-    assert {about for about, term in told if term == "utc_offset"} == {"column of kinetics"}
+    assert {about for about, term in told if term == "utc_offset"} == {
+        "column of kinetics",
+        "column of kinetics wide",
+    }
     flags = {term: unit for (about, term), (unit, _) in told.items() if about == "flag"}
     assert flags == {flag: severity_of(flag) for flag in meanings()}
     assert [*flags.values()] == sorted(flags.values(), key=["stop", "look", "know"].index)
@@ -80,7 +83,12 @@ def test_percentages_of_marrow_have_columns_and_a_unit_of_their_own() -> None:
     assert cell(wide, 1, "car19_t_marrow_percent").value is None
     assert cell(wide, 2, "car19_t").value is None
     assert cell(wide, 2, "car19_t_marrow_percent").value == 1.1
-    assert legend(book)["column of kinetics wide", "car19_t_marrow_percent"][0] == "%"
+    assert legend(book)["column of kinetics wide", "car19_t_marrow_percent"] == (
+        "%",
+        f"{LABELS['car19_t']}: percent of t_cells, in marrow",
+    )
+    told = {term for about, term in legend(book) if about == "column of kinetics wide"}
+    assert told == {each.value for each in wide[1]}
 
 
 def test_printed_results_are_numbers_and_limits_are_text() -> None:

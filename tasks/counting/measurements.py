@@ -49,11 +49,10 @@ class Comparison:
         """Give the first value over the second."""
         return self.one.per_ul / self.other.per_ul
 
-    @property
-    def sentence(self) -> str:
-        """Describe both values and their ratio."""
+    def sentence(self, population: str) -> str:
+        """Describe both values and their ratio; ``population`` is the name to call it by."""
         return (
-            f"{self.one.population}: {self.one.description} against {self.other.description}, "
+            f"{population}: {self.one.description} against {self.other.description}, "
             f"ratio {self.ratio:.3g}"
         )
 

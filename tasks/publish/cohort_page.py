@@ -22,7 +22,7 @@ from tasks.publish.wording import (
     is_point_in_time,
     median_words,
 )
-from tasks.vocabulary.populations import B_CELLS, CAR_PRODUCTS, PLASMA_CELLS
+from tasks.vocabulary.populations import B_CELLS, CAR_PRODUCTS, PLASMA_CELLS, short_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def summary_lines(
     strata = list(dict.fromkeys(summary["stratum"]))
     lines = []
     for population, parameters in MAIN_PARAMETERS.items():
-        label = record.labels.get(population, population).split(" (")[0]
+        label = short_label(record.labels, population)
         for parameter in parameters:
             of_strata = [rows.get((stratum, population, parameter)) for stratum in strata]
             if any(of_strata):

@@ -8,7 +8,7 @@ from tasks.kinetics.table_schema import Column, TableSchema
 from tasks.kinetics.wide_table import IN_MARROW, VISIT_COLUMNS
 from tasks.publish.tables import Cell
 from tasks.publish.wording import CODES, METHODS
-from tasks.vocabulary.populations import population_rank
+from tasks.vocabulary.populations import population_rank, short_label
 from tasks.vocabulary.reasons import Why
 from tasks.vocabulary.severity import severity_of, worst_first
 
@@ -98,7 +98,7 @@ def wide_schema(
         population = column.removesuffix(IN_MARROW)
         label = labels.get(population, population)
         if column.endswith(IN_MARROW):
-            whole = labels.get(references[population], references[population]).split(" (")[0]
+            whole = short_label(labels, references[population])
             described.append(Column(column, "%", f"{label}: percent of {whole}, in marrow"))
         else:
             described.append(Column(column, "1/uL", f"{label}: in blood"))

@@ -76,7 +76,7 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
         limits=study.settings.limits,
     )
     draws_in_qc(study, compared)
-    against = contradictions(compared)
+    against = contradictions(compared, snapshot.labels())
     wide = wide_frame(kinetics, settings.detect_events, rows)
     words = LegendWords(meanings(), snapshot.labels(), against)
     kept = write_patient_tables(folder, kinetics, parameters, wide, words)

@@ -85,7 +85,7 @@ def test_percentages_of_marrow_have_columns_and_a_unit_of_their_own() -> None:
     assert cell(wide, 2, "car19_t_marrow_percent").value == 1.1
     assert legend(book)["column of kinetics wide", "car19_t_marrow_percent"] == (
         "%",
-        f"{LABELS['car19_t']}: percent of t_cells, in marrow",
+        f"{LABELS['car19_t']}: percent of t cells, in marrow",
     )
     told = {term for about, term in legend(book) if about == "column of kinetics wide"}
     assert told == {each.value for each in wide[1]}

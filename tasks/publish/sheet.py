@@ -117,7 +117,7 @@ class _Cells:
         link = self._sheet.links.get((number, column))
         if isinstance(value, str):
             is_plain = link is None and not _NOT_PLAIN.search(value)
-            return value if is_plain else self._text(value, link)
+            return (value or None) if is_plain else self._text(value, link)
         if isinstance(value, float):
             return self._formatted(value, self._number_format(value, number, column))
         if isinstance(value, datetime):

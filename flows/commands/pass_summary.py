@@ -10,9 +10,9 @@ from tasks.publish.wording import amount_text, is_point_in_time
 from tasks.vocabulary.reasons import why_of
 
 SHOWN = (
-    ("car19_t", "Cmax", "anti-CD19 CAR-T, peak per µL"),
-    ("car19_t", "Tmax", "anti-CD19 CAR-T, day of peak"),
-    ("carbcma_t", "Cmax", "anti-BCMA CAR-T, peak per µL"),
+    ("car19_t", "Cmax", "anti-CD19 CAR-T cells, peak per µL"),
+    ("car19_t", "Tmax", "anti-CD19 CAR-T cells, day of peak"),
+    ("carbcma_t", "Cmax", "anti-BCMA CAR-T cells, peak per µL"),
     ("b_cells", "depletion_onset", "B cells below 10/µL, day"),
     ("b_cells", "recovery_B_10", "B cells back at 10/µL, day"),
     ("b_cells", "naive_share_at_recovery", "naive share of B cells then"),

@@ -67,7 +67,6 @@ def _broken_promises(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
     )
     part, whole = column["percent_parent"], column["percent_reference"]
     no_limits = np.isnan(column["percent_low"]) & np.isnan(column["percent_high"])
-    is_used = column["used"] == "Y"
     same = np.append([False], column["patient"][1:] == column["patient"][:-1])
     return {
         "unknown code": ~(q_or_dnq | nd | ne),
@@ -87,19 +86,28 @@ def _broken_promises(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
         "limits of a percentage that is not given": np.isnan(whole) & ~no_limits,
         "a percentage outside its limits": (whole < column["percent_low"])
         | (whole > column["percent_high"]),
-        "a row of an excluded tube that is used": is_used & (column["review"] == "excluded"),
-        "two rows used for one visit": is_used & _repeated(frame, is_used),
         "not detected in blood without upper limit": blood & nd & (high | lod),
         "not evaluable, yet with limits": ne & ~(low & high),
         "out of order in time": same & (np.diff(column["day"], prepend=-np.inf) < 0),
+    } | _broken_use(column)
+
+
+def _broken_use(column: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
+    """Give the rows that break what is promised of ``used``; an older table promises nothing."""
+    used, excluded = column["used"] == "Y", column["review"] == "excluded"
+    results = list(zip(*(column[name] for name in VISIT_RESULT), strict=True))
+    found = set[tuple[str, ...]]()
+    again = np.zeros(len(results), dtype=bool)
+    for place in np.flatnonzero(used):
+        again[place] = results[place] in found
+        found.add(results[place])
+    noted = (column["used"] == "N") & ~excluded
+    unfound = np.array([result not in found for result in results], dtype=bool)
+    return {
+        "a row of an excluded tube that is used": used & excluded,
+        "two rows used for one visit": again,
+        "no row used for a visit": noted & unfound,
     }
-
-
-def _repeated(frame: pd.DataFrame, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark the used rows that follow another used one of the same visit and population."""
-    repeated = np.zeros(len(frame), dtype=bool)
-    repeated[used] = frame.loc[used, list(VISIT_RESULT)].duplicated().to_numpy()
-    return repeated
 
 
 def _record(

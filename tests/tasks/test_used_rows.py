@@ -175,6 +175,7 @@ def test_an_excluded_tube_is_no_background_no_batch_and_no_first_tube() -> None:
     [
         ({"review": "excluded"}, "excluded tube that is used"),
         ({"used": "Y"}, "two rows used for one visit"),
+        ({"used": "N"}, "no row used for a visit"),
         ({"percent_low": 99.0}, "outside its limits"),
         ({"percent_reference": float("nan")}, "limits of a percentage"),
     ],

@@ -60,7 +60,7 @@ class Sheet:
 
     def is_point_in_time(self, row: int, column: int) -> bool:
         """Tell whether a cell in days is a day on the clock, as every day of a visit is."""
-        if self.units[column : column + 1] != ["as unit"]:
+        if self.units[column] != "as unit":
             return True
         parameter = self.header.index("parameter")
         return self.rows[row][parameter] in POINTS_IN_TIME

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -37,7 +38,7 @@ from tasks.results.patient_tables import (
 )
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
-from tasks.store.tubes import save_tube
+from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import Study, open_study
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -78,8 +79,11 @@ def make_study(folder: Path, patients: int) -> Study:
             for identity in identities:
                 save_tube(connection, identity, {})
                 set_state(connection, records[identity.tube_sha256], "accepted", "")
+        numbers = read_snapshot(study).calibrations(taken_in(store))
         for identity in identities:
-            save_gating(store, _gating(identity, used[identity.panel]))
+            gating = _gating(identity, used[identity.panel])
+            sha256 = numbers[identity.tube_sha256]
+            save_gating(store, replace(gating, calibration_sha256=sha256))
     return study
 
 

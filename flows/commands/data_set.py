@@ -1,6 +1,7 @@
 """The command that exports a whole study."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -75,9 +76,12 @@ def _export_tables(study: "OpenStudy", form: TableForm, folder: Path, as_of: str
     from tasks.export.files import write_export
     from tasks.export.restatement import restatements
     from tasks.export.study_data import collect, moment_of
+    from tasks.strategies.in_use import read_snapshot
 
     moment = moment_of(as_of, study.settings.local_zone or "UTC") if as_of else None
     tables = collect(study, moment)
+    if form == "xlsx":
+        tables = replace(tables, labels=read_snapshot(study).labels())
     restated = None
     if moment:
         restated = restatements(tables, collect(study))

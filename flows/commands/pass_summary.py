@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from panels.text.printable import printable
+from tasks.publish.wording import amount_text, is_point_in_time
 from tasks.vocabulary.reasons import why_of
 
 SHOWN = (
-    ("car19_t", "Cmax", "anti-CD19 CAR-T, peak per µL"),
-    ("car19_t", "Tmax", "anti-CD19 CAR-T, day of peak"),
-    ("carbcma_t", "Cmax", "anti-BCMA CAR-T, peak per µL"),
+    ("car19_t", "Cmax", "anti-CD19 CAR-T cells, peak per µL"),
+    ("car19_t", "Tmax", "anti-CD19 CAR-T cells, day of peak"),
+    ("carbcma_t", "Cmax", "anti-BCMA CAR-T cells, peak per µL"),
     ("b_cells", "depletion_onset", "B cells below 10/µL, day"),
     ("b_cells", "recovery_B_10", "B cells back at 10/µL, day"),
     ("b_cells", "naive_share_at_recovery", "naive share of B cells then"),
@@ -57,11 +58,17 @@ def _parameters(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
 
 
 def _value(row: Mapping[str, str]) -> str:
+    unit = row["unit"]
+    in_time = is_point_in_time(row["parameter"], unit)
+
+    def written(column: str) -> str:
+        return amount_text(float(row[column]), unit, in_time=in_time)
+
     if row["censoring"] == "interval" and row["low"] and row["high"]:
-        return f"({float(row['low']):.3g}, {float(row['high']):.3g}]"
+        return f"({written('low')}, {written('high')}]"
     if row["censoring"] == "right" and row["low"]:
-        return f"> {float(row['low']):.3g}"
+        return f"> {written('low')}"
     if row["value"]:
-        return f"{float(row['value']):.3g}"
+        return written("value")
     why = why_of(row["definition"])
     return f"NE ({why.sentence})" if why else "NE"

@@ -26,12 +26,17 @@ def baseline_backgrounds(
 
     ``tubes`` are one patient's; only populations with ``background: baseline`` have one. A tube of
     ``baseline_visit`` goes first; among the others collected before ``infused`` the one with most
-    reference events is taken, since it knows the background best. Control tubes are left out.
+    reference events is taken, since it knows the background best. Control tubes and excluded ones
+    are left out.
     """
     best: dict[BackgroundKey, tuple[tuple[bool, int, str], Background]] = {}
     for tube in tubes:
         identity = tube.identity
-        if identity.control or identity.drawn_at >= instant(infused, identity.time_zone):
+        if (
+            tube.is_excluded
+            or identity.control
+            or identity.drawn_at >= instant(infused, identity.time_zone)
+        ):
             continue
         for rule in rules_of(tube, rules).values():
             count = tube.counts.get(rule.id)

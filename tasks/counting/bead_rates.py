@@ -25,11 +25,13 @@ def expected_bead_rates(tubes: Iterable[TubeCounts]) -> dict[str, float]:
 
     It is given where at least four others agree among themselves. Tubes are comparable when panel,
     instrument, batch, beads per tube and blood volume are the same and their beads are proven.
+    Excluded tubes have no part in it.
     """
     batches: dict[tuple[object, ...], list[TubeCounts]] = {}
     for tube in tubes:
         identity = tube.identity
-        if identity.batch and tube.bead_rate and tube.bead_proof == "proven" and tube.is_usable:
+        is_sound = tube.is_usable and not tube.is_excluded and tube.bead_proof == "proven"
+        if identity.batch and tube.bead_rate and is_sound:
             key = (
                 identity.panel,
                 identity.instrument,

@@ -79,3 +79,8 @@ class TubeCounts:
     def is_usable(self) -> bool:
         """Decide whether anything of this tube may be evaluated."""
         return Flag.ACQUISITION_UNUSABLE not in self.flags
+
+    @property
+    def is_excluded(self) -> bool:
+        """Decide whether a reviewer took the tube out of every series."""
+        return self.review == "excluded"

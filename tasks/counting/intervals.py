@@ -53,6 +53,22 @@ def clopper_pearson(events: int, total: int, level: float = LEVEL) -> Interval:
     return Interval(low, high)
 
 
+def wilson(events: int, total: int, level: float = LEVEL) -> Interval:
+    """Enclose a fraction with score limits (Wilson 1927): the interval that is shown beside one.
+
+    Exact limits are wider than they promise (Brown, Cai & DasGupta 2001); they are for decisions.
+    """
+    _require_part(events, total)
+    squared = _normal_quantile(level) ** 2
+    share, weight = events / total, squared / total
+    middle = share + weight / 2
+    reach = math.sqrt(weight * (share * (1 - share) + weight / 4))
+    # At none and at all of them one limit is the fraction itself, which rounding would miss.
+    low = (middle - reach) / (1 + weight) if events else 0.0
+    high = (middle + reach) / (1 + weight) if events < total else 1.0
+    return Interval(low, high)
+
+
 def bead_ratio(events: int, beads: int, beads_per_ul: float, level: float = LEVEL) -> Interval:
     """Enclose a concentration counted against beads, in cells/µL.
 

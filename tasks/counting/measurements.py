@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from tasks.counting.limits import LimitSettings
+from tasks.vocabulary.amounts import concentration_text
 
 BATCH_RATE = "the bead rate of batch"
 _Z = 2.576
@@ -26,7 +27,7 @@ class Measurement:
     @property
     def description(self) -> str:
         """Say who measured what."""
-        return f"{float(f'{self.per_ul:.4g}'):.10g}/µL by {self.source}"
+        return f"{concentration_text(self.per_ul)}/µL by {self.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,10 @@ class Comparison:
         """Give the first value over the second."""
         return self.one.per_ul / self.other.per_ul
 
-    @property
-    def sentence(self) -> str:
-        """Describe both values and their ratio."""
+    def sentence(self, population: str) -> str:
+        """Describe both values and their ratio; ``population`` is the name to call it by."""
         return (
-            f"{self.one.population}: {self.one.description} against {self.other.description}, "
+            f"{population}: {self.one.description} against {self.other.description}, "
             f"ratio {self.ratio:.3g}"
         )
 

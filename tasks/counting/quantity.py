@@ -14,13 +14,13 @@ from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.counting.cross_check import DrawCheck, Verdict, check_draw
 from tasks.counting.direct_volume import direct_volume
 from tasks.counting.draw import Draw
-from tasks.counting.intervals import difference, garwood
+from tasks.counting.intervals import difference, garwood, wilson
 from tasks.counting.limits import Background, LimitSettings
 from tasks.counting.percentages import NO_PERCENTAGES, percentages
 from tasks.counting.population_limits import PopulationLimits
 from tasks.counting.population_rules import PopulationRule, Rules, reported_rules
 from tasks.counting.result_code import Code, CodeInputs, result_code
-from tasks.counting.visit import gather_visit
+from tasks.counting.visit import Visit, gather_visit, tube_order
 from tasks.counting.volume import CountMethod, Method, Volume
 from tasks.vocabulary.flags import Flag
 
@@ -40,6 +40,9 @@ class Quantity:
     code: Code
     method: Method
     flags: tuple[str, ...]
+    percent_low: float | None = None
+    percent_high: float | None = None
+    """The 95 % interval of ``percent_reference`` (Wilson), where that is given."""
 
 
 def quantify_visit(
@@ -53,17 +56,26 @@ def quantify_visit(
     """Quantify every reported population of the tubes of one patient, specimen and visit.
 
     ``counting`` gives for each panel the methods it may be counted by, best first. Control tubes
-    give no rows and anchor nothing. A population that the tube has no count of was not measured and
-    gives no row, nor does one that is not reported from this specimen. Rows come by collection
+    give no rows and anchor nothing. An excluded tube's rows say what it would have given; nothing
+    of it enters a row of another tube. A population that the tube has no count of was not measured
+    and gives no row, nor does one that is not reported from this specimen. Rows come by collection
     time, panel and tube, then in the strategy's order.
     """
-    visit = gather_visit(
-        tubes,
-        rules,
-        counting=counting,
-        limits=limits or LimitSettings(),
-        backgrounds=backgrounds,
-    )
+
+    def gathered(chosen: Sequence[TubeCounts]) -> Visit:
+        known = limits or LimitSettings()
+        return gather_visit(chosen, rules, counting=counting, limits=known, backgrounds=backgrounds)
+
+    rows = _rows_of_visit(gathered([tube for tube in tubes if not tube.is_excluded]), rules)
+    if any(tube.is_excluded for tube in tubes):
+        everything = _rows_of_visit(gathered(tubes), rules)
+        rows += [(tube, quantity) for tube, quantity in everything if tube.is_excluded]
+        rows.sort(key=lambda row: tube_order(row[0]))
+    return rows
+
+
+def _rows_of_visit(visit: Visit, rules: Rules) -> list[tuple[TubeCounts, Quantity]]:
+    """Quantify the tubes of a visit by what its draw ties them to."""
     check = check_draw(visit.draw)
     rows: list[tuple[TubeCounts, Quantity]] = []
     for tube in visit.tubes:
@@ -84,6 +96,9 @@ def _quantify(
     code, code_flags = _code(inputs, given.reference, check, tube, draw.limits)
     if not tube.is_usable or count.events < limits.detect:
         given = NO_PERCENTAGES
+    shown = None
+    if given.reference is not None:
+        shown = wilson(count.events, count.reference_events)
     low, value, high = _concentration(inputs, code)
     flags = (*tube.flags, *count.flags, *volume_flags, *limits.flags, *percent_flags, *code_flags)
     return Quantity(
@@ -98,6 +113,8 @@ def _quantify(
         code=code,
         method=volume.method if volume else "none",
         flags=tuple(dict.fromkeys(str(flag) for flag in flags)),
+        percent_low=shown and 100 * shown.low,
+        percent_high=shown and 100 * shown.high,
     )
 
 

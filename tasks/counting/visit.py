@@ -31,7 +31,7 @@ class Visit:
 def group_by_visit(tubes: Iterable[TubeCounts]) -> dict[tuple[str, str, str], list[TubeCounts]]:
     """Gather the tubes of each (patient, specimen, visit), in order of collection."""
     groups: dict[tuple[str, str, str], list[TubeCounts]] = {}
-    for tube in sorted(tubes, key=_tube_order):
+    for tube in sorted(tubes, key=tube_order):
         identity = tube.identity
         visit = (identity.patient, identity.specimen, identity.visit)
         groups.setdefault(visit, []).append(tube)
@@ -47,7 +47,7 @@ def gather_visit(
     backgrounds: Mapping[BackgroundKey, Background] = NO_BACKGROUNDS,
 ) -> Visit:
     """Decide the limits of a visit's tubes and which of them tie counts to a volume."""
-    counted = tuple(sorted((t for t in tubes if not t.identity.control), key=_tube_order))
+    counted = tuple(sorted((t for t in tubes if not t.identity.control), key=tube_order))
     in_blood = [tube for tube in tubes if tube.identity.specimen == "blood"]
     decided = {
         (tube.identity.tube_sha256, rule.id): population_limits(tube, rule, limits, backgrounds)
@@ -55,7 +55,7 @@ def gather_visit(
         for rule in reported_rules(tube, rules)
     }
     usable = tuple(tube for tube in counted if tube.is_usable and tube in in_blood)
-    beside = tuple(sorted((tube for tube in in_blood if tube not in usable), key=_tube_order))
+    beside = tuple(sorted((tube for tube in in_blood if tube not in usable), key=tube_order))
     draw = Draw(
         tubes=usable,
         counting=counting,
@@ -75,11 +75,14 @@ def compare_visit(
 ) -> dict[str, tuple[Comparison, ...]]:
     """Compare the independent measurements of a visit; give the comparisons by tube (SHA-256).
 
-    The arguments are as for ``quantify_visit``.
+    The arguments are as for ``quantify_visit``. An excluded tube is compared with nothing.
     """
-    visit = gather_visit(tubes, rules, counting=counting, limits=limits or LimitSettings())
-    return dict(check_draw(visit.draw).of_tube)
+    kept = [tube for tube in tubes if not tube.is_excluded]
+    visit = gather_visit(kept, rules, counting=counting, limits=limits or LimitSettings())
+    excluded = {tube.identity.tube_sha256: () for tube in tubes if tube.is_excluded}
+    return excluded | dict(check_draw(visit.draw).of_tube)
 
 
-def _tube_order(tube: TubeCounts) -> tuple[object, ...]:
+def tube_order(tube: TubeCounts) -> tuple[object, ...]:
+    """Give what the tubes of a visit are sorted by: time of the draw, panel, tube, strategy."""
     return tube.identity.drawn_at, tube.identity.panel, tube.identity.tube_sha256, tube.strategy

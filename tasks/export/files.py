@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tasks.export.restatement import RESTATEMENTS
 from tasks.export.sdtm import sdtm_tables
+from tasks.publish.legend import LegendWords
 from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import study_workbook_bytes
 from tasks.vocabulary.flags import meanings
@@ -25,9 +27,13 @@ def write_export(
 ) -> list[Path]:
     """Write a study's tables in one format into ``folder``, and give the files by name.
 
-    With ``restated`` what changed since the data-cut is written too.
+    With ``restated`` what changed since the data-cut is written too. A workbook inside the results
+    leads to the reports and gates; one that is written elsewhere would lead nowhere.
     """
-    files = WRITERS[kind](data, restated)
+    way = None
+    if data.results is not None and folder.resolve().is_relative_to(data.results.resolve()):
+        way = "../" * len(folder.resolve().relative_to(data.results.resolve()).parts)
+    files = WRITERS[kind](replace(data, way_to_results=way), restated)
     for name, content in files.items():
         write_atomically(folder / name, content)
     return [folder / name for name in sorted(files)]
@@ -49,7 +55,8 @@ def _xlsx(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]
     tables = data.tables()
     if restated is not None:
         tables.append(("restatements", restated, RESTATEMENTS))
-    return {"study.xlsx": study_workbook_bytes(tables, meanings())}
+    words = LegendWords(meanings(), data.labels)
+    return {"study.xlsx": study_workbook_bytes(tables, words, data.way_to_results)}
 
 
 def _sdtm(data: StudyData, restated: pd.DataFrame | None) -> Mapping[str, bytes]:

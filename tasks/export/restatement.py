@@ -43,6 +43,8 @@ VALUES = (
     "method",
     "flags",
 )
+DECISIONS = ("used", "corrected", "review")
+"""What is compared where the table at the cut held it already."""
 PARAMETER_VALUES = ("value", "low", "high", "censoring", "definition")
 
 Row = Mapping[Hashable, Any]
@@ -79,9 +81,8 @@ def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, .
 
 def _changes(old: Row, new: Row) -> Iterator[tuple[object, ...]]:
     """Yield a line for each value of a row that is another one now."""
-    changed = [
-        name for name in (*IDENTITY, "day", *VALUES) if _written(old[name]) != _written(new[name])
-    ]
+    compared = (*IDENTITY, "day", *VALUES, *(DECISIONS if old["used"] else ()))
+    changed = [name for name in compared if _written(old[name]) != _written(new[name])]
     why = _why(old, new, changed)
     for name in changed:
         yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), why)
@@ -110,9 +111,9 @@ def _parameter_values(row: Row | None) -> list[str]:
 
 def _why(old: Row, new: Row, changed: list[str]) -> str:
     """Give the cause that lies farthest back: what counted, sheet, infusion, counts, draw."""
-    made_with = _made_with_another(old, new)
-    if made_with:
-        return made_with
+    known = _made_with_another(old, new) or _decided(new, changed)
+    if known:
+        return known
     if any(name in changed for name in IDENTITY):
         return "the sample sheet says otherwise now"
     if "day" in changed:
@@ -131,6 +132,15 @@ def _made_with_another(old: Row, new: Row) -> str:
     if old["calibration_sha256"] != new["calibration_sha256"]:
         then, now = (each["calibration"] or "the strategy's own numbers" for each in (old, new))
         return f"counted with {now} instead of {then}"
+    return ""
+
+
+def _decided(new: Row, changed: list[str]) -> str:
+    """Name what a person decided on the tube since."""
+    if "review" in changed:
+        return f"the review of the tube says {new['review'] or 'nothing'} now"
+    if "corrected" in changed:
+        return "a person corrected a gate of the tube, or took a correction back"
     return ""
 
 

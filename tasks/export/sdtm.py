@@ -14,9 +14,11 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from tasks.export.sdtm_variables import (
+    CONCENTRATION_LIMITS,
     DATASETS,
+    OF_THE_ROW,
     PARAMETER_CODES,
-    QUALIFIERS,
+    PERCENT_LIMITS,
     SPECIMENS,
 )
 from tasks.export.study_day import study_day
@@ -86,7 +88,7 @@ def _finding(data: StudyData, row: Row, code: str, category: str) -> Record:
     amount = _number(row["per_ul"] if is_concentration else row["percent_reference"])
     unit = "/uL" if is_concentration else f"% of {row['reference']}"
     is_printed = is_concentration or row["specimen"] != "blood"
-    text = print_result(row) if is_printed else f"{amount:.10g}"
+    text = print_result(row, with_unit=False) if is_printed else f"{amount:.10g}"
     value = None if is_concentration and row["code"] not in {"Q", "DNQ"} else amount
     return {
         "CPGRPID": str(row["tube_sha256"])[:12],
@@ -105,9 +107,11 @@ def _finding(data: StudyData, row: Row, code: str, category: str) -> Record:
 
 def _qualifiers(finding: Record, row: Row) -> Iterator[Record]:
     """Yield the records of SUPPCP that belong to a record of CP."""
-    if finding["CPSCAT"] != "CONCENTRATION" and row["specimen"] == "blood":
-        return
-    for name, label, column in QUALIFIERS:
+    is_percent = finding["CPSCAT"] != "CONCENTRATION"
+    qualifiers = PERCENT_LIMITS if is_percent else CONCENTRATION_LIMITS
+    if not (is_percent and row["specimen"] == "blood"):
+        qualifiers += OF_THE_ROW
+    for name, label, column in qualifiers:
         text = _written(row[column])
         if text:
             yield {

@@ -128,11 +128,19 @@ PP: Variables = (
 )
 DATASETS: Mapping[str, Variables] = {"cp": CP, "suppcp": SUPPCP, "pc": PC, "pp": PP}
 SPECIMENS = {"blood": "BLOOD", "marrow": "BONE MARROW"}
-QUALIFIERS = (
-    ("CPCODE", "Result Code", "code"),
+Qualifiers = tuple[tuple[str, str, str], ...]
+"""Name, label and column of kinetics.csv of each qualifier of a finding."""
+CONCENTRATION_LIMITS: Qualifiers = (
     ("CPCILOW", "Lower Limit of 95% Interval", "per_ul_low"),
     ("CPCIHIGH", "Upper Limit of 95% Interval", "per_ul_high"),
     ("CPLLOD", "Lower Limit of Detection", "lod_per_ul"),
+)
+PERCENT_LIMITS: Qualifiers = (
+    ("CPCILOW", "Lower Limit of 95% Interval", "percent_low"),
+    ("CPCIHIGH", "Upper Limit of 95% Interval", "percent_high"),
+)
+OF_THE_ROW: Qualifiers = (
+    ("CPCODE", "Result Code", "code"),
     ("CPEVENTS", "Events Counted", "events"),
     ("CPCOUNT", "Counting Method", "method"),
     ("CPFLAGS", "Flags", "flags"),
@@ -140,4 +148,12 @@ QUALIFIERS = (
     ("CPPANSHA", "SHA-256 of Panel Definition", "panel_sha256"),
     ("CPCALIB", "Calibration of Instrument", "calibration"),
     ("CPCALSHA", "SHA-256 of Calibration", "calibration_sha256"),
+    ("CPPANVER", "Version of Panel Definition", "panel_version"),
+    ("CPFILE", "File of the Tube", "file"),
+    ("CPINSTR", "Instrument", "instrument"),
+    ("CPBATCH", "Batch", "batch"),
+    ("CPUSED", "Used for the Visit", "used"),
+    ("CPCORR", "Gate Corrected by a Person", "corrected"),
+    ("CPREVIEW", "Review Decision", "review"),
 )
+"""What holds of a row; of a percentage in blood its concentration has them."""

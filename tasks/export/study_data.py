@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -28,7 +29,9 @@ class StudyData:
     """All tables of a study at one moment (``as_of``; None: now), patient by patient.
 
     ``detect_events`` is the study's limit of detection, ``infused`` the first infusions as
-    patients.csv gives them now, ``time_zone`` the study's.
+    patients.csv gives them now, ``time_zone`` the study's. ``labels`` are the names of the
+    populations, ``results`` is the folder of the pages; ``way_to_results`` leads there from where
+    the tables are written.
     """
 
     study: str
@@ -39,6 +42,9 @@ class StudyData:
     detect_events: int = LimitSettings().detect_events
     infused: Mapping[str, datetime] = field(default_factory=dict)
     time_zone: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    results: Path | None = None
+    way_to_results: str | None = None
 
     def tables(self) -> list[tuple[str, pd.DataFrame, TableSchema]]:
         """List name, rows and schema of each table."""
@@ -60,6 +66,7 @@ def collect(study: Study, as_of: datetime | None = None) -> StudyData:
         detect_events=study.settings.limits.detect_events,
         infused={name: patient.infused for name, patient in study.patients().patients.items()},
         time_zone=study.settings.local_zone,
+        results=study.results,
     )
 
 

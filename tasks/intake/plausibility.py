@@ -12,6 +12,7 @@ from tasks.intake.registry import Registry
 from tasks.sheets.columns import Cell, contradiction
 from tasks.sheets.patients import Patient
 from tasks.vocabulary.moments import ambiguous_time, comparable, elapsed_days, instant, local_day
+from tasks.vocabulary.visit_labels import nominal_day
 
 FARTHEST_CLOCK = timedelta(hours=14)
 """Where the study names no time zone, a time may come from a place so much ahead of UTC; later than
@@ -23,7 +24,6 @@ FEWEST_DAYS_OFF = 14.0
 SHARE_OFF = 0.5
 """A visit may lie this many days, or this share of its nominal day, from the day it is called by;
 the larger holds. Before infusion every day may be the baseline."""
-_DAY_LABEL = re.compile(r"D(?:ay)?[ _+]?(-?\d{1,5})", re.IGNORECASE)
 _MARROW = re.compile(
     r"(?<![a-z])(?:bma?|bmmc|bone[ _-]?marrow|marrow|knochenmark)(?![a-z])", re.IGNORECASE
 )
@@ -132,12 +132,12 @@ def _unlikely_visit(values: Mapping[str, Cell], day: float) -> list[str]:
 
     Visits have windows, so that some days are allowed.
     """
-    named = _DAY_LABEL.fullmatch(str(values.get("visit", "")))
-    if named is None or _is_near(int(named[1]), day):
+    named = nominal_day(str(values.get("visit", "")))
+    if named is None or _is_near(named, day):
         return []
     when = cast("datetime", values["collected"]).isoformat()
     sentence = (
-        f"visit D{int(named[1])} contradicts collected {when}, which is day {day:.1f} after "
+        f"visit D{named} contradicts collected {when}, which is day {day:.1f} after "
         f"the infusion. "
         "Correct the visit, the date, or the infusion in patients.csv."
     )

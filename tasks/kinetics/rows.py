@@ -56,6 +56,6 @@ def number(value: object) -> float | None:
     return None if math.isnan(read) else read
 
 
-def or_infinite(limit: float) -> float:
-    """Give infinity for a limit that is not given (NaN), so that it ranks last."""
-    return math.inf if math.isnan(limit) else limit
+def or_infinite(limit: float | None) -> float:
+    """Give infinity for a limit that is not given (None or NaN), so that it ranks last."""
+    return math.inf if limit is None or math.isnan(limit) else limit

@@ -1,4 +1,4 @@
-"""State what each kinetics table promises: grain, columns with units, invariants."""
+"""State what each table of patients promises: grain, columns with units, invariants."""
 
 from tasks.kinetics.table_schema import Column, TableSchema
 
@@ -58,6 +58,47 @@ KINETICS = TableSchema(
             "hash of the calibration's content; empty where there is none",
             added_later=True,
         ),
+        Column("file", "", "name that the tube's file came in with", added_later=True),
+        Column("instrument", "", "cytometer, as the sheet or the file names it", added_later=True),
+        Column("batch", "", "batch of staining and acquisition", added_later=True),
+        Column(
+            "used",
+            "",
+            "Y where the wide table, the parameters and the figures take this row for its visit; N "
+            "where another tube's row is taken, or the tube is excluded; empty in older tables",
+            added_later=True,
+        ),
+        Column(
+            "corrected",
+            "",
+            "Y where a person's correction of a gate counted this row, else N",
+            added_later=True,
+        ),
+        Column(
+            "review",
+            "",
+            "what a reviewer decided: accepted, queried, repeat or excluded; empty: nobody did",
+            added_later=True,
+        ),
+        Column(
+            "nominal_day",
+            "d",
+            "day that the visit's label names (28 for D28); empty where it names none",
+            added_later=True,
+        ),
+        Column(
+            "percent_low",
+            "%",
+            "lower limit of the 95 % interval of percent_reference (Wilson)",
+            added_later=True,
+        ),
+        Column("percent_high", "%", "upper limit, likewise", added_later=True),
+        Column(
+            "panel_version",
+            "",
+            "version of the panel that named the tube's markers, name@version",
+            added_later=True,
+        ),
     ),
     invariants=(
         "a population never has more events than its parent",
@@ -67,6 +108,11 @@ KINETICS = TableSchema(
         ),
         "ND gives no percentage and no per_ul; in blood it gives lod_per_ul and the upper limit",
         "NE gives no per_ul and no limits of it",
+        "percent_low and percent_high are given with percent_reference alone, and enclose it",
+        (
+            "one row of a visit, specimen and population is used, unless every tube that could "
+            "give it is excluded; no row of an excluded tube is"
+        ),
         "rows come by patient, time, specimen, panel, tube and the strategy's order of populations",
     ),
 )
@@ -143,46 +189,6 @@ RECOVERY = TableSchema(
 )
 
 
-RECOVERY_CURVES = TableSchema(
-    grain=(
-        "one row a stratum × definition × interval in which patients recovered (Turnbull's "
-        "estimate)"
-    ),
-    key=("stratum", "definition", "low"),
-    columns=(
-        Column("stratum", "", "group of patients, as patients.csv names it"),
-        Column("definition", "", "versioned definition of depletion and recovery"),
-        Column("low", "d", "the recoveries lie in (low, high]; where inside is unknown"),
-        Column("high", "d", "empty: not recovered when last seen, and nobody knows when"),
-        Column("mass", "share", "share of the depleted patients who recovered in this interval"),
-        Column(
-            "remaining", "share", "share not recovered after this interval; empty where high is"
-        ),
-    ),
-    invariants=(
-        "the masses of a stratum and definition sum to 1",
-        "a definition nobody was seen depleted under has no row",
-    ),
-)
-
-RECOVERY_MEDIANS = TableSchema(
-    grain="one row a stratum × definition",
-    key=("stratum", "definition"),
-    columns=(
-        Column("stratum", "", "group of patients, as patients.csv names it"),
-        Column("definition", "", "versioned definition of depletion and recovery"),
-        Column(
-            "patients", "patients", "patients seen depleted: the others are not in the estimate"
-        ),
-        Column("recovered", "patients", "those of them seen recovered"),
-        Column("median_low", "d", "the median lies in (median_low, median_high]"),
-        Column("median_high", "d", "empty: not reached; the median lies after median_low"),
-        Column("reached", "", "whether half of the patients recovered; empty without patients"),
-    ),
-    invariants=("reached is true exactly where median_high is given",),
-)
-
-
 _PART = (
     "part of the B cells; other_naive_b: CD27- IgD+ IgM-, not transitional; plasmablasts_b, "
     "plasma_cells_b: at least so many of "
@@ -225,56 +231,4 @@ COMPOSITION = TableSchema(
         "the events of a tube's parts sum to b_events",
         "all parts of a visit are of one tube",
     ),
-)
-
-PARAMETER_SUMMARY = TableSchema(
-    grain="one row a stratum × specimen × population × parameter",
-    key=("stratum", "specimen", "population", "parameter"),
-    columns=(
-        Column("stratum", "", "group of patients, as patients.csv names it"),
-        Column("specimen", "", "blood or marrow"),
-        Column("population", "", "population id"),
-        Column("parameter", "", "name of the parameter"),
-        Column("unit", "", "unit of the parameter"),
-        Column("patients", "patients", "patients whose table has the parameter"),
-        Column(
-            "estimated",
-            "patients",
-            "those of them of whom anything is known of it: a value, an interval or a bound",
-        ),
-        Column(
-            "bounded", "patients", "those of the estimated who are known by an interval or a bound"
-        ),
-        Column(
-            "share_yes",
-            "share",
-            "share of the estimated, for parameters that are yes (1) or no (0)",
-        ),
-        Column(
-            "median",
-            "as unit",
-            (
-                "median of the values; empty where one patient of the estimated has only an "
-                "interval or a bound"
-            ),
-        ),
-        Column("lower_quartile", "as unit", "from four patients on"),
-        Column("upper_quartile", "as unit", "from four patients on"),
-        Column("minimum", "as unit", "smallest value"),
-        Column("maximum", "as unit", "largest value"),
-        Column(
-            "median_low",
-            "as unit",
-            (
-                "the median lies at or above this (the median of the patients' lower bounds); "
-                "empty: no bound"
-            ),
-        ),
-        Column(
-            "median_high",
-            "as unit",
-            "the median lies at or below this; empty: no upper bound is known",
-        ),
-    ),
-    invariants=("estimated ≤ patients", "median_low ≤ median ≤ median_high where given"),
 )

@@ -9,8 +9,8 @@ from statistics import median, quantiles
 
 import pandas as pd
 
+from tasks.kinetics.cohort_schema import PARAMETER_SUMMARY
 from tasks.kinetics.rows import Row, number, rows_of
-from tasks.kinetics.schema import PARAMETER_SUMMARY
 from tasks.kinetics.table_schema import check_shape
 from tasks.kinetics.turnbull import EVERYONE
 

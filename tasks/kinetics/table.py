@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from tasks.counting.counts import TubeCounts
 from tasks.counting.quantity import Quantity
 from tasks.kinetics.schema import KINETICS
 from tasks.kinetics.table_schema import check_shape
-from tasks.kinetics.winning_rows import METHOD_ORDER
+from tasks.kinetics.winning_rows import METHOD_ORDER, VISIT_RESULT, judged_winners
 from tasks.vocabulary.moments import elapsed_days
+from tasks.vocabulary.visit_labels import nominal_day
 
 
 def kinetics_frame(
@@ -31,6 +33,9 @@ def kinetics_frame(
         (_record(tube, quantity, infused) for tube, quantity in rows),
         key=lambda record: _row_order(record, order),
     )
+    used = set(judged_winners(records))
+    for place, record in enumerate(records):
+        record["used"] = "Y" if place in used else "N"
     frame = KINETICS.frame([record[name] for name in KINETICS.names] for record in records)
     check_kinetics(frame)
     return frame
@@ -61,6 +66,7 @@ def _broken_promises(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
         for name in ("per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul")
     )
     part, whole = column["percent_parent"], column["percent_reference"]
+    no_limits = np.isnan(column["percent_low"]) & np.isnan(column["percent_high"])
     same = np.append([False], column["patient"][1:] == column["patient"][:-1])
     return {
         "unknown code": ~(q_or_dnq | nd | ne),
@@ -77,15 +83,36 @@ def _broken_promises(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
         "an empty population that counts as detected": (column["events"] == 0) & q_or_dnq,
         "not detected, yet with a percentage": nd & ~(np.isnan(whole) & np.isnan(part)),
         "a percentage of zero or less": (whole <= 0) | (part <= 0),
+        "limits of a percentage that is not given": np.isnan(whole) & ~no_limits,
+        "a percentage outside its limits": (whole < column["percent_low"])
+        | (whole > column["percent_high"]),
         "not detected in blood without upper limit": blood & nd & (high | lod),
         "not evaluable, yet with limits": ne & ~(low & high),
         "out of order in time": same & (np.diff(column["day"], prepend=-np.inf) < 0),
+    } | _broken_use(column)
+
+
+def _broken_use(column: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
+    """Give the rows that break what is promised of ``used``; an older table promises nothing."""
+    used, excluded = column["used"] == "Y", column["review"] == "excluded"
+    results = list(zip(*(column[name] for name in VISIT_RESULT), strict=True))
+    found = set[tuple[str, ...]]()
+    again = np.zeros(len(results), dtype=bool)
+    for place in np.flatnonzero(used):
+        again[place] = results[place] in found
+        found.add(results[place])
+    noted = (column["used"] == "N") & ~excluded
+    unfound = np.array([result not in found for result in results], dtype=bool)
+    return {
+        "a row of an excluded tube that is used": used & excluded,
+        "two rows used for one visit": again,
+        "no row used for a visit": noted & unfound,
     }
 
 
 def _record(
     tube: TubeCounts, quantity: Quantity, infused: Mapping[str, datetime]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     identity, count = tube.identity, quantity.count
     if identity.patient not in infused:
         raise SheetFault(
@@ -120,6 +147,16 @@ def _record(
         "panel_sha256": tube.panel_sha256,
         "calibration": tube.calibration,
         "calibration_sha256": tube.calibration_sha256,
+        "file": identity.file.rsplit("/", 1)[-1],
+        "instrument": identity.instrument or "",
+        "batch": identity.batch or "",
+        "used": "",
+        "corrected": "Y" if count.population in tube.corrected else "N",
+        "review": tube.review,
+        "nominal_day": nominal_day(identity.visit),
+        "percent_low": quantity.percent_low,
+        "percent_high": quantity.percent_high,
+        "panel_version": tube.panel,
     }
 
 

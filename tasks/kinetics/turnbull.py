@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from panels.text.errors import ReconflowError
-from tasks.kinetics.schema import RECOVERY_CURVES, RECOVERY_MEDIANS
+from tasks.kinetics.cohort_schema import RECOVERY_CURVES, RECOVERY_MEDIANS
 from tasks.kinetics.table_schema import check_shape
 
 DEFINITIONS = ("B_10", "B_20", "B_1pct", "B_LLN")

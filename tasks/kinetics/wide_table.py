@@ -1,15 +1,18 @@
 """Lay a kinetics table out with one column a population, printed as a laboratory would."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from tasks.kinetics.rows import Row
 from tasks.kinetics.winning_rows import DETECT_EVENTS, KineticRows, kinetic_rows
+from tasks.vocabulary.amounts import concentration_text, percent_text
 from tasks.vocabulary.populations import population_rank
 
 VISIT_COLUMNS = ["patient", "visit", "day", "collected", "specimen"]
+IN_MARROW = "_marrow_percent"
+"""What the name of a column of percentages in marrow ends with, after the population's id."""
 _MISSING = ""
 
 
@@ -18,58 +21,59 @@ def wide_frame(
 ) -> pd.DataFrame:
     """Lay a kinetics table out with one row a visit × specimen and one column a population.
 
+    Cells per µL of blood stand in the column that bears the population's id; percentages of the
+    reference in marrow have columns of their own (``IN_MARROW``), so that no column has two units.
     Where tubes share a population ``winning_rows`` decides; day and time are those of the visit's
-    first tube. An empty cell means that no tube of the visit measures the population.
-    ``detect_events`` is the study's; ``rows`` are those of ``kinetic_rows``, where they are known
-    already.
+    first tube. An empty cell means that no tube of the visit measures the population; of excluded
+    tubes there is nothing. ``detect_events`` is the study's; ``rows`` are those of
+    ``kinetic_rows``, where they are known already.
     """
     read = rows or kinetic_rows(frame, detect_events)
-    populations = sorted({row["population"] for row in read.tubes}, key=population_rank)
+    columns = sorted({_column_of(row) for row in read.tubes}, key=_column_rank)
     visits: dict[tuple[str, str, str], list[object]] = {}
     for row in read.tubes:
         visits.setdefault(_visit_of(row), [row[name] for name in VISIT_COLUMNS])
-    printed = {(*_visit_of(row), row["population"]): print_result(row) for row in read.visits}
+    printed = {
+        (*_visit_of(row), _column_of(row)): print_result(row, with_unit=False)
+        for row in read.visits
+    }
     lines = [
-        [*cells, *(printed.get((*visit, population), _MISSING) for population in populations)]
+        [*cells, *(printed.get((*visit, column), _MISSING) for column in columns)]
         for visit, cells in visits.items()
     ]
-    return pd.DataFrame(lines, columns=[*VISIT_COLUMNS, *populations])
+    return pd.DataFrame(lines, columns=[*VISIT_COLUMNS, *columns])
 
 
 def _visit_of(row: Row) -> tuple[str, str, str]:
     return row["patient"], row["visit"], row["specimen"]
 
 
-def print_result(row: Mapping[Any, Any]) -> str:
+def _column_of(row: Row) -> str:
+    return f"{row['population']}{'' if row['specimen'] == 'blood' else IN_MARROW}"
+
+
+def _column_rank(column: str) -> tuple[object, ...]:
+    """Put the columns of blood first, in each specimen by the order of the populations."""
+    return column.endswith(IN_MARROW), *population_rank(column.removesuffix(IN_MARROW))
+
+
+def print_result(row: Mapping[Any, Any], *, with_unit: bool = True) -> str:
     """Print one result as a laboratory would: ``12.3``, ``2.1 (DNQ)``, ``<1.1``, ``ND`` or ``NE``.
 
     A value that was detected but not quantified is printed and marked, as the rare-event
     laboratories report it; one that was not detected is "less than" the tube's limit of detection.
     Marrow has no concentration: percent of reference, with ``lod_percent`` as the limit of what was
-    not detected (``<0.03 %``).
+    not detected (``<0.03 %``). ``with_unit`` is to be false where a header names the percent.
     """
-    code = row["code"]
-    value, limit, unit = row["per_ul"], row["lod_per_ul"], ""
+    code, unit = row["code"], ""
+    value, limit = row["per_ul"], row["lod_per_ul"]
+    text: Callable[[float], str] = concentration_text
     if row["specimen"] != "blood":
-        value, limit, unit = row["percent_reference"], row.get("lod_percent"), " %"
+        value, limit, text = row["percent_reference"], row.get("lod_percent"), percent_text
+        unit = " %" if with_unit else ""
     if code == "ND":
-        if pd.notna(limit):
-            return f"<{_digits(limit)}{unit}"
-        return "ND"
+        return f"<{text(float(limit))}{unit}" if pd.notna(limit) else "ND"
     if code == "NE" or pd.isna(value):
         return "NE"
     mark = " (DNQ)" if code == "DNQ" else ""
-    return f"{_digits(value)}{unit}{mark}"
-
-
-def _digits(value: object) -> str:
-    """Round to what a count can carry.
-
-    Whole numbers from 100, one decimal from 1, else two significant digits.
-    """
-    number = float(str(value))
-    if number >= 100:
-        return f"{number:.0f}"
-    if number >= 1:
-        return f"{number:.1f}"
-    return f"{float(f'{number:.2g}'):.10f}".rstrip("0").rstrip(".")
+    return f"{text(float(value))}{unit}{mark}"

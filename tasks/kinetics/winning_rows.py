@@ -1,4 +1,9 @@
-"""Choose one row a visit × specimen × population where several tubes report the same population."""
+"""Choose one row a visit × specimen × population where several tubes report the same population.
+
+The choice is made once, when the table is laid out (``judged_winners``), and stands in its column
+``used``. Whoever reads a table follows that column; a table of an earlier edition has none, and is
+judged when it is read.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +18,16 @@ from tasks.kinetics.rows import Row, or_infinite, rows_of
 DETECT_EVENTS = LimitSettings().detect_events
 METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")
 """The methods of counting, best first."""
+VISIT_RESULT = ("patient", "visit", "specimen", "population")
+"""What one row is chosen for."""
 
 
 @dataclass(frozen=True, slots=True)
 class KineticRows:
     """The rows of a kinetics table.
 
-    ``tubes`` are all of them; ``visits`` are the winning ones, with ``lod_percent`` beside the
-    columns.
+    ``tubes`` are those of all tubes that were not excluded; ``visits`` are the winning ones, with
+    ``lod_percent`` beside the columns.
     """
 
     tubes: Sequence[Row]
@@ -32,18 +39,11 @@ def kinetic_rows(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> Kin
     rows = rows_of(frame)
     limits = _percent_limits(rows, detect_events)
     visits = [rows[index] | {"lod_percent": limits[index]} for index in _winning(rows)]
-    return KineticRows(rows, visits)
+    return KineticRows([row for row in rows if not _is_excluded(row)], visits)
 
 
 def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep one row a visit × specimen × population.
-
-    Of several tubes of one panel only the best is used, so that subsets and wholes come from one
-    tube. Between panels a directly counted row wins if it is quantified (bead, volumetric, chain,
-    dual). If none is, the tube that would have seen least wins, whatever it saw: a small bead
-    tube's "not detected" must not hide the big tube. An evaluable row goes before one that is not;
-    ties go to the better method, the earlier draw, and at last the tube's hash.
-    """
+    """Keep one row a visit × specimen × population: those that the table says are used."""
     return frame.iloc[_winning(rows_of(frame))]
 
 
@@ -93,14 +93,32 @@ def _percent_limit(
     return 100 * needed / reference
 
 
-def _winning(rows: Sequence[Row]) -> list[int]:
-    """Give the places of the winning rows, in the order of the table."""
+def judged_winners(rows: Sequence[Row]) -> list[int]:
+    """Judge which rows of a table are used; gives their places, in its order.
+
+    Nothing of an excluded tube is. Of several tubes of one panel only the best is used, so that
+    subsets and wholes come from one tube. Between panels a directly counted row wins if it is
+    quantified (bead, volumetric, chain, dual). If none is, the tube that would have seen least
+    wins, whatever it saw: a small bead tube's "not detected" must not hide the big tube. An
+    evaluable row goes before one that is not; ties go to the better method, the earlier draw, and
+    at last the tube's hash.
+    """
     candidates: dict[tuple[object, ...], list[int]] = {}
     for index in _in_best_tube(rows):
-        row = rows[index]
-        result = (row["patient"], row["visit"], row["specimen"], row["population"])
+        result = tuple(rows[index][name] for name in VISIT_RESULT)
         candidates.setdefault(result, []).append(index)
     return sorted(_best(rows, indices) for indices in candidates.values())
+
+
+def _winning(rows: Sequence[Row]) -> list[int]:
+    """Give the places of the winning rows as the table notes them, in its order."""
+    if all(row["used"] in {"Y", "N"} for row in rows):
+        return [index for index, row in enumerate(rows) if row["used"] == "Y"]
+    return judged_winners(rows)
+
+
+def _is_excluded(row: Row) -> bool:
+    return bool(row["review"] == "excluded")
 
 
 def _best(rows: Sequence[Row], indices: Sequence[int]) -> int:
@@ -137,6 +155,8 @@ def _in_best_tube(rows: Sequence[Row]) -> list[int]:
     """
     panels: dict[tuple[object, ...], dict[tuple[str, str], list[int]]] = {}
     for index, row in enumerate(rows):
+        if _is_excluded(row):
+            continue
         panel = (row["patient"], row["visit"], row["specimen"], row["panel"])
         tube = (row["tube_sha256"], row["strategy"])
         panels.setdefault(panel, {}).setdefault(tube, []).append(index)

@@ -15,15 +15,14 @@ from tasks.kinetics.turnbull import EVERYONE, RecoveryCurve
 from tasks.publish.wording import (
     CANNOT,
     NAMES,
-    POINTS_IN_TIME,
     UNITS,
     Row,
-    days_text,
+    amount_text,
     definition_words,
+    is_point_in_time,
     median_words,
-    significant,
 )
-from tasks.vocabulary.populations import B_CELLS, CAR_PRODUCTS, PLASMA_CELLS
+from tasks.vocabulary.populations import B_CELLS, CAR_PRODUCTS, PLASMA_CELLS, short_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +73,7 @@ def summary_lines(
     strata = list(dict.fromkeys(summary["stratum"]))
     lines = []
     for population, parameters in MAIN_PARAMETERS.items():
-        label = record.labels.get(population, population).split(" (")[0]
+        label = short_label(record.labels, population)
         for parameter in parameters:
             of_strata = [rows.get((stratum, population, parameter)) for stratum in strata]
             if any(of_strata):
@@ -99,8 +98,11 @@ def _median_words(row: Row) -> str:
     median, low, high, least, most = (
         number(row[name]) for name in ("median", "median_low", "median_high", "minimum", "maximum")
     )
-    written = days_text if row["unit"] == "d" else significant
-    is_day = row["parameter"] in POINTS_IN_TIME
+    is_day = is_point_in_time(str(row["parameter"]), str(row["unit"]))
+
+    def written(value: float) -> str:
+        return amount_text(value, str(row["unit"]), in_time=is_day)
+
     before, unit = "day ", ""
     if not is_day:
         before, unit = "", f" {UNITS.get(row['unit'], row['unit'])}".rstrip()

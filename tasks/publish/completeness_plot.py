@@ -31,13 +31,13 @@ def visit_states(kinetics: "pd.DataFrame") -> tuple[list[str], dict[str, list[st
 
     Gives the visits by median day, and each patient's states in their order. Counted: B cells or
     CAR T cells could be evaluated. Nothing evaluable: there are tubes, but they allow no statement
-    on either. Missing: no blood tube, though the patient came to a later visit.
+    on either, or are excluded. Missing: no blood tube, though the patient came to a later visit.
     """
     blood = kinetics[kinetics["specimen"] == "blood"]
     days = blood.groupby("visit")["day"].median().sort_values(kind="stable")
     visits = [str(visit) for visit in days.index]
     shown = blood["population"].isin([name for name, _ in IN_COHORT_FIGURES])
-    evaluable = blood[shown & (blood["code"] != "NE")]
+    evaluable = blood[shown & (blood["code"] != "NE") & (blood["review"] != "excluded")]
     with_tube = set(zip(blood["patient"], blood["visit"], strict=True))
     counted = set(zip(evaluable["patient"], evaluable["visit"], strict=True))
     states = {}

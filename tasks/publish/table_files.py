@@ -1,10 +1,10 @@
 """Write a patient's and the cohort's tables into their folders."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
+from tasks.publish.legend import LegendWords
 from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import workbook_bytes
 
@@ -17,13 +17,11 @@ def write_patient_tables(
     kinetics: "pd.DataFrame",
     parameters: "pd.DataFrame",
     wide: "pd.DataFrame",
-    flag_meanings: Mapping[str, str] | None = None,
-    contradictions: Sequence[tuple[str, str]] = (),
+    words: LegendWords | None = None,
 ) -> tuple[bytes, bytes]:
     """Write one patient's kinetics.csv, kinetics_wide.csv, parameters.csv and kinetics.xlsx.
 
-    The workbook's legend explains the flags given, and lists the contradicted concentrations
-    (visit, sentence).
+    ``words`` are those of the workbook's legend.
 
     Gives the bytes of kinetics.csv and parameters.csv.
     """
@@ -31,7 +29,7 @@ def write_patient_tables(
     write_atomically(folder / "kinetics.csv", kinetics_csv)
     write_atomically(folder / "kinetics_wide.csv", csv_bytes(wide))
     write_atomically(folder / "parameters.csv", parameters_csv)
-    book = workbook_bytes(kinetics, wide, parameters, flag_meanings or {}, contradictions)
+    book = workbook_bytes(kinetics, wide, parameters, words or LegendWords())
     write_atomically(folder / "kinetics.xlsx", book)
     return kinetics_csv, parameters_csv
 

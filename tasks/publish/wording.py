@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tasks.vocabulary.amounts import concentration_text, percent_text
 from tasks.vocabulary.reasons import why_of
 
 if TYPE_CHECKING:
@@ -114,14 +115,14 @@ def _amount(parameter: str, row: Row) -> str:
         # The definition says what "no" could not see: LLOQ=…
         return "yes" if value else "no, below the limit of quantification"
     unit = row["unit"] if isinstance(row["unit"], str) else ""
-    in_time = unit == "d" and parameter in POINTS_IN_TIME
+    in_time = is_point_in_time(parameter, unit)
     if row["censoring"] in ("interval", "right", "left"):
         sizes = [_size(number, unit, in_time=in_time) for number in (value, low, high)]
         inside = _lies_inside(value, low, high)
         return _bounded(str(row["censoring"]), sizes, in_time=in_time, inside=inside)
     if value is None:
         return CANNOT
-    return f"{_size(value, unit, in_time=in_time)}{_spread(low, high)}"
+    return f"{_size(value, unit, in_time=in_time)}{_spread(low, high, unit, in_time=in_time)}"
 
 
 def _lies_inside(value: float | None, low: float | None, high: float | None) -> bool:
@@ -129,14 +130,18 @@ def _lies_inside(value: float | None, low: float | None, high: float | None) -> 
     return value is not None and low is not None and high is not None and low < value < high
 
 
-def _spread(low: float | None, high: float | None) -> str:
+def _spread(low: float | None, high: float | None, unit: str, *, in_time: bool) -> str:
     """Say the limits of an interval, and that a side has none."""
+
+    def written(value: float) -> str:
+        return amount_text(value, unit, in_time=in_time)
+
     if low is not None and high is not None:
-        return f" ({significant(low)} to {significant(high)})"
+        return f" ({written(low)} to {written(high)})"
     if low is not None:
-        return f" (above {significant(low)}, no upper limit)"
+        return f" (above {written(low)}, no upper limit)"
     if high is not None:
-        return f" (below {significant(high)}, no lower limit)"
+        return f" (below {written(high)}, no lower limit)"
     return ""
 
 
@@ -175,9 +180,25 @@ def _at_most(value: str | None, high: str | None, *, in_time: bool) -> str:
 def _size(value: float | None, unit: str, *, in_time: bool) -> str | None:
     if value is None:
         return None
+    text = amount_text(value, unit, in_time=in_time)
+    return f"day {text}" if in_time else f"{text} {UNITS.get(unit, unit)}".strip()
+
+
+def is_point_in_time(parameter: str, unit: str) -> bool:
+    """Tell whether a parameter is a day on the patient's clock, not a duration or an amount."""
+    return unit == "d" and parameter in POINTS_IN_TIME
+
+
+def amount_text(value: float, unit: str, *, in_time: bool = False) -> str:
+    """Write the value of a parameter without its unit; ``in_time``: it is a point in time.
+
+    Concentrations and percentages have the digits that they have in every table, anything else
+    three.
+    """
     if in_time:
-        return f"day {days_text(value)}"
-    return f"{significant(value)} {UNITS.get(unit, unit)}".strip()
+        return days_text(value)
+    written = {"1/uL": concentration_text, "%": percent_text}.get(unit, significant)
+    return written(value)
 
 
 def definition_words(version: str) -> str:
@@ -204,7 +225,9 @@ def days_text(days: float) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Write a number with so many significant digits; whole from 100 on.
+    """Write a number that is neither concentration nor percentage; whole from 100 on.
+
+    It has so many significant digits below.
 
     It is never in scientific notation.
     """

@@ -1,80 +1,145 @@
-"""Write a patient's tables as one Excel workbook whose bytes depend on nothing but the tables."""
+"""Write tables as one Excel workbook whose bytes depend on nothing but the tables."""
 
 import io
-import math
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from panels.files.csv_cells import RISKY
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.kinetics.table_schema import TableSchema
+from tasks.kinetics.wide_table import IN_MARROW, VISIT_COLUMNS
+from tasks.publish.legend import LEGEND, OFFSET, LegendWords, legend_rows, wide_schema
+from tasks.publish.sheet import MOST_LINKS, Link, Sheet, Value, add_sheet
 from tasks.publish.tables import Cell, cells
-from tasks.publish.wording import CODES, METHODS
-from tasks.vocabulary.reasons import Why
 
 if TYPE_CHECKING:
     import pandas as pd
     from openpyxl import Workbook
-    from openpyxl.cell import Cell as SheetCell
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-LEGEND = ["about", "term", "meaning"]
 WIDE_SHEET = "kinetics wide"
-WIDE_GRAIN = (
-    "one row a visit and specimen; blood in cells per µL, marrow in percent of the reference"
-)
-NARROWEST, WIDEST = 9.0, 60.0
-"""The least and the greatest width of a column, in characters."""
+FIRST_EXCEL_YEAR = 1900
+FROZEN = {"kinetics": "C2", "parameters": "E2", WIDE_SHEET: "F2"}
+"""The first cell that scrolls, by sheet."""
 
 
 def workbook_bytes(
     kinetics: "pd.DataFrame",
     wide: "pd.DataFrame",
     parameters: "pd.DataFrame",
-    flag_meanings: Mapping[str, str],
-    contradictions: Sequence[tuple[str, str]] = (),
+    words: LegendWords,
 ) -> bytes:
     """Give the workbook kinetics.xlsx: the three tables as sheets, and a legend.
 
-    The legend explains codes, methods, columns and flags. It begins with the concentrations that
-    contradict each other: (visit, sentence with both values and their ratio).
+    Links are relative to the patient's folder in results. Times of collection are local date-times;
+    the column ``utc_offset`` at the end of a sheet says how far they are from UTC, where
+    that was written.
     """
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
-    _add_sheet(book, "kinetics", KINETICS.names, cells(kinetics, KINETICS))
-    printed = [[_number(value) for value in row] for row in cells(wide)]
-    _add_sheet(book, WIDE_SHEET, list(wide.columns), printed)
-    _add_sheet(book, "parameters", PARAMETERS.names, cells(parameters, PARAMETERS))
-    legend: list[list[Cell]] = [
-        ["contradicted concentrations", visit, sentence] for visit, sentence in contradictions
-    ]
-    legend.append(["sheets", WIDE_SHEET, WIDE_GRAIN])
-    legend += _legend({"kinetics": KINETICS, "parameters": PARAMETERS}, flag_meanings)
-    _add_sheet(book, "legend", LEGEND, legend)
+    add_sheet(book, _sheet("kinetics", kinetics, KINETICS, results="../../"))
+    add_sheet(book, _wide_sheet(wide))
+    add_sheet(book, _sheet("parameters", parameters, PARAMETERS))
+    marrow = kinetics[kinetics["specimen"] != "blood"]
+    references = dict(zip(marrow["population"], marrow["reference"], strict=True))
+    described = wide_schema([str(name) for name in wide.columns], words.labels, references)
+    schemas = {"kinetics": KINETICS, WIDE_SHEET: described, "parameters": PARAMETERS}
+    add_sheet(book, Sheet("legend", LEGEND, legend_rows(words, schemas)))
     return _saved(book)
 
 
 def study_workbook_bytes(
-    tables: "Sequence[tuple[str, pd.DataFrame, TableSchema]]", flag_meanings: Mapping[str, str]
+    tables: "Sequence[tuple[str, pd.DataFrame, TableSchema]]",
+    words: LegendWords,
+    results: str | None = None,
 ) -> bytes:
-    """Give a workbook of the study: each table (name, rows, schema) as a sheet, and a legend."""
+    """Give a workbook of the study: each table (name, rows, schema) as a sheet, and a legend.
+
+    ``results`` leads from the workbook's folder to the results of the study (``../../``); without
+    it there are no links.
+    """
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
     for name, frame, schema in tables:
-        _add_sheet(book, name, schema.names, cells(frame, schema))
-    legend = _legend({name: schema for name, _, schema in tables}, flag_meanings)
-    _add_sheet(book, "legend", LEGEND, legend)
+        add_sheet(book, _sheet(name, frame, schema, results=results))
+    legend = legend_rows(words, {name: schema for name, _, schema in tables})
+    add_sheet(book, Sheet("legend", LEGEND, legend))
     return _saved(book)
 
 
-def _saved(book: "Workbook") -> bytes:
-    written = io.BytesIO()
-    book.save(written)
-    return _timeless(written.getvalue())
+def _sheet(
+    title: str, frame: "pd.DataFrame", schema: TableSchema, *, results: str | None = None
+) -> Sheet:
+    """Lay a table out with its times as dates, and links where ``results`` leads to the pages."""
+    header, units = schema.names, [column.unit for column in schema.columns]
+    rows: list[list[Value]] = [list(row) for row in cells(frame, schema)]
+    links = {} if results is None else _links(header, rows, results)
+    if "collected" in header:
+        _part_times(rows, header.index("collected"))
+        header, units = [*header, OFFSET], [*units, ""]
+    frozen = FROZEN.get(title, "B2")
+    return Sheet(title, header, rows, units, frozen, links, greyed="used")
+
+
+def _wide_sheet(wide: "pd.DataFrame") -> Sheet:
+    header = [str(name) for name in wide.columns]
+    rows: list[list[Value]] = [[_number(value) for value in row] for row in cells(wide)]
+    units = ["d" if name == "day" else "" for name in VISIT_COLUMNS]
+    units += ["%" if name.endswith(IN_MARROW) else "1/uL" for name in header[len(units) :]]
+    _part_times(rows, header.index("collected"))
+    return Sheet(WIDE_SHEET, [*header, OFFSET], rows, [*units, ""], FROZEN[WIDE_SHEET])
+
+
+def _links(
+    header: Sequence[str], rows: Sequence[Sequence[Value]], results: str
+) -> dict[tuple[int, int], Link]:
+    """Lead from patients to their reports, and from the population of a tube to its gate.
+
+    A table too long for so many links leads from each patient's first row to the report.
+    """
+    is_long = 2 * len(rows) > MOST_LINKS
+    links: dict[tuple[int, int], Link] = {}
+    if "patient" in header:
+        place, seen = header.index("patient"), set[str]()
+        for number, row in enumerate(rows):
+            name = str(row[place])
+            if not (is_long and name in seen):
+                links[number, place] = Link(f"{results}patients/{quote(name)}/report.html")
+            seen.add(name)
+    if {"tube_sha256", "population"} <= set(header) and not is_long:
+        tube, place = header.index("tube_sha256"), header.index("population")
+        for number, row in enumerate(rows):
+            if row[tube]:
+                page = f"{results}tubes/{quote(str(row[tube])[:12])}/gating.html"
+                links[number, place] = Link(page, f"gate={quote(str(row[place]))}")
+    return links
+
+
+def _part_times(rows: Sequence[list[Value]], place: int) -> None:
+    """Make the times of a column local date-times, with their offsets at the ends of the rows."""
+    for row in rows:
+        row[place], offset = _local_time(row[place])
+        row.append(offset)
+
+
+def _local_time(value: Value) -> tuple[Value, str]:
+    """Part an ISO 8601 time into the local date-time and its offset from UTC, where it has one.
+
+    What is no such time, or lies before the first day a spreadsheet knows, stays as it is.
+    """
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return value, ""
+    if moment.year < FIRST_EXCEL_YEAR:
+        return value, ""
+    offset = "" if moment.tzinfo is None else moment.isoformat(timespec="seconds")[19:]
+    return moment.replace(tzinfo=None), offset
 
 
 def _number(printed: Cell) -> Cell:
@@ -84,87 +149,10 @@ def _number(printed: Cell) -> Cell:
     return printed
 
 
-def _legend(
-    schemas: Mapping[str, TableSchema], flag_meanings: Mapping[str, str]
-) -> list[list[Cell]]:
-    rows: list[list[Cell]] = [["sheets", name, schema.grain] for name, schema in schemas.items()]
-    rows.append(
-        ["sheets", "empty cell", "not measured; a zero would mean measured, and none found"]
-    )
-    rows += [["code", code, meaning] for code, meaning in CODES.items()]
-    rows += [["method", method, meaning] for method, meaning in METHODS.items()]
-    rows += [["reason in a definition", why.value, why.sentence] for why in Why]
-    rows += [["flag", flag, meaning] for flag, meaning in sorted(flag_meanings.items())]
-    for name, schema in schemas.items():
-        rows += _column_legend(name, schema)
-    return rows
-
-
-def _column_legend(sheet: str, schema: TableSchema) -> list[list[Cell]]:
-    rows: list[list[Cell]] = []
-    for column in schema.columns:
-        unit = f" [{column.unit}]" if column.unit else ""
-        rows.append([f"column of {sheet}", column.name, f"{column.meaning}{unit}"])
-    return rows
-
-
-def _add_sheet(book: "Workbook", title: str, header: list[str], rows: list[list[Cell]]) -> None:
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.styles import Font, PatternFill
-    from openpyxl.utils import get_column_letter
-
-    sheet = book.create_sheet(title)
-    sheet.freeze_panes = "A2"
-    widths = [_width([name, *(row[i] for row in rows)]) for i, name in enumerate(header)]
-    for i, width in enumerate(widths, start=1):
-        sheet.column_dimensions[get_column_letter(i)].width = width
-    bold, shade = Font(bold=True), PatternFill("solid", fgColor="E8EDF2")
-    head = [WriteOnlyCell(sheet, name) for name in header]
-    for cell in head:
-        cell.font, cell.fill = bold, shade
-    sheet.append(head)
-    for row in rows:
-        sheet.append([_filled(sheet, value) for value in row])
-    if rows:
-        sheet.auto_filter.ref = f"A1:{get_column_letter(len(header))}{len(rows) + 1}"
-
-
-def _filled(sheet: Any, value: Cell) -> Any:
-    """Give what a row of a write-only sheet takes for a value: whole numbers as they are."""
-    from openpyxl.cell import WriteOnlyCell
-
-    if not isinstance(value, str | float):
-        return value
-    cell = WriteOnlyCell(sheet)
-    if isinstance(value, str):
-        return _text(cell, value)
-    cell.value, cell.number_format = value, _number_format(value)
-    return cell
-
-
-def _number_format(value: float) -> str:
-    """Give the format that shows three significant digits; the cell holds them all."""
-    if not value:
-        return "0"
-    digits = 2 - math.floor(math.log10(abs(value)))
-    return f"0.{'0' * min(digits, 12)}" if digits > 0 else "0"
-
-
-def _text(cell: "SheetCell", text: str) -> "SheetCell":
-    """Write text as text: never as a formula, whatever it starts with.
-
-    Control characters that Excel refuses are replaced.
-    """
-    cell.value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", text)
-    cell.data_type = "s"
-    if text.startswith(RISKY):
-        cell.quotePrefix = True
-    return cell
-
-
-def _width(column: Iterable[Cell]) -> float:
-    longest = max(len(str(value)) for value in column if value is not None)
-    return min(WIDEST, max(NARROWEST, 1.5 + longest))
+def _saved(book: "Workbook") -> bytes:
+    written = io.BytesIO()
+    book.save(written)
+    return _timeless(written.getvalue())
 
 
 def _timeless(book: bytes) -> bytes:

@@ -77,13 +77,13 @@ def write_estimates(
 
     ``labels`` names the populations.
     """
-    from tasks.kinetics.composition import composition_frame
-    from tasks.kinetics.schema import (
-        COMPOSITION,
+    from tasks.kinetics.cohort_schema import (
         PARAMETER_SUMMARY,
         RECOVERY_CURVES,
         RECOVERY_MEDIANS,
     )
+    from tasks.kinetics.composition import composition_frame
+    from tasks.kinetics.schema import COMPOSITION
     from tasks.kinetics.summary import summary_frame
     from tasks.kinetics.turnbull import curves_frame, medians_frame, recovery_curves
     from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page

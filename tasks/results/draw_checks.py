@@ -14,6 +14,7 @@ from tasks.counting.volume import CountMethod
 from tasks.publish.tables import write_atomically
 from tasks.study.folder import Study
 from tasks.tubes.qc_file import DRAW, QC, qc_bytes
+from tasks.vocabulary.populations import short_label
 
 Contradiction = tuple[str, str]
 """A visit (with its specimen), and the sentence that says what contradicts what there."""
@@ -35,12 +36,16 @@ def compare_draws(
 
 def contradictions(
     compared: Mapping[tuple[str, str], Mapping[str, Sequence[Comparison]]],
+    labels: Mapping[str, str],
 ) -> tuple[Contradiction, ...]:
-    """Say of each visit, worst first, which independent concentrations contradict each other."""
+    """Say of each visit, worst first, which independent concentrations contradict each other.
+
+    ``labels`` name the populations.
+    """
     listed: list[Contradiction] = []
     for (visit, specimen), of_tube in compared.items():
         against = {
-            each.sentence: each
+            each.sentence(short_label(labels, each.one.population)): each
             for comparisons in of_tube.values()
             for each in comparisons
             if each.contradicted

@@ -12,6 +12,7 @@ from tasks.counting.counts import TubeCounts
 from tasks.counting.quantity import quantify_visit
 from tasks.counting.visit import group_by_visit
 from tasks.kinetics.schema import RECOVERY
+from tasks.publish.legend import LegendWords
 from tasks.publish.table_files import write_patient_tables
 from tasks.publish.tables import csv_bytes, write_atomically
 from tasks.results.calibration_flags import with_calibration_flags
@@ -75,9 +76,10 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
         limits=study.settings.limits,
     )
     draws_in_qc(study, compared)
-    against = contradictions(compared)
+    against = contradictions(compared, snapshot.labels())
     wide = wide_frame(kinetics, settings.detect_events, rows)
-    kept = write_patient_tables(folder, kinetics, parameters, wide, meanings(), against)
+    words = LegendWords(meanings(), snapshot.labels(), against)
+    kept = write_patient_tables(folder, kinetics, parameters, wide, words)
     notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
     _write_report(snapshot, patient, kinetics, parameters, notes=notes)
     edition = Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY))
@@ -100,7 +102,9 @@ def patient_kinetics(
     rules, counting = snapshot.populations(), snapshot.counting()
     visits = list(group_by_visit(tubes).values())
     for visit in visits:
-        identities = [tube.identity for tube in visit if not tube.identity.control]
+        identities = [
+            tube.identity for tube in visit if not (tube.identity.control or tube.is_excluded)
+        ]
         if identities:
             fault = two_draws(identities[-1], identities[:1], limits.same_draw_hours)
             if fault:

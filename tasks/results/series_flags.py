@@ -28,15 +28,21 @@ CAR_POPULATIONS = frozenset(in_family("car_t"))
 def with_series_flags(
     tubes: Sequence[TubeCounts], exposures: Mapping[str, Sequence[Exposure]]
 ) -> list[TubeCounts]:
-    """Give the tubes with the words of their circumstances added."""
+    """Give the tubes with the words of their circumstances added.
+
+    No tube is compared with an excluded one.
+    """
     first: dict[tuple[str | None, ...], TubeCounts] = {}
     alike: dict[tuple[str | None, ...], TubeCounts] = {}
     for tube in sorted(tubes, key=lambda tube: (tube.identity.drawn_at, tube.identity.tube_sha256)):
+        if tube.is_excluded:
+            continue
         alike.setdefault((*_series_of(tube), tube.identity.instrument), tube)
         if not tube.identity.control:
             first.setdefault(_series_of(tube), tube)
     flagged = [
-        _with_settings(tube, alike[*_series_of(tube), tube.identity.instrument]) for tube in tubes
+        _with_settings(tube, alike.get((*_series_of(tube), tube.identity.instrument), tube))
+        for tube in tubes
     ]
     flagged = [with_secreting_cells(_with_delay(_with_reagent(tube, first))) for tube in flagged]
     return [_with_drugs(tube, exposures.get(tube.identity.patient, ())) for tube in flagged]

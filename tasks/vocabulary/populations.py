@@ -28,8 +28,8 @@ class NamedPopulation:
 
     ``sdtm_code`` is its test code in the SDTM-shaped export (at most eight capitals and digits).
     ``product`` is the CAR-T product that it measures, as ``infused_<product>`` of patients.csv
-    names it. ``figure_label`` is what the figures of the cohort call it; ``None``: they leave it
-    out.
+    names it. ``figure_label`` is what the figures of the cohort call it, as the shipped strategies
+    do; ``None``: they leave it out.
     """
 
     id: str
@@ -65,7 +65,7 @@ NAMED = (
         "CAR19T",
         ("car_kinetics",),
         product="car19",
-        figure_label="CAR19 T cells",
+        figure_label="Anti-CD19 CAR-T cells",
     ),
     NamedPopulation(
         "carbcma_t",
@@ -73,7 +73,7 @@ NAMED = (
         "CARBCMAT",
         ("car_kinetics",),
         product="carbcma",
-        figure_label="CARBCMA T cells",
+        figure_label="Anti-BCMA CAR-T cells",
     ),
     # The products are separate: cells with both receptors are the internal control of the stain.
     NamedPopulation("car_double_positive", "car_t", "CARDBLP"),
@@ -114,6 +114,14 @@ IN_COHORT_FIGURES = tuple(
     (each.id, each.figure_label) for each in NAMED if each.figure_label is not None
 )
 """Id and label of the populations that the cohort's figures show."""
+
+
+def short_label(labels: Mapping[str, str], population: str) -> str:
+    """Name a population in few words: its label without the markers, else its id in words.
+
+    ``labels`` are those of the strategies in use. It is what pages, legends and sentences call it.
+    """
+    return labels.get(population, population.replace("_", " ")).split(" (")[0]
 
 
 def population_rank(population: str) -> tuple[int, str]:

@@ -27,7 +27,8 @@ KINETICS = (
     "patient visit day collected specimen panel population events parent parent_events "
     "percent_parent reference percent_reference "
     "per_ul per_ul_low per_ul_high lod_per_ul lloq_per_ul code method flags strategy "
-    "strategy_sha256 tube_sha256 panel_sha256 calibration calibration_sha256"
+    "strategy_sha256 tube_sha256 panel_sha256 calibration calibration_sha256 file instrument "
+    "batch used corrected review nominal_day percent_low percent_high panel_version"
 ).split()
 PARAMETERS = (
     "patient specimen population parameter value unit low high censoring points definition".split()

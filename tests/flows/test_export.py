@@ -71,6 +71,9 @@ def exported(files: Sequence[str], kind: str, name: str) -> pd.DataFrame:
     """Read a table of an export as the published ones are read."""
     if kind == "xlsx":
         table = pd.read_excel(files[0], sheet_name=name, dtype=str, keep_default_na=False)
+        if name == "kinetics":
+            assert set(table.pop("utc_offset")) == {""}
+            table["collected"] = table["collected"].str.replace(" ", "T")
     elif kind == "parquet":
         table = pd.read_parquet(next(each for each in files if each.endswith(f"{name}.parquet")))
     else:

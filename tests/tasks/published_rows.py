@@ -34,8 +34,19 @@ ROW = {
     "panel_sha256": "ef" * 32,
     "calibration": "",
     "calibration_sha256": "",
+    "file": "SLE-001_D28.fcs",
+    "instrument": "lyric-1",
+    "batch": "B01",
+    "used": "",
+    "corrected": "N",
+    "review": "",
+    "nominal_day": 28.0,
+    "percent_low": 0.93,
+    "percent_high": 1.21,
+    "panel_version": "cart@1.0.0",
 }
-NO_AMOUNT = {"per_ul": None, "percent_parent": None, "percent_reference": None}
+NO_PERCENT = dict.fromkeys(("percent_parent", "percent_reference", "percent_low", "percent_high"))
+NO_AMOUNT = {"per_ul": None, **NO_PERCENT}
 NOT_DETECTED = {"code": "ND", "events": 3, **NO_AMOUNT, "per_ul_low": 0.0, "per_ul_high": 0.2}
 NOT_EVALUABLE = {"code": "NE", "events": 1, "per_ul": None, "per_ul_low": None, "per_ul_high": None}
 DETECTED = {"code": "DNQ", "events": 30, "per_ul": 0.75, "per_ul_low": 0.5, "per_ul_high": 1.07}
@@ -50,7 +61,8 @@ def kinetics(*changes: dict[str, Any]) -> pd.DataFrame:
 
 def at(day: int, **change: Any) -> dict[str, Any]:
     """Give what differs in the tube of another day."""
-    return {"visit": f"D{day}", "day": float(day), "tube_sha256": f"{day + 100:064x}"} | change
+    named = {"visit": f"D{day}", "day": float(day), "nominal_day": float(day)}
+    return named | {"tube_sha256": f"{day + 100:064x}"} | change
 
 
 def parameters(*rows: tuple[Any, ...]) -> pd.DataFrame:

@@ -310,7 +310,7 @@ def test_a_median_of_one_patient_is_not_printed_in_the_table_of_groups() -> None
         ("AUC0-28", "d/uL", (None, 642.0, None, None, None), "at least 642 cells × days/µL"),
         ("Tlast", "d", (None, 40.0, None, None, None), "after day 40"),
         ("depletion_onset", "d", (None, None, 4.0, None, None), "by day 4"),
-        ("nadir", "1/uL", (None, 0.0, 0.1, None, None), "at most 0.100 cells/µL"),
+        ("nadir", "1/uL", (None, 0.0, 0.1, None, None), "at most 0.1 cells/µL"),
         ("nadir", "1/uL", (None, 0.0, None, None, None), "cannot be given"),
     ],
 )

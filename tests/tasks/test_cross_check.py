@@ -139,10 +139,11 @@ def test_an_acquired_volume_far_from_the_analyser_is_refused() -> None:
     leukocytes = found(draw)["tbnk", "leukocytes"]
     assert (leukocytes.code, leukocytes.method) == ("NE", "volumetric")
     ((visit, sentence),) = contradictions(
-        {("D28", "blood"): compare_visit([draw], RULES, counting=COUNTING)}
+        {("D28", "blood"): compare_visit([draw], RULES, counting=COUNTING)},
+        {"leukocytes": "White blood cells (CD45+)"},
     )
     assert visit == "D28"
-    assert sentence.startswith("leukocytes: 90.91/µL by the acquired volume of tube")
+    assert sentence.startswith("White blood cells: 90.9/µL by the acquired volume of tube")
     assert "against 5000/µL by the analyser, ratio 0.0182" in sentence
     assert "until a person decides" in sentence
     ((_, large),) = contradictions(
@@ -150,7 +151,8 @@ def test_an_acquired_volume_far_from_the_analyser_is_refused() -> None:
             ("D28", "blood"): compare_visit(
                 [bead_tube(leukocytes_per_ul=30_000.0)], RULES, counting=COUNTING
             )
-        }
+        },
+        {},
     )
     assert "against 30000/µL by the analyser" in large
 

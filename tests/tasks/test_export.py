@@ -145,7 +145,7 @@ def test_limits_in_percent_are_those_of_the_study() -> None:
     )
     made = replace(data(kinetics(gone, whole)), detect_events=50)
     cp = sdtm_tables(made)["cp"]
-    assert list(cp[cp["CPTEST"] == "plasma_cells"]["CPSTRESC"]) == ["<0.05 %"]
+    assert list(cp[cp["CPTEST"] == "plasma_cells"]["CPSTRESC"]) == ["<0.05"]
 
 
 def test_marrow_has_percentages_and_no_concentration() -> None:
@@ -174,7 +174,7 @@ def test_marrow_has_percentages_and_no_concentration() -> None:
     cp = sdtm_tables(data(kinetics(seen, gone, *leukocytes)))["cp"]
     assert set(cp["CPSCAT"]) == {"PERCENTAGE"}
     assert set(cp["CPSPEC"]) == {"BONE MARROW"}
-    assert list(cp[cp["CPTEST"] == "plasma_cells"]["CPSTRESC"]) == ["0.12 %", "<0.02 %"]
+    assert list(cp[cp["CPTEST"] == "plasma_cells"]["CPSTRESC"]) == ["0.12", "<0.02"]
 
 
 def test_products_have_concentrations_and_parameters_of_their_own() -> None:
@@ -324,6 +324,54 @@ def test_a_count_made_with_another_content_of_the_panel_says_so() -> None:
 def test_a_data_set_names_the_content_of_the_panel() -> None:
     made = sdtm_tables(data(kinetics(at(28))))
     assert list(made["suppcp"].query("QNAM == 'CPPANSHA'")["QVAL"]) == ["ef" * 32]
+
+
+def test_what_a_person_decided_since_a_cut_is_told_where_the_cut_knew_it() -> None:
+    then = data(kinetics(at(28, used="Y"), at(42, used="Y"), at(56), at(84, used="Y")))
+    now = data(
+        kinetics(
+            at(28, used="N", review="excluded"),
+            at(42, used="Y", corrected="Y", events=215),
+            at(56, used="Y"),
+            at(84, used="N"),
+        )
+    )
+    told = restatements(then, now).to_dict("records")
+    why = {(row["visit"], row["what"]): row["why"] for row in told}
+    assert why["D28", "used"] == "the review of the tube says excluded now"
+    assert why["D28", "review"] == why["D28", "used"]
+    assert why["D42", "events"].startswith("a person corrected a gate")
+    assert why["D84", "used"].startswith("limits, background or a companion tube")
+    assert not any(visit == "D56" for visit, _ in why)
+
+
+def test_findings_tell_use_file_and_limits_of_the_percentage() -> None:
+    none = dict.fromkeys(("per_ul", "per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul"))
+    marrow = at(56, specimen="marrow", method="none", **none)
+    made = sdtm_tables(data(kinetics(at(28, used="Y", review="accepted"), marrow)))
+    cp = made["cp"].assign(CPSEQ=made["cp"]["CPSEQ"].astype(str))
+    supp = made["suppcp"].merge(cp, left_on="IDVARVAL", right_on="CPSEQ")
+    blood = {
+        category: dict(zip(rows["QNAM"], rows["QVAL"], strict=True))
+        for category, rows in supp[supp["CPSPEC"] == "BLOOD"].groupby("CPSCAT")
+    }
+    assert blood["PERCENTAGE"] == {"CPCILOW": "0.93", "CPCIHIGH": "1.21"}
+    told = {name: blood["CONCENTRATION"][name] for name in ("CPFILE", "CPUSED", "CPREVIEW")}
+    assert told == {"CPFILE": "SLE-001_D28.fcs", "CPUSED": "Y", "CPREVIEW": "accepted"}
+    assert blood["CONCENTRATION"]["CPCILOW"] == "4.6"
+    in_marrow = supp[supp["CPSPEC"] == "BONE MARROW"]
+    qualifiers = dict(zip(in_marrow["QNAM"], in_marrow["QVAL"], strict=True))
+    assert (qualifiers["CPCILOW"], qualifiers["CPCODE"]) == ("0.93", "Q")
+
+
+def test_a_workbook_leads_to_the_pages_only_from_inside_the_results(tmp_path: Path) -> None:
+    made = replace(data(kinetics(at(28)), (CMAX,)), results=tmp_path / "results")
+    for folder, leads in ((tmp_path / "results/export/xlsx", True), (tmp_path / "mine", False)):
+        (path,) = write_export(replace(made, recovery=RECOVERY.frame([])), "xlsx", folder)
+        linked = openpyxl.load_workbook(path)["kinetics"]["A2"].hyperlink
+        assert (linked is not None) == leads
+        if linked is not None:
+            assert linked.target == "../../patients/SLE-001/report.html"
 
 
 def test_a_cut_before_panels_were_noted_is_read_with_an_empty_column(tmp_path: Path) -> None:

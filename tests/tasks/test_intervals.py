@@ -19,6 +19,7 @@ from tasks.counting.intervals import (
     scaled_count,
     volumetric,
     widened,
+    wilson,
 )
 
 BEADS_PER_UL = 49713 / 50
@@ -47,6 +48,21 @@ def test_fractions() -> None:
     rare, common = clopper_pearson(7, 100_000), clopper_pearson(3, 500)
     assert [f"{limit:.3e}" for limit in rare] == ["2.814e-05", "1.442e-04"]
     assert [f"{limit:.4g}" for limit in common] == ["0.001239", "0.01743"]
+
+
+def test_score_limits_of_fractions() -> None:
+    rare, common = wilson(7, 100_000), wilson(3, 500)
+    assert [f"{limit:.3e}" for limit in rare] == ["3.391e-05", "1.445e-04"]
+    assert [f"{limit:.4g}" for limit in common] == ["0.002043", "0.01749"]
+    assert (wilson(0, 500).low, wilson(500, 500).high) == (0.0, 1.0)
+
+
+@given(total=st.integers(1, 10**7), data=st.data())
+def test_score_limits_enclose_the_fraction(total: int, data: st.DataObject) -> None:
+    events = data.draw(st.integers(0, total))
+    low, high = wilson(events, total)
+    assert 0 <= low <= events / total <= high <= 1
+    assert low < high
 
 
 def test_no_event_in_n_leaves_the_exact_upper_limit() -> None:

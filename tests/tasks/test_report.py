@@ -161,7 +161,7 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         (("Tmax", 4.0, "d", None, 7.0, "left"), "day 4, possibly earlier"),
         (("depletion_onset", None, "d", None, 4.0, "left"), "before day 4"),
         (("AUC0-28", 342.0, "d/uL", 342.0, None, "right"), "at least 342 cells × days/µL"),
-        (("nadir", None, "1/uL", None, 0.067, "left"), "less than 0.0670 cells/µL"),
+        (("nadir", None, "1/uL", None, 0.067, "left"), "less than 0.067 cells/µL"),
         (
             ("aplasia_duration", None, "d", 77.0, 105.0, "interval"),
             "between 77.0 days and 105 days",

@@ -5,13 +5,13 @@ import zipfile
 from datetime import UTC, datetime
 
 import numpy as np
-import openpyxl
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.kinetics.wide_table import wide_frame
+from tasks.publish.legend import LegendWords
 from tasks.publish.table_files import write_cohort_tables, write_patient_tables
 from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import workbook_bytes
@@ -27,10 +27,8 @@ def cells(content: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(content.decode())))
 
 
-def book(frame=ROWS, parameters_frame=CMAX, flags=None) -> bytes:
-    return workbook_bytes(
-        frame, wide_frame(frame), parameters_frame, flags or {"few_beads": "Too few beads."}
-    )
+def book() -> bytes:
+    return workbook_bytes(ROWS, wide_frame(ROWS), CMAX, LegendWords())
 
 
 def test_csv_has_the_stated_columns_rounds_to_ten_digits_and_ends_lines_with_line_feeds():
@@ -96,53 +94,6 @@ def test_parquet_has_one_type_a_column_and_the_same_rows():
     assert str(table.schema.field("per_ul").type) == "double"
     assert table["per_ul"].to_pylist() == [None, 0.3333333333]
     assert pq.read_table(io.BytesIO(parquet_bytes(ROWS[:0], KINETICS))).num_rows == 0
-
-
-def test_the_workbook_has_three_tables_and_a_legend_under_frozen_headers():
-    opened = openpyxl.load_workbook(io.BytesIO(book()))
-    assert opened.sheetnames == ["kinetics", "kinetics wide", "parameters", "legend"]
-    assert [sheet.freeze_panes for sheet in opened] == ["A2"] * 4
-    assert [c.value for c in opened["kinetics"][1]] == KINETICS.names
-    assert opened["parameters"]["E2"].value == pytest.approx(60.125)
-    legend = {row[1]: row[2] for row in opened["legend"].iter_rows(values_only=True)}
-    assert legend["few_beads"] == "Too few beads."
-    assert {"Q", "DNQ", "ND", "NE", "bead", "chain", "per_ul"} <= set(legend)
-
-
-def test_printed_results_are_numbers_in_the_workbook_and_limits_are_text():
-    rows = list(openpyxl.load_workbook(io.BytesIO(book()))["kinetics wide"].values)
-    assert [row[rows[0].index("car19_t")] for row in rows[1:]] == ["<0.5", 0.33]
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (4628.432468, "0"),
-        (96.654, "0.0"),
-        (1.24, "0.00"),
-        (0.0456, "0.0000"),
-        (-7.1139, "0.00"),
-        (0.0, "0"),
-        (99.96, "0.0"),
-    ],
-)
-def test_a_number_is_shown_with_three_digits_and_kept_with_all(value: float, shown: str):
-    sheet = openpyxl.load_workbook(io.BytesIO(book(kinetics(at(28) | {"day": value}))))["kinetics"]
-    cell = sheet.cell(row=2, column=KINETICS.names.index("day") + 1)
-    assert (cell.value, cell.number_format) == (pytest.approx(value), shown)
-    assert sheet.auto_filter.ref == f"A1:{openpyxl.utils.get_column_letter(len(KINETICS.names))}2"
-
-
-def test_no_text_becomes_a_formula_in_the_workbook():
-    hostile = kinetics(
-        at(28, visit="=HYPERLINK(A1)", flags="+A1", panel="@x", strategy="-x", parent="a\x07b")
-    )
-    row = openpyxl.load_workbook(io.BytesIO(book(hostile)))["kinetics"][2]
-    texts = {cell.value: cell for cell in row}
-    for text in ("=HYPERLINK(A1)", "+A1", "@x", "-x"):
-        assert texts[text].data_type == "s"
-        assert texts[text].quotePrefix
-    assert "a\ufffdb" in texts
 
 
 def test_the_same_tables_give_the_same_bytes_at_another_time():

@@ -43,6 +43,17 @@ def test_two_draws_under_one_label_that_came_in_earlier_stop_the_patients_tables
         patient_kinetics(snapshot, patient, [counts(TUBE), counts(later)])
 
 
+def test_an_excluded_draw_under_the_same_label_stops_nothing(tmp_path: Path) -> None:
+    snapshot = read_snapshot(make_study(tmp_path / "s"))
+    later = replace(TUBE, tube_sha256="b" * 64, file="b.fcs", collected=DRAWN + timedelta(days=28))
+    strategy = snapshot.versions()["bcell"]
+    first, other = (replace(counts(each), strategy=strategy) for each in (TUBE, later))
+    patient = snapshot.patients.patients["P01"]
+    with pytest.raises(ReconflowError, match="days apart"):
+        patient_kinetics(snapshot, patient, [first, other])
+    assert patient_kinetics(snapshot, patient, [first, replace(other, review="excluded")]).empty
+
+
 # -- what a report begins with
 
 PATIENTS = "patient,infused,baseline_visit\nP01,2026-01-10T11:00,{}\n"

@@ -131,8 +131,7 @@ class Pass:
     def _has_page(self, tube: Tube) -> bool:
         """Tell whether a tube has a page that shows how it is counted now."""
         used = self.snapshot.strategies[tube.identity.panel]
-        calibrated = used.for_tube(tube)
-        return page_is_current(self.study, tube.identity, used.name, used.panel_sha256, calibrated)
+        return page_is_current(self.study, tube, used)
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,9 @@ from gating.strategy.gates import SCATTER, Gate
 if TYPE_CHECKING:
     from gating.fcs.header import TubeHeader
 
-BINS = 128
+BINS = 96
+Picture = tuple[Path, AxisName, AxisName]
+"""What a density shows: its parent's path, and its axes."""
 MOST_IN_DENSITY = 100_000
 """The density of a parent with more events is that of an even sample of so many."""
 
@@ -51,13 +53,17 @@ def draw_tube(
     shown = {parent: order.first(parent, MOST_IN_DENSITY) for parent, _, _ in pictures}
     channels = Channels(compiled.gating, events, header)
     axes = _described_axes(compiled, channels, plots, sampled)
-    read = _ReadEvents(compiled, channels, axes, [sampled, *shown.values()])
+    rows, place = _drawn_events([sampled, *shown.values()], events.count)
+    among = {parent: place[drawn] for parent, drawn in shown.items()}
+    needed = _needed(pictures, among, place[sampled], len(rows))
+    parts = parts_of(compiled, channels, axes, rows, needed)
     codes, sets, shares = membership(evaluation, paths, sampled)
+    columns = np.stack([each[place[sampled]] // (PARTS // 256) for each in parts.values()])
     return TubeDrawing(
         axes=axes,
         gates=tuple(_gate(compiled, evaluation, plots, plot, axes) for plot in plots),
-        densities=tuple(_density(read, plots, each, shown[each[0]]) for each in pictures),
-        sample=EventSample(sampled, read.parts(sampled), codes, sets, shares),
+        densities=tuple(_density(plots, each, among[each[0]], parts) for each in pictures),
+        sample=EventSample(sampled, columns.astype(np.uint8), codes, sets, shares),
     )
 
 
@@ -79,7 +85,7 @@ class _Plot:
         return (x, self.raw and x not in SCATTER), (y, self.raw and y not in SCATTER)
 
     @property
-    def picture(self) -> tuple[Path, AxisName, AxisName]:
+    def picture(self) -> Picture:
         """Name the density under the gate: its parent's, on its axes."""
         return (self.parent, *self.columns)
 
@@ -108,47 +114,51 @@ def _described_axes(
     """
     names = list(dict.fromkeys(name for plot in plots for name in plot.columns))
     values = displayed_values(compiled, channels, names, sampled)
-    return tuple(
-        DrawnAxis(axis, raw, describe_axis(compiled, axis, shown, raw=raw))
-        for (axis, raw), shown in zip(names, values, strict=True)
-    )
+    described = []
+    for (axis, raw), shown in zip(names, values, strict=True):
+        each = describe_axis(compiled, axis, shown, raw=raw)
+        # Rounded, because compensation may differ in the last digit from one processor to another.
+        low, high = (float(f"{limit:.5g}") for limit in each.limits)
+        described.append(DrawnAxis(axis, raw, replace(each, limits=(low, high))))
+    return tuple(described)
 
 
-class _ReadEvents:
-    """The parts of all axes in which the events lie that are drawn at all, read once."""
+def _drawn_events(drawn: Sequence[Rows], total: int) -> tuple[Rows, np.ndarray]:
+    """List the events that are drawn anywhere, and give for each of the tube its place there."""
+    chosen = np.zeros(total, dtype=bool)
+    for rows in drawn:
+        chosen[rows] = True
+    return np.flatnonzero(chosen), np.cumsum(chosen, dtype=np.int32) - 1
 
-    def __init__(
-        self,
-        compiled: Compiled,
-        channels: Channels,
-        axes: Sequence[DrawnAxis],
-        wanted: Sequence[Rows],
-    ) -> None:
-        needed = np.zeros(channels.count, dtype=bool)
-        for rows in wanted:
-            needed[rows] = True
-        self.place = {(each.name, each.raw): place for place, each in enumerate(axes)}
-        self._at = np.cumsum(needed) - 1
-        self._parts = parts_of(compiled, channels, axes, np.flatnonzero(needed))
 
-    def parts(self, rows: Rows) -> np.ndarray:
-        """Give the parts of some events (axes × n)."""
-        return self._parts[:, self._at[rows]]
+def _needed(
+    pictures: Sequence[Picture], among: Mapping[Path, np.ndarray], sampled: np.ndarray, number: int
+) -> dict[AxisName, np.ndarray]:
+    """Tell by axis which of the drawn events (``number``,) are drawn on it.
 
-    def histogram(self, rows: Rows, x: int, y: int) -> np.ndarray:
-        """Count some events in a square grid on two axes (bins × bins, first index x)."""
-        at = self._at[rows]
-        across, up = (self._parts[axis, at].astype(np.intp) * BINS // PARTS for axis in (x, y))
-        counts = np.bincount(across * BINS + up, minlength=BINS * BINS)
-        return counts.reshape(BINS, BINS).astype(np.uint32)
+    ``among`` gives by parent, and ``sampled`` for the sample, their places among these.
+    """
+    needed: dict[AxisName, np.ndarray] = {}
+    for parent, *names in pictures:
+        for name in names:
+            if name not in needed:
+                needed[name] = np.zeros(number, dtype=bool)
+                needed[name][sampled] = True
+            needed[name][among[parent]] = True
+    return needed
 
 
 def _density(
-    read: _ReadEvents, plots: Sequence[_Plot], picture: tuple[Path, AxisName, AxisName], rows: Rows
+    plots: Sequence[_Plot], picture: Picture, at: np.ndarray, parts: Mapping[AxisName, np.ndarray]
 ) -> Density:
+    """Count a parent's events (``at`` their places in ``parts``) in a square grid on two axes."""
     parent, across, up = picture
-    x, y = read.place[across], read.place[up]
-    return Density(x, y, _place_of(plots, parent), len(rows), read.histogram(rows, x, y))
+    index = list(parts).index
+    x, y = (parts[name][at].astype(np.intp) // (PARTS // BINS) for name in (across, up))
+    counts = np.bincount(x * BINS + y, minlength=BINS * BINS).reshape(BINS, BINS)
+    return Density(
+        index(across), index(up), _place_of(plots, parent), len(at), counts.astype(np.uint32)
+    )
 
 
 def _gate(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gating.evaluation.engine import Evaluation, Path
 from gating.fcs.event_source import Rows
 
-RARE = 200
+RARE = 250
 """A gate of so many events is held whole; of a larger one so many are chosen."""
 MOST_CHOSEN = 6_000
 """Beyond so many events together, of a strategy with very many gates, fewer are chosen of each."""
@@ -39,7 +39,13 @@ class EventOrder:
             rows = np.arange(self._evaluation.total)
         if len(rows) <= most:
             return rows
-        return np.asarray(rows[np.argpartition(self._place[rows], most - 1)[:most]])
+        places = self._place[rows]
+        # The first of very many lie below a bound that twice as many do; only those are sorted.
+        bound = min(2**64 - 1, 2 * most * 2**64 // len(rows))
+        near = np.flatnonzero(places < np.uint64(bound))
+        if len(near) > most:
+            rows, places = rows[near], places[near]
+        return np.asarray(rows[np.argpartition(places, most - 1)[:most]])
 
     def stratified(self, paths: Sequence[Path]) -> Rows:
         """Choose events of every gate and of all events; gives sorted indices."""
@@ -68,12 +74,13 @@ def membership(
     inside = np.zeros((len(rows), len(paths)), dtype=bool)
     for place, path in enumerate(paths):
         inside[:, place] = _among(evaluation.rows[path], rows)
-    sets, codes = np.unique(inside, axis=0, return_inverse=True)
+    keys = np.packbits(inside, axis=1).view(f"S{-(-len(paths) // 8)}")[:, 0]
+    _, first, codes = np.unique(keys, return_index=True, return_inverse=True)
     held = inside.sum(axis=0)
     totals = [evaluation.count(path) for path in paths]
     return (
-        codes.reshape(-1).astype(np.uint16),
-        tuple(tuple(np.flatnonzero(each).tolist()) for each in sets),
+        codes.astype(np.uint16),
+        tuple(tuple(np.flatnonzero(each).tolist()) for each in inside[first]),
         tuple(float(n / of) if of else 1.0 for n, of in zip(held, totals, strict=True)),
     )
 
@@ -93,6 +100,8 @@ def _places(total: int, seed: int) -> NDArray[np.uint64]:
     """
     numbers = np.arange(1, total + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     numbers += np.uint64(seed % 2**64)
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(numbers ^ (numbers >> np.uint64(31)))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        numbers ^= numbers >> np.uint64(shift)
+        numbers *= np.uint64(factor)
+    numbers ^= numbers >> np.uint64(31)
+    return numbers

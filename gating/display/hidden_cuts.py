@@ -51,10 +51,14 @@ def _bead_cuts(compiled: Compiled, axes: tuple[str, str]) -> Iterator[str]:
     floor = compiled.beads.floor
     if not floor:
         yield "no beads were found in this tube"
+    above: dict[str, list[str]] = {}
     for marker, low in floor.items():
         if marker not in axes:
             value = _number(low * FULL_SCALE * compiled.factor(marker))
-            yield f"{marker} above {value}, uncompensated (found in this tube)"
+            above.setdefault(value, []).append(marker)
+    if above:
+        cuts = "; ".join(f"{', '.join(names)} above {value}" for value, names in above.items())
+        yield f"uncompensated, as found in this tube: {cuts}"
 
 
 def _limits_elsewhere(

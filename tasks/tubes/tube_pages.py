@@ -18,7 +18,7 @@ from tasks.store.tubes import Tube
 from tasks.study.folder import Study
 from tasks.study.snapshot import StrategyInUse
 from tasks.tubes.gate_tube import GatedTube
-from tasks.tubes.gating_page import page_shows, write_gating_page
+from tasks.tubes.gating_page import has_no_page, page_shows, write_gating_page
 from tasks.tubes.qc_file import DRAW, QC, qc_bytes
 
 
@@ -33,6 +33,12 @@ def page_is_current(study: Study, tube: Tube, used: StrategyInUse) -> bool:
     ``used`` is what counts it, with the numbers of its instrument.
     """
     return page_shows(tube_folder(study, tube.identity.tube_sha256), tube, used)
+
+
+def control_is_shown(study: Study, tube: Tube, used: StrategyInUse) -> bool:
+    """Tell whether a control has its page, or cannot have one."""
+    folder = tube_folder(study, tube.identity.tube_sha256)
+    return page_shows(folder, tube, used) or has_no_page(folder, tube, used)
 
 
 def write_tube_pages(folder: Path, tube: Tube, gated: GatedTube) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gating.display.event_sample import RARE
+from gating.evaluation.engine import evaluate
 from tasks.intake.take_in import take_in
+from tasks.publish.app_files import write_app
 from tasks.publish.tube_data import FORMAT
 from tasks.simulate.study import write_study
 from tasks.store.tubes import Tube, taken_in
@@ -18,9 +20,11 @@ from tasks.tubes.count_tube import counting_inputs
 from tasks.tubes.gate_tube import GatedTube, gate_tube
 from tasks.tubes.gating_page import FIGURES, write_gating_page
 from tasks.tubes.tube_pages import write_tube_pages
+from tests.browser import Browser, browser, needs_chromium
 from tests.tasks.page_files import tube_data, unpacked
 
 pytestmark = pytest.mark.xdist_group("tube data")
+__all__ = ["browser"]
 
 PANELS = ("bcell", "cart", "tbnk")
 Counted = dict[str, tuple[Tube, GatedTube]]
@@ -200,3 +204,45 @@ def test_what_a_tube_is_called_is_inert(counted: Counted, tmp_path: Path) -> Non
     assert script.isascii()
     assert b"<" not in script
     assert script.count(b"\n") == 1
+
+
+@needs_chromium
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_browser_draws_the_page_of_a_counted_tube(
+    counted: Counted, tmp_path: Path, browser: Browser, panel: str
+) -> None:
+    tube, gated = counted[panel]
+    name = "<img src=x onerror=alert(1)>.fcs"
+    named = replace(tube, identity=replace(tube.identity, file=name))
+    folder = tmp_path / "tubes" / gated.gating.tube_sha256[:12]
+    write_app(tmp_path)
+    write_gating_page(folder, named, gated)
+    browser.open((folder / "gating.html").as_uri())
+    browser.until("[...document.querySelectorAll('.plot canvas')].some((each) => each.width > 300)")
+    shown = browser.evaluate("document.querySelector('main').innerText")
+    assert name in shown
+    for count in gated.gating.counts:
+        assert f"{count.events:,}" in shown
+    # The patient's own data are written with the tables, which this patient has none of.
+    assert [each for each in browser.console if "series.js" not in each] == []
+    assert all(each.startswith(("file:", "data:", "blob:")) for each in browser.requests)
+
+
+@needs_chromium
+@pytest.mark.parametrize("events", [0, 1])
+def test_a_browser_draws_a_tube_of_which_hardly_an_event_was_kept(
+    counted: Counted, tmp_path: Path, browser: Browser, events: int
+) -> None:
+    tube, gated = counted["bcell"]
+    kept = evaluate(gated.compiled.gating, gated.events, gated.header, np.arange(events))
+    gated = replace(gated, evaluation=kept)
+    folder = tmp_path / "tubes" / gated.gating.tube_sha256[:12]
+    write_app(tmp_path)
+    write_gating_page(folder, tube, gated)
+    data = tube_data(folder)
+    assert data["head"]["kept"] == round(events / kept.total, 6)
+    assert data["sample"]["events"] == events
+    browser.open((folder / "gating.html").as_uri())
+    browser.until("document.querySelector('.population-tree')")
+    assert "NaN" not in browser.evaluate("document.querySelector('main').innerText")
+    assert [each for each in browser.console if "series.js" not in each] == []

@@ -34,11 +34,11 @@ def outlines_of(
         if set(axes) != set(gate.axes):
             return ()
         return shape if axes == gate.axes else tuple(line[:, ::-1] for line in shape)
-    limits_of = _limits_of(gate, name)
-    if not any(axis in limits_of for axis in axes):
+    limits = limits_of(gate, name)
+    if not any(axis in limits for axis in axes):
         return ()
     across, up = (
-        _span(compiled, axis, limits_of.get(axis), shown.limits)
+        _span(compiled, axis, limits.get(axis), shown.limits)
         for axis, shown in zip(axes, drawn, strict=True)
     )
     return (_box(across, up),)
@@ -129,7 +129,7 @@ def _on_scale(compiled: Compiled, axis: str, linear: np.ndarray) -> np.ndarray:
     return on_display_scale(transform, linear)
 
 
-def _limits_of(gate: Gate, name: str) -> dict[str, Limits]:
+def limits_of(gate: Gate, name: str) -> dict[str, Limits]:
     """Give the limits of a rectangle, or of one quadrant, by axis."""
     if gate.quadrant is None:
         return dict(gate.rectangle or {})

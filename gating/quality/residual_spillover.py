@@ -26,6 +26,10 @@ APART = 2_000.0
 """Linear units that bright and dim cells of the other marker must lie apart to be compared."""
 
 
+Apart = tuple[np.ndarray, np.ndarray]
+"""Which cells (n,) are bright in a marker, and which dim."""
+
+
 @dataclass(frozen=True, slots=True)
 class Residual:
     """How far the mode of negative cells in ``marker`` shifts with their brightness in ``beside``.
@@ -48,6 +52,7 @@ def residuals(
     compensation = compiled.applied_compensation
     keys = [(channels.index(compiled.detector_of[marker]), compensation) for marker in markers]
     values_of: dict[str, dict[str, np.ndarray]] = {}
+    apart_of: dict[str, dict[str, Apart | None]] = {}
     worst: dict[str, Residual] = {}
     for threshold in compiled.strategy.thresholds.values():
         if threshold.negative is None or compensation is None:
@@ -58,22 +63,25 @@ def residuals(
             values_of[gate] = {
                 m: column / compiled.factor(m) for m, column in zip(markers, columns, strict=True)
             }
-        shifted = _shifted(threshold, values_of[gate])
+            apart_of[gate] = {m: _apart(column) for m, column in values_of[gate].items()}
+        shifted = _shifted(threshold, values_of[gate][threshold.marker], apart_of[gate])
         if shifted:
             worst[threshold.marker] = worst_of(shifted)
     return list(worst.values())
 
 
-def _shifted(threshold: Threshold, values: Mapping[str, np.ndarray]) -> list[Residual]:
-    """Measure the shift of negative cells with every other marker that allows it."""
+def _shifted(
+    threshold: Threshold, values: np.ndarray, apart_of: Mapping[str, Apart | None]
+) -> list[Residual]:
+    """Measure the shift of negative cells (n,) with every other marker that allows it."""
     residuals = []
-    for beside, places in values.items():
-        if beside == threshold.marker:
+    for beside, apart in apart_of.items():
+        if beside == threshold.marker or apart is None:
             continue
-        shift = _shift(values[threshold.marker], places, threshold.value)
-        if shift is not None:
-            share = abs(shift) / threshold.value
-            residuals.append(Residual(threshold.marker, beside, shift, share))
+        bright, dim = (histogram(values[cells]) for cells in apart)
+        shift = mode_of(bright, threshold.value) - mode_of(dim, threshold.value)
+        share = abs(shift) / threshold.value
+        residuals.append(Residual(threshold.marker, beside, shift, share))
     return residuals
 
 
@@ -86,11 +94,11 @@ def worst_of(residuals: Sequence[Residual]) -> Residual:
     return min(residuals, key=lambda residual: (-round(residual.of_boundary, 6), residual.beside))
 
 
-def _shift(values: np.ndarray, beside: np.ndarray, boundary: float) -> float | None:
-    """Give how far the mode shifts from dim to bright cells; None for too few or too alike ones."""
-    if len(values) < LEAST_EVENTS / (1 - BRIGHT):
+def _apart(beside: np.ndarray) -> Apart | None:
+    """Tell which cells (n,) are bright in a marker and which dim; None for too few or too alike."""
+    if len(beside) < LEAST_EVENTS / (1 - BRIGHT):
         return None
     bright, dim = beside >= np.quantile(beside, BRIGHT), beside <= np.quantile(beside, DIM)
     if np.median(beside[bright]) - np.median(beside[dim]) < APART:
         return None
-    return mode_of(histogram(values[bright]), boundary) - mode_of(histogram(values[dim]), boundary)
+    return bright, dim

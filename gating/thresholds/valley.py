@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -161,23 +162,24 @@ def mode_of(counts: np.ndarray, below: float) -> float:
 
 
 def _smooth(counts: np.ndarray) -> np.ndarray:
+    return np.convolve(counts.astype(np.float64), _kernel(), mode="same")
+
+
+@lru_cache(maxsize=1)
+def _kernel() -> np.ndarray:
+    """Give the weights of a smoothed histogram's bins; their sum is 1."""
     reach = int(4 * SMOOTHING / WIDTH)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * WIDTH / SMOOTHING) ** 2)
-    return np.convolve(counts.astype(np.float64), kernel / kernel.sum(), mode="same")
+    return np.asarray(kernel / kernel.sum())
 
 
 def _valleys(smooth: np.ndarray) -> list[int]:
     """List the bins of the local minima between two local maxima; the middle of a flat one."""
-    steps = np.sign(np.diff(smooth))
-    places: list[int] = []
-    falling: int | None = None
-    for bin_, step in enumerate(steps):
-        if step < 0:
-            falling = bin_ + 1
-        elif step > 0 and falling is not None:
-            places.append((falling + bin_) // 2)
-            falling = None
-    return places
+    steps = np.diff(smooth)
+    sloping = np.flatnonzero(steps)
+    falls, rises = steps[sloping[:-1]] < 0, steps[sloping[1:]] > 0
+    ends = np.flatnonzero(falls & rises)
+    return ((sloping[ends] + 1 + sloping[ends + 1]) // 2).tolist()  # type: ignore[no-any-return]
 
 
 def _valley_at(counts: np.ndarray, place: int) -> Valley:

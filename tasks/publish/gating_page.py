@@ -1,74 +1,33 @@
-"""Write the page of one tube: its gates drawn and counted, its thresholds and its flags."""
+"""Write the page of one tube, a shell around its data file, and draw its gates as a figure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gating.display.gate_view import GateView
-from tasks.publish.gating_picture import draw_gating_page, percent_text
+from tasks.publish.gating_picture import draw_gating_page
+from tasks.publish.tube_data import TubeHead
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, slots=True)
-class TubePage:
-    """What the head of a tube's page says.
-
-    ``flags`` pairs each flag with its meaning in words; ``beads`` says how many there are;
-    ``calibration`` names the numbers that counted, and ``uncalibrated`` says what is counted with
-    numbers of another instrument, and why (empty: nothing is).
-    """
-
-    patient: str
-    visit: str
-    specimen: str
-    panel: str
-    strategy: str
-    strategy_sha256: str
-    tube_sha256: str
-    events: int
-    flags: Mapping[str, str]
-    beads: str = ""
-    panel_version: str = ""
-    panel_sha256: str = ""
-    calibration: str = ""
-    calibration_sha256: str = ""
-    uncalibrated: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdLine:
-    """One boundary of one gate, as the page lists it; ``value`` is in compensated channel units."""
-
-    gate: str
-    channel: str
-    value: float
-    source: str
-    rationale: str = ""
-
-
-def gating_figure(tube: TubePage, views: Sequence[GateView]) -> "Figure":
-    """Draw the gating page of a tube under its usual title."""
-    title = f"{tube.patient}  ·  {tube.visit}  ·  {tube.panel}"
+def gating_figure(head: TubeHead, flags: Sequence[str], views: Sequence[GateView]) -> "Figure":
+    """Draw the gates of a tube under its usual title; ``flags`` are those of the tube."""
+    title = f"{head.patient}  ·  {head.visit}  ·  {head.panel}"
     facts = [
-        tube.specimen,
-        "1 event" if tube.events == 1 else f"{tube.events:,} events",
-        f"strategy {tube.strategy} ({tube.strategy_sha256[:12]})",
-        f"tube {tube.tube_sha256[:12]}",
+        head.specimen,
+        "1 event" if head.events == 1 else f"{head.events:,} events",
+        f"strategy {head.strategy} ({head.strategy_sha256[:12]})",
+        f"tube {head.tube_sha256[:12]}",
     ]
-    if tube.flags:
-        facts.append(f"flags: {', '.join(tube.flags)}")
+    if flags:
+        facts.append(f"flags: {', '.join(flags)}")
     return draw_gating_page(title, "   ·   ".join(facts), views)
 
 
-def render_gating_page(
-    tube: TubePage, views: Sequence[GateView], thresholds: Sequence[ThresholdLine], png: bytes
-) -> str:
-    """Write the self-contained HTML page of a tube around its gating picture."""
+def render_gating_page(head: TubeHead) -> str:
+    """Write the HTML page of a tube; its gates are in the data file beside it, ``gating.js``."""
     from tasks.publish.pages import render
 
-    gates = [(view, "›  " * max(0, len(view.path) - 2), percent_text(view)) for view in views]
-    return render(
-        "gating.html", {"tube": tube, "gates": gates, "thresholds": thresholds, "png": png}
-    )
+    shell = {"page": "gating", "root": "../../", "key": head.tube_sha256[:12]}
+    return render("gating.html", shell | {"data": ["gating.js"], "head": head})

@@ -14,6 +14,7 @@ from tasks.intake.marker_files import check_folders
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.intake.store_check import check_ledger
 from tasks.intake.take_in import IntakeSummary
+from tasks.publish.app_files import write_app
 from tasks.results.cohort_estimates import strata_of
 from tasks.results.cohort_tables import cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
@@ -42,7 +43,7 @@ from tasks.tubes.reference_tubes import (
     reference_index,
     reference_sets,
 )
-from tasks.tubes.tube_pages import page_is_current
+from tasks.tubes.tube_pages import control_is_shown, page_is_current
 
 
 @dataclass(slots=True)
@@ -80,20 +81,34 @@ class Pass:
         )
 
     def references(self) -> list[str]:
-        """List the SHA-256 of the controls and baseline tubes to measure before counting."""
+        """List the SHA-256 of the controls and baseline tubes to measure before counting.
+
+        Among them are controls that are not counted and have no page yet that shows them rightly.
+        """
         strategies = {
             panel: used.name
             for panel, used in self.snapshot.strategies.items()
             if needs_references(used.release.strategy)
         }
         with self.study.store() as store:
-            index = reference_index(self.snapshot, store)
+            known = taken_in(store)
+            index = reference_index(self.snapshot, store, known)
         wanted = [tube for panel in strategies for tube in index.references.get(panel, [])]
-        return [
+        unmeasured = [
             tube.tube_sha256
             for tube in wanted
             if not index.is_measured(tube, strategies[tube.panel])
         ]
+        return list(dict.fromkeys([*unmeasured, *self._controls_without_page(known)]))
+
+    def _controls_without_page(self, known: Sequence[Tube]) -> Iterator[str]:
+        """Name the tubes without a stain, which are not counted, that have no page of now."""
+        for tube in known:
+            used = self.snapshot.strategies.get(tube.identity.panel)
+            if used is None or tube.file.state == "failed" or not is_fmo(tube.identity):
+                continue
+            if not control_is_shown(self.study, tube, used):
+                yield tube.identity.tube_sha256
 
     def tubes(self) -> list[str]:
         """List the SHA-256 of the tubes to count now, and read what they are counted with.
@@ -131,8 +146,7 @@ class Pass:
     def _has_page(self, tube: Tube) -> bool:
         """Tell whether a tube has a page that shows how it is counted now."""
         used = self.snapshot.strategies[tube.identity.panel]
-        calibrated = used.for_tube(tube)
-        return page_is_current(self.study, tube.identity, used.name, used.panel_sha256, calibrated)
+        return page_is_current(self.study, tube, used)
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
@@ -191,6 +205,7 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
         this = Pass(snapshot, altered=altered)
         outcome: Literal["done", "failed"] = "failed"
         try:
+            write_app(study.results)
             yield this
             this.summary = _summary(this)
             outcome = "done"

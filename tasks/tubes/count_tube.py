@@ -11,7 +11,8 @@ from tasks.store.ledger import record_failure
 from tasks.store.measurements import save_measurements
 from tasks.store.tubes import taken_in
 from tasks.study.snapshot import StudySnapshot
-from tasks.tubes.gate_tube import gate_tube, measure_tube
+from tasks.tubes.gate_tube import gate_control, gate_tube
+from tasks.tubes.gating_page import write_gating_page, write_no_page
 from tasks.tubes.reference_tubes import ReferenceIndex, is_fmo, measured_with, reference_index
 from tasks.tubes.tube_pages import tube_folder, write_tube_pages
 
@@ -63,9 +64,9 @@ def count_tube(inputs: CountingInputs, tube_sha256: str) -> CountOutcome:
 def measure_reference(snapshot: StudySnapshot, tube_sha256: str) -> CountOutcome:
     """Measure what a control or baseline tube shows of each threshold, and keep it in the store.
 
-    A fault of the tube is recorded against it. An FMO control whose cytometer did not even record
-    the detector shows nothing, which is no fault of the tube. Raises OSError when the archive
-    cannot be reached, which may pass.
+    A fault of the tube is recorded against it. An FMO control, which is not counted, gets its page
+    here. One whose cytometer did not even record the detector shows nothing, which is no fault of
+    the tube. Raises OSError when the archive cannot be reached, which may pass.
     """
     study = snapshot.study
     with study.store() as store:
@@ -73,10 +74,13 @@ def measure_reference(snapshot: StudySnapshot, tube_sha256: str) -> CountOutcome
         used = snapshot.strategies[tube.identity.panel]
         made = measured_with(used, used.for_tube(tube))
         try:
-            measurements = measure_tube(study, tube, used)
+            gated, measurements = gate_control(study, tube, used)
+            if is_fmo(tube.identity):
+                write_gating_page(tube_folder(study, tube_sha256), tube, gated)
             save_measurements(store, tube_sha256, made, measurements)
         except TubeFault as fault:
             if is_fmo(tube.identity) and isinstance(fault, PanelMismatch):
+                write_no_page(tube_folder(study, tube_sha256), tube, used)
                 save_measurements(store, tube_sha256, made, {})
             else:
                 record_failure(store, tube_sha256, str(fault), seen=tube.file)

@@ -87,22 +87,13 @@ def gate_tube(
         quality = _quality(applied, acquisition, events, header)
         qc = _made_with(used, calibrated) | _qc(applied, header, match.instrument) | quality.numbers
         qc["signals"] = tube_signals(applied, quality.numbers)
-        gating = TubeGating(
-            tube_sha256=tube.identity.tube_sha256,
-            strategy=used.name,
-            strategy_sha256=used.release.sha256,
-            engine_version=ENGINE_VERSION,
-            panel=f"{used.panel.panel}@{used.panel.version}",
-            panel_sha256=used.panel_sha256,
-            calibration=calibrated.calibration,
-            calibration_sha256=calibrated.sha256,
-            total_events=applied.evaluation.total,
+        gating = replace(
+            _uncounted(tube, used, calibrated, applied),
             counts=_counts(applied, events, header, quality),
             beads=quality.beads,
             flags=quality.flags,
             qc=qc,
             reference_set_sha256=lookup.reference_set_sha256,
-            thresholds=applied.compiled.thresholds,
         )
     return GatedTube(header, events, applied.compiled, applied.evaluation, gating, calibrated)
 
@@ -112,12 +103,47 @@ def measure_tube(study: Study, tube: Tube, used: StrategyInUse) -> dict[str, Thr
 
     Raises as ``gate_tube`` does.
     """
+    return gate_control(study, tube, used)[1]
+
+
+def gate_control(
+    study: Study, tube: Tube, used: StrategyInUse
+) -> tuple[GatedTube, dict[str, ThresholdMeasurement]]:
+    """Gate a reference tube with the declared thresholds, and measure what it shows of each.
+
+    Nothing is counted in it, and no flag is raised. Raises as ``gate_tube`` does.
+    """
+    calibrated = used.for_tube(tube)
     with verified_bytes(study, tube) as path:
         header, match, events = _read(path, used)
         acquisition = time_quality(events, header, match.channel)
-        strategy = used.for_tube(tube).strategy
-        declared = apply_declared(strategy, match, header, events, rows=acquisition.kept)
-        return measure(declared.compiled, declared.evaluation, events, header)
+        declared = apply_declared(calibrated.strategy, match, header, events, rows=acquisition.kept)
+        beads = count_beads(declared.compiled, declared.evaluation, declared.beads)
+        qc = _made_with(used, calibrated) | _qc(declared, header, match.instrument)
+        qc |= judge_time(acquisition).numbers | dict(beads.numbers)
+        gating = replace(_uncounted(tube, used, calibrated, declared), beads=beads.beads, qc=qc)
+        measurements = measure(declared.compiled, declared.evaluation, events, header)
+    gated = GatedTube(header, events, declared.compiled, declared.evaluation, gating, calibrated)
+    return gated, measurements
+
+
+def _uncounted(
+    tube: Tube, used: StrategyInUse, calibrated: CalibratedStrategy, applied: Applied
+) -> TubeGating:
+    """Say what gated a tube; what was found in it is added by the caller."""
+    return TubeGating(
+        tube_sha256=tube.identity.tube_sha256,
+        strategy=used.name,
+        strategy_sha256=used.release.sha256,
+        engine_version=ENGINE_VERSION,
+        panel=f"{used.panel.panel}@{used.panel.version}",
+        panel_sha256=used.panel_sha256,
+        calibration=calibrated.calibration,
+        calibration_sha256=calibrated.sha256,
+        total_events=applied.evaluation.total,
+        counts=(),
+        thresholds=applied.compiled.thresholds,
+    )
 
 
 def _read(path: Path, used: StrategyInUse) -> tuple[TubeHeader, PanelMatch, Events]:

@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gating.display.draw_tube import draw_tube
 from gating.display.projection import project
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
@@ -246,6 +247,7 @@ def test_any_strategy_on_any_file_keeps_the_events_flowkit_keeps(plan: Plan) -> 
             warnings.simplefilter("error")
             kept = evaluate(compiled.gating, events, header)
             views = project(compiled, kept, events, header)
+            drawing = draw_tube(compiled, kept, events, header, seed=1)
             shares = border_share(
                 compiled, kept, events, header, tuple(compiled.strategy.parent_of())
             )
@@ -262,3 +264,10 @@ def test_any_strategy_on_any_file_keeps_the_events_flowkit_keeps(plan: Plan) -> 
         assert view.x.limits[0] < view.x.limits[1]
         assert view.y.limits[0] < view.y.limits[1]
     assert all(0 <= share <= 1 for share in shares.values())
+    for place, gate in enumerate(drawing.gates):
+        path, density = compiled.path_of[gate.name], drawing.densities[gate.density]
+        assert gate.events == kept.count(path)
+        assert density.counts.sum() == gate.parent_events
+        holding = np.array([place in each for each in drawing.sample.sets], dtype=bool)
+        assert np.array_equal(holding[drawing.sample.codes], kept.mask(path)[drawing.sample.rows])
+        assert bool(gate.outlines or gate.hidden)

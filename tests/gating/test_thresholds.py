@@ -593,3 +593,27 @@ def test_stretches_that_do_not_follow_each_other_are_refused(
                 "clearance": [{"below": 5, "clears": 3}, {"clears": 3}],
             }
         )
+
+
+def valleys_one_by_one(smooth: np.ndarray) -> list[int]:
+    """List local minima between two maxima by walking along the bins; the middle of a flat one."""
+    places: list[int] = []
+    falling: int | None = None
+    for place, step in enumerate(np.diff(smooth)):
+        if step < 0:
+            falling = place + 1
+        elif step > 0 and falling is not None:
+            places.append((falling + place) // 2)
+            falling = None
+    return places
+
+
+def test_valleys_are_those_of_a_walk_along_the_bins() -> None:
+    from gating.thresholds import valley
+
+    rng = np.random.default_rng(11)
+    for length in (0, 1, 2, 3, 7, 60):
+        for highest in (1, 2, 4, 40):
+            for _ in range(40):
+                heights = rng.integers(0, highest + 1, length).astype(np.float64)
+                assert valley._valleys(heights) == valleys_one_by_one(heights)

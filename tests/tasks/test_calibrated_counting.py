@@ -34,6 +34,7 @@ from tasks.study.folder import Study
 from tasks.tubes.reference_tubes import reference_index
 from tasks.tubes.tube_pages import tube_folder
 from tests.tasks.calibrations import as_of_instrument, release_calibration, release_strategy
+from tests.tasks.page_files import tube_data
 from tests.tasks.plain_pass import plain_night
 from tests.tasks.study_folder import AT_ONCE, make_study, write_rows
 
@@ -159,9 +160,11 @@ def test_the_same_blood_on_two_instruments_gives_the_same_cells(both) -> None:
         qc = json.loads((folder_of(study, f"{name}.fcs") / "qc.json").read_text("utf-8"))
         assert (qc["calibration"], qc["calibration_sha256"]) == (f"bcell/{name}@1.0.0", sha256)
         assert (qc["calibration_fault"], qc["unmeasured_thresholds"]) == ("", [])
-        page = (folder_of(study, f"{name}.fcs") / "gating.html").read_text("utf-8")
-        assert f"bcell/{name}@1.0.0" in page
-        assert FLAG not in page
+        page = tube_data(folder_of(study, f"{name}.fcs"))
+        assert page["head"]["calibration"] == f"bcell/{name}@1.0.0"
+        assert page["head"]["calibration_sha256"] == sha256
+        assert page["head"]["uncalibrated"] == ""
+        assert not any(FLAG in gate["flags"] for gate in page["gates"])
 
 
 def test_the_tables_name_the_calibration_and_its_content(both) -> None:
@@ -262,8 +265,8 @@ def test_a_sheet_that_contradicts_the_file_is_said_with_both_witnesses(
     assert "(serial R1000002)" in uncalibrated_sentence([group])
     qc = json.loads((folder_of(study, "two.fcs") / "qc.json").read_text("utf-8"))
     assert qc["calibration_fault"] == group.reason
-    page = (folder_of(study, "two.fcs") / "gating.html").read_text("utf-8")
-    assert "The sheet says one" in page
+    page = tube_data(folder_of(study, "two.fcs"))
+    assert "The sheet says one" in page["head"]["uncalibrated"]
 
 
 def test_an_unmeasured_threshold_flags_the_populations_that_hang_on_it_and_no_other(
@@ -292,8 +295,10 @@ def test_an_unmeasured_threshold_flags_the_populations_that_hang_on_it_and_no_ot
     assert notice.startswith(
         "2 tubes: bcell/one@1.0.0 could not measure cd27: the counts of naive_b"
     )
-    page = (folder_of(study, "one.fcs") / "gating.html").read_text("utf-8")
-    assert "could not measure cd27" in page
+    page = tube_data(folder_of(study, "one.fcs"))
+    assert "could not measure cd27" in page["head"]["uncalibrated"]
+    marked = {gate["population"] for gate in page["gates"] if FLAG in gate["flags"]}
+    assert marked == expected
 
 
 def test_a_tube_of_an_earlier_program_is_asked_for_its_cytometer(
@@ -340,9 +345,7 @@ def test_a_calibration_that_was_changed_after_its_release_counts_nothing(
         read_snapshot(study)
 
 
-def test_a_study_without_calibrations_counts_as_before_and_its_pages_stay(
-    tubes: Path, tmp_path: Path
-) -> None:
+def test_a_study_without_calibrations_counts_as_before(tubes: Path, tmp_path: Path) -> None:
     rows = [row.replace("one", "blood", 1) for row in ROWS[:2]]
     settings = f"{AT_ONCE}strategies: {{bcell: bcell@2.0.0}}\n"
     study = make_study(tmp_path / "s", rows, settings=settings, header=HEADER)
@@ -355,6 +358,6 @@ def test_a_study_without_calibrations_counts_as_before_and_its_pages_stay(
     with study.store() as store:
         assert {tube.serial for tube in taken_in(store)} == {SERIAL}
     shown = json.loads((folder_of(study, "blood.fcs") / ".shown.json").read_text("utf-8"))
-    assert len(shown) == 6
+    assert (shown["calibration_sha256"], shown["calibration_fault"]) == ("", "")
     rmtree(study.results)
     assert len(counted_in(plain_night(study))) == 2

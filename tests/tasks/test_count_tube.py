@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gating.strategy.instrument_numbers import InstrumentNumbers
 from panels.catalogue import load_panel
+from panels.files import yaml_document
 from tasks.intake.take_in import take_in
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.study import TRUTH, write_study
@@ -20,6 +22,7 @@ from tasks.study.folder import Study, open_study
 from tasks.tubes.count_tube import count_tube, counting_inputs
 from tasks.tubes.single_file import gate_file
 from tasks.tubes.tube_pages import page_is_current, tube_folder
+from tests.tasks.page_files import tube_data
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 pytestmark = pytest.mark.xdist_group("count tube")
@@ -119,10 +122,13 @@ def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(
         (gating,) = gatings_of(store, sha)
     written = [(row["population"], int(row["events"])) for row in rows(folder / "counts.csv")]
     assert written == [(count.population, count.events) for count in gating.counts]
-    page = (folder / "gating.html").read_text(encoding="utf-8")
+    page = tube_data(folder)
     names = [name for gate in used.release.strategy.gates for name in gate.names]
-    assert [name for name in names if name not in page] == []
-    assert used.release.sha256[:12] in page
+    assert [gate["name"] for gate in page["gates"]] == names
+    assert page["head"]["strategy_sha256"] == used.release.sha256
+    shown = {gate["population"]: gate for gate in page["gates"] if gate["population"]}
+    assert {name: gate["events"] for name, gate in shown.items()} == dict(written)
+    assert all(shown[each.population]["flags"] == [*each.flags] for each in gating.counts)
     thresholds = rows(folder / "thresholds.csv")
     assert {row["threshold"] for row in thresholds} == set(used.release.strategy.thresholds)
     assert all(
@@ -137,7 +143,10 @@ def test_the_files_beside_a_tube_agree_with_the_store_and_name_every_gate(
     assert qc["detectors"]["CD19"]["detector"] == counted.detectors["CD19"].name
     assert 300 <= qc["detectors"]["CD19"]["voltage"] == counted.detectors["CD19"].voltage < 600
     assert "CD19" not in qc["margins"]
-    assert (folder / "gating.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in folder.iterdir()} == {
+        *(".shown.json", "gates.xml", "thresholds.csv", "counts.csv"),
+        *("qc.json", "gating.html", "gating.js"),
+    }
 
 
 def test_counting_again_writes_the_same_bytes_and_keeps_one_count(
@@ -153,6 +162,24 @@ def test_counting_again_writes_the_same_bytes_and_keeps_one_count(
         assert len(gatings_of(store, sha)) == 1
 
 
+def test_no_strategy_panel_or_setting_is_read_again_for_a_tube(
+    simulated: tuple[Study, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, sha = simulated
+    inputs = counting_inputs(read_snapshot(study))
+    asked: list[object] = []
+    parse = yaml_document.parse_yaml
+    monkeypatch.setattr(
+        yaml_document,
+        "parse_yaml",
+        lambda *given, **more: asked.append(given) or parse(*given, **more),
+    )
+    assert count_tube(inputs, sha).counted
+    assert asked == []
+    read_snapshot(study)
+    assert asked
+
+
 def test_a_page_is_current_for_the_identity_it_shows_and_no_other(
     simulated: tuple[Study, str],
 ) -> None:
@@ -162,14 +189,25 @@ def test_a_page_is_current_for_the_identity_it_shows_and_no_other(
     with study.store() as store:
         (tube,) = taken_in(store)
     used = strategies_in_use(study)["bcell"]
-    now, content, identity = used.for_tube(tube), used.panel_sha256, tube.identity
-    assert page_is_current(study, identity, used.name, content, now)
-    assert not page_is_current(study, identity, "bcell@1.1.0", content, now)
-    assert not page_is_current(study, identity, used.name, "0" * 64, now)
-    for other in (replace(identity, patient="P02"), replace(identity, tube_sha256="0" * 64)):
-        assert not page_is_current(study, other, used.name, content, now)
-    for numbers in (replace(now, sha256="0" * 64), replace(now, fault="there is none")):
-        assert not page_is_current(study, identity, used.name, content, numbers)
+    identity, numbers = tube.identity, used.for_tube(tube)
+    assert page_is_current(study, tube, used)
+    for other in (
+        replace(identity, patient="P02"),
+        replace(identity, tube_sha256="0" * 64),
+        replace(identity, operator="another"),
+        replace(identity, file="renamed.fcs"),
+    ):
+        assert not page_is_current(study, replace(tube, identity=other), used)
+    assert not page_is_current(study, replace(tube, cytometer="another"), used)
+    renamed = used.release.strategy.model_copy(update={"version": "9.9.9"})
+    others = [replace(numbers, sha256="0" * 64), replace(numbers, fault="there is none")]
+    for change in (
+        {"release": replace(used.release, strategy=renamed)},
+        {"defined": replace(used.defined, sha256="0" * 64)},
+        *({"numbers": InstrumentNumbers(default=other)} for other in others),
+    ):
+        counts_it = replace(used, **change)
+        assert not page_is_current(study, tube, counts_it)
 
 
 def test_nothing_a_cytometer_wrote_of_a_person_reaches_any_result(tmp_path: Path) -> None:

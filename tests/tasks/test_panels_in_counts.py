@@ -19,6 +19,7 @@ from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.strategies.standing import panel_standing
 from tasks.study.folder import Study
+from tests.tasks.page_files import tube_data
 from tests.tasks.plain_pass import plain_night
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
@@ -85,9 +86,7 @@ def test_an_edited_panel_that_was_not_released_counts_anew(study: Study) -> None
         second,
         strategies_in_use(study)["bcell"].name,
     )
-    assert second[:12] in (study.results / "tubes" / sha / "gating.html").read_text(
-        encoding="utf-8"
-    )
+    assert tube_data(study.results / "tubes" / sha)["head"]["panel_sha256"] == second
 
     edit(study, "synonyms: [", "synonyms: [dump,")
     one_night(study)

@@ -27,6 +27,7 @@ from tasks.study.folder import Study
 from tasks.tubes.count_tube import measure_reference
 from tasks.tubes.reference_tubes import reference_index, reference_sets
 from tasks.tubes.tube_pages import tube_folder
+from tests.tasks.page_files import tube_data
 from tests.tasks.plain_pass import count_all
 from tests.tasks.study_folder import make_study
 
@@ -142,8 +143,15 @@ def test_what_was_tried_is_in_the_store_and_on_the_page(at_once: Study) -> None:
     assert tried[0]["fault"]
     assert not tried[1]["fault"]
     assert row.evidence != ""
-    page = (tube_folder(at_once, sha) / "gating.html").read_text(encoding="utf-8")
-    assert "control" in page
+    page = tube_data(tube_folder(at_once, sha))
+    cd19 = next(each for each in page["thresholds"] if each["name"] == "cd19")
+    assert [each[0] for each in cd19["tried"]] == ["fixed", "control"]
+    assert cd19["tried"][0][2] == tried[0]["fault"]
+    assert cd19["value"][0] > cd19["declared"][0]
+    b_cells = next(gate for gate in page["gates"] if gate["name"] == "b_cells")
+    assert "threshold_moved" in b_cells["flags"]
+    assert b_cells["declared"]
+    assert b_cells["declared"] != b_cells["outlines"]
 
 
 def test_counts_of_a_moved_boundary_are_flagged_and_others_are_not(at_once: Study) -> None:

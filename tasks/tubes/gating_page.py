@@ -1,0 +1,159 @@
+"""Write the page on which a tube's gates are seen, with its data; tell whether it is current."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gating.display.draw_tube import draw_tube
+from panels.files.durable import remove_unfinished
+from tasks.publish.gating_page import render_gating_page
+from tasks.publish.tables import write_atomically
+from tasks.publish.tube_data import FORMAT, TubeFindings, TubeHead, tube_data
+from tasks.tubes.bead_count import beads_in_words
+from tasks.tubes.calibration import in_words, uncalibrated_populations
+from tasks.tubes.gate_tube import GatedTube
+from tasks.vocabulary.flags import Flag, meanings
+from tasks.vocabulary.severity import severity_of, worst_first
+
+if TYPE_CHECKING:
+    from gating.strategy.calibrated import CalibratedStrategy
+    from tasks.store.tubes import Tube
+    from tasks.study.snapshot import StrategyInUse
+
+PAGE, DATA = "gating.html", "gating.js"
+SHOWN = ".shown.json"
+"""Beside each page: whose tube it says it is, and by what it was gated, so that a corrected sheet
+makes it anew."""
+WORDING = 1
+"""Raised when pages should be written anew although neither tube nor format changed."""
+NO_PAGE = "no page"
+"""Stands in that file for a control that cannot be gated."""
+EARLIER = ("gating.png",)
+"""What earlier releases wrote beside a page, and nothing writes any more."""
+FIGURES = (
+    "beads car_double_positive cd20_without_cd19 coincidence compensation_condition "
+    "compensation_residual fcs_version in_first_seconds lymphosum margins problems singlet_share "
+    "time viable_share"
+).split()
+"""The quality figures that flags rest on; qc.json has all."""
+
+
+def page_shows(folder: Path, tube: Tube, used: StrategyInUse) -> bool:
+    """Tell whether the page of a tube is in a folder and shows what is known of the tube now.
+
+    ``used`` is what counts it, with the numbers of its instrument.
+    """
+    shown = _shown(tube, used.name, used.panel_sha256, used.for_tube(tube))
+    return all((folder / name).is_file() for name in (PAGE, DATA)) and _says(folder, shown)
+
+
+def has_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> bool:
+    """Tell whether a control was tried with what gates it now, and cannot be gated."""
+    return _says(folder, _shown(tube, used.name, used.panel_sha256, used.for_tube(tube), NO_PAGE))
+
+
+def write_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> None:
+    """Note that a control cannot be gated, so that not every pass tries; a page of before goes."""
+    for name in (PAGE, DATA):
+        (folder / name).unlink(missing_ok=True)
+    shown = _shown(tube, used.name, used.panel_sha256, used.for_tube(tube), NO_PAGE)
+    write_atomically(folder / SHOWN, shown)
+
+
+def write_gating_page(folder: Path, tube: Tube, gated: GatedTube) -> None:
+    """Write the page of a tube as it was gated, whatever gated it."""
+    remove_unfinished(folder)
+    gating = gated.gating
+    drawing = draw_tube(
+        gated.compiled, gated.evaluation, gated.events, gated.header, _seed(gating.tube_sha256)
+    )
+    head = tube_head(tube, gated)
+    data = tube_data(head, _findings(gated), gated.compiled, drawing)
+    write_atomically(folder / DATA, data)
+    write_atomically(folder / PAGE, render_gating_page(head).encode())
+    shown = _shown(tube, gating.strategy, gating.panel_sha256, gated.calibrated)
+    write_atomically(folder / SHOWN, shown)
+    for name in EARLIER:
+        (folder / name).unlink(missing_ok=True)
+
+
+def tube_head(tube: Tube, gated: GatedTube) -> TubeHead:
+    """Gather what a page says of a tube before its gates."""
+    gating, evaluation = gated.gating, gated.evaluation
+    kept = evaluation.count(("root",)) / evaluation.total if evaluation.total else 1.0
+    return TubeHead(
+        **_identity(tube),
+        strategy=gating.strategy,
+        strategy_sha256=gating.strategy_sha256,
+        panel_version=gating.panel,
+        panel_sha256=gating.panel_sha256,
+        calibration=gating.calibration,
+        calibration_sha256=gating.calibration_sha256,
+        tube_sha256=gating.tube_sha256,
+        events=gating.total_events,
+        kept=round(kept, 6),
+        beads=beads_in_words(gating.qc),
+        uncalibrated=in_words(gated.calibrated),
+    )
+
+
+def _identity(tube: Tube) -> dict[str, str]:
+    """Give what sheet and file say of a tube, as texts."""
+    identity = tube.identity
+    return {
+        "patient": identity.patient,
+        "visit": identity.visit,
+        "specimen": identity.specimen,
+        "panel": identity.panel,
+        "control": identity.control or "",
+        "file": identity.file,
+        "collected": identity.collected.isoformat(),
+        "acquired": identity.acquired.isoformat() if identity.acquired else "",
+        "instrument": identity.instrument or "",
+        "operator": identity.operator or "",
+        "batch": identity.batch or "",
+        "cytometer": tube.cytometer or "",
+        "serial": tube.serial or "",
+    }
+
+
+def _findings(gated: GatedTube) -> TubeFindings:
+    gating, sentence_of = gated.gating, meanings()
+    unsure = dict.fromkeys(uncalibrated_populations(gated.calibrated), (str(Flag.UNCALIBRATED),))
+    return TubeFindings(
+        flags=[(flag, severity_of(flag), sentence_of[flag]) for flag in worst_first(gating.flags)],
+        of_population={
+            count.population: worst_first(dict.fromkeys(words))
+            for count in gating.counts
+            for words in [(*count.flags, *unsure.get(count.population, ()))]
+        },
+        figures={name: gating.qc[name] for name in FIGURES if name in gating.qc},
+    )
+
+
+def _seed(tube_sha256: str) -> int:
+    """Give a tube's own number, by which samples of its events are chosen."""
+    return int(tube_sha256[:16], 16)
+
+
+def _says(folder: Path, shown: bytes) -> bool:
+    """Tell whether the page in a folder was written for exactly this."""
+    path = folder / SHOWN
+    return path.is_file() and path.read_bytes() == shown
+
+
+def _shown(
+    tube: Tube, strategy: str, panel_sha256: str, calibrated: CalibratedStrategy, page: str = PAGE
+) -> bytes:
+    says = {
+        "page": page,
+        "format": [FORMAT, WORDING],
+        **_identity(tube),
+        "strategy": strategy,
+        "panel_sha256": panel_sha256,
+        "calibration_sha256": calibrated.sha256,
+        "calibration_fault": calibrated.fault,
+    }
+    return (json.dumps(says, sort_keys=True) + "\n").encode()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gating.display.gate_view import GateView
-from tasks.publish.gating_picture import draw_gating_page, percent_text
+from tasks.publish.gating_picture import draw_gating_page, share_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ def render_gating_page(
     """Write the self-contained HTML page of a tube around its gating picture."""
     from tasks.publish.pages import render
 
-    gates = [(view, "›  " * max(0, len(view.path) - 2), percent_text(view)) for view in views]
+    gates = [(view, "›  " * max(0, len(view.path) - 2), share_text(view)) for view in views]
     return render(
         "gating.html", {"tube": tube, "gates": gates, "thresholds": thresholds, "png": png}
     )

@@ -1,12 +1,9 @@
-"""Work pages in a headless Chromium, over the pipe of its DevTools protocol: no driver is needed.
+"""Work pages in a real browser: Debian's headless Chromium, driven by Selenium and its own driver.
 
-Chromium reads commands from its file descriptor 3 and writes answers and events to 4, each a JSON
-text that ends with a zero byte.
+Nothing is fetched: browser and driver are named, and no host is known to the browser.
 """
 
 import json
-import os
-import select
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,102 +17,70 @@ from tasks.publish.app_files import SCRIPTS, SOURCES
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+DRIVER = shutil.which("chromedriver")
 needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="CHROMIUM IS MISSING: the pages are not looked at; install chromium to test them",
+    CHROMIUM is None or DRIVER is None,
+    reason="CHROMIUM OR CHROMEDRIVER IS MISSING: the pages are not looked at; install both",
 )
 FLAGS = (
-    "headless no-sandbox disable-gpu disable-background-networking disable-component-update "
-    "disable-sync no-first-run remote-debugging-pipe"
+    "headless=new no-sandbox disable-gpu disable-dev-shm-usage disable-background-networking "
+    "disable-component-update disable-sync no-first-run hide-scrollbars"
 ).split()
-NOWHERE = "host-resolver-rules=MAP * ~NOTFOUND"
+NOWHERE = "host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 PATIENCE = 30.0
 """So many seconds an answer may take on a loaded machine."""
-KEYS = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
 
 
 class Browser:
     """A Chromium with one page."""
 
     def __init__(self, profile: Path) -> None:
-        commands, self._commands = os.pipe()
-        self._answers, answers = os.pipe()
-        flags = [f"--{flag}" for flag in (*FLAGS, NOWHERE, f"user-data-dir={profile}")]
-        self._process = os.posix_spawn(
-            str(CHROMIUM),
-            [str(CHROMIUM), *flags],
-            dict(os.environ),
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, commands, 3),
-                (os.POSIX_SPAWN_DUP2, answers, 4),
-                *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0o600) for fd in (1, 2)),
-            ],
-        )
-        os.close(commands)
-        os.close(answers)
-        self._read, self._number, self._session = b"", 0, ""
-        self._loaded = 0
-        self.console: list[str] = []
-        self.requests: list[str] = []
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.send(f"{domain}.enable")
+        from selenium import webdriver
 
-    def send(self, method: str, **params: object) -> dict[str, Any]:
-        """Give a command and wait for its answer."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
-        while True:
-            heard = self._next()
-            if heard.get("id") == self._number:
-                assert "error" not in heard, heard
-                return heard["result"]
+        options = webdriver.ChromeOptions()
+        options.binary_location = str(CHROMIUM)
+        for flag in (*FLAGS, NOWHERE, f"user-data-dir={profile}"):
+            options.add_argument(f"--{flag}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+        self.driver.set_script_timeout(PATIENCE)
 
-    def _next(self) -> dict[str, Any]:
-        """Read one message; an event is noted."""
-        deadline = time.monotonic() + PATIENCE
-        while b"\0" not in self._read:
-            ready, _, _ = select.select([self._answers], [], [], deadline - time.monotonic())
-            assert ready, "Chromium does not answer"
-            received = os.read(self._answers, 1 << 16)
-            assert received, "Chromium has ended"
-            self._read += received
-        message, self._read = self._read.split(b"\0", maxsplit=1)
-        heard: dict[str, Any] = json.loads(message)
-        self._note(heard.get("method", ""), heard.get("params", {}))
-        return heard
+    @property
+    def console(self) -> list[str]:
+        """List what the console said since this was asked last, from the opening of the page on."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
 
-    def _note(self, event: str, told: dict[str, Any]) -> None:
-        if event == "Page.loadEventFired":
-            self._loaded += 1
-        elif event in {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"}:
-            self.console.append(json.dumps(told))
-        elif event == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+    @property
+    def requests(self) -> list[str]:
+        """List the addresses asked for since this was asked last."""
+        told = (json.loads(each["message"])["message"] for each in self.driver.get_log("performance"))
+        return [
+            each["params"]["request"]["url"]
+            for each in told
+            if each["method"] == "Network.requestWillBeSent"
+        ]
 
-    def open(self, address: str, width: int = 1400, height: int = 1000) -> None:
+    def send(self, method: str, **params: object) -> Any:
+        """Give a command of the DevTools protocol."""
+        return self.driver.execute_cdp_cmd(method, params)
+
+    def open(
+        self, address: str, width: int = 1400, height: int = 1000, *, dark: bool = False
+    ) -> None:
         """Open a page in a window of a size in CSS pixels, and wait until it is loaded."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.send("Emulation.setDeviceMetricsOverride", **size)
-        self.send("Page.navigate", url="about:blank")
-        self.until("location.href === 'about:blank'")
-        self.console.clear()
-        self.requests.clear()
-        loaded = self._loaded
-        self.send("Page.navigate", url=address)
-        while self._loaded == loaded:
-            self._next()
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", features=[scheme])
+        self.driver.get("about:blank")
+        assert self.console is not None
+        assert self.requests is not None
+        self.driver.get(address)
 
     def evaluate(self, expression: str) -> Any:
         """Give the value of a JavaScript expression; a promise is waited for."""
-        told = self.send(
-            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
-        )
+        asked = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        told = self.send("Runtime.evaluate", **asked)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
@@ -126,18 +91,32 @@ class Browser:
             assert time.monotonic() < deadline, f"never: {expression}"
             time.sleep(0.05)
 
-    def press(self, key: str) -> None:
-        """Press a key."""
-        event = {"key": key, "windowsVirtualKeyCode": KEYS.get(key, 0)}
-        text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
-        self.send("Input.dispatchKeyEvent", type="keyDown", **event, **text)
-        self.send("Input.dispatchKeyEvent", type="keyUp", **event)
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, each a letter or named as a browser names it."""
+        from selenium.webdriver.common.action_chains import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        named = {"Enter": Keys.ENTER, "Escape": Keys.ESCAPE, "Tab": Keys.TAB}
+        named |= {"ArrowLeft": Keys.ARROW_LEFT, "ArrowRight": Keys.ARROW_RIGHT}
+        for key in keys:
+            ActionChains(self.driver).send_keys(named.get(key, key)).perform()
+
+    def drag(self, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag with the mouse within an element, from and to pixels of its left upper corner."""
+        box = self.evaluate(
+            f"(({{left, top}}) => [left, top])(document.querySelector({json.dumps(selector)})"
+            ".getBoundingClientRect())"
+        )
+        places = [(box[0] + x, box[1] + y) for x, y in (start, end)]
+        middle = tuple(sum(each) / 2 for each in zip(*places, strict=True))
+        steps = [("mousePressed", places[0]), ("mouseMoved", middle), ("mouseMoved", places[1])]
+        for kind, (x, y) in (*steps, ("mouseReleased", places[1])):
+            event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+            self.send("Input.dispatchMouseEvent", **event)
 
     def close(self) -> None:
-        """End Chromium; its pipe is its life line."""
-        os.close(self._commands)
-        os.waitpid(self._process, 0)
-        os.close(self._answers)
+        """End Chromium."""
+        self.driver.quit()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from tasks.publish.tables import write_atomically
 SOURCES = Path(__file__).with_name("app")
 SCRIPTS = (
     "core.js",
+    "session.js",
     "number_words.js",
     "logicle_fit.js",
     "axis_reading.js",
@@ -35,7 +36,7 @@ SCRIPTS = (
     "filmstrip.js",
 )
 """The parts of app.js in the order in which they are put together."""
-STYLES = ("base.css", "plot.css", "gating.css")
+STYLES = ("base.css", "session.css", "plot.css", "gating.css")
 
 
 @lru_cache(maxsize=1)

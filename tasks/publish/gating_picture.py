@@ -17,6 +17,7 @@ from gating.display.gate_view import GateView
 from tasks.publish.figure_style import FADED, INK
 from tasks.publish.gating_frames import TICK_PIXELS, draw_frames, text_width
 from tasks.publish.gating_panel import PLOT_SIZE, Before, Panel
+from tasks.vocabulary.amounts import percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,28 +85,14 @@ def draw_gating_page(
     return figure
 
 
-def percent_text(view: GateView) -> str:
-    """Write the share of the parent with the digits it deserves.
-
-    A rounded 100 % is kept for all of the parent's events.
-    """
+def share_text(view: GateView) -> str:
+    """Write the share of the parent as tables write a percentage; 100 % only where all are meant."""
     percent = view.percent_parent
     if percent is None:
         return "–"
-    if view.events == view.parent_events or not view.events:
-        return f"{percent:.0f} %"
-    if percent >= 99.95:
+    if percent >= 99.95 and view.events != view.parent_events:
         return "> 99.9 %"
-    return f"{percent:.{_decimals(percent)}f} %"
-
-
-def _decimals(percent: float) -> int:
-    """Give the decimals that show three significant digits: one from 10 % on, at most six."""
-    if percent >= 10:
-        return 1
-    if percent >= 1:
-        return 2
-    return min(6, 2 - int(np.floor(np.log10(percent))))
+    return f"{percent_text(percent)} %"
 
 
 def _draw_events(canvas: "Axes", panel: Panel) -> None:
@@ -229,7 +216,7 @@ def _draw_words(canvas: "Axes", panel: Panel) -> None:
     """Write title, share and count, threshold source and axis titles of one panel."""
     view, middle = panel.view, PLOT_SIZE / 2
     title, size = _fitted(f"{view.parent} → {view.name}")
-    count = f"{percent_text(view)}    {view.events:,}" if view.parent_events else "0"
+    count = f"{share_text(view)}    {view.events:,}" if view.parent_events else "0"
     count = count if panel.before is None else panel.before.counts
     canvas.text(
         panel.left - TITLE_OUTDENT,

@@ -10,7 +10,7 @@ from gating.display.gate_view import Axis, GateView
 from tasks.publish.figure_bytes import png_bytes
 from tasks.publish.gating_frames import _uncrowded
 from tasks.publish.gating_page import gating_figure, render_gating_page
-from tasks.publish.gating_picture import draw_gating_page, percent_text
+from tasks.publish.gating_picture import draw_gating_page, share_text
 from tasks.publish.tube_data import TubeHead
 
 TICKS = ((0.12, "−10³"), (0.20, "0"), (0.28, "10³"), (0.52, "10⁴"), (0.77, "10⁵"))
@@ -154,8 +154,8 @@ def test_an_open_gate_ends_at_the_frame():
         (5, 5, "100 %"),
         (9999, 10_000, "> 99.9 %"),
         (123, 1000, "12.3 %"),
-        (5, 100, "5.00 %"),
-        (7, 100_000, "0.00700 %"),
+        (5, 100, "5.0 %"),
+        (7, 100_000, "0.007 %"),
         (0, 9, "0 %"),
         (0, 0, "–"),
     ],
@@ -164,7 +164,7 @@ def test_a_percentage_is_never_rounded_to_all_or_none(events, parent, text):
     edges = np.linspace(0, 1, 3)
     counts = np.zeros((2, 2), dtype=np.int64)
     assert (
-        percent_text(
+        share_text(
             GateView(
                 ("root", "g"),
                 "rectangle",

@@ -9,8 +9,8 @@ import pytest
 from gating.display.drawn_axes import _decades, _power
 from gating.strategy.display_scale import apply_transform, transform_of
 from gating.strategy.gates import Scale
-from tasks.kinetics.wide_table import _digits
-from tasks.publish.gating_picture import percent_text
+from tasks.vocabulary.amounts import concentration_text
+from tasks.publish.gating_picture import share_text
 from tests.browser import browser, computed, needs_chromium
 from tests.tasks.tube_documents import BINS, packed, tube_value
 
@@ -34,8 +34,8 @@ def test_numbers_are_written_as_tables_and_pictures_write_them(browser, tmp_path
         )
         for part, whole in shares
     ]
-    assert told[0] == [percent_text(view) for view in views]
-    assert told[1] == [_digits(amount) for amount in amounts]
+    assert told[0] == [share_text(view) for view in views]
+    assert told[1] == [concentration_text(amount) for amount in amounts]
     assert told[2:] == ["1.2 to 45.7", ""]
 
 

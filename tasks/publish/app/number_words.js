@@ -6,26 +6,27 @@ const numberWords = (() => {
   /** Write a count of events as words. */
   const events = (number) => (number === 1 ? "1 event" : `${count(number)} events`);
 
-  /** Write the share of a parent with the digits it deserves; 100 % only where all are meant. */
+  /** Write the share of a parent; 100 % only where all are meant. */
   function percent(part, whole) {
     if (!whole) return "–";
     const share = (100 * part) / whole;
-    if (part === whole || !part) return `${share.toFixed(0)} %`;
-    if (share >= 99.95) return "> 99.9 %";
-    return `${share.toFixed(decimals(share))} %`;
+    return part !== whole && share >= 99.95 ? "> 99.9 %" : `${amount(share)} %`;
   }
 
-  function decimals(share) {
-    if (share >= 10) return 1;
-    if (share >= 1) return 2;
-    return Math.min(6, 2 - Math.floor(Math.log10(share)));
-  }
-
-  /** Write a concentration with what a count can carry: whole from 100, one decimal from 1. */
+  /** Write a concentration or a percentage as tables do: whole from 100, one decimal from 1. */
   function amount(value) {
-    if (value >= 100) return value.toFixed(0);
-    if (value >= 1) return value.toFixed(1);
+    if (value >= 99.95) return fixed(value, 0);
+    if (value >= 0.995) return fixed(value, 1);
     return String(Number(Number(value.toPrecision(2)).toFixed(10)));
+  }
+
+  /** Write a number with so many decimals; a tie goes to the even digit, as tables print it. */
+  function fixed(value, places) {
+    const exact = value.toFixed(20);
+    const end = exact.indexOf(".") + 1 + places;
+    const kept = exact.slice(0, end).replace(/\.$/, "");
+    const isTie = /^50*$/.test(exact.slice(end));
+    return isTie && /[02468]$/.test(kept) ? kept : value.toFixed(places);
   }
 
   /** Write an interval of concentrations: "1.2 to 3.4", or "" where none is known. */

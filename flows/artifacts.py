@@ -1,4 +1,7 @@
-"""Show results in Prefect's own pages: a table a patient, the way to the report. Pseudonyms only."""
+"""Show results in Prefect's own pages: a table a patient, the way to the report.
+
+Pseudonyms only.
+"""
 
 import csv
 import os

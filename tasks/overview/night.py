@@ -98,7 +98,7 @@ class Night:
 
     def _look_words(self) -> str:
         if not self.to_look_at:
-            return "none to look at"
+            return "nothing to look at"
         words = f"{self.to_look_at:,} to look at"
         if self.stops:
             words += f", {self.stops:,} of them not to be used before a person decided"
@@ -117,7 +117,8 @@ class Night:
         if not parts:
             return "nothing needs your hand"
         verb = "needs" if self.needs_you == 1 else "need"
-        return f"{' and '.join(parts)} {verb} your hand"
+        listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+        return f"{listed} {verb} your hand"
 
     def _shown(self, moment: datetime | None) -> str:
         if moment is None:

@@ -141,8 +141,9 @@ function thumbnailWhenSeen(entry, tube) {
     const label = `Gate ${tube.gate} of ${tube.patient}, ${tube.visit}`;
     const canvas = element("canvas", { class: "thumbnail", role: "img", "aria-label": label });
     const address = tubeAddress(tube.sha12, tube.gate);
-    entry.append(element("a", { href: address, tabindex: "-1" }, canvas));
-    drawThumbnail(canvas, data, tube.gate);
+    const link = element("a", { href: address, tabindex: "-1" }, canvas);
+    entry.append(link);
+    if (!(await drawThumbnail(canvas, data, tube.gate))) link.remove();
   }).observe(entry);
 }
 

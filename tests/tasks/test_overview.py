@@ -1,5 +1,7 @@
 """What the front page says: which tubes to look at and why, what changed, how the night was."""
 
+import csv
+import io
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,12 +67,17 @@ def test_a_tube_to_look_at_goes_once_it_is_no_longer_new_and_one_that_stops_stay
 
 
 def with_columns(changes: tuple[dict[str, Any], ...], **columns: list[str]) -> list[CountedTube]:
-    """Read a table of a release that says of every row whether it is used and reviewed."""
-    lines = csv_bytes(kinetics(*changes), KINETICS).decode().splitlines()
-    written = [",".join([lines[0], *columns])]
-    for index, line in enumerate(lines[1:]):
-        written.append(",".join([line, *(values[index] for values in columns.values())]))
-    return read_counted_tubes(("\n".join(written) + "\n").encode())
+    """Read a table that says of every row what the columns hold, whether or not ours has them."""
+    rows = list(csv.DictReader(io.StringIO(csv_bytes(kinetics(*changes), KINETICS).decode())))
+    filled = [
+        row | {name: values[index] for name, values in columns.items()}
+        for index, row in enumerate(rows)
+    ]
+    written = io.StringIO(newline="")
+    table = csv.DictWriter(written, list(filled[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(filled)
+    return read_counted_tubes(written.getvalue().encode())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flows.commands.status import status_document, status_text
 from panels.text.errors import ReconflowError
 from tasks.intake.take_in import take_in
 from tasks.publish.front_page import FrontPage, LedgerLine, render_index
@@ -118,6 +119,15 @@ def test_a_gate_of_an_entry_is_one_of_the_strategy(after_a_pass: Study) -> None:
     for entry in document(after_a_pass)["look"]:
         gates = {each.gate for each in used[entry["panel"]].populations.values()}
         assert entry["gate"] in gates
+
+
+def test_status_says_in_one_line_what_the_page_shows(after_a_pass: Study) -> None:
+    night, status = document(after_a_pass)["night"], status_document(after_a_pass, None)
+    assert (status["to_look_at"], status["stops"]) == (night["to_look_at"], night["stops"])
+    assert night["to_look_at"] > 0
+    (line,) = [each for each in status_text(status).splitlines() if each.startswith("tubes: ")]
+    assert line.startswith(f"tubes: {night['to_look_at']} to look at")
+    assert line.endswith("0 uncalibrated; instruments: 0 notices")
 
 
 # The shell

@@ -12,6 +12,7 @@ page itself says when it was first painted and when all was drawn.
 
 import argparse
 import hashlib
+import math
 import re
 import shutil
 import statistics
@@ -157,11 +158,12 @@ def results(
     from tasks.kinetics.schema import KINETICS
 
     patient, visit, panel, collected = identity
+    empty = {each.name: "" if each.kind == "text" else math.nan for each in KINETICS.columns}
     tube_flags = [word for word, share in FLAGS.items() if random.random() < share]
     for population in populations:
         flags = [word for word, share in FLAGS_TO_KNOW.items() if random.random() < share]
         value = float(random.lognormal(3))
-        row = dict.fromkeys(KINETICS.names, "") | {
+        row = empty | {
             "patient": patient,
             "visit": visit,
             "day": float((collected - BEGUN).days),
@@ -185,6 +187,7 @@ def results(
             "flags": ";".join([*tube_flags, *flags]),
             "strategy": f"{panel}@3.0.0",
             "tube_sha256": sha256,
+            "used": "Y",
         }
         yield tuple(row[name] for name in KINETICS.names)
 

@@ -1,13 +1,25 @@
-"""Show results in Prefect's own pages: a table a patient, a link to the report. Pseudonyms only."""
+"""Show results in Prefect's own pages: a table a patient, the way to the report.
+
+Pseudonyms only.
+"""
 
 import csv
+import os
 import re
-from pathlib import Path
+from urllib.parse import urlsplit
 
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 
+from panels.text.printable import printable
 from tasks.results.stored_tables import patient_folder
 from tasks.study.folder import Study
+
+REVIEW_URL = "RECONFLOW_REVIEW_URL"
+"""Environment variable with the address under which the review pages are served."""
 
 
 def show_patient(study: Study, patient: str) -> None:
@@ -25,13 +37,37 @@ def show_patient(study: Study, patient: str) -> None:
 
 
 def show_report(report: str) -> None:
-    """Publish the way to the study's front page."""
-    create_link_artifact(
-        Path(report).as_uri(),
-        link_text="Report of the study",
+    """Publish the way to the study's front page: a link where the review pages are served.
+
+    A browser follows no link from Prefect's page to a file, so without them words say where the
+    front page lies.
+    """
+    address = review_address()
+    if address:
+        create_link_artifact(
+            address,
+            link_text="Front page of the study",
+            key="report",
+            description="All patients, all tubes",
+        )
+        return
+    create_markdown_artifact(
+        "The front page of the study, with all patients and tubes, is this file on the computer "
+        f"that ran the pass:\n\n    {printable(report)}\n\nOpen it there, or where the folder is "
+        f"shared. Where the review pages are served, {REVIEW_URL} makes this a link.\n",
         key="report",
         description="All patients, all tubes",
     )
+
+
+def review_address() -> str | None:
+    """Give the http address of the review pages, None where none is known."""
+    address = os.environ.get(REVIEW_URL, "").strip()
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return address if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def _key(patient: str) -> str:

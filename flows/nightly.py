@@ -52,7 +52,7 @@ def nightly(study: str) -> dict[str, Any]:
             once(cohort_tables, this.snapshot)
         unwritten = once(instrument_pages, this.snapshot)
         this.faults.extend(unwritten)
-        this.report = once(front_page, this.snapshot)
+        this.report = once(front_page, (this.snapshot, (*this.faults, *this.world_faults)))
         show_report(this.report)
         for inputs in patients:
             show_patient(this.snapshot.study, inputs.patient)

@@ -99,7 +99,7 @@ def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
 def _look(folder: Path, memory: _Memory) -> None:
     """Take in what has settled, and run the flow when something is due."""
     from tasks.intake.take_in import take_in
-    from tasks.results.front_page import write_front_page
+    from tasks.results.front_page import read_morning, rewrite_front_page
     from tasks.steps.one_pass import what_is_due
     from tasks.strategies.in_use import read_snapshot
     from tasks.study.folder import open_study
@@ -117,8 +117,9 @@ def _look(folder: Path, memory: _Memory) -> None:
         memory.tried = what_is_due(read_snapshot(study))
         memory.tried_at = time.monotonic()
         _print_summary(summary)
+        _print(read_morning(read_snapshot(study)).night.attention)
     elif news:
-        write_front_page(read_snapshot(study))
+        rewrite_front_page(read_snapshot(study))
     _print_once((*taken.inbox_faults, *taken.sheet_faults), memory)
 
 

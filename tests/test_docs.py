@@ -9,7 +9,7 @@ from hypothesis import settings
 from flows.cli import COMMANDS
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.reasons import Why
-from tasks.vocabulary.severity import severity_of, why_so_severe
+from tasks.vocabulary.severity import JUDGED, severity_of
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -21,7 +21,8 @@ def test_every_flag_is_documented_with_its_severity_and_its_sentences() -> None:
         re.MULTILINE,
     )
     assert rows == [
-        (flag.value, severity_of(flag), flag.sentence, why_so_severe(flag)) for flag in Flag
+        (flag.value, severity_of(flag), flag.sentence, JUDGED[severity_of(flag)][flag])
+        for flag in Flag
     ]
 
 

@@ -23,6 +23,7 @@ def status_document(
     """
     from tasks.intake.inbox import inbox_faults
     from tasks.intake.sheet_notices import sheet_notices
+    from tasks.results.front_page import read_morning
     from tasks.results.uncalibrated import uncalibrated_tubes
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
@@ -38,12 +39,17 @@ def status_document(
         strategies = strategy_standing(snapshot, store)
         known = taken_in(store)
     without = uncalibrated_tubes(snapshot, known)
+    morning = read_morning(snapshot)
     return {
         "inbox": list(inbox_faults(study)),
         "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot, known)],
         "states": states,
         "uncalibrated": sum(each.tubes for each in without),
         "without_calibration": [asdict(each) for each in without],
+        "to_look_at": morning.night.to_look_at,
+        "stops": morning.night.stops,
+        "instruments": list(morning.instruments.notices),
+        "attention": morning.night.attention,
         "strategies": [_strategy_document(each) for each in strategies],
         "panels": [_panel_document(each) for each in panel_standing(snapshot)],
         "open": [_file_document(each) for each in files],
@@ -63,6 +69,7 @@ def status_text(document: Mapping[str, Any]) -> str:
     lines = [
         *filter(None, [uncalibrated_sentence(without)]),
         "  ".join(f"{state} {number}" for state, number in document["states"].items()),
+        document["attention"],
         f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
         f"next run: {_next_run_text(document)}",
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in strategies),

@@ -34,9 +34,12 @@ SCRIPTS = (
     "laid_over.js",
     "gating_page.js",
     "filmstrip.js",
+    "front.js",
+    "grid.js",
+    "search.js",
 )
 """The parts of app.js in the order in which they are put together."""
-STYLES = ("base.css", "session.css", "plot.css", "gating.css")
+STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css")
 
 
 @lru_cache(maxsize=1)

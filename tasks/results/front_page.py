@@ -1,73 +1,181 @@
-"""Write the study's front page from the ledger and the cohort's table."""
+"""Write the study's front page (index.html, study.js) from the ledger and the patients' tables."""
 
-from datetime import datetime
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
+from panels.text.printable import printable
 from tasks.intake.inbox import inbox_faults
 from tasks.intake.sheet_notices import sheet_notices
-from tasks.kinetics.cohort import cohort_kinetics
-from tasks.kinetics.schema import KINETICS
 from tasks.monitor.overview import kept_overview
-from tasks.publish.front_page import CohortOverview, LedgerLine, render_index
+from tasks.overview.attention import tubes_to_look_at
+from tasks.overview.counted_tube import read_counted_tubes
+from tasks.overview.grid import report_address
+from tasks.overview.morning import Morning
+from tasks.overview.night import Night, PassOutcome, looked_back_from
+from tasks.overview.study_document import study_document
+from tasks.publish.app_files import write_app
+from tasks.publish.front_page import FrontPage, LedgerLine, render_index
+from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
-from tasks.results.stored_tables import built_patients, frames_of, stored_tables
 from tasks.results.uncalibrated import (
     uncalibrated_sentence,
     uncalibrated_tubes,
     unmeasured_notices,
 )
-from tasks.store.ledger import State, all_files, count_by_state
-from tasks.store.runs import last_run
+from tasks.store.editions import last_editions
+from tasks.store.ledger import FileRecord, State, all_files, count_by_state
+from tasks.store.opening import Store
+from tasks.store.runs import Run, last_run
 from tasks.store.tubes import taken_in
 from tasks.strategies.standing import strategy_standing
+from tasks.study.lock import is_running
 from tasks.study.snapshot import StudySnapshot
 
-OPEN_STATES: tuple[State, ...] = ("settling", "waiting", "failed", "quarantined")
+NEEDS_A_PERSON: tuple[State, ...] = ("failed", "quarantined", "waiting")
+LISTED: tuple[State, ...] = (*NEEDS_A_PERSON, "duplicate", "settling")
+"""States of the files that are listed, the most urgent first; a duplicate only while it is new."""
 
 
-def write_front_page(snapshot: StudySnapshot) -> Path:
-    """Write results/index.html: every patient's visits, and every file that needs a person.
+def write_front_page(snapshot: StudySnapshot, faults: Sequence[str] = ()) -> Path:
+    """Write index.html and study.js at the end of a pass.
 
-    Each file that waits, failed or was refused is listed with its reason.
+    ``faults`` are the sentences on what the pass could not write.
     """
-    import pandas as pd
+    return _write(snapshot, read_morning(snapshot, faults, in_pass=True))
 
+
+def rewrite_front_page(snapshot: StudySnapshot) -> Path:
+    """Write index.html and study.js between passes, as the store knows the last one."""
+    return _write(snapshot, read_morning(snapshot))
+
+
+def read_morning(
+    snapshot: StudySnapshot, faults: Sequence[str] = (), *, in_pass: bool = False
+) -> Morning:
+    """Read the store, the sheets and what was kept of the instruments.
+
+    ``in_pass``: the pass that reads them is about to end, with ``faults``; else those of the last
+    one are said.
+    """
     study = snapshot.study
-    tables = frames_of(stored_tables(study).values(), "kinetics")
-    kinetics = cohort_kinetics(tables) if tables else pd.DataFrame(columns=KINETICS.names)
     with study.store() as store:
-        states = count_by_state(store)
-        open_files = [
-            LedgerLine(record.inbox_path, record.state, record.reason)
-            for record in all_files(store, OPEN_STATES)
-        ]
         run = last_run(store)
+        since = looked_back_from(run.started_at if run else None)
+        states = count_by_state(store)
+        files = _listed(store, since)
         known = taken_in(store)
-        strategies = {
-            (each.panel, each.strategy): " ".join(filter(None, (each.description, each.newer)))
-            for each in strategy_standing(snapshot, store)
-        }
-    instruments = kept_overview(study)
-    overview = CohortOverview(
-        study=study.settings.study,
-        states={str(state): number for state, number in states.items()},
-        open_files=open_files,
-        last_run=datetime.fromisoformat(run.started_at) if run else None,
-        last_run_outcome=run.outcome if run and run.ended_at else "",
-        patients=tuple(built_patients(study)),
-        cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
-        strategies=strategies,
-        uncalibrated=uncalibrated_sentence(uncalibrated_tubes(snapshot, known)),
-        notices=(
-            *inbox_faults(study),
-            *map(str, snapshot.drug_problems),
-            *sheet_notices(snapshot, known),
-            *unmeasured_notices(snapshot, known),
-            *instruments.notices,
-        ),
-        instruments=instruments.standing,
+        editions = last_editions(store)
+        standings = strategy_standing(snapshot, store)
+    tubes = [tube for each in editions.values() for tube in read_counted_tubes(each.kinetics)]
+    recent = frozenset(
+        tube.identity.tube_sha256
+        for tube in known
+        if tube.file.state == "counted" and tube.file.changed_at >= since
     )
+    look = tubes_to_look_at(tubes, recent, study.settings.time_zone)
+    without = uncalibrated_tubes(snapshot, known)
+    instruments = kept_overview(study)
+    unwritten = tuple(faults) if in_pass else _faults_of(run)
+    asked = (
+        *inbox_faults(study),
+        *map(str, snapshot.drug_problems),
+        *sheet_notices(snapshot, known),
+        *unmeasured_notices(snapshot, known),
+        *instruments.notices,
+    )
+    outcome, at = _ending(snapshot, run, in_pass=in_pass)
+    night = Night(
+        outcome=outcome,
+        at=at,
+        time_zone=study.settings.time_zone,
+        counted=len(recent),
+        to_look_at=len(look),
+        stops=sum(each.severity == "stop" for each in look),
+        files=sum(states[state] for state in NEEDS_A_PERSON),
+        notices=len(asked),
+        unwritten=len(unwritten),
+        uncalibrated=sum(each.tubes for each in without),
+        drifts=len(instruments.notices),
+    )
+    return Morning(
+        states=states,
+        files=files,
+        known=known,
+        tubes=tubes,
+        patients=sorted(editions),
+        look=look,
+        recent=recent,
+        standings=standings,
+        instruments=instruments,
+        notices=(*unwritten, *asked),
+        uncalibrated=uncalibrated_sentence(without),
+        night=night,
+    )
+
+
+def _write(snapshot: StudySnapshot, morning: Morning) -> Path:
+    study = snapshot.study
+    front = FrontPage(
+        study=study.settings.study,
+        sentence=morning.night.sentence,
+        standing=morning.night.standing,
+        states={str(state): number for state, number in morning.states.items()},
+        open_files=[
+            LedgerLine(printable(each.inbox_path), each.state, each.reason)
+            for each in morning.files
+        ],
+        patients={patient: report_address(patient) for patient in morning.patients},
+        cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
+        strategies={
+            (each.panel, each.strategy): " ".join(filter(None, (each.description, each.newer)))
+            for each in morning.standings
+        },
+        notices=morning.notices,
+        uncalibrated=morning.uncalibrated,
+        instruments=morning.instruments.standing,
+    )
+    study.results.mkdir(parents=True, exist_ok=True)
+    write_app(study.results)
+    document = study_document(snapshot, morning)
+    write_atomically(study.results / "study.js", data_script("study", "", document))
     page = study.results / "index.html"
-    write_atomically(page, render_index(overview, kinetics).encode())
+    write_atomically(page, render_index(front).encode())
     return page
+
+
+def _listed(store: Store, since: str) -> list[FileRecord]:
+    """List the files to name, the most urgent state first; of duplicates only the new ones."""
+    listed = [
+        each
+        for each in all_files(store, LISTED)
+        if each.state != "duplicate" or each.changed_at >= since
+    ]
+    return sorted(listed, key=lambda each: LISTED.index(each.state))
+
+
+def _ending(
+    snapshot: StudySnapshot, run: Run | None, *, in_pass: bool
+) -> tuple[PassOutcome, datetime | None]:
+    """Tell how the last pass ended, and when; when it began, if it did not end well."""
+    if run is None:
+        return "none", None
+    if in_pass and run.outcome == "running":
+        return "done", datetime.now(UTC)
+    outcome: Literal["running", "done", "failed", "interrupted"] = run.outcome
+    if outcome == "running" and not is_running(snapshot.study):
+        outcome = "interrupted"
+    well = outcome == "done" and run.ended_at
+    return outcome, datetime.fromisoformat(
+        run.ended_at if well and run.ended_at else run.started_at
+    )
+
+
+def _faults_of(run: Run | None) -> tuple[str, ...]:
+    """Give what the last pass could not write."""
+    told = run.summary.get("table_faults", ()) if run else ()
+    return tuple(map(str, told))

@@ -1,13 +1,13 @@
 """Frame one pass, one run over a study: one at a time, noted in the store, summed up at the end."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from gating.evaluation.engine import ENGINE_VERSION
-from panels.text.errors import StoreFault, UsageFault
+from panels.text.errors import ReconflowError, StoreFault, UsageFault
 from panels.text.quoting import unexpected
 from tasks.intake.cytometers import ask_for_cytometers
 from tasks.intake.marker_files import check_folders
@@ -17,6 +17,7 @@ from tasks.intake.take_in import IntakeSummary
 from tasks.publish.app_files import write_app
 from tasks.results.cohort_estimates import strata_of
 from tasks.results.cohort_tables import cohort_is_due
+from tasks.results.front_page import rewrite_front_page
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_notes import baseline_warnings
 from tasks.results.stored_tables import built_patients
@@ -212,6 +213,14 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
         finally:
             with study.store() as store:
                 end_run(store, run, outcome, this.summary)
+            if outcome == "failed":
+                _say_failure(snapshot)
+
+
+def _say_failure(snapshot: StudySnapshot) -> None:
+    """Write on the front page that the pass failed; what stopped the pass may stop this too."""
+    with suppress(ReconflowError, OSError):
+        rewrite_front_page(snapshot)
 
 
 def _check(study: Study) -> StudySnapshot:

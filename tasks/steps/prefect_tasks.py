@@ -135,7 +135,7 @@ def instrument_pages() -> list[str]:
 
 @step("front page")
 def front_page() -> str:
-    """Write results/index.html; gives its path."""
+    """Write results/index.html and study.js with what could not be written; gives the path."""
     from tasks.results.front_page import write_front_page
 
-    return str(apart(write_front_page))
+    return str(apart(lambda ending: write_front_page(*ending)))

@@ -77,11 +77,12 @@ _KNOW: Mapping[Flag, str] = {
     Flag.NO_BACKGROUND: "True of every tube of the patient; the limits hold it.",
     Flag.BACKGROUND_FEW_EVENTS: "True of every tube of the patient; the limits hold it.",
 }
-_JUDGED: Mapping[Severity, Mapping[Flag, str]] = MappingProxyType(
+JUDGED: Mapping[Severity, Mapping[Flag, str]] = MappingProxyType(
     {"stop": _STOP, "look": _LOOK, "know": _KNOW}
 )
+"""Every flag by its severity, with the sentence that says why."""
 _SEVERITY: Mapping[str, Severity] = MappingProxyType(
-    {str(flag): severity for severity, flags in _JUDGED.items() for flag in flags}
+    {str(flag): severity for severity, flags in JUDGED.items() for flag in flags}
 )
 
 
@@ -99,8 +100,3 @@ def worst(words: Iterable[str]) -> Severity | Literal[""]:
 def worst_first(words: Iterable[str]) -> list[str]:
     """Put flags in order, those of the worst severity first, else as they come."""
     return sorted(words, key=lambda word: WORST_FIRST.index(severity_of(word)))
-
-
-def why_so_severe(flag: Flag) -> str:
-    """Give the sentence that says why a flag has its severity. Raises KeyError for one unjudged."""
-    return _JUDGED[severity_of(flag)][flag]

@@ -78,8 +78,9 @@ def header(path: Path) -> list[str]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Every result but the front page, which says when the program ran."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "index.html"]
+    """Every result but the front page and its data, which say when the program ran."""
+    said = ("index.html", "study.js")
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in said]
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files

@@ -70,7 +70,7 @@ def test_tubes_without_a_calibration_are_said_first_until_there_is_one(tmp_path:
     page = (study.results / "index.html").read_text(encoding="utf-8")
     body = page[page.index("<h1>") :]
     assert sentence in body
-    assert body.index(sentence) < body.index("<ul") < body.index("Patients and visits")
+    assert body.index(sentence) < body.index("Needs your hand") < body.index("Patients and")
     status = say("status", "--study", study.folder, "--json", "--strict")
     assert (status.code, status.document["uncalibrated"]) == (3, 2)
     (group,) = status.document["without_calibration"]

@@ -164,7 +164,7 @@ def test_the_front_page_says_the_drift_and_leads_to_every_instrument(study: Stud
     judge_and_write(read_snapshot(study))
     page = write_front_page(read_snapshot(study)).read_text(encoding="utf-8")
     assert "CD3 of T cells (FITC-A, panel tbnk) on BD FACSLyric R001 has read" in page
-    assert page.index("What needs a hand") < page.index("has read") < page.index("Instruments")
+    assert page.index("Needs your hand") < page.index("has read") < page.index("<h3>Instruments")
     assert 'href="instruments/BD-FACSLyric-R002.html"' in page
     assert "3 tubes, the last of 2026-01-07: too few to judge any" in page
 

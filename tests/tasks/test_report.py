@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from tasks.publish.figure_bytes import png_bytes
-from tasks.publish.front_page import CohortOverview, LedgerLine, completeness, render_index
 from tasks.publish.report import (
     PatientRecord,
     patient_figures,
@@ -79,24 +78,19 @@ def test_every_tube_links_to_its_gates():
 
 
 def test_pages_fetch_nothing_and_run_nothing():
-    overview = CohortOverview("Study", {}, (), None)
-    for page in (render_patient_report(RECORD, ROWS, CMAX, {}), render_index(overview, ROWS)):
-        assert not re.search(OUTWARD, page)
+    assert not re.search(OUTWARD, render_patient_report(RECORD, ROWS, CMAX, {}))
 
 
 def test_hostile_text_is_shown_and_does_nothing():
     evil = '"><script>alert(1)</script>.fcs'
-    overview = CohortOverview(evil, {"waiting": 1}, (LedgerLine(evil, "waiting", evil),), None)
-    front = render_index(overview, ROWS.assign(patient=evil, visit=evil))
-    report = render_patient_report(
+    page = render_patient_report(
         PatientRecord(evil, {evil: datetime(2026, 3, 1, tzinfo=UTC)}),
         ROWS.assign(flags=evil, panel=evil),
         CMAX,
         {},
     )
-    for page in (front, report):
-        assert "<script" not in page
-        assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
 
 
 def test_a_patient_without_a_counted_tube_has_a_report_that_says_so():
@@ -194,45 +188,6 @@ def test_every_parameter_of_the_contract_has_words():
 
 def test_an_unknown_flag_is_named_rather_than_dropped():
     assert explained(["odd"], {}) == {"odd": "No explanation is on file for 'odd'."}
-
-
-def test_the_front_page_tells_full_partial_missed_and_coming_visits_apart():
-    def tube(patient, day, panel):
-        return at(day, patient=patient, panel=panel, tube_sha256=f"{patient}{day}{panel}")
-
-    rows = kinetics(
-        *(tube("A", d, p) for d in (7, 28, 84) for p in ("bcell", "cart")),
-        tube("B", 7, "bcell"),
-        *(tube("B", 28, p) for p in ("bcell", "cart")),
-    )
-    visits, grid = completeness(rows[~((rows["patient"] == "A") & (rows["visit"] == "D28"))])
-    assert visits == ["D7", "D28", "D84"]
-    assert [cell.kind for cell in grid["A"]] == ["full", "missed", "full"]
-    assert [(cell.kind, cell.missing) for cell in grid["B"][:1]] == [("partial", ("cart",))]
-    assert grid["B"][2].kind == "ahead"
-
-
-def test_the_front_page_lists_what_needs_a_hand_the_last_run_and_every_patient():
-    line = LedgerLine("x.fcs", "quarantined", "CD3 is missing.")
-    overview = CohortOverview(
-        "Study",
-        {"counted": 4, "quarantined": 1},
-        (line,),
-        datetime(2026, 11, 3, 2, 14, tzinfo=UTC),
-        "4 counted",
-        ("SLE-001", "SLE-002"),
-    )
-    page = render_index(overview, ROWS)
-    for text in (
-        "x.fcs",
-        "CD3 is missing.",
-        "2026-11-03 02:14: 4 counted",
-        'href="patients/SLE-001/report.html"',
-        "SLE-002",
-        "no tube counted yet",
-    ):
-        assert text in page
-    assert "Nothing waits" in render_index(CohortOverview("Study", {}, (), None), ROWS)
 
 
 def test_the_strategy_is_named_by_version_and_short_hash_only():

@@ -1,11 +1,11 @@
 """Every flag has one severity, and the words that checks rely on have theirs."""
 
 from tasks.vocabulary.flags import Flag
-from tasks.vocabulary.severity import _JUDGED, severity_of, worst, worst_first
+from tasks.vocabulary.severity import JUDGED, severity_of, worst, worst_first
 
 
 def test_every_flag_is_judged_exactly_once() -> None:
-    judged = [flag for flags in _JUDGED.values() for flag in flags]
+    judged = [flag for flags in JUDGED.values() for flag in flags]
     assert sorted(judged) == sorted(Flag)
 
 

@@ -1,0 +1,118 @@
+// The grid of patients and visits: one mark a tube, told apart by shape as well as by colour.
+const MARK_MEANINGS = { stop: "do not use yet", look: "look at it", know: "in order", "": "in order" };
+const MARK_SHAPES = { stop: "stop", look: "look", know: "fine", "": "fine" };
+
+/** Make the mark of a severity, for a line of text. */
+function severityMark(severity, filled) {
+  const shape = `mark ${MARK_SHAPES[severity]}${filled ? " filled" : ""}`;
+  return element("span", { class: shape, "aria-hidden": "true" });
+}
+
+/** Draw the grid in place of the plain list of patients. */
+function drawGrid(place, study) {
+  if (!study.patients.length) return;
+  const head = element(
+    "tr",
+    {},
+    element("th", { scope: "col", class: "visit" }, "patient"),
+    study.visits.map((each) => element("th", { scope: "col" }, visibleName(each.visit))),
+  );
+  const rows = study.patients.map((patient) => gridRow(patient, study));
+  const table = element("table", { class: "grid" }, element("thead", {}, head), element("tbody", {}, rows));
+  const label = "Patients and visits: the arrow keys move along the tubes";
+  const frame = element("div", { class: "grid-frame", role: "region", "aria-label": label }, table);
+  table.querySelector("a.mark")?.setAttribute("tabindex", "0");
+  frame.addEventListener("keydown", moveAlongGrid);
+  place.replaceChildren(gridKey(study), frame);
+}
+
+function gridKey(study) {
+  const item = (mark, words) => element("span", { class: "key-item" }, mark, words);
+  const order = study.panels.length > 1 ? `In each visit, in this order: ${study.panels.join(", ")}. ` : "";
+  return element(
+    "p",
+    { class: "key" },
+    item(severityMark(""), "in order"),
+    item(severityMark("look"), "look at it"),
+    item(severityMark("stop"), "do not use yet"),
+    item(element("span", { class: "mark missed", "aria-hidden": "true" }), "missed or not counted"),
+    item(severityMark("", true), "filled: accepted or signed"),
+    element("span", { class: "faded" }, `${order}M: marrow.`),
+  );
+}
+
+function gridRow(patient, study) {
+  const visits = new Map();
+  for (const cell of patient.cells) {
+    if (!visits.has(cell[0])) visits.set(cell[0], []);
+    visits.get(cell[0]).push(cell);
+  }
+  const last = Math.max(-1, ...visits.keys());
+  const name = element("a", { href: root() + patient.report }, visibleName(patient.patient));
+  const cells = study.visits.map((_, index) =>
+    index > last
+      ? element("td", { class: "ahead" })
+      : element("td", {}, visitMarks(patient, index, visits.get(index) || [], study)),
+  );
+  return element("tr", {}, element("th", { scope: "row", class: "visit" }, name), cells);
+}
+
+function visitMarks(patient, index, cells, study) {
+  const where = `${patient.patient} ${study.visits[index].visit}`;
+  if (!cells.length) return [missedMark(`${where}: missed`)];
+  const blood = study.panels.flatMap((panel, place) => {
+    const marks = cells.filter((cell) => cell[1] === place);
+    return marks.length
+      ? marks.map((cell) => tubeMark(cell, `${where} ${panel}`, patient.signed))
+      : [missedMark(`${where} ${panel}: not counted`)];
+  });
+  const others = cells.filter((cell) => typeof cell[1] === "string");
+  if (others.length === cells.length) blood.length = 0;
+  return [...blood, ...others.flatMap((cell) => otherMark(cell, where, patient.signed))];
+}
+
+function otherMark(cell, where, signed) {
+  const letter = element("span", { class: "specimen", "aria-hidden": "true" }, cell[1][0].toUpperCase());
+  return [letter, tubeMark(cell, `${where} ${cell[1]}`, signed)];
+}
+
+function tubeMark([, , sha12, severity, review], where, signed) {
+  const filled = Boolean(signed) || review === "accepted";
+  const words = `${where}: ${MARK_MEANINGS[severity]}${review ? `, ${review}` : ""}`;
+  return element("a", {
+    class: `mark ${MARK_SHAPES[severity]}${filled ? " filled" : ""}`,
+    href: tubeAddress(sha12, ""),
+    title: words,
+    "aria-label": words,
+    tabindex: "-1",
+  });
+}
+
+function missedMark(words) {
+  return element("span", { class: "mark missed", title: words, role: "img", "aria-label": words });
+}
+
+/** One stop of the Tab key for the whole grid; the arrow keys go on from there. */
+function moveAlongGrid(event) {
+  const next = besideInGrid(event.target, event.key);
+  if (!next) return;
+  event.preventDefault();
+  event.target.setAttribute("tabindex", "-1");
+  next.setAttribute("tabindex", "0");
+  next.focus();
+}
+
+function besideInGrid(mark, key) {
+  if (!mark.matches("a.mark")) return null;
+  const row = mark.closest("tr");
+  const marks = [...row.querySelectorAll("a.mark")];
+  if (key === "ArrowRight") return marks[marks.indexOf(mark) + 1];
+  if (key === "ArrowLeft") return marks[marks.indexOf(mark) - 1];
+  const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[key];
+  return step && row[step] ? nearestMark(row[step], mark.closest("td").cellIndex) : null;
+}
+
+function nearestMark(row, column) {
+  const away = (mark) => Math.abs(mark.closest("td").cellIndex - column);
+  return [...row.querySelectorAll("a.mark")].sort((one, other) => away(one) - away(other))[0];
+}

@@ -109,6 +109,13 @@ def entries(store: Store) -> list[KeptEntry]:
         return [KeptEntry(*row) for row in connection.execute(select(audit).order_by(audit.c.id))]
 
 
+def entries_on(store: Store, action: str, subject: str) -> list[KeptEntry]:
+    """List the entries that tell of one action on one subject, in their order."""
+    chosen = select(audit).where(audit.c.action == action, audit.c.subject == subject)
+    with store.reading() as connection:
+        return [KeptEntry(*row) for row in connection.execute(chosen.order_by(audit.c.id))]
+
+
 def noted_head(store: Store) -> Head | None:
     """Give how far the log went when its last entry was written; None before the first."""
     with store.reading() as connection:

@@ -43,7 +43,8 @@ VALUES = (
     "method",
     "flags",
 )
-DECISIONS = ("used", "corrected", "review")
+REVIEW = "review"
+DECISIONS = ("used", "corrected", REVIEW)
 """What is compared where the table at the cut held it already."""
 PARAMETER_VALUES = ("value", "low", "high", "censoring", "definition")
 
@@ -93,9 +94,10 @@ def _changes(old: Row, new: Row) -> Iterator[tuple[object, ...]]:
     """Yield a line for each value of a row that is another one now."""
     compared = (*IDENTITY, "day", *VALUES, *(DECISIONS if old["used"] else ()))
     changed = [name for name in compared if _written(old[name]) != _written(new[name])]
-    why = _why(old, new, changed)
+    why = _why(old, new, [name for name in changed if name != REVIEW or _is_exclusion(old, new)])
     for name in changed:
-        yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), why)
+        reason = _review_now(new) if name == REVIEW else why
+        yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), reason)
 
 
 def _parameters(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, ...]]:
@@ -147,11 +149,23 @@ def _made_with_another(old: Row, new: Row) -> str:
 
 def _decided(new: Row, changed: list[str]) -> str:
     """Name what a person decided on the tube since."""
-    if "review" in changed:
-        return f"the review of the tube says {new['review'] or 'nothing'} now"
+    if REVIEW in changed:
+        return _review_now(new)
     if "corrected" in changed:
         return "a person corrected a gate of the tube, or took a correction back"
     return ""
+
+
+def _review_now(new: Row) -> str:
+    return f"the review of the tube says {new[REVIEW] or 'nothing'} now"
+
+
+def _is_exclusion(old: Row, new: Row) -> bool:
+    """Tell whether a tube was excluded or taken back: other decisions change no number.
+
+    They are reopened by numbers that change.
+    """
+    return "excluded" in (old[REVIEW], new[REVIEW])
 
 
 def _why_it_came(row: Row, *, has_tube: bool) -> str:

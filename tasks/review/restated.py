@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from panels.text.plural import counted
-from tasks.kinetics.restatement import PARAMETER_TABLE, ROW, restatements
+from tasks.kinetics.restatement import PARAMETER_TABLE, REVIEW, ROW, restatements
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.publish.tables import read_table
 from tasks.store.audit import KeptEntry
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 RESTATED = "restated"
 """What the log says was done when new tables restate published numbers."""
 MOST_REASONS = 3
-REVIEW = "review"
-"""The column that tells what a reviewer decided: a decision restates no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +82,7 @@ def restated(then: Edition, now: Edition) -> Restated:
     """Compare two editions of one patient's tables."""
     rows = restatements(_tables(then), _tables(now)).to_dict("records")
     lines = [RestatedValue(*(str(row[name]) for name in NAMES)) for row in rows]
+    # A decision of a reviewer restates no number.
     kinetics = [each for each in lines if each.table != PARAMETER_TABLE and each.what != REVIEW]
     return Restated(
         values=tuple(each for each in kinetics if not _came(each)),

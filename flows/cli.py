@@ -104,6 +104,8 @@ COMMANDS = {
     "study_folder:status": "the ledger by state, what waits and why, last and next run",
     "instruments:monitor": "control charts of every instrument, and what has drifted",
     "study_folder:retry": "take refused or failed files up again",
+    "review:review": "accept, query or repeat visits, sign a patient's tables, list what is open",
+    "audit:audit": "print and verify the log of decisions, or export it",
     "single_file:inspect": "what an FCS file says of itself, and whether it would be refused",
     "single_file:gate": "counts of one file under a strategy or a Gating-ML document",
     "single_file:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",

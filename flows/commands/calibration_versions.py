@@ -125,16 +125,19 @@ def release(  # noqa: PLR0913 - options of one command
 ) -> Outcome:
     """Freeze VERSION of PANEL on INSTRUMENT: its tubes are counted with it from the next run on."""
     from tasks.calibrate.release import release_calibration
+    from tasks.review.releases import note_release
 
     _calibrations_of(study)
     frozen, changes = release_calibration(study, (panel, instrument), version, by=by, reason=reason)
+    pin = frozen.calibration.pin
+    note_release(study, "calibration", pin, frozen.sha256, by=by, reason=reason.strip())
     lines = [
-        f"{frozen.calibration.pin} is released ({frozen.sha256[:12]}) by {by}.",
+        f"{pin} is released ({frozen.sha256[:12]}) by {by}.",
         _counted_with(study, frozen.calibration),
         *(f"  {change.text}" for change in changes or ()),
     ]
     document = {
-        "calibration": frozen.calibration.pin,
+        "calibration": pin,
         "sha256": frozen.sha256,
         "difference": None if changes is None else [change.document() for change in changes],
     }

@@ -74,8 +74,9 @@ def _export_cells(study: "OpenStudy", path: Path, most_cells: int) -> Outcome:
 
 def _export_tables(study: "OpenStudy", form: TableForm, folder: Path, as_of: str | None) -> Outcome:
     from tasks.export.files import write_export
-    from tasks.export.restatement import restatements
     from tasks.export.study_data import collect, moment_of
+    from tasks.kinetics.restatement import restatements
+    from tasks.review.sign_off import signed_at
     from tasks.strategies.in_use import read_snapshot
 
     moment = moment_of(as_of, study.settings.local_zone or "UTC") if as_of else None
@@ -85,6 +86,9 @@ def _export_tables(study: "OpenStudy", form: TableForm, folder: Path, as_of: str
     restated = None
     if moment:
         restated = restatements(tables, collect(study))
+        with study.store() as store:
+            signed = signed_at(store, moment)
+        restated["signed"] = [signed.get(patient, "") for patient in restated["patient"]]
     written = [str(path) for path in write_export(tables, form, folder, restated)]
     document: dict[str, object] = {
         "files": written,

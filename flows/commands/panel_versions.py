@@ -155,8 +155,10 @@ def diff(old: str, new: str, *, study: LaboratoryStudy = None, json: Json = Fals
 def release(name: str, version: str, *, study: Study = Path(), json: Json = False) -> Outcome:
     """Freeze version VERSION of NAME in the study's panels: from then on it cannot change."""
     from panels.releasing import release_panel
+    from tasks.review.releases import note_release
 
     frozen, changes = release_panel(study / "panels", name, version)
+    note_release(study, "panel", frozen.pin, frozen.sha256)
     lines = [
         f"{frozen.pin} is released ({frozen.sha256[:12]}).",
         *(f"  {change.text}" for change in changes or ()),

@@ -1,6 +1,7 @@
 """Gather and show how a study stands: the ledger, what is open, the last and the next run."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ def status_document(
     from tasks.intake.sheet_notices import sheet_notices
     from tasks.results.front_page import read_morning
     from tasks.results.uncalibrated import uncalibrated_tubes
+    from tasks.review.sign_off import standings
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
     from tasks.store.tubes import taken_in
@@ -38,6 +40,7 @@ def status_document(
         last = last_run(store, "nightly")
         strategies = strategy_standing(snapshot, store)
         known = taken_in(store)
+        signed = standings(store)
     without = uncalibrated_tubes(snapshot, known)
     morning = read_morning(snapshot)
     return {
@@ -52,6 +55,7 @@ def status_document(
         "attention": morning.night.attention,
         "strategies": [_strategy_document(each) for each in strategies],
         "panels": [_panel_document(each) for each in panel_standing(snapshot)],
+        "signed": [each.document() for each in signed],
         "open": [_file_document(each) for each in files],
         "last_run": _run_document(study, last) if last else None,
         "next_run": _next_run(study, server) if server else None,
@@ -75,6 +79,7 @@ def status_text(document: Mapping[str, Any]) -> str:
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in strategies),
         *(each["newer"] for each in strategies if each["newer"]),
         *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
+        *_signed_lines(document["signed"]),
         *document["inbox"],
         *document["sheets"],
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
@@ -99,6 +104,17 @@ def _panel_document(used: "PanelStanding") -> dict[str, str]:
         "sha256": used.sha256,
         "standing": used.description,
     }
+
+
+def _signed_lines(signed: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Count how many patients' tables are signed, and name those whose signature ended."""
+    if signed:
+        states = Counter(each["state"] for each in signed)
+        yield f"signed: {', '.join(f'{number} {state}' for state, number in states.items())}"
+    for each in signed:
+        if each["reopened_because"]:
+            of = " ".join(filter(None, (each["patient"], each["data_cut"])))
+            yield f"{of}: {each['state']}, no longer signed: {each['reopened_because']}"
 
 
 def _file_document(file: "FileRecord") -> dict[str, str]:

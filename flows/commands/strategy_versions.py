@@ -224,9 +224,11 @@ def diff(
 @strategy.command
 def release(name: str, version: str, *, study: Study = Path(), json: Json = False) -> Outcome:
     """Freeze version VERSION of NAME in the study's strategies: from then on it cannot change."""
+    from tasks.review.releases import note_release
     from tasks.strategies.release import release_version
 
     frozen, difference = release_version(study, name, version)
+    note_release(study, "strategy", frozen.strategy.name, frozen.sha256)
     document: dict[str, object] = {
         "strategy": frozen.strategy.name,
         "sha256": frozen.sha256,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tasks.export.restatement import RESTATEMENTS
 from tasks.export.sdtm import sdtm_tables
+from tasks.kinetics.restatement import RESTATEMENTS
 from tasks.publish.legend import LegendWords
 from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import study_workbook_bytes

@@ -22,6 +22,7 @@ from tasks.results.stored_tables import (
     stored_tables,
     write_mark,
 )
+from tasks.review.restating import restating_entry
 from tasks.store.editions import WITHDRAWN, Edition, last_editions, last_fingerprints, save_edition
 from tasks.store.opening import Store
 from tasks.store.tubes import taken_in
@@ -63,7 +64,8 @@ def build_cohort(snapshot: StudySnapshot) -> int:
     with study.store() as store:
         for name in _withdrawn(store, last_fingerprints(store)):
             _set_aside(study, name)
-            save_edition(store, Edition(name, WITHDRAWN))
+            gone = Edition(name, WITHDRAWN)
+            save_edition(store, gone, restating_entry(store, gone))
     stored = stored_tables(study)
     kinetics = cohort_kinetics(frames_of(stored.values(), "kinetics"))
     parameters = cohort_parameters(frames_of(stored.values(), "parameters"))

@@ -19,6 +19,7 @@ from tasks.sheets.patients import Patient
 from tasks.store.counts import read_counts
 from tasks.store.editions import last_fingerprints
 from tasks.store.opening import Store
+from tasks.store.reviews import Review, reviews_of
 from tasks.store.tubes import taken_in
 from tasks.study.folder import Study
 from tasks.study.snapshot import StudySnapshot
@@ -39,7 +40,8 @@ class PatientInputs:
 
     ``notes`` are sentences on what the tables do not hold; ``reference_sets`` is, for those of the
     patient's tubes that have reference tubes, the hash of which these are now; ``bead_rates`` is
-    what their batches let expect; ``edited`` names the published tables that somebody changed.
+    what their batches let expect; ``edited`` names the published tables that somebody changed;
+    ``decisions`` are those of reviewers, oldest first.
     """
 
     patient: str
@@ -48,6 +50,7 @@ class PatientInputs:
     reference_sets: Mapping[str, str] = field(default_factory=dict)
     bead_rates: Mapping[str, float] = field(default_factory=dict)
     edited: tuple[str, ...] = ()
+    decisions: tuple[Review, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
             known=known,
         )
         built = _built_from(study, store)
+        reviews = reviews_of(store)
     notes, rules = patient_notes(snapshot, known), _rules(snapshot)
     rates = expected_bead_rates(read.counted)
     tubes: dict[str, list[TubeCounts]] = {}
@@ -82,14 +86,21 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
     due = []
     for name, counted in sorted(tubes.items()):
         sentences = notes.get(name, ())
+        decisions = tuple(each for each in reviews if each.patient == name)
         shas = [tube.identity.tube_sha256 for tube in counted]
         inputs = PatientInputs(
             name,
-            _fingerprint(rules, snapshot.patients.patients.get(name), counted, sentences),
+            _fingerprint(
+                rules | _decided(decisions),
+                snapshot.patients.patients.get(name),
+                counted,
+                sentences,
+            ),
             sentences,
             {sha: references[sha] for sha in shas if sha in references},
             {sha: rates[sha] for sha in shas if sha in rates},
             tuple(edited_tables(patient_folder(study, name))),
+            decisions,
         )
         if inputs.edited or built.get(name) != inputs.fingerprint:
             due.append(inputs)
@@ -109,6 +120,11 @@ def _rules(snapshot: StudySnapshot) -> dict[str, object]:
         "kinetics": settings.kinetics.model_dump(mode="json"),
         "reconflow": version("reconflow"),
     }
+
+
+def _decided(decisions: Sequence[Review]) -> dict[str, object]:
+    """Name the decisions that enter a patient's tables by their entries in the log."""
+    return {"reviews": [each.entry for each in decisions]} if decisions else {}
 
 
 def _fingerprint(

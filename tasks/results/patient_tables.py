@@ -18,8 +18,10 @@ from tasks.publish.tables import csv_bytes, write_atomically
 from tasks.results.calibration_flags import with_calibration_flags
 from tasks.results.draw_checks import compare_draws, contradictions, draws_in_qc
 from tasks.results.patient_inputs import PatientInputs
+from tasks.results.reviewed import with_reviews
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import begin_tables, patient_folder, write_mark
+from tasks.review.restating import restating_entry
 from tasks.sheets.patients import Patient
 from tasks.sheets.same_draw import two_draws
 from tasks.store.counts import tube_counts
@@ -62,7 +64,9 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
         reference_sets=inputs.reference_sets,
         bead_rates=inputs.bead_rates,
     )
-    kinetics = patient_kinetics(snapshot, patient, tubes)
+    kinetics, tubes = with_reviews(
+        patient_kinetics(snapshot, patient, tubes), tubes, inputs.decisions
+    )
     settings = parameter_settings(study.settings, {patient.patient: patient}, kinetics, tubes)
     rows = kinetic_rows(kinetics, settings.detect_events)
     parameters = parameters_frame(kinetics, settings, rows)
@@ -84,7 +88,7 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     _write_report(snapshot, patient, kinetics, parameters, notes=notes)
     edition = Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY))
     with study.store() as store:
-        save_edition(store, edition)
+        save_edition(store, edition, restating_entry(store, edition))
     write_mark(folder, inputs.fingerprint, PATIENT_TABLES)
 
 

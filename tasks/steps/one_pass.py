@@ -22,6 +22,8 @@ from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_notes import baseline_warnings
 from tasks.results.stored_tables import built_patients
 from tasks.results.uncalibrated import uncalibrated_sentence, uncalibrated_tubes
+from tasks.review.audit_trail import keep_head
+from tasks.review.releases import note_found_releases
 from tasks.sheets.drugs import read_drugs
 from tasks.sheets.instruments import read_instrument_events
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
@@ -199,7 +201,8 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
         with study.store() as store:
             check_folders(study, store)
             check_ledger(study, store)
-            altered = check_integrity(study, store)
+            note_found_releases(study, store)
+            altered = [*check_integrity(study, store), *keep_head(study, store)]
             ask_for_cytometers(study, store)
             _keep_versions(store, snapshot)
             run = begin_run(store, kind)
@@ -215,6 +218,8 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
                 end_run(store, run, outcome, this.summary)
             if outcome == "failed":
                 _say_failure(snapshot)
+        with study.store() as store:
+            keep_head(study, store)
 
 
 def _say_failure(snapshot: StudySnapshot) -> None:

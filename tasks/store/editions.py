@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, insert, select, text
 
 from panels.text.errors import ReconflowError
+from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import editions
@@ -30,8 +31,11 @@ class Edition:
     recovery: bytes = b""
 
 
-def save_edition(store: Store, edition: Edition) -> bool:
-    """Add an edition unless the patient's last one is the same, and tell whether it was added."""
+def save_edition(store: Store, edition: Edition, entry: AuditEntry | None = None) -> bool:
+    """Add an edition unless the patient's last one is the same, and tell whether it was added.
+
+    ``entry`` is added to the log with it: what the edition restates of numbers published before.
+    """
     values = {
         "patient": edition.patient,
         "at": utc_now(),
@@ -49,6 +53,8 @@ def save_edition(store: Store, edition: Edition) -> bool:
         if last is not None and same and is_intact(editions, last):
             return False
         connection.execute(insert(editions).values(**sealed(editions, values)))
+        if entry is not None:
+            add_entry(connection, entry)
     return True
 
 
@@ -67,6 +73,14 @@ def last_fingerprints(store: Store) -> dict[str, str]:
     The tables themselves are not unpacked.
     """
     return {row.patient: row.fingerprint for row in _intact_rows(store)}
+
+
+def earlier_editions(store: Store, patient: str) -> list[Edition]:
+    """List all editions of a patient that are as they were written, newest first."""
+    chosen = select(editions).where(editions.c.patient == patient).order_by(editions.c.id.desc())
+    with store.reading() as connection:
+        rows = connection.execute(chosen).all()
+    return [_edition(row) for row in rows if is_intact(editions, row)]
 
 
 def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition]:

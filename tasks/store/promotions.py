@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, insert, select
 
+from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.counted_with import write_strategies
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import pin_changes, promotions
@@ -45,6 +46,14 @@ def begin_promotion(store: Store, promotion: Promotion) -> None:
         connection.execute(insert(promotions).values(**values))
         connection.execute(delete(pin_changes).where(pin_changes.c.panel == promotion.panel))
         connection.execute(insert(pin_changes).values(**asdict(change)))
+        add_entry(connection, _entry(promotion))
+
+
+def _entry(promotion: Promotion) -> AuditEntry:
+    """Tell the log of a promotion."""
+    names = ("from_strategy", "to_strategy", "reason", "concordance")
+    details = {name: getattr(promotion, name) for name in names}
+    return AuditEntry(promotion.approved_by, "promoted", promotion.panel, details)
 
 
 def end_promotion(store: Store, panel: str, strategy: str) -> None:

@@ -2,8 +2,8 @@
 
 The same tables serve SQLite (one folder, one machine) and PostgreSQL (many workers). Times are ISO
 8601 texts: those the laboratory wrote are kept as written, those of the program are UTC. Nothing in
-``transitions``, ``gatings`` and ``counts`` is ever changed once written. A ``digest`` is that of
-its row (tasks/store/digests.py) and the last column.
+``transitions``, ``gatings``, ``counts``, ``audit``, ``reviews`` and ``signatures`` is ever changed
+once written. A ``digest`` is that of its row (tasks/store/digests.py) and the last column.
 """
 
 from sqlalchemy import (
@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -248,6 +248,48 @@ counted_with = Table(
 )
 """One row a panel of which tubes were counted: the strategy version (``cart@2.0.0``) in use then,
 and since when."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    *(Column(name, Text, nullable=False) for name in ("at", "actor", "action", "subject")),
+    Column("details", Text, nullable=False),
+    Column("previous", Text, nullable=False, unique=True),
+    Column("sha256", Text, nullable=False),
+)
+"""One row something that a person decided, or that changed published numbers; append-only.
+
+``id`` counts from 1 without gaps. ``sha256`` is that of the row with ``previous``, the hash of the
+row before it (tasks/store/audit.py).
+"""
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("at", "patient", "visit", "tube_sha256")),
+    *(Column(name, Text, nullable=False) for name in ("decision", "reviewer", "comment")),
+    *(Column(name, Text, nullable=False) for name in ("saw", "entry", "digest")),
+)
+"""One row a decision on a visit, or on one tube of it (``tube_sha256``); append-only.
+
+``saw`` is, as JSON, what the reviewer decided on; ``entry`` is the hash of its entry of ``audit``.
+"""
+
+signatures = Table(
+    "signatures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("at", "patient", "data_cut", "state")),
+    *(Column(name, Text, nullable=False) for name in ("signer", "meaning")),
+    *(Column(name, Text, nullable=False) for name in ("content", "entry", "digest")),
+)
+"""One row a signature under a patient's tables; append-only.
+
+``data_cut`` is the day they are of (empty: as they were at ``at``), ``content`` the hash of what
+was signed, ``entry`` that of its entry of ``audit``.
+"""
 
 runs = Table(
     "runs",

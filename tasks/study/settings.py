@@ -157,6 +157,12 @@ class KineticsSettings(_Settings):
     biexponential: bool = False
 
 
+class ReviewSettings(_Settings):
+    """How tables are signed; with ``four_eyes`` another person approves than reviewed."""
+
+    four_eyes: bool = True
+
+
 class StudySettings(_Settings):
     """All settings of a study; folders are relative to the study folder unless absolute."""
 
@@ -176,6 +182,7 @@ class StudySettings(_Settings):
     recovery: RecoverySettings = RecoverySettings()
     kinetics: KineticsSettings = KineticsSettings()
     cohort: CohortSettings = CohortSettings()
+    review: ReviewSettings = ReviewSettings()
     nightly: NightlySettings = NightlySettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())

@@ -51,6 +51,9 @@ _LAST = """
 # cohort:
 #   stratify_by: arm                # a column of patients.csv by which patients are compared
 
+# review:
+#   four_eyes: true                 # who approves a patient's tables is another person than who reviewed them
+
 # nightly:
 #   cron: "0 2 * * *"               # every night at two
 #   time_zone: Europe/Berlin        # if it is not the study's time zone

@@ -1,7 +1,7 @@
 """Stores as earlier releases made them: their tables and some rows, in tests/data/stores.
 
 ``version_N.DATABASE.sql`` holds the statements by which the release with store version N (0.1.0 to
-0.6.0) made its tables; ``version_N.rows.json`` what its own functions wrote into them, by table.
+0.7.0) made its tables; ``version_N.rows.json`` what its own functions wrote into them, by table.
 Running numbers are left out, and binary cells are written as ``{"hex": …}``.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, column, create_engine, event, insert, select, table, text
 
 STORES = Path(__file__).parents[1] / "data" / "stores"
-EARLIER = (1, 2, 3, 4, 5)
-NUMBERED = ("files", "transitions", "editions", "promotions", "runs")
+EARLIER = (1, 2, 3, 4, 5, 6)
+NUMBERED = ("files", "transitions", "editions", "promotions", "reviews", "signatures", "runs")
 Rows = dict[str, list[dict[str, Any]]]
 
 

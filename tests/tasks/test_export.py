@@ -12,10 +12,10 @@ import pytest
 
 from panels.text.errors import UsageFault
 from tasks.export.files import write_export
-from tasks.export.restatement import restatements
 from tasks.export.sdtm import sdtm_tables
 from tasks.export.sdtm_variables import CP, DATASETS, PC, PP
 from tasks.export.study_data import StudyData, collect, moment_of
+from tasks.kinetics.restatement import restatements
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.publish.tables import csv_bytes
 from tasks.store.editions import Edition, editions_as_of, save_edition
@@ -327,18 +327,29 @@ def test_a_data_set_names_the_content_of_the_panel() -> None:
 
 
 def test_what_a_person_decided_since_a_cut_is_told_where_the_cut_knew_it() -> None:
-    then = data(kinetics(at(28, used="Y"), at(42, used="Y"), at(56), at(84, used="Y")))
+    then = data(
+        kinetics(
+            at(28, used="Y"),
+            at(42, used="Y"),
+            at(56),
+            at(84, used="Y"),
+            at(98, used="Y", review="accepted"),
+        )
+    )
     now = data(
         kinetics(
             at(28, used="N", review="excluded"),
             at(42, used="Y", corrected="Y", events=215),
             at(56, used="Y"),
             at(84, used="N"),
+            at(98, used="Y", events=215),
         )
     )
     told = restatements(then, now).to_dict("records")
     why = {(row["visit"], row["what"]): row["why"] for row in told}
     assert why["D28", "used"] == "the review of the tube says excluded now"
+    assert why["D98", "events"].startswith("the tube was counted anew")
+    assert why["D98", "review"] == "the review of the tube says nothing now"
     assert why["D28", "review"] == why["D28", "used"]
     assert why["D42", "events"].startswith("a person corrected a gate")
     assert why["D84", "used"].startswith("limits, background or a companion tube")

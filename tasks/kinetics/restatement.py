@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.kinetics.table_schema import Column, TableSchema
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from tasks.export.study_data import StudyData
 
 RESTATEMENTS = TableSchema(
     grain="one row a value that is another one now than at the cut",
@@ -26,9 +24,11 @@ RESTATEMENTS = TableSchema(
         Column("then", "", "the value at the cut; empty when there was none"),
         Column("now", "", "the value now; empty when there is none"),
         Column("why", "", "what changed before it"),
+        Column("signed", "", "signature under the patient's tables at the cut; empty: none"),
     ),
 )
 ROW = "row"
+PARAMETER_TABLE = "parameters"
 IDENTITY = ("patient", "visit", "collected", "specimen")
 VALUES = (
     "events",
@@ -43,18 +43,29 @@ VALUES = (
     "method",
     "flags",
 )
-DECISIONS = ("used", "corrected", "review")
+REVIEW = "review"
+DECISIONS = ("used", "corrected", REVIEW)
 """What is compared where the table at the cut held it already."""
 PARAMETER_VALUES = ("value", "low", "high", "censoring", "definition")
 
 Row = Mapping[Hashable, Any]
 
 
-def restatements(then: StudyData, now: StudyData) -> pd.DataFrame:
+class Tables(Protocol):
+    """Tables of one moment: of the whole study, or of one patient."""
+
+    @property
+    def kinetics(self) -> pd.DataFrame: ...
+
+    @property
+    def parameters(self) -> pd.DataFrame: ...
+
+
+def restatements(then: Tables, now: Tables) -> pd.DataFrame:
     """Compare the tables of a data-cut with those of now.
 
     Gives the columns of ``RESTATEMENTS``: rows that came or went, and values that changed, each
-    with its reason.
+    with its reason. ``signed`` is left empty: only the store knows.
     """
     import pandas as pd
 
@@ -73,19 +84,20 @@ def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, .
             yield from _changes(old, new)
         elif new is not None:
             why = _why_it_came(new, has_tube=each[0] in tubes_then)
-            yield _line("kinetics", new, ROW, ("", _written(new["per_ul"])), why)
+            yield _line("kinetics", new, ROW, ("", _result(new)), why)
         elif old is not None:
             why = _why_it_went(old, has_tube=each[0] in tubes_now)
-            yield _line("kinetics", old, ROW, (_written(old["per_ul"]), ""), why)
+            yield _line("kinetics", old, ROW, (_result(old), ""), why)
 
 
 def _changes(old: Row, new: Row) -> Iterator[tuple[object, ...]]:
     """Yield a line for each value of a row that is another one now."""
     compared = (*IDENTITY, "day", *VALUES, *(DECISIONS if old["used"] else ()))
     changed = [name for name in compared if _written(old[name]) != _written(new[name])]
-    why = _why(old, new, changed)
+    why = _why(old, new, [name for name in changed if name != REVIEW or _is_exclusion(old, new)])
     for name in changed:
-        yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), why)
+        reason = _review_now(new) if name == REVIEW else why
+        yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), reason)
 
 
 def _parameters(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, ...]]:
@@ -100,7 +112,7 @@ def _parameters(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object,
         if old is not None and new is not None and old["definition"] != new["definition"]:
             why = "the rule of the parameter is another one"
         shown = (_with_limits(before), _with_limits(after))
-        yield _line("parameters", new or old or {}, each[3], shown, why)
+        yield _line(PARAMETER_TABLE, new or old or {}, each[3], shown, why)
 
 
 def _parameter_values(row: Row | None) -> list[str]:
@@ -137,11 +149,23 @@ def _made_with_another(old: Row, new: Row) -> str:
 
 def _decided(new: Row, changed: list[str]) -> str:
     """Name what a person decided on the tube since."""
-    if "review" in changed:
-        return f"the review of the tube says {new['review'] or 'nothing'} now"
+    if REVIEW in changed:
+        return _review_now(new)
     if "corrected" in changed:
         return "a person corrected a gate of the tube, or took a correction back"
     return ""
+
+
+def _review_now(new: Row) -> str:
+    return f"the review of the tube says {new[REVIEW] or 'nothing'} now"
+
+
+def _is_exclusion(old: Row, new: Row) -> bool:
+    """Tell whether a tube was excluded or taken back: other decisions change no number.
+
+    They are reopened by numbers that change.
+    """
+    return "excluded" in (old[REVIEW], new[REVIEW])
 
 
 def _why_it_came(row: Row, *, has_tube: bool) -> str:
@@ -174,7 +198,13 @@ def _line(table: str, row: Row, what: str, values: tuple[str, str], why: str) ->
         what,
         *values,
         why,
+        "",
     )
+
+
+def _result(row: Row) -> str:
+    """Give the concentration of a row, or its code where it has none."""
+    return _written(row["per_ul"]) or str(row["code"])
 
 
 def _with_limits(values: list[str]) -> str:

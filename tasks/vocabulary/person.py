@@ -1,0 +1,51 @@
+"""Take the names and words of persons who decide something on the command line."""
+
+import unicodedata
+
+from panels.text.errors import UsageFault
+
+LONGEST_NAME = 100
+LONGEST_WORDS = 2000
+
+
+def person(option: str, name: str) -> str:
+    """Give a name without blanks around it; ``option`` (``--by``) is what a refusal names.
+
+    Raises UsageFault when it is empty, longer than 100 characters, or holds characters that cannot
+    be seen.
+    """
+    return _words(option, name, LONGEST_NAME, "a name")
+
+
+def explanation(option: str, words: str) -> str:
+    """Give the reason, comment or meaning that a decision needs, without blanks around it.
+
+    Raises UsageFault when it is empty, longer than 2,000 characters, or holds characters that
+    cannot be seen (a line break is one).
+    """
+    return _words(option, words, LONGEST_WORDS, "a text")
+
+
+def is_same_person(name: str, other: str) -> bool:
+    """Tell whether two names are one: blanks, capitals and ways of writing a letter aside."""
+    return _folded(name) == _folded(other)
+
+
+def _words(option: str, text: str, longest: int, what: str) -> str:
+    text = text.strip()
+    if not text:
+        raise UsageFault(f"{option} is empty: {what} is needed here.")
+    if len(text) > longest:
+        raise UsageFault(
+            f"{option} has {len(text):,} characters: {what} of at most {longest:,} is needed here."
+        )
+    if not text.isprintable():
+        raise UsageFault(
+            f"{option} holds characters that cannot be seen (line breaks, marks that turn the "
+            f"direction of reading): {what} in plain letters on one line is needed here."
+        )
+    return text
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -4,14 +4,20 @@ A patient appears by pseudonym only.
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.counting.limits import LimitSettings
 from tasks.publish.pages import render
-from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
-from tasks.vocabulary.moments import elapsed_days, instant
+from tasks.publish.patient_record import PatientRecord
+from tasks.publish.wording import (
+    CODES,
+    METHODS,
+    Row,
+    Sentence,
+    explained,
+    parameter_sentence,
+    split_words,
+)
 from tasks.vocabulary.populations import in_family, population_rank
 
 if TYPE_CHECKING:
@@ -30,38 +36,6 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 DRAWN = GROUPS[:3]
 TUBE_COLUMNS = ("visit", "day", "specimen", "panel", "strategy")
 UNITS = (("blood", "cells per µL"), ("marrow", "percent of the reference population"))
-
-
-@dataclass(frozen=True, slots=True)
-class PatientRecord:
-    """What the report says of a patient beside the tables.
-
-    ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags
-    into words; ``notes`` are sentences on what is missing and why; ``limits`` are the study's, and
-    ``time_zone`` is that of times without offset.
-    """
-
-    patient: str
-    infusions: Mapping[str, datetime]
-    labels: Mapping[str, str] = field(default_factory=dict)
-    flag_meanings: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    limits: LimitSettings = field(default_factory=LimitSettings)
-    time_zone: str | None = None
-
-    def label(self, population: str) -> str:
-        """Name a population in few words, without its markers; an unknown one by its id."""
-        return self.labels.get(population, population.replace("_", " ")).split(" (")[0]
-
-    def infusion_days(self) -> dict[str, float]:
-        """Give each product's day on the patient's clock, which starts with the first infusion."""
-        if not self.infusions:
-            return {}
-        first = min(self.infusions.values(), key=lambda time: instant(time, self.time_zone))
-        return {
-            product: elapsed_days(first, time, self.time_zone)
-            for product, time in self.infusions.items()
-        }
 
 
 class PrintedCell(NamedTuple):
@@ -134,7 +108,7 @@ def render_patient_report(
 
     ``pictures`` maps the titles of ``patient_figures`` to PNG bytes.
     """
-    flags = {flag for words in kinetics["flags"] for flag in _flags(words)}
+    flags = {flag for words in kinetics["flags"] for flag in split_words(words)}
     populations = sorted(set(kinetics["population"]), key=population_rank)
     methods = set(kinetics["method"])
     values = {
@@ -201,7 +175,7 @@ def _printed_cell(row: Row | None) -> PrintedCell:
         return PrintedCell("", "absent", "not measured")
     method = METHODS.get(str(row["method"]), row["method"])
     basis = f"{row['events']} events in {row['panel']}, {method}"
-    if _flags(row["flags"]):
+    if split_words(row["flags"]):
         basis = f"{basis}; {row['flags']}"
     return PrintedCell(print_result(row), str(row["code"]), basis)
 
@@ -228,7 +202,7 @@ def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
     tubes = []
     for sha, group in kinetics.groupby("tube_sha256"):
         first = group.to_dict("records")[0]
-        flags = sorted({flag for flags in group["flags"] for flag in _flags(flags)})
+        flags = sorted({flag for flags in group["flags"] for flag in split_words(flags)})
         tubes.append(
             {
                 **{name: first[name] for name in TUBE_COLUMNS},
@@ -250,7 +224,7 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
     reasons: dict[tuple[str, str], list[str]] = {}
     lost = winning_rows(kinetics)
     for row in lost[lost["code"] == "NE"].to_dict("records"):
-        meanings = explained(_flags(row["flags"]), record.flag_meanings)
+        meanings = explained(split_words(row["flags"]), record.flag_meanings)
         reason = " ".join(meanings.values()) or "The tube's counts do not allow a statement."
         reasons.setdefault((f"{row['visit']} {row['panel']}", reason), []).append(
             record.label(str(row["population"]))
@@ -258,7 +232,3 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
     return [
         (tube, ", ".join(populations), reason) for (tube, reason), populations in reasons.items()
     ]
-
-
-def _flags(flags: object) -> list[str]:
-    return [flag for flag in flags.split(";") if flag] if isinstance(flags, str) else []

@@ -86,6 +86,11 @@ class Sentence(NamedTuple):
     definition: str
 
 
+def split_words(cell: object) -> list[str]:
+    """Read the words of a cell of the column ``flags``."""
+    return [word for word in cell.split(";") if word] if isinstance(cell, str) else []
+
+
 def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, str]:
     """Give the meaning of each flag, in alphabetical order.
 

@@ -14,10 +14,12 @@ from tasks.counting.visit import group_by_visit
 from tasks.kinetics.schema import RECOVERY
 from tasks.publish.legend import LegendWords
 from tasks.publish.table_files import write_patient_tables
-from tasks.publish.tables import csv_bytes, write_atomically
+from tasks.publish.tables import csv_bytes
 from tasks.results.calibration_flags import with_calibration_flags
 from tasks.results.draw_checks import compare_draws, contradictions, draws_in_qc
+from tasks.results.gate_pages import gates_of, write_gate_pages
 from tasks.results.patient_inputs import PatientInputs
+from tasks.results.patient_pages import patient_record, write_patient_pages
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import begin_tables, patient_folder, write_mark
 from tasks.sheets.patients import Patient
@@ -81,7 +83,9 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     words = LegendWords(meanings(), snapshot.labels(), against)
     kept = write_patient_tables(folder, kinetics, parameters, wide, words)
     notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
-    _write_report(snapshot, patient, kinetics, parameters, notes=notes)
+    record = patient_record(snapshot, patient, tubes, notes)
+    write_patient_pages(folder, record, kinetics, parameters)
+    write_gate_pages(folder, gates_of(snapshot, tubes))
     edition = Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY))
     with study.store() as store:
         save_edition(store, edition)
@@ -201,31 +205,3 @@ def counted_tubes(
     rated = with_bead_rates(with_calibration_flags(snapshot, counted, known), expected)
     chosen = [tube for tube in rated if patient is None or tube.identity.patient == patient]
     return with_series_flags(chosen, snapshot.exposures)
-
-
-def _write_report(
-    snapshot: StudySnapshot,
-    patient: Patient,
-    kinetics: pd.DataFrame,
-    parameters: pd.DataFrame,
-    *,
-    notes: Sequence[str],
-) -> None:
-    from tasks.publish.figure_bytes import png_bytes
-    from tasks.publish.report import PatientRecord, patient_figures, render_patient_report
-
-    infusions = patient.products or {"infusion": patient.infused}
-    record = PatientRecord(
-        patient.patient,
-        infusions,
-        snapshot.labels(),
-        meanings(),
-        notes,
-        snapshot.study.settings.limits,
-        patient.time_zone,
-    )
-    pictures = {
-        title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()
-    }
-    page = patient_folder(snapshot.study, patient.patient) / "report.html"
-    write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())

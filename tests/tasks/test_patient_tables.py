@@ -39,7 +39,14 @@ EVENTS = {
     "plasmablasts": 30,
     "transitional_b": 3,
 }
-FILES = {"kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html"}
+FILES = {
+    "kinetics.csv",
+    "kinetics_wide.csv",
+    "parameters.csv",
+    "kinetics.xlsx",
+    "series.js",
+    "report.html",
+}
 
 
 def give(study: Study, patient: str, day: int, **events: int) -> str:
@@ -202,13 +209,27 @@ def test_other_limits_change_every_patient(study: Study) -> None:
     assert float(table(study, "P01")["b_cells"]["lloq_per_ul"]) == pytest.approx(6)
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("name", [*sorted(FILES), "gates/naive_b.html"])
 def test_a_lost_file_is_written_again_with_the_same_bytes(study: Study, name: str) -> None:
     path = patient_folder(study, "P01") / name
     before = path.read_bytes()
     path.unlink()
     assert build(study) == ["P01"]
     assert path.read_bytes() == before
+
+
+def test_every_gate_of_the_patients_panel_has_its_page_and_no_other_gate(study: Study) -> None:
+    folder = patient_folder(study, "P01") / "gates"
+    (folder / "gone_gate.html").write_text("", encoding="utf-8")
+    (folder / "naive_b.html").unlink()
+    assert build(study) == ["P01"]
+    gates = strategies_in_use(study)["bcell"].release.strategy.parent_of()
+    assert {path.name for path in folder.iterdir()} == {f"{gate}.html" for gate in gates}
+    page = (folder / "naive_b.html").read_text(encoding="utf-8")
+    assert 'data-page="filmstrip"' in page
+    assert 'data-gate="naive_b"' in page
+    assert "Naive B cells" in page
+    assert (folder / "../series.js").is_file()
 
 
 def test_the_cohort_is_due_when_one_of_its_files_is_lost(study: Study) -> None:

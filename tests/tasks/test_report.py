@@ -6,8 +6,8 @@ import pytest
 
 from tasks.publish.figure_bytes import png_bytes
 from tasks.publish.front_page import CohortOverview, LedgerLine, completeness, render_index
+from tasks.publish.patient_record import PatientRecord
 from tasks.publish.report import (
-    PatientRecord,
     patient_figures,
     render_patient_report,
     visit_tables,

@@ -1,0 +1,80 @@
+"""Write what people and browsers read of one patient: the report and the data of its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.publish.page_data import data_script
+from tasks.publish.patient_record import PatientRecord
+from tasks.publish.tables import write_atomically
+from tasks.store.tubes import taken_in
+from tasks.vocabulary.flags import meanings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.counting.counts import TubeCounts
+    from tasks.sheets.patients import Patient
+    from tasks.store.tubes import Tube
+    from tasks.study.snapshot import StudySnapshot
+    from tasks.vocabulary.tube_identity import TubeIdentity
+
+SERIES, REPORT = "series.js", "report.html"
+
+
+def patient_record(
+    snapshot: StudySnapshot, patient: Patient, tubes: Sequence[TubeCounts], notes: Sequence[str]
+) -> PatientRecord:
+    """Gather what the pages of a patient say beside the tables."""
+    with snapshot.study.store() as store:
+        known = taken_in(store)
+    return PatientRecord(
+        patient=patient.patient,
+        infusions=patient.products or {"infusion": patient.infused},
+        labels=snapshot.labels(),
+        flag_meanings=meanings(),
+        notes=notes,
+        limits=snapshot.study.settings.limits,
+        time_zone=patient.time_zone,
+        baseline_visit=patient.baseline_visit,
+        tubes=tubes,
+        controls=controls_of(patient.patient, known),
+        gates={
+            (strategy, each.id): each.gate
+            for strategy, populations in snapshot.populations().items()
+            for each in populations.values()
+        },
+    )
+
+
+def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
+    """List the controls of a patient, and of the batches in which the patient's tubes were run.
+
+    ``known`` are all tubes taken in.
+    """
+    present = [tube.identity for tube in known if tube.file.state != "failed"]
+    own = [tube for tube in present if tube.patient == patient]
+    batches = {(tube.panel, tube.batch) for tube in own if tube.batch}
+    return [
+        tube
+        for tube in present
+        if tube.control and (tube.patient == patient or (tube.panel, tube.batch) in batches)
+    ]
+
+
+def write_patient_pages(
+    folder: Path, record: PatientRecord, kinetics: pd.DataFrame, parameters: pd.DataFrame
+) -> None:
+    """Write report.html and series.js into a patient's folder."""
+    from tasks.publish.figure_bytes import png_bytes
+    from tasks.publish.patient_series import patient_series
+    from tasks.publish.report import patient_figures, render_patient_report
+
+    series = patient_series(record, kinetics)
+    write_atomically(folder / SERIES, data_script("patient", record.patient, series))
+    figures = patient_figures(record, kinetics)
+    pictures = {title: png_bytes(figure) for title, figure in figures.items()}
+    page = render_patient_report(record, kinetics, parameters, pictures)
+    write_atomically(folder / REPORT, page.encode())

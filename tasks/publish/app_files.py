@@ -34,6 +34,7 @@ SCRIPTS = (
     "laid_over.js",
     "gating_page.js",
     "filmstrip.js",
+    "report.js",
 )
 """The parts of app.js in the order in which they are put together."""
 STYLES = ("base.css", "session.css", "plot.css", "gating.css")

@@ -4,6 +4,7 @@ Each sentence follows from the tables by rule. What cannot be said is said to be
 reason; a value that is only known to lie in an interval is given as the interval.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -194,11 +195,13 @@ def _without_peak(rows: Sequence[Row]) -> str:
     if not evaluable:
         return f"could not be evaluated at any visit after infusion ({_visits(len(rows))})"
     seen = [row for row in evaluable if row["code"] in DETECTED]
-    of_all = f"of {_visits(len(evaluable))} after infusion that could be evaluated"
+    count, some = len(evaluable), f"{len(seen)} of {len(evaluable)} visits"
+    one = "the only visit"
+    where = "after infusion that could be evaluated"
     if not seen:
-        return f"were not detected at any {of_all}"
+        return f"were not detected at {one if count == 1 else f'any of {count} visits'} {where}"
     never = "" if any(row["code"] == "Q" for row in seen) else ", but never quantified"
-    return f"were detected at {len(seen)} {of_all}{never}: no peak can be given"
+    return f"were detected at {one if count == 1 else some} {where}{never}: no peak can be given"
 
 
 def _reservation(rows: Sequence[Row]) -> str:
@@ -247,8 +250,8 @@ def _interval(row: ParameterRow, unit: str = "", times: float = 1) -> str:
 
 def _day_in(definition: str) -> str:
     """Read the day of the visit whose cells a share is of: ``naive-of-B-at-B_10:day-62.9:CP@1``."""
-    days = [part.removeprefix("day-") for part in definition.split(":") if part.startswith("day-")]
-    return f" on day {days[0].removesuffix('.0')}" if days else ""
+    day = re.search(r":day-([\d.]+)", definition)
+    return f" on day {days_text(float(day[1].rstrip('.')))}" if day else ""
 
 
 def _printed(row: Row) -> str:

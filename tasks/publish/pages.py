@@ -27,7 +27,9 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    base = Path(__file__).with_name("app") / "base.css"
-    environment.globals["base_style"] = Markup(base.read_text(encoding="utf-8"))
+    styles = Path(__file__).with_name("app")
+    for name in ("base", "report"):
+        style = (styles / f"{name}.css").read_text(encoding="utf-8")
+        environment.globals[f"{name}_style"] = Markup(style)  # noqa: S704 - a file of ours
     environment.filters["picture"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
     return environment

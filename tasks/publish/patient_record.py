@@ -60,3 +60,9 @@ class PatientRecord:
             product: elapsed_days(first, time, self.time_zone)
             for product, time in self.infusions.items()
         }
+
+    def some_gate(self, population: str) -> str:
+        """Give the gate that holds a population under whichever strategy reports it."""
+        return next(
+            (gate for (_, id_), gate in self.gates.items() if id_ == population), population
+        )

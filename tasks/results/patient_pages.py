@@ -68,13 +68,16 @@ def write_patient_pages(
     folder: Path, record: PatientRecord, kinetics: pd.DataFrame, parameters: pd.DataFrame
 ) -> None:
     """Write report.html and series.js into a patient's folder."""
-    from tasks.publish.figure_bytes import png_bytes
+    from tasks.publish.course import course_sentences
+    from tasks.publish.patient_figures import patient_figures
     from tasks.publish.patient_series import patient_series
-    from tasks.publish.report import patient_figures, render_patient_report
+    from tasks.publish.report import render_patient_report
+    from tasks.publish.svg_figure import svg_markup
 
-    series = patient_series(record, kinetics)
+    sentences = course_sentences(record, kinetics, parameters)
+    series = patient_series(record, kinetics, sentences)
     write_atomically(folder / SERIES, data_script("patient", record.patient, series))
-    figures = patient_figures(record, kinetics)
-    pictures = {title: png_bytes(figure) for title, figure in figures.items()}
-    page = render_patient_report(record, kinetics, parameters, pictures)
+    drawn = patient_figures(record, kinetics)
+    figures = {title: svg_markup(each.figure, title, each.links) for title, each in drawn.items()}
+    page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from tasks.publish.wording import Row
 
@@ -24,6 +25,13 @@ class Link(NamedTuple):
 
     address: str
     text: str
+
+
+class LinkedFigure(NamedTuple):
+    """A figure, and the links whose marks its points have."""
+
+    figure: "Figure"
+    links: "Sequence[Link]"
 
 
 @dataclass(slots=True)
@@ -78,3 +86,13 @@ def _lay(
     transform = axes.get_xaxis_transform() if on_axis else axes.transData
     areas = axes.scatter(days, heights, s=TOUCHED_AREA, color="white", transform=transform)
     areas.set(alpha=0.0, linewidth=0, zorder=6, urls=list(marks), gid="links", clip_on=False)
+
+
+def link_names(figure: "Figure", mark_of: "Mapping[str, str]") -> None:
+    """Link every text of a figure that is one of the names; ``mark_of`` maps name to mark."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        mark = mark_of.get(text.get_text()) if isinstance(text, Text) else None
+        if mark is not None:
+            text.set_url(mark)

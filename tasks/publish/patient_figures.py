@@ -1,9 +1,9 @@
 """Draw the curves of one patient, each point linked to the gate it was counted in."""
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from tasks.publish.figure_links import FigureLinks, Link, gate_address
+from tasks.publish.figure_links import FigureLinks, Link, LinkedFigure, gate_address
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.result_words import ROOT, result_link
 from tasks.publish.visit_tables import B_CELLS_TITLE, GROUPS, SECRETING
@@ -12,18 +12,10 @@ from tasks.vocabulary.populations import B_CELLS
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 DRAWN = GROUPS[:3]
 COMPOSITION_TITLE = "What the B cells consist of"
 MARROW_TITLE = "Marrow"
-
-
-class LinkedFigure(NamedTuple):
-    """A figure, and the links whose marks its points have."""
-
-    figure: "Figure"
-    links: Sequence[Link]
 
 
 def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str, LinkedFigure]:

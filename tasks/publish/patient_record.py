@@ -10,6 +10,11 @@ from tasks.vocabulary.moments import elapsed_days, instant
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 
+def within_sentence(name: str) -> str:
+    """Write a name as it stands inside a sentence: ``Lymphocytes`` small, ``B cells`` as it is."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
+
+
 @dataclass(frozen=True, slots=True)
 class PatientRecord:
     """What the pages say of a patient beside the tables.
@@ -39,8 +44,7 @@ class PatientRecord:
 
     def label_within(self, population: str) -> str:
         """Name a population inside a sentence: ``lymphocytes``, but ``B cells``."""
-        name = self.label(population)
-        return name[:1].lower() + name[1:] if name[1:2].islower() else name
+        return within_sentence(self.label(population))
 
     def gate(self, strategy: str, population: str) -> str:
         """Give the gate that holds a population under a strategy (``name@1.0.0``)."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tasks.kinetics.rows import number
 from tasks.publish.figure_links import Link, gate_address
 from tasks.publish.patient_record import PatientRecord
-from tasks.publish.wording import METHODS, Row, days_text, split_words
+from tasks.publish.wording import Row, days_text, split_words
 from tasks.vocabulary.severity import Severity, severity_of, worst, worst_first
 
 CODES_IN_SHORT = {
@@ -13,6 +13,13 @@ CODES_IN_SHORT = {
     "DNQ": "detected, too few to quantify",
     "ND": "not detected",
     "NE": "not evaluable",
+}
+METHODS_IN_SHORT = {
+    "bead": "counting beads of this tube",
+    "volumetric": "acquired volume of this tube",
+    "dual": "the haematology analyser's count",
+    "chain": "concentration by way of another tube of the visit",
+    "none": "no concentration",
 }
 ROOT = "../../"
 """The way from a patient's folder to the results."""
@@ -54,7 +61,7 @@ def result_text(record: PatientRecord, row: Row) -> str:
     day = number(row["day"])
     when = "" if day is None else f" (day {days_text(day)})"
     where = "" if row["specimen"] == "blood" else f", {row['specimen']}"
-    method = METHODS.get(str(row["method"]), row["method"])
+    method = METHODS_IN_SHORT.get(str(row["method"]), row["method"])
     lines = [
         f"{record.label(str(row['population']))}, {row['visit']}{when}{where}",
         f"{_amount(row)}: {CODES_IN_SHORT.get(str(row['code']), row['code'])} ({row['code']})",

@@ -32,11 +32,14 @@ _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 _LINK = re.compile(rf'<a xlink:href="{MARK}(\d+)"[^>]*>')
 
 
-def svg_markup(figure: "Figure", title: str, links: Sequence[Link] = ()) -> "Markup":
+def svg_markup(
+    figure: "Figure", title: str, links: Sequence[Link] = (), *, follows_page: bool = True
+) -> "Markup":
     """Give a figure as an ``<svg>`` element that is named ``title``.
 
-    ``links`` are those whose marks the figure's artists have as their address. All texts are
-    escaped, by Matplotlib and here.
+    ``links`` are those whose marks the figure's artists have as their address. A figure that does
+    not follow the page's colours stays dark on white, on a dark page too. All texts are escaped, by
+    Matplotlib and here.
     """
     from markupsafe import Markup
 
@@ -50,7 +53,8 @@ def svg_markup(figure: "Figure", title: str, links: Sequence[Link] = ()) -> "Mar
         f'aria-label="{escape(title)}">'
     )
     body = _GROUP_ID.sub("<g", drawn[head.end() :])
-    body = _COLOUR.sub(lambda found: f"var({_COLOURS[found[0].lower()]}, {found[0]})", body)
+    if follows_page:
+        body = _COLOUR.sub(lambda found: f"var({_COLOURS[found[0].lower()]}, {found[0]})", body)
     body = _LINK.sub(lambda found: _opened(links[int(found[1])]), body)
     body = body.replace("xlink:href", "href")
     return Markup(opening + body.strip())  # noqa: S704 - escaped by Matplotlib and above
@@ -66,7 +70,5 @@ def _svg(figure: "Figure", salt: str) -> str:
 
 
 def _opened(link: Link) -> str:
-    text = escape(link.text)
-    return (
-        f'<a class="point" href="{escape(link.address)}" aria-label="{text}"><title>{text}</title>'
-    )
+    title = f"<title>{escape(link.text)}</title>"
+    return f'<a class="point" href="{escape(link.address)}">{title}'

@@ -41,11 +41,7 @@ def patient_record(
         baseline_visit=patient.baseline_visit,
         tubes=tubes,
         controls=controls_of(patient.patient, known),
-        gates={
-            (strategy, each.id): each.gate
-            for strategy, populations in snapshot.populations().items()
-            for each in populations.values()
-        },
+        gates=snapshot.gates(),
     )
 
 

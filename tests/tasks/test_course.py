@@ -52,8 +52,8 @@ def test_a_peak_has_its_interval_and_its_day():
         (
             [at(7, **NOT_DETECTED), at(14, **NOT_EVALUABLE)],
             (
-                "Anti-CD19 CAR-T cells were not detected at the only visit after infusion that could "
-                "be evaluated."
+                "Anti-CD19 CAR-T cells were not detected at the only visit after infusion that "
+                "could be evaluated."
             ),
         ),
         (

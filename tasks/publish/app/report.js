@@ -49,9 +49,11 @@ function wordsOf(link) {
   if (!link.dataset.told) {
     const title = link.querySelector("title");
     link.dataset.told = title ? title.textContent : link.getAttribute("title") || "";
-    if (title) title.remove();
+    if (title) {
+      title.remove();
+      link.setAttribute("aria-label", link.dataset.told);
+    } else link.setAttribute("aria-describedby", "told");
     link.removeAttribute("title");
-    if (!link.hasAttribute("aria-label")) link.setAttribute("aria-describedby", "told");
   }
   return link.dataset.told;
 }

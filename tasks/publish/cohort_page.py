@@ -66,7 +66,7 @@ class CohortRecord:
 
     def label(self, population: str) -> str:
         """Name a population in few words, without its markers; an unknown one by its id."""
-        return self.labels.get(population, population.replace("_", " ")).split(" (")[0]
+        return short_label(self.labels, population)
 
 
 def recovery_lines(

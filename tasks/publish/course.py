@@ -14,6 +14,7 @@ from tasks.kinetics.rows import Row, number
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.wording import CANNOT, days_text, parameter_sentence, split_words
 from tasks.publish.wording import Row as ParameterRow
+from tasks.vocabulary.amounts import concentration_text, percent_text
 from tasks.vocabulary.populations import (
     B_CELLS,
     CAR_PRODUCTS,
@@ -100,8 +101,8 @@ class _Course:
         tmax = self.parameter(population, "Tmax")
         when = "" if tmax is None else parameter_sentence(tmax).amount
         on = f" on {when}" if when.startswith("day") else ""
-        interval = _interval(cmax)
-        return f"{name} peaked at {_amount(height)} per µL{interval}{on}{_reservation(rows)}"
+        peak = f"{concentration_text(height)} per µL{_interval(cmax)}"
+        return f"{name} peaked at {peak}{on}{_reservation(rows)}"
 
     def b_cells(self) -> str:
         """Say when the B cells were lost and came back, and how many of them were naive then."""
@@ -125,10 +126,10 @@ class _Course:
         value, high = number(share["value"]), number(share["high"])
         if value is not None:
             day = _day_in(str(share["definition"]))
-            interval = _interval(share, " %", 100)
-            return f"; {_amount(100 * value)} % of them were naive{interval}{day}"
+            interval = _interval(share)
+            return f"; {percent_text(100 * value)} % of them were naive{interval}{day}"
         if share["censoring"] == "left" and high is not None:
-            return f"; no naive cells were among them (at most {_amount(100 * high)} %)"
+            return f"; no naive cells were among them (at most {percent_text(100 * high)} %)"
         why = why_of(str(share["definition"]))
         return f"; their naive share {CANNOT}{f': {why.sentence}' if why else ''}"
 
@@ -241,11 +242,14 @@ def _has_no_value(row: ParameterRow) -> bool:
     return all(number(row[name]) is None for name in ("value", "low", "high"))
 
 
-def _interval(row: ParameterRow, unit: str = "", times: float = 1) -> str:
+def _interval(row: ParameterRow) -> str:
+    """Write the 95 % interval of a concentration, or of a share in percent."""
     low, high = number(row["low"]), number(row["high"])
     if low is None or high is None:
         return ""
-    return f" (95 % interval {_amount(times * low)} to {_amount(times * high)}{unit})"
+    if row["unit"] == "1/uL":
+        return f" (95 % interval {concentration_text(low)} to {concentration_text(high)})"
+    return f" (95 % interval {percent_text(100 * low)} to {percent_text(100 * high)} %)"
 
 
 def _day_in(definition: str) -> str:
@@ -263,12 +267,6 @@ def _printed(row: Row) -> str:
     mark = " (DNQ)"
     few = ", too few to quantify" if text.endswith(mark) else ""
     return f"{text.removesuffix(mark)} per µL{few}"
-
-
-def _amount(value: float) -> str:
-    from tasks.kinetics.wide_table import digits
-
-    return digits(value)
 
 
 def _visits(count: int) -> str:

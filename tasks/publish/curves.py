@@ -43,7 +43,7 @@ Specimen = Literal["blood", "marrow"]
 COLUMNS, COLOURS = 3, 6
 
 
-def draw_kinetic_curves(
+def draw_kinetic_curves(  # noqa: PLR0913 - keyword-only options of one drawing
     kinetics: "pd.DataFrame",
     populations: Sequence[tuple[str, str]],
     infusions: Mapping[str, float],
@@ -51,6 +51,7 @@ def draw_kinetic_curves(
     specimen: Specimen = "blood",
     detect_events: int | None = None,
     mark_of: "Callable[[Row], str] | None" = None,
+    columns: int = COLUMNS,
 ) -> "Figure":
     """Draw one small plot for each population (id, label) of one patient.
 
@@ -58,7 +59,8 @@ def draw_kinetic_curves(
     maps each product to its day on the patient's clock (the first is day 0). Where several tubes of
     a visit counted a population, the one of the wide table is drawn. ``detect_events`` is the
     study's setting, where it has one: in marrow it gives the limit of detection. ``mark_of`` gives
-    the mark of a row's link (``tasks.publish.figure_links``).
+    the mark of a row's link (``tasks.publish.figure_links``). At most ``columns`` plots are beside
+    each other.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -66,7 +68,7 @@ def draw_kinetic_curves(
     rows = _drawable(
         _with_limits(kinetics, detect_events), [name for name, _ in populations], specimen
     )
-    across = max(1, min(COLUMNS, len(populations)))
+    across = max(1, min(columns, len(populations)))
     down = max(1, -(-len(populations) // across))
     with paper_style():
         size = (0.9 + 3.4 * across, 1.25 + 2.35 * down)

@@ -7,6 +7,7 @@ from datetime import datetime
 from tasks.counting.counts import TubeCounts
 from tasks.counting.limits import LimitSettings
 from tasks.vocabulary.moments import elapsed_days, instant
+from tasks.vocabulary.populations import short_label
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 
@@ -40,7 +41,7 @@ class PatientRecord:
 
     def label(self, population: str) -> str:
         """Name a population in few words, without its markers; an unknown one by its id."""
-        return self.labels.get(population, population.replace("_", " ")).split(" (")[0]
+        return short_label(self.labels, population)
 
     def label_within(self, population: str) -> str:
         """Name a population inside a sentence: ``lymphocytes``, but ``B cells``."""

@@ -88,9 +88,7 @@ def render_patient_report(
         "figures": figures,
         "parameters": parameter_sentences(record, parameters),
         "tubes": tube_lines(record, kinetics),
-        "strategies": _versions(kinetics, "strategy"),
-        "calibrations": _versions(kinetics[kinetics["calibration"].astype(bool)], "calibration"),
-        "panels": _versions(kinetics[kinetics["panel_sha256"].astype(bool)], "panel"),
+        "versions": counted_with(kinetics),
         "not_evaluable": not_evaluable(record, kinetics),
         "flags": flag_lines(record, kinetics),
         "populations": {name: record.labels[name] for name in populations if name in record.labels},
@@ -100,10 +98,19 @@ def render_patient_report(
     return render("report.html", values)
 
 
-def _versions(kinetics: "pd.DataFrame", column: str) -> list[tuple[str, str]]:
-    """List what the column names, each with its content hash, in alphabetical order."""
-    pairs = zip(kinetics[column], kinetics[f"{column}_sha256"], strict=True)
-    return sorted({(str(name), str(sha256)) for name, sha256 in pairs})
+def counted_with(kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
+    """List the strategies, panels and calibrations that counted: name, what it is, SHA-256."""
+    kinds = (
+        ("strategy", "gating strategy"),
+        ("panel", "panel"),
+        ("calibration", "calibration of the instrument"),
+    )
+    versions = []
+    for column, what in kinds:
+        known = kinetics[kinetics[f"{column}_sha256"].astype(bool)]
+        pairs = zip(known[column], known[f"{column}_sha256"], strict=True)
+        versions += [(name, what, sha256) for name, sha256 in sorted(set(pairs))]
+    return versions
 
 
 def parameter_sentences(

@@ -6,6 +6,7 @@ from tasks.kinetics.rows import number
 from tasks.publish.figure_links import Link, gate_address
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.wording import Row, days_text, split_words
+from tasks.vocabulary.amounts import concentration_text
 from tasks.vocabulary.severity import Severity, severity_of, worst, worst_first
 
 CODES_IN_SHORT = {
@@ -76,18 +77,18 @@ def result_text(record: PatientRecord, row: Row) -> str:
 
 def _amount(row: Row) -> str:
     """Write the result as the tables print it, with its unit and its interval."""
-    from tasks.kinetics.wide_table import digits, print_result
+    from tasks.kinetics.wide_table import print_result
 
     printed = print_result(row)
     if row["specimen"] != "blood" or printed in ("NE", "ND"):
         return printed
     low, high = number(row["per_ul_low"]), number(row["per_ul_high"])
     if row["code"] == "ND":
-        upper = "" if high is None else f" (95 % interval up to {digits(high)})"
+        upper = "" if high is None else f" (95 % interval up to {concentration_text(high)})"
         return f"{printed} per µL{upper}"
     interval = ""
     if low is not None and high is not None:
-        interval = f" (95 % interval {digits(low)} to {digits(high)})"
+        interval = f" (95 % interval {concentration_text(low)} to {concentration_text(high)})"
     return f"{printed.removesuffix(' (DNQ)')} per µL{interval}"
 
 

@@ -69,6 +69,12 @@ def last_fingerprints(store: Store) -> dict[str, str]:
     return {row.patient: row.fingerprint for row in _intact_rows(store)}
 
 
+def last_edition_at(store: Store, patient: str) -> datetime | None:
+    """Give the time at which a patient's last edition was written; None without any."""
+    rows = _intact_rows(store, patient)
+    return datetime.fromisoformat(rows[0].at) if rows else None
+
+
 def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition]:
     """Give each patient's last edition at a moment (an aware time; None: now), by patient.
 

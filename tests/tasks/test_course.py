@@ -24,7 +24,8 @@ LATE = {"population": "b_cells", "panel": "bcell", "tube_sha256": "b" * 64}
 
 
 def of(population, name, value=None, low=None, high=None, *, censoring="none", definition="rule@1"):
-    unit = "d" if name in ("Tmax", "depletion_onset", "recovery_B_10") else "1"
+    units = {"Cmax": "1/uL", "naive_share_at_recovery": "1"}
+    unit = units.get(name, "d")
     cells = (name, value, unit, low, high, censoring, 5, definition)
     return ("SLE-001", "blood", population, *cells)
 

@@ -42,14 +42,14 @@ class PrintedCell(NamedTuple):
 class VisitTable:
     """One table of printed results: populations across, visits down.
 
-    ``rows`` hold visit, day and the printed cells; ``ids`` are those of the populations,
+    ``rows`` hold visit, day and the printed cells; ``gates`` are those of the populations,
     ``references`` name what percentages are of, where the unit is percent.
     """
 
     title: str
     unit: str
     populations: tuple[str, ...]
-    ids: tuple[str, ...]
+    gates: tuple[str, ...]
     references: tuple[str, ...]
     rows: tuple[tuple[str, float, tuple[PrintedCell, ...]], ...]
 
@@ -72,7 +72,8 @@ def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitT
                 lines = _lines(record, rows[rows["population"].isin(populations)], populations)
                 names = tuple(map(record.label, populations))
                 references = _references(record, rows, populations)
-                tables.append(VisitTable(heading, unit, names, populations, references, lines))
+                gates = tuple(map(record.some_gate, populations))
+                tables.append(VisitTable(heading, unit, names, gates, references, lines))
     return tables
 
 

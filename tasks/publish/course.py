@@ -182,10 +182,9 @@ class _Course:
         if not flagged:
             return []
         named = ", ".join(sorted({word for each in flagged for word in each}))
-        have = "1 result has" if len(flagged) == 1 else f"{len(flagged)} results have"
         warning = (
-            f"To be decided first: of {len(words)} results of these cells {have} a flag that "
-            f"forbids their use until a person decided ({named})."
+            f"To be decided first: {len(flagged)} of {len(words)} results of these cells may not "
+            f"be used until a person decided ({named})."
         )
         return [warning]
 

@@ -163,7 +163,7 @@ def test_marrow_alone_says_nothing_of_the_blood():
 def test_results_that_may_not_be_used_yet_are_warned_of():
     rows = kinetics(at(7, flags="uncalibrated;anchor_itself"), at(14, tube_sha256="1" * 64))
     warning = (
-        "To be decided first: of 2 results of these cells 1 result has a flag that forbids their "
-        "use until a person decided (uncalibrated)."
+        "To be decided first: 1 of 2 results of these cells may not be used until a person "
+        "decided (uncalibrated)."
     )
     assert said(rows)[3:] == [warning]

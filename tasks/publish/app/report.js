@@ -26,7 +26,7 @@ function tellPoints() {
     else hide();
   };
   let touched = null;
-  document.addEventListener("pointerover", over);
+  document.addEventListener("pointerover", (event) => event.pointerType !== "touch" && over(event));
   document.addEventListener("focusin", over);
   document.addEventListener("focusout", hide);
   document.addEventListener("pointerdown", (event) => {

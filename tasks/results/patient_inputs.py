@@ -14,7 +14,7 @@ from tasks.counting.counts import TubeCounts
 from tasks.results.calibration_flags import with_calibration_flags
 from tasks.results.gate_pages import gates_of, has_gate_pages
 from tasks.results.patient_notes import patient_notes
-from tasks.results.patient_pages import controls_of
+from tasks.results.patient_pages import controls_of, shows_controls
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import edited_tables, made_of, patient_folder
 from tasks.sheets.patients import Patient
@@ -86,22 +86,19 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
     for name, counted in sorted(tubes.items()):
         sentences = notes.get(name, ())
         shas = [tube.identity.tube_sha256 for tube in counted]
-        controls = controls_of(name, known)
         inputs = PatientInputs(
             name,
-            _fingerprint(
-                rules,
-                snapshot.patients.patients.get(name),
-                counted,
-                [*sentences, *map(repr, controls)],
-            ),
+            _fingerprint(rules, snapshot.patients.patients.get(name), counted, sentences),
             sentences,
             {sha: references[sha] for sha in shas if sha in references},
             {sha: rates[sha] for sha in shas if sha in rates},
             tuple(edited_tables(patient_folder(study, name))),
         )
-        complete = has_gate_pages(patient_folder(study, name), list(gates_of(snapshot, counted)))
-        if inputs.edited or not complete or built.get(name) != inputs.fingerprint:
+        folder = patient_folder(study, name)
+        shown = shows_controls(folder, controls_of(name, known)) and has_gate_pages(
+            folder, list(gates_of(snapshot, counted))
+        )
+        if inputs.edited or not shown or built.get(name) != inputs.fingerprint:
             due.append(inputs)
     return TablesDue(due, read.altered)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from tasks.vocabulary.tube_identity import TubeIdentity
 
 SERIES, REPORT = "series.js", "report.html"
+CONTROLS = ".controls.sha256"
+"""Beside series.js: which controls it names. They change no table, so they are no part of what the
+tables were made of: another control in a batch does not make another edition."""
 
 
 def patient_record(
@@ -60,6 +64,17 @@ def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
     ]
 
 
+def shows_controls(folder: Path, controls: Sequence[TubeIdentity]) -> bool:
+    """Tell whether the pages in a patient's folder name these controls, as they are known now."""
+    mark = folder / CONTROLS
+    return mark.is_file() and mark.read_text(encoding="utf-8") == _controls_mark(controls)
+
+
+def _controls_mark(controls: Sequence[TubeIdentity]) -> str:
+    listed = "\n".join(repr(control) for control in controls)
+    return hashlib.sha256(listed.encode()).hexdigest() + "\n"
+
+
 def write_patient_pages(
     folder: Path, record: PatientRecord, kinetics: pd.DataFrame, parameters: pd.DataFrame
 ) -> None:
@@ -77,3 +92,4 @@ def write_patient_pages(
     figures = {title: svg_markup(each.figure, title, each.links) for title, each in drawn.items()}
     page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())
+    write_atomically(folder / CONTROLS, _controls_mark(record.controls).encode())

@@ -14,10 +14,11 @@ from panels.text.errors import ReconflowError, TubeFault, UsageFault
 from panels.text.spelling import nearest
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.publish.tables import read_table, write_atomically
+from tasks.results.draw_checks import contradictions
 from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_notes import patient_notes
 from tasks.results.patient_pages import REPORT, patient_record
-from tasks.results.patient_tables import counted_tubes
+from tasks.results.patient_tables import compared_draws, contradiction_notes, counted_tubes
 from tasks.results.stored_tables import patient_folder
 from tasks.store.editions import Edition, last_edition_at, last_editions
 from tasks.store.faults import in_words
@@ -136,8 +137,12 @@ def write_patient_pdf(
         references = reference_index(snapshot, store, tubes)
     if made is None:
         raise ReconflowError(f"The tables of {patient} were changed meanwhile. Try again.")
-    notes = patient_notes(snapshot, tubes).get(patient, ())
-    record = patient_record(snapshot, known, counted_tubes(snapshot, patient), notes)
+    counted = counted_tubes(snapshot, patient)
+    notes = (
+        *patient_notes(snapshot, tubes).get(patient, ()),
+        *contradiction_notes(contradictions(compared_draws(snapshot, counted), snapshot.labels())),
+    )
+    record = patient_record(snapshot, known, counted, notes)
     gates = _Gates(snapshot, _used_tubes(kinetics, tubes), references, progress)
     content, pages = report_pdf(
         record,

@@ -16,7 +16,12 @@ from tasks.publish.legend import LegendWords
 from tasks.publish.table_files import write_patient_tables
 from tasks.publish.tables import csv_bytes
 from tasks.results.calibration_flags import with_calibration_flags
-from tasks.results.draw_checks import compare_draws, contradictions, draws_in_qc
+from tasks.results.draw_checks import (
+    Contradiction,
+    compare_draws,
+    contradictions,
+    draws_in_qc,
+)
 from tasks.results.gate_pages import gates_of, write_gate_pages
 from tasks.results.patient_inputs import PatientInputs
 from tasks.results.patient_pages import patient_record, write_patient_pages
@@ -37,6 +42,7 @@ from tasks.vocabulary.populations import POPULATION_OF_PRODUCT
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.counting.measurements import Comparison
     from tasks.kinetics.parameter_settings import ParameterSettings
 
 PATIENT_TABLES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv")
@@ -71,18 +77,13 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     recovery = recovery_frame(kinetics, settings, rows)
     folder = patient_folder(study, patient.patient)
     begin_tables(folder)
-    compared = compare_draws(
-        tubes,
-        snapshot.populations(),
-        counting=snapshot.counting(),
-        limits=study.settings.limits,
-    )
+    compared = compared_draws(snapshot, tubes)
     draws_in_qc(study, compared)
     against = contradictions(compared, snapshot.labels())
     wide = wide_frame(kinetics, settings.detect_events, rows)
     words = LegendWords(meanings(), snapshot.labels(), against)
     kept = write_patient_tables(folder, kinetics, parameters, wide, words)
-    notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
+    notes = (*inputs.notes, *contradiction_notes(against))
     record = patient_record(snapshot, patient, tubes, notes)
     write_patient_pages(folder, record, kinetics, parameters)
     write_gate_pages(folder, gates_of(snapshot, tubes))
@@ -90,6 +91,23 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     with study.store() as store:
         save_edition(store, edition)
     write_mark(folder, inputs.fingerprint, PATIENT_TABLES)
+
+
+def compared_draws(
+    snapshot: StudySnapshot, tubes: Sequence[TubeCounts]
+) -> dict[tuple[str, str], dict[str, tuple[Comparison, ...]]]:
+    """Compare the independent concentrations of each draw of one patient, as ``compare_draws``."""
+    return compare_draws(
+        tubes,
+        snapshot.populations(),
+        counting=snapshot.counting(),
+        limits=snapshot.study.settings.limits,
+    )
+
+
+def contradiction_notes(against: Sequence[Contradiction]) -> list[str]:
+    """Say in a sentence each what contradicts what, for the notes of a patient's report."""
+    return [f"{visit}: {sentence}" for visit, sentence in against]
 
 
 def patient_kinetics(

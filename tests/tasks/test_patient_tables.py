@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from gating.evaluation.engine import ENGINE_VERSION
 from panels.text.errors import ReconflowError, SettingsFault
@@ -16,9 +17,10 @@ from tasks.kinetics.parameters import parameters_frame
 from tasks.results.cohort_tables import COHORT_FILES, build_cohort, cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_tables import build_patient
-from tasks.results.stored_tables import built_patients, patient_folder
+from tasks.results.stored_tables import built_patients, made_of, patient_folder
 from tasks.simulate.tube import SERIAL
 from tasks.steps.one_pass import one_pass
+from tasks.store import schema
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
@@ -168,6 +170,12 @@ def test_counts_become_concentrations_and_codes_by_hand(study: Study) -> None:
     assert float(found["transitional_b"]["per_ul_high"]) > 0
 
 
+def editions(study: Study) -> int:
+    """Count the editions that the store keeps."""
+    with study.store() as store, store.reading() as connection:
+        return connection.execute(select(func.count()).select_from(schema.editions)).scalar_one()
+
+
 def test_everything_a_patient_gets_is_written_and_nothing_is_due_again(study: Study) -> None:
     for patient in ("P01", "P02"):
         assert {path.name for path in patient_folder(study, patient).iterdir()} >= FILES
@@ -230,6 +238,17 @@ def test_every_gate_of_the_patients_panel_has_its_page_and_no_other_gate(study: 
     assert 'data-gate="naive_b"' in page
     assert "Naive B cells" in page
     assert (folder / "../series.js").is_file()
+
+
+def test_another_control_makes_the_pages_anew_but_no_other_edition(study: Study) -> None:
+    folder = patient_folder(study, "P01")
+    before, kept = made_of(folder), editions(study)
+    (folder / ".controls.sha256").write_text("others\n", encoding="utf-8")
+    written = (folder / "series.js").stat().st_mtime_ns
+    assert build(study) == ["P01"]
+    assert (folder / "series.js").stat().st_mtime_ns > written
+    assert (made_of(folder), editions(study)) == (before, kept)
+    assert due(study) == []
 
 
 def test_the_cohort_is_due_when_one_of_its_files_is_lost(study: Study) -> None:

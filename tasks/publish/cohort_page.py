@@ -19,6 +19,7 @@ from tasks.publish.wording import (
     Row,
     amount_text,
     definition_words,
+    in_percent,
     is_point_in_time,
     median_words,
 )
@@ -121,6 +122,7 @@ def summary_cell(row: Row | None) -> SummaryCell:
 
 def _median_words(row: Row) -> str:
     """Write the median with the smallest and largest value, or the interval it lies in."""
+    row = in_percent(row)
     median, low, high, least, most = (
         number(row[name]) for name in ("median", "median_low", "median_high", "minimum", "maximum")
     )

@@ -261,6 +261,8 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         ),
         (("persistence_wk24", None), "cannot be given"),
         (("baseline_ratio_last", 1.9, "1", 1.5, 2.4), "1.90 (1.50 to 2.40)"),
+        (("naive_share_at_recovery", 0.9535, "1", 0.928, 0.972), "95.3 % (92.8 to 97.2)"),
+        (("memory_share_at_recovery", None, "1", None, 0.03, "left"), "less than 3.0 %"),
     ],
 )
 def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):

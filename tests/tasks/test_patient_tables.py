@@ -2,6 +2,7 @@
 are made of changed."""
 
 import csv
+import json
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -238,6 +239,23 @@ def test_every_gate_of_the_patients_panel_has_its_page_and_no_other_gate(study: 
     assert 'data-gate="naive_b"' in page
     assert "Naive B cells" in page
     assert (folder / "../series.js").is_file()
+
+
+def test_the_pages_data_are_the_rows_of_kinetics_csv(study: Study) -> None:
+    folder = patient_folder(study, "P01")
+    script = (folder / "series.js").read_text(encoding="ascii")
+    series = json.loads(script.partition(',"P01",')[2].removesuffix(");\n"))
+    with (folder / "kinetics.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(map(len, series["counts"].values())) == len(rows)
+    for row in rows:
+        held = series["counts"][row["tube_sha256"][:12]][row["population"]]
+        told = (row["code"], row["used"] == "Y", row["corrected"] == "Y", row["flags"])
+        assert (held["code"], held["used"], held["corrected"], ";".join(held["flags"])) == told
+        for column, name in (("per_ul", "per_ul"), ("events", "events"), ("lod_per_ul", "lod")):
+            assert held[name] == (float(row[column]) if row[column] else None)
+    tube = series["tubes"][0]
+    assert (tube["file"], tube["review"]) == (rows[0]["file"], rows[0]["review"])
 
 
 def test_another_control_makes_the_pages_anew_but_no_other_edition(study: Study) -> None:

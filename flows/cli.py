@@ -109,6 +109,7 @@ COMMANDS = {
     "single_file:inspect": "what an FCS file says of itself, and whether it would be refused",
     "single_file:gate": "counts of one file under a strategy or a Gating-ML document",
     "single_file:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",
+    "patient_report:report": "where a patient's report is; with --pdf, as A4 pages for the file",
     "data_set:export": (
         "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells"
     ),

@@ -53,7 +53,8 @@ class Browser:
     @property
     def requests(self) -> list[str]:
         """List the addresses asked for since this was asked last."""
-        told = (json.loads(each["message"])["message"] for each in self.driver.get_log("performance"))
+        entries = self.driver.get_log("performance")
+        told = (json.loads(entry["message"])["message"] for entry in entries)
         return [
             each["params"]["request"]["url"]
             for each in told

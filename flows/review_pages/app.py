@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -27,7 +26,7 @@ NOBODY = token_hash("")
 """Compared with where no such person is known, so that both answers take equally long."""
 
 
-class Refused(Exception):  # noqa: N818 - not an error of the program
+class Refused(Exception):
     """A call that is not answered: with its status and the sentence that the page shows."""
 
     def __init__(self, status: int, sentence: str) -> None:

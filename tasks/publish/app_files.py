@@ -37,6 +37,7 @@ SCRIPTS = (
     "front.js",
     "grid.js",
     "search.js",
+    "report.js",
 )
 """The parts of app.js in the order in which they are put together."""
 STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css")

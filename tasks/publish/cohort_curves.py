@@ -1,10 +1,11 @@
 """Draw the cells of every patient of a cohort over time, with their median visit by visit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.publish.curves import joined_stretches
 from tasks.publish.day_axis import EARLY_DAYS, count_below, name_counts, scale_days
+from tasks.publish.figure_links import link_points
 from tasks.publish.figure_style import (
     DPI,
     FADED,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from tasks.publish.wording import Row
 
 PLOT_HEIGHT = 2.0
 STRATA_A_LINE = 5
@@ -52,6 +55,7 @@ def draw_cohort_curves(
     kinetics: "pd.DataFrame",
     populations: Sequence[tuple[str, str]] = IN_COHORT_FIGURES,
     strata: Mapping[str, str] = NO_STRATA,
+    mark_of: "Callable[[Row], str] | None" = None,
 ) -> "Figure":
     """Draw every patient's course in blood and, visit by visit, the median, one plot a population.
 
@@ -59,7 +63,7 @@ def draw_cohort_curves(
     median. Below the limit of quantification (LLOQ) a hollow sign is drawn at the tube's LLOQ, and
     that limit enters the median; a median is given from two patients on where at least half of them
     are quantified. Bars hold the middle half of the patients, from four on. Numbers under each plot
-    count the evaluable patients.
+    count the evaluable patients. ``mark_of`` gives the mark of a row's link.
     """
     import pandas as pd
     import seaborn as sns
@@ -86,6 +90,10 @@ def draw_cohort_curves(
             scale_days(axes, min(days), max(days))
             together = PatientGroup(rows, colour, INK)
             _draw_population(axes, together, _parted(rows, groups, strata), places)
+            if mark_of is not None:
+                link_points(
+                    axes, rows.dropna(subset=["amount"]).assign(lod=rows["amount"]), mark_of
+                )
             axes.axvline(0, color=INK, linewidth=0.8, linestyle=":", zorder=0)
             axes.tick_params(labelbottom=axes is grid[-1], labelsize=8.5)
             sns.despine(ax=axes)

@@ -3,7 +3,7 @@
 A median is given as an interval where some patients are known only by an interval or a bound.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +19,7 @@ from tasks.publish.wording import (
     Row,
     amount_text,
     definition_words,
+    in_percent,
     is_point_in_time,
     median_words,
 )
@@ -26,7 +27,6 @@ from tasks.vocabulary.populations import B_CELLS, CAR_PRODUCTS, PLASMA_CELLS, sh
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 _CAR = ("Cmax", "Tmax", "AUC0-28", "Tlast", "Tbql", "half_life", "persistence_wk24")
@@ -54,7 +54,8 @@ class CohortRecord:
     """What the page says beside the tables: the study and its recovery curves.
 
     ``stratify_by`` is the column patients are grouped by, if any, ``strata`` maps patients to their
-    groups; ``labels`` names the populations in words.
+    groups; ``labels`` names the populations in words; ``gates`` maps strategy and population to
+    the gate that holds the population, where it has another name.
     """
 
     study: str
@@ -62,6 +63,32 @@ class CohortRecord:
     stratify_by: str | None = None
     strata: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    gates: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def label(self, population: str) -> str:
+        """Name a population in few words, without its markers; an unknown one by its id."""
+        return short_label(self.labels, population)
+
+
+def recovery_lines(
+    record: CohortRecord, summary: "pd.DataFrame"
+) -> list[tuple[str, str, tuple[SummaryCell, ...]]]:
+    """Lay the estimated times to recovery out as ``summary_lines`` does the parameters."""
+    strata = list(dict.fromkeys(summary["stratum"])) or [EVERYONE]
+    curves = {(curve.stratum, curve.definition): curve for curve in record.curves}
+    lines = []
+    for definition in dict.fromkeys(curve.definition for curve in record.curves):
+        of_strata = [curves.get((stratum, definition)) for stratum in strata]
+        cells = tuple(_recovery_cell(curve) for curve in of_strata)
+        words = f"Time to recovery: {definition_words(definition)}"
+        lines.append((record.label(B_CELLS), words, cells))
+    return lines
+
+
+def _recovery_cell(curve: RecoveryCurve | None) -> SummaryCell:
+    if curve is None:
+        return SummaryCell("", "")
+    return SummaryCell(median_words(curve), f"{curve.recovered} of {curve.patients}")
 
 
 def summary_lines(
@@ -73,7 +100,7 @@ def summary_lines(
     strata = list(dict.fromkeys(summary["stratum"]))
     lines = []
     for population, parameters in MAIN_PARAMETERS.items():
-        label = short_label(record.labels, population)
+        label = record.label(population)
         for parameter in parameters:
             of_strata = [rows.get((stratum, population, parameter)) for stratum in strata]
             if any(of_strata):
@@ -95,6 +122,7 @@ def summary_cell(row: Row | None) -> SummaryCell:
 
 def _median_words(row: Row) -> str:
     """Write the median with the smallest and largest value, or the interval it lies in."""
+    row = in_percent(row)
     median, low, high, least, most = (
         number(row[name]) for name in ("median", "median_low", "median_high", "minimum", "maximum")
     )
@@ -134,58 +162,26 @@ def _amount_between(low: str, high: str) -> str:
     return f"between {low} and {high}"
 
 
-def cohort_figures(
-    record: CohortRecord,
-    kinetics: "pd.DataFrame",
-    parameters: "pd.DataFrame",
-    recovery: "pd.DataFrame",
-    composition: "pd.DataFrame",
-) -> dict[str, "Figure"]:
-    """Draw the cohort's figures, by the name of their file.
-
-    The frames have the columns of the schemas that bear their names.
-    """
-    from tasks.publish.cohort_curves import draw_cohort_curves
-    from tasks.publish.completeness_plot import draw_completeness
-    from tasks.publish.composition_plots import cohort_bars, draw_composition
-    from tasks.publish.exposure_plot import draw_exposure
-    from tasks.publish.recovery_plot import draw_recovery
-    from tasks.publish.swimmer_plot import draw_swimmers
-
-    strata = composition["patient"].map(record.strata or (lambda _: EVERYONE))
-    bars = {str(name): cohort_bars(rows) for name, rows in composition.groupby(strata)}
-    return {
-        "time_to_recovery": draw_recovery(record.curves),
-        "curves": draw_cohort_curves(kinetics, strata=record.strata),
-        "composition": draw_composition(bars, "n ="),
-        "swimmer": draw_swimmers(kinetics, parameters, recovery, record.strata),
-        "completeness": draw_completeness(kinetics, record.strata),
-        "exposure": draw_exposure(parameters, sorted(set(kinetics["patient"])), record.strata),
-    }
-
-
 def render_cohort_page(
     record: CohortRecord,
     kinetics: "pd.DataFrame",
     summary: "pd.DataFrame",
-    pictures: Mapping[str, bytes],
+    pictures: Mapping[str, str],
+    sentences: Sequence[str] = (),
 ) -> str:
     """Write cohort.html.
 
     ``summary`` is that of ``summary_frame``, ``pictures`` maps the names of ``cohort_figures`` to
-    PNG bytes.
+    their markup; ``sentences`` are those of ``cohort_sentences``.
     """
     from tasks.publish.pages import render
 
-    medians = [
-        (curve, definition_words(curve.definition), median_words(curve)) for curve in record.curves
-    ]
     values = {
         "record": record,
+        "sentences": sentences,
         "pictures": pictures,
-        "medians": medians,
-        "patients": len(set(kinetics["patient"])),
-        "summary": summary_lines(record, summary),
+        "patients": sorted(set(kinetics["patient"])),
+        "summary": [*recovery_lines(record, summary), *summary_lines(record, summary)],
         "strata": list(dict.fromkeys(summary["stratum"])),
         "two_phases": (summary["parameter"] == "half_life_beta").any(),
     }

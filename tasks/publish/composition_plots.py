@@ -3,7 +3,7 @@
 The plots show what comes back after depletion, naive or memory cells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from tasks.publish.figure_style import (
     WIDTH,
     label_left,
     legend_below,
+    literal,
     paper_style,
 )
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from tasks.publish.wording import Row
 
 COLOURS: Mapping[str, str] = {
     "naive_igm_igd_b": "#0b5c8e",
@@ -48,16 +51,23 @@ class Bar:
     """One visit: its label, the number above it (``note``) and the share (percent) of each part.
 
     There are no shares where there are too few B cells; from few they are ``indicative``.
+    ``marks`` are those of the parts' links (``tasks.publish.figure_links``).
     """
 
     label: str
     note: str
     shares: Mapping[str, float] = field(default_factory=dict)
     indicative: bool = False
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
-def patient_bars(composition: "pd.DataFrame") -> list[Bar]:
-    """Give a patient's visits in order of time, from rows with the columns of ``COMPOSITION``."""
+def patient_bars(
+    composition: "pd.DataFrame", mark_of: "Callable[[Row], str] | None" = None
+) -> list[Bar]:
+    """Give a patient's visits in order of time, from rows with the columns of ``COMPOSITION``.
+
+    ``mark_of`` gives the mark of a row's link.
+    """
     bars = []
     for _, parts in composition.groupby(["day", "visit"], sort=True):
         first = parts.iloc[0]
@@ -66,8 +76,11 @@ def patient_bars(composition: "pd.DataFrame") -> list[Bar]:
             shares = dict(zip(parts["part"], parts["share"], strict=True))
         mark = MARK if first["note"] else ""
         note = f"{first['b_events']:,}{mark}"
+        marks = {}
+        if mark_of is not None and shares:
+            marks = {str(row["part"]): mark_of(row) for row in parts.to_dict("records")}
         indicative = first["basis"] == "indicative"
-        bars.append(Bar(f"{first['visit']}", note, shares, indicative=indicative))
+        bars.append(Bar(f"{first['visit']}", note, shares, indicative=indicative, marks=marks))
     return bars
 
 
@@ -148,7 +161,7 @@ def _draw_bars(axes: "Axes", bars: Sequence[Bar], counted: str) -> None:
     axes.set_xlim(-0.6, max(len(bars), 6) - 0.4)
     axes.set_ylim(0, 100)
     rotation = 45 if len(bars) > 14 else 0
-    axes.set_xticks(range(len(bars)), [bar.label for bar in bars], rotation=rotation)
+    axes.set_xticks(range(len(bars)), [literal(bar.label) for bar in bars], rotation=rotation)
     axes.tick_params(labelsize=8.5)
     for place, bar in enumerate(bars):
         _draw_bar(axes, place, bar)
@@ -164,6 +177,7 @@ def _draw_bar(axes: "Axes", place: int, bar: Bar) -> None:
     for part in (part for part in ALL_PARTS if part in bar.shares):
         patch = axes.bar(place, bar.shares[part], bottom=bottom, width=0.78, gid=part)[0]
         patch.set(facecolor=COLOURS[part], edgecolor="white", linewidth=0.6)
+        patch.set_url(bar.marks.get(part))
         if bar.indicative:
             patch.set_hatch("////")
         bottom += bar.shares[part]

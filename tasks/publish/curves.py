@@ -4,10 +4,11 @@ Each population has a small plot, all on common axes. Nothing is drawn through a
 number: a line joins neighbouring visits only where both detected the cells.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.publish.day_axis import EARLY_DAYS, scale_days
+from tasks.publish.figure_links import NOT_DETECTED_AT, NOT_EVALUABLE_AT, link_points
 from tasks.publish.figure_style import (
     DPI,
     FADED,
@@ -15,6 +16,7 @@ from tasks.publish.figure_style import (
     LLOQ_DASHES,
     Colour,
     label_left,
+    literal,
     paper_style,
     say_empty,
 )
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from numpy.typing import NDArray
+
+    from tasks.publish.wording import Row
 
 CONCENTRATION = {
     "amount": "per_ul",
@@ -39,20 +43,24 @@ Specimen = Literal["blood", "marrow"]
 COLUMNS, COLOURS = 3, 6
 
 
-def draw_kinetic_curves(
+def draw_kinetic_curves(  # noqa: PLR0913 - keyword-only options of one drawing
     kinetics: "pd.DataFrame",
     populations: Sequence[tuple[str, str]],
     infusions: Mapping[str, float],
     *,
     specimen: Specimen = "blood",
     detect_events: int | None = None,
+    mark_of: "Callable[[Row], str] | None" = None,
+    columns: int = COLUMNS,
 ) -> "Figure":
     """Draw one small plot for each population (id, label) of one patient.
 
     The unit is cells per µL in blood, percent of the reference population in marrow. ``infusions``
     maps each product to its day on the patient's clock (the first is day 0). Where several tubes of
     a visit counted a population, the one of the wide table is drawn. ``detect_events`` is the
-    study's setting, where it has one: in marrow it gives the limit of detection.
+    study's setting, where it has one: in marrow it gives the limit of detection. ``mark_of`` gives
+    the mark of a row's link (``tasks.publish.figure_links``). At most ``columns`` plots are beside
+    each other.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -60,7 +68,7 @@ def draw_kinetic_curves(
     rows = _drawable(
         _with_limits(kinetics, detect_events), [name for name, _ in populations], specimen
     )
-    across = max(1, min(COLUMNS, len(populations)))
+    across = max(1, min(columns, len(populations)))
     down = max(1, -(-len(populations) // across))
     with paper_style():
         size = (0.9 + 3.4 * across, 1.25 + 2.35 * down)
@@ -69,8 +77,13 @@ def draw_kinetic_curves(
         colours = sns.color_palette("colorblind", COLOURS)
         for i, (axes, (name, label)) in enumerate(zip(grid.flat, populations, strict=False)):
             title_size = min(10.0, 340 / max(len(label), 1))
-            axes.set_title(label, loc="left", fontsize=title_size, fontweight="bold", color=INK)
-            _draw_population(axes, rows[rows["population"] == name], colours[i % COLOURS])
+            axes.set_title(
+                literal(label), loc="left", fontsize=title_size, fontweight="bold", color=INK
+            )
+            of_population = rows[rows["population"] == name]
+            _draw_population(axes, of_population, colours[i % COLOURS])
+            if mark_of is not None:
+                link_points(axes, of_population, mark_of)
             _mark_infusions(axes, infusions)
             sns.despine(ax=axes)
         for axes in grid.flat[len(populations) :]:
@@ -116,7 +129,8 @@ def _draw_population(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None
     """
     missed = rows[rows["code"] == "NE"]
     on_axis = axes.get_xaxis_transform()
-    signs = axes.plot(missed["day"], [0.035] * len(missed), "x", transform=on_axis, gid="NE")
+    heights = [NOT_EVALUABLE_AT] * len(missed)
+    signs = axes.plot(missed["day"], heights, "x", transform=on_axis, gid="NE")
     signs[0].set(color=FADED, markersize=5, markeredgewidth=1.2)
     if rows.empty:
         say_empty(axes, "not measured")
@@ -144,7 +158,8 @@ def _draw_not_detected(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> No
     unknown = absent[absent["lod"].isna()]
     on_axis = axes.get_xaxis_transform()
     signs = axes.plot(known["day"], known["lod"], "v", gid="ND")
-    signs += axes.plot(unknown["day"], [0.06] * len(unknown), "v", transform=on_axis, gid="ND")
+    heights = [NOT_DETECTED_AT] * len(unknown)
+    signs += axes.plot(unknown["day"], heights, "v", transform=on_axis, gid="ND")
     for sign in signs:
         sign.set(markerfacecolor="white", markeredgecolor=colour, markersize=6, zorder=4)
 

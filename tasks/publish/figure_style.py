@@ -28,6 +28,11 @@ def paper_style() -> Iterator[None]:
         yield
 
 
+def literal(text: str) -> str:
+    """Write a laboratory's own words so that Matplotlib takes no part of them for a formula."""
+    return text.replace("$", r"\$")
+
+
 def title_plot(axes: "Axes", title: str) -> None:
     """Write a plot's title over its left edge."""
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)

@@ -86,7 +86,7 @@ def draw_gating_page(
 
 
 def share_text(view: GateView) -> str:
-    """Write the share of the parent as tables write a percentage; 100 % only where all are meant."""
+    """Write the share of the parent as tables write it; 100 % only where all are meant."""
     percent = view.percent_parent
     if percent is None:
         return "–"

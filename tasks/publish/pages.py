@@ -27,7 +27,10 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    base = Path(__file__).with_name("app") / "base.css"
-    environment.globals["base_style"] = Markup(base.read_text(encoding="utf-8"))
+    here = Path(__file__).parent
+    styles = {"base": here / "app" / "base.css", "report": here / "styles" / "report.css"}
+    for name, path in styles.items():
+        style = Markup(path.read_text(encoding="utf-8"))  # noqa: S704 - a file of ours
+        environment.globals[f"{name}_style"] = style
     environment.filters["picture"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
     return environment

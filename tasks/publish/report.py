@@ -1,153 +1,96 @@
-"""Write the report of one patient: curves, tables and parameters in words.
+"""Write the report of one patient: sentences, curves, tables and parameters in words.
 
-A patient appears by pseudonym only.
+A patient appears by pseudonym only. The page is readable by itself: style and figures are inside,
+and the script beside it only shows what a point says.
 """
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.counting.limits import LimitSettings
+from tasks.publish.figure_links import gate_address
 from tasks.publish.pages import render
-from tasks.publish.wording import CODES, METHODS, Row, Sentence, explained, parameter_sentence
-from tasks.vocabulary.moments import elapsed_days, instant
-from tasks.vocabulary.populations import in_family, population_rank
+from tasks.publish.patient_record import PatientRecord
+from tasks.publish.result_words import ROOT, Words, by_severity
+from tasks.publish.visit_tables import visit_tables
+from tasks.publish.wording import (
+    CODES,
+    METHODS,
+    Sentence,
+    explained,
+    parameter_sentence,
+    split_words,
+)
+from tasks.vocabulary.populations import population_rank
+from tasks.vocabulary.severity import Severity, severity_of, worst_first
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
-B_CELLS_TITLE = "B cells"
-SECRETING = in_family("secreting")
-GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("CAR T cells", in_family("car_t")),
-    (B_CELLS_TITLE, in_family("b_cells")),
-    ("Plasmablasts and plasma cells", SECRETING),
-    ("Leukocytes, T and NK cells", in_family("leukocytes")),
-)
-"""The tables of a report, each with its populations in order."""
-DRAWN = GROUPS[:3]
 TUBE_COLUMNS = ("visit", "day", "specimen", "panel", "strategy")
-UNITS = (("blood", "cells per µL"), ("marrow", "percent of the reference population"))
 
 
-@dataclass(frozen=True, slots=True)
-class PatientRecord:
-    """What the report says of a patient beside the tables.
+class FlaggedTube(NamedTuple):
+    """A tube with results that have a flag: its name, the populations, and its address."""
 
-    ``infusions`` maps each product to its time; ``labels`` and ``flag_meanings`` put ids and flags
-    into words; ``notes`` are sentences on what is missing and why; ``limits`` are the study's, and
-    ``time_zone`` is that of times without offset.
-    """
-
-    patient: str
-    infusions: Mapping[str, datetime]
-    labels: Mapping[str, str] = field(default_factory=dict)
-    flag_meanings: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    limits: LimitSettings = field(default_factory=LimitSettings)
-    time_zone: str | None = None
-
-    def label(self, population: str) -> str:
-        """Name a population in few words, without its markers; an unknown one by its id."""
-        return self.labels.get(population, population.replace("_", " ")).split(" (")[0]
-
-    def infusion_days(self) -> dict[str, float]:
-        """Give each product's day on the patient's clock, which starts with the first infusion."""
-        if not self.infusions:
-            return {}
-        first = min(self.infusions.values(), key=lambda time: instant(time, self.time_zone))
-        return {
-            product: elapsed_days(first, time, self.time_zone)
-            for product, time in self.infusions.items()
-        }
-
-
-class PrintedCell(NamedTuple):
-    """One result as it is printed: its text, its code as a style class, and what it rests on."""
-
-    text: str
-    style: str
-    basis: str
-
-
-@dataclass(frozen=True, slots=True)
-class VisitTable:
-    """One table of printed results: populations across, visits down.
-
-    ``rows`` hold visit, day and the printed cells.
-    """
-
-    title: str
-    unit: str
+    name: str
     populations: tuple[str, ...]
-    rows: tuple[tuple[str, float, tuple[PrintedCell, ...]], ...]
+    address: str
 
 
-def patient_figures(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str, "Figure"]:
-    """Draw a patient's curves, by their titles.
+class FlagLine(NamedTuple):
+    """One flag of the report: how urgent it is, what it means, and which results have it.
 
-    They are CAR T cells, B cells and what they consist of, plasma cells; and marrow where it was
-    measured.
+    ``tubes`` is empty for a flag that is only good to know: such flags are on very many results.
     """
-    from tasks.kinetics.composition import composition_frame
-    from tasks.publish.composition_plots import draw_composition, patient_bars
-    from tasks.publish.curves import draw_kinetic_curves
 
-    days = record.infusion_days()
-    blood, marrow = (
-        set(kinetics.loc[kinetics["specimen"] == specimen, "population"])
-        for specimen in ("blood", "marrow")
-    )
-    figures: dict[str, Figure] = {}
-    for title, group in DRAWN:
-        populations = _named(record, group, blood)
-        if populations:
-            figures[title] = draw_kinetic_curves(kinetics, populations, days)
-        if title == B_CELLS_TITLE:
-            bars = patient_bars(composition_frame(kinetics, record.limits))
-            if bars:
-                figures["What the B cells consist of"] = draw_composition({"": bars}, B_CELLS_TITLE)
-    in_marrow = _named(record, SECRETING, marrow)
-    if in_marrow:
-        figures["Marrow"] = draw_kinetic_curves(
-            kinetics, in_marrow, days, specimen="marrow", detect_events=record.limits.detect_events
-        )
-    return figures
+    word: str
+    severity: Severity
+    meaning: str
+    results: int
+    tubes: tuple[FlaggedTube, ...]
 
 
-def _named(
-    record: PatientRecord, group: Sequence[str], measured: Container[str]
-) -> list[tuple[str, str]]:
-    """Pair the measured populations of a group with their names."""
-    return [(name, record.label(name)) for name in group if name in measured]
+class TubeLine(NamedTuple):
+    """One tube that the tables rest on, with what the sample sheet says of it and its flags."""
+
+    visit: str
+    day: float
+    specimen: str
+    panel: str
+    strategy: str
+    short: str
+    address: str
+    file: str
+    instrument: str
+    batch: str
+    review: str
+    flags: tuple[Words, ...]
 
 
 def render_patient_report(
     record: PatientRecord,
     kinetics: "pd.DataFrame",
     parameters: "pd.DataFrame",
-    pictures: Mapping[str, bytes],
+    figures: Mapping[str, str],
+    sentences: Sequence[str] = (),
 ) -> str:
     """Write a patient's report.html.
 
-    ``pictures`` maps the titles of ``patient_figures`` to PNG bytes.
+    ``figures`` maps the titles of ``patient_figures`` to their SVG markup; ``sentences`` are those
+    of ``course_sentences``.
     """
-    flags = {flag for words in kinetics["flags"] for flag in _flags(words)}
     populations = sorted(set(kinetics["population"]), key=population_rank)
     methods = set(kinetics["method"])
     values = {
         "record": record,
+        "sentences": sentences,
         "tables": visit_tables(record, kinetics),
-        "pictures": pictures,
+        "figures": figures,
         "parameters": parameter_sentences(record, parameters),
-        "tubes": tube_rows(kinetics),
-        "strategies": _versions(kinetics, "strategy"),
-        "calibrations": _versions(kinetics[kinetics["calibration"].astype(bool)], "calibration"),
-        "panels": _versions(kinetics[kinetics["panel_sha256"].astype(bool)], "panel"),
+        "tubes": tube_lines(record, kinetics),
+        "versions": counted_with(kinetics),
         "not_evaluable": not_evaluable(record, kinetics),
-        "flags": explained(flags, record.flag_meanings),
+        "flags": flag_lines(record, kinetics),
         "populations": {name: record.labels[name] for name in populations if name in record.labels},
         "codes": CODES,
         "methods": {name: words for name, words in METHODS.items() if name in methods},
@@ -155,55 +98,19 @@ def render_patient_report(
     return render("report.html", values)
 
 
-def _versions(kinetics: "pd.DataFrame", column: str) -> list[tuple[str, str]]:
-    """List what the column names, each with its content hash, in alphabetical order."""
-    pairs = zip(kinetics[column], kinetics[f"{column}_sha256"], strict=True)
-    return sorted({(str(name), str(sha256)) for name, sha256 in pairs})
-
-
-def visit_tables(record: PatientRecord, kinetics: "pd.DataFrame") -> list[VisitTable]:
-    """Lay out what was measured as one table a group of populations and specimen."""
-    from tasks.kinetics.winning_rows import with_percent_limits
-
-    chosen = with_percent_limits(kinetics, record.limits.detect_events)
-    grouped = {name for _, group in GROUPS for name in group}
-    others = tuple(name for name in dict.fromkeys(chosen["population"]) if name not in grouped)
-    tables = []
-    for specimen, unit in UNITS:
-        rows = chosen[chosen["specimen"] == specimen]
-        measured = set(rows["population"])
-        for title, group in (*GROUPS, ("Other populations", others)):
-            populations = tuple(name for name in group if name in measured)
-            if populations:
-                heading = f"{title} in marrow" if specimen == "marrow" else title
-                lines = _visit_lines(rows[rows["population"].isin(populations)], populations)
-                names = tuple(map(record.label, populations))
-                tables.append(VisitTable(heading, unit, names, lines))
-    return tables
-
-
-def _visit_lines(
-    rows: "pd.DataFrame", populations: Sequence[str]
-) -> tuple[tuple[str, float, tuple[PrintedCell, ...]], ...]:
-    """Give a line for each visit, by day, with a cell for each population."""
-    lines = []
-    for visit, group in rows.groupby("visit", sort=False):
-        by_population = {str(row["population"]): row for row in group.to_dict("records")}
-        cells = tuple(_printed_cell(by_population.get(name)) for name in populations)
-        lines.append((str(visit), float(group["day"].min()), cells))
-    return tuple(sorted(lines, key=lambda line: line[1]))
-
-
-def _printed_cell(row: Row | None) -> PrintedCell:
-    from tasks.kinetics.wide_table import print_result
-
-    if row is None:
-        return PrintedCell("", "absent", "not measured")
-    method = METHODS.get(str(row["method"]), row["method"])
-    basis = f"{row['events']} events in {row['panel']}, {method}"
-    if _flags(row["flags"]):
-        basis = f"{basis}; {row['flags']}"
-    return PrintedCell(print_result(row), str(row["code"]), basis)
+def counted_with(kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
+    """List the strategies, panels and calibrations that counted: name, what it is, SHA-256."""
+    kinds = (
+        ("strategy", "gating strategy"),
+        ("panel", "panel"),
+        ("calibration", "calibration of the instrument"),
+    )
+    versions = []
+    for column, what in kinds:
+        known = kinetics[kinetics[f"{column}_sha256"].astype(bool)]
+        pairs = zip(known[column], known[f"{column}_sha256"], strict=True)
+        versions += [(name, what, sha256) for name, sha256 in sorted(set(pairs))]
+    return versions
 
 
 def parameter_sentences(
@@ -223,24 +130,62 @@ def parameter_sentences(
     return titled
 
 
-def tube_rows(kinetics: "pd.DataFrame") -> list[dict[str, object]]:
+def flag_lines(record: PatientRecord, kinetics: "pd.DataFrame") -> list[FlagLine]:
+    """List the flags of a patient's results, those that forbid their use first."""
+    results: dict[str, int] = {}
+    tubes: dict[str, dict[tuple[str, str, str], list[str]]] = {}
+    for row in kinetics.to_dict("records"):
+        tube = str(row["tube_sha256"]), str(row["strategy"]), f"{row['visit']} {row['panel']}"
+        for word in split_words(row["flags"]):
+            results[word] = results.get(word, 0) + 1
+            tubes.setdefault(word, {}).setdefault(tube, []).append(str(row["population"]))
+    meanings = explained(results, record.flag_meanings)
+    return [
+        FlagLine(
+            word,
+            severity_of(word),
+            meanings[word],
+            results[word],
+            _flagged(record, tubes[word]) if severity_of(word) != "know" else (),
+        )
+        for word in worst_first(meanings)
+    ]
+
+
+def _flagged(
+    record: PatientRecord, tubes: Mapping[tuple[str, str, str], Sequence[str]]
+) -> tuple[FlaggedTube, ...]:
+    return tuple(
+        FlaggedTube(
+            name,
+            tuple(map(record.label, populations)),
+            gate_address(ROOT, sha, record.gate(strategy, populations[0])),
+        )
+        for (sha, strategy, name), populations in tubes.items()
+    )
+
+
+def tube_lines(record: PatientRecord, kinetics: "pd.DataFrame") -> list[TubeLine]:
     """List the tubes the table rests on, by day, each with all its flags."""
-    tubes = []
+    known = {tube.identity.tube_sha256: tube for tube in record.tubes}
+    lines = []
     for sha, group in kinetics.groupby("tube_sha256"):
         first = group.to_dict("records")[0]
-        flags = sorted({flag for flags in group["flags"] for flag in _flags(flags)})
-        tubes.append(
-            {
-                **{name: first[name] for name in TUBE_COLUMNS},
-                "sha": str(sha),
-                "flags": flags,
-            }
+        tube = known.get(str(sha))
+        identity = tube.identity if tube else None
+        flags = [word for words in group["flags"] for word in split_words(words)]
+        line = TubeLine(
+            **{name: first[name] for name in TUBE_COLUMNS},
+            short=str(sha)[:12],
+            address=gate_address(ROOT, str(sha), "").partition("#")[0],
+            file=identity.file if identity else "",
+            instrument=(identity.instrument if identity else None) or "",
+            batch=(identity.batch if identity else None) or "",
+            review=tube.review if tube else "",
+            flags=tuple(by_severity(flags)),
         )
-    return sorted(tubes, key=_tube_order)
-
-
-def _tube_order(tube: Mapping[str, object]) -> tuple[float, str, str, str]:
-    return float(str(tube["day"])), str(tube["specimen"]), str(tube["panel"]), str(tube["sha"])
+        lines.append(line)
+    return sorted(lines, key=lambda line: (line.day, line.specimen, line.panel, line.short))
 
 
 def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
@@ -250,7 +195,7 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
     reasons: dict[tuple[str, str], list[str]] = {}
     lost = winning_rows(kinetics)
     for row in lost[lost["code"] == "NE"].to_dict("records"):
-        meanings = explained(_flags(row["flags"]), record.flag_meanings)
+        meanings = explained(split_words(row["flags"]), record.flag_meanings)
         reason = " ".join(meanings.values()) or "The tube's counts do not allow a statement."
         reasons.setdefault((f"{row['visit']} {row['panel']}", reason), []).append(
             record.label(str(row["population"]))
@@ -258,7 +203,3 @@ def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple
     return [
         (tube, ", ".join(populations), reason) for (tube, reason), populations in reasons.items()
     ]
-
-
-def _flags(flags: object) -> list[str]:
-    return [flag for flag in flags.split(";") if flag] if isinstance(flags, str) else []

@@ -71,6 +71,9 @@ CANNOT = "cannot be given"
 Row = Mapping[Hashable, Any]
 RECOVERIES = ("recovery_B_10", "recovery_B_20", "recovery_B_1pct", "recovery_B_LLN")
 POINTS_IN_TIME = frozenset({"Tmax", "Tlast", "Tbql", "depletion_onset", "nadir_day", *RECOVERIES})
+SHARE = "_share_at_recovery"
+"""What the name of a parameter ends with that is a share of the B cells."""
+AMOUNTS = ("value", "low", "high", "median", "median_low", "median_high", "minimum", "maximum")
 UNITS = {"1/uL": "cells/µL", "d/uL": "cells × days/µL", "1/d": "per day", "d": "days", "1": ""}
 
 
@@ -86,6 +89,11 @@ class Sentence(NamedTuple):
     definition: str
 
 
+def split_words(cell: object) -> list[str]:
+    """Read the words of a cell of the column ``flags``."""
+    return [word for word in cell.split(";") if word] if isinstance(cell, str) else []
+
+
 def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, str]:
     """Give the meaning of each flag, in alphabetical order.
 
@@ -97,9 +105,24 @@ def explained(flags: Iterable[str], meanings: Mapping[str, str]) -> dict[str, st
     }
 
 
+def in_percent(row: Row) -> Row:
+    """Give a share of the B cells in percent, as it is written in words; any other row as it is.
+
+    ``row`` is one of parameters.csv, or of the summary of the parameters.
+    """
+    if not str(row["parameter"]).endswith(SHARE):
+        return row
+    percent: dict[Hashable, Any] = {"unit": "%"}
+    for name in AMOUNTS:
+        share = _number(row.get(name))
+        percent[name] = None if share is None else 100 * share
+    return {**row, **percent}
+
+
 def parameter_sentence(row: Row) -> Sentence:
     """Put one row of parameters.csv into words, saying what is only known to lie in an interval."""
     parameter = str(row["parameter"])
+    row = in_percent(row)
     definition = row["definition"] if isinstance(row["definition"], str) else ""
     amount, why = _amount(parameter, row), why_of(definition)
     if amount == CANNOT and why:

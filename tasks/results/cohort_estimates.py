@@ -15,6 +15,8 @@ from tasks.study.settings import FILE_NAME
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.study.snapshot import StudySnapshot
+
 ESTIMATE_TABLES = (
     "composition.csv",
     "parameters_summary.csv",
@@ -65,18 +67,14 @@ def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
 
 
 def write_estimates(
-    study: Study,
     kinetics: pd.DataFrame,
     parameters: pd.DataFrame,
     recovery: pd.DataFrame,
     *,
     strata: Mapping[str, str],
-    labels: Mapping[str, str],
+    snapshot: StudySnapshot,
 ) -> None:
-    """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort.
-
-    ``labels`` names the populations.
-    """
+    """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort."""
     from tasks.kinetics.cohort_schema import (
         PARAMETER_SUMMARY,
         RECOVERY_CURVES,
@@ -86,9 +84,12 @@ def write_estimates(
     from tasks.kinetics.schema import COMPOSITION
     from tasks.kinetics.summary import summary_frame
     from tasks.kinetics.turnbull import curves_frame, medians_frame, recovery_curves
-    from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page
+    from tasks.publish.cohort_figures import cohort_figures, figures_in_page
+    from tasks.publish.cohort_page import CohortRecord, render_cohort_page
+    from tasks.publish.cohort_sentences import cohort_sentences
     from tasks.publish.figure_bytes import png_bytes
 
+    study = snapshot.study
     folder = study.results / "cohort"
     grouped = (
         {name: strata.get(name, NOT_GIVEN) for name in sorted(set(kinetics["patient"]))}
@@ -109,11 +110,13 @@ def write_estimates(
         folder / "recovery_medians.csv", csv_bytes(medians_frame(curves), RECOVERY_MEDIANS)
     )
     column = study.settings.cohort.stratify_by if grouped else None
-    record = CohortRecord(study.settings.study, tuple(curves), column, grouped, labels)
-    figures = cohort_figures(record, kinetics, parameters, recovery, composition)
-    pictures = {name: png_bytes(figures[name]) for name in FIGURES}
-    for name, png in pictures.items():
-        write_atomically(folder / f"{name}.png", png)
-    write_atomically(
-        folder / PAGE, render_cohort_page(record, kinetics, summary, pictures).encode()
+    record = CohortRecord(
+        study.settings.study, tuple(curves), column, grouped, snapshot.labels(), snapshot.gates()
     )
+    figures = cohort_figures(record, kinetics, parameters, recovery, composition)
+    for name, drawn in figures.items():
+        write_atomically(folder / f"{name}.png", png_bytes(drawn.figure))
+    sentences = cohort_sentences(record, kinetics, summary)
+    pictures = figures_in_page(figures)
+    page = render_cohort_page(record, kinetics, summary, pictures, sentences)
+    write_atomically(folder / PAGE, page.encode())

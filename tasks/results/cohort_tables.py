@@ -73,7 +73,7 @@ def build_cohort(snapshot: StudySnapshot) -> int:
     folder = study.results / "cohort"
     begin_tables(folder)
     write_cohort_tables(folder, kinetics, parameters, recovery)
-    write_estimates(study, kinetics, parameters, recovery, strata=strata, labels=snapshot.labels())
+    write_estimates(kinetics, parameters, recovery, strata=strata, snapshot=snapshot)
     made = {name: each.fingerprint for name, each in stored.items()}
     write_mark(
         folder,

@@ -12,7 +12,9 @@ from importlib.metadata import version
 from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import TubeCounts
 from tasks.results.calibration_flags import with_calibration_flags
+from tasks.results.gate_pages import gates_of, has_gate_pages
 from tasks.results.patient_notes import patient_notes
+from tasks.results.patient_pages import controls_of, shows_controls
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import edited_tables, made_of, patient_folder
 from tasks.sheets.patients import Patient
@@ -30,6 +32,7 @@ PATIENT_FILES = (
     "kinetics_wide.csv",
     "parameters.csv",
     "kinetics.xlsx",
+    "series.js",
     "report.html",
 )
 
@@ -102,7 +105,11 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
             tuple(edited_tables(patient_folder(study, name))),
             decisions,
         )
-        if inputs.edited or built.get(name) != inputs.fingerprint:
+        folder = patient_folder(study, name)
+        shown = shows_controls(folder, controls_of(name, known)) and has_gate_pages(
+            folder, list(gates_of(snapshot, counted))
+        )
+        if inputs.edited or not shown or built.get(name) != inputs.fingerprint:
             due.append(inputs)
     return TablesDue(due, read.altered)
 

@@ -14,10 +14,17 @@ from tasks.counting.visit import group_by_visit
 from tasks.kinetics.schema import RECOVERY
 from tasks.publish.legend import LegendWords
 from tasks.publish.table_files import write_patient_tables
-from tasks.publish.tables import csv_bytes, write_atomically
+from tasks.publish.tables import csv_bytes
 from tasks.results.calibration_flags import with_calibration_flags
-from tasks.results.draw_checks import compare_draws, contradictions, draws_in_qc
+from tasks.results.draw_checks import (
+    Contradiction,
+    compare_draws,
+    contradictions,
+    draws_in_qc,
+)
+from tasks.results.gate_pages import gates_of, write_gate_pages
 from tasks.results.patient_inputs import PatientInputs
+from tasks.results.patient_pages import patient_record, write_patient_pages
 from tasks.results.reviewed import with_reviews
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import begin_tables, patient_folder, write_mark
@@ -37,6 +44,7 @@ from tasks.vocabulary.populations import POPULATION_OF_PRODUCT
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.counting.measurements import Comparison
     from tasks.kinetics.parameter_settings import ParameterSettings
 
 PATIENT_TABLES = ("kinetics.csv", "kinetics_wide.csv", "parameters.csv")
@@ -73,23 +81,37 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     recovery = recovery_frame(kinetics, settings, rows)
     folder = patient_folder(study, patient.patient)
     begin_tables(folder)
-    compared = compare_draws(
-        tubes,
-        snapshot.populations(),
-        counting=snapshot.counting(),
-        limits=study.settings.limits,
-    )
+    compared = compared_draws(snapshot, tubes)
     draws_in_qc(study, compared)
     against = contradictions(compared, snapshot.labels())
     wide = wide_frame(kinetics, settings.detect_events, rows)
     words = LegendWords(meanings(), snapshot.labels(), against)
     kept = write_patient_tables(folder, kinetics, parameters, wide, words)
-    notes = (*inputs.notes, *(f"{visit}: {sentence}" for visit, sentence in against))
-    _write_report(snapshot, patient, kinetics, parameters, notes=notes)
+    notes = (*inputs.notes, *contradiction_notes(against))
+    record = patient_record(snapshot, patient, tubes, notes)
+    write_patient_pages(folder, record, kinetics, parameters)
+    write_gate_pages(folder, gates_of(snapshot, tubes))
     edition = Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY))
     with study.store() as store:
         save_edition(store, edition, restating_entry(store, edition))
     write_mark(folder, inputs.fingerprint, PATIENT_TABLES)
+
+
+def compared_draws(
+    snapshot: StudySnapshot, tubes: Sequence[TubeCounts]
+) -> dict[tuple[str, str], dict[str, tuple[Comparison, ...]]]:
+    """Compare the independent concentrations of each draw of one patient, as ``compare_draws``."""
+    return compare_draws(
+        tubes,
+        snapshot.populations(),
+        counting=snapshot.counting(),
+        limits=snapshot.study.settings.limits,
+    )
+
+
+def contradiction_notes(against: Sequence[Contradiction]) -> list[str]:
+    """Say in a sentence each what contradicts what, for the notes of a patient's report."""
+    return [f"{visit}: {sentence}" for visit, sentence in against]
 
 
 def patient_kinetics(
@@ -205,31 +227,3 @@ def counted_tubes(
     rated = with_bead_rates(with_calibration_flags(snapshot, counted, known), expected)
     chosen = [tube for tube in rated if patient is None or tube.identity.patient == patient]
     return with_series_flags(chosen, snapshot.exposures)
-
-
-def _write_report(
-    snapshot: StudySnapshot,
-    patient: Patient,
-    kinetics: pd.DataFrame,
-    parameters: pd.DataFrame,
-    *,
-    notes: Sequence[str],
-) -> None:
-    from tasks.publish.figure_bytes import png_bytes
-    from tasks.publish.report import PatientRecord, patient_figures, render_patient_report
-
-    infusions = patient.products or {"infusion": patient.infused}
-    record = PatientRecord(
-        patient.patient,
-        infusions,
-        snapshot.labels(),
-        meanings(),
-        notes,
-        snapshot.study.settings.limits,
-        patient.time_zone,
-    )
-    pictures = {
-        title: png_bytes(figure) for title, figure in patient_figures(record, kinetics).items()
-    }
-    page = patient_folder(snapshot.study, patient.patient) / "report.html"
-    write_atomically(page, render_patient_report(record, kinetics, parameters, pictures).encode())

@@ -83,6 +83,12 @@ def earlier_editions(store: Store, patient: str) -> list[Edition]:
     return [_edition(row) for row in rows if is_intact(editions, row)]
 
 
+def last_edition_at(store: Store, patient: str) -> datetime | None:
+    """Give the time at which a patient's last edition was written; None without any."""
+    rows = _intact_rows(store, patient)
+    return datetime.fromisoformat(rows[0].at) if rows else None
+
+
 def editions_as_of(store: Store, moment: datetime | None = None) -> list[Edition]:
     """Give each patient's last edition at a moment (an aware time; None: now), by patient.
 

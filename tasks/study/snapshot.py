@@ -121,6 +121,14 @@ class StudySnapshot:
             for population in used.populations.values()
         }
 
+    def gates(self) -> dict[tuple[str, str], str]:
+        """Map each strategy and reported population to the gate that holds the population."""
+        return {
+            (strategy, population.id): population.gate
+            for strategy, populations in self.populations().items()
+            for population in populations.values()
+        }
+
     def with_strategy(self, panel: str, used: StrategyInUse) -> StudySnapshot:
         """Give the study as it would be if another strategy counted one of its panels."""
         return replace(self, strategies={**self.strategies, panel: used})

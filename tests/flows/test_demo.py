@@ -189,7 +189,9 @@ def test_every_file_of_the_contract_is_there_with_its_columns(demo: Path) -> Non
             "kinetics_wide.csv",
             "parameters.csv",
             "kinetics.xlsx",
+            "series.js",
             "report.html",
+            "gates",
         }
         assert header(folder / "kinetics.csv") == KINETICS
         assert header(folder / "parameters.csv") == PARAMETERS
@@ -311,12 +313,31 @@ def test_links_of_the_front_page_and_the_reports_lead_to_files(demo: Path) -> No
     for page in pages(demo):
         links = [
             link
-            for link in re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
+            for link in re.findall(r'href="([^"#]+)(?:#[^"]*)?"', page.read_text(encoding="utf-8"))
             if not link.startswith("data:")
         ]
         assert [link for link in links if not (page.parent / link).exists()] == [], page
     index = (demo / "results" / "index.html").read_text(encoding="utf-8")
     assert all(f"patients/{patient}/report.html" in index for patient in PATIENTS)
+
+
+def test_every_gate_that_a_report_or_the_cohort_links_to_is_one_of_its_tube(demo: Path) -> None:
+    results = demo / "results"
+    linked = set()
+    for page in (*(results / "patients").glob("*/report.html"), results / "cohort" / "cohort.html"):
+        text = page.read_text(encoding="utf-8")
+        linked |= set(
+            re.findall(r"/tubes/(\w+)/gating\.html#gate=(\w+)(?:&amp;light=(\w+))?", text)
+        )
+    assert len(linked) > TUBES
+    gates = {
+        sha: set(
+            re.findall(r'gating:id="(\w+)"', (results / "tubes" / sha / "gates.xml").read_text())
+        )
+        for sha, _, _ in linked
+    }
+    wrong = [each for each in linked if not {each[1], each[2] or each[1]} <= gates[each[0]]]
+    assert wrong == []
 
 
 @pytest.mark.skipif(

@@ -1,5 +1,6 @@
 """What the page of a cohort draws, and what it must never draw."""
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,9 @@ from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.summary import summary_frame
 from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, recovery_curves
 from tasks.publish.cohort_curves import draw_cohort_curves
-from tasks.publish.cohort_page import CohortRecord, cohort_figures, render_cohort_page, summary_cell
+from tasks.publish.cohort_figures import cohort_figures, figures_in_page
+from tasks.publish.cohort_page import CohortRecord, render_cohort_page, summary_cell
+from tasks.publish.cohort_sentences import cohort_sentences
 from tasks.publish.completeness_plot import (
     COUNTED,
     MISSING,
@@ -24,7 +27,6 @@ from tasks.publish.completeness_plot import (
     visit_states,
 )
 from tasks.publish.exposure_plot import draw_exposure
-from tasks.publish.figure_bytes import png_bytes
 from tasks.publish.recovery_plot import draw_recovery
 from tasks.publish.strata import stratum_colours
 from tasks.publish.swimmer_plot import draw_swimmers
@@ -90,17 +92,11 @@ def everything(
         strata,
         {"b_cells": "B cells (CD19+)"},
     )
-    figures, summary = (
-        cohort_figures(record, frame, derived, recovery, composition_frame(frame)),
-        summary_frame(derived, strata),
-    )
-    return (
-        record,
-        figures,
-        render_cohort_page(
-            record, frame, summary, {name: png_bytes(each) for name, each in figures.items()}
-        ),
-    )
+    linked = cohort_figures(record, frame, derived, recovery, composition_frame(frame))
+    summary = summary_frame(derived, strata)
+    sentences = cohort_sentences(record, frame, summary)
+    page = render_cohort_page(record, frame, summary, figures_in_page(linked), sentences)
+    return record, {name: each.figure for name, each in linked.items()}, page
 
 
 def test_a_patient_s_line_does_not_run_through_a_visit_that_is_not_evaluable() -> None:
@@ -248,10 +244,38 @@ def test_a_patient_whose_depletion_nobody_saw_has_no_bar() -> None:
 
 def test_the_page_is_complete_in_itself_and_escapes_what_came_from_a_sheet() -> None:
     _, figures, page = everything(COHORT, "<script>alert(1)</script>")
-    assert page.count("data:image/png;base64,") == len(figures) == 6
-    assert "<script" not in page
+    assert page.count("<svg ") == len(figures) == 6
+    assert "<script" not in page.replace('<script src="../app.js" defer></script>', "")
     assert "http" not in page
     assert "median after day 14, by day 84" in page
+
+
+def test_points_lead_to_their_gates_and_names_to_the_patients_reports() -> None:
+    _, _, page = everything(COHORT)
+    points = re.findall(r'<a class="point" href="([^"]+)"><title>([^<]*)</title>', page)
+    gates = {address for address, _ in points if "#gate=" in address}
+    assert gates
+    assert {re.split(r"[/#]", address)[2] for address in gates} <= {
+        sha[:12] for sha in COHORT["tube_sha256"]
+    }
+    reports = {(address, text) for address, text in points if "report.html" in address}
+    assert ("../patients/P1/report.html", "Report of P1") in reports
+    assert any(text.startswith("P2: B cells, D") for _, text in points)
+
+
+def test_a_large_figure_becomes_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.publish.cohort_figures.MOST_SVG_LETTERS", 30_000)
+    _, figures, page = everything(COHORT)
+    pictures = page.count('<img src="data:image/png;base64,')
+    assert 0 < pictures < len(figures)
+    assert page.count("<svg ") == len(figures) - pictures
+
+
+def test_the_page_begins_with_what_the_patients_show_together() -> None:
+    _, _, page = everything(COHORT)
+    course = page[page.index('<div class="course">') : page.index('<ul class="facts">')]
+    assert "whose B cells were seen below 10 per µL" in course
+    assert "At the last visit of 2 patients, detected were: B cells in" in course
 
 
 def test_groups_keep_their_colour_and_their_numbers_in_every_figure() -> None:

@@ -13,7 +13,7 @@ from panels.text.errors import SheetFault
 from tasks.export.sdtm import sdtm_tables
 from tasks.export.study_data import StudyData
 from tasks.intake.take_in import take_in
-from tasks.publish.report import PatientRecord
+from tasks.publish.patient_record import PatientRecord
 from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_tables import counted_tubes, patient_kinetics
 from tasks.sheets.columns import read_time

@@ -2,11 +2,13 @@
 are made of changed."""
 
 import csv
+import json
 import shutil
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from gating.evaluation.engine import ENGINE_VERSION
 from panels.text.errors import ReconflowError, SettingsFault
@@ -16,9 +18,10 @@ from tasks.kinetics.parameters import parameters_frame
 from tasks.results.cohort_tables import COHORT_FILES, build_cohort, cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_tables import build_patient
-from tasks.results.stored_tables import built_patients, patient_folder
+from tasks.results.stored_tables import built_patients, made_of, patient_folder
 from tasks.simulate.tube import SERIAL
 from tasks.steps.one_pass import one_pass
+from tasks.store import schema
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
@@ -39,7 +42,14 @@ EVENTS = {
     "plasmablasts": 30,
     "transitional_b": 3,
 }
-FILES = {"kinetics.csv", "kinetics_wide.csv", "parameters.csv", "kinetics.xlsx", "report.html"}
+FILES = {
+    "kinetics.csv",
+    "kinetics_wide.csv",
+    "parameters.csv",
+    "kinetics.xlsx",
+    "series.js",
+    "report.html",
+}
 
 
 def give(study: Study, patient: str, day: int, **events: int) -> str:
@@ -161,6 +171,12 @@ def test_counts_become_concentrations_and_codes_by_hand(study: Study) -> None:
     assert float(found["transitional_b"]["per_ul_high"]) > 0
 
 
+def editions(study: Study) -> int:
+    """Count the editions that the store keeps."""
+    with study.store() as store, store.reading() as connection:
+        return connection.execute(select(func.count()).select_from(schema.editions)).scalar_one()
+
+
 def test_everything_a_patient_gets_is_written_and_nothing_is_due_again(study: Study) -> None:
     for patient in ("P01", "P02"):
         assert {path.name for path in patient_folder(study, patient).iterdir()} >= FILES
@@ -202,13 +218,55 @@ def test_other_limits_change_every_patient(study: Study) -> None:
     assert float(table(study, "P01")["b_cells"]["lloq_per_ul"]) == pytest.approx(6)
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("name", [*sorted(FILES), "gates/naive_b.html"])
 def test_a_lost_file_is_written_again_with_the_same_bytes(study: Study, name: str) -> None:
     path = patient_folder(study, "P01") / name
     before = path.read_bytes()
     path.unlink()
     assert build(study) == ["P01"]
     assert path.read_bytes() == before
+
+
+def test_every_gate_of_the_patients_panel_has_its_page_and_no_other_gate(study: Study) -> None:
+    folder = patient_folder(study, "P01") / "gates"
+    (folder / "gone_gate.html").write_text("", encoding="utf-8")
+    (folder / "naive_b.html").unlink()
+    assert build(study) == ["P01"]
+    gates = strategies_in_use(study)["bcell"].release.strategy.parent_of()
+    assert {path.name for path in folder.iterdir()} == {f"{gate}.html" for gate in gates}
+    page = (folder / "naive_b.html").read_text(encoding="utf-8")
+    assert 'data-page="filmstrip"' in page
+    assert 'data-gate="naive_b"' in page
+    assert "Naive B cells" in page
+    assert (folder / "../series.js").is_file()
+
+
+def test_the_pages_data_are_the_rows_of_kinetics_csv(study: Study) -> None:
+    folder = patient_folder(study, "P01")
+    script = (folder / "series.js").read_text(encoding="ascii")
+    series = json.loads(script.partition(',"P01",')[2].removesuffix(");\n"))
+    with (folder / "kinetics.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(map(len, series["counts"].values())) == len(rows)
+    for row in rows:
+        held = series["counts"][row["tube_sha256"][:12]][row["population"]]
+        told = (row["code"], row["used"] == "Y", row["corrected"] == "Y", row["flags"])
+        assert (held["code"], held["used"], held["corrected"], ";".join(held["flags"])) == told
+        for column, name in (("per_ul", "per_ul"), ("events", "events"), ("lod_per_ul", "lod")):
+            assert held[name] == (float(row[column]) if row[column] else None)
+    tube = series["tubes"][0]
+    assert (tube["file"], tube["review"]) == (rows[0]["file"], rows[0]["review"])
+
+
+def test_another_control_makes_the_pages_anew_but_no_other_edition(study: Study) -> None:
+    folder = patient_folder(study, "P01")
+    before, kept = made_of(folder), editions(study)
+    (folder / ".controls.sha256").write_text("others\n", encoding="utf-8")
+    written = (folder / "series.js").stat().st_mtime_ns
+    assert build(study) == ["P01"]
+    assert (folder / "series.js").stat().st_mtime_ns > written
+    assert (made_of(folder), editions(study)) == (before, kept)
+    assert due(study) == []
 
 
 def test_the_cohort_is_due_when_one_of_its_files_is_lost(study: Study) -> None:

@@ -9,8 +9,8 @@ import pytest
 from gating.display.drawn_axes import _decades, _power
 from gating.strategy.display_scale import apply_transform, transform_of
 from gating.strategy.gates import Scale
-from tasks.vocabulary.amounts import concentration_text
 from tasks.publish.gating_picture import share_text
+from tasks.vocabulary.amounts import concentration_text
 from tests.browser import browser, computed, needs_chromium
 from tests.tasks.tube_documents import BINS, packed, tube_value
 

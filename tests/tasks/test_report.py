@@ -1,16 +1,16 @@
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
-from tasks.publish.figure_bytes import png_bytes
-from tasks.publish.report import (
-    PatientRecord,
-    patient_figures,
-    render_patient_report,
-    visit_tables,
-)
+from tasks.publish.course import course_sentences
+from tasks.publish.patient_figures import patient_figures
+from tasks.publish.patient_record import PatientRecord
+from tasks.publish.report import render_patient_report
+from tasks.publish.svg_figure import svg_markup
+from tasks.publish.visit_tables import visit_tables
 from tasks.publish.wording import METHODS, NAMES, explained, parameter_sentence
 from tasks.vocabulary.flags import Flag
 from tests.tasks.published_rows import (
@@ -32,15 +32,21 @@ RECORD = PatientRecord(
     ("D56: no tube came.",),
 )
 ROWS = kinetics(
-    at(-7, **NOT_DETECTED),
-    at(7, flags="few_beads"),
-    at(21, **NOT_EVALUABLE, flags="lloq_above_threshold"),
-    at(56, **DETECTED),
+    at(-7, **NOT_DETECTED, tube_sha256="1" * 64),
+    at(7, flags="few_beads", tube_sha256="2" * 64),
+    at(21, **NOT_EVALUABLE, flags="lloq_above_threshold", tube_sha256="3" * 64),
+    at(56, **DETECTED, tube_sha256="4" * 64),
 )
 CMAX = parameters(
     ("SLE-001", "blood", "car19_t", "Cmax", 60.1, "1/uL", None, None, "none", 9, "nca@1")
 )
-OUTWARD = r"(https?:)?//|<script|<link|@import|url\("
+OUTWARD = r"(https?:)?//|<link|@import|url\((?!#)"
+SCRIPT = '<script src="../../app.js" defer></script>'
+
+
+def drawn(record, rows):
+    figures = patient_figures(record, rows)
+    return {title: svg_markup(each.figure, title, each.links) for title, each in figures.items()}
 
 
 def amount_of(parameter, value=None, unit="", low=None, high=None, censoring="none"):
@@ -49,7 +55,7 @@ def amount_of(parameter, value=None, unit="", low=None, high=None, censoring="no
 
 
 def test_the_report_says_who_when_what_and_why_not():
-    page = render_patient_report(RECORD, ROWS, CMAX, {"CAR T cells": b"\x89PNG"})
+    page = render_patient_report(RECORD, ROWS, CMAX, drawn(RECORD, ROWS))
     wanted = [
         "SLE-001",
         "2026-03-01 09:00",
@@ -66,31 +72,108 @@ def test_the_report_says_who_when_what_and_why_not():
         "abababababab",
         METHODS["chain"],
         "Anti-CD19 CAR-T cells (CD3+ CAR19+)",
-        "data:image/png;base64,iVBORw==",
+        'aria-label="CAR T cells"',
     ]
     assert [text for text in wanted if text not in page] == []
 
 
-def test_every_tube_links_to_its_gates():
+def test_every_tube_links_to_its_page_and_every_number_to_its_gate():
     page = render_patient_report(RECORD, ROWS, CMAX, {})
     links = re.findall(r'href="\.\./\.\./tubes/([^"]+)/gating\.html"', page)
     assert links == [sha[:12] for sha in ROWS["tube_sha256"]]
+    numbers = re.findall(
+        r'<a class="result" href="\.\./\.\./tubes/([^"/]+)/gating\.html#gate=car19_t"', page
+    )
+    assert numbers == [sha[:12] for sha in ROWS["tube_sha256"]]
+
+
+def test_every_point_of_a_curve_links_to_its_gate_and_says_its_value():
+    svg = drawn(RECORD, ROWS)["CAR T cells"]
+    points = re.findall(r'<a class="point" href="([^"]+)"[^>]*><title>([^<]+)</title>', svg)
+    by_day = {sha: text for address, text in points for sha in re.findall(r"tubes/(\w+)/", address)}
+    assert set(by_day) == {sha[:12] for sha in ROWS["tube_sha256"]}
+    texts = list(by_day.values())
+    for said in (
+        "&lt;0.5 per µL",
+        "NE: not evaluable (NE)",
+        "0.75 per µL (95 % interval 0.5 to 1.1)",
+    ):
+        assert any(said in text for text in texts), said
+    assert all("Anti-CD19 CAR-T cells, D" in text for text in texts)
+    assert any("look: few_beads" in text for text in texts)
+
+
+def test_the_gate_of_a_population_may_have_another_name():
+    record = replace(RECORD, gates={("cart@1.0.0", "car19_t"): "car19 & bright"})
+    page = render_patient_report(record, ROWS, CMAX, drawn(record, ROWS))
+    assert "#gate=car19_t" not in page
+    assert page.count("#gate=car19%20%26%20bright") >= 2 * len(ROWS)
+    assert 'href="gates/car19%20%26%20bright.html"' in page
+
+
+def test_the_same_rows_give_the_same_page():
+    pages = {render_patient_report(RECORD, ROWS, CMAX, drawn(RECORD, ROWS)) for _ in range(2)}
+    assert len(pages) == 1
+    assert not re.search(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.", pages.pop())
+
+
+def test_a_single_point_is_drawn_and_linked():
+    svg = drawn(RECORD, kinetics(at(7)))["CAR T cells"]
+    assert svg.count('<a class="point"') == 1
+
+
+def test_words_that_look_like_a_formula_are_written_as_they_are():
+    record = replace(RECORD, labels={"car19_t": "CAR $x_{ $5 cells"})
+    assert "CAR $x_{ $5 cells" in drawn(record, ROWS)["CAR T cells"]
+
+
+def test_flags_come_with_their_severity_those_that_stop_first():
+    rows = ROWS.assign(flags=["anchor_itself", "few_beads", "uncalibrated;few_beads", ""])
+    page = render_patient_report(RECORD, rows, CMAX, {})
+    section = page[page.index('<h2 id="flags">') : page.index('<h2 id="tubes">')]
+    words = re.findall(r"<td><code>(\w+)</code></td>", section)
+    assert words == ["uncalibrated", "few_beads", "anchor_itself"]
+    assert section.index("D21 cart") < section.index("D7 cart")
+    assert "1 result<" in section
+    assert page.count('<span class="sign stop" role="img" aria-label="stop">') == 2
+
+
+def test_all_parameters_stand_in_one_table():
+    both = parameters(
+        *CMAX.itertuples(index=False),
+        (
+            "SLE-001",
+            "blood",
+            "b_cells",
+            "aplasia_duration",
+            None,
+            "d",
+            20.0,
+            59.0,
+            "interval",
+            5,
+            "d@1",
+        ),
+    )
+    page = render_patient_report(RECORD, ROWS, both, {})
+    assert page.count('<table class="parameters">') == 1
+    assert page.count('scope="rowgroup"') == 2
 
 
 def test_pages_fetch_nothing_and_run_nothing():
-    assert not re.search(OUTWARD, render_patient_report(RECORD, ROWS, CMAX, {}))
+    page = render_patient_report(RECORD, ROWS, CMAX, drawn(RECORD, ROWS))
+    assert not re.search(OUTWARD, page.replace(SCRIPT, ""))
+    assert "<script" not in page.replace(SCRIPT, "")
+    assert not re.search(r"<[^>]+\son\w+=", page)
 
 
 def test_hostile_text_is_shown_and_does_nothing():
     evil = '"><script>alert(1)</script>.fcs'
-    page = render_patient_report(
-        PatientRecord(evil, {evil: datetime(2026, 3, 1, tzinfo=UTC)}),
-        ROWS.assign(flags=evil, panel=evil),
-        CMAX,
-        {},
-    )
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    record = PatientRecord(evil, {evil: datetime(2026, 3, 1, tzinfo=UTC)}, {"car19_t": evil})
+    rows = ROWS.assign(flags=evil, panel=evil, visit=evil, strategy=evil)
+    report = render_patient_report(record, rows, CMAX, drawn(record, rows), [evil])
+    assert "<script" not in report.replace(SCRIPT, "")
+    assert "&lt;script&gt;" in report
 
 
 def test_a_patient_without_a_counted_tube_has_a_report_that_says_so():
@@ -98,13 +181,15 @@ def test_a_patient_without_a_counted_tube_has_a_report_that_says_so():
         PatientRecord("SLE-009", {}),
         ROWS[:0],
         CMAX[:0],
-        patient_figures(PatientRecord("SLE-009", {}), ROWS[:0]),
+        drawn(PatientRecord("SLE-009", {}), ROWS[:0]),
+        course_sentences(PatientRecord("SLE-009", {}), ROWS[:0], CMAX[:0]),
     )
     for text in (
         "not recorded",
         "No tube of this patient has been counted.",
         "No parameter can be given yet.",
         "Nothing was measured.",
+        "nothing can be said of the course yet",
     ):
         assert text in page
 
@@ -116,7 +201,7 @@ def test_the_tables_hold_one_line_a_visit_and_leave_what_nobody_measured_empty()
         "CAR T cells",
         ("Anti-CD19 CAR-T cells", "carbcma t"),
     )
-    assert [(visit, [text for text, _, _ in cells]) for visit, _, cells in table.rows] == [
+    assert [(visit, [cell.text for cell in cells]) for visit, _, cells in table.rows] == [
         ("D7", ["5.3", ""]),
         ("D28", ["5.3", "2.0"]),
     ]
@@ -135,7 +220,7 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
     figures = patient_figures(RECORD, pd.concat([ROWS, kinetics(marrow)]))
     assert list(figures) == ["CAR T cells", "Marrow"]
     assert RECORD.infusion_days() == {"CAR19": 0.0, "CARBCMA": 1.0}
-    assert png_bytes(figures["CAR T cells"]).startswith(b"\x89PNG")
+    assert len(figures["CAR T cells"].links) == len(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +253,8 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         ),
         (("persistence_wk24", None), "cannot be given"),
         (("baseline_ratio_last", 1.9, "1", 1.5, 2.4), "1.90 (1.50 to 2.40)"),
+        (("naive_share_at_recovery", 0.9535, "1", 0.928, 0.972), "95.3 % (92.8 to 97.2)"),
+        (("memory_share_at_recovery", None, "1", None, 0.03, "left"), "less than 3.0 %"),
     ],
 )
 def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):

@@ -10,7 +10,8 @@ import pytest
 from panels.text.errors import ReconflowError
 from tasks.counting.counts import TubeCounts
 from tasks.intake.take_in import take_in
-from tasks.publish.report import PatientRecord, render_patient_report
+from tasks.publish.patient_record import PatientRecord
+from tasks.publish.report import render_patient_report
 from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_tables import parameter_settings, patient_kinetics
 from tasks.sheets.patients import read_patients

@@ -1,0 +1,109 @@
+"""Draw what the patients of a cohort show together, linked to their gates and their reports."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tasks.kinetics.turnbull import EVERYONE
+from tasks.publish.cohort_page import CohortRecord
+from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.figure_links import FigureLinks, Link, LinkedFigure, gate_address, link_names
+from tasks.publish.patient_record import PatientRecord
+from tasks.publish.result_words import result_text
+from tasks.publish.svg_figure import svg_markup
+from tasks.publish.wording import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from markupsafe import Markup
+
+ROOT = "../"
+"""The way from the cohort's folder to the results."""
+MOST_SVG_LETTERS = 300_000
+"""A figure with more is put into the page as a picture, without links."""
+DESCRIPTIONS = {
+    "time_to_recovery": "Share of patients recovered over time; the table holds the medians",
+    "curves": "Every patient's cells in blood over time with the median; "
+    "the tables of all results hold the numbers",
+    "composition": "Mean share of naive, transitional and memory cells among the B cells, visit by "
+    "visit; the table of the composition holds the numbers",
+    "swimmer": "Depletion and recovery of B cells and persistence of CAR T cells, one bar a "
+    "patient; the tables hold the numbers",
+    "completeness": "Patients and visits: counted, nothing evaluable, or missing",
+    "exposure": "Area under the curve from day 0 to 28 of every patient, highest first; the table "
+    "of parameters holds the numbers",
+}
+
+
+def cohort_figures(
+    record: CohortRecord,
+    kinetics: "pd.DataFrame",
+    parameters: "pd.DataFrame",
+    recovery: "pd.DataFrame",
+    composition: "pd.DataFrame",
+) -> dict[str, LinkedFigure]:
+    """Draw the cohort's figures, by the name of their file.
+
+    The frames have the columns of the schemas that bear their names.
+    """
+    from tasks.publish.cohort_curves import draw_cohort_curves
+    from tasks.publish.completeness_plot import draw_completeness
+    from tasks.publish.composition_plots import cohort_bars, draw_composition
+    from tasks.publish.exposure_plot import draw_exposure
+    from tasks.publish.recovery_plot import draw_recovery
+    from tasks.publish.swimmer_plot import draw_swimmers
+
+    strata = composition["patient"].map(record.strata or (lambda _: EVERYONE))
+    bars = {str(name): cohort_bars(rows) for name, rows in composition.groupby(strata)}
+    patients = sorted(set(kinetics["patient"]))
+    points = FigureLinks()
+    curves = draw_cohort_curves(
+        kinetics, strata=record.strata, mark_of=lambda row: points.add(_point_link(record, row))
+    )
+    figures = {
+        "time_to_recovery": LinkedFigure(draw_recovery(record.curves), ()),
+        "curves": LinkedFigure(curves, points.links),
+        "composition": LinkedFigure(draw_composition(bars, "n ="), ()),
+    }
+    by_patient = {
+        "swimmer": draw_swimmers(kinetics, parameters, recovery, record.strata),
+        "completeness": draw_completeness(kinetics, record.strata),
+        "exposure": draw_exposure(parameters, patients, record.strata),
+    }
+    for name, figure in by_patient.items():
+        links = FigureLinks()
+        link_names(figure, {patient: links.add(_report_link(patient)) for patient in patients})
+        figures[name] = LinkedFigure(figure, links.links)
+    return figures
+
+
+def _point_link(record: CohortRecord, row: Row) -> Link:
+    patient = PatientRecord(str(row["patient"]), {}, record.labels)
+    text = f"{row['patient']}: {result_text(patient, row)}"
+    gate = record.gates.get((str(row["strategy"]), str(row["population"])), str(row["population"]))
+    return Link(gate_address(ROOT, str(row["tube_sha256"]), gate), text)
+
+
+def _report_link(patient: str) -> Link:
+    return Link(f"{ROOT}patients/{quote(patient, safe='')}/report.html", f"Report of {patient}")
+
+
+def figures_in_page(figures: Mapping[str, LinkedFigure]) -> "dict[str, Markup]":
+    """Give the markup of each figure: SVG with its links, or a picture where SVG would be large."""
+    return {name: _in_page(name, each) for name, each in figures.items()}
+
+
+def _in_page(name: str, linked: LinkedFigure) -> "Markup":
+    from markupsafe import Markup
+
+    description = DESCRIPTIONS[name]
+    # Its signs stand on light fields.
+    follows_page = name != "completeness"
+    svg = svg_markup(linked.figure, description, linked.links, follows_page=follows_page)
+    if len(svg) <= MOST_SVG_LETTERS:
+        return svg
+    png = b64encode(png_bytes(linked.figure)).decode()
+    picture = f'<img src="data:image/png;base64,{png}" alt="{escape(description)}">'
+    return Markup(picture)  # noqa: S704 - escaped above

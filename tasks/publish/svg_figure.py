@@ -1,0 +1,74 @@
+"""Turn a figure into SVG that stands inside a page: with links, and in the page's colours.
+
+The same figure gives the same text: there is no date in it, and its ids follow from its content.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from tasks.publish.figure_links import MARK, Link
+from tasks.publish.figure_style import FADED, INK
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+
+_COLOURS = {
+    "#ffffff": "--paper",
+    INK: "--ink",
+    "#262626": "--ink",
+    "#000000": "--ink",
+    FADED: "--faded",
+    "#dde2e8": "--line",
+}
+"""Colours of a figure that follow the page, which may be dark."""
+_COLOUR = re.compile("|".join(_COLOURS), re.IGNORECASE)
+_GROUP_ID = re.compile(r'<g id="[^"]*"')
+_HEAD = re.compile(r"^.*?<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>", re.DOTALL)
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+_LINK = re.compile(rf'<a xlink:href="{MARK}(\d+)"[^>]*>')
+
+
+def svg_markup(
+    figure: "Figure", title: str, links: Sequence[Link] = (), *, follows_page: bool = True
+) -> "Markup":
+    """Give a figure as an ``<svg>`` element that is named ``title``.
+
+    ``links`` are those whose marks the figure's artists have as their address. A figure that does
+    not follow the page's colours stays dark on white, on a dark page too. All texts are escaped, by
+    Matplotlib and here.
+    """
+    from markupsafe import Markup
+
+    drawn = _METADATA.sub("", _svg(figure, title))
+    head = _HEAD.match(drawn)
+    if head is None:
+        raise ValueError("Matplotlib wrote no <svg> element.")
+    width, height = (round(float(points) / 0.75) for points in head[1].split()[2:])
+    opening = (
+        f'<svg viewBox="{head[1]}" width="{width}" height="{height}" role="group" '
+        f'aria-label="{escape(title)}">'
+    )
+    body = _GROUP_ID.sub("<g", drawn[head.end() :])
+    if follows_page:
+        body = _COLOUR.sub(lambda found: f"var({_COLOURS[found[0].lower()]}, {found[0]})", body)
+    body = _LINK.sub(lambda found: _opened(links[int(found[1])]), body)
+    body = body.replace("xlink:href", "href")
+    return Markup(opening + body.strip())  # noqa: S704 - escaped by Matplotlib and above
+
+
+def _svg(figure: "Figure", salt: str) -> str:
+    import matplotlib as mpl
+
+    written = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    return written.getvalue()
+
+
+def _opened(link: Link) -> str:
+    title = f"<title>{escape(link.text)}</title>"
+    return f'<a class="point" href="{escape(link.address)}">{title}'

@@ -1,0 +1,95 @@
+"""Write what people and browsers read of one patient: the report and the data of its pages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.publish.page_data import data_script
+from tasks.publish.patient_record import PatientRecord
+from tasks.publish.tables import write_atomically
+from tasks.store.tubes import taken_in
+from tasks.vocabulary.flags import meanings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.counting.counts import TubeCounts
+    from tasks.sheets.patients import Patient
+    from tasks.store.tubes import Tube
+    from tasks.study.snapshot import StudySnapshot
+    from tasks.vocabulary.tube_identity import TubeIdentity
+
+SERIES, REPORT = "series.js", "report.html"
+CONTROLS = ".controls.sha256"
+"""Beside series.js: which controls it names. They change no table, so they are no part of what the
+tables were made of: another control in a batch does not make another edition."""
+
+
+def patient_record(
+    snapshot: StudySnapshot, patient: Patient, tubes: Sequence[TubeCounts], notes: Sequence[str]
+) -> PatientRecord:
+    """Gather what the pages of a patient say beside the tables."""
+    with snapshot.study.store() as store:
+        known = taken_in(store)
+    return PatientRecord(
+        patient=patient.patient,
+        infusions=patient.products or {"infusion": patient.infused},
+        labels=snapshot.labels(),
+        flag_meanings=meanings(),
+        notes=notes,
+        limits=snapshot.study.settings.limits,
+        time_zone=patient.time_zone,
+        baseline_visit=patient.baseline_visit,
+        tubes=tubes,
+        controls=controls_of(patient.patient, known),
+        gates=snapshot.gates(),
+    )
+
+
+def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
+    """List the controls of a patient, and of the batches in which the patient's tubes were run.
+
+    ``known`` are all tubes taken in.
+    """
+    present = [tube.identity for tube in known if tube.file.state != "failed"]
+    own = [tube for tube in present if tube.patient == patient]
+    batches = {(tube.panel, tube.batch) for tube in own if tube.batch}
+    return [
+        tube
+        for tube in present
+        if tube.control and (tube.patient == patient or (tube.panel, tube.batch) in batches)
+    ]
+
+
+def shows_controls(folder: Path, controls: Sequence[TubeIdentity]) -> bool:
+    """Tell whether the pages in a patient's folder name these controls, as they are known now."""
+    mark = folder / CONTROLS
+    return mark.is_file() and mark.read_text(encoding="utf-8") == _controls_mark(controls)
+
+
+def _controls_mark(controls: Sequence[TubeIdentity]) -> str:
+    listed = "\n".join(repr(control) for control in controls)
+    return hashlib.sha256(listed.encode()).hexdigest() + "\n"
+
+
+def write_patient_pages(
+    folder: Path, record: PatientRecord, kinetics: pd.DataFrame, parameters: pd.DataFrame
+) -> None:
+    """Write report.html and series.js into a patient's folder."""
+    from tasks.publish.course import course_sentences
+    from tasks.publish.patient_figures import patient_figures
+    from tasks.publish.patient_series import patient_series
+    from tasks.publish.report import render_patient_report
+    from tasks.publish.svg_figure import svg_markup
+
+    sentences = course_sentences(record, kinetics, parameters)
+    series = patient_series(record, kinetics, sentences)
+    write_atomically(folder / SERIES, data_script("patient", record.patient, series))
+    drawn = patient_figures(record, kinetics)
+    figures = {title: svg_markup(each.figure, title, each.links) for title, each in drawn.items()}
+    page = render_patient_report(record, kinetics, parameters, figures, sentences)
+    write_atomically(folder / REPORT, page.encode())
+    write_atomically(folder / CONTROLS, _controls_mark(record.controls).encode())

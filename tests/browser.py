@@ -77,6 +77,8 @@ class Browser:
         assert self.console is not None
         assert self.requests is not None
         self.driver.get(address)
+        page = json.dumps(address.partition("#")[0])
+        self.until(f"document.readyState === 'complete' && location.href.startsWith({page})")
 
     def evaluate(self, expression: str) -> Any:
         """Give the value of a JavaScript expression; a promise is waited for."""
@@ -139,4 +141,5 @@ def computed(browser: Browser, folder: Path, script: str) -> Any:
     probe = f"{parts}\nwindow.probe = async () => {{{script}}};\n"
     (folder / "probe.js").write_text(probe, encoding="utf-8")
     browser.open(page.as_uri())
+    browser.until("window.probe")
     return browser.evaluate("probe()")

@@ -22,6 +22,8 @@ from tasks.store.people import ROLES, Role, people_of
 from tasks.study.folder import Study
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+OPEN = frozenset({"app.js", "app.css"})
+"""What the login page itself is made of holds nothing of the study."""
 NOBODY = token_hash("")
 """Compared with where no such person is known, so that both answers take equally long."""
 
@@ -95,13 +97,10 @@ def server_of(request: Request) -> ReviewServer:
     return server
 
 
-def reader(request: Request) -> Session | None:
-    """Let a call read: anybody on this machine, where nobody has a token; else who is logged in."""
+def may_read(request: Request) -> bool:
+    """Tell whether a call may read: anybody on this machine, where nobody has a token."""
     server = server_of(request)
-    session = server.session(request)
-    if session is None and server.needs_token():
-        raise Refused(401, "Log in first.")
-    return session
+    return server.session(request) is not None or not server.needs_token()
 
 
 def acting(role: Role):  # noqa: ANN201 - a dependency of FastAPI
@@ -172,9 +171,7 @@ def _add_sessions(app: FastAPI) -> None:
 def _add_results(app: FastAPI) -> None:
     @app.api_route("/{address:path}", methods=["GET", "HEAD"])
     def result(address: str, request: Request) -> Response:
-        try:
-            reader(request)
-        except Refused:
+        if address not in OPEN and not may_read(request):
             return RedirectResponse("/login", status_code=303)
         results = server_of(request).study.results
         path = find_result(results, address)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -302,6 +302,16 @@ runs = Table(
     Column("summary", Text, nullable=False),
 )
 """One row a pass over the study."""
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("name", "role", "token_hash", "since")),
+    Column("ended_at", Text),
+)
+"""One row a token for the review pages: whose it is, its salted hash, from when to when it opened
+them."""
 
 Index("files_by_inbox_path", files.c.inbox_path)
 Index("tubes_by_patient", tubes.c.patient)

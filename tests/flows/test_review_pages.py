@@ -10,7 +10,8 @@ import httpx
 import pytest
 import uvicorn
 
-from flows.review_pages.app import ReviewServer, create_app
+from flows.review_pages.access import ReviewServer
+from flows.review_pages.app import create_app
 from flows.review_pages.sessions import Sessions
 from tasks.publish.app_files import write_app
 from tasks.review.tokens import is_token, new_token, token_hash

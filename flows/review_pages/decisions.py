@@ -1,4 +1,4 @@
-"""Answer the pages that decide on a tube: how it stands, decisions, corrections and their effect."""
+"""Answer the pages that decide on a tube: how it stands, decisions, and corrections."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from flows.review_pages.access import Refused, acting, caller, is_at_least, may_read, server_of
 from flows.review_pages.sessions import Session
+from tasks.corrections.correct import Request as Correction
+from tasks.corrections.correct import correct_tube
+from tasks.corrections.exclusion import decide_on_tube
+from tasks.corrections.live_tube import LiveTubes
+from tasks.corrections.tube_standing import TubeStanding, standing_document, tube_standing
 from tasks.review.deciding import decide
-from tasks.review.exclusion import decide_on_tube
-from tasks.review.live_tube import LiveTubes
-from tasks.review.overrides import Request as Correction
-from tasks.review.overrides import correct_tube
-from tasks.review.tube_standing import TubeStanding, standing_document, tube_standing
 from tasks.store.reviews import Decision
 from tasks.strategies.in_use import read_snapshot
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
-import uvicorn
 
-from flows.review_pages.access import ReviewServer
-from flows.review_pages.app import create_app
-from flows.review_pages.sessions import Sessions
 from tasks.publish.app_files import write_app
-from tasks.review.tokens import is_token, new_token, token_hash
+from tasks.review.tokens import is_token, token_hash
+from tasks.review.tokens import let_in as give_token
 from tasks.store.audit import entries
-from tasks.store.people import end_person, people_of, save_person
+from tasks.store.people import end_person, people_of
 from tasks.study.folder import Study, open_study
 from tasks.study.starter import init_study
-from tests.browser import Browser, browser, window
+from tests.browser import Browser, browser, needs_chromium
+from tests.review_server import Served, serving
 
-__all__ = ["browser", "window"]
+__all__ = ["browser"]
 
 
 @pytest.fixture
@@ -38,44 +34,14 @@ def study(tmp_path: Path) -> Study:
     return opened
 
 
-class Served:
-    """A running server and a client that keeps its cookies."""
-
-    def __init__(self, server: ReviewServer, port: int) -> None:
-        self.server, self.url = server, f"http://127.0.0.1:{port}"
-        self.client = httpx.Client(base_url=self.url)
-
-    def log_in(self, name: str, token: str = "") -> httpx.Response:
-        return self.client.post("/api/login", json={"name": name, "token": token})
-
-
 @pytest.fixture
 def served(study: Study) -> Iterator[Served]:
-    now = [0.0]
-    review = ReviewServer(study, sessions=Sessions(lambda: now[0]))
-    config = uvicorn.Config("", port=0, log_level="error", server_header=False)
-    server = uvicorn.Server(config)
-    socket = config.bind_socket()
-    port = socket.getsockname()[1]
-    config.app = create_app(review, [f"127.0.0.1:{port}"])
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
-    thread.start()
-    running = Served(review, port)
-    running.now = now
-    try:
+    with serving(study) as running:
         yield running
-    finally:
-        running.client.close()
-        server.should_exit = True
-        thread.join(timeout=10)
-        socket.close()
 
 
 def let_in(study: Study, name: str, role: str) -> str:
-    token = new_token()
-    with study.store() as store:
-        save_person(store, name, role, token_hash(token), by="head of laboratory")
-    return token
+    return give_token(study, name, role, by="head of laboratory")
 
 
 def test_results_are_handed_out_and_nothing_else(served):
@@ -203,17 +169,17 @@ def test_only_the_hash_of_a_token_is_kept(study):
     assert token.encode() not in (study.folder / "reconflow.db").read_bytes()
 
 
+@needs_chromium
 def test_a_person_logs_in_and_out_in_a_browser(served, study, browser: Browser):
     token = let_in(study, "Anna", "reviewer")
-    browser.open(served.url)
-    browser.wait("location.pathname === '/login'")
-    browser.click("input[name=name]")
-    browser.press("Anna", "\ue004", "wrong", "\ue007")
-    browser.wait("!document.getElementById('fault').hidden")
-    assert browser.text("#fault") == "Name and token do not belong together."
-    assert [each for each in browser.complaints() if "403" not in each] == []
-    browser.click("input[name=token]")
-    browser.run("document.querySelector('input[name=token]').value = ''")
-    browser.press(token, "\ue007")
-    browser.wait("location.pathname === '/'")
-    assert "front page" in browser.text("body")
+    browser.open(f"{served.url}/login")
+    browser.evaluate("document.querySelector('input[name=name]').focus()")
+    browser.press(*"Anna", "Tab", *"wrong", "Enter")
+    browser.until("!document.getElementById('fault').hidden")
+    said = browser.evaluate("document.getElementById('fault').textContent")
+    assert said == "Name and token do not belong together."
+    browser.evaluate("document.querySelector('input[name=token]').value = ''")
+    browser.press(*token, "Enter")
+    browser.until("location.pathname === '/'")
+    assert browser.evaluate("document.body.innerText.includes('front page')")
+    assert [each for each in browser.console if "403" not in each] == []

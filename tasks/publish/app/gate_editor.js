@@ -24,7 +24,10 @@ const gateEditor = (() => {
     toggle() {
       this.active = !this.active;
       this.clear();
-      if (this.active) this.tell();
+      if (this.active) {
+        this.tell();
+        this.follow();
+      }
       this.dialog.refresh();
     }
 
@@ -155,9 +158,9 @@ const gateEditor = (() => {
     tell() {
       const parts = [element("h3", {}, "Correction of this tube")];
       if (!this.handles().length) parts.push(element("p", {}, "This plot has no threshold or vertex that can be moved. What it cuts is set in another gate."));
-      else if (!this.preview && !this.fault) parts.push(element("p", {}, "Drag a line or a corner (or use [ and ]). The counts follow; nothing is saved before you give a reason."));
+      else if (!this.thresholds.size && !this.gates.size && !this.fault) parts.push(element("p", {}, "Drag a line or a corner (or use [ and ]). The counts follow; nothing is saved before you give a reason."));
       if (this.fault) parts.push(element("p", { class: "alarm", role: "alert" }, this.fault));
-      if (this.preview) parts.push(...this.effect(), this.form());
+      if (this.preview?.moved.length) parts.push(...this.effect(), this.form());
       this.panel.replaceChildren(...parts);
     }
 

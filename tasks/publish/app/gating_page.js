@@ -203,6 +203,7 @@ const gatingPages = (() => {
       if (!this.editor) return;
       if (!this.state.gate) this.step(1);
       this.set({ large: true });
+      await this.apply();
       this.editor.toggle();
     }
 

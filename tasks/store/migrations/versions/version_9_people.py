@@ -5,8 +5,8 @@ from sqlalchemy import Column, Integer, Text
 
 from tasks.store.migrations.rebuild import text_columns
 
-revision = "8"
-down_revision = "7"
+revision = "9"
+down_revision = "8"
 
 
 def upgrade() -> None:

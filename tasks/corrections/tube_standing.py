@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from panels.text.errors import UsageFault
 from tasks.review.decisions import tube_reviews
@@ -36,7 +36,7 @@ class TubeStanding:
     comment: str
     reopened: str
     corrections: tuple[str, ...]
-    stamp: str
+    stamp: str = ""
 
 
 def tube_standing(snapshot: StudySnapshot, store: Store, tube_sha256: str) -> TubeStanding:
@@ -54,17 +54,19 @@ def tube_standing(snapshot: StudySnapshot, store: Store, tube_sha256: str) -> Tu
     if exclusions and exclusions[-1].action == "exclude":
         last = exclusions[-1]
         state, by, at, comment = "excluded", last.made_by, last.at, last.reason
-    told = {
-        "state": state,
-        "by": by,
-        "at": _minute(at),
-        "comment": comment,
-        "reopened": review.reopened_because if review else "",
-        "corrections": _corrections(snapshot, store, tube),
-    }
-    numbers = seen(rows, identity.visit, tube_sha256)
-    stamp = hashlib.sha256(json.dumps([told, at, numbers], sort_keys=True).encode()).hexdigest()
-    return TubeStanding(identity.patient, identity.visit, identity.panel, stamp=stamp, **told)
+    standing = TubeStanding(
+        patient=identity.patient,
+        visit=identity.visit,
+        panel=identity.panel,
+        state=state,
+        by=by,
+        at=_minute(at),
+        comment=comment,
+        reopened=review.reopened_because if review else "",
+        corrections=_corrections(snapshot, store, tube),
+    )
+    told = json.dumps([asdict(standing), at, seen(rows, identity.visit, tube_sha256)])
+    return replace(standing, stamp=hashlib.sha256(told.encode()).hexdigest())
 
 
 def standing_document(standing: TubeStanding) -> dict[str, object]:

@@ -30,6 +30,7 @@ HEADER = (
     "old_value",
     "new_value",
     "limits",
+    "together_with",
     "population",
     "events_before",
     "events_after",
@@ -43,7 +44,8 @@ HEADER = (
 def write_corrections_table(snapshot: StudySnapshot) -> None:
     """Write one row a correction × population that it changed, in the order they were made.
 
-    A correction that changed no count has one row without population. Values are in the file's
+    A correction that changed no count has one row without population. ``together_with`` names what
+    was set at the same moment: counts that hang on both changed by both. Values are in the file's
     linear units; an outline is ``x,y;x,y;…``.
     """
     with snapshot.study.store() as store:
@@ -59,11 +61,21 @@ def _rows(
     gatings = {sha: gatings_of(store, sha) for sha in {each.tube_sha256 for each in log.made}}
     for each in log.made:
         tube = tubes.get(each.tube_sha256)
-        first = (*_who(each), *_tube_cells(tube), each.tube_sha256, *_what(each))
+        together = sorted(other.name for other in log.made if _is_of_the_same_act(each, other))
+        first = (*_who(each), *_tube_cells(tube), each.tube_sha256, *_what(each), ";".join(together))
         last = _state_cells(snapshot, log, each, tube)
         changed = _changed(each, gatings[each.tube_sha256]) or [("", None, None)]
         for cells in changed:
             yield (*first, *cells, *last)
+
+
+def _is_of_the_same_act(each: Correction, other: Correction) -> bool:
+    return (
+        other.id != each.id
+        and other.sha256_after == each.sha256_after
+        and other.sha256_before == each.sha256_before
+        and other.at == each.at
+    )
 
 
 def _who(each: Correction) -> tuple[object, ...]:

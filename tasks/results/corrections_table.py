@@ -62,7 +62,13 @@ def _rows(
     for each in log.made:
         tube = tubes.get(each.tube_sha256)
         together = sorted(other.name for other in log.made if _is_of_the_same_act(each, other))
-        first = (*_who(each), *_tube_cells(tube), each.tube_sha256, *_what(each), ";".join(together))
+        first = (
+            *_who(each),
+            *_tube_cells(tube),
+            each.tube_sha256,
+            *_what(each),
+            ";".join(together),
+        )
         last = _state_cells(snapshot, log, each, tube)
         changed = _changed(each, gatings[each.tube_sha256]) or [("", None, None)]
         for cells in changed:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from panels.text.errors import UsageFault
-from tasks.review.tables_follow import TablesChanged, tables_follow
+from tasks.review.tables_follow import TablesChanged, present_snapshot, tables_follow
 from tasks.review.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.exclusions import Action, Exclusion, exclusions_of, write_exclusion
 from tasks.store.opening import utc_now
 from tasks.store.tubes import Tube
-from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.study.lock import study_lock
 from tasks.vocabulary.person import explanation, person
@@ -38,7 +37,7 @@ def decide_on_tube(
             write_exclusion(connection, Exclusion(sha256, action, utc_now(), by, reason))
             details = about(tube) | {"reason": reason}
             add_entry(connection, AuditEntry(by, DONE[action], subject_of(tube), details))
-        return tube, tables_follow(read_snapshot(study), tube)
+        return tube, tables_follow(present_snapshot(study), tube)
 
 
 def _nothing_to_do(tube: Tube, last: Exclusion | None) -> str:

@@ -1,8 +1,8 @@
 """Correct one tube: set a threshold or redraw a polygon in it, with name and reason.
 
-The tube is gated with and without, so that the effect is known before anything is written; then the
-correction and its entry in the log are written together, and the counts follow. Who is killed
-between the two leaves a tube that the next pass counts.
+The tube is gated without and with, so that the effect is known before anything is written; then the
+correction and its entry in the log are written together, and the counts follow. A command that is
+killed between the two leaves a tube that the next pass counts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from panels.text.errors import UsageFault
 from tasks.review.permitted import gate_set, threshold_set
 from tasks.review.spelt import unknown_name
-from tasks.review.tables_follow import TablesChanged, tables_follow
+from tasks.review.tables_follow import TablesChanged, present_snapshot, tables_follow
 from tasks.review.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.corrections import (
@@ -33,7 +33,12 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.study.lock import study_lock
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
-from tasks.tubes.corrections import binding_of, corrected_populations, corrections_in_force
+from tasks.tubes.corrections import (
+    as_boundaries,
+    binding_of,
+    corrected_populations,
+    corrections_in_force,
+)
 from tasks.tubes.count_tube import counting_inputs, keep_counts
 from tasks.tubes.gate_tube import GatedTube, gate_tube
 from tasks.vocabulary.person import explanation, is_same_person, person
@@ -82,8 +87,9 @@ def preview_correction(study: Study, name: str, request: Request) -> Corrected:
     snapshot = read_snapshot(study)
     with study.store() as store:
         tube = tube_named(store, name)
-    planned, _, _ = _planned(snapshot, tube, request)
-    return planned
+    before = _gated(snapshot, tube)
+    made = _corrections(before, request)
+    return _corrected(tube, before, made, before.preview().counts(as_boundaries(made)))
 
 
 def correct_tube(study: Study, name: str, request: Request) -> Corrected:
@@ -95,15 +101,19 @@ def correct_tube(study: Study, name: str, request: Request) -> Corrected:
     """
     request = _checked(request)
     with study_lock(study), study.store() as store:
-        snapshot = read_snapshot(study)
+        snapshot = present_snapshot(study)
         tube = tube_named(store, name)
-        planned, before, gated = _planned(snapshot, tube, request)
+        before = _gated(snapshot, tube)
+        made = _corrections(before, request)
+        after = _gated(snapshot, tube, _together(before, made))
+        events = {each.population: each.events for each in after.gating.counts}
+        done = _corrected(tube, before, made, events)
         save_gating(store, before.gating, seen=tube.file)
         with store.writing() as connection:
-            write_corrections(connection, planned.made)
-            add_entry(connection, _entry(tube, request, planned))
-        keep_counts(snapshot, store, tube, gated)
-        return replace(planned, tables=tables_follow(snapshot, tube))
+            write_corrections(connection, made)
+            add_entry(connection, _entry(request, done))
+        keep_counts(snapshot, store, tube, after)
+        return replace(done, tables=tables_follow(snapshot, tube))
 
 
 def withdraw_corrections(
@@ -116,7 +126,7 @@ def withdraw_corrections(
     """
     by, reason = person("--by", by), explanation("--reason", reason)
     with study_lock(study), study.store() as store:
-        snapshot = read_snapshot(study)
+        snapshot = present_snapshot(study)
         tube = tube_named(store, name)
         used = _used(snapshot, tube)
         in_force = corrections_in_force(store, binding_of(tube, used, used.for_tube(tube)))
@@ -131,8 +141,7 @@ def withdraw_corrections(
             add_entry(
                 connection, AuditEntry(by, "withdrew a correction", subject_of(tube), details)
             )
-        gated = gate_tube(study, tube, used, counting_inputs(snapshot).references)
-        keep_counts(snapshot, store, tube, gated)
+        keep_counts(snapshot, store, tube, _gated(snapshot, tube))
         return tube, chosen, tables_follow(snapshot, tube)
 
 
@@ -147,30 +156,37 @@ def _checked(request: Request) -> Request:
     return replace(request, by=by, second=second, reason=explanation("--reason", request.reason))
 
 
-def _planned(
-    snapshot: StudySnapshot, tube: Tube, request: Request
-) -> tuple[Corrected, GatedTube, GatedTube]:
-    """Gate a tube without and with what is to be set, and check that one person may set it.
-
-    Gives what it does, and the tube as it is gated before and after.
-    """
-    used = _used(snapshot, tube)
+def _gated(
+    snapshot: StudySnapshot, tube: Tube, corrections: Sequence[Correction] | None = None
+) -> GatedTube:
+    """Gate a tube with corrections (None: those in force)."""
     references = counting_inputs(snapshot).references
-    before = gate_tube(snapshot.study, tube, used, references)
-    made = list(_corrections(before, request))
-    kept = [each for each in before.corrections if each.place not in {one.place for one in made}]
-    sha256 = corrections_sha256([*kept, *made])
-    made = [replace(each, sha256_after=sha256) for each in made]
-    after = gate_tube(snapshot.study, tube, used, references, corrections=_sorted([*kept, *made]))
-    markers = {each.threshold: each for each in before.compiled.thresholds}
-    units = {
-        name: f"{markers[name].marker} ({markers[name].detector})" for name in request.thresholds
+    return gate_tube(
+        snapshot.study, tube, _used(snapshot, tube), references, corrections=corrections
+    )
+
+
+def _together(before: GatedTube, made: Sequence[Correction]) -> list[Correction]:
+    """Give the corrections of a tube when some more are made, by kind and name."""
+    set_anew = {each.place for each in made}
+    kept = [each for each in before.corrections if each.place not in set_anew]
+    return sorted([*kept, *made], key=lambda each: each.place)
+
+
+def _corrected(
+    tube: Tube, before: GatedTube, made: Sequence[Correction], after: Mapping[str, int]
+) -> Corrected:
+    """Sum up what corrections do; ``after`` are the events of each population with them."""
+    channels = {
+        each.threshold: f"{each.marker} ({each.detector})" for each in before.compiled.thresholds
     }
-    return Corrected(tube, tuple(made), units, tuple(_changes(before, after))), before, after
-
-
-def _sorted(corrections: Sequence[Correction]) -> list[Correction]:
-    return sorted(corrections, key=lambda each: each.place)
+    changes = tuple(
+        CountChange(each.population, each.events, after[each.population])
+        for each in before.gating.counts
+        if after[each.population] != each.events
+    )
+    units = {each.name: channels[each.name] for each in made if each.kind == "threshold"}
+    return Corrected(tube, tuple(made), units, changes)
 
 
 def _used(snapshot: StudySnapshot, tube: Tube) -> StrategyInUse:
@@ -185,8 +201,15 @@ def _used(snapshot: StudySnapshot, tube: Tube) -> StrategyInUse:
     return used
 
 
-def _corrections(before: GatedTube, request: Request) -> Iterator[Correction]:
+def _corrections(before: GatedTube, request: Request) -> list[Correction]:
     """Make the corrections of a request; raises UsageFault where one may not be made so."""
+    made = list(_set(before, request))
+    sha256 = corrections_sha256(_together(before, made))
+    return [replace(each, sha256_after=sha256) for each in made]
+
+
+def _set(before: GatedTube, request: Request) -> Iterator[Correction]:
+    """Make a correction of each threshold and each gate of a request."""
     calibrated, gating = before.calibrated, before.gating
 
     def correction(kind: Kind, name: str, values: tuple[Value, Value], limits: str) -> Correction:
@@ -221,27 +244,20 @@ def _corrections(before: GatedTube, request: Request) -> Iterator[Correction]:
         yield correction("gate", name, outlines, limits)
 
 
-def _changes(before: GatedTube, after: GatedTube) -> Iterator[CountChange]:
-    then = {each.population: each.events for each in before.gating.counts}
-    for each in after.gating.counts:
-        if then[each.population] != each.events:
-            yield CountChange(each.population, then[each.population], each.events)
-
-
-def _entry(tube: Tube, request: Request, planned: Corrected) -> AuditEntry:
-    details: dict[str, object] = about(tube) | {
-        "strategy": planned.made[0].strategy,
-        "calibration": planned.made[0].calibration,
+def _entry(request: Request, done: Corrected) -> AuditEntry:
+    details: dict[str, object] = about(done.tube) | {
+        "strategy": done.made[0].strategy,
+        "calibration": done.made[0].calibration,
         "set": [
             {"kind": each.kind, "name": each.name, "to": each.value, "from": each.value_before}
-            for each in planned.made
+            for each in done.made
         ],
-        "limits": {each.name: each.limits for each in planned.made},
+        "limits": {each.name: each.limits for each in done.made},
         "second": request.second,
         "reason": request.reason,
-        "events": {each.population: [each.before, each.after] for each in planned.changes},
+        "events": {each.population: [each.before, each.after] for each in done.changes},
     }
-    return AuditEntry(request.by, "corrected", subject_of(tube), details)
+    return AuditEntry(request.by, "corrected", subject_of(done.tube), details)
 
 
 def _refuse_unknown(places: Sequence[str], in_force: Sequence[Correction]) -> None:

@@ -18,9 +18,12 @@ def unknown_name(
     """
     if name in described:
         return UsageFault(f"{option} {shown(name)}: it {described[name]}.")
-    listed = sorted(
-        known, key=lambda each: (-difflib.SequenceMatcher(None, name, each).ratio(), each)
-    )
+
+    def likeness(each: str) -> tuple[bool, float, str]:
+        begins_so = each.startswith(name) or name.startswith(each)
+        return not begins_so, -difflib.SequenceMatcher(None, name, each).ratio(), each
+
+    listed = sorted(known, key=likeness)
     if not listed:
         return UsageFault(f"{option} {shown(name)}: this tube has no {thing}.")
     lines = [f"  {each:<20} {described.get(each, '')}".rstrip() for each in listed]

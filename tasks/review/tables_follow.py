@@ -18,6 +18,9 @@ from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_tables import build_patient
 from tasks.store.editions import Edition, last_editions
 from tasks.store.tubes import Tube
+from tasks.strategies.in_use import read_snapshot
+from tasks.strategies.pins import finish_promotions
+from tasks.study.folder import Study, open_study
 from tasks.study.snapshot import StudySnapshot
 
 Row = Mapping[Hashable, Any]
@@ -49,6 +52,14 @@ class TablesChanged:
     changes: tuple[NumberChange, ...]
     later: int
     faults: tuple[str, ...]
+
+
+def present_snapshot(study: Study) -> StudySnapshot:
+    """Read a study as it is now, with a promotion finished that was killed.
+
+    To be called under the study's lock.
+    """
+    return read_snapshot(finish_promotions(open_study(study.folder)))
 
 
 def tables_follow(snapshot: StudySnapshot, tube: Tube) -> TablesChanged:

@@ -19,6 +19,7 @@ import numpy as np
 
 from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import ENGINE_VERSION, Evaluation
+from gating.evaluation.preview import Preview
 from gating.fcs.events import Events, open_events
 from gating.fcs.header import TubeHeader, read_header
 from gating.fcs.keyword_numbers import finite_number
@@ -61,8 +62,8 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 class GatedTube:
     """One gated tube: its events, the gates as they were used, and what the store keeps of it.
 
-    ``calibrated`` is the strategy with the numbers of its instrument; ``corrections`` are what a
-    person set otherwise in this tube.
+    ``calibrated`` is the strategy with the numbers of its instrument, ``match`` the panel in its
+    channels; ``corrections`` are what a person set otherwise in this tube.
     """
 
     header: TubeHeader
@@ -71,7 +72,12 @@ class GatedTube:
     evaluation: Evaluation
     gating: TubeGating
     calibrated: CalibratedStrategy
+    match: PanelMatch
     corrections: tuple[Correction, ...] = ()
+
+    def preview(self) -> Preview:
+        """Give what counts the tube with boundaries moved, as often as a hand moves them."""
+        return Preview(self.compiled, self.evaluation, self.match, self.header, self.events)
 
 
 def gate_tube(
@@ -119,7 +125,7 @@ def gate_tube(
             reference_set_sha256=lookup.reference_set_sha256,
         )
     return GatedTube(
-        header, events, applied.compiled, applied.evaluation, gating, calibrated, in_force
+        header, events, applied.compiled, applied.evaluation, gating, calibrated, match, in_force
     )
 
 

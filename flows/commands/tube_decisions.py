@@ -61,8 +61,8 @@ def correct(  # noqa: PLR0913 - the options of a command
 ) -> Outcome:
     """Set thresholds or outlines of one tube."""
     from flows.commands.tube_text import correction_document, correction_text
-    from tasks.review.boundaries import gates_given, thresholds_given
-    from tasks.review.overrides import Request, correct_tube, preview_correction
+    from tasks.corrections.boundaries import gates_given, thresholds_given
+    from tasks.corrections.correct import Request, correct_tube, preview_correction
     from tasks.study.folder import open_study
 
     request = Request(by, reason, thresholds_given(threshold), gates_given(gate), second)
@@ -89,8 +89,8 @@ def withdraw(
 ) -> Outcome:
     """Take corrections of one tube back."""
     from flows.commands.tube_text import tables_document, tables_lines
-    from tasks.review.overrides import withdraw_corrections
-    from tasks.review.tube_named import described
+    from tasks.corrections.correct import withdraw_corrections
+    from tasks.corrections.tube_named import described
     from tasks.study.folder import open_study
 
     found, taken_back, tables = withdraw_corrections(open_study(study), name, names, by, reason)
@@ -146,8 +146,8 @@ def history(
     """Show everything that ever happened to one TUBE: when, what, who and why."""
     from dataclasses import asdict
 
-    from tasks.review.tube_history import history_lines, tube_history
-    from tasks.review.tube_named import described
+    from tasks.corrections.tube_history import history_lines, tube_history
+    from tasks.corrections.tube_named import described
     from tasks.study.folder import open_study
 
     found, events = tube_history(open_study(study), name)
@@ -166,8 +166,8 @@ def history(
 
 def _decided(study: Path, name: str, action: "Action", by: str, reason: str) -> Outcome:
     from flows.commands.tube_text import tables_document, tables_lines
-    from tasks.review.exclusion import DONE, decide_on_tube
-    from tasks.review.tube_named import described
+    from tasks.corrections.exclusion import DONE, decide_on_tube
+    from tasks.corrections.tube_named import described
     from tasks.study.folder import open_study
 
     found, tables = decide_on_tube(open_study(study), name, action, by, reason)

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from panels.text.plural import counted
-from tasks.review.tube_named import described
+from tasks.corrections.tube_named import described
 
 if TYPE_CHECKING:
-    from tasks.review.overrides import Corrected
-    from tasks.review.tables_follow import TablesChanged
+    from tasks.corrections.correct import Corrected
+    from tasks.corrections.tables_follow import TablesChanged
     from tasks.store.corrections import Correction
 
 MOST_LINES = 30

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.review.boundaries import gates_given, thresholds_given
+from tasks.corrections.boundaries import gates_given, thresholds_given
 from tasks.simulate.study import TRUTH, write_study
 from tasks.study.folder import Study, open_study
 from tests.flows.command import Said, reconflow_here

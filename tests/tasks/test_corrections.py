@@ -14,17 +14,17 @@ from sqlalchemy import text
 from panels.text.errors import UsageFault
 from tasks.concordance.compare import agreement
 from tasks.concordance.recount import comparison, measure_references
-from tasks.results.corrections_table import TABLE, write_corrections_table
-from tasks.results.patient_tables import counted_tubes
-from tasks.review.exclusion import decide_on_tube
-from tasks.review.overrides import (
+from tasks.corrections.correct import (
     Request,
     correct_tube,
     preview_correction,
     withdraw_corrections,
 )
-from tasks.review.tube_history import tube_history
-from tasks.review.tube_named import tube_named
+from tasks.corrections.exclusion import decide_on_tube
+from tasks.corrections.tube_history import tube_history
+from tasks.corrections.tube_named import tube_named
+from tasks.results.corrections_table import TABLE, write_corrections_table
+from tasks.results.patient_tables import counted_tubes
 from tasks.simulate.study import TRUTH, write_study
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.audit import entries
@@ -351,11 +351,11 @@ def test_a_command_that_is_killed_before_the_recount_is_finished_by_the_next_pas
     killed = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tasks.review import overrides\n"
+        "from tasks.corrections import correct\n"
         "from tasks.study.folder import open_study\n"
-        "overrides.keep_counts = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "request = overrides.Request('A. Okafor', 'why', {'cd24_tr': 8500.0})\n"
-        f"overrides.correct_tube(open_study(Path(sys.argv[1])), {FILE!r}, request)\n"
+        "correct.keep_counts = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "request = correct.Request('A. Okafor', 'why', {'cd24_tr': 8500.0})\n"
+        f"correct.correct_tube(open_study(Path(sys.argv[1])), {FILE!r}, request)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", killed, str(study.folder)],

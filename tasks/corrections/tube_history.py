@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tasks.review.exclusion import DONE
-from tasks.review.tube_named import tube_named
+from tasks.corrections.exclusion import DONE
+from tasks.corrections.tube_named import tube_named
 from tasks.store.corrections import Correction, CorrectionLog, read_corrections
 from tasks.store.exclusions import exclusions_of
 from tasks.store.gatings import TubeGating, gatings_of

@@ -9,7 +9,7 @@ from gating.evaluation.correction_limits import (
     vertices_of,
 )
 from panels.text.errors import UsageFault
-from tasks.review.spelt import unknown_name
+from tasks.corrections.spelt import unknown_name
 from tasks.store.corrections import Vertices
 from tasks.tubes.gate_tube import GatedTube
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from panels.text.errors import UsageFault
-from tasks.review.tables_follow import TablesChanged, present_snapshot, tables_follow
-from tasks.review.tube_named import about, described, subject_of, tube_named
+from tasks.corrections.tables_follow import TablesChanged, present_snapshot, tables_follow
+from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.exclusions import Action, Exclusion, exclusions_of, write_exclusion
 from tasks.store.opening import utc_now

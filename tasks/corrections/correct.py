@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from panels.text.errors import UsageFault
-from tasks.review.permitted import gate_set, threshold_set
-from tasks.review.spelt import unknown_name
-from tasks.review.tables_follow import TablesChanged, present_snapshot, tables_follow
-from tasks.review.tube_named import about, described, subject_of, tube_named
+from tasks.corrections.permitted import gate_set, threshold_set
+from tasks.corrections.spelt import unknown_name
+from tasks.corrections.tables_follow import TablesChanged, present_snapshot, tables_follow
+from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.corrections import (
     Correction,

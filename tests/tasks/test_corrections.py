@@ -54,11 +54,11 @@ MOVED = {"transitional_b", "naive_igm_igd_b"}
 
 
 def simulated(folder: Path, *, store: str = "") -> Study:
-    """Simulate a patient's B-cell tubes and count them."""
+    """Simulate three B-cell tubes of a patient and count them."""
     made = write_study(folder, patients=1, visits=7, events=0.1, workers=1).folder
     shutil.rmtree(made / TRUTH)
     for path in (made / "inbox").iterdir():
-        if not path.name.endswith("_bcell.fcs"):
+        if path.name not in {BASELINE, DEPLETED, FILE}:
             path.unlink()
     with (made / "study.yaml").open("a", encoding="utf-8") as file:
         file.write(f"intake: {{settle_seconds: 0}}\n{store}")
@@ -175,6 +175,8 @@ def test_page_table_and_history_say_who_when_and_why(study: Study) -> None:
     page = (folder / "gating.html").read_text(encoding="utf-8")
     assert "cd24_tr 8,500 (before: 5,600), set by A. Okafor with B. Lee" in page
     assert "the valley lies higher" in page
+    report = (study.results / "patients" / "P01" / "report.html").read_text(encoding="utf-8")
+    assert "of visit D84 (blood) was corrected: cd24_tr 8,500 (before: 5,600), set by" in report
     rows = table(study.results / TABLE)
     assert {row["population"] for row in rows} == MOVED
     told = {row["population"]: row for row in rows}["transitional_b"]
@@ -410,6 +412,8 @@ def test_an_excluded_tube_keeps_its_counts_and_says_so_until_it_is_included(stud
     assert counts_of(study).review == ""
     decide_on_tube(study, FILE, "exclude", "A. Okafor", "stained twice")
     assert counts_of(study).review == "excluded"
+    report = (study.results / "patients" / "P01" / "report.html").read_text(encoding="utf-8")
+    assert "was excluded by A. Okafor on 20" in report
     assert counts_of(study, BASELINE).review == ""
     with study.store() as store:
         assert excluded_tubes(store) == {sha_of(study)}

@@ -26,6 +26,12 @@ STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined",
 
 metadata = MetaData()
 
+
+def _texts(*names: str) -> list[Column[str]]:
+    """Describe columns of text that always hold a value."""
+    return [Column(name, Text, nullable=False) for name in names]
+
+
 versions = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 notes = Table(
@@ -93,10 +99,7 @@ tubes = Table(
     "tubes",
     metadata,
     Column("tube_sha256", Text, primary_key=True),
-    *(
-        Column(name, Text, nullable=False)
-        for name in ("file", "patient", "collected", "panel", "visit", "specimen")
-    ),
+    *_texts("file", "patient", "collected", "panel", "visit", "specimen"),
     *(
         Column(name, Text)
         for name in (
@@ -183,10 +186,7 @@ thresholds = Table(
     "thresholds",
     metadata,
     *(Column(name, Text, primary_key=True) for name in (*GATING_KEY, "threshold")),
-    *(
-        Column(name, Text, nullable=False)
-        for name in ("marker", "detector", "source", "evidence_text", "tried")
-    ),
+    *_texts("marker", "detector", "source", "evidence_text", "tried"),
     Column("value", Float, nullable=False),
 )
 """One row a gating × threshold: its value, its source and, as JSON, what was tried before."""
@@ -208,30 +208,10 @@ corrections = Table(
     "corrections",
     metadata,
     Column("id", Integer, primary_key=True),
-    *(
-        Column(name, Text, nullable=False)
-        for name in (
-            "tube_sha256",
-            "strategy",
-            "version",
-            "strategy_sha256",
-            "calibration",
-            "calibration_sha256",
-            "kind",
-            "name",
-            "value",
-            "value_before",
-            "limits",
-            "populations",
-            "at",
-            "made_by",
-            "second",
-            "reason",
-            "sha256_before",
-            "sha256_after",
-            "digest",
-        )
-    ),
+    *_texts("tube_sha256", "strategy", "version", "strategy_sha256"),
+    *_texts("calibration", "calibration_sha256", "kind", "name", "value", "value_before"),
+    *_texts("limits", "populations", "at", "made_by", "second", "reason"),
+    *_texts("sha256_before", "sha256_after", "digest"),
     CheckConstraint("kind IN ('threshold', 'gate')", name="known_kind"),
 )
 """One row a threshold or gate that a person set in a tube, in order of ``id``; append-only.
@@ -247,7 +227,7 @@ withdrawals = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("correction_id", Integer, ForeignKey("corrections.id"), nullable=False, index=True),
-    *(Column(name, Text, nullable=False) for name in ("at", "made_by", "reason", "digest")),
+    *_texts("at", "made_by", "reason", "digest"),
 )
 """One row a correction that a person took back, in order of ``id``; append-only."""
 
@@ -256,10 +236,7 @@ exclusions = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("tube_sha256", Text, nullable=False, index=True),
-    *(
-        Column(name, Text, nullable=False)
-        for name in ("action", "at", "made_by", "reason", "digest")
-    ),
+    *_texts("action", "at", "made_by", "reason", "digest"),
     CheckConstraint("action IN ('exclude', 'include')", name="known_action"),
 )
 """One row each time a person took a tube out of every series, or let it in again, in order of
@@ -286,17 +263,7 @@ promotions = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", Text, nullable=False),
-    *(
-        Column(name, Text, nullable=False)
-        for name in (
-            "panel",
-            "from_strategy",
-            "to_strategy",
-            "approved_by",
-            "reason",
-            "concordance",
-        )
-    ),
+    *_texts("panel", "from_strategy", "to_strategy", "approved_by", "reason", "concordance"),
 )
 """One row a strategy version that was made the current one of a panel, in order of ``id``;
 append-only."""

@@ -111,10 +111,12 @@ def _results(edition: Edition | None) -> dict[Key, str]:
 
 
 def _result(row: Row) -> str:
-    """Print a result with its unit; a row that no table uses says so."""
-    unit = "/µL" if row["specimen"] == "blood" and row["code"] in {"Q", "DNQ", "ND"} else ""
-    excluded = " (excluded)" if row.get("review") == "excluded" else ""
-    return f"{print_result(row)}{unit}{excluded}"
+    """Print a result with its unit; one of an excluded tube is used for nothing."""
+    if row.get("review") == "excluded":
+        return "excluded"
+    printed, space, mark = print_result(row).partition(" ")
+    is_concentration = row["specimen"] == "blood" and printed[0] in "<0123456789"
+    return f"{printed}{'/µL' if is_concentration else ''}{space}{mark}"
 
 
 def _parameters(edition: Edition | None) -> dict[Key, str]:

@@ -164,6 +164,9 @@ def test_what_hangs_on_a_correction_is_flagged_and_all_else_is_not(study: Study)
     assert counts_of(study, BASELINE).corrected == frozenset()
     assert "corrected" in kinetics(study)["transitional_b"]["flags"].split(";")
     assert "corrected" not in kinetics(study)["b_cells"]["flags"].split(";")
+    assert {row["population"] for row in kinetics(study).values() if row["corrected"] == "Y"} == (
+        flagged
+    )
 
 
 def test_page_table_and_history_say_who_when_and_why(study: Study) -> None:
@@ -410,7 +413,12 @@ def test_a_corrected_baseline_lends_what_it_shows_and_an_excluded_one_nothing(
 
 def test_an_excluded_tube_keeps_its_counts_and_says_so_until_it_is_included(study: Study) -> None:
     assert counts_of(study).review == ""
-    decide_on_tube(study, FILE, "exclude", "A. Okafor", "stained twice")
+    _, changed = decide_on_tube(study, FILE, "exclude", "A. Okafor", "stained twice")
+    told = {each.population: (each.before, each.after) for each in changed.changes if each.visit}
+    assert told["naive_igm_igd_b"][0].endswith("/µL")
+    assert {after for _, after in told.values()} == {"excluded"}
+    assert {row["used"] for row in kinetics(study).values()} == {"N"}
+    assert {row["review"] for row in kinetics(study).values()} == {"excluded"}
     assert counts_of(study).review == "excluded"
     report = (study.results / "patients" / "P01" / "report.html").read_text(encoding="utf-8")
     assert "was excluded by A. Okafor on 20" in report

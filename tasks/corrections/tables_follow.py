@@ -13,7 +13,7 @@ from tasks.kinetics.wide_table import print_result
 from tasks.publish.tables import read_table
 from tasks.results.cohort_tables import build_cohort, cohort_is_due
 from tasks.results.corrections_table import write_corrections_table
-from tasks.results.front_page import write_front_page
+from tasks.results.front_page import rewrite_front_page
 from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_tables import build_patient
 from tasks.store.editions import Edition, last_editions
@@ -82,7 +82,7 @@ def tables_follow(snapshot: StudySnapshot, tube: Tube) -> TablesChanged:
     if cohort_is_due(study):
         build_cohort(snapshot)
     write_corrections_table(snapshot)
-    write_front_page(snapshot)
+    rewrite_front_page(snapshot)
     with study.store() as store:
         after = last_editions(store, patient).get(patient)
     later = sum(inputs.patient != patient for inputs in due)

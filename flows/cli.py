@@ -106,6 +106,9 @@ COMMANDS = {
     "study_folder:retry": "take refused or failed files up again",
     "review:review": "accept, query or repeat visits, sign a patient's tables, list what is open",
     "audit:audit": "print and verify the log of decisions, or export it",
+    "tube_decisions:tube": (
+        "correct, exclude or include one tube with name and reason; show all that happened to it"
+    ),
     "single_file:inspect": "what an FCS file says of itself, and whether it would be refused",
     "single_file:gate": "counts of one file under a strategy or a Gating-ML document",
     "single_file:nca": "cellular-kinetic parameters of any time,conc,blq[,group] table",

@@ -104,11 +104,24 @@ def evaluate(
     Raises PanelMismatch when a gate names a channel the tube lacks, CompensationFault when it names
     a matrix that does not fit, StrategyFault when its references do not resolve.
     """
-    walk = _Walk(gating, Channels(gating, events, header), rows)
+    return evaluate_again(gating, Channels(gating, events, header), rows)
+
+
+def evaluate_again(
+    gating: flowkit.GatingStrategy,
+    channels: Channels,
+    rows: Rows | None,
+    known: Mapping[Path, Rows] | None = None,
+) -> Evaluation:
+    """Evaluate a tube again on channels that are open already (``rows`` as for ``evaluate``).
+
+    ``known`` are the events of gates that need not be evaluated. Raises as ``evaluate`` does.
+    """
+    walk = _Walk(gating, channels, rows)
+    walk.done = dict(known or {})
     walk.run()
-    return Evaluation(
-        total=events.count, rows={path: walk.done[path] for path in walk.order}, root=rows
-    )
+    found = {path: walk.done[path] for path in walk.order}
+    return Evaluation(total=channels.count, rows=found, root=rows)
 
 
 class _Walk:
@@ -159,15 +172,16 @@ class _Walk:
     def _siblings(self, parent: Path) -> None:
         """Evaluate the gates under one parent together, in one pass over the columns they need.
 
-        Boolean gates, which read no events, are left out.
+        Boolean gates, which read no events, are left out, and so are gates that are done.
         """
         from flowkit import gates
 
         rows = self._parent_rows(parent)
         siblings = {
             id(gate): gate
-            for gate, above in self._nodes.values()
-            if above == parent and not isinstance(gate, gates.BooleanGate)
+            for path, (gate, above) in self._nodes.items()
+            if above == parent and path not in self.done
+            if not isinstance(gate, gates.BooleanGate)
         }
         dimensioned = [(gate, self._dimensions(gate)) for gate in siblings.values()]
         keys = sorted({key for _, each in dimensioned for d in each for key in d.keys}, key=str)

@@ -50,6 +50,11 @@ def thresholds_of(strategy: Strategy, gate: str) -> tuple[str, ...]:
     return tuple(name for name in strategy.thresholds if name in used)
 
 
+def gates_of(strategy: Strategy, gate: str) -> frozenset[str]:
+    """List the gates a gate depends on: itself, its ancestors and those it combines."""
+    return frozenset(each.gate for each in _family(strategy, (gate,)).values())
+
+
 def axes_drawn_by(strategy: Strategy, gate: str) -> frozenset[str]:
     """List the axes on which a gate, its ancestors or those it combines are drawn as numbers."""
     family = _family(strategy, (gate,)).values()

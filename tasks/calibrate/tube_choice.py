@@ -24,6 +24,7 @@ from tasks.calibrate.tube_candidates import (
     sheet_names,
 )
 from tasks.calibrate.tube_settings import cytometer_of, refuse_mixed
+from tasks.store.exclusions import excluded_tubes
 from tasks.store.tubes import taken_in
 from tasks.study.archived_bytes import verified_bytes
 
@@ -52,14 +53,20 @@ def chosen_tubes(
     """Open the tubes of an instrument, and give the cytometer that acquired them.
 
     ``patterns`` are names of tubes with ``*``: in the study, else files. Without any, the study's
-    baselines and controls are taken but those that failed. The files stay as they were read until
+    baselines and controls are taken but those that failed; never one that a person excluded. The
+    files stay as they were read until
     ``within`` closes.
 
     Raises CalibrationFault when there are none, one cannot be used, or they are of two instruments
     or two settings.
     """
     with study.store() as store:
-        known = [tube for tube in taken_in(store) if tube.identity.panel == panel.panel]
+        excluded = excluded_tubes(store)
+        known = [
+            tube
+            for tube in taken_in(store)
+            if tube.identity.panel == panel.panel and tube.identity.tube_sha256 not in excluded
+        ]
     left_out: list[str] = []
     if patterns:
         candidates = named_candidates(study, panel.panel, known, patterns, instrument)

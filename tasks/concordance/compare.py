@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from panels.text.plural import counted
 from tasks.concordance.agreement import (
     Differences,
     bland_altman,
@@ -27,6 +28,7 @@ from tasks.kinetics.table_schema import TableSchema
 from tasks.kinetics.wide_table import print_result
 from tasks.publish.tables import csv_bytes
 from tasks.results.patient_tables import counted_tubes, parameter_settings, patient_kinetics
+from tasks.store.corrections import read_corrections
 from tasks.vocabulary.populations import population_rank
 
 if TYPE_CHECKING:
@@ -100,7 +102,10 @@ def agreement(snapshot: StudySnapshot, compared: Comparison) -> Agreement:
     pairs = pairs.sort_values(
         ["rank", "patient", "day_current", "tube_sha256"], kind="stable", ignore_index=True
     ).drop(columns="rank")
-    missing = tuple(_missing(current[0], other[0], compared.other.name))
+    missing = (
+        *_missing(current[0], other[0], compared.other.name),
+        *_corrected(snapshot, compared),
+    )
     changed = pd.DataFrame(
         [*_changed_results(pairs, compared), *_changed_parameters(current[1], other[1])],
         columns=CHANGED,
@@ -121,6 +126,20 @@ def _missing(current: pd.DataFrame, other: pd.DataFrame, other_name: str) -> Ite
         yield f"Tube {sha[:12]} has no counts under {other_name}: it would be in no table."
     for name in sorted(set(current["population"]) ^ set(other["population"]), key=population_rank):
         yield f"The population {name} is reported by one version only."
+
+
+def _corrected(snapshot: StudySnapshot, compared: Comparison) -> Iterator[str]:
+    """Say how many tubes have corrections that do not hold under the other version."""
+    with snapshot.study.store() as store:
+        in_force = read_corrections(store).active()
+    content = (compared.current.name, compared.current.release.sha256)
+    tubes = {each.tube_sha256 for each in in_force if (each[1], each[2]) == content}
+    if tubes:
+        yield (
+            f"{counted(len(tubes), 'tube')} of {compared.current.name} "
+            f"{'was' if len(tubes) == 1 else 'were'} corrected by a person. The comparison is "
+            f"without these corrections, and they do not hold under {compared.other.name}."
+        )
 
 
 def fingerprint_of(snapshot: StudySnapshot, compared: Comparison, *kinetics: pd.DataFrame) -> str:
@@ -147,7 +166,7 @@ def _tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the kinetics and the parameters of every patient under one version.
 
-    The kinetics are those of the compared panel's tubes.
+    The kinetics are those of the compared panel's tubes, without what persons corrected in them.
     """
     import pandas as pd
 
@@ -158,7 +177,7 @@ def _tables(
     patients, settings = snapshot.patients.patients, snapshot.study.settings
     kinetics, parameters = [], []
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in counted_tubes(snapshot):
+    for tube in counted_tubes(snapshot, corrected=False):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     for name in sorted(tubes.keys() & set(patients)):
         table = patient_kinetics(snapshot, patients[name], tubes[name])

@@ -157,7 +157,8 @@ def measure_references(snapshot: StudySnapshot, compared: Comparison) -> list[st
 def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
     """Gate one tube under both versions, and write down event by event how the gates agree.
 
-    The other version's counts are kept beside the current ones. The tube's state, its page and its
+    Both without what a person corrected: a correction holds for one version alone. The other
+    version's counts are kept beside the current ones. The tube's state, its page and its
     tables are not touched. Raises OSError when the archive cannot be reached.
     """
     study, compared = inputs.study, inputs.compared
@@ -165,7 +166,7 @@ def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
         tube = next(iter(taken_in(store, tube_sha256=tube_sha256)))
         try:
             current, other = (
-                gate_tube(study, tube, each, inputs.references)
+                gate_tube(study, tube, each, inputs.references, corrections=())
                 for each in (compared.current, compared.other)
             )
             save_gating(store, other.gating, seen=tube.file)

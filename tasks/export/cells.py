@@ -13,12 +13,13 @@ from gating.evaluation.compensated_values import Channels
 from gating.strategy.gates import SCATTER
 from panels.files.durable import rename_durably
 from panels.text.errors import ReconflowError, TubeFault, UsageFault
+from tasks.store.exclusions import excluded_tubes
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
 from tasks.tubes.gate_tube import GatedTube, gate_tube
-from tasks.tubes.reference_tubes import is_fmo, reference_index
+from tasks.tubes.reference_tubes import reference_index
 from tasks.vocabulary.moments import elapsed_days
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, lis
     Gives the number of cells, and sentences on the tubes that were left out. ``X`` is
     asinh(compensated / 150) on a scale of 2^18, the layer ``linear`` the compensated values; a
     marker that a panel lacks is NaN. ``obs`` has one row a cell: patient, visit, day, specimen,
-    panel, calibration, tube, event, its deepest population, and one Boolean a population. Raises
-    UsageFault without the package anndata, ReconflowError when no cell could be written.
+    panel, calibration, corrections, tube, event, its deepest population, and one Boolean a
+    population. Raises UsageFault without the package anndata, ReconflowError when no cell could be
+    written.
     """
     try:
         import anndata
@@ -74,13 +76,14 @@ def _write_durably(cells: anndata.AnnData, path: Path) -> None:
 
 
 def _counted(snapshot: StudySnapshot) -> Iterator[tuple[Tube, StrategyInUse]]:
-    """Yield the counted tubes that are no controls, with the strategy in use for their panel."""
+    """Yield the counted tubes that are no controls and not excluded, with their strategy in use."""
     used = snapshot.strategies
     with snapshot.study.store() as store:
-        tubes = taken_in(store)
+        tubes, excluded = taken_in(store), excluded_tubes(store)
     for tube in tubes:
-        is_control = tube.identity.control or is_fmo(tube.identity)
-        if tube.file.state == "counted" and tube.identity.panel in used and not is_control:
+        if tube.identity.control or tube.identity.tube_sha256 in excluded:
+            continue
+        if tube.file.state == "counted" and tube.identity.panel in used:
             yield tube, used[tube.identity.panel]
 
 
@@ -148,6 +151,7 @@ def _obs(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, rows: np.ndarray
         "panel_sha256": gated.gating.panel_sha256,
         "calibration": gated.gating.calibration,
         "calibration_sha256": gated.gating.calibration_sha256,
+        "correction_sha256": gated.gating.correction_sha256,
         "tube_sha256": identity.tube_sha256,
     }
     columns = {

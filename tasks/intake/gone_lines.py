@@ -19,6 +19,7 @@ from tasks.sheets.patients import NAME as PATIENTS
 from tasks.sheets.patients import PatientSheet
 from tasks.sheets.samples import NAME as SAMPLES
 from tasks.store.editions import last_editions
+from tasks.store.exclusions import excluded_tubes
 from tasks.store.tubes import Tube
 from tasks.study.folder import Study
 from tasks.vocabulary.moments import instant
@@ -28,7 +29,13 @@ MOST_SINGLE = 5
 
 
 def gone_lines(study: Study, patients: PatientSheet, known: Sequence[Tube]) -> tuple[str, ...]:
-    """Give a sentence for every line that is gone; ``known`` are all tubes taken in."""
+    """Give a sentence for every line that is gone; ``known`` are all tubes taken in.
+
+    A tube that a person excluded is in no series any more, and is not asked about.
+    """
+    with study.store() as store:
+        excluded = excluded_tubes(store)
+    known = [tube for tube in known if tube.identity.tube_sha256 not in excluded]
     registry = read_registry(study, patients, list_inbox(study))
     gone: list[Tube] = []
     # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known
@@ -55,7 +62,7 @@ def _of_samples(gone: Sequence[Tube]) -> Iterator[str]:
         yield (
             f"{SAMPLES}: no line names {len(gone)} tubes any more that were taken in: {named} "
             f"… Their results stay as they are. "
-            "Put the lines back, or withdraw the tubes."
+            "Put the lines back, or take the tubes out: reconflow tube exclude"
         )
         return
     for tube in gone:
@@ -66,7 +73,8 @@ def _of_samples(gone: Sequence[Tube]) -> Iterator[str]:
             f"{identity.tube_sha256[:12]} was taken in. The line said: "
             f"patient {identity.patient}, collected {identity.collected.isoformat()}, panel "
             f"{identity.panel}, visit {identity.visit}, {identity.specimen}{control}. Its results "
-            f"stay as they are. Put the line back, or withdraw the tube."
+            f"stay as they are. Put the line back, or take the tube out: reconflow tube exclude "
+            f"{identity.tube_sha256[:12]}"
         )
 
 
@@ -80,7 +88,7 @@ def _of_patients(study: Study, patients: PatientSheet, known: Sequence[Tube]) ->
         yield (
             f"{PATIENTS}: there is no line of {name} any more, of whom {number} taken in."
             f"{_infused_by_tables(study, name)} The results stay as they are. Put the line "
-            f"back, or withdraw the tubes."
+            f"back, or take the tubes out: reconflow tube exclude"
         )
 
 

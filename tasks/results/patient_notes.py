@@ -1,6 +1,7 @@
 """Tell in a patient's report what its tables do not hold, and why.
 
-These are tubes that failed, wait or were refused, and a baseline visit that cannot be one.
+These are tubes that failed, wait or were refused, and a baseline visit that cannot be one. It also
+tells what persons decided on single tubes.
 
 A file's name is not repeated here, because a cytometer's operator may have written a person's
 name in it; the front page has it.
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from panels.text.spelling import nearest
 from tasks.intake.inbox import list_inbox
+from tasks.results.decision_notes import decision_notes
 from tasks.sheets.csv_table import SheetProblem
 from tasks.sheets.patients import NAME, Patient, PatientSheet
 from tasks.sheets.samples import SampleRow, SampleSheet, read_samples
@@ -30,6 +32,7 @@ def patient_notes(snapshot: StudySnapshot, tubes: Sequence[Tube]) -> dict[str, t
     study = snapshot.study
     with study.store() as store:
         open_files = [record for record in all_files(store, _OPEN) if record.place]
+        decided = list(decision_notes(snapshot, store, tubes))
     samples = read_samples(study.samples_sheet, study.inbox, list_inbox(study).sheets)
     sentences_of: dict[str, set[str]] = {}
     for tube in tubes:
@@ -57,8 +60,8 @@ def patient_notes(snapshot: StudySnapshot, tubes: Sequence[Tube]) -> dict[str, t
             sentences_of.setdefault(patient, set()).add(
                 f"{fault} Until it is mended no count says whether such a drug hides it."
             )
-    for patient, warning in baseline_warnings(snapshot.patients, tubes).items():
-        sentences_of.setdefault(patient, set()).add(warning)
+    for patient, said in (*baseline_warnings(snapshot.patients, tubes).items(), *decided):
+        sentences_of.setdefault(patient, set()).add(said)
     return {patient: tuple(sorted(sentences)) for patient, sentences in sentences_of.items()}
 
 

@@ -203,11 +203,13 @@ def counted_tubes(
     *,
     reference_sets: Mapping[str, str] | None = None,
     bead_rates: Mapping[str, float] | None = None,
+    corrected: bool = True,
 ) -> list[TubeCounts]:
     """Give the counts of a study's tubes (or one patient's), with the flags of the sheets.
 
     ``reference_sets`` (of ``tasks.tubes.reference_tubes``) and ``bead_rates``, what batches let
     expect, are handed in where they are known: to find them takes a look at all tubes of the study.
+    ``corrected`` False gives the counts without what persons corrected.
     """
     only = None if bead_rates is None else patient
     with snapshot.study.store() as store:
@@ -222,6 +224,7 @@ def counted_tubes(
             panels=snapshot.panel_contents(),
             calibrations=snapshot.calibrations(known),
             known=known,
+            corrected=corrected,
         )
     expected = expected_bead_rates(counted) if bead_rates is None else bead_rates
     rated = with_bead_rates(with_calibration_flags(snapshot, counted, known), expected)

@@ -1,6 +1,6 @@
 """Frame one pass, one run over a study: one at a time, noted in the store, summed up at the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from tasks.review.audit_trail import keep_head
 from tasks.review.releases import note_found_releases
 from tasks.sheets.drugs import read_drugs
 from tasks.sheets.instruments import read_instrument_events
+from tasks.store.corrections import Binding, read_corrections
 from tasks.store.counted_with import remember_strategies, strategies_counted_with
 from tasks.store.faults import in_words
 from tasks.store.ledger import FileRecord, count_by_state, record_failure
@@ -39,6 +40,7 @@ from tasks.study.folder import Study, open_study
 from tasks.study.integrity import check_integrity, fail_altered
 from tasks.study.lock import study_lock
 from tasks.study.snapshot import StudySnapshot
+from tasks.tubes.corrections import binding_of
 from tasks.tubes.count_tube import CountingInputs, CountOutcome, counting_inputs
 from tasks.tubes.reference_tubes import (
     is_fmo,
@@ -134,6 +136,7 @@ class Pass:
                 panels=panels,
                 calibrations=self.snapshot.calibrations(known),
             )
+            corrected = read_corrections(store).hashes()
         present = [tube for tube in known if tube.file.state != "failed"]
         due = {tube.identity.tube_sha256 for tube in wanted}
         self.seen |= {tube.identity.tube_sha256: tube.file for tube in present}
@@ -142,14 +145,18 @@ class Pass:
             identity = tube.identity
             if identity.panel not in versions or is_fmo(identity):
                 continue
-            if identity.tube_sha256 in due or not self._has_page(tube):
+            if identity.tube_sha256 in due or not self._has_page(tube, corrected):
                 listed.append(identity.tube_sha256)
         return listed
 
-    def _has_page(self, tube: Tube) -> bool:
-        """Tell whether a tube has a page that shows how it is counted now."""
+    def _has_page(self, tube: Tube, corrected: Mapping[Binding, str]) -> bool:
+        """Tell whether a tube has a page that shows how it is counted now.
+
+        ``corrected`` are the hashes of the corrections in force.
+        """
         used = self.snapshot.strategies[tube.identity.panel]
-        return page_is_current(self.study, tube, used)
+        correction = corrected.get(binding_of(tube, used, used.for_tube(tube)), "")
+        return page_is_current(self.study, tube, used, correction)
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""

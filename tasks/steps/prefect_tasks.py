@@ -135,7 +135,12 @@ def instrument_pages() -> list[str]:
 
 @step("front page")
 def front_page() -> str:
-    """Write results/index.html and study.js with what could not be written; gives the path."""
+    """Write corrections.csv, index.html and study.js, with what could not be written.
+
+    Gives the path of the page.
+    """
+    from tasks.results.corrections_table import write_corrections_table
     from tasks.results.front_page import write_front_page
 
+    apart(lambda ending: write_corrections_table(ending[0]))
     return str(apart(lambda ending: write_front_page(*ending)))

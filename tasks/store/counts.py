@@ -7,10 +7,13 @@ from typing import Any
 from sqlalchemy import select, tuple_
 
 from tasks.counting.counts import Detector, TubeCounts
+from tasks.store.corrections import read_corrections
+from tasks.store.exclusions import excluded_tubes
 from tasks.store.gatings import TubeGating, read_gatings
 from tasks.store.opening import Store
 from tasks.store.schema import counts, gatings
 from tasks.store.tubes import Tube, taken_in
+from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.tube_identity import TubeIdentity
 
 
@@ -42,6 +45,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     panels: Mapping[str, str] | None = None,
     calibrations: Mapping[str, str] | None = None,
     known: Sequence[Tube] | None = None,
+    corrected: bool = True,
 ) -> CountsRead:
     """Give the counts of all tubes taken in under the strategy of their panel.
 
@@ -54,7 +58,8 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     not know theirs stand until the tube is counted again. With ``calibrations`` (tube → SHA-256 of
     the content that holds for it now) counts made with another are none. With ``patient`` only that
     patient's tubes are read; without, ``known`` may be all tubes taken in, where they were read
-    already.
+    already. A tube that a person corrected is counted with that correction as long as it holds,
+    ``corrected`` False: never.
     """
     if known is None:
         known = taken_in(store, patient=patient)
@@ -62,11 +67,17 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     if patient is not None:
         tubes = [tube.identity.tube_sha256 for tube in known]
     read = _gatings_under(store, set(strategies.values()), engine_version, tubes)
+    read = _with_corrections(store, read) if corrected else _uncorrected(read)
     if calibrations is not None:
         read = _with_calibration(read, calibrations)
     pairs = _in_use(read, known, strategies, reference_sets=reference_sets, panels=panels)
+    excluded = excluded_tubes(store)
     return CountsRead(
-        counted=[_tube_counts(identity, gating) for identity, gating in pairs if gating.intact],
+        counted=[
+            _tube_counts(identity, gating, is_excluded=gating.tube_sha256 in excluded)
+            for identity, gating in pairs
+            if gating.intact
+        ],
         altered=frozenset(gating.tube_sha256 for _, gating in pairs if not gating.intact),
     )
 
@@ -84,7 +95,7 @@ def gatings_in_use(
     ``strategies``, ``known``, ``panels`` and ``calibrations`` are as in ``read_counts``. What was
     altered in the store since it was written is left out.
     """
-    read = _gatings_under(store, set(strategies.values()), None, None)
+    read = _with_corrections(store, _gatings_under(store, set(strategies.values()), None, None))
     read = _with_calibration(read, calibrations)
     pairs = _in_use(read, known, strategies, reference_sets=None, panels=panels)
     return [(identity, gating) for identity, gating in pairs if gating.intact]
@@ -132,6 +143,16 @@ def _gatings_under(
         return read_gatings(connection, gated, counted)
 
 
+def _with_corrections(store: Store, read: Sequence[TubeGating]) -> list[TubeGating]:
+    """Leave out what was counted without the corrections in force, or with others."""
+    in_force = read_corrections(store).hashes()
+    return [each for each in read if each.correction_sha256 == in_force.get(each.binding, "")]
+
+
+def _uncorrected(read: Sequence[TubeGating]) -> list[TubeGating]:
+    return [each for each in read if not each.correction_sha256]
+
+
 def _with_calibration(
     read: Sequence[TubeGating], calibrations: Mapping[str, str]
 ) -> list[TubeGating]:
@@ -166,7 +187,7 @@ def _latest(
     return {(gating.tube_sha256, gating.strategy): gating for gating in in_order}
 
 
-def _tube_counts(identity: TubeIdentity, gating: TubeGating) -> TubeCounts:
+def _tube_counts(identity: TubeIdentity, gating: TubeGating, *, is_excluded: bool) -> TubeCounts:
     quality = gating.qc
     beads = quality.get("beads", {})
     detectors = {
@@ -190,4 +211,8 @@ def _tube_counts(identity: TubeIdentity, gating: TubeGating) -> TubeCounts:
         calibration=gating.calibration,
         calibration_sha256=gating.calibration_sha256,
         detectors=detectors,
+        corrected=frozenset(
+            count.population for count in gating.counts if Flag.CORRECTED in count.flags
+        ),
+        review="excluded" if is_excluded else "",
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select
 from gating.evaluation.compiled_strategy import RealisedThreshold
 from panels.text.errors import TubeFault
 from tasks.counting.counts import PopulationCount
+from tasks.store.corrections import Binding
 from tasks.store.digests import gating_digest, is_intact_gating
 from tasks.store.ledger import FileRecord, set_tube_state
 from tasks.store.opening import Store, utc_now
@@ -27,8 +28,10 @@ class TubeGating:
     thresholds depend on (empty: none). ``thresholds`` are written, and not read back. ``panel``
     names the panel's version, ``panel_sha256`` its content (empty: counted by a program that did
     not note it). ``calibration`` names the calibration whose numbers counted,
-    ``calibration_sha256`` its content (both empty: the strategy's own numbers). One that is not
-    ``intact`` was altered in the store since it was written, and has no counts.
+    ``calibration_sha256`` its content (both empty: the strategy's own numbers).
+    ``correction_sha256`` stands for what a person corrected in the tube (empty: nothing). One that
+    is not ``intact`` was altered in the store since it was written, and has no counts.
+    ``counted_at`` (UTC) is the store's, and empty until it is read from there.
     """
 
     tube_sha256: str
@@ -46,7 +49,16 @@ class TubeGating:
     panel_sha256: str = ""
     calibration: str = ""
     calibration_sha256: str = ""
+    correction_sha256: str = ""
     intact: bool = True
+    counted_at: str = field(default="", compare=False)
+
+    @property
+    def binding(self) -> Binding:
+        """Give what a correction would have to hold for to count in it."""
+        return Binding(
+            self.tube_sha256, self.strategy, self.strategy_sha256, self.calibration_sha256
+        )
 
 
 def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = None) -> bool:
@@ -178,6 +190,7 @@ def _key(gating: TubeGating) -> dict[str, str]:
         "evidence": gating.reference_set_sha256,
         "panel_sha256": gating.panel_sha256,
         "calibration_sha256": gating.calibration_sha256,
+        "correction_sha256": gating.correction_sha256,
     }
 
 
@@ -241,7 +254,9 @@ def _gating_of(row: Row[Any], its_counts: Sequence[Row[Any]]) -> TubeGating:
         panel_sha256=row.panel_sha256,
         calibration=row.calibration,
         calibration_sha256=row.calibration_sha256,
+        correction_sha256=row.correction_sha256,
         intact=False,
+        counted_at=row.counted_at,
     )
     if not is_intact_gating(row, its_counts):
         return gating

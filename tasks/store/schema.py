@@ -2,8 +2,9 @@
 
 The same tables serve SQLite (one folder, one machine) and PostgreSQL (many workers). Times are ISO
 8601 texts: those the laboratory wrote are kept as written, those of the program are UTC. Nothing in
-``transitions``, ``gatings``, ``counts``, ``audit``, ``reviews`` and ``signatures`` is ever changed
-once written. A ``digest`` is that of its row (tasks/store/digests.py) and the last column.
+``transitions``, ``gatings``, ``counts``, ``audit``, ``reviews``, ``signatures``, ``corrections``,
+``withdrawals`` and ``exclusions`` is ever changed once written. A ``digest`` is that of its row
+(tasks/store/digests.py) and the last column.
 """
 
 from sqlalchemy import (
@@ -20,10 +21,16 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
+
+
+def _texts(*names: str) -> list[Column[str]]:
+    """Describe columns of text that always hold a value."""
+    return [Column(name, Text, nullable=False) for name in names]
+
 
 versions = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -92,10 +99,7 @@ tubes = Table(
     "tubes",
     metadata,
     Column("tube_sha256", Text, primary_key=True),
-    *(
-        Column(name, Text, nullable=False)
-        for name in ("file", "patient", "collected", "panel", "visit", "specimen")
-    ),
+    *_texts("file", "patient", "collected", "panel", "visit", "specimen"),
     *(
         Column(name, Text)
         for name in (
@@ -125,7 +129,15 @@ none). They are None in rows of stores older than version 6 until the file was a
 """
 
 MADE_WITH = ("panel_sha256", "calibration_sha256")
-GATING_KEY = ("tube_sha256", "strategy", "version", "engine_version", "evidence", *MADE_WITH)
+GATING_KEY = (
+    "tube_sha256",
+    "strategy",
+    "version",
+    "engine_version",
+    "evidence",
+    *MADE_WITH,
+    "correction_sha256",
+)
 
 gatings = Table(
     "gatings",
@@ -142,14 +154,16 @@ gatings = Table(
     Column("digest", Text, nullable=False),
 )
 """One row a tube × strategy version × engine version × evidence × content of the panel × content of
-the calibration: what holds for all its counts.
+the calibration × corrections: what holds for all its counts.
 
 ``evidence`` is a hash of the reference tubes that this tube's thresholds depend on (empty when they
 depend on nothing but the tube itself and the strategy). When a control or a baseline tube comes
 late, a row with other evidence supersedes the earlier one, which stays. ``panel_sha256`` is empty
 in rows of stores older than version 4, which did not know with which content of the panel they
 counted: such tubes are counted once more. ``calibration_sha256`` and ``calibration`` (its pin) are
-empty where the strategy's own numbers counted. ``digest`` is that of the row and its counts.
+empty where the strategy's own numbers counted. ``correction_sha256`` is the hash of the corrections
+that a person made in the tube (tasks/store/corrections.py), empty where there are none. ``digest``
+is that of the row and its counts.
 """
 
 counts = Table(
@@ -172,10 +186,7 @@ thresholds = Table(
     "thresholds",
     metadata,
     *(Column(name, Text, primary_key=True) for name in (*GATING_KEY, "threshold")),
-    *(
-        Column(name, Text, nullable=False)
-        for name in ("marker", "detector", "source", "evidence_text", "tried")
-    ),
+    *_texts("marker", "detector", "source", "evidence_text", "tried"),
     Column("value", Float, nullable=False),
 )
 """One row a gating × threshold: its value, its source and, as JSON, what was tried before."""
@@ -192,6 +203,44 @@ readings = Table(
 )
 """One row a tube × strategy version × engine version × content of the panel × content of the
 calibration: what was measured of the tube's thresholds, as JSON."""
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    *_texts("tube_sha256", "strategy", "version", "strategy_sha256"),
+    *_texts("calibration", "calibration_sha256", "kind", "name", "value", "value_before"),
+    *_texts("limits", "populations", "at", "made_by", "second", "reason"),
+    *_texts("sha256_before", "sha256_after", "digest"),
+    CheckConstraint("kind IN ('threshold', 'gate')", name="known_kind"),
+)
+"""One row a threshold or gate that a person set in a tube, in order of ``id``; append-only.
+
+It holds for one tube under one content of strategy and calibration. ``value`` and ``value_before``
+are JSON: a number or a list of vertices, in the file's linear units. ``limits`` says in words how
+far one person may go. ``sha256_before`` and ``sha256_after`` are the ``correction_sha256`` of the
+tube's gatings before it and with it.
+"""
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("correction_id", Integer, ForeignKey("corrections.id"), nullable=False, index=True),
+    *_texts("at", "made_by", "reason", "digest"),
+)
+"""One row a correction that a person took back, in order of ``id``; append-only."""
+
+exclusions = Table(
+    "exclusions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tube_sha256", Text, nullable=False, index=True),
+    *_texts("action", "at", "made_by", "reason", "digest"),
+    CheckConstraint("action IN ('exclude', 'include')", name="known_action"),
+)
+"""One row each time a person took a tube out of every series, or let it in again, in order of
+``id``; append-only."""
 
 editions = Table(
     "editions",
@@ -214,17 +263,7 @@ promotions = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", Text, nullable=False),
-    *(
-        Column(name, Text, nullable=False)
-        for name in (
-            "panel",
-            "from_strategy",
-            "to_strategy",
-            "approved_by",
-            "reason",
-            "concordance",
-        )
-    ),
+    *_texts("panel", "from_strategy", "to_strategy", "approved_by", "reason", "concordance"),
 )
 """One row a strategy version that was made the current one of a panel, in order of ``id``;
 append-only."""
@@ -305,3 +344,4 @@ runs = Table(
 
 Index("files_by_inbox_path", files.c.inbox_path)
 Index("tubes_by_patient", tubes.c.patient)
+Index("corrections_by_tube", corrections.c.tube_sha256)

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from tasks.store.corrections import Binding, read_corrections
 from tasks.store.digests import is_intact, sealed
 from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
-from tasks.store.schema import MADE_WITH, files, gatings, tubes
+from tasks.store.schema import GATING_KEY, files, gatings, tubes
 from tasks.store.upsert import insert_into
 from tasks.vocabulary.tube_identity import TubeIdentity
 
@@ -125,7 +126,8 @@ def tubes_to_count(  # noqa: PLR0913 - keyword-only options of one query
     ``reference_sets`` (tube → hash of its present reference tubes) so is a tube that was counted
     with other reference tubes. With ``panels`` (panel → SHA-256 of its content now) so is a tube
     counted with another content of its panel; with ``calibrations`` (tube → SHA-256 of the content
-    that holds for it now) so is one counted with another calibration. Failed tubes are left out
+    that holds for it now) so is one counted with another calibration. So is one that was not
+    counted with the corrections in force. Failed tubes are left out
     until ``reconflow retry``; so are tubes of a panel without strategy.
     """
     counted = _contents_counted_with(store, engine_version, released or {}, reference_sets)
@@ -162,7 +164,8 @@ def _contents_counted_with(
     reference_sets: Mapping[str, str] | None,
 ) -> dict[tuple[str, str], set[tuple[str, str]]]:
     """Map tube and strategy to the contents of panel and calibration they were counted with."""
-    names = ("tube_sha256", "strategy", "version", "strategy_sha256", "evidence", *MADE_WITH)
+    names = (*GATING_KEY, "strategy_sha256")
+    in_force = read_corrections(store).hashes()
     chosen = select(*(gatings.c[name] for name in names))
     with store.reading() as connection:
         rows = connection.execute(chosen.where(gatings.c.engine_version == engine_version)).all()
@@ -171,6 +174,9 @@ def _contents_counted_with(
     contents: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for row in rows:
         name = f"{row.strategy}@{row.version}"
+        binding = Binding(row.tube_sha256, name, row.strategy_sha256, row.calibration_sha256)
+        if row.correction_sha256 != in_force.get(binding, ""):
+            continue
         if released.get(name, row.strategy_sha256) == row.strategy_sha256:
             made_with = (row.panel_sha256, row.calibration_sha256)
             contents.setdefault((row.tube_sha256, name), set()).add(made_with)

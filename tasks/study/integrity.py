@@ -13,6 +13,7 @@ from pathlib import Path
 
 from panels.files.plain_file import kind_of, regular_sha256
 from panels.text.errors import StateConflict
+from tasks.store.corrections import read_corrections
 from tasks.store.ledger import (
     TAKEN_IN,
     FileRecord,
@@ -33,9 +34,10 @@ Listing = Mapping[str, os.stat_result]
 def check_integrity(study: Study, store: Store) -> list[str]:
     """Fail every tube whose file is not what was kept, and say so; a share has to be there.
 
-    What altered tubes tell about the thresholds of others is measured again.
+    What altered tubes tell about the thresholds of others is measured again; a correction that was
+    altered holds no more.
     """
-    return [*_check_archive(study, store), *_check_readings(store)]
+    return [*_check_archive(study, store), *_check_readings(store), *_check_corrections(store)]
 
 
 def fail_altered(study: Study, tubes: Collection[str]) -> list[str]:
@@ -154,3 +156,15 @@ def _check_readings(store: Store) -> Iterator[str]:
             f"What tube {tube_sha256[:12]} tells about thresholds was altered in the store "
             f"{store.shown}; it is measured again."
         )
+
+
+def _check_corrections(store: Store) -> Iterator[str]:
+    log = read_corrections(store)
+    for each in log.made:
+        if each.id in log.altered:
+            sha256 = each.tube_sha256[:12]
+            yield (
+                f"The correction of {each.name} in tube {sha256} was altered in the store "
+                f"{store.shown} after it was written: the tube is counted without it. To make it "
+                f"again: reconflow tube correct {sha256}"
+            )

@@ -2,8 +2,9 @@
 
 The way of a tube, from top to bottom: read the file; leave out stretches of bad acquisition; apply
 the strategy, its thresholds checked in the tube and taken from reference tubes where the tube
-contradicts them; judge quality; count beads and populations. Concentrations follow when tables are
-made, because they need the other tubes of the draw (``tasks.counting.quantity``).
+contradicts them, or set by a person who corrected the tube; judge quality; count beads and
+populations. Concentrations follow when tables are made, because they need the other tubes of the
+draw (``tasks.counting.quantity``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import ENGINE_VERSION, Evaluation
+from gating.evaluation.preview import Preview
 from gating.fcs.events import Events, open_events
 from gating.fcs.header import TubeHeader, read_header
 from gating.fcs.keyword_numbers import finite_number
@@ -30,12 +32,20 @@ from panels.acquisition_time import TIME
 from panels.panel import PanelMatch, match_panel
 from panels.text.errors import PanelMismatch
 from tasks.counting.counts import PopulationCount
+from tasks.store.corrections import Binding, Correction, corrections_sha256
 from tasks.store.gatings import TubeGating
 from tasks.store.tubes import Tube
 from tasks.study.archived_bytes import verified_bytes
 from tasks.study.folder import Study
 from tasks.study.snapshot import StrategyInUse
 from tasks.tubes.bead_count import count_beads, seconds_counted
+from tasks.tubes.corrections import (
+    as_boundaries,
+    binding_of,
+    corrected_populations,
+    corrections_in_force,
+    document_of,
+)
 from tasks.tubes.population_counts import population_counts
 from tasks.tubes.reference_tubes import (
     ReferenceIndex,
@@ -52,7 +62,8 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 class GatedTube:
     """One gated tube: its events, the gates as they were used, and what the store keeps of it.
 
-    ``calibrated`` is the strategy with the numbers of its instrument.
+    ``calibrated`` is the strategy with the numbers of its instrument, ``match`` the panel in its
+    channels; ``corrections`` are what a person set otherwise in this tube.
     """
 
     header: TubeHeader
@@ -61,17 +72,31 @@ class GatedTube:
     evaluation: Evaluation
     gating: TubeGating
     calibrated: CalibratedStrategy
+    match: PanelMatch
+    corrections: tuple[Correction, ...] = ()
+
+    def preview(self) -> Preview:
+        """Give what counts the tube with boundaries moved, as often as a hand moves them."""
+        return Preview(self.compiled, self.evaluation, self.match, self.header, self.events)
 
 
 def gate_tube(
-    study: Study, tube: Tube, used: StrategyInUse, references: ReferenceIndex
+    study: Study,
+    tube: Tube,
+    used: StrategyInUse,
+    references: ReferenceIndex,
+    *,
+    corrections: Sequence[Correction] | None = None,
 ) -> GatedTube:
     """Gate one tube under a strategy with the numbers of its instrument; nothing is written.
+
+    ``corrections`` are what a person set in it; None: those in force, empty: none of them.
 
     Raises TubeFault when the file holds other bytes than were taken in, cannot be read, fits its
     panel no more or cannot be compensated, OSError when the archive cannot be reached.
     """
     calibrated = used.for_tube(tube)
+    in_force = _in_force(study, binding_of(tube, used, calibrated), corrections)
     with verified_bytes(study, tube) as path:
         header, match, events = _read(path, used)
         acquisition = time_quality(events, header, match.channel)
@@ -83,19 +108,34 @@ def gate_tube(
             events,
             rows=acquisition.kept,
             fetch_references=lookup.fetch if needs_references(calibrated.strategy) else None,
+            corrections=as_boundaries(in_force),
         )
         quality = _quality(applied, acquisition, events, header)
         qc = _made_with(used, calibrated) | _qc(applied, header, match.instrument) | quality.numbers
+        if in_force:
+            qc["corrections"] = document_of(in_force)
         qc["signals"] = tube_signals(applied, quality.numbers)
         gating = replace(
             _uncounted(tube, used, calibrated, applied),
-            counts=_counts(applied, events, header, quality),
+            correction_sha256=corrections_sha256(in_force),
+            counts=_counts(applied, events, header, quality, in_force),
             beads=quality.beads,
             flags=quality.flags,
             qc=qc,
             reference_set_sha256=lookup.reference_set_sha256,
         )
-    return GatedTube(header, events, applied.compiled, applied.evaluation, gating, calibrated)
+    return GatedTube(
+        header, events, applied.compiled, applied.evaluation, gating, calibrated, match, in_force
+    )
+
+
+def _in_force(
+    study: Study, binding: Binding, corrections: Sequence[Correction] | None
+) -> tuple[Correction, ...]:
+    if corrections is not None:
+        return tuple(corrections)
+    with study.store() as store:
+        return corrections_in_force(store, binding)
 
 
 def measure_tube(study: Study, tube: Tube, used: StrategyInUse) -> dict[str, ThresholdMeasurement]:
@@ -123,7 +163,9 @@ def gate_control(
         qc |= judge_time(acquisition).numbers | dict(beads.numbers)
         gating = replace(_uncounted(tube, used, calibrated, declared), beads=beads.beads, qc=qc)
         measurements = measure(declared.compiled, declared.evaluation, events, header)
-    gated = GatedTube(header, events, declared.compiled, declared.evaluation, gating, calibrated)
+    gated = GatedTube(
+        header, events, declared.compiled, declared.evaluation, gating, calibrated, match
+    )
     return gated, measurements
 
 
@@ -209,7 +251,11 @@ def _quality(
 
 
 def _counts(
-    applied: Applied, events: Events, header: TubeHeader, quality: _Quality
+    applied: Applied,
+    events: Events,
+    header: TubeHeader,
+    quality: _Quality,
+    in_force: Sequence[Correction],
 ) -> tuple[PopulationCount, ...]:
     """Count the reported populations, each with the flags of its gates and of its events."""
     negatives = {
@@ -218,13 +264,14 @@ def _counts(
         if measurement.negative
     }
     counts = population_counts(applied.compiled, applied.evaluation, events, header, negatives)
-    return tuple(
-        replace(
-            count,
-            flags=(*count.flags, *map(str, quality.of_population.get(count.population, ()))),
-        )
-        for count in counts
-    )
+    corrected = corrected_populations(applied.compiled.strategy, in_force) if in_force else ()
+
+    def flags_of(count: PopulationCount) -> tuple[str, ...]:
+        by_hand = [str(Flag.CORRECTED)] if count.population in corrected else []
+        of_events = map(str, quality.of_population.get(count.population, ()))
+        return (*by_hand, *count.flags, *of_events)
+
+    return tuple(replace(count, flags=flags_of(count)) for count in counts)
 
 
 def _made_with(used: StrategyInUse, calibrated: CalibratedStrategy) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from tasks.publish.tables import write_atomically
 from tasks.publish.tube_data import FORMAT, TubeFindings, TubeHead, tube_data
 from tasks.tubes.bead_count import beads_in_words
 from tasks.tubes.calibration import in_words, uncalibrated_populations
+from tasks.tubes.corrections import document_of
+from tasks.tubes.corrections import in_words as corrected_in_words
 from tasks.tubes.gate_tube import GatedTube
 from tasks.vocabulary.flags import Flag, meanings
 from tasks.vocabulary.severity import severity_of, worst_first
@@ -40,25 +42,29 @@ FIGURES = (
 """The quality figures that flags rest on; qc.json has all."""
 
 
-def page_shows(folder: Path, tube: Tube, used: StrategyInUse) -> bool:
+def page_shows(folder: Path, tube: Tube, used: StrategyInUse, correction_sha256: str = "") -> bool:
     """Tell whether the page of a tube is in a folder and shows what is known of the tube now.
 
-    ``used`` is what counts it, with the numbers of its instrument.
+    ``used`` is what counts it, with the numbers of its instrument and the corrections of
+    ``correction_sha256``.
     """
-    shown = _shown(tube, used.name, used.panel_sha256, used.for_tube(tube))
+    made_with = (used.panel_sha256, correction_sha256)
+    shown = _shown(tube, used.name, made_with, used.for_tube(tube))
     return all((folder / name).is_file() for name in (PAGE, DATA)) and _says(folder, shown)
 
 
 def has_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> bool:
     """Tell whether a control was tried with what gates it now, and cannot be gated."""
-    return _says(folder, _shown(tube, used.name, used.panel_sha256, used.for_tube(tube), NO_PAGE))
+    return _says(
+        folder, _shown(tube, used.name, (used.panel_sha256, ""), used.for_tube(tube), NO_PAGE)
+    )
 
 
 def write_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> None:
     """Note that a control cannot be gated, so that not every pass tries; a page of before goes."""
     for name in (PAGE, DATA):
         (folder / name).unlink(missing_ok=True)
-    shown = _shown(tube, used.name, used.panel_sha256, used.for_tube(tube), NO_PAGE)
+    shown = _shown(tube, used.name, (used.panel_sha256, ""), used.for_tube(tube), NO_PAGE)
     write_atomically(folder / SHOWN, shown)
 
 
@@ -73,7 +79,8 @@ def write_gating_page(folder: Path, tube: Tube, gated: GatedTube) -> None:
     data = tube_data(head, _findings(gated), gated.compiled, drawing)
     write_atomically(folder / DATA, data)
     write_atomically(folder / PAGE, render_gating_page(head).encode())
-    shown = _shown(tube, gating.strategy, gating.panel_sha256, gated.calibrated)
+    made_with = (gating.panel_sha256, gating.correction_sha256)
+    shown = _shown(tube, gating.strategy, made_with, gated.calibrated)
     write_atomically(folder / SHOWN, shown)
     for name in EARLIER:
         (folder / name).unlink(missing_ok=True)
@@ -96,6 +103,9 @@ def tube_head(tube: Tube, gated: GatedTube) -> TubeHead:
         kept=round(kept, 6),
         beads=beads_in_words(gating.qc),
         uncalibrated=in_words(gated.calibrated),
+        corrected=corrected_in_words(gated.corrections),
+        correction_sha256=gating.correction_sha256,
+        corrections=document_of(gated.corrections),
     )
 
 
@@ -145,8 +155,14 @@ def _says(folder: Path, shown: bytes) -> bool:
 
 
 def _shown(
-    tube: Tube, strategy: str, panel_sha256: str, calibrated: CalibratedStrategy, page: str = PAGE
+    tube: Tube,
+    strategy: str,
+    made_with: tuple[str, str],
+    calibrated: CalibratedStrategy,
+    page: str = PAGE,
 ) -> bytes:
+    """Write what a page shows; ``made_with`` are the hashes of the panel and the corrections."""
+    panel_sha256, correction_sha256 = made_with
     says = {
         "page": page,
         "format": [FORMAT, WORDING],
@@ -155,5 +171,6 @@ def _shown(
         "panel_sha256": panel_sha256,
         "calibration_sha256": calibrated.sha256,
         "calibration_fault": calibrated.fault,
+        "correction_sha256": correction_sha256,
     }
     return (json.dumps(says, sort_keys=True) + "\n").encode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gating.evaluation.compiled_strategy import Compiled
+from gating.evaluation.corrections import SOURCE
 from gating.evaluation.engine import Evaluation
 from gating.fcs.event_source import EventSource
 from gating.fcs.header import TubeHeader
@@ -61,7 +62,12 @@ def population_counts(
 
 def _flags(compiled: Compiled, population: Population, near: float, events: int) -> list[Flag]:
     lineage = thresholds_of(compiled.strategy, population.gate)
-    resolved = {name: compiled.resolved[name] for name in lineage if name in compiled.resolved}
+    # Who corrected a boundary moved it on purpose, which the flag `corrected` tells.
+    resolved = {
+        name: compiled.resolved[name]
+        for name in lineage
+        if name in compiled.resolved and compiled.resolved[name].source != SOURCE
+    }
     ratios = [
         each.value / compiled.strategy.thresholds[name].value for name, each in resolved.items()
     ]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from gating.evaluation.engine import ENGINE_VERSION
 from gating.thresholds.reference_measurements import ReferenceMeasurements, priors_of
+from tasks.store.exclusions import excluded_tubes
 from tasks.store.measurements import MeasuredWith, measured, measurements_of
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -71,19 +72,24 @@ class ReferenceIndex:
 
     ``measured`` lists which reference tube was measured under which strategy and calibration;
     ``calibrations`` is, by strategy, which one holds for a tube now (SHA-256; empty: the strategy's
-    own numbers). A measurement under another one is none.
+    own numbers). A measurement under another one is none. ``excluded`` tubes lend nothing; a tube
+    that a person corrected lends what it shows, as without the correction, which is of that tube
+    alone.
     """
 
     tubes: Sequence[TubeIdentity]
     patients: Mapping[str, Patient]
     measured: Collection[tuple[str, str, str]]
     calibrations: Mapping[str, Mapping[str, str]]
+    excluded: Collection[str] = frozenset()
 
     @cached_property
     def references(self) -> dict[str, list[TubeIdentity]]:
         """List the tubes of each panel that may be references, in order of collection."""
         by_panel: dict[str, list[TubeIdentity]] = {}
         for tube in sorted(self.tubes, key=_when):
+            if tube.tube_sha256 in self.excluded:
+                continue
             if tube.control or self._is_before_infusion(tube):
                 by_panel.setdefault(tube.panel, []).append(tube)
         return by_panel
@@ -203,6 +209,7 @@ def reference_index(
         snapshot.patients.patients,
         measured(store, ENGINE_VERSION, contents),
         {each.name: _calibrations(each, present) for each in used},
+        excluded_tubes(store),
     )
 
 

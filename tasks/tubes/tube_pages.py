@@ -27,12 +27,16 @@ def tube_folder(study: Study, tube_sha256: str) -> Path:
     return study.results / "tubes" / tube_sha256[:12]
 
 
-def page_is_current(study: Study, tube: Tube, used: StrategyInUse) -> bool:
+def page_is_current(
+    study: Study, tube: Tube, used: StrategyInUse, correction_sha256: str = ""
+) -> bool:
     """Tell whether a tube's page exists and shows what is known of the tube now.
 
-    ``used`` is what counts it, with the numbers of its instrument.
+    ``used`` is what counts it, with the numbers of its instrument and the corrections of
+    ``correction_sha256``.
     """
-    return page_shows(tube_folder(study, tube.identity.tube_sha256), tube, used)
+    folder = tube_folder(study, tube.identity.tube_sha256)
+    return page_shows(folder, tube, used, correction_sha256)
 
 
 def control_is_shown(study: Study, tube: Tube, used: StrategyInUse) -> bool:

@@ -1,8 +1,9 @@
 """A line that is gone from a sheet takes nothing with it, and is said until it is put back or the
-tube is withdrawn."""
+tube is excluded."""
 
 from pathlib import Path
 
+from tasks.corrections.exclusion import decide_on_tube
 from tasks.intake.sheet_notices import sheet_notices
 from tasks.intake.take_in import take_in
 from tasks.results.front_page import write_front_page
@@ -52,7 +53,8 @@ def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
     assert "samples.csv: no line names a.fcs any more" in notice
     assert before["a.fcs"][:12] in notice
     assert "patient P01, collected 2026-02-07T08:30:00, panel bcell, visit D28, blood" in notice
-    assert "Put the line back, or withdraw the tube" in notice
+    told = f"take the tube out: reconflow tube exclude {before['a.fcs'][:12]}"
+    assert f"Put the line back, or {told}" in notice
     assert shas(study) == before
     assert "no line names a.fcs any more" in write_front_page(read_snapshot(study)).read_text(
         encoding="utf-8"
@@ -60,6 +62,16 @@ def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
     write_rows(study.folder, ROWS)
     take_in(study)
     assert sheet_notices(read_snapshot(study)) == ()
+
+
+def test_an_excluded_tube_is_not_asked_about_until_it_is_included(tmp_path: Path) -> None:
+    study = taken(tmp_path / "s")
+    write_rows(study.folder, ROWS[1:])
+    take_in(study)
+    decide_on_tube(study, "a.fcs", "exclude", "A. Okafor", "taken out of the sheet on purpose")
+    assert sheet_notices(read_snapshot(study)) == ()
+    decide_on_tube(study, "a.fcs", "include", "A. Okafor", "a slip")
+    assert len(sheet_notices(read_snapshot(study))) == 1
 
 
 def test_a_line_that_names_another_file_now_is_gone_too(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ const tubeHead = (() => {
     const order = ({ severity }) => ["stop", "look", "know"].indexOf(severity);
     const raised = [...tube.value.flags, ...ofPopulations(tube, known)];
     raised.sort((one, other) => order(one) - order(other));
-    const { uncalibrated } = tube.head;
+    const { corrected, uncalibrated } = tube.head;
+    const more = { corrected, uncalibrated };
     const entries = raised.map(({ word, severity, sentence }) =>
       element(
         "li",
@@ -91,7 +92,7 @@ const tubeHead = (() => {
         element("b", {}, `${SEVERITY_WORDS[severity] ?? "Know"} `),
         element("code", {}, word),
         ` ${sentence}`,
-        word === "uncalibrated" && uncalibrated ? ` ${uncalibrated}` : null,
+        more[word] ? ` ${more[word]}` : null,
       ),
     );
     if (!entries.length)

@@ -1,0 +1,34 @@
+"""Say that a name is unknown, and list those that are known, the nearest first."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from panels.text.errors import UsageFault
+from panels.text.printable import shown
+
+
+def unknown_name(
+    option: str, name: str, thing: str, known: Iterable[str], described: Mapping[str, str]
+) -> UsageFault:
+    """Give the fault for a name that nothing of a tube has.
+
+    ``described`` says more of each known name, or of the unknown one itself.
+    """
+    if name in described:
+        return UsageFault(f"{option} {shown(name)}: it {described[name]}.")
+
+    def likeness(each: str) -> tuple[bool, float, str]:
+        begins_so = each.startswith(name) or name.startswith(each)
+        return not begins_so, -difflib.SequenceMatcher(None, name, each).ratio(), each
+
+    listed = sorted(known, key=likeness)
+    if not listed:
+        return UsageFault(f"{option} {shown(name)}: this tube has no {thing}.")
+    lines = [f"  {each:<20} {described.get(each, '')}".rstrip() for each in listed]
+    return UsageFault(
+        "\n".join(
+            [f"{option} {shown(name)}: this tube has no {thing} of that name. It has:", *lines]
+        )
+    )

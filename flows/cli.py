@@ -104,7 +104,10 @@ COMMANDS = {
     "study_folder:status": "the ledger by state, what waits and why, last and next run",
     "instruments:monitor": "control charts of every instrument, and what has drifted",
     "study_folder:retry": "take refused or failed files up again",
-    "review:review": "accept, query or repeat visits, sign a patient's tables, list what is open",
+    "review:review": (
+        "the review pages; accept, query or repeat visits, sign a patient's tables, list what is "
+        "open"
+    ),
     "audit:audit": "print and verify the log of decisions, or export it",
     "tube_decisions:tube": (
         "correct, exclude or include one tube with name and reason; show all that happened to it"

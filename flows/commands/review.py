@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from flows.cli import Json, Outcome, Study
 from panels.text.plural import counted
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 review = App(
     name="review",
-    help="Accept, query or repeat visits, sign a patient's tables, and list what is open.",
+    help=(
+        "Serve the review pages; or, without a browser, accept, query or repeat visits, sign a "
+        "patient's tables, and list what is open."
+    ),
     help_format="plaintext",
 )
 
+PORTS = Number(gte=1, lte=65535)
 By = Annotated[str, Parameter(help="Your name, at most 100 characters; it is kept.")]
 Tube = Annotated[
     str,
@@ -38,6 +43,85 @@ IN_WORDS = {
     "repeat": "to be repeated",
     "mixed": "in part decided",
 }
+
+
+@review.default
+def pages(
+    *,
+    host: Annotated[
+        str,
+        Parameter(
+            help="Address of this machine; another than loopback asks everybody for a token."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port of the pages.", validator=PORTS)] = 8737,
+    name: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="A further name of this server, as behind a proxy."),
+    ] = (),
+    study: Study = Path(),
+) -> None:
+    """Serve the pages of the study, where people look, decide, correct and sign (Ctrl-C ends)."""
+    from flows.review_pages.serve import serve_review
+    from tasks.study.folder import open_study
+
+    serve_review(open_study(study), host, port, name)
+
+
+@review.command
+def add(
+    person: Annotated[str, Parameter(name="NAME", help="As decisions are signed with it.")],
+    /,
+    *,
+    role: Annotated[
+        Literal["reader", "reviewer", "approver"],
+        Parameter(help="A reader looks, a reviewer decides and corrects, an approver signs."),
+    ],
+    by: By,
+    study: Study = Path(),
+    json: Json = False,
+) -> Outcome:
+    """Give NAME a token for the review pages, shown once; an earlier one of NAME ends."""
+    from tasks.review.tokens import let_in
+    from tasks.study.folder import open_study
+
+    token = let_in(open_study(study), person, role, by=by)
+    text = (
+        f"{person} may open the review pages as {role} with this token, which is kept nowhere:\n"
+        f"{token}"
+    )
+    return Outcome(document={"name": person, "role": role, "token": token}, text=text)
+
+
+@review.command
+def remove(
+    person: Annotated[str, Parameter(name="NAME", help="Who was let in.")],
+    /,
+    *,
+    by: By,
+    study: Study = Path(),
+    json: Json = False,
+) -> Outcome:
+    """End the token of NAME, and what NAME is logged in to."""
+    from tasks.review.tokens import shut_out
+    from tasks.study.folder import open_study
+
+    shut_out(open_study(study), person, by=by)
+    return Outcome(document={"name": person}, text=f"{person} may not open the review pages now.")
+
+
+@review.command
+def people(*, study: Study = Path(), json: Json = False) -> Outcome:
+    """List who may open the review pages."""
+    from tasks.store.people import people_of
+    from tasks.study.folder import open_study
+
+    with open_study(study).store() as store:
+        known = people_of(store)
+    listed = [{"name": each.name, "role": each.role, "since": each.since} for each in known]
+    lines = [f"{each.name}  {each.role}  since {each.since[:10]}" for each in known]
+    nobody = "Nobody has a token: only this computer can open the review pages."
+    return Outcome(document={"people": listed}, text="\n".join(lines) or nobody)
 
 
 @review.command

@@ -3,121 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.middleware.base import BaseHTTPMiddleware
 
+from flows.review_pages.access import (
+    Login,
+    Refused,
+    ReviewServer,
+    acting,
+    caller,
+    may_read,
+    server_of,
+)
+from flows.review_pages.decisions import add_decisions
 from flows.review_pages.files import KINDS, find_result
-from flows.review_pages.protection import COOKIE, CSRF_HEADER, cookie_of, guard, refusal
-from flows.review_pages.sessions import Session, Sessions
+from flows.review_pages.protection import COOKIE, cookie_of, guard, refusal
+from flows.review_pages.sessions import Session
 from panels.text.errors import ReconflowError, UsageFault
 from tasks.publish.pages import render
-from tasks.review.tokens import is_token, token_hash
-from tasks.store.people import ROLES, Role, people_of
-from tasks.study.folder import Study
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-NOBODY = token_hash("")
-"""Compared with where no such person is known, so that both answers take equally long."""
-
-
-class Refused(Exception):
-    """A call that is not answered: with its status and the sentence that the page shows."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status, self.sentence = status, sentence
-
-
-class Login(BaseModel):
-    """Who wants to log in; the token is empty where nobody has one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name
-    token: Annotated[str, StringConstraints(max_length=200)] = ""
-
-
-@dataclass(slots=True)
-class ReviewServer:
-    """What all calls share: the study and who is logged in.
-
-    ``beyond_loopback`` says that the server may be called from other machines.
-    """
-
-    study: Study
-    beyond_loopback: bool = False
-    sessions: Sessions = field(default_factory=Sessions)
-
-    def needs_token(self) -> bool:
-        """Tell whether people must show a token: on this machine only once somebody has one."""
-        with self.study.store() as store:
-            return self.beyond_loopback or bool(people_of(store))
-
-    def log_in(self, login: Login, address: str) -> tuple[str, Session]:
-        """Begin a session; raises Refused when name and token are not those of anybody."""
-        with self.study.store() as store:
-            known = {person.name: person for person in people_of(store)}
-        if not known and not self.beyond_loopback:
-            return self.sessions.begin(login.name, "approver")
-        if not self.sessions.may_try(address):
-            raise Refused(429, "Too many wrong tokens: wait a minute, then try again.")
-        person = known.get(login.name)
-        if not is_token(login.token, person.token_hash if person else NOBODY) or person is None:
-            self.sessions.note_failure(address)
-            raise Refused(403, "Name and token do not belong together.")
-        return self.sessions.begin(person.name, person.role)
-
-    def session(self, request: Request) -> Session | None:
-        """Give who calls, with the role that the store knows now; None: nobody who may."""
-        session = self.sessions.find(cookie_of(request))
-        if session is None:
-            return None
-        with self.study.store() as store:
-            known = {person.name: person.role for person in people_of(store)}
-        if not known and not self.beyond_loopback:
-            return session
-        if session.name not in known:
-            self.sessions.end(cookie_of(request))
-            return None
-        session.role = known[session.name]
-        return session
-
-
-def server_of(request: Request) -> ReviewServer:
-    """Give what the calls share."""
-    server: ReviewServer = request.app.state.server
-    return server
-
-
-def reader(request: Request) -> Session | None:
-    """Let a call read: anybody on this machine, where nobody has a token; else who is logged in."""
-    server = server_of(request)
-    session = server.session(request)
-    if session is None and server.needs_token():
-        raise Refused(401, "Log in first.")
-    return session
-
-
-def acting(role: Role):  # noqa: ANN201 - a dependency of FastAPI
-    """Make the check that a change is made by somebody with at least a role, from our own page."""
-
-    def check(request: Request) -> Session:
-        session = server_of(request).session(request)
-        if session is None:
-            raise Refused(401, "Log in first.")
-        if request.headers.get(CSRF_HEADER) != session.csrf:
-            raise Refused(403, "This page is of an earlier login: load it again.")
-        if ROLES.index(session.role) < ROLES.index(role):
-            raise Refused(403, f"{session.name} is a {session.role}; this asks for a {role}.")
-        return session
-
-    return Depends(check)
+OPEN = frozenset({"app.js", "app.css"})
+"""What the login page itself is made of holds nothing of the study."""
 
 
 def create_app(server: ReviewServer, hosts: Sequence[str]) -> FastAPI:
@@ -129,6 +39,7 @@ def create_app(server: ReviewServer, hosts: Sequence[str]) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(ReconflowError, _faulty)
     _add_sessions(app)
+    add_decisions(app)
     _add_results(app)
     return app
 
@@ -148,8 +59,7 @@ def _add_sessions(app: FastAPI) -> None:
 
     @app.post("/api/login")
     def log_in(login: Login, request: Request) -> Response:
-        address = request.client.host if request.client else ""
-        secret, session = server_of(request).log_in(login, address)
+        secret, session = server_of(request).log_in(login, caller(request))
         response = JSONResponse(_described(session))
         response.set_cookie(
             COOKIE, secret, httponly=True, samesite="strict", secure=request.url.scheme == "https"
@@ -172,9 +82,7 @@ def _add_sessions(app: FastAPI) -> None:
 def _add_results(app: FastAPI) -> None:
     @app.api_route("/{address:path}", methods=["GET", "HEAD"])
     def result(address: str, request: Request) -> Response:
-        try:
-            reader(request)
-        except Refused:
+        if address not in OPEN and not may_read(request):
             return RedirectResponse("/login", status_code=303)
         results = server_of(request).study.results
         path = find_result(results, address)

@@ -6,7 +6,8 @@ import sys
 
 import uvicorn
 
-from flows.review_pages.app import ReviewServer, create_app
+from flows.review_pages.access import ReviewServer
+from flows.review_pages.app import create_app
 from panels.text.errors import UsageFault
 from tasks.store.people import people_of
 from tasks.study.folder import Study

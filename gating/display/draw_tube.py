@@ -67,6 +67,22 @@ def draw_tube(
     )
 
 
+def outlines_with(
+    compiled: Compiled, axes: Sequence[DrawnAxis]
+) -> dict[str, tuple[Outlines, tuple[DrawnAxis, DrawnAxis]]]:
+    """Draw the outline of every gate of ``compiled``, by name, on axes that were drawn before.
+
+    Each comes with the two axes it lies on.
+    """
+    place = {(each.name, each.raw): each for each in axes}
+    found = {}
+    for plot in _plots(compiled):
+        x, y = (place[name] for name in plot.columns)
+        lines = outlines_of(compiled, plot.gate, plot.name, plot.axes, (x.axis, y.axis))
+        found[plot.name] = (lines, (x, y))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Plot:
     """One population of a gate, and where it is drawn: its place in the order, path and axes."""

@@ -79,7 +79,7 @@ class Preview:
         It is that of a whole evaluation, event for event, but where rounding in the compensation
         decides. Raises as compiling and evaluating do.
         """
-        compiled = self._with(corrections)
+        compiled = self.compiled_with(corrections)
         rows = self._moved_events(compiled, corrections)
         if rows is None:
             return self._gates_again(compiled, corrections)
@@ -97,20 +97,26 @@ class Preview:
 
     def counts(self, corrections: Corrections) -> dict[str, int]:
         """Count the reported populations with some boundaries moved."""
-        compiled = self._with(corrections)
+        of_gates = self.gate_counts(corrections)
+        populations = self._compiled.strategy.populations
+        return {each.id: of_gates[each.gate] for each in populations}
+
+    def gate_counts(self, corrections: Corrections) -> dict[str, int]:
+        """Count every gate, by its name, with some boundaries moved."""
+        compiled = self.compiled_with(corrections)
         rows = self._moved_events(compiled, corrections)
-        paths = {each.id: compiled.path_of[each.gate] for each in compiled.strategy.populations}
         if rows is None:
             evaluation = self._gates_again(compiled, corrections)
-            return {name: evaluation.count(path) for name, path in paths.items()}
+            return {name: evaluation.count(path) for name, path in compiled.path_of.items()}
         anew = evaluate_again(compiled.gating, self._channels, rows)
         before = evaluate_again(self._compiled.gating, self._channels, rows)
         return {
             name: self._evaluation.count(path) - before.count(path) + anew.count(path)
-            for name, path in paths.items()
+            for name, path in compiled.path_of.items()
         }
 
-    def _with(self, corrections: Corrections) -> Compiled:
+    def compiled_with(self, corrections: Corrections) -> Compiled:
+        """Give the tube's gates with some boundaries moved."""
         compiled = self._compiled
         resolved = {**compiled.resolved, **corrections.resolved(compiled)}
         strategy = corrections.redrawn(compiled)

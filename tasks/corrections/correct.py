@@ -87,7 +87,7 @@ def preview_correction(study: Study, name: str, request: Request) -> Corrected:
     snapshot = read_snapshot(study)
     with study.store() as store:
         tube = tube_named(store, name)
-    before = _gated(snapshot, tube)
+    before = gated_tube(snapshot, tube)
     made = _corrections(before, request)
     return _corrected(tube, before, made, before.preview().counts(as_boundaries(made)))
 
@@ -103,9 +103,9 @@ def correct_tube(study: Study, name: str, request: Request) -> Corrected:
     with study_lock(study), study.store() as store:
         snapshot = present_snapshot(study)
         tube = tube_named(store, name)
-        before = _gated(snapshot, tube)
+        before = gated_tube(snapshot, tube)
         made = _corrections(before, request)
-        after = _gated(snapshot, tube, _together(before, made))
+        after = gated_tube(snapshot, tube, _together(before, made))
         events = {each.population: each.events for each in after.gating.counts}
         done = _corrected(tube, before, made, events)
         save_gating(store, before.gating, seen=tube.file)
@@ -141,7 +141,7 @@ def withdraw_corrections(
             add_entry(
                 connection, AuditEntry(by, "withdrew a correction", subject_of(tube), details)
             )
-        keep_counts(snapshot, store, tube, _gated(snapshot, tube))
+        keep_counts(snapshot, store, tube, gated_tube(snapshot, tube))
         return tube, chosen, tables_follow(snapshot, tube)
 
 
@@ -156,7 +156,7 @@ def _checked(request: Request) -> Request:
     return replace(request, by=by, second=second, reason=explanation("--reason", request.reason))
 
 
-def _gated(
+def gated_tube(
     snapshot: StudySnapshot, tube: Tube, corrections: Sequence[Correction] | None = None
 ) -> GatedTube:
     """Gate a tube with corrections (None: those in force)."""

@@ -133,8 +133,8 @@ def _gate(gate: DrawnGate, drawing: TubeDrawing, thresholds: Sequence[str]) -> d
         "events": gate.events,
         "parent_events": gate.parent_events,
         "density": gate.density,
-        "outlines": [_line(each, axes) for each in gate.outlines],
-        "declared": [_line(each, axes) for each in gate.declared],
+        "outlines": [polyline(each, axes) for each in gate.outlines],
+        "declared": [polyline(each, axes) for each in gate.declared],
         "hidden": list(gate.hidden),
         "thresholds": [thresholds.index(name) for name in gate.thresholds],
     }
@@ -201,7 +201,7 @@ def _threshold(
     }
 
 
-def _line(points: np.ndarray, axes: tuple[DrawnAxis, DrawnAxis]) -> list[list[float]]:
+def polyline(points: np.ndarray, axes: tuple[DrawnAxis, DrawnAxis]) -> list[list[float]]:
     """Write a polyline; what has no end is given that of its axis."""
     columns = []
     for column, drawn in zip(points.T, axes, strict=True):

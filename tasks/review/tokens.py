@@ -9,6 +9,13 @@ import hashlib
 import hmac
 import secrets
 
+from panels.text.errors import UsageFault
+from panels.text.printable import shown
+from panels.text.spelling import nearest
+from tasks.store.people import Role, end_person, people_of, save_person
+from tasks.study.folder import Study
+from tasks.vocabulary.person import person
+
 WORK, BLOCK, LANES = 2**14, 8, 1
 """The cost of scrypt: 16 MB and some 50 ms a try (RFC 7914)."""
 SALT_BYTES, TOKEN_BYTES = 16, 24
@@ -23,6 +30,26 @@ def token_hash(token: str) -> str:
     """Give the salted hash of a token as it is kept."""
     salt = secrets.token_bytes(SALT_BYTES)
     return f"scrypt${WORK}${BLOCK}${LANES}${salt.hex()}${_digest(token, salt, WORK).hex()}"
+
+
+def let_in(study: Study, name: str, role: Role, *, by: str) -> str:
+    """Give somebody a token for the review pages; an earlier one ends. Gives the token.
+
+    Raises UsageFault when a name is none.
+    """
+    token = new_token()
+    with study.store() as store:
+        save_person(store, person("NAME", name), role, token_hash(token), by=person("--by", by))
+    return token
+
+
+def shut_out(study: Study, name: str, *, by: str) -> None:
+    """End somebody's token; raises UsageFault when nobody of that name has one."""
+    with study.store() as store:
+        if not end_person(store, name.strip(), by=person("--by", by)):
+            known = [each.name for each in people_of(store)]
+            listed = f" Known are: {', '.join(known)}." if known else " Nobody has one."
+            raise UsageFault(f"'{shown(name)}' has no token{nearest(name, known) or '.'}{listed}")
 
 
 def is_token(token: str, kept: str) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, Update, insert, select, update
 
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.opening import Store, utc_now
@@ -43,7 +43,7 @@ def save_person(store: Store, name: str, role: Role, token_hash: str, *, by: str
         connection.execute(
             insert(people).values(name=name, role=role, token_hash=token_hash, since=now)
         )
-        add_entry(connection, AuditEntry(by, "person_added", name, {"role": role}))
+        add_entry(connection, AuditEntry(by, "let in", f"person {name}", {"role": role}))
 
 
 def end_person(store: Store, name: str, *, by: str) -> bool:
@@ -51,14 +51,14 @@ def end_person(store: Store, name: str, *, by: str) -> bool:
     with store.writing() as connection:
         ended = connection.execute(_ending(name, utc_now())).rowcount > 0
         if ended:
-            add_entry(connection, AuditEntry(by, "person_removed", name, {}))
+            add_entry(connection, AuditEntry(by, "shut out", f"person {name}", {}))
     return ended
 
 
-def _ending(name: str, now: str):  # noqa: ANN202 - an SQLAlchemy statement
+def _ending(name: str, now: str) -> Update:
     present = (people.c.name == name) & people.c.ended_at.is_(None)
     return update(people).where(present).values(ended_at=now)
 
 
-def _person(row: Row[tuple[object, ...]]) -> Person:
+def _person(row: Row[Any]) -> Person:
     return Person(row.name, row.role, row.token_hash, row.since)

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 STATES = ("settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate")
 
 metadata = MetaData()
@@ -341,6 +341,16 @@ runs = Table(
     Column("summary", Text, nullable=False),
 )
 """One row a pass over the study."""
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("name", "role", "token_hash", "since")),
+    Column("ended_at", Text),
+)
+"""One row a token for the review pages: whose it is, its salted hash, from when to when it opened
+them."""
 
 Index("files_by_inbox_path", files.c.inbox_path)
 Index("tubes_by_patient", tubes.c.patient)

@@ -10,6 +10,13 @@ const gatingHelp = (() => {
     ["+  −", "zoom in, out (enlarged plot; also the wheel)"],
     ["Shift + arrows", "move within the enlarged plot (also drag)"],
     ["0", "show the whole plot"],
+    ...(served
+      ? [
+          ["a  q  r  x", "accept, query, repeat, exclude (or include again) this tube"],
+          ["e", "correct the chosen gate of this tube; [ and ] move its threshold"],
+          ["n", "the next tube to look at"],
+        ]
+      : []),
     ["?", "this help"],
   ];
 
@@ -49,6 +56,7 @@ const gatingKeys = (() => {
     if (event.shiftKey && event.key.startsWith("Arrow")) return false;
     const overlay = pageAddress.OVERLAYS.find(({ key }) => key === event.key);
     if (overlay) shown.lay(overlay.name);
+    else if (shown.review?.key(event.key)) return true;
     else if (!(actions[event.key]?.(shown, event) ?? false)) return false;
     return true;
   }
@@ -66,6 +74,12 @@ const gatingKeys = (() => {
     j: done((shown) => shown.step(1)),
     k: done((shown) => shown.step(-1)),
     l: done((shown) => shown.lightChosen()),
+    e: done((shown) => shown.correct()),
+    n: (shown) => {
+      const next = shown.review?.standing.next;
+      if (next) location.href = next.address;
+      return Boolean(next);
+    },
     "?": done((shown) => shown.help.showModal()),
     Enter: (shown, event) => enlarges(shown, event) && done(() => shown.set({ large: true }))(),
     Escape: (shown) => !shown.dialog.open && done(() => shown.set({ light: "", with: "" }))(),

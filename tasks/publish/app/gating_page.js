@@ -16,7 +16,10 @@ const gatingPages = (() => {
       this.bar = new GatingBar(this);
       this.help = gatingHelp.make();
       this.dialog = new plotDialogs.PlotDialog({
-        closed: () => this.state.large && this.set({ large: false }),
+        closed: () => {
+          this.editor?.end();
+          if (this.state.large) this.set({ large: false });
+        },
         step: (by) => this.step(by),
         visits: this.bar.visits(),
         switches: this.bar.switches(),
@@ -195,6 +198,23 @@ const gatingPages = (() => {
       });
     }
 
+    /** Correct the chosen gate in its enlarged plot, where somebody who may is logged in. */
+    async correct() {
+      if (!this.editor) return;
+      if (!this.state.gate) this.step(1);
+      this.set({ large: true });
+      await this.apply();
+      this.editor.toggle();
+    }
+
+    /** Put the means to decide on the page, where the review server sends it. */
+    async beginReview() {
+      this.review = await reviewPanel.attach(this);
+      if (!this.review || (await session()).role === "reader") return;
+      this.editor = new gateEditor.Editor(this);
+      this.dialog.editor = this.editor;
+    }
+
     /** Bring the chosen gate's plot into view. */
     reveal() {
       const figure = this.figures.find(({ figure: shown }) => shown.classList.contains("chosen"));
@@ -245,6 +265,7 @@ const gatingPages = (() => {
     });
     await shown.apply();
     shown.reveal();
+    if (served) await shown.beginReview();
     plotFigures.drawRest();
   });
 

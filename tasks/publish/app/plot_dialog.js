@@ -79,7 +79,9 @@ const plotDialogs = (() => {
 
     paint() {
       this.width = this.canvas.clientWidth;
-      if (this.scene && this.width) plotDrawing.draw(this.canvas, this.scene, this.width);
+      if (!this.scene || !this.width) return;
+      plotDrawing.draw(this.canvas, this.editor?.outlines(this.scene) ?? this.scene, this.width);
+      this.editor?.paint(this.canvas);
     }
 
     resized() {
@@ -122,6 +124,7 @@ const plotDialogs = (() => {
         "-": () => this.zoom(STEP),
         "−": () => this.zoom(STEP),
         0: () => this.reset(),
+        ...(this.editor?.active ? { "[": () => this.editor.nudge(-1), "]": () => this.editor.nudge(1) } : {}),
       };
       const pans = {
         ArrowLeft: [-0.2, 0],
@@ -139,8 +142,8 @@ const plotDialogs = (() => {
       this.canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       this.canvas.addEventListener("pointerdown", (event) => this.grip(event));
       this.canvas.addEventListener("pointermove", (event) => this.drag(event));
-      this.canvas.addEventListener("pointerup", () => (this.held = null));
-      this.canvas.addEventListener("pointercancel", () => (this.held = null));
+      this.canvas.addEventListener("pointerup", () => this.drop());
+      this.canvas.addEventListener("pointercancel", () => this.drop());
       this.canvas.addEventListener("dblclick", () => this.reset());
     }
 
@@ -157,12 +160,18 @@ const plotDialogs = (() => {
     }
 
     grip(event) {
-      this.held = { x: event.clientX, y: event.clientY };
       this.canvas.setPointerCapture(event.pointerId);
+      if (this.editor?.grip(event)) return;
+      this.held = { x: event.clientX, y: event.clientY };
+    }
+
+    drop() {
+      this.held = null;
+      this.editor?.drop();
     }
 
     drag(event) {
-      if (!this.held) return;
+      if (this.editor?.drag(event) || !this.held) return;
       const { size } = this.frame();
       this.pan((this.held.x - event.clientX) / size, (event.clientY - this.held.y) / size);
       this.held = { x: event.clientX, y: event.clientY };

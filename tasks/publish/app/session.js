@@ -10,6 +10,14 @@ function session() {
   return asked;
 }
 
+/** Ask the review server; fails with its sentence. */
+async function ask(address) {
+  const answer = await fetch(address);
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(told.fault ?? `The review server answered ${answer.status}.`);
+  return told;
+}
+
 /** Send a change to the review server; fails with the server's sentence. */
 async function send(address, body) {
   const { csrf } = await session();

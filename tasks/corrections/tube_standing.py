@@ -1,0 +1,94 @@
+"""Tell how one tube stands: what was decided on it, by whom, and what a person set in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+
+from panels.text.errors import UsageFault
+from tasks.review.decisions import tube_reviews
+from tasks.review.seen import rows_in, seen
+from tasks.store.editions import last_editions
+from tasks.store.exclusions import exclusions_of
+from tasks.store.opening import Store
+from tasks.store.reviews import reviews_of
+from tasks.store.tubes import Tube, taken_in
+from tasks.study.snapshot import StudySnapshot
+from tasks.tubes.corrections import binding_of, corrections_in_force, value_in_words, who_and_why
+
+
+@dataclass(frozen=True, slots=True)
+class TubeStanding:
+    """How a tube stands: ``state`` as in kinetics.csv, by whom and when, and its corrections.
+
+    ``reopened`` says why an earlier decision does not hold any more. ``stamp`` changes with
+    anything of it, and with the tube's numbers: who decides on another stamp did not see what
+    there is now.
+    """
+
+    patient: str
+    visit: str
+    panel: str
+    state: str
+    by: str
+    at: str
+    comment: str
+    reopened: str
+    corrections: tuple[str, ...]
+    stamp: str = ""
+
+
+def tube_standing(snapshot: StudySnapshot, store: Store, tube_sha256: str) -> TubeStanding:
+    """Tell how a tube stands; raises UsageFault when it was never taken in."""
+    tube = _tube(store, tube_sha256)
+    identity = tube.identity
+    edition = last_editions(store, identity.patient).get(identity.patient)
+    rows = rows_in(edition.kinetics) if edition else []
+    review = tube_reviews(rows, reviews_of(store, identity.patient)).get(tube_sha256)
+    made = review.review if review else None
+    state, by, at, comment = "", "", "", ""
+    if made is not None and review is not None:
+        state, by, at, comment = review.state, made.reviewer, made.at, made.comment
+    exclusions = exclusions_of(store, tube_sha256)
+    if exclusions and exclusions[-1].action == "exclude":
+        last = exclusions[-1]
+        state, by, at, comment = "excluded", last.made_by, last.at, last.reason
+    standing = TubeStanding(
+        patient=identity.patient,
+        visit=identity.visit,
+        panel=identity.panel,
+        state=state,
+        by=by,
+        at=_minute(at),
+        comment=comment,
+        reopened=review.reopened_because if review else "",
+        corrections=_corrections(snapshot, store, tube),
+    )
+    told = json.dumps([asdict(standing), at, seen(rows, identity.visit, tube_sha256)])
+    return replace(standing, stamp=hashlib.sha256(told.encode()).hexdigest())
+
+
+def standing_document(standing: TubeStanding) -> dict[str, object]:
+    """Give a tube's standing as the page takes it."""
+    return asdict(standing)
+
+
+def _corrections(snapshot: StudySnapshot, store: Store, tube: Tube) -> tuple[str, ...]:
+    used = snapshot.strategies.get(tube.identity.panel)
+    if used is None:
+        return ()
+    in_force = corrections_in_force(store, binding_of(tube, used, used.for_tube(tube)))
+    return tuple(f"{value_in_words(each)}, {who_and_why(each)}" for each in in_force)
+
+
+def _tube(store: Store, tube_sha256: str) -> Tube:
+    for tube in taken_in(store):
+        if tube.identity.tube_sha256 == tube_sha256:
+            return tube
+    raise UsageFault("There is no such tube in this study.")
+
+
+def _minute(at: str) -> str:
+    """Shorten a time of the store, which is of UTC, to minutes."""
+    return f"{at[:16].replace('T', ' ')} UTC" if at else ""

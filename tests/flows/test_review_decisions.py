@@ -1,0 +1,262 @@
+"""Decisions and corrections on the review pages, by people in browsers and beside them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.corrections.tube_named import tube_named
+from tasks.publish.app_files import write_app
+from tasks.results.front_page import rewrite_front_page
+from tasks.review.tokens import let_in
+from tasks.store.audit import entries
+from tasks.strategies.in_use import read_snapshot
+from tasks.study.folder import Study, open_study
+from tests.browser import Browser, browser, needs_chromium
+from tests.review_server import Served, posted, serving
+from tests.tasks.test_corrections import FILE, simulated
+
+__all__ = ["browser"]
+pytestmark = pytest.mark.xdist_group("review_decisions")
+
+EVIL = "<img src=x onerror=alert(1)> \u202e=cmd|x"
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = simulated(tmp_path_factory.mktemp("review") / "s")
+    write_app(study.results)
+    rewrite_front_page(read_snapshot(study))
+    return study.folder
+
+
+@pytest.fixture
+def study(counted: Path, tmp_path: Path) -> Study:
+    shutil.copytree(counted, tmp_path / "s")
+    return open_study(tmp_path / "s")
+
+
+@pytest.fixture
+def served(study: Study) -> Iterator[Served]:
+    with serving(study) as running:
+        yield running
+
+
+@pytest.fixture
+def sha(study: Study) -> str:
+    with study.store() as store:
+        return tube_named(store, FILE).identity.tube_sha256
+
+
+def rows_of(study: Study, sha256: str) -> list[dict[str, str]]:
+    with (study.results / "patients" / "P01" / "kinetics.csv").open(encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["tube_sha256"] == sha256]
+
+
+def until(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def standing(served: Served, sha256: str) -> dict[str, object]:
+    return served.client.get(f"/api/tubes/{sha256}").json()
+
+
+def page_of(served: Served, sha256: str, gate: str = "") -> str:
+    return f"{served.url}/tubes/{sha256[:12]}/gating.html{gate and f'#gate={gate}'}"
+
+
+def logged_in(browser: Browser, served: Served, name: str) -> None:
+    browser.open(f"{served.url}/login")
+    browser.evaluate("document.querySelector('input[name=name]').focus()")
+    browser.press(*name, "Enter")
+    browser.until("location.pathname === '/'")
+
+
+@needs_chromium
+def test_a_person_accepts_a_tube_by_keys_and_the_tables_say_so(browser, served, study, sha):
+    logged_in(browser, served, "Anna Arzt")
+    browser.open(page_of(served, sha))
+    browser.until("document.querySelector('.review-buttons button')")
+    browser.press("a")
+    browser.until("document.querySelector('.review-dialog[open] textarea')")
+    browser.press(*"seen")
+    browser.evaluate("document.querySelector('.review-dialog form').requestSubmit()")
+    browser.until("document.querySelector('.review-accepted')")
+    said = browser.evaluate("document.querySelector('.review-state').textContent")
+    assert said.startswith("Accepted by Anna Arzt, ")
+    assert said.endswith(": seen")
+    until(lambda: {row["review"] for row in rows_of(study, sha)} == {"accepted"})
+    with study.store() as store:
+        assert [(each.actor, each.action) for each in entries(store)] == [("Anna Arzt", "accepted")]
+    assert browser.console == []
+    assert all(address.startswith((served.url, "data:", "about:")) for address in browser.requests)
+
+
+def test_the_second_of_two_reviewers_is_told(served, study, sha):
+    saw = standing(served, sha)
+    body = {"decision": "query", "comment": "is that real?", "stamp": saw["stamp"]}
+    address = f"/api/tubes/{sha}/decisions"
+    assert posted(served.client, "Anna", address, body).status_code == 200
+    with served.another() as other:
+        answer = posted(other, "Berta", address, body | {"decision": "accept"})
+    assert answer.status_code == 409
+    assert "Anna set it to 'queried'" in answer.json()["fault"]
+    assert standing(served, sha)["state"] == "queried"
+
+
+def test_an_excluded_tube_is_used_no_more_and_can_be_let_in_again(served, study, sha):
+    address = f"/api/tubes/{sha}/decisions"
+    for decision, state, used in (("exclude", "excluded", {"N"}), ("include", "", {"Y", "N"})):
+        stamp = standing(served, sha)["stamp"]
+        body = {"decision": decision, "comment": EVIL.replace("\u202e", ""), "stamp": stamp}
+        assert posted(served.client, "Anna", address, body).status_code == 200
+        assert standing(served, sha)["state"] == state
+        assert {row["used"] for row in rows_of(study, sha)} <= used
+        assert {row["review"] for row in rows_of(study, sha)} == {state}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"decision": "query", "comment": " "}, 400, "--comment is empty"),
+        ({"decision": "query", "comment": EVIL}, 400, "cannot be seen"),
+        ({"decision": "delete"}, 422, "decision"),
+        ({"stamp": "old"}, 409, "Meanwhile this tube changed"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_in_words(served, sha, change, status, said):
+    body = {"decision": "accept", "comment": "", "stamp": standing(served, sha)["stamp"]}
+    answer = posted(served.client, "Anna", f"/api/tubes/{sha}/decisions", body | change)
+    assert answer.status_code == status
+    assert said in answer.json()["fault"]
+
+
+def test_a_reader_decides_nothing_and_an_unknown_tube_is_none(served, study, sha):
+    token = let_in(study, "Rita", "reader", by="head")
+    session = served.client.post("/api/login", json={"name": "Rita", "token": token}).json()
+    headers = {"x-reconflow-csrf": session["csrf"]}
+    body = {"decision": "accept", "stamp": standing(served, sha)["stamp"]}
+    answer = served.client.post(f"/api/tubes/{sha}/decisions", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["fault"]) == (
+        403,
+        "Rita is a reader; this asks for a reviewer.",
+    )
+    assert served.client.get(f"/api/tubes/{'0' * 64}").status_code == 400
+    assert served.client.get("/api/tubes/nonsense").status_code == 422
+
+
+def preview(served: Served, sha256: str, **moved: object) -> dict[str, object]:
+    body = {"thresholds": {}, "gates": {}} | moved
+    answer = posted(served.client, "Anna", f"/api/tubes/{sha256}/preview", body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_preview_is_what_a_saved_correction_counts(served, study, sha):
+    tube = tube_document(study, sha)
+    place = threshold(tube, "cd24_tr")["value"][1] + 0.03
+    seen = preview(served, sha, thresholds={"cd24_tr": place})
+    assert [each["beyond"] for each in seen["moved"]] == [""]
+    changed = {each["population"]: (each["after"], each["printed"]) for each in seen["changes"]}
+    assert "transitional_b" in changed
+    before = {row["population"]: row for row in rows_of(study, sha)}
+    body = {"thresholds": {"cd24_tr": place}, "reason": "the valley lies higher"}
+    body["stamp"] = standing(served, sha)["stamp"]
+    answer = posted(served.client, "Anna", f"/api/tubes/{sha}/corrections", body)
+    assert answer.json() == {"faults": []}
+    after = {row["population"]: row for row in rows_of(study, sha)}
+    for population, row in after.items():
+        events = changed.get(population, (int(before[population]["events"]), ""))[0]
+        assert int(row["events"]) == events
+    assert after["transitional_b"]["corrected"] == "Y"
+    assert "the valley lies higher" in " ".join(standing(served, sha)["corrections"])
+    nothing = preview(served, sha, thresholds={"cd24_tr": place})
+    assert nothing["changes"] == [], "it is where it counts now"
+
+
+def test_beyond_the_limits_a_second_person_is_needed(served, study, sha):
+    high = threshold(tube_document(study, sha), "cd24_tr")["high"][1] + 0.05
+    seen = preview(served, sha, thresholds={"cd24_tr": high})
+    assert "a second person has to agree" in seen["moved"][0]["beyond"]
+    body = {"thresholds": {"cd24_tr": high}, "reason": "far", "gates": {}}
+    body["stamp"] = standing(served, sha)["stamp"]
+    address = f"/api/tubes/{sha}/corrections"
+    for second, said in (("", "second person"), ("anna", "name another person")):
+        answer = posted(served.client, "Anna", address, body | {"second": second})
+        assert answer.status_code == 400
+        assert said in answer.json()["fault"]
+    answer = posted(served.client, "Anna", address, body | {"second": "Berta"})
+    assert answer.status_code == 200
+
+
+def test_the_second_person_shows_a_token_of_their_own(served, study, sha):
+    tokens = {name: let_in(study, name, "reviewer", by="head") for name in ("Anna", "Berta")}
+    log_in = {"name": "Anna", "token": tokens["Anna"]}
+    csrf = served.client.post("/api/login", json=log_in).json()["csrf"]
+    high = threshold(tube_document(study, sha), "cd24_tr")["high"][1] + 0.05
+    body = {"thresholds": {"cd24_tr": high}, "reason": "far", "second": "Berta"}
+    body["stamp"] = standing(served, sha)["stamp"]
+    for token, status in (("", 403), (tokens["Anna"], 403), (tokens["Berta"], 200)):
+        answer = served.client.post(
+            f"/api/tubes/{sha}/corrections",
+            json=body | {"second_token": token},
+            headers={"x-reconflow-csrf": csrf},
+        )
+        assert answer.status_code == status
+
+
+@needs_chromium
+def test_a_threshold_is_dragged_in_the_browser_and_kept_with_a_reason(browser, served, study, sha):
+    logged_in(browser, served, "Anna")
+    browser.open(page_of(served, sha, "transitional_b"))
+    browser.until("document.querySelector('.review-buttons button')")
+    browser.press("e")
+    canvas = ".plot-dialog[open] canvas"
+    browser.until(f"document.querySelector('{canvas}')?.width > 700")
+    browser.until("document.querySelector('.edit-panel p')")
+    place = place_in(browser, canvas, study, sha, "cd24_tr", "transitional_b")
+    end = (place[0] + place[2], place[1] + place[3])
+    browser.drag(canvas, place[:2], end)
+    browser.until("document.querySelector('.edit-panel table')")
+    assert "Transitional" in browser.evaluate("document.querySelector('.edit-panel').innerText")
+    assert browser.evaluate("document.querySelectorAll('.mini-curve circle').length") > 0
+    browser.evaluate("document.querySelector('.edit-form textarea').focus()")
+    browser.press(*"the valley lies higher")
+    browser.evaluate("document.querySelector('.edit-form').requestSubmit()")
+    browser.until("document.querySelector('.review-correction')")
+    told = browser.evaluate("document.querySelector('.review-correction').textContent")
+    assert "the valley lies higher" in told
+    assert {row["corrected"] for row in rows_of(study, sha)} == {"Y", "N"}
+    assert [each for each in browser.console if "favicon" not in each] == []
+
+
+def tube_document(study: Study, sha256: str) -> dict[str, object]:
+    script = (study.results / "tubes" / sha256[:12] / "gating.js").read_text(encoding="utf-8")
+    return json.loads(script[script.index("{") : script.rindex("}") + 1])
+
+
+def threshold(tube, name: str):
+    return next(each for each in tube["thresholds"] if each["name"] == name)
+
+
+def place_in(browser, canvas: str, study: Study, sha256: str, name: str, gate: str):
+    """Give where a threshold's grip lies in the enlarged plot, and by how much to drag it."""
+    tube = tube_document(study, sha256)
+    drawn = next(each for each in tube["gates"] if each["name"] == gate)
+    edge = threshold(tube, name)
+    axis = tube["axes"][edge["axis"]]
+    width = browser.evaluate(f"document.querySelector('{canvas}').clientWidth")
+    size = width - 62
+    share = (edge["value"][1] - axis["low"]) / (axis["high"] - axis["low"])
+    if edge["axis"] == drawn["x"]:
+        return 52 + share * size, 8 + size / 2, 12.0, 0.0
+    return 52 + size / 2, 8 + (1 - share) * size, 0.0, -12.0

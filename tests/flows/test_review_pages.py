@@ -1,0 +1,185 @@
+"""The review pages over a real server on loopback, called as browsers would and would not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.publish.app_files import write_app
+from tasks.review.tokens import is_token, token_hash
+from tasks.review.tokens import let_in as give_token
+from tasks.store.audit import entries
+from tasks.store.people import end_person, people_of
+from tasks.study.folder import Study, open_study
+from tasks.study.starter import init_study
+from tests.browser import Browser, browser, needs_chromium
+from tests.review_server import Served, serving
+
+__all__ = ["browser"]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    init_study(tmp_path / "study")
+    opened = open_study(tmp_path / "study")
+    opened.results.mkdir(parents=True, exist_ok=True)
+    (opened.results / "index.html").write_text("<h1>front page</h1>", encoding="utf-8")
+    (opened.results / ".inputs.sha256").write_text("hidden", encoding="utf-8")
+    (opened.results / "notes.txt").write_text("no page", encoding="utf-8")
+    (opened.folder / "outside.html").write_text("outside", encoding="utf-8")
+    (opened.results / "link.html").symlink_to(opened.folder / "outside.html")
+    write_app(opened.results)
+    return opened
+
+
+@pytest.fixture
+def served(study: Study) -> Iterator[Served]:
+    with serving(study) as running:
+        yield running
+
+
+def let_in(study: Study, name: str, role: str) -> str:
+    return give_token(study, name, role, by="head of laboratory")
+
+
+def test_results_are_handed_out_and_nothing_else(served):
+    assert "front page" in served.client.get("/").text
+    assert "front page" in served.client.get("/index.html").text
+    assert served.client.get("/app.js").headers["content-type"].startswith("text/javascript")
+    for address in (
+        "/.inputs.sha256",
+        "/notes.txt",
+        "/link.html",
+        "/../study.yaml",
+        "/%2e%2e/study.yaml",
+        "/..%2fstudy.yaml",
+        "/patients",
+        "/patients/",
+        "/nothing.html",
+        "/a%00.html",
+        "/docs",
+        "/openapi.json",
+    ):
+        answer = served.client.get(address)
+        assert answer.status_code == 404, address
+        assert answer.json() == {"fault": "There is no such page."}
+
+
+def test_every_answer_forbids_what_comes_from_elsewhere(served):
+    for address in ("/", "/nothing", "/login", "/api/session"):
+        headers = served.client.get(address).headers
+        assert "default-src 'none'" in headers["content-security-policy"], address
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "server" not in headers
+
+
+def test_a_foreign_name_for_this_machine_is_refused(served):
+    answer = served.client.get("/", headers={"host": "evil.example"})
+    assert answer.status_code == 400
+    answer = served.client.post(
+        "/api/login", json={"name": "A"}, headers={"origin": "http://evil.example"}
+    )
+    assert answer.status_code == 403
+
+
+def test_without_tokens_a_name_is_enough_on_this_machine(served):
+    assert served.client.get("/api/session").json() == {"name": None}
+    session = served.log_in("  Anna Arzt ").json()
+    assert (session["name"], session["role"]) == ("Anna Arzt", "approver")
+    assert served.client.get("/api/session").json()["name"] == "Anna Arzt"
+    cookie = served.client.cookies.jar._cookies["127.0.0.1"]["/"]["reconflow_session"]
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert served.log_in("").status_code == 422
+    assert served.log_in("x" * 101).status_code == 422
+
+
+def test_with_tokens_nothing_is_read_without_one(served, study):
+    token = let_in(study, "Anna", "reader")
+    answer = served.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert served.client.get("/login").status_code == 200
+    assert served.log_in("Anna", "wrong").status_code == 403
+    assert served.log_in("Nobody", token).status_code == 403
+    assert served.log_in("Anna", token).json()["role"] == "reader"
+    assert "front page" in served.client.get("/").text
+
+
+def test_who_is_shut_out_is_out_at_once(served, study):
+    let_in(study, "Berta", "approver")
+    token = let_in(study, "Anna", "reviewer")
+    served.log_in("Anna", token)
+    with study.store() as store:
+        assert end_person(store, "Anna", by="head")
+        assert not end_person(store, "Anna", by="head")
+    assert served.client.get("/").status_code == 303
+    assert served.log_in("Anna", token).status_code == 403
+
+
+def test_another_role_counts_at_once_and_the_earlier_token_ends(served, study):
+    first = let_in(study, "Anna", "reader")
+    served.log_in("Anna", first)
+    second = let_in(study, "Anna", "approver")
+    assert served.client.get("/api/session").json()["role"] == "approver"
+    assert served.log_in("Anna", first).status_code == 403
+    assert served.log_in("Anna", second).status_code == 200
+
+
+def test_a_session_ends_by_itself_and_by_leaving(served, study):
+    token = let_in(study, "Anna", "reader")
+    csrf = served.log_in("Anna", token).json()["csrf"]
+    served.now[0] = 3500
+    assert served.client.get("/").status_code == 200
+    served.now[0] = 3500 + 3601
+    assert served.client.get("/").status_code == 303
+    csrf = served.log_in("Anna", token).json()["csrf"]
+    for hour in range(13):
+        served.now[0] += 3599
+        last = served.client.get("/").status_code
+        assert last == 200 or hour == 12
+    assert last == 303
+    csrf = served.log_in("Anna", token).json()["csrf"]
+    assert served.client.post("/api/logout", json={}).status_code == 403
+    answer = served.client.post("/api/logout", json={}, headers={"x-reconflow-csrf": csrf})
+    assert answer.status_code == 200
+    assert served.client.get("/").status_code == 303
+
+
+def test_guessing_is_slowed_down(served, study):
+    token = let_in(study, "Anna", "reader")
+    for _ in range(5):
+        assert served.log_in("Anna", "guess").status_code == 403
+    assert served.log_in("Anna", token).status_code == 429
+    served.now[0] = 61
+    assert served.log_in("Anna", token).status_code == 200
+
+
+def test_only_the_hash_of_a_token_is_kept(study):
+    token = let_in(study, "Anna", "reviewer")
+    with study.store() as store:
+        (person,) = people_of(store)
+        told = [entry.details for entry in entries(store)]
+    assert token not in repr(person)
+    assert person.token_hash not in "".join(told)
+    assert is_token(token, person.token_hash)
+    assert not is_token(token + "x", person.token_hash)
+    assert token_hash(token) != person.token_hash, "a salt of its own"
+    assert token.encode() not in (study.folder / "reconflow.db").read_bytes()
+
+
+@needs_chromium
+def test_a_person_logs_in_and_out_in_a_browser(served, study, browser: Browser):
+    token = let_in(study, "Anna", "reviewer")
+    browser.open(f"{served.url}/login")
+    browser.evaluate("document.querySelector('input[name=name]').focus()")
+    browser.press(*"Anna", "Tab", *"wrong", "Enter")
+    browser.until("!document.getElementById('fault').hidden")
+    said = browser.evaluate("document.getElementById('fault').textContent")
+    assert said == "Name and token do not belong together."
+    browser.evaluate("document.querySelector('input[name=token]').value = ''")
+    browser.press(*token, "Enter")
+    browser.until("location.pathname === '/'")
+    assert browser.evaluate("document.body.innerText.includes('front page')")
+    assert [each for each in browser.console if "403" not in each] == []

@@ -9,6 +9,7 @@ import uvicorn
 from flows.review_pages.access import ReviewServer
 from flows.review_pages.app import create_app
 from panels.text.errors import UsageFault
+from tasks.publish.app_files import write_app
 from tasks.store.people import people_of
 from tasks.study.folder import Study
 
@@ -32,6 +33,7 @@ def serve_review(study: Study, host: str, port: int, names: tuple[str, ...] = ()
                 f"On {host} other computers can open the review pages, and nobody has a token yet. "
                 "Make one first: reconflow review add NAME --role approver"
             )
+    write_app(study.results)
     app = create_app(ReviewServer(study, beyond_loopback=beyond), _hosts(host, port, names))
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", access_log=False, server_header=False

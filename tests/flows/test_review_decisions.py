@@ -217,13 +217,14 @@ def test_the_second_person_shows_a_token_of_their_own(served, study, sha):
 @needs_chromium
 def test_a_threshold_is_dragged_in_the_browser_and_kept_with_a_reason(browser, served, study, sha):
     logged_in(browser, served, "Anna")
-    browser.open(page_of(served, sha, "transitional_b"))
+    gate = gate_on(tube_document(study, sha), "cd24_tr")
+    browser.open(page_of(served, sha, gate["name"]))
     browser.until("document.querySelector('.review-buttons button')")
     browser.press("e")
     canvas = ".plot-dialog[open] canvas"
     browser.until(f"document.querySelector('{canvas}')?.width > 700")
     browser.until("document.querySelector('.edit-panel p')")
-    place = place_in(browser, canvas, study, sha, "cd24_tr", "transitional_b")
+    place = place_in(browser, canvas, tube_document(study, sha), "cd24_tr")
     end = (place[0] + place[2], place[1] + place[3])
     browser.drag(canvas, place[:2], end)
     browser.until("document.querySelector('.edit-panel table')")
@@ -248,14 +249,22 @@ def threshold(tube, name: str):
     return next(each for each in tube["thresholds"] if each["name"] == name)
 
 
-def place_in(browser, canvas: str, study: Study, sha256: str, name: str, gate: str):
+def gate_on(tube, name: str):
+    """Give a gate that is drawn on the axis of a threshold that it uses."""
+    number = tube["thresholds"].index(threshold(tube, name))
+    axis = tube["thresholds"][number]["axis"]
+    return next(
+        each
+        for each in tube["gates"]
+        if number in each["thresholds"] and axis in (each["x"], each["y"])
+    )
+
+
+def place_in(browser, canvas: str, tube, name: str):
     """Give where a threshold's grip lies in the enlarged plot, and by how much to drag it."""
-    tube = tube_document(study, sha256)
-    drawn = next(each for each in tube["gates"] if each["name"] == gate)
-    edge = threshold(tube, name)
+    drawn, edge = gate_on(tube, name), threshold(tube, name)
     axis = tube["axes"][edge["axis"]]
-    width = browser.evaluate(f"document.querySelector('{canvas}').clientWidth")
-    size = width - 62
+    size = browser.evaluate(f"document.querySelector('{canvas}').clientWidth") - 62
     share = (edge["value"][1] - axis["low"]) / (axis["high"] - axis["low"])
     if edge["axis"] == drawn["x"]:
         return 52 + share * size, 8 + size / 2, 12.0, 0.0

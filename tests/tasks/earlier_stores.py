@@ -12,8 +12,17 @@ from typing import Any
 from sqlalchemy import Connection, column, create_engine, event, insert, select, table, text
 
 STORES = Path(__file__).parents[1] / "data" / "stores"
-EARLIER = (1, 2, 3, 4, 5, 6, 7)
-NUMBERED = ("files", "transitions", "editions", "promotions", "reviews", "signatures", "runs")
+EARLIER = (1, 2, 3, 4, 5, 6, 7, 8)
+NUMBERED = (
+    "files",
+    "transitions",
+    "editions",
+    "promotions",
+    "reviews",
+    "signatures",
+    "runs",
+    "people",
+)
 Rows = dict[str, list[dict[str, Any]]]
 
 

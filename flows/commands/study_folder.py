@@ -138,9 +138,14 @@ def up(
         int | None,
         Parameter(help="Port of Prefect's pages; a free one when not given.", validator=PORTS),
     ] = None,
+    review_port: Annotated[
+        int,
+        Parameter(help="Port of the review pages; another where it is taken.", validator=PORTS),
+    ] = 8737,
 ) -> None:
-    """Run a laboratory: Prefect server, nightly schedule and watcher, until stopped (Ctrl-C)."""
+    """Run a laboratory: Prefect server, schedule, watcher and review pages, until stopped."""
     _quiet_prefect()
+    from flows.review_pages.serve import review_pages_beside
     from flows.up import print_address, up_study
     from tasks.study.folder import open_study
 
@@ -152,7 +157,10 @@ def up(
     with prefect_server(opened.folder / HOME, port=port or 0) as url:
         if not site:
             print_address(url, opened.folder / HOME)
-        up_study(opened, interval)
+        with review_pages_beside(opened, review_port) as pages:
+            os.environ.setdefault("RECONFLOW_REVIEW_URL", pages)
+            sys.stderr.write(f"Review pages: {pages}/\n")
+            up_study(opened, interval)
 
 
 def status(*, study: Study = Path(), json: Json = False, strict: Strict = False) -> Outcome:

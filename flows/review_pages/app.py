@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.middleware.base import BaseHTTPMiddleware
 
 from flows.review_pages.access import (
     Login,
@@ -23,6 +22,7 @@ from flows.review_pages.decisions import add_decisions
 from flows.review_pages.files import KINDS, find_result
 from flows.review_pages.protection import COOKIE, cookie_of, guard, refusal
 from flows.review_pages.sessions import Session
+from flows.review_pages.signatures import add_signatures
 from panels.text.errors import ReconflowError, UsageFault
 from tasks.publish.pages import render
 
@@ -34,17 +34,22 @@ def create_app(server: ReviewServer, hosts: Sequence[str]) -> FastAPI:
     """Make the application; ``hosts`` are the names and ports by which it may be called."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.server = server
-    app.add_middleware(BaseHTTPMiddleware, dispatch=guard(hosts))
+    app.middleware("http")(guard(hosts))
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(ReconflowError, _faulty)
     _add_sessions(app)
     add_decisions(app)
+    add_signatures(app)
     _add_results(app)
     return app
 
 
 def _add_sessions(app: FastAPI) -> None:
+    @app.get("/favicon.ico")
+    def no_icon() -> Response:
+        return Response(status_code=204)
+
     @app.get("/login")
     def login_page(request: Request) -> Response:
         values = {

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
 
 COOKIE = "reconflow_session"
 CSRF_HEADER = "x-reconflow-csrf"

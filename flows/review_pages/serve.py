@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -14,11 +18,10 @@ from tasks.store.people import people_of
 from tasks.study.folder import Study
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-PORT = 8737
 
 
 def serve_review(study: Study, host: str, port: int, names: tuple[str, ...] = ()) -> None:
-    """Serve the review pages on an address of this machine.
+    """Serve the review pages on an address of this machine until stopped.
 
     ``names`` are further host names (with port where it differs) by which it is called, behind a
     proxy for instance. Raises UsageFault when others could open the pages and nobody has a token,
@@ -31,15 +34,63 @@ def serve_review(study: Study, host: str, port: int, names: tuple[str, ...] = ()
         if not known:
             raise UsageFault(
                 f"On {host} other computers can open the review pages, and nobody has a token yet. "
-                "Make one first: reconflow review add NAME --role approver"
+                "Make one first: reconflow review add NAME --role approver --by NAME"
             )
+    with _bound(host, port) as listening:
+        server = _server(study, host, port, names, beyond=beyond)
+        sys.stderr.write(f"Review pages: http://{_shown(host)}:{port}/ (Ctrl-C ends them)\n")
+        server.run(sockets=[listening])
+
+
+@contextmanager
+def review_pages_beside(study: Study, port: int) -> Iterator[str]:
+    """Serve the review pages on loopback in a thread while the block runs; gives their address.
+
+    Another port is taken where this one is.
+    """
+    try:
+        listening = _bound(LOOPBACK[0], port)
+    except UsageFault:
+        listening = _bound(LOOPBACK[0], 0)
+    with listening:
+        port = listening.getsockname()[1]
+        server = _server(study, LOOPBACK[0], port, (), beyond=False)
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listening]}, name="review pages", daemon=True
+        )
+        thread.start()
+        try:
+            yield f"http://{LOOPBACK[0]}:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+def _server(
+    study: Study, host: str, port: int, names: tuple[str, ...], *, beyond: bool
+) -> uvicorn.Server:
     write_app(study.results)
     app = create_app(ReviewServer(study, beyond_loopback=beyond), _hosts(host, port, names))
-    config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     )
-    sys.stderr.write(f"Review pages: http://{_shown(host)}:{port}/ (Ctrl-C ends them)\n")
-    uvicorn.Server(config).run()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Give a socket that listens at an address; raises UsageFault where that cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise UsageFault(
+            f"The review pages cannot be served at {_shown(host)}:{port}: {error.strerror}. Name "
+            "another with --host and --port."
+        ) from error
+    return listening
 
 
 def _hosts(host: str, port: int, names: tuple[str, ...]) -> list[str]:

@@ -41,6 +41,7 @@ SCRIPTS = (
     "grid.js",
     "search.js",
     "report.js",
+    "sign_panel.js",
 )
 """The parts of app.js in the order in which they are put together."""
 STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css")

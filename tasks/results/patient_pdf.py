@@ -24,6 +24,7 @@ from tasks.store.editions import Edition, last_edition_at, last_editions
 from tasks.store.faults import in_words
 from tasks.store.tubes import taken_in
 from tasks.tubes.gate_tube import gate_tube
+from tasks.tubes.gating_page import tube_head
 from tasks.tubes.reference_tubes import reference_index
 
 if TYPE_CHECKING:
@@ -166,21 +167,12 @@ def _used_tubes(kinetics: pd.DataFrame, tubes: Sequence[Tube]) -> list[Tube]:
 
 
 def _gates_figure(snapshot: StudySnapshot, tube: Tube, references: ReferenceIndex) -> Figure:
-    from tasks.publish.gating_picture import draw_gating_page
+    from tasks.publish.gating_page import gating_figure
 
-    identity = tube.identity
-    used = snapshot.strategies.get(identity.panel)
+    panel = tube.identity.panel
+    used = snapshot.strategies.get(panel)
     if used is None:
-        raise TubeFault(f"the panel {identity.panel} has no strategy any more.")
+        raise TubeFault(f"the panel {panel} has no strategy any more.")
     gated = gate_tube(snapshot.study, tube, used, references)
     views = project(gated.compiled, gated.evaluation, gated.events, gated.header)
-    facts = [
-        identity.specimen,
-        f"{gated.gating.total_events:,} events",
-        f"strategy {gated.gating.strategy} ({gated.gating.strategy_sha256[:12]})",
-        f"tube {identity.tube_sha256[:12]}",
-    ]
-    if gated.gating.flags:
-        facts.append(f"flags: {', '.join(gated.gating.flags)}")
-    title = f"{identity.patient}  ·  {identity.visit}  ·  {identity.panel}"
-    return draw_gating_page(title, "   ·   ".join(facts), views)
+    return gating_figure(tube_head(tube, gated), gated.gating.flags, views)

@@ -77,5 +77,7 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 
 function tellFault(error) {
-  document.querySelector("main").prepend(element("p", { class: "alarm", role: "alert" }, error.message));
+  document
+    .querySelector("main")
+    .prepend(element("p", { class: "alarm", role: "alert" }, error.message));
 }

@@ -52,7 +52,12 @@ const gateEditor = (() => {
 
     cornersOf(gate) {
       if (gate.kind !== "polygon" || !gate.outlines.length) return [];
-      return this.vertices(gate).map((at, vertex) => ({ kind: "gate", name: gate.name, vertex, at }));
+      return this.vertices(gate).map((at, vertex) => ({
+        kind: "gate",
+        name: gate.name,
+        vertex,
+        at,
+      }));
     }
 
     vertices(gate) {
@@ -71,17 +76,28 @@ const gateEditor = (() => {
       if (!this.active) return false;
       const away = (handle) => {
         const { left, top } = this.pixel(handle);
-        return Math.max(left === null ? 0 : Math.abs(left - event.offsetX), top === null ? 0 : Math.abs(top - event.offsetY));
+        return Math.max(
+          left === null ? 0 : Math.abs(left - event.offsetX),
+          top === null ? 0 : Math.abs(top - event.offsetY),
+        );
       };
       const near = this.handles().filter((handle) => away(handle) <= NEAR);
-      this.held = near.sort((one, other) => Boolean(other.at) - Boolean(one.at) || away(one) - away(other))[0] ?? null;
+      this.held =
+        near.sort(
+          (one, other) => Boolean(other.at) - Boolean(one.at) || away(one) - away(other),
+        )[0] ?? null;
       return this.held !== null;
     }
 
     /** Move what is held to the pointer; tells whether anything is. */
     drag(event) {
       if (!this.active || !this.held) return false;
-      const at = plotFrame.positionsAt(this.dialog.frame(), this.dialog.window, event.offsetX, event.offsetY);
+      const at = plotFrame.positionsAt(
+        this.dialog.frame(),
+        this.dialog.window,
+        event.offsetX,
+        event.offsetY,
+      );
       if (at) this.move(this.held, at);
       return true;
     }
@@ -121,7 +137,10 @@ const gateEditor = (() => {
       try {
         while (this.asking) {
           this.asking = false;
-          const asked = { thresholds: Object.fromEntries(this.thresholds), gates: Object.fromEntries(this.gates) };
+          const asked = {
+            thresholds: Object.fromEntries(this.thresholds),
+            gates: Object.fromEntries(this.gates),
+          };
           this.preview = await send(`${this.address}/preview`, asked);
           this.fault = "";
         }
@@ -157,8 +176,22 @@ const gateEditor = (() => {
 
     tell() {
       const parts = [element("h3", {}, "Correction of this tube")];
-      if (!this.handles().length) parts.push(element("p", {}, "This plot has no threshold or vertex that can be moved. What it cuts is set in another gate."));
-      else if (!this.thresholds.size && !this.gates.size && !this.fault) parts.push(element("p", {}, "Drag a line or a corner (or use [ and ]). The counts follow; nothing is saved before you give a reason."));
+      if (!this.handles().length)
+        parts.push(
+          element(
+            "p",
+            {},
+            "This plot has no threshold or vertex that can be moved. What it cuts is set in another gate.",
+          ),
+        );
+      else if (!this.thresholds.size && !this.gates.size && !this.fault)
+        parts.push(
+          element(
+            "p",
+            {},
+            "Drag a line or a corner (or use [ and ]). The counts follow; nothing is saved before you give a reason.",
+          ),
+        );
       if (this.fault) parts.push(element("p", { class: "alarm", role: "alert" }, this.fault));
       if (this.preview?.moved.length) parts.push(...this.effect(), this.form());
       this.panel.replaceChildren(...parts);
@@ -167,21 +200,53 @@ const gateEditor = (() => {
     effect() {
       const { moved, changes, curve } = this.preview;
       const rows = changes.map(({ label, before, after, printed_before: was, printed: is }) =>
-        element("tr", {}, element("th", { scope: "row" }, label), ...[before, after].map((n) => element("td", { class: "n" }, numberWords.count(n))), element("td", { class: "n" }, was ?? ""), element("td", { class: "n" }, is ?? "")),
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row" }, label),
+          ...[before, after].map((n) => element("td", { class: "n" }, numberWords.count(n))),
+          element("td", { class: "n" }, was ?? ""),
+          element("td", { class: "n" }, is ?? ""),
+        ),
       );
-      const head = ["population", "events", "now", "result", "now"].map((title, place) => element("th", { scope: "col", class: place > 0 && "n" }, title));
+      const head = ["population", "events", "now", "result", "now"].map((title, place) =>
+        element("th", { scope: "col", class: place > 0 && "n" }, title),
+      );
       return [
-        ...moved.map(({ words, beyond }) => element("p", { class: beyond ? "alarm" : "" }, words, beyond ? ` ${beyond}` : "")),
-        rows.length ? element("div", { class: "scroll" }, element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows))) : element("p", {}, "No reported population changes."),
+        ...moved.map(({ words, beyond }) =>
+          element("p", { class: beyond ? "alarm" : "" }, words, beyond ? ` ${beyond}` : ""),
+        ),
+        rows.length
+          ? element(
+              "div",
+              { class: "scroll" },
+              element(
+                "table",
+                {},
+                element("thead", {}, element("tr", {}, head)),
+                element("tbody", {}, rows),
+              ),
+            )
+          : element("p", {}, "No reported population changes."),
         curve ? miniCurve.draw(curve) : null,
       ].filter(Boolean);
     }
 
     form() {
       if (this.reason) return this.kept;
-      this.reason = element("textarea", { rows: 2, maxlength: 2000, required: true, name: "reason" });
+      this.reason = element("textarea", {
+        rows: 2,
+        maxlength: 2000,
+        required: true,
+        name: "reason",
+      });
       this.second = element("input", { name: "second", maxlength: 100, autocomplete: "off" });
-      this.token = element("input", { name: "token", type: "password", maxlength: 200, autocomplete: "off" });
+      this.token = element("input", {
+        name: "token",
+        type: "password",
+        maxlength: 200,
+        autocomplete: "off",
+      });
       this.wrong = element("p", { class: "alarm", role: "alert", hidden: true });
       const save = (event) => {
         event.preventDefault();
@@ -191,9 +256,21 @@ const gateEditor = (() => {
         "form",
         { onsubmit: save, class: "edit-form" },
         element("label", {}, "Why (kept with your name)", this.reason),
-        element("details", {}, element("summary", {}, "Second person (needed beyond the limits)"), element("label", {}, "Name", this.second), element("label", {}, "Token", this.token)),
+        element(
+          "details",
+          {},
+          element("summary", {}, "Second person (needed beyond the limits)"),
+          element("label", {}, "Name", this.second),
+          element("label", {}, "Token", this.token),
+        ),
         this.wrong,
-        element("p", {}, element("button", { type: "submit" }, "Save the correction"), " ", element("button", { type: "button", onclick: () => this.end() }, "Discard")),
+        element(
+          "p",
+          {},
+          element("button", { type: "submit" }, "Save the correction"),
+          " ",
+          element("button", { type: "button", onclick: () => this.end() }, "Discard"),
+        ),
       );
       return this.kept;
     }

@@ -124,7 +124,9 @@ const plotDialogs = (() => {
         "-": () => this.zoom(STEP),
         "−": () => this.zoom(STEP),
         0: () => this.reset(),
-        ...(this.editor?.active ? { "[": () => this.editor.nudge(-1), "]": () => this.editor.nudge(1) } : {}),
+        ...(this.editor?.active
+          ? { "[": () => this.editor.nudge(-1), "]": () => this.editor.nudge(1) }
+          : {}),
       };
       const pans = {
         ArrowLeft: [-0.2, 0],

@@ -37,7 +37,10 @@ async function showWho() {
   const who = await session();
   if (document.body.dataset.page === "login") return;
   const badge = who.name
-    ? [`${who.name} (${who.role})`, element("button", { type: "button", onclick: leave }, "Log out")]
+    ? [
+        `${who.name} (${who.role})`,
+        element("button", { type: "button", onclick: leave }, "Log out"),
+      ]
     : [element("a", { href: "/login" }, "Log in to review")];
   document.body.prepend(element("p", { class: "who" }, badge));
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from flows.review_pages.protection import CSRF_HEADER, cookie_of
 from flows.review_pages.sessions import Session, Sessions
 from flows.review_pages.tables_writer import TablesWriter
+from tasks.review.audit_trail import keep_head
 from tasks.review.tokens import is_token, token_hash
 from tasks.store.people import ROLES, Person, Role, people_of
 from tasks.study.folder import Study
@@ -86,6 +88,12 @@ class ReviewServer:
             return None
         session.role = known[session.name].role
         return session
+
+    def note_log(self) -> None:
+        """Note outside the database how far the log of decisions goes now."""
+        with self.study.store() as store:
+            for sentence in keep_head(self.study, store):
+                sys.stderr.write(f"reconflow: {sentence}\n")
 
     def _people(self) -> dict[str, Person]:
         with self.study.store() as store:

@@ -83,6 +83,7 @@ def add_decisions(app: FastAPI) -> None:
                     "exclude" if asked.decision == "exclude" else "include"
                 )
                 decide_on_tube(server.study, sha256, action, by.name, asked.comment)
+        server.note_log()
         return JSONResponse({})
 
     @app.post("/api/tubes/{sha256}/preview")
@@ -107,6 +108,7 @@ def add_decisions(app: FastAPI) -> None:
             made = Correction(by.name, asked.reason, thresholds, gates, asked.second)
             done = correct_tube(server.study, sha256, made)
             live.close(sha256)
+        server.note_log()
         return JSONResponse({"faults": list(done.tables.faults) if done.tables else []})
 
 

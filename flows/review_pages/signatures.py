@@ -18,8 +18,9 @@ from flows.review_pages.access import (
     server_of,
 )
 from flows.review_pages.sessions import Session
+from tasks.results.sign_tables import sign_tables
 from tasks.review.seen import content_sha256
-from tasks.review.sign_off import STATES, sign, standing
+from tasks.review.sign_off import STATES, standing
 from tasks.store.editions import last_editions
 from tasks.store.people import Role
 from tasks.store.signatures import Signed
@@ -64,7 +65,8 @@ def add_signatures(app: FastAPI) -> None:
                 "The tables changed since this page was loaded: nothing was signed. Load it again "
                 "and look at what it shows then.",
             )
-        sign(server.study, patient, asked.state, by=by.name, meaning=asked.meaning)
+        sign_tables(server.study, patient, asked.state, by=by.name, meaning=asked.meaning)
+        server.note_log()
         return JSONResponse(_document(request, patient))
 
 

@@ -240,6 +240,71 @@ def test_a_threshold_is_dragged_in_the_browser_and_kept_with_a_reason(browser, s
     assert [each for each in browser.console if "favicon" not in each] == []
 
 
+def signed(served: Served, name: str, state: str, **change: object):
+    stamp = served.client.get("/api/patients/P01").json()["stamp"]
+    body = {"state": state, "meaning": "all gates seen", "stamp": stamp} | change
+    return posted(served.client, name, "/api/patients/P01/signatures", body)
+
+
+def test_tables_are_signed_in_order_by_two_persons_and_reopened_by_a_change(served, study, sha):
+    assert signed(served, "Anna", "approved").status_code == 400, "not reviewed yet"
+    assert signed(served, "Anna", "reviewed").json()["next"] == "approved"
+    answer = signed(served, "anna", "approved")
+    assert (answer.status_code, "four eyes" in answer.json()["fault"]) == (400, True)
+    assert signed(served, "Berta", "approved", stamp="old").status_code == 409
+    assert signed(served, "Berta", "approved").status_code == 200
+    told = signed(served, "Berta", "released").json()
+    assert (told["state"], told["next"]) == ("released", None)
+    assert [each["signer"] for each in told["signatures"]] == ["Anna", "Berta", "Berta"]
+    stamp = standing(served, sha)["stamp"]
+    body = {"decision": "exclude", "comment": "clot", "stamp": stamp}
+    posted(served.client, "Anna", f"/api/tubes/{sha}/decisions", body)
+    told = served.client.get("/api/patients/P01").json()
+    assert (told["state"], told["next"]) == ("amended", "reviewed")
+    assert told["reopened"]
+
+
+def test_an_edited_table_is_not_signed(served, study):
+    table = study.results / "patients" / "P01" / "kinetics.csv"
+    table.write_bytes(table.read_bytes() + b"x")
+    answer = signed(served, "Anna", "reviewed")
+    assert (answer.status_code, "was changed after" in answer.json()["fault"]) == (400, True)
+
+
+def test_a_signature_asks_for_the_token_again_and_for_the_role(served, study):
+    roles = {"Anna": "reviewer", "Berta": "approver", "Rita": "reader"}
+    tokens = {name: let_in(study, name, role, by="head") for name, role in roles.items()}
+    for name, state, token, status in (
+        ("Rita", "reviewed", "Rita", 403),
+        ("Anna", "reviewed", "Berta", 403),
+        ("Anna", "reviewed", "Anna", 200),
+        ("Anna", "approved", "Anna", 403),
+        ("Berta", "approved", "Berta", 200),
+    ):
+        log_in = {"name": name, "token": tokens[name]}
+        csrf = served.client.post("/api/login", json=log_in).json()["csrf"]
+        stamp = served.client.get("/api/patients/P01").json()["stamp"]
+        body = {"state": state, "meaning": "seen", "token": tokens[token], "stamp": stamp}
+        answer = served.client.post(
+            "/api/patients/P01/signatures", json=body, headers={"x-reconflow-csrf": csrf}
+        )
+        assert answer.status_code == status, (name, state, answer.text)
+
+
+@needs_chromium
+def test_tables_are_signed_on_the_report(browser, served, study):
+    logged_in(browser, served, "Anna")
+    browser.open(f"{served.url}/patients/P01/report.html")
+    browser.until("document.querySelector('.sign-form')")
+    browser.evaluate("document.querySelector('.sign-form input').focus()")
+    browser.press(*"all gates seen", "Enter")
+    browser.until("document.querySelector('.review-state').textContent.includes('reviewed')")
+    panel = browser.evaluate("document.querySelector('.review-panel').innerText")
+    assert "reviewed by Anna" in panel
+    assert "all gates seen" in panel
+    assert browser.console == []
+
+
 def tube_document(study: Study, sha256: str) -> dict[str, object]:
     script = (study.results / "tubes" / sha256[:12] / "gating.js").read_text(encoding="utf-8")
     return json.loads(script[script.index("{") : script.rindex("}") + 1])

@@ -75,7 +75,7 @@ def _export_cells(study: "OpenStudy", path: Path, most_cells: int) -> Outcome:
 def _export_tables(study: "OpenStudy", form: TableForm, folder: Path, as_of: str | None) -> Outcome:
     from tasks.export.files import write_export
     from tasks.export.study_data import collect, moment_of
-    from tasks.kinetics.restatement import restatements
+    from tasks.review.restatement import restatements
     from tasks.review.sign_off import signed_at
     from tasks.strategies.in_use import read_snapshot
 

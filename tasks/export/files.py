@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tasks.export.sdtm import sdtm_tables
-from tasks.kinetics.restatement import RESTATEMENTS
 from tasks.publish.legend import LegendWords
 from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
 from tasks.publish.workbook import study_workbook_bytes
+from tasks.review.restatement import RESTATEMENTS
 from tasks.vocabulary.flags import meanings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from panels.text.plural import counted
-from tasks.kinetics.restatement import PARAMETER_TABLE, REVIEW, ROW, restatements
 from tasks.kinetics.schema import KINETICS, PARAMETERS
 from tasks.publish.tables import read_table
+from tasks.review.restatement import PARAMETER_TABLE, REVIEW, ROW, restatements
 from tasks.store.audit import KeptEntry
 from tasks.store.editions import Edition
 

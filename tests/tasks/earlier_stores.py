@@ -1,7 +1,7 @@
 """Stores as earlier releases made them: their tables and some rows, in tests/data/stores.
 
 ``version_N.DATABASE.sql`` holds the statements by which the release with store version N (0.1.0 to
-0.7.0) made its tables; ``version_N.rows.json`` what its own functions wrote into them, by table.
+0.8.0) made its tables; ``version_N.rows.json`` what its own functions wrote into them, by table.
 Running numbers are left out, and binary cells are written as ``{"hex": …}``.
 """
 

@@ -15,9 +15,9 @@ from tasks.export.files import write_export
 from tasks.export.sdtm import sdtm_tables
 from tasks.export.sdtm_variables import CP, DATASETS, PC, PP
 from tasks.export.study_data import StudyData, collect, moment_of
-from tasks.kinetics.restatement import restatements
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.publish.tables import csv_bytes
+from tasks.review.restatement import restatements
 from tasks.store.editions import Edition, editions_as_of, save_edition
 from tasks.store.opening import open_store
 from tasks.store.schema import editions

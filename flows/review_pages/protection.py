@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse, Response
 COOKIE = "reconflow_session"
 CSRF_HEADER = "x-reconflow-csrf"
 SAFE = frozenset({"GET", "HEAD"})
+MOST_BYTES = 100_000
+"""A polygon of 200 vertices takes some 10 KB."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -50,6 +52,8 @@ def guard(hosts: Sequence[str]) -> Callable[[Request, Next], Awaitable[Response]
             response: Response = refusal(400, "This server is not called by that name.")
         elif request.method not in SAFE and not _is_own(origin, host):
             response = refusal(403, "Changes are taken from this server's own pages only.")
+        elif request.method not in SAFE and not _is_short(request.headers.get("content-length")):
+            response = refusal(413, "That is more than any decision needs.")
         else:
             response = await call_next(request)
         for name, value in HEADERS.items():
@@ -66,6 +70,11 @@ def cookie_of(request: Request) -> str | None:
     except CookieError:
         return None
     return jar[COOKIE].value if COOKIE in jar else None
+
+
+def _is_short(length: str | None) -> bool:
+    """Tell whether a body says how long it is and is no longer than a correction may be."""
+    return length is not None and length.isdecimal() and int(length) <= MOST_BYTES
 
 
 def _is_own(origin: str | None, host: str) -> bool:

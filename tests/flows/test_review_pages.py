@@ -85,6 +85,13 @@ def test_a_foreign_name_for_this_machine_is_refused(served):
     assert answer.status_code == 403
 
 
+def test_a_body_that_is_long_or_does_not_say_how_long_is_refused(served):
+    long = served.client.post("/api/login", json={"name": "A", "token": "x" * 200_000})
+    assert long.status_code == 413
+    unsaid = served.client.post("/api/login", content=iter([b'{"name": "A"}']))
+    assert unsaid.status_code == 413
+
+
 def test_without_tokens_a_name_is_enough_on_this_machine(served):
     assert served.client.get("/api/session").json() == {"name": None}
     session = served.log_in("  Anna Arzt ").json()

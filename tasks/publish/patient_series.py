@@ -34,7 +34,10 @@ def patient_series(
     ``sentences`` are those that the patient's report begins with.
     """
     counts, references = _counts(record, kinetics)
-    tubes = [_counted_tube(record, tube) for tube in record.tubes]
+    tubes = [
+        _counted_tube(record, tube, counts.get(tube.identity.tube_sha256[:SHORT], {}))
+        for tube in record.tubes
+    ]
     present = {tube["sha256"] for tube in tubes}
     tubes += [
         _tube(record, control) for control in record.controls if control.tube_sha256 not in present
@@ -119,8 +122,13 @@ def _result(row: Mapping[str, Any], gate: str) -> Json:
     }
 
 
-def _counted_tube(record: PatientRecord, tube: TubeCounts) -> Json:
-    words = [*tube.flags, *(word for count in tube.counts.values() for word in count.flags)]
+def _counted_tube(record: PatientRecord, tube: TubeCounts, results: Mapping[str, Json]) -> Json:
+    """Describe a counted tube with the flags of all its ``results``."""
+    words = [
+        *tube.flags,
+        *(word for count in tube.counts.values() for word in count.flags),
+        *(word for row in results.values() for word in row["flags"]),
+    ]
     return _tube(record, tube.identity) | {
         "strategy": tube.strategy,
         "calibration": tube.calibration,

@@ -197,7 +197,11 @@ def _at_most(value: str | None, high: str | None, *, in_time: bool) -> str:
         return CANNOT
     if not in_time:
         return f"less than {high or value}"
-    return f"{value}, possibly earlier" if value else f"before {high}"
+    if not value:
+        return f"before {high}"
+    if high and high != value:
+        return f"{value}, or at any time up to {high}"
+    return f"{value}, possibly earlier"
 
 
 def _size(value: float | None, unit: str, *, in_time: bool) -> str | None:

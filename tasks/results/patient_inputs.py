@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 
@@ -143,11 +143,16 @@ def _fingerprint(
     """Hash everything that enters a patient's results: counts, identities, infusions, rules."""
     inputs = {
         **rules,
-        "tubes": [repr(tube) for tube in tubes],
+        "tubes": [_written(tube) for tube in tubes],
         "notes": list(notes),
         "patient": None if patient is None else asdict(patient) | {"line": None},
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _written(tube: TubeCounts) -> str:
+    """Write a tube's counts in one way only: a set has another order in each process."""
+    return f"{replace(tube, corrected=frozenset())!r} {sorted(tube.corrected)}"
 
 
 def _plain(value: object) -> str:

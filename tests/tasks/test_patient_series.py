@@ -92,6 +92,12 @@ def test_a_result_is_printed_as_the_tables_print_it_and_one_of_two_tubes_is_used
     ] == [("5.3", True), ("5.3", False), ("0.35 %", True)]
 
 
+def test_a_tube_has_the_flags_of_its_rows_too():
+    rows = kinetics(at(7, flags="limit_raised_by_background", tube_sha256=f"{107:064x}"))
+    (tube,) = series(rows, counted(7))["tubes"]
+    assert (tube["flags"], tube["severity"]) == (["limit_raised_by_background"], "know")
+
+
 def test_tubes_come_by_day_with_their_words_worst_first():
     late = counted(28, "signal_drift", of_cells=("anchor_itself", "beads_incomplete"))
     found = series(kinetics(at(28), at(7)), late, counted(7))

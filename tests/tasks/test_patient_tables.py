@@ -3,7 +3,10 @@ are made of changed."""
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -402,3 +405,30 @@ def test_a_study_without_tubes_has_empty_cohort_tables(tmp_path: Path) -> None:
     assert build_cohort(read_snapshot(study)) == 0
     assert not cohort_is_due(study)
     assert (study.results / "cohort" / "kinetics.csv").read_text(encoding="utf-8").count("\n") == 1
+
+
+ONE_ORDER = """
+from datetime import UTC, datetime
+from tasks.counting.counts import TubeCounts
+from tasks.results.patient_inputs import _written
+from tasks.vocabulary.tube_identity import TubeIdentity
+at = datetime(2026, 1, 1, tzinfo=UTC)
+identity = TubeIdentity("0" * 64, "a.fcs", "P01", at, "bcell", "D28", "blood")
+print(_written(TubeCounts(identity, "bcell@1.0.0", "0" * 64, {}, corrected=frozenset("abcdef"))))
+"""
+
+
+def test_corrected_populations_enter_the_fingerprint_in_one_order():
+    """A set of texts has another order in each process: tables would be due for ever."""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", ONE_ORDER],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            cwd=Path(__file__).resolve().parents[2],
+            text=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(told) == 1

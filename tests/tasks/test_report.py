@@ -237,7 +237,7 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
         (("Tbql", 84.0, "d", 56.0, 84.0, "interval"), "between day 56 and day 84"),
         (("recovery_B_LLN", None, "d", 364.0, None, "right"), "after day 364, not seen yet"),
         (("Tmax", 84.0, "d", 56.0, None, "right"), "day 84, possibly later"),
-        (("Tmax", 4.0, "d", None, 7.0, "left"), "day 4, possibly earlier"),
+        (("Tmax", 4.0, "d", None, 7.0, "left"), "day 4, or at any time up to day 7"),
         (("depletion_onset", None, "d", None, 4.0, "left"), "before day 4"),
         (("AUC0-28", 342.0, "d/uL", 342.0, None, "right"), "at least 342 cells × days/µL"),
         (("nadir", None, "1/uL", None, 0.067, "left"), "less than 0.067 cells/µL"),

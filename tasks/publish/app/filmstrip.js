@@ -137,7 +137,7 @@ const filmstrip = (() => {
       const unit = this.patient.populations[population]?.unit?.[entry.specimen] ?? "";
       const interval = numberWords.interval(count.low, count.high);
       const unused =
-        count.used === false ? "; not the visit's result, which comes from another tube" : "";
+        count.used === false ? "; not the visit's result" : "";
       const told =
         count.code === "NE"
           ? (this.patient.codes.NE ?? "not evaluable")

@@ -27,8 +27,13 @@ const gatingPages = (() => {
       const figures = this.plots.map((plot) => this.makeFigure(plot));
       this.figures = figures;
       main.append(
+        ...[tubeHead.excluded(this.tube, this.beside.own)].filter(Boolean),
         tubeHead.facts(this.tube, this.beside.own),
-        ...parts("Flags", "flags", tubeHead.flags(this.tube, this.patient?.flags ?? {})),
+        ...parts(
+          "Flags",
+          "flags",
+          tubeHead.flags(this.tube, this.patient?.flags ?? {}, this.results),
+        ),
         element(
           "div",
           { class: "tube-gates" },
@@ -233,7 +238,7 @@ const gatingPages = (() => {
     "Concentrations are not shown: this patient's tables have not been written yet.";
   const NOT_THE_VISITS = [
     "not the visit's",
-    "counted, but another tube of the visit gives the result that tables and curves take",
+    "counted, but tables and curves take another tube's result, or none where it is excluded",
   ];
   const LEGEND = [
     "Colour: the parent's events in a bin, few (dark) to many (yellow), by the logarithm; paper",

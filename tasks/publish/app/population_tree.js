@@ -181,7 +181,7 @@ const populationTree = (() => {
       return [
         corrected ? remark("A person set a threshold or a gate of it", "corrected") : null,
         used === false
-          ? remark("The visit's result comes from another row", "not the visit's")
+          ? remark("Tables and curves take another row, or none where the tube is excluded", "not the visit's")
           : null,
       ].filter(Boolean);
     }

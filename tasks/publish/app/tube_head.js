@@ -61,12 +61,27 @@ const tubeHead = (() => {
     return `${numberWords.events(events)}, ${(100 * kept).toFixed(1)} % of the acquisition counted`;
   }
 
+  /** Say that a tube was taken out of every series, and where it stands why. */
+  function excluded(tube, own) {
+    if (own?.review !== "excluded") return null;
+    const report = `${root()}patients/${encodeURIComponent(tube.head.patient)}`;
+    return element(
+      "p",
+      { class: "alarm" },
+      "Excluded: a person took this tube out of every series; its rows are used for nothing. ",
+      "By whom, when and why stands in the ",
+      element("a", { href: `${report}/report.html` }, "patient's report"),
+      ".",
+    );
+  }
+
   /** List the flags of populations alone: what they mean stands in the patient's series. */
-  function ofPopulations(tube, known) {
+  function ofPopulations(tube, known, results) {
     const own = new Set(tube.value.flags.map(({ word }) => word));
     const found = new Map();
     for (const gate of tube.gates) {
-      for (const word of gate.flags.filter((each) => !own.has(each))) {
+      const words = new Set([...gate.flags, ...(results[gate.population]?.flags ?? [])]);
+      for (const word of [...words].filter((each) => !own.has(each))) {
         found.set(word, [...(found.get(word) ?? []), gateWords.name(gate)]);
       }
     }
@@ -78,9 +93,9 @@ const tubeHead = (() => {
   }
 
   /** Make the list of flags, the worst first, each with the sign of its severity. */
-  function flags(tube, known) {
+  function flags(tube, known, results) {
     const order = ({ severity }) => ["stop", "look", "know"].indexOf(severity);
-    const raised = [...tube.value.flags, ...ofPopulations(tube, known)];
+    const raised = [...tube.value.flags, ...ofPopulations(tube, known, results)];
     raised.sort((one, other) => order(one) - order(other));
     const { corrected, uncalibrated } = tube.head;
     const more = { corrected, uncalibrated };
@@ -170,5 +185,5 @@ const tubeHead = (() => {
     );
   }
 
-  return { facts, flags, thresholds };
+  return { excluded, facts, flags, thresholds };
 })();

@@ -105,8 +105,13 @@ def _short_labels(snapshot: StudySnapshot) -> dict[str, str]:
 
 
 def _quiet(morning: Morning) -> list[dict[str, str]]:
-    """List the tubes that were counted lately and are not to be looked at, newest first."""
+    """List the tubes counted lately that are in order and used, newest first.
+
+    One that a person excluded is in no result; one that was accepted in spite of a flag is not
+    without anything unusual.
+    """
     unusual = {each.tube.sha256 for each in morning.look}
+    unusual |= {each.sha256 for each in morning.tubes if not each.is_in_order}
     quiet = morning.recent - unusual
     lately = [tube for tube in morning.known if tube.identity.tube_sha256 in quiet]
     return [
@@ -137,6 +142,7 @@ def _tube_line(tube: Tube, counted: CountedTube | None) -> list[Any]:
         identity.visit,
         identity.panel,
         list(counted.flags) if counted else [],
+        counted.review if counted else "",
     ]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from flows.commands.status import status_document, status_text
 from panels.text.errors import ReconflowError
+from tasks.corrections.exclusion import decide_on_tube
 from tasks.intake.take_in import take_in
 from tasks.publish.front_page import FrontPage, LedgerLine, render_index
 from tasks.results.front_page import read_morning, rewrite_front_page, write_front_page
@@ -128,6 +129,21 @@ def test_status_says_in_one_line_what_the_page_shows(after_a_pass: Study) -> Non
     (line,) = [each for each in status_text(status).splitlines() if each.startswith("tubes: ")]
     assert line.startswith(f"tubes: {night['to_look_at']} to look at")
     assert line.endswith("0 uncalibrated; instruments: 0 notices")
+
+
+def test_a_tube_that_was_excluded_is_not_among_those_in_order(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", ROWS, settings=SETTINGS)
+    write_tube(study.inbox / "first.fcs", "bcell", seed=1)
+    write_tube(study.inbox / "second.fcs", "tbnk", seed=2)
+    pass_over(study)
+    decide_on_tube(study, "second.fcs", "exclude", "a person", "a clot in the tube")
+    pass_over(study)
+    read = document(study)
+    (excluded,) = [each for each in read["tubes"] if each[2] == "P02"]
+    assert excluded[6] == "excluded"
+    assert excluded[0] not in {each["sha12"] for each in (*read["quiet"], *read["look"])}
+    (line,) = [each for each in read["patients"] if each["patient"] == "P02"]
+    assert [cell[4] for cell in line["cells"]] == ["excluded"]
 
 
 # The shell

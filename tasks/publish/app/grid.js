@@ -2,6 +2,8 @@
 const MARK_MEANINGS = { stop: "do not use yet", look: "look at it", know: "in order", "": "in order" };
 const MARK_SHAPES = { stop: "stop", look: "look", know: "fine", "": "fine" };
 
+const REVIEW_WORDS = { accepted: "accepted", queried: "queried", repeat: "to be repeated", excluded: "excluded" };
+
 /** Make the mark of a severity, for a line of text. */
 function severityMark(severity, filled) {
   const shape = `mark ${MARK_SHAPES[severity]}${filled ? " filled" : ""}`;
@@ -35,6 +37,7 @@ function gridKey(study) {
     item(severityMark(""), "in order"),
     item(severityMark("look"), "look at it"),
     item(severityMark("stop"), "do not use yet"),
+    item(element("span", { class: "mark excluded", "aria-hidden": "true" }), "excluded, in no result"),
     item(element("span", { class: "mark missed", "aria-hidden": "true" }), "missed or not counted"),
     item(severityMark("", true), "filled: accepted or signed"),
     element("span", { class: "faded" }, `${order}M: marrow.`),
@@ -77,15 +80,26 @@ function otherMark(cell, where, signed) {
 }
 
 function tubeMark([, , sha12, severity, review], where, signed) {
-  const filled = Boolean(signed) || review === "accepted";
-  const words = `${where}: ${MARK_MEANINGS[severity]}${review ? `, ${review}` : ""}`;
+  const words = `${where}: ${markWords(severity, review)}`;
   return element("a", {
-    class: `mark ${MARK_SHAPES[severity]}${filled ? " filled" : ""}`,
+    class: `mark ${markShape(severity, review, signed)}`,
     href: tubeAddress(sha12, ""),
     title: words,
     "aria-label": words,
     tabindex: "-1",
   });
+}
+
+/** An excluded tube has a shape of its own: its flags, and a signature, say nothing of it. */
+function markShape(severity, review, signed) {
+  if (review === "excluded") return "excluded";
+  const filled = Boolean(signed) || review === "accepted";
+  return `${MARK_SHAPES[severity]}${filled ? " filled" : ""}`;
+}
+
+function markWords(severity, review) {
+  if (review === "excluded") return "excluded, in no result";
+  return [MARK_MEANINGS[severity], REVIEW_WORDS[review]].filter(Boolean).join(", ");
 }
 
 function missedMark(words) {

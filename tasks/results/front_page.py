@@ -22,6 +22,7 @@ from tasks.publish.front_page import FrontPage, LedgerLine, render_index
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
+from tasks.results.questions import questions_asked
 from tasks.results.uncalibrated import (
     uncalibrated_sentence,
     uncalibrated_tubes,
@@ -30,6 +31,7 @@ from tasks.results.uncalibrated import (
 from tasks.store.editions import last_editions
 from tasks.store.ledger import FileRecord, State, all_files, count_by_state
 from tasks.store.opening import Store
+from tasks.store.reviews import reviews_of
 from tasks.store.runs import Run, last_run
 from tasks.store.tubes import taken_in
 from tasks.strategies.standing import strategy_standing
@@ -71,13 +73,15 @@ def read_morning(
         known = taken_in(store)
         editions = last_editions(store)
         standings = strategy_standing(snapshot, store)
+        decisions = reviews_of(store)
     tubes = [tube for each in editions.values() for tube in read_counted_tubes(each.kinetics)]
     recent = frozenset(
         tube.identity.tube_sha256
         for tube in known
         if tube.file.state == "counted" and tube.file.changed_at >= since
     )
-    look = tubes_to_look_at(tubes, recent, study.settings.time_zone)
+    questions = questions_asked(tubes, decisions)
+    look = tubes_to_look_at(tubes, recent, study.settings.time_zone, questions)
     without = uncalibrated_tubes(snapshot, known)
     instruments = kept_overview(study)
     unwritten = tuple(faults) if in_pass else _faults_of(run)

@@ -3,6 +3,7 @@ const MARK_MEANINGS = { stop: "do not use yet", look: "look at it", know: "in or
 const MARK_SHAPES = { stop: "stop", look: "look", know: "fine", "": "fine" };
 
 const REVIEW_WORDS = { accepted: "accepted", queried: "queried", repeat: "to be repeated", excluded: "excluded" };
+const ASKED_SIGNS = { queried: "?", repeat: "↻" };
 
 /** Make the mark of a severity, for a line of text. */
 function severityMark(severity, filled) {
@@ -37,6 +38,8 @@ function gridKey(study) {
     item(severityMark(""), "in order"),
     item(severityMark("look"), "look at it"),
     item(severityMark("stop"), "do not use yet"),
+    item(askedSign("queried"), "queried"),
+    item(askedSign("repeat"), "to be repeated"),
     item(element("span", { class: "mark excluded", "aria-hidden": "true" }), "excluded, in no result"),
     item(element("span", { class: "mark missed", "aria-hidden": "true" }), "missed or not counted"),
     item(severityMark("", true), "filled: accepted or signed"),
@@ -66,7 +69,7 @@ function visitMarks(patient, index, cells, study) {
   const blood = study.panels.flatMap((panel, place) => {
     const marks = cells.filter((cell) => cell[1] === place);
     return marks.length
-      ? marks.map((cell) => tubeMark(cell, `${where} ${panel}`, patient.signed))
+      ? marks.flatMap((cell) => tubeMark(cell, `${where} ${panel}`, patient.signed))
       : [missedMark(`${where} ${panel}: not counted`)];
   });
   const others = cells.filter((cell) => typeof cell[1] === "string");
@@ -76,18 +79,24 @@ function visitMarks(patient, index, cells, study) {
 
 function otherMark(cell, where, signed) {
   const letter = element("span", { class: "specimen", "aria-hidden": "true" }, cell[1][0].toUpperCase());
-  return [letter, tubeMark(cell, `${where} ${cell[1]}`, signed)];
+  return [letter, ...tubeMark(cell, `${where} ${cell[1]}`, signed)];
 }
 
 function tubeMark([, , sha12, severity, review], where, signed) {
   const words = `${where}: ${markWords(severity, review)}`;
-  return element("a", {
+  const mark = element("a", {
     class: `mark ${markShape(severity, review, signed)}`,
     href: tubeAddress(sha12, ""),
     title: words,
     "aria-label": words,
     tabindex: "-1",
   });
+  return review in ASKED_SIGNS ? [mark, askedSign(review)] : [mark];
+}
+
+/** Make the sign that a person asked something of the tube before it. */
+function askedSign(review) {
+  return element("b", { class: "asked", "aria-hidden": "true" }, ASKED_SIGNS[review]);
 }
 
 /** An excluded tube has a shape of its own: its flags, and a signature, say nothing of it. */
@@ -99,7 +108,8 @@ function markShape(severity, review, signed) {
 
 function markWords(severity, review) {
   if (review === "excluded") return "excluded, in no result";
-  return [MARK_MEANINGS[severity], REVIEW_WORDS[review]].filter(Boolean).join(", ");
+  const asked = review in ASKED_SIGNS && MARK_SHAPES[severity] === "fine";
+  return [asked ? "" : MARK_MEANINGS[severity], REVIEW_WORDS[review]].filter(Boolean).join(", ");
 }
 
 function missedMark(words) {

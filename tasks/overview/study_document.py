@@ -13,9 +13,12 @@ from tasks.vocabulary.flags import meanings
 from tasks.vocabulary.severity import severity_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.overview.counted_tube import CountedTube
     from tasks.overview.morning import Morning
     from tasks.overview.night import Night
+    from tasks.store.ledger import FileRecord
     from tasks.store.tubes import Tube
     from tasks.study.snapshot import StudySnapshot
 
@@ -33,15 +36,8 @@ def study_document(snapshot: StudySnapshot, morning: Morning) -> dict[str, Any]:
         "panels": grid.panels,
         "visits": [{"visit": visit, "day": round(day, 2)} for visit, day in grid.visits],
         "night": _night_document(morning.night),
-        "hand": [
-            {
-                "state": each.state,
-                "file": each.inbox_path,
-                "reason": each.reason,
-                "hash": (each.sha256 or "")[:12],
-            }
-            for each in morning.files
-        ],
+        "hand": _files(morning.files),
+        "aside": _files(morning.aside),
         "look": _look(snapshot, morning),
         "quiet": _quiet(morning),
         "patients": grid.patients(morning.patients),
@@ -74,6 +70,18 @@ def _night_document(night: Night) -> dict[str, Any]:
         "stops": night.stops,
         "needs_you": night.needs_you,
     }
+
+
+def _files(files: Sequence[FileRecord]) -> list[dict[str, str]]:
+    return [
+        {
+            "state": each.state,
+            "file": each.inbox_path,
+            "reason": each.reason,
+            "hash": (each.sha256 or "")[:12],
+        }
+        for each in files
+    ]
 
 
 def _look(snapshot: StudySnapshot, morning: Morning) -> list[dict[str, Any]]:

@@ -74,11 +74,18 @@ def after_a_pass(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_files_that_need_a_hand_are_named_with_the_reason_the_worst_state_first(
     after_a_pass: Study,
 ) -> None:
-    hand = document(after_a_pass)["hand"]
-    assert [each["state"] for each in hand] == ["quarantined", *["waiting"] * 4, "duplicate"]
-    assert {each["file"] for each in hand} == {*EVIL, "broken.fcs", "once more.fcs"}
-    assert all(each["reason"] for each in hand)
-    assert all(len(each["hash"]) == 12 for each in hand)
+    read = document(after_a_pass)
+    hand, aside = read["hand"], read["aside"]
+    assert [each["state"] for each in hand] == ["quarantined", *["waiting"] * 4]
+    assert {each["file"] for each in hand} == {*EVIL, "broken.fcs"}
+    assert [(each["state"], each["file"]) for each in aside] == [("duplicate", "once more.fcs")]
+    assert all(each["reason"] for each in (*hand, *aside))
+    assert all(len(each["hash"]) == 12 for each in (*hand, *aside))
+    assert "5 files need your hand" in read["sentence"]
+    needed, nothing = shell(after_a_pass).split("Nothing to do: copies and files still arriving")
+    assert "broken.fcs" in needed
+    assert "once more.fcs" not in needed
+    assert "once more.fcs" in nothing
 
 
 def test_a_duplicate_is_named_while_it_is_new_and_asks_for_nothing(after_a_pass: Study) -> None:
@@ -88,7 +95,8 @@ def test_a_duplicate_is_named_while_it_is_new_and_asks_for_nothing(after_a_pass:
         run = begin_run(store, "run")
         end_run(store, run, "done", {})
         morning = read_morning(read_snapshot(after_a_pass))
-    assert [each.state for each in morning.files].count("duplicate") == 1
+    assert [each.state for each in morning.aside] == ["duplicate"]
+    assert night["needs_you"] == len(document(after_a_pass)["hand"]) == len(morning.files)
 
 
 def test_every_tube_can_be_searched_and_has_its_mark(after_a_pass: Study) -> None:
@@ -242,6 +250,26 @@ def test_between_passes_new_files_are_named(tmp_path: Path) -> None:
     rewrite_front_page(read_snapshot(study))
     assert "late.fcs" in shell(study)
     assert document(study)["night"]["needs_you"] == 1
+
+
+def test_a_sheet_that_is_missing_or_faulty_needs_a_hand_and_is_counted(tmp_path: Path) -> None:
+    lines = [f"{number}.fcs,P01,lately,bcell" for number in range(30)]
+    study = make_study(tmp_path / "s", lines)
+    study.patients_sheet.unlink()
+    pass_over(study)
+    read = document(study)
+    assert "There is no patients.csv in the study folder" in read["notices"][0]
+    assert "31 sheet faults need your hand" in read["sentence"]
+    assert read["notices"][-1] == (
+        "11 more faults are in the sheets: `reconflow run` says each of them."
+    )
+    assert read["night"]["standing"] == "look"
+    assert "There is no patients.csv in the study folder" in shell(study)
+    study.patients_sheet.write_text(PATIENTS, encoding="utf-8")
+    make_study(tmp_path / "other", ROWS)
+    shutil.copy(tmp_path / "other" / "samples.csv", study.samples_sheet)
+    rewrite_front_page(read_snapshot(study))
+    assert document(study)["sentence"].endswith("nothing needs your hand.")
 
 
 # In a browser

@@ -110,10 +110,7 @@ def test_what_a_person_asked_is_the_first_reason_of_a_tube_though_it_has_no_flag
     )
     read = with_columns(changes, used=["Y"] * 3, review=["queried", "queried", "repeat"])
     listed = tubes_to_look_at(read, (), None, {read[0].sha256: "queried by A: Is it P01's?"})
-    told = [
-        (each.tube.visit, each.severity, each.reasons[0].sentence)
-        for each in listed
-    ]
+    told = [(each.tube.visit, each.severity, each.reasons[0].sentence) for each in listed]
     assert told == [
         ("D2", "stop", "queried: a person asked; see its page"),
         ("D3", "look", "to be repeated: a person asked for it; see its page"),
@@ -332,6 +329,7 @@ def test_a_night_that_asks_for_much() -> None:
         "person decided; 2 files, 1 notice and 1 unwritten result need your hand."
     )
     assert told.needs_you == 4
+    assert night(sheets=2, files=1).sentence.endswith("1 file and 2 sheet faults need your hand.")
     assert night(files=1).sentence.endswith("1 file needs your hand.")
 
 
@@ -345,6 +343,7 @@ def test_a_night_that_asks_for_much() -> None:
         ({"outcome": "interrupted"}, "stop"),
         ({"to_look_at": 1}, "look"),
         ({"files": 1}, "look"),
+        ({"sheets": 1}, "look"),
         ({"notices": 1}, "look"),
         ({"outcome": "none", "at": None}, "look"),
         ({"outcome": "running"}, "quiet"),

@@ -57,7 +57,7 @@ function searchIndex(study) {
     names: [patient, visit, panel, review].map(searchable),
     text: searchable([file, patient, visit, panel, REVIEW_WORDS[review], ...flags].join("\n")),
   }));
-  const files = study.hand.map((line) => ({
+  const files = [...study.hand, ...study.aside].map((line) => ({
     line,
     hash: line.hash,
     names: [line.state],

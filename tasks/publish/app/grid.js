@@ -20,7 +20,8 @@ function drawGrid(place, study) {
     element("th", { scope: "col", class: "visit" }, "patient"),
     study.visits.map((each) => element("th", { scope: "col" }, visibleName(each.visit))),
   );
-  const rows = study.patients.map((patient) => gridRow(patient, study));
+  const common = visitsInCommon(study.patients);
+  const rows = study.patients.map((patient) => gridRow(patient, study, common));
   const table = element("table", { class: "grid" }, element("thead", {}, head), element("tbody", {}, rows));
   const label = "Patients and visits: the arrow keys move along the tubes";
   const frame = element("div", { class: "grid-frame", role: "region", "aria-label": label }, table);
@@ -47,7 +48,19 @@ function gridKey(study) {
   );
 }
 
-function gridRow(patient, study) {
+/** Give the visits of two or more patients; another is one patient's own, and missed by nobody. */
+function visitsInCommon(patients) {
+  const once = new Set();
+  const common = new Set();
+  for (const patient of patients) {
+    for (const visit of new Set(patient.cells.map((cell) => cell[0]))) {
+      (once.has(visit) ? common : once).add(visit);
+    }
+  }
+  return common;
+}
+
+function gridRow(patient, study, common) {
   const visits = new Map();
   for (const cell of patient.cells) {
     if (!visits.has(cell[0])) visits.set(cell[0], []);
@@ -55,31 +68,41 @@ function gridRow(patient, study) {
   }
   const last = Math.max(-1, ...visits.keys());
   const name = element("a", { href: root() + patient.report }, visibleName(patient.patient));
-  const cells = study.visits.map((_, index) =>
-    index > last
-      ? element("td", { class: "ahead" })
-      : element("td", {}, visitMarks(patient, index, visits.get(index) || [], study)),
-  );
+  const cells = study.visits.map((_, index) => {
+    if (index > last) return element("td", { class: "ahead" });
+    if (!visits.has(index) && !common.has(index)) return element("td", {});
+    return element("td", {}, visitMarks(patient, index, visits.get(index) || [], study));
+  });
   return element("tr", {}, element("th", { scope: "row", class: "visit" }, name), cells);
 }
 
 function visitMarks(patient, index, cells, study) {
   const where = `${patient.patient} ${study.visits[index].visit}`;
   if (!cells.length) return [missedMark(`${where}: missed`)];
+  const named = tubeNames(cells, study);
   const blood = study.panels.flatMap((panel, place) => {
     const marks = cells.filter((cell) => cell[1] === place);
     return marks.length
-      ? marks.flatMap((cell) => tubeMark(cell, `${where} ${panel}`, patient.signed))
+      ? marks.flatMap((cell) => tubeMark(cell, `${where} ${panel}${named(cell)}`, patient.signed))
       : [missedMark(`${where} ${panel}: not counted`)];
   });
   const others = cells.filter((cell) => typeof cell[1] === "string");
   if (others.length === cells.length) blood.length = 0;
-  return [...blood, ...others.flatMap((cell) => otherMark(cell, where, patient.signed))];
+  return [...blood, ...others.flatMap((cell) => otherMark(cell, where, named(cell), patient.signed))];
 }
 
-function otherMark(cell, where, signed) {
+/** Tell tubes of one panel (or specimen) at one visit apart by their files. */
+function tubeNames(cells, study) {
+  return (cell) => {
+    if (cells.filter((each) => each[1] === cell[1]).length < 2) return "";
+    const tube = study.tubes.find(([sha12]) => sha12 === cell[2]);
+    return tube ? ` ${visibleName(tube[1])}` : "";
+  };
+}
+
+function otherMark(cell, where, name, signed) {
   const letter = element("span", { class: "specimen", "aria-hidden": "true" }, cell[1][0].toUpperCase());
-  return [letter, ...tubeMark(cell, `${where} ${cell[1]}`, signed)];
+  return [letter, ...tubeMark(cell, `${where} ${cell[1]}${name}`, signed)];
 }
 
 function tubeMark([, , sha12, severity, review], where, signed) {

@@ -2,11 +2,11 @@
 
 import html
 import json
+import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -15,6 +15,7 @@ from panels.text.errors import ReconflowError
 from tasks.corrections.exclusion import decide_on_tube
 from tasks.intake.take_in import take_in
 from tasks.publish.front_page import FrontPage, LedgerLine, render_index
+from tasks.publish.page_data import data_script
 from tasks.results.front_page import read_morning, rewrite_front_page, write_front_page
 from tasks.steps.one_pass import one_pass
 from tasks.store.runs import begin_run, end_run
@@ -274,17 +275,25 @@ def test_a_sheet_that_is_missing_or_faulty_needs_a_hand_and_is_counted(tmp_path:
 
 # In a browser
 
-Shown = Callable[[str, str], str]
+
+class Shown(Protocol):
+    """Open the page with a fragment, let a script act on it, and give what is then drawn."""
+
+    def __call__(self, fragment: str, act: str, data: dict[str, Any] | None = None) -> str:
+        """Draw the study, or these ``data`` in place of its own."""
+        ...
 
 
 @pytest.fixture
 def shown(after_a_pass: Study, tmp_path: Path) -> Shown:
-    """Open the page with a fragment, let a script act on it, and give what is then drawn."""
+    """Give what opens the page of the study in a browser."""
     if CHROMIUM is None:
         pytest.skip("CHROMIUM IS MISSING: the page is not looked at; install chromium to test it")
 
-    def show(fragment: str, act: str) -> str:
+    def show(fragment: str, act: str, data: dict[str, Any] | None = None) -> str:
         shutil.copytree(after_a_pass.results, tmp_path / "results", dirs_exist_ok=True)
+        if data is not None:
+            (tmp_path / "results" / "study.js").write_bytes(data_script("study", "", data))
         (tmp_path / "results" / "act.js").write_text(
             "onerror = (said) => { document.body.dataset.fault = said; };\n"
             "const press = (key, on = document.activeElement) => on.dispatchEvent("
@@ -310,6 +319,56 @@ def shown(after_a_pass: Study, tmp_path: Path) -> Shown:
         return done.stdout
 
     return show
+
+
+def test_the_grid_tells_reviews_extra_visits_and_tubes_of_one_panel_apart(
+    shown: Shown, after_a_pass: Study
+) -> None:
+    cells = {
+        "A": [[0, 0, "aa", "", "excluded"], [1, 0, "ab", "", "queried"], [3, 0, "ac", "", ""]],
+        "B": [[0, 0, "ba", "look", "repeat"], [2, 0, "bb", "", ""], [3, 0, "bc", "", ""]],
+        "C": [
+            [0, 0, "ca", "", ""],
+            [1, 0, "cb", "", ""],
+            [3, 0, "cc", "", ""],
+            [3, 0, "cd", "", ""],
+        ],
+    }
+    change = {
+        "panels": ["cart"],
+        "visits": [{"visit": name, "day": 1} for name in ("D1", "D2", "extra", "D9")],
+        "patients": [
+            {"patient": name, "report": "#", "cells": marks} for name, marks in cells.items()
+        ],
+        "tubes": [
+            [cell[2], f"{cell[2]}.fcs", name, "D1", "cart", [], cell[4]]
+            for name, marks in cells.items()
+            for cell in marks
+        ],
+    }
+    drawn = shown("#find=excluded", "", document(after_a_pass) | change)
+    grid = drawn.split('<table class="grid">')[1].split("</table>")[0]
+    rows = [row.split("<td")[1:] for row in grid.split("<tbody>")[1].split("<tr>")[1:]]
+    marks = [[re.findall('class="mark ([a-z ]+)"', cell) for cell in row] for row in rows]
+    assert marks == [
+        [["excluded"], ["fine"], [], ["fine"]],
+        [["look"], ["missed"], ["fine"], ["fine"]],
+        [["fine"], ["fine"], [], ["fine", "fine"]],
+    ]
+    assert [
+        title for title in re.findall('title="([^"]+)"', grid) if not title.endswith("order")
+    ] == [
+        "A D1 cart: excluded, in no result",
+        "A D2 cart: queried",
+        "B D1 cart: look at it, to be repeated",
+        "B D2: missed",
+    ]
+    assert "C D9 cart cc.fcs: in order" in grid
+    assert "C D9 cart cd.fcs: in order" in grid
+    assert re.findall('class="asked"[^>]*>(.)<', grid) == ["?", "↻"]
+    found = drawn.split('<section id="found"')[1].split("</section>")[0]
+    assert "1 found" in found
+    assert "aa.fcs" in found
 
 
 def test_names_that_would_like_to_be_code_are_texts(shown: Shown) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from panels.text.errors import ReconflowError
 from tasks.vocabulary.moments import instant
+from tasks.vocabulary.severity import worst
 
 DECIDED = frozenset({"accepted", "repeat", "excluded"})
 """What a reviewer can decide of a tube; one that is queried waits for an answer."""
@@ -77,6 +78,11 @@ class CountedTube:
     def drawn_at(self, time_zone: str | None) -> datetime:
         """Give the time of the draw in UTC; ``time_zone`` is the study's."""
         return instant(datetime.fromisoformat(self.collected), time_zone)
+
+    @property
+    def is_in_order(self) -> bool:
+        """Tell whether the tube is used, and no flag of it stops or is to be looked at."""
+        return self.review != "excluded" and worst(self.flags) in ("know", "")
 
     @property
     def is_decided(self) -> bool:

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 class Morning:
     """A study as whoever comes in finds it.
 
-    ``files`` are those to name, ``known`` all tubes taken in, ``tubes`` those in tables;
-    ``patients`` have tables; ``recent`` are the SHA-256 of tubes counted lately; ``notices`` are
-    sentences that ask for something; ``uncalibrated`` is one on instruments without calibration
-    (empty: none).
+    ``files`` ask for a person, those ``aside`` for nothing; ``known`` are all tubes taken in,
+    ``tubes`` those in tables; ``patients`` have tables; ``recent`` are the SHA-256 of
+    tubes counted lately; ``notices`` are sentences that ask for something; ``uncalibrated`` is one
+    on instruments without calibration (empty: none).
     """
 
     states: Mapping[State, int]
     files: Sequence[FileRecord]
+    aside: Sequence[FileRecord]
     known: Sequence[Tube]
     tubes: Sequence[CountedTube]
     patients: Sequence[str]

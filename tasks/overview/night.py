@@ -21,10 +21,10 @@ class Night:
 
     ``at`` is when it ended, or began if it did not end; None without any pass. ``counted`` tubes
     were counted since ``since``; of the tubes ``to_look_at``, ``stops`` must not be used before a
-    person decided. ``files`` are refused, failed or waiting, ``notices`` are other sentences that
-    ask for something, ``unwritten`` tables or pages could not be written. ``uncalibrated`` tubes
-    were counted without a calibration of their instrument; ``drifts`` are the notices on the
-    instruments.
+    person decided. ``files`` are refused, failed or waiting, ``sheets`` are faults of the sheets,
+    ``notices`` other sentences that ask for something, ``unwritten`` tables or pages could not be
+    written. ``uncalibrated`` tubes were counted without a calibration of their instrument;
+    ``drifts`` are the notices on the instruments.
     """
 
     outcome: PassOutcome
@@ -34,6 +34,7 @@ class Night:
     to_look_at: int = 0
     stops: int = 0
     files: int = 0
+    sheets: int = 0
     notices: int = 0
     unwritten: int = 0
     uncalibrated: int = 0
@@ -47,7 +48,7 @@ class Night:
     @property
     def needs_you(self) -> int:
         """Count what a person has to put right."""
-        return self.files + self.notices + self.unwritten
+        return self.files + self.sheets + self.notices + self.unwritten
 
     @property
     def standing(self) -> Literal["stop", "look", "quiet"]:
@@ -109,6 +110,7 @@ class Night:
             counted(number, thing)
             for number, thing in (
                 (self.files, "file"),
+                (self.sheets, "sheet fault"),
                 (self.notices, "notice"),
                 (self.unwritten, "unwritten result"),
             )

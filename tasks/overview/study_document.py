@@ -13,9 +13,12 @@ from tasks.vocabulary.flags import meanings
 from tasks.vocabulary.severity import severity_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.overview.counted_tube import CountedTube
     from tasks.overview.morning import Morning
     from tasks.overview.night import Night
+    from tasks.store.ledger import FileRecord
     from tasks.store.tubes import Tube
     from tasks.study.snapshot import StudySnapshot
 
@@ -33,15 +36,8 @@ def study_document(snapshot: StudySnapshot, morning: Morning) -> dict[str, Any]:
         "panels": grid.panels,
         "visits": [{"visit": visit, "day": round(day, 2)} for visit, day in grid.visits],
         "night": _night_document(morning.night),
-        "hand": [
-            {
-                "state": each.state,
-                "file": each.inbox_path,
-                "reason": each.reason,
-                "hash": (each.sha256 or "")[:12],
-            }
-            for each in morning.files
-        ],
+        "hand": _files(morning.files),
+        "aside": _files(morning.aside),
         "look": _look(snapshot, morning),
         "quiet": _quiet(morning),
         "patients": grid.patients(morning.patients),
@@ -76,6 +72,18 @@ def _night_document(night: Night) -> dict[str, Any]:
     }
 
 
+def _files(files: Sequence[FileRecord]) -> list[dict[str, str]]:
+    return [
+        {
+            "state": each.state,
+            "file": each.inbox_path,
+            "reason": each.reason,
+            "hash": (each.sha256 or "")[:12],
+        }
+        for each in files
+    ]
+
+
 def _look(snapshot: StudySnapshot, morning: Morning) -> list[dict[str, Any]]:
     patients = {each.tube.patient for each in morning.look}
     course = Course(tube for tube in morning.tubes if tube.patient in patients)
@@ -105,8 +113,13 @@ def _short_labels(snapshot: StudySnapshot) -> dict[str, str]:
 
 
 def _quiet(morning: Morning) -> list[dict[str, str]]:
-    """List the tubes that were counted lately and are not to be looked at, newest first."""
+    """List the tubes counted lately that are in order and used, newest first.
+
+    One that a person excluded is in no result; one that was accepted in spite of a flag is not
+    without anything unusual.
+    """
     unusual = {each.tube.sha256 for each in morning.look}
+    unusual |= {each.sha256 for each in morning.tubes if not each.is_in_order}
     quiet = morning.recent - unusual
     lately = [tube for tube in morning.known if tube.identity.tube_sha256 in quiet]
     return [
@@ -137,6 +150,7 @@ def _tube_line(tube: Tube, counted: CountedTube | None) -> list[Any]:
         identity.visit,
         identity.panel,
         list(counted.flags) if counted else [],
+        counted.review if counted else "",
     ]
 
 

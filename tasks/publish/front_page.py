@@ -11,7 +11,7 @@ SHOWN_WITHOUT_SCRIPT = 20
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """One file that asks for a person: its state, and in words why and what to do."""
+    """One file to name: its state, and in words why and what to do."""
 
     file: str
     state: str
@@ -23,7 +23,8 @@ class FrontPage:
     """What the shell says.
 
     ``sentence`` tells how the night was and ``standing`` how urgent the morning is (``stop``,
-    ``look``, ``quiet``); ``states`` counts the files by state; ``patients`` maps every patient to
+    ``look``, ``quiet``); ``states`` counts the files by state; ``open_files`` ask for a person and
+    those ``aside`` for nothing; ``patients`` maps every patient to
     the address of the report; ``cohort_page`` says whether there is a
     page of all patients together; ``strategies`` maps panel and version to how that version came to
     count it; ``notices`` are sentences on the sheets and the instruments; ``uncalibrated`` says
@@ -36,6 +37,7 @@ class FrontPage:
     standing: str
     states: Mapping[str, int]
     open_files: Sequence[LedgerLine]
+    aside: Sequence[LedgerLine] = ()
     patients: Mapping[str, str] = field(default_factory=dict)
     cohort_page: bool = False
     strategies: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -52,6 +54,8 @@ def render_index(page: FrontPage) -> str:
             "front": page,
             "named": page.open_files[:SHOWN_WITHOUT_SCRIPT],
             "unnamed": len(page.open_files[SHOWN_WITHOUT_SCRIPT:]),
+            "aside": page.aside[:SHOWN_WITHOUT_SCRIPT],
+            "more_aside": len(page.aside[SHOWN_WITHOUT_SCRIPT:]),
             "root": "",
             "page": "front",
             "key": "",

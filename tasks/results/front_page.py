@@ -9,7 +9,7 @@ from typing import Literal
 
 from panels.text.printable import printable
 from tasks.intake.inbox import inbox_faults
-from tasks.intake.sheet_notices import sheet_notices
+from tasks.intake.sheet_notices import sheet_faults, sheet_notices
 from tasks.monitor.overview import kept_overview
 from tasks.overview.attention import tubes_to_look_at
 from tasks.overview.counted_tube import read_counted_tubes
@@ -22,6 +22,7 @@ from tasks.publish.front_page import FrontPage, LedgerLine, render_index
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
+from tasks.results.questions import questions_asked
 from tasks.results.uncalibrated import (
     uncalibrated_sentence,
     uncalibrated_tubes,
@@ -30,6 +31,7 @@ from tasks.results.uncalibrated import (
 from tasks.store.editions import last_editions
 from tasks.store.ledger import FileRecord, State, all_files, count_by_state
 from tasks.store.opening import Store
+from tasks.store.reviews import reviews_of
 from tasks.store.runs import Run, last_run
 from tasks.store.tubes import taken_in
 from tasks.strategies.standing import strategy_standing
@@ -37,8 +39,12 @@ from tasks.study.lock import is_running
 from tasks.study.snapshot import StudySnapshot
 
 NEEDS_A_PERSON: tuple[State, ...] = ("failed", "quarantined", "waiting")
-LISTED: tuple[State, ...] = (*NEEDS_A_PERSON, "duplicate", "settling")
-"""States of the files that are listed, the most urgent first; a duplicate only while it is new."""
+"""States of the files that ask for a person, the most urgent first."""
+ASIDE: tuple[State, ...] = ("duplicate", "settling")
+"""States of the files that ask for nothing, and are named; a duplicate only while it is new."""
+
+MOST_SHEET_FAULTS = 20
+"""So many faults of the sheets are told in full."""
 
 
 def write_front_page(snapshot: StudySnapshot, faults: Sequence[str] = ()) -> Path:
@@ -67,23 +73,30 @@ def read_morning(
         run = last_run(store)
         since = looked_back_from(run.started_at if run else None)
         states = count_by_state(store)
-        files = _listed(store, since)
+        files = _listed(store, NEEDS_A_PERSON)
+        aside = [
+            each
+            for each in _listed(store, ASIDE)
+            if each.state != "duplicate" or each.changed_at >= since
+        ]
         known = taken_in(store)
         editions = last_editions(store)
         standings = strategy_standing(snapshot, store)
+        decisions = reviews_of(store)
     tubes = [tube for each in editions.values() for tube in read_counted_tubes(each.kinetics)]
     recent = frozenset(
         tube.identity.tube_sha256
         for tube in known
         if tube.file.state == "counted" and tube.file.changed_at >= since
     )
-    look = tubes_to_look_at(tubes, recent, study.settings.time_zone)
+    questions = questions_asked(tubes, decisions)
+    look = tubes_to_look_at(tubes, recent, study.settings.time_zone, questions)
     without = uncalibrated_tubes(snapshot, known)
     instruments = kept_overview(study)
     unwritten = tuple(faults) if in_pass else _faults_of(run)
+    sheets = sheet_faults(snapshot)
     asked = (
         *inbox_faults(study),
-        *map(str, snapshot.drug_problems),
         *sheet_notices(snapshot, known),
         *unmeasured_notices(snapshot, known),
         *instruments.notices,
@@ -96,7 +109,8 @@ def read_morning(
         counted=len(recent),
         to_look_at=len(look),
         stops=sum(each.severity == "stop" for each in look),
-        files=sum(states[state] for state in NEEDS_A_PERSON),
+        files=len(files),
+        sheets=len(sheets),
         notices=len(asked),
         unwritten=len(unwritten),
         uncalibrated=sum(each.tubes for each in without),
@@ -105,6 +119,7 @@ def read_morning(
     return Morning(
         states=states,
         files=files,
+        aside=aside,
         known=known,
         tubes=tubes,
         patients=sorted(editions),
@@ -112,7 +127,7 @@ def read_morning(
         recent=recent,
         standings=standings,
         instruments=instruments,
-        notices=(*unwritten, *asked),
+        notices=(*unwritten, *_first_of(sheets), *asked),
         uncalibrated=uncalibrated_sentence(without),
         night=night,
     )
@@ -125,10 +140,8 @@ def _write(snapshot: StudySnapshot, morning: Morning) -> Path:
         sentence=morning.night.sentence,
         standing=morning.night.standing,
         states={str(state): number for state, number in morning.states.items()},
-        open_files=[
-            LedgerLine(printable(each.inbox_path), each.state, each.reason)
-            for each in morning.files
-        ],
+        open_files=_lines(morning.files),
+        aside=_lines(morning.aside),
         patients={patient: report_address(patient) for patient in morning.patients},
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
         strategies={
@@ -148,14 +161,23 @@ def _write(snapshot: StudySnapshot, morning: Morning) -> Path:
     return page
 
 
-def _listed(store: Store, since: str) -> list[FileRecord]:
-    """List the files to name, the most urgent state first; of duplicates only the new ones."""
-    listed = [
-        each
-        for each in all_files(store, LISTED)
-        if each.state != "duplicate" or each.changed_at >= since
-    ]
-    return sorted(listed, key=lambda each: LISTED.index(each.state))
+def _lines(files: Sequence[FileRecord]) -> list[LedgerLine]:
+    return [LedgerLine(printable(each.inbox_path), each.state, each.reason) for each in files]
+
+
+def _listed(store: Store, wanted: tuple[State, ...]) -> list[FileRecord]:
+    """List the files in some states, in the order of the states."""
+    return sorted(all_files(store, wanted), key=lambda each: wanted.index(each.state))
+
+
+def _first_of(sheets: Sequence[str]) -> tuple[str, ...]:
+    """Give the first faults of the sheets, and how many others there are."""
+    more = len(sheets) - MOST_SHEET_FAULTS
+    if more <= 0:
+        return tuple(sheets)
+    verb = "faults are" if more > 1 else "fault is"
+    rest = f"{more:,} more {verb} in the sheets: `reconflow run` says each of them."
+    return (*sheets[:MOST_SHEET_FAULTS], rest)
 
 
 def _ending(

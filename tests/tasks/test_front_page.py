@@ -2,18 +2,20 @@
 
 import html
 import json
+import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from flows.commands.status import status_document, status_text
 from panels.text.errors import ReconflowError
+from tasks.corrections.exclusion import decide_on_tube
 from tasks.intake.take_in import take_in
 from tasks.publish.front_page import FrontPage, LedgerLine, render_index
+from tasks.publish.page_data import data_script
 from tasks.results.front_page import read_morning, rewrite_front_page, write_front_page
 from tasks.steps.one_pass import one_pass
 from tasks.store.runs import begin_run, end_run
@@ -73,11 +75,18 @@ def after_a_pass(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_files_that_need_a_hand_are_named_with_the_reason_the_worst_state_first(
     after_a_pass: Study,
 ) -> None:
-    hand = document(after_a_pass)["hand"]
-    assert [each["state"] for each in hand] == ["quarantined", *["waiting"] * 4, "duplicate"]
-    assert {each["file"] for each in hand} == {*EVIL, "broken.fcs", "once more.fcs"}
-    assert all(each["reason"] for each in hand)
-    assert all(len(each["hash"]) == 12 for each in hand)
+    read = document(after_a_pass)
+    hand, aside = read["hand"], read["aside"]
+    assert [each["state"] for each in hand] == ["quarantined", *["waiting"] * 4]
+    assert {each["file"] for each in hand} == {*EVIL, "broken.fcs"}
+    assert [(each["state"], each["file"]) for each in aside] == [("duplicate", "once more.fcs")]
+    assert all(each["reason"] for each in (*hand, *aside))
+    assert all(len(each["hash"]) == 12 for each in (*hand, *aside))
+    assert "5 files need your hand" in read["sentence"]
+    needed, nothing = shell(after_a_pass).split("Nothing to do: copies and files still arriving")
+    assert "broken.fcs" in needed
+    assert "once more.fcs" not in needed
+    assert "once more.fcs" in nothing
 
 
 def test_a_duplicate_is_named_while_it_is_new_and_asks_for_nothing(after_a_pass: Study) -> None:
@@ -87,7 +96,8 @@ def test_a_duplicate_is_named_while_it_is_new_and_asks_for_nothing(after_a_pass:
         run = begin_run(store, "run")
         end_run(store, run, "done", {})
         morning = read_morning(read_snapshot(after_a_pass))
-    assert [each.state for each in morning.files].count("duplicate") == 1
+    assert [each.state for each in morning.aside] == ["duplicate"]
+    assert night["needs_you"] == len(document(after_a_pass)["hand"]) == len(morning.files)
 
 
 def test_every_tube_can_be_searched_and_has_its_mark(after_a_pass: Study) -> None:
@@ -128,6 +138,21 @@ def test_status_says_in_one_line_what_the_page_shows(after_a_pass: Study) -> Non
     (line,) = [each for each in status_text(status).splitlines() if each.startswith("tubes: ")]
     assert line.startswith(f"tubes: {night['to_look_at']} to look at")
     assert line.endswith("0 uncalibrated; instruments: 0 notices")
+
+
+def test_a_tube_that_was_excluded_is_not_among_those_in_order(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", ROWS, settings=SETTINGS)
+    write_tube(study.inbox / "first.fcs", "bcell", seed=1)
+    write_tube(study.inbox / "second.fcs", "tbnk", seed=2)
+    pass_over(study)
+    decide_on_tube(study, "second.fcs", "exclude", "a person", "a clot in the tube")
+    pass_over(study)
+    read = document(study)
+    (excluded,) = [each for each in read["tubes"] if each[2] == "P02"]
+    assert excluded[6] == "excluded"
+    assert excluded[0] not in {each["sha12"] for each in (*read["quiet"], *read["look"])}
+    (line,) = [each for each in read["patients"] if each["patient"] == "P02"]
+    assert [cell[4] for cell in line["cells"]] == ["excluded"]
 
 
 # The shell
@@ -228,19 +253,47 @@ def test_between_passes_new_files_are_named(tmp_path: Path) -> None:
     assert document(study)["night"]["needs_you"] == 1
 
 
+def test_a_sheet_that_is_missing_or_faulty_needs_a_hand_and_is_counted(tmp_path: Path) -> None:
+    lines = [f"{number}.fcs,P01,lately,bcell" for number in range(30)]
+    study = make_study(tmp_path / "s", lines)
+    study.patients_sheet.unlink()
+    pass_over(study)
+    read = document(study)
+    assert "There is no patients.csv in the study folder" in read["notices"][0]
+    assert "31 sheet faults need your hand" in read["sentence"]
+    assert read["notices"][-1] == (
+        "11 more faults are in the sheets: `reconflow run` says each of them."
+    )
+    assert read["night"]["standing"] == "look"
+    assert "There is no patients.csv in the study folder" in shell(study)
+    study.patients_sheet.write_text(PATIENTS, encoding="utf-8")
+    make_study(tmp_path / "other", ROWS)
+    shutil.copy(tmp_path / "other" / "samples.csv", study.samples_sheet)
+    rewrite_front_page(read_snapshot(study))
+    assert document(study)["sentence"].endswith("nothing needs your hand.")
+
+
 # In a browser
 
-Shown = Callable[[str, str], str]
+
+class Shown(Protocol):
+    """Open the page with a fragment, let a script act on it, and give what is then drawn."""
+
+    def __call__(self, fragment: str, act: str, data: dict[str, Any] | None = None) -> str:
+        """Draw the study, or these ``data`` in place of its own."""
+        ...
 
 
 @pytest.fixture
 def shown(after_a_pass: Study, tmp_path: Path) -> Shown:
-    """Open the page with a fragment, let a script act on it, and give what is then drawn."""
+    """Give what opens the page of the study in a browser."""
     if CHROMIUM is None:
         pytest.skip("CHROMIUM IS MISSING: the page is not looked at; install chromium to test it")
 
-    def show(fragment: str, act: str) -> str:
+    def show(fragment: str, act: str, data: dict[str, Any] | None = None) -> str:
         shutil.copytree(after_a_pass.results, tmp_path / "results", dirs_exist_ok=True)
+        if data is not None:
+            (tmp_path / "results" / "study.js").write_bytes(data_script("study", "", data))
         (tmp_path / "results" / "act.js").write_text(
             "onerror = (said) => { document.body.dataset.fault = said; };\n"
             "const press = (key, on = document.activeElement) => on.dispatchEvent("
@@ -266,6 +319,56 @@ def shown(after_a_pass: Study, tmp_path: Path) -> Shown:
         return done.stdout
 
     return show
+
+
+def test_the_grid_tells_reviews_extra_visits_and_tubes_of_one_panel_apart(
+    shown: Shown, after_a_pass: Study
+) -> None:
+    cells = {
+        "A": [[0, 0, "aa", "", "excluded"], [1, 0, "ab", "", "queried"], [3, 0, "ac", "", ""]],
+        "B": [[0, 0, "ba", "look", "repeat"], [2, 0, "bb", "", ""], [3, 0, "bc", "", ""]],
+        "C": [
+            [0, 0, "ca", "", ""],
+            [1, 0, "cb", "", ""],
+            [3, 0, "cc", "", ""],
+            [3, 0, "cd", "", ""],
+        ],
+    }
+    change = {
+        "panels": ["cart"],
+        "visits": [{"visit": name, "day": 1} for name in ("D1", "D2", "extra", "D9")],
+        "patients": [
+            {"patient": name, "report": "#", "cells": marks} for name, marks in cells.items()
+        ],
+        "tubes": [
+            [cell[2], f"{cell[2]}.fcs", name, "D1", "cart", [], cell[4]]
+            for name, marks in cells.items()
+            for cell in marks
+        ],
+    }
+    drawn = shown("#find=excluded", "", document(after_a_pass) | change)
+    grid = drawn.split('<table class="grid">')[1].split("</table>")[0]
+    rows = [row.split("<td")[1:] for row in grid.split("<tbody>")[1].split("<tr>")[1:]]
+    marks = [[re.findall('class="mark ([a-z ]+)"', cell) for cell in row] for row in rows]
+    assert marks == [
+        [["excluded"], ["fine"], [], ["fine"]],
+        [["look"], ["missed"], ["fine"], ["fine"]],
+        [["fine"], ["fine"], [], ["fine", "fine"]],
+    ]
+    assert [
+        title for title in re.findall('title="([^"]+)"', grid) if not title.endswith("order")
+    ] == [
+        "A D1 cart: excluded, in no result",
+        "A D2 cart: queried",
+        "B D1 cart: look at it, to be repeated",
+        "B D2: missed",
+    ]
+    assert "C D9 cart cc.fcs: in order" in grid
+    assert "C D9 cart cd.fcs: in order" in grid
+    assert re.findall('class="asked"[^>]*>(.)<', grid) == ["?", "↻"]
+    found = drawn.split('<section id="found"')[1].split("</section>")[0]
+    assert "1 found" in found
+    assert "aa.fcs" in found
 
 
 def test_names_that_would_like_to_be_code_are_texts(shown: Shown) -> None:

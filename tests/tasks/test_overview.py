@@ -82,7 +82,7 @@ def with_columns(changes: tuple[dict[str, Any], ...], **columns: list[str]) -> l
 
 @pytest.mark.parametrize(
     ("review", "listed"),
-    [("", ["D1"]), ("queried", ["D1"]), ("accepted", []), ("repeat", []), ("excluded", [])],
+    [("", ["D1"]), ("queried", ["D1"]), ("accepted", []), ("repeat", ["D1"]), ("excluded", [])],
 )
 def test_a_tube_stays_until_a_person_decided(review: str, listed: list[str]) -> None:
     changes = (
@@ -100,6 +100,48 @@ def test_where_tubes_are_reviewed_one_that_nobody_reviewed_stays_to_be_looked_at
     )
     read = with_columns(changes, used=["Y", "Y"], review=["", "accepted"])
     assert [each.tube.visit for each in tubes_to_look_at(read, (), None)] == ["D1"]
+
+
+def test_what_a_person_asked_is_the_first_reason_of_a_tube_though_it_has_no_flag() -> None:
+    changes = (
+        in_visit(1, "cart", "car19_t", flags=""),
+        in_visit(2, "cart", "car19_t", flags="beads_incomplete"),
+        in_visit(3, "cart", "car19_t", flags="beads_incomplete"),
+    )
+    read = with_columns(changes, used=["Y"] * 3, review=["queried", "queried", "repeat"])
+    listed = tubes_to_look_at(read, (), None, {read[0].sha256: "queried by A: Is it P01's?"})
+    told = [(each.tube.visit, each.severity, each.reasons[0].sentence) for each in listed]
+    assert told == [
+        ("D2", "stop", "queried: a person asked; see its page"),
+        ("D3", "look", "to be repeated: a person asked for it; see its page"),
+        ("D1", "look", "queried by A: Is it P01's?"),
+    ]
+    assert [each.word for each in listed[0].reasons] == ["queried", "beads_incomplete"]
+
+
+def test_of_equally_urgent_tubes_what_concerns_the_whole_tube_comes_first_then_more_reasons() -> (
+    None
+):
+    def two(day: int, first: str, second: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        names = ("car19_t", "b_cells")
+        return (
+            in_visit(day, "cart", names[0], flags=first),
+            in_visit(day, "cart", names[1], flags=second),
+        )
+
+    assert [visit for visit, *_ in looked_at(
+        *two(1, "compensation_residual", "compensation_residual;threshold_moved"),
+        *two(2, "threshold_moved;many_doublets", ""),
+        *two(3, "threshold_moved", ""),
+    )] == ["D1", "D2", "D3"]  # fmt: skip
+
+
+@pytest.mark.parametrize("review", ["", "accepted", "excluded"])
+def test_a_tube_with_a_flag_to_look_at_is_not_in_order_whatever_was_decided(review: str) -> None:
+    (tube,) = with_columns((in_visit(1, "cart", "car19_t", flags="signal_drift"),), review=[review])
+    assert not tube.is_in_order
+    (plain,) = with_columns((in_visit(1, "cart", "car19_t", flags=""),), review=[review])
+    assert plain.is_in_order is (review != "excluded")
 
 
 def test_a_flag_of_a_result_that_is_not_used_asks_nothing_of_anybody() -> None:
@@ -287,6 +329,7 @@ def test_a_night_that_asks_for_much() -> None:
         "person decided; 2 files, 1 notice and 1 unwritten result need your hand."
     )
     assert told.needs_you == 4
+    assert night(sheets=2, files=1).sentence.endswith("1 file and 2 sheet faults need your hand.")
     assert night(files=1).sentence.endswith("1 file needs your hand.")
 
 
@@ -300,6 +343,7 @@ def test_a_night_that_asks_for_much() -> None:
         ({"outcome": "interrupted"}, "stop"),
         ({"to_look_at": 1}, "look"),
         ({"files": 1}, "look"),
+        ({"sheets": 1}, "look"),
         ({"notices": 1}, "look"),
         ({"outcome": "none", "at": None}, "look"),
         ({"outcome": "running"}, "quiet"),

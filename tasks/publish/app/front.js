@@ -69,8 +69,9 @@ function tellAge(night) {
 }
 
 function drawHand(study) {
-  if (!study.hand.length) return;
-  document.getElementById("hand").replaceChildren(...foldedList(study.hand, handEntry));
+  for (const [id, files] of [["hand", study.hand], ["aside", study.aside]]) {
+    if (files.length) document.getElementById(id).replaceChildren(...foldedList(files, handEntry));
+  }
 }
 
 function handEntry(line) {
@@ -174,9 +175,15 @@ function quietEntry(tubes) {
     "li",
     { class: "entry quiet-entry" },
     element("b", {}, visibleName(`${patient} · ${visit}`)),
-    tubes.map((tube) =>
-      element("a", { href: tubeAddress(tube.sha12, ""), title: visibleName(tube.file) }, panelName(tube)),
-    ),
+    tubes.map((tube) => quietLink(tube, tubes)),
     element("span", { class: "faded" }, `drawn ${collected.slice(0, 16).replace("T", " ")}`),
   );
+}
+
+/** Link a tube by its panel, and by its file too where another tube of the visit has the panel. */
+function quietLink(tube, tubes) {
+  const named = panelName(tube);
+  const alike = tubes.filter((each) => panelName(each) === named).length > 1;
+  const name = alike ? [named, " ", fileName(tube.file)] : [named];
+  return element("a", { href: tubeAddress(tube.sha12, ""), title: visibleName(tube.file) }, ...name);
 }

@@ -2,6 +2,9 @@
 const MARK_MEANINGS = { stop: "do not use yet", look: "look at it", know: "in order", "": "in order" };
 const MARK_SHAPES = { stop: "stop", look: "look", know: "fine", "": "fine" };
 
+const REVIEW_WORDS = { accepted: "accepted", queried: "queried", repeat: "to be repeated", excluded: "excluded" };
+const ASKED_SIGNS = { queried: "?", repeat: "↻" };
+
 /** Make the mark of a severity, for a line of text. */
 function severityMark(severity, filled) {
   const shape = `mark ${MARK_SHAPES[severity]}${filled ? " filled" : ""}`;
@@ -17,7 +20,8 @@ function drawGrid(place, study) {
     element("th", { scope: "col", class: "visit" }, "patient"),
     study.visits.map((each) => element("th", { scope: "col" }, visibleName(each.visit))),
   );
-  const rows = study.patients.map((patient) => gridRow(patient, study));
+  const common = visitsInCommon(study.patients);
+  const rows = study.patients.map((patient) => gridRow(patient, study, common));
   const table = element("table", { class: "grid" }, element("thead", {}, head), element("tbody", {}, rows));
   const label = "Patients and visits: the arrow keys move along the tubes";
   const frame = element("div", { class: "grid-frame", role: "region", "aria-label": label }, table);
@@ -35,13 +39,28 @@ function gridKey(study) {
     item(severityMark(""), "in order"),
     item(severityMark("look"), "look at it"),
     item(severityMark("stop"), "do not use yet"),
+    item(askedSign("queried"), "queried"),
+    item(askedSign("repeat"), "to be repeated"),
+    item(element("span", { class: "mark excluded", "aria-hidden": "true" }), "excluded, in no result"),
     item(element("span", { class: "mark missed", "aria-hidden": "true" }), "missed or not counted"),
     item(severityMark("", true), "filled: accepted or signed"),
     element("span", { class: "faded" }, `${order}M: marrow.`),
   );
 }
 
-function gridRow(patient, study) {
+/** Give the visits of two or more patients; another is one patient's own, and missed by nobody. */
+function visitsInCommon(patients) {
+  const once = new Set();
+  const common = new Set();
+  for (const patient of patients) {
+    for (const visit of new Set(patient.cells.map((cell) => cell[0]))) {
+      (once.has(visit) ? common : once).add(visit);
+    }
+  }
+  return common;
+}
+
+function gridRow(patient, study, common) {
   const visits = new Map();
   for (const cell of patient.cells) {
     if (!visits.has(cell[0])) visits.set(cell[0], []);
@@ -49,43 +68,71 @@ function gridRow(patient, study) {
   }
   const last = Math.max(-1, ...visits.keys());
   const name = element("a", { href: root() + patient.report }, visibleName(patient.patient));
-  const cells = study.visits.map((_, index) =>
-    index > last
-      ? element("td", { class: "ahead" })
-      : element("td", {}, visitMarks(patient, index, visits.get(index) || [], study)),
-  );
+  const cells = study.visits.map((_, index) => {
+    if (index > last) return element("td", { class: "ahead" });
+    if (!visits.has(index) && !common.has(index)) return element("td", {});
+    return element("td", {}, visitMarks(patient, index, visits.get(index) || [], study));
+  });
   return element("tr", {}, element("th", { scope: "row", class: "visit" }, name), cells);
 }
 
 function visitMarks(patient, index, cells, study) {
   const where = `${patient.patient} ${study.visits[index].visit}`;
   if (!cells.length) return [missedMark(`${where}: missed`)];
+  const named = tubeNames(cells, study);
   const blood = study.panels.flatMap((panel, place) => {
     const marks = cells.filter((cell) => cell[1] === place);
     return marks.length
-      ? marks.map((cell) => tubeMark(cell, `${where} ${panel}`, patient.signed))
+      ? marks.flatMap((cell) => tubeMark(cell, `${where} ${panel}${named(cell)}`, patient.signed))
       : [missedMark(`${where} ${panel}: not counted`)];
   });
   const others = cells.filter((cell) => typeof cell[1] === "string");
   if (others.length === cells.length) blood.length = 0;
-  return [...blood, ...others.flatMap((cell) => otherMark(cell, where, patient.signed))];
+  return [...blood, ...others.flatMap((cell) => otherMark(cell, where, named(cell), patient.signed))];
 }
 
-function otherMark(cell, where, signed) {
+/** Tell tubes of one panel (or specimen) at one visit apart by their files. */
+function tubeNames(cells, study) {
+  return (cell) => {
+    if (cells.filter((each) => each[1] === cell[1]).length < 2) return "";
+    const tube = study.tubes.find(([sha12]) => sha12 === cell[2]);
+    return tube ? ` ${visibleName(tube[1])}` : "";
+  };
+}
+
+function otherMark(cell, where, name, signed) {
   const letter = element("span", { class: "specimen", "aria-hidden": "true" }, cell[1][0].toUpperCase());
-  return [letter, tubeMark(cell, `${where} ${cell[1]}`, signed)];
+  return [letter, ...tubeMark(cell, `${where} ${cell[1]}${name}`, signed)];
 }
 
 function tubeMark([, , sha12, severity, review], where, signed) {
-  const filled = Boolean(signed) || review === "accepted";
-  const words = `${where}: ${MARK_MEANINGS[severity]}${review ? `, ${review}` : ""}`;
-  return element("a", {
-    class: `mark ${MARK_SHAPES[severity]}${filled ? " filled" : ""}`,
+  const words = `${where}: ${markWords(severity, review)}`;
+  const mark = element("a", {
+    class: `mark ${markShape(severity, review, signed)}`,
     href: tubeAddress(sha12, ""),
     title: words,
     "aria-label": words,
     tabindex: "-1",
   });
+  return review in ASKED_SIGNS ? [mark, askedSign(review)] : [mark];
+}
+
+/** Make the sign that a person asked something of the tube before it. */
+function askedSign(review) {
+  return element("b", { class: "asked", "aria-hidden": "true" }, ASKED_SIGNS[review]);
+}
+
+/** An excluded tube has a shape of its own: its flags, and a signature, say nothing of it. */
+function markShape(severity, review, signed) {
+  if (review === "excluded") return "excluded";
+  const filled = Boolean(signed) || review === "accepted";
+  return `${MARK_SHAPES[severity]}${filled ? " filled" : ""}`;
+}
+
+function markWords(severity, review) {
+  if (review === "excluded") return "excluded, in no result";
+  const asked = review in ASKED_SIGNS && MARK_SHAPES[severity] === "fine";
+  return [asked ? "" : MARK_MEANINGS[severity], REVIEW_WORDS[review]].filter(Boolean).join(", ");
 }
 
 function missedMark(words) {

@@ -17,8 +17,8 @@ function startSearch(study) {
   const field = element("input", {
     type: "search",
     id: "find",
-    placeholder: "Patient, visit, file, hash or flag",
-    "aria-label": "Search by patient, visit, file, hash or flag",
+    placeholder: "Patient, visit, file, hash, flag or review",
+    "aria-label": "Search by patient, visit, file, hash, flag or review",
     "aria-keyshortcuts": "/",
     autocomplete: "off",
     spellcheck: "false",
@@ -50,14 +50,14 @@ function searchable(text) {
 }
 
 function searchIndex(study) {
-  const tubes = study.tubes.map(([sha12, file, patient, visit, panel, flags]) => ({
+  const tubes = study.tubes.map(([sha12, file, patient, visit, panel, flags, review = ""]) => ({
     tube: { sha12, file, patient, visit, panel },
-    flags,
+    told: [REVIEW_WORDS[review], ...flags].filter(Boolean),
     hash: sha12,
-    names: [patient, visit, panel].map(searchable),
-    text: searchable([file, patient, visit, panel, ...flags].join("\n")),
+    names: [patient, visit, panel, review].map(searchable),
+    text: searchable([file, patient, visit, panel, REVIEW_WORDS[review], ...flags].join("\n")),
   }));
-  const files = study.hand.map((line) => ({
+  const files = [...study.hand, ...study.aside].map((line) => ({
     line,
     hash: line.hash,
     names: [line.state],
@@ -118,7 +118,7 @@ function foundEntry(entry) {
     tubeLink(entry.tube, ""),
     fileName(entry.tube.file),
     element("code", {}, entry.hash),
-    element("span", { class: "faded" }, entry.flags.join(", ").replaceAll("_", " ")),
+    element("span", { class: "faded" }, entry.told.join(", ").replaceAll("_", " ")),
   );
 }
 

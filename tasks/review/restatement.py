@@ -98,7 +98,7 @@ def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, .
 
 
 def _corrected_tubes(then: Mapping[Key, Row], now: Mapping[Key, Row]) -> dict[str, Row]:
-    """Give a row of every tube whose counts a correction changed, by tube.
+    """Give a row of every tube in which corrections changed, or counts by them, by tube.
 
     A tube whose uncorrected counts changed too was counted anew for another reason.
     """
@@ -106,19 +106,20 @@ def _corrected_tubes(then: Mapping[Key, Row], now: Mapping[Key, Row]) -> dict[st
     otherwise: set[str] = set()
     for key in then.keys() & now.keys():
         old, new = then[key], now[key]
+        moved = any(_written(old[name]) != _written(new[name]) for name in COUNTS)
+        marked = bool(old["used"]) and old["corrected"] != new["corrected"]
         is_corrected = "Y" in (old["corrected"], new["corrected"])
-        if any(_written(old[name]) != _written(new[name]) for name in COUNTS):
-            if not is_corrected or _made_with_another(old, new):
-                otherwise.add(key[0])
-            else:
-                changed[key[0]] = new
+        if moved and (not is_corrected or _made_with_another(old, new)):
+            otherwise.add(key[0])
+        elif is_corrected and (moved or marked):
+            changed[key[0]] = new
     return {tube: row for tube, row in changed.items() if tube not in otherwise}
 
 
 def _changes(old: Row, new: Row, corrected: Mapping[str, Row]) -> Iterator[tuple[object, ...]]:
     """Yield a line for each value of a row that is another one now.
 
-    ``corrected`` are the tubes whose counts a correction changed.
+    ``corrected`` are the tubes in which corrections changed, or counts by them.
     """
     compared = (*IDENTITY, "day", *VALUES, *(DECISIONS if old["used"] else ()))
     changed = [name for name in compared if _written(old[name]) != _written(new[name])]

@@ -369,6 +369,8 @@ def test_a_correction_is_the_cause_of_what_changed_in_its_tube_and_in_those_tied
             at(42, corrected="Y", **cells),
             at(42, **other),
             at(42) | late,
+            at(56, used="Y", **cells),
+            at(56) | cart | {"tube_sha256": "d" * 64},
         )
     )
     now = data(
@@ -380,6 +382,8 @@ def test_a_correction_is_the_cause_of_what_changed_in_its_tube_and_in_those_tied
             at(42, corrected="Y", events=300, **cells),
             at(42, events=300, **other),
             at(42, **anchored) | late,
+            at(56, used="Y", corrected="Y", **cells),
+            at(56, **anchored) | cart | {"tube_sha256": "d" * 64},
         )
     )
     told = restatements(then, now).to_dict("records")
@@ -392,6 +396,7 @@ def test_a_correction_is_the_cause_of_what_changed_in_its_tube_and_in_those_tied
         + ", which this value is tied to"
     )
     assert why["D28", "car22_t", "per_ul"].startswith("limits, background")
+    assert why["D56", "car19_t", "flags"].endswith("which this value is tied to")
     assert why["D42", "t_cells", "events"].startswith("the tube was counted anew")
     assert why["D42", "car19_t", "per_ul"].startswith("limits, background")
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from panels.text.plural import counted
 from tasks.corrections.tube_named import described
+from tasks.tubes.corrections import who_and_why
 
 if TYPE_CHECKING:
     from tasks.corrections.correct import Corrected
-    from tasks.corrections.tables_follow import TablesChanged
+    from tasks.corrections.tables_follow import NumberChange, TablesChanged
     from tasks.store.corrections import Correction
 
 MOST_LINES = 30
@@ -20,7 +22,7 @@ MOST_LINES = 30
 
 def correction_text(done: Corrected) -> str:
     """Say what was set, which counts it changes and which published numbers."""
-    lines = [described(done.tube), *(_boundary(done, each) for each in done.made), ""]
+    lines = [described(done.tube), *_boundaries(done), ""]
     if done.changes:
         width = max(len(each.population) for each in done.changes) + 2
         lines.append(f"{'':<{width}}events before → after")
@@ -41,6 +43,11 @@ def correction_document(done: Corrected) -> dict[str, Any]:
         "tube_sha256": done.tube.identity.tube_sha256,
         "written": done.tables is not None,
         "corrections": [_correction_document(each) for each in done.made],
+        "superseded": [
+            _correction_document(each)
+            | {"by": each.made_by, "uncorrected": done.uncorrected.get(each.name)}
+            for each in done.superseded
+        ],
         "events": [asdict(each) for each in done.changes],
         "tables": None if done.tables is None else tables_document(done.tables),
     }
@@ -53,14 +60,26 @@ def tables_lines(tables: TablesChanged) -> Iterator[str]:
         yield f"{tables.patient}, what reads otherwise:"
     else:
         yield f"{tables.patient}: no published number reads otherwise."
-    for each in tables.changes[:MOST_LINES]:
-        of = " ".join(filter(None, (each.visit, each.specimen, each.population, each.what)))
+    for of, each in list(zip(_named(tables.changes), tables.changes, strict=True))[:MOST_LINES]:
         yield f"  {of:<48}{each.before} → {each.after}"
     if len(tables.changes) > MOST_LINES:
         yield f"  … and {len(tables.changes) - MOST_LINES} more (--json lists all)"
     if tables.later:
         yield f"The tables of {counted(tables.later, 'other patient')} follow with the next pass."
     yield from tables.faults
+
+
+def _named(changes: Sequence[NumberChange]) -> list[str]:
+    """Name every number, with its panel, and with its tube where two of one panel gave it."""
+    names = [
+        " ".join(filter(None, (each.visit, each.specimen, each.panel, each.population, each.what)))
+        for each in changes
+    ]
+    twice = {name for name, times in Counter(names).items() if times > 1}
+    return [
+        f"{name} (tube {each.tube_sha256[:12]})" if name in twice else name
+        for name, each in zip(names, changes, strict=True)
+    ]
 
 
 def tables_document(tables: TablesChanged) -> dict[str, Any]:
@@ -71,6 +90,25 @@ def tables_document(tables: TablesChanged) -> dict[str, Any]:
         "patients_with_the_next_pass": tables.later,
         "faults": list(tables.faults),
     }
+
+
+def _boundaries(done: Corrected) -> Iterator[str]:
+    """Say what was set, and where somebody had set it before: to what, who and why."""
+    superseded = {each.place: each for each in done.superseded}
+    for each in done.made:
+        yield _boundary(done, each)
+        if each.place in superseded:
+            yield f"  {_earlier(done, superseded[each.place])}"
+
+
+def _earlier(done: Corrected, each: Correction) -> str:
+    if isinstance(each.value, tuple):
+        return f"It was an outline of {len(each.value)} vertices, {who_and_why(each)}"
+    without = done.uncorrected[each.name]
+    return (
+        f"It was {each.value:,.6g}, {who_and_why(each)}; the tube without corrections: "
+        f"{without:,.6g}"
+    )
 
 
 def _boundary(done: Corrected, each: Correction) -> str:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from panels.text.errors import UsageFault
 from tasks.corrections.permitted import gate_set, threshold_set
 from tasks.corrections.spelt import unknown_name
-from tasks.corrections.tables_follow import TablesChanged, present_snapshot, tables_follow
+from tasks.corrections.tables_follow import (
+    TablesChanged,
+    finished_by_the_next_pass,
+    present_snapshot,
+    tables_follow,
+)
 from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.corrections import (
@@ -43,6 +49,9 @@ from tasks.tubes.count_tube import counting_inputs, keep_counts
 from tasks.tubes.gate_tube import GatedTube, gate_tube
 from tasks.vocabulary.person import explanation, is_same_person, person
 
+if TYPE_CHECKING:
+    from gating.evaluation.compiled_strategy import Compiled
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -71,13 +80,17 @@ class CountChange:
 class Corrected:
     """What a correction does: to which tube, which boundaries, counts and published numbers.
 
-    ``tables`` is None where nothing was written.
+    ``superseded`` are the corrections in whose place they step, ``uncorrected`` the thresholds of
+    the tube without any correction, in the file's linear units. ``tables`` is None where nothing
+    was written.
     """
 
     tube: Tube
     made: tuple[Correction, ...]
     units: Mapping[str, str]
     changes: tuple[CountChange, ...]
+    superseded: tuple[Correction, ...] = ()
+    uncorrected: Mapping[str, float] = field(default_factory=dict)
     tables: TablesChanged | None = None
 
 
@@ -88,8 +101,10 @@ def preview_correction(study: Study, name: str, request: Request) -> Corrected:
     with study.store() as store:
         tube = tube_named(store, name)
     before = gated_tube(snapshot, tube)
-    made = _corrections(before, request)
-    return _corrected(tube, before, made, before.preview().counts(as_boundaries(made)))
+    uncorrected = uncorrected_gates(snapshot, tube, before)
+    made = _corrections(before, uncorrected, request)
+    counts = before.preview().counts(as_boundaries(made))
+    return _corrected(tube, before, uncorrected, made, counts)
 
 
 def correct_tube(study: Study, name: str, request: Request) -> Corrected:
@@ -104,16 +119,18 @@ def correct_tube(study: Study, name: str, request: Request) -> Corrected:
         snapshot = present_snapshot(study)
         tube = tube_named(store, name)
         before = gated_tube(snapshot, tube)
-        made = _corrections(before, request)
+        uncorrected = uncorrected_gates(snapshot, tube, before)
+        made = _corrections(before, uncorrected, request)
         after = gated_tube(snapshot, tube, _together(before, made))
         events = {each.population: each.events for each in after.gating.counts}
-        done = _corrected(tube, before, made, events)
+        done = _corrected(tube, before, uncorrected, made, events)
         save_gating(store, before.gating, seen=tube.file)
         with store.writing() as connection:
             write_corrections(connection, made)
             add_entry(connection, _entry(request, done))
-        keep_counts(snapshot, store, tube, after)
-        return replace(done, tables=tables_follow(snapshot, tube))
+        with finished_by_the_next_pass("The correction"):
+            keep_counts(snapshot, store, tube, after)
+            return replace(done, tables=tables_follow(snapshot, tube))
 
 
 def withdraw_corrections(
@@ -121,8 +138,9 @@ def withdraw_corrections(
 ) -> tuple[Tube, list[Correction], TablesChanged]:
     """Take corrections of a tube back: those of the named thresholds and gates, or all.
 
-    The counts without them are in the store and hold again at once. Raises UsageFault when there is
-    nothing to take back.
+    The counts without them hold again at once. The tube is gated before anything is written. Raises
+    UsageFault when there is nothing to take back; TubeFault when the tube cannot be gated, OSError
+    when its file cannot be reached.
     """
     by, reason = person("--by", by), explanation("--reason", reason)
     with study_lock(study), study.store() as store:
@@ -134,6 +152,7 @@ def withdraw_corrections(
         _refuse_unknown(places, in_force)
         if not chosen:
             raise UsageFault(f"Nothing is corrected in this tube now:\n  {described(tube)}")
+        after = gated_tube(snapshot, tube, [each for each in in_force if each not in chosen])
         at = utc_now()
         with store.writing() as connection:
             write_withdrawals(connection, [Withdrawal(each.id, at, by, reason) for each in chosen])
@@ -141,8 +160,9 @@ def withdraw_corrections(
             add_entry(
                 connection, AuditEntry(by, "withdrew a correction", subject_of(tube), details)
             )
-        keep_counts(snapshot, store, tube, gated_tube(snapshot, tube))
-        return tube, chosen, tables_follow(snapshot, tube)
+        with finished_by_the_next_pass("The withdrawal"):
+            keep_counts(snapshot, store, tube, after)
+            return tube, chosen, tables_follow(snapshot, tube)
 
 
 def _checked(request: Request) -> Request:
@@ -166,6 +186,14 @@ def gated_tube(
     )
 
 
+def uncorrected_gates(snapshot: StudySnapshot, tube: Tube, gated: GatedTube) -> Compiled:
+    """Give the gates of a gated tube as they are without any correction.
+
+    How far one person may move a boundary is measured from there.
+    """
+    return (gated_tube(snapshot, tube, ()) if gated.corrections else gated).compiled
+
+
 def _together(before: GatedTube, made: Sequence[Correction]) -> list[Correction]:
     """Give the corrections of a tube when some more are made, by kind and name."""
     set_anew = {each.place for each in made}
@@ -174,7 +202,11 @@ def _together(before: GatedTube, made: Sequence[Correction]) -> list[Correction]
 
 
 def _corrected(
-    tube: Tube, before: GatedTube, made: Sequence[Correction], after: Mapping[str, int]
+    tube: Tube,
+    before: GatedTube,
+    uncorrected: Compiled,
+    made: Sequence[Correction],
+    after: Mapping[str, int],
 ) -> Corrected:
     """Sum up what corrections do; ``after`` are the events of each population with them."""
     channels = {
@@ -186,7 +218,15 @@ def _corrected(
         if after[each.population] != each.events
     )
     units = {each.name: channels[each.name] for each in made if each.kind == "threshold"}
-    return Corrected(tube, tuple(made), units, changes)
+    places = {each.place for each in made}
+    return Corrected(
+        tube,
+        tuple(made),
+        units,
+        changes,
+        superseded=tuple(each for each in before.corrections if each.place in places),
+        uncorrected={each.threshold: each.value for each in uncorrected.thresholds},
+    )
 
 
 def _used(snapshot: StudySnapshot, tube: Tube) -> StrategyInUse:
@@ -201,14 +241,14 @@ def _used(snapshot: StudySnapshot, tube: Tube) -> StrategyInUse:
     return used
 
 
-def _corrections(before: GatedTube, request: Request) -> list[Correction]:
+def _corrections(before: GatedTube, uncorrected: Compiled, request: Request) -> list[Correction]:
     """Make the corrections of a request; raises UsageFault where one may not be made so."""
-    made = list(_set(before, request))
+    made = list(_set(before, uncorrected, request))
     sha256 = corrections_sha256(_together(before, made))
     return [replace(each, sha256_after=sha256) for each in made]
 
 
-def _set(before: GatedTube, request: Request) -> Iterator[Correction]:
+def _set(before: GatedTube, uncorrected: Compiled, request: Request) -> Iterator[Correction]:
     """Make a correction of each threshold and each gate of a request."""
     calibrated, gating = before.calibrated, before.gating
 
@@ -240,7 +280,7 @@ def _set(before: GatedTube, request: Request) -> Iterator[Correction]:
         values, limits = threshold_set(before, name, value, request.second)
         yield correction("threshold", name, values, limits)
     for name, vertices in request.gates.items():
-        outlines, limits = gate_set(before, name, vertices, request.second)
+        outlines, limits = gate_set(before, uncorrected, name, vertices, request.second)
         yield correction("gate", name, outlines, limits)
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from panels.text.errors import UsageFault
-from tasks.corrections.tables_follow import TablesChanged, present_snapshot, tables_follow
+from tasks.corrections.tables_follow import (
+    TablesChanged,
+    finished_by_the_next_pass,
+    present_snapshot,
+    tables_follow,
+)
 from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.exclusions import Action, Exclusion, exclusions_of, write_exclusion
@@ -27,6 +32,7 @@ def decide_on_tube(
     """
     by, reason = person("--by", by), explanation("--reason", reason)
     with study_lock(study), study.store() as store:
+        snapshot = present_snapshot(study)
         tube = tube_named(store, name)
         sha256 = tube.identity.tube_sha256
         earlier = exclusions_of(store, sha256)
@@ -37,7 +43,8 @@ def decide_on_tube(
             write_exclusion(connection, Exclusion(sha256, action, utc_now(), by, reason))
             details = about(tube) | {"reason": reason}
             add_entry(connection, AuditEntry(by, DONE[action], subject_of(tube), details))
-        return tube, tables_follow(present_snapshot(study), tube)
+        with finished_by_the_next_pass("The decision"):
+            return tube, tables_follow(snapshot, tube)
 
 
 def _nothing_to_do(tube: Tube, last: Exclusion | None) -> str:

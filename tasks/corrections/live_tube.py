@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from gating.display.draw_tube import draw_tube, outlines_with
 from gating.evaluation.axis_units import to_linear
-from gating.evaluation.correction_limits import VERTEX_SHARE, farthest_move, threshold_limits
+from gating.evaluation.correction_limits import VERTEX_SHARE, threshold_limits
 from gating.evaluation.corrections import Corrections
 from panels.text.errors import UsageFault
-from tasks.corrections.correct import gated_tube
+from tasks.corrections.correct import gated_tube, uncorrected_gates
+from tasks.corrections.permitted import vertex_move
 from tasks.corrections.tube_named import tube_named
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.kinetics.wide_table import print_result
@@ -93,6 +94,7 @@ class LiveTube:
         with study.store() as store:
             self._tube: Tube = tube_named(store, tube_sha256)
         self._gated: GatedTube = gated_tube(self._snapshot, self._tube)
+        self._uncorrected = uncorrected_gates(self._snapshot, self._tube, self._gated)
         self._counting = self._gated.preview()
         gated = self._gated
         seed = int(tube_sha256[:15], 16)
@@ -217,9 +219,8 @@ class LiveTube:
                 said = f"{limits[0]:,.6g} to {limits[1]:,.6g}" if limits else "none declared"
                 beyond = f"Beyond the limits ({said}): a second person has to agree."
             told.append({"words": words, "beyond": beyond})
-        polygons = {gate.gate: gate.polygon for gate in compiled.strategy.gates if gate.polygon}
         for name, vertices in outlines.items():
-            share = farthest_move(compiled, polygons[name], tuple(vertices))
+            share = vertex_move(self._uncorrected, name, tuple(vertices))
             beyond = ""
             if share is None or share > VERTEX_SHARE:
                 beyond = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gating.evaluation.correction_limits import (
     VERTEX_SHARE,
     farthest_move,
@@ -13,6 +15,10 @@ from tasks.corrections.spelt import unknown_name
 from tasks.store.corrections import Vertices
 from tasks.tubes.gate_tube import GatedTube
 
+if TYPE_CHECKING:
+    from gating.evaluation.compiled_strategy import Compiled
+    from gating.strategy.gates import Polygon
+
 
 def threshold_set(
     before: GatedTube, name: str, value: float, second: str
@@ -20,7 +26,7 @@ def threshold_set(
     """Give a threshold's value after and before, and the limits of one person in words.
 
     Values are in the file's linear units. Raises UsageFault for an unknown name, a value beyond the
-    detector's range, or one beyond the limits without a second person.
+    detector's range, the one that holds already, or one beyond the limits without a second person.
     """
     compiled = before.compiled
     realised = {each.threshold: each for each in compiled.thresholds}
@@ -33,6 +39,10 @@ def threshold_set(
             f"--threshold {name}={value:g} is beyond the range of {channel}, which ends at "
             f"{maximum:,.0f} channel units. The threshold lies at {each.value:,.6g} now."
         )
+    if f"{value:.6g}" == f"{each.value:.6g}":
+        raise UsageFault(
+            f"--threshold {name}={value:g}: it lies there already, on {channel}. Nothing was set."
+        )
     limits = threshold_limits(compiled, name)
     words = "none declared" if limits is None else f"{limits[0]:.6g} to {limits[1]:.6g}"
     if (limits is None or not limits[0] <= value <= limits[1]) and not second:
@@ -44,24 +54,37 @@ def threshold_set(
     return (value, each.value), words
 
 
+def vertex_move(uncorrected: Compiled, name: str, vertices: Vertices) -> float | None:
+    """Give the largest part of an axis by which a vertex would lie from where the tube puts it.
+
+    ``uncorrected`` are the tube's gates without any correction: many small steps are one large one.
+    None where the number of vertices is another one.
+    """
+    return farthest_move(uncorrected, _polygons(uncorrected)[name], vertices)
+
+
 def gate_set(
-    before: GatedTube, name: str, vertices: Vertices, second: str
+    before: GatedTube, uncorrected: Compiled, name: str, vertices: Vertices, second: str
 ) -> tuple[tuple[Vertices, Vertices], str]:
     """Give a polygon's vertices after and before, and how far one person may move them in words.
 
-    Raises UsageFault for a gate that is no polygon, or vertices beyond the limits without a second
-    person.
+    The limit is measured from the tube's gates without any correction (``uncorrected``). Raises
+    UsageFault for a gate that is no polygon, vertices where they lie already, or beyond the limits
+    without a second person.
     """
     compiled = before.compiled
-    polygons = {each.gate: each.polygon for each in compiled.strategy.gates if each.polygon}
+    polygons = _polygons(compiled)
     if name not in polygons:
         raise unknown_name("--gate", name, "polygon", polygons, _shape_of(before, name))
-    moved = farthest_move(compiled, polygons[name], vertices)
+    if _printed(vertices) == _printed(vertices_of(compiled, polygons[name])):
+        raise UsageFault(f"--gate {name}: its outline lies there already. Nothing was set.")
+    moved = vertex_move(uncorrected, name, vertices)
     if (moved is None or moved > VERTEX_SHARE) and not second:
+        without = _polygons(uncorrected)[name].vertices
         how = (
-            f"it has {len(vertices)} vertices instead of {len(polygons[name].vertices)}"
+            f"it has {len(vertices)} vertices instead of {len(without)}"
             if moved is None
-            else f"a vertex moves by {100 * moved:.0f} % of its axis"
+            else f"a vertex lies {100 * moved:.0f} % of its axis from its place without corrections"
         )
         raise UsageFault(
             f"--gate {name}: {how}, which is beyond what one person may set: the same vertices, "
@@ -70,6 +93,15 @@ def gate_set(
         )
     limits = f"each vertex within {100 * VERTEX_SHARE:.0f} % of its axis"
     return (vertices, vertices_of(compiled, polygons[name])), limits
+
+
+def _polygons(compiled: Compiled) -> dict[str, Polygon]:
+    return {each.gate: each.polygon for each in compiled.strategy.gates if each.polygon}
+
+
+def _printed(vertices: Vertices) -> list[str]:
+    """Give vertices as exactly as they are printed."""
+    return [f"{x:.6g},{y:.6g}" for x, y in vertices]
 
 
 def _values_of(before: GatedTube) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from tasks.results.front_page import rewrite_front_page
 from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_tables import build_patient
 from tasks.store.editions import Edition, last_editions
+from tasks.store.faults import in_words
 from tasks.store.tubes import Tube
 from tasks.strategies.in_use import read_snapshot
 from tasks.strategies.pins import finish_promotions
@@ -30,7 +32,8 @@ Row = Mapping[Hashable, Any]
 class NumberChange:
     """One published number of a patient that reads otherwise than before.
 
-    ``what`` is empty for a result of a visit, else the name of a parameter.
+    ``what`` is empty for a result of a visit, else the name of a parameter; ``panel`` and
+    ``tube_sha256`` are empty for a parameter.
     """
 
     visit: str
@@ -39,6 +42,8 @@ class NumberChange:
     what: str
     before: str
     after: str
+    panel: str = ""
+    tube_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,22 @@ def present_snapshot(study: Study) -> StudySnapshot:
     To be called under the study's lock.
     """
     return read_snapshot(finish_promotions(open_study(study.folder)))
+
+
+@contextmanager
+def finished_by_the_next_pass(decision: str) -> Iterator[None]:
+    """Say of whatever fails in the block that the decision before it is kept all the same.
+
+    Raises ReconflowError.
+    """
+    try:
+        yield
+    except (ReconflowError, OSError) as error:
+        why = in_words(error) if isinstance(error, OSError) else str(error)
+        raise ReconflowError(
+            f"{decision} is kept; its counts and tables could not be written now, and the next "
+            f"reconflow run writes them. {why}"
+        ) from error
 
 
 def tables_follow(snapshot: StudySnapshot, tube: Tube) -> TablesChanged:
@@ -96,16 +117,20 @@ def _changes(before: Edition | None, after: Edition | None) -> Iterator[NumberCh
         for key in dict.fromkeys((*now, *then)):
             old, new = then.get(key, "–"), now.get(key, "–")
             if old != new:
-                visit, specimen, population, what, _ = key
-                yield NumberChange(visit, specimen, population, what, old, new)
+                visit, specimen, population, what, panel, tube = key
+                yield NumberChange(visit, specimen, population, what, old, new, panel, tube)
 
 
-Key = tuple[str, str, str, str, str]
+Key = tuple[str, str, str, str, str, str]
+"""Visit, specimen, population, parameter, panel and tube of a number."""
 
 
 def _results(edition: Edition | None) -> dict[Key, str]:
     return {
-        (row["visit"], row["specimen"], row["population"], "", row["tube_sha256"]): _result(row)
+        (
+            *(row["visit"], row["specimen"], row["population"], ""),
+            *(row["panel"], row["tube_sha256"]),
+        ): _result(row)
         for row in _rows(edition, "kinetics")
     }
 
@@ -121,7 +146,7 @@ def _result(row: Row) -> str:
 
 def _parameters(edition: Edition | None) -> dict[Key, str]:
     return {
-        ("", row["specimen"], row["population"], row["parameter"], ""): _parameter(row)
+        ("", row["specimen"], row["population"], row["parameter"], "", ""): _parameter(row)
         for row in _rows(edition, "parameters")
     }
 

@@ -45,7 +45,10 @@ def anchored_volume(
             flags.append(flag)
         if volume:
             flags += _anchor_flags(anchor, order[0], population)
-            return _tied(volume, tube, anchor, population), tuple(flags)
+            tied = _tied(volume, tube, anchor, population)
+            if _is_tied_to_corrected(draw, tube, population, tied):
+                flags.append(Flag.ANCHORED_ON_CORRECTED)
+            return tied, tuple(flags)
     return None, tuple(flags)
 
 
@@ -69,6 +72,18 @@ def _tied(volume: Volume, tube: TubeCounts, anchor: str, population: str) -> Vol
         repeats=anchor == population,
         tied_to=(*volume.tied_to, (tube.identity.tube_sha256, anchor)),
     )
+
+
+def _is_tied_to_corrected(draw: Draw, tube: TubeCounts, population: str, volume: Volume) -> bool:
+    """Tell whether a person corrected a count that ties the population to a volume.
+
+    Its own count does not matter here: that it was corrected is said of the count itself.
+    """
+    corrected = {
+        (each.identity.tube_sha256, name) for each in draw.tubes for name in each.corrected
+    }
+    own = (tube.identity.tube_sha256, population)
+    return any(row in corrected and row != own for row in volume.tied_to)
 
 
 def _by_chain(draw: Draw, tube: TubeCounts, anchor: str) -> tuple[Volume | None, Flag | None]:

@@ -45,8 +45,9 @@ def write_corrections_table(snapshot: StudySnapshot) -> None:
     """Write one row a correction × population that it changed, in the order they were made.
 
     A correction that changed no count has one row without population. ``together_with`` names what
-    was set at the same moment: counts that hang on both changed by both. Values are in the file's
-    linear units; an outline is ``x,y;x,y;…``.
+    was set at the same moment: counts that hang on both changed by both. ``old_value`` and
+    ``events_before`` are what held just before, an earlier correction's where one was in force.
+    Values are in the file's linear units; an outline is ``x,y;x,y;…``.
     """
     with snapshot.study.store() as store:
         log = read_corrections(store)

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.kinetics.table_schema import Column, TableSchema
+from tasks.vocabulary.flags import Flag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,11 @@ DECISIONS = ("used", "corrected", REVIEW)
 """What is compared where the table at the cut held it already."""
 PARAMETER_VALUES = ("value", "low", "high", "censoring", "definition")
 
+COUNTS = ("events", "parent_events")
+CORRECTED = "a person corrected a gate of the tube, or took a correction back"
+CORRECTED_IN = "a person corrected a gate, or took a correction back, in tube"
+
+Key = tuple[str, ...]
 Row = Mapping[Hashable, Any]
 
 
@@ -78,10 +84,11 @@ def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, .
     rows_then, rows_now = _by_key(then, key), _by_key(now, key)
     tubes_then = {tube for tube, _ in rows_then}
     tubes_now = {tube for tube, _ in rows_now}
+    corrected = _corrected_tubes(rows_then, rows_now)
     for each in sorted({*rows_then, *rows_now}):
         old, new = rows_then.get(each), rows_now.get(each)
         if old is not None and new is not None:
-            yield from _changes(old, new)
+            yield from _changes(old, new, corrected)
         elif new is not None:
             why = _why_it_came(new, has_tube=each[0] in tubes_then)
             yield _line("kinetics", new, ROW, ("", _result(new)), why)
@@ -90,11 +97,34 @@ def _kinetics(then: pd.DataFrame, now: pd.DataFrame) -> Iterator[tuple[object, .
             yield _line("kinetics", old, ROW, (_result(old), ""), why)
 
 
-def _changes(old: Row, new: Row) -> Iterator[tuple[object, ...]]:
-    """Yield a line for each value of a row that is another one now."""
+def _corrected_tubes(then: Mapping[Key, Row], now: Mapping[Key, Row]) -> dict[str, Row]:
+    """Give a row of every tube in which corrections changed, or counts by them, by tube.
+
+    A tube whose uncorrected counts changed too was counted anew for another reason.
+    """
+    changed: dict[str, Row] = {}
+    otherwise: set[str] = set()
+    for key in then.keys() & now.keys():
+        old, new = then[key], now[key]
+        moved = any(_written(old[name]) != _written(new[name]) for name in COUNTS)
+        marked = bool(old["used"]) and old["corrected"] != new["corrected"]
+        is_corrected = "Y" in (old["corrected"], new["corrected"])
+        if moved and (not is_corrected or _made_with_another(old, new)):
+            otherwise.add(key[0])
+        elif is_corrected and (moved or marked):
+            changed[key[0]] = new
+    return {tube: row for tube, row in changed.items() if tube not in otherwise}
+
+
+def _changes(old: Row, new: Row, corrected: Mapping[str, Row]) -> Iterator[tuple[object, ...]]:
+    """Yield a line for each value of a row that is another one now.
+
+    ``corrected`` are the tubes in which corrections changed, or counts by them.
+    """
     compared = (*IDENTITY, "day", *VALUES, *(DECISIONS if old["used"] else ()))
     changed = [name for name in compared if _written(old[name]) != _written(new[name])]
-    why = _why(old, new, [name for name in changed if name != REVIEW or _is_exclusion(old, new)])
+    decisive = [name for name in changed if name != REVIEW or _is_exclusion(old, new)]
+    why = _why(old, new, decisive, corrected)
     for name in changed:
         reason = _review_now(new) if name == REVIEW else why
         yield _line("kinetics", new, name, (_written(old[name]), _written(new[name])), reason)
@@ -121,7 +151,7 @@ def _parameter_values(row: Row | None) -> list[str]:
     return [_written(row[name]) for name in PARAMETER_VALUES]
 
 
-def _why(old: Row, new: Row, changed: list[str]) -> str:
+def _why(old: Row, new: Row, changed: list[str], corrected: Mapping[str, Row]) -> str:
     """Give the cause that lies farthest back: what counted, sheet, infusion, counts, draw."""
     known = _made_with_another(old, new) or _decided(new, changed)
     if known:
@@ -130,9 +160,28 @@ def _why(old: Row, new: Row, changed: list[str]) -> str:
         return "the sample sheet says otherwise now"
     if "day" in changed:
         return "the time of infusion is another one"
-    if "events" in changed or "parent_events" in changed:
+    if new["tube_sha256"] in corrected:
+        return CORRECTED
+    if not set(COUNTS).isdisjoint(changed):
         return "the tube was counted anew: controls or a baseline tube came, or the program changed"
-    return "limits, background or a companion tube of the draw changed"
+    return _tied_to(old, new, corrected) or (
+        "limits, background or a companion tube of the draw changed"
+    )
+
+
+def _tied_to(old: Row, new: Row, corrected: Mapping[str, Row]) -> str:
+    """Name the corrected tube of the draw that a concentration is, or was, tied to."""
+    if Flag.ANCHORED_ON_CORRECTED not in f"{old['flags']};{new['flags']}".split(";"):
+        return ""
+    of_draw = ("patient", "specimen", "visit")
+    told = sorted(
+        f"{row['panel']} {tube[:12]}"
+        for tube, row in corrected.items()
+        if all(row[name] == new[name] for name in of_draw)
+    )
+    if not told:
+        return ""
+    return f"{CORRECTED_IN} {', '.join(told)}, which this value is tied to"
 
 
 def _made_with_another(old: Row, new: Row) -> str:
@@ -152,7 +201,7 @@ def _decided(new: Row, changed: list[str]) -> str:
     if REVIEW in changed:
         return _review_now(new)
     if "corrected" in changed:
-        return "a person corrected a gate of the tube, or took a correction back"
+        return CORRECTED
     return ""
 
 
@@ -182,7 +231,7 @@ def _why_it_went(row: Row, *, has_tube: bool) -> str:
     return "the tube is not in the tables any more"
 
 
-def _by_key(frame: pd.DataFrame, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
+def _by_key(frame: pd.DataFrame, key: tuple[str, ...]) -> dict[Key, Row]:
     return {tuple(str(row[name]) for name in key): row for row in frame.to_dict("records")}
 
 

@@ -35,6 +35,11 @@ class Flag(ExplainedWord):
         "corrected",
         "A person set a threshold or gate of this tube; corrections.csv says who, when and why.",
     )
+    ANCHORED_ON_CORRECTED = Explained(
+        "anchored_on_corrected",
+        "The concentration is tied to a count that a person corrected, in this tube or another of "
+        "the draw; corrections.csv says who, when and why.",
+    )
     UNSTEADY_ACQUISITION = Explained(
         "unsteady_acquisition",
         "More than 20 % of the acquisition was left out: the signal or the flow jumped (qc.json: "

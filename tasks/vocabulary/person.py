@@ -27,7 +27,7 @@ def explanation(option: str, words: str) -> str:
 
 
 def is_same_person(name: str, other: str) -> bool:
-    """Tell whether two names are one: blanks, capitals and ways of writing a letter aside."""
+    """Tell whether two names are one: blanks, dots, capitals and ways of writing a letter aside."""
     return _folded(name) == _folded(other)
 
 
@@ -48,4 +48,4 @@ def _words(option: str, text: str, longest: int, what: str) -> str:
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().replace(".", " ").split())

@@ -32,6 +32,8 @@ _STOP: Mapping[Flag, str] = {
 _LOOK: Mapping[Flag, str] = {
     Flag.THRESHOLD_MOVED: "A person should see the boundary that replaced the declared one.",
     Flag.CORRECTED: "The value is a person's; whoever signs should see what was changed.",
+    Flag.ANCHORED_ON_CORRECTED: "A correction moved this value too, though its own gates are as "
+    "they were.",
     Flag.UNSTEADY_ACQUISITION: "What was left out is in no count; the rest should look steady.",
     Flag.SIGNAL_DRIFT: "Cells may have crossed a boundary while the tube ran.",
     Flag.LOW_VIABILITY: "Unusual of fresh blood; rare populations suffer first.",

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.commands.tube_text import tables_lines
 from tasks.corrections.boundaries import gates_given, thresholds_given
+from tasks.corrections.tables_follow import NumberChange, TablesChanged
 from tasks.simulate.study import TRUTH, write_study
 from tasks.study.folder import Study, open_study
 from tests.flows.command import Said, reconflow_here
@@ -66,6 +68,16 @@ def test_a_tube_is_corrected_excluded_included_and_its_history_told(
     assert again.code == 2
     assert "excluded already by A. Okafor" in again.err
     assert call("include", FILE, *BY).code == 0
+    twice = call("correct", FILE, "--threshold", "cd24_tr=8500", *BY)
+    assert twice.code == 2
+    assert "it lies there already" in twice.err
+    further = ("correct", FILE, "--threshold", "cd24_tr=9000", *BY, "--dry-run")
+    other = call(*further)
+    assert "  It was 8,500, set by A. Okafor on 20" in other.out
+    assert "the valley lies higher; the tube without corrections: 5,600" in other.out
+    (superseded,) = call(*further, "--json").document["superseded"]
+    told = (superseded["name"], superseded["by"], superseded["value"], superseded["uncorrected"])
+    assert told == ("cd24_tr", "A. Okafor", 8500, 5600)
     withdrawn = call("withdraw", FILE, "cd24_tr", *BY, "--json")
     assert (withdrawn.code, withdrawn.document["withdrawn"]) == (0, ["cd24_tr"])
     told = call("history", FILE)
@@ -109,6 +121,24 @@ def test_a_call_that_cannot_be_done_ends_with_code_2_and_says_what_to_write(
         assert said.code == 2, words
         assert sentence in said.err
         assert "Traceback" not in said.err
+
+
+def test_every_number_that_reads_otherwise_is_named_once() -> None:
+    changes = (
+        NumberChange("D84", "blood", "b_cells", "", "5/µL", "6/µL", "bcell", "a" * 64),
+        NumberChange("D84", "blood", "b_cells", "", "5/µL", "6/µL", "cart", "b" * 64),
+        NumberChange("D84", "blood", "b_cells", "", "5/µL", "6/µL", "tbnk", "c" * 64),
+        NumberChange("D84", "blood", "b_cells", "", "5/µL", "7/µL", "tbnk", "d" * 64),
+        NumberChange("", "blood", "b_cells", "Cmax", "5", "6"),
+    )
+    lines = [line.strip() for line in tables_lines(TablesChanged("P01", changes, 0, ()))][2:]
+    assert [line.split("  ")[0] for line in lines] == [
+        "D84 blood bcell b_cells",
+        "D84 blood cart b_cells",
+        f"D84 blood tbnk b_cells (tube {'c' * 12})",
+        f"D84 blood tbnk b_cells (tube {'d' * 12})",
+        "blood b_cells Cmax",
+    ]
 
 
 def test_outlines_and_values_are_read_exactly() -> None:

@@ -101,6 +101,27 @@ def test_a_chain_carries_the_errors_of_its_beads_and_of_its_anchor_in_both_tubes
     assert repeated.relative_variance == pytest.approx(of_beads + 1 / 400)
 
 
+def test_what_is_tied_to_a_count_that_a_person_corrected_says_so() -> None:
+    here, there = {ONE: 9_000, TWO: 700, "car19_t": 100}, {ONE: 3_000, TWO: 400}
+
+    def flagged(population: str, *, own: str = "", partner: str = "", anchor: str = ONE) -> bool:
+        one = replace(tube("bcell", here), corrected=frozenset([own]))
+        other = replace(tube("tbnk", there, 10_000, **BEADS), corrected=frozenset([partner]))
+        volume, flags = anchored_volume(
+            draw(one, other), one, population, anchors=[anchor], method="chain"
+        )
+        assert volume is not None
+        return Flag.ANCHORED_ON_CORRECTED in flags
+
+    assert not flagged("car19_t")
+    assert flagged("car19_t", partner=ONE)
+    assert flagged("car19_t", own=ONE)
+    assert not flagged("car19_t", partner=TWO)
+    assert not flagged("car19_t", own="car19_t")
+    assert flagged(ONE, partner=ONE)
+    assert not flagged(ONE, own=ONE)
+
+
 def test_an_analyser_ties_leukocytes_and_lymphocytes_and_nothing_else() -> None:
     counts = {"leukocytes_per_ul": 5_000.0, "lymphocytes_per_ul": 1_200.0}
     washed = tube("bcell", {ONE: 8_000, "lymphocytes": 2_400, "t_cells": 900}, **counts)

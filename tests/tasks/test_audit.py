@@ -136,6 +136,8 @@ def test_a_name_is_one_line_of_at_most_100_letters() -> None:
 
 def test_one_person_is_known_under_other_capitals_and_blanks() -> None:
     assert is_same_person("A.  Meyer", " a. meyer")
+    assert is_same_person("A Meyer", "A. Meyer")
+    assert is_same_person("A.B.Meyer", "A. B. Meyer")
     assert is_same_person("Mu\u0308ller", "MÜLLER")
     assert not is_same_person("A. Meyer", "B. Meyer")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from panels.text.errors import UsageFault
+from gating.evaluation.axis_units import to_display
+from panels.text.errors import ReconflowError, UsageFault
 from tasks.concordance.compare import agreement
 from tasks.concordance.recount import comparison, measure_references
 from tasks.corrections.correct import (
@@ -21,6 +22,7 @@ from tasks.corrections.correct import (
     withdraw_corrections,
 )
 from tasks.corrections.exclusion import decide_on_tube
+from tasks.corrections.live_tube import LiveTube
 from tasks.corrections.tube_history import tube_history
 from tasks.corrections.tube_named import tube_named
 from tasks.results.corrections_table import TABLE, write_corrections_table
@@ -284,8 +286,48 @@ def test_a_polygon_is_redrawn_within_a_share_of_its_axes(study: Study) -> None:
     with pytest.raises(UsageFault, match="3 vertices instead of"):
         correct_tube(study, FILE, request(thresholds={}, gates={gate.gate: vertices[:3]}))
     far = ((0.0, 0.0), *gate.polygon.vertices[1:-1], (262143.0, 262143.0))
-    with pytest.raises(UsageFault, match="% of its axis, which is beyond"):
+    with pytest.raises(UsageFault, match=r"86 % of its axis from its place .* which is beyond"):
         correct_tube(study, FILE, request(thresholds={}, gates={gate.gate: far}))
+
+
+def _shifted(study: Study, share: float) -> tuple[str, tuple[tuple[float, float], ...]]:
+    """Give the cells' outline with one vertex moved along an axis, from where it is declared."""
+    strategy = read_snapshot(study).strategies["bcell"].for_tube(_tube(study)).strategy
+    (polygon,) = (each.polygon for each in strategy.gates if each.gate == "cells")
+    assert polygon is not None
+    assert {polygon.x, polygon.y} == {"FSC-A", "SSC-A"}
+    x, y = polygon.vertices[-1]
+    return "cells", (*polygon.vertices[:-1], (x, y + 262144 * share))
+
+
+def test_many_small_steps_of_an_outline_are_one_large_one(study: Study) -> None:
+    name, first = _shifted(study, -0.1)
+    correct_tube(study, FILE, request(thresholds={}, gates={name: first}))
+    _, further = _shifted(study, -0.2)
+    with pytest.raises(UsageFault, match="20 % of its axis from its place without corr"):
+        correct_tube(study, FILE, request(thresholds={}, gates={name: further}))
+    page = LiveTube(study, sha_of(study))
+    x_axis, y_axis = "FSC-A", "SSC-A"
+    to_page = page._gated.compiled
+    outlined = [
+        (
+            float(to_display(to_page, x_axis, [x])[0]),
+            float(to_display(to_page, y_axis, [y])[0]),
+        )
+        for x, y in further
+    ]
+    (said,) = page.preview({}, {name: outlined}).moved
+    assert "a second person has to agree" in said["beyond"]
+    _, back = _shifted(study, 0.0)
+    done = correct_tube(study, FILE, request(thresholds={}, gates={name: back}))
+    assert done.made[0].value_before == first
+    assert states(study) == ["superseded", "active"]
+
+
+def test_limits_of_a_threshold_do_not_move_with_its_corrections(study: Study) -> None:
+    correct_tube(study, FILE, request(thresholds={"cd24_tr": 11000.0}))
+    with pytest.raises(UsageFault, match=r"limits of cd24_tr on CD24 .* are 2800 to 11200"):
+        correct_tube(study, FILE, request(thresholds={"cd24_tr": 15000.0}))
 
 
 def _tube(study: Study, name: str = FILE):
@@ -314,6 +356,58 @@ def test_two_corrections_hold_together_and_a_later_one_supersedes(study: Study) 
     assert "corrected</code>" not in (tube_folder(study, sha_of(study)) / "gating.html").read_text(
         encoding="utf-8"
     )
+
+
+def test_nothing_is_withdrawn_or_set_while_the_tubes_file_is_gone(study: Study) -> None:
+    correct_tube(study, FILE, request())
+    path = study.path_of(_tube(study).file.place or "")
+    path.rename(path.with_suffix(".away"))
+    with pytest.raises(FileNotFoundError):
+        withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
+    with pytest.raises(FileNotFoundError):
+        correct_tube(study, FILE, request(thresholds={"cd38_tr": 3200.0}))
+    assert states(study) == ["active"]
+    assert [each.action for each in decisions(study)] == ["corrected"]
+    path.with_suffix(".away").rename(path)
+    withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
+    assert states(study) == ["withdrawn"]
+
+
+def test_a_withdrawal_whose_pages_cannot_be_written_is_kept_and_said_to_be(study: Study) -> None:
+    before = events_of(study)
+    correct_tube(study, FILE, request())
+    folder = tube_folder(study, sha_of(study))
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    with pytest.raises(ReconflowError, match=r"The withdrawal is kept; .* the next reconflow run"):
+        withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
+    assert states(study) == ["withdrawn"]
+    folder.unlink()
+    with one_pass(study.folder, "nightly") as this:
+        take_in_count_and_build(this)
+    assert events_of(study) == before
+    assert counts_of(study).corrected == frozenset()
+
+
+def test_what_lies_there_already_is_not_set_again(study: Study) -> None:
+    correct_tube(study, FILE, request())
+    with pytest.raises(UsageFault, match=r"cd24_tr=8500: it lies there already, on CD24"):
+        correct_tube(study, FILE, request(by="B. Lee"))
+    name, same = _shifted(study, 0.0)
+    with pytest.raises(UsageFault, match="its outline lies there already"):
+        correct_tube(study, FILE, request(thresholds={}, gates={name: same}))
+    assert states(study) == ["active"]
+
+
+def test_what_a_later_correction_changed_is_told_from_the_earlier_one(study: Study) -> None:
+    correct_tube(study, FILE, request())
+    between = events_of(study)
+    correct_tube(study, FILE, request(thresholds={"cd24_tr": 3000.0}))
+    rows = [row for row in table(study.results / TABLE) if row["new_value"] == "3000"]
+    assert {row["old_value"] for row in rows} == {"8500"}
+    told = {row["population"]: (row["events_before"], row["events_after"]) for row in rows}
+    name = "transitional_b"
+    assert told[name] == (str(between[name]), str(events_of(study)[name]))
 
 
 def test_a_correction_expires_with_the_calibration_it_was_made_on(study: Study) -> None:

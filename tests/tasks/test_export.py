@@ -356,6 +356,51 @@ def test_what_a_person_decided_since_a_cut_is_told_where_the_cut_knew_it() -> No
     assert not any(visit == "D56" for visit, _ in why)
 
 
+def test_a_correction_is_the_cause_of_what_changed_in_its_tube_and_in_those_tied_to_it() -> None:
+    anchored = {"flags": "anchored_on_corrected", "per_ul": 6.0}
+    cells, other = {"population": "t_cells"}, {"population": "nk_cells"}
+    cart, late = ({"panel": "cart", "tube_sha256": each * 64} for each in "bc")
+    then = data(
+        kinetics(
+            at(28, corrected="Y", panel="tbnk", **cells),
+            at(28, panel="tbnk", **other),
+            at(28) | cart,
+            at(28, population="car22_t") | cart,
+            at(42, corrected="Y", **cells),
+            at(42, **other),
+            at(42) | late,
+            at(56, used="Y", **cells),
+            at(56) | cart | {"tube_sha256": "d" * 64},
+        )
+    )
+    now = data(
+        kinetics(
+            at(28, corrected="Y", panel="tbnk", events=300, **cells),
+            at(28, panel="tbnk", percent_reference=1.2, **other),
+            at(28, **anchored) | cart,
+            at(28, population="car22_t", per_ul=6.0) | cart,
+            at(42, corrected="Y", events=300, **cells),
+            at(42, events=300, **other),
+            at(42, **anchored) | late,
+            at(56, used="Y", corrected="Y", **cells),
+            at(56, **anchored) | cart | {"tube_sha256": "d" * 64},
+        )
+    )
+    told = restatements(then, now).to_dict("records")
+    why = {(row["visit"], row["population"], row["what"]): row["why"] for row in told}
+    by_hand = "a person corrected a gate of the tube, or took a correction back"
+    assert why["D28", "t_cells", "events"] == by_hand
+    assert why["D28", "nk_cells", "percent_reference"] == by_hand
+    assert why["D28", "car19_t", "per_ul"] == (
+        f"a person corrected a gate, or took a correction back, in tube tbnk {128:064x}"[:-52]
+        + ", which this value is tied to"
+    )
+    assert why["D28", "car22_t", "per_ul"].startswith("limits, background")
+    assert why["D56", "car19_t", "flags"].endswith("which this value is tied to")
+    assert why["D42", "t_cells", "events"].startswith("the tube was counted anew")
+    assert why["D42", "car19_t", "per_ul"].startswith("limits, background")
+
+
 def test_findings_tell_use_file_and_limits_of_the_percentage() -> None:
     none = dict.fromkeys(("per_ul", "per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul"))
     marrow = at(56, specimen="marrow", method="none", **none)

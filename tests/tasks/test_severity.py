@@ -13,6 +13,7 @@ def test_the_words_that_checks_rely_on() -> None:
     for word in ("beads_incomplete", "concentration_contradicted", "uncalibrated"):
         assert severity_of(word) == "stop"
     assert severity_of("corrected") == "look"
+    assert severity_of("anchored_on_corrected") == "look"
     assert severity_of("anchor_itself") == "know"
 
 

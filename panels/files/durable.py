@@ -8,11 +8,13 @@ unfinished name, bring the bytes to the disk, rename, bring the folder to the di
 import errno
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+STILL_WRITING_SECONDS = 10.0
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _NOT_ON_A_SHARE = frozenset(
     {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR}
@@ -53,10 +55,20 @@ def full_disk_named(path: Path) -> Iterator[None]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed ``write_durably`` left in a folder to which nobody else writes now."""
+    """Remove what a killed ``write_durably`` left in a folder.
+
+    What was written to in the last ten seconds stays: another process may be about to finish it.
+    """
     for path in folder.glob(".*.part"):
-        if UNFINISHED.fullmatch(path.name):
+        if UNFINISHED.fullmatch(path.name) and _rests(path):
             path.unlink(missing_ok=True)
+
+
+def _rests(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > STILL_WRITING_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def rename_durably(source: Path, target: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gating.display.draw_tube import draw_tube
-from panels.files.durable import remove_unfinished
 from tasks.publish.gating_page import render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.publish.tube_data import FORMAT, TubeFindings, TubeHead, tube_data
@@ -70,7 +69,6 @@ def write_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> None:
 
 def write_gating_page(folder: Path, tube: Tube, gated: GatedTube) -> None:
     """Write the page of a tube as it was gated, whatever gated it."""
-    remove_unfinished(folder)
     gating = gated.gating
     drawing = draw_tube(
         gated.compiled, gated.evaluation, gated.events, gated.header, _seed(gating.tube_sha256)

@@ -6,6 +6,7 @@ import multiprocessing
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -92,7 +93,8 @@ def counts(study: Study) -> dict[str, list[str]]:
     with study.store() as store:
         return {
             tube.identity.tube_sha256: [
-                repr(g) for g in gatings_of(store, tube.identity.tube_sha256)
+                repr(replace(g, counted_at=""))
+                for g in gatings_of(store, tube.identity.tube_sha256)
             ]
             for tube in taken_in(store)
         }

@@ -315,9 +315,14 @@ def _visit_line(each: "PatientVisit") -> str:
     place = f"{each.patient:<12} {visit.visit:<8} {each.severity or '-':<5}"
     state = IN_WORDS[visit.state]
     line = f"{place} {state:<16} {', '.join(visit.panels)}"
+    told = [line]
     if visit.reopened_because:
-        return f"{line}\n    reopened: {visit.reopened_because}; before {_told_last(each)}"
-    return f"{line}\n    {_told_last(each)}" if visit.last else line
+        told.append(f"reopened: {visit.reopened_because}; before {_told_last(each)}")
+    elif visit.last:
+        told.append(_told_last(each))
+    if visit.changed_since:
+        told.append(f"its numbers changed since it was asked: {visit.changed_since}")
+    return "\n    ".join(told)
 
 
 def _told_last(each: "PatientVisit") -> str:
@@ -338,6 +343,7 @@ def _visit_document(each: "PatientVisit") -> dict[str, Any]:
         "at": last.at if last else "",
         "comment": last.comment if last else "",
         "reopened_because": visit.reopened_because,
+        "changed_since": visit.changed_since,
         "tubes": {sha256: tube.state for sha256, tube in visit.tubes.items()},
     }
 

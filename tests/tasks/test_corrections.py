@@ -25,6 +25,7 @@ from tasks.corrections.tube_history import tube_history
 from tasks.corrections.tube_named import tube_named
 from tasks.results.corrections_table import TABLE, write_corrections_table
 from tasks.results.patient_tables import counted_tubes
+from tasks.results.sign_tables import sign_tables
 from tasks.simulate.study import TRUTH, write_study
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.audit import KeptEntry, entries, noted_head
@@ -330,6 +331,8 @@ def test_a_correction_expires_with_the_calibration_it_was_made_on(study: Study) 
     assert read_snapshot(study).strategies["bcell"].for_tube(tube).calibration.endswith("@1.0.1")
     assert states(study) == ["expired"]
     assert sha_of(study) in due(study)
+    with pytest.raises(UsageFault, match="out of date"):
+        sign_tables(study, "P01", "reviewed", by="A. Okafor", meaning="all seen")
     plain_night(study)
     assert counts_of(study).corrected == frozenset()
     assert "corrected" not in kinetics(study)["transitional_b"]["flags"]

@@ -1,14 +1,17 @@
-"""Sign a patient's published tables, unless they are known to be no longer what a run would write."""
+"""Sign a patient's published tables, unless a run would write others."""
 
 from __future__ import annotations
 
+from gating.evaluation.engine import ENGINE_VERSION
 from panels.text.errors import UsageFault
 from tasks.results.patient_inputs import tables_due
 from tasks.results.stored_tables import edited_tables, patient_folder
 from tasks.review.sign_off import Standing, sign
 from tasks.store.signatures import Signed
+from tasks.store.tubes import taken_in, tubes_to_count
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
+from tasks.tubes.reference_tubes import is_fmo, reference_sets
 
 
 def sign_tables(
@@ -37,4 +40,17 @@ def sign_tables(
 def _is_due(study: Study, patient: str) -> bool:
     """Tell whether a run would write a patient's tables anew; the study is read as it is now."""
     snapshot = read_snapshot(open_study(study.folder))
-    return any(each.patient == patient for each in tables_due(snapshot).patients)
+    if any(each.patient == patient for each in tables_due(snapshot).patients):
+        return True
+    with study.store() as store:
+        known = taken_in(store)
+        waiting = tubes_to_count(
+            store,
+            snapshot.versions(),
+            ENGINE_VERSION,
+            reference_sets=reference_sets(snapshot, store, known),
+            panels=snapshot.panel_contents(),
+            calibrations=snapshot.calibrations(known),
+        )
+    identities = (each.identity for each in waiting)
+    return any(each.patient == patient and not is_fmo(each) for each in identities)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.study.folder import Study as OpenStudy
 
 LONGEST_DETAILS = 300
-NOT_SHOWN = {"patient", "visit", "saw", "content", "first", "tube_sha256"}
+NOT_SHOWN = {"patient", "visit", "saw", "content", "first", "tube_sha256", "name", "token_sha256"}
 """Details that the subject says already, or that only a program reads."""
 
 TOLD_FIRST = {"comment", "meaning", "reason", "summary"}

@@ -240,22 +240,20 @@ def _decided(
     made, before = decide(opened, place, decision, by=by, comment=comment)
     _keep_head(opened)
     written = _write_tables(opened, made.patient)
-    reopened = _why_reopened(opened, made)
+    why = _why_reopened(opened, made)
     of = f" tube {made.tube_sha256[:12]}" if made.tube_sha256 else ""
     lines = [f"{made.patient} {made.visit}{of} is {IN_WORDS[decision]} by {made.reviewer}."]
     if before is not None:
         lines.append(f"It replaces: {_told(before)}")
-    if reopened:
-        lines.append(
-            f"It is open again: the tables were out of date and are written anew: {reopened}"
-        )
+    if why:
+        lines.append(f"It is open again: the tables were out of date and are written anew: {why}")
     document = {
         **{name: value for name, value in asdict(made).items() if name != "saw"},
         "replaces": None if before is None else _told(before),
         "tables_written": written,
-        "reopened_because": reopened,
+        "reopened_because": why,
     }
-    return Outcome(document=document, text="\n".join(lines), failed=not written or bool(reopened))
+    return Outcome(document=document, text="\n".join(lines), failed=not written or bool(why))
 
 
 def _why_reopened(study: "OpenStudy", made: "Review") -> str:
@@ -311,17 +309,16 @@ def _count_line(visits: Sequence["PatientVisit"]) -> str:
 
 
 def _visit_line(each: "PatientVisit") -> str:
-    visit = each.visit
-    place = f"{each.patient:<12} {visit.visit:<8} {each.severity or '-':<5}"
-    state = IN_WORDS[visit.state]
-    line = f"{place} {state:<16} {', '.join(visit.panels)}"
+    visit, last = each.visit, _told(each.visit.last) if each.visit.last else ""
+    words = f"{IN_WORDS[visit.state]:<16} {', '.join(visit.panels)}"
+    told = [f"{each.patient:<12} {visit.visit:<8} {each.severity or '-':<5} {words}"]
     if visit.reopened_because:
-        return f"{line}\n    reopened: {visit.reopened_because}; before {_told_last(each)}"
-    return f"{line}\n    {_told_last(each)}" if visit.last else line
-
-
-def _told_last(each: "PatientVisit") -> str:
-    return _told(each.visit.last) if each.visit.last else ""
+        told.append(f"reopened: {visit.reopened_because}; before {last}")
+    elif last:
+        told.append(last)
+    if visit.changed_since:
+        told.append(f"its numbers changed since it was asked: {visit.changed_since}")
+    return "\n    ".join((*told, *each.excluded))
 
 
 def _visit_document(each: "PatientVisit") -> dict[str, Any]:
@@ -338,6 +335,8 @@ def _visit_document(each: "PatientVisit") -> dict[str, Any]:
         "at": last.at if last else "",
         "comment": last.comment if last else "",
         "reopened_because": visit.reopened_because,
+        "changed_since": visit.changed_since,
+        "excluded": list(each.excluded),
         "tubes": {sha256: tube.state for sha256, tube in visit.tubes.items()},
     }
 

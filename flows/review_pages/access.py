@@ -14,7 +14,7 @@ from flows.review_pages.sessions import Session, Sessions
 from flows.review_pages.tables_writer import TablesWriter
 from tasks.review.audit_trail import keep_head
 from tasks.review.tokens import is_token, token_hash
-from tasks.store.people import ROLES, Person, Role, people_of
+from tasks.store.people import ROLES, Person, Role, people_of, somebody_was_let_in
 from tasks.study.folder import Study
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
@@ -55,8 +55,14 @@ class ReviewServer:
         self.tables = TablesWriter(self.study)
 
     def needs_token(self) -> bool:
-        """Tell whether people must show a token: on this machine only once somebody has one."""
-        return self.beyond_loopback or bool(self._people())
+        """Tell whether people must show a token: on this machine only once somebody has one.
+
+        A token that was altered in the store lets nobody in, and opens the pages to nobody.
+        """
+        if self.beyond_loopback:
+            return True
+        with self.study.store() as store:
+            return somebody_was_let_in(store)
 
     def log_in(self, login: Login, address: str) -> tuple[str, Session]:
         """Begin a session; raises Refused when name and token are not those of anybody."""
@@ -80,9 +86,9 @@ class ReviewServer:
         session = self.sessions.find(cookie_of(request))
         if session is None:
             return None
-        known = self._people()
-        if not known and not self.beyond_loopback:
+        if not self.needs_token():
             return session
+        known = self._people()
         if session.name not in known:
             self.sessions.end(cookie_of(request))
             return None

@@ -23,6 +23,8 @@ from tasks.corrections.tables_follow import (
 from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.corrections import (
+    CORRECTED,
+    WITHDREW,
     Correction,
     Kind,
     Value,
@@ -157,9 +159,7 @@ def withdraw_corrections(
         with store.writing() as connection:
             write_withdrawals(connection, [Withdrawal(each.id, at, by, reason) for each in chosen])
             details = about(tube) | {"withdrawn": [each.name for each in chosen], "reason": reason}
-            add_entry(
-                connection, AuditEntry(by, "withdrew a correction", subject_of(tube), details)
-            )
+            add_entry(connection, AuditEntry(by, WITHDREW, subject_of(tube), details))
         with finished_by_the_next_pass("The withdrawal"):
             keep_counts(snapshot, store, tube, after)
             return tube, chosen, tables_follow(snapshot, tube)
@@ -297,7 +297,7 @@ def _entry(request: Request, done: Corrected) -> AuditEntry:
         "reason": request.reason,
         "events": {each.population: [each.before, each.after] for each in done.changes},
     }
-    return AuditEntry(request.by, "corrected", subject_of(done.tube), details)
+    return AuditEntry(request.by, CORRECTED, subject_of(done.tube), details)
 
 
 def _refuse_unknown(places: Sequence[str], in_force: Sequence[Correction]) -> None:

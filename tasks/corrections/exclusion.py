@@ -11,14 +11,18 @@ from tasks.corrections.tables_follow import (
 )
 from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
-from tasks.store.exclusions import Action, Exclusion, exclusions_of, write_exclusion
+from tasks.store.exclusions import (
+    DONE,
+    Action,
+    Exclusion,
+    exclusions_of,
+    write_exclusion,
+)
 from tasks.store.opening import utc_now
 from tasks.store.tubes import Tube
 from tasks.study.folder import Study
 from tasks.study.lock import study_lock
 from tasks.vocabulary.person import explanation, person
-
-DONE = {"exclude": "excluded", "include": "included"}
 
 
 def decide_on_tube(

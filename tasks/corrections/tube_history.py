@@ -8,10 +8,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tasks.corrections.exclusion import DONE
 from tasks.corrections.tube_named import tube_named
 from tasks.store.corrections import Correction, CorrectionLog, read_corrections
-from tasks.store.exclusions import exclusions_of
+from tasks.store.exclusions import DONE, exclusions_of
 from tasks.store.gatings import TubeGating, gatings_of
 from tasks.store.ledger import files_with_bytes, history
 from tasks.store.opening import Store

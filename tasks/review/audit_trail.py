@@ -8,7 +8,7 @@ from panels.files.user_file import MEGABYTE, NotReadable, read_user_file
 from tasks.store.audit import Head, KeptEntry, entries, noted_head
 from tasks.store.audit_chain import Break, first_break
 from tasks.store.opening import Store, utc_now
-from tasks.store.traced_rows import TRACED_ACTIONS, traced_rows
+from tasks.store.traced_rows import contradictions
 from tasks.study.folder import Study
 
 HEADS = "audit-head.txt"
@@ -25,7 +25,8 @@ class Trail:
     """The whole log, and what is wrong with it.
 
     ``broken`` is where its chain breaks; ``faults`` are sentences on what else contradicts it:
-    reviews and signatures that were altered or lost, or a file of heads that cannot be read.
+    decisions, signatures, exclusions and corrections that were altered, put in or lost,
+    or a file of heads that cannot be read.
     """
 
     entries: Sequence[KeptEntry]
@@ -50,8 +51,8 @@ def read_trail(study: Study, store: Store) -> Trail:
         heads = kept_heads(study)
     except NotReadable as error:
         said = f"{HEADS}: {error}"
-        return Trail(kept, first_break(kept, noted), (said, *_contradictions(store, kept)))
-    return Trail(kept, first_break(kept, noted, heads), _contradictions(store, kept))
+        return Trail(kept, first_break(kept, noted), (said, *contradictions(store)))
+    return Trail(kept, first_break(kept, noted, heads), contradictions(store))
 
 
 def keep_head(study: Study, store: Store) -> tuple[str, ...]:
@@ -97,23 +98,3 @@ def kept_heads(study: Study) -> list[Head]:
             )
         heads.append(Head(int(words[1]), words[2]))
     return heads
-
-
-def _contradictions(store: Store, kept: Sequence[KeptEntry]) -> tuple[str, ...]:
-    """Compare reviews and signatures with the entries that tell of them."""
-    rows = traced_rows(store)
-    told, traced = {each.sha256 for each in kept}, {each.entry for each in rows}
-    altered = (f"{row.named} was altered in the store." for row in rows if not row.intact)
-    untold = (
-        f"{row.named} has no entry in the log: another hand put it into the store, or took the "
-        "entry away."
-        for row in rows
-        if row.intact and row.entry not in told
-    )
-    lost = (
-        f"Entry {each.number} ({each.action} {each.subject}) tells of a row that is not in the "
-        "store any more."
-        for each in kept
-        if each.action in TRACED_ACTIONS and each.sha256 not in traced
-    )
-    return (*altered, *untold, *lost)

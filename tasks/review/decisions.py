@@ -10,19 +10,23 @@ from tasks.store.reviews import Review
 State = Literal["", "accepted", "queried", "repeat", "mixed"]
 """Of a visit: ``mixed`` when its tubes differ, empty when nothing was decided or it was
 reopened."""
+QUESTIONS = frozenset({"queried", "repeat"})
+"""The decisions that stand until somebody decides again, whatever the numbers become."""
 
 
 @dataclass(frozen=True, slots=True)
 class TubeReview:
     """The last decision on a tube, and whether it holds.
 
-    ``state`` is empty without a decision, and where the numbers are others now: then
-    ``reopened_because`` says how.
+    ``state`` is empty without a decision, and where numbers that were accepted are others now: then
+    ``reopened_because`` says how. A question (a query, a repeat) stands until somebody decides
+    again; ``changed_since`` says how the numbers changed since it was asked.
     """
 
     state: Literal["", "accepted", "queried", "repeat"] = ""
     review: Review | None = None
     reopened_because: str = ""
+    changed_since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +52,60 @@ class VisitReview:
         return max(reviews, key=lambda each: each.at, default=None)
 
     @property
+    def question(self) -> Review | None:
+        """Give the last question on any of its tubes that nobody answered."""
+        asked = [each.review for each in self.tubes.values() if each.state in QUESTIONS]
+        return max(filter(None, asked), key=lambda each: each.at, default=None)
+
+    @property
     def reopened_because(self) -> str:
         """Say why a decision does not hold any more; empty while all do."""
-        reasons = dict.fromkeys(each.reopened_because for each in self.tubes.values())
-        return "; ".join(filter(None, reasons))
+        return _joined(each.reopened_because for each in self.tubes.values())
+
+    @property
+    def changed_since(self) -> str:
+        """Say how numbers changed since a question on them that still stands; empty if none did."""
+        return _joined(each.changed_since for each in self.tubes.values())
 
 
 def tube_reviews(rows: Sequence[Row], decisions: Iterable[Review]) -> dict[str, TubeReview]:
     """Map every tube of a patient's kinetics.csv to the last decision on it.
 
     ``decisions`` are the patient's, oldest first. One on the whole visit and one on the tube alone
-    replace each other; one that does not hold any more never brings an earlier one back.
+    replace each other; one that does not hold any more never brings an earlier one back. A question
+    goes with its tubes when their visit gets another name.
     """
-    last: dict[tuple[str, str], tuple[int, Review]] = {}
-    for place, review in enumerate(decisions):
-        last[review.visit, review.tube_sha256] = (place, review)
-    visit_of = {row["tube_sha256"]: row["visit"] for row in rows}
-    reasons: dict[tuple[str, str], str] = {}
+    made = list(decisions)
+    reasons: dict[int, str] = {}
     found = {}
-    for sha256, visit in visit_of.items():
-        made = [last[key] for key in ((visit, ""), (visit, sha256)) if key in last]
-        if not made:
+    for sha256, visit in {row["tube_sha256"]: row["visit"] for row in rows}.items():
+        place = _last_on(made, visit, sha256)
+        if place is None:
             found[sha256] = TubeReview()
             continue
-        review = max(made, key=lambda each: each[0])[1]
-        key = (visit, review.tube_sha256)
-        if key not in reasons:
-            reasons[key] = _why_not(review, rows)
-        state = "" if reasons[key] else review.decision
-        found[sha256] = TubeReview(state, review, reasons[key])
+        if place not in reasons:
+            reasons[place] = _why_changed(made[place], rows)
+        found[sha256] = _tube_review(made[place], reasons[place])
     return found
+
+
+def _last_on(decisions: Sequence[Review], visit: str, tube_sha256: str) -> int | None:
+    """Give the place of the last decision on a tube."""
+    places = range(len(decisions) - 1, -1, -1)
+    return next((each for each in places if _is_on(decisions[each], visit, tube_sha256)), None)
+
+
+def _is_on(review: Review, visit: str, tube_sha256: str) -> bool:
+    """Tell whether a decision is on a tube: by its visit, or as a question that was asked of it."""
+    if review.visit == visit:
+        return review.tube_sha256 in {"", tube_sha256}
+    return review.decision in QUESTIONS and tube_sha256 in review.saw
+
+
+def _tube_review(review: Review, changed: str) -> TubeReview:
+    if review.decision in QUESTIONS:
+        return TubeReview(review.decision, review, changed_since=changed)
+    return TubeReview("" if changed else review.decision, review, reopened_because=changed)
 
 
 def visit_reviews(rows: Sequence[Row], decisions: Iterable[Review]) -> list[VisitReview]:
@@ -99,7 +127,11 @@ def _visits(rows: Sequence[Row], of_tubes: Mapping[str, TubeReview]) -> Iterator
         )
 
 
-def _why_not(review: Review, rows: Sequence[Row]) -> str:
-    """Say why a decision does not hold any more; empty while it does."""
+def _why_changed(review: Review, rows: Sequence[Row]) -> str:
+    """Say how the numbers differ from those that a decision was made on; empty if not at all."""
     now = seen(rows, review.visit, review.tube_sha256)
     return "" if holds(review.saw, now) else why_reopened(review.saw, now)
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    return "; ".join(filter(None, dict.fromkeys(sentences)))

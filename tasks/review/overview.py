@@ -8,6 +8,7 @@ from tasks.review.decisions import VisitReview, visit_reviews
 from tasks.review.seen import rows_in
 from tasks.review.sign_off import Standing, standing, standings
 from tasks.store.editions import last_editions
+from tasks.store.exclusions import Exclusion, exclusions_of
 from tasks.store.opening import Store
 from tasks.store.reviews import Review, reviews_of
 from tasks.vocabulary.severity import WORST_FIRST, worst
@@ -17,11 +18,15 @@ _ORDER = ("queried", "repeat", "mixed", "", "accepted")
 
 @dataclass(frozen=True, slots=True)
 class PatientVisit:
-    """One visit of one patient; ``severity`` is that of its worst flag (empty: it has none)."""
+    """One visit of one patient; ``severity`` is that of its worst flag (empty: it has none).
+
+    ``excluded`` says of each tube that is in no series by whom, when and why it was excluded.
+    """
 
     patient: str
     severity: str
     visit: VisitReview
+    excluded: tuple[str, ...] = ()
 
 
 def visits_by_urgency(store: Store, patient: str | None = None) -> list[PatientVisit]:
@@ -29,12 +34,27 @@ def visits_by_urgency(store: Store, patient: str | None = None) -> list[PatientV
     decisions: defaultdict[str, list[Review]] = defaultdict(list)
     for each in reviews_of(store, patient):
         decisions[each.patient].append(each)
-    visits = [
-        PatientVisit(name, worst(visit.flags), visit)
-        for name, edition in last_editions(store, patient).items()
-        for visit in visit_reviews(rows_in(edition.kinetics), decisions[name])
-    ]
+    last = {each.tube_sha256: each for each in exclusions_of(store)}
+    excluded = {sha256: each for sha256, each in last.items() if each.action == "exclude"}
+    visits = []
+    for name, edition in last_editions(store, patient).items():
+        rows = rows_in(edition.kinetics)
+        panels = {row["tube_sha256"]: row["panel"] for row in rows}
+        for visit in visit_reviews(rows, decisions[name]):
+            told = tuple(
+                _excluded(panels[sha256], excluded[sha256])
+                for sha256 in visit.tubes
+                if sha256 in excluded
+            )
+            visits.append(PatientVisit(name, worst(visit.flags), visit, told))
     return sorted(visits, key=_urgency)
+
+
+def _excluded(panel: str, made: Exclusion) -> str:
+    return (
+        f"{panel} {made.tube_sha256[:12]} excluded by {made.made_by} on {made.at[:10]} "
+        f"({made.reason})"
+    )
 
 
 def patients_signed(store: Store, patient: str | None = None) -> list[Standing]:

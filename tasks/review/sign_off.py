@@ -198,12 +198,12 @@ def _open_visits(store: Store, patient: str, edition: Edition, state: Signed) ->
     """List the visits that nobody accepted; refuses a signature while one has an open question."""
     visits = visit_reviews(rows_in(edition.kinetics), reviews_of(store, patient))
     for each in visits:
-        states = {tube.state for tube in each.tubes.values()}
-        if states & {"queried", "repeat"} and each.last is not None:
-            question = "queried" if "queried" in states else "to be repeated"
+        asked = each.question
+        if asked is not None:
+            question = "queried" if asked.decision == "queried" else "to be repeated"
             raise UsageFault(
                 f"{patient}'s tables cannot be signed as {state}: {each.visit} is {question}, "
-                f"says {each.last.reviewer} ({each.last.comment}). When that is settled: "
+                f"says {asked.reviewer} ({asked.comment}). When that is settled: "
                 f"reconflow review accept {patient} {each.visit} --by NAME"
             )
     return [each.visit for each in visits if each.state != "accepted"]

@@ -9,21 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, select
 
-from tasks.store.digests import is_intact, sealed
+from panels.text.printable import printable
+from tasks.store.audit import KeptEntry
+from tasks.store.digests import sealed
 from tasks.store.opening import Store
 from tasks.store.schema import corrections, withdrawals
+from tasks.store.told import Details, Matched, matched, values_of
 
 Kind = Literal["threshold", "gate"]
 State = Literal["active", "expired", "withdrawn", "superseded", "altered"]
 Vertices = tuple[tuple[float, float], ...]
 Value = float | Vertices
 """A threshold's value, or a polygon's vertices, in the file's linear units."""
+CORRECTED, WITHDREW = "corrected", "withdrew a correction"
+"""What the log says was done."""
 _JSON = ("value", "value_before", "populations")
 
 
@@ -92,12 +97,15 @@ class Withdrawal:
 class CorrectionLog:
     """All corrections of a study in the order they were made, and what became of them.
 
-    ``altered`` are the numbers of those that are not as they were written; they hold no more.
+    ``altered`` are the numbers of those that are not as they were written, or that the log does not
+    tell of; they hold no more. ``overtaken`` are those after which the log tells of another one of
+    the same threshold or gate, whether or not that is still there.
     """
 
     made: tuple[Correction, ...] = ()
     withdrawn: Mapping[int, Withdrawal] = field(default_factory=dict)
     altered: frozenset[int] = frozenset()
+    overtaken: frozenset[int] = frozenset()
 
     def of(self, tube_sha256: str) -> list[Correction]:
         """List the corrections of a tube."""
@@ -107,7 +115,7 @@ class CorrectionLog:
         """Give by what they hold for the corrections that are in force, by kind and name."""
         in_force: defaultdict[Binding, list[Correction]] = defaultdict(list)
         for each in self._latest().values():
-            if each.id not in self.withdrawn:
+            if each.id not in self.withdrawn and each.id not in self.overtaken:
                 in_force[each.binding].append(each)
         return {
             binding: tuple(sorted(each, key=lambda one: one.place))
@@ -124,7 +132,8 @@ class CorrectionLog:
             return "altered"
         if correction.id in self.withdrawn:
             return "withdrawn"
-        if self._latest().get((correction.binding, *correction.place)) != correction:
+        latest = self._latest().get((correction.binding, *correction.place))
+        if correction.id in self.overtaken or latest != correction:
             return "superseded"
         return "active" if correction.binding == present else "expired"
 
@@ -142,15 +151,65 @@ def read_corrections(store: Store) -> CorrectionLog:
 
 def corrections_within(connection: Connection) -> CorrectionLog:
     """Read all corrections and withdrawals in a transaction that is under way."""
-    rows = connection.execute(select(corrections).order_by(corrections.c.id)).all()
-    taken_back = connection.execute(select(withdrawals).order_by(withdrawals.c.id)).all()
+    corrected, withdrawn = matched_corrections(connection), matched_withdrawals(connection)
+    unsound = (*corrected.altered, *corrected.untold)
     return CorrectionLog(
-        made=tuple(map(_correction, rows)),
+        made=tuple(sorted(map(_correction, (*corrected.rows, *unsound)), key=lambda each: each.id)),
         withdrawn={
             row.correction_id: Withdrawal(row.correction_id, row.at, row.made_by, row.reason)
-            for row in taken_back
+            for row in withdrawn.rows
         },
-        altered=frozenset(row.id for row in rows if not is_intact(corrections, row)),
+        altered=frozenset(row.id for row in unsound),
+        overtaken=_overtaken(corrected),
+    )
+
+
+def matched_corrections(connection: Connection) -> Matched:
+    """Hold the corrections against the log."""
+    return matched(connection, corrections, [CORRECTED], _of_row, _of_entry)
+
+
+def matched_withdrawals(connection: Connection) -> Matched:
+    """Hold what was taken back against the log."""
+    columns = (corrections.c.id, corrections.c.tube_sha256, corrections.c.name)
+    of = {row.id: [row.tube_sha256, row.name] for row in connection.execute(select(*columns))}
+
+    def of_row(row: Row[Any]) -> object:
+        named = of.get(row.correction_id, ["", ""])
+        return [printable(row.made_by), row.reason, *named]
+
+    def of_entry(entry: KeptEntry, details: Details) -> Iterator[object]:
+        tube_sha256, reason = values_of(details, ("tube_sha256", "reason"))
+        for name in details.get("withdrawn", ()):
+            yield [entry.actor, reason, tube_sha256, name]
+
+    return matched(connection, withdrawals, [WITHDREW], of_row, of_entry)
+
+
+def _of_row(row: Row[Any]) -> object:
+    return [
+        printable(row.made_by),
+        [row.tube_sha256, f"{row.strategy}@{row.version}", row.calibration, row.kind, row.name],
+        [json.loads(row.value), json.loads(row.value_before), row.second, row.reason],
+    ]
+
+
+def _of_entry(entry: KeptEntry, details: Details) -> Iterator[object]:
+    tube = values_of(details, ("tube_sha256", "strategy", "calibration"))
+    why = values_of(details, ("second", "reason"))
+    for each in details.get("set", ()):
+        place = [*tube, *values_of(each, ("kind", "name"))]
+        yield [entry.actor, place, [*values_of(each, ("to", "from")), *why]]
+
+
+def _overtaken(corrected: Matched) -> frozenset[int]:
+    """Name the corrections after which the log tells of another one of the same place."""
+    places = [json.dumps(json.loads(each.key)[1]) for each in corrected.told]
+    last = {place: number for number, place in enumerate(places)}
+    return frozenset(
+        each.row.id
+        for number, each in enumerate(corrected.told)
+        if each.row is not None and last[places[number]] != number
     )
 
 

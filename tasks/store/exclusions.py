@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert
 
+from panels.text.printable import printable
+from tasks.store.audit import KeptEntry
 from tasks.store.digests import sealed
 from tasks.store.opening import Store
 from tasks.store.schema import exclusions
+from tasks.store.told import Details, Matched, matched, values_of
 
 Action = Literal["exclude", "include"]
+DONE: dict[Action, str] = {"exclude": "excluded", "include": "included"}
+"""What the log says was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +37,27 @@ def write_exclusion(connection: Connection, made: Exclusion) -> None:
 
 
 def exclusions_of(store: Store, tube_sha256: str | None = None) -> list[Exclusion]:
-    """List what was ever decided, oldest first: on all tubes, or on one."""
-    chosen = select(exclusions).order_by(exclusions.c.id)
-    if tube_sha256 is not None:
-        chosen = chosen.where(exclusions.c.tube_sha256 == tube_sha256)
+    """List what was ever decided, in the order of the log: on all tubes, or on one.
+
+    Rows that were altered, or that the log does not tell of, are left out.
+    """
     with store.reading() as connection:
-        rows = connection.execute(chosen).all()
-    return [Exclusion(row.tube_sha256, row.action, row.at, row.made_by, row.reason) for row in rows]
+        rows = matched_exclusions(connection).rows
+    made = [Exclusion(row.tube_sha256, row.action, row.at, row.made_by, row.reason) for row in rows]
+    return [each for each in made if tube_sha256 in {None, each.tube_sha256}]
+
+
+def matched_exclusions(connection: Connection) -> Matched:
+    """Hold the exclusions against the log."""
+    return matched(connection, exclusions, DONE.values(), _of_row, _of_entry)
+
+
+def _of_row(row: Row[Any]) -> object:
+    return [DONE.get(row.action), printable(row.made_by), row.tube_sha256, row.reason]
+
+
+def _of_entry(entry: KeptEntry, details: Details) -> Iterator[object]:
+    yield [entry.action, entry.actor, *values_of(details, ("tube_sha256", "reason"))]
 
 
 def excluded_tubes(store: Store) -> frozenset[str]:

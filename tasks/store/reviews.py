@@ -1,16 +1,18 @@
 """Keep what reviewers decided on visits and tubes, and on which numbers they decided."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Connection, Row, insert
 
-from tasks.store.audit import AuditEntry, add_entry
-from tasks.store.digests import is_intact, sealed
+from panels.text.printable import printable
+from tasks.store.audit import AuditEntry, KeptEntry, add_entry
+from tasks.store.digests import sealed
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import reviews
+from tasks.store.told import Details, Matched, matched
 
 Decision = Literal["accepted", "queried", "repeat"]
 ACTIONS: dict[Decision, str] = {
@@ -19,6 +21,7 @@ ACTIONS: dict[Decision, str] = {
     "repeat": "asked to repeat",
 }
 """What the log says was done."""
+_TOLD = ("patient", "visit", "tube_sha256", "comment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,28 @@ def add_review(store: Store, review: Review) -> None:
 
 
 def reviews_of(store: Store, patient: str | None = None) -> list[Review]:
-    """List the decisions on a patient (None: on all), oldest first, without altered ones."""
-    return [_review(row) for row in _rows(store, patient) if is_intact(reviews, row)]
+    """List the decisions on a patient (None: on all), in the order of the log.
 
-
-def _rows(store: Store, patient: str | None) -> list[Row[Any]]:
-    chosen = select(reviews).order_by(reviews.c.id)
-    if patient is not None:
-        chosen = chosen.where(reviews.c.patient == patient)
+    Rows that were altered, or that the log does not tell of, are left out.
+    """
     with store.reading() as connection:
-        return list(connection.execute(chosen).all())
+        rows = matched_reviews(connection).rows
+    return [_review(row) for row in rows if patient in {None, row.patient}]
+
+
+def matched_reviews(connection: Connection) -> Matched:
+    """Hold the decisions against the log."""
+    return matched(connection, reviews, ACTIONS.values(), _of_row, _of_entry)
+
+
+def _of_row(row: Row[Any]) -> object:
+    told = {name: getattr(row, name) for name in _TOLD} | {"saw": json.loads(row.saw)}
+    return [row.entry, ACTIONS.get(row.decision), printable(row.reviewer), told]
+
+
+def _of_entry(entry: KeptEntry, details: Details) -> Iterator[object]:
+    told = {name: details.get(name) for name in (*_TOLD, "saw")}
+    yield [entry.sha256, entry.action, entry.actor, told]
 
 
 def _review(row: Row[Any]) -> Review:

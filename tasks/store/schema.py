@@ -347,10 +347,16 @@ people = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     *(Column(name, Text, nullable=False) for name in ("name", "role", "token_hash", "since")),
+    *_texts("entry"),
     Column("ended_at", Text),
+    Column("digest", Text, nullable=False),
 )
 """One row a token for the review pages: whose it is, its salted hash, from when to when it opened
-them."""
+them.
+
+``entry`` is the hash of its entry of ``audit``. ``digest`` does not cover ``ended_at``, which comes
+later and of which the log tells.
+"""
 
 Index("files_by_inbox_path", files.c.inbox_path)
 Index("tubes_by_patient", tubes.c.patient)

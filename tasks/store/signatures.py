@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, insert, text
 
-from tasks.store.audit import AuditEntry, add_entry
-from tasks.store.digests import is_intact, sealed
+from panels.text.printable import printable
+from tasks.store.audit import AuditEntry, KeptEntry, add_entry
+from tasks.store.digests import sealed
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema import signatures
+from tasks.store.told import Details, Matched, matched, values_of
 
 Signed = Literal["reviewed", "approved", "released"]
+_TOLD = ("patient", "data_cut", "meaning", "content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def signing(store: Store) -> Iterator[Connection]:
 def add_signature(connection: Connection, signature: Signature, **details: object) -> None:
     """Keep a signature together with its entry in the log, which gets these details too."""
     kept = asdict(signature) | {"at": utc_now()}
-    told = {name: kept[name] for name in ("patient", "data_cut", "meaning", "content")}
+    told = {name: kept[name] for name in _TOLD}
     subject = " ".join(filter(None, (signature.patient, signature.data_cut)))
     action = signing_action(signature.state)
     entry = AuditEntry(signature.signer, action, subject, told | details)
@@ -59,16 +62,28 @@ def signing_action(state: Signed) -> str:
 
 
 def signatures_of(store: Store, patient: str | None = None) -> list[Signature]:
-    """List the signatures of a patient (None: of all), oldest first, without altered ones."""
-    return [_signature(row) for row in _rows(store, patient) if is_intact(signatures, row)]
+    """List the signatures of a patient (None: of all), in the order of the log.
 
-
-def _rows(store: Store, patient: str | None) -> list[Row[Any]]:
-    chosen = select(signatures).order_by(signatures.c.id)
-    if patient is not None:
-        chosen = chosen.where(signatures.c.patient == patient)
+    Rows that were altered, or that the log does not tell of, are left out.
+    """
     with store.reading() as connection:
-        return list(connection.execute(chosen).all())
+        rows = matched_signatures(connection).rows
+    return [_signature(row) for row in rows if patient in {None, row.patient}]
+
+
+def matched_signatures(connection: Connection) -> Matched:
+    """Hold the signatures against the log."""
+    actions = map(signing_action, get_args(Signed))
+    return matched(connection, signatures, actions, _of_row, _of_entry)
+
+
+def _of_row(row: Row[Any]) -> object:
+    told = [getattr(row, name) for name in _TOLD]
+    return [row.entry, signing_action(row.state), printable(row.signer), *told]
+
+
+def _of_entry(entry: KeptEntry, details: Details) -> Iterator[object]:
+    yield [entry.sha256, entry.action, entry.actor, *values_of(details, _TOLD)]
 
 
 def _signature(row: Row[Any]) -> Signature:

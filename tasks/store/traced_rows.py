@@ -1,43 +1,68 @@
-"""List the rows of the store that an entry of the log tells of, to hold each against the other."""
+"""Name the rows of the store that contradict the log, and the entries whose rows are gone."""
 
-from dataclasses import dataclass
-from typing import get_args
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Row
 
-from tasks.store.digests import is_intact
+from tasks.store.corrections import matched_corrections, matched_withdrawals
+from tasks.store.exclusions import matched_exclusions
 from tasks.store.opening import Store
-from tasks.store.reviews import ACTIONS
-from tasks.store.schema import reviews, signatures
-from tasks.store.signatures import Signed, signing_action
+from tasks.store.people import matched_people, misdated_people
+from tasks.store.reviews import matched_reviews
+from tasks.store.signatures import matched_signatures
+from tasks.store.told import Matched
 
-TRACED_ACTIONS = frozenset({*ACTIONS.values(), *map(signing_action, get_args(Signed))})
-"""What the log says was done where a row was written with the entry."""
+NAMED: tuple[tuple[Callable[[Connection], Matched], Callable[[Row[Any]], str]], ...] = (
+    (matched_reviews, lambda row: f"The decision on {row.patient} {row.visit}"),
+    (matched_signatures, lambda row: f"The signature under {row.patient}"),
+    (
+        matched_exclusions,
+        lambda row: f"The row that {row.made_by} {row.action}d tube {row.tube_sha256[:12]}",
+    ),
+    (
+        matched_corrections,
+        lambda row: f"The correction of {row.name} in tube {row.tube_sha256[:12]}",
+    ),
+    (
+        matched_withdrawals,
+        lambda row: f"The row that {row.made_by} took correction {row.correction_id} back",
+    ),
+    (matched_people, lambda row: f"The token of {row.name} as {row.role}"),
+)
+"""For each kind of row: how it is held against the log, and how one is named."""
 
 
-@dataclass(frozen=True, slots=True)
-class TracedRow:
-    """One decision or signature: its entry's hash, how to name it, and whether it is intact."""
-
-    entry: str
-    named: str
-    intact: bool
-
-
-def traced_rows(store: Store) -> list[TracedRow]:
-    """List every decision and signature, altered or not."""
+def contradictions(store: Store) -> tuple[str, ...]:
+    """Say in sentences which rows and which entries of the log contradict each other."""
     with store.reading() as connection:
-        decided = connection.execute(select(reviews).order_by(reviews.c.id)).all()
-        signed = connection.execute(select(signatures).order_by(signatures.c.id)).all()
-    return [
-        *(
-            TracedRow(
-                row.entry, f"The decision on {row.patient} {row.visit}", is_intact(reviews, row)
+        compared = [
+            sentence for held, named in NAMED for sentence in _sentences(held(connection), named)
+        ]
+        misdated = [
+            f"The token of {row.name} was ended or taken up again by another hand: the log does "
+            "not tell of it."
+            for row in misdated_people(connection)
+        ]
+    return (*compared, *misdated)
+
+
+def _sentences(found: Matched, named: Callable[[Row[Any]], str]) -> Iterator[str]:
+    for row in found.altered:
+        yield f"{named(row)} was altered in the store."
+    entries = {each.entry.sha256 for each in found.told if each.row is not None}
+    for row in found.untold:
+        if getattr(row, "entry", "") in entries:
+            yield f"{named(row)} is in the store twice: one entry of the log tells of both."
+        else:
+            yield (
+                f"{named(row)} has no entry in the log: another hand put it into the store, or "
+                "took the entry away."
             )
-            for row in decided
-        ),
-        *(
-            TracedRow(row.entry, f"The signature under {row.patient}", is_intact(signatures, row))
-            for row in signed
-        ),
-    ]
+    for each in found.told:
+        if each.row is None:
+            entry = each.entry
+            yield (
+                f"Entry {entry.number} ({entry.action} {entry.subject}) tells of a row that is not "
+                "in the store any more as it was written."
+            )

@@ -165,6 +165,7 @@ def _check_corrections(store: Store) -> Iterator[str]:
             sha256 = each.tube_sha256[:12]
             yield (
                 f"The correction of {each.name} in tube {sha256} was altered in the store "
-                f"{store.shown} after it was written: the tube is counted without it. To make it "
+                f"{store.shown} after it was written, or the log does not tell of it: the tube is "
+                "counted without it, and without an earlier one of the same place. To make it "
                 f"again: reconflow tube correct {sha256}"
             )

@@ -112,6 +112,31 @@ def test_a_published_table_changed_by_hand_is_not_signed(say: Any, study: Study)
     assert "patients/P01/kinetics.csv was changed after it was written" in said.err
 
 
+def test_the_status_names_the_tubes_of_a_visit_that_are_excluded(say: Any, study: Study) -> None:
+    (first, _) = say("review", "status", "--json").document["visits"]
+    (sha256,) = first["tubes"]
+    assert first["excluded"] == []
+    excluded = say("tube", "exclude", sha256, "--by", "A. Okafor", "--reason", "stained twice")
+    assert excluded.code == 0
+    status = say("review", "status").out
+    assert f"    bcell {sha256[:12]} excluded by A. Okafor on 20" in status
+    assert "(stained twice)" in status
+    shown = {each["patient"]: each for each in say("review", "status", "--json").document["visits"]}
+    assert len(shown[first["patient"]]["excluded"]) == 1
+
+
+def test_tables_that_are_out_of_date_are_not_signed(say: Any, study: Study) -> None:
+    sign = ("review", "sign", "P01", "reviewed", "--by", "A", "--meaning", "x")
+    with (study.folder / "study.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("limits: {quantify_events: 600}\n")
+    said = say(*sign)
+    assert (said.code, said.out) == (2, "")
+    assert "P01's tables are out of date" in said.err
+    assert "`reconflow run` first" in said.err
+    build(open_study(study.folder))
+    assert say(*sign).code == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [

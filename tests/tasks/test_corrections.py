@@ -27,6 +27,8 @@ from tasks.corrections.tube_history import tube_history
 from tasks.corrections.tube_named import tube_named
 from tasks.results.corrections_table import TABLE, write_corrections_table
 from tasks.results.patient_tables import counted_tubes
+from tasks.results.sign_tables import sign_tables
+from tasks.review.audit_trail import read_trail
 from tasks.simulate.study import TRUTH, write_study
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.audit import KeptEntry, entries, noted_head
@@ -424,6 +426,8 @@ def test_a_correction_expires_with_the_calibration_it_was_made_on(study: Study) 
     assert read_snapshot(study).strategies["bcell"].for_tube(tube).calibration.endswith("@1.0.1")
     assert states(study) == ["expired"]
     assert sha_of(study) in due(study)
+    with pytest.raises(UsageFault, match="out of date"):
+        sign_tables(study, "P01", "reviewed", by="A. Okafor", meaning="all seen")
     plain_night(study)
     assert counts_of(study).corrected == frozenset()
     assert "corrected" not in kinetics(study)["transitional_b"]["flags"]
@@ -571,6 +575,8 @@ def test_every_decision_is_in_the_log_with_its_tube_and_reason(study: Study) -> 
     assert [each.action for each in kept] == ["corrected", "excluded", "withdrew a correction"]
     assert {each.subject for each in kept} == {f"tube {sha_of(study)[:12]} P01 D84 bcell"}
     assert all('"patient":"P01"' in each.details for each in kept)
+    with study.store() as store:
+        assert read_trail(study, store).verified
 
 
 def test_a_tube_is_named_by_its_file_or_hash_and_what_is_unclear_is_listed(study: Study) -> None:

@@ -169,6 +169,39 @@ def test_a_query_and_a_repeat_need_a_comment(study: Study, store: Store, decisio
     assert states(store)["D28"] == (decision, "")
 
 
+@pytest.mark.parametrize("decision", ["queried", "repeat"])
+def test_a_question_stands_until_it_is_answered_whatever_the_numbers_become(
+    study: Study, store: Store, decision: Any
+) -> None:
+    publish(store, at(28), at(56))
+    decide(study, (P, "D28", ""), decision, by="A", comment="gate too low?")
+    publish(store, at(28, events=300), at(56))
+    (visit, _) = (each.visit for each in visits_by_urgency(store))
+    assert (visit.state, visit.reopened_because) == (decision, "")
+    assert "counted anew, with other counts" in visit.changed_since
+    with pytest.raises(UsageFault, match=r"D28 is .*says A \(gate too low\?\)"):
+        signed(study, "reviewed")
+    accept(study)
+    assert visits_by_urgency(store, P)[-1].visit.changed_since == ""
+    publish(store, at(28, events=301), at(56))
+    assert states(store)["D28"][0] == ""
+    signed(study, "reviewed")
+
+
+def test_a_question_goes_with_its_tube_to_another_visit(study: Study, store: Store) -> None:
+    tube = "b" * 64
+    publish(store, at(28, tube_sha256=tube))
+    decide(study, (P, "D28", ""), "queried", by="A", comment="whose tube?")
+    publish(store, at(29, tube_sha256=tube), at(28))
+    assert {visit: state for visit, (state, _) in states(store).items()} == {
+        "D28": "queried",
+        "D29": "queried",
+    }
+    accept(study, "D29")
+    accept(study, "D28")
+    assert {state for state, _ in states(store).values()} == {"accepted"}
+
+
 def test_two_who_decide_at_once_are_both_kept(study: Study, store: Store) -> None:
     publish(store, at(28))
     with ThreadPoolExecutor(4) as pool:

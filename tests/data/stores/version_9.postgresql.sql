@@ -295,6 +295,8 @@ CREATE TABLE people (
     role TEXT NOT NULL,
     token_hash TEXT NOT NULL,
     since TEXT NOT NULL,
+    entry TEXT NOT NULL,
     ended_at TEXT,
+    digest TEXT NOT NULL,
     PRIMARY KEY (id)
 );

@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.create_table(
         "people",
         Column("id", Integer, primary_key=True),
-        *text_columns("name", "role", "token_hash", "since"),
+        *text_columns("name", "role", "token_hash", "since", "entry"),
         Column("ended_at", Text),
+        *text_columns("digest"),
     )

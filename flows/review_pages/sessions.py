@@ -17,10 +17,14 @@ MOST_FAILURES, FAILURE_SECONDS = 5, 60.0
 
 @dataclass(slots=True)
 class Session:
-    """One login; ``csrf`` is what a page has to send with every change."""
+    """One login; ``csrf`` is what a page has to send with every change.
+
+    ``row`` is that of the person whose token was shown; None: none was asked for.
+    """
 
     name: str
     role: Role
+    row: int | None
     begun: float
     seen: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -35,10 +39,10 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._failures: dict[str, list[float]] = {}
 
-    def begin(self, name: str, role: Role) -> tuple[str, Session]:
+    def begin(self, name: str, role: Role, row: int | None = None) -> tuple[str, Session]:
         """Log somebody in; gives the secret that the browser keeps as a cookie."""
         now, secret = self._clock(), secrets.token_urlsafe(32)
-        session = Session(name, role, now, now)
+        session = Session(name, role, row, now, now)
         with self._lock:
             self._drop_ended(now)
             if len(self._sessions) >= MOST_SESSIONS:

@@ -43,13 +43,17 @@ def let_in(study: Study, name: str, role: Role, *, by: str) -> str:
     return token
 
 
-def shut_out(study: Study, name: str, *, by: str) -> None:
-    """End somebody's token; raises UsageFault when nobody of that name has one."""
+def shut_out(study: Study, name: str, *, by: str) -> bool:
+    """End somebody's token, and tell whether somebody else still has one.
+
+    Raises UsageFault when nobody of that name has one.
+    """
     with study.store() as store:
         if not end_person(store, name.strip(), by=person("--by", by)):
             known = [each.name for each in people_of(store)]
             listed = f" Known are: {', '.join(known)}." if known else " Nobody has one."
             raise UsageFault(f"'{shown(name)}' has no token{nearest(name, known) or '.'}{listed}")
+        return bool(people_of(store))
 
 
 def is_token(token: str, kept: str) -> bool:

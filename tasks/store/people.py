@@ -18,12 +18,16 @@ ROLES: tuple[Role, ...] = ("reader", "reviewer", "approver")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who may open the review pages; ``token_hash`` is of the present token."""
+    """Somebody who may open the review pages; ``token_hash`` is of the present token.
+
+    ``row`` is another one with every token that the person gets.
+    """
 
     name: str
     role: Role
     token_hash: str
     since: str
+    row: int
 
 
 def people_of(store: Store) -> list[Person]:
@@ -33,6 +37,12 @@ def people_of(store: Store) -> list[Person]:
             select(people).where(people.c.ended_at.is_(None)).order_by(people.c.name)
         ).all()
     return [_person(row) for row in rows]
+
+
+def was_anybody_let_in(store: Store) -> bool:
+    """Tell whether anybody was ever given a token for the review pages, ended or not."""
+    with store.reading() as connection:
+        return connection.execute(select(people.c.id).limit(1)).first() is not None
 
 
 def save_person(store: Store, name: str, role: Role, token_hash: str, *, by: str) -> None:
@@ -61,4 +71,4 @@ def _ending(name: str, now: str) -> Update:
 
 
 def _person(row: Row[Any]) -> Person:
-    return Person(row.name, row.role, row.token_hash, row.since)
+    return Person(row.name, row.role, row.token_hash, row.since, row.id)

@@ -15,6 +15,7 @@ from tasks.store.people import end_person, people_of
 from tasks.study.folder import Study, open_study
 from tasks.study.starter import init_study
 from tests.browser import Browser, browser, needs_chromium
+from tests.flows.command import reconflow_here
 from tests.review_server import Served, serving
 
 __all__ = ["browser"]
@@ -129,9 +130,33 @@ def test_another_role_counts_at_once_and_the_earlier_token_ends(served, study):
     first = let_in(study, "Anna", "reader")
     served.log_in("Anna", first)
     second = let_in(study, "Anna", "approver")
-    assert served.client.get("/api/session").json()["role"] == "approver"
+    assert served.client.get("/api/session").json() == {"name": None}
     assert served.log_in("Anna", first).status_code == 403
-    assert served.log_in("Anna", second).status_code == 200
+    assert served.log_in("Anna", second).json()["role"] == "approver"
+
+
+def test_a_login_without_token_ends_when_somebody_has_one(served, study):
+    csrf = served.log_in("Anna").json()["csrf"]
+    let_in(study, "Anna", "approver")
+    assert served.client.get("/api/session").json() == {"name": None}
+    assert served.client.get("/").status_code == 303
+    answer = served.client.post("/api/logout", json={}, headers={"x-reconflow-csrf": csrf})
+    assert answer.status_code == 401
+
+
+def test_without_the_last_person_the_pages_stay_closed(served, study, capfd):
+    token = let_in(study, "Anna", "approver")
+    served.log_in("Anna", token)
+    remove = ("review", "remove", "Anna", "--by", "head", "--study", study.folder)
+    said = reconflow_here(capfd, *remove)
+    assert "Nobody can open the review pages now" in said.out
+    listed = reconflow_here(capfd, "review", "people", "--study", study.folder)
+    assert "Nobody can open the review pages now" in listed.out
+    assert served.client.get("/").status_code == 303
+    assert served.log_in("Anna").status_code == 403
+    assert served.log_in("Anna", token).status_code == 403
+    token = let_in(study, "Berta", "approver")
+    assert served.log_in("Berta", token).status_code == 200
 
 
 def test_a_session_ends_by_itself_and_by_leaving(served, study):

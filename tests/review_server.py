@@ -1,5 +1,6 @@
 """The review server of a study on loopback, in a thread, for the tests that call it."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import uvicorn
 
 from flows.review_pages.access import ReviewServer
 from flows.review_pages.app import create_app
+from flows.review_pages.serve import server_config
 from flows.review_pages.sessions import Sessions
 from tasks.study.folder import Study
 
@@ -39,13 +41,11 @@ def posted(client: httpx.Client, name: str, address: str, body: dict[str, Any]) 
 def serving(study: Study) -> Iterator[Served]:
     """Serve a study until the block ends."""
     now = [0.0]
-    config = uvicorn.Config("", port=0, log_level="error", server_header=False)
-    socket = config.bind_socket()
-    port = socket.getsockname()[1]
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
     review = ReviewServer(study, sessions=Sessions(lambda: now[0]))
-    config.app = create_app(review, [f"127.0.0.1:{port}"])
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
+    server = uvicorn.Server(server_config(create_app(review, [f"127.0.0.1:{port}"])))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     running = Served(f"http://127.0.0.1:{port}", now)
     try:
@@ -54,4 +54,4 @@ def serving(study: Study) -> Iterator[Served]:
         running.client.close()
         server.should_exit = True
         thread.join(timeout=10)
-        socket.close()
+        listening.close()

@@ -73,11 +73,11 @@ class ReviewServer:
 
     def proven(self, name: str, token: str, address: str) -> Person:
         """Give the person whose token it is; raises Refused, and for a while after many tries."""
-        if not self.sessions.may_try(address):
+        if not self.sessions.may_try(name, address):
             raise Refused(429, "Too many wrong tokens: wait a minute, then try again.")
         person = self._people().get(name)
         if not is_token(token, person.token_hash if person else NOBODY) or person is None:
-            self.sessions.note_failure(address)
+            self.sessions.note_failure(name, address)
             raise Refused(403, "Name and token do not belong together.")
         return person
 

@@ -184,6 +184,11 @@ def test_guessing_is_slowed_down(served, study):
     for _ in range(5):
         assert served.log_in("Anna", "guess").status_code == 403
     assert served.log_in("Anna", token).status_code == 429
+    log_in = {"name": "Anna", "token": token}
+    forged = served.client.post("/api/login", json=log_in, headers={"x-forwarded-for": "10.9.9.9"})
+    assert forged.status_code == 429, "nobody takes another address by saying so"
+    other = let_in(study, "Berta", "reader")
+    assert served.log_in("Berta", other).status_code == 200, "who did not guess is not locked out"
     served.now[0] = 61
     assert served.log_in("Anna", token).status_code == 200
 

@@ -16,8 +16,8 @@ from tasks.review.audit_trail import keep_head
 from tasks.review.tokens import is_token, token_hash
 from tasks.store.people import ROLES, Person, Role, people_of, was_anybody_let_in
 from tasks.study.folder import Study
+from tasks.vocabulary.person import person as named
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 NOBODY = token_hash("")
 """Compared with where no such person is known, so that both answers take equally long."""
 
@@ -35,7 +35,7 @@ class Login(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
+    name: str
     token: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
@@ -65,10 +65,14 @@ class ReviewServer:
             return was_anybody_let_in(store)
 
     def log_in(self, login: Login, address: str) -> tuple[str, Session]:
-        """Begin a session; raises Refused when name and token are not those of anybody."""
+        """Begin a session.
+
+        Raises UsageFault when a name is none, Refused when name and token are not anybody's.
+        """
+        name = named("Your name", login.name)
         if not self.needs_token():
-            return self.sessions.begin(login.name, "approver")
-        person = self.proven(login.name, login.token, address)
+            return self.sessions.begin(name, "approver")
+        person = self.proven(name, login.token, address)
         return self.sessions.begin(person.name, person.role, person.row)
 
     def proven(self, name: str, token: str, address: str) -> Person:

@@ -76,7 +76,7 @@ def _server(
 
 
 def server_config(app: FastAPI) -> uvicorn.Config:
-    """Say how the pages are served; headers by which a caller names another address count nothing."""
+    """Say how the pages are served: no header of a caller gives it another address."""
     return uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gating.evaluation.correction_limits import (
     VERTEX_SHARE,
     farthest_move,
@@ -9,6 +11,7 @@ from gating.evaluation.correction_limits import (
     vertices_of,
 )
 from panels.text.errors import UsageFault
+from tasks.corrections.boundaries import refuse_no_outline
 from tasks.corrections.spelt import unknown_name
 from tasks.store.corrections import Vertices
 from tasks.tubes.gate_tube import GatedTube
@@ -49,17 +52,20 @@ def gate_set(
 ) -> tuple[tuple[Vertices, Vertices], str]:
     """Give a polygon's vertices after and before, and how far one person may move them in words.
 
-    Raises UsageFault for a gate that is no polygon, or vertices beyond the limits without a second
-    person.
+    Raises UsageFault for a gate that is no polygon, too few or too many vertices or some at no
+    number, or vertices beyond the limits without a second person.
     """
     compiled = before.compiled
     polygons = {each.gate: each.polygon for each in compiled.strategy.gates if each.polygon}
     if name not in polygons:
         raise unknown_name("--gate", name, "polygon", polygons, _shape_of(before, name))
+    refuse_no_outline(name, len(vertices))
+    if not all(math.isfinite(place) for vertex in vertices for place in vertex):
+        raise UsageFault(f"--gate {name}: a vertex lies at no number.")
     moved = farthest_move(compiled, polygons[name], vertices)
     if (moved is None or moved > VERTEX_SHARE) and not second:
         how = (
-            f"it has {len(vertices)} vertices instead of {len(polygons[name].vertices)}"
+            f"it has {len(vertices):,} vertices instead of {len(polygons[name].vertices)}"
             if moved is None
             else f"a vertex moves by {100 * moved:.0f} % of its axis"
         )

@@ -65,4 +65,5 @@ def is_token(token: str, kept: str) -> bool:
 
 
 def _digest(token: str, salt: bytes, work: int) -> bytes:
-    return hashlib.scrypt(token.encode(), salt=salt, n=work, r=BLOCK, p=LANES)
+    # What a browser sends may hold halves of letters, which plain UTF-8 cannot write.
+    return hashlib.scrypt(token.encode(errors="surrogatepass"), salt=salt, n=work, r=BLOCK, p=LANES)

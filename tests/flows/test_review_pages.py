@@ -93,6 +93,36 @@ def test_a_body_that_is_long_or_does_not_say_how_long_is_refused(served):
     assert unsaid.status_code == 413
 
 
+def test_what_cannot_be_read_is_answered_in_a_sentence(served, study):
+    as_json = {"content-type": "application/json"}
+    for sent in (b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"token": "x"}', b"[" * 50_000):
+        answer = served.client.post("/api/login", content=sent, headers=as_json)
+        assert answer.status_code in {400, 422}, sent[:9]
+        assert list(answer.json()) == ["fault"]
+        assert answer.json()["fault"].endswith(".")
+    plain = served.client.post("/api/login", content=b'{"name": "A"}')
+    assert (plain.status_code, list(plain.json())) == (422, ["fault"])
+    assert list(served.client.put("/api/login", json={}).json()) == ["fault"]
+    let_in(study, "Anna", "reader")
+    for name, token in (("Anna", "\\ud800"), ("\\udfff", "x"), ("Anna", "x\\u0000")):
+        sent = f'{{"name": "{name}", "token": "{token}"}}'
+        answer = served.client.post("/api/login", content=sent, headers=as_json)
+        assert answer.status_code in {400, 403, 422}
+        assert answer.json()["fault"].endswith(".")
+
+
+def test_what_the_server_did_not_foresee_is_a_sentence_too(served):
+    @served.app.post("/api/broken")
+    def broken() -> None:
+        raise RuntimeError("inner words")
+
+    answer = served.client.post("/api/broken", json={})
+    assert answer.status_code == 500
+    assert answer.json()["fault"].startswith("The review server failed at this")
+    assert "inner words" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 def test_without_tokens_a_name_is_enough_on_this_machine(served):
     assert served.client.get("/api/session").json() == {"name": None}
     session = served.log_in("  Anna Arzt ").json()
@@ -100,8 +130,11 @@ def test_without_tokens_a_name_is_enough_on_this_machine(served):
     assert served.client.get("/api/session").json()["name"] == "Anna Arzt"
     cookie = served.client.cookies.jar._cookies["127.0.0.1"]["/"]["reconflow_session"]
     assert cookie.has_nonstandard_attr("HttpOnly")
-    assert served.log_in("").status_code == 422
-    assert served.log_in("x" * 101).status_code == 422
+    for name, said in ((" ", "is empty"), ("x" * 101, "101 char"), ("a\u202eb", "cannot be seen")):
+        answer = served.log_in(name)
+        assert answer.status_code == 400
+        assert answer.json()["fault"].startswith("Your name ")
+        assert said in answer.json()["fault"]
 
 
 def test_with_tokens_nothing_is_read_without_one(served, study):

@@ -43,10 +43,6 @@ IN_WORDS = {
     "repeat": "to be repeated",
     "mixed": "in part decided",
 }
-NOBODY_LEFT = (
-    "Nobody can open the review pages now, here neither: reconflow review add NAME --role approver "
-    "--by NAME lets somebody in."
-)
 
 
 @review.default
@@ -107,29 +103,25 @@ def remove(
     json: Json = False,
 ) -> Outcome:
     """End the token of NAME, and what NAME is logged in to."""
-    from tasks.review.tokens import shut_out
+    from tasks.review.tokens import NOBODY_LEFT, shut_out
     from tasks.study.folder import open_study
 
     others = shut_out(open_study(study), person, by=by)
-    text = f"{person} may not open the review pages now."
-    if not others:
-        text += f"\n{NOBODY_LEFT}"
+    text = f"{person} may not open the review pages now." + ("" if others else f"\n{NOBODY_LEFT}")
     return Outcome(document={"name": person, "others": others}, text=text)
 
 
 @review.command
 def people(*, study: Study = Path(), json: Json = False) -> Outcome:
     """List who may open the review pages."""
-    from tasks.store.people import people_of, was_anybody_let_in
+    from tasks.review.tokens import nobody_in_words
+    from tasks.store.people import people_of
     from tasks.study.folder import open_study
 
     with open_study(study).store() as store:
-        known, closed = people_of(store), was_anybody_let_in(store)
+        known, nobody = people_of(store), nobody_in_words(store)
     listed = [{"name": each.name, "role": each.role, "since": each.since} for each in known]
     lines = [f"{each.name}  {each.role}  since {each.since[:10]}" for each in known]
-    nobody = "Nobody has a token: only this computer can open the review pages."
-    if closed:
-        nobody = NOBODY_LEFT
     return Outcome(document={"people": listed}, text="\n".join(lines) or nobody)
 
 

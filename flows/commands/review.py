@@ -106,9 +106,8 @@ def remove(
     from tasks.review.tokens import NOBODY_LEFT, shut_out
     from tasks.study.folder import open_study
 
-    others = shut_out(open_study(study), person, by=by)
-    text = f"{person} may not open the review pages now." + ("" if others else f"\n{NOBODY_LEFT}")
-    return Outcome(document={"name": person, "others": others}, text=text)
+    left = "" if shut_out(open_study(study), person, by=by) else f"\n{NOBODY_LEFT}"
+    return Outcome({"name": person, "others": not left}, f"{person} is let in no more.{left}")
 
 
 @review.command

@@ -103,24 +103,24 @@ def remove(
     json: Json = False,
 ) -> Outcome:
     """End the token of NAME, and what NAME is logged in to."""
-    from tasks.review.tokens import shut_out
+    from tasks.review.tokens import NOBODY_LEFT, shut_out
     from tasks.study.folder import open_study
 
-    shut_out(open_study(study), person, by=by)
-    return Outcome(document={"name": person}, text=f"{person} may not open the review pages now.")
+    left = "" if shut_out(open_study(study), person, by=by) else f"\n{NOBODY_LEFT}"
+    return Outcome({"name": person, "others": not left}, f"{person} is let in no more.{left}")
 
 
 @review.command
 def people(*, study: Study = Path(), json: Json = False) -> Outcome:
     """List who may open the review pages."""
+    from tasks.review.tokens import nobody_in_words
     from tasks.store.people import people_of
     from tasks.study.folder import open_study
 
     with open_study(study).store() as store:
-        known = people_of(store)
+        known, nobody = people_of(store), nobody_in_words(store)
     listed = [{"name": each.name, "role": each.role, "since": each.since} for each in known]
     lines = [f"{each.name}  {each.role}  since {each.since[:10]}" for each in known]
-    nobody = "Nobody has a token: only this computer can open the review pages."
     return Outcome(document={"people": listed}, text="\n".join(lines) or nobody)
 
 

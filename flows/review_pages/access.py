@@ -14,10 +14,10 @@ from flows.review_pages.sessions import Session, Sessions
 from flows.review_pages.tables_writer import TablesWriter
 from tasks.review.audit_trail import keep_head
 from tasks.review.tokens import is_token, token_hash
-from tasks.store.people import ROLES, Person, Role, people_of, somebody_was_let_in
+from tasks.store.people import ROLES, Person, Role, people_of, was_anybody_let_in
 from tasks.study.folder import Study
+from tasks.vocabulary.person import person as named
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 NOBODY = token_hash("")
 """Compared with where no such person is known, so that both answers take equally long."""
 
@@ -35,7 +35,7 @@ class Login(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
+    name: str
     token: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
@@ -55,51 +55,59 @@ class ReviewServer:
         self.tables = TablesWriter(self.study)
 
     def needs_token(self) -> bool:
-        """Tell whether people must show a token: on this machine only once somebody has one.
+        """Tell whether people must show a token: on this machine once anybody was given one.
 
-        A token that was altered in the store lets nobody in, and opens the pages to nobody.
+        It stays so when the last of them is let in no more, or a token was altered in the store:
+        such a token lets nobody in, and opens the pages to nobody.
         """
         if self.beyond_loopback:
             return True
         with self.study.store() as store:
-            return somebody_was_let_in(store)
+            return was_anybody_let_in(store)
 
     def log_in(self, login: Login, address: str) -> tuple[str, Session]:
-        """Begin a session; raises Refused when name and token are not those of anybody."""
+        """Begin a session.
+
+        Raises UsageFault when a name is none, Refused when name and token are not anybody's.
+        """
+        name = named("Your name", login.name)
         if not self.needs_token():
-            return self.sessions.begin(login.name, "approver")
-        person = self.proven(login.name, login.token, address)
-        return self.sessions.begin(person.name, person.role)
+            return self.sessions.begin(name, "approver")
+        person = self.proven(name, login.token, address)
+        return self.sessions.begin(person.name, person.role, person.row)
 
     def proven(self, name: str, token: str, address: str) -> Person:
         """Give the person whose token it is; raises Refused, and for a while after many tries."""
-        if not self.sessions.may_try(address):
+        if not self.sessions.may_try(name, address):
             raise Refused(429, "Too many wrong tokens: wait a minute, then try again.")
         person = self._people().get(name)
         if not is_token(token, person.token_hash if person else NOBODY) or person is None:
-            self.sessions.note_failure(address)
+            self.sessions.note_failure(name, address)
             raise Refused(403, "Name and token do not belong together.")
         return person
 
     def session(self, request: Request) -> Session | None:
-        """Give who calls, with the role that the store knows now; None: nobody who may."""
+        """Give who calls; None: nobody who may.
+
+        A login with a token ends with that token, one without as soon as anybody has a token.
+        """
         session = self.sessions.find(cookie_of(request))
-        if session is None:
-            return None
-        if not self.needs_token():
+        if session is None or self._still_holds(session):
             return session
-        known = self._people()
-        if session.name not in known:
-            self.sessions.end(cookie_of(request))
-            return None
-        session.role = known[session.name].role
-        return session
+        self.sessions.end(cookie_of(request))
+        return None
 
     def note_log(self) -> None:
         """Note outside the database how far the log of decisions goes now."""
         with self.study.store() as store:
             for sentence in keep_head(self.study, store):
                 sys.stderr.write(f"reconflow: {sentence}\n")
+
+    def _still_holds(self, session: Session) -> bool:
+        if session.row is None:
+            return not self.needs_token()
+        person = self._people().get(session.name)
+        return person is not None and person.row == session.row
 
     def _people(self) -> dict[str, Person]:
         with self.study.store() as store:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
 
 from flows.review_pages.access import (
     Login,
@@ -20,9 +21,10 @@ from flows.review_pages.access import (
 )
 from flows.review_pages.decisions import add_decisions
 from flows.review_pages.files import KINDS, find_result
-from flows.review_pages.protection import COOKIE, cookie_of, guard, refusal
+from flows.review_pages.protection import COOKIE, HEADERS, cookie_of, guard, refusal
 from flows.review_pages.sessions import Session
 from flows.review_pages.signatures import add_signatures
+from flows.review_pages.words import UNFORESEEN, UNREADABLE, on_page, why_malformed
 from panels.text.errors import ReconflowError, UsageFault
 from tasks.publish.pages import render
 
@@ -38,6 +40,8 @@ def create_app(server: ReviewServer, hosts: Sequence[str]) -> FastAPI:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(ReconflowError, _faulty)
+    app.add_exception_handler(HTTPException, _unreadable)
+    app.add_exception_handler(Exception, _unforeseen)
     _add_sessions(app)
     add_decisions(app)
     add_signatures(app)
@@ -107,9 +111,18 @@ def _refused(_: Request, error: Exception) -> Response:
 
 def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return refusal(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}.")
+    return refusal(422, why_malformed(error.errors()[0]))
+
+
+def _unreadable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = {400: UNREADABLE, 405: "This address takes no such call."}
+    return refusal(error.status_code, known.get(error.status_code, str(error.detail)))
+
+
+def _unforeseen(_: Request, __: Exception) -> Response:
+    return refusal(500, UNFORESEEN, HEADERS)
 
 
 def _faulty(_: Request, error: Exception) -> Response:
-    return refusal(400 if isinstance(error, UsageFault) else 503, str(error))
+    return refusal(400 if isinstance(error, UsageFault) else 503, on_page(str(error)))

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from flows.review_pages.access import Refused, acting, caller, is_at_least, may_read, server_of
 from flows.review_pages.sessions import Session
+from tasks.corrections.boundaries import LEAST_VERTICES as LEAST
+from tasks.corrections.boundaries import MOST_VERTICES as MOST
 from tasks.corrections.correct import Request as Correction
 from tasks.corrections.correct import correct_tube
 from tasks.corrections.exclusion import decide_on_tube
@@ -22,28 +24,33 @@ from tasks.strategies.in_use import read_snapshot
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
 Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-Place = tuple[float, float]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A number as JSON writes it: no text, no truth value."""
+Outline = Annotated[list[tuple[Number, Number]], Field(min_length=LEAST, max_length=MOST)]
 DECISIONS: dict[str, Decision] = {"accept": "accepted", "query": "queried", "repeat": "repeat"}
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Decided(_Body):
-    """A decision on a tube, or with ``whole`` on all tubes of its visit."""
+    """A decision on a tube, or with ``whole`` on all tubes of its visit.
+
+    ``stamp`` is the tube's, or with ``whole`` that of the visit.
+    """
 
     decision: Literal["accept", "query", "repeat", "exclude", "include"]
     comment: Text = ""
-    whole: bool = False
+    whole: StrictBool = False
     stamp: str
 
 
 class Moved(_Body):
     """Thresholds and vertices where they were dragged to, in display units."""
 
-    thresholds: dict[str, float] = {}
-    gates: dict[str, list[Place]] = {}
+    thresholds: dict[str, Number] = {}
+    gates: dict[str, Outline] = {}
 
 
 class Corrected(Moved):
@@ -72,12 +79,14 @@ def add_decisions(app: FastAPI) -> None:
     ) -> Response:
         server = server_of(request)
         with one_at_a_time:
-            tube = _unchanged(request, sha256, asked.stamp)
+            tube = _unchanged(request, sha256, asked.stamp, whole=asked.whole)
             if asked.decision in DECISIONS:
                 place = (tube.patient, tube.visit, "" if asked.whole else sha256)
                 made = DECISIONS[asked.decision]
                 decide(server.study, place, made, by=by.name, comment=asked.comment)
                 server.tables.write(tube.patient)
+            elif asked.whole:
+                raise Refused(422, "Tubes are excluded and included one by one, not by visit.")
             else:
                 action: Literal["exclude", "include"] = (
                     "exclude" if asked.decision == "exclude" else "include"
@@ -118,17 +127,18 @@ def _standing(request: Request, sha256: str) -> TubeStanding:
         return tube_standing(read_snapshot(study), store, sha256)
 
 
-def _unchanged(request: Request, sha256: str, stamp: str) -> TubeStanding:
-    """Give how a tube stands; raises Refused when it is not what the person saw."""
+def _unchanged(request: Request, sha256: str, stamp: str, *, whole: bool = False) -> TubeStanding:
+    """Give how a tube stands; raises Refused when it (or its visit) is not what the person saw."""
     now = _standing(request, sha256)
-    if now.stamp != stamp:
-        told = f"{now.by} set it to '{now.state}' at {now.at}" if now.state else "it is others now"
-        raise Refused(
-            409,
-            f"Meanwhile this tube changed ({told}): nothing of yours was saved. Load the page "
-            "again and decide on what it shows then.",
-        )
-    return now
+    if stamp == (now.visit_stamp if whole else now.stamp):
+        return now
+    what = f"a tube of {now.visit} changed" if whole else "this tube changed"
+    told = f" ({now.by} set it to '{now.state}' at {now.at})" if now.state and not whole else ""
+    raise Refused(
+        409,
+        f"Meanwhile {what}{told}: nothing of yours was saved. Load the page again and decide on "
+        "what it shows then.",
+    )
 
 
 def _agrees(request: Request, asked: Corrected) -> None:

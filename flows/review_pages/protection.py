@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+
+from panels.text.printable import printable_lines
 
 COOKIE = "reconflow_session"
 CSRF_HEADER = "x-reconflow-csrf"
@@ -32,9 +34,9 @@ HEADERS = {
 Next = Callable[[Request], Awaitable[Response]]
 
 
-def refusal(status: int, sentence: str) -> JSONResponse:
+def refusal(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Answer a call that is refused, with the sentence that the page shows."""
-    return JSONResponse({"fault": sentence}, status_code=status)
+    return JSONResponse({"fault": printable_lines(sentence)}, status, headers)
 
 
 def guard(hosts: Sequence[str]) -> Callable[[Request, Next], Awaitable[Response]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from flows.review_pages.access import ReviewServer
 from flows.review_pages.app import create_app
@@ -71,8 +72,13 @@ def _server(
 ) -> uvicorn.Server:
     write_app(study.results)
     app = create_app(ReviewServer(study, beyond_loopback=beyond), _hosts(host, port, names))
-    return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    return uvicorn.Server(server_config(app))
+
+
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """Say how the pages are served: no header of a caller gives it another address."""
+    return uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False
     )
 
 

@@ -17,10 +17,14 @@ MOST_FAILURES, FAILURE_SECONDS = 5, 60.0
 
 @dataclass(slots=True)
 class Session:
-    """One login; ``csrf`` is what a page has to send with every change."""
+    """One login; ``csrf`` is what a page has to send with every change.
+
+    ``row`` is that of the person whose token was shown; None: none was asked for.
+    """
 
     name: str
     role: Role
+    row: int | None
     begun: float
     seen: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -33,12 +37,12 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
-        self._failures: dict[str, list[float]] = {}
+        self._failures: dict[tuple[str, str], list[float]] = {}
 
-    def begin(self, name: str, role: Role) -> tuple[str, Session]:
+    def begin(self, name: str, role: Role, row: int | None = None) -> tuple[str, Session]:
         """Log somebody in; gives the secret that the browser keeps as a cookie."""
         now, secret = self._clock(), secrets.token_urlsafe(32)
-        session = Session(name, role, now, now)
+        session = Session(name, role, row, now, now)
         with self._lock:
             self._drop_ended(now)
             if len(self._sessions) >= MOST_SESSIONS:
@@ -61,11 +65,16 @@ class Sessions:
         with self._lock:
             self._sessions.pop(secret or "", None)
 
-    def may_try(self, address: str) -> bool:
-        """Tell whether an address may try a token now: five failures a minute are enough."""
+    def may_try(self, name: str, address: str) -> bool:
+        """Tell whether an address may try a token of a name: five failures a minute are enough.
+
+        Behind a proxy all share one address: one who errs does not lock the others out.
+        """
         now = self._clock()
         with self._lock:
-            recent = [at for at in self._failures.get(address, []) if now - at < FAILURE_SECONDS]
+            recent = [
+                at for at in self._failures.get((name, address), []) if now - at < FAILURE_SECONDS
+            ]
             self._failures = {
                 key: times
                 for key, times in self._failures.items()
@@ -73,10 +82,10 @@ class Sessions:
             }
             return len(recent) < MOST_FAILURES
 
-    def note_failure(self, address: str) -> None:
-        """Remember that a wrong token came from an address."""
+    def note_failure(self, name: str, address: str) -> None:
+        """Remember that a wrong token of a name came from an address."""
         with self._lock:
-            self._failures.setdefault(address, []).append(self._clock())
+            self._failures.setdefault((name, address), []).append(self._clock())
 
     def _drop_ended(self, now: float) -> None:
         ended = [

@@ -18,12 +18,14 @@ from flows.review_pages.access import (
     server_of,
 )
 from flows.review_pages.sessions import Session
+from panels.text.printable import shown
 from tasks.results.sign_tables import sign_tables
 from tasks.review.seen import content_sha256
 from tasks.review.sign_off import STATES, standing
 from tasks.store.editions import last_editions
 from tasks.store.people import Role
 from tasks.store.signatures import Signed
+from tasks.store.tubes import taken_in
 from tasks.study.folder import Study
 
 ASKS: dict[Signed, Role] = {"reviewed": "reviewer", "approved": "approver", "released": "approver"}
@@ -47,6 +49,7 @@ def add_signatures(app: FastAPI) -> None:
     def signed(patient: str, request: Request) -> Response:
         if not may_read(request):
             raise Refused(401, "Log in first.")
+        _refuse_unknown(request, patient)
         return JSONResponse(_document(request, patient))
 
     @app.post("/api/patients/{patient}/signatures")
@@ -54,6 +57,7 @@ def add_signatures(app: FastAPI) -> None:
         patient: str, asked: Signing, request: Request, by: Annotated[Session, acting("reader")]
     ) -> Response:
         server = server_of(request)
+        _refuse_unknown(request, patient)
         if not is_at_least(by.role, ASKS[asked.state]):
             needed = ASKS[asked.state]
             raise Refused(403, f"{by.name} is a {by.role}; '{asked.state}' asks for a {needed}.")
@@ -68,6 +72,16 @@ def add_signatures(app: FastAPI) -> None:
         sign_tables(server.study, patient, asked.state, by=by.name, meaning=asked.meaning)
         server.note_log()
         return JSONResponse(_document(request, patient))
+
+
+def _refuse_unknown(request: Request, patient: str) -> None:
+    """Raise Refused for a patient of whom there is no tube, no table and no line in the sheet."""
+    study = server_of(request).study
+    with study.store() as store:
+        if taken_in(store, patient=patient) or patient in last_editions(store, patient):
+            return
+    if patient not in study.patients().patients:
+        raise Refused(404, f"There is no patient '{shown(patient)}' in this study.")
 
 
 def _document(request: Request, patient: str) -> dict[str, object]:

@@ -36,13 +36,19 @@ def gates_given(texts: Sequence[str]) -> dict[str, Vertices]:
         name, outline = _parted("--gate", text, example)
         _refuse_second("--gate", name, given)
         vertices = tuple(_vertex(name, part) for part in outline.strip("; ").split(";"))
-        if not LEAST_VERTICES <= len(vertices) <= MOST_VERTICES:
-            raise UsageFault(
-                f"--gate {shown(name)}: {len(vertices)} vertices; an outline has "
-                f"{LEAST_VERTICES} to {MOST_VERTICES}, written {example}."
-            )
+        refuse_no_outline(name, len(vertices), f", written {example}")
         given[name] = vertices
     return given
+
+
+def refuse_no_outline(name: str, vertices: int, written: str = "") -> None:
+    """Raise UsageFault unless an outline has as many vertices as one may have."""
+    if not LEAST_VERTICES <= vertices <= MOST_VERTICES:
+        has = "1 vertex" if vertices == 1 else f"{vertices:,} vertices"
+        raise UsageFault(
+            f"--gate {shown(name)}: {has}; an outline has {LEAST_VERTICES} to {MOST_VERTICES}"
+            f"{written}."
+        )
 
 
 def _parted(option: str, text: str, example: str) -> tuple[str, str]:

@@ -8,62 +8,80 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gating.display.draw_tube import draw_tube, outlines_with
-from gating.evaluation.axis_units import to_linear
 from gating.evaluation.correction_limits import VERTEX_SHARE, threshold_limits
 from gating.evaluation.corrections import Corrections
 from panels.text.errors import UsageFault
 from tasks.corrections.correct import gated_tube, uncorrected_gates
+from tasks.corrections.display_places import Outlined, Places, in_channel_units
 from tasks.corrections.permitted import vertex_move
 from tasks.corrections.tube_named import tube_named
+from tasks.corrections.tube_standing import tube_standing
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.kinetics.wide_table import print_result
 from tasks.publish.tube_data import polyline
 from tasks.results.patient_tables import counted_tubes, patient_kinetics
+from tasks.store.editions import last_editions
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
+from tasks.tubes.corrections import binding_of
 from tasks.vocabulary.populations import short_label
 
 if TYPE_CHECKING:
     from gating.display.tube_drawing import DrawnAxis
     from gating.evaluation.compiled_strategy import Compiled
+    from tasks.store.corrections import Vertices
     from tasks.store.tubes import Tube
     from tasks.study.snapshot import StudySnapshot
     from tasks.tubes.gate_tube import GatedTube
 
 MOST_OPEN = 2
 """So many tubes are held at once: a million events are some 200 MB."""
-Places = Mapping[str, float]
 Outlines = list[list[list[float]]]
 """The polylines of a gate, as lists of [x, y] in display units."""
-Outlined = Mapping[str, Sequence[tuple[float, float]]]
 
 
 class LiveTubes:
-    """The tubes that are being corrected now, each opened once."""
+    """The tubes that are being corrected now, each opened once while it counts the same."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: OrderedDict[str, LiveTube] = OrderedDict()
+        self._open: OrderedDict[str, tuple[Hashable, LiveTube]] = OrderedDict()
 
     def open(self, study: Study, tube_sha256: str) -> LiveTube:
-        """Give a tube ready to be previewed; the first time it is gated as a night gates it."""
+        """Give a tube ready to be previewed, gated as a night gates it.
+
+        It is opened anew when anything that it counts with changed since, here or elsewhere.
+        """
         with self._lock:
-            if tube_sha256 not in self._open:
-                self._open[tube_sha256] = LiveTube(study, tube_sha256)
-            self._open.move_to_end(tube_sha256)
+            snapshot = read_snapshot(study)
+            made_of = _made_of(snapshot, tube_sha256)
+            held = self._open.pop(tube_sha256, None)
+            live = held[1] if held and held[0] == made_of else LiveTube(snapshot, tube_sha256)
+            self._open[tube_sha256] = made_of, live
             while len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
-            return self._open[tube_sha256]
+            return live
 
     def close(self, tube_sha256: str) -> None:
         """Let a tube go: it counts otherwise now."""
         with self._lock:
             self._open.pop(tube_sha256, None)
+
+
+def _made_of(snapshot: StudySnapshot, tube_sha256: str) -> Hashable:
+    """Give what is another one when a tube, or what it is compared with, counts otherwise."""
+    with snapshot.study.store() as store:
+        tube = tube_named(store, tube_sha256)
+        standing = tube_standing(snapshot, store, tube_sha256)
+        edition = last_editions(store, standing.patient).get(standing.patient)
+    used = snapshot.strategies.get(tube.identity.panel)
+    binding = used and binding_of(tube, used, used.for_tube(tube))
+    return standing.stamp, binding, edition and edition.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +106,10 @@ class Preview:
 class LiveTube:
     """One tube, gated, with the other tubes of its patient."""
 
-    def __init__(self, study: Study, tube_sha256: str) -> None:
+    def __init__(self, snapshot: StudySnapshot, tube_sha256: str) -> None:
         self._lock = threading.Lock()
-        self._snapshot: StudySnapshot = read_snapshot(study)
-        with study.store() as store:
+        self._snapshot = snapshot
+        with snapshot.study.store() as store:
             self._tube: Tube = tube_named(store, tube_sha256)
         self._gated: GatedTube = gated_tube(self._snapshot, self._tube)
         self._uncorrected = uncorrected_gates(self._snapshot, self._tube, self._gated)
@@ -108,30 +126,9 @@ class LiveTube:
 
     def in_channel_units(
         self, thresholds: Places, gates: Outlined
-    ) -> tuple[dict[str, float], dict[str, tuple[tuple[float, float], ...]]]:
+    ) -> tuple[dict[str, float], dict[str, Vertices]]:
         """Convert display positions to the file's linear units; raises UsageFault for others."""
-        compiled = self._gated.compiled
-        strategy = compiled.strategy
-        polygons = {gate.gate: gate.polygon for gate in strategy.gates if gate.polygon}
-        for name in (*thresholds, *gates):
-            if name not in strategy.thresholds and name not in polygons:
-                raise UsageFault(f"This tube has no threshold and no polygon '{name}'.")
-
-        def linear(axis: str, place: float) -> float:
-            value = to_linear(compiled, axis, place) * compiled.factor(axis)
-            return float(f"{value:.6g}")
-
-        values = {
-            name: linear(strategy.thresholds[name].marker, place)
-            for name, place in thresholds.items()
-        }
-        outlines = {
-            name: tuple(
-                (linear(polygons[name].x, x), linear(polygons[name].y, y)) for x, y in vertices
-            )
-            for name, vertices in gates.items()
-        }
-        return values, outlines
+        return in_channel_units(self._gated.compiled, self._axes, thresholds, gates)
 
     def preview(self, thresholds: Places, gates: Outlined) -> Preview:
         """Say what would count with boundaries moved to display positions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from gating.evaluation.correction_limits import (
@@ -11,6 +12,7 @@ from gating.evaluation.correction_limits import (
     vertices_of,
 )
 from panels.text.errors import UsageFault
+from tasks.corrections.boundaries import refuse_no_outline
 from tasks.corrections.spelt import unknown_name
 from tasks.store.corrections import Vertices
 from tasks.tubes.gate_tube import GatedTube
@@ -69,20 +71,23 @@ def gate_set(
     """Give a polygon's vertices after and before, and how far one person may move them in words.
 
     The limit is measured from the tube's gates without any correction (``uncorrected``). Raises
-    UsageFault for a gate that is no polygon, vertices where they lie already, or beyond the limits
-    without a second person.
+    UsageFault for a gate that is no polygon, too few or too many vertices or some at no number,
+    vertices where they lie already, or beyond the limits without a second person.
     """
     compiled = before.compiled
     polygons = _polygons(compiled)
     if name not in polygons:
         raise unknown_name("--gate", name, "polygon", polygons, _shape_of(before, name))
+    refuse_no_outline(name, len(vertices))
+    if not all(math.isfinite(place) for vertex in vertices for place in vertex):
+        raise UsageFault(f"--gate {name}: a vertex lies at no number.")
     if _printed(vertices) == _printed(vertices_of(compiled, polygons[name])):
         raise UsageFault(f"--gate {name}: its outline lies there already. Nothing was set.")
     moved = vertex_move(uncorrected, name, vertices)
     if (moved is None or moved > VERTEX_SHARE) and not second:
         without = _polygons(uncorrected)[name].vertices
         how = (
-            f"it has {len(vertices)} vertices instead of {len(without)}"
+            f"it has {len(vertices):,} vertices instead of {len(without)}"
             if moved is None
             else f"a vertex lies {100 * moved:.0f} % of its axis from its place without corrections"
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from panels.text.errors import UsageFault
-from tasks.review.decisions import tube_reviews
-from tasks.review.seen import rows_in, seen
+from tasks.review.decisions import TubeReview, tube_reviews
+from tasks.review.seen import Row, rows_in, seen
 from tasks.store.editions import last_editions
 from tasks.store.exclusions import exclusions_of
 from tasks.store.opening import Store
@@ -24,7 +25,7 @@ class TubeStanding:
 
     ``reopened`` says why an earlier decision does not hold any more. ``stamp`` changes with
     anything of it, and with the tube's numbers: who decides on another stamp did not see what
-    there is now.
+    there is now. ``visit_stamp`` does the same for all tubes of the visit together.
     """
 
     patient: str
@@ -37,20 +38,44 @@ class TubeStanding:
     reopened: str
     corrections: tuple[str, ...]
     stamp: str = ""
+    visit_stamp: str = ""
 
 
 def tube_standing(snapshot: StudySnapshot, store: Store, tube_sha256: str) -> TubeStanding:
     """Tell how a tube stands; raises UsageFault when it was never taken in."""
-    tube = _tube(store, tube_sha256)
-    identity = tube.identity
+    identity = _tube(store, tube_sha256).identity
     edition = last_editions(store, identity.patient).get(identity.patient)
     rows = rows_in(edition.kinetics) if edition else []
-    review = tube_reviews(rows, reviews_of(store, identity.patient)).get(tube_sha256)
+    reviews = tube_reviews(rows, reviews_of(store, identity.patient))
+    standings = {
+        tube.identity.tube_sha256: _standing(snapshot, store, tube, rows, reviews)
+        for tube in taken_in(store, patient=identity.patient)
+        if tube.identity.visit == identity.visit
+    }
+    told = [[each.stamp for each in standings.values()], seen(rows, identity.visit)]
+    return replace(standings[tube_sha256], visit_stamp=_sha256(told))
+
+
+def standing_document(standing: TubeStanding) -> dict[str, object]:
+    """Give a tube's standing as the page takes it."""
+    return asdict(standing)
+
+
+def _standing(
+    snapshot: StudySnapshot,
+    store: Store,
+    tube: Tube,
+    rows: Sequence[Row],
+    reviews: Mapping[str, TubeReview],
+) -> TubeStanding:
+    """Tell how one tube of a visit stands, given the rows and reviews of its patient."""
+    identity = tube.identity
+    review = reviews.get(identity.tube_sha256)
     made = review.review if review else None
     state, by, at, comment = "", "", "", ""
     if made is not None and review is not None:
         state, by, at, comment = review.state, made.reviewer, made.at, made.comment
-    exclusions = exclusions_of(store, tube_sha256)
+    exclusions = exclusions_of(store, identity.tube_sha256)
     if exclusions and exclusions[-1].action == "exclude":
         last = exclusions[-1]
         state, by, at, comment = "excluded", last.made_by, last.at, last.reason
@@ -65,13 +90,8 @@ def tube_standing(snapshot: StudySnapshot, store: Store, tube_sha256: str) -> Tu
         reopened=review.reopened_because if review else "",
         corrections=_corrections(snapshot, store, tube),
     )
-    told = json.dumps([asdict(standing), at, seen(rows, identity.visit, tube_sha256)])
-    return replace(standing, stamp=hashlib.sha256(told.encode()).hexdigest())
-
-
-def standing_document(standing: TubeStanding) -> dict[str, object]:
-    """Give a tube's standing as the page takes it."""
-    return asdict(standing)
+    told = [asdict(standing), at, seen(rows, identity.visit, identity.tube_sha256)]
+    return replace(standing, stamp=_sha256(told))
 
 
 def _corrections(snapshot: StudySnapshot, store: Store, tube: Tube) -> tuple[str, ...]:
@@ -83,10 +103,13 @@ def _corrections(snapshot: StudySnapshot, store: Store, tube: Tube) -> tuple[str
 
 
 def _tube(store: Store, tube_sha256: str) -> Tube:
-    for tube in taken_in(store):
-        if tube.identity.tube_sha256 == tube_sha256:
-            return tube
+    for tube in taken_in(store, tube_sha256=tube_sha256):
+        return tube
     raise UsageFault("There is no such tube in this study.")
+
+
+def _sha256(told: object) -> str:
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _minute(at: str) -> str:

@@ -12,13 +12,18 @@ import secrets
 from panels.text.errors import UsageFault
 from panels.text.printable import shown
 from panels.text.spelling import nearest
-from tasks.store.people import Role, end_person, people_of, save_person
+from tasks.store.opening import Store
+from tasks.store.people import Role, end_person, people_of, save_person, was_anybody_let_in
 from tasks.study.folder import Study
 from tasks.vocabulary.person import person
 
 WORK, BLOCK, LANES = 2**14, 8, 1
 """The cost of scrypt: 16 MB and some 50 ms a try (RFC 7914)."""
 SALT_BYTES, TOKEN_BYTES = 16, 24
+NOBODY_LEFT = (
+    "Nobody can open the review pages now, here neither: reconflow review add NAME --role approver "
+    "--by NAME lets somebody in."
+)
 
 
 def new_token() -> str:
@@ -43,13 +48,24 @@ def let_in(study: Study, name: str, role: Role, *, by: str) -> str:
     return token
 
 
-def shut_out(study: Study, name: str, *, by: str) -> None:
-    """End somebody's token; raises UsageFault when nobody of that name has one."""
+def shut_out(study: Study, name: str, *, by: str) -> bool:
+    """End somebody's token, and tell whether somebody else still has one.
+
+    Raises UsageFault when nobody of that name has one.
+    """
     with study.store() as store:
         if not end_person(store, name.strip(), by=person("--by", by)):
             known = [each.name for each in people_of(store)]
             listed = f" Known are: {', '.join(known)}." if known else " Nobody has one."
             raise UsageFault(f"'{shown(name)}' has no token{nearest(name, known) or '.'}{listed}")
+        return bool(people_of(store))
+
+
+def nobody_in_words(store: Store) -> str:
+    """Say who can open the pages while nobody has a token."""
+    if was_anybody_let_in(store):
+        return NOBODY_LEFT
+    return "Nobody has a token: only this computer can open the review pages."
 
 
 def is_token(token: str, kept: str) -> bool:
@@ -61,4 +77,5 @@ def is_token(token: str, kept: str) -> bool:
 
 
 def _digest(token: str, salt: bytes, work: int) -> bytes:
-    return hashlib.scrypt(token.encode(), salt=salt, n=work, r=BLOCK, p=LANES)
+    # What a browser sends may hold halves of letters, which plain UTF-8 cannot write.
+    return hashlib.scrypt(token.encode(errors="surrogatepass"), salt=salt, n=work, r=BLOCK, p=LANES)

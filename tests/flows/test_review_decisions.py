@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.corrections.correct import Request, correct_tube
+from tasks.corrections.exclusion import decide_on_tube
+from tasks.corrections.live_tube import LiveTubes
 from tasks.corrections.tube_named import tube_named
 from tasks.publish.app_files import write_app
 from tasks.results.front_page import rewrite_front_page
@@ -25,12 +28,15 @@ from tests.tasks.test_corrections import FILE, simulated
 __all__ = ["browser"]
 pytestmark = pytest.mark.xdist_group("review_decisions")
 
+COMPANION = "P01_D84_cart.fcs"
+"""Another tube of the visit of FILE."""
+SIGNED_UNSEEN = {"state": "reviewed", "meaning": "all gates seen", "stamp": ""}
 EVIL = "<img src=x onerror=alert(1)> \u202e=cmd|x"
 
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = simulated(tmp_path_factory.mktemp("review") / "s")
+    study = simulated(tmp_path_factory.mktemp("review") / "s", further=COMPANION)
     write_app(study.results)
     rewrite_front_page(read_snapshot(study))
     return study.folder
@@ -113,6 +119,57 @@ def test_the_second_of_two_reviewers_is_told(served, study, sha):
     assert standing(served, sha)["state"] == "queried"
 
 
+def test_a_visit_is_decided_on_as_all_its_tubes_were_seen(served, study, sha):
+    with study.store() as store:
+        other = tube_named(store, COMPANION).identity.tube_sha256
+    saw = standing(served, sha)
+    one = {"decision": "query", "comment": "real?", "stamp": standing(served, other)["stamp"]}
+    assert posted(served.client, "Berta", f"/api/tubes/{other}/decisions", one).status_code == 200
+    body = {"decision": "accept", "whole": True, "stamp": saw["visit_stamp"]}
+    address = f"/api/tubes/{sha}/decisions"
+    for stamp in (saw["visit_stamp"], saw["stamp"]):
+        answer = posted(served.client, "Anna", address, body | {"stamp": stamp})
+        assert answer.status_code == 409
+        assert "a tube of D84 changed" in answer.json()["fault"]
+    assert standing(served, other)["state"] == "queried"
+    now = standing(served, sha)
+    assert now["stamp"] == saw["stamp"], "this tube itself is as it was"
+    body["stamp"] = now["visit_stamp"]
+    assert posted(served.client, "Anna", address, body).status_code == 200
+    assert standing(served, other)["state"] == "accepted"
+
+
+IMPOSSIBLE = [
+    ({"gates": {"cells": []}}, "an outline has 3 to 200 vertices"),
+    ({"gates": {"cells": [[0.1, 0.1]]}}, "an outline has 3 to 200 vertices"),
+    ({"gates": {"cells": [[0.1, 0.1]] * 201}}, "an outline has 3 to 200 vertices"),
+    ({"gates": {"cells": [[0.1, True]] * 4}}, "is no number"),
+    ({"thresholds": {"cd24_tr": True}}, "is no number"),
+    ({"thresholds": {"cd24_tr": "0.5"}}, "is no number"),
+    ({"thresholds": {"cd24_tr": 10**400}}, "is no number"),
+    ({"thresholds": {"cd24_tr": 1e300}}, "far beyond the axis of CD24"),
+    ({"thresholds": {"cd24_tr": -50}}, "far beyond the axis of CD24"),
+    ({"gates": {"cells": [[1e300, 0.1]] * 4}}, "far beyond the axis of FSC-A"),
+    ({"thresholds": {"cells": 0.5}}, "has no threshold 'cells'"),
+    ({"gates": {"a\ud800": [[1, 1], [2, 1], [2, 2]]}}, "has no polygon 'a\\ud800'"),
+    ({}, "move a threshold or an outline first"),
+    ({"thresholds": {"cd24_tr": 1.5}}, "The threshold cd24_tr at"),
+]
+
+
+def test_boundaries_that_cannot_be_are_refused_in_words(served, sha):
+    kept = {"reason": "x", "second": "Berta", "stamp": standing(served, sha)["stamp"]}
+    for moved, said in IMPOSSIBLE:
+        answer = posted(served.client, "Anna", f"/api/tubes/{sha}/corrections", moved | kept)
+        assert answer.status_code in {400, 422}, moved
+        assert said in answer.json()["fault"]
+        assert "--" not in answer.json()["fault"]
+        if moved and not said.startswith("The threshold"):
+            answer = posted(served.client, "Anna", f"/api/tubes/{sha}/preview", moved)
+            assert answer.status_code in {400, 422}
+            assert said in answer.json()["fault"]
+
+
 def test_an_excluded_tube_is_used_no_more_and_can_be_let_in_again(served, study, sha):
     address = f"/api/tubes/{sha}/decisions"
     for decision, state, used in (("exclude", "excluded", {"N"}), ("include", "", {"Y", "N"})):
@@ -127,7 +184,7 @@ def test_an_excluded_tube_is_used_no_more_and_can_be_let_in_again(served, study,
 @pytest.mark.parametrize(
     ("change", "status", "said"),
     [
-        ({"decision": "query", "comment": " "}, 400, "--comment is empty"),
+        ({"decision": "query", "comment": " "}, 400, "The comment is empty"),
         ({"decision": "query", "comment": EVIL}, 400, "cannot be seen"),
         ({"decision": "delete"}, 422, "decision"),
         ({"stamp": "old"}, 409, "Meanwhile this tube changed"),
@@ -181,6 +238,25 @@ def test_a_preview_is_what_a_saved_correction_counts(served, study, sha):
     assert "the valley lies higher" in " ".join(standing(served, sha)["corrections"])
     nothing = preview(served, sha, thresholds={"cd24_tr": place})
     assert nothing["changes"] == [], "it is where it counts now"
+
+
+def test_a_preview_begins_where_others_left_the_tube(served, study, sha):
+    place = threshold(tube_document(study, sha), "cd24_tr")["value"][1] + 0.1
+    before = preview(served, sha, thresholds={"cd24_tr": place})
+    assert before["changes"]
+    moved = preview(served, sha, thresholds={"cd24_tr": place})["moved"]
+    assert moved == before["moved"]
+    correct_tube(study, FILE, Request("Berta", "the valley", {"cd24_tr": 8500.0}))
+    after = preview(served, sha, thresholds={"cd24_tr": place})
+    assert "8,500 →" in after["moved"][0]["words"]
+
+
+def test_a_tube_is_opened_anew_when_a_tube_beside_it_changed(study, sha):
+    tubes = LiveTubes()
+    held = tubes.open(study, sha)
+    assert tubes.open(study, sha) is held
+    decide_on_tube(study, COMPANION, "exclude", "Berta", "clot")
+    assert tubes.open(study, sha) is not held
 
 
 def test_beyond_the_limits_a_second_person_is_needed(served, study, sha):
@@ -262,6 +338,17 @@ def test_tables_are_signed_in_order_by_two_persons_and_reopened_by_a_change(serv
     told = served.client.get("/api/patients/P01").json()
     assert (told["state"], told["next"]) == ("amended", "reviewed")
     assert told["reopened"]
+
+
+def test_an_unknown_patient_is_not_there(served):
+    assert served.client.get("/api/patients/P01").status_code == 200
+    answers = [
+        served.client.get("/api/patients/P99"),
+        posted(served.client, "Anna", "/api/patients/P99/signatures", SIGNED_UNSEEN),
+    ]
+    for answer in answers:
+        assert answer.status_code == 404
+        assert answer.json() == {"fault": "There is no patient 'P99' in this study."}
 
 
 def test_an_edited_table_is_not_signed(served, study):

@@ -15,6 +15,7 @@ from tasks.store.people import end_person, people_of
 from tasks.study.folder import Study, open_study
 from tasks.study.starter import init_study
 from tests.browser import Browser, browser, needs_chromium
+from tests.flows.command import reconflow_here
 from tests.review_server import Served, serving
 
 __all__ = ["browser"]
@@ -92,6 +93,36 @@ def test_a_body_that_is_long_or_does_not_say_how_long_is_refused(served):
     assert unsaid.status_code == 413
 
 
+def test_what_cannot_be_read_is_answered_in_a_sentence(served, study):
+    as_json = {"content-type": "application/json"}
+    for sent in (b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"token": "x"}', b"[" * 50_000):
+        answer = served.client.post("/api/login", content=sent, headers=as_json)
+        assert answer.status_code in {400, 422}, sent[:9]
+        assert list(answer.json()) == ["fault"]
+        assert answer.json()["fault"].endswith(".")
+    plain = served.client.post("/api/login", content=b'{"name": "A"}')
+    assert (plain.status_code, list(plain.json())) == (422, ["fault"])
+    assert list(served.client.put("/api/login", json={}).json()) == ["fault"]
+    let_in(study, "Anna", "reader")
+    for name, token in (("Anna", "\\ud800"), ("\\udfff", "x"), ("Anna", "x\\u0000")):
+        sent = f'{{"name": "{name}", "token": "{token}"}}'
+        answer = served.client.post("/api/login", content=sent, headers=as_json)
+        assert answer.status_code in {400, 403, 422}
+        assert answer.json()["fault"].endswith(".")
+
+
+def test_what_the_server_did_not_foresee_is_a_sentence_too(served):
+    @served.app.post("/api/broken")
+    def broken() -> None:
+        raise RuntimeError("inner words")
+
+    answer = served.client.post("/api/broken", json={})
+    assert answer.status_code == 500
+    assert answer.json()["fault"].startswith("The review server failed at this")
+    assert "inner words" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 def test_without_tokens_a_name_is_enough_on_this_machine(served):
     assert served.client.get("/api/session").json() == {"name": None}
     session = served.log_in("  Anna Arzt ").json()
@@ -99,8 +130,11 @@ def test_without_tokens_a_name_is_enough_on_this_machine(served):
     assert served.client.get("/api/session").json()["name"] == "Anna Arzt"
     cookie = served.client.cookies.jar._cookies["127.0.0.1"]["/"]["reconflow_session"]
     assert cookie.has_nonstandard_attr("HttpOnly")
-    assert served.log_in("").status_code == 422
-    assert served.log_in("x" * 101).status_code == 422
+    for name, said in ((" ", "is empty"), ("x" * 101, "101 char"), ("a\u202eb", "cannot be seen")):
+        answer = served.log_in(name)
+        assert answer.status_code == 400
+        assert answer.json()["fault"].startswith("Your name ")
+        assert said in answer.json()["fault"]
 
 
 def test_with_tokens_nothing_is_read_without_one(served, study):
@@ -129,9 +163,33 @@ def test_another_role_counts_at_once_and_the_earlier_token_ends(served, study):
     first = let_in(study, "Anna", "reader")
     served.log_in("Anna", first)
     second = let_in(study, "Anna", "approver")
-    assert served.client.get("/api/session").json()["role"] == "approver"
+    assert served.client.get("/api/session").json() == {"name": None}
     assert served.log_in("Anna", first).status_code == 403
-    assert served.log_in("Anna", second).status_code == 200
+    assert served.log_in("Anna", second).json()["role"] == "approver"
+
+
+def test_a_login_without_token_ends_when_somebody_has_one(served, study):
+    csrf = served.log_in("Anna").json()["csrf"]
+    let_in(study, "Anna", "approver")
+    assert served.client.get("/api/session").json() == {"name": None}
+    assert served.client.get("/").status_code == 303
+    answer = served.client.post("/api/logout", json={}, headers={"x-reconflow-csrf": csrf})
+    assert answer.status_code == 401
+
+
+def test_without_the_last_person_the_pages_stay_closed(served, study, capfd):
+    token = let_in(study, "Anna", "approver")
+    served.log_in("Anna", token)
+    remove = ("review", "remove", "Anna", "--by", "head", "--study", study.folder)
+    said = reconflow_here(capfd, *remove)
+    assert "Nobody can open the review pages now" in said.out
+    listed = reconflow_here(capfd, "review", "people", "--study", study.folder)
+    assert "Nobody can open the review pages now" in listed.out
+    assert served.client.get("/").status_code == 303
+    assert served.log_in("Anna").status_code == 403
+    assert served.log_in("Anna", token).status_code == 403
+    token = let_in(study, "Berta", "approver")
+    assert served.log_in("Berta", token).status_code == 200
 
 
 def test_a_session_ends_by_itself_and_by_leaving(served, study):
@@ -159,6 +217,11 @@ def test_guessing_is_slowed_down(served, study):
     for _ in range(5):
         assert served.log_in("Anna", "guess").status_code == 403
     assert served.log_in("Anna", token).status_code == 429
+    log_in = {"name": "Anna", "token": token}
+    forged = served.client.post("/api/login", json=log_in, headers={"x-forwarded-for": "10.9.9.9"})
+    assert forged.status_code == 429, "nobody takes another address by saying so"
+    other = let_in(study, "Berta", "reader")
+    assert served.log_in("Berta", other).status_code == 200, "who did not guess is not locked out"
     served.now[0] = 61
     assert served.log_in("Anna", token).status_code == 200
 

@@ -58,12 +58,12 @@ BORDER = {"cd24_tr": 8500.0}
 MOVED = {"transitional_b", "naive_igm_igd_b"}
 
 
-def simulated(folder: Path, *, store: str = "") -> Study:
-    """Simulate three B-cell tubes of a patient and count them."""
+def simulated(folder: Path, *, store: str = "", further: str = "") -> Study:
+    """Simulate three B-cell tubes of a patient, and a ``further`` one, and count them."""
     made = write_study(folder, patients=1, visits=7, events=0.1, workers=1).folder
     shutil.rmtree(made / TRUTH)
     for path in (made / "inbox").iterdir():
-        if path.name not in {BASELINE, DEPLETED, FILE}:
+        if path.name not in {BASELINE, DEPLETED, FILE, further}:
             path.unlink()
     with (made / "study.yaml").open("a", encoding="utf-8") as file:
         file.write(f"intake: {{settle_seconds: 0}}\n{store}")

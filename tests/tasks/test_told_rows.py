@@ -22,7 +22,7 @@ from tasks.store.corrections import (
 from tasks.store.digests import sealed
 from tasks.store.exclusions import DONE, Action, Exclusion, excluded_tubes, write_exclusion
 from tasks.store.opening import Store, open_store
-from tasks.store.people import end_person, people_of, save_person, somebody_was_let_in
+from tasks.store.people import end_person, people_of, save_person, was_anybody_let_in
 from tasks.store.reviews import reviews_of
 from tasks.store.schema import exclusions, people, reviews
 from tasks.store.signatures import signatures_of
@@ -241,10 +241,10 @@ def test_a_token_changed_by_hand_lets_nobody_in_and_is_named(
     assert faults(study, store) == ()
     by_hand(store, statement)
     assert people_of(store) == []
-    assert somebody_was_let_in(store)
+    assert was_anybody_let_in(store)
     assert faults(study, store)[0].startswith(fault)
     assert end_person(store, "B. Roth", by="Head")
-    assert not somebody_was_let_in(store)
+    assert was_anybody_let_in(store), "pages stay closed without a token"
 
 
 def test_a_forged_person_and_an_ended_token_taken_up_again_let_nobody_in(

@@ -122,7 +122,7 @@ const reviewPanel = (() => {
 
     async save(choice, comment, whole, fault) {
       try {
-        const { stamp } = this.standing;
+        const stamp = whole ? this.standing.visit_stamp : this.standing.stamp;
         await send(`${this.address}/decisions`, { decision: choice.name, comment, whole, stamp });
         this.dialog.close();
         await this.refresh();

@@ -166,8 +166,9 @@ def history(
 
 def _decided(study: Path, name: str, action: "Action", by: str, reason: str) -> Outcome:
     from flows.commands.tube_text import tables_document, tables_lines
+    from tasks.corrections.exclusion import decide_on_tube
     from tasks.corrections.tube_named import described
-    from tasks.store.exclusions import DONE, decide_on_tube
+    from tasks.store.exclusions import DONE
     from tasks.study.folder import open_study
 
     found, tables = decide_on_tube(open_study(study), name, action, by, reason)

@@ -26,7 +26,7 @@ class Refused(Exception):
     """A call that is not answered: with its status and the sentence that the page shows."""
 
     def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
+        super().__init__(status, sentence)
         self.status, self.sentence = status, sentence
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from flows import watch
@@ -184,6 +185,11 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(
         assert f"Prefect's pages: http://127.0.0.1:{port} (log in with the line in" in up.said()
         assert (home / "server.login").read_text(encoding="utf-8") == f"{access.login}\n"
         wait_until(lambda: is_counted(study, "a.fcs"), PATIENCE, up.said)
+        pages = re.search(r"Review pages: (http://127\.0\.0\.1:\d+)/", up.said())
+        assert pages is not None
+        front = f"{pages[1]}/index.html"
+        wait_until(lambda: httpx.get(front).status_code == 200, PATIENCE, up.said)
+        assert study.settings.study in httpx.get(front).text
 
         def status_here() -> dict[str, Any]:
             return reconflow_here(capfd, "status", "--study", study.folder, "--json").document

@@ -308,7 +308,7 @@ def test_many_small_steps_of_an_outline_are_one_large_one(study: Study) -> None:
     _, further = _shifted(study, -0.2)
     with pytest.raises(UsageFault, match="20 % of its axis from its place without corr"):
         correct_tube(study, FILE, request(thresholds={}, gates={name: further}))
-    page = LiveTube(study, sha_of(study))
+    page = LiveTube(read_snapshot(study), sha_of(study))
     x_axis, y_axis = "FSC-A", "SSC-A"
     to_page = page._gated.compiled
     outlined = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import queue
+import sys
 import threading
 
+from panels.text.errors import ReconflowError
+from panels.text.quoting import unexpected
 from tasks.results.rebuild import rebuild_tables
 from tasks.study.folder import Study
-
-log = logging.getLogger(__name__)
 
 
 class TablesWriter:
@@ -44,5 +44,13 @@ class TablesWriter:
                 self._waiting.discard(patient)
             try:
                 rebuild_tables(self._study, patient)
-            except Exception:
-                log.exception("The tables of %s wait for the next run.", patient)
+            except Exception as error:  # noqa: BLE001 - the thread has to outlive any one patient
+                sys.stderr.write(
+                    f"reconflow: The decision is kept. The tables of {patient} wait for the next "
+                    f"run: {_said(error)}\n"
+                )
+
+
+def _said(error: Exception) -> str:
+    known = isinstance(error, ReconflowError | OSError)
+    return str(error) if known else f"unexpected {unexpected(error)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 RESTATED = "restated"
 """What the log says was done when new tables restate published numbers."""
 MOST_REASONS = 3
+MARKS = frozenset({"flags", "corrected"})
+"""Columns that say something of a number; the number itself stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,13 @@ class Restated:
     @property
     def sentence(self) -> str:
         """Say how much changed, and the main reasons."""
-        reasons = Counter(each.why for each in self.values).most_common(MOST_REASONS)
-        because = "; ".join(f"{why}: {number:,}" for why, number in reasons)
         parts = []
-        if self.values:
-            parts.append(f"{counted(len(self.values), 'published value')} changed ({because})")
+        for thing, values in (
+            ("published value", [each for each in self.values if each.what not in MARKS]),
+            ("flag", [each for each in self.values if each.what in MARKS]),
+        ):
+            if values:
+                parts.append(f"{counted(len(values), thing)} changed ({_because(values)})")
         if self.added:
             parts.append(f"{counted(self.added, 'row')} came")
         if self.parameters:
@@ -89,6 +94,11 @@ def restated(then: Edition, now: Edition) -> Restated:
         parameters=tuple(each for each in lines if each.table == PARAMETER_TABLE),
         added=sum(map(_came, kinetics)),
     )
+
+
+def _because(values: Sequence[RestatedValue]) -> str:
+    reasons = Counter(each.why for each in values).most_common(MOST_REASONS)
+    return "; ".join(f"{why}: {number:,}" for why, number in reasons)
 
 
 def _came(value: RestatedValue) -> bool:

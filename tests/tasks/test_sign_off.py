@@ -15,6 +15,7 @@ from panels.text.errors import UsageFault
 from tasks.review.audit_trail import read_trail
 from tasks.review.deciding import decide
 from tasks.review.overview import patients_signed
+from tasks.review.restated import Restated, RestatedValue
 from tasks.review.restating import restating_entry
 from tasks.review.seen import rows_in
 from tasks.review.sign_off import restated_since, sign, signed_at, standing
@@ -205,3 +206,14 @@ def test_a_patient_whose_tubes_all_went_elsewhere_is_told_and_not_signed_any_mor
     told = json.loads(entries(store)[-1].details)
     assert told["summary"] == "all tubes went to other patients"
     assert [each.state for each in patients_signed(store)] == ["amended"]
+
+
+def test_a_flag_that_changed_is_not_told_as_a_number_that_changed():
+    def changed(what: str) -> RestatedValue:
+        return RestatedValue("kinetics", "D28", "car19_t", what, "1", "2", "a person did")
+
+    both = Restated((changed("per_ul"), changed("flags"), changed("corrected")), (), 0)
+    assert both.sentence == (
+        "1 published value changed (a person did: 1), 2 flags changed (a person did: 2)"
+    )
+    assert Restated((changed("flags"),), (), 0).sentence == "1 flag changed (a person did: 1)"

@@ -11,6 +11,8 @@ import numpy as np
 
 from gating.display.axis_parts import on_display_scale
 from gating.evaluation.compensated_values import Channels
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from gating.fcs.spillover import Spill
 from gating.strategy.catalogue import load_strategy
 from gating.strategy.display_scale import FULL_SCALE, transform_of
@@ -26,6 +28,7 @@ from tests.second_simulator import blood as second_blood
 from tests.second_simulator import tubes as second_tubes
 from tests.second_simulator.particles import LABELS
 from tests.second_simulator.scenario import Kind, Scenario
+from tests.shared_data import SHARED
 
 B_MARKERS = ("IgD", "CD138", "CD20", "IgM", "CD38", "CD27", "CD24", "CD21")
 CAR_MARKERS = ("CD45RA", "CD8", "CCR7", "CD4", "PD1", "HLA-DR")
@@ -82,7 +85,9 @@ def b_cohort(
                     lineage["dn2_b"] = 0.0
                 yield _scaled(lineage, cells) | OTHER_CELLS
 
-    return _joined(_parts("bcell", "b_cells", B_MARKERS, compositions(), seed), "b_cells", B_MARKERS)
+    return _joined(
+        _parts("bcell", "b_cells", B_MARKERS, compositions(), seed), "b_cells", B_MARKERS
+    )
 
 
 def car_cohort(seed: int, share: float, *, cells: int = 1500, patients: int = 2) -> Cohort:
@@ -210,3 +215,45 @@ def _joined(parts: Sequence[Part], compartment: str, markers: tuple[str, ...]) -
         leaves=leaf_populations(parts[0].paths, inside, compartment),
     )
     return Cohort(cells, np.concatenate([each.kind for each in parts]))
+
+
+def car_phenotype(kind: str) -> str:
+    """Name the line and the memory stage of a simulated CAR-T cell, of whichever product."""
+    parts = kind.split("_")
+    return f"{parts[1]} {parts[2]}" if parts[0] == "t" and len(parts) == 4 else kind
+
+
+def lyoplate_cohort(compartment: str, most: int = 20_000) -> Cohort:
+    """Read the real B-cell tube: a compartment's cells, their gates, and the gates as their kind.
+
+    Its values are compensated and on a display scale of 4096 already.
+    """
+    stem = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01"
+    truth = np.load(stem.with_suffix(".membership.npz"))
+    held = np.unpackbits(truth["members"], axis=1)[:, : int(truth["n"])].astype(bool)
+    paths = {str(path).rsplit("/", 1)[1]: str(path) for path in truth["paths"]}
+    header = read_header(stem.with_suffix(".fcs"))
+    events = open_events(header)
+    column = {channel.detector: channel.index for channel in header.channels}
+    rows = np.flatnonzero(held[list(paths).index(compartment)])
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+    below = {
+        name: tuple(path.split("/"))
+        for name, path in paths.items()
+        if path.startswith(f"{paths[compartment]}/") and not name.endswith("gate")
+    }
+    markers = ("CD3", "CD19", "CD20", "IgD", "CD27", "CD38", "CD24")
+    chosen = markers if compartment == "Live" else markers[2:]
+    inside = held[[list(paths).index(name) for name in below]][:, rows].T
+    cells = Cells(
+        markers=chosen,
+        values=np.column_stack([events.column(column[name], rows) / 4096 for name in chosen]),
+        tube=np.zeros(len(rows), dtype=np.int64),
+        weight=np.ones(len(rows)),
+        populations=tuple(below),
+        inside=inside,
+        leaves=leaf_populations(below, inside, compartment),
+    )
+    kind = np.array(["+".join(np.array(cells.leaves)[row]) for row in cells.in_leaves])
+    return Cohort(cells, kind)

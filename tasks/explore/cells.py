@@ -13,7 +13,7 @@ Booleans = NDArray[np.bool_]
 NOISE = -1
 """The label of events that belong to no cluster."""
 WHOLE = 0.9
-"""A population with this share of a compartment's events or more tells none of them apart."""
+"""A population or cluster with this share of a compartment's events tells none of them apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -103,10 +103,12 @@ class MixtureClusters:
             return np.full(len(values), NOISE, dtype=np.int64)
         from scipy.stats import chi2
 
-        away = np.column_stack([
-            np.einsum("ij,jk,ik->i", values - mean, precision, values - mean)
-            for mean, precision in zip(self.means, self.precisions, strict=True)
-        ])
+        away = np.column_stack(
+            [
+                np.einsum("ij,jk,ik->i", values - mean, precision, values - mean)
+                for mean, precision in zip(self.means, self.precisions, strict=True)
+            ]
+        )
         spread = np.linalg.slogdet(self.precisions)[1]
         chosen = (np.log(self.weights) + 0.5 * spread - 0.5 * away).argmax(axis=1)
         is_near = away[np.arange(len(values)), chosen] <= chi2.isf(_BEYOND, values.shape[1])

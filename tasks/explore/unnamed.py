@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from tasks.explore.annotation import Enrichment, differences, enrichments
-from tasks.explore.cells import NOISE, Booleans, Cells, Floats, Integers
+from tasks.explore.cells import NOISE, WHOLE, Booleans, Cells, Floats, Integers
 
 Gates = tuple[str, ...]
 """Leaf populations that hold an event, together; empty: none does."""
@@ -22,7 +22,8 @@ Why = Literal["outside", "inside"]
 
 LEAST_SHARE = 0.01
 """Of the compartment, in the tube where a cluster is largest."""
-LEAST_EVENTS = 20
+LEAST_EVENTS = 10
+"""In that tube: fewer would be a share of chance. Stability asks more of all tubes together."""
 HELD = 0.75
 """A gate holds a cluster when it holds this share of its cells."""
 LARGE_PART = 0.2
@@ -107,7 +108,7 @@ class _Named:
     def inside(self, gates: Gates) -> Booleans:
         """Tell which events all of the gates hold."""
         columns = [self.cells.leaves.index(name) for name in gates]
-        held: Booleans = self.in_leaves[:, columns].all(axis=1)
+        held: Booleans = np.all(self.in_leaves[:, columns], axis=1)
         return held
 
     def typical(self, held: Booleans) -> int:
@@ -147,7 +148,7 @@ def lists(cells: Cells, labels: Integers, stable: Sequence[int]) -> Lists:
     spanning: list[Spanning] = []
     shifted: list[int] = []
     for cluster in named.stable:
-        if not (labels == cluster).any() or named.largest(cluster)[0] < LEAST_SHARE:
+        if not _may_be_listed(named, cluster):
             continue
         gates = named.gates(cluster)
         found = _outside(named, cluster) if gates == () else _inside(named, cluster, gates)
@@ -159,6 +160,14 @@ def lists(cells: Cells, labels: Integers, stable: Sequence[int]) -> Lists:
             case "shifted":
                 shifted.append(cluster)
     return Lists(tuple(unnamed), tuple(spanning), tuple(shifted))
+
+
+def _may_be_listed(named: _Named, cluster: int) -> bool:
+    """Tell whether a cluster is large enough somewhere, and not simply the whole compartment."""
+    own = named.labels == cluster
+    if not own.any() or named.weight(own) >= WHOLE * float(named.cells.weight.sum()):
+        return False
+    return named.largest(cluster)[0] >= LEAST_SHARE
 
 
 def _outside(named: _Named, cluster: int) -> Unnamed:

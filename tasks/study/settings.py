@@ -164,7 +164,7 @@ class ReviewSettings(_Settings):
 
 
 class ExploreSettings(_Settings):
-    """Which compartments are mapped at the end of every night (docs/explore.md); none unless set."""
+    """Which compartments are mapped at the end of every night (docs/explore.md)."""
 
     compartments: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.counting.limits import LimitSettings
+from tasks.explore.cells import NOISE
+from tasks.explore.cluster_values import cluster_values
 from tasks.explore.sampling import shares
 from tasks.explore.tube_events import TubeEvents, first_by_chance
 from tasks.publish.page_data import packed
@@ -32,11 +35,16 @@ Results = Mapping[str, Mapping[str, Any]]
 
 
 def map_values(
-    done: Exploration, results: Results, labels: Mapping[str, str], patient: str | None = None
+    done: Exploration,
+    results: Results,
+    labels: Mapping[str, str],
+    patient: str | None = None,
+    limits: LimitSettings | None = None,
 ) -> Json:
     """Give a patient's map, or that of all patients; None is not measured.
 
-    ``results`` are the compartment's concentrations, ``labels`` the populations' names on pages.
+    ``results`` are the compartment's concentrations, ``labels`` the populations' names on pages,
+    ``limits`` the events from which cells are detected and quantified.
     """
     tubes = [t for t in done.tubes if patient is None or t.identity.patient == patient]
     most = MOST_OF_COHORT if patient is None else MOST_OF_PATIENT
@@ -62,7 +70,15 @@ def map_values(
         "markers": _markers(done),
         "left_out": [each.model_dump() for each in record.left_out],
         "events": _events(done, shown, codes),
-        "clusters": [],
+        **cluster_values(
+            done,
+            tubes,
+            populations=populations,
+            results=results,
+            labels=labels,
+            limits=limits or LimitSettings(),
+            of_cohort=patient is None,
+        ),
         "limits": dict(zip("xy", _limits(done.map.coordinates), strict=True)),
         "shifts": [_rounded(asdict(each)) for each in done.shifts],
         "notes": [*done.left_out, *done.notes],
@@ -77,7 +93,12 @@ def _shown(tubes: Sequence[PlacedTube], most: int) -> list[PlacedTube]:
     for each, quota in zip(tubes, quotas, strict=True):
         places = first_by_chance(each.events, int(quota))
         shown.append(
-            replace(each, events=each.events.chosen(places), coordinates=each.coordinates[places])
+            replace(
+                each,
+                events=each.events.chosen(places),
+                coordinates=each.coordinates[places],
+                labels=each.labels[places],
+            )
         )
     return shown
 
@@ -180,12 +201,16 @@ def _events(
         "row": packed(_joined([each.events.rows for each in shown], np.uint32)),
         "code": packed(_joined(codes, np.uint16)),
         "weight": packed(np.rint(weights * THOUSANDTHS).astype(np.uint32)),
-        "cluster": packed(np.full(sum(lengths), NO_CLUSTER, dtype=np.uint8)),
+        "cluster": packed(_joined([_cluster_codes(each) for each in shown], np.uint8)),
         "values": [
             packed(_parts(values[:, place], each["low"], each["high"], np.uint8))
             for place, each in enumerate(_markers(done))
         ],
     }
+
+
+def _cluster_codes(tube: PlacedTube) -> NDArray[Any]:
+    return np.where(tube.labels == NOISE, NO_CLUSTER, tube.labels)
 
 
 def _in_order(events: TubeEvents, markers: Sequence[str]) -> NDArray[np.float32]:

@@ -44,7 +44,7 @@ def write_map_data(
     results, labels = _results(snapshot.study, done.compartment.population), snapshot.labels()
     written = []
     for patient, path in _places(snapshot.study, done, patients):
-        value = map_values(done, results, labels, patient)
+        value = map_values(done, results, labels, patient, snapshot.study.settings.limits)
         content = data_script("map", f"{patient or ''}/{done.compartment.id}", value)
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)

@@ -22,6 +22,7 @@ from tasks.explore.document import exploration_document, exploration_text
 from tasks.explore.embedding import coordinates_sha256
 from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
+from tasks.explore.map_values import map_values
 from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.intake.take_in import take_in
 from tasks.simulate.study import write_study
@@ -289,3 +290,25 @@ def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None
     assert "Not in the map's distances: CD3, CD14+viability, CD45" in text
     document = exploration_document(explored, ["a/page"])
     assert json.loads(json.dumps(document))["placed_now"] == 2
+
+
+def test_the_clusters_of_a_map_are_kept_beside_it_and_shown(
+    copied: Study, explored: Exploration
+) -> None:
+    found = explored.findings
+    assert found is not None
+    count = found.judged.clusters.count
+    assert count >= 2
+    for tube in explored.tubes:
+        assert np.mean(tube.labels >= 0) > 0.9
+    done = again(copied)
+    assert done.findings is not None
+    assert np.array_equal(done.findings.judged.labels, found.judged.labels)
+    value = map_values(done, {}, {})
+    assert [each["name"] for each in value["clusters"]] == [str(i + 1) for i in range(count)]
+    assert len(value["amounts"]) == count * len(done.tubes)
+    assert {row[6] for row in value["amounts"]} == {"NE"}
+    assert value["composition"]["sentence"].startswith("Nothing is claimed from 1 patient")
+    codes = unpacked(value["events"]["cluster"], "<u1")
+    labels = np.concatenate([tube.labels for tube in done.tubes])
+    assert np.array_equal(codes[: len(labels)], np.where(labels < 0, 255, labels))

@@ -91,7 +91,7 @@ def _describe(cells: Cells, labels: Integers, cluster: int) -> Description:
 
 
 def _overlaps(cells: Cells, own: np.ndarray) -> tuple[Overlap, ...]:
-    """Give the populations that share any cell with a cluster, the largest part of it first."""
+    """Give the populations that share any cell with a cluster, the most alike first."""
     both = cells.weight[own] @ cells.inside[own]
     whole = cells.weight @ cells.inside
     total = cells.weight[own].sum()
@@ -100,7 +100,7 @@ def _overlaps(cells: Cells, own: np.ndarray) -> tuple[Overlap, ...]:
         for i, name in enumerate(cells.populations)
         if both[i] > 0
     ]
-    return tuple(sorted(shared, key=lambda each: -each.of_cluster))
+    return tuple(sorted(shared, key=lambda each: -each.of_cluster * each.of_population))
 
 
 def _medians(values: Floats, weight: Floats) -> Floats:

@@ -115,7 +115,7 @@ class _Words:
         typical, other = (number + 1 for number in each.clusters)
         first, second = each.shares
         return (
-            f"{self._gates(each.gates)} holds clusters {typical} ({first:.0%} of its cells) and "
+            f"{self._gates(each.gates)} hold clusters {typical} ({first:.0%} of its cells) and "
             f"{other} ({second:.0%}), which is {_told(each.apart)}."
         )
 

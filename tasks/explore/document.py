@@ -8,8 +8,7 @@ from typing import Any
 
 from panels.text.plural import counted
 from tasks.explore.explore import Exploration
-
-EXPLORATORY = "Exploratory: no table, parameter or flag reads this."
+from tasks.explore.map_values import EXPLORATORY
 
 
 def exploration_document(done: Exploration, pages: Sequence[str]) -> dict[str, Any]:
@@ -56,7 +55,7 @@ def exploration_text(done: Exploration, pages: Sequence[str]) -> str:
         *(f"  {sentence}" for sentence in (*done.left_out, *done.notes)),
         *(f"  {page}" for page in pages),
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"  {EXPLORATORY}"])
 
 
 def _not_of_the_map(done: Exploration) -> list[str]:

@@ -163,6 +163,12 @@ class ReviewSettings(_Settings):
     four_eyes: bool = True
 
 
+class ExploreSettings(_Settings):
+    """Which compartments are mapped at the end of every night (docs/explore.md)."""
+
+    compartments: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
+
+
 class StudySettings(_Settings):
     """All settings of a study; folders are relative to the study folder unless absolute."""
 
@@ -183,6 +189,7 @@ class StudySettings(_Settings):
     kinetics: KineticsSettings = KineticsSettings()
     cohort: CohortSettings = CohortSettings()
     review: ReviewSettings = ReviewSettings()
+    explore: ExploreSettings = ExploreSettings()
     nightly: NightlySettings = NightlySettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())

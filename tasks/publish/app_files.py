@@ -37,6 +37,19 @@ SCRIPTS = (
     "review_panel.js",
     "gating_page.js",
     "filmstrip.js",
+    "map_data.js",
+    "map_cells.js",
+    "map_colouring.js",
+    "map_plot.js",
+    "map_lasso.js",
+    "map_hover.js",
+    "map_legend.js",
+    "map_figures.js",
+    "map_chosen.js",
+    "map_clusters.js",
+    "map_head.js",
+    "map_controls.js",
+    "map_page.js",
     "front.js",
     "grid.js",
     "search.js",
@@ -44,7 +57,7 @@ SCRIPTS = (
     "sign_panel.js",
 )
 """The parts of app.js in the order in which they are put together."""
-STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css")
+STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css", "map.css")
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,152 @@
+// The clusters of a map: how much of each every tube has, what they are, what no gate names.
+const mapClusters = (() => {
+  /** Give what every tube has of lit cells; of a cluster as it was counted in all of its events. */
+  function amountsOf(map, mask, chosen) {
+    const estimated = mapCells.amounts(map, mask);
+    const [kind, index] = chosen.split(":");
+    if (kind !== "cluster") return estimated;
+    const counted = countedOf(map, Number(index));
+    return estimated.map((each) => ({ ...each, ...counted.get(each.tube) }));
+  }
+
+  /** Give the amounts of a cluster by tube, as they came with the data. */
+  function countedOf(map, cluster) {
+    const rows = (map.value.amounts ?? []).filter((row) => row[1] === cluster);
+    return new Map(
+      rows.map(([tube, , share, per_ul, least, most, code]) => [
+        tube,
+        { share, low: null, high: null, per_ul, least, most, code },
+      ]),
+    );
+  }
+
+  /** Make the part of the page about clusters; light(chosen): lights one of them. */
+  function make(map, light) {
+    const { clusters, stability } = map.value;
+    if (!clusters.length) return [element("p", { class: "faded" }, NONE)];
+    return [
+      element("p", {}, stability?.sentence ?? ""),
+      element("h3", {}, "Cells no gate names"),
+      listed(map, map.value.unnamed ?? [], "Every stable cluster is held by gates that mean its cells.", light),
+      element("h3", {}, "Gates that span two clusters"),
+      listed(map, map.value.spanning ?? [], "No gate holds two clusters that are apart.", light),
+      ...shifted(map, light),
+      element("h3", {}, "Clusters and visits"),
+      heatMap(map, light),
+      element("h3", {}, "What the clusters are"),
+      described(map),
+    ];
+  }
+
+  const NONE = "Clusters were not looked for in this map.";
+
+  function listed(map, found, empty, light) {
+    if (!found.length) return element("p", { class: "faded" }, empty);
+    return element(
+      "ul",
+      { class: "map-list" },
+      found.map(({ cluster, sentence }) => {
+        const act = () => light(`cluster:${cluster}`);
+        return element(
+          "li",
+          {},
+          sentence,
+          " ",
+          element("button", { type: "button", onclick: act }, "Light these cells"),
+        );
+      }),
+    );
+  }
+
+  function shifted(map, light) {
+    const found = map.value.shifted ?? [];
+    if (!found.length) return [];
+    return [element("h3", {}, "More likely a shift of the stain"), listed(map, found, "", light)];
+  }
+
+  /** Cluster × tube: shaded by the share of the compartment, with the concentration in words. */
+  function heatMap(map, light) {
+    const { clusters, tubes, patient } = map.value;
+    const estimates = clusters.map((_, index) =>
+      amountsOf(map, map.where((event) => map.cluster[event] === index), `cluster:${index}`),
+    );
+    const column = (tube) => [
+      ...(patient === null ? [`${tube.patient} `] : []),
+      tube.visit,
+      element("span", { class: "interval" }, tubeVisits.dayWords(tube).trim().replace(/[()]/g, "")),
+    ];
+    const head = element(
+      "tr",
+      {},
+      element("th", { scope: "col" }, "cluster"),
+      tubes.map((tube) => element("th", { scope: "col", class: "n" }, column(tube))),
+    );
+    const rows = clusters.map((cluster, index) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, lamp(cluster, index, light)),
+        estimates[index].map(heatCell),
+      ),
+    );
+    return [
+      element(
+        "div",
+        { class: "scroll" },
+        element("table", { class: "map-heat" }, element("thead", {}, head), element("tbody", {}, rows)),
+      ),
+      element("p", { class: "plot-notes" }, HEAT),
+    ];
+  }
+
+  const HEAT = [
+    "Number: cells/µL, below it the 95 % interval and the share of the compartment.",
+    "Bar: the share, from nothing to all of the tube's cells.",
+  ].join(" ");
+
+  function lamp(cluster, index, light) {
+    const act = () => light(`cluster:${index}`);
+    const words = [cluster.name, cluster.phenotype].filter(Boolean).join(" · ");
+    const title = `Light the cells of cluster ${cluster.name}`;
+    const unstable = cluster.stable ? null : element("span", { class: "interval" }, "unstable");
+    return [element("button", { type: "button", class: "map-lamp", title, onclick: act }, words), unstable];
+  }
+
+  function heatCell(each) {
+    const cell = element(
+      "td",
+      { class: "n", title: `${mapCells.printed(each)} cells/µL; ${mapChosen.shareWords(each)}` },
+      mapCells.printed(each),
+      element("span", { class: "interval" }, intervalWords(each)),
+      element("span", { class: "interval" }, each.share === null ? "" : numberWords.percent(each.share, 1)),
+    );
+    const percent = Math.round(100 * (each.share ?? 0));
+    cell.style.background = `linear-gradient(to right, var(--heat) ${percent}%, transparent ${percent}%)`;
+    return cell;
+  }
+
+  const intervalWords = ({ code, least, most }) =>
+    code === "ND" || code === "NE" ? "" : numberWords.interval(least, most);
+
+  /** Phenotype, stability and the populations that share cells with each cluster. */
+  function described(map) {
+    const { clusters, populations } = map.value;
+    const rows = clusters.map((cluster) => [
+      cluster.name,
+      cluster.phenotype || "as the rest of the compartment",
+      numberWords.percent(cluster.share, 1),
+      `${cluster.stable ? "stable" : "unstable"} (${cluster.jaccard.toFixed(2)})`,
+      cluster.overlaps
+        .slice(0, 3)
+        .map(
+          ([number, ofCluster, ofPopulation]) =>
+            `${populations[number]?.label ?? "?"}: ${numberWords.percent(ofCluster, 1)} of the cluster, ` +
+            `${numberWords.percent(ofPopulation, 1)} of the population`,
+        )
+        .join("; ") || "no reported population",
+    ]);
+    return mapChosen.table(["cluster", "markers", "share", "stability", "shared with"], rows, 9);
+  }
+
+  return { amountsOf, make };
+})();

@@ -37,6 +37,8 @@ def explore(
     from tasks.explore.document import exploration_document, exploration_text
     from tasks.explore.explore import explore as explore_compartment
     from tasks.explore.write_data import write_map_data
+    from tasks.publish.map_page import PAGE
+    from tasks.results.front_page import rewrite_front_page
     from tasks.strategies.in_use import read_snapshot
     from tasks.study.folder import open_study
     from tasks.study.lock import study_lock
@@ -48,10 +50,13 @@ def explore(
         raise UsageFault(f"--patient: patients.csv has no {unknown[0]}.")
     names = compartment or opened.settings.explore.compartments or (USUAL,)
     documents, texts = [], []
+    had_page = (opened.results / "cohort" / PAGE).is_file()
     with study_lock(opened):
         for name in dict.fromkeys(names):
             done = explore_compartment(snapshot, name, new_map=new_map)
             files = [str(path) for path in write_map_data(snapshot, done, patient)]
             documents.append(exploration_document(done, files))
             texts.append(exploration_text(done, files))
+        if not had_page:
+            rewrite_front_page(snapshot)
     return Outcome({"maps": documents}, "\n\n".join(texts))

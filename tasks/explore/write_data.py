@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from panels.text.errors import ReconflowError
 from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_values import Results, map_values
+from tasks.explore.write_pages import FOLDER, write_map_pages
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
 from tasks.results.stored_tables import frames_of, patient_folder, stored_tables
@@ -16,8 +17,6 @@ from tasks.results.stored_tables import frames_of, patient_folder, stored_tables
 if TYPE_CHECKING:
     from tasks.study.folder import Study
     from tasks.study.snapshot import StudySnapshot
-
-FOLDER = "maps"
 
 
 def map_compartments(snapshot: StudySnapshot) -> list[str]:
@@ -37,19 +36,18 @@ def map_compartments(snapshot: StudySnapshot) -> list[str]:
 def write_map_data(
     snapshot: StudySnapshot, done: Exploration, patients: Sequence[str] = ()
 ) -> list[Path]:
-    """Write the data of a compartment's map: of some patients, or of all and the cohort.
+    """Write a compartment's map for some patients, or for all and the cohort: data and pages.
 
-    Gives the files. A file that would be the same again is not written.
+    Gives the pages. A file that would be the same again is not written.
     """
-    results, labels = _results(snapshot.study, done.compartment.population), snapshot.labels()
-    written = []
+    results = _results(snapshot.study, done.compartment.population)
     for patient, path in _places(snapshot.study, done, patients):
-        value = map_values(done, results, labels, patient)
+        value = map_values(done, results, snapshot, patient)
         content = data_script("map", f"{patient or ''}/{done.compartment.id}", value)
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
-        written.append(path)
-    return written
+    pages = write_map_pages(snapshot)
+    return [path for patient, path in pages.items() if not patients or patient in patients]
 
 
 def _places(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PAGE = "map.html"
@@ -10,10 +10,14 @@ PAGE = "map.html"
 
 @dataclass(frozen=True, slots=True)
 class MapPage:
-    """The maps of a patient ("": of all together): compartments with what pages call them."""
+    """The maps of a patient ("": of all together): compartments with what pages call them.
+
+    ``patients`` are those who have a page of their own, on the page of all.
+    """
 
     patient: str
     compartments: Mapping[str, str]
+    patients: Sequence[str] = ()
 
 
 def render_map_page(page: MapPage) -> str:

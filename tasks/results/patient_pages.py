@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.publish.map_page import PAGE as MAP_PAGE
 from tasks.publish.page_data import data_script
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.tables import write_atomically
+from tasks.results.stored_tables import patient_folder
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.flags import meanings
 
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
 SERIES, REPORT = "series.js", "report.html"
 CONTROLS = ".controls.sha256"
-"""Beside series.js: which controls it names. They change no table, so they are no part of what the
-tables were made of: another control in a batch does not make another edition."""
+"""Beside series.js: which controls it names, and whether the report leads to a map. They change no
+table, so they are no part of what the tables were made of: another control in a batch does not make
+another edition."""
 
 
 def patient_record(
@@ -46,6 +49,7 @@ def patient_record(
         tubes=tubes,
         controls=controls_of(patient.patient, known),
         gates=snapshot.gates(),
+        has_map=has_map(patient_folder(snapshot.study, patient.patient)),
     )
 
 
@@ -64,14 +68,22 @@ def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
     ]
 
 
+def has_map(folder: Path) -> bool:
+    """Tell whether there is a page of maps in a patient's folder."""
+    return (folder / MAP_PAGE).is_file()
+
+
 def shows_controls(folder: Path, controls: Sequence[TubeIdentity]) -> bool:
-    """Tell whether the pages in a patient's folder name these controls, as they are known now."""
-    mark = folder / CONTROLS
-    return mark.is_file() and mark.read_text(encoding="utf-8") == _controls_mark(controls)
+    """Tell whether the pages in a patient's folder name these controls, as they are known now.
+
+    They have to lead to the page of maps too, where there is one.
+    """
+    mark, wanted = folder / CONTROLS, _controls_mark(controls, has_map=has_map(folder))
+    return mark.is_file() and mark.read_text(encoding="utf-8") == wanted
 
 
-def _controls_mark(controls: Sequence[TubeIdentity]) -> str:
-    listed = "\n".join(repr(control) for control in controls)
+def _controls_mark(controls: Sequence[TubeIdentity], *, has_map: bool) -> str:
+    listed = "\n".join([repr(control) for control in controls] + [MAP_PAGE] * has_map)
     return hashlib.sha256(listed.encode()).hexdigest() + "\n"
 
 
@@ -92,4 +104,5 @@ def write_patient_pages(
     figures = {title: svg_markup(each.figure, title, each.links) for title, each in drawn.items()}
     page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())
-    write_atomically(folder / CONTROLS, _controls_mark(record.controls).encode())
+    mark = _controls_mark(record.controls, has_map=record.has_map)
+    write_atomically(folder / CONTROLS, mark.encode())

@@ -112,31 +112,31 @@ const mapCells = (() => {
     });
   }
 
-  /** Join a share with the compartment's concentration, on the logarithm and in quadrature. */
-  function concentration(whole, part, needed = { detect: 20, quantify: 50 }) {
-    if (part.share === null || whole.code === "NE" || typeof whole.per_ul !== "number")
-      return { code: "NE", per_ul: null, least: null, most: null };
+  /**
+   * Join a share with the compartment's concentration, on the logarithm and in quadrature. Where
+   * the compartment was not detected, no part of it was; where it is not quantified, no part can be.
+   */
+  function concentration(whole, part, { detect, quantify }) {
+    const none = { per_ul: null, least: null, most: null };
+    if (whole.code === "ND") return { code: "ND", printed: whole.printed, ...none };
+    if (whole.code !== "Q" || part.share === null) return { code: "NE", printed: "NE", ...none };
     const per_ul = whole.per_ul * part.share;
-    const code = codeOf(whole.code, part.effective, needed);
-    if (!part.share) return { code, per_ul, least: 0, most: part.high * (whole.high ?? whole.per_ul) };
+    const [least, most] = part.share ? joined(whole, part) : [0, part.high * whole.high];
+    if (part.effective < detect)
+      return { code: "ND", printed: `<${numberWords.amount(most)}`, per_ul, least, most };
+    const code = part.effective < quantify ? "DNQ" : "Q";
+    return { code, printed: printed(code, per_ul), per_ul, least, most };
+  }
+
+  function joined(whole, part) {
     const gap = (value, limit) => (limit > 0 ? Math.abs(Math.log(value / limit)) : Infinity);
-    const joined = (side) => Math.hypot(gap(part.share, part[side]), gap(whole.per_ul, whole[side]));
-    if (typeof whole.low !== "number" || typeof whole.high !== "number")
-      return { code, per_ul, least: null, most: null };
-    return { code, per_ul, least: per_ul * Math.exp(-joined("low")), most: per_ul * Math.exp(joined("high")) };
+    const spread = (side) => Math.hypot(gap(part.share, part[side]), gap(whole.per_ul, whole[side]));
+    const per_ul = whole.per_ul * part.share;
+    return [per_ul * Math.exp(-spread("low")), per_ul * Math.exp(spread("high"))];
   }
 
-  function codeOf(whole, effective, { detect, quantify }) {
-    if (whole === "ND" || effective < detect) return "ND";
-    return whole === "DNQ" || effective < quantify ? "DNQ" : "Q";
-  }
+  const printed = (code, per_ul) =>
+    `${numberWords.amount(per_ul)}${code === "DNQ" ? " (DNQ)" : ""}`;
 
-  /** Write a concentration as tables do: 12.3, 2.1 (DNQ), <1.1, NE. */
-  function printed({ code, per_ul, most }) {
-    if (code === "NE") return "NE";
-    if (code === "ND") return most > 0 ? `<${numberWords.amount(most)}` : "ND";
-    return `${numberWords.amount(per_ul)}${code === "DNQ" ? " (DNQ)" : ""}`;
-  }
-
-  return { amounts, corners, find, isInside, lasso, printed, productIds, productName, shareOf };
+  return { amounts, corners, find, isInside, lasso, productIds, productName, shareOf };
 })();

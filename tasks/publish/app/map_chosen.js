@@ -10,7 +10,7 @@ const mapChosen = (() => {
     const head = [
       `${cells.name[0].toUpperCase()}${cells.name.slice(1)}: ${numberWords.count(lit)} of the `,
       `${numberWords.count(map.count)} cells shown, standing for ${numberWords.percent(part, all)} of `,
-      `${map.value.label} in these tubes.`,
+      `the cells of the map in these tubes.`,
     ].join("");
     return [
       element("p", {}, element("b", {}, head)),
@@ -64,18 +64,18 @@ const mapChosen = (() => {
         link,
         numberWords.count(each.shown),
         shareWords(each),
-        mapCells.printed(each),
+        each.printed,
         each.code === "ND" || each.code === "NE" ? "" : numberWords.interval(each.least, each.most),
       ];
     });
-    const titles = ["visit", "cells shown", `share of ${map.value.label}`, "cells/µL", "95 % interval"];
+    const titles = ["visit", "cells shown", "share of the cells", "cells/µL", "95 % interval"];
     return [table(titles, rows), element("p", { class: "plot-notes" }, NOTES)];
   }
 
   const NOTES = [
     "A visit leads to its tube's gating page with these cells lit.",
-    "DNQ: detected, too few to be quantified; <: not detected, less than this; NE: the compartment is",
-    "not evaluable there. Estimated from the cells shown.",
+    "DNQ: detected, too few to be quantified; <: not detected, less than this; NE: not evaluable,",
+    "because all of these cells together are not quantified there. Estimated from the cells shown.",
   ].join(" ");
 
   /** Write a share with its interval: 3.1 % (2.2 to 4.3). */

@@ -13,9 +13,9 @@ const mapClusters = (() => {
   function countedOf(map, cluster) {
     const rows = (map.value.amounts ?? []).filter((row) => row[1] === cluster);
     return new Map(
-      rows.map(([tube, , share, per_ul, least, most, code]) => [
+      rows.map(([tube, , share, per_ul, least, most, code, printed]) => [
         tube,
-        { share, low: null, high: null, per_ul, least, most, code },
+        { share, low: null, high: null, per_ul, least, most, code, printed },
       ]),
     );
   }
@@ -115,8 +115,8 @@ const mapClusters = (() => {
   function heatCell(each) {
     const cell = element(
       "td",
-      { class: "n", title: `${mapCells.printed(each)} cells/µL; ${mapChosen.shareWords(each)}` },
-      mapCells.printed(each),
+      { class: "n", title: `${each.printed} cells/µL; ${mapChosen.shareWords(each)}` },
+      each.printed,
       element("span", { class: "interval" }, intervalWords(each)),
       element("span", { class: "interval" }, each.share === null ? "" : numberWords.percent(each.share, 1)),
     );

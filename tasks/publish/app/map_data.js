@@ -8,6 +8,7 @@ const mapData = (() => {
     constructor(value, columns) {
       this.value = value;
       this.count = value.events.count;
+      this.label = value.label.replace(/\s*\([^()]*\)$/, "");
       Object.assign(this, columns);
       this.unpacked = new Map();
     }

@@ -62,7 +62,7 @@ const mapFigures = (() => {
 
   function shownWords(map, { tubes, events }, mask) {
     const held = tubes.reduce((sum, number) => sum + map.value.tubes[number].events, 0);
-    if (!held) return `no ${map.value.label} in ${tubes.length > 1 ? "these tubes" : "this tube"}`;
+    if (!held) return `no ${map.label} in ${tubes.length > 1 ? "these tubes" : "this tube"}`;
     const shown = `${numberWords.count(events.length)} of ${numberWords.count(held)} cells shown`;
     if (!mask) return shown;
     const [lit, all] = [map.weights(mask), map.weights()].map((sums) =>
@@ -73,7 +73,7 @@ const mapFigures = (() => {
 
   /** Say a multiple in a sentence: the text alternative of its picture. */
   function told(map, visit, { colouring, mask }) {
-    const [head, shown] = [`${map.value.label} at ${visit.visit}`, shownWords(map, visit, mask)];
+    const [head, shown] = [`${map.label} at ${visit.visit}`, shownWords(map, visit, mask)];
     if (mask || !colouring.groups) return `${head}: ${shown}.`;
     const counts = new Map();
     for (const event of visit.events) {

@@ -60,6 +60,16 @@ const mapHead = (() => {
   function shifts(found) {
     if (!found.length)
       return [element("p", { class: "faded" }, "No cells that should be everywhere alike were measured.")];
+    const large = found.filter(({ sd }) => Math.abs(sd) >= LARGE);
+    const none = `No batch is shifted by ${LARGE} SD of the cells or more.`;
+    return [
+      element("p", {}, SHIFTS),
+      large.length ? shiftTable(large) : element("p", {}, none),
+      element("details", {}, element("summary", {}, `All ${found.length} measurements`), shiftTable(found)),
+    ];
+  }
+
+  function shiftTable(found) {
     const rows = found.map((row) => [
       [row.instrument, row.batch].filter(Boolean).join(" ") || "no batch",
       row.gate,
@@ -69,9 +79,10 @@ const mapHead = (() => {
       signed(row.sd, 2),
     ]);
     const titles = ["instrument and batch", "cells", "marker", "tubes", "shift (display scale, 0 to 1)", "in SD of the cells"];
-    return [element("p", {}, SHIFTS), mapChosen.table(titles, rows, 3)];
+    return mapChosen.table(titles, rows, 3);
   }
 
+  const LARGE = 0.5;
   const SHIFTS = [
     "Medians of cells that should be everywhere alike, against the map's reference. Values are shown as",
     "they were measured: a batch that stains otherwise lies elsewhere on the map.",

@@ -1,18 +1,26 @@
 // What the colours of a map mean: groups with their counts, or a marker's scale with its ticks.
 const mapLegend = (() => {
-  /** Make the legend of a colouring; light(chosen): lights the cells of a group. */
-  function make(map, colouring, light) {
-    return colouring.axis ? scale(colouring.axis) : groups(map, colouring, light);
+  /** Make the legend of a colouring; light(chosen): lights the cells of a group; cells are lit. */
+  function make(map, colouring, light, cells = null) {
+    const parts = colouring.axis ? scale(colouring.axis) : groups(map, colouring, light);
+    return element("div", { class: "map-legend" }, cells ? litWords(cells) : null, parts);
+  }
+
+  function litWords({ name }) {
+    return element(
+      "p",
+      { class: "map-lit" },
+      element("span", { class: "map-lit-dot", "aria-hidden": "true" }),
+      `Orange: ${name}. Grey: all other cells; they have the colours below when nothing is lit.`,
+    );
   }
 
   function groups(map, colouring, light) {
     const rows = colouring.groups.filter(({ shown }) => shown).map((group) => row(group, light));
-    return element(
-      "div",
-      { class: "map-legend" },
+    return [
       element("ul", { class: "map-groups" }, rows),
       element("p", { class: "plot-notes" }, explained(map, colouring)),
-    );
+    ];
   }
 
   function row(group, light) {
@@ -43,7 +51,7 @@ const mapLegend = (() => {
         product: "By the gates of the CAR stains.",
         patient: "",
       }[by],
-      `Share of the ${map.value.label}: rare cells come whole, so shares are weighted.`,
+      "Shares are of all cells of the map in these tubes, weighted: rare ones are shown whole.",
       grey ? "The smallest groups have no colour of their own: choose one to light it." : "",
       "Numbers stand where most cells of a group lie. Grey ground: the map's reference.",
     ]
@@ -63,14 +71,12 @@ const mapLegend = (() => {
         label.style.left = across(place);
         return label;
       });
-    return element(
-      "div",
-      { class: "map-legend" },
+    return [
       element("p", { class: "map-scale-title" }, `${axis.label}, compensated`),
       bar,
       element("div", { class: "map-ticks" }, labels),
       element("p", { class: "plot-notes" }, labels.length ? "" : "Dark is low, bright is high; the scale has no ticks."),
-    );
+    ];
   }
 
   return { make };

@@ -63,6 +63,7 @@ const mapPages = (() => {
       const colouring = await mapColouring.of(map, state.by);
       if (state !== this.state) return;
       const cells = state.cells ? mapCells.find(map, state.cells) : null;
+      this.cells = cells;
       const asked = { colouring, mask: cells?.mask ?? null, corners: mapCells.corners(state.cells) };
       this.showVisits(state.patient);
       this.figures.forEach((figure) => figure.show(asked));
@@ -73,7 +74,7 @@ const mapPages = (() => {
     }
 
     makeLegend(colouring) {
-      return mapLegend.make(this.map, colouring, (cells) => this.set({ cells }));
+      return mapLegend.make(this.map, colouring, (cells) => this.set({ cells }), this.cells);
     }
 
     /** Make the multiples of all patients or of one, where they are not there yet. */

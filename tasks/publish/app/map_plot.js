@@ -118,7 +118,7 @@ const mapPlot = (() => {
       const own = scene.events.filter((event) => scene.colouring.owner[event] === owner);
       if (own.length < FEWEST_TAGGED) return;
       const [x, y] = middle(scene.map, own);
-      plotFrame.haloed(pen, group.key, x * size.width, (1 - y) * size.height + 4, theme, theme.ink);
+      plotFrame.haloed(pen, group.key, x * size.width, Math.max(12, (1 - y) * size.height - 7), theme, theme.ink);
     });
   }
 

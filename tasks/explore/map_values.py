@@ -49,6 +49,7 @@ def map_values(
         "map": record.map,
         "map_sha256": done.map.sha256,
         "compartment": done.compartment.id,
+        "population": record.population,
         "label": done.compartment.label,
         "patient": patient,
         "strategy": record.strategy,

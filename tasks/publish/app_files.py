@@ -43,6 +43,7 @@ SCRIPTS = (
     "map_plot.js",
     "map_lasso.js",
     "map_hover.js",
+    "map_on_gates.js",
     "map_legend.js",
     "map_figures.js",
     "map_chosen.js",

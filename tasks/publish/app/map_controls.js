@@ -51,7 +51,8 @@ const mapControls = (() => {
     }
   }
 
-  const HINT = "Circle cells with the mouse to light them at all visits; click a map to enlarge it.";
+  const HINT =
+    "Circle cells with the mouse to light them at all visits; click a map to enlarge it, and circle there by finger too.";
 
   const option = ({ value, words }) => element("option", { value }, words);
   const select = (parts) => element("select", {}, parts.filter(Boolean));

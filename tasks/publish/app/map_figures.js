@@ -131,6 +131,7 @@ const mapFigures = (() => {
       this.words.replaceChildren(shownWords(map, visit, asked.mask));
       this.legend.replaceChildren(legend);
       this.canvas.setAttribute("aria-label", told(map, visit, asked));
+      this.canvas.style.setProperty("--ratio", mapPlot.height(map, 1000) / 1000);
       if (!this.dialog.open) this.dialog.showModal();
       this.paint();
     }

@@ -51,7 +51,7 @@ const mapLegend = (() => {
         product: "By the gates of the CAR stains.",
         patient: "",
       }[by],
-      "Shares are of all cells of the map in these tubes, weighted: rare ones are shown whole.",
+      "Counts and shares are of all visits shown; shares are weighted, as rare cells are shown whole.",
       grey ? "The smallest groups have no colour of their own: choose one to light it." : "",
       "Numbers stand where most cells of a group lie. Grey ground: the map's reference.",
     ]

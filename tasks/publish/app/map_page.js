@@ -10,8 +10,9 @@ const mapPages = (() => {
 
   /** Write a hash; what is not given is left out. */
   function write(state) {
+    const legible = (text) => text.replace(/%(2C|3A|3B)/g, decodeURIComponent);
     const parts = PARTS.filter((name) => state[name]).map(
-      (name) => `${name}=${encodeURIComponent(state[name])}`,
+      (name) => `${name}=${legible(encodeURIComponent(state[name]))}`,
     );
     return parts.length ? `#${parts.join("&")}` : "";
   }
@@ -125,6 +126,7 @@ const mapPages = (() => {
     }
   }
 
+  const HOW = "A map is made by: reconflow explore --compartment";
   let shown = null;
 
   /** Show the map that the address asks for, else the first one. */
@@ -137,7 +139,9 @@ const mapPages = (() => {
       else link.removeAttribute("aria-current");
     });
     if (shown?.compartment !== compartment) {
-      const value = await load("map", `${document.body.dataset.key}/${compartment}`);
+      const value = await load("map", `${document.body.dataset.key}/${compartment}`).catch((error) => {
+        throw new Error(`${error.message} ${HOW} ${compartment}`);
+      });
       shown?.page.large.dialog.remove();
       shown = { compartment, page: new MapPage(await mapData.open(value), state) };
       shown.page.build(place);

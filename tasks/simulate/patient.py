@@ -46,6 +46,7 @@ _CD4_SHARE = {-7: 0.58, 0: 0.55, 7: 0.45, 14: 0.32, 84: 0.32, 168: 0.37, 364: 0.
 _BLOOD_PLASMA_RETURN = {56: 0.001, 84: 0.02, 112: 0.05, 168: 0.10, 252: 0.35, 364: 0.8, 728: 1.5}
 _ZERO_B_PER_UL = 0.01
 _FIRST_RETURN_DAY = 35.0
+_CAR_AT_REST_DAY = 28.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class CarCourse:
 class BCourse:
     """B cells before, under and after depletion, cells/µL.
 
-    ``crossing`` is the day 10/µL are reached (None: never).
+    ``crossing`` is the day 10/µL are reached (None: never). ``activated_naive`` is the share (0 to
+    1) of the returning cells that no gate of the panels describes: CD21low activated naive B cells.
     """
 
     baseline: float = 80.0
@@ -85,6 +87,7 @@ class BCourse:
     crossing: float | None = 95.0
     rate: float = 0.08
     steady: float = 150.0
+    activated_naive: float = 0.0
 
     def at(self, day: float) -> float:
         """Give the concentration at a day: exponential fall, a true zero, logistic recovery."""
@@ -101,7 +104,11 @@ class BCourse:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One simulated patient: courses, and factors by which the blood differs from the typical."""
+    """One simulated patient: courses, and factors by which the blood differs from the typical.
+
+    ``resting_car_share`` is the share (0 to 1) of the CAR-T cells that come to rest four weeks
+    after infusion: a second phenotype, which no gate of the panels describes.
+    """
 
     name: str
     car19: CarCourse = CarCourse()
@@ -112,6 +119,7 @@ class Patient:
     lymphocytes: float = 1.0
     plasma_cells: float = 2.0
     car_cd8_share: float = 0.6
+    resting_car_share: float = 0.0
     marrow_plasma_share: float = 0.003
 
 
@@ -164,7 +172,7 @@ def blood(patient: Patient, day: float) -> Composition:
             "t_neither_em": 0.03 * t_cells,
         }
         | _resting_t(0.97 * t_cells, day)
-        | _car_t(cars, patient.car_cd8_share)
+        | _car_t(cars, patient, day)
         | b_lineage(patient.b_cells, day)
         | blood_plasma_cells(patient, day)
     )
@@ -185,7 +193,7 @@ def marrow(patient: Patient, day: float) -> Composition:
         {"monocyte": 0.05, "nk": 0.012, "erythroblast": 0.12, "t_neither_em": 0.003}
         | {"plasma_cell_cd19neg": plasma, "plasma_cell_cd19pos": plasma}
         | _resting_t(0.09, day)
-        | _car_t(car_share, patient.car_cd8_share)
+        | _car_t(car_share, patient, day)
         | {kind: value * scale for kind, value in mature.items()}
     )
     return cells | {"granulocyte": 1 - sum(cells.values())}
@@ -235,7 +243,11 @@ def b_lineage(course: BCourse, day: float) -> Composition:
     }
     after |= {"dn1_b": 0.025, "dn2_b": 0.005, "plasmablast": 0.01}
     after["naive_mature_b"] = 1 - sum(after.values())
-    return {kind: before[kind] * old + after[kind] * returning for kind in before}
+    unnamed = course.activated_naive
+    lineage = {
+        kind: before[kind] * old + after[kind] * (1 - unnamed) * returning for kind in before
+    }
+    return lineage | ({"activated_naive_b": unnamed * returning} if unnamed else {})
 
 
 def blood_plasma_cells(patient: Patient, day: float) -> Composition:
@@ -308,13 +320,17 @@ def _resting_t(total: float, day: float) -> Composition:
     }
 
 
-def _car_t(cars: Mapping[str, float], cd8_share: float) -> Composition:
-    """Split CAR-T cells by lineage and memory, mostly effector memory.
+def _car_t(cars: Mapping[str, float], patient: Patient, day: float) -> Composition:
+    """Split CAR-T cells by lineage and memory, mostly effector memory; a share comes to rest.
 
     Truly double-positive cells do not exist.
     """
-    stages = dict(zip(MEMORY, (0.03, 0.25, 0.60, 0.12), strict=True))
-    lines = {"cd4": 1 - cd8_share, "cd8": cd8_share}
+    resting = patient.resting_car_share if day >= _CAR_AT_REST_DAY else 0.0
+    usual = dict(zip(MEMORY, (0.03, 0.25, 0.60, 0.12), strict=True))
+    stages = {stage: share * (1 - resting) for stage, share in usual.items()}
+    if resting:
+        stages["resting"] = resting
+    lines = {"cd4": 1 - patient.car_cd8_share, "cd8": patient.car_cd8_share}
     return {
         f"t_{line}_{stage}_{car}": value * lines[line] * stages[stage]
         for (car, value), line, stage in product(cars.items(), lines, stages)

@@ -1,0 +1,176 @@
+"""Judge what the clusters of a compartment find, and what they invent, on simulated cohorts.
+
+    PYTHONPATH=. python benchmarks/explore_evidence.py [--seeds 10] [--without 20] [--share 0.0125]
+        [--cells 1000] [--only b_cells,car_t,second,lyoplate]
+
+For each compartment: cohorts in which ``--share`` of the cells of two of four visits are a
+population that no gate describes, and cohorts without any. A cohort is two patients of four visits
+with about ``--cells`` cells of the compartment in each tube. Found: one entry of a list of which
+most are such cells, and which holds most of them. Invented: an entry that is no simulated kind of
+cell which the gates leave unnamed. ``second`` are tubes of the second simulator, on which nothing
+was calibrated. ``lyoplate`` is the real tube in ../shared/data with the gates of openCyto.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.explore.findings import Findings, find
+from tasks.explore.stability import adjusted_rand
+from tasks.explore.unnamed import Spanning, Unnamed
+from tests.explore_cohorts import (
+    Cohort,
+    b_cohort,
+    car_cohort,
+    car_phenotype,
+    lyoplate_cohort,
+    second_b_cohort,
+)
+
+FIRST_SEED = 1000
+MOSTLY = 0.7
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A simulator of cohorts: the kinds added, and those the gates leave unnamed all the same."""
+
+    cohort: Callable[[int, float, int], Cohort]
+    added: frozenset[str]
+    unnamed: frozenset[str] = frozenset()
+    phenotype: Callable[[str], str] = str
+
+
+TRIALS: Mapping[str, Trial] = {
+    "b_cells": Trial(
+        lambda seed, share, cells: b_cohort(seed, share, cells=cells, dn2=False),
+        frozenset({"activated_naive_b"}),
+    ),
+    "car_t": Trial(
+        lambda seed, share, cells: car_cohort(seed, share, cells=cells),
+        frozenset({"cd4 resting", "cd8 resting"}),
+        frozenset(
+            f"{line} {stage}" for line in ("cd4", "cd8") for stage in ("naive", "cm", "em", "temra")
+        ),
+        car_phenotype,
+    ),
+    "second": Trial(
+        lambda seed, share, cells: second_b_cohort(seed, share, cells=cells),
+        frozenset({"b_dn2"}),
+        frozenset({"b_igm_only", "b_naive_igm_low"}),
+    ),
+}
+
+
+def main() -> None:
+    """Run the trials and print what was found."""
+    options = command_line()
+    for name in options.only.split(","):
+        if name == "lyoplate":
+            show_lyoplate()
+        else:
+            run(name, TRIALS[name], options)
+
+
+def command_line() -> argparse.Namespace:
+    """Read the options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--without", type=int, default=20)
+    parser.add_argument("--share", type=float, default=0.0125)
+    parser.add_argument("--cells", type=int, default=1000)
+    parser.add_argument("--only", default="b_cells,car_t,second,lyoplate")
+    return parser.parse_args()
+
+
+def run(name: str, trial: Trial, options: argparse.Namespace) -> None:
+    """Run one trial with the added population and without it."""
+    begun = time.monotonic()
+    found = sum(
+        _trial(name, trial, FIRST_SEED + number, options.share, options.cells)[0]
+        for number in range(options.seeds)
+    )
+    clean = sum(
+        not _trial(name, trial, FIRST_SEED + 500 + number, 0.0, options.cells)[1]
+        for number in range(options.without)
+    )
+    print(
+        f"{name}: found in {found} of {options.seeds} cohorts with {options.share:.2%}; nothing "
+        f"invented in {clean} of {options.without} without; {time.monotonic() - begun:.0f} s\n",
+        flush=True,
+    )
+
+
+def _trial(name: str, trial: Trial, seed: int, share: float, cells: int) -> tuple[bool, list[str]]:
+    """Cluster one cohort; gives whether the added cells were found, and what was invented."""
+    cohort = trial.cohort(seed, share, cells)
+    kinds = np.array([trial.phenotype(str(kind)) for kind in cohort.kind])
+    findings = find(cohort.cells, seed=seed)
+    added = np.isin(kinds, list(trial.added))
+    found, invented, told = False, [], []
+    for entry in entries(findings):
+        [(kind, number)] = Counter(kinds[entry.events]).most_common(1)
+        text = f"{kind} {number}/{len(entry.events)} in {' and '.join(entry.gates) or 'no gate'}"
+        told.append(text)
+        of_added = int(added[entry.events].sum())
+        if of_added >= MOSTLY * len(entry.events):
+            found = found or 2 * of_added >= added.sum() or kind in trial.added
+        elif kind not in trial.unnamed or number < MOSTLY * len(entry.events):
+            invented.append(text)
+    true = adjusted_rand(np.unique(kinds, return_inverse=True)[1], findings.labels)
+    print(
+        f"{name} seed {seed} share {share:.2%}: {len(kinds)} cells, {added.sum()} added, "
+        f"{findings.clusters.count} clusters, ARI with truth {true:.2f}, between parts "
+        f"{min(findings.stability.rand):.2f}, with mixture {findings.agreement:.2f}; "
+        f"listed: {'; '.join(told) or 'none'}{'; INVENTED ' + str(invented) if invented else ''}",
+        flush=True,
+    )
+    return found, invented
+
+
+def entries(findings: Findings) -> Iterator[Unnamed | Spanning]:
+    """Yield the entries of both lists."""
+    yield from findings.lists.unnamed
+    yield from findings.lists.spanning
+
+
+def show_lyoplate() -> None:
+    """Hold clusters of the real tube against its gates."""
+    for compartment in ("Live", "CD19andCD20"):
+        cohort = lyoplate_cohort(compartment)
+        begun = time.monotonic()
+        findings = find(cohort.cells)
+        seconds = time.monotonic() - begun
+        rand = adjusted_rand(np.unique(cohort.kind, return_inverse=True)[1], findings.labels)
+        print(
+            f"lyoplate {compartment}: {len(cohort.kind)} cells, {findings.clusters.count} "
+            f"clusters, ARI with the gates {rand:.2f}, with mixture {findings.agreement:.2f}, {seconds:.0f} s"
+        )
+        for name in cohort.cells.populations:
+            inside = cohort.cells.inside[:, cohort.cells.populations.index(name)]
+            print(f"  {name:14} {inside.sum():6} cells, best Jaccard {best(findings, inside):.2f}")
+        for each, stable in zip(findings.descriptions, findings.stability.jaccard, strict=True):
+            print(f"  cluster {each.cluster + 1}: stability {stable:.2f}; {each.phenotype}")
+
+
+def best(findings: Findings, inside: np.ndarray) -> float:
+    """Give the best Jaccard index of a gate among the clusters."""
+    shared = [
+        float(
+            (inside & (findings.labels == each)).sum() / (inside | (findings.labels == each)).sum()
+        )
+        for each in range(findings.clusters.count)
+    ]
+    return max(shared, default=0.0)
+
+
+if __name__ == "__main__":
+    main()

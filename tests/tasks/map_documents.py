@@ -42,7 +42,11 @@ def map_value(
         "tubes": tubes,
         "populations": [
             {"id": id_, "label": label}
-            for id_, label in {"b_cells": "B cells", "naive_b": HOSTILE, "memory_b": "Memory"}.items()
+            for id_, label in {
+                "b_cells": "B cells",
+                "naive_b": HOSTILE,
+                "memory_b": "Memory",
+            }.items()
         ],
         "products": [],
         "sets": SETS,
@@ -86,7 +90,11 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
         "batch": "W1",
         "events": sum(KINDS[visit]),
         "shown": sum(KINDS[visit]),
-        **{"per_ul": per_ul, "low": low, "high": high, "code": code, "printed": printed},
+        "per_ul": per_ul,
+        "low": low,
+        "high": high,
+        "code": code,
+        "printed": printed,
     }
 
 

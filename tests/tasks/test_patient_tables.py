@@ -272,6 +272,20 @@ def test_another_control_makes_the_pages_anew_but_no_other_edition(study: Study)
     assert due(study) == []
 
 
+def test_a_page_of_maps_makes_the_report_anew_which_leads_to_it(study: Study) -> None:
+    folder, kept = patient_folder(study, "P01"), editions(study)
+    page, report = folder / "map.html", folder / "report.html"
+    assert 'href="map.html"' not in report.read_text(encoding="utf-8")
+    page.write_text("a map", encoding="utf-8")
+    assert build(study) == ["P01"]
+    assert 'href="map.html"' in report.read_text(encoding="utf-8")
+    assert due(study) == []
+    page.unlink()
+    assert build(study) == ["P01"]
+    assert 'href="map.html"' not in report.read_text(encoding="utf-8")
+    assert editions(study) == kept
+
+
 def test_the_cohort_is_due_when_one_of_its_files_is_lost(study: Study) -> None:
     folder = study.results / "cohort"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -27,9 +27,9 @@ const mapClusters = (() => {
     return [
       element("p", {}, stability?.sentence ?? ""),
       element("h3", {}, "Cells no gate names"),
-      listed(map, map.value.unnamed ?? [], "Every stable cluster is held by gates that mean its cells.", light),
+      listed(map, map.value.unnamed ?? [], "None: the gates name the cells of every stable cluster.", light),
       element("h3", {}, "Gates that span two clusters"),
-      listed(map, map.value.spanning ?? [], "No gate holds two clusters that are apart.", light),
+      listed(map, map.value.spanning ?? [], "None: no gate holds two stable clusters that are apart.", light),
       ...shifted(map, light),
       element("h3", {}, "Clusters and visits"),
       heatMap(map, light),

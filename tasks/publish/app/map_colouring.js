@@ -48,10 +48,14 @@ const mapColouring = (() => {
   }
 
   function byCluster(map) {
-    const named = ({ name, phenotype, stable }) =>
-      [name, phenotype, stable ? "" : "(unstable)"].filter(Boolean).join(" ");
+    const named = ({ phenotype, stable }) =>
+      `${phenotype || "as the other cells"}${stable ? "" : " (unstable)"}`;
     return {
-      names: map.value.clusters.map((each, at) => ({ name: named(each), chosen: `cluster:${at}` })),
+      names: map.value.clusters.map((each, at) => ({
+        key: each.name,
+        name: named(each),
+        chosen: `cluster:${at}`,
+      })),
       others: "between the clusters",
       owner: (event) => (map.cluster[event] === mapData.NO_CLUSTER ? -1 : map.cluster[event]),
     };
@@ -98,8 +102,8 @@ const mapColouring = (() => {
     const kept = [...names.keys()].filter((number) => sums[number].shown);
     const place = new Map(kept.map((number, at) => [number, at]));
     const groups = kept.map((number, at) => ({
-      ...names[number],
       key: String(at + 1),
+      ...names[number],
       colour: coloured.has(number) ? [...coloured].sort((a, b) => a - b).indexOf(number) : -1,
       shown: sums[number].shown,
       share: all ? sums[number].weight / all : 0,

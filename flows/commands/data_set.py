@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TableForm = Literal["csv", "xlsx", "parquet", "sdtm"]
 
 
-def export(
+def export(  # noqa: PLR0913 - options of one command
     *,
     study: Study = Path(),
     format: Annotated[  # noqa: A002 - the option's name is --format

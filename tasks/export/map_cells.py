@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from panels.text.errors import MapFault, ReconflowError, TubeFault
+from tasks.explore.cells import NOISE, Integers
 from tasks.explore.compartments import compartment
 from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_files import newest_version
@@ -28,10 +29,11 @@ def write_map_cells(study: Study, path: Path, name: str) -> tuple[int, list[str]
     """Write the cells of all tubes that are on a compartment's newest map.
 
     Gives the number of cells, and sentences on the tubes that were left out. Beside what
-    ``write_cells`` writes of a cell there are its coordinates, ``obsm["X_umap"]``, its ``weight``,
-    the number of events of the compartment in its tube for which it stands, and in ``uns["map"]``
-    which map it is. Raises UsageFault without the package anndata or for an unknown compartment,
-    MapFault where there is no map, ReconflowError when no cell could be written.
+    ``write_cells`` writes of a cell there are its coordinates, ``obsm["X_umap"]``, its ``cluster``
+    and its ``weight``, the number of events of the compartment in its tube for which it stands, and
+    in ``uns["map"]`` which map it is. Raises UsageFault without the package anndata or for an
+    unknown compartment, MapFault where there is no map, ReconflowError when no cell could be
+    written.
     """
     require_anndata()
     snapshot = read_snapshot(study)
@@ -70,8 +72,14 @@ def _parts(snapshot: StudySnapshot, done: Exploration) -> tuple[list[anndata.Ann
         cells = tube_cells(snapshot, tube, gated, events.rows)
         cells.obsm["X_umap"] = np.asarray(placed.coordinates, dtype=np.float32)
         cells.obs["weight"] = events.weights
+        cells.obs["cluster"] = _names(placed.labels)
         parts.append(cells)
     return parts, faults
+
+
+def _names(clusters: Integers) -> np.ndarray:
+    """Name clusters (n,) as the page does, from 1; empty for cells in none."""
+    return np.where(clusters == NOISE, "", (clusters + 1).astype(str)).astype(object)
 
 
 def _map(done: Exploration) -> dict[str, object]:

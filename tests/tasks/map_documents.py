@@ -126,10 +126,12 @@ def _clusters(patients: int) -> dict[str, Any]:
         "unnamed": [{"cluster": 2, "sentence": f"Cluster 3 is named by no gate {HOSTILE}."}],
         "spanning": [],
         "shifted": [],
-        "composition": {
-            "sentence": "Nothing is claimed from 1 patient.",
+        "composition": None
+        if patients == 1
+        else {
+            "sentence": f"Nothing is claimed from {patients} patients.",
             "rows": [
-                {"name": "Cluster 1", "from": "D-7", "to": "D56", "patients": 1, "ratio": 0.5}
+                {"name": "1", "from": "D-7", "to": "D56", "patients": patients, "ratio": 0.5}
                 | dict.fromkeys(("low", "high", "p", "adjusted"))
             ],
         },

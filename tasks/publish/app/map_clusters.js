@@ -1,6 +1,6 @@
 // The clusters of a map: how much of each every tube has, what they are, what no gate names.
 const mapClusters = (() => {
-  /** Give what every tube has of lit cells; of a cluster as it was counted in all of its events. */
+  /** Give what every tube has of lit cells; of a cluster the concentrations of the data. */
   function amountsOf(map, mask, chosen) {
     const estimated = mapCells.amounts(map, mask);
     const [kind, index] = chosen.split(":");
@@ -9,14 +9,17 @@ const mapClusters = (() => {
     return estimated.map((each) => ({ ...each, ...counted.get(each.tube) }));
   }
 
-  /** Give the amounts of a cluster by tube, as they came with the data. */
+  /** Give the concentrations of a cluster by tube, counted in all cells that were sampled of it. */
   function countedOf(map, cluster) {
     const rows = (map.value.amounts ?? []).filter((row) => row[1] === cluster);
+    const isDetected = (tube) => map.value.tubes[tube].code !== "ND";
     return new Map(
-      rows.map(([tube, , share, per_ul, least, most, code, printed]) => [
-        tube,
-        { share, low: null, high: null, per_ul, least, most, code, printed },
-      ]),
+      rows
+        .filter(([tube]) => isDetected(tube))
+        .map(([tube, , , per_ul, least, most, code, printed]) => [
+          tube,
+          { per_ul, least, most, code, printed },
+        ]),
     );
   }
 

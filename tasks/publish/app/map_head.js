@@ -34,7 +34,7 @@ const mapHead = (() => {
     const { value } = map;
     return [
       element("h2", { id: "composition" }, "Composition over time"),
-      ...composition(value.composition),
+      ...(value.patient === null ? composition(value.composition, value.clusters) : ofCohort(value)),
       element("h2", { id: "batches" }, "Shifts between batches"),
       ...shifts(value.shifts),
       element("h2", { id: "how" }, "How the map was made"),
@@ -42,10 +42,28 @@ const mapHead = (() => {
     ];
   }
 
-  function composition(found) {
+  function ofCohort({ compartment }) {
+    const href = `${root()}cohort/map.html#map=${encodeURIComponent(compartment)}`;
+    const link = element("a", { href }, "All patients on the map");
+    return [element("p", {}, "Differences between visits are compared over all patients. ", link)];
+  }
+
+  function composition(found, clusters) {
     if (!found) return [element("p", { class: "faded" }, "No differences between visits were computed.")];
-    const rows = found.rows.map((row) => [
-      element("bdi", {}, row.name),
+    const clear = found.rows.filter(({ adjusted }) => adjusted !== null && adjusted < CLAIMED);
+    const all = `All ${found.rows.length} comparisons`;
+    return [
+      element("p", {}, found.sentence),
+      clear.length ? changes(clear, clusters) : null,
+      element("details", {}, element("summary", {}, all), changes(found.rows, clusters)),
+    ].filter(Boolean);
+  }
+
+  /** Table changes; a name that is a cluster's is said to be one. */
+  function changes(found, clusters) {
+    const named = (name) => (clusters.some((each) => each.name === name) ? `cluster ${name}` : name);
+    const rows = found.map((row) => [
+      element("bdi", {}, named(row.name)),
       `${row.from} → ${row.to}`,
       String(row.patients),
       row.ratio === null ? "–" : `× ${numberWords.amount(row.ratio)}`,
@@ -54,7 +72,7 @@ const mapHead = (() => {
       row.adjusted === null ? "–" : row.adjusted.toPrecision(2),
     ]);
     const titles = ["cells", "visits", "patients", "change of the share", "95 % interval", "p", "p, all comparisons"];
-    return [element("p", {}, found.sentence), rows.length ? mapChosen.table(titles, rows, 2) : null].filter(Boolean);
+    return mapChosen.table(titles, rows, 2);
   }
 
   function shifts(found) {
@@ -82,6 +100,7 @@ const mapHead = (() => {
     return mapChosen.table(titles, rows, 3);
   }
 
+  const CLAIMED = 0.05;
   const LARGE = 0.5;
   const SHIFTS = [
     "Medians of cells that should be everywhere alike, against the map's reference. Values are shown as",

@@ -12,6 +12,7 @@ KINDS = {"D-7": (200, 100, 0), "D28": (0, 0, 0), "D56": (100, 20, 60)}
 """How many cells of each kind a visit has."""
 SETS = [[0, 1], [0, 2], [0]]
 PER_UL = {"D-7": (30.0, 25.0, 36.0, "Q", "30.0"), "D56": (18.0, 14.0, 23.0, "Q", "18.0")}
+LONG = "CD19 low, CD3 low, CD45RA low, HLA-DR low, CD16+CD56 low"
 NOT_DETECTED = (None, None, None, "ND", "<0.5")
 
 
@@ -114,7 +115,7 @@ def _clusters(patients: int) -> dict[str, Any]:
             told = printed if value is None else f"{value:.1f}"
             low, high = (None, None) if value is None else (value * 0.8, value * 1.25)
             amounts.append([tube, cluster, share, value, low, high, code, told])
-    named = zip("123", ("CD19 high", "CD3 high", "CD19 low, CD3 low"), strict=True)
+    named = zip("123", ("CD19 high", "CD3 high", LONG), strict=True)
     return {
         "clusters": [
             {"name": name, "phenotype": phenotype, "stable": True, "jaccard": 0.9}

@@ -30,26 +30,34 @@ const mapPages = (() => {
       this.large = new mapFigures.LargeMap(this.acts);
       this.grid = element("div", { class: "plot-grid map-grid" });
       this.legend = element("div", { class: "map-legend-place" });
+      this.rest = element("div", {});
       this.chosen = element("section", { class: "map-told", "aria-live": "polite" });
       this.controls = new mapControls.Controls(map, (changes) => this.set(changes));
     }
 
     build(place) {
-      const light = (cells) => {
-        this.set({ cells });
-        this.controls.bar.scrollIntoView({ block: "start" });
-      };
-      this.light = light;
       place.replaceChildren(
         ...mapHead.make(this.map),
         this.controls.bar,
         element("div", { class: "map-body" }, this.grid, this.legend),
         this.chosen,
+        this.rest,
+      );
+      new ResizeObserver(() => requestAnimationFrame(() => this.paint())).observe(this.grid);
+    }
+
+    /** Make what stands below the maps, once these are seen. */
+    buildRest() {
+      if (this.rest.firstChild) return;
+      const light = (cells) => {
+        this.set({ cells });
+        this.controls.bar.scrollIntoView({ block: "start" });
+      };
+      this.rest.append(
         element("h2", { id: "clusters" }, "Clusters"),
         ...mapClusters.make(this.map, light).flat(),
         ...mapHead.foot(this.map),
       );
-      new ResizeObserver(() => requestAnimationFrame(() => this.paint())).observe(this.grid);
     }
 
     set(changes) {
@@ -146,8 +154,11 @@ const mapPages = (() => {
       shown = { compartment, page: new MapPage(await mapData.open(value), state) };
       shown.page.build(place);
     }
-    shown.page.state = { ...state, map: compartment };
-    await shown.page.apply();
+    const { page: opened } = shown;
+    opened.state = { ...state, map: compartment };
+    await opened.apply();
+    await new Promise((seen) => setTimeout(seen, 0));
+    opened.buildRest();
   }
 
   page("map", async () => {

@@ -22,13 +22,18 @@ FEWEST_EVENTS = 200
 SMALLEST_SHARE = 1 / 600
 """The smallest cluster, as a share of the reference: 33 of 20,000 events."""
 SMALLEST_CLUSTER = 15
-DENSITY_NEIGHBOURS = 5
-"""So many neighbours measure density: more of them would miss clusters of some fifty events."""
+DENSITY_NEIGHBOURS = 3
+"""So many neighbours measure density: few, so that clusters of some fifty events are found. That a
+broad cloud falls into pieces is repaired afterwards."""
 NEIGHBOURS = 15
 """So many neighbours decide which cluster an event is assigned to."""
 REACH = 3.0
 """How far from a cluster's dense events its others may be: beyond the upper quartile of such
 distances in the reference by so many interquartile ranges (Tukey's outer fence)."""
+THINNED = 200
+"""So many events of each cluster stay when what is in none is looked at again."""
+MOSTLY_FAR = 0.8
+"""Of the events of a region found there, so many must have been in no cluster."""
 MOST_COMPONENTS = 15
 MIXTURE_EVENTS = 5_000
 """A mixture is fitted on at most so many events: on 20,000 real ones it took minutes."""
@@ -121,13 +126,19 @@ def find_clusters(values: Floats, method: Method = "density", *, seed: int = 0) 
     ``seed`` is the start of a mixture; density needs none. There may be no cluster at all. Raises
     ReconflowError where there are too few events, or no marker in which they differ.
     """
+    if method == "density":
+        return find_density(values)
+    _refuse_hopeless(values)
+    return _by_mixture(values, seed)
+
+
+def _refuse_hopeless(values: Floats) -> None:
     if len(values) < FEWEST_EVENTS:
         raise ReconflowError(
             f"{len(values)} cells are too few to look for clusters: it takes {FEWEST_EVENTS}."
         )
     if not np.ptp(values, axis=0).any():
         raise ReconflowError("No marker differs between the cells: there is nothing to cluster.")
-    return _by_density(values) if method == "density" else _by_mixture(values, seed)
 
 
 def smallest_cluster(events: int) -> int:
@@ -135,22 +146,67 @@ def smallest_cluster(events: int) -> int:
     return max(SMALLEST_CLUSTER, round(events * SMALLEST_SHARE))
 
 
-def _by_density(values: Floats) -> DensityClusters:
-    """Take the leaves of HDBSCAN's tree: the finest regions that are denser than between them.
+def find_density(values: Floats) -> DensityClusters:
+    """Find the regions that are denser than what lies between them.
 
-    Its other choice ("excess of mass") keeps memory and double-negative B cells in one cluster. A
-    leaf may be chance within a broad cloud: leaves with no valley between them are joined.
+    A region may be chance within a broad cloud: those with no valley between them are joined. A
+    small sparse one beside a large dense one is missed, so what is then far from all clusters is
+    looked at again. Raises as ``find_clusters`` does.
+    """
+    _refuse_hopeless(values)
+    least = smallest_cluster(len(values))
+    leaves = _leaves(values, least)
+    found = _clusters_of(values, leaves)
+    labels = found.assign(values)
+    if not found.count or np.count_nonzero(labels == NOISE) < least:
+        return found
+    more = _leaves_of_far(values, labels, least)
+    leaves[more >= 0] = leaves.max() + 1 + more[more >= 0]
+    return _clusters_of(values, leaves)
+
+
+def _leaves(values: Floats, least: int) -> Integers:
+    """Give the leaf of HDBSCAN's tree of each event (n,), NOISE for those in none.
+
+    Its other choice ("excess of mass") keeps memory and double-negative B cells in one cluster.
     """
     from sklearn.cluster import HDBSCAN
 
     found = HDBSCAN(
-        min_cluster_size=smallest_cluster(len(values)),
+        min_cluster_size=least,
         min_samples=DENSITY_NEIGHBOURS,
         cluster_selection_method="leaf",
         copy=True,
     ).fit(values)
-    dense = found.labels_ >= 0
-    core, leaf = values[dense], found.labels_[dense].astype(np.int64)
+    return found.labels_.astype(np.int64)
+
+
+def _leaves_of_far(values: Floats, labels: Integers, least: int) -> Integers:
+    """Give the leaves (n,) among the events in no cluster, with the clusters thinned beside them.
+
+    A dense cloud has a halo that reaches its sparse neighbour; thinned to the neighbour's size, as
+    in density-dependent downsampling (Qiu 2011), it has none.
+    """
+    thinned = [
+        own[:: max(1, len(own) // THINNED)]
+        for own in (np.flatnonzero(labels == each) for each in range(int(labels.max()) + 1))
+    ]
+    rows = np.concatenate([np.flatnonzero(labels == NOISE), *thinned])
+    found = _leaves(values[rows], least)
+    leaves = np.full(len(values), NOISE, dtype=np.int64)
+    kept = 0
+    for each in range(int(found.max()) + 1):
+        own = rows[found == each]
+        if np.mean(labels[own] == NOISE) >= MOSTLY_FAR:
+            leaves[own] = kept
+            kept += 1
+    return leaves
+
+
+def _clusters_of(values: Floats, leaves: Integers) -> DensityClusters:
+    """Make clusters of leaves (n,), those joined that no valley parts."""
+    dense = leaves >= 0
+    core, leaf = values[dense], leaves[dense]
     if not len(core):
         return DensityClusters(core, leaf, np.empty(0))
     everywhere = DensityClusters(core, leaf, np.full(int(leaf.max()) + 1, np.inf))

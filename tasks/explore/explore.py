@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from panels.text.errors import MapFault, SheetFault
 from tasks.explore.batch_shift import Shift, batch_shifts, large_shifts
 from tasks.explore.compartments import Compartment, compartment
+from tasks.explore.findings import Findings
 from tasks.explore.make_map import make_map
+from tasks.explore.map_clusters import MapClusters
 from tasks.explore.map_files import FittedMap, newest_version, read_map
 from tasks.explore.placing import MapPlaces, PlacedTube, drift
 from tasks.explore.study_tubes import CountedTube, read_tubes, tubes_of
@@ -27,6 +29,7 @@ FIRST = "first map"
 class Exploration:
     """A compartment on its map: all its tubes, in order of patient and time.
 
+    ``findings`` are the clusters of its reference (None: none could be looked for);
     ``opened`` files were read and ``placed`` tubes placed now, the others by an earlier run;
     ``left_out`` are sentences on tubes that are not on the map, ``notes`` on what is to be known.
     """
@@ -40,6 +43,7 @@ class Exploration:
     shifts: tuple[Shift, ...]
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    findings: Findings | None
 
 
 def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Exploration:
@@ -61,7 +65,8 @@ def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Explora
         read = read_tubes(snapshot, what, listed)
         fitted = make_map(snapshot.study, what, read.tubes, new_map or FIRST)
     places = MapPlaces(snapshot.study, fitted)
-    tubes = [_placed(snapshot, places, each, events) for each, events in read.tubes]
+    clusters = MapClusters(snapshot.study, fitted, what)
+    tubes = [_placed(snapshot, places, clusters, each, events) for each, events in read.tubes]
     shifts = batch_shifts([(t.identity, t.events) for t in tubes], fitted.reference.tubes)
     return Exploration(
         compartment=what,
@@ -76,7 +81,9 @@ def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Explora
             *_notes(fitted, listed, tubes),
             *drift(fitted, tubes),
             *large_shifts(shifts, fitted.record.names),
+            *([clusters.fault] if clusters.fault else []),
         ),
+        findings=clusters.findings,
     )
 
 
@@ -99,11 +106,22 @@ def _refuse_other(fitted: FittedMap, what: Compartment) -> None:
 
 
 def _placed(
-    snapshot: StudySnapshot, places: MapPlaces, each: CountedTube, events: TubeEvents
+    snapshot: StudySnapshot,
+    places: MapPlaces,
+    clusters: MapClusters,
+    each: CountedTube,
+    events: TubeEvents,
 ) -> PlacedTube:
     coordinates, placed_by = places.place(events)
     identity = each.tube.identity
-    return PlacedTube(identity, _day(snapshot, identity), events, coordinates, placed_by)
+    return PlacedTube(
+        identity,
+        _day(snapshot, identity),
+        events,
+        coordinates,
+        placed_by,
+        clusters.labels(events),
+    )
 
 
 def _day(snapshot: StudySnapshot, identity: TubeIdentity) -> float | None:

@@ -7,27 +7,33 @@ from dataclasses import dataclass
 
 from tasks.explore.annotation import Description, describe
 from tasks.explore.cells import NOISE, Cells, Floats, Integers
-from tasks.explore.clusters import Clusters, find_clusters
+from tasks.explore.clusters import Clusters, DensityClusters, find_clusters, find_density
 from tasks.explore.stability import STABLE, Stability, adjusted_rand, stability
 from tasks.explore.unnamed import Lists, lists
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Findings:
-    """The clusters of a reference and all that is said of them.
+class Judged:
+    """The clusters of a reference: what takes long to find, and is kept.
 
-    ``labels`` (events,) are the clusters of the reference's cells, NOISE for those in none;
-    ``descriptions`` are in the clusters' order. ``agreement`` is the adjusted Rand index between
-    them and a Gaussian mixture of the same cells, which assumes other shapes: 1 is the same
-    division, 0 chance.
+    ``labels`` (events,) are the clusters of the reference's cells, NOISE for those in none.
+    ``agreement`` is the adjusted Rand index between them and a Gaussian mixture of the same cells,
+    which assumes other shapes: 1 is the same division, 0 chance.
     """
 
-    clusters: Clusters
+    clusters: DensityClusters
     labels: Integers
     stability: Stability
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """The clusters of a reference and all that is said of them, in the clusters' order."""
+
+    judged: Judged
     descriptions: tuple[Description, ...]
     lists: Lists
-    agreement: float
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -37,41 +43,46 @@ class Findings:
         )
 
 
-def find(cells: Cells, *, seed: int = 0) -> Findings:
-    """Find and judge the clusters of a compartment.
+def judge(values: Floats, *, seed: int = 0) -> Judged:
+    """Find the clusters of a reference (events × markers), and how far they are to be believed.
 
-    The same cells and seed give the same findings. Raises ReconflowError where there are too few
+    The same values and seed give the same clusters. Raises ReconflowError where there are too few
     cells, or no marker in which they differ.
     """
-    clusters = find_clusters(cells.values)
-    labels = clusters.assign(cells.values)
-    judged = stability(cells.values, labels, _by_density, seed=seed)
-    mixture = find_clusters(cells.values, "mixture", seed=seed).assign(cells.values)
-    return Findings(
+    clusters = find_density(values)
+    labels = clusters.assign(values)
+    mixture = find_clusters(values, "mixture", seed=seed).assign(values)
+    return Judged(
         clusters=clusters,
         labels=labels,
-        stability=judged,
-        descriptions=describe(cells, labels, clusters.count),
-        lists=lists(cells, labels, judged.stable),
+        stability=stability(values, labels, _by_density, seed=seed),
         agreement=adjusted_rand(labels, mixture),
     )
 
 
+def findings(cells: Cells, judged: Judged) -> Findings:
+    """Say what the clusters of a compartment's cells are, and which of them no gate names."""
+    described = describe(cells, judged.labels, judged.clusters.count)
+    return Findings(judged, described, lists(cells, judged.labels, judged.stability.stable))
+
+
 def _by_density(values: Floats, _seed: int) -> Clusters:
-    return find_clusters(values)
+    return find_density(values)
 
 
 def _found(found: Findings) -> str:
-    if not found.clusters.count:
+    if not found.judged.clusters.count:
         return "No cluster was found: the cells are one cloud, or too thinly spread."
-    apart = 100 * float((found.labels == NOISE).mean())
-    noun = "cluster" if found.clusters.count == 1 else "clusters"
-    return f"{found.clusters.count} {noun}; {apart:.1f} % of the cells belong to none."
+    apart = 100 * float((found.judged.labels == NOISE).mean())
+    noun = "cluster" if found.judged.clusters.count == 1 else "clusters"
+    return f"{found.judged.clusters.count} {noun}; {apart:.1f} % of the cells belong to none."
 
 
 def _unstable(found: Findings) -> str:
     unstable = [
-        str(number + 1) for number, each in enumerate(found.stability.jaccard) if each < STABLE
+        str(number + 1)
+        for number, each in enumerate(found.judged.stability.jaccard)
+        if each < STABLE
     ]
     if not unstable:
         return ""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.explore.cells import NOISE
+from tasks.explore.cluster_values import cluster_values
 from tasks.explore.reference_values import map_limits, marker_ticks, reference_values
 from tasks.explore.sampling import shares
 from tasks.explore.tube_events import TubeEvents, first_by_chance
@@ -64,7 +66,15 @@ def map_values(
         "markers": _markers(done),
         "left_out": [each.model_dump() for each in record.left_out],
         "events": _events(done, shown, codes),
-        "clusters": [],
+        **cluster_values(
+            done,
+            tubes,
+            populations=populations,
+            results=results,
+            labels=labels,
+            limits=needed,
+            of_cohort=patient is None,
+        ),
         "limits": dict(zip("xy", limits, strict=True)),
         "shifts": [_rounded(asdict(each)) for each in done.shifts],
         "notes": [*done.left_out, *done.notes],
@@ -81,7 +91,12 @@ def _shown(tubes: Sequence[PlacedTube], most: int) -> list[PlacedTube]:
     for each, quota in zip(tubes, quotas, strict=True):
         places = first_by_chance(each.events, int(quota))
         shown.append(
-            replace(each, events=each.events.chosen(places), coordinates=each.coordinates[places])
+            replace(
+                each,
+                events=each.events.chosen(places),
+                coordinates=each.coordinates[places],
+                labels=each.labels[places],
+            )
         )
     return shown
 
@@ -185,12 +200,16 @@ def _events(
         "row": packed(_joined([each.events.rows for each in shown], np.uint32)),
         "code": packed(_joined(codes, np.uint16)),
         "weight": packed(np.rint(weights * THOUSANDTHS).astype(np.uint32)),
-        "cluster": packed(np.full(sum(lengths), NO_CLUSTER, dtype=np.uint8)),
+        "cluster": packed(_joined([_cluster_codes(each) for each in shown], np.uint8)),
         "values": [
             packed(_parts(values[:, place], each["low"], each["high"], np.uint8))
             for place, each in enumerate(_markers(done))
         ],
     }
+
+
+def _cluster_codes(tube: PlacedTube) -> NDArray[Any]:
+    return np.where(tube.labels == NOISE, NO_CLUSTER, tube.labels)
 
 
 def _in_order(events: TubeEvents, markers: Sequence[str]) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlacedTube:
-    """A tube on a map: its sampled events and their coordinates (n, 2).
+    """A tube on a map: its sampled events, their coordinates (n, 2) and their clusters (n,).
 
     ``day`` is counted from the patient's infusion (None: not known); ``placed_by`` is the hash by
     which the libraries that placed it are known.
@@ -35,6 +35,7 @@ class PlacedTube:
     events: TubeEvents
     coordinates: NDArray[np.float32]
     placed_by: str
+    labels: NDArray[np.int64]
 
 
 class MapPlaces:
@@ -52,7 +53,7 @@ class MapPlaces:
     def place(self, events: TubeEvents) -> tuple[NDArray[np.float32], str]:
         """Give the coordinates (n, 2) of a tube's events, and the hash of what placed them."""
         path = self._folder / f"{events.tube_sha256[:12]}.npz"
-        key = f"{self._fitted.sha256} {_events_sha256(events)}"
+        key = f"{self._fitted.sha256} {events_sha256(events)}"
         kept = _kept(path, key)
         if kept is not None:
             return kept
@@ -95,7 +96,7 @@ def drift(fitted: FittedMap, tubes: list[PlacedTube]) -> list[str]:
     return [said]
 
 
-def _events_sha256(events: TubeEvents) -> str:
+def events_sha256(events: TubeEvents) -> str:
     """Hash which events of a tube are placed, and their values."""
     parts = (events.rows.astype("<i8"), events.values.astype("<f4"))
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()

@@ -72,6 +72,7 @@ def _parts(snapshot: StudySnapshot, done: Exploration) -> tuple[list[anndata.Ann
         cells = tube_cells(snapshot, tube, gated, events.rows)
         cells.obsm["X_umap"] = np.asarray(placed.coordinates, dtype=np.float32)
         cells.obs["weight"] = events.weights
+        cells.obs["cluster"] = _names(placed.labels)
         parts.append(cells)
     return parts, faults
 

@@ -13,7 +13,7 @@ from tasks.explore.annotation import describe
 from tasks.explore.cells import NOISE, Cells, leaf_populations
 from tasks.explore.cluster_amounts import CompartmentAmount, cluster_amounts, cluster_events
 from tasks.explore.clusters import FEWEST_EVENTS, find_clusters
-from tasks.explore.findings import Findings, find
+from tasks.explore.findings import Findings, findings, judge
 from tasks.explore.stability import STABLE, best_jaccard, stability
 from tasks.explore.unnamed import LEAST_SHARE, lists
 from tasks.explore.valleys import joined, valley
@@ -79,7 +79,8 @@ def test_what_cannot_be_clustered_is_said(method: str) -> None:
 
 def test_cells_spread_without_order_are_no_cluster_that_is_listed() -> None:
     values = np.random.default_rng(3).uniform(size=(800, 4))
-    found = find(_cells(values, {"gate": np.zeros(800, dtype=bool)}))
+    cells = _cells(values, {"gate": np.zeros(800, dtype=bool)})
+    found = findings(cells, judge(cells.values))
     assert found.lists.unnamed == ()
     assert found.lists.spanning == ()
 
@@ -305,17 +306,17 @@ def _most(kinds: np.ndarray) -> tuple[str, float]:
 
 def test_a_simulated_population_that_no_gate_describes_is_found() -> None:
     cohort = b_cohort(11, 0.03, cells=600, dn2=False)
-    found = find(cohort.cells, seed=1)
+    found = findings(cohort.cells, judge(cohort.cells.values, seed=1))
     [entry] = found.lists.unnamed
     assert (entry.why, entry.gates) == ("inside", ("naive_igm_igd_b",))
     assert {"CD21 low", "CD24 low"} <= {each.word for each in entry.apart}
     assert _sure(found, cohort.kind) == ["activated_naive_b"]
-    assert min(found.stability.rand) > 0.9
+    assert min(found.judged.stability.rand) > 0.9
     assert "belong to none" in found.sentences[0]
 
 
 def test_nothing_is_invented_in_tubes_of_another_simulator() -> None:
     cohort = second_b_cohort(12, 0.0, cells=500)
-    found = find(cohort.cells, seed=1)
+    found = findings(cohort.cells, judge(cohort.cells.values, seed=1))
     assert set(_sure(found, cohort.kind)) <= {"b_igm_only", "b_naive_igm_low"}
     assert len(_sure(found, cohort.kind)) == len(found.lists.unnamed) + len(found.lists.spanning)

@@ -1,0 +1,209 @@
+"""Give what a map's page shows of clusters, as plain values (docs/explore.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from panels.text.plural import counted
+from tasks.explore.annotation import Enrichment
+from tasks.explore.cluster_amounts import (
+    ClusterAmount,
+    CompartmentAmount,
+    cluster_amounts,
+    cluster_events,
+)
+from tasks.explore.composition import composition
+from tasks.explore.findings import Findings
+from tasks.explore.stability import STABLE
+from tasks.explore.unnamed import Spanning, Unnamed
+from tasks.vocabulary.populations import short_label
+
+if TYPE_CHECKING:
+    from tasks.counting.limits import LimitSettings
+    from tasks.explore.explore import Exploration
+    from tasks.explore.map_values import Json, Results
+    from tasks.explore.placing import PlacedTube
+
+NOTHING: Mapping[str, Any] = {
+    "clusters": [],
+    "stability": None,
+    "amounts": [],
+    "unnamed": [],
+    "spanning": [],
+    "shifted": [],
+    "composition": None,
+}
+
+
+def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
+    done: Exploration,
+    tubes: Sequence[PlacedTube],
+    *,
+    populations: Sequence[str],
+    results: Results,
+    labels: Mapping[str, str],
+    limits: LimitSettings,
+    of_cohort: bool,
+) -> Json:
+    """Give the clusters of a map and what the tubes of a page have of them.
+
+    ``populations`` are those that the page numbers; ``labels`` the populations' names.
+    """
+    found = done.findings
+    if found is None:
+        return dict(NOTHING)
+    names = [short_label(labels, gate) for gate in populations]
+    say = _Words(done, found, dict(zip(populations, names, strict=True)))
+    compared = composition(tubes, found.judged.clusters.count) if of_cohort else None
+    return {
+        "clusters": _clusters(done, found, populations),
+        "stability": {
+            "rand": [round(each, 4) for each in found.judged.stability.rand],
+            "sentence": " ".join([*found.sentences, say.agreement()]),
+        },
+        "amounts": [
+            row
+            for number, tube in enumerate(tubes)
+            for row in _amounts(number, tube, found, results, limits)
+        ],
+        "unnamed": [
+            {"cluster": each.cluster, "sentence": say.unnamed(each)} for each in found.lists.unnamed
+        ],
+        "spanning": [
+            {
+                "cluster": each.clusters[1],
+                "other": each.clusters[0],
+                "populations": [populations.index(g) for g in each.gates if g in populations],
+                "sentence": say.spanning(each),
+            }
+            for each in found.lists.spanning
+        ],
+        "shifted": [
+            {"cluster": each, "sentence": say.shifted(each)} for each in found.lists.shifted
+        ],
+        "composition": compared,
+    }
+
+
+class _Words:
+    """Says what was found, with the populations' names."""
+
+    def __init__(self, done: Exploration, found: Findings, names: Mapping[str, str]) -> None:
+        self._done, self._found, self._names = done, found, names
+
+    def unnamed(self, each: Unnamed) -> str:
+        """Say where the cells of a cluster lie that no gate names, and how many there are."""
+        record = self._done.map.record.tubes[each.tube]
+        most = (
+            f"Up to {each.largest:.1%} of the compartment ({record.patient}, {record.visit}); "
+            f"{counted(len(each.events), 'cell')} of the reference."
+        )
+        if each.why == "outside":
+            return f"Cluster {each.cluster + 1} lies in no reported population. {most}"
+        told = _told(each.apart)
+        return (
+            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but {told} beside "
+            f"the cells that are usual there. {most}"
+        )
+
+    def spanning(self, each: Spanning) -> str:
+        """Say which two clusters some gates hold together."""
+        typical, other = (number + 1 for number in each.clusters)
+        first, second = each.shares
+        return (
+            f"{self._gates(each.gates)} holds clusters {typical} ({first:.0%} of its cells) and "
+            f"{other} ({second:.0%}), which is {_told(each.apart)}."
+        )
+
+    def shifted(self, cluster: int) -> str:
+        """Say why a cluster is more likely a shift of the stain."""
+        return (
+            f"Cluster {cluster + 1}: where it is largest, the cells that are usual in the same "
+            f"gates are missing."
+        )
+
+    def agreement(self) -> str:
+        """Say how far another method divides the cells in the same way."""
+        return (
+            f"A Gaussian mixture divides the same cells with an adjusted Rand index of "
+            f"{self._found.judged.agreement:.2f} to these clusters (1: the same, 0: chance)."
+        )
+
+    def _gates(self, gates: Sequence[str]) -> str:
+        return " and ".join(self._names.get(gate, gate) for gate in gates)
+
+
+def _told(apart: Sequence[Enrichment]) -> str:
+    return ", ".join(each.word for each in apart)
+
+
+def _clusters(done: Exploration, found: Findings, populations: Sequence[str]) -> list[Json]:
+    weight = done.map.reference.weights
+    labels, judged = found.judged.labels, found.judged.stability.jaccard
+    return [
+        {
+            "name": str(each.cluster + 1),
+            "phenotype": each.phenotype,
+            "stable": judged[each.cluster] >= STABLE,
+            "jaccard": round(judged[each.cluster], 4),
+            "share": round(float(weight[labels == each.cluster].sum() / weight.sum()), 6),
+            "overlaps": [
+                [
+                    populations.index(shared.population),
+                    round(shared.of_cluster, 4),
+                    round(shared.of_population, 4),
+                ]
+                for shared in each.overlaps
+                if shared.population in populations
+                and shared.population != done.compartment.population
+            ],
+        }
+        for each in found.descriptions
+    ]
+
+
+def _amounts(
+    number: int,
+    tube: PlacedTube,
+    found: Findings,
+    results: Results,
+    limits: LimitSettings,
+) -> list[list[Any]]:
+    """Give a tube's clusters: [tube, cluster, share, per_ul, low, high, code, printed]."""
+    row = results.get(tube.identity.tube_sha256, {})
+    compartment = CompartmentAmount(
+        row.get("per_ul"), row.get("per_ul_low"), row.get("per_ul_high"), row.get("code", "NE")
+    )
+    events = cluster_events(tube.labels, tube.events.weights, found.judged.clusters.count)
+    amounts = cluster_amounts(events, tube.events.events, compartment, limits)
+    return [
+        [
+            number,
+            each.cluster,
+            None if each.percent is None else round(each.percent / 100, 6),
+            _short(each.per_ul),
+            _short(each.per_ul_low),
+            _short(each.per_ul_high),
+            each.code,
+            _printed(each),
+        ]
+        for each in amounts
+    ]
+
+
+def _printed(amount: ClusterAmount) -> str:
+    from tasks.kinetics.wide_table import print_result
+
+    return print_result(
+        {
+            "code": amount.code,
+            "per_ul": amount.per_ul,
+            "lod_per_ul": amount.lod_per_ul,
+            "specimen": "blood",
+        }
+    )
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

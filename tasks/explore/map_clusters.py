@@ -1,0 +1,125 @@
+"""Keep the clusters of a map beside it, and assign the events of tubes to them, each tube once."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from panels.files.lock import canonical_sha256
+from panels.text.errors import ReconflowError
+from tasks.explore.arrays_file import Arrays, NotArrays, read_arrays, write_arrays
+from tasks.explore.cells import NOISE, Cells, Integers, leaf_populations
+from tasks.explore.clusters import DensityClusters
+from tasks.explore.compartments import ancestors
+from tasks.explore.findings import Findings, Judged, findings, judge
+from tasks.explore.map_files import maps_folder
+from tasks.explore.placing import events_sha256
+from tasks.explore.reference import columns_of
+from tasks.explore.stability import Stability
+
+if TYPE_CHECKING:
+    from tasks.explore.compartments import Compartment
+    from tasks.explore.map_files import FittedMap
+    from tasks.explore.tube_events import TubeEvents
+    from tasks.study.folder import Study
+
+CLUSTERS = "clusters"
+RULE = 1
+"""Raised when the same cells would give other clusters."""
+SEED = 17
+
+
+class MapClusters:
+    """The clusters of a map of a study: found when the map is new, else as they were kept.
+
+    ``findings`` is None where none can be looked for, and ``fault`` is the sentence why.
+    """
+
+    def __init__(self, study: Study, fitted: FittedMap, compartment: Compartment) -> None:
+        name, _, number = fitted.record.map.rpartition("@")
+        self._folder = maps_folder(study, name) / number
+        self._names = fitted.record.names
+        self._key = canonical_sha256([fitted.sha256, RULE, SEED, version("scikit-learn")])
+        self.findings: Findings | None = None
+        self.fault = ""
+        cells = reference_cells(fitted, compartment)
+        try:
+            self.findings = findings(cells, self._judged(cells))
+        except ReconflowError as fault:
+            self.fault = str(fault)
+
+    def labels(self, events: TubeEvents) -> Integers:
+        """Give the cluster of each of a tube's events (n,), NOISE where there is none."""
+        if self.findings is None:
+            return np.full(len(events.rows), NOISE, dtype=np.int64)
+        path = self._folder / CLUSTERS / f"{events.tube_sha256[:12]}.npz"
+        key = f"{self._key} {events_sha256(events)}"
+        kept = _kept(path, key)
+        if kept is not None:
+            return kept[1]["labels"]
+        values = columns_of(events.values, events.markers, self._names)
+        labels = self.findings.judged.clusters.assign(values.astype(np.float64))
+        write_arrays(path, {"key": key}, {"labels": labels})
+        return labels
+
+    def _judged(self, cells: Cells) -> Judged:
+        """Read the clusters that were kept beside the map, or find them and keep them."""
+        path = self._folder / f"{CLUSTERS}.npz"
+        kept = _kept(path, self._key)
+        if kept is None:
+            judged = judge(cells.values, seed=SEED)
+            _keep(path, self._key, judged)
+            return judged
+        head, arrays = kept
+        return Judged(
+            DensityClusters(arrays["values"], arrays["owner"], arrays["reach"]),
+            arrays["labels"],
+            Stability(tuple(head["jaccard"]), tuple(head["rand"])),
+            head["agreement"],
+        )
+
+
+def reference_cells(fitted: FittedMap, compartment: Compartment) -> Cells:
+    """Give the cells of a map's reference with the reported populations that hold them."""
+    reference, strategy = fitted.reference, compartment.used.release.strategy
+    gate_of = {id_: each.gate for id_, each in compartment.used.populations.items()}
+    of_code = np.array(
+        [[gate in gates for gate in gate_of.values()] for gates in reference.sets], dtype=bool
+    ).reshape(len(reference.sets), len(gate_of))
+    inside = of_code[reference.codes]
+    paths = {
+        id_: ("root", *reversed(ancestors(strategy, gate)), gate) for id_, gate in gate_of.items()
+    }
+    return Cells(
+        markers=fitted.record.names,
+        values=reference.of(fitted.record.names).astype(np.float64),
+        tube=reference.tube.astype(np.int64),
+        weight=reference.weights,
+        populations=tuple(gate_of),
+        inside=inside,
+        leaves=leaf_populations(paths, inside, compartment.population),
+    )
+
+
+def _keep(path: Path, key: str, judged: Judged) -> None:
+    head = {
+        "key": key,
+        "jaccard": judged.stability.jaccard,
+        "rand": judged.stability.rand,
+        "agreement": judged.agreement,
+    }
+    clusters = judged.clusters
+    arrays = {"values": clusters.values, "owner": clusters.owner, "reach": clusters.reach}
+    write_arrays(path, head, {**arrays, "labels": judged.labels})
+
+
+def _kept(path: Path, key: str) -> tuple[dict[str, Any], Arrays] | None:
+    """Read what was kept; None where that is nothing, or of other cells."""
+    try:
+        _, head, arrays = read_arrays(path)
+    except (FileNotFoundError, NotArrays):
+        return None
+    return (head, arrays) if head.get("key") == key else None

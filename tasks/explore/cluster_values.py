@@ -22,9 +22,11 @@ from tasks.vocabulary.populations import short_label
 if TYPE_CHECKING:
     from tasks.counting.limits import LimitSettings
     from tasks.explore.explore import Exploration
-    from tasks.explore.map_values import Json, Results
     from tasks.explore.placing import PlacedTube
 
+Json = dict[str, Any]
+Results = Mapping[str, Mapping[str, Any]]
+"""The compartment's row of kinetics.csv by tube (SHA-256)."""
 NOTHING: Mapping[str, Any] = {
     "clusters": [],
     "stability": None,

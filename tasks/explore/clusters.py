@@ -178,7 +178,8 @@ def _leaves(values: Floats, least: int) -> Integers:
         cluster_selection_method="leaf",
         copy=True,
     ).fit(values)
-    return found.labels_.astype(np.int64)
+    labels: Integers = found.labels_.astype(np.int64)
+    return labels
 
 
 def _leaves_of_far(values: Floats, labels: Integers, least: int) -> Integers:

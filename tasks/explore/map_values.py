@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.explore.cells import NOISE
-from tasks.explore.cluster_values import cluster_values
+from tasks.explore.cluster_values import Json, Results, cluster_values
 from tasks.explore.reference_values import map_limits, marker_ticks, reference_values
 from tasks.explore.sampling import shares
 from tasks.explore.tube_events import TubeEvents, first_by_chance
@@ -27,10 +27,6 @@ EXPLORATORY = "Exploratory: no table, parameter or flag reads this."
 MOST_OF_PATIENT, MOST_OF_COHORT = 10_000, 20_000
 NO_CLUSTER = 255
 THOUSANDTHS = 1_000
-
-Json = dict[str, Any]
-Results = Mapping[str, Mapping[str, Any]]
-"""The compartment's row of kinetics.csv by tube (SHA-256)."""
 
 
 def map_values(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from panels.text.errors import ReconflowError
+from tasks.explore.cluster_values import Results
 from tasks.explore.explore import Exploration, explore
-from tasks.explore.map_values import Results, map_values
+from tasks.explore.map_values import map_values
 from tasks.explore.write_pages import FOLDER, write_map_pages
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically

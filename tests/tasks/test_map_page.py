@@ -179,6 +179,7 @@ def test_a_cohort_is_coloured_by_patient_and_shown_one_by_one(opened):
         "(document.querySelectorAll('.map-bar select')[2])"
     )
     page.until("document.querySelector('.map-plot').innerText.includes('300 of 300')")
+    page.until("document.querySelectorAll('.map-heat thead th').length === 4")
 
 
 def test_empty_and_missing_maps_are_said(opened, browser, tmp_path):

@@ -2,8 +2,8 @@
 const mapChosen = (() => {
   const LEAST = 0.005;
 
-  /** Make the tables about lit cells. cells: {name, mask}; chosen: as the address names them. */
-  function make(map, cells, chosen) {
+  /** Make the tables about lit cells. cells: {name, mask}; chosen, patient: as in the address. */
+  function make(map, cells, { cells: chosen, patient }) {
     const lit = cells.mask.reduce((sum, each) => sum + each, 0);
     const [part, all] = [map.weights(cells.mask), map.weights()].map(sum);
     if (!lit) return [element("p", {}, `There is no cell in ${cells.name}.`)];
@@ -13,11 +13,11 @@ const mapChosen = (() => {
       `the cells of the map in these tubes.`,
     ].join("");
     return [
-      element("p", {}, element("b", {}, head)),
+      element("p", { role: "status" }, element("b", {}, head)),
       element(
         "div",
         { class: "map-chosen" },
-        element("section", {}, element("h3", {}, "In each tube"), tubes(map, cells, chosen)),
+        element("section", {}, element("h3", {}, "In each tube"), tubes(map, cells, { chosen, patient })),
         element("section", {}, element("h3", {}, "Populations"), populations(map, cells.mask)),
         element("section", {}, element("h3", {}, "Clusters"), clusters(map, cells.mask)),
       ),
@@ -50,9 +50,9 @@ const mapChosen = (() => {
     );
   }
 
-  function tubes(map, cells, chosen) {
+  function tubes(map, cells, { chosen, patient }) {
     const cohort = map.value.patient === null;
-    const found = mapClusters.amountsOf(map, cells.mask, chosen);
+    const found = mapClusters.amountsOf(map, cells.mask, chosen).filter(({ tube }) => map.isOf(tube, patient));
     const rows = found.map((each) => {
       const tube = map.value.tubes[each.tube];
       const name = `${cohort ? `${tube.patient} ` : ""}${tube.visit}${tubeVisits.dayWords(tube)}`;

@@ -23,8 +23,8 @@ const mapClusters = (() => {
     );
   }
 
-  /** Make the part of the page about clusters; light(chosen): lights one of them. */
-  function make(map, light) {
+  /** Make the part of the page about clusters; light(chosen): lights one; patient: "" is all. */
+  function make(map, light, patient) {
     const { clusters, stability } = map.value;
     if (!clusters.length) return [element("p", { class: "faded" }, NONE)];
     return [
@@ -35,7 +35,7 @@ const mapClusters = (() => {
       listed(map, map.value.spanning ?? [], "None: no gate holds two stable clusters that are apart.", light),
       ...shifted(map, light),
       element("h3", {}, "Clusters and visits"),
-      heatMap(map, light),
+      heatMap(map, light, patient),
       element("h3", {}, "What the clusters are"),
       described(map),
     ];
@@ -68,13 +68,15 @@ const mapClusters = (() => {
   }
 
   /** Cluster × tube: shaded by the share of the compartment, with the concentration in words. */
-  function heatMap(map, light) {
-    const { clusters, tubes, patient } = map.value;
-    const estimates = clusters.map((_, index) =>
-      amountsOf(map, map.where((event) => map.cluster[event] === index), `cluster:${index}`),
-    );
+  function heatMap(map, light, patient) {
+    const { clusters, patient: own } = map.value;
+    const tubes = map.value.tubes.filter((_, at) => map.isOf(at, patient));
+    const estimates = clusters.map((_, index) => {
+      const mask = map.where((event) => map.cluster[event] === index);
+      return amountsOf(map, mask, `cluster:${index}`).filter(({ tube }) => map.isOf(tube, patient));
+    });
     const column = (tube) => [
-      ...(patient === null ? [`${tube.patient} `] : []),
+      ...(own === null ? [`${tube.patient} `] : []),
       tube.visit,
       element("span", { class: "interval" }, tubeVisits.dayWords(tube).trim().replace(/[()]/g, "")),
     ];

@@ -63,15 +63,19 @@ const mapData = (() => {
      */
     visits(patient = "") {
       const { visits, tubes } = this.value;
-      const ours = (tube) => !patient || tube.patient === patient;
       const found = visits.map(({ visit, day }) => ({
         visit,
         day,
-        tubes: [...tubes.keys()].filter((at) => tubes[at].visit === visit && ours(tubes[at])),
+        tubes: [...tubes.keys()].filter((at) => tubes[at].visit === visit && this.isOf(at, patient)),
       }));
       return found
         .filter((each) => each.tubes.length)
         .map((each) => ({ ...each, events: this.eventsOf(new Set(each.tubes)) }));
+    }
+
+    /** Tell whether a tube (its number) is of a patient; "" is anybody. */
+    isOf(tube, patient) {
+      return !patient || this.value.tubes[tube].patient === patient;
     }
 
     eventsOf(tubes) {

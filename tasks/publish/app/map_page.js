@@ -31,7 +31,7 @@ const mapPages = (() => {
       this.grid = element("div", { class: "plot-grid map-grid" });
       this.legend = element("div", { class: "map-legend-place" });
       this.rest = element("div", {});
-      this.chosen = element("section", { class: "map-told", "aria-live": "polite" });
+      this.chosen = element("section", { class: "map-told" });
       this.controls = new mapControls.Controls(map, (changes) => this.set(changes));
     }
 
@@ -48,14 +48,15 @@ const mapPages = (() => {
 
     /** Make what stands below the maps, once these are seen. */
     buildRest() {
-      if (this.rest.firstChild) return;
+      if (this.restOf === this.state.patient) return;
+      this.restOf = this.state.patient;
       const light = (cells) => {
         this.set({ cells });
         this.controls.bar.scrollIntoView({ block: "start" });
       };
-      this.rest.append(
+      this.rest.replaceChildren(
         element("h2", { id: "clusters" }, "Clusters"),
-        ...mapClusters.make(this.map, light).flat(),
+        ...mapClusters.make(this.map, light, this.state.patient).flat(),
         ...mapHead.foot(this.map),
       );
     }
@@ -80,6 +81,8 @@ const mapPages = (() => {
       this.controls.update(state, cells);
       this.tellChosen(cells);
       this.enlarge(asked, colouring);
+      await new Promise((seen) => setTimeout(seen, 0));
+      this.buildRest();
     }
 
     makeLegend(colouring) {
@@ -103,7 +106,7 @@ const mapPages = (() => {
       else
         this.chosen.replaceChildren(
           element("h2", { id: "lit" }, "Lit cells"),
-          ...mapChosen.make(map, cells, state.cells),
+          ...mapChosen.make(map, cells, state),
         );
     }
 
@@ -157,8 +160,6 @@ const mapPages = (() => {
     const { page: opened } = shown;
     opened.state = { ...state, map: compartment };
     await opened.apply();
-    await new Promise((seen) => setTimeout(seen, 0));
-    opened.buildRest();
   }
 
   page("map", async () => {

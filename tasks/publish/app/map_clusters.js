@@ -41,6 +41,7 @@ const mapClusters = (() => {
     ];
   }
 
+  const WHOLE = 0.9;
   const NONE = "Clusters were not looked for in this map.";
 
   function listed(map, found, empty, light) {
@@ -133,15 +134,23 @@ const mapClusters = (() => {
   const intervalWords = ({ code, least, most }) =>
     code === "ND" || code === "NE" ? "" : numberWords.interval(least, most);
 
+  /** Tell of each population whether it parts the cells: not of one that holds nearly all of them. */
+  function tellingOf(map) {
+    const total = (mask) => map.weights(mask).reduce((sum, each) => sum + each, 0);
+    return map.value.populations.map((_, number) => total(map.held(number)) < WHOLE * total(null));
+  }
+
   /** Phenotype, stability and the populations that share cells with each cluster. */
   function described(map) {
     const { clusters, populations } = map.value;
+    const telling = tellingOf(map);
     const rows = clusters.map((cluster) => [
       cluster.name,
       cluster.phenotype || "as the rest of the compartment",
       numberWords.percent(cluster.share, 1),
       `${cluster.stable ? "stable" : "unstable"} (${cluster.jaccard.toFixed(2)})`,
       cluster.overlaps
+        .filter(([number]) => telling[number])
         .slice(0, 3)
         .map(
           ([number, ofCluster, ofPopulation]) =>

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Results = Mapping[str, Mapping[str, Any]]
 """The compartment's row of kinetics.csv by tube (SHA-256)."""
+
 NOTHING: Mapping[str, Any] = {
     "clusters": [],
     "stability": None,

@@ -24,6 +24,7 @@ from tasks.explore.document import exploration_document, exploration_text
 from tasks.explore.embedding import coordinates_sha256
 from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
+from tasks.explore.map_values import map_values
 from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
@@ -382,3 +383,25 @@ def test_a_night_without_new_tubes_loads_nothing_heavy(copied: Study) -> None:
         cwd=Path(__file__).resolve().parents[2],
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_clusters_of_a_map_are_kept_beside_it_and_shown(
+    copied: Study, explored: Exploration
+) -> None:
+    found = explored.findings
+    assert found is not None
+    count = found.judged.clusters.count
+    assert count >= 2
+    for tube in explored.tubes:
+        assert np.mean(tube.labels >= 0) > 0.9
+    done = again(copied)
+    assert done.findings is not None
+    assert np.array_equal(done.findings.judged.labels, found.judged.labels)
+    value = map_values(done, {}, read_snapshot(copied))
+    assert [each["name"] for each in value["clusters"]] == [str(i + 1) for i in range(count)]
+    assert len(value["amounts"]) == count * len(done.tubes)
+    assert {row[6] for row in value["amounts"]} == {"NE"}
+    assert value["composition"]["sentence"].startswith("Nothing is claimed from 1 patient")
+    codes = unpacked(value["events"]["cluster"], "<u1")
+    labels = np.concatenate([tube.labels for tube in done.tubes])
+    assert np.array_equal(codes[: len(labels)], np.where(labels < 0, 255, labels))

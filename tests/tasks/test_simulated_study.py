@@ -314,3 +314,21 @@ def test_impossible_numbers_are_refused(tmp_path: Path) -> None:
 
 def test_the_settings_of_a_simulated_study_are_valid(study: SimulatedStudy) -> None:
     assert load_settings(study.folder).study == "demo-sle"
+
+
+def test_a_share_of_the_returning_b_cells_is_of_a_kind_that_no_gate_describes() -> None:
+    course = BCourse(activated_naive=0.03)
+    lineage = b_lineage(course, 168)
+    assert sum(lineage.values()) == pytest.approx(course.at(168))
+    assert lineage["activated_naive_b"] == pytest.approx(0.03 * course.returning(168))
+    assert b_lineage(course, -7)["activated_naive_b"] == 0
+    assert "activated_naive_b" not in b_lineage(BCourse(), 168)
+
+
+def test_a_share_of_the_car_t_cells_comes_to_rest_four_weeks_after_infusion() -> None:
+    patient, plain = Patient("P01", resting_car_share=0.2), Patient("P01")
+    assert blood(patient, 14) == blood(plain, 14)
+    late, usual = blood(patient, 56), blood(plain, 56)
+    resting = sum(value for kind, value in late.items() if "_resting_" in kind)
+    assert resting == pytest.approx(0.2 * total(usual, "car_any_t"))
+    assert total(late, "car_any_t") == pytest.approx(total(usual, "car_any_t"))

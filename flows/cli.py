@@ -119,6 +119,7 @@ COMMANDS = {
     "data_set:export": (
         "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells"
     ),
+    "deidentify:deidentify": "clean copies of FCS files: same events, no name of a person",
     "calibration_versions:calibrate": (
         "measure an instrument's numbers from its own tubes; list, show, verify, release them"
     ),

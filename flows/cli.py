@@ -119,6 +119,7 @@ COMMANDS = {
     "data_set:export": (
         "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells"
     ),
+    "doctor:doctor": "what is wrong with installation, server and study, and what to do",
     "upkeep:backup": "store, settings, sheets and versions in one file, also during a run",
     "upkeep:restore": "put the store of a backup back, and say what the archive lacks",
     "upkeep:store": "begin a lost store anew from archive and sheets",

@@ -163,6 +163,16 @@ class ReviewSettings(_Settings):
     four_eyes: bool = True
 
 
+class NotifySettings(_Settings):
+    """Who is told how a night went: Apprise addresses, or ``$NAME`` of a variable that holds one.
+
+    ``when``: after every night, or after those that ask for a person.
+    """
+
+    to: tuple[Words, ...] = ()
+    when: Literal["trouble", "always"] = "trouble"
+
+
 class StudySettings(_Settings):
     """All settings of a study; folders are relative to the study folder unless absolute."""
 
@@ -184,6 +194,7 @@ class StudySettings(_Settings):
     cohort: CohortSettings = CohortSettings()
     review: ReviewSettings = ReviewSettings()
     nightly: NightlySettings = NightlySettings()
+    notify: NotifySettings = NotifySettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 

@@ -62,7 +62,7 @@ const mapFigures = (() => {
 
   function shownWords(map, { tubes, events }, mask) {
     const held = tubes.reduce((sum, number) => sum + map.value.tubes[number].events, 0);
-    if (!held) return `no ${map.label} in ${tubes.length > 1 ? "these tubes" : "this tube"}`;
+    if (!held) return `no such cell in ${tubes.length > 1 ? "these tubes" : "this tube"}`;
     const shown = `${numberWords.count(events.length)} of ${numberWords.count(held)} cells shown`;
     if (!mask) return shown;
     const [lit, all] = [map.weights(mask), map.weights()].map((sums) =>

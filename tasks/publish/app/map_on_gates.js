@@ -43,6 +43,7 @@ const mapOnGates = (() => {
     return {
       litDots: cells.events.filter(within ?? (() => true)).map(dot),
       paleDots: within ? cells.events.filter((event) => !within(event)).map(dot) : [],
+      combined: false,
       grey: true,
     };
   }

@@ -73,8 +73,9 @@ class Node:
     """One value of a file: a scalar, a list or a mapping.
 
     A scalar has a ``word`` (``plain``: without quotes), a list ``items``, a mapping ``pairs``.
-    ``begin`` and ``end`` are where a scalar stands in the text. ``key`` is one whose value has not come yet. ``size`` is the number of values it stands for,
-    those that aliases repeat counted each time. ``whole`` tells that its end has been read.
+    ``begin`` and ``end`` are where a scalar stands in the text. ``key`` is one whose value has not
+    come yet. ``size`` is the number of values it stands for, those that aliases repeat counted each
+    time. ``whole`` tells that its end has been read.
     """
 
     kind: str

@@ -48,7 +48,7 @@ class Candidate:
         return tube.identity.panel == self.used.panel.panel and self._is_its(self.used, tube)
 
     def takes(self, tube: Tube) -> bool:
-        """Tell whether a tube can be looked at with the draft: it is of its panel and instrument."""
+        """Tell whether a tube can be looked at with the draft: of its panel and instrument."""
         return tube.identity.panel == self.used.panel.panel and self._is_its(self.alone, tube)
 
     def used_for(self, tube: Tube) -> StrategyInUse:

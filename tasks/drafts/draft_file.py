@@ -102,9 +102,9 @@ def draft_named(study: Study, key: str) -> DraftName:
     kind, _, place = key.partition("/")
     pin = "@".join(place.rsplit("/", 1))
     if kind == "calibration" and re.fullmatch(PIN, pin):
-        name, locked = DraftName(kind, pin), calibration_lock(study.own_calibrations)
+        name, locked = DraftName("calibration", pin), calibration_lock(study.own_calibrations)
     elif kind == "strategy" and re.fullmatch(STRATEGY_PIN, pin):
-        name, locked = DraftName(kind, pin), read_lock(study.own_strategies)
+        name, locked = DraftName("strategy", pin), read_lock(study.own_strategies)
     else:
         raise NoSuchDraft(f"'{shown(key)}' is no name of a draft.")
     if pin in locked:

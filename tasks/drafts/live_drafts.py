@@ -130,7 +130,7 @@ class _Now:
     references: DraftReferences
 
     def named(self, tubes: Sequence[str]) -> list[Tube]:
-        """Give the tubes whose hashes begin so; raises UsageFault for one that is not of the draft."""
+        """Give the tubes whose hashes begin so; raises UsageFault for one of no such draft."""
         if not 0 < len(set(tubes)) <= MOST_TUBES:
             raise TooMuch(f"1 to {MOST_TUBES} tubes are laid out at once, not {len(set(tubes))}.")
         with self.candidate.snapshot.study.store() as store:
@@ -175,10 +175,10 @@ def _previewed(
     answer["moved"] = [asdict(each) for each in moved(before, after)]
     answer["refused"] = why_refused(study, after)
     references = DraftReferences(present.snapshot, lent)
-    for sha12, (tube, fault) in held.items():
+    for sha12, (tube, why) in held.items():
         shown: Document = {"gates": {}, "outlines": {}, "thresholds": {}}
         if tube is not None:
             shown = tube.moved(with_it, references)
-        answer["tubes"].append({"sha12": sha12, "fault": fault, **shown})
+        answer["tubes"].append({"sha12": sha12, "fault": why, **shown})
     answer["exact"] = lent is None or not references.asked
     return answer

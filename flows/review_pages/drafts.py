@@ -27,7 +27,6 @@ from tasks.publish.pages import render
 from tasks.strategies.in_use import read_snapshot
 
 Sha12 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{12}$")]
-Tubes = Annotated[list[Sha12], Field(min_length=1, max_length=100)]
 Numbers = Annotated[dict[str, Number], Field(default_factory=dict)]
 Outlines = Annotated[dict[str, Outline], Field(default_factory=dict)]
 Key = Annotated[str, StringConstraints(max_length=300)]
@@ -43,13 +42,13 @@ STATUS: dict[type[UsageFault], int] = {
 class LaidOut(Body):
     """Tubes to be laid out."""
 
-    tubes: Tubes
+    tubes: list[Sha12]
 
 
 class Moved(Body):
     """What was dragged in the tube ``at`` (positions), or typed (file values)."""
 
-    tubes: Tubes
+    tubes: list[Sha12]
     at: Sha12 | None = None
     thresholds: Numbers
     gates: Outlines

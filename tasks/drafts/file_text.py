@@ -43,12 +43,7 @@ def text_with(draft: Draft, numbers: Mapping[At, Number], content: Any, comment:
             lines.append((place, ""))
     for place, was in lines:
         text = _commented(text, place, comment, was)
-    fault = FAULTS[draft.name.kind]
-    if parsed(draft.name.kind, text, draft.path).content != content:
-        raise fault(
-            f"{draft.path}: the number cannot be changed here, the way it is written. Change it in "
-            f"the file."
-        )
+    _refuse_other_content(draft, text, content)
     return text
 
 
@@ -59,6 +54,19 @@ def source_of(draft: Draft, at: At) -> str:
         return ""
     begin, end = _comment(draft.text, span[1])
     return draft.text[begin:end].lstrip(" #").strip()
+
+
+def _refuse_other_content(draft: Draft, text: str, content: Any) -> None:
+    """Refuse a text that does not say what it has to, such as where an alias shares a number."""
+    try:
+        says = parsed(draft.name.kind, text, draft.path).content
+    except UsageFault:
+        says = None
+    if says != content:
+        raise FAULTS[draft.name.kind](
+            f"{draft.path}: the number cannot be changed here, the way it is written. Change it in "
+            f"the file."
+        )
 
 
 def by_hand(by: str, day: str, reason: str) -> str:
@@ -95,7 +103,7 @@ def _first_said(before: str, was: str) -> str:
         return f" ({said}" if said.endswith(")") and FIRST in said else ""
     if not was:
         return f" ({before})" if before else ""
-    return f" ({before}{', ' if before else ''}{FIRST}{was})"
+    return f" ({before + ',' if before else 'the file'} {FIRST}{was})"
 
 
 def _comment(text: str, end: int) -> tuple[int, int]:

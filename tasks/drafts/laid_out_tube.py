@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gating.display.tube_drawing import DrawnAxis
     from gating.evaluation.compiled_strategy import Compiled
-    from gating.strategy.model import Strategy
+    from gating.evaluation.engine import Evaluation
     from gating.thresholds.apply import Applied
     from gating.thresholds.reference_measurements import ReferenceMeasurements
     from tasks.drafts.candidate import Candidate
@@ -60,8 +60,7 @@ class LaidOutTube:
         self._live = LiveStrategy(
             gated.compiled, gated.evaluation, gated.match, gated.header, gated.events
         )
-        kept = self._applied(candidate, used, references)
-        self._kept = _shown(kept, self.axes, self.compiled.strategy)
+        self._kept = self._shown(gated.compiled, gated.evaluation)
 
     def as_counted(self, candidate: Candidate, references: References) -> Document | None:
         """Give the tube as it counts now, on the same axes; None where it is not counted.
@@ -72,9 +71,7 @@ class LaidOutTube:
         if today is None or self.tube.file.state != "counted":
             return None
         calibrated = today.for_tube(self.tube)
-        shown = _shown(
-            self._applied(candidate, today, references), self.axes, self.compiled.strategy
-        )
+        shown = self._shown_by(candidate, today, references)
         return {
             "strategy": today.name,
             "calibration": calibrated.calibration,
@@ -91,10 +88,7 @@ class LaidOutTube:
 
     def moved(self, candidate: Candidate, references: References) -> Document:
         """Give what is another one when a draft with other numbers gates the tube."""
-        used = candidate.used_for(self.tube)
-        shown = _shown(
-            self._applied(candidate, used, references), self.axes, self.compiled.strategy
-        )
+        shown = self._shown_by(candidate, candidate.used_for(self.tube), references)
         return {
             "gates": {name: list(each) for name, each in shown.gates.items()},
             "outlines": {
@@ -109,10 +103,10 @@ class LaidOutTube:
             },
         }
 
-    def _applied(
+    def gated_by(
         self, candidate: Candidate, used: StrategyInUse, references: References
     ) -> Applied:
-        """Gate the tube again with what ``used`` has for it."""
+        """Gate the tube again, with what ``used`` has for it."""
         calibrated = used.for_tube(self.tube)
         study, identity = candidate.snapshot.study, self.tube.identity
 
@@ -122,34 +116,35 @@ class LaidOutTube:
         needed = needs_references(calibrated.strategy)
         return self._live.applied(calibrated.strategy, fetch if needed else None)
 
+    def _shown_by(
+        self, candidate: Candidate, used: StrategyInUse, references: References
+    ) -> _Shown:
+        applied = self.gated_by(candidate, used, references)
+        return self._shown(applied.compiled, applied.evaluation)
 
-def _shown(applied: Applied, axes: Sequence[DrawnAxis], strategy: Strategy) -> _Shown:
-    """Give what a page draws on some axes, which are those of ``strategy``.
+    def _shown(self, compiled: Compiled, evaluation: Evaluation) -> _Shown:
+        """Give what a page draws, on the axes of the tube.
 
-    An outline of another strategy that scales its axes otherwise lies nowhere on them.
-    """
-    compiled, evaluation = applied.compiled, applied.evaluation
-    parents = compiled.strategy.parent_of()
-    path_of = compiled.path_of
-    return _Shown(
-        gates={
-            name: (evaluation.count(path_of[name]), evaluation.count(path_of[parent]))
-            for name, parent in parents.items()
-        },
-        outlines={
-            name: [polyline(line, on) for line in lines]
-            for name, (lines, on) in outlines_with(compiled, axes).items()
-            if all(
-                compiled.strategy.scale_of(each.name) == strategy.scale_of(each.name) for each in on
-            )
-        },
-        thresholds={
-            each.threshold: {
-                "value": value_and_place(
-                    compiled, each.marker, each.value / compiled.factor(each.marker)
-                ),
-                "source": each.source,
-            }
-            for each in compiled.thresholds
-        },
-    )
+        An outline of another strategy that scales its axes otherwise lies nowhere on them.
+        """
+        path_of, scales = compiled.path_of, self.compiled.strategy.scale_of
+        return _Shown(
+            gates={
+                name: (evaluation.count(path_of[name]), evaluation.count(path_of[parent]))
+                for name, parent in compiled.strategy.parent_of().items()
+            },
+            outlines={
+                name: [polyline(line, on) for line in lines]
+                for name, (lines, on) in outlines_with(compiled, self.axes).items()
+                if all(compiled.strategy.scale_of(each.name) == scales(each.name) for each in on)
+            },
+            thresholds={
+                each.threshold: {
+                    "value": value_and_place(
+                        compiled, each.marker, each.value / compiled.factor(each.marker)
+                    ),
+                    "source": each.source,
+                }
+                for each in compiled.thresholds
+            },
+        )

@@ -1,0 +1,55 @@
+"""Lay drafts of calibrations and strategies into a study, as people and commands write them."""
+
+from pathlib import Path
+
+from gating.calibration.catalogue import find_calibration
+from gating.strategy.catalogue import shipped
+from tasks.study.folder import Study
+
+NUMBERS = find_calibration("bcell/simulated@1.0.0").calibration
+CALIBRATION = "calibration/bcell/lyric-2/1.0.0"
+STRATEGY = "strategy/bcell/2.1.0"
+
+
+def lay_calibration(
+    study: Study, *, gain: float = 1.1, instrument: str = "lyric-2", more: str = ""
+) -> Path:
+    """Draft the numbers of the simulated instrument, its thresholds times ``gain``."""
+    lines = [
+        "# A draft for a test.",
+        "panel: bcell",
+        f"instrument: {instrument}",
+        "version: 1.0.0",
+        'title: "drafted # by hand"',
+        "strategy: bcell@3.0.0",
+        "relative_to: bcell/simulated@1.0.0",
+        "cytometers:",
+        "  - {name: BD FACSLyric, serial: SIMULATED}",
+        *filter(None, [more]),
+        "thresholds:",
+    ]
+    for name, each in NUMBERS.thresholds.items():
+        assert each.limits is not None
+        low, high = (number * gain for number in each.limits)
+        rest = f", anchor: {each.anchor:g}" if each.anchor else ""
+        rest += f", spread: {each.spread:g}" if each.spread else ""
+        value = f"value: {each.value * gain:g}, limits: [{low:g}, {high:g}]{rest}"
+        lines.append(f"  {name}: {{{value}}}  # landmark, 2 tubes")
+    lines.append("landmarks:")
+    for name, places in NUMBERS.landmarks.items():
+        listed = ", ".join(f"{axis}: {place:g}" for axis, place in places.items())
+        lines.append(f"  {name}: {{{listed}}}")
+    path = study.own_calibrations / "bcell" / instrument / "1.0.0" / "calibration.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def lay_strategy(study: Study) -> Path:
+    """Draft a next version of the shipped B-cell strategy that holds its own numbers."""
+    text = (shipped() / "bcell" / "2.0.0" / "strategy.yaml").read_text(encoding="utf-8")
+    assert text.count("version: 2.0.0\n") == 1
+    path = study.own_strategies / "bcell" / "2.1.0" / "strategy.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.replace("version: 2.0.0\n", "version: 2.1.0\n"), encoding="utf-8")
+    return path

@@ -98,7 +98,7 @@ def fixed_threshold(draft: Draft, name: str) -> str:
             )
     if name in known:
         return ""
-    return f"The draft has no number of a threshold '{shown(name)}'{nearest(name, known)}."
+    return f"The draft has no number of a threshold '{shown(name)}'{nearest(name, known) or '.'}"
 
 
 def fixed_polygon(draft: Draft, gate: str) -> str:
@@ -108,7 +108,7 @@ def fixed_polygon(draft: Draft, gate: str) -> str:
     polygons = polygons_of(draft.release.strategy)
     if gate in polygons:
         return ""
-    return f"The draft has no polygon '{shown(gate)}'{nearest(gate, polygons)}."
+    return f"The draft has no polygon '{shown(gate)}'{nearest(gate, polygons) or '.'}"
 
 
 def polygons_of(strategy: Strategy) -> dict[str, Polygon]:

@@ -21,6 +21,7 @@ from panels.files.yaml_document import YamlDocument, parse_yaml
 from panels.files.yaml_nodes import MOST_BYTES
 from panels.text.errors import CalibrationFault, StrategyFault, UsageFault
 from panels.text.printable import shown
+from panels.text.spelling import nearest
 from tasks.study.folder import Study
 
 Kind = Literal["calibration", "strategy"]
@@ -112,6 +113,17 @@ def draft_named(study: Study, key: str) -> DraftName:
     if not path_of(study, name).is_file():
         raise NoSuchDraft(f"There is no draft {pin} in this study.")
     return name
+
+
+def draft_of_pin(study: Study, pin: str) -> DraftName:
+    """Find a draft by its pin; raises NoSuchDraft where the study has no such draft."""
+    known = {each.pin: each for each in known_drafts(study)}
+    if pin not in known:
+        raise NoSuchDraft(
+            f"There is no draft '{shown(pin)}' in this study{nearest(pin, known) or '.'} "
+            f"Its drafts: {', '.join(known) or 'none'}."
+        )
+    return known[pin]
 
 
 def path_of(study: Study, name: DraftName) -> Path:

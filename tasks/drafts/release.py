@@ -7,19 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from panels.files.durable import write_durably
-from panels.text.errors import UsageFault
+from panels.text.errors import StoreFault, UsageFault
 from tasks.calibrate.release import CHANGES, release_calibration
-from tasks.drafts.draft_file import Draft, DraftName, read_draft
+from tasks.drafts.draft_file import Draft, DraftName, path_of, read_draft
 from tasks.drafts.edits import OutdatedDraft, Told, told
 from tasks.review.releases import note_release
 from tasks.strategies.release import release_version
+from tasks.study.folder import Study, open_study
+from tasks.study.settings import FILE_NAME
 from tasks.vocabulary.person import explanation, is_same_person, person
-
-if TYPE_CHECKING:
-    from tasks.study.folder import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,23 @@ def own_edits(study: Study, log: Told, by: str) -> str:
         f"All edits of this draft are by {by}: another person releases it (review: four_eyes in "
         f"study.yaml)."
     )
+
+
+def refuse_own_edits(folder: Path, name: DraftName, by: str) -> None:
+    """Raise UsageFault where ``by`` may not release a draft that lies in a study's folder.
+
+    A folder without study.yaml has no log, and a store that cannot be reached tells nothing.
+    """
+    if not (folder / FILE_NAME).is_file() or not path_of(open_study(folder), name).is_file():
+        return
+    study = open_study(folder)
+    try:
+        with study.store() as store:
+            why = own_edits(study, told(store, read_draft(study, name)), by)
+    except StoreFault:
+        return
+    if why:
+        raise UsageFault(why)
 
 
 def _calibration(study: Study, name: DraftName, by: str, reason: str) -> Released:

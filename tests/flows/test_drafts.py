@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flows.cli import run
 from gating.evaluation.engine import Evaluation
 from tasks.drafts.candidate import Candidate, candidate
 from tasks.drafts.changes import Changes, changed
@@ -382,3 +383,23 @@ def test_a_draft_for_later_tubes_is_looked_at_but_counts_none(served: Served, st
     answer = ok(sent(served, "tubes", {"tubes": now["chosen"][:1]}))
     assert answer["tubes"][0]["value"]["head"]["calibration"] == "bcell/lyric-2@1.0.0"
     assert compared(served)["state"] == "failed"
+
+
+def test_a_draft_is_moved_and_compared_without_a_browser(study: Study, capsys) -> None:
+    here = ["--study", str(study.folder)]
+    pin = "bcell/lyric-2@1.0.0"
+    why = ["--by", "A. Meyer", "--reason", "dim cells"]
+    assert run(["draft", "set", pin, "--threshold", "cd45=1800", *why, *here]) == 0
+    assert "cd45: 1,650 → 1,800" in capsys.readouterr().out
+    assert run(["draft", "list", *here]) == 0
+    assert "Edited by A. Meyer." in capsys.readouterr().out
+    assert run(["draft", "set", "bcell/lyric-3@1.0.0", *why, *here]) == 2
+    assert "did you mean 'bcell/lyric-2@1.0.0'? Its drafts:" in capsys.readouterr().err
+    assert run(["draft", "compare", pin, *here]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"3 tubes with {pin}, against what counts them now (bcell@3.0.0)")
+    assert "results would read otherwise:" in printed.replace("result would", "results would")
+    released = ["calibrate", "release", "bcell", "lyric-2", "1.0.0", "--reason", "good", *here]
+    assert run([*released, "--by", "A Meyer"]) == 2
+    assert "another person releases it" in capsys.readouterr().err
+    assert run([*released, "--by", "B. Lee"]) == 0

@@ -94,13 +94,18 @@ def add_drafts(app: FastAPI) -> None:
 def _add_pages(app: FastAPI) -> None:
     @app.get("/drafts")
     def drafts(request: Request) -> Response:
-        return _shell(request, "drafts.html", {"page": "drafts", "key": ""})
+        if not may_read(request):
+            return RedirectResponse("/login", status_code=303)
+        values = {"root": "/", "data": (), "page": "drafts", "key": ""}
+        return HTMLResponse(render("drafts.html", values))
 
     @app.get("/drafts/{key:path}")
     def draft(key: Key, request: Request) -> Response:
-        if may_read(request):
-            draft_named(server_of(request).study, key)
-        return _shell(request, "draft.html", {"page": "draft", "key": key})
+        if not may_read(request):
+            return RedirectResponse("/login", status_code=303)
+        name = draft_named(server_of(request).study, key)
+        values = {"root": "/", "data": (), "page": "draft", "key": name.key}
+        return HTMLResponse(render("draft.html", values))
 
 
 def _add_reading(app: FastAPI, comparisons: Comparisons) -> None:
@@ -212,12 +217,6 @@ def _in_the_way(request: Request, name: DraftName, comparisons: Comparisons) -> 
     with server.study.store() as store:
         own = own_edits(server.study, told(store, read_draft(server.study, name)), who.name)
     return own or ("" if comparisons.is_current(server.study, name) else NOT_COMPARED)
-
-
-def _shell(request: Request, template: str, values: dict[str, object]) -> Response:
-    if not may_read(request):
-        return RedirectResponse("/login", status_code=303)
-    return HTMLResponse(render(template, {"root": "/", "data": (), **values}))
 
 
 def _refuse_strangers(request: Request) -> None:

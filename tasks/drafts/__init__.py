@@ -1,1 +1,0 @@
-"""Look at drafts of calibrations and strategies over several tubes, edit, compare, release them."""

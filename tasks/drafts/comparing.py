@@ -37,6 +37,7 @@ class _Comparison:
     """One comparison: of which draft, as it was then, and how far it is."""
 
     name: DraftName
+    stamp: str
     made_of: Hashable
     by: str
     state: State = "running"
@@ -81,7 +82,8 @@ class Comparisons:
                 if last.made_of == _made_of(present) and last.state != "failed":
                     return
                 last.abandoned = True
-            self._last[name.key] = begun = _Comparison(name, _made_of(present), by)
+            begun = _Comparison(name, stamp, _made_of(present), by)
+            self._last[name.key] = begun
         # It ends with the server: nothing it does is kept anywhere.
         work = (study, present, begun)
         threading.Thread(target=self._work, args=work, name="concordance", daemon=True).start()
@@ -95,7 +97,7 @@ class Comparisons:
             return told | {"result": None}
         return {
             "state": last.state,
-            "current": last.made_of == _made_of(_present(study, name)),
+            "current": self._is_of_now(study, last),
             "by": last.by,
             "done": last.done,
             "of": last.of,
@@ -103,14 +105,16 @@ class Comparisons:
             "result": last.result,
         }
 
+    def _is_of_now(self, study: Study, last: _Comparison) -> bool:
+        """Tell whether a comparison is of the draft as it is now; under way, of its file alone."""
+        if last.is_under_way:
+            return last.stamp == read_draft(study, last.name).stamp
+        return last.made_of == _made_of(_present(study, last.name))
+
     def is_current(self, study: Study, name: DraftName) -> bool:
         """Tell whether a draft was compared as it is now with what counts now."""
         last = self._last.get(name.key)
-        return (
-            last is not None
-            and last.state == "done"
-            and last.made_of == _made_of(_present(study, name))
-        )
+        return last is not None and last.state == "done" and self._is_of_now(study, last)
 
     def _work(self, study: Study, present: Candidate, this: _Comparison) -> None:
         def progress(done: int, of: int) -> None:

@@ -15,7 +15,7 @@ from tasks.drafts.draft_file import DraftName, read_draft
 from tasks.drafts.dragged import Dragged, file_numbers
 from tasks.drafts.laid_out_tube import LaidOutTube
 from tasks.drafts.permitted import why_refused
-from tasks.drafts.references import DraftReferences, references_now
+from tasks.drafts.references import DraftReferences, Shown, references_now
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
@@ -47,8 +47,9 @@ class LiveDrafts:
             now = self._now(study, name)
             todays = references_now(now.candidate.snapshot)
             answers = []
-            for tube in now.named(tubes):
-                held, fault = self._held(now, tube, len(tubes))
+            named = now.named(tubes)
+            for tube in named:
+                held, fault = self._held(now, tube, named)
                 answers.append(
                     {
                         "sha12": sha12_of(tube),
@@ -68,13 +69,16 @@ class LiveDrafts:
         """
         with self._lock:
             now = self._now(study, name)
-            held = {sha12_of(tube): self._held(now, tube, len(tubes)) for tube in now.named(tubes)}
+            named = now.named(tubes)
+            held = {sha12_of(tube): self._held(now, tube, named) for tube in named}
             reading = held.get(at or next(iter(held)), (None, ""))[0]
             if reading is None:
                 raise UsageFault(f"The tube {at} in which this was moved is not laid out.")
             changes = file_numbers(now.candidate, reading, dragged)
-            lent = now.references if dragged.still else None
-            return _previewed(study, now.candidate, held, changes, lent)
+            references = DraftReferences(
+                now.candidate.snapshot, now.lent if dragged.still else None
+            )
+            return _previewed(study, now.candidate, held, changes, references)
 
     def _now(self, study: Study, name: DraftName) -> _Now:
         snapshot = read_snapshot(study)
@@ -84,9 +88,11 @@ class LiveDrafts:
             self._references = made_of, DraftReferences(snapshot)
         return _Now(present, made_of, self._references[1])
 
-    def _held(self, now: _Now, tube: Tube, needed: int) -> tuple[LaidOutTube | None, str]:
+    def _held(
+        self, now: _Now, tube: Tube, wanted: Sequence[Tube]
+    ) -> tuple[LaidOutTube | None, str]:
         """Give a tube laid out, or the sentence that says why it cannot be."""
-        key = (now.candidate.draft.name.key, tube.identity.tube_sha256)
+        key = now.key_of(tube)
         made_of = (now.made_of, tube.file, tube.identity)
         kept = self._open.pop(key, None)
         if kept is None or kept[0] != made_of:
@@ -97,22 +103,23 @@ class LiveDrafts:
             except OSError as error:
                 return None, f"{tube.identity.file} cannot be read ({error.strerror or error})."
         self._open[key] = kept
-        self._let_go(needed)
+        self._let_go({now.key_of(each) for each in wanted})
         return kept[1], ""
 
-    def _let_go(self, needed: int) -> None:
-        """Let go what was not looked at for longest, and refuse what is too large to be held."""
-        while len(self._open) > MOST_TUBES:
-            self._open.popitem(last=False)
-        while self._events() > MOST_EVENTS and len(self._open) > 1:
-            if len(self._open) <= needed:
+    def _let_go(self, wanted: set[tuple[str, str]]) -> None:
+        """Let go what was not looked at for longest; raises TooMuch where all is ``wanted``."""
+        while len(self._open) > 1 and (
+            len(self._open) > MOST_TUBES or self._events() > MOST_EVENTS
+        ):
+            key = next((each for each in self._open if each not in wanted), None)
+            if key is None:
                 events = self._events()
                 self._open.clear()
                 raise TooMuch(
                     f"These tubes have {events:,} events and more; at most {MOST_EVENTS:,} are "
                     f"laid out at once. Choose fewer."
                 )
-            self._open.popitem(last=False)
+            del self._open[key]
 
     def _events(self) -> int:
         return sum(tube.events for _, tube in self._open.values())
@@ -128,6 +135,14 @@ class _Now:
     candidate: Candidate
     made_of: Hashable
     references: DraftReferences
+
+    def key_of(self, tube: Tube) -> tuple[str, str]:
+        """Name a tube under the draft."""
+        return self.candidate.draft.name.key, tube.identity.tube_sha256
+
+    def lent(self, tube: Tube) -> Shown:
+        """Give what a reference tube shows under the draft as it is kept."""
+        return self.references.shown_by(tube, self.candidate.used_for(tube))
 
     def named(self, tubes: Sequence[str]) -> list[Tube]:
         """Give the tubes whose hashes begin so; raises UsageFault for one of no such draft."""
@@ -154,9 +169,9 @@ def _previewed(
     present: Candidate,
     held: Mapping[str, tuple[LaidOutTube | None, str]],
     changes: Changes,
-    lent: DraftReferences | None,
+    references: DraftReferences,
 ) -> Document:
-    """Gate the tubes with the changed draft; ``lent``: with what reference tubes showed before."""
+    """Gate the tubes with the changed draft, and say what it does."""
     before = present.draft
     answer: Document = {
         "stamp": before.stamp,
@@ -174,11 +189,10 @@ def _previewed(
         return answer | {"refused": str(fault)}
     answer["moved"] = [asdict(each) for each in moved(before, after)]
     answer["refused"] = why_refused(study, after)
-    references = DraftReferences(present.snapshot, lent)
     for sha12, (tube, why) in held.items():
         shown: Document = {"gates": {}, "outlines": {}, "thresholds": {}}
         if tube is not None:
             shown = tube.moved(with_it, references)
         answer["tubes"].append({"sha12": sha12, "fault": why, **shown})
-    answer["exact"] = lent is None or not references.asked
+    answer["exact"] = not references.has_lent
     return answer

@@ -6,7 +6,7 @@ are measured when the first tube contradicts a number, and held in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,29 +21,44 @@ if TYPE_CHECKING:
 
 References = Callable[["StrategyInUse"], ReferenceIndex]
 """Gives the reference tubes of what gates a tube; they are looked up when they are asked for."""
+Shown = Mapping[str, "ThresholdMeasurement"]
+"""What a tube shows of each threshold."""
 
 
 class DraftReferences:
     """The reference tubes as a night would have them that counts with a draft.
 
-    With ``lent`` they show what they showed under another content of the draft: that is known
-    already, and nearly the same.
+    ``lent`` gives what a tube shows under another content of the draft, instead of measuring it
+    under this one: it is nearly the same, and at hand while a number is being moved.
     """
 
-    def __init__(self, snapshot: StudySnapshot, lent: DraftReferences | None = None) -> None:
+    def __init__(
+        self, snapshot: StudySnapshot, lent: Callable[[Tube], Shown] | None = None
+    ) -> None:
         self._snapshot, self._lent = snapshot, lent
-        self._made: dict[int, tuple[StrategyInUse, ReferenceIndex]] = {}
+        self._made: dict[Hashable, ReferenceIndex] = {}
         self._known: dict[str, Tube] = {}
-        self._shown: dict[tuple[str, str, str], Mapping[str, ThresholdMeasurement]] = {}
-        self.asked = False
+        self._shown: dict[tuple[str, Hashable], Shown] = {}
+        self.has_lent = False
 
     def __call__(self, used: StrategyInUse) -> ReferenceIndex:
         """Give the reference tubes for what counts with the draft."""
-        if id(used) not in self._made:
-            self._made[id(used)] = used, self._index(used)
-        return self._made[id(used)][1]
+        numbers = used.numbers
+        key = (
+            used.release.sha256,
+            tuple((each.pin, each.since, each.batches) for each in numbers.calibrations),
+            tuple(each.sha256 for each in numbers.strategies),
+        )
+        if key not in self._made:
+            self._made[key] = self._index(used, key)
+        return self._made[key]
 
-    def _index(self, used: StrategyInUse) -> ReferenceIndex:
+    def shown_by(self, tube: Tube, used: StrategyInUse) -> Shown:
+        """Give what a tube shows under ``used``."""
+        measure = self(used).measure
+        return {} if measure is None else measure(tube.identity.tube_sha256)
+
+    def _index(self, used: StrategyInUse, key: Hashable) -> ReferenceIndex:
         snapshot = self._snapshot
         with snapshot.study.store() as store:
             self._known = {each.identity.tube_sha256: each for each in taken_in(store)}
@@ -54,27 +69,21 @@ class DraftReferences:
             (each.tube_sha256, used.name, calibrations[each.tube_sha256])
             for each in index.references.get(used.panel.panel, ())
         }
-        return replace(index, measured=measured, measure=lambda sha: self._measure(sha, used))
+        return replace(index, measured=measured, measure=lambda sha: self._measure(sha, used, key))
 
-    def _measure(self, sha256: str, used: StrategyInUse) -> Mapping[str, ThresholdMeasurement]:
+    def _measure(self, sha256: str, used: StrategyInUse, key: Hashable) -> Shown:
         """Give what a tube shows, each measured once; one that cannot be gated shows nothing."""
-        self.asked = True
         tube = self._known[sha256]
-        key = (sha256, used.name, used.for_tube(tube).sha256)
-        if key not in self._shown:
-            lent = self._lent and self._lent.shown_by(sha256)
-            self._shown[key] = lent or self._measured(tube, used)
-        return self._shown[key]
-
-    def shown_by(self, sha256: str) -> Mapping[str, ThresholdMeasurement] | None:
-        """Give what a tube showed that was measured already."""
-        return next((each for key, each in self._shown.items() if key[0] == sha256), None)
-
-    def _measured(self, tube: Tube, used: StrategyInUse) -> Mapping[str, ThresholdMeasurement]:
-        try:
-            return measure_tube(self._snapshot.study, tube, used)
-        except (TubeFault, OSError):
-            return {}
+        if self._lent is not None:
+            self.has_lent = True
+            return self._lent(tube)
+        if (sha256, key) not in self._shown:
+            try:
+                shown: Shown = measure_tube(self._snapshot.study, tube, used)
+            except (TubeFault, OSError):
+                shown = {}
+            self._shown[sha256, key] = shown
+        return self._shown[sha256, key]
 
 
 def references_now(snapshot: StudySnapshot) -> References:

@@ -17,7 +17,7 @@ from tasks.drafts.candidate import Candidate, candidate
 from tasks.drafts.changes import Changes, changed
 from tasks.drafts.draft_file import draft_named, read_draft
 from tasks.drafts.laid_out_tube import LaidOutTube
-from tasks.drafts.references import DraftReferences
+from tasks.drafts.references import DraftReferences, Shown
 from tasks.results.patient_tables import counted_tubes, patient_kinetics
 from tasks.review.tokens import let_in
 from tasks.steps.one_pass import Pass, one_pass
@@ -104,14 +104,37 @@ def test_what_is_moved_is_what_a_night_would_count(study: Study, changes: Change
 def test_the_last_of_the_moves_asks_reference_tubes(study: Study) -> None:
     present = put(study)
     moved = candidate(present.snapshot, changed(study, present.draft, MOVES[-1]))
-    references = DraftReferences(present.snapshot)
-    sources = set()
+    kept, asked, sources = DraftReferences(present.snapshot), [], set()
+
+    def lent(tube: Tube) -> Shown:
+        asked.append(tube.identity.visit)
+        return kept.shown_by(tube, present.used)
+
     for tube in tubes_of(study):
-        held = LaidOutTube(present, tube, DraftReferences(present.snapshot))
-        quick = held.gated_by(moved, moved.used, references)
+        held = LaidOutTube(present, tube, kept)
+        quick = held.gated_by(moved, moved.used, DraftReferences(present.snapshot, lent))
         sources |= {each.source for each in quick.compiled.thresholds}
-    assert references.asked
+    assert set(asked) == {"D-7"}
     assert sources > {"fixed"}
+
+
+def test_reference_tubes_are_measured_anew_when_the_hand_lets_go(served: Served) -> None:
+    chosen = shown(served)["chosen"]
+    body = {"tubes": chosen, "values": {"cd3": 11_000.0}}
+    while_moving = ok(sent(served, "preview", body | {"still": True}))
+    let_go = ok(sent(served, "preview", body))
+    assert (while_moving["exact"], let_go["exact"]) == (False, True)
+    assert {each["thresholds"]["cd3"]["source"] for each in let_go["tubes"]} == {"gain"}
+
+
+def test_more_events_than_are_held_are_refused(served: Served, monkeypatch) -> None:
+    monkeypatch.setattr("tasks.drafts.live_drafts.MOST_EVENTS", 13_000)
+    first, second, _ = shown(served)["chosen"]
+    refused = sent(served, "tubes", {"tubes": [first, second]})
+    assert refused.status_code == 422
+    assert "are laid out at once. Choose fewer." in refused.json()["fault"]
+    for one in (first, second):
+        assert ok(sent(served, "tubes", {"tubes": [one]}))["tubes"][0]["value"]
 
 
 def test_a_moved_outline_of_a_strategy_is_what_a_night_would_count(study: Study) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from flows.cli import run
 from gating.evaluation.engine import Evaluation
+from tasks.calibrate.release import release_calibration
 from tasks.drafts.candidate import Candidate, candidate
 from tasks.drafts.changes import Changes, changed
 from tasks.drafts.draft_file import draft_named, read_draft
@@ -210,6 +211,30 @@ def test_a_dragged_line_moves_in_every_tube(served: Served) -> None:
         gates = {gate["name"]: gate["events"] for gate in before["value"]["gates"]}
         assert after["gates"]["b_cells"][0] <= gates["b_cells"]
         assert after["gates"]["t_cells"][0] == gates["t_cells"]
+
+
+def test_a_vertex_dragged_on_another_instrument_is_brought_back_by_its_landmarks(
+    served: Served, study: Study
+) -> None:
+    lay_calibration(study, landmarks=1.15)
+    release_calibration(study.folder, ("bcell", "lyric-2"), "1.0.0", by="A", reason="a test")
+    lay_strategy(study, "3.1.0", of="3.0.0")
+    key = "strategy/bcell/3.1.0"
+    first = shown(served, key)["chosen"][0]
+    laid = ok(sent(served, "tubes", {"tubes": [first]}, key=key))["tubes"][0]["value"]
+    assert laid["head"]["calibration"] == "bcell/lyric-2@1.0.0"
+    gate = next(each for each in laid["gates"] if each["name"] == "lymphocytes")
+    corners = [list(each) for each in gate["outlines"][0][:-1]]
+    place = corners[0][0] = corners[0][0] + 0.03
+    body = {"tubes": [first], "gates": {"lymphocytes": corners}}
+    moved = ok(sent(served, "preview", body, key=key))
+    vertices = moved["vertices"]["lymphocytes"]
+    assert vertices[1:] == [[262143, 0], [262143, 52000], [6500, 38000]]
+    assert 6500 < vertices[0][0] < 9000
+    there = moved["tubes"][0]["outlines"]["lymphocytes"][0]
+    assert there[0][0] == pytest.approx(place, abs=2e-4)
+    threshold = sent(served, "preview", {"tubes": [first], "thresholds": {"cd19": 0.5}}, key=key)
+    assert "is moved in a draft of a calibration" in threshold.json()["fault"]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,17 @@ STRATEGY = "strategy/bcell/2.1.0"
 
 
 def lay_calibration(
-    study: Study, *, gain: float = 1.1, instrument: str = "lyric-2", more: str = ""
+    study: Study,
+    *,
+    gain: float = 1.1,
+    landmarks: float = 1.0,
+    instrument: str = "lyric-2",
+    more: str = "",
 ) -> Path:
-    """Draft the numbers of the simulated instrument, its thresholds times ``gain``."""
+    """Draft the numbers of the simulated instrument, thresholds times ``gain``.
+
+    Its ``landmarks`` are multiplied as well.
+    """
     lines = [
         "# A draft for a test.",
         "panel: bcell",
@@ -37,7 +45,7 @@ def lay_calibration(
         lines.append(f"  {name}: {{{value}}}  # landmark, 2 tubes")
     lines.append("landmarks:")
     for name, places in NUMBERS.landmarks.items():
-        listed = ", ".join(f"{axis}: {place:g}" for axis, place in places.items())
+        listed = ", ".join(f"{axis}: {place * landmarks:g}" for axis, place in places.items())
         lines.append(f"  {name}: {{{listed}}}")
     path = study.own_calibrations / "bcell" / instrument / "1.0.0" / "calibration.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,11 +53,11 @@ def lay_calibration(
     return path
 
 
-def lay_strategy(study: Study) -> Path:
-    """Draft a next version of the shipped B-cell strategy that holds its own numbers."""
-    text = (shipped() / "bcell" / "2.0.0" / "strategy.yaml").read_text(encoding="utf-8")
-    assert text.count("version: 2.0.0\n") == 1
-    path = study.own_strategies / "bcell" / "2.1.0" / "strategy.yaml"
+def lay_strategy(study: Study, version: str = "2.1.0", of: str = "2.0.0") -> Path:
+    """Draft a next version of a shipped B-cell strategy; 2.0.0 holds its own numbers."""
+    text = (shipped() / "bcell" / of / "strategy.yaml").read_text(encoding="utf-8")
+    assert text.count(f"version: {of}\n") == 1
+    path = study.own_strategies / "bcell" / version / "strategy.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.replace("version: 2.0.0\n", "version: 2.1.0\n"), encoding="utf-8")
+    path.write_text(text.replace(f"version: {of}\n", f"version: {version}\n"), encoding="utf-8")
     return path

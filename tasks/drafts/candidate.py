@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gating.calibration.model import CalibrationRelease
-from gating.strategy.calibrated import CalibratedStrategy, misfit
+from gating.strategy.calibrated import misfit
 from gating.strategy.catalogue import load_strategy
 from gating.strategy.instrument_numbers import instrument_numbers, numbers_with
 from gating.strategy.model import Release
@@ -54,10 +54,6 @@ class Candidate:
     def used_for(self, tube: Tube) -> StrategyInUse:
         """Give what gates a tube with the draft."""
         return self.used if self.counts(tube) else self.alone
-
-    def numbers_for(self, tube: Tube) -> CalibratedStrategy:
-        """Give the strategy with the numbers that the draft has for a tube."""
-        return self.used_for(tube).for_tube(tube)
 
     def made_of(self) -> Hashable:
         """Give what is another one when anything else than the draft itself counts otherwise."""

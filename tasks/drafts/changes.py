@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 At = tuple[int | str, ...]
 Number = int | float
+FARTHEST_VERTEX = 10 * END_OF_SCALE
+"""Outlines may reach beyond the scale, so that they hold what piles up at its end."""
 DIGITS = 4
 """So many digits has a number that was set by hand, as those that were measured."""
 
@@ -157,8 +158,8 @@ def _of_polygon(draft: Draft, gate: str, vertices: Vertices) -> dict[At, Number]
     replaced: dict[At, Number] = {}
     for number, (old, new) in enumerate(zip(polygon.vertices, vertices, strict=True)):
         for axis in (0, 1):
-            if not math.isfinite(new[axis]):
-                raise UsageFault(f"A vertex of {gate} lies at no number.")
+            if not abs(new[axis]) <= FARTHEST_VERTEX:
+                raise UsageFault(f"A vertex of {gate} lies far off the scale, at {new[axis]:,.6g}.")
             if new[axis] != old[axis]:
                 at = ("gates", place, "polygon", "vertices", number, axis)
                 replaced[at] = tidy(new[axis])

@@ -137,5 +137,6 @@ def _maps(candidate: Candidate, at: LaidOutTube, strategy: Strategy) -> Mapping[
 
 
 def _length(at: LaidOutTube, axis: str) -> float:
-    low, high = next(each.axis.limits for each in at.axes if each.name == axis)
+    """Give how long an axis is drawn; 1 for one that is not drawn, on which nothing is dragged."""
+    low, high = next((each.axis.limits for each in at.axes if each.name == axis), (0.0, 1.0))
     return high - low

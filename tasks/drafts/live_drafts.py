@@ -71,9 +71,10 @@ class LiveDrafts:
             now = self._now(study, name)
             named = now.named(tubes)
             held = {sha12_of(tube): self._held(now, tube, named) for tube in named}
-            reading = held.get(at or next(iter(held)), (None, ""))[0]
+            place = at or next(iter(held))
+            reading = held.get(place, (None, ""))[0]
             if reading is None:
-                raise UsageFault(f"The tube {at} in which this was moved is not laid out.")
+                raise UsageFault(f"The tube {place}, in which this was moved, is not laid out.")
             changes = file_numbers(now.candidate, reading, dragged)
             references = DraftReferences(
                 now.candidate.snapshot, now.lent if dragged.still else None

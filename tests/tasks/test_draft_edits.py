@@ -130,6 +130,7 @@ def test_vertices_and_thresholds_of_a_strategy_are_moved(study: Study) -> None:
         (CALIBRATION, Changes({}, {"cells": ((0, 0), (1, 1), (2, 0))}), "holds no outlines"),
         (STRATEGY, Changes({"cd19": 90_000.0}), "must lie within 'limits'"),
         (STRATEGY, Changes({}, {"lymphocytes": ((0, 0), (1, 1), (2, 0))}), "has 4 vertices, not 3"),
+        (STRATEGY, Changes({}, {"lymphocytes": ((1e300, 0),) * 4}), "far off the scale"),
         (STRATEGY, Changes({}, {"singlets": ((0, 0), (1, 1), (2, 0))}), "no polygon 'singlets'"),
     ],
 )

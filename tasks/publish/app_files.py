@@ -33,6 +33,7 @@ SCRIPTS = (
     "gating_keys.js",
     "laid_over.js",
     "mini_curve.js",
+    "gate_handles.js",
     "gate_editor.js",
     "review_panel.js",
     "gating_page.js",

@@ -43,9 +43,23 @@ SCRIPTS = (
     "search.js",
     "report.js",
     "sign_panel.js",
+    "difference_plot.js",
+    "draft_moves.js",
+    "draft_plots.js",
+    "draft_tubes.js",
+    "draft_numbers.js",
+    "draft_head.js",
+    "draft_bar.js",
+    "draft_effect.js",
+    "draft_keep.js",
+    "draft_concordance.js",
+    "draft_release.js",
+    "draft_keys.js",
+    "draft_list.js",
+    "draft_page.js",
 )
 """The parts of app.js in the order in which they are put together."""
-STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css")
+STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css", "draft.css")
 
 
 @lru_cache(maxsize=1)

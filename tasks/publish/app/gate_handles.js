@@ -71,6 +71,20 @@ const gateHandles = (() => {
     handles.forEach((handle) => drawOne(pen, frame, pixel(frame, shown, handle)));
   }
 
+  /** Draw thresholds as thin lines across a plot, before the outlines that they make are known. */
+  function drawLines(canvas, frame, shown, handles) {
+    const pen = canvas.getContext("2d");
+    const end = { x: frame.left + frame.size, y: frame.top + frame.size };
+    pen.strokeStyle = colourScale.theme().gate;
+    pen.lineWidth = 1;
+    pen.beginPath();
+    for (const { left, top } of handles.map((handle) => pixel(frame, shown, handle))) {
+      pen.moveTo(left ?? frame.left, top ?? frame.top);
+      pen.lineTo(left ?? end.x, top ?? end.y);
+    }
+    pen.stroke();
+  }
+
   function drawOne(pen, frame, { left, top }) {
     const theme = colourScale.theme();
     const across = left ?? frame.left + frame.size / 2;
@@ -86,5 +100,5 @@ const gateHandles = (() => {
     pen.stroke();
   }
 
-  return { draw, move, near, of, step };
+  return { draw, drawLines, move, near, of, step };
 })();

@@ -1,0 +1,180 @@
+// Comparing, over all tubes that would be counted with a draft, its results with today's.
+const draftConcordance = (() => {
+  const PAUSE = 1000;
+  const LISTED = 50;
+
+  class Panel {
+    constructor(shown) {
+      this.page = shown;
+      this.address = `${shown.address}/concordance`;
+      this.button = element(
+        "button",
+        { type: "button", onclick: () => this.start() },
+        "Compare all tubes",
+      );
+      this.progress = element("progress", { hidden: true, "aria-label": "Tubes compared" });
+      this.told = element("p", { role: "status" });
+      this.result = element("div");
+      this.section = element(
+        "section",
+        { class: "draft-concordance", "aria-labelledby": "concordance" },
+        element("h2", { id: "concordance" }, "Concordance"),
+        element(
+          "p",
+          { class: "faded" },
+          "Counts every tube that this draft would count, and compares the patients' tables with today's. Nothing is written.",
+        ),
+        element("p", {}, shown.edits ? this.button : null, " ", this.progress),
+        this.told,
+        this.result,
+      );
+    }
+
+    async start() {
+      this.button.disabled = true;
+      try {
+        await send(this.address, { stamp: this.page.draft.stamp });
+        await this.refresh();
+      } catch (error) {
+        this.told.replaceChildren(element("span", { class: "alarm" }, error.message));
+        this.button.disabled = false;
+      }
+    }
+
+    /** Ask how far it is, and again until it is done. */
+    async refresh() {
+      clearTimeout(this.timer);
+      const standing = await ask(this.address);
+      const busy = ["running", "waiting"].includes(standing.state);
+      if (this.wasBusy && !busy) await this.page.reload();
+      this.wasBusy = busy;
+      this.show(standing, busy);
+      if (busy) this.timer = setTimeout(() => this.refresh().catch(tellFault), PAUSE);
+    }
+
+    show(standing, busy) {
+      const { result, done, of, current } = standing;
+      this.button.disabled = busy;
+      this.button.textContent = result && current ? "Compare all tubes again" : "Compare all tubes";
+      this.progress.hidden = !busy;
+      if (of) Object.assign(this.progress, { max: of, value: done });
+      this.told.replaceChildren(stateWords(standing));
+      this.section.classList.toggle("outdated", Boolean(result) && !current);
+      if (this.shown === result) return;
+      this.shown = result;
+      this.result.replaceChildren(...(result && !busy ? resultParts(result) : []));
+    }
+  }
+
+  function stateWords({ state, done, of, by, fault, result, current }) {
+    const words = {
+      none: "No comparison was made since the review server started.",
+      waiting: "Waiting until the pass under way has ended.",
+      running: `${numberWords.count(done)} of ${numberWords.count(of)} tubes are compared (begun by ${by}).`,
+      failed: `The comparison failed: ${fault}`,
+      done: "",
+    }[state];
+    if (state !== "done" || !result) return visibleName(words ?? "");
+    return current
+      ? `Of the draft as it is kept now: ${result.compared}`
+      : `Of an earlier content, or of what counted earlier; it does not hold any more. ${result.compared}`;
+  }
+
+  function resultParts(result) {
+    const place = element("div", { class: "draft-difference" });
+    const draw = (population) => place.replaceChildren(differencePlot.draw(pairsOf(result, population)));
+    const farthest = [...result.populations]
+      .filter(({ ratio }) => ratio > 0)
+      .sort((one, other) => Math.abs(Math.log(other.ratio)) - Math.abs(Math.log(one.ratio)))[0];
+    const shown = farthest ?? result.populations[0];
+    if (shown) draw(shown);
+    return [
+      ...result.missing.map((words) => element("p", { class: "draft-note" }, visibleName(words))),
+      changedPart(result.changed),
+      element("div", { class: "draft-agreement" }, agreementTable(result.populations, draw), place),
+    ];
+  }
+
+  function pairsOf({ pairs }, { population, label, unit, limit_low: low, limit_high: high }) {
+    return {
+      label,
+      unit,
+      pairs: pairs.filter((pair) => pair.population === population),
+      limits: [low, high].filter((limit) => limit !== null),
+    };
+  }
+
+  function changedPart(changed) {
+    if (!changed.length)
+      return element("p", {}, "No result's code and no clinical parameter would be another.");
+    const line = ({ patient, visit, day, population, what, today, draft }) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, visibleName(`${patient} ${visit ?? ""}`)),
+        element("td", { class: "n" }, day ?? ""),
+        ...[population, what, today, draft].map((text) => element("td", {}, visibleName(text ?? ""))),
+      );
+    const shown = changed.slice(0, LISTED).map(line);
+    const more = changed.length > LISTED ? `, ${LISTED} are listed` : "";
+    const times = changed.length === 1 ? "1 result" : `${numberWords.count(changed.length)} results`;
+    return element(
+      "details",
+      { open: true },
+      element("summary", {}, `${times} would be of another kind${more}`),
+      tableOf(["patient, visit", "day", "population", "what", "today", "draft"], shown),
+    );
+  }
+
+  function tableOf(titles, rows) {
+    const heads = titles.map((title) => element("th", { scope: "col" }, title));
+    return element(
+      "div",
+      { class: "scroll" },
+      element(
+        "table",
+        {},
+        element("thead", {}, element("tr", {}, heads)),
+        element("tbody", {}, rows),
+      ),
+    );
+  }
+
+  function agreementTable(populations, draw) {
+    if (!populations.length) return element("p", {}, "No population has a result to compare.");
+    const titles = ["population", "pairs", "draft ÷ today", "bias %", "limits of agreement %", "concordance", ""];
+    return tableOf(
+      titles,
+      populations.map((each) => agreementRow(each, draw)),
+    );
+  }
+
+  function agreementRow(each, draw) {
+    const { label, unit, pairs, ratio, bias_percent: bias, concordance, note } = each;
+    const decimals = (value, places) => (value === null ? "–" : value.toFixed(places));
+    const between = (low, high, places) =>
+      low === null || high === null ? "–" : `${low.toFixed(places)} to ${high.toFixed(places)}`;
+    const interval = between(each.concordance_low, each.concordance_high, 3);
+    const notable = ratio !== null && Math.abs(ratio - 1) > 0.1;
+    const mark = notable ? (ratio > 1 ? "▲ " : "▼ ") : "";
+    const cell = (words, ...more) => element("td", { class: "n" }, words, ...more);
+    return element(
+      "tr",
+      {},
+      element(
+        "th",
+        { scope: "row" },
+        element("button", { type: "button", class: "as-link", onclick: () => draw(each) }, label),
+        element("span", { class: "draft-was" }, unit),
+      ),
+      cell(numberWords.count(pairs)),
+      element("td", { class: notable ? "n ratio notable" : "n" }, `${mark}${decimals(ratio, 3)}`),
+      cell(decimals(bias, 1)),
+      cell(between(each.limit_low, each.limit_high, 1)),
+      cell(decimals(concordance, 4), element("span", { class: "draft-was" }, interval)),
+      element("td", {}, note),
+    );
+  }
+
+  return { Panel };
+})();

@@ -1,0 +1,84 @@
+// The list of the drafts of a study, and the ways to it from other pages.
+const draftList = (() => {
+  const HOW = [
+    ["a calibration", "reconflow calibrate draft --panel PANEL --instrument NAME"],
+    ["a strategy", "a new version in strategies/NAME/VERSION/strategy.yaml of the study"],
+  ];
+
+  /** Write the address of a draft's page. */
+  const address = (key) => `/drafts/${key.split("/").map(encodeURIComponent).join("/")}`;
+
+  function empty() {
+    return [
+      element("p", {}, "No draft lies in this study. A draft is made by:"),
+      element(
+        "dl",
+        {},
+        HOW.map(([what, command]) => [
+          element("dt", {}, what),
+          element("dd", {}, element("code", {}, command)),
+        ]),
+      ),
+    ];
+  }
+
+  function entry({ key, kind, pin, title, instrument, strategy, told, edited_by: by, fault, refused }) {
+    const name = element("b", {}, visibleName(pin));
+    return element(
+      "li",
+      { class: "entry draft-entry" },
+      element(
+        "p",
+        {},
+        fault ? name : element("a", { class: "tube", href: address(key) }, visibleName(pin)),
+        ` ${kind}`,
+        instrument ? ` · ${visibleName(instrument)}` : "",
+        kind === "calibration" && strategy ? ` · numbers of ${visibleName(strategy)}` : "",
+      ),
+      title ? element("p", {}, visibleName(title)) : null,
+      fault ? element("p", { class: "alarm" }, `It cannot be opened: ${visibleName(fault)}`) : null,
+      told ? element("p", { class: "faded" }, visibleName(told)) : null,
+      by?.length ? element("p", { class: "faded" }, `Edited by ${visibleName(by.join(", "))}.`) : null,
+      refused ? element("p", { class: "draft-note" }, `It cannot be released: ${visibleName(refused)}`) : null,
+    );
+  }
+
+  page("drafts", async () => {
+    if (!served) throw new Error("Drafts are opened with reconflow review.");
+    const { drafts } = await ask("/api/drafts");
+    const main = document.querySelector("main");
+    if (!drafts.length) main.append(...empty());
+    else main.append(element("ol", { class: "entries" }, drafts.map(entry)));
+  });
+
+  /** Say on the front page that drafts wait, where there are any. */
+  async function tellOnFrontPage() {
+    const { drafts } = await ask("/api/drafts");
+    const place = document.getElementById("night");
+    if (!drafts.length || !place) return;
+    const words = drafts.length === 1 ? "1 draft is" : `${drafts.length} drafts are`;
+    place.after(
+      element(
+        "p",
+        { class: "draft-waiting" },
+        `${words} not released: `,
+        element("a", { href: "/drafts" }, drafts.map(({ pin }) => visibleName(pin)).join(", ")),
+        ".",
+      ),
+    );
+  }
+
+  /** Give the drafts whose numbers would count tubes of a panel and an instrument. */
+  async function of(panel) {
+    const { drafts } = await ask("/api/drafts");
+    return drafts.filter((draft) => !draft.fault && draft.panel === panel);
+  }
+
+  return { address, of, tellOnFrontPage };
+})();
+
+if (served) {
+  document.addEventListener("DOMContentLoaded", () => {
+    if (document.body.dataset.page === "front") draftList.tellOnFrontPage().catch(() => {});
+  });
+}

@@ -1,0 +1,136 @@
+// The numbers of a draft, by marker, and the gates that they make.
+const draftNumbers = (() => {
+  const number = (value) => numberWords.exact(value);
+
+  /** Tell in a few words what is special about a threshold: [word, sentence]. */
+  function remarks({ edited, unmeasured, measured, fixed }) {
+    return [
+      edited ? ["by hand", edited] : null,
+      unmeasured ? ["not measured", unmeasured] : null,
+      measured ? ["each tube's own", "A tube's own events may move it from this number."] : null,
+      fixed ? ["fixed", fixed] : null,
+    ].filter(Boolean);
+  }
+
+  /** The table of the thresholds: what the draft says, what counts today. */
+  class Table {
+    /** choose(name): shows a gate that the threshold makes. */
+    constructor(choose) {
+      this.choose = choose;
+      this.section = element("section", { "aria-labelledby": "draft-numbers" });
+    }
+
+    update({ thresholds }, moves) {
+      const heads = ["threshold", "draft", "today"].map((title, place) =>
+        element("th", { scope: "col", class: place > 0 && "n" }, title),
+      );
+      this.section.replaceChildren(
+        element("h2", { id: "draft-numbers" }, "Numbers"),
+        thresholds.length
+          ? element(
+              "table",
+              { class: "draft-thresholds" },
+              element("thead", {}, element("tr", {}, heads)),
+              element("tbody", {}, thresholds.map((each) => this.row(each, moves))),
+            )
+          : element("p", { class: "faded" }, "This draft has no thresholds of its own."),
+      );
+    }
+
+    row(threshold, moves) {
+      const { name, marker, kept, today, source } = threshold;
+      const moved = moves.has(name) ? moves.preview?.values[name] : undefined;
+      const press = () => this.choose(name);
+      return element(
+        "tr",
+        { class: moves.has(name) ? "moved" : null },
+        element(
+          "th",
+          { scope: "row" },
+          element("button", { type: "button", class: "as-link", onclick: press }, marker || name),
+          marker && marker !== name ? element("code", {}, ` ${name}`) : null,
+          ...remarks(threshold).map(([word, title]) =>
+            element("abbr", { class: "draft-badge", title, tabindex: "0" }, word),
+          ),
+          element("span", { class: "draft-was" }, visibleName(source)),
+        ),
+        element(
+          "td",
+          { class: "n" },
+          moved === undefined ? number(kept) : element("b", {}, `→ ${number(moved)}`),
+          moved === undefined ? null : element("span", { class: "draft-was" }, `kept ${number(kept)}`),
+        ),
+        element("td", { class: "n" }, today.map(number).join(", ") || "–"),
+      );
+    }
+  }
+
+  /** The gates as nested lists. */
+  class Gates {
+    /** choose(name): shows a gate. */
+    constructor(choose) {
+      this.choose = choose;
+      this.links = new Map();
+      this.list = element("div");
+      this.section = element(
+        "section",
+        { "aria-labelledby": "draft-gates" },
+        element("h2", { id: "draft-gates" }, "Gates"),
+        this.list,
+      );
+    }
+
+    /** List the gates of a tube; movable: names of what can be moved. */
+    lay(tube, movable) {
+      this.links.clear();
+      const nested = (parent) => {
+        const below = tube.gates.filter((gate) => gate.parent === parent);
+        if (!below.length) return null;
+        return element(
+          "ul",
+          { class: "draft-gates" },
+          below.map((gate) =>
+            element("li", {}, this.link(tube, gate, movable), nested(tube.gates.indexOf(gate)) ?? ""),
+          ),
+        );
+      };
+      this.list.replaceChildren(nested(-1) ?? "");
+    }
+
+    link(tube, gate, movable) {
+      const names = [gate.name, ...gate.thresholds.map((each) => tube.thresholds[each].name)];
+      const link = element(
+        "a",
+        {
+          href: gateWords.address(gate),
+          class: names.some((name) => movable.has(name)) ? null : "faded",
+          onclick: (event) => {
+            event.preventDefault();
+            this.choose(gate.name);
+          },
+        },
+        gateWords.name(gate),
+      );
+      this.links.set(gate.name, { link, names });
+      return link;
+    }
+
+    /** Mark the chosen gate, and those whose boundaries are moved. */
+    update(chosen, moves) {
+      this.links.forEach(({ link, names }, name) => {
+        if (name === chosen) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+        link.classList.toggle("moved", names.some((each) => moves.has(each)));
+      });
+    }
+
+    /** Give the name of the gate so many rows further down. */
+    beside(name, by) {
+      const names = [...this.links.keys()];
+      const place = names.indexOf(name) + by;
+      return names[Math.min(names.length - 1, Math.max(0, place))];
+    }
+  }
+
+  return { Gates, Table };
+})();

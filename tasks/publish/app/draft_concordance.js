@@ -82,7 +82,8 @@ const draftConcordance = (() => {
 
   function resultParts(result) {
     const place = element("div", { class: "draft-difference" });
-    const draw = (population) => place.replaceChildren(differencePlot.draw(pairsOf(result, population)));
+    const draw = (population) =>
+      place.replaceChildren(differencePlot.draw(pairsOf(result, population)));
     const farthest = [...result.populations]
       .filter(({ ratio }) => ratio > 0)
       .sort((one, other) => Math.abs(Math.log(other.ratio)) - Math.abs(Math.log(one.ratio)))[0];
@@ -142,7 +143,7 @@ const draftConcordance = (() => {
 
   function agreementTable(populations, draw) {
     if (!populations.length) return element("p", {}, "No population has a result to compare.");
-    const titles = ["population", "pairs", "draft ÷ today", "bias %", "limits of agreement %", "concordance", ""];
+    const titles = ["population", "pairs", "draft ÷ today", "bias %", "limits of agreement %", "concordance"];
     return tableOf(
       titles,
       populations.map((each) => agreementRow(each, draw)),
@@ -165,14 +166,13 @@ const draftConcordance = (() => {
         "th",
         { scope: "row" },
         element("button", { type: "button", class: "as-link", onclick: () => draw(each) }, label),
-        element("span", { class: "draft-was" }, unit),
+        element("span", { class: "draft-was" }, note ? `${unit}; ${note}` : unit),
       ),
       cell(numberWords.count(pairs)),
       element("td", { class: notable ? "n ratio notable" : "n" }, `${mark}${decimals(ratio, 3)}`),
       cell(decimals(bias, 1)),
       cell(between(each.limit_low, each.limit_high, 1)),
       cell(decimals(concordance, 4), element("span", { class: "draft-was" }, interval)),
-      element("td", {}, note),
     );
   }
 

@@ -95,17 +95,20 @@ const draftEffect = (() => {
 
   function cellOf(cell, moved) {
     if (!cell) return element("td", { class: "n faded" }, "–");
-    const was = [
-      cell.today === null ? "not counted today" : `today ${numberWords.count(cell.today)}`,
-      moved ? `kept ${numberWords.count(cell.kept)}` : "",
-    ];
     return element(
       "td",
       { class: "n" },
       element("b", {}, numberWords.count(cell.now)),
       ratioMark(cell),
-      element("span", { class: "draft-was" }, was.filter(Boolean).join(" · ")),
+      element("span", { class: "draft-was" }, wasWords(cell, moved)),
     );
+  }
+
+  /** Say what counts otherwise: today's count, and the draft's where something is moved. */
+  function wasWords({ today, kept, now }, moved) {
+    if (today === now && kept === now) return "the same";
+    const draft = moved ? ` · draft ${numberWords.count(kept)}` : "";
+    return today === null ? `not counted today${draft}` : `today ${numberWords.count(today)}${draft}`;
   }
 
   const isNotable = ({ today, now }) =>

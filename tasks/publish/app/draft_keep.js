@@ -5,7 +5,7 @@ const draftKeep = (() => {
     constructor(moves, keep) {
       Object.assign(this, { moves, keep });
       this.told = element("div", { class: "draft-moved", "aria-live": "polite" });
-      this.reason = element("textarea", { rows: 2, maxlength: 2000, required: true, name: "reason" });
+      this.reason = element("input", { maxlength: 2000, required: true, name: "reason" });
       this.button = element("button", { type: "submit" }, "Keep in the draft");
       this.fault = element("p", { class: "alarm", role: "alert", hidden: true });
       const discard = { type: "button", onclick: () => this.discard() };
@@ -13,7 +13,8 @@ const draftKeep = (() => {
         "form",
         { class: "edit-form", onsubmit: (event) => this.save(event) },
         element("label", {}, "Why (kept with your name, in the file and in the log)", this.reason),
-        element("p", {}, this.button, " ", element("button", discard, "Discard")),
+        this.button,
+        element("button", discard, "Discard"),
       );
       this.section = element(
         "section",

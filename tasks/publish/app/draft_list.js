@@ -68,15 +68,26 @@ const draftList = (() => {
     );
   }
 
-  /** Give the drafts whose numbers would count tubes of a panel and an instrument. */
-  async function of(panel) {
-    const { drafts } = await ask("/api/drafts");
-    return drafts.filter((draft) => !draft.fault && draft.panel === panel);
+  /** Make the sentence of a tube's page that leads to the drafts of its panel. */
+  function linksFor(panel) {
+    const sentence = element("p", { class: "faded" });
+    ask("/api/drafts")
+      .then(({ drafts }) => drafts.filter((draft) => !draft.fault && draft.panel === panel))
+      .then((found) => sentence.replaceChildren(...elsewhereWords(found)))
+      .catch(() => sentence.remove());
+    return sentence;
   }
 
-  return { address, of, tellOnFrontPage };
-})();
+  function elsewhereWords(drafts) {
+    const asked = "Is this boundary wrong in every tube of this instrument? Then ";
+    if (!drafts.length) return [asked, "make a ", element("a", { href: "/drafts" }, "draft"), "."];
+    const links = drafts.map(({ key, pin }) => element("a", { href: address(key) }, visibleName(pin)));
+    const joined = links.flatMap((link, place) => (place ? [" or ", link] : [link]));
+    return [asked, "edit the draft ", ...joined, "."];
+  }
 
+  return { linksFor, tellOnFrontPage };
+})();
 if (served) {
   document.addEventListener("DOMContentLoaded", () => {
     if (document.body.dataset.page === "front") draftList.tellOnFrontPage().catch(() => {});

@@ -58,7 +58,7 @@ const draftNumbers = (() => {
           "td",
           { class: "n" },
           moved === undefined ? number(kept) : element("b", {}, `→ ${number(moved)}`),
-          moved === undefined ? null : element("span", { class: "draft-was" }, `kept ${number(kept)}`),
+          moved === undefined ? null : element("span", { class: "draft-was" }, `draft ${number(kept)}`),
         ),
         element("td", { class: "n" }, today.map(number).join(", ") || "–"),
       );

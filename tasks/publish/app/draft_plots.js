@@ -2,9 +2,9 @@
 // tube moves in all.
 const draftPlots = (() => {
   const LINES = [
-    { name: "today", words: "as counted today" },
-    { name: "kept", words: "draft as kept" },
-    { name: "moved", words: "with what is moved" },
+    { name: "today", short: "today", words: "today: what counts the tube now" },
+    { name: "kept", short: "draft", words: "draft: as it is kept, dotted beside what is moved" },
+    { name: "moved", short: "moved", words: "moved: not kept yet" },
   ];
 
   /** One tube's plot, with its counts below. */
@@ -108,15 +108,20 @@ const draftPlots = (() => {
     count() {
       const counts = this.counts();
       const known = LINES.filter(({ name }) => counts[name]);
-      const rows = known.map(({ name, words }) => numberRow(name, words, counts[name]));
+      const rows = known.map((line) => numberRow(line, this.drawnAs(line.name), counts[line.name]));
       this.numbers.replaceChildren(element("table", {}, element("tbody", {}, rows)));
-      const said = known.map(({ name, words }) => `${words}: ${numberWords.count(counts[name][0])}`);
+      const said = known.map(({ name, short }) => `${short}: ${numberWords.count(counts[name][0])}`);
       const { patient, visit } = this.laid;
       this.canvas.setAttribute(
         "aria-label",
         `${patient} ${visit}, ${gateWords.name(this.gate)}. Events ${said.join("; ")}.`,
       );
       if (this.answer?.fault) this.notes.replaceChildren(this.answer.fault);
+    }
+
+    /** Tell by which line something is drawn: the draft's is full unless another lies beside it. */
+    drawnAs(line) {
+      return line === "kept" && !this.answer?.outlines[this.gate.name] ? "moved" : line;
     }
 
     frame() {
@@ -240,11 +245,11 @@ const draftPlots = (() => {
     ].filter(Boolean);
   }
 
-  function numberRow(line, words, [events, parent]) {
+  function numberRow({ name, short }, line, [events, parent]) {
     return element(
       "tr",
-      { class: `count-${line}` },
-      element("th", { scope: "row" }, lineSample(line), words),
+      { class: `count-${name}` },
+      element("th", { scope: "row" }, lineSample(line), short),
       element("td", { class: "n" }, numberWords.count(events)),
       element("td", { class: "n" }, numberWords.percent(events, parent)),
     );

@@ -137,7 +137,14 @@ const gateEditor = (() => {
         );
       if (this.fault) parts.push(element("p", { class: "alarm", role: "alert" }, this.fault));
       if (this.preview?.moved.length) parts.push(...this.effect(), this.form());
+      parts.push(this.elsewhere());
       this.panel.replaceChildren(...parts);
+    }
+
+    /** Say where a boundary is corrected that is wrong in all tubes: in a draft. */
+    elsewhere() {
+      this.drafts ??= draftList.linksFor(this.shown.tube.head.panel);
+      return this.drafts;
     }
 
     effect() {

@@ -48,7 +48,7 @@ const draftBar = (() => {
       if (this.gate !== gate) this.show(tube, gate);
       const { moves } = this.page;
       for (const [name, { input, kept }] of this.inputs) {
-        const value = moves.has(name) ? (moves.preview?.values[name] ?? null) : kept;
+        const value = moves.has("threshold", name) ? (moves.preview?.values[name] ?? null) : kept;
         if (value !== null && input !== document.activeElement) input.value = String(value);
       }
     }
@@ -71,13 +71,13 @@ const draftBar = (() => {
     }
 
     without({ name }) {
-      if (this.page.movable.has(name)) return "Drag a corner of the outline in any tube.";
+      if (this.page.may("gate", name)) return "Drag a corner of the outline in any tube.";
       return "Nothing of this gate can be moved here: what makes it is no number of this draft.";
     }
 
     field(threshold) {
       const { name, marker, kept, limits, fixed } = threshold;
-      const movable = this.page.movable.has(name);
+      const movable = this.page.may("threshold", name);
       const input = element("input", {
         type: "number",
         step: "any",

@@ -36,14 +36,19 @@ const draftKeys = (() => {
   function listen(shown) {
     document.body.append(help);
     document.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey && event.key !== "?") return;
-      if (event.target.matches?.("input, textarea, select") || document.querySelector("dialog[open]"))
-        return;
+      if (isShortcut(event) || document.querySelector("dialog[open]")) return;
+      if (event.target.matches?.("input, textarea, select")) return;
       const act = actions[event.key];
       if (!act) return;
       event.preventDefault();
       act(shown);
     });
+  }
+
+  /** Tell whether a key is the browser's own; on some keyboards [ and ] are written with AltGr. */
+  function isShortcut(event) {
+    if (event.getModifierState("AltGraph")) return false;
+    return event.ctrlKey || event.altKey || event.metaKey;
   }
 
   return { help, listen };

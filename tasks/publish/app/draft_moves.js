@@ -33,11 +33,9 @@ const draftMoves = (() => {
       return this.answered === this.moves;
     }
 
-    /** Tell whether a threshold or a gate's outline is moved. */
-    has(name) {
-      return [this.places, this.typed].some(
-        ({ thresholds, gates }) => thresholds.has(name) || gates.has(name),
-      );
+    /** Tell whether a threshold or a gate's outline is moved; kind: "threshold" or "gate". */
+    has(kind, name) {
+      return [this.places, this.typed].some((moved) => moved[`${kind}s`].has(name));
     }
 
     /** Give what a tube counts with what is moved, or undefined. */
@@ -64,7 +62,7 @@ const draftMoves = (() => {
       if (this.at !== laid.sha12) this.settle(laid.sha12);
       const here = this.placesIn(laid);
       gateHandles.move(laid.tube, here, handle, at);
-      const kind = handle.kind === "threshold" ? "thresholds" : "gates";
+      const kind = `${handle.kind}s`;
       this.places[kind].set(handle.name, here[kind].get(handle.name));
       this.typed[kind].delete(handle.name);
       this.moved();

@@ -39,11 +39,11 @@ const draftNumbers = (() => {
 
     row(threshold, moves) {
       const { name, marker, kept, today, source } = threshold;
-      const moved = moves.has(name) ? moves.preview?.values[name] : undefined;
+      const moved = moves.has("threshold", name) ? moves.preview?.values[name] : undefined;
       const press = () => this.choose(name);
       return element(
         "tr",
-        { class: moves.has(name) ? "moved" : null },
+        { class: moves.has("threshold", name) ? "moved" : null },
         element(
           "th",
           { scope: "row" },
@@ -67,9 +67,8 @@ const draftNumbers = (() => {
 
   /** The gates as nested lists. */
   class Gates {
-    /** choose(name): shows a gate. */
-    constructor(choose) {
-      this.choose = choose;
+    constructor(shown) {
+      this.page = shown;
       this.links = new Map();
       this.list = element("div");
       this.section = element(
@@ -80,8 +79,8 @@ const draftNumbers = (() => {
       );
     }
 
-    /** List the gates of a tube; movable: names of what can be moved. */
-    lay(tube, movable) {
+    /** List the gates of a tube. */
+    lay(tube) {
       this.links.clear();
       const nested = (parent) => {
         const below = tube.gates.filter((gate) => gate.parent === parent);
@@ -90,37 +89,37 @@ const draftNumbers = (() => {
           "ul",
           { class: "draft-gates" },
           below.map((gate) =>
-            element("li", {}, this.link(tube, gate, movable), nested(tube.gates.indexOf(gate)) ?? ""),
+            element("li", {}, this.link(tube, gate), nested(tube.gates.indexOf(gate)) ?? ""),
           ),
         );
       };
       this.list.replaceChildren(nested(-1) ?? "");
     }
 
-    link(tube, gate, movable) {
-      const names = [gate.name, ...gate.thresholds.map((each) => tube.thresholds[each].name)];
+    link(tube, gate) {
+      const boundaries = this.page.boundariesOf(tube, gate);
       const link = element(
         "a",
         {
           href: gateWords.address(gate),
-          class: names.some((name) => movable.has(name)) ? null : "faded",
+          class: boundaries.some((each) => this.page.may(...each)) ? null : "faded",
           onclick: (event) => {
             event.preventDefault();
-            this.choose(gate.name);
+            this.page.choose(gate.name);
           },
         },
         gateWords.name(gate),
       );
-      this.links.set(gate.name, { link, names });
+      this.links.set(gate.name, { link, boundaries });
       return link;
     }
 
     /** Mark the chosen gate, and those whose boundaries are moved. */
     update(chosen, moves) {
-      this.links.forEach(({ link, names }, name) => {
+      this.links.forEach(({ link, boundaries }, name) => {
         if (name === chosen) link.setAttribute("aria-current", "true");
         else link.removeAttribute("aria-current");
-        link.classList.toggle("moved", names.some((each) => moves.has(each)));
+        link.classList.toggle("moved", boundaries.some((each) => moves.has(...each)));
       });
     }
 

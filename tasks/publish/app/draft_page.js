@@ -10,63 +10,71 @@
         tubes: () => this.row.cards.map(({ laid }) => laid.sha12),
         changed: () => this.update(),
       });
-      this.movable = new Set();
       this.gate = new URLSearchParams(location.hash.slice(1)).get("gate") ?? "";
     }
 
     build(main) {
       this.head = element("div", { class: "draft-head" });
-      this.row = new draftPlots.Row(this.moves, this.movable);
+      this.row = new draftPlots.Row(this);
       this.numbers = new draftNumbers.Table((name) => this.chooseThreshold(name));
-      this.gates = new draftNumbers.Gates((name) => this.choose(name));
+      this.gates = new draftNumbers.Gates(this);
       this.bar = new draftBar.Bar(this);
       this.effect = new draftEffect.Table();
       this.keep = new draftKeep.Bar(this.moves, (reason) => this.save(reason));
       this.concordance = new draftConcordance.Panel(this);
       this.release = new draftRelease.Panel(this);
-      this.tubes = new draftTubes.Chooser({
-        entries: this.draft.tubes,
-        first: this.draft.chosen,
-        most: this.draft.most,
-        chosen: (tubes) => this.lay(tubes),
-      });
+      this.tubes = new draftTubes.Chooser(this.draft, (tubes) => this.lay(tubes));
       this.told = element("p", { class: "bar-told", role: "status" });
-      const plots = element(
-        "section",
-        { class: "tube-plots", "aria-label": "Plots" },
-        this.bar.bar,
-        this.told,
-        this.row.grid,
-        this.bar.legend,
-      );
       main.append(
         this.head,
-        element(
-          "div",
-          { class: "draft-work" },
-          element(
-            "div",
-            { class: "tube-gates" },
-            element("div", { class: "tube-tree" }, this.numbers.section, this.gates.section),
-            plots,
-          ),
-          this.effect.section,
-          this.keep.section,
-        ),
+        element("div", { class: "draft-work" }, this.work(), this.effect.section, this.keep.section),
         this.concordance.section,
         this.release.section,
       );
       draftKeys.listen(this);
     }
 
+    work() {
+      const { bar, legend } = this.bar;
+      return element(
+        "div",
+        { class: "tube-gates" },
+        element("div", { class: "tube-tree" }, this.numbers.section, this.gates.section),
+        element(
+          "section",
+          { class: "tube-plots", "aria-label": "Plots" },
+          bar,
+          this.told,
+          this.row.grid,
+          legend,
+        ),
+      );
+    }
+
     /** Take over what the server says of the draft. */
     take(draft) {
       this.draft = draft;
-      const can = (each) => this.edits && !each.fixed;
-      this.movable.clear();
-      draft.thresholds.filter(can).forEach(({ name }) => this.movable.add(name));
-      draft.polygons.filter(can).forEach(({ gate }) => this.movable.add(gate));
+      const free = (list) => list.filter(({ fixed }) => this.edits && !fixed);
+      this.movable = {
+        threshold: new Set(free(draft.thresholds).map(({ name }) => name)),
+        gate: new Set(free(draft.polygons).map(({ gate }) => gate)),
+      };
+      const own = draft.thresholds.filter(({ measured }) => measured);
+      this.measured = new Set(own.map(({ name }) => name));
       this.head.replaceChildren(...draftHead.parts(draft));
+    }
+
+    /** Tell whether a threshold or a gate's outline can be moved; kind: "threshold" or "gate". */
+    may(kind, name) {
+      return this.movable[kind].has(name);
+    }
+
+    /** List what makes a gate: [kind, name] of its outline and of its thresholds. */
+    boundariesOf(tube, gate) {
+      return [
+        ["gate", gate.name],
+        ...gate.thresholds.map((number) => ["threshold", tube.thresholds[number].name]),
+      ];
     }
 
     /** Lay out tubes, gated with the draft as it is kept now. */
@@ -99,7 +107,7 @@
       this.row.lay(this.laid);
       const [first] = this.row.cards;
       if (first) {
-        this.gates.lay(first.laid.tube, this.movable);
+        this.gates.lay(first.laid.tube);
         if (first.laid.tube.find(this.gate) < 0) this.gate = this.firstGate(first.laid.tube);
         this.choose(this.gate);
       }
@@ -109,9 +117,7 @@
 
     /** Give the first gate in which something can be moved. */
     firstGate(tube) {
-      const moves = ({ name, thresholds }) =>
-        this.movable.has(name) ||
-        thresholds.some((each) => this.movable.has(tube.thresholds[each].name));
+      const moves = (gate) => this.boundariesOf(tube, gate).some((each) => this.may(...each));
       return (tube.gates.find(moves) ?? tube.gates[0])?.name ?? "";
     }
 
@@ -171,7 +177,8 @@
 
     /** Say that nothing can be changed here any more. */
     close(words) {
-      this.movable.clear();
+      this.edits = false;
+      this.take(this.draft);
       this.moves.discard();
       this.told.replaceChildren(words);
     }

@@ -53,9 +53,7 @@ const draftPlots = (() => {
       const [plot, scene] = [this.plot, await plotScene.of({ ...asked, ...(shown && { window: shown }) })];
       if (plot !== this.plot) return;
       this.scene = scene;
-      this.notes.replaceChildren(
-        [...scene.notes, shown ? "" : "On axes of its own: its scale is another."].join(" "),
-      );
+      this.words = [...scene.notes, shown ? "" : "On axes of its own: its scale is another."];
       this.paint();
     }
 
@@ -64,7 +62,7 @@ const draftPlots = (() => {
       const places = this.row.moves.placesIn(this.laid);
       return gateHandles
         .of(this.laid.tube, this.plot, places)
-        .filter(({ name }) => this.row.movable.has(name));
+        .filter(({ kind, name }) => this.row.page.may(kind, name));
     }
 
     /** Draw today's, the kept and the moved outlines, and write the counts below. */
@@ -72,8 +70,8 @@ const draftPlots = (() => {
       if (!this.scene || !this.canvas.clientWidth) return;
       plotDrawing.draw(this.canvas, this.layers(), this.canvas.clientWidth);
       const handles = this.handles();
-      const lines = handles.filter(({ kind, name }) => kind === "threshold" && this.row.moves.has(name));
-      gateHandles.drawLines(this.canvas, this.frame(), this.scene.window, lines);
+      const isMoved = ({ kind, name }) => kind === "threshold" && this.row.moves.has(kind, name);
+      gateHandles.drawLines(this.canvas, this.frame(), this.scene.window, handles.filter(isMoved));
       gateHandles.draw(this.canvas, this.frame(), this.scene.window, handles);
       this.count();
     }
@@ -116,7 +114,19 @@ const draftPlots = (() => {
         "aria-label",
         `${patient} ${visit}, ${gateWords.name(this.gate)}. Events ${said.join("; ")}.`,
       );
-      if (this.answer?.fault) this.notes.replaceChildren(this.answer.fault);
+      const words = this.answer?.fault ? [this.answer.fault] : [...this.words, ...this.ownNumbers()];
+      this.notes.replaceChildren(words.filter(Boolean).join(" "));
+    }
+
+    /** Say where the thresholds lie that are measured in each tube, and by what. */
+    ownNumbers() {
+      return this.gate.thresholds
+        .map((number) => this.laid.tube.thresholds[number])
+        .filter(({ name }) => this.row.page.measured.has(name))
+        .map((threshold) => {
+          const applied = { ...threshold, ...this.answer?.thresholds[threshold.name] };
+          return `In this tube ${gateWords.thresholdShort(applied)}.`;
+        });
     }
 
     /** Tell by which line something is drawn: the draft's is full unless another lies beside it. */
@@ -162,9 +172,9 @@ const draftPlots = (() => {
 
   /** The tubes in which one gate is shown. */
   class Row {
-    /** moves: what is moved (draft_moves.js); movable: names of what may be. */
-    constructor(moves, movable) {
-      Object.assign(this, { moves, movable });
+    constructor(shown) {
+      this.page = shown;
+      this.moves = shown.moves;
       this.cards = [];
       this.last = "";
       this.grid = element("div", { class: "plot-grid draft-grid" });

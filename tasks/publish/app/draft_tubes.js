@@ -3,9 +3,9 @@ const draftTubes = (() => {
   const LISTED = 60;
 
   class Chooser {
-    /** entries: the tubes that may be laid out; first: sha12 of those it begins with; chosen: told the choice. */
-    constructor({ entries, first, most, chosen }) {
-      Object.assign(this, { entries, first, most, chosen });
+    /** Takes the draft, and a function that is told the sha12 of the tubes that are chosen. */
+    constructor({ tubes, chosen: first, most }, chosen) {
+      Object.assign(this, { entries: tubes, first, most, chosen });
       this.find = element("input", {
         type: "search",
         "aria-label": "Search tubes by patient, visit, file, batch or control",

@@ -9,6 +9,7 @@ const draftMoves = (() => {
       Object.assign(this, { address, tubes, changed });
       this.follow = oneAtATime(() => this.ask());
       this.moves = 0;
+      this.held = false;
       this.clear();
     }
 
@@ -28,9 +29,9 @@ const draftMoves = (() => {
       return [places, typed].some(({ thresholds, gates }) => thresholds.size + gates.size > 0);
     }
 
-    /** Tell whether the last answer is of what is moved now. */
+    /** Tell whether the last answer is of what is moved now, and as a night would count it. */
     get current() {
-      return this.answered === this.moves;
+      return this.answered === this.moves && this.preview?.exact !== false;
     }
 
     /** Tell whether a threshold or a gate's outline is moved; kind: "threshold" or "gate". */
@@ -75,6 +76,17 @@ const draftMoves = (() => {
       this.moved();
     }
 
+    /** Note that the hand holds a line or a corner: answers may be nearly right meanwhile. */
+    hold() {
+      this.held = true;
+    }
+
+    /** Note that the hand let go: what was answered meanwhile is asked again if it is not exact. */
+    letGo() {
+      this.held = false;
+      if (this.any && !this.current) this.moved();
+    }
+
     moved() {
       this.moves += 1;
       this.changed();
@@ -109,6 +121,7 @@ const draftMoves = (() => {
         gates: given(this.places.gates),
         values: given(this.typed.thresholds),
         vertices: given(this.typed.gates),
+        still: this.held,
       };
     }
 

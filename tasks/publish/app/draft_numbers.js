@@ -3,11 +3,10 @@ const draftNumbers = (() => {
   const number = (value) => numberWords.exact(value);
 
   /** Tell in a few words what is special about a threshold: [word, sentence]. */
-  function remarks({ edited, unmeasured, measured, fixed }) {
+  function remarks({ edited, unmeasured, fixed }) {
     return [
       edited ? ["by hand", edited] : null,
       unmeasured ? ["not measured", unmeasured] : null,
-      measured ? ["each tube's own", "A tube's own events may move it from this number."] : null,
       fixed ? ["fixed", fixed] : null,
     ].filter(Boolean);
   }

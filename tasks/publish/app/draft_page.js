@@ -59,8 +59,6 @@
         threshold: new Set(free(draft.thresholds).map(({ name }) => name)),
         gate: new Set(free(draft.polygons).map(({ gate }) => gate)),
       };
-      const own = draft.thresholds.filter(({ measured }) => measured);
-      this.measured = new Set(own.map(({ name }) => name));
       this.head.replaceChildren(...draftHead.parts(draft));
     }
 

@@ -118,15 +118,13 @@ const draftPlots = (() => {
       this.notes.replaceChildren(words.filter(Boolean).join(" "));
     }
 
-    /** Say where the thresholds lie that are measured in each tube, and by what. */
+    /** Say where the thresholds lie that were measured in this tube, and by what. */
     ownNumbers() {
       return this.gate.thresholds
         .map((number) => this.laid.tube.thresholds[number])
-        .filter(({ name }) => this.row.page.measured.has(name))
-        .map((threshold) => {
-          const applied = { ...threshold, ...this.answer?.thresholds[threshold.name] };
-          return `In this tube ${gateWords.thresholdShort(applied)}.`;
-        });
+        .map((threshold) => ({ ...threshold, ...this.answer?.thresholds[threshold.name] }))
+        .filter(({ source }) => source && source !== "fixed")
+        .map((threshold) => `In this tube ${gateWords.thresholdShort(threshold)}.`);
     }
 
     /** Tell by which line something is drawn: the draft's is full unless another lies beside it. */
@@ -151,15 +149,23 @@ const draftPlots = (() => {
       const { canvas } = this;
       canvas.addEventListener("pointerdown", (event) => {
         this.held = this.under(event.offsetX, event.offsetY);
-        if (this.held) canvas.setPointerCapture(event.pointerId);
+        if (!this.held) return;
+        canvas.setPointerCapture(event.pointerId);
+        this.row.moves.hold();
       });
       canvas.addEventListener("pointermove", (event) => {
         if (!this.held) canvas.classList.toggle("grip", Boolean(this.under(event.offsetX, event.offsetY)));
         else if (this.at(event)) this.row.move(this, this.held, this.at(event));
       });
       for (const end of ["pointerup", "pointercancel"])
-        canvas.addEventListener(end, () => (this.held = null));
+        canvas.addEventListener(end, () => this.drop());
       canvas.addEventListener("touchstart", (event) => this.touched(event), { passive: false });
+    }
+
+    drop() {
+      if (!this.held) return;
+      this.held = null;
+      this.row.moves.letGo();
     }
 
     /** Keep the page from scrolling away under a finger that holds a line, and only then. */

@@ -7,7 +7,7 @@ const draftNumbers = (() => {
     return [
       edited ? ["by hand", edited] : null,
       unmeasured ? ["not measured", unmeasured] : null,
-      fixed ? ["fixed", fixed] : null,
+      fixed && !unmeasured ? ["fixed", fixed] : null,
     ].filter(Boolean);
   }
 

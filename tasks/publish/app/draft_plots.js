@@ -147,19 +147,34 @@ const draftPlots = (() => {
 
     listen() {
       const { canvas } = this;
-      canvas.addEventListener("pointerdown", (event) => {
-        this.held = this.under(event.offsetX, event.offsetY);
-        if (!this.held) return;
-        canvas.setPointerCapture(event.pointerId);
-        this.row.moves.hold();
-      });
-      canvas.addEventListener("pointermove", (event) => {
-        if (!this.held) canvas.classList.toggle("grip", Boolean(this.under(event.offsetX, event.offsetY)));
-        else if (this.at(event)) this.row.move(this, this.held, this.at(event));
-      });
+      canvas.addEventListener("pointerdown", (event) => this.grip(event));
+      canvas.addEventListener("pointermove", (event) => this.drag(event));
       for (const end of ["pointerup", "pointercancel"])
         canvas.addEventListener(end, () => this.drop());
       canvas.addEventListener("touchstart", (event) => this.touched(event), { passive: false });
+    }
+
+    /** Take hold of what lies under the pointer; it keeps its distance from the pointer. */
+    grip(event) {
+      this.held = this.under(event.offsetX, event.offsetY);
+      if (!this.held) return;
+      this.canvas.setPointerCapture(event.pointerId);
+      const { at, place } = this.held;
+      const [x, y] = at ?? [place, place];
+      const pointer = this.at(event) ?? { x, y };
+      this.apart = { x: pointer.x - x, y: pointer.y - y };
+      this.row.moves.hold();
+    }
+
+    drag(event) {
+      if (!this.held) {
+        this.canvas.classList.toggle("grip", Boolean(this.under(event.offsetX, event.offsetY)));
+        return;
+      }
+      const pointer = this.at(event);
+      if (!pointer) return;
+      const at = { x: pointer.x - this.apart.x, y: pointer.y - this.apart.y };
+      this.row.move(this, this.held, at);
     }
 
     drop() {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,48 +10,32 @@ from typing import Any
 
 import pytest
 
-from gating.strategy.catalogue import shipped
 from panels.files.lock import read_locked
 from panels.text.errors import CalibrationFault
-from tasks.calibrate.draft import DraftRequest, draft_calibration
+from tasks.corrections.tube_named import tube_named
+from tasks.drafts.draft_file import draft_named, path_of
 from tasks.publish.app_files import write_app
 from tasks.results.front_page import rewrite_front_page
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tests.browser import Browser, browser, needs_chromium
 from tests.review_server import Served, serving
-from tests.tasks.test_corrections import simulated
+from tests.tasks.draft_files import CALIBRATION, STRATEGY, counted_with_drafts
 
 __all__ = ["browser"]
-pytestmark = [pytest.mark.xdist_group("draft_pages"), needs_chromium]
+pytestmark = [pytest.mark.xdist_group("drafts"), needs_chromium]
 
-CALIBRATION = "bcell/BD-FACSLyric/1.0.0"
-STRATEGY = "bcell/2.0.9"
-EVIL = "<img src=x onerror=alert(1)> \u202e=cmd|x"
+EVIL = "<img src=x onerror=alert(1)> =cmd|x"
 PLOTS = "document.querySelectorAll('.draft-plot .count-kept').length"
 MOVED = ".draft-numbers .count-moved td"
 
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = simulated(tmp_path_factory.mktemp("drafts") / "s")
-    write_drafts(study)
+    study = counted_with_drafts(tmp_path_factory)
     write_app(study.results)
     rewrite_front_page(read_snapshot(study))
     return study.folder
-
-
-def write_drafts(study: Study) -> None:
-    """Write a calibration and a strategy, and one that cannot be read."""
-    draft_calibration(study, DraftRequest("bcell", "BD FACSLyric"))
-    source = (shipped() / "bcell" / "2.0.0" / "strategy.yaml").read_text(encoding="utf-8")
-    title = next(line for line in source.splitlines() if line.startswith("title: "))
-    own = source.replace(title, f"title: {json.dumps(EVIL)}")
-    own = own.replace("version: 2.0.0\n", "version: 2.0.9\n")
-    for place, content in ((STRATEGY, own), ("broken/1.0.0", "a: [")):
-        path = study.own_strategies / place / "strategy.yaml"
-        path.parent.mkdir(parents=True)
-        path.write_text(content, encoding="utf-8")
 
 
 @pytest.fixture
@@ -95,44 +78,40 @@ def fill(browser: Browser, field: str, words: str, form: str) -> None:
     browser.evaluate(f"document.querySelector('{form}').requestSubmit()")
 
 
-def drag_first_handle(browser: Browser, plot: str, by: tuple[float, float]) -> None:
-    """Drag the first grip that is found along the middle line of a plot."""
-    canvas = f"{plot} canvas"
-    browser.evaluate(f"document.querySelector('{canvas}').scrollIntoView({{block: 'center'}})")
-    wide, high = browser.evaluate(
-        f"(({{clientWidth, clientHeight}}) => [clientWidth, clientHeight])"
-        f"(document.querySelector('{canvas}'))"
-    )
-    middle = 8 + (high - 50) / 2
-    for across in range(54, int(wide) - 12, 4):
-        event = f"{{clientX: box.left + {across}, clientY: box.top + {middle}, bubbles: true}}"
-        over = (
-            f"((canvas, box) => {{ const box2 = canvas.getBoundingClientRect();"
-            f"canvas.dispatchEvent(new PointerEvent('pointermove', {event}));"
-            f"return canvas.classList.contains('grip'); }})"
-            f"(document.querySelector('{canvas}'),"
-            f"document.querySelector('{canvas}').getBoundingClientRect())"
-        )
-        if browser.evaluate(over):
-            browser.drag(canvas, (across, middle), (across + by[0], middle + by[1]))
-            return
-    raise AssertionError(f"nothing can be taken hold of in {plot}")
+GRIP = """
+((canvas) => {
+  canvas.scrollIntoView({block: "center"});
+  const box = canvas.getBoundingClientRect();
+  for (let down = 12; down < box.height - 50; down += 5)
+    for (let across = 60; across < box.width - 14; across += 5) {
+      const at = {clientX: box.left + across, clientY: box.top + down, bubbles: true};
+      canvas.dispatchEvent(new PointerEvent("pointermove", at));
+      if (canvas.classList.contains("grip")) return [across, down];
+    }
+  return null;
+})"""
+
+
+def drag_first_grip(browser: Browser, plot: str, by: tuple[float, float]) -> None:
+    """Drag what the pointer can take hold of first in a plot, from its upper end."""
+    found = browser.evaluate(f"{GRIP}(document.querySelector('{plot} canvas'))")
+    assert found, f"nothing can be taken hold of in {plot}"
+    browser.drag(f"{plot} canvas", tuple(found), (found[0] + by[0], found[1] + by[1]))
 
 
 def test_a_draft_is_moved_in_all_tubes_kept_compared_and_released(browser, served, study):
     log_in(browser, served, "Anna")
     browser.until("document.querySelector('.draft-waiting a')")
-    assert "bcell/BD-FACSLyric@1.0.0" in text(browser, ".draft-waiting")
+    assert "2 drafts are not released" in text(browser, ".draft-waiting")
     browser.evaluate("document.querySelector('.draft-waiting a').click()")
-    browser.until("document.querySelectorAll('.draft-entry').length === 3")
-    assert not browser.evaluate("document.querySelectorAll('main img').length")
-    open_draft(browser, served, f"calibration/{CALIBRATION}", "transitional_phenotype")
-    choose_all(browser)
+    browser.until("document.querySelectorAll('.draft-entry a').length === 2")
+    open_draft(browser, served, CALIBRATION, "transitional_phenotype")
+    browser.until(f"{PLOTS} === 3")
     kept = browser.evaluate(events("kept"))
     assert len(kept) == 3
     assert browser.evaluate("document.querySelector('.draft-keep').hidden")
 
-    drag_first_handle(browser, ".draft-plot:nth-child(2)", (20, -20))
+    drag_first_grip(browser, ".draft-plot:nth-child(2)", (20, 4))
     browser.until(f"document.querySelectorAll('{MOVED}').length === 2 * 3")
     browser.until("!document.querySelector('.draft-keep button').disabled")
     moved = browser.evaluate(events("moved"))
@@ -145,7 +124,7 @@ def test_a_draft_is_moved_in_all_tubes_kept_compared_and_released(browser, serve
     fill(browser, "reason", "dim cells lay below", ".draft-keep form")
     browser.until("document.querySelector('.draft-keep').hidden")
     browser.until(f"({events('kept')}).join() === '{','.join(moved)}'")
-    yaml = (study.own_calibrations / CALIBRATION / "calibration.yaml").read_text(encoding="utf-8")
+    yaml = path_of(study, draft_named(study, CALIBRATION)).read_text(encoding="utf-8")
     line = next(each for each in yaml.splitlines() if each.strip().startswith(f"{name}:"))
     assert f"value: {value.replace(',', '')}," in line
     assert "by hand: Anna" in line
@@ -153,7 +132,7 @@ def test_a_draft_is_moved_in_all_tubes_kept_compared_and_released(browser, serve
     assert "dim cells lay below" in text(browser, ".draft-edits")
 
     log_in(browser, served, "Berta")
-    open_draft(browser, served, f"calibration/{CALIBRATION}")
+    open_draft(browser, served, CALIBRATION)
     assert browser.evaluate("document.querySelector('.draft-release fieldset').disabled")
     assert "Compare first" in text(browser, "#release-refused")
     browser.evaluate("document.querySelector('.draft-concordance button').click()")
@@ -162,31 +141,24 @@ def test_a_draft_is_moved_in_all_tubes_kept_compared_and_released(browser, serve
     browser.until("!document.querySelector('.draft-release fieldset').disabled")
     fill(browser, "reason", "all tubes looked at", ".draft-release")
     browser.until("document.querySelector('.draft-released')")
-    assert "bcell/BD-FACSLyric@1.0.0" in read_locked(study.own_calibrations, CalibrationFault)
+    assert "bcell/lyric-2@1.0.0" in read_locked(study.own_calibrations, CalibrationFault)
     assert browser.console == []
     assert all(address.startswith((served.url, "data:", "about:")) for address in browser.requests)
 
 
-def choose_all(browser: Browser) -> None:
-    browser.press("t")
-    browser.until("document.querySelector('.draft-dialog[open]')")
-    browser.evaluate(
-        "(document.querySelectorAll('.draft-choice input:not(:checked)').forEach((box) => box.click()),"
-        "document.querySelector('.draft-dialog form').requestSubmit())"
-    )
-    browser.until(f"{PLOTS} === 3")
-
-
 def test_a_corner_of_a_strategy_and_a_typed_number_are_moved_and_discarded(browser, served, study):
+    path = path_of(study, draft_named(study, STRATEGY))
+    source = path.read_text(encoding="utf-8")
+    title = next(line for line in source.splitlines() if line.startswith("title: "))
+    path.write_text(source.replace(title, f'title: "{EVIL}"'), encoding="utf-8")
     log_in(browser, served, "Anna")
-    open_draft(browser, served, f"strategy/{STRATEGY}", "cells")
-    assert EVIL.split(" \u202e")[0] in text(browser, ".draft-title")
-    assert "\u202e" not in text(browser, ".draft-title")
+    open_draft(browser, served, STRATEGY, "cells")
+    assert text(browser, ".draft-title") == EVIL
     assert browser.evaluate("document.querySelectorAll('main img').length") == 0
     assert browser.evaluate("document.activeElement === document.body")
     browser.press("]")
     assert browser.evaluate("document.querySelector('.draft-keep').hidden"), "only corners here"
-    drag_first_handle(browser, ".draft-plot", (8, -8))
+    drag_first_grip(browser, ".draft-plot", (8, 8))
     browser.until("document.querySelector('.draft-keep h3')?.textContent === 'Moved, not kept yet'")
     assert "cells" in text(browser, ".draft-moved")
     browser.evaluate("document.querySelector('.draft-keep button[type=button]').click()")
@@ -205,20 +177,18 @@ def test_a_corner_of_a_strategy_and_a_typed_number_are_moved_and_discarded(brows
 
 
 def test_what_cannot_be_shown_is_said_in_words(browser, served, study):
+    with study.store() as store:
+        gone = tube_named(store, "P01_D10_bcell.fcs")
+    study.path_of(gone.file.place or "").unlink()
+    path_of(study, draft_named(study, STRATEGY)).write_text("a: [", encoding="utf-8")
     log_in(browser, served, "Anna")
-    open_draft(browser, served, f"calibration/{CALIBRATION}", width=390, height=844)
+    open_draft(browser, served, CALIBRATION, width=390, height=844, dark=True)
     assert browser.evaluate("document.documentElement.scrollWidth") == 390
-    choose_all(browser)
-    for path in study.archive.rglob("P01_D10_bcell.fcs"):
-        path.unlink()
-    open_draft(browser, served, f"calibration/{CALIBRATION}", dark=True)
-    browser.press("t")
-    browser.evaluate(
-        "(document.querySelectorAll('.draft-choice input:not(:checked)').forEach((box) => box.click()),"
-        "document.querySelector('.draft-dialog form').requestSubmit())"
-    )
     browser.until("document.querySelector('.draft-grid .strip-wait')")
     assert "P01_D10_bcell.fcs" in text(browser, ".draft-grid .strip-wait")
+    browser.open(f"{served.url}/drafts")
+    browser.until("document.querySelector('.draft-entry .alarm')")
+    assert "strategy.yaml, line 1" in text(browser, ".draft-entry .alarm")
     shutil.rmtree(study.own_calibrations)
     shutil.rmtree(study.own_strategies)
     browser.open(f"{served.url}/drafts")

@@ -30,15 +30,17 @@ from tasks.study.folder import Study, open_study
 from tasks.study.lock import study_lock
 from tasks.tubes.gate_tube import GatedTube, gate_tube
 from tests.review_server import Served, posted, serving
-from tests.tasks.draft_files import CALIBRATION, STRATEGY, lay_calibration, lay_strategy
+from tests.tasks.draft_files import (
+    CALIBRATION,
+    STRATEGY,
+    counted_with_drafts,
+    lay_calibration,
+)
 from tests.tasks.page_files import tube_data
 from tests.tasks.plain_pass import take_in_count_and_build
-from tests.tasks.test_corrections import simulated
 
 pytestmark = pytest.mark.xdist_group("drafts")
 
-COMPANION = "P01_D84_cart.fcs"
-"""A tube of another panel."""
 API = f"/api/drafts/{CALIBRATION}"
 MOVES = (
     Changes({"cd45": 1900.0}),
@@ -52,10 +54,7 @@ MOVES = (
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = simulated(tmp_path_factory.mktemp("drafts") / "s", further=COMPANION)
-    lay_calibration(study)
-    lay_strategy(study)
-    return study.folder
+    return counted_with_drafts(tmp_path_factory).folder
 
 
 @pytest.fixture

@@ -1,14 +1,29 @@
 """Lay drafts of calibrations and strategies into a study, as people and commands write them."""
 
+from functools import lru_cache
 from pathlib import Path
+
+import pytest
 
 from gating.calibration.catalogue import find_calibration
 from gating.strategy.catalogue import shipped
 from tasks.study.folder import Study
+from tests.tasks.test_corrections import simulated
 
 NUMBERS = find_calibration("bcell/simulated@1.0.0").calibration
 CALIBRATION = "calibration/bcell/lyric-2/1.0.0"
+COMPANION = "P01_D84_cart.fcs"
+"""A tube of another panel."""
 STRATEGY = "strategy/bcell/2.1.0"
+
+
+@lru_cache(maxsize=1)
+def counted_with_drafts(factory: pytest.TempPathFactory) -> Study:
+    """Count a study with both drafts once for all tests of a worker; they work on copies of it."""
+    study = simulated(factory.mktemp("drafts") / "s", further=COMPANION)
+    lay_calibration(study)
+    lay_strategy(study)
+    return study
 
 
 def lay_calibration(

@@ -14,7 +14,7 @@ const draftList = (() => {
       element(
         "dl",
         {},
-        HOW.map(([what, command]) => [
+        HOW.flatMap(([what, command]) => [
           element("dt", {}, what),
           element("dd", {}, element("code", {}, command)),
         ]),

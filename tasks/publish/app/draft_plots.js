@@ -136,8 +136,16 @@ const draftPlots = (() => {
       return plotFrame.of(this.canvas.clientWidth);
     }
 
+    /** Give the display positions under the pointer, or, beyond the frame, at its edge. */
     at({ offsetX, offsetY }) {
-      return plotFrame.positionsAt(this.frame(), this.scene.window, offsetX, offsetY);
+      const frame = this.frame();
+      const within = (pixel, start) => Math.min(start + frame.size - 0.01, Math.max(start, pixel));
+      return plotFrame.positionsAt(
+        frame,
+        this.scene.window,
+        within(offsetX, frame.left),
+        within(offsetY, frame.top),
+      );
     }
 
     under(across, down) {
@@ -161,7 +169,7 @@ const draftPlots = (() => {
       this.canvas.setPointerCapture(event.pointerId);
       const { at, place } = this.held;
       const [x, y] = at ?? [place, place];
-      const pointer = this.at(event) ?? { x, y };
+      const pointer = this.at(event);
       this.apart = { x: pointer.x - x, y: pointer.y - y };
       this.row.moves.hold();
     }
@@ -172,7 +180,6 @@ const draftPlots = (() => {
         return;
       }
       const pointer = this.at(event);
-      if (!pointer) return;
       const at = { x: pointer.x - this.apart.x, y: pointer.y - this.apart.y };
       this.row.move(this, this.held, at);
     }

@@ -91,7 +91,7 @@ const draftConcordance = (() => {
     if (shown) draw(shown);
     return [
       ...result.missing.map((words) => element("p", { class: "draft-note" }, visibleName(words))),
-      changedPart(result.changed),
+      changedPart(result),
       element("div", { class: "draft-agreement" }, agreementTable(result.populations, draw), place),
     ];
   }
@@ -99,30 +99,32 @@ const draftConcordance = (() => {
   function pairsOf({ pairs }, { population, label, unit, limit_low: low, limit_high: high }) {
     return {
       label,
-      unit,
+      unit: unitWords(unit),
       pairs: pairs.filter((pair) => pair.population === population),
       limits: [low, high].filter((limit) => limit !== null),
     };
   }
 
-  function changedPart(changed) {
+  function changedPart({ changed, populations }) {
     if (!changed.length)
       return element("p", {}, "No result's code and no clinical parameter would be another.");
+    const labels = new Map(populations.map(({ population, label }) => [population, label]));
     const line = ({ patient, visit, day, population, what, today, draft }) =>
       element(
         "tr",
         {},
         element("th", { scope: "row" }, visibleName(`${patient} ${visit ?? ""}`)),
         element("td", { class: "n" }, day ?? ""),
-        ...[population, what, today, draft].map((text) => element("td", {}, visibleName(text ?? ""))),
+        ...[labels.get(population) ?? population, what, today, draft].map((text) => element("td", {}, visibleName(text ?? ""))),
       );
     const shown = changed.slice(0, LISTED).map(line);
     const more = changed.length > LISTED ? `, ${LISTED} are listed` : "";
-    const times = changed.length === 1 ? "1 result" : `${numberWords.count(changed.length)} results`;
+    const number = numberWords.count(changed.length);
+    const times = changed.length === 1 ? "1 code or parameter" : `${number} codes and parameters`;
     return element(
       "details",
       { open: true },
-      element("summary", {}, `${times} would be of another kind${more}`),
+      element("summary", {}, `${times} would be another${more}`),
       tableOf(["patient, visit", "day", "population", "what", "today", "draft"], shown),
     );
   }
@@ -150,11 +152,24 @@ const draftConcordance = (() => {
     );
   }
 
+  /** Write a number with so many decimals, never as -0.0; what is not known as a dash. */
+  function decimals(value, places) {
+    if (value === null) return "–";
+    const text = value.toFixed(places);
+    return Number(text) === 0 ? text.replace("-", "") : text;
+  }
+
+  function between(low, high, places) {
+    if (low === null || high === null) return "–";
+    return `${decimals(low, places)} to ${decimals(high, places)}`;
+  }
+
+  /** Write a unit of the tables as pages do. */
+  const unitWords = (unit) => (unit === "1/uL" ? "cells/µL" : unit);
+
   function agreementRow(each, draw) {
-    const { label, unit, pairs, ratio, bias_percent: bias, concordance, note } = each;
-    const decimals = (value, places) => (value === null ? "–" : value.toFixed(places));
-    const between = (low, high, places) =>
-      low === null || high === null ? "–" : `${low.toFixed(places)} to ${high.toFixed(places)}`;
+    const { label, pairs, ratio, bias_percent: bias, concordance, note } = each;
+    const unit = unitWords(each.unit);
     const interval = between(each.concordance_low, each.concordance_high, 3);
     const notable = ratio !== null && Math.abs(ratio - 1) > 0.1;
     const mark = notable ? (ratio > 1 ? "▲ " : "▼ ") : "";

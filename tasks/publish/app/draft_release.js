@@ -11,7 +11,7 @@ const draftRelease = (() => {
         autocomplete: "off",
       });
       this.ofToken = element("label", {}, "Your token, once more", this.token);
-      this.refused = element("p", { class: "draft-note", id: "release-refused" });
+      this.refused = element("p", { id: "release-refused" });
       this.fault = element("p", { class: "alarm", role: "alert", hidden: true });
       this.fields = element(
         "fieldset",
@@ -41,6 +41,7 @@ const draftRelease = (() => {
         ? "Something is moved and not kept: keep it, or discard it, first."
         : release.refused;
       this.refused.replaceChildren(why || effectWords(kind));
+      this.refused.className = why ? "draft-note" : "";
       this.fields.disabled = Boolean(why);
       this.ofToken.hidden = !release.needs_token;
       this.token.required = release.needs_token;
@@ -64,10 +65,12 @@ const draftRelease = (() => {
     }
 
     done({ pin, sha256, words }) {
+      const [first, ...others] = words.map(visibleName);
+      const told = `${first} (${sha256.slice(0, 12)})`;
       this.page.close(`${pin} is released.`);
       this.body.replaceChildren(
-        element("p", { class: "draft-released", role: "status" }, `${pin} is released (${sha256.slice(0, 12)}).`),
-        ...words.map((sentence) => element("p", {}, visibleName(sentence))),
+        element("p", { class: "draft-released", role: "status" }, told),
+        ...others.map((sentence) => element("p", {}, sentence)),
         element("p", {}, element("a", { href: "/" }, "Front page")),
       );
     }

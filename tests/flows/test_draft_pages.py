@@ -32,7 +32,7 @@ MOVED = ".draft-numbers .count-moved td"
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = counted_with_drafts(tmp_path_factory)
+    study = counted_with_drafts(tmp_path_factory.getbasetemp())
     write_app(study.results)
     rewrite_front_page(read_snapshot(study))
     return study.folder

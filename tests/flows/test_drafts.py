@@ -54,7 +54,7 @@ MOVES = (
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return counted_with_drafts(tmp_path_factory).folder
+    return counted_with_drafts(tmp_path_factory.getbasetemp()).folder
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from functools import lru_cache
 from pathlib import Path
 
-import pytest
-
 from gating.calibration.catalogue import find_calibration
 from gating.strategy.catalogue import shipped
 from tasks.study.folder import Study
@@ -18,9 +16,9 @@ STRATEGY = "strategy/bcell/2.1.0"
 
 
 @lru_cache(maxsize=1)
-def counted_with_drafts(factory: pytest.TempPathFactory) -> Study:
+def counted_with_drafts(folder: Path) -> Study:
     """Count a study with both drafts once for all tests of a worker; they work on copies of it."""
-    study = simulated(factory.mktemp("drafts") / "s", further=COMPANION)
+    study = simulated(folder / "drafts", further=COMPANION)
     lay_calibration(study)
     lay_strategy(study)
     return study

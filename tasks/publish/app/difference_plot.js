@@ -9,12 +9,17 @@ const differencePlot = (() => {
     const left = pairs.length - known.length;
     const more = left ? ` ${left} more with nothing counted today or with the draft.` : "";
     if (!known.length)
-      return element("p", { class: "faded" }, `${label}: no pair of results above zero to draw.${more}`);
+      return element("p", { class: "faded" }, `${label}: no pair above zero to draw.${more}`);
     const scales = scalesOf(known, limits);
     const words = `${label}, ${unit}: draft ÷ today over the mean of both, ${known.length} pairs.`;
     const svg = miniCurve.shape(
       "svg",
-      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": words, class: "difference-plot" },
+      {
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        role: "group",
+        "aria-label": words,
+        class: "difference-plot",
+      },
       ...axes(scales, unit),
       ...limits.map((percent) => level(scales, 1 + percent / 100, "limit")),
       level(scales, 1, "same"),
@@ -67,7 +72,10 @@ const differencePlot = (() => {
       }),
       ...ratios,
       ...means.map((mean) =>
-        text({ x: x(mean), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" }, numberWords.amount(mean)),
+        text(
+          { x: x(mean), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" },
+          numberWords.amount(mean),
+        ),
       ),
       text({ x: middle, y: HEIGHT - 6, "text-anchor": "middle" }, `mean of both, ${unit}`),
     ];
@@ -86,7 +94,8 @@ const differencePlot = (() => {
 
   function point({ x, y }, pair, unit) {
     const { patient, visit, today, draft, sha12 } = pair;
-    const told = `${patient} ${visit}: today ${numberWords.amount(today)}, draft ${numberWords.amount(draft)} ${unit}`;
+    const [was, is] = [today, draft].map(numberWords.amount);
+    const told = `${patient} ${visit}: today ${was}, draft ${is} ${unit}`;
     const link = miniCurve.shape(
       "a",
       { href: pageAddress.tube(sha12, {}) },

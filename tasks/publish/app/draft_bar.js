@@ -1,5 +1,7 @@
 // The bar above a draft's plots: which gate, exact numbers of its thresholds, which tubes.
 const draftBar = (() => {
+  const COLOURS = "The colours are the parent's events, few (dark) to many (yellow).";
+
   class Bar {
     constructor(shown) {
       this.page = shown;
@@ -31,8 +33,8 @@ const draftBar = (() => {
         draftPlots.LINES.map(({ name, words }) =>
           element("span", {}, draftPlots.lineSample(name), words),
         ),
-        element("span", {}, element("span", { class: "line-sample line-limit" }), "limits of a threshold"),
-        element("span", { class: "faded" }, "The colours are the parent's events, few (dark) to many (yellow)."),
+        element("span", {}, draftPlots.lineSample("limit"), "limits of a threshold"),
+        element("span", { class: "faded" }, COLOURS),
       );
     }
 

@@ -2,6 +2,10 @@
 const draftConcordance = (() => {
   const PAUSE = 1000;
   const LISTED = 50;
+  const WHAT = [
+    "Counts every tube that this draft would count, and compares the patients' tables",
+    "with today's. Nothing is written.",
+  ].join(" ");
 
   class Panel {
     constructor(shown) {
@@ -22,7 +26,7 @@ const draftConcordance = (() => {
         element(
           "p",
           { class: "faded" },
-          "Counts every tube that this draft would count, and compares the patients' tables with today's. Nothing is written.",
+          WHAT,
         ),
         element("p", {}, shown.edits ? this.button : null, " ", this.progress),
         this.told,
@@ -59,7 +63,7 @@ const draftConcordance = (() => {
       this.progress.hidden = !busy;
       if (of) Object.assign(this.progress, { max: of, value: done });
       this.told.replaceChildren(stateWords(standing));
-      this.section.classList.toggle("outdated", Boolean(result) && !current);
+      this.told.className = result && !current ? "draft-note" : "";
       if (this.shown === result) return;
       this.shown = result;
       this.result.replaceChildren(...(result && !busy ? resultParts(result) : []));
@@ -70,14 +74,14 @@ const draftConcordance = (() => {
     const words = {
       none: "No comparison was made since the review server started.",
       waiting: "Waiting until the pass under way has ended.",
-      running: `${numberWords.count(done)} of ${numberWords.count(of)} tubes are compared (begun by ${by}).`,
+      running: `${done} of ${of} tubes are compared (begun by ${by}).`,
       failed: `The comparison failed: ${fault}`,
       done: "",
     }[state];
     if (state !== "done" || !result) return visibleName(words ?? "");
     return current
       ? `Of the draft as it is kept now: ${result.compared}`
-      : `Of an earlier content, or of what counted earlier; it does not hold any more. ${result.compared}`;
+      : `It holds no more: the draft, or what counts, was another then. ${result.compared}`;
   }
 
   function resultParts(result) {
@@ -115,7 +119,9 @@ const draftConcordance = (() => {
         {},
         element("th", { scope: "row" }, visibleName(`${patient} ${visit ?? ""}`)),
         element("td", { class: "n" }, day ?? ""),
-        ...[labels.get(population) ?? population, what, today, draft].map((text) => element("td", {}, visibleName(text ?? ""))),
+        [labels.get(population) ?? population, what, today, draft].map((text) =>
+          element("td", {}, visibleName(text ?? "")),
+        ),
       );
     const shown = changed.slice(0, LISTED).map(line);
     const more = changed.length > LISTED ? `, ${LISTED} are listed` : "";
@@ -145,9 +151,8 @@ const draftConcordance = (() => {
 
   function agreementTable(populations, draw) {
     if (!populations.length) return element("p", {}, "No population has a result to compare.");
-    const titles = ["population", "pairs", "draft ÷ today", "bias %", "limits of agreement %", "concordance"];
     return tableOf(
-      titles,
+      ["population", "pairs", "draft ÷ today", "bias %", "limits of agreement %", "concordance"],
       populations.map((each) => agreementRow(each, draw)),
     );
   }

@@ -39,8 +39,8 @@ const draftEffect = (() => {
 
   function rowOf({ population, label, name }, tubes, moves) {
     const cells = tubes.map((laid) => countsOf(population, laid, moves));
-    const differs = cells.some((cell) => cell && (cell.now !== cell.today || cell.now !== cell.kept));
-    return { label: label || name, cells, differs };
+    const isOther = (cell) => cell && (cell.now !== cell.today || cell.now !== cell.kept);
+    return { label: label || name, cells, differs: cells.some(isOther) };
   }
 
   /** Count a population in a tube: {today, kept, now}; today is null where it is not counted. */
@@ -108,13 +108,14 @@ const draftEffect = (() => {
   function wasWords({ today, kept, now }, moved) {
     if (today === now && kept === now) return "the same";
     const draft = moved ? ` · draft ${numberWords.count(kept)}` : "";
-    return today === null ? `not counted today${draft}` : `today ${numberWords.count(today)}${draft}`;
+    if (today === null) return `not counted today${draft}`;
+    return `today ${numberWords.count(today)}${draft}`;
   }
 
   const isNotable = ({ today, now }) =>
     today !== null && now !== today && Math.abs(now - today) > NOTABLE * today;
 
-  /** Write how many times today's count it is; more than a tenth off is marked by shape and colour. */
+  /** Write how many times today's count it is; more than a tenth off is marked by shape too. */
   function ratioMark(cell) {
     if (cell.today === null || cell.now === cell.today) return null;
     const times = cell.today ? `× ${(cell.now / cell.today).toFixed(2)}` : "new";

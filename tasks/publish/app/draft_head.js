@@ -15,7 +15,7 @@ const draftHead = (() => {
 
   function facts({ kind, panel, instrument, strategy, told, today }) {
     const known = [
-      ["what it is", kind === "calibration" ? "calibration, not released" : "strategy, not released"],
+      ["what it is", `${kind}, not released`],
       ["panel", panel],
       ["instrument", instrument],
       ["strategy", strategy],

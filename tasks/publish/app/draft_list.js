@@ -22,7 +22,10 @@ const draftList = (() => {
     ];
   }
 
-  function entry({ key, kind, pin, title, instrument, strategy, told, edited_by: by, fault, refused }) {
+  const faded = (words) => element("p", { class: "faded" }, visibleName(words));
+
+  function entry({ key, kind, pin, title, instrument, strategy, told, fault, ...more }) {
+    const { edited_by: editors, refused } = more;
     const name = element("b", {}, visibleName(pin));
     return element(
       "li",
@@ -37,9 +40,11 @@ const draftList = (() => {
       ),
       title ? element("p", {}, visibleName(title)) : null,
       fault ? element("p", { class: "alarm" }, `It cannot be opened: ${visibleName(fault)}`) : null,
-      told ? element("p", { class: "faded" }, visibleName(told)) : null,
-      by?.length ? element("p", { class: "faded" }, `Edited by ${visibleName(by.join(", "))}.`) : null,
-      refused ? element("p", { class: "draft-note" }, `It cannot be released: ${visibleName(refused)}`) : null,
+      told ? faded(told) : null,
+      editors?.length ? faded(`Edited by ${editors.join(", ")}.`) : null,
+      refused
+        ? element("p", { class: "draft-note" }, `It cannot be released: ${visibleName(refused)}`)
+        : null,
     );
   }
 
@@ -81,7 +86,9 @@ const draftList = (() => {
   function elsewhereWords(drafts) {
     const asked = "Is this boundary wrong in every tube of this instrument? Then ";
     if (!drafts.length) return [asked, "make a ", element("a", { href: "/drafts" }, "draft"), "."];
-    const links = drafts.map(({ key, pin }) => element("a", { href: address(key) }, visibleName(pin)));
+    const links = drafts.map(({ key, pin }) =>
+      element("a", { href: address(key) }, visibleName(pin)),
+    );
     const joined = links.flatMap((link, place) => (place ? [" or ", link] : [link]));
     return [asked, "edit the draft ", ...joined, "."];
   }

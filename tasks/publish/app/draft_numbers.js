@@ -11,6 +11,11 @@ const draftNumbers = (() => {
     ].filter(Boolean);
   }
 
+  const movedFrom = (kept, moved) => [
+    element("b", {}, `→ ${number(moved)}`),
+    element("span", { class: "draft-was" }, `draft ${number(kept)}`),
+  ];
+
   /** The table of the thresholds: what the draft says, what counts today. */
   class Table {
     /** choose(name): shows a gate that the threshold makes. */
@@ -56,8 +61,7 @@ const draftNumbers = (() => {
         element(
           "td",
           { class: "n" },
-          moved === undefined ? number(kept) : element("b", {}, `→ ${number(moved)}`),
-          moved === undefined ? null : element("span", { class: "draft-was" }, `draft ${number(kept)}`),
+          moved === undefined ? number(kept) : movedFrom(kept, moved),
         ),
         element("td", { class: "n" }, today.map(number).join(", ") || "–"),
       );

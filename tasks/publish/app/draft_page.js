@@ -1,5 +1,7 @@
 // The page of a draft: its numbers, one gate in several tubes, what that does, keeping, release.
 (() => {
+  const CHANGED = "The draft changed meanwhile: load this page again.";
+
   class DraftPage {
     constructor(draft, who) {
       Object.assign(this, { draft, who });
@@ -27,7 +29,13 @@
       this.told = element("p", { class: "bar-told", role: "status" });
       main.append(
         this.head,
-        element("div", { class: "draft-work" }, this.work(), this.effect.section, this.keep.section),
+        element(
+          "div",
+          { class: "draft-work" },
+          this.work(),
+          this.effect.section,
+          this.keep.section,
+        ),
         this.concordance.section,
         this.release.section,
       );
@@ -85,9 +93,7 @@
       try {
         const answer = await send(`${this.address}/tubes`, { tubes: sha12s });
         this.lays(answer.tubes);
-        this.told.replaceChildren(
-          answer.stamp === this.draft.stamp ? "" : "The draft changed meanwhile: load this page again.",
-        );
+        this.told.replaceChildren(answer.stamp === this.draft.stamp ? "" : CHANGED);
       } catch (error) {
         this.told.replaceChildren(element("span", { class: "alarm" }, error.message));
       }
@@ -130,7 +136,10 @@
     chooseThreshold(name) {
       const tube = this.row.cards[0]?.laid.tube;
       if (!tube) return;
-      const has = ({ thresholds }) => thresholds.some((each) => tube.thresholds[each].name === name);
+      const has = (gate) =>
+        this.boundariesOf(tube, gate).some(
+          ([kind, each]) => kind === "threshold" && each === name,
+        );
       const now = tube.gates[tube.find(this.gate)];
       const gate = now && has(now) ? now : tube.gates.find(has);
       this.row.last = name;

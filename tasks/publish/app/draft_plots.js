@@ -50,7 +50,8 @@ const draftPlots = (() => {
         return;
       }
       const asked = { tube: this.laid.tube, plot: this.plot, chosen: this.plot.gates[0] };
-      const [plot, scene] = [this.plot, await plotScene.of({ ...asked, ...(shown && { window: shown }) })];
+      const { plot } = this;
+      const scene = await plotScene.of(shown ? { ...asked, window: shown } : asked);
       if (plot !== this.plot) return;
       this.scene = scene;
       this.words = [...scene.notes, shown ? "" : "On axes of its own: its scale is another."];
@@ -108,13 +109,16 @@ const draftPlots = (() => {
       const known = LINES.filter(({ name }) => counts[name]);
       const rows = known.map((line) => numberRow(line, this.drawnAs(line.name), counts[line.name]));
       this.numbers.replaceChildren(element("table", {}, element("tbody", {}, rows)));
-      const said = known.map(({ name, short }) => `${short}: ${numberWords.count(counts[name][0])}`);
+      const said = known.map(
+        ({ name, short }) => `${short}: ${numberWords.count(counts[name][0])}`,
+      );
       const { patient, visit } = this.laid;
       this.canvas.setAttribute(
         "aria-label",
         `${patient} ${visit}, ${gateWords.name(this.gate)}. Events ${said.join("; ")}.`,
       );
-      const words = this.answer?.fault ? [this.answer.fault] : [...this.words, ...this.ownNumbers()];
+      const fault = this.answer?.fault;
+      const words = fault ? [fault] : [...this.words, ...this.ownNumbers()];
       this.notes.replaceChildren(words.filter(Boolean).join(" "));
     }
 
@@ -224,7 +228,7 @@ const draftPlots = (() => {
       this.moves.move(card.laid, handle, at);
     }
 
-    /** Move a drawn threshold by a step; tells whether there is one. By default the last touched. */
+    /** Move a drawn threshold, by default the last touched, by a step; tells whether it could. */
     nudge(direction, name = "") {
       const card = this.cards.find(({ scene }) => scene);
       const lines = card?.handles().filter(({ kind }) => kind === "threshold") ?? [];

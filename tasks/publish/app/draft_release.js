@@ -78,8 +78,8 @@ const draftRelease = (() => {
 
   function effectWords(kind) {
     return kind === "calibration"
-      ? "From the next run on, the tubes of this instrument are counted with it. The file cannot be changed after that."
-      : "The file cannot be changed after that. It counts once it is compared and promoted.";
+      ? "The next run counts the tubes of this instrument with it, and its file stays as it is."
+      : "Its file stays as it is then. It counts once it is promoted (reconflow strategy promote).";
   }
 
   return { Panel };

@@ -57,7 +57,9 @@ const draftTubes = (() => {
     /** List what the search finds, what is chosen first. */
     list() {
       const words = searchable(this.find.value).split(/\s+/).filter(Boolean);
-      const found = this.entries.filter((entry) => words.every((word) => textOf(entry).includes(word)));
+      const found = this.entries.filter((entry) =>
+        words.every((word) => textOf(entry).includes(word)),
+      );
       const isPicked = ({ sha12 }) => this.picked.has(sha12);
       const sorted = [...found.filter(isPicked), ...found.filter((entry) => !isPicked(entry))];
       this.items.replaceChildren(...sorted.slice(0, LISTED).map((entry) => this.item(entry)));
@@ -79,7 +81,7 @@ const draftTubes = (() => {
           {},
           box,
           element("b", {}, visibleName(`${entry.patient} · ${entry.visit}`)),
-          element("span", {}, visibleName([entry.control, entry.batch].filter(Boolean).join(" · "))),
+          element("span", {}, visibleName(aboutOf(entry))),
           fileName(entry.file),
           entry.measured_on ? element("span", { class: "draft-badge" }, "measured on") : null,
         ),
@@ -110,6 +112,9 @@ const draftTubes = (() => {
       this.chosen(this.entries.map(({ sha12 }) => sha12).filter((sha) => this.picked.has(sha)));
     }
   }
+
+  const aboutOf = ({ specimen, control, batch }) =>
+    [specimen === "blood" ? "" : specimen, control, batch].filter(Boolean).join(" · ");
 
   const textOf = ({ patient, visit, file, batch, control, sha12 }) =>
     searchable([patient, visit, file, batch, control, sha12].filter(Boolean).join("\n"));

@@ -1,5 +1,5 @@
 // What a person can take hold of in a plot: the lines of thresholds and the corners of polygons.
-// moved holds what was moved already: {thresholds: Map of name to place, gates: Map of name to corners}.
+// moved holds what was moved already: {thresholds: Map of name to place, gates: of name to corners}.
 const gateHandles = (() => {
   const NEAR = 9;
   const NUDGES = 200;
@@ -19,7 +19,8 @@ const gateHandles = (() => {
 
   function cornersOf(gate, moved) {
     if (gate.kind !== "polygon" || !gate.outlines.length) return [];
-    return corners(gate, moved).map((at, vertex) => ({ kind: "gate", name: gate.name, vertex, at }));
+    const { name } = gate;
+    return corners(gate, moved).map((at, vertex) => ({ kind: "gate", name, vertex, at }));
   }
 
   const corners = (gate, { gates }) => gates.get(gate.name) ?? gate.outlines[0].slice(0, -1);

@@ -181,6 +181,9 @@ def test_what_cannot_be_shown_is_said_in_words(browser, served, study):
         gone = tube_named(store, "P01_D10_bcell.fcs")
     study.path_of(gone.file.place or "").unlink()
     path_of(study, draft_named(study, STRATEGY)).write_text("a: [", encoding="utf-8")
+    browser.open(f"{served.url}/drafts/{CALIBRATION}")
+    browser.until("document.querySelector('.draft-thresholds td')")
+    assert "Log in as a reviewer" in text(browser, ".bar-told")
     log_in(browser, served, "Anna")
     open_draft(browser, served, CALIBRATION, width=390, height=844, dark=True)
     assert browser.evaluate("document.documentElement.scrollWidth") == 390

@@ -2,71 +2,80 @@
 const draftNumbers = (() => {
   const number = (value) => numberWords.exact(value);
 
-  /** Tell in a few words what is special about a threshold: [word, sentence]. */
-  function remarks({ edited, unmeasured, fixed }) {
-    return [
-      edited ? ["by hand", edited] : null,
-      unmeasured ? ["not measured", unmeasured] : null,
-      fixed && !unmeasured ? ["fixed", fixed] : null,
-    ].filter(Boolean);
+  /** Give the words that mark a threshold, and the sentences below its name. */
+  function remarks({ source, edited, unmeasured, fixed }) {
+    return {
+      badges: [edited && "by hand", unmeasured && "not measured", fixed && "fixed"].filter(Boolean),
+      sentences: [...new Set([source, unmeasured, fixed])].filter(Boolean),
+    };
   }
-
-  const movedFrom = (kept, moved) => [
-    element("b", {}, `→ ${number(moved)}`),
-    element("span", { class: "draft-was" }, `draft ${number(kept)}`),
-  ];
 
   /** The table of the thresholds: what the draft says, what counts today. */
   class Table {
     /** choose(name): shows a gate that the threshold makes. */
     constructor(choose) {
       this.choose = choose;
+      this.rows = new Map();
       this.section = element("section", { "aria-labelledby": "draft-numbers" });
     }
 
-    update({ thresholds }, moves) {
+    /** List the thresholds of a draft. */
+    lay({ thresholds }) {
+      this.rows = new Map(thresholds.map((each) => [each.name, this.row(each)]));
       const heads = ["threshold", "draft", "today"].map((title, place) =>
         element("th", { scope: "col", class: place > 0 && "n" }, title),
       );
+      const lines = [...this.rows.values()].map(({ line }) => line);
       this.section.replaceChildren(
         element("h2", { id: "draft-numbers" }, "Numbers"),
-        thresholds.length
+        lines.length
           ? element(
               "table",
               { class: "draft-thresholds" },
               element("thead", {}, element("tr", {}, heads)),
-              element("tbody", {}, thresholds.map((each) => this.row(each, moves))),
+              element("tbody", {}, lines),
             )
           : element("p", { class: "faded" }, "This draft has no thresholds of its own."),
       );
     }
 
-    row(threshold, moves) {
-      const { name, marker, kept, today, source } = threshold;
-      const moved = moves.has("threshold", name) ? moves.preview?.values[name] : undefined;
+    row(threshold) {
+      const { name, marker, kept, today } = threshold;
+      const { badges, sentences } = remarks(threshold);
       const press = () => this.choose(name);
-      return element(
+      const cell = element("td", { class: "n" });
+      const line = element(
         "tr",
-        { class: moves.has("threshold", name) ? "moved" : null },
+        {},
         element(
           "th",
           { scope: "row" },
           element("button", { type: "button", class: "as-link", onclick: press }, marker || name),
           marker && marker !== name ? element("code", {}, ` ${name}`) : null,
-          ...remarks(threshold).map(([word, title]) =>
-            element("abbr", { class: "draft-badge", title, tabindex: "0" }, word),
-          ),
-          element("span", { class: "draft-was" }, visibleName(source)),
+          ...badges.map((word) => element("span", { class: "draft-badge" }, word)),
+          ...sentences.map((told) => element("span", { class: "draft-was" }, visibleName(told))),
         ),
-        element(
-          "td",
-          { class: "n" },
-          moved === undefined ? number(kept) : movedFrom(kept, moved),
-        ),
+        cell,
         element("td", { class: "n" }, today.map(number).join(", ") || "–"),
       );
+      return { line, cell, kept };
+    }
+
+    /** Write what is moved beside what is kept. */
+    update(moves) {
+      this.rows.forEach(({ line, cell, kept }, name) => {
+        const isMoved = moves.has("threshold", name);
+        const moved = isMoved ? moves.preview?.values[name] : undefined;
+        line.classList.toggle("moved", isMoved);
+        cell.replaceChildren(...(moved === undefined ? [number(kept)] : movedFrom(kept, moved)));
+      });
     }
   }
+
+  const movedFrom = (kept, moved) => [
+    element("b", {}, `→ ${number(moved)}`),
+    element("span", { class: "draft-was" }, `draft ${number(kept)}`),
+  ];
 
   /** The gates as nested lists. */
   class Gates {

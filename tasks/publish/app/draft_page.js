@@ -68,6 +68,7 @@
         gate: new Set(free(draft.polygons).map(({ gate }) => gate)),
       };
       this.head.replaceChildren(...draftHead.parts(draft));
+      this.numbers.lay(draft);
     }
 
     /** Tell whether a threshold or a gate's outline can be moved; kind: "threshold" or "gate". */
@@ -154,7 +155,7 @@
 
     /** Show what is moved, and what it does. */
     update() {
-      this.numbers.update(this.draft, this.moves);
+      this.numbers.update(this.moves);
       this.gates.update(this.gate, this.moves);
       this.bar.update();
       this.row.paint();
@@ -162,6 +163,8 @@
       if (shown.length) this.effect.update(shown, this.moves);
       this.keep.update();
       this.release.update();
+      const { preview } = this.moves;
+      if (preview && preview.stamp !== this.draft.stamp) this.told.replaceChildren(CHANGED);
     }
 
     /** Keep what is moved; the tubes are gated anew with it. */

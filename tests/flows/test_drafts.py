@@ -35,6 +35,7 @@ from tests.tasks.draft_files import (
     STRATEGY,
     counted_with_drafts,
     lay_calibration,
+    lay_strategy,
 )
 from tests.tasks.page_files import tube_data
 from tests.tasks.plain_pass import take_in_count_and_build

@@ -128,6 +128,7 @@ COMMANDS = {
     "calibration_versions:calibrate": (
         "measure an instrument's numbers from its own tubes; list, show, verify, release them"
     ),
+    "drafts:draft": "list drafts, move their numbers, compare them with what counts now",
     "panel_versions:panel": "draft, check, list, show, verify, compare and release panels",
     "strategy_versions:strategy": (
         "list, show, verify, compare, release, import and export gating strategies"

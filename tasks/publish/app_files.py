@@ -33,6 +33,7 @@ SCRIPTS = (
     "gating_keys.js",
     "laid_over.js",
     "mini_curve.js",
+    "gate_handles.js",
     "gate_editor.js",
     "review_panel.js",
     "gating_page.js",
@@ -56,9 +57,31 @@ SCRIPTS = (
     "search.js",
     "report.js",
     "sign_panel.js",
+    "difference_plot.js",
+    "draft_moves.js",
+    "draft_plots.js",
+    "draft_tubes.js",
+    "draft_numbers.js",
+    "draft_head.js",
+    "draft_bar.js",
+    "draft_effect.js",
+    "draft_keep.js",
+    "draft_concordance.js",
+    "draft_release.js",
+    "draft_keys.js",
+    "draft_list.js",
+    "draft_page.js",
 )
 """The parts of app.js in the order in which they are put together."""
-STYLES = ("base.css", "session.css", "plot.css", "gating.css", "front.css", "map.css")
+STYLES = (
+    "base.css",
+    "session.css",
+    "plot.css",
+    "gating.css",
+    "front.css",
+    "draft.css",
+    "map.css",
+)
 
 
 @lru_cache(maxsize=1)

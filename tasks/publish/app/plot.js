@@ -44,7 +44,8 @@ const plotDrawing = (() => {
       radiusFor(scene.litDots),
     );
     scene.outlines.forEach((outline) => drawOutline(plot, outline));
-    scene.dashed.forEach((lines) => drawDashed(plot, lines));
+    scene.before?.forEach((lines) => drawDashed(plot, lines, theme.gate, [3, 4]));
+    scene.dashed.forEach((lines) => drawDashed(plot, lines, theme.other, [6, 6]));
     scene.outlines.forEach((outline) => drawLabel(plot, outline));
   }
 
@@ -163,13 +164,13 @@ const plotDrawing = (() => {
     }
   }
 
-  function drawDashed(plot, lines) {
-    const { pen, theme } = plot;
+  function drawDashed(plot, lines, colour, dashes) {
+    const { pen } = plot;
     for (const line of lines) {
       trace(plot, line);
-      pen.strokeStyle = theme.other;
+      pen.strokeStyle = colour;
       pen.lineWidth = 2;
-      pen.setLineDash([6, 6]);
+      pen.setLineDash(dashes);
       pen.stroke();
       pen.setLineDash([]);
     }

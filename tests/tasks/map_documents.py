@@ -13,6 +13,15 @@ KINDS = {"D-7": (200, 100, 0), "D28": (0, 0, 0), "D56": (100, 20, 60)}
 SETS = [[0, 1], [0, 2], [0]]
 PER_UL = {"D-7": (30.0, 25.0, 36.0, "Q", "30.0"), "D56": (18.0, 14.0, 23.0, "Q", "18.0")}
 LONG = "CD19 low, CD3 low, CD45RA low, HLA-DR low, CD16+CD56 low"
+NO_CLUSTERS = {
+    "clusters": [],
+    "stability": None,
+    "amounts": [],
+    "unnamed": [],
+    "spanning": [],
+    "shifted": [],
+    "composition": None,
+}
 NOT_DETECTED = (None, None, None, "ND", "<0.5")
 
 
@@ -73,7 +82,7 @@ def map_value(
         | {"reason": "first map", "seed": 7, "libraries": {"umap-learn": "0.5.7"}},
         "shifts": [_shift("CD19", 0.01, 0.1), _shift("CD3", 0.08, 0.8)],
         "notes": ["1 of 3 tubes hold no such cell."],
-        **(_clusters(len(patients)) if clusters else {"clusters": []}),
+        **(_clusters(len(patients)) if clusters else NO_CLUSTERS),
     }
 
 

@@ -326,6 +326,8 @@ def test_a_maps_cells_are_exported_with_their_places(copied: Study, tmp_path: Pa
     assert list(cells.obs["is_cd4_t"]) == [
         gate in t.events.sets[code] for t in done.tubes for code in t.events.codes
     ]
+    labels = np.concatenate([t.labels for t in done.tubes])
+    assert list(cells.obs["cluster"]) == [str(each + 1) if each >= 0 else "" for each in labels]
     assert cells.uns["map"]["map"] == "t_cells@1.0.0"
     assert cells.uns["map"]["map_sha256"] == done.map.sha256
     assert cells.obs["is_t_cells"].all()

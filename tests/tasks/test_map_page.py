@@ -1,6 +1,8 @@
 """The page of maps of cells as a browser draws and works it."""
 
+import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -163,6 +165,20 @@ def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
     assert page.evaluate("location.hash") == "#map=b_cells&by=marker:CD19"
 
 
+def test_a_cell_under_the_pointer_says_what_it_is(opened):
+    page = opened()
+    box = page.evaluate(
+        f"(({{ left, top, width, height }}) => [left, top, width, height])"
+        f"({CANVASES}[2].getBoundingClientRect())"
+    )
+    place = {"x": box[0] + 0.8 * box[2], "y": box[1] + 0.8 * box[3]}
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", **place)
+    page.until("document.querySelector('.plot-tip:not([hidden])')")
+    told = page.evaluate("[...document.querySelectorAll('.plot-tip span')].map((e) => e.innerText)")
+    assert told[:3] == ["P01 D56", "B cells", f"cluster 3 {LONG}"]
+    assert re.fullmatch(r"CD19 about \d+ · CD3 about \d+", told[3])
+
+
 def test_changes_over_time_are_those_of_the_cohort(opened):
     page = opened(map_value(None, patients=("P01", "P02")))
     assert "Nothing is claimed from 2 patients." in page.evaluate(text("main"))
@@ -230,9 +246,9 @@ def test_a_share_has_wilsons_interval_and_joins_the_compartments(browser, tmp_pa
     share, amounts = computed(
         browser,
         tmp_path,
-        f"""const map = await mapData.open({_json(map_value())});
+        f"""const map = await mapData.open({json.dumps(map_value())});
         const cells = mapCells.find(map, {ODD!r});
-        return [mapCells.shareOf({_json(sums)}), mapCells.amounts(map, cells.mask)];""",
+        return [mapCells.shareOf({json.dumps(sums)}), mapCells.amounts(map, cells.mask)];""",
     )
     np.testing.assert_allclose([share["low"], share["high"]], [low, high], rtol=1e-6)
     last = amounts[2]
@@ -254,9 +270,3 @@ def test_a_weighted_share_counts_the_effective_cells(browser, tmp_path):
     low, high = wilson(10, 100)
     np.testing.assert_allclose([share["low"], share["high"]], [low, high], rtol=1e-6)
     assert share["effective"] == pytest.approx(10)
-
-
-def _json(value):
-    import json
-
-    return json.dumps(value)

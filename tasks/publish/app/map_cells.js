@@ -8,7 +8,8 @@ const mapCells = (() => {
   function lasso(corners) {
     const step = Math.ceil(corners.length / MOST_CORNERS);
     const kept = corners.filter((_, place) => place % step === 0);
-    return `lasso:${kept.map((corner) => corner.map((share) => Math.round(share * PARTS)).join(",")).join(";")}`;
+    const parts = kept.map((corner) => corner.map((share) => Math.round(share * PARTS)).join(","));
+    return `lasso:${parts.join(";")}`;
   }
 
   /** Give the corners of the lasso that an address names, or []. */
@@ -49,7 +50,7 @@ const mapCells = (() => {
 
   /** Write which CAR products a set of populations has: their ids, joined by "+"; else "none". */
   function productIds(map, set) {
-    const { populations, products = [] } = map.value;
+    const { populations, products } = map.value;
     const held = products.filter((number) => set.includes(number));
     return held.map((number) => populations[number].id).join("+") || "none";
   }

@@ -28,8 +28,11 @@ const mapChosen = (() => {
 
   /** Make a table; rows are lists of cells, numbers stand to the right from the second column on. */
   function table(titles, rows, first = 1) {
+    const numbers = (place) => place >= first && "n";
     const cell = (text, place) =>
-      place ? element("td", { class: place >= first && "n" }, text) : element("th", { scope: "row" }, text);
+      place
+        ? element("td", { class: numbers(place) }, text)
+        : element("th", { scope: "row" }, text);
     return element(
       "div",
       { class: "scroll" },
@@ -42,7 +45,9 @@ const mapChosen = (() => {
           element(
             "tr",
             {},
-            titles.map((title, place) => element("th", { scope: "col", class: place >= first && "n" }, title)),
+            titles.map((title, place) =>
+              element("th", { scope: "col", class: numbers(place) }, title),
+            ),
           ),
         ),
         element("tbody", {}, rows.map((row) => element("tr", {}, row.map(cell)))),
@@ -52,8 +57,9 @@ const mapChosen = (() => {
 
   function tubes(map, cells, { chosen, patient }) {
     const cohort = map.value.patient === null;
-    const found = mapClusters.amountsOf(map, cells.mask, chosen).filter(({ tube }) => map.isOf(tube, patient));
-    const rows = found.map((each) => {
+    const found = mapClusters.amountsOf(map, cells.mask, chosen);
+    const ours = found.filter(({ tube }) => map.isOf(tube, patient));
+    const rows = ours.map((each) => {
       const tube = map.value.tubes[each.tube];
       const name = `${cohort ? `${tube.patient} ` : ""}${tube.visit}${tubeVisits.dayWords(tube)}`;
       const href = pageAddress.tube(tube.sha12, { cells: `${map.value.compartment}:${chosen}` });

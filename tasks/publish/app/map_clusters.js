@@ -11,7 +11,7 @@ const mapClusters = (() => {
 
   /** Give the concentrations of a cluster by tube, counted in all cells that were sampled of it. */
   function countedOf(map, cluster) {
-    const rows = (map.value.amounts ?? []).filter((row) => row[1] === cluster);
+    const rows = map.value.amounts.filter((row) => row[1] === cluster);
     const isDetected = (tube) => map.value.tubes[tube].code !== "ND";
     return new Map(
       rows
@@ -30,9 +30,9 @@ const mapClusters = (() => {
     return [
       element("p", {}, stability?.sentence ?? ""),
       element("h3", {}, "Cells no gate names"),
-      listed(map, map.value.unnamed ?? [], "None: the gates name the cells of every stable cluster.", light),
+      listed(map.value.unnamed, NO_UNNAMED, light),
       element("h3", {}, "Gates that span two clusters"),
-      listed(map, map.value.spanning ?? [], "None: no gate holds two stable clusters that are apart.", light),
+      listed(map.value.spanning, NO_SPANNING, light),
       ...shifted(map, light),
       element("h3", {}, "Clusters and visits"),
       heatMap(map, light, patient),
@@ -42,9 +42,11 @@ const mapClusters = (() => {
   }
 
   const WHOLE = 0.9;
+  const NO_UNNAMED = "None: the gates name the cells of every stable cluster.";
+  const NO_SPANNING = "None: no gate holds two stable clusters that are apart.";
   const NONE = "Clusters were not looked for in this map.";
 
-  function listed(map, found, empty, light) {
+  function listed(found, empty, light) {
     if (!found.length) return element("p", { class: "faded" }, empty);
     return element(
       "ul",
@@ -63,9 +65,9 @@ const mapClusters = (() => {
   }
 
   function shifted(map, light) {
-    const found = map.value.shifted ?? [];
+    const found = map.value.shifted;
     if (!found.length) return [];
-    return [element("h3", {}, "More likely a shift of the stain"), listed(map, found, "", light)];
+    return [element("h3", {}, "More likely a shift of the stain"), listed(found, "", light)];
   }
 
   /** Cluster × tube: shaded by the share of the compartment, with the concentration in words. */

@@ -8,7 +8,7 @@ const mapColouring = (() => {
 
   /** List what cells can be coloured by: [{value, words}], markers apart from groups. */
   function choices(map) {
-    const { clusters, products = [], patient, markers } = map.value;
+    const { clusters, products, patient, markers } = map.value;
     const groups = [
       { value: "gate", words: "gate" },
       clusters.length ? { value: "cluster", words: "cluster" } : null,
@@ -109,7 +109,8 @@ const mapColouring = (() => {
       share: all ? sums[number].weight / all : 0,
     }));
     const rest = sums.at(-1);
-    groups.push({ name: others, key: "", chosen: "", colour: -1, shown: rest.shown, share: all ? rest.weight / all : 0 });
+    const share = all ? rest.weight / all : 0;
+    groups.push({ name: others, key: "", chosen: "", colour: -1, shown: rest.shown, share });
     return { by, groups, owner: owners.map((number) => place.get(number) ?? groups.length - 1) };
   }
 

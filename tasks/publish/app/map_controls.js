@@ -10,12 +10,13 @@ const mapControls = (() => {
       ]);
       this.cells = select([
         option({ value: "", words: "nothing" }),
-        optgroup("Populations", map.value.populations.map(({ id, label }) => ({ value: `gate:${id}`, words: label }))),
+        optgroup("Populations", map.value.populations.map(populationChoice)),
         optgroup("Clusters", map.value.clusters.map(clusterChoice)),
         optgroup("CAR products", productChoices(map)),
       ]);
       this.patient = map.value.patient === null ? select(patientChoices(map)) : null;
-      this.off = element("button", { type: "button", onclick: () => set({ cells: "" }) }, "Nothing lit ", element("kbd", {}, "Esc"));
+      const off = { type: "button", onclick: () => set({ cells: "" }) };
+      this.off = element("button", off, "Nothing lit ", element("kbd", {}, "Esc"));
       this.by.addEventListener("change", () => set({ by: this.by.value }));
       this.cells.addEventListener("change", () => set({ cells: this.cells.value }));
       this.patient?.addEventListener("change", () => set({ patient: this.patient.value }));
@@ -51,8 +52,10 @@ const mapControls = (() => {
     }
   }
 
-  const HINT =
-    "Circle cells with the mouse to light them at all visits; click a map to enlarge it, and circle there by finger too.";
+  const HINT = [
+    "Circle cells with the mouse to light them at all visits; click a map to enlarge it, and circle",
+    "there by finger too.",
+  ].join(" ");
 
   const option = ({ value, words }) => element("option", { value }, words);
   const select = (parts) => element("select", {}, parts.filter(Boolean));
@@ -61,19 +64,22 @@ const mapControls = (() => {
     return choices.length ? element("optgroup", { label }, choices.map(option)) : null;
   }
 
+  const populationChoice = ({ id, label }) => ({ value: `gate:${id}`, words: label });
+
   function clusterChoice({ name, phenotype }, index) {
     return { value: `cluster:${index}`, words: [name, phenotype].filter(Boolean).join(" · ") };
   }
 
   function productChoices(map) {
-    if (!map.value.products?.length) return [];
+    if (!map.value.products.length) return [];
     const kinds = [...new Set(map.value.sets.map((set) => mapCells.productIds(map, set)))].sort();
     return kinds.map((ids) => ({ value: `product:${ids}`, words: mapCells.productName(map, ids) }));
   }
 
   function patientChoices(map) {
     const names = [...new Set(map.value.tubes.map(({ patient }) => patient))];
-    return [option({ value: "", words: "all together" }), ...names.map((name) => option({ value: name, words: name }))];
+    const choices = names.map((name) => ({ value: name, words: name }));
+    return [{ value: "", words: "all together" }, ...choices].map(option);
   }
 
   return { Controls };

@@ -27,7 +27,7 @@ const mapData = (() => {
 
     /** Give a marker as an axis of plots has it, for ticks and for reading values off it. */
     axis(number) {
-      const { name, low, high, ticks = [] } = this.value.markers[number];
+      const { name, low, high, ticks } = this.value.markers[number];
       return { label: name, detector: "", scale: ticks.length ? "logicle" : "linear", ticks, low, high };
     }
 

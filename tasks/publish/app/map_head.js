@@ -71,8 +71,7 @@ const mapHead = (() => {
       row.p === null ? "–" : row.p.toPrecision(2),
       row.adjusted === null ? "–" : row.adjusted.toPrecision(2),
     ]);
-    const titles = ["cells", "visits", "patients", "change of the share", "95 % interval", "p", "p, all comparisons"];
-    return mapChosen.table(titles, rows, 2);
+    return mapChosen.table(CHANGES, rows, 2);
   }
 
   function shifts(found) {
@@ -96,10 +95,26 @@ const mapHead = (() => {
       signed(row.shift, 3),
       signed(row.sd, 2),
     ]);
-    const titles = ["instrument and batch", "cells", "marker", "tubes", "shift (display scale, 0 to 1)", "in SD of the cells"];
-    return mapChosen.table(titles, rows, 3);
+    return mapChosen.table(MEASURED, rows, 3);
   }
 
+  const CHANGES = [
+    "cells",
+    "visits",
+    "patients",
+    "change of the share",
+    "95 % interval",
+    "p",
+    "p, all comparisons",
+  ];
+  const MEASURED = [
+    "instrument and batch",
+    "cells",
+    "marker",
+    "tubes",
+    "shift (display scale, 0 to 1)",
+    "in SD of the cells",
+  ];
   const CLAIMED = 0.05;
   const LARGE = 0.5;
   const SHIFTS = [
@@ -110,10 +125,10 @@ const mapHead = (() => {
   const signed = (value, places) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(places)}`;
 
   function howMade({ left_out: leftOut, reference, compartment }) {
-    const libraries = Object.entries(reference.libraries ?? {}).map(([name, version]) => `${name} ${version}`);
+    const libraries = Object.entries(reference.libraries).map((each) => each.join(" "));
     const said = leftOut.map(({ marker, why }) => `${marker}: ${why}`);
     return [
-      element("p", {}, "Markers that colour the map and do not lay it out: ", said.join("; ") || "none", "."),
+      element("p", {}, `Markers that colour the map and do not lay it out: ${said.join("; ") || "none"}.`),
       libraries.length ? element("p", {}, `Libraries: ${libraries.join(", ")}.`) : null,
       element(
         "p",

@@ -35,10 +35,11 @@ const mapLegend = (() => {
     ];
     if (!group.chosen) return element("li", {}, element("span", { class: "map-row" }, words));
     const title = `Light the cells of ${group.name}`;
+    const act = () => light(group.chosen);
     return element(
       "li",
       {},
-      element("button", { type: "button", class: "map-row", title, onclick: () => light(group.chosen) }, words),
+      element("button", { type: "button", class: "map-row", title, onclick: act }, words),
     );
   }
 
@@ -61,7 +62,8 @@ const mapLegend = (() => {
 
   function scale(axis) {
     const bar = element("div", { class: "map-scale", "aria-hidden": "true" });
-    bar.style.background = `linear-gradient(to right, ${mapColouring.scale().filter((_, at) => at % 15 === 0).join(",")})`;
+    const stops = mapColouring.scale().filter((_, at) => at % 15 === 0);
+    bar.style.background = `linear-gradient(to right, ${stops.join(",")})`;
     const across = (place) => `${(100 * (place - axis.low)) / (axis.high - axis.low)}%`;
     const labels = axisReading
       .ticksIn(axis, [axis.low, axis.high])
@@ -75,7 +77,7 @@ const mapLegend = (() => {
       element("p", { class: "map-scale-title" }, `${axis.label}, compensated`),
       bar,
       element("div", { class: "map-ticks" }, labels),
-      element("p", { class: "plot-notes" }, labels.length ? "" : "Dark is low, bright is high; the scale has no ticks."),
+      element("p", { class: "plot-notes" }, labels.length ? "" : "Dark is low, bright is high."),
     ];
   }
 

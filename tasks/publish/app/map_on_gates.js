@@ -32,9 +32,10 @@ const mapOnGates = (() => {
 
   /** Give the dots of lit cells on a plot, those outside its parent apart; a note where it has none. */
   function dots({ tube, plot, cells }, notes) {
-    const columns = cells.events.length ? [plot.x, plot.y].map((axis) => column(cells, tube.axes[axis])) : [];
-    if (!columns.length || columns.includes(null)) {
-      if (columns.length) notes.push("The map has no values of these axes: no cell of it is lit here.");
+    const isLit = cells.events.length > 0;
+    const columns = [plot.x, plot.y].map((axis) => isLit && column(cells, tube.axes[axis]));
+    if (!isLit || columns.includes(null)) {
+      if (isLit) notes.push("The map has no values of these axes: no cell of it is lit here.");
       return { litDots: [], paleDots: [], grey: false };
     }
     const within = insideOf(cells.map, tube, plot.parent);

@@ -95,14 +95,18 @@ const mapPages = (() => {
       this.shownPatient = patient;
       this.visits = this.map.visits(patient);
       this.figures = this.visits.map((visit) => new mapFigures.VisitFigure(this.map, visit, this.acts));
+      const shown = this.figures.map((each) => each.figure);
       const none = element("p", {}, "No tube shows these cells.");
-      this.grid.replaceChildren(...(this.figures.length ? this.figures.map((each) => each.figure) : [none]));
+      this.grid.replaceChildren(...(shown.length ? shown : [none]));
     }
 
     tellChosen(cells) {
       const { state, map } = this;
       if (!state.cells) this.chosen.replaceChildren();
-      else if (!cells) this.chosen.replaceChildren(element("p", {}, `This map has no cells called ${state.cells}.`));
+      else if (!cells)
+        this.chosen.replaceChildren(
+          element("p", {}, `This map has no cells called ${state.cells}.`),
+        );
       else
         this.chosen.replaceChildren(
           element("h2", { id: "lit" }, "Lit cells"),

@@ -125,7 +125,8 @@ const mapPlot = (() => {
       const own = scene.events.filter((event) => scene.colouring.owner[event] === owner);
       if (own.length < FEWEST_TAGGED) return;
       const [x, y] = middle(scene.map, own);
-      plotFrame.haloed(pen, group.key, x * size.width, Math.max(12, (1 - y) * size.height - 7), theme, theme.ink);
+      const above = Math.max(12, (1 - y) * size.height - 7);
+      plotFrame.haloed(pen, group.key, x * size.width, above, theme, theme.ink);
     });
   }
 

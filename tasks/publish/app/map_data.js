@@ -70,7 +70,11 @@ const mapData = (() => {
       }));
       return found
         .filter((each) => each.tubes.length)
-        .map((each) => ({ ...each, events: this.eventsOf(new Set(each.tubes)) }));
+        .map((each) => ({
+          ...each,
+          day: patient ? tubes[each.tubes[0]].day : each.day,
+          events: this.eventsOf(new Set(each.tubes)),
+        }));
     }
 
     /** Tell whether a tube (its number) is of a patient; "" is anybody. */

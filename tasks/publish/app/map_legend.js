@@ -52,7 +52,7 @@ const mapLegend = (() => {
         product: "By the gates of the CAR stains.",
         patient: "",
       }[by],
-      "Counts and shares are of all visits shown; shares are weighted, as rare cells are shown whole.",
+      "Counts and shares are of all tubes of this page; shares are weighted, as rare cells come whole.",
       grey ? "The smallest groups have no colour of their own: choose one to light it." : "",
       "Numbers stand where most cells of a group lie. Grey ground: the map's reference.",
     ]

@@ -21,6 +21,7 @@ from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
 from tasks.publish.tables import csv_bytes
+from tasks.publish.wording import parameter_sentence
 from tasks.vocabulary.reasons import Why, why_of
 from tasks.vocabulary.tube_identity import TubeIdentity
 
@@ -335,6 +336,39 @@ def test_the_plasma_cell_nadir_below_detection_is_left_censored(parameters: pd.D
         plasma["nadir_day"]["value"],
     ) == (0.05, "left", 14)
     assert plasma["percent_of_baseline_last"]["value"] == pytest.approx(20)
+
+
+def plasma_nadir(*visits: tuple[float, float, float]) -> tuple[pd.Series, pd.Series]:
+    """Give nadir and nadir day of plasma cells: day, cells/µL and effective volume (µL) of each
+    visit; 20 events are detected, so its limit of detection is 20 over the volume."""
+    rows = [
+        blood("plasma_cells", day, per_ul, "P01", volume=volume) for day, per_ul, volume in visits
+    ]
+    frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
+    derived = of(parameters_frame(frame), "plasma_cells")
+    return derived["nadir"], derived["nadir_day"]
+
+
+def test_a_nadir_not_detected_lies_below_the_best_limit_that_the_tables_print() -> None:
+    nadir, day = plasma_nadir((-7, 3, 400), (7, 0.9, 400), (14, 0, 20), (28, 0, 40), (84, 0.3, 400))
+    assert (nadir["high"], nadir["censoring"]) == (pytest.approx(0.3), "left")
+    assert (day["low"], day["high"], day["censoring"]) == (14, 84, "interval")
+    assert pd.isna(day["value"])
+    assert nadir["definition"] == day["definition"] == "lowest-visit:below-limit@2"
+    assert parameter_sentence(day).amount == "between day 14 and day 84"
+
+
+def test_a_detected_value_above_the_limit_is_no_nadir_and_no_nadir_day() -> None:
+    nadir, day = plasma_nadir((7, 0.9, 400), (14, 0, 20), (28, 0, 40), (84, 0.6, 400))
+    assert nadir["high"] == pytest.approx(0.5)
+    assert (day["low"], day["high"]) == (14, 28)
+
+
+def test_a_nadir_of_detected_values_has_its_interval_and_its_day() -> None:
+    nadir, day = plasma_nadir((7, 0.9, 400), (14, 0.2, 400), (28, 0.2, 400), (84, 0.6, 400))
+    assert (nadir["value"], nadir["censoring"]) == (pytest.approx(0.2), "none")
+    assert (nadir["low"], nadir["high"]) == (pytest.approx(0.18), pytest.approx(0.22))
+    assert (day["value"], day["censoring"], day["definition"]) == (14, "none", "lowest-visit@2")
 
 
 def test_marrow_plasma_cells_are_followed_in_percent(parameters: pd.DataFrame) -> None:

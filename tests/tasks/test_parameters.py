@@ -144,6 +144,18 @@ def test_names_are_those_of_the_contract(parameters: pd.DataFrame) -> None:
     assert set(of(parameters, "plasma_cells")) == {"nadir", "nadir_day", "percent_of_baseline_last"}
 
 
+def test_an_exposure_that_holds_one_of_at_least_so_much_is_at_least_so_much() -> None:
+    rows = [
+        blood("car19_t", day, level, "P01")
+        for day, level in {0: 0.0, 10: 140.0, 14: 60.0, 27: 7.0, 63: 0.0, 81: 0.0, 166: 0.0}.items()
+    ]
+    car = of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "car19_t")
+    for name in ("AUC0-28", "AUC0-84", "AUC0-168"):
+        assert (car[name]["censoring"], car[name]["low"]) == ("right", car[name]["value"])
+        assert parameter_sentence(car[name]).amount.startswith("at least ")
+    assert car["AUC0-84"]["definition"] == "PKNCA-like:AUClast-holds-a-lower-bound@1"
+
+
 def test_the_published_car_series(parameters: pd.DataFrame) -> None:
     car = of(parameters, "car19_t")
     assert car["AUC0-28"]["value"] == pytest.approx(1188.396, abs=5e-4)

@@ -20,6 +20,7 @@ from tasks.publish.figure_style import (
     paper_style,
     say_empty,
 )
+from tasks.publish.log_axis import scale_amounts
 from tasks.vocabulary.flags import Flag
 
 if TYPE_CHECKING:
@@ -200,17 +201,12 @@ def _mark_infusions(axes: "Axes", infusions: Mapping[str, float]) -> None:
 
 def _scale(axes: "Axes", drawn: "pd.DataFrame") -> None:
     """Set the common scales: concentrations logarithmic, and the axis of days."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     shown = drawn[drawn["code"] != "NE"]
     seen = shown[shown["code"] != "ND"]
     numbers = (*seen["amount"], *seen["high"], *shown["lod"], *shown["lloq"])
     values = [float(number) for number in numbers if number > 0]
     highest = max(values, default=100.0) * 1.8
-    axes.set_yscale("log")
-    axes.set_ylim(min(min(values, default=0.1) / 2.5, highest / 50), highest)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    scale_amounts(axes, min(min(values, default=0.1) / 2.5, highest / 50), highest)
     scale_days(axes, min([0.0, *drawn["day"]]), max([7.0, *drawn["day"]]))
 
 

@@ -200,6 +200,18 @@ def test_visits_are_counted_not_evaluable_missing_or_not_reached() -> None:
     ]
 
 
+def test_no_figure_of_the_page_stays_white_on_a_dark_page() -> None:
+    page = everything(COHORT)[2]
+    drawings = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
+    assert len(drawings) == 6
+    assert all("var(--paper" in drawing for drawing in drawings)
+    assert not [style for drawing in drawings for style in re.findall(r"fill: #f{6}", drawing)]
+    words = [text for drawing in drawings for text in re.findall(r"<text [^>]*>", drawing)]
+    assert not [text for text in words if "fill: " not in text], "black, whatever the page"
+    visits = next(drawing for drawing in drawings if "Patients and visits" in drawing)
+    assert "var(--good-shade" in visits
+
+
 def test_leukocytes_alone_do_not_make_a_visit_counted() -> None:
     frame = kinetics(of("P1", 7, **NOT_EVALUABLE), of("P1", 7, 5000.0, population="leukocytes"))
     assert visit_states(frame)[1] == {"P1": [NOTHING_EVALUABLE]}

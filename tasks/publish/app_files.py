@@ -21,6 +21,7 @@ SCRIPTS = (
     "page_address.js",
     "plot_scene.js",
     "plot_frame.js",
+    "plot_labels.js",
     "plot.js",
     "plot_hover.js",
     "plot_figure.js",

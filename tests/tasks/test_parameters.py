@@ -1,5 +1,6 @@
 """Parameters and cohort tables from a whole patient's kinetic table."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from tasks.kinetics.recovery import RecoverySettings
 from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
+from tasks.publish.definition_words import rule_in_words
 from tasks.publish.tables import csv_bytes
 from tasks.publish.wording import parameter_sentence
 from tasks.vocabulary.reasons import Why, why_of
@@ -498,3 +500,8 @@ def test_a_missing_value_without_reason_is_refused_when_made_but_read_from_an_ea
     monkeypatch.setattr("tasks.kinetics.rows.because", lambda rule, _: rule)
     with pytest.raises(ReconflowError, match="of patient P01 has no value and no reason why"):
         parameters_frame(kinetics)
+
+
+def test_every_part_of_a_definition_has_words(parameters: pd.DataFrame) -> None:
+    for definition in set(parameters["definition"]):
+        assert not re.search(r"PKNCA-like|@|=|:[a-z]|-of-B-|B_\d", rule_in_words(definition))

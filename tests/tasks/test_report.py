@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tasks.publish.course import course_sentences
+from tasks.publish.definition_words import rule_in_words
 from tasks.publish.patient_figures import patient_figures
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.report import render_patient_report
@@ -259,6 +260,51 @@ def test_curves_are_drawn_for_what_was_measured_with_products_on_the_first_infus
 )
 def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):
     assert amount_of(*sentence) == amount
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [
+        ("PKNCA-like@1", "by PKNCA's rules"),
+        (
+            "PKNCA-like:LLOQ=2.22/uL:unconfirmed@1",
+            "by PKNCA's rules; limit of quantification 2.22 per µL; no later visit confirms it",
+        ),
+        ("B_LLN(94)@1", "threshold: the lower limit of normal, 94 per µL"),
+        (
+            "quantified-D168±14:LLOQ=2.59/uL@1",
+            "quantified within 14 days of day 168; limit of quantification 2.59 per µL",
+        ),
+        (
+            "naive-of-B-at-B_10:day-62.9:CP@1",
+            (
+                "naive cells among the B cells of the first tube with 100 of them, once back at 10 "
+                "per µL; day 62.9; exact interval (Clopper-Pearson)"
+            ),
+        ),
+        (
+            "PKNCA-like:never-quantified@1;auc_method=linear;reagent=BCMA-Fc",
+            (
+                "by PKNCA's rules; no sample from the infusion on is quantified; the study's rule "
+                "auc_method: linear; CAR reagent BCMA-Fc"
+            ),
+        ),
+        ("odd-rule:strange@7", "odd-rule; strange"),
+        ("", ""),
+    ],
+)
+def test_a_definition_is_put_into_words_and_what_is_unknown_stays(definition, words):
+    assert rule_in_words(definition) == words
+
+
+def test_the_page_says_a_rule_in_words_and_gives_its_exact_definition_beside_them():
+    rule = "PKNCA-like:few-after-peak@1"
+    row = ("P1", "blood", "car19_t", "half_life", None, "d", None, None, "none", 0, rule)
+    page = render_patient_report(RECORD, ROWS, parameters(row), {})
+    assert f'<summary title="{rule}">by PKNCA&#39;s rules</summary><code>{rule}</code>' in page, (
+        "the reason stands in the result already"
+    )
+    assert "cannot be given: fewer quantified samples after the peak" in page
 
 
 def test_every_parameter_of_the_contract_has_words():

@@ -21,14 +21,13 @@ const tubeHead = (() => {
   /** Make the list of facts of a tube; own is its entry in the patient's series, or null. */
   function facts(tube, own) {
     const { head } = tube;
-    const instrument = [head.instrument || head.cytometer, head.serial].filter(Boolean).join(", ");
     const entries = [
       fact("File", head.file),
       fact("Collected", timeWords(head.collected)),
       fact("Acquired", timeWords(head.acquired)),
       fact("Specimen", head.specimen),
       fact("Control", head.control ? tubeVisits.controlWords(head.control) : null),
-      fact("Instrument", instrument),
+      fact("Instrument", head.instrument || head.cytometer),
       fact("Operator", head.operator),
       fact("Batch", head.batch),
       fact("Events", eventWords(head)),

@@ -12,6 +12,7 @@ SCRIPTS = (
     "core.js",
     "session.js",
     "number_words.js",
+    "named_files.js",
     "logicle_fit.js",
     "axis_reading.js",
     "colour_scale.js",

@@ -152,7 +152,8 @@ def _flags(document: PdfPages, record: PatientRecord, kinetics: "pd.DataFrame") 
     document.heading("Not evaluable, and why", 15)
     lost = not_evaluable(record, kinetics)
     if lost:
-        document.table(["visit and panel", "populations", "reason"], lost, [1, 2.5, 2.5])
+        rows = [[each.tube, each.populations, each.reason] for each in lost]
+        document.table(["visit and panel", "populations", "reason"], rows, [1, 2.5, 2.5])
     else:
         document.paragraph("Everything that was measured could be evaluated.")
     document.heading("Flags", 15)

@@ -208,3 +208,18 @@ def test_names_of_gates_stand_within_the_plot_and_not_over_one_another(browser, 
             assert apart or one[3] <= other[1] or other[3] <= one[1], spots
     assert told[0][1]["words"] == ["Unswitched memory", "B cells 1.7 %"]
     assert told[2][0]["words"] == ["monocyte_", "like 7.4 %"]
+
+
+def test_a_sentence_links_the_files_of_a_tube_that_it_names(browser, tmp_path):
+    told = computed(
+        browser,
+        tmp_path,
+        "return ['', 'tubes/ab12/'].map((folder) => element('p', {},"
+        " linkedSentence('Too few <cells> (qc.json: beads); thresholds.csv says why.', folder))"
+        ".innerHTML);",
+    )
+    assert told[0] == (
+        'Too few &lt;cells&gt; (<a href="qc.json">qc.json</a>: beads); '
+        '<a href="thresholds.csv">thresholds.csv</a> says why.'
+    )
+    assert 'href="tubes/ab12/qc.json"' in told[1]

@@ -128,6 +128,18 @@ def test_words_that_look_like_a_formula_are_written_as_they_are():
     assert "CAR $x_{ $5 cells" in drawn(record, ROWS)["CAR T cells"]
 
 
+def test_files_of_a_tube_that_a_sentence_names_are_linked():
+    rows = ROWS.assign(flags=["", "", "threshold_fallback", ""])
+    record = replace(RECORD, flag_meanings={"threshold_fallback": "thresholds.csv says <why>."})
+    page = render_patient_report(record, rows, CMAX, {})
+    (lost,) = re.findall(r'<td><a href="([^"]+)">thresholds\.csv</a> says &lt;why&gt;\.', page)[:1]
+    sha = next(row["tube_sha256"] for row in rows.to_dict("records") if row["code"] == "NE")
+    assert lost == f"../../tubes/{sha[:12]}/thresholds.csv"
+    assert '<a href="#tubes">thresholds.csv</a> says' in page, "of several tubes: to their list"
+    for sha in rows["tube_sha256"]:
+        assert f'<a href="../../tubes/{sha[:12]}/qc.json">qc.json</a>' in page
+
+
 def test_flags_come_with_their_severity_those_that_stop_first():
     rows = ROWS.assign(flags=["anchor_itself", "few_beads", "uncalibrated;few_beads", ""])
     page = render_patient_report(RECORD, rows, CMAX, {})

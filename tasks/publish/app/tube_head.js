@@ -36,6 +36,7 @@ const tubeHead = (() => {
       fact("Panel", ...(pinned(panelName(head), head.panel_sha256) ?? [])),
       fact("Calibration", ...(pinned(head.calibration, head.calibration_sha256) ?? [])),
       fact("Review", own?.review),
+      fact("Files", ...linkedSentence("thresholds.csv, qc.json", "")),
       fact("Tube", ...(pinned(" ", head.tube_sha256) ?? [])),
     ];
     return element("ul", { class: "facts tube-facts" }, entries);
@@ -105,8 +106,8 @@ const tubeHead = (() => {
         gateWords.mark(severity, ""),
         element("b", {}, `${SEVERITY_WORDS[severity] ?? "Know"} `),
         element("code", {}, word),
-        ` ${sentence}`,
-        more[word] ? ` ${more[word]}` : null,
+        " ",
+        linkedSentence([sentence, more[word]].filter(Boolean).join(" "), ""),
       ),
     );
     if (!entries.length)

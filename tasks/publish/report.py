@@ -92,8 +92,7 @@ def render_patient_report(
 ) -> str:
     """Write a patient's report.html.
 
-    ``figures`` maps the titles of ``patient_figures`` to their SVG markup; ``sentences`` are those
-    of ``course_sentences``.
+    ``figures`` are the ``patient_drawings``; ``sentences`` are those of ``course_sentences``.
     """
     populations = sorted(set(kinetics["population"]), key=population_rank)
     methods = set(kinetics["method"])

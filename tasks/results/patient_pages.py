@@ -81,16 +81,14 @@ def write_patient_pages(
 ) -> None:
     """Write report.html and series.js into a patient's folder."""
     from tasks.publish.course import course_sentences
-    from tasks.publish.patient_figures import patient_figures
+    from tasks.publish.patient_figures import patient_drawings
     from tasks.publish.patient_series import patient_series
     from tasks.publish.report import render_patient_report
-    from tasks.publish.svg_figure import svg_markup
 
     sentences = course_sentences(record, kinetics, parameters)
     series = patient_series(record, kinetics, sentences)
     write_atomically(folder / SERIES, data_script("patient", record.patient, series))
-    drawn = patient_figures(record, kinetics)
-    figures = {title: svg_markup(each.figure, title, each.links) for title, each in drawn.items()}
+    figures = patient_drawings(record, kinetics)
     page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())
     write_atomically(folder / CONTROLS, _controls_mark(record.controls).encode())

@@ -7,10 +7,9 @@ import pytest
 
 from tasks.publish.course import course_sentences
 from tasks.publish.definition_words import rule_in_words
-from tasks.publish.patient_figures import patient_figures
+from tasks.publish.patient_figures import patient_drawings, patient_figures
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.report import render_patient_report
-from tasks.publish.svg_figure import svg_markup
 from tasks.publish.visit_tables import visit_tables
 from tasks.publish.wording import METHODS, NAMES, explained, parameter_sentence
 from tasks.vocabulary.flags import Flag
@@ -45,9 +44,7 @@ OUTWARD = r"(https?:)?//|<link|@import|url\((?!#)"
 SCRIPT = '<script src="../../app.js" defer></script>'
 
 
-def drawn(record, rows):
-    figures = patient_figures(record, rows)
-    return {title: svg_markup(each.figure, title, each.links) for title, each in figures.items()}
+drawn = patient_drawings
 
 
 def amount_of(parameter, value=None, unit="", low=None, high=None, censoring="none"):
@@ -73,7 +70,7 @@ def test_the_report_says_who_when_what_and_why_not():
         "abababababab",
         METHODS["chain"],
         "Anti-CD19 CAR-T cells (CD3+ CAR19+)",
-        'aria-label="CAR T cells"',
+        'aria-label="CAR T cells: Anti-CD19 CAR-T cells"',
     ]
     assert [text for text in wanted if text not in page] == []
 
@@ -338,3 +335,14 @@ def test_an_unknown_flag_is_named_rather_than_dropped():
 def test_the_strategy_is_named_by_version_and_short_hash_only():
     page = render_patient_report(RECORD, ROWS, CMAX, {})
     assert ROW["strategy_sha256"] not in page
+
+
+def test_each_population_is_a_plot_of_its_own_on_the_scales_of_its_group():
+    """A page lays the plots side by side, or one below the other on a phone."""
+    second = ROWS.assign(population="car_any_t", per_ul=ROWS["per_ul"] * 10)
+    group = drawn(RECORD, pd.concat([ROWS, second], ignore_index=True))["CAR T cells"]
+    plots = re.findall(r'<svg [^>]*aria-label="CAR T cells: ([^"]+)"', group)
+    assert plots == ["Anti-CD19 CAR-T cells", "car any t", "what the signs mean"]
+    ticks = [re.findall(r">([\d,.]+)</text>", svg) for svg in group.split("</svg>")[:2]]
+    assert ticks[0] == ticks[1]
+    assert "Upwards: cells per µL (log scale)." in group

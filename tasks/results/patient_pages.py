@@ -11,6 +11,7 @@ from tasks.publish.map_page import PAGE as MAP_PAGE
 from tasks.publish.page_data import data_script
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.tables import write_atomically
+from tasks.results.instrument_names import named_in_full
 from tasks.results.stored_tables import patient_folder
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.flags import meanings
@@ -58,7 +59,7 @@ def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
 
     ``known`` are all tubes taken in.
     """
-    present = [tube.identity for tube in known if tube.file.state != "failed"]
+    present = [named_in_full(tube) for tube in known if tube.file.state != "failed"]
     own = [tube for tube in present if tube.patient == patient]
     batches = {(tube.panel, tube.batch) for tube in own if tube.batch}
     return [
@@ -92,16 +93,14 @@ def write_patient_pages(
 ) -> None:
     """Write report.html and series.js into a patient's folder."""
     from tasks.publish.course import course_sentences
-    from tasks.publish.patient_figures import patient_figures
+    from tasks.publish.patient_figures import patient_drawings
     from tasks.publish.patient_series import patient_series
     from tasks.publish.report import render_patient_report
-    from tasks.publish.svg_figure import svg_markup
 
     sentences = course_sentences(record, kinetics, parameters)
     series = patient_series(record, kinetics, sentences)
     write_atomically(folder / SERIES, data_script("patient", record.patient, series))
-    drawn = patient_figures(record, kinetics)
-    figures = {title: svg_markup(each.figure, title, each.links) for title, each in drawn.items()}
+    figures = patient_drawings(record, kinetics)
     page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())
     mark = _controls_mark(record.controls, has_map=record.has_map)

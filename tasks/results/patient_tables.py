@@ -23,6 +23,7 @@ from tasks.results.draw_checks import (
     draws_in_qc,
 )
 from tasks.results.gate_pages import gates_of, write_gate_pages
+from tasks.results.instrument_names import with_instrument_names
 from tasks.results.patient_inputs import PatientInputs
 from tasks.results.patient_pages import patient_record, write_patient_pages
 from tasks.results.reviewed import with_reviews
@@ -245,4 +246,4 @@ def flagged_tubes(
     expected = expected_bead_rates(counted) if bead_rates is None else bead_rates
     rated = with_bead_rates(with_calibration_flags(snapshot, counted, known), expected)
     chosen = [tube for tube in rated if patient is None or tube.identity.patient == patient]
-    return with_series_flags(chosen, snapshot.exposures)
+    return with_instrument_names(with_series_flags(chosen, snapshot.exposures), known)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gating.display.draw_tube import draw_tube
+from panels.instrument_name import instrument_name
 from tasks.publish.gating_page import render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.publish.tube_data import FORMAT, TubeFindings, TubeHead, tube_data
@@ -123,7 +124,7 @@ def _identity(tube: Tube) -> dict[str, str]:
         "file": identity.file,
         "collected": identity.collected.isoformat(),
         "acquired": identity.acquired.isoformat() if identity.acquired else "",
-        "instrument": identity.instrument or "",
+        "instrument": instrument_name(identity.instrument, tube.cytometer, tube.serial),
         "operator": identity.operator or "",
         "batch": identity.batch or "",
         "cytometer": tube.cytometer or "",

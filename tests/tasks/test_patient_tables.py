@@ -159,6 +159,15 @@ def rewrite(study: Study, **texts: str) -> Study:
     return open_study(study.folder)
 
 
+def test_tables_and_pages_call_an_instrument_by_its_whole_name(study: Study) -> None:
+    """Two cytometers of a model are told apart by their serial numbers."""
+    whole = f"BD FACSLyric {SERIAL}"
+    assert {row["instrument"] for row in table(study, "P01").values()} == {whole}
+    folder = patient_folder(study, "P01")
+    assert whole in (folder / "report.html").read_text(encoding="utf-8")
+    assert f'"instrument":"{whole}"' in (folder / "series.js").read_text(encoding="utf-8")
+
+
 def test_counts_become_concentrations_and_codes_by_hand(study: Study) -> None:
     found = table(study, "P01")
     assert (found["b_cells"]["code"], found["b_cells"]["method"]) == ("Q", "dual")

@@ -120,9 +120,15 @@ COMMANDS = {
     "data_set:export": (
         "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells"
     ),
+    "doctor:doctor": "what is wrong with installation, server and study, and what to do",
+    "upkeep:backup": "store, settings, sheets and versions in one file, also during a run",
+    "upkeep:restore": "put the store of a backup back, and say what the archive lacks",
+    "upkeep:store": "begin a lost store anew from archive and sheets",
+    "deidentify:deidentify": "clean copies of FCS files: same events, no name of a person",
     "calibration_versions:calibrate": (
         "measure an instrument's numbers from its own tubes; list, show, verify, release them"
     ),
+    "drafts:draft": "list drafts, move their numbers, compare them with what counts now",
     "panel_versions:panel": "draft, check, list, show, verify, compare and release panels",
     "strategy_versions:strategy": (
         "list, show, verify, compare, release, import and export gating strategies"

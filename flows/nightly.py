@@ -11,6 +11,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.artifacts import show_patient, show_report
 from flows.each import each, once
+from flows.notify import night_ended, night_failed
 from flows.served_study import served_study
 from tasks.steps.one_pass import one_pass
 from tasks.steps.prefect_tasks import (
@@ -28,7 +29,13 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
 """Threads only wait here: the work is done in processes (tasks/steps/worker_pool.py)."""
 
 
-@flow(name="nightly", task_runner=THREADS)
+@flow(
+    name="nightly",
+    task_runner=THREADS,
+    on_completion=[night_ended],
+    on_failure=[night_failed],
+    on_crashed=[night_failed],
+)
 def nightly(study: str) -> dict[str, Any]:
     """Take in, gate and count, write tables and report; gives what ``reconflow run --json`` prints.
 

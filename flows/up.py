@@ -16,6 +16,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from flows.missed_nights import watch_nights
 from flows.nightly import nightly
 from flows.served_study import serving
 from flows.server.home_folder import LOGIN
@@ -69,8 +70,10 @@ def up_study(study: Study, interval: float) -> None:
         f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file "
         f"arrives.\n"
     )
+    missed = threading.Thread(target=watch_nights, args=(study, stop), name="nights", daemon=True)
     with serving(study.folder), chdir(PROGRAM):
         watcher.start()
+        missed.start()
         try:
             serve(cast("RunnerDeployment", deployment), limit=1, print_starting_message=False)
         finally:

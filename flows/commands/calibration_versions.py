@@ -125,9 +125,12 @@ def release(  # noqa: PLR0913 - options of one command
 ) -> Outcome:
     """Freeze VERSION of PANEL on INSTRUMENT: its tubes are counted with it from the next run on."""
     from tasks.calibrate.release import release_calibration
+    from tasks.drafts.draft_file import DraftName
+    from tasks.drafts.release import refuse_own_edits
     from tasks.review.releases import note_release
 
     _calibrations_of(study)
+    refuse_own_edits(study, DraftName("calibration", f"{panel}/{instrument}@{version}"), by)
     frozen, changes = release_calibration(study, (panel, instrument), version, by=by, reason=reason)
     pin = frozen.calibration.pin
     note_release(study, "calibration", pin, frozen.sha256, by=by, reason=reason.strip())

@@ -1,6 +1,7 @@
 """The command that exports a whole study."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 TableForm = Literal["csv", "xlsx", "parquet", "sdtm"]
 
 
-def export(
+def export(  # noqa: PLR0913 - options of one command
     *,
     study: Study = Path(),
     format: Annotated[  # noqa: A002 - the option's name is --format
@@ -35,6 +36,13 @@ def export(
     cells: Annotated[
         int, Parameter(help="With h5ad: at most so many cells of each population of each tube.")
     ] = 1000,
+    compartment: Annotated[
+        str,
+        Parameter(
+            help="With h5ad: the cells of this compartment's map (reconflow explore) in place of "
+            "those of all populations, with their coordinates and clusters."
+        ),
+    ] = "",
     json: Json = False,
 ) -> Outcome:
     """Write the whole study as one data set.
@@ -47,6 +55,8 @@ def export(
     name = f"{format}-as-of-{as_of.replace(':', '')}" if as_of else format
     folder = output or opened.results / "export" / name
     if format != "h5ad":
+        if compartment:
+            raise UsageFault("--compartment: only with --format h5ad, which holds cells.")
         return _export_tables(opened, format, folder, as_of)
     if as_of:
         raise UsageFault(
@@ -55,6 +65,8 @@ def export(
         )
     if cells < 1:
         raise UsageFault("--cells: at least 1.")
+    if compartment:
+        return _export_map(opened, folder / f"map-{compartment}.h5ad", compartment)
     return _export_cells(opened, folder / "cells.h5ad", cells)
 
 
@@ -62,7 +74,20 @@ def _export_cells(study: "OpenStudy", path: Path, most_cells: int) -> Outcome:
     """Write at most so many cells of each population of each tube."""
     from tasks.export.cells import write_cells
 
-    number, left_out = write_cells(study, path, most_cells)
+    return _cells_written(path, *write_cells(study, path, most_cells))
+
+
+def _export_map(study: "OpenStudy", path: Path, compartment: str) -> Outcome:
+    """Write the cells of a compartment's map."""
+    from tasks.export.map_cells import write_map_cells
+    from tasks.study.lock import study_lock
+
+    with study_lock(study):
+        written = write_map_cells(study, path, compartment)
+    return _cells_written(path, *written)
+
+
+def _cells_written(path: Path, number: int, left_out: Sequence[str]) -> Outcome:
     for sentence in left_out:
         sys.stderr.write(f"reconflow: {sentence}\n")
     return Outcome(

@@ -20,6 +20,7 @@ from flows.review_pages.access import (
     server_of,
 )
 from flows.review_pages.decisions import add_decisions
+from flows.review_pages.drafts import add_drafts
 from flows.review_pages.files import KINDS, find_result
 from flows.review_pages.protection import COOKIE, HEADERS, cookie_of, guard, refusal
 from flows.review_pages.sessions import Session
@@ -45,6 +46,7 @@ def create_app(server: ReviewServer, hosts: Sequence[str]) -> FastAPI:
     _add_sessions(app)
     add_decisions(app)
     add_signatures(app)
+    add_drafts(app)
     _add_results(app)
     return app
 

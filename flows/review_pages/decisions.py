@@ -30,11 +30,13 @@ Outline = Annotated[list[tuple[Number, Number]], Field(min_length=LEAST, max_len
 DECISIONS: dict[str, Decision] = {"accept": "accepted", "query": "queried", "repeat": "repeat"}
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What a page sends; a field that is not known is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Decided(_Body):
+class Decided(Body):
     """A decision on a tube, or with ``whole`` on all tubes of its visit.
 
     ``stamp`` is the tube's, or with ``whole`` that of the visit.
@@ -46,7 +48,7 @@ class Decided(_Body):
     stamp: str
 
 
-class Moved(_Body):
+class Moved(Body):
     """Thresholds and vertices where they were dragged to, in display units."""
 
     thresholds: dict[str, Number] = {}

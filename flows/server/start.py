@@ -55,7 +55,7 @@ class StartingServer:
         """Wait until the server answers, and use it for the block; yields its address."""
         home = self.access.home
         if home is None:
-            _check_site(self.access.url)
+            check_site(self.access.url)
         elif self.process is not None:
             _await_health(self.access.url, self.process, home / home_folder.LOG, seconds)
             if self.fresh:
@@ -232,7 +232,7 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _check_site(url: str) -> None:
+def check_site(url: str) -> None:
     """Raise ServerFault where nothing answers at a site's address.
 
     A server of the site may want a key even for its health.

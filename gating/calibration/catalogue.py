@@ -10,11 +10,13 @@ from pathlib import Path
 
 from gating.calibration.model import PIN, Calibration, CalibrationRelease
 from panels.files.lock import LOCK, VERSION, canonical_sha256, read_locked, version_order
-from panels.files.yaml_document import read_yaml
+from panels.files.yaml_document import YamlDocument, read_yaml
 from panels.text.errors import CalibrationFault
 from panels.text.spelling import nearest
 
 FILE = "calibration.yaml"
+DAYS = (("since",),)
+"""The places of a calibration where a day is expected."""
 
 
 def shipped_calibrations() -> Path:
@@ -98,12 +100,18 @@ def read_calibration(path: Path) -> CalibrationRelease:
 
     Raises CalibrationFault naming file, line and place.
     """
-    document = read_yaml(path, CalibrationFault, days=[("since",)])
+    return calibration_of(read_yaml(path, CalibrationFault, days=DAYS))
+
+
+def calibration_of(document: YamlDocument) -> CalibrationRelease:
+    """Make a calibration of a document as ``read_calibration`` does of its file."""
     calibration = document.validate(Calibration, CalibrationFault)
     try:
         return CalibrationRelease(calibration, canonical_sha256(document.content))
     except (TypeError, ValueError) as error:
-        raise CalibrationFault(f"{path}: a number in it is no number ({error}).") from error
+        raise CalibrationFault(
+            f"{document.path}: a number in it is no number ({error})."
+        ) from error
 
 
 def read_lock(folder: Path) -> dict[str, str]:

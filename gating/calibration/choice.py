@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from gating.calibration.model import Calibration, Cytometer
 from panels.files.lock import version_order
+from panels.instrument_name import name_by_files
 
 NONE = "there is no calibration of"
 """How the reason begins where a tube's instrument has none at all."""
@@ -173,11 +174,11 @@ def _described(tube: TubeInstrument) -> str:
 
 
 def _of_file(tube: TubeInstrument) -> str:
-    return f"{tube.cytometer}" + (f" (serial {tube.serial})" if tube.serial else "")
+    return name_by_files(tube.cytometer, tube.serial)
 
 
 def _written(cytometer: Cytometer) -> str:
-    return cytometer.name + (f" (serial {cytometer.serial})" if cytometer.serial else "")
+    return name_by_files(cytometer.name, cytometer.serial)
 
 
 @lru_cache(maxsize=1024)

@@ -72,11 +72,13 @@ def outlines_with(
 ) -> dict[str, tuple[Outlines, tuple[DrawnAxis, DrawnAxis]]]:
     """Draw the outline of every gate of ``compiled``, by name, on axes that were drawn before.
 
-    Each comes with the two axes it lies on.
+    Each comes with the two axes it lies on; a gate on an axis that was not drawn is left out.
     """
     place = {(each.name, each.raw): each for each in axes}
     found = {}
     for plot in _plots(compiled):
+        if any(name not in place for name in plot.columns):
+            continue
         x, y = (place[name] for name in plot.columns)
         lines = outlines_of(compiled, plot.gate, plot.name, plot.axes, (x.axis, y.axis))
         found[plot.name] = (lines, (x, y))

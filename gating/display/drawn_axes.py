@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gating.display.gate_view import Axis
 from gating.evaluation.compiled_strategy import Compiled
 from gating.strategy.display_scale import FULL_SCALE, apply_transform, transform_of
-from gating.strategy.gates import SCATTER, Gate
+from gating.strategy.gates import SCATTER, Gate, Scale
 from panels.acquisition_time import TIME
+
+if TYPE_CHECKING:
+    from flowkit.transforms import LogicleTransform
 
 LINEAR_ROOM = 1.02
 Ticks = tuple[tuple[float, str], ...]
@@ -52,11 +57,20 @@ def describe_axis(compiled: Compiled, axis: str, values: np.ndarray, *, raw: boo
         end = _last_second(values) if axis == TIME else maximum
         return Axis(label, detector, "linear", _linear_ticks(end), (0.0, end * LINEAR_ROOM))
     limits = (_logicle_start(values), 1.06 if raw else 1.02)
+    shown = tuple(tick for tick in _logicle_ticks(transform, maximum) if tick[0] >= limits[0])
+    return Axis(label, detector, "logicle", shown, limits)
+
+
+def scale_ticks(scale: Scale) -> Ticks:
+    """Give the ticks of a marker's display scale at full scale (262,144); none of a linear one."""
+    transform = transform_of(scale, FULL_SCALE)
+    return () if transform is None else _logicle_ticks(transform, FULL_SCALE)
+
+
+def _logicle_ticks(transform: LogicleTransform, maximum: float) -> Ticks:
     decades = _decades(maximum)
     places = apply_transform(transform, np.array(decades))
-    ticks = [(float(place), _power(value)) for place, value in zip(places, decades, strict=True)]
-    shown = tuple(tick for tick in ticks if tick[0] >= limits[0])
-    return Axis(label, detector, "logicle", shown, limits)
+    return tuple((float(p), _power(value)) for p, value in zip(places, decades, strict=True))
 
 
 def _first_combined(compiled: Compiled, gate: Gate) -> Gate:

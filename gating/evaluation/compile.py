@@ -65,7 +65,7 @@ def compile_strategy(
         refuse_uncovered(compiled.detector_of, matrix, header)
         compiled.gating.add_comp_matrix(SPILL, matrix)
     add_gates(compiled)
-    return _with_thresholds(compiled)
+    return with_thresholds(compiled)
 
 
 def _refuse_missing(strategy: Strategy, match: PanelMatch, header: TubeHeader) -> None:
@@ -94,8 +94,8 @@ def _channels(
     return channels
 
 
-def _with_thresholds(compiled: Compiled) -> Compiled:
-    """List every threshold of the strategy as it is used in the tube."""
+def with_thresholds(compiled: Compiled) -> Compiled:
+    """List every threshold of the strategy as it is used in the tube: resolved, or as declared."""
     realised = []
     for name, declared in compiled.strategy.thresholds.items():
         resolved = compiled.resolved.get(name)

@@ -6,7 +6,8 @@ held in memory is little more than the membership of the gates. Membership is th
 event, as FlowKit's own ``gate_sample`` gives: gates are applied by FlowKit's gate objects, except
 rectangles on monotone scales, which are compared on the linear scale (a bound is converted by the
 transform's inverse, and the few events nearer to it than rounding can decide are compared on the
-display scale); a polygon is applied only to events within the range of its vertices.
+display scale), and polygons and ellipses over many events, most of which are judged by the cell of
+a grid in which they lie (gating/evaluation/shape_grid.py).
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gating.evaluation.compensated_values import Channels
-from gating.evaluation.gate_membership import GateDimension, dimension_of, membership_of
+from gating.evaluation.gate_membership import (
+    GateDimension,
+    dimension_of,
+    grid_of,
+    membership_of,
+)
+from gating.evaluation.shape_grid import LEAST_EVENTS
 from gating.fcs.event_source import CHUNK, EventSource, Rows
 from panels.text.errors import StrategyFault
 from panels.text.printable import shown
@@ -185,11 +192,14 @@ class _Walk:
         }
         dimensioned = [(gate, self._dimensions(gate)) for gate in siblings.values()]
         keys = sorted({key for _, each in dimensioned for d in each for key in d.keys}, key=str)
+        grids = {}
+        if (self.channels.count if rows is None else len(rows)) >= LEAST_EVENTS:
+            grids = {id(gate): grid_of(gate, dimensions) for gate, dimensions in dimensioned}
         kept: dict[Path, list[Rows]] = {}
         for part in _parts(rows, self.channels.count):
             columns = dict(zip(keys, self.channels.linear(keys, part), strict=True))
             for gate, dimensions in dimensioned:
-                for name, inside in membership_of(gate, dimensions, columns):
+                for name, inside in membership_of(gate, dimensions, columns, grids.get(id(gate))):
                     kept.setdefault((*parent, *name), []).append(
                         _chosen(part, inside, self.channels.count)
                     )
@@ -227,10 +237,12 @@ def _parts(rows: Rows | None, total: int) -> Iterator[Rows | slice]:
 
 def _chosen(part: Rows | slice, inside: np.ndarray, total: int) -> Rows:
     """Give the indices of the events of a part that are inside, in the smallest type that fits."""
+    chosen = np.flatnonzero(inside)
     if isinstance(part, slice):
-        part = np.arange(part.start, part.stop, dtype=np.int32 if total <= MOST_INT32 else np.int64)
-    chosen: Rows = part[inside]
-    return chosen
+        kind = np.int32 if total <= MOST_INT32 else np.int64
+        return np.asarray(chosen + part.start, dtype=kind)
+    kept: Rows = part.take(chosen)
+    return kept
 
 
 def gate_paths(gating: flowkit.GatingStrategy) -> Iterator[Path]:

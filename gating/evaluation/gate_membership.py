@@ -6,12 +6,13 @@ decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gating.evaluation.shape_grid import ShapeGrid, shape_grid
 from gating.strategy.display_scale import apply_transform, is_monotone, linear_bound
 from panels.text.errors import StrategyFault
 from panels.text.printable import shown
@@ -93,9 +94,11 @@ class GateDimension:
         """
         if bound.linear is None or self.transform is None:
             return values >= bound.shown
-        inside = values >= bound.linear
-        close = np.flatnonzero(np.abs(values - bound.linear) <= NEAR * max(abs(bound.linear), 1.0))
-        if len(close):
+        room = NEAR * max(abs(bound.linear), 1.0)
+        inside: np.ndarray = values >= bound.linear - room
+        beyond = values > bound.linear + room
+        if np.count_nonzero(inside) != np.count_nonzero(beyond):
+            close = np.flatnonzero(inside & ~beyond)
             inside[close] = apply_transform(self.transform, values[close]) >= bound.shown
         return inside
 
@@ -157,11 +160,15 @@ def _bound_on(
 
 
 def membership_of(
-    gate: flowkit.gates.Gate, dimensions: list[GateDimension], columns: Columns
+    gate: flowkit.gates.Gate,
+    dimensions: list[GateDimension],
+    columns: Columns,
+    grid: ShapeGrid | None = None,
 ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
     """Yield each population of a gate, itself or its quadrants, with the events it keeps.
 
-    A population is given by its names below the gate's parent, the events as a Boolean for each.
+    A population is given by its names below the gate's parent, the events as a Boolean for each;
+    ``grid`` is the gate's, where it has one.
     Raises StrategyFault for a rectangle without dimensions.
     """
     from flowkit import gates
@@ -182,11 +189,32 @@ def membership_of(
             within &= dimension.within(columns)
         yield (gate.gate_name,), ~within if gate.use_complement else within
     else:
-        yield (gate.gate_name,), _in_shape(gate, dimensions, columns)
+        yield (gate.gate_name,), _in_shape(gate, dimensions, columns, grid)
+
+
+def grid_of(gate: flowkit.gates.Gate, dimensions: Sequence[GateDimension]) -> ShapeGrid | None:
+    """Lay the grid by which most events of a polygon or an ellipse are judged.
+
+    None for gates of other shapes, and on scales that do not rise everywhere.
+    """
+    from flowkit import gates
+
+    shaped = isinstance(gate, gates.PolygonGate | gates.EllipsoidGate)
+    if not shaped or len(dimensions) != 2 or not all(each.is_monotone for each in dimensions):
+        return None
+    names = [each.name for each in dimensions]
+
+    def keeps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.asarray(gate.apply(_Frame(dict(zip(names, (x, y), strict=True)))))
+
+    return shape_grid(gate, [each.transform for each in dimensions], keeps)
 
 
 def _in_shape(
-    gate: flowkit.gates.Gate, dimensions: list[GateDimension], columns: Columns
+    gate: flowkit.gates.Gate,
+    dimensions: list[GateDimension],
+    columns: Columns,
+    grid: ShapeGrid | None,
 ) -> np.ndarray:
     """Tell which events lie in a polygon or an ellipse.
 
@@ -194,6 +222,13 @@ def _in_shape(
     """
     from flowkit import gates
 
+    if grid is not None:
+        x, y = (dimension.linear(columns) for dimension in dimensions)
+        inside, unsure = grid.judge(x, y)
+        if len(unsure):
+            unjudged = {key: columns[key][unsure] for each in dimensions for key in each.keys}
+            inside[unsure] = _in_shape(gate, dimensions, unjudged, None)
+        return inside
     if not isinstance(gate, gates.PolygonGate) or not all(d.is_monotone for d in dimensions):
         return np.asarray(gate.apply(_Frame({d.name: d.displayed(columns) for d in dimensions})))
     linear = [dimension.linear(columns) for dimension in dimensions]

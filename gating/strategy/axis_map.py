@@ -33,6 +33,11 @@ class AxisMap:
         """Give the factor at the first landmark."""
         return self.found[0] / self.drawn[0] if self.drawn else 1.0
 
+    @property
+    def back(self) -> AxisMap:
+        """Give the map of the way back, from the instrument to where the strategy is drawn."""
+        return AxisMap(self.found, self.drawn)
+
     def at(self, value: float) -> float:
         """Give the place on the instrument of a value of the strategy, in linear units.
 

@@ -79,6 +79,14 @@ def versions(folder: Path, name: str) -> list[str]:
     return sorted((each for each in names if VERSION.fullmatch(each)), key=version_order)
 
 
+def drafts_in(folder: Path) -> list[str]:
+    """List the versions of strategies of a folder that are not released, as ``name@1.0.0``."""
+    locked = read_lock(folder) if folder.is_dir() else {}
+    names = sorted({path.parts[-3] for path in folder.glob("*/*/strategy.yaml")})
+    pins = [f"{name}@{version}" for name in names for version in versions(folder, name)]
+    return [pin for pin in pins if pin not in locked]
+
+
 def read_release(folder: Path, name: str, version: str) -> Release:
     """Read one release and check it against the folder's LOCK."""
     path = folder / name / version / "strategy.yaml"
@@ -108,7 +116,7 @@ def read_strategy(path: Path) -> Release:
 
     Raises StrategyFault naming file, line and place.
     """
-    return _read(path)[0]
+    return _release_of(read_yaml(path, StrategyFault, most_values=MOST_VALUES))
 
 
 def read_draft(path: Path, panels: Path | None = None) -> Release:
@@ -117,7 +125,12 @@ def read_draft(path: Path, panels: Path | None = None) -> Release:
     The panel is one of the folder ``panels``, or a shipped one. Raises StrategyFault naming file,
     line and place; PanelFault when there is no such panel.
     """
-    release, document = _read(path)
+    return draft_of(read_yaml(path, StrategyFault, most_values=MOST_VALUES), panels)
+
+
+def draft_of(document: YamlDocument, panels: Path | None = None) -> Release:
+    """Make a strategy of a document as ``read_draft`` does of its file."""
+    release = _release_of(document)
     panel = load_panel(release.strategy.panel, panels)
     read = [*(stain.marker for stain in panel.markers), *panel.scatter]
     misfit = unknown_marker(release.strategy, read, panel.panel)
@@ -126,14 +139,13 @@ def read_draft(path: Path, panels: Path | None = None) -> Release:
     return release
 
 
-def _read(path: Path) -> tuple[Release, YamlDocument]:
-    document = read_yaml(path, StrategyFault, most_values=MOST_VALUES)
-    strategy = _with_numbers(path, document).validate(Strategy, StrategyFault)
+def _release_of(document: YamlDocument) -> Release:
+    strategy = _with_numbers(document.path, document).validate(Strategy, StrategyFault)
     try:
-        return Release(strategy=strategy, sha256=canonical_sha256(document.content)), document
+        return Release(strategy=strategy, sha256=canonical_sha256(document.content))
     except (TypeError, ValueError) as error:
         raise StrategyFault(
-            f"{path}: a number in it is no number, or numbers and words are mixed as keys "
+            f"{document.path}: a number in it is no number, or numbers and words are mixed as keys "
             f"({error})."
         ) from error
 

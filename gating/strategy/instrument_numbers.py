@@ -83,6 +83,24 @@ def instrument_numbers(release: Release, calibrations: Path | None) -> Instrumen
     )
 
 
+def numbers_with(
+    numbers: InstrumentNumbers, calibration: CalibrationRelease, *, alone: bool = False
+) -> InstrumentNumbers:
+    """Give the numbers as they would be with one more calibration (``alone``: with no other).
+
+    It must fit the strategy, and need not be released. Raises as ``instrument_numbers`` does.
+    """
+    others = replace(numbers, calibrations=(), strategies=()) if alone else numbers
+    return replace(
+        others,
+        calibrations=(*others.calibrations, calibration.calibration),
+        strategies=(
+            *others.strategies,
+            _with_numbers_of(numbers.default.strategy, calibration),
+        ),
+    )
+
+
 def _with_numbers_of(strategy: Strategy, release: CalibrationRelease) -> CalibratedStrategy:
     """Give a strategy the numbers of a released calibration, and say what they leave open.
 

@@ -61,7 +61,7 @@ def apply_strategy(  # noqa: PLR0913 - keyword-only options of one tube
     asked = {
         name: each for name, each in measurements.items() if name not in corrections.thresholds
     }
-    resolved = _resolved(strategy, asked, fetch_references) | corrections.resolved(compiled)
+    resolved = resolved_in(strategy, asked, fetch_references) | corrections.resolved(compiled)
     redrawn = corrections.redrawn(compiled)
     compiled = compile_strategy(redrawn, match, header, resolved, beads)
     if corrections or any(each.source != "fixed" for each in resolved.values()):
@@ -69,7 +69,7 @@ def apply_strategy(  # noqa: PLR0913 - keyword-only options of one tube
     return Applied(compiled, evaluation, measurements, beads)
 
 
-def _resolved(
+def resolved_in(
     strategy: Strategy,
     measurements: Mapping[str, ThresholdMeasurement],
     fetch_references: Callable[[], ReferenceMeasurements] | None,
@@ -94,12 +94,12 @@ def apply_declared(
 
     Raises as ``apply_strategy`` does.
     """
-    beads = _beads_of(strategy, match, header, events, rows)
+    beads = beads_of(strategy, match, header, events, rows)
     compiled = compile_strategy(strategy, match, header, beads=beads)
     return Applied(compiled, evaluate(compiled.gating, events, header, rows), {}, beads)
 
 
-def _beads_of(
+def beads_of(
     strategy: Strategy,
     match: PanelMatch,
     header: TubeHeader,

@@ -154,7 +154,14 @@ def measure(
     compiled: Compiled, evaluation: Evaluation, events: EventSource, header: TubeHeader
 ) -> dict[str, ThresholdMeasurement]:
     """Measure every threshold that needs it, in a tube evaluated at the declared values."""
-    values = _values(compiled, evaluation, Channels(compiled.gating, events, header))
+    return measure_on(Channels(compiled.gating, events, header), compiled, evaluation)
+
+
+def measure_on(
+    channels: Channels, compiled: Compiled, evaluation: Evaluation
+) -> dict[str, ThresholdMeasurement]:
+    """Measure as ``measure`` does, on channels of the tube that are open already."""
+    values = _values(compiled, evaluation, channels)
     measurements: dict[str, ThresholdMeasurement] = {}
     for name, threshold in compiled.strategy.thresholds.items():
         if not threshold.is_measured:

@@ -62,6 +62,16 @@ class YamlDocument:
             node, line = child
         return line
 
+    def span(self, place: Place) -> tuple[int, int] | None:
+        """Give where a scalar begins and ends in the text; None where none is written there."""
+        node = self.root
+        for part in place:
+            child = _child(node, part)
+            if child is None:
+                return None
+            node = child[0]
+        return (node.begin, node.end) if node is not None and node.kind == "scalar" else None
+
     def keys(self) -> Iterator[tuple[str, int]]:
         """Give every key of the mappings within mappings as ``intake.mode``, with its line."""
         if self.root is None:

@@ -73,8 +73,9 @@ class Node:
     """One value of a file: a scalar, a list or a mapping.
 
     A scalar has a ``word`` (``plain``: without quotes), a list ``items``, a mapping ``pairs``.
-    ``key`` is one whose value has not come yet. ``size`` is the number of values it stands for,
-    those that aliases repeat counted each time. ``whole`` tells that its end has been read.
+    ``begin`` and ``end`` are where a scalar stands in the text. ``key`` is one whose value has not
+    come yet. ``size`` is the number of values it stands for, those that aliases repeat counted each
+    time. ``whole`` tells that its end has been read.
     """
 
     kind: str
@@ -86,6 +87,8 @@ class Node:
     key: "Node | None" = None
     size: int = 1
     whole: bool = False
+    begin: int = 0
+    end: int = 0
 
 
 @lru_cache(maxsize=KEPT_DOCUMENTS)
@@ -185,6 +188,8 @@ def _begun(event: Any) -> Node:
             word=event.value,
             plain=event.tag is None and event.style is None,
             whole=True,
+            begin=int(event.start_mark.index),
+            end=int(event.end_mark.index),
         )
     kind = "list" if isinstance(event, SequenceStartEvent) else "mapping"
     if event.tag not in {None, "!", _KIND_TAGS[kind]}:

@@ -100,7 +100,7 @@ def release_calibration(
         )
     if pin in read_lock(folder):
         raise CalibrationFault(f"{pin} is already released. Draft anew for another version.")
-    _refuse_misfit(study, draft.calibration)
+    refuse_misfit(study, draft.calibration)
     before = _predecessor(folder, draft.calibration)
     changes = None if before is None else list(calibration_changes(before, draft.calibration))
     lock_content(folder, pin, draft.sha256, CalibrationFault)
@@ -135,7 +135,7 @@ def verify_calibrations(laboratory: Path | None) -> Verified:
     return Verified(tuple(verified), tuple(faults))
 
 
-def _refuse_misfit(study: Path, calibration: Calibration) -> None:
+def refuse_misfit(study: Path, calibration: Calibration) -> None:
     """Refuse numbers that make no strategy, or name what the strategy does not have."""
     strategy = load_strategy(calibration.strategy, study / "strategies").strategy
     fault = misfit(strategy, calibration) or next(_unknown(strategy, calibration), "")

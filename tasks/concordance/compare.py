@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,12 @@ from tasks.vocabulary.populations import population_rank
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gating.strategy.population import Population
     from tasks.study.folder import Study
     from tasks.study.snapshot import StudySnapshot
+
+    Tables = tuple[pd.DataFrame, pd.DataFrame]
+    """Kinetics and parameters."""
 
 BRIDGING_SAMPLES = 10
 """A comparison of fewer samples decides nothing (SCIENCE 6)."""
@@ -93,31 +97,43 @@ class Agreement:
 
 def agreement(snapshot: StudySnapshot, compared: Comparison) -> Agreement:
     """Make both versions' tables of every patient as the study's are made, and compare them."""
-    import pandas as pd
-
     current = _tables(snapshot, compared, "current")
     other = _tables(snapshot, compared, "other")
+    pairs, by_population, changed = compared_tables(current, other, compared.current.populations)
+    missing = (
+        *_missing(current[0], other[0], compared.other.name),
+        *_corrected(snapshot, compared),
+    )
+    fingerprint = fingerprint_of(snapshot, compared, current[0], other[0])
+    return Agreement(
+        pairs, by_population, _events(snapshot.study, compared), changed, missing, fingerprint
+    )
+
+
+def compared_tables(
+    current: Tables, other: Tables, populations: Mapping[str, Population]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Compare kinetics and parameters of the same tubes that were counted in two ways.
+
+    ``populations`` are the rules of the current way. Gives ``pairs``, ``by_population`` and
+    ``changed`` of ``Agreement``.
+    """
+    import pandas as pd
+
     pairs = current[0].merge(other[0], on=KEY, suffixes=("_current", "_other"), how="inner")
     pairs["rank"] = [population_rank(name) for name in pairs["population"]]
     pairs = pairs.sort_values(
         ["rank", "patient", "day_current", "tube_sha256"], kind="stable", ignore_index=True
     ).drop(columns="rank")
-    missing = (
-        *_missing(current[0], other[0], compared.other.name),
-        *_corrected(snapshot, compared),
-    )
     changed = pd.DataFrame(
-        [*_changed_results(pairs, compared), *_changed_parameters(current[1], other[1])],
+        [*_changed_results(pairs, populations), *_changed_parameters(current[1], other[1])],
         columns=CHANGED,
     )
     by_population = pd.DataFrame(
         [_agreement_of(name, rows) for name, rows in pairs.groupby("population", sort=False)],
         columns=AGREEMENT,
     )
-    fingerprint = fingerprint_of(snapshot, compared, current[0], other[0])
-    return Agreement(
-        pairs, by_population, _events(snapshot.study, compared), changed, missing, fingerprint
-    )
+    return pairs, by_population, changed
 
 
 def _missing(current: pd.DataFrame, other: pd.DataFrame, other_name: str) -> Iterator[str]:
@@ -161,27 +177,30 @@ def fingerprint_of(snapshot: StudySnapshot, compared: Comparison, *kinetics: pd.
     return digest.hexdigest()
 
 
-def _tables(
-    snapshot: StudySnapshot, compared: Comparison, side: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give the kinetics and the parameters of every patient under one version.
+def _tables(snapshot: StudySnapshot, compared: Comparison, side: str) -> Tables:
+    """Give the tables of every patient under one version, without what persons corrected."""
+    chosen = compared.current if side == "current" else compared.other
+    snapshot = snapshot.with_strategy(compared.panel, chosen)
+    return tables_of(snapshot, compared.panel, counted_tubes(snapshot, corrected=False))
 
-    The kinetics are those of the compared panel's tubes, without what persons corrected in them.
+
+def tables_of(snapshot: StudySnapshot, panel: str, counted: Sequence[TubeCounts]) -> Tables:
+    """Give the kinetics and the parameters of every patient of some counted tubes.
+
+    The kinetics are those of the panel's tubes.
     """
     import pandas as pd
 
     from tasks.kinetics.parameters import parameters_frame
 
-    chosen = compared.current if side == "current" else compared.other
-    snapshot = snapshot.with_strategy(compared.panel, chosen)
     patients, settings = snapshot.patients.patients, snapshot.study.settings
     kinetics, parameters = [], []
     tubes: dict[str, list[TubeCounts]] = {}
-    for tube in counted_tubes(snapshot, corrected=False):
+    for tube in counted:
         tubes.setdefault(tube.identity.patient, []).append(tube)
     for name in sorted(tubes.keys() & set(patients)):
         table = patient_kinetics(snapshot, patients[name], tubes[name])
-        kinetics.append(table[table["panel"] == compared.panel])
+        kinetics.append(table[table["panel"] == panel])
         rules = parameter_settings(settings, {name: patients[name]}, table, tubes[name])
         parameters.append(parameters_frame(table, rules))
     if not kinetics:
@@ -229,10 +248,10 @@ def _percents(differences: Differences | None) -> tuple[float | None, ...]:
     return tuple(100 * float(np.expm1(value)) for value in logarithms)
 
 
-def _changed_results(pairs: pd.DataFrame, compared: Comparison) -> Iterator[tuple[object, ...]]:
-    thresholds = {
-        name: each.clinical_threshold_per_ul for name, each in compared.current.populations.items()
-    }
+def _changed_results(
+    pairs: pd.DataFrame, populations: Mapping[str, Population]
+) -> Iterator[tuple[object, ...]]:
+    thresholds = {name: each.clinical_threshold_per_ul for name, each in populations.items()}
     for row in pairs.to_dict("records"):
         sides = [_side(row, end) for end in ("_current", "_other")]
         threshold = thresholds.get(row["population"])

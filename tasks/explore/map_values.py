@@ -9,53 +9,45 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.counting.limits import LimitSettings
 from tasks.explore.cells import NOISE
-from tasks.explore.cluster_values import cluster_values
+from tasks.explore.cluster_values import Json, Results, cluster_values
+from tasks.explore.reference_values import map_limits, marker_ticks, reference_values
 from tasks.explore.sampling import shares
 from tasks.explore.tube_events import TubeEvents, first_by_chance
 from tasks.publish.page_data import packed
-from tasks.vocabulary.populations import population_rank, short_label
+from tasks.vocabulary.populations import CAR_PRODUCTS, population_rank, short_label
 
 if TYPE_CHECKING:
     from tasks.explore.explore import Exploration
     from tasks.explore.placing import PlacedTube
+    from tasks.study.snapshot import StudySnapshot
 
 FORMAT = 1
 EXPLORATORY = "Exploratory: no table, parameter or flag reads this."
 MOST_OF_PATIENT, MOST_OF_COHORT = 10_000, 20_000
 NO_CLUSTER = 255
 THOUSANDTHS = 1_000
-MARGIN = 0.03
-"""So far beyond the reference's cells, as part of its width, a map reaches on each side."""
-
-Json = dict[str, Any]
-Results = Mapping[str, Mapping[str, Any]]
-"""The compartment's row of kinetics.csv by tube (SHA-256)."""
 
 
 def map_values(
-    done: Exploration,
-    results: Results,
-    labels: Mapping[str, str],
-    patient: str | None = None,
-    limits: LimitSettings | None = None,
+    done: Exploration, results: Results, snapshot: StudySnapshot, patient: str | None = None
 ) -> Json:
     """Give a patient's map, or that of all patients; None is not measured.
 
-    ``results`` are the compartment's concentrations, ``labels`` the populations' names on pages,
-    ``limits`` the events from which cells are detected and quantified.
+    ``results`` are the compartment's concentrations.
     """
+    labels, needed = snapshot.labels(), snapshot.study.settings.limits
     tubes = [t for t in done.tubes if patient is None or t.identity.patient == patient]
     most = MOST_OF_COHORT if patient is None else MOST_OF_PATIENT
     shown = _shown(tubes, most)
     populations, sets, codes = _populations(done, shown)
-    record, reference = done.map.record, done.map.reference
+    record, limits = done.map.record, map_limits(done.map.coordinates)
     return {
         "format": FORMAT,
         "map": record.map,
         "map_sha256": done.map.sha256,
         "compartment": done.compartment.id,
+        "population": record.population,
         "label": done.compartment.label,
         "patient": patient,
         "strategy": record.strategy,
@@ -76,13 +68,15 @@ def map_values(
             populations=populations,
             results=results,
             labels=labels,
-            limits=limits or LimitSettings(),
+            limits=needed,
             of_cohort=patient is None,
         ),
-        "limits": dict(zip("xy", _limits(done.map.coordinates), strict=True)),
+        "limits": dict(zip("xy", limits, strict=True)),
         "shifts": [_rounded(asdict(each)) for each in done.shifts],
         "notes": [*done.left_out, *done.notes],
-        "reference": {"events": len(reference.rows), "tubes": len(record.tubes)},
+        "reference": reference_values(done.map, limits),
+        "needed": {"detect": needed.detect_events, "quantify": needed.quantify_events},
+        "products": [populations.index(id_) for id_ in CAR_PRODUCTS if id_ in populations],
     }
 
 
@@ -177,6 +171,7 @@ def _markers(done: Exploration) -> list[Json]:
             "mapped": marker in done.map.record.names,
             "low": float(f"{low[place]:.5g}"),
             "high": float(f"{max(high[place], low[place] + 1e-3):.5g}"),
+            "ticks": marker_ticks(done.compartment, marker),
         }
         for place, marker in enumerate(reference.markers)
     ]
@@ -192,7 +187,7 @@ def _events(
         [np.empty((0, len(markers))), *(_in_order(each.events, markers) for each in shown)]
     )
     weights = np.concatenate([np.empty(0), *(each.events.weights for each in shown)])
-    (low_x, high_x), (low_y, high_y) = _limits(done.map.coordinates)
+    (low_x, high_x), (low_y, high_y) = map_limits(done.map.coordinates)
     return {
         "count": sum(lengths),
         "x": packed(_parts(coordinates[:, 0], low_x, high_x, np.uint16)),
@@ -220,15 +215,6 @@ def _in_order(events: TubeEvents, markers: Sequence[str]) -> NDArray[np.float32]
 
 def _joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     return np.concatenate([np.empty(0), *parts]).astype(dtype)
-
-
-def _limits(coordinates: NDArray[np.float32]) -> list[list[float]]:
-    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
-    margin = (high - low) * MARGIN
-    return [
-        [float(f"{a:.5g}"), float(f"{b:.5g}")]
-        for a, b in zip(low - margin, high + margin, strict=True)
-    ]
 
 
 def _parts(values: NDArray[Any], low: float, high: float, dtype: Any) -> NDArray[Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from panels.text.errors import ReconflowError
+from tasks.explore.cluster_values import Results
 from tasks.explore.explore import Exploration, explore
-from tasks.explore.map_values import Results, map_values
+from tasks.explore.map_values import map_values
+from tasks.explore.write_pages import FOLDER, write_map_pages
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
 from tasks.results.stored_tables import frames_of, patient_folder, stored_tables
@@ -17,39 +20,66 @@ if TYPE_CHECKING:
     from tasks.study.folder import Study
     from tasks.study.snapshot import StudySnapshot
 
-FOLDER = "maps"
+
+@dataclass(slots=True)
+class Mapped:
+    """Compartments on their maps, each with the files of its pages' data; and what stopped others.
+
+    ``faults`` are by compartment.
+    """
+
+    done: list[tuple[Exploration, list[Path]]] = field(default_factory=list)
+    faults: dict[str, ReconflowError | OSError] = field(default_factory=dict)
+
+    @property
+    def sentences(self) -> list[str]:
+        """Say of each compartment that was not mapped why."""
+        said = "was not brought up to date"
+        return [f"The map of {name} {said}: {fault}" for name, fault in self.faults.items()]
 
 
 def map_compartments(snapshot: StudySnapshot) -> list[str]:
-    """Lay all tubes of the compartments that the study names on their maps, and write the data.
+    """Map the compartments that study.yaml names; gives the sentences of those that were not."""
+    return map_each(snapshot, snapshot.study.settings.explore.compartments).sentences
 
-    Gives the sentence of each that was not brought up to date; the others are.
+
+def map_each(
+    snapshot: StudySnapshot,
+    names: Sequence[str],
+    *,
+    new_map: str = "",
+    patients: Sequence[str] = (),
+) -> Mapped:
+    """Lay the tubes of compartments on their maps, and write the data of the pages.
+
+    A fault of one compartment stops no other. ``new_map`` is as for ``explore``, ``patients`` as
+    for ``write_map_data``.
     """
-    faults = []
-    for name in snapshot.study.settings.explore.compartments:
+    mapped = Mapped()
+    for name in dict.fromkeys(names):
         try:
-            write_map_data(snapshot, explore(snapshot, name))
+            done = explore(snapshot, name, new_map=new_map)
+            mapped.done.append((done, write_map_data(snapshot, done, patients)))
         except (ReconflowError, OSError) as fault:
-            faults.append(f"The map of {name} was not brought up to date: {fault}")
-    return faults
+            mapped.faults[name] = fault
+    return mapped
 
 
 def write_map_data(
     snapshot: StudySnapshot, done: Exploration, patients: Sequence[str] = ()
 ) -> list[Path]:
-    """Write the data of a compartment's map: of some patients, or of all and the cohort.
+    """Write a compartment's map for some patients, or for all and the cohort: data and pages.
 
-    Gives the files. A file that would be the same again is not written.
+    Gives the pages. A file that would be the same again is not written.
     """
-    results, labels = _results(snapshot.study, done.compartment.population), snapshot.labels()
-    written = []
+    results = _results(snapshot.study, done.compartment.population)
     for patient, path in _places(snapshot.study, done, patients):
-        value = map_values(done, results, labels, patient, snapshot.study.settings.limits)
+        value = map_values(done, results, snapshot, patient)
         content = data_script("map", f"{patient or ''}/{done.compartment.id}", value)
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
-        written.append(path)
-    return written
+    pages = write_map_pages(snapshot)
+    return [path for patient, path in pages.items() if not patients or patient in patients]
 
 
 def _places(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -40,31 +41,41 @@ def write_cells(study: Study, path: Path, per_population: int) -> tuple[int, lis
     population. Raises UsageFault without the package anndata, ReconflowError when no cell could be
     written.
     """
-    try:
-        import anndata
-    except ModuleNotFoundError as error:
-        raise UsageFault("h5ad needs the package 'anndata': install reconflow[h5ad].") from error
+    require_anndata()
     parts, left_out = [], []
     snapshot = read_snapshot(study)
     with study.store() as store:
         references = reference_index(snapshot, store)
     for tube, used in _counted(snapshot):
         try:
-            parts.append(
-                _cells(snapshot, tube, gate_tube(study, tube, used, references), per_population)
-            )
+            gated = gate_tube(study, tube, used, references)
+            parts.append(tube_cells(snapshot, tube, gated, _chosen(gated, per_population)))
         except (TubeFault, OSError) as error:
             left_out.append(f"{tube.identity.tube_sha256[:12]} was left out: {error}")
     if not any(len(part) for part in parts):
         raise ReconflowError("There is no gated cell to export: no tube has been counted.")
-    joined = anndata.concat([part for part in parts if len(part)], join="outer", fill_value=np.nan)
-    for column in joined.obs.columns[joined.obs.columns.str.startswith("is_")]:
-        joined.obs[column] = joined.obs[column].fillna(value=False).astype(bool)
-    _write_durably(joined, path)
+    joined = joined_cells(parts)
+    write_h5ad(joined, path)
     return len(joined), left_out
 
 
-def _write_durably(cells: anndata.AnnData, path: Path) -> None:
+def require_anndata() -> None:
+    """Raise UsageFault without the package that writes h5ad."""
+    if find_spec("anndata") is None:
+        raise UsageFault("h5ad needs the package 'anndata': install reconflow[h5ad].")
+
+
+def joined_cells(parts: Sequence[anndata.AnnData]) -> anndata.AnnData:
+    """Put the cells of tubes together; a marker or population that one has not is NaN or False."""
+    import anndata
+
+    joined = anndata.concat([part for part in parts if len(part)], join="outer", fill_value=np.nan)
+    for column in joined.obs.columns[joined.obs.columns.str.startswith("is_")]:
+        joined.obs[column] = joined.obs[column].fillna(value=False).astype(bool)
+    return joined
+
+
+def write_h5ad(cells: anndata.AnnData, path: Path) -> None:
     """Write beside the target first, so that no half file ever has its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
@@ -87,11 +98,13 @@ def _counted(snapshot: StudySnapshot) -> Iterator[tuple[Tube, StrategyInUse]]:
             yield tube, used[tube.identity.panel]
 
 
-def _cells(snapshot: StudySnapshot, tube: Tube, gated: GatedTube, most: int) -> anndata.AnnData:
+def tube_cells(
+    snapshot: StudySnapshot, tube: Tube, gated: GatedTube, rows: np.ndarray
+) -> anndata.AnnData:
+    """Give some events of a gated tube, by their indices ``rows`` (n,), as cells × markers."""
     import anndata
     import pandas as pd
 
-    rows = _chosen(gated, most, int(tube.identity.tube_sha256[:8], 16))
     markers = [marker for marker in gated.compiled.detector_of if marker not in SCATTER]
     linear = _linear(gated, markers, rows)
     cells = anndata.AnnData(
@@ -118,9 +131,9 @@ def _linear(gated: GatedTube, markers: Sequence[str], rows: np.ndarray) -> np.nd
     return np.column_stack(scaled).astype(np.float32)
 
 
-def _chosen(gated: GatedTube, most: int, seed: int) -> np.ndarray:
+def _chosen(gated: GatedTube, most: int) -> np.ndarray:
     """Choose cells of every population at random, the same ones each time."""
-    rng = np.random.default_rng([SEED, seed])
+    rng = np.random.default_rng([SEED, int(gated.gating.tube_sha256[:8], 16)])
     chosen: list[np.ndarray] = []
     for population in gated.compiled.strategy.populations:
         rows = gated.evaluation.rows[gated.compiled.path_of[population.gate]]

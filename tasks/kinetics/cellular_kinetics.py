@@ -7,7 +7,6 @@ import numpy as np
 
 from tasks.kinetics import nca
 from tasks.kinetics.biexponential import Decline, Estimate, fit_decline
-from tasks.kinetics.nca_rules import WINDOWS
 from tasks.kinetics.parameter_settings import ParameterSettings
 from tasks.kinetics.recovery import Censoring
 from tasks.kinetics.rounding import DAYS, Numbers, exceeds, within_days
@@ -24,6 +23,7 @@ _AREA_DEFINITIONS: Mapping[nca.AreaEnd, str] = MappingProxyType(
         "interpolated": NCA,
         "last_quantified": "PKNCA-like:AUClast-as-BLQ-before-end@1",
         "last_sample": "PKNCA-like:to-last-sample-in-window@1",
+        "holds_lower_bound": "PKNCA-like:AUClast-holds-a-lower-bound@1",
     }
 )
 
@@ -137,18 +137,18 @@ def _peak_censoring(time: Numbers, peak: int) -> tuple[Censoring, float | None, 
 def _areas(samples: Series) -> list[Parameter]:
     points = int(samples.quantified.sum())
     return [
-        *(_partial_area(samples, end, points) for end in WINDOWS),
+        *(_partial_area(found, end, points) for end, found in nca.partial_areas(samples).items()),
         _plain("AUClast", nca.area_to_last(samples), "d/uL", points),
         _plain("AUCall", nca.area_to_first_below(samples), "d/uL", points),
     ]
 
 
-def _partial_area(samples: Series, end: int, points: int) -> Parameter:
-    partial, name = nca.partial_area(samples, end), f"AUC0-{end}"
+def _partial_area(partial: nca.PartialArea | Why, end: int, points: int) -> Parameter:
+    name = f"AUC0-{end}"
     if isinstance(partial, Why):
         return missing(name, "d/uL", NCA, partial, points)
     rule = _AREA_DEFINITIONS[partial.end]
-    if partial.end == "last_sample":
+    if partial.is_lower_bound:
         return Parameter(name, partial.value, "d/uL", partial.value, None, "right", points, rule)
     return Parameter(name, partial.value, "d/uL", points=points, definition=rule)
 

@@ -69,7 +69,7 @@ PARAMETER_SUMMARY = TableSchema(
             "as unit",
             (
                 "median of the values; empty where one patient of the estimated has only an "
-                "interval or a bound"
+                "interval or a bound (an interval's end is no value)"
             ),
         ),
         Column("lower_quartile", "as unit", "from four patients on"),
@@ -80,8 +80,8 @@ PARAMETER_SUMMARY = TableSchema(
             "median_low",
             "as unit",
             (
-                "the median lies at or above this (the median of the patients' lower bounds); "
-                "empty: no bound"
+                "the median lies at or above this (the median of the patients' lower bounds; of "
+                "Tbql, depletion and recovery: after this, by Turnbull's estimate); empty: no bound"
             ),
         ),
         Column(

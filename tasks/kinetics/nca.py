@@ -53,7 +53,7 @@ NAMES = (
     "persistence_wk24",
 )
 
-AreaEnd = Literal["interpolated", "last_quantified", "last_sample"]
+AreaEnd = Literal["interpolated", "last_quantified", "last_sample", "holds_lower_bound"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,17 @@ class PartialArea:
     ``last_quantified``: the cells were last quantified before that day and seen below the limit by
     the end of the window around it, so the area equals AUClast. ``last_sample``: the observation
     ended within the window around that day; the area stops at the last sample and is a lower bound.
+    ``holds_lower_bound``: as ``last_quantified``, but the area to an earlier day is a lower bound,
+    so this one is, too.
     """
 
     value: float
     end: AreaEnd
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Tell whether the true area may be larger."""
+        return self.end in {"last_sample", "holds_lower_bound"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +184,22 @@ def partial_area(samples: Series, end: int) -> PartialArea | Why:
     if reached:
         return PartialArea(to_last, "last_sample")
     return _why_not_reached(samples, end)
+
+
+def partial_areas(samples: Series) -> dict[int, PartialArea | Why]:
+    """Give the area from infusion to each day of ``WINDOWS``, or why there is none.
+
+    An area is a lower bound, too, when one to an earlier day is.
+    """
+    areas: dict[int, PartialArea | Why] = {}
+    bounded = False
+    for end in WINDOWS:
+        found = partial_area(samples, end)
+        if bounded and isinstance(found, PartialArea):
+            found = PartialArea(found.value, "holds_lower_bound")
+        bounded |= isinstance(found, PartialArea) and found.is_lower_bound
+        areas[end] = found
+    return areas
 
 
 def _why_not_reached(samples: Series, end: int) -> Why:

@@ -1,5 +1,6 @@
 """Describe how far the plasma cells of one patient fell, and what is left of the baseline."""
 
+import math
 from collections.abc import Sequence
 
 from tasks.kinetics.baseline import (
@@ -11,7 +12,7 @@ from tasks.kinetics.rounding import exceeds
 from tasks.kinetics.rows import Parameter, Row, missing, number, or_infinite
 from tasks.vocabulary.reasons import Why, because
 
-_LOWEST_VISIT = "lowest-visit@1"
+_LOWEST_VISIT = "lowest-visit@2"
 
 
 def plasma_cell_parameters(
@@ -45,45 +46,52 @@ def _in_percent(share: float | None) -> float | None:
 def _nadir(after: Sequence[Row], measure: str, unit: str) -> list[Parameter]:
     """Give the lowest visit after infusion, and its day.
 
-    Where cells were not detected its day is that of the visit which bounds "not detected" best.
+    Once cells are not detected the nadir is only known to lie below what the tables print: the
+    lowest limit of detection of such a visit ("<0.36"), or a detected amount that is no more than
+    that. Its day is then any of those visits, given as the interval from the first to the last.
     """
-    is_blood = measure == "per_ul"
+    points = len(after)
     absent = [row for row in after if row["code"] == "ND"]
     seen = [row for row in after if number(row[measure]) is not None]
-    points = len(after)
-    if absent:
-        limit = "per_ul_high" if is_blood else "lod_percent"
-        lowest = _first_lowest(absent, limit)
-        # A concentration that was detected has an upper limit too; a percentage has none.
-        bound = _lowest_bound(after if is_blood else absent, limit)
-        rule = because(_LOWEST_VISIT, Why.BELOW_LIMIT)
-        nadir = Parameter("nadir", None, unit, None, bound, "left", points, rule)
-    elif seen:
-        lowest = _first_lowest(seen, measure)
-        interval = concentration_interval(lowest) if is_blood else None
-        low, high = interval or (None, None)
-        value = number(lowest[measure])
-        nadir = Parameter("nadir", value, unit, low, high, "none", points, _LOWEST_VISIT)
-    else:
+    if not absent and not seen:
         return [
             missing("nadir", unit, _LOWEST_VISIT, Why.NO_VISIT),
             missing("nadir_day", "d", _LOWEST_VISIT, Why.NO_VISIT),
         ]
-    day = float(lowest["day"])
-    return [nadir, Parameter("nadir_day", day, "d", points=points, definition=_LOWEST_VISIT)]
+    if absent:
+        return _below_limit(absent, seen, measure, unit)
+    lowest = _first_lowest(seen, measure)
+    interval = concentration_interval(lowest) if measure == "per_ul" else None
+    low, high = interval or (None, None)
+    value, day = number(lowest[measure]), float(lowest["day"])
+    return [
+        Parameter("nadir", value, unit, low, high, "none", points, _LOWEST_VISIT),
+        Parameter("nadir_day", day, "d", points=points, definition=_LOWEST_VISIT),
+    ]
 
 
-def _lowest_bound(rows: Sequence[Row], limit: str) -> float | None:
-    """Give the lowest upper limit of some visits; the nadir is only known to lie below it."""
-    bounds = [number(row[limit]) for row in rows]
-    return min((bound for bound in bounds if bound is not None), default=None)
+def _below_limit(
+    absent: Sequence[Row], seen: Sequence[Row], measure: str, unit: str
+) -> list[Parameter]:
+    """Bound the nadir of a series in which cells were not detected at the visits ``absent``."""
+    limit = "lod_per_ul" if measure == "per_ul" else "lod_percent"
+    undetected = min(or_infinite(row[limit]) for row in absent)
+    detected = min((float(row[measure]) for row in seen), default=math.inf)
+    bound, points = min(undetected, detected), len(absent) + len(seen)
+    days = [float(row["day"]) for row in absent]
+    days += [float(row["day"]) for row in seen if not exceeds(float(row[measure]), bound)]
+    first, last = min(days), max(days)
+    rule = because(_LOWEST_VISIT, Why.BELOW_LIMIT)
+    high = bound if math.isfinite(bound) else None
+    nadir = Parameter("nadir", None, unit, None, high, "left", points, rule)
+    if first == last:
+        return [nadir, Parameter("nadir_day", first, "d", points=points, definition=rule)]
+    day = Parameter("nadir_day", None, "d", first, last, "interval", points, rule)
+    return [nadir, day]
 
 
 def _first_lowest(rows: Sequence[Row], measure: str) -> Row:
-    """Choose the first row that is as low as the lowest (up to rounding).
-
-    One without the measure comes last.
-    """
+    """Choose the first of some visits that is as low as the lowest (up to rounding)."""
     ordered = sorted(rows, key=lambda row: row["day"])
-    lowest = min(or_infinite(row[measure]) for row in ordered)
-    return next(row for row in ordered if not exceeds(or_infinite(row[measure]), lowest))
+    lowest = min(float(row[measure]) for row in ordered)
+    return next(row for row in ordered if not exceeds(float(row[measure]), lowest))

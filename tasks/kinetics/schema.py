@@ -59,7 +59,12 @@ KINETICS = TableSchema(
             added_later=True,
         ),
         Column("file", "", "name that the tube's file came in with", added_later=True),
-        Column("instrument", "", "cytometer, as the sheet or the file names it", added_later=True),
+        Column(
+            "instrument",
+            "",
+            "cytometer: the sheet's name for it, with model and serial number of its files",
+            added_later=True,
+        ),
         Column("batch", "", "batch of staining and acquisition", added_later=True),
         Column(
             "used",

@@ -10,12 +10,17 @@ from statistics import median, quantiles
 import pandas as pd
 
 from tasks.kinetics.cohort_schema import PARAMETER_SUMMARY
+from tasks.kinetics.reconstitution import REPORTED_RECOVERIES
 from tasks.kinetics.rows import Row, number, rows_of
 from tasks.kinetics.table_schema import check_shape
-from tasks.kinetics.turnbull import EVERYONE
+from tasks.kinetics.turnbull import EVERYONE, middle_step, turnbull
 
 MAY_BE_NEGATIVE = frozenset({"depletion_onset"})
 """B cells may be gone before the infusion; everything else is an amount, or a time after it."""
+
+BETWEEN_VISITS = frozenset({"Tbql", "depletion_onset", *REPORTED_RECOVERIES})
+"""Moments that nobody sees, only the visits around them: the end of such an interval is no value,
+and the median is Turnbull's."""
 
 YES_OR_NO = frozenset({"persistence_wk24"})
 FEWEST_FOR_MEDIAN = 2
@@ -85,12 +90,43 @@ def _summed(parameter: str, rows: Sequence[Row]) -> tuple[float | None, ...]:
         return (*counts, share, *[None] * 7)
     if len(known) < FEWEST_FOR_MEDIAN:
         return (*counts, *[None] * 8)
-    ends = _ends_of_median([each for each in limits if each is not None])
+    inside = [each for each in limits if each is not None]
+    if parameter in BETWEEN_VISITS:
+        return (*counts, None, *_between_visits(inside))
+    ends = _ends_of_median(inside)
     points = [number(row["value"]) for row in known if row["censoring"] in {"none", "interval"}]
     exact = [point for point in points if point is not None]
     if len(exact) < len(known):
         return (*counts, None, *[None] * 5, *ends)
-    return (*counts, None, median(exact), *_quartiles(exact), min(exact), max(exact), *ends)
+    return (*counts, None, *_described(exact), *ends)
+
+
+def _described(values: Sequence[float]) -> tuple[float | None, ...]:
+    """Give median, quartiles and range."""
+    return median(values), *_quartiles(values), min(values), max(values)
+
+
+def _between_visits(limits: Sequence[tuple[float, float]]) -> tuple[float | None, ...]:
+    """Sum up moments that lie between visits: exact ones are described, else Turnbull's median.
+
+    The columns are those of ``PARAMETER_SUMMARY`` from ``median`` on.
+    """
+    if all(low == high for low, high in limits):
+        exact = [low for low, _ in limits]
+        return *_described(exact), median(exact), median(exact)
+    return *[None] * 5, *_turnbull_median(limits)
+
+
+def _turnbull_median(limits: Sequence[tuple[float, float]]) -> tuple[float | None, float | None]:
+    """Give the interval in which Turnbull's estimate has its median; ``None``: without end."""
+    finite = [end for limit in limits for end in limit if math.isfinite(end)]
+    # The estimate needs a beginning: a moment known only to come before a day has none.
+    earlier = min(finite) - 1 if finite else 0.0
+    lows = [low if math.isfinite(low) else earlier for low, _ in limits]
+    middle = middle_step(turnbull(lows, [high for _, high in limits]))
+    if middle is None:
+        return None, None
+    return (None if middle.low == earlier else middle.low), middle.high
 
 
 def _ends_of_median(limits: Sequence[tuple[float, float]]) -> tuple[float | None, float | None]:

@@ -30,6 +30,7 @@ NEGLIGIBLE = 1e-4
 """Share of patients below which an interval counts as empty."""
 
 
+_HALF = 0.5 + NEGLIGIBLE
 Numbers = npt.NDArray[np.float64]
 
 
@@ -222,7 +223,7 @@ def _curve(stratum: str, definition: str, recovery: pd.DataFrame) -> RecoveryCur
     gone = rows[rows["depleted"].eq(True)]
     lows = gone["low"].fillna(0.0).tolist()
     steps = turnbull(lows, gone["high"].fillna(np.inf).tolist())
-    middle = next((step for step in steps if _is_middle(step)), None)
+    middle = middle_step(steps)
     return RecoveryCurve(
         stratum=stratum,
         definition=version,
@@ -235,6 +236,7 @@ def _curve(stratum: str, definition: str, recovery: pd.DataFrame) -> RecoveryCur
     )
 
 
-def _is_middle(step: Step) -> bool:
-    """Decide whether at most half of the patients may not have recovered after a step."""
-    return step.remaining is None or step.remaining <= 0.5 + NEGLIGIBLE
+def middle_step(steps: Sequence[Step]) -> Step | None:
+    """Give the step that holds the median, the first after which at most half are left."""
+    halves = (step for step in steps if step.remaining is None or step.remaining <= _HALF)
+    return next(halves, None)

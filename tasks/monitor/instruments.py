@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from panels.instrument_name import instrument_name, name_by_files
 from panels.panel import plain
 from tasks.control_charts.bridging import Bridging
 from tasks.control_charts.drift import Drift, Event, drifts
@@ -104,7 +105,7 @@ def _instrument(
     charts: Sequence[Chart],
     events: Sequence[InstrumentEvent],
 ) -> Instrument:
-    title = title_of(key)
+    title = title_of(key, _names(tubes))
     done = tuple(Event(each.day.isoformat(), each.event) for each in sorted(events, key=_day))
     # Worst first; where nothing is broken, by panel and signal.
     ranked = tuple(sorted(charts, key=lambda each: -each.severity))
@@ -125,13 +126,10 @@ def _instrument(
     )
 
 
-def title_of(key: InstrumentKey) -> str:
-    """Name an instrument: ``BD FACSLyric R659180000000``, ``BD FACSDiva (FACSCanto II)``."""
-    if key.serial:
-        return f"{key.cytometer} {key.serial}".strip()
-    if not key.named or plain(key.named) == plain(key.cytometer):
-        return key.cytometer or NOT_NAMED
-    return f"{key.named} ({key.cytometer})" if key.cytometer else key.named
+def title_of(key: InstrumentKey, names: Sequence[str]) -> str:
+    """Name an instrument as its tubes' pages do; of several names in the sheet none is chosen."""
+    named = names[0] if len(names) == 1 else ""
+    return instrument_name(named, key.cytometer, key.serial) or NOT_NAMED
 
 
 def _names(tubes: Sequence[MeasuredTube]) -> tuple[str, ...]:
@@ -141,7 +139,9 @@ def _names(tubes: Sequence[MeasuredTube]) -> tuple[str, ...]:
 
 def _is_of(event: InstrumentEvent, key: InstrumentKey, names: Sequence[str]) -> bool:
     """Tell whether an event names an instrument as the sheet, its files or its page do."""
-    known = {plain(each) for each in (*names, key.cytometer, key.serial, title_of(key)) if each}
+    by_files = name_by_files(key.cytometer, key.serial)
+    spelt = (*names, key.cytometer, key.serial, by_files, title_of(key, names))
+    known = {plain(each) for each in spelt if each}
     return plain(event.instrument) in known
 
 
@@ -158,7 +158,8 @@ def _pages(names: Mapping[InstrumentKey, Sequence[str]]) -> dict[InstrumentKey, 
     owners = Counter(plain(name) for own in names.values() for name in own)
     pages: dict[InstrumentKey, str] = {}
     for key, own in sorted(names.items()):
-        called = own[0] if len(own) == 1 and owners[plain(own[0])] == 1 else title_of(key)
+        is_its_own = len(own) == 1 and owners[plain(own[0])] == 1
+        called = own[0] if is_its_own else title_of(key, (key.named,))
         stem = re.sub(r"[^\w.-]+", "-", called)[:LONGEST_STEM].strip("-.") or "instrument"
         page, number = f"{stem}.html", 2
         while page.casefold() in {each.casefold() for each in pages.values()}:

@@ -18,6 +18,7 @@ from tasks.publish.figure_style import (
     say_empty,
     title_plot,
 )
+from tasks.publish.log_axis import scale_amounts
 from tasks.publish.strata import NO_STRATA, stratum_colours, stratum_signs
 from tasks.publish.visit_medians import visit_medians, with_amounts
 from tasks.vocabulary.populations import IN_COHORT_FIGURES
@@ -147,17 +148,12 @@ def _draw_population(
     places: Mapping[str, CountPlace],
 ) -> None:
     """Draw the patients and the median of each group, or of all where there are no groups."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     amounts = together.rows["amount"]
     if amounts.isna().all():
         say_empty(axes, "no evaluable visit")
         axes.set_yticks([])
         return
-    axes.set_yscale("log")
-    axes.set_ylim(float(amounts.min()) / 1.8, float(amounts.max()) * 1.8)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    scale_amounts(axes, float(amounts.min()) / 1.8, float(amounts.max()) * 1.8)
     drawn = groups or [together]
     for number, group in enumerate(drawn):
         _draw_patients(axes, group.rows, group.colour)

@@ -99,9 +99,7 @@ def _in_page(name: str, linked: LinkedFigure) -> "Markup":
     from markupsafe import Markup
 
     description = DESCRIPTIONS[name]
-    # Its signs stand on light fields.
-    follows_page = name != "completeness"
-    svg = svg_markup(linked.figure, description, linked.links, follows_page=follows_page)
+    svg = svg_markup(linked.figure, description, linked.links)
     if len(svg) <= MOST_SVG_LETTERS:
         return svg
     png = b64encode(png_bytes(linked.figure)).decode()

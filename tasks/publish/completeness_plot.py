@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.publish.figure_style import DPI, FADED, INK, WIDTH, say_empty
+from tasks.publish.figure_style import DPI, FADED, INK, WIDTH, paper_style, say_empty
 from tasks.publish.patient_lines import label_room, name_lines, patient_lines
 from tasks.publish.strata import NO_STRATA
 from tasks.vocabulary.populations import IN_COHORT_FIGURES
@@ -67,34 +67,39 @@ def _states(visits: list[str], attended: set[str], evaluated: set[str]) -> list[
 def draw_completeness(kinetics: "pd.DataFrame", strata: Mapping[str, str] = NO_STRATA) -> "Figure":
     """Draw the state of every visit of every patient, as ``visit_states`` gives them."""
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
     visits, states = visit_states(kinetics)
     lines = patient_lines(list(states), strata)
     height = 1.25 + 0.3 * max(1, len(lines))
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-    axes = figure.subplots()
-    figure.subplots_adjust(
-        left=label_room(lines), right=1 - 0.15 / WIDTH, top=1 - 0.62 / height, bottom=0.5 / height
-    )
-    for row, line in enumerate(lines):
-        if not line.is_group:
-            for column, state in enumerate(states[line.name]):
-                _draw_state(axes, column, row, state)
-    axes.set_xlim(0, max(1, len(visits)))
-    axes.set_ylim(max(1, len(lines)), 0)
-    _name_visits(axes, visits)
-    name_lines(axes, lines, 0.5)
-    for spine in axes.spines.values():
-        spine.set(color="#d9dfe6")
-    if not states:
-        say_empty(axes, "no visit yet")
+    with paper_style():
+        figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+        axes = figure.subplots()
+        figure.subplots_adjust(left=label_room(lines), right=1 - 0.15 / WIDTH)
+        figure.subplots_adjust(top=1 - 0.62 / height, bottom=0.5 / height)
+        for row, line in enumerate(lines):
+            if not line.is_group:
+                for column, state in enumerate(states[line.name]):
+                    _draw_state(axes, column, row, state)
+        axes.set_xlim(0, max(1, len(visits)))
+        axes.set_ylim(max(1, len(lines)), 0)
+        _name_visits(axes, visits)
+        name_lines(axes, lines, 0.5)
+        for spine in axes.spines.values():
+            spine.set(color="#d9dfe6")
+        if not states:
+            say_empty(axes, "no visit yet")
+        _explain_signs(figure)
+    return figure
+
+
+def _explain_signs(figure: "Figure") -> None:
+    from matplotlib.patches import Patch
+
     signs = [
         Patch(facecolor=colour, edgecolor=FADED, linewidth=0.5, label=f"{sign} {state}".strip())
         for state, (colour, sign) in STATES.items()
     ]
     figure.legend(handles=signs, loc="lower center", ncols=4, frameon=False, fontsize=8.5)
-    return figure
 
 
 def _draw_state(axes: "Axes", column: int, row: int, state: str) -> None:

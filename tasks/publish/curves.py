@@ -5,6 +5,7 @@ number: a line joins neighbouring visits only where both detected the cells.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.publish.day_axis import EARLY_DAYS, scale_days
@@ -20,6 +21,7 @@ from tasks.publish.figure_style import (
     paper_style,
     say_empty,
 )
+from tasks.publish.log_axis import scale_amounts
 from tasks.vocabulary.flags import Flag
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ CONCENTRATION = {
 }
 """What is drawn of a concentration, and the column of ``KINETICS`` that holds it."""
 Specimen = Literal["blood", "marrow"]
+UNITS: Mapping[Specimen, str] = MappingProxyType(
+    {"blood": "cells per µL (log scale)", "marrow": "% of reference (log scale)"}
+)
 COLUMNS, COLOURS = 3, 6
 
 
@@ -62,52 +67,70 @@ def draw_kinetic_curves(  # noqa: PLR0913 - keyword-only options of one drawing
     the mark of a row's link (``tasks.publish.figure_links``). At most ``columns`` plots are beside
     each other.
     """
-    import seaborn as sns
     from matplotlib.figure import Figure
 
-    rows = _drawable(
-        _with_limits(kinetics, detect_events), [name for name, _ in populations], specimen
-    )
+    rows = drawn_rows(kinetics, [name for name, _ in populations], specimen, detect_events)
     across = max(1, min(columns, len(populations)))
     down = max(1, -(-len(populations) // across))
     with paper_style():
         size = (0.9 + 3.4 * across, 1.25 + 2.35 * down)
         figure = Figure(figsize=size, dpi=DPI, facecolor="white")
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        colours = sns.color_palette("colorblind", COLOURS)
-        for i, (axes, (name, label)) in enumerate(zip(grid.flat, populations, strict=False)):
-            title_size = min(10.0, 340 / max(len(label), 1))
-            axes.set_title(
-                literal(label), loc="left", fontsize=title_size, fontweight="bold", color=INK
-            )
-            of_population = rows[rows["population"] == name]
-            _draw_population(axes, of_population, colours[i % COLOURS])
-            if mark_of is not None:
-                link_points(axes, of_population, mark_of)
-            _mark_infusions(axes, infusions)
-            sns.despine(ax=axes)
+        for i, (axes, population) in enumerate(zip(grid.flat, populations, strict=False)):
+            draw_curve(axes, rows, population, colour_of(i), mark_of=mark_of)
+            mark_infusions(axes, infusions)
         for axes in grid.flat[len(populations) :]:
             axes.set_visible(False)
-        _scale(grid.flat[0], rows)
+        scale_curves(grid.flat[0], rows)
         _label(figure, grid, specimen, len(populations))
     return figure
 
 
-def _with_limits(kinetics: "pd.DataFrame", detect_events: int | None) -> "pd.DataFrame":
-    from tasks.kinetics.winning_rows import DETECT_EVENTS, with_percent_limits
+def colour_of(place: int) -> Colour:
+    """Give the colour of the curve at a place of a figure, one that the colour-blind tell apart."""
+    import seaborn as sns
 
-    return with_percent_limits(kinetics, detect_events or DETECT_EVENTS)
+    colour: Colour = sns.color_palette("colorblind", COLOURS)[place % COLOURS]
+    return colour
 
 
-def _drawable(
-    winners: "pd.DataFrame", populations: Sequence[str], specimen: Specimen
+def draw_curve(
+    axes: "Axes",
+    rows: "pd.DataFrame",
+    population: tuple[str, str],
+    colour: Colour,
+    *,
+    mark_of: "Callable[[Row], str] | None" = None,
+) -> None:
+    """Draw one population (id, label) under its label; ``rows`` are those of ``drawn_rows``."""
+    import seaborn as sns
+
+    name, label = population
+    size = min(10.0, 340 / max(len(label), 1))
+    axes.set_title(literal(label), loc="left", fontsize=size, fontweight="bold", color=INK)
+    of_population = rows[rows["population"] == name]
+    _draw_population(axes, of_population, colour)
+    if mark_of is not None:
+        link_points(axes, of_population, mark_of)
+    sns.despine(ax=axes)
+
+
+def drawn_rows(
+    kinetics: "pd.DataFrame",
+    populations: Sequence[str],
+    specimen: Specimen,
+    detect_events: int | None = None,
 ) -> "pd.DataFrame":
     """Choose the rows to draw, by day, and give them their numbers in the drawn unit.
 
     The columns are amount, low, high, lod and lloq; in marrow only amount and lod are known.
+    ``detect_events`` is the study's.
     """
     import pandas as pd
 
+    from tasks.kinetics.winning_rows import DETECT_EVENTS, with_percent_limits
+
+    winners = with_percent_limits(kinetics, detect_events or DETECT_EVENTS)
     chosen = winners[
         (winners["specimen"] == specimen) & winners["population"].isin(populations)
     ].copy()
@@ -193,44 +216,37 @@ def joined_stretches(rows: "pd.DataFrame", seen: "pd.Series[bool]") -> Iterator[
         yield stretch
 
 
-def _mark_infusions(axes: "Axes", infusions: Mapping[str, float]) -> None:
+def mark_infusions(axes: "Axes", infusions: Mapping[str, float]) -> None:
+    """Draw a dotted line at each day of an infusion."""
     for day in sorted(set(infusions.values())):
         axes.axvline(day, color=INK, linewidth=0.8, linestyle=":", gid="infusion", zorder=0)
 
 
-def _scale(axes: "Axes", drawn: "pd.DataFrame") -> None:
+def scale_curves(axes: "Axes", drawn: "pd.DataFrame") -> None:
     """Set the common scales: concentrations logarithmic, and the axis of days."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     shown = drawn[drawn["code"] != "NE"]
     seen = shown[shown["code"] != "ND"]
     numbers = (*seen["amount"], *seen["high"], *shown["lod"], *shown["lloq"])
     values = [float(number) for number in numbers if number > 0]
     highest = max(values, default=100.0) * 1.8
-    axes.set_yscale("log")
-    axes.set_ylim(min(min(values, default=0.1) / 2.5, highest / 50), highest)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    scale_amounts(axes, min(min(values, default=0.1) / 2.5, highest / 50), highest)
     scale_days(axes, min([0.0, *drawn["day"]]), max([7.0, *drawn["day"]]))
 
 
 def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: int) -> None:
     """Name units and signs once for the whole figure."""
     width, height = figure.get_size_inches()
-    signs = _signs(specimen)
+    signs = legend_signs(specimen)
     columns = _legend_columns(width)
     legend_height = 0.16 + 0.19 * -(-len(signs) // columns)
     figure.subplots_adjust(
         left=0.78 / width, right=1 - 0.15 / width, top=1 - 0.32 / height, wspace=0.08, hspace=0.24
     )
     figure.subplots_adjust(bottom=(legend_height + 0.56) / height)
-    days = "days since infusion"
-    logarithmic = grid[0, 0].get_xscale() == "symlog"
-    if logarithmic:
-        days += " (logarithmic after day 28)"
+    logarithmic = is_logarithmic_in_time(grid[0, 0])
+    days = days_label(grid[0, 0])
     figure.text(0.5, (legend_height + 0.1) / height, days, ha="center", fontsize=9.5)
-    unit = "cells per µL (log scale)" if specimen == "blood" else "% of reference (log scale)"
-    label_left(figure, unit, 0.14 / width, 0.5 + (legend_height + 0.24) / 2 / height)
+    label_left(figure, UNITS[specimen], 0.14 / width, 0.5 + (legend_height + 0.24) / 2 / height)
     for i, axes in enumerate(grid.flat):
         axes.tick_params(labelbottom=i + grid.shape[1] >= count, labelsize=8.5)
         if logarithmic:
@@ -246,6 +262,17 @@ def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: in
     )
 
 
+def is_logarithmic_in_time(axes: "Axes") -> bool:
+    """Tell whether the axis of days is logarithmic after its first weeks."""
+    return axes.get_xscale() == "symlog"
+
+
+def days_label(axes: "Axes") -> str:
+    """Say what the axis of days shows."""
+    after = " (logarithmic after day 28)" if is_logarithmic_in_time(axes) else ""
+    return f"days since infusion{after}"
+
+
 def _legend_columns(width: float) -> int:
     """Choose how many signs are side by side in a figure of so many inches."""
     if width > 9:
@@ -253,7 +280,7 @@ def _legend_columns(width: float) -> int:
     return 3 if width > 6 else 2
 
 
-def _signs(specimen: Specimen) -> list["Line2D"]:
+def legend_signs(specimen: Specimen) -> list["Line2D"]:
     """List the signs of the legend; percentages have no interval and no limits."""
     from matplotlib.lines import Line2D
 

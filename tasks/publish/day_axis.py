@@ -14,6 +14,8 @@ TICK_DAYS = (0, 28, 84, 168, 364, 728, 14, 56, 7, 112, 252, 546, -7, 21, 42, 109
 """The days that are labelled where there is room, the most usual milestones first."""
 LEAST_LABEL_GAP = 0.075
 """The least distance of two labels, as a share of the axis."""
+BELOW_TICKS = 7
+"""How far below the axis the first line of counts begins, in points: a tick must not cross it."""
 LINE_POINTS = 11
 """The height of a line of counts under the axis, in points."""
 
@@ -58,7 +60,7 @@ def count_below(
     note = axes.annotate(
         str(count),
         (day, 0),
-        (0, -5 - LINE_POINTS * line),
+        (0, -BELOW_TICKS - LINE_POINTS * line),
         xycoords=axes.get_xaxis_transform(),
         textcoords="offset points",
         va="top",
@@ -72,7 +74,7 @@ def name_counts(axes: "Axes", *, line: int, colour: "str | Colour") -> None:
     note = axes.annotate(
         "n =",
         (0, 0),
-        (-6, -5 - LINE_POINTS * line),
+        (-6, -BELOW_TICKS - LINE_POINTS * line),
         xycoords=axes.transAxes,
         textcoords="offset points",
         va="top",

@@ -52,8 +52,12 @@ def gate_address(root: str, tube_sha256: str, gate: str, light: str = "") -> str
     ``light`` is a gate whose events are lit in every plot.
     """
     lit = f"&light={quote(light, safe='')}" if light else ""
-    place = f"{root}tubes/{quote(tube_sha256[:12], safe='')}/gating.html"
-    return f"{place}#gate={quote(gate, safe='')}{lit}"
+    return f"{tube_address(root, tube_sha256)}gating.html#gate={quote(gate, safe='')}{lit}"
+
+
+def tube_address(root: str, tube_sha256: str) -> str:
+    """Give the address of a tube's folder, from a page whose ``root`` leads to results."""
+    return f"{root}tubes/{quote(tube_sha256[:12], safe='')}/"
 
 
 def link_points(axes: "Axes", rows: "pd.DataFrame", mark_of: "Callable[[Row], str]") -> None:

@@ -24,9 +24,9 @@ class FrontPage:
 
     ``sentence`` tells how the night was and ``standing`` how urgent the morning is (``stop``,
     ``look``, ``quiet``); ``states`` counts the files by state; ``open_files`` ask for a person and
-    those ``aside`` for nothing; ``patients`` maps every patient to
-    the address of the report; ``cohort_page`` says whether there is a
-    page of all patients together; ``strategies`` maps panel and version to how that version came to
+    those ``aside`` for nothing; ``patients`` maps every patient to the address of the report;
+    ``cohort_page`` says whether there is a page of all patients together, ``map_page`` whether
+    there are maps of their cells; ``strategies`` maps panel and version to how that version came to
     count it; ``notices`` are sentences on the sheets and the instruments; ``uncalibrated`` says
     which tubes were counted without a calibration of their instrument (empty: none);
     ``instruments`` maps the address of each instrument's page to its name and how it stands.
@@ -40,6 +40,7 @@ class FrontPage:
     aside: Sequence[LedgerLine] = ()
     patients: Mapping[str, str] = field(default_factory=dict)
     cohort_page: bool = False
+    map_page: bool = False
     strategies: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notices: Sequence[str] = ()
     uncalibrated: str = ""

@@ -6,6 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.publish.named_files import linked
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -32,5 +34,6 @@ def _environment() -> "Environment":
     for name, path in styles.items():
         style = Markup(path.read_text(encoding="utf-8"))  # noqa: S704 - a file of ours
         environment.globals[f"{name}_style"] = style
+    environment.filters["linked"] = linked
     environment.filters["picture"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
     return environment

@@ -1,12 +1,13 @@
 """Draw the curves of one patient, each point linked to the gate it was counted in."""
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.publish.curves import COLUMNS, Specimen, draw_kinetic_curves
+from tasks.publish.curves import COLUMNS, Specimen, draw_kinetic_curves, drawn_rows
 from tasks.publish.figure_links import FigureLinks, Link, LinkedFigure, gate_address
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.result_words import ROOT, result_link
+from tasks.publish.svg_figure import svg_markup
 from tasks.publish.visit_tables import B_CELLS_TITLE, GROUPS, SECRETING
 from tasks.publish.wording import Row, days_text
 from tasks.vocabulary.amounts import percent_text
@@ -14,10 +15,19 @@ from tasks.vocabulary.populations import B_CELLS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from markupsafe import Markup
 
 DRAWN = GROUPS[:3]
 COMPOSITION_TITLE = "What the B cells consist of"
 MARROW_TITLE = "Marrow"
+
+
+class CurveGroup(NamedTuple):
+    """Populations (id, label) of one specimen that are drawn together under a title."""
+
+    title: str
+    populations: list[tuple[str, str]]
+    specimen: Specimen
 
 
 def patient_figures(
@@ -28,25 +38,38 @@ def patient_figures(
     They are CAR T cells, B cells and what they consist of, plasma cells; and marrow where it was
     measured.
     """
+    figures: dict[str, LinkedFigure] = {}
+    for group in curve_groups(record, kinetics):
+        figures[group.title] = _curves(record, kinetics, group, columns=columns)
+        if group.title == B_CELLS_TITLE:
+            figures |= composition_figure(record, kinetics)
+    return figures
+
+
+def patient_drawings(record: PatientRecord, kinetics: "pd.DataFrame") -> "dict[str, Markup]":
+    """Give the markup of a patient's curves, by the titles of ``patient_figures``.
+
+    Each population has a plot of its own: side by side on a wide page, one below the other on a
+    phone.
+    """
+    drawings: dict[str, Markup] = {}
+    for group in curve_groups(record, kinetics):
+        drawings[group.title] = _panels(record, kinetics, group)
+        if group.title == B_CELLS_TITLE:
+            for title, drawn in composition_figure(record, kinetics).items():
+                drawings[title] = svg_markup(drawn.figure, title, drawn.links)
+    return drawings
+
+
+def curve_groups(record: PatientRecord, kinetics: "pd.DataFrame") -> list[CurveGroup]:
+    """List what is drawn together: populations of blood that were measured, and those of marrow."""
     blood, marrow = (
         set(kinetics.loc[kinetics["specimen"] == specimen, "population"])
         for specimen in ("blood", "marrow")
     )
-    figures: dict[str, LinkedFigure] = {}
-    for title, group in DRAWN:
-        populations = _named(record, group, blood)
-        if populations:
-            figures[title] = _curves(record, kinetics, populations, columns=columns)
-        if title == B_CELLS_TITLE:
-            composition = _composition(record, kinetics)
-            if composition is not None:
-                figures[COMPOSITION_TITLE] = composition
-    in_marrow = _named(record, SECRETING, marrow)
-    if in_marrow:
-        figures[MARROW_TITLE] = _curves(
-            record, kinetics, in_marrow, columns=columns, specimen="marrow"
-        )
-    return figures
+    groups = [CurveGroup(title, _named(record, group, blood), "blood") for title, group in DRAWN]
+    groups.append(CurveGroup(MARROW_TITLE, _named(record, SECRETING, marrow), "marrow"))
+    return [group for group in groups if group.populations]
 
 
 def _named(
@@ -56,20 +79,40 @@ def _named(
     return [(name, record.label(name)) for name in group if name in measured]
 
 
+def _panels(record: PatientRecord, kinetics: "pd.DataFrame", group: CurveGroup) -> "Markup":
+    """Give the plots of a group with what their axes show and their signs."""
+    from markupsafe import Markup
+
+    from tasks.publish.curve_panels import draw_curve_panels
+
+    links = FigureLinks()
+    names = [name for name, _ in group.populations]
+    panels = draw_curve_panels(
+        drawn_rows(kinetics, names, group.specimen, record.limits.detect_events),
+        group.populations,
+        record.infusion_days(),
+        specimen=group.specimen,
+        mark_of=lambda row: links.add(result_link(record, row)),
+    )
+    plots = Markup("").join(
+        svg_markup(figure, f"{group.title}: {label}", links.links)
+        for label, figure in panels.plots.items()
+    )
+    signs = svg_markup(panels.signs, f"{group.title}: what the signs mean")
+    return Markup('<p class="axes">{}</p><div class="panels">{}</div>{}').format(
+        panels.axes, plots, signs
+    )
+
+
 def _curves(
-    record: PatientRecord,
-    kinetics: "pd.DataFrame",
-    populations: Sequence[tuple[str, str]],
-    *,
-    columns: int,
-    specimen: Specimen = "blood",
+    record: PatientRecord, kinetics: "pd.DataFrame", group: CurveGroup, *, columns: int
 ) -> LinkedFigure:
     links = FigureLinks()
     figure = draw_kinetic_curves(
         kinetics,
-        populations,
+        group.populations,
         record.infusion_days(),
-        specimen=specimen,
+        specimen=group.specimen,
         columns=columns,
         detect_events=record.limits.detect_events,
         mark_of=lambda row: links.add(result_link(record, row)),
@@ -77,7 +120,8 @@ def _curves(
     return LinkedFigure(figure, links.links)
 
 
-def _composition(record: PatientRecord, kinetics: "pd.DataFrame") -> LinkedFigure | None:
+def composition_figure(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[str, LinkedFigure]:
+    """Draw what the B cells consist of, by its title; nothing where no visit has enough of them."""
     from tasks.kinetics.composition import composition_frame
     from tasks.publish.composition_plots import draw_composition, patient_bars
 
@@ -85,8 +129,9 @@ def _composition(record: PatientRecord, kinetics: "pd.DataFrame") -> LinkedFigur
     frame = composition_frame(kinetics, record.limits)
     bars = patient_bars(frame, lambda row: links.add(_part_link(record, row)))
     if not bars:
-        return None
-    return LinkedFigure(draw_composition({"": bars}, B_CELLS_TITLE), links.links)
+        return {}
+    figure = draw_composition({"": bars}, B_CELLS_TITLE)
+    return {COMPOSITION_TITLE: LinkedFigure(figure, links.links)}
 
 
 def _part_link(record: PatientRecord, row: Row) -> Link:

@@ -25,6 +25,7 @@ class PatientRecord:
     ``time_zone`` is that of times without offset. ``tubes`` are the counted ones. ``controls`` are
     those of the patient, and of the batches in which the patient's tubes were run. ``gates`` maps
     strategy and population to the gate that holds the population, where it has another name.
+    ``has_map`` says whether there is a page of maps beside the report.
     """
 
     patient: str
@@ -38,6 +39,7 @@ class PatientRecord:
     tubes: Sequence[TubeCounts] = ()
     controls: Sequence[TubeIdentity] = ()
     gates: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    has_map: bool = False
 
     def label(self, population: str) -> str:
         """Name a population in few words, without its markers; an unknown one by its id."""

@@ -7,7 +7,7 @@ and the script beside it only shows what a point says.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.publish.figure_links import gate_address
+from tasks.publish.figure_links import gate_address, tube_address
 from tasks.publish.pages import render
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.result_words import ROOT, Words, by_severity
@@ -50,8 +50,23 @@ class FlagLine(NamedTuple):
     tubes: tuple[FlaggedTube, ...]
 
 
+class NotEvaluable(NamedTuple):
+    """What could not be evaluated in any tube of a visit, and why.
+
+    ``folder`` is the address of the tube whose flags say why.
+    """
+
+    tube: str
+    populations: str
+    reason: str
+    folder: str
+
+
 class TubeLine(NamedTuple):
-    """One tube that the tables rest on, with what the sample sheet says of it and its flags."""
+    """One tube that the tables rest on, with what the sample sheet says of it and its flags.
+
+    ``folder`` is the address of its files, ``address`` that of its page.
+    """
 
     visit: str
     day: float
@@ -59,6 +74,7 @@ class TubeLine(NamedTuple):
     panel: str
     strategy: str
     short: str
+    folder: str
     address: str
     file: str
     instrument: str
@@ -76,8 +92,7 @@ def render_patient_report(
 ) -> str:
     """Write a patient's report.html.
 
-    ``figures`` maps the titles of ``patient_figures`` to their SVG markup; ``sentences`` are those
-    of ``course_sentences``.
+    ``figures`` are the ``patient_drawings``; ``sentences`` are those of ``course_sentences``.
     """
     populations = sorted(set(kinetics["population"]), key=population_rank)
     methods = set(kinetics["method"])
@@ -174,10 +189,12 @@ def tube_lines(record: PatientRecord, kinetics: "pd.DataFrame") -> list[TubeLine
         tube = known.get(str(sha))
         identity = tube.identity if tube else None
         flags = [word for words in group["flags"] for word in split_words(words)]
+        folder = tube_address(ROOT, str(sha))
         line = TubeLine(
             **{name: first[name] for name in TUBE_COLUMNS},
             short=str(sha)[:12],
-            address=gate_address(ROOT, str(sha), "").partition("#")[0],
+            folder=folder,
+            address=f"{folder}gating.html",
             file=identity.file if identity else "",
             instrument=(identity.instrument if identity else None) or "",
             batch=(identity.batch if identity else None) or "",
@@ -188,18 +205,19 @@ def tube_lines(record: PatientRecord, kinetics: "pd.DataFrame") -> list[TubeLine
     return sorted(lines, key=lambda line: (line.day, line.specimen, line.panel, line.short))
 
 
-def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[tuple[str, str, str]]:
-    """List by visit what could not be evaluated in any tube: (visit, populations, reason)."""
+def not_evaluable(record: PatientRecord, kinetics: "pd.DataFrame") -> list[NotEvaluable]:
+    """List by visit what could not be evaluated in any tube."""
     from tasks.kinetics.winning_rows import winning_rows
 
-    reasons: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, str, str], list[str]] = {}
     lost = winning_rows(kinetics)
     for row in lost[lost["code"] == "NE"].to_dict("records"):
         meanings = explained(split_words(row["flags"]), record.flag_meanings)
         reason = " ".join(meanings.values()) or "The tube's counts do not allow a statement."
-        reasons.setdefault((f"{row['visit']} {row['panel']}", reason), []).append(
-            record.label(str(row["population"]))
-        )
+        folder = tube_address(ROOT, str(row["tube_sha256"]))
+        key = f"{row['visit']} {row['panel']}", reason, folder
+        reasons.setdefault(key, []).append(record.label(str(row["population"])))
     return [
-        (tube, ", ".join(populations), reason) for (tube, reason), populations in reasons.items()
+        NotEvaluable(tube, ", ".join(populations), reason, folder)
+        for (tube, reason, folder), populations in reasons.items()
     ]

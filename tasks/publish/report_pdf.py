@@ -18,7 +18,7 @@ from tasks.publish.report import (
     tube_lines,
 )
 from tasks.publish.visit_tables import VisitTable, visit_tables
-from tasks.publish.wording import CODES
+from tasks.publish.wording import CODES, Sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,22 +132,28 @@ def _results(document: PdfPages, tables: Sequence[VisitTable]) -> None:
 def _parameters(document: PdfPages, record: PatientRecord, parameters: "pd.DataFrame") -> None:
     document.heading("Parameters", 15)
     rows = [
-        [population if number == 0 else "", each.name, each.amount, each.points, each.definition]
+        [population if number == 0 else "", each.name, each.amount, each.points, _defined(each)]
         for population, sentences in parameter_sentences(record, parameters)
         for number, each in enumerate(sentences)
     ]
     if not rows:
         document.paragraph("No parameter can be given yet.")
         return
-    header = ["cells", "what", "result", "measurements", "definition"]
-    document.table(header, rows, [1.3, 2.1, 2.2, 1.15, 1.6])
+    header = ["cells", "what", "result", "measurements", "how it is defined"]
+    document.table(header, rows, [1.2, 1.9, 2.1, 1.15, 2.2])
+
+
+def _defined(parameter: Sentence) -> str:
+    """Give the definition in words, and as parameters.csv has it."""
+    return f"{parameter.rule} [{parameter.definition}]" if parameter.definition else ""
 
 
 def _flags(document: PdfPages, record: PatientRecord, kinetics: "pd.DataFrame") -> None:
     document.heading("Not evaluable, and why", 15)
     lost = not_evaluable(record, kinetics)
     if lost:
-        document.table(["visit and panel", "populations", "reason"], lost, [1, 2.5, 2.5])
+        rows = [[each.tube, each.populations, each.reason] for each in lost]
+        document.table(["visit and panel", "populations", "reason"], rows, [1, 2.5, 2.5])
     else:
         document.paragraph("Everything that was measured could be evaluated.")
     document.heading("Flags", 15)

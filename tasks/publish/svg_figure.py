@@ -23,8 +23,12 @@ _COLOURS = {
     "#000000": "--ink",
     FADED: "--faded",
     "#dde2e8": "--line",
+    "#d9dfe6": "--line",
+    "#cfe8da": "--good-shade",
+    "#f8dfa5": "--warn-shade",
+    "#eceff3": "--shade",
 }
-"""Colours of a figure that follow the page, which may be dark."""
+"""Colours of a figure that follow the page, which may be dark; the shades are those of cells."""
 _COLOUR = re.compile("|".join(_COLOURS), re.IGNORECASE)
 _GROUP_ID = re.compile(r'<g id="[^"]*"')
 _HEAD = re.compile(r"^.*?<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>", re.DOTALL)
@@ -32,14 +36,11 @@ _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 _LINK = re.compile(rf'<a xlink:href="{MARK}(\d+)"[^>]*>')
 
 
-def svg_markup(
-    figure: "Figure", title: str, links: Sequence[Link] = (), *, follows_page: bool = True
-) -> "Markup":
+def svg_markup(figure: "Figure", title: str, links: Sequence[Link] = ()) -> "Markup":
     """Give a figure as an ``<svg>`` element that is named ``title``.
 
-    ``links`` are those whose marks the figure's artists have as their address. A figure that does
-    not follow the page's colours stays dark on white, on a dark page too. All texts are escaped, by
-    Matplotlib and here.
+    ``links`` are those whose marks the figure's artists have as their address. All texts are
+    escaped, by Matplotlib and here.
     """
     from markupsafe import Markup
 
@@ -53,8 +54,7 @@ def svg_markup(
         f'aria-label="{escape(title)}">'
     )
     body = _GROUP_ID.sub("<g", drawn[head.end() :])
-    if follows_page:
-        body = _COLOUR.sub(lambda found: f"var({_COLOURS[found[0].lower()]}, {found[0]})", body)
+    body = _COLOUR.sub(lambda found: f"var({_COLOURS[found[0].lower()]}, {found[0]})", body)
     body = _LINK.sub(lambda found: _opened(links[int(found[1])]), body)
     body = body.replace("xlink:href", "href")
     return Markup(opening + body.strip())  # noqa: S704 - escaped by Matplotlib and above

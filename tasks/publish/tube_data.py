@@ -75,9 +75,18 @@ def tube_data(
     head: TubeHead, findings: TubeFindings, compiled: Compiled, drawing: TubeDrawing
 ) -> bytes:
     """Write the data file of a tube that was gated as ``compiled`` and drawn as ``drawing``."""
+    return data_script(
+        "tube", head.tube_sha256[:12], tube_document(head, findings, compiled, drawing)
+    )
+
+
+def tube_document(
+    head: TubeHead, findings: TubeFindings, compiled: Compiled, drawing: TubeDrawing
+) -> dict[str, Any]:
+    """Give the value of kind ``tube``, as its data file holds it."""
     names = list(compiled.strategy.thresholds)
     population_of = {each.gate: each for each in reversed(compiled.strategy.populations)}
-    document = {
+    return {
         "format": FORMAT,
         "head": asdict(head),
         "flags": [
@@ -105,7 +114,6 @@ def tube_data(
         "thresholds": [_threshold(compiled, each, drawing) for each in compiled.thresholds],
         "figures": findings.figures,
     }
-    return data_script("tube", head.tube_sha256[:12], document)
 
 
 def _axis(drawn: DrawnAxis) -> dict[str, Any]:
@@ -174,10 +182,7 @@ def _threshold(
     low, high = declared.limits or (None, None)
 
     def pair(value: float | None) -> list[float] | None:
-        if value is None:
-            return None
-        shown = float(to_display(compiled, marker, [value])[0])
-        return [float(f"{value * factor:.10g}"), _rounded(shown)]
+        return None if value is None else value_and_place(compiled, marker, value)
 
     return {
         "name": realised.threshold,
@@ -199,6 +204,12 @@ def _threshold(
             for each in realised.tried
         ],
     }
+
+
+def value_and_place(compiled: Compiled, axis: str, value: float) -> list[float]:
+    """Give a value in the strategy's linear units in channel units, and where it is displayed."""
+    shown = float(to_display(compiled, axis, [value])[0])
+    return [float(f"{value * compiled.factor(axis):.10g}"), _rounded(shown)]
 
 
 def polyline(points: np.ndarray, axes: tuple[DrawnAxis, DrawnAxis]) -> list[list[float]]:

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tasks.publish.definition_words import rule_in_words
 from tasks.vocabulary.amounts import concentration_text, percent_text
 from tasks.vocabulary.reasons import why_of
 
@@ -80,12 +81,14 @@ UNITS = {"1/uL": "cells/µL", "d/uL": "cells × days/µL", "1/d": "per day", "d"
 class Sentence(NamedTuple):
     """One parameter in words: what it is, and how much.
 
-    ``points`` is the number of measurements it rests on, ``definition`` the rule it follows.
+    ``points`` is the number of measurements it rests on, ``rule`` what it follows, in words, and
+    ``definition`` the same as parameters.csv has it.
     """
 
     name: str
     amount: str
     points: str
+    rule: str
     definition: str
 
 
@@ -124,12 +127,14 @@ def parameter_sentence(row: Row) -> Sentence:
     parameter = str(row["parameter"])
     row = in_percent(row)
     definition = row["definition"] if isinstance(row["definition"], str) else ""
-    amount, why = _amount(parameter, row), why_of(definition)
-    if amount == CANNOT and why:
+    amount = _amount(parameter, row)
+    why = why_of(definition) if amount == CANNOT else None
+    if why:
         amount = f"{amount}: {why.sentence}"
+    rule = rule_in_words(definition, said=why)
     number = _number(row["points"])
     points = "" if number is None else f"{number:.0f}"
-    return Sentence(NAMES.get(parameter, parameter), amount, points, definition)
+    return Sentence(NAMES.get(parameter, parameter), amount, points, rule, definition)
 
 
 def _amount(parameter: str, row: Row) -> str:

@@ -19,6 +19,7 @@ from tasks.overview.night import Night, PassOutcome, looked_back_from
 from tasks.overview.study_document import study_document
 from tasks.publish.app_files import write_app
 from tasks.publish.front_page import FrontPage, LedgerLine, render_index
+from tasks.publish.map_page import PAGE as MAP_PAGE
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
 from tasks.results.cohort_estimates import PAGE as COHORT_PAGE
@@ -144,6 +145,7 @@ def _write(snapshot: StudySnapshot, morning: Morning) -> Path:
         aside=_lines(morning.aside),
         patients={patient: report_address(patient) for patient in morning.patients},
         cohort_page=(study.results / "cohort" / COHORT_PAGE).is_file(),
+        map_page=(study.results / "cohort" / MAP_PAGE).is_file(),
         strategies={
             (each.panel, each.strategy): " ".join(filter(None, (each.description, each.newer)))
             for each in morning.standings

@@ -13,6 +13,7 @@ from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import TubeCounts
 from tasks.results.calibration_flags import with_calibration_flags
 from tasks.results.gate_pages import gates_of, has_gate_pages
+from tasks.results.instrument_names import with_instrument_names
 from tasks.results.patient_notes import patient_notes
 from tasks.results.patient_pages import controls_of, shows_controls
 from tasks.results.series_flags import with_series_flags
@@ -84,7 +85,8 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
     rates = expected_bead_rates(read.counted)
     tubes: dict[str, list[TubeCounts]] = {}
     calibrated = with_calibration_flags(snapshot, read.counted, known)
-    for tube in with_series_flags(with_bead_rates(calibrated, rates), snapshot.exposures):
+    flagged = with_series_flags(with_bead_rates(calibrated, rates), snapshot.exposures)
+    for tube in with_instrument_names(flagged, known):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     due = []
     for name, counted in sorted(tubes.items()):

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.publish.map_page import PAGE as MAP_PAGE
 from tasks.publish.page_data import data_script
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.tables import write_atomically
+from tasks.results.instrument_names import named_in_full
+from tasks.results.stored_tables import patient_folder
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.flags import meanings
 
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
 
 SERIES, REPORT = "series.js", "report.html"
 CONTROLS = ".controls.sha256"
-"""Beside series.js: which controls it names. They change no table, so they are no part of what the
-tables were made of: another control in a batch does not make another edition."""
+"""Beside series.js: which controls it names, and whether the report leads to a map. They change no
+table, so they are no part of what the tables were made of: another control in a batch does not make
+another edition."""
 
 
 def patient_record(
@@ -46,6 +50,7 @@ def patient_record(
         tubes=tubes,
         controls=controls_of(patient.patient, known),
         gates=snapshot.gates(),
+        has_map=has_map(patient_folder(snapshot.study, patient.patient)),
     )
 
 
@@ -54,7 +59,7 @@ def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
 
     ``known`` are all tubes taken in.
     """
-    present = [tube.identity for tube in known if tube.file.state != "failed"]
+    present = [named_in_full(tube) for tube in known if tube.file.state != "failed"]
     own = [tube for tube in present if tube.patient == patient]
     batches = {(tube.panel, tube.batch) for tube in own if tube.batch}
     return [
@@ -64,14 +69,22 @@ def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
     ]
 
 
+def has_map(folder: Path) -> bool:
+    """Tell whether there is a page of maps in a patient's folder."""
+    return (folder / MAP_PAGE).is_file()
+
+
 def shows_controls(folder: Path, controls: Sequence[TubeIdentity]) -> bool:
-    """Tell whether the pages in a patient's folder name these controls, as they are known now."""
-    mark = folder / CONTROLS
-    return mark.is_file() and mark.read_text(encoding="utf-8") == _controls_mark(controls)
+    """Tell whether the pages in a patient's folder name these controls, as they are known now.
+
+    They have to lead to the page of maps too, where there is one.
+    """
+    mark, wanted = folder / CONTROLS, _controls_mark(controls, has_map=has_map(folder))
+    return mark.is_file() and mark.read_text(encoding="utf-8") == wanted
 
 
-def _controls_mark(controls: Sequence[TubeIdentity]) -> str:
-    listed = "\n".join(repr(control) for control in controls)
+def _controls_mark(controls: Sequence[TubeIdentity], *, has_map: bool) -> str:
+    listed = "\n".join([repr(control) for control in controls] + [MAP_PAGE] * has_map)
     return hashlib.sha256(listed.encode()).hexdigest() + "\n"
 
 
@@ -80,16 +93,15 @@ def write_patient_pages(
 ) -> None:
     """Write report.html and series.js into a patient's folder."""
     from tasks.publish.course import course_sentences
-    from tasks.publish.patient_figures import patient_figures
+    from tasks.publish.patient_figures import patient_drawings
     from tasks.publish.patient_series import patient_series
     from tasks.publish.report import render_patient_report
-    from tasks.publish.svg_figure import svg_markup
 
     sentences = course_sentences(record, kinetics, parameters)
     series = patient_series(record, kinetics, sentences)
     write_atomically(folder / SERIES, data_script("patient", record.patient, series))
-    drawn = patient_figures(record, kinetics)
-    figures = {title: svg_markup(each.figure, title, each.links) for title, each in drawn.items()}
+    figures = patient_drawings(record, kinetics)
     page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())
-    write_atomically(folder / CONTROLS, _controls_mark(record.controls).encode())
+    mark = _controls_mark(record.controls, has_map=record.has_map)
+    write_atomically(folder / CONTROLS, mark.encode())

@@ -23,6 +23,7 @@ from tasks.results.draw_checks import (
     draws_in_qc,
 )
 from tasks.results.gate_pages import gates_of, write_gate_pages
+from tasks.results.instrument_names import with_instrument_names
 from tasks.results.patient_inputs import PatientInputs
 from tasks.results.patient_pages import patient_record, write_patient_pages
 from tasks.results.reviewed import with_reviews
@@ -33,7 +34,7 @@ from tasks.sheets.patients import Patient
 from tasks.sheets.same_draw import two_draws
 from tasks.store.counts import tube_counts
 from tasks.store.editions import Edition, save_edition
-from tasks.store.tubes import taken_in
+from tasks.store.tubes import Tube, taken_in
 from tasks.study.settings import StudySettings
 from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.reference_tubes import reference_sets as current_reference_sets
@@ -226,7 +227,23 @@ def counted_tubes(
             known=known,
             corrected=corrected,
         )
+    return flagged_tubes(snapshot, counted, known, patient, bead_rates=bead_rates)
+
+
+def flagged_tubes(
+    snapshot: StudySnapshot,
+    counted: Sequence[TubeCounts],
+    known: Sequence[Tube],
+    patient: str | None = None,
+    *,
+    bead_rates: Mapping[str, float] | None = None,
+) -> list[TubeCounts]:
+    """Give counts, read or made just now, with what calibrations, beads and sheets say of them.
+
+    ``known`` are the tubes as they are in the ledger; with ``patient`` only that patient's are
+    given. ``bead_rates`` as for ``counted_tubes``.
+    """
     expected = expected_bead_rates(counted) if bead_rates is None else bead_rates
     rated = with_bead_rates(with_calibration_flags(snapshot, counted, known), expected)
     chosen = [tube for tube in rated if patient is None or tube.identity.patient == patient]
-    return with_series_flags(chosen, snapshot.exposures)
+    return with_instrument_names(with_series_flags(chosen, snapshot.exposures), known)

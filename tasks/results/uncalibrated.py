@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gating.calibration.choice import NONE
+from panels.instrument_name import instrument_name
 from panels.text.printable import shown
 from tasks.tubes.calibration import in_words
 
@@ -95,9 +96,5 @@ def _in_words(group: UncalibratedTubes) -> str:
 
 
 def _instrument_of(tube: Tube) -> str:
-    """Name the instrument of a tube: as the sheet does, else as the file does."""
-    if tube.identity.instrument:
-        return shown(tube.identity.instrument)
-    if not tube.cytometer:
-        return "an instrument that neither sheet nor file names"
-    return f"{tube.cytometer} (serial {tube.serial})" if tube.serial else tube.cytometer
+    name = instrument_name(tube.identity.instrument, tube.cytometer, tube.serial)
+    return shown(name) if name else "an instrument that neither sheet nor file names"

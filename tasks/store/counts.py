@@ -74,7 +74,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     excluded = excluded_tubes(store)
     return CountsRead(
         counted=[
-            _tube_counts(identity, gating, is_excluded=gating.tube_sha256 in excluded)
+            counts_of(identity, gating, is_excluded=gating.tube_sha256 in excluded)
             for identity, gating in pairs
             if gating.intact
         ],
@@ -187,7 +187,8 @@ def _latest(
     return {(gating.tube_sha256, gating.strategy): gating for gating in in_order}
 
 
-def _tube_counts(identity: TubeIdentity, gating: TubeGating, *, is_excluded: bool) -> TubeCounts:
+def counts_of(identity: TubeIdentity, gating: TubeGating, *, is_excluded: bool) -> TubeCounts:
+    """Give what tables are made of from a tube and its gating, kept or made just now."""
     quality = gating.qc
     beads = quality.get("beads", {})
     detectors = {

@@ -169,6 +169,16 @@ class ExploreSettings(_Settings):
     compartments: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
 
 
+class NotifySettings(_Settings):
+    """Who is told how a night went: Apprise addresses, or ``$NAME`` of a variable that holds one.
+
+    ``when``: after every night, or after those that ask for a person.
+    """
+
+    to: tuple[Words, ...] = ()
+    when: Literal["trouble", "always"] = "trouble"
+
+
 class StudySettings(_Settings):
     """All settings of a study; folders are relative to the study folder unless absolute."""
 
@@ -191,6 +201,7 @@ class StudySettings(_Settings):
     review: ReviewSettings = ReviewSettings()
     explore: ExploreSettings = ExploreSettings()
     nightly: NightlySettings = NightlySettings()
+    notify: NotifySettings = NotifySettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 

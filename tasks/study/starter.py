@@ -61,6 +61,10 @@ _LAST = """
 #   cron: "0 2 * * *"               # every night at two
 #   time_zone: Europe/Berlin        # if it is not the study's time zone
 
+# notify:
+#   to: ["$LAB_MAIL"]               # Apprise addresses, or $NAME of an environment variable that holds one; no patient is named
+#   when: trouble                   # always: after every night
+
 # workers: 4                        # as many as there are processors
 """
 TEMPLATE = _FIRST + PINS + _LAST

@@ -49,6 +49,7 @@ from tasks.tubes.corrections import (
 from tasks.tubes.population_counts import population_counts
 from tasks.tubes.reference_tubes import (
     ReferenceIndex,
+    measurements_among,
     needs_references,
     reference_measurements,
 )
@@ -100,7 +101,7 @@ def gate_tube(
     with verified_bytes(study, tube) as path:
         header, match, events = _read(path, used)
         acquisition = time_quality(events, header, match.channel)
-        lookup = _ReferenceLookup(study, tube.identity, used, calibrated, references)
+        lookup = ReferenceLookup(study, tube.identity, used, calibrated, references)
         applied = apply_strategy(
             calibrated.strategy,
             match,
@@ -201,7 +202,7 @@ def _read(path: Path, used: StrategyInUse) -> tuple[TubeHeader, PanelMatch, Even
 
 
 @dataclass(slots=True)
-class _ReferenceLookup:
+class ReferenceLookup:
     """Fetch the reference measurements of a tube when it needs them, and remember that it did.
 
     ``reference_set_sha256`` stays empty for a tube that agrees with all declared thresholds.
@@ -215,8 +216,12 @@ class _ReferenceLookup:
     reference_set_sha256: str = ""
 
     def fetch(self) -> ReferenceMeasurements:
+        """Give what the reference tubes measured, of a draft or as it is kept in the store."""
         references = self.index.references_for(self.tube, self.used.name, self.calibrated.sha256)
         self.reference_set_sha256 = references.sha256
+        if self.index.measure is not None:
+            held = {sha: self.index.measure(sha) for sha in references.tubes}
+            return measurements_among(held, references, self.calibrated)
         with self.study.store() as store:
             return reference_measurements(store, references, self.used, self.calibrated)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gating.display.draw_tube import draw_tube
+from panels.instrument_name import instrument_name
 from tasks.publish.gating_page import render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.publish.tube_data import FORMAT, TubeFindings, TubeHead, tube_data
@@ -19,6 +20,7 @@ from tasks.vocabulary.flags import Flag, meanings
 from tasks.vocabulary.severity import severity_of, worst_first
 
 if TYPE_CHECKING:
+    from gating.display.tube_drawing import TubeDrawing
     from gating.strategy.calibrated import CalibratedStrategy
     from tasks.store.tubes import Tube
     from tasks.study.snapshot import StrategyInUse
@@ -70,11 +72,8 @@ def write_no_page(folder: Path, tube: Tube, used: StrategyInUse) -> None:
 def write_gating_page(folder: Path, tube: Tube, gated: GatedTube) -> None:
     """Write the page of a tube as it was gated, whatever gated it."""
     gating = gated.gating
-    drawing = draw_tube(
-        gated.compiled, gated.evaluation, gated.events, gated.header, _seed(gating.tube_sha256)
-    )
     head = tube_head(tube, gated)
-    data = tube_data(head, _findings(gated), gated.compiled, drawing)
+    data = tube_data(head, tube_findings(gated), gated.compiled, drawing_of(gated))
     write_atomically(folder / DATA, data)
     write_atomically(folder / PAGE, render_gating_page(head).encode())
     made_with = (gating.panel_sha256, gating.correction_sha256)
@@ -82,6 +81,12 @@ def write_gating_page(folder: Path, tube: Tube, gated: GatedTube) -> None:
     write_atomically(folder / SHOWN, shown)
     for name in EARLIER:
         (folder / name).unlink(missing_ok=True)
+
+
+def drawing_of(gated: GatedTube) -> TubeDrawing:
+    """Draw the gates of a tube as it was gated."""
+    seed = _seed(gated.gating.tube_sha256)
+    return draw_tube(gated.compiled, gated.evaluation, gated.events, gated.header, seed)
 
 
 def tube_head(tube: Tube, gated: GatedTube) -> TubeHead:
@@ -119,7 +124,7 @@ def _identity(tube: Tube) -> dict[str, str]:
         "file": identity.file,
         "collected": identity.collected.isoformat(),
         "acquired": identity.acquired.isoformat() if identity.acquired else "",
-        "instrument": identity.instrument or "",
+        "instrument": instrument_name(identity.instrument, tube.cytometer, tube.serial),
         "operator": identity.operator or "",
         "batch": identity.batch or "",
         "cytometer": tube.cytometer or "",
@@ -127,7 +132,8 @@ def _identity(tube: Tube) -> dict[str, str]:
     }
 
 
-def _findings(gated: GatedTube) -> TubeFindings:
+def tube_findings(gated: GatedTube) -> TubeFindings:
+    """Gather what a page says that was found in a tube."""
     gating, sentence_of = gated.gating, meanings()
     unsure = dict.fromkeys(uncalibrated_populations(gated.calibrated), (str(Flag.UNCALIBRATED),))
     return TubeFindings(

@@ -11,14 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice, product
 from typing import TYPE_CHECKING
 
 from gating.evaluation.engine import ENGINE_VERSION
-from gating.thresholds.reference_measurements import ReferenceMeasurements, priors_of
+from gating.thresholds.reference_measurements import (
+    Measurements,
+    ReferenceMeasurements,
+    priors_of,
+)
 from tasks.store.exclusions import excluded_tubes
 from tasks.store.measurements import MeasuredWith, measured, measurements_of
 from tasks.store.tubes import taken_in
@@ -74,7 +78,8 @@ class ReferenceIndex:
     ``calibrations`` is, by strategy, which one holds for a tube now (SHA-256; empty: the strategy's
     own numbers). A measurement under another one is none. ``excluded`` tubes lend nothing; a tube
     that a person corrected lends what it shows, as without the correction, which is of that tube
-    alone.
+    alone. ``measure`` measures a tube now (None: its measurements are in the store): those of a
+    draft are kept nowhere.
     """
 
     tubes: Sequence[TubeIdentity]
@@ -82,6 +87,7 @@ class ReferenceIndex:
     measured: Collection[tuple[str, str, str]]
     calibrations: Mapping[str, Mapping[str, str]]
     excluded: Collection[str] = frozenset()
+    measure: Callable[[str], Measurements] | None = None
 
     @cached_property
     def references(self) -> dict[str, list[TubeIdentity]]:
@@ -254,6 +260,13 @@ def reference_measurements(
     ``calibrated`` is that strategy with the numbers of the tube's instrument, and of theirs.
     """
     kept = measurements_of(store, references.tubes, measured_with(used, calibrated))
+    return measurements_among(kept, references, calibrated)
+
+
+def measurements_among(
+    kept: Mapping[str, Measurements], references: ReferenceTubes, calibrated: CalibratedStrategy
+) -> ReferenceMeasurements:
+    """Arrange what some reference tubes measured (by SHA-256) by what they are to a tube."""
     return ReferenceMeasurements(
         controls=[kept[tube] for tube in references.controls],
         fmo={marker: kept[tube] for marker, tube in references.fmo},

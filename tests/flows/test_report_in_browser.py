@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from tasks.publish.app_files import app_script
-from tasks.publish.patient_figures import patient_figures
+from tasks.publish.patient_figures import patient_drawings
 from tasks.publish.report import render_patient_report
-from tasks.publish.svg_figure import svg_markup
 from tests.tasks.test_report import CMAX, RECORD, ROWS
 
 CHROMIUM = next(
@@ -51,6 +50,11 @@ addEventListener("load", () => {
   }
   said.push(["titles", document.querySelectorAll("a.result[title]").length]);
   said.push(["wider", document.documentElement.scrollWidth > innerWidth]);
+  const labels = [...document.querySelectorAll(".panels text")];
+  said.push(["smallest", Math.min(...labels.map((text) => text.getBoundingClientRect().height))]);
+  const panels = document.querySelector(".panels").getBoundingClientRect();
+  said.push(["cut", [...document.querySelectorAll(".panels svg")].some((svg) =>
+    svg.getBoundingClientRect().right > panels.right + 1)]);
   const out = document.createElement("pre");
   out.id = "said";
   out.textContent = JSON.stringify(said);
@@ -61,11 +65,7 @@ addEventListener("load", () => {
 
 @pytest.mark.skipif(CHROMIUM is None, reason="CHROMIUM IS MISSING: install it to test the pages")
 def test_points_and_numbers_say_what_they_are(tmp_path: Path) -> None:
-    figures = {
-        title: svg_markup(each.figure, title, each.links)
-        for title, each in patient_figures(RECORD, ROWS).items()
-    }
-    page = render_patient_report(RECORD, ROWS, CMAX, figures)
+    page = render_patient_report(RECORD, ROWS, CMAX, patient_drawings(RECORD, ROWS))
     folder = tmp_path / "patients" / "SLE-001"
     folder.mkdir(parents=True)
     (tmp_path / "app.js").write_bytes(app_script())
@@ -85,3 +85,5 @@ def test_points_and_numbers_say_what_they_are(tmp_path: Path) -> None:
     assert (said["first tap"], said["second tap"]) == (True, False)
     assert said["titles"] == len(ROWS) - 1
     assert not said["wider"]
+    assert said["smallest"] > 10, "labels of curves are legible on a phone"
+    assert not said["cut"]

@@ -62,7 +62,7 @@ def test_tubes_without_a_calibration_are_said_first_until_there_is_one(tmp_path:
     assert text.out.splitlines()[0].endswith(", 0 failed, 2 uncalibrated")
     sentence = (
         "2 tubes were counted without a calibration of the instrument, so that the numbers may be "
-        "wrong by any amount: 2 of the panel bcell on BD FACSLyric (serial R1000002). Measure one "
+        "wrong by any amount: 2 of the panel bcell on BD FACSLyric R1000002. Measure one "
         "from your own tubes: reconflow calibrate draft --panel bcell --instrument NAME --study "
         "FOLDER."
     )
@@ -76,7 +76,7 @@ def test_tubes_without_a_calibration_are_said_first_until_there_is_one(tmp_path:
     (group,) = status.document["without_calibration"]
     assert (group["panel"], group["instrument"], group["tubes"]) == (
         "bcell",
-        "BD FACSLyric (serial R1000002)",
+        "BD FACSLyric R1000002",
         2,
     )
     assert say("status", "--study", study.folder).out.splitlines()[0] == sentence

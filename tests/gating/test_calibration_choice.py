@@ -56,9 +56,9 @@ def test_an_instrument_is_known_by_the_sheet_or_by_its_file(known, tube) -> None
 @pytest.mark.parametrize(
     ("known", "reason"),
     [
-        ({"serial": "R100003"}, "there is no calibration of BD FACSLyric (serial R100003)"),
+        ({"serial": "R100003"}, "there is no calibration of BD FACSLyric R100003"),
         ({"serial": None}, "there is no calibration of BD FACSLyric"),
-        ({"cytometer": "Aurora"}, "there is no calibration of Aurora (serial R100001)"),
+        ({"cytometer": "Aurora"}, "there is no calibration of Aurora R100001"),
         (
             {"cytometer": None, "serial": None},
             "there is no calibration of its instrument, which neither sheet nor file names",
@@ -84,8 +84,8 @@ def test_a_sheet_and_a_file_that_contradict_each_other_leave_the_tube_without_an
     choice = choose_calibration(replace(TUBE, named="lyric-2"), [OTHER, calibration()])
     assert choice.place is None
     assert choice.reason == (
-        "the sheet says lyric-2, whose calibration is of BD FACSLyric (serial R100002), but the "
-        "file is of BD FACSLyric (serial R100001)"
+        "the sheet says lyric-2, whose calibration is of BD FACSLyric R100002, but the "
+        "file is of BD FACSLyric R100001"
     )
 
 
@@ -122,12 +122,12 @@ def test_a_calibration_of_a_batch_is_for_that_batch_alone_and_goes_before_others
     choice = choose_calibration(replace(TUBE, batch="B8"), [of_lot])
     assert choice.place is None
     assert choice.reason == (
-        "no calibration of BD FACSLyric (serial R100001) holds on 2026-02-07 for batch B8"
+        "no calibration of BD FACSLyric R100001 holds on 2026-02-07 for batch B8"
     )
 
 
 def test_a_tube_older_than_every_calibration_of_its_instrument_has_none() -> None:
     late = calibration(since=date(2026, 3, 1))
     assert choose_calibration(TUBE, [late]).reason == (
-        "no calibration of BD FACSLyric (serial R100001) holds on 2026-02-07"
+        "no calibration of BD FACSLyric R100001 holds on 2026-02-07"
     )

@@ -260,9 +260,13 @@ def test_a_sheet_that_contradicts_the_file_is_said_with_both_witnesses(
     release(study, "two")
     plain_night(study)
     (group,) = without_calibration(study)
-    assert (group.panel, group.instrument, group.tubes) == ("bcell", "one", 1)
+    assert (group.panel, group.instrument, group.tubes) == (
+        "bcell",
+        "one (BD FACSLyric R1000002)",
+        1,
+    )
     assert "the sheet says one" in group.reason
-    assert "(serial R1000002)" in uncalibrated_sentence([group])
+    assert "the file is of BD FACSLyric R1000002" in uncalibrated_sentence([group])
     qc = json.loads((folder_of(study, "two.fcs") / "qc.json").read_text("utf-8"))
     assert qc["calibration_fault"] == group.reason
     page = tube_data(folder_of(study, "two.fcs"))

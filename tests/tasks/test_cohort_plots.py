@@ -13,7 +13,7 @@ from tasks.kinetics.cohort import recovery_frame
 from tasks.kinetics.composition import composition_frame
 from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.summary import summary_frame
-from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, recovery_curves
+from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, definition_id, recovery_curves
 from tasks.publish.cohort_curves import draw_cohort_curves
 from tasks.publish.cohort_figures import cohort_figures, figures_in_page
 from tasks.publish.cohort_page import CohortRecord, render_cohort_page, summary_cell
@@ -198,6 +198,30 @@ def test_visits_are_counted_not_evaluable_missing_or_not_reached() -> None:
     assert [patch.get_gid() for patch in draw_completeness(frame).axes[0].patches][:3] == states[
         "P1"
     ]
+
+
+def test_the_summary_gives_the_median_recovery_of_the_recovery_table() -> None:
+    record, _, _ = everything(COHORT)
+    rows = summary_frame(parameters_frame(COHORT))
+    b_cells = rows[rows["population"] == "b_cells"].set_index("parameter")
+    ends = b_cells[["median_low", "median_high"]].astype(object)
+    known = [curve for curve in record.curves if curve.patients > 1]
+    assert known
+    for curve in known:
+        low, high = ends.loc[f"recovery_{definition_id(curve.definition)}"]
+        assert (low, None if pd.isna(high) else high) == (curve.median_low, curve.median_high)
+
+
+def test_no_figure_of_the_page_stays_white_on_a_dark_page() -> None:
+    page = everything(COHORT)[2]
+    drawings = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
+    assert len(drawings) == 6
+    assert all("var(--paper" in drawing for drawing in drawings)
+    assert not [style for drawing in drawings for style in re.findall(r"fill: #f{6}", drawing)]
+    words = [text for drawing in drawings for text in re.findall(r"<text [^>]*>", drawing)]
+    assert not [text for text in words if "fill: " not in text], "black, whatever the page"
+    visits = next(drawing for drawing in drawings if "Patients and visits" in drawing)
+    assert "var(--good-shade" in visits
 
 
 def test_leukocytes_alone_do_not_make_a_visit_counted() -> None:

@@ -1,11 +1,14 @@
 from itertools import pairwise
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 from tasks.publish.curves import draw_kinetic_curves
 from tasks.publish.figure_bytes import png_bytes
+from tasks.publish.log_axis import labelled_amounts
 from tests.tasks.published_rows import DETECTED, NOT_DETECTED, NOT_EVALUABLE, at, kinetics
 
 CAR = [("car19_t", "CAR19 T cells"), ("carbcma_t", "CARBCMA T cells")]
@@ -131,3 +134,22 @@ def test_marrow_is_drawn_in_percent_without_limits():
     assert "lower limit of quantification" not in [
         t.get_text() for t in figure.legends[0].get_texts()
     ]
+
+
+@given(
+    low=st.floats(1e-6, 1e6),
+    times=st.floats(1.02, 1e6),
+)
+def test_a_logarithmic_axis_always_has_two_labels_within_it(low: float, times: float) -> None:
+    labels = labelled_amounts(low, low * times)
+    assert len(labels) >= 2
+    assert all(low * 0.99 <= label <= low * times * 1.01 for label in labels)
+    assert len(set(labels)) == len(labels)
+
+
+def test_amounts_between_two_powers_of_ten_are_labelled_in_steps() -> None:
+    """One visit of 2 cells/µL: the axis reaches from 0.11 to 5.4 and holds one power of ten."""
+    rows = kinetics(at(7, per_ul=2.0, per_ul_low=1.5, per_ul_high=3.0))
+    axes = draw_kinetic_curves(rows, CAR[:1], {}).axes[0]
+    low, high = axes.get_ylim()
+    assert [label for label in axes.get_yticks() if low <= label <= high] == [0.2, 0.5, 1, 2, 5]

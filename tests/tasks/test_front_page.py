@@ -72,6 +72,15 @@ def after_a_pass(tmp_path_factory: pytest.TempPathFactory) -> Study:
 # Data
 
 
+def test_maps_are_led_to_where_there_are_any() -> None:
+    leads = [
+        'href="cohort/map.html"'
+        in render_index(FrontPage("S", "All.", "quiet", {}, (), map_page=there))
+        for there in (True, False)
+    ]
+    assert leads == [True, False]
+
+
 def test_files_that_need_a_hand_are_named_with_the_reason_the_worst_state_first(
     after_a_pass: Study,
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from gating.calibration.catalogue import find_calibration, place_of, read_calibration
 from gating.calibration.model import Cytometer, Target
 from panels.files.lock import lock_content
+from panels.instrument_name import instrument_name
 from panels.text.errors import CalibrationFault
 from tasks.monitor.document import monitoring_document, monitoring_text
 from tasks.monitor.instruments import MOST_SAID, Monitoring, monitor, title_of
@@ -193,19 +194,25 @@ def test_not_more_than_a_handful_is_said(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "title"),
+    ("key", "names", "title"),
     [
-        (InstrumentKey("BD FACSLyric", "R659", ""), "BD FACSLyric R659"),
-        (InstrumentKey("FACSCanto II", "", "BD FACSDiva"), "BD FACSDiva (FACSCanto II)"),
-        (InstrumentKey("BD FACSLyric", "", "bd-facslyric"), "BD FACSLyric"),
-        (InstrumentKey("", "", "lyric-2"), "lyric-2"),
-        (InstrumentKey("", "", ""), "an instrument without a name"),
+        (InstrumentKey("BD FACSLyric", "R659", ""), ("BD FACSLyric",), "BD FACSLyric R659"),
+        (InstrumentKey("BD FACSLyric", "R659", ""), ("R659",), "BD FACSLyric R659"),
+        (InstrumentKey("BD FACSLyric", "R659", ""), ("Lyric 2",), "Lyric 2 (BD FACSLyric R659)"),
+        (InstrumentKey("BD FACSLyric", "R659", ""), ("Lyric 2", "Lyric 3"), "BD FACSLyric R659"),
+        (InstrumentKey("FACSCanto II", "", "Diva"), ("Diva",), "Diva (FACSCanto II)"),
+        (InstrumentKey("BD FACSLyric", "", "bd-facslyric"), ("bd-facslyric",), "BD FACSLyric"),
+        (InstrumentKey("", "", "lyric-2"), ("lyric-2",), "lyric-2"),
+        (InstrumentKey("", "", ""), (), "an instrument without a name"),
     ],
 )
 def test_an_instrument_is_called_as_its_files_and_the_sheet_say(
-    key: InstrumentKey, title: str
+    key: InstrumentKey, names: tuple[str, ...], title: str
 ) -> None:
-    assert title_of(key) == title
+    assert title_of(key, names) == title
+    if len(names) == 1:
+        told = instrument_name(names[0], key.cytometer or None, key.serial or None)
+        assert told == title, "tables and the tube's page call it the same"
 
 
 # Services

@@ -20,6 +20,7 @@ from tasks.kinetics.nca import (
     doubling_time,
     nca_groups,
     partial_area,
+    partial_areas,
     terminal_slope,
 )
 from tasks.kinetics.nca_rules import NcaRules
@@ -185,6 +186,28 @@ def test_an_area_is_never_extrapolated() -> None:
     )
     assert isinstance(within, PartialArea)
     assert within.end == "last_sample"
+
+
+def test_an_area_that_holds_a_lower_bound_is_a_lower_bound() -> None:
+    """Cells still quantified on day 27, gone on day 63: the exposure to day 28 is "at least", and
+    that to day 84 holds it."""
+    time, conc = [0, 7, 14, 27, 63, 81, 166], [0, 50, 20, 10, 0, 0, 0]
+    areas = partial_areas(series(time, conc, [level == 0 for level in conc]))
+    assert [area.end for area in areas.values() if isinstance(area, PartialArea)] == [
+        "last_sample",
+        "holds_lower_bound",
+        "holds_lower_bound",
+    ]
+    assert all(isinstance(area, PartialArea) and area.is_lower_bound for area in areas.values())
+
+
+def test_cells_seen_gone_by_day_28_bound_no_later_area() -> None:
+    time, conc = [0, 7, 14, 21, 28, 84], [0, 50, 20, 10, 0, 0]
+    areas = partial_areas(series(time, conc, [level == 0 for level in conc]))
+    expected = PartialArea(
+        pytest.approx(area_to_last(series(time[:4], conc[:4], [False] * 4))), "last_quantified"
+    )
+    assert areas == {28: expected, 84: expected, 168: expected}
 
 
 def test_a_series_never_quantified_has_no_numbers() -> None:

@@ -1,5 +1,6 @@
 """Parameters and cohort tables from a whole patient's kinetic table."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +21,9 @@ from tasks.kinetics.recovery import RecoverySettings
 from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.schema import PARAMETERS, RECOVERY
 from tasks.kinetics.table import kinetics_frame
+from tasks.publish.definition_words import rule_in_words
 from tasks.publish.tables import csv_bytes
+from tasks.publish.wording import parameter_sentence
 from tasks.vocabulary.reasons import Why, why_of
 from tasks.vocabulary.tube_identity import TubeIdentity
 
@@ -141,6 +144,18 @@ def test_names_are_those_of_the_contract(parameters: pd.DataFrame) -> None:
         "transitional_share_at_recovery memory_share_at_recovery".split()
     )
     assert set(of(parameters, "plasma_cells")) == {"nadir", "nadir_day", "percent_of_baseline_last"}
+
+
+def test_an_exposure_that_holds_one_of_at_least_so_much_is_at_least_so_much() -> None:
+    rows = [
+        blood("car19_t", day, level, "P01")
+        for day, level in {0: 0.0, 10: 140.0, 14: 60.0, 27: 7.0, 63: 0.0, 81: 0.0, 166: 0.0}.items()
+    ]
+    car = of(parameters_frame(kinetics_frame(rows, infused={"P01": INFUSED}, order={})), "car19_t")
+    for name in ("AUC0-28", "AUC0-84", "AUC0-168"):
+        assert (car[name]["censoring"], car[name]["low"]) == ("right", car[name]["value"])
+        assert parameter_sentence(car[name]).amount.startswith("at least ")
+    assert car["AUC0-84"]["definition"] == "PKNCA-like:AUClast-holds-a-lower-bound@1"
 
 
 def test_the_published_car_series(parameters: pd.DataFrame) -> None:
@@ -337,6 +352,39 @@ def test_the_plasma_cell_nadir_below_detection_is_left_censored(parameters: pd.D
     assert plasma["percent_of_baseline_last"]["value"] == pytest.approx(20)
 
 
+def plasma_nadir(*visits: tuple[float, float, float]) -> tuple[pd.Series, pd.Series]:
+    """Give nadir and nadir day of plasma cells: day, cells/µL and effective volume (µL) of each
+    visit; 20 events are detected, so its limit of detection is 20 over the volume."""
+    rows = [
+        blood("plasma_cells", day, per_ul, "P01", volume=volume) for day, per_ul, volume in visits
+    ]
+    frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
+    derived = of(parameters_frame(frame), "plasma_cells")
+    return derived["nadir"], derived["nadir_day"]
+
+
+def test_a_nadir_not_detected_lies_below_the_best_limit_that_the_tables_print() -> None:
+    nadir, day = plasma_nadir((-7, 3, 400), (7, 0.9, 400), (14, 0, 20), (28, 0, 40), (84, 0.3, 400))
+    assert (nadir["high"], nadir["censoring"]) == (pytest.approx(0.3), "left")
+    assert (day["low"], day["high"], day["censoring"]) == (14, 84, "interval")
+    assert pd.isna(day["value"])
+    assert nadir["definition"] == day["definition"] == "lowest-visit:below-limit@2"
+    assert parameter_sentence(day).amount == "between day 14 and day 84"
+
+
+def test_a_detected_value_above_the_limit_is_no_nadir_and_no_nadir_day() -> None:
+    nadir, day = plasma_nadir((7, 0.9, 400), (14, 0, 20), (28, 0, 40), (84, 0.6, 400))
+    assert nadir["high"] == pytest.approx(0.5)
+    assert (day["low"], day["high"]) == (14, 28)
+
+
+def test_a_nadir_of_detected_values_has_its_interval_and_its_day() -> None:
+    nadir, day = plasma_nadir((7, 0.9, 400), (14, 0.2, 400), (28, 0.2, 400), (84, 0.6, 400))
+    assert (nadir["value"], nadir["censoring"]) == (pytest.approx(0.2), "none")
+    assert (nadir["low"], nadir["high"]) == (pytest.approx(0.18), pytest.approx(0.22))
+    assert (day["value"], day["censoring"], day["definition"]) == (14, "none", "lowest-visit@2")
+
+
 def test_marrow_plasma_cells_are_followed_in_percent(parameters: pd.DataFrame) -> None:
     marrow_cells = of(parameters, "long_lived_plasma_cells")
     assert marrow_cells["nadir"]["unit"] == "%"
@@ -452,3 +500,8 @@ def test_a_missing_value_without_reason_is_refused_when_made_but_read_from_an_ea
     monkeypatch.setattr("tasks.kinetics.rows.because", lambda rule, _: rule)
     with pytest.raises(ReconflowError, match="of patient P01 has no value and no reason why"):
         parameters_frame(kinetics)
+
+
+def test_every_part_of_a_definition_has_words(parameters: pd.DataFrame) -> None:
+    for definition in set(parameters["definition"]):
+        assert not re.search(r"PKNCA-like|@|=|:[a-z]|-of-B-|B_\d", rule_in_words(definition))

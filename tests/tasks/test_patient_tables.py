@@ -159,6 +159,15 @@ def rewrite(study: Study, **texts: str) -> Study:
     return open_study(study.folder)
 
 
+def test_tables_and_pages_call_an_instrument_by_its_whole_name(study: Study) -> None:
+    """Two cytometers of a model are told apart by their serial numbers."""
+    whole = f"BD FACSLyric {SERIAL}"
+    assert {row["instrument"] for row in table(study, "P01").values()} == {whole}
+    folder = patient_folder(study, "P01")
+    assert whole in (folder / "report.html").read_text(encoding="utf-8")
+    assert f'"instrument":"{whole}"' in (folder / "series.js").read_text(encoding="utf-8")
+
+
 def test_counts_become_concentrations_and_codes_by_hand(study: Study) -> None:
     found = table(study, "P01")
     assert (found["b_cells"]["code"], found["b_cells"]["method"]) == ("Q", "dual")
@@ -270,6 +279,20 @@ def test_another_control_makes_the_pages_anew_but_no_other_edition(study: Study)
     assert (folder / "series.js").stat().st_mtime_ns > written
     assert (made_of(folder), editions(study)) == (before, kept)
     assert due(study) == []
+
+
+def test_a_page_of_maps_makes_the_report_anew_which_leads_to_it(study: Study) -> None:
+    folder, kept = patient_folder(study, "P01"), editions(study)
+    page, report = folder / "map.html", folder / "report.html"
+    assert 'href="map.html"' not in report.read_text(encoding="utf-8")
+    page.write_text("a map", encoding="utf-8")
+    assert build(study) == ["P01"]
+    assert 'href="map.html"' in report.read_text(encoding="utf-8")
+    assert due(study) == []
+    page.unlink()
+    assert build(study) == ["P01"]
+    assert 'href="map.html"' not in report.read_text(encoding="utf-8")
+    assert editions(study) == kept
 
 
 def test_the_cohort_is_due_when_one_of_its_files_is_lost(study: Study) -> None:

@@ -1,5 +1,6 @@
 """What the pages compute in the browser, held against the same in Python."""
 
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -145,6 +146,7 @@ def test_the_sample_and_the_densities_are_unpacked_as_they_were_packed(browser, 
 
 def test_an_address_is_read_as_it_was_written(browser, tmp_path):
     state = {"gate": "a&b=#c %", "light": "naive_b", "with": "previous", "large": True}
+    state["cells"] = "b_cells:lasso:1,2;3,4;5,6"
     told = computed(
         browser,
         tmp_path,
@@ -152,7 +154,8 @@ def test_an_address_is_read_as_it_was_written(browser, tmp_path):
         "return [pageAddress.read(pageAddress.write(state)), pageAddress.read('#with=nonsense'),"
         " pageAddress.write(pageAddress.read(''))];",
     )
-    assert told == [state, {"gate": "", "light": "", "with": "", "large": False}, ""]
+    nothing = {"gate": "", "light": "", "cells": "", "with": "", "large": False}
+    assert told == [state, nothing, ""]
 
 
 def test_a_thumbnail_is_drawn_as_wide_as_its_canvas_and_refused_without_its_gate(browser, tmp_path):
@@ -168,3 +171,57 @@ def test_a_thumbnail_is_drawn_as_wide_as_its_canvas_and_refused_without_its_gate
         "return [none, untouched, drawn, canvas.width, canvas.toDataURL() === before];",
     )
     assert told == [False, True, True, 400, False]
+
+
+def test_names_of_gates_stand_within_the_plot_and_not_over_one_another(browser, tmp_path):
+    """Four quadrants, and two gates that share a corner, in a plot 180 pixels wide."""
+    told = computed(
+        browser,
+        tmp_path,
+        "const frame = { left: 50, top: 10, size: 180 };"
+        "const box = (l, t, r, b) => [[[l, t], [r, t], [r, b], [l, b], [l, t]]];"
+        "const type = { height: 13, width: (text) => 6 * text.length,"
+        " cut: (text, room) => text.slice(0, Math.floor(room / 6)) };"
+        "const quadrants = [['Switched memory B cells', '2.1 %', box(50, 10, 118, 115)],"
+        " ['Unswitched memory B cells', '1.7 %', box(118, 10, 230, 115)],"
+        " ['Double-negative B cells', '2.9 %', box(50, 115, 118, 190)],"
+        " ['Naive B cells', '93.3 %', box(118, 115, 230, 190)]];"
+        "const corner = [['B cells', '47.9 %', box(128, 10, 230, 190)],"
+        " ['B cells, CD19-independent', '47.5 %', box(50, 10, 230, 90)]];"
+        "const tiny = [['monocyte_like', '7.4 %', box(215, 100, 229, 130)],"
+        " ['live_cd14_negative', '88.7 %', box(50, 10, 130, 190)]];"
+        "return [quadrants, corner, tiny].map((gates) => plotLabels.place("
+        " gates.map(([name, share, lines]) => ({ name, share, lines })), frame, type));",
+    )
+    for plot in told:
+        spots = [
+            (
+                label["middle"] - 3 * max(map(len, label["words"])),
+                label["top"],
+                label["middle"] + 3 * max(map(len, label["words"])),
+                label["top"] + 13 * len(label["words"]),
+            )
+            for label in plot
+        ]
+        for left, top, right, bottom in spots:
+            assert (left >= 50, top >= 10, right <= 230, bottom <= 190) == (True,) * 4, spots
+        for one, other in itertools.combinations(spots, 2):
+            apart = one[2] <= other[0] or other[2] <= one[0]
+            assert apart or one[3] <= other[1] or other[3] <= one[1], spots
+    assert told[0][1]["words"] == ["Unswitched memory", "B cells 1.7 %"]
+    assert told[2][0]["words"] == ["monocyte_", "like 7.4 %"]
+
+
+def test_a_sentence_links_the_files_of_a_tube_that_it_names(browser, tmp_path):
+    told = computed(
+        browser,
+        tmp_path,
+        "return ['', 'tubes/ab12/'].map((folder) => element('p', {},"
+        " linkedSentence('Too few <cells> (qc.json: beads); thresholds.csv says why.', folder))"
+        ".innerHTML);",
+    )
+    assert told[0] == (
+        'Too few &lt;cells&gt; (<a href="qc.json">qc.json</a>: beads); '
+        '<a href="thresholds.csv">thresholds.csv</a> says why.'
+    )
+    assert 'href="tubes/ab12/qc.json"' in told[1]

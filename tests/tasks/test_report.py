@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from tasks.publish.course import course_sentences
-from tasks.publish.patient_figures import patient_figures
+from tasks.publish.definition_words import rule_in_words
+from tasks.publish.patient_figures import patient_drawings, patient_figures
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.report import render_patient_report
-from tasks.publish.svg_figure import svg_markup
 from tasks.publish.visit_tables import visit_tables
 from tasks.publish.wording import METHODS, NAMES, explained, parameter_sentence
 from tasks.vocabulary.flags import Flag
@@ -44,9 +44,7 @@ OUTWARD = r"(https?:)?//|<link|@import|url\((?!#)"
 SCRIPT = '<script src="../../app.js" defer></script>'
 
 
-def drawn(record, rows):
-    figures = patient_figures(record, rows)
-    return {title: svg_markup(each.figure, title, each.links) for title, each in figures.items()}
+drawn = patient_drawings
 
 
 def amount_of(parameter, value=None, unit="", low=None, high=None, censoring="none"):
@@ -72,7 +70,7 @@ def test_the_report_says_who_when_what_and_why_not():
         "abababababab",
         METHODS["chain"],
         "Anti-CD19 CAR-T cells (CD3+ CAR19+)",
-        'aria-label="CAR T cells"',
+        'aria-label="CAR T cells: Anti-CD19 CAR-T cells"',
     ]
     assert [text for text in wanted if text not in page] == []
 
@@ -125,6 +123,18 @@ def test_a_single_point_is_drawn_and_linked():
 def test_words_that_look_like_a_formula_are_written_as_they_are():
     record = replace(RECORD, labels={"car19_t": "CAR $x_{ $5 cells"})
     assert "CAR $x_{ $5 cells" in drawn(record, ROWS)["CAR T cells"]
+
+
+def test_files_of_a_tube_that_a_sentence_names_are_linked():
+    rows = ROWS.assign(flags=["", "", "threshold_fallback", ""])
+    record = replace(RECORD, flag_meanings={"threshold_fallback": "thresholds.csv says <why>."})
+    page = render_patient_report(record, rows, CMAX, {})
+    (lost,) = re.findall(r'<td><a href="([^"]+)">thresholds\.csv</a> says &lt;why&gt;\.', page)[:1]
+    sha = next(row["tube_sha256"] for row in rows.to_dict("records") if row["code"] == "NE")
+    assert lost == f"../../tubes/{sha[:12]}/thresholds.csv"
+    assert '<a href="#tubes">thresholds.csv</a> says' in page, "of several tubes: to their list"
+    for sha in rows["tube_sha256"]:
+        assert f'<a href="../../tubes/{sha[:12]}/qc.json">qc.json</a>' in page
 
 
 def test_flags_come_with_their_severity_those_that_stop_first():
@@ -261,6 +271,51 @@ def test_a_parameter_in_words_never_pretends_to_know_more(sentence, amount):
     assert amount_of(*sentence) == amount
 
 
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [
+        ("PKNCA-like@1", "by PKNCA's rules"),
+        (
+            "PKNCA-like:LLOQ=2.22/uL:unconfirmed@1",
+            "by PKNCA's rules; limit of quantification 2.22 per µL; no later visit confirms it",
+        ),
+        ("B_LLN(94)@1", "threshold: the lower limit of normal, 94 per µL"),
+        (
+            "quantified-D168±14:LLOQ=2.59/uL@1",
+            "quantified within 14 days of day 168; limit of quantification 2.59 per µL",
+        ),
+        (
+            "naive-of-B-at-B_10:day-62.9:CP@1",
+            (
+                "naive cells among the B cells of the first tube with 100 of them, once back at 10 "
+                "per µL; day 62.9; exact interval (Clopper-Pearson)"
+            ),
+        ),
+        (
+            "PKNCA-like:never-quantified@1;auc_method=linear;reagent=BCMA-Fc",
+            (
+                "by PKNCA's rules; no sample from the infusion on is quantified; the study's rule "
+                "auc_method: linear; CAR reagent BCMA-Fc"
+            ),
+        ),
+        ("odd-rule:strange@7", "odd-rule; strange"),
+        ("", ""),
+    ],
+)
+def test_a_definition_is_put_into_words_and_what_is_unknown_stays(definition, words):
+    assert rule_in_words(definition) == words
+
+
+def test_the_page_says_a_rule_in_words_and_gives_its_exact_definition_beside_them():
+    rule = "PKNCA-like:few-after-peak@1"
+    row = ("P1", "blood", "car19_t", "half_life", None, "d", None, None, "none", 0, rule)
+    page = render_patient_report(RECORD, ROWS, parameters(row), {})
+    assert f'<summary title="{rule}">by PKNCA&#39;s rules</summary><code>{rule}</code>' in page, (
+        "the reason stands in the result already"
+    )
+    assert "cannot be given: fewer quantified samples after the peak" in page
+
+
 def test_every_parameter_of_the_contract_has_words():
     assert {
         "Cmax",
@@ -280,3 +335,14 @@ def test_an_unknown_flag_is_named_rather_than_dropped():
 def test_the_strategy_is_named_by_version_and_short_hash_only():
     page = render_patient_report(RECORD, ROWS, CMAX, {})
     assert ROW["strategy_sha256"] not in page
+
+
+def test_each_population_is_a_plot_of_its_own_on_the_scales_of_its_group():
+    """A page lays the plots side by side, or one below the other on a phone."""
+    second = ROWS.assign(population="car_any_t", per_ul=ROWS["per_ul"] * 10)
+    group = drawn(RECORD, pd.concat([ROWS, second], ignore_index=True))["CAR T cells"]
+    plots = re.findall(r'<svg [^>]*aria-label="CAR T cells: ([^"]+)"', group)
+    assert plots == ["Anti-CD19 CAR-T cells", "car any t", "what the signs mean"]
+    ticks = [re.findall(r">([\d,.]+)</text>", svg) for svg in group.split("</svg>")[:2]]
+    assert ticks[0] == ticks[1]
+    assert "Upwards: cells per µL (log scale)." in group

@@ -76,16 +76,48 @@ def test_b_cells_gone_at_the_first_visit_may_have_gone_before_infusion() -> None
         (None, -7.0, 4.0, "interval"),
         parameter="depletion_onset",
     )
-    assert (row["median_low"], row["median_high"]) == (None, 4)
+    assert (row["median_low"], row["median_high"]) == (-7, 4)
+    (never_seen,) = summed(
+        (None, None, 4.0, "left"), (None, None, 7.0, "left"), parameter="depletion_onset"
+    )
+    assert (never_seen["median_low"], never_seen["median_high"]) == (None, 4)
 
 
-def test_the_median_of_times_between_visits_is_an_interval() -> None:
+@pytest.mark.parametrize("parameter", ["Cmax", "Tbql"])
+def test_the_median_of_times_between_visits_is_an_interval(parameter: str) -> None:
     (row,) = summed(
         (None, 56.0, 84.0, "interval"),
         (None, 84.0, 112.0, "interval"),
         (None, 28.0, 56.0, "interval"),
+        parameter=parameter,
     )
     assert (row["median_low"], row["median_high"]) == (56, 84)
+
+
+def test_the_end_of_an_interval_is_no_value_of_a_time_between_visits() -> None:
+    """The first day no longer quantified is the end of the interval in which the cells were lost:
+    its median would be late by half a visit gap."""
+    (row,) = summed(
+        (28.0, 21.0, 28.0, "interval"),
+        (84.0, 56.0, 84.0, "interval"),
+        (84.0, 56.0, 84.0, "interval"),
+        parameter="Tbql",
+    )
+    assert (row["median"], row["minimum"], row["maximum"]) == (None, None, None)
+    assert (row["median_low"], row["median_high"]) == (56, 84)
+
+
+def test_who_still_has_the_cells_moves_the_median_later_and_may_leave_it_open() -> None:
+    lost, kept = (28.0, 21.0, 28.0, "interval"), (None, 56.0, None, "right")
+    (half,) = summed(lost, lost, kept, kept, parameter="Tbql")
+    assert (half["median_low"], half["median_high"]) == (21, 28)
+    (most,) = summed(lost, kept, kept, parameter="Tbql")
+    assert (most["median"], most["median_low"], most["median_high"]) == (None, 56, None)
+
+
+def test_exact_times_keep_their_median_and_range() -> None:
+    (row,) = summed(*map(exact, (10.0, 20.0, 40.0)), parameter="Tbql")
+    assert (row["median"], row["minimum"], row["maximum"]) == (20, 10, 40)
 
 
 def test_yes_and_no_give_a_share_and_never_a_median() -> None:

@@ -10,6 +10,10 @@ const places = {
   tube: (key) => `tubes/${encodeURIComponent(key)}/gating.js`,
   patient: (key) => `patients/${encodeURIComponent(key)}/series.js`,
   study: () => "study.js",
+  map: (key) => {
+    const [patient, compartment] = key.split("/").map(encodeURIComponent);
+    return `${patient ? `patients/${patient}` : "cohort"}/maps/${compartment}.js`;
+  },
 };
 
 /** Keep one value; called by the data files. */

@@ -112,14 +112,14 @@ function lookEntry(tube) {
         fileName(tube.file),
       ),
       tube.change ? element("p", { class: "change" }, visibleName(tube.change)) : null,
-      element("ul", { class: "reasons" }, tube.reasons.map(lookReason)),
+      element("ul", { class: "reasons" }, tube.reasons.map((reason) => lookReason(reason, tube.sha12))),
     ),
   );
   thumbnailWhenSeen(entry, tube);
   return entry;
 }
 
-function lookReason(reason) {
+function lookReason(reason, sha12) {
   const named = reason.populations.slice(0, NAMED_POPULATIONS).join(", ");
   const unnamed = reason.populations.length - NAMED_POPULATIONS;
   const concerned = named ? named + (unnamed > 0 ? ` and ${unnamed} more` : "") : "Whole tube";
@@ -127,7 +127,8 @@ function lookReason(reason) {
     "li",
     { title: reason.populations.join(", ") || null },
     element("b", {}, visibleName(concerned)),
-    `: ${reason.sentence}`,
+    ": ",
+    linkedSentence(reason.sentence, `tubes/${encodeURIComponent(sha12)}/`),
   );
 }
 

@@ -1,7 +1,5 @@
 // Moving a threshold or a vertex in the enlarged plot: the counts follow, and a reason is asked for.
 const gateEditor = (() => {
-  const NEAR = 9;
-
   class Editor {
     constructor(shown) {
       this.shown = shown;
@@ -10,6 +8,7 @@ const gateEditor = (() => {
       this.panel = element("div", { class: "edit-panel", "aria-live": "polite" });
       this.dialog.words.after(this.panel);
       this.active = false;
+      this.follow = oneAtATime(() => this.ask());
       this.clear();
     }
 
@@ -35,57 +34,17 @@ const gateEditor = (() => {
       if (this.active) this.toggle();
     }
 
-    /** List what can be moved in the plot: {kind, name, vertex, side, place or at}. */
+    /** List what can be moved in the plot. */
     handles() {
       const { tube, plot } = this.dialog.asked;
-      const used = new Set(plot.gates.flatMap((gate) => tube.gates[gate].thresholds));
-      const lines = [...used].flatMap((number) => this.lineOf(tube.thresholds[number], plot));
-      const corners = plot.gates.flatMap((number) => this.cornersOf(tube.gates[number]));
-      return [...corners, ...lines];
-    }
-
-    lineOf({ name, axis, value }, plot) {
-      const side = { [plot.y]: "y", [plot.x]: "x" }[axis];
-      if (!side || !value || value[1] === null) return [];
-      return [{ kind: "threshold", name, side, place: this.thresholds.get(name) ?? value[1] }];
-    }
-
-    cornersOf(gate) {
-      if (gate.kind !== "polygon" || !gate.outlines.length) return [];
-      return this.vertices(gate).map((at, vertex) => ({
-        kind: "gate",
-        name: gate.name,
-        vertex,
-        at,
-      }));
-    }
-
-    vertices(gate) {
-      return this.gates.get(gate.name) ?? gate.outlines[0].slice(0, -1);
-    }
-
-    pixel({ side, place, at }) {
-      const [frame, shown] = [this.dialog.frame(), this.dialog.window];
-      const left = plotFrame.xPixel(frame, shown.x, at ? at[0] : place);
-      const top = plotFrame.yPixel(frame, shown.y, at ? at[1] : place);
-      return { left: side === "y" ? null : left, top: side === "x" ? null : top };
+      return gateHandles.of(tube, plot, this);
     }
 
     /** Take hold of what lies under the pointer; tells whether anything does. */
     grip(event) {
       if (!this.active) return false;
-      const away = (handle) => {
-        const { left, top } = this.pixel(handle);
-        return Math.max(
-          left === null ? 0 : Math.abs(left - event.offsetX),
-          top === null ? 0 : Math.abs(top - event.offsetY),
-        );
-      };
-      const near = this.handles().filter((handle) => away(handle) <= NEAR);
-      this.held =
-        near.sort(
-          (one, other) => Boolean(other.at) - Boolean(one.at) || away(one) - away(other),
-        )[0] ?? null;
+      const [frame, shown] = [this.dialog.frame(), this.dialog.window];
+      this.held = gateHandles.near(this.handles(), frame, shown, event.offsetX, event.offsetY);
       return this.held !== null;
     }
 
@@ -107,13 +66,8 @@ const gateEditor = (() => {
     }
 
     move(handle, at) {
-      if (handle.kind === "threshold") this.thresholds.set(handle.name, at[handle.side]);
-      else {
-        const gate = this.shown.tube.gates[this.shown.tube.find(handle.name)];
-        const moved = this.vertices(gate).map((vertex) => [...vertex]);
-        moved[handle.vertex] = [at.x, at.y];
-        this.gates.set(handle.name, moved);
-      }
+      if (handle.kind === "threshold") this.chosen = handle.name;
+      gateHandles.move(this.shown.tube, this, handle, at);
       this.dialog.paint();
       this.follow();
     }
@@ -122,37 +76,28 @@ const gateEditor = (() => {
     nudge(direction) {
       const handles = this.handles().filter(({ kind }) => kind === "threshold");
       const handle = handles.find(({ name }) => name === this.chosen) ?? handles[0];
-      if (!handle) return;
-      const { axes } = this.dialog.scene;
-      const axis = axes[handle.side];
-      const place = handle.place + (direction * (axis.high - axis.low)) / 200;
-      this.move(handle, { [handle.side]: place });
+      if (handle) this.move(handle, gateHandles.step(this.dialog.scene.axes, handle, direction));
     }
 
-    /** Ask what the counts are now: one question at a time, always the latest. */
-    async follow() {
-      this.asking = true;
-      if (this.waits) return;
-      this.waits = true;
+    /** Ask what the counts are now. */
+    async ask() {
       try {
-        while (this.asking) {
-          this.asking = false;
-          const asked = {
-            thresholds: Object.fromEntries(this.thresholds),
-            gates: Object.fromEntries(this.gates),
-          };
-          this.preview = await send(`${this.address}/preview`, asked);
-          this.fault = "";
-        }
+        this.preview = await send(`${this.address}/preview`, this.boundaries());
+        this.fault = "";
       } catch (error) {
         this.preview = null;
         this.fault = error.message;
-      } finally {
-        this.waits = false;
       }
       if (!this.active) return;
       this.tell();
       this.dialog.paint();
+    }
+
+    boundaries() {
+      return {
+        thresholds: Object.fromEntries(this.thresholds),
+        gates: Object.fromEntries(this.gates),
+      };
     }
 
     /** Give the outlines that are drawn instead of the tube's own. */
@@ -169,9 +114,7 @@ const gateEditor = (() => {
     /** Draw the handles over the plot. */
     paint(canvas) {
       if (!this.active) return;
-      const pen = canvas.getContext("2d");
-      const frame = this.dialog.frame();
-      this.handles().forEach((handle) => drawHandle(pen, frame, this.pixel(handle)));
+      gateHandles.draw(canvas, this.dialog.frame(), this.dialog.window, this.handles());
     }
 
     tell() {
@@ -194,7 +137,14 @@ const gateEditor = (() => {
         );
       if (this.fault) parts.push(element("p", { class: "alarm", role: "alert" }, this.fault));
       if (this.preview?.moved.length) parts.push(...this.effect(), this.form());
+      parts.push(this.elsewhere());
       this.panel.replaceChildren(...parts);
+    }
+
+    /** Say where a boundary is corrected that is wrong in all tubes: in a draft. */
+    elsewhere() {
+      this.drafts ??= draftList.linksFor(this.shown.tube.head.panel);
+      return this.drafts;
     }
 
     effect() {
@@ -277,8 +227,7 @@ const gateEditor = (() => {
 
     async save() {
       const asked = {
-        thresholds: Object.fromEntries(this.thresholds),
-        gates: Object.fromEntries(this.gates),
+        ...this.boundaries(),
         reason: this.reason.value,
         second: this.second.value,
         second_token: this.token.value,
@@ -296,22 +245,6 @@ const gateEditor = (() => {
         this.panel.removeAttribute("aria-busy");
       }
     }
-  }
-
-  /** Draw what can be moved: a grip on a line where left or top is null, else a corner. */
-  function drawHandle(pen, frame, { left, top }) {
-    const theme = colourScale.theme();
-    const across = left ?? frame.left + frame.size / 2;
-    const down = top ?? frame.top + frame.size / 2;
-    pen.fillStyle = theme.paper;
-    pen.strokeStyle = theme.gate;
-    pen.lineWidth = 2;
-    pen.beginPath();
-    if (top === null) pen.rect(across - 4, down - 14, 8, 28);
-    else if (left === null) pen.rect(across - 14, down - 4, 28, 8);
-    else pen.arc(across, down, 6, 0, 2 * Math.PI);
-    pen.fill();
-    pen.stroke();
   }
 
   return { Editor };

@@ -82,7 +82,7 @@ const gatingKeys = (() => {
     },
     "?": done((shown) => shown.help.showModal()),
     Enter: (shown, event) => enlarges(shown, event) && done(() => shown.set({ large: true }))(),
-    Escape: (shown) => !shown.dialog.open && done(() => shown.set({ light: "", with: "" }))(),
+    Escape: (shown) => !shown.dialog.open && done(() => shown.set({ light: "", cells: "", with: "" }))(),
   };
 
   /** Enter enlarges, unless it presses the button or follows the link that has the focus. */

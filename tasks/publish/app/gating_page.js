@@ -127,14 +127,14 @@ const gatingPages = (() => {
 
     light(number) {
       const name = this.tube.gates[number].name;
-      this.set({ light: this.state.light === name ? "" : name });
+      this.set({ light: this.state.light === name ? "" : name, cells: "" });
     }
 
     /** Light the chosen gate; switch the light off where one is lit that was chosen before. */
     lightChosen() {
       const number = this.tube.find(this.state.gate);
       if (number >= 0) this.light(number);
-      else this.set({ light: "" });
+      else this.set({ light: "", cells: "" });
     }
 
     lay(name) {
@@ -176,11 +176,13 @@ const gatingPages = (() => {
         figure.figure.classList.toggle("chosen", figure.asked.plot.gates.includes(chosen)),
       );
       await this.laid.choose(state.with);
+      const cells = await mapOnGates.of(state.cells, tube);
       if (state !== this.state) return;
       this.figures.forEach((figure) =>
-        figure.update({ chosen, light, ...this.laid.over(figure.asked.plot) }),
+        figure.update({ chosen, light, cells, ...this.laid.over(figure.asked.plot) }),
       );
-      this.enlarge(chosen, this.bar.tell(this.laid.told()));
+      const laid = [cells?.told, this.laid.told()].filter(Boolean).join(" ");
+      this.enlarge(chosen, this.bar.tell(laid));
     }
 
     enlarge(chosen, told) {

@@ -85,5 +85,5 @@ const miniCurve = (() => {
     );
   }
 
-  return { draw };
+  return { draw, shape };
 })();

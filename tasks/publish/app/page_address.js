@@ -8,13 +8,14 @@ const pageAddress = (() => {
     { name: "declared", key: "d", words: "Declared gates" },
   ];
 
-  /** Read an address' hash: {gate, light, with, large}; what is not given is "" or false. */
+  /** Read an address' hash: {gate, light, cells, with, large}; what is not given is "" or false. */
   function read(hash) {
     const given = new URLSearchParams(hash.replace(/^#/, ""));
     const over = given.get("with") ?? "";
     return {
       gate: given.get("gate") ?? "",
       light: given.get("light") ?? "",
+      cells: given.get("cells") ?? "",
       with: OVERLAYS.some(({ name }) => name === over) ? over : "",
       large: given.get("large") === "1",
     };
@@ -22,7 +23,7 @@ const pageAddress = (() => {
 
   /** Write a hash; what is not given is left out. */
   function write(state) {
-    const parts = ["gate", "light", "with"]
+    const parts = ["gate", "light", "cells", "with"]
       .filter((name) => state[name])
       .map((name) => `${name}=${encodeURIComponent(state[name])}`);
     if (state.large) parts.push("large=1");

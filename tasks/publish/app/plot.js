@@ -44,8 +44,9 @@ const plotDrawing = (() => {
       radiusFor(scene.litDots),
     );
     scene.outlines.forEach((outline) => drawOutline(plot, outline));
-    scene.dashed.forEach((lines) => drawDashed(plot, lines));
-    scene.outlines.forEach((outline) => drawLabel(plot, outline));
+    scene.before?.forEach((lines) => drawDashed(plot, lines, theme.gate, [3, 4]));
+    scene.dashed.forEach((lines) => drawDashed(plot, lines, theme.other, [6, 6]));
+    drawLabels(plot);
   }
 
   const radiusFor = (dots) => (dots.length < 40 ? 3.2 : 1.8);
@@ -163,43 +164,41 @@ const plotDrawing = (() => {
     }
   }
 
-  function drawDashed(plot, lines) {
-    const { pen, theme } = plot;
+  function drawDashed(plot, lines, colour, dashes) {
+    const { pen } = plot;
     for (const line of lines) {
       trace(plot, line);
-      pen.strokeStyle = theme.other;
+      pen.strokeStyle = colour;
       pen.lineWidth = 2;
-      pen.setLineDash([6, 6]);
+      pen.setLineDash(dashes);
       pen.stroke();
       pen.setLineDash([]);
     }
   }
 
-  /** Write a gate's name and share within its outline, where several share the plot. */
-  function drawLabel(plot, { lines, label, strong }) {
-    if (!label || !lines.length) return;
-    const { pen, frame, scene, theme } = plot;
-    const points = lines.flat();
-    const held = (pixel, start) => Math.min(start + frame.size, Math.max(start, pixel));
-    const across = points.map(([x]) => held(xPixel(frame, scene.window.x, x), frame.left));
-    const down = points.map(([, y]) => held(yPixel(frame, scene.window.y, y), frame.top));
-    const [left, right, top] = [Math.min(...across), Math.max(...across), Math.min(...down)];
-    pen.font = `${strong ? 600 : 400} ${frame.grown > 1 ? 13 : 11}px ${FONT}`;
-    const room = Math.max(90, right - left) - pen.measureText(` ${label.share}`).width;
-    const text = `${fitted(pen, label.name, room, pen.font)} ${label.share}`;
-    const half = pen.measureText(text).width / 2 + 3;
-    const middle = Math.min(
-      frame.left + frame.size - half,
-      Math.max(frame.left + half, (left + right) / 2),
-    );
-    haloed(
-      pen,
-      text,
-      middle,
-      Math.min(top + 13 * frame.grown, frame.top + frame.size - 4),
-      theme,
-      theme.ink,
-    );
+  /** Write names and shares of gates beside or within their outlines, where several share a plot. */
+  function drawLabels({ pen, frame, scene, theme }) {
+    const named = scene.outlines.filter(({ label, lines }) => label && lines.length);
+    const font = (strong) => `${strong ? 600 : 400} ${frame.grown > 1 ? 13 : 11}px ${FONT}`;
+    const pixels = ([x, y]) => [xPixel(frame, scene.window.x, x), yPixel(frame, scene.window.y, y)];
+    const gates = named.map(({ label, lines }) => ({
+      ...label,
+      lines: lines.map((line) => line.map(pixels)),
+    }));
+    const measured = font(named.some(({ strong }) => strong));
+    pen.font = measured;
+    const height = 13 * frame.grown;
+    const placed = plotLabels.place(gates, frame, {
+      height,
+      width: (text) => pen.measureText(text).width,
+      cut: (text, room) => fitted(pen, text, room, measured),
+    });
+    placed.forEach(({ words, middle, top }, number) => {
+      pen.font = font(named[number].strong);
+      words.forEach((line, row) => {
+        haloed(pen, line, middle, top + height * (row + 0.8), theme, theme.ink);
+      });
+    });
   }
 
   function drawWords({ pen, frame, theme }, words) {

@@ -22,7 +22,12 @@ const plotHover = (() => {
       hide();
       return;
     }
-    tip.replaceChildren(...sentences(scene, at).map((text) => element("span", {}, text)));
+    tell(canvas, event, sentences(scene, at));
+  }
+
+  /** Show sentences beside the pointer, within the window. */
+  function tell(canvas, event, told) {
+    tip.replaceChildren(...told.map((text) => element("span", {}, text)));
     tip.hidden = false;
     (canvas.closest("dialog") ?? document.body).append(tip);
     const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
@@ -49,5 +54,5 @@ const plotHover = (() => {
     return `${numberWords.events(count)} in this bin`;
   }
 
-  return { attach, sentences };
+  return { attach, hide, sentences, tell };
 })();

@@ -6,7 +6,7 @@ const plotScene = (() => {
 
   /**
    * Give a promise of the scene of one plot. asked: tube, plot (of tubeData.plots), chosen and
-   * light (numbers of gates, -1 none), declared (lay declared outlines over), other (another tube
+   * light (numbers of gates, -1 none), cells (of a map, as mapOnGates.of gives them), declared (lay declared outlines over), other (another tube
    * to lay over), window (the part shown).
    */
   async function of(asked) {
@@ -83,7 +83,9 @@ const plotScene = (() => {
   }
 
   /** Give the events that are lit: those of the lit population, or of a combination. */
-  async function litOf({ tube, plot, light = -1 }, notes) {
+  async function litOf(asked, notes) {
+    const { tube, plot, light = -1, cells } = asked;
+    if (cells) return mapOnGates.dots(asked, notes);
     const gate = light >= 0 ? light : plot.combined ? plot.gates[0] : -1;
     if (gate < 0) return { litDots: [], paleDots: [], grey: false };
     const within = new Set(await tube.held(plot.parent));

@@ -33,6 +33,27 @@ async function send(address, body) {
   return told;
 }
 
+/**
+ * Make a function that acts each time it is called, one act at a time: calls that come meanwhile
+ * are answered by one more, so that the last is never missed.
+ */
+function oneAtATime(act) {
+  let [wanted, busy] = [false, false];
+  return async () => {
+    wanted = true;
+    if (busy) return;
+    busy = true;
+    try {
+      while (wanted) {
+        wanted = false;
+        await act();
+      }
+    } finally {
+      busy = false;
+    }
+  };
+}
+
 async function showWho() {
   const who = await session();
   if (document.body.dataset.page === "login") return;

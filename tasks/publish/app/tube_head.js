@@ -21,14 +21,13 @@ const tubeHead = (() => {
   /** Make the list of facts of a tube; own is its entry in the patient's series, or null. */
   function facts(tube, own) {
     const { head } = tube;
-    const instrument = [head.instrument || head.cytometer, head.serial].filter(Boolean).join(", ");
     const entries = [
       fact("File", head.file),
       fact("Collected", timeWords(head.collected)),
       fact("Acquired", timeWords(head.acquired)),
       fact("Specimen", head.specimen),
       fact("Control", head.control ? tubeVisits.controlWords(head.control) : null),
-      fact("Instrument", instrument),
+      fact("Instrument", head.instrument || head.cytometer),
       fact("Operator", head.operator),
       fact("Batch", head.batch),
       fact("Events", eventWords(head)),
@@ -37,6 +36,7 @@ const tubeHead = (() => {
       fact("Panel", ...(pinned(panelName(head), head.panel_sha256) ?? [])),
       fact("Calibration", ...(pinned(head.calibration, head.calibration_sha256) ?? [])),
       fact("Review", own?.review),
+      fact("Files", ...linkedSentence("thresholds.csv, qc.json", "")),
       fact("Tube", ...(pinned(" ", head.tube_sha256) ?? [])),
     ];
     return element("ul", { class: "facts tube-facts" }, entries);
@@ -106,8 +106,8 @@ const tubeHead = (() => {
         gateWords.mark(severity, ""),
         element("b", {}, `${SEVERITY_WORDS[severity] ?? "Know"} `),
         element("code", {}, word),
-        ` ${sentence}`,
-        more[word] ? ` ${more[word]}` : null,
+        " ",
+        linkedSentence([sentence, more[word]].filter(Boolean).join(" "), ""),
       ),
     );
     if (!entries.length)

@@ -1,0 +1,168 @@
+// The clusters of a map: how much of each every tube has, what they are, what no gate names.
+const mapClusters = (() => {
+  /** Give what every tube has of lit cells; of a cluster the concentrations of the data. */
+  function amountsOf(map, mask, chosen) {
+    const estimated = mapCells.amounts(map, mask);
+    const [kind, index] = chosen.split(":");
+    if (kind !== "cluster") return estimated;
+    const counted = countedOf(map, Number(index));
+    return estimated.map((each) => ({ ...each, ...counted.get(each.tube) }));
+  }
+
+  /** Give the concentrations of a cluster by tube, counted in all cells that were sampled of it. */
+  function countedOf(map, cluster) {
+    const rows = map.value.amounts.filter((row) => row[1] === cluster);
+    const isDetected = (tube) => map.value.tubes[tube].code !== "ND";
+    return new Map(
+      rows
+        .filter(([tube]) => isDetected(tube))
+        .map(([tube, , , per_ul, least, most, code, printed]) => [
+          tube,
+          { per_ul, least, most, code, printed },
+        ]),
+    );
+  }
+
+  /** Make the part of the page about clusters; light(chosen): lights one; patient: "" is all. */
+  function make(map, light, patient) {
+    const { clusters, stability } = map.value;
+    if (!clusters.length) return [element("p", { class: "faded" }, NONE)];
+    return [
+      element("p", {}, stability?.sentence ?? ""),
+      element("h3", {}, "Cells no gate names"),
+      listed(map.value.unnamed, NO_UNNAMED, light),
+      element("h3", {}, "Gates that span two clusters"),
+      listed(map.value.spanning, NO_SPANNING, light),
+      ...shifted(map, light),
+      element("h3", {}, "Clusters and visits"),
+      heatMap(map, light, patient),
+      element("h3", {}, "What the clusters are"),
+      described(map),
+    ];
+  }
+
+  const WHOLE = 0.9;
+  const NO_UNNAMED = "None: the gates name the cells of every stable cluster.";
+  const NO_SPANNING = "None: no gate holds two stable clusters that are apart.";
+  const NONE = "Clusters were not looked for in this map.";
+
+  function listed(found, empty, light) {
+    if (!found.length) return element("p", { class: "faded" }, empty);
+    return element(
+      "ul",
+      { class: "map-list" },
+      found.map(({ cluster, sentence }) => {
+        const act = () => light(`cluster:${cluster}`);
+        return element(
+          "li",
+          {},
+          sentence,
+          " ",
+          element("button", { type: "button", onclick: act }, "Light these cells"),
+        );
+      }),
+    );
+  }
+
+  function shifted(map, light) {
+    const found = map.value.shifted;
+    if (!found.length) return [];
+    return [element("h3", {}, "More likely a shift of the stain"), listed(found, "", light)];
+  }
+
+  /** Cluster × tube: shaded by the share of the compartment, with the concentration in words. */
+  function heatMap(map, light, patient) {
+    const { clusters, patient: own } = map.value;
+    const tubes = map.value.tubes.filter((_, at) => map.isOf(at, patient));
+    const estimates = clusters.map((_, index) => {
+      const mask = map.where((event) => map.cluster[event] === index);
+      return amountsOf(map, mask, `cluster:${index}`).filter(({ tube }) => map.isOf(tube, patient));
+    });
+    const column = (tube) => [
+      ...(own === null ? [`${tube.patient} `] : []),
+      tube.visit,
+      element("span", { class: "interval" }, tubeVisits.dayWords(tube).trim().replace(/[()]/g, "")),
+    ];
+    const head = element(
+      "tr",
+      {},
+      element("th", { scope: "col" }, "cluster"),
+      tubes.map((tube) => element("th", { scope: "col", class: "n" }, column(tube))),
+    );
+    const rows = clusters.map((cluster, index) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, lamp(cluster, index, light)),
+        estimates[index].map(heatCell),
+      ),
+    );
+    return [
+      element(
+        "div",
+        { class: "scroll" },
+        element("table", { class: "map-heat" }, element("thead", {}, head), element("tbody", {}, rows)),
+      ),
+      element("p", { class: "plot-notes" }, HEAT),
+    ];
+  }
+
+  const HEAT = [
+    "Number: cells/µL, below it the 95 % interval and the share of the compartment.",
+    "Bar: the share, from nothing to all of the tube's cells.",
+  ].join(" ");
+
+  function lamp(cluster, index, light) {
+    const act = () => light(`cluster:${index}`);
+    const words = [cluster.name, cluster.phenotype].filter(Boolean).join(" · ");
+    const title = `Light the cells of cluster ${cluster.name}`;
+    const unstable = cluster.stable ? null : element("span", { class: "interval" }, "unstable");
+    return [element("button", { type: "button", class: "map-lamp", title, onclick: act }, words), unstable];
+  }
+
+  function heatCell(each) {
+    const cell = element(
+      "td",
+      { class: "n", title: `${each.printed} cells/µL; ${mapChosen.shareWords(each)}` },
+      each.printed,
+      element("span", { class: "interval" }, intervalWords(each)),
+      element("span", { class: "interval" }, each.share === null ? "" : numberWords.percent(each.share, 1)),
+    );
+    const percent = Math.round(100 * (each.share ?? 0));
+    cell.style.background = `linear-gradient(to right, var(--heat) ${percent}%, transparent ${percent}%)`;
+    return cell;
+  }
+
+  const intervalWords = ({ code, least, most }) =>
+    code === "ND" || code === "NE" ? "" : numberWords.interval(least, most);
+
+  /** Tell of each population whether it parts the cells: not of one that holds nearly all of them. */
+  function tellingOf(map) {
+    const total = (mask) => map.weights(mask).reduce((sum, each) => sum + each, 0);
+    return map.value.populations.map((_, number) => total(map.held(number)) < WHOLE * total(null));
+  }
+
+  /** Phenotype, stability and the populations that share cells with each cluster. */
+  function described(map) {
+    const { clusters, populations } = map.value;
+    const telling = tellingOf(map);
+    const rows = clusters.map((cluster) => [
+      cluster.name,
+      cluster.phenotype || "as the rest of the compartment",
+      numberWords.percent(cluster.share, 1),
+      `${cluster.stable ? "stable" : "unstable"} (${cluster.jaccard.toFixed(2)})`,
+      cluster.overlaps
+        .filter(([number]) => telling[number])
+        .slice(0, 3)
+        .map(
+          ([number, ofCluster, ofPopulation]) =>
+            `${populations[number]?.label ?? "?"}: ${numberWords.percent(ofCluster, 1)} of the cluster, ` +
+            `${numberWords.percent(ofPopulation, 1)} of the population`,
+        )
+        .join("; ") || "no reported population",
+    ]);
+    return mapChosen.table(["cluster", "markers", "share", "stability", "shared with"], rows, 9);
+  }
+
+  return { amountsOf, make };
+})();

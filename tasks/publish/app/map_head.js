@@ -1,0 +1,143 @@
+// What is to be known of a map before it is read: that it is exploratory, what it is made of.
+const mapHead = (() => {
+  /** Make the head of a map: facts, warnings. */
+  function make(map) {
+    const { value } = map;
+    const warnings = value.notes.map((note) => element("li", {}, note));
+    return [
+      element("ul", { class: "facts" }, facts(value)),
+      warnings.length ? element("ul", { class: "map-notes" }, warnings) : null,
+    ].filter(Boolean);
+  }
+
+  function facts(value) {
+    const { reference } = value;
+    const mapped = value.markers.filter((each) => each.mapped).map(({ name }) => name);
+    const fact = (name, ...words) => element("li", {}, element("b", {}, name), ...words);
+    return [
+      fact("Map", element("code", {}, value.map), " ", element("code", {}, value.map_sha256.slice(0, 12))),
+      fact("Reference", referenceWords(reference)),
+      fact("Laid out by", mapped.join(", ")),
+      fact("Gated by", element("code", {}, value.strategy)),
+    ];
+  }
+
+  function referenceWords({ events, tubes, made, reason, seed }) {
+    const tubeWords = tubes === 1 ? "1 tube" : `${numberWords.count(tubes)} tubes`;
+    const since = made ? `, made ${made.slice(0, 10)}${reason ? ` (${reason})` : ""}` : "";
+    const chance = typeof seed === "number" ? `, seed ${seed}` : "";
+    return `${numberWords.count(events)} cells of ${tubeWords}${since}${chance}`;
+  }
+
+  /** Make what stands at the end: batches, markers left out, composition, libraries. */
+  function foot(map) {
+    const { value } = map;
+    return [
+      element("h2", { id: "composition" }, "Composition over time"),
+      ...(value.patient === null ? composition(value.composition, value.clusters) : ofCohort(value)),
+      element("h2", { id: "batches" }, "Shifts between batches"),
+      ...shifts(value.shifts),
+      element("h2", { id: "how" }, "How the map was made"),
+      ...howMade(value),
+    ];
+  }
+
+  function ofCohort({ compartment }) {
+    const href = `${root()}cohort/map.html#map=${encodeURIComponent(compartment)}`;
+    const link = element("a", { href }, "All patients on the map");
+    return [element("p", {}, "Differences between visits are compared over all patients. ", link)];
+  }
+
+  function composition(found, clusters) {
+    if (!found) return [element("p", { class: "faded" }, "No differences between visits were computed.")];
+    const clear = found.rows.filter(({ adjusted }) => adjusted !== null && adjusted < CLAIMED);
+    const all = `All ${found.rows.length} comparisons`;
+    return [
+      element("p", {}, found.sentence),
+      clear.length ? changes(clear, clusters) : null,
+      element("details", {}, element("summary", {}, all), changes(found.rows, clusters)),
+    ].filter(Boolean);
+  }
+
+  /** Table changes; a name that is a cluster's is said to be one. */
+  function changes(found, clusters) {
+    const named = (name) => (clusters.some((each) => each.name === name) ? `cluster ${name}` : name);
+    const rows = found.map((row) => [
+      element("bdi", {}, named(row.name)),
+      `${row.from} → ${row.to}`,
+      String(row.patients),
+      row.ratio === null ? "–" : `× ${numberWords.amount(row.ratio)}`,
+      row.low === null ? "" : numberWords.interval(row.low, row.high),
+      row.p === null ? "–" : row.p.toPrecision(2),
+      row.adjusted === null ? "–" : row.adjusted.toPrecision(2),
+    ]);
+    return mapChosen.table(CHANGES, rows, 2);
+  }
+
+  function shifts(found) {
+    if (!found.length)
+      return [element("p", { class: "faded" }, "No cells that should be everywhere alike were measured.")];
+    const large = found.filter(({ sd }) => Math.abs(sd) >= LARGE);
+    const none = `No batch is shifted by ${LARGE} SD of the cells or more.`;
+    return [
+      element("p", {}, SHIFTS),
+      large.length ? shiftTable(large) : element("p", {}, none),
+      element("details", {}, element("summary", {}, `All ${found.length} measurements`), shiftTable(found)),
+    ];
+  }
+
+  function shiftTable(found) {
+    const rows = found.map((row) => [
+      [row.instrument, row.batch].filter(Boolean).join(" ") || "no batch",
+      row.gate,
+      row.marker,
+      String(row.tubes),
+      signed(row.shift, 3),
+      signed(row.sd, 2),
+    ]);
+    return mapChosen.table(MEASURED, rows, 3);
+  }
+
+  const CHANGES = [
+    "cells",
+    "visits",
+    "patients",
+    "change of the share",
+    "95 % interval",
+    "p",
+    "p, all comparisons",
+  ];
+  const MEASURED = [
+    "instrument and batch",
+    "cells",
+    "marker",
+    "tubes",
+    "shift (display scale, 0 to 1)",
+    "in SD of the cells",
+  ];
+  const CLAIMED = 0.05;
+  const LARGE = 0.5;
+  const SHIFTS = [
+    "Medians of cells that should be everywhere alike, against the map's reference. Values are shown as",
+    "they were measured: a batch that stains otherwise lies elsewhere on the map.",
+  ].join(" ");
+
+  const signed = (value, places) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(places)}`;
+
+  function howMade({ left_out: leftOut, reference, compartment }) {
+    const libraries = Object.entries(reference.libraries).map((each) => each.join(" "));
+    const said = leftOut.map(({ marker, why }) => `${marker}: ${why}`);
+    return [
+      element("p", {}, `Markers that colour the map and do not lay it out: ${said.join("; ") || "none"}.`),
+      libraries.length ? element("p", {}, `Libraries: ${libraries.join(", ")}.`) : null,
+      element(
+        "p",
+        { class: "faded" },
+        "Another map: ",
+        element("code", {}, `reconflow explore --compartment ${compartment} --new-map REASON`),
+      ),
+    ].filter(Boolean);
+  }
+
+  return { foot, make };
+})();

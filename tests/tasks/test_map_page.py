@@ -1,0 +1,272 @@
+"""The page of maps of cells as a browser draws and works it."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from tasks.counting.intervals import wilson
+from tasks.publish.app_files import write_app
+from tasks.publish.map_page import MapPage, render_map_page
+from tests.browser import browser, computed, needs_chromium
+from tests.tasks.map_documents import KINDS, LONG, map_value
+from tests.tasks.tube_documents import HOSTILE, tube_value, write_data, write_tube
+
+pytestmark = needs_chromium
+__all__ = ["browser"]
+
+ODD = "lasso:700,100;900,100;900,300;700,300"
+CANVASES = "[...document.querySelectorAll('.map-plot canvas')]"
+
+
+def text(selector):
+    return f"document.querySelector('{selector}').innerText.split(/\\s+/).join(' ')"
+
+
+def rows(selector):
+    return (
+        f"[...document.querySelectorAll('{selector} tbody tr')]"
+        ".map((row) => row.innerText.trim().split(/\\s+/).join(' '))"
+    )
+
+
+def orange(place):
+    """Count the pixels of a multiple that are lit."""
+    return (
+        f"((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
+        f".data)({CANVASES}[{place}])"
+        ".reduce((sum, value, at, data) => sum + (at % 4 === 0 && value > 200 "
+        "&& data[at + 1] > 70 && data[at + 1] < 110 && data[at + 2] < 20), 0)"
+    )
+
+
+def written(results, value, compartment="b_cells"):
+    """Write the data of a map and the page of its patient; gives the page's address."""
+    patient = value["patient"] or ""
+    folder = results / "patients" / patient if patient else results / "cohort"
+    key = f"{patient}/{compartment}"
+    write_data(folder / "maps" / f"{compartment}.js", "map", key, value)
+    write_app(results)
+    page = MapPage(patient, {compartment: "B cells", "car_t": "CAR-T cells"})
+    (folder / "map.html").write_text(render_map_page(page), encoding="utf-8")
+    return (folder / "map.html").as_uri()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open the page of a map; gives a function that takes the map and the address' hash."""
+
+    def open_page(value=None, hash_="", **window):
+        browser.open(written(tmp_path, value or map_value()) + hash_, **window)
+        browser.until(f"{CANVASES}.some((canvas) => canvas.width > 300)")
+        browser.until("document.querySelector('#how')")
+        return browser
+
+    return open_page
+
+
+def test_a_visit_each_says_what_it_shows_and_nothing_is_fetched(opened):
+    page = opened()
+    captions = page.evaluate(
+        "[...document.querySelectorAll('.map-plot figcaption')]"
+        ".map((each) => each.innerText.split(/\\s+/).join(' '))"
+    )
+    assert captions[0] == "D-7 (day -7) 30.0 cells/µL (25.0 to 36.0) 300 of 300 cells shown"
+    assert captions[1] == "D28 (day 27.9) <0.5 cells/µL no such cell in this tube"
+    legend = page.evaluate(text(".map-groups"))
+    assert f"1 B cells 12.5 % 60 shown 2 {HOSTILE} 62.5 %" in legend
+    spoken = page.evaluate(f"{CANVASES}[2].getAttribute('aria-label')")
+    assert spoken.startswith("B cells at D56: 180 of 180 cells shown: ")
+    head = page.evaluate(text("main"))
+    assert "Exploratory: no table, parameter or flag reads this page." in head
+    assert "20,000 cells of 12 tubes, made 2026-03-31 (first map), seed 7" in head
+    assert "1 of 3 tubes hold no such cell." in head
+    assert "CD45: these cells are cut out by it" in head
+    assert not page.console
+    assert all(address.startswith(("file:", "data:")) for address in page.requests)
+
+
+def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
+    page = opened()
+    width, height = page.evaluate(f"[{CANVASES}[2].clientWidth, {CANVASES}[2].clientHeight]")
+    corners = [(0.68, 0.88), (0.92, 0.88), (0.92, 0.72), (0.68, 0.72)]
+    places = [(x * width, y * height) for x, y in corners]
+    page.evaluate(f"{CANVASES}[2].scrollIntoView({{ block: 'center' }})")
+    circle(page, f"{CANVASES}[2]", places)
+    page.until("document.querySelector('#lit')")
+    assert page.evaluate("location.hash").startswith("#map=b_cells&cells=lasso:681,118;")
+    told = page.evaluate(text(".map-told"))
+    assert "60 of the 480 cells shown, standing for 12.5 %" in told
+    assert page.evaluate(rows(".map-chosen section:first-child")) == [
+        "D-7 (day -7) 0 0 (at most 1.0 %) <0.36",
+        "D28 (day 27.9) 0 no cell of it <0.5",
+        "D56 (day 55) 60 33.3 % (26.9 to 40.5) 6.0 4.3 to 8.2",
+    ]
+    assert page.evaluate(orange(2)) > page.evaluate(orange(0)) == 0
+    assert page.evaluate(
+        "document.querySelectorAll('.map-bar select')[1].selectedOptions[0].text"
+    ) == ("the region of the lasso")
+    page.press("Escape")
+    page.until("!document.querySelector('#lit')")
+    assert page.evaluate("location.hash") == "#map=b_cells"
+    assert not page.console
+
+
+def circle(page, canvas, places):
+    left, top = page.evaluate(
+        f"(({{ left, top }}) => [left, top])({canvas}.getBoundingClientRect())"
+    )
+    kinds = ["mousePressed", *["mouseMoved"] * len(places), "mouseReleased"]
+    for kind, (x, y) in zip(kinds, [places[0], *places, places[-1]], strict=True):
+        event = {"type": kind, "x": left + x, "y": top + y, "button": "left", "buttons": 1}
+        page.send("Input.dispatchMouseEvent", **event, clickCount=1)
+
+
+def test_what_a_lasso_does_can_be_chosen_from_a_list_and_leads_to_the_tubes(opened):
+    page = opened()
+    page.evaluate(
+        "((list) => { list.value = 'cluster:2'; list.dispatchEvent(new Event('change')); })"
+        "(document.querySelectorAll('.map-bar select')[1])"
+    )
+    page.until("document.querySelector('#lit')")
+    link = page.evaluate("document.querySelector('.map-chosen a').getAttribute('href')")
+    assert link.endswith("gating.html#cells=b_cells%3Acluster%3A2")
+    assert "6.0" in page.evaluate(rows(".map-chosen section:first-child"))[2]
+    clusters = page.evaluate(rows(".map-chosen section:last-child"))
+    assert clusters == [f"3 {LONG} 100 % 100 %"]
+
+
+def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
+    page = opened()
+    lists = page.evaluate(text("main"))
+    assert f"Cluster 3 is named by no gate {HOSTILE}. Light these cells" in lists
+    assert "None: no gate holds two stable clusters that are apart." in lists
+    heat = page.evaluate(rows(".map-heat"))
+    assert heat[0] == "1 · CD19 high 20.0 16.0 to 25.0 66.7 % <0.5 10.0 8.0 to 12.5 55.6 %"
+    assert page.evaluate(rows("#batches ~ .scroll")) == [
+        "cytometer 1 W1 t_cells CD3 3 +0.080 +0.80"
+    ]
+    page.evaluate("document.querySelector('.map-list button').click()")
+    page.until("document.querySelector('#lit')")
+    assert page.evaluate("location.hash") == "#map=b_cells&cells=cluster:2"
+
+
+def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
+    page = opened(hash_="#by=marker:CD19&large=D56")
+    page.until("document.querySelector('.map-dialog').open")
+    assert page.evaluate(text(".map-legend-place")) == "CD19, compensated -10³ 0 10³ 10⁴ 10⁵"
+    assert page.evaluate(text("#map-large-title")) == "D56 (day 55)"
+    page.press("ArrowLeft")
+    page.until("document.querySelector('#map-large-title').innerText.startsWith('D28')")
+    page.press("Escape")
+    page.until("!document.querySelector('.map-dialog').open")
+    assert page.evaluate("location.hash") == "#map=b_cells&by=marker:CD19"
+
+
+def test_a_cell_under_the_pointer_says_what_it_is(opened):
+    page = opened()
+    box = page.evaluate(
+        f"(({{ left, top, width, height }}) => [left, top, width, height])"
+        f"({CANVASES}[2].getBoundingClientRect())"
+    )
+    place = {"x": box[0] + 0.8 * box[2], "y": box[1] + 0.8 * box[3]}
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", **place)
+    page.until("document.querySelector('.plot-tip:not([hidden])')")
+    told = page.evaluate("[...document.querySelectorAll('.plot-tip span')].map((e) => e.innerText)")
+    assert told[:3] == ["P01 D56", "B cells", f"cluster 3 {LONG}"]
+    assert re.fullmatch(r"CD19 about \d+ · CD3 about \d+", told[3])
+
+
+def test_changes_over_time_are_those_of_the_cohort(opened):
+    page = opened(map_value(None, patients=("P01", "P02")))
+    assert "Nothing is claimed from 2 patients." in page.evaluate(text("main"))
+    page.evaluate("document.querySelector('#composition ~ details').open = true")
+    assert page.evaluate(rows("#composition + p + details")) == ["cluster 1 D-7 → D56 2 × 0.5 – –"]
+
+
+def test_a_cohort_is_coloured_by_patient_and_shown_one_by_one(opened):
+    page = opened(map_value(None, patients=("P01", "P02")), "#by=patient")
+    assert "1 P01 50.0 % 480 shown 2 P02 50.0 % 480 shown" in page.evaluate(text(".map-groups"))
+    assert "P01: 30.0 cells/µL (25.0 to 36.0) P02: 30.0" in page.evaluate(text(".map-plot"))
+    page.evaluate(
+        "((list) => { list.value = 'P02'; list.dispatchEvent(new Event('change')); })"
+        "(document.querySelectorAll('.map-bar select')[2])"
+    )
+    page.until("document.querySelector('.map-plot').innerText.includes('300 of 300')")
+    page.until("document.querySelectorAll('.map-heat thead th').length === 4")
+
+
+def test_empty_and_missing_maps_are_said(opened, browser, tmp_path):
+    page = opened(map_value(clusters=False), "#cells=cluster:7")
+    said = page.evaluate(text("main"))
+    assert "This map has no cells called cluster:7." in said
+    assert "Clusters were not looked for in this map." in said
+    assert "Differences between visits are compared over all patients." in said
+    browser.open(written(tmp_path, map_value()) + "#map=car_t")
+    browser.until("document.querySelector('.alarm')")
+    assert "car_t.js cannot be read" in browser.evaluate(text(".alarm"))
+    assert "reconflow explore --compartment car_t" in browser.evaluate(text(".alarm"))
+
+
+def test_the_page_fits_a_phone(opened):
+    page = opened(hash_=f"#cells={ODD}", width=390)
+    page.until("document.querySelector('#lit')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_cells_of_the_map_are_lit_on_the_tubes_gating_page(browser, tmp_path):
+    value = map_value()
+    tube = value["tubes"][2]
+    written(tmp_path, value)
+    page = tube_value(visit="D56", tube_sha256=tube["sha256"])
+    address = write_tube(tmp_path, tube["sha12"], page)
+    browser.open(f"{address}#cells=b_cells:{ODD}")
+    browser.until("document.querySelector('.bar-told').innerText.includes('Lit in orange')")
+    told = browser.evaluate(text(".bar-told"))
+    assert "the region of the lasso, 60 of the 180 cells of this tube that the map b_cells" in told
+    lit = (
+        "((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)"
+        "(document.querySelectorAll('.plot canvas')[PLACE]).reduce((sum, value, at, data) => sum + "
+        "(at % 4 === 0 && value > 200 && data[at + 1] > 70 && data[at + 1] < 110 "
+        "&& data[at + 2] < 20), 0)"
+    )
+    for place in range(3):
+        browser.until(f"{lit.replace('PLACE', str(place))} > 20")
+    browser.press("Escape")
+    browser.until("location.hash === ''")
+    browser.open(f"{address}#cells=car_t:cluster:1")
+    browser.until("document.querySelector('.bar-told').innerText.includes('no map of car_t')")
+
+
+def test_a_share_has_wilsons_interval_and_joins_the_compartments(browser, tmp_path):
+    sums = {"lit": 60, "squared": 60, "all": 180, "largest": 1}
+    low, high = wilson(60, 180)
+    share, amounts = computed(
+        browser,
+        tmp_path,
+        f"""const map = await mapData.open({json.dumps(map_value())});
+        const cells = mapCells.find(map, {ODD!r});
+        return [mapCells.shareOf({json.dumps(sums)}), mapCells.amounts(map, cells.mask)];""",
+    )
+    np.testing.assert_allclose([share["low"], share["high"]], [low, high], rtol=1e-6)
+    last = amounts[2]
+    gap = math.hypot(math.log(1 / 3 / low), math.log(18 / 14))
+    assert last["code"] == "Q"
+    np.testing.assert_allclose(last["per_ul"], 6.0)
+    np.testing.assert_allclose(last["least"], 6.0 * math.exp(-gap), rtol=1e-6)
+    assert [each["code"] for each in amounts] == ["ND", "ND", "Q"]
+    assert sum(each["shown"] for each in amounts) == KINDS["D56"][2]
+
+
+def test_a_weighted_share_counts_the_effective_cells(browser, tmp_path):
+    """Ten cells of weight 10 of 1,000 are as sure as ten cells, not as a hundred."""
+    share = computed(
+        browser,
+        tmp_path,
+        "return mapCells.shareOf({ lit: 100, squared: 1000, all: 1000, largest: 10 });",
+    )
+    low, high = wilson(10, 100)
+    np.testing.assert_allclose([share["low"], share["high"]], [low, high], rtol=1e-6)
+    assert share["effective"] == pytest.approx(10)

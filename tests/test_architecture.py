@@ -27,7 +27,6 @@ TOP_FILES = {
 }
 NOT_IMPORTED = {
     "psycopg": "SQLAlchemy imports it where a study's store is a postgresql:// address",
-    "umap-learn": "chosen by the laboratory for the map of a tube's cells, which nothing draws yet",
 }
 """Distributions that are declared although no module imports them, and why."""
 TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".html", ".csv", ".cfg", ".css", ".js", ""}

@@ -30,7 +30,7 @@ class EventOrder:
 
     def __init__(self, evaluation: Evaluation, seed: int) -> None:
         self._evaluation = evaluation
-        self._place = _places(evaluation.total, seed)
+        self._place = chance_numbers(np.arange(evaluation.total), seed)
 
     def first(self, path: Path, most: int) -> Rows:
         """Give at most ``most`` events of a gate (all where there are not more), unsorted."""
@@ -93,12 +93,13 @@ def _among(gate: Rows, rows: Rows) -> NDArray[np.bool_]:
     return np.asarray(gate[found] == rows)
 
 
-def _places(total: int, seed: int) -> NDArray[np.uint64]:
-    """Give every event a number of its own, by chance (SplitMix64 of its index and the seed).
+def chance_numbers(rows: Rows, seed: int) -> NDArray[np.uint64]:
+    """Give events, by their indices (n,), each a number of its own by chance (SplitMix64).
 
-    It is written out so that no release of a library changes which events are chosen.
+    It is made of the index and the tube's seed, and written out so that no release of a library
+    changes which events are chosen.
     """
-    numbers = np.arange(1, total + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    numbers = (rows.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     numbers += np.uint64(seed % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         numbers ^= numbers >> np.uint64(shift)

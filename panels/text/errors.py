@@ -17,7 +17,8 @@ One tree, so that a caller can tell whose fault it is::
         ├── SheetFault       samples.csv, patients.csv, drugs.csv
         ├── PanelFault       a panel definition
         ├── StrategyFault    a strategy definition, its lock or an imported gating document
-        └── CalibrationFault  a calibration, its lock, or the tubes it was to be measured on
+        ├── CalibrationFault  a calibration, its lock, or the tubes it was to be measured on
+        └── MapFault         a map of cells, its lock or its files, or too few cells for one
 
 A message says what is wrong, in which file, what was expected and what to do.
 """
@@ -85,3 +86,7 @@ class StrategyFault(UsageFault):
 
 class CalibrationFault(UsageFault):
     """A calibration, its lock, or the choice of tubes to measure one on is wrong."""
+
+
+class MapFault(UsageFault):
+    """A map of cells, its lock or its files are not as they were made, or none can be made."""

@@ -156,7 +156,7 @@ def test_which_events_are_chosen_rests_on_a_published_sequence() -> None:
         4593380528125082431,
         16408922859458223821,
     ]
-    assert event_sample._places(5, 1234567).tolist() == published
+    assert event_sample.chance_numbers(np.arange(5), 1234567).tolist() == published
     order = EventOrder(Evaluation(5, {}), seed=1234567)
     assert sorted(order.first(("root",), 2).tolist()) == [1, 3]
 
@@ -164,7 +164,7 @@ def test_which_events_are_chosen_rests_on_a_published_sequence() -> None:
 @pytest.mark.parametrize("most", [1, 8, 199, 600, 999, 1_000, 1_001])
 def test_the_first_events_are_those_with_the_lowest_numbers(most: int) -> None:
     order = EventOrder(Evaluation(1_000, {}), seed=3)
-    lowest = np.argsort(event_sample._places(1_000, 3))[:most]
+    lowest = np.argsort(event_sample.chance_numbers(np.arange(1_000), 3))[:most]
     assert sorted(order.first(("root",), most).tolist()) == sorted(lowest.tolist())
 
 

@@ -1,0 +1,93 @@
+"""Tell how far each batch stains otherwise than the tubes that a map was fitted on.
+
+Cells that should be everywhere alike (the gates of the strategy's landmarks) are compared by their
+medians, on the display scale. It is shown beside the map; no value is ever moved by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.explore.tube_events import Anchor, TubeEvents
+from tasks.vocabulary.tube_identity import TubeIdentity
+
+LARGE_SD = 0.5
+"""A shift of half a standard deviation of the cells is said in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How far the cells of a gate lie from the reference's on one marker, in one batch.
+
+    ``shift`` is in units of the display scale, ``sd`` in standard deviations of the cells; ``tubes``
+    of the batch have enough of these cells.
+    """
+
+    instrument: str
+    batch: str
+    gate: str
+    marker: str
+    tubes: int
+    shift: float
+    sd: float
+
+
+def batch_shifts(
+    tubes: Sequence[tuple[TubeIdentity, TubeEvents]], reference: Collection[str]
+) -> list[Shift]:
+    """Compare every batch with the reference's tubes (SHA-256), ordered by instrument and batch.
+
+    Gates and markers that no tube of the reference has are left out.
+    """
+    of_reference: dict[tuple[str, str], list[Anchor]] = {}
+    of_batch: dict[tuple[str, str], dict[tuple[str, str], list[Anchor]]] = {}
+    for identity, events in tubes:
+        batch = of_batch.setdefault((identity.instrument or "", identity.batch or ""), {})
+        for anchor in events.anchors:
+            key = (anchor.gate, anchor.marker)
+            batch.setdefault(key, []).append(anchor)
+            if identity.tube_sha256 in reference:
+                of_reference.setdefault(key, []).append(anchor)
+    return [
+        _shift(batch, key, anchors, of_reference[key])
+        for batch, measured in sorted(of_batch.items())
+        for key, anchors in measured.items()
+        if key in of_reference
+    ]
+
+
+def _shift(
+    batch: tuple[str, str],
+    key: tuple[str, str],
+    anchors: Sequence[Anchor],
+    reference: Sequence[Anchor],
+) -> Shift:
+    here, there = (
+        float(np.median([each.median for each in group])) for group in (anchors, reference)
+    )
+    spread = float(np.median([each.sd for each in reference]))
+    shift = here - there
+    return Shift(*batch, *key, len(anchors), shift, shift / spread if spread else 0.0)
+
+
+def large_shifts(shifts: Sequence[Shift], markers: Collection[str]) -> list[str]:
+    """Say which batches stain so much otherwise that it shows on the map of these markers."""
+    moved: dict[str, list[str]] = {}
+    for each in shifts:
+        if each.marker in markers and abs(each.sd) >= LARGE_SD:
+            batch = " ".join(filter(None, (each.instrument, each.batch))) or "no batch"
+            moved.setdefault(batch, []).append(f"{each.marker} {each.sd:+.1f} SD on {each.gate}")
+    if not moved:
+        return []
+    named = "; ".join(f"{batch}: {', '.join(said)}" for batch, said in moved.items())
+    return [
+        f"{_batches(len(moved))} otherwise than the map's tubes ({named}): what lies "
+        f"apart on the map may lie apart for that."
+    ]
+
+
+def _batches(number: int) -> str:
+    return "One batch stains" if number == 1 else f"{number} batches stain"

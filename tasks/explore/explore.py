@@ -1,0 +1,144 @@
+"""Lay the tubes of a study on the map of a compartment; the map is made where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from panels.text.errors import MapFault, SheetFault
+from tasks.explore.batch_shift import Shift, batch_shifts, large_shifts
+from tasks.explore.compartments import Compartment, compartment
+from tasks.explore.make_map import make_map
+from tasks.explore.map_files import FittedMap, newest_version, read_map
+from tasks.explore.placing import MapPlaces, PlacedTube, drift
+from tasks.explore.study_tubes import CountedTube, read_tubes, tubes_of
+from tasks.explore.tube_events import TubeEvents
+from tasks.vocabulary.moments import elapsed_days
+
+if TYPE_CHECKING:
+    from tasks.study.snapshot import StudySnapshot
+    from tasks.vocabulary.tube_identity import TubeIdentity
+
+FIRST = "first map"
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """A compartment on its map: all its tubes, in order of patient and time.
+
+    ``opened`` files were read and ``placed`` tubes placed now, the others by an earlier run;
+    ``left_out`` are sentences on tubes that are not on the map, ``notes`` on what is to be known.
+    """
+
+    compartment: Compartment
+    map: FittedMap
+    is_new: bool
+    tubes: tuple[PlacedTube, ...]
+    opened: int
+    placed: int
+    shifts: tuple[Shift, ...]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Exploration:
+    """Place all tubes that show a compartment in its newest map.
+
+    ``new_map`` is the reason for another one than there is. Raises UsageFault when no strategy
+    reports the compartment, MapFault when a map was altered, is of another strategy or panel, or
+    cannot be made.
+    """
+    what = compartment(snapshot, name)
+    listed, left_out = tubes_of(snapshot, what)
+    version = newest_version(snapshot.study, what.id)
+    if version is not None and not new_map:
+        # Before any tube is read: what is altered or of another strategy is said at once.
+        fitted = read_map(snapshot.study, what.id, version)
+        _refuse_other(fitted, what)
+        read = read_tubes(snapshot, what, listed)
+    else:
+        read = read_tubes(snapshot, what, listed)
+        fitted = make_map(snapshot.study, what, read.tubes, new_map or FIRST)
+    places = MapPlaces(snapshot.study, fitted)
+    tubes = [_placed(snapshot, places, each, events) for each, events in read.tubes]
+    shifts = batch_shifts([(t.identity, t.events) for t in tubes], fitted.reference.tubes)
+    return Exploration(
+        compartment=what,
+        map=fitted,
+        is_new=version is None or bool(new_map),
+        tubes=tuple(tubes),
+        opened=read.opened,
+        placed=places.placed,
+        shifts=tuple(shifts),
+        left_out=(*left_out, *read.left_out),
+        notes=(
+            *_notes(fitted, listed, tubes),
+            *drift(fitted, tubes),
+            *large_shifts(shifts, fitted.record.names),
+        ),
+    )
+
+
+def _refuse_other(fitted: FittedMap, what: Compartment) -> None:
+    """Raise MapFault where tubes are counted by now as the map's tubes were not."""
+    record = fitted.record
+    if record.strategy_sha256 != what.used.release.sha256:
+        raise MapFault(
+            f"{record.map} was made under {record.strategy}, and the tubes are counted under "
+            f"{what.used.name}. Make another map: reconflow explore --compartment {what.id} "
+            f"--new-map REASON."
+        )
+    missing = [marker for marker in record.names if marker not in what.shown]
+    if missing:
+        raise MapFault(
+            f"{record.map} needs {', '.join(missing)}, which the panel {what.panel} "
+            f"{what.used.panel.version} does not have. Make another map: reconflow explore "
+            f"--compartment {what.id} --new-map REASON."
+        )
+
+
+def _placed(
+    snapshot: StudySnapshot, places: MapPlaces, each: CountedTube, events: TubeEvents
+) -> PlacedTube:
+    coordinates, placed_by = places.place(events)
+    identity = each.tube.identity
+    return PlacedTube(identity, _day(snapshot, identity), events, coordinates, placed_by)
+
+
+def _day(snapshot: StudySnapshot, identity: TubeIdentity) -> float | None:
+    """Give the days since the patient's infusion; None where they are not known."""
+    patient = snapshot.patients.patients.get(identity.patient)
+    if patient is None:
+        return None
+    try:
+        return elapsed_days(patient.infused, identity.collected, identity.time_zone)
+    except SheetFault:
+        return None
+
+
+def _notes(
+    fitted: FittedMap, listed: Sequence[CountedTube], tubes: Sequence[PlacedTube]
+) -> list[str]:
+    """Say what of the map's own tubes is otherwise by now, and how small the map is."""
+    notes = []
+    now = {each.tube.identity.tube_sha256: each.counted_as for each in listed}
+    record = fitted.record
+    gone = sum(each.sha256 not in now for each in record.tubes)
+    other = sum(now.get(each.sha256, each.counted_as) != each.counted_as for each in record.tubes)
+    if gone:
+        notes.append(
+            f"{gone} of the {len(record.tubes)} tubes that {record.map} was made of are in no "
+            f"series by now; the map stays as it was made."
+        )
+    if other:
+        notes.append(
+            f"{other} of the {len(record.tubes)} tubes that {record.map} was made of are counted "
+            f"otherwise by now; the map stays as it was made, and they are placed as counted now."
+        )
+    if len(record.tubes) == 1:
+        notes.append(f"{record.map} was made of one tube: what another tube has is not on it.")
+    empty = sum(not len(each.events.rows) for each in tubes)
+    if empty:
+        notes.append(f"{empty} of {len(tubes)} tubes hold no such cell.")
+    return notes

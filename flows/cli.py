@@ -103,6 +103,7 @@ COMMANDS = {
     "study_folder:watch": "take files up as they become stable, until stopped",
     "study_folder:status": "the ledger by state, what waits and why, last and next run",
     "instruments:monitor": "control charts of every instrument, and what has drifted",
+    "explore:explore": "maps of the cells of a compartment over time (exploratory)",
     "study_folder:retry": "take refused or failed files up again",
     "review:review": (
         "the review pages; accept, query or repeat visits, sign a patient's tables, list what is "

@@ -22,8 +22,8 @@ LARGE_SD = 0.5
 class Shift:
     """How far the cells of a gate lie from the reference's on one marker, in one batch.
 
-    ``shift`` is in units of the display scale, ``sd`` in standard deviations of the cells; ``tubes``
-    of the batch have enough of these cells.
+    ``shift`` is in units of the display scale, ``sd`` in standard deviations of the cells, and
+    ``tubes`` of the batch have enough of these cells.
     """
 
     instrument: str
@@ -83,10 +83,11 @@ def large_shifts(shifts: Sequence[Shift], markers: Collection[str]) -> list[str]
     if not moved:
         return []
     named = "; ".join(f"{batch}: {', '.join(said)}" for batch, said in moved.items())
-    return [
-        f"{_batches(len(moved))} otherwise than the map's tubes ({named}): what lies "
-        f"apart on the map may lie apart for that."
-    ]
+    said = (
+        f"{_batches(len(moved))} otherwise than the map's tubes ({named}): what lies apart on the "
+        f"map may lie apart for that."
+    )
+    return [said]
 
 
 def _batches(number: int) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 from panels.text.plural import counted
 from tasks.explore.explore import Exploration
-
-EXPLORATORY = "Exploratory: no table, parameter or flag reads this."
+from tasks.explore.map_values import EXPLORATORY
 
 
 def exploration_document(done: Exploration, pages: Sequence[str]) -> dict[str, Any]:

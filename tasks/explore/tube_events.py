@@ -110,13 +110,18 @@ def compartment_events(gated: GatedTube, compartment: Compartment) -> TubeEvents
 
 def sampled(events: TubeEvents, most: int = PER_TUBE) -> TubeEvents:
     """Choose at most ``most`` events, as many of each code, so that small codes come whole."""
-    quotas = shares(np.bincount(events.codes, minlength=len(events.sets)).tolist(), most)
-    return events.chosen(first_of_each(events.codes.astype(np.int64), chance_order(events), quotas))
+    return events.chosen(first_by_chance(events, most))
 
 
 def chance_order(events: TubeEvents) -> NDArray[np.uint64]:
     """Give every event (n,) its number by chance, the one by which its gating page shows it."""
     return chance_numbers(events.rows, int(events.tube_sha256[:16], 16))
+
+
+def first_by_chance(events: TubeEvents, most: int) -> NDArray[np.int64]:
+    """Choose at most ``most`` events as ``sampled`` does; gives their places, sorted."""
+    quotas = shares(np.bincount(events.codes, minlength=len(events.sets)).tolist(), most)
+    return first_of_each(events.codes.astype(np.int64), chance_order(events), quotas)
 
 
 def _is_readable(gated: GatedTube, marker: str) -> bool:

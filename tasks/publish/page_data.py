@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Kind = Literal["tube", "patient", "study"]
+Kind = Literal["tube", "patient", "study", "map"]
 _ESCAPED = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&"})
 
 

@@ -173,6 +173,12 @@ class NotifySettings(_Settings):
     when: Literal["trouble", "always"] = "trouble"
 
 
+class ExploreSettings(_Settings):
+    """Which compartments are mapped at the end of every night (docs/explore.md); none unless set."""
+
+    compartments: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
+
+
 class StudySettings(_Settings):
     """All settings of a study; folders are relative to the study folder unless absolute."""
 
@@ -193,6 +199,7 @@ class StudySettings(_Settings):
     kinetics: KineticsSettings = KineticsSettings()
     cohort: CohortSettings = CohortSettings()
     review: ReviewSettings = ReviewSettings()
+    explore: ExploreSettings = ExploreSettings()
     nightly: NightlySettings = NightlySettings()
     notify: NotifySettings = NotifySettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)

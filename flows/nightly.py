@@ -16,6 +16,7 @@ from flows.served_study import served_study
 from tasks.steps.one_pass import one_pass
 from tasks.steps.prefect_tasks import (
     cohort_tables,
+    compartment_maps,
     count,
     front_page,
     instrument_pages,
@@ -63,4 +64,6 @@ def nightly(study: str) -> dict[str, Any]:
         show_report(this.report)
         for inputs in patients:
             show_patient(this.snapshot.study, inputs.patient)
+        if this.study.settings.explore.compartments:
+            this.maps = once(compartment_maps, this.snapshot)
     return this.summary

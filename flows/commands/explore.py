@@ -22,7 +22,8 @@ def explore(
         ),
     ] = (),
     patient: Annotated[
-        tuple[str, ...], Parameter(help="Write the data of these patients alone; all when not given.")
+        tuple[str, ...],
+        Parameter(help="Write the data of these patients alone; all when not given."),
     ] = (),
     new_map: Annotated[
         str, Parameter(help="Make another map than there is, for this reason; the old one stays.")

@@ -55,7 +55,7 @@ def exploration_text(done: Exploration, pages: Sequence[str]) -> str:
         *(f"  {sentence}" for sentence in (*done.left_out, *done.notes)),
         *(f"  {page}" for page in pages),
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"  {EXPLORATORY}"])
 
 
 def _not_of_the_map(done: Exploration) -> list[str]:

@@ -77,9 +77,7 @@ def _shown(tubes: Sequence[PlacedTube], most: int) -> list[PlacedTube]:
     for each, quota in zip(tubes, quotas, strict=True):
         places = first_by_chance(each.events, int(quota))
         shown.append(
-            replace(
-                each, events=each.events.chosen(places), coordinates=each.coordinates[places]
-            )
+            replace(each, events=each.events.chosen(places), coordinates=each.coordinates[places])
         )
     return shown
 
@@ -203,7 +201,8 @@ def _limits(coordinates: NDArray[np.float32]) -> list[list[float]]:
     low, high = coordinates.min(axis=0), coordinates.max(axis=0)
     margin = (high - low) * MARGIN
     return [
-        [float(f"{a:.5g}"), float(f"{b:.5g}")] for a, b in zip(low - margin, high + margin, strict=True)
+        [float(f"{a:.5g}"), float(f"{b:.5g}")]
+        for a, b in zip(low - margin, high + margin, strict=True)
     ]
 
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from panels.text.errors import ReconflowError
+from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_values import Results, map_values
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
 from tasks.results.stored_tables import frames_of, patient_folder, stored_tables
 
 if TYPE_CHECKING:
-    from tasks.explore.explore import Exploration
     from tasks.study.folder import Study
     from tasks.study.snapshot import StudySnapshot
 
 FOLDER = "maps"
+
+
+def map_compartments(snapshot: StudySnapshot) -> list[str]:
+    """Lay all tubes of the compartments that the study names on their maps, and write the data.
+
+    Gives the sentence of each that was not brought up to date; the others are.
+    """
+    faults = []
+    for name in snapshot.study.settings.explore.compartments:
+        try:
+            write_map_data(snapshot, explore(snapshot, name))
+        except (ReconflowError, OSError) as fault:
+            faults.append(f"The map of {name} was not brought up to date: {fault}")
+    return faults
 
 
 def write_map_data(
@@ -51,7 +66,7 @@ def _places(
 
 def _results(study: Study, population: str) -> Results:
     """Give the published rows of a population by tube."""
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, Mapping[Any, Any]] = {}
     for frame in frames_of(stored_tables(study).values(), "kinetics"):
         rows = frame[frame["population"] == population]
         known = rows.astype(object).where(rows.notna(), None)

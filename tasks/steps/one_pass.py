@@ -62,6 +62,7 @@ class Pass:
     counted: Sequence[CountOutcome] = ()
     faults: list[str] = field(default_factory=list)
     world_faults: list[str] = field(default_factory=list)
+    maps: list[str] = field(default_factory=list)
     seen: dict[str, FileRecord] = field(default_factory=dict)
     report: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
@@ -291,7 +292,14 @@ def _summary(this: Pass) -> dict[str, Any]:
         "uncalibrated": sum(each.tubes for each in without),
         "patients": len(built_patients(this.study)),
         "report": this.report,
-        "sentences": [*first, *this.altered, *sentences, *warnings, *newer_defaults(snapshot)],
+        "sentences": [
+            *first,
+            *this.altered,
+            *sentences,
+            *warnings,
+            *newer_defaults(snapshot),
+            *this.maps,
+        ],
         "sheet_faults": [
             *taken.sheet_faults,
             *map(str, (*snapshot.drug_problems, *read_instrument_events(sheet)[1])),

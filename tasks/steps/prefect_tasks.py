@@ -24,7 +24,7 @@ from panels.text.quoting import unexpected
 from tasks.concordance.recount import Recount
 from tasks.intake.take_in import IntakeSummary
 from tasks.results.patient_inputs import PatientInputs
-from tasks.steps.worker_pool import apart
+from tasks.steps.worker_pool import apart, aside
 from tasks.tubes.count_tube import CountOutcome
 
 P = ParamSpec("P")
@@ -144,3 +144,22 @@ def front_page() -> str:
 
     apart(lambda ending: write_corrections_table(ending[0]))
     return str(apart(lambda ending: write_front_page(*ending)))
+
+
+@step("maps")
+def compartment_maps() -> list[str]:
+    """Lay the cells of the compartments that the study names on their maps.
+
+    Gives the sentences of what stopped one. They are made in a process of their own: nothing that a
+    map loads or breaks reaches the pass, whose tables are written by now.
+    """
+    from tasks.explore.write_data import map_compartments
+
+    try:
+        return aside(map_compartments)
+    except LeaseLost:
+        raise
+    except OSError as fault:
+        return [f"The maps were not brought up to date: {fault}"]
+    except Exception as error:  # noqa: BLE001 - a fault of ours is said, and the night goes on
+        return [f"The maps were not brought up to date: {unexpected(error)}."]

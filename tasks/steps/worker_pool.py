@@ -78,6 +78,17 @@ class Workers:
                 f"share answer?"
             ) from error
 
+    def aside(self, work: Callable[..., R]) -> R:
+        """Give the result of ``work(shared)``, done in a process that ends with it.
+
+        Raises as ``run`` does.
+        """
+        alone = Workers(2, self._shared, self._longest_seconds)
+        try:
+            return alone.run(work)
+        finally:
+            alone.close()
+
     def close(self) -> None:
         """End the processes without waiting for work that has not begun."""
         if self._pool:
@@ -136,6 +147,14 @@ def workers(number: int, pieces: int, shared: object) -> Iterator[None]:
 def apart(work: Callable[..., R], *args: object) -> R:
     """Give the result of ``work(shared, *args)``, done by the surrounding ``workers`` block."""
     return _WORKERS.get().run(work, *args)
+
+
+def aside(work: Callable[..., R]) -> R:
+    """Give the result of ``work(shared)``, done in a process of its own.
+
+    What it loads is gone with it, and what breaks it breaks no other work.
+    """
+    return _WORKERS.get().aside(work)
 
 
 def _begin(parent: int, shared: object) -> None:

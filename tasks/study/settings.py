@@ -174,7 +174,7 @@ class NotifySettings(_Settings):
 
 
 class ExploreSettings(_Settings):
-    """Which compartments are mapped at the end of every night (docs/explore.md); none unless set."""
+    """Which compartments are mapped at the end of every night (docs/explore.md)."""
 
     compartments: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
 

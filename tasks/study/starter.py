@@ -54,6 +54,9 @@ _LAST = """
 # review:
 #   four_eyes: true                 # who approves a patient's tables is another person than who reviewed them
 
+# explore:
+#   compartments: [b_cells, car_t]  # maps of these cells at the end of every night; exploratory, no table reads them
+
 # nightly:
 #   cron: "0 2 * * *"               # every night at two
 #   time_zone: Europe/Berlin        # if it is not the study's time zone

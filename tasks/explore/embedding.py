@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
     from sklearn.neighbors import KDTree
 
 Floats = NDArray[np.float32]
@@ -57,22 +58,13 @@ def fit(values: Floats, layout: Layout) -> Floats:
 
     Cells must be more than the layout's neighbours.
     """
-    from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding
+    from umap.umap_ import find_ab_params, simplicial_set_embedding
 
     distances, indices = _nearest(_tree(values), values, layout.neighbours)
-    rng = np.random.RandomState(layout.seed)
-    graph, _, _ = fuzzy_simplicial_set(
-        values,
-        layout.neighbours,
-        rng,
-        "euclidean",
-        knn_indices=indices,
-        knn_dists=distances,
-    )
     a, b = find_ab_params(1.0, layout.min_dist)
     coordinates, _ = simplicial_set_embedding(
         values,
-        graph,
+        neighbour_graph(distances, indices),
         n_components=2,
         initial_alpha=1.0,
         a=a,
@@ -81,7 +73,7 @@ def fit(values: Floats, layout: Layout) -> Floats:
         negative_sample_rate=layout.negative_samples,
         n_epochs=layout.epochs,
         init=_principal_components(values),
-        random_state=rng,
+        random_state=np.random.RandomState(layout.seed),
         metric="euclidean",
         metric_kwds={},
         densmap=False,
@@ -146,27 +138,48 @@ class Placing:
         return np.asarray(moved, dtype=np.float32)
 
 
-def membership_strengths(distances: Floats) -> Floats:
-    """Give how strongly a new cell belongs to each of its neighbours, from distances (n, k).
+def neighbour_graph(distances: Floats, indices: NDArray[np.int32]) -> csr_matrix:
+    """Join cells with their neighbours (both n, k): the sparse graph (n, n) that is laid out.
 
-    That is exp(−d / σ), with σ such that the sum over the second to the last neighbour is log2 k.
-    It is umap's, written out because compiling umap's takes as long as counting ten tubes.
+    Distances count from the nearest other cell; an edge is there if either end says so (the fuzzy
+    union, section 3.1).
     """
-    spread = np.asarray(distances[:, 1:], dtype=np.float64)
+    from scipy.sparse import csr_matrix
+
+    number, neighbours = distances.shape
+    beyond_self = np.where(distances > 0, distances, np.inf).min(axis=1)
+    nearest = np.where(np.isfinite(beyond_self), beyond_self, 0)
+    strengths = membership_strengths(distances, nearest)
+    strengths[indices == np.arange(number)[:, None]] = 0
+    starts = np.arange(0, number * neighbours + 1, neighbours)
+    one = csr_matrix((strengths.ravel(), indices.ravel(), starts), shape=(number, number))
+    one.eliminate_zeros()
+    other = one.T.tocsr()
+    return (one + other - one.multiply(other)).tocsr()
+
+
+def membership_strengths(distances: Floats, nearest: Floats | None = None) -> Floats:
+    """Give how strongly a cell belongs to each of its neighbours, from distances (n, k).
+
+    That is exp(−d / σ), d counted from ``nearest`` (n,), with σ such that the sum over the second
+    to the last neighbour is log2 k. It is umap's ``smooth_knn_dist``, written out because compiling
+    that takes as long as reading ten tubes, in every process.
+    """
+    if nearest is None:
+        nearest = np.zeros(len(distances), dtype=np.float32)
+    beyond = np.maximum(distances.astype(np.float64) - nearest[:, None], 0)
     target = np.log2(distances.shape[1])
-    low = np.zeros(len(distances))
-    high = np.full(len(distances), np.inf)
+    low, high = np.zeros(len(distances)), np.full(len(distances), np.inf)
     scale = np.ones(len(distances))
     for _ in range(BISECTIONS):
-        total = np.exp(-spread / scale[:, None]).sum(axis=1)
-        above = total > target
+        above = np.exp(-beyond[:, 1:] / scale[:, None]).sum(axis=1) > target
         high = np.where(above, scale, high)
         low = np.where(above, low, scale)
         scale = np.where(np.isinf(high), scale * 2, (low + high) / 2)
-    scale = np.maximum(scale, SMALLEST_SCALE * float(distances.mean()))
-    if not scale.any():
-        return np.ones_like(distances)
-    return np.exp(-distances / scale[:, None]).astype(np.float32)
+    floor = np.where(nearest > 0, distances.mean(axis=1), distances.mean())
+    scale = np.maximum(scale, SMALLEST_SCALE * floor)
+    strengths = np.exp(-beyond / np.where(scale > 0, scale, 1)[:, None])
+    return np.asarray(np.where(scale[:, None] > 0, strengths, 1), dtype=np.float32)
 
 
 def probes(values: Floats) -> Floats:

@@ -1,0 +1,291 @@
+"""A study's tubes lie on one map: the same bytes each time, and nothing altered is believed."""
+
+import base64
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from panels.text.errors import MapFault
+from tasks.corrections.exclusion import decide_on_tube
+from tasks.explore.arrays_file import NotArrays, read_arrays
+from tasks.explore.document import exploration_document, exploration_text
+from tasks.explore.embedding import coordinates_sha256
+from tasks.explore.explore import Exploration, explore
+from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
+from tasks.explore.write_data import map_compartments, write_map_data
+from tasks.intake.take_in import take_in
+from tasks.simulate.study import write_study
+from tasks.store.tubes import taken_in
+from tasks.strategies.in_use import read_snapshot
+from tasks.study.folder import Study, open_study
+from tasks.tubes.count_tube import count_tube, counting_inputs
+
+pytestmark = pytest.mark.xdist_group("explore")
+
+SETTINGS = "intake: {settle_seconds: 0}\nexplore: {compartments: [t_cells, no_cells, car_double_positive]}\n"
+AGAIN = """
+import sys
+from pathlib import Path
+from tasks.explore.explore import explore
+from tasks.strategies.in_use import read_snapshot
+from tasks.study.folder import open_study
+explore(read_snapshot(open_study(Path(sys.argv[1]))), "t_cells")
+"""
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Count the CAR-T tubes of two visits."""
+    folder = write_study(
+        tmp_path_factory.mktemp("explore") / "s", patients=1, visits=2, events=0.1, workers=1
+    ).folder
+    for path in (folder / "inbox").glob("*.fcs"):
+        if "_cart" not in path.name:
+            path.unlink()
+    with (folder / "study.yaml").open("a", encoding="utf-8") as file:
+        file.write(SETTINGS)
+    study = open_study(folder)
+    take_in(study)
+    inputs = counting_inputs(read_snapshot(study))
+    with study.store() as store:
+        tubes = taken_in(store)
+    assert all(count_tube(inputs, tube.identity.tube_sha256).counted for tube in tubes)
+    return study
+
+
+@pytest.fixture(scope="module")
+def explored(counted: Study) -> Exploration:
+    """Make the map of its T cells."""
+    return explore(read_snapshot(counted), "t_cells")
+
+
+@pytest.fixture
+def copied(counted: Study, explored: Exploration, tmp_path: Path) -> Iterator[Study]:
+    """Copy the study with its map, to be changed by one test."""
+    assert explored.is_new
+    yield open_study(Path(shutil.copytree(counted.folder, tmp_path / "s")))
+
+
+def again(study: Study) -> Exploration:
+    return explore(read_snapshot(study), "t_cells")
+
+
+def written(study: Study) -> dict[str, bytes]:
+    folder = maps_folder(study, "t_cells")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def arrays_of(content: bytes) -> dict[str, Any]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as read:
+        return {name: read[name] for name in read.files}
+
+
+def unpacked(text: str, dtype: str) -> np.ndarray[Any, Any]:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=dtype)
+
+
+def test_both_tubes_weigh_alike_and_lie_on_the_map(explored: Exploration) -> None:
+    reference, record = explored.map.reference, explored.map.record
+    assert record.map == "t_cells@1.0.0"
+    assert len(explored.tubes) == len(record.tubes) == 2
+    sampled = [each.sampled for each in record.tubes]
+    smaller = min(each.events for each in record.tubes)
+    assert min(sampled) == min(smaller, 2000)
+    assert len(reference.rows) == sum(sampled)
+    assert explored.placed == explored.opened == 2
+    for tube in explored.tubes:
+        assert tube.events.weights.sum() == pytest.approx(tube.events.events)
+        assert np.isfinite(tube.coordinates).all()
+        assert tube.placed_by == record.probe_sha256
+    assert coordinates_sha256(explored.map.coordinates) == record.coordinates_sha256
+
+
+def test_cells_that_differ_lie_apart(explored: Exploration) -> None:
+    """CD4 and CD8 T cells are two places of the map, in its own cells and in those placed."""
+    reference = explored.map.reference
+    lineage = reference.of(["CD4"])[:, 0] > reference.of(["CD8"])[:, 0]
+    centres = [np.median(explored.map.coordinates[side], axis=0) for side in (lineage, ~lineage)]
+    for tube in explored.tubes:
+        values = tube.events.values
+        cd4, cd8 = (tube.events.markers.index(marker) for marker in ("CD4", "CD8"))
+        nearer = np.argmin(
+            [np.linalg.norm(tube.coordinates - centre, axis=1) for centre in centres], axis=0
+        )
+        right = (nearer == 0) == (values[:, cd4] > values[:, cd8])
+        assert right.mean() > 0.9
+
+
+def test_a_quiet_night_places_nothing_and_changes_no_byte(copied: Study) -> None:
+    before = written(copied)
+    done = again(copied)
+    assert (done.placed, done.opened, done.is_new) == (0, 0, False)
+    assert written(copied) == before
+
+
+def test_another_process_makes_the_same_bytes(copied: Study, explored: Exploration) -> None:
+    before = written(copied)
+    shutil.rmtree(copied.folder / "maps")
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN, str(copied.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    after = written(copied)
+    for name in ("1.0.0/reference.npz", *(n for n in before if n.startswith("tubes/"))):
+        assert after[name] == before[name]
+    other = read_map(copied, "t_cells", "1.0.0")
+    assert other.record.coordinates_sha256 == explored.map.record.coordinates_sha256
+    placed = [name for name in before if "/placed/" in name]
+    assert len(placed) == 2
+    for name in placed:
+        # The map's own hash holds the time at which it was made: only the coordinates are alike.
+        one, same = (arrays_of(each[name])["coordinates"] for each in (before, after))
+        assert one.tobytes() == same.tobytes()
+
+
+def test_a_tube_whose_file_vanished_stays_where_it_was_placed(copied: Study) -> None:
+    for path in copied.archive.rglob("*.fcs"):
+        path.unlink()
+    assert len(again(copied).tubes) == 2
+
+
+def test_a_tube_that_has_to_be_read_again_and_cannot_is_named(copied: Study) -> None:
+    (kept, *_) = sorted((maps_folder(copied, "t_cells") / "tubes").iterdir())
+    kept.unlink()
+    for path in copied.archive.rglob("*.fcs"):
+        path.unlink()
+    done = again(copied)
+    assert len(done.tubes) == 1
+    (sentence,) = [each for each in done.left_out if kept.stem in each]
+    assert "its file cannot be read" in sentence
+
+
+def test_an_excluded_tube_is_on_no_map_and_the_map_stays(
+    copied: Study, explored: Exploration
+) -> None:
+    sha = explored.tubes[0].identity.tube_sha256
+    decide_on_tube(copied, sha, "exclude", by="A. Meyer", reason="clotted")
+    done = again(copied)
+    assert [t.identity.visit for t in done.tubes] == [explored.tubes[1].identity.visit]
+    assert done.map.sha256 == explored.map.sha256
+    assert "1 excluded by a person" in " ".join(done.left_out)
+    assert "1 of the 2 tubes that t_cells@1.0.0 was made of are in no series" in done.notes[0]
+
+
+@pytest.mark.parametrize("name", ["map.yaml", "reference.npz"])
+def test_an_altered_map_is_refused(copied: Study, name: str) -> None:
+    path = maps_folder(copied, "t_cells") / "1.0.0" / name
+    content = path.read_bytes()
+    place = content.index(b"t_cells") if name == "map.yaml" else len(content) // 2
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(MapFault, match=f"{name}.*(was changed|does not hold).*--new-map"):
+        again(copied)
+
+
+def test_a_map_without_its_files_is_refused(copied: Study) -> None:
+    shutil.rmtree(maps_folder(copied, "t_cells") / "1.0.0")
+    with pytest.raises(MapFault, match=r"map\.yaml is missing"):
+        again(copied)
+
+
+def test_a_pickle_is_never_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, head=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(NotArrays):
+        read_arrays(path)
+
+
+def with_record(study: Study, **changes: Any) -> FittedMap:
+    """Keep a map as the next version that says something else of itself."""
+    fitted = read_map(study, "t_cells", "1.0.0")
+    record = fitted.record.model_copy(update={"map": "t_cells@2.0.0", **changes})
+    other = replace(fitted, record=record)
+    return replace(other, sha256=write_map(study, other))
+
+
+def test_a_map_of_another_strategy_is_refused(copied: Study) -> None:
+    with_record(copied, strategy="cart@3.0.0", strategy_sha256="0" * 64)
+    with pytest.raises(MapFault, match=r"made under cart@3\.0\.0, and .* under cart@4\.0\.0"):
+        again(copied)
+
+
+def test_libraries_that_place_otherwise_are_seen_by_their_hash_and_said(copied: Study) -> None:
+    fitted = read_map(copied, "t_cells", "1.0.0")
+    older = dict(fitted.record.libraries) | {"numba": "0.1.0"}
+    with_record(copied, probe_sha256="0" * 64, libraries=older)
+    done = again(copied)
+    (sentence,) = [each for each in done.notes if "otherwise" in each and "placed" in each]
+    assert sentence.startswith("2 of 2 tubes were placed by something")
+    assert "numba 0.1.0 → " in sentence
+
+
+def test_a_map_is_never_written_over(copied: Study) -> None:
+    with pytest.raises(MapFault, match="there already"):
+        write_map(copied, read_map(copied, "t_cells", "1.0.0"))
+
+
+def test_the_data_of_a_page_hold_what_was_placed(copied: Study, explored: Exploration) -> None:
+    done = again(copied)
+    patient, cohort = write_map_data(read_snapshot(copied), done)
+    assert cohort.relative_to(copied.results).as_posix() == "cohort/maps/t_cells.js"
+    text = patient.read_text(encoding="ascii")
+    assert text.startswith('reconflow.add("map","P01/t_cells",{')
+    value = json.loads(text[len('reconflow.add("map","P01/t_cells",') : -len(");\n")])
+    events, count = value["events"], value["events"]["count"]
+    assert count == sum(each["shown"] for each in value["tubes"]) == 2 * 2000 or count > 0
+    tube = unpacked(events["tube"], "<u2")
+    for axis, place in (("x", 0), ("y", 1)):
+        low, high = value["limits"][axis]
+        read = low + (unpacked(events[axis], "<u2") + 0.5) / 65536 * (high - low)
+        placed = np.concatenate([each.coordinates[:, place] for each in done.tubes])
+        assert np.abs(read - np.clip(placed, low, high)).max() <= (high - low) / 65536
+    weights = unpacked(events["weight"], "<u4") / 1000
+    for number, each in enumerate(value["tubes"]):
+        assert weights[tube == number].sum() == pytest.approx(each["events"], rel=1e-3)
+        rows = unpacked(events["row"], "<u4")[tube == number]
+        np.testing.assert_array_equal(rows, done.tubes[number].events.rows)
+    assert len(events["values"]) == len(value["markers"]) == 11
+    assert all(len(unpacked(each, "u1")) == count for each in events["values"])
+    codes = unpacked(events["code"], "<u2")
+    car = [each["id"] for each in value["populations"]].index("cd4_t")
+    held = np.array([car in ids for ids in value["sets"]])[codes]
+    gates = done.compartment.used.populations["cd4_t"].gate
+    expected = [gates in each.events.sets[code] for each in done.tubes for code in each.events.codes]
+    np.testing.assert_array_equal(held, expected)
+    assert value["exploratory"].startswith("Exploratory: no table")
+    assert value["visits"] == sorted(value["visits"], key=lambda each: each["day"])
+    before = patient.stat().st_mtime_ns
+    write_map_data(read_snapshot(copied), done)
+    assert patient.stat().st_mtime_ns == before
+
+
+def test_a_night_names_what_it_could_not_map_and_maps_the_rest(copied: Study) -> None:
+    faults = map_compartments(read_snapshot(copied))
+    assert (copied.results / "cohort" / "maps" / "t_cells.js").is_file()
+    assert [each.partition(" was not")[0] for each in faults] == [
+        "The map of no_cells",
+        "The map of car_double_positive",
+    ]
+    assert "a map takes 200" in faults[1]
+
+
+def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None:
+    text = exploration_text(explored, ["a/page"])
+    assert "t_cells@1.0.0, made now (first map)" in text
+    assert "CD45RA, CAR19, CARBCMA, CD8, CCR7, CD4, PD1, HLA-DR" in text
+    assert "Not in the map's distances: CD3, CD14+viability, CD45" in text
+    document = exploration_document(explored, ["a/page"])
+    assert json.loads(json.dumps(document))["placed_now"] == 2

@@ -50,7 +50,7 @@ def test_a_gate_that_is_not_drawn_on_a_marker_is_told_by_none() -> None:
 def test_an_unknown_compartment_is_refused_with_the_nearest(snapshot: StudySnapshot) -> None:
     with pytest.raises(UsageFault, match="did you mean 'b_cells'"):
         compartment(snapshot, "b_cell")
-    with pytest.raises(UsageFault, match="known are b_cells, .*every population"):
+    with pytest.raises(UsageFault, match=r"known are b_cells, .*every population"):
         compartment(snapshot, "zzz")
 
 

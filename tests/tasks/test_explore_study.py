@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,9 @@ from tasks.tubes.count_tube import count_tube, counting_inputs
 
 pytestmark = pytest.mark.xdist_group("explore")
 
-SETTINGS = "intake: {settle_seconds: 0}\nexplore: {compartments: [t_cells, no_cells, car_double_positive]}\n"
+SETTINGS = """intake: {settle_seconds: 0}
+explore: {compartments: [t_cells, no_cells, car_double_positive]}
+"""
 AGAIN = """
 import sys
 from pathlib import Path
@@ -70,10 +71,10 @@ def explored(counted: Study) -> Exploration:
 
 
 @pytest.fixture
-def copied(counted: Study, explored: Exploration, tmp_path: Path) -> Iterator[Study]:
+def copied(counted: Study, explored: Exploration, tmp_path: Path) -> Study:
     """Copy the study with its map, to be changed by one test."""
     assert explored.is_new
-    yield open_study(Path(shutil.copytree(counted.folder, tmp_path / "s")))
+    return open_study(Path(shutil.copytree(counted.folder, tmp_path / "s")))
 
 
 def again(study: Study) -> Exploration:
@@ -245,7 +246,8 @@ def test_the_data_of_a_page_hold_what_was_placed(copied: Study, explored: Explor
     assert text.startswith('reconflow.add("map","P01/t_cells",{')
     value = json.loads(text[len('reconflow.add("map","P01/t_cells",') : -len(");\n")])
     events, count = value["events"], value["events"]["count"]
-    assert count == sum(each["shown"] for each in value["tubes"]) == 2 * 2000 or count > 0
+    assert count == sum(each["shown"] for each in value["tubes"])
+    assert count == sum(len(each.coordinates) for each in done.tubes)
     tube = unpacked(events["tube"], "<u2")
     for axis, place in (("x", 0), ("y", 1)):
         low, high = value["limits"][axis]
@@ -263,7 +265,9 @@ def test_the_data_of_a_page_hold_what_was_placed(copied: Study, explored: Explor
     car = [each["id"] for each in value["populations"]].index("cd4_t")
     held = np.array([car in ids for ids in value["sets"]])[codes]
     gates = done.compartment.used.populations["cd4_t"].gate
-    expected = [gates in each.events.sets[code] for each in done.tubes for code in each.events.codes]
+    expected = [
+        gates in each.events.sets[code] for each in done.tubes for code in each.events.codes
+    ]
     np.testing.assert_array_equal(held, expected)
     assert value["exploratory"].startswith("Exploratory: no table")
     assert value["visits"] == sorted(value["visits"], key=lambda each: each["day"])

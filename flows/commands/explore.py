@@ -17,13 +17,14 @@ def explore(
     compartment: Annotated[
         tuple[str, ...],
         Parameter(
+            negative="",
             help="b_cells, t_cells, car_t, leukocytes or another reported population; those of "
-            "study.yaml when not given, else b_cells."
+            "study.yaml when not given, else b_cells.",
         ),
     ] = (),
     patient: Annotated[
         tuple[str, ...],
-        Parameter(help="Write the data of these patients alone; all when not given."),
+        Parameter(negative="", help="Write the data of these patients alone; all when not given."),
     ] = (),
     new_map: Annotated[
         str, Parameter(help="Make another map than there is, for this reason; the old one stays.")
@@ -34,9 +35,8 @@ def explore(
 
     Exploratory: no table, parameter or flag reads a map.
     """
-    from tasks.explore.document import exploration_document, exploration_text
-    from tasks.explore.explore import explore as explore_compartment
-    from tasks.explore.write_data import write_map_data
+    from tasks.explore.document import mapped_document, mapped_text
+    from tasks.explore.write_data import map_each
     from tasks.strategies.in_use import read_snapshot
     from tasks.study.folder import open_study
     from tasks.study.lock import study_lock
@@ -47,11 +47,8 @@ def explore(
     if unknown:
         raise UsageFault(f"--patient: patients.csv has no {unknown[0]}.")
     names = compartment or opened.settings.explore.compartments or (USUAL,)
-    documents, texts = [], []
     with study_lock(opened):
-        for name in dict.fromkeys(names):
-            done = explore_compartment(snapshot, name, new_map=new_map)
-            files = [str(path) for path in write_map_data(snapshot, done, patient)]
-            documents.append(exploration_document(done, files))
-            texts.append(exploration_text(done, files))
-    return Outcome({"maps": documents}, "\n\n".join(texts))
+        mapped = map_each(snapshot, names, new_map=new_map, patients=patient)
+    if mapped.faults and not mapped.done:
+        raise next(iter(mapped.faults.values()))
+    return Outcome(mapped_document(mapped), mapped_text(mapped), failed=bool(mapped.faults))

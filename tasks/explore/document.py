@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from panels.text.plural import counted
 from tasks.explore.explore import Exploration
 from tasks.explore.map_values import EXPLORATORY
 
+if TYPE_CHECKING:
+    from tasks.explore.write_data import Mapped
 
-def exploration_document(done: Exploration, pages: Sequence[str]) -> dict[str, Any]:
-    """Give what ``reconflow explore --json`` prints of one compartment."""
+
+def mapped_document(mapped: Mapped) -> dict[str, Any]:
+    """Give what ``reconflow explore --json`` prints."""
+    maps = [exploration_document(done, files) for done, files in mapped.done]
+    return {"maps": maps, "faults": mapped.sentences}
+
+
+def mapped_text(mapped: Mapped) -> str:
+    """Say in words what was mapped, and what was not."""
+    texts = [exploration_text(done, files) for done, files in mapped.done]
+    return "\n\n".join([*texts, *mapped.sentences, EXPLORATORY])
+
+
+def exploration_document(done: Exploration, files: Sequence[Path]) -> dict[str, Any]:
+    """Describe one compartment on its map."""
     record = done.map.record
     return {
         "compartment": done.compartment.id,
         "map": record.map,
         "map_sha256": done.map.sha256,
         "new": done.is_new,
+        "made": record.made,
+        "reason": record.reason,
+        "program": record.program,
         "markers": list(record.names),
         "reference": {"events": len(done.map.reference.rows), "tubes": len(record.tubes)},
+        "most_events": {"tube": record.sampling.per_tube, "reference": record.sampling.most},
         "tubes": [
             {
                 "tube_sha256": each.identity.tube_sha256,
@@ -35,11 +55,11 @@ def exploration_document(done: Exploration, pages: Sequence[str]) -> dict[str, A
         "shifts": [asdict(each) for each in done.shifts],
         "left_out": list(done.left_out),
         "notes": list(done.notes),
-        "pages": list(pages),
+        "files": [str(path) for path in files],
     }
 
 
-def exploration_text(done: Exploration, pages: Sequence[str]) -> str:
+def exploration_text(done: Exploration, files: Sequence[Path]) -> str:
     """Say in words what an exploration did."""
     record, reference = done.map.record, done.map.reference
     made = f"made now ({record.reason})" if done.is_new else f"made {record.made[:10]}"
@@ -53,9 +73,9 @@ def exploration_text(done: Exploration, pages: Sequence[str]) -> str:
         f"  {counted(len(done.tubes), 'tube')} on it ({done.placed} placed now), {cells:,} cells",
         *_not_of_the_map(done),
         *(f"  {sentence}" for sentence in (*done.left_out, *done.notes)),
-        *(f"  {page}" for page in pages),
+        *(f"  {path}" for path in files),
     ]
-    return "\n".join([*lines, f"  {EXPLORATORY}"])
+    return "\n".join(lines)
 
 
 def _not_of_the_map(done: Exploration) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,48 @@ if TYPE_CHECKING:
 FOLDER = "maps"
 
 
-def map_compartments(snapshot: StudySnapshot) -> list[str]:
-    """Lay all tubes of the compartments that the study names on their maps, and write the data.
+@dataclass(slots=True)
+class Mapped:
+    """Compartments on their maps, each with the files of its pages' data; and what stopped others.
 
-    Gives the sentence of each that was not brought up to date; the others are.
+    ``faults`` are by compartment.
     """
-    faults = []
-    for name in snapshot.study.settings.explore.compartments:
+
+    done: list[tuple[Exploration, list[Path]]] = field(default_factory=list)
+    faults: dict[str, ReconflowError | OSError] = field(default_factory=dict)
+
+    @property
+    def sentences(self) -> list[str]:
+        """Say of each compartment that was not mapped why."""
+        said = "was not brought up to date"
+        return [f"The map of {name} {said}: {fault}" for name, fault in self.faults.items()]
+
+
+def map_compartments(snapshot: StudySnapshot) -> list[str]:
+    """Map the compartments that study.yaml names; gives the sentences of those that were not."""
+    return map_each(snapshot, snapshot.study.settings.explore.compartments).sentences
+
+
+def map_each(
+    snapshot: StudySnapshot,
+    names: Sequence[str],
+    *,
+    new_map: str = "",
+    patients: Sequence[str] = (),
+) -> Mapped:
+    """Lay the tubes of compartments on their maps, and write the data of the pages.
+
+    A fault of one compartment stops no other. ``new_map`` is as for ``explore``, ``patients`` as
+    for ``write_map_data``.
+    """
+    mapped = Mapped()
+    for name in dict.fromkeys(names):
         try:
-            write_map_data(snapshot, explore(snapshot, name))
+            done = explore(snapshot, name, new_map=new_map)
+            mapped.done.append((done, write_map_data(snapshot, done, patients)))
         except (ReconflowError, OSError) as fault:
-            faults.append(f"The map of {name} was not brought up to date: {fault}")
-    return faults
+            mapped.faults[name] = fault
+    return mapped
 
 
 def write_map_data(

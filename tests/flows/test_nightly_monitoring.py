@@ -1,4 +1,4 @@
-"""The night writes the instruments' control charts after the tables, and never at their cost."""
+"""The night writes control charts and maps after the tables, and never at their cost."""
 
 from pathlib import Path
 
@@ -58,3 +58,17 @@ def test_charts_that_cannot_be_written_are_said_and_the_tables_are_there(
     assert (made.results / "patients" / "P01" / "kinetics.csv").is_file()
     assert (made.results / "cohort" / "kinetics.csv").is_file()
     assert (made.results / "index.html").is_file()
+
+
+def test_a_map_that_cannot_be_made_is_a_sentence_of_a_night_that_is_done(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = study(tmp_path / "s", 1, tubes=2)
+    with (made.folder / "study.yaml").open("a", encoding="utf-8") as file:
+        file.write("explore: {compartments: [no_cells]}\n")
+    said = reconflow_here(capfd, "run", "--study", made.folder)
+    assert said.code == 0, said.err
+    assert "2 counted" in said.out
+    assert "The map of no_cells was not brought up to date: There is no compartment" in said.out
+    assert (made.results / "index.html").is_file()
+    assert not (made.folder / "maps").exists()

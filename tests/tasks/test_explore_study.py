@@ -28,6 +28,7 @@ from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tasks.tubes.count_tube import count_tube, counting_inputs
+from tests.flows.command import reconflow_here
 
 pytestmark = pytest.mark.xdist_group("explore")
 
@@ -48,7 +49,7 @@ explore(read_snapshot(open_study(Path(sys.argv[1]))), "t_cells")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Count the CAR-T tubes of two visits."""
     folder = write_study(
-        tmp_path_factory.mktemp("explore") / "s", patients=1, visits=2, events=0.1, workers=1
+        tmp_path_factory.mktemp("explore") / "s", patients=1, visits=2, events=0.05, workers=1
     ).folder
     for path in (folder / "inbox").glob("*.fcs"):
         if "_cart" not in path.name:
@@ -287,9 +288,37 @@ def test_a_night_names_what_it_could_not_map_and_maps_the_rest(copied: Study) ->
 
 
 def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None:
-    text = exploration_text(explored, ["a/page"])
+    text = exploration_text(explored, [Path("a/page")])
     assert "t_cells@1.0.0, made now (first map)" in text
     assert "CD45RA, CAR19, CARBCMA, CD8, CCR7, CD4, PD1, HLA-DR" in text
     assert "Not in the map's distances: CD3, CD14+viability, CD45" in text
-    document = exploration_document(explored, ["a/page"])
+    document = exploration_document(explored, [Path("a/page")])
     assert json.loads(json.dumps(document))["placed_now"] == 2
+
+
+def test_the_command_maps_what_study_yaml_names_and_says_what_it_could_not(
+    copied: Study, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = reconflow_here(capfd, "explore", "--study", copied.folder, "--json")
+    assert said.code == 1
+    assert [each["map"] for each in said.document["maps"]] == ["t_cells@1.0.0"]
+    assert len(said.document["faults"]) == 2
+    alone = reconflow_here(
+        capfd, "explore", "--study", copied.folder, "--compartment", "no_cells", "--json"
+    )
+    assert alone.code == 2
+    assert "no strategy in use reports it" in alone.err
+    stranger = reconflow_here(capfd, "explore", "--study", copied.folder, "--patient", "P77")
+    assert (stranger.code, "patients.csv has no P77" in stranger.err) == (2, True)
+
+
+def test_a_night_without_new_tubes_loads_nothing_heavy(copied: Study) -> None:
+    check = "assert not {'umap', 'numba', 'sklearn', 'flowkit'} & set(sys.modules)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN + check, str(copied.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert done.returncode == 0, done.stderr

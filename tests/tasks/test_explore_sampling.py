@@ -1,10 +1,12 @@
 """Samples are shared out so that small groups come whole, and are the same each time."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.explore.reference import MOST, reference_of
+from tasks.explore.reference import MOST, constant_markers, reference_of
 from tasks.explore.sampling import first_of_each, shares
 from tasks.explore.tube_events import TubeEvents, sampled
 
@@ -101,3 +103,11 @@ def test_a_reference_does_not_depend_on_the_order_of_tubes_and_leaves_empty_ones
 
 def test_a_reference_of_nothing_is_empty() -> None:
     assert len(reference_of([], MOST).rows) == 0
+
+
+def test_a_channel_that_is_the_same_in_all_cells_is_named() -> None:
+    whole = tube([300, 300])
+    values = np.column_stack([np.full(600, 0.31), whole.codes * 0.4]).astype(np.float32)
+    values[:5, 0] = 0.9
+    chosen = reference_of([("P1", replace(whole, values=values))])
+    assert constant_markers(chosen, ("A", "B")) == ("A",)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from panels.text.errors import MapFault, SheetFault
+from panels.text.plural import counted
 from tasks.explore.batch_shift import Shift, batch_shifts, large_shifts
 from tasks.explore.compartments import Compartment, compartment
 from tasks.explore.make_map import make_map
@@ -140,5 +141,5 @@ def _notes(
         notes.append(f"{record.map} was made of one tube: what another tube has is not on it.")
     empty = sum(not len(each.events.rows) for each in tubes)
     if empty:
-        notes.append(f"{empty} of {len(tubes)} tubes hold no such cell.")
+        notes.append(f"No such cell in {empty} of {counted(len(tubes), 'tube')}.")
     return notes

@@ -33,6 +33,7 @@ SCRIPTS = (
     "population_tree.js",
     "gating_bar.js",
     "gating_keys.js",
+    "other_versions.js",
     "laid_over.js",
     "mini_curve.js",
     "gate_handles.js",

@@ -26,9 +26,15 @@ class GatingBar {
   /** Make a set of switches: what is lit, what is laid over. There may be several sets. */
   switches() {
     const lamp = this.button("Light the gate", "l", () => this.page.lightChosen());
-    const overlays = pageAddress.OVERLAYS.map((overlay) => this.overlayButton(overlay));
+    const overlays = pageAddress.OVERLAYS.filter(({ name }) => name !== "version");
+    const buttons = [...overlays, ...this.versions()].map((each) => this.overlayButton(each));
     this.lamps.push(lamp);
-    return [lamp, element("span", { class: "faded" }, "Lay over:"), ...overlays];
+    return [lamp, element("span", { class: "faded" }, "Lay over:"), ...buttons];
+  }
+
+  /** List the versions that can be laid over, each as an overlay of its own; one key for all. */
+  versions() {
+    return otherVersions.names().map((name) => ({ name, key: "v", words: `Version ${name}` }));
   }
 
   overlayButton({ name, key, words }) {
@@ -42,6 +48,8 @@ class GatingBar {
   /** Say why something cannot be laid over the plots, or "". */
   unavailable(name) {
     const { beside, tube } = this.page;
+    if (pageAddress.isVersion(name)) return "";
+    if (name === "version") return NO_VERSION;
     if (name === "declared") {
       const moved = tube.gates.some((gate) => gate.declared.length);
       return moved ? "" : "Every gate lies where the strategy declares it.";
@@ -83,7 +91,8 @@ class GatingBar {
   update(chosen, light) {
     const { state, beside, tube } = this.page;
     const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
-    this.overlays.forEach(([name, button]) => press(button, state.with === name));
+    const laid = otherVersions.nameOf(state.with) || state.with;
+    this.overlays.forEach(([name, button]) => press(button, laid === name));
     this.lamps.forEach((lamp) => {
       press(lamp, light >= 0);
       lamp.disabled = chosen < 0 && light < 0;
@@ -127,3 +136,6 @@ class GatingBar {
     return `${numberWords.count(shown)} of them (${percent}), an even sample`;
   }
 }
+
+const NO_VERSION =
+  "This tube was compared with no other version (reconflow regate --strategy NAME@VERSION).";

@@ -55,7 +55,8 @@ const gatingKeys = (() => {
   function act(shown, event) {
     if (event.shiftKey && event.key.startsWith("Arrow")) return false;
     const overlay = pageAddress.OVERLAYS.find(({ key }) => key === event.key);
-    if (overlay) shown.lay(overlay.name);
+    if (overlay?.name === "version") shown.layVersion();
+    else if (overlay) shown.lay(overlay.name);
     else if (shown.review?.key(event.key)) return true;
     else if (!(actions[event.key]?.(shown, event) ?? false)) return false;
     return true;

@@ -1,4 +1,5 @@
-// What is laid over the plots of a tube: events and gates of other tubes, or the declared gates.
+// What is laid over the plots of a tube: events and gates of other tubes, the declared gates, or
+// those of another version of the strategy.
 class LaidOver {
   /** beside: as tubeVisits.beside gives it. */
   constructor(tube, plots, beside) {
@@ -10,7 +11,10 @@ class LaidOver {
   /** Choose what is laid over ("" for nothing) and load the tubes it needs. */
   async choose(what) {
     this.what = what;
+    const name = otherVersions.nameOf(what);
+    const version = name ? await otherVersions.load(this.tube, name) : null;
     await Promise.all([...this.entries()].map((entry) => this.fetch(entry)));
+    if (what === this.what) this.version = version;
   }
 
   /** Load one tube; one that cannot be read is kept as null. */
@@ -34,11 +38,15 @@ class LaidOver {
     return ["baseline", "previous"].includes(this.what) ? this.beside[this.what] : null;
   }
 
-  /** Give what plotScene.of asks about one plot: the other tube, and whether gates are declared. */
+  /**
+   * Give what plotScene.of asks about one plot: the other tube, whether gates are declared, and
+   * what another version draws.
+   */
   over(plot) {
     const entry = this.entryFor(plot);
     const other = entry ? (this.others.get(entry.sha12) ?? null) : null;
-    return { other, declared: this.what === "declared" };
+    const version = this.version?.over(plot) ?? null;
+    return { other, declared: this.what === "declared", version };
   }
 
   /** Say what is laid over the plots, for the legend; "" for nothing. */
@@ -47,6 +55,7 @@ class LaidOver {
     if (this.what === "declared") {
       return "Blue dashes: the declared gates. Red lines: the gates as applied to this tube.";
     }
+    if (otherVersions.nameOf(this.what)) return this.version.told;
     const [drawn, missing] = [true, false].map((there) => this.names(there));
     if (!drawn && !missing) return "No such tube lies beside this one.";
     const sentences = [

@@ -29,6 +29,7 @@ SCRIPTS = (
     "plot_dialog.js",
     "gate_words.js",
     "gate_captions.js",
+    "plot_picture.js",
     "tube_head.js",
     "population_tree.js",
     "gating_bar.js",

@@ -10,6 +10,7 @@ const gatingHelp = (() => {
     ["+  −", "zoom in, out (enlarged plot; also the wheel)"],
     ["Shift + arrows", "move within the enlarged plot (also drag)"],
     ["0", "show the whole plot"],
+    ["s", "save the enlarged plot as a PNG file"],
     ...(served
       ? [
           ["a  q  r  x", "accept, query, repeat, exclude (or include again) this tube"],

@@ -218,6 +218,8 @@ const gatingPages = (() => {
           element("p", { class: "plot-notes" }, figure.asked.version?.notes ?? []),
         ],
         told: gateCaptions.told(this.tube, plot),
+        results: this.results,
+        notes: [told],
       });
     }
 

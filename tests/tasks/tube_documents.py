@@ -184,6 +184,7 @@ def series_value(visits: dict[str, float], tubes: dict[str, str], **of_tube: Any
                 "specimen": "blood",
                 "visit": visit,
                 "day": visits[visit],
+                "collected": "2025-03-18T08:04:00",
                 "control": "fmo:CD19" if sha12.startswith("fmo") else "",
                 "strategy": "bcell@3.0.0",
                 "flags": ["beads_incomplete"],

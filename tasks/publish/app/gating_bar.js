@@ -5,6 +5,7 @@ class GatingBar {
     this.told = element("p", { class: "bar-told", "aria-live": "polite" });
     this.overlays = [];
     this.lamps = [];
+    this.controls = [];
     this.links = [];
     this.large = this.button("Enlarge", "Enter", () => gatingPage.set({ large: true }));
     this.strip = element("a", {}, "This gate at all visits");
@@ -42,6 +43,7 @@ class GatingBar {
     const more = { disabled: Boolean(fault), title: fault };
     const made = this.button(words, key, () => this.page.lay(name), more);
     this.overlays.push([name, made]);
+    if (name === "control" && !fault) this.controls.push(made);
     return made;
   }
 
@@ -99,11 +101,25 @@ class GatingBar {
     });
     this.links.forEach(([entry, link]) => (link.href = pageAddress.tube(entry.sha12, state)));
     this.large.disabled = chosen < 0;
+    this.nameControl(chosen);
     this.strip.hidden = chosen < 0 || !beside.own;
     if (!this.strip.hidden) {
       this.strip.href = pageAddress.strip(tube.head.patient, tube.gates[chosen].name);
     }
     this.lit = light;
+  }
+
+  /** Name on the button of the control which one lies over the plot of the chosen gate. */
+  nameControl(chosen) {
+    const { laid, plots, beside } = this.page;
+    const plot = plots.find(({ gates }) => gates.includes(chosen));
+    const control = plot ? laid.controlOf(plot) : null;
+    const words = control ? tubeVisits.short(control) : "Control (FMO)";
+    const all = beside.controls.map(tubeVisits.told).join("; ");
+    this.controls.forEach((button) => {
+      button.firstChild.textContent = `${words} `;
+      button.title = `Lays over each plot the control of its markers: ${all}`;
+    });
   }
 
   /** Say which gate is not there, what is lit and what is laid over; gives the words. */

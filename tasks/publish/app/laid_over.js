@@ -31,11 +31,14 @@ class LaidOver {
 
   /** Give the entry of the tube that is laid over one plot, or null. */
   entryFor(plot) {
-    if (this.what === "control") {
-      const labels = [plot.x, plot.y].map((axis) => this.tube.axes[axis].label);
-      return tubeVisits.controlFor(this.beside.controls, labels);
-    }
+    if (this.what === "control") return this.controlOf(plot);
     return ["baseline", "previous"].includes(this.what) ? this.beside[this.what] : null;
+  }
+
+  /** Give the entry of the control that belongs over a plot, or null. */
+  controlOf(plot) {
+    const labels = [plot.x, plot.y].map((axis) => this.tube.axes[axis].label);
+    return tubeVisits.controlFor(this.beside.controls, labels);
   }
 
   /**
@@ -46,7 +49,8 @@ class LaidOver {
     const entry = this.entryFor(plot);
     const other = entry ? (this.others.get(entry.sha12) ?? null) : null;
     const version = this.version?.over(plot) ?? null;
-    return { other, declared: this.what === "declared", version };
+    const named = other && this.what === "control" ? `Blue: ${tubeVisits.short(entry)}.` : "";
+    return { other, named, declared: this.what === "declared", version };
   }
 
   /** Say what is laid over the plots, for the legend; "" for nothing. */

@@ -7,7 +7,7 @@ const plotScene = (() => {
   /**
    * Give a promise of the scene of one plot. asked: tube, plot (of tubeData.plots), chosen and
    * light (numbers of gates, -1 none), declared (lay declared outlines over), other (another tube
-   * to lay over), version (what another version draws there: dashed, notes), window (the part
+   * to lay over), named (words on which one it is), version (what another version draws there: dashed, notes), window (the part
    * shown).
    */
   async function of(asked) {
@@ -108,9 +108,10 @@ const plotScene = (() => {
   }
 
   /** Give what another tube lays over the plot: contours or dots, and its outlines. */
-  async function otherOf({ tube, plot, other, declared }, axes, notes) {
+  async function otherOf({ tube, plot, other, named, declared }, axes, notes) {
     const none = { contours: [], otherDots: [] };
     if (!other) return none;
+    notes.push(named);
     const theirs = counterpart(tube, plot, other);
     if (!theirs) {
       notes.push("The tube laid over has no such gate.");

@@ -270,6 +270,9 @@ def test_a_tube_is_opened_anew_when_a_tube_beside_it_changed(study, sha):
     tubes = LiveTubes()
     held = tubes.open(study, sha)
     assert tubes.open(study, sha) is held
+    sheet = study.patients_sheet
+    sheet.write_bytes(sheet.read_bytes() + b"\n")
+    assert tubes.open(study, sha) is held, "a line without values concerns no tube"
     decide_on_tube(study, COMPANION, "exclude", "Berta", "clot")
     assert tubes.open(study, sha) is not held
 

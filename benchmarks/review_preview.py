@@ -14,8 +14,8 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tasks.corrections.live_tube import LiveTubes
 from tasks.simulate.study import write_study
@@ -66,12 +66,12 @@ def measure(study: Study, moves: int) -> None:
     sha256 = tube.tube_sha256
     places = [FROM + (TO - FROM) * step / moves for step in range(moves)]
     live = LiveTubes()
-    opened = _spent(lambda: live.open(study, sha256))
+    opened = _spent(live.open, study, sha256)
     print(f"{tube.file}: opened in {_ms(opened)}")
-    again = [_spent(lambda: live.open(study, sha256)) for _ in places]
+    again = [_spent(live.open, study, sha256) for _ in places]
     _print("asked whether anything changed", again)
     held = live.open(study, sha256)
-    _print("counts and curve", [_spent(lambda: held.preview({THRESHOLD: x}, {})) for x in places])
+    _print("counts and curve", [_spent(held.preview, {THRESHOLD: x}, {}) for x in places])
     with serving(study) as served:
         address = f"/api/tubes/{sha256}/preview"
         headers = {"x-reconflow-csrf": served.log_in("Anna").json()["csrf"]}
@@ -81,13 +81,13 @@ def measure(study: Study, moves: int) -> None:
             answer = served.client.post(address, json=body, headers=headers)
             assert answer.status_code == 200, answer.text
 
-        print(f"first call of the server: {_ms(_spent(lambda: call(TO)))}")
-        _print("a call", [_spent(lambda: call(x)) for x in places])
+        print(f"first call of the server: {_ms(_spent(call, TO))}")
+        _print("a call", [_spent(call, x) for x in places])
 
 
-def _spent(act: Any) -> tuple[float, float]:
+def _spent(act: Callable[..., object], *given: object) -> tuple[float, float]:
     wall, cpu = time.monotonic(), time.process_time()
-    act()
+    act(*given)
     return time.monotonic() - wall, time.process_time() - cpu
 
 

@@ -62,7 +62,7 @@ def measure(study: Study, moves: int) -> None:
     """Drag the boundary through the server, and the same without it."""
     with study.store() as store:
         tubes = [tube.identity for tube in taken_in(store)]
-    tube = max(tubes, key=lambda each: each.collected)
+    tube = min(tubes, key=lambda each: each.collected)
     sha256 = tube.tube_sha256
     places = [FROM + (TO - FROM) * step / moves for step in range(moves)]
     live = LiveTubes()

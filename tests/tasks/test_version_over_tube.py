@@ -114,6 +114,8 @@ def test_without_another_version_there_is_no_button_and_the_key_says_why(browser
     browser.until("document.querySelector('.plot canvas')?.width > 300")
     assert text(browser, ".bar-told") == "This tube was not compared with bcell@9.0.0."
     assert "Version" not in text(browser, ".bar-tools")
+    browser.evaluate("location.hash = '#with=version'")
+    browser.until(f"{TEXT.format('.bar-told')}.startsWith('This tube was compared with no other')")
     browser.press("Escape", "v")
     browser.until(f"{TEXT.format('.bar-told')}.startsWith('This tube was compared with no other')")
     assert not browser.console

@@ -51,7 +51,7 @@ class GatingBar {
   unavailable(name) {
     const { beside, tube } = this.page;
     if (pageAddress.isVersion(name)) return "";
-    if (name === "version") return NO_VERSION;
+    if (name === "version") return otherVersions.NONE;
     if (name === "declared") {
       const moved = tube.gates.some((gate) => gate.declared.length);
       return moved ? "" : "Every gate lies where the strategy declares it.";
@@ -152,6 +152,3 @@ class GatingBar {
     return `${numberWords.count(shown)} of them (${percent}), an even sample`;
   }
 }
-
-const NO_VERSION =
-  "This tube was compared with no other version (reconflow regate --strategy NAME@VERSION).";

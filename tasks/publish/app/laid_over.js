@@ -11,8 +11,10 @@ class LaidOver {
   /** Choose what is laid over ("" for nothing) and load the tubes it needs. */
   async choose(what) {
     this.what = what;
-    const name = otherVersions.nameOf(what);
-    const version = name ? await otherVersions.load(this.tube, name) : null;
+    const asked = otherVersions.isAsked(what);
+    const version = asked
+      ? await otherVersions.load(this.tube, otherVersions.nameOf(what))
+      : null;
     await Promise.all([...this.entries()].map((entry) => this.fetch(entry)));
     if (what === this.what) this.version = version;
   }
@@ -59,7 +61,7 @@ class LaidOver {
     if (this.what === "declared") {
       return "Blue dashes: the declared gates. Red lines: the gates as applied to this tube.";
     }
-    if (otherVersions.nameOf(this.what)) return this.version.told;
+    if (this.version) return this.version.told;
     const [drawn, missing] = [true, false].map((there) => this.names(there));
     if (!drawn && !missing) return "No such tube lies beside this one.";
     const sentences = [

@@ -18,6 +18,7 @@ const otherVersions = (() => {
 
   /** Give a promise of what a version lays over a tube; where it cannot be, told says why. */
   async function loaded(tube, name) {
+    if (!name) return nothing(NONE);
     if (!names().includes(name)) return nothing(`This tube was not compared with ${name}.`);
     const value = await load("version", `${tubeVisits.shortName()}/${name}`).catch(() => null);
     if (!value) return nothing(`The gates of ${name} cannot be read. ${again(name)}`);
@@ -27,6 +28,8 @@ const otherVersions = (() => {
     return new OtherVersion(tube, value, name);
   }
 
+  const NONE =
+    "This tube was compared with no other version (reconflow regate --strategy NAME@VERSION).";
   const nothing = (told) => ({ told, over: () => null });
   const again = (name) => `reconflow regate --strategy ${name} compares it again.`;
 
@@ -185,7 +188,10 @@ const otherVersions = (() => {
     };
   }
 
-  return { after, load: loaded, nameOf, names };
+  /** Tell whether an address' with= asks for a version. */
+  const isAsked = (what) => what === "version" || pageAddress.isVersion(what);
+
+  return { NONE, after, isAsked, load: loaded, nameOf, names };
 })();
 
 // The part of a tube's page that shows another version by itself: counts, and plots it has alone.

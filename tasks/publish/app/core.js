@@ -10,6 +10,10 @@ const places = {
   tube: (key) => `tubes/${encodeURIComponent(key)}/gating.js`,
   patient: (key) => `patients/${encodeURIComponent(key)}/series.js`,
   study: () => "study.js",
+  version: (key) => {
+    const [tube, name] = key.split("/").map(encodeURIComponent);
+    return `tubes/${tube}/${name}.js`;
+  },
 };
 
 /** Keep one value; called by the data files. */

@@ -6,7 +6,11 @@ const pageAddress = (() => {
     { name: "previous", key: "p", words: "Previous visit" },
     { name: "control", key: "c", words: "Control (FMO)" },
     { name: "declared", key: "d", words: "Declared gates" },
+    { name: "version", key: "v", words: "Other version of the strategy" },
   ];
+
+  /** Tell whether an address' part names a version: bcell@2.0.0. */
+  const isVersion = (name) => /^[\w.-]+@[\w.+-]+$/.test(name);
 
   /** Read an address' hash: {gate, light, with, large}; what is not given is "" or false. */
   function read(hash) {
@@ -15,7 +19,7 @@ const pageAddress = (() => {
     return {
       gate: given.get("gate") ?? "",
       light: given.get("light") ?? "",
-      with: OVERLAYS.some(({ name }) => name === over) ? over : "",
+      with: isVersion(over) || OVERLAYS.some(({ name }) => name === over) ? over : "",
       large: given.get("large") === "1",
     };
   }
@@ -40,5 +44,5 @@ const pageAddress = (() => {
     return `${root()}patients/${folder}/gates/${name}.html`;
   }
 
-  return { OVERLAYS, read, strip, tube, write };
+  return { OVERLAYS, isVersion, read, strip, tube, write };
 })();

@@ -29,11 +29,14 @@ Reason = Annotated[str, Parameter(help="Why, for those who read it later.")]
         "before stays in the store.\n\n"
         "It holds for this tube as long as the same strategy and calibration count it. One person "
         "may stay within a threshold's limits, or move each vertex of a polygon by 15 % of its "
-        "axis; beyond that a second person has to agree (--second)."
+        "axis; beyond that a second person has to agree (--second).\n\n"
+        "With --from all corrections of a sheet are made at once, if each of its lines may be: "
+        "columns file, threshold, value, gate, vertices, reason, or the DEVIATIONS.csv of a "
+        "workspace that was imported."
     )
 )
 def correct(  # noqa: PLR0913 - the options of a command
-    name: Annotated[str, Parameter(name="TUBE", help="File name or hash.")],
+    name: Annotated[str, Parameter(name="TUBE", help="File name or hash.")] = "",
     /,
     *,
     threshold: Annotated[
@@ -50,6 +53,9 @@ def correct(  # noqa: PLR0913 - the options of a command
             help="NAME=x1,y1;x2,y2;… the vertices of a polygon in channel units; may be repeated.",
         ),
     ] = (),
+    sheet: Annotated[
+        Path | None, Parameter(name="--from", help="A sheet with one correction a line.")
+    ] = None,
     by: By = "",
     reason: Reason = "",
     second: Annotated[str, Parameter(help="Another person who agrees.")] = "",
@@ -59,7 +65,10 @@ def correct(  # noqa: PLR0913 - the options of a command
     study: Study = Path(),
     json: Json = False,
 ) -> Outcome:
-    """Set thresholds or outlines of one tube."""
+    """Set thresholds or outlines of one tube, or those of many from a sheet."""
+    if sheet is not None:
+        _refuse_both(name, threshold, gate)
+        return _from_sheet(study, sheet, by, second, reason, dry_run=dry_run)
     from flows.commands.tube_text import correction_document, correction_text
     from tasks.corrections.boundaries import gates_given, thresholds_given
     from tasks.corrections.correct import Request, correct_tube, preview_correction
@@ -70,6 +79,30 @@ def correct(  # noqa: PLR0913 - the options of a command
     done = decide(open_study(study), name, request)
     faults = done.tables.faults if done.tables else ()
     return Outcome(correction_document(done), correction_text(done), failed=bool(faults))
+
+
+def _refuse_both(name: str, threshold: tuple[str, ...], gate: tuple[str, ...]) -> None:
+    from panels.text.errors import UsageFault
+
+    if name or threshold or gate:
+        raise UsageFault(
+            "--from takes tubes, thresholds and gates from the sheet: leave out TUBE, --threshold "
+            "and --gate."
+        )
+
+
+def _from_sheet(
+    study: Path, sheet: Path, by: str, second: str, reason: str, *, dry_run: bool
+) -> Outcome:
+    from flows.commands.tube_text import sheet_document, sheet_text
+    from tasks.corrections.correct_from_sheet import correct_from_sheet
+    from tasks.study.folder import open_study
+
+    done = correct_from_sheet(
+        open_study(study), sheet, by=by, second=second, reason=reason, dry_run=dry_run
+    )
+    failed = any(each.faults for each in done.tables or ())
+    return Outcome(sheet_document(done), sheet_text(done), failed=failed)
 
 
 @tube.command(

@@ -13,6 +13,7 @@ from tasks.tubes.corrections import who_and_why
 
 if TYPE_CHECKING:
     from tasks.corrections.correct import Corrected
+    from tasks.corrections.correct_from_sheet import SheetCorrected
     from tasks.corrections.tables_follow import NumberChange, TablesChanged
     from tasks.store.corrections import Correction
 
@@ -51,6 +52,48 @@ def correction_document(done: Corrected) -> dict[str, Any]:
         "events": [asdict(each) for each in done.changes],
         "tables": None if done.tables is None else tables_document(done.tables),
     }
+
+
+def sheet_text(done: SheetCorrected) -> str:
+    """Say tube by tube what a sheet set, which of its lines were passed over, and what follows."""
+    lines = []
+    for each in done.done:
+        counts = ", ".join(
+            f"{change.population} {change.before:,} → {change.after:,}" for change in each.changes
+        )
+        lines += [described(each.tube), *_boundaries(each)]
+        lines += [f"  {counts or 'No count changes.'}", ""]
+    if done.already:
+        lines.append(f"There already: {_lines_named(done.already)}.")
+    lines += [f"Left out, line {each.number}: {each.sentence}" for each in done.left_out]
+    boundaries = counted(sum(len(each.made) for each in done.done), "correction")
+    of = f"{boundaries} in {counted(len(done.done), 'tube')}"
+    if done.tables is None:
+        return "\n".join([*lines, f"{of}. Nothing was written (--dry-run)."])
+    lines.append(f"{of}.")
+    for tables in done.tables:
+        lines += tables_lines(tables)
+    return "\n".join(lines)
+
+
+def sheet_document(done: SheetCorrected) -> dict[str, Any]:
+    """Give the same as JSON holds it; values are in channel units."""
+    written = done.tables is not None
+    tubes = [correction_document(each) | {"written": written} for each in done.done]
+    return {
+        "written": written,
+        "tubes": [{key: of[key] for key in of if key != "tables"} for of in tubes],
+        "lines_there_already": list(done.already),
+        "lines_left_out": [
+            {"line": each.number, "reason": each.sentence} for each in done.left_out
+        ],
+        "tables": None if done.tables is None else [tables_document(each) for each in done.tables],
+    }
+
+
+def _lines_named(numbers: Sequence[int]) -> str:
+    word = "line" if len(numbers) == 1 else "lines"
+    return f"{word} {', '.join(map(str, numbers))}"
 
 
 def tables_lines(tables: TablesChanged) -> Iterator[str]:

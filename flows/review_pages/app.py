@@ -21,6 +21,7 @@ from flows.review_pages.access import (
 )
 from flows.review_pages.decisions import add_decisions
 from flows.review_pages.drafts import add_drafts
+from flows.review_pages.failures import reported
 from flows.review_pages.files import KINDS, find_result
 from flows.review_pages.protection import COOKIE, HEADERS, cookie_of, guard, refusal
 from flows.review_pages.sessions import Session
@@ -37,6 +38,7 @@ def create_app(server: ReviewServer, hosts: Sequence[str]) -> FastAPI:
     """Make the application; ``hosts`` are the names and ports by which it may be called."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.server = server
+    app.middleware("http")(reported(server.study.folder))
     app.middleware("http")(guard(hosts))
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.corrections.boundaries import LEAST_VERTICES, MOST_VERTICES
 
 UNREADABLE = "What was sent to the review server cannot be read: nothing was saved."
-UNFORESEEN = "The review server failed at this; what it was at is in its own output."
+UNFORESEEN = "The review server failed at this; what it was at is in its own log."
 _FIELDS = [
     (r"reconflow review accept .+ (\S+) --by NAME", r"accept the tubes of \1."),
     (r"give --threshold NAME=VALUE or --gate NAME=\S+", "move a threshold or an outline first."),

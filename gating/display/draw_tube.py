@@ -86,6 +86,19 @@ def outlines_with(
 
 
 @dataclass(frozen=True, slots=True)
+class GatePlace:
+    """Where a gate is drawn: the gate whose events lie under it, and its two axes."""
+
+    parent: str
+    axes: tuple[AxisName, AxisName]
+
+
+def gate_places(compiled: Compiled) -> dict[str, GatePlace]:
+    """Say by name where each gate of a tube is drawn."""
+    return {plot.name: GatePlace(plot.gate.parent, plot.columns) for plot in _plots(compiled)}
+
+
+@dataclass(frozen=True, slots=True)
 class _Plot:
     """One population of a gate, and where it is drawn: its place in the order, path and axes."""
 

@@ -27,6 +27,8 @@ from tasks.tubes.reference_tubes import (
     needs_references,
     reference_index,
 )
+from tasks.tubes.tube_pages import tube_folder
+from tasks.tubes.version_overlay import is_laid_over, lay_version_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,10 @@ def tubes_to_compare(study: Study, compared: Comparison) -> list[str]:
         t.identity.tube_sha256
         for t in tubes
         if t.file.state == "counted"
-        and not _is_done(done, t.identity.tube_sha256, made_of[t.identity.tube_sha256])
+        and not (
+            _is_done(done, t.identity.tube_sha256, made_of[t.identity.tube_sha256])
+            and is_laid_over(tube_folder(study, t.identity.tube_sha256), compared.other.name)
+        )
     ]
 
 
@@ -158,8 +163,9 @@ def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
     """Gate one tube under both versions, and write down event by event how the gates agree.
 
     Both without what a person corrected: a correction holds for one version alone. The other
-    version's counts are kept beside the current ones. The tube's state, its page and its
-    tables are not touched. Raises OSError when the archive cannot be reached.
+    version's counts are kept beside the current ones, and its gates beside the tube's page, which
+    can lay them over its own. The tube's state and its tables are not touched. Raises OSError when
+    the archive cannot be reached.
     """
     study, compared = inputs.study, inputs.compared
     with study.store() as store:
@@ -172,14 +178,19 @@ def recount_tube(inputs: RecountInputs, tube_sha256: str) -> Recount:
             save_gating(store, other.gating, seen=tube.file)
         except TubeFault as fault:
             return Recount(tube_sha256, str(fault))
+    gates = _gates_compared(current, other)
     document = {
         "tube_sha256": tube_sha256,
         "visit": tube.identity.visit,
         "made_of": _made_of(compared, tube),
-        "gates": _gates_compared(current, other),
+        "gates": gates,
     }
     path = folder_of(study, compared) / "tubes" / f"{tube_sha256[:12]}.json"
     write_atomically(path, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
+    compared_events = {
+        gate: (each["current"], each["other"], each["f1"]) for gate, each in gates.items()
+    }
+    lay_version_over(tube_folder(study, tube_sha256), tube, current, other, compared_events)
     return Recount(tube_sha256)
 
 

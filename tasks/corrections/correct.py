@@ -7,7 +7,7 @@ killed between the two leaves a tube that the next pass counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,7 @@ from tasks.vocabulary.person import explanation, is_same_person, person
 
 if TYPE_CHECKING:
     from gating.evaluation.compiled_strategy import Compiled
+    from tasks.tubes.reference_tubes import ReferenceIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def preview_correction(study: Study, name: str, request: Request) -> Corrected:
     uncorrected = uncorrected_gates(snapshot, tube, before)
     made = _corrections(before, uncorrected, request)
     counts = before.preview().counts(as_boundaries(made))
-    return _corrected(tube, before, uncorrected, made, counts)
+    return summed_up(tube, before, uncorrected, made, counts)
 
 
 def correct_tube(study: Study, name: str, request: Request) -> Corrected:
@@ -123,13 +124,13 @@ def correct_tube(study: Study, name: str, request: Request) -> Corrected:
         before = gated_tube(snapshot, tube)
         uncorrected = uncorrected_gates(snapshot, tube, before)
         made = _corrections(before, uncorrected, request)
-        after = gated_tube(snapshot, tube, _together(before, made))
+        after = gated_tube(snapshot, tube, together(before, made))
         events = {each.population: each.events for each in after.gating.counts}
-        done = _corrected(tube, before, uncorrected, made, events)
+        done = summed_up(tube, before, uncorrected, made, events)
         save_gating(store, before.gating, seen=tube.file)
         with store.writing() as connection:
             write_corrections(connection, made)
-            add_entry(connection, _entry(request, done))
+            add_entry(connection, entry_of(request, done))
         with finished_by_the_next_pass("The correction"):
             keep_counts(snapshot, store, tube, after)
             return replace(done, tables=tables_follow(snapshot, tube))
@@ -167,41 +168,63 @@ def withdraw_corrections(
 
 def _checked(request: Request) -> Request:
     """Raise UsageFault where a request lacks a name, a reason or anything to set."""
-    by = person("--by", request.by)
-    second = person("--second", request.second) if request.second else ""
+    by, second = persons(request.by, request.second)
     if not request.thresholds and not request.gates:
         raise UsageFault("Nothing to set: give --threshold NAME=VALUE or --gate NAME=x1,y1;x2,y2;…")
-    if second and is_same_person(by, second):
-        raise UsageFault(f"--second is {second}, who makes the correction: name another person.")
     return replace(request, by=by, second=second, reason=explanation("--reason", request.reason))
 
 
+def persons(by: str, second: str) -> tuple[str, str]:
+    """Give who corrects and who agrees (empty: nobody), without blanks around their names.
+
+    Raises UsageFault where the first is missing, or both are one person.
+    """
+    by = person("--by", by)
+    second = person("--second", second) if second else ""
+    if second and is_same_person(by, second):
+        raise UsageFault(f"--second is {second}, who makes the correction: name another person.")
+    return by, second
+
+
 def gated_tube(
-    snapshot: StudySnapshot, tube: Tube, corrections: Sequence[Correction] | None = None
+    snapshot: StudySnapshot,
+    tube: Tube,
+    corrections: Sequence[Correction] | None = None,
+    references: ReferenceIndex | None = None,
 ) -> GatedTube:
-    """Gate a tube with corrections (None: those in force)."""
-    references = counting_inputs(snapshot).references
-    return gate_tube(
-        snapshot.study, tube, _used(snapshot, tube), references, corrections=corrections
-    )
+    """Gate a tube with corrections (None: those in force).
+
+    ``references`` are the study's reference tubes where they were read already. Raises UsageFault
+    where the tube is not counted.
+    """
+    used = _used(snapshot, tube)
+    known = references or counting_inputs(snapshot).references
+    return gate_tube(snapshot.study, tube, used, known, corrections=corrections)
 
 
-def uncorrected_gates(snapshot: StudySnapshot, tube: Tube, gated: GatedTube) -> Compiled:
+def uncorrected_gates(
+    snapshot: StudySnapshot,
+    tube: Tube,
+    gated: GatedTube,
+    references: ReferenceIndex | None = None,
+) -> Compiled:
     """Give the gates of a gated tube as they are without any correction.
 
     How far one person may move a boundary is measured from there.
     """
-    return (gated_tube(snapshot, tube, ()) if gated.corrections else gated).compiled
+    if not gated.corrections:
+        return gated.compiled
+    return gated_tube(snapshot, tube, (), references).compiled
 
 
-def _together(before: GatedTube, made: Sequence[Correction]) -> list[Correction]:
+def together(before: GatedTube, made: Sequence[Correction]) -> list[Correction]:
     """Give the corrections of a tube when some more are made, by kind and name."""
     set_anew = {each.place for each in made}
     kept = [each for each in before.corrections if each.place not in set_anew]
     return sorted([*kept, *made], key=lambda each: each.place)
 
 
-def _corrected(
+def summed_up(
     tube: Tube,
     before: GatedTube,
     uncorrected: Compiled,
@@ -243,13 +266,23 @@ def _used(snapshot: StudySnapshot, tube: Tube) -> StrategyInUse:
 
 def _corrections(before: GatedTube, uncorrected: Compiled, request: Request) -> list[Correction]:
     """Make the corrections of a request; raises UsageFault where one may not be made so."""
-    made = list(_set(before, uncorrected, request))
-    sha256 = corrections_sha256(_together(before, made))
+    return of_one_act(before, boundaries_set(before, uncorrected, request, utc_now()))
+
+
+def of_one_act(before: GatedTube, made: Iterable[Correction]) -> list[Correction]:
+    """Give the corrections of a tube that are made at once, with the hash of all that then hold."""
+    made = list(made)
+    sha256 = corrections_sha256(together(before, made))
     return [replace(each, sha256_after=sha256) for each in made]
 
 
-def _set(before: GatedTube, uncorrected: Compiled, request: Request) -> Iterator[Correction]:
-    """Make a correction of each threshold and each gate of a request."""
+def boundaries_set(
+    before: GatedTube, uncorrected: Compiled, request: Request, at: str
+) -> Iterator[Correction]:
+    """Make a correction of each threshold and each gate of a request, at a time (UTC).
+
+    Raises UsageFault where one may not be made so.
+    """
     calibrated, gating = before.calibrated, before.gating
 
     def correction(kind: Kind, name: str, values: tuple[Value, Value], limits: str) -> Correction:
@@ -275,7 +308,6 @@ def _set(before: GatedTube, uncorrected: Compiled, request: Request) -> Iterator
         ordered = [each.id for each in calibrated.strategy.populations if each.id in touched]
         return replace(made, populations=tuple(ordered))
 
-    at = utc_now()
     for name, value in request.thresholds.items():
         values, limits = threshold_set(before, name, value, request.second)
         yield correction("threshold", name, values, limits)
@@ -284,7 +316,8 @@ def _set(before: GatedTube, uncorrected: Compiled, request: Request) -> Iterator
         yield correction("gate", name, outlines, limits)
 
 
-def _entry(request: Request, done: Corrected) -> AuditEntry:
+def entry_of(request: Request, done: Corrected) -> AuditEntry:
+    """Tell the log of decisions what a request set in a tube, and which counts it changed."""
     details: dict[str, object] = about(done.tube) | {
         "strategy": done.made[0].strategy,
         "calibration": done.made[0].calibration,

@@ -19,6 +19,7 @@ from panels.text.errors import UsageFault
 from tasks.corrections.correct import gated_tube, uncorrected_gates
 from tasks.corrections.display_places import Outlined, Places, in_channel_units
 from tasks.corrections.permitted import vertex_move
+from tasks.corrections.study_state import study_state
 from tasks.corrections.tube_named import tube_named
 from tasks.corrections.tube_standing import tube_standing
 from tasks.counting.counts import PopulationCount, TubeCounts
@@ -50,7 +51,7 @@ class LiveTubes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: OrderedDict[str, tuple[Hashable, LiveTube]] = OrderedDict()
+        self._open: OrderedDict[str, _Held] = OrderedDict()
 
     def open(self, study: Study, tube_sha256: str) -> LiveTube:
         """Give a tube ready to be previewed, gated as a night gates it.
@@ -58,19 +59,37 @@ class LiveTubes:
         It is opened anew when anything that it counts with changed since, here or elsewhere.
         """
         with self._lock:
-            snapshot = read_snapshot(study)
-            made_of = _made_of(snapshot, tube_sha256)
+            state = study_state(study)
             held = self._open.pop(tube_sha256, None)
-            live = held[1] if held and held[0] == made_of else LiveTube(snapshot, tube_sha256)
-            self._open[tube_sha256] = made_of, live
+            if held is None or held.state != state:
+                held = _opened(study, tube_sha256, state, held)
+            self._open[tube_sha256] = held
             while len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
-            return live
+            return held.live
 
     def close(self, tube_sha256: str) -> None:
         """Let a tube go: it counts otherwise now."""
         with self._lock:
             self._open.pop(tube_sha256, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A tube that is open: the state its study had, and what the tube was made of."""
+
+    state: Hashable
+    made_of: Hashable
+    live: LiveTube
+
+
+def _opened(study: Study, tube_sha256: str, state: Hashable, held: _Held | None) -> _Held:
+    """Open a tube, or keep it open where what changed in its study does not concern it."""
+    snapshot = read_snapshot(study)
+    made_of = _made_of(snapshot, tube_sha256)
+    if held is not None and held.made_of == made_of:
+        return replace(held, state=state)
+    return _Held(state, made_of, LiveTube(snapshot, tube_sha256))
 
 
 def _made_of(snapshot: StudySnapshot, tube_sha256: str) -> Hashable:

@@ -14,12 +14,22 @@ from gating.evaluation.correction_limits import (
 from panels.text.errors import UsageFault
 from tasks.corrections.boundaries import refuse_no_outline
 from tasks.corrections.spelt import unknown_name
-from tasks.store.corrections import Vertices
+from tasks.store.corrections import Value, Vertices
 from tasks.tubes.gate_tube import GatedTube
 
 if TYPE_CHECKING:
     from gating.evaluation.compiled_strategy import Compiled
     from gating.strategy.gates import Polygon
+
+
+def is_at(before: GatedTube, name: str, value: Value) -> bool:
+    """Tell whether a threshold or polygon of a tube lies there, as exactly as it is printed."""
+    compiled = before.compiled
+    if isinstance(value, tuple):
+        polygon = _polygons(compiled).get(name)
+        return polygon is not None and _printed(value) == _printed(vertices_of(compiled, polygon))
+    places = {each.threshold: each.value for each in compiled.thresholds}
+    return name in places and f"{value:.6g}" == f"{places[name]:.6g}"
 
 
 def threshold_set(
@@ -41,7 +51,7 @@ def threshold_set(
             f"--threshold {name}={value:g} is beyond the range of {channel}, which ends at "
             f"{maximum:,.0f} channel units. The threshold lies at {each.value:,.6g} now."
         )
-    if f"{value:.6g}" == f"{each.value:.6g}":
+    if is_at(before, name, value):
         raise UsageFault(
             f"--threshold {name}={value:g}: it lies there already, on {channel}. Nothing was set."
         )
@@ -81,7 +91,7 @@ def gate_set(
     refuse_no_outline(name, len(vertices))
     if not all(math.isfinite(place) for vertex in vertices for place in vertex):
         raise UsageFault(f"--gate {name}: a vertex lies at no number.")
-    if _printed(vertices) == _printed(vertices_of(compiled, polygons[name])):
+    if is_at(before, name, vertices):
         raise UsageFault(f"--gate {name}: its outline lies there already. Nothing was set.")
     moved = vertex_move(uncorrected, name, vertices)
     if (moved is None or moved > VERTEX_SHARE) and not second:

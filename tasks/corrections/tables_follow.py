@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -89,25 +89,49 @@ def tables_follow(snapshot: StudySnapshot, tube: Tube) -> TablesChanged:
     Other patients whose numbers hang on the tube are left to the next pass. To be called under the
     study's lock.
     """
-    patient, study = tube.identity.patient, snapshot.study
-    with study.store() as store:
-        before = last_editions(store, patient).get(patient)
+    (changed,) = patients_follow(snapshot, [tube.identity.patient])
+    return changed
+
+
+def patients_follow(snapshot: StudySnapshot, patients: Sequence[str]) -> list[TablesChanged]:
+    """Write the tables of patients, the cohort, corrections.csv and the front page, each once.
+
+    To be called under the study's lock.
+    """
+    before = _editions(snapshot.study, patients)
     due = tables_due(snapshot).patients
-    faults = []
+    faults: dict[str, tuple[str, ...]] = {}
     for inputs in due:
-        if inputs.patient == patient:
+        if inputs.patient in patients:
             try:
                 build_patient(snapshot, inputs)
             except ReconflowError as fault:
-                faults.append(f"{patient}: {fault}")
-    if cohort_is_due(study):
+                faults[inputs.patient] = (f"{inputs.patient}: {fault}",)
+    if cohort_is_due(snapshot.study):
         build_cohort(snapshot)
     write_corrections_table(snapshot)
     rewrite_front_page(snapshot)
+    after = _editions(snapshot.study, patients)
+    later = sum(inputs.patient not in patients for inputs in due)
+    return [
+        TablesChanged(
+            patient,
+            tuple(_changes(before.get(patient), after.get(patient))),
+            later,
+            faults.get(patient, ()),
+        )
+        for patient in patients
+    ]
+
+
+def _editions(study: Study, patients: Sequence[str]) -> dict[str, Edition]:
+    """Give the last tables of patients by name."""
     with study.store() as store:
-        after = last_editions(store, patient).get(patient)
-    later = sum(inputs.patient != patient for inputs in due)
-    return TablesChanged(patient, tuple(_changes(before, after)), later, tuple(faults))
+        return {
+            name: edition
+            for patient in patients
+            for name, edition in last_editions(store, patient).items()
+        }
 
 
 def _changes(before: Edition | None, after: Edition | None) -> Iterator[NumberChange]:

@@ -23,7 +23,8 @@ from tasks.tubes.corrections import binding_of, corrections_in_force, value_in_w
 class TubeStanding:
     """How a tube stands: ``state`` as in kinetics.csv, by whom and when, and its corrections.
 
-    ``reopened`` says why an earlier decision does not hold any more. ``stamp`` changes with
+    ``reopened`` says why an earlier decision does not hold any more, ``changed_since`` how the
+    numbers changed since a question that stands was asked. ``stamp`` changes with
     anything of it, and with the tube's numbers: who decides on another stamp did not see what
     there is now. ``visit_stamp`` does the same for all tubes of the visit together.
     """
@@ -36,6 +37,7 @@ class TubeStanding:
     at: str
     comment: str
     reopened: str
+    changed_since: str
     corrections: tuple[str, ...]
     stamp: str = ""
     visit_stamp: str = ""
@@ -88,6 +90,7 @@ def _standing(
         at=_minute(at),
         comment=comment,
         reopened=review.reopened_because if review else "",
+        changed_since=review.changed_since if review else "",
         corrections=_corrections(snapshot, store, tube),
     )
     told = [asdict(standing), at, seen(rows, identity.visit, identity.tube_sha256)]

@@ -45,7 +45,10 @@ def baseline_backgrounds(
             key = (identity.specimen, identity.car_reagent, rule.id)
             rank = (identity.visit != baseline_visit, -count.reference_events, identity.tube_sha256)
             if key not in best or rank < best[key][0]:
-                background = Background(identity.tube_sha256, count.events, count.reference_events)
+                corrected = not tube.corrected.isdisjoint({rule.id, count.reference})
+                background = Background(
+                    identity.tube_sha256, count.events, count.reference_events, corrected
+                )
                 best[key] = (rank, background)
     ordered = sorted(best.items(), key=lambda item: str(item[0]))
     return {key: background for key, (_, background) in ordered}
@@ -61,14 +64,18 @@ def background_flags(
 ) -> list[Flag]:
     """List what is doubtful about the pre-infusion background of a population in a tube.
 
-    A background of fewer than ``few_events`` reference events is poorly known. Where there is none,
+    A background of fewer than ``few_events`` reference events is poorly known, and one of another
+    tube that a person corrected moves the limits here. Where there is none,
     ``backgrounds`` tells whether the patient has one of another CAR reagent.
     """
     if background is not None:
         needed = max(few_events, rule.minimum_parent_events)
-        if background.reference_events < needed:
-            return [Flag.BACKGROUND_FEW_EVENTS]
-        return []
+        few = background.reference_events < needed
+        lent = background.corrected and background.tube_sha256 != tube.identity.tube_sha256
+        return [
+            *([Flag.BACKGROUND_FEW_EVENTS] if few else []),
+            *([Flag.BACKGROUND_CORRECTED] if lent else []),
+        ]
     of_another_reagent = any(
         specimen == tube.identity.specimen and population == rule.id
         for specimen, _, population in backgrounds

@@ -87,12 +87,13 @@ class Background:
     """Events that a stain gives among ``reference_events`` of which none has the marker.
 
     Counted in the patient's pre-infusion tube (``tube_sha256``), or among the tube's own cells that
-    cannot carry the marker.
+    cannot carry the marker. ``corrected`` tells that a person corrected either number in that tube.
     """
 
     tube_sha256: str
     events: int
     reference_events: int
+    corrected: bool = False
 
     def expected(self, reference_events: int) -> float:
         """Give the background events to expect among ``reference_events`` of another tube.

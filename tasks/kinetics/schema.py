@@ -62,7 +62,7 @@ KINETICS = TableSchema(
         Column(
             "instrument",
             "",
-            "cytometer: the sheet's name for it, with model and serial number of its files",
+            "cytometer: the sheet's name for it, else model and serial number of its files",
             added_later=True,
         ),
         Column("batch", "", "batch of staining and acquisition", added_later=True),

@@ -1,7 +1,7 @@
 """Draw what the patients of a cohort show together, linked to their gates and their reports."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from tasks.publish.wording import Row
 if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
+    from matplotlib.figure import Figure
 
 ROOT = "../"
 """The way from the cohort's folder to the results."""
@@ -43,8 +44,9 @@ def cohort_figures(
     parameters: "pd.DataFrame",
     recovery: "pd.DataFrame",
     composition: "pd.DataFrame",
+    names: Sequence[str] = tuple(DESCRIPTIONS),
 ) -> dict[str, LinkedFigure]:
-    """Draw the cohort's figures, by the name of their file.
+    """Draw the cohort's figures with these names, by the name of their file.
 
     The frames have the columns of the schemas that bear their names.
     """
@@ -55,28 +57,34 @@ def cohort_figures(
     from tasks.publish.recovery_plot import draw_recovery
     from tasks.publish.swimmer_plot import draw_swimmers
 
-    strata = composition["patient"].map(record.strata or (lambda _: EVERYONE))
-    bars = {str(name): cohort_bars(rows) for name, rows in composition.groupby(strata)}
     patients = sorted(set(kinetics["patient"]))
-    points = FigureLinks()
-    curves = draw_cohort_curves(
-        kinetics, strata=record.strata, mark_of=lambda row: points.add(_point_link(record, row))
-    )
-    figures = {
-        "time_to_recovery": LinkedFigure(draw_recovery(record.curves), ()),
-        "curves": LinkedFigure(curves, points.links),
-        "composition": LinkedFigure(draw_composition(bars, "n ="), ()),
-    }
-    by_patient = {
-        "swimmer": draw_swimmers(kinetics, parameters, recovery, record.strata),
-        "completeness": draw_completeness(kinetics, record.strata),
-        "exposure": draw_exposure(parameters, patients, record.strata),
-    }
-    for name, figure in by_patient.items():
+
+    def curves() -> LinkedFigure:
+        points = FigureLinks()
+        drawn = draw_cohort_curves(
+            kinetics, strata=record.strata, mark_of=lambda row: points.add(_point_link(record, row))
+        )
+        return LinkedFigure(drawn, points.links)
+
+    def bars() -> LinkedFigure:
+        strata = composition["patient"].map(record.strata or (lambda _: EVERYONE))
+        groups = {str(name): cohort_bars(rows) for name, rows in composition.groupby(strata)}
+        return LinkedFigure(draw_composition(groups, "n ="), ())
+
+    def named(figure: "Figure") -> LinkedFigure:
         links = FigureLinks()
         link_names(figure, {patient: links.add(_report_link(patient)) for patient in patients})
-        figures[name] = LinkedFigure(figure, links.links)
-    return figures
+        return LinkedFigure(figure, links.links)
+
+    draw: dict[str, Callable[[], LinkedFigure]] = {
+        "time_to_recovery": lambda: LinkedFigure(draw_recovery(record.curves), ()),
+        "curves": curves,
+        "composition": bars,
+        "swimmer": lambda: named(draw_swimmers(kinetics, parameters, recovery, record.strata)),
+        "completeness": lambda: named(draw_completeness(kinetics, record.strata)),
+        "exposure": lambda: named(draw_exposure(parameters, patients, record.strata)),
+    }
+    return {name: draw[name]() for name in names}
 
 
 def _point_link(record: CohortRecord, row: Row) -> Link:

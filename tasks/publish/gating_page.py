@@ -1,6 +1,8 @@
 """Write the page of one tube, a shell around its data file, and draw its gates as a figure."""
 
+import re
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 from gating.display.gate_view import GateView
@@ -9,6 +11,8 @@ from tasks.publish.tube_data import TubeHead
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_BODY = re.compile(r'(<body(?: (?!data-versions)[a-z-]+="[^"]*")*)(?: data-versions="[^"]*")?>')
 
 
 def gating_figure(head: TubeHead, flags: Sequence[str], views: Sequence[GateView]) -> "Figure":
@@ -25,9 +29,19 @@ def gating_figure(head: TubeHead, flags: Sequence[str], views: Sequence[GateView
     return draw_gating_page(title, "   ·   ".join(facts), views)
 
 
-def render_gating_page(head: TubeHead) -> str:
-    """Write the HTML page of a tube; its gates are in the data file beside it, ``gating.js``."""
+def render_gating_page(head: TubeHead, versions: Sequence[str] = ()) -> str:
+    """Write the HTML page of a tube; its gates are in the data file beside it, ``gating.js``.
+
+    ``versions`` names the versions of which a data file lies beside it.
+    """
     from tasks.publish.pages import render
 
     shell = {"page": "gating", "root": "../../", "key": head.tube_sha256[:12]}
-    return render("gating.html", shell | {"data": ["gating.js"], "head": head})
+    page = render("gating.html", shell | {"data": ["gating.js"], "head": head})
+    return with_versions(page, versions)
+
+
+def with_versions(page: str, versions: Sequence[str]) -> str:
+    """Let the page of a tube name the versions that can be laid over it, and no others."""
+    named = f' data-versions="{escape(" ".join(versions))}"' if versions else ""
+    return _BODY.sub(lambda body: f"{body[1]}{named}>", page, count=1)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-Kind = Literal["tube", "patient", "study", "map"]
+Kind = Literal["tube", "patient", "study", "map", "version"]
+_CALL, _END = "reconflow.add(", ");\n"
 _ESCAPED = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&"})
 
 
@@ -21,7 +22,16 @@ def data_script(kind: Kind, key: str, value: object) -> bytes:
     number that is not finite.
     """
     arguments = ",".join(_json(each) for each in (kind, key, value))
-    return f"reconflow.add({arguments});\n".encode("ascii")
+    return f"{_CALL}{arguments}{_END}".encode("ascii")
+
+
+def read_data_script(script: bytes) -> Any:
+    """Give the value of a data file; ValueError where it is none, or cut short."""
+    text = script.decode("ascii")
+    call = text.removeprefix(_CALL).removesuffix(_END)
+    if len(call) != len(text) - len(_CALL) - len(_END):
+        raise ValueError("This is no data file of a page.")
+    return json.loads(f"[{call}]")[2]
 
 
 def packed(values: np.ndarray[Any, np.dtype[Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from panels.text.errors import SettingsFault
 from panels.text.spelling import nearest
 from tasks.publish.tables import csv_bytes, write_atomically
+from tasks.results.cohort_pictures import FIGURES, CohortFrames, cohort_pictures
 from tasks.sheets.patients import Patient
 from tasks.study.folder import Study
 from tasks.study.settings import FILE_NAME
@@ -24,7 +25,6 @@ ESTIMATE_TABLES = (
     "recovery_medians.csv",
 )
 PAGE = "cohort.html"
-FIGURES = ("time_to_recovery", "curves", "composition", "swimmer", "completeness", "exposure")
 ESTIMATE_FILES = (*ESTIMATE_TABLES, PAGE, *(f"{name}.png" for name in FIGURES))
 NOT_GIVEN = "not given"
 MOST_STRATA = 6
@@ -84,10 +84,8 @@ def write_estimates(
     from tasks.kinetics.schema import COMPOSITION
     from tasks.kinetics.summary import summary_frame
     from tasks.kinetics.turnbull import curves_frame, medians_frame, recovery_curves
-    from tasks.publish.cohort_figures import cohort_figures, figures_in_page
     from tasks.publish.cohort_page import CohortRecord, render_cohort_page
     from tasks.publish.cohort_sentences import cohort_sentences
-    from tasks.publish.figure_bytes import png_bytes
 
     study = snapshot.study
     folder = study.results / "cohort"
@@ -113,10 +111,8 @@ def write_estimates(
     record = CohortRecord(
         study.settings.study, tuple(curves), column, grouped, snapshot.labels(), snapshot.gates()
     )
-    figures = cohort_figures(record, kinetics, parameters, recovery, composition)
-    for name, drawn in figures.items():
-        write_atomically(folder / f"{name}.png", png_bytes(drawn.figure))
+    frames = CohortFrames(kinetics, parameters, recovery, composition)
+    pictures = cohort_pictures(folder, record, frames)
     sentences = cohort_sentences(record, kinetics, summary)
-    pictures = figures_in_page(figures)
     page = render_cohort_page(record, kinetics, summary, pictures, sentences)
     write_atomically(folder / PAGE, page.encode())

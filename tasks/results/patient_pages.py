@@ -11,7 +11,7 @@ from tasks.publish.map_page import PAGE as MAP_PAGE
 from tasks.publish.page_data import data_script
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.tables import write_atomically
-from tasks.results.instrument_names import named_in_full
+from tasks.results.instrument_names import with_instrument_name
 from tasks.results.stored_tables import patient_folder
 from tasks.store.tubes import taken_in
 from tasks.vocabulary.flags import meanings
@@ -59,7 +59,7 @@ def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
 
     ``known`` are all tubes taken in.
     """
-    present = [named_in_full(tube) for tube in known if tube.file.state != "failed"]
+    present = [with_instrument_name(tube) for tube in known if tube.file.state != "failed"]
     own = [tube for tube in present if tube.patient == patient]
     batches = {(tube.panel, tube.batch) for tube in own if tube.batch}
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.kinetics.table_schema import Column, TableSchema
@@ -164,24 +164,44 @@ def _why(old: Row, new: Row, changed: list[str], corrected: Mapping[str, Row]) -
         return CORRECTED
     if not set(COUNTS).isdisjoint(changed):
         return "the tube was counted anew: controls or a baseline tube came, or the program changed"
-    return _tied_to(old, new, corrected) or (
-        "limits, background or a companion tube of the draw changed"
+    return (
+        _tied_to(old, new, corrected)
+        or _held_against(old, new, corrected)
+        or "limits, background or a companion tube of the draw changed"
     )
 
 
 def _tied_to(old: Row, new: Row, corrected: Mapping[str, Row]) -> str:
     """Name the corrected tube of the draw that a concentration is, or was, tied to."""
-    if Flag.ANCHORED_ON_CORRECTED not in f"{old['flags']};{new['flags']}".split(";"):
+    if not _flagged(Flag.ANCHORED_ON_CORRECTED, old, new):
         return ""
     of_draw = ("patient", "specimen", "visit")
-    told = sorted(
-        f"{row['panel']} {tube[:12]}"
-        for tube, row in corrected.items()
-        if all(row[name] == new[name] for name in of_draw)
-    )
-    if not told:
+    told = _tubes_named(corrected, new, of_draw)
+    return f"{CORRECTED_IN} {told}, which this value is tied to" if told else ""
+
+
+def _held_against(old: Row, new: Row, corrected: Mapping[str, Row]) -> str:
+    """Name the corrected tube before infusion whose background a count is, or was, held against."""
+    if not _flagged(Flag.BACKGROUND_CORRECTED, old, new):
         return ""
-    return f"{CORRECTED_IN} {', '.join(told)}, which this value is tied to"
+    before_infusion = {tube: row for tube, row in corrected.items() if row["day"] < 0}
+    told = _tubes_named(before_infusion, new, ("patient", "specimen", "panel"))
+    return f"{CORRECTED_IN} {told}, whose background this value is held against" if told else ""
+
+
+def _flagged(flag: Flag, *rows: Row) -> bool:
+    return any(flag in row["flags"].split(";") for row in rows)
+
+
+def _tubes_named(tubes: Mapping[str, Row], row: Row, shared: Sequence[str]) -> str:
+    """Name the tubes that share these columns with a row."""
+    return ", ".join(
+        sorted(
+            f"{each['panel']} {tube[:12]}"
+            for tube, each in tubes.items()
+            if all(each[name] == row[name] for name in shared)
+        )
+    )
 
 
 def _made_with_another(old: Row, new: Row) -> str:

@@ -77,7 +77,7 @@ def read_table(
     return _table(name, lines[0], lines[1:])
 
 
-def line_problem(table: CsvTable, line: CsvLine) -> str | None:
+def line_problem(table: CsvTable, line: CsvLine, longest_cell: int = LONGEST_CELL) -> str | None:
     """Say when a line has more or fewer values than the header has columns, or one too long."""
     present, wanted = len(line.cells), len(table.header)
     if present > wanted:
@@ -92,9 +92,9 @@ def line_problem(table: CsvTable, line: CsvLine) -> str | None:
             f"every empty cell."
         )
     longest = max(map(len, line.cells), default=0)
-    if longest > LONGEST_CELL:
+    if longest > longest_cell:
         return (
-            f"A value has {longest:,} letters, more than a cell has ({LONGEST_CELL:,} at most). "
+            f"A value has {longest:,} letters, more than a cell has ({longest_cell:,} at most). "
             f"Is a double quote missing?"
         )
     return None

@@ -75,6 +75,12 @@ def last_fingerprints(store: Store) -> dict[str, str]:
     return {row.patient: row.fingerprint for row in _intact_rows(store)}
 
 
+def last_edition_number(store: Store) -> int:
+    """Give the number of the edition that was written last, of whichever patient; 0 before any."""
+    with store.reading() as connection:
+        return connection.execute(select(func.max(editions.c.id))).scalar() or 0
+
+
 def earlier_editions(store: Store, patient: str) -> list[Edition]:
     """List all editions of a patient that are as they were written, newest first."""
     chosen = select(editions).where(editions.c.patient == patient).order_by(editions.c.id.desc())

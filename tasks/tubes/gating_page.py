@@ -16,6 +16,7 @@ from tasks.tubes.calibration import in_words, uncalibrated_populations
 from tasks.tubes.corrections import document_of
 from tasks.tubes.corrections import in_words as corrected_in_words
 from tasks.tubes.gate_tube import GatedTube
+from tasks.tubes.version_files import keep_versions
 from tasks.vocabulary.flags import Flag, meanings
 from tasks.vocabulary.severity import severity_of, worst_first
 
@@ -75,7 +76,8 @@ def write_gating_page(folder: Path, tube: Tube, gated: GatedTube) -> None:
     head = tube_head(tube, gated)
     data = tube_data(head, tube_findings(gated), gated.compiled, drawing_of(gated))
     write_atomically(folder / DATA, data)
-    write_atomically(folder / PAGE, render_gating_page(head).encode())
+    page = render_gating_page(head, keep_versions(folder, gating))
+    write_atomically(folder / PAGE, page.encode())
     made_with = (gating.panel_sha256, gating.correction_sha256)
     shown = _shown(tube, gating.strategy, made_with, gated.calibrated)
     write_atomically(folder / SHOWN, shown)

@@ -40,6 +40,11 @@ class Flag(ExplainedWord):
         "The concentration is tied to a count that a person corrected, in this tube or another of "
         "the draw; corrections.csv says who, when and why.",
     )
+    BACKGROUND_CORRECTED = Explained(
+        "background_corrected",
+        "The background that this count is held against is that of a tube before infusion in which "
+        "a person corrected it; corrections.csv says who, when and why.",
+    )
     UNSTEADY_ACQUISITION = Explained(
         "unsteady_acquisition",
         "More than 20 % of the acquisition was left out: the signal or the flow jumped (qc.json: "

@@ -34,6 +34,7 @@ _LOOK: Mapping[Flag, str] = {
     Flag.CORRECTED: "The value is a person's; whoever signs should see what was changed.",
     Flag.ANCHORED_ON_CORRECTED: "A correction moved this value too, though its own gates are as "
     "they were.",
+    Flag.BACKGROUND_CORRECTED: "A correction in another tube moved what counts as detected here.",
     Flag.UNSTEADY_ACQUISITION: "What was left out is in no count; the rest should look steady.",
     Flag.SIGNAL_DRIFT: "Cells may have crossed a boundary while the tube ran.",
     Flag.LOW_VIABILITY: "Unusual of fresh blood; rare populations suffer first.",

@@ -234,3 +234,10 @@ def test_a_flowjo_workspace_gives_the_counts_it_recorded(study: StudyByCommands)
         table = study.kinetics(patient).loc[("D14", "leukocytes")]
         assert table["events"] == counts[sample, "Margin/CD45+"]["counted"]
         assert table["method"] == "volumetric"
+    sheet = study.folder / "strategies" / "cellcounts" / "1.0.0" / "DEVIATIONS.csv"
+    why = ("--by", "A. Okafor", "--second", "B. Lee", "--reason", "as drawn in FlowJo")
+    corrected = study.command("tube", "correct", "--from", sheet, *why)
+    assert (len(corrected["tubes"]), corrected["lines_left_out"]) == (1, [])
+    assert study.kinetics("P71").loc[("D14", "leukocytes")]["events"] == deviation["counted_own"]
+    again = study.command("tube", "correct", "--from", sheet, *why)
+    assert (again["tubes"], again["lines_there_already"]) == ([], [2])

@@ -107,6 +107,21 @@ def test_a_person_accepts_a_tube_by_keys_and_the_tables_say_so(browser, served, 
     assert all(address.startswith((served.url, "data:", "about:")) for address in browser.requests)
 
 
+@needs_chromium
+def test_a_question_says_how_the_numbers_changed_since_it_was_asked(browser, served, study, sha):
+    body = {"decision": "query", "comment": "CD24?", "stamp": standing(served, sha)["stamp"]}
+    assert posted(served.client, "Berta", f"/api/tubes/{sha}/decisions", body).status_code == 200
+    assert standing(served, sha)["changed_since"] == ""
+    correct_tube(study, sha, Request("A. Meyer", "the valley lies higher", {"cd24_tr": 8500.0}))
+    changed = standing(served, sha)["changed_since"]
+    assert "corrected" in changed
+    logged_in(browser, served, "Anna Arzt")
+    browser.open(page_of(served, sha))
+    browser.until("document.querySelector('.review-queried')")
+    said = browser.evaluate("document.querySelector('.review-panel').textContent")
+    assert f"The numbers changed since it was asked: {changed}." in said
+
+
 def test_the_second_of_two_reviewers_is_told(served, study, sha):
     saw = standing(served, sha)
     body = {"decision": "query", "comment": "is that real?", "stamp": saw["stamp"]}
@@ -255,6 +270,9 @@ def test_a_tube_is_opened_anew_when_a_tube_beside_it_changed(study, sha):
     tubes = LiveTubes()
     held = tubes.open(study, sha)
     assert tubes.open(study, sha) is held
+    sheet = study.patients_sheet
+    sheet.write_bytes(sheet.read_bytes() + b"\n")
+    assert tubes.open(study, sha) is held, "a line without values concerns no tube"
     decide_on_tube(study, COMPANION, "exclude", "Berta", "clot")
     assert tubes.open(study, sha) is not held
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from flows.review_pages.failures import note_failure
 from tasks.publish.app_files import write_app
 from tasks.review.tokens import is_token, token_hash
 from tasks.review.tokens import let_in as give_token
@@ -111,16 +113,41 @@ def test_what_cannot_be_read_is_answered_in_a_sentence(served, study):
         assert answer.json()["fault"].endswith(".")
 
 
-def test_what_the_server_did_not_foresee_is_a_sentence_too(served):
+def test_what_the_server_did_not_foresee_is_a_sentence_too(served, study, capfd):
     @served.app.post("/api/broken")
     def broken() -> None:
         raise RuntimeError("inner words")
 
     answer = served.client.post("/api/broken", json={})
     assert answer.status_code == 500
-    assert answer.json()["fault"].startswith("The review server failed at this")
+    fault = answer.json()["fault"]
+    assert fault.startswith("The review server failed at this")
     assert "inner words" not in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+    (reference,) = re.findall(r"Its reference is ([0-9a-f]{8})\.$", fault)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"failed at POST /api/broken (reference {reference}): RuntimeError" in line
+    assert "inner words" not in line
+    log = study.folder / ".review" / "failures.log"
+    assert (log.parent.stat().st_mode & 0o777, log.stat().st_mode & 0o777) == (0o700, 0o600)
+    kept = log.read_text(encoding="utf-8")
+    assert f" {reference} POST /api/broken\nTraceback" in kept
+    assert "RuntimeError: inner words" in kept
+    assert served.client.get("/.review/failures.log").status_code == 404
+
+
+def test_a_log_of_failures_that_cannot_be_kept_is_said_and_a_long_one_begins_anew(tmp_path, capfd):
+    (tmp_path / ".review").mkdir()
+    log = tmp_path / ".review" / "failures.log"
+    log.write_text("x" * 1_000_001)
+    first = note_failure(tmp_path, "GET /a", ValueError("y"))
+    assert first in log.read_text(encoding="utf-8")
+    assert (log.parent / "failures.1.log").stat().st_size == 1_000_001
+    log.unlink()
+    log.symlink_to(tmp_path / "elsewhere")
+    note_failure(tmp_path, "GET /b", ValueError("y"))
+    assert not (tmp_path / "elsewhere").exists()
+    assert "the traceback could not be kept" in capfd.readouterr().err
 
 
 def test_without_tokens_a_name_is_enough_on_this_machine(served):

@@ -1,6 +1,7 @@
 """What the page of a cohort draws, and what it must never draw."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -31,6 +32,7 @@ from tasks.publish.recovery_plot import draw_recovery
 from tasks.publish.strata import stratum_colours
 from tasks.publish.swimmer_plot import draw_swimmers
 from tasks.publish.visit_medians import visit_medians, with_amounts
+from tasks.results.cohort_pictures import FIGURES, CohortFrames, cohort_pictures
 from tests.tasks.published_rows import (
     DETECTED,
     NOT_DETECTED,
@@ -381,3 +383,43 @@ def test_a_study_without_patients_has_a_page() -> None:
     assert [curve.patients for curve in record.curves] == [0, 0, 0, 0]
     assert "no patient seen depleted" in page
     assert texts(figures["swimmer"], "empty") == ["no patient yet"]
+
+
+def test_figures_of_the_same_numbers_are_kept_and_read_as_if_drawn_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pictures(folder: Path, frame: pd.DataFrame) -> dict[str, str]:
+        folder.mkdir(exist_ok=True)
+        derived, recovery = parameters_frame(frame), recovery_frame(frame)
+        curves = tuple(recovery_curves(recovery, {}))
+        record = CohortRecord("test", curves, labels={"b_cells": "B cells (CD19+)"})
+        frames = CohortFrames(frame, derived, recovery, composition_frame(frame))
+        return {name: str(each) for name, each in cohort_pictures(folder, record, frames).items()}
+
+    drawn: list[list[str]] = []
+    monkeypatch.setattr(
+        "tasks.publish.cohort_figures.cohort_figures",
+        lambda *given, names: drawn.append(list(names)) or cohort_figures(*given, names=names),
+    )
+    frame = COHORT.copy()
+    first = pictures(tmp_path / "kept", frame)
+    assert set(drawn.pop()) == set(FIGURES) == set(first)
+    assert pictures(tmp_path / "kept", frame) == first
+    assert drawn.pop() == []
+    for population in sorted(set(frame["population"])):
+        row = frame.index[(frame["population"] == population) & frame["per_ul"].notna()][-1]
+        frame.loc[row, ["per_ul", "per_ul_low", "per_ul_high"]] *= 3
+        assert pictures(tmp_path / "kept", frame) == pictures(tmp_path / f"new {population}", frame)
+        kept, anew = drawn
+        drawn.clear()
+        assert kept, f"{population} changed"
+        assert set(anew) == set(FIGURES)
+        for name in FIGURES:
+            files = [tmp_path / of / f"{name}.png" for of in ("kept", f"new {population}")]
+            assert files[0].read_bytes() == files[1].read_bytes()
+    (tmp_path / "kept" / "swimmer.png").write_bytes(b"edited by hand")
+    pictures(tmp_path / "kept", frame)
+    assert drawn.pop() == ["swimmer"]
+    (tmp_path / "kept" / ".figures.json").write_text("{", encoding="utf-8")
+    pictures(tmp_path / "kept", frame)
+    assert set(drawn.pop()) == set(FIGURES)

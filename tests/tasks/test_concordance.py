@@ -2,7 +2,10 @@
 its own."""
 
 import csv
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +31,8 @@ from tasks.strategies.release import release_version
 from tasks.strategies.standing import strategy_standing
 from tasks.study.folder import Study, open_study
 from tasks.study.settings import load_settings
+from tasks.tubes.version_files import keep_versions, version_file
+from tests.tasks.page_files import arguments, tube_data
 from tests.tasks.plain_pass import plain_night, recount_all
 from tests.tasks.study_folder import make_study
 
@@ -140,6 +145,62 @@ def test_nothing_in_use_is_touched_and_nothing_is_done_twice(study: Study, page:
     assert {
         row["strategy"] for row in table(study.results / "patients" / "P01" / "kinetics.csv")
     } == {"bcell@2.0.0"}
+
+
+def test_each_page_can_lay_the_gates_of_the_other_version_over_its_own(
+    study: Study, page: Path
+) -> None:
+    compared = sorted((page.parent / "tubes").iterdir())
+    for path in compared:
+        folder = study.results / "tubes" / path.stem
+        assert f'data-versions="{OTHER}"' in (folder / "gating.html").read_text(encoding="utf-8")
+        kind, key, value = arguments((folder / f"{OTHER}.js").read_bytes())
+        assert (kind, key) == ("version", f"{path.stem}/{OTHER}")
+        mine = tube_data(folder)
+        assert value["over"]["strategy_sha256"] == mine["head"]["strategy_sha256"]
+        assert not value["tube"]["densities"], "both are drawn on the same axes"
+        ours, theirs = (gates_of(each) for each in (mine, value["tube"]))
+        assert ours["b_cells"]["outlines"] == theirs["b_cells"]["outlines"]
+        assert (
+            ours["transitional_phenotype"]["outlines"]
+            != theirs["transitional_phenotype"]["outlines"]
+        )
+        assert value["compared"].keys() == ours.keys() == theirs.keys()
+        for gate, (before, after, _) in value["compared"].items():
+            assert (before, after) == (ours[gate]["events"], theirs[gate]["events"])
+
+
+def gates_of(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {gate["name"]: gate for gate in value["gates"]}
+
+
+def test_what_is_laid_over_goes_when_the_tube_is_counted_otherwise(
+    study: Study, page: Path, tmp_path: Path
+) -> None:
+    sha = table(study.results / "patients" / "P01" / "kinetics.csv")[0]["tube_sha256"]
+    with study.store() as store:
+        (gating,) = (each for each in gatings_of(store, sha) if each.strategy != OTHER)
+    folder = shutil.copytree(study.results / "tubes" / sha[:12], tmp_path / "tube")
+    file = version_file(folder, OTHER)
+    assert keep_versions(folder, gating) == [OTHER]
+    corrected = replace(gating, correction_sha256="c", reference_set_sha256="none asked")
+    assert keep_versions(folder, corrected) == [OTHER]
+    for part in ("strategy_sha256", "panel_sha256", "calibration_sha256", "reference_set_sha256"):
+        assert keep_versions(folder, replace(gating, **{part: "another"})) == []
+        assert not file.exists()
+        shutil.copy(version_file(study.results / "tubes" / sha[:12], OTHER), file)
+    file.write_bytes(file.read_bytes()[:100])
+    assert keep_versions(folder, gating) == [], "a file that was cut short is laid over nothing"
+
+
+def test_a_tube_without_what_is_laid_over_is_compared_again(study: Study, page: Path) -> None:
+    sha = table(study.results / "patients" / "P01" / "kinetics.csv")[0]["tube_sha256"]
+    file = version_file(study.results / "tubes" / sha[:12], OTHER)
+    kept = file.read_bytes()
+    file.unlink()
+    assert tubes_to_compare(study, comparison(read_snapshot(study), OTHER)) == [sha]
+    recount_all(study, comparison(read_snapshot(study), OTHER))
+    assert file.read_bytes() == kept
 
 
 def test_a_version_that_was_never_promoted_is_said_to_be_the_sheets(study: Study) -> None:

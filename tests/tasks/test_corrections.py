@@ -1,7 +1,9 @@
 """One tube is put right by a person: both counts stay, and nothing else moves."""
 
 import csv
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from gating.evaluation.axis_units import to_display
-from panels.text.errors import ReconflowError, UsageFault
+from panels.text.errors import ReconflowError, SheetFault, UsageFault
 from tasks.concordance.compare import agreement
 from tasks.concordance.recount import comparison, measure_references
 from tasks.corrections.correct import (
@@ -21,6 +23,7 @@ from tasks.corrections.correct import (
     preview_correction,
     withdraw_corrections,
 )
+from tasks.corrections.correct_from_sheet import correct_from_sheet
 from tasks.corrections.exclusion import decide_on_tube
 from tasks.corrections.live_tube import LiveTube
 from tasks.corrections.tube_history import tube_history
@@ -37,6 +40,7 @@ from tasks.store.corrections import read_corrections
 from tasks.store.exclusions import excluded_tubes
 from tasks.store.gatings import gatings_of
 from tasks.store.schema import thresholds
+from tasks.store.traced_rows import contradictions
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
@@ -410,6 +414,132 @@ def test_what_a_later_correction_changed_is_told_from_the_earlier_one(study: Stu
     told = {row["population"]: (row["events_before"], row["events_after"]) for row in rows}
     name = "transitional_b"
     assert told[name] == (str(between[name]), str(events_of(study)[name]))
+
+
+SHEET = "file,threshold,value,gate,vertices,reason\n"
+
+
+def sheet(study: Study, *lines: str, header: str = SHEET) -> Path:
+    path = study.folder / "corrections-to-make.csv"
+    path.write_text(header + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def from_sheet(study: Study, path: Path, *, dry_run: bool = False, **change: str):
+    given = {"by": "A. Okafor", "second": "", "reason": ""} | change
+    return correct_from_sheet(study, path, dry_run=dry_run, **given)
+
+
+def test_a_sheet_corrects_several_tubes_and_given_again_nothing(study: Study) -> None:
+    gate, vertices = _shifted(study, 0.05)
+    outline = ";".join(f"{x:.10g},{y:.10g}" for x, y in vertices)
+    path = sheet(
+        study,
+        f"{FILE},cd24_tr,8500,,,the valley lies higher",
+        f'{sha_of(study)[:12]},,,{gate},"{outline}",cells cut off',
+        f"{BASELINE},cd24_tr,8500,,,",
+    )
+    with pytest.raises(SheetFault, match=r"line 4: column reason \(or --reason\) is empty"):
+        from_sheet(study, path)
+    tried = from_sheet(study, path, reason="as in the other tube", dry_run=True)
+    assert tried.tables is None
+    assert states(study) == []
+    done = from_sheet(study, path, reason="as in the other tube")
+    assert [each.changes for each in done.done] == [each.changes for each in tried.done]
+    assert done.tables is not None
+    assert [each.patient for each in done.tables] == ["P01"], "the tables are written once"
+    after = {each.population: each.after for each in done.done[0].changes}
+    assert after
+    assert {name: events_of(study)[name] for name in after} == after
+    reasons = {row["name"]: row["reason"] for row in table(study.results / TABLE)}
+    assert reasons == {"cd24_tr": "as in the other tube", gate: "cells cut off"}
+    kept = decisions(study)
+    assert len(kept) == 3, "one entry for each reason and tube"
+    again = from_sheet(study, path, reason="as in the other tube")
+    assert (again.done, again.already, again.tables) == ((), (2, 3, 4), ())
+    assert decisions(study) == kept
+    with study.store() as store:
+        assert contradictions(store) == (), "the log tells of every row"
+    assert due(study) == []
+
+
+def test_every_wrong_line_of_a_sheet_is_named_and_nothing_is_set(study: Study) -> None:
+    path = sheet(
+        study,
+        f"{FILE},cd24_tr,8500,,,good",
+        f"{FILE},cd24_tr,8000,,,contradicts",
+        f"{FILE},cd99,8500,,,unknown",
+        f"{BASELINE},cd24_tr,60000,,,far",
+        "nothing.fcs,cd24_tr,8500,,,no tube",
+    )
+    with pytest.raises(SheetFault) as refused:
+        from_sheet(study, path)
+    said = str(refused.value)
+    assert said.startswith(f"{path}: nothing was set.\n")
+    for line in (
+        "line 3: it sets cd24_tr otherwise than line 2 does.",
+        "line 4: --threshold cd99: this tube has no threshold of that name. It has:",
+        "line 5: --threshold cd24_tr=60000 is beyond what one person may set",
+        "line 6: No tube of this study came in as 'nothing.fcs'",
+    ):
+        assert f"  {line}" in said
+    assert "line 2:" not in said
+    assert states(study) == []
+    path = sheet(
+        study,
+        f"{FILE},cd24_tr,8500,cells,,both",
+        f"{FILE},,,,,neither",
+        f"{FILE},cd24_tr,,,,no value",
+        f"{FILE},cd24_tr,8.500.1,,,no number",
+        ",cd24_tr,8500,,,no file",
+        f"{FILE},cd24_tr,8500,x",
+    )
+    with pytest.raises(SheetFault) as refused:
+        from_sheet(study, path)
+    assert [int(line[7]) for line in str(refused.value).splitlines()[1:]] == [2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "said"),
+    [
+        ("tube,threshold\n", [], "line 1: the columns are file, threshold, value"),
+        ("file;threshold;value\n", [], "separated by semicolons"),
+        (SHEET, [], "no corrections. Add one line a correction"),
+        ("", [], "The sheet is empty"),
+    ],
+)
+def test_a_sheet_that_is_none_is_refused(study: Study, header: str, lines: list[str], said: str):
+    with pytest.raises(SheetFault, match=re.escape(said)):
+        from_sheet(study, sheet(study, *lines, header=header))
+    with pytest.raises(SheetFault, match="there is no such file"):
+        from_sheet(study, study.folder / "not-there.csv")
+    with pytest.raises(UsageFault, match="--by is empty"):
+        from_sheet(study, study.folder / "not-there.csv", by="")
+
+
+def test_what_a_workspace_draws_otherwise_is_a_correction_where_it_can_be_one(study: Study) -> None:
+    gate, vertices = _shifted(study, 0.05)
+    polygon = {"x": "FSC-A", "y": "SSC-A", "vertices": vertices}
+    cd24 = {"rectangle": {"CD24": {"above": 8500}, "CD38": {"above": 2600}}}
+    common = {"rectangle": {"CD24": {"above": 5600}, "CD38": {"above": 2600}}}
+    rows = [
+        (gate, "drawn otherwise", {"polygon": polygon}, {"polygon": {}}),
+        ("transitional_phenotype", "drawn otherwise", cd24, common),
+        ("lymphocytes", "drawn otherwise", cd24, common),
+        ("other", "only in this sample", {}, {}),
+    ]
+    path = study.folder / "DEVIATIONS.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        written = csv.writer(file)
+        written.writerow("sample file gate strategy_gate deviation own common".split())
+        for name, kind, own, shared in rows:
+            shapes = (json.dumps(own), json.dumps(shared))
+            written.writerow((FILE, FILE, f"Cells/{name}", name, kind, *shapes))
+    done = from_sheet(study, path, reason="as FlowJo has it")
+    assert [each.number for each in done.left_out] == [4, 5]
+    (tube,) = done.done
+    assert {each.place for each in tube.made} == {("gate", gate), ("threshold", "cd24_tr")}
+    assert next(each.value for each in tube.made if each.name == "cd24_tr") == 8500
 
 
 def test_a_correction_expires_with_the_calibration_it_was_made_on(study: Study) -> None:

@@ -401,6 +401,25 @@ def test_a_correction_is_the_cause_of_what_changed_in_its_tube_and_in_those_tied
     assert why["D42", "car19_t", "per_ul"].startswith("limits, background")
 
 
+def test_a_corrected_background_is_the_cause_of_limits_that_moved_with_it() -> None:
+    held = {"flags": "background_corrected", "lod_per_ul": 2.0}
+    then = data(kinetics(at(-7, used="Y"), at(28, used="Y"), at(56, used="Y")))
+    now = data(
+        kinetics(
+            at(-7, used="Y", corrected="Y", events=300),
+            at(28, used="Y", **held),
+            at(56, used="Y", lod_per_ul=2.0),
+        )
+    )
+    told = restatements(then, now).to_dict("records")
+    why = {(row["visit"], row["what"]): row["why"] for row in told}
+    assert why["D28", "lod_per_ul"] == (
+        f"a person corrected a gate, or took a correction back, in tube cart {93:064x}"[:-52]
+        + ", whose background this value is held against"
+    )
+    assert why["D56", "lod_per_ul"].startswith("limits, background")
+
+
 def test_findings_tell_use_file_and_limits_of_the_percentage() -> None:
     none = dict.fromkeys(("per_ul", "per_ul_low", "per_ul_high", "lod_per_ul", "lloq_per_ul"))
     marrow = at(56, specimen="marrow", method="none", **none)

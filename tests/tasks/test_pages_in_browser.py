@@ -49,6 +49,24 @@ def opened(browser, results, hash_="", value=None, width=1400):
     browser.until(f"{PLOTS}.some((canvas) => canvas.width > 300)")
 
 
+def control_named(browser):
+    """Give what stands on the button that lays a control over."""
+    return browser.evaluate(
+        "[...document.querySelectorAll('.bar-tools button')]"
+        ".find((button) => button.title.includes('control')).innerText.trim()"
+    )
+
+
+def test_each_plot_says_which_control_lies_over_it(browser, results):
+    opened(browser, results, "#with=control")
+    assert control_named(browser) == "Control (FMO) c"
+    notes = "[...document.querySelectorAll('.plot-notes')].map((note) => note.innerText)"
+    named = "Blue: FMO without CD19, D28 (day 26.9), 2025-03-18."
+    browser.until(f"{notes}.some((note) => note.startsWith({named!r}))")
+    told = browser.evaluate(text(".bar-told"))
+    assert "FMO without CD19, D28 (day 26.9), 2025-03-18, P01_D28.fcs" in told
+
+
 def open_folds(browser):
     browser.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
     browser.until(DRAWN)
@@ -88,8 +106,10 @@ def test_plots_are_lit_and_laid_over_by_keys(browser, results):
         seen.append(browser.evaluate(PICTURES))
         told.append(browser.evaluate(text(".bar-told")))
     assert told[0].startswith("Lit in orange: B cells (CD19+), 40 events; shown: all of them.")
-    assert "the events of D-7 (day -7), P01_D-7.fcs" in told[1]
+    assert "the events of D-7 (day -7), 2025-03-18, P01_D-7.fcs" in told[1]
     assert "FMO without CD19, D28" in told[2]
+    named = "FMO without CD19, D28 (day 26.9), 2025-03-18"
+    assert control_named(browser) == f"{named} c"
     assert "Blue dashes: the declared gates." in told[3]
     address = browser.evaluate("location.hash")
     assert address == "#gate=b_cells&light=b_cells&with=declared"

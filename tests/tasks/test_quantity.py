@@ -380,6 +380,20 @@ def test_a_background_of_few_t_cells_is_flagged_and_raises_the_limits() -> None:
     assert set(car.flags) == {"background_few_events", "limit_raised_by_background"}
 
 
+@pytest.mark.parametrize("corrected", ["car19_t", "t_cells"])
+def test_a_count_held_against_a_corrected_background_says_so(corrected: str) -> None:
+    baseline = replace(cart(40, sha="base", day=-7), corrected=frozenset({corrected}))
+    backgrounds = baseline_backgrounds([baseline], RULES, infused=COLLECTED)
+    later = quantities(cart(400, t_cells=100_000), backgrounds=backgrounds)["cart", "car19_t"]
+    assert "background_corrected" in later.flags
+    own = quantities(baseline, backgrounds=backgrounds)["cart", "car19_t"]
+    assert "background_corrected" not in own.flags, "of itself the count says corrected"
+    other = replace(baseline, corrected=frozenset({"leukocytes"}))
+    backgrounds = baseline_backgrounds([other], RULES, infused=COLLECTED)
+    later = quantities(cart(400, t_cells=100_000), backgrounds=backgrounds)["cart", "car19_t"]
+    assert "background_corrected" not in later.flags
+
+
 def test_the_shipped_strategies_ask_for_enough_cells_behind_a_percentage() -> None:
     cars = [
         p for p in load_strategy("cart@1.0.0").strategy.populations if p.background == "baseline"

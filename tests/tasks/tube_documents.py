@@ -1,6 +1,7 @@
 """Write data files of a small study for the pages drawn in a browser (docs/pages.md)."""
 
 import base64
+import copy
 import json
 import zlib
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tasks.publish.app_files import write_app
+from tasks.publish.gating_page import with_versions
 from tasks.publish.pages import render
 
 BINS = 32
@@ -182,6 +184,7 @@ def series_value(visits: dict[str, float], tubes: dict[str, str], **of_tube: Any
                 "specimen": "blood",
                 "visit": visit,
                 "day": visits[visit],
+                "collected": "2025-03-18T08:04:00",
                 "control": "fmo:CD19" if sha12.startswith("fmo") else "",
                 "strategy": "bcell@3.0.0",
                 "flags": ["beads_incomplete"],
@@ -191,6 +194,37 @@ def series_value(visits: dict[str, float], tubes: dict[str, str], **of_tube: Any
         ],
         "counts": counts,
     }
+
+
+def version_value(
+    tube: dict[str, Any], *, added: str, moved: str, elsewhere: str
+) -> dict[str, Any]:
+    """Give what a version lays over a tube.
+
+    It adds a gate beside the B cells, holds half of the events of ``moved`` behind a border further
+    right, and draws ``elsewhere`` on axes of its own.
+    """
+    other = copy.deepcopy(tube)
+    other["head"] |= {"strategy": "bcell@4.0.0", "strategy_sha256": "12" * 32}
+    other["axes"].append(axis("CD24", "BV605-A"))
+    gates = {gate["name"]: gate for gate in other["gates"]}
+    compared = {name: [gate["events"], gate["events"], 1.0] for name, gate in gates.items()}
+    gates[moved]["events"] //= 2
+    gates[moved]["outlines"] = [[[max(x, 0.6), y] for x, y in gates[moved]["outlines"][0]]]
+    compared[moved] = [compared[moved][0], gates[moved]["events"], 0.6667]
+    new = gates[moved] | {"name": added, "label": added, "population": "", "events": 7}
+    other["gates"].append(new)
+    compared[added] = [None, 7, None]
+    gates[elsewhere]["y"] = 2
+    for gate in other["gates"]:
+        gate["density"] = 0 if gate["name"] == elsewhere else None
+    other["densities"] = [other["densities"][1] | {"y": 2}]
+    other["sample"]["columns"] = packed(np.full((3, other["sample"]["events"]), 90, np.uint8))
+    over = {
+        name: tube["head"][name]
+        for name in ("strategy", "strategy_sha256", "panel_sha256", "calibration_sha256")
+    }
+    return {"format": 1, "over": over, "compared": compared, "tube": other}
 
 
 def write_tube(results: Path, sha12: str, value: dict[str, Any]) -> str:
@@ -205,6 +239,14 @@ def write_data(path: Path, kind: str, key: str, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = ", ".join(json.dumps(part) for part in (kind, key, value))
     path.write_text(f"reconflow.add({text});\n", encoding="utf-8")
+
+
+def write_version(results: Path, sha12: str, value: dict[str, Any]) -> None:
+    """Write what a version lays over a tube whose page was written, and name it there."""
+    folder, name = results / "tubes" / sha12, value["tube"]["head"]["strategy"]
+    write_data(folder / f"{name}.js", "version", f"{sha12}/{name}", value)
+    page = folder / "gating.html"
+    page.write_text(with_versions(page.read_text(encoding="utf-8"), [name]), encoding="utf-8")
 
 
 def write_page(results: Path, path: Path, *, gate: str = "", **shell: str) -> str:

@@ -14,6 +14,10 @@ const places = {
     const [patient, compartment] = key.split("/").map(encodeURIComponent);
     return `${patient ? `patients/${patient}` : "cohort"}/maps/${compartment}.js`;
   },
+  version: (key) => {
+    const [tube, name] = key.split("/").map(encodeURIComponent);
+    return `tubes/${tube}/${name}.js`;
+  },
 };
 
 /** Keep one value; called by the data files. */

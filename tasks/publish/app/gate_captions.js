@@ -19,7 +19,7 @@ const gateCaptions = (() => {
       element(
         "span",
         { class: "plot-thresholds" },
-        thresholdsOf(tube, plot).map(gateWords.thresholdShort).join(" · "),
+        thresholdWords(tube, plot),
       ),
     ];
   }
@@ -57,14 +57,23 @@ const gateCaptions = (() => {
   }
 
   /** Say what the gates of a plot cut on axes that are not drawn, or what they combine. */
+  function hiddenCuts(tube, plot) {
+    return [...new Set(plot.gates.flatMap((number) => tube.gates[number].hidden))];
+  }
+
   function cuts(tube, plot) {
-    const told = new Set(plot.gates.flatMap((number) => tube.gates[number].hidden));
-    return told.size ? [element("span", { class: "plot-hidden" }, [...told].join("; "))] : [];
+    const told = hiddenCuts(tube, plot);
+    return told.length ? [element("span", { class: "plot-hidden" }, told.join("; "))] : [];
   }
 
   function thresholdsOf(tube, plot) {
     const numbers = new Set(plot.gates.flatMap((number) => tube.gates[number].thresholds));
     return [...numbers].map((number) => tube.thresholds[number]);
+  }
+
+  /** Say in short where the thresholds of a plot lie. */
+  function thresholdWords(tube, plot) {
+    return thresholdsOf(tube, plot).map(gateWords.thresholdShort).join(" · ");
   }
 
   /** Say a plot in sentences: the text alternative of its picture. */
@@ -86,14 +95,7 @@ const gateCaptions = (() => {
       element(
         "ul",
         { class: "plot-told" },
-        plot.gates.map((number) =>
-          element(
-            "li",
-            {},
-            gateWords.sentence(tube, number),
-            resultLine(tube.gates[number], results),
-          ),
-        ),
+        sentences(tube, plot, results).map((sentence) => element("li", {}, sentence)),
       ),
       ...cuts(tube, plot),
       limited.length ? element("h3", {}, "Thresholds") : null,
@@ -102,12 +104,19 @@ const gateCaptions = (() => {
     ].filter(Boolean);
   }
 
+  /** Say each gate of a plot in one or two sentences, with its result. */
+  function sentences(tube, plot, results) {
+    return plot.gates.map(
+      (number) => gateWords.sentence(tube, number) + resultLine(tube.gates[number], results),
+    );
+  }
+
   /** Give the code of a result where its printed form does not hold it already. */
   const codeOf = ({ printed, code }) => (printed.includes(code) ? "" : code);
 
   function resultLine(gate, results) {
     const result = results[gate.population];
-    if (!result) return null;
+    if (!result) return "";
     const interval = numberWords.interval(result.low, result.high);
     return ` ${[resultWords(result), interval, codeOf(result)].filter(Boolean).join(", ")}.`;
   }
@@ -131,5 +140,5 @@ const gateCaptions = (() => {
     return flags.size ? element("p", {}, `Flags: ${[...flags].join(", ")}`) : null;
   }
 
-  return { caption, codeOf, resultWords, told, words };
+  return { caption, codeOf, hiddenCuts, resultWords, sentences, thresholdWords, told, words };
 })();

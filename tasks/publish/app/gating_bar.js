@@ -5,6 +5,7 @@ class GatingBar {
     this.told = element("p", { class: "bar-told", "aria-live": "polite" });
     this.overlays = [];
     this.lamps = [];
+    this.controls = [];
     this.links = [];
     this.large = this.button("Enlarge", "Enter", () => gatingPage.set({ large: true }));
     this.strip = element("a", {}, "This gate at all visits");
@@ -26,9 +27,15 @@ class GatingBar {
   /** Make a set of switches: what is lit, what is laid over. There may be several sets. */
   switches() {
     const lamp = this.button("Light the gate", "l", () => this.page.lightChosen());
-    const overlays = pageAddress.OVERLAYS.map((overlay) => this.overlayButton(overlay));
+    const overlays = pageAddress.OVERLAYS.filter(({ name }) => name !== "version");
+    const buttons = [...overlays, ...this.versions()].map((each) => this.overlayButton(each));
     this.lamps.push(lamp);
-    return [lamp, element("span", { class: "faded" }, "Lay over:"), ...overlays];
+    return [lamp, element("span", { class: "faded" }, "Lay over:"), ...buttons];
+  }
+
+  /** List the versions that can be laid over, each as an overlay of its own; one key for all. */
+  versions() {
+    return otherVersions.names().map((name) => ({ name, key: "v", words: `Version ${name}` }));
   }
 
   overlayButton({ name, key, words }) {
@@ -36,12 +43,15 @@ class GatingBar {
     const more = { disabled: Boolean(fault), title: fault };
     const made = this.button(words, key, () => this.page.lay(name), more);
     this.overlays.push([name, made]);
+    if (name === "control" && !fault) this.controls.push(made);
     return made;
   }
 
   /** Say why something cannot be laid over the plots, or "". */
   unavailable(name) {
     const { beside, tube } = this.page;
+    if (pageAddress.isVersion(name)) return "";
+    if (name === "version") return otherVersions.NONE;
     if (name === "declared") {
       const moved = tube.gates.some((gate) => gate.declared.length);
       return moved ? "" : "Every gate lies where the strategy declares it.";
@@ -83,18 +93,33 @@ class GatingBar {
   update(chosen, light) {
     const { state, beside, tube } = this.page;
     const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
-    this.overlays.forEach(([name, button]) => press(button, state.with === name));
+    const laid = otherVersions.nameOf(state.with) || state.with;
+    this.overlays.forEach(([name, button]) => press(button, laid === name));
     this.lamps.forEach((lamp) => {
       press(lamp, light >= 0);
       lamp.disabled = chosen < 0 && light < 0;
     });
     this.links.forEach(([entry, link]) => (link.href = pageAddress.tube(entry.sha12, state)));
     this.large.disabled = chosen < 0;
+    this.nameControl(chosen);
     this.strip.hidden = chosen < 0 || !beside.own;
     if (!this.strip.hidden) {
       this.strip.href = pageAddress.strip(tube.head.patient, tube.gates[chosen].name);
     }
     this.lit = light;
+  }
+
+  /** Name on the button of the control which one lies over the plot of the chosen gate. */
+  nameControl(chosen) {
+    const { laid, plots, beside } = this.page;
+    const plot = plots.find(({ gates }) => gates.includes(chosen));
+    const control = plot ? laid.controlOf(plot) : null;
+    const words = control ? tubeVisits.short(control) : "Control (FMO)";
+    const all = beside.controls.map(tubeVisits.told).join("; ");
+    this.controls.forEach((button) => {
+      button.firstChild.textContent = `${words} `;
+      button.title = `Lays over each plot the control of its markers: ${all}`;
+    });
   }
 
   /** Say which gate is not there, what is lit and what is laid over; gives the words. */

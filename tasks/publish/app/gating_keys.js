@@ -10,6 +10,7 @@ const gatingHelp = (() => {
     ["+  −", "zoom in, out (enlarged plot; also the wheel)"],
     ["Shift + arrows", "move within the enlarged plot (also drag)"],
     ["0", "show the whole plot"],
+    ["s", "save the enlarged plot as a PNG file"],
     ...(served
       ? [
           ["a  q  r  x", "accept, query, repeat, exclude (or include again) this tube"],
@@ -55,7 +56,8 @@ const gatingKeys = (() => {
   function act(shown, event) {
     if (event.shiftKey && event.key.startsWith("Arrow")) return false;
     const overlay = pageAddress.OVERLAYS.find(({ key }) => key === event.key);
-    if (overlay) shown.lay(overlay.name);
+    if (overlay?.name === "version") shown.layVersion();
+    else if (overlay) shown.lay(overlay.name);
     else if (shown.review?.key(event.key)) return true;
     else if (!(actions[event.key]?.(shown, event) ?? false)) return false;
     return true;

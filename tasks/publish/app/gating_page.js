@@ -24,6 +24,7 @@ const gatingPages = (() => {
         visits: this.bar.visits(),
         switches: this.bar.switches(),
       });
+      this.version = new VersionSection((figure, title) => this.enlargeOther(figure, title));
       const figures = this.plots.map((plot) => this.makeFigure(plot));
       this.figures = figures;
       main.append(
@@ -46,6 +47,7 @@ const gatingPages = (() => {
             element("p", { class: "plot-legend faded" }, LEGEND),
           ),
         ),
+        this.version.section,
         ...parts("Thresholds", "thresholds", tubeHead.thresholds(this.tube)),
         this.help,
       );
@@ -137,6 +139,13 @@ const gatingPages = (() => {
       else this.set({ light: "", cells: "" });
     }
 
+    /** Lay the next of the other versions over the plots, or take the last one away. */
+    layVersion() {
+      const over = this.state.with;
+      if (!otherVersions.names().length) this.lay("version");
+      else this.set({ with: otherVersions.after(otherVersions.nameOf(over)) });
+    }
+
     lay(name) {
       const fault = this.bar.unavailable(name);
       if (fault) this.bar.tell(fault);
@@ -181,8 +190,16 @@ const gatingPages = (() => {
       this.figures.forEach((figure) =>
         figure.update({ chosen, light, cells, ...this.laid.over(figure.asked.plot) }),
       );
+      this.version.show(this.laid.version);
       const laid = [cells?.told, this.laid.told()].filter(Boolean).join(" ");
       this.enlarge(chosen, this.bar.tell(laid));
+    }
+
+    /** Show a plot enlarged that only the version laid over has. */
+    enlargeOther({ asked }, title) {
+      const words = gateCaptions.words(asked.tube, asked.plot, {});
+      const told = gateCaptions.told(asked.tube, asked.plot);
+      this.dialog.show({ asked, title: `${asked.tube.head.strategy}: ${title}`, words, told });
     }
 
     enlarge(chosen, told) {
@@ -200,8 +217,11 @@ const gatingPages = (() => {
         words: [
           ...gateCaptions.words(this.tube, plot, this.results),
           element("p", { class: "plot-notes" }, told),
+          element("p", { class: "plot-notes" }, figure.asked.version?.notes ?? []),
         ],
         told: gateCaptions.told(this.tube, plot),
+        results: this.results,
+        notes: [told],
       });
     }
 

@@ -1,4 +1,5 @@
-// What is laid over the plots of a tube: events and gates of other tubes, or the declared gates.
+// What is laid over the plots of a tube: events and gates of other tubes, the declared gates, or
+// those of another version of the strategy.
 class LaidOver {
   /** beside: as tubeVisits.beside gives it. */
   constructor(tube, plots, beside) {
@@ -10,7 +11,12 @@ class LaidOver {
   /** Choose what is laid over ("" for nothing) and load the tubes it needs. */
   async choose(what) {
     this.what = what;
+    const asked = otherVersions.isAsked(what);
+    const version = asked
+      ? await otherVersions.load(this.tube, otherVersions.nameOf(what))
+      : null;
     await Promise.all([...this.entries()].map((entry) => this.fetch(entry)));
+    if (what === this.what) this.version = version;
   }
 
   /** Load one tube; one that cannot be read is kept as null. */
@@ -27,18 +33,26 @@ class LaidOver {
 
   /** Give the entry of the tube that is laid over one plot, or null. */
   entryFor(plot) {
-    if (this.what === "control") {
-      const labels = [plot.x, plot.y].map((axis) => this.tube.axes[axis].label);
-      return tubeVisits.controlFor(this.beside.controls, labels);
-    }
+    if (this.what === "control") return this.controlOf(plot);
     return ["baseline", "previous"].includes(this.what) ? this.beside[this.what] : null;
   }
 
-  /** Give what plotScene.of asks about one plot: the other tube, and whether gates are declared. */
+  /** Give the entry of the control that belongs over a plot, or null. */
+  controlOf(plot) {
+    const labels = [plot.x, plot.y].map((axis) => this.tube.axes[axis].label);
+    return tubeVisits.controlFor(this.beside.controls, labels);
+  }
+
+  /**
+   * Give what plotScene.of asks about one plot: the other tube, whether gates are declared, and
+   * what another version draws.
+   */
   over(plot) {
     const entry = this.entryFor(plot);
     const other = entry ? (this.others.get(entry.sha12) ?? null) : null;
-    return { other, declared: this.what === "declared" };
+    const version = this.version?.over(plot) ?? null;
+    const named = other && this.what === "control" ? `Blue: ${tubeVisits.short(entry)}.` : "";
+    return { other, named, declared: this.what === "declared", version };
   }
 
   /** Say what is laid over the plots, for the legend; "" for nothing. */
@@ -47,6 +61,7 @@ class LaidOver {
     if (this.what === "declared") {
       return "Blue dashes: the declared gates. Red lines: the gates as applied to this tube.";
     }
+    if (this.version) return this.version.told;
     const [drawn, missing] = [true, false].map((there) => this.names(there));
     if (!drawn && !missing) return "No such tube lies beside this one.";
     const sentences = [

@@ -6,7 +6,11 @@ const pageAddress = (() => {
     { name: "previous", key: "p", words: "Previous visit" },
     { name: "control", key: "c", words: "Control (FMO)" },
     { name: "declared", key: "d", words: "Declared gates" },
+    { name: "version", key: "v", words: "Other version of the strategy" },
   ];
+
+  /** Tell whether an address' part names a version: bcell@2.0.0. */
+  const isVersion = (name) => /^[\w.-]+@[\w.+-]+$/.test(name);
 
   /** Read an address' hash: {gate, light, cells, with, large}; what is not given is "" or false. */
   function read(hash) {
@@ -16,7 +20,7 @@ const pageAddress = (() => {
       gate: given.get("gate") ?? "",
       light: given.get("light") ?? "",
       cells: given.get("cells") ?? "",
-      with: OVERLAYS.some(({ name }) => name === over) ? over : "",
+      with: isVersion(over) || OVERLAYS.some(({ name }) => name === over) ? over : "",
       large: given.get("large") === "1",
     };
   }
@@ -41,5 +45,5 @@ const pageAddress = (() => {
     return `${root()}patients/${folder}/gates/${name}.html`;
   }
 
-  return { OVERLAYS, read, strip, tube, write };
+  return { OVERLAYS, isVersion, read, strip, tube, write };
 })();

@@ -3,10 +3,11 @@ const plotDrawing = (() => {
   const { FONT, fitted, haloed, xPixel, yPixel } = plotFrame;
   const painted = new WeakMap();
 
+  const ofScreen = () => Math.max(2, window.devicePixelRatio || 1);
+
   /** Draw a scene (plot_scene.js) on a canvas that is so many CSS pixels wide. */
-  function draw(canvas, scene, width) {
+  function draw(canvas, scene, width, density = ofScreen()) {
     const frame = plotFrame.of(width);
-    const density = Math.max(2, window.devicePixelRatio || 1);
     canvas.width = Math.round(width * density);
     canvas.height = Math.round(frame.height * density);
     const pen = canvas.getContext("2d");

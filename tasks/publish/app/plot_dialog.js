@@ -26,10 +26,12 @@ const plotDialogs = (() => {
         button("Whole", "Show the whole plot (0)", () => this.reset()),
         button("↑", "Gate before (k)", () => step(-1)),
         button("↓", "Next gate (j)", () => step(1)),
+        button("Save PNG", "Save this plot as a PNG file (s)", () => this.save()),
         visits,
         button("Close", "Close (Esc)", () => this.dialog.close()),
       );
-      const side = element("div", { class: "plot-dialog-side" }, this.words);
+      this.saved = element("p", { class: "plot-notes", "aria-live": "polite" });
+      const side = element("div", { class: "plot-dialog-side" }, this.words, this.saved);
       this.dialog = element(
         "dialog",
         { class: "plot-dialog", "aria-labelledby": "plot-dialog-title", onclose: closed },
@@ -48,8 +50,11 @@ const plotDialogs = (() => {
       return this.dialog.open;
     }
 
-    /** Show a plot: asked as plotScene.of takes it, a title, and elements of words. */
-    async show({ asked, title, words, told }) {
+    /**
+     * Show a plot: asked as plotScene.of takes it, a title, and elements of words. results and
+     * notes are what a saved picture of it says, as gateCaptions.sentences and texts.
+     */
+    async show({ asked, title, words, told, results = {}, notes = [] }) {
       const moved = this.asked?.plot !== asked.plot;
       const whole = plotScene.wholeWindow({
         x: asked.tube.axes[asked.plot.x],
@@ -58,8 +63,10 @@ const plotDialogs = (() => {
       this.whole = whole;
       if (moved || !this.window) this.window = whole;
       this.asked = asked;
+      this.said = { title, results, notes };
       this.title.replaceChildren(title);
       this.words.replaceChildren(...words);
+      this.saved.replaceChildren();
       this.canvas.setAttribute("aria-label", told);
       if (!this.dialog.open) this.dialog.showModal();
       await this.refresh();
@@ -90,6 +97,17 @@ const plotDialogs = (() => {
 
     reset() {
       this.look(this.whole);
+    }
+
+    /** Save what is shown as a PNG file, and say its name or why there is none. */
+    async save() {
+      if (!this.scene) return;
+      const { asked, scene, said } = this;
+      const told = await plotPicture.save({ asked, scene, ...said }).then(
+        (name) => `Saved as ${name}.`,
+        (error) => error.message,
+      );
+      this.saved.replaceChildren(told);
     }
 
     /** Show another part of the plot, held within its axes. */
@@ -124,6 +142,7 @@ const plotDialogs = (() => {
         "-": () => this.zoom(STEP),
         "−": () => this.zoom(STEP),
         0: () => this.reset(),
+        s: () => this.save(),
         ...(this.editor?.active
           ? { "[": () => this.editor.nudge(-1), "]": () => this.editor.nudge(1) }
           : {}),

@@ -6,8 +6,9 @@ const plotScene = (() => {
 
   /**
    * Give a promise of the scene of one plot. asked: tube, plot (of tubeData.plots), chosen and
-   * light (numbers of gates, -1 none), cells (of a map, as mapOnGates.of gives them), declared (lay declared outlines over), other (another tube
-   * to lay over), window (the part shown).
+   * light (numbers of gates, -1 none), cells (of a map, as mapOnGates.of gives them), declared (lay
+   * declared outlines over), other (another tube to lay over), named (words on which one it is),
+   * version (what another version draws there: dashed, notes), window (the part shown).
    */
   async function of(asked) {
     const { tube, plot } = asked;
@@ -17,7 +18,8 @@ const plotScene = (() => {
     scene.whole = same(scene.window.x, full.x) && same(scene.window.y, full.y);
     scene.outlines = outlinesOf(asked);
     scene.limits = limitsOf(tube, plot);
-    scene.dashed = asked.declared ? declaredOf(tube, plot) : [];
+    scene.dashed = asked.declared ? declaredOf(tube, plot) : (asked.version?.dashed ?? []);
+    scene.notes.push(...(asked.version?.notes ?? []));
     Object.assign(scene, await eventsOf(tube, plot));
     Object.assign(scene, await litOf(asked, scene.notes));
     Object.assign(scene, await otherOf(asked, axes, scene.notes));
@@ -108,9 +110,10 @@ const plotScene = (() => {
   }
 
   /** Give what another tube lays over the plot: contours or dots, and its outlines. */
-  async function otherOf({ tube, plot, other, declared }, axes, notes) {
+  async function otherOf({ tube, plot, other, named, declared }, axes, notes) {
     const none = { contours: [], otherDots: [] };
     if (!other) return none;
+    notes.push(named);
     const theirs = counterpart(tube, plot, other);
     if (!theirs) {
       notes.push("The tube laid over has no such gate.");

@@ -133,13 +133,16 @@ const reviewPanel = (() => {
     }
   }
 
-  function sentences({ state, by, at, comment, reopened, corrections, next }) {
+  function sentences({ state, by, at, comment, reopened, corrections, next, ...standing }) {
     const known = state
       ? `${STATES[state]}${by ? ` by ${by}, ${at}` : ""}${comment ? `: ${comment}` : "."}`
       : STATES[""];
     return [
       element("p", { class: `review-state review-${state || "open"}` }, element("bdi", {}, known)),
       reopened ? element("p", { class: "alarm" }, `Open again: ${reopened}.`) : null,
+      standing.changed_since
+        ? element("p", {}, `The numbers changed since it was asked: ${standing.changed_since}.`)
+        : null,
       ...corrections.map((words) =>
         element("p", { class: "review-correction" }, "Corrected: ", element("bdi", {}, words)),
       ),

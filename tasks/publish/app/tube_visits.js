@@ -53,10 +53,18 @@ const tubeVisits = (() => {
     return fmo ?? controls.find((tube) => !leftOut(tube.control)) ?? null;
   }
 
-  /** Name a tube for a legend: visit, day, file. */
+  /** Name a tube for a legend: visit, day, date, file. */
   function told(entry) {
+    return [short(entry), entry.file].filter(Boolean).join(", ");
+  }
+
+  /** Name a tube in short: what control it is, its visit and day (or its batch), its date. */
+  function short(entry) {
     const control = entry.control ? controlWords(entry.control) : "";
-    return [control, `${entry.visit}${dayWords(entry)}`, entry.file].filter(Boolean).join(", ");
+    const visit = entry.visit ? `${entry.visit}${dayWords(entry)}` : "";
+    const batch = !entry.visit && entry.batch ? `batch ${entry.batch}` : "";
+    const date = (entry.collected ?? "").slice(0, 10);
+    return [control, visit, batch, date].filter(Boolean).join(", ");
   }
 
   function dayWords({ day }) {
@@ -69,5 +77,5 @@ const tubeVisits = (() => {
     return marker ? `FMO without ${marker}` : `${control} control`;
   }
 
-  return { beside, controlFor, controlWords, dayWords, leftOut, series, shortName, told };
+  return { beside, controlFor, controlWords, dayWords, leftOut, series, short, shortName, told };
 })();

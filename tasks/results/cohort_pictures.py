@@ -1,0 +1,113 @@
+"""Draw the figures of the cohort, and keep those whose numbers are the same as last time.
+
+A correction of one tube, or one visit more, changes few of them; drawing is most of what a cohort
+costs. What a figure was made of stands in ``.figures.json`` beside it, with its markup.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks.publish.tables import csv_bytes, write_atomically
+from tasks.vocabulary.populations import IN_COHORT_FIGURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from markupsafe import Markup
+
+    from tasks.publish.cohort_page import CohortRecord
+
+KEPT = ".figures.json"
+FIGURES = ("time_to_recovery", "curves", "composition", "swimmer", "completeness", "exposure")
+LAYOUT = ["patient", "specimen", "visit", "day", "review", "used"]
+"""Which visits there are decides how far an axis goes, whatever was counted there."""
+
+
+class CohortFrames(NamedTuple):
+    """The tables of a cohort, with the columns of the schemas that bear their names."""
+
+    kinetics: pd.DataFrame
+    parameters: pd.DataFrame
+    recovery: pd.DataFrame
+    composition: pd.DataFrame
+
+
+def cohort_pictures(folder: Path, record: CohortRecord, frames: CohortFrames) -> dict[str, Markup]:
+    """Write the cohort's figures as PNG into a folder, and give their markup for the page."""
+    from markupsafe import Markup
+
+    from tasks.publish.cohort_figures import cohort_figures, figures_in_page
+    from tasks.publish.figure_bytes import png_bytes
+
+    made_of = _made_of(record, frames)
+    kept = {
+        name: each
+        for name, each in _read(folder).items()
+        if each["made_of"] == made_of.get(name) and each["png"] == _sha256_of(folder, name)
+    }
+    drawn = cohort_figures(record, *frames, names=[each for each in FIGURES if each not in kept])
+    for name, each in drawn.items():
+        write_atomically(folder / f"{name}.png", png_bytes(each.figure))
+    for name, markup in figures_in_page(drawn).items():
+        kept[name] = {
+            "made_of": made_of[name],
+            "png": _sha256_of(folder, name),
+            "markup": str(markup),
+        }
+    write_atomically(folder / KEPT, (json.dumps(kept, sort_keys=True) + "\n").encode())
+    return {name: Markup(kept[name]["markup"]) for name in FIGURES}  # noqa: S704 - our own SVG
+
+
+def _made_of(record: CohortRecord, frames: CohortFrames) -> dict[str, str]:
+    """Hash by figure the numbers and words it is drawn from."""
+    shown = [name for name, _ in IN_COHORT_FIGURES]
+    kinetics, parameters, recovery, composition = frames
+    counts = kinetics[kinetics["population"].isin(shown)]
+    visits = kinetics[LAYOUT].drop_duplicates()
+    derived = parameters[parameters["population"].isin(shown)]
+    groups = json.dumps(dict(record.strata), sort_keys=True).encode()
+    words = json.dumps(
+        [[name, record.labels.get(name, "")] for name in shown]
+        + [[*key, gate] for key, gate in sorted(record.gates.items()) if key[1] in shown]
+    ).encode()
+    parts: Mapping[str, tuple[Any, ...]] = {
+        "time_to_recovery": (repr(record.curves).encode(),),
+        "curves": (counts, visits, words),
+        "composition": (composition,),
+        "swimmer": (counts, visits, derived, recovery),
+        "completeness": (counts, visits),
+        "exposure": (derived, visits),
+    }
+    return {name: _sha256(version("reconflow").encode(), groups, *of) for name, of in parts.items()}
+
+
+def _sha256(*parts: Any) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else csv_bytes(part))
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _sha256_of(folder: Path, name: str) -> str:
+    path = folder / f"{name}.png"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _read(folder: Path) -> dict[str, dict[str, str]]:
+    """Read what was kept last time; nothing where it was cut short or altered in its form."""
+    try:
+        kept = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {
+        name: each
+        for name, each in (kept.items() if isinstance(kept, dict) else ())
+        if isinstance(each, dict) and {"made_of", "png", "markup"} <= each.keys()
+    }

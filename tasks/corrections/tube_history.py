@@ -14,7 +14,7 @@ from tasks.store.exclusions import DONE, exclusions_of
 from tasks.store.gatings import TubeGating, gatings_of
 from tasks.store.ledger import files_with_bytes, history
 from tasks.store.opening import Store
-from tasks.store.schema import reviews
+from tasks.store.schema.decisions import reviews
 from tasks.store.tubes import Tube
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study

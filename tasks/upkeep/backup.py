@@ -22,7 +22,7 @@ from panels.text.errors import UsageFault
 from tasks.review.audit_trail import HEADS
 from tasks.store.ledger import TAKEN_IN, all_files
 from tasks.store.opening import utc_now
-from tasks.store.schema import SCHEMA_VERSION
+from tasks.store.schema.layout import SCHEMA_VERSION
 from tasks.study.folder import Study
 from tasks.upkeep.store_copy import copy_to_file
 

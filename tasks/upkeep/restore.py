@@ -24,7 +24,7 @@ from panels.text.plural import counted
 from tasks.review.audit_trail import HEADS, read_trail
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.opening import BUSY_SECONDS
-from tasks.store.schema import SCHEMA_VERSION
+from tasks.store.schema.layout import SCHEMA_VERSION
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import study_lock
 from tasks.upkeep.backup import FORMAT, MANIFEST, STORE, ArchivedFile, Manifest

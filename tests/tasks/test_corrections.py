@@ -36,7 +36,7 @@ from tasks.store.audit_chain import first_break
 from tasks.store.corrections import read_corrections
 from tasks.store.exclusions import excluded_tubes
 from tasks.store.gatings import gatings_of
-from tasks.store.schema import thresholds
+from tasks.store.schema.results import thresholds
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study

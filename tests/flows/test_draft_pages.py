@@ -32,7 +32,8 @@ MOVED = ".draft-numbers .count-moved td"
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = counted_with_drafts(tmp_path_factory.getbasetemp())
+    made = counted_with_drafts(tmp_path_factory).folder
+    study = open_study(shutil.copytree(made, tmp_path_factory.mktemp("pages") / "s"))
     write_app(study.results)
     rewrite_front_page(read_snapshot(study))
     return study.folder

@@ -55,7 +55,7 @@ MOVES = (
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return counted_with_drafts(tmp_path_factory.getbasetemp()).folder
+    return counted_with_drafts(tmp_path_factory).folder
 
 
 @pytest.fixture

@@ -90,8 +90,8 @@ def withdraw(
     """Take corrections of one tube back."""
     from flows.commands.tube_text import tables_document, tables_lines
     from tasks.corrections.correct import withdraw_corrections
-    from tasks.corrections.tube_named import described
     from tasks.study.folder import open_study
+    from tasks.study.tube_named import described
 
     found, taken_back, tables = withdraw_corrections(open_study(study), name, names, by, reason)
     withdrawn = [each.name for each in taken_back]
@@ -147,8 +147,8 @@ def history(
     from dataclasses import asdict
 
     from tasks.corrections.tube_history import history_lines, tube_history
-    from tasks.corrections.tube_named import described
     from tasks.study.folder import open_study
+    from tasks.study.tube_named import described
 
     found, events = tube_history(open_study(study), name)
     return Outcome(
@@ -167,9 +167,9 @@ def history(
 def _decided(study: Path, name: str, action: "Action", by: str, reason: str) -> Outcome:
     from flows.commands.tube_text import tables_document, tables_lines
     from tasks.corrections.exclusion import decide_on_tube
-    from tasks.corrections.tube_named import described
     from tasks.store.exclusions import DONE
     from tasks.study.folder import open_study
+    from tasks.study.tube_named import described
 
     found, tables = decide_on_tube(open_study(study), name, action, by, reason)
     return Outcome(

@@ -20,7 +20,6 @@ from tasks.corrections.tables_follow import (
     present_snapshot,
     tables_follow,
 )
-from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.corrections import (
     CORRECTED,
@@ -41,6 +40,7 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.study.lock import study_lock
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
+from tasks.study.tube_named import about, described, subject_of, tube_named
 from tasks.tubes.corrections import (
     as_boundaries,
     binding_of,

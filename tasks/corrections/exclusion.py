@@ -9,7 +9,6 @@ from tasks.corrections.tables_follow import (
     present_snapshot,
     tables_follow,
 )
-from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.exclusions import (
     DONE,
@@ -22,6 +21,7 @@ from tasks.store.opening import utc_now
 from tasks.store.tubes import Tube
 from tasks.study.folder import Study
 from tasks.study.lock import study_lock
+from tasks.study.tube_named import about, described, subject_of, tube_named
 from tasks.vocabulary.person import explanation, person
 
 

@@ -1,6 +1,6 @@
 """Accept a patient's visit, query it, or ask to repeat it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from panels.text.errors import UsageFault
 from panels.text.printable import shown
@@ -9,12 +9,9 @@ from tasks.review.seen import Row, rows_in, seen
 from tasks.store.editions import last_editions
 from tasks.store.opening import Store
 from tasks.store.reviews import Decision, Review, add_review, reviews_of
-from tasks.store.tubes import taken_in
 from tasks.study.folder import Study
+from tasks.study.tube_named import tube_named
 from tasks.vocabulary.person import explanation, person
-
-FEWEST_DIGITS = 6
-"""Of a SHA-256 that names a tube."""
 
 
 def decide(
@@ -34,7 +31,11 @@ def decide(
     with study.store() as store:
         rows = _rows(store, patient)
         _refuse_unknown_visit(rows, patient, visit)
-        tube_sha256 = _tube(store, rows, patient, visit, tube) if tube else ""
+        tube_sha256 = ""
+        if tube:
+            of_visit = {row["tube_sha256"] for row in rows if row["visit"] == visit}
+            meant = tube_named(store, tube, of_visit, f"{patient} {visit}")
+            tube_sha256 = meant.identity.tube_sha256
         saw = seen(rows, visit, tube_sha256)
         review = Review(patient, visit, decision, by, comment, saw, tube_sha256)
         before = [
@@ -65,28 +66,3 @@ def _refuse_unknown_visit(rows: Sequence[Row], patient: str, visit: str) -> None
             f"{patient} has no visit '{shown(visit)}' in its tables"
             f"{nearest(visit, visits) or '.'} Its visits: {', '.join(visits)}."
         )
-
-
-def _tube(store: Store, rows: Sequence[Row], patient: str, visit: str, named: str) -> str:
-    """Find the tube of a visit that a file's name or the beginning of a hash means."""
-    names = {
-        each.identity.tube_sha256: each.identity.file for each in taken_in(store, patient=patient)
-    }
-    of_visit = (row["tube_sha256"] for row in rows if row["visit"] == visit)
-    files = {sha256: names.get(sha256, "") for sha256 in of_visit}
-    found = [sha256 for sha256, file in files.items() if _means(named, sha256, file)]
-    if len(found) == 1:
-        return found[0]
-    what = "means no tube" if not found else "means several tubes"
-    raise UsageFault(
-        f"--tube '{shown(named)}' {what} of {patient} {visit}. Name one of: {_listed(files)}."
-    )
-
-
-def _means(named: str, sha256: str, file: str) -> bool:
-    begins = len(named) >= FEWEST_DIGITS and sha256.startswith(named.lower())
-    return begins or (bool(file) and named in {file, file.rpartition("/")[2]})
-
-
-def _listed(files: Mapping[str, str]) -> str:
-    return ", ".join(f"{shown(file)} {sha256[:12]}".strip() for sha256, file in files.items())

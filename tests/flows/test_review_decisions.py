@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tasks.corrections.tube_named import tube_named
 
 from tasks.corrections.correct import Request, correct_tube
 from tasks.corrections.exclusion import decide_on_tube
@@ -21,6 +20,7 @@ from tasks.review.tokens import let_in
 from tasks.store.audit import entries
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
+from tasks.study.tube_named import tube_named
 from tests.browser import Browser, browser, needs_chromium
 from tests.review_server import Served, posted, serving
 from tests.tasks.simulated_patient import (

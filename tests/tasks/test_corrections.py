@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from tasks.corrections.tube_named import tube_named
 
 from gating.evaluation.axis_units import to_display
 from panels.text.errors import ReconflowError, UsageFault
@@ -35,6 +34,7 @@ from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tasks.study.integrity import check_integrity
+from tasks.study.tube_named import tube_named
 from tasks.tubes.reference_tubes import reference_sets
 from tasks.tubes.tube_pages import tube_folder
 from tests.tasks.calibrations import release_calibration

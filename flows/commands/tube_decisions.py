@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from panels.text.errors import UsageFault
 
 if TYPE_CHECKING:
     from tasks.store.exclusions import Action
@@ -65,6 +66,8 @@ def correct(  # noqa: PLR0913 - the options of a command
     from tasks.corrections.correct import Request, correct_tube, preview_correction
     from tasks.study.folder import open_study
 
+    if not threshold and not gate:
+        raise UsageFault("Nothing to set: give --threshold NAME=VALUE or --gate NAME=x1,y1;x2,y2;…")
     request = Request(by, reason, thresholds_given(threshold), gates_given(gate), second)
     decide = preview_correction if dry_run else correct_tube
     done = decide(open_study(study), name, request)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from panels.text.errors import UsageFault
+from panels.text.errors import FieldFault, UsageFault
 from tasks.corrections.permitted import gate_set, threshold_set
 from tasks.corrections.spelt import unknown_name
 from tasks.corrections.tables_follow import (
@@ -144,7 +144,7 @@ def withdraw_corrections(
     UsageFault when there is nothing to take back; TubeFault when the tube cannot be gated, OSError
     when its file cannot be reached.
     """
-    by, reason = person("--by", by), explanation("--reason", reason)
+    by, reason = person("by", by), explanation("reason", reason)
     with study_lock(study), study.store() as store:
         snapshot = present_snapshot(study)
         tube = tube_named(store, name)
@@ -167,13 +167,14 @@ def withdraw_corrections(
 
 def _checked(request: Request) -> Request:
     """Raise UsageFault where a request lacks a name, a reason or anything to set."""
-    by = person("--by", request.by)
-    second = person("--second", request.second) if request.second else ""
+    by = person("by", request.by)
+    second = person("second", request.second) if request.second else ""
     if not request.thresholds and not request.gates:
-        raise UsageFault("Nothing to set: give --threshold NAME=VALUE or --gate NAME=x1,y1;x2,y2;…")
+        raise UsageFault("Nothing to set: move a threshold or an outline first.")
     if second and is_same_person(by, second):
-        raise UsageFault(f"--second is {second}, who makes the correction: name another person.")
-    return replace(request, by=by, second=second, reason=explanation("--reason", request.reason))
+        why = f" is {second}, who makes the correction: name another person."
+        raise FieldFault("second", why)
+    return replace(request, by=by, second=second, reason=explanation("reason", request.reason))
 
 
 def gated_tube(
@@ -236,7 +237,7 @@ def _used(snapshot: StudySnapshot, tube: Tube) -> StrategyInUse:
         reason = f": {tube.file.reason}" if tube.file.reason else "."
         raise UsageFault(
             f"This tube is not counted ({tube.file.state}){reason} Only what was counted can be "
-            f"corrected; reconflow run counts what is due.\n  {described(tube)}"
+            f"corrected; the next run (`reconflow run`) counts what is due.\n  {described(tube)}"
         )
     return used
 

@@ -34,7 +34,7 @@ def decide_on_tube(
     Raises UsageFault when the tube cannot be found, name or reason are missing, or the tube is
     excluded (included) already.
     """
-    by, reason = person("--by", by), explanation("--reason", reason)
+    by, reason = person("by", by), explanation("reason", reason)
     with study_lock(study), study.store() as store:
         snapshot = present_snapshot(study)
         tube = tube_named(store, name)

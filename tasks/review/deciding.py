@@ -25,9 +25,9 @@ def decide(
     the name is none, or when the comment is missing that a query or a repeat needs.
     """
     patient, visit, tube = place
-    by = person("--by", by)
+    by = person("by", by)
     if comment.strip() or decision != "accepted":
-        comment = explanation("--comment", comment)
+        comment = explanation("comment", comment)
     with study.store() as store:
         rows = _rows(store, patient)
         _refuse_unknown_visit(rows, patient, visit)
@@ -55,7 +55,7 @@ def _rows(store: Store, patient: str) -> list[dict[str, str]]:
     there = f"There are tables of {', '.join(known)}." if known else "There are none yet."
     raise UsageFault(
         f"There are no tables of a patient '{shown(patient)}'{nearest(patient, known) or '.'} "
-        f"{there} `reconflow run` makes them."
+        f"{there} The next run (`reconflow run`) makes them."
     )
 
 

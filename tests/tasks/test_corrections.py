@@ -240,8 +240,8 @@ def test_one_person_stays_within_the_limits_and_a_second_may_go_beyond(study: St
 
 OUTLINE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
 REFUSED: tuple[tuple[dict[str, object], str], ...] = (
-    ({"reason": "  "}, "--reason is empty"),
-    ({"by": ""}, "--by is empty"),
+    ({"reason": "  "}, "reason is empty"),
+    ({"by": ""}, "by is empty"),
     ({"by": "A\u202eB"}, "cannot be seen"),
     ({"thresholds": {}}, "Nothing to set"),
     ({"thresholds": {"cd42_tr": 1.0}}, "It has:\n  cd24_tr"),
@@ -367,7 +367,7 @@ def test_a_withdrawal_whose_pages_cannot_be_written_is_kept_and_said_to_be(
     folder = tube_folder(corrected, sha_of(corrected))
     shutil.rmtree(folder)
     folder.write_text("in the way")
-    with pytest.raises(ReconflowError, match=r"The withdrawal is kept; .* the next reconflow run"):
+    with pytest.raises(ReconflowError, match=r"The withdrawal is kept; .* the next run"):
         withdraw_corrections(corrected, FILE, [], "B. Lee", "a slip")
     assert states(corrected) == ["withdrawn"]
     folder.unlink()

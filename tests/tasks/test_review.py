@@ -166,10 +166,10 @@ def test_what_is_open_comes_first_and_worst_flags_before_others(study: Study, st
         ((P, "D29", ""), {}, "has no visit 'D29'; did you mean 'D28'? Its visits: D28."),
         (("SLE-02", "D28", ""), {}, "no tables of a patient 'SLE-02'"),
         ((P, "D28", "x.fcs"), {}, f"No tube of {P} D28 came in as 'x.fcs'"),
-        ((P, "D28", ""), {"by": ""}, "--by is empty"),
+        ((P, "D28", ""), {"by": ""}, "by is empty"),
         ((P, "D28", ""), {"by": "a\u202eb"}, "cannot be seen"),
         ((P, "D28", ""), {"by": "x" * 101}, "101 characters"),
-        ((P, "D28", ""), {"comment": "a\nb"}, "--comment holds"),
+        ((P, "D28", ""), {"comment": "a\nb"}, "comment holds"),
     ],
 )
 def test_what_is_wrong_is_refused_and_nothing_is_kept(
@@ -188,7 +188,7 @@ def test_what_is_wrong_is_refused_and_nothing_is_kept(
 @pytest.mark.parametrize("decision", ["queried", "repeat"])
 def test_a_query_and_a_repeat_need_a_comment(study: Study, store: Store, decision: Any) -> None:
     publish(store, at(28))
-    with pytest.raises(UsageFault, match="--comment is empty"):
+    with pytest.raises(UsageFault, match="comment is empty"):
         decide(study, (P, "D28", ""), decision, by="A", comment="  ")
     decide(study, (P, "D28", ""), decision, by="A", comment="clot")
     assert states(store)["D28"] == (decision, "")

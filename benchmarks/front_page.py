@@ -83,7 +83,7 @@ def main() -> None:
 def make_study(folder: Path, tubes: int) -> None:
     """Fill a study's sheets and store with so many counted tubes."""
     from tasks.store.runs import begin_run, end_run
-    from tasks.store.schema import files
+    from tasks.store.schema.files import files
     from tasks.study.folder import open_study
 
     patients = -(-tubes // (len(VISITS) * len(PANELS)))
@@ -133,7 +133,7 @@ def enter_tube(
 ) -> None:
     """Enter one counted tube in the ledger."""
     from tasks.store.ledger import FileStat, add_file, record_of, set_state
-    from tasks.store.schema import files
+    from tasks.store.schema.files import files
     from tasks.store.tubes import save_tube
     from tasks.vocabulary.tube_identity import TubeIdentity
 

@@ -31,7 +31,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
-from panels.text.errors import ReconflowError, UsageFault
+from panels.text.errors import FieldFault, ReconflowError, UsageFault
 from panels.text.printable import printable_lines
 from panels.text.quoting import unexpected
 
@@ -54,6 +54,9 @@ Strict = Annotated[
         help="End with code 3 when something waits, is quarantined or is uncalibrated.",
     ),
 ]
+
+_POSITIONAL = {"name": "NAME"}
+"""Fields of ``FieldFault`` that no option gives, by the word of the command's help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ def run(tokens: Sequence[str]) -> int:
         code = _end_quietly()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except FieldFault as error:
+        code = _refuse(_with_option(error), code=WRONG, as_json=as_json)
     except (UsageFault, CycloptsError) as error:
         code = _refuse(str(error), code=WRONG, as_json=as_json)
     except ReconflowError as error:
@@ -214,6 +219,13 @@ def _end_quietly() -> int:
     """End without a message when the reader of our output (``head``, a closed pager) has gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
+
+
+def _with_option(fault: FieldFault) -> str:
+    """Say a fault with the option of its field, and name the option that would allow it."""
+    called = _POSITIONAL.get(fault.field, f"--{fault.field}")
+    allowed = f" Give --{fault.allowed_by} NAME." if fault.allowed_by else ""
+    return fault.sentence(called) + allowed
 
 
 def _described(error: OSError) -> str:

@@ -68,7 +68,8 @@ settings.load_profile("reconflow")
 
 
 # A module whose tests share a costly set-up (a counted study) is an xdist group of its own: spread
-# over the workers, its tests would have each of them make the same study.
+# over the workers, its tests would have each of them make the same study. A study that several
+# modules begin with is made once a run and copied (tests/tasks/made_once.py).
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,9 @@ def test_a_page_is_rendered_in_one_place() -> None:
         and node.func.id == "render"
         and isinstance(node.args[0], ast.Constant)
     ]
-    assert sorted(rendered) == sorted(templates - {"base.html", "app_page.html"})
+    assert sorted(rendered) == sorted(
+        templates - {"base.html", "app_page.html", "severity_mark.html"}
+    )
 
 
 def test_a_step_of_a_run_is_taken_by_a_flow() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from panels.text.errors import UsageFault
 
 if TYPE_CHECKING:
     from tasks.store.exclusions import Action
@@ -74,6 +75,8 @@ def correct(  # noqa: PLR0913 - the options of a command
     from tasks.corrections.correct import Request, correct_tube, preview_correction
     from tasks.study.folder import open_study
 
+    if not threshold and not gate:
+        raise UsageFault("Nothing to set: give --threshold NAME=VALUE or --gate NAME=x1,y1;x2,y2;…")
     request = Request(by, reason, thresholds_given(threshold), gates_given(gate), second)
     decide = preview_correction if dry_run else correct_tube
     done = decide(open_study(study), name, request)
@@ -123,8 +126,8 @@ def withdraw(
     """Take corrections of one tube back."""
     from flows.commands.tube_text import tables_document, tables_lines
     from tasks.corrections.correct import withdraw_corrections
-    from tasks.corrections.tube_named import described
     from tasks.study.folder import open_study
+    from tasks.study.tube_named import described
 
     found, taken_back, tables = withdraw_corrections(open_study(study), name, names, by, reason)
     withdrawn = [each.name for each in taken_back]
@@ -180,8 +183,8 @@ def history(
     from dataclasses import asdict
 
     from tasks.corrections.tube_history import history_lines, tube_history
-    from tasks.corrections.tube_named import described
     from tasks.study.folder import open_study
+    from tasks.study.tube_named import described
 
     found, events = tube_history(open_study(study), name)
     return Outcome(
@@ -200,9 +203,9 @@ def history(
 def _decided(study: Path, name: str, action: "Action", by: str, reason: str) -> Outcome:
     from flows.commands.tube_text import tables_document, tables_lines
     from tasks.corrections.exclusion import decide_on_tube
-    from tasks.corrections.tube_named import described
     from tasks.store.exclusions import DONE
     from tasks.study.folder import open_study
+    from tasks.study.tube_named import described
 
     found, tables = decide_on_tube(open_study(study), name, action, by, reason)
     return Outcome(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from panels.text.plural import counted
-from tasks.corrections.tube_named import described
+from tasks.study.tube_named import described
 from tasks.tubes.corrections import who_and_why
 
 if TYPE_CHECKING:

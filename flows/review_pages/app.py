@@ -129,4 +129,4 @@ def _unforeseen(_: Request, __: Exception) -> Response:
 
 
 def _faulty(_: Request, error: Exception) -> Response:
-    return refusal(400 if isinstance(error, UsageFault) else 503, on_page(str(error)))
+    return refusal(400 if isinstance(error, UsageFault) else 503, on_page(error))

@@ -228,6 +228,6 @@ def _answering(status: int) -> Any:
     """Make the handler that answers a fault with its sentence and a status of its own."""
 
     def answer(_: Request, error: Exception) -> Response:
-        return refusal(status, on_page(str(error)))
+        return refusal(status, on_page(error))
 
     return answer

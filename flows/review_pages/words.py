@@ -1,32 +1,26 @@
-"""Say on a page what the program says on a command line: forms have fields, no options."""
+"""Say on a page what is wrong with what was sent to the review server."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from panels.text.errors import FieldFault
 from tasks.corrections.boundaries import LEAST_VERTICES, MOST_VERTICES
 
 UNREADABLE = "What was sent to the review server cannot be read: nothing was saved."
 UNFORESEEN = "The review server failed at this; what it was at is in its own log."
-_FIELDS = [
-    (r"reconflow review accept .+ (\S+) --by NAME", r"accept the tubes of \1."),
-    (r"give --threshold NAME=VALUE or --gate NAME=\S+", "move a threshold or an outline first."),
-    (r":? --second NAME\b", ""),
-    (r": --threshold(?=\.)", ""),
-    (r"--threshold (\S+?)=(\S+)", r"The threshold \1 at \2"),
-    (r"--threshold\b", "The threshold"),
-    (r"--gate\b", "The outline of"),
-    (r"--tube\b", "The tube"),
-    (r"--by\b", "Your name"),
-    (r"--second\b", "The second person"),
-    (r"--comment\b", "The comment"),
-    (r"--reason\b", "The reason"),
-    (r"--meaning\b", "What the signature means"),
-    (r"(?<=\. )`?reconflow run`?(?= )", "The next run"),
-    (r"`?reconflow run`?(?= )", "the next run"),
-]
+_FIELDS = {
+    "by": "Your name",
+    "comment": "The comment",
+    "gate": "The outline of",
+    "meaning": "What the signature means",
+    "reason": "The reason",
+    "second": "The second person",
+    "threshold": "The threshold",
+    "tube": "The tube",
+}
+"""What the forms call the fields of ``FieldFault``."""
 _KINDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
@@ -37,10 +31,11 @@ _KINDS = {
 }
 
 
-def on_page(sentence: str) -> str:
-    """Call the options of a command what the form calls them."""
-    for option, field in _FIELDS:
-        sentence = re.sub(option, field, sentence)
+def on_page(fault: Exception) -> str:
+    """Say a fault with the names that the forms have for what a person gives."""
+    sentence = str(fault)
+    if isinstance(fault, FieldFault):
+        sentence = fault.sentence(_FIELDS.get(fault.field, fault.field), " at ")
     return sentence[:1].upper() + sentence[1:]
 
 

@@ -13,6 +13,7 @@ One tree, so that a caller can tell whose fault it is::
     ├── LeaseLost            another process took the study's lock over
     ├── StateConflict        another process changed what this one was about to change
     └── UsageFault           the call, the settings, a sheet or a strategy is wrong: exit code 2
+        ├── FieldFault       one value that a person gave in a command or a form
         ├── SettingsFault    study.yaml
         ├── SheetFault       samples.csv, patients.csv, drugs.csv
         ├── PanelFault       a panel definition
@@ -66,6 +67,31 @@ class StateConflict(ReconflowError):
 
 class UsageFault(ReconflowError):
     """What the user wrote (call, settings, sheet, strategy) is wrong."""
+
+
+class FieldFault(UsageFault):
+    """One value that a person gave is wrong; a command and a form each call it by its name there.
+
+    ``field`` is which value it is ("reason", "threshold"), ``why`` the sentence after its name.
+    Where there can be several, ``which`` is the one ("cd24_tr") and ``value`` what was given for
+    it. ``allowed_by`` is the field that would let it pass.
+    """
+
+    def __init__(
+        self, field: str, why: str, which: str = "", value: str = "", allowed_by: str = ""
+    ) -> None:
+        # All of them in `args`, by which an exception is made again in another process.
+        super().__init__(field, why, which, value, allowed_by)
+        self.field, self.why, self.which, self.value = field, why, which, value
+        self.allowed_by = allowed_by
+
+    def __str__(self) -> str:
+        return self.sentence(self.field)
+
+    def sentence(self, called: str, equals: str = "=") -> str:
+        """Give the sentence with the name that the field has for its reader."""
+        value = f"{equals}{self.value}" if self.value else ""
+        return f"{called} {self.which}".rstrip() + f"{value}{self.why}"
 
 
 class SettingsFault(UsageFault):

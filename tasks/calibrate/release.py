@@ -24,7 +24,7 @@ from gating.strategy.catalogue import load_strategy
 from gating.strategy.model import Strategy
 from panels.files.durable import write_durably
 from panels.files.lock import lock_content, version_order
-from panels.text.errors import CalibrationFault
+from panels.text.errors import CalibrationFault, FieldFault
 from panels.text.spelling import nearest
 
 CHANGES = "CHANGES.md"
@@ -84,9 +84,9 @@ def release_calibration(
         raise CalibrationFault(
             f"{pin} is a shipped calibration. Give yours the name of its own instrument."
         )
-    for option, value in (("--by", by), ("--reason", reason)):
+    for field, value in (("by", by), ("reason", reason)):
         if not value.strip():
-            raise CalibrationFault(f"{option} is empty: a released calibration needs it.")
+            raise FieldFault(field, " is empty: a released calibration needs it.")
     path = place_of(folder, pin)
     if not path.is_file():
         raise CalibrationFault(

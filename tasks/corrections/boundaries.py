@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from panels.text.errors import UsageFault
+from panels.text.errors import FieldFault
 from panels.text.printable import shown
 from tasks.store.corrections import Vertices
 
@@ -16,25 +16,25 @@ LEAST_VERTICES, MOST_VERTICES = 3, 200
 
 
 def thresholds_given(texts: Sequence[str]) -> dict[str, float]:
-    """Read ``NAME=VALUE`` as often as it was given; raises UsageFault with what to write instead.
+    """Read ``NAME=VALUE`` as often as it was given; raises FieldFault with what to write instead.
 
     Values are in the file's linear units, as thresholds.csv prints them.
     """
     given: dict[str, float] = {}
     for text in texts:
-        name, value = _parted("--threshold", text, "NAME=VALUE, such as cd19=1500")
-        _refuse_second("--threshold", name, given)
-        given[name] = _number("--threshold", name, value)
+        name, value = _parted("threshold", text, "NAME=VALUE, such as cd19=1500")
+        _refuse_second("threshold", name, given)
+        given[name] = _number("threshold", name, value)
     return given
 
 
 def gates_given(texts: Sequence[str]) -> dict[str, Vertices]:
-    """Read ``NAME=x1,y1;x2,y2;…`` as often as it was given; raises UsageFault as above."""
+    """Read ``NAME=x1,y1;x2,y2;…`` as often as it was given; raises FieldFault as above."""
     given: dict[str, Vertices] = {}
     for text in texts:
         example = "NAME=x1,y1;x2,y2;x3,y3, such as cells=30000,5000;90000,5000;90000,60000"
-        name, outline = _parted("--gate", text, example)
-        _refuse_second("--gate", name, given)
+        name, outline = _parted("gate", text, example)
+        _refuse_second("gate", name, given)
         vertices = tuple(_vertex(name, part) for part in outline.strip("; ").split(";"))
         refuse_no_outline(name, len(vertices), f", written {example}")
         given[name] = vertices
@@ -42,41 +42,41 @@ def gates_given(texts: Sequence[str]) -> dict[str, Vertices]:
 
 
 def refuse_no_outline(name: str, vertices: int, written: str = "") -> None:
-    """Raise UsageFault unless an outline has as many vertices as one may have."""
+    """Raise FieldFault unless an outline has as many vertices as one may have."""
     if not LEAST_VERTICES <= vertices <= MOST_VERTICES:
         has = "1 vertex" if vertices == 1 else f"{vertices:,} vertices"
-        raise UsageFault(
-            f"--gate {shown(name)}: {has}; an outline has {LEAST_VERTICES} to {MOST_VERTICES}"
-            f"{written}."
-        )
+        why = f": {has}; an outline has {LEAST_VERTICES} to {MOST_VERTICES}{written}."
+        raise FieldFault("gate", why, shown(name))
 
 
-def _parted(option: str, text: str, example: str) -> tuple[str, str]:
+def _parted(field: str, text: str, example: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
-        raise UsageFault(f"{option} '{shown(text)}': write {example}.")
+        raise FieldFault(field, f": write {example}.", f"'{shown(text)}'")
     return name.strip(), value.strip()
 
 
-def _refuse_second(option: str, name: str, given: object) -> None:
+def _refuse_second(field: str, name: str, given: object) -> None:
     if isinstance(given, dict) and name in given:
-        raise UsageFault(f"{option} {shown(name)} is given twice: which of the two is meant?")
+        raise FieldFault(field, " is given twice: which of the two is meant?", shown(name))
 
 
 def _vertex(name: str, text: str) -> tuple[float, float]:
     parts = text.split(",")
     if len(parts) != 2:
-        raise UsageFault(
-            f"--gate {shown(name)}: '{shown(text)}' is no vertex. Write its two numbers with a "
-            f"comma between them, and a ; between vertices (no commas within a number)."
+        why = (
+            f": '{shown(text)}' is no vertex. Write its two numbers with a comma between them, and "
+            f"a ; between vertices (no commas within a number)."
         )
-    return _number("--gate", name, parts[0].strip()), _number("--gate", name, parts[1].strip())
+        raise FieldFault("gate", why, shown(name))
+    return _number("gate", name, parts[0].strip()), _number("gate", name, parts[1].strip())
 
 
-def _number(option: str, name: str, text: str) -> float:
+def _number(field: str, name: str, text: str) -> float:
     if not _NUMBER.fullmatch(text):
-        raise UsageFault(
-            f"{option} {shown(name)}: '{shown(text)}' is no number. Write it with a point and "
-            f"without separators, such as 1500 or 1500.5."
+        why = (
+            f": '{shown(text)}' is no number. Write it with a point and without separators, such "
+            f"as 1500 or 1500.5."
         )
+        raise FieldFault(field, why, shown(name))
     return float(text)

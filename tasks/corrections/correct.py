@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from panels.text.errors import UsageFault
+from panels.text.errors import FieldFault, UsageFault
 from tasks.corrections.permitted import gate_set, threshold_set
 from tasks.corrections.spelt import unknown_name
 from tasks.corrections.tables_follow import (
@@ -20,7 +20,6 @@ from tasks.corrections.tables_follow import (
     present_snapshot,
     tables_follow,
 )
-from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.corrections import (
     CORRECTED,
@@ -41,6 +40,7 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.study.lock import study_lock
 from tasks.study.snapshot import StrategyInUse, StudySnapshot
+from tasks.study.tube_named import about, described, subject_of, tube_named
 from tasks.tubes.corrections import (
     as_boundaries,
     binding_of,
@@ -145,7 +145,7 @@ def withdraw_corrections(
     UsageFault when there is nothing to take back; TubeFault when the tube cannot be gated, OSError
     when its file cannot be reached.
     """
-    by, reason = person("--by", by), explanation("--reason", reason)
+    by, reason = person("by", by), explanation("reason", reason)
     with study_lock(study), study.store() as store:
         snapshot = present_snapshot(study)
         tube = tube_named(store, name)
@@ -170,8 +170,8 @@ def _checked(request: Request) -> Request:
     """Raise UsageFault where a request lacks a name, a reason or anything to set."""
     by, second = persons(request.by, request.second)
     if not request.thresholds and not request.gates:
-        raise UsageFault("Nothing to set: give --threshold NAME=VALUE or --gate NAME=x1,y1;x2,y2;…")
-    return replace(request, by=by, second=second, reason=explanation("--reason", request.reason))
+        raise UsageFault("Nothing to set: move a threshold or an outline first.")
+    return replace(request, by=by, second=second, reason=explanation("reason", request.reason))
 
 
 def persons(by: str, second: str) -> tuple[str, str]:
@@ -179,10 +179,11 @@ def persons(by: str, second: str) -> tuple[str, str]:
 
     Raises UsageFault where the first is missing, or both are one person.
     """
-    by = person("--by", by)
-    second = person("--second", second) if second else ""
+    by = person("by", by)
+    second = person("second", second) if second else ""
     if second and is_same_person(by, second):
-        raise UsageFault(f"--second is {second}, who makes the correction: name another person.")
+        why = f" is {second}, who makes the correction: name another person."
+        raise FieldFault("second", why)
     return by, second
 
 
@@ -259,7 +260,7 @@ def _used(snapshot: StudySnapshot, tube: Tube) -> StrategyInUse:
         reason = f": {tube.file.reason}" if tube.file.reason else "."
         raise UsageFault(
             f"This tube is not counted ({tube.file.state}){reason} Only what was counted can be "
-            f"corrected; reconflow run counts what is due.\n  {described(tube)}"
+            f"corrected; the next run (`reconflow run`) counts what is due.\n  {described(tube)}"
         )
     return used
 

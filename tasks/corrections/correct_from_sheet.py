@@ -38,12 +38,12 @@ from tasks.corrections.tables_follow import (
     patients_follow,
     present_snapshot,
 )
-from tasks.corrections.tube_named import tube_named
 from tasks.store.audit import add_entry
 from tasks.store.corrections import Correction, Value, write_corrections
 from tasks.store.gatings import save_gating
 from tasks.store.opening import utc_now
 from tasks.study.lock import study_lock
+from tasks.study.tube_named import tube_named
 from tasks.tubes.corrections import as_boundaries
 from tasks.tubes.count_tube import counting_inputs, keep_counts
 

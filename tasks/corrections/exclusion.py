@@ -9,7 +9,6 @@ from tasks.corrections.tables_follow import (
     present_snapshot,
     tables_follow,
 )
-from tasks.corrections.tube_named import about, described, subject_of, tube_named
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.exclusions import (
     DONE,
@@ -22,6 +21,7 @@ from tasks.store.opening import utc_now
 from tasks.store.tubes import Tube
 from tasks.study.folder import Study
 from tasks.study.lock import study_lock
+from tasks.study.tube_named import about, described, subject_of, tube_named
 from tasks.vocabulary.person import explanation, person
 
 
@@ -34,7 +34,7 @@ def decide_on_tube(
     Raises UsageFault when the tube cannot be found, name or reason are missing, or the tube is
     excluded (included) already.
     """
-    by, reason = person("--by", by), explanation("--reason", reason)
+    by, reason = person("by", by), explanation("reason", reason)
     with study_lock(study), study.store() as store:
         snapshot = present_snapshot(study)
         tube = tube_named(store, name)

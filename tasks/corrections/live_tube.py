@@ -20,7 +20,6 @@ from tasks.corrections.correct import gated_tube, uncorrected_gates
 from tasks.corrections.display_places import Outlined, Places, in_channel_units
 from tasks.corrections.permitted import vertex_move
 from tasks.corrections.study_state import study_state
-from tasks.corrections.tube_named import tube_named
 from tasks.corrections.tube_standing import tube_standing
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.kinetics.wide_table import print_result
@@ -29,6 +28,7 @@ from tasks.results.patient_tables import counted_tubes, patient_kinetics
 from tasks.store.editions import last_editions
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
+from tasks.study.tube_named import tube_named
 from tasks.tubes.corrections import binding_of
 from tasks.vocabulary.populations import short_label
 

@@ -11,7 +11,7 @@ from gating.evaluation.correction_limits import (
     threshold_limits,
     vertices_of,
 )
-from panels.text.errors import UsageFault
+from panels.text.errors import FieldFault
 from tasks.corrections.boundaries import refuse_no_outline
 from tasks.corrections.spelt import unknown_name
 from tasks.store.corrections import Value, Vertices
@@ -37,32 +37,32 @@ def threshold_set(
 ) -> tuple[tuple[float, float], str]:
     """Give a threshold's value after and before, and the limits of one person in words.
 
-    Values are in the file's linear units. Raises UsageFault for an unknown name, a value beyond the
+    Values are in the file's linear units. Raises FieldFault for an unknown name, a value beyond the
     detector's range, the one that holds already, or one beyond the limits without a second person.
     """
     compiled = before.compiled
     realised = {each.threshold: each for each in compiled.thresholds}
     if name not in realised:
-        raise unknown_name("--threshold", name, "threshold", realised, _values_of(before))
+        raise unknown_name("threshold", name, "threshold", realised, _values_of(before))
     each, maximum = realised[name], compiled.maximum_of[realised[name].marker]
     channel = f"{each.marker} ({each.detector})"
     if not -maximum <= value <= maximum:
-        raise UsageFault(
-            f"--threshold {name}={value:g} is beyond the range of {channel}, which ends at "
-            f"{maximum:,.0f} channel units. The threshold lies at {each.value:,.6g} now."
+        why = (
+            f" is beyond the range of {channel}, which ends at {maximum:,.0f} channel units. The "
+            f"threshold lies at {each.value:,.6g} now."
         )
+        raise FieldFault("threshold", why, name, f"{value:g}")
     if is_at(before, name, value):
-        raise UsageFault(
-            f"--threshold {name}={value:g}: it lies there already, on {channel}. Nothing was set."
-        )
+        why = f": it lies there already, on {channel}. Nothing was set."
+        raise FieldFault("threshold", why, name, f"{value:g}")
     limits = threshold_limits(compiled, name)
     words = "none declared" if limits is None else f"{limits[0]:.6g} to {limits[1]:.6g}"
     if (limits is None or not limits[0] <= value <= limits[1]) and not second:
-        raise UsageFault(
-            f"--threshold {name}={value:g} is beyond what one person may set: the limits of {name} "
-            f"on {channel} are {words} channel units (it lies at {each.value:,.6g} now). A second "
-            f"person has to agree: --second NAME."
+        why = (
+            f" is beyond what one person may set: the limits of {name} on {channel} are {words} "
+            f"channel units (it lies at {each.value:,.6g} now). A second person has to agree."
         )
+        raise FieldFault("threshold", why, name, f"{value:g}", allowed_by="second")
     return (value, each.value), words
 
 
@@ -81,18 +81,18 @@ def gate_set(
     """Give a polygon's vertices after and before, and how far one person may move them in words.
 
     The limit is measured from the tube's gates without any correction (``uncorrected``). Raises
-    UsageFault for a gate that is no polygon, too few or too many vertices or some at no number,
+    FieldFault for a gate that is no polygon, too few or too many vertices or some at no number,
     vertices where they lie already, or beyond the limits without a second person.
     """
     compiled = before.compiled
     polygons = _polygons(compiled)
     if name not in polygons:
-        raise unknown_name("--gate", name, "polygon", polygons, _shape_of(before, name))
+        raise unknown_name("gate", name, "polygon", polygons, _shape_of(before, name))
     refuse_no_outline(name, len(vertices))
     if not all(math.isfinite(place) for vertex in vertices for place in vertex):
-        raise UsageFault(f"--gate {name}: a vertex lies at no number.")
+        raise FieldFault("gate", ": a vertex lies at no number.", name)
     if is_at(before, name, vertices):
-        raise UsageFault(f"--gate {name}: its outline lies there already. Nothing was set.")
+        raise FieldFault("gate", ": its outline lies there already. Nothing was set.", name)
     moved = vertex_move(uncorrected, name, vertices)
     if (moved is None or moved > VERTEX_SHARE) and not second:
         without = _polygons(uncorrected)[name].vertices
@@ -101,11 +101,12 @@ def gate_set(
             if moved is None
             else f"a vertex lies {100 * moved:.0f} % of its axis from its place without corrections"
         )
-        raise UsageFault(
-            f"--gate {name}: {how}, which is beyond what one person may set: the same vertices, "
-            f"each moved by at most {100 * VERTEX_SHARE:.0f} % of the axis as it is displayed. A "
-            f"second person has to agree: --second NAME."
+        why = (
+            f": {how}, which is beyond what one person may set: the same vertices, each moved by "
+            f"at most {100 * VERTEX_SHARE:.0f} % of the axis as it is displayed. A second person "
+            f"has to agree."
         )
+        raise FieldFault("gate", why, name, allowed_by="second")
     limits = f"each vertex within {100 * VERTEX_SHARE:.0f} % of its axis"
     return (vertices, vertices_of(compiled, polygons[name])), limits
 
@@ -132,6 +133,6 @@ def _shape_of(before: GatedTube, name: str) -> dict[str, str]:
     for gate in before.compiled.strategy.gates:
         if name in {gate.gate, *gate.names}:
             listed = ", ".join(sorted(gate.thresholds))
-            how = f"by its thresholds ({listed}): --threshold" if listed else "by none of its own"
+            how = f"by its thresholds ({listed})" if listed else "by none of its own"
             return {name: f"is a {gate.shape}, which is corrected {how}"}
     return {}

@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from panels.text.errors import UsageFault
+from panels.text.errors import FieldFault
 from panels.text.printable import shown
 
 
 def unknown_name(
-    option: str, name: str, thing: str, known: Iterable[str], described: Mapping[str, str]
-) -> UsageFault:
+    field: str, name: str, thing: str, known: Iterable[str], described: Mapping[str, str]
+) -> FieldFault:
     """Give the fault for a name that nothing of a tube has.
 
     ``described`` says more of each known name, or of the unknown one itself.
     """
     if name in described:
-        return UsageFault(f"{option} {shown(name)}: it {described[name]}.")
+        return FieldFault(field, f": it {described[name]}.", shown(name))
 
     def likeness(each: str) -> tuple[bool, float, str]:
         begins_so = each.startswith(name) or name.startswith(each)
@@ -25,10 +25,7 @@ def unknown_name(
 
     listed = sorted(known, key=likeness)
     if not listed:
-        return UsageFault(f"{option} {shown(name)}: this tube has no {thing}.")
+        return FieldFault(field, f": this tube has no {thing}.", shown(name))
     lines = [f"  {each:<20} {described.get(each, '')}".rstrip() for each in listed]
-    return UsageFault(
-        "\n".join(
-            [f"{option} {shown(name)}: this tube has no {thing} of that name. It has:", *lines]
-        )
-    )
+    why = "\n".join([f": this tube has no {thing} of that name. It has:", *lines])
+    return FieldFault(field, why, shown(name))

@@ -78,8 +78,8 @@ def finished_by_the_next_pass(decision: str) -> Iterator[None]:
     except (ReconflowError, OSError) as error:
         why = in_words(error) if isinstance(error, OSError) else str(error)
         raise ReconflowError(
-            f"{decision} is kept; its counts and tables could not be written now, and the next "
-            f"reconflow run writes them. {why}"
+            f"{decision} is kept; its counts and tables could not be written now; the next "
+            f"run (`reconflow run`) writes them. {why}"
         ) from error
 
 

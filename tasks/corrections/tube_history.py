@@ -8,16 +8,16 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tasks.corrections.tube_named import tube_named
 from tasks.store.corrections import Correction, CorrectionLog, read_corrections
 from tasks.store.exclusions import DONE, exclusions_of
 from tasks.store.gatings import TubeGating, gatings_of
 from tasks.store.ledger import files_with_bytes, history
 from tasks.store.opening import Store
-from tasks.store.schema import reviews
+from tasks.store.schema.decisions import reviews
 from tasks.store.tubes import Tube
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
+from tasks.study.tube_named import tube_named
 from tasks.tubes.corrections import binding_of, value_in_words
 from tasks.vocabulary.populations import population_rank
 

@@ -58,7 +58,7 @@ def keep_edit(
     when the file is not the one of ``stamp``, and a UsageFault when a release would refuse the
     numbers or they cannot be written.
     """
-    by, reason = person("--by", by), explanation("--reason", reason)
+    by, reason = person("by", by), explanation("reason", reason)
     draft = read_draft(study, name)
     if draft.stamp != stamp:
         with study.store() as store:

@@ -35,7 +35,7 @@ def release_draft(study: Study, name: DraftName, *, by: str, reason: str, stamp:
     Raises OutdatedDraft when its file is not the one of ``stamp``, and a UsageFault when its
     numbers, or the step of its version, are refused, or ``by`` edited it alone.
     """
-    by, reason = person("--by", by), explanation("--reason", reason)
+    by, reason = person("by", by), explanation("reason", reason)
     draft = read_draft(study, name)
     if draft.stamp != stamp:
         raise OutdatedDraft(

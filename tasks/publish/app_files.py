@@ -27,6 +27,7 @@ SCRIPTS = (
     "plot_hover.js",
     "plot_figure.js",
     "plot_dialog.js",
+    "severity_mark.js",
     "gate_words.js",
     "gate_captions.js",
     "plot_picture.js",

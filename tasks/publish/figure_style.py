@@ -22,9 +22,13 @@ DOTTED, DASHED, LLOQ_DASHES = (0, (1, 1)), (0, (3, 2)), (0, (4, 2))
 @contextmanager
 def paper_style() -> Iterator[None]:
     """Draw axes with ticks, and type in the sizes of a printed page."""
+    import matplotlib as mpl
     import seaborn as sns
 
-    with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=1.0):
+    # Titles are above the axes; Matplotlib would measure all labels of a plot to see whether one
+    # is in their way.
+    placed = mpl.rc_context({"axes.titley": 1.0})
+    with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=1.0), placed:
         yield
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -29,13 +30,13 @@ from tasks.results.uncalibrated import (
     uncalibrated_tubes,
     unmeasured_notices,
 )
-from tasks.store.editions import last_editions
+from tasks.store.editions import Edition, last_editions
 from tasks.store.ledger import FileRecord, State, all_files, count_by_state
 from tasks.store.opening import Store
-from tasks.store.reviews import reviews_of
+from tasks.store.reviews import Review, reviews_of
 from tasks.store.runs import Run, last_run
-from tasks.store.tubes import taken_in
-from tasks.strategies.standing import strategy_standing
+from tasks.store.tubes import Tube, taken_in
+from tasks.strategies.standing import Standing, strategy_standing
 from tasks.study.lock import is_running
 from tasks.study.snapshot import StudySnapshot
 
@@ -70,47 +71,29 @@ def read_morning(
     one are said.
     """
     study = snapshot.study
-    with study.store() as store:
-        run = last_run(store)
-        since = looked_back_from(run.started_at if run else None)
-        states = count_by_state(store)
-        files = _listed(store, NEEDS_A_PERSON)
-        aside = [
-            each
-            for each in _listed(store, ASIDE)
-            if each.state != "duplicate" or each.changed_at >= since
-        ]
-        known = taken_in(store)
-        editions = last_editions(store)
-        standings = strategy_standing(snapshot, store)
-        decisions = reviews_of(store)
-    tubes = [tube for each in editions.values() for tube in read_counted_tubes(each.kinetics)]
-    recent = frozenset(
-        tube.identity.tube_sha256
-        for tube in known
-        if tube.file.state == "counted" and tube.file.changed_at >= since
-    )
-    questions = questions_asked(tubes, decisions)
-    look = tubes_to_look_at(tubes, recent, study.settings.time_zone, questions)
-    without = uncalibrated_tubes(snapshot, known)
+    kept = _kept(snapshot)
+    tubes = [tube for each in kept.editions.values() for tube in read_counted_tubes(each.kinetics)]
+    questions = questions_asked(tubes, kept.decisions)
+    look = tubes_to_look_at(tubes, kept.recent, study.settings.time_zone, questions)
+    without = uncalibrated_tubes(snapshot, kept.known)
     instruments = kept_overview(study)
-    unwritten = tuple(faults) if in_pass else _faults_of(run)
+    unwritten = tuple(faults) if in_pass else _faults_of(kept.run)
     sheets = sheet_faults(snapshot)
     asked = (
         *inbox_faults(study),
-        *sheet_notices(snapshot, known),
-        *unmeasured_notices(snapshot, known),
+        *sheet_notices(snapshot, kept.known),
+        *unmeasured_notices(snapshot, kept.known),
         *instruments.notices,
     )
-    outcome, at = _ending(snapshot, run, in_pass=in_pass)
+    outcome, at = _ending(snapshot, kept.run, in_pass=in_pass)
     night = Night(
         outcome=outcome,
         at=at,
         time_zone=study.settings.time_zone,
-        counted=len(recent),
+        counted=len(kept.recent),
         to_look_at=len(look),
         stops=sum(each.severity == "stop" for each in look),
-        files=len(files),
+        files=len(kept.files),
         sheets=len(sheets),
         notices=len(asked),
         unwritten=len(unwritten),
@@ -118,20 +101,61 @@ def read_morning(
         drifts=len(instruments.notices),
     )
     return Morning(
-        states=states,
-        files=files,
-        aside=aside,
-        known=known,
+        states=kept.states,
+        files=kept.files,
+        aside=kept.aside,
+        known=kept.known,
         tubes=tubes,
-        patients=sorted(editions),
+        patients=sorted(kept.editions),
         look=look,
-        recent=recent,
-        standings=standings,
+        recent=kept.recent,
+        standings=kept.standings,
         instruments=instruments,
         notices=(*unwritten, *_first_of(sheets), *asked),
         uncalibrated=uncalibrated_sentence(without),
         night=night,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the store holds at one moment; the fields that ``Morning`` has too are its."""
+
+    run: Run | None
+    states: Mapping[State, int]
+    files: Sequence[FileRecord]
+    aside: Sequence[FileRecord]
+    known: Sequence[Tube]
+    recent: frozenset[str]
+    editions: Mapping[str, Edition]
+    standings: Sequence[Standing]
+    decisions: Sequence[Review]
+
+
+def _kept(snapshot: StudySnapshot) -> _Kept:
+    with snapshot.study.store() as store:
+        run = last_run(store)
+        since = looked_back_from(run.started_at if run else None)
+        known = taken_in(store)
+        return _Kept(
+            run,
+            count_by_state(store),
+            _listed(store, NEEDS_A_PERSON),
+            [
+                each
+                for each in _listed(store, ASIDE)
+                if each.state != "duplicate" or each.changed_at >= since
+            ],
+            known,
+            frozenset(
+                tube.identity.tube_sha256
+                for tube in known
+                if tube.file.state == "counted" and tube.file.changed_at >= since
+            ),
+            last_editions(store),
+            strategy_standing(snapshot, store),
+            reviews_of(store),
+        )
 
 
 def _write(snapshot: StudySnapshot, morning: Morning) -> Path:

@@ -26,13 +26,14 @@ def sign_tables(
     if edited:
         raise UsageFault(
             f"patients/{patient}/{edited[0]} was changed after it was written, so it is not what "
-            "would be signed. `reconflow run` writes it again and keeps the changed one beside it."
+            "would be signed. The next run (`reconflow run`) writes it again and keeps the changed "
+            "one beside it."
         )
     if not data_cut and _is_due(study, patient):
         raise UsageFault(
             f"{patient}'s tables are out of date: settings, sheets, strategies, calibrations or "
-            "counts changed since they were written. `reconflow run` first, look at what it "
-            "writes, then sign."
+            "counts changed since they were written. Let the next run (`reconflow run`) write "
+            "them, look at them, then sign."
         )
     return sign(study, patient, state, by=by, meaning=meaning, data_cut=data_cut)
 

@@ -1,6 +1,6 @@
 """Accept a patient's visit, query it, or ask to repeat it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from panels.text.errors import UsageFault
 from panels.text.printable import shown
@@ -9,12 +9,9 @@ from tasks.review.seen import Row, rows_in, seen
 from tasks.store.editions import last_editions
 from tasks.store.opening import Store
 from tasks.store.reviews import Decision, Review, add_review, reviews_of
-from tasks.store.tubes import taken_in
 from tasks.study.folder import Study
+from tasks.study.tube_named import tube_named
 from tasks.vocabulary.person import explanation, person
-
-FEWEST_DIGITS = 6
-"""Of a SHA-256 that names a tube."""
 
 
 def decide(
@@ -28,13 +25,17 @@ def decide(
     the name is none, or when the comment is missing that a query or a repeat needs.
     """
     patient, visit, tube = place
-    by = person("--by", by)
+    by = person("by", by)
     if comment.strip() or decision != "accepted":
-        comment = explanation("--comment", comment)
+        comment = explanation("comment", comment)
     with study.store() as store:
         rows = _rows(store, patient)
         _refuse_unknown_visit(rows, patient, visit)
-        tube_sha256 = _tube(store, rows, patient, visit, tube) if tube else ""
+        tube_sha256 = ""
+        if tube:
+            of_visit = {row["tube_sha256"] for row in rows if row["visit"] == visit}
+            meant = tube_named(store, tube, of_visit, f"{patient} {visit}")
+            tube_sha256 = meant.identity.tube_sha256
         saw = seen(rows, visit, tube_sha256)
         review = Review(patient, visit, decision, by, comment, saw, tube_sha256)
         before = [
@@ -54,7 +55,7 @@ def _rows(store: Store, patient: str) -> list[dict[str, str]]:
     there = f"There are tables of {', '.join(known)}." if known else "There are none yet."
     raise UsageFault(
         f"There are no tables of a patient '{shown(patient)}'{nearest(patient, known) or '.'} "
-        f"{there} `reconflow run` makes them."
+        f"{there} The next run (`reconflow run`) makes them."
     )
 
 
@@ -65,28 +66,3 @@ def _refuse_unknown_visit(rows: Sequence[Row], patient: str, visit: str) -> None
             f"{patient} has no visit '{shown(visit)}' in its tables"
             f"{nearest(visit, visits) or '.'} Its visits: {', '.join(visits)}."
         )
-
-
-def _tube(store: Store, rows: Sequence[Row], patient: str, visit: str, named: str) -> str:
-    """Find the tube of a visit that a file's name or the beginning of a hash means."""
-    names = {
-        each.identity.tube_sha256: each.identity.file for each in taken_in(store, patient=patient)
-    }
-    of_visit = (row["tube_sha256"] for row in rows if row["visit"] == visit)
-    files = {sha256: names.get(sha256, "") for sha256 in of_visit}
-    found = [sha256 for sha256, file in files.items() if _means(named, sha256, file)]
-    if len(found) == 1:
-        return found[0]
-    what = "means no tube" if not found else "means several tubes"
-    raise UsageFault(
-        f"--tube '{shown(named)}' {what} of {patient} {visit}. Name one of: {_listed(files)}."
-    )
-
-
-def _means(named: str, sha256: str, file: str) -> bool:
-    begins = len(named) >= FEWEST_DIGITS and sha256.startswith(named.lower())
-    return begins or (bool(file) and named in {file, file.rpartition("/")[2]})
-
-
-def _listed(files: Mapping[str, str]) -> str:
-    return ", ".join(f"{shown(file)} {sha256[:12]}".strip() for sha256, file in files.items())

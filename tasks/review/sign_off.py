@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from panels.text.errors import ReconflowError, UsageFault
+from panels.text.errors import FieldFault, ReconflowError, UsageFault
 from tasks.review.decisions import visit_reviews
 from tasks.review.restated import RESTATED, Restated, restated, summary_of
 from tasks.review.seen import content_sha256, rows_in
@@ -78,7 +78,7 @@ def sign(
     The states are signed in this order. With ``review: four_eyes`` who approves is another person
     than who reviewed. Raises UsageFault, with what is to be done, where the signature is refused.
     """
-    by, meaning = person("--by", by), explanation("--meaning", meaning)
+    by, meaning = person("by", by), explanation("meaning", meaning)
     with study.store() as store:
         with signing(store) as connection:
             edition = _edition(store, patient, data_cut)
@@ -203,8 +203,8 @@ def _open_visits(store: Store, patient: str, edition: Edition, state: Signed) ->
             question = "queried" if asked.decision == "queried" else "to be repeated"
             raise UsageFault(
                 f"{patient}'s tables cannot be signed as {state}: {each.visit} is {question}, "
-                f"says {asked.reviewer} ({asked.comment}). When that is settled: "
-                f"reconflow review accept {patient} {each.visit} --by NAME"
+                f"says {asked.reviewer} ({asked.comment}). When that is settled, "
+                f"accept the tubes of {each.visit} and sign then."
             )
     return [each.visit for each in visits if each.state != "accepted"]
 
@@ -225,13 +225,15 @@ def end_of_day(data_cut: str, time_zone: str | None) -> datetime:
     try:
         day = date.fromisoformat(data_cut)
     except ValueError as error:
-        raise UsageFault(f"--data-cut {data_cut}: not a day; write 2026-03-31.") from error
+        why = ": not a day; write 2026-03-31."
+        raise FieldFault("data-cut", why, data_cut) from error
     moment = datetime.combine(day, time.max, ZoneInfo(time_zone or "UTC"))
     if moment > datetime.now(UTC):
-        raise UsageFault(
-            f"--data-cut {data_cut}: that day has not ended; its tables may still change. Leave "
-            "the option out to sign the tables of now."
+        why = (
+            ": that day has not ended; its tables may still change. Leave it out to sign the "
+            "tables of now."
         )
+        raise FieldFault("data-cut", why, data_cut)
     return moment
 
 
@@ -239,7 +241,10 @@ def _no_tables(store: Store, patient: str, data_cut: str) -> str:
     known = ", ".join(sorted(last_editions(store))) or "nobody yet"
     if data_cut:
         return f"{patient} had no tables on {data_cut}. There are tables of {known}."
-    return f"{patient} has no tables. There are tables of {known}; `reconflow run` makes them."
+    return (
+        f"{patient} has no tables. There are tables of {known}; the next run (`reconflow run`) "
+        f"makes them."
+    )
 
 
 def signed_at(store: Store, moment: datetime) -> dict[str, str]:

@@ -44,7 +44,7 @@ def let_in(study: Study, name: str, role: Role, *, by: str) -> str:
     """
     token = new_token()
     with study.store() as store:
-        save_person(store, person("NAME", name), role, token_hash(token), by=person("--by", by))
+        save_person(store, person("name", name), role, token_hash(token), by=person("by", by))
     return token
 
 
@@ -54,7 +54,7 @@ def shut_out(study: Study, name: str, *, by: str) -> bool:
     Raises UsageFault when nobody of that name has one.
     """
     with study.store() as store:
-        if not end_person(store, name.strip(), by=person("--by", by)):
+        if not end_person(store, name.strip(), by=person("by", by)):
             known = [each.name for each in people_of(store)]
             listed = f" Known are: {', '.join(known)}." if known else " Nobody has one."
             raise UsageFault(f"'{shown(name)}' has no token{nearest(name, known) or '.'}{listed}")

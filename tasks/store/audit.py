@@ -17,7 +17,8 @@ from sqlalchemy import Connection, insert, select, text
 
 from panels.text.printable import printable
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import audit, notes
+from tasks.store.schema.decisions import audit
+from tasks.store.schema.passes import notes
 from tasks.store.upsert import insert_into
 
 HEAD = "audit head"

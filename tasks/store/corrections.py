@@ -19,7 +19,7 @@ from panels.text.printable import printable
 from tasks.store.audit import KeptEntry
 from tasks.store.digests import sealed
 from tasks.store.opening import Store
-from tasks.store.schema import corrections, withdrawals
+from tasks.store.schema.decisions import corrections, withdrawals
 from tasks.store.told import Details, Matched, matched, values_of
 
 Kind = Literal["threshold", "gate"]

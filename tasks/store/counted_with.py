@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, select
 
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import counted_with, editions, gatings, tubes
+from tasks.store.schema.files import tubes
+from tasks.store.schema.results import counted_with, editions, gatings
 from tasks.store.upsert import insert_into
 
 

@@ -11,7 +11,7 @@ from tasks.store.corrections import read_corrections
 from tasks.store.exclusions import excluded_tubes
 from tasks.store.gatings import TubeGating, read_gatings
 from tasks.store.opening import Store
-from tasks.store.schema import counts, gatings
+from tasks.store.schema.results import counts, gatings
 from tasks.store.tubes import Tube, taken_in
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.tube_identity import TubeIdentity

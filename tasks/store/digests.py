@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, Table
 
-from tasks.store.schema import GATING_KEY
+from tasks.store.schema.results import GATING_KEY
 
 
 def row_digest(values: Iterable[Any]) -> str:

@@ -11,7 +11,7 @@ from panels.text.errors import ReconflowError
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import editions
+from tasks.store.schema.results import editions
 
 WITHDRAWN = "withdrawn"
 """Fingerprint of the edition without rows that a patient gets whose tubes all went elsewhere."""

@@ -12,7 +12,7 @@ from panels.text.printable import printable
 from tasks.store.audit import KeptEntry
 from tasks.store.digests import sealed
 from tasks.store.opening import Store
-from tasks.store.schema import exclusions
+from tasks.store.schema.decisions import exclusions
 from tasks.store.told import Details, Matched, matched, values_of
 
 Action = Literal["exclude", "include"]

@@ -15,7 +15,7 @@ from tasks.store.corrections import Binding
 from tasks.store.digests import gating_digest, is_intact_gating
 from tasks.store.ledger import FileRecord, set_tube_state
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import GATING_KEY, counts, gatings, thresholds
+from tasks.store.schema.results import GATING_KEY, counts, gatings, thresholds
 from tasks.store.upsert import insert_into
 
 

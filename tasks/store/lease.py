@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, text, 
 from panels.text.errors import LeaseLost, StoreFault
 from tasks.store.fence import Held, address, holding
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import leases
+from tasks.store.schema.passes import leases
 
 HEARTBEAT_SECONDS = 5.0
 """How often a holder shows that it lives."""

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from panels.text.errors import StateConflict
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import files, transitions
+from tasks.store.schema.files import files, transitions
 from tasks.store.upsert import insert_into
 
 State = Literal["settling", "waiting", "accepted", "counted", "failed", "quarantined", "duplicate"]

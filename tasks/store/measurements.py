@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from gating.thresholds.measure import ThresholdMeasurement, measurement_from
 from tasks.store.digests import is_intact, sealed
 from tasks.store.opening import Store
-from tasks.store.schema import readings
+from tasks.store.schema.results import readings
 from tasks.store.upsert import insert_into
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select
 from panels.text.errors import StateConflict
 from tasks.store.ledger import TAKEN_IN, FileRecord, State, claim, record_of
 from tasks.store.opening import Store
-from tasks.store.schema import files, moves
+from tasks.store.schema.files import files, moves
 from tasks.store.upsert import insert_into
 
 

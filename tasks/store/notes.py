@@ -3,7 +3,7 @@
 from sqlalchemy import delete, select
 
 from tasks.store.opening import Store
-from tasks.store.schema import notes
+from tasks.store.schema.passes import notes
 from tasks.store.upsert import insert_into
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from panels.text.errors import SettingsFault, StoreFault
 from tasks.store.faults import faults_in_words, is_passing
 from tasks.store.fence import check_held
-from tasks.store.schema import SCHEMA_VERSION, versions
+from tasks.store.schema.layout import SCHEMA_VERSION, versions
 from tasks.store.shares import network_type
 
 BUSY_SECONDS = 30

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Update, insert, select, update
 from tasks.store.audit import AuditEntry, KeptEntry, add_entry
 from tasks.store.digests import sealed
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import audit, people
+from tasks.store.schema.decisions import audit, people
 from tasks.store.told import Details, Matched, matched, values_of
 
 Role = Literal["reader", "reviewer", "approver"]

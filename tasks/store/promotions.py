@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.counted_with import write_strategies
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import pin_changes, promotions
+from tasks.store.schema.decisions import pin_changes, promotions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from panels.text.printable import printable
 from tasks.store.audit import AuditEntry, KeptEntry, add_entry
 from tasks.store.digests import sealed
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import reviews
+from tasks.store.schema.decisions import reviews
 from tasks.store.told import Details, Matched, matched
 
 Decision = Literal["accepted", "queried", "repeat"]

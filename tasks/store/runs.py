@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import insert, select, update
 
 from tasks.store.opening import Store, utc_now
-from tasks.store.schema import runs
+from tasks.store.schema.passes import runs
 
 RunOutcome = Literal["running", "done", "failed"]
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Table, select
 
 from tasks.store.audit import KeptEntry
 from tasks.store.digests import is_intact
-from tasks.store.schema import audit
+from tasks.store.schema.decisions import audit
 
 Details = dict[str, Any]
 KeysOfEntry = Callable[[KeptEntry, Details], Iterable[object]]

@@ -12,7 +12,8 @@ from tasks.store.corrections import Binding, read_corrections
 from tasks.store.digests import is_intact, sealed
 from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
-from tasks.store.schema import GATING_KEY, files, gatings, tubes
+from tasks.store.schema.files import files, tubes
+from tasks.store.schema.results import GATING_KEY, gatings
 from tasks.store.upsert import insert_into
 from tasks.vocabulary.tube_identity import TubeIdentity
 

@@ -12,7 +12,7 @@ import os
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from panels.text.errors import UsageFault
 from tasks.review.audit_trail import HEADS
 from tasks.store.ledger import TAKEN_IN, all_files
 from tasks.store.opening import utc_now
-from tasks.store.schema import SCHEMA_VERSION
+from tasks.store.schema.layout import SCHEMA_VERSION
 from tasks.study.folder import Study
 from tasks.upkeep.store_copy import copy_to_file
 
@@ -68,6 +68,8 @@ def back_up(study: Study, path: Path) -> Manifest:
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             copy = Path(folder) / STORE
+            # Before the store: what it says of the log must be in the store that is copied.
+            heads = _heads(study)
             with study.store() as store:
                 copy_to_file(store, copy)
                 archive = tuple(
@@ -75,7 +77,7 @@ def back_up(study: Study, path: Path) -> Manifest:
                     for each in all_files(store, TAKEN_IN)
                 )
             with full_disk_named(path):
-                manifest = _write(study, partial, copy, archive)
+                manifest = _write(study, partial, {STORE: copy.read_bytes()} | heads, archive)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -83,13 +85,17 @@ def back_up(study: Study, path: Path) -> Manifest:
     return manifest
 
 
-def _write(study: Study, partial: Path, copy: Path, archive: tuple[ArchivedFile, ...]) -> Manifest:
+def _write(
+    study: Study,
+    partial: Path,
+    contents: Mapping[str, bytes],
+    archive: tuple[ArchivedFile, ...],
+) -> Manifest:
     files: dict[str, str] = {}
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w+b") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archived:
-            for name, path in [(STORE, copy), *_members(study)]:
-                content = path.read_bytes()
+            for name, content in (*contents.items(), *_members(study)):
                 files[name] = hashlib.sha256(content).hexdigest()
                 archived.writestr(name, content)
             manifest = Manifest(
@@ -107,16 +113,20 @@ def _write(study: Study, partial: Path, copy: Path, archive: tuple[ArchivedFile,
     return manifest
 
 
-def _members(study: Study) -> Iterator[tuple[str, Path]]:
-    """List settings, sheets, the study's own versions, and how far the log of decisions went."""
+def _heads(study: Study) -> dict[str, bytes]:
+    """Read how far the log of decisions went at each time that was kept outside the store."""
+    path = study.results / HEADS
+    return {f"results/{HEADS}": path.read_bytes()} if path.is_file() else {}
+
+
+def _members(study: Study) -> Iterator[tuple[str, bytes]]:
+    """Read settings, sheets and the study's own versions."""
     for name in SHEETS:
         path = study.folder / name
         if path.is_file():
-            yield f"study/{name}", path
+            yield f"study/{name}", path.read_bytes()
     for folder in VERSIONS:
         for path in sorted((study.folder / folder).rglob("*")):
             parts = path.relative_to(study.folder).parts
             if path.is_file() and not path.is_symlink() and not set(DERIVED) & set(parts[:-1]):
-                yield f"study/{'/'.join(parts)}", path
-    if (study.results / HEADS).is_file():
-        yield f"results/{HEADS}", study.results / HEADS
+                yield f"study/{'/'.join(parts)}", path.read_bytes()

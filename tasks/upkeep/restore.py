@@ -19,12 +19,12 @@ from sqlalchemy.engine import make_url
 
 from panels.files.durable import sync_folder, write_durably
 from panels.files.plain_file import regular_sha256
-from panels.text.errors import ReconflowError, UsageFault
+from panels.text.errors import FieldFault, ReconflowError, UsageFault
 from panels.text.plural import counted
 from tasks.review.audit_trail import HEADS, read_trail
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.opening import BUSY_SECONDS
-from tasks.store.schema import SCHEMA_VERSION
+from tasks.store.schema.layout import SCHEMA_VERSION
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import study_lock
 from tasks.upkeep.backup import FORMAT, MANIFEST, STORE, ArchivedFile, Manifest
@@ -72,7 +72,7 @@ def restore(folder: Path, path: Path, *, by: str) -> Restored:
     backup cannot be used, and changes nothing then.
     """
     if not by.strip():
-        raise UsageFault("--by is empty: say who puts the store back.")
+        raise FieldFault("by", " is empty: say who puts the store back.")
     manifest = read_manifest(path)
     folder.mkdir(parents=True, exist_ok=True)
     written = tuple(_put_back(folder, path, manifest)) if not _is_study(folder) else ()

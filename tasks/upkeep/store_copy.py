@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, func, insert, select, text
 
 from tasks.store.opening import Store, open_store
-from tasks.store.schema import leases, metadata, versions
+from tasks.store.schema.layout import versions
+from tasks.store.schema.passes import leases
+from tasks.store.schema.whole import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

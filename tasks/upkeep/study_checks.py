@@ -27,7 +27,7 @@ from tasks.review.audit_trail import read_trail
 from tasks.store.ledger import TAKEN_IN, FileRecord, all_files
 from tasks.store.opening import Store
 from tasks.store.runs import last_run
-from tasks.store.schema import SCHEMA_VERSION
+from tasks.store.schema.layout import SCHEMA_VERSION
 from tasks.study.folder import Study, open_study
 from tasks.upkeep.finding import Finding, State
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.cli import run
 from gating.fcs.events import open_events
 from gating.fcs.header import read_header
 from tasks.intake.take_in import take_in
@@ -69,6 +70,20 @@ def study(rewritten: Path, tmp_path: Path) -> Path:
     """Give each test a study of its own."""
     shutil.copytree(rewritten, tmp_path / "study")
     return tmp_path / "study"
+
+
+@pytest.fixture(scope="module")
+def drafted_once(rewritten: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Draft the calibration of five once."""
+    folder = shutil.copytree(rewritten, tmp_path_factory.mktemp("drafted") / "study")
+    assert run([*DRAFT, "--study", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def drafted_study(drafted_once: Path, tmp_path: Path) -> Path:
+    """Give each test a study of its own that has the draft already."""
+    return shutil.copytree(drafted_once, tmp_path / "study")
 
 
 @pytest.fixture
@@ -141,8 +156,10 @@ def test_the_same_tubes_give_the_same_draft(study: Path, said, tmp_path: Path) -
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def test_the_next_draft_has_the_next_version_and_says_what_changed(study: Path, said) -> None:
-    said(*DRAFT, "--study", study)
+def test_the_next_draft_has_the_next_version_and_says_what_changed(
+    drafted_study: Path, said
+) -> None:
+    study = drafted_study
     said(*RELEASE, *REASON, "--study", study)
     drafted = said(*DRAFT, "--tubes", "P01*", "P02*", "P03*", "--study", study, "--json").document
     assert drafted["calibration"] == "bcell/five@1.1.0"
@@ -154,8 +171,8 @@ def test_the_next_draft_has_the_next_version_and_says_what_changed(study: Path, 
     assert all(each["ratio"] is None or 0.3 < each["ratio"] < 3 for each in changes.values())
 
 
-def test_a_draft_that_a_person_changed_is_not_lost(study: Path, said) -> None:
-    said(*DRAFT, "--study", study)
+def test_a_draft_that_a_person_changed_is_not_lost(drafted_study: Path, said) -> None:
+    study = drafted_study
     assert said(*DRAFT, "--study", study).code == 0
     path = study / "calibrations" / "bcell" / "five" / "1.0.0" / "calibration.yaml"
     path.write_text(path.read_text().replace("title: bcell on five", "title: looked at"))
@@ -165,8 +182,8 @@ def test_a_draft_that_a_person_changed_is_not_lost(study: Path, said) -> None:
     assert "looked at" in path.read_text()
 
 
-def test_a_changed_release_is_found(study: Path, said) -> None:
-    said(*DRAFT, "--study", study)
+def test_a_changed_release_is_found(drafted_study: Path, said) -> None:
+    study = drafted_study
     said(*RELEASE, *REASON, "--study", study)
     path = study / "calibrations" / "bcell" / "five" / "1.0.0" / "calibration.yaml"
     onto = said(*DRAFT, "--study", study, "--output", path.parent)
@@ -198,8 +215,8 @@ def test_an_instrument_may_have_another_name_in_the_sheet(study: Path, said) -> 
     assert {used.for_tube(tube).calibration for tube in tubes} == {"bcell/six@1.0.0"}
 
 
-def test_a_release_says_where_another_strategy_counts(study: Path, said) -> None:
-    assert said(*DRAFT, "--study", study).code == 0
+def test_a_release_says_where_another_strategy_counts(drafted_study: Path, said) -> None:
+    study = drafted_study
     settings = study / "study.yaml"
     settings.write_text(settings.read_text().replace("bcell@3.0.0", "bcell@2.0.0"))
     released = said(*RELEASE, *REASON, "--study", study)

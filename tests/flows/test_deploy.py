@@ -1,6 +1,5 @@
 """The shipped prefect.yaml is accepted by a real server, and a worker runs what it deploys."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState
+from prefect.client.schemas.filters import FlowRunFilterStateName as Named
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
 
 from panels.text.errors import UsageFault
 from tests.flows.command import wait_until
@@ -42,14 +46,14 @@ def study(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_nightly_deployment_is_accepted_and_a_worker_runs_it(
+def test_the_nightly_deployment_is_accepted_and_runs_and_one_made_again_keeps_one_schedule(
     prefect_api: str, study: Path
 ) -> None:
     variables = {"RECONFLOW_STUDY": str(study), "RECONFLOW_TIMEZONE": "Europe/Berlin"}
     prefect("work-pool", "create", "reconflow", "--type", "process", "--overwrite")
     prefect("deploy", "--all", **variables)
 
-    deployment = json.loads(prefect("deployment", "inspect", "nightly/nightly", "--output", "json"))
+    deployment = deployed()
     schedule = deployment["schedules"][0]["schedule"]
     assert (schedule["cron"], schedule["timezone"]) == ("0 2 * * *", "Europe/Berlin")
     assert len(deployment["schedules"]) == 1
@@ -59,29 +63,17 @@ def test_the_nightly_deployment_is_accepted_and_a_worker_runs_it(
     assert deployment["entrypoint"] == "flows.nightly.nightly"
     assert deployment["job_variables"]["env"]["RECONFLOW_SERVED_STUDY"] == str(study)
 
-    prefect("deployment", "run", "nightly/nightly", "--flow-run-name", "trial-night")
+    ordered = run_deployment("nightly/nightly", timeout=0, as_subflow=False)
     log = prefect("worker", "start", "--pool", "reconflow", "--type", "process", "--run-once")
-    assert state_of("trial-night") == "COMPLETED", log
+    assert state_of(ordered) == "COMPLETED", log
     with pytest.raises(UsageFault, match=f"runs the study in {study} and no other"):
         run_as_the_worker(deployment, study=str(study.parent))
 
-
-def test_deploying_again_keeps_one_schedule(prefect_api: str, study: Path) -> None:
-    prefect("work-pool", "create", "reconflow", "--type", "process", "--overwrite")
-    for zone in ("Europe/Berlin", "America/New_York"):
-        prefect("deploy", "--all", RECONFLOW_STUDY=str(study), RECONFLOW_TIMEZONE=zone)
-    deployment = json.loads(prefect("deployment", "inspect", "nightly/nightly", "--output", "json"))
-    assert [entry["schedule"]["timezone"] for entry in deployment["schedules"]] == [
-        "America/New_York"
-    ]
-
-
-def test_the_nights_to_come_are_planned(prefect_api: str, study: Path) -> None:
-    """A run that is started by hand says nothing of them: with Prefect 3.8 on SQLAlchemy 2.1 the
-    scheduler stopped, and a deployment that could be run had no night."""
-    prefect("work-pool", "create", "reconflow", "--type", "process", "--overwrite")
+    # A run that is started by hand says nothing of the nights to come: with Prefect 3.8 on
+    # SQLAlchemy 2.1 the scheduler stopped, and a deployment that could be run had no night.
     zone = "Asia/Kathmandu"
-    prefect("deploy", "--all", RECONFLOW_STUDY=str(study), RECONFLOW_TIMEZONE=zone)
+    prefect("deploy", "--all", **(variables | {"RECONFLOW_TIMEZONE": zone}))
+    assert [each["schedule"]["timezone"] for each in deployed()["schedules"]] == [zone]
     wait_until(lambda: planned(zone) == {"02:00"}, 60, "Prefect's scheduler plans no night")
 
 
@@ -98,7 +90,7 @@ def prefect(*words: str, **variables: str) -> str:
         timeout=120,
     )
     assert done.returncode == 0, f"prefect {' '.join(words)}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout if "json" in words else done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def run_as_the_worker(deployment: dict[str, Any], **parameters: str) -> None:
@@ -113,10 +105,6 @@ def run_as_the_worker(deployment: dict[str, Any], **parameters: str) -> None:
 
 def planned(zone: str) -> set[str]:
     """Give the hours for which the scheduler has planned runs, on the clock of a zone."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState
-    from prefect.client.schemas.filters import FlowRunFilterStateName as Named
-
     waiting = FlowRunFilter(state=FlowRunFilterState(name=Named(any_=["Scheduled"])))
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(flow_run_filter=waiting)
@@ -124,14 +112,15 @@ def planned(zone: str) -> set[str]:
     return {f"{when.astimezone(ZoneInfo(zone)):%H:%M}" for when in times if when}
 
 
-def state_of(flow_run: str) -> str:
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-
+def deployed() -> dict[str, Any]:
+    """Give the deployment as the server keeps it."""
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[flow_run]))
-        )
-    assert len(found) == 1
-    assert found[0].state is not None
-    return found[0].state.type.value
+        found = client.read_deployment_by_name("nightly/nightly")
+    return found.model_dump(mode="json")
+
+
+def state_of(ordered: FlowRun) -> str:
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_run(ordered.id)
+    assert found.state is not None
+    return found.state.type.value

@@ -12,12 +12,12 @@ import pytest
 
 from panels.files.lock import read_locked
 from panels.text.errors import CalibrationFault
-from tasks.corrections.tube_named import tube_named
 from tasks.drafts.draft_file import draft_named, path_of
 from tasks.publish.app_files import write_app
 from tasks.results.front_page import rewrite_front_page
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
+from tasks.study.tube_named import tube_named
 from tests.browser import Browser, browser, needs_chromium
 from tests.review_server import Served, serving
 from tests.tasks.draft_files import CALIBRATION, STRATEGY, counted_with_drafts
@@ -32,7 +32,8 @@ MOVED = ".draft-numbers .count-moved td"
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = counted_with_drafts(tmp_path_factory.getbasetemp())
+    made = counted_with_drafts(tmp_path_factory).folder
+    study = open_study(shutil.copytree(made, tmp_path_factory.mktemp("pages") / "s"))
     write_app(study.results)
     rewrite_front_page(read_snapshot(study))
     return study.folder

@@ -23,7 +23,7 @@ from tasks.results.patient_tables import counted_tubes, patient_kinetics
 from tasks.review.tokens import let_in
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.audit import entries
-from tasks.store.schema import readings
+from tasks.store.schema.results import readings
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
@@ -55,7 +55,7 @@ MOVES = (
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return counted_with_drafts(tmp_path_factory.getbasetemp()).folder
+    return counted_with_drafts(tmp_path_factory).folder
 
 
 @pytest.fixture

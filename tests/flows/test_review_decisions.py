@@ -14,38 +14,34 @@ import pytest
 from tasks.corrections.correct import Request, correct_tube
 from tasks.corrections.exclusion import decide_on_tube
 from tasks.corrections.live_tube import LiveTubes
-from tasks.corrections.tube_named import tube_named
 from tasks.publish.app_files import write_app
 from tasks.results.front_page import rewrite_front_page
 from tasks.review.tokens import let_in
 from tasks.store.audit import entries
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
+from tasks.study.tube_named import tube_named
 from tests.browser import Browser, browser, needs_chromium
 from tests.review_server import Served, posted, serving
-from tests.tasks.test_corrections import FILE, simulated
+from tests.tasks.simulated_patient import (
+    COMPANION,
+    FILE,
+    accompanied_patient,
+)
 
-__all__ = ["browser"]
+__all__ = ["accompanied_patient", "browser"]
 pytestmark = pytest.mark.xdist_group("review_decisions")
 
-COMPANION = "P01_D84_cart.fcs"
-"""Another tube of the visit of FILE."""
 SIGNED_UNSEEN = {"state": "reviewed", "meaning": "all gates seen", "stamp": ""}
 EVIL = "<img src=x onerror=alert(1)> \u202e=cmd|x"
 
 
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = simulated(tmp_path_factory.mktemp("review") / "s", further=COMPANION)
+@pytest.fixture
+def study(accompanied_patient: Path, tmp_path: Path) -> Study:
+    study = open_study(shutil.copytree(accompanied_patient, tmp_path / "s"))
     write_app(study.results)
     rewrite_front_page(read_snapshot(study))
-    return study.folder
-
-
-@pytest.fixture
-def study(counted: Path, tmp_path: Path) -> Study:
-    shutil.copytree(counted, tmp_path / "s")
-    return open_study(tmp_path / "s")
+    return study
 
 
 @pytest.fixture

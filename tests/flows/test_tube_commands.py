@@ -9,31 +9,20 @@ import pytest
 from flows.commands.tube_text import tables_lines
 from tasks.corrections.boundaries import gates_given, thresholds_given
 from tasks.corrections.tables_follow import NumberChange, TablesChanged
-from tasks.simulate.study import TRUTH, write_study
 from tasks.study.folder import Study, open_study
 from tests.flows.command import Said, reconflow_here
-from tests.tasks.plain_pass import plain_night
+from tests.tasks.simulated_patient import FILE, counted_patient
+
+__all__ = ["counted_patient"]
 
 pytestmark = pytest.mark.xdist_group("tube commands")
 
-FILE = "P01_D84_bcell.fcs"
 BY = ("--by", "A. Okafor", "--reason", "the valley lies higher")
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    folder = write_study(
-        tmp_path_factory.mktemp("tube") / "s", patients=1, visits=7, events=0.1, workers=1
-    ).folder
-    shutil.rmtree(folder / TRUTH)
-    for path in (folder / "inbox").iterdir():
-        if path.name not in {FILE, "P01_D-7_bcell.fcs"}:
-            path.unlink()
-    with (folder / "study.yaml").open("a", encoding="utf-8") as file:
-        file.write("intake: {settle_seconds: 0}\n")
-    made = open_study(folder)
-    plain_night(made)
-    return made
+@pytest.fixture
+def study(counted_patient: Path, tmp_path: Path) -> Study:
+    return open_study(shutil.copytree(counted_patient, tmp_path / "s"))
 
 
 def test_a_tube_is_corrected_excluded_included_and_its_history_told(

@@ -1,27 +1,30 @@
 """Lay drafts of calibrations and strategies into a study, as people and commands write them."""
 
-from functools import lru_cache
+import shutil
 from pathlib import Path
+
+import pytest
 
 from gating.calibration.catalogue import find_calibration
 from gating.strategy.catalogue import shipped
-from tasks.study.folder import Study
-from tests.tasks.test_corrections import simulated
+from tasks.study.folder import Study, open_study
+from tests.tasks.made_once import made_once
+from tests.tasks.simulated_patient import accompanied
 
 NUMBERS = find_calibration("bcell/simulated@1.0.0").calibration
 CALIBRATION = "calibration/bcell/lyric-2/1.0.0"
-COMPANION = "P01_D84_cart.fcs"
-"""A tube of another panel."""
 STRATEGY = "strategy/bcell/2.1.0"
 
 
-@lru_cache(maxsize=1)
-def counted_with_drafts(folder: Path) -> Study:
-    """Count a study with both drafts once for all tests of a worker; they work on copies of it."""
-    study = simulated(folder / "drafts", further=COMPANION)
-    lay_calibration(study)
-    lay_strategy(study)
-    return study
+def counted_with_drafts(temporary: pytest.TempPathFactory) -> Study:
+    """Count a study with both drafts once for all tests of a run; they work on copies of it."""
+
+    def make(folder: Path) -> None:
+        study = open_study(shutil.copytree(accompanied(temporary), folder))
+        lay_calibration(study)
+        lay_strategy(study)
+
+    return open_study(made_once(temporary, "counted_with_drafts", make))
 
 
 def lay_calibration(

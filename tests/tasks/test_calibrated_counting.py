@@ -327,7 +327,7 @@ def test_a_tube_of_an_earlier_program_is_asked_for_its_cytometer(
 def forget(study: Study) -> None:
     """Leave the tubes as the migration of a version-5 store does."""
     from tasks.store.digests import row_digest
-    from tasks.store.schema import tubes as table
+    from tasks.store.schema.files import tubes as table
 
     columns = [each.name for each in table.c if each.name != "digest"]
     with study.store() as store, store.writing() as connection:

@@ -17,80 +17,61 @@ from gating.evaluation.axis_units import to_display
 from panels.text.errors import ReconflowError, SheetFault, UsageFault
 from tasks.concordance.compare import agreement
 from tasks.concordance.recount import comparison, measure_references
-from tasks.corrections.correct import (
-    Request,
-    correct_tube,
-    preview_correction,
-    withdraw_corrections,
-)
+from tasks.corrections.correct import correct_tube, preview_correction, withdraw_corrections
 from tasks.corrections.correct_from_sheet import correct_from_sheet
 from tasks.corrections.exclusion import decide_on_tube
 from tasks.corrections.live_tube import LiveTube
 from tasks.corrections.tube_history import tube_history
-from tasks.corrections.tube_named import tube_named
 from tasks.results.corrections_table import TABLE, write_corrections_table
 from tasks.results.patient_tables import counted_tubes
 from tasks.results.sign_tables import sign_tables
 from tasks.review.audit_trail import read_trail
-from tasks.simulate.study import TRUTH, write_study
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.audit import KeptEntry, entries, noted_head
 from tasks.store.audit_chain import first_break
 from tasks.store.corrections import read_corrections
 from tasks.store.exclusions import excluded_tubes
 from tasks.store.gatings import gatings_of
-from tasks.store.schema import thresholds
+from tasks.store.schema.results import thresholds
 from tasks.store.traced_rows import contradictions
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tasks.study.integrity import check_integrity
+from tasks.study.tube_named import tube_named
 from tasks.tubes.reference_tubes import reference_sets
 from tasks.tubes.tube_pages import tube_folder
 from tests.tasks.calibrations import release_calibration
 from tests.tasks.plain_pass import count_all, plain_night, recount_all, take_in_count_and_build
+from tests.tasks.simulated_patient import (
+    BASELINE,
+    DEPLETED,
+    FILE,
+    corrected_patient,
+    counted_patient,
+    request,
+    simulated,
+)
 from tests.tasks.test_concordance import own_version
+
+__all__ = ["corrected_patient", "counted_patient"]
 
 pytestmark = pytest.mark.xdist_group("corrections")
 
 PROJECT = Path(__file__).resolve().parents[2]
-FILE = "P01_D84_bcell.fcs"
-BASELINE = "P01_D-7_bcell.fcs"
-DEPLETED = "P01_D10_bcell.fcs"
-BORDER = {"cd24_tr": 8500.0}
-"""A border of transitional B cells that lies higher, within its limits."""
 MOVED = {"transitional_b", "naive_igm_igd_b"}
 
 
-def simulated(folder: Path, *, store: str = "", further: str = "") -> Study:
-    """Simulate three B-cell tubes of a patient, and a ``further`` one, and count them."""
-    made = write_study(folder, patients=1, visits=7, events=0.1, workers=1).folder
-    shutil.rmtree(made / TRUTH)
-    for path in (made / "inbox").iterdir():
-        if path.name not in {BASELINE, DEPLETED, FILE, further}:
-            path.unlink()
-    with (made / "study.yaml").open("a", encoding="utf-8") as file:
-        file.write(f"intake: {{settle_seconds: 0}}\n{store}")
-    study = open_study(made)
-    plain_night(study)
-    return study
-
-
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return simulated(tmp_path_factory.mktemp("corrections") / "s").folder
+@pytest.fixture
+def study(counted_patient: Path, tmp_path: Path) -> Study:
+    """A study of one's own, whose tubes are counted already."""
+    return open_study(shutil.copytree(counted_patient, tmp_path / "s"))
 
 
 @pytest.fixture
-def study(counted: Path, tmp_path: Path) -> Study:
-    """A study of one's own, whose tubes are counted already."""
-    shutil.copytree(counted, tmp_path / "s")
-    return open_study(tmp_path / "s")
-
-
-def request(**change: object) -> Request:
-    given = {"by": "A. Okafor", "reason": "the valley lies higher", "thresholds": BORDER}
-    return Request(**(given | change))  # type: ignore[arg-type]
+def corrected(corrected_patient: Path, tmp_path: Path) -> Study:
+    """A study of one's own, with ``request()`` made in FILE already."""
+    return open_study(shutil.copytree(corrected_patient, tmp_path / "corrected"))
 
 
 def sha_of(study: Study, name: str = FILE) -> str:
@@ -110,6 +91,13 @@ def counts_of(study: Study, name: str = FILE):
 
 def events_of(study: Study, name: str = FILE) -> dict[str, int]:
     return {each.population: each.events for each in counts_of(study, name).counts.values()}
+
+
+def first_events_of(study: Study) -> dict[str, int]:
+    """Give what the first count of FILE found, before any correction."""
+    with study.store() as store:
+        first = gatings_of(store, sha_of(study))[0]
+    return {each.population: each.events for each in first.counts}
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -142,18 +130,16 @@ def due(study: Study) -> list[str]:
     return Pass(read_snapshot(study)).tubes()
 
 
-def test_a_correction_moves_its_threshold_alone_and_both_counts_stay(study: Study) -> None:
-    before = events_of(study)
-    done = correct_tube(study, FILE, request())
-    after = events_of(study)
+def test_a_correction_moves_its_threshold_alone_and_both_counts_stay(corrected: Study) -> None:
+    before, after = first_events_of(corrected), events_of(corrected)
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {each.population for each in done.changes} == MOVED
+    assert changed == MOVED
     assert after["transitional_b"] < before["transitional_b"]
-    with study.store() as store:
-        first, second = gatings_of(store, sha_of(study))
+    with corrected.store() as store:
+        first, second = gatings_of(store, sha_of(corrected))
         with store.reading() as connection:
             kept = connection.execute(
-                thresholds.select().where(thresholds.c.tube_sha256 == sha_of(study))
+                thresholds.select().where(thresholds.c.tube_sha256 == sha_of(corrected))
             ).all()
     assert {each.population: each.events for each in first.counts} == before
     assert {each.population: each.events for each in second.counts} == after
@@ -171,19 +157,18 @@ def test_a_correction_moves_its_threshold_alone_and_both_counts_stay(study: Stud
     assert values[second.correction_sha256]["cd24_tr"] == 8500
 
 
-def test_what_hangs_on_a_correction_is_flagged_and_all_else_is_not(study: Study) -> None:
-    correct_tube(study, FILE, request())
-    tube = counts_of(study)
+def test_what_hangs_on_a_correction_is_flagged_and_all_else_is_not(corrected: Study) -> None:
+    tube = counts_of(corrected)
     flagged = {name for name, count in tube.counts.items() if "corrected" in count.flags}
     assert tube.corrected == flagged
     assert flagged >= MOVED
     assert not flagged & {"b_cells", "lymphocytes", "leukocytes", "plasmablasts"}
-    assert counts_of(study, BASELINE).corrected == frozenset()
-    assert "corrected" in kinetics(study)["transitional_b"]["flags"].split(";")
-    assert "corrected" not in kinetics(study)["b_cells"]["flags"].split(";")
-    assert {row["population"] for row in kinetics(study).values() if row["corrected"] == "Y"} == (
-        flagged
-    )
+    assert counts_of(corrected, BASELINE).corrected == frozenset()
+    assert "corrected" in kinetics(corrected)["transitional_b"]["flags"].split(";")
+    assert "corrected" not in kinetics(corrected)["b_cells"]["flags"].split(";")
+    assert {
+        row["population"] for row in kinetics(corrected).values() if row["corrected"] == "Y"
+    } == (flagged)
 
 
 def test_page_table_and_history_say_who_when_and_why(study: Study) -> None:
@@ -229,7 +214,7 @@ def test_the_patients_numbers_follow_at_once_and_the_next_pass_finds_nothing(
     assert kinetics(study)["naive_igm_igd_b"]["per_ul"] == after
 
 
-def test_a_preview_gives_the_same_counts_and_writes_nothing(study: Study) -> None:
+def test_a_preview_gives_the_same_counts_and_writes_nothing(study: Study, corrected: Study) -> None:
     def files() -> dict[str, bytes]:
         results = study.results.rglob("*")
         return {str(path): path.read_bytes() for path in results if path.is_file()}
@@ -240,7 +225,12 @@ def test_a_preview_gives_the_same_counts_and_writes_nothing(study: Study) -> Non
     with study.store() as store:
         assert read_corrections(store).made == ()
     assert decisions(study) == []
-    assert correct_tube(study, FILE, request()).changes == seen.changes
+    after = events_of(corrected)
+    assert {each.population: (each.before, each.after) for each in seen.changes} == {
+        name: (events, after[name])
+        for name, events in events_of(study).items()
+        if events != after[name]
+    }
 
 
 def test_one_person_stays_within_the_limits_and_a_second_may_go_beyond(study: Study) -> None:
@@ -257,8 +247,8 @@ def test_one_person_stays_within_the_limits_and_a_second_may_go_beyond(study: St
 
 OUTLINE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
 REFUSED: tuple[tuple[dict[str, object], str], ...] = (
-    ({"reason": "  "}, "--reason is empty"),
-    ({"by": ""}, "--by is empty"),
+    ({"reason": "  "}, "reason is empty"),
+    ({"by": ""}, "by is empty"),
     ({"by": "A\u202eB"}, "cannot be seen"),
     ({"thresholds": {}}, "Nothing to set"),
     ({"thresholds": {"cd42_tr": 1.0}}, "It has:\n  cd24_tr"),
@@ -330,10 +320,9 @@ def test_many_small_steps_of_an_outline_are_one_large_one(study: Study) -> None:
     assert states(study) == ["superseded", "active"]
 
 
-def test_limits_of_a_threshold_do_not_move_with_its_corrections(study: Study) -> None:
-    correct_tube(study, FILE, request(thresholds={"cd24_tr": 11000.0}))
+def test_limits_of_a_threshold_do_not_move_with_its_corrections(corrected: Study) -> None:
     with pytest.raises(UsageFault, match=r"limits of cd24_tr on CD24 .* are 2800 to 11200"):
-        correct_tube(study, FILE, request(thresholds={"cd24_tr": 15000.0}))
+        correct_tube(corrected, FILE, request(thresholds={"cd24_tr": 15000.0}))
 
 
 def _tube(study: Study, name: str = FILE):
@@ -341,79 +330,76 @@ def _tube(study: Study, name: str = FILE):
         return tube_named(store, name)
 
 
-def test_two_corrections_hold_together_and_a_later_one_supersedes(study: Study) -> None:
-    before = events_of(study)
-    correct_tube(study, FILE, request())
-    correct_tube(study, FILE, request(thresholds={"cd38_tr": 3200.0}))
-    with study.store() as store:
+def test_two_corrections_hold_together_and_a_later_one_supersedes(corrected: Study) -> None:
+    before = first_events_of(corrected)
+    correct_tube(corrected, FILE, request(thresholds={"cd38_tr": 3200.0}))
+    with corrected.store() as store:
         (in_force,) = read_corrections(store).active().values()
     assert [each.name for each in in_force] == ["cd24_tr", "cd38_tr"]
-    correct_tube(study, FILE, request(thresholds={"cd24_tr": 8000.0}))
-    assert states(study) == ["superseded", "active", "active"]
-    withdraw_corrections(study, FILE, ["cd24_tr"], "B. Lee", "a slip")
-    assert states(study) == ["superseded", "active", "withdrawn"]
-    withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
-    assert states(study) == ["superseded", "withdrawn", "withdrawn"]
-    assert events_of(study) == before
-    assert counts_of(study).corrected == frozenset()
-    assert due(study) == []
+    correct_tube(corrected, FILE, request(thresholds={"cd24_tr": 8000.0}))
+    assert states(corrected) == ["superseded", "active", "active"]
+    withdraw_corrections(corrected, FILE, ["cd24_tr"], "B. Lee", "a slip")
+    assert states(corrected) == ["superseded", "active", "withdrawn"]
+    withdraw_corrections(corrected, FILE, [], "B. Lee", "a slip")
+    assert states(corrected) == ["superseded", "withdrawn", "withdrawn"]
+    assert events_of(corrected) == before
+    assert counts_of(corrected).corrected == frozenset()
+    assert due(corrected) == []
     with pytest.raises(UsageFault, match="Nothing is corrected"):
-        withdraw_corrections(study, FILE, [], "B. Lee", "again")
-    assert "corrected</code>" not in (tube_folder(study, sha_of(study)) / "gating.html").read_text(
-        encoding="utf-8"
-    )
+        withdraw_corrections(corrected, FILE, [], "B. Lee", "again")
+    assert "corrected</code>" not in (
+        tube_folder(corrected, sha_of(corrected)) / "gating.html"
+    ).read_text(encoding="utf-8")
 
 
-def test_nothing_is_withdrawn_or_set_while_the_tubes_file_is_gone(study: Study) -> None:
-    correct_tube(study, FILE, request())
-    path = study.path_of(_tube(study).file.place or "")
+def test_nothing_is_withdrawn_or_set_while_the_tubes_file_is_gone(corrected: Study) -> None:
+    path = corrected.path_of(_tube(corrected).file.place or "")
     path.rename(path.with_suffix(".away"))
     with pytest.raises(FileNotFoundError):
-        withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
+        withdraw_corrections(corrected, FILE, [], "B. Lee", "a slip")
     with pytest.raises(FileNotFoundError):
-        correct_tube(study, FILE, request(thresholds={"cd38_tr": 3200.0}))
-    assert states(study) == ["active"]
-    assert [each.action for each in decisions(study)] == ["corrected"]
+        correct_tube(corrected, FILE, request(thresholds={"cd38_tr": 3200.0}))
+    assert states(corrected) == ["active"]
+    assert [each.action for each in decisions(corrected)] == ["corrected"]
     path.with_suffix(".away").rename(path)
-    withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
-    assert states(study) == ["withdrawn"]
+    withdraw_corrections(corrected, FILE, [], "B. Lee", "a slip")
+    assert states(corrected) == ["withdrawn"]
 
 
-def test_a_withdrawal_whose_pages_cannot_be_written_is_kept_and_said_to_be(study: Study) -> None:
-    before = events_of(study)
-    correct_tube(study, FILE, request())
-    folder = tube_folder(study, sha_of(study))
+def test_a_withdrawal_whose_pages_cannot_be_written_is_kept_and_said_to_be(
+    corrected: Study,
+) -> None:
+    before = first_events_of(corrected)
+    folder = tube_folder(corrected, sha_of(corrected))
     shutil.rmtree(folder)
     folder.write_text("in the way")
-    with pytest.raises(ReconflowError, match=r"The withdrawal is kept; .* the next reconflow run"):
-        withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
-    assert states(study) == ["withdrawn"]
+    with pytest.raises(ReconflowError, match=r"The withdrawal is kept; .* the next run"):
+        withdraw_corrections(corrected, FILE, [], "B. Lee", "a slip")
+    assert states(corrected) == ["withdrawn"]
     folder.unlink()
-    with one_pass(study.folder, "nightly") as this:
+    with one_pass(corrected.folder, "nightly") as this:
         take_in_count_and_build(this)
-    assert events_of(study) == before
-    assert counts_of(study).corrected == frozenset()
+    assert events_of(corrected) == before
+    assert counts_of(corrected).corrected == frozenset()
 
 
-def test_what_lies_there_already_is_not_set_again(study: Study) -> None:
-    correct_tube(study, FILE, request())
+def test_what_lies_there_already_is_not_set_again(corrected: Study) -> None:
     with pytest.raises(UsageFault, match=r"cd24_tr=8500: it lies there already, on CD24"):
-        correct_tube(study, FILE, request(by="B. Lee"))
-    name, same = _shifted(study, 0.0)
+        correct_tube(corrected, FILE, request(by="B. Lee"))
+    name, same = _shifted(corrected, 0.0)
     with pytest.raises(UsageFault, match="its outline lies there already"):
-        correct_tube(study, FILE, request(thresholds={}, gates={name: same}))
-    assert states(study) == ["active"]
+        correct_tube(corrected, FILE, request(thresholds={}, gates={name: same}))
+    assert states(corrected) == ["active"]
 
 
-def test_what_a_later_correction_changed_is_told_from_the_earlier_one(study: Study) -> None:
-    correct_tube(study, FILE, request())
-    between = events_of(study)
-    correct_tube(study, FILE, request(thresholds={"cd24_tr": 3000.0}))
-    rows = [row for row in table(study.results / TABLE) if row["new_value"] == "3000"]
+def test_what_a_later_correction_changed_is_told_from_the_earlier_one(corrected: Study) -> None:
+    between = events_of(corrected)
+    correct_tube(corrected, FILE, request(thresholds={"cd24_tr": 3000.0}))
+    rows = [row for row in table(corrected.results / TABLE) if row["new_value"] == "3000"]
     assert {row["old_value"] for row in rows} == {"8500"}
     told = {row["population"]: (row["events_before"], row["events_after"]) for row in rows}
     name = "transitional_b"
-    assert told[name] == (str(between[name]), str(events_of(study)[name]))
+    assert told[name] == (str(between[name]), str(events_of(corrected)[name]))
 
 
 SHEET = "file,threshold,value,gate,vertices,reason\n"
@@ -478,8 +464,8 @@ def test_every_wrong_line_of_a_sheet_is_named_and_nothing_is_set(study: Study) -
     assert said.startswith(f"{path}: nothing was set.\n")
     for line in (
         "line 3: it sets cd24_tr otherwise than line 2 does.",
-        "line 4: --threshold cd99: this tube has no threshold of that name. It has:",
-        "line 5: --threshold cd24_tr=60000 is beyond what one person may set",
+        "line 4: threshold cd99: this tube has no threshold of that name. It has:",
+        "line 5: threshold cd24_tr=60000 is beyond what one person may set",
         "line 6: No tube of this study came in as 'nothing.fcs'",
     ):
         assert f"  {line}" in said
@@ -513,7 +499,7 @@ def test_a_sheet_that_is_none_is_refused(study: Study, header: str, lines: list[
         from_sheet(study, sheet(study, *lines, header=header))
     with pytest.raises(SheetFault, match="there is no such file"):
         from_sheet(study, study.folder / "not-there.csv")
-    with pytest.raises(UsageFault, match="--by is empty"):
+    with pytest.raises(UsageFault, match="by is empty"):
         from_sheet(study, study.folder / "not-there.csv", by="")
 
 
@@ -542,26 +528,27 @@ def test_what_a_workspace_draws_otherwise_is_a_correction_where_it_can_be_one(st
     assert next(each.value for each in tube.made if each.name == "cd24_tr") == 8500
 
 
-def test_a_correction_expires_with_the_calibration_it_was_made_on(study: Study) -> None:
-    correct_tube(study, FILE, request())
-    tube = _tube(study)
+def test_a_correction_expires_with_the_calibration_it_was_made_on(corrected: Study) -> None:
+    tube = _tube(corrected)
     release_calibration(
-        study,
+        corrected,
         "bcell/simulated@1.0.1",
         {tube.cytometer or "": tube.serial or ""},
         gain=1.01,
         strategy="bcell@3.0.0",
         relative_to="bcell/simulated@1.0.0",
     )
-    assert read_snapshot(study).strategies["bcell"].for_tube(tube).calibration.endswith("@1.0.1")
-    assert states(study) == ["expired"]
-    assert sha_of(study) in due(study)
+    assert (
+        read_snapshot(corrected).strategies["bcell"].for_tube(tube).calibration.endswith("@1.0.1")
+    )
+    assert states(corrected) == ["expired"]
+    assert sha_of(corrected) in due(corrected)
     with pytest.raises(UsageFault, match="out of date"):
-        sign_tables(study, "P01", "reviewed", by="A. Okafor", meaning="all seen")
-    plain_night(study)
-    assert counts_of(study).corrected == frozenset()
-    assert "corrected" not in kinetics(study)["transitional_b"]["flags"]
-    (told,) = (each for each in tube_history(study, FILE)[1] if each.what == "corrected")
+        sign_tables(corrected, "P01", "reviewed", by="A. Okafor", meaning="all seen")
+    plain_night(corrected)
+    assert counts_of(corrected).corrected == frozenset()
+    assert "corrected" not in kinetics(corrected)["transitional_b"]["flags"]
+    (told,) = (each for each in tube_history(corrected, FILE)[1] if each.what == "corrected")
     assert told.details["state"] == "expired"
 
 
@@ -683,30 +670,28 @@ def test_texts_that_a_spreadsheet_or_a_browser_would_run_are_inert(study: Study)
 
 
 def test_a_correction_that_was_altered_in_the_store_holds_no_more_and_is_named(
-    study: Study,
+    corrected: Study,
 ) -> None:
-    before = events_of(study)
-    correct_tube(study, FILE, request())
-    with study.store() as store:
-        assert check_integrity(study, store) == []
+    before = first_events_of(corrected)
+    with corrected.store() as store:
+        assert check_integrity(corrected, store) == []
         with store.writing() as connection:
             connection.execute(text("UPDATE corrections SET value = '8600.0'"))
-        (sentence,) = check_integrity(study, store)
-    assert f"The correction of cd24_tr in tube {sha_of(study)[:12]} was altered" in sentence
-    assert events_of(study) == before
-    assert states(study) == ["altered"]
+        (sentence,) = check_integrity(corrected, store)
+    assert f"The correction of cd24_tr in tube {sha_of(corrected)[:12]} was altered" in sentence
+    assert events_of(corrected) == before
+    assert states(corrected) == ["altered"]
 
 
-def test_every_decision_is_in_the_log_with_its_tube_and_reason(study: Study) -> None:
-    correct_tube(study, FILE, request())
-    decide_on_tube(study, FILE, "exclude", "A. Okafor", "stained twice")
-    withdraw_corrections(study, FILE, [], "B. Lee", "a slip")
-    kept = decisions(study)
+def test_every_decision_is_in_the_log_with_its_tube_and_reason(corrected: Study) -> None:
+    decide_on_tube(corrected, FILE, "exclude", "A. Okafor", "stained twice")
+    withdraw_corrections(corrected, FILE, [], "B. Lee", "a slip")
+    kept = decisions(corrected)
     assert [each.action for each in kept] == ["corrected", "excluded", "withdrew a correction"]
-    assert {each.subject for each in kept} == {f"tube {sha_of(study)[:12]} P01 D84 bcell"}
+    assert {each.subject for each in kept} == {f"tube {sha_of(corrected)[:12]} P01 D84 bcell"}
     assert all('"patient":"P01"' in each.details for each in kept)
-    with study.store() as store:
-        assert read_trail(study, store).verified
+    with corrected.store() as store:
+        assert read_trail(corrected, store).verified
 
 
 def test_a_tube_is_named_by_its_file_or_hash_and_what_is_unclear_is_listed(study: Study) -> None:
@@ -730,30 +715,29 @@ def test_a_tube_is_named_by_its_file_or_hash_and_what_is_unclear_is_listed(study
 
 
 def test_a_tube_that_is_counted_anew_keeps_its_correction_and_its_other_count(
-    study: Study,
+    corrected: Study,
 ) -> None:
-    correct_tube(study, FILE, request())
-    after = events_of(study)
-    shutil.rmtree(tube_folder(study, sha_of(study)))
-    with one_pass(study.folder, "nightly") as this:
+    after = events_of(corrected)
+    shutil.rmtree(tube_folder(corrected, sha_of(corrected)))
+    with one_pass(corrected.folder, "nightly") as this:
         count_all(this)
-    assert [each.tube_sha256 for each in this.counted] == [sha_of(study)]
-    assert events_of(study) == after
-    assert "corrected</code>" in (tube_folder(study, sha_of(study)) / "gating.html").read_text(
-        encoding="utf-8"
-    )
+    assert [each.tube_sha256 for each in this.counted] == [sha_of(corrected)]
+    assert events_of(corrected) == after
+    assert "corrected</code>" in (
+        tube_folder(corrected, sha_of(corrected)) / "gating.html"
+    ).read_text(encoding="utf-8")
 
 
 def test_corrections_on_postgresql_are_those_on_sqlite(
-    study: Study, tmp_path: Path, empty_postgres: str
+    corrected: Study, tmp_path: Path, empty_postgres: str
 ) -> None:
     other = simulated(tmp_path / "other", store=f"store: {empty_postgres}\n")
+    correct_tube(other, FILE, request())
     told = []
-    for each in (study, other):
-        done = correct_tube(each, FILE, request())
+    for each in (corrected, other):
         decide_on_tube(each, BASELINE, "exclude", "A. Okafor", "stained twice")
         withdraw_corrections(each, FILE, [], "B. Lee", "a slip")
-        correct_tube(each, FILE, request(thresholds={"cd24_tr": 8000.0}))
+        done = correct_tube(each, FILE, request(thresholds={"cd24_tr": 8000.0}))
         rows = table(each.results / TABLE)
         times = ("at", "withdrawn_at")
         told.append((done.changes, [{k: v for k, v in r.items() if k not in times} for r in rows]))

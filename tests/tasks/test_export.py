@@ -20,7 +20,7 @@ from tasks.publish.tables import csv_bytes
 from tasks.review.restatement import restatements
 from tasks.store.editions import Edition, editions_as_of, save_edition
 from tasks.store.opening import open_store
-from tasks.store.schema import editions
+from tasks.store.schema.results import editions
 from tasks.vocabulary.moments import elapsed_days
 from tests.tasks.published_rows import (
     DETECTED,

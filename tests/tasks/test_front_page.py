@@ -358,11 +358,14 @@ def test_the_grid_tells_reviews_extra_visits_and_tubes_of_one_panel_apart(
     drawn = shown("#find=excluded", "", document(after_a_pass) | change)
     grid = drawn.split('<table class="grid">')[1].split("</table>")[0]
     rows = [row.split("<td")[1:] for row in grid.split("<tbody>")[1].split("<tr>")[1:]]
-    marks = [[re.findall('class="mark ([a-z ]+)"', cell) for cell in row] for row in rows]
+    marks = [
+        [re.findall('class="mark (?:severity-mark severity-)?([a-z ]+)"', cell) for cell in row]
+        for row in rows
+    ]
     assert marks == [
-        [["excluded"], ["fine"], [], ["fine"]],
-        [["look"], ["missed"], ["fine"], ["fine"]],
-        [["fine"], ["fine"], [], ["fine", "fine"]],
+        [["excluded"], ["none hollow"], [], ["none hollow"]],
+        [["look hollow"], ["missed"], ["none hollow"], ["none hollow"]],
+        [["none hollow"], ["none hollow"], [], ["none hollow", "none hollow"]],
     ]
     assert [
         title for title in re.findall('title="([^"]+)"', grid) if not title.endswith("order")
@@ -386,7 +389,7 @@ def test_names_that_would_like_to_be_code_are_texts(shown: Shown) -> None:
     assert "\\u202escf.exe.fcs</bdi>" in drawn
     assert "=cmd|' !A1.fcs</bdi>" in drawn
     assert drawn.count("<script") == 3
-    assert drawn.count('class="mark fine') + drawn.count('<a class="mark') >= 2
+    assert drawn.count('<a class="mark severity-mark severity-') >= 2
     assert "Arrived, nothing unusual" in drawn
 
 

@@ -24,7 +24,7 @@ from tasks.store.fence import held, holding
 from tasks.store.lease import Lease, is_held, lease
 from tasks.store.notes import recall, remember
 from tasks.store.opening import Store, open_store
-from tasks.store.schema import leases
+from tasks.store.schema.passes import leases
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOLDS = """

@@ -24,10 +24,10 @@ from tasks.results.patient_tables import build_patient
 from tasks.results.stored_tables import built_patients, made_of, patient_folder
 from tasks.simulate.tube import SERIAL
 from tasks.steps.one_pass import one_pass
-from tasks.store import schema
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
+from tasks.store.schema import results
 from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import Study, open_study
@@ -186,7 +186,7 @@ def test_counts_become_concentrations_and_codes_by_hand(study: Study) -> None:
 def editions(study: Study) -> int:
     """Count the editions that the store keeps."""
     with study.store() as store, store.reading() as connection:
-        return connection.execute(select(func.count()).select_from(schema.editions)).scalar_one()
+        return connection.execute(select(func.count()).select_from(results.editions)).scalar_one()
 
 
 def test_everything_a_patient_gets_is_written_and_nothing_is_due_again(study: Study) -> None:

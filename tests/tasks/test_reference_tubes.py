@@ -21,7 +21,7 @@ from tasks.steps.one_pass import Pass
 from tasks.store.counts import tube_counts
 from tasks.store.gatings import gatings_of
 from tasks.store.measurements import measured
-from tasks.store.schema import thresholds
+from tasks.store.schema.results import thresholds
 from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import Study
 from tasks.tubes.count_tube import measure_reference

@@ -145,7 +145,9 @@ def test_flags_come_with_their_severity_those_that_stop_first():
     assert words == ["uncalibrated", "few_beads", "anchor_itself"]
     assert section.index("D21 cart") < section.index("D7 cart")
     assert "1 result<" in section
-    assert page.count('<span class="sign stop" role="img" aria-label="stop">') == 2
+    assert (
+        page.count('<span class="severity-mark severity-stop" role="img" aria-label="stop">') == 2
+    )
 
 
 def test_all_parameters_stand_in_one_table():

@@ -24,8 +24,10 @@ from tasks.review.sign_off import standing
 from tasks.store.audit import entries
 from tasks.store.editions import last_editions
 from tasks.store.gatings import gatings_of, save_gating
+from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.opening import Store, open_store
 from tasks.store.reviews import reviews_of
+from tasks.store.tubes import save_tube
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -111,15 +113,38 @@ def test_a_tube_that_comes_or_goes_to_another_visit_reopens_the_visit(
 
 def test_one_tube_and_the_whole_visit_replace_each_other(study: Study, store: Store) -> None:
     publish(store, at(28), at(28, tube_sha256="b" * 64, panel="tbnk"))
+    take(store, "b" * 64, "clot.fcs")
     accept(study)
     decide(study, (P, "D28", "bbbbbb"), "repeat", by="B", comment="clot")
     assert states(store)["D28"] == ("mixed", "")
     accept(study)
     assert states(store)["D28"] == ("accepted", "")
-    decide(study, (P, "D28", "bbbbbb"), "queried", by="B", comment="why?")
+    decide(study, (P, "D28", "clot.fcs"), "queried", by="B", comment="why?")
     publish(store, at(28, events=1), at(28, tube_sha256="b" * 64, panel="tbnk"))
     found = {tube: each.state for tube, each in visits_by_urgency(store)[0].visit.tubes.items()}
     assert found == {f"{128:064x}": "", "b" * 64: "queried"}
+
+
+def test_a_tube_of_another_visit_is_none_of_this_one(study: Study, store: Store) -> None:
+    publish(store, at(21, tube_sha256="c" * 64), at(28, tube_sha256="b" * 64))
+    take(store, "b" * 64, "one.fcs")
+    take(store, "c" * 64, "other.fcs")
+    for named in ("other.fcs", "c" * 12):
+        with pytest.raises(UsageFault, match=f"Those of {P} D28:\n  bbbbbbbbbbbb ") as refused:
+            decide(study, (P, "D28", named), "accepted", by="A")
+        assert "cccccccccccc" not in str(refused.value).replace(named, "")
+    assert reviews_of(store) == []
+
+
+def take(store: Store, sha256: str, name: str) -> None:
+    """Take in a tube of the patient, of which nothing else is known."""
+    identity = TubeIdentity(sha256, name, P, datetime.fromisoformat("2026-03-29"), "tbnk", "D28")
+    with store.writing() as connection:
+        add_file(connection, name, name, f"archive/{name}", FileStat(1, 1, 0.0, sha256))
+    (file,) = (each for each in all_files(store) if each.sha256 == sha256)
+    with store.writing() as connection:
+        set_state(connection, file, "accepted", "")
+        save_tube(connection, identity, {}, cytometer="BD FACSLyric", serial="R1")
 
 
 def test_what_is_open_comes_first_and_worst_flags_before_others(study: Study, store: Store) -> None:
@@ -140,11 +165,11 @@ def test_what_is_open_comes_first_and_worst_flags_before_others(study: Study, st
     [
         ((P, "D29", ""), {}, "has no visit 'D29'; did you mean 'D28'? Its visits: D28."),
         (("SLE-02", "D28", ""), {}, "no tables of a patient 'SLE-02'"),
-        ((P, "D28", "x.fcs"), {}, "means no tube"),
-        ((P, "D28", ""), {"by": ""}, "--by is empty"),
+        ((P, "D28", "x.fcs"), {}, f"No tube of {P} D28 came in as 'x.fcs'"),
+        ((P, "D28", ""), {"by": ""}, "by is empty"),
         ((P, "D28", ""), {"by": "a\u202eb"}, "cannot be seen"),
         ((P, "D28", ""), {"by": "x" * 101}, "101 characters"),
-        ((P, "D28", ""), {"comment": "a\nb"}, "--comment holds"),
+        ((P, "D28", ""), {"comment": "a\nb"}, "comment holds"),
     ],
 )
 def test_what_is_wrong_is_refused_and_nothing_is_kept(
@@ -163,7 +188,7 @@ def test_what_is_wrong_is_refused_and_nothing_is_kept(
 @pytest.mark.parametrize("decision", ["queried", "repeat"])
 def test_a_query_and_a_repeat_need_a_comment(study: Study, store: Store, decision: Any) -> None:
     publish(store, at(28))
-    with pytest.raises(UsageFault, match="--comment is empty"):
+    with pytest.raises(UsageFault, match="comment is empty"):
         decide(study, (P, "D28", ""), decision, by="A", comment="  ")
     decide(study, (P, "D28", ""), decision, by="A", comment="clot")
     assert states(store)["D28"] == (decision, "")

@@ -25,7 +25,9 @@ from tasks.store.measurements import measured, remove_altered_measurements
 from tasks.store.migrations import upgrade
 from tasks.store.opening import open_store
 from tasks.store.runs import last_run
-from tasks.store.schema import SCHEMA_VERSION, metadata, readings, thresholds, versions
+from tasks.store.schema.layout import SCHEMA_VERSION, versions
+from tasks.store.schema.results import readings, thresholds
+from tasks.store.schema.whole import metadata
 from tasks.store.tubes import altered_identities, taken_in, tubes_to_count
 from tests.tasks.earlier_stores import EARLIER, Rows, make_earlier_store, rows_in
 
@@ -68,7 +70,7 @@ def layout(engine: Engine | Connection) -> dict[str, Any]:
 
 
 def declared_layout(url: str) -> dict[str, Any]:
-    """Describe the tables that schema.py declares, made at an empty address and removed again."""
+    """Describe the tables that are declared, made at an empty address and removed again."""
     engine = create_engine(url)
     metadata.create_all(engine)
     described = layout(engine)
@@ -78,7 +80,7 @@ def declared_layout(url: str) -> dict[str, Any]:
 
 
 def differences(connection: Connection) -> list[Any]:
-    """Compare a store with schema.py as alembic does before it proposes a migration."""
+    """Compare a store with tasks/store/schema as alembic does before it proposes a migration."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 

@@ -24,7 +24,7 @@ from tasks.store.exclusions import DONE, Action, Exclusion, excluded_tubes, writ
 from tasks.store.opening import Store, open_store
 from tasks.store.people import end_person, people_of, save_person, was_anybody_let_in
 from tasks.store.reviews import reviews_of
-from tasks.store.schema import exclusions, people, reviews
+from tasks.store.schema.decisions import exclusions, people, reviews
 from tasks.store.signatures import signatures_of
 from tasks.study.folder import Study
 from tests.tasks.published_rows import at

@@ -24,7 +24,7 @@ from tasks.steps.one_pass import one_pass
 from tasks.store import lease
 from tasks.store.counted_with import remember_strategies
 from tasks.store.promotions import pin_changes_of, promotions_of
-from tasks.store.schema import counted_with, editions
+from tasks.store.schema.results import counted_with, editions
 from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.strategies.release import lock_release
 from tasks.strategies.standing import strategy_standing

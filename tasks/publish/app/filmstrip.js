@@ -106,7 +106,7 @@ const filmstrip = (() => {
           `${entry.visit}${tubeVisits.dayWords(entry)}${baseline}`,
         ),
         entry.severity
-          ? gateWords.mark(entry.severity, `${entry.severity}: ${entry.flags.join(", ")}`)
+          ? severityMark(entry.severity, `${entry.severity}: ${entry.flags.join(", ")}`)
           : null,
         number >= 0 ? this.counts(tube, number) : null,
         this.result(entry, tube, number),

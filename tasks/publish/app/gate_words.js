@@ -1,8 +1,5 @@
 // A gate, its thresholds and its flags in words.
 const gateWords = (() => {
-  const SEVERITIES = ["stop", "look", "know"];
-  const MARKS = { stop: "!", look: "?", know: "i" };
-
   /** Give the name of a gate as pages write it. */
   const name = (gate) => gate.label || gate.name;
 
@@ -43,20 +40,10 @@ const gateWords = (() => {
     return `${source}: ${[given, fault].filter(Boolean).join(", ") || "nothing"}`;
   }
 
-  /** Make the sign of a severity: told apart by its shape, its letter and its colour. */
-  function mark(severity, words = severity) {
-    const known = SEVERITIES.includes(severity) ? severity : "know";
-    return element(
-      "span",
-      { class: `severity-mark severity-${known}`, role: "img", "aria-label": words, title: words },
-      MARKS[known],
-    );
-  }
-
   /** Give the worst of severities, or "" where there is none. */
   function worst(severities) {
     return SEVERITIES.find((severity) => severities.includes(severity)) ?? "";
   }
 
-  return { address, limits, mark, name, parentName, sentence, thresholdShort, tried, worst };
+  return { address, limits, name, parentName, sentence, thresholdShort, tried, worst };
 })();

@@ -1,15 +1,8 @@
 // The grid of patients and visits: one mark a tube, told apart by shape as well as by colour.
 const MARK_MEANINGS = { stop: "do not use yet", look: "look at it", know: "in order", "": "in order" };
-const MARK_SHAPES = { stop: "stop", look: "look", know: "fine", "": "fine" };
 
 const REVIEW_WORDS = { accepted: "accepted", queried: "queried", repeat: "to be repeated", excluded: "excluded" };
 const ASKED_SIGNS = { queried: "?", repeat: "↻" };
-
-/** Make the mark of a severity, for a line of text. */
-function severityMark(severity, filled) {
-  const shape = `mark ${MARK_SHAPES[severity]}${filled ? " filled" : ""}`;
-  return element("span", { class: shape, "aria-hidden": "true" });
-}
 
 /** Draw the grid in place of the plain list of patients. */
 function drawGrid(place, study) {
@@ -36,16 +29,26 @@ function gridKey(study) {
   return element(
     "p",
     { class: "key" },
-    item(severityMark(""), "in order"),
-    item(severityMark("look"), "look at it"),
-    item(severityMark("stop"), "do not use yet"),
+    item(keyMark(""), "in order"),
+    item(keyMark("look"), "look at it"),
+    item(keyMark("stop"), "do not use yet"),
     item(askedSign("queried"), "queried"),
     item(askedSign("repeat"), "to be repeated"),
     item(element("span", { class: "mark excluded", "aria-hidden": "true" }), "excluded, in no result"),
     item(element("span", { class: "mark missed", "aria-hidden": "true" }), "missed or not counted"),
-    item(severityMark("", true), "filled: accepted or signed"),
+    item(keyMark("", "filled"), "filled: accepted or signed"),
     element("span", { class: "faded" }, `${order}M: marrow.`),
   );
+}
+
+/** Make a mark as the grid has it, to be explained. */
+function keyMark(severity, fill) {
+  return element("span", { class: gridMark(severity, fill), "aria-hidden": "true" });
+}
+
+/** Give the classes of a mark of the grid: hollow until a person accepted its tube. */
+function gridMark(severity, fill = "hollow") {
+  return `mark ${severityClass(severity === "know" ? "" : severity)} ${fill}`;
 }
 
 /** Give the visits of two or more patients; another is one patient's own, and missed by nobody. */
@@ -108,7 +111,7 @@ function otherMark(cell, where, name, signed) {
 function tubeMark([, , sha12, severity, review], where, signed) {
   const words = `${where}: ${markWords(severity, review)}`;
   const mark = element("a", {
-    class: `mark ${markShape(severity, review, signed)}`,
+    class: tubeClass(severity, review, signed),
     href: tubeAddress(sha12, ""),
     title: words,
     "aria-label": words,
@@ -123,15 +126,14 @@ function askedSign(review) {
 }
 
 /** An excluded tube has a shape of its own: its flags, and a signature, say nothing of it. */
-function markShape(severity, review, signed) {
-  if (review === "excluded") return "excluded";
-  const filled = Boolean(signed) || review === "accepted";
-  return `${MARK_SHAPES[severity]}${filled ? " filled" : ""}`;
+function tubeClass(severity, review, signed) {
+  if (review === "excluded") return "mark excluded";
+  return gridMark(severity, signed || review === "accepted" ? "filled" : "hollow");
 }
 
 function markWords(severity, review) {
   if (review === "excluded") return "excluded, in no result";
-  const asked = review in ASKED_SIGNS && MARK_SHAPES[severity] === "fine";
+  const asked = review in ASKED_SIGNS && MARK_MEANINGS[severity] === "in order";
   return [asked ? "" : MARK_MEANINGS[severity], REVIEW_WORDS[review]].filter(Boolean).join(", ");
 }
 

@@ -151,7 +151,7 @@ const populationTree = (() => {
     mark(gate) {
       if (!gate.flags.length) return null;
       const severity = gateWords.worst(gate.flags.map((word) => this.severities[word] ?? "know"));
-      return gateWords.mark(severity, `${severity}: ${gate.flags.join(", ")}`);
+      return severityMark(severity, `${severity}: ${gate.flags.join(", ")}`);
     }
 
     /**

@@ -94,7 +94,7 @@ const tubeHead = (() => {
 
   /** Make the list of flags, the worst first, each with the sign of its severity. */
   function flags(tube, known, results) {
-    const order = ({ severity }) => ["stop", "look", "know"].indexOf(severity);
+    const order = ({ severity }) => SEVERITIES.indexOf(severity);
     const raised = [...tube.value.flags, ...ofPopulations(tube, known, results)];
     raised.sort((one, other) => order(one) - order(other));
     const { corrected, uncalibrated } = tube.head;
@@ -103,7 +103,7 @@ const tubeHead = (() => {
       element(
         "li",
         { class: `tube-flag severity-line-${severity}` },
-        gateWords.mark(severity, ""),
+        severityMark(severity),
         element("b", {}, `${SEVERITY_WORDS[severity] ?? "Know"} `),
         element("code", {}, word),
         " ",

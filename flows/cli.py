@@ -123,6 +123,7 @@ COMMANDS = {
     "data_set:export": (
         "the whole study as one data set: CSV, Excel, Parquet, SDTM-shaped, or gated cells"
     ),
+    "validate:validate": "qualify this installation on this machine; a dated report to file",
     "doctor:doctor": "what is wrong with installation, server and study, and what to do",
     "upkeep:backup": "store, settings, sheets and versions in one file, also during a run",
     "upkeep:restore": "put the store of a backup back, and say what the archive lacks",

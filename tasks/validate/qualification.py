@@ -113,7 +113,7 @@ def _locks() -> Iterator[Verdict]:
         ("strategies", len(known()), strategies),
         ("calibrations", len(calibrations.verified), list(calibrations.faults)),
     ):
-        evidence = "; ".join(faults) or f"{number} are as released"
+        evidence = "; ".join(faults) or f"{number} looked at"
         yield Verdict(LOCKS, f"shipped {name} are as released", not faults and number > 0, evidence)
 
 

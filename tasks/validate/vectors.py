@@ -25,6 +25,9 @@ FRACTIONS = {
     "clopper_pearson": (clopper_pearson(7, 100_000), ("2.814e-05", "1.442e-04")),
     "wilson": (wilson(7, 100_000), ("3.391e-05", "1.445e-04")),
 }
+BEADS_PER_UL = 49_713 / 50
+BESIDE_BEADS = (1.6924, 3.8649)
+"""Exact limits of the ratio, given the sum of both (docs/design.md), worked out apart."""
 FINKELSTEIN = (
     (45, math.inf), (6, 10), (0, 7), (46, math.inf), (46, math.inf), (7, 16), (17, math.inf),
     (7, 14), (37, 44), (0, 8), (4, 11), (15, math.inf), (11, 15), (22, math.inf),
@@ -59,8 +62,8 @@ def check_vectors() -> Iterator[Verdict]:
     for name, (interval, published) in FRACTIONS.items():
         printed = tuple(f"{limit:.3e}" for limit in interval)
         yield _same(f"limits of 7 in 100,000 ({name})", printed, published)
-    limits = bead_ratio(200, 5_000, 49_713 / 50)
-    yield _about("200 cells beside 5,000 of 994 beads per µL", limits.low, 34.34, 0.01)
+    beside = tuple(round(limit, 4) for limit in bead_ratio(25, 9_500, BEADS_PER_UL))
+    yield _same("cells per µL of 25 beside 9,500 beads", beside, BESIDE_BEADS)
     steps = {(s.low, s.high): round(s.mass, 4) for s in turnbull(*zip(*FINKELSTEIN, strict=True))}
     masses = {place: steps.get(place) for place in PUBLISHED_MASSES}
     yield _same("interval-censored times (Finkelstein and Wolfe 1985)", masses, PUBLISHED_MASSES)
@@ -81,9 +84,9 @@ def _scales() -> Iterator[Verdict]:
 
 
 def _same(asked: str, found: object, published: object) -> Verdict:
-    return Verdict(PART, asked, found == published, f"found {found}; published {published}")
+    return Verdict(PART, asked, found == published, f"found {found}, expected {published}")
 
 
 def _about(asked: str, found: object, published: float, part: float) -> Verdict:
     holds = isinstance(found, float | int) and math.isclose(found, published, rel_tol=part)
-    return Verdict(PART, asked, holds, f"found {found}; published {published}")
+    return Verdict(PART, asked, holds, f"found {found}, expected {published}")

@@ -13,8 +13,8 @@ from tasks.explore.cluster_amounts import (
     cluster_amounts,
     cluster_events,
 )
-from tasks.explore.composition import composition
 from tasks.explore.findings import Findings
+from tasks.explore.parts import Results, Row
 from tasks.explore.stability import STABLE
 from tasks.explore.unnamed import Spanning, Unnamed
 from tasks.vocabulary.populations import short_label
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tasks.explore.placing import PlacedTube
 
 Json = dict[str, Any]
-Results = Mapping[str, Mapping[str, Any]]
-"""The compartment's row of kinetics.csv by tube (SHA-256)."""
 
 NOTHING: Mapping[str, Any] = {
     "clusters": [],
@@ -35,11 +33,10 @@ NOTHING: Mapping[str, Any] = {
     "unnamed": [],
     "spanning": [],
     "shifted": [],
-    "composition": None,
 }
 
 
-def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
+def cluster_values(
     done: Exploration,
     tubes: Sequence[PlacedTube],
     *,
@@ -47,7 +44,6 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
     results: Results,
     labels: Mapping[str, str],
     limits: LimitSettings,
-    of_cohort: bool,
 ) -> Json:
     """Give the clusters of a map and what the tubes of a page have of them.
 
@@ -58,7 +54,6 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
         return dict(NOTHING)
     names = [short_label(labels, gate) for gate in populations]
     say = _Words(done, found, dict(zip(populations, names, strict=True)))
-    compared = composition(tubes, found.judged.clusters.count) if of_cohort else None
     return {
         "clusters": _clusters(done, found, populations),
         "stability": {
@@ -68,7 +63,10 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
         "amounts": [
             row
             for number, tube in enumerate(tubes)
-            for row in _amounts(number, tube, found, results, limits)
+            for of_tube in [results.get(tube.identity.tube_sha256, {})]
+            for row in _amounts(
+                number, tube, found, of_tube.get(done.compartment.population, {}), limits
+            )
         ],
         "unnamed": [
             {"cluster": each.cluster, "sentence": say.unnamed(each)} for each in found.lists.unnamed
@@ -85,7 +83,6 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
         "shifted": [
             {"cluster": each, "sentence": say.shifted(each)} for each in found.lists.shifted
         ],
-        "composition": compared,
     }
 
 
@@ -170,11 +167,13 @@ def _amounts(
     number: int,
     tube: PlacedTube,
     found: Findings,
-    results: Results,
+    row: Row,
     limits: LimitSettings,
 ) -> list[list[Any]]:
-    """Give a tube's clusters: [tube, cluster, share, per_ul, low, high, code, printed]."""
-    row = results.get(tube.identity.tube_sha256, {})
+    """Give a tube's clusters: [tube, cluster, share, per_ul, low, high, code, printed].
+
+    ``row`` is that of the compartment.
+    """
     compartment = CompartmentAmount(
         row.get("per_ul"), row.get("per_ul_low"), row.get("per_ul_high"), row.get("code", "NE")
     )

@@ -36,11 +36,15 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """A cluster or population, and the two visits or groups in which it is compared."""
+    """A cluster or population, and the two visits or groups in which it is compared.
+
+    ``visit`` is the one at which groups are compared.
+    """
 
     name: str
     first: str
     second: str
+    visit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,6 @@ class Change:
     interval: Interval | None
     p: float | None = None
     q: float | None = None
-
-    @property
-    def claimed(self) -> bool:
-        """Tell whether a difference may be claimed."""
-        return self.q is not None and self.q < ALPHA
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +96,20 @@ def between_visits(pairs: Mapping[Contrast, Sequence[tuple[Amount, Amount]]]) ->
 def between_groups(
     groups: Mapping[Contrast, tuple[Sequence[Amount], Sequence[Amount]]],
 ) -> Comparison:
-    """Compare two groups of patients at one visit; of each patient there is one amount."""
+    """Compare two groups of patients at visits; of each patient there is one amount a visit.
+
+    A visit at which one group has no tube, or at which nobody has such an event, is left out.
+    """
     tests = {
-        contrast: unpaired([each.log for each in one], [each.log for each in other])
+        contrast: unpaired(values[: len(one)], values[len(one) :])
         for contrast, (one, other) in groups.items()
-        if one and other
+        if one and other and any(each.events for each in (*one, *other))
+        for values in [_logs([*one, *other])]
     }
+    if not tests:
+        return Comparison((), "There is no visit at which both groups have a tube to compare.")
     if not any(test.least_p < ALPHA for test in tests.values()):
-        patients = max((test.n for test in tests.values()), default=0)
+        patients = max(test.n for test in tests.values())
         return Comparison(
             _changes(tests),
             f"Nothing is claimed from two groups of {_patients(patients)} in all: it takes four "
@@ -112,6 +117,17 @@ def between_groups(
             f"The ratios are shown as they are.",
         )
     return Comparison(_changes(tests), _multiplicity(tests))
+
+
+def _logs(amounts: Sequence[Amount]) -> list[float]:
+    """Give the logarithms of amounts; those without an event are all alike, and below the others.
+
+    Otherwise a group whose tubes hold more cells would have less of what nobody has.
+    """
+    seen = [each.log for each in amounts if each.events]
+    unseen = [each.log for each in amounts if not each.events]
+    lowest = min([*seen, max(unseen, default=math.inf)])
+    return [each.log if each.events else lowest for each in amounts]
 
 
 def false_discovery_rate(p: Sequence[float]) -> tuple[float, ...]:

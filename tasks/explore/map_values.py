@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.explore.cells import NOISE
-from tasks.explore.cluster_values import Json, Results, cluster_values
+from tasks.explore.cluster_values import Json, cluster_values
+from tasks.explore.composition import NOT_COMPARED, compositions
+from tasks.explore.parts import Results, Row
 from tasks.explore.reference_values import map_limits, marker_ticks, reference_values
 from tasks.explore.sampling import shares
 from tasks.explore.tube_events import TubeEvents, first_by_chance
@@ -34,7 +36,7 @@ def map_values(
 ) -> Json:
     """Give a patient's map, or that of all patients; None is not measured.
 
-    ``results`` are the compartment's concentrations.
+    ``results`` are the rows of the tables.
     """
     labels, needed = snapshot.labels(), snapshot.study.settings.limits
     tubes = [t for t in done.tubes if patient is None or t.identity.patient == patient]
@@ -42,6 +44,7 @@ def map_values(
     shown = _shown(tubes, most)
     populations, sets, codes = _populations(done, shown)
     record, limits = done.map.record, map_limits(done.map.coordinates)
+    visits = _visits(tubes)
     return {
         "format": FORMAT,
         "map": record.map,
@@ -52,9 +55,9 @@ def map_values(
         "patient": patient,
         "strategy": record.strategy,
         "exploratory": EXPLORATORY,
-        "visits": _visits(tubes),
+        "visits": visits,
         "tubes": [
-            _tube(tube, each, results.get(tube.identity.tube_sha256, {}))
+            _tube(tube, each, results.get(tube.identity.tube_sha256, {}).get(record.population, {}))
             for tube, each in zip(tubes, shown, strict=True)
         ],
         "populations": [{"id": id_, "label": short_label(labels, id_)} for id_ in populations],
@@ -69,8 +72,8 @@ def map_values(
             results=results,
             labels=labels,
             limits=needed,
-            of_cohort=patient is None,
         ),
+        **(NOT_COMPARED if patient else compositions(done, results, snapshot, visits)),
         "limits": dict(zip("xy", limits, strict=True)),
         "shifts": [_rounded(asdict(each)) for each in done.shifts],
         "notes": [*done.left_out, *done.notes],
@@ -111,7 +114,7 @@ def _visits(tubes: Sequence[PlacedTube]) -> list[Json]:
     return sorted(visits, key=lambda each: (each["day"] is None, each["day"] or 0.0))
 
 
-def _tube(tube: PlacedTube, shown: PlacedTube, row: Mapping[str, Any]) -> Json:
+def _tube(tube: PlacedTube, shown: PlacedTube, row: Row) -> Json:
     from tasks.kinetics.wide_table import print_result
 
     identity = tube.identity

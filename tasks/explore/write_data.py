@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from panels.text.errors import ReconflowError
-from tasks.explore.cluster_values import Results
 from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_values import map_values
+from tasks.explore.parts import published_results
 from tasks.explore.write_pages import FOLDER, write_map_pages
 from tasks.publish.page_data import data_script
 from tasks.publish.tables import write_atomically
-from tasks.results.stored_tables import frames_of, patient_folder, stored_tables
+from tasks.results.stored_tables import patient_folder
 
 if TYPE_CHECKING:
     from tasks.study.folder import Study
@@ -72,7 +72,7 @@ def write_map_data(
 
     Gives the pages. A file that would be the same again is not written.
     """
-    results = _results(snapshot.study, done.compartment.population)
+    results = published_results(snapshot.study)
     for patient, path in _places(snapshot.study, done, patients):
         value = map_values(done, results, snapshot, patient)
         content = data_script("map", f"{patient or ''}/{done.compartment.id}", value)
@@ -92,13 +92,3 @@ def _places(
             yield patient, patient_folder(study, patient) / FOLDER / name
     if not patients:
         yield None, study.results / "cohort" / FOLDER / name
-
-
-def _results(study: Study, population: str) -> Results:
-    """Give the published rows of a population by tube."""
-    found: dict[str, Mapping[Any, Any]] = {}
-    for frame in frames_of(stored_tables(study).values(), "kinetics"):
-        rows = frame[frame["population"] == population]
-        known = rows.astype(object).where(rows.notna(), None)
-        found |= {str(row["tube_sha256"]): row for row in known.to_dict("records")}
-    return found

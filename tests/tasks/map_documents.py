@@ -21,6 +21,7 @@ NO_CLUSTERS = {
     "spanning": [],
     "shifted": [],
     "composition": None,
+    "groups": None,
 }
 NOT_DETECTED = (None, None, None, "ND", "<0.5")
 
@@ -145,4 +146,17 @@ def _clusters(patients: int) -> dict[str, Any]:
                 | dict.fromkeys(("low", "high", "p", "adjusted"))
             ],
         },
+        "groups": None if patients == 1 else _groups(patients),
+    }
+
+
+def _groups(patients: int) -> dict[str, Any]:
+    """Compare two groups: in one the population with a hostile name is clearly more."""
+    by = {"from": "high", "to": HOSTILE, "patients": patients}
+    unclear = {"name": "1", "visit": "D-7", "ratio": 1.1, "low": 0.6, "high": 1.9, "p": 0.7}
+    clear = {"name": HOSTILE, "visit": "D56", "ratio": 2.5, "low": 1.4, "high": 3.6, "p": 0.01}
+    return {
+        "column": "dose",
+        "sentence": f"By dose: high (4 patients) and {HOSTILE} (4 patients).",
+        "rows": [by | unclear | {"adjusted": 0.7}, by | clear | {"adjusted": 0.02}],
     }

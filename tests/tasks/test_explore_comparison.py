@@ -87,7 +87,7 @@ def _pairs(ratios: list[float]) -> list[tuple[Amount, Amount]]:
 def test_nothing_is_claimed_from_three_patients() -> None:
     compared = between_visits({NAIVE: _pairs([4.0, 4.5, 5.0])})
     [change] = compared.changes
-    assert (change.p, change.q, change.interval, change.claimed) == (None, None, None, False)
+    assert (change.p, change.q, change.interval) == (None, None, None)
     assert change.ratio == pytest.approx(4.5, rel=0.01)
     assert compared.sentence.startswith("Nothing is claimed from 3 patients with both visits")
 
@@ -97,8 +97,7 @@ def test_six_patients_are_the_fewest_that_can_differ() -> None:
     assert LEAST_PATIENTS == 6
     assert five.changes[0].p is None
     [change] = six.changes
-    assert change.p == pytest.approx(2 / 2**6)
-    assert change.claimed
+    assert change.p == change.q == pytest.approx(2 / 2**6)
     assert change.interval is not None
     assert (change.interval.low, change.interval.high) == pytest.approx((2.0, 2.5), rel=0.01)
 
@@ -113,7 +112,8 @@ def test_one_difference_among_many_is_not_claimed_from_few_patients() -> None:
     naive = compared.changes[0]
     assert naive.p is not None
     assert naive.p < ALPHA
-    assert not naive.claimed
+    assert naive.q is not None
+    assert naive.q > ALPHA
     assert "at least 7 must differ together" in compared.sentence
 
 
@@ -129,7 +129,30 @@ def test_groups_need_four_and_four() -> None:
         [Amount(100 + i, 10_000) for i in range(4)],
         [Amount(300 + i, 10_000) for i in range(4)],
     )
-    assert between_groups({NAIVE: (one, other)}).changes[0].claimed
+    [change] = between_groups({NAIVE: (one, other)}).changes
+    assert change.q == pytest.approx(2 / math.comb(8, 4))
     fewer = between_groups({NAIVE: (one[:3], other)})
     assert fewer.changes[0].p is None
     assert fewer.sentence.startswith("Nothing is claimed from two groups of 7 patients")
+
+
+def test_a_group_with_larger_tubes_has_not_less_of_what_nobody_has() -> None:
+    small, large = ([Amount(0, whole + i) for i in range(5)] for whole in (500, 50_000))
+    assert between_groups({NAIVE: (small, large)}).changes == ()
+    [change] = between_groups({NAIVE: ([Amount(1, 400), *small], large)}).changes
+    assert change.ratio == pytest.approx(1)
+    assert change.p == pytest.approx(1, abs=0.1)
+
+
+def test_what_one_group_alone_has_is_a_difference() -> None:
+    none, some = ([Amount(events, 1000) for _ in range(5)] for events in (0, 40))
+    [change] = between_groups({NAIVE: (none, some)}).changes
+    assert change.ratio == pytest.approx(81)
+    assert change.q is not None
+    assert change.q < ALPHA
+
+
+def test_groups_that_never_have_a_tube_both_are_not_compared() -> None:
+    compared = between_groups({NAIVE: ([Amount(3, 100)], [])})
+    assert compared.changes == ()
+    assert "no visit at which both groups" in compared.sentence

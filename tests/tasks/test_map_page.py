@@ -184,6 +184,22 @@ def test_changes_over_time_are_those_of_the_cohort(opened):
     assert "Nothing is claimed from 2 patients." in page.evaluate(text("main"))
     page.evaluate("document.querySelector('#composition ~ details').open = true")
     assert page.evaluate(rows("#composition + p + details")) == ["cluster 1 D-7 → D56 2 × 0.5 – –"]
+    page.evaluate("document.querySelector('#groups ~ details').open = true")
+    clear, every = (
+        page.evaluate(rows(f"#groups + {selector}"))
+        for selector in ("p + .scroll", "p + .scroll + details")
+    )
+    assert clear == [f"{HOSTILE} D56 2 × 2.5 1.4 to 3.6 0.010 0.020"]
+    assert every[0] == "cluster 1 D-7 2 × 1.1 0.6 to 1.9 0.70 0.70"
+    heads = page.evaluate("document.querySelector('#groups + p + .scroll thead').innerText")
+    assert f"share in {HOSTILE}, over that in high" in heads
+    assert "By dose: high (4 patients)" in page.evaluate(text("main"))
+    assert not page.console
+
+
+def test_a_study_without_groups_has_no_differences_between_them(opened):
+    page = opened()
+    assert page.evaluate("document.querySelector('#groups')") is None
 
 
 def test_a_cohort_is_coloured_by_patient_and_shown_one_by_one(opened):

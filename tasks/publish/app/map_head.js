@@ -34,7 +34,8 @@ const mapHead = (() => {
     const { value } = map;
     return [
       element("h2", { id: "composition" }, "Composition over time"),
-      ...(value.patient === null ? composition(value.composition, value.clusters) : ofCohort(value)),
+      ...(value.patient === null ? overTime(value) : ofCohort(value)),
+      ...(value.groups ? betweenGroups(value) : []),
       element("h2", { id: "batches" }, "Shifts between batches"),
       ...shifts(value.shifts),
       element("h2", { id: "how" }, "How the map was made"),
@@ -48,30 +49,46 @@ const mapHead = (() => {
     return [element("p", {}, "Differences between visits are compared over all patients. ", link)];
   }
 
-  function composition(found, clusters) {
-    if (!found) return [element("p", { class: "faded" }, "No differences between visits were computed.")];
-    const clear = found.rows.filter(({ adjusted }) => adjusted !== null && adjusted < CLAIMED);
-    const all = `All ${found.rows.length} comparisons`;
+  function overTime({ composition, clusters }) {
+    if (!composition) return [element("p", { class: "faded" }, "No differences between visits were computed.")];
+    const visits = (row) => `${row.from} → ${row.to}`;
+    const heads = ["visits", "patients", "change of the share"];
+    return compared(composition, (rows) => changes(rows, clusters, visits, heads));
+  }
+
+  function betweenGroups({ groups, clusters }) {
+    const [first] = groups.rows;
+    const heads = ["visit", "patients", first ? `share in ${first.to}, over that in ${first.from}` : ""];
     return [
-      element("p", {}, found.sentence),
-      clear.length ? changes(clear, clusters) : null,
-      element("details", {}, element("summary", {}, all), changes(found.rows, clusters)),
+      element("h2", { id: "groups" }, `Differences by ${groups.column}`),
+      ...compared(groups, (rows) => changes(rows, clusters, ({ visit }) => visit, heads)),
+    ];
+  }
+
+  /** Show what was found: the sentence, what may be claimed, and all comparisons to unfold. */
+  function compared({ sentence, rows }, table) {
+    const clear = rows.filter(({ adjusted }) => adjusted !== null && adjusted < CLAIMED);
+    const all = rows.length === 1 ? "The one comparison" : `All ${rows.length} comparisons`;
+    return [
+      element("p", {}, sentence),
+      clear.length ? table(clear) : null,
+      rows.length ? element("details", {}, element("summary", {}, all), table(rows)) : null,
     ].filter(Boolean);
   }
 
   /** Table changes; a name that is a cluster's is said to be one. */
-  function changes(found, clusters) {
+  function changes(found, clusters, where, heads) {
     const named = (name) => (clusters.some((each) => each.name === name) ? `cluster ${name}` : name);
     const rows = found.map((row) => [
       element("bdi", {}, named(row.name)),
-      `${row.from} → ${row.to}`,
+      where(row),
       String(row.patients),
       row.ratio === null ? "–" : `× ${numberWords.amount(row.ratio)}`,
       row.low === null ? "" : numberWords.interval(row.low, row.high),
       row.p === null ? "–" : row.p.toPrecision(2),
       row.adjusted === null ? "–" : row.adjusted.toPrecision(2),
     ]);
-    return mapChosen.table(CHANGES, rows, 2);
+    return mapChosen.table(["cells", ...heads, "95 % interval", "p", "p, all comparisons"], rows, 2);
   }
 
   function shifts(found) {
@@ -98,15 +115,6 @@ const mapHead = (() => {
     return mapChosen.table(MEASURED, rows, 3);
   }
 
-  const CHANGES = [
-    "cells",
-    "visits",
-    "patients",
-    "change of the share",
-    "95 % interval",
-    "p",
-    "p, all comparisons",
-  ];
   const MEASURED = [
     "instrument and batch",
     "cells",

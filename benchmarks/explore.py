@@ -3,8 +3,8 @@
     PYTHONPATH=. python benchmarks/explore.py --study DIR [--compartment b_cells] [--evidence]
 
 DIR is a counted study (`reconflow demo DIR`); it is read, and nothing is written in it. The costs
-are of a reference of 20,000 cells and 50,000 placed ones, drawn with replacement from the tubes'
-events, with a hundredth of the scale of noise, so that no two are alike.
+of map and clusters are of a reference of 20,000 cells and 50,000 placed ones, drawn with
+replacement from the tubes' events, with a hundredth of the scale of noise, so that no two are alike.
 
 With ``--evidence`` every third visit is held back in turn: a map is fitted on all other visits, the
 visit is placed in it, and both are compared with a map fitted on all visits together. Two joint
@@ -37,6 +37,7 @@ from sklearn.neighbors import NearestNeighbors
 import flows.one_thread  # noqa: F401 - before anything imports numpy
 from tasks.explore.compartments import compartment
 from tasks.explore.embedding import Layout, Placing, fit, neighbour_graph
+from tasks.explore.findings import judge
 from tasks.explore.reference import MOST, Reference, reference_of
 from tasks.explore.study_tubes import tubes_of
 from tasks.explore.tube_events import compartment_events, sampled
@@ -105,7 +106,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def costs(tubes: Tubes) -> None:
-    """Fit 20,000 cells and place 50,000, and print what it took."""
+    """Fit and cluster 20,000 cells, place 50,000 and assign them, and print what it took."""
     rng = np.random.default_rng(1)
     known = tubes.reference([visit for _, visit in tubes.named]).of(tubes.markers)
 
@@ -124,6 +125,11 @@ def costs(tubes: Tubes) -> None:
     with timed(f"placing {PLACED:,} cells, {PER_PLACING:,} at once"):
         for start in range(0, PLACED, PER_PLACING):
             placing.place(others[start : start + PER_PLACING])
+    with timed(f"clusters of {MOST:,} cells, how stable they are, and a mixture"):
+        judged = judge(values.astype(np.float64))
+    with timed(f"clusters of {PLACED:,} placed cells"):
+        for start in range(0, PLACED, PER_PLACING):
+            judged.clusters.assign(others[start : start + PER_PLACING].astype(np.float64))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(f"peak memory of the process: {peak:.0f} MB")
 

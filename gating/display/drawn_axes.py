@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from gating.display.gate_view import Axis
 from gating.evaluation.compiled_strategy import Compiled
-from gating.strategy.display_scale import FULL_SCALE, apply_transform, transform_of
+from gating.strategy.display_scale import FULL_SCALE, logicle_places
 from gating.strategy.gates import SCATTER, Gate, Scale
 from panels.acquisition_time import TIME
-
-if TYPE_CHECKING:
-    from flowkit.transforms import LogicleTransform
 
 LINEAR_ROOM = 1.02
 Ticks = tuple[tuple[float, str], ...]
@@ -52,24 +47,23 @@ def describe_axis(compiled: Compiled, axis: str, values: np.ndarray, *, raw: boo
     """Describe an axis with the limits and ticks that suit the displayed ``values`` (n,)."""
     detector, maximum = compiled.detector_of[axis], compiled.maximum_of[axis]
     label = _label(axis, raw=raw)
-    transform = transform_of(compiled.strategy.scale_of(axis), maximum)
-    if transform is None:
+    scale = compiled.strategy.scale_of(axis)
+    if scale.kind == "linear":
         end = _last_second(values) if axis == TIME else maximum
         return Axis(label, detector, "linear", _linear_ticks(end), (0.0, end * LINEAR_ROOM))
     limits = (_logicle_start(values), 1.06 if raw else 1.02)
-    shown = tuple(tick for tick in _logicle_ticks(transform, maximum) if tick[0] >= limits[0])
+    shown = tuple(tick for tick in _logicle_ticks(scale, maximum) if tick[0] >= limits[0])
     return Axis(label, detector, "logicle", shown, limits)
 
 
 def scale_ticks(scale: Scale) -> Ticks:
     """Give the ticks of a marker's display scale at full scale (262,144); none of a linear one."""
-    transform = transform_of(scale, FULL_SCALE)
-    return () if transform is None else _logicle_ticks(transform, FULL_SCALE)
+    return () if scale.kind == "linear" else _logicle_ticks(scale, FULL_SCALE)
 
 
-def _logicle_ticks(transform: LogicleTransform, maximum: float) -> Ticks:
+def _logicle_ticks(scale: Scale, maximum: float) -> Ticks:
     decades = _decades(maximum)
-    places = apply_transform(transform, np.array(decades))
+    places = logicle_places(scale, maximum, np.array(decades))
     return tuple((float(p), _power(value)) for p, value in zip(places, decades, strict=True))
 
 

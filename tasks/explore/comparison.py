@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tasks.counting.intervals import Interval
 from tasks.explore.rank_tests import ALPHA, RankTest, paired, unpaired
 
@@ -132,9 +134,13 @@ def _logs(amounts: Sequence[Amount]) -> list[float]:
 
 def false_discovery_rate(p: Sequence[float]) -> tuple[float, ...]:
     """Give Benjamini and Hochberg's adjusted p values, in the order of the given ones."""
-    from scipy.stats import false_discovery_control
-
-    return tuple(float(each) for each in false_discovery_control(p)) if p else ()
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values)[::-1]
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum.accumulate(
+        values[order] * len(values) / np.arange(len(values), 0, -1)
+    )
+    return tuple(adjusted.tolist())
 
 
 def _changes(tests: Mapping[Contrast, RankTest]) -> tuple[Change, ...]:

@@ -305,7 +305,7 @@ def _most(kinds: np.ndarray) -> tuple[str, float]:
 
 
 def test_a_simulated_population_that_no_gate_describes_is_found() -> None:
-    cohort = b_cohort(11, 0.03, cells=600, dn2=False)
+    cohort = b_cohort(11, 0.03, cells=700, patients=1, dn2=False)
     found = findings(cohort.cells, judge(cohort.cells.values, seed=1))
     [entry] = found.lists.unnamed
     assert (entry.why, entry.gates) == ("inside", ("naive_igm_igd_b",))
@@ -316,7 +316,7 @@ def test_a_simulated_population_that_no_gate_describes_is_found() -> None:
 
 
 def test_nothing_is_invented_in_tubes_of_another_simulator() -> None:
-    cohort = second_b_cohort(12, 0.0, cells=500)
+    cohort = second_b_cohort(12, 0.0, cells=500, patients=1)
     found = findings(cohort.cells, judge(cohort.cells.values, seed=1))
     assert set(_sure(found, cohort.kind)) <= {"b_igm_only", "b_naive_igm_low"}
     assert len(_sure(found, cohort.kind)) == len(found.lists.unnamed) + len(found.lists.spanning)

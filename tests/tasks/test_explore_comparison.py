@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu, wilcoxon
+from scipy.stats import false_discovery_control, mannwhitneyu, wilcoxon
 
 from tasks.explore.comparison import (
     LEAST_PATIENTS,
@@ -78,6 +78,8 @@ def test_the_rate_of_false_discoveries_is_benjamini_and_hochbergs() -> None:
         (0.04, 0.16 / 3, 0.16 / 3, 0.5)
     )
     assert false_discovery_rate([]) == ()
+    p = np.random.default_rng(5).uniform(size=30) ** 3
+    assert false_discovery_rate(p) == pytest.approx(false_discovery_control(p))
 
 
 def _pairs(ratios: list[float]) -> list[tuple[Amount, Amount]]:

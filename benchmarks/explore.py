@@ -4,7 +4,7 @@
 
 DIR is a counted study (`reconflow demo DIR`); it is read, and nothing is written in it. The costs
 of map and clusters are of a reference of 20,000 cells and 50,000 placed ones, drawn with
-replacement from the tubes' events, with a hundredth of the scale of noise, so that no two are alike.
+replacement from the tubes' events, with noise of a hundredth of the scale, so that all differ.
 
 With ``--evidence`` every third visit is held back in turn: a map is fitted on all other visits, the
 visit is placed in it, and both are compared with a map fitted on all visits together. Two joint

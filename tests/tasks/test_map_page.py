@@ -153,6 +153,20 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
     assert page.evaluate("location.hash") == "#map=b_cells&cells=cluster:2"
 
 
+def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
+    value = map_value()
+    value["amounts"][0][2:] = [None, None, None, 0.36, "ND", "<0.36"]
+    page = opened(value, "#cells=cluster:0")
+    page.until("document.querySelector('#lit')")
+    cell = "document.querySelector('.map-heat tbody td')"
+    assert page.evaluate(f"{cell}.innerText.trim()") == "<0.36"
+    assert "0%" in page.evaluate(f"{cell}.style.background")
+    assert "66" not in page.evaluate(f"{cell}.style.background")
+    assert page.evaluate(rows(".map-chosen section:first-child"))[0] == (
+        "D-7 (day -7) 200 too few cells <0.36"
+    )
+
+
 def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
     page = opened(hash_="#by=marker:CD19&large=D56")
     page.until("document.querySelector('.map-dialog').open")

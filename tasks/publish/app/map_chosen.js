@@ -85,10 +85,10 @@ const mapChosen = (() => {
   ].join(" ");
 
   /** Write a share with its interval: 3.1 % (2.2 to 4.3). */
-  function shareWords({ share, low, high }) {
-    if (share === null) return "no cell of it";
+  function shareWords({ share, low, high, withheld }) {
+    if (share === null) return withheld ? "too few cells" : "no cell of it";
     const percent = (part) => numberWords.amount(100 * part);
-    if (!share) return `0 (at most ${percent(high)} %)`;
+    if (!share && high !== null) return `0 (at most ${percent(high)} %)`;
     const interval = low === null ? "" : ` (${percent(low)} to ${percent(high)})`;
     return `${percent(share)} %${interval}`;
   }

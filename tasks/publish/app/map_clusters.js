@@ -6,20 +6,28 @@ const mapClusters = (() => {
     const [kind, index] = chosen.split(":");
     if (kind !== "cluster") return estimated;
     const counted = countedOf(map, Number(index));
-    return estimated.map((each) => ({ ...each, ...counted.get(each.tube) }));
+    return estimated.map((each) => {
+      const known = counted.get(each.tube) ?? {};
+      return { ...each, ...known, withheld: known.share === null && each.share !== null };
+    });
   }
 
-  /** Give the concentrations of a cluster by tube, counted in all cells that were sampled of it. */
+  /**
+   * Give what the data say of a cluster by tube, counted in all cells that were sampled of it; a
+   * share is null where too few cells were seen. Of a compartment that was not detected, the
+   * concentration is the compartment's upper limit.
+   */
   function countedOf(map, cluster) {
     const rows = map.value.amounts.filter((row) => row[1] === cluster);
     const isDetected = (tube) => map.value.tubes[tube].code !== "ND";
     return new Map(
-      rows
-        .filter(([tube]) => isDetected(tube))
-        .map(([tube, , , per_ul, least, most, code, printed]) => [
-          tube,
-          { per_ul, least, most, code, printed },
-        ]),
+      rows.map(([tube, , share, per_ul, least, most, code, printed]) => [
+        tube,
+        {
+          ...{ share, low: null, high: null },
+          ...(isDetected(tube) ? { per_ul, least, most, code, printed } : {}),
+        },
+      ]),
     );
   }
 

@@ -153,6 +153,24 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
     assert page.evaluate("location.hash") == "#map=b_cells&cells=cluster:2"
 
 
+def test_populations_are_shared_out_among_the_cells_of_the_map(opened):
+    """A compartment, and what lies above it, holds all of them and tells nothing."""
+    value = map_value()
+    value["clusters"][0]["overlaps"] = [[0, 1.0, 0.3], [1, 1.0, 0.99]]
+    page = opened(value, "#cells=cluster:0")
+    page.until("document.querySelector('#lit')")
+    section = ".map-chosen section:nth-child(2)"
+    assert page.evaluate(rows(section)) == [f"{HOSTILE} 100 % 100 %"]
+    assert "of those on this map" in page.evaluate(text(f"{section} thead"))
+    told = page.evaluate(rows("#map > div:last-child > .scroll"))
+    assert any(f"{HOSTILE}: 100 % of the cluster, 99.0 % of those on this map" in row for row in told)
+    page.evaluate(
+        "((list) => { list.value = 'cluster:2'; list.dispatchEvent(new Event('change')); })"
+        "(document.querySelectorAll('.map-bar select')[1])"
+    )
+    page.until(f"{text(section)}.includes('In no population below B cells.')")
+
+
 def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
     value = map_value()
     value["amounts"][0][2:] = [None, None, None, 0.36, "ND", "<0.36"]

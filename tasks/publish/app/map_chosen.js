@@ -102,14 +102,17 @@ const mapChosen = (() => {
     });
     const inNone = map.where((event) => mask[event] && !map.populations(event).length);
     const outside = sum(map.weights(inNone)) / all;
-    const listed = rows.filter(({ of }) => of >= LEAST).sort((one, other) => other.of - one.of);
+    const listed = rows
+      .filter(({ of }, number) => of >= LEAST && !map.isWhole(number))
+      .sort((one, other) => other.of - one.of);
     const cells = listed.map(({ label, of, share }) => [
       element("bdi", {}, label),
       numberWords.percent(of, 1),
       numberWords.percent(share, 1),
     ]);
     if (outside >= LEAST) cells.push(["in no population", numberWords.percent(outside, 1), ""]);
-    return table(["population", "of the lit cells", "of the population"], cells);
+    if (!cells.length) return element("p", { class: "faded" }, `In no population below ${map.label}.`);
+    return table(["population", "of the lit cells", "of those on this map"], cells);
   }
 
   function clusters(map, mask) {

@@ -147,7 +147,9 @@ const mapClusters = (() => {
   /** Tell of each population whether it parts the cells: not of one that holds nearly all of them. */
   function tellingOf(map) {
     const total = (mask) => map.weights(mask).reduce((sum, each) => sum + each, 0);
-    return map.value.populations.map((_, number) => total(map.held(number)) < WHOLE * total(null));
+    return map.value.populations.map(
+      (_, number) => !map.isWhole(number) && total(map.held(number)) < WHOLE * total(null),
+    );
   }
 
   /** Phenotype, stability and the populations that share cells with each cluster. */
@@ -165,7 +167,7 @@ const mapClusters = (() => {
         .map(
           ([number, ofCluster, ofPopulation]) =>
             `${populations[number]?.label ?? "?"}: ${numberWords.percent(ofCluster, 1)} of the cluster, ` +
-            `${numberWords.percent(ofPopulation, 1)} of the population`,
+            `${numberWords.percent(ofPopulation, 1)} of those on this map`,
         )
         .join("; ") || "no reported population",
     ]);

@@ -49,6 +49,11 @@ const mapData = (() => {
       return this.where((event) => holds[this.code[event]]);
     }
 
+    /** Tell whether a population (its number) holds all cells shown: the compartment, or above it. */
+    isWhole(population) {
+      return this.value.sets.every((set) => set.includes(population));
+    }
+
     /** Sum up the weights of marked events (of all without a mask) by tube. */
     weights(mask = null) {
       const sums = new Float64Array(this.value.tubes.length);

@@ -171,6 +171,13 @@ def test_populations_are_shared_out_among_the_cells_of_the_map(opened):
     page.until(f"{text(section)}.includes('In no population below B cells.')")
 
 
+def test_intervals_are_said_to_be_of_counting_alone(opened):
+    page = opened(hash_="#cells=cluster:0")
+    page.until("document.querySelector('#lit')")
+    for place in (".map-chosen section:first-child .plot-notes", ".map-heat-notes"):
+        assert "the counting error alone" in page.evaluate(text(place))
+
+
 def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
     value = map_value()
     value["amounts"][0][2:] = [None, None, None, 0.36, "ND", "<0.36"]

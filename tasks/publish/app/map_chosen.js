@@ -82,6 +82,8 @@ const mapChosen = (() => {
     "A visit leads to its tube's gating page with these cells lit.",
     "DNQ: detected, too few to be quantified; <: not detected, less than this; NE: not evaluable,",
     "because all of these cells together are not quantified there. Estimated from the cells shown.",
+    "An interval is the counting error alone: it does not say how surely a cluster or a lasso ends",
+    "where it does.",
   ].join(" ");
 
   /** Write a share with its interval: 3.1 % (2.2 to 4.3). */

@@ -111,13 +111,14 @@ const mapClusters = (() => {
         { class: "scroll" },
         element("table", { class: "map-heat" }, element("thead", {}, head), element("tbody", {}, rows)),
       ),
-      element("p", { class: "plot-notes" }, HEAT),
+      element("p", { class: "plot-notes map-heat-notes" }, HEAT),
     ];
   }
 
   const HEAT = [
     "Number: cells/µL, below it the 95 % interval and the share of the compartment.",
     "Bar: the share, from nothing to all of the tube's cells.",
+    "The interval is the counting error alone: it does not say how surely a cluster ends where it does.",
   ].join(" ");
 
   function lamp(cluster, index, light) {

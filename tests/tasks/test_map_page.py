@@ -178,6 +178,21 @@ def test_intervals_are_said_to_be_of_counting_alone(opened):
         assert "the counting error alone" in page.evaluate(text(place))
 
 
+def test_no_list_is_empty_for_want_of_stable_clusters(opened):
+    value = map_value()
+    value["unnamed"] = []
+    page = opened(value)
+    assert "None among the 3 stable clusters. Cells that shade" in page.evaluate(text("main"))
+    for each in value["clusters"]:
+        each["stable"] = False
+    page = opened(value)
+    assert page.evaluate(text("main")).count("No stable cluster to judge.") == 2
+    page = opened(value | {"clusters": [], "amounts": []})
+    said = page.evaluate(text("main"))
+    assert said.count("No stable cluster to judge.") == 2
+    assert "Clusters were not looked for" not in said
+
+
 def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
     value = map_value()
     value["amounts"][0][2:] = [None, None, None, 0.36, "ND", "<0.36"]

@@ -34,14 +34,19 @@ const mapClusters = (() => {
   /** Make the part of the page about clusters; light(chosen): lights one; patient: "" is all. */
   function make(map, light, patient) {
     const { clusters, stability } = map.value;
-    if (!clusters.length) return [element("p", { class: "faded" }, NONE)];
-    return [
-      element("p", {}, stability?.sentence ?? ""),
+    if (!stability) return [element("p", { class: "faded" }, NONE)];
+    const stable = clusters.filter((each) => each.stable).length;
+    const lists = [
+      element("p", {}, stability.sentence),
       element("h3", {}, "Cells no gate names"),
-      listed(map.value.unnamed, NO_UNNAMED, light),
+      listed(map.value.unnamed, stable ? noUnnamed(stable) : NO_STABLE, light),
       element("h3", {}, "Gates that span two clusters"),
-      listed(map.value.spanning, NO_SPANNING, light),
+      listed(map.value.spanning, stable ? NO_SPANNING : NO_STABLE, light),
       ...shifted(map, light),
+    ];
+    if (!clusters.length) return lists;
+    return [
+      ...lists,
       element("h3", {}, "Clusters and visits"),
       heatMap(map, light, patient),
       element("h3", {}, "What the clusters are"),
@@ -50,9 +55,14 @@ const mapClusters = (() => {
   }
 
   const WHOLE = 0.9;
-  const NO_UNNAMED = "None: the gates name the cells of every stable cluster.";
+  const NO_STABLE = "No stable cluster to judge.";
   const NO_SPANNING = "None: no gate holds two stable clusters that are apart.";
   const NONE = "Clusters were not looked for in this map.";
+
+  function noUnnamed(stable) {
+    const judged = stable === 1 ? "the one stable cluster" : `the ${stable} stable clusters`;
+    return `None among ${judged}. Cells that shade into others are not found by this.`;
+  }
 
   function listed(found, empty, light) {
     if (!found.length) return element("p", { class: "faded" }, empty);

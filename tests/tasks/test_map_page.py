@@ -193,6 +193,17 @@ def test_no_list_is_empty_for_want_of_stable_clusters(opened):
     assert "Clusters were not looked for" not in said
 
 
+def test_a_population_is_not_taken_for_the_one_that_the_tables_report(opened):
+    page = opened(hash_="#cells=gate:memory_b")
+    page.until("document.querySelector('#lit')")
+    told = page.evaluate(text(".map-told"))
+    assert "Memory among the B cells: 120 of the 480 cells shown" in told
+    assert "the tables count them too" in told
+    page.evaluate("location.hash = '#cells=gate:b_cells'")
+    page.until(f"{text('.map-told')}.includes('B cells: 480 of the 480')")
+    assert "the tables count them too" not in page.evaluate(text(".map-told"))
+
+
 def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
     value = map_value()
     value["amounts"][0][2:] = [None, None, None, 0.36, "ND", "<0.36"]

@@ -31,7 +31,14 @@ const mapCells = (() => {
 
   function gate(map, id) {
     const number = map.value.populations.findIndex((each) => each.id === id);
-    return number < 0 ? null : { name: map.value.populations[number].label, mask: map.held(number) };
+    if (number < 0) return null;
+    return { name: amongWords(map, number), mask: map.held(number), isPart: !map.isWhole(number) };
+  }
+
+  /** Name a population as a map has it: what of it lies outside the compartment is not there. */
+  function amongWords(map, number) {
+    const { label } = map.value.populations[number];
+    return map.isWhole(number) ? label : `${label} among the ${map.label}`;
   }
 
   function cluster(map, index) {

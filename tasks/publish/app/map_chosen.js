@@ -75,7 +75,8 @@ const mapChosen = (() => {
       ];
     });
     const titles = ["visit", "cells shown", "share of the cells", "cells/µL", "95 % interval"];
-    return [table(titles, rows), element("p", { class: "plot-notes" }, NOTES)];
+    const notes = cells.isPart ? `${NOTES} ${partWords(map)}` : NOTES;
+    return [table(titles, rows), element("p", { class: "plot-notes" }, notes)];
   }
 
   const NOTES = [
@@ -85,6 +86,10 @@ const mapChosen = (() => {
     "An interval is the counting error alone: it does not say how surely a cluster or a lasso ends",
     "where it does.",
   ].join(" ");
+
+  const partWords = (map) =>
+    `Cells of the population that are no ${map.label} are not on this map: the tables count them too, ` +
+    "and their concentration is the one that is reported.";
 
   /** Write a share with its interval: 3.1 % (2.2 to 4.3). */
   function shareWords({ share, low, high, withheld }) {

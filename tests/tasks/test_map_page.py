@@ -18,6 +18,7 @@ pytestmark = needs_chromium
 __all__ = ["browser"]
 
 ODD = "lasso:700,100;900,100;900,300;700,300"
+LOWER = f"{LONG.replace('low', 'lower')} than the rest"
 CANVASES = "[...document.querySelectorAll('.map-plot canvas')]"
 
 
@@ -135,7 +136,7 @@ def test_what_a_lasso_does_can_be_chosen_from_a_list_and_leads_to_the_tubes(open
     assert link.endswith("gating.html#cells=b_cells%3Acluster%3A2")
     assert "6.0" in page.evaluate(rows(".map-chosen section:first-child"))[2]
     clusters = page.evaluate(rows(".map-chosen section:last-child"))
-    assert clusters == [f"3 {LONG} 100 % 100 %"]
+    assert clusters == [f"3 {LOWER} 100 % 100 %"]
 
 
 def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
@@ -144,7 +145,10 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
     assert f"Cluster 3 is named by no gate {HOSTILE}. Light these cells" in lists
     assert "None: no gate holds two stable clusters that are apart." in lists
     heat = page.evaluate(rows(".map-heat"))
-    assert heat[0] == "1 · CD19 high 20.0 16.0 to 25.0 66.7 % <0.5 10.0 8.0 to 12.5 55.6 %"
+    assert (
+        heat[0]
+        == "1 · CD19 higher than the rest 20.0 16.0 to 25.0 66.7 % <0.5 10.0 8.0 to 12.5 55.6 %"
+    )
     assert page.evaluate(rows("#batches ~ .scroll")) == [
         "cytometer 1 W1 t_cells CD3 3 +0.080 +0.80"
     ]
@@ -162,8 +166,10 @@ def test_populations_are_shared_out_among_the_cells_of_the_map(opened):
     section = ".map-chosen section:nth-child(2)"
     assert page.evaluate(rows(section)) == [f"{HOSTILE} 100 % 100 %"]
     assert "of those on this map" in page.evaluate(text(f"{section} thead"))
-    told = page.evaluate(rows("#map > div:last-child > .scroll"))
-    assert any(f"{HOSTILE}: 100 % of the cluster, 99.0 % of those on this map" in row for row in told)
+    told = page.evaluate(rows("#what + .scroll"))
+    assert any(
+        f"{HOSTILE}: 100 % of the cluster, 99.0 % of those on this map" in row for row in told
+    )
     page.evaluate(
         "((list) => { list.value = 'cluster:2'; list.dispatchEvent(new Event('change')); })"
         "(document.querySelectorAll('.map-bar select')[1])"
@@ -204,6 +210,21 @@ def test_a_population_is_not_taken_for_the_one_that_the_tables_report(opened):
     assert "the tables count them too" not in page.evaluate(text(".map-told"))
 
 
+def test_markers_of_a_cluster_are_a_comparison_with_its_medians_beside(opened):
+    value = map_value()
+    value["clusters"][1]["share"] = 0.95
+    page = opened(value)
+    told = "#what + .scroll"
+    page.until(f"{text(told)}.includes('about')")
+    table = page.evaluate(rows(told))
+    assert re.match(
+        r"1 CD19 higher than the rest CD19 about [\d,]+ · CD3 about [\d,]+ 30.0 %", table[0]
+    )
+    assert table[1].startswith("2 nearly all cells CD19 about")
+    high, low = (int(each.replace(",", "")) for each in re.findall(r"about ([\d,]+)", table[0]))
+    assert high > low
+
+
 def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
     value = map_value()
     value["amounts"][0][2:] = [None, None, None, 0.36, "ND", "<0.36"]
@@ -240,7 +261,7 @@ def test_a_cell_under_the_pointer_says_what_it_is(opened):
     page.send("Input.dispatchMouseEvent", type="mouseMoved", **place)
     page.until("document.querySelector('.plot-tip:not([hidden])')")
     told = page.evaluate("[...document.querySelectorAll('.plot-tip span')].map((e) => e.innerText)")
-    assert told[:3] == ["P01 D56", "B cells", f"cluster 3 {LONG}"]
+    assert told[:3] == ["P01 D56", "B cells", f"cluster 3 {LOWER}"]
     assert re.fullmatch(r"CD19 about \d+ · CD3 about \d+", told[3])
 
 

@@ -44,7 +44,8 @@ const mapCells = (() => {
   function cluster(map, index) {
     const known = map.value.clusters[Number(index)];
     if (!known) return null;
-    const name = `cluster ${known.name}${known.phenotype ? ` (${known.phenotype})` : ""}`;
+    const difference = map.difference(index);
+    const name = `cluster ${known.name}${difference ? ` (${difference})` : ""}`;
     return { name, mask: map.where((event) => map.cluster[event] === Number(index)) };
   }
 

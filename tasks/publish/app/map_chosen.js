@@ -129,11 +129,12 @@ const mapChosen = (() => {
       const own = map.where((event) => map.cluster[event] === number);
       const both = sum(map.weights(own.map((each, event) => each & mask[event])));
       const whole = sum(map.weights(own));
-      return { cluster, of: both / all, share: whole ? both / whole : 0 };
+      const name = `${cluster.name} ${map.difference(number)}`;
+      return { name, of: both / all, share: whole ? both / whole : 0 };
     });
     const listed = rows.filter(({ of }) => of >= LEAST).sort((one, other) => other.of - one.of);
-    const cells = listed.map(({ cluster, of, share }) => [
-      `${cluster.name} ${cluster.phenotype}`,
+    const cells = listed.map(({ name, of, share }) => [
+      name,
       numberWords.percent(of, 1),
       numberWords.percent(share, 1),
     ]);

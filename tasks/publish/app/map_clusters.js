@@ -49,12 +49,13 @@ const mapClusters = (() => {
       ...lists,
       element("h3", {}, "Clusters and visits"),
       heatMap(map, light, patient),
-      element("h3", {}, "What the clusters are"),
+      element("h3", { id: "what" }, "What the clusters are"),
       described(map),
     ];
   }
 
   const WHOLE = 0.9;
+  const PARTS = 256;
   const NO_STABLE = "No stable cluster to judge.";
   const NO_SPANNING = "None: no gate holds two stable clusters that are apart.";
   const NONE = "Clusters were not looked for in this map.";
@@ -107,11 +108,11 @@ const mapClusters = (() => {
       element("th", { scope: "col" }, "cluster"),
       tubes.map((tube) => element("th", { scope: "col", class: "n" }, column(tube))),
     );
-    const rows = clusters.map((cluster, index) =>
+    const rows = clusters.map((_, index) =>
       element(
         "tr",
         {},
-        element("th", { scope: "row" }, lamp(cluster, index, light)),
+        element("th", { scope: "row" }, lamp(map, index, light)),
         estimates[index].map(heatCell),
       ),
     );
@@ -131,9 +132,10 @@ const mapClusters = (() => {
     "The interval is the counting error alone: it does not say how surely a cluster ends where it does.",
   ].join(" ");
 
-  function lamp(cluster, index, light) {
+  function lamp(map, index, light) {
+    const cluster = map.value.clusters[index];
     const act = () => light(`cluster:${index}`);
-    const words = [cluster.name, cluster.phenotype].filter(Boolean).join(" · ");
+    const words = [cluster.name, map.difference(index)].filter(Boolean).join(" · ");
     const title = `Light the cells of cluster ${cluster.name}`;
     const unstable = cluster.stable ? null : element("span", { class: "interval" }, "unstable");
     return [element("button", { type: "button", class: "map-lamp", title, onclick: act }, words), unstable];
@@ -167,9 +169,10 @@ const mapClusters = (() => {
   function described(map) {
     const { clusters, populations } = map.value;
     const telling = tellingOf(map);
-    const rows = clusters.map((cluster) => [
+    const rows = clusters.map((cluster, index) => [
       cluster.name,
-      cluster.phenotype || "as the rest of the compartment",
+      map.difference(index) || "as the rest of the compartment",
+      mediansOf(map, index),
       numberWords.percent(cluster.share, 1),
       `${cluster.stable ? "stable" : "unstable"} (${cluster.jaccard.toFixed(2)})`,
       cluster.overlaps
@@ -182,7 +185,33 @@ const mapClusters = (() => {
         )
         .join("; ") || "no reported population",
     ]);
-    return mapChosen.table(["cluster", "markers", "share", "stability", "shared with"], rows, 9);
+    const titles = ["cluster", "markers", "medians", "share", "stability", "shared with"];
+    return mapChosen.table(titles, rows, 9);
+  }
+
+  /** Make a place that is filled with a cluster's medians of the map's markers, in all cells shown. */
+  function mediansOf(map, cluster) {
+    const place = element("span", {});
+    const numbers = [...map.value.markers.keys()].filter((each) => map.value.markers[each].mapped);
+    const told = numbers.map(async (number) => {
+      const part = median(map, await map.marker(number), cluster);
+      if (part < 0) return "";
+      const axis = map.axis(number);
+      return `${axis.label} ${axisReading.told(axis, mapHover.partPlace(map, number, part))}`;
+    });
+    Promise.all(told).then((words) => place.replaceChildren(words.filter(Boolean).join(" · ")));
+    return place;
+  }
+
+  /** Give the weighted median of a marker's parts (0 to 255) in a cluster; -1 without a cell. */
+  function median(map, parts, cluster) {
+    const sums = new Float64Array(PARTS);
+    parts.forEach((part, event) => {
+      if (map.cluster[event] === cluster) sums[part] += map.weight[event];
+    });
+    const half = sums.reduce((total, each) => total + each, 0) / 2;
+    let below = 0;
+    return half ? sums.findIndex((each) => (below += each) >= half) : -1;
   }
 
   return { amountsOf, make };

@@ -2,6 +2,7 @@
 const mapData = (() => {
   const NO_CLUSTER = 255;
   const BINS = 96;
+  const WHOLE = 0.9;
   const opened = new WeakMap();
 
   class CellMap {
@@ -52,6 +53,17 @@ const mapData = (() => {
     /** Tell whether a population (its number) holds all cells shown: the compartment, or above it. */
     isWhole(population) {
       return this.value.sets.every((set) => set.includes(population));
+    }
+
+    /**
+     * Say in which markers a cluster (its number) differs from the other cells, as a comparison: it
+     * does not name the cells. "" where it differs in none; one that holds nearly all has no rest.
+     */
+    difference(cluster) {
+      const { phenotype, share } = this.value.clusters[cluster];
+      if (share >= WHOLE) return "nearly all cells";
+      const words = phenotype.replace(/ (high|low)(?=,|$)/g, (_, word) => ` ${word}er`);
+      return words && `${words} than the rest`;
     }
 
     /** Sum up the weights of marked events (of all without a mask) by tube. */

@@ -43,8 +43,11 @@ const mapHead = (() => {
   }
 
   function ofCohort({ compartment }) {
+    const { ofAll = "" } = document.getElementById("map").dataset;
     const href = `${root()}cohort/map.html#map=${encodeURIComponent(compartment)}`;
-    const link = element("a", { href }, "All patients on the map");
+    const link = ofAll.split(" ").includes(compartment)
+      ? element("a", { href }, "All patients on the map")
+      : "Their page is made by reconflow explore without --patient.";
     return [element("p", {}, "Differences between visits are compared over all patients. ", link)];
   }
 

@@ -43,14 +43,15 @@ def orange(place):
     )
 
 
-def written(results, value, compartment="b_cells"):
+def written(results, value, compartment="b_cells", of_all=()):
     """Write the data of a map and the page of its patient; gives the page's address."""
     patient = value["patient"] or ""
     folder = results / "patients" / patient if patient else results / "cohort"
     key = f"{patient}/{compartment}"
     write_data(folder / "maps" / f"{compartment}.js", "map", key, value)
     write_app(results)
-    page = MapPage(patient, {compartment: "B cells", "car_t": "CAR-T cells"})
+    named = {compartment: "B cells", "car_t": "CAR-T cells"}
+    page = MapPage(patient, named, of_all=of_all)
     (folder / "map.html").write_text(render_map_page(page), encoding="utf-8")
     return (folder / "map.html").as_uri()
 
@@ -272,6 +273,16 @@ def test_changes_over_time_are_those_of_the_cohort(opened):
     assert page.evaluate(rows("#composition + p + details")) == ["cluster 1 D-7 → D56 2 × 0.5 – –"]
 
 
+def test_the_map_of_all_is_led_to_where_it_is(opened, browser, tmp_path):
+    links = "[...document.querySelectorAll('main a')].filter((a) => /cohort/.test(a.href)).length"
+    page = opened()
+    assert page.evaluate(links) == 0
+    assert "reconflow explore without --patient" in page.evaluate(text("main"))
+    browser.open(written(tmp_path, map_value(), of_all=("b_cells",)))
+    browser.until("document.querySelector('#how')")
+    assert browser.evaluate(links) == 2
+
+
 def test_a_cohort_is_coloured_by_patient_and_shown_one_by_one(opened):
     page = opened(map_value(None, patients=("P01", "P02")), "#by=patient")
     assert "1 P01 50.0 % 480 shown 2 P02 50.0 % 480 shown" in page.evaluate(text(".map-groups"))
@@ -324,6 +335,31 @@ def test_cells_of_the_map_are_lit_on_the_tubes_gating_page(browser, tmp_path):
     browser.until("location.hash === ''")
     browser.open(f"{address}#cells=car_t:cluster:1")
     browser.until("document.querySelector('.bar-told').innerText.includes('no map of car_t')")
+
+
+def test_cells_are_pale_where_the_map_does_not_know_the_gate(browser, tmp_path):
+    lit, pale, notes = computed(
+        browser,
+        tmp_path,
+        f"""const map = await mapData.open({json.dumps(map_value())});
+        const gates = ["", "b_cells", "memory_b", "plasmablast"];
+        const tube = {{
+          axes: [{{ label: "CD19" }}, {{ label: "CD3" }}],
+          gates: gates.map((population, at) => ({{ population, parent: Math.min(at, 2) - 1 }})),
+          find: (population) => gates.indexOf(population),
+        }};
+        const values = await Promise.all([map.marker(0), map.marker(1)]);
+        const cells = {{ map, values, events: [0, 200, 201] }};
+        const notes = [];
+        const dots = [1, 2, 3].map((parent) =>
+          mapOnGates.dots({{ tube, plot: {{ x: 0, y: 1, parent }}, cells }}, notes));
+        return [dots.map((each) => each.litDots.length), dots.map((each) => each.paleDots.length),
+                notes];""",
+    )
+    assert (lit, pale) == ([3, 2, 0], [0, 1, 3])
+    assert notes == [
+        "All pale: the map does not know which of its cells lie in this plot's parent."
+    ]
 
 
 def test_a_share_has_wilsons_interval_and_joins_the_compartments(browser, tmp_path):

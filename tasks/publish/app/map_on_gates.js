@@ -26,7 +26,7 @@ const mapOnGates = (() => {
     const of = `${numberWords.count(events.length)} of the ${numberWords.count(shown)} cells of this tube`;
     return (
       `Lit in orange, on plots of two markers: ${name}, ${of} that the map ${map.value.map} shows. ` +
-      "Pale: outside a plot's parent. Exploratory: no table, parameter or flag reads the map."
+      "Pale: outside a plot's parent, or not known to lie in it. Exploratory: no table, parameter or flag reads the map."
     );
   }
 
@@ -39,15 +39,18 @@ const mapOnGates = (() => {
       return { litDots: [], paleDots: [], grey: false };
     }
     const within = insideOf(cells.map, tube, plot.parent);
-    if (!within) notes.push("Lit whether they lie in this plot's parent or not: the map does not know.");
+    if (!within) notes.push(UNKNOWN);
+    const isHeld = within ?? (() => false);
     const dot = (event) => columns.map((place) => place(event));
     return {
-      litDots: cells.events.filter(within ?? (() => true)).map(dot),
-      paleDots: within ? cells.events.filter((event) => !within(event)).map(dot) : [],
+      litDots: cells.events.filter(isHeld).map(dot),
+      paleDots: cells.events.filter((event) => !isHeld(event)).map(dot),
       combined: false,
       grey: true,
     };
   }
+
+  const UNKNOWN = "All pale: the map does not know which of its cells lie in this plot's parent.";
 
   /** Give where cells lie on an axis of the tube, or null: the map knows compensated markers alone. */
   function column({ map, values }, axis) {

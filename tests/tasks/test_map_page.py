@@ -98,7 +98,7 @@ def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
     page.evaluate(f"{CANVASES}[2].scrollIntoView({{ block: 'center' }})")
     circle(page, f"{CANVASES}[2]", places)
     page.until("document.querySelector('#lit')")
-    assert page.evaluate("location.hash").startswith("#map=b_cells&cells=lasso:681,118;")
+    assert page.evaluate("location.hash").startswith("#map=b_cells@1.0.0&cells=lasso:681,118;")
     told = page.evaluate(text(".map-told"))
     assert "60 of the 480 cells shown, standing for 12.5 %" in told
     assert page.evaluate(rows(".map-chosen section:first-child")) == [
@@ -112,7 +112,7 @@ def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
     ) == ("the region of the lasso")
     page.press("Escape")
     page.until("!document.querySelector('#lit')")
-    assert page.evaluate("location.hash") == "#map=b_cells"
+    assert page.evaluate("location.hash") == "#map=b_cells@1.0.0"
     assert not page.console
 
 
@@ -134,7 +134,7 @@ def test_what_a_lasso_does_can_be_chosen_from_a_list_and_leads_to_the_tubes(open
     )
     page.until("document.querySelector('#lit')")
     link = page.evaluate("document.querySelector('.map-chosen a').getAttribute('href')")
-    assert link.endswith("gating.html#cells=b_cells%3Acluster%3A2")
+    assert link.endswith("gating.html#cells=b_cells%401.0.0%3Acluster%3A2")
     assert "6.0" in page.evaluate(rows(".map-chosen section:first-child"))[2]
     clusters = page.evaluate(rows(".map-chosen section:last-child"))
     assert clusters == [f"3 {LOWER} 100 % 100 %"]
@@ -155,7 +155,7 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
     ]
     page.evaluate("document.querySelector('.map-list button').click()")
     page.until("document.querySelector('#lit')")
-    assert page.evaluate("location.hash") == "#map=b_cells&cells=cluster:2"
+    assert page.evaluate("location.hash") == "#map=b_cells@1.0.0&cells=cluster:2"
 
 
 def test_populations_are_shared_out_among_the_cells_of_the_map(opened):
@@ -249,7 +249,7 @@ def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
     page.until("document.querySelector('#map-large-title').innerText.startsWith('D28')")
     page.press("Escape")
     page.until("!document.querySelector('.map-dialog').open")
-    assert page.evaluate("location.hash") == "#map=b_cells&by=marker:CD19"
+    assert page.evaluate("location.hash") == "#map=b_cells@1.0.0&by=marker:CD19"
 
 
 def test_a_cell_under_the_pointer_says_what_it_is(opened):
@@ -329,12 +329,27 @@ def test_cells_of_the_map_are_lit_on_the_tubes_gating_page(browser, tmp_path):
         "(at % 4 === 0 && value > 200 && data[at + 1] > 70 && data[at + 1] < 110 "
         "&& data[at + 2] < 20), 0)"
     )
+    assert "made for the map" not in told
+    browser.open(f"{address}#cells=b_cells@2.0.0:{ODD}")
+    browser.until("document.querySelector('.bar-told').innerText.includes('the map b_cells@2.0.0')")
     for place in range(3):
         browser.until(f"{lit.replace('PLACE', str(place))} > 20")
     browser.press("Escape")
     browser.until("location.hash === ''")
     browser.open(f"{address}#cells=car_t:cluster:1")
     browser.until("document.querySelector('.bar-told').innerText.includes('no map of car_t')")
+
+
+def test_an_address_of_another_map_is_said_to_be_one(opened):
+    told = "document.querySelector('#map > p').innerText"
+    page = opened(hash_="#map=b_cells@2.0.0&cells=cluster:2")
+    page.until("document.querySelector('#lit')")
+    assert "made for the map b_cells@2.0.0; shown is b_cells@1.0.0." in page.evaluate(told)
+    for same in ("#map=b_cells@1.0.0", "#map=b_cells"):
+        page.evaluate(f"location.hash = '{same}'")
+        page.until("document.querySelector('#map > p').hidden")
+    page.evaluate("location.hash = '#map=leukocytes'")
+    page.until(f"{told} === 'There is no map of leukocytes here: this one is of B cells.'")
 
 
 def test_cells_are_pale_where_the_map_does_not_know_the_gate(browser, tmp_path):

@@ -12,6 +12,18 @@ const mapCells = (() => {
     return `lasso:${parts.join(";")}`;
   }
 
+  /** Say that an address (b_cells@1.0.0) asks for another map than the one that is shown, or "". */
+  function otherMap(asked, { value, label }) {
+    const [compartment, version] = asked.split("@");
+    if (compartment && compartment !== value.compartment)
+      return `There is no map of ${compartment} here: this one is of ${label}.`;
+    if (!version || asked === value.map) return "";
+    return (
+      `This address was made for the map ${asked}; shown is ${value.map}. Clusters have other ` +
+      "numbers on it and cells other places: what it lights may be other cells."
+    );
+  }
+
   /** Give the corners of the lasso that an address names, or []. */
   function corners(chosen) {
     if (!chosen.startsWith("lasso:")) return [];
@@ -147,5 +159,5 @@ const mapCells = (() => {
   const printed = (code, per_ul) =>
     `${numberWords.amount(per_ul)}${code === "DNQ" ? " (DNQ)" : ""}`;
 
-  return { amounts, corners, find, isInside, lasso, productIds, productName, shareOf };
+  return { amounts, corners, find, isInside, lasso, otherMap, productIds, productName, shareOf };
 })();

@@ -62,7 +62,7 @@ const mapChosen = (() => {
     const rows = ours.map((each) => {
       const tube = map.value.tubes[each.tube];
       const name = `${cohort ? `${tube.patient} ` : ""}${tube.visit}${tubeVisits.dayWords(tube)}`;
-      const href = pageAddress.tube(tube.sha12, { cells: `${map.value.compartment}:${chosen}` });
+      const href = pageAddress.tube(tube.sha12, { cells: `${map.value.map}:${chosen}` });
       const link = each.shown
         ? element("a", { href, title: "Light these cells on the tube's gating page" }, name)
         : name;

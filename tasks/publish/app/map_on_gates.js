@@ -6,7 +6,8 @@ const mapOnGates = (() => {
    */
   async function of(named, tube) {
     if (!named) return null;
-    const [compartment, ...chosen] = named.split(":");
+    const [asked, ...chosen] = named.split(":");
+    const [compartment] = asked.split("@");
     const value = await load("map", `${tube.head.patient}/${compartment}`).catch(() => null);
     if (!value) return none(`This patient has no map of ${compartment}.`);
     const map = await mapData.open(value);
@@ -16,15 +17,17 @@ const mapOnGates = (() => {
     const events = [];
     cells.mask.forEach((lit, event) => lit && map.tube[event] === at && events.push(event));
     const values = await Promise.all(value.markers.map((_, number) => map.marker(number)));
-    return { map, events, values, told: words(map, cells, events, at) };
+    return { map, events, values, told: words(map, cells, events, at, asked) };
   }
 
   const none = (told) => ({ events: [], told });
 
-  function words(map, { name }, events, at) {
+  function words(map, { name }, events, at, asked) {
     const shown = map.tube.reduce((sum, tube) => sum + (tube === at ? 1 : 0), 0);
     const of = `${numberWords.count(events.length)} of the ${numberWords.count(shown)} cells of this tube`;
+    const other = mapCells.otherMap(asked, map);
     return (
+      (other && `${other} `) +
       `Lit in orange, on plots of two markers: ${name}, ${of} that the map ${map.value.map} shows. ` +
       "Pale: outside a plot's parent, or not known to lie in it. Exploratory: no table, parameter or flag reads the map."
     );

@@ -83,7 +83,11 @@ def test_a_visit_each_says_what_it_shows_and_nothing_is_fetched(opened):
     assert spoken.startswith("B cells at D56: 180 of 180 cells shown: ")
     head = page.evaluate(text("main"))
     assert "Exploratory: no table, parameter or flag reads this page." in head
-    assert "20,000 cells of 12 tubes, made 2026-03-31 (first map), seed 7" in head
+    assert "Cells B cells Map b_cells@1.0.0" in head
+    assert (
+        "Reference, of all patients 20,000 cells of 12 tubes, made 2026-03-31 (first map), seed 7"
+        in head
+    )
     assert "1 of 3 tubes hold no such cell." in head
     assert "CD45: these cells are cut out by it" in head
     assert not page.console
@@ -217,6 +221,7 @@ def test_markers_of_a_cluster_are_a_comparison_with_its_medians_beside(opened):
     page = opened(value)
     told = "#what + .scroll"
     page.until(f"{text(told)}.includes('about')")
+    assert "share, all patients" in page.evaluate(text(f"{told} thead"))
     table = page.evaluate(rows(told))
     assert re.match(
         r"1 CD19 higher than the rest CD19 about [\d,]+ · CD3 about [\d,]+ 30.0 %", table[0]

@@ -185,7 +185,7 @@ const mapClusters = (() => {
         )
         .join("; ") || "no reported population",
     ]);
-    const titles = ["cluster", "markers", "medians", "share", "stability", "shared with"];
+    const titles = ["cluster", "markers", "medians", "share, all patients", "stability", "shared with"];
     return mapChosen.table(titles, rows, 9);
   }
 

@@ -18,7 +18,7 @@ pytestmark = needs_chromium
 __all__ = ["browser"]
 
 ODD = "lasso:700,100;900,100;900,300;700,300"
-LOWER = f"{LONG.replace('low', 'lower')} than the rest"
+LOWER = f"{LONG.replace(' low', '')} lower than the rest"
 CANVASES = "[...document.querySelectorAll('.map-plot canvas')]"
 
 
@@ -218,6 +218,7 @@ def test_a_population_is_not_taken_for_the_one_that_the_tables_report(opened):
 def test_markers_of_a_cluster_are_a_comparison_with_its_medians_beside(opened):
     value = map_value()
     value["clusters"][1]["share"] = 0.95
+    value["clusters"][2]["phenotype"] = "CD20 low, CD27 high, CD16+CD56 low"
     page = opened(value)
     told = "#what + .scroll"
     page.until(f"{text(told)}.includes('about')")
@@ -227,6 +228,7 @@ def test_markers_of_a_cluster_are_a_comparison_with_its_medians_beside(opened):
         r"1 CD19 higher than the rest CD19 about [\d,]+ · CD3 about [\d,]+ 30.0 %", table[0]
     )
     assert table[1].startswith("2 nearly all cells CD19 about")
+    assert table[2].startswith("3 CD20, CD16+CD56 lower and CD27 higher than the rest CD19")
     high, low = (int(each.replace(",", "")) for each in re.findall(r"about ([\d,]+)", table[0]))
     assert high > low
 

@@ -44,13 +44,13 @@ const mapCells = (() => {
   function gate(map, id) {
     const number = map.value.populations.findIndex((each) => each.id === id);
     if (number < 0) return null;
-    return { name: amongWords(map, number), mask: map.held(number), isPart: !map.isWhole(number) };
+    return { name: amongWords(map, number), mask: map.held(number), isPart: id !== map.value.population };
   }
 
   /** Name a population as a map has it: what of it lies outside the compartment is not there. */
   function amongWords(map, number) {
-    const { label } = map.value.populations[number];
-    return map.isWhole(number) ? label : `${label} among the ${map.label}`;
+    const { id, label } = map.value.populations[number];
+    return id === map.value.population ? label : `${label} among the ${map.label}`;
   }
 
   function cluster(map, index) {

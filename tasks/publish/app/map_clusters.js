@@ -160,9 +160,7 @@ const mapClusters = (() => {
   /** Tell of each population whether it parts the cells: not of one that holds nearly all of them. */
   function tellingOf(map) {
     const total = (mask) => map.weights(mask).reduce((sum, each) => sum + each, 0);
-    return map.value.populations.map(
-      (_, number) => !map.isWhole(number) && total(map.held(number)) < WHOLE * total(null),
-    );
+    return map.value.populations.map((_, number) => total(map.held(number)) < WHOLE * total(null));
   }
 
   /** Phenotype, stability and the populations that share cells with each cluster. */

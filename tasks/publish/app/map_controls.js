@@ -10,7 +10,7 @@ const mapControls = (() => {
       ]);
       this.cells = select([
         option({ value: "", words: "nothing" }),
-        optgroup("Populations", map.value.populations.map(populationChoice)),
+        optgroup(`Populations, among the ${map.label}`, map.value.populations.map(populationChoice)),
         optgroup("Clusters", clusterChoices(map)),
         optgroup("CAR products", productChoices(map)),
       ]);

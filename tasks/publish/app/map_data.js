@@ -3,6 +3,7 @@ const mapData = (() => {
   const NO_CLUSTER = 255;
   const BINS = 96;
   const WHOLE = 0.9;
+  const ALL = 0.99;
   const opened = new WeakMap();
 
   class CellMap {
@@ -50,9 +51,10 @@ const mapData = (() => {
       return this.where((event) => holds[this.code[event]]);
     }
 
-    /** Tell whether a population (its number) holds all cells shown: the compartment, or above it. */
+    /** Tell whether a population (its number) holds as good as all cells, and so tells nothing. */
     isWhole(population) {
-      return this.value.sets.every((set) => set.includes(population));
+      const sum = (weights) => weights.reduce((total, each) => total + each, 0);
+      return sum(this.weights(this.held(population))) >= ALL * sum(this.weights());
     }
 
     /**
@@ -62,8 +64,13 @@ const mapData = (() => {
     difference(cluster) {
       const { phenotype, share } = this.value.clusters[cluster];
       if (share >= WHOLE) return "nearly all cells";
-      const words = phenotype.replace(/ (high|low)(?=,|$)/g, (_, word) => ` ${word}er`);
-      return words && `${words} than the rest`;
+      const found = { low: [], high: [] };
+      for (const [, marker, word] of phenotype.matchAll(/(.+?) (high|low)(?:, |$)/g))
+        found[word].push(marker);
+      const words = Object.entries(found)
+        .filter(([, markers]) => markers.length)
+        .map(([word, markers]) => `${markers.join(", ")} ${word}er`);
+      return words.length ? `${words.join(" and ")} than the rest` : "";
     }
 
     /** Sum up the weights of marked events (of all without a mask) by tube. */

@@ -189,6 +189,16 @@ def test_intervals_are_said_to_be_of_counting_alone(opened):
         assert "the counting error alone" in page.evaluate(text(place))
 
 
+def test_cells_in_no_cluster_have_a_row_of_their_own(opened):
+    value = map_value()
+    value["outside"] = [[0, 0.031, 36], [1, None, 0], [2, 0.004, 1]]
+    page = opened(value)
+    assert page.evaluate(rows(".map-heat"))[-1] == (
+        "in no cluster 3.1 % 36 cells seen 0.4 % 1 cell seen"
+    )
+    assert page.evaluate("document.querySelectorAll('.map-heat tbody tr:last-child td').length") == 3
+
+
 def test_no_list_is_empty_for_want_of_stable_clusters(opened):
     value = map_value()
     value["unnamed"] = []

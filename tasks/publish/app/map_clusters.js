@@ -120,14 +120,27 @@ const mapClusters = (() => {
       element(
         "div",
         { class: "scroll" },
-        element("table", { class: "map-heat" }, element("thead", {}, head), element("tbody", {}, rows)),
+        element("table", { class: "map-heat" }, element("thead", {}, head), element("tbody", {}, rows, outside(map, patient))),
       ),
       element("p", { class: "plot-notes map-heat-notes" }, HEAT),
     ];
   }
 
+  /** Make the row of what lies in no cluster: share and cells; a kind that the map lacks is there. */
+  function outside(map, patient) {
+    const found = (map.value.outside ?? []).filter(([tube]) => map.isOf(tube, patient));
+    if (!found.length) return null;
+    const cells = found.map(([, share, seen]) => {
+      const words = seen === 1 ? "1 cell seen" : `${numberWords.count(seen)} cells seen`;
+      const told = [numberWords.percent(share, 1), element("span", { class: "interval" }, words)];
+      return element("td", { class: "n" }, share === null ? "" : told);
+    });
+    return element("tr", {}, element("th", { scope: "row" }, "in no cluster"), cells);
+  }
+
   const HEAT = [
     "Number: cells/µL, below it the 95 % interval and the share of the compartment.",
+    "In no cluster: the share alone, with the cells of the tube's sample.",
     "Bar: the share, from nothing to all of the tube's cells.",
     "The interval is the counting error alone: it does not say how surely a cluster ends where it does.",
   ].join(" ");

@@ -196,7 +196,9 @@ def test_cells_in_no_cluster_have_a_row_of_their_own(opened):
     assert page.evaluate(rows(".map-heat"))[-1] == (
         "in no cluster 3.1 % 36 cells seen 0.4 % 1 cell seen"
     )
-    assert page.evaluate("document.querySelectorAll('.map-heat tbody tr:last-child td').length") == 3
+    assert (
+        page.evaluate("document.querySelectorAll('.map-heat tbody tr:last-child td').length") == 3
+    )
 
 
 def test_no_list_is_empty_for_want_of_stable_clusters(opened):

@@ -81,15 +81,16 @@ const mapChosen = (() => {
 
   const NOTES = [
     "A visit leads to its tube's gating page with these cells lit.",
-    "DNQ: detected, too few to be quantified; <: not detected, less than this; NE: not evaluable,",
-    "because all of these cells together are not quantified there. Estimated from the cells shown.",
+    "DNQ: detected, too few to be quantified; <: not detected, the number is the limit of detection,",
+    "as in the tables; NE: not evaluable, because all of these cells together are not quantified",
+    "there. Estimated from the cells shown.",
     "An interval is the counting error alone: it does not say how surely a cluster or a lasso ends",
     "where it does.",
   ].join(" ");
 
   const partWords = (map) =>
     `Cells of the population that are no ${map.label} are not on this map: the tables count them too, ` +
-    "and their concentration is the one that is reported.";
+    "and theirs is the concentration that is reported.";
 
   /** Write a share with its interval: 3.1 % (2.2 to 4.3). */
   function shareWords({ share, low, high, withheld }) {

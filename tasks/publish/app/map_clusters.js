@@ -120,7 +120,12 @@ const mapClusters = (() => {
       element(
         "div",
         { class: "scroll" },
-        element("table", { class: "map-heat" }, element("thead", {}, head), element("tbody", {}, rows, outside(map, patient))),
+        element(
+          "table",
+          { class: "map-heat" },
+          element("thead", {}, head),
+          element("tbody", {}, rows, outside(map, patient)),
+        ),
       ),
       element("p", { class: "plot-notes map-heat-notes" }, HEAT),
     ];

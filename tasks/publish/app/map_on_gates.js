@@ -29,7 +29,8 @@ const mapOnGates = (() => {
     return (
       (other && `${other} `) +
       `Lit in orange, on plots of two markers: ${name}, ${of} that the map ${map.value.map} shows. ` +
-      "Pale: outside a plot's parent, or not known to lie in it. Exploratory: no table, parameter or flag reads the map."
+      "Pale: outside a plot's parent, or not known to lie in it. " +
+      "Exploratory: no table, parameter or flag reads the map."
     );
   }
 

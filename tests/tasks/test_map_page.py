@@ -257,6 +257,12 @@ def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
     assert page.evaluate(rows(".map-chosen section:first-child"))[0] == (
         "D-7 (day -7) 200 too few cells <0.36"
     )
+    value["tubes"][0] |= {"code": "ND", "printed": "<0.5", "per_ul": None}
+    page = opened(value, "#cells=gate:naive_b")
+    page.until("document.querySelector('#lit')")
+    assert page.evaluate(rows(".map-chosen section:first-child"))[0] == (
+        "D-7 (day -7) 200 too few cells <0.5"
+    )
 
 
 def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
@@ -268,7 +274,7 @@ def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
     page.until("document.querySelector('#map-large-title').innerText.startsWith('D28')")
     page.press("Escape")
     page.until("!document.querySelector('.map-dialog').open")
-    assert page.evaluate("location.hash") == "#map=b_cells@1.0.0&by=marker:CD19"
+    page.until("location.hash === '#map=b_cells@1.0.0&by=marker:CD19'")
 
 
 def test_a_cell_under_the_pointer_says_what_it_is(opened):

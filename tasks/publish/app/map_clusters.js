@@ -1,14 +1,21 @@
 // The clusters of a map: how much of each every tube has, what they are, what no gate names.
 const mapClusters = (() => {
-  /** Give what every tube has of lit cells; of a cluster the concentrations of the data. */
+  /**
+   * Give what every tube has of lit cells; of a cluster the numbers of the data. Of a compartment
+   * that was not detected no share is given.
+   */
   function amountsOf(map, mask, chosen) {
-    const estimated = mapCells.amounts(map, mask);
+    const withheld = { share: null, low: null, high: null, withheld: true };
+    const isOfNone = ({ tube, share }) => share !== null && map.value.tubes[tube].code === "ND";
+    const estimated = mapCells
+      .amounts(map, mask)
+      .map((each) => (isOfNone(each) ? { ...each, ...withheld } : each));
     const [kind, index] = chosen.split(":");
     if (kind !== "cluster") return estimated;
     const counted = countedOf(map, Number(index));
     return estimated.map((each) => {
       const known = counted.get(each.tube) ?? {};
-      return { ...each, ...known, withheld: known.share === null && each.share !== null };
+      return { ...each, ...known, withheld: each.withheld || (known.share === null && each.share !== null) };
     });
   }
 

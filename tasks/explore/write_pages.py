@@ -26,12 +26,17 @@ def write_map_pages(snapshot: StudySnapshot) -> dict[str, Path]:
     A page that would be the same again is not written.
     """
     write_app(snapshot.study.results)
+    of_all = tuple(_compartments(snapshot, snapshot.study.results / "cohort" / FOLDER))
     written: dict[str, Path] = {}
     for patient, folder in _folders(snapshot.study, sorted(snapshot.patients.patients)):
         compartments = _compartments(snapshot, folder / FOLDER)
         if not compartments:
             continue
-        page = MapPage(patient, compartments, () if patient else tuple(written))
+        page = (
+            MapPage(patient, compartments, of_all=of_all)
+            if patient
+            else MapPage(patient, compartments, tuple(written))
+        )
         content, path = render_map_page(page).encode(), folder / PAGE
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)

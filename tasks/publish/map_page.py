@@ -12,12 +12,14 @@ PAGE = "map.html"
 class MapPage:
     """The maps of a patient ("": of all together): compartments with what pages call them.
 
-    ``patients`` are those who have a page of their own, on the page of all.
+    ``patients`` are those who have a page of their own, on the page of all; ``of_all`` are the
+    compartments that the page of all has, on a patient's.
     """
 
     patient: str
     compartments: Mapping[str, str]
     patients: Sequence[str] = ()
+    of_all: Sequence[str] = ()
 
 
 def render_map_page(page: MapPage) -> str:

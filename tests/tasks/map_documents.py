@@ -121,10 +121,13 @@ def _clusters(patients: int) -> dict[str, Any]:
         visit = list(KINDS)[tube % 3]
         per_ul, *_, code, printed = PER_UL.get(visit, NOT_DETECTED)
         for cluster, share in enumerate(shares.get(visit, (0.0, 0.0, 0.0))):
-            value = None if per_ul is None else per_ul * share
-            told = printed if value is None else f"{value:.1f}"
-            low, high = (None, None) if value is None else (value * 0.8, value * 1.25)
-            amounts.append([tube, cluster, share, value, low, high, code, told])
+            if per_ul is None or not share:
+                told = printed if per_ul is None else "<0.4"
+                amounts.append([tube, cluster, None, *NOT_DETECTED[:4], told])
+                continue
+            value = per_ul * share
+            limits = value * 0.8, value * 1.25
+            amounts.append([tube, cluster, share, value, *limits, code, f"{value:.1f}"])
     named = zip("123", ("CD19 high", "CD3 high", LONG), strict=True)
     return {
         "clusters": [

@@ -304,12 +304,15 @@ def test_the_data_of_a_page_hold_what_was_placed(copied: Study, explored: Explor
 
 def test_a_page_names_its_maps_and_who_has_a_page(copied: Study) -> None:
     snapshot = read_snapshot(copied)
+    [alone] = write_map_data(snapshot, again(copied), ["P01"])
+    assert "cohort/map.html" not in alone.read_text(encoding="utf-8")
     own, cohort = (
         page.read_text(encoding="utf-8") for page in write_map_data(snapshot, again(copied))
     )
     assert '<a href="#map=t_cells" data-compartment="t_cells">T cells</a>' in own
     assert 'data-page="map" data-root="../../" data-key="P01"' in own
     assert 'data-page="map" data-root="../" data-key=""' in cohort
+    assert '<a href="../../cohort/map.html">All patients' in own
     assert '<a href="../patients/P01/map.html">P01</a>' in cohort
     assert 'href="cohort/map.html"' in rewrite_front_page(snapshot).read_text(encoding="utf-8")
 

@@ -18,6 +18,7 @@ pytestmark = needs_chromium
 __all__ = ["browser"]
 
 ODD = "lasso:700,100;900,100;900,300;700,300"
+LOWER = f"{LONG.replace(' low', '')} lower than the rest"
 CANVASES = "[...document.querySelectorAll('.map-plot canvas')]"
 
 
@@ -42,14 +43,15 @@ def orange(place):
     )
 
 
-def written(results, value, compartment="b_cells"):
+def written(results, value, compartment="b_cells", of_all=()):
     """Write the data of a map and the page of its patient; gives the page's address."""
     patient = value["patient"] or ""
     folder = results / "patients" / patient if patient else results / "cohort"
     key = f"{patient}/{compartment}"
     write_data(folder / "maps" / f"{compartment}.js", "map", key, value)
     write_app(results)
-    page = MapPage(patient, {compartment: "B cells", "car_t": "CAR-T cells"})
+    named = {compartment: "B cells", "car_t": "CAR-T cells"}
+    page = MapPage(patient, named, of_all=of_all)
     (folder / "map.html").write_text(render_map_page(page), encoding="utf-8")
     return (folder / "map.html").as_uri()
 
@@ -81,7 +83,11 @@ def test_a_visit_each_says_what_it_shows_and_nothing_is_fetched(opened):
     assert spoken.startswith("B cells at D56: 180 of 180 cells shown: ")
     head = page.evaluate(text("main"))
     assert "Exploratory: no table, parameter or flag reads this page." in head
-    assert "20,000 cells of 12 tubes, made 2026-03-31 (first map), seed 7" in head
+    assert "Cells B cells Map b_cells@1.0.0" in head
+    assert (
+        "Reference, of all patients 20,000 cells of 12 tubes, made 2026-03-31 (first map), seed 7"
+        in head
+    )
     assert "1 of 3 tubes hold no such cell." in head
     assert "CD45: these cells are cut out by it" in head
     assert not page.console
@@ -96,7 +102,7 @@ def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
     page.evaluate(f"{CANVASES}[2].scrollIntoView({{ block: 'center' }})")
     circle(page, f"{CANVASES}[2]", places)
     page.until("document.querySelector('#lit')")
-    assert page.evaluate("location.hash").startswith("#map=b_cells&cells=lasso:681,118;")
+    assert page.evaluate("location.hash").startswith("#map=b_cells@1.0.0&cells=lasso:681,118;")
     told = page.evaluate(text(".map-told"))
     assert "60 of the 480 cells shown, standing for 12.5 %" in told
     assert page.evaluate(rows(".map-chosen section:first-child")) == [
@@ -110,7 +116,7 @@ def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
     ) == ("the region of the lasso")
     page.press("Escape")
     page.until("!document.querySelector('#lit')")
-    assert page.evaluate("location.hash") == "#map=b_cells"
+    assert page.evaluate("location.hash") == "#map=b_cells@1.0.0"
     assert not page.console
 
 
@@ -132,10 +138,10 @@ def test_what_a_lasso_does_can_be_chosen_from_a_list_and_leads_to_the_tubes(open
     )
     page.until("document.querySelector('#lit')")
     link = page.evaluate("document.querySelector('.map-chosen a').getAttribute('href')")
-    assert link.endswith("gating.html#cells=b_cells%3Acluster%3A2")
+    assert link.endswith("gating.html#cells=b_cells%401.0.0%3Acluster%3A2")
     assert "6.0" in page.evaluate(rows(".map-chosen section:first-child"))[2]
     clusters = page.evaluate(rows(".map-chosen section:last-child"))
-    assert clusters == [f"3 {LONG} 100 % 100 %"]
+    assert clusters == [f"3 {LOWER} 100 % 100 %"]
 
 
 def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
@@ -144,13 +150,119 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
     assert f"Cluster 3 is named by no gate {HOSTILE}. Light these cells" in lists
     assert "None: no gate holds two stable clusters that are apart." in lists
     heat = page.evaluate(rows(".map-heat"))
-    assert heat[0] == "1 · CD19 high 20.0 16.0 to 25.0 66.7 % <0.5 10.0 8.0 to 12.5 55.6 %"
+    assert (
+        heat[0]
+        == "1 · CD19 higher than the rest 20.0 16.0 to 25.0 66.7 % <0.5 10.0 8.0 to 12.5 55.6 %"
+    )
     assert page.evaluate(rows("#batches ~ .scroll")) == [
         "cytometer 1 W1 t_cells CD3 3 +0.080 +0.80"
     ]
     page.evaluate("document.querySelector('.map-list button').click()")
     page.until("document.querySelector('#lit')")
-    assert page.evaluate("location.hash") == "#map=b_cells&cells=cluster:2"
+    assert page.evaluate("location.hash") == "#map=b_cells@1.0.0&cells=cluster:2"
+
+
+def test_populations_are_shared_out_among_the_cells_of_the_map(opened):
+    """A compartment, and what lies above it, holds all of them and tells nothing."""
+    value = map_value()
+    value["clusters"][0]["overlaps"] = [[0, 1.0, 0.3], [1, 1.0, 0.99]]
+    page = opened(value, "#cells=cluster:0")
+    page.until("document.querySelector('#lit')")
+    section = ".map-chosen section:nth-child(2)"
+    assert page.evaluate(rows(section)) == [f"{HOSTILE} 100 % 100 %"]
+    assert "of those on this map" in page.evaluate(text(f"{section} thead"))
+    told = page.evaluate(rows("#what + .scroll"))
+    assert any(
+        f"{HOSTILE}: 100 % of the cluster, 99.0 % of those on this map" in row for row in told
+    )
+    page.evaluate(
+        "((list) => { list.value = 'cluster:2'; list.dispatchEvent(new Event('change')); })"
+        "(document.querySelectorAll('.map-bar select')[1])"
+    )
+    page.until(f"{text(section)}.includes('In no population below B cells.')")
+
+
+def test_intervals_are_said_to_be_of_counting_alone(opened):
+    page = opened(hash_="#cells=cluster:0")
+    page.until("document.querySelector('#lit')")
+    for place in (".map-chosen section:first-child .plot-notes", ".map-heat-notes"):
+        assert "the counting error alone" in page.evaluate(text(place))
+
+
+def test_cells_in_no_cluster_have_a_row_of_their_own(opened):
+    value = map_value()
+    value["outside"] = [[0, 0.031, 36], [1, None, 0], [2, 0.004, 1]]
+    page = opened(value)
+    assert page.evaluate(rows(".map-heat"))[-1] == (
+        "in no cluster 3.1 % 36 cells seen 0.4 % 1 cell seen"
+    )
+    assert (
+        page.evaluate("document.querySelectorAll('.map-heat tbody tr:last-child td').length") == 3
+    )
+
+
+def test_no_list_is_empty_for_want_of_stable_clusters(opened):
+    value = map_value()
+    value["unnamed"] = []
+    page = opened(value)
+    assert "None among the 3 stable clusters. Cells that shade" in page.evaluate(text("main"))
+    for each in value["clusters"]:
+        each["stable"] = False
+    page = opened(value)
+    assert page.evaluate(text("main")).count("No stable cluster to judge.") == 2
+    page = opened(value | {"clusters": [], "amounts": []})
+    said = page.evaluate(text("main"))
+    assert said.count("No stable cluster to judge.") == 2
+    assert "Clusters were not looked for" not in said
+
+
+def test_a_population_is_not_taken_for_the_one_that_the_tables_report(opened):
+    page = opened(hash_="#cells=gate:memory_b")
+    page.until("document.querySelector('#lit')")
+    told = page.evaluate(text(".map-told"))
+    assert "Memory among the B cells: 120 of the 480 cells shown" in told
+    assert "the tables count them too" in told
+    page.evaluate("location.hash = '#cells=gate:b_cells'")
+    page.until(f"{text('.map-told')}.includes('B cells: 480 of the 480')")
+    assert "the tables count them too" not in page.evaluate(text(".map-told"))
+
+
+def test_markers_of_a_cluster_are_a_comparison_with_its_medians_beside(opened):
+    value = map_value()
+    value["clusters"][1]["share"] = 0.95
+    value["clusters"][2]["phenotype"] = "CD20 low, CD27 high, CD16+CD56 low"
+    page = opened(value)
+    told = "#what + .scroll"
+    page.until(f"{text(told)}.includes('about')")
+    assert "share, all patients" in page.evaluate(text(f"{told} thead"))
+    table = page.evaluate(rows(told))
+    assert re.match(
+        r"1 CD19 higher than the rest CD19 about [\d,]+ · CD3 about [\d,]+ 30.0 %", table[0]
+    )
+    assert table[1].startswith("2 nearly all cells CD19 about")
+    assert table[2].startswith("3 CD20, CD16+CD56 lower and CD27 higher than the rest CD19")
+    high, low = (int(each.replace(",", "")) for each in re.findall(r"about ([\d,]+)", table[0]))
+    assert high > low
+
+
+def test_a_share_that_the_data_withhold_is_neither_written_nor_shaded(opened):
+    value = map_value()
+    value["amounts"][0][2:] = [None, None, None, 0.36, "ND", "<0.36"]
+    page = opened(value, "#cells=cluster:0")
+    page.until("document.querySelector('#lit')")
+    cell = "document.querySelector('.map-heat tbody td')"
+    assert page.evaluate(f"{cell}.innerText.trim()") == "<0.36"
+    assert "0%" in page.evaluate(f"{cell}.style.background")
+    assert "66" not in page.evaluate(f"{cell}.style.background")
+    assert page.evaluate(rows(".map-chosen section:first-child"))[0] == (
+        "D-7 (day -7) 200 too few cells <0.36"
+    )
+    value["tubes"][0] |= {"code": "ND", "printed": "<0.5", "per_ul": None}
+    page = opened(value, "#cells=gate:naive_b")
+    page.until("document.querySelector('#lit')")
+    assert page.evaluate(rows(".map-chosen section:first-child"))[0] == (
+        "D-7 (day -7) 200 too few cells <0.5"
+    )
 
 
 def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
@@ -162,7 +274,7 @@ def test_a_marker_colours_by_its_scale_and_a_map_is_enlarged(opened):
     page.until("document.querySelector('#map-large-title').innerText.startsWith('D28')")
     page.press("Escape")
     page.until("!document.querySelector('.map-dialog').open")
-    assert page.evaluate("location.hash") == "#map=b_cells&by=marker:CD19"
+    page.until("location.hash === '#map=b_cells@1.0.0&by=marker:CD19'")
 
 
 def test_a_cell_under_the_pointer_says_what_it_is(opened):
@@ -175,7 +287,7 @@ def test_a_cell_under_the_pointer_says_what_it_is(opened):
     page.send("Input.dispatchMouseEvent", type="mouseMoved", **place)
     page.until("document.querySelector('.plot-tip:not([hidden])')")
     told = page.evaluate("[...document.querySelectorAll('.plot-tip span')].map((e) => e.innerText)")
-    assert told[:3] == ["P01 D56", "B cells", f"cluster 3 {LONG}"]
+    assert told[:3] == ["P01 D56", "B cells", f"cluster 3 {LOWER}"]
     assert re.fullmatch(r"CD19 about \d+ · CD3 about \d+", told[3])
 
 
@@ -200,6 +312,16 @@ def test_changes_over_time_are_those_of_the_cohort(opened):
 def test_a_study_without_groups_has_no_differences_between_them(opened):
     page = opened()
     assert page.evaluate("document.querySelector('#groups')") is None
+
+
+def test_the_map_of_all_is_led_to_where_it_is(opened, browser, tmp_path):
+    links = "[...document.querySelectorAll('main a')].filter((a) => /cohort/.test(a.href)).length"
+    page = opened()
+    assert page.evaluate(links) == 0
+    assert "reconflow explore without --patient" in page.evaluate(text("main"))
+    browser.open(written(tmp_path, map_value(), of_all=("b_cells",)))
+    browser.until("document.querySelector('#how')")
+    assert browser.evaluate(links) == 2
 
 
 def test_a_cohort_is_coloured_by_patient_and_shown_one_by_one(opened):
@@ -248,12 +370,52 @@ def test_cells_of_the_map_are_lit_on_the_tubes_gating_page(browser, tmp_path):
         "(at % 4 === 0 && value > 200 && data[at + 1] > 70 && data[at + 1] < 110 "
         "&& data[at + 2] < 20), 0)"
     )
+    assert "made for the map" not in told
+    browser.open(f"{address}#cells=b_cells@2.0.0:{ODD}")
+    browser.until("document.querySelector('.bar-told').innerText.includes('the map b_cells@2.0.0')")
     for place in range(3):
         browser.until(f"{lit.replace('PLACE', str(place))} > 20")
     browser.press("Escape")
     browser.until("location.hash === ''")
     browser.open(f"{address}#cells=car_t:cluster:1")
     browser.until("document.querySelector('.bar-told').innerText.includes('no map of car_t')")
+
+
+def test_an_address_of_another_map_is_said_to_be_one(opened):
+    told = "document.querySelector('#map > p').innerText"
+    page = opened(hash_="#map=b_cells@2.0.0&cells=cluster:2")
+    page.until("document.querySelector('#lit')")
+    assert "made for the map b_cells@2.0.0; shown is b_cells@1.0.0." in page.evaluate(told)
+    for same in ("#map=b_cells@1.0.0", "#map=b_cells"):
+        page.evaluate(f"location.hash = '{same}'")
+        page.until("document.querySelector('#map > p').hidden")
+    page.evaluate("location.hash = '#map=leukocytes'")
+    page.until(f"{told} === 'There is no map of leukocytes here: this one is of B cells.'")
+
+
+def test_cells_are_pale_where_the_map_does_not_know_the_gate(browser, tmp_path):
+    lit, pale, notes = computed(
+        browser,
+        tmp_path,
+        f"""const map = await mapData.open({json.dumps(map_value())});
+        const gates = ["", "b_cells", "memory_b", "plasmablast"];
+        const tube = {{
+          axes: [{{ label: "CD19" }}, {{ label: "CD3" }}],
+          gates: gates.map((population, at) => ({{ population, parent: Math.min(at, 2) - 1 }})),
+          find: (population) => gates.indexOf(population),
+        }};
+        const values = await Promise.all([map.marker(0), map.marker(1)]);
+        const cells = {{ map, values, events: [0, 200, 201] }};
+        const notes = [];
+        const dots = [1, 2, 3].map((parent) =>
+          mapOnGates.dots({{ tube, plot: {{ x: 0, y: 1, parent }}, cells }}, notes));
+        return [dots.map((each) => each.litDots.length), dots.map((each) => each.paleDots.length),
+                notes];""",
+    )
+    assert (lit, pale) == ([3, 2, 0], [0, 1, 3])
+    assert notes == [
+        "All pale: the map does not know which of its cells lie in this plot's parent."
+    ]
 
 
 def test_a_share_has_wilsons_interval_and_joins_the_compartments(browser, tmp_path):

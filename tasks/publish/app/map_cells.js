@@ -12,6 +12,18 @@ const mapCells = (() => {
     return `lasso:${parts.join(";")}`;
   }
 
+  /** Say that an address (b_cells@1.0.0) asks for another map than the one that is shown, or "". */
+  function otherMap(asked, { value, label }) {
+    const [compartment, version] = asked.split("@");
+    if (compartment && compartment !== value.compartment)
+      return `There is no map of ${compartment} here: this one is of ${label}.`;
+    if (!version || asked === value.map) return "";
+    return (
+      `This address was made for the map ${asked}; shown is ${value.map}. Clusters have other ` +
+      "numbers on it and cells other places: what it lights may be other cells."
+    );
+  }
+
   /** Give the corners of the lasso that an address names, or []. */
   function corners(chosen) {
     if (!chosen.startsWith("lasso:")) return [];
@@ -31,13 +43,21 @@ const mapCells = (() => {
 
   function gate(map, id) {
     const number = map.value.populations.findIndex((each) => each.id === id);
-    return number < 0 ? null : { name: map.value.populations[number].label, mask: map.held(number) };
+    if (number < 0) return null;
+    return { name: amongWords(map, number), mask: map.held(number), isPart: id !== map.value.population };
+  }
+
+  /** Name a population as a map has it: what of it lies outside the compartment is not there. */
+  function amongWords(map, number) {
+    const { id, label } = map.value.populations[number];
+    return id === map.value.population ? label : `${label} among the ${map.label}`;
   }
 
   function cluster(map, index) {
     const known = map.value.clusters[Number(index)];
     if (!known) return null;
-    const name = `cluster ${known.name}${known.phenotype ? ` (${known.phenotype})` : ""}`;
+    const difference = map.difference(index);
+    const name = `cluster ${known.name}${difference ? ` (${difference})` : ""}`;
     return { name, mask: map.where((event) => map.cluster[event] === Number(index)) };
   }
 
@@ -139,5 +159,5 @@ const mapCells = (() => {
   const printed = (code, per_ul) =>
     `${numberWords.amount(per_ul)}${code === "DNQ" ? " (DNQ)" : ""}`;
 
-  return { amounts, corners, find, isInside, lasso, productIds, productName, shareOf };
+  return { amounts, corners, find, isInside, lasso, otherMap, productIds, productName, shareOf };
 })();

@@ -62,7 +62,7 @@ const mapChosen = (() => {
     const rows = ours.map((each) => {
       const tube = map.value.tubes[each.tube];
       const name = `${cohort ? `${tube.patient} ` : ""}${tube.visit}${tubeVisits.dayWords(tube)}`;
-      const href = pageAddress.tube(tube.sha12, { cells: `${map.value.compartment}:${chosen}` });
+      const href = pageAddress.tube(tube.sha12, { cells: `${map.value.map}:${chosen}` });
       const link = each.shown
         ? element("a", { href, title: "Light these cells on the tube's gating page" }, name)
         : name;
@@ -75,20 +75,28 @@ const mapChosen = (() => {
       ];
     });
     const titles = ["visit", "cells shown", "share of the cells", "cells/µL", "95 % interval"];
-    return [table(titles, rows), element("p", { class: "plot-notes" }, NOTES)];
+    const notes = cells.isPart ? `${NOTES} ${partWords(map)}` : NOTES;
+    return [table(titles, rows), element("p", { class: "plot-notes" }, notes)];
   }
 
   const NOTES = [
     "A visit leads to its tube's gating page with these cells lit.",
-    "DNQ: detected, too few to be quantified; <: not detected, less than this; NE: not evaluable,",
-    "because all of these cells together are not quantified there. Estimated from the cells shown.",
+    "DNQ: detected, too few to be quantified; <: not detected, the number is the limit of detection,",
+    "as in the tables; NE: not evaluable, because all of these cells together are not quantified",
+    "there. Estimated from the cells shown.",
+    "An interval is the counting error alone: it does not say how surely a cluster or a lasso ends",
+    "where it does.",
   ].join(" ");
 
+  const partWords = (map) =>
+    `Cells of the population that are no ${map.label} are not on this map: the tables count them too, ` +
+    "and theirs is the concentration that is reported.";
+
   /** Write a share with its interval: 3.1 % (2.2 to 4.3). */
-  function shareWords({ share, low, high }) {
-    if (share === null) return "no cell of it";
+  function shareWords({ share, low, high, withheld }) {
+    if (share === null) return withheld ? "too few cells" : "no cell of it";
     const percent = (part) => numberWords.amount(100 * part);
-    if (!share) return `0 (at most ${percent(high)} %)`;
+    if (!share && high !== null) return `0 (at most ${percent(high)} %)`;
     const interval = low === null ? "" : ` (${percent(low)} to ${percent(high)})`;
     return `${percent(share)} %${interval}`;
   }
@@ -102,14 +110,17 @@ const mapChosen = (() => {
     });
     const inNone = map.where((event) => mask[event] && !map.populations(event).length);
     const outside = sum(map.weights(inNone)) / all;
-    const listed = rows.filter(({ of }) => of >= LEAST).sort((one, other) => other.of - one.of);
+    const listed = rows
+      .filter(({ of }, number) => of >= LEAST && !map.isWhole(number))
+      .sort((one, other) => other.of - one.of);
     const cells = listed.map(({ label, of, share }) => [
       element("bdi", {}, label),
       numberWords.percent(of, 1),
       numberWords.percent(share, 1),
     ]);
     if (outside >= LEAST) cells.push(["in no population", numberWords.percent(outside, 1), ""]);
-    return table(["population", "of the lit cells", "of the population"], cells);
+    if (!cells.length) return element("p", { class: "faded" }, `In no population below ${map.label}.`);
+    return table(["population", "of the lit cells", "of those on this map"], cells);
   }
 
   function clusters(map, mask) {
@@ -119,11 +130,12 @@ const mapChosen = (() => {
       const own = map.where((event) => map.cluster[event] === number);
       const both = sum(map.weights(own.map((each, event) => each & mask[event])));
       const whole = sum(map.weights(own));
-      return { cluster, of: both / all, share: whole ? both / whole : 0 };
+      const name = `${cluster.name} ${map.difference(number)}`;
+      return { name, of: both / all, share: whole ? both / whole : 0 };
     });
     const listed = rows.filter(({ of }) => of >= LEAST).sort((one, other) => other.of - one.of);
-    const cells = listed.map(({ cluster, of, share }) => [
-      `${cluster.name} ${cluster.phenotype}`,
+    const cells = listed.map(({ name, of, share }) => [
+      name,
       numberWords.percent(of, 1),
       numberWords.percent(share, 1),
     ]);

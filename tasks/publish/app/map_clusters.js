@@ -1,50 +1,76 @@
 // The clusters of a map: how much of each every tube has, what they are, what no gate names.
 const mapClusters = (() => {
-  /** Give what every tube has of lit cells; of a cluster the concentrations of the data. */
+  /**
+   * Give what every tube has of lit cells; of a cluster the numbers of the data. Of a compartment
+   * that was not detected no share is given.
+   */
   function amountsOf(map, mask, chosen) {
-    const estimated = mapCells.amounts(map, mask);
+    const withheld = { share: null, low: null, high: null, withheld: true };
+    const isOfNone = ({ tube, share }) => share !== null && map.value.tubes[tube].code === "ND";
+    const estimated = mapCells
+      .amounts(map, mask)
+      .map((each) => (isOfNone(each) ? { ...each, ...withheld } : each));
     const [kind, index] = chosen.split(":");
     if (kind !== "cluster") return estimated;
     const counted = countedOf(map, Number(index));
-    return estimated.map((each) => ({ ...each, ...counted.get(each.tube) }));
+    return estimated.map((each) => {
+      const known = counted.get(each.tube) ?? {};
+      return { ...each, ...known, withheld: each.withheld || (known.share === null && each.share !== null) };
+    });
   }
 
-  /** Give the concentrations of a cluster by tube, counted in all cells that were sampled of it. */
+  /**
+   * Give what the data say of a cluster by tube, counted in all cells that were sampled of it; a
+   * share is null where too few cells were seen. Of a compartment that was not detected, the
+   * concentration is the compartment's upper limit.
+   */
   function countedOf(map, cluster) {
     const rows = map.value.amounts.filter((row) => row[1] === cluster);
     const isDetected = (tube) => map.value.tubes[tube].code !== "ND";
     return new Map(
-      rows
-        .filter(([tube]) => isDetected(tube))
-        .map(([tube, , , per_ul, least, most, code, printed]) => [
-          tube,
-          { per_ul, least, most, code, printed },
-        ]),
+      rows.map(([tube, , share, per_ul, least, most, code, printed]) => [
+        tube,
+        {
+          ...{ share, low: null, high: null },
+          ...(isDetected(tube) ? { per_ul, least, most, code, printed } : {}),
+        },
+      ]),
     );
   }
 
   /** Make the part of the page about clusters; light(chosen): lights one; patient: "" is all. */
   function make(map, light, patient) {
     const { clusters, stability } = map.value;
-    if (!clusters.length) return [element("p", { class: "faded" }, NONE)];
-    return [
-      element("p", {}, stability?.sentence ?? ""),
+    if (!stability) return [element("p", { class: "faded" }, NONE)];
+    const stable = clusters.filter((each) => each.stable).length;
+    const lists = [
+      element("p", {}, stability.sentence),
       element("h3", {}, "Cells no gate names"),
-      listed(map.value.unnamed, NO_UNNAMED, light),
+      listed(map.value.unnamed, stable ? noUnnamed(stable) : NO_STABLE, light),
       element("h3", {}, "Gates that span two clusters"),
-      listed(map.value.spanning, NO_SPANNING, light),
+      listed(map.value.spanning, stable ? NO_SPANNING : NO_STABLE, light),
       ...shifted(map, light),
+    ];
+    if (!clusters.length) return lists;
+    return [
+      ...lists,
       element("h3", {}, "Clusters and visits"),
       heatMap(map, light, patient),
-      element("h3", {}, "What the clusters are"),
+      element("h3", { id: "what" }, "What the clusters are"),
       described(map),
     ];
   }
 
   const WHOLE = 0.9;
-  const NO_UNNAMED = "None: the gates name the cells of every stable cluster.";
+  const PARTS = 256;
+  const NO_STABLE = "No stable cluster to judge.";
   const NO_SPANNING = "None: no gate holds two stable clusters that are apart.";
   const NONE = "Clusters were not looked for in this map.";
+
+  function noUnnamed(stable) {
+    const judged = stable === 1 ? "the one stable cluster" : `the ${stable} stable clusters`;
+    return `None among ${judged}. Cells that shade into others are not found by this.`;
+  }
 
   function listed(found, empty, light) {
     if (!found.length) return element("p", { class: "faded" }, empty);
@@ -89,11 +115,11 @@ const mapClusters = (() => {
       element("th", { scope: "col" }, "cluster"),
       tubes.map((tube) => element("th", { scope: "col", class: "n" }, column(tube))),
     );
-    const rows = clusters.map((cluster, index) =>
+    const rows = clusters.map((_, index) =>
       element(
         "tr",
         {},
-        element("th", { scope: "row" }, lamp(cluster, index, light)),
+        element("th", { scope: "row" }, lamp(map, index, light)),
         estimates[index].map(heatCell),
       ),
     );
@@ -101,20 +127,40 @@ const mapClusters = (() => {
       element(
         "div",
         { class: "scroll" },
-        element("table", { class: "map-heat" }, element("thead", {}, head), element("tbody", {}, rows)),
+        element(
+          "table",
+          { class: "map-heat" },
+          element("thead", {}, head),
+          element("tbody", {}, rows, outside(map, patient)),
+        ),
       ),
-      element("p", { class: "plot-notes" }, HEAT),
+      element("p", { class: "plot-notes map-heat-notes" }, HEAT),
     ];
+  }
+
+  /** Make the row of what lies in no cluster: share and cells; a kind that the map lacks is there. */
+  function outside(map, patient) {
+    const found = (map.value.outside ?? []).filter(([tube]) => map.isOf(tube, patient));
+    if (!found.length) return null;
+    const cells = found.map(([, share, seen]) => {
+      const words = seen === 1 ? "1 cell seen" : `${numberWords.count(seen)} cells seen`;
+      const told = [numberWords.percent(share, 1), element("span", { class: "interval" }, words)];
+      return element("td", { class: "n" }, share === null ? "" : told);
+    });
+    return element("tr", {}, element("th", { scope: "row" }, "in no cluster"), cells);
   }
 
   const HEAT = [
     "Number: cells/µL, below it the 95 % interval and the share of the compartment.",
+    "In no cluster: the share alone, with the cells of the tube's sample.",
     "Bar: the share, from nothing to all of the tube's cells.",
+    "The interval is the counting error alone: it does not say how surely a cluster ends where it does.",
   ].join(" ");
 
-  function lamp(cluster, index, light) {
+  function lamp(map, index, light) {
+    const cluster = map.value.clusters[index];
     const act = () => light(`cluster:${index}`);
-    const words = [cluster.name, cluster.phenotype].filter(Boolean).join(" · ");
+    const words = [cluster.name, map.difference(index)].filter(Boolean).join(" · ");
     const title = `Light the cells of cluster ${cluster.name}`;
     const unstable = cluster.stable ? null : element("span", { class: "interval" }, "unstable");
     return [element("button", { type: "button", class: "map-lamp", title, onclick: act }, words), unstable];
@@ -146,9 +192,10 @@ const mapClusters = (() => {
   function described(map) {
     const { clusters, populations } = map.value;
     const telling = tellingOf(map);
-    const rows = clusters.map((cluster) => [
+    const rows = clusters.map((cluster, index) => [
       cluster.name,
-      cluster.phenotype || "as the rest of the compartment",
+      map.difference(index) || "as the rest of the compartment",
+      mediansOf(map, index),
       numberWords.percent(cluster.share, 1),
       `${cluster.stable ? "stable" : "unstable"} (${cluster.jaccard.toFixed(2)})`,
       cluster.overlaps
@@ -157,11 +204,37 @@ const mapClusters = (() => {
         .map(
           ([number, ofCluster, ofPopulation]) =>
             `${populations[number]?.label ?? "?"}: ${numberWords.percent(ofCluster, 1)} of the cluster, ` +
-            `${numberWords.percent(ofPopulation, 1)} of the population`,
+            `${numberWords.percent(ofPopulation, 1)} of those on this map`,
         )
         .join("; ") || "no reported population",
     ]);
-    return mapChosen.table(["cluster", "markers", "share", "stability", "shared with"], rows, 9);
+    const titles = ["cluster", "markers", "medians", "share, all patients", "stability", "shared with"];
+    return mapChosen.table(titles, rows, 9);
+  }
+
+  /** Make a place that is filled with a cluster's medians of the map's markers, in all cells shown. */
+  function mediansOf(map, cluster) {
+    const place = element("span", {});
+    const numbers = [...map.value.markers.keys()].filter((each) => map.value.markers[each].mapped);
+    const told = numbers.map(async (number) => {
+      const part = median(map, await map.marker(number), cluster);
+      if (part < 0) return "";
+      const axis = map.axis(number);
+      return `${axis.label} ${axisReading.told(axis, mapHover.partPlace(map, number, part))}`;
+    });
+    Promise.all(told).then((words) => place.replaceChildren(words.filter(Boolean).join(" · ")));
+    return place;
+  }
+
+  /** Give the weighted median of a marker's parts (0 to 255) in a cluster; -1 without a cell. */
+  function median(map, parts, cluster) {
+    const sums = new Float64Array(PARTS);
+    parts.forEach((part, event) => {
+      if (map.cluster[event] === cluster) sums[part] += map.weight[event];
+    });
+    const half = sums.reduce((total, each) => total + each, 0) / 2;
+    let below = 0;
+    return half ? sums.findIndex((each) => (below += each) >= half) : -1;
   }
 
   return { amountsOf, make };

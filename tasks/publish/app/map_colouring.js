@@ -48,12 +48,12 @@ const mapColouring = (() => {
   }
 
   function byCluster(map) {
-    const named = ({ phenotype, stable }) =>
-      `${phenotype || "as the other cells"}${stable ? "" : " (unstable)"}`;
+    const named = ({ stable }, at) =>
+      `${map.difference(at) || "as the other cells"}${stable ? "" : " (unstable)"}`;
     return {
       names: map.value.clusters.map((each, at) => ({
         key: each.name,
-        name: named(each),
+        name: named(each, at),
         chosen: `cluster:${at}`,
       })),
       others: "between the clusters",

@@ -10,8 +10,8 @@ const mapControls = (() => {
       ]);
       this.cells = select([
         option({ value: "", words: "nothing" }),
-        optgroup("Populations", map.value.populations.map(populationChoice)),
-        optgroup("Clusters", map.value.clusters.map(clusterChoice)),
+        optgroup(`Populations, among the ${map.label}`, map.value.populations.map(populationChoice)),
+        optgroup("Clusters", clusterChoices(map)),
         optgroup("CAR products", productChoices(map)),
       ]);
       this.patient = map.value.patient === null ? select(patientChoices(map)) : null;
@@ -66,8 +66,11 @@ const mapControls = (() => {
 
   const populationChoice = ({ id, label }) => ({ value: `gate:${id}`, words: label });
 
-  function clusterChoice({ name, phenotype }, index) {
-    return { value: `cluster:${index}`, words: [name, phenotype].filter(Boolean).join(" · ") };
+  function clusterChoices(map) {
+    return map.value.clusters.map(({ name }, index) => ({
+      value: `cluster:${index}`,
+      words: [name, map.difference(index)].filter(Boolean).join(" · "),
+    }));
   }
 
   function productChoices(map) {

@@ -2,6 +2,8 @@
 const mapData = (() => {
   const NO_CLUSTER = 255;
   const BINS = 96;
+  const WHOLE = 0.9;
+  const ALL = 0.99;
   const opened = new WeakMap();
 
   class CellMap {
@@ -47,6 +49,28 @@ const mapData = (() => {
     held(population) {
       const holds = this.value.sets.map((set) => set.includes(population));
       return this.where((event) => holds[this.code[event]]);
+    }
+
+    /** Tell whether a population (its number) holds as good as all cells, and so tells nothing. */
+    isWhole(population) {
+      const sum = (weights) => weights.reduce((total, each) => total + each, 0);
+      return sum(this.weights(this.held(population))) >= ALL * sum(this.weights());
+    }
+
+    /**
+     * Say in which markers a cluster (its number) differs from the other cells, as a comparison: it
+     * does not name the cells. "" where it differs in none; one that holds nearly all has no rest.
+     */
+    difference(cluster) {
+      const { phenotype, share } = this.value.clusters[cluster];
+      if (share >= WHOLE) return "nearly all cells";
+      const found = { low: [], high: [] };
+      for (const [, marker, word] of phenotype.matchAll(/(.+?) (high|low)(?:, |$)/g))
+        found[word].push(marker);
+      const words = Object.entries(found)
+        .filter(([, markers]) => markers.length)
+        .map(([word, markers]) => `${markers.join(", ")} ${word}er`);
+      return words.length ? `${words.join(" and ")} than the rest` : "";
     }
 
     /** Sum up the weights of marked events (of all without a mask) by tube. */

@@ -65,6 +65,8 @@ const mapFigures = (() => {
     if (!held) return `no such cell in ${tubes.length > 1 ? "these tubes" : "this tube"}`;
     const shown = `${numberWords.count(events.length)} of ${numberWords.count(held)} cells shown`;
     if (!mask) return shown;
+    const few = events.reduce((sum, event) => sum + mask[event], 0);
+    if (few < map.value.needed.detect) return `${shown}; lit: ${numberWords.count(few)}`;
     const [lit, all] = [map.weights(mask), map.weights()].map((sums) =>
       tubes.reduce((sum, number) => sum + sums[number], 0),
     );

@@ -5,18 +5,19 @@ const mapHead = (() => {
     const { value } = map;
     const warnings = value.notes.map((note) => element("li", {}, note));
     return [
-      element("ul", { class: "facts" }, facts(value)),
+      element("ul", { class: "facts" }, facts(map)),
       warnings.length ? element("ul", { class: "map-notes" }, warnings) : null,
     ].filter(Boolean);
   }
 
-  function facts(value) {
+  function facts({ value, label }) {
     const { reference } = value;
     const mapped = value.markers.filter((each) => each.mapped).map(({ name }) => name);
     const fact = (name, ...words) => element("li", {}, element("b", {}, name), ...words);
     return [
+      fact("Cells", label),
       fact("Map", element("code", {}, value.map), " ", element("code", {}, value.map_sha256.slice(0, 12))),
-      fact("Reference", referenceWords(reference)),
+      fact("Reference, of all patients", referenceWords(reference)),
       fact("Laid out by", mapped.join(", ")),
       fact("Gated by", element("code", {}, value.strategy)),
     ];
@@ -44,8 +45,11 @@ const mapHead = (() => {
   }
 
   function ofCohort({ compartment }) {
+    const { ofAll = "" } = document.getElementById("map").dataset;
     const href = `${root()}cohort/map.html#map=${encodeURIComponent(compartment)}`;
-    const link = element("a", { href }, "All patients on the map");
+    const link = ofAll.split(" ").includes(compartment)
+      ? element("a", { href }, "All patients on the map")
+      : "Their page is made by reconflow explore without --patient.";
     return [element("p", {}, "Differences between visits are compared over all patients. ", link)];
   }
 

@@ -39,7 +39,6 @@ const mapHover = (() => {
     const { populations, tubes, clusters, markers } = map.value;
     const tube = tubes[map.tube[cell]];
     const held = map.populations(cell).map((number) => populations[number].label);
-    const cluster = clusters[map.cluster[cell]];
     const values = await Promise.all(markers.map((_, number) => map.marker(number)));
     const told = markers.map((marker, number) => {
       const place = partPlace(map, number, values[number][cell]);
@@ -48,13 +47,16 @@ const mapHover = (() => {
     return [
       `${tube.patient} ${tube.visit}`,
       held.length ? held.join(", ") : "in no population",
-      clusters.length ? clusterWords(cluster) : "",
+      clusters.length ? clusterWords(map, map.cluster[cell]) : "",
       `${told.join(" · ")}`,
     ].filter(Boolean);
   }
 
-  const clusterWords = (cluster) =>
-    cluster ? `cluster ${cluster.name} ${cluster.phenotype}`.trim() : "between the clusters";
+  function clusterWords(map, index) {
+    const cluster = map.value.clusters[index];
+    if (!cluster) return "between the clusters";
+    return `cluster ${cluster.name} ${map.difference(index)}`.trim();
+  }
 
   /** Give the display position of an even part (0 to 255) of a marker's limits. */
   function partPlace(map, number, part) {

@@ -6,7 +6,8 @@ const mapOnGates = (() => {
    */
   async function of(named, tube) {
     if (!named) return null;
-    const [compartment, ...chosen] = named.split(":");
+    const [asked, ...chosen] = named.split(":");
+    const [compartment] = asked.split("@");
     const value = await load("map", `${tube.head.patient}/${compartment}`).catch(() => null);
     if (!value) return none(`This patient has no map of ${compartment}.`);
     const map = await mapData.open(value);
@@ -16,17 +17,20 @@ const mapOnGates = (() => {
     const events = [];
     cells.mask.forEach((lit, event) => lit && map.tube[event] === at && events.push(event));
     const values = await Promise.all(value.markers.map((_, number) => map.marker(number)));
-    return { map, events, values, told: words(map, cells, events, at) };
+    return { map, events, values, told: words(map, cells, events, at, asked) };
   }
 
   const none = (told) => ({ events: [], told });
 
-  function words(map, { name }, events, at) {
+  function words(map, { name }, events, at, asked) {
     const shown = map.tube.reduce((sum, tube) => sum + (tube === at ? 1 : 0), 0);
     const of = `${numberWords.count(events.length)} of the ${numberWords.count(shown)} cells of this tube`;
+    const other = mapCells.otherMap(asked, map);
     return (
+      (other && `${other} `) +
       `Lit in orange, on plots of two markers: ${name}, ${of} that the map ${map.value.map} shows. ` +
-      "Pale: outside a plot's parent. Exploratory: no table, parameter or flag reads the map."
+      "Pale: outside a plot's parent, or not known to lie in it. " +
+      "Exploratory: no table, parameter or flag reads the map."
     );
   }
 
@@ -39,15 +43,18 @@ const mapOnGates = (() => {
       return { litDots: [], paleDots: [], grey: false };
     }
     const within = insideOf(cells.map, tube, plot.parent);
-    if (!within) notes.push("Lit whether they lie in this plot's parent or not: the map does not know.");
+    if (!within) notes.push(UNKNOWN);
+    const isHeld = within ?? (() => false);
     const dot = (event) => columns.map((place) => place(event));
     return {
-      litDots: cells.events.filter(within ?? (() => true)).map(dot),
-      paleDots: within ? cells.events.filter((event) => !within(event)).map(dot) : [],
+      litDots: cells.events.filter(isHeld).map(dot),
+      paleDots: cells.events.filter((event) => !isHeld(event)).map(dot),
       combined: false,
       grey: true,
     };
   }
+
+  const UNKNOWN = "All pale: the map does not know which of its cells lie in this plot's parent.";
 
   /** Give where cells lie on an axis of the tube, or null: the map knows compensated markers alone. */
   function column({ map, values }, axis) {

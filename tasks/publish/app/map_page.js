@@ -10,7 +10,7 @@ const mapPages = (() => {
 
   /** Write a hash; what is not given is left out. */
   function write(state) {
-    const legible = (text) => text.replace(/%(2C|3A|3B)/g, decodeURIComponent);
+    const legible = (text) => text.replace(/%(2C|3A|3B|40)/g, decodeURIComponent);
     const parts = PARTS.filter((name) => state[name]).map(
       (name) => `${name}=${legible(encodeURIComponent(state[name]))}`,
     );
@@ -32,11 +32,13 @@ const mapPages = (() => {
       this.legend = element("div", { class: "map-legend-place" });
       this.rest = element("div", {});
       this.chosen = element("section", { class: "map-told" });
+      this.told = element("p", { class: "map-exploratory", role: "status", hidden: true });
       this.controls = new mapControls.Controls(map, (changes) => this.set(changes));
     }
 
     build(place) {
       place.replaceChildren(
+        this.told,
         ...mapHead.make(this.map),
         this.controls.bar,
         element("div", { class: "map-body" }, this.grid, this.legend),
@@ -44,6 +46,13 @@ const mapPages = (() => {
         this.rest,
       );
       new ResizeObserver(() => requestAnimationFrame(() => this.paint())).observe(this.grid);
+    }
+
+    /** Say where the address was written for another map than the one that is shown. */
+    tellAsked(asked) {
+      const words = mapCells.otherMap(asked, this.map);
+      this.told.textContent = words;
+      this.told.hidden = !words;
     }
 
     /** Make what stands below the maps, once these are seen. */
@@ -62,7 +71,7 @@ const mapPages = (() => {
     }
 
     set(changes) {
-      this.state = { ...this.state, ...changes };
+      this.state = { ...this.state, ...changes, map: this.map.value.map };
       history.replaceState(null, "", write(this.state) || location.pathname + location.search);
       return this.apply();
     }
@@ -148,7 +157,8 @@ const mapPages = (() => {
   async function open(place, links) {
     const state = read(location.hash);
     const known = links.map((link) => link.dataset.compartment);
-    const compartment = known.includes(state.map) ? state.map : known[0];
+    const asked = state.map.split("@")[0];
+    const compartment = known.includes(asked) ? asked : known[0];
     links.forEach((link) => {
       if (link.dataset.compartment === compartment) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -162,7 +172,8 @@ const mapPages = (() => {
       shown.page.build(place);
     }
     const { page: opened } = shown;
-    opened.state = { ...state, map: compartment };
+    opened.state = state;
+    opened.tellAsked(state.map);
     await opened.apply();
   }
 

@@ -16,6 +16,7 @@ from tasks.explore.cluster_amounts import (
 from tasks.explore.composition import composition
 from tasks.explore.findings import Findings
 from tasks.explore.stability import STABLE
+from tasks.explore.tube_notes import outside_clusters
 from tasks.explore.unnamed import Spanning, Unnamed
 from tasks.vocabulary.populations import short_label
 
@@ -32,6 +33,7 @@ NOTHING: Mapping[str, Any] = {
     "clusters": [],
     "stability": None,
     "amounts": [],
+    "outside": [],
     "unnamed": [],
     "spanning": [],
     "shifted": [],
@@ -70,6 +72,7 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
             for number, tube in enumerate(tubes)
             for row in _amounts(number, tube, found, results, limits)
         ],
+        "outside": [[number, *_outside(tube)] for number, tube in enumerate(tubes)],
         "unnamed": [
             {"cluster": each.cluster, "sentence": say.unnamed(each)} for each in found.lists.unnamed
         ],
@@ -193,6 +196,12 @@ def _amounts(
         ]
         for each in amounts
     ]
+
+
+def _outside(tube: PlacedTube) -> tuple[float | None, int]:
+    """Give the share of a tube's cells that is in no cluster (None: no cells), and the cells."""
+    share, cells = outside_clusters(tube)
+    return (round(share, 6) if len(tube.labels) else None), cells
 
 
 def _printed(amount: ClusterAmount) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from panels.text.plural import counted
 from tasks.explore.explore import Exploration
 from tasks.explore.map_values import EXPLORATORY
+from tasks.explore.tube_notes import tube_notes
 
 if TYPE_CHECKING:
     from tasks.explore.write_data import Mapped
@@ -54,7 +55,7 @@ def exploration_document(done: Exploration, files: Sequence[Path]) -> dict[str, 
         "placed_now": done.placed,
         "shifts": [asdict(each) for each in done.shifts],
         "left_out": list(done.left_out),
-        "notes": list(done.notes),
+        "notes": [*done.notes, *tube_notes(done, done.tubes)],
         "files": [str(path) for path in files],
     }
 
@@ -72,7 +73,10 @@ def exploration_text(done: Exploration, files: Sequence[Path]) -> str:
         head,
         f"  {counted(len(done.tubes), 'tube')} on it ({done.placed} placed now), {cells:,} cells",
         *_not_of_the_map(done),
-        *(f"  {sentence}" for sentence in (*done.left_out, *done.notes)),
+        *(
+            f"  {sentence}"
+            for sentence in (*done.left_out, *done.notes, *tube_notes(done, done.tubes))
+        ),
         *(f"  {path}" for path in files),
     ]
     return "\n".join(lines)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from panels.text.errors import MapFault, SheetFault
-from panels.text.plural import counted
 from tasks.explore.batch_shift import Shift, batch_shifts, large_shifts
 from tasks.explore.compartments import Compartment, compartment
 from tasks.explore.findings import Findings
@@ -47,10 +46,13 @@ class Exploration:
     findings: Findings | None
 
 
-def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Exploration:
+def explore(
+    snapshot: StudySnapshot, name: str, *, new_map: str = "", least_visits: int = 1
+) -> Exploration:
     """Place all tubes that show a compartment in its newest map.
 
-    ``new_map`` is the reason for another one than there is. Raises UsageFault when no strategy
+    ``new_map`` is the reason for another one than there is; a first map is made of no fewer visits
+    than ``least_visits``. Raises UsageFault when no strategy
     reports the compartment, MapFault when a map was altered, is of another strategy or panel, or
     cannot be made.
     """
@@ -63,6 +65,7 @@ def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Explora
         _refuse_other(fitted, what)
         read = read_tubes(snapshot, what, listed)
     else:
+        _refuse_early(what, listed, least_visits)
         read = read_tubes(snapshot, what, listed)
         fitted = make_map(snapshot.study, what, read.tubes, new_map or FIRST)
     places = MapPlaces(snapshot.study, fitted)
@@ -79,7 +82,7 @@ def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Explora
         shifts=tuple(shifts),
         left_out=(*left_out, *read.left_out),
         notes=(
-            *_notes(fitted, listed, tubes),
+            *_notes(fitted, listed),
             *drift(fitted, tubes),
             *large_shifts(shifts, fitted.record.names),
             *([clusters.fault] if clusters.fault else []),
@@ -103,6 +106,18 @@ def _refuse_other(fitted: FittedMap, what: Compartment) -> None:
             f"{record.map} needs {', '.join(missing)}, which the panel {what.panel} "
             f"{what.used.panel.version} does not have. Make another map: reconflow explore "
             f"--compartment {what.id} --new-map REASON."
+        )
+
+
+def _refuse_early(what: Compartment, listed: Sequence[CountedTube], least_visits: int) -> None:
+    """Raise MapFault where a map would know too few visits: what comes later is not on it."""
+    visits = sorted({each.tube.identity.visit for each in listed})
+    if len(visits) < least_visits:
+        raise MapFault(
+            f"there is no map of {what.id} yet. It is made by itself once {least_visits} visits "
+            f"are counted (now: {', '.join(visits) or 'none'}), because cells that only a later "
+            f"visit has are in no cluster of an earlier map. To make it now: reconflow explore "
+            f"--compartment {what.id}"
         )
 
 
@@ -136,9 +151,7 @@ def _day(snapshot: StudySnapshot, identity: TubeIdentity) -> float | None:
         return None
 
 
-def _notes(
-    fitted: FittedMap, listed: Sequence[CountedTube], tubes: Sequence[PlacedTube]
-) -> list[str]:
+def _notes(fitted: FittedMap, listed: Sequence[CountedTube]) -> list[str]:
     """Say what of the map's own tubes is otherwise by now, and how small the map is."""
     notes = []
     now = {each.tube.identity.tube_sha256: each.counted_as for each in listed}
@@ -157,7 +170,4 @@ def _notes(
         )
     if len(record.tubes) == 1:
         notes.append(f"{record.map} was made of one tube: what another tube has is not on it.")
-    empty = sum(not len(each.events.rows) for each in tubes)
-    if empty:
-        notes.append(f"No such cell in {empty} of {counted(len(tubes), 'tube')}.")
     return notes

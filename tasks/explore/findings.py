@@ -75,7 +75,7 @@ def _found(found: Findings) -> str:
         return "No cluster was found: the cells are one cloud, or too thinly spread."
     apart = 100 * float((found.judged.labels == NOISE).mean())
     noun = "cluster" if found.judged.clusters.count == 1 else "clusters"
-    return f"{found.judged.clusters.count} {noun}; {apart:.1f} % of the cells belong to none."
+    return f"{found.judged.clusters.count} {noun}; {apart:.1f} % of the map's own cells belong to none."
 
 
 def _unstable(found: Findings) -> str:

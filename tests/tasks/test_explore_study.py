@@ -25,6 +25,7 @@ from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
 from tasks.explore.map_values import map_values
 from tasks.explore.write_data import map_compartments, write_map_data
+from tasks.explore.tube_notes import outside_clusters, tube_notes
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
 from tasks.results.front_page import rewrite_front_page
@@ -351,6 +352,31 @@ def test_a_night_names_what_it_could_not_map_and_maps_the_rest(copied: Study) ->
     assert "a map takes 200" in faults[1]
 
 
+def test_a_night_makes_no_first_map_of_few_visits(copied: Study) -> None:
+    shutil.rmtree(copied.folder / "maps")
+    first, *_ = map_compartments(read_snapshot(copied))
+    assert "once 3 visits are counted (now: " in first
+    assert "reconflow explore --compartment t_cells" in first
+    assert not (copied.folder / "maps").exists()
+
+
+def test_a_later_tube_with_cells_in_no_cluster_is_named(explored: Exploration) -> None:
+    later = explored.tubes[0]
+    unknown = np.where(np.arange(len(later.labels)) % 10 == 0, -1, 0)
+    moved = replace(
+        later,
+        labels=unknown,
+        identity=replace(later.identity, tube_sha256="f" * 64),
+    )
+    (sentence,) = tube_notes(explored, [moved])
+    share, cells = outside_clusters(moved)
+    assert f"{later.identity.visit}: {share:.1%} ({cells} cells seen)" in sentence
+    assert "--compartment t_cells --new-map" in sentence
+    assert tube_notes(explored, [replace(moved, labels=np.zeros_like(unknown))]) == []
+    # Of the map's own tubes a new map would say the same.
+    assert tube_notes(explored, [replace(later, labels=unknown)]) == []
+
+
 def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None:
     text = exploration_text(explored, [Path("a/page")])
     assert "t_cells@1.0.0, made now (first map)" in text
@@ -403,6 +429,8 @@ def test_the_clusters_of_a_map_are_kept_beside_it_and_shown(
     value = map_values(done, {}, read_snapshot(copied))
     assert [each["name"] for each in value["clusters"]] == [str(i + 1) for i in range(count)]
     assert len(value["amounts"]) == count * len(done.tubes)
+    assert [row[0] for row in value["outside"]] == list(range(len(done.tubes)))
+    assert all(0 <= row[1] < 0.1 for row in value["outside"])
     assert {row[6] for row in value["amounts"]} == {"NE"}
     assert value["composition"]["sentence"].startswith("Nothing is claimed from 1 patient")
     codes = unpacked(value["events"]["cluster"], "<u1")

@@ -54,8 +54,9 @@ def _unknown_cells(done: Exploration, tubes: Sequence[PlacedTube]) -> list[str]:
             told.append(f"{identity.patient}, {identity.visit}: {share:.1%} ({cells} cells seen)")
     if not told:
         return []
-    return [
+    said = (
         f"Cells in no cluster, in tubes that came after the map was made: {'; '.join(told)}. "
         f"A new map may show them as clusters: reconflow explore --compartment "
         f"{done.compartment.id} --new-map REASON."
-    ]
+    )
+    return [said]

@@ -24,8 +24,8 @@ from tasks.explore.embedding import coordinates_sha256
 from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
 from tasks.explore.map_values import map_values
-from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.explore.tube_notes import outside_clusters, tube_notes
+from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
 from tasks.results.front_page import rewrite_front_page
@@ -199,7 +199,9 @@ def test_an_altered_map_is_refused(copied: Study, name: str) -> None:
     content = path.read_bytes()
     place = content.index(b"t_cells") if name == "map.yaml" else len(content) // 2
     path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-    with pytest.raises(MapFault, match=f"{name}.*(was changed|does not hold).*--new-map"):
+    with pytest.raises(
+        MapFault, match=f"{name}.*(was changed|does not hold).*--compartment t_cells --new-map"
+    ):
         again(copied)
 
 
@@ -207,6 +209,15 @@ def test_a_map_without_its_files_is_refused(copied: Study) -> None:
     shutil.rmtree(maps_folder(copied, "t_cells") / "1.0.0")
     with pytest.raises(MapFault, match=r"map\.yaml is missing"):
         again(copied)
+
+
+@pytest.mark.parametrize("new_map", ["", "another"])
+def test_a_map_that_lock_does_not_list_is_not_written_over(copied: Study, new_map: str) -> None:
+    (copied.folder / "maps" / "LOCK").unlink()
+    before = written(copied)
+    with pytest.raises(MapFault, match=r"map\.yaml is a map that .*LOCK does not list"):
+        explore(read_snapshot(copied), "t_cells", new_map=new_map)
+    assert written(copied) == before
 
 
 def test_a_pickle_is_never_read(tmp_path: Path) -> None:

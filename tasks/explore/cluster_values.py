@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from panels.text.plural import counted
-from tasks.explore.annotation import Enrichment
 from tasks.explore.cluster_amounts import (
     ClusterAmount,
     CompartmentAmount,
     cluster_amounts,
     cluster_events,
 )
+from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.composition import composition
 from tasks.explore.findings import Findings
 from tasks.explore.stability import STABLE
 from tasks.explore.tube_notes import outside_clusters
-from tasks.explore.unnamed import Spanning, Unnamed
-from tasks.vocabulary.populations import short_label
 
 if TYPE_CHECKING:
     from tasks.counting.limits import LimitSettings
@@ -49,23 +46,24 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
     results: Results,
     labels: Mapping[str, str],
     limits: LimitSettings,
-    of_cohort: bool,
+    patient: str | None,
 ) -> Json:
     """Give the clusters of a map and what the tubes of a page have of them.
 
-    ``populations`` are those that the page numbers; ``labels`` the populations' names.
+    ``populations`` are those that the page numbers; ``labels`` the populations' names;
+    ``patient`` is the page's (None: all patients).
     """
     found = done.findings
     if found is None:
         return dict(NOTHING)
-    names = [short_label(labels, gate) for gate in populations]
-    say = _Words(done, found, dict(zip(populations, names, strict=True)))
-    compared = composition(tubes, found.judged.clusters.count) if of_cohort else None
+    say = ClusterWords(done, found, labels, patient)
+    lists = say.lists()
+    compared = composition(tubes, found.judged.clusters.count) if patient is None else None
     return {
         "clusters": _clusters(done, found, populations),
         "stability": {
             "rand": [round(each, 4) for each in found.judged.stability.rand],
-            "sentence": " ".join([*found.sentences, say.agreement()]),
+            "sentence": say.whole(),
         },
         "amounts": [
             row
@@ -73,75 +71,17 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
             for row in _amounts(number, tube, found, results, limits)
         ],
         "outside": [[number, *_outside(tube)] for number, tube in enumerate(tubes)],
-        "unnamed": [
-            {"cluster": each.cluster, "sentence": say.unnamed(each)} for each in found.lists.unnamed
-        ],
+        **lists,
         "spanning": [
-            {
-                "cluster": each.clusters[1],
+            listed
+            | {
                 "other": each.clusters[0],
                 "populations": [populations.index(g) for g in each.gates if g in populations],
-                "sentence": say.spanning(each),
             }
-            for each in found.lists.spanning
-        ],
-        "shifted": [
-            {"cluster": each, "sentence": say.shifted(each)} for each in found.lists.shifted
+            for listed, each in zip(lists["spanning"], found.lists.spanning, strict=True)
         ],
         "composition": compared,
     }
-
-
-class _Words:
-    """Says what was found, with the populations' names."""
-
-    def __init__(self, done: Exploration, found: Findings, names: Mapping[str, str]) -> None:
-        self._done, self._found, self._names = done, found, names
-
-    def unnamed(self, each: Unnamed) -> str:
-        """Say where the cells of a cluster lie that no gate names, and how many there are."""
-        record = self._done.map.record.tubes[each.tube]
-        most = (
-            f"Up to {each.largest:.1%} of the compartment ({record.patient}, {record.visit}); "
-            f"{counted(len(each.events), 'cell')} of the reference."
-        )
-        if each.why == "outside":
-            return f"Cluster {each.cluster + 1} lies in no reported population. {most}"
-        told = _told(each.apart)
-        return (
-            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but {told} beside "
-            f"the cells that are usual there. {most}"
-        )
-
-    def spanning(self, each: Spanning) -> str:
-        """Say which two clusters some gates hold together."""
-        typical, other = (number + 1 for number in each.clusters)
-        first, second = each.shares
-        return (
-            f"{self._gates(each.gates)} hold clusters {typical} ({first:.0%} of its cells) and "
-            f"{other} ({second:.0%}), which is {_told(each.apart)}."
-        )
-
-    def shifted(self, cluster: int) -> str:
-        """Say why a cluster is more likely a shift of the stain."""
-        return (
-            f"Cluster {cluster + 1}: where it is largest, the cells that are usual in the same "
-            f"gates are missing."
-        )
-
-    def agreement(self) -> str:
-        """Say how far another method divides the cells in the same way."""
-        return (
-            f"A Gaussian mixture divides the same cells with an adjusted Rand index of "
-            f"{self._found.judged.agreement:.2f} to these clusters (1: the same, 0: chance)."
-        )
-
-    def _gates(self, gates: Sequence[str]) -> str:
-        return " and ".join(self._names.get(gate, gate) for gate in gates)
-
-
-def _told(apart: Sequence[Enrichment]) -> str:
-    return ", ".join(each.word for each in apart)
 
 
 def _clusters(done: Exploration, found: Findings, populations: Sequence[str]) -> list[Json]:

@@ -138,6 +138,11 @@ def defining_markers(strategy: Strategy, gate: str) -> frozenset[str]:
     return frozenset(markers)
 
 
+def gated_markers(strategy: Strategy) -> frozenset[str]:
+    """Name the markers on which any gate of a strategy is drawn."""
+    return frozenset(marker for gate in strategy.gates for marker in _cut_by(strategy, gate))
+
+
 def _cut_by(strategy: Strategy, gate: Gate) -> Iterator[str]:
     """Yield the markers that a gate itself cuts; beads and single cells are told by none."""
     if gate.cluster is not None or gate.ratio is not None:

@@ -31,7 +31,8 @@ class Exploration:
 
     ``findings`` are the clusters of its reference (None: none could be looked for);
     ``opened`` files were read and ``placed`` tubes placed now, the others by an earlier run;
-    ``left_out`` are sentences on tubes that are not on the map, ``notes`` on what is to be known.
+    ``left_out`` are sentences on tubes that are not on the map, ``unread`` on those that could not
+    be read, with their patient, ``notes`` on what is to be known.
     """
 
     compartment: Compartment
@@ -42,6 +43,7 @@ class Exploration:
     placed: int
     shifts: tuple[Shift, ...]
     left_out: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     findings: Findings | None
 
@@ -80,7 +82,8 @@ def explore(
         opened=read.opened,
         placed=places.placed,
         shifts=tuple(shifts),
-        left_out=(*left_out, *read.left_out),
+        left_out=tuple(left_out),
+        unread=tuple(read.unread),
         notes=(
             *_notes(fitted, listed),
             *drift(fitted, tubes),

@@ -14,7 +14,7 @@ from tasks.explore.cluster_values import Json, Results, cluster_values
 from tasks.explore.reference_values import map_limits, marker_ticks, reference_values
 from tasks.explore.sampling import shares
 from tasks.explore.tube_events import TubeEvents, first_by_chance
-from tasks.explore.tube_notes import tube_notes
+from tasks.explore.tube_notes import page_notes
 from tasks.publish.page_data import packed
 from tasks.vocabulary.populations import CAR_PRODUCTS, population_rank, short_label
 
@@ -70,11 +70,11 @@ def map_values(
             results=results,
             labels=labels,
             limits=needed,
-            of_cohort=patient is None,
+            patient=patient,
         ),
         "limits": dict(zip("xy", limits, strict=True)),
         "shifts": [_rounded(asdict(each)) for each in done.shifts],
-        "notes": [*done.left_out, *done.notes, *tube_notes(done, tubes)],
+        "notes": page_notes(done, patient),
         "reference": reference_values(done.map, limits),
         "needed": {"detect": needed.detect_events, "quantify": needed.quantify_events},
         "products": [populations.index(id_) for id_ in CAR_PRODUCTS if id_ in populations],

@@ -32,6 +32,13 @@ def outside_clusters(tube: PlacedTube) -> tuple[float, int]:
     return (float(weight[outside].sum()) / whole if whole else 0.0), int(outside.sum())
 
 
+def page_notes(done: Exploration, patient: str | None = None) -> list[str]:
+    """Give all that a page says of a map (of all patients where there is none), and the command."""
+    tubes = [each for each in done.tubes if patient in (None, each.identity.patient)]
+    unread = [sentence for whose, sentence in done.unread if patient in (None, whose)]
+    return [*done.left_out, *unread, *done.notes, *tube_notes(done, tubes)]
+
+
 def tube_notes(done: Exploration, tubes: Sequence[PlacedTube]) -> list[str]:
     """Say how many of some tubes have no such cell, and which bring what the map does not know."""
     empty = sum(not len(each.events.rows) for each in tubes)

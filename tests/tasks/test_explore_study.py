@@ -177,7 +177,7 @@ def test_a_tube_that_has_to_be_read_again_and_cannot_is_named(copied: Study) -> 
         path.unlink()
     done = again(copied)
     assert len(done.tubes) == 1
-    (sentence,) = [each for each in done.left_out if kept.stem in each]
+    (sentence,) = [said for patient, said in done.unread if patient == "P01" and kept.stem in said]
     assert "its file cannot be read" in sentence
 
 

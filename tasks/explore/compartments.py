@@ -172,6 +172,15 @@ def alike_cells(strategy: Strategy, compartment: Compartment) -> dict[str, list[
     return {gate: list(markers) for gate, markers in found.items() if markers}
 
 
+def axis_gates(compartment: Compartment) -> dict[str, set[str]]:
+    """Give by marker the gates of the landmarks that have it as an axis: cells that carry it."""
+    found: dict[str, set[str]] = {}
+    for landmark in compartment.used.release.strategy.landmarks.values():
+        for axis in () if landmark.bright else landmark.axes:
+            found.setdefault(axis, set()).add(landmark.gate)
+    return found
+
+
 def _cut_below(strategy: Strategy, gate: str) -> set[str]:
     below = [
         each for each in strategy.gates if gate in {each.parent, *ancestors(strategy, each.parent)}

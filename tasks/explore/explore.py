@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from panels.text.errors import MapFault, SheetFault
-from tasks.explore.batch_shift import Shift, batch_shifts, large_shifts
-from tasks.explore.compartments import Compartment, compartment
+from tasks.explore.batch_shift import Shift, batch_shifts, judging, large_shifts, unmeasured
+from tasks.explore.compartments import Compartment, axis_gates, compartment
 from tasks.explore.findings import Findings
 from tasks.explore.make_map import make_map
 from tasks.explore.map_clusters import MapClusters
@@ -73,7 +73,10 @@ def explore(
     places = MapPlaces(snapshot.study, fitted)
     clusters = MapClusters(snapshot.study, fitted, what)
     tubes = [_placed(snapshot, places, clusters, each, events) for each, events in read.tubes]
-    shifts = batch_shifts([(t.identity, t.events) for t in tubes], fitted.reference.tubes)
+    shifts = judging(
+        batch_shifts([(t.identity, t.events) for t in tubes], fitted.reference.tubes),
+        axis_gates(what),
+    )
     return Exploration(
         compartment=what,
         map=fitted,
@@ -88,6 +91,7 @@ def explore(
             *_notes(fitted, listed),
             *drift(fitted, tubes),
             *large_shifts(shifts, fitted.record.names),
+            *unmeasured(shifts, fitted.record.names),
             *([clusters.fault] if clusters.fault else []),
         ),
         findings=clusters.findings,

@@ -36,7 +36,7 @@ class CountedTube:
 
 @dataclass(slots=True)
 class ReadTubes:
-    """The sampled events of tubes; ``unread`` are patient and sentence of those that cannot be read.
+    """The sampled events of tubes; ``unread``: patient and sentence of those not to be read.
 
     ``opened`` counts the files that were read because nothing of them was kept by an earlier run.
     """

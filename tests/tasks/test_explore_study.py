@@ -197,7 +197,7 @@ def test_an_excluded_tube_is_on_no_map_and_the_map_stays(
 def test_an_altered_map_is_refused(copied: Study, name: str) -> None:
     path = maps_folder(copied, "t_cells") / "1.0.0" / name
     content = path.read_bytes()
-    place = content.index(b"t_cells") if name == "map.yaml" else len(content) // 2
+    place = content.index(b"map: t_cells") + 5 if name == "map.yaml" else len(content) // 2
     path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     with pytest.raises(
         MapFault, match=f"{name}.*(was changed|does not hold).*--compartment t_cells --new-map"

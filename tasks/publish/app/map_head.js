@@ -77,8 +77,8 @@ const mapHead = (() => {
   function shifts(found) {
     if (!found.length)
       return [element("p", { class: "faded" }, "No cells that should be everywhere alike were measured.")];
-    const large = found.filter(({ sd }) => Math.abs(sd) >= LARGE);
-    const none = `No batch is shifted by ${LARGE} SD of the cells or more.`;
+    const large = found.filter(({ sd, judges }) => judges !== false && Math.abs(sd) >= LARGE);
+    const none = `No batch is shifted by ${LARGE} SD of the cells or more on a marker that was measured.`;
     return [
       element("p", {}, SHIFTS),
       large.length ? shiftTable(large) : element("p", {}, none),

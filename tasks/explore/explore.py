@@ -144,6 +144,8 @@ def _placed(
         coordinates,
         placed_by,
         clusters.labels(events),
+        each.counted_as,
+        each.gating.counted_at,
     )
 
 

@@ -53,6 +53,7 @@ def map_values(
         "patient": patient,
         "strategy": record.strategy,
         "exploratory": EXPLORATORY,
+        "counted_until": max((each.counted_at for each in tubes), default=""),
         "visits": _visits(tubes),
         "tubes": [
             _tube(tube, each, results.get(tube.identity.tube_sha256, {}))
@@ -125,6 +126,8 @@ def _tube(tube: PlacedTube, shown: PlacedTube, row: Mapping[str, Any]) -> Json:
         "collected": identity.collected.isoformat(),
         "instrument": identity.instrument or "",
         "batch": identity.batch or "",
+        "counted_as": tube.counted_as,
+        "counted_at": tube.counted_at,
         "events": tube.events.events,
         "shown": len(shown.coordinates),
         "per_ul": row.get("per_ul"),

@@ -291,6 +291,12 @@ def test_the_data_of_a_page_hold_what_was_placed(copied: Study, explored: Explor
         gates in each.events.sets[code] for each in done.tubes for code in each.events.codes
     ]
     np.testing.assert_array_equal(held, expected)
+    times = [each["counted_at"] for each in value["tubes"]]
+    assert all(times)
+    assert value["counted_until"] == max(times)
+    assert [each["counted_as"] for each in value["tubes"]] == [
+        each.counted_as for each in done.map.record.tubes
+    ]
     assert value["exploratory"].startswith("Exploratory: no table")
     reference = value["reference"]
     ground = unpacked(reference["counts"], "<u4")

@@ -19,6 +19,15 @@ const mapHead = (() => {
       fact("Reference", referenceWords(reference)),
       fact("Laid out by", mapped.join(", ")),
       fact("Gated by", element("code", {}, value.strategy)),
+      ...(value.counted_until ? [fact("Counted", ...countedWords(value))] : []),
+    ];
+  }
+
+  function countedWords({ counted_until: until, compartment }) {
+    return [
+      `drawn from counts up to ${until.slice(0, 16).replace("T", " ")} UTC. `,
+      "What was corrected, excluded or counted since is not on it: ",
+      element("code", {}, `reconflow explore --compartment ${compartment}`),
     ];
   }
 

@@ -82,9 +82,9 @@ def compartment(snapshot: StudySnapshot, name: str) -> Compartment:
 
 def _unknown(snapshot: StudySnapshot, name: str) -> str:
     reported = {each for used in snapshot.strategies.values() for each in used.populations}
-    usual = f"; known are {', '.join(USUAL)} and every population that the tables report"
+    usual = f"; known are {', '.join(USUAL)} and every population that the tables report."
     hint = nearest(name, sorted({*USUAL, *reported})) or usual
-    return f"There is no compartment '{name}': no strategy in use reports it{hint}."
+    return f"There is no compartment '{name}': no strategy in use reports it{hint}"
 
 
 def _preference(used: StrategyInUse, population: str) -> tuple[int, int, str]:

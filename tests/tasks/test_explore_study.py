@@ -366,7 +366,7 @@ def test_a_night_names_what_it_could_not_map_and_maps_the_rest(copied: Study) ->
         "The map of no_cells",
         "The map of car_double_positive",
     ]
-    assert "a map takes 200" in faults[1]
+    assert "once 3 visits are counted" in faults[1]
 
 
 def test_a_night_makes_no_first_map_of_few_visits(copied: Study) -> None:
@@ -399,7 +399,14 @@ def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None
     assert "t_cells@1.0.0, made now (first map)" in text
     assert "CD45RA, CAR19, CARBCMA, CD8, CCR7, CD4, PD1, HLA-DR" in text
     assert "Not in the map's distances: CD3, CD14+viability, CD45" in text
+    assert "Clusters: " in text
+    assert "Cells no gate names: " in text
+    assert "Gates that span two clusters: " in text
     document = exploration_document(explored, [Path("a/page")])
+    assert document["clusters"]["count"] >= document["clusters"]["stable"] > 0
+    listed = [each["cluster"] for each in document["clusters"]["unnamed"]]
+    assert explored.findings is not None
+    assert listed == [each.cluster for each in explored.findings.lists.unnamed]
     assert json.loads(json.dumps(document))["placed_now"] == 2
 
 
@@ -410,11 +417,18 @@ def test_the_command_maps_what_study_yaml_names_and_says_what_it_could_not(
     assert said.code == 1
     assert [each["map"] for each in said.document["maps"]] == ["t_cells@1.0.0"]
     assert len(said.document["faults"]) == 2
+    assert "and a map takes 200" in said.document["faults"][1]
+    few = reconflow_here(
+        capfd, "explore", "--study", copied.folder, "--compartment", "car_double_positive"
+    )
+    assert (few.code, "It is made once there are more" in few.err) == (1, True)
     alone = reconflow_here(
         capfd, "explore", "--study", copied.folder, "--compartment", "no_cells", "--json"
     )
     assert alone.code == 2
     assert "no strategy in use reports it" in alone.err
+    misspelt = reconflow_here(capfd, "explore", "--study", copied.folder, "--compartment", "t_cell")
+    assert misspelt.err.strip().endswith("did you mean 't_cells'?")
     stranger = reconflow_here(capfd, "explore", "--study", copied.folder, "--patient", "P77")
     assert (stranger.code, "patients.csv has no P77" in stranger.err) == (2, True)
 

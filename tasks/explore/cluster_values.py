@@ -70,7 +70,7 @@ def cluster_values(  # noqa: PLR0913 - keyword-only parts of one page
             for number, tube in enumerate(tubes)
             for row in _amounts(number, tube, found, results, limits)
         ],
-        "outside": [[number, *_outside(tube)] for number, tube in enumerate(tubes)],
+        "outside": [[number, *_outside(tube, limits)] for number, tube in enumerate(tubes)],
         **lists,
         "spanning": [
             listed
@@ -138,10 +138,11 @@ def _amounts(
     ]
 
 
-def _outside(tube: PlacedTube) -> tuple[float | None, int]:
-    """Give the share of a tube's cells that is in no cluster (None: no cells), and the cells."""
+def _outside(tube: PlacedTube, limits: LimitSettings) -> tuple[float | None, int]:
+    """Give the share of a tube's cells that is in no cluster (None: too few), and the cells."""
     share, cells = outside_clusters(tube)
-    return (round(share, 6) if len(tube.labels) else None), cells
+    is_enough = tube.events.events >= limits.b_subset_indicative_events
+    return (round(share, 6) if is_enough else None), cells
 
 
 def _printed(amount: ClusterAmount) -> str:

@@ -18,13 +18,17 @@ import pytest
 from flows.commands.data_set import export
 from panels.text.errors import MapFault, UsageFault
 from tasks.corrections.exclusion import decide_on_tube
+from tasks.explore.annotation import Enrichment
 from tasks.explore.arrays_file import NotArrays, read_arrays
+from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.document import exploration_document, exploration_text
 from tasks.explore.embedding import coordinates_sha256
 from tasks.explore.explore import Exploration, explore
+from tasks.explore.map_clusters import reference_cells
 from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
 from tasks.explore.map_values import map_values
 from tasks.explore.tube_notes import outside_clusters, tube_notes
+from tasks.explore.unnamed import Unnamed
 from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
@@ -392,6 +396,42 @@ def test_a_later_tube_with_cells_in_no_cluster_is_named(explored: Exploration) -
     assert tube_notes(explored, [replace(moved, labels=np.zeros_like(unknown))]) == []
     # Of the map's own tubes a new map would say the same.
     assert tube_notes(explored, [replace(later, labels=unknown)]) == []
+
+
+def test_populations_that_no_marker_of_the_map_cuts_out_name_no_cells(
+    explored: Exploration,
+) -> None:
+    cells = reference_cells(explored.map, explored.compartment)
+    assert "lymphocytes" in cells.populations
+    assert "lymphocytes" not in cells.leaves
+    assert "car19_t" in {*cells.populations}
+    assert cells.leaves
+
+
+def test_a_patient_reads_of_no_other_patients_visits(explored: Exploration) -> None:
+    found = explored.findings
+    assert found is not None
+    own = int(np.bincount(explored.tubes[0].labels[explored.tubes[0].labels >= 0]).argmax())
+    each = Unnamed(own, "outside", (), (), 0.3, 0, np.arange(40))
+    record = explored.map.record.tubes[0]
+    assert f"({record.patient}, {record.visit})" in ClusterWords(explored, found, {}).unnamed(each)
+    ours = ClusterWords(explored, found, {}, "P01").unnamed(each)
+    assert "of the compartment in this patient (" in ours
+    assert "P01" not in ours
+    nobody = ClusterWords(explored, found, {}, "P02").unnamed(each)
+    assert "Fewer than 10 such cells in each tube of this patient" in nobody
+
+
+def test_markers_without_any_gate_are_named_where_they_tell_cells_apart(
+    explored: Exploration,
+) -> None:
+    found = explored.findings
+    assert found is not None
+    apart = (Enrichment("CD45RA", 3.0), Enrichment("CD8", -3.0))
+    each = Unnamed(0, "inside", ("cd4_t",), apart, 0.3, 0, np.arange(40))
+    said = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"}).unnamed(each)
+    assert "held by CD4 T cells, but CD45RA high, CD8 low beside" in said
+    assert "cart@4.0.0 has no gate on CD45RA. " in said
 
 
 def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None:

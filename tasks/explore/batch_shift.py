@@ -6,8 +6,8 @@ medians, on the display scale. It is shown beside the map; no value is ever move
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,8 @@ class Shift:
     """How far the cells of a gate lie from the reference's on one marker, in one batch.
 
     ``shift`` is in units of the display scale, ``sd`` in standard deviations of the cells, and
-    ``tubes`` of the batch have enough of these cells.
+    ``tubes`` of the batch have enough of these cells. One that does not judge has better cells for
+    its marker in the same batch.
     """
 
     instrument: str
@@ -33,6 +34,7 @@ class Shift:
     tubes: int
     shift: float
     sd: float
+    judges: bool = True
 
 
 def batch_shifts(
@@ -73,11 +75,44 @@ def _shift(
     return Shift(*batch, *key, len(anchors), shift, shift / spread if spread else 0.0)
 
 
+def judging(shifts: Sequence[Shift], axis_gates: Mapping[str, Collection[str]]) -> list[Shift]:
+    """Mark the shifts by which a batch is judged on each marker.
+
+    Where cells that carry a marker were measured (``axis_gates``: gates by marker whose landmark
+    has it as an axis), those that do not carry it say nothing: they differ in background.
+    """
+    by_axis = {
+        (each.instrument, each.batch, each.marker)
+        for each in shifts
+        if each.gate in axis_gates.get(each.marker, ())
+    }
+    return [
+        replace(
+            each,
+            judges=each.gate in axis_gates.get(each.marker, ())
+            or (each.instrument, each.batch, each.marker) not in by_axis,
+        )
+        for each in shifts
+    ]
+
+
+def unmeasured(shifts: Sequence[Shift], markers: Sequence[str]) -> list[str]:
+    """Say on which of a map's markers no batch could be compared."""
+    missing = [name for name in markers if name not in {each.marker for each in shifts}]
+    if not missing:
+        return []
+    said = (
+        f"Not measured between batches: {', '.join(missing)}. The strategy names no cells that "
+        f"should be everywhere alike on them, or too few were seen."
+    )
+    return [said]
+
+
 def large_shifts(shifts: Sequence[Shift], markers: Collection[str]) -> list[str]:
     """Say which batches stain so much otherwise that it shows on the map of these markers."""
     moved: dict[str, list[str]] = {}
     for each in shifts:
-        if each.marker in markers and abs(each.sd) >= LARGE_SD:
+        if each.judges and each.marker in markers and abs(each.sd) >= LARGE_SD:
             batch = " ".join(filter(None, (each.instrument, each.batch))) or "no batch"
             moved.setdefault(batch, []).append(f"{each.marker} {each.sd:+.1f} SD on {each.gate}")
     if not moved:

@@ -19,6 +19,8 @@ from tasks.explore.cells import Floats, Integers
 _Limited = tuple[float | None, float | None, float | None]
 """A value with its lower and its upper limit."""
 _NOT_GIVEN: _Limited = (None, None, None)
+FEWEST_SEEN = 10
+"""Where cells are a sample, fewer of them than this are not said to be detected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,25 @@ class ClusterEvents:
 
     ``effective`` of them count, and each stands for ``weight`` events of the compartment. Of a
     cluster that was not seen, ``weight`` is the largest that one of its events might have had.
+    ``seen`` are the sampled events themselves, unweighted.
     """
 
     effective: float
     weight: float
+    seen: int
 
     @property
     def estimated(self) -> float:
         """Estimate how many events of the compartment are of the cluster."""
         return self.effective * self.weight
+
+    def is_detected(self, limits: LimitSettings) -> bool:
+        """Tell whether the tube has cells of the cluster, however small the sample of them.
+
+        Every event that was seen is an event of the tube; a few that stand for many may be chance.
+        """
+        least = limits.detect_events
+        return self.seen >= least or (self.seen >= FEWEST_SEEN and self.estimated >= least)
 
 
 def cluster_events(labels: Integers, weight: Floats, count: int) -> tuple[ClusterEvents, ...]:
@@ -84,10 +96,10 @@ def cluster_events(labels: Integers, weight: Floats, count: int) -> tuple[Cluste
     for cluster in range(count):
         own = weight[labels == cluster]
         if not len(own):
-            found.append(ClusterEvents(0.0, most))
+            found.append(ClusterEvents(0.0, most, 0))
             continue
         whole, squared = float(own.sum()), float((own**2).sum())
-        found.append(ClusterEvents(whole**2 / squared, squared / whole))
+        found.append(ClusterEvents(whole**2 / squared, squared / whole, len(own)))
     return tuple(found)
 
 
@@ -142,7 +154,8 @@ def _amount(
     seen_in = None
     if volume is not None:
         seen_in = _Volume(volume.microlitres / found.weight, volume.relative_variance)
-    code = _code(events, seen_in, limits)
+    code = _code(found, volume, limits)
+    least = max(limits.detect_events / found.weight, min(limits.detect_events, FEWEST_SEEN))
     percent = _percent(events, found, of_events, limits)
     per_ul, per_ul_low, per_ul_high = _concentration(events, found, seen_in, code)
     return ClusterAmount(
@@ -154,23 +167,24 @@ def _amount(
         per_ul=per_ul,
         per_ul_low=per_ul_low,
         per_ul_high=per_ul_high,
-        lod_per_ul=limits.detect_events / seen_in.microlitres if seen_in else None,
+        lod_per_ul=least / seen_in.microlitres if seen_in else None,
         lloq_per_ul=limits.quantify_events / seen_in.microlitres if seen_in else None,
         code=code,
     )
 
 
-def _code(events: int, volume: _Volume | None, limits: LimitSettings) -> Code:
+def _code(found: ClusterEvents, volume: _Volume | None, limits: LimitSettings) -> Code:
     if volume is None:
         return "NE"
-    if events >= limits.quantify_events:
-        return "Q"
-    return "DNQ" if events >= limits.detect_events else "ND"
+    if not found.is_detected(limits):
+        return "ND"
+    return "Q" if found.effective + 1e-9 >= limits.quantify_events else "DNQ"
 
 
 def _percent(events: int, found: ClusterEvents, of_events: int, limits: LimitSettings) -> _Limited:
     """Give a cluster's share of the compartment in percent, where enough of both was seen."""
-    if events < limits.detect_events or of_events < limits.b_subset_indicative_events:
+    is_small = of_events < limits.b_subset_indicative_events
+    if is_small or not found.is_detected(limits):
         return _NOT_GIVEN
     low, high = wilson(events, max(events, round(of_events / found.weight)))
     return min(100.0, 100 * found.estimated / of_events), 100 * low, 100 * high

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from panels.text.plural import counted
-from tasks.explore.annotation import Enrichment
 from tasks.explore.cluster_amounts import (
     ClusterAmount,
     CompartmentAmount,
     cluster_amounts,
     cluster_events,
 )
+from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.findings import Findings
 from tasks.explore.parts import Results, Row
 from tasks.explore.stability import STABLE
-from tasks.explore.unnamed import Spanning, Unnamed
-from tasks.vocabulary.populations import short_label
+from tasks.explore.tube_notes import outside_clusters
 
 if TYPE_CHECKING:
     from tasks.counting.limits import LimitSettings
@@ -30,13 +28,14 @@ NOTHING: Mapping[str, Any] = {
     "clusters": [],
     "stability": None,
     "amounts": [],
+    "outside": [],
     "unnamed": [],
     "spanning": [],
     "shifted": [],
 }
 
 
-def cluster_values(
+def cluster_values(  # noqa: PLR0913 - keyword-only values of one call
     done: Exploration,
     tubes: Sequence[PlacedTube],
     *,
@@ -44,21 +43,23 @@ def cluster_values(
     results: Results,
     labels: Mapping[str, str],
     limits: LimitSettings,
+    patient: str | None,
 ) -> Json:
     """Give the clusters of a map and what the tubes of a page have of them.
 
-    ``populations`` are those that the page numbers; ``labels`` the populations' names.
+    ``populations`` are those that the page numbers; ``labels`` the populations' names;
+    ``patient`` is the page's (None: all patients).
     """
     found = done.findings
     if found is None:
         return dict(NOTHING)
-    names = [short_label(labels, gate) for gate in populations]
-    say = _Words(done, found, dict(zip(populations, names, strict=True)))
+    say = ClusterWords(done, found, labels, patient)
+    lists = say.lists()
     return {
         "clusters": _clusters(done, found, populations),
         "stability": {
             "rand": [round(each, 4) for each in found.judged.stability.rand],
-            "sentence": " ".join([*found.sentences, say.agreement()]),
+            "sentence": say.whole(),
         },
         "amounts": [
             row
@@ -68,74 +69,17 @@ def cluster_values(
                 number, tube, found, of_tube.get(done.compartment.population, {}), limits
             )
         ],
-        "unnamed": [
-            {"cluster": each.cluster, "sentence": say.unnamed(each)} for each in found.lists.unnamed
-        ],
+        "outside": [[number, *_outside(tube, limits)] for number, tube in enumerate(tubes)],
+        **lists,
         "spanning": [
-            {
-                "cluster": each.clusters[1],
+            listed
+            | {
                 "other": each.clusters[0],
                 "populations": [populations.index(g) for g in each.gates if g in populations],
-                "sentence": say.spanning(each),
             }
-            for each in found.lists.spanning
-        ],
-        "shifted": [
-            {"cluster": each, "sentence": say.shifted(each)} for each in found.lists.shifted
+            for listed, each in zip(lists["spanning"], found.lists.spanning, strict=True)
         ],
     }
-
-
-class _Words:
-    """Says what was found, with the populations' names."""
-
-    def __init__(self, done: Exploration, found: Findings, names: Mapping[str, str]) -> None:
-        self._done, self._found, self._names = done, found, names
-
-    def unnamed(self, each: Unnamed) -> str:
-        """Say where the cells of a cluster lie that no gate names, and how many there are."""
-        record = self._done.map.record.tubes[each.tube]
-        most = (
-            f"Up to {each.largest:.1%} of the compartment ({record.patient}, {record.visit}); "
-            f"{counted(len(each.events), 'cell')} of the reference."
-        )
-        if each.why == "outside":
-            return f"Cluster {each.cluster + 1} lies in no reported population. {most}"
-        told = _told(each.apart)
-        return (
-            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but {told} beside "
-            f"the cells that are usual there. {most}"
-        )
-
-    def spanning(self, each: Spanning) -> str:
-        """Say which two clusters some gates hold together."""
-        typical, other = (number + 1 for number in each.clusters)
-        first, second = each.shares
-        return (
-            f"{self._gates(each.gates)} hold clusters {typical} ({first:.0%} of its cells) and "
-            f"{other} ({second:.0%}), which is {_told(each.apart)}."
-        )
-
-    def shifted(self, cluster: int) -> str:
-        """Say why a cluster is more likely a shift of the stain."""
-        return (
-            f"Cluster {cluster + 1}: where it is largest, the cells that are usual in the same "
-            f"gates are missing."
-        )
-
-    def agreement(self) -> str:
-        """Say how far another method divides the cells in the same way."""
-        return (
-            f"A Gaussian mixture divides the same cells with an adjusted Rand index of "
-            f"{self._found.judged.agreement:.2f} to these clusters (1: the same, 0: chance)."
-        )
-
-    def _gates(self, gates: Sequence[str]) -> str:
-        return " and ".join(self._names.get(gate, gate) for gate in gates)
-
-
-def _told(apart: Sequence[Enrichment]) -> str:
-    return ", ".join(each.word for each in apart)
 
 
 def _clusters(done: Exploration, found: Findings, populations: Sequence[str]) -> list[Json]:
@@ -192,6 +136,13 @@ def _amounts(
         ]
         for each in amounts
     ]
+
+
+def _outside(tube: PlacedTube, limits: LimitSettings) -> tuple[float | None, int]:
+    """Give the share of a tube's cells that is in no cluster (None: too few), and the cells."""
+    share, cells = outside_clusters(tube)
+    is_enough = tube.events.events >= limits.b_subset_indicative_events
+    return (round(share, 6) if is_enough else None), cells
 
 
 def _printed(amount: ClusterAmount) -> str:

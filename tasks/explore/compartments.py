@@ -82,9 +82,9 @@ def compartment(snapshot: StudySnapshot, name: str) -> Compartment:
 
 def _unknown(snapshot: StudySnapshot, name: str) -> str:
     reported = {each for used in snapshot.strategies.values() for each in used.populations}
-    usual = f"; known are {', '.join(USUAL)} and every population that the tables report"
+    usual = f"; known are {', '.join(USUAL)} and every population that the tables report."
     hint = nearest(name, sorted({*USUAL, *reported})) or usual
-    return f"There is no compartment '{name}': no strategy in use reports it{hint}."
+    return f"There is no compartment '{name}': no strategy in use reports it{hint}"
 
 
 def _preference(used: StrategyInUse, population: str) -> tuple[int, int, str]:
@@ -138,6 +138,11 @@ def defining_markers(strategy: Strategy, gate: str) -> frozenset[str]:
     return frozenset(markers)
 
 
+def gated_markers(strategy: Strategy) -> frozenset[str]:
+    """Name the markers on which any gate of a strategy is drawn."""
+    return frozenset(marker for gate in strategy.gates for marker in _cut_by(strategy, gate))
+
+
 def _cut_by(strategy: Strategy, gate: Gate) -> Iterator[str]:
     """Yield the markers that a gate itself cuts; beads and single cells are told by none."""
     if gate.cluster is not None or gate.ratio is not None:
@@ -165,6 +170,15 @@ def alike_cells(strategy: Strategy, compartment: Compartment) -> dict[str, list[
         markers = [marker for marker in compartment.shown if marker in axes]
         found.setdefault(landmark.gate, {}).update(dict.fromkeys(markers))
     return {gate: list(markers) for gate, markers in found.items() if markers}
+
+
+def axis_gates(compartment: Compartment) -> dict[str, set[str]]:
+    """Give by marker the gates of the landmarks that have it as an axis: cells that carry it."""
+    found: dict[str, set[str]] = {}
+    for landmark in compartment.used.release.strategy.landmarks.values():
+        for axis in () if landmark.bright else landmark.axes:
+            found.setdefault(axis, set()).add(landmark.gate)
+    return found
 
 
 def _cut_below(strategy: Strategy, gate: str) -> set[str]:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from panels.text.plural import counted
+from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.explore import Exploration
+from tasks.explore.findings import Findings
 from tasks.explore.map_values import EXPLORATORY
+from tasks.explore.tube_notes import page_notes, tube_notes
 
 if TYPE_CHECKING:
     from tasks.explore.write_data import Mapped
@@ -53,8 +56,9 @@ def exploration_document(done: Exploration, files: Sequence[Path]) -> dict[str, 
         ],
         "placed_now": done.placed,
         "shifts": [asdict(each) for each in done.shifts],
-        "left_out": list(done.left_out),
-        "notes": list(done.notes),
+        "clusters": _clusters(done),
+        "left_out": [*done.left_out, *(sentence for _, sentence in done.unread)],
+        "notes": [*done.notes, *tube_notes(done, done.tubes)],
         "files": [str(path) for path in files],
     }
 
@@ -72,10 +76,53 @@ def exploration_text(done: Exploration, files: Sequence[Path]) -> str:
         head,
         f"  {counted(len(done.tubes), 'tube')} on it ({done.placed} placed now), {cells:,} cells",
         *_not_of_the_map(done),
-        *(f"  {sentence}" for sentence in (*done.left_out, *done.notes)),
+        *(f"  {line}" for line in _cluster_lines(done)),
+        *(f"  {sentence}" for sentence in page_notes(done)),
         *(f"  {path}" for path in files),
     ]
     return "\n".join(lines)
+
+
+def _clusters(done: Exploration) -> dict[str, Any] | None:
+    """Give what the clusters show; None where none could be looked for (a note says why)."""
+    found = done.findings
+    if found is None:
+        return None
+    say = _words(done, found)
+    return {
+        "count": found.judged.clusters.count,
+        "stable": len(found.judged.stability.stable),
+        "sentence": say.whole(),
+        **say.lists(),
+    }
+
+
+_TITLES = {
+    "unnamed": "Cells no gate names",
+    "spanning": "Gates that span two clusters",
+    "shifted": "More likely a shift of the stain",
+}
+
+
+def _cluster_lines(done: Exploration) -> list[str]:
+    """Say what the clusters show: a line on them, and a line of each list."""
+    if done.findings is None:
+        return []
+    say = _words(done, done.findings)
+    stable = len(done.findings.judged.stability.stable)
+    none = (
+        f"none of {counted(stable, 'stable cluster')}" if stable else "no stable cluster to judge"
+    )
+    lines = [f"Clusters: {say.whole()}"]
+    for name, listed in say.lists().items():
+        sentences = " ".join(each["sentence"] for each in listed)
+        lines.append(f"{_TITLES[name]}: {sentences or none}")
+    return lines
+
+
+def _words(done: Exploration, found: Findings) -> ClusterWords:
+    populations = done.compartment.used.populations
+    return ClusterWords(done, found, {id_: each.label for id_, each in populations.items()})
 
 
 def _not_of_the_map(done: Exploration) -> list[str]:

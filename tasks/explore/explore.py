@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from panels.text.errors import MapFault, SheetFault
-from panels.text.plural import counted
-from tasks.explore.batch_shift import Shift, batch_shifts, large_shifts
-from tasks.explore.compartments import Compartment, compartment
+from tasks.explore.batch_shift import Shift, batch_shifts, judging, large_shifts, unmeasured
+from tasks.explore.compartments import Compartment, axis_gates, compartment
 from tasks.explore.findings import Findings
 from tasks.explore.make_map import make_map
 from tasks.explore.map_clusters import MapClusters
@@ -32,7 +31,8 @@ class Exploration:
 
     ``findings`` are the clusters of its reference (None: none could be looked for);
     ``opened`` files were read and ``placed`` tubes placed now, the others by an earlier run;
-    ``left_out`` are sentences on tubes that are not on the map, ``notes`` on what is to be known.
+    ``left_out`` are sentences on tubes that are not on the map, ``unread`` on those that could not
+    be read, with their patient, ``notes`` on what is to be known.
     """
 
     compartment: Compartment
@@ -43,14 +43,18 @@ class Exploration:
     placed: int
     shifts: tuple[Shift, ...]
     left_out: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     findings: Findings | None
 
 
-def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Exploration:
+def explore(
+    snapshot: StudySnapshot, name: str, *, new_map: str = "", least_visits: int = 1
+) -> Exploration:
     """Place all tubes that show a compartment in its newest map.
 
-    ``new_map`` is the reason for another one than there is. Raises UsageFault when no strategy
+    ``new_map`` is the reason for another one than there is; a first map is made of no fewer visits
+    than ``least_visits``. Raises UsageFault when no strategy
     reports the compartment, MapFault when a map was altered, is of another strategy or panel, or
     cannot be made.
     """
@@ -63,12 +67,16 @@ def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Explora
         _refuse_other(fitted, what)
         read = read_tubes(snapshot, what, listed)
     else:
+        _refuse_early(what, listed, least_visits)
         read = read_tubes(snapshot, what, listed)
         fitted = make_map(snapshot.study, what, read.tubes, new_map or FIRST)
     places = MapPlaces(snapshot.study, fitted)
     clusters = MapClusters(snapshot.study, fitted, what)
     tubes = [_placed(snapshot, places, clusters, each, events) for each, events in read.tubes]
-    shifts = batch_shifts([(t.identity, t.events) for t in tubes], fitted.reference.tubes)
+    shifts = judging(
+        batch_shifts([(t.identity, t.events) for t in tubes], fitted.reference.tubes),
+        axis_gates(what),
+    )
     return Exploration(
         compartment=what,
         map=fitted,
@@ -77,11 +85,13 @@ def explore(snapshot: StudySnapshot, name: str, *, new_map: str = "") -> Explora
         opened=read.opened,
         placed=places.placed,
         shifts=tuple(shifts),
-        left_out=(*left_out, *read.left_out),
+        left_out=tuple(left_out),
+        unread=tuple(read.unread),
         notes=(
-            *_notes(fitted, listed, tubes),
+            *_notes(fitted, listed),
             *drift(fitted, tubes),
             *large_shifts(shifts, fitted.record.names),
+            *unmeasured(shifts, fitted.record.names),
             *([clusters.fault] if clusters.fault else []),
         ),
         findings=clusters.findings,
@@ -106,6 +116,18 @@ def _refuse_other(fitted: FittedMap, what: Compartment) -> None:
         )
 
 
+def _refuse_early(what: Compartment, listed: Sequence[CountedTube], least_visits: int) -> None:
+    """Raise MapFault where a map would know too few visits: what comes later is not on it."""
+    visits = sorted({each.tube.identity.visit for each in listed})
+    if len(visits) < least_visits:
+        raise MapFault(
+            f"there is no map of {what.id} yet. It is made by itself once {least_visits} visits "
+            f"are counted (now: {', '.join(visits) or 'none'}), because cells that only a later "
+            f"visit has are in no cluster of an earlier map. To make it now: reconflow explore "
+            f"--compartment {what.id}"
+        )
+
+
 def _placed(
     snapshot: StudySnapshot,
     places: MapPlaces,
@@ -122,6 +144,8 @@ def _placed(
         coordinates,
         placed_by,
         clusters.labels(events),
+        each.counted_as,
+        each.gating.counted_at,
     )
 
 
@@ -136,9 +160,7 @@ def _day(snapshot: StudySnapshot, identity: TubeIdentity) -> float | None:
         return None
 
 
-def _notes(
-    fitted: FittedMap, listed: Sequence[CountedTube], tubes: Sequence[PlacedTube]
-) -> list[str]:
+def _notes(fitted: FittedMap, listed: Sequence[CountedTube]) -> list[str]:
     """Say what of the map's own tubes is otherwise by now, and how small the map is."""
     notes = []
     now = {each.tube.identity.tube_sha256: each.counted_as for each in listed}
@@ -157,7 +179,4 @@ def _notes(
         )
     if len(record.tubes) == 1:
         notes.append(f"{record.map} was made of one tube: what another tube has is not on it.")
-    empty = sum(not len(each.events.rows) for each in tubes)
-    if empty:
-        notes.append(f"No such cell in {empty} of {counted(len(tubes), 'tube')}.")
     return notes

@@ -5,6 +5,7 @@ Everything here is found in the reference of a map, once; later tubes are assign
 
 from dataclasses import dataclass
 
+from panels.text.plural import counted
 from tasks.explore.annotation import Description, describe
 from tasks.explore.cells import NOISE, Cells, Floats, Integers
 from tasks.explore.clusters import Clusters, DensityClusters, find_clusters, find_density
@@ -74,8 +75,8 @@ def _found(found: Findings) -> str:
     if not found.judged.clusters.count:
         return "No cluster was found: the cells are one cloud, or too thinly spread."
     apart = 100 * float((found.judged.labels == NOISE).mean())
-    noun = "cluster" if found.judged.clusters.count == 1 else "clusters"
-    return f"{found.judged.clusters.count} {noun}; {apart:.1f} % of the cells belong to none."
+    clusters = counted(found.judged.clusters.count, "cluster")
+    return f"{clusters}; {apart:.1f} % of the map's own cells belong to none."
 
 
 def _unstable(found: Findings) -> str:

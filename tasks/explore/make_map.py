@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from panels.text.errors import MapFault
+from panels.text.errors import MapFault, ReconflowError
 from panels.text.plural import counted
 from tasks.explore.compartments import SPECIMEN, Compartment
 from tasks.explore.embedding import (
@@ -48,14 +48,14 @@ def make_map(
 ) -> FittedMap:
     """Fit a map on tubes, and keep it in the study as the next version.
 
-    Raises MapFault when there are too few cells, or no two markers that tell them apart.
+    Raises ReconflowError when there are too few cells so far, MapFault where no two markers tell
+    them apart.
     """
     reference = reference_of([(each.tube.identity.patient, events) for each, events in tubes])
     if len(reference.rows) < FEWEST:
-        raise MapFault(
-            f"There is no map of {compartment.id}: {counted(len(tubes), 'tube')} of the panel "
-            f"{compartment.panel} hold {len(reference.rows)} such cells together, and a map takes "
-            f"{FEWEST}. It is made once there are more."
+        raise ReconflowError(
+            f"There is no map of {compartment.id} yet: {_cells_so_far(compartment, tubes)}, and a "
+            f"map takes {FEWEST}. It is made once there are more."
         )
     constant = constant_markers(reference, compartment.markers)
     markers = [marker for marker in compartment.markers if marker not in constant]
@@ -94,6 +94,16 @@ def make_map(
     )
     fitted = FittedMap(record, "", reference, coordinates)
     return replace(fitted, sha256=write_map(study, fitted))
+
+
+def _cells_so_far(compartment: Compartment, tubes: Sequence[tuple[CountedTube, TubeEvents]]) -> str:
+    if not tubes:
+        return f"no tube of blood of the panel {compartment.panel} is counted"
+    cells = sum(len(events.rows) for _, events in tubes)
+    of_panel = f"{counted(len(tubes), 'tube')} of the panel {compartment.panel}"
+    if not cells:
+        return f"{of_panel} hold no such cell"
+    return f"{of_panel} hold {counted(cells, 'such cell')} together"
 
 
 def _marker(compartment: Compartment, marker: str) -> MapMarker:

@@ -13,7 +13,7 @@ from panels.text.errors import ReconflowError
 from tasks.explore.arrays_file import Arrays, NotArrays, read_arrays, write_arrays
 from tasks.explore.cells import NOISE, Cells, Integers, leaf_populations
 from tasks.explore.clusters import DensityClusters
-from tasks.explore.compartments import ancestors
+from tasks.explore.compartments import ancestors, defining_markers
 from tasks.explore.findings import Findings, Judged, findings, judge
 from tasks.explore.map_files import maps_folder
 from tasks.explore.placing import events_sha256
@@ -83,7 +83,10 @@ class MapClusters:
 
 
 def reference_cells(fitted: FittedMap, compartment: Compartment) -> Cells:
-    """Give the cells of a map's reference with the reported populations that hold them."""
+    """Give the cells of a map's reference with the reported populations that hold them.
+
+    A population whose gates are drawn on no marker that may make the map names no cells of it.
+    """
     reference, strategy = fitted.reference, compartment.used.release.strategy
     gate_of = {id_: each.gate for id_, each in compartment.used.populations.items()}
     of_code = np.array(
@@ -100,7 +103,11 @@ def reference_cells(fitted: FittedMap, compartment: Compartment) -> Cells:
         weight=reference.weights,
         populations=tuple(gate_of),
         inside=inside,
-        leaves=leaf_populations(paths, inside, compartment.population),
+        leaves=tuple(
+            id_
+            for id_ in leaf_populations(paths, inside, compartment.population)
+            if defining_markers(strategy, gate_of[id_]) & {*compartment.markers}
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from tasks.explore.parts import Results, Row
 from tasks.explore.reference_values import map_limits, marker_ticks, reference_values
 from tasks.explore.sampling import shares
 from tasks.explore.tube_events import TubeEvents, first_by_chance
+from tasks.explore.tube_notes import page_notes
 from tasks.publish.page_data import packed
 from tasks.vocabulary.populations import CAR_PRODUCTS, population_rank, short_label
 
@@ -55,6 +56,7 @@ def map_values(
         "patient": patient,
         "strategy": record.strategy,
         "exploratory": EXPLORATORY,
+        "counted_until": max((each.counted_at for each in tubes), default=""),
         "visits": visits,
         "tubes": [
             _tube(tube, each, results.get(tube.identity.tube_sha256, {}).get(record.population, {}))
@@ -72,11 +74,12 @@ def map_values(
             results=results,
             labels=labels,
             limits=needed,
+            patient=patient,
         ),
         **(NOT_COMPARED if patient else compositions(done, results, snapshot, visits)),
         "limits": dict(zip("xy", limits, strict=True)),
         "shifts": [_rounded(asdict(each)) for each in done.shifts],
-        "notes": [*done.left_out, *done.notes],
+        "notes": page_notes(done, patient),
         "reference": reference_values(done.map, limits),
         "needed": {"detect": needed.detect_events, "quantify": needed.quantify_events},
         "products": [populations.index(id_) for id_ in CAR_PRODUCTS if id_ in populations],
@@ -127,6 +130,8 @@ def _tube(tube: PlacedTube, shown: PlacedTube, row: Row) -> Json:
         "collected": identity.collected.isoformat(),
         "instrument": identity.instrument or "",
         "batch": identity.batch or "",
+        "counted_as": tube.counted_as,
+        "counted_at": tube.counted_at,
         "events": tube.events.events,
         "shown": len(shown.coordinates),
         "per_ul": row.get("per_ul"),

@@ -27,7 +27,8 @@ class PlacedTube:
     """A tube on a map: its sampled events, their coordinates (n, 2) and their clusters (n,).
 
     ``day`` is counted from the patient's infusion (None: not known); ``placed_by`` is the hash by
-    which the libraries that placed it are known.
+    which the libraries that placed it are known, ``counted_as`` stands for what counted it, and
+    ``counted_at`` (UTC) says when.
     """
 
     identity: TubeIdentity
@@ -36,6 +37,8 @@ class PlacedTube:
     coordinates: NDArray[np.float32]
     placed_by: str
     labels: NDArray[np.int64]
+    counted_as: str
+    counted_at: str
 
 
 class MapPlaces:

@@ -36,13 +36,13 @@ class CountedTube:
 
 @dataclass(slots=True)
 class ReadTubes:
-    """The sampled events of tubes, with sentences on those that were left out.
+    """The sampled events of tubes; ``unread``: patient and sentence of those not to be read.
 
     ``opened`` counts the files that were read because nothing of them was kept by an earlier run.
     """
 
     tubes: list[tuple[CountedTube, TubeEvents]] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
     opened: int = 0
 
 
@@ -84,7 +84,9 @@ def tubes_of(
         "not counted": len(shown) - len(listed),
     }
     said = ", ".join(f"{number} {why}" for why, number in numbers.items() if number)
-    return listed, [f"Tubes of {compartment.panel} left out: {said}."] if said else []
+    return listed, [
+        f"Tubes of {compartment.panel} of all patients left out: {said}."
+    ] if said else []
 
 
 def counted_as(gating: TubeGating) -> str:
@@ -115,7 +117,7 @@ def read_tubes(
             try:
                 kept = _read(snapshot, compartment, each, references)
             except (ReconflowError, OSError) as fault:
-                done.left_out.append(_sentence(each, fault))
+                done.unread.append((each.tube.identity.patient, _sentence(each, fault)))
                 continue
             _keep(path, _key(compartment, each), kept)
             done.opened += 1

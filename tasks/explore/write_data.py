@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tasks.study.snapshot import StudySnapshot
 
 
+LEAST_VISITS = 3
+"""A night makes no first map of fewer visits: a map of the baseline alone would be kept."""
+
+
 @dataclass(slots=True)
 class Mapped:
     """Compartments on their maps, each with the files of its pages' data; and what stopped others.
@@ -40,7 +44,8 @@ class Mapped:
 
 def map_compartments(snapshot: StudySnapshot) -> list[str]:
     """Map the compartments that study.yaml names; gives the sentences of those that were not."""
-    return map_each(snapshot, snapshot.study.settings.explore.compartments).sentences
+    names = snapshot.study.settings.explore.compartments
+    return map_each(snapshot, names, least_visits=LEAST_VISITS).sentences
 
 
 def map_each(
@@ -49,16 +54,17 @@ def map_each(
     *,
     new_map: str = "",
     patients: Sequence[str] = (),
+    least_visits: int = 1,
 ) -> Mapped:
     """Lay the tubes of compartments on their maps, and write the data of the pages.
 
-    A fault of one compartment stops no other. ``new_map`` is as for ``explore``, ``patients`` as
-    for ``write_map_data``.
+    A fault of one compartment stops no other. ``new_map`` and ``least_visits`` are as for
+    ``explore``, ``patients`` as for ``write_map_data``.
     """
     mapped = Mapped()
     for name in dict.fromkeys(names):
         try:
-            done = explore(snapshot, name, new_map=new_map)
+            done = explore(snapshot, name, new_map=new_map, least_visits=least_visits)
             mapped.done.append((done, write_map_data(snapshot, done, patients)))
         except (ReconflowError, OSError) as fault:
             mapped.faults[name] = fault

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from itertools import permutations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
 
@@ -296,6 +297,14 @@ def _known_fields(names: Mapping[str, Any]) -> None:
             )
 
 
+EXPECTED: Mapping[str, str] = MappingProxyType(
+    {
+        "tuple_type": "a list in square brackets is expected, such as [one, two]",
+        "string_pattern_mismatch": "the name of a population is expected, such as b_cells",
+    }
+)
+
+
 def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
     """Put one of pydantic's findings into words: file, line, dotted key, what was expected."""
     parts = [str(part) for part in error["loc"]]
@@ -316,9 +325,9 @@ def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
             f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not "
             f"{repeated(error['input'])}"
         )
-    if error["type"] == "string_pattern_mismatch":
+    if error["type"] == "string_pattern_mismatch" and parts[0] == "store":
         return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
-    message = error["msg"].removeprefix("Value error, ")
+    message = EXPECTED.get(error["type"], error["msg"]).removeprefix("Value error, ")
     # The value of `store` may hold a password and is never repeated.
     given = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
     return (

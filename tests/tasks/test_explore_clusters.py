@@ -281,8 +281,33 @@ def test_a_sample_gives_the_same_amount_less_surely() -> None:
     assert less.per_ul == pytest.approx(surely.per_ul)
     assert less.percent == pytest.approx(surely.percent)
     assert (surely.code, less.code) == ("Q", "DNQ")
-    assert less.lod_per_ul == pytest.approx(10 * surely.lod_per_ul)  # type: ignore[operator]
+    # Ten cells that were seen stand for a hundred; of all cells it takes twenty.
+    assert less.lod_per_ul == pytest.approx(5 * surely.lod_per_ul)  # type: ignore[operator]
+    assert less.lloq_per_ul == pytest.approx(10 * surely.lloq_per_ul)  # type: ignore[operator]
     assert less.per_ul_low < surely.per_ul_low  # type: ignore[operator]
+
+
+def test_a_cluster_that_was_seen_is_not_called_undetected_for_its_weights() -> None:
+    """37 sampled cells that stand for 322 count as 18.8; gates would quantify them."""
+    weight = np.concatenate([np.ones(20), np.full(17, 302 / 17), np.full(963, 17.56)])
+    labels = np.repeat([0, NOISE], (37, 963))
+    [found] = cluster_events(labels, weight, 1)
+    assert found.effective < 20
+    [amount] = cluster_amounts([found], 17_231, COMPARTMENT)
+    assert amount.code == "DNQ"
+    assert amount.per_ul == pytest.approx(50 * 322 / 17_231)
+    assert amount.percent == pytest.approx(100 * 322 / 17_231)
+    assert amount.per_ul_high > 2 * amount.per_ul_low  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("seen", "weight", "code"), [(9, 10, "ND"), (10, 10, "DNQ"), (19, 1, "ND")]
+)
+def test_few_sampled_cells_are_detected_from_ten_on(seen: int, weight: int, code: str) -> None:
+    labels = np.repeat([0, NOISE], (seen, 500 - seen))
+    events = cluster_events(labels, np.full(500, float(weight)), 1)
+    [amount] = cluster_amounts(events, 500 * weight, COMPARTMENT)
+    assert amount.code == code
 
 
 def test_unequal_weights_count_as_fewer_events() -> None:

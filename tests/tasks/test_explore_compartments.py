@@ -6,7 +6,8 @@ from gating.strategy.catalogue import load_strategy
 from panels.panel import Stain
 from panels.text.errors import UsageFault
 from tasks.explore import compartments
-from tasks.explore.compartments import alike_cells, compartment, defining_markers
+from tasks.explore.batch_shift import Shift, judging, large_shifts, unmeasured
+from tasks.explore.compartments import alike_cells, axis_gates, compartment, defining_markers
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.snapshot import StudySnapshot
 from tests.tasks.study_folder import make_study
@@ -83,3 +84,32 @@ def test_dead_cells_are_no_matter_of_a_map(
 ) -> None:
     stain = Stain(marker=marker, detector="PE-A", synonyms=synonyms)
     assert compartments._is_unwanted(stain) is unwanted
+
+
+def _shift(gate: str, marker: str, sd: float) -> Shift:
+    return Shift("cytometer 1", "W2", gate, marker, 3, sd / 10, sd)
+
+
+def test_a_marker_is_judged_by_the_cells_that_carry_it() -> None:
+    shifts = [
+        _shift("t_cells", "CD24", 0.74),
+        _shift("granulocytes", "CD24", 0.1),
+        _shift("t_cells", "CD21", 0.8),
+    ]
+    judged = judging(shifts, {"CD24": {"granulocytes"}, "CD21": {"mature_b"}})
+    assert [each.judges for each in judged] == [False, True, True]
+    (said,) = large_shifts(judged, ["CD24", "CD21"])
+    assert "CD21 +0.8 SD on t_cells" in said
+    assert "CD24" not in said
+
+
+def test_the_strategy_names_the_cells_that_carry_a_marker(snapshot: StudySnapshot) -> None:
+    gates = axis_gates(compartment(snapshot, "b_cells"))
+    assert gates["CD24"] == {"granulocyte_like"}
+    assert "CD21" not in gates
+
+
+def test_markers_without_a_measurement_are_named() -> None:
+    (said,) = unmeasured([_shift("t_cells", "CD4", 0.1)], ["CD4", "PD1", "CCR7"])
+    assert said.startswith("Not measured between batches: PD1, CCR7. ")
+    assert unmeasured([_shift("t_cells", "CD4", 0.1)], ["CD4"]) == []

@@ -17,12 +17,17 @@ import pytest
 
 from flows.commands.data_set import export
 from panels.text.errors import MapFault, UsageFault
+from tasks.explore.annotation import Enrichment
 from tasks.explore.arrays_file import NotArrays, read_arrays
+from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.document import exploration_document, exploration_text
 from tasks.explore.embedding import coordinates_sha256
 from tasks.explore.explore import Exploration, explore
+from tasks.explore.map_clusters import reference_cells
 from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
 from tasks.explore.map_values import map_values
+from tasks.explore.tube_notes import outside_clusters, tube_notes
+from tasks.explore.unnamed import Unnamed
 from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
@@ -177,7 +182,7 @@ def test_a_tube_that_has_to_be_read_again_and_cannot_is_named(copied: Study) -> 
         path.unlink()
     done = again(copied)
     assert len(done.tubes) == 1
-    (sentence,) = [each for each in done.left_out if kept.stem in each]
+    (sentence,) = [said for patient, said in done.unread if patient == "P01" and kept.stem in said]
     assert "its file cannot be read" in sentence
 
 
@@ -200,9 +205,11 @@ def test_an_excluded_tube_is_on_no_map_and_the_map_stays(
 def test_an_altered_map_is_refused(copied: Study, name: str) -> None:
     path = maps_folder(copied, "t_cells") / "1.0.0" / name
     content = path.read_bytes()
-    place = content.index(b"t_cells") if name == "map.yaml" else len(content) // 2
+    place = content.index(b"map: t_cells") + 5 if name == "map.yaml" else len(content) // 2
     path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-    with pytest.raises(MapFault, match=f"{name}.*(was changed|does not hold).*--new-map"):
+    with pytest.raises(
+        MapFault, match=f"{name}.*(was changed|does not hold).*--compartment t_cells --new-map"
+    ):
         again(copied)
 
 
@@ -210,6 +217,15 @@ def test_a_map_without_its_files_is_refused(copied: Study) -> None:
     shutil.rmtree(maps_folder(copied, "t_cells") / "1.0.0")
     with pytest.raises(MapFault, match=r"map\.yaml is missing"):
         again(copied)
+
+
+@pytest.mark.parametrize("new_map", ["", "another"])
+def test_a_map_that_lock_does_not_list_is_not_written_over(copied: Study, new_map: str) -> None:
+    (copied.folder / "maps" / "LOCK").unlink()
+    before = written(copied)
+    with pytest.raises(MapFault, match=r"map\.yaml is a map that .*LOCK does not list"):
+        explore(read_snapshot(copied), "t_cells", new_map=new_map)
+    assert written(copied) == before
 
 
 def test_a_pickle_is_never_read(tmp_path: Path) -> None:
@@ -283,6 +299,12 @@ def test_the_data_of_a_page_hold_what_was_placed(copied: Study, explored: Explor
         gates in each.events.sets[code] for each in done.tubes for code in each.events.codes
     ]
     np.testing.assert_array_equal(held, expected)
+    times = [each["counted_at"] for each in value["tubes"]]
+    assert all(times)
+    assert value["counted_until"] == max(times)
+    assert [each["counted_as"] for each in value["tubes"]] == [
+        each.counted_as for each in done.map.record.tubes
+    ]
     assert value["exploratory"].startswith("Exploratory: no table")
     reference = value["reference"]
     ground = unpacked(reference["counts"], "<u4")
@@ -355,7 +377,68 @@ def test_a_night_names_what_it_could_not_map_and_maps_the_rest(copied: Study) ->
         "The map of no_cells",
         "The map of car_double_positive",
     ]
-    assert "a map takes 200" in faults[1]
+    assert "once 3 visits are counted" in faults[1]
+
+
+def test_a_night_makes_no_first_map_of_few_visits(copied: Study) -> None:
+    shutil.rmtree(copied.folder / "maps")
+    first, *_ = map_compartments(read_snapshot(copied))
+    assert "once 3 visits are counted (now: " in first
+    assert "reconflow explore --compartment t_cells" in first
+    assert not (copied.folder / "maps").exists()
+
+
+def test_a_later_tube_with_cells_in_no_cluster_is_named(explored: Exploration) -> None:
+    later = explored.tubes[0]
+    unknown = np.where(np.arange(len(later.labels)) % 10 == 0, -1, 0)
+    moved = replace(
+        later,
+        labels=unknown,
+        identity=replace(later.identity, tube_sha256="f" * 64),
+    )
+    (sentence,) = tube_notes(explored, [moved])
+    share, cells = outside_clusters(moved)
+    assert f"{later.identity.visit}: {share:.1%} ({cells} cells seen)" in sentence
+    assert "--compartment t_cells --new-map" in sentence
+    assert tube_notes(explored, [replace(moved, labels=np.zeros_like(unknown))]) == []
+    # Of the map's own tubes a new map would say the same.
+    assert tube_notes(explored, [replace(later, labels=unknown)]) == []
+
+
+def test_populations_that_no_marker_of_the_map_cuts_out_name_no_cells(
+    explored: Exploration,
+) -> None:
+    cells = reference_cells(explored.map, explored.compartment)
+    assert "lymphocytes" in cells.populations
+    assert "lymphocytes" not in cells.leaves
+    assert "car19_t" in {*cells.populations}
+    assert cells.leaves
+
+
+def test_a_patient_reads_of_no_other_patients_visits(explored: Exploration) -> None:
+    found = explored.findings
+    assert found is not None
+    own = int(np.bincount(explored.tubes[0].labels[explored.tubes[0].labels >= 0]).argmax())
+    each = Unnamed(own, "outside", (), (), 0.3, 0, np.arange(40))
+    record = explored.map.record.tubes[0]
+    assert f"({record.patient}, {record.visit})" in ClusterWords(explored, found, {}).unnamed(each)
+    ours = ClusterWords(explored, found, {}, "P01").unnamed(each)
+    assert "of the compartment in this patient (" in ours
+    assert "P01" not in ours
+    nobody = ClusterWords(explored, found, {}, "P02").unnamed(each)
+    assert "Fewer than 10 such cells in each tube of this patient" in nobody
+
+
+def test_markers_without_any_gate_are_named_where_they_tell_cells_apart(
+    explored: Exploration,
+) -> None:
+    found = explored.findings
+    assert found is not None
+    apart = (Enrichment("CD45RA", 3.0), Enrichment("CD8", -3.0))
+    each = Unnamed(0, "inside", ("cd4_t",), apart, 0.3, 0, np.arange(40))
+    said = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"}).unnamed(each)
+    assert "held by CD4 T cells, but CD45RA high, CD8 low beside" in said
+    assert "cart@4.0.0 has no gate on CD45RA. " in said
 
 
 def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None:
@@ -363,7 +446,14 @@ def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None
     assert "t_cells@1.0.0, made now (first map)" in text
     assert "CD45RA, CAR19, CARBCMA, CD8, CCR7, CD4, PD1, HLA-DR" in text
     assert "Not in the map's distances: CD3, CD14+viability, CD45" in text
+    assert "Clusters: " in text
+    assert "Cells no gate names: " in text
+    assert "Gates that span two clusters: " in text
     document = exploration_document(explored, [Path("a/page")])
+    assert document["clusters"]["count"] >= document["clusters"]["stable"] > 0
+    listed = [each["cluster"] for each in document["clusters"]["unnamed"]]
+    assert explored.findings is not None
+    assert listed == [each.cluster for each in explored.findings.lists.unnamed]
     assert json.loads(json.dumps(document))["placed_now"] == 2
 
 
@@ -374,11 +464,18 @@ def test_the_command_maps_what_study_yaml_names_and_says_what_it_could_not(
     assert said.code == 1
     assert [each["map"] for each in said.document["maps"]] == ["t_cells@1.0.0"]
     assert len(said.document["faults"]) == 2
+    assert "and a map takes 200" in said.document["faults"][1]
+    few = reconflow_here(
+        capfd, "explore", "--study", copied.folder, "--compartment", "car_double_positive"
+    )
+    assert (few.code, "It is made once there are more" in few.err) == (1, True)
     alone = reconflow_here(
         capfd, "explore", "--study", copied.folder, "--compartment", "no_cells", "--json"
     )
     assert alone.code == 2
     assert "no strategy in use reports it" in alone.err
+    misspelt = reconflow_here(capfd, "explore", "--study", copied.folder, "--compartment", "t_cell")
+    assert misspelt.err.strip().endswith("did you mean 't_cells'?")
     stranger = reconflow_here(capfd, "explore", "--study", copied.folder, "--patient", "P77")
     assert (stranger.code, "patients.csv has no P77" in stranger.err) == (2, True)
 
@@ -411,6 +508,8 @@ def test_the_clusters_of_a_map_are_kept_beside_it_and_shown(
     value = map_values(done, {}, read_snapshot(copied))
     assert [each["name"] for each in value["clusters"]] == [str(i + 1) for i in range(count)]
     assert len(value["amounts"]) == count * len(done.tubes)
+    assert [row[0] for row in value["outside"]] == list(range(len(done.tubes)))
+    assert all(0 <= row[1] < 0.1 for row in value["outside"])
     assert {row[6] for row in value["amounts"]} == {"NE"}
     assert value["composition"]["sentence"].startswith("Nothing is claimed from 1 patient")
     codes = unpacked(value["events"]["cluster"], "<u1")

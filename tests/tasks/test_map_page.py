@@ -106,7 +106,7 @@ def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
     told = page.evaluate(text(".map-told"))
     assert "60 of the 480 cells shown, standing for 12.5 %" in told
     assert page.evaluate(rows(".map-chosen section:first-child")) == [
-        "D-7 (day -7) 0 0 (at most 1.0 %) <0.36",
+        "D-7 (day -7) 0 0 (at most 1.0 %) <2.0",
         "D28 (day 27.9) 0 no cell of it <0.5",
         "D56 (day 55) 60 33.3 % (26.9 to 40.5) 6.0 4.3 to 8.2",
     ]

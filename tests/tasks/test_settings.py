@@ -79,6 +79,8 @@ def test_one_pinned_strategy_leaves_the_others_as_shipped(tmp_path: Path) -> Non
             "study: s\nlimits: {detect_events: 60}\n",
             ["limits", "quantify_events must not be below detect_events"],
         ),
+        ("study: s\nexplore: {compartments: b_cells}\n", ["compartments: a list", "'b_cells'"]),
+        ("study: s\nexplore: {compartments: [B-1]}\n", ["such as b_cells", "'B-1'"]),
         ("study: s\nstudy: t\n", ["line 2", "set twice", "line 1"]),
         ("study: [\n", ["not valid YAML"]),
         ("- study\n", ["key: value"]),

@@ -1,5 +1,7 @@
 // Cells of a map that a person chose: a population, a cluster, a product, or what a lasso holds.
 const mapCells = (() => {
+  /** Of a sample, fewer cells than this are not said to be detected (cluster_amounts.py). */
+  const FEWEST_SEEN = 10;
   const NORMAL = 1.959964;
   const PARTS = 1000;
   const MOST_CORNERS = 60;
@@ -129,24 +131,35 @@ const mapCells = (() => {
     }
     return sums.map((sum, at) => {
       const part = shareOf(sum);
-      return { tube: at, shown: sum.shown, ...part, ...concentration(tubes[at], part, needed) };
+      return { tube: at, shown: sum.shown, ...part, ...concentration(tubes[at], sum, part, needed) };
     });
   }
 
   /**
    * Join a share with the compartment's concentration, on the logarithm and in quadrature. Where
    * the compartment was not detected, no part of it was; where it is not quantified, no part can be.
+   * "<" is the limit of detection, as in the tables.
    */
-  function concentration(whole, part, { detect, quantify }) {
+  function concentration(whole, sum, part, { detect, quantify }) {
     const none = { per_ul: null, least: null, most: null };
     if (whole.code === "ND") return { code: "ND", printed: whole.printed, ...none };
     if (whole.code !== "Q" || part.share === null) return { code: "NE", printed: "NE", ...none };
     const per_ul = whole.per_ul * part.share;
     const [least, most] = part.share ? joined(whole, part) : [0, part.high * whole.high];
-    if (part.effective < detect)
-      return { code: "ND", printed: `<${numberWords.amount(most)}`, per_ul, least, most };
+    const { isDetected, fewest } = detection(sum, detect);
+    if (!isDetected) {
+      const limit = (whole.per_ul * fewest) / sum.all;
+      return { code: "ND", printed: `<${numberWords.amount(limit)}`, per_ul, least, most };
+    }
     const code = part.effective < quantify ? "DNQ" : "Q";
     return { code, printed: printed(code, per_ul), per_ul, least, most };
+  }
+
+  /** Tell whether the tube has such cells, and how many events of it would be the fewest that count. */
+  function detection({ shown, lit, squared, largest }, detect) {
+    const weight = lit ? squared / lit : largest;
+    const isDetected = shown >= detect || (shown >= FEWEST_SEEN && lit >= detect);
+    return { isDetected, fewest: Math.max(detect, Math.min(detect, FEWEST_SEEN) * weight) };
   }
 
   function joined(whole, part) {

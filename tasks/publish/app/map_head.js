@@ -20,6 +20,15 @@ const mapHead = (() => {
       fact("Reference, of all patients", referenceWords(reference)),
       fact("Laid out by", mapped.join(", ")),
       fact("Gated by", element("code", {}, value.strategy)),
+      ...(value.counted_until ? [fact("Counted", ...countedWords(value))] : []),
+    ];
+  }
+
+  function countedWords({ counted_until: until, compartment }) {
+    return [
+      `drawn from counts up to ${until.slice(0, 16).replace("T", " ")} UTC. `,
+      "What was corrected, excluded or counted since is not on it: ",
+      element("code", {}, `reconflow explore --compartment ${compartment}`),
     ];
   }
 
@@ -98,8 +107,8 @@ const mapHead = (() => {
   function shifts(found) {
     if (!found.length)
       return [element("p", { class: "faded" }, "No cells that should be everywhere alike were measured.")];
-    const large = found.filter(({ sd }) => Math.abs(sd) >= LARGE);
-    const none = `No batch is shifted by ${LARGE} SD of the cells or more.`;
+    const large = found.filter(({ sd, judges }) => judges !== false && Math.abs(sd) >= LARGE);
+    const none = `No batch is shifted by ${LARGE} SD of the cells or more on a marker that was measured.`;
     return [
       element("p", {}, SHIFTS),
       large.length ? shiftTable(large) : element("p", {}, none),

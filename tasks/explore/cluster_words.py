@@ -1,0 +1,121 @@
+"""Say in sentences what clusters show that gates do not: for the pages, and for the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from panels.text.plural import counted
+from tasks.explore.annotation import Enrichment
+from tasks.explore.compartments import gated_markers
+from tasks.explore.unnamed import LEAST_EVENTS, Spanning, Unnamed
+from tasks.vocabulary.populations import short_label
+
+if TYPE_CHECKING:
+    from tasks.explore.explore import Exploration
+    from tasks.explore.findings import Findings
+
+
+class ClusterWords:
+    """Says what was found; of a patient's page (None: of all patients) by that patient's tubes.
+
+    ``labels`` are the populations' names.
+    """
+
+    def __init__(
+        self,
+        done: Exploration,
+        found: Findings,
+        labels: Mapping[str, str],
+        patient: str | None = None,
+    ) -> None:
+        self._done, self._found, self._labels, self._patient = done, found, labels, patient
+        self._strategy = done.compartment.used.release.strategy
+
+    def unnamed(self, each: Unnamed) -> str:
+        """Say where the cells of a cluster lie that no gate names, and how many there are."""
+        most = f"{self._most(each)}; {counted(len(each.events), 'cell')} of the reference."
+        if each.why == "outside":
+            return f"Cluster {each.cluster + 1} lies in no reported population. {most}"
+        return (
+            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but "
+            f"{_told(each.apart)} beside the cells that are usual there. "
+            f"{self._ungated(each.apart)}{most}"
+        )
+
+    def spanning(self, each: Spanning) -> str:
+        """Say which two clusters some gates hold together."""
+        typical, other = (number + 1 for number in each.clusters)
+        first, second = each.shares
+        said = (
+            f"{self._gates(each.gates)} hold clusters {typical} ({first:.0%} of its cells) and "
+            f"{other} ({second:.0%}), which is {_told(each.apart)}. {self._ungated(each.apart)}"
+        )
+        return said.strip()
+
+    def shifted(self, cluster: int) -> str:
+        """Say why a cluster is more likely a shift of the stain."""
+        return (
+            f"Cluster {cluster + 1}: where it is largest, the cells that are usual in the same "
+            f"gates are missing."
+        )
+
+    def whole(self) -> str:
+        """Say how many clusters there are, and how far they are to be believed."""
+        agreement = (
+            f"A Gaussian mixture divides the same cells with an adjusted Rand index of "
+            f"{self._found.judged.agreement:.2f} to these clusters (1: the same, 0: chance)."
+        )
+        return " ".join([*self._found.sentences, agreement])
+
+    def lists(self) -> dict[str, list[dict[str, Any]]]:
+        """Give the sentences of the three lists, each with its cluster (from 0)."""
+        found = self._found.lists
+        return {
+            "unnamed": [
+                {"cluster": each.cluster, "sentence": self.unnamed(each)} for each in found.unnamed
+            ],
+            "spanning": [
+                {"cluster": each.clusters[1], "sentence": self.spanning(each)}
+                for each in found.spanning
+            ],
+            "shifted": [
+                {"cluster": each, "sentence": self.shifted(each)} for each in found.shifted
+            ],
+        }
+
+    def _most(self, each: Unnamed) -> str:
+        """Say how large a cluster is where it is largest; of a patient nobody else's visit."""
+        if self._patient is None:
+            record = self._done.map.record.tubes[each.tube]
+            return f"Up to {each.largest:.1%} of the compartment ({record.patient}, {record.visit})"
+        share, visit = self._largest_of_patient(each.cluster)
+        if not visit:
+            return f"Fewer than {LEAST_EVENTS} such cells in each tube of this patient"
+        return f"Up to {share:.1%} of the compartment in this patient ({visit})"
+
+    def _largest_of_patient(self, cluster: int) -> tuple[float, str]:
+        most, visit = 0.0, ""
+        for tube in self._done.tubes:
+            own, weight = tube.labels == cluster, tube.events.weights
+            if tube.identity.patient != self._patient or own.sum() < LEAST_EVENTS:
+                continue
+            share = float(weight[own].sum() / weight.sum())
+            if share > most:
+                most, visit = share, tube.identity.visit
+        return most, visit
+
+    def _gates(self, gates: Sequence[str]) -> str:
+        return " and ".join(short_label(self._labels, gate) for gate in gates)
+
+    def _ungated(self, apart: Sequence[Enrichment]) -> str:
+        """Say where no gate could tell cells apart: none is drawn on these markers."""
+        gated = gated_markers(self._strategy)
+        names = [each.marker for each in apart if each.marker not in gated]
+        if not names:
+            return ""
+        return f"{self._done.compartment.used.name} has no gate on {', '.join(names)}. "
+
+
+def _told(apart: Sequence[Enrichment]) -> str:
+    return ", ".join(each.word for each in apart)

@@ -1,0 +1,69 @@
+"""Say of the tubes of one page what a reader must know: cells in no cluster, tubes without cells.
+
+A page of a patient says it of that patient's tubes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from panels.text.plural import counted
+from tasks.explore.cells import NOISE
+
+if TYPE_CHECKING:
+    from tasks.explore.explore import Exploration
+    from tasks.explore.placing import PlacedTube
+
+MANY_SHARE = 0.01
+"""A tube with such a share of its cells in no cluster is named."""
+MANY_CELLS = 10
+ABOVE_REFERENCE = 2.0
+"""That share must also be so many times the reference's: between clusters there are always some."""
+
+
+def outside_clusters(tube: PlacedTube) -> tuple[float, int]:
+    """Give the share of a tube's compartment that is in no cluster, and how many cells were seen.
+
+    The share is 0 to 1, by weight.
+    """
+    outside, weight = tube.labels == NOISE, tube.events.weights
+    whole = float(weight.sum())
+    return (float(weight[outside].sum()) / whole if whole else 0.0), int(outside.sum())
+
+
+def page_notes(done: Exploration, patient: str | None = None) -> list[str]:
+    """Give all that a page says of a map (of all patients where there is none), and the command."""
+    tubes = [each for each in done.tubes if patient in (None, each.identity.patient)]
+    unread = [sentence for whose, sentence in done.unread if patient in (None, whose)]
+    return [*done.left_out, *unread, *done.notes, *tube_notes(done, tubes)]
+
+
+def tube_notes(done: Exploration, tubes: Sequence[PlacedTube]) -> list[str]:
+    """Say how many of some tubes have no such cell, and which bring what the map does not know."""
+    empty = sum(not len(each.events.rows) for each in tubes)
+    none = [f"No such cell in {empty} of {counted(len(tubes), 'tube')}."] if empty else []
+    return [*none, *_unknown_cells(done, tubes)]
+
+
+def _unknown_cells(done: Exploration, tubes: Sequence[PlacedTube]) -> list[str]:
+    if done.findings is None or not done.findings.judged.clusters.count:
+        return []
+    reference = done.map.reference
+    weight, outside = reference.weights, done.findings.judged.labels == NOISE
+    usual = float(weight[outside].sum() / weight.sum())
+    later = [each for each in tubes if each.identity.tube_sha256 not in reference.tubes]
+    told = []
+    for each in later:
+        share, cells = outside_clusters(each)
+        if cells >= MANY_CELLS and share >= max(MANY_SHARE, ABOVE_REFERENCE * usual):
+            identity = each.identity
+            told.append(f"{identity.patient}, {identity.visit}: {share:.1%} ({cells} cells seen)")
+    if not told:
+        return []
+    said = (
+        f"Cells in no cluster, in tubes that came after the map was made: {'; '.join(told)}. "
+        f"A new map may show them as clusters: reconflow explore --compartment "
+        f"{done.compartment.id} --new-map REASON."
+    )
+    return [said]

@@ -52,6 +52,7 @@ class _Sides:
     now: list[TubeCounts]
     drafted: dict[str, TubeCounts] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    uncompared: list[str] = field(default_factory=list)
 
 
 def compare_draft(present: Candidate, progress: Progress) -> Document:
@@ -96,6 +97,7 @@ def _count_with_draft(present: Candidate, sides: _Sides, progress: Progress) -> 
     counted_now = {each.identity.tube_sha256 for each in sides.now}
     its_own = [each for each in sides.known if present.counts(each) and not is_fmo(each.identity)]
     due = [each for each in its_own if each.identity.tube_sha256 in counted_now]
+    sides.uncompared += [each.identity.file for each in its_own if each not in due]
     if len(due) < len(its_own):
         sides.missing.append(
             f"{counted(len(its_own) - len(due), 'tube')} of it are not counted yet, or failed: "
@@ -111,6 +113,7 @@ def _count_with_draft(present: Candidate, sides: _Sides, progress: Progress) -> 
             gating = gate_tube(study, tube, present.used, index, corrections=()).gating
         except (TubeFault, OSError) as fault:
             sides.missing.append(f"{tube.identity.file} cannot be counted with it: {fault}")
+            sides.uncompared.append(tube.identity.file)
             continue
         sides.drafted[sha256] = counts_of(tube.identity, gating, is_excluded=sha256 in excluded)
     progress(len(due), len(due))
@@ -147,6 +150,7 @@ def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Docume
     return {
         "compared": _in_words(present, today, len(sides.drafted)),
         "tubes": len(sides.drafted),
+        "uncompared": sides.uncompared,
         "missing": [*sides.missing, *_reported_by_one(current[0], other[0])],
         "populations": populations,
         "pairs": [pair for each in populations for pair in _pairs(each, rows[each["population"]])],

@@ -11,6 +11,9 @@ const draftRelease = (() => {
         autocomplete: "off",
       });
       this.ofToken = element("label", {}, "Your token, once more", this.token);
+      this.incomplete = element("input", { type: "checkbox", name: "incomplete" });
+      this.leftOut = element("span");
+      this.ofIncomplete = element("label", { hidden: true }, this.incomplete, this.leftOut);
       this.refused = element("p", { id: "release-refused" });
       this.fault = element("p", { class: "alarm", role: "alert", hidden: true });
       this.fields = element(
@@ -18,6 +21,7 @@ const draftRelease = (() => {
         {},
         element("label", {}, "Why this draft is right (kept with your name)", this.reason),
         this.ofToken,
+        this.ofIncomplete,
         element("p", {}, element("button", { type: "submit" }, "Release")),
       );
       this.fields.setAttribute("aria-describedby", "release-refused");
@@ -45,6 +49,17 @@ const draftRelease = (() => {
       this.fields.disabled = Boolean(why);
       this.ofToken.hidden = !release.needs_token;
       this.token.required = release.needs_token;
+      this.leaveOut(this.page.concordance.shown?.uncompared ?? []);
+    }
+
+    /** Ask for a confirmation where tubes could not be compared. */
+    leaveOut(files) {
+      const words = ` Release it although these were not compared: ${files.join(", ")}`;
+      if (this.leftOut.textContent === words) return;
+      this.leftOut.textContent = words;
+      this.ofIncomplete.hidden = !files.length;
+      this.incomplete.required = files.length > 0;
+      this.incomplete.checked = false;
     }
 
     async save(event) {
@@ -53,7 +68,12 @@ const draftRelease = (() => {
       this.fault.hidden = true;
       this.fields.disabled = true;
       try {
-        const asked = { reason: this.reason.value, token: this.token.value, stamp };
+        const asked = {
+          reason: this.reason.value,
+          token: this.token.value,
+          incomplete: this.incomplete.checked,
+          stamp,
+        };
         this.done(await send(`${this.page.address}/release`, asked));
       } catch (error) {
         this.fault.textContent = error.message;

@@ -31,13 +31,17 @@ class OutdatedDraft(UsageFault):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One edit by hand: when (UTC), by whom, why, and what was moved in words."""
+    """One edit by hand: when (UTC), by whom, why, and what was moved in words.
+
+    ``numbers`` are those it moved, by place in the file, before and after it.
+    """
 
     at: str
     by: str
     reason: str
     words: tuple[str, ...]
     after: str
+    numbers: Mapping[str, tuple[object, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,21 @@ class Told:
 
     edits: tuple[Edit, ...] = ()
     unlogged: str = ""
+
+    def in_force(self) -> list[Edit]:
+        """Give the edits of which a boundary stands now where it was not drafted.
+
+        A number that is another one than the edit before left was drafted anew in between.
+        """
+        drafted: dict[str, object] = {}
+        last: dict[str, tuple[object, Edit]] = {}
+        for edit in self.edits:
+            for place, (before, after) in edit.numbers.items():
+                if place not in last or last[place][0] != before:
+                    drafted[place] = before
+                last[place] = after, edit
+        holding = [edit for place, (after, edit) in last.items() if after != drafted[place]]
+        return [each for each in self.edits if each in holding]
 
 
 def keep_edit(
@@ -143,7 +162,27 @@ def _edit(entry: KeptEntry) -> Edit:
         details = {}
     if not isinstance(details, Mapping):
         details = {}
-    words = tuple(map(str, details.get("set", ())))
     return Edit(
-        entry.at, entry.actor, str(details.get("reason", "")), words, str(details.get("after", ""))
+        entry.at,
+        entry.actor,
+        str(details.get("reason", "")),
+        tuple(map(str, details.get("set", ()))),
+        str(details.get("after", "")),
+        _boundaries(details.get("numbers")),
     )
+
+
+def _boundaries(numbers: object) -> dict[str, tuple[object, object]]:
+    """Give the values and vertices of an entry; what only keeps its proportion is left out."""
+    if not isinstance(numbers, Mapping):
+        return {}
+    pairs = {place: pair for place, pair in numbers.items() if isinstance(pair, list)}
+    return {
+        place: (pair[0], pair[1])
+        for place, pair in pairs.items()
+        if len(pair) == len(("before", "after")) and _is_boundary(place)
+    }
+
+
+def _is_boundary(place: str) -> bool:
+    return place.endswith(".value") or ".vertices." in place

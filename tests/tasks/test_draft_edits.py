@@ -231,6 +231,32 @@ def test_who_alone_edited_a_draft_does_not_release_it(study: Study) -> None:
     assert (last.actor, last.action) == ("B. Lee", "released")
 
 
+@pytest.mark.parametrize(
+    ("moves", "refused", "said"),
+    [
+        ([("A", 1800), ("B", 1650), ("C", 1200)], "C", "that hold now are by C"),
+        ([("A", 1800), ("B", 1900), ("C", 1650)], "C", "last edit of this draft is by C"),
+        ([("C", 1800), ("B", 1900), ("B", 1650), ("C", 1200), ("B", 1300)], "B", "hold now"),
+    ],
+)
+def test_taken_back_slips_of_others_are_no_second_pair_of_eyes(
+    study: Study, moves: list[tuple[str, float]], refused: str, said: str
+) -> None:
+    for by, value in moves:
+        now = edit(study, Changes({"cd45": value}), by=by)
+    with pytest.raises(UsageFault, match=said):
+        release_draft(study, now.name, by=refused, reason="good", stamp=now.stamp)
+    release_draft(study, now.name, by="D", reason="good", stamp=now.stamp)
+
+
+def test_of_two_who_edited_the_one_who_was_not_last_releases(study: Study) -> None:
+    edit(study, by="A")
+    now = edit(study, Changes({"cd19": 1500.0}), by="B")
+    with pytest.raises(UsageFault, match="The last edit of this draft is by B"):
+        release_draft(study, now.name, by="B", reason="good", stamp=now.stamp)
+    release_draft(study, now.name, by="A", reason="good", stamp=now.stamp)
+
+
 def test_the_step_of_a_strategys_version_is_checked_and_leaves_nothing(study: Study) -> None:
     edit(study, Changes({"cd19": 1300.0}), STRATEGY)
     now = draft(study, STRATEGY)

@@ -99,11 +99,11 @@ def told(store: Store, draft: Draft) -> Told:
     Those of a draft that lay in its place before, and was drafted anew, are none of its own.
     """
     edits = tuple(map(_edit, entries_on(store, EDITED, draft.name.subject)))
+    if edits and edits[-1].after == draft.stamp:
+        return Told(edits)
     is_calibration = draft.name.kind == "calibration"
     if is_calibration and is_as_drafted(draft.path):
         return Told()
-    if edits and edits[-1].after == draft.stamp:
-        return Told(edits)
     if not edits and not is_calibration:
         return Told()
     return Told(

@@ -257,6 +257,19 @@ def test_of_two_who_edited_the_one_who_was_not_last_releases(study: Study) -> No
     release_draft(study, now.name, by="A", reason="good", stamp=now.stamp)
 
 
+def test_a_number_that_is_set_back_keeps_its_history(study: Study) -> None:
+    path = draft(study).path
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"# drafted {read_calibration(path).sha256}\n")
+    edit(study, Changes({"cd45": 1800.0}))
+    back = edit(study, Changes({"cd45": 1650.0}), by="B. Lee")
+    assert is_as_drafted(path)
+    with study.store() as store:
+        log = told(store, back)
+    assert ([each.by for each in log.edits], log.unlogged) == (["A. Meyer", "B. Lee"], "")
+    assert log.in_force() == []
+
+
 def test_the_step_of_a_strategys_version_is_checked_and_leaves_nothing(study: Study) -> None:
     edit(study, Changes({"cd19": 1300.0}), STRATEGY)
     now = draft(study, STRATEGY)

@@ -13,13 +13,14 @@ const draftHead = (() => {
     ].filter(Boolean);
   }
 
-  function facts({ kind, panel, instrument, strategy, told, today }) {
+  function facts({ kind, panel, instrument, strategy, told, evidence, today }) {
     const known = [
       ["what it is", `${kind}, not released`],
       ["panel", panel],
       ["instrument", instrument],
       ["strategy", strategy],
       ["measured", told],
+      ["evidence", evidence && `${evidence} in the study's folder`],
       ["what counts today", today],
     ];
     return element(

@@ -14,6 +14,7 @@ const draftRelease = (() => {
       this.incomplete = element("input", { type: "checkbox", name: "incomplete" });
       this.leftOut = element("span");
       this.ofIncomplete = element("label", { hidden: true }, this.incomplete, this.leftOut);
+      this.notes = element("ul", { class: "draft-doubts" });
       this.refused = element("p", { id: "release-refused" });
       this.fault = element("p", { class: "alarm", role: "alert", hidden: true });
       this.fields = element(
@@ -30,7 +31,7 @@ const draftRelease = (() => {
         { class: "edit-form draft-release", onsubmit: (event) => this.save(event) },
         this.fields,
       );
-      this.body = element("div", {}, this.refused, this.fault, this.form);
+      this.body = element("div", {}, this.notes, this.refused, this.fault, this.form);
       this.section = element(
         "section",
         { "aria-labelledby": "release" },
@@ -40,7 +41,8 @@ const draftRelease = (() => {
     }
 
     update() {
-      const { release, kind } = this.page.draft;
+      const { release, kind, notes } = this.page.draft;
+      this.notes.replaceChildren(...notes.map((note) => element("li", {}, visibleName(note))));
       const why = this.page.moves.any
         ? "Something is moved and not kept: keep it, or discard it, first."
         : release.refused;

@@ -180,7 +180,13 @@ def _disordered(strategy: Strategy, numbered: Strategy, calibration: Calibration
         after = [numbered.thresholds[name].value for name in (one, other)]
         if before[0].marker != before[1].marker:
             continue
-        if (before[0].value - before[1].value) * (after[0] - after[1]) < 0:
+        apart = before[0].value - before[1].value
+        if apart and after[0] == after[1]:
+            yield (
+                f"on {before[0].marker} '{one}' and '{other}' are the same ({after[0]:g}), which "
+                f"lie apart in {strategy.name}"
+            )
+        if apart * (after[0] - after[1]) < 0:
             yield (
                 f"on {before[0].marker} '{one}' ({after[0]:g}) and '{other}' ({after[1]:g}) lie in "
                 f"the other order than in {strategy.name}"

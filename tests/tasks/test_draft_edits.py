@@ -125,6 +125,7 @@ def test_vertices_and_thresholds_of_a_strategy_are_moved(study: Study) -> None:
         (CALIBRATION, Changes({"cd45": 300_000.0}), "lies off the scale"),
         (CALIBRATION, Changes({"cd45": -4.0}), "lies off the scale"),
         (CALIBRATION, Changes({"cd38_tr": 60_000.0}), "lie in the other order"),
+        (CALIBRATION, Changes({"cd27": 6360.0, "cd27_hi": 6360.0}), "are the same .6360., which"),
         (CALIBRATION, Changes({"cd54": 1_000.0}), "did you mean 'cd45'"),
         (CALIBRATION, Changes({"cd45": 1_650.0}), "Nothing was moved"),
         (CALIBRATION, Changes({}, {"cells": ((0, 0), (1, 1), (2, 0))}), "holds no outlines"),

@@ -174,6 +174,7 @@ def test_a_corner_of_a_strategy_and_a_typed_number_are_moved_and_discarded(brows
         )
         browser.until(f"document.querySelector('.draft-moved').textContent.includes('{said}')")
     assert browser.evaluate("document.querySelector('.draft-keep button').disabled")
+    assert text(browser, ".draft-effect p").startswith("Nothing was counted with it.")
     assert browser.console == []
 
 

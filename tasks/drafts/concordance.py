@@ -112,11 +112,18 @@ def _count_with_draft(present: Candidate, sides: _Sides, progress: Progress) -> 
             index = references(present.used)
             gating = gate_tube(study, tube, present.used, index, corrections=()).gating
         except (TubeFault, OSError) as fault:
-            sides.missing.append(f"{tube.identity.file} cannot be counted with it: {fault}")
+            sides.missing.append(_why_uncounted(tube, fault))
             sides.uncompared.append(tube.identity.file)
             continue
         sides.drafted[sha256] = counts_of(tube.identity, gating, is_excluded=sha256 in excluded)
     progress(len(due), len(due))
+
+
+def _why_uncounted(tube: Tube, fault: TubeFault | OSError) -> str:
+    file = tube.identity.file
+    if isinstance(fault, OSError):
+        return f"{file} cannot be read ({fault.strerror or fault}): it is not compared."
+    return f"{file} cannot be counted with it: {fault}"
 
 
 def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Document:

@@ -334,6 +334,9 @@ def test_tubes_that_were_not_compared_are_counted_anew_or_confirmed(
     place.rename(place.with_name("away"))
     first = compared(served)["result"]
     assert (first["tubes"], first["uncompared"]) == (2, [tube.identity.file])
+    assert first["missing"] == [
+        f"{tube.identity.file} cannot be read (No such file or directory): it is not compared."
+    ]
     body = {"reason": "good", "stamp": shown(served)["stamp"]}
     refused = sent(served, "release", body, by="Berta")
     assert refused.status_code == 409

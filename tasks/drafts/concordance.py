@@ -16,6 +16,7 @@ from panels.text.errors import TubeFault, UsageFault
 from panels.text.plural import counted
 from tasks.concordance.compare import amounts, compared_tables, tables_of
 from tasks.counting.counts import TubeCounts
+from tasks.drafts.changed_words import amount_words, changed_words
 from tasks.drafts.references import DraftReferences
 from tasks.results.patient_tables import flagged_tubes
 from tasks.store.counts import counts_of, tube_counts
@@ -128,8 +129,6 @@ def _why_uncounted(tube: Tube, fault: TubeFault | OSError) -> str:
 
 def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Document:
     """Make the tables of the patients both ways, and compare them."""
-    import pandas as pd
-
     panel, snapshot = present.draft.panel, present.snapshot
     with_draft = snapshot.with_strategy(panel, present.used)
     patients = {each.identity.patient for each in sides.drafted.values()}
@@ -139,7 +138,9 @@ def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Docume
         (table[table["tube_sha256"].isin(list(sides.drafted))], parameters)
         for table, parameters in (current, other)
     ]
-    pairs, by_population, changed = compared_tables(chosen[0], chosen[1], today.populations)
+    pairs, by_population, changed = compared_tables(
+        chosen[0], chosen[1], today.populations, amount_words
+    )
     labels = with_draft.labels()
     rows = dict(iter(pairs.groupby("population", sort=False)))
     populations = [
@@ -161,15 +162,7 @@ def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Docume
         "missing": [*sides.missing, *_reported_by_one(current[0], other[0])],
         "populations": populations,
         "pairs": [pair for each in populations for pair in _pairs(each, rows[each["population"]])],
-        "changed": [
-            {
-                **{name: _text(row[name]) for name in ("patient", "visit", "population", "what")},
-                "day": _known(row["day"]) if pd.notna(row["day"]) else None,
-                "today": _text(row["current"]),
-                "draft": _text(row["other"]),
-            }
-            for row in changed.to_dict("records")
-        ],
+        "changed": [changed_words(row) for row in changed.to_dict("records")],
     }
 
 
@@ -229,7 +222,3 @@ def _median_ratio(rows: pd.DataFrame) -> float | None:
 def _known(value: Any) -> float | None:
     """Give a number; None where there is none."""
     return None if value is None or value != value else float(value)  # noqa: PLR0124 - NaN
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN

@@ -218,11 +218,12 @@ def _document(request: Request, name: DraftName, comparisons: Comparisons) -> di
     """Give a draft, with what stands in the way of a release by whoever asks."""
     server = server_of(request)
     shown = draft_document(read_snapshot(server.study), name)
+    refused = shown["refused"] and f"It cannot be released: {shown['refused']}"
     release = {
         "by": "approver",
         "needs_token": server.needs_token(),
         "four_eyes": server.study.settings.review.four_eyes,
-        "refused": shown["refused"] or _in_the_way(request, name, comparisons),
+        "refused": refused or _in_the_way(request, name, comparisons),
     }
     return shown | {"release": release}
 

@@ -123,7 +123,7 @@ def _edited(
         raise UsageFault("Nothing was moved: the draft has these numbers already.")
     why = why_refused(study, after)
     if why:
-        raise FAULTS[draft.name.kind](why)
+        raise FAULTS[draft.name.kind](f"Nothing was moved: {why}")
     numbers = replaced_numbers(draft, changes)
     comment = by_hand(by, utc_now()[:10], reason)
     text = text_with(draft, numbers, after.document.content, comment)
@@ -148,7 +148,8 @@ def _number_at(content: Any, at: tuple[int | str, ...]) -> Any:
 
 def _outdated(now: Told) -> str:
     last = now.edits[-1] if now.edits and not now.unlogged else None
-    who = f" ({last.by} at {last.at}: {last.reason})" if last else ""
+    at = last.at[: len("2026-11-30T20:20")].replace("T", " ") if last else ""
+    who = f" ({last.by} at {at} UTC: {last.reason})" if last else ""
     return (
         f"Meanwhile the draft was changed{who}: nothing of yours was kept. Load the page again and "
         f"decide on what it shows then."

@@ -191,6 +191,8 @@ def test_what_cannot_be_shown_is_said_in_words(browser, served, study):
     assert browser.evaluate("document.documentElement.scrollWidth") == 390
     browser.until("document.querySelector('.draft-grid .strip-wait')")
     assert "P01_D10_bcell.fcs" in text(browser, ".draft-grid .strip-wait")
+    browser.open(f"{served.url}/drafts/{STRATEGY}")
+    browser.until("document.querySelector('h1').textContent === 'Draft bcell@2.1.0'")
     browser.open(f"{served.url}/drafts")
     browser.until("document.querySelector('.draft-entry .alarm')")
     assert "strategy.yaml, line 1" in text(browser, ".draft-entry .alarm")

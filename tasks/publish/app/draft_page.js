@@ -210,7 +210,9 @@
 
   page("draft", async () => {
     if (!served) throw new Error("Drafts are opened with reconflow review.");
-    const draft = await ask(draftAddress(document.body.dataset.key));
+    const { key } = document.body.dataset;
+    draftHead.name(key);
+    const draft = await ask(draftAddress(key));
     const shown = new DraftPage(draft, await session());
     shown.build(document.querySelector("main"));
     await shown.begin();

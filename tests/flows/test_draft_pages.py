@@ -175,6 +175,18 @@ def test_a_corner_of_a_strategy_and_a_typed_number_are_moved_and_discarded(brows
         browser.until(f"document.querySelector('.draft-moved').textContent.includes('{said}')")
     assert browser.evaluate("document.querySelector('.draft-keep button').disabled")
     assert text(browser, ".draft-effect p").startswith("Nothing was counted with it.")
+    leave = "window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert browser.evaluate(leave) is False, "asks before it is lost"
+    browser.evaluate("document.querySelector('.draft-keep button[type=button]').click()")
+    assert browser.evaluate(leave) is True
+
+    with study.store() as store:
+        sha12 = tube_named(store, "P01_D10_bcell.fcs").identity.tube_sha256[:12]
+    assert sha12 in browser.evaluate("location.hash")
+    browser.open(f"{served.url}/drafts")
+    open_draft(browser, served, STRATEGY, f"cells&tubes={sha12}")
+    assert browser.evaluate(PLOTS) == 1
+    assert browser.evaluate("location.hash") == f"#gate=cells&tubes={sha12}"
     assert browser.console == []
 
 

@@ -34,8 +34,8 @@ LaboratoryStudy = Annotated[
     help=(
         "Measure thresholds, landmarks and reference cells on an instrument's tubes.\n\n"
         "Taken are the study's baselines, batch controls and FMO controls of the panel on the "
-        "instrument,\nor the tubes named. Writes calibration.yaml, measurements.csv and "
-        "evidence.html; nothing counts\nwith them until they are released."
+        "instrument,\nor the tubes named. Writes calibration.yaml, measurements.csv, "
+        "evidence.html and\nnotes.txt; nothing counts with them until they are released."
     )
 )
 def draft(  # noqa: PLR0913 - options of one command

@@ -31,7 +31,8 @@ def list_drafts(*, study: Study = Path(), json: Json = False) -> Outcome:
     lines = []
     for each in document["drafts"]:
         edited = f" Edited by {', '.join(each['edited_by'])}." if each["edited_by"] else ""
-        wrong = each["fault"] or each["refused"]
+        refused = each["refused"] and f"It cannot be released: {each['refused']}"
+        wrong = each["fault"] or refused
         lines.append(f"{each['pin']:<34}{each['told']}{edited}{wrong and f' {wrong}'}".rstrip())
     return Outcome(document, "\n".join(lines) or "There is no draft in this study.")
 

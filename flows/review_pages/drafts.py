@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
@@ -31,6 +32,7 @@ Numbers = Annotated[dict[str, Number], Field(default_factory=dict)]
 Outlines = Annotated[dict[str, Outline], Field(default_factory=dict)]
 Key = Annotated[str, StringConstraints(max_length=300)]
 NOT_COMPARED = "Compare first: a release needs the concordance of the draft as it is now."
+MOST_NAMED = 5
 STATUS: dict[type[UsageFault], int] = {
     NoSuchDraft: 404,
     OutdatedDraft: 409,
@@ -73,9 +75,13 @@ class Stamped(Body):
 
 
 class Releasing(Body):
-    """A release, with its reason and, where there are any, the token once more."""
+    """A release, with its reason and, where there are any, the token once more.
+
+    ``incomplete`` confirms that tubes which could not be compared are left out.
+    """
 
     reason: Text
+    incomplete: StrictBool = False
     token: Annotated[str, StringConstraints(max_length=200)] = ""
     stamp: str
 
@@ -187,22 +193,37 @@ def _add_deciding(app: FastAPI, comparisons: Comparisons) -> None:
         with one_at_a_time:
             if not comparisons.is_current(server.study, name):
                 raise Refused(409, NOT_COMPARED)
-            done = release_draft(
-                server.study, name, by=by.name, reason=asked.reason, stamp=asked.stamp
-            )
+            reason = _with_what_is_left_out(asked, comparisons.uncompared(name))
+            done = release_draft(server.study, name, by=by.name, reason=reason, stamp=asked.stamp)
         server.note_log()
         return JSONResponse({"pin": done.pin, "sha256": done.sha256, "words": list(done.words)})
+
+
+def _with_what_is_left_out(asked: Releasing, uncompared: Sequence[str]) -> str:
+    """Give the reason of a release with the tubes left out; raises Refused unless confirmed."""
+    if not uncompared:
+        return asked.reason
+    more = len(uncompared) - MOST_NAMED
+    names = ", ".join(uncompared[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    if not asked.incomplete:
+        raise Refused(
+            409,
+            f"Not compared: {names}. See to it and compare all tubes again, or confirm that the "
+            f"draft is released without comparing them.",
+        )
+    return asked.reason and f"{asked.reason} (not compared: {names})"
 
 
 def _document(request: Request, name: DraftName, comparisons: Comparisons) -> dict[str, Any]:
     """Give a draft, with what stands in the way of a release by whoever asks."""
     server = server_of(request)
     shown = draft_document(read_snapshot(server.study), name)
+    refused = shown["refused"] and f"It cannot be released: {shown['refused']}"
     release = {
         "by": "approver",
         "needs_token": server.needs_token(),
         "four_eyes": server.study.settings.review.four_eyes,
-        "refused": shown["refused"] or _in_the_way(request, name, comparisons),
+        "refused": refused or _in_the_way(request, name, comparisons),
     }
     return shown | {"release": release}
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gating.strategy.model import Strategy
     from tasks.study.folder import Study
 
-MEASUREMENTS, EVIDENCE = "measurements.csv", "evidence.html"
+MEASUREMENTS, EVIDENCE, NOTES = "measurements.csv", "evidence.html", "notes.txt"
 MOST_REASONS = 3
 
 
@@ -128,5 +128,6 @@ def _write(draft: Draft) -> None:
     write_durably(draft.folder / MEASUREMENTS, table.encode())
     page = evidence_page(draft.measured, draft.effects, draft.notes)
     write_durably(draft.folder / EVIDENCE, page.encode())
+    write_durably(draft.folder / NOTES, "".join(f"{note}\n" for note in draft.notes).encode())
     path = draft.folder / FILE
     write_durably(path, sealed_yaml(draft.measured, path).encode())

@@ -137,6 +137,16 @@ def verify_calibrations(laboratory: Path | None) -> Verified:
 
 def refuse_misfit(study: Path, calibration: Calibration) -> None:
     """Refuse numbers that make no strategy, or name what the strategy does not have."""
+    fault = misfit_words(study, calibration)
+    if fault:
+        raise CalibrationFault(f"{calibration.pin} cannot be released: {fault}.")
+
+
+def misfit_words(study: Path, calibration: Calibration) -> str:
+    """Say why numbers cannot be released, without a full stop; empty: they can.
+
+    Raises StrategyFault when there is no strategy of theirs.
+    """
     strategy = load_strategy(calibration.strategy, study / "strategies").strategy
     fault = misfit(strategy, calibration) or next(_unknown(strategy, calibration), "")
     if not fault and not calibration.cytometers:
@@ -150,8 +160,7 @@ def refuse_misfit(study: Path, calibration: Calibration) -> None:
             fault = f"its numbers make no strategy ({first_sentence(error)})"
         else:
             fault = next(_disordered(strategy, numbered, calibration), "")
-    if fault:
-        raise CalibrationFault(f"{calibration.pin} cannot be released: {fault}.")
+    return fault
 
 
 def _unknown(strategy: Strategy, calibration: Calibration) -> Iterator[str]:
@@ -180,7 +189,13 @@ def _disordered(strategy: Strategy, numbered: Strategy, calibration: Calibration
         after = [numbered.thresholds[name].value for name in (one, other)]
         if before[0].marker != before[1].marker:
             continue
-        if (before[0].value - before[1].value) * (after[0] - after[1]) < 0:
+        apart = before[0].value - before[1].value
+        if apart and after[0] == after[1]:
+            yield (
+                f"on {before[0].marker} '{one}' and '{other}' are the same ({after[0]:g}), which "
+                f"lie apart in {strategy.name}"
+            )
+        if apart * (after[0] - after[1]) < 0:
             yield (
                 f"on {before[0].marker} '{one}' ({after[0]:g}) and '{other}' ({after[1]:g}) lie in "
                 f"the other order than in {strategy.name}"

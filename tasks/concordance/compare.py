@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     Tables = tuple[pd.DataFrame, pd.DataFrame]
     """Kinetics and parameters."""
+    Written = Callable[[Mapping[Any, Any]], str]
+    """Writes the amount of a row of the parameters."""
 
 BRIDGING_SAMPLES = 10
 """A comparison of fewer samples decides nothing (SCIENCE 6)."""
@@ -111,11 +113,15 @@ def agreement(snapshot: StudySnapshot, compared: Comparison) -> Agreement:
 
 
 def compared_tables(
-    current: Tables, other: Tables, populations: Mapping[str, Population]
+    current: Tables,
+    other: Tables,
+    populations: Mapping[str, Population],
+    written: Written | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Compare kinetics and parameters of the same tubes that were counted in two ways.
 
-    ``populations`` are the rules of the current way. Gives ``pairs``, ``by_population`` and
+    ``populations`` are the rules of the current way; ``written`` writes the amounts of parameters
+    (None: as numbers and bare intervals). Gives ``pairs``, ``by_population`` and
     ``changed`` of ``Agreement``.
     """
     import pandas as pd
@@ -126,7 +132,10 @@ def compared_tables(
         ["rank", "patient", "day_current", "tube_sha256"], kind="stable", ignore_index=True
     ).drop(columns="rank")
     changed = pd.DataFrame(
-        [*_changed_results(pairs, populations), *_changed_parameters(current[1], other[1])],
+        [
+            *_changed_results(pairs, populations),
+            *changed_parameters(current[1], other[1], written),
+        ],
         columns=CHANGED,
     )
     by_population = pd.DataFrame(
@@ -276,14 +285,22 @@ def _above(side: dict[Hashable, Any], threshold: float) -> bool:
     return per_ul is not None and per_ul >= threshold
 
 
-def _changed_parameters(current: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[object, ...]]:
+def changed_parameters(
+    current: pd.DataFrame, other: pd.DataFrame, written: Written | None = None
+) -> Iterator[tuple[object, ...]]:
+    """Yield the clinical parameters that differ, as rows of the columns ``CHANGED``."""
     key = ["patient", "specimen", "population", "parameter"]
     both = current.merge(other, on=key, suffixes=("_current", "_other"))
     for row in both[both["parameter"].isin(CLINICAL_PARAMETERS)].to_dict("records"):
         current_text, other_text = _interval(row, "_current"), _interval(row, "_other")
-        if current_text != other_text:
-            what = (row["patient"], "", None, row["population"], row["parameter"])
-            yield (*what, current_text, other_text)
+        if current_text == other_text:
+            continue
+        what = (row["patient"], "", None, row["population"], row["parameter"])
+        if written is not None:
+            named = {"parameter": row["parameter"]}
+            current_text = written(_side(row, "_current") | named)
+            other_text = written(_side(row, "_other") | named)
+        yield (*what, current_text, other_text)
 
 
 def _interval(row: dict[Any, Any], end: str) -> str:

@@ -169,7 +169,8 @@ def _of_polygon(draft: Draft, gate: str, vertices: Vertices) -> dict[At, Number]
 def _refuse_off_scale(name: str, value: float) -> None:
     if not 0 < value <= END_OF_SCALE:
         raise UsageFault(
-            f"{name} at {value:,.6g} lies off the scale, which goes from 0 to {END_OF_SCALE:,.0f}."
+            f"{name} at {value:,.6g} lies off the scale: a threshold lies above 0, and at "
+            f"{END_OF_SCALE:,.0f} at most."
         )
 
 

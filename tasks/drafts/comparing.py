@@ -61,7 +61,7 @@ class Comparisons:
         self._last: dict[str, _Comparison] = {}
 
     def start(self, study: Study, name: DraftName, *, by: str, stamp: str) -> None:
-        """Begin to compare a draft, unless that is under way or done.
+        """Begin to compare a draft anew, unless just that is under way.
 
         Raises OutdatedDraft when the draft is not the one of ``stamp``, ComparisonUnderWay while
         another draft is compared, and a UsageFault when it cannot be read.
@@ -79,7 +79,7 @@ class Comparisons:
                     )
             last = self._last.get(name.key)
             if last is not None:
-                if last.made_of == _made_of(present) and last.state != "failed":
+                if last.is_under_way and last.made_of == _made_of(present):
                     return
                 last.abandoned = True
             begun = _Comparison(name, stamp, _made_of(present), by)
@@ -115,6 +115,11 @@ class Comparisons:
         """Tell whether a draft was compared as it is now with what counts now."""
         last = self._last.get(name.key)
         return last is not None and last.state == "done" and self._is_of_now(study, last)
+
+    def uncompared(self, name: DraftName) -> tuple[str, ...]:
+        """Name the tubes of a draft that its last comparison could not count."""
+        last = self._last.get(name.key)
+        return () if last is None or last.result is None else tuple(last.result["uncompared"])
 
     def _work(self, study: Study, present: Candidate, this: _Comparison) -> None:
         def progress(done: int, of: int) -> None:

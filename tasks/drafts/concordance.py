@@ -16,6 +16,7 @@ from panels.text.errors import TubeFault, UsageFault
 from panels.text.plural import counted
 from tasks.concordance.compare import amounts, compared_tables, tables_of
 from tasks.counting.counts import TubeCounts
+from tasks.drafts.changed_words import amount_words, changed_words
 from tasks.drafts.references import DraftReferences
 from tasks.results.patient_tables import flagged_tubes
 from tasks.store.counts import counts_of, tube_counts
@@ -52,6 +53,7 @@ class _Sides:
     now: list[TubeCounts]
     drafted: dict[str, TubeCounts] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    uncompared: list[str] = field(default_factory=list)
 
 
 def compare_draft(present: Candidate, progress: Progress) -> Document:
@@ -96,6 +98,7 @@ def _count_with_draft(present: Candidate, sides: _Sides, progress: Progress) -> 
     counted_now = {each.identity.tube_sha256 for each in sides.now}
     its_own = [each for each in sides.known if present.counts(each) and not is_fmo(each.identity)]
     due = [each for each in its_own if each.identity.tube_sha256 in counted_now]
+    sides.uncompared += [each.identity.file for each in its_own if each not in due]
     if len(due) < len(its_own):
         sides.missing.append(
             f"{counted(len(its_own) - len(due), 'tube')} of it are not counted yet, or failed: "
@@ -110,16 +113,22 @@ def _count_with_draft(present: Candidate, sides: _Sides, progress: Progress) -> 
             index = references(present.used)
             gating = gate_tube(study, tube, present.used, index, corrections=()).gating
         except (TubeFault, OSError) as fault:
-            sides.missing.append(f"{tube.identity.file} cannot be counted with it: {fault}")
+            sides.missing.append(_why_uncounted(tube, fault))
+            sides.uncompared.append(tube.identity.file)
             continue
         sides.drafted[sha256] = counts_of(tube.identity, gating, is_excluded=sha256 in excluded)
     progress(len(due), len(due))
 
 
+def _why_uncounted(tube: Tube, fault: TubeFault | OSError) -> str:
+    file = tube.identity.file
+    if isinstance(fault, OSError):
+        return f"{file} cannot be read ({fault.strerror or fault}): it is not compared."
+    return f"{file} cannot be counted with it: {fault}"
+
+
 def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Document:
     """Make the tables of the patients both ways, and compare them."""
-    import pandas as pd
-
     panel, snapshot = present.draft.panel, present.snapshot
     with_draft = snapshot.with_strategy(panel, present.used)
     patients = {each.identity.patient for each in sides.drafted.values()}
@@ -129,7 +138,9 @@ def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Docume
         (table[table["tube_sha256"].isin(list(sides.drafted))], parameters)
         for table, parameters in (current, other)
     ]
-    pairs, by_population, changed = compared_tables(chosen[0], chosen[1], today.populations)
+    pairs, by_population, changed = compared_tables(
+        chosen[0], chosen[1], today.populations, amount_words
+    )
     labels = with_draft.labels()
     rows = dict(iter(pairs.groupby("population", sort=False)))
     populations = [
@@ -147,18 +158,11 @@ def _compared(present: Candidate, today: StrategyInUse, sides: _Sides) -> Docume
     return {
         "compared": _in_words(present, today, len(sides.drafted)),
         "tubes": len(sides.drafted),
+        "uncompared": sides.uncompared,
         "missing": [*sides.missing, *_reported_by_one(current[0], other[0])],
         "populations": populations,
         "pairs": [pair for each in populations for pair in _pairs(each, rows[each["population"]])],
-        "changed": [
-            {
-                **{name: _text(row[name]) for name in ("patient", "visit", "population", "what")},
-                "day": _known(row["day"]) if pd.notna(row["day"]) else None,
-                "today": _text(row["current"]),
-                "draft": _text(row["other"]),
-            }
-            for row in changed.to_dict("records")
-        ],
+        "changed": [changed_words(row) for row in changed.to_dict("records")],
     }
 
 
@@ -218,7 +222,3 @@ def _median_ratio(rows: pd.DataFrame) -> float | None:
 def _known(value: Any) -> float | None:
     """Give a number; None where there is none."""
     return None if value is None or value != value else float(value)  # noqa: PLR0124 - NaN
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN

@@ -11,7 +11,7 @@ from gating.calibration.model import CalibrationRelease
 from panels.files.user_file import MEGABYTE, NotReadable, read_user_file
 from panels.text.errors import ReconflowError
 from panels.text.plural import counted
-from tasks.calibrate.draft import MEASUREMENTS
+from tasks.calibrate.draft import EVIDENCE, MEASUREMENTS, NOTES
 from tasks.drafts.candidate import Candidate, candidate
 from tasks.drafts.changes import fixed_threshold, polygons_of
 from tasks.drafts.draft_file import Draft, DraftName, known_drafts, read_draft
@@ -52,8 +52,9 @@ def draft_document(snapshot: StudySnapshot, name: DraftName) -> Document:
     measured_on = _measured_on(draft)
     return _head(draft) | {
         "told": _told_of(draft, measured_on),
+        "evidence": _evidence(study, draft),
         "stamp": draft.stamp,
-        "notes": list(_notes(present, tubes, log)),
+        "notes": [*_notes(present, tubes, log), *_doubts(draft)],
         "today": _today(present, tubes),
         "refused": why_refused(study, draft),
         "thresholds": _thresholds(present, tubes),
@@ -107,14 +108,34 @@ def _head(draft: Draft) -> Document:
 
 def _measured_on(draft: Draft) -> list[str]:
     """Name the tubes on which a calibration was measured, as the table beside it does."""
-    if not isinstance(draft.release, CalibrationRelease):
-        return []
     try:
-        written = read_user_file(draft.path.with_name(MEASUREMENTS), 10 * MEGABYTE)
-        rows = csv.DictReader(io.StringIO(written.decode("utf-8", errors="replace")))
+        rows = csv.DictReader(io.StringIO(_beside(draft, MEASUREMENTS)))
         return list(dict.fromkeys(row["tube"] for row in rows if row.get("tube")))
-    except (FileNotFoundError, NotReadable, csv.Error):
+    except csv.Error:
         return []
+
+
+def _doubts(draft: Draft) -> Iterator[str]:
+    """Say again what the command that measured a calibration warned of."""
+    for note in filter(None, map(str.strip, _beside(draft, NOTES).splitlines())):
+        yield f"When it was measured: {note}."
+
+
+def _evidence(study: Study, draft: Draft) -> str:
+    """Name the page with the evidence of a calibration, from the study's folder on."""
+    page = draft.path.with_name(EVIDENCE)
+    return page.relative_to(study.folder).as_posix() if page.is_file() else ""
+
+
+def _beside(draft: Draft, name: str) -> str:
+    """Read a file that lies beside a calibration; empty where there is none."""
+    if not isinstance(draft.release, CalibrationRelease):
+        return ""
+    try:
+        written = read_user_file(draft.path.with_name(name), 10 * MEGABYTE)
+    except (FileNotFoundError, NotReadable):
+        return ""
+    return written.decode("utf-8", errors="replace")
 
 
 def _told_of(draft: Draft, measured_on: Sequence[str]) -> str:

@@ -109,7 +109,9 @@ def draft_named(study: Study, key: str) -> DraftName:
     else:
         raise NoSuchDraft(f"'{shown(key)}' is no name of a draft.")
     if pin in locked:
-        raise NoSuchDraft(f"{pin} is released and no draft any more. Make another version.")
+        raise NoSuchDraft(
+            f"The {name.subject} is released and no draft any more. Make another version."
+        )
     if not path_of(study, name).is_file():
         raise NoSuchDraft(f"There is no draft {pin} in this study.")
     return name
@@ -144,6 +146,11 @@ def read_draft(study: Study, name: DraftName) -> Draft:
     except UnicodeDecodeError as error:
         raise fault(f"{path}: the file is not UTF-8 text. Save it as UTF-8.") from error
     document = parsed(name.kind, text, path)
+    if not isinstance(document.content, Mapping):
+        raise fault(
+            f"{path}: there is no {name.kind} in it: it is empty, or not written as 'key: value'. "
+            f"Draft it anew, or bring back its text."
+        )
     draft = Draft(
         name,
         text,

@@ -31,13 +31,17 @@ class OutdatedDraft(UsageFault):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One edit by hand: when (UTC), by whom, why, and what was moved in words."""
+    """One edit by hand: when (UTC), by whom, why, and what was moved in words.
+
+    ``numbers`` are those it moved, by place in the file, before and after it.
+    """
 
     at: str
     by: str
     reason: str
     words: tuple[str, ...]
     after: str
+    numbers: Mapping[str, tuple[object, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,21 @@ class Told:
 
     edits: tuple[Edit, ...] = ()
     unlogged: str = ""
+
+    def in_force(self) -> list[Edit]:
+        """Give the edits of which a boundary stands now where it was not drafted.
+
+        A number that is another one than the edit before left was drafted anew in between.
+        """
+        drafted: dict[str, object] = {}
+        last: dict[str, tuple[object, Edit]] = {}
+        for edit in self.edits:
+            for place, (before, after) in edit.numbers.items():
+                if place not in last or last[place][0] != before:
+                    drafted[place] = before
+                last[place] = after, edit
+        holding = [edit for place, (after, edit) in last.items() if after != drafted[place]]
+        return [each for each in self.edits if each in holding]
 
 
 def keep_edit(
@@ -80,11 +99,11 @@ def told(store: Store, draft: Draft) -> Told:
     Those of a draft that lay in its place before, and was drafted anew, are none of its own.
     """
     edits = tuple(map(_edit, entries_on(store, EDITED, draft.name.subject)))
+    if edits and edits[-1].after == draft.stamp:
+        return Told(edits)
     is_calibration = draft.name.kind == "calibration"
     if is_calibration and is_as_drafted(draft.path):
         return Told()
-    if edits and edits[-1].after == draft.stamp:
-        return Told(edits)
     if not edits and not is_calibration:
         return Told()
     return Told(
@@ -104,7 +123,7 @@ def _edited(
         raise UsageFault("Nothing was moved: the draft has these numbers already.")
     why = why_refused(study, after)
     if why:
-        raise FAULTS[draft.name.kind](why)
+        raise FAULTS[draft.name.kind](f"Nothing was moved: {why}")
     numbers = replaced_numbers(draft, changes)
     comment = by_hand(by, utc_now()[:10], reason)
     text = text_with(draft, numbers, after.document.content, comment)
@@ -129,7 +148,8 @@ def _number_at(content: Any, at: tuple[int | str, ...]) -> Any:
 
 def _outdated(now: Told) -> str:
     last = now.edits[-1] if now.edits and not now.unlogged else None
-    who = f" ({last.by} at {last.at}: {last.reason})" if last else ""
+    at = last.at[: len("2026-11-30T20:20")].replace("T", " ") if last else ""
+    who = f" ({last.by} at {at} UTC: {last.reason})" if last else ""
     return (
         f"Meanwhile the draft was changed{who}: nothing of yours was kept. Load the page again and "
         f"decide on what it shows then."
@@ -143,7 +163,27 @@ def _edit(entry: KeptEntry) -> Edit:
         details = {}
     if not isinstance(details, Mapping):
         details = {}
-    words = tuple(map(str, details.get("set", ())))
     return Edit(
-        entry.at, entry.actor, str(details.get("reason", "")), words, str(details.get("after", ""))
+        entry.at,
+        entry.actor,
+        str(details.get("reason", "")),
+        tuple(map(str, details.get("set", ()))),
+        str(details.get("after", "")),
+        _boundaries(details.get("numbers")),
     )
+
+
+def _boundaries(numbers: object) -> dict[str, tuple[object, object]]:
+    """Give the values and vertices of an entry; what only keeps its proportion is left out."""
+    if not isinstance(numbers, Mapping):
+        return {}
+    pairs = {place: pair for place, pair in numbers.items() if isinstance(pair, list)}
+    return {
+        place: (pair[0], pair[1])
+        for place, pair in pairs.items()
+        if len(pair) == len(("before", "after")) and _is_boundary(place)
+    }
+
+
+def _is_boundary(place: str) -> bool:
+    return place.endswith(".value") or ".vertices." in place

@@ -8,7 +8,7 @@ from gating.calibration.model import CalibrationRelease
 from gating.evaluation.reference_gates import compile_reference
 from panels.catalogue import load_panel
 from panels.text.errors import ReconflowError
-from tasks.calibrate.release import refuse_misfit
+from tasks.calibrate.release import misfit_words
 
 if TYPE_CHECKING:
     from tasks.drafts.draft_file import Draft
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def why_refused(study: Study, draft: Draft) -> str:
-    """Give the sentence with which a release would refuse the numbers of a draft; empty: none.
+    """Say why a release would refuse the numbers of a draft; empty: it would not.
 
+    The text may follow "It cannot be released:" or "This cannot be kept:".
     What a release asks for beside (reasons, the step of a version) is not asked here.
     """
     release = draft.release
     try:
         if isinstance(release, CalibrationRelease):
-            refuse_misfit(study.folder, release.calibration)
-        else:
-            strategy = release.strategy
-            compile_reference(strategy, load_panel(strategy.panel, study.own_panels))
-    except ReconflowError as fault:
-        return str(fault)
+            fault = misfit_words(study.folder, release.calibration)
+            return f"{fault}." if fault else ""
+        strategy = release.strategy
+        compile_reference(strategy, load_panel(strategy.panel, study.own_panels))
+    except ReconflowError as error:
+        return str(error)
     return ""

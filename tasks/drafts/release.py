@@ -33,7 +33,7 @@ def release_draft(study: Study, name: DraftName, *, by: str, reason: str, stamp:
     """Freeze a draft, and tell the log of decisions who did and why.
 
     Raises OutdatedDraft when its file is not the one of ``stamp``, and a UsageFault when its
-    numbers, or the step of its version, are refused, or ``by`` edited it alone.
+    numbers, or the step of its version, are refused, or ``by`` edited it alone or last.
     """
     by, reason = person("by", by), explanation("reason", reason)
     draft = read_draft(study, name)
@@ -57,12 +57,20 @@ def own_edits(study: Study, log: Told, by: str) -> str:
     """Say why a person may not release a draft that nobody else edited; empty: they may."""
     if not study.settings.review.four_eyes or not log.edits:
         return ""
-    if not all(is_same_person(each.by, by) for each in log.edits):
+    which = _edited_alone(log, by)
+    if not which:
         return ""
-    return (
-        f"All edits of this draft are by {by}: another person releases it (review: four_eyes in "
-        f"study.yaml)."
-    )
+    return f"{which} by {by}: another person releases it (review: four_eyes in study.yaml)."
+
+
+def _edited_alone(log: Told, by: str) -> str:
+    """Say what a person did alone in a draft that nobody else has looked at since."""
+    if all(is_same_person(each.by, by) for each in log.edits):
+        return "All edits of this draft are"
+    in_force = log.in_force()
+    if in_force and all(is_same_person(each.by, by) for each in in_force):
+        return "All edits of this draft that hold now are"
+    return "The last edit of this draft is" if is_same_person(log.edits[-1].by, by) else ""
 
 
 def refuse_own_edits(folder: Path, name: DraftName, by: str) -> None:

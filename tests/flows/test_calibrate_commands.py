@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ import pytest
 from flows.cli import run
 from gating.fcs.events import open_events
 from gating.fcs.header import read_header
+from tasks.drafts.draft_document import draft_document
+from tasks.drafts.draft_file import draft_named
 from tasks.intake.take_in import take_in
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.study import write_study
 from tasks.store.ledger import record_failure
 from tasks.store.tubes import taken_in
-from tasks.strategies.in_use import strategies_in_use
+from tasks.strategies.in_use import read_snapshot, strategies_in_use
 from tasks.study.folder import open_study
 from tests.flows.command import Said, reconflow_here
 from tests.other_instrument import other_instrument, rewrite_study
@@ -86,6 +89,12 @@ def drafted_study(drafted_once: Path, tmp_path: Path) -> Path:
     return shutil.copytree(drafted_once, tmp_path / "study")
 
 
+def shown_draft(folder: Path) -> dict[str, Any]:
+    """Give the draft of five as its page has it."""
+    study = open_study(folder)
+    return draft_document(read_snapshot(study), draft_named(study, "calibration/bcell/five/1.0.0"))
+
+
 @pytest.fixture
 def said(capfd: pytest.CaptureFixture[str]):
     """Run a command in this process."""
@@ -112,6 +121,7 @@ def test_a_draft_is_measured_looked_at_and_released(study: Path, said) -> None:
         "calibration.yaml",
         "measurements.csv",
         "evidence.html",
+        "notes.txt",
     }
     with (folder / "measurements.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -121,6 +131,10 @@ def test_a_draft_is_measured_looked_at_and_released(study: Path, said) -> None:
     page = (folder / "evidence.html").read_text(encoding="utf-8")
     assert page.count("<img") == 13
     assert "it rests on 4 tubes: at least 5 are needed" in page
+    shown = shown_draft(study)
+    assert [f"When it was measured: {note}." for note in drafted["notes"]] == shown["notes"]
+    assert "it rests on 4 tubes: at least 5 are needed" in shown["notes"][0]
+    assert shown["evidence"] == "calibrations/bcell/five/1.0.0/evidence.html"
     listed = said("calibrate", "list", "--study", study, "--json").document["calibrations"]
     assert {"bcell/five@1.0.0": "draft"}.items() <= {
         each["calibration"]: each["state"] for each in listed

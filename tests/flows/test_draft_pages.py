@@ -174,6 +174,19 @@ def test_a_corner_of_a_strategy_and_a_typed_number_are_moved_and_discarded(brows
         )
         browser.until(f"document.querySelector('.draft-moved').textContent.includes('{said}')")
     assert browser.evaluate("document.querySelector('.draft-keep button').disabled")
+    assert text(browser, ".draft-effect p").startswith("Nothing was counted with it.")
+    leave = "window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert browser.evaluate(leave) is False, "asks before it is lost"
+    browser.evaluate("document.querySelector('.draft-keep button[type=button]').click()")
+    assert browser.evaluate(leave) is True
+
+    with study.store() as store:
+        sha12 = tube_named(store, "P01_D10_bcell.fcs").identity.tube_sha256[:12]
+    assert sha12 in browser.evaluate("location.hash")
+    browser.open(f"{served.url}/drafts")
+    open_draft(browser, served, STRATEGY, f"cells&tubes={sha12}")
+    assert browser.evaluate(PLOTS) == 1
+    assert browser.evaluate("location.hash") == f"#gate=cells&tubes={sha12}"
     assert browser.console == []
 
 
@@ -190,6 +203,8 @@ def test_what_cannot_be_shown_is_said_in_words(browser, served, study):
     assert browser.evaluate("document.documentElement.scrollWidth") == 390
     browser.until("document.querySelector('.draft-grid .strip-wait')")
     assert "P01_D10_bcell.fcs" in text(browser, ".draft-grid .strip-wait")
+    browser.open(f"{served.url}/drafts/{STRATEGY}")
+    browser.until("document.querySelector('h1').textContent === 'Draft bcell@2.1.0'")
     browser.open(f"{served.url}/drafts")
     browser.until("document.querySelector('.draft-entry .alarm')")
     assert "strategy.yaml, line 1" in text(browser, ".draft-entry .alarm")

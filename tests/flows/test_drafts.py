@@ -326,6 +326,31 @@ def test_a_draft_is_compared_released_and_counts_from_the_next_pass_on(
     counts_as_compared(study, result)
 
 
+def test_tubes_that_were_not_compared_are_counted_anew_or_confirmed(
+    served: Served, study: Study
+) -> None:
+    tube = tubes_of(study)[-1]
+    place = study.path_of(tube.file.place or "")
+    place.rename(place.with_name("away"))
+    first = compared(served)["result"]
+    assert (first["tubes"], first["uncompared"]) == (2, [tube.identity.file])
+    assert first["missing"] == [
+        f"{tube.identity.file} cannot be read (No such file or directory): it is not compared."
+    ]
+    body = {"reason": "good", "stamp": shown(served)["stamp"]}
+    refused = sent(served, "release", body, by="Berta")
+    assert refused.status_code == 409
+    assert f"Not compared: {tube.identity.file}." in refused.json()["fault"]
+    place.with_name("away").rename(place)
+    again = compared(served)["result"]
+    assert (again["tubes"], again["uncompared"]) == (3, [])
+    place.rename(place.with_name("away"))
+    compared(served)
+    ok(sent(served, "release", body | {"incomplete": True}, by="Berta"))
+    with study.store() as store:
+        assert f"good (not compared: {tube.identity.file})" in entries(store)[-1].details
+
+
 def counts_as_compared(study: Study, result: dict[str, Any]) -> None:
     """Count with what was released, and find what the comparison had said."""
     with one_pass(study.folder, "run") as this:

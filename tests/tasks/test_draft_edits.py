@@ -123,8 +123,13 @@ def test_vertices_and_thresholds_of_a_strategy_are_moved(study: Study) -> None:
     ("key", "changes", "said"),
     [
         (CALIBRATION, Changes({"cd45": 300_000.0}), "lies off the scale"),
-        (CALIBRATION, Changes({"cd45": -4.0}), "lies off the scale"),
-        (CALIBRATION, Changes({"cd38_tr": 60_000.0}), "lie in the other order"),
+        (CALIBRATION, Changes({"cd45": 0.0}), "lies above 0, and at 262,144 at most"),
+        (
+            CALIBRATION,
+            Changes({"cd38_tr": 60_000.0}),
+            "^Nothing was moved: on CD38 .* lie in the other order",
+        ),
+        (CALIBRATION, Changes({"cd27": 6360.0, "cd27_hi": 6360.0}), "are the same .6360., which"),
         (CALIBRATION, Changes({"cd54": 1_000.0}), "did you mean 'cd45'"),
         (CALIBRATION, Changes({"cd45": 1_650.0}), "Nothing was moved"),
         (CALIBRATION, Changes({}, {"cells": ((0, 0), (1, 1), (2, 0))}), "holds no outlines"),
@@ -148,7 +153,9 @@ def test_what_a_release_would_refuse_is_not_kept(
 def test_the_second_of_two_who_edit_is_told_who_was_first(study: Study) -> None:
     saw = draft(study)
     edit(study)
-    with pytest.raises(OutdatedDraft, match=r"changed \(A. Meyer at .*: dim cells\)"):
+    with pytest.raises(
+        OutdatedDraft, match=r"changed \(A. Meyer at [-\d]+ [\d:]{5} UTC: dim cells\)"
+    ):
         keep_edit(study, saw.name, HIGHER, by="B. Lee", reason="x", stamp=saw.stamp)
     with study.store() as store:
         assert len(entries(store)) == 1
@@ -180,6 +187,12 @@ def test_a_file_that_does_not_parse_is_named_with_its_line(study: Study) -> None
     first, second = list_document(study)["drafts"]
     assert "calibration.yaml, line" in first["fault"]
     assert (first["title"], second["fault"]) == ("", "")
+
+
+def test_an_empty_file_is_said_to_be_none(study: Study) -> None:
+    lay_calibration(study).write_text("", encoding="utf-8")
+    with pytest.raises(CalibrationFault, match="there is no calibration in it: it is empty"):
+        draft(study)
 
 
 def test_a_server_that_is_killed_between_file_and_log_says_so(study: Study) -> None:
@@ -229,6 +242,45 @@ def test_who_alone_edited_a_draft_does_not_release_it(study: Study) -> None:
     with study.store() as store:
         last = entries(store)[-1]
     assert (last.actor, last.action) == ("B. Lee", "released")
+
+
+@pytest.mark.parametrize(
+    ("moves", "refused", "said"),
+    [
+        ([("A", 1800), ("B", 1650), ("C", 1200)], "C", "that hold now are by C"),
+        ([("A", 1800), ("B", 1900), ("C", 1650)], "C", "last edit of this draft is by C"),
+        ([("C", 1800), ("B", 1900), ("B", 1650), ("C", 1200), ("B", 1300)], "B", "hold now"),
+    ],
+)
+def test_taken_back_slips_of_others_are_no_second_pair_of_eyes(
+    study: Study, moves: list[tuple[str, float]], refused: str, said: str
+) -> None:
+    for by, value in moves:
+        now = edit(study, Changes({"cd45": value}), by=by)
+    with pytest.raises(UsageFault, match=said):
+        release_draft(study, now.name, by=refused, reason="good", stamp=now.stamp)
+    release_draft(study, now.name, by="D", reason="good", stamp=now.stamp)
+
+
+def test_of_two_who_edited_the_one_who_was_not_last_releases(study: Study) -> None:
+    edit(study, by="A")
+    now = edit(study, Changes({"cd19": 1500.0}), by="B")
+    with pytest.raises(UsageFault, match="The last edit of this draft is by B"):
+        release_draft(study, now.name, by="B", reason="good", stamp=now.stamp)
+    release_draft(study, now.name, by="A", reason="good", stamp=now.stamp)
+
+
+def test_a_number_that_is_set_back_keeps_its_history(study: Study) -> None:
+    path = draft(study).path
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"# drafted {read_calibration(path).sha256}\n")
+    edit(study, Changes({"cd45": 1800.0}))
+    back = edit(study, Changes({"cd45": 1650.0}), by="B. Lee")
+    assert is_as_drafted(path)
+    with study.store() as store:
+        log = told(store, back)
+    assert ([each.by for each in log.edits], log.unlogged) == (["A. Meyer", "B. Lee"], "")
+    assert log.in_force() == []
 
 
 def test_the_step_of_a_strategys_version_is_checked_and_leaves_nothing(study: Study) -> None:

@@ -66,6 +66,7 @@ const draftConcordance = (() => {
       this.told.className = result && !current ? "draft-note" : "";
       if (this.shown === result) return;
       this.shown = result;
+      this.page.release.update();
       this.result.replaceChildren(...(result && !busy ? resultParts(result) : []));
     }
   }

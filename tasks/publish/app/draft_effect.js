@@ -23,8 +23,10 @@ const draftEffect = (() => {
       this.shown = [tubes, moves];
       const rows = populationsOf(tubes).map((population) => rowOf(population, tubes, moves));
       const shown = rows.filter(({ differs }) => differs || this.all.checked);
-      this.told.replaceChildren(toldOf(rows, shown, moves.any));
-      this.body.replaceChildren(shown.length ? tableOf(tubes, shown, moves.any) : "");
+      const counted = moves.any && moves.answers.size > 0;
+      const words = moves.any && !counted ? uncounted(moves) : toldOf(rows, shown, counted);
+      this.told.replaceChildren(words);
+      this.body.replaceChildren(shown.length ? tableOf(tubes, shown, counted) : "");
     }
   }
 
@@ -54,6 +56,12 @@ const draftEffect = (() => {
       kept: events,
       now: moved ? moved[0] : events,
     };
+  }
+
+  /** Say that no tube was counted with what is moved: not yet, or it was refused. */
+  function uncounted({ fault, preview }) {
+    if (!fault && !preview) return "Counting…";
+    return "Nothing was counted with it. The counts are those of the draft as it is kept.";
   }
 
   function toldOf(rows, shown, moved) {

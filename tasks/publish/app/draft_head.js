@@ -1,7 +1,14 @@
 // What stands at the top of a draft's page: what it is, what to know, who changed it.
 const draftHead = (() => {
+  /** Head the page with the draft's name, given its key: also of one that cannot be read. */
+  function name(key) {
+    const [, ...place] = key.split("/");
+    const version = place.pop();
+    const pin = `${place.join("/")}@${version}`;
+    document.querySelector("h1").replaceChildren("Draft ", visibleName(pin));
+  }
+
   function parts(draft) {
-    document.querySelector("h1").replaceChildren("Draft ", visibleName(draft.pin));
     return [
       draft.title ? element("p", { class: "draft-title" }, visibleName(draft.title)) : null,
       facts(draft),
@@ -13,13 +20,14 @@ const draftHead = (() => {
     ].filter(Boolean);
   }
 
-  function facts({ kind, panel, instrument, strategy, told, today }) {
+  function facts({ kind, panel, instrument, strategy, told, evidence, today }) {
     const known = [
       ["what it is", `${kind}, not released`],
       ["panel", panel],
       ["instrument", instrument],
       ["strategy", strategy],
       ["measured", told],
+      ["evidence", evidence && `${evidence} in the study's folder`],
       ["what counts today", today],
     ];
     return element(
@@ -50,5 +58,5 @@ const draftHead = (() => {
     );
   }
 
-  return { parts };
+  return { name, parts };
 })();

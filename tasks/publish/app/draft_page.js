@@ -12,7 +12,9 @@
         tubes: () => this.row.cards.map(({ laid }) => laid.sha12),
         changed: () => this.update(),
       });
-      this.gate = new URLSearchParams(location.hash.slice(1)).get("gate") ?? "";
+      const address = new URLSearchParams(location.hash.slice(1));
+      this.gate = address.get("gate") ?? "";
+      this.asked = (address.get("tubes") ?? "").split(",");
     }
 
     build(main) {
@@ -40,6 +42,9 @@
         this.release.section,
       );
       draftKeys.listen(this);
+      addEventListener("beforeunload", (event) => {
+        if (this.moves.any) event.preventDefault();
+      });
     }
 
     work() {
@@ -128,7 +133,8 @@
 
     choose(name) {
       this.gate = name;
-      history.replaceState(null, "", `#gate=${encodeURIComponent(name)}`);
+      const tubes = this.laid.map(({ sha12 }) => sha12).join(",");
+      history.replaceState(null, "", `#gate=${encodeURIComponent(name)}&tubes=${tubes}`);
       this.row.show(name);
       this.update();
     }
@@ -193,12 +199,19 @@
       this.told.replaceChildren(words);
     }
 
+    /** List the tubes that the address names, else those to begin with. */
+    firstTubes() {
+      const named = this.draft.tubes.filter(({ sha12 }) => this.asked.includes(sha12));
+      if (!named.length) return this.draft.chosen;
+      return named.slice(0, this.draft.most).map(({ sha12 }) => sha12);
+    }
+
     async begin() {
       this.take(this.draft);
       this.update();
       if (!this.edits) {
         this.told.replaceChildren("Log in as a reviewer to see the gates of this draft.");
-      } else await this.lay(this.draft.chosen);
+      } else await this.lay(this.firstTubes());
       await this.concordance.refresh();
     }
   }
@@ -210,7 +223,9 @@
 
   page("draft", async () => {
     if (!served) throw new Error("Drafts are opened with reconflow review.");
-    const draft = await ask(draftAddress(document.body.dataset.key));
+    const { key } = document.body.dataset;
+    draftHead.name(key);
+    const draft = await ask(draftAddress(key));
     const shown = new DraftPage(draft, await session());
     shown.build(document.querySelector("main"));
     await shown.begin();

@@ -11,6 +11,10 @@ const draftRelease = (() => {
         autocomplete: "off",
       });
       this.ofToken = element("label", {}, "Your token, once more", this.token);
+      this.incomplete = element("input", { type: "checkbox", name: "incomplete" });
+      this.leftOut = element("span");
+      this.ofIncomplete = element("label", { hidden: true }, this.incomplete, this.leftOut);
+      this.notes = element("ul", { class: "draft-doubts" });
       this.refused = element("p", { id: "release-refused" });
       this.fault = element("p", { class: "alarm", role: "alert", hidden: true });
       this.fields = element(
@@ -18,6 +22,7 @@ const draftRelease = (() => {
         {},
         element("label", {}, "Why this draft is right (kept with your name)", this.reason),
         this.ofToken,
+        this.ofIncomplete,
         element("p", {}, element("button", { type: "submit" }, "Release")),
       );
       this.fields.setAttribute("aria-describedby", "release-refused");
@@ -26,7 +31,7 @@ const draftRelease = (() => {
         { class: "edit-form draft-release", onsubmit: (event) => this.save(event) },
         this.fields,
       );
-      this.body = element("div", {}, this.refused, this.fault, this.form);
+      this.body = element("div", {}, this.notes, this.refused, this.fault, this.form);
       this.section = element(
         "section",
         { "aria-labelledby": "release" },
@@ -36,7 +41,8 @@ const draftRelease = (() => {
     }
 
     update() {
-      const { release, kind } = this.page.draft;
+      const { release, kind, notes } = this.page.draft;
+      this.notes.replaceChildren(...notes.map((note) => element("li", {}, visibleName(note))));
       const why = this.page.moves.any
         ? "Something is moved and not kept: keep it, or discard it, first."
         : release.refused;
@@ -45,6 +51,17 @@ const draftRelease = (() => {
       this.fields.disabled = Boolean(why);
       this.ofToken.hidden = !release.needs_token;
       this.token.required = release.needs_token;
+      this.leaveOut(this.page.concordance.shown?.uncompared ?? []);
+    }
+
+    /** Ask for a confirmation where tubes could not be compared. */
+    leaveOut(files) {
+      const words = ` Release it although these were not compared: ${files.join(", ")}`;
+      if (this.leftOut.textContent === words) return;
+      this.leftOut.textContent = words;
+      this.ofIncomplete.hidden = !files.length;
+      this.incomplete.required = files.length > 0;
+      this.incomplete.checked = false;
     }
 
     async save(event) {
@@ -53,7 +70,12 @@ const draftRelease = (() => {
       this.fault.hidden = true;
       this.fields.disabled = true;
       try {
-        const asked = { reason: this.reason.value, token: this.token.value, stamp };
+        const asked = {
+          reason: this.reason.value,
+          token: this.token.value,
+          incomplete: this.incomplete.checked,
+          stamp,
+        };
         this.done(await send(`${this.page.address}/release`, asked));
       } catch (error) {
         this.fault.textContent = error.message;

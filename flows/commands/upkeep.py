@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from panels.text.plural import counted
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def restore(
     from tasks.upkeep.restore import restore as put_back
 
     done = put_back(study.resolve(), file, by=by)
+    note_log_head(study)
     return Outcome(
         document={
             "made_at": done.manifest.made_at,

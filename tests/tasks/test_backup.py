@@ -13,7 +13,7 @@ import pytest
 
 from flows.cli import run
 from panels.text.errors import UsageFault
-from tasks.review.audit_trail import keep_head, read_trail
+from tasks.review.audit_trail import keep_head, kept_heads, read_trail
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.ledger import all_files
 from tasks.study.folder import open_study
@@ -72,6 +72,7 @@ def test_what_was_backed_up_comes_back_and_later_entries_lie_aside(study, tmp_pa
     files, log_of = known(study)
     assert files == before[0]
     assert log_of == [*before[1], "store"]
+    assert kept_heads(study)[-1].number == len(log_of)
     with study.store() as store:
         assert read_trail(study, store).verified
     (aside,) = study.folder.glob("reconflow.db.before-restore-*")

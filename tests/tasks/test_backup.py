@@ -246,11 +246,25 @@ def test_a_lost_store_begins_anew_with_the_same_tubes(study, tmp_path, capsys):
         path.unlink()
     assert run(["run", "--study", str(study.folder)]) == 2
     assert run(["store", "rebuild", "--study", str(study.folder)]) == 0
-    assert "2 tubes lie in the inbox again" in capsys.readouterr().out
+    assert "2 tubes brought back into the inbox." in capsys.readouterr().out
+    assert run(["store", "rebuild", "--study", str(study.folder)]) == 0
+    assert "No tube is left in the archive; 2 files in the inbox" in capsys.readouterr().out
     plain_night(study)
     assert known(study)[0] == before
     with pytest.raises(UsageFault, match="is not lost"):
         rebuild(study)
+
+
+def test_a_store_that_is_no_database_and_has_no_backup_begins_anew(study, capsys):
+    damaged = study.folder / "reconflow.db"
+    damaged.write_bytes(b"no database" * 1000)
+    assert run(["status", "--study", str(study.folder)]) == 2
+    assert "Without a backup: reconflow store rebuild" in capsys.readouterr().err
+    assert run(["store", "rebuild", "--study", str(study.folder)]) == 0
+    assert "no database any more" in capsys.readouterr().out
+    (aside,) = study.folder.glob("reconflow.db.before-rebuild-*")
+    assert aside.read_bytes() == b"no database" * 1000
+    assert len(list(study.inbox.glob("*.fcs"))) == 2
 
 
 def test_a_tube_whose_name_nothing_tells_keeps_the_archives(study):

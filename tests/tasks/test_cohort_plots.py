@@ -166,7 +166,7 @@ def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None
     assert drawn(axes, "known") == [[(0.0, 0.0), (56.0, 0.0)], [(84.0, 0.5), (168.0, 0.5)]]
     assert [line[0] for line in drawn(axes, "unknown")] == [(168.0, 0.5)]
     assert texts(figure, "description") == [
-        "1 of 2 recovered; median after day 56, by day 84",
+        "1 of 2 recovered; median of few patients after day 56, by day 84",
         *["no patient seen depleted"] * 3,
     ]
     watched = [text for text in axes.texts if text.get_gid() == "watched"]
@@ -274,7 +274,9 @@ def test_the_page_is_complete_in_itself_and_escapes_what_came_from_a_sheet() -> 
     assert page.count("<svg ") == len(figures) == 6
     assert "<script" not in page.replace('<script src="../app.js" defer></script>', "")
     assert "http" not in page
-    assert "median after day 14, by day 84" in page
+    assert "median of few patients after day 14, by day 84" in page
+    assert "between day -7 and 14 (few patients)" in page
+    assert "fewer than 10" in page
 
 
 def test_points_lead_to_their_gates_and_names_to_the_patients_reports() -> None:
@@ -389,7 +391,7 @@ def test_a_median_of_one_patient_is_not_printed_in_the_table_of_groups() -> None
         ),
         ("AUC0-28", "d/uL", (None, 642.0, None, None, None), "at least 642 cells × days/µL"),
         ("Tlast", "d", (None, 40.0, None, None, None), "after day 40"),
-        ("depletion_onset", "d", (None, None, 4.0, None, None), "by day 4"),
+        ("depletion_onset", "d", (None, None, 4.0, None, None), "by day 4 (few patients)"),
         ("nadir", "1/uL", (None, 0.0, 0.1, None, None), "at most 0.1 cells/µL"),
         ("nadir", "1/uL", (None, 0.0, None, None, None), "cannot be given"),
     ],

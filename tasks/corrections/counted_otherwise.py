@@ -19,10 +19,13 @@ def counted_otherwise(store: Store, now: TubeGating) -> str:
     known = gatings_of(store, now.tube_sha256)
     if not known or any(each.binding == now.binding for each in known):
         return ""
+    # Counts with another strategy may have been made only to be compared.
+    alike = [each for each in known if each.strategy == now.strategy]
+    former = (alike or known)[-1]
     return (
-        f"This tube waits to be counted with {_numbers_of(now)}; its tables are of "
-        f"{_numbers_of(known[-1])}. These events, before and after, are counted with "
-        f"{_numbers_of(now)}, so they differ from the tables."
+        f"Without a correction this tube waits to be counted with {_numbers_of(now)} until the "
+        f"next run; its tables are of {_numbers_of(former)}. The events before and after are both "
+        f"counted with {_numbers_of(now)}: those before are not those of the tables."
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from flows.commands.study_given import refuse_no_study
 from panels.text.plural import counted
 
@@ -134,6 +135,7 @@ def release(  # noqa: PLR0913 - options of one command
     frozen, changes = release_calibration(study, (panel, instrument), version, by=by, reason=reason)
     pin = frozen.calibration.pin
     note_release(study, "calibration", pin, frozen.sha256, by=by, reason=reason.strip())
+    note_log_head(study)
     lines = [
         f"{pin} is released ({frozen.sha256[:12]}) by {by}.",
         _counted_with(study, frozen.calibration),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from panels.text.plural import counted
 
 draft = App(
@@ -66,6 +67,7 @@ def set_numbers(  # noqa: PLR0913 - the options of a command
     now = read_draft(opened, draft_of_pin(opened, pin))
     changes = Changes(thresholds_given(threshold), gates_given(gate))
     kept = keep_edit(opened, now.name, changes, by=by, reason=reason, stamp=now.stamp)
+    note_log_head(study)
     with opened.store() as store:
         words = told(store, kept).edits[-1].words
     return Outcome({"draft": pin, "set": list(words), "file": str(kept.path)}, "\n".join(words))

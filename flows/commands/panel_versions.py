@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from flows.commands.study_given import refuse_no_study
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ def release(name: str, version: str, *, study: Study = Path(), json: Json = Fals
 
     frozen, changes = release_panel(study / "panels", name, version)
     note_release(study, "panel", frozen.pin, frozen.sha256)
+    note_log_head(study)
     lines = [
         f"{frozen.pin} is released ({frozen.sha256[:12]}).",
         *(f"  {change.text}" for change in changes or ()),

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from panels.text.plural import counted
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def add(
     from tasks.study.folder import open_study
 
     token = let_in(open_study(study), person, role, by=by)
+    note_log_head(study)
     text = (
         f"{person} may open the review pages as {role} with this token, which is kept nowhere:\n"
         f"{token}"
@@ -107,6 +109,7 @@ def remove(
     from tasks.study.folder import open_study
 
     left = "" if shut_out(open_study(study), person, by=by) else f"\n{NOBODY_LEFT}"
+    note_log_head(study)
     return Outcome({"name": person, "others": not left}, f"{person} is let in no more.{left}")
 
 
@@ -223,9 +226,10 @@ def sign(  # noqa: PLR0913 - options of one command
     from tasks.results.sign_tables import sign_tables
     from tasks.study.folder import open_study
 
-    opened = open_study(study)
-    signed = sign_tables(opened, patient, state, by=by, meaning=meaning, data_cut=data_cut)
-    _keep_head(opened)
+    signed = sign_tables(
+        open_study(study), patient, state, by=by, meaning=meaning, data_cut=data_cut
+    )
+    note_log_head(study)
     return Outcome(document=signed.document(), text=_standing_line(signed))
 
 
@@ -238,7 +242,7 @@ def _decided(
 
     opened = open_study(study)
     made, before = decide(opened, place, decision, by=by, comment=comment)
-    _keep_head(opened)
+    note_log_head(study)
     written = _write_tables(opened, made.patient)
     why = _why_reopened(opened, made)
     of = f" tube {made.tube_sha256[:12]}" if made.tube_sha256 else ""
@@ -279,15 +283,6 @@ def _write_tables(study: "OpenStudy", patient: str) -> bool:
         )
         return False
     return True
-
-
-def _keep_head(study: "OpenStudy") -> None:
-    """Note outside the database how far the log goes; says on stderr what is wrong with it."""
-    from tasks.review.audit_trail import keep_head
-
-    with study.store() as store:
-        for sentence in keep_head(study, store):
-            sys.stderr.write(f"reconflow: {sentence}\n")
 
 
 def _told(made: "Review") -> str:

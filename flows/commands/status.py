@@ -20,10 +20,12 @@ def status_document(
 ) -> dict[str, Any]:
     """Gather the ledger by state, what is open and why, and the last and next nightly run.
 
-    ``kept_by`` is the account that keeps the schedule, where it is not shown to this one.
+    ``kept_by`` is the account that keeps the schedule, where it is not shown to this one. Raises
+    UsageFault where the store was lost, as a pass does.
     """
     from tasks.intake.inbox import inbox_faults
     from tasks.intake.sheet_notices import sheet_notices
+    from tasks.intake.store_check import check_ledger, refuse_missing_store
     from tasks.results.front_page import read_morning
     from tasks.results.uncalibrated import uncalibrated_tubes
     from tasks.review.sign_off import standings
@@ -33,8 +35,10 @@ def status_document(
     from tasks.strategies.in_use import read_snapshot
     from tasks.strategies.standing import panel_standing, strategy_standing
 
+    refuse_missing_store(study)
     snapshot = read_snapshot(study)
     with study.store() as store:
+        check_ledger(study, store)
         states = count_by_state(store)
         files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
         last = last_run(store, "nightly")

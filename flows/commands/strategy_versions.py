@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from flows.commands.study_given import refuse_no_study
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ def release(name: str, version: str, *, study: Study = Path(), json: Json = Fals
 
     frozen, difference = release_version(study, name, version)
     note_release(study, "strategy", frozen.strategy.name, frozen.sha256)
+    note_log_head(study)
     document: dict[str, object] = {
         "strategy": frozen.strategy.name,
         "sha256": frozen.sha256,
@@ -279,6 +281,7 @@ def promote(
     from tasks.study.folder import open_study
 
     promotion = make_current(open_study(study), name, approved_by, reason)
+    note_log_head(study)
     before, after = promotion.from_strategy, promotion.to_strategy
     return Outcome(
         document={"panel": promotion.panel, "from": before, "to": after},

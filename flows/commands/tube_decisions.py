@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from panels.text.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def correct(  # noqa: PLR0913 - the options of a command
     request = Request(by, reason, thresholds_given(threshold), gates_given(gate), second)
     decide = preview_correction if dry_run else correct_tube
     done = decide(open_study(study), name, request)
+    if not dry_run:
+        note_log_head(study)
     faults = done.tables.faults if done.tables else ()
     return Outcome(correction_document(done), correction_text(done), failed=bool(faults))
 
@@ -104,6 +107,8 @@ def _from_sheet(
     done = correct_from_sheet(
         open_study(study), sheet, by=by, second=second, reason=reason, dry_run=dry_run
     )
+    if not dry_run:
+        note_log_head(study)
     failed = any(each.faults for each in done.tables or ())
     return Outcome(sheet_document(done), sheet_text(done), failed=failed)
 
@@ -130,6 +135,7 @@ def withdraw(
     from tasks.study.tube_named import described
 
     found, taken_back, tables = withdraw_corrections(open_study(study), name, names, by, reason)
+    note_log_head(study)
     withdrawn = [each.name for each in taken_back]
     first = f"withdrawn: {', '.join(withdrawn)}"
     return Outcome(
@@ -208,6 +214,7 @@ def _decided(study: Path, name: str, action: "Action", by: str, reason: str) -> 
     from tasks.study.tube_named import described
 
     found, tables = decide_on_tube(open_study(study), name, action, by, reason)
+    note_log_head(study)
     return Outcome(
         document={
             "tube_sha256": found.identity.tube_sha256,

@@ -23,7 +23,7 @@ MOST_LINES = 30
 
 def correction_text(done: Corrected) -> str:
     """Say what was set, which counts it changes and which published numbers."""
-    lines = [described(done.tube), *_boundaries(done), ""]
+    lines = [described(done.tube), *_boundaries(done), "", *filter(None, [done.waits])]
     if done.changes:
         width = max(len(each.population) for each in done.changes) + 2
         lines.append(f"{'':<{width}}events before → after")
@@ -43,6 +43,7 @@ def correction_document(done: Corrected) -> dict[str, Any]:
     return {
         "tube_sha256": done.tube.identity.tube_sha256,
         "written": done.tables is not None,
+        "waits": done.waits,
         "corrections": [_correction_document(each) for each in done.made],
         "superseded": [
             _correction_document(each)
@@ -62,6 +63,8 @@ def sheet_text(done: SheetCorrected) -> str:
             f"{change.population} {change.before:,} → {change.after:,}" for change in each.changes
         )
         lines += [described(each.tube), *_boundaries(each)]
+        if each.waits:
+            lines.append(f"  {each.waits}")
         lines += [f"  {counts or 'No count changes.'}", ""]
     if done.already:
         lines.append(f"There already: {_lines_named(done.already)}.")

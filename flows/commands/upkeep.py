@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli import Json, Outcome, Study
+from flows.commands.log_head import note_log_head
 from panels.text.plural import counted
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def restore(
     from tasks.upkeep.restore import restore as put_back
 
     done = put_back(study.resolve(), file, by=by)
+    note_log_head(study)
     return Outcome(
         document={
             "made_at": done.manifest.made_at,
@@ -94,13 +96,15 @@ def rebuild_store(*, study: Study = Path(), json: Json = False) -> Outcome:
     from tasks.upkeep.rebuild import rebuild
 
     done = rebuild(open_study(study))
-    lines = [f"{counted(len(done.returned), 'tube')} lie in the inbox again."]
+    lines = [_returned(len(done.returned), done.waiting)]
     if done.nameless:
         lines.append(
             f"Nothing told the former name of {counted(len(done.nameless), 'tube')}: give them a "
             f"line in samples.csv as {', '.join(done.nameless[:3])}"
             f"{' …' if len(done.nameless) > 3 else '.'}"
         )
+    if done.store:
+        lines.append(f"The store was no database any more; it lies in {done.store}: keep it.")
     if done.results:
         lines.append(f"The former results lie in {done.results}.")
     lines.append("Decisions of persons are lost with the store. Next: reconflow run")
@@ -108,7 +112,17 @@ def rebuild_store(*, study: Study = Path(), json: Json = False) -> Outcome:
         document={
             "returned": list(done.returned),
             "nameless": list(done.nameless),
+            "waiting": done.waiting,
             "results": str(done.results) if done.results else None,
+            "store": str(done.store) if done.store else None,
         },
         text="\n".join(lines),
     )
+
+
+def _returned(tubes: int, waiting: int) -> str:
+    """Say how many tubes were brought back, also where an earlier call did it."""
+    if not tubes:
+        return f"No tube is left in the archive; {counted(waiting, 'file')} in the inbox to count."
+    more = f"; it holds {counted(waiting, 'file')} now" if waiting != tubes else ""
+    return f"{counted(tubes, 'tube')} brought back into the inbox{more}."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from panels.text.plural import counted
 from tasks.concordance.compare import BRIDGING_SAMPLES, Agreement, amounts
 from tasks.concordance.recount import Comparison, folder_of
 from tasks.kinetics.rows import number
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 INPUTS = ".inputs.sha256"
 PAGE = "concordance.html"
 BLUE, ORANGE = "#0b5394", "#b45f06"
+ONE_PANEL = (
+    "Compared are the results of this panel's tubes alone. Results of other panels that are "
+    "computed with its counts (cells per µL of a tube whose volume follows from this panel's) are "
+    "not compared here, and may change with a promotion."
+)
 LIMITS = ("limit_low", "limit_high")
 DRAWN_STATISTICS = ("slope", "slope_low", "slope_high", "intercept", "bias_percent", *LIMITS)
 
@@ -68,16 +74,18 @@ def verdict(compared: Comparison, results: Agreement) -> list[str]:
         f"{compared.other.name}."
     )
     if len(changed):
+        read_otherwise = int((changed["visit"] != "").sum())
+        parameters = counted(len(changed) - read_otherwise, "parameter")
         changes = (
-            f"{(changed['visit'] != '').sum()} results change their code or their side of a "
-            f"clinical threshold, and {(changed['visit'] == '').sum()} parameters change."
+            f"Otherwise under {compared.other.name}: the code or the side of a clinical threshold "
+            f"of {counted(read_otherwise, 'result')}, and {parameters}."
         )
     biased = results.by_population["bias_percent"].astype(float).abs() > 10
     biases = [
         f"{row.population}: {row.bias_percent:+.0f} % on average over {row.pairs} pairs."
         for row in results.by_population[biased].itertuples()
     ]
-    return [scope, changes, *biases]
+    return [scope, changes, *biases, ONE_PANEL]
 
 
 def draw_agreement(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from panels.text.errors import FieldFault, UsageFault
+from tasks.corrections.counted_otherwise import counted_otherwise
 from tasks.corrections.permitted import gate_set, threshold_set
 from tasks.corrections.spelt import unknown_name
 from tasks.corrections.tables_follow import (
@@ -85,7 +86,7 @@ class Corrected:
 
     ``superseded`` are the corrections in whose place they step, ``uncorrected`` the thresholds of
     the tube without any correction, in the file's linear units. ``tables`` is None where nothing
-    was written.
+    was written. ``waits`` says that the tube's tables are still of another calibration or strategy.
     """
 
     tube: Tube
@@ -95,6 +96,7 @@ class Corrected:
     superseded: tuple[Correction, ...] = ()
     uncorrected: Mapping[str, float] = field(default_factory=dict)
     tables: TablesChanged | None = None
+    waits: str = ""
 
 
 def preview_correction(study: Study, name: str, request: Request) -> Corrected:
@@ -103,11 +105,12 @@ def preview_correction(study: Study, name: str, request: Request) -> Corrected:
     snapshot = read_snapshot(study)
     with study.store() as store:
         tube = tube_named(store, name)
-    before = gated_tube(snapshot, tube)
+        before = gated_tube(snapshot, tube)
+        waits = counted_otherwise(store, before.gating)
     uncorrected = uncorrected_gates(snapshot, tube, before)
     made = _corrections(before, uncorrected, request)
     counts = before.preview().counts(as_boundaries(made))
-    return summed_up(tube, before, uncorrected, made, counts)
+    return replace(summed_up(tube, before, uncorrected, made, counts), waits=waits)
 
 
 def correct_tube(study: Study, name: str, request: Request) -> Corrected:
@@ -127,6 +130,7 @@ def correct_tube(study: Study, name: str, request: Request) -> Corrected:
         after = gated_tube(snapshot, tube, together(before, made))
         events = {each.population: each.events for each in after.gating.counts}
         done = summed_up(tube, before, uncorrected, made, events)
+        done = replace(done, waits=counted_otherwise(store, before.gating))
         save_gating(store, before.gating, seen=tube.file)
         with store.writing() as connection:
             write_corrections(connection, made)

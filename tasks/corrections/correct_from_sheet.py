@@ -26,10 +26,10 @@ from tasks.corrections.correction_sheet import (
     CorrectionSheet,
     LeftOut,
     SheetLine,
-    at_line,
     read_correction_sheet,
     refused,
 )
+from tasks.corrections.counted_otherwise import counted_otherwise
 from tasks.corrections.drawn_otherwise import Boundary, NotABoundary, boundaries_of
 from tasks.corrections.permitted import is_at
 from tasks.corrections.tables_follow import (
@@ -121,10 +121,10 @@ def correct_from_sheet(
     with study_lock(study), study.store() as store:
         snapshot = present_snapshot(study)
         given = _Study(snapshot, store, counting_inputs(snapshot).references, by, second)
-        found = _Findings(left_out=list(sheet.left_out))
+        found = _Findings(faults=list(sheet.faults), left_out=list(sheet.left_out))
         checked = list(_checked(given, sheet, found))
         if found.faults:
-            raise refused(path, [at_line(*each) for each in sorted(found.faults)])
+            raise refused(path, found.faults)
         corrected = SheetCorrected(
             tuple(each.done for each in checked),
             tuple(sorted(found.already)),
@@ -168,6 +168,7 @@ def _checked(given: _Study, sheet: CorrectionSheet, found: _Findings) -> Iterato
         if made:
             counts = before.preview().counts(as_boundaries(made))
             done = summed_up(tube, before, uncorrected, made, counts)
+            done = replace(done, waits=counted_otherwise(given.store, before.gating))
             yield _Checked(done, before.gating, together(before, made))
 
 

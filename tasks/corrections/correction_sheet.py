@@ -7,7 +7,7 @@ Either a sheet that a person wrote (``file, threshold, value, gate, vertices, re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from panels.text.errors import SheetFault, UsageFault
 from panels.text.printable import shown
 from tasks.corrections.boundaries import gates_given, thresholds_given
+from tasks.corrections.spelt import LISTED
 from tasks.sheets.csv_table import CsvTable, line_problem, read_table
 from tasks.sheets.csv_text import CsvLine
 from tasks.store.corrections import Vertices
@@ -65,16 +66,20 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionSheet:
-    """What a sheet wants set, and the lines of an import that no correction can carry over."""
+    """What a sheet wants set, and the lines of an import that no correction can carry over.
+
+    ``faults`` are the numbers of the lines that cannot be read, and why.
+    """
 
     lines: tuple[SheetLine, ...]
     left_out: tuple[LeftOut, ...] = ()
+    faults: tuple[tuple[int, str], ...] = ()
 
 
 def read_correction_sheet(path: Path, reason: str = "") -> CorrectionSheet:
     """Read a sheet of corrections; ``reason`` stands for those lines that give none.
 
-    Raises SheetFault with one sentence for each line that is wrong.
+    Lines that are wrong are in its ``faults``. Raises SheetFault when it is no such sheet.
     """
     table = _table(path)
     is_import = set(table.header) >= OF_AN_IMPORT
@@ -87,25 +92,33 @@ def read_correction_sheet(path: Path, reason: str = "") -> CorrectionSheet:
             cells = _cells(table, line)
             found.append(read(line.number, cells, cells.get("reason", "") or reason))
         except UsageFault as fault:
-            faults.append(at_line(line.number, str(fault)))
-    if faults:
-        raise refused(path, faults)
-    if not found:
+            faults.append((line.number, str(fault)))
+    if not found and not faults:
         raise SheetFault(f"{path}: no corrections. Add one line a correction below the header.")
     return CorrectionSheet(
         tuple(each for each in found if isinstance(each, SheetLine)),
         tuple(each for each in found if isinstance(each, LeftOut)),
+        tuple(faults),
     )
 
 
-def at_line(number: int, sentence: str) -> str:
-    """Put the line of a sheet before a sentence."""
-    return f"line {number}: {sentence}"
+def refused(path: Path, faults: Sequence[tuple[int, str]]) -> SheetFault:
+    """Give the fault for a sheet of which nothing was set, with what is wrong in which lines.
 
-
-def refused(path: Path, faults: list[str]) -> SheetFault:
-    """Give the fault for a sheet of which nothing was set, with what is wrong in which lines."""
-    return SheetFault("\n".join([f"{path}: nothing was set.", *(f"  {each}" for each in faults)]))
+    A list of names that a sentence ends with is written once, below all lines.
+    """
+    told, lists = [f"{path}: nothing was set."], dict[frozenset[str], tuple[list[int], list[str]]]()
+    for number, sentence in sorted(faults):
+        first, *listed = sentence.splitlines()
+        told.append(f"  line {number}: {first.removesuffix(LISTED)}")
+        if listed:
+            names = frozenset(each.split()[0] for each in listed)
+            lists.setdefault(names, ([], listed))[0].append(number)
+    for numbers, listed in lists.values():
+        lines = f"{'line' if len(numbers) == 1 else 'lines'} {', '.join(map(str, numbers))}"
+        told.append(f"  What {lines} can name, as it lies in the tube of line {numbers[0]}:")
+        told += [f"  {each}" for each in listed]
+    return SheetFault("\n".join(told))
 
 
 def _table(path: Path) -> CsvTable:

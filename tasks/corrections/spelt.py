@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from panels.text.errors import FieldFault
 from panels.text.printable import shown
 
+LISTED = " It has:"
+"""How a sentence ends that is followed by a list of names, one a line."""
+
 
 def unknown_name(
     field: str, name: str, thing: str, known: Iterable[str], described: Mapping[str, str]
@@ -27,5 +30,5 @@ def unknown_name(
     if not listed:
         return FieldFault(field, f": this tube has no {thing}.", shown(name))
     lines = [f"  {each:<20} {described.get(each, '')}".rstrip() for each in listed]
-    why = "\n".join([f": this tube has no {thing} of that name. It has:", *lines])
+    why = "\n".join([f": this tube has no {thing} of that name.{LISTED}", *lines])
     return FieldFault(field, why, shown(name))

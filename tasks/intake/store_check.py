@@ -24,7 +24,7 @@ def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
     # The archive is listed first: another pass enters a file in the ledger before it brings it
     # there.
     archived = sorted(_archived(study.archive))
-    published = any((study.results / "patients").glob("*/kinetics.csv"))
+    published = _is_published(study)
     files = all_files(store)
     known = {(record.sha256 or "")[:12] for record in files}
     strangers = [path for short, path in archived if short not in known]
@@ -35,6 +35,28 @@ def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
     if not strangers:
         return ()
     return (_older_copy(study, store, strangers),)
+
+
+def refuse_missing_store(study: Study) -> None:
+    """Raise UsageFault where an SQLite store is not there, though the study has tubes or tables.
+
+    Opening it would make an empty one, which looks calm.
+    """
+    if is_store_missing(study) and (any(_archived(study.archive)) or _is_published(study)):
+        raise UsageFault(
+            f"The store {study.store_file} is not there, and this study has archived tubes or "
+            "tables: it was lost, or 'store' in study.yaml names another place. Put it back: "
+            "reconflow restore FILE --by NAME. Without a backup: reconflow store rebuild"
+        )
+
+
+def is_store_missing(study: Study) -> bool:
+    """Tell whether the file of an SQLite store does not exist."""
+    return study.store_file is not None and not study.store_file.exists()
+
+
+def _is_published(study: Study) -> bool:
+    return any((study.results / "patients").glob("*/kinetics.csv"))
 
 
 def _lost_store(store: Store, present: str) -> UsageFault:

@@ -171,11 +171,11 @@ def _draw_patients(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
     for _, visits in rows.groupby("patient"):
         for stretch in joined_stretches(visits, visits["quantified"]):
             line = axes.plot(stretch["day"], stretch["amount"], gid="patient", zorder=2)[0]
-            line.set(color=colour, linewidth=0.7, alpha=0.45)
+            line.set(color=colour, linewidth=0.8)
     for quantified, fill, gid in ((True, colour, "Q"), (False, "white", "BLQ")):
         points = rows[(rows["quantified"] == quantified) & rows["amount"].notna()]
         sign = axes.plot(points["day"], points["amount"], "o", gid=gid, zorder=2)[0]
-        sign.set(markersize=3.2, markeredgecolor=colour, markeredgewidth=0.7, alpha=0.65)
+        sign.set(markersize=3.4, markeredgecolor=colour, markeredgewidth=0.9)
         sign.set_markerfacecolor(fill)
 
 
@@ -187,7 +187,7 @@ def _draw_medians(axes: "Axes", medians: "pd.DataFrame", colour: Colour | str) -
         line.set(markeredgecolor="white", markeredgewidth=0.6)
     ranged = medians.dropna(subset=["lower"])
     bars = axes.vlines(ranged["day"], ranged["lower"], ranged["upper"], gid="quartiles", zorder=3)
-    bars.set(color=colour, linewidth=1.6, alpha=0.7)
+    bars.set(color=colour, linewidth=1.6)
 
 
 def _count_places(axes: "Axes", rows: "pd.DataFrame") -> dict[str, CountPlace]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.kinetics.recovery_shares import SHARES
 from tasks.kinetics.rows import number
-from tasks.kinetics.summary import YES_OR_NO
+from tasks.kinetics.summary import BETWEEN_VISITS, YES_OR_NO
 from tasks.kinetics.turnbull import EVERYONE, RecoveryCurve
 from tasks.publish.wording import (
     CANNOT,
+    FEW_PATIENTS,
     NAMES,
     UNITS,
     Row,
@@ -142,7 +143,8 @@ def _median_words(row: Row) -> str:
     if not lower and not upper:
         return "fewer than two patients" if row["estimated"] == 1 else CANNOT
     if is_day:
-        return _day_between(lower, upper)
+        few = row["parameter"] in BETWEEN_VISITS and row["estimated"] < FEW_PATIENTS
+        return _day_between(lower, upper) + " (few patients)" * few
     return f"{_amount_between(lower, upper)}{unit}"
 
 
@@ -183,6 +185,7 @@ def render_cohort_page(
         "patients": sorted(set(kinetics["patient"])),
         "summary": [*recovery_lines(record, summary), *summary_lines(record, summary)],
         "strata": list(dict.fromkeys(summary["stratum"])),
+        "few": FEW_PATIENTS,
         "two_phases": (summary["parameter"] == "half_life_beta").any(),
     }
     return render("cohort.html", values)

@@ -121,7 +121,7 @@ def _draw_steps(axes: "Axes", curve: RecoveryCurve, colour: Colour) -> None:
             return
         after = 1.0 - step.remaining
         box = Rectangle((step.low, share), step.high - step.low, after - share, gid="box", zorder=2)
-        box.set(facecolor=(*colour, 0.22), edgecolor=(*colour, 0.7), linewidth=0.8)
+        box.set(facecolor=(*colour, 0.22), edgecolor=colour, linewidth=0.8)
         axes.add_patch(box)
         day, share = step.high, after
     if curve.steps:

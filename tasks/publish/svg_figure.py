@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-_COLOURS = {
+PAGE_COLOURS = {
     "#ffffff": "--paper",
     INK: "--ink",
     "#262626": "--ink",
@@ -27,9 +27,18 @@ _COLOURS = {
     "#cfe8da": "--good-shade",
     "#f8dfa5": "--warn-shade",
     "#eceff3": "--shade",
+    # Those of Seaborn's "colorblind" palette that a thin line shows badly on dark paper.
+    "#0173b2": "--blue",
+    "#029e73": "--green",
+    "#d55e00": "--vermilion",
+    "#ca9161": "--brown",
+    "#949494": "--grey",
 }
-"""Colours of a figure that follow the page, which may be dark; the shades are those of cells."""
-_COLOUR = re.compile("|".join(_COLOURS), re.IGNORECASE)
+"""Colours of a figure that follow the page, which may be dark; the shades are those of cells.
+
+A page that does not define one of them shows it as it was drawn.
+"""
+_COLOUR = re.compile("|".join(PAGE_COLOURS), re.IGNORECASE)
 _GROUP_ID = re.compile(r'<g id="[^"]*"')
 _HEAD = re.compile(r"^.*?<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -54,7 +63,7 @@ def svg_markup(figure: "Figure", title: str, links: Sequence[Link] = ()) -> "Mar
         f'aria-label="{escape(title)}">'
     )
     body = _GROUP_ID.sub("<g", drawn[head.end() :])
-    body = _COLOUR.sub(lambda found: f"var({_COLOURS[found[0].lower()]}, {found[0]})", body)
+    body = _COLOUR.sub(lambda found: f"var({PAGE_COLOURS[found[0].lower()]}, {found[0]})", body)
     body = _LINK.sub(lambda found: _opened(links[int(found[1])]), body)
     body = body.replace("xlink:href", "href")
     return Markup(opening + body.strip())  # noqa: S704 - escaped by Matplotlib and above

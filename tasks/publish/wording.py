@@ -241,14 +241,19 @@ def definition_words(version: str) -> str:
     return RECOVERY_DEFINITIONS.get(name, version)
 
 
+FEW_PATIENTS = 10
+"""With fewer, the interval of Turnbull's median may be narrower than what is known of each."""
+
+
 def median_words(curve: "RecoveryCurve") -> str:
     """Say in which interval the median time to recovery lies."""
     if not curve.patients:
         return "no patient seen depleted"
     low = days_text(curve.median_low or 0.0)
+    median = "median of few patients" if curve.patients < FEW_PATIENTS else "median"
     if curve.median_high is None:
-        return f"median not reached, after day {low}"
-    return f"median after day {low}, by day {days_text(curve.median_high)}"
+        return f"{median} not reached, after day {low}"
+    return f"{median} after day {low}, by day {days_text(curve.median_high)}"
 
 
 def days_text(days: float) -> str:

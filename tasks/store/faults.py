@@ -54,6 +54,16 @@ def store_fault(error: DBAPIError, url: URL) -> StoreFault:
     return StoreBusy(f"{shown} cannot be used ({message}). Is its disk connected? Then run again.")
 
 
+def what_to_do(message: str) -> str:
+    """Say how to go on where a database said that its file is damaged; empty otherwise."""
+    if not any(word in message.lower() for word in _DAMAGED):
+        return ""
+    return (
+        ". Put it back from a backup: reconflow restore FILE --by NAME. Without a backup: "
+        "reconflow store rebuild"
+    )
+
+
 def is_passing(error: DBAPIError, url: URL) -> bool:
     """Tell whether a store that cannot be opened is well, only locked or on a full disk."""
     lower = str(error.orig).lower()

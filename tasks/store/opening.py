@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from panels.text.errors import SettingsFault, StoreFault
-from tasks.store.faults import faults_in_words, is_passing
+from tasks.store.faults import faults_in_words, is_passing, what_to_do
 from tasks.store.fence import check_held
 from tasks.store.schema.layout import SCHEMA_VERSION, versions
 from tasks.store.shares import network_type
@@ -107,6 +107,7 @@ def open_store(url: str, time_zone: str | None = None) -> Store:
         message = " ".join(str(cause.orig).split())
         raise SettingsFault(
             f"study.yaml: store: the store {store.shown} cannot be opened: {message}"
+            f"{what_to_do(message)}"
         ) from error
     except SettingsFault:
         store.close()

@@ -82,6 +82,12 @@ class Study:
             else url
         )
 
+    @property
+    def store_file(self) -> Path | None:
+        """Give the file of an SQLite store, which may not exist; None of another database."""
+        url = self.store_url
+        return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
     def store(self) -> Store:
         """Open the store; use it in a ``with`` block."""
         return open_store(self.store_url, self.settings.local_zone)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +23,18 @@ _CALL = re.compile(r'^reconflow\.add\("tube", "([0-9a-f]{12})", (\{.*\})\);\s*$'
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The tubes that lie in the inbox again, and those whose former name nothing told."""
+    """The tubes that were brought back into the inbox, and what lies where now.
+
+    ``nameless`` are those whose former name nothing told, ``waiting`` is how many FCS files lie in
+    the inbox; ``results`` is the folder that former results were moved to, ``store`` the file that
+    a store which is no database was moved to, if there were any.
+    """
 
     returned: tuple[str, ...]
     nameless: tuple[str, ...]
+    waiting: int
     results: Path | None
+    store: Path | None
 
 
 def rebuild(study: Study) -> Rebuilt:
@@ -33,9 +42,10 @@ def rebuild(study: Study) -> Rebuilt:
 
     The names are read from the pages and tables of results, which are moved aside: the next run
     writes them anew. A tube that nothing names keeps the name of the archive. It may be called
-    again when it was interrupted. Raises UsageFault when the store knows any file: then it is not
-    lost.
+    again when it was interrupted. A store that is no database any more is moved aside. Raises
+    UsageFault when the store knows any file: then it is not lost.
     """
+    aside = _damaged_store_aside(study)
     with study.store() as store:
         known = all_files(store)
     if known:
@@ -56,7 +66,8 @@ def rebuild(study: Study) -> Rebuilt:
             nameless.append(name)
         rename_durably(path, _free(study.inbox, name))
         returned.append(name)
-    return Rebuilt(tuple(returned), tuple(nameless), _set_aside(study.results))
+    waiting = sum(is_fcs_name(each) for each in study.inbox.rglob("*"))
+    return Rebuilt(tuple(returned), tuple(nameless), waiting, _set_aside(study.results), aside)
 
 
 def _names(results: Path) -> Iterator[tuple[str, str]]:
@@ -84,13 +95,42 @@ def _free(inbox: Path, name: str) -> Path:
     raise UsageFault(f"{inbox} has too many files called {name}.")
 
 
+def _damaged_store_aside(study: Study) -> Path | None:
+    """Move the file of a store aside that SQLite cannot read as a database; its log goes along."""
+    file = study.store_file
+    if file is None or not file.is_file() or _is_database(file):
+        return None
+    for end in ("-wal", "-shm"):
+        beside = file.with_name(file.name + end)
+        if beside.exists():
+            _moved_aside(beside)
+    return _moved_aside(file)
+
+
+def _is_database(file: Path) -> bool:
+    """Tell whether SQLite reads a file; one that is only locked or out of reach is not judged."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return True
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
+def _moved_aside(path: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    aside = path.with_name(f"{path.name}.before-rebuild-{stamp}")
+    path.replace(aside)
+    return aside
+
+
 def _set_aside(results: Path) -> Path | None:
     """Move results aside, so that the next run does not take the study for another one."""
     if not results.is_dir() or not any(results.iterdir()):
         return None
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = results.with_name(f"{results.name}.before-rebuild-{stamp}")
-    results.replace(aside)
+    aside = _moved_aside(results)
     results.mkdir()
     sync_folder(results.parent)
     return aside

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy.engine import make_url
 
 from panels.files.durable import sync_folder, write_durably
 from panels.files.plain_file import regular_sha256
@@ -158,7 +157,8 @@ def _differing(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 def _replace_store(study: Study, copy: Path) -> Iterator[Path]:
     """Put a store in the place of the study's; yields where the one before lies now."""
-    if not study.store_url.startswith("sqlite"):
+    place = study.store_file
+    if place is None:
         with study.store() as store:
             if not is_empty(store):
                 raise UsageFault(
@@ -167,7 +167,6 @@ def _replace_store(study: Study, copy: Path) -> Iterator[Path]:
                 )
             copy_from_file(copy, store)
         return
-    place = Path(make_url(study.store_url).database or "")
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     heads = study.results / HEADS
     if heads.exists():

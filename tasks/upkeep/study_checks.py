@@ -22,7 +22,7 @@ from panels.text.plural import counted
 from panels.verifying import verify_panels
 from tasks.calibrate.release import verify_calibrations
 from tasks.intake.inbox import inbox_faults
-from tasks.intake.store_check import check_ledger
+from tasks.intake.store_check import check_ledger, is_store_missing, refuse_missing_store
 from tasks.review.audit_trail import read_trail
 from tasks.store.ledger import TAKEN_IN, FileRecord, all_files
 from tasks.store.opening import Store
@@ -57,6 +57,11 @@ def check_study(folder: Path, *, all_files_read: bool = False) -> Iterator[Findi
     yield from _disk(study)
     yield from _versions(study)
     try:
+        refuse_missing_store(study)
+        if is_store_missing(study):
+            sentence = "There is none yet; the first run makes it."
+            yield Finding("store", "look", sentence, "reconflow run")
+            return
         store = study.store()
     except ReconflowError as fault:
         yield Finding("store", "wrong", str(fault), "See docs/operations.md, Backup and restore.")

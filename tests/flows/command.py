@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from flows.cli import run
+from tasks.review.audit_trail import kept_heads, read_trail
+from tasks.study.folder import open_study
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +57,15 @@ def reconflow_here(capfd: pytest.CaptureFixture[str], *words: str | Path) -> Sai
     code = run([str(word) for word in words])
     captured = capfd.readouterr()
     return Said(code, captured.out, captured.err)
+
+
+def entries_and_kept_head(folder: Path) -> tuple[int, int]:
+    """Give the number of entries of a study's log, and how many results/audit-head.txt tells of."""
+    study = open_study(folder)
+    with study.store() as store:
+        written = len(read_trail(study, store).entries)
+    heads = kept_heads(study)
+    return written, heads[-1].number if heads else 0
 
 
 @dataclass

@@ -29,6 +29,7 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import study_lock
 from tasks.tubes.gate_tube import GatedTube, gate_tube
+from tests.flows.command import entries_and_kept_head
 from tests.review_server import Served, posted, serving
 from tests.tasks.draft_files import (
     CALIBRATION,
@@ -463,6 +464,7 @@ def test_a_draft_is_moved_and_compared_without_a_browser(study: Study, capsys) -
     pin = "bcell/lyric-2@1.0.0"
     why = ["--by", "A. Meyer", "--reason", "dim cells"]
     assert run(["draft", "set", pin, "--threshold", "cd45=1800", *why, *here]) == 0
+    assert len(set(entries_and_kept_head(study.folder))) == 1
     assert "cd45: 1,650 → 1,800" in capsys.readouterr().out
     assert run(["draft", "list", *here]) == 0
     assert "Edited by A. Meyer." in capsys.readouterr().out

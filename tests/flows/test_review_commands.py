@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tasks.study.folder import Study, open_study
-from tests.flows.command import Said, reconflow, reconflow_here
+from tests.flows.command import Said, entries_and_kept_head, reconflow, reconflow_here
 from tests.tasks.study_folder import make_study
 from tests.tasks.test_patient_tables import build, give
 
@@ -67,6 +67,24 @@ def test_a_visit_is_decided_on_and_listed(say: Any) -> None:
     assert "1 visit: 1 queried" in shown
     assert "(gate too low?)" in shown
     assert "P02" not in shown
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        ("review", "add", "B. Weber", "--role", "reader"),
+        ("review", "remove", "A. Meyer"),
+        ("review", "sign", "P01", "reviewed", "--meaning", "all gates seen"),
+        ("review", "accept", "P01", "M1"),
+    ],
+)
+def test_each_decision_notes_how_far_the_log_goes(
+    say: Any, study: Study, decide: tuple[str, ...]
+) -> None:
+    assert say("review", "add", "A. Meyer", "--role", "approver", "--by", "A").code == 0
+    before = entries_and_kept_head(study.folder)[0]
+    assert say(*decide, "--by", "C. Ito").code == 0
+    assert entries_and_kept_head(study.folder) == (before + 1, before + 1)
 
 
 def test_tables_are_signed_in_order_and_the_status_says_so(say: Any, study: Study) -> None:

@@ -10,7 +10,7 @@ from flows.commands.tube_text import tables_lines
 from tasks.corrections.boundaries import gates_given, thresholds_given
 from tasks.corrections.tables_follow import NumberChange, TablesChanged
 from tasks.study.folder import Study, open_study
-from tests.flows.command import Said, reconflow_here
+from tests.flows.command import Said, entries_and_kept_head, reconflow_here
 from tests.tasks.simulated_patient import FILE, counted_patient
 
 __all__ = ["counted_patient"]
@@ -29,7 +29,10 @@ def test_a_tube_is_corrected_excluded_included_and_its_history_told(
     study: Study, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def call(*words: str) -> Said:
-        return reconflow_here(capfd, "tube", *words, "--study", study.folder)
+        said = reconflow_here(capfd, "tube", *words, "--study", study.folder)
+        entries, noted = entries_and_kept_head(study.folder)
+        assert entries == noted, words
+        return said
 
     correct = ("correct", FILE, "--threshold", "cd24_tr=8500", *BY)
     seen = call(*correct, "--dry-run")

@@ -13,7 +13,7 @@ import pytest
 
 from flows.cli import run
 from panels.text.errors import UsageFault
-from tasks.review.audit_trail import keep_head, read_trail
+from tasks.review.audit_trail import keep_head, kept_heads, read_trail
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.ledger import all_files
 from tasks.study.folder import open_study
@@ -72,6 +72,7 @@ def test_what_was_backed_up_comes_back_and_later_entries_lie_aside(study, tmp_pa
     files, log_of = known(study)
     assert files == before[0]
     assert log_of == [*before[1], "store"]
+    assert kept_heads(study)[-1].number == len(log_of)
     with study.store() as store:
         assert read_trail(study, store).verified
     (aside,) = study.folder.glob("reconflow.db.before-restore-*")
@@ -245,11 +246,25 @@ def test_a_lost_store_begins_anew_with_the_same_tubes(study, tmp_path, capsys):
         path.unlink()
     assert run(["run", "--study", str(study.folder)]) == 2
     assert run(["store", "rebuild", "--study", str(study.folder)]) == 0
-    assert "2 tubes lie in the inbox again" in capsys.readouterr().out
+    assert "2 tubes brought back into the inbox." in capsys.readouterr().out
+    assert run(["store", "rebuild", "--study", str(study.folder)]) == 0
+    assert "No tube is left in the archive; 2 files in the inbox" in capsys.readouterr().out
     plain_night(study)
     assert known(study)[0] == before
     with pytest.raises(UsageFault, match="is not lost"):
         rebuild(study)
+
+
+def test_a_store_that_is_no_database_and_has_no_backup_begins_anew(study, capsys):
+    damaged = study.folder / "reconflow.db"
+    damaged.write_bytes(b"no database" * 1000)
+    assert run(["status", "--study", str(study.folder)]) == 2
+    assert "Without a backup: reconflow store rebuild" in capsys.readouterr().err
+    assert run(["store", "rebuild", "--study", str(study.folder)]) == 0
+    assert "no database any more" in capsys.readouterr().out
+    (aside,) = study.folder.glob("reconflow.db.before-rebuild-*")
+    assert aside.read_bytes() == b"no database" * 1000
+    assert len(list(study.inbox.glob("*.fcs"))) == 2
 
 
 def test_a_tube_whose_name_nothing_tells_keeps_the_archives(study):

@@ -30,6 +30,7 @@ from tasks.publish.completeness_plot import (
 from tasks.publish.exposure_plot import draw_exposure
 from tasks.publish.recovery_plot import draw_recovery
 from tasks.publish.strata import stratum_colours
+from tasks.publish.svg_figure import PAGE_COLOURS
 from tasks.publish.swimmer_plot import draw_swimmers
 from tasks.publish.visit_medians import visit_medians, with_amounts
 from tasks.results.cohort_pictures import FIGURES, CohortFrames, cohort_pictures
@@ -165,7 +166,7 @@ def test_the_share_recovered_is_a_line_where_known_and_a_box_where_not() -> None
     assert drawn(axes, "known") == [[(0.0, 0.0), (56.0, 0.0)], [(84.0, 0.5), (168.0, 0.5)]]
     assert [line[0] for line in drawn(axes, "unknown")] == [(168.0, 0.5)]
     assert texts(figure, "description") == [
-        "1 of 2 recovered; median after day 56, by day 84",
+        "1 of 2 recovered; median of few patients after day 56, by day 84",
         *["no patient seen depleted"] * 3,
     ]
     watched = [text for text in axes.texts if text.get_gid() == "watched"]
@@ -273,7 +274,9 @@ def test_the_page_is_complete_in_itself_and_escapes_what_came_from_a_sheet() -> 
     assert page.count("<svg ") == len(figures) == 6
     assert "<script" not in page.replace('<script src="../app.js" defer></script>', "")
     assert "http" not in page
-    assert "median after day 14, by day 84" in page
+    assert "median of few patients after day 14, by day 84" in page
+    assert "between day -7 and 14 (few patients)" in page
+    assert "fewer than 10" in page
 
 
 def test_points_lead_to_their_gates_and_names_to_the_patients_reports() -> None:
@@ -302,6 +305,35 @@ def test_the_page_begins_with_what_the_patients_show_together() -> None:
     course = page[page.index('<div class="course">') : page.index('<ul class="facts">')]
     assert "whose B cells were seen below 10 per µL" in course
     assert "At the last visit of 2 patients, detected were: B cells in" in course
+
+
+def test_patients_and_limits_are_seen_on_white_and_on_dark_paper() -> None:
+    import seaborn as sns
+
+    axes = draw_cohort_curves(COHORT).axes[0]
+    drawn = [line for line in axes.lines if line.get_gid() in {"patient", "Q", "BLQ", "median"}]
+    assert {line.get_gid() for line in drawn} == {"patient", "Q", "BLQ", "median"}
+    assert all(line.get_alpha() in {None, 1} for line in drawn), "a mark shines through"
+    style = (Path(__file__).parents[2] / "tasks/publish/styles/report.css").read_text(
+        encoding="utf-8"
+    )
+    dark = dict(re.findall(r"(--[a-z]+): (#[0-9a-f]{6})", style.partition("} }")[0]))
+    assert len(dark) == 5
+    for colour in sns.color_palette("colorblind").as_hex():
+        on_dark = dark.get(PAGE_COLOURS.get(colour, ""), colour)
+        assert _contrast(on_dark, "#14181d") >= 5.5, f"{on_dark} for {colour}"
+
+
+def _contrast(one: str, other: str) -> float:
+    """Give the contrast of two colours as WCAG 2 has it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_groups_keep_their_colour_and_their_numbers_in_every_figure() -> None:
@@ -359,7 +391,7 @@ def test_a_median_of_one_patient_is_not_printed_in_the_table_of_groups() -> None
         ),
         ("AUC0-28", "d/uL", (None, 642.0, None, None, None), "at least 642 cells × days/µL"),
         ("Tlast", "d", (None, 40.0, None, None, None), "after day 40"),
-        ("depletion_onset", "d", (None, None, 4.0, None, None), "by day 4"),
+        ("depletion_onset", "d", (None, None, 4.0, None, None), "by day 4 (few patients)"),
         ("nadir", "1/uL", (None, 0.0, 0.1, None, None), "at most 0.1 cells/µL"),
         ("nadir", "1/uL", (None, 0.0, None, None, None), "cannot be given"),
     ],

@@ -130,6 +130,8 @@ def test_the_comparison_shows_what_moved_and_what_did_not(study: Study, page: Pa
     )
     assert said[0] == f"{len(list((page.parent / 'tubes').iterdir()))} tubes were compared."
     assert any(sentence.startswith("transitional_b: -") for sentence in said)
+    assert said[-1].startswith("Compared are the results of this panel's tubes alone.")
+    assert said[-1].split(".")[0] in page.read_text(encoding="utf-8").replace("&#39;", "'")
     assert "transitional" in page.read_text(encoding="utf-8")
 
 

@@ -457,6 +457,8 @@ def test_every_wrong_line_of_a_sheet_is_named_and_nothing_is_set(study: Study) -
         f"{FILE},cd99,8500,,,unknown",
         f"{BASELINE},cd24_tr,60000,,,far",
         "nothing.fcs,cd24_tr,8500,,,no tube",
+        f"{FILE},cd24_tr,8.500.1,,,no number",
+        f"{FILE},cd98,8500,,,unknown too",
     )
     with pytest.raises(SheetFault) as refused:
         from_sheet(study, path)
@@ -464,12 +466,16 @@ def test_every_wrong_line_of_a_sheet_is_named_and_nothing_is_set(study: Study) -
     assert said.startswith(f"{path}: nothing was set.\n")
     for line in (
         "line 3: it sets cd24_tr otherwise than line 2 does.",
-        "line 4: threshold cd99: this tube has no threshold of that name. It has:",
+        "line 4: threshold cd99: this tube has no threshold of that name.\n",
         "line 5: threshold cd24_tr=60000 is beyond what one person may set",
         "line 6: No tube of this study came in as 'nothing.fcs'",
+        "line 7: ",
+        "line 8: threshold cd98: this tube has no threshold of that name.\n",
+        "What lines 4, 8 can name, as it lies in the tube of line 4:\n",
     ):
         assert f"  {line}" in said
     assert "line 2:" not in said
+    assert said.count("CD14+viability (APC-H7-A)") == 1, "the list of thresholds is printed once"
     assert states(study) == []
     path = sheet(
         study,
@@ -545,7 +551,12 @@ def test_a_correction_expires_with_the_calibration_it_was_made_on(corrected: Stu
     assert sha_of(corrected) in due(corrected)
     with pytest.raises(UsageFault, match="out of date"):
         sign_tables(corrected, "P01", "reviewed", by="A. Okafor", meaning="all seen")
+    further = request(thresholds={"cd24_tr": 9000.0})
+    waits = preview_correction(corrected, FILE, further).waits
+    assert "waits to be counted with bcell@3.0.0 and bcell/simulated@1.0.1" in waits
+    assert "its tables are of bcell@3.0.0 and bcell/simulated@1.0.0" in waits
     plain_night(corrected)
+    assert preview_correction(corrected, FILE, further).waits == ""
     assert counts_of(corrected).corrected == frozenset()
     assert "corrected" not in kinetics(corrected)["transitional_b"]["flags"]
     (told,) = (each for each in tube_history(corrected, FILE)[1] if each.what == "corrected")

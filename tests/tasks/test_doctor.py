@@ -73,6 +73,26 @@ def test_a_store_that_is_no_database(study):
     assert found(study)["store"].state == "wrong"
 
 
+def test_a_store_that_is_gone_is_wrong_and_never_made_anew(study, capsys):
+    for path in study.folder.glob("reconflow.db*"):
+        path.unlink()
+    missing = found(study)["store"]
+    assert missing.state == "wrong"
+    assert "reconflow restore FILE --by NAME" in missing.sentence
+    assert run(["status", "--study", str(study.folder)]) == 2
+    assert "is not there" in capsys.readouterr().err
+    assert not list(study.folder.glob("reconflow.db*"))
+    study.store().close()
+    assert run(["status", "--study", str(study.folder)]) == 2
+    assert "does not know this study's tubes" in capsys.readouterr().err
+
+
+def test_a_new_study_has_no_store_yet(tmp_path):
+    study = make_study(tmp_path / "new", [])
+    assert found(study)["store"].state == "look"
+    assert not list(study.folder.glob("reconflow.db*"))
+
+
 def test_a_store_that_is_damaged_inside(study):
     place = study.folder / "reconflow.db"
     with closing(sqlite3.connect(place)) as connection:

@@ -80,6 +80,7 @@ def test_the_picture_says_what_it_shows(browser, tmp_path):
         "10⁴",
         "Lit: none.",
         "CD19 2,500 (valley)",
+        "Dotted: limits within which a threshold is believed.",
         "P01_D28_bcell_b_cells.png",
     ):
         assert words in plain

@@ -54,13 +54,32 @@ def test_a_key_lays_the_other_version_over_and_takes_it_away(browser, results):
     browser.until(f"{SHOWN} && {PICTURE} !== {before!r}")
     assert browser.evaluate("location.hash") == "#with=bcell@4.0.0".replace("@", "%40")
     told = text(browser, ".bar-told")
-    assert told.startswith("Blue dashes: the gates of bcell@4.0.0. 1 gate holds other events;")
+    assert told.startswith("Blue dashes: the gates of bcell@4.0.0. 1 gate holds other events.")
     notes = browser.evaluate(f"{PLOT}.querySelector('.plot-notes').innerText")
     assert notes == "B cells (CD19+): 40 → 20. Only in bcell@4.0.0: bright_b, 7 events."
     browser.press("v")
     browser.until(f"!{SHOWN} && {PICTURE} === {before!r}")
     assert browser.evaluate("location.hash") == ""
     assert not browser.console
+
+
+def test_a_saved_picture_says_nothing_of_what_stands_below_the_plots(browser, results):
+    opened(browser, results, "#gate=b_cells&with=bcell@4.0.0&large=1")
+    browser.until("document.querySelector('.plot-dialog canvas')?.width > 600")
+    browser.evaluate("""(() => {
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      window.written = [];
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+        window.written.push(text);
+        return fillText.call(this, text, ...place);
+      };
+      HTMLAnchorElement.prototype.click = () => {};
+    })()""")
+    browser.press("s")
+    browser.until(f"{TEXT.format('.plot-dialog-side > .plot-notes')}.startsWith('Saved as ')")
+    written = " ".join(browser.evaluate("window.written"))
+    assert "the gates of bcell@4.0.0. 1 gate holds other events." in written
+    assert "below the plots" not in written
 
 
 def test_counts_stand_side_by_side_and_a_gate_on_other_axes_has_its_own_plot(browser, results):

@@ -124,10 +124,14 @@ class GatingBar {
 
   /** Say which gate is not there, what is lit and what is laid over; gives the words. */
   tell(laid) {
-    const words = [this.missingWords(), this.litWords(), laid].filter(Boolean).join(" ");
+    const words = this.words(laid);
     this.told.replaceChildren(words);
     this.told.hidden = !words;
     return words;
+  }
+
+  words(laid) {
+    return [this.missingWords(), this.litWords(), laid].filter(Boolean).join(" ");
   }
 
   missingWords() {

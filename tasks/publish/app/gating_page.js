@@ -191,8 +191,9 @@ const gatingPages = (() => {
         figure.update({ chosen, light, cells, ...this.laid.over(figure.asked.plot) }),
       );
       this.version.show(this.laid.version);
-      const laid = [cells?.told, this.laid.told()].filter(Boolean).join(" ");
-      this.enlarge(chosen, this.bar.tell(laid));
+      const laid = (words) => [cells?.told, words].filter(Boolean).join(" ");
+      const pictured = this.bar.words(laid(this.laid.pictured()));
+      this.enlarge(chosen, this.bar.tell(laid(this.laid.told())), pictured);
     }
 
     /** Show a plot enlarged that only the version laid over has. */
@@ -202,7 +203,7 @@ const gatingPages = (() => {
       this.dialog.show({ asked, title: `${asked.tube.head.strategy}: ${title}`, words, told });
     }
 
-    enlarge(chosen, told) {
+    enlarge(chosen, told, pictured) {
       const figure = this.state.large
         ? this.figures.find(({ asked }) => asked.plot.gates.includes(chosen))
         : null;
@@ -221,7 +222,7 @@ const gatingPages = (() => {
         ],
         told: gateCaptions.told(this.tube, plot),
         results: this.results,
-        notes: [told],
+        notes: [pictured],
       });
     }
 

@@ -55,6 +55,11 @@ class LaidOver {
     return { other, named, declared: this.what === "declared", version };
   }
 
+  /** Say the same for a saved picture, which has no page around it. */
+  pictured() {
+    return this.version?.pictured ?? this.told();
+  }
+
   /** Say what is laid over the plots, for the legend; "" for nothing. */
   told() {
     if (!this.what) return "";

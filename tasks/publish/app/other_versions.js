@@ -52,13 +52,18 @@ const otherVersions = (() => {
     }
 
     get told() {
+      return `${this.pictured} Counts of both stand below the plots.`;
+    }
+
+    /** Say what is laid over, where there is no page around it: in a saved picture. */
+    get pictured() {
       const changed = this.rows().filter(({ differs, f1 }) => differs && f1 !== null).length;
       const told = changed === 1 ? "1 gate holds" : `${changed} gates hold`;
       const events = changed
         ? `${told} other events`
         : "All gates that both have hold the same events";
-      const words = [`Blue dashes: the gates of ${this.name}. ${events}; counts of both stand`];
-      return [...words, "below the plots.", this.uncorrected()].filter(Boolean).join(" ");
+      const words = [`Blue dashes: the gates of ${this.name}. ${events}.`, this.uncorrected()];
+      return words.filter(Boolean).join(" ");
     }
 
     uncorrected() {

@@ -26,7 +26,9 @@ const plotPicture = (() => {
       ...gateCaptions.hiddenCuts(tube, plot).map((words) => ["small", words]),
     ];
     const below = [
-      ...[...notes, ...scene.notes].filter(Boolean).map((words) => ["small", words]),
+      ...[...notes, ...scene.notes, limitWords(scene)]
+        .filter(Boolean)
+        .map((words) => ["small", words]),
       ["small", gateCaptions.thresholdWords(tube, plot)],
       ["small", madeWith(tube.head)],
     ];
@@ -34,6 +36,9 @@ const plotPicture = (() => {
     download(await png(drawn(scene, above, below)), name);
     return name;
   }
+
+  const limitWords = ({ limits }) =>
+    limits.length ? "Dotted: limits within which a threshold is believed." : "";
 
   function headLine({ patient, visit, panel, specimen, control }) {
     const words = control ? tubeVisits.controlWords(control) : "";

@@ -195,7 +195,8 @@ def membership_of(
 def grid_of(gate: flowkit.gates.Gate, dimensions: Sequence[GateDimension]) -> ShapeGrid | None:
     """Lay the grid by which most events of a polygon or an ellipse are judged.
 
-    None for gates of other shapes, and on scales that do not rise everywhere.
+    None for gates of other shapes, on scales that do not rise everywhere, and for one that names
+    the same channel twice.
     """
     from flowkit import gates
 
@@ -203,6 +204,8 @@ def grid_of(gate: flowkit.gates.Gate, dimensions: Sequence[GateDimension]) -> Sh
     if not shaped or len(dimensions) != 2 or not all(each.is_monotone for each in dimensions):
         return None
     names = [each.name for each in dimensions]
+    if names[0] == names[1]:
+        return None
 
     def keeps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.asarray(gate.apply(_Frame(dict(zip(names, (x, y), strict=True)))))

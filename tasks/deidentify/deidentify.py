@@ -6,6 +6,7 @@ its events have to be the original's, and no other reader may refuse it.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 REMOVED = "removed_keywords.csv"
+COLUMNS = ("copy", "data_set", "keyword", "why")
 _PIECE = 2**20
 _NAMED = 12
 
@@ -85,6 +87,8 @@ def deidentify(request: Request) -> Copies:
             copies.append(_copied(path, request))
         except ReconflowError as fault:
             faults.append(f"Not copied: {fault}")
+        except OSError as error:
+            faults.append(f"Not copied: {path.name}: {error.strerror}.")
     if copies:
         _write_removed(request.output, copies)
     return Copies(tuple(copies), tuple(faults))
@@ -163,10 +167,20 @@ def _digest(path: Path, each: LocatedDataSet) -> str:
 
 
 def _write_removed(output: Path, copies: Sequence[Copied]) -> None:
-    rows = [
-        [each.copy.name, str(number), removed.keyword, removed.why]
-        for each in sorted(copies, key=lambda copied: copied.copy.name)
+    """Write what was removed of these copies beside what earlier calls removed of others."""
+    names = {each.copy.name for each in copies}
+    rows = [row for row in _kept_rows(output / REMOVED) if row[0] not in names]
+    rows += [
+        [name, str(number), removed.keyword, removed.why]
+        for name, each in {each.copy.name: each for each in copies}.items()
         for number, removed in each.removed
     ]
-    table = csv_text(("copy", "data_set", "keyword", "why"), rows)
+    table = csv_text(COLUMNS, sorted(rows))
     write_durably(output / REMOVED, table.encode())
+
+
+def _kept_rows(path: Path) -> list[list[str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row for row in list(csv.reader(file))[1:] if len(row) == len(COLUMNS)]

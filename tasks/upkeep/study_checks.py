@@ -9,8 +9,9 @@ import random
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import text
@@ -67,19 +68,19 @@ def check_study(folder: Path, *, all_files_read: bool = False) -> Iterator[Findi
         yield Finding("store", "wrong", str(fault), "See docs/operations.md, Backup and restore.")
         return
     with store:
-        checks: Sequence[Check] = (
-            _store,
-            _clock,
-            lambda study, store: _archive(study, store, all_files_read=all_files_read),
-            _log,
-            _last_night,
-            _ledger,
-        )
-        for check in checks:
+        checks: Mapping[str, Check] = {
+            "store": _store,
+            "clock": _clock,
+            "archive": partial(_archive, all_files_read=all_files_read),
+            "log of decisions": _log,
+            "last run": _last_night,
+            "ledger": _ledger,
+        }
+        for name, check in checks.items():
             try:
                 yield from check(study, store)
             except (ReconflowError, OSError) as fault:
-                yield Finding(check.__name__.strip("_"), "wrong", str(fault), "Correct this first.")
+                yield Finding(name, "wrong", str(fault), "Correct this first.")
 
 
 def _folders(study: Study) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
-"""Reproduce published numbers: intervals of counts, kinetic parameters, a logicle scale.
+"""Reproduce published and known numbers: intervals of counts, kinetic parameters, a logicle scale.
 
-The values are those of the sources named beside them, not of this program.
+None of the expected values was made by this program.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FRACTIONS = {
 }
 BEADS_PER_UL = 49_713 / 50
 BESIDE_BEADS = (1.6924, 3.8649)
-"""Exact limits of the ratio, given the sum of both (docs/design.md), worked out apart."""
+"""Known exact limits of the ratio, given the sum of both."""
 FINKELSTEIN = (
     (45, math.inf), (6, 10), (0, 7), (46, math.inf), (46, math.inf), (7, 16), (17, math.inf),
     (7, 14), (37, 44), (0, 8), (4, 11), (15, math.inf), (11, 15), (22, math.inf),
@@ -50,7 +50,7 @@ PARAMETERS = {
     "lambda_z": 0.07572,
     "half_life": 9.154,
 }
-"""Of the series above, worked out by hand (linear up, logarithmic down)."""
+"""Known answers for the series above (linear up, logarithmic down)."""
 LOGICLE_OF_ZERO = 0.5 / 4.5
 """Where zero lies on a logicle scale of w 0.5 and m 4.5 (Moore and Parks 2012)."""
 

@@ -147,3 +147,11 @@ def test_an_outline_without_area_has_no_grid():
     scales = ("logicle", "logicle")
     gate, dimensions = shape("polygon", scales, np.array([(0.2, 0.3), (0.2, 0.5), (0.2, 0.4)]))
     assert grid_of(gate, dimensions) is None
+
+
+def test_a_gate_that_names_one_channel_twice_has_no_grid():
+    scales = ("logicle", "logicle")
+    gate, dimensions = shape(
+        "polygon", scales, places_of(scales, [(0.2, 0.1), (0.8, 0.3), (0.5, 0.9)])
+    )
+    assert grid_of(gate, [dimensions[0], dimensions[0]]) is None

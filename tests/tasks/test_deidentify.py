@@ -129,6 +129,26 @@ def test_what_was_removed_is_listed_without_values(tmp_path):
     assert read_header(copies.made[0].copy).keywords["$VOL"] == "5000"
 
 
+def test_a_second_call_keeps_what_the_first_removed(tmp_path):
+    one = write_tube(tmp_path / "a.fcs", {"$OP": PERSON})
+    two = write_tube(tmp_path / "b.fcs", {"$SRC": PERSON, "$VOL": "5000"})
+    first = deidentify(request([one], tmp_path / "clean"))
+    second = deidentify(request([two, one], tmp_path / "clean"))
+    with (tmp_path / "clean" / "removed_keywords.csv").open(encoding="utf-8") as file:
+        rows = [(row["copy"], row["keyword"]) for row in csv.DictReader(file)]
+    assert sorted(rows) == sorted(
+        [(first.made[0].copy.name, "$OP"), (second.made[0].copy.name, "$SRC")]
+    )
+
+
+def test_a_folder_in_a_files_place_is_a_sentence_and_the_others_are_copied(tmp_path):
+    (tmp_path / "b.fcs").mkdir()
+    tube = write_tube(tmp_path / "a.fcs", {})
+    copies = deidentify(request([tmp_path / "b.fcs", tube], tmp_path / "clean"))
+    assert len(copies.made) == 1
+    assert copies.faults[0].startswith("Not copied: b.fcs")
+
+
 @pytest.mark.parametrize("name", REAL)
 @needs_shared
 def test_three_readers_read_the_same_events_of_a_real_files_copy(name, tmp_path):

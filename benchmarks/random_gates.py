@@ -5,12 +5,15 @@
 A random strategy has 24 gates, a third each polygons of 5 to 9 vertices, ellipses and rectangles,
 on logicle axes, every second one under all events and the others under one of those. Times are
 processor seconds of one thread, each contender in a process of its own, in turns; membership of
-every gate is compared.
+every gate is compared. OpenFlo, where it is installed, reads, compensates, transforms and gates the
+same random strategies with its own functions (the shipped one has gates that it does not know).
 """
 
 import argparse
 import hashlib
+import importlib.util
 import json
+import logging
 import resource
 import statistics
 import subprocess
@@ -102,6 +105,9 @@ def contend(who, what, path):  # noqa: ANN001, ANN201
     from gating.fcs.events import open_events
 
     plan_of(what, path)
+    if who == "openflo":
+        logging.disable(logging.WARNING)
+        importlib.import_module("openflo.pipeline")
     start = _cpu()
     header, gating = plan_of(what, path)
     if who == "bare":
@@ -115,6 +121,9 @@ def contend(who, what, path):  # noqa: ANN001, ANN201
         found = evaluate(gating, open_events(header), header)
         seconds = _cpu() - start
         masks = {"/".join(each): found.mask(each) for each in found.rows}
+    elif who == "openflo":
+        masks = openflo_masks(gating, path)
+        seconds = _cpu() - start
     else:
         results = gating.gate_sample(flowkit.Sample(path))
         seconds = _cpu() - start
@@ -126,9 +135,47 @@ def contend(who, what, path):  # noqa: ANN001, ANN201
     return {"seconds": seconds, "kept": kept, "events": sum(int(m.sum()) for m in masks.values())}
 
 
+def openflo_masks(gating, path):  # noqa: ANN001, ANN201
+    """Read and gate with OpenFlo; gives the membership of every gate by its path."""
+    from openflo.pipeline import FlowSample, cumulative_gate_mask
+
+    sample = FlowSample(str(path))
+    sample.auto_compensate()
+    sample.apply_transform(channels=sample.comp_channels, t=262144, m=4.5, w=0.5, a=0)
+    theirs = {}
+    for name, above in gating.get_gate_ids():
+        gate = gating.get_gate(name, above)
+        x, y = gate.dimensions
+        made = {"parent_id": above[-1] if above[-1] != "root" else None}
+        made |= {"x_channel": x.id, "y_channel": y.id}
+        if hasattr(gate, "vertices"):
+            made |= {"kind": "polygon", "vertices": gate.vertices}
+        elif hasattr(gate, "covariance_matrix"):
+            made |= {"kind": "ellipsoid", "mean": gate.coordinates}
+            made |= {"cov": gate.covariance_matrix, "distance_sq": gate.distance_square}
+        else:
+            made |= {"kind": "rect", "x0": x.min, "x1": x.max, "y0": y.min, "y1": y.max}
+        theirs[name] = made
+    cache = {}
+    return {
+        "/".join((*above, name)): cumulative_gate_mask(theirs, name, sample.data, cache=cache)
+        for name, above in gating.get_gate_ids()
+    }
+
+
 def _cpu():  # noqa: ANN202
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def agreement(runs, who):  # noqa: ANN001, ANN201
+    """Say in how many gates another contender found the same events as reconflow."""
+    ours, theirs = runs["reconflow"][0], runs[who][0]
+    same = sum(theirs["kept"].get(name) == digest for name, digest in ours["kept"].items())
+    return (
+        f"same events in {same} of {len(ours['kept'])} gates "
+        f"(events in all gates: {theirs['events']} against {ours['events']})"
+    )
 
 
 def main():  # noqa: ANN201
@@ -152,6 +199,8 @@ def main():  # noqa: ANN201
         make_tube(path, options.events)
         for what in (*map(str, range(options.seeds)), SHIPPED):
             runs = {who: [] for who in ("reconflow", "flowkit", "bare")}
+            if what != SHIPPED and importlib.util.find_spec("openflo"):
+                runs["openflo"] = []
             for _ in range(options.rounds):
                 for who, each in runs.items():
                     command = [
@@ -166,12 +215,13 @@ def main():  # noqa: ANN201
                     ]
                     done = subprocess.run(command, check=True, capture_output=True, text=True)
                     each.append(json.loads(done.stdout))
-            ours, theirs, bare = (statistics.median(r["seconds"] for r in runs[w]) for w in runs)
-            same = runs["reconflow"][0]["kept"] == runs["flowkit"][0]["kept"]
-            print(
-                f"{what:12} {ours:.3f} s; FlowKit {theirs / ours:.1f} x; {ours / bare:.1f} bare "
-                f"passes; membership identical: {same}"
-            )
+            took = {
+                who: statistics.median(r["seconds"] for r in each) for who, each in runs.items()
+            }
+            ours = took.pop("reconflow")
+            print(f"{what:12} {ours:.3f} s, {ours / took.pop('bare'):.1f} bare passes")
+            for who, seconds in took.items():
+                print(f"{'':12} {who} {seconds / ours:.1f} x; {agreement(runs, who)}")
 
 
 if __name__ == "__main__":

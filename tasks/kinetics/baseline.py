@@ -34,9 +34,9 @@ def baseline_ratio(
 ) -> Parameter:
     """Give the last evaluable visit over the baseline, with its interval, as parameter ``name``.
 
-    "Not detected" bounds the ratio from above only.
+    "Not detected" bounds the ratio from above only, by the limit of detection as printed.
     """
-    base, rule = baseline_row(rows, measure, baseline_visit), "ratio-to-baseline@1"
+    base, rule = baseline_row(rows, measure, baseline_visit), "ratio-to-baseline@2"
     base_value = None if base is None else number(base[measure])
     after = evaluable_after_infusion(rows)
     points = len(after) + (base is not None)
@@ -47,7 +47,7 @@ def baseline_ratio(
     last = after[-1]
     value = number(last[measure])
     if value is None:
-        high = _upper_limit(last, measure)
+        high = number(last["lod_per_ul" if measure == "per_ul" else "lod_percent"])
         bound = None if high is None else high / base_value
         definition = because(rule, Why.BELOW_LIMIT)
         return Parameter(name, None, "1", None, bound, "left", points, definition)
@@ -69,11 +69,3 @@ def concentration_interval(row: Row) -> Interval | None:
     if low is None or high is None:
         return None
     return Interval(low, high)
-
-
-def _upper_limit(row: Row, measure: str) -> float | None:
-    """Bound what was not detected.
-
-    In blood by the 95 % limit of the concentration, in marrow by the limit of detection.
-    """
-    return number(row["per_ul_high"] if measure == "per_ul" else row["lod_percent"])

@@ -407,6 +407,18 @@ def test_marrow_without_plasma_cells_at_the_end_bounds_the_ratio_to_baseline() -
     assert strict["nadir"]["high"] == pytest.approx(0.03)
 
 
+def test_what_is_not_detected_at_the_end_lies_below_the_limit_that_the_tables_print() -> None:
+    days = ((-7, 3, 400), (28, 0.5, 400), (84, 0, 40))
+    rows = [
+        blood("plasma_cells", day, per_ul, "P01", volume=volume) for day, per_ul, volume in days
+    ]
+    frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
+    left = of(parameters_frame(frame), "plasma_cells")["percent_of_baseline_last"]
+    printed = frame.loc[frame["day"] == 84, "lod_per_ul"].item()
+    assert (left["high"], left["censoring"]) == (pytest.approx(100 * printed / 3), "left")
+    assert left["definition"] == "ratio-to-baseline:below-limit@2"
+
+
 def test_a_population_never_seen_has_no_numbers_but_all_names() -> None:
     rows = [
         blood(p, day, 0.0, "P01")

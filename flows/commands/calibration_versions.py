@@ -107,10 +107,11 @@ def _what_to_do(drafted: "Draft", study: Path) -> Iterator[str]:
     )
     place, page = _from_here(drafted.release_from), _from_here(drafted.folder / "evidence.html")
     if drafted.folder.resolve() == drafted.release_from.resolve():
-        yield f"Look at {page}, then: {release_it}"
-        return
-    yield f"Look at {page}. Before a release, put the three files into {place},"
-    yield f"then: {release_it}"
+        yield f"Look at {page}."
+    else:
+        yield f"Look at {page}, and put the three files into {place}."
+    yield f"What it would count otherwise: reconflow draft compare {calibration.pin}{here}"
+    yield f"Then: {release_it}"
 
 
 @calibrate.command

@@ -17,6 +17,7 @@ from gating.evaluation.correction_limits import VERTEX_SHARE, threshold_limits
 from gating.evaluation.corrections import Corrections
 from panels.text.errors import UsageFault
 from tasks.corrections.correct import gated_tube, uncorrected_gates
+from tasks.corrections.counted_otherwise import counted_otherwise
 from tasks.corrections.display_places import Outlined, Places, in_channel_units
 from tasks.corrections.permitted import vertex_move
 from tasks.corrections.study_state import study_state
@@ -105,12 +106,16 @@ def _made_of(snapshot: StudySnapshot, tube_sha256: str) -> Hashable:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a moved boundary would do, as the page takes it: see docs/review.md."""
+    """What a moved boundary would do, as the page takes it: see docs/review.md.
+
+    ``waits`` says that the tube's tables are still of another calibration or strategy.
+    """
 
     moved: tuple[Mapping[str, str], ...]
     outlines: Mapping[str, Outlines]
     changes: tuple[Mapping[str, Any], ...]
     curve: Mapping[str, Any] | None
+    waits: str = ""
 
     def document(self) -> dict[str, Any]:
         """Give it as JSON."""
@@ -119,6 +124,7 @@ class Preview:
             "outlines": self.outlines,
             "changes": list(self.changes),
             "curve": self.curve,
+            "waits": self.waits,
         }
 
 
@@ -130,7 +136,8 @@ class LiveTube:
         self._snapshot = snapshot
         with snapshot.study.store() as store:
             self._tube: Tube = tube_named(store, tube_sha256)
-        self._gated: GatedTube = gated_tube(self._snapshot, self._tube)
+            self._gated: GatedTube = gated_tube(self._snapshot, self._tube)
+            self._waits = counted_otherwise(store, self._gated.gating)
         self._uncorrected = uncorrected_gates(self._snapshot, self._tube, self._gated)
         self._counting = self._gated.preview()
         gated = self._gated
@@ -162,6 +169,7 @@ class LiveTube:
                 outlines=self._outlines(corrections),
                 changes=changes,
                 curve=self._curve(changes[0]["population"], results) if changes else None,
+                waits=self._waits,
             )
 
     def _with(self, counts: Mapping[str, int]) -> list[TubeCounts]:

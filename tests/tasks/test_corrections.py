@@ -20,7 +20,7 @@ from tasks.concordance.recount import comparison, measure_references
 from tasks.corrections.correct import correct_tube, preview_correction, withdraw_corrections
 from tasks.corrections.correct_from_sheet import correct_from_sheet
 from tasks.corrections.exclusion import decide_on_tube
-from tasks.corrections.live_tube import LiveTube
+from tasks.corrections.live_tube import LiveTube, LiveTubes
 from tasks.corrections.tube_history import tube_history
 from tasks.results.corrections_table import TABLE, write_corrections_table
 from tasks.results.patient_tables import counted_tubes
@@ -555,6 +555,7 @@ def test_a_correction_expires_with_the_calibration_it_was_made_on(corrected: Stu
     waits = preview_correction(corrected, FILE, further).waits
     assert "waits to be counted with bcell@3.0.0 and bcell/simulated@1.0.1" in waits
     assert "its tables are of bcell@3.0.0 and bcell/simulated@1.0.0" in waits
+    assert LiveTubes().open(corrected, sha_of(corrected)).preview({}, {}).waits == waits
     plain_night(corrected)
     assert preview_correction(corrected, FILE, further).waits == ""
     assert counts_of(corrected).corrected == frozenset()

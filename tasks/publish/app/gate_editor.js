@@ -148,7 +148,7 @@ const gateEditor = (() => {
     }
 
     effect() {
-      const { moved, changes, curve } = this.preview;
+      const { moved, changes, curve, waits } = this.preview;
       const rows = changes.map(({ label, before, after, printed_before: was, printed: is }) =>
         element(
           "tr",
@@ -163,6 +163,7 @@ const gateEditor = (() => {
         element("th", { scope: "col", class: place > 0 && "n" }, title),
       );
       return [
+        waits ? element("p", { class: "alarm" }, waits) : null,
         ...moved.map(({ words, beyond }) =>
           element("p", { class: beyond ? "alarm" : "" }, words, beyond ? ` ${beyond}` : ""),
         ),

@@ -20,7 +20,14 @@ class Strategy(StrategyContent):
     @model_validator(mode="after")
     def _hangs_together(self) -> "Strategy":
         check_coherence(self)
+        self._count_stains()
         return self
+
+    def _count_stains(self) -> None:
+        stained = {each.gate for each in self.populations if each.background == "baseline"}
+        any_of = {gate.gate: stained.intersection(gate.any_of or ()) for gate in self.gates}
+        for each in self.populations:
+            each._stains = max(1, len(any_of.get(each.gate, ())))  # noqa: SLF001 - frozen once set
 
 
 @dataclass(frozen=True, slots=True)

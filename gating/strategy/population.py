@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from panels.files.strict_model import Identifier, StrictModel
 
@@ -21,3 +21,13 @@ class Population(StrictModel):
     clinical_threshold_per_ul: float | None = Field(default=None, gt=0)
     background: Literal["none", "baseline", "negative"] = "none"
     specimens: tuple[Literal["blood", "marrow"], ...] = ("blood", "marrow")
+    _stains: int = PrivateAttr(default=1)
+
+    @property
+    def stains(self) -> int:
+        """Give how many stains may each show cells of this population that are none.
+
+        One, or of a population that is any of several with a background of their own, so many. Its
+        strategy tells.
+        """
+        return self._stains

@@ -66,6 +66,7 @@ class LimitSettings(BaseModel):
     few_percent_events: int = Field(default=5000, ge=1)
     marrow_limit_percent: float = Field(default=0.1, gt=0, le=100)
     replicate_difference: float = Field(default=0.10, gt=0)
+    background_share: float = Field(default=0.0005, ge=0, lt=1)
     b_subset_events: int = Field(default=100, ge=1)
     b_subset_indicative_events: int = Field(default=50, ge=1)
     concentration_difference: float = Field(default=0.25, gt=0)
@@ -194,22 +195,23 @@ def event_limits(
     detect_events: int | None = None,
     quantify_events: int | None = None,
     background: Background | None = None,
+    assumed: float = 0.0,
 ) -> EventLimits:
     """Decide the limits of one population in one tube.
 
     ``reference_events`` are those of its reference population. ``detect_events`` and
     ``quantify_events`` override the study's. A background lifts detection above its limit of blank,
     which allows for the counting error of the background itself, and quantification to a net CV of
-    at most ``maximum_net_cv``. At least one event is always needed: an empty population is never
-    detected.
+    at most ``maximum_net_cv``. Where it is unknown, ``assumed`` events of it lift the limits in the
+    same way. At least one event is always needed: an empty population is never detected.
     """
     detect = max(1, settings.detect_events if detect_events is None else detect_events)
     quantify = max(detect, settings.quantify_events if quantify_events is None else quantify_events)
-    if background is None:
-        return EventLimits(detect, quantify)
-    expected = background.expected(reference_events)
-    variance = background.variance(reference_events)
-    above_blank = background.limit_of_blank(reference_events) + 1
+    expected, variance, above_blank = assumed, 0.0, limit_of_blank(assumed) + 1
+    if background is not None:
+        expected = background.expected(reference_events)
+        variance = background.variance(reference_events)
+        above_blank = background.limit_of_blank(reference_events) + 1
     precise = 0
     if expected > 0:
         precise = events_for_net_cv(expected, variance, settings.maximum_net_cv)

@@ -34,6 +34,7 @@ def population_limits(
     """Decide from how many events the population counts in this tube.
 
     The tube that shows the patient's background has none itself: what is detected in it is flagged.
+    Where a stain's background is unknown, its declared share of the reference is taken to be one.
     """
     count = tube.counts[rule.id]
     background: Background | None = None
@@ -53,12 +54,14 @@ def population_limits(
     exposed = count.reference_events
     if rule.background == "negative" and count.negatives is not None:
         background, exposed = Background("", *count.negatives), count.parent_events
+    is_unknown = rule.background == "baseline" and background is None
     decided = event_limits(
         settings,
         exposed,
         detect_events=rule.detect_events,
         quantify_events=rule.quantify_events,
         background=background,
+        assumed=rule.stains * settings.background_share * exposed if is_unknown else 0.0,
     )
     if decided.raised:
         flags.append(Flag.LIMIT_RAISED)

@@ -39,6 +39,7 @@ _LAST = """
 # limits:
 #   detect_events: 20               # events from which a population counts as detected
 #   quantify_events: 50             # events from which it is quantified
+#   background_share: 0.0005        # of T cells that a CAR stain shows without CAR cells, where no tube before infusion tells
 #   validation_id: ""               # the validation report that justifies them
 
 # recovery:

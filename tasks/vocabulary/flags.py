@@ -239,13 +239,13 @@ class Flag(ExplainedWord):
     )
     LIMIT_RAISED = Explained(
         "limit_raised_by_background",
-        "The patient's pre-infusion background raised the number of events needed to detect or "
-        "to quantify.",
+        "The background of the stain, the patient's before infusion or what is assumed where no "
+        "tube tells, raised the number of events needed to detect or to quantify.",
     )
     NO_BACKGROUND = Explained(
         "no_background",
-        "No pre-infusion tube of the patient tells the background of this stain: the limits rest "
-        "on event counts alone.",
+        "No pre-infusion tube of the patient tells the background of this stain: 0.05 % of its "
+        "reference (or what the study says) is taken to be background.",
     )
     REAGENT_CHANGED = Explained(
         "reagent_changed",

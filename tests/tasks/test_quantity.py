@@ -34,6 +34,7 @@ class Rule:
     clinical_threshold_per_ul: float | None = None
     background: Literal["none", "baseline"] = "none"
     specimens: tuple[str, ...] = ("blood", "marrow")
+    stains: int = 1
 
 
 def rules(*each: Rule) -> Mapping[str, PopulationRule]:
@@ -439,7 +440,34 @@ def test_the_baseline_tube_is_not_its_own_background() -> None:
     backgrounds = baseline_backgrounds([baseline], RULES, infused=COLLECTED)
     car = quantities(baseline, backgrounds=backgrounds)["cart", "car19_t"]
     assert car.code == "DNQ"
-    assert car.flags == ("positive_before_infusion",)
+    assert set(car.flags) == {"positive_before_infusion", "limit_raised_by_background"}
+
+
+def test_a_blank_of_as_many_t_cells_as_the_assay_asks_for_is_no_assay_fault() -> None:
+    blank = cart(22, t_cells=44_000, sha="base", day=-7)
+    backgrounds = baseline_backgrounds([blank], RULES, infused=COLLECTED)
+    car = quantities(blank, backgrounds=backgrounds)["cart", "car19_t"]
+    assert (car.code, set(car.flags)) == ("ND", {"limit_raised_by_background"})
+
+
+def test_what_the_stain_may_show_without_cells_is_not_detected_where_no_tube_tells() -> None:
+    """SCIENCE 3.3: 0.05 % of 44,000 T cells are 22 events; P(Poisson(22) <= 30) is above 95 %."""
+    assert limit_of_blank(22.0) == 30
+    below, above = (quantities(cart(n, t_cells=44_000))["cart", "car19_t"] for n in (30, 31))
+    assert (below.code, above.code) == ("ND", "DNQ")
+    assert set(below.flags) == {"no_background", "limit_raised_by_background"}
+    assert quantities(cart(20, t_cells=20_000))["cart", "car19_t"].code == "DNQ"
+    none = LimitSettings(background_share=0)
+    assert quantities(cart(20, t_cells=44_000), limits=none)["cart", "car19_t"].code == "DNQ"
+
+
+def test_a_population_of_either_stain_may_show_the_background_of_both() -> None:
+    both = {"cart@1.0.0": rules(Rule("t_cells"), Rule("car19_t", background="baseline", stains=2))}
+    rows = quantify_visit([cart(45, t_cells=44_000)], both, counting=COUNTING)
+    assert rows[1][1].code == "ND"
+    populations = load_strategy("cart@4.0.0").strategy.populations
+    stains = {each.id: each.stains for each in populations if each.stains != 1}
+    assert stains == {"car_any_t": 2}
 
 
 def test_another_reagent_has_no_background() -> None:
@@ -447,7 +475,7 @@ def test_another_reagent_has_no_background() -> None:
     flags = quantities(cart(60, reagent="protein-2"), backgrounds=backgrounds)[
         "cart", "car19_t"
     ].flags
-    assert set(flags) == {"no_background", "reagent_changed"}
+    assert set(flags) == {"no_background", "reagent_changed", "limit_raised_by_background"}
 
 
 def test_order_of_tubes_changes_nothing() -> None:

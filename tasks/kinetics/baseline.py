@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tasks.counting.intervals import Interval, ratio
 from tasks.kinetics.rounding import DAYS
-from tasks.kinetics.rows import Parameter, Row, missing, number
+from tasks.kinetics.rows import Parameter, Row, missing, number, undetected_below
 from tasks.vocabulary.reasons import Why, because
 
 BASELINE_DAY = -5.0
@@ -34,7 +34,7 @@ def baseline_ratio(
 ) -> Parameter:
     """Give the last evaluable visit over the baseline, with its interval, as parameter ``name``.
 
-    "Not detected" bounds the ratio from above only, by the limit of detection as printed.
+    "Not detected" bounds the ratio from above only, by what the tables print it to be below.
     """
     base, rule = baseline_row(rows, measure, baseline_visit), "ratio-to-baseline@2"
     base_value = None if base is None else number(base[measure])
@@ -47,7 +47,7 @@ def baseline_ratio(
     last = after[-1]
     value = number(last[measure])
     if value is None:
-        high = number(last["lod_per_ul" if measure == "per_ul" else "lod_percent"])
+        high = undetected_below(last)
         bound = None if high is None else high / base_value
         definition = because(rule, Why.BELOW_LIMIT)
         return Parameter(name, None, "1", None, bound, "left", points, definition)

@@ -9,7 +9,14 @@ from tasks.kinetics.baseline import (
     evaluable_after_infusion,
 )
 from tasks.kinetics.rounding import exceeds
-from tasks.kinetics.rows import Parameter, Row, missing, number, or_infinite
+from tasks.kinetics.rows import (
+    Parameter,
+    Row,
+    missing,
+    number,
+    or_infinite,
+    undetected_below,
+)
 from tasks.vocabulary.reasons import Why, because
 
 _LOWEST_VISIT = "lowest-visit@2"
@@ -47,8 +54,8 @@ def _nadir(after: Sequence[Row], measure: str, unit: str) -> list[Parameter]:
     """Give the lowest visit after infusion, and its day.
 
     Once cells are not detected the nadir is only known to lie below what the tables print: the
-    lowest limit of detection of such a visit ("<0.36"), or a detected amount that is no more than
-    that. Its day is then any of those visits, given as the interval from the first to the last.
+    lowest such limit ("<0.36"), or a detected amount that is no more than that. Its day is then any
+    of those visits, given as the interval from the first to the last.
     """
     points = len(after)
     absent = [row for row in after if row["code"] == "ND"]
@@ -74,8 +81,7 @@ def _below_limit(
     absent: Sequence[Row], seen: Sequence[Row], measure: str, unit: str
 ) -> list[Parameter]:
     """Bound the nadir of a series in which cells were not detected at the visits ``absent``."""
-    limit = "lod_per_ul" if measure == "per_ul" else "lod_percent"
-    undetected = min(or_infinite(row[limit]) for row in absent)
+    undetected = min(or_infinite(undetected_below(row)) for row in absent)
     detected = min((float(row[measure]) for row in seen), default=math.inf)
     bound, points = min(undetected, detected), len(absent) + len(seen)
     days = [float(row["day"]) for row in absent]

@@ -59,3 +59,15 @@ def number(value: object) -> float | None:
 def or_infinite(limit: float | None) -> float:
     """Give infinity for a limit that is not given (None or NaN), so that it ranks last."""
     return math.inf if limit is None or math.isnan(limit) else limit
+
+
+def undetected_below(row: Row) -> float | None:
+    """Give what a visit's undetected cells are less than: cells/µL, in marrow percent.
+
+    In blood the limit of detection, or the upper 95 % limit of what was counted where that is
+    higher: 18 of 20 events are not detected, and may be of 28. ``row`` may have ``lod_percent``.
+    """
+    if row["specimen"] != "blood":
+        return number(row.get("lod_percent"))
+    known = [number(row["lod_per_ul"]), number(row["per_ul_high"])]
+    return max((each for each in known if each is not None), default=None)

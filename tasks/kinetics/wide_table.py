@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.kinetics.rows import Row
+from tasks.kinetics.rows import Row, undetected_below
 from tasks.kinetics.winning_rows import DETECT_EVENTS, KineticRows, kinetic_rows
 from tasks.vocabulary.amounts import concentration_text, percent_text
 from tasks.vocabulary.populations import population_rank
@@ -61,18 +61,18 @@ def print_result(row: Mapping[Any, Any], *, with_unit: bool = True) -> str:
     """Print one result as a laboratory would: ``12.3``, ``2.1 (DNQ)``, ``<1.1``, ``ND`` or ``NE``.
 
     A value that was detected but not quantified is printed and marked, as the rare-event
-    laboratories report it; one that was not detected is "less than" the tube's limit of detection.
-    Marrow has no concentration: percent of reference, with ``lod_percent`` as the limit of what was
-    not detected (``<0.03 %``). ``with_unit`` is to be false where a header names the percent.
+    laboratories report it; one that was not detected is "less than" ``undetected_below``. Marrow
+    has no concentration: percent of reference, with ``lod_percent`` as the limit of what was not
+    detected (``<0.03 %``). ``with_unit`` is to be false where a header names the percent.
     """
     code, unit = row["code"], ""
-    value, limit = row["per_ul"], row["lod_per_ul"]
+    value, limit = row["per_ul"], undetected_below(row)
     text: Callable[[float], str] = concentration_text
     if row["specimen"] != "blood":
-        value, limit, text = row["percent_reference"], row.get("lod_percent"), percent_text
+        value, text = row["percent_reference"], percent_text
         unit = " %" if with_unit else ""
     if code == "ND":
-        return f"<{text(float(limit))}{unit}" if pd.notna(limit) else "ND"
+        return "ND" if limit is None else f"<{text(limit)}{unit}"
     if code == "NE" or pd.isna(value):
         return "NE"
     mark = " (DNQ)" if code == "DNQ" else ""

@@ -24,6 +24,7 @@ _NEEDED = (
     "population",
     "percent_reference",
     "per_ul",
+    "per_ul_high",
     "lod_per_ul",
     "code",
     "flags",
@@ -31,7 +32,7 @@ _NEEDED = (
 )
 _ADDED_LATER = ("used", "review")
 """Columns that tables of earlier releases lack."""
-_NUMBERS = ("per_ul", "lod_per_ul", "percent_reference")
+_NUMBERS = ("per_ul", "per_ul_high", "lod_per_ul", "percent_reference")
 
 
 @dataclass(frozen=True, slots=True)

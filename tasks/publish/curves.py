@@ -137,6 +137,9 @@ def drawn_rows(
     if specimen == "blood":
         for target, source in CONCENTRATION.items():
             chosen[target] = pd.to_numeric(chosen[source]).astype(float)
+        # As the tables print what was not detected (``undetected_below``).
+        below = chosen[["lod", "high"]].max(axis=1)
+        chosen["lod"] = chosen["lod"].where(chosen["code"] != "ND", below)
     else:
         chosen[list(CONCENTRATION)] = float("nan")
         chosen["amount"] = pd.to_numeric(chosen["percent_reference"]).astype(float)
@@ -175,7 +178,7 @@ def _draw_quantification_limit(axes: "Axes", rows: "pd.DataFrame") -> None:
 
 
 def _draw_not_detected(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
-    """Draw visits without cells at their limit of detection, or on the axis if it is unknown."""
+    """Draw visits without cells at the limit they lie below, or on the axis if it is unknown."""
     absent = rows[rows["code"] == "ND"]
     known = absent.dropna(subset=["lod"])
     unknown = absent[absent["lod"].isna()]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 CODES = {
     "Q": "quantified: the number is the result",
     "DNQ": "detected, but too few events to quantify: the number, marked (DNQ), is an indication",
-    "ND": "not detected: written as less than the limit of detection (LOD) of that tube, <x",
+    "ND": "not detected: written as less than the limit of detection (LOD) of that tube, or than "
+    "the upper 95 % limit of what was counted where that is higher, <x",
     "NE": "not evaluable: this tube cannot answer the question; nothing may be concluded from it",
 }
 METHODS = {

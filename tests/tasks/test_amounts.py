@@ -42,7 +42,7 @@ def test_what_is_printed_lies_within_rounding_of_the_number(value: float) -> Non
 
 @pytest.mark.parametrize("value", [4628.4, 99.96, 31.83, 4.633, 0.0764, 0.1])
 def test_table_parameter_and_comparison_print_a_concentration_alike(value: float) -> None:
-    row = {"specimen": "blood", "code": "Q", "per_ul": value, "lod_per_ul": 0.1}
+    row = {"specimen": "blood", "code": "Q", "per_ul": value, "lod_per_ul": 0.1, "per_ul_high": 9e3}
     printed = print_result(row)
     assert amount_text(value, "1/uL") == printed
     parameter = {"parameter": "Cmax", "value": value, "unit": "1/uL", "low": None, "high": None}

@@ -249,6 +249,8 @@ def test_the_wide_table_has_one_row_a_visit_and_specimen() -> None:
         ({"code": "DNQ", "per_ul": 2.14}, "2.1 (DNQ)"),
         ({"code": "DNQ", "per_ul": 0.0764}, "0.076 (DNQ)"),
         ({"code": "ND"}, "<1.1"),
+        ({"code": "ND", "per_ul_high": 0.9}, "<1.1"),
+        ({"code": "ND", "per_ul_high": 1.6}, "<1.6"),
         ({"code": "NE"}, "NE"),
         ({"specimen": "marrow", "code": "Q", "percent_reference": 0.123}, "0.12 %"),
         ({"specimen": "marrow", "code": "ND", "lod_per_ul": None}, "ND"),
@@ -265,5 +267,6 @@ def test_results_are_printed_as_a_laboratory_would(
         "percent_reference": None,
         "percent_parent": None,
         "lod_per_ul": 1.111,
+        "per_ul_high": None,
     }
     assert print_result(empty | changes) == printed

@@ -419,6 +419,17 @@ def test_what_is_not_detected_at_the_end_lies_below_the_limit_that_the_tables_pr
     assert left["definition"] == "ratio-to-baseline:below-limit@2"
 
 
+def test_cells_just_not_detected_may_be_more_than_the_limit_of_detection() -> None:
+    rows = [blood("plasma_cells", day, level, "P01") for day, level in ((-7, 3), (84, 0.045))]
+    frame = kinetics_frame(rows, infused={"P01": INFUSED}, order={})
+    plasma, last = of(parameters_frame(frame), "plasma_cells"), frame[frame["day"] == 84].iloc[0]
+    assert (last["code"], last["lod_per_ul"]) == ("ND", pytest.approx(0.05))
+    assert plasma["nadir"]["high"] == last["per_ul_high"] > 0.09
+    assert plasma["percent_of_baseline_last"]["high"] == pytest.approx(
+        100 * last["per_ul_high"] / 3
+    )
+
+
 def test_a_population_never_seen_has_no_numbers_but_all_names() -> None:
     rows = [
         blood(p, day, 0.0, "P01")

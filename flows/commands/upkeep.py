@@ -1,5 +1,6 @@
 """The commands that keep a study's store safe: back up, restore, begin anew."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -30,11 +31,11 @@ def backup(file: Path, *, study: Study = Path(), json: Json = False) -> Outcome:
     from tasks.upkeep.backup import back_up
 
     manifest = back_up(open_study(study), file)
-    size = file.stat().st_size / 1e6
+    size = math.ceil(file.stat().st_size / 1000)
     return Outcome(
         document={"file": str(file), **asdict(manifest)},
         text=(
-            f"{file} ({size:.1f} MB): store, {counted(len(manifest.files) - 1, 'file')} of "
+            f"{file} ({size:,} kB): store, {counted(len(manifest.files) - 1, 'file')} of "
             f"settings and versions, hashes of {counted(len(manifest.archive), 'archived tube')}.\n"
             f"The tubes themselves are not in it: keep a copy of the archive too, and of "
             f"deidentify.key where there is one."

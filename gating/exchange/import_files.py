@@ -13,6 +13,7 @@ from gating.strategy.model import Strategy
 from panels.files.yaml_document import parse_yaml
 from panels.files.yaml_scalars import block, flow
 from panels.text.errors import StrategyFault
+from panels.text.plural import counted
 from panels.text.printable import printable
 
 HEADINGS = {
@@ -57,9 +58,9 @@ def strategy_of(imported: Imported) -> Strategy:
 
 def report(imported: Imported) -> str:
     """Write what became of the gates, worst first."""
-    gates = len(imported.name_of)
     title = printable(imported.document["title"])
-    lines = [f"# {title}", "", f"{gates} gates were carried over, {len(imported.lost)} were not."]
+    kept = counted(len(imported.name_of), "gate")
+    lines = [f"# {title}", "", f"Carried over: {kept}. Not carried over: {len(imported.lost)}."]
     for outcome, heading in HEADINGS.items():
         notes = [note for note in imported.notes if note.outcome == outcome]
         if notes:

@@ -151,7 +151,7 @@ def test_import_writes_a_draft_with_its_report(study: Path, said) -> None:
     assert len(done.document["gates"]) == 22
     place = study / "strategies" / "again" / "1.0.0"
     assert {path.name for path in place.iterdir()} == {"strategy.yaml", "IMPORT.md"}
-    assert "22 gates were carried over, 0 were not" in (place / "IMPORT.md").read_text(
+    assert "Carried over: 22 gates. Not carried over: 0." in (place / "IMPORT.md").read_text(
         encoding="utf-8"
     )
     assert said("strategy", "release", "again", "1.0.0", "--study", study).code == 2
@@ -414,7 +414,7 @@ def test_an_import_says_which_gates_were_left_out_and_what_would_keep_them(
     document = SHARED / "b-cells-lyoplate" / "12828_1_Bcell_C01.gatingml.xml"
     words = ("strategy", "import", document, "--panel", "lyoplate", "--study", study)
     done = said(*words, "--name", "few")
-    assert "3 gates were carried over, 19 were not." in done.out
+    assert "Carried over: 3 gates. Not carried over: 19." in done.out
     (cure,) = [line for line in done.out.splitlines() if "compensated: false" in line]
     assert cure.count("boundary/nonDebris/lymph/Live") == 19
     assert said(*words, "--name", "x", "--group", "G").code == 2

@@ -23,8 +23,8 @@ KINETICS = TableSchema(
         Column(
             "per_ul_low",
             "1/uL",
-            "lower limit of the 95 % interval: counting with pipette, bead lot or analyser; where a "
-            "boundary lies is not in it (flags threshold_...)",
+            "lower limit of the 95 % interval: counting with pipette, bead lot or analyser; where "
+            "a boundary lies is not in it (flags threshold_...)",
         ),
         Column(
             "per_ul_high",

@@ -42,6 +42,18 @@ def write_arrays(path: Path, head: Mapping[str, object], arrays: Arrays) -> None
     write_durably(path, arrays_bytes(head, arrays))
 
 
+def kept_arrays(path: Path, key: str) -> tuple[dict[str, Any], Arrays] | None:
+    """Read what was kept: head and arrays; None where it is not there, or is of another key.
+
+    ``key`` is that of its head: it stands for all that the file follows from.
+    """
+    try:
+        _, head, arrays = read_arrays(path)
+    except (FileNotFoundError, NotArrays):
+        return None
+    return (head, arrays) if head.get("key") == key else None
+
+
 def read_arrays(path: Path) -> tuple[bytes, dict[str, Any], Arrays]:
     """Read a file of arrays; gives its bytes, its head and the arrays.
 

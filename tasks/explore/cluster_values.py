@@ -9,13 +9,11 @@ from tasks.explore.cluster_amounts import (
     ClusterAmount,
     CompartmentAmount,
     cluster_amounts,
-    cluster_events,
 )
 from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.findings import Findings
 from tasks.explore.parts import Results, Row
 from tasks.explore.stability import STABLE
-from tasks.explore.tube_notes import outside_clusters
 
 if TYPE_CHECKING:
     from tasks.counting.limits import LimitSettings
@@ -65,9 +63,7 @@ def cluster_values(  # noqa: PLR0913 - keyword-only values of one call
             row
             for number, tube in enumerate(tubes)
             for of_tube in [results.get(tube.identity.tube_sha256, {})]
-            for row in _amounts(
-                number, tube, found, of_tube.get(done.compartment.population, {}), limits
-            )
+            for row in _amounts(number, tube, of_tube.get(done.compartment.population, {}), limits)
         ],
         "outside": [[number, *_outside(tube, limits)] for number, tube in enumerate(tubes)],
         **lists,
@@ -107,22 +103,19 @@ def _clusters(done: Exploration, found: Findings, populations: Sequence[str]) ->
     ]
 
 
-def _amounts(
-    number: int,
-    tube: PlacedTube,
-    found: Findings,
-    row: Row,
-    limits: LimitSettings,
-) -> list[list[Any]]:
+def _amounts(number: int, tube: PlacedTube, row: Row, limits: LimitSettings) -> list[list[Any]]:
     """Give a tube's clusters: [tube, cluster, share, per_ul, low, high, code, printed].
 
     ``row`` is that of the compartment.
     """
     compartment = CompartmentAmount(
-        row.get("per_ul"), row.get("per_ul_low"), row.get("per_ul_high"), row.get("code", "NE")
+        per_ul=row.get("per_ul"),
+        per_ul_low=row.get("per_ul_low"),
+        per_ul_high=row.get("per_ul_high"),
+        code=row.get("code", "NE"),
+        lod_per_ul=row.get("lod_per_ul"),
+        lloq_per_ul=row.get("lloq_per_ul"),
     )
-    events = cluster_events(tube.labels, tube.events.weights, found.judged.clusters.count)
-    amounts = cluster_amounts(events, tube.events.events, compartment, limits)
     return [
         [
             number,
@@ -134,15 +127,15 @@ def _amounts(
             each.code,
             _printed(each),
         ]
-        for each in amounts
+        for each in cluster_amounts(tube.clusters, compartment, limits)
     ]
 
 
 def _outside(tube: PlacedTube, limits: LimitSettings) -> tuple[float | None, int]:
     """Give the share of a tube's cells that is in no cluster (None: too few), and the cells."""
-    share, cells = outside_clusters(tube)
-    is_enough = tube.events.events >= limits.b_subset_indicative_events
-    return (round(share, 6) if is_enough else None), cells
+    found = tube.clusters
+    is_enough = found.counted >= limits.b_subset_indicative_events
+    return (round(found.outside_share, 6) if is_enough else None), found.outside
 
 
 def _printed(amount: ClusterAmount) -> str:

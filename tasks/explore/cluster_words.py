@@ -86,24 +86,20 @@ class ClusterWords:
 
     def _most(self, each: Unnamed) -> str:
         """Say how large a cluster is where it is largest; of a patient nobody else's visit."""
-        if self._patient is None:
-            record = self._done.map.record.tubes[each.tube]
-            return f"Up to {each.largest:.1%} of the compartment ({record.patient}, {record.visit})"
-        share, visit = self._largest_of_patient(each.cluster)
-        if not visit:
-            return f"Fewer than {LEAST_EVENTS} such cells in each tube of this patient"
-        return f"Up to {share:.1%} of the compartment in this patient ({visit})"
-
-    def _largest_of_patient(self, cluster: int) -> tuple[float, str]:
-        most, visit = 0.0, ""
-        for tube in self._done.tubes:
-            own, weight = tube.labels == cluster, tube.events.weights
-            if tube.identity.patient != self._patient or own.sum() < LEAST_EVENTS:
-                continue
-            share = float(weight[own].sum() / weight.sum())
-            if share > most:
-                most, visit = share, tube.identity.visit
-        return most, visit
+        tubes = [
+            tube
+            for tube in self._done.tubes
+            if self._patient in (None, tube.identity.patient)
+            and tube.clusters.counts[each.cluster] >= LEAST_EVENTS
+        ]
+        whose = "" if self._patient is None else " of this patient"
+        if not tubes:
+            return f"Fewer than {LEAST_EVENTS} such cells in each tube{whose}"
+        most = max(tubes, key=lambda tube: tube.clusters.share(each.cluster))
+        share, identity = most.clusters.share(each.cluster), most.identity
+        if self._patient is not None:
+            return f"Up to {share:.1%} of the compartment in this patient ({identity.visit})"
+        return f"Up to {share:.1%} of the compartment ({identity.patient}, {identity.visit})"
 
     def _gates(self, gates: Sequence[str]) -> str:
         return " and ".join(short_label(self._labels, gate) for gate in gates)

@@ -22,10 +22,7 @@ LEAST_PATIENTS = 6
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """The events of a cluster or population in a tube, of so many or in so many µL (``whole``).
-
-    Of a weighted sample both are Kish's effective numbers.
-    """
+    """The events of a cluster or population in a tube, of so many or in so many µL (``whole``)."""
 
     events: float
     whole: float

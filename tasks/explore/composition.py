@@ -36,7 +36,7 @@ def compositions(
     Raises SettingsFault when ``cohort.stratify_by`` is no column of patients.csv.
     """
     found, compartment = done.findings, done.compartment
-    clusters = cluster_parts(done.tubes, found.judged.clusters.count) if found else {}
+    clusters = cluster_parts(done.tubes) if found else {}
     parts = (clusters, population_parts(results, compartment, snapshot.labels()))
     ordered = [each["visit"] for each in visits if each["day"] is not None]
     column = snapshot.study.settings.cohort.stratify_by

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from panels.text.errors import MapFault, SheetFault
+from panels.text.errors import MapFault, ReconflowError, SheetFault
 from tasks.explore.batch_shift import Shift, batch_shifts, judging, large_shifts, unmeasured
 from tasks.explore.compartments import Compartment, axis_gates, compartment
 from tasks.explore.findings import Findings
@@ -14,7 +14,7 @@ from tasks.explore.make_map import make_map
 from tasks.explore.map_clusters import MapClusters
 from tasks.explore.map_files import FittedMap, newest_version, read_map
 from tasks.explore.placing import MapPlaces, PlacedTube, drift
-from tasks.explore.study_tubes import CountedTube, read_tubes, tubes_of
+from tasks.explore.study_tubes import CountedTube, TubeReader, read_tubes, tubes_of, unread
 from tasks.explore.tube_events import TubeEvents
 from tasks.vocabulary.moments import elapsed_days
 
@@ -60,19 +60,25 @@ def explore(
     """
     what = compartment(snapshot, name)
     listed, left_out = tubes_of(snapshot, what)
+    reader = TubeReader(snapshot, what)
     version = newest_version(snapshot.study, what.id)
     if version is not None and not new_map:
         # Before any tube is read: what is altered or of another strategy is said at once.
         fitted = read_map(snapshot.study, what.id, version)
         _refuse_other(fitted, what)
-        read = read_tubes(snapshot, what, listed)
+        read = read_tubes(reader, listed)
     else:
         _refuse_early(what, listed, least_visits)
-        read = read_tubes(snapshot, what, listed)
+        read = read_tubes(reader, listed)
         fitted = make_map(snapshot.study, what, read.tubes, new_map or FIRST)
-    places = MapPlaces(snapshot.study, fitted)
-    clusters = MapClusters(snapshot.study, fitted, what)
-    tubes = [_placed(snapshot, places, clusters, each, events) for each, events in read.tubes]
+    placing = _Placing(
+        snapshot,
+        reader,
+        MapPlaces(snapshot.study, fitted),
+        MapClusters(snapshot.study, fitted, what),
+    )
+    tubes, not_counted = placing.all(read.tubes)
+    clusters = placing.clusters
     shifts = judging(
         batch_shifts([(t.identity, t.events) for t in tubes], fitted.reference.tubes),
         axis_gates(what),
@@ -82,11 +88,11 @@ def explore(
         map=fitted,
         is_new=version is None or bool(new_map),
         tubes=tuple(tubes),
-        opened=read.opened,
-        placed=places.placed,
+        opened=reader.opened,
+        placed=placing.places.placed,
         shifts=tuple(shifts),
         left_out=tuple(left_out),
-        unread=tuple(read.unread),
+        unread=(*read.unread, *not_counted),
         notes=(
             *_notes(fitted, listed),
             *drift(fitted, tubes),
@@ -128,25 +134,45 @@ def _refuse_early(what: Compartment, listed: Sequence[CountedTube], least_visits
         )
 
 
-def _placed(
-    snapshot: StudySnapshot,
-    places: MapPlaces,
-    clusters: MapClusters,
-    each: CountedTube,
-    events: TubeEvents,
-) -> PlacedTube:
-    coordinates, placed_by = places.place(events)
-    identity = each.tube.identity
-    return PlacedTube(
-        identity,
-        _day(snapshot, identity),
-        events,
-        coordinates,
-        placed_by,
-        clusters.labels(events),
-        each.counted_as,
-        each.gating.counted_at,
-    )
+@dataclass(frozen=True, slots=True)
+class _Placing:
+    """What lays the tubes of a study on a map, one after the other."""
+
+    snapshot: StudySnapshot
+    reader: TubeReader
+    places: MapPlaces
+    clusters: MapClusters
+
+    def all(
+        self, tubes: Sequence[tuple[CountedTube, TubeEvents]]
+    ) -> tuple[list[PlacedTube], list[tuple[str, str]]]:
+        """Place tubes; gives them, and patient and sentence of those whose file is not there."""
+        placed, not_counted = [], []
+        for each, events in tubes:
+            try:
+                placed.append(self.one(each, events))
+            except (ReconflowError, OSError) as fault:
+                not_counted.append(unread(each, fault))
+        return placed, not_counted
+
+    def one(self, each: CountedTube, events: TubeEvents) -> PlacedTube:
+        """Place a tube's sampled events, and count all of its events by cluster."""
+        coordinates, placed_by = self.places.place(events)
+        labels, counts = self.clusters.of_tube(
+            events, each.counted_as, lambda: self.reader.counted(each)
+        )
+        identity = each.tube.identity
+        return PlacedTube(
+            identity,
+            _day(self.snapshot, identity),
+            events,
+            coordinates,
+            placed_by,
+            labels,
+            counts,
+            each.counted_as,
+            each.gating.counted_at,
+        )
 
 
 def _day(snapshot: StudySnapshot, identity: TubeIdentity) -> float | None:

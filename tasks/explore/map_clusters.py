@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from panels.files.lock import canonical_sha256
 from panels.text.errors import ReconflowError
-from tasks.explore.arrays_file import Arrays, NotArrays, read_arrays, write_arrays
+from tasks.explore.arrays_file import kept_arrays, write_arrays
 from tasks.explore.cells import NOISE, Cells, Integers, leaf_populations
+from tasks.explore.cluster_counts import ClusterCounts, cluster_counts
 from tasks.explore.clusters import DensityClusters
 from tasks.explore.compartments import ancestors, defining_markers
 from tasks.explore.findings import Findings, Judged, findings, judge
@@ -19,6 +22,7 @@ from tasks.explore.map_files import maps_folder
 from tasks.explore.placing import events_sha256
 from tasks.explore.reference import columns_of
 from tasks.explore.stability import Stability
+from tasks.explore.tube_events import MOST_COUNTED
 
 if TYPE_CHECKING:
     from tasks.explore.compartments import Compartment
@@ -51,24 +55,47 @@ class MapClusters:
         except ReconflowError as fault:
             self.fault = str(fault)
 
-    def labels(self, events: TubeEvents) -> Integers:
-        """Give the cluster of each of a tube's events (n,), NOISE where there is none."""
+    def of_tube(
+        self, events: TubeEvents, counted_as: str, counted: Callable[[], NDArray[np.float32]]
+    ) -> tuple[Integers, ClusterCounts]:
+        """Give the cluster of each sampled event of a tube (n,), and how many events each has.
+
+        NOISE are those in none. ``counted`` reads the values (m, markers of the sample) of the
+        events to be counted, and is called where the tube was not counted by an earlier run;
+        ``counted_as`` stands for what gated it.
+        """
         if self.findings is None:
-            return np.full(len(events.rows), NOISE, dtype=np.int64)
+            none = np.full(len(events.rows), NOISE, dtype=np.int64)
+            return none, ClusterCounts((), 0, events.events)
         path = self._folder / CLUSTERS / f"{events.tube_sha256[:12]}.npz"
-        key = f"{self._key} {events_sha256(events)}"
-        kept = _kept(path, key)
+        key = canonical_sha256([self._key, events_sha256(events), counted_as, MOST_COUNTED])
+        kept = kept_arrays(path, key)
         if kept is not None:
-            return kept[1]["labels"]
-        values = columns_of(events.values, events.markers, self._names)
-        labels = self.findings.judged.clusters.assign(values.astype(np.float64))
-        write_arrays(path, {"key": key}, {"labels": labels})
-        return labels
+            head, arrays = kept
+            known = ClusterCounts(tuple(head["counts"]), head["counted"], events.events)
+            return arrays["labels"], known
+        labels, counts = self._assigned(self.findings, events, counted())
+        write_arrays(
+            path,
+            {"key": key, "counts": counts.counts, "counted": counts.counted},
+            {"labels": labels},
+        )
+        return labels, counts
+
+    def _assigned(
+        self, found: Findings, events: TubeEvents, counted: NDArray[np.float32]
+    ) -> tuple[Integers, ClusterCounts]:
+        clusters = found.judged.clusters
+        shown, values = (
+            columns_of(each, events.markers, self._names) for each in (events.values, counted)
+        )
+        labels = clusters.assign(shown.astype(np.float64))
+        return labels, cluster_counts(clusters, values, events.events)
 
     def _judged(self, cells: Cells) -> Judged:
         """Read the clusters that were kept beside the map, or find them and keep them."""
         path = self._folder / f"{CLUSTERS}.npz"
-        kept = _kept(path, self._key)
+        kept = kept_arrays(path, self._key)
         if kept is None:
             judged = judge(cells.values, seed=SEED)
             _keep(path, self._key, judged)
@@ -121,12 +148,3 @@ def _keep(path: Path, key: str, judged: Judged) -> None:
     clusters = judged.clusters
     arrays = {"values": clusters.values, "owner": clusters.owner, "reach": clusters.reach}
     write_arrays(path, head, {**arrays, "labels": judged.labels})
-
-
-def _kept(path: Path, key: str) -> tuple[dict[str, Any], Arrays] | None:
-    """Read what was kept; None where that is nothing, or of other cells."""
-    try:
-        _, head, arrays = read_arrays(path)
-    except (FileNotFoundError, NotArrays):
-        return None
-    return (head, arrays) if head.get("key") == key else None

@@ -1,7 +1,7 @@
 """Give the parts of a compartment, tube by tube, as counts that can be compared.
 
-Parts are the clusters of the map and the reported populations that divide the compartment. Clusters
-are counted in the sample, populations in all events of the tube, as the tables have them.
+Parts are the clusters of the map and the reported populations that divide the compartment, both
+counted in the events of the tube.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from tasks.explore.cluster_amounts import cluster_events
 from tasks.explore.comparison import Amount
 from tasks.explore.compartments import SPECIMEN, ancestors
 from tasks.kinetics.winning_rows import winning_rows
@@ -42,7 +41,7 @@ def published_results(study: Study) -> Results:
     return found
 
 
-def cluster_parts(tubes: Sequence[PlacedTube], clusters: int) -> Parts:
+def cluster_parts(tubes: Sequence[PlacedTube]) -> Parts:
     """Count the clusters, named by number from 1; of several tubes of a visit the largest counts.
 
     Tubes come by patient and time.
@@ -56,10 +55,9 @@ def cluster_parts(tubes: Sequence[PlacedTube], clusters: int) -> Parts:
             largest[place] = each
     found: dict[str, dict[str, dict[str, Amount]]] = {}
     for (patient, visit), tube in largest.items():
-        events = cluster_events(tube.labels, tube.events.weights, clusters)
         found.setdefault(patient, {})[visit] = {
-            str(number): Amount(each.effective, tube.events.events / each.weight)
-            for number, each in enumerate(events, start=1)
+            str(number): Amount(events, tube.clusters.counted)
+            for number, events in enumerate(tube.clusters.counts, start=1)
         }
     return found
 

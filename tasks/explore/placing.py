@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.explore.arrays_file import NotArrays, read_arrays, write_arrays
+from tasks.explore.arrays_file import kept_arrays, write_arrays
+from tasks.explore.cluster_counts import ClusterCounts
 from tasks.explore.embedding import Placing, coordinates_sha256, library_versions, probes
 from tasks.explore.map_files import FittedMap, maps_folder
 from tasks.explore.reference import columns_of
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class PlacedTube:
     """A tube on a map: its sampled events, their coordinates (n, 2) and their clusters (n,).
 
-    ``day`` is counted from the patient's infusion (None: not known); ``placed_by`` is the hash by
-    which the libraries that placed it are known, ``counted_as`` stands for what counted it, and
-    ``counted_at`` (UTC) says when.
+    ``clusters`` counts all events of its compartment. ``day`` is counted from the patient's
+    infusion (None: not known); ``placed_by`` is the hash by which the libraries that placed it are
+    known, ``counted_as`` stands for what counted it, and ``counted_at`` (UTC) says when.
     """
 
     identity: TubeIdentity
@@ -37,6 +37,7 @@ class PlacedTube:
     coordinates: NDArray[np.float32]
     placed_by: str
     labels: NDArray[np.int64]
+    clusters: ClusterCounts
     counted_as: str
     counted_at: str
 
@@ -57,9 +58,9 @@ class MapPlaces:
         """Give the coordinates (n, 2) of a tube's events, and the hash of what placed them."""
         path = self._folder / f"{events.tube_sha256[:12]}.npz"
         key = f"{self._fitted.sha256} {events_sha256(events)}"
-        kept = _kept(path, key)
+        kept = kept_arrays(path, key)
         if kept is not None:
-            return kept
+            return kept[1]["coordinates"], kept[0]["placed_by"]
         values = columns_of(events.values, events.markers, self._fitted.record.names)
         coordinates = self._placing.place(values)
         write_arrays(path, {"key": key, "placed_by": self.probe}, {"coordinates": coordinates})
@@ -103,14 +104,3 @@ def events_sha256(events: TubeEvents) -> str:
     """Hash which events of a tube are placed, and their values."""
     parts = (events.rows.astype("<i8"), events.values.astype("<f4"))
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
-
-
-def _kept(path: Path, key: str) -> tuple[NDArray[np.float32], str] | None:
-    """Read where a tube's events were placed; None where these were not placed in this map."""
-    try:
-        _, head, arrays = read_arrays(path)
-    except (FileNotFoundError, NotArrays):
-        return None
-    if head.get("key") != key:
-        return None
-    return arrays["coordinates"], head["placed_by"]

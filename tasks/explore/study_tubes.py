@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from panels.files.lock import canonical_sha256
 from panels.text.errors import ReconflowError
-from tasks.explore.arrays_file import NotArrays, read_arrays, write_arrays
+from tasks.explore.arrays_file import Arrays, kept_arrays, write_arrays
 from tasks.explore.compartments import SPECIMEN, Compartment
 from tasks.explore.map_files import maps_folder
 from tasks.explore.reference import RULE
-from tasks.explore.tube_events import PER_TUBE, Anchor, TubeEvents, compartment_events, sampled
+from tasks.explore.tube_events import (
+    MOST_COUNTED,
+    PER_TUBE,
+    Anchor,
+    TubeEvents,
+    compartment_events,
+    counted_values,
+    sampled,
+)
 from tasks.store.counts import gatings_in_use
 from tasks.store.exclusions import excluded_tubes
 from tasks.store.gatings import TubeGating
@@ -23,6 +35,8 @@ from tasks.tubes.reference_tubes import ReferenceIndex, reference_index
 
 if TYPE_CHECKING:
     from tasks.study.snapshot import StudySnapshot
+
+SAMPLE, COUNTED = ".npz", "-counted.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +50,10 @@ class CountedTube:
 
 @dataclass(slots=True)
 class ReadTubes:
-    """The sampled events of tubes; ``unread``: patient and sentence of those not to be read.
-
-    ``opened`` counts the files that were read because nothing of them was kept by an earlier run.
-    """
+    """The sampled events of tubes; ``unread``: patient and sentence of those not to be read."""
 
     tubes: list[tuple[CountedTube, TubeEvents]] = field(default_factory=list)
     unread: list[tuple[str, str]] = field(default_factory=list)
-    opened: int = 0
 
 
 def tubes_of(
@@ -98,62 +108,82 @@ def counted_as(gating: TubeGating) -> str:
     return canonical_sha256({name: getattr(gating, name) for name in names.split()})
 
 
-def read_tubes(
-    snapshot: StudySnapshot, compartment: Compartment, tubes: Sequence[CountedTube]
-) -> ReadTubes:
-    """Give the sampled events of tubes: those kept by an earlier run, else from their files.
+def read_tubes(reader: TubeReader, tubes: Sequence[CountedTube]) -> ReadTubes:
+    """Give the sampled events of tubes.
 
     A tube that cannot be read is left out with a sentence.
     """
     done = ReadTubes()
-    references: ReferenceIndex | None = None
     for each in tubes:
-        path = _kept_at(snapshot, compartment, each)
-        kept = _kept(path, _key(compartment, each))
-        if kept is None:
-            if references is None:
-                with snapshot.study.store() as store:
-                    references = reference_index(snapshot, store)
-            try:
-                kept = _read(snapshot, compartment, each, references)
-            except (ReconflowError, OSError) as fault:
-                done.unread.append((each.tube.identity.patient, _sentence(each, fault)))
-                continue
-            _keep(path, _key(compartment, each), kept)
-            done.opened += 1
-        done.tubes.append((each, kept))
+        try:
+            done.tubes.append((each, reader.sample(each)))
+        except (ReconflowError, OSError) as fault:
+            done.unread.append(unread(each, fault))
     return done
 
 
-def _read(
-    snapshot: StudySnapshot, compartment: Compartment, each: CountedTube, references: ReferenceIndex
-) -> TubeEvents:
-    gated = gate_tube(snapshot.study, each.tube, compartment.used, references)
-    return sampled(compartment_events(gated, compartment))
-
-
-def _sentence(each: CountedTube, fault: Exception) -> str:
+def unread(each: CountedTube, fault: Exception) -> tuple[str, str]:
+    """Say of which patient a tube is that cannot be read, and why it cannot."""
     identity = each.tube.identity
     said = str(fault)
     if isinstance(fault, OSError):
         said = f"its file cannot be read ({fault.strerror or fault})."
     named = f"{identity.patient} {identity.visit}, {identity.tube_sha256[:12]}"
-    return f"{named} is left out: {said}"
+    return identity.patient, f"{named} is left out: {said}"
 
 
-def _kept_at(snapshot: StudySnapshot, compartment: Compartment, each: CountedTube) -> Path:
-    folder = maps_folder(snapshot.study, compartment.id) / "tubes"
-    return folder / f"{each.tube.identity.tube_sha256[:12]}.npz"
+class TubeReader:
+    """Reads events of a compartment: those kept by an earlier run, else from the tubes' files.
+
+    ``opened`` counts the files that were read because nothing of them was kept. Methods raise
+    ReconflowError or OSError when a file cannot be read.
+    """
+
+    def __init__(self, snapshot: StudySnapshot, compartment: Compartment) -> None:
+        self._snapshot, self._compartment = snapshot, compartment
+        self._folder = maps_folder(snapshot.study, compartment.id) / "tubes"
+        self.opened = 0
+
+    def sample(self, each: CountedTube) -> TubeEvents:
+        """Give the sampled events of a tube."""
+        kept = kept_arrays(self._path(each, SAMPLE), self._key(each))
+        return _events(*kept) if kept else self._read(each)[0]
+
+    def counted(self, each: CountedTube) -> NDArray[np.float32]:
+        """Give the values (n, shown) of the events in which clusters are counted."""
+        kept = kept_arrays(self._path(each, COUNTED), self._key(each))
+        return kept[1]["values"] if kept else self._read(each)[1]
+
+    def _read(self, each: CountedTube) -> tuple[TubeEvents, NDArray[np.float32]]:
+        """Read a tube's file, and keep both."""
+        snapshot, compartment = self._snapshot, self._compartment
+        gated = gate_tube(snapshot.study, each.tube, compartment.used, self._references)
+        events = compartment_events(gated, compartment)
+        sample, counted = sampled(events), counted_values(events)
+        key = self._key(each)
+        write_arrays(self._path(each, COUNTED), {"key": key}, {"values": counted})
+        arrays = {name: getattr(sample, name) for name in ("rows", "values", "codes", "weights")}
+        write_arrays(self._path(each, SAMPLE), _head(key, sample), arrays)
+        self.opened += 1
+        return sample, counted
+
+    @cached_property
+    def _references(self) -> ReferenceIndex:
+        with self._snapshot.study.store() as store:
+            return reference_index(self._snapshot, store)
+
+    def _path(self, each: CountedTube, suffix: str) -> Path:
+        return self._folder / f"{each.tube.identity.tube_sha256[:12]}{suffix}"
+
+    def _key(self, each: CountedTube) -> str:
+        """Hash what the events that are kept of a tube follow from."""
+        what = self._compartment
+        said = [each.counted_as, what.gate, list(what.shown), PER_TUBE, MOST_COUNTED, RULE]
+        return canonical_sha256(said)
 
 
-def _key(compartment: Compartment, each: CountedTube) -> str:
-    """Hash what the sampled events of a tube follow from."""
-    said = [each.counted_as, compartment.gate, list(compartment.shown), PER_TUBE, RULE]
-    return canonical_sha256(said)
-
-
-def _keep(path: Path, key: str, events: TubeEvents) -> None:
-    head = {
+def _head(key: str, events: TubeEvents) -> dict[str, object]:
+    return {
         "key": key,
         "tube_sha256": events.tube_sha256,
         "markers": events.markers,
@@ -161,18 +191,9 @@ def _keep(path: Path, key: str, events: TubeEvents) -> None:
         "sets": events.sets,
         "anchors": [[a.gate, a.marker, a.events, a.median, a.sd] for a in events.anchors],
     }
-    arrays = {name: getattr(events, name) for name in ("rows", "values", "codes", "weights")}
-    write_arrays(path, head, arrays)
 
 
-def _kept(path: Path, key: str) -> TubeEvents | None:
-    """Read what was kept of a tube; None where that is nothing, or of a tube counted otherwise."""
-    try:
-        _, head, arrays = read_arrays(path)
-    except (FileNotFoundError, NotArrays):
-        return None
-    if head.get("key") != key:
-        return None
+def _events(head: dict[str, Any], arrays: Arrays) -> TubeEvents:
     return TubeEvents(
         tube_sha256=head["tube_sha256"],
         markers=tuple(head["markers"]),

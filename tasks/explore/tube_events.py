@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PER_TUBE = 2_000
 """A tube gives at most so many events to a map."""
+MOST_COUNTED = 100_000
+"""Clusters are counted in at most so many events of a tube."""
 FEWEST_ANCHORS = 200
 """The median of fewer cells says little of a tube's staining; in aplasia they are not even cells of
 that kind."""
@@ -111,6 +113,17 @@ def compartment_events(gated: GatedTube, compartment: Compartment) -> TubeEvents
 def sampled(events: TubeEvents, most: int = PER_TUBE) -> TubeEvents:
     """Choose at most ``most`` events, as many of each code, so that small codes come whole."""
     return events.chosen(first_by_chance(events, most))
+
+
+def counted_values(events: TubeEvents, most: int = MOST_COUNTED) -> Floats:
+    """Give the values of all events, or of ``most`` by chance, each with the same chance.
+
+    They are float32 (n, markers).
+    """
+    if len(events.rows) <= most:
+        return events.values
+    first = np.argpartition(chance_order(events), most)[:most]
+    return events.values[np.sort(first)]
 
 
 def chance_order(events: TubeEvents) -> NDArray[np.uint64]:

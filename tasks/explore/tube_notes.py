@@ -22,16 +22,6 @@ ABOVE_REFERENCE = 2.0
 """That share must also be so many times the reference's: between clusters there are always some."""
 
 
-def outside_clusters(tube: PlacedTube) -> tuple[float, int]:
-    """Give the share of a tube's compartment that is in no cluster, and how many cells were seen.
-
-    The share is 0 to 1, by weight.
-    """
-    outside, weight = tube.labels == NOISE, tube.events.weights
-    whole = float(weight.sum())
-    return (float(weight[outside].sum()) / whole if whole else 0.0), int(outside.sum())
-
-
 def page_notes(done: Exploration, patient: str | None = None) -> list[str]:
     """Give all that a page says of a map (of all patients where there is none), and the command."""
     tubes = [each for each in done.tubes if patient in (None, each.identity.patient)]
@@ -55,10 +45,10 @@ def _unknown_cells(done: Exploration, tubes: Sequence[PlacedTube]) -> list[str]:
     later = [each for each in tubes if each.identity.tube_sha256 not in reference.tubes]
     told = []
     for each in later:
-        share, cells = outside_clusters(each)
+        share, cells = each.clusters.outside_share, each.clusters.outside
         if cells >= MANY_CELLS and share >= max(MANY_SHARE, ABOVE_REFERENCE * usual):
             identity = each.identity
-            told.append(f"{identity.patient}, {identity.visit}: {share:.1%} ({cells} cells seen)")
+            told.append(f"{identity.patient}, {identity.visit}: {share:.1%} ({cells:,} cells)")
     if not told:
         return []
     said = (

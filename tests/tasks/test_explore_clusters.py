@@ -11,8 +11,9 @@ from panels.text.errors import ReconflowError
 from tasks.counting.intervals import scaled_count, wilson
 from tasks.explore.annotation import describe
 from tasks.explore.cells import NOISE, Cells, leaf_populations
-from tasks.explore.cluster_amounts import CompartmentAmount, cluster_amounts, cluster_events
-from tasks.explore.clusters import FEWEST_EVENTS, find_clusters
+from tasks.explore.cluster_amounts import CompartmentAmount, cluster_amounts
+from tasks.explore.cluster_counts import AT_ONCE, ClusterCounts, cluster_counts
+from tasks.explore.clusters import FEWEST_EVENTS, DensityClusters, find_clusters
 from tasks.explore.findings import Findings, findings, judge
 from tasks.explore.stability import STABLE, best_jaccard, stability
 from tasks.explore.unnamed import LEAST_SHARE, lists
@@ -230,8 +231,9 @@ COMPARTMENT = CompartmentAmount(50.0, 45.0, 55.5, "Q")
 
 
 def test_a_cluster_counts_as_the_same_cells_counted_in_the_tube_s_volume() -> None:
-    labels = np.repeat([0, 1, 2, NOISE], (400, 30, 5, 565))
-    counted = cluster_amounts(cluster_events(labels, np.ones(1000), 4), 1000, COMPARTMENT)
+    counts = ClusterCounts((400, 30, 5, 0), 1000, 1000)
+    counted = cluster_amounts(counts, COMPARTMENT)
+    assert (counts.outside, counts.outside_share, counts.share(1)) == (565, 0.565, 0.03)
     volume = 1000 / 50.0
     beyond = (math.log(55.5 / 45.0) / (2 * 1.959964)) ** 2 - 1 / 1000
     assert [each.code for each in counted] == ["Q", "DNQ", "ND", "ND"]
@@ -245,9 +247,7 @@ def test_a_cluster_counts_as_the_same_cells_counted_in_the_tube_s_volume() -> No
 
 
 def test_what_was_not_detected_is_an_upper_limit_and_never_a_zero() -> None:
-    [few, none] = cluster_amounts(
-        cluster_events(np.zeros(5, dtype=np.int64), np.ones(5), 2), 1000, COMPARTMENT
-    )
+    [few, none] = cluster_amounts(ClusterCounts((5, 0), 1000, 1000), COMPARTMENT)
     for each in (few, none):
         assert each.code == "ND"
         assert (each.per_ul, each.per_ul_low, each.percent) == (None, None, None)
@@ -256,64 +256,57 @@ def test_what_was_not_detected_is_an_upper_limit_and_never_a_zero() -> None:
     assert none.per_ul_high < few.per_ul_high  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(
-    "compartment",
-    [
-        CompartmentAmount(None, None, None, "NE"),
-        CompartmentAmount(2.0, 1.2, 3.1, "DNQ"),
-        CompartmentAmount(None, None, 1.0, "ND"),
-    ],
-)
-def test_a_cluster_of_a_compartment_without_concentration_has_none(
-    compartment: CompartmentAmount,
-) -> None:
-    [only] = cluster_amounts(
-        cluster_events(np.zeros(80, dtype=np.int64), np.ones(80), 1), 200, compartment
-    )
+def test_a_cluster_of_a_compartment_without_a_volume_has_a_share_alone() -> None:
+    counts, no_volume = ClusterCounts((80,), 200, 200), CompartmentAmount(None, None, None, "NE")
+    [only] = cluster_amounts(counts, no_volume)
     assert (only.code, only.per_ul, only.per_ul_high, only.lod_per_ul) == ("NE", None, None, None)
     assert only.percent == pytest.approx(40)
+    [few] = cluster_amounts(ClusterCounts((40,), 49, 49), no_volume)
+    assert (few.code, few.percent) == ("NE", None)
 
 
-def test_a_sample_gives_the_same_amount_less_surely() -> None:
-    whole = cluster_events(np.repeat([0, NOISE], (400, 600)), np.ones(1000), 1)
-    part = cluster_events(np.repeat([0, NOISE], (40, 60)), np.full(100, 10.0), 1)
-    [surely], [less] = (cluster_amounts(each, 1000, COMPARTMENT) for each in (whole, part))
+def test_what_was_not_detected_has_no_part_that_was() -> None:
+    depleted = CompartmentAmount(None, None, 1.0, "ND", lod_per_ul=0.9, lloq_per_ul=2.2)
+    [only] = cluster_amounts(ClusterCounts((60,), 60, 60), depleted)
+    assert (only.code, only.percent, only.per_ul, only.per_ul_high) == ("ND", None, None, 1.0)
+    assert (only.lod_per_ul, only.lloq_per_ul) == (0.9, 2.2)
+
+
+def test_no_cluster_is_surer_than_its_compartment() -> None:
+    """The compartment's limits are raised by its background: 62 events of it are not quantified."""
+    raised = CompartmentAmount(3.1, 2.3, 4.2, "DNQ", lod_per_ul=2.0, lloq_per_ul=4.0)
+    amounts = cluster_amounts(ClusterCounts((55, 5), 62, 62), raised)
+    assert [each.code for each in amounts] == ["DNQ", "ND"]
+    assert [each.percent for each in amounts] == [None, None]
+    assert {each.lod_per_ul for each in amounts} == {2.0}
+
+
+def test_a_cluster_is_detected_from_the_compartments_own_limit_on() -> None:
+    raised = replace(COMPARTMENT, lod_per_ul=2.0, lloq_per_ul=4.0)
+    amounts = cluster_amounts(ClusterCounts((39, 40, 79, 80), 1000, 1000), raised)
+    assert [each.code for each in amounts] == ["ND", "DNQ", "DNQ", "Q"]
+
+
+def test_a_part_of_a_large_compartment_gives_the_same_amount_less_surely() -> None:
+    [surely] = cluster_amounts(ClusterCounts((400,), 1000, 1000), COMPARTMENT)
+    [less] = cluster_amounts(ClusterCounts((40,), 100, 1000), COMPARTMENT)
     assert less.per_ul == pytest.approx(surely.per_ul)
     assert less.percent == pytest.approx(surely.percent)
     assert (surely.code, less.code) == ("Q", "DNQ")
-    # Ten cells that were seen stand for a hundred; of all cells it takes twenty.
-    assert less.lod_per_ul == pytest.approx(5 * surely.lod_per_ul)  # type: ignore[operator]
-    assert less.lloq_per_ul == pytest.approx(10 * surely.lloq_per_ul)  # type: ignore[operator]
+    assert less.lod_per_ul == pytest.approx(10 * surely.lod_per_ul)  # type: ignore[operator]
     assert less.per_ul_low < surely.per_ul_low  # type: ignore[operator]
 
 
-def test_a_cluster_that_was_seen_is_not_called_undetected_for_its_weights() -> None:
-    """37 sampled cells that stand for 322 count as 18.8; gates would quantify them."""
-    weight = np.concatenate([np.ones(20), np.full(17, 302 / 17), np.full(963, 17.56)])
-    labels = np.repeat([0, NOISE], (37, 963))
-    [found] = cluster_events(labels, weight, 1)
-    assert found.effective < 20
-    [amount] = cluster_amounts([found], 17_231, COMPARTMENT)
-    assert amount.code == "DNQ"
-    assert amount.per_ul == pytest.approx(50 * 322 / 17_231)
-    assert amount.percent == pytest.approx(100 * 322 / 17_231)
-    assert amount.per_ul_high > 2 * amount.per_ul_low  # type: ignore[operator]
-
-
-@pytest.mark.parametrize(
-    ("seen", "weight", "code"), [(9, 10, "ND"), (10, 10, "DNQ"), (19, 1, "ND")]
-)
-def test_few_sampled_cells_are_detected_from_ten_on(seen: int, weight: int, code: str) -> None:
-    labels = np.repeat([0, NOISE], (seen, 500 - seen))
-    events = cluster_events(labels, np.full(500, float(weight)), 1)
-    [amount] = cluster_amounts(events, 500 * weight, COMPARTMENT)
-    assert amount.code == code
-
-
-def test_unequal_weights_count_as_fewer_events() -> None:
-    [found] = cluster_events(np.zeros(4, dtype=np.int64), np.array([1.0, 1.0, 1.0, 7.0]), 1)
-    assert found.effective == pytest.approx(100 / 52)
-    assert found.estimated == pytest.approx(10)
+def test_every_event_of_a_tube_is_counted_in_its_cluster() -> None:
+    rng = np.random.default_rng(9)
+    known, cloud = blobs(rng), np.repeat(np.arange(3), (1200, 700, 400))
+    found = DensityClusters(known, cloud, np.full(3, 0.3))
+    later = np.vstack([blobs(rng, (AT_ONCE, 7, 150)), island(rng, 11)]).astype(np.float32)
+    counts = cluster_counts(found, later, len(later))
+    assert counts.counts == (AT_ONCE, 7, 150)
+    assert (counts.outside, counts.counted) == (11, AT_ONCE + 168)
+    nobody = cluster_counts(found, later[:0], 0)
+    assert (nobody.counts, nobody.outside_share, nobody.share(0)) == ((0, 0, 0), 0, 0)
 
 
 def _sure(found: Findings, kinds: np.ndarray) -> list[str]:

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.explore.reference import MOST, constant_markers, reference_of
 from tasks.explore.sampling import first_of_each, shares
-from tasks.explore.tube_events import TubeEvents, sampled
+from tasks.explore.tube_events import TubeEvents, counted_values, sampled
 
 SIZES = st.lists(st.integers(0, 400), min_size=1, max_size=12)
 
@@ -111,3 +112,13 @@ def test_a_channel_that_is_the_same_in_all_cells_is_named() -> None:
     values[:5, 0] = 0.9
     chosen = reference_of([("P1", replace(whole, values=values))])
     assert constant_markers(chosen, ("A", "B")) == ("A",)
+
+
+def test_a_part_by_chance_gives_every_event_the_same_chance() -> None:
+    whole = tube([6000, 3000, 1000])
+    assert counted_values(whole) is whole.values
+    part = counted_values(whole, 5000)
+    shares_ = np.bincount(part[:, 1].astype(int)) / 5000
+    assert shares_ == pytest.approx([0.6, 0.3, 0.1], abs=0.02)
+    assert len(np.unique(part[:, 0])) == 5000
+    assert np.array_equal(part, counted_values(whole, 5000))

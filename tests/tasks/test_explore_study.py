@@ -19,6 +19,7 @@ from flows.commands.data_set import export
 from panels.text.errors import MapFault, UsageFault
 from tasks.explore.annotation import Enrichment
 from tasks.explore.arrays_file import NotArrays, read_arrays
+from tasks.explore.cluster_counts import ClusterCounts
 from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.document import exploration_document, exploration_text
 from tasks.explore.embedding import coordinates_sha256
@@ -26,7 +27,8 @@ from tasks.explore.explore import Exploration, explore
 from tasks.explore.map_clusters import reference_cells
 from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
 from tasks.explore.map_values import map_values
-from tasks.explore.tube_notes import outside_clusters, tube_notes
+from tasks.explore.placing import PlacedTube
+from tasks.explore.tube_notes import tube_notes
 from tasks.explore.unnamed import Unnamed
 from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
@@ -91,6 +93,16 @@ def copied(counted: Study, explored: Exploration, tmp_path: Path) -> Study:
 
 def again(study: Study) -> Exploration:
     return explore(read_snapshot(study), "t_cells")
+
+
+def sample_of(study: Study, tube: PlacedTube) -> Path:
+    """Give the file in which a tube's sampled events are kept."""
+    return maps_folder(study, "t_cells") / "tubes" / f"{tube.identity.tube_sha256[:12]}.npz"
+
+
+def counts_of(study: Study, tube: PlacedTube) -> Path:
+    """Give the file in which a tube's counts of clusters are kept."""
+    return maps_folder(study, "t_cells") / "1.0.0" / "clusters" / sample_of(study, tube).name
 
 
 def written(study: Study) -> dict[str, bytes]:
@@ -176,7 +188,7 @@ def test_a_tube_whose_file_vanished_stays_where_it_was_placed(copied: Study) -> 
 
 
 def test_a_tube_that_has_to_be_read_again_and_cannot_is_named(copied: Study) -> None:
-    (kept, *_) = sorted((maps_folder(copied, "t_cells") / "tubes").iterdir())
+    kept = sample_of(copied, again(copied).tubes[0])
     kept.unlink()
     for path in copied.archive.rglob("*.fcs"):
         path.unlink()
@@ -184,6 +196,31 @@ def test_a_tube_that_has_to_be_read_again_and_cannot_is_named(copied: Study) -> 
     assert len(done.tubes) == 1
     (sentence,) = [said for patient, said in done.unread if patient == "P01" and kept.stem in said]
     assert "its file cannot be read" in sentence
+
+
+def test_a_tube_is_counted_again_from_what_was_kept_or_from_its_file(
+    copied: Study, explored: Exploration
+) -> None:
+    tube, other = explored.tubes
+    kept = sample_of(copied, tube)
+    events = kept.with_name(f"{kept.stem}-counted.npz")
+    before = events.read_bytes()
+    counts_of(copied, tube).unlink()
+    done = again(copied)
+    assert (done.tubes[0].clusters, done.opened) == (tube.clusters, 0)
+    counts_of(copied, tube).unlink()
+    events.unlink()
+    done = again(copied)
+    assert (done.tubes[0].clusters, done.opened) == (tube.clusters, 1)
+    assert events.read_bytes() == before
+    counts_of(copied, tube).unlink()
+    events.unlink()
+    for path in copied.archive.rglob("*.fcs"):
+        path.unlink()
+    done = again(copied)
+    assert [each.identity for each in done.tubes] == [other.identity]
+    [(patient, sentence)] = done.unread
+    assert (patient, "its file cannot be read" in sentence) == ("P01", True)
 
 
 def test_an_excluded_tube_is_on_no_map_and_the_map_stays(
@@ -390,19 +427,18 @@ def test_a_night_makes_no_first_map_of_few_visits(copied: Study) -> None:
 
 def test_a_later_tube_with_cells_in_no_cluster_is_named(explored: Exploration) -> None:
     later = explored.tubes[0]
-    unknown = np.where(np.arange(len(later.labels)) % 10 == 0, -1, 0)
     moved = replace(
         later,
-        labels=unknown,
+        clusters=ClusterCounts((8100,), 9000, 9000),
         identity=replace(later.identity, tube_sha256="f" * 64),
     )
     (sentence,) = tube_notes(explored, [moved])
-    share, cells = outside_clusters(moved)
-    assert f"{later.identity.visit}: {share:.1%} ({cells} cells seen)" in sentence
+    assert f"{later.identity.visit}: 10.0% (900 cells)" in sentence
     assert "--compartment t_cells --new-map" in sentence
-    assert tube_notes(explored, [replace(moved, labels=np.zeros_like(unknown))]) == []
+    known = replace(moved, clusters=ClusterCounts((8950,), 9000, 9000))
+    assert tube_notes(explored, [known]) == []
     # Of the map's own tubes a new map would say the same.
-    assert tube_notes(explored, [replace(later, labels=unknown)]) == []
+    assert tube_notes(explored, [replace(later, clusters=moved.clusters)]) == []
 
 
 def test_populations_that_no_marker_of_the_map_cuts_out_name_no_cells(
@@ -510,6 +546,11 @@ def test_the_clusters_of_a_map_are_kept_beside_it_and_shown(
     assert len(value["amounts"]) == count * len(done.tubes)
     assert [row[0] for row in value["outside"]] == list(range(len(done.tubes)))
     assert all(0 <= row[1] < 0.1 for row in value["outside"])
+    for tube in done.tubes:
+        counts = tube.clusters
+        assert counts.counted == counts.events == tube.events.events
+        in_sample = [float(tube.events.weights[tube.labels == each].sum()) for each in range(count)]
+        assert counts.counts == pytest.approx(in_sample, abs=0.05 * counts.events)
     assert {row[6] for row in value["amounts"]} == {"NE"}
     assert value["composition"]["sentence"].startswith("Nothing is claimed from 1 patient")
     codes = unpacked(value["events"]["cluster"], "<u1")

@@ -1,6 +1,6 @@
 // Cells of a map that a person chose: a population, a cluster, a product, or what a lasso holds.
 const mapCells = (() => {
-  /** Of a sample, fewer cells than this are not said to be detected (cluster_amounts.py). */
+  /** Of a sample, fewer cells than this are not said to be detected. */
   const FEWEST_SEEN = 10;
   const NORMAL = 1.959964;
   const PARTS = 1000;

@@ -2,14 +2,15 @@
 const mapClusters = (() => {
   /**
    * Give what every tube has of lit cells; of a cluster the numbers of the data. Of a compartment
-   * that was not detected no share is given.
+   * that was not detected, or not quantified, no share is given.
    */
   function amountsOf(map, mask, chosen) {
     const withheld = { share: null, low: null, high: null, withheld: true };
-    const isOfNone = ({ tube, share }) => share !== null && map.value.tubes[tube].code === "ND";
+    const isTooFew = ({ tube, share }) =>
+      share !== null && ["ND", "DNQ"].includes(map.value.tubes[tube].code);
     const estimated = mapCells
       .amounts(map, mask)
-      .map((each) => (isOfNone(each) ? { ...each, ...withheld } : each));
+      .map((each) => (isTooFew(each) ? { ...each, ...withheld } : each));
     const [kind, index] = chosen.split(":");
     if (kind !== "cluster") return estimated;
     const counted = countedOf(map, Number(index));
@@ -20,20 +21,15 @@ const mapClusters = (() => {
   }
 
   /**
-   * Give what the data say of a cluster by tube, counted in all cells that were sampled of it; a
-   * share is null where too few cells were seen. Of a compartment that was not detected, the
-   * concentration is the compartment's upper limit.
+   * Give what the data say of a cluster by tube, counted in all cells of it; a share is null where
+   * they are too few. Of a compartment that was not detected it is the compartment's limit.
    */
   function countedOf(map, cluster) {
     const rows = map.value.amounts.filter((row) => row[1] === cluster);
-    const isDetected = (tube) => map.value.tubes[tube].code !== "ND";
     return new Map(
       rows.map(([tube, , share, per_ul, least, most, code, printed]) => [
         tube,
-        {
-          ...{ share, low: null, high: null },
-          ...(isDetected(tube) ? { per_ul, least, most, code, printed } : {}),
-        },
+        { share, low: null, high: null, per_ul, least, most, code, printed },
       ]),
     );
   }
@@ -143,7 +139,7 @@ const mapClusters = (() => {
     const found = (map.value.outside ?? []).filter(([tube]) => map.isOf(tube, patient));
     if (!found.length) return null;
     const cells = found.map(([, share, seen]) => {
-      const words = seen === 1 ? "1 cell seen" : `${numberWords.count(seen)} cells seen`;
+      const words = seen === 1 ? "1 cell" : `${numberWords.count(seen)} cells`;
       const told = [numberWords.percent(share, 1), element("span", { class: "interval" }, words)];
       return element("td", { class: "n" }, share === null ? "" : told);
     });
@@ -152,7 +148,7 @@ const mapClusters = (() => {
 
   const HEAT = [
     "Number: cells/µL, below it the 95 % interval and the share of the compartment.",
-    "In no cluster: the share alone, with the cells of the tube's sample.",
+    "In no cluster: the share alone, with the number of cells.",
     "Bar: the share, from nothing to all of the tube's cells.",
     "The interval is the counting error alone: it does not say how surely a cluster ends where it does.",
   ].join(" ");

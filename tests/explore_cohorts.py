@@ -6,6 +6,7 @@ the compartment as is asked for and few others, so that a cohort takes seconds.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -90,13 +91,23 @@ def b_cohort(
     )
 
 
-def car_cohort(seed: int, share: float, *, cells: int = 1500, patients: int = 2) -> Cohort:
-    """Simulate CAR-T tubes; ``share`` of the CAR-T cells are at rest from D28 on."""
+def car_cohort(
+    seed: int,
+    share: float,
+    *,
+    cells: int = 1500,
+    patients: int = 2,
+    lineage: Literal["", "cd4", "cd8"] = "",
+) -> Cohort:
+    """Simulate CAR-T tubes; ``share`` of the CAR-T cells are at rest from D28 on.
+
+    They are of both lineages, or of one.
+    """
 
     def compositions() -> Iterator[Mapping[str, float]]:
         for number in range(patients):
             drawn = draw_patient(f"P{number}", np.random.default_rng([seed, number]))
-            patient: Patient = replace(drawn, resting_car_share=share)
+            patient: Patient = replace(drawn, resting_car_share=share, resting_car_lineage=lineage)
             for day in CAR_DAYS:
                 there = blood(patient, day)
                 cars = {name: each for name, each in there.items() if "_car" in name}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import exp, log
+from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -107,7 +108,8 @@ class Patient:
     """One simulated patient: courses, and factors by which the blood differs from the typical.
 
     ``resting_car_share`` is the share (0 to 1) of the CAR-T cells that come to rest four weeks
-    after infusion: a second phenotype, which no gate of the panels describes.
+    after infusion, in both lineages or in ``resting_car_lineage`` alone: a second phenotype, which
+    no gate of the panels describes.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Patient:
     plasma_cells: float = 2.0
     car_cd8_share: float = 0.6
     resting_car_share: float = 0.0
+    resting_car_lineage: Literal["", "cd4", "cd8"] = ""
     marrow_plasma_share: float = 0.003
 
 
@@ -325,16 +328,33 @@ def _car_t(cars: Mapping[str, float], patient: Patient, day: float) -> Compositi
 
     Truly double-positive cells do not exist.
     """
-    resting = patient.resting_car_share if day >= _CAR_AT_REST_DAY else 0.0
     usual = dict(zip(MEMORY, (0.03, 0.25, 0.60, 0.12), strict=True))
-    stages = {stage: share * (1 - resting) for stage, share in usual.items()}
-    if resting:
-        stages["resting"] = resting
     lines = {"cd4": 1 - patient.car_cd8_share, "cd8": patient.car_cd8_share}
+    at_rest = _cars_at_rest(patient, day, lines)
     return {
-        f"t_{line}_{stage}_{car}": value * lines[line] * stages[stage]
-        for (car, value), line, stage in product(cars.items(), lines, stages)
+        f"t_{line}_{stage}_{car}": value * lines[line] * share
+        for (car, value), line in product(cars.items(), lines)
+        for stage, share in _with_resting(usual, at_rest[line]).items()
     }
+
+
+def _cars_at_rest(patient: Patient, day: float, lines: Mapping[str, float]) -> dict[str, float]:
+    """Give for each lineage the share of its CAR-T cells that are at rest.
+
+    ``lines`` are the lineages' shares of all CAR-T cells.
+    """
+    share = patient.resting_car_share if day >= _CAR_AT_REST_DAY else 0.0
+    only = patient.resting_car_lineage
+    if not only:
+        return dict.fromkeys(lines, share)
+    return dict.fromkeys(lines, 0.0) | {only: min(1.0, share / lines[only])}
+
+
+def _with_resting(usual: Mapping[str, float], resting: float) -> dict[str, float]:
+    """Take resting cells out of all memory stages alike."""
+    if not resting:
+        return dict(usual)
+    return {stage: share * (1 - resting) for stage, share in usual.items()} | {"resting": resting}
 
 
 def _log_normal(rng: Generator, median: float, geometric_sd: float) -> float:

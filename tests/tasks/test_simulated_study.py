@@ -332,3 +332,13 @@ def test_a_share_of_the_car_t_cells_comes_to_rest_four_weeks_after_infusion() ->
     resting = sum(value for kind, value in late.items() if "_resting_" in kind)
     assert resting == pytest.approx(0.2 * total(usual, "car_any_t"))
     assert total(late, "car_any_t") == pytest.approx(total(usual, "car_any_t"))
+
+
+def test_one_lineage_of_the_car_t_cells_comes_to_rest_alone() -> None:
+    patient = Patient("P01", resting_car_share=0.2, resting_car_lineage="cd8")
+    late, usual = blood(patient, 56), blood(Patient("P01"), 56)
+    resting = {kind: value for kind, value in late.items() if "_resting_" in kind}
+    assert all(kind.startswith("t_cd8_resting_") for kind in resting)
+    assert sum(resting.values()) == pytest.approx(0.2 * total(usual, "car_any_t"))
+    for line in ("cd4_t", "cd8_t", "car_any_t"):
+        assert total(late, line) == pytest.approx(total(usual, line))

@@ -1,14 +1,16 @@
 """Judge what the clusters of a compartment find, and what they invent, on simulated cohorts.
 
     PYTHONPATH=. python benchmarks/explore_evidence.py [--seeds 10] [--without 20] [--share 0.0125]
-        [--cells 1000] [--skip 0] [--skip-without 0] [--only b_cells,car_t,second,lyoplate]
+        [--cells 1000] [--skip 0] [--skip-without 0]
+        [--only b_cells,car_t,car_cd4,car_both,second,lyoplate]
 
 For each compartment: cohorts in which ``--share`` of the cells of two of four visits are a
 population that no gate describes, and cohorts without any. A cohort is two patients of four visits
-with about ``--cells`` cells of the compartment in each tube. Found: one entry of a list of which
-at least 70 % are such cells, and which holds at least half of them (or of those of one kind, where
-several kinds are added). Invented: an entry that is no simulated kind of
-cell which the gates leave unnamed. ``second`` are tubes of the second simulator, on which nothing
+with about ``--cells`` cells of the compartment in each tube. Found: a cluster in a list of which at
+least 70 % are such cells, and which holds at least half of them (or of those of one kind, where
+several kinds are added). Invented: a cluster in a list that is no simulated kind of cell which the
+gates leave unnamed. ``car_t`` are CAR-T cells of which CD8 cells come to rest, ``car_cd4`` CD4
+cells, ``car_both`` both together. ``second`` are tubes of the second simulator, on which nothing
 was calibrated. ``lyoplate`` is the real tube in ../shared/data with the gates of openCyto.
 """
 
@@ -19,12 +21,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from tasks.explore.findings import Findings, findings, judge
 from tasks.explore.stability import adjusted_rand
-from tasks.explore.unnamed import Spanning, Unnamed
+from tasks.explore.unnamed import Part, Unnamed
 from tests.explore_cohorts import (
     Cohort,
     b_cohort,
@@ -48,19 +51,26 @@ class Trial:
     phenotype: Callable[[str], str] = str
 
 
+def _car_trial(lineage: Literal["", "cd4", "cd8"]) -> Trial:
+    """Add CAR-T cells at rest, of one lineage or (no name) of both."""
+    lines = (lineage,) if lineage else ("cd4", "cd8")
+    stages = ("naive", "cm", "em", "temra")
+    return Trial(
+        lambda seed, share, cells: car_cohort(seed, share, cells=cells, lineage=lineage),
+        frozenset(f"{line} resting" for line in lines),
+        frozenset(f"{line} {stage}" for line in ("cd4", "cd8") for stage in stages),
+        car_phenotype,
+    )
+
+
 TRIALS: Mapping[str, Trial] = {
     "b_cells": Trial(
         lambda seed, share, cells: b_cohort(seed, share, cells=cells, dn2=False),
         frozenset({"activated_naive_b"}),
     ),
-    "car_t": Trial(
-        lambda seed, share, cells: car_cohort(seed, share, cells=cells),
-        frozenset({"cd4 resting", "cd8 resting"}),
-        frozenset(
-            f"{line} {stage}" for line in ("cd4", "cd8") for stage in ("naive", "cm", "em", "temra")
-        ),
-        car_phenotype,
-    ),
+    "car_t": _car_trial("cd8"),
+    "car_cd4": _car_trial("cd4"),
+    "car_both": _car_trial(""),
     "second": Trial(
         lambda seed, share, cells: second_b_cohort(seed, share, cells=cells),
         frozenset({"b_dn2"}),
@@ -115,10 +125,10 @@ def _trial(name: str, trial: Trial, seed: int, share: float, cells: int) -> tupl
     found_in = findings(cohort.cells, judge(cohort.cells.values, seed=seed))
     added = np.isin(kinds, list(trial.added))
     found, invented, told = False, [], []
-    for entry in entries(found_in):
+    lists = found_in.lists
+    for gates, entry in entries(found_in):
         [(kind, number)] = Counter(kinds[entry.events]).most_common(1)
         of_kind = int((kinds == kind).sum())
-        gates = " and ".join(entry.gates) or "no gate"
         text = f"{kind} {number}/{len(entry.events)} (of {of_kind} there are) in {gates}"
         told.append(text)
         of_added = int(added[entry.events].sum())
@@ -131,16 +141,20 @@ def _trial(name: str, trial: Trial, seed: int, share: float, cells: int) -> tupl
         f"{name} seed {seed} share {share:.2%}: {len(kinds)} cells, {added.sum()} added, "
         f"{found_in.judged.clusters.count} clusters, ARI with truth {true:.2f}, between parts "
         f"{min(found_in.judged.stability.rand):.2f}, with mixture {found_in.judged.agreement:.2f}; "
-        f"listed: {'; '.join(told) or 'none'}{'; INVENTED ' + str(invented) if invented else ''}",
+        f"unnamed {len(lists.unnamed)}, spanning {len(lists.spanning)}: "
+        f"{'; '.join(told) or 'none'}{'; INVENTED ' + str(invented) if invented else ''}",
         flush=True,
     )
     return found, invented
 
 
-def entries(found: Findings) -> Iterator[Unnamed | Spanning]:
-    """Yield the entries of both lists."""
-    yield from found.lists.unnamed
-    yield from found.lists.spanning
+def entries(found: Findings) -> Iterator[tuple[str, Unnamed | Part]]:
+    """Yield the clusters of both lists, each with the gates that hold it."""
+    for each in found.lists.unnamed:
+        yield " and ".join(each.gates) or "no gate", each
+    for spanning in found.lists.spanning:
+        for part in spanning.parts:
+            yield f"{' and '.join(spanning.gates)} (spanning)", part
 
 
 def show_lyoplate() -> None:

@@ -70,7 +70,7 @@ def cluster_values(  # noqa: PLR0913 - keyword-only values of one call
         "spanning": [
             listed
             | {
-                "other": each.clusters[0],
+                "other": each.typical,
                 "populations": [populations.index(g) for g in each.gates if g in populations],
             }
             for listed, each in zip(lists["spanning"], found.lists.spanning, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from panels.text.plural import counted
@@ -44,12 +44,14 @@ class ClusterWords:
         )
 
     def spanning(self, each: Spanning) -> str:
-        """Say which two clusters some gates hold together."""
-        typical, other = (number + 1 for number in each.clusters)
-        first, second = each.shares
+        """Say which clusters some gates hold together."""
+        parts = [
+            f"{part.cluster + 1} ({part.share:.0%}: {_told(part.apart)})" for part in each.parts
+        ]
+        apart = dict.fromkeys(marker for part in each.parts for marker in part.apart)
         said = (
-            f"{self._gates(each.gates)} hold clusters {typical} ({first:.0%} of its cells) and "
-            f"{other} ({second:.0%}), which is {_told(each.apart)}. {self._ungated(each.apart)}"
+            f"{self._gates(each.gates)} hold clusters {each.typical + 1} ({each.share:.0%} of "
+            f"the cells), {_listed(parts)}. {self._ungated(apart)}"
         )
         return said.strip()
 
@@ -76,7 +78,11 @@ class ClusterWords:
                 {"cluster": each.cluster, "sentence": self.unnamed(each)} for each in found.unnamed
             ],
             "spanning": [
-                {"cluster": each.clusters[1], "sentence": self.spanning(each)}
+                {
+                    "cluster": each.parts[0].cluster,
+                    "clusters": [part.cluster for part in each.parts],
+                    "sentence": self.spanning(each),
+                }
                 for each in found.spanning
             ],
             "shifted": [
@@ -104,10 +110,10 @@ class ClusterWords:
     def _gates(self, gates: Sequence[str]) -> str:
         return " and ".join(short_label(self._labels, gate) for gate in gates)
 
-    def _ungated(self, apart: Sequence[Enrichment]) -> str:
+    def _ungated(self, apart: Iterable[Enrichment]) -> str:
         """Say where no gate could tell cells apart: none is drawn on these markers."""
         gated = gated_markers(self._strategy)
-        names = [each.marker for each in apart if each.marker not in gated]
+        names = dict.fromkeys(each.marker for each in apart if each.marker not in gated)
         if not names:
             return ""
         return f"{self._done.compartment.used.name} has no gate on {', '.join(names)}. "
@@ -115,3 +121,7 @@ class ClusterWords:
 
 def _told(apart: Sequence[Enrichment]) -> str:
     return ", ".join(each.word for each in apart)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -99,7 +99,7 @@ def _clusters(done: Exploration) -> dict[str, Any] | None:
 
 _TITLES = {
     "unnamed": "Cells no gate names",
-    "spanning": "Gates that span two clusters",
+    "spanning": "Gates that span several clusters",
     "shifted": "More likely a shift of the stain",
 }
 

@@ -1,13 +1,14 @@
-"""List stable clusters that no gate names, and gates that hold two kinds of cells.
+"""List stable clusters that no gate names, and gates that hold several kinds of cells.
 
 Cells are named by the leaf populations that hold them, together (``car19_t and cd8_t``): the gates
 of a strategy overlap. A cluster is not named where most of its cells lie in no leaf population, or
-where they are a small part of what some hold, apart from the typical cells there: the gates hold
-them without meaning them. Where such a part is large, the gates span two kinds of cells. An
-unstable cluster and what lies between clusters are in no list.
+where they are a small part of what some hold and a kind of their own there: the gates hold them
+without meaning them. Where such a part is large, or only joins what other clusters of the same
+gates have one by one (memory stages of CD8 T cells: CD45RA, CCR7, both), the gates span several
+kinds of cells. An unstable cluster and what lies between clusters are in no list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +28,7 @@ LEAST_EVENTS = 10
 HELD = 0.75
 """A gate holds a cluster when it holds this share of its cells."""
 LARGE_PART = 0.2
-"""A gate spans two clusters when each has this share of its cells."""
+"""A cluster with this share of a gate's cells is as much what the gate means as the typical one."""
 APART = 2.5
 """Two clusters are apart when a marker differs by so many SDs."""
 STILL_TYPICAL = 0.1
@@ -54,18 +55,31 @@ class Unnamed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spanning:
-    """Leaf populations that hold two kinds of cells.
+class Part:
+    """A cluster that gates hold beside their typical one.
 
-    ``clusters`` are the typical one and another; ``shares`` theirs of the gates' cells; ``apart``
-    is how the other differs from the typical; ``events`` are its indices into the cells.
+    ``share`` is that of the gates' cells, ``apart`` says in which markers it differs from the
+    typical cluster, ``events`` are indices into the cells.
+    """
+
+    cluster: int
+    share: float
+    apart: tuple[Enrichment, ...]
+    events: Integers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spanning:
+    """Leaf populations that hold several kinds of cells.
+
+    ``typical`` is the cluster with most of their cells, of which it has the ``share``; ``parts``
+    are the others, the largest first.
     """
 
     gates: Gates
-    clusters: tuple[int, int]
-    shares: tuple[float, float]
-    apart: tuple[Enrichment, ...]
-    events: Integers
+    typical: int
+    share: float
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,22 +158,21 @@ def lists(cells: Cells, labels: Integers, stable: Sequence[int]) -> Lists:
     ``labels`` (events,) are the clusters of the cells, ``stable`` those that may be listed.
     """
     named = _Named(cells, labels, tuple(stable), cells.in_leaves)
-    unnamed: list[Unnamed] = []
+    held_by: dict[Gates, list[int]] = {}
+    for cluster in named.stable:
+        gates = named.gates(cluster) if (labels == cluster).any() else None
+        if gates is not None:
+            held_by.setdefault(gates, []).append(cluster)
+    unnamed = [_outside(named, each) for each in held_by.pop((), []) if _may_be_listed(named, each)]
     spanning: list[Spanning] = []
     shifted: list[int] = []
-    for cluster in named.stable:
-        if not _may_be_listed(named, cluster):
-            continue
-        gates = named.gates(cluster)
-        found = _outside(named, cluster) if gates == () else _inside(named, cluster, gates)
-        match found:
-            case Unnamed():
-                unnamed.append(found)
-            case Spanning():
-                spanning.append(found)
-            case "shifted":
-                shifted.append(cluster)
-    return Lists(tuple(unnamed), tuple(spanning), tuple(shifted))
+    for gates, clusters in held_by.items():
+        found = _inside(named, gates, clusters)
+        unnamed += found.unnamed
+        spanning += found.spanning
+        shifted += found.shifted
+    unnamed.sort(key=lambda each: each.cluster)
+    return Lists(tuple(unnamed), tuple(spanning), tuple(sorted(shifted)))
 
 
 def _may_be_listed(named: _Named, cluster: int) -> bool:
@@ -175,28 +188,39 @@ def _outside(named: _Named, cluster: int) -> Unnamed:
     return Unnamed(cluster, "outside", (), (), *named.largest(cluster), events)
 
 
-def _inside(
-    named: _Named, cluster: int, gates: Gates | None
-) -> Unnamed | Spanning | Literal["shifted"] | None:
-    """Hold a cluster against the typical cells of the gates that hold it; None: it is named."""
-    if gates is None:
-        return None
+def _inside(named: _Named, gates: Gates, clusters: Sequence[int]) -> Lists:
+    """Hold the ``clusters`` that some gates hold against the typical cells of these."""
     held = named.inside(gates)
-    typical = named.typical(held)
-    apart = named.apart(cluster, typical) if typical not in (NOISE, cluster) else ()
-    if not apart:
-        return None
-    share, tube = named.largest(cluster)
-    if _is_shift(named, held, typical, tube):
-        return "shifted"
-    events = np.flatnonzero(named.labels == cluster)
-    whole = named.weight(held)
-    first, second = (
-        named.weight(held & (named.labels == each)) / whole for each in (typical, cluster)
-    )
-    if min(first, second) >= LARGE_PART:
-        return Spanning(gates, (typical, cluster), (first, second), apart, events)
-    return Unnamed(cluster, "inside", gates, apart, share, tube, events)
+    typical, whole = named.typical(held), named.weight(held)
+    unnamed: list[Unnamed] = []
+    parts: list[Part] = []
+    shifted: list[int] = []
+    for cluster in clusters:
+        if typical in (cluster, NOISE) or not _may_be_listed(named, cluster):
+            continue
+        apart = named.apart(cluster, typical)
+        if not apart:
+            continue
+        largest, tube = named.largest(cluster)
+        share = named.weight(held & (named.labels == cluster)) / whole
+        events = np.flatnonzero(named.labels == cluster)
+        others = {typical, *clusters} - {cluster}
+        if _is_shift(named, held, typical, tube):
+            shifted.append(cluster)
+        elif share >= LARGE_PART or not _is_own_kind(named, cluster, others):
+            parts.append(Part(cluster, share, apart, events))
+        else:
+            unnamed.append(Unnamed(cluster, "inside", gates, apart, largest, tube, events))
+    parts.sort(key=lambda part: -part.share)
+    share = named.weight(held & (named.labels == typical)) / whole
+    spanning = (Spanning(gates, typical, share, tuple(parts)),) if parts else ()
+    return Lists(tuple(unnamed), spanning, tuple(shifted))
+
+
+def _is_own_kind(named: _Named, cluster: int, others: Iterable[int]) -> bool:
+    """Tell whether a cluster is apart from every other one in the same marker, to the same side."""
+    sides = [{each.word for each in named.apart(cluster, other)} for other in others]
+    return bool(set.intersection(*sides))
 
 
 def _is_shift(named: _Named, held: Booleans, typical: int, tube: int) -> bool:

@@ -16,7 +16,7 @@ from tasks.explore.cluster_counts import AT_ONCE, ClusterCounts, cluster_counts
 from tasks.explore.clusters import FEWEST_EVENTS, DensityClusters, find_clusters
 from tasks.explore.findings import Findings, findings, judge
 from tasks.explore.stability import STABLE, best_jaccard, stability
-from tasks.explore.unnamed import LEAST_SHARE, lists
+from tasks.explore.unnamed import LEAST_SHARE, Part, lists
 from tasks.explore.valleys import joined, valley
 from tests.explore_cohorts import b_cohort, second_b_cohort
 
@@ -174,8 +174,49 @@ def test_a_gate_with_two_clusters_of_a_fifth_or_more_spans_them() -> None:
     found = lists(cells, cloud, (0, 1, 2))
     assert found.unnamed == ()
     [spanning] = found.spanning
-    assert (spanning.gates, spanning.clusters) == (("naive",), (0, 2))
-    assert spanning.shares == pytest.approx((0.75, 0.25))
+    [part] = spanning.parts
+    assert (spanning.gates, spanning.typical, part.cluster) == (("naive",), 0, 2)
+    assert (spanning.share, part.share) == pytest.approx((0.75, 0.25))
+
+
+def _stages() -> tuple[Cells, np.ndarray]:
+    """Make four kinds of one gate that two markers divide, one apart in a third, and other cells.
+
+    The kinds that are not the usual one are few.
+    """
+    rng = np.random.default_rng(8)
+    cloud = np.repeat(np.arange(6), (3000, 160, 140, 60, 50, 900))
+    middles = np.full((6, 3), 0.2)
+    middles[[1, 3], 0] = 0.7
+    middles[[2, 3, 4], 1] = 0.7
+    middles[[4, 5], 2] = (0.7, 0.9)
+    values = rng.normal(middles[cloud], SPREAD)
+    return _cells(values, {"cd8": cloud < 5, "cd4": cloud == 5}), cloud
+
+
+def test_kinds_that_the_same_markers_divide_are_one_entry_of_their_gate() -> None:
+    """Three memory stages beside the usual one say one thing; what none of them has is its own."""
+    cells, cloud = _stages()
+    found = lists(cells, cloud, tuple(range(6)))
+    [spanning] = found.spanning
+    assert (spanning.gates, spanning.typical) == (("cd8",), 0)
+    assert [each.cluster for each in spanning.parts] == [1, 2, 3]
+    assert [{each.word for each in part.apart} for part in spanning.parts] == [
+        {"CD1 high"},
+        {"CD2 high"},
+        {"CD1 high", "CD2 high"},
+    ]
+    [own] = found.unnamed
+    assert (own.cluster, own.gates) == (4, ("cd8",))
+
+
+def test_a_kind_with_a_marker_of_its_own_stays_an_entry_of_its_own() -> None:
+    """Without the kind that has both, each of two has what no other cell of the gate has."""
+    cells, cloud = _stages()
+    labels = np.where(cloud == 3, NOISE, cloud)
+    found = lists(cells, np.where(labels == 4, NOISE, labels), (0, 1, 2, 5))
+    assert found.spanning == ()
+    assert [each.cluster for each in found.unnamed] == [1, 2]
 
 
 def test_cells_outside_all_gates_are_unnamed() -> None:
@@ -311,10 +352,14 @@ def test_every_event_of_a_tube_is_counted_in_its_cluster() -> None:
 
 def _sure(found: Findings, kinds: np.ndarray) -> list[str]:
     """Give the kind that each entry of both lists consists of."""
-    entries = [*found.lists.unnamed, *found.lists.spanning]
+    entries = [*found.lists.unnamed, *_parts(found)]
     return [
         str(name) for each in entries for name, share in [_most(kinds[each.events])] if share > 0.9
     ]
+
+
+def _parts(found: Findings) -> list[Part]:
+    return [part for each in found.lists.spanning for part in each.parts]
 
 
 def _most(kinds: np.ndarray) -> tuple[str, float]:
@@ -337,4 +382,4 @@ def test_nothing_is_invented_in_tubes_of_another_simulator() -> None:
     cohort = second_b_cohort(12, 0.0, cells=500, patients=1)
     found = findings(cohort.cells, judge(cohort.cells.values, seed=1))
     assert set(_sure(found, cohort.kind)) <= {"b_igm_only", "b_naive_igm_low"}
-    assert len(_sure(found, cohort.kind)) == len(found.lists.unnamed) + len(found.lists.spanning)
+    assert len(_sure(found, cohort.kind)) == len(found.lists.unnamed) + len(_parts(found))

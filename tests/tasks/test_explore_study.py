@@ -484,7 +484,7 @@ def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None
     assert "Not in the map's distances: CD3, CD14+viability, CD45" in text
     assert "Clusters: " in text
     assert "Cells no gate names: " in text
-    assert "Gates that span two clusters: " in text
+    assert "Gates that span several clusters: " in text
     document = exploration_document(explored, [Path("a/page")])
     assert document["clusters"]["count"] >= document["clusters"]["stable"] > 0
     listed = [each["cluster"] for each in document["clusters"]["unnamed"]]

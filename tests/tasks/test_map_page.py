@@ -148,7 +148,7 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
     page = opened()
     lists = page.evaluate(text("main"))
     assert f"Cluster 3 is named by no gate {HOSTILE}. Light these cells" in lists
-    assert "None: no gate holds two stable clusters that are apart." in lists
+    assert "None: no gate holds several stable clusters that are apart." in lists
     heat = page.evaluate(rows(".map-heat"))
     assert (
         heat[0]
@@ -214,6 +214,14 @@ def test_no_list_is_empty_for_want_of_stable_clusters(opened):
     said = page.evaluate(text("main"))
     assert said.count("No stable cluster to judge.") == 2
     assert "Clusters were not looked for" not in said
+
+
+def test_each_cluster_that_a_gate_holds_is_lit_by_its_own_button(opened):
+    held = {"cluster": 1, "clusters": [1, 2], "other": 0, "populations": [1]}
+    page = opened(map_value() | {"unnamed": [], "spanning": [held | {"sentence": "Held."}]})
+    assert "Held. Light cluster 2 Light cluster 3" in page.evaluate(text("main"))
+    page.evaluate("[...document.querySelectorAll('.map-list button')][1].click()")
+    page.until(f"{text('.map-told')}.includes('cluster 3')")
 
 
 def test_a_population_is_not_taken_for_the_one_that_the_tables_report(opened):

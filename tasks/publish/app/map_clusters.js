@@ -42,9 +42,9 @@ const mapClusters = (() => {
     const lists = [
       element("p", {}, stability.sentence),
       element("h3", {}, "Cells no gate names"),
-      listed(map.value.unnamed, stable ? noUnnamed(stable) : NO_STABLE, light),
-      element("h3", {}, "Gates that span two clusters"),
-      listed(map.value.spanning, stable ? NO_SPANNING : NO_STABLE, light),
+      listed(map, map.value.unnamed, stable ? noUnnamed(stable) : NO_STABLE, light),
+      element("h3", {}, "Gates that span several clusters"),
+      listed(map, map.value.spanning, stable ? NO_SPANNING : NO_STABLE, light),
       ...shifted(map, light),
     ];
     if (!clusters.length) return lists;
@@ -60,7 +60,7 @@ const mapClusters = (() => {
   const WHOLE = 0.9;
   const PARTS = 256;
   const NO_STABLE = "No stable cluster to judge.";
-  const NO_SPANNING = "None: no gate holds two stable clusters that are apart.";
+  const NO_SPANNING = "None: no gate holds several stable clusters that are apart.";
   const NONE = "Clusters were not looked for in this map.";
 
   function noUnnamed(stable) {
@@ -68,20 +68,21 @@ const mapClusters = (() => {
     return `None among ${judged}. Cells that shade into others are not found by this.`;
   }
 
-  function listed(found, empty, light) {
+  function listed(map, found, empty, light) {
     if (!found.length) return element("p", { class: "faded" }, empty);
     return element(
       "ul",
       { class: "map-list" },
-      found.map(({ cluster, sentence }) => {
-        const act = () => light(`cluster:${cluster}`);
-        return element(
-          "li",
-          {},
-          sentence,
-          " ",
-          element("button", { type: "button", onclick: act }, "Light these cells"),
+      found.map(({ cluster, clusters, sentence }) => {
+        const several = clusters?.length > 1;
+        const buttons = (several ? clusters : [cluster]).map((each) =>
+          element(
+            "button",
+            { type: "button", onclick: () => light(`cluster:${each}`) },
+            several ? `Light cluster ${map.value.clusters[each].name}` : "Light these cells",
+          ),
         );
+        return element("li", {}, sentence, buttons.flatMap((button) => [" ", button]));
       }),
     );
   }
@@ -89,7 +90,7 @@ const mapClusters = (() => {
   function shifted(map, light) {
     const found = map.value.shifted;
     if (!found.length) return [];
-    return [element("h3", {}, "More likely a shift of the stain"), listed(found, "", light)];
+    return [element("h3", {}, "More likely a shift of the stain"), listed(map, found, "", light)];
   }
 
   /** Cluster × tube: shaded by the share of the compartment, with the concentration in words. */

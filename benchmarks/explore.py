@@ -35,12 +35,13 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
+from tasks.explore.cluster_counts import cluster_counts
 from tasks.explore.compartments import compartment
 from tasks.explore.embedding import Layout, Placing, fit, neighbour_graph
 from tasks.explore.findings import judge
 from tasks.explore.reference import MOST, Reference, reference_of
 from tasks.explore.study_tubes import tubes_of
-from tasks.explore.tube_events import compartment_events, sampled
+from tasks.explore.tube_events import MOST_COUNTED, compartment_events, sampled
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import open_study
 from tasks.tubes.gate_tube import gate_tube
@@ -130,6 +131,9 @@ def costs(tubes: Tubes) -> None:
     with timed(f"clusters of {PLACED:,} placed cells"):
         for start in range(0, PLACED, PER_PLACING):
             judged.clusters.assign(others[start : start + PER_PLACING].astype(np.float64))
+    every = drawn(MOST_COUNTED)
+    with timed(f"counting the clusters of one tube in {MOST_COUNTED:,} cells"):
+        cluster_counts(judged.clusters, every, MOST_COUNTED)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(f"peak memory of the process: {peak:.0f} MB")
 

@@ -36,7 +36,9 @@ class ClusterWords:
         """Say where the cells of a cluster lie that no gate names, and how many there are."""
         most = f"{self._most(each)}; {counted(len(each.events), 'cell')} of the reference."
         if each.why == "outside":
-            return f"Cluster {each.cluster + 1} lies in no reported population. {most}"
+            told = self._found.descriptions[each.cluster].phenotype
+            named = f"Cluster {each.cluster + 1}{f' ({told})' if told else ''}"
+            return f"{named} lies in no reported population. {most}"
         return (
             f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but "
             f"{_told(each.apart)} beside the cells that are usual there. "
@@ -46,14 +48,12 @@ class ClusterWords:
     def spanning(self, each: Spanning) -> str:
         """Say which clusters some gates hold together."""
         parts = [
-            f"{part.cluster + 1} ({part.share:.0%}: {_told(part.apart)})" for part in each.parts
+            f"{each.typical + 1} ({each.share:.0%} of the cells)",
+            *(f"{part.cluster + 1} ({part.share:.0%}: {_told(part.apart)})" for part in each.parts),
         ]
         apart = dict.fromkeys(marker for part in each.parts for marker in part.apart)
-        said = (
-            f"{self._gates(each.gates)} hold clusters {each.typical + 1} ({each.share:.0%} of "
-            f"the cells), {_listed(parts)}. {self._ungated(apart)}"
-        )
-        return said.strip()
+        held = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        return f"{self._gates(each.gates)} hold clusters {held}. {self._ungated(apart)}".strip()
 
     def shifted(self, cluster: int) -> str:
         """Say why a cluster is more likely a shift of the stain."""
@@ -121,7 +121,3 @@ class ClusterWords:
 
 def _told(apart: Sequence[Enrichment]) -> str:
     return ", ".join(each.word for each in apart)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

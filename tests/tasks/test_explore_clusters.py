@@ -23,9 +23,10 @@ from tests.explore_cohorts import b_cohort, second_b_cohort
 MIDDLES = np.array([[0.2, 0.2, 0.2, 0.5], [0.7, 0.2, 0.2, 0.5], [0.2, 0.7, 0.2, 0.5]])
 ISLAND = (0.7, 0.7, 0.7, 0.5)
 SPREAD = 0.05
+SIZES = (600, 350, 200)
 
 
-def blobs(rng: Generator, sizes: tuple[int, ...] = (1200, 700, 400)) -> np.ndarray:
+def blobs(rng: Generator, sizes: tuple[int, ...] = SIZES) -> np.ndarray:
     """Draw three clouds of cells in three markers; the fourth marker is constant."""
     number = np.repeat(np.arange(3), sizes)
     values = rng.normal(MIDDLES[number], SPREAD)
@@ -46,7 +47,7 @@ def test_clouds_are_found_and_later_cells_go_to_them() -> None:
     found = find_clusters(values)
     labels = found.assign(values)
     assert found.count == 4
-    truth = np.repeat(np.arange(4), (1200, 700, 400, 45))
+    truth = np.repeat(np.arange(4), (*SIZES, 45))
     for cloud in range(4):
         own = labels[truth == cloud]
         assert np.mean(own == np.bincount(own[own >= 0]).argmax()) > 0.95
@@ -62,7 +63,7 @@ def test_a_mixture_divides_clouds_as_density_does() -> None:
     values = blobs(rng)
     found = find_clusters(values, "mixture", seed=1)
     labels = found.assign(values)
-    truth = np.repeat(np.arange(3), (1200, 700, 400))
+    truth = np.repeat(np.arange(3), SIZES)
     assert [np.unique(truth[labels == each]).size for each in range(found.count)] == [
         1
     ] * found.count
@@ -340,7 +341,7 @@ def test_a_part_of_a_large_compartment_gives_the_same_amount_less_surely() -> No
 
 def test_every_event_of_a_tube_is_counted_in_its_cluster() -> None:
     rng = np.random.default_rng(9)
-    known, cloud = blobs(rng), np.repeat(np.arange(3), (1200, 700, 400))
+    known, cloud = blobs(rng), np.repeat(np.arange(3), SIZES)
     found = DensityClusters(known, cloud, np.full(3, 0.3))
     later = np.vstack([blobs(rng, (AT_ONCE, 7, 150)), island(rng, 11)]).astype(np.float32)
     counts = cluster_counts(found, later, len(later))

@@ -29,7 +29,7 @@ from tasks.explore.map_files import FittedMap, maps_folder, read_map, write_map
 from tasks.explore.map_values import map_values
 from tasks.explore.placing import PlacedTube
 from tasks.explore.tube_notes import tube_notes
-from tasks.explore.unnamed import Unnamed
+from tasks.explore.unnamed import Part, Spanning, Unnamed
 from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
@@ -47,6 +47,22 @@ pytestmark = pytest.mark.xdist_group("explore")
 
 SETTINGS = """intake: {settle_seconds: 0}
 explore: {compartments: [t_cells, no_cells, car_double_positive]}
+"""
+MAKE_AGAIN = """
+import sys
+from pathlib import Path
+from tasks.explore.compartments import compartment
+from tasks.explore.make_map import make_map
+from tasks.explore.placing import MapPlaces
+from tasks.explore.study_tubes import TubeReader, read_tubes, tubes_of
+from tasks.strategies.in_use import read_snapshot
+from tasks.study.folder import open_study
+snapshot = read_snapshot(open_study(Path(sys.argv[1])))
+t_cells = compartment(snapshot, "t_cells")
+tubes = read_tubes(TubeReader(snapshot, t_cells), tubes_of(snapshot, t_cells)[0]).tubes
+places = MapPlaces(snapshot.study, make_map(snapshot.study, t_cells, tubes, "again"))
+for _, events in tubes:
+    places.place(events)
 """
 AGAIN = """
 import sys
@@ -161,7 +177,7 @@ def test_another_process_makes_the_same_bytes(copied: Study, explored: Explorati
     before = written(copied)
     shutil.rmtree(copied.folder / "maps")
     done = subprocess.run(
-        [sys.executable, "-c", AGAIN, str(copied.folder)],
+        [sys.executable, "-c", MAKE_AGAIN, str(copied.folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -475,6 +491,21 @@ def test_markers_without_any_gate_are_named_where_they_tell_cells_apart(
     said = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"}).unnamed(each)
     assert "held by CD4 T cells, but CD45RA high, CD8 low beside" in said
     assert "cart@4.0.0 has no gate on CD45RA. " in said
+
+
+def test_a_gate_is_named_once_with_all_clusters_that_it_holds(explored: Exploration) -> None:
+    found = explored.findings
+    assert found is not None
+    events = np.arange(40)
+    parts = (
+        Part(3, 0.24, (Enrichment("CCR7", 4.0),), events),
+        Part(1, 0.03, (Enrichment("CD45RA", 5.0), Enrichment("CCR7", 4.0)), events),
+    )
+    words = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"})
+    assert words.spanning(Spanning(("cd4_t",), 0, 0.61, parts)) == (
+        "CD4 T cells hold clusters 1 (61% of the cells), 4 (24%: CCR7 high) and 2 (3%: CD45RA high, "
+        "CCR7 high). cart@4.0.0 has no gate on CCR7, CD45RA."
+    )
 
 
 def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None:

@@ -250,8 +250,8 @@ def _by_mixture(values: Floats, seed: int) -> MixtureClusters:
 
 def _nearest(core: Floats, neighbours: int, values: Floats) -> tuple[Floats, Integers]:
     """Give the distance to the farthest of the nearest core events, (n,), and which, (n × k)."""
-    from sklearn.neighbors import NearestNeighbors
+    from scipy.spatial import KDTree
 
-    tree = NearestNeighbors(n_neighbors=min(neighbours, len(core))).fit(core)
-    distance, near = tree.kneighbors(values)
+    ranks = np.arange(1, min(neighbours, len(core)) + 1)
+    distance, near = KDTree(core).query(values, k=ranks)
     return distance[:, -1], near

@@ -502,10 +502,10 @@ def test_a_gate_is_named_once_with_all_clusters_that_it_holds(explored: Explorat
         Part(1, 0.03, (Enrichment("CD45RA", 5.0), Enrichment("CCR7", 4.0)), events),
     )
     words = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"})
-    assert words.spanning(Spanning(("cd4_t",), 0, 0.61, parts)) == (
-        "CD4 T cells hold clusters 1 (61% of the cells), 4 (24%: CCR7 high) and 2 (3%: CD45RA high, "
-        "CCR7 high). cart@4.0.0 has no gate on CCR7, CD45RA."
-    )
+    said = words.spanning(Spanning(("cd4_t",), 0, 0.61, parts))
+    first, second = "4 (24%: CCR7 high)", "2 (3%: CD45RA high, CCR7 high)"
+    assert said.startswith(f"CD4 T cells hold clusters 1 (61% of the cells), {first} and {second}.")
+    assert said.endswith(". cart@4.0.0 has no gate on CCR7, CD45RA.")
 
 
 def test_what_is_said_names_map_tubes_and_markers(explored: Exploration) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from panels.text.errors import MapFault, ReconflowError, SheetFault
+from panels.text.errors import MapFault, SheetFault
 from tasks.explore.batch_shift import Shift, batch_shifts, judging, large_shifts, unmeasured
 from tasks.explore.compartments import Compartment, axis_gates, compartment
 from tasks.explore.findings import Findings
@@ -14,7 +14,13 @@ from tasks.explore.make_map import make_map
 from tasks.explore.map_clusters import MapClusters
 from tasks.explore.map_files import FittedMap, newest_version, read_map
 from tasks.explore.placing import MapPlaces, PlacedTube, drift
-from tasks.explore.study_tubes import CountedTube, TubeReader, read_tubes, tubes_of, unread
+from tasks.explore.study_tubes import (
+    CountedTube,
+    TubeReader,
+    UnreadTube,
+    read_tubes,
+    tubes_of,
+)
 from tasks.explore.tube_events import TubeEvents
 from tasks.vocabulary.moments import elapsed_days
 
@@ -92,7 +98,7 @@ def explore(
         placed=placing.places.placed,
         shifts=tuple(shifts),
         left_out=tuple(left_out),
-        unread=(*read.unread, *not_counted),
+        unread=tuple((each.patient, str(each)) for each in (*read.unread, *not_counted)),
         notes=(
             *_notes(fitted, listed),
             *drift(fitted, tubes),
@@ -145,14 +151,14 @@ class _Placing:
 
     def all(
         self, tubes: Sequence[tuple[CountedTube, TubeEvents]]
-    ) -> tuple[list[PlacedTube], list[tuple[str, str]]]:
-        """Place tubes; gives them, and patient and sentence of those whose file is not there."""
+    ) -> tuple[list[PlacedTube], list[UnreadTube]]:
+        """Place tubes; gives them, and those whose file cannot be read to be counted."""
         placed, not_counted = [], []
         for each, events in tubes:
             try:
                 placed.append(self.one(each, events))
-            except (ReconflowError, OSError) as fault:
-                not_counted.append(unread(each, fault))
+            except UnreadTube as fault:
+                not_counted.append(fault)
         return placed, not_counted
 
     def one(self, each: CountedTube, events: TubeEvents) -> PlacedTube:

@@ -48,12 +48,25 @@ class CountedTube:
     counted_as: str
 
 
+class UnreadTube(ReconflowError):
+    """The file of a tube cannot be read: a sentence that names it, and its ``patient``."""
+
+    def __init__(self, each: CountedTube, fault: ReconflowError | OSError) -> None:
+        identity = each.tube.identity
+        said = str(fault)
+        if isinstance(fault, OSError):
+            said = f"its file cannot be read ({fault.strerror or fault})."
+        named = f"{identity.patient} {identity.visit}, {identity.tube_sha256[:12]}"
+        super().__init__(f"{named} is left out: {said}")
+        self.patient = identity.patient
+
+
 @dataclass(slots=True)
 class ReadTubes:
-    """The sampled events of tubes; ``unread``: patient and sentence of those not to be read."""
+    """The sampled events of tubes; ``unread`` are those whose file cannot be read."""
 
     tubes: list[tuple[CountedTube, TubeEvents]] = field(default_factory=list)
-    unread: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[UnreadTube] = field(default_factory=list)
 
 
 def tubes_of(
@@ -117,26 +130,16 @@ def read_tubes(reader: TubeReader, tubes: Sequence[CountedTube]) -> ReadTubes:
     for each in tubes:
         try:
             done.tubes.append((each, reader.sample(each)))
-        except (ReconflowError, OSError) as fault:
-            done.unread.append(unread(each, fault))
+        except UnreadTube as fault:
+            done.unread.append(fault)
     return done
-
-
-def unread(each: CountedTube, fault: Exception) -> tuple[str, str]:
-    """Say of which patient a tube is that cannot be read, and why it cannot."""
-    identity = each.tube.identity
-    said = str(fault)
-    if isinstance(fault, OSError):
-        said = f"its file cannot be read ({fault.strerror or fault})."
-    named = f"{identity.patient} {identity.visit}, {identity.tube_sha256[:12]}"
-    return identity.patient, f"{named} is left out: {said}"
 
 
 class TubeReader:
     """Reads events of a compartment: those kept by an earlier run, else from the tubes' files.
 
     ``opened`` counts the files that were read because nothing of them was kept. Methods raise
-    ReconflowError or OSError when a file cannot be read.
+    UnreadTube when a file cannot be read.
     """
 
     def __init__(self, snapshot: StudySnapshot, compartment: Compartment) -> None:
@@ -156,9 +159,12 @@ class TubeReader:
 
     def _read(self, each: CountedTube) -> tuple[TubeEvents, NDArray[np.float32]]:
         """Read a tube's file, and keep both."""
-        snapshot, compartment = self._snapshot, self._compartment
-        gated = gate_tube(snapshot.study, each.tube, compartment.used, self._references)
-        events = compartment_events(gated, compartment)
+        study, compartment, references = self._snapshot.study, self._compartment, self._references
+        try:
+            gated = gate_tube(study, each.tube, compartment.used, references)
+            events = compartment_events(gated, compartment)
+        except (ReconflowError, OSError) as fault:
+            raise UnreadTube(each, fault) from fault
         sample, counted = sampled(events), counted_values(events)
         key = self._key(each)
         write_arrays(self._path(each, COUNTED), {"key": key}, {"values": counted})

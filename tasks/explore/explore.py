@@ -98,7 +98,7 @@ def explore(
         placed=placing.places.placed,
         shifts=tuple(shifts),
         left_out=tuple(left_out),
-        unread=tuple((each.patient, str(each)) for each in (*read.unread, *not_counted)),
+        unread=(*read.unread, *not_counted),
         notes=(
             *_notes(fitted, listed),
             *drift(fitted, tubes),
@@ -151,14 +151,14 @@ class _Placing:
 
     def all(
         self, tubes: Sequence[tuple[CountedTube, TubeEvents]]
-    ) -> tuple[list[PlacedTube], list[UnreadTube]]:
-        """Place tubes; gives them, and those whose file cannot be read to be counted."""
+    ) -> tuple[list[PlacedTube], list[tuple[str, str]]]:
+        """Place tubes; gives them, and patient and sentence of those that cannot be counted."""
         placed, not_counted = [], []
         for each, events in tubes:
             try:
                 placed.append(self.one(each, events))
             except UnreadTube as fault:
-                not_counted.append(fault)
+                not_counted.append((fault.patient, str(fault)))
         return placed, not_counted
 
     def one(self, each: CountedTube, events: TubeEvents) -> PlacedTube:

@@ -49,24 +49,23 @@ class CountedTube:
 
 
 class UnreadTube(ReconflowError):
-    """The file of a tube cannot be read: a sentence that names it, and its ``patient``."""
+    """The file of a tube cannot be read: a sentence that names it, and the tube's ``patient``."""
 
-    def __init__(self, each: CountedTube, fault: ReconflowError | OSError) -> None:
-        identity = each.tube.identity
-        said = str(fault)
-        if isinstance(fault, OSError):
-            said = f"its file cannot be read ({fault.strerror or fault})."
-        named = f"{identity.patient} {identity.visit}, {identity.tube_sha256[:12]}"
-        super().__init__(f"{named} is left out: {said}")
-        self.patient = identity.patient
+    def __init__(self, sentence: str, patient: str) -> None:
+        super().__init__(sentence, patient)
+        self.patient = patient
+
+    def __str__(self) -> str:
+        """Give the sentence."""
+        return str(self.args[0])
 
 
 @dataclass(slots=True)
 class ReadTubes:
-    """The sampled events of tubes; ``unread`` are those whose file cannot be read."""
+    """The sampled events of tubes; ``unread``: patient and sentence of those not to be read."""
 
     tubes: list[tuple[CountedTube, TubeEvents]] = field(default_factory=list)
-    unread: list[UnreadTube] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
 
 
 def tubes_of(
@@ -131,7 +130,7 @@ def read_tubes(reader: TubeReader, tubes: Sequence[CountedTube]) -> ReadTubes:
         try:
             done.tubes.append((each, reader.sample(each)))
         except UnreadTube as fault:
-            done.unread.append(fault)
+            done.unread.append((fault.patient, str(fault)))
     return done
 
 
@@ -164,7 +163,7 @@ class TubeReader:
             gated = gate_tube(study, each.tube, compartment.used, references)
             events = compartment_events(gated, compartment)
         except (ReconflowError, OSError) as fault:
-            raise UnreadTube(each, fault) from fault
+            raise _unread(each, fault) from fault
         sample, counted = sampled(events), counted_values(events)
         key = self._key(each)
         write_arrays(self._path(each, COUNTED), {"key": key}, {"values": counted})
@@ -186,6 +185,15 @@ class TubeReader:
         what = self._compartment
         said = [each.counted_as, what.gate, list(what.shown), PER_TUBE, MOST_COUNTED, RULE]
         return canonical_sha256(said)
+
+
+def _unread(each: CountedTube, fault: ReconflowError | OSError) -> UnreadTube:
+    identity = each.tube.identity
+    said = str(fault)
+    if isinstance(fault, OSError):
+        said = f"its file cannot be read ({fault.strerror or fault})."
+    named = f"{identity.patient} {identity.visit}, {identity.tube_sha256[:12]}"
+    return UnreadTube(f"{named} is left out: {said}", identity.patient)
 
 
 def _head(key: str, events: TubeEvents) -> dict[str, object]:

@@ -23,6 +23,7 @@ from panels.panel import match_panel
 from panels.simulation.conditions import Conditions
 from panels.simulation.tube import simulate_tube
 from tasks.explore.cells import Booleans, Cells, Floats, leaf_populations
+from tasks.explore.map_clusters import naming_populations
 from tasks.simulate.patient import Patient, b_lineage, blood, draw_patient
 from tests.gating.tubes import ArrayTube
 from tests.second_simulator import blood as second_blood
@@ -33,6 +34,7 @@ from tests.shared_data import SHARED
 
 B_MARKERS = ("IgD", "CD138", "CD20", "IgM", "CD38", "CD27", "CD24", "CD21")
 CAR_MARKERS = ("CD45RA", "CD8", "CCR7", "CD4", "PD1", "HLA-DR")
+COMPARTMENTS = {"bcell": ("b_cells", B_MARKERS), "cart": ("car_any_t", CAR_MARKERS)}
 OTHER_CELLS = {
     "granulocyte": 600.0,
     "monocyte": 150.0,
@@ -61,7 +63,6 @@ class Part:
     values: Floats
     inside: Booleans
     kind: np.ndarray
-    paths: Mapping[str, tuple[str, ...]]
 
 
 def b_cohort(
@@ -86,9 +87,7 @@ def b_cohort(
                     lineage["dn2_b"] = 0.0
                 yield _scaled(lineage, cells) | OTHER_CELLS
 
-    return _joined(
-        _parts("bcell", "b_cells", B_MARKERS, compositions(), seed), "b_cells", B_MARKERS
-    )
+    return _joined("bcell", _parts("bcell", "b_cells", B_MARKERS, compositions(), seed))
 
 
 def car_cohort(
@@ -113,9 +112,7 @@ def car_cohort(
                 cars = {name: each for name, each in there.items() if "_car" in name}
                 yield _scaled(cars, cells) | OTHER_CELLS
 
-    return _joined(
-        _parts("cart", "car_any_t", CAR_MARKERS, compositions(), seed), "car_any_t", CAR_MARKERS
-    )
+    return _joined("cart", _parts("cart", "car_any_t", CAR_MARKERS, compositions(), seed))
 
 
 def second_b_cohort(
@@ -136,7 +133,7 @@ def second_b_cohort(
             content = _second_content(there, share if visit >= 2 else 0.0, cells)
             tube = second_tubes.simulate_tube(rng, "bcell", content, scenario)
             parts.append(_second_part("bcell", "b_cells", B_MARKERS, tube))
-    return _joined(parts, "b_cells", B_MARKERS)
+    return _joined("bcell", parts)
 
 
 def _second_content(there: Mapping[str, float], dn2: float, cells: int) -> dict[str, float]:
@@ -210,20 +207,23 @@ def _part(
         for marker, column in zip(markers, columns, strict=True)
     ]
     inside = [applied.evaluation.mask(path)[rows] for path in paths.values()]
-    return Part(np.column_stack(values), np.column_stack(inside), kind[rows], paths)
+    return Part(np.column_stack(values), np.column_stack(inside), kind[rows])
 
 
-def _joined(parts: Sequence[Part], compartment: str, markers: tuple[str, ...]) -> Cohort:
+def _joined(panel: str, parts: Sequence[Part]) -> Cohort:
+    compartment, markers = COMPARTMENTS[panel]
+    strategy = load_strategy(panel).strategy
     inside = np.vstack([each.inside for each in parts])
     sizes = [len(each.kind) for each in parts]
+    gate_of = {each.id: each.gate for each in strategy.populations}
     cells = Cells(
         markers=markers,
         values=np.vstack([each.values for each in parts]),
         tube=np.repeat(np.arange(len(parts)), sizes),
         weight=np.ones(sum(sizes)),
-        populations=tuple(parts[0].paths),
+        populations=tuple(gate_of),
         inside=inside,
-        leaves=leaf_populations(parts[0].paths, inside, compartment),
+        leaves=naming_populations(strategy, gate_of, inside, compartment, markers),
     )
     return Cohort(cells, np.concatenate([each.kind for each in parts]))
 

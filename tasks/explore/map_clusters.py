@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from panels.files.lock import canonical_sha256
 from panels.text.errors import ReconflowError
 from tasks.explore.arrays_file import kept_arrays, write_arrays
-from tasks.explore.cells import NOISE, Cells, Integers, leaf_populations
+from tasks.explore.cells import NOISE, Booleans, Cells, Integers, leaf_populations
 from tasks.explore.cluster_counts import ClusterCounts, cluster_counts
 from tasks.explore.clusters import DensityClusters
 from tasks.explore.compartments import ancestors, defining_markers
@@ -25,6 +25,7 @@ from tasks.explore.stability import Stability
 from tasks.explore.tube_events import MOST_COUNTED
 
 if TYPE_CHECKING:
+    from gating.strategy.model import Strategy
     from tasks.explore.compartments import Compartment
     from tasks.explore.map_files import FittedMap
     from tasks.explore.tube_events import TubeEvents
@@ -120,9 +121,6 @@ def reference_cells(fitted: FittedMap, compartment: Compartment) -> Cells:
         [[gate in gates for gate in gate_of.values()] for gates in reference.sets], dtype=bool
     ).reshape(len(reference.sets), len(gate_of))
     inside = of_code[reference.codes]
-    paths = {
-        id_: ("root", *reversed(ancestors(strategy, gate)), gate) for id_, gate in gate_of.items()
-    }
     return Cells(
         markers=fitted.record.names,
         values=reference.of(fitted.record.names).astype(np.float64),
@@ -130,11 +128,32 @@ def reference_cells(fitted: FittedMap, compartment: Compartment) -> Cells:
         weight=reference.weights,
         populations=tuple(gate_of),
         inside=inside,
-        leaves=tuple(
-            id_
-            for id_ in leaf_populations(paths, inside, compartment.population)
-            if defining_markers(strategy, gate_of[id_]) & {*compartment.markers}
+        leaves=naming_populations(
+            strategy, gate_of, inside, compartment.population, compartment.markers
         ),
+    )
+
+
+def naming_populations(
+    strategy: Strategy,
+    gate_of: Mapping[str, str],
+    inside: Booleans,
+    compartment: str,
+    markers: Sequence[str],
+) -> tuple[str, ...]:
+    """Choose the populations that name cells of a compartment on a map of some ``markers``.
+
+    ``gate_of`` gives the gate of each reported population, in the order of the columns of
+    ``inside`` (events × populations). A population is left out as ``leaf_populations`` does, and
+    when its gates are drawn on none of the markers.
+    """
+    paths = {
+        id_: ("root", *reversed(ancestors(strategy, gate)), gate) for id_, gate in gate_of.items()
+    }
+    return tuple(
+        id_
+        for id_ in leaf_populations(paths, inside, compartment)
+        if defining_markers(strategy, gate_of[id_]) & {*markers}
     )
 
 

@@ -8,7 +8,7 @@ gates have one by one (memory stages of CD8 T cells: CD45RA, CCR7, both), the ga
 kinds of cells. An unstable cluster and what lies between clusters are in no list.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -158,16 +158,22 @@ def lists(cells: Cells, labels: Integers, stable: Sequence[int]) -> Lists:
     ``labels`` (events,) are the clusters of the cells, ``stable`` those that may be listed.
     """
     named = _Named(cells, labels, tuple(stable), cells.in_leaves)
-    held_by: dict[Gates, list[int]] = {}
-    for cluster in named.stable:
-        gates = named.gates(cluster) if (labels == cluster).any() else None
-        if gates is not None:
-            held_by.setdefault(gates, []).append(cluster)
-    unnamed = [_outside(named, each) for each in held_by.pop((), []) if _may_be_listed(named, each)]
+    gates_of = {
+        cluster: gates
+        for cluster in named.stable
+        if (labels == cluster).any()
+        for gates in [named.gates(cluster)]
+        if gates is not None
+    }
+    unnamed = [
+        _outside(named, cluster)
+        for cluster, gates in gates_of.items()
+        if not gates and _may_be_listed(named, cluster)
+    ]
     spanning: list[Spanning] = []
     shifted: list[int] = []
-    for gates, clusters in held_by.items():
-        found = _inside(named, gates, clusters)
+    for gates in dict.fromkeys(each for each in gates_of.values() if each):
+        found = _inside(named, gates, gates_of)
         unnamed += found.unnamed
         spanning += found.spanning
         shifted += found.shifted
@@ -188,14 +194,18 @@ def _outside(named: _Named, cluster: int) -> Unnamed:
     return Unnamed(cluster, "outside", (), (), *named.largest(cluster), events)
 
 
-def _inside(named: _Named, gates: Gates, clusters: Sequence[int]) -> Lists:
-    """Hold the ``clusters`` that some gates hold against the typical cells of these."""
+def _inside(named: _Named, gates: Gates, gates_of: Mapping[int, Gates]) -> Lists:
+    """Hold the clusters that some gates hold, and no other ones, against the typical cells there.
+
+    ``gates_of`` are those of each cluster.
+    """
     held = named.inside(gates)
+    in_all = {cluster for cluster, those in gates_of.items() if {*gates} <= {*those}}
     typical, whole = named.typical(held), named.weight(held)
     unnamed: list[Unnamed] = []
     parts: list[Part] = []
     shifted: list[int] = []
-    for cluster in clusters:
+    for cluster in (each for each, those in gates_of.items() if those == gates):
         if typical in (cluster, NOISE) or not _may_be_listed(named, cluster):
             continue
         apart = named.apart(cluster, typical)
@@ -204,7 +214,7 @@ def _inside(named: _Named, gates: Gates, clusters: Sequence[int]) -> Lists:
         largest, tube = named.largest(cluster)
         share = named.weight(held & (named.labels == cluster)) / whole
         events = np.flatnonzero(named.labels == cluster)
-        others = {typical, *clusters} - {cluster}
+        others = (in_all | {typical}) - {cluster}
         if _is_shift(named, held, typical, tube):
             shifted.append(cluster)
         elif share >= LARGE_PART or not _is_own_kind(named, cluster, others):

@@ -211,6 +211,20 @@ def test_kinds_that_the_same_markers_divide_are_one_entry_of_their_gate() -> Non
     assert (own.cluster, own.gates) == (4, ("cd8",))
 
 
+def test_a_gate_that_holds_one_of_the_kinds_as_well_changes_nothing_for_the_others() -> None:
+    cells, cloud = _stages()
+    also = replace(
+        cells,
+        populations=(*cells.populations, "car"),
+        inside=np.column_stack([cells.inside, cloud == 1]),
+        leaves=(*cells.leaves, "car"),
+    )
+    found = lists(also, cloud, tuple(range(6)))
+    assert [each.cluster for each in found.unnamed] == [4]
+    [spanning] = found.spanning
+    assert [each.cluster for each in spanning.parts] == [2, 3]
+
+
 def test_a_kind_with_a_marker_of_its_own_stays_an_entry_of_its_own() -> None:
     """Without the kind that has both, each of two has what no other cell of the gate has."""
     cells, cloud = _stages()

@@ -41,16 +41,14 @@ class Unnamed:
     """A stable cluster that no gate names.
 
     ``why``: most cells lie ``outside`` all leaf populations, or ``inside`` of ``gates`` but apart
-    from the typical cells there, ``apart`` saying in which markers. ``largest`` is its largest
-    share of the compartment in a tube, ``tube`` which; ``events`` are indices into the cells.
+    from the typical cells there, ``apart`` saying in which markers; ``events`` are indices into the
+    cells.
     """
 
     cluster: int
     why: Why
     gates: Gates
     apart: tuple[Enrichment, ...]
-    largest: float
-    tube: int
     events: Integers
 
 
@@ -191,7 +189,7 @@ def _may_be_listed(named: _Named, cluster: int) -> bool:
 
 def _outside(named: _Named, cluster: int) -> Unnamed:
     events = np.flatnonzero(named.labels == cluster)
-    return Unnamed(cluster, "outside", (), (), *named.largest(cluster), events)
+    return Unnamed(cluster, "outside", (), (), events)
 
 
 def _inside(named: _Named, gates: Gates, gates_of: Mapping[int, Gates]) -> Lists:
@@ -211,16 +209,15 @@ def _inside(named: _Named, gates: Gates, gates_of: Mapping[int, Gates]) -> Lists
         apart = named.apart(cluster, typical)
         if not apart:
             continue
-        largest, tube = named.largest(cluster)
         share = named.weight(held & (named.labels == cluster)) / whole
         events = np.flatnonzero(named.labels == cluster)
         others = (in_all | {typical}) - {cluster}
-        if _is_shift(named, held, typical, tube):
+        if _is_shift(named, held, typical, named.largest(cluster)[1]):
             shifted.append(cluster)
         elif share >= LARGE_PART or not _is_own_kind(named, cluster, others):
             parts.append(Part(cluster, share, apart, events))
         else:
-            unnamed.append(Unnamed(cluster, "inside", gates, apart, largest, tube, events))
+            unnamed.append(Unnamed(cluster, "inside", gates, apart, events))
     parts.sort(key=lambda part: -part.share)
     share = named.weight(held & (named.labels == typical)) / whole
     spanning = (Spanning(gates, typical, share, tuple(parts)),) if parts else ()

@@ -153,7 +153,6 @@ def test_a_cluster_that_a_gate_holds_without_meaning_it_is_listed() -> None:
     [found] = lists(cells, cloud, (0, 1, 2)).unnamed
     assert (found.cluster, found.why, found.gates) == (2, "inside", ("naive",))
     assert [each.word for each in found.apart] == ["CD3 high"]
-    assert found.largest == pytest.approx(60 / 3960)
     assert np.array_equal(found.events, np.flatnonzero(cloud == 2))
 
 

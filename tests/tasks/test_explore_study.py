@@ -471,7 +471,7 @@ def test_a_patient_reads_of_no_other_patients_visits(explored: Exploration) -> N
     found = explored.findings
     assert found is not None
     own = int(np.bincount(explored.tubes[0].labels[explored.tubes[0].labels >= 0]).argmax())
-    each = Unnamed(own, "outside", (), (), 0.3, 0, np.arange(40))
+    each = Unnamed(own, "outside", (), (), np.arange(40))
     record = explored.map.record.tubes[0]
     assert f"({record.patient}, {record.visit})" in ClusterWords(explored, found, {}).unnamed(each)
     ours = ClusterWords(explored, found, {}, "P01").unnamed(each)
@@ -487,7 +487,7 @@ def test_markers_without_any_gate_are_named_where_they_tell_cells_apart(
     found = explored.findings
     assert found is not None
     apart = (Enrichment("CD45RA", 3.0), Enrichment("CD8", -3.0))
-    each = Unnamed(0, "inside", ("cd4_t",), apart, 0.3, 0, np.arange(40))
+    each = Unnamed(0, "inside", ("cd4_t",), apart, np.arange(40))
     said = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"}).unnamed(each)
     assert "held by CD4 T cells, but CD45RA high, CD8 low beside" in said
     assert "cart@4.0.0 has no gate on CD45RA. " in said

@@ -193,9 +193,7 @@ def test_cells_in_no_cluster_have_a_row_of_their_own(opened):
     value = map_value()
     value["outside"] = [[0, 0.031, 36], [1, None, 0], [2, 0.004, 1]]
     page = opened(value)
-    assert page.evaluate(rows(".map-heat"))[-1] == (
-        "in no cluster 3.1 % 36 cells 0.4 % 1 cell"
-    )
+    assert page.evaluate(rows(".map-heat"))[-1] == ("in no cluster 3.1 % 36 cells 0.4 % 1 cell")
     assert (
         page.evaluate("document.querySelectorAll('.map-heat tbody tr:last-child td').length") == 3
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from panels.text.errors import MapFault, SheetFault
-from tasks.explore.batch_shift import Shift, batch_shifts, judging, large_shifts, unmeasured
+from tasks.explore.batch_shift import Shift, batch_shifts, judging, unmeasured
 from tasks.explore.compartments import Compartment, axis_gates, compartment
 from tasks.explore.findings import Findings
 from tasks.explore.make_map import make_map
@@ -90,7 +90,6 @@ def explore(
         notes=(
             *_notes(fitted, listed),
             *drift(fitted, tubes),
-            *large_shifts(shifts, fitted.record.names),
             *unmeasured(shifts, fitted.record.names),
             *([clusters.fault] if clusters.fault else []),
         ),

@@ -87,7 +87,7 @@ def test_dead_cells_are_no_matter_of_a_map(
 
 
 def _shift(gate: str, marker: str, sd: float) -> Shift:
-    return Shift("cytometer 1", "W2", gate, marker, 3, sd / 10, sd)
+    return Shift("cytometer 1", "W2", gate, marker, 3, 1, sd / 10, sd)
 
 
 def test_a_marker_is_judged_by_the_cells_that_carry_it() -> None:

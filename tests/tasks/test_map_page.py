@@ -11,7 +11,7 @@ from tasks.counting.intervals import wilson
 from tasks.publish.app_files import write_app
 from tasks.publish.map_page import MapPage, render_map_page
 from tests.browser import browser, computed, needs_chromium
-from tests.tasks.map_documents import KINDS, LONG, map_value
+from tests.tasks.map_documents import KINDS, LONG, map_value, series_value
 from tests.tasks.tube_documents import HOSTILE, tube_value, write_data, write_tube
 
 pytestmark = needs_chromium
@@ -43,12 +43,16 @@ def orange(place):
     )
 
 
-def written(results, value, compartment="b_cells", of_all=()):
+def written(results, value, compartment="b_cells", of_all=(), series=None):
     """Write the data of a map and the page of its patient; gives the page's address."""
     patient = value["patient"] or ""
     folder = results / "patients" / patient if patient else results / "cohort"
     key = f"{patient}/{compartment}"
     write_data(folder / "maps" / f"{compartment}.js", "map", key, value)
+    for each in {tube["patient"] for tube in value["tubes"]}:
+        told = (series or {}).get(each) or series_value(value, each)
+        write_data(results / "patients" / each / "series.js", "patient", each, told)
+    write_data(results / "study.js", "study", "", {"patients": []})
     write_app(results)
     named = {compartment: "B cells", "car_t": "CAR-T cells"}
     page = MapPage(patient, named, of_all=of_all)
@@ -155,7 +159,7 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
         == "1 · CD19 higher than the rest 20.0 16.0 to 25.0 66.7 % <0.5 10.0 8.0 to 12.5 55.6 %"
     )
     assert page.evaluate(rows("#batches ~ .scroll")) == [
-        "cytometer 1 W1 t_cells CD3 3 +0.080 +0.80"
+        "cytometer 1 W1 t_cells CD3 3 (2) +0.080 +0.80"
     ]
     page.evaluate("document.querySelector('.map-list button').click()")
     page.until("document.querySelector('#lit')")

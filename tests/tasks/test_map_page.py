@@ -98,6 +98,64 @@ def test_a_visit_each_says_what_it_shows_and_nothing_is_fetched(opened):
     assert all(address.startswith(("file:", "data:")) for address in page.requests)
 
 
+def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
+    """A correction writes the patient's series at once, and the map's data only when asked for."""
+    value = map_value()
+    series = series_value(value, "P01")
+    before, during, after = series["tubes"]
+    before |= {"counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    during["review"] = "accepted"
+    after["review"] = "excluded"
+    series["counts"][before["sha12"]]["b_cells"]["printed"] = "28.1"
+    series["tubes"].append(after | {"sha256": "12" * 32, "sha12": "12" * 6, "visit": "D84"})
+    series["tubes"].append(before | {"sha256": "34" * 32, "sha12": "34" * 6, "visit": "D112"})
+    browser.open(written(tmp_path, value, series={"P01": series}) + "#cells=cluster:0")
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(text(".map-since"))
+    assert "2 tubes have changed" not in told
+    assert "Since this map was drawn, 3 tubes have changed." in told
+    assert "P01 D-7: corrected by a person; now 28.1 cells/µL in the tables" in told
+    assert "P01 D56: excluded" in told
+    assert "P01 D112 (day -7), 2025-03-18: counted, and not on this map" in told
+    assert "D84" not in told
+    assert "Draw it again: reconflow explore --compartment b_cells" in told
+    assert "(their cells and numbers are the same): P01 D28: reviewed: accepted" in told
+    assert "older than the tables" in browser.evaluate(text(".facts"))
+    captions = browser.evaluate(
+        "[...document.querySelectorAll('.map-plot figcaption')].map((each) => each.innerText)"
+    )
+    assert "since this map: corrected by a person; now 28.1 cells/µL in the tables" in captions[0]
+    assert "since this map: reviewed: accepted" in captions[1]
+    assert "since this map: excluded" in captions[2]
+    marked = (
+        f"[...document.querySelectorAll('{place}')].map((each) => /changed since/.test(each.innerText))"
+        for place in (".map-heat thead th.n", ".map-chosen section:first-child tbody tr")
+    )
+    assert [browser.evaluate(each) for each in marked] == [[True, False, True]] * 2
+    tube = tube_value(visit="D-7", tube_sha256=before["sha256"])
+    browser.open(f"{write_tube(tmp_path, before['sha12'], tube)}#cells=b_cells:cluster:0")
+    browser.until(
+        "/lit are the cells of then/.test(document.querySelector('.bar-told')?.innerText)"
+    )
+    assert not browser.console
+
+
+def test_a_map_that_is_as_the_tables_are_says_so(opened, browser, tmp_path):
+    page = opened()
+    assert "until 2026-03-31 02:14 UTC, as in the tables" in page.evaluate(text(".facts"))
+    assert page.evaluate("document.querySelector('.map-since, .map-changed')") is None
+    value = map_value(None, patients=("P01", "P02"))
+    series = {each: series_value(value, each) for each in ("P01", "P02")}
+    del series["P01"]["tubes"][0]["counted_as"]
+    series["P02"]["tubes"][2]["review"] = "excluded"
+    browser.open(written(tmp_path, value, series=series))
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(text(".map-since"))
+    assert "a tube has changed. The map shows them as they were: P02 D56: excluded" in told
+    assert "is not known before the next run" in told
+    assert "P02 since this map: excluded" in browser.evaluate(text(".map-plot:nth-child(3)"))
+
+
 def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
     page = opened()
     width, height = page.evaluate(f"[{CANVASES}[2].clientWidth, {CANVASES}[2].clientHeight]")

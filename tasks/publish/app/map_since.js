@@ -7,10 +7,11 @@ const mapSince = (() => {
 
   /**
    * Give a promise of what the tables say otherwise: {tubes: Map of a tube's number to words,
-   * missing: [words of tubes that the map lacks], unread: [patient], isKnown}.
+   * reviewed: the same of tubes on which a person decided and no more, missing: [words of tubes that
+   * the map lacks], unread: [patient], isKnown}.
    */
   async function of(map) {
-    const found = { tubes: new Map(), missing: [], unread: [], isKnown: true };
+    const found = { tubes: new Map(), reviewed: new Map(), missing: [], unread: [], isKnown: true };
     const patients = await patientsOf(map);
     const read = await Promise.all(patients.map((patient) => tubeVisits.series(patient)));
     patients.forEach((patient, at) => {
@@ -30,8 +31,9 @@ const mapSince = (() => {
   function compare(map, patient, series, found) {
     map.value.tubes.forEach((tube, at) => {
       if (tube.patient !== patient) return;
-      const words = changes(map.value, tube, series);
-      if (words.length) found.tubes.set(at, words.join("; "));
+      const [words, review] = [changes(map.value, tube, series), reviewed(tube, series)];
+      if (words.length) found.tubes.set(at, [...words, review].filter(Boolean).join("; "));
+      else if (review) found.reviewed.set(at, review);
       found.isKnown &&= isSameKind(tube, series);
     });
     const lacking = series.tubes.filter((tube) => isLacking(map.value, tube));
@@ -52,13 +54,12 @@ const mapSince = (() => {
     return isShown && isOfMap && !tubes.some(({ sha256 }) => sha256 === tube.sha256);
   }
 
-  /** Say what the tables have otherwise of a tube: [words], [] where nothing is. */
+  /** Say what the tables have otherwise of a tube, but for its review: [words]. */
   function changes(value, tube, series) {
     const now = entryOf(series, tube);
     if (!now?.counted) return ["no longer in the tables"];
     if (now.review === "excluded") return ["excluded"];
-    const told = [recounted(value, tube, now), reviewed(tube, now), number(value, tube, series)];
-    return told.filter(Boolean);
+    return [recounted(value, tube, now), number(value, tube, series)].filter(Boolean);
   }
 
   function recounted({ strategy }, tube, now) {
@@ -67,9 +68,10 @@ const mapSince = (() => {
     return now.corrected.length ? "corrected by a person" : "counted again";
   }
 
-  function reviewed(tube, now) {
-    if (tube.review === undefined || tube.review === now.review) return "";
-    return now.review ? `reviewed: ${REVIEW_WORDS[now.review]}` : "its review holds no longer";
+  function reviewed(tube, series) {
+    const review = entryOf(series, tube)?.review ?? "";
+    if (tube.review === undefined || tube.review === review || review === "excluded") return "";
+    return review ? `reviewed: ${REVIEW_WORDS[review]}` : "its review holds no longer";
   }
 
   function number({ population }, tube, series) {
@@ -82,39 +84,48 @@ const mapSince = (() => {
     /^[<\d]/.test(printed) ? `${printed} cells/µL` : printed;
 
   /** Make what stands above a map that the tables are ahead of, or null. */
-  function make(map, { tubes, missing, unread, isKnown }) {
-    const { compartment } = map.value;
-    const changed = [...tubes].map(([at, words]) => [link(map, at), `: ${words}`]);
+  function make(map, { tubes, reviewed: decided, missing, unread, isKnown }) {
+    const lines = (told) => [...told].map(([at, words]) => [link(map, at), `: ${words}`]);
     const lacking = missing.map((words) => [`${words}: counted, and not on this map`]);
+    const changed = [...lines(tubes), ...lacking];
     const unknown = [
       ...(isKnown ? [] : [UNKNOWN]),
       ...unread.map((patient) => `The tables of ${patient} cannot be read: what changed since is not known.`),
     ];
-    if (!changed.length && !lacking.length && !unknown.length) return null;
-    return element(
-      "section",
-      { class: "map-since", "aria-label": "Since this map was drawn" },
-      ...listed([...changed, ...lacking], compartment),
-      unknown.map((words) => element("p", {}, words)),
-    );
+    const parts = [
+      ...changedParts(changed, map.value.compartment),
+      ...reviewedParts(lines(decided)),
+      ...unknown.map((words) => element("p", {}, words)),
+    ];
+    if (!parts.length) return null;
+    const kind = changed.length ? "map-since" : "map-since map-quiet";
+    return element("section", { class: kind, "aria-label": "Since this map was drawn" }, parts);
   }
 
-  function listed(found, compartment) {
+  function changedParts(found, compartment) {
     if (!found.length) return [];
-    const lines = (parts) => element("ul", {}, parts.map((part) => element("li", {}, part)));
-    const more = found.slice(MOST);
+    const number = found.length === 1 ? "a tube has" : `${found.length} tubes have`;
+    const head = element("b", {}, `Since this map was drawn, ${number} changed.`);
     return [
-      element("p", {}, element("b", {}, headWords(found.length)), " The map shows them as they were."),
-      lines(found.slice(0, MOST)),
-      more.length
-        ? element("details", {}, element("summary", {}, `and ${more.length} more`), lines(more))
-        : null,
+      element("p", {}, head, " The map shows them as they were:"),
+      ...listed(found),
       element("p", {}, "Draw it again: ", element("code", {}, `reconflow explore --compartment ${compartment}`)),
-    ].filter(Boolean);
+    ];
   }
 
-  const headWords = (number) =>
-    `Since this map was drawn, ${number === 1 ? "a tube" : `${number} tubes`} changed:`;
+  function reviewedParts(found) {
+    if (!found.length) return [];
+    const head = element("b", {}, "Reviewed since this map was drawn");
+    return [element("p", {}, head, " (their cells and numbers are the same):"), ...listed(found)];
+  }
+
+  /** List lines; what is beyond the first few is folded away. */
+  function listed(found) {
+    const list = (parts) => element("ul", {}, parts.map((part) => element("li", {}, part)));
+    const more = found.slice(MOST);
+    const folded = element("details", {}, element("summary", {}, `and ${more.length} more`), list(more));
+    return [list(found.slice(0, MOST)), ...(more.length ? [folded] : [])];
+  }
 
   function link(map, at) {
     const { patient, sha12, visit } = map.value.tubes[at];
@@ -128,17 +139,18 @@ const mapSince = (() => {
     return element("span", { class: "map-changed", title: words }, "changed since");
   }
 
-  /** Make what a visit's caption says of tubes (their numbers) that changed since. */
-  function marks(map, tubes) {
-    const changed = tubes.filter((at) => map.since?.tubes.has(at));
-    return changed.map((at) => {
-      const whose = tubes.length > 1 ? `${map.value.tubes[at].patient} ` : "";
-      const words = `${whose}since this map: ${map.since.tubes.get(at)}`;
-      return element("span", { class: "map-changed" }, words);
-    });
+  /** Make what a visit's caption says of tubes (their numbers) that changed or were reviewed since. */
+  function marks({ since, value }, tubes) {
+    if (!since) return [];
+    const whose = (at) => (tubes.length > 1 ? `${value.tubes[at].patient} ` : "");
+    const said = (told, kind) =>
+      tubes
+        .filter((at) => told.has(at))
+        .map((at) => element("span", { class: kind }, `${whose(at)}since this map: ${told.get(at)}`));
+    return [...said(since.tubes, "map-changed"), ...said(since.reviewed, "map-changed map-quiet")];
   }
 
-  /** Say what one tube (its number) has otherwise by now, from its patient's series; "" is nothing. */
+  /** Say what one tube (its number) has otherwise by now; "" is nothing. */
   async function told({ value }, at) {
     const series = await tubeVisits.series(value.tubes[at].patient);
     return series ? changes(value, value.tubes[at], series).join("; ") : "";

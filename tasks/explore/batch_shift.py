@@ -126,7 +126,8 @@ def large_shifts(shifts: Sequence[Shift], markers: Collection[str]) -> list[str]
     for each in shifts:
         if each.judges and each.marker in markers and abs(each.sd) >= LARGE_SD:
             batch = " ".join(filter(None, (each.instrument, each.batch))) or "no batch"
-            moved.setdefault(batch, []).append(f"{each.marker} {each.sd:+.1f} SD on {each.gate}")
+            by = f"{each.marker} by {each.sd:+.1f} SD, measured on {each.gate}"
+            moved.setdefault(batch, []).append(by)
     if not moved:
         return []
     named = "; ".join(f"{batch}: {', '.join(said)}" for batch, said in moved.items())

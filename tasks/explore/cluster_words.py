@@ -38,8 +38,8 @@ class ClusterWords:
         if each.why == "outside":
             return f"Cluster {each.cluster + 1} lies in no reported population. {most}"
         return (
-            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but "
-            f"{_told(each.apart)} beside the cells that are usual there. "
+            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but differs from "
+            f"the cells that are usual there: {_told(each.apart)}. "
             f"{self._ungated(each.apart)}{most}"
         )
 
@@ -48,8 +48,9 @@ class ClusterWords:
         typical, other = (number + 1 for number in each.clusters)
         first, second = each.shares
         said = (
-            f"{self._gates(each.gates)} hold clusters {typical} ({first:.0%} of its cells) and "
-            f"{other} ({second:.0%}), which is {_told(each.apart)}. {self._ungated(each.apart)}"
+            f"{self._gates(each.gates)} hold cluster {typical} ({first:.0%} of these cells) and "
+            f"cluster {other} ({second:.0%}), which differs from it: {_told(each.apart)}. "
+            f"{self._ungated(each.apart)}"
         )
         return said.strip()
 
@@ -106,7 +107,8 @@ class ClusterWords:
         return most, visit
 
     def _gates(self, gates: Sequence[str]) -> str:
-        return " and ".join(short_label(self._labels, gate) for gate in gates)
+        *others, last = [short_label(self._labels, gate) for gate in gates]
+        return f"{', '.join(others)} and {last}" if others else last
 
     def _ungated(self, apart: Sequence[Enrichment]) -> str:
         """Say where no gate could tell cells apart: none is drawn on these markers."""

@@ -99,7 +99,7 @@ def test_a_marker_is_judged_by_the_cells_that_carry_it() -> None:
     judged = judging(shifts, {"CD24": {"granulocytes"}, "CD21": {"mature_b"}})
     assert [each.judges for each in judged] == [False, True, True]
     (said,) = large_shifts(judged, ["CD24", "CD21"])
-    assert "CD21 +0.8 SD on t_cells" in said
+    assert "CD21 by +0.8 SD, measured on t_cells" in said
     assert "CD24" not in said
 
 

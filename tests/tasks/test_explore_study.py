@@ -437,7 +437,7 @@ def test_markers_without_any_gate_are_named_where_they_tell_cells_apart(
     apart = (Enrichment("CD45RA", 3.0), Enrichment("CD8", -3.0))
     each = Unnamed(0, "inside", ("cd4_t",), apart, 0.3, 0, np.arange(40))
     said = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"}).unnamed(each)
-    assert "held by CD4 T cells, but CD45RA high, CD8 low beside" in said
+    assert "held by CD4 T cells, but differs from the cells that are usual there: CD45" in said
     assert "cart@4.0.0 has no gate on CD45RA. " in said
 
 

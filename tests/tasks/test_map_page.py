@@ -82,7 +82,7 @@ def test_a_visit_each_says_what_it_shows_and_nothing_is_fetched(opened):
     assert captions[0] == "D-7 (day -7) 30.0 cells/µL (25.0 to 36.0) 300 of 300 cells shown"
     assert captions[1] == "D28 (day 27.9) <0.5 cells/µL no such cell in this tube"
     legend = page.evaluate(text(".map-groups"))
-    assert f"1 B cells 12.5 % 60 shown 2 {HOSTILE} 62.5 %" in legend
+    assert f"1 B cells, others 12.5 % 60 shown 2 {HOSTILE} 62.5 %" in legend
     spoken = page.evaluate(f"{CANVASES}[2].getAttribute('aria-label')")
     assert spoken.startswith("B cells at D56: 180 of 180 cells shown: ")
     head = page.evaluate(text("main"))
@@ -119,14 +119,14 @@ def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
     assert "P01 D112 (day -7), 2025-03-18: counted, and not on this map" in told
     assert "D84" not in told
     assert "Draw it again: reconflow explore --compartment b_cells" in told
-    assert "(their cells and numbers are the same): P01 D28: reviewed: accepted" in told
+    assert "(their cells and numbers are the same): P01 D28: a reviewer decided: accepted" in told
     assert "older than the tables" in browser.evaluate(text(".facts"))
     captions = browser.evaluate(
         "[...document.querySelectorAll('.map-plot figcaption')].map((each) => each.innerText)"
     )
-    assert "since this map: corrected by a person; now 28.1 cells/µL in the tables" in captions[0]
-    assert "since this map: reviewed: accepted" in captions[1]
-    assert "since this map: excluded" in captions[2]
+    assert "since this map, corrected by a person; now 28.1 cells/µL in the tables" in captions[0]
+    assert "since this map, a reviewer decided: accepted" in captions[1]
+    assert "since this map, excluded" in captions[2]
     marked = (
         f"[...document.querySelectorAll('{place}')].map((each) => /changed since/.test(each.innerText))"
         for place in (".map-heat thead th.n", ".map-chosen section:first-child tbody tr")
@@ -153,7 +153,7 @@ def test_a_map_that_is_as_the_tables_are_says_so(opened, browser, tmp_path):
     told = browser.evaluate(text(".map-since"))
     assert "a tube has changed. The map shows them as they were: P02 D56: excluded" in told
     assert "is not known before the next run" in told
-    assert "P02 since this map: excluded" in browser.evaluate(text(".map-plot:nth-child(3)"))
+    assert "P02 since this map, excluded" in browser.evaluate(text(".map-plot:nth-child(3)"))
 
 
 def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):

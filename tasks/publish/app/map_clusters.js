@@ -210,7 +210,9 @@ const mapClusters = (() => {
         .join("; ") || "no reported population",
     ]);
     const titles = ["cluster", "markers", "medians", "share, all patients", "stability", "shared with"];
-    return mapChosen.table(titles, rows, 9);
+    const table = mapChosen.table(titles, rows, 9);
+    table.classList.add("map-what");
+    return table;
   }
 
   /** Make a place that is filled with a cluster's medians of the map's markers, in all cells shown. */

@@ -63,7 +63,7 @@ const mapHead = (() => {
   }
 
   function overTime({ composition, clusters }) {
-    if (!composition) return [element("p", { class: "faded" }, "No differences between visits were computed.")];
+    if (!composition) return [element("p", { class: "faded" }, NOT_COMPARED)];
     const visits = (row) => `${row.from} → ${row.to}`;
     const heads = ["visits", "patients", "change of the share"];
     return compared(composition, (rows) => changes(rows, clusters, visits, heads));
@@ -141,6 +141,8 @@ const mapHead = (() => {
     "shift (display scale, 0 to 1)",
     "in SD of the cells",
   ];
+  const NOT_COMPARED =
+    "Nothing to compare: no patient has enough of these cells both at the first visit and at a later one.";
   const CLAIMED = 0.05;
   const LARGE = 0.5;
   const SHIFTS = [

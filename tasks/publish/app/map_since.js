@@ -71,7 +71,7 @@ const mapSince = (() => {
   function reviewed(tube, series) {
     const review = entryOf(series, tube)?.review ?? "";
     if (tube.review === undefined || tube.review === review || review === "excluded") return "";
-    return review ? `reviewed: ${REVIEW_WORDS[review]}` : "its review holds no longer";
+    return review ? `a reviewer decided: ${REVIEW_WORDS[review]}` : "its review holds no longer";
   }
 
   function number({ population }, tube, series) {
@@ -146,7 +146,7 @@ const mapSince = (() => {
     const said = (told, kind) =>
       tubes
         .filter((at) => told.has(at))
-        .map((at) => element("span", { class: kind }, `${whose(at)}since this map: ${told.get(at)}`));
+        .map((at) => element("span", { class: kind }, `${whose(at)}since this map, ${told.get(at)}`));
     return [...said(since.tubes, "map-changed"), ...said(since.reviewed, "map-changed map-quiet")];
   }
 

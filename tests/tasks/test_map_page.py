@@ -128,7 +128,8 @@ def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
     assert "since this map, a reviewer decided: accepted" in captions[1]
     assert "since this map, excluded" in captions[2]
     marked = (
-        f"[...document.querySelectorAll('{place}')].map((each) => /changed since/.test(each.innerText))"
+        f"[...document.querySelectorAll('{place}')]"
+        ".map((each) => /changed since/.test(each.innerText))"
         for place in (".map-heat thead th.n", ".map-chosen section:first-child tbody tr")
     )
     assert [browser.evaluate(each) for each in marked] == [[True, False, True]] * 2

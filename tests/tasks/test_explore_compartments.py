@@ -1,6 +1,6 @@
 """A compartment is mapped by the markers that tell its cells apart, on the panel that has most."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -116,7 +116,7 @@ def test_a_marker_is_judged_by_the_cells_that_carry_it() -> None:
 
 
 def _tube(sha: str, patient: str, batch: str, median: float) -> tuple[TubeIdentity, TubeEvents]:
-    drawn = datetime(2026, 3, 1)
+    drawn = datetime(2026, 3, 1, tzinfo=UTC)
     identity = TubeIdentity(sha, "a.fcs", patient, drawn, "bcell", "D28", batch=batch)
     none = np.empty(0)
     events = TubeEvents(

@@ -89,9 +89,8 @@ def _clusters(labels: Integers) -> pd.Categorical:
     import pandas as pd
 
     known = [str(each + 1) for each in np.unique(labels[labels != NOISE])]
-    names = np.where(labels == NOISE, NO_CLUSTER, (labels + 1).astype(str))
-    is_all = bool(np.all(labels != NOISE))
-    return pd.Categorical(names, known if is_all else [*known, NO_CLUSTER])
+    names = np.where(labels == NOISE, NO_CLUSTER, (labels + 1).astype(str)).astype(object)
+    return pd.Categorical(names, [*known, NO_CLUSTER] if NOISE in labels else known)
 
 
 def _map(done: Exploration) -> dict[str, object]:

@@ -48,9 +48,8 @@ class ClusterWords:
         typical, other = (number + 1 for number in each.clusters)
         first, second = each.shares
         said = (
-            f"{self._gates(each.gates)} hold cluster {typical} ({first:.0%} of these cells) and "
-            f"cluster {other} ({second:.0%}), which differs from it: {_told(each.apart)}. "
-            f"{self._ungated(each.apart)}"
+            f"{self._gates(each.gates)} hold clusters {typical} ({first:.0%} of its cells) and "
+            f"{other} ({second:.0%}), which is {_told(each.apart)}. {self._ungated(each.apart)}"
         )
         return said.strip()
 

@@ -152,9 +152,26 @@ def test_a_map_that_is_as_the_tables_are_says_so(opened, browser, tmp_path):
     browser.open(written(tmp_path, value, series=series))
     browser.until("document.querySelector('#how')")
     told = browser.evaluate(text(".map-since"))
-    assert "a tube has changed. The map shows them as they were: P02 D56: excluded" in told
+    assert "a tube has changed. The map shows what was then: P02 D56: excluded" in told
     assert "is not known before the next run" in told
     assert "P02 since this map, excluded" in browser.evaluate(text(".map-plot:nth-child(3)"))
+
+
+def test_many_changes_are_folded_and_counted_at_their_visit(browser, tmp_path):
+    """Another strategy counts all tubes again."""
+    patients = tuple(f"P{number:02}" for number in range(1, 6))
+    value = map_value(None, patients=patients)
+    series = {each: series_value(value, each) for each in patients}
+    for each in series.values():
+        for tube in each["tubes"]:
+            tube |= {"counted_as": "ef" * 32, "strategy": "bcell@4.0.0"}
+    browser.open(written(tmp_path, value, series=series))
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(text(".map-since"))
+    assert "15 tubes have changed" in told
+    assert told.count("counted again, under bcell@4.0.0") == 6
+    assert "and 9 more" in told
+    assert "5 tubes changed since this map" in browser.evaluate(text(".map-plot"))
 
 
 def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):

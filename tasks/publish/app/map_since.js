@@ -2,6 +2,7 @@
 // and the map's data only by the next reconflow explore: the page compares the two.
 const mapSince = (() => {
   const MOST = 6;
+  const MOST_AT_VISIT = 3;
   const UNKNOWN =
     "Whether tubes were counted again since the map was drawn is not known before the next run.";
 
@@ -107,7 +108,7 @@ const mapSince = (() => {
     const number = found.length === 1 ? "a tube has" : `${found.length} tubes have`;
     const head = element("b", {}, `Since this map was drawn, ${number} changed.`);
     return [
-      element("p", {}, head, " The map shows them as they were:"),
+      element("p", {}, head, " The map shows what was then:"),
       ...listed(found),
       element("p", {}, "Draw it again: ", element("code", {}, `reconflow explore --compartment ${compartment}`)),
     ];
@@ -143,11 +144,16 @@ const mapSince = (() => {
   function marks({ since, value }, tubes) {
     if (!since) return [];
     const whose = (at) => (tubes.length > 1 ? `${value.tubes[at].patient} ` : "");
-    const said = (told, kind) =>
-      tubes
-        .filter((at) => told.has(at))
-        .map((at) => element("span", { class: kind }, `${whose(at)}since this map, ${told.get(at)}`));
-    return [...said(since.tubes, "map-changed"), ...said(since.reviewed, "map-changed map-quiet")];
+    const said = (told, kind, done) => {
+      const found = tubes.filter((at) => told.has(at));
+      const each = found.map((at) => `${whose(at)}since this map, ${told.get(at)}`);
+      const words = found.length > MOST_AT_VISIT ? [`${found.length} tubes ${done} since this map`] : each;
+      return words.map((text) => element("span", { class: kind }, text));
+    };
+    return [
+      ...said(since.tubes, "map-changed", "changed"),
+      ...said(since.reviewed, "map-changed map-quiet", "reviewed"),
+    ];
   }
 
   /** Say what one tube (its number) has otherwise by now; "" is nothing. */

@@ -206,7 +206,7 @@ def test_an_excluded_tube_is_on_no_map_and_the_map_stays(
     assert [t.identity.visit for t in done.tubes] == [explored.tubes[1].identity.visit]
     assert done.map.sha256 == explored.map.sha256
     assert "1 excluded by a person" in " ".join(done.left_out)
-    assert "1 of the 2 tubes that t_cells@1.0.0 was made of are in no series" in done.notes[0]
+    assert "1 of the 2 tubes that t_cells@1.0.0 was made of is in no series" in done.notes[0]
 
 
 @pytest.mark.parametrize("name", ["map.yaml", "reference.npz"])

@@ -152,6 +152,7 @@ def _printed(amount: ClusterAmount) -> str:
         {
             "code": amount.code,
             "per_ul": amount.per_ul,
+            "per_ul_high": amount.per_ul_high,
             "lod_per_ul": amount.lod_per_ul,
             "specimen": "blood",
         }

@@ -52,7 +52,9 @@ class TubeCounts:
     version of the panel that matched them, ``panel_sha256`` its content. ``calibration`` names the
     calibration whose numbers counted (empty: the strategy's own), ``calibration_sha256`` its
     content. ``corrected`` names the populations that a person's correction counted, ``review`` is
-    what a reviewer decided (empty: nobody did).
+    what a reviewer decided (empty: nobody did). ``counted_as`` stands for everything that decides
+    which events belong to which gate; it changes without a number, so it is no part of what tables
+    are made of.
     """
 
     identity: TubeIdentity
@@ -74,6 +76,7 @@ class TubeCounts:
     calibration_sha256: str = ""
     corrected: frozenset[str] = frozenset()
     review: Review = ""
+    counted_as: str = field(default="", repr=False)
 
     @property
     def is_usable(self) -> bool:

@@ -6,7 +6,7 @@ medians, on the display scale. It is shown beside the map; no value is ever move
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,9 +22,9 @@ LARGE_SD = 0.5
 class Shift:
     """How far the cells of a gate lie from the reference's on one marker, in one batch.
 
-    ``shift`` is in units of the display scale, ``sd`` in standard deviations of the cells, and
-    ``tubes`` of the batch have enough of these cells. One that does not judge has better cells for
-    its marker in the same batch.
+    ``shift`` is in units of the display scale, ``sd`` in standard deviations of the cells;
+    ``tubes`` of the batch have enough of these cells, ``of_reference`` of them are the reference's.
+    One that does not judge has better cells for its marker in the same batch.
     """
 
     instrument: str
@@ -32,6 +32,7 @@ class Shift:
     gate: str
     marker: str
     tubes: int
+    of_reference: int
     shift: float
     sd: float
     judges: bool = True
@@ -45,13 +46,14 @@ def batch_shifts(
     Gates and markers that no tube of the reference has are left out.
     """
     of_reference: dict[tuple[str, str], list[Anchor]] = {}
-    of_batch: dict[tuple[str, str], dict[tuple[str, str], list[Anchor]]] = {}
+    of_batch: dict[tuple[str, str], dict[tuple[str, str], list[tuple[Anchor, bool]]]] = {}
     for identity, events in tubes:
-        batch = of_batch.setdefault((identity.instrument or "", identity.batch or ""), {})
+        batch = of_batch.setdefault(_batch(identity), {})
+        is_of_reference = identity.tube_sha256 in reference
         for anchor in events.anchors:
             key = (anchor.gate, anchor.marker)
-            batch.setdefault(key, []).append(anchor)
-            if identity.tube_sha256 in reference:
+            batch.setdefault(key, []).append((anchor, is_of_reference))
+            if is_of_reference:
                 of_reference.setdefault(key, []).append(anchor)
     return [
         _shift(batch, key, anchors, of_reference[key])
@@ -64,15 +66,25 @@ def batch_shifts(
 def _shift(
     batch: tuple[str, str],
     key: tuple[str, str],
-    anchors: Sequence[Anchor],
+    anchors: Sequence[tuple[Anchor, bool]],
     reference: Sequence[Anchor],
 ) -> Shift:
-    here, there = (
-        float(np.median([each.median for each in group])) for group in (anchors, reference)
-    )
+    here = float(np.median([each.median for each, _ in anchors]))
+    there = float(np.median([each.median for each in reference]))
     spread = float(np.median([each.sd for each in reference]))
-    shift = here - there
-    return Shift(*batch, *key, len(anchors), shift, shift / spread if spread else 0.0)
+    shared = sum(is_of_reference for _, is_of_reference in anchors)
+    sd = (here - there) / spread if spread else 0.0
+    return Shift(*batch, *key, len(anchors), shared, here - there, sd)
+
+
+def _batch(identity: TubeIdentity) -> tuple[str, str]:
+    return identity.instrument or "", identity.batch or ""
+
+
+def shifts_of(shifts: Sequence[Shift], tubes: Iterable[TubeIdentity]) -> list[Shift]:
+    """Choose the shifts of the batches in which some tubes were measured."""
+    batches = {_batch(each) for each in tubes}
+    return [each for each in shifts if (each.instrument, each.batch) in batches]
 
 
 def judging(shifts: Sequence[Shift], axis_gates: Mapping[str, Collection[str]]) -> list[Shift]:
@@ -114,7 +126,8 @@ def large_shifts(shifts: Sequence[Shift], markers: Collection[str]) -> list[str]
     for each in shifts:
         if each.judges and each.marker in markers and abs(each.sd) >= LARGE_SD:
             batch = " ".join(filter(None, (each.instrument, each.batch))) or "no batch"
-            moved.setdefault(batch, []).append(f"{each.marker} {each.sd:+.1f} SD on {each.gate}")
+            by = f"{each.marker} by {each.sd:+.1f} SD, measured on {each.gate}"
+            moved.setdefault(batch, []).append(by)
     if not moved:
         return []
     named = "; ".join(f"{batch}: {', '.join(said)}" for batch, said in moved.items())

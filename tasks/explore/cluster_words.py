@@ -40,8 +40,8 @@ class ClusterWords:
             named = f"Cluster {each.cluster + 1}{f' ({told})' if told else ''}"
             return f"{named} lies in no reported population. {most}"
         return (
-            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but "
-            f"{_told(each.apart)} beside the cells that are usual there. "
+            f"Cluster {each.cluster + 1} is held by {self._gates(each.gates)}, but differs from "
+            f"the cells that are usual there: {_told(each.apart)}. "
             f"{self._ungated(each.apart)}{most}"
         )
 
@@ -108,7 +108,8 @@ class ClusterWords:
         return f"Up to {share:.1%} of the compartment ({identity.patient}, {identity.visit})"
 
     def _gates(self, gates: Sequence[str]) -> str:
-        return " and ".join(short_label(self._labels, gate) for gate in gates)
+        *others, last = [short_label(self._labels, gate) for gate in gates]
+        return f"{', '.join(others)} and {last}" if others else last
 
     def _ungated(self, apart: Iterable[Enrichment]) -> str:
         """Say where no gate could tell cells apart: none is drawn on these markers."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from panels.text.errors import MapFault, SheetFault
-from tasks.explore.batch_shift import Shift, batch_shifts, judging, large_shifts, unmeasured
+from tasks.explore.batch_shift import Shift, batch_shifts, judging, unmeasured
 from tasks.explore.compartments import Compartment, axis_gates, compartment
 from tasks.explore.findings import Findings
 from tasks.explore.make_map import make_map
@@ -102,7 +102,6 @@ def explore(
         notes=(
             *_notes(fitted, listed),
             *drift(fitted, tubes),
-            *large_shifts(shifts, fitted.record.names),
             *unmeasured(shifts, fitted.record.names),
             *([clusters.fault] if clusters.fault else []),
         ),
@@ -199,16 +198,20 @@ def _notes(fitted: FittedMap, listed: Sequence[CountedTube]) -> list[str]:
     record = fitted.record
     gone = sum(each.sha256 not in now for each in record.tubes)
     other = sum(now.get(each.sha256, each.counted_as) != each.counted_as for each in record.tubes)
+    made_of = f"of the {len(record.tubes)} tubes that {record.map} was made of"
     if gone:
         notes.append(
-            f"{gone} of the {len(record.tubes)} tubes that {record.map} was made of are in no "
-            f"series by now; the map stays as it was made."
+            f"{gone} {made_of} {_are(gone)} in no series by now; the map stays as it was made."
         )
     if other:
         notes.append(
-            f"{other} of the {len(record.tubes)} tubes that {record.map} was made of are counted "
-            f"otherwise by now; the map stays as it was made, and they are placed as counted now."
+            f"{other} {made_of} {_are(other)} counted otherwise by now; the map stays as it was "
+            f"made, and their cells are placed as counted now."
         )
     if len(record.tubes) == 1:
         notes.append(f"{record.map} was made of one tube: what another tube has is not on it.")
     return notes
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

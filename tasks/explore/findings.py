@@ -87,9 +87,12 @@ def _unstable(found: Findings) -> str:
     ]
     if not unstable:
         return ""
+    one = len(unstable) == 1
+    named = f"Cluster {unstable[0]} is" if one else f"Clusters {', '.join(unstable)} are"
+    so = "it is not found again" if one else "they are not found again"
     return (
-        f"Unstable: {', '.join(unstable)}. Without a quarter of the cells they are not found again "
-        f"(Jaccard index below {STABLE:g}); they are in no list."
+        f"{named} unstable: without a quarter of the cells {so} (Jaccard index below {STABLE:g}); "
+        f"{'it is' if one else 'they are'} in no list."
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.explore.batch_shift import shifts_of
 from tasks.explore.cells import NOISE
 from tasks.explore.cluster_values import Json, cluster_values
 from tasks.explore.composition import NOT_COMPARED, compositions
@@ -54,6 +55,7 @@ def map_values(
         "population": record.population,
         "label": done.compartment.label,
         "patient": patient,
+        "panel": done.compartment.panel,
         "strategy": record.strategy,
         "exploratory": EXPLORATORY,
         "counted_until": max((each.counted_at for each in tubes), default=""),
@@ -78,7 +80,9 @@ def map_values(
         ),
         **(NOT_COMPARED if patient else compositions(done, results, snapshot, visits)),
         "limits": dict(zip("xy", limits, strict=True)),
-        "shifts": [_rounded(asdict(each)) for each in done.shifts],
+        "shifts": [
+            _rounded(asdict(each)) for each in shifts_of(done.shifts, (t.identity for t in tubes))
+        ],
         "notes": page_notes(done, patient),
         "reference": reference_values(done.map, limits),
         "needed": {"detect": needed.detect_events, "quantify": needed.quantify_events},
@@ -132,6 +136,7 @@ def _tube(tube: PlacedTube, shown: PlacedTube, row: Row) -> Json:
         "batch": identity.batch or "",
         "counted_as": tube.counted_as,
         "counted_at": tube.counted_at,
+        "review": row.get("review") or "",
         "events": tube.events.events,
         "shown": len(shown.coordinates),
         "per_ul": row.get("per_ul"),

@@ -31,7 +31,7 @@ from tasks.store.exclusions import excluded_tubes
 from tasks.store.gatings import TubeGating
 from tasks.store.tubes import Tube, taken_in
 from tasks.tubes.gate_tube import gate_tube
-from tasks.tubes.reference_tubes import ReferenceIndex, reference_index
+from tasks.tubes.reference_tubes import ReferenceIndex, reference_index, reference_sets
 
 if TYPE_CHECKING:
     from tasks.study.snapshot import StudySnapshot
@@ -84,6 +84,7 @@ def tubes_of(
             known=known,
             panels=snapshot.panel_contents(),
             calibrations=snapshot.calibrations(known),
+            reference_sets=reference_sets(snapshot, store),
         )
     gating_of = {identity.tube_sha256: gating for identity, gating in in_use}
     shown = [
@@ -94,7 +95,7 @@ def tubes_of(
         and not tube.identity.control
     ]
     listed = [
-        CountedTube(tube, gating, counted_as(gating))
+        CountedTube(tube, gating, gating.counted_as)
         for tube in shown
         for gating in [gating_of.get(tube.identity.tube_sha256)]
         if gating is not None
@@ -109,15 +110,6 @@ def tubes_of(
     return listed, [
         f"Tubes of {compartment.panel} of all patients left out: {said}."
     ] if said else []
-
-
-def counted_as(gating: TubeGating) -> str:
-    """Hash everything that decides which events of a tube belong to which gate."""
-    names = (
-        "tube_sha256 strategy strategy_sha256 engine_version panel_sha256 calibration_sha256 "
-        "correction_sha256 reference_set_sha256"
-    )
-    return canonical_sha256({name: getattr(gating, name) for name in names.split()})
 
 
 def read_tubes(reader: TubeReader, tubes: Sequence[CountedTube]) -> ReadTubes:

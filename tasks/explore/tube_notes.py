@@ -1,4 +1,4 @@
-"""Say of the tubes of one page what a reader must know: cells in no cluster, tubes without cells.
+"""Say of the tubes of one page what a reader must know: no cells, cells in no cluster, shifts.
 
 A page of a patient says it of that patient's tubes alone.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from panels.text.plural import counted
+from tasks.explore.batch_shift import large_shifts, shifts_of
 from tasks.explore.cells import NOISE
 
 if TYPE_CHECKING:
@@ -30,10 +31,14 @@ def page_notes(done: Exploration, patient: str | None = None) -> list[str]:
 
 
 def tube_notes(done: Exploration, tubes: Sequence[PlacedTube]) -> list[str]:
-    """Say how many of some tubes have no such cell, and which bring what the map does not know."""
+    """Say of some tubes how many have no such cell, and what is otherwise than in the map's.
+
+    That is cells that the map does not know, and batches that stain otherwise.
+    """
     empty = sum(not len(each.events.rows) for each in tubes)
     none = [f"No such cell in {empty} of {counted(len(tubes), 'tube')}."] if empty else []
-    return [*none, *_unknown_cells(done, tubes)]
+    shifts = shifts_of(done.shifts, (each.identity for each in tubes))
+    return [*none, *_unknown_cells(done, tubes), *large_shifts(shifts, done.map.record.names)]
 
 
 def _unknown_cells(done: Exploration, tubes: Sequence[PlacedTube]) -> list[str]:

@@ -66,12 +66,18 @@ def require_anndata() -> None:
 
 
 def joined_cells(parts: Sequence[anndata.AnnData]) -> anndata.AnnData:
-    """Put the cells of tubes together; a marker or population that one has not is NaN or False."""
+    """Put the cells of tubes together; a marker or population that one has not is NaN or False.
+
+    Visits are categories in the order of their days, as plots should have them.
+    """
     import anndata
+    import pandas as pd
 
     joined = anndata.concat([part for part in parts if len(part)], join="outer", fill_value=np.nan)
     for column in joined.obs.columns[joined.obs.columns.str.startswith("is_")]:
         joined.obs[column] = joined.obs[column].fillna(value=False).astype(bool)
+    days = joined.obs.groupby("visit", observed=True)["day"].median()
+    joined.obs["visit"] = pd.Categorical(joined.obs["visit"], days.sort_values().index)
     return joined
 
 

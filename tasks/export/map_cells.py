@@ -20,9 +20,12 @@ from tasks.tubes.reference_tubes import reference_index
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
 
     from tasks.study.folder import Study
     from tasks.study.snapshot import StudySnapshot
+
+NO_CLUSTER = "none"
 
 
 def write_map_cells(study: Study, path: Path, name: str) -> tuple[int, list[str]]:
@@ -48,6 +51,7 @@ def write_map_cells(study: Study, path: Path, name: str) -> tuple[int, list[str]
     if not parts:
         raise ReconflowError(f"No tube on {done.map.record.map} has a cell that can be read.")
     joined = joined_cells(parts)
+    joined.obs["cluster"] = _clusters(joined.obs["cluster"].to_numpy())
     joined.uns["map"] = _map(done)
     write_h5ad(joined, path)
     return len(joined), faults
@@ -72,14 +76,21 @@ def _parts(snapshot: StudySnapshot, done: Exploration) -> tuple[list[anndata.Ann
         cells = tube_cells(snapshot, tube, gated, events.rows)
         cells.obsm["X_umap"] = np.asarray(placed.coordinates, dtype=np.float32)
         cells.obs["weight"] = events.weights
-        cells.obs["cluster"] = _names(placed.labels)
+        cells.obs["cluster"] = placed.labels
         parts.append(cells)
     return parts, faults
 
 
-def _names(clusters: Integers) -> np.ndarray:
-    """Name clusters (n,) as the page does, from 1; empty for cells in none."""
-    return np.where(clusters == NOISE, "", (clusters + 1).astype(str)).astype(object)
+def _clusters(labels: Integers) -> pd.Categorical:
+    """Name clusters (n,) as the page does, from 1 and in this order; cells in none come last.
+
+    No name is empty and none is missing: a plot's legend and a test between groups say what it is.
+    """
+    import pandas as pd
+
+    known = [str(each + 1) for each in np.unique(labels[labels != NOISE])]
+    names = np.where(labels == NOISE, NO_CLUSTER, (labels + 1).astype(str)).astype(object)
+    return pd.Categorical(names, [*known, NO_CLUSTER] if NOISE in labels else known)
 
 
 def _map(done: Exploration) -> dict[str, object]:

@@ -44,6 +44,7 @@ SCRIPTS = (
     "gating_page.js",
     "filmstrip.js",
     "map_data.js",
+    "map_since.js",
     "map_cells.js",
     "map_colouring.js",
     "map_plot.js",

@@ -108,7 +108,7 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
             decisions,
         )
         folder = patient_folder(study, name)
-        shown = shows_controls(folder, controls_of(name, known)) and has_gate_pages(
+        shown = shows_controls(folder, controls_of(name, known), counted) and has_gate_pages(
             folder, list(gates_of(snapshot, counted))
         )
         if inputs.edited or not shown or built.get(name) != inputs.fingerprint:

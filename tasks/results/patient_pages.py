@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 SERIES, REPORT = "series.js", "report.html"
 CONTROLS = ".controls.sha256"
-"""Beside series.js: which controls it names, and whether the report leads to a map. They change no
-table, so they are no part of what the tables were made of: another control in a batch does not make
-another edition."""
+"""Beside series.js: which controls it names, and whether the report leads to a map, which needs to
+know by what the tubes were counted. They change no table, so they are no part of what the tables
+were made of: another control in a batch does not make another edition."""
 
 
 def patient_record(
@@ -74,17 +74,22 @@ def has_map(folder: Path) -> bool:
     return (folder / MAP_PAGE).is_file()
 
 
-def shows_controls(folder: Path, controls: Sequence[TubeIdentity]) -> bool:
+def shows_controls(
+    folder: Path, controls: Sequence[TubeIdentity], tubes: Sequence[TubeCounts]
+) -> bool:
     """Tell whether the pages in a patient's folder name these controls, as they are known now.
 
-    They have to lead to the page of maps too, where there is one.
+    Where there is a page of maps, they have to lead to it and to know how ``tubes`` were counted.
     """
-    mark, wanted = folder / CONTROLS, _controls_mark(controls, has_map=has_map(folder))
+    mark, wanted = folder / CONTROLS, _controls_mark(controls, tubes, has_map=has_map(folder))
     return mark.is_file() and mark.read_text(encoding="utf-8") == wanted
 
 
-def _controls_mark(controls: Sequence[TubeIdentity], *, has_map: bool) -> str:
-    listed = "\n".join([repr(control) for control in controls] + [MAP_PAGE] * has_map)
+def _controls_mark(
+    controls: Sequence[TubeIdentity], tubes: Sequence[TubeCounts], *, has_map: bool
+) -> str:
+    of_map = [MAP_PAGE, *sorted(tube.counted_as for tube in tubes)] if has_map else []
+    listed = "\n".join([*map(repr, controls), *of_map])
     return hashlib.sha256(listed.encode()).hexdigest() + "\n"
 
 
@@ -103,5 +108,5 @@ def write_patient_pages(
     figures = patient_drawings(record, kinetics)
     page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())
-    mark = _controls_mark(record.controls, has_map=record.has_map)
+    mark = _controls_mark(record.controls, record.tubes, has_map=record.has_map)
     write_atomically(folder / CONTROLS, mark.encode())

@@ -89,15 +89,16 @@ def gatings_in_use(
     known: Sequence[Tube],
     panels: Mapping[str, str],
     calibrations: Mapping[str, str],
+    reference_sets: Mapping[str, str] | None = None,
 ) -> list[tuple[TubeIdentity, TubeGating]]:
     """Give the latest gating of each tube, with all that the store keeps of it.
 
-    ``strategies``, ``known``, ``panels`` and ``calibrations`` are as in ``read_counts``. What was
-    altered in the store since it was written is left out.
+    What is given is as in ``read_counts``. What was altered in the store since it was written is
+    left out.
     """
     read = _with_corrections(store, _gatings_under(store, set(strategies.values()), None, None))
     read = _with_calibration(read, calibrations)
-    pairs = _in_use(read, known, strategies, reference_sets=None, panels=panels)
+    pairs = _in_use(read, known, strategies, reference_sets=reference_sets, panels=panels)
     return [(identity, gating) for identity, gating in pairs if gating.intact]
 
 
@@ -216,4 +217,5 @@ def counts_of(identity: TubeIdentity, gating: TubeGating, *, is_excluded: bool) 
             count.population for count in gating.counts if Flag.CORRECTED in count.flags
         ),
         review="excluded" if is_excluded else "",
+        counted_as=gating.counted_as,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select
 
 from gating.evaluation.compiled_strategy import RealisedThreshold
+from panels.files.lock import canonical_sha256
 from panels.text.errors import TubeFault
 from tasks.counting.counts import PopulationCount
 from tasks.store.corrections import Binding
@@ -59,6 +60,15 @@ class TubeGating:
         return Binding(
             self.tube_sha256, self.strategy, self.strategy_sha256, self.calibration_sha256
         )
+
+    @property
+    def counted_as(self) -> str:
+        """Hash everything that decides which events of the tube belong to which gate."""
+        names = (
+            "tube_sha256 strategy strategy_sha256 engine_version panel_sha256 calibration_sha256 "
+            "correction_sha256 reference_set_sha256"
+        )
+        return canonical_sha256({name: getattr(self, name) for name in names.split()})
 
 
 def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = None) -> bool:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,31 @@ def test_help_imports_nothing_heavy_and_starts_at_once() -> None:
     assert done.returncode == 0, f"--help imports {done.stderr}"
     # Processor time, which a busy machine does not stretch.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_what_maps_are_made_with_stays_out_of_every_other_command(tmp_path: Path) -> None:
+    """They take seconds and hundreds of megabytes, which a night without maps is not to pay."""
+    script = """if True:
+        import importlib, pkgutil, sys
+        import flows, gating, panels, tasks
+        def load(package):
+            for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+                if not each.name.startswith(("tasks.explore", "tasks.store.migrations.")):
+                    importlib.import_module(each.name)
+        for package in (panels, gating, tasks, flows):
+            load(package)
+        assert flows.cli.run(["init", sys.argv[1]]) == 0
+        assert flows.cli.run(["status", "--study", sys.argv[1]]) == 0
+        heavy = {"umap", "pynndescent", "numba", "sklearn"} & set(sys.modules)
+        sys.exit(", ".join(sorted(heavy)) or 0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "study")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("tokens", [["nonsense"], ["trial", "--nonsense"], ["trial", "extra"]])

@@ -44,8 +44,10 @@ def map_value(
         "population": "b_cells",
         "label": "B cells (CD19+)",
         "patient": patient,
+        "panel": "bcell",
         "strategy": "bcell@3.0.0",
         "exploratory": "Exploratory: no table, parameter or flag reads this.",
+        "counted_until": "2026-03-31T02:14:07+00:00",
         "visits": [
             {"visit": visit, "day": day}
             for visit, day in zip(KINDS, (-7.0, 27.9, 55.0), strict=True)
@@ -99,6 +101,9 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
         "collected": "2025-03-18T08:04:00",
         "instrument": "cytometer 1",
         "batch": "W1",
+        "counted_as": sha[::-1],
+        "counted_at": "2026-03-31T02:14:07+00:00",
+        "review": "",
         "events": sum(KINDS[visit]),
         "shown": sum(KINDS[visit]),
         "per_ul": per_ul,
@@ -109,8 +114,27 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
     }
 
 
+def series_value(value: dict[str, Any], patient: str) -> dict[str, Any]:
+    """Give what a patient's tables say of the tubes of a map: the same as it was drawn from."""
+    own = [tube for tube in value["tubes"] if tube["patient"] == patient]
+    shared = ("sha12", "sha256", "visit", "day", "collected", "counted_as", "review")
+    of_all = {"panel": "bcell", "specimen": "blood", "control": "", "strategy": "bcell@3.0.0"}
+    of_all |= {"file": "D56.fcs", "flags": [], "severity": "", "counted": True, "corrected": []}
+    return {
+        "format": 1,
+        "patient": patient,
+        "baseline": None,
+        **{name: {} for name in ("populations", "codes", "methods", "flags", "infusions")},
+        "sentences": [],
+        "visits": value["visits"],
+        "tubes": [of_all | {name: tube[name] for name in shared} for tube in own],
+        "counts": {tube["sha12"]: {"b_cells": {"printed": tube["printed"]}} for tube in own},
+    }
+
+
 def _shift(marker: str, shift: float, sd: float) -> dict[str, Any]:
     place = {"instrument": "cytometer 1", "batch": "W1", "gate": "t_cells", "tubes": 3}
+    place |= {"of_reference": 2}
     return {**place, "marker": marker, "shift": shift, "sd": sd}
 
 

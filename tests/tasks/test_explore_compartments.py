@@ -1,15 +1,27 @@
 """A compartment is mapped by the markers that tell its cells apart, on the panel that has most."""
 
+from datetime import UTC, datetime
+
+import numpy as np
 import pytest
 
 from gating.strategy.catalogue import load_strategy
 from panels.panel import Stain
 from panels.text.errors import UsageFault
 from tasks.explore import compartments
-from tasks.explore.batch_shift import Shift, judging, large_shifts, unmeasured
+from tasks.explore.batch_shift import (
+    Shift,
+    batch_shifts,
+    judging,
+    large_shifts,
+    shifts_of,
+    unmeasured,
+)
 from tasks.explore.compartments import alike_cells, axis_gates, compartment, defining_markers
+from tasks.explore.tube_events import Anchor, TubeEvents
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.snapshot import StudySnapshot
+from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.study_folder import make_study
 
 
@@ -87,7 +99,7 @@ def test_dead_cells_are_no_matter_of_a_map(
 
 
 def _shift(gate: str, marker: str, sd: float) -> Shift:
-    return Shift("cytometer 1", "W2", gate, marker, 3, sd / 10, sd)
+    return Shift("cytometer 1", "W2", gate, marker, 3, 1, sd / 10, sd)
 
 
 def test_a_marker_is_judged_by_the_cells_that_carry_it() -> None:
@@ -99,8 +111,33 @@ def test_a_marker_is_judged_by_the_cells_that_carry_it() -> None:
     judged = judging(shifts, {"CD24": {"granulocytes"}, "CD21": {"mature_b"}})
     assert [each.judges for each in judged] == [False, True, True]
     (said,) = large_shifts(judged, ["CD24", "CD21"])
-    assert "CD21 +0.8 SD on t_cells" in said
+    assert "CD21 by +0.8 SD, measured on t_cells" in said
     assert "CD24" not in said
+
+
+def _tube(sha: str, patient: str, batch: str, median: float) -> tuple[TubeIdentity, TubeEvents]:
+    drawn = datetime(2026, 3, 1, tzinfo=UTC)
+    identity = TubeIdentity(sha, "a.fcs", patient, drawn, "bcell", "D28", batch=batch)
+    none = np.empty(0)
+    events = TubeEvents(
+        sha, (), 0, none, none, none, (), none, (Anchor("t_cells", "CD4", 500, median, 0.1),)
+    )
+    return identity, events
+
+
+def test_a_page_has_the_batches_of_its_tubes_against_the_reference_of_all() -> None:
+    tubes = [
+        _tube("a", "P01", "W1", 0.5),
+        _tube("b", "P01", "W1", 0.6),
+        _tube("c", "P02", "W2", 0.7),
+        _tube("d", "P02", "W3", 0.8),
+    ]
+    shifts = batch_shifts(tubes, {"a", "c"})
+    own = shifts_of(shifts, [identity for identity, _ in tubes[:2]])
+    assert [(each.batch, each.tubes, each.of_reference) for each in own] == [("W1", 2, 1)]
+    assert own[0].shift == pytest.approx(0.55 - 0.6)
+    assert own[0].sd == pytest.approx(-0.5)
+    assert [each.batch for each in shifts_of(shifts, [tubes[2][0], tubes[3][0]])] == ["W2", "W3"]
 
 
 def test_the_strategy_names_the_cells_that_carry_a_marker(snapshot: StudySnapshot) -> None:

@@ -34,6 +34,7 @@ from tasks.explore.write_data import map_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
 from tasks.results.front_page import rewrite_front_page
+from tasks.results.patient_tables import counted_tubes
 from tasks.simulate.study import write_study
 from tasks.store.audit import AuditEntry, add_entry
 from tasks.store.exclusions import DONE, Exclusion, write_exclusion
@@ -151,6 +152,13 @@ def test_both_tubes_weigh_alike_and_lie_on_the_map(explored: Exploration) -> Non
     assert coordinates_sha256(explored.map.coordinates) == record.coordinates_sha256
 
 
+def test_the_tables_say_of_a_tube_by_what_it_was_counted_as_the_map_does(
+    counted: Study, explored: Exploration
+) -> None:
+    now = {t.identity.tube_sha256: t.counted_as for t in counted_tubes(read_snapshot(counted))}
+    assert now == {t.identity.tube_sha256: t.counted_as for t in explored.tubes}
+
+
 def test_placed_cells_lie_among_cells_of_their_kind(explored: Exploration) -> None:
     """Of the five cells of the reference that are nearest on the map, most are of a cell's kind."""
     reference, known = explored.map.reference, explored.map.coordinates
@@ -251,7 +259,7 @@ def test_an_excluded_tube_is_on_no_map_and_the_map_stays(
     assert [t.identity.visit for t in done.tubes] == [explored.tubes[1].identity.visit]
     assert done.map.sha256 == explored.map.sha256
     assert "1 excluded by a person" in " ".join(done.left_out)
-    assert "1 of the 2 tubes that t_cells@1.0.0 was made of are in no series" in done.notes[0]
+    assert "1 of the 2 tubes that t_cells@1.0.0 was made of is in no series" in done.notes[0]
 
 
 @pytest.mark.parametrize("name", ["map.yaml", "reference.npz"])
@@ -410,10 +418,33 @@ def test_a_maps_cells_are_exported_with_their_places(copied: Study, tmp_path: Pa
         gate in t.events.sets[code] for t in done.tubes for code in t.events.codes
     ]
     labels = np.concatenate([t.labels for t in done.tubes])
-    assert list(cells.obs["cluster"]) == [str(each + 1) if each >= 0 else "" for each in labels]
+    assert list(cells.obs["cluster"]) == [str(each + 1) if each >= 0 else "none" for each in labels]
     assert cells.uns["map"]["map"] == "t_cells@1.0.0"
     assert cells.uns["map"]["map_sha256"] == done.map.sha256
     assert cells.obs["is_t_cells"].all()
+    opens_in_scanpy_and_cellxgene(cells)
+
+
+def opens_in_scanpy_and_cellxgene(cells: anndata.AnnData) -> None:
+    """Check what these two ask of a file, as they were seen to read one."""
+    assert cells.obs_names.is_unique
+    assert cells.var_names.is_unique
+    for values in (cells.X, cells.obsm["X_umap"]):
+        assert values.dtype == np.float32
+        assert np.isfinite(values).all()
+    assert cells.obsm["X_umap"].shape == (cells.n_obs, 2)
+    kinds = {name: str(kind) for name, kind in cells.obs.dtypes.items()}
+    assert set(kinds.values()) <= {"category", "bool", "int64", "float64"}
+    named = ("patient", "visit", "population", "cluster", "tube_sha256")
+    for categories in (cells.obs[name].cat.categories for name in named):
+        assert "" not in categories
+    assert not cells.obs[list(named)].isna().any(axis=None)
+    days = cells.obs.groupby("visit", observed=True)["day"].median()
+    assert list(days) == sorted(days)
+    numbers = [int(each) for each in cells.obs["cluster"].cat.categories if each != "none"]
+    assert numbers == sorted(numbers)
+    assert cells.uns["map"]["markers"][0] == "CD45RA"
+    assert cells.uns["map"]["libraries"]["umap-learn"]
 
 
 def test_what_is_on_no_map_cannot_be_exported(copied: Study, tmp_path: Path) -> None:
@@ -489,7 +520,7 @@ def test_markers_without_any_gate_are_named_where_they_tell_cells_apart(
     apart = (Enrichment("CD45RA", 3.0), Enrichment("CD8", -3.0))
     each = Unnamed(0, "inside", ("cd4_t",), apart, np.arange(40))
     said = ClusterWords(explored, found, {"cd4_t": "CD4 T cells"}).unnamed(each)
-    assert "held by CD4 T cells, but CD45RA high, CD8 low beside" in said
+    assert "held by CD4 T cells, but differs from the cells that are usual there: CD45" in said
     assert "cart@4.0.0 has no gate on CD45RA. " in said
 
 

@@ -11,7 +11,7 @@ from tasks.counting.intervals import wilson
 from tasks.publish.app_files import write_app
 from tasks.publish.map_page import MapPage, render_map_page
 from tests.browser import browser, computed, needs_chromium
-from tests.tasks.map_documents import KINDS, LONG, map_value
+from tests.tasks.map_documents import KINDS, LONG, map_value, series_value
 from tests.tasks.tube_documents import HOSTILE, tube_value, write_data, write_tube
 
 pytestmark = needs_chromium
@@ -43,12 +43,16 @@ def orange(place):
     )
 
 
-def written(results, value, compartment="b_cells", of_all=()):
+def written(results, value, compartment="b_cells", of_all=(), series=None):
     """Write the data of a map and the page of its patient; gives the page's address."""
     patient = value["patient"] or ""
     folder = results / "patients" / patient if patient else results / "cohort"
     key = f"{patient}/{compartment}"
     write_data(folder / "maps" / f"{compartment}.js", "map", key, value)
+    for each in {tube["patient"] for tube in value["tubes"]}:
+        told = (series or {}).get(each) or series_value(value, each)
+        write_data(results / "patients" / each / "series.js", "patient", each, told)
+    write_data(results / "study.js", "study", "", {"patients": []})
     write_app(results)
     named = {compartment: "B cells", "car_t": "CAR-T cells"}
     page = MapPage(patient, named, of_all=of_all)
@@ -78,7 +82,7 @@ def test_a_visit_each_says_what_it_shows_and_nothing_is_fetched(opened):
     assert captions[0] == "D-7 (day -7) 30.0 cells/µL (25.0 to 36.0) 300 of 300 cells shown"
     assert captions[1] == "D28 (day 27.9) <0.5 cells/µL no such cell in this tube"
     legend = page.evaluate(text(".map-groups"))
-    assert f"1 B cells 12.5 % 60 shown 2 {HOSTILE} 62.5 %" in legend
+    assert f"1 B cells, others 12.5 % 60 shown 2 {HOSTILE} 62.5 %" in legend
     spoken = page.evaluate(f"{CANVASES}[2].getAttribute('aria-label')")
     assert spoken.startswith("B cells at D56: 180 of 180 cells shown: ")
     head = page.evaluate(text("main"))
@@ -92,6 +96,82 @@ def test_a_visit_each_says_what_it_shows_and_nothing_is_fetched(opened):
     assert "CD45: these cells are cut out by it" in head
     assert not page.console
     assert all(address.startswith(("file:", "data:")) for address in page.requests)
+
+
+def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
+    """A correction writes the patient's series at once, and the map's data only when asked for."""
+    value = map_value()
+    series = series_value(value, "P01")
+    before, during, after = series["tubes"]
+    before |= {"counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    during["review"] = "accepted"
+    after["review"] = "excluded"
+    series["counts"][before["sha12"]]["b_cells"]["printed"] = "28.1"
+    series["tubes"].append(after | {"sha256": "12" * 32, "sha12": "12" * 6, "visit": "D84"})
+    series["tubes"].append(before | {"sha256": "34" * 32, "sha12": "34" * 6, "visit": "D112"})
+    browser.open(written(tmp_path, value, series={"P01": series}) + "#cells=cluster:0")
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(text(".map-since"))
+    assert "2 tubes have changed" not in told
+    assert "Since this map was drawn, 3 tubes have changed." in told
+    assert "P01 D-7: corrected by a person; now 28.1 cells/µL in the tables" in told
+    assert "P01 D56: excluded" in told
+    assert "P01 D112 (day -7), 2025-03-18: counted, and not on this map" in told
+    assert "D84" not in told
+    assert "Draw it again: reconflow explore --compartment b_cells" in told
+    assert "(their cells and numbers are the same): P01 D28: a reviewer decided: accepted" in told
+    assert "older than the tables" in browser.evaluate(text(".facts"))
+    captions = browser.evaluate(
+        "[...document.querySelectorAll('.map-plot figcaption')].map((each) => each.innerText)"
+    )
+    assert "since this map, corrected by a person; now 28.1 cells/µL in the tables" in captions[0]
+    assert "since this map, a reviewer decided: accepted" in captions[1]
+    assert "since this map, excluded" in captions[2]
+    marked = (
+        f"[...document.querySelectorAll('{place}')]"
+        ".map((each) => /changed since/.test(each.innerText))"
+        for place in (".map-heat thead th.n", ".map-chosen section:first-child tbody tr")
+    )
+    assert [browser.evaluate(each) for each in marked] == [[True, False, True]] * 2
+    tube = tube_value(visit="D-7", tube_sha256=before["sha256"])
+    browser.open(f"{write_tube(tmp_path, before['sha12'], tube)}#cells=b_cells:cluster:0")
+    browser.until(
+        "/lit are the cells of then/.test(document.querySelector('.bar-told')?.innerText)"
+    )
+    assert not browser.console
+
+
+def test_a_map_that_is_as_the_tables_are_says_so(opened, browser, tmp_path):
+    page = opened()
+    assert "until 2026-03-31 02:14 UTC, as in the tables" in page.evaluate(text(".facts"))
+    assert page.evaluate("document.querySelector('.map-since, .map-changed')") is None
+    value = map_value(None, patients=("P01", "P02"))
+    series = {each: series_value(value, each) for each in ("P01", "P02")}
+    del series["P01"]["tubes"][0]["counted_as"]
+    series["P02"]["tubes"][2]["review"] = "excluded"
+    browser.open(written(tmp_path, value, series=series))
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(text(".map-since"))
+    assert "a tube has changed. The map shows what was then: P02 D56: excluded" in told
+    assert "is not known before the next run" in told
+    assert "P02 since this map, excluded" in browser.evaluate(text(".map-plot:nth-child(3)"))
+
+
+def test_many_changes_are_folded_and_counted_at_their_visit(browser, tmp_path):
+    """Another strategy counts all tubes again."""
+    patients = tuple(f"P{number:02}" for number in range(1, 6))
+    value = map_value(None, patients=patients)
+    series = {each: series_value(value, each) for each in patients}
+    for each in series.values():
+        for tube in each["tubes"]:
+            tube |= {"counted_as": "ef" * 32, "strategy": "bcell@4.0.0"}
+    browser.open(written(tmp_path, value, series=series))
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(text(".map-since"))
+    assert "15 tubes have changed" in told
+    assert told.count("counted again, under bcell@4.0.0") == 6
+    assert "and 9 more" in told
+    assert "5 tubes changed since this map" in browser.evaluate(text(".map-plot"))
 
 
 def test_a_lasso_lights_its_cells_at_all_visits_and_says_what_they_are(opened):
@@ -155,7 +235,7 @@ def test_clusters_are_listed_with_amounts_and_what_no_gate_names(opened):
         == "1 · CD19 higher than the rest 20.0 16.0 to 25.0 66.7 % <0.5 10.0 8.0 to 12.5 55.6 %"
     )
     assert page.evaluate(rows("#batches ~ .scroll")) == [
-        "cytometer 1 W1 t_cells CD3 3 +0.080 +0.80"
+        "cytometer 1 W1 t_cells CD3 3 (2) +0.080 +0.80"
     ]
     page.evaluate("document.querySelector('.map-list button').click()")
     page.until("document.querySelector('#lit')")

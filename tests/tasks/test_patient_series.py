@@ -1,16 +1,19 @@
 """The data of a patient's pages are the rows of kinetics.csv and the tubes behind them."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from tasks.counting.counts import PopulationCount, TubeCounts
 from tasks.kinetics.schema import KINETICS
+from tasks.publish.map_page import PAGE as MAP_PAGE
 from tasks.publish.page_data import data_script
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.patient_series import nominal_day, patient_series
 from tasks.publish.tables import cells
+from tasks.results.patient_pages import CONTROLS, _controls_mark, shows_controls
 from tasks.vocabulary.flags import meanings
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import NOT_DETECTED, NOT_EVALUABLE, at, kinetics
@@ -60,6 +63,21 @@ def series(rows, *tubes, controls=(), **change):
         **change,
     )
     return patient_series(record, rows)
+
+
+def test_pages_beside_a_map_know_how_the_tubes_are_counted_now(tmp_path):
+    """A recount without another number makes no edition, and a map is told of it all the same."""
+    before, after = (replace(counted(7), counted_as=each * 64) for each in "ab")
+    assert series(kinetics(at(7)), before)["tubes"][0]["counted_as"] == "a" * 64
+    assert repr(before) == repr(after)
+    mark = tmp_path / CONTROLS
+    mark.write_text(_controls_mark([], [before], has_map=False))
+    assert shows_controls(tmp_path, [], [after])
+    (tmp_path / MAP_PAGE).touch()
+    assert not shows_controls(tmp_path, [], [before])
+    mark.write_text(_controls_mark([], [before], has_map=True))
+    assert shows_controls(tmp_path, [], [before])
+    assert not shows_controls(tmp_path, [], [after])
 
 
 def test_the_counts_are_the_rows_of_the_table():

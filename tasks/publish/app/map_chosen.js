@@ -67,7 +67,7 @@ const mapChosen = (() => {
         ? element("a", { href, title: "Light these cells on the tube's gating page" }, name)
         : name;
       return [
-        link,
+        [link, " ", mapSince.mark(map, each.tube)],
         numberWords.count(each.shown),
         shareWords(each),
         each.printed,

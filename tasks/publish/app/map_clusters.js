@@ -96,21 +96,22 @@ const mapClusters = (() => {
   /** Cluster × tube: shaded by the share of the compartment, with the concentration in words. */
   function heatMap(map, light, patient) {
     const { clusters, patient: own } = map.value;
-    const tubes = map.value.tubes.filter((_, at) => map.isOf(at, patient));
+    const tubes = [...map.value.tubes.keys()].filter((at) => map.isOf(at, patient));
     const estimates = clusters.map((_, index) => {
       const mask = map.where((event) => map.cluster[event] === index);
       return amountsOf(map, mask, `cluster:${index}`).filter(({ tube }) => map.isOf(tube, patient));
     });
-    const column = (tube) => [
-      ...(own === null ? [`${tube.patient} `] : []),
-      tube.visit,
-      element("span", { class: "interval" }, tubeVisits.dayWords(tube).trim().replace(/[()]/g, "")),
-    ];
+    const column = (at) => {
+      const tube = map.value.tubes[at];
+      const day = tubeVisits.dayWords(tube).trim().replace(/[()]/g, "");
+      const words = own === null ? `${tube.patient} ${tube.visit}` : tube.visit;
+      return [words, element("span", { class: "interval" }, day), mapSince.mark(map, at)];
+    };
     const head = element(
       "tr",
       {},
       element("th", { scope: "col" }, "cluster"),
-      tubes.map((tube) => element("th", { scope: "col", class: "n" }, column(tube))),
+      tubes.map((at) => element("th", { scope: "col", class: "n" }, column(at))),
     );
     const rows = clusters.map((_, index) =>
       element(
@@ -206,7 +207,9 @@ const mapClusters = (() => {
         .join("; ") || "no reported population",
     ]);
     const titles = ["cluster", "markers", "medians", "share, all patients", "stability", "shared with"];
-    return mapChosen.table(titles, rows, 9);
+    const table = mapChosen.table(titles, rows, 9);
+    table.classList.add("map-what");
+    return table;
   }
 
   /** Make a place that is filled with a cluster's medians of the map's markers, in all cells shown. */

@@ -2,7 +2,7 @@
 const mapColouring = (() => {
   /** After Paul Tol's "muted" (light) and Okabe and Ito (dark): told apart by colour-blind eyes. */
   const LIGHT = "332288 44aa99 cc6677 117733 88ccee aa4499 999933 882255 ddaa33 6699cc".split(" ");
-  const DARK = "e69f00 56b4e9 f0e442 009e73 cc79a7 8f9cff ff7a3d bfe8c9 c0a080 ffffff".split(" ");
+  const DARK = "e69f00 56b4e9 009e73 f0e442 cc79a7 8f9cff ff7a3d bfe8c9 c0a080 a6f0f0".split(" ");
   const OTHERS = { light: "aeb6bf", dark: "59636e" };
   const MOST = LIGHT.length;
 
@@ -22,7 +22,7 @@ const mapColouring = (() => {
   }
 
   /**
-   * Give a promise of a colouring. Of groups: {groups: [{key, name, chosen, shown, share, place}],
+   * Give a promise of a colouring. Of groups: {groups: [{key, name, lights, chosen, shown, share, place}],
    * owner}, owner the number of each event's group; of a marker: {axis, owner}, owner 0 to 255.
    */
   async function of(map, by) {
@@ -33,15 +33,20 @@ const mapColouring = (() => {
     return grouped(map, known ? by : "gate", ((known && kinds[by]) || byGate)(map));
   }
 
-  /** The smallest population that holds a cell: populations lie within each other. */
+  /** The smallest population that holds a cell: of one that holds smaller ones, the other cells. */
   function byGate(map) {
     const { populations, sets } = map.value;
     const sizes = populations.map((_, number) => total(map, map.held(number)));
     const smallest = sets.map((set) =>
       set.reduce((best, number) => (best < 0 || sizes[number] < sizes[best] ? number : best), -1),
     );
+    const holdsOthers = (number) => sets.some((set, at) => set.includes(number) && smallest[at] !== number);
     return {
-      names: populations.map(({ id, label }) => ({ name: label, chosen: `gate:${id}` })),
+      names: populations.map(({ id, label }, number) => ({
+        name: holdsOthers(number) ? `${label}, others` : label,
+        lights: label,
+        chosen: `gate:${id}`,
+      })),
       others: "in no population",
       owner: (event) => smallest[map.code[event]],
     };
@@ -87,7 +92,7 @@ const mapColouring = (() => {
     return map.weights(mask).reduce((sum, each) => sum + each, 0);
   }
 
-  /** Number the groups that hold any cell, the largest having colours; the last is all others. */
+  /** Number the groups that hold any cell; those of most dots have colours; the last is all others. */
   function grouped(map, by, { names, others, owner }) {
     const sums = [...names, null].map(() => ({ shown: 0, weight: 0 }));
     const owners = Int16Array.from({ length: map.count }, (_, event) => owner(event));
@@ -97,7 +102,7 @@ const mapColouring = (() => {
       sum.weight += map.weight[event];
     });
     const all = sums.reduce((sum, { weight }) => sum + weight, 0);
-    const rank = [...names.keys()].sort((one, other) => sums[other].weight - sums[one].weight);
+    const rank = [...names.keys()].sort((one, other) => sums[other].shown - sums[one].shown);
     const coloured = new Set(rank.slice(0, MOST));
     const kept = [...names.keys()].filter((number) => sums[number].shown);
     const place = new Map(kept.map((number, at) => [number, at]));

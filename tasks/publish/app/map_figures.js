@@ -6,6 +6,7 @@ const mapFigures = (() => {
       Object.assign(this, { map, visit });
       this.canvas = element("canvas", { role: "img", width: 300, height: 300 });
       this.numbers = element("span", { class: "plot-parent" });
+      this.since = element("span", {});
       const open = element(
         "button",
         { type: "button", class: "map-visit", title: "Enlarge", onclick: () => page.enlarge(visit.visit) },
@@ -14,7 +15,7 @@ const mapFigures = (() => {
       this.figure = element(
         "figure",
         { class: "plot map-plot" },
-        element("figcaption", {}, open, amountWords(map, visit), this.numbers),
+        element("figcaption", {}, open, amountWords(map, visit), this.since, this.numbers),
         this.canvas,
       );
       mapHover.attach(this.canvas, () => this.scene ?? null);
@@ -28,6 +29,7 @@ const mapFigures = (() => {
     /** Show what is asked: colouring, mask, corners. */
     show(asked) {
       this.scene = { map: this.map, events: this.visit.events, ...asked };
+      this.since.replaceChildren(...mapSince.marks(this.map, this.visit.tubes));
       this.numbers.replaceChildren(shownWords(this.map, this.visit, asked.mask));
       this.canvas.setAttribute("aria-label", told(this.map, this.visit, asked));
       this.paint();
@@ -130,7 +132,10 @@ const mapFigures = (() => {
     show(map, visit, asked, legend) {
       this.scene = { map, events: visit.events, ...asked };
       this.title.replaceChildren(`${visit.visit}${tubeVisits.dayWords(visit)}`);
-      this.words.replaceChildren(shownWords(map, visit, asked.mask));
+      this.words.replaceChildren(
+        shownWords(map, visit, asked.mask),
+        ...mapSince.marks(map, visit.tubes).flatMap((mark) => [" ", mark]),
+      );
       this.legend.replaceChildren(legend);
       this.canvas.setAttribute("aria-label", told(map, visit, asked));
       this.canvas.style.setProperty("--ratio", mapPlot.height(map, 1000) / 1000);

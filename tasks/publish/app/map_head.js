@@ -1,16 +1,16 @@
 // What is to be known of a map before it is read: that it is exploratory, what it is made of.
 const mapHead = (() => {
-  /** Make the head of a map: facts, warnings. */
-  function make(map) {
+  /** Make the head of a map: facts, warnings. compared: a place for what the tables say by now. */
+  function make(map, compared) {
     const { value } = map;
     const warnings = value.notes.map((note) => element("li", {}, note));
     return [
-      element("ul", { class: "facts" }, facts(map)),
+      element("ul", { class: "facts" }, facts(map, compared)),
       warnings.length ? element("ul", { class: "map-notes" }, warnings) : null,
     ].filter(Boolean);
   }
 
-  function facts({ value, label }) {
+  function facts({ value, label }, compared) {
     const { reference } = value;
     const mapped = value.markers.filter((each) => each.mapped).map(({ name }) => name);
     const fact = (name, ...words) => element("li", {}, element("b", {}, name), ...words);
@@ -20,16 +20,16 @@ const mapHead = (() => {
       fact("Reference, of all patients", referenceWords(reference)),
       fact("Laid out by", mapped.join(", ")),
       fact("Gated by", element("code", {}, value.strategy)),
-      ...(value.counted_until ? [fact("Counted", ...countedWords(value))] : []),
+      ...(value.counted_until ? [fact("Counted", countedWords(value), compared)] : []),
     ];
   }
 
-  function countedWords({ counted_until: until, compartment }) {
-    return [
-      `drawn from counts up to ${until.slice(0, 16).replace("T", " ")} UTC. `,
-      "What was corrected, excluded or counted since is not on it: ",
-      element("code", {}, `reconflow explore --compartment ${compartment}`),
-    ];
+  const countedWords = ({ counted_until: until }) => `until ${until.slice(0, 16).replace("T", " ")} UTC`;
+
+  /** Say whether the tables have anything else of these tubes by now. */
+  function comparedWords({ tubes, missing, unread, isKnown }) {
+    if (tubes.size || missing.length) return ", older than the tables (see above)";
+    return isKnown && !unread.length ? ", as in the tables" : "";
   }
 
   function referenceWords({ events, tubes, made, reason, seed }) {
@@ -63,7 +63,7 @@ const mapHead = (() => {
   }
 
   function overTime({ composition, clusters }) {
-    if (!composition) return [element("p", { class: "faded" }, "No differences between visits were computed.")];
+    if (!composition) return [element("p", { class: "faded" }, NOT_COMPARED)];
     const visits = (row) => `${row.from} → ${row.to}`;
     const heads = ["visits", "patients", "change of the share"];
     return compared(composition, (rows) => changes(rows, clusters, visits, heads));
@@ -121,26 +121,34 @@ const mapHead = (() => {
       [row.instrument, row.batch].filter(Boolean).join(" ") || "no batch",
       row.gate,
       row.marker,
-      String(row.tubes),
+      tubesWords(row),
       signed(row.shift, 3),
       signed(row.sd, 2),
     ]);
     return mapChosen.table(MEASURED, rows, 3);
   }
 
+  /** Say how many tubes of a batch were measured, and how many of them are the reference's own. */
+  function tubesWords({ tubes, of_reference: own }) {
+    return own === undefined ? String(tubes) : `${tubes} (${own})`;
+  }
+
   const MEASURED = [
     "instrument and batch",
     "cells",
     "marker",
-    "tubes",
+    "tubes (of them in the reference)",
     "shift (display scale, 0 to 1)",
     "in SD of the cells",
   ];
+  const NOT_COMPARED =
+    "Nothing to compare: no patient has enough of these cells both at the first visit and at a later one.";
   const CLAIMED = 0.05;
   const LARGE = 0.5;
   const SHIFTS = [
-    "Medians of cells that should be everywhere alike, against the map's reference. Values are shown as",
-    "they were measured: a batch that stains otherwise lies elsewhere on the map.",
+    "Medians of cells that should be everywhere alike, in the batches of these tubes, against those in",
+    "the tubes that the map was made of. Values are shown as they were measured: a batch that stains",
+    "otherwise lies elsewhere on the map.",
   ].join(" ");
 
   const signed = (value, places) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(places)}`;
@@ -160,5 +168,5 @@ const mapHead = (() => {
     ].filter(Boolean);
   }
 
-  return { foot, make };
+  return { comparedWords, foot, make };
 })();

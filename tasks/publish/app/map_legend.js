@@ -34,7 +34,7 @@ const mapLegend = (() => {
       element("span", { class: "map-shown faded" }, `${numberWords.count(group.shown)} shown`),
     ];
     if (!group.chosen) return element("li", {}, element("span", { class: "map-row" }, words));
-    const title = `Light the cells of ${group.name}`;
+    const title = `Light the cells of ${group.lights ?? group.name}`;
     const act = () => light(group.chosen);
     return element(
       "li",
@@ -47,7 +47,7 @@ const mapLegend = (() => {
     const grey = all.slice(0, -1).some(({ colour, shown }) => colour < 0 && shown);
     return [
       {
-        gate: "Each cell has the colour of the smallest population that holds it.",
+        gate: GATES,
         cluster: "Clusters were found in the markers, not on the map.",
         product: "By the gates of the CAR stains.",
         patient: "",
@@ -59,6 +59,11 @@ const mapLegend = (() => {
       .filter(Boolean)
       .join(" ");
   }
+
+  const GATES = [
+    "Each cell has the colour of the smallest population that holds it; others are the cells of a",
+    "population that are in no smaller one.",
+  ].join(" ");
 
   function scale(axis) {
     const bar = element("div", { class: "map-scale", "aria-hidden": "true" });

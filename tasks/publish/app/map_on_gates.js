@@ -17,7 +17,9 @@ const mapOnGates = (() => {
     const events = [];
     cells.mask.forEach((lit, event) => lit && map.tube[event] === at && events.push(event));
     const values = await Promise.all(value.markers.map((_, number) => map.marker(number)));
-    return { map, events, values, told: words(map, cells, events, at, asked) };
+    const changed = await mapSince.told(map, at);
+    const since = changed && ` Since the map was drawn, this tube has changed (${changed}): lit are the cells of then.`;
+    return { map, events, values, told: words(map, cells, events, at, asked) + since };
   }
 
   const none = (told) => ({ events: [], told });

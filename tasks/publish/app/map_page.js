@@ -33,13 +33,16 @@ const mapPages = (() => {
       this.rest = element("div", {});
       this.chosen = element("section", { class: "map-told" });
       this.told = element("p", { class: "map-exploratory", role: "status", hidden: true });
+      this.since = element("div", { role: "status" });
+      this.counted = element("span", {});
       this.controls = new mapControls.Controls(map, (changes) => this.set(changes));
     }
 
     build(place) {
       place.replaceChildren(
         this.told,
-        ...mapHead.make(this.map),
+        this.since,
+        ...mapHead.make(this.map, this.counted),
         this.controls.bar,
         element("div", { class: "map-body" }, this.grid, this.legend),
         this.chosen,
@@ -55,9 +58,20 @@ const mapPages = (() => {
       this.told.hidden = !words;
     }
 
-    /** Make what stands below the maps, once these are seen. */
+    /** Say what became of the tubes since the map was drawn, and mark their visits; once. */
+    tellSince() {
+      this.comparing ??= mapSince.of(this.map).then((since) => {
+        this.map.since = since;
+        this.since.replaceChildren(mapSince.make(this.map, since) ?? "");
+        this.counted.replaceChildren(mapHead.comparedWords(since));
+        return this.apply();
+      });
+      return this.comparing;
+    }
+
+    /** Make what stands below the maps, once these are seen and their tubes compared. */
     buildRest() {
-      if (this.restOf === this.state.patient) return;
+      if (!this.map.since || this.restOf === this.state.patient) return;
       this.restOf = this.state.patient;
       const light = (cells) => {
         this.set({ cells });
@@ -175,6 +189,7 @@ const mapPages = (() => {
     opened.state = state;
     opened.tellAsked(state.map);
     await opened.apply();
+    await opened.tellSince();
   }
 
   page("map", async () => {

@@ -3,6 +3,9 @@ const mapPlot = (() => {
   const FEW = 500;
   const MANY = 4000;
   const FEWEST_TAGGED = 12;
+  /** Groups with such a share of the cells drawn are drawn by turns: none hides another. */
+  const COMMON = 0.1;
+  const TURNS = 8;
   const grounds = new WeakMap();
 
   /** Give the height of a map that is so many pixels wide: its axes have the same unit. */
@@ -62,7 +65,7 @@ const mapPlot = (() => {
     return (number > MANY ? 1.1 : 1.5) * grown * (scene.events.length < 200 ? 1.4 : 1);
   }
 
-  /** Draw cells: of groups the largest first, so that rare ones lie on top; of a marker the low. */
+  /** Draw cells: common groups by turns and rare ones on top; of a marker the low ones first. */
   function drawCells(plot) {
     const { events, colouring } = plot.scene;
     const bins = new Map();
@@ -71,20 +74,36 @@ const mapPlot = (() => {
       if (!bins.has(owner)) bins.set(owner, []);
       bins.get(owner).push(event);
     }
-    const owners = [...bins.keys()];
-    const colours = colouring.axis ? mapColouring.scale() : null;
-    if (colours) owners.sort((one, other) => one - other);
-    else owners.sort((one, other) => drawnLast(colouring, one) - drawnLast(colouring, other));
     plot.pen.globalAlpha = 0.85;
-    for (const owner of owners) {
-      const colour = colours ? colours[owner] : mapColouring.colour(colouring.groups[owner]);
-      dots(plot, bins.get(owner), colour, radius(plot, events.length));
-    }
+    const parts = colouring.axis ? byValue(bins) : byGroup(bins, colouring, events.length);
+    const half = radius(plot, events.length);
+    for (const { colour, of } of parts) dots(plot, of, colour, half);
     plot.pen.globalAlpha = 1;
   }
 
-  function drawnLast({ groups }, owner) {
-    return owner === groups.length - 1 ? -Infinity : -groups[owner].share;
+  function byValue(bins) {
+    const colours = mapColouring.scale();
+    const values = [...bins.keys()].sort((one, other) => one - other);
+    return values.map((value) => ({ colour: colours[value], of: bins.get(value) }));
+  }
+
+  function byGroup(bins, { groups }, all) {
+    const size = (owner) => (owner === groups.length - 1 ? Infinity : bins.get(owner).length);
+    const owners = [...bins.keys()].sort((one, other) => size(other) - size(one));
+    const part = (owner, of) => ({ colour: mapColouring.colour(groups[owner]), of });
+    const isCommon = (owner) => Number.isFinite(size(owner)) && size(owner) >= COMMON * all;
+    const turn = (number) =>
+      owners.filter(isCommon).map((owner) => {
+        const own = bins.get(owner);
+        const [from, to] = [number, number + 1].map((end) => Math.round((end / TURNS) * own.length));
+        return part(owner, own.slice(from, to));
+      });
+    const whole = (wanted) => owners.filter(wanted).map((owner) => part(owner, bins.get(owner)));
+    return [
+      ...whole((owner) => size(owner) === Infinity),
+      ...Array.from({ length: TURNS }, (_, number) => turn(number)).flat(),
+      ...whole((owner) => size(owner) < COMMON * all),
+    ];
   }
 
   function dots({ pen, size, scene }, events, colour, half) {
@@ -116,18 +135,50 @@ const mapPlot = (() => {
     plot.pen.globalAlpha = 1;
   }
 
-  /** Write the number of each group where most of its cells lie, so that colour is not alone. */
+  /**
+   * Write the number of each group where most of its cells lie, so that colour is not alone: above
+   * them, else beside or below them; where there is no room, the smaller group has none.
+   */
   function drawTags(plot) {
     const { pen, size, scene, theme } = plot;
-    pen.font = `600 ${size.width > 450 ? 15 : 11.5}px ${plotFrame.FONT}`;
-    scene.colouring.groups.forEach((group, owner) => {
-      if (!group.key) return;
-      const own = scene.events.filter((event) => scene.colouring.owner[event] === owner);
-      if (own.length < FEWEST_TAGGED) return;
-      const [x, y] = middle(scene.map, own);
-      const above = Math.max(12, (1 - y) * size.height - 7);
-      plotFrame.haloed(pen, group.key, x * size.width, above, theme, theme.ink);
-    });
+    const tall = size.width > 450 ? 15 : 11.5;
+    pen.font = `600 ${tall}px ${plotFrame.FONT}`;
+    const tagged = taggedGroups(scene).sort((one, other) => other.events.length - one.events.length);
+    const taken = [];
+    for (const { key, events } of tagged) {
+      const [x, y] = middle(scene.map, events);
+      const half = pen.measureText(key).width / 2 + 1;
+      const box = roomFor(x * size.width, (1 - y) * size.height, { half, tall, size, taken });
+      if (!box) continue;
+      taken.push(box);
+      plotFrame.haloed(pen, key, box.x, box.y, theme, theme.ink);
+    }
+  }
+
+  function taggedGroups({ colouring, events }) {
+    const bins = new Map();
+    for (const event of events) {
+      const { key } = colouring.groups[colouring.owner[event]];
+      if (!bins.has(key)) bins.set(key, []);
+      bins.get(key).push(event);
+    }
+    const found = [...bins].map(([key, own]) => ({ key, events: own }));
+    return found.filter(({ key, events: own }) => key && own.length >= FEWEST_TAGGED);
+  }
+
+  /** Give where a number (x: its middle, y: its foot) fits beside a place without hiding another. */
+  function roomFor(x, y, { half, tall, size, taken }) {
+    const places = [[0, -7], [0, tall + 5], [half + 8, tall / 3], [-half - 8, tall / 3]];
+    const boxes = places.map(([across, down]) => ({
+      x: Math.min(size.width - half, Math.max(half, x + across)),
+      y: Math.min(size.height - 3, Math.max(tall, y + down)),
+      half,
+    }));
+    const isFree = (box) =>
+      taken.every(
+        (other) => Math.abs(other.x - box.x) >= other.half + half || Math.abs(other.y - box.y) >= tall,
+      );
+    return boxes.find(isFree) ?? null;
   }
 
   /** Give the place of the cell that most of its group lie around: of a grid's fullest part. */

@@ -51,8 +51,9 @@ class TubeCounts:
     batch let expect. ``detectors`` are those of the markers the strategy needs, ``panel`` is the
     version of the panel that matched them, ``panel_sha256`` its content. ``calibration`` names the
     calibration whose numbers counted (empty: the strategy's own), ``calibration_sha256`` its
-    content. ``corrected`` names the populations that a person's correction counted, ``review`` is
-    what a reviewer decided (empty: nobody did).
+    content. ``stain_ratios`` are the medians of cells above a threshold over their calibrated
+    place, by threshold, where they were compared. ``corrected`` names the populations that a
+    person's correction counted, ``review`` is what a reviewer decided (empty: nobody did).
     """
 
     identity: TubeIdentity
@@ -72,6 +73,7 @@ class TubeCounts:
     panel_sha256: str = ""
     calibration: str = ""
     calibration_sha256: str = ""
+    stain_ratios: Mapping[str, float] = field(default_factory=dict)
     corrected: frozenset[str] = frozenset()
     review: Review = ""
 

@@ -104,8 +104,8 @@ class Flag(ExplainedWord):
     )
     CD19_BRIGHTNESS_OFF = Explained(
         "cd19_brightness_off",
-        "The tube's B cells carry under 0.67 or over 1.5 times the calibrated CD19: dim cells, "
-        "plasmablasts first, may be missed (thresholds.csv).",
+        "The tube's B cells carry under 0.67 or over 1.5 times the calibrated CD19: dim cells "
+        "(plasmablasts first) may be missed, or others counted (thresholds.csv).",
     )
     MANY_SECRETING_B_CELLS = Explained(
         "many_secreting_b_cells",

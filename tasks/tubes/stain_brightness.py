@@ -57,8 +57,8 @@ class StainBrightness:
 
     @property
     def is_kept(self) -> bool:
-        """Tell whether the ratio is one that patients and days give."""
-        return KEPT[0] <= self.ratio <= KEPT[1]
+        """Tell whether the stain is taken for the calibrated one."""
+        return is_kept(self.ratio)
 
     @property
     def in_words(self) -> str:
@@ -84,6 +84,11 @@ class StainBrightness:
         }
 
 
+def is_kept(ratio: float) -> bool:
+    """Tell whether a median over its calibrated place is one that patients and days give."""
+    return KEPT[0] <= ratio <= KEPT[1]
+
+
 def stain_brightness(
     calibrated: CalibratedStrategy, applied: Applied, events: EventSource, header: TubeHeader
 ) -> dict[str, StainBrightness]:
@@ -91,8 +96,6 @@ def stain_brightness(
 
     A threshold that a person corrected is left out, and so is a place of another instrument.
     """
-    if calibrated.fault:
-        return {}
     found = {}
     for name, landmark in _comparable(calibrated):
         if name in applied.compiled.resolved and applied.compiled.resolved[name].source == SOURCE:
@@ -142,7 +145,7 @@ def populations_in_doubt(
     """
     if calibrated.fault:
         return ()
-    shifted = {name for name, ratio in ratios.items() if not KEPT[0] <= ratio <= KEPT[1]}
+    shifted = {name for name, ratio in ratios.items() if not is_kept(ratio)}
     if not shifted:
         return ()
     strategy = calibrated.strategy

@@ -93,9 +93,9 @@ class CalibratedStrategy:
 
     ``calibration`` is its pin (empty: the strategy's file holds its own numbers), ``sha256`` the
     hash of its content. ``unmeasured`` names the thresholds that the instrument's tubes could not
-    tell of, ``unplaced`` the axes on which gates draw numbers and no landmark was found. ``fault``
-    says why the numbers are not those of the tube's instrument (empty: they
-    are).
+    tell of, ``unplaced`` the axes on which gates draw numbers and no landmark was found, ``unseen``
+    the landmarks, each with its axis, that were not found. ``fault`` says why the numbers are not
+    those of the tube's instrument (empty: they are).
     """
 
     strategy: Strategy
@@ -103,7 +103,13 @@ class CalibratedStrategy:
     sha256: str = ""
     unmeasured: frozenset[str] = frozenset()
     unplaced: frozenset[str] = frozenset()
+    unseen: frozenset[tuple[str, str]] = frozenset()
     fault: str = ""
+
+    def has_place(self, landmark: str, axis: str) -> bool:
+        """Tell whether it is known where a landmark lies on an axis of the tube's instrument."""
+        placed = axis in self.strategy.landmarks[landmark].at
+        return placed and not self.fault and (landmark, axis) not in self.unseen
 
 
 def misfit(strategy: Strategy, calibration: Calibration) -> str:

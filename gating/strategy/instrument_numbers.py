@@ -125,7 +125,22 @@ def _with_numbers_of(strategy: Strategy, release: CalibrationRelease) -> Calibra
     }
     unmeasured = set(strategy.thresholds) - set(calibration.thresholds)
     return CalibratedStrategy(
-        numbered, calibration.pin, release.sha256, frozenset(unmeasured | beside), unplaced
+        numbered,
+        calibration.pin,
+        release.sha256,
+        frozenset(unmeasured | beside),
+        unplaced,
+        _unseen(strategy, calibration),
+    )
+
+
+def _unseen(strategy: Strategy, calibration: Calibration) -> frozenset[tuple[str, str]]:
+    """List the landmarks, each with its axis, that a calibration has no place for."""
+    return frozenset(
+        (name, axis)
+        for name, landmark in strategy.landmarks.items()
+        for axis in landmark.axes
+        if axis not in calibration.landmarks.get(name, {})
     )
 
 

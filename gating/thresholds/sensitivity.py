@@ -50,6 +50,25 @@ def thresholds_of(strategy: Strategy, gate: str) -> tuple[str, ...]:
     return tuple(name for name in strategy.thresholds if name in used)
 
 
+def lower_bounds_of(strategy: Strategy, gate: str) -> frozenset[str]:
+    """List the thresholds that the cells of a gate lie above, by its rectangles.
+
+    They are the gate's, its ancestors' and those of the gates that it is made of; what a gate
+    leaves out counts for none.
+    """
+    by_name = {name: each for each in strategy.gates for name in each.names}
+    bounds: set[str] = set()
+    waiting = [gate]
+    while waiting:
+        found = by_name.get(waiting.pop())
+        if found is None:
+            continue
+        limits = (found.rectangle or {}).values()
+        bounds.update(each.above for each in limits if isinstance(each.above, str))
+        waiting += [found.parent, *(found.all_of or ()), *(found.any_of or ())]
+    return frozenset(bounds)
+
+
 def gates_of(strategy: Strategy, gate: str) -> frozenset[str]:
     """List the gates a gate depends on: itself, its ancestors and those it combines."""
     return frozenset(each.gate for each in _family(strategy, (gate,)).values())

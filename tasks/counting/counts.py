@@ -51,10 +51,11 @@ class TubeCounts:
     batch let expect. ``detectors`` are those of the markers the strategy needs, ``panel`` is the
     version of the panel that matched them, ``panel_sha256`` its content. ``calibration`` names the
     calibration whose numbers counted (empty: the strategy's own), ``calibration_sha256`` its
-    content. ``corrected`` names the populations that a person's correction counted, ``review`` is
-    what a reviewer decided (empty: nobody did). ``counted_as`` stands for everything that decides
-    which events belong to which gate; it changes without a number, so it is no part of what tables
-    are made of.
+    content. ``stain_ratios`` are the medians of cells above a threshold over their calibrated
+    place, by threshold, where they were compared. ``corrected`` names the populations that a
+    person's correction counted, ``review`` is what a reviewer decided (empty: nobody did).
+    ``counted_as`` stands for everything that decides which events belong to which gate; it changes
+    without a number, so it is no part of what tables are made of.
     """
 
     identity: TubeIdentity
@@ -74,6 +75,7 @@ class TubeCounts:
     panel_sha256: str = ""
     calibration: str = ""
     calibration_sha256: str = ""
+    stain_ratios: Mapping[str, float] = field(default_factory=dict)
     corrected: frozenset[str] = frozenset()
     review: Review = ""
     counted_as: str = field(default="", repr=False)

@@ -26,7 +26,8 @@ class TubeHead:
     Texts are empty where nothing is known. ``file`` is the name it came in under, times are as they
     were written. ``events`` counts all of the tube, ``kept`` is the share of them that was gated.
     ``beads`` says how many there are; ``uncalibrated`` says what is counted with numbers of another
-    instrument, and why; ``corrected`` what a person set otherwise, who, when and why, and
+    instrument, and why; ``stain`` how brightly cells are stained that should be as bright in every
+    tube, where they are not; ``corrected`` what a person set otherwise, who, when and why, and
     ``corrections`` the same as values.
     """
 
@@ -54,6 +55,7 @@ class TubeHead:
     kept: float
     beads: str = ""
     uncalibrated: str = ""
+    stain: str = ""
     corrected: str = ""
     correction_sha256: str = ""
     corrections: Sequence[Mapping[str, Any]] = ()

@@ -188,6 +188,14 @@ def _latest(
     return {(gating.tube_sha256, gating.strategy): gating for gating in in_order}
 
 
+def stain_ratios(qc: Mapping[str, Any]) -> dict[str, float]:
+    """Give the medians of stained cells over their calibrated places, by threshold.
+
+    A tube that an earlier release counted has none.
+    """
+    return {name: float(each["ratio"]) for name, each in qc.get("stains", {}).items()}
+
+
 def counts_of(identity: TubeIdentity, gating: TubeGating, *, is_excluded: bool) -> TubeCounts:
     """Give what tables are made of from a tube and its gating, kept or made just now."""
     quality = gating.qc
@@ -213,6 +221,7 @@ def counts_of(identity: TubeIdentity, gating: TubeGating, *, is_excluded: bool) 
         calibration=gating.calibration,
         calibration_sha256=gating.calibration_sha256,
         detectors=detectors,
+        stain_ratios=stain_ratios(quality),
         corrected=frozenset(
             count.population for count in gating.counts if Flag.CORRECTED in count.flags
         ),

@@ -54,6 +54,7 @@ from tasks.tubes.reference_tubes import (
     reference_measurements,
 )
 from tasks.tubes.signals import tube_signals
+from tasks.tubes.stain_brightness import stain_brightness, with_evidence
 from tasks.tubes.tube_quality import judge_time, judge_tube
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -111,10 +112,13 @@ def gate_tube(
             fetch_references=lookup.fetch if needs_references(calibrated.strategy) else None,
             corrections=as_boundaries(in_force),
         )
+        stains = stain_brightness(calibrated, applied, events, header)
+        applied = replace(applied, compiled=with_evidence(applied.compiled, stains))
         quality = _quality(applied, acquisition, events, header)
         qc = _made_with(used, calibrated) | _qc(applied, header, match.instrument) | quality.numbers
         if in_force:
             qc["corrections"] = document_of(in_force)
+        qc["stains"] = {name: each.document() for name, each in stains.items()}
         qc["signals"] = tube_signals(applied, quality.numbers)
         gating = replace(
             _uncounted(tube, used, calibrated, applied),

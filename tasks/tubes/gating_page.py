@@ -11,11 +11,13 @@ from panels.instrument_name import instrument_name
 from tasks.publish.gating_page import render_gating_page
 from tasks.publish.tables import write_atomically
 from tasks.publish.tube_data import FORMAT, TubeFindings, TubeHead, tube_data
+from tasks.store.counts import stain_ratios
 from tasks.tubes.bead_count import beads_in_words
 from tasks.tubes.calibration import in_words, uncalibrated_populations
 from tasks.tubes.corrections import document_of
 from tasks.tubes.corrections import in_words as corrected_in_words
 from tasks.tubes.gate_tube import GatedTube
+from tasks.tubes.stain_brightness import populations_in_doubt, stains_in_words
 from tasks.tubes.version_files import keep_versions
 from tasks.vocabulary.flags import Flag, meanings
 from tasks.vocabulary.severity import severity_of, worst_first
@@ -39,7 +41,7 @@ EARLIER = ("gating.png",)
 FIGURES = (
     "beads car_double_positive cd20_without_cd19 coincidence compensation_condition "
     "compensation_residual fcs_version in_first_seconds lymphosum margins problems singlet_share "
-    "time viable_share"
+    "stains time viable_share"
 ).split()
 """The quality figures that flags rest on; qc.json has all."""
 
@@ -108,6 +110,7 @@ def tube_head(tube: Tube, gated: GatedTube) -> TubeHead:
         kept=round(kept, 6),
         beads=beads_in_words(gating.qc),
         uncalibrated=in_words(gated.calibrated),
+        stain=stains_in_words(gating.qc),
         corrected=corrected_in_words(gated.corrections),
         correction_sha256=gating.correction_sha256,
         corrections=document_of(gated.corrections),
@@ -137,13 +140,18 @@ def _identity(tube: Tube) -> dict[str, str]:
 def tube_findings(gated: GatedTube) -> TubeFindings:
     """Gather what a page says that was found in a tube."""
     gating, sentence_of = gated.gating, meanings()
-    unsure = dict.fromkeys(uncalibrated_populations(gated.calibrated), (str(Flag.UNCALIBRATED),))
+    in_doubt = {
+        Flag.UNCALIBRATED: uncalibrated_populations(gated.calibrated),
+        Flag.CD19_BRIGHTNESS_OFF: populations_in_doubt(gated.calibrated, stain_ratios(gating.qc)),
+    }
     return TubeFindings(
         flags=[(flag, severity_of(flag), sentence_of[flag]) for flag in worst_first(gating.flags)],
         of_population={
-            count.population: worst_first(dict.fromkeys(words))
+            count.population: worst_first(dict.fromkeys((*count.flags, *words)))
             for count in gating.counts
-            for words in [(*count.flags, *unsure.get(count.population, ()))]
+            for words in [
+                [str(each) for each, named in in_doubt.items() if count.population in named]
+            ]
         },
         figures={name: gating.qc[name] for name in FIGURES if name in gating.qc},
     )

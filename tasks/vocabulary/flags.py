@@ -102,6 +102,11 @@ class Flag(ExplainedWord):
         "More than a tenth of the CD20+ B cells lack CD19 (masked or lost): read b_cells_cd20 "
         "beside b_cells.",
     )
+    CD19_BRIGHTNESS_OFF = Explained(
+        "cd19_brightness_off",
+        "The tube's B cells carry under 0.67 or over 1.5 times the calibrated CD19: dim cells "
+        "(plasmablasts first) may be missed, or others counted (thresholds.csv).",
+    )
     MANY_SECRETING_B_CELLS = Explained(
         "many_secreting_b_cells",
         "More than a tenth of the CD19+ B cells are plasmablasts or plasma cells: read "

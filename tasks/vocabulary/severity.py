@@ -43,6 +43,8 @@ _LOOK: Mapping[Flag, str] = {
     Flag.COMPENSATION_RESIDUAL: "The boundary beside a bright marker should be seen.",
     Flag.LYMPHOSUM_OFF: "One of the lymphocyte gates is too narrow or too wide.",
     Flag.CD19_LOW_B_CELLS: "B cells may be called depleted that are only hidden from CD19.",
+    Flag.CD19_BRIGHTNESS_OFF: "Another clone, lot or detector, or CD19 that is masked: no interval "
+    "knows how many dim cells were missed.",
     Flag.NO_VOLUME: "Tubes of a trial should have a concentration; the sheet may lack a column.",
     Flag.FEW_BEADS: "The bead count was left out; another way to the concentration was taken.",
     Flag.ANCHORS_DIFFER: "Two tubes of one draw disagree; the wider interval holds it.",

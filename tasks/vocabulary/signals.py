@@ -19,6 +19,10 @@ BEADS = "beads"
 STEADY_MARKERS = frozenset({"CD3", "CD45"})
 """Cells that an anchor is made of carry these alike in every patient. What activation, steroids or
 an antibody given as a drug changes (CD38 of monocytes, CD24 of granulocytes) is not among them."""
+STAINED_ALIKE = frozenset({"CD19"})
+"""Positive cells carry these alike in every patient as long as the stain and its detector are the
+same. What drugs, activation or the mix of subsets changes (CD20, CD27, CD38, IgD) is not among
+them."""
 _SHORTER = {"t_cells": "T cells", "cd3_positive": "CD3+ cells", "not_beads": "cells", "root": "all"}
 
 

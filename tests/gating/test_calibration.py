@@ -305,6 +305,18 @@ def test_a_landmark_axis_that_a_strategy_no_longer_names_is_left_out() -> None:
     assert set(moved.landmarks["b_cells"].at) == {"CD19", "CD20"}
 
 
+def test_a_landmark_that_a_calibration_lacks_has_no_place_on_its_instrument(tmp_path: Path) -> None:
+    written(tmp_path, calibration(landmarks={"b_cells": {"CD20": 20000}}))
+    numbers = instrument_numbers(load_strategy("bcell@3.0.0"), tmp_path)
+    own, other = numbers.for_tube(tube()), numbers.for_tube(tube(serial="R999"))
+    assert own.has_place("b_cells", "CD20")
+    assert not own.has_place("b_cells", "CD19"), "the place it has is of another instrument"
+    assert numbers.default.has_place("b_cells", "CD19")
+    assert not numbers.default.has_place("plasma_cells", "CD19"), "that landmark is not of CD19"
+    assert other.fault
+    assert not other.has_place("b_cells", "CD20")
+
+
 def test_a_laboratory_may_not_rename_the_shipped_one(tmp_path: Path) -> None:
     value = calibration(instrument="simulated", relative_to=None)
     written(tmp_path, value)

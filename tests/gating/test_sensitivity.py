@@ -8,8 +8,9 @@ import pytest
 
 from gating.evaluation.compile import compile_strategy
 from gating.evaluation.engine import evaluate
+from gating.strategy.catalogue import load_strategy
 from gating.strategy.model import Strategy
-from gating.thresholds.sensitivity import border_share
+from gating.thresholds.sensitivity import border_share, lower_bounds_of
 from panels.panel import Panel, match_panel
 from tasks.tubes.population_counts import population_counts
 from tasks.vocabulary.flags import Flag
@@ -222,3 +223,12 @@ def test_a_strategy_that_measures_no_thresholds_flags_its_crowded_borders_too(sh
         counts = population_counts(compiled, evaluate(compiled.gating, tube, tube), tube, tube, {})
         assert counts[0].events > 20
         assert counts[0].flags == expected
+
+
+def test_the_boundaries_that_cells_lie_above_are_those_of_what_a_gate_is_made_of() -> None:
+    strategy = load_strategy("bcell@3.0.0").strategy
+    assert lower_bounds_of(strategy, "b_cells") == {"cd45", "cd19"}
+    assert lower_bounds_of(strategy, "switched_memory_b") == {"cd45", "cd19", "cd27"}
+    assert lower_bounds_of(strategy, "plasma_cells") == {"cd45", "cd38_hi", "cd27_hi", "cd138"}
+    assert "cd19" not in lower_bounds_of(strategy, "long_lived_plasma_cells")
+    assert lower_bounds_of(load_strategy("cart@4.0.0").strategy, "car_any_t") >= {"cd45", "cd3"}

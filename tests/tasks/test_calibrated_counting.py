@@ -160,6 +160,7 @@ def test_the_same_blood_on_two_instruments_gives_the_same_cells(both) -> None:
         qc = json.loads((folder_of(study, f"{name}.fcs") / "qc.json").read_text("utf-8"))
         assert (qc["calibration"], qc["calibration_sha256"]) == (f"bcell/{name}@1.0.0", sha256)
         assert (qc["calibration_fault"], qc["unmeasured_thresholds"]) == ("", [])
+        assert qc["stains"]["cd19"]["ratio"] == pytest.approx(1, abs=0.1), "by its own place"
         page = tube_data(folder_of(study, f"{name}.fcs"))
         assert page["head"]["calibration"] == f"bcell/{name}@1.0.0"
         assert page["head"]["calibration_sha256"] == sha256

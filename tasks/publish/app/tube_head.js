@@ -97,8 +97,8 @@ const tubeHead = (() => {
     const order = ({ severity }) => SEVERITIES.indexOf(severity);
     const raised = [...tube.value.flags, ...ofPopulations(tube, known, results)];
     raised.sort((one, other) => order(one) - order(other));
-    const { corrected, uncalibrated } = tube.head;
-    const more = { corrected, uncalibrated };
+    const { corrected, uncalibrated, stain } = tube.head;
+    const more = { corrected, uncalibrated, cd19_brightness_off: stain };
     const entries = raised.map(({ word, severity, sentence }) =>
       element(
         "li",

@@ -8,11 +8,10 @@ from urllib.parse import quote
 
 from tasks.kinetics.turnbull import EVERYONE
 from tasks.publish.cohort_page import CohortRecord
-from tasks.publish.figure_bytes import png_bytes
 from tasks.publish.figure_links import FigureLinks, Link, LinkedFigure, gate_address, link_names
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.result_words import result_text
-from tasks.publish.svg_figure import svg_markup
+from tasks.publish.svg_figure import short_svg_markup
 from tasks.publish.wording import Row
 
 if TYPE_CHECKING:
@@ -98,18 +97,17 @@ def _report_link(patient: str) -> Link:
     return Link(f"{ROOT}patients/{quote(patient, safe='')}/report.html", f"Report of {patient}")
 
 
-def figures_in_page(figures: Mapping[str, LinkedFigure]) -> "dict[str, Markup]":
-    """Give the markup of each figure: SVG with its links, or a picture where SVG would be large."""
-    return {name: _in_page(name, each) for name, each in figures.items()}
+def figure_in_page(name: str, linked: LinkedFigure, png: bytes) -> "Markup":
+    """Give the markup of a figure: SVG with its links, or the picture where SVG would be large.
 
-
-def _in_page(name: str, linked: LinkedFigure) -> "Markup":
+    ``png`` are the bytes of that picture.
+    """
     from markupsafe import Markup
 
     description = DESCRIPTIONS[name]
-    svg = svg_markup(linked.figure, description, linked.links)
-    if len(svg) <= MOST_SVG_LETTERS:
+    svg = short_svg_markup(linked.figure, description, linked.links, MOST_SVG_LETTERS)
+    if svg is not None:
         return svg
-    png = b64encode(png_bytes(linked.figure)).decode()
-    picture = f'<img src="data:image/png;base64,{png}" alt="{escape(description)}">'
+    data = b64encode(png).decode()
+    picture = f'<img src="data:image/png;base64,{data}" alt="{escape(description)}">'
     return Markup(picture)  # noqa: S704 - escaped above

@@ -42,7 +42,7 @@ def cohort_pictures(folder: Path, record: CohortRecord, frames: CohortFrames) ->
     """Write the cohort's figures as PNG into a folder, and give their markup for the page."""
     from markupsafe import Markup
 
-    from tasks.publish.cohort_figures import cohort_figures, figures_in_page
+    from tasks.publish.cohort_figures import cohort_figures, figure_in_page
     from tasks.publish.figure_bytes import png_bytes
 
     made_of = _made_of(record, frames)
@@ -53,12 +53,12 @@ def cohort_pictures(folder: Path, record: CohortRecord, frames: CohortFrames) ->
     }
     drawn = cohort_figures(record, *frames, names=[each for each in FIGURES if each not in kept])
     for name, each in drawn.items():
-        write_atomically(folder / f"{name}.png", png_bytes(each.figure))
-    for name, markup in figures_in_page(drawn).items():
+        png = png_bytes(each.figure)
+        write_atomically(folder / f"{name}.png", png)
         kept[name] = {
             "made_of": made_of[name],
             "png": _sha256_of(folder, name),
-            "markup": str(markup),
+            "markup": str(figure_in_page(name, each, png)),
         }
     write_atomically(folder / KEPT, (json.dumps(kept, sort_keys=True) + "\n").encode())
     return {name: Markup(kept[name]["markup"]) for name in FIGURES}  # noqa: S704 - our own SVG

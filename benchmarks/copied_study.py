@@ -24,8 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gating.fcs.events import open_events
+from gating.fcs.header import read_header
 from gating.thresholds.measure import ThresholdMeasurement
 from panels.files.csv_cells import csv_text
+from tasks.simulate.fcs import Dialect, FcsChannel, FcsSpill, write_fcs
 from tasks.store.gatings import TubeGating, gatings_of, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.measurements import MeasuredWith, measurements_of, save_measurements
@@ -82,6 +85,17 @@ def main() -> None:
 def copied_study(finished: Path, folder: Path, tubes: int) -> int:
     """Make a study of at least so many tubes, whole patients each; gives how many there are."""
     source = open_study(finished)
+    copies = copies_of(source, tubes)
+    begin_study(source, folder, copies)
+    study = open_study(folder)
+    with study.store() as store:
+        _enter(study, store, copies)
+        _count(source, study, store, copies)
+    return len(copies)
+
+
+def copies_of(source: Study, tubes: int) -> list[Copy]:
+    """Copy the tubes of a finished study until there are so many, whole patients each."""
     with source.store() as store:
         originals = taken_in(store)
     copies: list[Copy] = []
@@ -90,18 +104,40 @@ def copied_study(finished: Path, folder: Path, tubes: int) -> int:
         if len(copies) >= tubes:
             break
         later = timedelta(days=DAYS_BETWEEN_PATIENTS * number)
-        taken = _kept_visits(
-            [each for each in originals if each.identity.patient == patient], number
-        )
+        of_patient = [each for each in originals if each.identity.patient == patient]
+        taken = _kept_visits(of_patient, number)
         copies += [Copy(tube, f"S{number:05d}", later) for tube in taken]
+    return copies
+
+
+def begin_study(source: Study, folder: Path, copies: Sequence[Copy]) -> None:
+    """Write a study with the settings of the finished one, the copies' sheets, an empty inbox."""
     (folder / "inbox").mkdir(parents=True)
     shutil.copyfile(source.folder / "study.yaml", folder / "study.yaml")
     _copy_sheets(source, folder, copies)
-    study = open_study(folder)
-    with study.store() as store:
-        _enter(study, store, copies)
-        _count(source, study, store, copies)
-    return len(copies)
+
+
+def drop_file(source: Study, inbox: Path, copy: Copy, events: int) -> None:
+    """Write a copy's tube into an inbox as its cytometer would, with that many events.
+
+    The events are those of the copied tube, from the first again where it has too few.
+    """
+    header = read_header(source.path_of(str(copy.of.file.place)))
+    rows = np.resize(np.arange(header.event_count), events)
+    read = open_events(header).columns(range(len(header.channels)))
+    content = read.astype(np.float32)[rows]
+    channels = [
+        FcsChannel(each.detector, each.label, int(each.maximum)) for each in header.channels
+    ]
+    spill = header.spill and FcsSpill(header.spill.detectors, header.spill.matrix)
+    acquired = copy.of.identity.acquired or copy.of.identity.collected
+    kept = ("$CYT", "$CYTSN", "$TIMESTEP", "CREATOR", "TUBE NAME")
+    keywords = {name: header.keywords[name] for name in kept if name in header.keywords}
+    keywords["$DATE"] = f"{acquired + copy.later:%d-%b-%Y}".upper()
+    keywords["$FIL"] = copy.file
+    dialect: Dialect = "fcs3.1-le" if header.version == "FCS3.1" else "diva-fcs3.0-be"
+    path = inbox / copy.file
+    write_fcs(path, content, channels, dialect=dialect, spill=spill, keywords=keywords)
 
 
 def _kept_visits(tubes: Sequence[Tube], number: int) -> list[Tube]:

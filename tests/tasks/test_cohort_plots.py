@@ -305,6 +305,19 @@ def test_a_large_figure_becomes_a_picture(monkeypatch: pytest.MonkeyPatch) -> No
     assert page.count("<svg ") == len(figures) - pictures
 
 
+def test_more_patients_than_a_figure_has_lines_for_are_counted_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.publish.cohort_figures.MOST_LINES", 1)
+    _, figures, page = everything(COHORT)
+    patients = COHORT["patient"].nunique()
+    assert patients > 1
+    for name in ("swimmer", "completeness", "exposure"):
+        (said,) = [each for each in figures[name].findobj(Text) if "patients" in each.get_text()]
+        assert said.get_text().startswith(f"{patients} patients are too many for a line or bar")
+    assert "Report of" not in page
+
+
 def test_the_page_begins_with_what_the_patients_show_together() -> None:
     _, _, page = everything(COHORT)
     course = page[page.index('<div class="course">') : page.index('<ul class="facts">')]

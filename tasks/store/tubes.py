@@ -1,7 +1,7 @@
 """Keep the identity of each accepted tube."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 
 _FIELDS = tuple(field.name for field in fields(TubeIdentity) if field.name != "time_zone")
 _TIMES = ("collected", "acquired")
+_OF_FILE = tuple(f"file_{field.name}" for field in fields(FileRecord))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def tubes_to_count(  # noqa: PLR0913 - keyword-only options of one query
     reference_sets: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
     calibrations: Mapping[str, str] | None = None,
+    known: Sequence[Tube] | None = None,
 ) -> list[Tube]:
     """List the tubes to count.
 
@@ -129,11 +131,12 @@ def tubes_to_count(  # noqa: PLR0913 - keyword-only options of one query
     counted with another content of its panel; with ``calibrations`` (tube → SHA-256 of the content
     that holds for it now) so is one counted with another calibration. So is one that was not
     counted with the corrections in force. Failed tubes are left out
-    until ``reconflow retry``; so are tubes of a panel without strategy.
+    until ``reconflow retry``; so are tubes of a panel without strategy. ``known`` are all tubes
+    taken in, where they were read already.
     """
     counted = _contents_counted_with(store, engine_version, released or {}, reference_sets)
     due = []
-    for tube in taken_in(store):
+    for tube in taken_in(store) if known is None else known:
         strategy = strategies.get(tube.identity.panel)
         if strategy is None or tube.file.state == "failed":
             continue
@@ -190,7 +193,7 @@ def _order(identity: TubeIdentity) -> tuple[object, ...]:
 
 def _tube(row: Row[Any], time_zone: str | None) -> Tube:
     cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
-    record = FileRecord(**{field.name: cells[f"file_{field.name}"] for field in fields(FileRecord)})
+    record = FileRecord(*(cells[name] for name in _OF_FILE))
     identity = _identity_of(cells, time_zone)
     keywords = json.loads(cells["keywords"])
     return Tube(identity, record, keywords, cells["cytometer"], cells["serial"])

@@ -113,9 +113,9 @@ def _courses(
     }
 
 
-def _by_patient(frame: "pd.DataFrame") -> dict[Hashable, "pd.DataFrame"]:
+def _by_patient(frame: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
     """Part a table by patient at once; to look for each patient's rows takes a look at them all."""
-    return dict(frame.groupby("patient", sort=False))
+    return {str(patient): rows for patient, rows in frame.groupby("patient", sort=False)}
 
 
 def _draw_course(axes: "Axes", row: int, course: Course, colours: Sequence[Colour]) -> None:

@@ -8,6 +8,7 @@ the one that matters.
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from panels.text.printable import printable
@@ -183,6 +184,7 @@ def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
     return tuple(sorted(named - {""}))
 
 
+@lru_cache(maxsize=65_536)
 def _plain(name: str) -> str:
     """Write a file name as it is compared: forward slashes, and composed letters.
 

@@ -6,7 +6,7 @@ owns the database and knows this module can compute it anew.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -41,7 +41,11 @@ def sealed(table: Table, values: dict[str, Any]) -> dict[str, Any]:
 
 def is_intact(table: Table, row: Row[Any]) -> bool:
     """Tell whether a row that holds all columns of a table is as it was written."""
-    cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
+    return are_intact(table, row._mapping)  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
+
+
+def are_intact(table: Table, cells: Mapping[Any, Any]) -> bool:
+    """Tell whether the cells of a row (column → value) are as they were written."""
     expected = row_digest(cells[name] for name in _covered_columns(table))
     return bool(cells["digest"] == expected)
 

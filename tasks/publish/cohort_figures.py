@@ -31,8 +31,8 @@ ROOT = "../"
 MOST_SVG_LETTERS = 300_000
 """A figure with more is put into the page as a picture, without links."""
 MOST_LINES = 1_000
-"""Of more patients no figure has a line each: nobody reads it, and while it is drawn each line takes
-0.2 MB of memory."""
+"""Of more patients no figure has a line each: nobody reads it, and each line takes 0.2 MB of memory
+while it is drawn."""
 DESCRIPTIONS = {
     "time_to_recovery": "Share of patients recovered over time; the table holds the medians",
     "curves": "Every patient's cells in blood over time with the median; "

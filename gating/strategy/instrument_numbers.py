@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gating.calibration.catalogue import (
@@ -34,13 +34,23 @@ class InstrumentNumbers:
     calibrations: tuple[Calibration, ...] = ()
     strategies: tuple[CalibratedStrategy, ...] = ()
     drawn_on: tuple[Calibration, ...] = ()
+    _found: dict[TubeInstrument, CalibratedStrategy] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def for_tube(self, tube: TubeInstrument) -> CalibratedStrategy:
         """Give the strategy with the numbers of a tube's instrument.
 
         Where no calibration holds, or sheet and file name different instruments, the strategy's
-        default numbers are given with the fault that says so.
+        default numbers are given with the fault that says so. A pass asks this of every tube a
+        dozen times, and the tubes of a day share the answer.
         """
+        found = self._found.get(tube)
+        if found is None:
+            found = self._found[tube] = self._find(tube)
+        return found
+
+    def _find(self, tube: TubeInstrument) -> CalibratedStrategy:
         choice = choose_calibration(tube, self.calibrations)
         if choice.place is not None:
             return self.strategies[choice.place]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy import special
 
 CONFIDENCE = 0.95
 MOST_HOURS = 24.0 * 366
@@ -140,6 +139,8 @@ def limit_of_blank(background: float, confidence: float = CONFIDENCE) -> int:
     """
     if background < 0:
         raise ValueError(f"an expected background cannot be negative: {background}")
+    from scipy import special
+
     low, high = -1, math.ceil(background + 10 * math.sqrt(background)) + 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -165,6 +166,8 @@ def predicted_blank(
             f"a background cannot be negative: {background_events} events, {exposure_ratio} "
             f"times the exposure"
         )
+    from scipy import special
+
     share = 1 / (1 + exposure_ratio)
     low, high = -1, 1
     while special.betainc(background_events + 1, high + 1, share) < confidence:

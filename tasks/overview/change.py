@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tasks.kinetics.wide_table import print_result
 from tasks.overview.counted_tube import CountedTube, Result
 from tasks.vocabulary.populations import TOTAL_B, with_role
 
@@ -71,6 +70,8 @@ class Course:
 
 
 def _in_words(label: str, before: Previous, now: Result) -> str:
+    from tasks.kinetics.wide_table import print_result
+
     visit, then = before
     unit = " per µL" if now.row["specimen"] == "blood" else ""
     printed, earlier = print_result(now.cells()), print_result(then.cells())

@@ -108,7 +108,7 @@ def _draw_state(axes: "Axes", column: int, row: int, state: str) -> None:
     colour, sign = STATES[state]
     cell = Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white", gid=state)
     cell.set_linewidth(1.5)
-    axes.add_patch(cell)
+    axes.add_artist(cell)  # not add_patch, which looks at each cell for limits that are set anyway
     axes.text(column + 0.5, row + 0.5, sign, ha="center", va="center", fontsize=9, color=INK)
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.publish.figure_style import INK, WIDTH
+from tasks.publish.figure_style import DPI, INK, WIDTH, paper_style, say_empty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,19 @@ def label_room(lines: Sequence[PatientLine]) -> float:
     """Give the share of the figure's width that the longest name needs."""
     longest = max((len(line.name) for line in lines), default=1)
     return min(0.3, (0.3 + 0.082 * longest) / WIDTH)
+
+
+def draw_too_many(patients: int) -> "Figure":
+    """Draw no lines, and say why: there are too many patients."""
+    from matplotlib.figure import Figure
+
+    with paper_style():
+        figure = Figure(figsize=(WIDTH, 1.2), dpi=DPI, facecolor="white")
+        axes = figure.subplots()
+        axes.set_axis_off()
+        say_empty(
+            axes,
+            f"{patients:,} patients are too many for a line or bar each; "
+            "the tables of the cohort hold their numbers.",
+        )
+    return figure

@@ -42,7 +42,43 @@ _COLOUR = re.compile("|".join(PAGE_COLOURS), re.IGNORECASE)
 _GROUP_ID = re.compile(r'<g id="[^"]*"')
 _HEAD = re.compile(r"^.*?<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+RAW_LETTERS = 2
+"""Matplotlib writes fewer than so many letters for each one that is left: what is taken off are ids
+and its own description."""
 _LINK = re.compile(rf'<a xlink:href="{MARK}(\d+)"[^>]*>')
+
+
+class _TooLong(Exception):
+    """The text has more letters than were asked for."""
+
+
+class _Bounded(io.StringIO):
+    """A text that ends with _TooLong when it becomes longer than ``most`` letters."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._left = most
+
+    def write(self, text: str, /) -> int:
+        self._left -= len(text)
+        if self._left < 0:
+            raise _TooLong
+        return super().write(text)
+
+
+def short_svg_markup(
+    figure: "Figure", title: str, links: Sequence[Link], most_letters: int
+) -> "Markup | None":
+    """Give the markup of ``svg_markup``, or None where it has more than ``most_letters``.
+
+    Drawing ends where that is plain: a figure of some hundred patients has millions.
+    """
+    try:
+        drawn = _svg(figure, title, _Bounded(RAW_LETTERS * most_letters))
+    except _TooLong:
+        return None
+    markup = _in_page(drawn, title, links)
+    return markup if len(markup) <= most_letters else None
 
 
 def svg_markup(figure: "Figure", title: str, links: Sequence[Link] = ()) -> "Markup":
@@ -51,9 +87,14 @@ def svg_markup(figure: "Figure", title: str, links: Sequence[Link] = ()) -> "Mar
     ``links`` are those whose marks the figure's artists have as their address. All texts are
     escaped, by Matplotlib and here.
     """
+    return _in_page(_svg(figure, title, io.StringIO()), title, links)
+
+
+def _in_page(drawn: str, title: str, links: Sequence[Link]) -> "Markup":
+    """Turn what Matplotlib wrote into an element of the page."""
     from markupsafe import Markup
 
-    drawn = _METADATA.sub("", _svg(figure, title))
+    drawn = _METADATA.sub("", drawn)
     head = _HEAD.match(drawn)
     if head is None:
         raise ValueError("Matplotlib wrote no <svg> element.")
@@ -69,10 +110,9 @@ def svg_markup(figure: "Figure", title: str, links: Sequence[Link] = ()) -> "Mar
     return Markup(opening + body.strip())  # noqa: S704 - escaped by Matplotlib and above
 
 
-def _svg(figure: "Figure", salt: str) -> str:
+def _svg(figure: "Figure", salt: str, written: io.StringIO) -> str:
     import matplotlib as mpl
 
-    written = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(written, format="svg", metadata={"Date": None})
     return written.getvalue()

@@ -102,14 +102,20 @@ def _courses(
     blood = winning_rows(kinetics[(kinetics["specimen"] == "blood") & (kinetics["code"] != "NE")])
     drawn = recovery[recovery["definition"].str.startswith(f"{DEFINITION}@")]
     recoveries = drawn.set_index("patient").to_dict("index")
+    counts, derived = _by_patient(blood), _by_patient(parameters)
     return {
         patient: Course(
-            blood[blood["patient"] == patient],
-            parameters[parameters["patient"] == patient],
+            counts.get(patient, blood.iloc[:0]),
+            derived.get(patient, parameters.iloc[:0]),
             recoveries.get(patient),
         )
         for patient in set(kinetics["patient"])
     }
+
+
+def _by_patient(frame: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
+    """Part a table by patient at once; to look for each patient's rows takes a look at them all."""
+    return {str(patient): rows for patient, rows in frame.groupby("patient", sort=False)}
 
 
 def _draw_course(axes: "Axes", row: int, course: Course, colours: Sequence[Colour]) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.publish.tables import csv_bytes, write_atomically
 from tasks.vocabulary.populations import IN_COHORT_FIGURES
@@ -42,7 +42,7 @@ def cohort_pictures(folder: Path, record: CohortRecord, frames: CohortFrames) ->
     """Write the cohort's figures as PNG into a folder, and give their markup for the page."""
     from markupsafe import Markup
 
-    from tasks.publish.cohort_figures import cohort_figures, figures_in_page
+    from tasks.publish.cohort_figures import cohort_figures, figure_in_page
     from tasks.publish.figure_bytes import png_bytes
 
     made_of = _made_of(record, frames)
@@ -53,12 +53,12 @@ def cohort_pictures(folder: Path, record: CohortRecord, frames: CohortFrames) ->
     }
     drawn = cohort_figures(record, *frames, names=[each for each in FIGURES if each not in kept])
     for name, each in drawn.items():
-        write_atomically(folder / f"{name}.png", png_bytes(each.figure))
-    for name, markup in figures_in_page(drawn).items():
+        png = png_bytes(each.figure)
+        write_atomically(folder / f"{name}.png", png)
         kept[name] = {
             "made_of": made_of[name],
             "png": _sha256_of(folder, name),
-            "markup": str(markup),
+            "markup": str(figure_in_page(name, each, png)),
         }
     write_atomically(folder / KEPT, (json.dumps(kept, sort_keys=True) + "\n").encode())
     return {name: Markup(kept[name]["markup"]) for name in FIGURES}  # noqa: S704 - our own SVG
@@ -68,29 +68,30 @@ def _made_of(record: CohortRecord, frames: CohortFrames) -> dict[str, str]:
     """Hash by figure the numbers and words it is drawn from."""
     shown = [name for name, _ in IN_COHORT_FIGURES]
     kinetics, parameters, recovery, composition = frames
-    counts = kinetics[kinetics["population"].isin(shown)]
-    visits = kinetics[LAYOUT].drop_duplicates()
-    derived = parameters[parameters["population"].isin(shown)]
+    # Each table is written once, though it enters several figures.
+    counts = csv_bytes(kinetics[kinetics["population"].isin(shown)])
+    visits = csv_bytes(kinetics[LAYOUT].drop_duplicates())
+    derived = csv_bytes(parameters[parameters["population"].isin(shown)])
     groups = json.dumps(dict(record.strata), sort_keys=True).encode()
     words = json.dumps(
         [[name, record.labels.get(name, "")] for name in shown]
         + [[*key, gate] for key, gate in sorted(record.gates.items()) if key[1] in shown]
     ).encode()
-    parts: Mapping[str, tuple[Any, ...]] = {
+    parts: Mapping[str, tuple[bytes, ...]] = {
         "time_to_recovery": (repr(record.curves).encode(),),
         "curves": (counts, visits, words),
-        "composition": (composition,),
-        "swimmer": (counts, visits, derived, recovery),
+        "composition": (csv_bytes(composition),),
+        "swimmer": (counts, visits, derived, csv_bytes(recovery)),
         "completeness": (counts, visits),
         "exposure": (derived, visits),
     }
     return {name: _sha256(version("reconflow").encode(), groups, *of) for name, of in parts.items()}
 
 
-def _sha256(*parts: Any) -> str:
+def _sha256(*parts: bytes) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part if isinstance(part, bytes) else csv_bytes(part))
+        digest.update(part)
         digest.update(b"\0")
     return digest.hexdigest()
 

@@ -15,7 +15,7 @@ from tasks.results.calibration_flags import with_calibration_flags
 from tasks.results.gate_pages import gates_of, has_gate_pages
 from tasks.results.instrument_names import with_instrument_names
 from tasks.results.patient_notes import patient_notes
-from tasks.results.patient_pages import controls_of, shows_controls
+from tasks.results.patient_pages import controls_by_patient, shows_controls
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import edited_tables, made_of, patient_folder
 from tasks.sheets.patients import Patient
@@ -27,6 +27,7 @@ from tasks.store.tubes import taken_in
 from tasks.study.folder import Study
 from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.reference_tubes import reference_sets
+from tasks.vocabulary.tube_identity import TubeIdentity
 
 PATIENT_FILES = (
     "kinetics.csv",
@@ -45,7 +46,7 @@ class PatientInputs:
     ``notes`` are sentences on what the tables do not hold; ``reference_sets`` is, for those of the
     patient's tubes that have reference tubes, the hash of which these are now; ``bead_rates`` is
     what their batches let expect; ``edited`` names the published tables that somebody changed;
-    ``decisions`` are those of reviewers, oldest first.
+    ``decisions`` are those of reviewers, oldest first; ``controls`` are those that the pages name.
     """
 
     patient: str
@@ -55,6 +56,7 @@ class PatientInputs:
     bead_rates: Mapping[str, float] = field(default_factory=dict)
     edited: tuple[str, ...] = ()
     decisions: tuple[Review, ...] = ()
+    controls: tuple[TubeIdentity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,11 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
     flagged = with_series_flags(with_bead_rates(calibrated, rates), snapshot.exposures)
     for tube in with_instrument_names(flagged, known):
         tubes.setdefault(tube.identity.patient, []).append(tube)
+    controls, decided = controls_by_patient(known), _by_patient(reviews)
     due = []
     for name, counted in sorted(tubes.items()):
         sentences = notes.get(name, ())
-        decisions = tuple(each for each in reviews if each.patient == name)
+        decisions = tuple(decided.get(name, ()))
         shas = [tube.identity.tube_sha256 for tube in counted]
         inputs = PatientInputs(
             name,
@@ -106,14 +109,22 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
             {sha: rates[sha] for sha in shas if sha in rates},
             tuple(edited_tables(patient_folder(study, name))),
             decisions,
+            tuple(controls.get(name, ())),
         )
         folder = patient_folder(study, name)
-        shown = shows_controls(folder, controls_of(name, known), counted) and has_gate_pages(
+        shown = shows_controls(folder, inputs.controls, counted) and has_gate_pages(
             folder, list(gates_of(snapshot, counted))
         )
         if inputs.edited or not shown or built.get(name) != inputs.fingerprint:
             due.append(inputs)
     return TablesDue(due, read.altered)
+
+
+def _by_patient(reviews: Sequence[Review]) -> dict[str, list[Review]]:
+    listed: dict[str, list[Review]] = {}
+    for each in reviews:
+        listed.setdefault(each.patient, []).append(each)
+    return listed
 
 
 def _rules(snapshot: StudySnapshot) -> dict[str, object]:

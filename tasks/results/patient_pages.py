@@ -13,7 +13,6 @@ from tasks.publish.patient_record import PatientRecord
 from tasks.publish.tables import write_atomically
 from tasks.results.instrument_names import with_instrument_name
 from tasks.results.stored_tables import patient_folder
-from tasks.store.tubes import taken_in
 from tasks.vocabulary.flags import meanings
 
 if TYPE_CHECKING:
@@ -33,11 +32,13 @@ were made of: another control in a batch does not make another edition."""
 
 
 def patient_record(
-    snapshot: StudySnapshot, patient: Patient, tubes: Sequence[TubeCounts], notes: Sequence[str]
+    snapshot: StudySnapshot,
+    patient: Patient,
+    tubes: Sequence[TubeCounts],
+    notes: Sequence[str],
+    controls: Sequence[TubeIdentity] = (),
 ) -> PatientRecord:
     """Gather what the pages of a patient say beside the tables."""
-    with snapshot.study.store() as store:
-        known = taken_in(store)
     return PatientRecord(
         patient=patient.patient,
         infusions=patient.products or {"infusion": patient.infused},
@@ -48,25 +49,34 @@ def patient_record(
         time_zone=patient.time_zone,
         baseline_visit=patient.baseline_visit,
         tubes=tubes,
-        controls=controls_of(patient.patient, known),
+        controls=controls,
         gates=snapshot.gates(),
         has_map=has_map(patient_folder(snapshot.study, patient.patient)),
     )
 
 
-def controls_of(patient: str, known: Sequence[Tube]) -> list[TubeIdentity]:
-    """List the controls of a patient, and of the batches in which the patient's tubes were run.
+def controls_by_patient(known: Sequence[Tube]) -> dict[str, list[TubeIdentity]]:
+    """List for each patient its controls, and those of the batches in which its tubes were run.
 
-    ``known`` are all tubes taken in.
+    ``known`` are all tubes taken in, whose order the controls keep; a patient without any is left
+    out.
     """
-    present = [with_instrument_name(tube) for tube in known if tube.file.state != "failed"]
-    own = [tube for tube in present if tube.patient == patient]
-    batches = {(tube.panel, tube.batch) for tube in own if tube.batch}
-    return [
-        tube
-        for tube in present
-        if tube.control and (tube.patient == patient or (tube.panel, tube.batch) in batches)
-    ]
+    present = [tube for tube in known if tube.file.state != "failed"]
+    controls = [with_instrument_name(tube) for tube in present if tube.identity.control]
+    of_batch: dict[tuple[str, str | None], list[int]] = {}
+    wanted: dict[str, set[int]] = {}
+    for place, control in enumerate(controls):
+        wanted.setdefault(control.patient, set()).add(place)
+        if control.batch:
+            of_batch.setdefault((control.panel, control.batch), []).append(place)
+    for identity in (tube.identity for tube in present):
+        places = of_batch.get((identity.panel, identity.batch), ())
+        wanted.setdefault(identity.patient, set()).update(places)
+    return {
+        patient: [controls[place] for place in sorted(places)]
+        for patient, places in wanted.items()
+        if places
+    }
 
 
 def has_map(folder: Path) -> bool:

@@ -89,7 +89,7 @@ def build_patient(snapshot: StudySnapshot, inputs: PatientInputs) -> None:
     words = LegendWords(meanings(), snapshot.labels(), against)
     kept = write_patient_tables(folder, kinetics, parameters, wide, words)
     notes = (*inputs.notes, *contradiction_notes(against))
-    record = patient_record(snapshot, patient, tubes, notes)
+    record = patient_record(snapshot, patient, tubes, notes, inputs.controls)
     write_patient_pages(folder, record, kinetics, parameters)
     write_gate_pages(folder, gates_of(snapshot, tubes))
     edition = Edition(patient.patient, inputs.fingerprint, *kept, csv_bytes(recovery, RECOVERY))

@@ -118,10 +118,12 @@ def _with_drugs(tube: TubeCounts, exposures: Sequence[Exposure]) -> TubeCounts:
     for exposure in exposures:
         for population, flag in exposure.flags_on(tube.identity.drawn_on).items():
             flags.setdefault(population, []).append(str(flag))
+    if not flags:
+        return tube
     counts = {
         name: replace(count, flags=tuple(dict.fromkeys((*count.flags, *flags[name]))))
         if name in flags
         else count
         for name, count in tube.counts.items()
     }
-    return replace(tube, counts=counts) if flags else tube
+    return replace(tube, counts=counts)

@@ -8,6 +8,7 @@ the one that matters.
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from panels.text.printable import printable
@@ -18,6 +19,7 @@ from tasks.sheets.csv_text import CsvLine
 from tasks.sheets.globs import WILDCARD, Glob, glob_of
 
 NAME = "samples.csv"
+_SHEETS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,12 +106,22 @@ def _forms(line: SampleRow | SheetProblem, folder: str) -> set[str]:
     return {_plain(form) for name in names for form in (name, f"{folder}{name}") if name}
 
 
-def _read_sheet(path: Path, name: str) -> Iterator[SampleRow | SheetProblem]:
+def _read_sheet(path: Path, name: str) -> Sequence[SampleRow | SheetProblem]:
     try:
         table = read_table(path, name, follow=name == NAME)  # no link of the inbox
     except FileNotFoundError:
         # There is none, or it was taken away a moment ago.
-        return
+        return ()
+    return _rows_of(table)
+
+
+@lru_cache(maxsize=_SHEETS_KEPT)
+def _rows_of(table: CsvTable) -> tuple[SampleRow | SheetProblem, ...]:
+    """Read the lines of a sheet; a pass asks this of the same ten thousand lines six times."""
+    return tuple(_lines_of(table))
+
+
+def _lines_of(table: CsvTable) -> Iterator[SampleRow | SheetProblem]:
     fault = table.fault or _header_fault(table)
     if fault:
         every = sorted({file for line in table.lines for file in _named_files(table, line)})
@@ -183,6 +195,7 @@ def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:
     return tuple(sorted(named - {""}))
 
 
+@lru_cache(maxsize=65_536)
 def _plain(name: str) -> str:
     """Write a file name as it is compared: forward slashes, and composed letters.
 

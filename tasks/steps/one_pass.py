@@ -133,9 +133,10 @@ class Pass:
                 versions,
                 ENGINE_VERSION,
                 released=released,
-                reference_sets=reference_sets(self.snapshot, store),
+                reference_sets=reference_sets(self.snapshot, store, known),
                 panels=panels,
                 calibrations=self.snapshot.calibrations(known),
+                known=known,
             )
             corrected = read_corrections(store).hashes()
         present = [tube for tube in known if tube.file.state != "failed"]

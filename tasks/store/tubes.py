@@ -1,15 +1,16 @@
 """Keep the identity of each accepted tube."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from tasks.store.corrections import Binding, read_corrections
-from tasks.store.digests import is_intact, sealed
+from tasks.store.digests import are_intact, is_intact, sealed
 from tasks.store.ledger import TAKEN_IN, FileRecord
 from tasks.store.opening import Store
 from tasks.store.schema.files import files, tubes
@@ -19,6 +20,10 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 
 _FIELDS = tuple(field.name for field in fields(TubeIdentity) if field.name != "time_zone")
 _TIMES = ("collected", "acquired")
+_OF_FILE = tuple(f"file_{field.name}" for field in fields(FileRecord))
+_READ = (*(column.name for column in tubes.c), *(f"file_{column.name}" for column in files.c))
+"""The columns of a row of ``_taken_in``, in their order."""
+_ROWS_KEPT = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def _taken_in(
         chosen = chosen.where(tubes.c.tube_sha256 == tube_sha256)
     with store.reading() as connection:
         rows = connection.execute(chosen).all()
-    read = [(_tube(row, store.time_zone), is_intact(tubes, row)) for row in rows]
+    read = [_read_row(tuple(row), store.time_zone) for row in rows]
     # Not by the database: times are kept as they were written, and texts with different offsets do
     # not sort by time.
     return sorted(read, key=lambda each: _order(each[0].identity))
@@ -117,6 +122,7 @@ def tubes_to_count(  # noqa: PLR0913 - keyword-only options of one query
     reference_sets: Mapping[str, str] | None = None,
     panels: Mapping[str, str] | None = None,
     calibrations: Mapping[str, str] | None = None,
+    known: Sequence[Tube] | None = None,
 ) -> list[Tube]:
     """List the tubes to count.
 
@@ -129,11 +135,12 @@ def tubes_to_count(  # noqa: PLR0913 - keyword-only options of one query
     counted with another content of its panel; with ``calibrations`` (tube → SHA-256 of the content
     that holds for it now) so is one counted with another calibration. So is one that was not
     counted with the corrections in force. Failed tubes are left out
-    until ``reconflow retry``; so are tubes of a panel without strategy.
+    until ``reconflow retry``; so are tubes of a panel without strategy. ``known`` are all tubes
+    taken in, where they were read already.
     """
     counted = _contents_counted_with(store, engine_version, released or {}, reference_sets)
     due = []
-    for tube in taken_in(store):
+    for tube in taken_in(store) if known is None else known:
         strategy = strategies.get(tube.identity.panel)
         if strategy is None or tube.file.state == "failed":
             continue
@@ -188,12 +195,18 @@ def _order(identity: TubeIdentity) -> tuple[object, ...]:
     return identity.patient, identity.drawn_at, identity.panel, identity.tube_sha256
 
 
-def _tube(row: Row[Any], time_zone: str | None) -> Tube:
-    cells = row._mapping  # noqa: SLF001 - the public name of a row's columns in SQLAlchemy
-    record = FileRecord(**{field.name: cells[f"file_{field.name}"] for field in fields(FileRecord)})
+@lru_cache(maxsize=_ROWS_KEPT)
+def _read_row(row: tuple[Any, ...], time_zone: str | None) -> tuple[Tube, bool]:
+    """Read one row of ``_taken_in``: the tube, and whether its identity is as it was written.
+
+    A pass reads all tubes a dozen times; a row that was read before is not read and hashed again.
+    """
+    cells = dict(zip(_READ, row, strict=True))
+    record = FileRecord(*(cells[name] for name in _OF_FILE))
     identity = _identity_of(cells, time_zone)
     keywords = json.loads(cells["keywords"])
-    return Tube(identity, record, keywords, cells["cytometer"], cells["serial"])
+    tube = Tube(identity, record, keywords, cells["cytometer"], cells["serial"])
+    return tube, are_intact(tubes, cells)
 
 
 def _identity_of(cells: Mapping[Any, Any], time_zone: str | None) -> TubeIdentity:

@@ -1,6 +1,7 @@
 """What the page of a cohort draws, and what it must never draw."""
 
 import re
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tasks.kinetics.parameters import parameters_frame
 from tasks.kinetics.summary import summary_frame
 from tasks.kinetics.turnbull import DEFINITIONS, RecoveryCurve, Step, definition_id, recovery_curves
 from tasks.publish.cohort_curves import draw_cohort_curves
-from tasks.publish.cohort_figures import cohort_figures, figures_in_page
+from tasks.publish.cohort_figures import cohort_figures, figure_in_page
 from tasks.publish.cohort_page import CohortRecord, render_cohort_page, summary_cell
 from tasks.publish.cohort_sentences import cohort_sentences
 from tasks.publish.completeness_plot import (
@@ -84,6 +85,9 @@ def texts(figure: Figure, sign: str) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_gid() == sign]
 
 
+PICTURE = b"the figure's PNG"
+
+
 def everything(
     frame: pd.DataFrame, study: str = "test", **strata: str
 ) -> tuple[CohortRecord, dict[str, Figure], str]:
@@ -98,7 +102,8 @@ def everything(
     linked = cohort_figures(record, frame, derived, recovery, composition_frame(frame))
     summary = summary_frame(derived, strata)
     sentences = cohort_sentences(record, frame, summary)
-    page = render_cohort_page(record, frame, summary, figures_in_page(linked), sentences)
+    drawn = {name: figure_in_page(name, each, PICTURE) for name, each in linked.items()}
+    page = render_cohort_page(record, frame, summary, drawn, sentences)
     return record, {name: each.figure for name, each in linked.items()}, page
 
 
@@ -295,9 +300,22 @@ def test_points_lead_to_their_gates_and_names_to_the_patients_reports() -> None:
 def test_a_large_figure_becomes_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.publish.cohort_figures.MOST_SVG_LETTERS", 30_000)
     _, figures, page = everything(COHORT)
-    pictures = page.count('<img src="data:image/png;base64,')
+    pictures = page.count(f'<img src="data:image/png;base64,{b64encode(PICTURE).decode()}"')
     assert 0 < pictures < len(figures)
     assert page.count("<svg ") == len(figures) - pictures
+
+
+def test_more_patients_than_a_figure_has_lines_for_are_counted_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.publish.cohort_figures.MOST_LINES", 1)
+    _, figures, page = everything(COHORT)
+    patients = COHORT["patient"].nunique()
+    assert patients > 1
+    for name in ("swimmer", "completeness", "exposure"):
+        (said,) = [each for each in figures[name].findobj(Text) if "patients" in each.get_text()]
+        assert said.get_text().startswith(f"{patients} patients are too many for a line or bar")
+    assert "Report of" not in page
 
 
 def test_the_page_begins_with_what_the_patients_show_together() -> None:

@@ -20,7 +20,12 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 AURORA = SHARED / "cell-counts"
 ACTIVATION = SHARED / "t-cells-activation"
 LYOPLATE = SHARED / "b-cells-lyoplate"
-pytestmark = [needs_shared, pytest.mark.server]
+pytestmark = [
+    needs_shared,
+    pytest.mark.server,
+    pytest.mark.xdist_group("demo"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
 
 @dataclass(frozen=True)

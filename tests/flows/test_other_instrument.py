@@ -16,7 +16,11 @@ SETTINGS = "study: other\nintake: {settle_seconds: 0}\n"
 PANELS = ("bcell", "cart")
 WITHIN = {"car19_t": 0.15, "carbcma_t": 0.15, "car_any_t": 0.15}
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.xdist_group("demo"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
 
 @pytest.fixture

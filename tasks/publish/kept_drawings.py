@@ -8,24 +8,47 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
+    import pandas as pd
 
-MOST = 500
-"""So many drawings are kept, of some 20 kB each; the one that was asked for longest ago goes."""
+T = TypeVar("T")
+NOT_DRAWN = (
+    "collected",
+    "strategy_sha256",
+    "panel_sha256",
+    "panel_version",
+    "calibration",
+    "calibration_sha256",
+    "file",
+    "instrument",
+    "batch",
+    "corrected",
+)
+"""The columns of ``KINETICS`` that no figure shows: where a number comes from."""
 
 
-class KeptDrawings:
-    """Drawings by what they were made of; for all threads."""
+def as_drawn(kinetics: "pd.DataFrame") -> "pd.DataFrame":
+    """Leave out of the rows of ``KINETICS`` what no figure shows.
 
-    def __init__(self, most: int = MOST) -> None:
+    Of the decisions on a tube only an exclusion is seen: one that is accepted is drawn as before.
+    """
+    excluded = kinetics["review"] == "excluded"
+    return kinetics.drop(columns=list(NOT_DRAWN)).assign(
+        review=kinetics["review"].where(excluded, "")
+    )
+
+
+class KeptDrawings(Generic[T]):
+    """The drawings made last, by what they were made of; for all threads."""
+
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: OrderedDict[bytes, Markup] = OrderedDict()
+        self._kept: OrderedDict[bytes, T] = OrderedDict()
         self._lock = Lock()
 
-    def markup(self, made_of: object, draw: "Callable[[], Markup]") -> "Markup":
+    def drawing(self, made_of: object, draw: Callable[[], T]) -> T:
         """Give the drawing made of these values, and ``draw`` it where it is not kept.
 
         Values are told apart by their ``repr``: it has to tell all that ``draw`` looks at.

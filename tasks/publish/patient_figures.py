@@ -13,7 +13,7 @@ from tasks.publish.curves import (
     drawn_rows,
 )
 from tasks.publish.figure_links import FigureLinks, Link, LinkedFigure, gate_address
-from tasks.publish.kept_drawings import KeptDrawings
+from tasks.publish.kept_drawings import KeptDrawings, as_drawn
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.result_words import ROOT, result_link
 from tasks.publish.svg_figure import svg_markup
@@ -31,8 +31,14 @@ if TYPE_CHECKING:
 DRAWN = GROUPS[:3]
 COMPOSITION_TITLE = "What the B cells consist of"
 MARROW_TITLE = "Marrow"
-KEPT = KeptDrawings()
-"""The plots that this process has drawn."""
+MOST_KEPT = 500
+"""So many plots are kept, of some 20 kB each: those of forty patients."""
+
+
+if TYPE_CHECKING:
+    KeptPlots = KeptDrawings[Markup]
+
+_KEPT: "KeptPlots" = KeptDrawings(MOST_KEPT)
 
 
 class CurveGroup(NamedTuple):
@@ -68,7 +74,7 @@ def patient_figures(
 
 
 def patient_drawings(
-    record: PatientRecord, kinetics: "pd.DataFrame", kept: KeptDrawings = KEPT
+    record: PatientRecord, kinetics: "pd.DataFrame", kept: "KeptPlots" = _KEPT
 ) -> "dict[str, Markup]":
     """Give the markup of a patient's curves, by the titles of ``patient_figures``.
 
@@ -76,6 +82,7 @@ def patient_drawings(
     phone. ``kept`` holds what was drawn already.
     """
     drawings: dict[str, Markup] = {}
+    kinetics = as_drawn(kinetics)
     for group in curve_groups(record, kinetics):
         drawings[group.title] = _panels(record, kinetics, group, kept)
         if group.title == B_CELLS_TITLE:
@@ -102,7 +109,7 @@ def _named(
 
 
 def _panels(
-    record: PatientRecord, kinetics: "pd.DataFrame", group: CurveGroup, kept: KeptDrawings
+    record: PatientRecord, kinetics: "pd.DataFrame", group: CurveGroup, kept: "KeptPlots"
 ) -> "Markup":
     """Give the plots of a group with what their axes show and their signs."""
     from markupsafe import Markup
@@ -115,9 +122,11 @@ def _panels(
 
     def plot(place: int, population: tuple[str, str]) -> Markup:
         of_population = rows[rows["population"] == population[0]]
-        links = [result_link(record, row) for row in of_population.to_dict("records")]
-        made_of = (shared, population, place, of_population.to_dict("list"), links)
-        return kept.markup(made_of, lambda: _plot(record, of_population, population, place, shared))
+        values = of_population.to_dict("records")
+        made_of = (shared, population, place, [(row, result_link(record, row)) for row in values])
+        return kept.drawing(
+            made_of, lambda: _plot(record, of_population, population, place, shared)
+        )
 
     plots = Markup("").join(plot(place, each) for place, each in enumerate(group.populations))
     return Markup('<p class="axes">{}</p><div class="panels">{}</div>{}').format(
@@ -182,7 +191,7 @@ def composition_figure(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[
 
 
 def _composition_drawing(
-    record: PatientRecord, kinetics: "pd.DataFrame", kept: KeptDrawings
+    record: PatientRecord, kinetics: "pd.DataFrame", kept: "KeptPlots"
 ) -> "dict[str, Markup]":
     """Give the markup of ``composition_figure``."""
     from tasks.publish.composition_plots import draw_composition
@@ -195,7 +204,7 @@ def _composition_drawing(
         figure = draw_composition({"": bars}, B_CELLS_TITLE)
         return svg_markup(figure, COMPOSITION_TITLE, links)
 
-    return {COMPOSITION_TITLE: kept.markup((COMPOSITION_TITLE, bars, links), draw)}
+    return {COMPOSITION_TITLE: kept.drawing((COMPOSITION_TITLE, bars, links), draw)}
 
 
 def _composition(

@@ -12,7 +12,7 @@ from tasks.simulate.study import write_study
 from tests.flows.command import Said, reconflow_here
 from tests.other_instrument import other_instrument, rewrite_study
 
-SETTINGS = "study: other\nintake: {settle_seconds: 0}\n"
+SETTINGS = "study: other\nworkers: 1\nintake: {settle_seconds: 0}\n"
 PANELS = ("bcell", "cart")
 WITHIN = {"car19_t": 0.15, "carbcma_t": 0.15, "car_any_t": 0.15}
 

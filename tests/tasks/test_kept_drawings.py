@@ -47,24 +47,30 @@ CHANGED = {
 }
 
 
-def both(record: PatientRecord, rows: pd.DataFrame, kept: KeptDrawings) -> dict[str, Markup]:
+def nothing_kept() -> KeptDrawings[Markup]:
+    return KeptDrawings(100)
+
+
+def both(
+    record: PatientRecord, rows: pd.DataFrame, kept: KeptDrawings[Markup]
+) -> dict[str, Markup]:
     """Draw with what is kept, which has to be what is drawn with nothing kept."""
     drawn = patient_drawings(record, rows, kept)
-    assert drawn == patient_drawings(record, rows, KeptDrawings())
+    assert drawn == patient_drawings(record, rows, nothing_kept())
     return drawn
 
 
 def test_a_drawing_is_made_once_and_the_oldest_is_forgotten_first() -> None:
     made: list[str] = []
 
-    def ask(kept: KeptDrawings, name: str) -> Markup:
+    def ask(kept: KeptDrawings[Markup], name: str) -> Markup:
         def draw() -> Markup:
             made.append(name)
             return Markup("<i>{}</i>").format(name)
 
-        return kept.markup(("plot", name), draw)
+        return kept.drawing(("plot", name), draw)
 
-    kept = KeptDrawings(most=2)
+    kept: KeptDrawings[Markup] = KeptDrawings(2)
     assert [str(ask(kept, name)) for name in "aba"] == ["<i>a</i>", "<i>b</i>", "<i>a</i>"]
     assert made == ["a", "b"]
     ask(kept, "c")
@@ -75,29 +81,30 @@ def test_a_drawing_is_made_once_and_the_oldest_is_forgotten_first() -> None:
 
 
 def test_a_drawing_that_failed_is_not_kept() -> None:
-    kept = KeptDrawings()
+    kept = nothing_kept()
 
     def fails() -> Markup:
         raise ValueError("no ink")
 
     with pytest.raises(ValueError, match="no ink"):
-        kept.markup("plot", fails)
-    assert kept.markup("plot", lambda: Markup("<i>now</i>")) == Markup("<i>now</i>")
+        kept.drawing("plot", fails)
+    assert kept.drawing("plot", lambda: Markup("<i>now</i>")) == Markup("<i>now</i>")
 
 
 def test_whatever_a_row_says_otherwise_is_drawn_otherwise() -> None:
-    kept = KeptDrawings()
+    kept = nothing_kept()
     before = both(RECORD, BLOOD, kept)
     for column, value in CHANGED.items():
         rows = BLOOD.copy()
         rows.loc[0 if column == "lod_per_ul" else 1, column] = value
         assert both(RECORD, rows, kept) != before, column
     assert both(RECORD, BLOOD.drop(index=0), kept) != before
+    assert both(RECORD, BLOOD.assign(review="accepted", batch="B77"), kept) == before
     assert both(RECORD, BLOOD, kept) == before
 
 
 def test_whatever_a_record_says_otherwise_is_drawn_otherwise() -> None:
-    kept = KeptDrawings()
+    kept = nothing_kept()
     rows = pd.concat([BLOOD, MARROW], ignore_index=True)
     before = both(RECORD, rows, kept)
     for change in (
@@ -110,7 +117,7 @@ def test_whatever_a_record_says_otherwise_is_drawn_otherwise() -> None:
 
 
 def test_what_the_b_cells_consist_of_follows_its_numbers() -> None:
-    kept = KeptDrawings()
+    kept = nothing_kept()
     title = "What the B cells consist of"
     before = both(RECORD, kinetics(*tube(84, 200)), kept)[title]
     assert both(RECORD, kinetics(*tube(84, 200, sha="9" * 64)), kept)[title] != before
@@ -120,15 +127,15 @@ def test_a_plot_whose_numbers_stayed_is_the_one_that_was_drawn() -> None:
     """A correction of one population leaves the plots of the others, on the same scale."""
     drawn: list[str] = []
 
-    class Watched(KeptDrawings):
-        def markup(self, made_of: Any, draw: Callable[[], Markup]) -> Markup:
+    class Watched(KeptDrawings[Markup]):
+        def drawing(self, made_of: Any, draw: Callable[[], Markup]) -> Markup:
             def noted() -> Markup:
                 drawn.append(made_of[1][0])
                 return draw()
 
-            return super().markup(made_of, noted)
+            return super().drawing(made_of, noted)
 
-    kept = Watched()
+    kept = Watched(50)
     for level in (2.0, 2.1):
         second = BLOOD.assign(population="car_any_t", per_ul=level, per_ul_high=2.5)
         patient_drawings(RECORD, pd.concat([BLOOD, second], ignore_index=True), kept)

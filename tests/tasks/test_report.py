@@ -111,7 +111,7 @@ def test_the_gate_of_a_population_may_have_another_name():
 
 
 def test_the_same_rows_give_the_same_page():
-    twice = [drawn(RECORD, ROWS, KeptDrawings()) for _ in range(2)]
+    twice = [drawn(RECORD, ROWS, KeptDrawings(0)) for _ in range(2)]
     pages = {render_patient_report(RECORD, ROWS, CMAX, each) for each in twice}
     assert len(pages) == 1
     assert not re.search(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.", pages.pop())

@@ -474,7 +474,7 @@ def test_exit_codes_and_words_of_a_run_as_a_user_sees_them(
     assert said.code == 3
     assert "1 accepted, 1 counted, 0 duplicates, 1 waiting" in said.out
     assert "No line of samples.csv names b.fcs" in said.out
-    status = reconflow("status", "--study", study.folder, "--json", "--strict")
+    status = reconflow_here(capfd, "status", "--study", study.folder, "--json", "--strict")
     assert status.code == 3
     assert status.document["states"]["counted"] == 1
     assert [(each["file"], each["state"]) for each in status.document["open"]] == [

@@ -95,11 +95,10 @@ def test_watch_takes_a_slow_file_only_when_whole_and_ends_at_once_with_ctrl_c(
     found = record(study, "a.fcs")
     assert found is not None
     with study.store() as store:
-        assert [step.to_state for step in history(store, found.id)] == [
-            "settling",
-            "accepted",
-            "counted",
-        ]
+        first, *between, accepted, counted = [step.to_state for step in history(store, found.id)]
+    assert (first, accepted, counted) == ("settling", "accepted", "counted")
+    # On a loaded machine a halt may be longer than a file must be at rest: it waits to be whole.
+    assert set(between) <= {"settling", "waiting"}
     assert study.path_of(found.place or "").read_bytes() == whole
     assert (study.results / "patients" / "P01" / "kinetics.csv").is_file()
 

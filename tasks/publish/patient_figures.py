@@ -35,10 +35,7 @@ MOST_KEPT = 500
 """So many plots are kept, of some 20 kB each: those of forty patients."""
 
 
-if TYPE_CHECKING:
-    KeptPlots = KeptDrawings[Markup]
-
-_KEPT: "KeptPlots" = KeptDrawings(MOST_KEPT)
+_KEPT: "KeptDrawings[Markup]" = KeptDrawings(MOST_KEPT)
 
 
 class CurveGroup(NamedTuple):
@@ -74,7 +71,7 @@ def patient_figures(
 
 
 def patient_drawings(
-    record: PatientRecord, kinetics: "pd.DataFrame", kept: "KeptPlots" = _KEPT
+    record: PatientRecord, kinetics: "pd.DataFrame", kept: "KeptDrawings[Markup]" = _KEPT
 ) -> "dict[str, Markup]":
     """Give the markup of a patient's curves, by the titles of ``patient_figures``.
 
@@ -109,7 +106,7 @@ def _named(
 
 
 def _panels(
-    record: PatientRecord, kinetics: "pd.DataFrame", group: CurveGroup, kept: "KeptPlots"
+    record: PatientRecord, kinetics: "pd.DataFrame", group: CurveGroup, kept: "KeptDrawings[Markup]"
 ) -> "Markup":
     """Give the plots of a group with what their axes show and their signs."""
     from markupsafe import Markup
@@ -191,7 +188,7 @@ def composition_figure(record: PatientRecord, kinetics: "pd.DataFrame") -> dict[
 
 
 def _composition_drawing(
-    record: PatientRecord, kinetics: "pd.DataFrame", kept: "KeptPlots"
+    record: PatientRecord, kinetics: "pd.DataFrame", kept: "KeptDrawings[Markup]"
 ) -> "dict[str, Markup]":
     """Give the markup of ``composition_figure``."""
     from tasks.publish.composition_plots import draw_composition

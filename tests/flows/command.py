@@ -83,7 +83,7 @@ class Running:
         os.killpg(self.process.pid, signal.SIGINT)
         code = self.process.wait(timeout=seconds)
         taken = time.monotonic() - begun
-        wait_until(lambda: not any(alive(pid) for pid in family), 5, "processes were left behind")
+        wait_until(lambda: not any(alive(pid) for pid in family), 30, "processes were left behind")
         return code, taken
 
     def said(self) -> str:

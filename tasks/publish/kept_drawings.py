@@ -35,9 +35,8 @@ def as_drawn(kinetics: "pd.DataFrame") -> "pd.DataFrame":
     Of the decisions on a tube only an exclusion is seen: one that is accepted is drawn as before.
     """
     excluded = kinetics["review"] == "excluded"
-    return kinetics.drop(columns=list(NOT_DRAWN)).assign(
-        review=kinetics["review"].where(excluded, "")
-    )
+    shown = kinetics.drop(columns=list(NOT_DRAWN), errors="ignore")
+    return shown.assign(review=kinetics["review"].where(excluded, ""))
 
 
 class KeptDrawings(Generic[T]):

@@ -47,7 +47,7 @@ def records(study: Study) -> dict[str, FileRecord]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Every file of a study by its place, but those that note when the program ran."""
-    skipped = ("reconflow.db", "index.html", "study.js", ".lock")
+    skipped = ("reconflow.db", "index.html", "study.js", "audit-head.txt", ".lock")
     files = [
         path
         for path in folder.rglob("*")

@@ -45,8 +45,10 @@ def checked(clone: Path, **variables: str) -> tuple[int, str]:
         if name != "RECONFLOW_SHARED_DATA" and not name.startswith("PYTEST_")
     }
     environment["PYTHONPATH"] = str(clone)
+    # The other plugins are of no use there, and take seconds to import.
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-p", "xdist", "-n", "1", "-p", "no:cacheprovider"],
         cwd=clone,
         env=environment | variables,
         capture_output=True,

@@ -36,6 +36,8 @@ SIGMA = (math.log(0.05), math.log(3.0))
 FRACTION = (-18.0, 6.0)
 """Bounds of FB (logit)."""
 
+_LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
+
 Numbers = npt.NDArray[np.float64]
 ALPHA, BETA, FB = 1, 2, 3
 
@@ -99,12 +101,23 @@ class _Samples:
 
     def minus_log_likelihood(self, theta: Numbers) -> float:
         """Sum over the samples; ``theta`` is ln C₀, ln α, ln β, logit FB, ln σ."""
+        return self.with_slope(theta)[0]
+
+    def with_slope(self, theta: Numbers) -> tuple[float, Numbers]:
+        """Give ``minus_log_likelihood`` and its derivatives (5,) by ``theta``."""
         from scipy.special import log_ndtr
 
-        sigma = math.exp(theta[4])
-        residual = (self.log_level - _log_curve(self.day, theta)) / sigma
-        below = (self.log_limit - _log_curve(self.blq_day, theta)) / sigma
-        return float(0.5 * residual @ residual + self.day.size * theta[4] - log_ndtr(below).sum())
+        sigma, seen = math.exp(theta[4]), self.day.size
+        curve, slopes = _log_curve(np.concatenate([self.day, self.blq_day]), theta)
+        residual = (self.log_level - curve[:seen]) / sigma
+        below = (self.log_limit - curve[seen:]) / sigma
+        log_chance = log_ndtr(below)
+        # The density of the normal distribution over the chance to lie below.
+        hazard = np.exp(-0.5 * below * below - _LOG_ROOT_TWO_PI - log_chance)
+        value = 0.5 * residual @ residual + seen * theta[4] - log_chance.sum()
+        by_curve = np.concatenate([-residual, hazard]) / sigma
+        by_sigma = seen - residual @ residual + hazard @ below
+        return float(value), np.append(slopes @ by_curve, by_sigma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +182,23 @@ def _after_peak(
     )
 
 
-def _log_curve(day: Numbers, theta: Numbers) -> Numbers:
-    """Give ln C, from logarithms alone so that nothing underflows in years."""
+def _log_curve(day: Numbers, theta: Numbers) -> tuple[Numbers, Numbers]:
+    """Give ln C (days,) and its derivatives (4, days) by ln C₀, ln α, ln β and logit FB.
+
+    It is made of logarithms alone, so that nothing underflows in years.
+    """
     rest = -np.logaddexp(0.0, theta[FB])
-    fast = rest - math.exp(theta[ALPHA]) * day
-    slow = rest + theta[FB] - math.exp(theta[BETA]) * day
-    return np.asarray(theta[0] + np.logaddexp(fast, slow), dtype=float)
+    fallen_fast, fallen_slow = math.exp(theta[ALPHA]) * day, math.exp(theta[BETA]) * day
+    slow = rest + theta[FB] - fallen_slow
+    both = np.logaddexp(rest - fallen_fast, slow)
+    share = np.exp(slow - both)
+    slopes = [
+        np.ones_like(day),
+        (share - 1) * fallen_fast,
+        -share * fallen_slow,
+        share - math.exp(rest + theta[FB]),
+    ]
+    return theta[0] + both, np.array(slopes)
 
 
 def _fraction(logit: float) -> float:
@@ -233,8 +257,9 @@ def _minimise(samples: _Samples, start: Numbers, fixed: Mapping[int, float]) -> 
         bounds[ALPHA] = (fixed[BETA], HIGHEST)
     inside = np.clip(start, [low for low, _ in bounds], [high for _, high in bounds])
     minimum = minimize(
-        samples.minus_log_likelihood,
+        samples.with_slope,
         inside,
+        jac=True,
         method="L-BFGS-B",
         bounds=bounds,
         options={"maxiter": 400},

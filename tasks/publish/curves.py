@@ -6,9 +6,9 @@ number: a line joins neighbouring visits only where both detected the cells.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tasks.publish.day_axis import EARLY_DAYS, scale_days
+from tasks.publish.day_axis import EARLY_DAYS, is_logarithmic, scale_days
 from tasks.publish.figure_links import NOT_DETECTED_AT, NOT_EVALUABLE_AT, link_points
 from tasks.publish.figure_style import (
     DPI,
@@ -48,6 +48,15 @@ UNITS: Mapping[Specimen, str] = MappingProxyType(
 COLUMNS, COLOURS = 3, 6
 
 
+class CurveScale(NamedTuple):
+    """The common scale of some plots: amounts in their unit, and days since the infusion."""
+
+    lowest: float
+    highest: float
+    first_day: float
+    last_day: float
+
+
 def draw_kinetic_curves(  # noqa: PLR0913 - keyword-only options of one drawing
     kinetics: "pd.DataFrame",
     populations: Sequence[tuple[str, str]],
@@ -81,8 +90,9 @@ def draw_kinetic_curves(  # noqa: PLR0913 - keyword-only options of one drawing
             mark_infusions(axes, infusions)
         for axes in grid.flat[len(populations) :]:
             axes.set_visible(False)
-        scale_curves(grid.flat[0], rows)
-        _label(figure, grid, specimen, len(populations))
+        scale = curve_scale(rows)
+        scale_curves(grid.flat[0], scale)
+        _label(figure, grid, specimen, len(populations), scale)
     return figure
 
 
@@ -225,18 +235,27 @@ def mark_infusions(axes: "Axes", infusions: Mapping[str, float]) -> None:
         axes.axvline(day, color=INK, linewidth=0.8, linestyle=":", gid="infusion", zorder=0)
 
 
-def scale_curves(axes: "Axes", drawn: "pd.DataFrame") -> None:
-    """Set the common scales: concentrations logarithmic, and the axis of days."""
+def curve_scale(drawn: "pd.DataFrame") -> CurveScale:
+    """Choose the scale that shows all rows of ``drawn_rows``."""
     shown = drawn[drawn["code"] != "NE"]
     seen = shown[shown["code"] != "ND"]
     numbers = (*seen["amount"], *seen["high"], *shown["lod"], *shown["lloq"])
     values = [float(number) for number in numbers if number > 0]
     highest = max(values, default=100.0) * 1.8
-    scale_amounts(axes, min(min(values, default=0.1) / 2.5, highest / 50), highest)
-    scale_days(axes, min([0.0, *drawn["day"]]), max([7.0, *drawn["day"]]))
+    lowest = min(min(values, default=0.1) / 2.5, highest / 50)
+    days = [float(day) for day in drawn["day"]]
+    return CurveScale(lowest, highest, min([0.0, *days]), max([7.0, *days]))
 
 
-def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: int) -> None:
+def scale_curves(axes: "Axes", scale: CurveScale) -> None:
+    """Set the common scales: concentrations logarithmic, and the axis of days."""
+    scale_amounts(axes, scale.lowest, scale.highest)
+    scale_days(axes, scale.first_day, scale.last_day)
+
+
+def _label(
+    figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: int, scale: CurveScale
+) -> None:
     """Name units and signs once for the whole figure."""
     width, height = figure.get_size_inches()
     signs = legend_signs(specimen)
@@ -246,13 +265,12 @@ def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: in
         left=0.78 / width, right=1 - 0.15 / width, top=1 - 0.32 / height, wspace=0.08, hspace=0.24
     )
     figure.subplots_adjust(bottom=(legend_height + 0.56) / height)
-    logarithmic = is_logarithmic_in_time(grid[0, 0])
-    days = days_label(grid[0, 0])
+    days = days_label(scale)
     figure.text(0.5, (legend_height + 0.1) / height, days, ha="center", fontsize=9.5)
     label_left(figure, UNITS[specimen], 0.14 / width, 0.5 + (legend_height + 0.24) / 2 / height)
     for i, axes in enumerate(grid.flat):
         axes.tick_params(labelbottom=i + grid.shape[1] >= count, labelsize=8.5)
-        if logarithmic:
+        if is_logarithmic(scale.last_day):
             axes.axvline(EARLY_DAYS, color="#dde2e8", linewidth=0.8, zorder=0)
     figure.legend(
         handles=signs,
@@ -265,14 +283,9 @@ def _label(figure: "Figure", grid: "NDArray[Any]", specimen: Specimen, count: in
     )
 
 
-def is_logarithmic_in_time(axes: "Axes") -> bool:
-    """Tell whether the axis of days is logarithmic after its first weeks."""
-    return axes.get_xscale() == "symlog"
-
-
-def days_label(axes: "Axes") -> str:
+def days_label(scale: CurveScale) -> str:
     """Say what the axis of days shows."""
-    after = " (logarithmic after day 28)" if is_logarithmic_in_time(axes) else ""
+    after = " (logarithmic after day 28)" if is_logarithmic(scale.last_day) else ""
     return f"days since infusion{after}"
 
 

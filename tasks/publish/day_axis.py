@@ -27,7 +27,7 @@ def scale_days(axes: "Axes", first: float, last: float, *, even: bool = False) -
     """
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    if last > 2 * EARLY_DAYS and not even:
+    if is_logarithmic(last) and not even:
         axes.set_xscale("symlog", linthresh=EARLY_DAYS, linscale=1.0, subs=[])
     transform = axes.xaxis.get_transform()
     span = transform.transform([first, last])
@@ -37,6 +37,11 @@ def scale_days(axes: "Axes", first: float, last: float, *, even: bool = False) -
     axes.xaxis.set_major_locator(FixedLocator(_tick_days(axes, low, high)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda day, _: f"{day:.0f}".replace("-", "−")))
+
+
+def is_logarithmic(last: float) -> bool:
+    """Tell whether an axis of days up to ``last`` is logarithmic after its first weeks."""
+    return last > 2 * EARLY_DAYS
 
 
 def _tick_days(axes: "Axes", low: float, high: float) -> list[float]:

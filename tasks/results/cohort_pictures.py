@@ -1,7 +1,8 @@
 """Draw the figures of the cohort, and keep those whose numbers are the same as last time.
 
 A correction of one tube, or one visit more, changes few of them; drawing is most of what a cohort
-costs. What a figure was made of stands in ``.figures.json`` beside it, with its markup.
+costs. What a figure was made of stands in ``.figures.json`` beside it, with its markup. Those that
+this process drew last are kept as well: a decision that is taken back draws nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.publish.kept_drawings import KeptDrawings, as_drawn
 from tasks.publish.tables import csv_bytes, write_atomically
 from tasks.vocabulary.populations import IN_COHORT_FIGURES
 
@@ -29,6 +32,19 @@ LAYOUT = ["patient", "specimen", "visit", "day", "review", "used"]
 """Which visits there are decides how far an axis goes, whatever was counted there."""
 
 
+MOST_KEPT = 60
+
+
+class Drawn(NamedTuple):
+    """A figure as it is written: the PNG, and the markup for the page."""
+
+    png: bytes
+    markup: str
+
+
+_KEPT: KeptDrawings[Drawn] = KeptDrawings(MOST_KEPT)
+
+
 class CohortFrames(NamedTuple):
     """The tables of a cohort, with the columns of the schemas that bear their names."""
 
@@ -38,30 +54,44 @@ class CohortFrames(NamedTuple):
     composition: pd.DataFrame
 
 
-def cohort_pictures(folder: Path, record: CohortRecord, frames: CohortFrames) -> dict[str, Markup]:
-    """Write the cohort's figures as PNG into a folder, and give their markup for the page."""
+def cohort_pictures(
+    folder: Path,
+    record: CohortRecord,
+    frames: CohortFrames,
+    kept_here: KeptDrawings[Drawn] = _KEPT,
+) -> dict[str, Markup]:
+    """Write the cohort's figures as PNG into a folder, and give their markup for the page.
+
+    ``kept_here`` holds what was drawn already, for this folder or another.
+    """
     from markupsafe import Markup
 
-    from tasks.publish.cohort_figures import cohort_figures, figure_in_page
-    from tasks.publish.figure_bytes import png_bytes
-
+    frames = frames._replace(kinetics=as_drawn(frames.kinetics))
     made_of = _made_of(record, frames)
     kept = {
         name: each
         for name, each in _read(folder).items()
         if each["made_of"] == made_of.get(name) and each["png"] == _sha256_of(folder, name)
     }
-    drawn = cohort_figures(record, *frames, names=[each for each in FIGURES if each not in kept])
-    for name, each in drawn.items():
-        png = png_bytes(each.figure)
-        write_atomically(folder / f"{name}.png", png)
+    for name in [each for each in FIGURES if each not in kept]:
+        drawn = kept_here.drawing((name, made_of[name]), partial(_draw, record, frames, name))
+        write_atomically(folder / f"{name}.png", drawn.png)
         kept[name] = {
             "made_of": made_of[name],
             "png": _sha256_of(folder, name),
-            "markup": str(figure_in_page(name, each, png)),
+            "markup": drawn.markup,
         }
     write_atomically(folder / KEPT, (json.dumps(kept, sort_keys=True) + "\n").encode())
     return {name: Markup(kept[name]["markup"]) for name in FIGURES}  # noqa: S704 - our own SVG
+
+
+def _draw(record: CohortRecord, frames: CohortFrames, name: str) -> Drawn:
+    from tasks.publish.cohort_figures import cohort_figures, figure_in_page
+    from tasks.publish.figure_bytes import png_bytes
+
+    drawn = cohort_figures(record, *frames, names=[name])[name]
+    png = png_bytes(drawn.figure)
+    return Drawn(png, str(figure_in_page(name, drawn, png)))
 
 
 def _made_of(record: CohortRecord, frames: CohortFrames) -> dict[str, str]:

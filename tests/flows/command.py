@@ -83,7 +83,7 @@ class Running:
         os.killpg(self.process.pid, signal.SIGINT)
         code = self.process.wait(timeout=seconds)
         taken = time.monotonic() - begun
-        wait_until(lambda: not any(alive(pid) for pid in family), 5, "processes were left behind")
+        wait_until(lambda: not any(alive(pid) for pid in family), 30, "processes were left behind")
         return code, taken
 
     def said(self) -> str:
@@ -124,14 +124,19 @@ def command_line(*words: str | Path) -> list[str]:
 
 
 def wait_until(
-    true: Callable[[], object], seconds: float, otherwise: str | Callable[[], str]
+    true: Callable[[], object],
+    seconds: float,
+    otherwise: str | Callable[[], str],
+    *,
+    every: float = 0.1,
 ) -> None:
-    """Look again and again until something is true; ``otherwise`` is what to say when time is over,
-    or what tells it then."""
+    """Look ``every`` so many seconds until something is true; ``otherwise`` is what to say when
+    time is over, or what tells it then. A look that calls a server or a command costs more than a
+    pause."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, otherwise if isinstance(otherwise, str) else otherwise()
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 def descendants(pid: int) -> list[int]:

@@ -20,7 +20,12 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 AURORA = SHARED / "cell-counts"
 ACTIVATION = SHARED / "t-cells-activation"
 LYOPLATE = SHARED / "b-cells-lyoplate"
-pytestmark = [needs_shared, pytest.mark.server]
+pytestmark = [
+    needs_shared,
+    pytest.mark.server,
+    pytest.mark.xdist_group("demo"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,9 @@ class StudyByCommands:
     def use(self, strategies: dict[str, str]) -> None:
         """Write into study.yaml which strategy counts which panel."""
         lines = [f"  {panel}: {name}@1.0.0" for panel, name in strategies.items()]
-        text = "\n".join(["study: adopted", "intake: {settle_seconds: 0}", "strategies:", *lines])
+        text = "\n".join(
+            ["study: adopted", "workers: 1", "intake: {settle_seconds: 0}", "strategies:", *lines]
+        )
         (self.folder / "study.yaml").write_text(f"{text}\n", encoding="utf-8")
 
     def sheets(self, patients: dict[str, str], samples: list[str]) -> None:

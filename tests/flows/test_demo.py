@@ -14,7 +14,7 @@ from statistics import median
 import pytest
 
 from tasks.simulate.study import TRUTH
-from tests.flows.command import Said, reconflow
+from tests.flows.command import Said, reconflow, reconflow_here
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("demo")]
 
@@ -255,13 +255,14 @@ def test_cohort_tables_hold_what_the_patients_hold_in_csv_and_parquet(demo: Path
         assert len(parquet) == len(joined)
 
 
+@pytest.mark.usefixtures("prefect_api")
 def test_a_second_run_counts_nothing_and_leaves_every_byte_even_without_the_truth(
-    demo: Path,
+    demo: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = hashes(demo / "results")
     away = (demo / TRUTH).rename(demo.parent / "truth")
     try:
-        said = reconflow("run", "--study", demo, "--json", "--strict")
+        said = reconflow_here(capfd, "run", "--study", demo, "--json", "--strict")
     finally:
         away.rename(demo / TRUTH)
     assert said.code == 0
@@ -279,9 +280,11 @@ def test_a_second_run_counts_nothing_and_leaves_every_byte_even_without_the_trut
     assert hashes(demo / "results") == before
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_else_is_left_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "thesis.txt").write_text("chapter 1")
-    said = reconflow("demo", tmp_path)
+    said = reconflow_here(capfd, "demo", tmp_path)
     assert said.code == 2
     assert "is not empty" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

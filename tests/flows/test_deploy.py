@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState
 from prefect.client.schemas.filters import FlowRunFilterStateName as Named
 from prefect.client.schemas.objects import FlowRun
@@ -50,7 +51,8 @@ def test_the_nightly_deployment_is_accepted_and_runs_and_one_made_again_keeps_on
     prefect_api: str, study: Path
 ) -> None:
     variables = {"RECONFLOW_STUDY": str(study), "RECONFLOW_TIMEZONE": "Europe/Berlin"}
-    prefect("work-pool", "create", "reconflow", "--type", "process", "--overwrite")
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="reconflow", type="process"), overwrite=True)
     prefect("deploy", "--all", **variables)
 
     deployment = deployed()

@@ -12,11 +12,15 @@ from tasks.simulate.study import write_study
 from tests.flows.command import Said, reconflow_here
 from tests.other_instrument import other_instrument, rewrite_study
 
-SETTINGS = "study: other\nintake: {settle_seconds: 0}\n"
+SETTINGS = "study: other\nworkers: 1\nintake: {settle_seconds: 0}\n"
 PANELS = ("bcell", "cart")
 WITHIN = {"car19_t": 0.15, "carbcma_t": 0.15, "car_any_t": 0.15}
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.xdist_group("demo"),
+    pytest.mark.usefixtures("prefect_api"),
+]
 
 
 @pytest.fixture

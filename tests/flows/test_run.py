@@ -24,6 +24,7 @@ from tasks.tubes.count_tube import counting_inputs
 from tasks.tubes.tube_pages import tube_folder
 from tests.flows.command import Said, reconflow, reconflow_here, wait_until
 from tests.shared_data import SHARED, needs_shared
+from tests.tasks.calibrations import release_calibration
 from tests.tasks.page_files import tube_data
 from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
 
@@ -46,7 +47,7 @@ def records(study: Study) -> dict[str, FileRecord]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Every file of a study by its place, but those that note when the program ran."""
-    skipped = ("reconflow.db", "index.html", "study.js", ".lock")
+    skipped = ("reconflow.db", "index.html", "study.js", "audit-head.txt", ".lock")
     files = [
         path
         for path in folder.rglob("*")
@@ -391,7 +392,11 @@ def test_tables_are_the_same_bytes_on_one_worker_and_two_without_truth_and_built
     for name, number in (("one", 1), ("two", 2)):
         with (tmp_path / name / "study.yaml").open("a", encoding="utf-8") as file:
             file.write(f"workers: {number}\nintake: {{settle_seconds: 0}}\n")
+            file.write("strategies: {bcell: bcell@2.0.0}\n")
     one, two = open_study(tmp_path / "one"), open_study(tmp_path / "two")
+    for study in (one, two):
+        cytometer = {"BD FACSLyric": "SIMULATED"}
+        release_calibration(study, "bcell/own@1.0.0", cytometer, gain=1.1)
     first, second = run(one), run(two)
     assert first.code == second.code == 0
     assert first.document["counted"] == second.document["counted"] == 4
@@ -409,6 +414,9 @@ def test_tables_are_the_same_bytes_on_one_worker_and_two_without_truth_and_built
         "js",
         "css",
     }
+    rows = table(one.results / "cohort" / "kinetics.csv")
+    named = {row["panel"]: row["calibration"] for row in rows if row["specimen"] == "blood"}
+    assert named["bcell"] == "bcell/own@1.0.0"
 
     shutil.rmtree(one.results)
     assert run(one).document["counted"] == 4
@@ -474,7 +482,7 @@ def test_exit_codes_and_words_of_a_run_as_a_user_sees_them(
     assert said.code == 3
     assert "1 accepted, 1 counted, 0 duplicates, 1 waiting" in said.out
     assert "No line of samples.csv names b.fcs" in said.out
-    status = reconflow("status", "--study", study.folder, "--json", "--strict")
+    status = reconflow_here(capfd, "status", "--study", study.folder, "--json", "--strict")
     assert status.code == 3
     assert status.document["states"]["counted"] == 1
     assert [(each["file"], each["state"]) for each in status.document["open"]] == [

@@ -1,13 +1,11 @@
 """What was counted without a calibration of its instrument is said first, and ends ``--strict``."""
 
 import csv
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tasks.simulate.study import write_study
-from tasks.study.folder import Study, open_study
+from tasks.study.folder import Study
 from tests.flows.command import Said, reconflow_here
 from tests.tasks.calibrations import release_calibration, release_strategy
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
@@ -44,7 +42,6 @@ def make(folder: Path) -> Study:
     return study
 
 
-PIN = "bcell@2.0.0"
 DAYS = (DRAWN, "2026-02-20T08:30", "2026-03-07T08:30")
 
 
@@ -89,27 +86,3 @@ def test_tubes_without_a_calibration_are_said_first_until_there_is_one(tmp_path:
     with (study.results / "cohort" / "kinetics.csv").open(encoding="utf-8", newline="") as file:
         named = {row["calibration"] for row in csv.DictReader(file)}
     assert named == {"bcell/lyric-a@1.0.0", "bcell/lyric-b@1.0.0"}
-
-
-def test_tables_are_the_same_bytes_with_one_worker_and_with_two(tmp_path: Path, say) -> None:
-    tables = []
-    made = write_study(tmp_path / "made", patients=1, visits=2, events=0.03, workers=1).folder
-    for workers in (1, 2):
-        folder = shutil.copytree(made, tmp_path / str(workers))
-        with (folder / "study.yaml").open("a", encoding="utf-8") as settings:
-            settings.write(f"workers: {workers}\nstrategies: {{bcell: {PIN}}}\n")
-        release_calibration(
-            open_study(folder), "bcell/own@1.0.0", {"BD FACSLyric": "SIMULATED"}, gain=1.1
-        )
-        said = say("run", "--study", folder, "--json")
-        assert said.code == 0
-        tables.append(
-            {
-                path.relative_to(folder).as_posix(): path.read_bytes()
-                for path in sorted((folder / "results").rglob("*.csv"))
-            }
-        )
-    assert tables[0] == tables[1]
-    rows = list(csv.DictReader(tables[0]["results/cohort/kinetics.csv"].decode().splitlines()))
-    named = {row["panel"]: row["calibration"] for row in rows if row["specimen"] == "blood"}
-    assert named["bcell"] == "bcell/own@1.0.0"

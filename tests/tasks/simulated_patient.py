@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.corrections.correct import Request, correct_tube
+from tasks.results.cohort_tables import build_cohort
 from tasks.simulate.study import TRUTH, write_study
 from tasks.study.folder import Study, open_study
 from tests.tasks.made_once import made_once
@@ -23,7 +24,7 @@ BORDER = {"cd24_tr": 8500.0}
 
 
 def simulated(folder: Path, *, store: str = "", further: str = "") -> Study:
-    """Simulate three B-cell tubes of a patient, and a ``further`` one, and count them."""
+    """Simulate three B-cell tubes of a patient, and a ``further`` one, and make a whole pass."""
     made = write_study(folder, patients=1, visits=7, events=0.1, workers=1).folder
     shutil.rmtree(made / TRUTH)
     for path in (made / "inbox").iterdir():
@@ -32,7 +33,7 @@ def simulated(folder: Path, *, store: str = "", further: str = "") -> Study:
     with (made / "study.yaml").open("a", encoding="utf-8") as file:
         file.write(f"intake: {{settle_seconds: 0}}\n{store}")
     study = open_study(made)
-    plain_night(study)
+    build_cohort(plain_night(study).snapshot)
     return study
 
 

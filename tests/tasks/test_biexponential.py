@@ -109,6 +109,25 @@ def test_the_likelihood_is_that_of_the_textbook() -> None:
     assert samples.minus_log_likelihood(theta) == pytest.approx(-(seen + below) - constant)
 
 
+@pytest.mark.parametrize("below", [0, 3])
+def test_the_slope_of_the_likelihood_is_that_of_small_steps(below: int) -> None:
+    days = [0, 4, 11, 18, 32, 46, *range(60, 60 + 30 * below, 30)]
+    blq = [False] * 6 + [True] * below
+    level = [60.0, 30.0, 7.0, 2.0, 0.4, 0.2] + [0.0] * below
+    samples = _after_peak(days, level, blq, [0.1] * len(days))
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        theta = np.array([4.0, -1.5, -4.0, -5.0, -0.9]) + random.standard_normal(5)
+        value, slope = samples.with_slope(theta)
+        assert value == samples.minus_log_likelihood(theta)
+        step = 1e-6
+        steps = [
+            samples.minus_log_likelihood(theta + side) - samples.minus_log_likelihood(theta - side)
+            for side in step * np.eye(5)
+        ]
+        assert slope == pytest.approx(np.array(steps) / (2 * step), rel=1e-5, abs=1e-5)
+
+
 def test_few_points_give_no_estimate_but_the_reason() -> None:
     found = fit(0.25, 0.5)
     assert found.reason is Why.FEW_POINTS

@@ -29,6 +29,7 @@ from tasks.publish.completeness_plot import (
     visit_states,
 )
 from tasks.publish.exposure_plot import draw_exposure
+from tasks.publish.kept_drawings import KeptDrawings
 from tasks.publish.recovery_plot import draw_recovery
 from tasks.publish.strata import stratum_colours
 from tasks.publish.svg_figure import PAGE_COLOURS
@@ -444,32 +445,39 @@ def test_figures_of_the_same_numbers_are_kept_and_read_as_if_drawn_anew(
         curves = tuple(recovery_curves(recovery, {}))
         record = CohortRecord("test", curves, labels={"b_cells": "B cells (CD19+)"})
         frames = CohortFrames(frame, derived, recovery, composition_frame(frame))
-        return {name: str(each) for name, each in cohort_pictures(folder, record, frames).items()}
+        drawn.clear()
+        figures = cohort_pictures(folder, record, frames, KeptDrawings(0))
+        return {name: str(each) for name, each in figures.items()}
 
-    drawn: list[list[str]] = []
+    drawn: set[str] = set()
     monkeypatch.setattr(
         "tasks.publish.cohort_figures.cohort_figures",
-        lambda *given, names: drawn.append(list(names)) or cohort_figures(*given, names=names),
+        lambda *given, names: drawn.update(names) or cohort_figures(*given, names=names),
     )
     frame = COHORT.copy()
     first = pictures(tmp_path / "kept", frame)
-    assert set(drawn.pop()) == set(FIGURES) == set(first)
+    assert drawn == set(FIGURES) == set(first)
     assert pictures(tmp_path / "kept", frame) == first
-    assert drawn.pop() == []
+    assert drawn == set()
+    frame = frame.assign(review="accepted", file="renamed.fcs", batch="B77", corrected="Y")
+    assert pictures(tmp_path / "kept", frame) == first
+    assert drawn == set(), "no figure shows it"
     for population in sorted(set(frame["population"])):
         row = frame.index[(frame["population"] == population) & frame["per_ul"].notna()][-1]
         frame.loc[row, ["per_ul", "per_ul_low", "per_ul_high"]] *= 3
-        assert pictures(tmp_path / "kept", frame) == pictures(tmp_path / f"new {population}", frame)
-        kept, anew = drawn
-        drawn.clear()
-        assert kept, f"{population} changed"
-        assert set(anew) == set(FIGURES)
+        kept = pictures(tmp_path / "kept", frame)
+        assert drawn, f"{population} changed"
+        assert kept == pictures(tmp_path / f"new {population}", frame)
+        assert drawn == set(FIGURES)
         for name in FIGURES:
             files = [tmp_path / of / f"{name}.png" for of in ("kept", f"new {population}")]
             assert files[0].read_bytes() == files[1].read_bytes()
     (tmp_path / "kept" / "swimmer.png").write_bytes(b"edited by hand")
     pictures(tmp_path / "kept", frame)
-    assert drawn.pop() == ["swimmer"]
+    assert drawn == {"swimmer"}
     (tmp_path / "kept" / ".figures.json").write_text("{", encoding="utf-8")
     pictures(tmp_path / "kept", frame)
-    assert set(drawn.pop()) == set(FIGURES)
+    assert drawn == set(FIGURES)
+    frame.loc[0, "review"] = "excluded"
+    pictures(tmp_path / "kept", frame)
+    assert drawn >= {"completeness", "curves"}, "an exclusion is seen"

@@ -1,6 +1,7 @@
 """A control that leaves a stain out enters no table, and can be seen all the same."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,14 @@ import pytest
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies.in_use import read_snapshot
-from tasks.study.folder import Study
+from tasks.study.folder import Study, open_study
 from tasks.tubes.gate_tube import gate_control
 from tasks.tubes.tube_pages import tube_folder
 from tests.tasks.page_files import tube_data
 from tests.tasks.plain_pass import plain_night
 from tests.tasks.study_folder import DRAWN, make_study, write_rows, write_tube
+
+pytestmark = pytest.mark.xdist_group("control pages")
 
 HEADER = "file,patient,collected,panel,control\n"
 ROWS = [
@@ -23,15 +26,21 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Count a tube beside two controls, one of which did not record the detector."""
-    study = make_study(tmp_path / "s", ROWS, header=HEADER)
+    study = make_study(tmp_path_factory.mktemp("controls") / "s", ROWS, header=HEADER)
     write_tube(study.inbox / "a.fcs", seed=1)
     write_tube(study.inbox / "stained.fcs", seed=2)
     write_tube(study.inbox / "unrecorded.fcs", seed=3, without="CD38")
     plain_night(study)
-    return study
+    return study.folder
+
+
+@pytest.fixture
+def study(counted: Path, tmp_path: Path) -> Study:
+    """Give each test a study of its own."""
+    return open_study(shutil.copytree(counted, tmp_path / "s"))
 
 
 def tubes(study: Study) -> dict[str, Tube]:

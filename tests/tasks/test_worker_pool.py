@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.steps.worker_pool import FEW, Workers, apart, workers
+from tasks.steps.worker_pool import FEW, LONGEST_SECONDS, Workers, apart, workers
 
 
 def test_little_work_is_done_here_and_much_in_other_processes() -> None:
@@ -64,13 +64,16 @@ def test_many_threads_get_an_answer_each_when_processes_die() -> None:
 
 
 def test_work_that_does_not_end_is_given_up_and_the_next_is_done() -> None:
-    hanging = Workers(2, call, longest_seconds=6)
+    hanging = Workers(2, call)
     try:
+        # Processes may start as slowly as a loaded machine lets them: the limit is for the work.
         assert hanging.run(call, math.sqrt, 9.0) == 3.0
+        hanging._longest_seconds = 1.0
         began = time.monotonic()
         with pytest.raises(TimeoutError, match="Does the share answer"):
             hanging.run(call, time.sleep, 300)
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 200
+        hanging._longest_seconds = LONGEST_SECONDS
         assert hanging.run(call, math.sqrt, 16.0) == 4.0
     finally:
         hanging.close()

@@ -36,12 +36,14 @@ def deployment_name(study: Study) -> str:
     return f"{words}-{hashlib.sha256(str(study.folder).encode()).hexdigest()[:6]}".lstrip("-")
 
 
-def print_address(url: str, home: Path) -> None:
-    """Print where the pages of our own Prefect server are, and how to log in."""
-    sys.stderr.write(
-        f"Prefect's pages: {url.removesuffix('/api')} (log in with the line in {home / LOGIN},"
-        " which only this account can read)\n"
+def print_address(url: str, home: Path | None) -> None:
+    """Print where Prefect's pages are and, of our own server in ``home``, how to log in."""
+    login = (
+        f" (log in with the line in {home / LOGIN}, which only this account can read)"
+        if home
+        else ""
     )
+    sys.stderr.write(f"Prefect's pages: {url.removesuffix('/api')}{login}\n")
 
 
 def up_study(study: Study, interval: float) -> None:
@@ -68,7 +70,7 @@ def up_study(study: Study, interval: float) -> None:
     watcher = threading.Thread(target=watch, name="watcher", daemon=True)
     sys.stderr.write(
         f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file "
-        f"arrives.\n"
+        "arrives. Ctrl-C ends it.\n"
     )
     missed = threading.Thread(target=watch_nights, args=(study, stop), name="nights", daemon=True)
     with serving(study.folder), chdir(PROGRAM):

@@ -180,6 +180,25 @@ class NotifySettings(_Settings):
     when: Literal["trouble", "always"] = "trouble"
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class UpSettings(_Settings):
+    """Ports of ``reconflow up`` on this computer: of Prefect's pages and of the review pages.
+
+    Without one a free port is taken (for the review pages 8737, if it is free).
+    """
+
+    port: Port | None = None
+    review_port: Port | None = None
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.port is not None and self.port == self.review_port:
+            raise ValueError("port and review_port are the same; two are needed")
+        return self
+
+
 class StudySettings(_Settings):
     """All settings of a study; folders are relative to the study folder unless absolute."""
 
@@ -203,6 +222,7 @@ class StudySettings(_Settings):
     explore: ExploreSettings = ExploreSettings()
     nightly: NightlySettings = NightlySettings()
     notify: NotifySettings = NotifySettings()
+    up: UpSettings = UpSettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 

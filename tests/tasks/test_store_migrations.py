@@ -154,6 +154,24 @@ def test_what_an_earlier_store_kept_is_read_as_before_and_is_not_altered(
             assert add_file(connection, "d.fcs", "d.fcs", "d.fcs", FileStat(1, 1, 1.0, None)) == 4
 
 
+@pytest.mark.parametrize("version", EARLIER)
+def test_a_copy_of_an_earlier_sqlite_store_is_kept_beside_it(tmp_path: Path, version: int) -> None:
+    url = f"sqlite:///{tmp_path / 'reconflow.db'}"
+    rows = make_earlier_store(url, version)
+    with connected(url) as connection:
+        before = layout(connection)
+    (tmp_path / "reconflow.db").chmod(0o640)
+    for _ in range(2):
+        open_store(url).close()
+    (kept,) = tmp_path.glob("reconflow.db.*")
+    assert kept.name.startswith(f"reconflow.db.version-{version}-")
+    assert kept.stat().st_mode & 0o777 == 0o640
+    with connected(f"sqlite:///{kept}") as connection:
+        assert layout(connection) == before
+        assert rows_in(connection, rows) == rows
+        assert version_of(connection) == version
+
+
 def test_counts_made_before_the_panel_was_noted_stand_until_their_tube_is_counted_again(
     url: str,
 ) -> None:

@@ -1,7 +1,5 @@
 """Keep a laboratory running: serve the nightly schedule and watch the inbox, until stopped."""
 
-import hashlib
-import re
 import sys
 import threading
 from contextlib import chdir
@@ -18,22 +16,13 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.missed_nights import watch_nights
 from flows.nightly import nightly
-from flows.served_study import serving
+from flows.served_study import deployment_name, serving
 from flows.server.home_folder import LOGIN
 from flows.watch import watch_study
 from tasks.study.folder import Study
 
 PROGRAM = Path(__file__).resolve().parents[1]
 """Where the nights run: Prefect imports the flow from the working folder first, whatever it is."""
-
-
-def deployment_name(study: Study) -> str:
-    """Name a study's deployment, by the study and its folder.
-
-    On the server of a site one study must not take the night of another, or of its own copy.
-    """
-    words = re.sub(r"[^\w.-]+", "-", study.settings.study).strip("-")[:60]
-    return f"{words}-{hashlib.sha256(str(study.folder).encode()).hexdigest()[:6]}".lstrip("-")
 
 
 def print_address(url: str, home: Path | None) -> None:

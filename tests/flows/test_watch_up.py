@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from flows import watch
+from flows.served_study import deployment_name
 from flows.server.access import Access
 from flows.server.start import running_server
-from flows.up import deployment_name
 from flows.watch import watch_study
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.study.folder import Study, open_study

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, func, inspect, select, text
 
+from panels.text.errors import StoreFault
 from tasks.store.counts import tube_counts
 from tasks.store.editions import last_editions
 from tasks.store.gatings import gatings_of, save_gating
@@ -170,6 +171,19 @@ def test_a_copy_of_an_earlier_sqlite_store_is_kept_beside_it(tmp_path: Path, ver
         assert layout(connection) == before
         assert rows_in(connection, rows) == rows
         assert version_of(connection) == version
+
+
+def test_a_store_whose_copy_cannot_be_kept_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'reconflow.db'}"
+    rows = make_earlier_store(url, 6)
+    monkeypatch.setattr(upgrade, "_copy", lambda *_: (tmp_path / "none" / "x").write_bytes(b""))
+    with pytest.raises(StoreFault, match="nothing was changed"):
+        open_store(url)
+    with connected(url) as connection:
+        assert version_of(connection) == 6
+        assert rows_in(connection, rows) == rows
 
 
 def test_counts_made_before_the_panel_was_noted_stand_until_their_tube_is_counted_again(

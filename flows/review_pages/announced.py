@@ -62,11 +62,11 @@ def _opened(folder: Path, name: str) -> IO[bytes]:
 
 
 def _is_taken(file: IO[bytes]) -> bool:
-    """Lock the file; somebody who just looks at it holds it for a moment."""
+    """Lock the file, unless its disk knows no locks; who just looks at it holds it for a moment."""
     for _ in range(TRIES):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             time.sleep(PAUSE_SECONDS)
         else:
             return True

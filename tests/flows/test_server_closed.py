@@ -256,7 +256,7 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
-            pytest.raises(UsageFault, match=rf"^Port {port} is in use\. Name another with --port"),
+            pytest.raises(UsageFault, match=rf"^Port {port} is in use\. .*: {{port: …}} in study\.yaml"),
             prefect_server(tmp_path / "home", port=port),
         ):
             pass

@@ -155,6 +155,22 @@ def test_what_an_earlier_store_kept_is_read_as_before_and_is_not_altered(
             assert add_file(connection, "d.fcs", "d.fcs", "d.fcs", FileStat(1, 1, 1.0, None)) == 4
 
 
+@pytest.mark.parametrize("version", [5, 8])
+def test_a_store_that_was_new_in_its_release_has_alembics_record_and_comes_up_too(
+    url: str, version: int
+) -> None:
+    rows = make_earlier_store(url, version)
+    with connected(url) as connection:
+        connection.execute(text("CREATE TABLE schema_revision (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text(f"INSERT INTO schema_revision VALUES ('{version}')"))
+        connection.commit()
+    open_store(url).close()
+    with connected(url) as connection:
+        assert carried_over(rows, rows_in(connection, rows))
+        revision = connection.execute(text("SELECT version_num FROM schema_revision")).scalar()
+        assert (version_of(connection), revision) == (SCHEMA_VERSION, str(SCHEMA_VERSION))
+
+
 @pytest.mark.parametrize("version", EARLIER)
 def test_a_copy_of_an_earlier_sqlite_store_is_kept_beside_it(tmp_path: Path, version: int) -> None:
     url = f"sqlite:///{tmp_path / 'reconflow.db'}"

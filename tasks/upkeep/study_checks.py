@@ -273,7 +273,8 @@ def _last_night(_: Study, store: Store) -> Iterator[Finding]:
         yield Finding("last run", "look", "The study was never counted.", "reconflow run")
         return
     hours = (datetime.now(UTC) - datetime.fromisoformat(run.started_at)) / timedelta(hours=1)
-    ago = f"{run.kind} of {run.started_at}, {hours:.0f} h ago"
+    began = run.started_at[:16].replace("T", " ")
+    ago = f"{run.kind} of {began} UTC, {hours:.0f} h ago"
     if run.outcome == "failed":
         yield Finding("last run", "wrong", f"{ago}: it failed.", "reconflow run says why.")
     elif run.outcome == "running" and hours > LONG_HOURS:

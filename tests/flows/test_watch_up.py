@@ -290,7 +290,7 @@ def test_up_uses_the_server_of_the_site_and_leaves_it_standing(
     assert "temporary server" not in up.said()
     assert seconds < 45
     assert not (study.folder / ".prefect").exists()
-    assert "Prefect's pages" not in up.said()
+    assert f"Prefect's pages: {prefect_api.removesuffix('/api')}\n" in up.said()
     assert schedule_of(study, site) is not None
 
 

@@ -14,6 +14,7 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
+from flows.served_study import deployment_name
 from panels.text.printable import printable
 from tasks.results.stored_tables import patient_folder
 from tasks.study.folder import Study
@@ -31,23 +32,23 @@ def show_patient(study: Study, patient: str) -> None:
         rows = list(csv.DictReader(file))
     create_table_artifact(
         rows,
-        key=f"kinetics-{_key(patient)}",
+        key=_key("kinetics", patient, deployment_name(study)),
         description=f"Kinetic table of patient {patient}, cells/µL",
     )
 
 
-def show_report(report: str) -> None:
+def show_report(study: Study, report: str) -> None:
     """Publish the way to the study's front page: a link where the review pages are served.
 
     A browser follows no link from Prefect's page to a file, so without them words say where the
     front page lies.
     """
-    address = review_address()
+    address, key = review_address(), _key("report", deployment_name(study))
     if address:
         create_link_artifact(
             address,
             link_text="Front page of the study",
-            key="report",
+            key=key,
             description="All patients, all tubes",
         )
         return
@@ -55,7 +56,7 @@ def show_report(report: str) -> None:
         "The front page of the study, with all patients and tubes, is this file on the computer "
         f"that ran the pass:\n\n    {printable(report)}\n\nOpen it there, or where the folder is "
         f"shared. Where the review pages are served, {REVIEW_URL} makes this a link.\n",
-        key="report",
+        key=key,
         description="All patients, all tubes",
     )
 
@@ -70,5 +71,6 @@ def review_address() -> str | None:
     return address if parts.scheme in ("http", "https") and parts.hostname else None
 
 
-def _key(patient: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", patient.lower()).strip("-")
+def _key(*names: str) -> str:
+    """Join names to a key, which other studies on the server of a site do not have."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(names).lower()).strip("-")

@@ -36,6 +36,7 @@ from panels.text.printable import printable_lines
 from panels.text.quoting import unexpected
 
 DONE, FAILED, WRONG, WAITS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+IS_WINDOWS = os.name == "nt"
 
 Study = Annotated[
     Path, Parameter(name="--study", help="The study folder; the current folder when not given.")
@@ -181,6 +182,11 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def _call(tokens: Sequence[str]) -> object:
+    if IS_WINDOWS:
+        raise UsageFault(
+            "reconflow locks files in a way that Windows does not have, and runs on Linux. Windows "
+            "computers drop files into its inbox and open its pages (docs/operations.md)."
+        )
     return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
 
 

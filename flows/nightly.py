@@ -61,7 +61,7 @@ def nightly(study: str) -> dict[str, Any]:
         unwritten = once(instrument_pages, this.snapshot)
         this.faults.extend(unwritten)
         this.report = once(front_page, (this.snapshot, (*this.faults, *this.world_faults)))
-        show_report(this.report)
+        show_report(this.snapshot.study, this.report)
         for inputs in patients:
             show_patient(this.snapshot.study, inputs.patient)
         if this.study.settings.explore.compartments:

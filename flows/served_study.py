@@ -1,12 +1,15 @@
-"""Bind what a server runs to one study, whatever the parameters of a run say."""
+"""Bind what a server runs and shows to one study, whatever the parameters of a run say."""
 
+import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from panels.text.errors import UsageFault
 from tasks.steps.one_pass import study_folder
+from tasks.study.folder import Study
 
 SERVED = "RECONFLOW_SERVED_STUDY"
 """Environment variable with the one study that this process and its children may run."""
@@ -35,3 +38,12 @@ def served_study(study: str) -> Path:
         )
         raise UsageFault(message)
     return folder
+
+
+def deployment_name(study: Study) -> str:
+    """Name a study's deployment, by the study and its folder.
+
+    On the server of a site one study must not take the night of another, or of its own copy.
+    """
+    words = re.sub(r"[^\w.-]+", "-", study.settings.study).strip("-")[:60]
+    return f"{words}-{hashlib.sha256(str(study.folder).encode()).hexdigest()[:6]}".lstrip("-")

@@ -1,7 +1,5 @@
 """Keep a laboratory running: serve the nightly schedule and watch the inbox, until stopped."""
 
-import hashlib
-import re
 import sys
 import threading
 from contextlib import chdir
@@ -18,7 +16,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.missed_nights import watch_nights
 from flows.nightly import nightly
-from flows.served_study import serving
+from flows.served_study import deployment_name, serving
 from flows.server.home_folder import LOGIN
 from flows.watch import watch_study
 from tasks.study.folder import Study
@@ -27,21 +25,14 @@ PROGRAM = Path(__file__).resolve().parents[1]
 """Where the nights run: Prefect imports the flow from the working folder first, whatever it is."""
 
 
-def deployment_name(study: Study) -> str:
-    """Name a study's deployment, by the study and its folder.
-
-    On the server of a site one study must not take the night of another, or of its own copy.
-    """
-    words = re.sub(r"[^\w.-]+", "-", study.settings.study).strip("-")[:60]
-    return f"{words}-{hashlib.sha256(str(study.folder).encode()).hexdigest()[:6]}".lstrip("-")
-
-
-def print_address(url: str, home: Path) -> None:
-    """Print where the pages of our own Prefect server are, and how to log in."""
-    sys.stderr.write(
-        f"Prefect's pages: {url.removesuffix('/api')} (log in with the line in {home / LOGIN},"
-        " which only this account can read)\n"
+def print_address(url: str, home: Path | None) -> None:
+    """Print where Prefect's pages are and, of our own server in ``home``, how to log in."""
+    login = (
+        f" (log in with the line in {home / LOGIN}, which only this account can read)"
+        if home
+        else ""
     )
+    sys.stderr.write(f"Prefect's pages: {url.removesuffix('/api')}{login}\n")
 
 
 def up_study(study: Study, interval: float) -> None:
@@ -68,7 +59,7 @@ def up_study(study: Study, interval: float) -> None:
     watcher = threading.Thread(target=watch, name="watcher", daemon=True)
     sys.stderr.write(
         f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file "
-        f"arrives.\n"
+        "arrives. Ctrl-C ends it.\n"
     )
     missed = threading.Thread(target=watch_nights, args=(study, stop), name="nights", daemon=True)
     with serving(study.folder), chdir(PROGRAM):

@@ -56,6 +56,7 @@ def _line(finding: "Finding") -> str:
 
 def _server(study: Path) -> Iterator["Finding"]:
     """Say whether a Prefect server answers: the site's, or the one that `up` keeps."""
+    from flows.review_pages.announced import BY_UP, served_at
     from flows.server.start import ServerFault, check_site, running_server
     from tasks.upkeep.finding import Finding
 
@@ -73,8 +74,12 @@ def _server(study: Path) -> Iterator["Finding"]:
         yield Finding(
             "server",
             "look",
-            "No Prefect server of this study answers to this account: no nightly run is scheduled.",
-            "reconflow up keeps it, the watcher and the review pages.",
+            "`reconflow up` does not run under this account: unless another one keeps it, no file "
+            "is taken in and no night begins by itself.",
+            f"Start it: reconflow up --study {study}",
         )
         return
-    yield Finding("server", "ok", f"`reconflow up` runs; its Prefect pages: {running.url}")
+    pages = served_at(study, BY_UP)
+    review = f", review pages: {pages}" if pages else ""
+    prefect = running.url.removesuffix("/api")
+    yield Finding("server", "ok", f"`reconflow up` runs; Prefect's pages: {prefect}{review}")

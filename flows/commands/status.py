@@ -3,9 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from flows.review_pages.announced import BY_REVIEW, BY_UP, served_at
 from flows.server.access import Access
+from flows.server.home_folder import LOGIN
 from panels.text.printable import printable
 from tasks.study.folder import Study
 
@@ -48,6 +52,7 @@ def status_document(
     without = uncalibrated_tubes(snapshot, known)
     morning = read_morning(snapshot)
     return {
+        "pages": _pages_document(study, server),
         "inbox": list(inbox_faults(study)),
         "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot, known)],
         "states": states,
@@ -63,6 +68,7 @@ def status_document(
         "open": [_file_document(each) for each in files],
         "last_run": _run_document(study, last) if last else None,
         "next_run": _next_run(study, server) if server else None,
+        "time_zone": study.settings.nightly_zone,
         "schedule_kept_by": kept_by,
     }
 
@@ -76,10 +82,13 @@ def status_text(document: Mapping[str, Any]) -> str:
     strategies = document["strategies"]
     lines = [
         *filter(None, [uncalibrated_sentence(without)]),
-        "  ".join(f"{state} {number}" for state, number in document["states"].items()),
+        f"files: {_states(document['states'])}",
         document["attention"],
-        f"last run: {last['started']}, {last['outcome']}" if last else "last run: none yet",
+        f"last run: {_moment(document, last['started'])}, {last['outcome']}"
+        if last
+        else "last run: none yet",
         f"next run: {_next_run_text(document)}",
+        *_pages_lines(document),
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in strategies),
         *(each["newer"] for each in strategies if each["newer"]),
         *(f"panel {each['version']}: {each['standing']}" for each in document["panels"]),
@@ -89,6 +98,35 @@ def status_text(document: Mapping[str, Any]) -> str:
         *(f"{each['state']}: {each['file']}: {each['reason']}" for each in document["open"]),
     ]
     return "\n".join(map(printable, lines))
+
+
+def _pages_document(study: Study, server: Access | None) -> dict[str, Any]:
+    """Gather where the pages are; None for those that nobody serves, or not to this account."""
+    by_up = served_at(study.folder, BY_UP)
+    return {
+        "front_page": str(study.front_page) if study.front_page.is_file() else None,
+        "review": by_up or served_at(study.folder, BY_REVIEW),
+        "prefect": server.url.removesuffix("/api") if server else None,
+        "prefect_login": str(server.home / LOGIN) if server and server.home else None,
+        "up": bool(by_up or (server and server.home)),
+    }
+
+
+def _pages_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Say whether `reconflow up` runs, and where each kind of page is."""
+    pages = document["pages"]
+    yield f"front page: {pages['front_page'] or 'none yet; the first run writes it'}"
+    if pages["review"]:
+        yield f"review pages: {pages['review']}"
+    if pages["prefect"]:
+        login = f" (log in with the line in {pages['prefect_login']})"
+        yield f"Prefect's pages: {pages['prefect']}{login if pages['prefect_login'] else ''}"
+    if pages["up"]:
+        yield "`reconflow up` runs"
+    elif document["schedule_kept_by"] is None:
+        yield (
+            "`reconflow up` does not run on this computer: no file is taken in or counted by itself"
+        )
 
 
 def _strategy_document(used: "Standing") -> dict[str, str]:
@@ -139,10 +177,24 @@ def _outcome(study: Study, run: "Run") -> str:
 def _next_run_text(document: Mapping[str, Any]) -> str:
     keeper = document["schedule_kept_by"]
     if document["next_run"]:
-        return str(document["next_run"])
+        return _moment(document, document["next_run"])
     if keeper:
         return f"not shown to this account; `{keeper}` runs `reconflow up` and sees it"
     return "none is scheduled; `reconflow up` keeps the schedule"
+
+
+def _states(states: Mapping[str, int]) -> str:
+    """Count the files by state; those in which there is none are left out."""
+    return (
+        ", ".join(f"{number} {state}" for state, number in states.items() if number) or "none yet"
+    )
+
+
+def _moment(document: Mapping[str, Any], written: str) -> str:
+    """Write a moment to the minute, in the time zone of the nightly schedule."""
+    zone = document["time_zone"]
+    local = datetime.fromisoformat(written).astimezone(ZoneInfo(zone))
+    return f"{local:%Y-%m-%d %H:%M} {zone}"
 
 
 def _next_run(study: Study, server: Access) -> str | None:

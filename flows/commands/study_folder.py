@@ -136,12 +136,17 @@ def up(
     interval: Annotated[float, Parameter(help="Seconds between two looks at the inbox.")] = 10.0,
     port: Annotated[
         int | None,
-        Parameter(help="Port of Prefect's pages; a free one when not given.", validator=PORTS),
+        Parameter(
+            help="Port of Prefect's pages; that of study.yaml, else a free one.", validator=PORTS
+        ),
     ] = None,
     review_port: Annotated[
-        int,
-        Parameter(help="Port of the review pages; another where it is taken.", validator=PORTS),
-    ] = 8737,
+        int | None,
+        Parameter(
+            help="Port of the review pages; that of study.yaml, else 8737 or a free one.",
+            validator=PORTS,
+        ),
+    ] = None,
 ) -> None:
     """Run a laboratory: Prefect server, schedule, watcher and review pages, until stopped."""
     _quiet_prefect()
@@ -154,13 +159,16 @@ def up(
     if site and port is not None:
         message = "--port is of the server that `up` starts, and PREFECT_API_URL names another."
         raise UsageFault(f"{message} Leave one of the two out.")
-    with prefect_server(opened.folder / HOME, port=port or 0) as url:
-        if not site:
-            print_address(url, opened.folder / HOME)
-        with review_pages_beside(opened, review_port) as pages:
-            os.environ.setdefault("RECONFLOW_REVIEW_URL", pages)
-            sys.stderr.write(f"Review pages: {pages}/\n")
-            up_study(opened, interval)
+    ports = opened.settings.up
+    with (
+        prefect_server(opened.folder / HOME, port=port or ports.port or 0) as url,
+        review_pages_beside(opened, review_port or ports.review_port) as pages,
+    ):
+        os.environ.setdefault("RECONFLOW_REVIEW_URL", pages)
+        sys.stderr.write(f"Review pages: {pages}/\n")
+        print_address(url, None if site else opened.folder / HOME)
+        sys.stderr.write(f"Front page: {opened.front_page}\n")
+        up_study(opened, interval)
 
 
 def status(*, study: Study = Path(), json: Json = False, strict: Strict = False) -> Outcome:

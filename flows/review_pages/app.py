@@ -23,7 +23,7 @@ from flows.review_pages.decisions import add_decisions
 from flows.review_pages.drafts import add_drafts
 from flows.review_pages.failures import reported
 from flows.review_pages.files import KINDS, find_result
-from flows.review_pages.protection import COOKIE, HEADERS, cookie_of, guard, refusal
+from flows.review_pages.protection import COOKIE, HEADERS, cookie_of, guard, is_encrypted, refusal
 from flows.review_pages.sessions import Session
 from flows.review_pages.signatures import add_signatures
 from flows.review_pages.words import UNFORESEEN, UNREADABLE, on_page, why_malformed
@@ -75,7 +75,7 @@ def _add_sessions(app: FastAPI) -> None:
         secret, session = server_of(request).log_in(login, caller(request))
         response = JSONResponse(_described(session))
         response.set_cookie(
-            COOKIE, secret, httponly=True, samesite="strict", secure=request.url.scheme == "https"
+            COOKIE, secret, httponly=True, samesite="strict", secure=is_encrypted(request)
         )
         return response
 

@@ -74,6 +74,14 @@ def cookie_of(request: Request) -> str | None:
     return jar[COOKIE].value if COOKIE in jar else None
 
 
+def is_encrypted(request: Request) -> bool:
+    """Tell whether the browser came by https, to a proxy before this server for instance.
+
+    It says so itself in the origin of a change, for its own cookie alone.
+    """
+    return urlsplit(request.headers.get("origin", "")).scheme == "https"
+
+
 def _is_short(length: str | None) -> bool:
     """Tell whether a body says how long it is and is no longer than a correction may be."""
     return length is not None and length.isdecimal() and int(length) <= MOST_BYTES

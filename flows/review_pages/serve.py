@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from flows.review_pages.access import ReviewServer
+from flows.review_pages.announced import BY_REVIEW, BY_UP, announced
 from flows.review_pages.app import create_app
 from panels.text.errors import UsageFault
 from tasks.publish.app_files import write_app
@@ -19,6 +20,7 @@ from tasks.store.people import people_of
 from tasks.study.folder import Study
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+USUAL_PORT = 8737
 
 
 def serve_review(study: Study, host: str, port: int, names: tuple[str, ...] = ()) -> None:
@@ -37,23 +39,22 @@ def serve_review(study: Study, host: str, port: int, names: tuple[str, ...] = ()
                 f"On {host} other computers can open the review pages, and nobody has a token yet. "
                 "Make one first: reconflow review add NAME --role approver --by NAME"
             )
-    with _bound(host, port) as listening:
+    url = f"http://{_shown(host)}:{port}/"
+    with _bound(host, port) as listening, announced(study.folder, BY_REVIEW, url):
         server = _server(study, host, port, names, beyond=beyond)
-        sys.stderr.write(f"Review pages: http://{_shown(host)}:{port}/ (Ctrl-C ends them)\n")
+        sys.stderr.write(f"Review pages: {url} (Ctrl-C ends them)\n")
         server.run(sockets=[listening])
 
 
 @contextmanager
-def review_pages_beside(study: Study, port: int) -> Iterator[str]:
+def review_pages_beside(study: Study, port: int | None) -> Iterator[str]:
     """Serve the review pages on loopback in a thread while the block runs; gives their address.
 
-    Another port is taken where this one is.
+    Without a port the usual one is taken, or a free one where it is in use. Raises UsageFault where
+    a port that was asked for cannot be had.
     """
-    try:
-        listening = _bound(LOOPBACK[0], port)
-    except UsageFault:
-        listening = _bound(LOOPBACK[0], 0)
-    with listening:
+    listening = _listening_beside(port)
+    with listening, announced(study.folder, BY_UP, _url_of(listening)):
         port = listening.getsockname()[1]
         server = _server(study, LOOPBACK[0], port, (), beyond=False)
         thread = threading.Thread(
@@ -61,10 +62,30 @@ def review_pages_beside(study: Study, port: int) -> Iterator[str]:
         )
         thread.start()
         try:
-            yield f"http://{LOOPBACK[0]}:{port}"
+            yield _url_of(listening)
         finally:
             server.should_exit = True
             thread.join(timeout=10)
+
+
+def _listening_beside(port: int | None) -> socket.socket:
+    if port is not None:
+        try:
+            return _bound(LOOPBACK[0], port)
+        except UsageFault as fault:
+            raise UsageFault(
+                f"Port {port} of the review pages cannot be had, perhaps because `reconflow up` of "
+                "another study has it. Give each study its own: up: {review_port: …} in "
+                "study.yaml, or --review-port."
+            ) from fault
+    try:
+        return _bound(LOOPBACK[0], USUAL_PORT)
+    except UsageFault:
+        return _bound(LOOPBACK[0], 0)
+
+
+def _url_of(listening: socket.socket) -> str:
+    return f"http://{LOOPBACK[0]}:{listening.getsockname()[1]}"
 
 
 def _server(

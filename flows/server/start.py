@@ -176,7 +176,10 @@ def _listening(port: int) -> Iterator[socket.socket]:
     except OSError as error:
         reason = {errno.EADDRINUSE: "is in use", errno.EACCES: "is kept for the system"}
         why = reason.get(error.errno or 0, f"cannot be used ({error.strerror})")
-        raise UsageFault(f"Port {port} {why}. Name another with --port, or none.") from error
+        raise UsageFault(
+            f"Port {port} {why}. Name another for Prefect's pages, with up: {{port: …}} in "
+            "study.yaml or with --port; each study on this computer needs its own."
+        ) from error
     with listening:
         try:
             yield listening

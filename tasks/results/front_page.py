@@ -182,7 +182,7 @@ def _write(snapshot: StudySnapshot, morning: Morning) -> Path:
     write_app(study.results)
     document = study_document(snapshot, morning)
     write_atomically(study.results / "study.js", data_script("study", "", document))
-    page = study.results / "index.html"
+    page = study.front_page
     write_atomically(page, render_index(front).encode())
     return page
 

@@ -41,6 +41,8 @@ _TIME = re.compile(
 )
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _PATIENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, with any ending."""
 _LONGEST_TEXT = 500
 
 
@@ -110,6 +112,11 @@ def read_patient(text: str) -> str:
         raise ValueError(
             f"'{text}' cannot be a patient id: use up to 64 letters (A to Z), digits, '-', "
             f"'_' and '.', such as P01"
+        )
+    if _DEVICE.fullmatch(text):
+        raise ValueError(
+            f"'{text}' cannot be a patient id: Windows computers cannot open a folder of this "
+            f"name; write P-{text} for instance"
         )
     return text
 

@@ -115,6 +115,19 @@ def open_store(url: str, time_zone: str | None = None) -> Store:
     return store
 
 
+def version_of_store(url: str) -> int | None:
+    """Read the version of a store and leave it as it is; None when it has no tables yet.
+
+    Raises as ``open_store`` does where it cannot be read, or is newer than this program.
+    """
+    store = Store(_engine(url))
+    try:
+        with store.reading() as connection:
+            return _version(connection, store.shown)
+    finally:
+        store.close()
+
+
 def utc_now() -> str:
     """Write the present time as the store keeps it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -193,6 +206,7 @@ def _bring_up_to_date(store: Store) -> None:
 
     A store that is up to date is only read. Everything is done in one transaction, so that a
     process that is killed leaves the store as it was, and one at a time: who waited finds it done.
+    A SQLite store is copied first.
     """
     with store.reading() as connection:
         if _version(connection, store.shown) == SCHEMA_VERSION:
@@ -204,8 +218,10 @@ def _bring_up_to_date(store: Store) -> None:
         version = _version(connection, store.shown)
         if version == SCHEMA_VERSION:
             return
-        from tasks.store.migrations.upgrade import upgrade_to_head
+        from tasks.store.migrations.upgrade import keep_copy, upgrade_to_head
 
+        if version is not None:
+            keep_copy(connection, version)
         upgrade_to_head(connection, version)
         connection.execute(insert(versions).values(version=SCHEMA_VERSION))
 
@@ -222,6 +238,7 @@ def _version(connection: Connection, shown: str) -> int | None:
         raise SettingsFault(
             f"The store {shown} was written by a newer reconflow (store version {version}; "
             f"this program knows {SCHEMA_VERSION}). "
-            "Install the newer reconflow; nothing was changed."
+            "Use the newer reconflow, or put back the store from before it: reconflow restore "
+            "FILE --by NAME. Nothing was changed."
         )
     return version

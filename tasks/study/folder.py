@@ -38,6 +38,11 @@ class Study:
         return self.folder / self.settings.results
 
     @property
+    def front_page(self) -> Path:
+        """Give the report's front page, which the first pass writes."""
+        return self.results / "index.html"
+
+    @property
     def samples_sheet(self) -> Path:
         """Give the study's own sample sheet."""
         return self.folder / "samples.csv"

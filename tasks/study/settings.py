@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from itertools import permutations
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -22,17 +21,16 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from panels.files.yaml_document import read_yaml, repeated
+from panels.files.yaml_document import read_yaml
 from panels.text.errors import SettingsFault
-from panels.text.printable import LONGEST_SENTENCE, shown
 from panels.text.spelling import nearest
 from tasks.counting.limits import LimitSettings
 from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.sheets.columns import FIRST_YEAR, IDENTITY_COLUMNS, LAST_YEAR
 from tasks.sheets.filename_pattern import compile_pattern
+from tasks.study.setting_sentences import setting_sentence
 
 FILE_NAME = "study.yaml"
 FOLDERS = ("inbox", "archive", "quarantine", "results")
@@ -180,6 +178,25 @@ class NotifySettings(_Settings):
     when: Literal["trouble", "always"] = "trouble"
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class UpSettings(_Settings):
+    """Ports of ``reconflow up`` on this computer: of Prefect's pages and of the review pages.
+
+    Without one a free port is taken (for the review pages 8737, if it is free).
+    """
+
+    port: Port | None = None
+    review_port: Port | None = None
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.port is not None and self.port == self.review_port:
+            raise ValueError("port and review_port are the same; two are needed")
+        return self
+
+
 class StudySettings(_Settings):
     """All settings of a study; folders are relative to the study folder unless absolute."""
 
@@ -203,6 +220,7 @@ class StudySettings(_Settings):
     explore: ExploreSettings = ExploreSettings()
     nightly: NightlySettings = NightlySettings()
     notify: NotifySettings = NotifySettings()
+    up: UpSettings = UpSettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 
@@ -267,7 +285,8 @@ def load_settings(folder: Path) -> StudySettings:
         settings = StudySettings.model_validate({"study": folder.resolve().name, **content})
     except ValidationError as error:
         first = error.errors()[:MOST_SENTENCES]
-        raise SettingsFault("\n".join(_sentence(path, each, lines) for each in first)) from error
+        sentences = (setting_sentence(path, each, lines, StudySettings) for each in first)
+        raise SettingsFault("\n".join(sentences)) from error
     document.refuse_truths(settings, SettingsFault)
     _refuse_nested(folder, settings, lines)
     return settings
@@ -295,54 +314,3 @@ def _known_fields(names: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"'{name}' is not a column of samples.csv{nearest(name, IDENTITY_COLUMNS)}"
             )
-
-
-EXPECTED: Mapping[str, str] = MappingProxyType(
-    {
-        "tuple_type": "a list in square brackets is expected, such as [one, two]",
-        "string_pattern_mismatch": "the name of a population is expected, such as b_cells",
-    }
-)
-
-
-def _sentence(path: Path, error: ErrorDetails, lines: Mapping[str, int]) -> str:
-    """Put one of pydantic's findings into words: file, line, dotted key, what was expected."""
-    parts = [str(part) for part in error["loc"]]
-    key = next(
-        (name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in lines),
-        ".".join(parts),
-    )
-    where = f"{path}, line {lines[key]}" if key in lines else f"{path}"
-    key = shown(key)
-    if error["type"] == "extra_forbidden":
-        known = list(_model_at(parts[:-1]).model_fields)
-        hint = nearest(parts[-1], known) or f"; known are: {', '.join(known)}"
-        return f"{where}: there is no setting '{key}'{hint}"
-    if error["type"] == "missing":
-        return f"{where}: the setting '{key}' is missing: write '{parts[-1]}: …'"
-    if error["type"] == "string_pattern_mismatch" and parts[0] == "strategies":
-        return (
-            f"{where}: {key}: a strategy and its version are expected, such as bcell@1.0.0, not "
-            f"{repeated(error['input'])}"
-        )
-    if error["type"] == "string_pattern_mismatch" and parts[0] == "store":
-        return f"{where}: {key}: sqlite:///file or postgresql+psycopg://… is expected"
-    message = EXPECTED.get(error["type"], error["msg"]).removeprefix("Value error, ")
-    # The value of `store` may hold a password and is never repeated.
-    given = "" if parts[0] == "store" else f" (it is {repeated(error['input'])})"
-    return (
-        f"{where}: {key}: {shown(f'{message[:1].lower()}{message[1:]}{given}', LONGEST_SENTENCE)}"
-    )
-
-
-def _model_at(parts: list[str]) -> type[BaseModel]:
-    model: type[BaseModel] = StudySettings
-    for part in parts:
-        kind = model.model_fields[part].annotation if part in model.model_fields else None
-        kinds = [
-            each
-            for each in (kind, *get_args(kind))
-            if isinstance(each, type) and issubclass(each, BaseModel)
-        ]
-        model = kinds[0] if kinds else model
-    return model

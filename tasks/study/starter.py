@@ -66,6 +66,10 @@ _LAST = """
 #   to: ["$LAB_MAIL"]               # Apprise addresses, or $NAME of an environment variable that holds one; no patient is named
 #   when: trouble                   # always: after every night
 
+# up:
+#   port: 4200                      # of Prefect's pages while `reconflow up` runs; a free one when not set
+#   review_port: 8737               # of the review pages; each study on one computer needs its own two
+
 # workers: 4                        # as many as there are processors
 """
 TEMPLATE = _FIRST + PINS + _LAST

@@ -184,7 +184,7 @@ def _replace_store(study: Study, copy: Path) -> Iterator[Path]:
         # It cannot be opened, so that nobody works with it.
         for end in ("-wal", "-shm"):
             with suppress(FileNotFoundError):
-                _moved(place.with_name(place.name + end), stamp)
+                place.with_name(place.name + end).replace(aside.with_name(aside.name + end))
         place.replace(aside)
         shutil.copyfile(copy, place)
     sync_folder(place.parent)

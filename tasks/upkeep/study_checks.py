@@ -26,7 +26,7 @@ from tasks.intake.inbox import inbox_faults
 from tasks.intake.store_check import check_ledger, is_store_missing, refuse_missing_store
 from tasks.review.audit_trail import read_trail
 from tasks.store.ledger import TAKEN_IN, FileRecord, all_files
-from tasks.store.opening import Store
+from tasks.store.opening import Store, version_of_store
 from tasks.store.runs import last_run
 from tasks.store.schema.layout import SCHEMA_VERSION
 from tasks.study.folder import Study, open_study
@@ -63,6 +63,10 @@ def check_study(folder: Path, *, all_files_read: bool = False) -> Iterator[Findi
             sentence = "There is none yet; the first run makes it."
             yield Finding("store", "look", sentence, "reconflow run")
             return
+        earlier = _earlier_version(study)
+        if earlier:
+            yield earlier
+            return
         store = study.store()
     except ReconflowError as fault:
         yield Finding("store", "wrong", str(fault), "See docs/operations.md, Backup and restore.")
@@ -81,6 +85,21 @@ def check_study(folder: Path, *, all_files_read: bool = False) -> Iterator[Findi
                 yield from check(study, store)
             except (ReconflowError, OSError) as fault:
                 yield Finding(name, "wrong", str(fault), "Correct this first.")
+
+
+def _earlier_version(study: Study) -> Finding | None:
+    """Tell of a store that opening it would bring up to this program's version."""
+    version = version_of_store(study.store_url)
+    if version is None or version == SCHEMA_VERSION:
+        return None
+    return Finding(
+        "store",
+        "look",
+        f"It is of version {version}, written by an earlier reconflow. The first command that uses "
+        f"it, such as reconflow run, brings it to version {SCHEMA_VERSION}, which the earlier "
+        "program cannot open. What is in it was not looked at.",
+        "See docs/operations.md, Upgrade and rollback.",
+    )
 
 
 def _folders(study: Study) -> Iterator[Finding]:
@@ -254,7 +273,8 @@ def _last_night(_: Study, store: Store) -> Iterator[Finding]:
         yield Finding("last run", "look", "The study was never counted.", "reconflow run")
         return
     hours = (datetime.now(UTC) - datetime.fromisoformat(run.started_at)) / timedelta(hours=1)
-    ago = f"{run.kind} of {run.started_at}, {hours:.0f} h ago"
+    began = run.started_at[:16].replace("T", " ")
+    ago = f"{run.kind} of {began} UTC, {hours:.0f} h ago"
     if run.outcome == "failed":
         yield Finding("last run", "wrong", f"{ago}: it failed.", "reconflow run says why.")
     elif run.outcome == "running" and hours > LONG_HOURS:

@@ -185,3 +185,12 @@ def test_linear_algebra_does_not_start_threads_beside_our_processes() -> None:
         [sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == "{1}"
+
+
+def test_on_windows_a_sentence_says_that_it_does_not_run_there(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "IS_WINDOWS", True)
+    with command(lambda: Outcome(document={}, text="done")) as trial:
+        assert run([trial]) == 2
+    assert capfd.readouterr().err.startswith("reconflow: reconflow locks files in a way that")

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from statistics import median
 
 import pytest
@@ -65,6 +65,15 @@ def judged(demo: Path) -> list[tuple[dict[str, str], dict[str, str]]]:
     truth = {tuple(row[key] for key in keys): row for row in rows(demo / TRUTH / "populations.csv")}
     found = rows(demo / "results" / "cohort" / "kinetics.csv")
     return [(row, truth[tuple(row[key] for key in keys)]) for row in found]
+
+
+def test_every_name_that_is_written_can_be_held_by_windows(demo: Path) -> None:
+    """Its computers open results and archive over a share."""
+    for path in demo.rglob("*"):
+        name = path.name
+        assert re.search(r'[<>:"|?*\\\x00-\x1f]|[ .]$', name) is None, path
+        assert not PureWindowsPath(name).is_reserved(), path
+        assert len(str(path.relative_to(demo))) < 150, path
 
 
 def rows(path: Path) -> list[dict[str, str]]:

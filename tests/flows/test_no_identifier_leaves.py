@@ -1,10 +1,10 @@
 """A whole night, every export and every page: no name that an FCS file holds leaves it."""
 
-import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.everything_written import readable
 from tests.flows.command import reconflow_here
 from tests.gating.planted import (
     NAME,
@@ -42,14 +42,6 @@ PLANTED = {
 }
 
 
-def contents(path: Path) -> bytes:
-    """Give what a file holds, of a zipped one (a workbook, an array) each of its parts."""
-    if not zipfile.is_zipfile(path):
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as packed:
-        return b"\n".join(packed.read(each) for each in packed.namelist())
-
-
 def test_no_name_leaves_the_files_of_a_study(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +69,7 @@ def test_no_name_leaves_the_files_of_a_study(
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".fcs"]
     assert {".html", ".csv", ".xlsx", ".xml", ".json", ".txt", ".db"} <= {p.suffix for p in written}
     for path in written:
-        assert TRACE.search(contents(path)) is None, path
+        for content in readable(path):
+            assert TRACE.search(content) is None, path
     kept = [path.read_bytes() for path in study.archive.rglob("*.fcs")]
     assert all(NAME.encode() in each for each in kept)

@@ -164,6 +164,15 @@ def test_without_tokens_a_name_is_enough_on_this_machine(served):
         assert said in answer.json()["fault"]
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])
+def test_behind_a_proxy_with_tls_the_cookie_is_sent_by_https_alone(served, scheme, secure):
+    origin = served.url.replace("http:", f"{scheme}:")
+    answer = served.client.post("/api/login", json={"name": "A"}, headers={"origin": origin})
+    (cookie,) = answer.headers.get_list("set-cookie")
+    assert answer.status_code == 200
+    assert ("Secure" in cookie) == secure
+
+
 def test_with_tokens_nothing_is_read_without_one(served, study):
     token = let_in(study, "Anna", "reader")
     answer = served.client.get("/")

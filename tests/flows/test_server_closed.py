@@ -255,8 +255,9 @@ def test_the_folder_of_another_account_is_refused_with_its_name(tmp_path: Path) 
 def test_a_port_in_use_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        named = rf"^Port {port} is in use\. .*: {{port: …}} in study\.yaml"
         with (
-            pytest.raises(UsageFault, match=rf"^Port {port} is in use\. Name another with --port"),
+            pytest.raises(UsageFault, match=named),
             prefect_server(tmp_path / "home", port=port),
         ):
             pass

@@ -1,12 +1,15 @@
 """What runs until it is stopped: the watcher and the laboratory's own server, started and
 interrupted as a user does."""
 
+import os
 import re
 import shutil
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,9 @@ import httpx
 import pytest
 
 from flows import watch
+from flows.served_study import deployment_name
 from flows.server.access import Access
 from flows.server.start import running_server
-from flows.up import deployment_name
 from flows.watch import watch_study
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.study.folder import Study, open_study
@@ -230,6 +233,51 @@ def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(
     assert status_here()["next_run"] is None
 
 
+def test_up_begins_again_after_a_power_cut_in_the_midst_of_a_pass(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On the same fixed ports, and where a proxy is named that must not be asked for loopback."""
+    names = "abcdef"
+    ports = (free_port(), free_port())
+    settings = f"{SETTINGS}up: {{port: {ports[0]}, review_port: {ports[1]}}}\n"
+    rows = [f"{name}.fcs,P01,{DRAWN},bcell" for name in names]
+    study = make_study(tmp_path / "study", rows, settings=settings)
+    for seed, name in enumerate(names):
+        write_tube(study.inbox / f"{name}.fcs", seed=seed)
+    words = ("up", "--study", study.folder, "--interval", "0.2")
+
+    def counted() -> int:
+        with study.store() as store:
+            return len(all_files(store, ("counted",)))
+
+    def pages() -> dict[str, Any]:
+        return reconflow_here(capfd, "status", "--study", study.folder, "--json").document["pages"]
+
+    with running(*words, log=tmp_path / "log") as up:
+        wait_until(counted, PATIENCE, up.said)
+        family = [up.process.pid, *descendants(up.process.pid)]
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        up.process.wait(10)
+    assert 0 < counted() < len(names)
+    assert not pages()["up"]
+    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    with running(*words, log=tmp_path / "log-2", **proxy) as up:
+        wait_until(lambda: "counted, 0 failed" in up.said(), PATIENCE, up.said)
+        assert counted() == len(names)
+        assert pages() | {"prefect_login": ""} == {
+            "front_page": str(study.results / "index.html"),
+            "review": f"http://127.0.0.1:{ports[1]}",
+            "prefect": f"http://127.0.0.1:{ports[0]}",
+            "prefect_login": "",
+            "up": True,
+        }
+        up.stop(PATIENCE)
+    assert "Traceback" not in up.said()
+    assert pages()["review"] is None
+
+
 def test_up_uses_the_server_of_the_site_and_leaves_it_standing(
     prefect_api: str, study: Study, tmp_path: Path
 ) -> None:
@@ -247,7 +295,7 @@ def test_up_uses_the_server_of_the_site_and_leaves_it_standing(
     assert "temporary server" not in up.said()
     assert seconds < 120
     assert not (study.folder / ".prefect").exists()
-    assert "Prefect's pages" not in up.said()
+    assert f"Prefect's pages: {prefect_api.removesuffix('/api')}\n" in up.said()
     assert schedule_of(study, site) is not None
 
 

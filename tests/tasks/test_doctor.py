@@ -18,6 +18,7 @@ from tasks.study.folder import open_study
 from tasks.upkeep import installation, study_checks
 from tasks.upkeep.installation import check_installation, fits
 from tasks.upkeep.study_checks import check_study
+from tests.tasks.earlier_stores import make_earlier_store
 from tests.tasks.plain_pass import plain_night
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
@@ -66,6 +67,16 @@ def test_an_archived_tube_with_other_bytes(study):
 def test_a_log_that_was_altered(study):
     changed(study, "UPDATE audit SET actor = 'B. Weber'")
     assert "Entry 1 was altered" in found(study)["log of decisions"].sentence
+
+
+def test_a_store_of_an_earlier_version_is_told_and_left_as_it_is(study):
+    for path in study.folder.glob("reconflow.db*"):
+        path.unlink()
+    make_earlier_store(study.store_url, 6)
+    before = (study.folder / "reconflow.db").read_bytes()
+    store = found(study)["store"]
+    assert (store.state, "of version 6" in store.sentence) == ("look", True)
+    assert (study.folder / "reconflow.db").read_bytes() == before
 
 
 def test_a_store_that_is_no_database(study):

@@ -57,6 +57,8 @@ def test_one_pinned_strategy_leaves_the_others_as_shipped(tmp_path: Path) -> Non
             ["line 2", "'limits.detect_event'", "'detect_events'"],
         ),
         ("study: s\nzzz: 2\n", ["'zzz'", "known are: study, start"]),
+        ("study: s\nup: {port: 70000}\n", ["line 2", "up.port", "65535"]),
+        ("study: s\nup: {port: 1, review_port: 1}\n", ["line 2", "up", "two are needed"]),
         (
             "study: s\nintake: {mode: copy}\n",
             ["line 2", "intake.mode", "'move' or 'leave'", "'copy'"],

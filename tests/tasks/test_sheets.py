@@ -69,6 +69,7 @@ def test_empty_columns_at_the_right_do_no_harm(tmp_path: Path) -> None:
         ("b.fcs,P01,2026-02-07T08:30,tbnk,,,FMO CD27", "control", "fmo:<marker>"),
         ("b.fcs,../P01,2026-02-07T08:30,tbnk,,,", "patient", "cannot be a patient id"),
         ("b.fcs,P01.,2026-02-07T08:30,tbnk,,,", "patient", "cannot be a patient id"),
+        ("b.fcs,Con.1,2026-02-07T08:30,tbnk,,,", "patient", "Windows computers cannot open"),
     ],
 )
 def test_a_wrong_line_names_its_column_and_mend_and_stops_no_other(

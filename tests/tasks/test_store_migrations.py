@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, func, inspect, select, text
 
+from panels.text.errors import StoreFault
 from tasks.store.counts import tube_counts
 from tasks.store.editions import last_editions
 from tasks.store.gatings import gatings_of, save_gating
@@ -152,6 +153,53 @@ def test_what_an_earlier_store_kept_is_read_as_before_and_is_not_altered(
         assert run.summary == {"accepted": 2}
         with store.writing() as connection:
             assert add_file(connection, "d.fcs", "d.fcs", "d.fcs", FileStat(1, 1, 1.0, None)) == 4
+
+
+@pytest.mark.parametrize("version", [5, 8])
+def test_a_store_that_was_new_in_its_release_has_alembics_record_and_comes_up_too(
+    url: str, version: int
+) -> None:
+    rows = make_earlier_store(url, version)
+    with connected(url) as connection:
+        connection.execute(text("CREATE TABLE schema_revision (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text(f"INSERT INTO schema_revision VALUES ('{version}')"))
+        connection.commit()
+    open_store(url).close()
+    with connected(url) as connection:
+        assert carried_over(rows, rows_in(connection, rows))
+        revision = connection.execute(text("SELECT version_num FROM schema_revision")).scalar()
+        assert (version_of(connection), revision) == (SCHEMA_VERSION, str(SCHEMA_VERSION))
+
+
+@pytest.mark.parametrize("version", EARLIER)
+def test_a_copy_of_an_earlier_sqlite_store_is_kept_beside_it(tmp_path: Path, version: int) -> None:
+    url = f"sqlite:///{tmp_path / 'reconflow.db'}"
+    rows = make_earlier_store(url, version)
+    with connected(url) as connection:
+        before = layout(connection)
+    (tmp_path / "reconflow.db").chmod(0o640)
+    for _ in range(2):
+        open_store(url).close()
+    (kept,) = tmp_path.glob("reconflow.db.*")
+    assert kept.name.startswith(f"reconflow.db.version-{version}-")
+    assert kept.stat().st_mode & 0o777 == 0o640
+    with connected(f"sqlite:///{kept}") as connection:
+        assert layout(connection) == before
+        assert rows_in(connection, rows) == rows
+        assert version_of(connection) == version
+
+
+def test_a_store_whose_copy_cannot_be_kept_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'reconflow.db'}"
+    rows = make_earlier_store(url, 6)
+    monkeypatch.setattr(upgrade, "_copy", lambda *_: (tmp_path / "none" / "x").write_bytes(b""))
+    with pytest.raises(StoreFault, match="nothing was changed"):
+        open_store(url)
+    with connected(url) as connection:
+        assert version_of(connection) == 6
+        assert rows_in(connection, rows) == rows
 
 
 def test_counts_made_before_the_panel_was_noted_stand_until_their_tube_is_counted_again(

@@ -1,4 +1,4 @@
--- The tables of a store of version 8, as its program made them.
+-- The tables of a store of version 9, as its program made them.
 CREATE TABLE schema_version (
     version INTEGER NOT NULL,
     PRIMARY KEY (version)

@@ -1,4 +1,7 @@
-"""Look at the inbox again and again, and run a pass whenever there is something to do."""
+"""Look at the inbox again and again, and run a pass whenever there is something to do.
+
+It runs in a process of its own (watcher.py).
+"""
 
 import signal
 import sys
@@ -59,13 +62,13 @@ def watch_study(folder: Path, interval: float, stop: threading.Event | None = No
     if stop is not None:
         _watch(folder, interval, stop)
         return
-    with _set_by_ctrl_c() as interrupted:
+    with set_by_ctrl_c() as interrupted:
         _watch(folder, interval, interrupted)
     raise KeyboardInterrupt
 
 
 @contextmanager
-def _set_by_ctrl_c() -> Iterator[threading.Event]:
+def set_by_ctrl_c() -> Iterator[threading.Event]:
     """Give an event that is set when Ctrl-C is pressed.
 
     Its exception alone is lost where it falls into a library's callback or clean-up.
@@ -85,7 +88,7 @@ def _set_by_ctrl_c() -> Iterator[threading.Event]:
 
 def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
     memory = _Memory()
-    _print(f"Watching {folder}. Press Ctrl-C to stop.")
+    say(f"Watching {folder}. Press Ctrl-C to stop.")
     while not stop.is_set():
         try:
             _look(folder, memory)
@@ -109,7 +112,7 @@ def _look(folder: Path, memory: _Memory) -> None:
     news = [outcome for outcome in taken.outcomes if memory.is_new(outcome)]
     for outcome in news:
         reason = f". {outcome.reason}" if outcome.reason else ""
-        _print(f"{outcome.inbox_path}: {outcome.state}{reason}")
+        say(f"{outcome.inbox_path}: {outcome.state}{reason}")
     if memory.is_worth_a_pass(what_is_due(read_snapshot(study))):
         from flows.nightly import nightly
 
@@ -117,7 +120,7 @@ def _look(folder: Path, memory: _Memory) -> None:
         memory.tried = what_is_due(read_snapshot(study))
         memory.tried_at = time.monotonic()
         _print_summary(summary)
-        _print(read_morning(read_snapshot(study)).night.attention)
+        say(read_morning(read_snapshot(study)).night.attention)
     elif news:
         rewrite_front_page(read_snapshot(study))
     _print_once((*taken.inbox_faults, *taken.sheet_faults), memory)
@@ -125,18 +128,19 @@ def _look(folder: Path, memory: _Memory) -> None:
 
 def _print_summary(summary: Mapping[str, Any]) -> None:
     counts = ", ".join(f"{summary[state]} {state}" for state in ("accepted", "counted", "failed"))
-    _print(f"{counts}; report: {summary['report']}")
+    say(f"{counts}; report: {summary['report']}")
     for fault in summary["table_faults"]:
-        _print(fault)
+        say(fault)
 
 
 def _print_once(sentences: Sequence[str], memory: _Memory) -> None:
     if tuple(sentences) != memory.printed:
         for sentence in sentences:
-            _print(sentence)
+            say(sentence)
     memory.printed = tuple(sentences)
 
 
-def _print(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Print one sentence with the time."""
     sys.stderr.write(f"{datetime.now().astimezone():%H:%M:%S}  {printable(sentence)}\n")
     sys.stderr.flush()

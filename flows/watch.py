@@ -22,6 +22,11 @@ from panels.text.quoting import unexpected
 if TYPE_CHECKING:
     from tasks.intake.admit import Outcome
 
+ARRIVING_SECONDS = 300.0
+"""A pass waits so long for files that still arrive: a burst is one pass, not one a look."""
+LONGEST_PAUSE_SECONDS = 30.0
+LOOKING_SHARE = 5.0
+"""A look that costs much is not made more often than five times its processor time."""
 AGAIN_SECONDS = 900.0
 """What a pass could not do is tried again after this time, not at every look."""
 
@@ -37,6 +42,7 @@ class _Memory:
     files: dict[str, str] = field(default_factory=dict)
     tried: frozenset[str] = frozenset()
     tried_at: float = 0.0
+    held_since: float | None = None
 
     def is_new(self, outcome: "Outcome") -> bool:
         """Tell whether this was not printed yet of the file; what waits is judged at every look."""
@@ -50,6 +56,14 @@ class _Memory:
         if due - self.tried:
             return True
         return bool(due) and time.monotonic() - self.tried_at > AGAIN_SECONDS
+
+    def waits_for(self, arriving: int) -> bool:
+        """Tell whether a pass had better wait for files that still arrive."""
+        if not arriving:
+            self.held_since = None
+            return False
+        self.held_since = self.held_since or time.monotonic()
+        return time.monotonic() - self.held_since < ARRIVING_SECONDS
 
 
 def watch_study(folder: Path, interval: float, stop: threading.Event | None = None) -> None:
@@ -90,13 +104,15 @@ def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
     memory = _Memory()
     say(f"Watching {folder}. Press Ctrl-C to stop.")
     while not stop.is_set():
+        used = time.process_time()
         try:
             _look(folder, memory)
         except (ReconflowError, OSError) as error:
             _print_once(str(error).split("\n"), memory)
         except Exception as error:  # noqa: BLE001 - one bad look must not leave a laboratory unwatched
             _print_once([f"Unexpected {unexpected(error)}. Watching goes on."], memory)
-        stop.wait(interval)
+        costly = min(LOOKING_SHARE * (time.process_time() - used), LONGEST_PAUSE_SECONDS)
+        stop.wait(max(interval, costly))
 
 
 def _look(folder: Path, memory: _Memory) -> None:
@@ -113,12 +129,13 @@ def _look(folder: Path, memory: _Memory) -> None:
     for outcome in news:
         reason = f". {outcome.reason}" if outcome.reason else ""
         say(f"{outcome.inbox_path}: {outcome.state}{reason}")
-    if memory.is_worth_a_pass(what_is_due(read_snapshot(study))):
+    due = what_is_due(read_snapshot(study))
+    if memory.is_worth_a_pass(due) and not memory.waits_for(taken.arriving):
         from flows.nightly import nightly
 
         summary = nightly(str(folder))
         memory.tried = what_is_due(read_snapshot(study))
-        memory.tried_at = time.monotonic()
+        memory.tried_at, memory.held_since = time.monotonic(), None
         _print_summary(summary)
         say(read_morning(read_snapshot(study)).night.attention)
     elif news:

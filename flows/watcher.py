@@ -87,9 +87,16 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True, help="process to end with")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _unless_interrupted
     end_with(options.parent)
     with watchdog(_say_silence, code=SILENT), suppress(KeyboardInterrupt):
         watch_study(options.folder, options.interval)
+
+
+def _unless_interrupted(lost: "sys.UnraisableHookArgs") -> None:
+    """Say what was raised where it is lost; an interrupt is noted already."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
 
 
 def _say_silence(sentence: str) -> None:

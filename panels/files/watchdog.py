@@ -109,6 +109,7 @@ class Watchdog:
         self.ending(sentence)
         for process in multiprocessing.active_children():
             process.kill()
+        self._probe.end()
         for note in reversed(self.notes):
             noting = threading.Thread(target=_attempt, args=(note, sentence), daemon=True)
             noting.start()
@@ -181,13 +182,15 @@ def noted_at_end(*notes: Note) -> Iterator[None]:
 def steps_limited(seconds: float = STEP_SECONDS) -> Iterator[None]:
     """End the process, too, when the block makes no progress for so long."""
     note_progress()
-    for running in _RUNNING:
-        running.step_seconds = seconds
+    if not _RUNNING:
+        yield
+        return
+    running = _RUNNING[0]
+    before, running.step_seconds = running.step_seconds, seconds
     try:
         yield
     finally:
-        for running in _RUNNING:
-            running.step_seconds = 0.0
+        running.step_seconds = before
 
 
 def note_progress() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from flows.commands.pass_summary import pass_text
 from flows.commands.status import status_document, status_text
-from flows.watch import _print
+from flows.watch import say
 from panels.files.plain_file import NotRegular, regular_sha256
 from panels.text.errors import SettingsFault
 from panels.text.printable import printable
@@ -172,7 +172,7 @@ def test_a_name_does_nothing_to_a_terminal(
         pass_text(document | {"sentences": summary.sentences, "report": ""}),
         status_text(status_document(study, None)),
     ]
-    _print(next(sentence for sentence in summary.sentences if "link" in sentence))
+    say(next(sentence for sentence in summary.sentences if "link" in sentence))
     shown += [
         capsys.readouterr().err,
         *(path.read_text("utf-8") for path in study.quarantine.glob("*.reason.txt")),

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from flows.arrivals import Arrivals
 from panels.text.errors import ReconflowError
 from panels.text.printable import printable
 from panels.text.quoting import unexpected
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ARRIVING_SECONDS = 300.0
 """A pass waits so long for files that still arrive: a burst is one pass, not one a look."""
 LONGEST_PAUSE_SECONDS = 30.0
+MOMENT_SECONDS = 0.5
 LOOKING_SHARE = 5.0
 """A look that costs much is not made more often than five times its processor time."""
 AGAIN_SECONDS = 900.0
@@ -43,6 +45,15 @@ class _Memory:
     tried: frozenset[str] = frozenset()
     tried_at: float = 0.0
     held_since: float | None = None
+    inbox: Path | None = None
+    arriving: int = 0
+    settle_seconds: float = 0.0
+
+    def pause(self, interval: float) -> float:
+        """Give the seconds until the next look; what arrives is looked at when it may rest."""
+        if self.arriving:
+            return min(interval, max(self.settle_seconds, MOMENT_SECONDS))
+        return interval
 
     def is_new(self, outcome: "Outcome") -> bool:
         """Tell whether this was not printed yet of the file; what waits is judged at every look."""
@@ -57,9 +68,9 @@ class _Memory:
             return True
         return bool(due) and time.monotonic() - self.tried_at > AGAIN_SECONDS
 
-    def waits_for(self, arriving: int) -> bool:
+    def waits_for_more(self) -> bool:
         """Tell whether a pass had better wait for files that still arrive."""
-        if not arriving:
+        if not self.arriving:
             self.held_since = None
             return False
         self.held_since = self.held_since or time.monotonic()
@@ -77,7 +88,7 @@ def watch_study(folder: Path, interval: float, stop: threading.Event | None = No
         _watch(folder, interval, stop)
         return
     with set_by_ctrl_c() as interrupted:
-        _watch(folder, interval, interrupted)
+        _watch(folder, interval, interrupted, Arrivals())
     raise KeyboardInterrupt
 
 
@@ -100,7 +111,9 @@ def set_by_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, usual)
 
 
-def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
+def _watch(
+    folder: Path, interval: float, stop: threading.Event, arrivals: Arrivals | None = None
+) -> None:
     memory = _Memory()
     say(f"Watching {folder}. Press Ctrl-C to stop.")
     while not stop.is_set():
@@ -111,8 +124,12 @@ def _watch(folder: Path, interval: float, stop: threading.Event) -> None:
             _print_once(str(error).split("\n"), memory)
         except Exception as error:  # noqa: BLE001 - one bad look must not leave a laboratory unwatched
             _print_once([f"Unexpected {unexpected(error)}. Watching goes on."], memory)
-        costly = min(LOOKING_SHARE * (time.process_time() - used), LONGEST_PAUSE_SECONDS)
-        stop.wait(max(interval, costly))
+        least = min(LOOKING_SHARE * (time.process_time() - used), LONGEST_PAUSE_SECONDS)
+        seconds = max(memory.pause(interval), least)
+        if arrivals and memory.inbox:
+            arrivals.wait(memory.inbox, least, seconds, stop)
+        else:
+            stop.wait(seconds)
 
 
 def _look(folder: Path, memory: _Memory) -> None:
@@ -124,13 +141,15 @@ def _look(folder: Path, memory: _Memory) -> None:
     from tasks.study.folder import open_study
 
     study = open_study(folder)
+    memory.inbox, memory.settle_seconds = study.inbox, study.settings.intake.settle_seconds
     taken = take_in(study, wait=False)
+    memory.arriving = taken.arriving
     news = [outcome for outcome in taken.outcomes if memory.is_new(outcome)]
     for outcome in news:
         reason = f". {outcome.reason}" if outcome.reason else ""
         say(f"{outcome.inbox_path}: {outcome.state}{reason}")
     due = what_is_due(read_snapshot(study))
-    if memory.is_worth_a_pass(due) and not memory.waits_for(taken.arriving):
+    if memory.is_worth_a_pass(due) and not memory.waits_for_more():
         from flows.nightly import nightly
 
         summary = nightly(str(folder))

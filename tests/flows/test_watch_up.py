@@ -134,6 +134,7 @@ def test_watch_goes_on_after_wrong_settings_and_makes_one_pass_of_a_burst(
         write_tube(study.inbox / "b.fcs", seed=2)
 
     file.write_text(f"{right}wrokers: 1\n", encoding="utf-8")
+
     def drop_another() -> None:
         write_tube(study.inbox / "a.fcs")
 

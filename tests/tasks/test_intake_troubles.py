@@ -17,6 +17,7 @@ from panels.files.plain_file import NotRegular, regular_sha256
 from panels.text.errors import SettingsFault
 from panels.text.printable import printable
 from tasks.intake.inbox import list_inbox
+from tasks.intake.marker_files import MARKER
 from tasks.intake.retry import retry
 from tasks.intake.scan import scan_inbox
 from tasks.intake.take_in import take_in
@@ -475,6 +476,17 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
         for follow in (True, False):
             with pytest.raises(NotRegular, match="it is a"):
                 regular_sha256(tmp_path / name, follow=follow)
+
+
+def test_a_pipe_in_the_place_of_a_marker_is_not_waited_for(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s")
+    take_in(study)
+    marker = study.inbox / MARKER["inbox"]
+    marker.unlink()
+    os.mkfifo(marker)
+    with ends_within(60):
+        take_in(study)
+    assert marker.is_file()
 
 
 # -- what killed passes leave

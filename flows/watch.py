@@ -28,7 +28,7 @@ ARRIVING_SECONDS = 300.0
 LONGEST_PAUSE_SECONDS = 30.0
 MOMENT_SECONDS = 0.5
 LOOKING_SHARE = 5.0
-"""A look that costs much is not made more often than five times its processor time."""
+"""The pause after a look is at least five times the processor time that it took."""
 AGAIN_SECONDS = 900.0
 """What a pass could not do is tried again after this time, not at every look."""
 

@@ -106,11 +106,11 @@ class Watchdog:
         self.silence = sentence
         if self.ending is None:
             return
-        self.ending(sentence)
         for process in multiprocessing.active_children():
             process.kill()
         self._probe.end()
-        for note in reversed(self.notes):
+        # Whatever becomes of the words (a closed stderr), the process ends.
+        for note in (self.ending, *reversed(self.notes)):
             noting = threading.Thread(target=_attempt, args=(note, sentence), daemon=True)
             noting.start()
             noting.join(timeout=NOTE_SECONDS)

@@ -265,10 +265,7 @@ def read_settings(folder: Path) -> StudySettings:
 
 
 def _read(folder: Path) -> tuple[StudySettings, dict[str, int]]:
-    """Read the settings, and in which line each key stands.
-
-    Nothing has to be set: an unnamed study is called as its folder is.
-    """
+    """Read the settings, none of which has to be set, and in which line each key stands."""
     path = folder / FILE_NAME
     try:
         document = read_yaml(path, SettingsFault, days=DAYS)
